@@ -1,0 +1,1 @@
+"""Real instruments: transports, roles, drivers and the bench backend."""

@@ -1,0 +1,1 @@
+"""Hardware-in-the-loop control of memristor crossbars: bench, emulator or recording."""

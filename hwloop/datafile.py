@@ -1,0 +1,145 @@
+"""Arrays in a procedure: written in it, or in a CSV, NPY or NPZ file that it names.
+
+Three forms are accepted wherever a procedure wants an array::
+
+    patterns: ["0001", "0010"]                    # bits as quoted strings
+    patterns: [[0, 0, 0, 1], [0, 0, 1, 0]]
+    patterns: {file: patterns.csv}                # or .npy
+    patterns: {file: letters.npz, key: patterns}  # one array of an archive
+
+A file name is relative to the folder of the procedure. The array is read when the procedure is,
+so that a record holds the numbers and not the name of a file that may change.
+"""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, ValidationInfo
+
+
+def read_array(value: object, folder: Path) -> NDArray[np.float64]:
+    """The array that one of the three forms stands for; :class:`ValueError` says what is wrong."""
+    if isinstance(value, dict):
+        return _from_file(value, folder)
+    if isinstance(value, list | tuple) and value and all(isinstance(row, str) for row in value):
+        value = [_bits(row, index) for index, row in enumerate(value)]
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "expected rows of numbers of equal length, quoted bit strings, or {file: …, key: …}"
+        ) from None
+    return _finite(array)
+
+
+def _bits(text: str, index: int) -> list[int]:
+    if not text or set(text) - {"0", "1"}:
+        raise ValueError(f"entry {index} is {text!r}: a bit string has only 0 and 1")
+    return [int(bit) for bit in text]
+
+
+def _from_file(reference: dict[Any, Any], folder: Path) -> NDArray[np.float64]:
+    unknown = set(reference) - {"file", "key"}
+    if unknown or not isinstance(reference.get("file"), str):
+        raise ValueError("expected {file: NAME} or {file: NAME, key: NAME}")
+    path = folder / reference["file"]
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    readers = {".csv": _read_csv, ".npy": _read_npy, ".npz": _read_npz}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise ValueError(f"{path}: expected a file ending in {', '.join(readers)}")
+    return _finite(reader(path, reference.get("key")), f"{path}: ")
+
+
+def _read_csv(path: Path, key: str | None) -> NDArray[np.float64]:
+    if key is not None:
+        raise ValueError(f"{path}: a CSV file has no keys; leave {key!r} out")
+    rows: list[list[float]] = []
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        for line, cells in enumerate(csv.reader(stream), start=1):
+            numbers = _numbers(cells)
+            if numbers is None and line > 1:
+                raise ValueError(f"{path}: line {line}: {','.join(cells)!r} is not all numbers")
+            if numbers:
+                rows.append(numbers)
+    if not rows:
+        raise ValueError(f"{path}: holds no numbers")
+    if len({len(row) for row in rows}) > 1:
+        raise ValueError(f"{path}: its lines differ in length")
+    return np.array(rows)
+
+
+def _numbers(cells: list[str]) -> list[float] | None:
+    try:
+        return [float(cell) for cell in cells]
+    except ValueError:
+        return None
+
+
+def _read_npy(path: Path, key: str | None) -> NDArray[np.float64]:
+    if key is not None:
+        raise ValueError(f"{path}: an NPY file has no keys; leave {key!r} out")
+    return _numeric(_load(path), path)
+
+
+def _read_npz(path: Path, key: str | None) -> NDArray[np.float64]:
+    archive = _load(path)
+    if key is None or key not in archive:
+        raise ValueError(f"{path}: give one of its keys: {', '.join(archive)}")
+    return _numeric(archive[key], path)
+
+
+def _load(path: Path) -> Any:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as exc:
+        raise ValueError(f"{path}: cannot be read as a NumPy file: {exc}") from None
+
+
+def _numeric(array: NDArray[Any], path: Path) -> NDArray[np.float64]:
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{path}: holds {array.dtype}, not numbers")
+    return array.astype(np.float64)
+
+
+def _finite(array: NDArray[np.float64], where: str = "") -> NDArray[np.float64]:
+    if not np.isfinite(array).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{where}entry {place} is {array[place]}: every entry must be finite")
+    return array
+
+
+def _nested(array: NDArray[Any]) -> Any:
+    return tuple(_nested(part) for part in array) if array.ndim else array.item()
+
+
+def _folder(info: ValidationInfo) -> Path:
+    context = info.context or {}
+    return Path(context.get("folder", "."))
+
+
+def _bit_table(value: object, info: ValidationInfo) -> object:
+    array = read_array(value, _folder(info))
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"expected rows of bits; got an array of shape {array.shape}")
+    if not np.isin(array, (0, 1)).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isin(array, (0, 1)))[0])
+        raise ValueError(f"entry {place} is {array[place]:g}: a bit is 0 or 1")
+    return _nested(array.astype(int))
+
+
+def _number_table(value: object, info: ValidationInfo) -> object:
+    return _nested(read_array(value, _folder(info)))
+
+
+BitTable = Annotated[tuple[tuple[int, ...], ...], BeforeValidator(_bit_table)]
+"""Rows of bits."""
+NumberTable = Annotated[Any, BeforeValidator(_number_table)]
+"""Numbers in an array of any shape, as nested tuples."""

@@ -1,0 +1,88 @@
+"""The only door to a backend: refuses what would harm the array."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.array import ArraySettings
+from hwloop.backend import CrossbarBackend, Wrapper
+from hwloop.errors import BackendError, LimitError
+from hwloop.limits import check_operation
+from hwloop.naming import cell_name
+from hwloop.operations import Operation, PulseMap, Reading, ReadMap, VectorBatch
+
+
+class Guard(Wrapper):
+    """Checks every operation against the array's limits before it reaches the backend.
+
+    Counts the pulses of every cell, ``pulses``: (..., rows, cols), starting from
+    ``array.pulses_before``.
+    """
+
+    def __init__(self, inner: CrossbarBackend, array: ArraySettings) -> None:
+        super().__init__(inner)
+        self._array = array
+        self._shape = inner.description.shape
+        self._closed = False
+        before = np.broadcast_to(np.array(array.pulses_before, dtype=np.int64), self._shape)
+        self.pulses: NDArray[np.int64] = before.copy()
+
+    def perform(self, operation: Operation) -> Reading | None:
+        """Check, then perform; raises :class:`LimitError` with nothing applied."""
+        self.check(operation)
+        if isinstance(operation, PulseMap):
+            # Counted before it is applied: a pulse that failed half-way may have reached the cell.
+            self.pulses += operation.addressed * operation.count
+        return self._inner.perform(operation)
+
+    def check(self, operation: Operation) -> None:
+        """Raise what :meth:`perform` would raise without touching the array."""
+        if self._closed:
+            raise BackendError("the backend is closed; open it again to go on")
+        self._check_shape(operation)
+        check_operation(operation, self._array.limits, self._array.biasing)
+        if isinstance(operation, PulseMap):
+            self._check_life(operation)
+        self._inner.check(operation)
+
+    def close(self) -> None:
+        """Close the backend; every later operation is refused."""
+        self._closed = True
+        self._inner.close()
+
+    def _check_shape(self, operation: Operation) -> None:
+        match operation:
+            case PulseMap():
+                shape, name = operation.amplitude_v.shape, "amplitude_v"
+            case ReadMap():
+                shape, name = operation.addressed.shape, "addressed"
+            case VectorBatch():
+                self._check_vector_shape(operation)
+                return
+            case _:
+                return
+        if shape not in (self._shape, self._shape[-2:]):
+            raise BackendError(f"{name} has shape {shape}; the array has {self._shape}")
+
+    def _check_vector_shape(self, operation: VectorBatch) -> None:
+        *population, _, rows = operation.voltage_v.shape
+        wanted = self._shape[-2]
+        if rows != wanted:
+            raise BackendError(f"voltage_v has {rows} rows; the array has {wanted}")
+        if tuple(population) not in ((), self._shape[:-2]):
+            raise BackendError(
+                f"voltage_v is for a population {tuple(population)}; the backend holds"
+                f" {self._shape[:-2]}"
+            )
+
+    def _check_life(self, pulse: PulseMap) -> None:
+        after = self.pulses + pulse.addressed * pulse.count
+        bound = self._array.limits.pulses_per_device
+        worst = np.where(pulse.addressed, after, 0)
+        if worst.max() > bound:
+            place = tuple(int(i) for i in np.unravel_index(worst.argmax(), worst.shape))
+            raise LimitError(
+                f"{cell_name(place)}: this would be pulse {after[place]} of its life; exceeds"
+                f" limits.pulses_per_device {bound}"
+            )

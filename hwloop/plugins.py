@@ -1,0 +1,80 @@
+"""Find backends, steps, device models, calibrations and readers: ours and a lab's, one door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from hwloop.array import ArraySettings
+from hwloop.backend import CrossbarBackend
+from hwloop.errors import ConfigError
+from hwloop.naming import nearest
+from hwloop.settings import Settings
+
+BACKENDS = "hwloop.backends"
+STEPS = "hwloop.steps"
+DEVICES = "hwloop.devices"
+READERS = "hwloop.readers"
+CALIBRATIONS = "hwloop.calibrations"
+
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True)
+class OpenRequest:
+    """What a backend is opened for.
+
+    ``population``: None for one array, N for N emulated ones. ``rng``: the backend's part of
+    the run's randomness.
+    """
+
+    array: ArraySettings
+    population: int | None
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class BackendKind(Generic[S]):
+    """A backend as it stands in the entry point group ``hwloop.backends``."""
+
+    name: str
+    summary: str
+    settings: type[S]
+    open: Callable[[S, OpenRequest], CrossbarBackend]
+
+
+def names(group: str) -> list[str]:
+    """The names registered in an entry point group, sorted."""
+    return sorted({point.name for point in entry_points(group=group)})
+
+
+def load(group: str, name: str) -> Any:
+    """The object that ``name`` stands for.
+
+    Raises :class:`ConfigError` with the nearest name when there is none, and with the reason
+    when its package cannot be imported.
+    """
+    found = [point for point in entry_points(group=group) if point.name == name]
+    kind = group.removeprefix("hwloop.").removesuffix("s")
+    if not found:
+        raise ConfigError(f"there is no {kind} {name!r}{nearest(name, names(group))}")
+    if len({point.value for point in found}) > 1:
+        places = ", ".join(sorted({point.value for point in found}))
+        raise ConfigError(f"{kind} {name!r} is registered more than once: {places}")
+    return _load(found[0], kind)
+
+
+def load_all(group: str) -> dict[str, Any]:
+    """Every object of a group by its name."""
+    return {name: load(group, name) for name in names(group)}
+
+
+def _load(point: EntryPoint, kind: str) -> Any:
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as exc:
+        raise ConfigError(f"{kind} {point.name!r} ({point.value}) cannot be loaded: {exc}") from exc

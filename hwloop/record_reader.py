@@ -1,0 +1,296 @@
+"""Read a record: of a run that ended in order, was stopped, or was killed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.config import Procedure, from_data
+from hwloop.errors import RecordError
+from hwloop.operations import Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
+from hwloop.record import FORMAT, FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class RecordedOperation:
+    """One operation as it was recorded, with what it measured and when it ended."""
+
+    index: int
+    kind: str
+    operation: Operation
+    reading: Reading | None
+    failed: bool
+    array_time_s: float
+
+
+class Record:
+    """A record, opened for reading; shows complete rows only.
+
+    Raises :class:`RecordError` where the file is missing, damaged, still being written, or not a
+    record.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.is_file():
+            raise RecordError(f"{path}: there is no such file")
+        try:
+            self._file = h5py.File(path, "r")
+        except BlockingIOError:
+            raise RecordError(f"{path}: is being written by a run that goes on") from None
+        except OSError as exc:
+            raise RecordError(f"{path}: cannot be read as HDF5: {exc}") from None
+        if self._file.attrs.get("format") != FORMAT:
+            self._file.close()
+            raise RecordError(f"{path}: is not a record of hwloop")
+        if int(self._file.attrs["format_version"]) > FORMAT_VERSION:
+            newer = self._file.attrs["hwloop_version"]
+            self._file.close()
+            raise RecordError(f"{path}: was written by the newer hwloop {newer}; update this one")
+        self._entries = self._rows("operations", "table")
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Run id, times, status, versions, seed, population, backend."""
+        return {name: _plain(value) for name, value in self._file.attrs.items()}
+
+    @property
+    def status(self) -> str:
+        """How the run ended; "interrupted" where it was killed."""
+        status = str(self._file.attrs["status"])
+        return "interrupted" if status == "running" else status
+
+    @property
+    def procedure(self) -> Procedure:
+        """The procedure as it was run, with every default and every array in it."""
+        resolved = json.loads(self._file["procedure/resolved"][()])
+        return from_data(resolved, folder=self.path.parent, text=self.procedure_text)
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The procedure as plain data."""
+        data: dict[str, Any] = json.loads(self._file["procedure/resolved"][()])
+        return data
+
+    @property
+    def procedure_text(self) -> str:
+        """The procedure file as it was read."""
+        return _text(self._file["procedure/text"])
+
+    @property
+    def overrides(self) -> list[str]:
+        """What was set on the command line."""
+        dataset = self._file["procedure/overrides"]
+        return [] if dataset.shape is None else [item.decode() for item in dataset[()]]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Who answered, and the settings read back."""
+        data: dict[str, Any] = json.loads(self._file["instruments/identity"][()])
+        return data
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(..., rows, cols) of the array or population."""
+        array = self._file["array"].attrs
+        population = int(self._file.attrs["population"])
+        outer = (population,) if population else ()
+        return (*outer, int(array["rows"]), int(array["cols"]))
+
+    def array(self, name: str) -> NDArray[Any] | None:
+        """``initial_conductance_s``, ``final_conductance_s`` or ``pulses``; None if not reached."""
+        group = self._file["array"]
+        return group[name][()] if name in group else None
+
+    @property
+    def labels(self) -> list[str]:
+        """The steps that have results, in order of their running."""
+        recorded = self._file["results"]
+        return [entry["label"] for entry in self.resolved["steps"] if entry["label"] in recorded]
+
+    def tables(self, label: str) -> list[str]:
+        """The tables of a step: "" is its main one."""
+        group = self._file[f"results/{label}"]
+        inner = [name for name, item in group.items() if isinstance(item, h5py.Group)]
+        main = [""] if any(isinstance(item, h5py.Dataset) for item in group.values()) else []
+        return main + inner
+
+    def results(self, label: str, table: str = "") -> dict[str, NDArray[Any]]:
+        """The columns of a table: name → (rows, ...)."""
+        path = "/".join(part for part in ("results", label, table) if part)
+        if path not in self._file:
+            return {}
+        return {
+            name: self._rows(path, name)
+            for name, item in self._file[path].items()
+            if isinstance(item, h5py.Dataset)
+        }
+
+    def units(self, label: str, table: str = "") -> dict[str, str]:
+        """The unit of each column."""
+        path = "/".join(part for part in ("results", label, table) if part)
+        return {
+            name: str(item.attrs["units"])
+            for name, item in self._file[path].items()
+            if isinstance(item, h5py.Dataset)
+        }
+
+    def outcome(self, label: str) -> tuple[bool, str] | None:
+        """Whether a step reached its aim, and in words; None if it did not get to its end."""
+        attrs = self._file[f"results/{label}"].attrs
+        return (bool(attrs["reached"]), str(attrs["outcome"])) if "outcome" in attrs else None
+
+    @property
+    def log(self) -> list[tuple[str, str, str]]:
+        """(time, level, message) of each line."""
+        if "log" not in self._file:
+            return []
+        columns = [self._rows("log", name) for name in ("time_utc", "level", "message")]
+        return [(a.decode(), b.decode(), c.decode()) for a, b, c in zip(*columns, strict=True)]
+
+    @property
+    def operation_kinds(self) -> list[str]:
+        """The kind of each operation, in order."""
+        return [entry["kind"].decode() for entry in self._entries]
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the begin of the record to the end of its last operation."""
+        return float(self._entries[-1]["ended_s"]) if len(self._entries) else 0.0
+
+    def operations(self) -> Iterator[RecordedOperation]:
+        """Every operation in order."""
+        for index in range(len(self._entries)):
+            yield self.operation(index)
+
+    def operation(self, index: int) -> RecordedOperation:
+        """The operation at ``index``, counted from 0."""
+        entry = self._entries[index]
+        kind = entry["kind"].decode()
+        group = self._file[f"operations/{entry['series'].decode()}"]
+        values = {name: column[entry["item"]] for name, column in group.items()}
+        reading = None
+        if "current_a" in values:
+            reading = Reading(np.asarray(values["current_a"]), np.asarray(values["flags"]))
+        return RecordedOperation(
+            index=index,
+            kind=kind,
+            operation=_operation(kind, values),
+            reading=reading,
+            failed=entry["outcome"] == b"failed",
+            array_time_s=float(entry["array_time_s"]),
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _rows(self, path: str, name: str) -> NDArray[Any]:
+        """The complete rows of a column."""
+        count = int(self._file[f"recorder/{path.replace('/', '.')}"][0])
+        if f"{path}/{name}" not in self._file:
+            return np.empty(0)
+        return np.asarray(self._file[f"{path}/{name}"][:count])
+
+
+def _operation(kind: str, values: dict[str, Any]) -> Operation:
+    match kind:
+        case "pulse":
+            gate_v = float(values["gate_v"])
+            return PulseMap(
+                values["amplitude_v"],
+                float(values["width_s"]),
+                int(values["count"]),
+                None if np.isnan(gate_v) else gate_v,
+            )
+        case "read":
+            return ReadMap(
+                values["addressed"], float(values["read_v"]), bool(values["both_polarities"])
+            )
+        case "multiply":
+            return VectorBatch(values["voltage_v"])
+        case "wait":
+            return Wait(float(values["duration_s"]))
+    raise RecordError(f"the record has an operation of the unknown kind {kind!r}")
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _text(dataset: h5py.Dataset) -> str:
+    value: str = dataset[()].decode()
+    return value
+
+
+TIMES = frozenset({"started_s", "ended_s", "started_utc", "ended_utc", "time_utc", "run_id"})
+"""What differs between two runs that are otherwise the same."""
+
+
+def differences(first: Path, second: Path) -> list[str]:
+    """Where two records differ, apart from times; empty where they are identical to the bit."""
+    with h5py.File(first, "r") as a, h5py.File(second, "r") as b:
+        found: list[str] = []
+        names_a, names_b = _names(a), _names(b)
+        found += [f"{name}: only in one of them" for name in sorted(names_a ^ names_b)]
+        for name in sorted(names_a & names_b):
+            found += _different_attrs(name, a[name], b[name])
+            if isinstance(a[name], h5py.Dataset) and name.rsplit("/", 1)[-1] not in TIMES:
+                found += _different_data(name, a[name][()], b[name][()])
+        return found
+
+
+def _names(file: h5py.File) -> set[str]:
+    names = {"/"}
+    file.visit(lambda name: names.add(name))
+    return names
+
+
+def _different_attrs(name: str, a: Any, b: Any) -> list[str]:
+    keys = (set(a.attrs) | set(b.attrs)) - TIMES
+    return [
+        f"{name}: attribute {key}"
+        for key in sorted(keys)
+        if not np.array_equal(a.attrs.get(key), b.attrs.get(key))
+    ]
+
+
+def _different_data(name: str, a: Any, b: Any) -> list[str]:
+    if isinstance(a, h5py.Empty) or isinstance(b, h5py.Empty):
+        return [] if a == b else [f"{name}: one of them is empty"]
+    a, b = np.asarray(a), np.asarray(b)
+    if a.dtype.names:
+        return [
+            line
+            for field in a.dtype.names
+            if field not in TIMES
+            for line in _different_data(f"{name}.{field}", a[field], b[field])
+        ]
+    same = a.shape == b.shape and a.dtype == b.dtype
+    if same and a.dtype.kind == "O":
+        same = bool((a == b).all())
+    elif same:
+        same = a.tobytes() == b.tobytes()
+    return [] if same else [f"{name}: values"]

@@ -1,0 +1,1 @@
+"""The steps that hwloop ships, one a file."""

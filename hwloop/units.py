@@ -1,0 +1,106 @@
+"""Numbers with SI units: read them from text, write them for people."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+_PREFIXES = {
+    "f": 1e-15,
+    "p": 1e-12,
+    "n": 1e-9,
+    "u": 1e-6,
+    "µ": 1e-6,  # micro sign
+    "μ": 1e-6,  # Greek mu
+    "m": 1e-3,
+    "": 1.0,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+}
+_DISPLAY = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
+_SPELLINGS = {"ohm": ("ohm", "Ohm", "Ω", "Ω")}
+_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\D*)$")
+
+
+def parse_quantity(value: object, unit: str) -> float:
+    """Read ``5e-6``, ``"5e-6"`` or ``"50 ms"`` as a finite number of ``unit``.
+
+    Raises :class:`ValueError` with the accepted forms when it is none of these.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"expected a number of {unit}, such as {_example(unit)}")
+    number = _parse_text(value, unit) if isinstance(value, str) else float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"expected a finite number of {unit}")
+    return number
+
+
+def _parse_text(text: str, unit: str) -> float:
+    match = _NUMBER.match(text)
+    if match is None:
+        raise ValueError(f"expected a number of {unit}, such as {_example(unit)}")
+    digits, written = match.groups()
+    written = written.strip()
+    if not written:
+        return float(digits)
+    for spelling in _SPELLINGS.get(unit, (unit,)):
+        prefix = written.removesuffix(spelling)
+        if prefix != written and prefix in _PREFIXES:
+            # Dividing by 1e3 and multiplying by 1e-3 differ in the last bit; "50 ms" must be
+            # the very number that 50e-3 is, so that two spellings give one record.
+            return float(f"{digits}{_exponent(digits, prefix)}")
+    raise ValueError(
+        f"expected a number of {unit}, such as {_example(unit)}; got the unit {written!r}"
+    )
+
+
+def _exponent(digits: str, prefix: str) -> str:
+    power = round(math.log10(_PREFIXES[prefix]))
+    if "e" in digits.lower():
+        raise ValueError("give either an exponent or a prefix, not both")
+    return f"e{power}"
+
+
+def _example(unit: str) -> str:
+    return f"5e-3 or 5 m{unit}"
+
+
+def format_quantity(value: float, unit: str, *, digits: int = 4) -> str:
+    """Write a number for people: ``format_quantity(3.2e-7, "S") == "320 nS"``."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g} {unit}".rstrip()
+    power = 3 * math.floor(math.log10(abs(value)) / 3)
+    rounded = float(f"{value:.{digits}g}")
+    if abs(rounded) >= 10.0 ** (power + 3):
+        power += 3
+    power = min(max(power, -15), 9)
+    return f"{rounded / 10.0**power:.{digits}g} {_DISPLAY[power]}{unit}".rstrip()
+
+
+def _in(unit: str) -> BeforeValidator:
+    return BeforeValidator(lambda value: parse_quantity(value, unit))
+
+
+Volt = Annotated[float, _in("V")]
+Ampere = Annotated[float, _in("A")]
+Second = Annotated[float, _in("s")]
+Siemens = Annotated[float, _in("S")]
+Ohm = Annotated[float, _in("ohm")]
+Joule = Annotated[float, _in("J")]
+Kelvin = Annotated[float, _in("K")]
+PerAmpere = Annotated[float, _in("1/A")]
+Number = Annotated[float, _in("1")]
+
+PositiveVolt = Annotated[Volt, Field(gt=0)]
+NegativeVolt = Annotated[Volt, Field(le=0)]
+PositiveAmpere = Annotated[Ampere, Field(gt=0)]
+PositiveSecond = Annotated[Second, Field(gt=0)]
+PositiveSiemens = Annotated[Siemens, Field(gt=0)]
+PositiveJoule = Annotated[Joule, Field(gt=0)]
+Fraction = Annotated[Number, Field(ge=0)]
+"""A standard deviation as a fraction of the value that it scatters."""
+Count = Annotated[int, Field(strict=True, ge=1)]

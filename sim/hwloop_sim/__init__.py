@@ -1,0 +1,1 @@
+"""The emulator: device models, variability, noise, calibrations, readers of recorded data."""

@@ -1,0 +1,1 @@
+"""Calibration files, ``*.yaml``: parameters with source, conditions and validity."""

@@ -1,0 +1,1 @@
+"""Device models, one a file; registered in the entry point group ``hwloop.devices``."""

@@ -1,0 +1,133 @@
+"""The pulse table: a cell is a position in a measured series of conductances.
+
+G = K · [(T(m) − T(0)) + shift], after the emulation of the 4×4 spintronic array: T is the table,
+m the pulses that the cell has had, K the gain that lends it a usable range, and ``shift`` the
+spread from device to device. Valid for the pulse that the table was measured with and for no
+other; at the end of the table the cell saturates.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from hwloop.backend import Event
+from hwloop.errors import Unsupported
+from hwloop.naming import cell_names
+from hwloop.operations import BoolArray, FloatArray, PulseMap
+from hwloop.settings import Settings
+from hwloop.units import Fraction, Number, format_quantity
+from hwloop_sim.calibration import TableReference
+from hwloop_sim.device import Device, DeviceKind
+from hwloop_sim.variability import Spread
+
+
+class PulseTableSettings(Settings):
+    """A table, its gain K, its spread from device to device, its scatter from cycle to cycle.
+
+    ``shift``: left out, it is T(0), and the cell is the measured device itself.
+    ``cycle_to_cycle``: each step of the table is multiplied by a lognormal factor of mean 1 whose
+    logarithm has this standard deviation.
+    """
+
+    calibration: TableReference
+    gain: Number = Field(default=1.0, gt=0)
+    shift: Spread | None = None
+    cycle_to_cycle: Fraction = 0.0
+
+
+class PulseTable(Device):
+    """Cells that move along one measured table, each from its own beginning."""
+
+    def __init__(
+        self, settings: PulseTableSettings, shape: tuple[int, ...], rng: np.random.Generator
+    ) -> None:
+        table = np.array(settings.calibration.conductance_s)
+        self._calibration = settings.calibration
+        self._gain = settings.gain
+        self._scatter = settings.cycle_to_cycle
+        self._rise_s = table - table[0]
+        self._rng = rng
+        if settings.shift is None:
+            self._shift_s = np.full(shape, table[0])
+        else:
+            self._shift_s = settings.shift.draw(shape, rng)
+        self._position = np.zeros(shape, dtype=np.int64)
+        self._deviation_s = np.zeros(shape)
+        self._events: list[Event] = []
+
+    @property
+    def conductance_s(self) -> FloatArray:
+        """K · [(T(m) − T(0)) + shift], and what cycle-to-cycle scatter has added."""
+        conductance: FloatArray = self._gain * (
+            self._rise_s[self._position] + self._deviation_s + self._shift_s
+        )
+        if self._scatter:
+            return np.maximum(conductance, 0.0)  # a passive device has no negative conductance
+        return conductance
+
+    def check(self, pulse: PulseMap) -> None:
+        """Only the pulse that the table was measured with."""
+        measured = self._calibration.conditions
+        asked_v = pulse.amplitude_v[pulse.addressed]
+        if asked_v.size and not np.allclose(asked_v, measured.amplitude_v, rtol=1e-6, atol=0):
+            wrong_v = asked_v[~np.isclose(asked_v, measured.amplitude_v, rtol=1e-6, atol=0)][0]
+            self._refuse(format_quantity(float(wrong_v), "V"))
+        if not np.isclose(pulse.width_s, measured.width_s, rtol=1e-6, atol=0):
+            self._refuse(format_quantity(pulse.width_s, "s"))
+        if pulse.gate_v is not None:
+            self._refuse(f"a gate at {format_quantity(pulse.gate_v, 'V')}")
+
+    def pulse(self, pulse: PulseMap) -> None:
+        """Move the addressed cells on by ``count`` positions, at most to the end of the table."""
+        addressed = np.broadcast_to(pulse.addressed, self._position.shape)
+        end = self._rise_s.size - 1
+        before = self._position
+        self._position = np.minimum(before + addressed * pulse.count, end)
+        if self._scatter:
+            self._scatter_steps(before, self._position)
+        self._note_saturation((before < end) & (self._position == end))
+
+    def take_events(self) -> list[Event]:
+        """Which cells have reached the end of the table since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def _scatter_steps(self, before: np.ndarray, after: np.ndarray) -> None:
+        while (moving := before < after).any():
+            step_s = self._rise_s[np.minimum(before + 1, after)] - self._rise_s[before]
+            spread = self._rng.normal(size=step_s.shape) * self._scatter
+            factor = np.exp(spread - self._scatter**2 / 2)
+            self._deviation_s = self._deviation_s + np.where(moving, (factor - 1) * step_s, 0.0)
+            before = np.where(moving, before + 1, before)
+
+    def _note_saturation(self, saturated: BoolArray) -> None:
+        count = int(saturated.sum())
+        if count == 0:
+            return
+        some = ", ".join(cell_names(saturated)) + (", …" if count > 3 else "")
+        self._events.append(
+            Event(
+                "warning",
+                f"saturated: {count} {'cell' if count == 1 else 'cells'} reached the end of the"
+                f" conductance table after {self._rise_s.size - 1} pulses, further ones change"
+                f" nothing: {some}",
+            )
+        )
+
+    def _refuse(self, asked: str) -> None:
+        measured = self._calibration.conditions
+        raise Unsupported(
+            f"pulse_table: the table {self._calibration.title!r} was measured with pulses of"
+            f" {format_quantity(measured.amplitude_v, 'V')} and"
+            f" {format_quantity(measured.width_s, 's')}; it does not say what"
+            f" {asked} would do"
+        )
+
+
+PULSE_TABLE = DeviceKind(
+    name="pulse_table",
+    summary="A cell moves along a measured table of conductance against pulse number",
+    settings=PulseTableSettings,
+    make=PulseTable,
+)
