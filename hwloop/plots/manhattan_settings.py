@@ -105,7 +105,7 @@ def _factor_panel(axes: Axes, training: Training, diagnosis: Diagnosis) -> None:
     axes.legend(loc="lower right")
     if not reachable.size:
         words = "no array had all currents\nof the right sign in any epoch"
-        axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes)
+        axes.text(0.05, 0.5, words, va="center", transform=axes.transAxes)
 
 
 def _share_panel(axes: Axes, diagnosis: Diagnosis) -> None:

@@ -45,7 +45,7 @@ def table_figure(training: Training) -> NamedFigure | None:
 def _says(table: PulseTable) -> str:
     return (
         f"Above: {table.title} (source: {table.source}), as measured on one device; triangles mark"
-        " the states in which cells ended, the larger the more cells. Below: how far each cell came."
+        " the states in which cells ended, the larger the more cells. Below: how far each came."
         f" An emulated cell has {table.gain:g} times the rise of the table, plus an offset of its"
         " own; beyond the last state pulses change nothing."
     )
