@@ -36,7 +36,8 @@ class PreviewedOperation:
 class Preview:
     """What a procedure would do at most.
 
-    ``highest_v``, ``lowest_v``: of the pulses, signed; the other voltages are magnitudes; ``pulses_per_device`` counts from
+    ``highest_v``, ``lowest_v``: of the pulses, signed; the other voltages are magnitudes.
+    ``pulses_per_device`` counts from
     the array's ``pulses_before``.
     """
 
