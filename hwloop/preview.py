@@ -37,8 +37,7 @@ class Preview:
     """What a procedure would do at most.
 
     ``highest_v``, ``lowest_v``: of the pulses, signed; the other voltages are magnitudes.
-    ``pulses_per_device`` counts from
-    the array's ``pulses_before``.
+    ``pulses_per_device`` counts from the array's ``pulses_before``.
     """
 
     operations: tuple[PreviewedOperation, ...]
