@@ -93,7 +93,8 @@ def run(
         _json_writer().emit("end", status=result.status, record=str(result.path))
     else:
         for label, outcome in result.outcomes.items():
-            typer.echo(f"{label}: {outcome.words}")
+            if outcome.reached:  # what was missed ends the command as its error
+                typer.echo(f"{label}: {outcome.words}")
         typer.echo(f"record: {result.path}")
     if report:
         _report(result.path, None, overwrite=False, quiet=json_lines)

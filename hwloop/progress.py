@@ -76,7 +76,7 @@ def _remaining(task: Task) -> str:
     if not task.completed or task.total is None or task.elapsed is None:
         return ""
     seconds = task.elapsed / task.completed * (task.total - task.completed)
-    return f"at most {math.ceil(seconds)} s left"
+    return f"≤ {math.ceil(seconds)} s left"
 
 
 class JsonLines(Quiet):
