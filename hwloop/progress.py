@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TaskID, TextColumn
 
 from hwloop.backend import Event
 from hwloop.config import PreparedStep
@@ -28,11 +28,7 @@ class LiveLine(Quiet):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[remaining]}"),
+            TextColumn("{task.description} {task.fields[figures]} {task.fields[time]}"),
             console=console,
             transient=True,
         )
@@ -42,7 +38,7 @@ class LiveLine(Quiet):
         """Begin a line."""
         self._progress.start()
         self._task = self._progress.add_task(
-            prepared.label, total=prepared.plan.rows, figures="", remaining=""
+            prepared.label, total=prepared.plan.rows, figures="", time=""
         )
 
     def row(self, label: str, row: Row) -> None:  # noqa: ARG002 - the line stands for the step
@@ -50,9 +46,9 @@ class LiveLine(Quiet):
         if self._task is None or row.table:
             return
         self._progress.advance(self._task)
-        figures = "  ".join(f"{name} {value}" for name, value in row.headline().items())
+        figures = " ".join(f"{name} {value}" for name, value in row.headline().items())
         self._progress.update(
-            self._task, figures=figures, remaining=_remaining(self._progress.tasks[self._task])
+            self._task, figures=figures, time=_time(self._progress.tasks[self._task])
         )
 
     def event(self, event: Event) -> None:
@@ -71,12 +67,12 @@ class LiveLine(Quiet):
             self._task = None
 
 
-def _remaining(task: Task) -> str:
-    """Time to the plan's last row at the pace so far: a step may end before it."""
+def _time(task: Task) -> str:
+    """Elapsed time, and that to the plan's last row at the pace so far: a step may end before."""
     if not task.completed or task.total is None or task.elapsed is None:
         return ""
-    seconds = task.elapsed / task.completed * (task.total - task.completed)
-    return f"≤ {math.ceil(seconds)} s left"
+    left_s = task.elapsed / task.completed * (task.total - task.completed)
+    return f"{math.floor(task.elapsed)} s, ≤ {math.ceil(left_s)} s left"
 
 
 class JsonLines(Quiet):

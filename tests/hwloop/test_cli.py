@@ -134,24 +134,72 @@ def test_run_answers_from_a_recording(record: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--set", "steps.0.settings.beta_per_b=1"], 2, ["steps.0.settings.beta_per_b", "unknown key", "did you mean 'beta_per_a'"]),
-        (["--set", "steps.0.settings.beta_per_a=fast"], 2, ["beta_per_a", "'fast'", "expected a number of 1/A"]),
+        (
+            ["--set", "steps.0.settings.beta_per_b=1"],
+            2,
+            ["steps.0.settings.beta_per_b", "unknown key", "did you mean 'beta_per_a'"],
+        ),
+        (
+            ["--set", "steps.0.settings.beta_per_a=fast"],
+            2,
+            ["beta_per_a", "'fast'", "expected a number of 1/A"],
+        ),
         (["--set", "steps.0.settings.pulse.width_s=50 mV"], 2, ["pulse.width_s", "'mV'", "50 mV"]),
-        (["--set", "steps.0.settings.held_out_patterns=['00', '11']"], 2, ["held_out_patterns", "2 bits an entry", "4 rows"]),
-        (["--set", "steps.0.settings.patterns=['0001']"], 2, ["steps.0.settings: 1 patterns but 6 outputs"]),
+        (
+            ["--set", "steps.0.settings.held_out_patterns=['00', '11']"],
+            2,
+            ["held_out_patterns", "2 bits an entry", "4 rows"],
+        ),
+        (
+            ["--set", "steps.0.settings.patterns=['0001']"],
+            2,
+            ["steps.0.settings: 1 patterns but 6 outputs"],
+        ),
         (["--set", "steps.0.settings.target_1=1.0"], 2, ["target_1", "1.0", "less than 1"]),
         (["--backend", "simm"], 2, ["no backend 'simm'", "did you mean 'sim'"]),
-        (["--set", "steps.0.step=train_manhatan"], 2, ["steps.0.step", "did you mean 'train_manhattan'"]),
-        (["--set", "backends.sim.device.calibration=shumilin2024_2V_5ms"], 2, ["backends.sim.device.calibration", "did you mean 'shumilin2024_2V_50ms'"]),
-        (["--set", "backends.sim.device.calibration=missing.h5"], 2, ["missing.h5", "no such file"]),
-        (["--set", "backends.sim.device.model=pulse_tabel"], 2, ["backends.sim.device", "did you mean 'pulse_table'"]),
-        (["--set", "steps.0.settings.patterns={file: missing.csv}"], 2, ["patterns", "there is no file", "missing.csv"]),
-        (["--set", "steps.0.settings.pulse.amplitude_v=2.5"], 3, ["cell (0, 0)", "amplitude_v 2.5", "positive_v 2.2"]),
-        (["--set", "array.limits.half_select_v=0.9"], 3, ["half-selected (scheme V/2)", "1 V", "half_select_v 0.9"]),
+        (
+            ["--set", "steps.0.step=train_manhatan"],
+            2,
+            ["steps.0.step", "did you mean 'train_manhattan'"],
+        ),
+        (
+            ["--set", "backends.sim.device.calibration=shumilin2024_2V_5ms"],
+            2,
+            ["backends.sim.device.calibration", "did you mean 'shumilin2024_2V_50ms'"],
+        ),
+        (
+            ["--set", "backends.sim.device.calibration=missing.h5"],
+            2,
+            ["missing.h5", "no such file"],
+        ),
+        (
+            ["--set", "backends.sim.device.model=pulse_tabel"],
+            2,
+            ["backends.sim.device", "did you mean 'pulse_table'"],
+        ),
+        (
+            ["--set", "steps.0.settings.patterns={file: missing.csv}"],
+            2,
+            ["patterns", "there is no file", "missing.csv"],
+        ),
+        (
+            ["--set", "steps.0.settings.pulse.amplitude_v=2.5"],
+            3,
+            ["cell (0, 0)", "amplitude_v 2.5", "positive_v 2.2"],
+        ),
+        (
+            ["--set", "array.limits.half_select_v=0.9"],
+            3,
+            ["half-selected (scheme V/2)", "1 V", "half_select_v 0.9"],
+        ),
         (["--set", "steps.0.settings.pulse.width_s=10 ms"], 4, ["2 V and 50 ms", "10 ms"]),
-        (["--set", "array.limits.current_a=1 nA"], 5, ["could not be measured", "limits.current_a"]),
+        (
+            ["--set", "array.limits.current_a=1 nA"],
+            5,
+            ["could not be measured", "limits.current_a"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_one_line_with_place_value_and_bound(
     arguments: list[str], code: int, words: list[str], tmp_path: Path
 ) -> None:
