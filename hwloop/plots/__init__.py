@@ -1,0 +1,1 @@
+"""Figures of the steps, drawn from their records; matplotlib is imported only while drawing."""
