@@ -19,6 +19,13 @@ from hwloop.preview import Preview, preview, refuse_beyond_limits, refuse_unsupp
 from hwloop.record_reader import Record
 from hwloop.units import format_quantity
 
+STATUS_MEANING = {
+    "completed": "every step came to its end",
+    "stopped": "stopped from outside between two rows",
+    "failed": "an error ended it; see the log",
+    "interrupted": "the process was killed; all that was flushed is here",
+}
+
 
 def print_preview(procedure: Procedure, backend: str) -> None:
     """Check a procedure against its limits and a backend, and print what it would do."""
@@ -73,7 +80,7 @@ def _print_run(console: Console, record: Record) -> None:
     attrs = record.attrs
     console.print(f"record       {escape(str(record.path))}")
     console.print(f"procedure    {escape(attrs['procedure'])}, seed {attrs['seed']}")
-    console.print(f"status       {_status(record)}")
+    console.print(f"status       {status_words(record)}")
     ended = attrs["ended_utc"] or "not ended in order"
     console.print(f"time         {attrs['started_utc']} to {ended}")
     shape = " × ".join(map(str, record.shape))
@@ -85,14 +92,9 @@ def _print_run(console: Console, record: Record) -> None:
         console.print(f"outcome      {label}: {escape(words)}")
 
 
-def _status(record: Record) -> str:
-    meaning = {
-        "completed": "every step came to its end",
-        "stopped": "stopped from outside between two rows",
-        "failed": "an error ended it; see the log",
-        "interrupted": "the process was killed; all that was flushed is here",
-    }
-    return f"{record.status} ({meaning.get(record.status, 'unknown')})"
+def status_words(record: Record) -> str:
+    """The status of a record with its meaning."""
+    return f"{record.status} ({STATUS_MEANING.get(record.status, 'unknown')})"
 
 
 def _results_table(record: Record) -> Table:

@@ -174,8 +174,8 @@ def _join(path: Path, extract: Extract, given: Mapping[str, object], words: list
     missing = [key for key in _REQUIRED if key not in values]
     if missing:
         raise ConfigError(
-            f"does not say {', '.join(missing)}; give each as KEY=VALUE,"
-            " such as amplitude_v='2 V' width_s='50 ms' source='lab book 3, page 12'",
+            f"does not say {', '.join(missing)}; give each with --set,"
+            " such as --set amplitude_v='2 V' --set width_s='50 ms' --set source='lab book 3'",
             file=str(path),
         )
     data: dict[str, object] = {key: values[key] for key in _TEXTS if key in values}
@@ -190,9 +190,7 @@ def _join(path: Path, extract: Extract, given: Mapping[str, object], words: list
     return _with_contradictions(table, extract, words)
 
 
-def _with_contradictions(
-    table: ConductanceTable, extract: Extract, words: list[str]
-) -> Imported:
+def _with_contradictions(table: ConductanceTable, extract: Extract, words: list[str]) -> Imported:
     """Say in the words, and in the table's note, where the user contradicts the file."""
     against: list[str] = []
     for key in _CONDITIONS:

@@ -65,7 +65,7 @@ def style() -> Iterator[None]:
 
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
+        mpl.rcParams.update(_STYLE)  # type: ignore[arg-type] # the stubs list every key by name
         yield
 
 
@@ -145,7 +145,9 @@ def write_numbers(
     axes: Axes, image: AxesImage, texts: NDArray[np.str_], *, size: float = 8.0
 ) -> None:
     """Write a text into each cell of a map, dark on light colours and light on dark ones."""
-    colours = image.to_rgba(np.ma.getdata(image.get_array()))[..., :3]
+    values = image.get_array()
+    assert values is not None  # noqa: S101 - an image that was drawn from an array has it
+    colours = image.to_rgba(np.ma.getdata(values))[..., :3]
     luminance = colours @ np.array([0.2126, 0.7152, 0.0722])
     for (row, col), text in np.ndenumerate(texts):
         ink = "#ffffff" if luminance[row, col] < 0.5 else "#111111"

@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -88,7 +89,7 @@ def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - i
     # The resistance and not the currents: it is the only column that is always of its own read,
     # and its inverse is what the authors of such logs publish, to the last digit.
     conductance_s = [1.0 / row.resistance_ohm for row in reads]
-    interval_s = median(b[0].time_s - a[0].time_s for a, b in zip(steps, steps[1:], strict=False))
+    interval_s = median(b[0].time_s - a[0].time_s for a, b in pairwise(steps))
     words = [
         f"{pulses} pulses after an initial one; {len(rows)} rows, conductance of {len(reads)} read"
         " rows as 1/resistance, ohm to siemens",
@@ -162,7 +163,7 @@ def _count(path: Path, settings: Mapping[str, float], rows: Sequence[_Row]) -> i
 
 def _check_times(path: Path, rows: Sequence[_Row]) -> None:
     # Equal stamps do occur: the clock of the bench ticks every 16 ms.
-    for before, row in zip(rows, rows[1:], strict=False):
+    for before, row in pairwise(rows):
         if row.time_s < before.time_s:
             raise fault(
                 path, row.line, f"time stamp {row.time_s:g} s", f"{before.time_s:g} s or later"
@@ -199,7 +200,7 @@ def _same(value: float, wanted: float) -> bool:
 def _check_resistances(path: Path, reads: Sequence[_Row]) -> str:
     """Every resistance against the currents, of its own row or as written one read late."""
     at_once = list(zip(reads, reads, strict=True))
-    late = [at_once[0], *zip(reads[:-1], reads[1:], strict=True)]
+    late = [at_once[0], *pairwise(reads)]
     wrong_at_once, wrong_late = _disagreeing(at_once), _disagreeing(late)
     if not wrong_at_once:
         return "each resistance is (V1 - V2)/(I1 - I2) of its row, to its last digit"

@@ -61,7 +61,7 @@ def _spelled(unit: str) -> str | None:
 def _unit(path: Path, header: tuple[int, str] | None, given: str | None) -> str:
     wanted = None if given is None else _spelled(given)
     if given is not None and wanted is None:
-        raise ConfigError(f"{given!r} is no unit of this reader{nearest(given, _UNITS)}", key="unit")
+        raise ConfigError(f"{given!r} is not a unit it knows{nearest(given, _UNITS)}", key="unit")
     stated = None if header is None else _unit_in(header[1])
     if wanted and stated and wanted != stated:
         raise ConfigError(f"{given!r}: the file's own header says {stated}", key="unit")
@@ -91,9 +91,7 @@ def _conductances(path: Path, values: list[tuple[int, str]], unit: str) -> Itera
         yield 1.0 / value if inverted else value
 
 
-def _words(
-    header: tuple[int, str] | None, unit: str, count: int, blank: int
-) -> Iterator[str]:
+def _words(header: tuple[int, str] | None, unit: str, count: int, blank: int) -> Iterator[str]:
     yield f"{count} values in {unit} {'as given' if header is None else f'under {header[1]!r}'}"
     if unit in _RESISTANCE:
         yield "resistances: each was inverted to a conductance"
