@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -26,14 +25,16 @@ _LONGEST = 200
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 :root {{ color-scheme: light dark; --line: #8884; --soft: #8881; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto;
+  padding: 0 1rem; }}
 h1 {{ line-height: 1.2; margin-bottom: .2rem; }} h2 {{ margin-top: 2.2rem; }}
 .outcome {{ font-size: 1.15rem; border-left: .3rem solid; padding: .4rem .9rem; margin: 1rem 0; }}
 .good {{ border-color: #009e73; }} .bad {{ border-color: #d55e00; }}
 table {{ border-collapse: collapse; }} th, td {{ text-align: left; vertical-align: top;
   padding: .25rem 1rem .25rem 0; border-bottom: 1px solid var(--line); }}
 th {{ font-weight: 600; white-space: nowrap; }}
-figure {{ margin: 1.5rem 0; break-inside: avoid; }} figure img {{ max-width: 100%; background: #fff; }}
+figure {{ margin: 1.5rem 0; break-inside: avoid; }}
+figure img {{ max-width: 100%; background: #fff; }}
 figcaption {{ font-size: .92rem; max-width: 48rem; }}
 pre {{ background: var(--soft); padding: 1rem; overflow-x: auto; font-size: .85rem; }}
 </style></head><body>
@@ -75,9 +76,9 @@ def _publish(scratch: Path, page: Path, folder: Path) -> ReportFiles:
         shutil.rmtree(folder)
     figures: tuple[Path, ...] = ()
     if (scratch / "figures").is_dir():
-        os.replace(scratch / "figures", folder)
+        (scratch / "figures").replace(folder)
         figures = tuple(sorted(folder.iterdir()))
-    os.replace(scratch / page.name, page)
+    (scratch / page.name).replace(page)
     return ReportFiles(page, figures)
 
 

@@ -142,7 +142,8 @@ def column_name(col: int) -> str:
 
 
 def _lone(values: NDArray[Any], axis: int) -> NDArray[Any]:
-    return values.take(0, axis=axis)
+    first: NDArray[Any] = values.take(0, axis=axis)
+    return first
 
 
 def _final_conductance_s(
