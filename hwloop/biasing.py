@@ -94,13 +94,14 @@ def worst_half_select_v(scheme: Scheme, amplitude_v: FloatArray) -> FloatArray:
     in_col = _largest_other(magnitude, axis=-2)
     # The largest outside the cell's row, for each column; of those, outside its column.
     elsewhere = _largest_other(_largest_other(magnitude, axis=-2), axis=-1)
-    return np.maximum.reduce(
+    worst: FloatArray = np.maximum.reduce(
         [
             abs(fractions.same_row) * in_row,
             abs(fractions.same_col) * in_col,
             abs(fractions.elsewhere) * elsewhere,
         ]
     )
+    return worst
 
 
 def _largest_other(magnitude: FloatArray, *, axis: int) -> FloatArray:
@@ -110,4 +111,5 @@ def _largest_other(magnitude: FloatArray, *, axis: int) -> FloatArray:
     ordered = np.sort(magnitude, axis=axis)
     first = np.take(ordered, [-1], axis=axis)
     second = np.take(ordered, [-2], axis=axis)
-    return np.where(magnitude == first, second, first)
+    others: FloatArray = np.where(magnitude == first, second, first)
+    return others

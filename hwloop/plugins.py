@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -39,12 +41,16 @@ class OpenRequest:
 
 @dataclass(frozen=True)
 class BackendKind(Generic[S]):
-    """A backend as it stands in the entry point group ``hwloop.backends``."""
+    """A backend as it stands in the entry point group ``hwloop.backends``.
+
+    ``touches_hardware``: whether opening it reaches for instruments, which a preview must not.
+    """
 
     name: str
     summary: str
     settings: type[S]
     open: Callable[[S, OpenRequest], CrossbarBackend]
+    touches_hardware: bool = False
 
 
 def names(group: str) -> list[str]:
@@ -71,6 +77,16 @@ def load(group: str, name: str) -> Any:
 def load_all(group: str) -> dict[str, Any]:
     """Every object of a group by its name."""
     return {name: load(group, name) for name in names(group)}
+
+
+def calibration_files() -> Iterator[Traversable]:
+    """The files of every package that is registered as one of calibrations, by name."""
+    for point in sorted(entry_points(group=CALIBRATIONS), key=lambda point: point.value):
+        folder = files(point.value)
+        yield from sorted(
+            (file for file in folder.iterdir() if file.name.endswith(".yaml")),
+            key=lambda file: file.name,
+        )
 
 
 def _load(point: EntryPoint, kind: str) -> Any:

@@ -18,6 +18,14 @@ from hwloop.record_reader import Record
 from hwloop.settings import Settings
 
 
+class RecordEnded(ReplayMismatch):
+    """The run asks for more operations than the record holds; ``status`` is the record's."""
+
+    def __init__(self, message: str, *, status: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class Replay(OneVerbBackend):
     """Stands for the array of a recorded run.
 
@@ -58,9 +66,11 @@ class Replay(OneVerbBackend):
         if self._closed:
             raise BackendError("the replay is closed")
         if self.remaining == 0:
-            raise ReplayMismatch(
+            status = self._record.status
+            raise RecordEnded(
                 f"operation {self._next}: the run asks for a {_kind(operation)}, but the record"
-                f" ends here (status {self._record.status})"
+                f" ends here (status {status})",
+                status=status,
             )
         recorded = self._record.operation(self._next)
         difference = _difference(operation, recorded.operation)

@@ -20,6 +20,7 @@ from hwloop.config import PreparedStep, Procedure
 from hwloop.errors import HwloopError, NotConverged, Stopped
 from hwloop.guard import Guard
 from hwloop.plugins import BackendKind, OpenRequest
+from hwloop.preview import refuse_beyond_limits, refuse_unsupported
 from hwloop.record import RecordWriter, RunHeader
 from hwloop.recorder import Recorder
 from hwloop.step import Outcome, Row
@@ -101,15 +102,19 @@ def run_procedure(
 ) -> RunResult:
     """Run every step of a procedure on a backend, and record it.
 
-    However it ends, the backend is made safe and the record closed. Errors of the backend, the
-    guard and the steps are logged in the record and raised again.
+    What the steps plan is checked against the limits before the backend is opened, and against
+    the backend before the record is begun. However the run ends, the backend is made safe and
+    the record closed. Errors of the backend, the guard and the steps are logged in the record
+    and raised again.
     """
     seed = procedure.seed if options.seed is None else options.seed
     backend_rng, step_rng = np.random.default_rng(seed).spawn(2)
     kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, options.backend)
     request = OpenRequest(procedure.array, options.population, backend_rng)
+    refuse_beyond_limits(procedure)
     inner = kind.open(procedure.backend_settings(kind), request)
     try:
+        refuse_unsupported(procedure, inner)
         header = RunHeader(
             options.path.stem, procedure, seed, options.population, inner.description
         )

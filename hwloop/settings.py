@@ -46,6 +46,8 @@ def _message(error: Mapping[str, Any], model: type[BaseModel]) -> str:
         return "this key is required"
     message = str(error["msg"]).removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
+    if isinstance(error["input"], Mapping):  # of several keys at once: the message names them
+        return message
     return f"{_short(error['input'])}: {message}"
 
 

@@ -101,11 +101,11 @@ class EpochRow(Row):
         """Epoch, error, pulses; in a population their means, and how many have converged."""
         figures: dict[str, str | float | int] = {
             "epoch": self.epoch,
-            "error": round(float(np.mean(self.total_error)), 4),
+            "error": float(f"{np.mean(self.total_error):.3g}"),
             "pulses": round(float(np.mean(self.pulses))),
         }
         if self.converged.size > 1:
-            figures["converged"] = f"{int(self.converged.sum())} of {self.converged.size}"
+            figures["converged"] = f"{int(self.converged.sum())}/{self.converged.size}"
         return figures
 
 

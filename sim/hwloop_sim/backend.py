@@ -117,7 +117,7 @@ class EmulatedArray(CrossbarBackend):
                 reads = 2 * cells if operation.both_polarities else cells
                 return float(reads * self._read_time_s)
             case VectorBatch():
-                return operation.voltage_v.shape[-2] * self._read_time_s
+                return float(operation.voltage_v.shape[-2] * self._read_time_s)
         return super().duration_s(operation)
 
     def pulse(self, pulse: PulseMap) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib.metadata import entry_points
-from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated
@@ -15,14 +12,12 @@ from hwloop.config import parse_yaml
 from hwloop.dataset import ConductanceTable, read_dataset
 from hwloop.errors import ConfigError, HwloopError
 from hwloop.naming import nearest
-from hwloop.plugins import CALIBRATIONS
+from hwloop.plugins import calibration_files
 
 
 def shipped() -> dict[str, Traversable]:
     """Name → file of every calibration that an installed package brings."""
-    return {
-        name: file for point in entry_points(group=CALIBRATIONS) for name, file in _in(point.value)
-    }
+    return {file.name.removesuffix(".yaml"): file for file in calibration_files()}
 
 
 def load_table(reference: str, folder: Path) -> ConductanceTable:
@@ -40,12 +35,6 @@ def load_table(reference: str, folder: Path) -> ConductanceTable:
     if reference not in known:
         raise ConfigError(f"there is no calibration {reference!r}{nearest(reference, known)}")
     return _parse(known[reference].read_text(encoding="utf-8"), reference)
-
-
-def _in(package: str) -> Iterator[tuple[str, Traversable]]:
-    for file in files(package).iterdir():
-        if file.name.endswith(".yaml"):
-            yield file.name.removesuffix(".yaml"), file
 
 
 def _text(path: Path) -> str:

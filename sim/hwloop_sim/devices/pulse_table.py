@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from hwloop.backend import Event
-from hwloop.errors import Unsupported
+from hwloop.errors import ConfigError, Unsupported
 from hwloop.naming import cell_names
 from hwloop.operations import BoolArray, FloatArray, PulseMap
 from hwloop.settings import Settings
@@ -52,6 +52,7 @@ class PulseTable(Device):
             self._shift_s = np.full(shape, table[0])
         else:
             self._shift_s = settings.shift.draw(shape, rng)
+        _refuse_negative(self._rise_s, self._shift_s)
         self._position = np.zeros(shape, dtype=np.int64)
         self._deviation_s = np.zeros(shape)
         self._events: list[Event] = []
@@ -62,8 +63,6 @@ class PulseTable(Device):
         conductance: FloatArray = self._gain * (
             self._rise_s[self._position] + self._deviation_s + self._shift_s
         )
-        if self._scatter:
-            return np.maximum(conductance, 0.0)  # a passive device has no negative conductance
         return conductance
 
     def check(self, pulse: PulseMap) -> None:
@@ -100,6 +99,18 @@ class PulseTable(Device):
             factor = np.exp(spread - self._scatter**2 / 2)
             self._deviation_s = self._deviation_s + np.where(moving, (factor - 1) * step_s, 0.0)
             before = np.where(moving, before + 1, before)
+        self._hold_at_zero()
+
+    def _hold_at_zero(self) -> None:
+        """A passive device has no negative conductance: scatter cannot take it there."""
+        least_s = -(self._rise_s[self._position] + self._shift_s)
+        below = self._deviation_s < least_s
+        if below.any():
+            self._deviation_s = np.maximum(self._deviation_s, least_s)
+            some = ", ".join(cell_names(below))
+            self._events.append(
+                Event("warning", f"held at 0 S, where cycle-to-cycle scatter went below: {some}")
+            )
 
     def _note_saturation(self, saturated: BoolArray) -> None:
         count = int(saturated.sum())
@@ -122,6 +133,17 @@ class PulseTable(Device):
             f" {format_quantity(measured.amplitude_v, 'V')} and"
             f" {format_quantity(measured.width_s, 's')}; it does not say what"
             f" {asked} would do"
+        )
+
+
+def _refuse_negative(rise_s: FloatArray, shift_s: FloatArray) -> None:
+    """A table and a shift that would make a conductance negative do not belong together."""
+    lowest_s = rise_s.min() + shift_s
+    if (lowest_s < 0).any():
+        raise ConfigError(
+            f"{next(cell_names(lowest_s < 0))}: its shift {shift_s[lowest_s < 0][0]:.4g} S makes"
+            f" the conductance negative; this table needs at least {-rise_s.min():.4g} S",
+            key="shift",
         )
 
 

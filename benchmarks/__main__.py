@@ -1,0 +1,133 @@
+"""Time the main job beside a plain Python loop; prints medians and ratios, asserts nothing."""
+
+from __future__ import annotations
+
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import typer
+
+from benchmarks import bare_numpy
+from benchmarks.plain_loop import draw_shifts_s, train
+from hwloop.backend import Description
+from hwloop.config import Procedure, load_procedure
+from hwloop.geometry import Geometry
+from hwloop.operations import PulseMap
+from hwloop.record import RecordWriter, RunHeader
+from hwloop.runner import RunOptions, run_procedure
+from hwloop.steps.train_manhattan import ManhattanSettings
+
+PROCEDURE = Path(__file__).parents[1] / "procedures" / "manhattan_4x4.yaml"
+ARRAYS = 1000
+RECORDED_ROWS = 2000
+
+
+def main(repeats: int = 5) -> None:
+    """Time every piece ``repeats`` times and print the medians."""
+    print(
+        f"hwloop {version('hwloop')}, Python {platform.python_version()}, numpy {np.__version__},"
+        f" {platform.machine()}, {platform.system()}; medians of {repeats}"
+    )
+    procedure = load_procedure(PROCEDURE)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        _print("hwloop --help, whole process", _process(["--help"]), repeats, aim_s=0.4)
+        job = lambda: _command(["run", str(PROCEDURE), "--out", str(_fresh(out))])  # noqa: E731
+        _print("main job, whole process, no report", job, repeats, aim_s=2.0)
+        plain_s = _print(
+            f"{ARRAYS} trainings, plain Python loop", lambda: _plain_loop(procedure), repeats
+        )
+        population = lambda: _population(procedure, out)  # noqa: E731
+        hwloop_s = _print(
+            f"{ARRAYS} trainings, population, guard and record", population, repeats, aim_s=0.5
+        )
+        numpy_s = _print(
+            f"{ARRAYS} trainings, bare batched NumPy", lambda: _bare_numpy(procedure), repeats
+        )
+        print(f"{'ratio plain loop / hwloop':58s} {plain_s / hwloop_s:9.1f} ×")
+        print(f"{'ratio hwloop / bare NumPy':58s} {hwloop_s / numpy_s:9.1f} ×")
+        recorded_s = _median(lambda: _record_rows(procedure, out), repeats)
+        print(f"{'recorder, each row flushed':58s} {RECORDED_ROWS / recorded_s:9.0f} rows/s")
+
+
+def _print(
+    name: str, work: Callable[[], object], repeats: int, aim_s: float | None = None
+) -> float:
+    seconds = _median(work, repeats)
+    aim = f"   (aim: under {aim_s:g} s)" if aim_s else ""
+    print(f"{name:58s} {seconds:9.3f} s{aim}")
+    return seconds
+
+
+def _median(work: Callable[[], object], repeats: int) -> float:
+    work()
+    return statistics.median(_timed(work) for _ in range(repeats))
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _command(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "hwloop.cli", *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def _process(arguments: list[str]) -> Callable[[], None]:
+    return lambda: _command(arguments)
+
+
+def _fresh(folder: Path) -> Path:
+    return folder / f"{time.perf_counter_ns()}.h5"
+
+
+def _table_s(procedure: Procedure) -> list[float]:
+    table: list[float] = procedure.resolved["backends"]["sim"]["device"]["calibration"][
+        "conductance_s"
+    ]
+    return table
+
+
+def _plain_loop(procedure: Procedure) -> int:
+    table_s = _table_s(procedure)
+    rng = random.Random(procedure.seed)  # noqa: S311 - no secret is drawn
+    return sum(train(table_s, draw_shifts_s(rng)).converged for _ in range(ARRAYS))
+
+
+def _bare_numpy(procedure: Procedure) -> int:
+    shift_s = bare_numpy.draw_shifts_s(ARRAYS, np.random.default_rng(procedure.seed))
+    return int(bare_numpy.train_all(np.array(_table_s(procedure)), shift_s).sum())
+
+
+def _population(procedure: Procedure, folder: Path) -> None:
+    path = _fresh(folder)
+    run_procedure(procedure, RunOptions("sim", path, population=ARRAYS))
+    path.unlink()
+
+
+def _record_rows(procedure: Procedure, folder: Path) -> None:
+    path = _fresh(folder)
+    description = Description("sim", Geometry(rows=4, cols=4))
+    writer = RecordWriter(path, RunHeader(path.stem, procedure, 0, None, description))
+    settings = procedure.steps[0].settings
+    assert isinstance(settings, ManhattanSettings)  # noqa: S101 - tells the type checker
+    pulse = PulseMap(np.full((4, 4), settings.pulse.amplitude_v), settings.pulse.width_s)
+    for _ in range(RECORDED_ROWS):
+        writer.operation(pulse, None, started_s=0.0, array_time_s=0.0)
+    writer.finish("completed", pulses=np.zeros((4, 4), dtype=np.int64))
+    path.unlink()
+
+
+if __name__ == "__main__":
+    typer.run(main)

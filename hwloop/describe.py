@@ -1,0 +1,196 @@
+"""What the command line prints of a procedure, of a record, and of what is installed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hwloop import plugins
+from hwloop.config import Procedure, parse_yaml
+from hwloop.errors import ConfigError
+from hwloop.plugins import BackendKind, OpenRequest, calibration_files
+from hwloop.preview import Preview, preview, refuse_beyond_limits, refuse_unsupported
+from hwloop.record_reader import Record
+from hwloop.units import format_quantity
+
+STATUS_MEANING = {
+    "completed": "every step came to its end",
+    "stopped": "stopped from outside between two rows",
+    "failed": "an error ended it; see the log",
+    "interrupted": "the process was killed; all that was flushed is here",
+}
+
+
+def print_preview(procedure: Procedure, backend: str) -> None:
+    """Check a procedure against its limits and a backend, and print what it would do."""
+    import numpy as np
+
+    kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
+    refuse_beyond_limits(procedure)
+    if kind.touches_hardware:
+        raise ConfigError(f"backend {backend!r} cannot be previewed without touching hardware")
+    request = OpenRequest(procedure.array, None, np.random.default_rng(procedure.seed))
+    with kind.open(procedure.backend_settings(kind), request) as opened:
+        refuse_unsupported(procedure, opened)
+        seen = preview(procedure, opened)
+    console = _console()
+    console.print(
+        f"{escape(procedure.name)}: valid. {procedure.array.rows} × {procedure.array.cols} array,"
+        f" biasing {procedure.array.biasing}, backend {backend}."
+    )
+    console.print(_operations_table(seen))
+    console.print(_limits_table(seen, procedure))
+    console.print(f"Expected duration on the array: at most {_duration(seen.duration_s)}.")
+
+
+def print_plugins() -> None:
+    """List what is installed, with a line each."""
+    console = _console()
+    for title, group in (
+        ("Backends", plugins.BACKENDS),
+        ("Steps", plugins.STEPS),
+        ("Device models", plugins.DEVICES),
+        ("Readers", plugins.READERS),
+    ):
+        lines = ((name, _summary(group, name)) for name in plugins.names(group))
+        _print_list(console, title, lines)
+    _print_list(console, "Calibrations", _calibrations())
+
+
+def print_record(path: Path) -> None:
+    """Print what is in a record."""
+    console = _console()
+    with Record(path) as record:
+        _print_run(console, record)
+        kinds = Counter(record.operation_kinds)
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        console.print(f"operations   {len(record)}{f': {counts}' if counts else ''}")
+        console.print(_results_table(record))
+        for time, level, message in record.log:
+            console.print(f"{time}  {level}: {escape(message)}", style=_colour(level))
+
+
+def _print_run(console: Console, record: Record) -> None:
+    attrs = record.attrs
+    console.print(f"record       {escape(str(record.path))}")
+    console.print(f"procedure    {escape(attrs['procedure'])}, seed {attrs['seed']}")
+    console.print(f"status       {status_words(record)}")
+    ended = attrs["ended_utc"] or "not ended in order"
+    console.print(f"time         {attrs['started_utc']} to {ended}")
+    shape = " × ".join(map(str, record.shape))
+    console.print(f"array        {shape} on backend {attrs['backend']}")
+    console.print(f"written by   hwloop {attrs['hwloop_version']}, on {escape(attrs['host'])}")
+    for label in record.labels:
+        outcome = record.outcome(label)
+        words = outcome[1] if outcome else "did not get to its end"
+        console.print(f"outcome      {label}: {escape(words)}")
+
+
+def status_words(record: Record) -> str:
+    """The status of a record with its meaning."""
+    return f"{record.status} ({STATUS_MEANING.get(record.status, 'unknown')})"
+
+
+def _results_table(record: Record) -> Table:
+    table = _table("result", "rows", "shape of a row", "unit")
+    for label in record.labels:
+        for name in record.tables(label):
+            units = record.units(label, name)
+            for column, values in record.results(label, name).items():
+                place = "/".join(part for part in (label, name, column) if part)
+                shape = " × ".join(map(str, values.shape[1:])) or "-"
+                table.add_row(place, str(len(values)), shape, units[column])
+    return table
+
+
+def _operations_table(seen: Preview) -> Table:
+    table = _table("step", "operation", "at most", "time on the array")
+    for operation in seen.operations:
+        table.add_row(
+            operation.label,
+            operation.words,
+            f"{operation.at_most} ×",
+            _duration(operation.duration_s),
+        )
+    return table
+
+
+def _limits_table(seen: Preview, procedure: Procedure) -> Table:
+    limits = procedure.array.limits
+    table = _table("worst case", "value", "limit")
+    rows = (
+        _voltage_row("highest pulse", seen.highest_v, limits.positive_v),
+        _voltage_row("lowest pulse", seen.lowest_v, limits.negative_v),
+        _voltage_row(
+            f"half-selected cell ({procedure.array.biasing})",
+            seen.half_selected_v,
+            limits.half_select_v,
+        ),
+        _voltage_row("read", seen.read_v, limits.read_v),
+        (
+            "energy of a pulse at the compliance",
+            format_quantity(seen.pulse_energy_j, "J"),
+            format_quantity(limits.pulse_energy_j, "J"),
+        ),
+        ("pulses per device", str(seen.pulses_per_device), str(limits.pulses_per_device)),
+    )
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _voltage_row(what: str, value_v: float, limit_v: float) -> tuple[str, str, str]:
+    return (what, format_quantity(value_v, "V"), format_quantity(limit_v, "V"))
+
+
+def _summary(group: str, name: str) -> str:
+    try:
+        return str(plugins.load(group, name).summary)
+    except ConfigError as exc:
+        return str(exc)
+
+
+def _calibrations() -> Iterable[tuple[str, str]]:
+    for file in calibration_files():
+        try:
+            title = parse_yaml(file.read_text(encoding="utf-8"))["title"]
+        except (ConfigError, OSError, KeyError, TypeError) as exc:
+            title = f"cannot be read: {exc}"
+        yield file.name.removesuffix(".yaml"), str(title)
+
+
+def _print_list(console: Console, title: str, lines: Iterable[tuple[str, str]]) -> None:
+    console.print(title, style="bold")
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
+    for name, words in lines:
+        table.add_row(f"  {escape(name)}", escape(words))
+    console.print(table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return format_quantity(seconds, "s", digits=3)
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _colour(level: str) -> str:
+    return {"warning": "yellow", "error": "red"}.get(level, "none")
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)

@@ -1,0 +1,168 @@
+"""What a procedure would do at most, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwloop.array import ArraySettings
+from hwloop.backend import CrossbarBackend
+from hwloop.biasing import worst_half_select_v
+from hwloop.config import Procedure
+from hwloop.errors import LimitError
+from hwloop.guard import Guard
+from hwloop.limits import check_operation
+from hwloop.operations import FloatArray, Operation, PulseMap, ReadMap, VectorBatch
+from hwloop.step import PlannedOperation
+from hwloop.units import format_quantity
+
+
+@dataclass(frozen=True)
+class PreviewedOperation:
+    """One kind of operation of a step, at its worst, and how often at most.
+
+    ``duration_s``: of all of them together on the array.
+    """
+
+    label: str
+    words: str
+    at_most: int
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a procedure would do at most.
+
+    ``highest_v``, ``lowest_v``: of the pulses, signed; the other voltages are magnitudes.
+    ``pulses_per_device`` counts from the array's ``pulses_before``.
+    """
+
+    operations: tuple[PreviewedOperation, ...]
+    highest_v: float
+    lowest_v: float
+    half_selected_v: float
+    read_v: float
+    pulses_per_device: int
+    pulse_energy_j: float
+
+    @property
+    def duration_s(self) -> float:
+        """Expected time on the array, at most."""
+        return sum(operation.duration_s for operation in self.operations)
+
+
+def refuse_beyond_limits(procedure: Procedure) -> None:
+    """Raise :class:`LimitError` where a planned operation would exceed a limit of the array."""
+    for label, planned in _planned(procedure):
+        try:
+            check_operation(planned.operation, procedure.array.limits, procedure.array.biasing)
+        except LimitError as exc:
+            raise LimitError(f"{label}: {exc}") from None
+
+
+def refuse_unsupported(procedure: Procedure, backend: CrossbarBackend) -> None:
+    """Raise what the backend would raise for a planned operation that it cannot do."""
+    guard = Guard(backend, procedure.array)
+    for _, planned in _planned(procedure):
+        guard.check(planned.operation)
+
+
+def preview(procedure: Procedure, backend: CrossbarBackend) -> Preview:
+    """What the procedure would do at most, in the time that ``backend`` expects."""
+    array = procedure.array
+    planned = list(_planned(procedure))
+    pulses = [entry for _, entry in planned if isinstance(entry.operation, PulseMap)]
+    return Preview(
+        operations=tuple(
+            PreviewedOperation(
+                label,
+                describe(entry.operation, array),
+                entry.at_most,
+                entry.at_most * backend.duration_s(entry.operation),
+            )
+            for label, entry in planned
+        ),
+        highest_v=max((_extreme(entry.operation, np.max) for entry in pulses), default=0.0),
+        lowest_v=min((_extreme(entry.operation, np.min) for entry in pulses), default=0.0),
+        half_selected_v=max(
+            (_half_selected(entry.operation, array) for entry in pulses), default=0.0
+        ),
+        read_v=max((_read(entry.operation) for _, entry in planned), default=0.0),
+        pulses_per_device=_pulses_per_device(pulses, array),
+        pulse_energy_j=max((_energy(entry.operation, array) for entry in pulses), default=0.0),
+    )
+
+
+def describe(operation: Operation, array: ArraySettings) -> str:
+    """An operation in a few words, with its figures."""
+    cells = array.rows * array.cols
+    match operation:
+        case PulseMap():
+            addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
+            train = "" if operation.count == 1 else f", {operation.count} times"
+            return (
+                f"pulse {addressed} of {cells} cells,"
+                f" {format_quantity(_magnitude(operation), 'V')},"
+                f" {format_quantity(operation.width_s, 's')}{train}"
+            )
+        case ReadMap():
+            addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
+            sign = "±" if operation.both_polarities else ""
+            return (
+                f"read {addressed} of {cells} cells, {sign}{format_quantity(operation.read_v, 'V')}"
+            )
+        case VectorBatch():
+            return (
+                f"multiply {operation.voltage_v.shape[-2]} vectors,"
+                f" up to {format_quantity(_read(operation), 'V')}"
+            )
+        case _:
+            return f"wait {format_quantity(operation.duration_s, 's')}"
+
+
+def _planned(procedure: Procedure) -> Iterator[tuple[str, PlannedOperation]]:
+    for prepared in procedure.steps:
+        for planned in prepared.plan.operations:
+            yield prepared.label, planned
+
+
+def _magnitude(operation: Operation) -> float:
+    return float(np.abs(operation.amplitude_v).max()) if isinstance(operation, PulseMap) else 0.0
+
+
+def _extreme(operation: Operation, of: Callable[[FloatArray], float]) -> float:
+    return float(of(operation.amplitude_v)) if isinstance(operation, PulseMap) else 0.0
+
+
+def _half_selected(operation: Operation, array: ArraySettings) -> float:
+    if not isinstance(operation, PulseMap):
+        return 0.0
+    return float(worst_half_select_v(array.biasing, operation.amplitude_v).max())
+
+
+def _read(operation: Operation) -> float:
+    match operation:
+        case ReadMap():
+            return abs(operation.read_v)
+        case VectorBatch():
+            return float(np.abs(operation.voltage_v).max(initial=0.0))
+    return 0.0
+
+
+def _energy(operation: Operation, array: ArraySettings) -> float:
+    if not isinstance(operation, PulseMap):
+        return 0.0
+    return _magnitude(operation) * array.limits.current_a * operation.width_s
+
+
+def _pulses_per_device(pulses: list[PlannedOperation], array: ArraySettings) -> int:
+    counts = np.full(array.geometry.shape, array.pulses_before)
+    for planned in pulses:
+        if isinstance(planned.operation, PulseMap):
+            counts = (
+                counts + planned.operation.addressed * planned.operation.count * planned.at_most
+            )
+    return int(counts.max())

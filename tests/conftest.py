@@ -1,0 +1,18 @@
+"""Where the tests find measured data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of measured data sets: $HWLOOP_SHARED/data, else that beside this checkout."""
+    beside = Path(__file__).resolve().parents[2] / "shared"
+    data = Path(os.environ.get("HWLOOP_SHARED", beside)) / "data"
+    if not data.is_dir():
+        pytest.skip("measured data sets are not beside this checkout")
+    return data
