@@ -110,6 +110,22 @@ class Record:
         group = self._file["array"]
         return group[name][()] if name in group else None
 
+    def pulses_given(self) -> NDArray[np.int64]:
+        """Pulses of each cell in this run, (..., rows, cols).
+
+        Counted from the operations where the run was killed before it wrote them down.
+        """
+        lifetime = self.array("pulses")
+        if lifetime is not None:
+            given: NDArray[np.int64] = lifetime - int(self.resolved["array"]["pulses_before"])
+            return given
+        pulses = np.zeros(self.shape, dtype=np.int64)
+        for index, kind in enumerate(self.operation_kinds):
+            operation = self.operation(index).operation if kind == "pulse" else None
+            if isinstance(operation, PulseMap):
+                pulses += operation.addressed * operation.count
+        return pulses
+
     @property
     def labels(self) -> list[str]:
         """The steps that have results, in order of their running."""
@@ -139,6 +155,15 @@ class Record:
         path = "/".join(part for part in ("results", label, table) if part)
         return {
             name: str(item.attrs["units"])
+            for name, item in self._file[path].items()
+            if isinstance(item, h5py.Dataset)
+        }
+
+    def meanings(self, label: str, table: str = "") -> dict[str, str]:
+        """What each column means, in words."""
+        path = "/".join(part for part in ("results", label, table) if part)
+        return {
+            name: str(item.attrs.get("meaning", ""))
             for name, item in self._file[path].items()
             if isinstance(item, h5py.Dataset)
         }

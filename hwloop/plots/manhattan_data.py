@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.operations import BoolArray, FloatArray, PulseMap
+from hwloop.operations import BoolArray, FloatArray
 from hwloop.record_reader import Record
 
 IntArray = NDArray[np.int64]
@@ -109,7 +109,7 @@ def read_training(record: Record, label: str) -> Training | None:
         return None
     settings = next(s["settings"] for s in record.resolved["steps"] if s["label"] == label)
     lone = len(record.shape) == 3 and record.shape[0] == 1
-    final_s, pulses = _final_conductance_s(record, label, rows), _pulses(record)
+    final_s, pulses = _final_conductance_s(record, label, rows), record.pulses_given()
     names = ("activation", "current_a", "conductance_s", "weight_s", "total_error", "converged")
     columns = {name: _lone(rows[name], 1) if lone else rows[name] for name in names}
     return Training(
@@ -155,21 +155,6 @@ def _final_conductance_s(
     if final_s is None or label != last_step:
         return np.asarray(rows["conductance_s"][-1])
     return final_s
-
-
-def _pulses(record: Record) -> IntArray:
-    """Pulses of each cell in this run; counted from the operations where the run was killed."""
-    before = int(record.resolved["array"]["pulses_before"])
-    lifetime = record.array("pulses")
-    if lifetime is not None:
-        return np.asarray(lifetime) - before
-    pulses = np.zeros(record.shape, dtype=np.int64)
-    for index, kind in enumerate(record.operation_kinds):
-        if kind == "pulse":
-            operation = record.operation(index).operation
-            assert isinstance(operation, PulseMap)  # noqa: S101 - by its kind
-            pulses += operation.addressed * operation.count
-    return pulses
 
 
 def _predictions(record: Record, label: str, *, lone: bool) -> Predictions | None:

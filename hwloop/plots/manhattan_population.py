@@ -259,7 +259,7 @@ def _short_map(axes: Axes, training: Training, chosen: BoolArray) -> None:
 
 def _bins(values: int) -> int:
     """As many as the values fill without falling into single spikes."""
-    return min(max(round(float(values) ** 0.5), 6), 40)
+    return int(min(max(np.sqrt(values), 6), 40))
 
 
 def _outcome_histogram(
