@@ -243,7 +243,7 @@ def final_figure(training: Training) -> NamedFigure:
     return NamedFigure(
         "final_conductance",
         "Conductances and weights at the end",
-        "Read after the last update of the training.",
+        "As last read: after the last update where the run got that far, else in the last epoch.",
         figure,
     )
 

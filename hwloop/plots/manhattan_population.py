@@ -109,7 +109,7 @@ def final_figure(training: Training) -> NamedFigure:
     return NamedFigure(
         "final_conductance",
         "Conductances and weights at the end",
-        "All cells of all arrays, after the last update. Each curve has the area 1, so that"
+        "All cells of all arrays, as last read. Each curve has the area 1, so that"
         " arrays that converged and arrays that did not can be compared.",
         figure,
     )

@@ -23,8 +23,9 @@ def table_figure(training: Training) -> NamedFigure | None:
         return None
     cells = training.pulses[..., 0].size * training.pulses.shape[-1]
     bars = cells <= _MOST_BARS
-    figure = plot.new_figure(7.5, 3.2 + (0.17 * cells if bars else 2.0))
-    heights = (2.6, 0.17 * cells if bars else 1.6)
+    lower_in = max(0.17 * cells, 0.9) if bars else 1.8
+    figure = plot.new_figure(7.5, 3.3 + lower_in)
+    heights = (2.6, lower_in)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=heights)
     _table_curve(above, training, table)
     (_cell_bars if bars else _histogram)(below, training)
@@ -66,7 +67,7 @@ def _table_curve(axes: Axes, training: Training, table: PulseTable) -> None:
         axes.scatter(
             states,
             values[states] + (-beside if sign else beside),
-            s=16 + 160 * counts / ended.size,
+            s=16 + 160 * np.minimum(counts / ended.size, 0.4),
             color=colour,
             marker=marker,
             zorder=3,
@@ -94,7 +95,7 @@ def _cell_bars(axes: Axes, training: Training) -> None:
     axes.set_yticks(np.arange(pulses.size), names, fontsize=7)
     axes.set_ylim(pulses.size - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
-    axes.set_ylabel("Cell (row, column)")
+    axes.set_ylabel("Cell")
 
 
 def _histogram(axes: Axes, training: Training) -> None:
