@@ -57,7 +57,10 @@ def replace(line: int, old: str, new: str) -> Change:
         (replace(5, "2.0", "2.1"), "line 15: voltage 2 V: expected ON Voltage"),
         (replace(4, "50.0", "60.0"), "line 14: voltages 0.05 V and -0.05 V"),
         (replace(14, "2.437500E-8", "2.437500E-6"), "line 14: resistance 2200317 ohm"),
-        (replace(14, "2.200317E+6", "-2.200317E+6"), "line 14: resistance -2.20032e+06 ohm: expected a value above 0"),
+        (
+            replace(14, "2.200317E+6", "-2.200317E+6"),
+            "line 14: resistance -2.20032e+06 ohm: expected a value above 0",
+        ),
         (replace(14, "2.437500E-8", "nan"), "line 14: current 'nan': expected a finite number"),
         (replace(13, "0.000000E+0", "1.0"), "line 13: voltage 1 V: expected OFF Voltage"),
         (replace(20, "+", "-"), "line 20"),
