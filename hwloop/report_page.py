@@ -88,8 +88,8 @@ def _run(record: Record) -> Iterator[tuple[str, str]]:
     attrs = record.attrs
     *_, rows, cols = record.shape
     population = attrs["population"]
-    many = f"{population} arrays of " if population else ""
-    yield "Array", f"{many}{rows} rows × {cols} columns"
+    each = f"{rows} × {cols} cells (rows × columns)"
+    yield "Array", f"{population} arrays of {each}" if population else each
     yield "Backend", attrs["backend"]
     device = record.identity.get("device")
     if isinstance(device, dict) and "model" in device:

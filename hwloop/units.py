@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-_PREFIXES = {
-    "f": 1e-15,
-    "p": 1e-12,
-    "n": 1e-9,
-    "u": 1e-6,
-    "µ": 1e-6,  # micro sign
-    "μ": 1e-6,  # Greek mu
-    "m": 1e-3,
-    "": 1.0,
-    "k": 1e3,
-    "M": 1e6,
-    "G": 1e9,
+_PREFIXES = {  # power of ten
+    "f": -15,
+    "p": -12,
+    "n": -9,
+    "u": -6,
+    "µ": -6,  # micro sign
+    "μ": -6,  # Greek mu
+    "m": -3,
+    "": 0,
+    "k": 3,
+    "M": 6,
+    "G": 9,
 }
 _DISPLAY = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
 _SPELLINGS = {"ohm": ("ohm", "Ohm", "Ω", "Ω")}
@@ -50,19 +51,12 @@ def _parse_text(text: str, unit: str) -> float:
     for spelling in _SPELLINGS.get(unit, (unit,)):
         prefix = written.removesuffix(spelling)
         if prefix != written and prefix in _PREFIXES:
-            # Dividing by 1e3 and multiplying by 1e-3 differ in the last bit; "50 ms" must be
-            # the very number that 50e-3 is, so that two spellings give one record.
-            return float(f"{digits}{_exponent(digits, prefix)}")
+            # In decimal: "50 ms" is the very number that 50e-3 is, so that two spellings
+            # give one record; in binary they would differ in the last bit.
+            return float(Decimal(digits).scaleb(_PREFIXES[prefix]))
     raise ValueError(
         f"expected a number of {unit}, such as {_example(unit)}; got the unit {written!r}"
     )
-
-
-def _exponent(digits: str, prefix: str) -> str:
-    power = round(math.log10(_PREFIXES[prefix]))
-    if "e" in digits.lower():
-        raise ValueError("give either an exponent or a prefix, not both")
-    return f"e{power}"
 
 
 def _example(unit: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hwloop import report
 from hwloop.config import from_data, parse_yaml
@@ -45,12 +46,19 @@ class Stopping(Quiet):
             raise KeyboardInterrupt("SIGINT")
 
 
-def run(path: Path, observer: Quiet | None = None, seed: int = 22, **changes: Any) -> Path:
+def run(
+    path: Path,
+    observer: Quiet | None = None,
+    *,
+    seed: int = 22,
+    population: int | None = None,
+    **changes: Any,
+) -> Path:
     text = PROCEDURE.read_text(encoding="utf-8")
     data = parse_yaml(text)
     data.update(changes)
     procedure = from_data(data, folder=path.parent, text=changes.get("about", "") + text)
-    run_procedure(procedure, RunOptions("sim", path, seed=seed), observer)
+    run_procedure(procedure, RunOptions("sim", path, population, seed), observer)
     return path
 
 
@@ -122,6 +130,8 @@ def test_page_needs_no_network(page: str) -> None:
     assert not seen.tags & {"script", "link", "iframe"}
     assert "url(" not in page
     assert "@import" not in page
+    # Links that a reader may follow; nothing is fetched for them.
+    assert set(re.findall(r'href="([^"]*)"', page)) == {"https://doi.org/10.1002/aelm.202300887"}
 
 
 def test_run_is_told_with_its_counts(page: str, trained: Path) -> None:
@@ -246,6 +256,26 @@ def test_two_trainings_in_one_run_have_figures_of_their_own(tmp_path: Path) -> N
     names = [figure.name for figure in written.figures]
     assert len(set(names)) == 14
     assert names[0] == "first-conductances.png"
+
+
+def test_figures_are_pictures_with_something_on_them(brief: Path, tmp_path: Path) -> None:
+    for path in write_report(brief, tmp_path / "page.html").figures:
+        with Image.open(path) as image:
+            assert min(image.size) > 200
+            assert len(image.convert("L").resize((200, 200)).getcolors(256) or []) > 5
+
+
+@pytest.mark.parametrize(("population", "many"), [(1, False), (40, True)])
+def test_a_population_is_reported(population: int, many: bool, tmp_path: Path) -> None:
+    changes = small()
+    path = run(tmp_path / "run.h5", population=population, **changes)
+    written = write_report(path, None)
+    page = written.html.read_text(encoding="utf-8")
+    assert f"of {population} arrays converged" in page
+    assert f"{population} arrays of 1 × 2 cells" in page
+    names = {figure.stem for figure in written.figures}
+    assert ("convergence" in names) == many
+    assert ("conductances" in names) != many
 
 
 def test_a_missing_record_is_one_error(tmp_path: Path) -> None:

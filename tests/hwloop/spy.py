@@ -1,0 +1,92 @@
+"""An ideal array that remembers what it was asked, for tests of what stands around it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwloop.array import ArraySettings
+from hwloop.backend import Description, Event, OneVerbBackend
+from hwloop.geometry import Geometry
+from hwloop.operations import Flag, Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
+
+ARRAY = {
+    "rows": 2,
+    "cols": 4,
+    "biasing": "V/2",
+    "limits": {
+        "positive_v": 2.0,
+        "negative_v": -2.0,
+        "read_v": 0.2,
+        "half_select_v": 1.0,
+        "current_a": 1e-3,
+        "pulse_width_s": 0.1,
+        "pulse_energy_j": 1.0,
+        "pulses_per_device": 3,
+    },
+    "read": {"read_v": 0.1},
+}
+
+
+def array_settings(**changes: object) -> ArraySettings:
+    return ArraySettings.parse(ARRAY | changes)
+
+
+class SpyBackend(OneVerbBackend):
+    """Each pulse adds 1 µS to a cell of 1 µS; fails at the operation number ``fail_at``."""
+
+    def __init__(
+        self,
+        shape: tuple[int, int] = (2, 4),
+        *,
+        population: tuple[int, ...] = (),
+        fail_at: int | None = None,
+        error: BaseException | None = None,
+    ) -> None:
+        geometry = Geometry(rows=shape[0], cols=shape[1])
+        self._description = Description("spy", geometry, population)
+        self.conductance_s = np.full(self._description.shape, 1e-6)
+        self.asked: list[Operation] = []
+        self.made_safe = 0
+        self.closed = 0
+        self.events: list[Event] = []
+        self._fail_at = fail_at
+        self._error = error
+        self._now_s = 0.0
+
+    @property
+    def description(self) -> Description:
+        return self._description
+
+    def now_s(self) -> float:
+        return self._now_s
+
+    def perform(self, operation: Operation) -> Reading | None:
+        if len(self.asked) == self._fail_at:
+            assert self._error is not None
+            raise self._error
+        self.asked.append(operation)
+        self._now_s += 1.0 + (operation.duration_s if isinstance(operation, Wait) else 0.0)
+        match operation:
+            case PulseMap():
+                self.conductance_s = self.conductance_s + 1e-6 * operation.addressed
+                return None
+            case ReadMap():
+                current_a = np.where(
+                    operation.addressed, self.conductance_s * operation.read_v, np.nan
+                )
+                flags = np.where(np.isnan(current_a), Flag.NOT_ADDRESSED, 0).astype(np.uint8)
+                return Reading(current_a, flags)
+            case VectorBatch():
+                current_a = operation.voltage_v @ self.conductance_s
+                return Reading(current_a, np.zeros(current_a.shape, dtype=np.uint8))
+        return None
+
+    def take_events(self) -> list[Event]:
+        events, self.events = self.events, []
+        return events
+
+    def make_safe(self) -> None:
+        self.made_safe += 1
+
+    def close(self) -> None:
+        self.closed += 1
