@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from hwloop.config import Procedure, from_data
 from hwloop.errors import RecordError
 from hwloop.operations import Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
-from hwloop.record import FORMAT, FORMAT_VERSION
+from hwloop.record import FORMAT, FORMAT_VERSION, LOG, OPERATIONS, OUTCOMES
+from hwloop.record_series import counter_name
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Record:
             newer = self._file.attrs["hwloop_version"]
             self._file.close()
             raise RecordError(f"{path}: was written by the newer hwloop {newer}; update this one")
-        self._entries = self._rows("operations", "table")
+        self._entries = self._rows(OPERATIONS, "table")
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -107,8 +108,10 @@ class Record:
 
     def array(self, name: str) -> NDArray[Any] | None:
         """``initial_conductance_s``, ``final_conductance_s`` or ``pulses``; None if not reached."""
+        counter = f"recorder/{counter_name(f'array/{name}')}"
+        reached = bool(self._file[counter][0]) if counter in self._file else True
         group = self._file["array"]
-        return group[name][()] if name in group else None
+        return group[name][()] if reached and name in group else None
 
     def pulses_given(self) -> NDArray[np.int64]:
         """Pulses of each cell in this run, (..., rows, cols).
@@ -129,11 +132,13 @@ class Record:
     @property
     def labels(self) -> list[str]:
         """The steps that have results, in order of their running."""
-        recorded = self._file["results"]
+        recorded = set(self._file["results"]) | set(self._outcomes)
         return [entry["label"] for entry in self.resolved["steps"] if entry["label"] in recorded]
 
     def tables(self, label: str) -> list[str]:
         """The tables of a step: "" is its main one."""
+        if label not in self._file["results"]:
+            return []
         group = self._file[f"results/{label}"]
         inner = [name for name, item in group.items() if isinstance(item, h5py.Group)]
         main = [""] if any(isinstance(item, h5py.Dataset) for item in group.values()) else []
@@ -170,15 +175,20 @@ class Record:
 
     def outcome(self, label: str) -> tuple[bool, str] | None:
         """Whether a step reached its aim, and in words; None if it did not get to its end."""
-        attrs = self._file[f"results/{label}"].attrs
-        return (bool(attrs["reached"]), str(attrs["outcome"])) if "outcome" in attrs else None
+        return self._outcomes.get(label)
+
+    @property
+    def _outcomes(self) -> dict[str, tuple[bool, str]]:
+        columns = [self._rows(OUTCOMES, name) for name in ("label", "reached", "words")]
+        return {
+            label.decode(): (bool(reached), words.decode())
+            for label, reached, words in zip(*columns, strict=True)
+        }
 
     @property
     def log(self) -> list[tuple[str, str, str]]:
         """(time, level, message) of each line."""
-        if "log" not in self._file:
-            return []
-        columns = [self._rows("log", name) for name in ("time_utc", "level", "message")]
+        columns = [self._rows(LOG, name) for name in ("time_utc", "level", "message")]
         return [(a.decode(), b.decode(), c.decode()) for a, b, c in zip(*columns, strict=True)]
 
     @property
@@ -234,9 +244,10 @@ class Record:
 
     def _rows(self, path: str, name: str) -> NDArray[Any]:
         """The complete rows of a column."""
-        count = int(self._file[f"recorder/{path.replace('/', '.')}"][0])
-        if f"{path}/{name}" not in self._file:
+        counter = f"recorder/{counter_name(path)}"
+        if counter not in self._file:
             return np.empty(0)
+        count = int(self._file[counter][0])
         return np.asarray(self._file[f"{path}/{name}"][:count])
 
 

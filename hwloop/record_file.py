@@ -1,0 +1,144 @@
+"""An HDF5 file that is whole at every moment.
+
+HDF5 changes its structure (a new dataset, a longer one, an attribute) by several writes, between
+which the file cannot be read. So the structure is changed in a copy, which then takes the file's
+place at once. Between two such changes only the bytes of a row and of a counter are written, in
+place. Datasets double their length, so that a run of n rows is copied about log2(n) times.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+from hwloop.errors import RecordError
+
+_REPLACE_PATIENCE_S = 2.0
+
+
+class RecordFile:
+    """A file at ``path`` that any HDF5 reader can open whenever the writing process is killed.
+
+    ``begin`` writes what the file holds from the first moment that it exists. Raises
+    :class:`RecordError` where the file exists already or cannot be written.
+    """
+
+    def __init__(self, path: Path, begin: Callable[[h5py.File], None]) -> None:
+        self.path = path
+        self.changes = 0
+        # The process id keeps two runs that were given one name from writing into one draft.
+        self._draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+        self._changing: h5py.File | None = None
+        self._closed = False
+        with self._our_errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                raise FileExistsError
+            try:
+                with h5py.File(self._draft, "w") as file:
+                    begin(file)
+                sync(self._draft)
+                _place_new(self._draft, path)
+            finally:
+                self._draft.unlink(missing_ok=True)
+            self._file = _open(path)
+
+    @property
+    def file(self) -> h5py.File:
+        """The open file: for values that are written in place, not for its structure."""
+        return self._file
+
+    @contextmanager
+    def changing(self) -> Iterator[h5py.File]:
+        """Change the structure: all that is done to the file yielded appears at once, or not."""
+        if self._changing is not None:
+            yield self._changing
+            return
+        with self._our_errors():
+            # Closed first: Windows neither copies nor replaces a file that is locked.
+            self._file.close()
+            try:
+                shutil.copyfile(self.path, self._draft)
+                with h5py.File(self._draft, "r+") as self._changing:
+                    yield self._changing
+                sync(self._draft)
+                _replace(self._draft, self.path)
+            finally:
+                self._changing = None
+                self.changes += 1
+                self._draft.unlink(missing_ok=True)
+                self._file = _open(self.path)
+
+    def flush(self) -> None:
+        """Hand everything to the operating system, which keeps it if this process is killed."""
+        with self._our_errors():
+            self._file.flush()
+
+    def sync(self) -> None:
+        """Bring everything to the disk, which keeps it if the power fails."""
+        with self._our_errors():
+            self._file.flush()
+            sync(self.path)
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        self._file.close()
+
+    @contextmanager
+    def _our_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except FileExistsError:
+            raise RecordError(
+                f"{self.path}: exists already; choose another name with --out"
+            ) from None
+        except OSError as exc:
+            raise RecordError(f"{self.path}: cannot be written: {exc}") from exc
+
+
+def sync(path: Path) -> None:
+    """Bring a file from the operating system's memory to the disk."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r+")
+    except BlockingIOError:
+        # Someone reads the file just now. The run must not end for that, and the reader comes to
+        # no harm, since the structure does not change below it.
+        return h5py.File(path, "r+", locking=False)
+
+
+def _place_new(draft: Path, path: Path) -> None:
+    """Move a draft to where no file may be; :class:`FileExistsError` where there is one."""
+    try:
+        os.link(draft, path)  # the one move that never overwrites, on any platform
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if path.exists():
+            raise FileExistsError from None
+        _replace(draft, path)
+
+
+def _replace(draft: Path, path: Path) -> None:
+    """Put a draft in the place of a file, at once."""
+    give_up = time.monotonic() + _REPLACE_PATIENCE_S
+    while True:
+        try:
+            draft.replace(path)
+        except PermissionError:
+            # On Windows, as long as a virus scanner or an indexer looks at the file.
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)
+        else:
+            return

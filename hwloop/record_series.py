@@ -1,0 +1,233 @@
+"""Series of rows in a record: one dataset a column, and a counter of complete rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.errors import RecordError
+from hwloop.record_file import RecordFile
+
+_CHUNK_BYTES = 16384
+_FIRST_BYTES = 4 * 2**20
+_FIRST_ROWS = 16
+_MOST_CHUNK_ROWS = 256
+_LEAST_TEXT_BYTES = 64
+
+About = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(eq=False)
+class Series:
+    """Rows of equal shape in a group: one dataset a column, and a counter of complete rows.
+
+    Text is stored in UTF-8 of a fixed length, since text of any length would change the structure
+    of the file with every row; a column is widened when a longer text comes.
+    """
+
+    file: RecordFile
+    path: str
+    rows: int = 0
+    _columns: dict[str, h5py.Dataset] = field(default_factory=dict)
+    _kinds: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = field(default_factory=dict)
+    _counter: h5py.Dataset | None = None
+    _bound_at: int = -1
+    _length: int = 0
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next row needs longer columns."""
+        self._bind()
+        return bool(self._columns) and self.rows == self._length
+
+    @property
+    def is_almost_full(self) -> bool:
+        """Whether the next few rows need longer columns."""
+        self._bind()
+        return bool(self._columns) and self.rows >= self._length - max(self._length // 8, 1)
+
+    def fits(self, values: Mapping[str, NDArray[Any]]) -> bool:
+        """Whether a row can be written without a change of the structure.
+
+        Raises :class:`RecordError` where the row is unlike the rows before it.
+        """
+        self._bind()
+        if not self._columns:
+            return False
+        if values.keys() != self._columns.keys():
+            odd = ", ".join(sorted(values.keys() ^ self._columns.keys()))
+            raise RecordError(f"{self.path}: every row needs the same columns; these differ: {odd}")
+        wide = [self._is_wide_enough(name, value) for name, value in values.items()]
+        return self.rows < self._length and all(wide)
+
+    def make_room(self, file: h5py.File, values: Mapping[str, NDArray[Any]], about: About) -> None:
+        """Within :meth:`RecordFile.changing`: make the columns, longer ones, or wider ones."""
+        if not self._columns:
+            make_columns(file, self.path, values, about)
+            return
+        if self.rows == self._length:
+            self.grow(file)
+        for name, value in values.items():
+            if not self._is_wide_enough(name, value):
+                _widen(file[self.path], name, value.dtype.itemsize)
+
+    def grow(self, file: h5py.File) -> None:
+        """Within :meth:`RecordFile.changing`: double the length of every column."""
+        for name in self._columns:
+            file[self.path][name].resize(2 * self._length, axis=0)
+
+    def append(self, values: Mapping[str, NDArray[Any]]) -> int:
+        """Write a row that fits, to be counted by :meth:`commit`; returns its index."""
+        self._bind()
+        for name, value in values.items():
+            # The type of the column says that its text is UTF-8; that of the value does not.
+            self._columns[name][self.rows] = value.astype(self._kinds[name][0])
+        self.rows += 1
+        return self.rows - 1
+
+    def commit(self) -> None:
+        """Count the rows that have been appended; call it after they were flushed."""
+        self._bind()
+        if self._counter is not None:
+            self._counter[0] = self.rows
+
+    def trim(self, file: h5py.File) -> None:
+        """Within :meth:`RecordFile.changing`: cut off what lies beyond the last row."""
+        for name in self._columns:
+            file[self.path][name].resize(self.rows, axis=0)
+
+    def _bind(self) -> None:
+        """Hold the datasets of the file as it is now: each change makes it another file."""
+        if self._bound_at == self.file.changes:
+            return
+        file = self.file.file
+        counter = f"recorder/{counter_name(self.path)}"
+        self._columns = {}
+        if counter in file:
+            self._counter = file[counter]
+            group = file[self.path]
+            names = [str(name) for name in self._counter.attrs["columns"]]
+            self._columns = {name: group[name] for name in names}
+            self._kinds = {n: (c.dtype, c.shape[1:]) for n, c in self._columns.items()}
+            self._length = next(iter(self._columns.values())).shape[0]
+        self._bound_at = self.file.changes
+
+    def _is_wide_enough(self, name: str, value: NDArray[Any]) -> bool:
+        dtype, shape = self._kinds[name]
+        if value.dtype.kind == dtype.kind == "S" and value.shape == shape:
+            return bool(value.dtype.itemsize <= dtype.itemsize)
+        if value.shape != shape or not np.can_cast(value.dtype, dtype, "safe"):
+            raise RecordError(
+                f"{self.path}/{name}: a row of {value.dtype} {value.shape} does not fit the rows"
+                f" before it, {dtype} {shape}"
+            )
+        return True
+
+
+def write_rows(
+    rows: Iterable[tuple[Series, Mapping[str, Any], About]], others: Iterable[Series]
+) -> list[int]:
+    """Append one row to each series, after one change of the structure if any needs it.
+
+    ``others``: the series of the file, which may grow by the same change. Returns the index of
+    each row. Raises :class:`RecordError` where a row is unlike those before it, and then writes
+    none.
+    """
+    stored = [(series, _stored(series.path, values), about) for series, values, about in rows]
+    full = [entry for entry in stored if not entry[0].fits(entry[1])]
+    if full:
+        making = [series for series, _, _ in full]
+        # Series that are about to grow do so together: each change copies the whole file.
+        soon = []
+        if any(series.is_full for series in making):
+            soon = [other for other in others if other.is_almost_full and other not in making]
+        with full[0][0].file.changing() as file:
+            for series, values, about in full:
+                series.make_room(file, values, about)
+            for series in soon:
+                series.grow(file)
+    return [series.append(values) for series, values, _ in stored]
+
+
+def make_columns(file: h5py.File, path: str, values: Mapping[str, Any], about: About) -> None:
+    """Make the columns of a series for rows like ``values``, and its counter.
+
+    Only within :meth:`RecordFile.changing`, or while the file is begun.
+    """
+    group = file.require_group(path)
+    stored = _stored(path, values)
+    largest = max(max(array.nbytes, 1) for array in stored.values())
+    # Small chunks, since a flush may write a whole one; but room for some of them at once.
+    chunk_rows = min(max(_CHUNK_BYTES // largest, 1), _MOST_CHUNK_ROWS)
+    length = max(chunk_rows, min(_FIRST_BYTES // largest, _FIRST_ROWS))
+    for name, array in stored.items():
+        column = _dataset(group, name, array.dtype, (length, *array.shape), chunk_rows)
+        column.attrs.update(about.get(name, {}))
+    counter = file["recorder"].create_dataset(counter_name(path), data=[0])
+    counter.attrs["columns"] = list(stored)
+
+
+def counter_name(path: str) -> str:
+    """The name below ``/recorder`` of the counter of the series at ``path``."""
+    return path.replace("/", ".")
+
+
+def _stored(path: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Values as they are stored: numbers as they are, text as bytes of a fixed length."""
+    if not values:
+        raise RecordError(f"{path}: a row without columns cannot be recorded")
+    stored: dict[str, NDArray[Any]] = {}
+    for name, value in values.items():
+        array = np.asarray(value)
+        if array.dtype.kind == "U":
+            array = np.char.encode(array, "utf-8", "backslashreplace")
+        if array.dtype.kind not in "biufSV":
+            raise RecordError(
+                f"{path}/{name}: {array.dtype} cannot be recorded; a column holds numbers,"
+                " truth values or text"
+            )
+        stored[name] = array
+    return stored
+
+
+def _dataset(
+    group: h5py.Group, name: str, dtype: np.dtype[Any], shape: tuple[int, ...], chunk_rows: int
+) -> h5py.Dataset:
+    """A dataset of ``shape`` (rows, ...) that can grow, filled and allocated at once."""
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    if dtype.kind == "S":
+        # A power of two, so that a column is widened rarely.
+        wanted = max(dtype.itemsize, _LEAST_TEXT_BYTES)
+        dtype = h5py.string_dtype("utf-8", 1 << (wanted - 1).bit_length())
+    _, *row = shape
+    return group.create_dataset(
+        name,
+        shape=shape,
+        # HDF5 has chunks of at least one entry, and none that are larger than a fixed axis.
+        maxshape=(None, *(size or None for size in row)),
+        chunks=(chunk_rows, *(max(size, 1) for size in row)),
+        dtype=dtype,
+        fillvalue=np.nan if dtype.kind == "f" else None,
+        dcpl=plist,
+    )
+
+
+def _widen(group: h5py.Group, name: str, text_bytes: int) -> None:
+    narrow = group[name]
+    texts, about = narrow[()], dict(narrow.attrs)
+    chunk_rows = narrow.chunks[0]
+    del group[name]
+    wide = _dataset(group, name, np.dtype(f"S{text_bytes}"), texts.shape, chunk_rows)
+    wide[()] = texts
+    wide.attrs.update(about)
