@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hwloop.backend import CrossbarBackend
-from hwloop.errors import BackendError, Unsupported
+from hwloop.errors import BackendError, HwloopError, Unsupported
 from hwloop.operations import Flag, FloatArray, Operation, PulseMap, ReadMap, VectorBatch, Wait
 
 Make = Callable[[], CrossbarBackend]
@@ -43,13 +43,16 @@ def _check_description(make: Make) -> None:
     with make() as backend:
         first, second = backend.description, backend.description
         assert first == second, "the description of an open backend must not change"
-        assert first.shape[-2:] == first.geometry.shape, "the shape must end in (rows, cols)"
+        backend.make_safe()
+        assert backend.description == first, "the description of an open backend must not change"
 
 
 def _check_groups(make: Make) -> None:
     with make() as backend:
-        covered = np.zeros(backend.description.geometry.shape, dtype=int)
+        shape = backend.description.geometry.shape
+        covered = np.zeros(shape, dtype=int)
         for group in backend.groups():
+            assert group.shape == shape, "a group must be a mask of (rows, cols)"
             covered += group
         assert (covered == 1).all(), "the groups must cover every cell exactly once"
 
@@ -83,7 +86,9 @@ def _check_multiply(make: Make, read_v: float, tolerance: float) -> None:
         voltage_v = read_v * np.vstack([np.eye(rows), np.ones((1, rows))])
         batch = VectorBatch(voltage_v)
         if backend.description.multiply == "none":
-            _expect(Unsupported, backend, batch, "multiply 'none' must refuse with Unsupported")
+            rule = "multiply 'none' must refuse with Unsupported"
+            assert _refusal(backend, batch) is Unsupported, rule
+            _expect(Unsupported, backend, batch, rule)
             return
         current_a = backend.multiply(batch).current_a
         assert current_a.shape == (*population, rows + 1, cols), (
@@ -111,11 +116,63 @@ def _check_pulses(make: Make, pulse: PulseMap, read_v: float, tolerance: float) 
         assert np.allclose(before[spared], after[spared], rtol=tolerance, atol=0), (
             "a cell that is not addressed must not change"
         )
-        absurd = PulseMap(pulse.amplitude_v * 1e6, pulse.width_s)
-        try:
-            backend.check(absurd)
-        except Exception as refusal:  # noqa: BLE001 - any refusal, but the same one
-            _expect(type(refusal), backend, absurd, "what check refuses must be refused when done")
+    _check_refusals(make, pulse, read_v)
+    _check_broadcast(make, pulse, read_v, tolerance)
+
+
+def _check_refusals(make: Make, pulse: PulseMap, read_v: float) -> None:
+    """What check refuses is refused, in the same way; what it lets pass is done."""
+    with make() as backend:
+        rows, cols = backend.description.geometry.shape
+        operations: tuple[Operation, ...] = (
+            PulseMap(pulse.amplitude_v * 1e6, pulse.width_s),
+            PulseMap(np.ones((rows + 1, cols + 1)), pulse.width_s),
+            PulseMap(pulse.amplitude_v, pulse.width_s, gate_v=1e6),
+            VectorBatch(np.full((1, rows), read_v)),
+            ReadMap.every_cell((rows, cols), read_v=read_v),
+            Wait(0.0),
+        )
+        for operation in operations:
+            refusal = _refusal(backend, operation)
+            if refusal is not None:
+                _expect(refusal, backend, operation, "what check refuses must be refused when done")
+            elif not isinstance(operation, PulseMap):  # an absurd pulse is never applied
+                _expect_done(backend, operation, "what check lets pass must not be Unsupported")
+
+
+def _refusal(backend: CrossbarBackend, operation: Operation) -> type[HwloopError] | None:
+    try:
+        backend.check(operation)
+    except HwloopError as refusal:
+        return type(refusal)
+    return None
+
+
+def _check_broadcast(make: Make, pulse: PulseMap, read_v: float, tolerance: float) -> None:
+    """Pulses and vectors for each array of a population do what shared ones do."""
+    with make() as backend:
+        *population, rows, cols = backend.description.shape
+        if not population or pulse.amplitude_v.ndim != 2:
+            return
+        before = _read_all(backend, read_v)
+        amplitude_v = np.zeros((*population, rows, cols))
+        amplitude_v[0] = pulse.amplitude_v
+        backend.pulse(PulseMap(amplitude_v, pulse.width_s, pulse.count, pulse.gate_v))
+        after = _read_all(backend, read_v)
+        assert np.allclose(before[1:], after[1:], rtol=tolerance, atol=0), (
+            "a map (..., rows, cols) must change only the arrays that it addresses"
+        )
+        if backend.description.multiply == "none":
+            return
+        vectors_v = np.zeros((*population, 2, rows))
+        vectors_v[0] = read_v
+        current_a = backend.multiply(VectorBatch(vectors_v)).current_a
+        assert current_a.shape == (*population, 2, cols), (
+            "a multiplication must answer with (..., batch, cols)"
+        )
+        assert (current_a[1:] == 0).all() or np.abs(current_a[1:]).max() < current_a[0].min(), (
+            "each array of a population must be multiplied with its own vectors"
+        )
 
 
 def _check_clock(make: Make, pulse: PulseMap, read_v: float) -> None:
@@ -127,6 +184,7 @@ def _check_clock(make: Make, pulse: PulseMap, read_v: float) -> None:
             times.append(backend.now_s())
         assert times == sorted(times), "the clock must never run backwards"
         assert times[3] - times[2] >= 0.25 * (1 - 1e-9), "a wait must let its duration pass"
+        backend.make_safe()
         assert backend.now_s() == times[-1], "the clock must stand still between operations"
 
 
@@ -146,7 +204,8 @@ def _check_end(make: Make, pulse: PulseMap, read_v: float) -> None:
     backend.close()
     backend.make_safe()
     read = ReadMap.every_cell(backend.description.geometry.shape, read_v=read_v)
-    operations: tuple[Operation, ...] = (read, pulse, Wait(0.0))
+    batch = VectorBatch(np.full((1, read.addressed.shape[0]), read_v))
+    operations: tuple[Operation, ...] = (read, batch, pulse, Wait(0.0))
     for operation in operations:
         _expect(BackendError, backend, operation, "a closed backend must refuse every operation")
 
@@ -163,4 +222,13 @@ def _expect(
         backend.perform(operation)
     except kind:
         return
-    raise AssertionError(rule)
+    except HwloopError as exc:
+        raise AssertionError(f"{rule}; it raised {type(exc).__name__}: {exc}") from exc
+    raise AssertionError(f"{rule}; it was done")
+
+
+def _expect_done(backend: CrossbarBackend, operation: Operation, rule: str) -> None:
+    try:
+        backend.perform(operation)
+    except Unsupported as exc:
+        raise AssertionError(f"{rule}: {exc}") from exc
