@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -70,6 +70,8 @@ class RecordWriter:
         self._log = Series(self._file, LOG)
         self._results: dict[str, Series] = {}
         self._measured: dict[tuple[Any, ...], Series] = {}
+        for kind, columns in _expected(header):
+            self._series_for(kind, columns)
 
     def now_s(self) -> float:
         """Seconds since the record was begun, from a monotonic clock."""
@@ -134,16 +136,15 @@ class RecordWriter:
                 dataset.attrs.update(about)
                 file.attrs["ended_utc"] = utc_now()
                 file.attrs["status"] = status
+            self._file.sync()
         finally:
             self._file.close()
 
     def _series_for(self, kind: str, columns: Mapping[str, Any]) -> Series:
         """The series for operations of this kind and these shapes, made when first needed."""
-        signature = (kind, *((name, np.shape(value)) for name, value in columns.items()))
+        signature = _signature(kind, columns)
         if signature not in self._measured:
-            earlier = sum(1 for known in self._measured if known[0] == kind)
-            name = kind if earlier == 0 else f"{kind}_{earlier + 1}"
-            self._measured[signature] = Series(self._file, f"operations/{name}")
+            self._measured[signature] = Series(self._file, _series_path(signature, self._measured))
         return self._measured[signature]
 
     def _all_series(self) -> Iterator[Series]:
@@ -195,6 +196,40 @@ def _write_header(file: h5py.File, header: RunHeader) -> None:
     file.create_group("instruments")["identity"] = json.dumps(dict(header.description.identity))
     _write_array(file.create_group("array"), procedure)
     _prepare(file, header.description)
+    known: list[tuple[Any, ...]] = []
+    for kind, columns in _expected(header):
+        signature = _signature(kind, columns)
+        if signature not in known:
+            make_columns(file, _series_path(signature, known), columns, {})
+            known.append(signature)
+
+
+def _signature(kind: str, columns: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (kind, *((name, np.shape(value)) for name, value in columns.items()))
+
+
+def _series_path(signature: tuple[Any, ...], known: Collection[tuple[Any, ...]]) -> str:
+    """Where operations of a kind and shape stand: the kind, or kind_2, kind_3, …"""
+    kind = signature[0]
+    earlier = sum(1 for other in known if other[0] == kind)
+    return f"operations/{kind}" if earlier == 0 else f"operations/{kind}_{earlier + 1}"
+
+
+def _expected(header: RunHeader) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the steps plan to measure: made at the begin, it needs no change of the file later."""
+    *population, _, cols = shape = header.description.shape
+    for prepared in header.procedure.steps:
+        for planned in prepared.plan.operations:
+            match planned.operation:
+                case ReadMap():
+                    yield _columns(planned.operation, _blank(tuple(shape)))
+                case VectorBatch():
+                    batch = planned.operation.voltage_v.shape[-2]
+                    yield _columns(planned.operation, _blank((*population, batch, cols)))
+
+
+def _blank(shape: tuple[int, ...]) -> Reading:
+    return Reading(np.full(shape, np.nan), np.zeros(shape, dtype=np.uint8))
 
 
 def _prepare(file: h5py.File, description: Description) -> None:

@@ -35,7 +35,7 @@ class RecordFile:
         # The process id keeps two runs that were given one name from writing into one draft.
         self._draft = path.with_name(f"{path.name}.{os.getpid()}.new")
         self._changing: h5py.File | None = None
-        self._closed = False
+        self._has_durable_rows = False
         with self._our_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
@@ -67,7 +67,8 @@ class RecordFile:
                 shutil.copyfile(self.path, self._draft)
                 with h5py.File(self._draft, "r+") as self._changing:
                     yield self._changing
-                sync(self._draft)
+                if self._has_durable_rows:
+                    sync(self._draft)
                 _replace(self._draft, self.path)
             finally:
                 self._changing = None
@@ -85,6 +86,9 @@ class RecordFile:
         with self._our_errors():
             self._file.flush()
             sync(self.path)
+            # From now on a copy must be on the disk before it takes this file's place: else a
+            # loss of power could take rows that were safe. Before, there is nothing to lose.
+            self._has_durable_rows = True
 
     def close(self) -> None:
         """Close the file; idempotent."""
