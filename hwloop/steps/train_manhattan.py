@@ -199,7 +199,7 @@ def plan(settings: ManhattanSettings, array: ArraySettings) -> Plan:
             ReadMap.every_cell(
                 array.geometry.shape, read_v=read.read_v, both_polarities=read.both_polarities
             ),
-            settings.max_updates,
+            settings.max_updates + (settings.held_out_patterns is not None),
         ),
         PlannedOperation(PulseMap(amplitude_v, settings.pulse.width_s), settings.max_updates),
     ]

@@ -36,8 +36,8 @@ def procedure() -> Procedure:
     return load_procedure(PROCEDURE_FILE)
 
 
-def writer_at(path: Path, procedure: Procedure) -> RecordWriter:
-    description = Description("spy", Geometry(rows=2, cols=4))
+def writer_at(path: Path, procedure: Procedure, rows: int = 2) -> RecordWriter:
+    description = Description("spy", Geometry(rows=rows, cols=4))
     return RecordWriter(path, RunHeader(path.stem, procedure, 7, None, description))
 
 
@@ -188,18 +188,18 @@ def test_an_unfinished_file_shows_filler_and_no_numbers_to_a_plain_viewer(
     procedure: Procedure, tmp_path: Path
 ) -> None:
     path = tmp_path / "run.h5"
-    writer = writer_at(path, procedure)
-    recorder = Recorder(SpyBackend(), writer)
-    recorder.read(ReadMap.every_cell((2, 4), read_v=0.1))
+    writer = writer_at(path, procedure, rows=4)
+    recorder = Recorder(SpyBackend((4, 4)), writer)
+    recorder.read(ReadMap.every_cell((4, 4), read_v=0.1))
     shutil.copy(path, tmp_path / "copy.h5")
-    writer.finish("completed", pulses=np.zeros((2, 4), dtype=np.int64))
+    writer.finish("completed", pulses=np.zeros((4, 4), dtype=np.int64))
     with h5py.File(tmp_path / "copy.h5") as file:
         current_a = file["operations/read/current_a"][()]
         assert len(current_a) > 1
         assert np.isfinite(current_a[0]).all()
         assert np.isnan(current_a[1:]).all()
     with h5py.File(path) as file:
-        assert file["operations/read/current_a"].shape == (1, 2, 4)
+        assert file["operations/read/current_a"].shape == (1, 4, 4)
 
 
 CHILD = """

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from hwloop.array import Array, ArraySettings
 from hwloop.errors import StepError
-from hwloop.operations import Flag, PulseMap, Reading
+from hwloop.operations import Flag, PulseMap, Reading, ReadMap, VectorBatch
 from hwloop.step import Outcome
 from hwloop.steps.train_manhattan import (
     EpochRow,
     ManhattanSettings,
     PredictionRow,
     SummaryRow,
+    plan,
     run,
     wilson_interval,
 )
@@ -186,3 +187,18 @@ def test_wilson_interval_equals_the_published_example() -> None:
     # R. G. Newcombe, Stat. Med. 17, 857 (1998), table I: 81 of 263 gives 0.2553 to 0.3662.
     low, high = wilson_interval(81, 263)
     assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
+
+
+@pytest.mark.parametrize("held_out", [None, ["10", "01"]])
+@pytest.mark.parametrize("currents", ["multiply", "read"])
+def test_no_run_does_more_than_its_plan_says(held_out: list[str] | None, currents: str) -> None:
+    backend = SpyBackend((2, 2))
+    # Two answers for one pattern: it never converges, and every update is used up.
+    chosen = settings_of(["11", "11"], ["1", "0"], held_out_patterns=held_out, currents=currents)
+    list(run(chosen, array_of(backend)))
+    planned = plan(chosen, array_of(backend).settings).operations
+    for kind in (PulseMap, ReadMap, VectorBatch):
+        at_most = sum(entry.at_most for entry in planned if isinstance(entry.operation, kind))
+        assert sum(isinstance(operation, kind) for operation in backend.asked) <= at_most
+    reads = [entry.at_most for entry in planned if isinstance(entry.operation, ReadMap)]
+    assert sum(isinstance(operation, ReadMap) for operation in backend.asked) == sum(reads)
