@@ -23,6 +23,7 @@ columns are held at the selected row's potential, so that only the selected devi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 import numpy as np
@@ -49,10 +50,13 @@ class Stress:
         return max(abs(self.same_row), abs(self.same_col), abs(self.elsewhere))
 
 
-_LINES = {  # selected row, selected column, other rows, other columns; as fractions of v
-    "V/2": (1 / 2, -1 / 2, 0.0, 0.0),
-    "V/3": (1 / 2, -1 / 2, -1 / 6, 1 / 6),
-    "grounded": (1.0, 0.0, 0.0, 0.0),
+_HALF, _SIXTH, _ONE, _ZERO = Fraction(1, 2), Fraction(1, 6), Fraction(1), Fraction(0)
+# Selected row, selected column, other rows, other columns; as fractions of v. Exact, since in
+# floating point 1/2 - 1/6 exceeds 1/3, and 0.9 V would not fit a limit of 0.3 V.
+_LINES = {
+    "V/2": (_HALF, -_HALF, _ZERO, _ZERO),
+    "V/3": (_HALF, -_HALF, -_SIXTH, _SIXTH),
+    "grounded": (_ONE, _ZERO, _ZERO, _ZERO),
 }
 
 
@@ -63,7 +67,7 @@ def stress(scheme: Scheme) -> Stress:
     if scheme == "1T1R":
         return Stress(0.0, 0.0, 0.0)
     row, col, other_row, other_col = _LINES[scheme]
-    return Stress(row - other_col, other_row - col, other_row - other_col)
+    return Stress(float(row - other_col), float(other_row - col), float(other_row - other_col))
 
 
 def cell_voltages_v(

@@ -77,12 +77,13 @@ class Guard(Wrapper):
             )
 
     def _check_life(self, pulse: PulseMap) -> None:
-        after = self.pulses + pulse.addressed * pulse.count
         bound = self._array.limits.pulses_per_device
-        worst = np.where(pulse.addressed, after, 0)
-        if worst.max() > bound:
-            place = tuple(int(i) for i in np.unravel_index(worst.argmax(), worst.shape))
+        worst = np.where(pulse.addressed, self.pulses, -1)
+        place = tuple(int(i) for i in np.unravel_index(worst.argmax(), worst.shape))
+        # In Python's integers, which do not wrap around.
+        after = int(worst[place]) + pulse.count
+        if worst[place] >= 0 and after > bound:
             raise LimitError(
-                f"{cell_name(place)}: this would be pulse {after[place]} of its life; exceeds"
+                f"{cell_name(place)}: this would be pulse {after} of its life; exceeds"
                 f" limits.pulses_per_device {bound}"
             )

@@ -1,289 +1,464 @@
-"""What is recorded reads back, also from a file that was never finished."""
-
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import string
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from hwloop.backend import Description, Event
-from hwloop.config import Procedure, load_procedure
-from hwloop.errors import InstrumentTimeout, RecordError
+from hwloop.backend import Description
+from hwloop.config import Procedure
+from hwloop.errors import RecordError
 from hwloop.geometry import Geometry
-from hwloop.operations import FloatArray, Operation, PulseMap, ReadMap, VectorBatch, Wait
+from hwloop.operations import Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
 from hwloop.record import RecordWriter, RunHeader
+from hwloop.record_file import _open
 from hwloop.record_reader import Record
 from hwloop.recorder import Recorder
-from hwloop.runner import RunOptions, run_procedure
 from hwloop.step import Row, column
-from tests.hwloop.spy import SpyBackend
 
-PROCEDURE_FILE = Path(__file__).parents[2] / "procedures" / "manhattan_4x4.yaml"
-
-
-@pytest.fixture(scope="module")
-def procedure() -> Procedure:
-    return load_procedure(PROCEDURE_FILE)
+Make = Callable[..., RecordWriter]
+FINITE = st.floats(-1e3, 1e3, allow_subnormal=False)
+POSITIVE = st.floats(1e-12, 1e3)
+SHAPES = st.sampled_from([(1, 1), (1, 3), (2, 1), (2, 3), (2, 2, 3), (1, 1, 1)])
 
 
-def writer_at(path: Path, procedure: Procedure, rows: int = 2) -> RecordWriter:
-    description = Description("spy", Geometry(rows=rows, cols=4))
-    return RecordWriter(path, RunHeader(path.stem, procedure, 7, None, description))
+@pytest.fixture
+def writer(tmp_path: Path, tiny_procedure: Callable[..., Procedure]) -> Make:
+    """``writer(population=None, name=...)``: a record that has just been begun."""
+
+    def make(population: int | None = None, name: str = "run.h5") -> RecordWriter:
+        outer = () if population is None else (population,)
+        description = Description("linear", Geometry(rows=2, cols=2), outer)
+        header = RunHeader("run", tiny_procedure(), 5, population, description)
+        return RecordWriter(tmp_path / name, header)
+
+    return make
 
 
 @dataclass(frozen=True, eq=False)
-class ProbeRow(Row):
-    """A row for these tests."""
-
-    number: int = column("1", "a number")
-    values_v: FloatArray = column("V", "some voltages")
-    words: str = column("1", "some words")
+class Noted(Row):
+    number: Any = column("V", "a number or an array")
+    note: Any = column("1", "a text")
 
 
-finite = st.floats(-1e3, 1e3)
-voltages = st.lists(finite, min_size=8, max_size=8).map(lambda v: np.array(v).reshape(2, 4))
-operations = st.one_of(
-    st.builds(
-        PulseMap, voltages, st.floats(1e-9, 10), st.integers(1, 5), st.none() | st.floats(0, 3)
-    ),
-    st.builds(
-        ReadMap,
-        st.lists(st.booleans(), min_size=8, max_size=8).map(lambda v: np.array(v).reshape(2, 4)),
-        st.floats(0.01, 0.2),
-        st.booleans(),
-    ),
-    st.builds(
-        VectorBatch,
-        st.integers(1, 3).flatmap(
-            lambda n: st.lists(finite, min_size=2 * n, max_size=2 * n).map(
-                lambda v: np.array(v).reshape(-1, 2)
-            )
-        ),
-    ),
-    st.builds(Wait, st.floats(0, 10)),
-)
+@dataclass(frozen=True, eq=False)
+class Bare(Row):
+    pass
 
 
-def assert_same(mine: Operation, theirs: Operation) -> None:
-    assert type(mine) is type(theirs)
-    for name, value in vars(mine).items():
-        other = getattr(theirs, name)
-        if isinstance(value, np.ndarray):
-            assert value.tobytes() == other.tobytes()
-            assert value.shape == other.shape
+def done(writer: RecordWriter, operation: Operation, reading: Reading | None = None) -> None:
+    writer.operation(operation, reading, started_s=0.0, array_time_s=0.25)
+
+
+def assert_same(written: Operation, read_back: Operation) -> None:
+    assert type(written) is type(read_back)
+    for field in fields(written):
+        mine, theirs = getattr(written, field.name), getattr(read_back, field.name)
+        assert type(mine) is type(theirs)
+        if isinstance(mine, np.ndarray):
+            assert (mine.shape, mine.tobytes()) == (theirs.shape, theirs.tobytes())
         else:
-            assert value == other
+            assert mine == theirs
 
 
-@settings(max_examples=30, deadline=None)
-@given(asked=st.lists(operations, max_size=20), finished=st.booleans())
-def test_operations_read_back_to_the_bit_also_from_an_unfinished_file(
-    asked: list[Operation],
-    finished: bool,
-    procedure: Procedure,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    path = tmp_path_factory.mktemp("record") / "run.h5"
-    writer = writer_at(path, procedure)
-    recorder = Recorder(SpyBackend(), writer)
-    answers = [recorder.perform(operation) for operation in asked]
-    copy = path.with_name("copy.h5")
-    if finished:
-        writer.finish("completed", pulses=np.zeros((2, 4), dtype=np.int64))
-        shutil.copy(path, copy)
-    else:  # what a kill at this moment would leave on the disk
-        shutil.copy(path, copy)
-        writer.finish("completed", pulses=np.zeros((2, 4), dtype=np.int64))
-    with Record(copy) as record:
-        assert record.status == ("completed" if finished else "interrupted")
-        assert len(record) == len(asked)
-        for mine, answer, recorded in zip(asked, answers, record.operations(), strict=True):
-            assert_same(mine, recorded.operation)
-            assert (answer is None) == (recorded.reading is None)
-            if answer is not None and recorded.reading is not None:
-                assert answer.current_a.tobytes() == recorded.reading.current_a.tobytes()
-                assert answer.flags.tobytes() == recorded.reading.flags.tobytes()
+def readings(shape: tuple[int, ...]) -> st.SearchStrategy[Reading]:
+    currents = hnp.arrays(np.float64, shape, elements=st.floats(allow_nan=True))
+    return st.builds(Reading, currents, hnp.arrays(np.uint8, shape))
 
 
-@settings(max_examples=20, deadline=None)
-@given(
-    rows=st.lists(
-        st.tuples(
-            st.integers(-(2**40), 2**40),
-            voltages,
-            st.text(max_size=5).filter(lambda t: "\0" not in t),
-        ),
-        max_size=300,
-    )
+@st.composite
+def operations(draw: st.DrawFn) -> tuple[Operation, Reading | None]:
+    shape = draw(SHAPES)
+    match draw(st.sampled_from(["pulse", "read", "failed read", "multiply", "wait"])):
+        case "pulse":
+            amplitude_v = draw(hnp.arrays(np.float64, shape, elements=FINITE))
+            gate_v = draw(st.none() | FINITE)
+            return PulseMap(amplitude_v, draw(POSITIVE), draw(st.integers(1, 2**40)), gate_v), None
+        case "read":
+            addressed = draw(hnp.arrays(np.bool_, shape))
+            read = ReadMap(addressed, draw(POSITIVE), draw(st.booleans()))
+            return read, draw(readings(shape))
+        case "failed read":
+            return ReadMap(np.ones(shape, np.bool_), draw(POSITIVE)), None
+        case "multiply":
+            batch = VectorBatch(draw(hnp.arrays(np.float64, shape, elements=FINITE)))
+            return batch, draw(readings((*shape[:-1], 2)))
+    return Wait(draw(st.floats(0, 1e6))), None
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_rows_read_back_with_units(
-    rows: list[tuple[int, np.ndarray, str]],
-    procedure: Procedure,
-    tmp_path_factory: pytest.TempPathFactory,
+@given(
+    sequence=st.lists(operations(), max_size=12),
+    repeat=st.sampled_from([1, 1, 1, 25]),
+    end=st.sampled_from(["finish", "copy", "abandon"]),
+)
+def test_any_operations_read_back_bit_for_bit_in_order_whether_or_not_the_run_ended(
+    writer: Make, sequence: list[tuple[Operation, Reading | None]], repeat: int, end: str
 ) -> None:
-    path = tmp_path_factory.mktemp("record") / "run.h5"
-    writer = writer_at(path, procedure)
-    for number, values, words in rows:
-        writer.row("train_manhattan", ProbeRow(number, values, words))
-    writer.finish("completed", pulses=np.zeros((2, 4), dtype=np.int64))
+    record_writer = writer()
+    path = record_writer.path
+    sequence = sequence * repeat
+    for operation, reading in sequence:
+        failed = reading is None and isinstance(operation, ReadMap | VectorBatch)
+        record_writer.operation(operation, reading, started_s=0, array_time_s=0.5, failed=failed)
+    if end == "copy":  # what another process would find now
+        copy = path.with_name("copy.h5")
+        copy.write_bytes(path.read_bytes())
+        record_writer.finish("completed", pulses=np.zeros((2, 2)))
+        path.unlink()
+        path = copy
+    elif end == "abandon":
+        record_writer._file.close()
+    else:
+        record_writer.finish("completed", pulses=np.zeros((2, 2)))
     with Record(path) as record:
-        results = record.results("train_manhattan")
-        if not rows:
+        assert record.status == ("completed" if end == "finish" else "interrupted")
+        assert len(record) == len(sequence)
+        for (operation, reading), recorded in zip(sequence, record.operations(), strict=True):
+            assert_same(operation, recorded.operation)
+            assert recorded.failed == (reading is None and recorded.kind in ("read", "multiply"))
+            assert recorded.array_time_s == 0.5
+            assert (reading is None) == (recorded.reading is None)
+            if reading is not None and recorded.reading is not None:
+                assert reading.current_a.tobytes() == recorded.reading.current_a.tobytes()
+                assert reading.flags.tobytes() == recorded.reading.flags.tobytes()
+    path.unlink()
+
+
+NUMBERS = st.sampled_from([np.float64, np.float32, np.int8, np.int64, np.uint8, np.bool_])
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=300)
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data(), dtype=NUMBERS, count=st.sampled_from([0, 1, 2, 15, 16, 17, 300]))
+def test_any_rows_read_back_bit_for_bit(
+    writer: Make, data: st.DataObject, dtype: type[Any], count: int
+) -> None:
+    shape = data.draw(hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4))
+    numbers = data.draw(
+        hnp.arrays(dtype, (count, *shape), fill=st.nothing() if count < 3 else None)
+    )
+    notes = data.draw(st.lists(TEXTS, min_size=min(count, 20), max_size=min(count, 20)))
+    notes = [notes[index % 20] for index in range(count)]
+    record_writer = writer()
+    for number, note in zip(numbers, notes, strict=True):
+        record_writer.row("step", Noted(number, note))
+    record_writer.finish("completed", pulses=np.zeros((2, 2)))
+    with Record(record_writer.path) as record:
+        results = record.results("step")
+        if count == 0:
             assert results == {}
-            return
-        assert record.units("train_manhattan") == {"number": "1", "values_v": "V", "words": "1"}
-        assert results["number"].tolist() == [row[0] for row in rows]
-        assert [text.decode() for text in results["words"]] == [row[2] for row in rows]
-        assert np.array_equal(results["values_v"], np.array([row[1] for row in rows]))
+        else:
+            assert results["number"].dtype == dtype
+            assert results["number"].shape == (count, *shape)
+            assert results["number"].tobytes() == numbers.tobytes()
+            assert [note.decode() for note in results["note"]] == notes
+            assert record.units("step") == {"number": "V", "note": "1"}
+    record_writer.path.unlink()
 
 
-def test_an_existing_file_is_refused_and_left_alone(procedure: Procedure, tmp_path: Path) -> None:
-    path = tmp_path / "run.h5"
-    path.write_text("something of value")
+def test_rows_of_the_same_step_go_to_their_own_tables(writer: Make) -> None:
+    @dataclass(frozen=True, eq=False)
+    class Side(Row):
+        table = "side"
+        value: int = column("1", "a value")
+
+    record_writer = writer()
+    record_writer.row("step", Noted(1.5, "a"))
+    record_writer.row("step", Side(7))
+    record_writer.row("other", Side(8))
+    record_writer.finish("completed", pulses=np.zeros((2, 2)))
+    with Record(record_writer.path) as record:
+        assert record.tables("step") == ["", "side"]
+        assert record.tables("other") == ["side"]
+        assert record.results("step", "side")["value"].tolist() == [7]
+        assert record.results("other", "side")["value"].tolist() == [8]
+        assert record.results("step", "none") == {}
+        assert record.tables("none") == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (1, 1.5, r"results/step/number: a row of float64 \(\) does not fit .* int64 \(\)"),
+        (np.zeros((2, 2)), np.zeros(2), r"a row of float64 \(2,\) does not fit"),
+        (np.zeros(2), 1.0, r"a row of float64 \(\) does not fit .* float64 \(2,\)"),
+        (1.0, "text", r"results/step/number: a row of"),
+        (True, 2, r"does not fit the rows before it, bool"),
+    ],
+)
+def test_row_that_would_be_bent_to_fit_is_refused(
+    writer: Make, first: Any, second: Any, words: str
+) -> None:
+    record_writer = writer()
+    record_writer.row("step", Noted(first, "a"))
+    with pytest.raises(RecordError, match=words):
+        record_writer.row("step", Noted(second, "b"))
+    record_writer.row("step", Noted(first, "c"))
+    record_writer.finish("failed", pulses=np.zeros((2, 2)))
+    with Record(record_writer.path) as record:
+        assert record.results("step")["note"].tolist() == [b"a", b"c"]
+
+
+def test_row_of_other_columns_is_refused_by_name(writer: Make) -> None:
+    record_writer = writer()
+    record_writer.row("step", Noted(1.0, "a"))
+
+    @dataclass(frozen=True, eq=False)
+    class Other(Row):
+        number: float = column("V", "a number")
+        extra: float = column("V", "another")
+
+    with pytest.raises(RecordError, match="these differ: extra, note"):
+        record_writer.row("step", Other(1.0, 2.0))
+    with pytest.raises(RecordError, match="a row without columns"):
+        record_writer.row("none", Bare())
+    with pytest.raises(RecordError, match="results/odd/number: object cannot be recorded"):
+        record_writer.row("odd", Noted(None, "a"))
+    record_writer.finish("failed", pulses=np.zeros((2, 2)))
+
+
+def test_existing_file_is_refused_and_left_alone(tmp_path: Path, writer: Make) -> None:
+    (tmp_path / "run.h5").write_bytes(b"precious")
+    with pytest.raises(RecordError, match=r"run\.h5: exists already; choose another name"):
+        writer()
+    assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]
+    assert (tmp_path / "run.h5").read_bytes() == b"precious"
+
+
+def test_existing_file_is_refused_where_hard_links_are_unknown(
+    tmp_path: Path, writer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError("no hard links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    writer().finish("completed", pulses=np.zeros((2, 2)))
     with pytest.raises(RecordError, match="exists already"):
-        writer_at(path, procedure)
-    assert path.read_text() == "something of value"
+        writer()
 
 
-def test_an_operation_that_failed_is_recorded_as_failed(
-    procedure: Procedure, tmp_path: Path
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a folder without write")
+def test_folder_that_cannot_be_written_is_named(tmp_path: Path, writer: Make) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(RecordError, match=r"cannot be written: .*ermission"):
+            writer()
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_path_below_a_file_cannot_be_written(tmp_path: Path, writer: Make) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordError, match=r"cannot be written|exists already"):
+        writer(name="file/run.h5")
+
+
+def test_draft_that_cannot_be_put_in_place_leaves_the_file_as_it_was(
+    writer: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "run.h5"
-    writer = writer_at(path, procedure)
-    recorder = Recorder(SpyBackend(fail_at=1, error=InstrumentTimeout("no answer")), writer)
+    record_writer = writer()
+    done(record_writer, Wait(1.0))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", full)
+        with pytest.raises(RecordError, match=r"cannot be written: .*No space left"):
+            record_writer.row("step", Noted(1.0, "a"))
+    done(record_writer, Wait(2.0))
+    record_writer.row("step", Noted(3.0, "b"))
+    record_writer.finish("failed", pulses=np.zeros((2, 2)))
+    with Record(record_writer.path) as record:
+        assert len(record) == 2
+        assert record.results("step")["number"].tolist() == [3.0]
+    assert [path.name for path in record_writer.path.parent.iterdir()] == ["run.h5"]
+
+
+def test_file_that_a_virus_scanner_holds_is_replaced_a_moment_later(
+    writer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_writer, tries, replace = writer(), [], Path.replace
+
+    def busy(self: Path, target: Path) -> Path:
+        tries.append(self)
+        if len(tries) < 3:
+            raise PermissionError(13, "The process cannot access the file")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", busy)
+    record_writer.row("step", Noted(1.0, "a"))
+    assert len(tries) == 3
+    record_writer.finish("completed", pulses=np.zeros((2, 2)))
+    with Record(record_writer.path) as record:
+        assert record.results("step")["note"].tolist() == [b"a"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX: locks of whole files")
+def test_run_goes_on_where_someone_began_to_read_between_two_changes(writer: Make) -> None:
+    import fcntl
+
+    record_writer = writer()
+    record_writer._file.close()
+    with record_writer.path.open() as viewer:
+        fcntl.flock(viewer, fcntl.LOCK_SH)
+        record_writer._file._file = _open(record_writer.path)
+        done(record_writer, Wait(1.0))
+        record_writer.row("step", Noted(1.0, "a"))
+    record_writer.finish("completed", pulses=np.zeros((2, 2)))
+    with Record(record_writer.path) as record:
+        assert (record.operation_kinds, record.status) == (["wait"], "completed")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX: a lock is refused with BlockingIOError")
+def test_record_that_is_being_written_is_refused_by_a_second_process(writer: Make) -> None:
+    record_writer = writer()
+    code = (
+        "import sys; from pathlib import Path; from hwloop.record_reader import Record\n"
+        "Record(Path(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", code, str(record_writer.path)]
+    reader = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert "is being written by a run that goes on" in reader.stderr
+    record_writer.finish("completed", pulses=np.zeros((2, 2)))
+    subprocess.run(command, check=True)
+
+
+def test_what_was_not_reached_is_none_and_not_filler(writer: Make) -> None:
+    record_writer = writer()
+    record_writer.conductance("initial_conductance_s", np.full((2, 2), 1e-6))
+    shutil.copy(record_writer.path, record_writer.path.with_name("copy.h5"))
+    record_writer.finish("stopped", pulses=np.arange(4).reshape(2, 2))
+    for name, pulses in (("run.h5", [[0, 1], [2, 3]]), ("copy.h5", None)):
+        with Record(record_writer.path.with_name(name)) as record:
+            initial_s = record.array("initial_conductance_s")
+            assert initial_s is not None
+            assert initial_s.tolist() == [[1e-6, 1e-6], [1e-6, 1e-6]]
+            assert record.array("final_conductance_s") is None
+            recorded = record.array("pulses")
+            assert (None if recorded is None else recorded.tolist()) == pulses
+    with h5py.File(record_writer.path) as file:
+        assert "final_conductance_s" not in file["array"]
+
+
+def test_outcomes_and_log_read_back_however_long_their_words(writer: Make) -> None:
+    record_writer = writer()
+    words = "µ" * 1000
+    record_writer.log("warning", "short")
+    record_writer.log("error", words)
+    record_writer.log("warning", "\udc80 broken text of an instrument")
+    record_writer.outcome("train_manhattan", reached=False, words=words)
+    record_writer._file.close()
+    with Record(record_writer.path) as record:
+        assert [(level, text) for _, level, text in record.log] == [
+            ("warning", "short"),
+            ("error", words),
+            ("warning", "\\udc80 broken text of an instrument"),
+        ]
+        assert record.outcome("train_manhattan") == (False, words)
+        assert record.outcome("other") is None
+        assert record.labels == ["train_manhattan"]
+
+
+def test_recorder_writes_an_operation_that_failed_and_raises_its_error(
+    writer: Make, linear_array: type[Any]
+) -> None:
+    backend = linear_array(np.ones((2, 2)))
+    record_writer = writer()
+    recorder = Recorder(backend, record_writer)
     recorder.wait(Wait(1.0))
-    with pytest.raises(InstrumentTimeout):
-        recorder.read(ReadMap.every_cell((2, 4), read_v=0.1))
-    writer.finish("failed", pulses=np.zeros((2, 4), dtype=np.int64))
-    with Record(path) as record:
-        assert [operation.failed for operation in record.operations()] == [False, True]
+    backend.close()
+    read = ReadMap.every_cell((2, 2), read_v=0.1)
+    with pytest.raises(Exception, match="the linear array is closed"):
+        recorder.read(read)
+    record_writer.finish("failed", pulses=np.zeros((2, 2)))
+    with Record(record_writer.path) as record:
+        assert record.operation_kinds == ["wait", "read"]
+        assert [entry.failed for entry in record.operations()] == [False, True]
         assert record.operation(1).reading is None
+        assert_same(read, record.operation(1).operation)
 
 
-def test_events_of_the_backend_go_into_the_log(procedure: Procedure, tmp_path: Path) -> None:
-    path = tmp_path / "run.h5"
-    writer = writer_at(path, procedure)
-    spy = SpyBackend()
-    recorder = Recorder(spy, writer)
-    spy.events.append(Event("warning", "relay 3 is slow — µS"))
-    recorder.wait(Wait(0.0))
-    assert [event.message for event in recorder.take_events()] == ["relay 3 is slow — µS"]
-    writer.finish("completed", pulses=np.zeros((2, 4), dtype=np.int64))
-    with Record(path) as record:
-        ((_, level, message),) = record.log
-    assert (level, message) == ("warning", "relay 3 is slow — µS")
-
-
-def test_an_unfinished_file_shows_filler_and_no_numbers_to_a_plain_viewer(
-    procedure: Procedure, tmp_path: Path
-) -> None:
-    path = tmp_path / "run.h5"
-    writer = writer_at(path, procedure, rows=4)
-    recorder = Recorder(SpyBackend((4, 4)), writer)
-    recorder.read(ReadMap.every_cell((4, 4), read_v=0.1))
-    shutil.copy(path, tmp_path / "copy.h5")
-    writer.finish("completed", pulses=np.zeros((4, 4), dtype=np.int64))
-    with h5py.File(tmp_path / "copy.h5") as file:
-        current_a = file["operations/read/current_a"][()]
-        assert len(current_a) > 1
-        assert np.isfinite(current_a[0]).all()
-        assert np.isnan(current_a[1:]).all()
-    with h5py.File(path) as file:
-        assert file["operations/read/current_a"].shape == (1, 4, 4)
-
-
-CHILD = """
-import sys
+_LOOP = """
+import os, sys
 from pathlib import Path
 from hwloop.config import load_procedure
 from hwloop.runner import Quiet, RunOptions, run_procedure
 
-class Tell(Quiet):
+class Telling(Quiet):
+    rows = 0
     def row(self, label, row):
-        print("row", flush=True)
+        self.rows += 1
+        os.write(1, f"{self.rows} {type(row).__name__}\\n".encode())
 
-overrides = ["steps.0.settings.max_updates=2000", "steps.0.settings.target_1=0.999999",
-             "array.limits.pulses_per_device=1000000"]
-run_procedure(load_procedure(Path(sys.argv[1]), overrides),
-              RunOptions("sim", Path(sys.argv[2])), Tell())
+procedure = load_procedure(Path(sys.argv[1]))
+run_procedure(procedure, RunOptions("sim", Path(sys.argv[2]), population=100), Telling())
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a signal of POSIX systems")
-@pytest.mark.parametrize("rows", [1, 2, 17, 64, 129, 200])
-def test_a_killed_run_keeps_every_row_that_was_acknowledged(rows: int, tmp_path: Path) -> None:
-    path = tmp_path / "killed.h5"
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(PROCEDURE_FILE), str(path)], stdout=subprocess.PIPE
-    )
-    assert child.stdout is not None
-    for _ in range(rows):
-        assert child.stdout.readline() == b"row\n"
-    time.sleep(0.0007 * (rows % 5))  # another moment within an epoch each time
-    child.send_signal(signal.SIGKILL)
-    acknowledged = rows + len(child.stdout.read().split())
-    child.wait()
-    child.stdout.close()
-    with h5py.File(path) as file:
-        assert file.attrs["status"] == "running"
-    with Record(path) as record:
-        assert record.status == "interrupted"
-        results = record.results("train_manhattan")
-        kept = len(results["epoch"])
-        assert kept >= acknowledged
-        assert results["epoch"].tolist() == list(range(1, kept + 1))
-        assert np.isfinite(results["conductance_s"]).all()
-        # Each epoch reads, multiplies and pulses; the initial state is read once.
-        assert len(record) >= 1 + 3 * (kept - 1) + 2
-        assert all(not operation.failed for operation in record.operations())
+@pytest.mark.skipif(os.name == "nt", reason="POSIX: SIGKILL; Windows has no such signal")
+def test_killed_run_keeps_every_row_that_was_told_of(tmp_path: Path) -> None:
+    source = Path(__file__).parents[2] / "procedures" / "manhattan_4x4.yaml"
+    command = [sys.executable, "-c", _LOOP, str(source)]
+    subprocess.run([*command, str(tmp_path / "whole.h5")], check=True, capture_output=True)
+    moments = np.random.default_rng(0).integers(1, 45, 4)
+    with Record(tmp_path / "whole.h5") as whole:
+        for number, rows in enumerate(moments):
+            path = tmp_path / f"{number}.h5"
+            with subprocess.Popen([*command, str(path)], stdout=subprocess.PIPE) as run:
+                assert run.stdout is not None
+                told = [run.stdout.readline() for _ in range(rows)]
+                time.sleep(0.0005 * number)  # so that the kill meets another instruction
+                run.send_signal(signal.SIGKILL)
+                told += run.stdout.readlines()
+            with h5py.File(path) as file:
+                assert file["operations/table"].shape[0] > rows
+            with Record(path) as killed:
+                assert killed.status == "interrupted"
+                epochs = killed.results("train_manhattan")
+                expected = whole.results("train_manhattan")
+                length = len(epochs["epoch"])
+                assert length >= sum(b"EpochRow" in line for line in told)
+                for name, values in epochs.items():
+                    assert values.tobytes() == expected[name][:length].tobytes()
+                assert len(killed) >= 3 * (rows - 1)
+                for one, other in zip(killed.operations(), whole.operations(), strict=False):
+                    assert_same(one.operation, other.operation)
+                    if one.reading is not None and other.reading is not None:
+                        current_a = one.reading.current_a
+                        assert current_a.tobytes() == other.reading.current_a.tobytes()
 
 
-def test_a_run_that_was_cut_short_equals_the_begin_of_one_that_was_not(
-    procedure: Procedure, tmp_path: Path
-) -> None:
-    whole, cut = tmp_path / "whole.h5", tmp_path / "cut.h5"
-    run_procedure(procedure, RunOptions("sim", whole))
-
-    class Snatch:
-        """Copies the file in the middle, as a kill would leave it."""
-
-        def row(self, _label: str, row: Row) -> None:
-            if getattr(row, "epoch", None) == 9 and not cut.exists():
-                shutil.copy(whole.with_name("again.h5"), cut)
-
-        def step_began(self, prepared: object) -> None: ...
-        def event(self, event: Event) -> None: ...
-        def step_ended(self, label: str, outcome: object) -> None: ...
-
-    run_procedure(procedure, RunOptions("sim", whole.with_name("again.h5")), Snatch())
-    with Record(whole) as first, Record(cut) as second:
-        assert len(second.results("train_manhattan")["epoch"]) == 9
-        for mine, theirs in zip(second.operations(), first.operations(), strict=False):
-            assert_same(mine.operation, theirs.operation)
-            assert mine.array_time_s == theirs.array_time_s
-
-
-@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n" + bytes(200), b"plain text"])
-def test_a_damaged_file_is_a_record_error(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "damaged.h5"
-    path.write_bytes(content)
-    with pytest.raises(RecordError, match="cannot be read as HDF5"):
-        Record(path)
-
-
-def test_another_hdf5_file_is_not_taken_for_a_record(tmp_path: Path) -> None:
-    path = tmp_path / "other.h5"
-    with h5py.File(path, "w") as file:
-        file["x"] = 1
-    with pytest.raises(RecordError, match="is not a record"):
-        Record(path)
+def test_header_says_what_was_run(writer: Make) -> None:
+    record_writer = writer(population=3)
+    record_writer._file.close()
+    with Record(record_writer.path) as record:
+        assert record.shape == (3, 2, 2)
+        attrs = record.attrs
+        assert (attrs["seed"], attrs["population"], attrs["backend"]) == (5, 3, "linear")
+        assert record.procedure_text == "text: as read\n"
+        assert record.procedure.name == "tiny"
+        assert record.overrides == []
+        assert set(attrs["run_id"]) <= set(string.printable)
+        assert record.duration_s == 0.0
+        assert list(record.operations()) == []
+        assert record.log == []
