@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from hwloop.errors import ConfigError, RecordError
+from hwloop.naming import nearest
 from hwloop.settings import Settings
 from hwloop.units import Kelvin, PositiveSecond, PositiveVolt, Siemens, Volt
 
 FORMAT = "hwloop-dataset"
+FORMAT_VERSION = 1
+_TEXTS = ("model", "title", "device", "source", "doi", "validity")
 
 
 class Conditions(Settings):
@@ -28,9 +34,17 @@ class Conditions(Settings):
     note: str = ""
 
 
+def _conducts(conductance_s: float) -> float:
+    if conductance_s <= 0:
+        raise ValueError("a conductance is above 0 S; 0 is what a failed read leaves behind")
+    return conductance_s
+
+
 class ConductanceTable(Settings):
     """Conductance of one device after 0, 1, 2, … equal pulses, siemens.
 
+    Every value is finite and above 0: no passive device conducts a negative amount, and a
+    measured 0 says that the meter showed nothing, not that the device conducts nothing.
     ``source`` and ``doi``: where it comes from. ``validity``: for what it may be used.
     """
 
@@ -41,54 +55,110 @@ class ConductanceTable(Settings):
     doi: str = ""
     conditions: Conditions
     validity: str = ""
-    conductance_s: tuple[Annotated[Siemens, Field(ge=0)], ...] = Field(min_length=2)
+    conductance_s: tuple[Annotated[Siemens, AfterValidator(_conducts)], ...] = Field(min_length=2)
 
 
 def write_dataset(table: ConductanceTable, path: Path) -> None:
     """Write a table as an HDF5 dataset file; refuses to overwrite.
 
-    Raises :class:`RecordError` when the file exists or cannot be written.
+    The file appears under its name when it is complete, or not at all. Raises
+    :class:`RecordError` when the name is taken or cannot be written.
     """
+    # In the same folder: between file systems a rename would be a copy, which can break off.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    _refuse_existing(path)
+    try:
+        _write(table, temporary)
+        _refuse_existing(path)  # someone may have made it meanwhile, and a rename would replace it
+        temporary.rename(path)
+    except OSError as exc:
+        raise RecordError(f"{path}: cannot be written: {exc.strerror or exc}") from None
+    finally:
+        with suppress(OSError):  # gone after the rename; if not, the error above matters more
+            temporary.unlink(missing_ok=True)
+
+
+def _refuse_existing(path: Path) -> None:
+    if os.path.lexists(path):
+        raise RecordError(f"{path}: exists already; choose another name")
+
+
+def _write(table: ConductanceTable, path: Path) -> None:
     import h5py
 
-    try:
-        with h5py.File(path, "x") as file:
-            file.attrs["format"] = FORMAT
-            file.attrs["format_version"] = 1
-            for name in ("model", "title", "device", "source", "doi", "validity"):
-                file.attrs[name] = getattr(table, name)
-            conditions = file.create_group("conditions")
-            for name, value in table.conditions.model_dump(exclude_none=True).items():
-                conditions.attrs[name] = value
-            data = file.create_dataset("conductance_s", data=table.conductance_s)
-            data.attrs["units"] = "S"
-            data.attrs["meaning"] = "conductance after 0, 1, 2, ... pulses"
-    except FileExistsError:
-        raise RecordError(f"{path}: exists already; choose another name") from None
-    except OSError as exc:
-        raise RecordError(f"{path}: cannot be written: {exc}") from None
+    with h5py.File(path, "x") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["format_version"] = FORMAT_VERSION
+        for name in _TEXTS:
+            file.attrs[name] = getattr(table, name)
+        conditions = file.create_group("conditions")
+        for name, value in table.conditions.model_dump(exclude_none=True).items():
+            conditions.attrs[name] = value
+        data = file.create_dataset("conductance_s", data=table.conductance_s)
+        data.attrs["units"] = "S"
+        data.attrs["meaning"] = "conductance after 0, 1, 2, ... pulses"
+        file.flush()
+        os.fsync(file.id.get_vfd_handle())  # on the disk before the name is
 
 
 def read_dataset(path: Path) -> ConductanceTable:
-    """Read a table back; :class:`ConfigError` says what is wrong with the file."""
-    import h5py
-
+    """Read a table back; :class:`ConfigError` says file, key, value and what is wrong."""
     if not path.is_file():
         raise ConfigError("there is no such file", file=str(path))
     try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT:
-                raise ConfigError(f"not a dataset file ({FORMAT})", file=str(path))
-            names = ("model", "title", "device", "source", "doi", "validity")
-            data = {name: str(file.attrs[name]) for name in names}
-            conditions = {
-                name: value if isinstance(value, str) else float(value)
-                for name, value in file["conditions"].attrs.items()
-            }
-            values = [float(value) for value in file["conductance_s"][:]]
-    except (OSError, KeyError, TypeError, ValueError) as exc:
-        raise ConfigError(f"damaged dataset file: {exc}", file=str(path)) from None
-    try:
-        return ConductanceTable.parse({**data, "conditions": conditions, "conductance_s": values})
+        return ConductanceTable.parse(_contents(path))
     except ConfigError as exc:
         raise exc.below(file=str(path)) from None
+
+
+def _contents(path: Path) -> dict[str, Any]:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            _check_format(file)
+            data = _attributes(file)
+            del data["format"], data["format_version"]
+            for name in file:
+                if name not in ("conditions", "conductance_s"):
+                    raise ConfigError(
+                        f"unknown key{nearest(name, ConductanceTable.model_fields)}", key=name
+                    )
+            if "conditions" in file:
+                data["conditions"] = _attributes(file["conditions"])
+            if "conductance_s" in file:
+                data["conductance_s"] = _values(file["conductance_s"])
+            return data
+    # What h5py raises for a damaged file depends on where the damage is.
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as exc:
+        raise ConfigError(f"damaged, or not an HDF5 file: {exc}") from None
+
+
+def _check_format(file: Any) -> None:
+    if file.attrs.get("format") != FORMAT:
+        raise ConfigError(f"not a dataset file ({FORMAT}); `hwloop import` makes one")
+    written = int(file.attrs.get("format_version", 0))
+    if not 1 <= written <= FORMAT_VERSION:
+        raise ConfigError(
+            f"{written}: this hwloop reads versions up to {FORMAT_VERSION}", key="format_version"
+        )
+
+
+def _attributes(item: Any) -> dict[str, Any]:
+    """Attributes as plain Python values, so that the models check them like any other."""
+    return {
+        name: value.item() if hasattr(value, "item") and value.ndim == 0 else value
+        for name, value in item.attrs.items()
+    }
+
+
+def _values(data: Any) -> list[float]:
+    units = data.attrs.get("units")
+    if units != "S":
+        raise ConfigError(f"units are {units!r}: expected 'S'", key="conductance_s")
+    if data.ndim != 1 or data.dtype.kind not in "fiu":
+        raise ConfigError(
+            f"holds {data.dtype} of shape {data.shape}: expected one row of numbers",
+            key="conductance_s",
+        )
+    return [float(value) for value in data[:]]

@@ -158,7 +158,7 @@ def test_a_dataset_reads_back_as_it_was_written_and_is_not_overwritten(tmp_path:
         write_dataset(table, tmp_path / "t.h5")
 
 
-@pytest.mark.parametrize("value", [-1e-6, np.nan, np.inf])
+@pytest.mark.parametrize("value", [-1e-6, 0.0, np.nan, np.inf])
 def test_a_dataset_with_an_impossible_conductance_is_refused(value: float, tmp_path: Path) -> None:
     path = tmp_path / "column.csv"
     path.write_text("Conductance(S)\n1e-6\n2e-6\n")
@@ -172,5 +172,5 @@ def test_a_dataset_with_an_impossible_conductance_is_refused(value: float, tmp_p
 @pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n" + bytes(99)])
 def test_a_damaged_dataset_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "t.h5").write_bytes(content)
-    with pytest.raises(ConfigError, match="damaged dataset file"):
+    with pytest.raises(ConfigError, match="damaged, or not an HDF5 file"):
         read_dataset(tmp_path / "t.h5")
