@@ -20,6 +20,7 @@ from hwloop.datafile import BitTable
 from hwloop.errors import ConfigError, StepError
 from hwloop.operations import BoolArray, FloatArray, PulseMap, Reading, ReadMap, VectorBatch
 from hwloop.settings import Settings
+from hwloop.statistics import wilson_interval
 from hwloop.step import NamedFigure, Outcome, Plan, PlannedOperation, Row, Step, Yield, column
 from hwloop.units import Count, PerAmpere, PositiveSecond, PositiveVolt, Volt
 
@@ -347,16 +348,6 @@ def _population_words(converged: BoolArray, epochs: IntArray) -> str:
         first, middle, last = np.percentile(epochs[converged], (0, 50, 100)).astype(int)
         words += f", at epochs {first} to {last}, median {middle}"
     return words
-
-
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """95 % confidence interval of a fraction (E. B. Wilson, JASA 22, 209 (1927))."""
-    z = 1.959964
-    fraction = successes / trials
-    centre = fraction + z * z / (2 * trials)
-    spread = z * np.sqrt(fraction * (1 - fraction) / trials + z * z / (4 * trials**2))
-    scale = 1 + z * z / trials
-    return float((centre - spread) / scale), float((centre + spread) / scale)
 
 
 TRAIN_MANHATTAN = Step(

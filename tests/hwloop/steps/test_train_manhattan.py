@@ -22,7 +22,6 @@ from hwloop.steps.train_manhattan import (
     SummaryRow,
     plan,
     run,
-    wilson_interval,
 )
 from tests.hwloop.spy import ARRAY, SpyBackend
 
@@ -181,12 +180,6 @@ def test_a_training_that_fails_says_what_is_furthest_off() -> None:
     assert isinstance(outcome, Outcome)
     assert not outcome.reached
     assert "did not converge in 3 updates: total error 1.6" in outcome.words
-
-
-def test_wilson_interval_equals_the_published_example() -> None:
-    # R. G. Newcombe, Stat. Med. 17, 857 (1998), table I: 81 of 263 gives 0.2553 to 0.3662.
-    low, high = wilson_interval(81, 263)
-    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
 
 
 @pytest.mark.parametrize("held_out", [None, ["10", "01"]])
