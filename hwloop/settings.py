@@ -30,7 +30,9 @@ class Settings(BaseModel):
 
 
 def _config_error(exc: ValidationError, model: type[BaseModel]) -> ConfigError:
-    first = exc.errors(include_url=False)[0]
+    errors = exc.errors(include_url=False)
+    # A misspelt key is missing and unknown at once: the unknown one shows the mistake.
+    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
     more = f" (and {exc.error_count() - 1} more)" if exc.error_count() > 1 else ""
     key = ".".join(str(part) for part in first["loc"])
     return ConfigError(_message(first, model) + more, key=key)

@@ -178,3 +178,11 @@ def test_a_damaged_data_file_is_refused_with_its_name(
         load_procedure(tmp_path / "p.yaml", [f"steps.0.settings.patterns={reference}"])
     assert words in str(refusal.value)
     assert "steps.0.settings.patterns" in str(refusal.value)
+
+
+def test_a_misspelt_required_key_is_named_before_the_one_that_it_leaves_missing() -> None:
+    data = copy.deepcopy(DATA)
+    settings = data["steps"][0]["settings"]
+    settings["beta_per_b"] = settings.pop("beta_per_a")
+    with pytest.raises(ConfigError, match="beta_per_b: unknown key; did you mean 'beta_per_a'"):
+        from_data(data, folder=Path())
