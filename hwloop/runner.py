@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from hwloop.plugins import BackendKind, OpenRequest
 from hwloop.preview import refuse_beyond_limits, refuse_unsupported
 from hwloop.record import RecordWriter, RunHeader
 from hwloop.recorder import Recorder
-from hwloop.step import Outcome, Row
+from hwloop.step import Outcome, Row, Yield
 
 
 @dataclass(frozen=True)
@@ -143,62 +143,86 @@ class _Run:
         self._guard = Guard(self._recorder, procedure.array)
         self._array = Array(self._guard, procedure.array, rng)
         self._outcomes: dict[str, Outcome] = {}
+        self._unsafe: HwloopError | None = None
 
     def go(self) -> RunResult:
         status = "failed"
-        try:
-            with _stop_on_signal() as stop:
+        with _stop_on_signal() as stop:
+            try:
                 self._steps(stop)
-            status = "completed"
-        except (Stopped, KeyboardInterrupt) as exc:
-            status = "stopped"
-            self._writer.log("warning", f"stopped: {exc}")
-        except HwloopError as exc:
-            self._writer.log("error", f"{type(exc).__name__}: {exc}")
-            raise
-        except BaseException as exc:
-            self._writer.log("error", f"unexpected {type(exc).__name__}: {exc}")
-            raise
-        finally:
-            self._end(status)
+                status = "completed"
+            except (Stopped, KeyboardInterrupt) as exc:
+                status = "stopped"
+                self._writer.log("warning", f"stopped: {exc}")
+            except HwloopError as exc:
+                self._writer.log("error", f"{type(exc).__name__}: {exc}")
+                raise
+            except BaseException as exc:
+                self._writer.log("error", f"unexpected {type(exc).__name__}: {exc}")
+                raise
+            finally:
+                self._end(status)
         return RunResult(self._writer.path, status, self._outcomes)
 
     def _steps(self, stop: _StopRequest) -> None:
-        self._read_conductance("initial_conductance_s")
-        for prepared in self._procedure.steps:
-            self._step(prepared, stop)
-        self._read_conductance("final_conductance_s")
+        try:
+            self._read_conductance("initial_conductance_s")
+            for prepared in self._procedure.steps:
+                self._step(prepared, stop)
+            self._read_conductance("final_conductance_s")
+        finally:
+            # From here on a signal must not keep the lines from going to 0 V; and this comes
+            # before anything is written, since a disk may be full or slow.
+            stop.ignore()
+            self._make_safe()
 
     def _step(self, prepared: PreparedStep, stop: _StopRequest) -> None:
         self._observer.step_began(prepared)
         label = prepared.label
-        for item in prepared.step(prepared.settings, self._array):
-            if isinstance(item, Outcome):
-                self._outcomes[label] = item
-                self._writer.outcome(label, reached=item.reached, words=item.words)
-            else:
-                self._writer.row(label, item)
-                self._observer.row(label, item)
-            for event in self._recorder.take_events():
-                self._observer.event(event)
-            stop.check()
+        items = prepared.step(prepared.settings, self._array)
+        try:
+            for item in items:
+                self._take(label, item)
+                stop.check()
+        finally:
+            # A generator is closed here, so that what it does at its end is done while the
+            # backend is open.
+            if isinstance(items, Generator):
+                items.close()
         self._observer.step_ended(label, self._outcomes.get(label))
+
+    def _take(self, label: str, item: Yield) -> None:
+        if isinstance(item, Outcome):
+            self._outcomes[label] = item
+            self._writer.outcome(label, reached=item.reached, words=item.words)
+        else:
+            self._writer.row(label, item)
+            self._observer.row(label, item)
+        for event in self._recorder.take_events():
+            self._observer.event(event)
 
     def _read_conductance(self, name: str) -> None:
         reading = self._array.read_all()
         self._writer.conductance(name, self._array.conductance_s(reading))
 
-    def _end(self, status: str) -> None:
+    def _make_safe(self) -> None:
         try:
             self._guard.make_safe()
         except HwloopError as exc:
-            self._writer.log("error", f"could not be made safe: {exc}")
-            raise
+            self._unsafe = exc  # raised at the end, after what led to it was logged
+
+    def _end(self, status: str) -> None:
+        try:
+            self._guard.close()
         finally:
             try:
-                self._guard.close()
+                if self._unsafe is not None:
+                    status = "failed"
+                    self._writer.log("error", f"could not be made safe: {self._unsafe}")
             finally:
                 self._writer.finish(status, pulses=self._guard.pulses)
+        if self._unsafe is not None:
+            raise self._unsafe
 
 
 class _StopRequest:
@@ -206,6 +230,19 @@ class _StopRequest:
 
     def __init__(self) -> None:
         self.reason = ""
+        self._ignored = False
+
+    def ask(self, reason: str) -> None:
+        """Note the first request; the second stops at once."""
+        if self._ignored:
+            return
+        if self.reason:
+            raise KeyboardInterrupt(reason)
+        self.reason = reason
+
+    def ignore(self) -> None:
+        """The run is ending as it is."""
+        self._ignored = True
 
     def check(self) -> None:
         if self.reason:
@@ -218,10 +255,7 @@ def _stop_on_signal() -> Iterator[_StopRequest]:
     request = _StopRequest()
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        name = signal.Signals(number).name
-        if request.reason:
-            raise KeyboardInterrupt(name)
-        request.reason = name
+        request.ask(signal.Signals(number).name)
 
     try:
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -25,6 +25,7 @@ from hwloop.errors import (
 )
 from hwloop.operations import PulseMap, Wait
 from hwloop.plugins import BackendKind, OpenRequest
+from hwloop.record import RecordWriter
 from hwloop.record_reader import Record
 from hwloop.runner import Quiet, RunOptions, run_procedure
 from hwloop.settings import Settings
@@ -222,3 +223,51 @@ def test_the_preview_adds_up_what_a_plan_would_do() -> None:
 def test_requests_carry_population_and_a_generator_of_the_seed() -> None:
     request = OpenRequest(array_settings(), 3, np.random.default_rng(1))
     assert request.population == 3
+
+
+def test_signals_during_the_end_do_not_keep_the_lines_from_going_to_0_v(
+    spy: SpyBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disturbed() -> None:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+        spy.made_safe += 1
+
+    monkeypatch.setattr(spy, "make_safe", disturbed)
+    assert run(procedure_of(step_of()), tmp_path / "a.h5").status == "completed"
+    assert (spy.made_safe, spy.closed) == (1, 1)
+
+
+def test_array_is_made_safe_before_anything_is_written_of_an_error(
+    spy: SpyBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    safe_when_logged: list[int] = []
+    monkeypatch.setattr(
+        RecordWriter, "log", lambda *_: safe_when_logged.append(spy.made_safe), raising=True
+    )
+
+    def fail(row: int, array: Array) -> None:
+        raise ConnectionLost("smu: gone")
+
+    with pytest.raises(ConnectionLost):
+        run(procedure_of(step_of(fail)), tmp_path / "a.h5")
+    assert safe_when_logged == [1]
+
+
+def test_what_a_stopped_step_does_at_its_end_is_done_while_the_array_is_driven(
+    spy: SpyBackend, tmp_path: Path
+) -> None:
+    ended: list[tuple[int, int]] = []
+
+    def tidy(settings: StepSettings, array: Array) -> Iterator[Yield]:
+        try:
+            for number in range(settings.rows):
+                signal.raise_signal(signal.SIGTERM)
+                yield Counted(number)
+        finally:
+            ended.append((spy.made_safe, spy.closed))
+
+    step = Step("count", "Count", StepSettings, tidy, step_of().plan)
+    assert run(procedure_of(step), tmp_path / "a.h5").status == "stopped"
+    assert ended == [(0, 0)]
