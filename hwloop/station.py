@@ -1,0 +1,321 @@
+"""The station file: which instruments stand on the bench, and how they are wired to the array.
+
+Plain data, read alike by the bench that drives the instruments and by the virtual bench that
+stands in for them. Everything that can be judged without opening an instrument is judged here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from hwloop.biasing import Scheme
+from hwloop.config import parse_yaml
+from hwloop.errors import ConfigError
+from hwloop.geometry import Geometry
+from hwloop.naming import nearest
+from hwloop.settings import Settings
+from hwloop.units import Ohm, PositiveAmpere, PositiveSecond, PositiveVolt
+
+GROUND = "gnd"
+VIRTUAL = "virtual:"
+
+_NEEDS = {  # the drives that a scheme needs beside grounded lines
+    "V/2": ("rows", "columns"),
+    "V/3": ("rows", "columns", "other_rows", "other_columns"),
+    "grounded": ("rows", "columns"),
+    "floating": ("rows",),
+    "1T1R": ("rows", "columns", "gates"),
+}
+
+
+class InstrumentEntry(Settings):
+    """One instrument of a station.
+
+    ``kind``: a driver's name. ``address``: a VISA resource, a serial port, or ``virtual:socket``,
+    ``virtual:hislip``, ``virtual:serial`` for an instrument of the virtual bench. ``limit_v``,
+    ``limit_a``: what it may put out here, at most. ``settings``: the driver's own.
+    """
+
+    kind: str
+    address: str = Field(min_length=1)
+    limit_v: PositiveVolt | None = None
+    limit_a: PositiveAmpere | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether a virtual bench answers at its address."""
+        return self.address.startswith(VIRTUAL)
+
+
+class Drives(Settings):
+    """Which output drives what: ``rows`` the selected row, ``columns`` the selected column.
+
+    An output is named by its instrument, or instrument.channel: ``smu.a``. The one on the columns
+    is also the meter, where there is one. ``other_rows``, ``other_columns``: for V/3.
+    ``gates``: the gate of the selected row of a 1T1R array.
+    """
+
+    rows: str
+    columns: str | None = None
+    other_rows: str | None = None
+    other_columns: str | None = None
+    gates: str | None = None
+
+    def named(self) -> dict[str, str]:
+        """Every drive that there is: what it drives, and the output."""
+        return {key: value for key, value in self.model_dump().items() if value is not None}
+
+
+class Wire(Settings):
+    """How a line reaches one output or ground: by a matrix channel, or fixed (``channel`` None)."""
+
+    line: str
+    output: str
+    matrix: str | None = None
+    channel: str | None = None
+
+
+class Wiring(Settings):
+    """From the instruments to the lines of the array.
+
+    ``drive``: see :class:`Drives`. ``lines``: for ``row0``, ``col0``, ``gate0``, … either the
+    output (or ``gnd``) that it is soldered to, or the matrix channel to each output and to
+    ``gnd``. With several matrices a channel is written ``matrix:channel``. ``series_ohm``: the
+    resistor in the lead of an output.
+    """
+
+    drive: Drives
+    lines: dict[str, str | dict[str, str]] = Field(min_length=2)
+    series_ohm: dict[str, Ohm] = Field(default_factory=dict)
+
+    @field_validator("lines")
+    @classmethod
+    def _names(
+        cls, lines: dict[str, str | dict[str, str]]
+    ) -> dict[str, str | dict[str, str]]:
+        counts = {kind: _count(lines, kind) for kind in ("row", "col", "gate")}
+        known = {f"{kind}{n}" for kind, count in counts.items() for n in range(count)}
+        for name in lines:
+            if name not in known:
+                raise ValueError(
+                    f"line {name!r}: lines are row0, row1, …, col0, …, gate0, … without gaps"
+                    f"{nearest(name, sorted(known))}"
+                )
+        return lines
+
+    @field_validator("series_ohm")
+    @classmethod
+    def _not_negative(cls, series_ohm: dict[str, float]) -> dict[str, float]:
+        for output, ohm in series_ohm.items():
+            if ohm < 0:
+                raise ValueError(f"{output}: {ohm:g} ohm is below 0")
+        return series_ohm
+
+    def count(self, kind: str) -> int:
+        """How many lines of a kind there are: "row", "col" or "gate"."""
+        return _count(self.lines, kind)
+
+
+class VirtualSettings(Settings):
+    """What the virtual bench puts at the station's virtual addresses.
+
+    ``procedure``: its array and its ``backends.sim`` are emulated when the bench is started by
+    itself; a run that starts its own bench emulates the array of its own procedure. ``noise``:
+    whether the instruments are as noisy as the real boxes. ``real_time``: whether delays take as
+    long as they say. ``latency_s``: added to every message.
+    """
+
+    procedure: Path | None = None
+    noise: bool = True
+    real_time: bool = False
+    latency_s: float = Field(default=0.0, ge=0, le=10)
+
+
+class Station(Settings):
+    """One bench: its instruments, how they are wired, and how cells are biased with them.
+
+    ``settle_s``: waited after relays have moved. ``wire_log``: whether everything that passes
+    over the links goes into the record.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+    about: str = ""
+    scheme: Scheme
+    instruments: dict[str, InstrumentEntry] = Field(min_length=1)
+    wiring: Wiring
+    settle_s: PositiveSecond = 1e-3
+    wire_log: bool = Field(default=False, strict=True)
+    virtual: VirtualSettings | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Station:
+        for check in (_check_names, _check_addresses, _check_drives, _check_wires, _check_scheme):
+            check(self)
+        return self
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether all its instruments are those of a virtual bench."""
+        return all(entry.is_virtual for entry in self.instruments.values())
+
+    @property
+    def matrices(self) -> list[str]:
+        """The instruments that channels name, in the order of the file."""
+        named = {wire.matrix for wire in self.wires()}
+        return [name for name in self.instruments if name in named]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Every output that a line can be connected to, ground excepted."""
+        found = dict.fromkeys(wire.output for wire in self.wires() if wire.output != GROUND)
+        return list(found)
+
+    def wires(self) -> Iterator[Wire]:
+        """Every connection that there is, or that a matrix can make."""
+        for line, ends in self.wiring.lines.items():
+            if isinstance(ends, str):
+                yield Wire(line=line, output=ends)
+                continue
+            for output, channel in ends.items():
+                matrix, channel_id = self._channel(channel)
+                yield Wire(line=line, output=output, matrix=matrix, channel=channel_id)
+
+    def check_geometry(self, geometry: Geometry) -> None:
+        """Raise :class:`ConfigError` unless the wires fit an array's rows and columns."""
+        for kind, wanted in (("row", geometry.rows), ("col", geometry.cols)):
+            found = self.wiring.count(kind)
+            if found != wanted:
+                raise ConfigError(
+                    f"station {self.name} wires {found} {kind} lines; the array has {wanted}",
+                    key="wiring.lines",
+                )
+
+    def _channel(self, text: str) -> tuple[str, str]:
+        matrix, colon, channel = text.partition(":")
+        if colon and matrix in self.instruments:
+            return matrix, channel
+        drives = {_instrument(output) for output in self.wiring.drive.named().values()}
+        others = [name for name in self.instruments if name not in drives]
+        if len(others) != 1:
+            raise ValueError(
+                f"wiring: channel {text!r} could be of {', '.join(others) or 'no instrument'}:"
+                " write it as matrix:channel"
+            )
+        return others[0], text
+
+
+def load_station(path: Path) -> Station:
+    """Read and validate a station file; raises :class:`ConfigError` with file and key."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"cannot be read: {reason}", file=str(path)) from None
+    try:
+        return Station.parse(parse_yaml(text), folder=path.parent)
+    except ConfigError as exc:
+        raise exc.below(file=str(path)) from None
+
+
+def _check_names(station: Station) -> None:
+    for name in station.instruments:
+        if name == GROUND or not name.isidentifier():
+            raise ValueError(f"instruments: {name!r} is not a name: letters, digits, underscores")
+
+
+def _check_addresses(station: Station) -> None:
+    real = [e.address for e in station.instruments.values() if not e.is_virtual]
+    for address, count in Counter(real).items():
+        if count > 1:
+            raise ValueError(f"instruments: {count} of them have the address {address}")
+    if real and len(real) < len(station.instruments):
+        raise ValueError("instruments: real and virtual addresses cannot be mixed on one bench")
+    if not real and station.virtual is None:
+        raise ValueError("virtual: this key is required with virtual addresses")
+
+
+def _check_drives(station: Station) -> None:
+    names = list(station.instruments)
+    for key, output in station.wiring.drive.named().items():
+        if _instrument(output) not in station.instruments:
+            raise ValueError(f"wiring.drive.{key}: there is no {output!r}{nearest(output, names)}")
+    for output in station.wiring.series_ohm:
+        if output not in station.outputs:
+            raise ValueError(f"wiring.series_ohm: no line reaches an output {output!r}")
+
+
+def _check_wires(station: Station) -> None:
+    wires = list(station.wires())
+    _refuse_shared_channels(wires)
+    for wire in wires:
+        if wire.output != GROUND and _instrument(wire.output) not in station.instruments:
+            near = nearest(wire.output, [*station.instruments, GROUND])
+            raise ValueError(f"wiring.lines.{wire.line}: there is no {wire.output!r}{near}")
+        if wire.output == wire.matrix:
+            raise ValueError(f"wiring.lines.{wire.line}: {wire.output!r} is the matrix itself")
+    fixed = Counter(w.output for w in wires if w.channel is None and w.output != GROUND)
+    for output, count in fixed.items():
+        if count > 1:
+            lines = ", ".join(w.line for w in wires if w.output == output)
+            raise ValueError(f"wiring.lines: {output} is soldered to {count} lines: {lines}")
+    for line, ends in station.wiring.lines.items():
+        if isinstance(ends, dict) and GROUND not in ends:
+            raise ValueError(f"wiring.lines.{line}: no way to ground; add a channel to {GROUND}")
+
+
+def _refuse_shared_channels(wires: list[Wire]) -> None:
+    seen: dict[tuple[str | None, str], Wire] = {}
+    for wire in wires:
+        if wire.channel is None:
+            continue
+        key = (wire.matrix, wire.channel)
+        if key in seen:
+            raise ValueError(
+                f"wiring.lines: channel {wire.channel} of {wire.matrix} is on two wires:"
+                f" {seen[key].line} to {seen[key].output}, {wire.line} to {wire.output}"
+            )
+        seen[key] = wire
+
+
+def _check_scheme(station: Station) -> None:
+    drives = station.wiring.drive.named()
+    for key in _NEEDS[station.scheme]:
+        if key not in drives:
+            raise ValueError(f"scheme {station.scheme} needs wiring.drive.{key}")
+    if len(set(drives.values())) < len(drives):
+        raise ValueError("wiring.drive: one output cannot drive two things at different voltages")
+    if (station.scheme == "1T1R") != (station.wiring.count("gate") > 0):
+        raise ValueError("scheme 1T1R goes with gate lines, gate0 and on, and only it does")
+    for key, output in drives.items():
+        _check_reach(station, key, output)
+
+
+def _check_reach(station: Station, key: str, output: str) -> None:
+    kinds = {"rows": "row", "other_rows": "row", "gates": "gate"}
+    kind = kinds.get(key, "col")
+    reached = {wire.line for wire in station.wires() if wire.output == output}
+    if key == "rows" and station.scheme == "1T1R":
+        _require(station, reached, output, "col")  # unselected columns follow the selected row
+    _require(station, reached, output, kind)
+
+
+def _require(station: Station, reached: set[str], output: str, kind: str) -> None:
+    for n in range(station.wiring.count(kind)):
+        if f"{kind}{n}" not in reached:
+            raise ValueError(
+                f"scheme {station.scheme} cannot be made: {output} does not reach {kind}{n}"
+            )
+
+
+def _instrument(output: str) -> str:
+    return output.partition(".")[0]
+
+
+def _count(lines: dict[str, str | dict[str, str]], kind: str) -> int:
+    return sum(name.startswith(kind) and name[len(kind) :].isdigit() for name in lines)
