@@ -96,9 +96,7 @@ class Wiring(Settings):
 
     @field_validator("lines")
     @classmethod
-    def _names(
-        cls, lines: dict[str, str | dict[str, str]]
-    ) -> dict[str, str | dict[str, str]]:
+    def _names(cls, lines: dict[str, str | dict[str, str]]) -> dict[str, str | dict[str, str]]:
         counts = {kind: _count(lines, kind) for kind in ("row", "col", "gate")}
         known = {f"{kind}{n}" for kind, count in counts.items() for n in range(count)}
         for name in lines:

@@ -26,6 +26,9 @@ from hwloop.operations import Flag
 from hwloop_drivers.link import Link
 
 
+NO_FLAG = Flag(0)
+
+
 @dataclass(frozen=True)
 class TrainPoint:
     """One level of a train: ``level_v`` for ``width_s``, measured at its end or not.
@@ -43,7 +46,7 @@ class Measured:
     """One reading: ``current_a`` out of the HI terminal; NaN where ``flags`` say why."""
 
     current_a: float
-    flags: Flag = Flag(0)
+    flags: Flag = NO_FLAG
 
 
 @dataclass(frozen=True)
