@@ -25,7 +25,6 @@ from typing import Self
 from hwloop.operations import Flag
 from hwloop_drivers.link import Link
 
-
 NO_FLAG = Flag(0)
 
 

@@ -21,6 +21,9 @@ from hwloop_sim.calibration import TableReference
 from hwloop_sim.device import Device, DeviceKind
 from hwloop_sim.variability import Spread
 
+SAME = 1e-2
+"""Pulses that differ less than this are the same: no bench applies them more exactly."""
+
 
 class PulseTableSettings(Settings):
     """A table, its gain K, its spread from device to device, its scatter from cycle to cycle.
@@ -69,10 +72,10 @@ class PulseTable(Device):
         """Only the pulse that the table was measured with."""
         measured = self._calibration.conditions
         asked_v = pulse.amplitude_v[pulse.addressed]
-        if asked_v.size and not np.allclose(asked_v, measured.amplitude_v, rtol=1e-6, atol=0):
-            wrong_v = asked_v[~np.isclose(asked_v, measured.amplitude_v, rtol=1e-6, atol=0)][0]
+        if asked_v.size and not np.allclose(asked_v, measured.amplitude_v, rtol=SAME, atol=0):
+            wrong_v = asked_v[~np.isclose(asked_v, measured.amplitude_v, rtol=SAME, atol=0)][0]
             self._refuse(format_quantity(float(wrong_v), "V"))
-        if not np.isclose(pulse.width_s, measured.width_s, rtol=1e-6, atol=0):
+        if not np.isclose(pulse.width_s, measured.width_s, rtol=SAME, atol=0):
             self._refuse(format_quantity(pulse.width_s, "s"))
         if pulse.gate_v is not None:
             self._refuse(f"a gate at {format_quantity(pulse.gate_v, 'V')}")

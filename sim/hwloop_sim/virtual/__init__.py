@@ -1,0 +1,1 @@
+"""The virtual bench: servers that speak instruments' languages, wired to one emulated array."""

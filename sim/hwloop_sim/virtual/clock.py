@@ -1,0 +1,50 @@
+"""The virtual bench's own time: delays, integration and relay travel advance it."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections.abc import Callable
+
+
+class BenchClock:
+    """Seconds since the bench was switched on; stands still unless something takes time.
+
+    ``elapse``: told of every stretch of time that passes, before it is over: the circuit lets the
+    devices feel it. With ``real_time`` every stretch takes as long as it says.
+    """
+
+    def __init__(self, *, real_time: bool = False) -> None:
+        self.now_s = 0.0
+        self._real_time = real_time
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._listeners: list[Callable[[float], None]] = []
+
+    def on_elapse(self, listener: Callable[[float], None]) -> None:
+        """Call ``listener(duration_s)`` for every stretch during which nothing changes."""
+        self._listeners.append(listener)
+
+    def at(self, time_s: float, callback: Callable[[], None]) -> None:
+        """Call back when the clock passes ``time_s``; what is past comes at the next advance."""
+        heapq.heappush(self._events, (max(time_s, self.now_s), next(self._order), callback))
+
+    def advance(self, duration_s: float) -> None:
+        """Let time pass, stopping at every event on the way."""
+        end_s = self.now_s + duration_s
+        while self._events and self._events[0][0] <= end_s:
+            due_s, _, callback = heapq.heappop(self._events)
+            self._pass(due_s)
+            callback()
+        self._pass(end_s)
+
+    def _pass(self, until_s: float) -> None:
+        duration_s = until_s - self.now_s
+        if duration_s <= 0:
+            return
+        if self._real_time:
+            time.sleep(duration_s)
+        for listener in self._listeners:
+            listener(duration_s)
+        self.now_s = until_s

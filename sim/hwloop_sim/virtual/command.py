@@ -1,0 +1,104 @@
+"""``hwloop virtual``: start a station's virtual bench and say where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import threading
+
+    from hwloop_sim.virtual.bench import VirtualBench
+
+LINGER_S = 5.0
+
+
+def virtual(
+    station: Annotated[Path, typer.Argument(help="The station, a YAML file.")],
+    *,
+    procedure: Annotated[
+        Path | None, typer.Option(help="Emulate this procedure's array, not the station's.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the procedure's own.")] = None,
+    json_line: Annotated[
+        bool, typer.Option("--json", help="Say the addresses as one line of JSON.")
+    ] = False,
+    until_unused: Annotated[
+        bool,
+        typer.Option(help="End after the standard input was closed and the last client has gone."),
+    ] = False,
+) -> None:
+    """Start the virtual bench of a station and print its addresses; Ctrl-C ends it."""
+    import json
+    import threading
+
+    from hwloop_sim.virtual.control import serve_control
+
+    bench = _make(station, procedure, seed)
+    stopped = threading.Event()
+    bench.start()
+    control = serve_control(bench, stopped)
+    if json_line:
+        typer.echo(json.dumps({"addresses": bench.addresses, "control": control}))
+    else:
+        for name, address in bench.addresses.items():
+            typer.echo(f"{name:16} {bench.station.instruments[name].kind:18} {address}")
+        typer.echo(f"{'control':16} {'JSON lines':18} {control}")
+        typer.echo("Ctrl-C ends the bench.")
+    try:
+        _wait(bench, stopped, until_unused=until_unused)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        bench.stop()
+
+
+def _make(station_file: Path, procedure_file: Path | None, seed: int | None) -> VirtualBench:
+    from hwloop.config import load_procedure
+    from hwloop.errors import ConfigError
+    from hwloop.plugins import BACKENDS, BackendKind, load
+    from hwloop.station import load_station
+    from hwloop_sim.backend import SimSettings
+    from hwloop_sim.virtual.bench import VirtualBench
+
+    station = load_station(station_file)
+    named = station.virtual.procedure if station.virtual else None
+    path = procedure_file or (station_file.parent / named if named else None)
+    if path is None:
+        raise ConfigError(
+            "no procedure says which array to emulate: name one here or with --procedure",
+            key="virtual.procedure",
+            file=str(station_file),
+        )
+    procedure = load_procedure(path)
+    kind: BackendKind[SimSettings] = load(BACKENDS, "sim")
+    settings = procedure.backend_settings(kind)
+    if not isinstance(settings, SimSettings):
+        raise TypeError("the settings of the emulator are not its own")
+    return VirtualBench(
+        station, procedure.array, settings, seed=procedure.seed if seed is None else seed
+    )
+
+
+def _wait(bench: VirtualBench, stopped: threading.Event, *, until_unused: bool) -> None:
+    import sys
+    import threading
+    import time
+
+    released = threading.Event()
+
+    def watch() -> None:
+        sys.stdin.read()
+        released.set()
+
+    if until_unused:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # its user's Ctrl-C is not for the bench
+        threading.Thread(target=watch, daemon=True).start()
+    while not stopped.wait(0.2):
+        idle_s = time.monotonic() - bench.last_client_s
+        if released.is_set() and bench.clients == 0 and idle_s > LINGER_S:
+            return

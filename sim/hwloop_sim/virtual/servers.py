@@ -1,0 +1,185 @@
+"""How virtual instruments are reached: TCP socket, HiSLIP, serial pseudo-terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import socketserver
+import struct
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+HEADER = struct.Struct("!2sBBIQ")
+MAX_MESSAGE = 1 << 20
+
+
+class Port(Protocol):
+    """What a server serves: one instrument behind the bench's one lock, faults included."""
+
+    def answer(self, message: str) -> bytes | None:
+        """The reply to one message, terminator included; None for none."""
+
+    def device_clear(self) -> None:
+        """What a device clear does."""
+
+    def connected(self, change: int) -> None:
+        """A client came (+1) or went (-1)."""
+
+
+class Hangup(Exception):
+    """The instrument drops its link."""
+
+
+def serve_socket(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
+    """Lines over TCP; the VISA address, and how to stop."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        disable_nagle_algorithm = True
+
+        def handle(self) -> None:
+            port.connected(+1)
+            try:
+                for line in self.rfile:
+                    reply = port.answer(line.decode("latin-1").rstrip("\r\n"))
+                    if reply is not None:
+                        self.wfile.write(reply)
+            except (Hangup, OSError):
+                pass
+            finally:
+                port.connected(-1)
+
+    server = _listen(Handler, number)
+    return f"TCPIP::127.0.0.1::{server.server_address[1]}::SOCKET", server.shutdown
+
+
+def serve_hislip(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
+    """HiSLIP 1.0 in synchronous mode (IVI-6.1); the VISA address, and how to stop."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(Hangup, OSError):
+                _Hislip(self.request, port).serve()
+
+    server = _listen(Handler, number)
+    return f"TCPIP::127.0.0.1::hislip0,{server.server_address[1]}::INSTR", server.shutdown
+
+
+class _Hislip:
+    """One of the two connections of a session: they differ only in the messages that they carry."""
+
+    def __init__(self, connection: socket.socket, port: Port) -> None:
+        self._connection = connection
+        self._port = port
+        self._received = b""
+
+    def serve(self) -> None:
+        synchronous = False
+        try:
+            while (message := self._receive()) is not None:
+                kind, control, parameter, payload = message
+                if kind == 0 and not synchronous:
+                    synchronous = True
+                    self._port.connected(+1)
+                self._handle(kind, control, parameter, payload)
+        finally:
+            if synchronous:
+                self._port.connected(-1)
+
+    def _handle(self, kind: int, _control: int, parameter: int, payload: bytes) -> None:
+        match kind:
+            case 0:  # Initialize: protocol 1.0, session 1
+                self._send(1, 0, 0x01000001)
+            case 17:  # AsyncInitialize
+                self._send(18, 0, 0x4857)
+            case 15:  # AsyncMaximumMessageSize
+                self._send(16, 0, 0, MAX_MESSAGE.to_bytes(8, "big"))
+            case 4:  # AsyncLock: there is nobody to lock out
+                self._send(5, 1, 0)
+            case 21:  # AsyncStatusQuery
+                self._send(22, 0, 0)
+            case 19:  # AsyncDeviceClear
+                self._port.device_clear()
+                self._send(23, 0, 0)
+            case 8:  # DeviceClearComplete
+                self._received = b""
+                self._send(9, 0, 0)
+            case 6:  # Data
+                self._received += payload
+            case 7:  # DataEnd
+                text, self._received = self._received + payload, b""
+                self._lines(text.decode("latin-1"), parameter)
+            case 12:  # Trigger
+                self._lines("*TRG", parameter)
+
+    def _lines(self, text: str, parameter: int) -> None:
+        for line in text.splitlines():
+            reply = self._port.answer(line)
+            if reply is not None:
+                self._send(7, 0, parameter, reply)
+
+    def _send(self, kind: int, control: int, parameter: int, payload: bytes = b"") -> None:
+        header = HEADER.pack(b"HS", kind, control, parameter, len(payload))
+        self._connection.sendall(header + payload)
+
+    def _receive(self) -> tuple[int, int, int, bytes] | None:
+        header = self._exactly(HEADER.size)
+        if header is None:
+            return None
+        _, kind, control, parameter, length = HEADER.unpack(header)
+        payload = self._exactly(length) if length else b""
+        return None if payload is None else (kind, control, parameter, payload)
+
+    def _exactly(self, size: int) -> bytes | None:
+        data = b""
+        while len(data) < size:
+            part = self._connection.recv(size - len(data))
+            if not part:
+                return None
+            data += part
+        return data
+
+
+def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
+    """Lines over a pseudo-terminal (not on Windows); the device's path, and how to stop."""
+    import pty
+    import tty
+
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    path = os.ttyname(slave)
+
+    def serve() -> None:
+        pending = b""
+        with contextlib.suppress(Hangup, OSError):
+            while True:
+                pending += os.read(master, 4096)
+                *lines, pending = pending.replace(b"\r", b"\n").split(b"\n")
+                for line in filter(None, lines):
+                    reply = port.answer(line.decode("latin-1"))
+                    if reply is not None:
+                        os.write(master, reply)
+
+    threading.Thread(target=serve, daemon=True, name=f"serial {path}").start()
+
+    def stop() -> None:
+        for descriptor in (slave, master):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    return path, stop
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+
+
+def _listen(handler: type[socketserver.BaseRequestHandler], number: int) -> _Server:
+    server = _Server(("127.0.0.1", number), handler)
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    ).start()
+    return server
