@@ -38,6 +38,9 @@ Backend = Annotated[str, typer.Option(help="What stands for the array; see `hwlo
 Population = Annotated[
     int | None, typer.Option(min=1, help="Emulate this many arrays in one vectorised run.")
 ]
+StationFile = Annotated[
+    Path | None, typer.Option(help="The station, a YAML file, with --backend bench.")
+]
 Recording = Annotated[
     Path | None, typer.Option(help="The record that answers, with --backend replay.")
 ]
@@ -67,6 +70,7 @@ def run(
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the procedure's own.")] = None,
     overrides: Overrides = None,
     recording: Recording = None,
+    station: StationFile = None,
     out: Annotated[
         Path, typer.Option(help="Folder for the record, or its file name (.h5).")
     ] = Path("runs"),
@@ -80,7 +84,7 @@ def run(
     """Run a procedure and record it."""
     from hwloop.runner import Quiet, RunOptions, record_path, run_procedure
 
-    loaded = _load(procedure, overrides, recording)
+    loaded = _load(procedure, overrides, recording, station)
     path = record_path(out, loaded, loaded.seed if seed is None else seed)
     observer = _observer(json_lines=json_lines)
     try:
@@ -105,14 +109,18 @@ def run(
 def check(
     procedure: ProcedureFile,
     *,
-    backend: Backend = "sim",
+    backend: Annotated[
+        str | None, typer.Option(help="What stands for the array; bench with --station, else sim.")
+    ] = None,
     overrides: Overrides = None,
     recording: Recording = None,
+    station: StationFile = None,
 ) -> None:
     """Validate a procedure and say what it would do, without touching hardware."""
     from hwloop.describe import print_preview
 
-    print_preview(_load(procedure, overrides, recording), backend)
+    loaded = _load(procedure, overrides, recording, station)
+    print_preview(loaded, backend or ("bench" if station else "sim"))
 
 
 @app.command("list")
@@ -192,6 +200,7 @@ def main() -> None:
     debug = "--debug" in sys.argv  # wherever it stands, also behind the command
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
+        _add_commands()
         app()
     except (HwloopError, OSError) as exc:
         if debug:
@@ -200,10 +209,25 @@ def main() -> None:
         sys.exit(exc.exit_code if isinstance(exc, HwloopError) else 1)
 
 
-def _load(path: Path, overrides: list[str] | None, recording: Path | None) -> Procedure:
+def _add_commands() -> None:
+    """Commands that other packages bring, by the same door as backends and steps."""
+    from importlib.metadata import entry_points
+
+    for point in sorted(entry_points(group="hwloop.commands"), key=lambda point: point.name):
+        app.command(point.name)(point.load())
+
+
+def _load(
+    path: Path,
+    overrides: list[str] | None,
+    recording: Path | None,
+    station: Path | None,
+) -> Procedure:
     from hwloop.config import load_procedure
 
     source = [f"backends.replay.recording={recording.resolve().as_posix()}"] if recording else []
+    if station:
+        source.append(f"backends.bench.station={station.resolve().as_posix()}")
     return load_procedure(path, [*(overrides or ()), *source])
 
 

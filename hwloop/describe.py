@@ -33,10 +33,11 @@ def print_preview(procedure: Procedure, backend: str) -> None:
 
     kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
     refuse_beyond_limits(procedure)
-    if kind.touches_hardware:
+    opener = kind.rehearse or kind.open
+    if kind.touches_hardware and kind.rehearse is None:
         raise ConfigError(f"backend {backend!r} cannot be previewed without touching hardware")
     request = OpenRequest(procedure.array, None, np.random.default_rng(procedure.seed))
-    with kind.open(procedure.backend_settings(kind), request) as opened:
+    with opener(procedure.backend_settings(kind), request) as opened:
         refuse_unsupported(procedure, opened)
         seen = preview(procedure, opened)
     console = _console()
@@ -57,6 +58,7 @@ def print_plugins() -> None:
         ("Steps", plugins.STEPS),
         ("Device models", plugins.DEVICES),
         ("Readers", plugins.READERS),
+        ("Instruments", plugins.INSTRUMENTS),
     ):
         lines = ((name, _summary(group, name)) for name in plugins.names(group))
         _print_list(console, title, lines)

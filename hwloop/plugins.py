@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
@@ -22,6 +22,8 @@ STEPS = "hwloop.steps"
 DEVICES = "hwloop.devices"
 READERS = "hwloop.readers"
 CALIBRATIONS = "hwloop.calibrations"
+INSTRUMENTS = "hwloop.instruments"
+COMMANDS = "hwloop.commands"
 
 S = TypeVar("S", bound=Settings)
 
@@ -31,19 +33,24 @@ class OpenRequest:
     """What a backend is opened for.
 
     ``population``: None for one array, N for N emulated ones. ``rng``: the backend's part of
-    the run's randomness.
+    the run's randomness. ``seed``: of the run. ``procedure``: the whole procedure as plain data,
+    for a bench that has to emulate the array that it is asked for.
     """
 
     array: ArraySettings
     population: int | None
     rng: np.random.Generator
+    seed: int = 0
+    procedure: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class BackendKind(Generic[S]):
     """A backend as it stands in the entry point group ``hwloop.backends``.
 
-    ``touches_hardware``: whether opening it reaches for instruments, which a preview must not.
+    ``touches_hardware``: whether opening it reaches for instruments, which a preview must not;
+    ``rehearse`` makes one that answers :meth:`~hwloop.backend.CrossbarBackend.check`,
+    ``duration_s`` and ``groups`` without reaching for any.
     """
 
     name: str
@@ -51,6 +58,7 @@ class BackendKind(Generic[S]):
     settings: type[S]
     open: Callable[[S, OpenRequest], CrossbarBackend]
     touches_hardware: bool = False
+    rehearse: Callable[[S, OpenRequest], CrossbarBackend] | None = None
 
 
 def names(group: str) -> list[str]:

@@ -110,7 +110,9 @@ def run_procedure(
     seed = procedure.seed if options.seed is None else options.seed
     backend_rng, step_rng = np.random.default_rng(seed).spawn(2)
     kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, options.backend)
-    request = OpenRequest(procedure.array, options.population, backend_rng)
+    request = OpenRequest(
+        procedure.array, options.population, backend_rng, seed=seed, procedure=procedure.resolved
+    )
     refuse_beyond_limits(procedure)
     inner = kind.open(procedure.backend_settings(kind), request)
     try:

@@ -6,6 +6,8 @@ stands in for them. Everything that can be judged without opening an instrument 
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -219,6 +221,12 @@ def load_station(path: Path) -> Station:
         return Station.parse(parse_yaml(text), folder=path.parent)
     except ConfigError as exc:
         raise exc.below(file=str(path)) from None
+
+
+def meeting_point(station_file: Path) -> Path:
+    """Where a virtual bench that was started by itself says its addresses, for later runs."""
+    mark = hashlib.sha256(str(station_file.resolve()).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"hwloop-virtual-{mark}.json"
 
 
 def _check_names(station: Station) -> None:

@@ -34,14 +34,19 @@ def virtual(
     import json
     import threading
 
+    from hwloop.station import meeting_point
     from hwloop_sim.virtual.control import serve_control
 
     bench = _make(station, procedure, seed)
     stopped = threading.Event()
     bench.start()
     control = serve_control(bench, stopped)
+    said = json.dumps({"addresses": bench.addresses, "control": control})
+    meeting = meeting_point(station)
+    if not until_unused:
+        meeting.write_text(said, encoding="utf-8")
     if json_line:
-        typer.echo(json.dumps({"addresses": bench.addresses, "control": control}))
+        typer.echo(said)
     else:
         for name, address in bench.addresses.items():
             typer.echo(f"{name:16} {bench.station.instruments[name].kind:18} {address}")
@@ -53,6 +58,8 @@ def virtual(
         pass
     finally:
         bench.stop()
+        if not until_unused:
+            meeting.unlink(missing_ok=True)
 
 
 def _make(station_file: Path, procedure_file: Path | None, seed: int | None) -> VirtualBench:

@@ -88,7 +88,7 @@ class _Hislip:
             if synchronous:
                 self._port.connected(-1)
 
-    def _handle(self, kind: int, _control: int, parameter: int, payload: bytes) -> None:
+    def _handle(self, kind: int, _control: int, parameter: int, payload: bytes) -> None:  # noqa: C901 - one flat case a message
         match kind:
             case 0:  # Initialize: protocol 1.0, session 1
                 self._send(1, 0, 0x01000001)

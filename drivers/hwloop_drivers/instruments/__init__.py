@@ -1,0 +1,1 @@
+"""Drivers, one instrument per file."""

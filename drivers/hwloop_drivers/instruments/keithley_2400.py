@@ -1,0 +1,283 @@
+"""Keithley 2400 SourceMeter (SCPI); commands after its user's manual, 2400S-900-01."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from pydantic import Field
+
+from hwloop.errors import UnexpectedReply, Unsupported
+from hwloop.operations import Flag
+from hwloop_drivers.instruments.common import (
+    check_scpi_errors,
+    number,
+    parse_number,
+    refuse_above,
+    set_confirmed,
+    verify_model,
+)
+from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.roles import (
+    Instrument,
+    Measured,
+    PulseGenerator,
+    SourceMeter,
+    SourceSetup,
+    TrainPoint,
+)
+
+RANGES_V = (0.21, 2.1, 21.0, 210.0)  # 105 % of the nominal ranges
+MOST_A = 1.05
+LEAST_A = 1e-9  # 0.1 % of the smallest measurement range
+MOST_POINTS = 2500
+LIST_LINE = 100
+LEAST_WIDTH_S, MOST_WIDTH_S = 1e-3, 9999.0  # source delay; a list step takes about 0.5 ms itself
+OVERFLOW = 9.9e37
+STATUS_COMPLIANCE, STATUS_OVER_RANGE = 1 << 3, 1 << 0
+READ_ELEMENTS = 2
+
+
+class Keithley2400Settings(LinkSettings):
+    """``nplc``: integration time of a reading. ``four_wire``: sense at the device."""
+
+    nplc: float = Field(default=1.0, ge=0.01, le=10)
+    line_frequency_hz: float = Field(default=50.0, gt=0)
+    four_wire: bool = False
+
+
+class Keithley2400(Instrument, SourceMeter):
+    """A 2400 as voltage source and ammeter."""
+
+    def __init__(self, link: Link, settings: Keithley2400Settings) -> None:
+        self.link = link
+        self._settings = settings
+        self._id = ""
+        self._range_v = RANGES_V[0]
+        self._level_v = 0.0
+
+    @property
+    def id(self) -> str:
+        """Maker, model, serial number and firmware."""
+        if not self._id:
+            self._id = self.link.query("*IDN?")
+        return self._id
+
+    def verify_identity(self) -> None:
+        """A 2400, 2401, 2410 … of that family."""
+        verify_model(self.link, "MODEL 24")
+
+    def reset(self) -> None:
+        """Defaults, output off."""
+        self.link.write("*RST")
+        self.clear()
+
+    def clear(self) -> None:
+        """Empty the error queue."""
+        self.link.write("*CLS")
+
+    def check_errors(self) -> None:
+        """Raise with what the error queue says."""
+        if self._settings.errors != "never":
+            check_scpi_errors(self.link)
+
+    def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
+        """One."""
+        return {"": self}
+
+    def read_back(self) -> dict[str, object]:
+        """Range, compliance and integration time as the instrument has them."""
+        questions = {
+            "source_range_v": ":SOUR:VOLT:RANG?",
+            "compliance_current_a": ":SENS:CURR:PROT?",
+            "nplc": ":SENS:CURR:NPLC?",
+        }
+        return {
+            name: parse_number(self.link, question, self.link.query(question))
+            for name, question in questions.items()
+        }
+
+    def safe_state(self) -> None:
+        """Abort what is under way, 0 V, output off."""
+        self.link.write(":ABOR")
+        self.link.write(":SOUR:VOLT:MODE FIX")
+        self.link.write(":SOUR:VOLT 0")
+        self.link.write(":OUTP OFF")
+        self._level_v = 0.0
+        if self.source_enabled:
+            raise UnexpectedReply(f"{self.link.address}: the output is still on")
+
+    def set_up(self, setup: SourceSetup) -> None:
+        """Voltage source in a locked range, compliance read back, output off mode ZERO."""
+        range_v = next((r for r in RANGES_V if abs(setup.range_v) <= r), None)
+        if range_v is None:
+            raise Unsupported(
+                f"{self.link.address}: {setup.range_v:g} V is beyond the 2400's 210 V"
+            )
+        refuse_above("compliance", setup.compliance_a, MOST_A, "A")
+        if setup.compliance_a < LEAST_A:
+            raise Unsupported(
+                f"{self.link.address}: compliance {setup.compliance_a:g} A is below the 2400's"
+                f" {LEAST_A:g} A"
+            )
+        write = self.link.write
+        write(":SOUR:FUNC VOLT")
+        write(":SOUR:VOLT:MODE FIX")
+        set_confirmed(self.link, ":SOUR:VOLT:RANG", range_v / 1.05)
+        write(":SOUR:VOLT 0")
+        write(':SENS:FUNC "CURR"')
+        set_confirmed(self.link, ":SENS:CURR:PROT", setup.compliance_a)
+        set_confirmed(self.link, ":SENS:CURR:NPLC", self._settings.nplc)
+        if setup.measure_range_a is None:
+            write(":SENS:CURR:RANG:AUTO ON")
+        else:
+            set_confirmed(self.link, ":SENS:CURR:RANG", setup.measure_range_a)
+        write(f":SYST:RSEN {'ON' if self._settings.four_wire else 'OFF'}")
+        write(":OUTP:SMOD ZERO")
+        write(":FORM:ELEM CURR,STAT")
+        self._range_v, self._level_v = range_v, 0.0
+
+    @property
+    def source_voltage(self) -> float:
+        """Level of the source."""
+        return self._level_v
+
+    @source_voltage.setter
+    def source_voltage(self, level_v: float) -> None:
+        self._refuse_level(level_v)
+        self._finished(f":SOUR:VOLT {number(level_v)}")
+        self._level_v = level_v
+
+    @property
+    def compliance_current(self) -> float:
+        """Limit of the current."""
+        return parse_number(self.link, ":SENS:CURR:PROT?", self.link.query(":SENS:CURR:PROT?"))
+
+    @property
+    def source_enabled(self) -> bool:
+        """Whether the output is on."""
+        return parse_number(self.link, ":OUTP?", self.link.query(":OUTP?")) != 0
+
+    @source_enabled.setter
+    def source_enabled(self, on: bool) -> None:
+        self._finished(f":OUTP {'ON' if on else 'OFF'}")
+
+    @property
+    def tripped(self) -> bool:
+        """Whether the source is at its compliance."""
+        question = ":SENS:CURR:PROT:TRIP?"
+        return parse_number(self.link, question, self.link.query(question)) != 0
+
+    def measure_current(self) -> Measured:
+        """One reading."""
+        return self._readings(self.link.query(":READ?"), 1)[0]
+
+    def refuse_train(self, points: Sequence[TrainPoint]) -> None:
+        """A list sweep has one source delay: all widths are multiples of the shortest."""
+        if not points:
+            raise Unsupported("a train needs a point")
+        step_s = min(point.width_s for point in points)
+        if not LEAST_WIDTH_S <= step_s <= MOST_WIDTH_S:
+            raise Unsupported(
+                f"2400: a width of {step_s:g} s is outside {LEAST_WIDTH_S:g} to {MOST_WIDTH_S:g} s,"
+                " which its source delay can make"
+            )
+        for point in points:
+            refuse_above("2400: level", point.level_v, RANGES_V[-1], "V")
+            steps = point.width_s / step_s
+            if not math.isclose(steps, round(steps), rel_tol=1e-9):
+                raise Unsupported(
+                    f"2400: widths {step_s:g} s and {point.width_s:g} s in one train; a list sweep"
+                    " makes only multiples of the shortest"
+                )
+        if len(_steps(points)) > MOST_POINTS:
+            raise Unsupported(f"2400: {len(_steps(points))} steps; a list holds {MOST_POINTS}")
+
+    def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
+        """A list sweep: one round trip for the whole train.
+
+        Where no point measures, the steps do not either, and last the source delay alone; else
+        each step ends with a reading, and the delay is shorter by its integration time.
+        """
+        self.refuse_train(points)
+        for point in points:
+            self._refuse_level(point.level_v)
+        steps = _steps(points)
+        step_s = min(point.width_s for point in points)
+        measuring = any(point.measure for point in points)
+        aperture_s = self._settings.nplc / self._settings.line_frequency_hz if measuring else 0.0
+        if step_s <= aperture_s:
+            raise Unsupported(
+                f"2400: a level of {step_s:g} s is shorter than its reading, {aperture_s:g} s"
+            )
+        readings = self._sweep([level for level, _ in steps], step_s - aperture_s, measuring)
+        return [m for m, (_, wanted) in zip(readings, steps, strict=True) if wanted]
+
+    def _sweep(self, levels: list[float], delay_s: float, measuring: bool) -> list[Measured]:
+        levels = [*levels, 0.0]  # the level stays at the last of the list
+        write = self.link.write
+        if not measuring:
+            write(":SENS:FUNC:OFF:ALL")  # else each step would last a reading longer
+        write(f":SOUR:DEL {number(delay_s)}")
+        for start in range(0, len(levels), LIST_LINE):
+            line = ",".join(number(v) for v in levels[start : start + LIST_LINE])
+            write(f":SOUR:LIST:VOLT{'' if start == 0 else ':APP'} {line}")
+        write(":SOUR:VOLT 0")
+        write(f":TRIG:COUN {len(levels)}")
+        write(":SOUR:VOLT:MODE LIST")
+        aperture_s = self._settings.nplc / self._settings.line_frequency_hz
+        duration_s = len(levels) * (delay_s + 3 * aperture_s + 1e-2)
+        try:
+            reply = self.link.query(":READ?", timeout_s=duration_s + self._settings.timeout_s)
+        finally:
+            for restored in (":SOUR:VOLT:MODE FIX", ":SOUR:VOLT 0", ":TRIG:COUN 1", ":SOUR:DEL 0"):
+                write(restored)
+            if not measuring:
+                self._finished(':SENS:FUNC "CURR"')
+        self._level_v = 0.0
+        return self._readings(reply, len(levels))[:-1]
+
+    def _readings(self, reply: str, count: int) -> list[Measured]:
+        fields = reply.split(",")
+        if len(fields) != READ_ELEMENTS * count:
+            raise UnexpectedReply(
+                f"{self.link.address}: :READ? answered {len(fields)} values for {count} readings"
+            )
+        values = [parse_number(self.link, ":READ?", field) for field in fields]
+        return [_measured(*values[n : n + 2]) for n in range(0, len(values), 2)]
+
+    def _finished(self, command: str) -> None:
+        """Send, and wait until it is done: another instrument may be asked next."""
+        reply = self.link.query(f"{command};*OPC?")
+        if reply.strip() != "1":
+            raise UnexpectedReply(f"{self.link.address}: {command};*OPC? answered {reply!r}")
+
+    def _refuse_level(self, level_v: float) -> None:
+        refuse_above(f"{self.link.address}: level", level_v, self._range_v, "V")
+
+
+def _steps(points: Sequence[TrainPoint]) -> list[tuple[float, bool]]:
+    """Levels of equal length, and whether the reading at the end of each is wanted."""
+    step_s = min(point.width_s for point in points)
+    steps = []
+    for point in points:
+        count = round(point.width_s / step_s)
+        steps += [(point.level_v, False)] * (count - 1) + [(point.level_v, point.measure)]
+    return steps
+
+
+def _measured(current_a: float, status: float) -> Measured:
+    flags = Flag(0)
+    if abs(current_a) >= OVERFLOW or int(status) & STATUS_OVER_RANGE:
+        flags |= Flag.OVER_RANGE
+    if int(status) & STATUS_COMPLIANCE:
+        flags |= Flag.COMPLIANCE
+    return Measured(math.nan if flags else current_a, flags)
+
+
+KEITHLEY_2400 = InstrumentKind(
+    name="keithley_2400",
+    summary="Keithley 2400 SourceMeter family, SCPI",
+    settings=Keithley2400Settings,
+    make=Keithley2400,
+)

@@ -1,0 +1,1 @@
+"""Virtual instruments, one per file."""

@@ -1,0 +1,244 @@
+"""SCPI as instruments parse it: short and long forms, optional nodes, compound messages.
+
+After SCPI-99, volume 1, chapter 6, and IEEE 488.2.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwloop_sim.virtual.circuit import Circuit
+from hwloop_sim.virtual.clock import BenchClock
+from hwloop_sim.virtual.instrument import VirtualInstrument
+
+UNDEFINED = (-113, "Undefined header")
+MISSING = (-109, "Missing parameter")
+WRONG_TYPE = (-104, "Data type error")
+OUT_OF_RANGE = (-222, "Parameter data out of range")
+ILLEGAL = (-224, "Illegal parameter value")
+SCALES = {"": 1.0, "K": 1e3, "M": 1e-3, "U": 1e-6, "N": 1e-9, "P": 1e-12, "MA": 1e6}
+_NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)")
+
+
+class ScpiError(Exception):
+    """What goes into the error queue: (code, text)."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The parameters of one command, as text."""
+
+    values: tuple[str, ...]
+
+    def text(self, index: int = 0) -> str:
+        """A parameter as written, quotes taken off."""
+        try:
+            return self.values[index].strip("'\"")
+        except IndexError:
+            raise ScpiError(*MISSING) from None
+
+    def number(
+        self, *, lowest: float = -math.inf, highest: float = math.inf, default: float | None = None
+    ) -> float:
+        """A number in any SCPI form, within bounds."""
+        word = self.text().upper()
+        named = {"MIN": lowest, "MINIMUM": lowest, "MAX": highest, "MAXIMUM": highest}
+        if default is not None:
+            named |= {"DEF": default, "DEFAULT": default}
+        value = named[word] if word in named else parse_number(word)
+        if not lowest <= value <= highest:
+            raise ScpiError(*OUT_OF_RANGE)
+        return value
+
+    def numbers(self) -> list[float]:
+        """All parameters as numbers."""
+        if not self.values:
+            raise ScpiError(*MISSING)
+        return [parse_number(value) for value in self.values]
+
+    def boolean(self) -> bool:
+        """ON, OFF or a number."""
+        word = self.text().upper()
+        return word == "ON" or (word != "OFF" and parse_number(word) != 0)
+
+    def choice(self, *forms: str) -> str:
+        """One of the words, in short or long form; its short form is returned."""
+        word = self.text().upper()
+        for form in forms:
+            if word in spellings(form):
+                return spellings(form)[0]
+        raise ScpiError(*ILLEGAL)
+
+
+Setter = Callable[[Arguments], None]
+Getter = Callable[[Arguments], str]
+
+
+def parse_number(text: str) -> float:
+    """A decimal number with or without a unit, or a hexadecimal, octal or binary one."""
+    word = text.strip().upper()
+    if word in {"INF", "INFINITY"}:
+        return 9.9e37
+    if word[:2] in {"#H", "#Q", "#B"}:
+        try:
+            return float(int(word[2:], {"H": 16, "Q": 8, "B": 2}[word[1]]))
+        except ValueError:
+            raise ScpiError(*WRONG_TYPE) from None
+    match = _NUMBER.fullmatch(word)
+    if match is None:
+        raise ScpiError(*WRONG_TYPE)
+    digits, unit = match.groups()
+    for base in ("OHM", "HZ", "V", "A", "S", "W", ""):
+        prefix = unit.removesuffix(base)
+        if unit.endswith(base) and prefix in SCALES:
+            return float(digits) * SCALES[prefix]
+    raise ScpiError(*WRONG_TYPE)
+
+
+def split_outside(text: str, separator: str) -> list[str]:
+    """Split at separators that are neither in quotes nor in parentheses."""
+    parts, quote, depth = [""], "", 0
+    for character in text:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        else:
+            depth += (character == "(") - (character == ")")
+            if character == separator and depth == 0:
+                parts.append("")
+                continue
+        parts[-1] += character
+    return parts
+
+
+def spellings(form: str) -> tuple[str, str]:
+    """Short and long form of a node that is written as VOLTage, in capitals."""
+    return "".join(c for c in form if not c.islower()), form.upper()
+
+
+def _pattern(header: str) -> re.Pattern[str]:
+    """A regular expression for a header such as ``[:SOURce[1]]:VOLTage[:LEVel]``."""
+    source = ""
+    for token in re.findall(r"\[|\]|:|\*?[A-Za-z]+|\d+", header):
+        if token == "[":  # noqa: S105 - a bracket
+            source += "(?:"
+        elif token == "]":  # noqa: S105 - a bracket
+            source += ")?"
+        elif token == ":" or token.isdigit():  # noqa: S105 - a colon
+            source += token
+        else:
+            source += f"(?:{'|'.join(re.escape(word) for word in sorted(set(spellings(token))))})"
+    return re.compile(source)
+
+
+class ScpiInstrument(VirtualInstrument):
+    """A box that speaks SCPI: subclasses register their commands with :meth:`on`."""
+
+    identity = ""
+
+    def __init__(
+        self,
+        name: str,
+        circuit: Circuit,
+        clock: BenchClock,
+        *,
+        noise: np.random.Generator | None,
+        settings: Mapping[str, object],
+    ) -> None:
+        super().__init__(name, circuit, clock, noise=noise, settings=settings)
+        self._commands: list[tuple[re.Pattern[str], Setter | None, Getter | None]] = []
+        self._errors: deque[tuple[int, str]] = deque(maxlen=10)
+        self._event_status = 0
+        self._add_common()
+
+    def on(self, header: str, *, set: Setter | None = None, get: Getter | None = None) -> None:  # noqa: A002 - what SCPI does
+        """Register what a header sets and answers."""
+        self._commands.append((_pattern(header), set, get))
+
+    @abstractmethod
+    def reset(self) -> None:
+        """What *RST does."""
+
+    def device_clear(self) -> None:
+        """Nothing is under way between messages."""
+
+    def receive(self, message: str) -> str | None:
+        """Obey a compound message; its replies joined by semicolons."""
+        replies, path = [], ""
+        for unit in split_outside(message.strip(), ";"):
+            if not unit.strip():
+                continue
+            try:
+                path, reply = self._unit(unit.strip(), path)
+            except ScpiError as exc:
+                self._errors.append((int(exc.args[0]), str(exc.args[1])))
+                self._event_status |= 32 if exc.args[0] > -200 else 16
+                break
+            if reply is not None:
+                replies.append(reply)
+        return ";".join(replies) if replies else None
+
+    def _unit(self, unit: str, path: str) -> tuple[str, str | None]:
+        """One message unit below the header path that the unit before has left."""
+        header, _, rest = unit.partition(" ")
+        asks = header.endswith("?")
+        header = header.rstrip("?").upper()
+        arguments = Arguments(
+            tuple(part.strip() for part in split_outside(rest, ",") if part.strip())
+        )
+        if header.lstrip(":").startswith("*"):
+            return path, self._run(header.lstrip(":"), arguments, asks=asks)
+        full = header if header.startswith(":") else f"{path}:{header}"
+        reply = self._run(full, arguments, asks=asks)
+        return full.rpartition(":")[0], reply
+
+    def _run(self, header: str, arguments: Arguments, *, asks: bool) -> str | None:
+        for pattern, setter, getter in self._commands:
+            if pattern.fullmatch(header):
+                if asks and getter is not None:
+                    return getter(arguments)
+                if not asks and setter is not None:
+                    setter(arguments)
+                    return None
+        raise ScpiError(*UNDEFINED)
+
+    def _add_common(self) -> None:
+        self.on("*IDN", get=lambda _: self.identity)
+        self.on("*RST", set=lambda _: self.reset())
+        self.on("*CLS", set=lambda _: self._clear_status())
+        self.on("*OPC", set=lambda _: None, get=lambda _: "1")
+        self.on("*WAI", set=lambda _: None)
+        self.on("*ESR", get=self._take_event_status)
+        self.on("*STB", get=lambda _: "4" if self._errors else "0")
+        self.on("*ESE", set=lambda _: None, get=lambda _: "0")
+        self.on("*SRE", set=lambda _: None, get=lambda _: "0")
+        self.on("*OPT", get=lambda _: "0")
+        self.on("*TST", get=lambda _: "0")
+        self.on(":SYSTem:ERRor[:NEXT]", get=self._next_error)
+        self.on(":SYSTem:CLEar", set=lambda _: self._clear_status())
+        self.on(":STATus:QUEue[:NEXT]", get=self._next_error)
+
+    def _clear_status(self) -> None:
+        self._errors.clear()
+        self._event_status = 0
+
+    def _take_event_status(self, _: Arguments) -> str:
+        value, self._event_status = self._event_status, 0
+        return str(value)
+
+    def _next_error(self, _: Arguments) -> str:
+        code, text = self._errors.popleft() if self._errors else (0, "No error")
+        return f'{code},"{text}"'
+
+
+def scientific(value: float) -> str:
+    """A number as instruments write it."""
+    return f"{value:+.9E}"
