@@ -1,0 +1,147 @@
+"""The main job through real drivers and VISA, against the virtual bench and the emulator."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwloop.config import load_procedure
+from hwloop.errors import ConfigError, NotConverged
+from hwloop.record_reader import Record
+from hwloop.runner import RunOptions, run_procedure
+from hwloop_drivers.virtual_bench import find
+
+ROOT = Path(__file__).parents[3]
+PROCEDURE = ROOT / "procedures" / "manhattan_4x4.yaml"
+STATION = ROOT / "stations" / "virtual_4x4.yaml"
+RESOLUTION_A = 10e-12  # Keithley 2400, 1 µA range
+READ_V = 0.05
+
+
+def _station(folder: Path, interface: str) -> Path:
+    path = folder / "station.yaml"
+    text = STATION.read_text(encoding="utf-8").replace("virtual:socket", f"virtual:{interface}")
+    path.write_text(text.replace("../procedures", (ROOT / "procedures").as_posix()), "utf-8")
+    return path
+
+
+def _run(station: Path, out: Path, *, backend: str, updates: int = 50, seed: int = 22) -> Record:
+    overrides = [
+        f"backends.bench.station={station.as_posix()}",
+        f"steps.0.settings.max_updates={updates}",
+    ]
+    procedure = load_procedure(PROCEDURE, overrides)
+    path = out / f"{backend}.h5"
+    try:
+        run_procedure(procedure, RunOptions(backend, path, seed=seed)).raise_unless_reached()
+    except NotConverged:
+        assert updates < 23
+    return Record(path)
+
+
+@pytest.mark.parametrize(("interface", "updates"), [("socket", 50), ("hislip", 2)])
+def test_training_over_instruments_is_the_emulators_up_to_their_resolution(
+    tmp_path: Path, interface: str, updates: int
+) -> None:
+    station = _station(tmp_path, interface)
+    with (
+        _run(station, tmp_path, backend="bench", updates=updates) as bench,
+        _run(station, tmp_path, backend="sim", updates=updates) as sim,
+    ):
+        seen = bench.results("train_manhattan", "")
+        wanted = sim.results("train_manhattan", "")
+        for name in ("epoch", "pulses", "update", "converged"):
+            np.testing.assert_array_equal(seen[name], wanted[name])
+        np.testing.assert_allclose(
+            seen["conductance_s"], wanted["conductance_s"], rtol=0, atol=RESOLUTION_A / READ_V
+        )
+
+
+def test_check_of_a_station_touches_no_instrument_and_refuses_what_it_cannot_time() -> None:
+    command = [sys.executable, "-m", "hwloop.cli", "check", str(PROCEDURE)]
+    good = subprocess.run(
+        [*command, "--station", str(STATION)], capture_output=True, text=True, check=False
+    )
+    assert good.returncode == 0, good.stderr
+    assert "backend bench" in good.stdout
+    wrong = subprocess.run(
+        [
+            *command,
+            "--station",
+            str(STATION),
+            "--set",
+            "steps.0.settings.pulse.width_s=100 ns",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert wrong.returncode == 4
+    assert "1e-07 s is outside 0.001" in wrong.stderr
+
+
+def test_bench_refuses_a_scheme_that_its_station_is_not_wired_for(tmp_path: Path) -> None:
+    station = tmp_path / "s.yaml"
+    text = STATION.read_text(encoding="utf-8").replace("scheme: V/2", "scheme: grounded")
+    station.write_text(text, "utf-8")
+    procedure = load_procedure(PROCEDURE, [f"backends.bench.station={station.as_posix()}"])
+    with pytest.raises(ConfigError, match="is wired for grounded"):
+        run_procedure(procedure, RunOptions("bench", tmp_path / "r.h5"))
+    assert not (tmp_path / "r.h5").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_every_output_is_off_and_every_line_grounded_after_a_signal(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    station = _station(tmp_path, "socket")
+    record = tmp_path / "r.h5"
+    hwloop = [sys.executable, "-m", "hwloop.cli"]
+    with subprocess.Popen(
+        [*hwloop, "virtual", str(station), "--json"], stdout=subprocess.PIPE, text=True
+    ) as bench:
+        try:
+            assert bench.stdout is not None
+            json.loads(bench.stdout.readline())
+            run = subprocess.Popen(
+                [
+                    *(*hwloop, "run", str(PROCEDURE), "--backend", "bench"),
+                    *("--station", str(station), "--out", str(record)),
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            link = find(station)
+            assert link is not None
+            _wait_until(lambda: record.exists() and all(link.ask("status")["outputs_on"].values()))
+            os.kill(run.pid, number)
+            run.wait(timeout=60)
+            _wait_until(lambda: not any(link.ask("status")["outputs_on"].values()))
+            _wait_until(lambda: _only_grounded(link.ask("status")["closed"]))
+            status = link.ask("status")
+            link.close()
+        finally:
+            bench.terminate()
+    assert set(status["outputs_v"].values()) == {None}
+    assert set(status["lines_v"].values()) == {0.0}
+    assert status["unmodelled"] == []
+    with Record(record) as kept:
+        assert kept.status == ("interrupted" if number == signal.SIGKILL else "stopped")
+
+
+def _only_grounded(closed: list[str]) -> bool:
+    return sorted(closed) == [f"matrix:1!3!{n}" for n in range(1, 9)]
+
+
+def _wait_until(holds: object, *, at_most_s: float = 60) -> None:
+    end_s = time.monotonic() + at_most_s
+    while not holds():  # type: ignore[operator]
+        assert time.monotonic() < end_s, "did not come about"
+        time.sleep(0.05)
