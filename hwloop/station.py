@@ -140,8 +140,7 @@ class VirtualSettings(Settings):
 class Station(Settings):
     """One bench: its instruments, how they are wired, and how cells are biased with them.
 
-    ``settle_s``: waited after relays have moved. ``wire_log``: whether everything that passes
-    over the links goes into the record.
+    ``settle_s``: waited after relays have moved.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
@@ -150,7 +149,6 @@ class Station(Settings):
     instruments: dict[str, InstrumentEntry] = Field(min_length=1)
     wiring: Wiring
     settle_s: PositiveSecond = 1e-3
-    wire_log: bool = Field(default=False, strict=True)
     virtual: VirtualSettings | None = None
 
     @model_validator(mode="after")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from pydantic import ValidationInfo, field_validator
@@ -45,6 +45,13 @@ from hwloop_drivers.watchdog import Watchdog
 # Selected row and column as fractions of the cell's voltage; see hwloop.biasing.
 _SELECTED = {"V/2": (0.5, -0.5), "grounded": (1.0, 0.0), "floating": (1.0, 0.0)}
 SWITCHING_S = 20e-3  # two relay movements and their confirmation: 707B 15 ms, 7001 3 ms
+
+
+class LetGo(Protocol):
+    """What is let go of when a bench is closed, knowing whether it is safe."""
+
+    def __call__(self, *, safe: bool) -> None:
+        """Let go."""
 
 
 class BenchSettings(Settings):
@@ -120,7 +127,7 @@ class Bench(CrossbarBackend):
                 key="scheme",
             )
         if station.scheme not in _SELECTED:
-            raise Unsupported(f"the bench cannot make the scheme {station.scheme} yet")
+            raise Unsupported(f"the bench makes V/2, grounded and floating, not {station.scheme}")
         _refuse_beyond_instruments(station, array)
         self._station, self._array, self._boxes = station, array, boxes
         self._routes = Routes(
@@ -135,13 +142,13 @@ class Bench(CrossbarBackend):
         self._began_s = self._now_s = 0.0
         self._connected = self._closed = False
         self._slots: Mapping[str, Slot] = {}
-        self._at_close: list[Callable[[], None]] = []
+        self._at_close: list[LetGo] = []
 
     def connect(
         self,
         time: BenchTime,
         by_name: Mapping[str, Slot],
-        at_close: list[Callable[[], None]],
+        at_close: list[LetGo],
     ) -> None:
         """Ground every line, set every output up at 0 V, and switch it on."""
         self._time, self._slots, self._at_close = time, by_name, at_close
@@ -298,17 +305,19 @@ class Bench(CrossbarBackend):
             raise BackendError("not everything is safe: " + "; ".join(failures))
 
     def close(self) -> None:
-        """Make safe, let go of the links and, if all is safe, of the watchdog."""
+        """Make safe, then let go of the links; where that failed, the watchdog has its turn."""
         if self._closed:
             return
         self._closed = True
+        safe = False
         try:
             self.make_safe()
+            safe = True
         finally:
             for instrument in self._boxes.instruments.values():
                 instrument.link.close()
             for let_go in self._at_close:
-                let_go()
+                let_go(safe=safe)
 
     def take_events(self) -> list[Event]:
         """What happened since the last call."""
@@ -415,7 +424,7 @@ def open_bench(settings: BenchSettings, request: OpenRequest) -> Bench:
     """Connect to every instrument, start the watchdog, and bring the bench to its idle state."""
     rehearse_bench(settings, request)
     station = _station(settings, request)
-    at_close: list[Callable[[], None]] = []
+    at_close: list[LetGo] = []
     time: BenchTime = HostTime()
     addresses: Mapping[str, str] = {}
     if station.is_virtual:
@@ -434,7 +443,7 @@ def open_bench(settings: BenchSettings, request: OpenRequest) -> Bench:
         for instrument in opened.values():
             instrument.link.close()
         for let_go in at_close:
-            let_go()
+            let_go(safe=True)  # nothing was switched on
         raise
     bench.connect(time, by_name, at_close)
     return bench

@@ -75,7 +75,7 @@ class VirtualBenchLink(BenchTime):
         """Move the bench's clock."""
         self.ask("advance", duration_s=duration_s)
 
-    def close(self) -> None:
+    def close(self, *, safe: bool = True) -> None:  # noqa: ARG002 - a bench of software ends either way
         """End a bench that was started here; leave one that was found."""
         if self._process is not None:
             try:

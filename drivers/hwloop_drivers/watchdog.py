@@ -17,6 +17,7 @@ from pathlib import Path
 from hwloop.errors import BackendError
 
 DONE = "done"
+TURN_S = 60.0
 
 
 class Watchdog:
@@ -34,11 +35,14 @@ class Watchdog:
         if self._process.stdout is None or self._process.stdout.readline().strip() != "watching":
             raise BackendError("the watchdog did not start; without it nothing is switched on")
 
-    def release(self) -> None:
-        """The bench is safe: let the watchdog go; idempotent."""
+    def release(self, *, safe: bool) -> None:
+        """Let the watchdog go; if the bench is not ``safe``, only after it has had its turn."""
         if self._process.poll() is None:
-            self._say(DONE)
-            self._process.wait(timeout=10)
+            if safe:
+                self._say(DONE)
+            elif self._process.stdin is not None:
+                self._process.stdin.close()
+            self._process.wait(timeout=TURN_S)
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None and not stream.closed:
                 stream.close()
