@@ -114,17 +114,19 @@ def run_procedure(
         procedure.array, options.population, backend_rng, seed=seed, procedure=procedure.resolved
     )
     refuse_beyond_limits(procedure)
-    inner = kind.open(procedure.backend_settings(kind), request)
-    try:
-        refuse_unsupported(procedure, inner)
-        header = RunHeader(
-            options.path.stem, procedure, seed, options.population, inner.description
-        )
-        writer = RecordWriter(options.path, header)
-    except BaseException:
-        inner.close()
-        raise
-    return _Run(procedure, inner, writer, step_rng, observer or Quiet()).go()
+    # Before anything is switched on: a signal while the bench is brought up is one to stop, too.
+    with _stop_on_signal() as stop:
+        inner = kind.open(procedure.backend_settings(kind), request)
+        try:
+            refuse_unsupported(procedure, inner)
+            header = RunHeader(
+                options.path.stem, procedure, seed, options.population, inner.description
+            )
+            writer = RecordWriter(options.path, header)
+        except BaseException:
+            inner.close()
+            raise
+        return _Run(procedure, inner, writer, step_rng, observer or Quiet()).go(stop)
 
 
 class _Run:
@@ -147,23 +149,22 @@ class _Run:
         self._outcomes: dict[str, Outcome] = {}
         self._unsafe: HwloopError | None = None
 
-    def go(self) -> RunResult:
+    def go(self, stop: _StopRequest) -> RunResult:
         status = "failed"
-        with _stop_on_signal() as stop:
-            try:
-                self._steps(stop)
-                status = "completed"
-            except (Stopped, KeyboardInterrupt) as exc:
-                status = "stopped"
-                self._writer.log("warning", f"stopped: {exc}")
-            except HwloopError as exc:
-                self._writer.log("error", f"{type(exc).__name__}: {exc}")
-                raise
-            except BaseException as exc:
-                self._writer.log("error", f"unexpected {type(exc).__name__}: {exc}")
-                raise
-            finally:
-                self._end(status)
+        try:
+            self._steps(stop)
+            status = "completed"
+        except (Stopped, KeyboardInterrupt) as exc:
+            status = "stopped"
+            self._writer.log("warning", f"stopped: {exc}")
+        except HwloopError as exc:
+            self._writer.log("error", f"{type(exc).__name__}: {exc}")
+            raise
+        except BaseException as exc:
+            self._writer.log("error", f"unexpected {type(exc).__name__}: {exc}")
+            raise
+        finally:
+            self._end(status)
         return RunResult(self._writer.path, status, self._outcomes)
 
     def _steps(self, stop: _StopRequest) -> None:
