@@ -9,23 +9,10 @@ from pydantic import Field
 
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop.operations import Flag
-from hwloop_drivers.instruments.common import (
-    check_scpi_errors,
-    number,
-    parse_number,
-    refuse_above,
-    set_confirmed,
-    verify_model,
-)
+from hwloop_drivers.instruments.common import number, parse_number, refuse_above
+from hwloop_drivers.instruments.scpi import ScpiInstrument
 from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
-from hwloop_drivers.roles import (
-    Instrument,
-    Measured,
-    PulseGenerator,
-    SourceMeter,
-    SourceSetup,
-    TrainPoint,
-)
+from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
 
 RANGES_V = (0.21, 2.1, 21.0, 210.0)  # 105 % of the nominal ranges
 MOST_A = 1.05
@@ -46,40 +33,16 @@ class Keithley2400Settings(LinkSettings):
     four_wire: bool = False
 
 
-class Keithley2400(Instrument, SourceMeter):
-    """A 2400 as voltage source and ammeter."""
+class Keithley2400(ScpiInstrument, SourceMeter):
+    """A 2400, 2401, 2410 … as voltage source and ammeter."""
+
+    models = ("MODEL 24",)
 
     def __init__(self, link: Link, settings: Keithley2400Settings) -> None:
-        self.link = link
+        super().__init__(link, settings)
         self._settings = settings
-        self._id = ""
         self._range_v = RANGES_V[0]
         self._level_v = 0.0
-
-    @property
-    def id(self) -> str:
-        """Maker, model, serial number and firmware."""
-        if not self._id:
-            self._id = self.link.query("*IDN?")
-        return self._id
-
-    def verify_identity(self) -> None:
-        """A 2400, 2401, 2410 … of that family."""
-        verify_model(self.link, "MODEL 24")
-
-    def reset(self) -> None:
-        """Defaults, output off."""
-        self.link.write("*RST")
-        self.clear()
-
-    def clear(self) -> None:
-        """Empty the error queue."""
-        self.link.write("*CLS")
-
-    def check_errors(self) -> None:
-        """Raise with what the error queue says."""
-        if self._settings.errors != "never":
-            check_scpi_errors(self.link)
 
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
         """One."""
@@ -92,10 +55,7 @@ class Keithley2400(Instrument, SourceMeter):
             "compliance_current_a": ":SENS:CURR:PROT?",
             "nplc": ":SENS:CURR:NPLC?",
         }
-        return {
-            name: parse_number(self.link, question, self.link.query(question))
-            for name, question in questions.items()
-        }
+        return {name: self._ask(question) for name, question in questions.items()}
 
     def safe_state(self) -> None:
         """Abort what is under way, 0 V, output off."""
@@ -120,18 +80,18 @@ class Keithley2400(Instrument, SourceMeter):
                 f"{self.link.address}: compliance {setup.compliance_a:g} A is below the 2400's"
                 f" {LEAST_A:g} A"
             )
-        write = self.link.write
+        write = self._set
         write(":SOUR:FUNC VOLT")
         write(":SOUR:VOLT:MODE FIX")
-        set_confirmed(self.link, ":SOUR:VOLT:RANG", range_v / 1.05)
+        self._set_confirmed(":SOUR:VOLT:RANG", range_v / 1.05)
         write(":SOUR:VOLT 0")
         write(':SENS:FUNC "CURR"')
-        set_confirmed(self.link, ":SENS:CURR:PROT", setup.compliance_a)
-        set_confirmed(self.link, ":SENS:CURR:NPLC", self._settings.nplc)
+        self._set_confirmed(":SENS:CURR:PROT", setup.compliance_a)
+        self._set_confirmed(":SENS:CURR:NPLC", self._settings.nplc)
         if setup.measure_range_a is None:
             write(":SENS:CURR:RANG:AUTO ON")
         else:
-            set_confirmed(self.link, ":SENS:CURR:RANG", setup.measure_range_a)
+            self._set_confirmed(":SENS:CURR:RANG", setup.measure_range_a)
         write(f":SYST:RSEN {'ON' if self._settings.four_wire else 'OFF'}")
         write(":OUTP:SMOD ZERO")
         write(":FORM:ELEM CURR,STAT")
@@ -145,28 +105,27 @@ class Keithley2400(Instrument, SourceMeter):
     @source_voltage.setter
     def source_voltage(self, level_v: float) -> None:
         self._refuse_level(level_v)
-        self._finished(f":SOUR:VOLT {number(level_v)}")
+        self._set_finished(f":SOUR:VOLT {number(level_v)}")
         self._level_v = level_v
 
     @property
     def compliance_current(self) -> float:
         """Limit of the current."""
-        return parse_number(self.link, ":SENS:CURR:PROT?", self.link.query(":SENS:CURR:PROT?"))
+        return self._ask(":SENS:CURR:PROT?")
 
     @property
     def source_enabled(self) -> bool:
         """Whether the output is on."""
-        return parse_number(self.link, ":OUTP?", self.link.query(":OUTP?")) != 0
+        return self._ask(":OUTP?") != 0
 
     @source_enabled.setter
     def source_enabled(self, on: bool) -> None:
-        self._finished(f":OUTP {'ON' if on else 'OFF'}")
+        self._set_finished(f":OUTP {'ON' if on else 'OFF'}")
 
     @property
     def tripped(self) -> bool:
         """Whether the source is at its compliance."""
-        question = ":SENS:CURR:PROT:TRIP?"
-        return parse_number(self.link, question, self.link.query(question)) != 0
+        return self._ask(":SENS:CURR:PROT:TRIP?") != 0
 
     def measure_current(self) -> Measured:
         """One reading."""
@@ -215,7 +174,7 @@ class Keithley2400(Instrument, SourceMeter):
 
     def _sweep(self, levels: list[float], delay_s: float, measuring: bool) -> list[Measured]:
         levels = [*levels, 0.0]  # the level stays at the last of the list
-        write = self.link.write
+        write = self._set
         if not measuring:
             write(":SENS:FUNC:OFF:ALL")  # else each step would last a reading longer
         write(f":SOUR:DEL {number(delay_s)}")
@@ -233,7 +192,7 @@ class Keithley2400(Instrument, SourceMeter):
             for restored in (":SOUR:VOLT:MODE FIX", ":SOUR:VOLT 0", ":TRIG:COUN 1", ":SOUR:DEL 0"):
                 write(restored)
             if not measuring:
-                self._finished(':SENS:FUNC "CURR"')
+                self._set_finished(':SENS:FUNC "CURR"')
         self._level_v = 0.0
         return self._readings(reply, len(levels))[:-1]
 
@@ -245,12 +204,6 @@ class Keithley2400(Instrument, SourceMeter):
             )
         values = [parse_number(self.link, ":READ?", field) for field in fields]
         return [_measured(*values[n : n + 2]) for n in range(0, len(values), 2)]
-
-    def _finished(self, command: str) -> None:
-        """Send, and wait until it is done: another instrument may be asked next."""
-        reply = self.link.query(f"{command};*OPC?")
-        if reply.strip() != "1":
-            raise UnexpectedReply(f"{self.link.address}: {command};*OPC? answered {reply!r}")
 
     def _refuse_level(self, level_v: float) -> None:
         refuse_above(f"{self.link.address}: level", level_v, self._range_v, "V")

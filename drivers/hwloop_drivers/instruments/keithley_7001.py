@@ -6,45 +6,17 @@ import re
 from collections.abc import Sequence
 
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.common import check_scpi_errors, verify_model
-from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.instruments.scpi import ScpiInstrument
+from hwloop_drivers.link import InstrumentKind, LinkSettings
 from hwloop_drivers.roles import SwitchMatrix
 
 _CHANNEL = re.compile(r"[12]![1-4]!(?:[1-9]|10)")
 
 
-class Keithley7001(SwitchMatrix):
+class Keithley7001(ScpiInstrument, SwitchMatrix):
     """A 7001 with 4 × 10 matrix cards, such as 7012, in its two slots."""
 
-    def __init__(self, link: Link, settings: LinkSettings) -> None:
-        self.link = link
-        self._settings = settings
-        self._id = ""
-
-    @property
-    def id(self) -> str:
-        """Maker, model, serial number and firmware."""
-        if not self._id:
-            self._id = self.link.query("*IDN?")
-        return self._id
-
-    def verify_identity(self) -> None:
-        """A 7001 or 7002."""
-        verify_model(self.link, "MODEL 700")
-
-    def reset(self) -> None:
-        """Every channel open, error queue empty."""
-        self.link.write("*RST")
-        self.clear()
-
-    def clear(self) -> None:
-        """Empty the error queue."""
-        self.link.write("*CLS")
-
-    def check_errors(self) -> None:
-        """Raise with what the error queue says."""
-        if self._settings.errors != "never":
-            check_scpi_errors(self.link)
+    models = ("MODEL 700",)
 
     @property
     def closed(self) -> frozenset[str]:
@@ -75,7 +47,7 @@ class Keithley7001(SwitchMatrix):
 
     def open_all(self) -> None:
         """Open every channel; verified."""
-        self.link.write(":OPEN ALL")
+        self._set(":OPEN ALL")
         left = self.closed
         if left:
             self._fault("did not open", left)
@@ -84,7 +56,7 @@ class Keithley7001(SwitchMatrix):
         for channel in channels:
             self.refuse_channel(channel)
         if channels:
-            self.link.write(f":{verb} (@{','.join(channels)})")
+            self._set(f":{verb} (@{','.join(channels)})")
 
     def _fault(self, what: str, channels: set[str] | frozenset[str]) -> None:
         named = ", ".join(sorted(channels))
