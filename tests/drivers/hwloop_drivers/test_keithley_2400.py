@@ -28,13 +28,13 @@ class Wire(Link):
         header, _, value = text.partition(" ")
         self.values[header] = value
 
-    def query(self, text: str, *, timeout_s: float | None = None) -> str:  # noqa: ARG002 - the role
+    def query(self, text: str, *, timeout_s: float | None = None) -> str:
         self.sent.append(text)
         if text in self.given:
             return self.given[text]
         return "1" if text.endswith("*OPC?") else self.values[text.removesuffix("?")]
 
-    def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:  # noqa: ARG002 - the role
+    def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:
         raise AssertionError(text)
 
     def recover(self, verify: Callable[[], None]) -> None:
