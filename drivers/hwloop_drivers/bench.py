@@ -38,7 +38,7 @@ from hwloop_drivers.roles import (
     TrainPoint,
 )
 from hwloop_drivers.routes import Routes
-from hwloop_drivers.safe import make_safe, sources_first
+from hwloop_drivers.safe import make_all_safe, make_safe, make_safe_afresh, sources_first
 from hwloop_drivers.virtual_bench import BenchTime, HostTime, VirtualBenchLink, find, start
 from hwloop_drivers.watchdog import Watchdog
 
@@ -50,8 +50,8 @@ SWITCHING_S = 20e-3  # two relay movements and their confirmation: 707B 15 ms, 7
 class LetGo(Protocol):
     """What is let go of when a bench is closed, knowing whether it is safe."""
 
-    def __call__(self, *, safe: bool) -> None:
-        """Let go."""
+    def __call__(self, *, safe: bool) -> str | None:
+        """Let go; what there is to say about it."""
 
 
 class BenchSettings(Settings):
@@ -141,6 +141,7 @@ class Bench(CrossbarBackend):
         self._time: BenchTime = HostTime()
         self._began_s = self._now_s = 0.0
         self._connected = self._closed = False
+        self._unsafe: BackendError | None = None
         self._slots: Mapping[str, Slot] = {}
         self._at_close: list[LetGo] = []
 
@@ -295,14 +296,14 @@ class Bench(CrossbarBackend):
         """Outputs to 0 V and off, then every line to ground; with a new link where one is lost."""
         if not self._connected:
             return
-        failures = []
-        for name in sources_first(self._station, list(self._boxes.instruments)):
-            try:
-                self._make_one_safe(name)
-            except HwloopError as exc:
-                failures.append(f"{name}: {exc}")
-        if failures:
-            raise BackendError("not everything is safe: " + "; ".join(failures))
+        try:
+            make_all_safe(
+                self._station, list(self._boxes.instruments), self._make_one_safe, note=self._warn
+            )
+        except BackendError as exc:
+            self._unsafe = exc
+            raise
+        self._unsafe = None
 
     def close(self) -> None:
         """Make safe, then let go of the links; where that failed, the watchdog has its turn."""
@@ -311,31 +312,36 @@ class Bench(CrossbarBackend):
         self._closed = True
         safe = False
         try:
+            if self._unsafe is not None:  # tried and failed: the watchdog does not wait for more
+                raise self._unsafe
             self.make_safe()
             safe = True
         finally:
             for instrument in self._boxes.instruments.values():
                 instrument.link.close()
             for let_go in self._at_close:
-                let_go(safe=safe)
+                words = let_go(safe=safe)
+                if words:
+                    self._warn(words)
 
     def take_events(self) -> list[Event]:
         """What happened since the last call."""
         events, self._events = self._events, []
         return events
 
-    def _make_one_safe(self, name: str) -> None:
+    def _make_one_safe(self, name: str) -> str:
         instrument = self._boxes.instruments[name]
         try:
             make_safe(self._station, name, instrument)
         except BackendError as exc:
-            self._events.append(Event("warning", f"{name}: {exc}; made safe over a new link"))
             instrument.link.close()
-            fresh = self._slots[name].open()
-            try:
-                make_safe(self._station, name, fresh)
-            finally:
-                fresh.link.close()
+            words = make_safe_afresh(self._station, self._slots[name])
+            self._warn(f"{name}: {exc}; made safe over a new link")
+            return words
+        return f"{name}: safe"
+
+    def _warn(self, message: str) -> None:
+        self._events.append(Event("warning", message))
 
     def _begin(self, operation: Operation) -> None:
         if self._closed or not self._connected:
@@ -427,14 +433,15 @@ def open_bench(settings: BenchSettings, request: OpenRequest) -> Bench:
     at_close: list[LetGo] = []
     time: BenchTime = HostTime()
     addresses: Mapping[str, str] = {}
+    control = ""
     if station.is_virtual:
         time = virtual = _virtual(settings.station, request)
-        addresses = virtual.addresses
+        addresses, control = virtual.addresses, virtual.control
         at_close.append(virtual.close)
     opened: dict[str, Instrument] = {}
     by_name = {slot.name: slot for slot in slots(station, addresses)}
     try:
-        watchdog = Watchdog(settings.station, addresses)
+        watchdog = Watchdog(settings.station, addresses, record=request.record, control=control)
         at_close.insert(0, watchdog.release)
         for name, slot in by_name.items():
             opened[name] = slot.open()

@@ -32,6 +32,7 @@ def virtual(
 ) -> None:
     """Start the virtual bench of a station and print its addresses; Ctrl-C ends it."""
     import json
+    import os
     import threading
 
     from hwloop.station import meeting_point
@@ -41,10 +42,11 @@ def virtual(
     stopped = threading.Event()
     bench.start()
     control = serve_control(bench, stopped)
-    said = json.dumps({"addresses": bench.addresses, "control": control})
-    meeting = meeting_point(station)
-    if not until_unused:
-        meeting.write_text(said, encoding="utf-8")
+    said = json.dumps(
+        {"station": str(station.resolve()), "addresses": bench.addresses, "control": control}
+    )
+    meeting = meeting_point(station, private_to=os.getpid() if until_unused else None)
+    meeting.write_text(said, encoding="utf-8")
     if json_line:
         typer.echo(said)
     else:
@@ -58,8 +60,7 @@ def virtual(
         pass
     finally:
         bench.stop()
-        if not until_unused:
-            meeting.unlink(missing_ok=True)
+        meeting.unlink(missing_ok=True)
 
 
 def _make(station_file: Path, procedure_file: Path | None, seed: int | None) -> VirtualBench:
