@@ -38,11 +38,22 @@ def incidents(station: Station, moment: random.Random) -> Iterator[Incident]:
     kill = {"number": signal.SIGKILL, "ends": "interrupted"}
     yield Incident("SIGKILL at any moment", at=_mid(moment), **kill)
     yield Incident("SIGKILL, the virtual bench is the run's own", at=0.5, private=True, **kill)
+    yield Incident(
+        "SIGHUP, as when the terminal is closed",
+        number=signal.SIGHUP,
+        at=_mid(moment),
+        ends="interrupted",
+    )
+    yield Incident(
+        "SIGINT twice, in the middle of a pulse", number=signal.SIGINT, twice=True, **stop
+    )
     yield Incident("SIGTERM in the middle of a pulse", number=signal.SIGTERM, **stop)
     yield Incident("SIGKILL in the middle of a pulse", **kill)
     for name in station.instruments:
         at = {"instrument": name, "at": _mid(moment)}
         yield Incident(f"{name} closes its link", fault="drop", **at)
+        yield Incident(f"{name} answers once, but after the time-out", fault="late", **at)
+        yield Incident(f"{name} answers garbage once", fault="garbage", **at)
         yield Incident(f"{name} answers nothing until it gets a new link", fault="hang", **at)
         yield Incident(f"{name} answers nothing any more, ever", fault="ignore", dead=True, **at)
         yield Incident(f"{name} disappears and refuses new links", fault="gone", dead=True, **at)
@@ -65,14 +76,19 @@ def stations() -> list[Path]:
 
 
 def try_station(
-    station_file: Path, chosen: list[Incident], folder: Path, *, timeout_s: float = TIMEOUT_S
+    station_file: Path,
+    chosen: list[Incident],
+    folder: Path,
+    *,
+    timeout_s: float = TIMEOUT_S,
+    updates: int = UPDATES,
 ) -> Iterator[tuple[Incident, Seen | BackendError]]:
     """Let every incident happen; the first must be the undisturbed run."""
     usual: Seen | None = None
     for incident in chosen:
         station = prepare(station_file, folder, real_time=incident.in_pulse, timeout_s=timeout_s)
         try:
-            seen = run_incident(station, incident, folder, usual=usual, updates=UPDATES)
+            seen = run_incident(station, incident, folder, usual=usual, updates=updates)
         except BackendError as exc:
             yield incident, exc
             continue

@@ -29,6 +29,7 @@ HWLOOP = [sys.executable, "-m", "hwloop.cli"]
 RUN_S, CALM_S, START_S = 240.0, 90.0, 30.0
 LOUD = "NOT EVERYTHING IS SAFE"
 ZERO_V = 1e-9
+LATE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,9 @@ class Incident:
 
     ``at``: when, as a fraction of an undisturbed run (of its time for signals, of an instrument's
     messages for ``fault``); None with a signal is in the middle of a pulse. ``then``: a second
-    fault of the same instrument, at its next message. ``dead``: it never comes back, so that only
-    the others can be made safe. ``private``: the run starts its own virtual bench.
+    fault of the same instrument, once the first has struck. ``dead``: it never comes back, so
+    that only the others can be made safe. ``private``: the run starts its own virtual bench.
+    ``twice``: the signal comes a second time, which stops a run at once.
     """
 
     words: str
@@ -50,7 +52,13 @@ class Incident:
     then: str = ""
     dead: bool = False
     private: bool = False
+    twice: bool = False
     raises: bool = False
+
+    @property
+    def kills(self) -> bool:
+        """Whether the run itself can do nothing any more."""
+        return self.number in {signal.SIGKILL, signal.SIGHUP}
 
     @property
     def in_pulse(self) -> bool:
@@ -87,7 +95,7 @@ class Seen:
             f"{self.hot_moves} relay movements under voltage": not self.hot_moves or incident.dead,
             f"record {self.status}, not {incident.ends}": self.status == incident.ends,
             f"record has no operation of {self.operations}": self.operations > 0,
-            f"{self.lost_pulses} pulses more than recorded": 0 <= self.lost_pulses <= 1,
+            f"{self.lost_pulses} pulses more than recorded": abs(self.lost_pulses) <= 1,
             "it was not said what may be left on": self.said or not incident.dead,
         }
         return [words for words, holds in checks.items() if not holds]
@@ -142,7 +150,7 @@ def run_incident(
         link = link or _meet(lambda: _find_private(station))
         began_s = _strike(link, incident, run, usual=usual, read_v=read_v)
         exit_code = run.wait(timeout=RUN_S)
-        if incident.number is signal.SIGKILL:
+        if incident.kills:
             _await_calm(link, station)
         return _look(link, station, incident, Files(record, errors, exit_code, began_s))
     finally:
@@ -168,7 +176,7 @@ def _start_run(
     if incident.raises:
         command = [
             *(sys.executable, "-m", "benchmarks.failing_run", str(procedure), str(station)),
-            *(str(record), "--updates", str(updates)),
+            *(str(record), "--updates", str(updates), "--rows", str(updates // 2)),
         ]
     else:
         command = [
@@ -212,6 +220,8 @@ def _fault(link: VirtualBenchLink, instrument: str, kind: str, *, after: int = 0
     fault: dict[str, object] = {"instrument": instrument, "kind": kind, "after": after}
     if kind != "ignore":
         fault["count"] = 1
+    if kind == "late":
+        fault["delay_s"] = LATE_S
     link.ask("fault", fault=fault)
 
 
@@ -244,7 +254,9 @@ def _strike(
             raise BackendError(f"{incident.words}: the run ended before its moment came")
         time.sleep(0.002)
     if incident.number is not None:
-        os.kill(run.pid, incident.number)
+        for n in range(1 + incident.twice):
+            time.sleep(0.05 * n)
+            os.kill(run.pid, incident.number)
     else:
         _fault(link, incident.instrument, incident.then)
     return time.time()
@@ -281,10 +293,10 @@ def _look(link: VirtualBenchLink, station: Path, incident: Incident, files: File
         floating=status["floating"] if floats else _floated(changes, grounds),
         not_grounded=sorted(grounds ^ set(status["closed"])),
         hot_moves=_hot_moves(changes),
-        off_after_s=_off_after_s(changes, files.began_s),
+        off_after_s=_off_after_s(changes, files.began_s or status["struck_host_s"]),
         status=recorded.status,
         operations=recorded.operations,
-        lost_pulses=int(np.abs(lost).max()) if lost.min() >= 0 else int(lost.min()),
+        lost_pulses=int(lost.flat[np.abs(lost).argmax()]),
         said=LOUD in told and (not incident.dead or incident.instrument in told),
         total_s=float(status["now_s"]),
         messages=status["messages"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -39,6 +40,7 @@ class VisaLink(Link):
         self._socket: socket.socket | None = None
         self._raw = False
         self._received = b""
+        self._bound_s = 0.0
         refuse_address(address)
         self._open()
 
@@ -84,6 +86,7 @@ class VisaLink(Link):
         try:
             manager = pyvisa.ResourceManager(settings.visa_library)
             self._session = manager.open_resource(self.address, open_timeout=int(PROBE_S * 1e3))
+            self._bound_s = settings.timeout_s
             self._session.timeout = settings.timeout_s * 1e3
             self._session.read_termination = settings.read_termination
             self._session.write_termination = settings.write_termination
@@ -146,13 +149,10 @@ class VisaLink(Link):
 
         bound_s = self._settings.timeout_s if timeout_s is None else timeout_s
         with self._lock:
-            self._send(text, self._settings.timeout_s)
-            self.round_trips += 1
             try:
+                self._send(text, self._settings.timeout_s)
+                self.round_trips += 1
                 reply = receive(text, bound_s)
-            except (InstrumentTimeout, ConnectionLost, UnexpectedReply):
-                self._poisoned = True
-                raise
             except (pyvisa.Error, OSError, RuntimeError, UnicodeDecodeError) as exc:
                 self._poisoned = True
                 self._fail(text, bound_s, exc)
@@ -175,9 +175,10 @@ class VisaLink(Link):
         self._log(">", text)
         try:
             message = (text + self._settings.write_termination).encode("latin-1")
-            for start in range(0, len(message), CHUNK):
+            step = CHUNK if self._raw else len(message)  # elsewhere each piece is a message
+            for start in range(0, len(message), step):
                 self._await_room(text, bound_s)
-                self._session.write_raw(message[start : start + CHUNK])
+                self._session.write_raw(message[start : start + step])
         except (pyvisa.Error, OSError, RuntimeError) as exc:
             self._poisoned = True
             raise ConnectionLost(f"{self.address}: lost while sending {text!r}: {exc}") from exc
@@ -186,8 +187,8 @@ class VisaLink(Link):
             raise
 
     def _await_room(self, text: str, bound_s: float) -> None:
-        """pyvisa-py waits for ever for a peer that takes nothing more."""
-        if self._socket is not None and not select.select([], [self._socket], [], bound_s)[1]:
+        """pyvisa-py waits for ever for a peer that takes nothing more from a plain socket."""
+        if self._raw and self._socket and not select.select([], [self._socket], [], bound_s)[1]:
             raise InstrumentTimeout(
                 f"{self.address}: takes nothing of {shortened(text)!r} within {bound_s:g} s"
             )
@@ -220,15 +221,20 @@ class VisaLink(Link):
                 .decode("latin-1")
             )
         self._await_data(text, bound_s)
-        self._session.timeout = bound_s * 1e3
+        self._bound(bound_s)
         return str(self._session.read(encoding="latin-1"))
+
+    def _bound(self, bound_s: float) -> None:
+        if bound_s != self._bound_s:  # to set it takes as long as to ask
+            self._session.timeout = bound_s * 1e3
+            self._bound_s = bound_s
 
     def _block(self, text: str, bound_s: float) -> bytes:
         end = self._settings.read_termination.encode("latin-1")
         if self._raw:
             return self._take(text, bound_s, lambda got: block_length(self.address, got, end))
         self._await_data(text, bound_s)
-        self._session.timeout = bound_s * 1e3
+        self._bound(bound_s)
         self._session.read_termination = None  # a line feed in the data is no end
         try:
             return bytes(self._session.read_raw())
@@ -237,11 +243,12 @@ class VisaLink(Link):
 
     def _take(self, text: str, bound_s: float, length: Callable[[bytes], int | None]) -> bytes:
         """Read from the socket until ``length`` says how much of it is the answer."""
+        source = self._socket
+        assert source is not None  # noqa: S101 - tells the type checker
         end_s = time.monotonic() + bound_s
         while (wanted := length(self._received)) is None:
             self._await_data(text, bound_s, left_s=end_s - time.monotonic())
-            assert self._socket is not None  # noqa: S101 - tells the type checker
-            part = self._socket.recv(1 << 16)
+            part = source.recv(1 << 16)
             if not part:
                 self._ended(text)
             self._received += part
@@ -250,14 +257,15 @@ class VisaLink(Link):
 
     def _await_data(self, text: str, bound_s: float, *, left_s: float | None = None) -> None:
         """Wait on the socket itself: pyvisa-py spins a core when the peer has gone."""
-        if self._socket is None:
+        source = self._socket
+        if source is None:
             return
         wait_s = max(bound_s if left_s is None else left_s, 0.0)
-        if not select.select([self._socket], [], [], wait_s)[0]:
+        if not select.select([source], [], [], wait_s)[0]:
             raise InstrumentTimeout(
                 f"{self.address}: no answer to {shortened(text)!r} within {bound_s:g} s"
             )
-        if not self._raw and not self._socket.recv(1, socket.MSG_PEEK):
+        if not self._raw and not source.recv(1, socket.MSG_PEEK):
             self._ended(text)
 
     def _ended(self, text: str) -> NoReturn:
@@ -278,8 +286,12 @@ class VisaLink(Link):
         raise ConnectionLost(f"{self.address}: lost while waiting for {said!r}: {exc}") from exc
 
     def _shut(self) -> None:
-        session, self._session, self._socket = self._session, None, None
+        session, self._session = self._session, None
+        source, self._socket = self._socket, None
         self._received = b""
+        if source is not None:
+            with contextlib.suppress(OSError):
+                source.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for an answer
         if session is not None:
             # One on a dead link may not come back from its close: that must not hold up safety.
             _bounded(close_quietly, session, CLOSE_S)

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from hwloop.errors import BackendError
+from hwloop.errors import BackendError, HwloopError
 from hwloop_drivers.safe import ROUND_S
 
 DONE = "done"
@@ -59,6 +59,8 @@ class Watchdog:
         self._say(json.dumps(told))
         if self._process.stdout is None or self._process.stdout.readline().strip() != "watching":
             self._let_go_of_pipes()
+            self._process.kill()
+            self._process.wait()
             raise BackendError("the watchdog did not start; without it nothing is switched on")
 
     def release(self, *, safe: bool) -> str | None:
@@ -112,8 +114,11 @@ def main() -> int:
     from hwloop_drivers.opening import slots
 
     told = json.loads(sys.stdin.readline())
-    station = load_station(Path(told["station"]))
-    slots(station, told["addresses"])
+    try:
+        slots(load_station(Path(told["station"])), told["addresses"])
+    except HwloopError as exc:
+        _print(f"hwloop watchdog: {exc}", sys.stderr)
+        return 1
     with _held(told["control"]):
         print("watching", flush=True)
         for line in sys.stdin:
