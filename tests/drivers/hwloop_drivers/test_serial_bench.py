@@ -112,6 +112,31 @@ def test_board_grounds_every_line_when_its_host_is_killed_and_the_next_one_is_to
     board.shutdown()
 
 
+def test_outputs_are_off_and_lines_grounded_after_a_run_over_serial_ports_is_killed(
+    bench: tuple[Path, VirtualBenchLink], tmp_path: Path
+) -> None:
+    station, link = bench
+    record = tmp_path / "r.h5"
+    run = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "hwloop.cli", "run", str(PROCEDURE), "--backend", "bench"),
+            *("--station", str(station), "--out", str(record)),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _wait_until(lambda: record.exists() and all(link.ask("status")["outputs_on"].values()))
+    run.kill()
+    run.wait()
+    _wait_until(lambda: not any(link.ask("status")["outputs_on"].values()))
+    _wait_until(lambda: link.ask("status")["closed"] == GROUNDED)
+    status = link.ask("status")
+    assert set(status["outputs_v"].values()) == {None}
+    assert set(status["lines_v"].values()) == {0.0}
+    with Record(record) as kept:
+        assert kept.status == "interrupted"
+
+
 def test_board_that_answers_garbage_or_late_is_never_believed(
     bench: tuple[Path, VirtualBenchLink],
 ) -> None:

@@ -236,6 +236,30 @@ def test_reply_that_is_not_the_answer_is_never_believed(
         _ = bench.board.closed
 
 
+@given(st.integers(0, 200), st.characters(max_codepoint=255))
+@settings(max_examples=100, deadline=None)
+def test_character_changed_on_the_way_is_noticed_at_either_end(place: int, other: str) -> None:
+    bench = Bench()
+    good = framed("1 OK power r3c1,r3c2,r3c3,r3c4 wd_ms=500")
+    bench.link.replies = [_changed(good, place, other)]
+    if bench.link.replies == [good]:
+        assert bench.board.closed == GROUNDED
+    else:
+        with pytest.raises(UnexpectedReply, match="garbled"):
+            _ = bench.board.closed
+    bench.virtual.receive(framed("1 OPEN"))
+    request = framed("2 SET r1c1,r2c3")
+    garbled = _changed(request, place, other)
+    if garbled != request:
+        assert bench.virtual.receive(garbled) == framed("0 ERR host crc")
+        assert bench.closed() == GROUNDED
+
+
+def _changed(text: str, place: int, other: str) -> str:
+    n = place % len(text)
+    return text[:n] + other + text[n + 1 :]
+
+
 def test_relay_that_reads_back_otherwise_is_named(bench: Bench) -> None:
     bench.board.reset()
     number = int(bench.link.sent[-1].split()[0]) + 1
