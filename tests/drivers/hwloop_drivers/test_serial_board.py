@@ -260,6 +260,21 @@ def _changed(text: str, place: int, other: str) -> str:
     return text[:n] + other + text[n + 1 :]
 
 
+def test_relay_that_sticks_is_named_and_the_board_grounds_every_line(bench: Bench) -> None:
+    bench.board.reset()
+    bench.box.circuit.stick("box", "r1c1", closed=False)
+    with pytest.raises(InstrumentFault, match=r"a relay did not move.*ERR fault relay r1c1\)"):
+        bench.board.change(close=["r1c1"], open_=["r3c1"])
+    assert bench.closed() == GROUNDED
+    bench.board.change(close=["r2c3"], open_=[])  # OPEN leads out of it, while the ground obeys
+    bench.box.circuit.stick("box", "r2c4", closed=True)
+    with pytest.raises(InstrumentFault, match=r"r2c4 did not become what was asked"):
+        _ = bench.board.closed
+    with pytest.raises(InstrumentFault, match=r"OPEN: ERR fault relay r2c4"):
+        bench.board.safe_state()
+    assert bench.virtual.receive(framed("1 SET r1c2")) == framed("1 ERR fault latched")
+
+
 def test_relay_that_reads_back_otherwise_is_named(bench: Bench) -> None:
     bench.board.reset()
     number = int(bench.link.sent[-1].split()[0]) + 1

@@ -1,7 +1,8 @@
 """A relay-and-crossbar board, as docs/reference/serial-board.md says that boards behave.
 
-Its watchdog runs on the host's time, not on the bench's simulated clock: it watches a real process,
-which may be killed or stuck while simulated time stands still.
+It has sense contacts, so that it reads back what its relays do and not what they were told. Its
+watchdog runs on the host's time, not on the bench's simulated clock: it watches a
+real process, which may be killed or stuck while simulated time stands still.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class SerialBoard(VirtualInstrument):
             "SET": self._set,
             "WD": self._watchdog,
         }
-        self._become(self._grounded)
+        self._ground("power")
 
     def output_states(self) -> dict[str, bool]:
         """It has none."""
@@ -73,8 +74,8 @@ class SerialBoard(VirtualInstrument):
 
     def power_cycle(self) -> None:
         """Off and on again."""
-        self._wd_ms, self._state = 500, "power"
-        self._become(self._grounded)
+        self._wd_ms = 500
+        self._ground("power")
 
     def poll(self) -> None:
         """Ground every line if the host was silent for too long.
@@ -83,8 +84,7 @@ class SerialBoard(VirtualInstrument):
         """
         silent = self._state == "host" and self._host_s() - self._fed_s > self._wd_ms / 1e3
         if silent and self._silent:
-            self._state = "watchdog"
-            self._become(self._grounded)
+            self._ground("watchdog")
         self._silent = silent
 
     def receive(self, message: str) -> str | None:
@@ -129,13 +129,13 @@ class SerialBoard(VirtualInstrument):
 
     def _status(self, arguments: list[str]) -> str:
         _none(arguments)
-        return f"{self._list()} wd_ms={self._wd_ms}"
+        return f"{self._list(self._sensed())} wd_ms={self._wd_ms}"
 
     def _open(self, arguments: list[str]) -> str:
         _none(arguments)
-        self._become(self._grounded)
-        self._state = "host"
-        return self._list()
+        self._ground("host")
+        self._refuse_stuck(self._grounded)
+        return self._list(self._sensed())
 
     def _set(self, arguments: list[str]) -> str:
         text = _one(arguments)
@@ -147,7 +147,8 @@ class SerialBoard(VirtualInstrument):
         if self._state != "host":
             raise BoardError("latched")
         self._become(frozenset(wanted))
-        return self._list()
+        self._refuse_stuck(frozenset(wanted))
+        return self._list(self._sensed())
 
     def _watchdog(self, arguments: list[str]) -> str:
         text = _one(arguments)
@@ -156,12 +157,30 @@ class SerialBoard(VirtualInstrument):
         self._wd_ms = int(text)
         return text
 
-    def _list(self) -> str:
+    def _sensed(self) -> frozenset[str]:
+        """What the sense contacts say; a relay that no wire leads to does as it was told."""
+        wired = self._circuit.channels(self._name)
+        prefix = f"{self._name}:"
+        made = {c.removeprefix(prefix) for c in self._circuit.closed_channels() if prefix in c}
+        return (self._closed - wired) | (made & wired)
+
+    def _ground(self, state: str) -> None:
+        """Every line to ground; the state after it, if the relays obey."""
+        self._become(self._grounded)
+        self._state = state if self._sensed() == self._grounded else "fault"
+
+    def _refuse_stuck(self, wanted: frozenset[str]) -> None:
+        differing = self._sensed() ^ wanted
+        if differing:
+            self._ground("fault")
+            raise BoardError(f"relay {self._list(differing)}")
+
+    def _list(self, channels: frozenset[str]) -> str:
         def place(channel: str) -> tuple[int, int]:
             bus, _, line = channel[1:].partition("c")
             return int(bus), int(line)
 
-        return ",".join(sorted(self._closed, key=place)) or "-"
+        return ",".join(sorted(channels, key=place)) or "-"
 
     def _become(self, wanted: frozenset[str]) -> None:
         """Close, settle, open, settle: no line floats on the way."""
