@@ -272,6 +272,19 @@ def test_wire_of_a_34980a() -> None:
 
 
 @pytest.mark.parametrize(
+    ("module", "channel"),
+    [
+        ("34932A", "5304"),  # row 3, column 4; 34931A-34933A user's guide, p. 11
+        ("34934A-8x64", "5316"),  # row 3, column 16; 34934A user's guide, p. 228
+        ("34934A-4x32", "5753"),  # row 4, column 21 of the second matrix; the same
+    ],
+)
+def test_channels_of_a_34980a_are_numbered_as_in_the_guides(module: str, channel: str) -> None:
+    case = Case("keysight_34980a", {"modules": {5: module}}, tuple("12345678"), (), 0)
+    case.driver(Wire()).refuse_channel(channel)
+
+
+@pytest.mark.parametrize(
     ("index", "answer"),
     [(0, "(@1!1!1"), (0, "(@1!9!1)"), (2, "#?~!"), (2, "1A01;(1A02)"), (5, "@1010"), (6, "1,0,1")],
 )
