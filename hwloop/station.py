@@ -21,7 +21,15 @@ from hwloop.errors import ConfigError
 from hwloop.geometry import Geometry
 from hwloop.naming import nearest
 from hwloop.settings import Settings
-from hwloop.units import Ohm, PositiveAmpere, PositiveSecond, PositiveVolt
+from hwloop.units import (
+    Fraction,
+    Ohm,
+    PositiveAmpere,
+    PositiveOhm,
+    PositiveSecond,
+    PositiveSiemens,
+    PositiveVolt,
+)
 
 GROUND = "gnd"
 VIRTUAL = "virtual:"
@@ -137,10 +145,33 @@ class VirtualSettings(Settings):
     latency_s: float = Field(default=0.0, ge=0, le=10)
 
 
+class SelfTestSettings(Settings):
+    """What the self-test of ``hwloop check --touch`` goes by.
+
+    ``least_conductance_s``: a cell that conducts less counts as not connected. ``dummy_ohm``:
+    known resistors in the array's place, (rows, cols), no two lines of them alike; without them
+    the values are not compared. ``tolerance``: of their values, as a fraction.
+    """
+
+    least_conductance_s: PositiveSiemens = 1e-9
+    dummy_ohm: tuple[tuple[PositiveOhm, ...], ...] | None = None
+    tolerance: Fraction = 0.02
+
+    @field_validator("dummy_ohm")
+    @classmethod
+    def _rectangular(
+        cls, dummy_ohm: tuple[tuple[float, ...], ...] | None
+    ) -> tuple[tuple[float, ...], ...] | None:
+        if dummy_ohm is not None and len({len(row) for row in dummy_ohm}) != 1:
+            raise ValueError("every row needs the same number of resistors")
+        return dummy_ohm
+
+
 class Station(Settings):
     """One bench: its instruments, how they are wired, and how cells are biased with them.
 
-    ``settle_s``: waited after relays have moved.
+    ``settle_s``: waited after relays have moved. ``wire_log``: whether everything that goes over
+    the links is written into the record's log.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
@@ -149,6 +180,8 @@ class Station(Settings):
     instruments: dict[str, InstrumentEntry] = Field(min_length=1)
     wiring: Wiring
     settle_s: PositiveSecond = 1e-3
+    wire_log: bool = Field(default=False, strict=True)
+    self_test: SelfTestSettings = SelfTestSettings()
     virtual: VirtualSettings | None = None
 
     @model_validator(mode="after")
@@ -193,6 +226,13 @@ class Station(Settings):
                     f"station {self.name} wires {found} {kind} lines; the array has {wanted}",
                     key="wiring.lines",
                 )
+        dummy_ohm = self.self_test.dummy_ohm
+        if dummy_ohm is not None and (len(dummy_ohm), len(dummy_ohm[0])) != geometry.shape:
+            raise ConfigError(
+                f"{len(dummy_ohm)} × {len(dummy_ohm[0])} resistors; the array is"
+                f" {geometry.rows} × {geometry.cols}",
+                key="self_test.dummy_ohm",
+            )
 
     def _channel(self, text: str) -> tuple[str, str]:
         matrix, colon, channel = text.partition(":")

@@ -14,8 +14,10 @@ from hwloop.array import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.station import InstrumentEntry, Station
 from hwloop_sim.backend import SimSettings
+from hwloop_sim.device import Device
 from hwloop_sim.virtual.circuit import Circuit
 from hwloop_sim.virtual.clock import BenchClock
+from hwloop_sim.virtual.dummy import DummyArray
 from hwloop_sim.virtual.faults import Fault, Faults
 from hwloop_sim.virtual.instrument import VirtualInstrument
 from hwloop_sim.virtual.servers import Hangup, serve_hislip, serve_serial, serve_socket
@@ -27,11 +29,18 @@ class VirtualBench:
     """The instruments of a station with virtual addresses, ready to be spoken to.
 
     The emulated array is the very one that the emulator makes of ``settings`` and ``seed``, so
-    that a run over the instruments can be compared with one on the emulator.
+    that a run over the instruments can be compared with one on the emulator; with ``dummy`` it
+    is the resistors of the station's self-test instead.
     """
 
     def __init__(
-        self, station: Station, array: ArraySettings, settings: SimSettings, *, seed: int
+        self,
+        station: Station,
+        array: ArraySettings,
+        settings: SimSettings,
+        *,
+        seed: int,
+        dummy: bool = False,
     ) -> None:
         if station.virtual is None:
             raise ConfigError(f"station {station.name} has no virtual bench", key="virtual")
@@ -42,8 +51,9 @@ class VirtualBench:
         # As the runner and the emulator draw them.
         rng = np.random.default_rng(seed).spawn(2)[0]
         device_rng, noise_rng = rng.spawn(2)
-        chosen = settings.device
-        self.device = chosen.kind.make(chosen.settings, array.geometry.shape, device_rng)
+        self.device = (
+            _dummy(station) if dummy else _emulated(settings, array.geometry.shape, device_rng)
+        )
         self.circuit = Circuit(station, self.device, self.clock, quiet_v=array.limits.half_select_v)
         self.clients = 0
         self.last_client_s = time.monotonic()
@@ -99,15 +109,19 @@ class VirtualBench:
 
     def add_fault(self, fault: Fault) -> None:
         """Let an instrument misbehave."""
-        if fault.instrument not in self.instruments:
-            raise ConfigError(f"there is no instrument {fault.instrument!r}")
         with self.lock:
-            if fault.kind in {"stick_open", "stick_closed"}:
-                self.circuit.stick(
-                    fault.instrument, fault.channel, closed=fault.kind == "stick_closed"
-                )
-            else:
-                self._faults[fault.instrument].add(fault)
+            match fault.kind:
+                case "break":
+                    self.circuit.break_line(fault.line)
+                case "exchange":
+                    self.circuit.exchange(fault.line, fault.other)
+                case _ if fault.instrument not in self.instruments:
+                    raise ConfigError(f"there is no instrument {fault.instrument!r}")
+                case "stick_open" | "stick_closed":
+                    closed = fault.kind == "stick_closed"
+                    self.circuit.stick(fault.instrument, fault.channel, closed=closed)
+                case _:
+                    self._faults[fault.instrument].add(fault)
 
     def answer(self, name: str, message: str) -> bytes | None:
         """What an instrument answers to a message, its faults included."""
@@ -141,6 +155,17 @@ class VirtualBench:
             name, self.circuit, self.clock, noise=noise, settings=entry.settings
         )
         return made
+
+
+def _emulated(settings: SimSettings, shape: tuple[int, int], rng: np.random.Generator) -> Device:
+    made: Device = settings.device.kind.make(settings.device.settings, shape, rng)
+    return made
+
+
+def _dummy(station: Station) -> Device:
+    if station.self_test.dummy_ohm is None:
+        raise ConfigError("no resistors are given for a dummy", key="self_test.dummy_ohm")
+    return DummyArray(station.self_test.dummy_ohm)
 
 
 class _InstrumentPort:

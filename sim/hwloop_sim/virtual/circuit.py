@@ -15,7 +15,7 @@ from math import inf
 
 import numpy as np
 
-from hwloop.errors import Unsupported
+from hwloop.errors import ConfigError, Unsupported
 from hwloop.naming import cell_name
 from hwloop.operations import FloatArray, PulseMap
 from hwloop.station import GROUND, Station, Wire
@@ -87,8 +87,10 @@ class Circuit:
         self.unmodelled: list[str] = []
         self.changes: deque[Change] = deque(maxlen=KEPT_CHANGES)
         rows, cols = device.conductance_s.shape[-2:]
+        # The line that each row and column of the array is wired to: its own, if all is well.
         self._row_names = [f"row{n}" for n in range(rows)]
         self._col_names = [f"col{n}" for n in range(cols)]
+        self._loose: list[str] = []
         clock.on_elapse(self._elapse)
 
     def drive(
@@ -125,6 +127,28 @@ class Circuit:
     def stick(self, matrix: str, channel: str, *, closed: bool) -> None:
         """A relay does not move any more, whatever it is told."""
         self._broken[(matrix, channel)] = closed
+        self._changed()
+
+    def break_line(self, line: str) -> None:
+        """The lead from a line to the array is open."""
+        self._require_line(line)
+        loose = f"end of the lead to {line}"
+        self._loose.append(loose)
+        self._rename({line: loose})
+
+    def exchange(self, one: str, other: str) -> None:
+        """The leads of two lines are exchanged at the array."""
+        for line in (one, other):
+            self._require_line(line)
+        self._rename({one: other, other: one})
+
+    def _require_line(self, line: str) -> None:
+        if line not in self._lines:
+            raise ConfigError(f"there is no line {line!r}: {self._lines[0]} … {self._lines[-1]}")
+
+    def _rename(self, names: dict[str, str]) -> None:
+        self._row_names = [names.get(name, name) for name in self._row_names]
+        self._col_names = [names.get(name, name) for name in self._col_names]
         self._changed()
 
     def line_volts(self) -> dict[str, float]:
@@ -201,7 +225,7 @@ class Circuit:
     def _solve(self) -> _Solution:
         if self._solution is None:
             joined = [(w.line, w.output) for w in self._wires if self._on(w)]
-            nodes = _Nodes([GROUND, *self._drives, *self._lines], joined)
+            nodes = _Nodes([GROUND, *self._drives, *self._lines, *self._loose], joined)
             drives = {
                 name: Drive(d.volts, d.limit_a, d.series_ohm + self._series_ohm.get(name, 0.0))
                 for name, d in self._drives.items()

@@ -9,22 +9,28 @@ from pydantic import Field
 from hwloop.settings import Settings
 from hwloop.units import Second
 
-FaultKind = Literal["drop", "late", "garbage", "silent", "ignore", "stick_open", "stick_closed"]
+FaultKind = Literal[
+    "drop", "late", "garbage", "silent", "ignore", "stick_open", "stick_closed", "break", "exchange"
+]
 
 
 class Fault(Settings):
-    """One fault of one instrument.
+    """One fault of one instrument, or of the wiring.
 
     ``drop``: the link is closed at the next message. ``late``: answers come ``delay_s`` late.
     ``garbage``: answers are noise. ``silent``: no answers. ``ignore``: messages that contain
     ``text`` are not obeyed. ``stick_open``, ``stick_closed``: the relay ``channel`` does not move.
+    ``break``: the lead to ``line`` is open. ``exchange``: those to ``line`` and
+    ``other`` are exchanged.
     ``after``: messages that still go well. ``count``: how often it happens; None for always.
     """
 
-    instrument: str
+    instrument: str = ""
     kind: FaultKind
     text: str = ""
     channel: str = ""
+    line: str = ""
+    other: str = ""
     delay_s: Second = 0.0
     after: int = Field(default=0, ge=0)
     count: int | None = Field(default=None, ge=1)
