@@ -16,8 +16,6 @@ from hwloop.naming import cell_name
 from hwloop.operations import (
     BoolArray,
     Flag,
-    FlagArray,
-    FloatArray,
     Operation,
     PulseMap,
     Reading,
@@ -26,8 +24,9 @@ from hwloop.operations import (
     Wait,
 )
 from hwloop.station import Station
-from hwloop_drivers.addressing import Lines, cell_lines, in_order, vector_lines
+from hwloop_drivers.addressing import Lines, cell_lines, in_order
 from hwloop_drivers.boxes import GATES, ROWS, SHARES, Boxes
+from hwloop_drivers.multiplying import column_currents
 from hwloop_drivers.opening import Slot
 from hwloop_drivers.roles import Measured, SourceMeter, TrainPoint
 from hwloop_drivers.routes import Routes
@@ -196,23 +195,14 @@ class Bench(CrossbarBackend):
         return reading
 
     def multiply(self, batch: VectorBatch) -> Reading:
-        """Column currents for each vector.
-
-        In parallel, a column at a time, for a vector that has one voltage on the rows it drives
-        and a meter on the columns; for the others superposed from the current of every cell at
-        every level in use.
-        """
+        """Column currents for each vector; see :mod:`hwloop_drivers.multiplying`."""
         self._begin(batch)
-        cols = self._array.geometry.cols
-        vectors = batch.voltage_v.reshape(-1, batch.voltage_v.shape[-1])
-        current_a = np.zeros((len(vectors), cols))
-        flags = np.zeros(current_a.shape, dtype=np.uint8)
-        at_once = np.array([self._is_parallel(vector) for vector in vectors], dtype=np.bool_)
-        for n in np.flatnonzero(at_once):
-            self._multiply_in_parallel(vectors[n], current_a[n], flags[n])
-        self._superpose(vectors, ~at_once, current_a, flags)
+        *batches, rows = batch.voltage_v.shape
+        current_a, flags = column_currents(
+            self._station, batch.voltage_v.reshape(-1, rows), self._measure
+        )
         self._end()
-        shape = (*batch.voltage_v.shape[:-1], cols)
+        shape = (*batches, self._array.geometry.cols)
         return Reading(current_a.reshape(shape), flags.reshape(shape))
 
     def wait(self, wait: Wait) -> None:
@@ -328,38 +318,6 @@ class Bench(CrossbarBackend):
                 measured.append(Measured(sign * seen.current_a, seen.flags))
             self._boxes.rows.source_voltage = 0.0
         return measured
-
-    def _is_parallel(self, vector: FloatArray) -> bool:
-        several = np.count_nonzero(vector) > 1
-        return bool(
-            several and self._boxes.meter_on_columns and np.unique(vector[vector != 0]).size == 1
-        )
-
-    def _multiply_in_parallel(
-        self, vector: FloatArray, current_a: FloatArray, flags: FlagArray
-    ) -> None:
-        """One vector: its rows on one output, the columns on the meter one after the other."""
-        driven = vector != 0
-        level_v = float(vector[driven][0])
-        for col in range(len(current_a)):
-            (measured,) = self._measure(vector_lines(self._station, driven, col), [level_v])
-            current_a[col], flags[col] = measured.current_a, int(measured.flags)
-
-    def _superpose(
-        self, vectors: FloatArray, wanted: BoolArray, current_a: FloatArray, flags: FlagArray
-    ) -> None:
-        """The wanted vectors, from the current of every cell at every level that they need."""
-        rows, cols = self._array.geometry.shape
-        for row, col in in_order(np.ones((rows, cols), dtype=np.bool_)):
-            column = vectors[:, row]
-            used = [float(v) for v in np.unique(column[wanted]) if v != 0]
-            if not used:
-                continue
-            cell = self._measure(cell_lines(self._station, row, col), used)
-            for level_v, measured in zip(used, cell, strict=True):
-                here = wanted & (column == level_v)
-                current_a[here, col] += measured.current_a
-                flags[here, col] |= int(measured.flags)
 
 
 @contextmanager
