@@ -1,4 +1,4 @@
-"""Column currents for row voltage vectors: in parallel where one output can do it, else superposed."""
+"""Column currents for row voltage vectors: in parallel where one output can, else superposed."""
 
 from __future__ import annotations
 
