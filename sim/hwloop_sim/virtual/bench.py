@@ -18,7 +18,7 @@ from hwloop_sim.device import Device
 from hwloop_sim.virtual.circuit import Circuit
 from hwloop_sim.virtual.clock import BenchClock
 from hwloop_sim.virtual.dummy import DummyArray
-from hwloop_sim.virtual.faults import Fault, Faults
+from hwloop_sim.virtual.faults import Fault, Faults, Stalled
 from hwloop_sim.virtual.instrument import VirtualInstrument
 from hwloop_sim.virtual.servers import Hangup, serve_hislip, serve_serial, serve_socket
 
@@ -55,6 +55,7 @@ class VirtualBench:
             _dummy(station) if dummy else _emulated(settings, array.geometry.shape, device_rng)
         )
         self.circuit = Circuit(station, self.device, self.clock, quiet_v=array.limits.half_select_v)
+        self._pulse_v = array.limits.half_select_v * (1 + 1e-9)  # above it a cell is pulsed
         self.clients = 0
         self.last_client_s = time.monotonic()
         self.instruments: dict[str, VirtualInstrument] = {}
@@ -63,7 +64,10 @@ class VirtualBench:
             noise = noise_rng.spawn(1)[0] if station.virtual.noise else None
             self.instruments[name] = self._make(name, entry, noise)
         self.addresses: dict[str, str] = {}
-        self._stops: list[Callable[[], None]] = []
+        self._stops: dict[str, Callable[[], None]] = {}
+        self.messages = dict.fromkeys(self.instruments, 0)
+        self._stalling = False
+        self.clock.on_elapse(self._stall_in_pulse)  # after the circuit, which feels the time
 
     def start(self) -> None:
         """Listen at every address."""
@@ -83,12 +87,12 @@ class VirtualBench:
                     key=f"instruments.{name}.address",
                 )
             self.addresses[name] = address
-            self._stops.append(stop)
+            self._stops[name] = stop
 
     def stop(self) -> None:
         """Stop listening."""
-        while self._stops:
-            self._stops.pop()()
+        for name in list(self._stops):
+            self._stops.pop(name)()
 
     def status(self) -> dict[str, Any]:
         """The state of every output and line now, and what happened that no model covers."""
@@ -103,7 +107,10 @@ class VirtualBench:
                 "outputs_v": self.circuit.output_volts(),
                 "lines_v": self.circuit.line_volts(),
                 "closed": list(self.circuit.closed_channels()),
+                "floating": list(self.circuit.floating_lines()),
                 "unmodelled": list(self.circuit.unmodelled),
+                "messages": dict(self.messages),
+                "pulses": self.circuit.pulses.tolist(),
                 "conductance_s": self.device.conductance_s.tolist(),
             }
 
@@ -129,13 +136,16 @@ class VirtualBench:
         if virtual is not None and virtual.latency_s:
             time.sleep(virtual.latency_s)
         with self.lock:
+            self.messages[name] += 1
             fault = self._faults[name].next(message)
-            if fault is not None and fault.kind == "drop":
+            if fault is not None and fault.kind in {"drop", "gone"}:
+                if fault.kind == "gone" and name in self._stops:
+                    self._stops.pop(name)()
                 raise Hangup
-            if fault is not None and fault.kind == "ignore":
+            if fault is not None and fault.kind in {"ignore", "hang"}:
                 return None
-            reply = self.instruments[name].receive(message)
-        if fault is None or reply is None:
+            reply = self._receive(name, message, fault)
+        if fault is None or reply is None or fault.kind == "stall":
             return None if reply is None else reply.encode("latin-1") + b"\n"
         if fault.kind == "silent":
             return None
@@ -143,6 +153,28 @@ class VirtualBench:
             return b"\x00#?~!\n"
         time.sleep(fault.delay_s)
         return reply.encode("latin-1") + b"\n"
+
+    def linked(self, name: str, change: int) -> None:
+        """A link to an instrument, or with "" to the bench itself, came (+1) or went (-1)."""
+        with self.lock:
+            self.clients += change
+            self.last_client_s = time.monotonic()
+            if name and change > 0:
+                self._faults[name].linked()
+
+    def _receive(self, name: str, message: str, fault: Fault | None) -> str | None:
+        self._stalling = fault is not None and fault.kind == "stall"
+        try:
+            return self.instruments[name].receive(message)
+        except Stalled:
+            self._faults[name].spend("stall")
+            return None
+        finally:
+            self._stalling = False
+
+    def _stall_in_pulse(self, _: float) -> None:
+        if self._stalling and np.abs(self.circuit.cell_volts()).max() > self._pulse_v:
+            raise Stalled
 
     def _make(
         self, name: str, entry: InstrumentEntry, noise: np.random.Generator | None
@@ -183,6 +215,4 @@ class _InstrumentPort:
             self._bench.instruments[self._name].device_clear()
 
     def connected(self, change: int) -> None:
-        with self._bench.lock:
-            self._bench.clients += change
-            self._bench.last_client_s = time.monotonic()
+        self._bench.linked(self._name, change)

@@ -8,6 +8,7 @@ node that nothing drives settles where the leakage of the relays lets it.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,11 +30,15 @@ KEPT_CHANGES = 100_000
 
 @dataclass(frozen=True)
 class Drive:
-    """What an output does: ``volts`` None is not connected."""
+    """What an output does: ``volts`` None is not connected.
+
+    ``on`` False with volts: switched off, but held there, as many sources do at 0 V.
+    """
 
     volts: float | None = None
     limit_a: float = inf
     series_ohm: float = 0.0
+    on: bool = True
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,18 @@ class Sensed:
 
 @dataclass(frozen=True)
 class Change:
-    """The state after something was changed, for whoever asks what happened on the bench."""
+    """The state after something was changed, for whoever asks what happened on the bench.
+
+    ``time_s``: on the bench's clock; ``host_s``: on the computer's (``time.time``).
+    ``floating``: lines that neither ground nor an output holds.
+    """
 
     time_s: float
+    host_s: float
     outputs_v: dict[str, float | None]
     lines_v: dict[str, float]
     closed: tuple[str, ...]
+    floating: tuple[str, ...]
 
 
 @dataclass
@@ -87,6 +98,7 @@ class Circuit:
         self.unmodelled: list[str] = []
         self.changes: deque[Change] = deque(maxlen=KEPT_CHANGES)
         rows, cols = device.conductance_s.shape[-2:]
+        self.pulses = np.zeros((rows, cols), dtype=np.int64)
         # The line that each row and column of the array is wired to: its own, if all is well.
         self._row_names = [f"row{n}" for n in range(rows)]
         self._col_names = [f"col{n}" for n in range(cols)]
@@ -94,12 +106,21 @@ class Circuit:
         clock.on_elapse(self._elapse)
 
     def drive(
-        self, output: str, *, volts: float | None, limit_a: float = inf, series_ohm: float = 0.0
+        self,
+        output: str,
+        *,
+        volts: float | None,
+        limit_a: float = inf,
+        series_ohm: float = 0.0,
+        on: bool = True,
     ) -> None:
-        """Let an output drive ``volts`` from now on; an output without a wire drives nothing."""
+        """Let an output drive ``volts`` from now on; an output without a wire drives nothing.
+
+        ``on`` False: it is switched off, and held at ``volts`` by its off mode.
+        """
         if output not in self._drives:
             return
-        wanted = Drive(volts, limit_a, series_ohm)
+        wanted = Drive(volts, limit_a, series_ohm, on)
         if self._drives[output] != wanted:
             self._drives[output] = wanted
             self._changed()
@@ -158,7 +179,13 @@ class Circuit:
 
     def output_volts(self) -> dict[str, float | None]:
         """What every output drives now; None where it is off."""
-        return {name: drive.volts for name, drive in self._drives.items()}
+        return {n: drive.volts if drive.on else None for n, drive in self._drives.items()}
+
+    def floating_lines(self) -> tuple[str, ...]:
+        """The lines that neither ground nor an output holds now."""
+        nodes = self._solve().nodes
+        held = {0, *(nodes.index(n) for n, d in self._drives.items() if d.volts is not None)}
+        return tuple(line for line in self._lines if nodes.index(line) not in held)
 
     def cell_volts(self) -> FloatArray:
         """Voltage of every cell now, (rows, cols), row above column."""
@@ -177,7 +204,12 @@ class Circuit:
         self._end_pulses()
         self.changes.append(
             Change(
-                self._clock.now_s, self.output_volts(), self.line_volts(), self.closed_channels()
+                self._clock.now_s,
+                time.time(),
+                self.output_volts(),
+                self.line_volts(),
+                self.closed_channels(),
+                self.floating_lines(),
             )
         )
 
@@ -207,6 +239,7 @@ class Circuit:
             self._solution = None
 
     def _give(self, place: tuple[int, int], pulse: PulseMap) -> None:
+        self.pulses[place] += 1
         try:
             self._device.check(pulse)
         except Unsupported as exc:
