@@ -83,6 +83,11 @@ class Boxes:
         Asked of instruments without a link: a driver refuses before it sends anything, so one
         that comes as far as sending has accepted.
         """
+        if GATES in self.drives and (array.limits.gate_v is None or array.read.gate_v is None):
+            raise ConfigError(
+                "the gates need array.limits.gate_v, and array.read.gate_v for reads",
+                key="wiring.drive.gates",
+            )
         for key, source in self.drives.items():
             name = station.wiring.drive.named()[key]
             entry = station.instruments[name.partition(".")[0]]

@@ -54,7 +54,14 @@ class VirtualBench:
         self.device = (
             _dummy(station) if dummy else _emulated(settings, array.geometry.shape, device_rng)
         )
-        self.circuit = Circuit(station, self.device, self.clock, quiet_v=array.limits.half_select_v)
+        gate_v = array.read.gate_v
+        self.circuit = Circuit(
+            station,
+            self.device,
+            self.clock,
+            quiet_v=array.limits.half_select_v,
+            gate_on_v=None if gate_v is None else gate_v / 2,
+        )
         self._pulse_v = array.limits.half_select_v * (1 + 1e-9)  # above it a cell is pulsed
         self.clients = 0
         self.last_client_s = time.monotonic()

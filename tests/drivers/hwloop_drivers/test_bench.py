@@ -26,6 +26,14 @@ DRIVES = {
     "V/3": {"rows": "s1", "columns": "s2", "other_rows": "s3", "other_columns": "s4"},
     "grounded": {"rows": "s1", "columns": "s2"},
     "floating": {"rows": "s1"},
+    "1T1R": {"rows": "s1", "columns": "s2", "gates": "s3"},
+}
+GATED = {
+    "array.cell": "1T1R",
+    "array.limits.gate_v": 3.0,
+    "array.read.gate_v": 2.5,
+    "array.limits.current_a": 0.01,
+    "array.limits.half_select_v": 0.2,
 }
 
 
@@ -43,6 +51,10 @@ def _station(folder: Path, scheme: str, **more: object) -> Path:
                 **{out: f"1!{out[1]}!{column}" for out in outputs},
                 "gnd": f"2!1!{column}",
             }
+            if scheme == "1T1R" and kind == "col":
+                lines[f"col{n}"]["s1"] = f"1!1!{column}"  # unselected columns follow the row
+        if scheme == "1T1R":
+            lines[f"gate{n}"] = {"s3": f"2!2!{n + 1}", "gnd": f"2!3!{n + 1}"}
     station = {
         "name": "made",
         "scheme": scheme,
@@ -145,6 +157,30 @@ def _floating_s(siemens: np.ndarray[Any, Any], row: int, col: int) -> float:
     ends = np.zeros(rows + cols)
     ends[row], ends[rows + col] = 1, -1
     return float(1 / (ends @ inverse @ ends))
+
+
+def test_gates_let_one_row_of_1t1r_cells_see_its_pulse_and_conduct(tmp_path: Path) -> None:
+    procedure = _procedure("1T1R", **GATED)
+    map_v = np.zeros((4, 4))
+    map_v[2, 1] = 1.5
+    with _open(_station(tmp_path, "1T1R"), procedure) as (bench, virtual):
+        bench.pulse(PulseMap(map_v, 2e-3, gate_v=1.7))
+        assert virtual.circuit.pulses.sum() == virtual.circuit.pulses[2, 1] == 1
+        gates_v = {change.lines_v["gate2"] for change in virtual.circuit.changes}
+        with pytest.raises(Unsupported, match="gate_v is missing"):
+            bench.pulse(PulseMap(map_v, 2e-3))
+        reading = bench.read(ReadMap.every_cell((4, 4), read_v=0.1, both_polarities=True))
+    assert max(gates_v) == pytest.approx(1.7)
+    np.testing.assert_allclose(reading.current_a, 0.1 / np.array(OHM), rtol=1e-4)
+
+
+def test_gate_without_gates_on_the_station_is_unsupported(tmp_path: Path) -> None:
+    pulse = PulseMap(np.full((4, 4), 1.0), 2e-3, gate_v=1.7)
+    with (
+        _open(_station(tmp_path, "V/2"), _procedure("V/2")) as (bench, _),
+        pytest.raises(Unsupported, match=r"gate_v 1\.7: no gates are wired"),
+    ):
+        bench.pulse(pulse)
 
 
 @pytest.mark.parametrize("scheme", ["V/2", "V/3"])
