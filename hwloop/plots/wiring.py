@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hwloop.errors import ConfigError
 from hwloop.plot import BLACK, BLUE, GREEN, GREY, LINES, PNG_DPI, new_figure, style
 from hwloop.station import GROUND, Station, Wire
+from hwloop.station_checks import instrument_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +71,7 @@ def _draw_output(
             axes.plot([at, at], [y - half, y + half], color=colour, linewidth=1.6)
         axes.text(LEFT - 0.35, y, "ground", ha="right", va="center", fontsize=9)
         return
-    name, _, channel = output.partition(".")
+    name = instrument_of(output)
     drives = [key for key, value in station.wiring.drive.named().items() if value == output]
     words = f"{output}\n{station.instruments[name].kind}"
     axes.text(
