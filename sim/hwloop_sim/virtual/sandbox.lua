@@ -101,4 +101,4 @@ local function script(name, source, chunk)
 end
 
 return env, builtins, compile, node, function(proxy) return owners[proxy] end, callable, script,
-  limit, sethook
+  limit, sethook, spend

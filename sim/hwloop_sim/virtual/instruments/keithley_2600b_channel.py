@@ -81,6 +81,7 @@ class Channel:
         )
         self._set_defaults()
         self._declare()
+        self._drive()
 
     @property
     def is_on(self) -> bool:
@@ -213,10 +214,11 @@ class Channel:
             volts = math.copysign(self._source["limitv"].value, level_a)
             self._circuit.drive(self._output, volts=volts, limit_a=max(abs(level_a), LEAST_A))
         elif state == HIGH_Z or self._source["offmode"].value == HIGH_Z:
-            self._circuit.drive(self._output, volts=None)
+            self._circuit.drive(self._output, volts=None, on=False)
         else:
             # Off, it holds 0 V within the off limit.
-            self._circuit.drive(self._output, volts=0.0, limit_a=self._source["offlimiti"].value)
+            limit_a = self._source["offlimiti"].value
+            self._circuit.drive(self._output, volts=0.0, limit_a=limit_a, on=False)
 
     def _complies(self) -> bool:
         if not self.is_on:

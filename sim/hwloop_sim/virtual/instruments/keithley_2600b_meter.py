@@ -120,7 +120,9 @@ class Meter:
         for each in buffers:
             each.begin()
         values: list[float] = []
-        for _ in range(int(self._cells["count"].value)):
+        for n in range(int(self._cells["count"].value)):
+            if n:
+                self._clock.advance(max(self._cells["interval"].value - self.aperture_s, 0.0))
             values, status = self._reading(what)
             for each, value in zip(buffers, values, strict=False):
                 each.append(
