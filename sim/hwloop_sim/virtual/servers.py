@@ -53,7 +53,7 @@ def serve_socket(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
                 port.connected(-1)
 
     server = _listen(Handler, number)
-    return f"TCPIP::127.0.0.1::{server.server_address[1]}::SOCKET", server.stop
+    return f"TCPIP::127.0.0.1::{server.server_address[1]}::SOCKET", server.end
 
 
 def serve_hislip(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
@@ -66,7 +66,7 @@ def serve_hislip(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
                 _Hislip(self.request, port).serve()
 
     server = _listen(Handler, number)
-    return f"TCPIP::127.0.0.1::hislip0,{server.server_address[1]}::INSTR", server.stop
+    return f"TCPIP::127.0.0.1::hislip0,{server.server_address[1]}::INSTR", server.end
 
 
 class _Hislip:
@@ -182,10 +182,9 @@ def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
-    block_on_close = False  # a client may stay
 
-    def stop(self) -> None:
-        """Listen no more."""
+    def end(self) -> None:
+        """Serve no more, and refuse whoever comes."""
         self.shutdown()
         self.server_close()
 

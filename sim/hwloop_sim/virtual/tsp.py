@@ -10,10 +10,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from hwloop_sim.virtual.circuit import Circuit
-from hwloop_sim.virtual.clock import BenchClock
 from hwloop_sim.virtual.instrument import VirtualInstrument
 from hwloop_sim.virtual.sandbox import MOST_INSTRUCTIONS, LuaRunError, OutOfMemory, Sandbox
 from hwloop_sim.virtual.tsp_format import Format
@@ -49,20 +45,12 @@ class TspInstrument(VirtualInstrument):
     instructions = MOST_INSTRUCTIONS
     """After so many a script is stopped as a runaway."""
 
-    def __init__(
-        self,
-        name: str,
-        circuit: Circuit,
-        clock: BenchClock,
-        *,
-        noise: np.random.Generator | None,
-        settings: Mapping[str, object],
-    ) -> None:
-        super().__init__(name, circuit, clock, noise=noise, settings=settings)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.errors: deque[TspError] = deque()
         self.root = Node()
         self.format = Format(self.ascii_precision)
-        self._settings = settings
+        self._settings: Mapping[str, object] = kwargs["settings"]
         self._printed: list[str] = []
         self._event_status = 0
         self._sandbox: Sandbox | None = None
@@ -92,10 +80,10 @@ class TspInstrument(VirtualInstrument):
     def device_clear(self) -> None:
         """Forget a script that is half sent; settings stay."""
         self._script = None
-        self._printed.clear()
 
     def receive(self, message: str) -> str | None:
         """Obey a message of one or several lines; what it printed, one line each."""
+        self._printed = []
         for line in message.splitlines():
             self._line(line.strip("\r\n"))
             if self._show_errors.value:
@@ -104,8 +92,7 @@ class TspInstrument(VirtualInstrument):
             if self._prompts.value:
                 ready = "TSP?" if self.errors else "TSP>"
                 self._printed.append(">>>>" if self._script is not None else ready)
-        printed, self._printed = self._printed, []
-        return "\n".join(printed) if printed else None
+        return "\n".join(self._printed) if self._printed else None
 
     def queue_error(self, error: TspError) -> None:
         """Put an error into the queue; the last one says so when it is full."""

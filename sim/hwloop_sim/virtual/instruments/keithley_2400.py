@@ -20,6 +20,7 @@ from hwloop_sim.virtual.scpi import (
 RANGES_A = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 RANGES_V = (0.2, 2.0, 20.0, 200.0)
 OVER = 1.05
+OFF_SHARE = 5e-3  # of the current range: what an output that is off, mode NORMAL, may carry
 COUNTS = 1e5  # a range has this many steps
 NOISE_COUNTS = 3.0  # at 1 NPLC, peak about 1e-5 of the range; falls with the root of the time
 MOST_POINTS = 2500
@@ -180,13 +181,22 @@ class Keithley2400(ScpiInstrument):
 
     def _set_off_mode(self, arguments: Arguments) -> None:
         self._off_mode = arguments.choice("HIMPedance", "NORMal", "ZERO", "GUARd")
+        self._drive()
 
     def _set_count(self, arguments: Arguments) -> None:
         self._count = int(arguments.number(lowest=1, highest=MOST_POINTS, default=1))
 
     def _drive(self) -> None:
-        level_v = self._level_v if self._on else None
-        self._circuit.drive(self._name, volts=level_v, limit_a=self._compliance_a)
+        """Off, it holds 0 V in the modes NORMAL and ZERO; the relay opens in the others."""
+        level_v, limit_a = self._level_v, self._compliance_a
+        if not self._on:
+            level_v = 0.0
+            if self._off_mode == "NORM":
+                limit_a = min(limit_a, self._measure_a * OFF_SHARE)
+        held = self._on or self._off_mode in {"NORM", "ZERO"}
+        self._circuit.drive(
+            self._name, volts=level_v if held else None, limit_a=limit_a, on=self._on
+        )
 
     def _limited(self) -> bool:
         return self._on and self._circuit.sense(self._name).limited
