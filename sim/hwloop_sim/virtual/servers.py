@@ -182,6 +182,7 @@ def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
+    block_on_close = False  # a client may stay
 
     def end(self) -> None:
         """Serve no more, and refuse whoever comes."""
