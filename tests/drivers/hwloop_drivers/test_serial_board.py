@@ -55,13 +55,13 @@ class Link(LockedLink):
 class Bench:
     """A board whose host clock is moved by hand, and a driver on it."""
 
-    def __init__(self, watchdog_s: float = 10.0) -> None:
+    def __init__(self, watchdog_s: float = 10.0, *, senses: bool = False) -> None:
         self.host_s = 0.0
         self.box = MatrixBox(
             VirtualSerialBoard,
             LINES,
             settings=SETTINGS,
-            kwargs={"host_s": lambda: self.host_s},
+            kwargs={"host_s": lambda: self.host_s, "senses": senses},
         )
         self.virtual = self.box.instrument
         self.link = Link(self.virtual)
@@ -260,7 +260,8 @@ def _changed(text: str, place: int, other: str) -> str:
     return text[:n] + other + text[n + 1 :]
 
 
-def test_relay_that_sticks_is_named_and_the_board_grounds_every_line(bench: Bench) -> None:
+def test_relay_that_sticks_is_named_by_a_board_that_senses_and_every_line_grounded() -> None:
+    bench = Bench(senses=True)
     bench.board.reset()
     bench.box.circuit.stick("box", "r1c1", closed=False)
     with pytest.raises(InstrumentFault, match=r"a relay did not move.*ERR fault relay r1c1\)"):
@@ -273,6 +274,7 @@ def test_relay_that_sticks_is_named_and_the_board_grounds_every_line(bench: Benc
     with pytest.raises(InstrumentFault, match=r"OPEN: ERR fault relay r2c4"):
         bench.board.safe_state()
     assert bench.virtual.receive(framed("1 SET r1c2")) == framed("1 ERR fault latched")
+    bench.link.close()
 
 
 def test_relay_that_reads_back_otherwise_is_named(bench: Bench) -> None:
