@@ -55,17 +55,17 @@ class Link(LockedLink):
 class Bench:
     """A board whose host clock is moved by hand, and a driver on it."""
 
-    def __init__(self, watchdog_s: float = 10.0, *, senses: bool = False) -> None:
+    def __init__(self, watchdog_s: float = 10.0, *, senses: bool = False, lines: int = 4) -> None:
         self.host_s = 0.0
         self.box = MatrixBox(
             VirtualSerialBoard,
             LINES,
-            settings=SETTINGS,
+            settings={**SETTINGS, "lines": lines},
             kwargs={"host_s": lambda: self.host_s, "senses": senses},
         )
         self.virtual = self.box.instrument
         self.link = Link(self.virtual)
-        self.board = self.driver(watchdog_s)
+        self.board = self.driver(watchdog_s, lines=lines)
 
     def driver(self, watchdog_s: float = 10.0, **given: int) -> SerialBoard:
         return SerialBoard(
@@ -168,6 +168,18 @@ def test_channel_that_the_board_has_not_is_refused_unsent(bench: Bench, channel:
     with pytest.raises(Unsupported, match="r1c1 to r3c4"):
         bench.board.close_channels([channel])
     assert bench.link.sent == []
+
+
+def test_set_too_long_for_a_line_is_refused_unsent() -> None:
+    bench = Bench(lines=120)
+    bench.board.reset()
+    assert max(map(len, bench.link.sent)) < 1023
+    sent = len(bench.link.sent)
+    with pytest.raises(Unsupported, match="a board takes 1023"):
+        bench.board.close_channels([f"r1c{n}" for n in range(1, 121)])
+    assert len(bench.link.sent) == sent
+    assert bench.board._keeper is not None  # the board is still held
+    bench.link.close()
 
 
 def test_ground_bus_beyond_the_buses_is_a_wrong_setting() -> None:
