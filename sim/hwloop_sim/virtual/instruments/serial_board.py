@@ -1,8 +1,7 @@
 """A relay-and-crossbar board, as docs/reference/serial-board.md says that boards behave.
 
-It has sense contacts, so that it reads back what its relays do and not what they were told. Its
-watchdog runs on the host's time, not on the bench's simulated clock: it watches a
-real process, which may be killed or stuck while simulated time stands still.
+Its watchdog runs on the host's time, not on the bench's simulated clock: it watches a real process,
+which may be killed or stuck while simulated time stands still.
 """
 
 from __future__ import annotations
@@ -31,7 +30,10 @@ class BoardError(Exception):
 
 
 class SerialBoard(VirtualInstrument):
-    """Buses and lines as the driver's settings say; 3 × 8, ground on the last bus, without."""
+    """Buses and lines as the driver's settings say; 3 × 8, ground on the last bus, without.
+
+    ``senses``: it has sense contacts, and reads back what its relays do; without, what drives them.
+    """
 
     serial_lines: ClassVar[bool] = True
 
@@ -44,12 +46,14 @@ class SerialBoard(VirtualInstrument):
         noise: np.random.Generator | None,
         settings: Mapping[str, object],
         host_s: Callable[[], float] = time.monotonic,
+        senses: bool = False,
     ) -> None:
         super().__init__(name, circuit, clock, noise=noise, settings=settings)
         self._buses = int(str(settings.get("buses", 3)))
         self._lines = int(str(settings.get("lines", 8)))
         self._ground_bus = int(str(settings.get("ground_bus", self._buses)))
         self._host_s = host_s
+        self._senses = senses
         self._fed_s = host_s()
         self._silent = False
         self._wd_ms = 500
@@ -158,7 +162,9 @@ class SerialBoard(VirtualInstrument):
         return text
 
     def _sensed(self) -> frozenset[str]:
-        """What the sense contacts say; a relay that no wire leads to does as it was told."""
+        """What is read back; a relay that no wire leads to does as it was told."""
+        if not self._senses:
+            return self._closed
         wired = self._circuit.channels(self._name)
         prefix = f"{self._name}:"
         made = {c.removeprefix(prefix) for c in self._circuit.closed_channels() if prefix in c}
