@@ -23,5 +23,7 @@ def safe(*, station: Annotated[Path, typer.Option(help="The station, a YAML file
             raise ConnectionLost(f"{station}: no virtual bench runs; nothing is on")
         addresses = bench.addresses
         bench.close()
-    for words in make_station_safe(loaded, addresses):
+    for words in make_station_safe(
+        loaded, addresses, note=lambda words: typer.echo(words, err=True)
+    ):
         typer.echo(words)

@@ -36,6 +36,7 @@ def virtual(
 ) -> None:
     """Start the virtual bench of a station and print its addresses; Ctrl-C ends it."""
     import json
+    import os
     import threading
 
     from hwloop.station import meeting_point
@@ -45,10 +46,11 @@ def virtual(
     stopped = threading.Event()
     bench.start()
     control, stop_control = serve_control(bench, stopped)
-    said = json.dumps({"addresses": bench.addresses, "control": control})
-    meeting = meeting_point(station)
-    if not until_unused:
-        meeting.write_text(said, encoding="utf-8")
+    said = json.dumps(
+        {"station": str(station.resolve()), "addresses": bench.addresses, "control": control}
+    )
+    meeting = meeting_point(station, private_to=os.getpid() if until_unused else None)
+    meeting.write_text(said, encoding="utf-8")
     if json_line:
         typer.echo(said)
     else:
@@ -63,8 +65,7 @@ def virtual(
     finally:
         bench.stop()
         stop_control()
-        if not until_unused:
-            meeting.unlink(missing_ok=True)
+        meeting.unlink(missing_ok=True)
 
 
 def _make(
