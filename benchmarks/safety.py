@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -82,18 +83,32 @@ def try_station(
     *,
     timeout_s: float = TIMEOUT_S,
     updates: int = UPDATES,
+    at_once: int = 2,
 ) -> Iterator[tuple[Incident, Seen | BackendError]]:
-    """Let every incident happen; the first must be the undisturbed run."""
-    usual: Seen | None = None
-    for incident in chosen:
-        station = prepare(station_file, folder, real_time=incident.in_pulse, timeout_s=timeout_s)
+    """Let every incident happen, some at once, each on a bench of its own.
+
+    The first must be the undisturbed run; the others take their moments from it.
+    """
+
+    def attempt(n: int, incident: Incident, usual: Seen | None) -> Seen | BackendError:
+        inside = folder / str(n)
+        inside.mkdir()
+        station = prepare(station_file, inside, real_time=incident.in_pulse, timeout_s=timeout_s)
         try:
-            seen = run_incident(station, incident, folder, usual=usual, updates=updates)
+            return run_incident(station, incident, inside, usual=usual, updates=updates)
         except BackendError as exc:
-            yield incident, exc
-            continue
-        usual = usual or seen
-        yield incident, seen
+            return exc
+
+    first = attempt(0, chosen[0], None)
+    yield chosen[0], first
+    if isinstance(first, BackendError):
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        futures = [
+            pool.submit(attempt, n, incident, first) for n, incident in enumerate(chosen[1:], 1)
+        ]
+        for incident, future in zip(chosen[1:], futures, strict=True):
+            yield incident, future.result()
 
 
 def row(incident: Incident, seen: Seen) -> str:

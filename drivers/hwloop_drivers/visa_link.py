@@ -25,11 +25,17 @@ class VisaLink(Link):
     """One VISA session, used by one caller at a time.
 
     On a TCP socket beneath pyvisa-py lines are read here: only so is the end of the stream seen
-    at once, and a block not ended by a line feed in its data.
+    at once, and a block not ended by a line feed in its data. ``clear`` False: without a device
+    clear, which aborts what someone else may be doing with the instrument.
     """
 
     def __init__(
-        self, address: str, settings: LinkSettings, *, wire_log: WireLog | None = None
+        self,
+        address: str,
+        settings: LinkSettings,
+        *,
+        wire_log: WireLog | None = None,
+        clear: bool = True,
     ) -> None:
         self.address = address
         self._settings = settings
@@ -41,6 +47,7 @@ class VisaLink(Link):
         self._raw = False
         self._received = b""
         self._bound_s = 0.0
+        self._clears = clear
         refuse_address(address)
         self._open()
 
@@ -127,7 +134,7 @@ class VisaLink(Link):
 
     def _clear(self) -> None:
         """Device clear: a bus keeps the answer to a question that an earlier run has asked."""
-        if self._raw or self.address.upper().startswith("ASRL"):
+        if not self._clears or self._raw or self.address.upper().startswith("ASRL"):
             return  # a stream has no such message, and a new one no earlier answers
         failed: list[Exception] = []
 

@@ -31,7 +31,9 @@ TELLING = (
 def test_every_output_is_off_and_the_record_whole_whatever_happens(tmp_path: Path) -> None:
     every = {i.words: i for i in incidents(load_station(STATION), random.Random(1))}  # noqa: S311 - no secret
     chosen = [every[words] for words in TELLING]
-    for incident, seen in try_station(STATION, chosen, tmp_path, timeout_s=0.5, updates=2):
+    for incident, seen in try_station(
+        STATION, chosen, tmp_path, timeout_s=0.5, updates=2, at_once=3
+    ):
         assert isinstance(seen, Seen), f"{incident.words}: {seen}"
         assert seen.faults(incident) == [], f"{row(incident, seen)}\n{seen.words}"
         if "disappears" not in incident.words:
