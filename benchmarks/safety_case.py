@@ -22,7 +22,7 @@ from hwloop.errors import BackendError, RecordError
 from hwloop.record_reader import Record
 from hwloop.station import load_station, meeting_point
 from hwloop_drivers.safe import ground_channels
-from hwloop_drivers.virtual_bench import VirtualBenchLink, find
+from hwloop_drivers.virtual_bench import VirtualBenchLink, find, meet
 from hwloop_drivers.watchdog import report_path
 
 HWLOOP = [sys.executable, "-m", "hwloop.cli"]
@@ -190,13 +190,8 @@ def _start_run(
 
 def _find_private(station: Path) -> VirtualBenchLink | None:
     point = meeting_point(station)
-    for path in point.parent.glob(f"{point.stem}-*.json"):
-        try:
-            said = json.loads(path.read_text(encoding="utf-8"))
-            return VirtualBenchLink(said["addresses"], said["control"], None)
-        except (OSError, ValueError, KeyError):
-            continue
-    return None
+    links = (meet(path) for path in point.parent.glob(f"{point.stem}-*.json"))
+    return next((link for link in links if link is not None), None)
 
 
 def _meet(look: Callable[[], VirtualBenchLink | None]) -> VirtualBenchLink:

@@ -97,6 +97,7 @@ def _make(
 
 
 def _wait(bench: VirtualBench, stopped: threading.Event, *, until_unused: bool) -> None:
+    import signal
     import sys
     import threading
     import time
@@ -107,9 +108,8 @@ def _wait(bench: VirtualBench, stopped: threading.Event, *, until_unused: bool) 
         sys.stdin.read()
         released.set()
 
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     if until_unused:
-        import signal
-
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # its user's Ctrl-C is not for the bench
         threading.Thread(target=watch, daemon=True).start()
     while not stopped.wait(0.2):
