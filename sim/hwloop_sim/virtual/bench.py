@@ -14,24 +14,34 @@ from hwloop.array import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.station import InstrumentEntry, Station
 from hwloop_sim.backend import SimSettings
+from hwloop_sim.device import Device
 from hwloop_sim.virtual.circuit import Circuit
 from hwloop_sim.virtual.clock import BenchClock
+from hwloop_sim.virtual.dummy import DummyArray
 from hwloop_sim.virtual.faults import Fault, Faults, Stalled
 from hwloop_sim.virtual.instrument import VirtualInstrument
 from hwloop_sim.virtual.servers import Hangup, serve_hislip, serve_serial, serve_socket
 
 VIRTUAL_INSTRUMENTS = "hwloop.virtual_instruments"
+POLL_S = 20e-3
 
 
 class VirtualBench:
     """The instruments of a station with virtual addresses, ready to be spoken to.
 
     The emulated array is the very one that the emulator makes of ``settings`` and ``seed``, so
-    that a run over the instruments can be compared with one on the emulator.
+    that a run over the instruments can be compared with one on the emulator; with ``dummy`` it
+    is the resistors of the station's self-test instead.
     """
 
     def __init__(
-        self, station: Station, array: ArraySettings, settings: SimSettings, *, seed: int
+        self,
+        station: Station,
+        array: ArraySettings,
+        settings: SimSettings,
+        *,
+        seed: int,
+        dummy: bool = False,
     ) -> None:
         if station.virtual is None:
             raise ConfigError(f"station {station.name} has no virtual bench", key="virtual")
@@ -42,9 +52,17 @@ class VirtualBench:
         # As the runner and the emulator draw them.
         rng = np.random.default_rng(seed).spawn(2)[0]
         device_rng, noise_rng = rng.spawn(2)
-        chosen = settings.device
-        self.device = chosen.kind.make(chosen.settings, array.geometry.shape, device_rng)
-        self.circuit = Circuit(station, self.device, self.clock, quiet_v=array.limits.half_select_v)
+        self.device = (
+            _dummy(station) if dummy else _emulated(settings, array.geometry.shape, device_rng)
+        )
+        gate_v = array.read.gate_v
+        self.circuit = Circuit(
+            station,
+            self.device,
+            self.clock,
+            quiet_v=array.limits.half_select_v,
+            gate_on_v=None if gate_v is None else gate_v / 2,
+        )
         self._pulse_v = array.limits.half_select_v * (1 + 1e-9)  # above it a cell is pulsed
         self.clients = 0
         self.last_client_s = time.monotonic()
@@ -70,7 +88,9 @@ class VirtualBench:
             elif interface == "hislip":
                 address, stop = serve_hislip(port, int(number[0]) if number else 0)
             elif interface == "serial":
-                address, stop = serve_serial(port)
+                path, stop = serve_serial(port)
+                plain = self.instruments[name].serial_lines
+                address = path if plain else f"ASRL{path}::INSTR"
             else:
                 raise ConfigError(
                     f"{entry.address}: a virtual address is virtual:socket, virtual:hislip or"
@@ -79,6 +99,7 @@ class VirtualBench:
                 )
             self.addresses[name] = address
             self._stops[name] = stop
+        self._stops[""] = self._poll()
 
     def stop(self) -> None:
         """Stop listening."""
@@ -108,15 +129,19 @@ class VirtualBench:
 
     def add_fault(self, fault: Fault) -> None:
         """Let an instrument misbehave."""
-        if fault.instrument not in self.instruments:
-            raise ConfigError(f"there is no instrument {fault.instrument!r}")
         with self.lock:
-            if fault.kind in {"stick_open", "stick_closed"}:
-                self.circuit.stick(
-                    fault.instrument, fault.channel, closed=fault.kind == "stick_closed"
-                )
-            else:
-                self._faults[fault.instrument].add(fault)
+            match fault.kind:
+                case "break":
+                    self.circuit.break_line(fault.line)
+                case "exchange":
+                    self.circuit.exchange(fault.line, fault.other)
+                case _ if fault.instrument not in self.instruments:
+                    raise ConfigError(f"there is no instrument {fault.instrument!r}")
+                case "stick_open" | "stick_closed":
+                    closed = fault.kind == "stick_closed"
+                    self.circuit.stick(fault.instrument, fault.channel, closed=closed)
+                case _:
+                    self._faults[fault.instrument].add(fault)
 
     def answer(self, name: str, message: str) -> bytes | None:
         """What an instrument answers to a message, its faults included."""
@@ -125,6 +150,7 @@ class VirtualBench:
             time.sleep(virtual.latency_s)
         with self.lock:
             self.messages[name] += 1
+            self.last_client_s = time.monotonic()  # a serial port does not tell who comes and goes
             fault = self._faults[name].next(message)
             if fault is not None and self._is_cut_off(name, fault):
                 return None
@@ -178,6 +204,19 @@ class VirtualBench:
         if self._stalling and np.abs(self.circuit.cell_volts()).max() > self._pulse_v:
             raise Stalled
 
+    def _poll(self) -> Callable[[], None]:
+        """Let the instruments do what they do unasked; how to end that."""
+        ended = threading.Event()
+
+        def poll() -> None:
+            while not ended.wait(POLL_S):
+                with self.lock:
+                    for instrument in self.instruments.values():
+                        instrument.poll()
+
+        threading.Thread(target=poll, daemon=True, name="poll").start()
+        return ended.set
+
     def _make(
         self, name: str, entry: InstrumentEntry, noise: np.random.Generator | None
     ) -> VirtualInstrument:
@@ -189,6 +228,17 @@ class VirtualBench:
             name, self.circuit, self.clock, noise=noise, settings=entry.settings
         )
         return made
+
+
+def _emulated(settings: SimSettings, shape: tuple[int, int], rng: np.random.Generator) -> Device:
+    made: Device = settings.device.kind.make(settings.device.settings, shape, rng)
+    return made
+
+
+def _dummy(station: Station) -> Device:
+    if station.self_test.dummy_ohm is None:
+        raise ConfigError("no resistors are given for a dummy", key="self_test.dummy_ohm")
+    return DummyArray(station.self_test.dummy_ohm)
 
 
 class _InstrumentPort:

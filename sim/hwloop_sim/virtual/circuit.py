@@ -16,7 +16,7 @@ from math import inf
 
 import numpy as np
 
-from hwloop.errors import Unsupported
+from hwloop.errors import ConfigError, Unsupported
 from hwloop.naming import cell_name
 from hwloop.operations import FloatArray, PulseMap
 from hwloop.station import GROUND, Station, Wire
@@ -72,6 +72,7 @@ class _Stress:
 
     volts: float
     duration_s: float
+    gate_v: float | None
 
 
 class Circuit:
@@ -79,11 +80,20 @@ class Circuit:
 
     ``quiet_v``: magnitude up to which a cell is not changed by its voltage: what the array's
     limits call harmless for half-selected cells. A longer stay above it is one pulse.
+    ``gate_on_v``: gate voltage from which the transistors of a row's 1T1R cells conduct; below
+    it they take the voltage. None for cells without.
     """
 
     def __init__(
-        self, station: Station, device: Device, clock: BenchClock, *, quiet_v: float
+        self,
+        station: Station,
+        device: Device,
+        clock: BenchClock,
+        *,
+        quiet_v: float,
+        gate_on_v: float | None = None,
     ) -> None:
+        self._gate_on_v = gate_on_v
         self._device = device
         self._clock = clock
         self._quiet_v = quiet_v
@@ -99,8 +109,10 @@ class Circuit:
         self.changes: deque[Change] = deque(maxlen=KEPT_CHANGES)
         rows, cols = device.conductance_s.shape[-2:]
         self.pulses = np.zeros((rows, cols), dtype=np.int64)
+        # The line that each row and column of the array is wired to: its own, if all is well.
         self._row_names = [f"row{n}" for n in range(rows)]
         self._col_names = [f"col{n}" for n in range(cols)]
+        self._loose: list[str] = []
         clock.on_elapse(self._elapse)
 
     def drive(
@@ -148,6 +160,28 @@ class Circuit:
         self._broken[(matrix, channel)] = closed
         self._changed()
 
+    def break_line(self, line: str) -> None:
+        """The lead from a line to the array is open."""
+        self._require_line(line)
+        loose = f"end of the lead to {line}"
+        self._loose.append(loose)
+        self._rename({line: loose})
+
+    def exchange(self, one: str, other: str) -> None:
+        """The leads of two lines are exchanged at the array."""
+        for line in (one, other):
+            self._require_line(line)
+        self._rename({one: other, other: one})
+
+    def _require_line(self, line: str) -> None:
+        if line not in self._lines:
+            raise ConfigError(f"there is no line {line!r}: {self._lines[0]} … {self._lines[-1]}")
+
+    def _rename(self, names: dict[str, str]) -> None:
+        self._row_names = [names.get(name, name) for name in self._row_names]
+        self._col_names = [names.get(name, name) for name in self._col_names]
+        self._changed()
+
     def line_volts(self) -> dict[str, float]:
         """The voltage of every line now."""
         solution = self._solve()
@@ -169,7 +203,7 @@ class Circuit:
         row_v = np.array([solution.volts(name) for name in self._row_names])
         col_v = np.array([solution.volts(name) for name in self._col_names])
         cell_v: FloatArray = row_v[:, None] - col_v[None, :]
-        return cell_v
+        return cell_v * self._gated(solution.nodes)[:, None]
 
     def closed_channels(self) -> tuple[str, ...]:
         """Every channel that connects now, as matrix:channel."""
@@ -193,7 +227,9 @@ class Circuit:
         cell_v = self.cell_volts()
         for row, col in np.argwhere(np.abs(cell_v) > self._quiet_v * (1 + 1e-9)):
             place = (int(row), int(col))
-            stress = self._stress.setdefault(place, _Stress(float(cell_v[place]), 0.0))
+            stress = self._stress.setdefault(
+                place, _Stress(float(cell_v[place]), 0.0, self._gate_v(place[0]))
+            )
             stress.duration_s += duration_s
 
     def _end_pulses(self) -> None:
@@ -210,7 +246,7 @@ class Circuit:
             stress = self._stress.pop(place)
             amplitude_v = np.zeros(cell_v.shape)
             amplitude_v[place] = stress.volts
-            self._give(place, PulseMap(amplitude_v, stress.duration_s))
+            self._give(place, PulseMap(amplitude_v, stress.duration_s, gate_v=stress.gate_v))
         if over:
             self._solution = None
 
@@ -234,7 +270,7 @@ class Circuit:
     def _solve(self) -> _Solution:
         if self._solution is None:
             joined = [(w.line, w.output) for w in self._wires if self._on(w)]
-            nodes = _Nodes([GROUND, *self._drives, *self._lines], joined)
+            nodes = _Nodes([GROUND, *self._drives, *self._lines, *self._loose], joined)
             drives = {
                 name: Drive(d.volts, d.limit_a, d.series_ohm + self._series_ohm.get(name, 0.0))
                 for name, d in self._drives.items()
@@ -242,9 +278,30 @@ class Circuit:
             self._solution = _solve(nodes, drives, self._cells(nodes))
         return self._solution
 
+    def _gate_v(self, row: int) -> float | None:
+        """The voltage on a row's gate; 0 V where nothing holds it. None for cells without one."""
+        if self._gate_on_v is None:
+            return None
+        nodes = self._solve().nodes
+        return self._gates_v(nodes)[row]
+
+    def _gates_v(self, nodes: _Nodes) -> list[float]:
+        held = {
+            nodes.index(name): drive.volts
+            for name, drive in self._drives.items()
+            if drive.volts is not None
+        } | {0: 0.0}
+        return [held.get(nodes.index(f"gate{n}"), 0.0) for n in range(len(self._row_names))]
+
+    def _gated(self, nodes: _Nodes) -> FloatArray:
+        """1 for the rows whose cells conduct, else 0."""
+        if self._gate_on_v is None:
+            return np.ones(len(self._row_names))
+        return np.array([float(v >= self._gate_on_v) for v in self._gates_v(nodes)])
+
     def _cells(self, nodes: _Nodes) -> FloatArray:
         """The cells' conductance as a nodal matrix."""
-        conductance_s = self._device.conductance_s
+        conductance_s = self._device.conductance_s * self._gated(nodes)[:, None]
         rows = [nodes.index(name) for name in self._row_names]
         cols = [nodes.index(name) for name in self._col_names]
         matrix = np.zeros((nodes.count, nodes.count))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import socketserver
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -19,8 +20,11 @@ from hwloop_sim.virtual.bench import VirtualBench
 from hwloop_sim.virtual.faults import Fault
 
 
-def serve_control(bench: VirtualBench, stopped: threading.Event) -> str:
-    """Listen; the address as host:port. ``stopped`` is set when someone asks to stop."""
+def serve_control(bench: VirtualBench, stopped: threading.Event) -> tuple[str, Callable[[], None]]:
+    """Listen; the address as host:port, and how to stop listening.
+
+    ``stopped`` is set when someone asks the bench to stop.
+    """
 
     class Handler(socketserver.StreamRequestHandler):
         disable_nagle_algorithm = True
@@ -38,9 +42,14 @@ def serve_control(bench: VirtualBench, stopped: threading.Event) -> str:
 
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True, name="control").start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True, name="control").start()
     host, number = server.server_address[:2]
-    return f"{host!s}:{number}"
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+
+    return f"{host!s}:{number}", stop
 
 
 def _answer(bench: VirtualBench, stopped: threading.Event, line: bytes) -> dict[str, Any]:

@@ -21,6 +21,8 @@ FaultKind = Literal[
     "gone",
     "stick_open",
     "stick_closed",
+    "break",
+    "exchange",
 ]
 
 AT_ONCE = {"drop", "ignore", "gone"}  # the others wait for an answer, a pulse, or a new link
@@ -31,7 +33,7 @@ class Stalled(Exception):
 
 
 class Fault(Settings):
-    """One fault of one instrument.
+    """One fault of one instrument, or of the wiring.
 
     Those of answers befall messages that are answered, and no others.
     ``drop``: the link is closed at the next message. ``late``: answers come ``delay_s`` late.
@@ -40,13 +42,17 @@ class Fault(Settings):
     link. ``stall``: it stops in the middle of its next pulse, the level stays, no answer comes;
     the next message is obeyed. ``gone``: the link is closed, and every new one refused.
     ``stick_open``, ``stick_closed``: the relay ``channel`` does not move.
+    ``break``: the lead to ``line`` is open. ``exchange``: those to ``line`` and ``other`` are
+    exchanged.
     ``after``: messages that still go well. ``count``: how often it happens; None for always.
     """
 
-    instrument: str
+    instrument: str = ""
     kind: FaultKind
     text: str = ""
     channel: str = ""
+    line: str = ""
+    other: str = ""
     delay_s: Second = 0.0
     after: int = Field(default=0, ge=0)
     count: int | None = Field(default=None, ge=1)

@@ -10,7 +10,7 @@ from hwloop.config import load_procedure
 from hwloop.errors import ConfigError, ConnectionLost, InstrumentTimeout
 from hwloop.plugins import BACKENDS, load
 from hwloop.station import load_station
-from hwloop_drivers.instruments.keithley_7001 import Keithley7001
+from hwloop_drivers.instruments.keithley_7001 import Keithley7001, Keithley7001Settings
 from hwloop_drivers.link import Link, LinkSettings
 from hwloop_drivers.transport import open_link
 from hwloop_sim.virtual.bench import VirtualBench
@@ -144,7 +144,7 @@ def test_stuck_relay_joins_what_it_says_in_the_circuit(
     bench: VirtualBench, strike: Strike, kind: FaultKind
 ) -> None:
     strike(kind, "matrix", channel="1!1!1")
-    matrix = Keithley7001(open_link(bench.addresses["matrix"], LinkSettings()), LinkSettings())
+    matrix = Keithley7001(open_link(bench.addresses["matrix"], LinkSettings()), Keithley7001Settings())
     matrix.close_channels(["1!1!1"])
     matrix.open_all()
     # The 7001 tells what it has driven, not where the contact is: only the circuit knows.
