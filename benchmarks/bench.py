@@ -46,7 +46,10 @@ class Box:
     output: str = ""
 
 
-BOXES = (Box("keithley_2400", read=":READ?"),)
+BOXES = (
+    Box("keithley_2400", read=":READ?"),
+    Box("keithley_2600b", read="print(smua.measure.i())", output="a"),
+)
 
 
 def main(repeats: int = 5) -> None:
