@@ -23,6 +23,7 @@ LEAST_WIDTH_S, MOST_WIDTH_S = 1e-3, 9999.0  # source delay; a list step takes ab
 OVERFLOW = 9.9e37
 STATUS_COMPLIANCE, STATUS_OVER_RANGE = 1 << 3, 1 << 0
 READ_ELEMENTS = 2
+_AFTER_SWEEP = (":SOUR:VOLT:MODE FIX", ":SOUR:VOLT 0", ":TRIG:COUN 1", ":SOUR:DEL:AUTO ON")
 
 
 class Keithley2400Settings(LinkSettings):
@@ -93,7 +94,8 @@ class Keithley2400(ScpiInstrument, SourceMeter):
         else:
             self._set_confirmed(":SENS:CURR:RANG", setup.measure_range_a)
         write(f":SYST:RSEN {'ON' if self._settings.four_wire else 'OFF'}")
-        write(":OUTP:SMOD ZERO")
+        write(":SYST:AZER OFF")  # else a reading lasts three times its integration time
+        self._set_word_confirmed(":OUTP:SMOD", "ZERO")
         write(":FORM:ELEM CURR,STAT")
         self._range_v, self._level_v = range_v, 0.0
 
@@ -189,7 +191,7 @@ class Keithley2400(ScpiInstrument, SourceMeter):
         try:
             reply = self.link.query(":READ?", timeout_s=duration_s + self._settings.timeout_s)
         finally:
-            for restored in (":SOUR:VOLT:MODE FIX", ":SOUR:VOLT 0", ":TRIG:COUN 1", ":SOUR:DEL 0"):
+            for restored in _AFTER_SWEEP:
                 write(restored)
             if not measuring:
                 self._set_finished(':SENS:FUNC "CURR"')
