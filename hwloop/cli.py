@@ -115,12 +115,23 @@ def check(
     overrides: Overrides = None,
     recording: Recording = None,
     station: StationFile = None,
+    touch: Annotated[
+        bool,
+        typer.Option(
+            "--touch",
+            help="Then connect: identities, settings read back, a self-test of the wiring at read"
+            " voltage; no pulse.",
+        ),
+    ] = False,
 ) -> None:
     """Validate a procedure and say what it would do, without touching hardware."""
-    from hwloop.describe import print_preview
+    from hwloop.describe import print_preview, print_touch
 
     loaded = _load(procedure, overrides, recording, station)
-    print_preview(loaded, backend or ("bench" if station else "sim"))
+    chosen = backend or ("bench" if station else "sim")
+    print_preview(loaded, chosen)
+    if touch:
+        print_touch(loaded, chosen)
 
 
 @app.command("list")

@@ -50,7 +50,8 @@ class BackendKind(Generic[S]):
 
     ``touches_hardware``: whether opening it reaches for instruments, which a preview must not;
     ``rehearse`` makes one that answers :meth:`~hwloop.backend.CrossbarBackend.check`,
-    ``duration_s`` and ``groups`` without reaching for any.
+    ``duration_s`` and ``groups`` without reaching for any. ``touch``: test the hardware without a
+    pulse, and say what was found, a line each.
     """
 
     name: str
@@ -59,6 +60,7 @@ class BackendKind(Generic[S]):
     open: Callable[[S, OpenRequest], CrossbarBackend]
     touches_hardware: bool = False
     rehearse: Callable[[S, OpenRequest], CrossbarBackend] | None = None
+    touch: Callable[[S, OpenRequest], Iterator[str]] | None = None
 
 
 def names(group: str) -> list[str]:

@@ -16,6 +16,10 @@ from hwloop_drivers.transport import open_link, open_serial
 WireLog = Callable[[str, str, str], None]
 
 
+class NotConnected(BackendError):
+    """Something was to be sent in a rehearsal."""
+
+
 class NoLink(Link):
     """The link of a rehearsal: there is nobody at the other end."""
 
@@ -24,19 +28,19 @@ class NoLink(Link):
 
     def write(self, text: str) -> None:
         """Refuse."""
-        raise BackendError(f"{self.address}: not connected, cannot send {text!r}")
+        raise NotConnected(f"{self.address}: not connected, cannot send {text!r}")
 
     def query(self, text: str, *, timeout_s: float | None = None) -> str:  # noqa: ARG002 - the role's
         """Refuse."""
-        raise BackendError(f"{self.address}: not connected, cannot ask {text!r}")
+        raise NotConnected(f"{self.address}: not connected, cannot ask {text!r}")
 
     def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:  # noqa: ARG002 - the role's
         """Refuse."""
-        raise BackendError(f"{self.address}: not connected, cannot ask {text!r}")
+        raise NotConnected(f"{self.address}: not connected, cannot ask {text!r}")
 
     def recover(self, verify: Callable[[], None]) -> None:  # noqa: ARG002 - the role's
         """Refuse."""
-        raise BackendError(f"{self.address}: not connected")
+        raise NotConnected(f"{self.address}: not connected")
 
     def close(self) -> None:
         """Nothing is open."""

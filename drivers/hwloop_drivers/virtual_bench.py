@@ -99,8 +99,12 @@ def find(station_file: Path) -> VirtualBenchLink | None:
         return None
 
 
-def start(station_file: Path, procedure: Mapping[str, Any], *, seed: int) -> VirtualBenchLink:
+def start(
+    station_file: Path, procedure: Mapping[str, Any], *, seed: int, dummy: bool = False
+) -> VirtualBenchLink:
     """Start a virtual bench of this station's for one run, with the array of ``procedure``.
+
+    ``dummy``: with the self-test's resistors in its place.
 
     It ends when it is told to, or when its run and everyone who speaks to it have gone: so that a
     watchdog still finds it after its run was killed.
@@ -110,6 +114,7 @@ def start(station_file: Path, procedure: Mapping[str, Any], *, seed: int) -> Vir
     command = [
         *(sys.executable, "-m", "hwloop.cli", "virtual", str(station_file)),
         *("--procedure", file.name, "--seed", str(seed), "--json", "--until-unused"),
+        *(["--dummy"] if dummy else []),
     ]
     try:
         process = subprocess.Popen(  # noqa: S603 - our own command

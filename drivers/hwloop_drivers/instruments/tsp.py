@@ -14,56 +14,20 @@ MOST_ERRORS = 100
 PRECISION = 10  # digits of every number that is printed; the boxes' default is 6
 
 
-class TspInstrument(Instrument):
-    """Identity, errors and confirmed settings of a box that speaks TSP.
+class TspSpeaker:
+    """Settings and questions in TSP: for a box, and for each channel of a box with several.
 
-    Drivers send with :meth:`_set`, so that the error queue is read as often as the settings say.
-    A question is an expression, whose value the box prints with :data:`PRECISION` digits.
+    Settings go through :meth:`_set`, so that the error queue is read as often as the link's
+    settings say. A question is an expression, whose value the box prints with
+    :data:`PRECISION` digits.
     """
 
-    models: ClassVar[tuple[str, ...]]
-    """Words, in capitals, one of which the answer to ``*IDN?`` holds."""
     error_question: ClassVar[str] = "print(errorqueue.next())"
-    clear_command: ClassVar[str] = "errorqueue.clear()"
 
     def __init__(self, link: Link, settings: LinkSettings) -> None:
         self.link = link
         self._errors = settings.errors
-        self._id = ""
         self._precise = False
-
-    @property
-    def id(self) -> str:
-        """Maker, model, serial number and firmware."""
-        if not self._id:
-            self._id = self.link.query("*IDN?").strip()
-        return self._id
-
-    def verify_identity(self) -> None:
-        """Raise :class:`hwloop.errors.UnexpectedReply` unless this driver is for this model."""
-        identity = self._id = self.link.query("*IDN?").strip()
-        if not any(model in identity.upper() for model in self.models):
-            raise UnexpectedReply(
-                f"{self.link.address}: expected {' or '.join(self.models)}, found {identity!r};"
-                " check the station's kind and address"
-            )
-
-    def reset(self) -> None:
-        """Defaults, outputs off, error queue empty."""
-        self._precise = False
-        self.link.write("abort")
-        self.link.write("reset()")
-        self.clear()
-
-    def clear(self) -> None:
-        """Empty the error queue and the status."""
-        self.link.write(self.clear_command)
-        self.link.write("*CLS")
-
-    def check_errors(self) -> None:
-        """Raise with what the error queue says, unless it is never to be read."""
-        if self._errors != "never":
-            self._raise_errors()
 
     def _raise_errors(self) -> None:
         errors = []
@@ -129,4 +93,49 @@ class TspInstrument(Instrument):
         if reply != "done":
             raise UnexpectedReply(f"{self.link.address}: {question} answered {reply!r}")
         if self._errors == "each":
+            self._raise_errors()
+
+
+class TspInstrument(TspSpeaker, Instrument):
+    """Identity and errors of a box that speaks TSP."""
+
+    models: ClassVar[tuple[str, ...]]
+    """Words, in capitals, one of which the answer to ``*IDN?`` holds."""
+    clear_command: ClassVar[str] = "errorqueue.clear()"
+
+    def __init__(self, link: Link, settings: LinkSettings) -> None:
+        super().__init__(link, settings)
+        self._id = ""
+
+    @property
+    def id(self) -> str:
+        """Maker, model, serial number and firmware."""
+        if not self._id:
+            self._id = self.link.query("*IDN?").strip()
+        return self._id
+
+    def verify_identity(self) -> None:
+        """Raise :class:`hwloop.errors.UnexpectedReply` unless this driver is for this model."""
+        identity = self._id = self.link.query("*IDN?").strip()
+        if not any(model in identity.upper() for model in self.models):
+            raise UnexpectedReply(
+                f"{self.link.address}: expected {' or '.join(self.models)}, found {identity!r};"
+                " check the station's kind and address"
+            )
+
+    def reset(self) -> None:
+        """Defaults, outputs off, error queue empty."""
+        self._precise = False
+        self.link.write("abort")
+        self.link.write("reset()")
+        self.clear()
+
+    def clear(self) -> None:
+        """Empty the error queue and the status."""
+        self.link.write(self.clear_command)
+        self.link.write("*CLS")
+
+    def check_errors(self) -> None:
+        """Raise with what the error queue says, unless it is never to be read."""
+        if self._errors != "never":
             self._raise_errors()

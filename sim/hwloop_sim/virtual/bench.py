@@ -14,9 +14,11 @@ from hwloop.array import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.station import InstrumentEntry, Station
 from hwloop_sim.backend import SimSettings
+from hwloop_sim.device import Device
 from hwloop_sim.virtual.circuit import Circuit
 from hwloop_sim.virtual.clock import BenchClock
-from hwloop_sim.virtual.faults import Fault, Faults
+from hwloop_sim.virtual.dummy import DummyArray
+from hwloop_sim.virtual.faults import Fault, Faults, Stalled
 from hwloop_sim.virtual.instrument import VirtualInstrument
 from hwloop_sim.virtual.servers import Hangup, serve_hislip, serve_serial, serve_socket
 
@@ -27,11 +29,18 @@ class VirtualBench:
     """The instruments of a station with virtual addresses, ready to be spoken to.
 
     The emulated array is the very one that the emulator makes of ``settings`` and ``seed``, so
-    that a run over the instruments can be compared with one on the emulator.
+    that a run over the instruments can be compared with one on the emulator; with ``dummy`` it
+    is the resistors of the station's self-test instead.
     """
 
     def __init__(
-        self, station: Station, array: ArraySettings, settings: SimSettings, *, seed: int
+        self,
+        station: Station,
+        array: ArraySettings,
+        settings: SimSettings,
+        *,
+        seed: int,
+        dummy: bool = False,
     ) -> None:
         if station.virtual is None:
             raise ConfigError(f"station {station.name} has no virtual bench", key="virtual")
@@ -42,9 +51,18 @@ class VirtualBench:
         # As the runner and the emulator draw them.
         rng = np.random.default_rng(seed).spawn(2)[0]
         device_rng, noise_rng = rng.spawn(2)
-        chosen = settings.device
-        self.device = chosen.kind.make(chosen.settings, array.geometry.shape, device_rng)
-        self.circuit = Circuit(station, self.device, self.clock, quiet_v=array.limits.half_select_v)
+        self.device = (
+            _dummy(station) if dummy else _emulated(settings, array.geometry.shape, device_rng)
+        )
+        gate_v = array.read.gate_v
+        self.circuit = Circuit(
+            station,
+            self.device,
+            self.clock,
+            quiet_v=array.limits.half_select_v,
+            gate_on_v=None if gate_v is None else gate_v / 2,
+        )
+        self._pulse_v = array.limits.half_select_v * (1 + 1e-9)  # above it a cell is pulsed
         self.clients = 0
         self.last_client_s = time.monotonic()
         self.instruments: dict[str, VirtualInstrument] = {}
@@ -53,7 +71,10 @@ class VirtualBench:
             noise = noise_rng.spawn(1)[0] if station.virtual.noise else None
             self.instruments[name] = self._make(name, entry, noise)
         self.addresses: dict[str, str] = {}
-        self._stops: list[Callable[[], None]] = []
+        self._stops: dict[str, Callable[[], None]] = {}
+        self.messages = dict.fromkeys(self.instruments, 0)
+        self._stalling = False
+        self.clock.on_elapse(self._stall_in_pulse)  # after the circuit, which feels the time
 
     def start(self) -> None:
         """Listen at every address."""
@@ -73,12 +94,12 @@ class VirtualBench:
                     key=f"instruments.{name}.address",
                 )
             self.addresses[name] = address
-            self._stops.append(stop)
+            self._stops[name] = stop
 
     def stop(self) -> None:
         """Stop listening."""
-        while self._stops:
-            self._stops.pop()()
+        for name in list(self._stops):
+            self._stops.pop(name)()
 
     def status(self) -> dict[str, Any]:
         """The state of every output and line now, and what happened that no model covers."""
@@ -93,21 +114,28 @@ class VirtualBench:
                 "outputs_v": self.circuit.output_volts(),
                 "lines_v": self.circuit.line_volts(),
                 "closed": list(self.circuit.closed_channels()),
+                "floating": list(self.circuit.floating_lines()),
                 "unmodelled": list(self.circuit.unmodelled),
+                "messages": dict(self.messages),
+                "pulses": self.circuit.pulses.tolist(),
                 "conductance_s": self.device.conductance_s.tolist(),
             }
 
     def add_fault(self, fault: Fault) -> None:
         """Let an instrument misbehave."""
-        if fault.instrument not in self.instruments:
-            raise ConfigError(f"there is no instrument {fault.instrument!r}")
         with self.lock:
-            if fault.kind in {"stick_open", "stick_closed"}:
-                self.circuit.stick(
-                    fault.instrument, fault.channel, closed=fault.kind == "stick_closed"
-                )
-            else:
-                self._faults[fault.instrument].add(fault)
+            match fault.kind:
+                case "break":
+                    self.circuit.break_line(fault.line)
+                case "exchange":
+                    self.circuit.exchange(fault.line, fault.other)
+                case _ if fault.instrument not in self.instruments:
+                    raise ConfigError(f"there is no instrument {fault.instrument!r}")
+                case "stick_open" | "stick_closed":
+                    closed = fault.kind == "stick_closed"
+                    self.circuit.stick(fault.instrument, fault.channel, closed=closed)
+                case _:
+                    self._faults[fault.instrument].add(fault)
 
     def answer(self, name: str, message: str) -> bytes | None:
         """What an instrument answers to a message, its faults included."""
@@ -115,13 +143,16 @@ class VirtualBench:
         if virtual is not None and virtual.latency_s:
             time.sleep(virtual.latency_s)
         with self.lock:
+            self.messages[name] += 1
             fault = self._faults[name].next(message)
-            if fault is not None and fault.kind == "drop":
+            if fault is not None and fault.kind in {"drop", "gone"}:
+                if fault.kind == "gone" and name in self._stops:
+                    self._stops.pop(name)()
                 raise Hangup
-            if fault is not None and fault.kind == "ignore":
+            if fault is not None and fault.kind in {"ignore", "hang"}:
                 return None
-            reply = self.instruments[name].receive(message)
-        if fault is None or reply is None:
+            reply = self._receive(name, message, fault)
+        if fault is None or reply is None or fault.kind == "stall":
             return None if reply is None else reply.encode("latin-1") + b"\n"
         if fault.kind == "silent":
             return None
@@ -129,6 +160,28 @@ class VirtualBench:
             return b"\x00#?~!\n"
         time.sleep(fault.delay_s)
         return reply.encode("latin-1") + b"\n"
+
+    def linked(self, name: str, change: int) -> None:
+        """A link to an instrument, or with "" to the bench itself, came (+1) or went (-1)."""
+        with self.lock:
+            self.clients += change
+            self.last_client_s = time.monotonic()
+            if name and change > 0:
+                self._faults[name].linked()
+
+    def _receive(self, name: str, message: str, fault: Fault | None) -> str | None:
+        self._stalling = fault is not None and fault.kind == "stall"
+        try:
+            return self.instruments[name].receive(message)
+        except Stalled:
+            self._faults[name].spend("stall")
+            return None
+        finally:
+            self._stalling = False
+
+    def _stall_in_pulse(self, _: float) -> None:
+        if self._stalling and np.abs(self.circuit.cell_volts()).max() > self._pulse_v:
+            raise Stalled
 
     def _make(
         self, name: str, entry: InstrumentEntry, noise: np.random.Generator | None
@@ -141,6 +194,17 @@ class VirtualBench:
             name, self.circuit, self.clock, noise=noise, settings=entry.settings
         )
         return made
+
+
+def _emulated(settings: SimSettings, shape: tuple[int, int], rng: np.random.Generator) -> Device:
+    made: Device = settings.device.kind.make(settings.device.settings, shape, rng)
+    return made
+
+
+def _dummy(station: Station) -> Device:
+    if station.self_test.dummy_ohm is None:
+        raise ConfigError("no resistors are given for a dummy", key="self_test.dummy_ohm")
+    return DummyArray(station.self_test.dummy_ohm)
 
 
 class _InstrumentPort:
@@ -158,6 +222,4 @@ class _InstrumentPort:
             self._bench.instruments[self._name].device_clear()
 
     def connected(self, change: int) -> None:
-        with self._bench.lock:
-            self._bench.clients += change
-            self._bench.last_client_s = time.monotonic()
+        self._bench.linked(self._name, change)

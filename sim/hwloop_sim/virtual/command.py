@@ -25,6 +25,10 @@ def virtual(
     json_line: Annotated[
         bool, typer.Option("--json", help="Say the addresses as one line of JSON.")
     ] = False,
+    dummy: Annotated[
+        bool,
+        typer.Option("--dummy", help="The self-test's resistors in the array's place."),
+    ] = False,
     until_unused: Annotated[
         bool,
         typer.Option(help="End after the standard input was closed and the last client has gone."),
@@ -37,10 +41,10 @@ def virtual(
     from hwloop.station import meeting_point
     from hwloop_sim.virtual.control import serve_control
 
-    bench = _make(station, procedure, seed)
+    bench = _make(station, procedure, seed, dummy=dummy)
     stopped = threading.Event()
     bench.start()
-    control = serve_control(bench, stopped)
+    control, stop_control = serve_control(bench, stopped)
     said = json.dumps({"addresses": bench.addresses, "control": control})
     meeting = meeting_point(station)
     if not until_unused:
@@ -58,11 +62,14 @@ def virtual(
         pass
     finally:
         bench.stop()
+        stop_control()
         if not until_unused:
             meeting.unlink(missing_ok=True)
 
 
-def _make(station_file: Path, procedure_file: Path | None, seed: int | None) -> VirtualBench:
+def _make(
+    station_file: Path, procedure_file: Path | None, seed: int | None, *, dummy: bool
+) -> VirtualBench:
     from hwloop.config import load_procedure
     from hwloop.errors import ConfigError
     from hwloop.plugins import BACKENDS, BackendKind, load
@@ -84,9 +91,8 @@ def _make(station_file: Path, procedure_file: Path | None, seed: int | None) -> 
     settings = procedure.backend_settings(kind)
     if not isinstance(settings, SimSettings):
         raise TypeError("the settings of the emulator are not its own")
-    return VirtualBench(
-        station, procedure.array, settings, seed=procedure.seed if seed is None else seed
-    )
+    chosen = procedure.seed if seed is None else seed
+    return VirtualBench(station, procedure.array, settings, seed=chosen, dummy=dummy)
 
 
 def _wait(bench: VirtualBench, stopped: threading.Event, *, until_unused: bool) -> None:

@@ -22,9 +22,12 @@ local function all(from)
 end
 
 local builtins = copy({
-  "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "select", "setmetatable",
+  "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "setmetatable",
   "tonumber", "tostring", "type", "unpack",
 }, _G)
+-- What Lua 5.1 added to the instruments' 5.0 stays out too: a script must not come to need it.
+string.match, string.gmatch, string.reverse = nil, nil, nil
+math.huge, math.modf, math.fmod, table.maxn = nil, nil, nil, nil
 builtins.math, builtins.string, builtins.table = all(math), all(string), all(table)
 
 local env = setmetatable({}, {__index = builtins, __metatable = "environment"})
@@ -98,4 +101,4 @@ local function script(name, source, chunk)
 end
 
 return env, builtins, compile, node, function(proxy) return owners[proxy] end, callable, script,
-  limit, sethook
+  limit, sethook, spend

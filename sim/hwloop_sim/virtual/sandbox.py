@@ -49,6 +49,7 @@ class Sandbox:
         )
         self._pcall: Any = self._lua.globals().pcall
         self._proxies: dict[Node, Any] = {}
+        self._failure: Exception | None = None
         source = resources.files("hwloop_sim.virtual").joinpath(SOURCE).read_text("utf-8")
         (
             self._env,
@@ -60,6 +61,7 @@ class Sandbox:
             self._script,
             self._limit,
             self._sethook,
+            self._spend,
         ) = self._lua.execute(source)
 
     def define(self, name: str, value: Value) -> None:
@@ -82,12 +84,19 @@ class Sandbox:
         return self._script(name, source, self.compile(source))
 
     def run(self, function: Any) -> None:
-        """Run a Lua function; raises :class:`LuaRunError` with Lua's runtime error."""
+        """Run a Lua function; raises :class:`LuaRunError` with Lua's runtime error.
+
+        Any other exception of a table or function ends the script, whatever it would catch, and
+        is raised again.
+        """
         self._limit(self._instructions)
         try:
             result = self._pcall(function)
         finally:
             self._sethook()
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
         ok, *rest = result if isinstance(result, tuple) else (result,)
         if ok:
             return
@@ -123,43 +132,42 @@ class Sandbox:
         def index(key: Any) -> tuple[Any, Any]:
             if key in kept:
                 return None, kept[key]
-            try:
-                value = node.index(key)
-            except TspError as exc:
-                self._queue(exc)
-                return None, None
-            except LuaFault as exc:
-                return str(exc), None
+            fault, value = self._ask(node.index, key)
             made = self.to_lua(value)
             if callable(value):
                 kept[key] = made
-            return None, made
+            return fault, made
 
         def assign(key: Any, value: Any) -> str | None:
-            try:
-                node.assign(key, self.from_lua(value))
-            except TspError as exc:
-                self._queue(exc)
-            except LuaFault as exc:
-                return str(exc)
-            return None
+            return self._ask(node.assign, key, self.from_lua(value))[0]
 
         return self._node(node, index, assign)
 
     def _function(self, function: Callable[..., Value]) -> Any:
         def call(*arguments: Any) -> tuple[Any, ...]:
-            try:
-                result = function(*map(self.from_lua, arguments))
-            except TspError as exc:
-                self._queue(exc)
-                return False, 0
-            except LuaFault as exc:
-                return str(exc), 0
+            fault, result = self._ask(function, *map(self.from_lua, arguments))
+            if fault is not None:
+                return fault, 0
             if isinstance(result, tuple):
                 return False, len(result), *map(self.to_lua, result)
             return (False, 0) if result is None else (False, 1, self.to_lua(result))
 
         return self._callable(call)
+
+    def _ask(self, asked: Callable[..., Any], *arguments: Any) -> tuple[str | None, Any]:
+        """What Lua is to raise, or None, and the answer."""
+        try:
+            return None, asked(*arguments)
+        except TspError as exc:
+            self._queue(exc)
+            return None, None
+        except LuaFault as exc:
+            return str(exc), None
+        except Exception as exc:  # noqa: BLE001 - raised again by run()
+            self._failure = exc
+            self._limit(0)
+            self._sethook(self._spend, "", 1)
+            return str(exc) or "stopped", None
 
 
 def _nothing(_object: object, name: str, _setting: bool) -> str:

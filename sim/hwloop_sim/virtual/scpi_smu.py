@@ -15,6 +15,7 @@ from hwloop_sim.virtual.scpi import (
 from hwloop_sim.virtual.smu import CURR, VOLT, SmuError
 
 FORMS = {VOLT: "VOLTage", CURR: "CURRent"}
+OFF_MODES = ("HIMPedance", "NORMal", "ZERO", "GUARd")
 
 
 class ScpiSmu(ScpiInstrument):

@@ -51,7 +51,7 @@ def serve_socket(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
                 port.connected(-1)
 
     server = _listen(Handler, number)
-    return f"TCPIP::127.0.0.1::{server.server_address[1]}::SOCKET", server.shutdown
+    return f"TCPIP::127.0.0.1::{server.server_address[1]}::SOCKET", server.end
 
 
 def serve_hislip(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
@@ -64,7 +64,7 @@ def serve_hislip(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
                 _Hislip(self.request, port).serve()
 
     server = _listen(Handler, number)
-    return f"TCPIP::127.0.0.1::hislip0,{server.server_address[1]}::INSTR", server.shutdown
+    return f"TCPIP::127.0.0.1::hislip0,{server.server_address[1]}::INSTR", server.end
 
 
 class _Hislip:
@@ -175,6 +175,11 @@ def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
+
+    def end(self) -> None:
+        """Serve no more, and refuse whoever comes."""
+        self.shutdown()
+        self.server_close()
 
 
 def _listen(handler: type[socketserver.BaseRequestHandler], number: int) -> _Server:

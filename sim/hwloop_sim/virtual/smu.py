@@ -4,8 +4,8 @@ A channel sources volts up to a limit of its current, or amperes up to a limit o
 measures both at its terminals. Without noise the source is exact; with noise it also has the
 steps of its converter. Readings have the steps of their range, which are coarser, as is the noise,
 where the integration is shorter than a power line cycle. A level settles exponentially: a reading
-that ends soon after a change still has a part of what was there before. Switched off, a channel is
-not connected, whatever its off mode.
+that ends soon after a change still has a part of what was there before. Switched off, a channel
+holds 0 V in the off modes NORMAL and ZERO; in the others its relay is open.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from hwloop_sim.virtual.clock import BenchClock
 VOLT, CURR = "VOLT", "CURR"
 OTHER = {VOLT: CURR, CURR: VOLT}
 OVERFLOW = 9.9e37
+HELD = {"NORM", "ZERO"}  # off modes in which an output that is off is at 0 V
 NEVER_A = 1e-21  # a source of 0 A, for the solver
 SETTLED = 1e-3  # of the step, after the settling time of the data sheet
 NEGLIGIBLE = 1e-9
@@ -55,6 +56,8 @@ class SmuModel:
     least_limit_a: float
     least_limit_v: float
     least_limit_of_range: float = 0.0
+    off_share: float = 5e-3
+    """Of the current range: the limit of an output that is off in mode NORMAL."""
 
     def ranges(self, function: str) -> tuple[float, ...]:
         """The ranges of volts or amperes."""
@@ -119,7 +122,7 @@ class Smu:
     ) -> None:
         """A voltage source at 0 V, off; ranges automatic; all else as given."""
         self.function = VOLT
-        self.on = False
+        self.on, self.off_mode = False, "NORM"
         self.levels = {VOLT: 0.0, CURR: 0.0}
         self.source_range = {VOLT: range_v, CURR: range_a}
         self.source_auto = {VOLT: True, CURR: True}
@@ -186,13 +189,25 @@ class Smu:
         before = (sensed.volts, sensed.amperes)
         level = self._converted(self.levels[self.function])
         if not self.on:
-            self._circuit.drive(self._output, volts=None, limit_a=self.limits[VOLT])
+            self._drive_off()
         elif self.function == VOLT:
             self._circuit.drive(self._output, volts=level, limit_a=self.limits[VOLT])
         else:
             volts = math.copysign(self.limits[CURR], level)
             self._circuit.drive(self._output, volts=volts, limit_a=max(abs(level), NEVER_A))
         self._before, self._changed_s = before, self._clock.now_s
+
+    def _drive_off(self) -> None:
+        limit_a = self.limits[VOLT]
+        if self.off_mode == "NORM":
+            limit_a = min(limit_a, self.measure_range[CURR] * self.model.off_share)
+        held_v = 0.0 if self.off_mode in HELD else None
+        self._circuit.drive(self._output, volts=held_v, limit_a=limit_a, on=False)
+
+    def set_off_mode(self, mode: str) -> None:
+        """NORM, ZERO, HIMP or GUAR."""
+        self.off_mode = mode
+        self.drive()
 
     @property
     def limited(self) -> bool:

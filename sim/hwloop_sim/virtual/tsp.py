@@ -92,10 +92,10 @@ class TspInstrument(VirtualInstrument):
     def device_clear(self) -> None:
         """Forget a script that is half sent; settings stay."""
         self._script = None
-        self._printed.clear()
 
     def receive(self, message: str) -> str | None:
         """Obey a message of one or several lines; what it printed, one line each."""
+        self._printed = []
         for line in message.splitlines():
             self._line(line.strip("\r\n"))
             if self._show_errors.value:
@@ -104,8 +104,7 @@ class TspInstrument(VirtualInstrument):
             if self._prompts.value:
                 ready = "TSP?" if self.errors else "TSP>"
                 self._printed.append(">>>>" if self._script is not None else ready)
-        printed, self._printed = self._printed, []
-        return "\n".join(printed) if printed else None
+        return "\n".join(self._printed) if self._printed else None
 
     def queue_error(self, error: TspError) -> None:
         """Put an error into the queue; the last one says so when it is full."""

@@ -139,13 +139,26 @@ def test_runaway_script_is_stopped_and_leaves_the_box_usable(runaway: str, code:
     assert box.receive("print(1 + 1)") == "2.00000e+00"
 
 
+def test_box_that_fails_in_a_script_fails_whatever_the_script_would_catch() -> None:
+    box, one = _box()
+
+    def fail(_: float) -> None:
+        raise ZeroDivisionError
+
+    one.clock.on_elapse(fail)
+    with pytest.raises(ZeroDivisionError):
+        box.receive("pcall(function() delay(1) end) smua.source.level = 1")
+    assert box.level.value == 0
+    assert box.receive("print(2)") == "2.00000e+00"
+
+
 def test_nothing_outside_the_instrument_is_in_reach() -> None:
     box, _ = _box()
     reply = box.receive(
         "print(os, io, require, dofile, loadfile, load, python, debug, package, getfenv, setfenv,"
-        " rawset, newproxy, coroutine, collectgarbage, string.dump)"
+        " rawset, newproxy, coroutine, collectgarbage, string.dump, string.gmatch)"
     )
-    assert reply == "\t".join(["nil"] * 16)
+    assert reply == "\t".join(["nil"] * 17)
     assert box.receive("print(loadstring(string.char(27) .. 'Lua'))") == "nil\tTSP:1: not a text"
     assert box.receive("print(getmetatable(smua), getmetatable(''), getmetatable(_G))") == (
         "instrument\tstring\tenvironment"

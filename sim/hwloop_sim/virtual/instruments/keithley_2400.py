@@ -12,7 +12,14 @@ from typing import Any
 
 from hwloop_sim.virtual.instruments.keithley_2400_trace import Trace
 from hwloop_sim.virtual.scpi import ILLEGAL, OUT_OF_RANGE, Arguments, ScpiError, scientific
-from hwloop_sim.virtual.scpi_smu import FORMS, ScpiSmu, function_of, refuse_unless, sense_function
+from hwloop_sim.virtual.scpi_smu import (
+    FORMS,
+    OFF_MODES,
+    ScpiSmu,
+    function_of,
+    refuse_unless,
+    sense_function,
+)
 from hwloop_sim.virtual.smu import CURR, OVERFLOW, VOLT, Smu, SmuModel, SmuReading
 
 MODEL = SmuModel(
@@ -188,7 +195,11 @@ class Keithley2400(ScpiSmu):
             set=lambda a: self._smu.switch(on=a.boolean()),
             get=lambda _: str(int(self._smu.on)),
         )
-        self.keep(":OUTPut[1]:SMODe", "NORM", "HIMPedance", "NORMal", "ZERO", "GUARd")
+        self.on(
+            ":OUTPut[1]:SMODe",
+            set=lambda a: self._smu.set_off_mode(a.choice(*OFF_MODES)),
+            get=lambda _: self._smu.off_mode,
+        )
         self.on(":FORMat:ELEMents[:SENSe[1]]", set=self._set_elements, get=self._get_elements)
         self.keep(":FORMat[:DATA]", "ASC", "ASCii")
         self.switch_kept(":SYSTem:RSENse", on=False)
