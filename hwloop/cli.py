@@ -180,6 +180,20 @@ def report(
     _report(record, out, overwrite=overwrite, quiet=False)
 
 
+@app.command()
+def wiring(
+    station: Annotated[Path, typer.Argument(help="The station, a YAML file.")],
+    *,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The drawing: .png, .svg or .pdf.")],
+) -> None:
+    """Draw how a station's instruments are wired to the lines of the array."""
+    from hwloop.plots.wiring import draw_wiring
+    from hwloop.station import load_station
+
+    draw_wiring(load_station(station), out)
+    typer.echo(f"wiring: {out}")
+
+
 @app.command("import")
 def import_(
     source: Annotated[Path, typer.Argument(help="A recorded conductance data set.")],
