@@ -25,7 +25,7 @@ HELD = {"NORM", "ZERO"}  # off modes in which an output that is off is at 0 V
 NEVER_A = 1e-21  # a source of 0 A, for the solver
 SETTLED = 1e-3  # of the step, after the settling time of the data sheet
 NEGLIGIBLE = 1e-9
-SINGLE_SHOT_RANGES = 1e-12  # two ranges that differ by less are one
+SAME = 1e-12  # relative: numbers that differ by less are one
 
 
 class SmuError(Exception):
@@ -70,7 +70,7 @@ class SmuModel:
     def range_for(self, function: str, value: float) -> float:
         """The smallest range that holds a value."""
         for full in self.ranges(function):
-            if abs(value) <= full * self.over * (1 + SINGLE_SHOT_RANGES):
+            if abs(value) <= full * self.over * (1 + SAME):
                 return full
         raise SmuError(f"{value:g} is beyond the largest range")
 
@@ -133,13 +133,20 @@ class Smu:
         self._changed_s = -math.inf
         self.drive()
 
+    def check_level(self, function: str, value: float) -> None:
+        """Raise unless the locked range, or an automatic one, can hold this."""
+        if self.source_auto[function]:
+            full = self.model.range_for(function, value)
+            if function == VOLT:
+                self._check_envelope(full)
+        elif abs(value) > self.source_range[function] * self.model.over * (1 + SAME):
+            raise SmuError(f"{value:g} is beyond the locked range {self.source_range[function]:g}")
+
     def set_level(self, function: str, value: float) -> None:
         """Source this; a locked range must hold it, an automatic one follows it."""
+        self.check_level(function, value)
         if self.source_auto[function]:
-            self._check_envelope(self.model.range_for(function, value))
             self.source_range[function] = self.model.range_for(function, value)
-        elif abs(value) > self.source_range[function] * self.model.over * (1 + SINGLE_SHOT_RANGES):
-            raise SmuError(f"{value:g} is beyond the locked range {self.source_range[function]:g}")
         self.levels[function] = value
         self.drive()
 
@@ -163,7 +170,7 @@ class Smu:
         most = self.model.most(other)
         if other == CURR:
             most = self.model.most_amperes(self.source_range[VOLT])
-        if not least * (1 - SINGLE_SHOT_RANGES) <= abs(value) <= most * (1 + SINGLE_SHOT_RANGES):
+        if not least * (1 - SAME) <= abs(value) <= most * (1 + SAME):
             raise SmuError(f"a limit of {value:g} is outside {least:g} to {most:g}")
         self.limits[function] = abs(value)
         self.drive()
@@ -257,7 +264,7 @@ class Smu:
         return round(value / step) * step, False
 
     def _check_envelope(self, range_v: float) -> None:
-        if self.limits[VOLT] > self.model.most_amperes(range_v) * (1 + SINGLE_SHOT_RANGES):
+        if self.limits[VOLT] > self.model.most_amperes(range_v) * (1 + SAME):
             raise SmuError(
                 f"the {range_v:g} V range gives no {self.limits[VOLT]:g} A; lower the limit first"
             )
