@@ -13,8 +13,15 @@ from typing import Any
 from hwloop.errors import ConnectionLost, InstrumentTimeout, UnexpectedReply
 from hwloop_drivers.link import Link, LinkSettings
 
+try:  # POSIX: what pyserial lets through when a port is gone
+    from termios import error as PortError  # noqa: N812 - termios calls it error
+except ImportError:  # Windows
+    PortError = OSError  # type: ignore[misc, assignment]
+
 WireLog = Callable[[str, str, str], None]
+LOST = (OSError, PortError)
 PROBE_S = 5.0
+CLOSE_S = 2.0
 QUIET_S = 0.1  # silence after which nothing stale is believed to be on its way
 _TCP = re.compile(
     r"TCPIP\d*::([^:]+)::(?:(\d+)::SOCKET|hislip\d+(?:,(\d+))?::INSTR)", re.IGNORECASE
@@ -197,7 +204,7 @@ class VisaLink(Link):
         # A session on a dead link may not come back from its close: that must not hold up safety.
         closing = threading.Thread(target=_close_quietly, args=(session,), daemon=True)
         closing.start()
-        closing.join(timeout=2.0)
+        closing.join(timeout=CLOSE_S)
 
     def _log(self, direction: str, text: str) -> None:
         if self._wire_log is not None:
@@ -217,6 +224,8 @@ class SerialLink(Link):
         self._wire_log = wire_log
         self._lock = threading.Lock()
         self._poisoned = False
+        self._read_end = settings.read_termination.encode("latin-1")
+        self._write_end = settings.write_termination.encode("latin-1")
         try:
             self._port = serial.serial_for_url(
                 address,
@@ -224,7 +233,7 @@ class SerialLink(Link):
                 timeout=settings.timeout_s,
                 write_timeout=settings.timeout_s,
             )
-        except (serial.SerialException, OSError) as exc:
+        except (*LOST, ValueError) as exc:
             raise ConnectionLost(f"{address}: cannot be opened: {exc}") from exc
 
     def write(self, text: str) -> None:
@@ -238,13 +247,13 @@ class SerialLink(Link):
         with self._lock:
             self._send(text)
             self.round_trips += 1
-            raw = self._read_line(bound_s)
-            if not raw.endswith(b"\n"):
+            raw = self._read_line(text, bound_s)
+            if not raw.endswith(self._read_end):
                 self._poisoned = True
                 raise InstrumentTimeout(
                     f"{self.address}: no answer to {text!r} within {bound_s:g} s"
                 )
-            reply = raw.decode("latin-1").strip()
+            reply = raw.removesuffix(self._read_end).decode("latin-1").strip()
             if self._wire_log is not None:
                 self._wire_log(self.address, "<", reply)
             return reply
@@ -256,12 +265,11 @@ class SerialLink(Link):
     def recover(self, verify: Callable[[], None]) -> None:
         """Throw away what comes until it is quiet, then verify."""
         with self._lock:
-            end_s = time.monotonic() + self._settings.timeout_s
-            while time.monotonic() < end_s:
-                self._port.reset_input_buffer()
-                time.sleep(QUIET_S)
-                if not self._port.in_waiting:
-                    break
+            self._poisoned = True
+            try:
+                self._quieten()
+            except LOST as exc:
+                raise ConnectionLost(f"{self.address}: lost: {exc}") from exc
             self._poisoned = False
         try:
             verify()
@@ -270,12 +278,23 @@ class SerialLink(Link):
             raise
 
     def close(self) -> None:
-        """Let go of the port."""
+        """Let go of the port, after whoever is using it or a bounded time."""
+        free = self._lock.acquire(timeout=CLOSE_S)
         _close_quietly(self._port)
+        if free:
+            self._lock.release()
+
+    def _quieten(self) -> None:
+        self._port.write(self._write_end)  # ends what an earlier host may have left unfinished
+        end_s = time.monotonic() + self._settings.timeout_s + QUIET_S
+        while time.monotonic() < end_s:
+            self._port.reset_input_buffer()
+            time.sleep(QUIET_S)
+            if not self._port.in_waiting:
+                return
+        raise InstrumentTimeout(f"{self.address}: does not stop talking")
 
     def _send(self, text: str) -> None:
-        import serial
-
         if self._poisoned:
             raise InstrumentTimeout(
                 f"{self.address}: an earlier answer never came; the link must be recovered first"
@@ -283,20 +302,19 @@ class SerialLink(Link):
         if self._wire_log is not None:
             self._wire_log(self.address, ">", text)
         try:
-            self._port.write(text.encode("latin-1") + b"\n")
-        except (serial.SerialException, OSError) as exc:
+            self._port.write(text.encode("latin-1") + self._write_end)
+        except LOST as exc:
             self._poisoned = True
             raise ConnectionLost(f"{self.address}: lost while sending {text!r}: {exc}") from exc
 
-    def _read_line(self, bound_s: float) -> bytes:
-        import serial
-
+    def _read_line(self, text: str, bound_s: float) -> bytes:
         try:
-            self._port.timeout = bound_s
-            return bytes(self._port.read_until(b"\n"))
-        except (serial.SerialException, OSError) as exc:
+            if self._port.timeout != bound_s:  # to set it asks the port for all its settings
+                self._port.timeout = bound_s
+            return bytes(self._port.read_until(self._read_end))
+        except LOST as exc:
             self._poisoned = True
-            raise ConnectionLost(f"{self.address}: lost while waiting: {exc}") from exc
+            raise ConnectionLost(f"{self.address}: lost while waiting for {text!r}: {exc}") from exc
 
 
 def open_link(address: str, settings: LinkSettings, *, wire_log: WireLog | None = None) -> Link:

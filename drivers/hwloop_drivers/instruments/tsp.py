@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from hwloop.errors import InstrumentFault, UnexpectedReply
 from hwloop_drivers.instruments.common import number, parse_number
+from hwloop_drivers.instruments.identified import IdentifiedInstrument
 from hwloop_drivers.link import Link, LinkSettings
-from hwloop_drivers.roles import Instrument
 
 MOST_ERRORS = 100
 PRECISION = 10  # digits of every number that is printed; the boxes' default is 6
@@ -96,37 +96,25 @@ class TspSpeaker:
             self._raise_errors()
 
 
-class TspInstrument(TspSpeaker, Instrument):
+class TspInstrument(TspSpeaker, IdentifiedInstrument):
     """Identity and errors of a box that speaks TSP."""
 
-    models: ClassVar[tuple[str, ...]]
-    """Words, in capitals, one of which the answer to ``*IDN?`` holds."""
     clear_command: ClassVar[str] = "errorqueue.clear()"
 
-    def __init__(self, link: Link, settings: LinkSettings) -> None:
-        super().__init__(link, settings)
-        self._id = ""
-
-    @property
-    def id(self) -> str:
-        """Maker, model, serial number and firmware."""
-        if not self._id:
-            self._id = self.link.query("*IDN?").strip()
-        return self._id
-
     def verify_identity(self) -> None:
-        """Raise :class:`hwloop.errors.UnexpectedReply` unless this driver is for this model."""
-        identity = self._id = self.link.query("*IDN?").strip()
-        if not any(model in identity.upper() for model in self.models):
-            raise UnexpectedReply(
-                f"{self.link.address}: expected {' or '.join(self.models)}, found {identity!r};"
-                " check the station's kind and address"
-            )
+        """Raise :class:`hwloop.errors.UnexpectedReply` unless this driver is for this model.
+
+        A script that an earlier client left running or half sent would swallow the question: it
+        is ended first, and the errors of that are forgotten.
+        """
+        self.link.write("abort")
+        self.link.write("endscript")
+        self.clear()
+        super().verify_identity()
 
     def reset(self) -> None:
         """Defaults, outputs off, error queue empty."""
         self._precise = False
-        self.link.write("abort")
         self.link.write("reset()")
         self.clear()
 

@@ -23,6 +23,7 @@ from hwloop_sim.virtual.instrument import VirtualInstrument
 from hwloop_sim.virtual.servers import Hangup, serve_hislip, serve_serial, serve_socket
 
 VIRTUAL_INSTRUMENTS = "hwloop.virtual_instruments"
+POLL_S = 20e-3
 
 
 class VirtualBench:
@@ -86,7 +87,9 @@ class VirtualBench:
             elif interface == "hislip":
                 address, stop = serve_hislip(port, int(number[0]) if number else 0)
             elif interface == "serial":
-                address, stop = serve_serial(port)
+                path, stop = serve_serial(port)
+                plain = self.instruments[name].serial_lines
+                address = path if plain else f"ASRL{path}::INSTR"
             else:
                 raise ConfigError(
                     f"{entry.address}: a virtual address is virtual:socket, virtual:hislip or"
@@ -95,6 +98,7 @@ class VirtualBench:
                 )
             self.addresses[name] = address
             self._stops[name] = stop
+        self._stops[""] = self._poll()
 
     def stop(self) -> None:
         """Stop listening."""
@@ -144,6 +148,7 @@ class VirtualBench:
             time.sleep(virtual.latency_s)
         with self.lock:
             self.messages[name] += 1
+            self.last_client_s = time.monotonic()  # a serial port does not tell who comes and goes
             fault = self._faults[name].next(message)
             if fault is not None and fault.kind in {"drop", "gone"}:
                 if fault.kind == "gone" and name in self._stops:
@@ -182,6 +187,19 @@ class VirtualBench:
     def _stall_in_pulse(self, _: float) -> None:
         if self._stalling and np.abs(self.circuit.cell_volts()).max() > self._pulse_v:
             raise Stalled
+
+    def _poll(self) -> Callable[[], None]:
+        """Let the instruments do what they do unasked; how to end that."""
+        ended = threading.Event()
+
+        def poll() -> None:
+            while not ended.wait(POLL_S):
+                with self.lock:
+                    for instrument in self.instruments.values():
+                        instrument.poll()
+
+        threading.Thread(target=poll, daemon=True, name="poll").start()
+        return ended.set
 
     def _make(
         self, name: str, entry: InstrumentEntry, noise: np.random.Generator | None

@@ -150,6 +150,12 @@ def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
     master, slave = pty.openpty()
     tty.setraw(slave)
     path = os.ttyname(slave)
+    open_ends = [slave, master]
+
+    def stop() -> None:
+        while open_ends:  # each is closed once: its number may soon be another file's
+            with contextlib.suppress(OSError, IndexError):
+                os.close(open_ends.pop(0))
 
     def serve() -> None:
         pending = b""
@@ -161,20 +167,16 @@ def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
                     reply = port.answer(line.decode("latin-1"))
                     if reply is not None:
                         os.write(master, reply)
+        stop()  # whoever still holds the port sees it gone
 
     threading.Thread(target=serve, daemon=True, name=f"serial {path}").start()
-
-    def stop() -> None:
-        for descriptor in (slave, master):
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-
     return path, stop
 
 
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
+    block_on_close = False  # a client may stay
 
     def end(self) -> None:
         """Serve no more, and refuse whoever comes."""

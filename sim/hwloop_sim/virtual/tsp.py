@@ -10,10 +10,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from hwloop_sim.virtual.circuit import Circuit
-from hwloop_sim.virtual.clock import BenchClock
 from hwloop_sim.virtual.instrument import VirtualInstrument
 from hwloop_sim.virtual.sandbox import MOST_INSTRUCTIONS, LuaRunError, OutOfMemory, Sandbox
 from hwloop_sim.virtual.tsp_format import Format
@@ -49,20 +45,12 @@ class TspInstrument(VirtualInstrument):
     instructions = MOST_INSTRUCTIONS
     """After so many a script is stopped as a runaway."""
 
-    def __init__(
-        self,
-        name: str,
-        circuit: Circuit,
-        clock: BenchClock,
-        *,
-        noise: np.random.Generator | None,
-        settings: Mapping[str, object],
-    ) -> None:
-        super().__init__(name, circuit, clock, noise=noise, settings=settings)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.errors: deque[TspError] = deque()
         self.root = Node()
         self.format = Format(self.ascii_precision)
-        self._settings = settings
+        self._settings: Mapping[str, object] = kwargs["settings"]
         self._printed: list[str] = []
         self._event_status = 0
         self._sandbox: Sandbox | None = None

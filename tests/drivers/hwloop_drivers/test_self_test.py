@@ -73,12 +73,14 @@ def test_broken_lead_is_named(station: Path, line: str) -> None:
         _self_test(station, {"kind": "break", "line": line})
 
 
-@pytest.mark.parametrize("line", ["row2", "col1"])
 @pytest.mark.parametrize("kind", ["stick_open", "stick_closed"])
-@pytest.mark.parametrize("end", ["output", "ground"])
-def test_stuck_relay_is_noticed_and_its_line_named(
-    station: Path, line: str, kind: str, end: str
-) -> None:
+@pytest.mark.parametrize("line", ["row2", "col1"])
+def test_stuck_relay_is_noticed_and_its_line_named(station: Path, line: str, kind: str) -> None:
+    for end in ("output", "ground"):
+        _assert_stuck_relay_is_named(station, line, kind, end)
+
+
+def _assert_stuck_relay_is_named(station: Path, line: str, kind: str, end: str) -> None:
     drive = load_station(station).wiring.drive
     output = "gnd" if end == "ground" else (drive.rows if line == "row2" else drive.columns)
     channel = _channel(station, line, str(output))

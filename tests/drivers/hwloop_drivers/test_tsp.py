@@ -89,6 +89,15 @@ def test_wrong_model_at_the_address_is_noticed() -> None:
         driver.verify_identity()
 
 
+def test_script_that_an_earlier_client_left_half_sent_is_ended_at_connection() -> None:
+    driver, box = _driver()
+    for line in ("loadandrunscript", "smu.limit = 1", "for n = 1, 2 do"):
+        box.link.write(line)
+    driver.verify_identity()
+    assert driver._ask("smu.limit") == 0
+    driver.check_errors()
+
+
 def test_setting_ends_with_a_confirmation() -> None:
     driver, box = _driver()
     driver._set_finished("smu.limit = 1e-3")
