@@ -6,10 +6,11 @@ card are slot and a number of three digits: 1001.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
 
+from hwloop_drivers.instruments.common import NAME
 from hwloop_drivers.instruments.keithley_switch import KeithleySwitch
 from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
 
@@ -22,7 +23,7 @@ BACKPLANE = [911, 912, 913, 914, 915, 916]
 class Keithley3706ASettings(LinkSettings):
     """``cards``: the card in each slot in use."""
 
-    cards: dict[int, str] = Field(default={1: "3730"}, min_length=1)
+    cards: dict[int, Annotated[str, NAME]] = Field(default={1: "3730"}, min_length=1)
 
     @field_validator("cards")
     @classmethod

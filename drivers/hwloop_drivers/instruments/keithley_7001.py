@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from hwloop.errors import UnexpectedReply, Unsupported
+from hwloop_drivers.instruments.common import NAME
 from hwloop_drivers.instruments.matrix import VerifiedMatrix
 from hwloop_drivers.instruments.scpi import ScpiInstrument
 from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
@@ -22,7 +23,7 @@ _CHANNEL = re.compile(r"([1-9]|10)!([1-4])!([1-9]|10)")
 class Keithley7001Settings(LinkSettings):
     """``model``: the mainframe; a 7001 has two slots, a 7002 ten."""
 
-    model: Literal["7001", "7002"] = "7001"
+    model: Annotated[Literal["7001", "7002"], NAME] = "7001"
 
 
 class Keithley7001(ScpiInstrument, VerifiedMatrix):

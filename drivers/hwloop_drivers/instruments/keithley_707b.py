@@ -5,10 +5,11 @@ Commands after their reference manual, 707B-901-01.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from hwloop_drivers.instruments.common import NAME
 from hwloop_drivers.instruments.keithley_switch import KeithleySwitch
 from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
 
@@ -21,7 +22,7 @@ class Keithley707BSettings(LinkSettings):
     """``model``: the mainframe, of six slots or one. ``cards``: the card in each slot in use."""
 
     model: Literal["707B", "708B"] = "707B"
-    cards: dict[int, str] = Field(default={1: "7072"}, min_length=1)
+    cards: dict[int, Annotated[str, NAME]] = Field(default={1: "7072"}, min_length=1)
 
     @model_validator(mode="after")
     def _possible(self) -> Keithley707BSettings:

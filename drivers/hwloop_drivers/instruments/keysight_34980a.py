@@ -39,6 +39,7 @@ class Module:
 MODULES = {
     "34931A": Module(8, 8),  # two 4 × 8: rows 5 to 8 are those of the second
     "34932A": Module(8, 16),  # two 4 × 16
+    "34933A": Module(8, 8),  # two 4 × 8, in its 2-wire mode
     "34934A-4x32": Module(4, 128, 200),  # four 4 × 32, one beside the other
     "34934A-4x64": Module(4, 128, 200),
     "34934A-4x128": Module(4, 128, 200),

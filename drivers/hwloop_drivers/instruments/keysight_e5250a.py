@@ -1,7 +1,7 @@
 """Keysight E5250A low-leakage switch mainframe (SCPI) with E5252A 10 × 12 matrix cards.
 
-Commands after its programming guide, E5250-90040: normal configuration, free connection rule,
-bias port. A channel is card, input port (01 to 10) and output port (01 to 12): 10101.
+Normal configuration, free connection rule, bias port. A channel is card, input port (01 to 10) and
+output port (01 to 12): 10101.
 """
 
 from __future__ import annotations
@@ -149,4 +149,5 @@ KEYSIGHT_E5250A = InstrumentKind(
     summary="Keysight E5250A low-leakage switch with E5252A matrix cards and bias port, SCPI",
     settings=KeysightE5250ASettings,
     make=KeysightE5250A,
+    proof="the commands that public drivers of it and of the B2200 send; never met hardware",
 )

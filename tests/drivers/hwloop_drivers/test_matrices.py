@@ -78,7 +78,7 @@ CASES = [
     ),
     Case(
         "keithley_3706a",
-        {"cards": {1: "3730", 3: "3720"}},
+        {"cards": {1: 3730, 3: "3720"}},  # as YAML reads it without quotes
         ("1101", "1102", "1203", "1204", "1301", "1616", "3001", "3060", "1911"),
         ("1117", "1701", "2101", "3061", "3000", "1A01", "slot1"),
         4e-3,
@@ -269,6 +269,19 @@ def test_wire_of_a_34980a() -> None:
     matrix.close_channels(["2101", "2808"])
     assert wire.sent[0] == "ROUT:CLOS (@2101,2808);*OPC?"
     assert matrix.closed == {"2101", "2808"}
+
+
+@pytest.mark.parametrize(
+    ("module", "channel"),
+    [
+        ("34932A", "5304"),  # row 3, column 4; 34931A-34933A user's guide, p. 11
+        ("34934A-8x64", "5316"),  # row 3, column 16; 34934A user's guide, p. 228
+        ("34934A-4x32", "5753"),  # row 4, column 21 of the second matrix; the same
+    ],
+)
+def test_channels_of_a_34980a_are_numbered_as_in_the_guides(module: str, channel: str) -> None:
+    case = Case("keysight_34980a", {"modules": {5: module}}, tuple("12345678"), (), 0)
+    case.driver(Wire()).refuse_channel(channel)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_training_over_serial_ports_is_the_emulators(tmp_path: Path) -> None:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[tuple[Path, VirtualBenchLink]]:
     station = tmp_path / "station.yaml"
-    text = STATION.read_text(encoding="utf-8").replace("watchdog_s: 2", "watchdog_s: 0.5")
+    text = STATION.read_text(encoding="utf-8").replace("watchdog_s: 2", "watchdog_s: 1")
     station.write_text(text.replace("../procedures", (ROOT / "procedures").as_posix()), "utf-8")
     command = [sys.executable, "-m", "hwloop.cli", "virtual", str(station), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -99,7 +99,7 @@ def test_board_grounds_every_line_when_its_host_is_killed_and_the_next_one_is_to
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "routed\n"
-        time.sleep(1.5)  # thrice the watchdog's time: the driver keeps the board alive
+        time.sleep(2.5)  # beyond the watchdog's time: the driver keeps the board alive
         routed = link.ask("status")["closed"]
         process.kill()
     assert {"board:r1c1", "board:r2c5"} <= set(routed)

@@ -12,6 +12,7 @@ SLOTS = 8
 MODULES = {  # rows, columns, numbers from one row to the next; after the modules' user's guides
     "34931A": (8, 8, 100),
     "34932A": (8, 16, 100),
+    "34933A": (8, 8, 100),
     "34934A-4X32": (4, 128, 200),
     "34934A-4X64": (4, 128, 200),
     "34934A-4X128": (4, 128, 200),

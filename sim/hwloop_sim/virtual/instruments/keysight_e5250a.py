@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hwloop_sim.virtual.channels import Relays, listed
 from hwloop_sim.virtual.scpi import ILLEGAL, OUT_OF_RANGE, Arguments, ScpiError, ScpiInstrument
 
-SETTLING_S = 10e-3  # the mainframe's execution time of a close or open
+SETTLING_S = 10e-3  # assumed: reed relays and their confirmation
 INPUTS, OUTPUTS = 10, 12
 CONFLICT = (-221, "Settings conflict")
 
