@@ -40,6 +40,7 @@ class VisaLink(Link):
         self._wire_log = wire_log
         self._lock = threading.Lock()
         self._poisoned = False
+        self._bound_s = 0.0
         self._session: Any = None
         self._socket: socket.socket | None = None
         self._open()
@@ -81,10 +82,11 @@ class VisaLink(Link):
 
         self._probe()
         settings = self._settings
+        self._bound_s = 0.0
         try:
             manager = pyvisa.ResourceManager(settings.visa_library)
             self._session = manager.open_resource(self.address)
-            self._session.timeout = settings.timeout_s * 1e3
+            self._set_bound(settings.timeout_s)
             self._session.read_termination = settings.read_termination
             self._session.write_termination = settings.write_termination
             if self.address.upper().startswith("ASRL"):
@@ -128,7 +130,7 @@ class VisaLink(Link):
             self.round_trips += 1
             try:
                 self._await_data(bound_s)
-                self._session.timeout = bound_s * 1e3
+                self._set_bound(bound_s)
                 reply = receive()
             except InstrumentTimeout:
                 raise
@@ -136,6 +138,12 @@ class VisaLink(Link):
                 self._fail(text, bound_s, exc)
             self._log("<", str(reply))
             return reply
+
+    def _set_bound(self, bound_s: float) -> None:
+        """Only where it differs: on a serial port it asks for all the port's settings."""
+        if bound_s != self._bound_s:
+            self._session.timeout = bound_s * 1e3
+            self._bound_s = bound_s
 
     def _send(self, text: str) -> None:
         import pyvisa

@@ -3,72 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
-from hwloop.array import ArraySettings
-from hwloop.station import Station
-from hwloop_sim.backend import SimSettings
 from hwloop_sim.virtual.bench import VirtualBench
+from tests.third_party.one_cell import goes_off, needs, one_cell
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs, not ours
-
-CELL_OHM = 1e5
-LIMITS = {
-    "positive_v": 3,
-    "negative_v": -3,
-    "read_v": 0.2,
-    "half_select_v": 0.5,
-    "current_a": 1e-3,
-    "pulse_width_s": 0.1,
-    "pulse_energy_j": 1e-3,
-    "pulses_per_device": 1000,
-}
-
-
-def _needs(package: str) -> pytest.MarkDecorator:
-    absent = find_spec(package) is None
-    return pytest.mark.skipif(
-        absent, reason=f"{package} is not installed: pip install hwloop[third-party]"
-    )
 
 
 @pytest.fixture
 def bench() -> Iterator[VirtualBench]:
     """Output 1 of a 33522B across a resistor; output 2 on nothing."""
-    station = Station.parse(
-        {
-            "name": "one_cell",
-            "scheme": "floating",
-            "instruments": {
-                "generator": {"kind": "keysight_33500b", "address": "virtual:socket"},
-            },
-            "wiring": {
-                "drive": {"rows": "generator.1"},
-                "lines": {"row0": "generator.1", "col0": "gnd"},
-            },
-            "self_test": {"dummy_ohm": [[CELL_OHM]]},
-            "virtual": {"noise": False},
-        }
-    )
-    array = ArraySettings.parse(
-        {"rows": 1, "cols": 1, "biasing": "floating", "limits": LIMITS, "read": {"read_v": 0.1}}
-    )
-    device = {"model": "pulse_table", "calibration": "shumilin2024_2V_50ms"}
-    sim = SimSettings.parse({"device": device})
-    made = VirtualBench(station, array, sim, seed=1, dummy=True)
+    made = one_cell("keysight_33500b", channel="1")
     made.start()
     yield made
     made.stop()
 
 
-@_needs("pymeasure")
+@needs("pymeasure")
 def test_pymeasure_sets_a_pulse_fires_it_and_switches_off(bench: VirtualBench) -> None:
     from pymeasure.instruments.agilent import Agilent33500
 
-    generator = Agilent33500(bench.addresses["generator"], visa_library="@py")
+    generator = Agilent33500(bench.addresses["smu"], visa_library="@py")
     # A socket has no end of message but this.
     generator.adapter.connection.read_termination = "\n"
     generator.adapter.connection.write_termination = "\n"
@@ -93,30 +51,29 @@ def test_pymeasure_sets_a_pulse_fires_it_and_switches_off(bench: VirtualBench) -
         assert (one.amplitude, one.offset) == (2, 1)
         assert one.pulse_dutycycle == pytest.approx(25)
         generator.trigger()
-        generator.wait_for_trigger() if hasattr(generator, "wait_for_trigger") else None
         assert generator.ask("*OPC?").strip() == "1"
         assert bench.circuit.pulses[0, 0] == 3
         generator.ch_2.shape = "DC"
         generator.ch_2.offset = 0.5
-        assert bench.status()["outputs_on"] == {"generator.1": True, "generator.2": False}
+        assert bench.status()["outputs_on"] == {"smu.1": True, "smu.2": False}
         one.output = False
         assert generator.check_errors() == []
     finally:
         generator.shutdown()
         generator.adapter.close()
-    assert bench.status()["outputs_on"] == {"generator.1": False, "generator.2": False}
+    assert goes_off(bench)
 
 
 @pytest.fixture
 def qcodes_generator(bench: VirtualBench) -> Iterator[Any]:
     from qcodes.instrument_drivers.Keysight import Keysight33522B
 
-    made = Keysight33522B("generator", bench.addresses["generator"], visalib="@py")
+    made = Keysight33522B("generator", bench.addresses["smu"], visalib="@py")
     yield made
     made.close()
 
 
-@_needs("qcodes")
+@needs("qcodes")
 def test_qcodes_sets_a_waveform_fires_a_burst_and_switches_off(
     bench: VirtualBench, qcodes_generator: Any
 ) -> None:
@@ -141,7 +98,7 @@ def test_qcodes_sets_a_waveform_fires_a_burst_and_switches_off(
     generator.force_trigger()
     assert generator.ask("*OPC?") == "1"
     assert bench.circuit.pulses[0, 0] == 2
-    seen_v = [change.outputs_v["generator.1"] for change in bench.circuit.changes]
+    seen_v = [change.outputs_v["smu.1"] for change in bench.circuit.changes]
     assert max(v for v in seen_v if v is not None) == pytest.approx(2.0)
     one.output_polarity("INV")
     one.burst_phase(0)
@@ -152,4 +109,4 @@ def test_qcodes_sets_a_waveform_fires_a_burst_and_switches_off(
     generator.snapshot(update=True)
     one.output("OFF")
     assert generator.error() == (0, "No error")
-    assert bench.status()["outputs_on"] == {"generator.1": False, "generator.2": False}
+    assert bench.status()["outputs_on"] == {"smu.1": False, "smu.2": False}

@@ -66,4 +66,8 @@ KEITHLEY_2600B = InstrumentKind(
     summary="Keithley 2600B SourceMeter family, one or two channels, TSP",
     settings=Keithley2600BSettings,
     make=Keithley2600B,
+    proof=(
+        "the manual and data sheets; PyMeasure's and QCoDeS's drivers run its virtual box;"
+        " never met hardware"
+    ),
 )

@@ -86,7 +86,8 @@ class Channel(TspSpeaker, SourceMeter):
         self._set_confirmed(f"{smu}.source.delay", 0)
         self._set_confirmed(f"{smu}.measure.delay", 0)
         self._set_confirmed(f"{smu}.measure.nplc", nplc)
-        self._set_word_confirmed(f"{smu}.measure.autozero", f"{smu}.AUTOZERO_ONCE")
+        # Done once, it may read back as off.
+        self._set(f"{smu}.measure.autozero = {smu}.AUTOZERO_ONCE")
         if setup.measure_range_a is None:
             self._set_word_confirmed(f"{smu}.measure.autorangei", f"{smu}.AUTORANGE_ON")
         else:

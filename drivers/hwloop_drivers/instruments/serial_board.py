@@ -25,7 +25,8 @@ STATES = {
     "fault": "a relay did not move, and it has grounded every line",
 }
 FEEDS = 4  # times within the watchdog's time that it is fed
-_CHANNEL = re.compile(r"r([1-9]\d{0,2})c([1-9]\d{0,3})")
+_CHANNEL = re.compile(r"r([1-9]\d?)c([1-9]\d{0,2})")
+MOST_CHARACTERS = 1023
 HEAD = 3  # number, verdict and state begin a reply
 
 
@@ -38,8 +39,8 @@ class SerialBoardSettings(LinkSettings):
 
     timeout_s: float = Field(default=1.0, gt=0)
     baud_rate: int = Field(default=115200, gt=0)
-    buses: int = Field(ge=2, le=999)
-    lines: int = Field(ge=2, le=9999)
+    buses: int = Field(ge=2, le=99)
+    lines: int = Field(ge=2, le=120)  # all on ground must fit into one line of text
     ground_bus: int = Field(ge=1)
     watchdog_s: float = Field(default=0.5, ge=0.1, le=10)
     boot_s: float = Field(default=0.0, ge=0, le=30)
@@ -221,6 +222,8 @@ class SerialBoard(SwitchMatrix):
     def _become(self, wanted: frozenset[str]) -> None:
         try:
             reply = self._ask(f"SET {','.join(sorted(wanted)) or '-'}")
+        except Unsupported:  # nothing was sent
+            raise
         except BackendError:
             self._let_go()
             raise
@@ -241,7 +244,13 @@ class SerialBoard(SwitchMatrix):
 
     def _ask(self, command: str) -> Reply:
         number = str(next(self._numbers))
-        line = self.link.query(framed(f"{number} {command}"))
+        request = framed(f"{number} {command}")
+        if len(request) > MOST_CHARACTERS:
+            raise Unsupported(
+                f"{self.link.address}: {command[:40]} … has {len(request)} characters; a board"
+                f" takes {MOST_CHARACTERS}"
+            )
+        line = self.link.query(request)
         text = line.rpartition(" ")[0]
         words = text.split(" ")
         if line != framed(text) or len(words) <= HEAD or words[2] not in STATES:

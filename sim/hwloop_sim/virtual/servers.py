@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from hwloop.errors import ConfigError
+
 HEADER = struct.Struct("!2sBBIQ")
 MAX_MESSAGE = 1 << 20
 
@@ -144,9 +146,13 @@ class _Hislip:
 
 def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
     """Lines over a pseudo-terminal (not on Windows); the device's path, and how to stop."""
-    import pty
-    import tty
-
+    try:
+        import pty
+        import tty
+    except ImportError:
+        raise ConfigError(
+            "virtual:serial needs pseudo-terminals, which this system has not: use virtual:socket"
+        ) from None
     master, slave = pty.openpty()
     tty.setraw(slave)
     path = os.ttyname(slave)
@@ -176,6 +182,7 @@ def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
+    block_on_close = False  # a client may stay
 
     def end(self) -> None:
         """Serve no more, and refuse whoever comes."""

@@ -20,13 +20,14 @@ from hwloop_drivers.virtual_bench import find
 ROOT = Path(__file__).parents[3]
 PROCEDURE = ROOT / "procedures" / "manhattan_4x4.yaml"
 STATION = ROOT / "stations" / "virtual_4x4.yaml"
-RESOLUTION_A = 10e-12  # Keithley 2400, 1 µA range
+TSP_STATION = ROOT / "stations" / "virtual_2602b_707b.yaml"
+RESOLUTION_A = 10e-12  # Keithley 2400, 1 µA range; that of the 2602B is 1 pA
 READ_V = 0.05
 
 
-def _station(folder: Path, interface: str) -> Path:
+def _station(folder: Path, interface: str, template: Path = STATION) -> Path:
     path = folder / "station.yaml"
-    text = STATION.read_text(encoding="utf-8").replace("virtual:socket", f"virtual:{interface}")
+    text = template.read_text(encoding="utf-8").replace("virtual:socket", f"virtual:{interface}")
     path.write_text(text.replace("../procedures", (ROOT / "procedures").as_posix()), "utf-8")
     return path
 
@@ -45,11 +46,20 @@ def _run(station: Path, out: Path, *, backend: str, updates: int = 50, seed: int
     return Record(path)
 
 
-@pytest.mark.parametrize(("interface", "updates"), [("socket", 50), ("hislip", 2)])
+@pytest.mark.parametrize(
+    ("template", "interface", "updates"),
+    [
+        (STATION, "socket", 50),
+        (STATION, "hislip", 2),
+        (TSP_STATION, "socket", 50),
+        (TSP_STATION, "hislip", 2),
+    ],
+    ids=lambda value: getattr(value, "stem", value),
+)
 def test_training_over_instruments_is_the_emulators_up_to_their_resolution(
-    tmp_path: Path, interface: str, updates: int
+    tmp_path: Path, template: Path, interface: str, updates: int
 ) -> None:
-    station = _station(tmp_path, interface)
+    station = _station(tmp_path, interface, template)
     with (
         _run(station, tmp_path, backend="bench", updates=updates) as bench,
         _run(station, tmp_path, backend="sim", updates=updates) as sim,

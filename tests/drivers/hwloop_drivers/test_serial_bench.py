@@ -52,7 +52,7 @@ def test_training_over_serial_ports_is_the_emulators(tmp_path: Path) -> None:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[tuple[Path, VirtualBenchLink]]:
     station = tmp_path / "station.yaml"
-    text = STATION.read_text(encoding="utf-8").replace("watchdog_s: 2", "watchdog_s: 0.5")
+    text = STATION.read_text(encoding="utf-8").replace("watchdog_s: 2", "watchdog_s: 1")
     station.write_text(text.replace("../procedures", (ROOT / "procedures").as_posix()), "utf-8")
     command = [sys.executable, "-m", "hwloop.cli", "virtual", str(station), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -99,7 +99,7 @@ def test_board_grounds_every_line_when_its_host_is_killed_and_the_next_one_is_to
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "routed\n"
-        time.sleep(1.5)  # thrice the watchdog's time: the driver keeps the board alive
+        time.sleep(2.5)  # beyond the watchdog's time: the driver keeps the board alive
         routed = link.ask("status")["closed"]
         process.kill()
     assert {"board:r1c1", "board:r2c5"} <= set(routed)
@@ -110,6 +110,31 @@ def test_board_grounds_every_line_when_its_host_is_killed_and_the_next_one_is_to
     with pytest.raises(InstrumentFault, match="heard nothing for too long"):
         board._ask("SET r1c1")
     board.shutdown()
+
+
+def test_outputs_are_off_and_lines_grounded_after_a_run_over_serial_ports_is_killed(
+    bench: tuple[Path, VirtualBenchLink], tmp_path: Path
+) -> None:
+    station, link = bench
+    record = tmp_path / "r.h5"
+    run = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "hwloop.cli", "run", str(PROCEDURE), "--backend", "bench"),
+            *("--station", str(station), "--out", str(record)),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _wait_until(lambda: record.exists() and all(link.ask("status")["outputs_on"].values()))
+    run.kill()
+    run.wait()
+    _wait_until(lambda: not any(link.ask("status")["outputs_on"].values()))
+    _wait_until(lambda: link.ask("status")["closed"] == GROUNDED)
+    status = link.ask("status")
+    assert set(status["outputs_v"].values()) == {None}
+    assert set(status["lines_v"].values()) == {0.0}
+    with Record(record) as kept:
+        assert kept.status == "interrupted"
 
 
 def test_board_that_answers_garbage_or_late_is_never_believed(

@@ -55,17 +55,17 @@ class Link(LockedLink):
 class Bench:
     """A board whose host clock is moved by hand, and a driver on it."""
 
-    def __init__(self, watchdog_s: float = 10.0) -> None:
+    def __init__(self, watchdog_s: float = 10.0, *, senses: bool = False, lines: int = 4) -> None:
         self.host_s = 0.0
         self.box = MatrixBox(
             VirtualSerialBoard,
             LINES,
-            settings=SETTINGS,
-            kwargs={"host_s": lambda: self.host_s},
+            settings={**SETTINGS, "lines": lines},
+            kwargs={"host_s": lambda: self.host_s, "senses": senses},
         )
         self.virtual = self.box.instrument
         self.link = Link(self.virtual)
-        self.board = self.driver(watchdog_s)
+        self.board = self.driver(watchdog_s, lines=lines)
 
     def driver(self, watchdog_s: float = 10.0, **given: int) -> SerialBoard:
         return SerialBoard(
@@ -170,6 +170,18 @@ def test_channel_that_the_board_has_not_is_refused_unsent(bench: Bench, channel:
     assert bench.link.sent == []
 
 
+def test_set_too_long_for_a_line_is_refused_unsent() -> None:
+    bench = Bench(lines=120)
+    bench.board.reset()
+    assert max(map(len, bench.link.sent)) < 1023
+    sent = len(bench.link.sent)
+    with pytest.raises(Unsupported, match="a board takes 1023"):
+        bench.board.close_channels([f"r1c{n}" for n in range(1, 121)])
+    assert len(bench.link.sent) == sent
+    assert bench.board._keeper is not None  # the board is still held
+    bench.link.close()
+
+
 def test_ground_bus_beyond_the_buses_is_a_wrong_setting() -> None:
     with pytest.raises(ConfigError, match="ground_bus 4 is none of the 3 buses"):
         SerialBoardSettings.parse({"buses": 3, "lines": 4, "ground_bus": 4})
@@ -234,6 +246,47 @@ def test_reply_that_is_not_the_answer_is_never_believed(
     bench.link.replies = [reply]
     with pytest.raises(UnexpectedReply, match=match):
         _ = bench.board.closed
+
+
+@given(st.integers(0, 200), st.characters(max_codepoint=255))
+@settings(max_examples=100, deadline=None)
+def test_character_changed_on_the_way_is_noticed_at_either_end(place: int, other: str) -> None:
+    bench = Bench()
+    good = framed("1 OK power r3c1,r3c2,r3c3,r3c4 wd_ms=500")
+    bench.link.replies = [_changed(good, place, other)]
+    if bench.link.replies == [good]:
+        assert bench.board.closed == GROUNDED
+    else:
+        with pytest.raises(UnexpectedReply, match="garbled"):
+            _ = bench.board.closed
+    bench.virtual.receive(framed("1 OPEN"))
+    request = framed("2 SET r1c1,r2c3")
+    garbled = _changed(request, place, other)
+    if garbled != request:
+        assert bench.virtual.receive(garbled) == framed("0 ERR host crc")
+        assert bench.closed() == GROUNDED
+
+
+def _changed(text: str, place: int, other: str) -> str:
+    n = place % len(text)
+    return text[:n] + other + text[n + 1 :]
+
+
+def test_relay_that_sticks_is_named_by_a_board_that_senses_and_every_line_grounded() -> None:
+    bench = Bench(senses=True)
+    bench.board.reset()
+    bench.box.circuit.stick("box", "r1c1", closed=False)
+    with pytest.raises(InstrumentFault, match=r"a relay did not move.*ERR fault relay r1c1\)"):
+        bench.board.change(close=["r1c1"], open_=["r3c1"])
+    assert bench.closed() == GROUNDED
+    bench.board.change(close=["r2c3"], open_=[])  # OPEN leads out of it, while the ground obeys
+    bench.box.circuit.stick("box", "r2c4", closed=True)
+    with pytest.raises(InstrumentFault, match=r"r2c4 did not become what was asked"):
+        _ = bench.board.closed
+    with pytest.raises(InstrumentFault, match=r"OPEN: ERR fault relay r2c4"):
+        bench.board.safe_state()
+    assert bench.virtual.receive(framed("1 SET r1c2")) == framed("1 ERR fault latched")
+    bench.link.close()
 
 
 def test_relay_that_reads_back_otherwise_is_named(bench: Bench) -> None:

@@ -157,6 +157,27 @@ def test_instrument_that_never_falls_silent_cannot_be_recovered(port: Port) -> N
     link.close()
 
 
+def test_answer_without_end_is_given_up_within_its_bound(port: Port, opener: Opener) -> None:
+    link = opener(port.path, LinkSettings(timeout_s=0.2))
+    ended = threading.Event()
+
+    def chatter() -> None:
+        while not ended.wait(0.02):
+            port.say(b"x")
+
+    talking = threading.Thread(target=chatter)
+    talking.start()
+    began_s = time.monotonic()
+    try:
+        with pytest.raises(InstrumentTimeout):
+            link.query("silent?")
+    finally:
+        ended.set()
+        talking.join()
+    assert time.monotonic() - began_s < 5  # a bound, not a speed
+    link.close()
+
+
 @pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
 def test_terminators_are_those_of_the_settings(port: Port, opener: Opener, end: str) -> None:
     port.answers[b"id?"] = b"a board" + end.encode()

@@ -59,6 +59,8 @@ class Keysight33500B(ScpiInstrument):
             self._add_output(number, output)
         self.on("*TRG", set=lambda _: self._trigger())
         self.on(":ABORt", set=lambda _: self._abort())
+        self.switch_kept(":OUTPut:SYNC[:STATe]", on=False)
+        self.keep(":OUTPut:SYNC:SOURce", "CH1", "CH1", "CH2")
         for header in (":SYSTem:BEEPer[:IMMediate]", ":PHASe:SYNChronize", ":DISPlay:TEXT"):
             self.on(header, set=lambda _: None)
 
@@ -69,6 +71,7 @@ class Keysight33500B(ScpiInstrument):
 
     def reset(self) -> None:
         """A sine of 100 mV into 50 Ω, outputs off, limits off."""
+        self.reset_kept()
         for output in self._outputs.values():
             output.reset()
 

@@ -30,7 +30,10 @@ class BoardError(Exception):
 
 
 class SerialBoard(VirtualInstrument):
-    """Buses and lines as the driver's settings say; 3 × 8, ground on the last bus, without."""
+    """Buses and lines as the driver's settings say; 3 × 8, ground on the last bus, without.
+
+    ``senses``: it has sense contacts, and reads back what its relays do; without, what drives them.
+    """
 
     serial_lines: ClassVar[bool] = True
 
@@ -43,12 +46,14 @@ class SerialBoard(VirtualInstrument):
         noise: np.random.Generator | None,
         settings: Mapping[str, object],
         host_s: Callable[[], float] = time.monotonic,
+        senses: bool = False,
     ) -> None:
         super().__init__(name, circuit, clock, noise=noise, settings=settings)
         self._buses = int(str(settings.get("buses", 3)))
         self._lines = int(str(settings.get("lines", 8)))
         self._ground_bus = int(str(settings.get("ground_bus", self._buses)))
         self._host_s = host_s
+        self._senses = senses
         self._fed_s = host_s()
         self._silent = False
         self._wd_ms = 500
@@ -62,7 +67,7 @@ class SerialBoard(VirtualInstrument):
             "SET": self._set,
             "WD": self._watchdog,
         }
-        self._become(self._grounded)
+        self._ground("power")
 
     def output_states(self) -> dict[str, bool]:
         """It has none."""
@@ -73,8 +78,8 @@ class SerialBoard(VirtualInstrument):
 
     def power_cycle(self) -> None:
         """Off and on again."""
-        self._wd_ms, self._state = 500, "power"
-        self._become(self._grounded)
+        self._wd_ms = 500
+        self._ground("power")
 
     def poll(self) -> None:
         """Ground every line if the host was silent for too long.
@@ -83,8 +88,7 @@ class SerialBoard(VirtualInstrument):
         """
         silent = self._state == "host" and self._host_s() - self._fed_s > self._wd_ms / 1e3
         if silent and self._silent:
-            self._state = "watchdog"
-            self._become(self._grounded)
+            self._ground("watchdog")
         self._silent = silent
 
     def receive(self, message: str) -> str | None:
@@ -129,13 +133,13 @@ class SerialBoard(VirtualInstrument):
 
     def _status(self, arguments: list[str]) -> str:
         _none(arguments)
-        return f"{self._list()} wd_ms={self._wd_ms}"
+        return f"{self._list(self._sensed())} wd_ms={self._wd_ms}"
 
     def _open(self, arguments: list[str]) -> str:
         _none(arguments)
-        self._become(self._grounded)
-        self._state = "host"
-        return self._list()
+        self._ground("host")
+        self._refuse_stuck(self._grounded)
+        return self._list(self._sensed())
 
     def _set(self, arguments: list[str]) -> str:
         text = _one(arguments)
@@ -147,7 +151,8 @@ class SerialBoard(VirtualInstrument):
         if self._state != "host":
             raise BoardError("latched")
         self._become(frozenset(wanted))
-        return self._list()
+        self._refuse_stuck(frozenset(wanted))
+        return self._list(self._sensed())
 
     def _watchdog(self, arguments: list[str]) -> str:
         text = _one(arguments)
@@ -156,12 +161,32 @@ class SerialBoard(VirtualInstrument):
         self._wd_ms = int(text)
         return text
 
-    def _list(self) -> str:
+    def _sensed(self) -> frozenset[str]:
+        """What is read back; a relay that no wire leads to does as it was told."""
+        if not self._senses:
+            return self._closed
+        wired = self._circuit.channels(self._name)
+        prefix = f"{self._name}:"
+        made = {c.removeprefix(prefix) for c in self._circuit.closed_channels() if prefix in c}
+        return (self._closed - wired) | (made & wired)
+
+    def _ground(self, state: str) -> None:
+        """Every line to ground; the state after it, if the relays obey."""
+        self._become(self._grounded)
+        self._state = state if self._sensed() == self._grounded else "fault"
+
+    def _refuse_stuck(self, wanted: frozenset[str]) -> None:
+        differing = self._sensed() ^ wanted
+        if differing:
+            self._ground("fault")
+            raise BoardError(f"relay {self._list(differing)}")
+
+    def _list(self, channels: frozenset[str]) -> str:
         def place(channel: str) -> tuple[int, int]:
             bus, _, line = channel[1:].partition("c")
             return int(bus), int(line)
 
-        return ",".join(sorted(self._closed, key=place)) or "-"
+        return ",".join(sorted(channels, key=place)) or "-"
 
     def _become(self, wanted: frozenset[str]) -> None:
         """Close, settle, open, settle: no line floats on the way."""
