@@ -33,8 +33,12 @@ def needs(package: str) -> pytest.MarkDecorator:
     )
 
 
-def one_cell(kind: str, **settings: object) -> VirtualBench:
-    """Not started; its array is a resistor of :data:`CELL_OHM` ohms."""
+def one_cell(kind: str, *, channel: str = "", **settings: object) -> VirtualBench:
+    """Not started; its array is a resistor of :data:`CELL_OHM` ohms.
+
+    ``channel``: of a box with several, the one that is wired.
+    """
+    output = f"smu.{channel}" if channel else "smu"
     station = Station.parse(
         {
             "name": "one_cell",
@@ -42,7 +46,7 @@ def one_cell(kind: str, **settings: object) -> VirtualBench:
             "instruments": {
                 "smu": {"kind": kind, "address": "virtual:socket", "settings": settings}
             },
-            "wiring": {"drive": {"rows": "smu"}, "lines": {"row0": "smu", "col0": "gnd"}},
+            "wiring": {"drive": {"rows": output}, "lines": {"row0": output, "col0": "gnd"}},
             "self_test": {"dummy_ohm": [[CELL_OHM]]},
             "virtual": {"noise": False},
         }
