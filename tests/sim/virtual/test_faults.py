@@ -144,7 +144,9 @@ def test_stuck_relay_joins_what_it_says_in_the_circuit(
     bench: VirtualBench, strike: Strike, kind: FaultKind
 ) -> None:
     strike(kind, "matrix", channel="1!1!1")
-    matrix = Keithley7001(open_link(bench.addresses["matrix"], LinkSettings()), Keithley7001Settings())
+    matrix = Keithley7001(
+        open_link(bench.addresses["matrix"], LinkSettings()), Keithley7001Settings()
+    )
     matrix.close_channels(["1!1!1"])
     matrix.open_all()
     # The 7001 tells what it has driven, not where the contact is: only the circuit knows.
