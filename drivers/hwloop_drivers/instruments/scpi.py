@@ -13,10 +13,11 @@ from hwloop_drivers.link import Link, LinkSettings
 MOST_ERRORS = 100
 
 
-class ScpiInstrument(IdentifiedInstrument):
-    """Identity, errors and confirmed settings of a box that speaks SCPI.
+class ScpiSpeaker:
+    """Settings and questions in SCPI: for a box, and for each output of a box with several.
 
-    Drivers send with :meth:`_set`, so that the error queue is read as often as the settings say.
+    Settings go through :meth:`_set`, so that the error queue is read as often as the link's
+    settings say.
     """
 
     error_question: ClassVar[str] = ":SYST:ERR?"
@@ -24,20 +25,6 @@ class ScpiInstrument(IdentifiedInstrument):
     def __init__(self, link: Link, settings: LinkSettings) -> None:
         self.link = link
         self._errors = settings.errors
-
-    def reset(self) -> None:
-        """Defaults, outputs off, error queue empty."""
-        self.link.write("*RST")
-        self.clear()
-
-    def clear(self) -> None:
-        """Empty the error queue and the status."""
-        self.link.write("*CLS")
-
-    def check_errors(self) -> None:
-        """Raise with what the error queue says, unless it is never to be read."""
-        if self._errors != "never":
-            self._raise_errors()
 
     def _raise_errors(self) -> None:
         errors = []
@@ -89,4 +76,22 @@ class ScpiInstrument(IdentifiedInstrument):
         if reply != "1":
             raise UnexpectedReply(f"{self.link.address}: {command};*OPC? answered {reply!r}")
         if self._errors == "each":
+            self._raise_errors()
+
+
+class ScpiInstrument(ScpiSpeaker, IdentifiedInstrument):
+    """Identity and errors of a box that speaks SCPI."""
+
+    def reset(self) -> None:
+        """Defaults, outputs off, error queue empty."""
+        self.link.write("*RST")
+        self.clear()
+
+    def clear(self) -> None:
+        """Empty the error queue and the status."""
+        self.link.write("*CLS")
+
+    def check_errors(self) -> None:
+        """Raise with what the error queue says, unless it is never to be read."""
+        if self._errors != "never":
             self._raise_errors()
