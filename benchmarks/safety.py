@@ -132,7 +132,8 @@ def row(incident: Incident, seen: Seen) -> str:
         outputs,
         grounded,
         after,
-        ", ".join(seen.floating) or "none",
+        ", ".join([f"**{x}**" for x in seen.floating] + [f"{x} at 0 V" for x in seen.floating_cold])
+        or "none",
         f"**{seen.hot_moves}**" if seen.hot_moves else "none",
         f"{seen.status}, {seen.operations} operations",
         str(seen.exit_code) + (", says what is left" if incident.dead and seen.said else ""),
@@ -156,7 +157,8 @@ every output and every line, and for every change since it was switched on. Link
   output that is off, as the off mode ZERO does.
 - *off after*: from the incident to the moment at which the last output went off.
 - *floated*: lines that neither ground nor an output held at any moment after the first output
-  had been switched on.
+  had been switched on; *at 0 V* where every output was at 0 V or off. A pulse generator that is off
+  is disconnected: the line that it was on floats, undriven, until the matrix has grounded it.
 - *hot*: relay movements while any output was not at 0 V.
 - *record*: its status and how many operations read back. Every pulse that the array has had is in
   it, except for the operation in flight.

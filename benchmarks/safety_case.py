@@ -74,6 +74,7 @@ class Seen:
     left_on: list[str]
     line_v: float
     floating: list[str]
+    floating_cold: list[str]
     not_grounded: list[str]
     hot_moves: int
     off_after_s: float | None
@@ -90,7 +91,7 @@ class Seen:
         checks = {
             f"left on: {', '.join(self.left_on)}": not self.left_on or incident.dead,
             f"{self.line_v:g} V on a line": self.line_v <= ZERO_V,
-            f"floated: {', '.join(self.floating)}": not self.floating,
+            f"floated under voltage: {', '.join(self.floating)}": not self.floating,
             f"not grounded: {', '.join(self.not_grounded)}": not self.not_grounded or incident.dead,
             f"{self.hot_moves} relay movements under voltage": not self.hot_moves or incident.dead,
             f"record {self.status}, not {incident.ends}": self.status == incident.ends,
@@ -285,7 +286,8 @@ def _look(link: VirtualBenchLink, station: Path, incident: Incident, files: File
         exit_code=files.exit_code,
         left_on=[name for name, on in status["outputs_on"].items() if on],
         line_v=max(abs(v) for v in status["lines_v"].values()),
-        floating=status["floating"] if floats else _floated(changes),
+        floating=[] if floats else _floated(changes, hot=True),
+        floating_cold=status["floating"] if floats else _floated(changes, hot=False),
         not_grounded=sorted(grounds ^ set(status["closed"])),
         hot_moves=_hot_moves(changes),
         off_after_s=_off_after_s(changes, files.began_s or status["struck_host_s"]),
@@ -299,12 +301,20 @@ def _look(link: VirtualBenchLink, station: Path, incident: Incident, files: File
     )
 
 
-def _floated(changes: list[dict[str, Any]]) -> list[str]:
-    """Lines that floated at any time after an output was first switched on."""
-    first = (
-        n for n, c in enumerate(changes) if any(v is not None for v in c["outputs_v"].values())
+def _floated(changes: list[dict[str, Any]], *, hot: bool) -> list[str]:
+    """Lines that floated at any time after an output was first switched on.
+
+    ``hot``: while an output was not at 0 V; else while all were at 0 V or off.
+    """
+    on = (n for n, c in enumerate(changes) if any(v is not None for v in c["outputs_v"].values()))
+    return sorted(
+        {
+            line
+            for change in changes[next(on, 0) :]
+            for line in change["floating"]
+            if any(abs(v or 0.0) > ZERO_V for v in change["outputs_v"].values()) == hot
+        }
     )
-    return sorted({line for change in changes[next(first, 0) :] for line in change["floating"]})
 
 
 def _hot_moves(changes: list[dict[str, Any]]) -> int:
