@@ -30,7 +30,13 @@ from hwloop_drivers.multiplying import column_currents
 from hwloop_drivers.opening import Slot
 from hwloop_drivers.roles import Measured, SourceMeter, TrainPoint
 from hwloop_drivers.routes import Routes
-from hwloop_drivers.safe import make_all_safe, make_safe, make_safe_afresh, sources_first
+from hwloop_drivers.safe import (
+    let_go_when_off,
+    make_all_safe,
+    make_safe,
+    make_safe_afresh,
+    sources_first,
+)
 from hwloop_drivers.virtual_bench import BenchTime, HostTime
 
 SWITCHING_S = 20e-3  # two relay movements and their confirmation: 707B 15 ms, 7001 3 ms
@@ -219,7 +225,11 @@ class Bench(CrossbarBackend):
             return
         try:
             make_all_safe(
-                self._station, list(self._boxes.instruments), self._make_one_safe, note=self._warn
+                self._station,
+                list(self._boxes.instruments),
+                self._make_one_safe,
+                note=self._warn,
+                last=let_go_when_off(self._boxes.instruments),
             )
         except BackendError as exc:
             self._unsafe = exc

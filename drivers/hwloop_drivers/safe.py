@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hwloop.errors import BackendError, ConnectionLost, UnexpectedReply
 from hwloop.station import GROUND, Station
 from hwloop_drivers.opening import Slot, slots
-from hwloop_drivers.roles import Instrument, SwitchMatrix
+from hwloop_drivers.roles import Instrument, PulseGenerator, SwitchMatrix
 
 ROUND_S = 30.0  # for all sources together, then for all matrices: several time-outs of 5 s
 # A box with one socket needs a moment to see that the old link has ended; on a serial port the
 # answer to the last question of the old link may still be on its way.
 ATTEMPTS, PAUSE_S = 3, 1.0
+GRACE_S = 1.0  # for the sources that hold 0 V when off, before one that lets go of its line
 
 Note = Callable[[str], None]
 
@@ -70,10 +71,27 @@ def make_safe_afresh(station: Station, slot: Slot, *, identity: str = "") -> str
     raise AssertionError("unreachable")
 
 
+def let_go_when_off(instruments: Mapping[str, Instrument]) -> list[str]:
+    """Those that disconnect their lines when they are off: generators of pulses."""
+    return [
+        name
+        for name, instrument in instruments.items()
+        if any(isinstance(out, PulseGenerator) for out in instrument.outputs().values())
+    ]
+
+
 def make_all_safe(
-    station: Station, names: list[str], make_one: Callable[[str], str], *, note: Note
+    station: Station,
+    names: list[str],
+    make_one: Callable[[str], str],
+    *,
+    note: Note,
+    last: Sequence[str] = (),
 ) -> list[str]:
     """Every source at once, then every matrix; what was done, a line each.
+
+    ``last``: sources that leave their lines floating when off: they follow the others, or
+    :data:`GRACE_S`, so that no line floats beside one under voltage.
 
     ``make_one(name)`` makes an instrument safe and says so. None waits for another of its kind,
     and none longer than :data:`ROUND_S`. Where a source does not answer the lines are grounded
@@ -82,7 +100,7 @@ def make_all_safe(
     """
     matrices = [name for name in names if name in station.matrices]
     sources = [name for name in names if name not in matrices]
-    words, failures = _at_once(sources, make_one)
+    words, failures = _at_once(sources, make_one, last)
     left = [
         f"{name} may still be ON, switch it off by hand ({failures[name]})" for name in failures
     ]
@@ -108,12 +126,16 @@ def make_station_safe(
     """
     by_name = {slot.name: slot for slot in slots(station, addresses)}
     return make_all_safe(
-        station, list(by_name), lambda name: make_safe_afresh(station, by_name[name]), note=note
+        station,
+        list(by_name),
+        lambda name: make_safe_afresh(station, by_name[name]),
+        note=note,
+        last=let_go_when_off({name: slot.rehearse() for name, slot in by_name.items()}),
     )
 
 
 def _at_once(
-    names: list[str], make_one: Callable[[str], str]
+    names: list[str], make_one: Callable[[str], str], last: Sequence[str] = ()
 ) -> tuple[list[str], dict[str, Exception]]:
     """Each in a thread of its own: one that does not come back holds nobody up."""
     words: dict[str, str] = {}
@@ -129,13 +151,23 @@ def _at_once(
         name: threading.Thread(target=work, args=(name,), daemon=True, name=f"safe {name}")
         for name in names
     }
-    for thread in threads.values():
+    began_s = time.monotonic()
+    first = [thread for name, thread in threads.items() if name not in last]
+    for thread in first:
         thread.start()
-    end_s = time.monotonic() + ROUND_S
+    if len(first) < len(threads):
+        _join(first, began_s + GRACE_S)
+        for name in set(threads) & set(last):
+            threads[name].start()
+    _join(threads.values(), began_s + ROUND_S)
     for name, thread in threads.items():
-        thread.join(timeout=max(end_s - time.monotonic(), 0.0))
         if thread.is_alive():
             failures[name] = BackendError(f"did not come back within {ROUND_S:g} s")
     return [words[n] for n in names if n in words and n not in failures], {
         n: failures[n] for n in names if n in failures
     }
+
+
+def _join(threads: Iterable[threading.Thread], end_s: float) -> None:
+    for thread in threads:
+        thread.join(timeout=max(end_s - time.monotonic(), 0.0))

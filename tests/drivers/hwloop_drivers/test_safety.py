@@ -65,6 +65,25 @@ def test_sources_do_not_wait_for_each_other_and_the_matrix_for_all() -> None:
     assert sorted(order[:2]) == ["col_smu", "row_smu"]
 
 
+def test_generator_lets_go_of_its_line_only_after_the_others_are_at_0_v(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order: list[str] = []
+
+    def make_one(name: str) -> str:
+        time.sleep(0.1 if name == "col_smu" else 0.0)
+        order.append(name)
+        return name
+
+    names = ["row_smu", "col_smu", "matrix"]
+    make_all_safe(_station(), names, make_one, note=order.append, last=["row_smu"])
+    assert order == ["col_smu", "row_smu", "matrix"]
+    monkeypatch.setattr(safe, "GRACE_S", 0.01)
+    order.clear()
+    make_all_safe(_station(), names, make_one, note=order.append, last=["row_smu"])
+    assert order == ["row_smu", "col_smu", "matrix"]  # it does not wait long for one that hangs
+
+
 def test_source_that_does_not_come_back_is_named_and_the_lines_grounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
