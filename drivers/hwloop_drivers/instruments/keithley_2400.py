@@ -9,7 +9,7 @@ from pydantic import Field
 
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop.operations import Flag
-from hwloop_drivers.instruments.common import number, parse_number, refuse_above
+from hwloop_drivers.instruments.common import number, parse_pairs, refuse_above
 from hwloop_drivers.instruments.scpi import ScpiInstrument
 from hwloop_drivers.instruments.trains import SweepLimits, equal_steps, refuse_sweep, shortest
 from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
@@ -28,7 +28,6 @@ SWEEP = SweepLimits(
 )
 OVERFLOW = 9.9e37
 STATUS_COMPLIANCE, STATUS_OVER_RANGE = 1 << 3, 1 << 0
-READ_ELEMENTS = 2
 _AFTER_SWEEP = (":SOUR:VOLT:MODE FIX", ":SOUR:VOLT 0", ":TRIG:COUN 1", ":SOUR:DEL:AUTO ON")
 
 
@@ -187,13 +186,7 @@ class Keithley2400(ScpiInstrument, SourceMeter):
         return self._readings(reply, len(levels))[:-1]
 
     def _readings(self, reply: str, count: int) -> list[Measured]:
-        fields = reply.split(",")
-        if len(fields) != READ_ELEMENTS * count:
-            raise UnexpectedReply(
-                f"{self.link.address}: :READ? answered {len(fields)} values for {count} readings"
-            )
-        values = [parse_number(self.link, ":READ?", field) for field in fields]
-        return [_measured(*values[n : n + 2]) for n in range(0, len(values), 2)]
+        return [_measured(*pair) for pair in parse_pairs(self.link, ":READ?", reply, count)]
 
     def _refuse_level(self, level_v: float) -> None:
         refuse_above(f"{self.link.address}: level", level_v, self._range_v, "V")

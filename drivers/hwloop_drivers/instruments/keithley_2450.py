@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hwloop.errors import UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.common import number, parse_number, refuse_above
+from hwloop_drivers.instruments.common import number, parse_pairs, refuse_above
 from hwloop_drivers.instruments.keithley_2450_limits import (
     NAME,
     OVER,
@@ -38,7 +38,6 @@ LOW_LIMIT_A = 1e-6  # while the range changes: any range allows it
 BUFFER = '"defbuffer1"'
 DIGITS = 10
 ELEMENTS = "READ,SOURSTAT"
-READ_ELEMENTS = 2
 
 
 class Keithley2450(ScpiInstrument, SourceMeter):
@@ -183,14 +182,7 @@ class Keithley2450(ScpiInstrument, SourceMeter):
         return self._readings(data, reply, len(levels))[:-1]
 
     def _readings(self, question: str, reply: str, count: int) -> list[Measured]:
-        fields = reply.split(",")
-        if len(fields) != READ_ELEMENTS * count:
-            raise UnexpectedReply(
-                f"{self.link.address}: {question} answered {len(fields)} values for"
-                f" {count} readings"
-            )
-        values = [parse_number(self.link, question, field) for field in fields]
-        return [measured(*values[n : n + 2]) for n in range(0, len(values), 2)]
+        return [measured(*pair) for pair in parse_pairs(self.link, question, reply, count)]
 
     def _refuse_level(self, level_v: float) -> None:
         refuse_above(f"{self.link.address}: level", level_v, self._range_v, "V")

@@ -1,14 +1,12 @@
 """A Keysight B2900 source-measure unit with one or two channels.
 
 Commands after the SCPI command reference, B2910-90030; ranges, resolutions, power envelope, pulse
-and trigger times after the data sheet, 5990-7009EN. The data sheet has no noise at one power line
-cycle: 2 ppm of the range is assumed, which at 0.001 cycles is well within its derating.
+and trigger times after the data sheet, 5990-7009EN.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from hwloop.errors import ConfigError
@@ -21,39 +19,11 @@ from hwloop_sim.virtual.instruments.keysight_b2900_channel import (
     Channel,
     run,
 )
+from hwloop_sim.virtual.instruments.keysight_b2900_models import MODELS
 from hwloop_sim.virtual.scpi import ILLEGAL, OUT_OF_RANGE, Arguments, ScpiError, scientific
 from hwloop_sim.virtual.scpi_smu import FORMS, ScpiSmu, function_of, sense_function
-from hwloop_sim.virtual.smu import CURR, OTHER, OVERFLOW, VOLT, Smu, SmuModel, SmuReading
+from hwloop_sim.virtual.smu import CURR, OTHER, OVERFLOW, VOLT, Smu, SmuReading
 
-NOISE_OF_RANGE = 2e-6
-_RANGES_A = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1.5, 3.0)
-_B2901A = SmuModel(
-    ranges_v=(0.2, 2.0, 20.0, 200.0),
-    ranges_a=_RANGES_A,
-    over=1.05,
-    envelope=((6.0, 3.03), (21.0, 1.515), (210.0, 0.105)),
-    noise_a=tuple(NOISE_OF_RANGE * r for r in _RANGES_A),
-    noise_of_v=NOISE_OF_RANGE,
-    reading_steps=1e6,
-    source_steps=2e5,
-    settle_s=5e-5,
-    least_limit_a=1e-9,
-    least_limit_v=0.02,
-)
-_LOW_A = (1e-8, *_RANGES_A)
-_B2911A = replace(
-    _B2901A,
-    ranges_a=_LOW_A,
-    noise_a=tuple(NOISE_OF_RANGE * r for r in _LOW_A),
-    source_steps=2e6,
-)
-MODELS = {
-    "B2901A": (_B2901A, 1, 2e-5),
-    "B2902A": (_B2901A, 2, 2e-5),
-    "B2911A": (_B2911A, 1, 1e-5),
-    "B2912A": (_B2911A, 2, 1e-5),
-}
-"""Of a model: its channels' data, their number, the least interval of their triggers."""
 LEAST_PULSE_S, MOST_TIME_S = 5e-5, 1e5
 MOST_TRIGGERS = 100_000
 ELEMENTS = ("VOLT", "CURR", "RES", "TIME", "STAT", "SOUR")
@@ -140,7 +110,11 @@ class KeysightB2900(ScpiSmu):
             set=lambda a: smu.set_level(function, a.number(lowest=-most, highest=most)),
             get=lambda _: scientific(smu.levels[function]),
         )
-        self.on(f"{header}[:LEVel]:TRIGgered[:AMPLitude]", set=trigger_level)
+        self.on(
+            f"{header}[:LEVel]:TRIGgered[:AMPLitude]",
+            set=trigger_level,
+            get=lambda _: scientific(channel.trigger_level(function)),
+        )
         self.on(
             f"{header}:MODE",
             set=lambda a: channel.modes.update({function: a.choice("FIXed", "LIST")}),
@@ -275,7 +249,13 @@ class KeysightB2900(ScpiSmu):
         self.on(f"{header}:COUNt", **count)
 
     def _add_box(self) -> None:
-        self.on(":INITiate[:IMMediate][:ALL]", set=self._initiate)
+        for form, actions in ACTIONS.items():
+            if form != ":ALL":  # which may be left out
+                middle = form or "[:ALL]"
+                self.on(
+                    f":INITiate[:IMMediate]{middle}",
+                    set=lambda a, which=actions: self._initiate(a, which),  # type: ignore[misc]
+                )
         self.on(":ABORt[:ALL]", set=lambda a: _drop(self._listed(a)))
         self.on(":FORMat:ELEMents:SENSe", set=self._set_elements, get=self._get_elements)
         self.keep(":FORMat[:DATA]", "ASC", "ASCii")
@@ -298,13 +278,13 @@ class KeysightB2900(ScpiSmu):
             raise ScpiError(*OUT_OF_RANGE)
         return [known[number] for number in numbers]
 
-    def _initiate(self, arguments: Arguments) -> None:
+    def _initiate(self, arguments: Arguments, actions: tuple[str, ...]) -> None:
         channels = self._listed(arguments)
         for channel in channels:
-            refusal = channel.refusal()
+            refusal = channel.refusal(actions)
             if refusal:
                 raise ScpiError(-221, f"Settings conflict; {refusal}")
-        run(self._clock, channels)
+        run(self._clock, channels, actions)
 
     def _set_elements(self, arguments: Arguments) -> None:
         words = {Arguments((value,)).choice(*ELEMENT_FORMS) for value in arguments.values}

@@ -1,0 +1,263 @@
+"""Keysight B2900 source-measure units; commands after the SCPI reference, B2910-90030."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from hwloop.errors import UnexpectedReply, Unsupported
+from hwloop.operations import Flag
+from hwloop_drivers.instruments.common import number, parse_pairs, refuse_above
+from hwloop_drivers.instruments.keysight_b2900_models import (
+    MODELS,
+    OVER,
+    RANGES_V,
+    KeysightB2900Settings,
+    range_for,
+)
+from hwloop_drivers.instruments.keysight_b2900_train import TICK_S, Plan, Readings, plan_train
+from hwloop_drivers.instruments.scpi import ScpiInstrument, ScpiSpeaker
+from hwloop_drivers.link import InstrumentKind, Link
+from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
+
+LIST_LINE = 100
+LOW_LIMIT_A = 1e-6  # while the range changes: any range allows it
+STATUS_COMPLIANCE, STATUS_OVER_RANGE = 0b110, 1 << 13  # of a reading: SCPI reference, table 1-2
+OVERFLOW = 9.9e37
+
+
+class Channel(ScpiSpeaker, SourceMeter):
+    """One channel as voltage source and ammeter."""
+
+    def __init__(self, link: Link, settings: KeysightB2900Settings, number_: int) -> None:
+        super().__init__(link, settings)
+        self._settings = settings
+        self._model = MODELS[settings.model]
+        self._name = f"{settings.model} channel {number_}"
+        self._source, self._sense = f":SOUR{number_}", f":SENS{number_}"
+        self._output, self._trigger = f":OUTP{number_}", f":TRIG{number_}"
+        self._list = f"(@{number_})"
+        self._range_v = RANGES_V[0] * OVER
+        self._level_v = self._aperture_s = 0.0
+
+    def read_back(self) -> dict[str, object]:
+        """Range, compliance and integration time as the instrument has them."""
+        return {
+            "source_range_v": self._ask(f"{self._source}:VOLT:RANG?"),
+            "compliance_current_a": self._ask(f"{self._sense}:CURR:PROT?"),
+            "aperture_s": self._ask(f"{self._sense}:CURR:APER?"),
+        }
+
+    def turn_off(self) -> None:
+        """Abort what is under way, 0 V and off; not read back."""
+        self.link.write(f":ABOR {self._list}")
+        self.link.write(f"{self._source}:VOLT 0")
+        self.link.write(f"{self._source}:CURR 0")
+        self.link.write(f"{self._output} OFF")
+        self._level_v = 0.0
+
+    def set_up(self, setup: SourceSetup) -> None:
+        """Voltage source in a locked range, compliance read back, off mode ZERO."""
+        range_v = range_for(self._name, setup)
+        source, sense, write = self._source, self._sense, self._set
+        nplc = setup.nplc if self._settings.nplc is None else self._settings.nplc
+        self._set_word_confirmed(f"{source}:FUNC:MODE", "VOLT")
+        self._set_word_confirmed(f"{source}:FUNC", "DC")
+        write(f"{source}:VOLT:MODE FIX")
+        write(f"{source}:VOLT 0")
+        write(f"{sense}:CURR:PROT {number(LOW_LIMIT_A)}")
+        self._set_confirmed(f"{source}:VOLT:RANG", range_v)
+        self._set_word_confirmed(f"{source}:VOLT:RANG:AUTO", "0")
+        self._set_confirmed(f"{sense}:CURR:PROT", setup.compliance_a)
+        write(f"{sense}:FUNC:OFF:ALL")
+        write(f'{sense}:FUNC "CURR"')
+        self._aperture_s = nplc / self._ask(":SYST:LFR?")
+        self._set_confirmed(f"{sense}:CURR:APER", self._aperture_s)
+        if setup.measure_range_a is None:
+            self._set_word_confirmed(f"{sense}:CURR:RANG:AUTO", "1")
+        else:
+            self._set_word_confirmed(f"{sense}:CURR:RANG:AUTO", "0")
+            self._set_confirmed(f"{sense}:CURR:RANG", setup.measure_range_a)
+        self._set_word_confirmed(f"{sense}:REM", "1" if self._settings.four_wire else "0")
+        # The box's own waits would come between a trigger and what it triggers.
+        self._set_word_confirmed(f"{source}:WAIT", "0")
+        self._set_word_confirmed(f"{sense}:WAIT", "0")
+        self._set_word_confirmed(f"{self._output}:ON:AUTO", "0")
+        self._set_word_confirmed(f"{self._output}:OFF:AUTO", "0")
+        self._set_word_confirmed(f"{self._output}:OFF:MODE", "ZERO")
+        write(":FORM:ELEM:SENS CURR,STAT")
+        self._range_v, self._level_v = range_v * OVER, 0.0
+
+    @property
+    def source_voltage(self) -> float:
+        """Level of the source."""
+        return self._level_v
+
+    @source_voltage.setter
+    def source_voltage(self, level_v: float) -> None:
+        self._refuse_level(level_v)
+        self._set_finished(f"{self._source}:VOLT {number(level_v)}")
+        self._level_v = level_v
+
+    @property
+    def compliance_current(self) -> float:
+        """Limit of the current."""
+        return self._ask(f"{self._sense}:CURR:PROT?")
+
+    @property
+    def source_enabled(self) -> bool:
+        """Whether the output is on."""
+        return self._ask(f"{self._output}?") != 0
+
+    @source_enabled.setter
+    def source_enabled(self, on: bool) -> None:
+        self._set_finished(f"{self._output} {'ON' if on else 'OFF'}")
+
+    @property
+    def tripped(self) -> bool:
+        """Whether the source is at its compliance."""
+        return self._ask(f"{self._sense}:CURR:PROT:TRIP?") != 0
+
+    def measure_current(self) -> Measured:
+        """One reading."""
+        question = f":MEAS? {self._list}"
+        return self._readings(question, self.link.query(question), 1)[0]
+
+    def refuse_train(self, points: Sequence[TrainPoint]) -> None:
+        """Widths from 50 µs in steps of 1 µs; at most 2500 steps of their common divisor."""
+        self._plan(points)
+
+    def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
+        """Triggers inside the instrument: one round trip for the whole train."""
+        plan = self._plan(points)
+        for level_v in plan.levels_v:
+            self._refuse_level(level_v)
+        if plan.readings is not None:
+            self._refuse_readings(points, plan.readings)
+        self._send(plan)
+        timeout_s = 2 * plan.duration_s + self._settings.timeout_s
+        source = self._source
+        try:
+            if plan.readings is None:
+                question = f":INIT:TRAN {self._list};*OPC?"
+                self.link.query(question, timeout_s=timeout_s)
+                return []
+            question = f":INIT {self._list};*WAI;:FETC:ARR? {self._list}"
+            reply = self.link.query(question, timeout_s=timeout_s)
+        finally:
+            for restored in (f"{source}:VOLT:MODE FIX", f"{source}:FUNC DC", f"{source}:VOLT 0"):
+                self.link.write(restored)
+            self._level_v = 0.0
+        wanted = plan.readings.wanted
+        readings = self._readings(question, reply, len(wanted))
+        return [m for m, is_wanted in zip(readings, wanted, strict=True) if is_wanted]
+
+    def _plan(self, points: Sequence[TrainPoint]) -> Plan:
+        return plan_train(self._name, points, least_interval_s=self._model.least_interval_s)
+
+    def _send(self, plan: Plan) -> None:
+        write, source = self._set, self._source
+        write(f"{source}:VOLT 0")
+        if plan.pulse_us is None:
+            for start in range(0, len(plan.levels_v), LIST_LINE):
+                line = ",".join(number(v) for v in plan.levels_v[start : start + LIST_LINE])
+                write(f"{source}:LIST:VOLT{'' if start == 0 else ':APP'} {line}")
+            write(f"{source}:VOLT:MODE LIST")
+        else:
+            self._set_confirmed(f"{source}:VOLT:TRIG", plan.levels_v[0])
+            write(f"{source}:PULS:DEL 0")
+            self._set_confirmed(f"{source}:PULS:WIDT", plan.pulse_us * TICK_S)
+            write(f"{source}:FUNC PULS")
+        self._send_trigger("TRAN", plan.period_us * TICK_S, plan.count, 0.0)
+        readings = plan.readings
+        if readings is not None:
+            spacing_s = max(readings.spacing_us * TICK_S, self._model.least_interval_s)
+            delay_s = readings.first_us * TICK_S - self._aperture_s
+            self._send_trigger("ACQ", spacing_s, len(readings.wanted), delay_s)
+
+    def _send_trigger(self, action: str, period_s: float, count: int, delay_s: float) -> None:
+        header = f"{self._trigger}:{action}"
+        for command in (
+            f"{header}:SOUR TIM",
+            f"{header}:TIM {number(period_s)}",
+            f"{header}:COUN {count}",
+            f"{header}:DEL {number(delay_s)}",
+        ):
+            self._set(command)
+
+    def _refuse_readings(self, points: Sequence[TrainPoint], readings: Readings) -> None:
+        shortest_s = min(point.width_s for point in points if point.measure)
+        room_s = readings.spacing_us * TICK_S or shortest_s
+        for bound_s, what in ((shortest_s, "level"), (room_s, "spacing of readings")):
+            if self._aperture_s > bound_s * (1 + 1e-9):
+                raise Unsupported(
+                    f"{self._name}: a {what} of {bound_s:g} s is shorter than its reading,"
+                    f" {self._aperture_s:g} s"
+                )
+
+    def _readings(self, question: str, reply: str, count: int) -> list[Measured]:
+        return [_measured(*pair) for pair in parse_pairs(self.link, question, reply, count)]
+
+    def _refuse_level(self, level_v: float) -> None:
+        refuse_above(f"{self._name}: level", level_v, self._range_v, "V")
+
+
+class KeysightB2900(ScpiInstrument):
+    """A B2900 with its one channel, or two named ``1`` and ``2``."""
+
+    models = tuple(MODELS)
+
+    def __init__(self, link: Link, settings: KeysightB2900Settings) -> None:
+        super().__init__(link, settings)
+        self._model = settings.model
+        names = MODELS[settings.model].channels
+        self._channels = {
+            name: Channel(link, settings, number_) for number_, name in enumerate(names, start=1)
+        }
+
+    def verify_identity(self) -> None:
+        """Raise :class:`hwloop.errors.UnexpectedReply` unless it is the model of the settings."""
+        super().verify_identity()
+        if f",{self._model}," not in self.id.upper().replace(" ", ""):
+            raise UnexpectedReply(
+                f"{self.link.address}: the station says model {self._model}, found {self.id!r}"
+            )
+
+    def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
+        """Its channels by name."""
+        return dict(self._channels)
+
+    def read_back(self) -> dict[str, object]:
+        """Range, compliance and integration time of every channel."""
+        return {
+            f"{name}.{key}" if name else key: value
+            for name, channel in self._channels.items()
+            for key, value in channel.read_back().items()
+        }
+
+    def safe_state(self) -> None:
+        """Abort; every channel at 0 V and off, read back."""
+        for channel in self._channels.values():
+            channel.turn_off()
+        still_on = [name or "1" for name, c in self._channels.items() if c.source_enabled]
+        if still_on:
+            raise UnexpectedReply(
+                f"{self.link.address}: output {' and '.join(still_on)} is still on"
+            )
+
+
+def _measured(current_a: float, status: float) -> Measured:
+    flags = Flag(0)
+    if abs(current_a) >= OVERFLOW or int(status) & STATUS_OVER_RANGE:
+        flags |= Flag.OVER_RANGE
+    if int(status) & STATUS_COMPLIANCE:
+        flags |= Flag.COMPLIANCE
+    return Measured(math.nan if flags else current_a, flags)
+
+
+KEYSIGHT_B2900 = InstrumentKind(
+    name="keysight_b2900",
+    summary="Keysight B2900A source-measure units, one or two channels, SCPI",
+    settings=KeysightB2900Settings,
+    make=KeysightB2900,
+)
