@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
 from hwloop.errors import UnexpectedReply, Unsupported
-from hwloop.operations import Flag
-from hwloop_drivers.instruments.common import number, parse_pairs, refuse_above
+from hwloop_drivers.instruments.common import number, refuse_above
 from hwloop_drivers.instruments.scpi import ScpiInstrument
+from hwloop_drivers.instruments.source_meter import ScpiSourceMeter, measured
 from hwloop_drivers.instruments.trains import SweepLimits, equal_steps, refuse_sweep, shortest
 from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
@@ -26,7 +25,6 @@ SWEEP = SweepLimits(
     most_points=2500,
     most_v=RANGES_V[-1],
 )
-OVERFLOW = 9.9e37
 STATUS_COMPLIANCE, STATUS_OVER_RANGE = 1 << 3, 1 << 0
 _AFTER_SWEEP = (":SOUR:VOLT:MODE FIX", ":SOUR:VOLT 0", ":TRIG:COUN 1", ":SOUR:DEL:AUTO ON")
 
@@ -39,16 +37,19 @@ class Keithley2400Settings(LinkSettings):
     four_wire: bool = False
 
 
-class Keithley2400(ScpiInstrument, SourceMeter):
+class Keithley2400(ScpiSourceMeter, ScpiInstrument):
     """A 2400, 2401, 2410 … as voltage source and ammeter."""
 
     models = ("MODEL 24",)
+    _name = "2400"
+    _level_header, _output_header = ":SOUR:VOLT", ":OUTP"
+    _limit_question, _trip_question = ":SENS:CURR:PROT?", ":SENS:CURR:PROT:TRIP?"
+    _read_question = ":READ?"
 
     def __init__(self, link: Link, settings: Keithley2400Settings) -> None:
         super().__init__(link, settings)
         self._settings = settings
         self._range_v = RANGES_V[0]
-        self._level_v = 0.0
 
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
         """One."""
@@ -104,40 +105,6 @@ class Keithley2400(ScpiInstrument, SourceMeter):
         write(":FORM:ELEM CURR,STAT")
         self._range_v, self._level_v = range_v, 0.0
 
-    @property
-    def source_voltage(self) -> float:
-        """Level of the source."""
-        return self._level_v
-
-    @source_voltage.setter
-    def source_voltage(self, level_v: float) -> None:
-        self._refuse_level(level_v)
-        self._set_finished(f":SOUR:VOLT {number(level_v)}")
-        self._level_v = level_v
-
-    @property
-    def compliance_current(self) -> float:
-        """Limit of the current."""
-        return self._ask(":SENS:CURR:PROT?")
-
-    @property
-    def source_enabled(self) -> bool:
-        """Whether the output is on."""
-        return self._ask(":OUTP?") != 0
-
-    @source_enabled.setter
-    def source_enabled(self, on: bool) -> None:
-        self._set_finished(f":OUTP {'ON' if on else 'OFF'}")
-
-    @property
-    def tripped(self) -> bool:
-        """Whether the source is at its compliance."""
-        return self._ask(":SENS:CURR:PROT:TRIP?") != 0
-
-    def measure_current(self) -> Measured:
-        """One reading."""
-        return self._readings(self.link.query(":READ?"), 1)[0]
-
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
         """A list sweep has one source delay: all widths are multiples of the shortest."""
         refuse_sweep(SWEEP, points)
@@ -149,8 +116,7 @@ class Keithley2400(ScpiInstrument, SourceMeter):
         each step ends with a reading, and the delay is shorter by its integration time.
         """
         self.refuse_train(points)
-        for point in points:
-            self._refuse_level(point.level_v)
+        self._refuse_levels(*(point.level_v for point in points))
         steps, step_s = equal_steps(points), shortest(points)
         measuring = any(point.measure for point in points)
         aperture_s = self._settings.nplc / self._settings.line_frequency_hz if measuring else 0.0
@@ -182,22 +148,11 @@ class Keithley2400(ScpiInstrument, SourceMeter):
         if not measuring:
             self._set_finished(':SENS:FUNC "CURR"')
         self._level_v = 0.0
-        return self._readings(reply, len(levels))[:-1]
+        return self._readings(":READ?", reply, len(levels))[:-1]
 
-    def _readings(self, reply: str, count: int) -> list[Measured]:
-        return [_measured(*pair) for pair in parse_pairs(self.link, ":READ?", reply, count)]
-
-    def _refuse_level(self, level_v: float) -> None:
-        refuse_above(f"{self.link.address}: level", level_v, self._range_v, "V")
-
-
-def _measured(current_a: float, status: float) -> Measured:
-    flags = Flag(0)
-    if abs(current_a) >= OVERFLOW or int(status) & STATUS_OVER_RANGE:
-        flags |= Flag.OVER_RANGE
-    if int(status) & STATUS_COMPLIANCE:
-        flags |= Flag.COMPLIANCE
-    return Measured(math.nan if flags else current_a, flags)
+    def _measured(self, current_a: float, status: float) -> Measured:
+        bits = {"compliance": STATUS_COMPLIANCE, "over_range": STATUS_OVER_RANGE}
+        return measured(current_a, status, **bits)
 
 
 KEITHLEY_2400 = InstrumentKind(

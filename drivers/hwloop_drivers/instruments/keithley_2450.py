@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hwloop.errors import UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.common import number, parse_pairs, refuse_above
+from hwloop_drivers.instruments.common import number
 from hwloop_drivers.instruments.keithley_2450_limits import (
     NAME,
     OVER,
     RANGES_V,
+    STATUS_LIMIT,
     Keithley2450Settings,
-    measured,
     range_for,
     require_language,
 )
 from hwloop_drivers.instruments.keithley_2450_tsp import Keithley2450Tsp
 from hwloop_drivers.instruments.scpi import ScpiInstrument
+from hwloop_drivers.instruments.source_meter import ScpiSourceMeter, measured
 from hwloop_drivers.instruments.trains import SweepLimits, equal_steps, refuse_sweep, shortest
 from hwloop_drivers.link import InstrumentKind, Link
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
@@ -40,16 +41,19 @@ DIGITS = 10
 ELEMENTS = "READ,SOURSTAT"
 
 
-class Keithley2450(ScpiInstrument, SourceMeter):
+class Keithley2450(ScpiSourceMeter, ScpiInstrument):
     """A 2450 as voltage source and ammeter."""
 
     models = ("MODEL 2450",)
+    _name = NAME
+    _level_header, _output_header = ":SOUR:VOLT", ":OUTP"
+    _limit_question, _trip_question = ":SOUR:VOLT:ILIM?", ":SOUR:VOLT:ILIM:TRIP?"
+    _read_question = f":READ? {BUFFER},{ELEMENTS}"
 
     def __init__(self, link: Link, settings: Keithley2450Settings) -> None:
         super().__init__(link, settings)
         self._settings = settings
         self._range_v = RANGES_V[0] * OVER
-        self._level_v = 0.0
         self._nplc, self._line_hz = 1.0, 50.0
 
     def verify_identity(self) -> None:
@@ -105,41 +109,6 @@ class Keithley2450(ScpiInstrument, SourceMeter):
         self._line_hz = self._ask(":SYST:LFR?")
         self._range_v, self._level_v = range_v * OVER, 0.0
 
-    @property
-    def source_voltage(self) -> float:
-        """Level of the source."""
-        return self._level_v
-
-    @source_voltage.setter
-    def source_voltage(self, level_v: float) -> None:
-        self._refuse_level(level_v)
-        self._set_finished(f":SOUR:VOLT {number(level_v)}")
-        self._level_v = level_v
-
-    @property
-    def compliance_current(self) -> float:
-        """Limit of the current."""
-        return self._ask(":SOUR:VOLT:ILIM?")
-
-    @property
-    def source_enabled(self) -> bool:
-        """Whether the output is on."""
-        return self._ask(":OUTP?") != 0
-
-    @source_enabled.setter
-    def source_enabled(self, on: bool) -> None:
-        self._set_finished(f":OUTP {'ON' if on else 'OFF'}")
-
-    @property
-    def tripped(self) -> bool:
-        """Whether the source is at its limit."""
-        return self._ask(":SOUR:VOLT:ILIM:TRIP?") != 0
-
-    def measure_current(self) -> Measured:
-        """One reading."""
-        question = f":READ? {BUFFER},{ELEMENTS}"
-        return self._readings(question, self.link.query(question), 1)[0]
-
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
         """A list sweep has one delay: all widths are multiples of the shortest."""
         refuse_sweep(SWEEP, points)
@@ -150,8 +119,7 @@ class Keithley2450(ScpiInstrument, SourceMeter):
         Every step ends with a reading; where no point measures, with the fastest one.
         """
         self.refuse_train(points)
-        for point in points:
-            self._refuse_level(point.level_v)
+        self._refuse_levels(*(point.level_v for point in points))
         steps, step_s = equal_steps(points), shortest(points)
         measuring = any(point.measure for point in points)
         nplc = self._nplc if measuring else FASTEST_NPLC
@@ -181,11 +149,8 @@ class Keithley2450(ScpiInstrument, SourceMeter):
         self._level_v = 0.0
         return self._readings(data, reply, len(levels))[:-1]
 
-    def _readings(self, question: str, reply: str, count: int) -> list[Measured]:
-        return [measured(*pair) for pair in parse_pairs(self.link, question, reply, count)]
-
-    def _refuse_level(self, level_v: float) -> None:
-        refuse_above(f"{self.link.address}: level", level_v, self._range_v, "V")
+    def _measured(self, current_a: float, status: float) -> Measured:
+        return measured(current_a, status, compliance=STATUS_LIMIT)
 
 
 def _make(link: Link, settings: Keithley2450Settings) -> Keithley2450 | Keithley2450Tsp:

@@ -6,16 +6,14 @@ range that is locked, after the reference manual, 2450-901-01.
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 from pydantic import Field
 
 from hwloop.errors import UnexpectedReply, Unsupported
-from hwloop.operations import Flag
 from hwloop_drivers.instruments.common import refuse_above
 from hwloop_drivers.link import Link, LinkSettings
-from hwloop_drivers.roles import Measured, SourceSetup
+from hwloop_drivers.roles import SourceSetup
 
 NAME = "2450"
 OVER = 1.05  # what a range reaches, as a multiple of its name
@@ -25,7 +23,6 @@ ENVELOPE = ((21.0, 1.05), (210.0, 0.105))  # up to so many volts, so many ampere
 LEAST_A = 1e-9
 LEAST_OF_RANGE = 0.1
 STATUS_LIMIT = 32  # bit of a source status: bufferVar.sourcestatuses
-OVERFLOW = 9.9e37
 Language = Literal["scpi", "tsp"]
 
 
@@ -58,16 +55,6 @@ def range_for(setup: SourceSetup) -> float:
             " its measurement range"
         )
     return range_v
-
-
-def measured(current_a: float, source_status: float) -> Measured:
-    """A reading with the status of its source, as the buffers of both languages have it."""
-    flags = Flag(0)
-    if abs(current_a) >= OVERFLOW:
-        flags |= Flag.OVER_RANGE
-    if int(source_status) & STATUS_LIMIT:
-        flags |= Flag.COMPLIANCE
-    return Measured(math.nan if flags else current_a, flags)
 
 
 def require_language(link: Link, language: Language) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from hwloop.errors import UnexpectedReply, Unsupported
-from hwloop.operations import Flag
-from hwloop_drivers.instruments.common import number, parse_pairs, refuse_above
+from hwloop_drivers.instruments.common import number
 from hwloop_drivers.instruments.keysight_b2900_models import (
     MODELS,
     OVER,
@@ -16,17 +14,17 @@ from hwloop_drivers.instruments.keysight_b2900_models import (
     range_for,
 )
 from hwloop_drivers.instruments.keysight_b2900_train import TICK_S, Plan, Readings, plan_train
-from hwloop_drivers.instruments.scpi import ScpiInstrument, ScpiSpeaker
+from hwloop_drivers.instruments.scpi import ScpiInstrument
+from hwloop_drivers.instruments.source_meter import ScpiSourceMeter, measured
 from hwloop_drivers.link import InstrumentKind, Link
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
 
 LIST_LINE = 100
 LOW_LIMIT_A = 1e-6  # while the range changes: any range allows it
 STATUS_COMPLIANCE, STATUS_OVER_RANGE = 0b110, 1 << 13  # of a reading: SCPI reference, table 1-2
-OVERFLOW = 9.9e37
 
 
-class Channel(ScpiSpeaker, SourceMeter):
+class Channel(ScpiSourceMeter):
     """One channel as voltage source and ammeter."""
 
     def __init__(self, link: Link, settings: KeysightB2900Settings, number_: int) -> None:
@@ -35,10 +33,13 @@ class Channel(ScpiSpeaker, SourceMeter):
         self._model = MODELS[settings.model]
         self._name = f"{settings.model} channel {number_}"
         self._source, self._sense = f":SOUR{number_}", f":SENS{number_}"
-        self._output, self._trigger = f":OUTP{number_}", f":TRIG{number_}"
-        self._list = f"(@{number_})"
+        self._trigger, self._list = f":TRIG{number_}", f"(@{number_})"
+        self._level_header, self._output_header = f"{self._source}:VOLT", f":OUTP{number_}"
+        self._limit_question = f"{self._sense}:CURR:PROT?"
+        self._trip_question = f"{self._sense}:CURR:PROT:TRIP?"
+        self._read_question = f":MEAS? {self._list}"
         self._range_v = RANGES_V[0] * OVER
-        self._level_v = self._aperture_s = 0.0
+        self._aperture_s = 0.0
 
     def read_back(self) -> dict[str, object]:
         """Range, compliance and integration time as the instrument has them."""
@@ -53,7 +54,7 @@ class Channel(ScpiSpeaker, SourceMeter):
         self.link.write(f":ABOR {self._list}")
         self.link.write(f"{self._source}:VOLT 0")
         self.link.write(f"{self._source}:CURR 0")
-        self.link.write(f"{self._output} OFF")
+        self.link.write(f"{self._output_header} OFF")
         self._level_v = 0.0
 
     def set_up(self, setup: SourceSetup) -> None:
@@ -82,46 +83,11 @@ class Channel(ScpiSpeaker, SourceMeter):
         # The box's own waits would come between a trigger and what it triggers.
         self._set_word_confirmed(f"{source}:WAIT", "0")
         self._set_word_confirmed(f"{sense}:WAIT", "0")
-        self._set_word_confirmed(f"{self._output}:ON:AUTO", "0")
-        self._set_word_confirmed(f"{self._output}:OFF:AUTO", "0")
-        self._set_word_confirmed(f"{self._output}:OFF:MODE", "ZERO")
+        self._set_word_confirmed(f"{self._output_header}:ON:AUTO", "0")
+        self._set_word_confirmed(f"{self._output_header}:OFF:AUTO", "0")
+        self._set_word_confirmed(f"{self._output_header}:OFF:MODE", "ZERO")
         write(":FORM:ELEM:SENS CURR,STAT")
         self._range_v, self._level_v = range_v * OVER, 0.0
-
-    @property
-    def source_voltage(self) -> float:
-        """Level of the source."""
-        return self._level_v
-
-    @source_voltage.setter
-    def source_voltage(self, level_v: float) -> None:
-        self._refuse_level(level_v)
-        self._set_finished(f"{self._source}:VOLT {number(level_v)}")
-        self._level_v = level_v
-
-    @property
-    def compliance_current(self) -> float:
-        """Limit of the current."""
-        return self._ask(f"{self._sense}:CURR:PROT?")
-
-    @property
-    def source_enabled(self) -> bool:
-        """Whether the output is on."""
-        return self._ask(f"{self._output}?") != 0
-
-    @source_enabled.setter
-    def source_enabled(self, on: bool) -> None:
-        self._set_finished(f"{self._output} {'ON' if on else 'OFF'}")
-
-    @property
-    def tripped(self) -> bool:
-        """Whether the source is at its compliance."""
-        return self._ask(f"{self._sense}:CURR:PROT:TRIP?") != 0
-
-    def measure_current(self) -> Measured:
-        """One reading."""
-        question = f":MEAS? {self._list}"
-        return self._readings(question, self.link.query(question), 1)[0]
 
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
         """Widths from 50 µs in steps of 1 µs; at most 2500 steps of their common divisor."""
@@ -130,8 +96,7 @@ class Channel(ScpiSpeaker, SourceMeter):
     def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
         """Triggers inside the instrument: one round trip for the whole train."""
         plan = self._plan(points)
-        for level_v in plan.levels_v:
-            self._refuse_level(level_v)
+        self._refuse_levels(*plan.levels_v)
         if plan.readings is not None:
             self._refuse_readings(points, plan.readings)
         self._send(plan)
@@ -195,11 +160,9 @@ class Channel(ScpiSpeaker, SourceMeter):
                     f" {self._aperture_s:g} s"
                 )
 
-    def _readings(self, question: str, reply: str, count: int) -> list[Measured]:
-        return [_measured(*pair) for pair in parse_pairs(self.link, question, reply, count)]
-
-    def _refuse_level(self, level_v: float) -> None:
-        refuse_above(f"{self._name}: level", level_v, self._range_v, "V")
+    def _measured(self, current_a: float, status: float) -> Measured:
+        bits = {"compliance": STATUS_COMPLIANCE, "over_range": STATUS_OVER_RANGE}
+        return measured(current_a, status, **bits)
 
 
 class KeysightB2900(ScpiInstrument):
@@ -244,15 +207,6 @@ class KeysightB2900(ScpiInstrument):
             raise UnexpectedReply(
                 f"{self.link.address}: output {' and '.join(still_on)} is still on"
             )
-
-
-def _measured(current_a: float, status: float) -> Measured:
-    flags = Flag(0)
-    if abs(current_a) >= OVERFLOW or int(status) & STATUS_OVER_RANGE:
-        flags |= Flag.OVER_RANGE
-    if int(status) & STATUS_COMPLIANCE:
-        flags |= Flag.COMPLIANCE
-    return Measured(math.nan if flags else current_a, flags)
 
 
 KEYSIGHT_B2900 = InstrumentKind(
