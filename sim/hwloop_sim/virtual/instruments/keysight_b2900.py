@@ -105,11 +105,7 @@ class KeysightB2900(ScpiSmu):
             smu.check_level(function, level)
             channel.triggered[function] = level
 
-        self.on(
-            f"{header}[:LEVel][:IMMediate][:AMPLitude]",
-            set=lambda a: smu.set_level(function, a.number(lowest=-most, highest=most)),
-            get=lambda _: scientific(smu.levels[function]),
-        )
+        self.add_source(header, function, smu)
         self.on(
             f"{header}[:LEVel]:TRIGgered[:AMPLitude]",
             set=trigger_level,
@@ -120,54 +116,23 @@ class KeysightB2900(ScpiSmu):
             set=lambda a: channel.modes.update({function: a.choice("FIXed", "LIST")}),
             get=lambda _: channel.modes[function],
         )
-        self._range(f"{header}:RANGe", function, channel, measuring=False)
-        entries = f"{source}:LIST:{FORMS[function]}"
-        self.on(
-            entries,
-            set=lambda a: _set_list(channel, function, a, []),
-            get=lambda _: ",".join(scientific(v) for v in channel.lists[function]),
-        )
-        self.on(
-            f"{entries}:APPend",
-            set=lambda a: _set_list(channel, function, a, channel.lists[function]),
-        )
-        self.on(f"{entries}:POINts", get=lambda _: str(len(channel.lists[function])))
-
-    def _range(self, header: str, function: str, channel: Channel, *, measuring: bool) -> None:
-        smu = channel.smu
-        told = smu.set_measure_range if measuring else smu.set_source_range
-        most = smu.model.ranges(function)[-1] * smu.model.over
-
-        def ranges() -> dict[str, float]:
-            return smu.measure_range if measuring else smu.source_range
-
-        def autos() -> dict[str, bool]:
-            return smu.measure_auto if measuring else smu.source_auto
-
-        self.on(
-            f"{header}[:UPPer]" if measuring else header,
-            set=lambda a: told(function, a.number(lowest=-most, highest=most)),
-            get=lambda _: scientific(ranges()[function]),
-        )
-        self.on(
-            f"{header}:AUTO",
-            set=lambda a: autos().update({function: a.boolean()}),
-            get=lambda _: str(int(autos()[function])),
+        self.add_list(
+            f"{source}:LIST:{FORMS[function]}",
+            function,
+            smu,
+            lambda: channel.lists,
+            line=MOST_LIST,
+            most=MOST_LIST,
         )
 
     def _add_sense(self, header: str, function: str, channel: Channel) -> None:
         smu, sourced = channel.smu, OTHER[function]
-        most = smu.model.most(function)
-        self.on(
-            f"{header}:PROTection[:LEVel][:BOTH]",
-            set=lambda a: smu.set_limit(sourced, a.number(lowest=-most, highest=most)),
-            get=lambda _: scientific(smu.limits[sourced]),
-        )
+        self.add_limit(f"{header}:PROTection[:LEVel][:BOTH]", sourced, smu)
         self.on(
             f"{header}:PROTection:TRIPped",
             get=lambda _: str(int(smu.limited and smu.function == sourced)),
         )
-        self._range(f"{header}:RANGe", function, channel, measuring=True)
+        self.add_measure_range(header, function, smu)
         line_hz = channel.line_hz
         bounds = {"lowest": LEAST_APERTURE_S, "highest": MOST_APERTURE_S}
         self.on(
@@ -206,11 +171,7 @@ class KeysightB2900(ScpiSmu):
     def _add_output(self, header: str, channel: Channel) -> None:
         smu = channel.smu
         words = {mode: word for word, mode in OFF_MODES.items()}
-        self.on(
-            f"{header}[:STATe]",
-            set=lambda a: smu.switch(on=a.boolean()),
-            get=lambda _: str(int(smu.on)),
-        )
+        self.add_switch(header, smu)
         self.on(
             f"{header}:ON:AUTO",
             set=lambda a: setattr(channel, "auto_on", a.boolean()),
@@ -318,15 +279,6 @@ class KeysightB2900(ScpiSmu):
             set=lambda a: setattr(channel, name, a.number(lowest=least_s, highest=MOST_TIME_S)),
             get=lambda _: scientific(getattr(channel, name)),
         )
-
-
-def _set_list(channel: Channel, function: str, arguments: Arguments, before: list[float]) -> None:
-    values = arguments.numbers()
-    if len(before) + len(values) > MOST_LIST:
-        raise ScpiError(-223, "Too much data")
-    for value in values:
-        channel.smu.check_level(function, value)
-    channel.lists[function] = [*before, *values]
 
 
 def _values(channel: Channel, reading: SmuReading, level: float) -> dict[str, float]:
