@@ -7,23 +7,32 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from hwloop.errors import UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.common import number, refuse_above
+from hwloop_drivers.instruments.common import number
 from hwloop_drivers.instruments.scpi import ScpiInstrument
-from hwloop_drivers.instruments.source_meter import ScpiSourceMeter, measured
+from hwloop_drivers.instruments.source_meter import (
+    LOW_LIMIT_A,
+    ScpiSourceMeter,
+    SourceLimits,
+    measured,
+)
 from hwloop_drivers.instruments.trains import SweepLimits, equal_steps, refuse_sweep, shortest
 from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
 
-RANGES_V = (0.21, 2.1, 21.0, 210.0)  # 105 % of the nominal ranges
-MOST_A = 1.05
-LEAST_A = 1e-9  # 0.1 % of the smallest measurement range
+LIMITS = SourceLimits(  # of the 2400; the others of its family give more or less
+    ranges_v=(0.2, 2.0, 20.0, 200.0),
+    ranges_a=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),
+    over=1.05,
+    envelope=((21.0, 1.05), (210.0, 0.105)),
+    least_a=1e-9,  # 0.1 % of the smallest measurement range
+)
 LIST_LINE = 100
 SWEEP = SweepLimits(
     name="2400",
     least_width_s=1e-3,  # a list step takes about 0.5 ms itself
     most_width_s=9999.0,  # source delay
     most_points=2500,
-    most_v=RANGES_V[-1],
+    most_v=LIMITS.most_v,
 )
 STATUS_COMPLIANCE, STATUS_OVER_RANGE = 1 << 3, 1 << 0
 _AFTER_SWEEP = (":SOUR:VOLT:MODE FIX", ":SOUR:VOLT 0", ":TRIG:COUN 1", ":SOUR:DEL:AUTO ON")
@@ -49,7 +58,7 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
     def __init__(self, link: Link, settings: Keithley2400Settings) -> None:
         super().__init__(link, settings)
         self._settings = settings
-        self._range_v = RANGES_V[0]
+        self._range_v = LIMITS.ranges_v[0] * LIMITS.over
 
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
         """One."""
@@ -76,34 +85,25 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
 
     def set_up(self, setup: SourceSetup) -> None:
         """Voltage source in a locked range, compliance read back, output off mode ZERO."""
-        range_v = next((r for r in RANGES_V if abs(setup.range_v) <= r), None)
-        if range_v is None:
-            raise Unsupported(
-                f"{self.link.address}: {setup.range_v:g} V is beyond the 2400's 210 V"
-            )
-        refuse_above("compliance", setup.compliance_a, MOST_A, "A")
-        if setup.compliance_a < LEAST_A:
-            raise Unsupported(
-                f"{self.link.address}: compliance {setup.compliance_a:g} A is below the 2400's"
-                f" {LEAST_A:g} A"
-            )
+        range_v = LIMITS.range_for(self._name, setup)
+        measure_a = LIMITS.measure_range_for(self._name, setup)
         write = self._set
         write(":SOUR:FUNC VOLT")
         write(":SOUR:VOLT:MODE FIX")
-        self._set_confirmed(":SOUR:VOLT:RANG", range_v / 1.05)
         write(":SOUR:VOLT 0")
         write(':SENS:FUNC "CURR"')
+        write(":SENS:CURR:RANG:AUTO ON")
+        write(f":SENS:CURR:PROT {number(LOW_LIMIT_A)}")
+        self._set_confirmed(":SOUR:VOLT:RANG", range_v)
         self._set_confirmed(":SENS:CURR:PROT", setup.compliance_a)
         self._set_confirmed(":SENS:CURR:NPLC", self._settings.nplc)
-        if setup.measure_range_a is None:
-            write(":SENS:CURR:RANG:AUTO ON")
-        else:
-            self._set_confirmed(":SENS:CURR:RANG", setup.measure_range_a)
+        if measure_a is not None:
+            self._set_confirmed(":SENS:CURR:RANG", measure_a)
         write(f":SYST:RSEN {'ON' if self._settings.four_wire else 'OFF'}")
         write(":SYST:AZER OFF")  # else a reading lasts three times its integration time
         self._set_word_confirmed(":OUTP:SMOD", "ZERO")
         write(":FORM:ELEM CURR,STAT")
-        self._range_v, self._level_v = range_v, 0.0
+        self._range_v, self._level_v = range_v * LIMITS.over, 0.0
 
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
         """A list sweep has one source delay: all widths are multiples of the shortest."""

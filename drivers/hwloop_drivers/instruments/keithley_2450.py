@@ -10,17 +10,16 @@ from collections.abc import Mapping, Sequence
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.common import number
 from hwloop_drivers.instruments.keithley_2450_limits import (
+    LIMITS,
     NAME,
-    OVER,
-    RANGES_V,
     STATUS_LIMIT,
     Keithley2450Settings,
-    range_for,
+    ranges_for,
     require_language,
 )
 from hwloop_drivers.instruments.keithley_2450_tsp import Keithley2450Tsp
 from hwloop_drivers.instruments.scpi import ScpiInstrument
-from hwloop_drivers.instruments.source_meter import ScpiSourceMeter, measured
+from hwloop_drivers.instruments.source_meter import LOW_LIMIT_A, ScpiSourceMeter, measured
 from hwloop_drivers.instruments.trains import SweepLimits, equal_steps, refuse_sweep, shortest
 from hwloop_drivers.link import InstrumentKind, Link
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
@@ -30,12 +29,11 @@ SWEEP = SweepLimits(
     least_width_s=1e-3,  # a step of the trigger model takes some 0.1 ms itself
     most_width_s=9999.0,  # delay of a sweep: at most 10 000 s
     most_points=2500,
-    most_v=RANGES_V[-1] * OVER,
+    most_v=LIMITS.most_v,
 )
 LIST_LINE = 100
 FASTEST_NPLC = 0.01  # for steps whose readings nobody wants: the box takes them all the same
 LEAST_DELAY_S = 50e-6  # of a sweep
-LOW_LIMIT_A = 1e-6  # while the range changes: any range allows it
 BUFFER = '"defbuffer1"'
 DIGITS = 10
 ELEMENTS = "READ,SOURSTAT"
@@ -53,7 +51,7 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
     def __init__(self, link: Link, settings: Keithley2450Settings) -> None:
         super().__init__(link, settings)
         self._settings = settings
-        self._range_v = RANGES_V[0] * OVER
+        self._range_v = LIMITS.ranges_v[0] * LIMITS.over
         self._nplc, self._line_hz = 1.0, 50.0
 
     def verify_identity(self) -> None:
@@ -84,7 +82,7 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
 
     def set_up(self, setup: SourceSetup) -> None:
         """Voltage source in a locked range, limit read back, output off mode ZERO."""
-        range_v = range_for(setup)
+        range_v, measure_a = ranges_for(setup)
         write, settings = self._set, self._settings
         self._nplc = setup.nplc if settings.nplc is None else settings.nplc
         self._set_word_confirmed(":SOUR:FUNC", "VOLT")
@@ -94,8 +92,8 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
         write(f":SOUR:VOLT:ILIM {number(LOW_LIMIT_A)}")
         self._set_confirmed(":SOUR:VOLT:RANG", range_v)
         self._set_confirmed(":SOUR:VOLT:ILIM", setup.compliance_a)
-        if setup.measure_range_a is not None:
-            self._set_confirmed(":SENS:CURR:RANG", setup.measure_range_a)
+        if measure_a is not None:
+            self._set_confirmed(":SENS:CURR:RANG", measure_a)
         self._set_confirmed(":SENS:CURR:NPLC", self._nplc)
         self._set_word_confirmed(":SENS:CURR:RSEN", "1" if settings.four_wire else "0")
         # A reading lasts its integration time and no longer: no auto zero, no source readback.
@@ -107,7 +105,7 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
         write(f":FORM:ASC:PREC {DIGITS}")
         self._set_word_confirmed(":OUTP:VOLT:SMOD", "ZERO")
         self._line_hz = self._ask(":SYST:LFR?")
-        self._range_v, self._level_v = range_v * OVER, 0.0
+        self._range_v, self._level_v = range_v * LIMITS.over, 0.0
 
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
         """A list sweep has one delay: all widths are multiples of the shortest."""

@@ -8,15 +8,14 @@ from collections.abc import Mapping, Sequence
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.common import number, refuse_above
 from hwloop_drivers.instruments.keithley_2450_limits import (
+    LIMITS,
     NAME,
-    OVER,
-    RANGES_V,
     STATUS_LIMIT,
     Keithley2450Settings,
-    range_for,
+    ranges_for,
     require_language,
 )
-from hwloop_drivers.instruments.source_meter import measured
+from hwloop_drivers.instruments.source_meter import LOW_LIMIT_A, measured
 from hwloop_drivers.instruments.tsp import TspInstrument
 from hwloop_drivers.instruments.tsp_source_meter import TspSourceMeter
 from hwloop_drivers.link import Link
@@ -32,7 +31,6 @@ from hwloop_drivers.roles import (
 LEAST_WIDTH_S = 1e-3  # a level set by a script line, which takes up to about 0.1 ms itself
 MOST_WIDTH_S = 1e5
 MOST_POINTS = 10_000
-LOW_LIMIT_A = 1e-6  # while the range changes: any range allows it
 SCRIPT = "keithley_2450.lua"
 SCRIPT_VERSION = 1
 
@@ -52,7 +50,7 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
     def __init__(self, link: Link, settings: Keithley2450Settings) -> None:
         super().__init__(link, settings)
         self._settings, self._timeout_s = settings, settings.timeout_s
-        self._range_v = RANGES_V[0] * OVER
+        self._range_v = LIMITS.ranges_v[0] * LIMITS.over
 
     def verify_identity(self) -> None:
         """A 2450 that speaks TSP."""
@@ -82,7 +80,7 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
 
     def set_up(self, setup: SourceSetup) -> None:
         """Voltage source in a locked range, limit read back, output off mode ZERO."""
-        range_v = range_for(setup)
+        range_v, measure_a = ranges_for(setup)
         settings = self._settings
         nplc = setup.nplc if settings.nplc is None else settings.nplc
         self._load_script(SCRIPT, SCRIPT_VERSION)
@@ -93,8 +91,8 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
         self._set(f"smu.source.ilimit.level = {number(LOW_LIMIT_A)}")
         self._set_confirmed("smu.source.range", range_v)
         self._set_confirmed("smu.source.ilimit.level", setup.compliance_a)
-        if setup.measure_range_a is not None:
-            self._set_confirmed("smu.measure.range", setup.measure_range_a)
+        if measure_a is not None:
+            self._set_confirmed("smu.measure.range", measure_a)
         self._set_confirmed("smu.measure.nplc", nplc)
         sense = "4WIRE" if settings.four_wire else "2WIRE"
         self._set_word_confirmed("smu.measure.sense", f"smu.SENSE_{sense}")
@@ -106,7 +104,7 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
         self._set("smu.measure.count = 1")
         self._set_word_confirmed("smu.source.offmode", "smu.OFFMODE_ZERO")
         self._aperture_s = nplc / self._ask("localnode.linefreq")
-        self._range_v, self._level_v = range_v * OVER, 0.0
+        self._range_v, self._level_v = range_v * LIMITS.over, 0.0
 
     @property
     def source_enabled(self) -> bool:
@@ -124,7 +122,7 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
         if len(points) > MOST_POINTS:
             raise Unsupported(f"{NAME}: {len(points)} points; {MOST_POINTS} at most")
         for point in points:
-            refuse_above(f"{NAME}: level", point.level_v, RANGES_V[-1] * OVER, "V")
+            refuse_above(f"{NAME}: level", point.level_v, LIMITS.most_v, "V")
             if not LEAST_WIDTH_S * (1 - 1e-9) <= point.width_s <= MOST_WIDTH_S:
                 raise Unsupported(
                     f"{NAME}: a width of {point.width_s:g} s is outside {LEAST_WIDTH_S:g} to"

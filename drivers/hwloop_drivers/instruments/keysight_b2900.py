@@ -7,20 +7,17 @@ from collections.abc import Mapping, Sequence
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.common import number
 from hwloop_drivers.instruments.keysight_b2900_models import (
+    LIMITS,
     MODELS,
-    OVER,
-    RANGES_V,
     KeysightB2900Settings,
-    range_for,
 )
 from hwloop_drivers.instruments.keysight_b2900_train import TICK_S, Plan, Readings, plan_train
 from hwloop_drivers.instruments.scpi import ScpiInstrument
-from hwloop_drivers.instruments.source_meter import ScpiSourceMeter, measured
+from hwloop_drivers.instruments.source_meter import LOW_LIMIT_A, ScpiSourceMeter, measured
 from hwloop_drivers.link import InstrumentKind, Link
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
 
 LIST_LINE = 100
-LOW_LIMIT_A = 1e-6  # while the range changes: any range allows it
 STATUS_COMPLIANCE, STATUS_OVER_RANGE = 0b110, 1 << 13  # of a reading: SCPI reference, table 1-2
 
 
@@ -38,7 +35,7 @@ class Channel(ScpiSourceMeter):
         self._limit_question = f"{self._sense}:CURR:PROT?"
         self._trip_question = f"{self._sense}:CURR:PROT:TRIP?"
         self._read_question = f":MEAS? {self._list}"
-        self._range_v = RANGES_V[0] * OVER
+        self._range_v = LIMITS.ranges_v[0] * LIMITS.over
         self._aperture_s = 0.0
 
     def read_back(self) -> dict[str, object]:
@@ -59,7 +56,9 @@ class Channel(ScpiSourceMeter):
 
     def set_up(self, setup: SourceSetup) -> None:
         """Voltage source in a locked range, compliance read back, off mode ZERO."""
-        range_v = range_for(self._name, setup)
+        limits = self._model.limits
+        range_v = limits.range_for(self._name, setup)
+        measure_a = limits.measure_range_for(self._name, setup)
         source, sense, write = self._source, self._sense, self._set
         nplc = setup.nplc if self._settings.nplc is None else self._settings.nplc
         self._set_word_confirmed(f"{source}:FUNC:MODE", "VOLT")
@@ -74,11 +73,11 @@ class Channel(ScpiSourceMeter):
         write(f'{sense}:FUNC "CURR"')
         self._aperture_s = nplc / self._ask(":SYST:LFR?")
         self._set_confirmed(f"{sense}:CURR:APER", self._aperture_s)
-        if setup.measure_range_a is None:
+        if measure_a is None:
             self._set_word_confirmed(f"{sense}:CURR:RANG:AUTO", "1")
         else:
             self._set_word_confirmed(f"{sense}:CURR:RANG:AUTO", "0")
-            self._set_confirmed(f"{sense}:CURR:RANG", setup.measure_range_a)
+            self._set_confirmed(f"{sense}:CURR:RANG", measure_a)
         self._set_word_confirmed(f"{sense}:REM", "1" if self._settings.four_wire else "0")
         # The box's own waits would come between a trigger and what it triggers.
         self._set_word_confirmed(f"{source}:WAIT", "0")
@@ -87,7 +86,7 @@ class Channel(ScpiSourceMeter):
         self._set_word_confirmed(f"{self._output_header}:OFF:AUTO", "0")
         self._set_word_confirmed(f"{self._output_header}:OFF:MODE", "ZERO")
         write(":FORM:ELEM:SENS CURR,STAT")
-        self._range_v, self._level_v = range_v * OVER, 0.0
+        self._range_v, self._level_v = range_v * LIMITS.over, 0.0
 
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
         """Widths from 50 µs in steps of 1 µs; at most 2500 steps of their common divisor."""

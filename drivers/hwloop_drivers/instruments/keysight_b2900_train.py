@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from hwloop.errors import Unsupported
 from hwloop_drivers.instruments.common import refuse_above
-from hwloop_drivers.instruments.keysight_b2900_models import OVER, RANGES_V
+from hwloop_drivers.instruments.keysight_b2900_models import LIMITS
 from hwloop_drivers.instruments.trains import as_pulses
 from hwloop_drivers.roles import TrainPoint
 
@@ -56,7 +56,7 @@ def plan_train(name: str, points: Sequence[TrainPoint], *, least_interval_s: flo
     if not points:
         raise Unsupported("a train needs a point")
     for point in points:
-        refuse_above(f"{name}: level", point.level_v, RANGES_V[-1] * OVER, "V")
+        refuse_above(f"{name}: level", point.level_v, LIMITS.most_v, "V")
     widths_us = [_ticks(name, point.width_s) for point in points]
     pulses = as_pulses(points)
     if pulses is not None:

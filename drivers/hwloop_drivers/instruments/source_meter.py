@@ -4,13 +4,60 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import dataclass
 
+from hwloop.errors import Unsupported
 from hwloop.operations import Flag
 from hwloop_drivers.instruments.common import number, parse_pairs, refuse_above
 from hwloop_drivers.instruments.scpi import ScpiSpeaker
-from hwloop_drivers.roles import Measured, SourceMeter
+from hwloop_drivers.roles import Measured, SourceMeter, SourceSetup
 
+LOW_LIMIT_A = 1e-6  # while the range changes: any range allows it
 OVERFLOW = 9.9e37  # what SCPI and TSP boxes send for a reading beyond its range
+
+
+@dataclass(frozen=True)
+class SourceLimits:
+    """What a source can do.
+
+    ``ranges_v``, ``ranges_a``: to source and to measure, nominal, ascending. ``over``: what a range
+    of ``ranges_v`` reaches, as a multiple. ``envelope``:
+    (volts, amperes), ascending volts: up to so many volts it gives so many amperes. ``least_a``:
+    the smallest limit of the current.
+    """
+
+    ranges_v: tuple[float, ...]
+    ranges_a: tuple[float, ...]
+    over: float
+    envelope: tuple[tuple[float, float], ...]
+    least_a: float
+
+    @property
+    def most_v(self) -> float:
+        """The largest level."""
+        return self.ranges_v[-1] * self.over
+
+    def range_for(self, name: str, setup: SourceSetup) -> float:
+        """The range to lock, volts; raises :class:`Unsupported` for what the box cannot do."""
+        refuse_above(f"{name}: range", setup.range_v, self.most_v, "V")
+        range_v = next(r for r in self.ranges_v if abs(setup.range_v) <= r * self.over)
+        most_a = next(a for v, a in self.envelope if range_v <= v)
+        what = f"{name}: compliance in the {range_v:g} V range"
+        refuse_above(what, setup.compliance_a, most_a, "A")
+        if setup.compliance_a < self.least_a:
+            raise Unsupported(
+                f"{name}: compliance {setup.compliance_a:g} A is below the instrument's"
+                f" {self.least_a:g} A"
+            )
+        return range_v
+
+    def measure_range_for(self, name: str, setup: SourceSetup) -> float | None:
+        """The measurement range to lock, amperes; None for automatic."""
+        if setup.measure_range_a is None:
+            return None
+        wanted_a = setup.measure_range_a
+        refuse_above(f"{name}: measurement range", wanted_a, self.ranges_a[-1], "A")
+        return next(r for r in self.ranges_a if abs(wanted_a) <= r)
 
 
 def measured(current_a: float, status: float, *, compliance: int, over_range: int = 0) -> Measured:
