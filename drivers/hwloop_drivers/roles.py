@@ -217,8 +217,9 @@ class SourceMeter(ABC):
     def ramp_to_voltage(self, level_v: float, *, steps: int = 10) -> None:
         """Go to ``level_v`` in equal steps."""
         start_v = self.source_voltage
-        for n in range(1, steps + 1):
+        for n in range(1, steps):
             self.source_voltage = start_v + (level_v - start_v) * n / steps
+        self.source_voltage = level_v
 
 
 class PulseGenerator(ABC):
