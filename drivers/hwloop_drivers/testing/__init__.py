@@ -10,6 +10,7 @@ suite can read along, break the link off, and garble what comes back::
         box = ...  # an instrument of one's own, reset, with 100 kΩ from its output to ground
         return SourceRig(
             instrument=MySmu(tap(box.link), MySettings()),
+            again=lambda: MySmu(box.link, MySettings()),
             pulses=lambda: [Pulse(level_v, width_s), ...],  # what the resistor has seen so far
             output_v=lambda: ...,  # what the output drives now, None if it is off
             load_ohm=1e5,

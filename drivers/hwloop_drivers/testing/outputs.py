@@ -67,10 +67,17 @@ def check_safe_states(make: Make[SourceRig], ready: Ready, level_v: float) -> No
         for _ in range(2):
             _make_safe(tried, f"after {cause}")
     tried = Tried(make)
-    ready(tried).source_voltage = level_v
-    fresh = tried.rig.instrument.outputs()[tried.rig.output]
+    source = ready(tried)
+    source.source_voltage = level_v
     tried.rig.instrument.safe_state()
-    assert not fresh.source_enabled, "safe_state must leave source_enabled False"
+    assert not source.source_enabled, "safe_state must leave source_enabled False"
+    tried = Tried(make)
+    ready(tried).source_voltage = level_v
+    with rule("safe_state of a driver that knows nothing must work"):
+        tried.rig.again().safe_state()
+    assert not tried.rig.output_v(), (
+        "safe_state must leave the output off that another driver has left at a level"
+    )
 
 
 def check_broken_off(
@@ -90,7 +97,7 @@ def check_broken_off(
 def check_shutdown(make: Make[SourceRig], ready: Ready, level_v: float) -> None:
     """The end of ``with`` leaves the output off."""
     tried = Tried(make)
-    with tried.rig.instrument:
+    with rule("the end of with must leave the output off"), tried.rig.instrument:
         source = ready(tried)
         source.source_voltage = level_v
     assert not tried.rig.output_v(), "the end of with must leave the output off"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -30,10 +30,13 @@ class SourceRig:
 
     ``pulses``: what the resistor has seen so far, in order, of what is above the trial's
     ``quiet_v``. ``output_v``: what the output drives now, into an open circuit; None if it is off.
-    ``mistake``: a message that the instrument takes for an error; "" where it keeps none.
+    ``again``: another driver on the same instrument, that knows nothing of the first: as when a
+    bench is made safe after its run has died. ``mistake``: a message that the instrument takes
+    for an error; "" where it keeps none.
     """
 
     instrument: Instrument
+    again: Callable[[], Instrument]
     pulses: Callable[[], Sequence[Pulse]]
     output_v: Callable[[], float | None]
     load_ohm: float
@@ -47,10 +50,11 @@ class MatrixRig:
 
     ``channels``: three that exist. ``wrong``: names that are none. ``closed``: those of
     ``channels`` that connect now, in truth. ``stick``: from now on a relay does not move, and the
-    instrument does not say that it did.
+    instrument does not say that it did. ``again``, ``mistake``: as of a :class:`SourceRig`.
     """
 
     instrument: SwitchMatrix
+    again: Callable[[], SwitchMatrix]
     channels: tuple[str, str, str]
     wrong: tuple[str, ...]
     closed: Callable[[], frozenset[str]]
@@ -108,13 +112,11 @@ def _check_other_identity(make: Make[R]) -> None:
 def _check_end(make: Make[R]) -> None:
     """The end of ``with`` is shutdown, whatever happens in it."""
     tried = Tried(make)
-    try:
-        with tried.rig.instrument as entered:
-            assert entered is tried.rig.instrument, "with must give the instrument itself"
-            entered.reset()
-            raise _Expected
-    except _Expected:
-        pass
+    shutdown = rule("the end of with must be shutdown")
+    with suppress(_Expected), shutdown, tried.rig.instrument as entered:
+        assert entered is tried.rig.instrument, "with must give the instrument itself"
+        entered.reset()
+        raise _Expected
     assert tried.tap.closed, "the end of with must close the link"
 
 

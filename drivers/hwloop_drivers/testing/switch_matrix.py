@@ -142,3 +142,10 @@ def _check_safe_states(make: Make[MatrixRig]) -> None:
             assert tried.rig.closed() == frozenset(), (
                 f"safe_state must leave every channel open after {cause}"
             )
+    tried = _ready(make)
+    tried.rig.instrument.close_channels(tried.rig.channels)
+    with rule("safe_state of a driver that knows nothing must work"):
+        tried.rig.again().safe_state()
+    assert tried.rig.closed() == frozenset(), (
+        "safe_state must leave every channel open that another driver has closed"
+    )

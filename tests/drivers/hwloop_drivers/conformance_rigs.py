@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from hwloop import plugins
 from hwloop_drivers.link import InstrumentKind, Link
+from hwloop_drivers.roles import SwitchMatrix
 from hwloop_drivers.testing import MatrixRig, Pulse, SourceRig, Tap
 from hwloop_sim.virtual.channels import Relays
 from tests.drivers.hwloop_drivers.test_matrices import Case
@@ -15,6 +17,9 @@ from tests.virtual_link import OneBox
 
 TapLink = Callable[[Link], Tap]
 MakeDriver = Callable[[Link, Any], Any]
+
+
+_loaded = cache(plugins.load)  # a suite makes dozens of boxes of one kind
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,15 @@ class Source:
 
     def make(self, tap: TapLink) -> SourceRig:
         """A fresh virtual box with a resistor, and its driver."""
-        virtual: Any = plugins.load("hwloop.virtual_instruments", self.kind)
+        virtual: Any = _loaded("hwloop.virtual_instruments", self.kind)
         output = f"box.{self.channel}" if self.channel else "box"
         box = OneBox(virtual, conductance_s=1 / self.load_ohm, drive=output, settings=self.settings)
-        kind: InstrumentKind[Any] = plugins.load(plugins.INSTRUMENTS, self.kind)
-        driver = (self.driver or kind.make)(tap(box.link), kind.settings.parse(dict(self.settings)))
+        kind: InstrumentKind[Any] = _loaded(plugins.INSTRUMENTS, self.kind)
+        settings = kind.settings.parse(dict(self.settings))
+        driver = self.driver or kind.make
         return SourceRig(
-            instrument=driver,
+            instrument=driver(tap(box.link), settings),
+            again=lambda: driver(box.link, settings),
             pulses=lambda: [
                 Pulse(float(p.amplitude_v[0, 0]), p.width_s) for p in box.device.pulses
             ],
@@ -56,11 +63,16 @@ class Source:
 def matrix_rig(case: Case, tap: TapLink, driver: MakeDriver | None = None) -> MatrixRig:
     """A fresh virtual box of a case, and its driver, or another one for the same box."""
     box = case.box()
-    link = tap(box.link)
+
+    def opened(link: Link) -> SwitchMatrix:
+        made: SwitchMatrix = driver(link, case.settings) if driver else case.driver(link)
+        return made
+
     relays = next(v for v in vars(box.instrument).values() if isinstance(v, Relays))
     first, second, third, *_ = case.channels
     return MatrixRig(
-        instrument=driver(link, case.settings) if driver else case.driver(link),
+        instrument=opened(tap(box.link)),
+        again=lambda: opened(box.link),
         channels=(first, second, third),
         wrong=case.wrong,
         closed=box.closed,
