@@ -26,6 +26,7 @@ from hwloop.operations import Flag
 from hwloop_drivers.link import Link
 
 NO_FLAG = Flag(0)
+STANDING_S = 1.0  # a level that others wait for lasts at least this long, at worst
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,10 @@ class SourceMeter(ABC):
     @abstractmethod
     def tripped(self) -> bool:
         """Whether the source is at its compliance now."""
+
+    def refuse_level(self, level_v: float) -> None:
+        """Raise :class:`hwloop.errors.Unsupported` if the box cannot hold a level; no traffic."""
+        self.refuse_train([TrainPoint(level_v, STANDING_S)])
 
     @abstractmethod
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:

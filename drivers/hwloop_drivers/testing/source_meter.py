@@ -38,7 +38,8 @@ class SourceMeterTrial:
     ``level_v``: of pulses, above what the rig calls quiet. ``read_v``: below it. ``width_s``,
     ``read_width_s``: of pulses and of levels with a reading. ``compliance_a`` must be more than
     ``level_v`` drives through the load. ``beyond_v``: out of the range that the instrument locks
-    for ``range_v``. ``relative``: by which readings and levels may differ.
+    for ``range_v``. ``relative``: by which readings and levels may differ. ``trains``: False for
+    an instrument that reads and holds levels only; then every train must be refused.
     """
 
     range_v: float = 2.0
@@ -50,6 +51,7 @@ class SourceMeterTrial:
     nplc: float = 1.0
     beyond_v: float = 100.0
     relative: float = 1e-3
+    trains: bool = True
 
     @property
     def setup(self) -> SourceSetup:
@@ -73,11 +75,12 @@ def check_source_meter(make: Make[SourceRig], trial: SourceMeterTrial | None = N
     )
     _check_readings(make, asked)
     _check_compliance(make, asked)
-    _check_train(make, asked)
-    _check_verify_loop(make, asked)
     _check_garbage(make, asked)
     check_safe_states(make, lambda tried: _ready(tried, asked), asked.level_v)
-    check_broken_off(make, lambda tried: _train_of(tried, asked))
+    if asked.trains:
+        _check_train(make, asked)
+        _check_verify_loop(make, asked)
+        check_broken_off(make, lambda tried: _train_of(tried, asked))
 
 
 def _source(tried: Tried[SourceRig]) -> SourceMeter:
@@ -149,9 +152,15 @@ def _check_refusals(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
         refused_unsent(tap, partial(source.refuse_train, train), words)
     good = [TrainPoint(trial.level_v, trial.width_s)]
     sent = len(tap.sent)
-    with rule("a train within the instrument's reach must be accepted"):
-        source.refuse_train(good)
-    assert len(tap.sent) == sent, "refuse_train must send nothing"
+    if trial.trains:
+        with rule("a train within the instrument's reach must be accepted"):
+            source.refuse_train(good)
+    else:
+        trains = (*trains, good)
+    with rule("a level within the instrument's reach must be accepted"):
+        source.refuse_level(trial.level_v)
+    assert len(tap.sent) == sent, "refuse_train and refuse_level must send nothing"
+    refused_unsent(tap, lambda: source.refuse_level(ABSENT), f"a level of {ABSENT:g} V")
     _ready(tried, trial)
     for train in trains:
         words = f"a train of {train} must be refused"

@@ -20,6 +20,7 @@ from hwloop_drivers.instruments.keysight_33500b import Keysight33500B
 from hwloop_drivers.roles import Measured, SourceSetup, TrainPoint, VerifyLoop
 from hwloop_drivers.testing import (
     PulseGeneratorTrial,
+    SourceMeterTrial,
     check_pulse_generator,
     check_source_meter,
     check_switch_matrix,
@@ -433,3 +434,9 @@ def test_a_trial_beyond_the_instrument_is_refused_as_what_it_is() -> None:
     rule = "pulses within the instrument's reach must be accepted; it raised Unsupported"
     with pytest.raises(AssertionError, match=rule):
         check_pulse_generator(source.make, PulseGeneratorTrial(widths_s=(0.1, 1e-9)))
+
+
+def test_an_instrument_that_is_said_to_make_no_trains_must_refuse_them() -> None:
+    source = Source("keithley_2400", NPLC)
+    with pytest.raises(AssertionError, match="a train of .* must be refused; it was done"):
+        check_source_meter(source.make, SourceMeterTrial(trains=False))
