@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -34,7 +35,8 @@ class OpenRequest:
 
     ``population``: None for one array, N for N emulated ones. ``rng``: the backend's part of
     the run's randomness. ``seed``: of the run. ``procedure``: the whole procedure as plain data,
-    for a bench that has to emulate the array that it is asked for.
+    for a bench that has to emulate the array that it is asked for. ``record``: where the run will
+    be recorded, for what has to be said beside it.
     """
 
     array: ArraySettings
@@ -42,6 +44,7 @@ class OpenRequest:
     rng: np.random.Generator
     seed: int = 0
     procedure: Mapping[str, Any] | None = None
+    record: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from hwloop.units import (
 )
 
 VIRTUAL = "virtual:"
+MEETING = "hwloop-virtual-"
 
 
 class InstrumentEntry(Settings):
@@ -253,10 +254,20 @@ def load_station(path: Path) -> Station:
         raise exc.below(file=str(path)) from None
 
 
-def meeting_point(station_file: Path) -> Path:
-    """Where a virtual bench that was started by itself says its addresses, for later runs."""
+def meeting_point(station_file: Path, *, private_to: int | None = None) -> Path:
+    """Where a virtual bench that was started by itself says its addresses, for later runs.
+
+    ``private_to``: the process of a bench that a run has started for itself, and which no other
+    run is to use.
+    """
     mark = hashlib.sha256(str(station_file.resolve()).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"hwloop-virtual-{mark}.json"
+    owner = "" if private_to is None else f"-{private_to}"
+    return Path(tempfile.gettempdir()) / f"{MEETING}{mark}{owner}.json"
+
+
+def meeting_points() -> list[Path]:
+    """Those of every virtual bench that runs here, or has ended without tidying up."""
+    return sorted(Path(tempfile.gettempdir()).glob(f"{MEETING}*.json"))
 
 
 def _count(lines: dict[str, str | dict[str, str]], kind: str) -> int:

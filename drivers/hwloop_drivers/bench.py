@@ -30,7 +30,7 @@ from hwloop_drivers.multiplying import column_currents
 from hwloop_drivers.opening import Slot
 from hwloop_drivers.roles import Measured, SourceMeter, TrainPoint
 from hwloop_drivers.routes import Routes
-from hwloop_drivers.safe import make_safe, sources_first
+from hwloop_drivers.safe import make_all_safe, make_safe, make_safe_afresh, sources_first
 from hwloop_drivers.virtual_bench import BenchTime, HostTime
 
 SWITCHING_S = 20e-3  # two relay movements and their confirmation: 707B 15 ms, 7001 3 ms
@@ -40,8 +40,8 @@ READING_S = 0.02  # one power line cycle
 class LetGo(Protocol):
     """What is let go of when a bench is closed, knowing whether it is safe."""
 
-    def __call__(self, *, safe: bool) -> None:
-        """Let go."""
+    def __call__(self, *, safe: bool) -> str | None:
+        """Let go; what there is to say about it."""
 
 
 class Bench(CrossbarBackend):
@@ -77,6 +77,7 @@ class Bench(CrossbarBackend):
         self._time: BenchTime = HostTime()
         self._began_s = self._now_s = 0.0
         self._connected = self._closed = False
+        self._unsafe: BackendError | None = None
         self._slots: Mapping[str, Slot] = {}
         self._at_close: list[LetGo] = []
 
@@ -216,14 +217,14 @@ class Bench(CrossbarBackend):
         """Outputs to 0 V and off, then every line to ground; with a new link where one is lost."""
         if not self._connected:
             return
-        failures = []
-        for name in sources_first(self._station, list(self._boxes.instruments)):
-            try:
-                self._make_one_safe(name)
-            except HwloopError as exc:
-                failures.append(f"{name}: {exc}")
-        if failures:
-            raise BackendError("not everything is safe: " + "; ".join(failures))
+        try:
+            make_all_safe(
+                self._station, list(self._boxes.instruments), self._make_one_safe, note=self._warn
+            )
+        except BackendError as exc:
+            self._unsafe = exc
+            raise
+        self._unsafe = None
 
     def close(self) -> None:
         """Make safe, then let go of the links; where that failed, the watchdog has its turn."""
@@ -232,13 +233,17 @@ class Bench(CrossbarBackend):
         self._closed = True
         safe = False
         try:
+            if self._unsafe is not None:  # tried and failed: the watchdog does not wait for more
+                raise self._unsafe
             self.make_safe()
             safe = True
         finally:
             for instrument in self._boxes.instruments.values():
                 instrument.link.close()
             for let_go in self._at_close:
-                let_go(safe=safe)
+                words = let_go(safe=safe)
+                if words:
+                    self._warn(words)
 
     def take_events(self) -> list[Event]:
         """What happened since the last call."""
@@ -251,18 +256,19 @@ class Bench(CrossbarBackend):
         with self._boxes.standing(levels_v):
             return self._boxes.meter.measure_current()
 
-    def _make_one_safe(self, name: str) -> None:
+    def _make_one_safe(self, name: str) -> str:
         instrument = self._boxes.instruments[name]
         try:
             make_safe(self._station, name, instrument)
         except BackendError as exc:
-            self._events.append(Event("warning", f"{name}: {exc}; made safe over a new link"))
             instrument.link.close()
-            fresh = self._slots[name].open()
-            try:
-                make_safe(self._station, name, fresh)
-            finally:
-                fresh.link.close()
+            words = make_safe_afresh(self._station, self._slots[name])
+            self._warn(f"{name}: {exc}; made safe over a new link")
+            return words
+        return f"{name}: safe"
+
+    def _warn(self, message: str) -> None:
+        self._events.append(Event("warning", message))
 
     def _begin(self, operation: Operation) -> None:
         if self._closed or not self._connected:

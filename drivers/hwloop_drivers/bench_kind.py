@@ -15,7 +15,8 @@ from hwloop.settings import Settings
 from hwloop.station import Station, load_station
 from hwloop_drivers.bench import Bench, LetGo
 from hwloop_drivers.boxes import Boxes
-from hwloop_drivers.opening import WireLog, slots
+from hwloop_drivers.link import WireLog
+from hwloop_drivers.opening import slots
 from hwloop_drivers.roles import Instrument
 from hwloop_drivers.self_test import self_test
 from hwloop_drivers.virtual_bench import BenchTime, HostTime, find, start
@@ -61,17 +62,18 @@ def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = F
     at_close: list[LetGo] = []
     time: BenchTime = HostTime()
     addresses: Mapping[str, str] = {}
+    control = ""
     if station.is_virtual:
         time = virtual = find(settings.station) or start(
             settings.station, request.procedure or {}, seed=request.seed, dummy=dummy
         )
-        addresses = virtual.addresses
+        addresses, control = virtual.addresses, virtual.control
         at_close.append(virtual.close)
     events: deque[Event] = deque()
     opened: dict[str, Instrument] = {}
     by_name = {slot.name: slot for slot in slots(station, addresses)}
     try:
-        watchdog = Watchdog(settings.station, addresses)
+        watchdog = Watchdog(settings.station, addresses, record=request.record, control=control)
         at_close.insert(0, watchdog.release)
         for name, slot in by_name.items():
             opened[name] = slot.open(_wire_log(name, events) if station.wire_log else None)

@@ -8,12 +8,11 @@ from typing import Any
 
 from hwloop import plugins
 from hwloop.errors import BackendError, ConfigError
-from hwloop.station import Station
-from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
+from hwloop.station import VIRTUAL, Station
+from hwloop_drivers.link import InstrumentKind, Link, LinkSettings, WireLog
 from hwloop_drivers.roles import Instrument
 from hwloop_drivers.transport import open_link, open_serial
-
-WireLog = Callable[[str, str, str], None]
+from hwloop_drivers.visa_address import refuse_address
 
 
 class NotConnected(BackendError):
@@ -83,5 +82,10 @@ def slots(station: Station, addresses: Mapping[str, str] | None = None) -> list[
         except ConfigError as exc:
             raise exc.below(f"instruments.{name}") from None
         address = (addresses or {}).get(name, entry.address)
+        if not kind.serial_board and not address.startswith(VIRTUAL):
+            try:
+                refuse_address(address)
+            except ConfigError as exc:
+                raise exc.below(f"instruments.{name}.address") from None
         found.append(Slot(name, address, kind, settings))
     return found

@@ -176,13 +176,12 @@ class Keithley2400(ScpiInstrument, SourceMeter):
         write(":SOUR:VOLT:MODE LIST")
         aperture_s = self._settings.nplc / self._settings.line_frequency_hz
         duration_s = len(levels) * (delay_s + 3 * aperture_s + 1e-2)
-        try:
-            reply = self.link.query(":READ?", timeout_s=duration_s + self._settings.timeout_s)
-        finally:
-            for restored in _AFTER_SWEEP:
-                write(restored)
-            if not measuring:
-                self._set_finished(':SENS:FUNC "CURR"')
+        # If no answer comes there is no link to restore anything over: the bench is made safe.
+        reply = self.link.query(":READ?", timeout_s=duration_s + self._settings.timeout_s)
+        for restored in _AFTER_SWEEP:
+            write(restored)
+        if not measuring:
+            self._set_finished(':SENS:FUNC "CURR"')
         self._level_v = 0.0
         return self._readings(reply, len(levels))[:-1]
 

@@ -74,6 +74,7 @@ class VirtualBench:
         self.addresses: dict[str, str] = {}
         self._stops: dict[str, Callable[[], None]] = {}
         self.messages = dict.fromkeys(self.instruments, 0)
+        self.struck_host_s = 0.0
         self._stalling = False
         self.clock.on_elapse(self._stall_in_pulse)  # after the circuit, which feels the time
 
@@ -121,6 +122,7 @@ class VirtualBench:
                 "floating": list(self.circuit.floating_lines()),
                 "unmodelled": list(self.circuit.unmodelled),
                 "messages": dict(self.messages),
+                "struck_host_s": self.struck_host_s,
                 "pulses": self.circuit.pulses.tolist(),
                 "conductance_s": self.device.conductance_s.tolist(),
             }
@@ -150,13 +152,11 @@ class VirtualBench:
             self.messages[name] += 1
             self.last_client_s = time.monotonic()  # a serial port does not tell who comes and goes
             fault = self._faults[name].next(message)
-            if fault is not None and fault.kind in {"drop", "gone"}:
-                if fault.kind == "gone" and name in self._stops:
-                    self._stops.pop(name)()
-                raise Hangup
-            if fault is not None and fault.kind in {"ignore", "hang"}:
+            if fault is not None and self._is_cut_off(name, fault):
                 return None
             reply = self._receive(name, message, fault)
+            if fault is not None and reply is not None and fault.kind != "stall":
+                self._strike(name, fault)
         if fault is None or reply is None or fault.kind == "stall":
             return None if reply is None else reply.encode("latin-1") + b"\n"
         if fault.kind == "silent":
@@ -179,10 +179,26 @@ class VirtualBench:
         try:
             return self.instruments[name].receive(message)
         except Stalled:
-            self._faults[name].spend("stall")
+            if fault is not None:
+                self._strike(name, fault)
             return None
         finally:
             self._stalling = False
+
+    def _is_cut_off(self, name: str, fault: Fault) -> bool:
+        """Whether a message is not obeyed; raises :class:`Hangup` if the link ends."""
+        if fault.kind not in {"drop", "gone", "ignore", "hang"}:
+            return False
+        self.struck_host_s = self.struck_host_s or time.time()
+        if fault.kind == "gone" and name in self._stops:
+            self._stops.pop(name)()
+        if fault.kind in {"drop", "gone"}:
+            raise Hangup
+        return True
+
+    def _strike(self, name: str, fault: Fault) -> None:
+        self.struck_host_s = self.struck_host_s or time.time()
+        self._faults[name].spend(fault)
 
     def _stall_in_pulse(self, _: float) -> None:
         if self._stalling and np.abs(self.circuit.cell_volts()).max() > self._pulse_v:

@@ -36,6 +36,7 @@ def virtual(
 ) -> None:
     """Start the virtual bench of a station and print its addresses; Ctrl-C ends it."""
     import json
+    import os
     import threading
 
     from hwloop.station import meeting_point
@@ -45,10 +46,11 @@ def virtual(
     stopped = threading.Event()
     bench.start()
     control, stop_control = serve_control(bench, stopped)
-    said = json.dumps({"addresses": bench.addresses, "control": control})
-    meeting = meeting_point(station)
-    if not until_unused:
-        meeting.write_text(said, encoding="utf-8")
+    said = json.dumps(
+        {"station": str(station.resolve()), "addresses": bench.addresses, "control": control}
+    )
+    meeting = meeting_point(station, private_to=os.getpid() if until_unused else None)
+    meeting.write_text(said, encoding="utf-8")
     if json_line:
         typer.echo(said)
     else:
@@ -63,8 +65,7 @@ def virtual(
     finally:
         bench.stop()
         stop_control()
-        if not until_unused:
-            meeting.unlink(missing_ok=True)
+        meeting.unlink(missing_ok=True)
 
 
 def _make(
@@ -96,6 +97,7 @@ def _make(
 
 
 def _wait(bench: VirtualBench, stopped: threading.Event, *, until_unused: bool) -> None:
+    import signal
     import sys
     import threading
     import time
@@ -106,9 +108,8 @@ def _wait(bench: VirtualBench, stopped: threading.Event, *, until_unused: bool) 
         sys.stdin.read()
         released.set()
 
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     if until_unused:
-        import signal
-
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # its user's Ctrl-C is not for the bench
         threading.Thread(target=watch, daemon=True).start()
     while not stopped.wait(0.2):

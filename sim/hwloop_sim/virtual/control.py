@@ -64,6 +64,8 @@ def _answer(bench: VirtualBench, stopped: threading.Event, line: bytes) -> dict[
                 return {"now_s": bench.clock.now_s}
             case "now":  # without the bench's lock, so that it is answered in mid-pulse too
                 return {"now_s": bench.clock.now_s, "outputs_v": bench.circuit.output_volts()}
+            case "who":
+                return {"addresses": bench.addresses}
             case "history":
                 with bench.lock:
                     return {"changes": [asdict(change) for change in bench.circuit.changes]}

@@ -25,6 +25,8 @@ FaultKind = Literal[
     "exchange",
 ]
 
+AT_ONCE = {"drop", "ignore", "gone"}  # the others wait for an answer, a pulse, or a new link
+
 
 class Stalled(Exception):
     """An instrument has stopped in the middle of a pulse."""
@@ -33,6 +35,7 @@ class Stalled(Exception):
 class Fault(Settings):
     """One fault of one instrument, or of the wiring.
 
+    Those of answers befall messages that are answered, and no others.
     ``drop``: the link is closed at the next message. ``late``: answers come ``delay_s`` late.
     ``garbage``: answers are noise. ``silent``: no answers. ``ignore``: messages that contain
     ``text`` are not obeyed. ``hang``: no message is obeyed any more until someone makes a new
@@ -84,10 +87,8 @@ class Faults:
                 pending.after -= 1
                 continue
             pending.struck = True
-            if pending.left is not None and fault.kind not in {"hang", "stall"}:
-                pending.left -= 1
-                if not pending.left:
-                    self._pending.remove(pending)
+            if fault.kind in AT_ONCE:
+                self.spend(fault)
             return fault
         return None
 
@@ -95,7 +96,10 @@ class Faults:
         """Someone has made a new link: what hung is over."""
         self._pending = [p for p in self._pending if p.fault.kind != "hang" or not p.struck]
 
-    def spend(self, kind: FaultKind) -> None:
-        """The fault of this kind that was due has happened."""
-        spent = next(p for p in self._pending if p.fault.kind == kind and p.struck)
-        self._pending.remove(spent)
+    def spend(self, fault: Fault) -> None:
+        """This fault has happened once."""
+        pending = next(p for p in self._pending if p.fault is fault)
+        if pending.left is not None:
+            pending.left -= 1
+            if not pending.left:
+                self._pending.remove(pending)
