@@ -20,6 +20,7 @@ suite can read along, break the link off, and garble what comes back::
         check_source_meter(make)
 """
 
+from hwloop_drivers.testing.in_process import InProcessLink
 from hwloop_drivers.testing.pulse_generator import PulseGeneratorTrial, check_pulse_generator
 from hwloop_drivers.testing.rigs import MatrixRig, Pulse, SourceRig
 from hwloop_drivers.testing.source_meter import SourceMeterTrial, check_source_meter
@@ -27,6 +28,7 @@ from hwloop_drivers.testing.switch_matrix import check_switch_matrix
 from hwloop_drivers.testing.tap import Tap
 
 __all__ = [
+    "InProcessLink",
     "MatrixRig",
     "Pulse",
     "PulseGeneratorTrial",
