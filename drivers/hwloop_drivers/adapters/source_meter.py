@@ -38,16 +38,14 @@ OVERFLOW = 9.9e36
 class ForeignSettings(LinkSettings):
     """Which class of the other library, and what its instrument can do.
 
-    ``class``: with its module, as ``pymeasure.instruments.keithley.Keithley2400``. ``role``: the
-    part that it plays. ``identity``: what the answer to ``*IDN?`` holds. ``most_v``, ``least_a``,
-    ``most_a``: the largest level, the smallest and the largest compliance. ``channel``: of an
-    instrument with several, the attribute that is one. ``prepare``: attributes that are set
-    before anything else. ``names``: what this instrument calls a thing, where it is not what the
-    library's instruments usually call it.
+    ``class``: with its module, as ``pymeasure.instruments.keithley.Keithley2400``. ``identity``:
+    what the answer to ``*IDN?`` holds. ``most_v``, ``least_a``, ``most_a``: the largest level, the
+    smallest and the largest compliance. ``channel``: of an instrument with several, the attribute
+    that is one. ``prepare``: attributes that are set before anything else. ``names``: what this
+    instrument calls a thing, where it is not what the library's instruments usually call it.
     """
 
     class_: str = Field(alias="class", pattern=r"^\w+(\.\w+)+$")
-    role: str = Field(default="source_meter", pattern="^source_meter$")
     identity: str = Field(min_length=1)
     most_v: PositiveVolt
     least_a: PositiveAmpere
