@@ -123,7 +123,6 @@ def test_what_its_driver_raises_is_told_in_our_terms(library: str) -> None:
         ({"class": "hwloop.no_such_module.Smu"}, "third-party"),
         ({"class": "hwloop.errors.NoSuchClass"}, "has no NoSuchClass"),
         ({"class": "Keithley2400"}, "Keithley2400"),
-        ({"role": "switch_matrix"}, "switch_matrix"),
         ({"names": {"levle": "volt"}}, "levle: what can be named is level, range"),
         ({"clas": "a.b"}, "unknown key"),
     ],
