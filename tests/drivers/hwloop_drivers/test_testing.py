@@ -438,5 +438,5 @@ def test_a_trial_beyond_the_instrument_is_refused_as_what_it_is() -> None:
 
 def test_an_instrument_that_is_said_to_make_no_trains_must_refuse_them() -> None:
     source = Source("keithley_2400", NPLC)
-    with pytest.raises(AssertionError, match="a train of .* must be refused; it was done"):
+    with pytest.raises(AssertionError, match=r"a train of .* must be refused; it was done"):
         check_source_meter(source.make, SourceMeterTrial(trains=False))
