@@ -31,7 +31,7 @@ SOURCE_METERS = [
 ]
 PULSE_GENERATORS = [
     (Source("keysight_33500b", {"model": "33509B"}), PulseGeneratorTrial()),
-    (Source("keysight_33500b", {"model": "33522B"}, "2"), PulseGeneratorTrial()),
+    (Source("keysight_33500b", {"model": "33522B", "errors": "each"}, "2"), PulseGeneratorTrial()),
     (
         Source("keysight_33500b", {"model": "33622A"}, "1"),
         PulseGeneratorTrial(widths_s=(5e-9, 1e-8, 1.0)),
