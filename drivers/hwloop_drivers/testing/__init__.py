@@ -2,7 +2,8 @@
 
 A driver is tried on an instrument, real or virtual, whose output drives a known resistor, or whose
 relays someone watches. ``make`` gives a fresh one, and hands its link through ``tap``, so that the
-suite can read along, break the link off, and garble what comes back::
+suite can read along, break the link off, and garble what comes back. Each is let go of, its link
+closed, before the next one is asked for::
 
     from hwloop_drivers.testing import Pulse, SourceRig, check_source_meter
 

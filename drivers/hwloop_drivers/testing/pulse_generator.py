@@ -17,6 +17,7 @@ from hwloop_drivers.testing.outputs import (
 from hwloop_drivers.testing.rigs import (
     ABSENT,
     Make,
+    OneAtATime,
     SourceRig,
     Tried,
     check_instrument,
@@ -44,21 +45,22 @@ class PulseGeneratorTrial:
 def check_pulse_generator(make: Make[SourceRig], trial: PulseGeneratorTrial | None = None) -> None:
     """Check every rule on fresh rigs from ``make``; AssertionError says which is broken."""
     asked = trial or PulseGeneratorTrial()
-    check_instrument(make)
-    check_shutdown(make, lambda tried: _ready(tried, asked), asked.read_v)
-    _check_set_up(make, asked)
-    _check_refusals(make, asked)
-    check_levels(
-        make,
-        lambda tried: _ready(tried, asked),
-        (asked.level_v, -asked.level_v, asked.read_v, 0.0),
-        beyond_v=2 * asked.range_v + 1,
-        relative=asked.relative,
-    )
-    _check_pulses(make, asked)
-    _check_garbage(make, asked)
-    check_safe_states(make, lambda tried: _ready(tried, asked), asked.level_v)
-    check_broken_off(make, lambda tried: _train_of(tried, asked))
+    with OneAtATime(make) as one:
+        check_instrument(one)
+        check_shutdown(one, lambda tried: _ready(tried, asked), asked.read_v)
+        _check_set_up(one, asked)
+        _check_refusals(one, asked)
+        check_levels(
+            one,
+            lambda tried: _ready(tried, asked),
+            (asked.level_v, -asked.level_v, asked.read_v, 0.0),
+            beyond_v=2 * asked.range_v + 1,
+            relative=asked.relative,
+        )
+        _check_pulses(one, asked)
+        _check_garbage(one, asked)
+        check_safe_states(one, lambda tried: _ready(tried, asked), asked.level_v)
+        check_broken_off(one, lambda tried: _train_of(tried, asked))
 
 
 def _source(tried: Tried[SourceRig]) -> PulseGenerator:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from hwloop.errors import BackendError, HwloopError, InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.link import Link
@@ -48,9 +48,10 @@ class SourceRig:
 class MatrixRig:
     """A matrix, what of it is closed, and how one of its relays can be made to stick.
 
-    ``channels``: three that exist. ``wrong``: names that are none. ``closed``: those of
-    ``channels`` that connect now, in truth. ``stick``: from now on a relay does not move, and the
-    instrument does not say that it did. ``again``, ``mistake``: as of a :class:`SourceRig`.
+    ``channels``: three that exist, none of which the instrument closes of itself. ``wrong``: names
+    that are none. ``closed``: what connects now, in truth. ``stick``: from now on a relay does not
+    move, and the instrument does not say that it did. ``again``, ``mistake``: as of a
+    :class:`SourceRig`.
     """
 
     instrument: SwitchMatrix
@@ -81,6 +82,30 @@ class Tried(Generic[R]):
         self.tap = taps[0]
 
 
+class OneAtATime(Generic[R]):
+    """Makes a rig when the one before has been let go of: there may be but one instrument."""
+
+    def __init__(self, make: Make[R]) -> None:
+        self._make: Make[R] = make
+        self._last: R | None = None
+
+    def __call__(self, tap: Callable[[Link], Tap]) -> R:
+        """The next one."""
+        self._let_go()
+        self._last = self._make(tap)
+        return self._last
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._last is not None:
+            self._last.instrument.link.close()
+
+
 def check_instrument(make: Make[R]) -> None:
     """Identity, errors, and the names that belong to every instrument."""
     tried = Tried(make)
@@ -88,7 +113,6 @@ def check_instrument(make: Make[R]) -> None:
     assert tried.tap.sent == [], "making a driver must send nothing"
     instrument.verify_identity()
     assert instrument.id, "an instrument must have an identity"
-    _check_other_identity(make)
     instrument.reset()
     instrument.check_errors()
     if tried.rig.mistake:
@@ -99,6 +123,7 @@ def check_instrument(make: Make[R]) -> None:
         tried.tap.inner.write(tried.rig.mistake)
         instrument.clear()
         instrument.check_errors()
+    _check_other_identity(make)
     _check_end(make)
 
 

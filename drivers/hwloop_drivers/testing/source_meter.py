@@ -20,6 +20,7 @@ from hwloop_drivers.testing.outputs import (
 from hwloop_drivers.testing.rigs import (
     ABSENT,
     Make,
+    OneAtATime,
     SourceRig,
     Tried,
     check_instrument,
@@ -62,25 +63,26 @@ class SourceMeterTrial:
 def check_source_meter(make: Make[SourceRig], trial: SourceMeterTrial | None = None) -> None:
     """Check every rule on fresh rigs from ``make``; AssertionError says which is broken."""
     asked = trial or SourceMeterTrial()
-    check_instrument(make)
-    check_shutdown(make, lambda tried: _ready(tried, asked), asked.read_v)
-    _check_set_up(make, asked)
-    _check_refusals(make, asked)
-    check_levels(
-        make,
-        lambda tried: _ready(tried, asked),
-        (asked.level_v, -asked.level_v, asked.read_v, 0.0),
-        beyond_v=asked.beyond_v,
-        relative=asked.relative,
-    )
-    _check_readings(make, asked)
-    _check_compliance(make, asked)
-    _check_garbage(make, asked)
-    check_safe_states(make, lambda tried: _ready(tried, asked), asked.level_v)
-    if asked.trains:
-        _check_train(make, asked)
-        _check_verify_loop(make, asked)
-        check_broken_off(make, lambda tried: _train_of(tried, asked))
+    with OneAtATime(make) as one:
+        check_instrument(one)
+        check_shutdown(one, lambda tried: _ready(tried, asked), asked.read_v)
+        _check_set_up(one, asked)
+        _check_refusals(one, asked)
+        check_levels(
+            one,
+            lambda tried: _ready(tried, asked),
+            (asked.level_v, -asked.level_v, asked.read_v, 0.0),
+            beyond_v=asked.beyond_v,
+            relative=asked.relative,
+        )
+        _check_readings(one, asked)
+        _check_compliance(one, asked)
+        _check_garbage(one, asked)
+        check_safe_states(one, lambda tried: _ready(tried, asked), asked.level_v)
+        if asked.trains:
+            _check_train(one, asked)
+            _check_verify_loop(one, asked)
+            check_broken_off(one, lambda tried: _train_of(tried, asked))
 
 
 def _source(tried: Tried[SourceRig]) -> SourceMeter:

@@ -49,8 +49,8 @@ class Tap(Link):
         return GARBAGE.encode() if self.garbled else reply
 
     def recover(self, verify: Callable[[], None]) -> None:
-        """Mend, then let the inner link recover."""
-        self.mend()
+        """Join it again where it was broken off; what garbles or loses messages still does."""
+        self.break_after = None
         self.inner.recover(verify)
 
     def close(self) -> None:
