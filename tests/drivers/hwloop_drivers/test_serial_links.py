@@ -1,6 +1,7 @@
 """Serial links, pyserial's and VISA's, against pseudo-terminals that misbehave."""
 
 import os
+import select
 import sys
 import threading
 import time
@@ -35,7 +36,8 @@ class Port:
         self.answers: dict[bytes, bytes] = {}
         self.received = b""
         self.is_open = True
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def say(self, what: bytes) -> None:
         os.write(self.master, what)
@@ -43,12 +45,16 @@ class Port:
     def hang_up(self) -> None:
         if self.is_open:
             self.is_open = False
+            if threading.current_thread() is not self._thread:
+                self._thread.join()  # else it may read from the next port of this number
             os.close(self.slave)
             os.close(self.master)
 
     def _serve(self) -> None:
         try:
-            while True:
+            while self.is_open:
+                if not select.select([self.master], [], [], 0.02)[0]:
+                    continue
                 self.received += os.read(self.master, 4096)
                 *lines, self.received = self.received.replace(b"\r", b"\n").split(b"\n")
                 for line in filter(None, lines):
