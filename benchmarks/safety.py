@@ -50,12 +50,15 @@ def incidents(station: Station, moment: random.Random) -> Iterator[Incident]:
     )
     yield Incident("SIGTERM in the middle of a pulse", number=signal.SIGTERM, **stop)
     yield Incident("SIGKILL in the middle of a pulse", **kill)
-    for name in station.instruments:
+    for name, entry in station.instruments.items():
         at = {"instrument": name, "at": _mid(moment)}
-        yield Incident(f"{name} closes its link", fault="drop", **at)
+        serial = entry.address.startswith("virtual:serial")
+        if not serial:
+            yield Incident(f"{name} closes its link", fault="drop", **at)
         yield Incident(f"{name} answers once, but after the time-out", fault="late", **at)
         yield Incident(f"{name} answers garbage once", fault="garbage", **at)
-        yield Incident(f"{name} answers nothing until it gets a new link", fault="hang", **at)
+        if not serial:  # a port is no link: it does not come and go
+            yield Incident(f"{name} answers nothing until it gets a new link", fault="hang", **at)
         yield Incident(f"{name} answers nothing any more, ever", fault="ignore", dead=True, **at)
         yield Incident(f"{name} disappears and refuses new links", fault="gone", dead=True, **at)
     rows = station.wiring.drive.rows.partition(".")[0]
@@ -83,12 +86,16 @@ def try_station(
     *,
     timeout_s: float = TIMEOUT_S,
     updates: int = UPDATES,
-    at_once: int = 2,
+    at_once: int = 0,
 ) -> Iterator[tuple[Incident, Seen | BackendError]]:
     """Let every incident happen, some at once, each on a bench of its own.
 
-    The first must be the undisturbed run; the others take their moments from it.
+    The first must be the undisturbed run; the others take their moments from it. ``at_once`` 0:
+    two, but one where there are serial ports, whose names go from one bench to the next.
     """
+    entries = load_station(station_file).instruments.values()
+    serial = any(entry.address.startswith("virtual:serial") for entry in entries)
+    at_once = at_once or (1 if serial else 2)
 
     def attempt(n: int, incident: Incident, usual: Seen | None) -> Seen | BackendError:
         inside = folder / str(n)
@@ -148,7 +155,8 @@ every output and every line, and for every change since it was switched on. Link
 - *outputs*, *lines*: at the end. A line is *grounded* by a relay to ground or held at 0 V by an
   output that is off, as the off mode ZERO does.
 - *off after*: from the incident to the moment at which the last output went off.
-- *floated*: lines that neither ground nor an output held at any moment after the bench was idle.
+- *floated*: lines that neither ground nor an output held at any moment after the first output
+  had been switched on.
 - *hot*: relay movements while any output was not at 0 V.
 - *record*: its status and how many operations read back. Every pulse that the array has had is in
   it, except for the operation in flight.

@@ -285,7 +285,7 @@ def _look(link: VirtualBenchLink, station: Path, incident: Incident, files: File
         exit_code=files.exit_code,
         left_on=[name for name, on in status["outputs_on"].items() if on],
         line_v=max(abs(v) for v in status["lines_v"].values()),
-        floating=status["floating"] if floats else _floated(changes, grounds),
+        floating=status["floating"] if floats else _floated(changes),
         not_grounded=sorted(grounds ^ set(status["closed"])),
         hot_moves=_hot_moves(changes),
         off_after_s=_off_after_s(changes, files.began_s or status["struck_host_s"]),
@@ -299,10 +299,12 @@ def _look(link: VirtualBenchLink, station: Path, incident: Incident, files: File
     )
 
 
-def _floated(changes: list[dict[str, Any]], grounds: set[str]) -> list[str]:
-    """Lines that floated at any time after the bench was first idle."""
-    idle = next((n for n, c in enumerate(changes) if set(c["closed"]) == grounds), len(changes))
-    return sorted({line for change in changes[idle:] for line in change["floating"]})
+def _floated(changes: list[dict[str, Any]]) -> list[str]:
+    """Lines that floated at any time after an output was first switched on."""
+    first = (
+        n for n, c in enumerate(changes) if any(v is not None for v in c["outputs_v"].values())
+    )
+    return sorted({line for change in changes[next(first, 0) :] for line in change["floating"]})
 
 
 def _hot_moves(changes: list[dict[str, Any]]) -> int:

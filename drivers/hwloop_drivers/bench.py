@@ -262,7 +262,7 @@ class Bench(CrossbarBackend):
             make_safe(self._station, name, instrument)
         except BackendError as exc:
             instrument.link.close()
-            words = make_safe_afresh(self._station, self._slots[name])
+            words = make_safe_afresh(self._station, self._slots[name], identity=instrument.id)
             self._warn(f"{name}: {exc}; made safe over a new link")
             return words
         return f"{name}: safe"

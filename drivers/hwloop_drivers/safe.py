@@ -6,13 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from hwloop.errors import BackendError, ConnectionLost
+from hwloop.errors import BackendError, ConnectionLost, UnexpectedReply
 from hwloop.station import GROUND, Station
 from hwloop_drivers.opening import Slot, slots
 from hwloop_drivers.roles import Instrument, SwitchMatrix
 
 ROUND_S = 30.0  # for all sources together, then for all matrices: several time-outs of 5 s
-ATTEMPTS, PAUSE_S = 3, 1.0  # a box with one socket needs a moment to see that the old link ended
+# A box with one socket needs a moment to see that the old link has ended; on a serial port the
+# answer to the last question of the old link may still be on its way.
+ATTEMPTS, PAUSE_S = 3, 1.0
 
 Note = Callable[[str], None]
 
@@ -43,17 +45,24 @@ def sources_first(station: Station, names: list[str]) -> list[str]:
     return sorted(names, key=lambda name: name in station.matrices)
 
 
-def make_safe_afresh(station: Station, slot: Slot) -> str:
-    """Make one instrument safe over a new link; what was done. Raises :class:`BackendError`."""
+def make_safe_afresh(station: Station, slot: Slot, *, identity: str = "") -> str:
+    """Make one instrument safe over a new link; what was done. Raises :class:`BackendError`.
+
+    ``identity``: whom the link must reach, where it is known: a port may be another's by now.
+    """
     for attempt in range(ATTEMPTS):
         try:
             instrument = slot.open()
-        except ConnectionLost:
+        except (ConnectionLost, UnexpectedReply):
             if attempt == ATTEMPTS - 1:
                 raise
             time.sleep(PAUSE_S)
             continue
         try:
+            if identity and instrument.id != identity:
+                raise UnexpectedReply(
+                    f"{slot.address}: {identity!r} was there, now {instrument.id!r} is"
+                )
             make_safe(station, slot.name, instrument)
             return f"{slot.name}: safe ({instrument.id})"
         finally:

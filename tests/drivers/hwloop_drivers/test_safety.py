@@ -5,12 +5,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks.safety import incidents, row, try_station
 from benchmarks.safety_case import Seen
-from hwloop.errors import BackendError, ConnectionLost
+from hwloop.errors import BackendError, ConnectionLost, UnexpectedReply
 from hwloop.station import load_station
 from hwloop_drivers import safe
 from hwloop_drivers.safe import make_all_safe
@@ -118,6 +119,49 @@ def test_box_with_one_socket_gets_time_to_notice_that_the_old_link_has_ended(
     with pytest.raises(ConnectionLost, match="refused"):
         safe.make_safe_afresh(_station(), Slot())  # type: ignore[arg-type]
     assert len(tries) == 3
+
+
+class _Box:
+    """An instrument that was found at its address again."""
+
+    def __init__(self, identity: str) -> None:
+        self.id = identity
+        self.link = SimpleNamespace(close=lambda: None)
+        self.safe = False
+
+    def safe_state(self) -> None:
+        self.safe = True
+
+
+class _Slot:
+    name, address = "row_smu", "ASRL7::INSTR"
+
+    def __init__(self, *found: _Box | Exception) -> None:
+        self._found = list(found)
+
+    def open(self) -> _Box:
+        found = self._found.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def test_answer_that_was_still_on_its_way_does_not_keep_an_output_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(safe, "PAUSE_S", 0.01)
+    box = _Box("KEITHLEY 1")
+    slot = _Slot(UnexpectedReply("expected a 2400, found '1.5E-6'"), box)
+    words = safe.make_safe_afresh(_station(), slot, identity="KEITHLEY 1")  # type: ignore[arg-type]
+    assert words == "row_smu: safe (KEITHLEY 1)"
+    assert box.safe
+
+
+def test_port_that_is_another_instruments_by_now_is_left_alone() -> None:
+    other = _Box("KEITHLEY 2")
+    with pytest.raises(UnexpectedReply, match="'KEITHLEY 1' was there, now 'KEITHLEY 2' is"):
+        safe.make_safe_afresh(_station(), _Slot(other), identity="KEITHLEY 1")  # type: ignore[arg-type]
+    assert not other.safe
 
 
 ADDRESSES = dict.fromkeys(("row_smu", "col_smu", "matrix"), "TCPIP::127.0.0.1::1::SOCKET")

@@ -1,0 +1,52 @@
+"""Every driver that has a virtual box keeps to the rules of its role: one line a driver."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from hwloop_drivers.testing import (
+    PulseGeneratorTrial,
+    SourceMeterTrial,
+    check_pulse_generator,
+    check_source_meter,
+    check_switch_matrix,
+)
+from tests.drivers.hwloop_drivers.conformance_rigs import Source, matrix_rig
+from tests.drivers.hwloop_drivers.test_matrices import CASES, Case
+
+SOURCE_METERS = [
+    (Source("keithley_2400", {"nplc": 0.1}), SourceMeterTrial()),
+    (Source("keithley_2450"), SourceMeterTrial()),
+    (Source("keithley_2450", {"language": "tsp"}), SourceMeterTrial()),
+    (Source("keithley_2600b", {"model": "2602B"}, "a"), SourceMeterTrial()),
+    (Source("keithley_2600b", {"model": "2636B"}, "b"), SourceMeterTrial()),
+]
+PULSE_GENERATORS = [
+    (Source("keysight_33500b", {"model": "33509B"}), PulseGeneratorTrial()),
+    (Source("keysight_33500b", {"model": "33522B"}, "2"), PulseGeneratorTrial()),
+    (
+        Source("keysight_33500b", {"model": "33622A"}, "1"),
+        PulseGeneratorTrial(widths_s=(5e-9, 1e-8, 1.0)),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("source", "trial"), SOURCE_METERS, ids=[source.name for source, _ in SOURCE_METERS]
+)
+def test_source_meter_keeps_to_the_rules(source: Source, trial: SourceMeterTrial) -> None:
+    check_source_meter(source.make, trial)
+
+
+@pytest.mark.parametrize(
+    ("source", "trial"), PULSE_GENERATORS, ids=[source.name for source, _ in PULSE_GENERATORS]
+)
+def test_pulse_generator_keeps_to_the_rules(source: Source, trial: PulseGeneratorTrial) -> None:
+    check_pulse_generator(source.make, trial)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}-{len(case.settings)}")
+def test_switch_matrix_keeps_to_the_rules(case: Case) -> None:
+    check_switch_matrix(partial(matrix_rig, case))
