@@ -28,6 +28,8 @@ SOURCE_METERS = [
     (Source("keithley_2450", {"language": "tsp"}), SourceMeterTrial()),
     (Source("keithley_2600b", {"model": "2602B"}, "a"), SourceMeterTrial()),
     (Source("keithley_2600b", {"model": "2636B"}, "b"), SourceMeterTrial()),
+    (Source("keysight_b2900", {"model": "B2901A"}), SourceMeterTrial()),
+    (Source("keysight_b2900", {"model": "B2912A"}, "2"), SourceMeterTrial()),
 ]
 PULSE_GENERATORS = [
     (Source("keysight_33500b", {"model": "33509B"}), PulseGeneratorTrial()),
