@@ -169,9 +169,11 @@ def _voltage_row(what: str, value_v: float, limit_v: float) -> tuple[str, str, s
 
 def _summary(group: str, name: str) -> str:
     try:
-        return str(plugins.load(group, name).summary)
+        loaded = plugins.load(group, name)
     except ConfigError as exc:
         return str(exc)
+    proof = getattr(loaded, "proof", "")  # of an instrument's driver
+    return f"{loaded.summary} (rests on: {proof})" if proof else str(loaded.summary)
 
 
 def _calibrations() -> Iterable[tuple[str, str]]:

@@ -16,7 +16,6 @@ from hwloop_drivers.roles import (
     SourceMeter,
     SourceSetup,
     SwitchMatrix,
-    TrainPoint,
 )
 
 Source = SourceMeter | PulseGenerator
@@ -31,7 +30,6 @@ SHARES: Mapping[str, Mapping[str, float]] = {
     "1T1R": {"rows": 1.0, "columns": 0.0},
 }
 ROWS, COLUMNS, GATES = "rows", "columns", "gates"
-WHILE_STANDING_S = 1.0  # a level that others wait for lasts at least this long, at worst
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ class Boxes:
         """Raise :class:`Unsupported` if a drive cannot hold a level; no traffic."""
         source = self.drives[key]
         if isinstance(source, SourceMeter):
-            source.refuse_train([TrainPoint(level_v, WHILE_STANDING_S)])
+            source.refuse_level(level_v)
 
 
 def _range_v(station: Station, array: ArraySettings, key: str) -> float:

@@ -26,6 +26,7 @@ from hwloop.operations import Flag
 from hwloop_drivers.link import Link
 
 NO_FLAG = Flag(0)
+STANDING_S = 1.0  # a level that others wait for lasts at least this long, at worst
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,10 @@ class SourceMeter(ABC):
     def tripped(self) -> bool:
         """Whether the source is at its compliance now."""
 
+    def refuse_level(self, level_v: float) -> None:
+        """Raise :class:`hwloop.errors.Unsupported` if the box cannot hold a level; no traffic."""
+        self.refuse_train([TrainPoint(level_v, STANDING_S)])
+
     @abstractmethod
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
         """Raise :class:`hwloop.errors.Unsupported` if the box cannot time these levels itself.
@@ -217,8 +222,9 @@ class SourceMeter(ABC):
     def ramp_to_voltage(self, level_v: float, *, steps: int = 10) -> None:
         """Go to ``level_v`` in equal steps."""
         start_v = self.source_voltage
-        for n in range(1, steps + 1):
+        for n in range(1, steps):
             self.source_voltage = start_v + (level_v - start_v) * n / steps
+        self.source_voltage = level_v
 
 
 class PulseGenerator(ABC):

@@ -9,6 +9,7 @@ from hwloop.errors import ConfigError
 from hwloop.plot import BLACK, BLUE, GREEN, GREY, LINES, PNG_DPI, new_figure, style
 from hwloop.station import GROUND, Station, Wire
 from hwloop.station_checks import instrument_of
+from hwloop.units import format_quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,8 @@ def draw_wiring(station: Station, path: Path) -> None:
 def wiring_figure(station: Station) -> Figure:
     """Outputs as horizontal wires, lines as vertical ones, a dot where a channel joins them."""
     lines = list(station.wiring.lines)
-    outputs = [*station.outputs, GROUND]
+    grounded = any(wire.output == GROUND for wire in station.wires())
+    outputs = [*station.outputs, *([GROUND] if grounded else [])]
     width_in = 2.6 + 0.62 * max(len(lines), 3)
     figure = new_figure(width_in, 1.1 + 0.62 * len(outputs))
     axes = figure.add_subplot()
@@ -84,13 +86,13 @@ def _draw_output(
         color=BLACK,
         bbox={"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": colour},
     )
-    axes.text(LEFT + 0.08, y + 0.1, ", ".join(drives).replace("_", " "), fontsize=7, color=colour)
+    axes.text(LEFT + 0.08, y + 0.2, ", ".join(drives).replace("_", " "), fontsize=7, color=colour)
     ohm = station.wiring.series_ohm.get(output)
     if ohm:
         axes.text(
             LEFT + 0.35,
             y,
-            f"{ohm:g} Ω",
+            format_quantity(ohm, "Ω"),
             ha="center",
             va="center",
             fontsize=7,

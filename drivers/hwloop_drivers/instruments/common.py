@@ -29,6 +29,18 @@ def parse_number(link: Link, question: str, reply: str) -> float:
     return value
 
 
+def parse_pairs(link: Link, question: str, reply: str, count: int) -> list[tuple[float, float]]:
+    """``count`` readings, each with its status; raises :class:`UnexpectedReply`."""
+    fields = reply.split(",")
+    if len(fields) != 2 * count:
+        raise UnexpectedReply(
+            f"{link.address}: {question} answered {len(fields)} values for {count} readings with"
+            " their status"
+        )
+    values = [parse_number(link, question, field) for field in fields]
+    return list(zip(values[::2], values[1::2], strict=True))
+
+
 def refuse_above(what: str, value: float, bound: float, unit: str) -> None:
     """Raise :class:`Unsupported` if the magnitude of ``value`` exceeds ``bound``."""
     if not abs(value) <= bound:

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
 from hwloop.errors import UnexpectedReply, Unsupported
-from hwloop.operations import Flag
-from hwloop_drivers.instruments.common import number, parse_number, refuse_above
+from hwloop_drivers.instruments.common import number
 from hwloop_drivers.instruments.scpi import ScpiInstrument
+from hwloop_drivers.instruments.source_meter import (
+    LOW_LIMIT_A,
+    ScpiSourceMeter,
+    SourceLimits,
+    measured,
+)
 from hwloop_drivers.instruments.trains import SweepLimits, equal_steps, refuse_sweep, shortest
 from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
 
-RANGES_V = (0.21, 2.1, 21.0, 210.0)  # 105 % of the nominal ranges
-MOST_A = 1.05
-LEAST_A = 1e-9  # 0.1 % of the smallest measurement range
+LIMITS = SourceLimits(  # of the 2400; the others of its family give more or less
+    ranges_v=(0.2, 2.0, 20.0, 200.0),
+    ranges_a=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),
+    over=1.05,
+    envelope=((21.0, 1.05), (210.0, 0.105)),
+    least_a=1e-9,  # 0.1 % of the smallest measurement range
+)
 LIST_LINE = 100
 SWEEP = SweepLimits(
     name="2400",
     least_width_s=1e-3,  # a list step takes about 0.5 ms itself
     most_width_s=9999.0,  # source delay
     most_points=2500,
-    most_v=RANGES_V[-1],
+    most_v=LIMITS.most_v,
 )
-OVERFLOW = 9.9e37
 STATUS_COMPLIANCE, STATUS_OVER_RANGE = 1 << 3, 1 << 0
-READ_ELEMENTS = 2
 _AFTER_SWEEP = (":SOUR:VOLT:MODE FIX", ":SOUR:VOLT 0", ":TRIG:COUN 1", ":SOUR:DEL:AUTO ON")
 
 
@@ -40,16 +46,19 @@ class Keithley2400Settings(LinkSettings):
     four_wire: bool = False
 
 
-class Keithley2400(ScpiInstrument, SourceMeter):
+class Keithley2400(ScpiSourceMeter, ScpiInstrument):
     """A 2400, 2401, 2410 … as voltage source and ammeter."""
 
     models = ("MODEL 24",)
+    _name = "2400"
+    _level_header, _output_header = ":SOUR:VOLT", ":OUTP"
+    _limit_question, _trip_question = ":SENS:CURR:PROT?", ":SENS:CURR:PROT:TRIP?"
+    _read_question = ":READ?"
 
     def __init__(self, link: Link, settings: Keithley2400Settings) -> None:
         super().__init__(link, settings)
         self._settings = settings
-        self._range_v = RANGES_V[0]
-        self._level_v = 0.0
+        self._range_v = LIMITS.ranges_v[0] * LIMITS.over
 
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
         """One."""
@@ -76,68 +85,25 @@ class Keithley2400(ScpiInstrument, SourceMeter):
 
     def set_up(self, setup: SourceSetup) -> None:
         """Voltage source in a locked range, compliance read back, output off mode ZERO."""
-        range_v = next((r for r in RANGES_V if abs(setup.range_v) <= r), None)
-        if range_v is None:
-            raise Unsupported(
-                f"{self.link.address}: {setup.range_v:g} V is beyond the 2400's 210 V"
-            )
-        refuse_above("compliance", setup.compliance_a, MOST_A, "A")
-        if setup.compliance_a < LEAST_A:
-            raise Unsupported(
-                f"{self.link.address}: compliance {setup.compliance_a:g} A is below the 2400's"
-                f" {LEAST_A:g} A"
-            )
+        range_v = LIMITS.range_for(self._name, setup)
+        measure_a = LIMITS.measure_range_for(self._name, setup)
         write = self._set
         write(":SOUR:FUNC VOLT")
         write(":SOUR:VOLT:MODE FIX")
-        self._set_confirmed(":SOUR:VOLT:RANG", range_v / 1.05)
         write(":SOUR:VOLT 0")
         write(':SENS:FUNC "CURR"')
+        write(":SENS:CURR:RANG:AUTO ON")
+        write(f":SENS:CURR:PROT {number(LOW_LIMIT_A)}")
+        self._set_confirmed(":SOUR:VOLT:RANG", range_v)
         self._set_confirmed(":SENS:CURR:PROT", setup.compliance_a)
         self._set_confirmed(":SENS:CURR:NPLC", self._settings.nplc)
-        if setup.measure_range_a is None:
-            write(":SENS:CURR:RANG:AUTO ON")
-        else:
-            self._set_confirmed(":SENS:CURR:RANG", setup.measure_range_a)
+        if measure_a is not None:
+            self._set_confirmed(":SENS:CURR:RANG", measure_a)
         write(f":SYST:RSEN {'ON' if self._settings.four_wire else 'OFF'}")
         write(":SYST:AZER OFF")  # else a reading lasts three times its integration time
         self._set_word_confirmed(":OUTP:SMOD", "ZERO")
         write(":FORM:ELEM CURR,STAT")
-        self._range_v, self._level_v = range_v, 0.0
-
-    @property
-    def source_voltage(self) -> float:
-        """Level of the source."""
-        return self._level_v
-
-    @source_voltage.setter
-    def source_voltage(self, level_v: float) -> None:
-        self._refuse_level(level_v)
-        self._set_finished(f":SOUR:VOLT {number(level_v)}")
-        self._level_v = level_v
-
-    @property
-    def compliance_current(self) -> float:
-        """Limit of the current."""
-        return self._ask(":SENS:CURR:PROT?")
-
-    @property
-    def source_enabled(self) -> bool:
-        """Whether the output is on."""
-        return self._ask(":OUTP?") != 0
-
-    @source_enabled.setter
-    def source_enabled(self, on: bool) -> None:
-        self._set_finished(f":OUTP {'ON' if on else 'OFF'}")
-
-    @property
-    def tripped(self) -> bool:
-        """Whether the source is at its compliance."""
-        return self._ask(":SENS:CURR:PROT:TRIP?") != 0
-
-    def measure_current(self) -> Measured:
-        """One reading."""
-        return self._readings(self.link.query(":READ?"), 1)[0]
+        self._range_v, self._level_v = range_v * LIMITS.over, 0.0
 
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
         """A list sweep has one source delay: all widths are multiples of the shortest."""
@@ -150,8 +116,7 @@ class Keithley2400(ScpiInstrument, SourceMeter):
         each step ends with a reading, and the delay is shorter by its integration time.
         """
         self.refuse_train(points)
-        for point in points:
-            self._refuse_level(point.level_v)
+        self._refuse_levels(*(point.level_v for point in points))
         steps, step_s = equal_steps(points), shortest(points)
         measuring = any(point.measure for point in points)
         aperture_s = self._settings.nplc / self._settings.line_frequency_hz if measuring else 0.0
@@ -183,28 +148,11 @@ class Keithley2400(ScpiInstrument, SourceMeter):
         if not measuring:
             self._set_finished(':SENS:FUNC "CURR"')
         self._level_v = 0.0
-        return self._readings(reply, len(levels))[:-1]
+        return self._readings(":READ?", reply, len(levels))[:-1]
 
-    def _readings(self, reply: str, count: int) -> list[Measured]:
-        fields = reply.split(",")
-        if len(fields) != READ_ELEMENTS * count:
-            raise UnexpectedReply(
-                f"{self.link.address}: :READ? answered {len(fields)} values for {count} readings"
-            )
-        values = [parse_number(self.link, ":READ?", field) for field in fields]
-        return [_measured(*values[n : n + 2]) for n in range(0, len(values), 2)]
-
-    def _refuse_level(self, level_v: float) -> None:
-        refuse_above(f"{self.link.address}: level", level_v, self._range_v, "V")
-
-
-def _measured(current_a: float, status: float) -> Measured:
-    flags = Flag(0)
-    if abs(current_a) >= OVERFLOW or int(status) & STATUS_OVER_RANGE:
-        flags |= Flag.OVER_RANGE
-    if int(status) & STATUS_COMPLIANCE:
-        flags |= Flag.COMPLIANCE
-    return Measured(math.nan if flags else current_a, flags)
+    def _measured(self, current_a: float, status: float) -> Measured:
+        bits = {"compliance": STATUS_COMPLIANCE, "over_range": STATUS_OVER_RANGE}
+        return measured(current_a, status, **bits)
 
 
 KEITHLEY_2400 = InstrumentKind(

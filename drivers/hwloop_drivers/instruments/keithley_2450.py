@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hwloop.errors import UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.common import number, parse_number, refuse_above
+from hwloop_drivers.instruments.common import number
 from hwloop_drivers.instruments.keithley_2450_limits import (
+    LIMITS,
     NAME,
-    OVER,
-    RANGES_V,
+    STATUS_LIMIT,
     Keithley2450Settings,
-    measured,
-    range_for,
+    ranges_for,
     require_language,
 )
 from hwloop_drivers.instruments.keithley_2450_tsp import Keithley2450Tsp
 from hwloop_drivers.instruments.scpi import ScpiInstrument
+from hwloop_drivers.instruments.source_meter import LOW_LIMIT_A, ScpiSourceMeter, measured
 from hwloop_drivers.instruments.trains import SweepLimits, equal_steps, refuse_sweep, shortest
 from hwloop_drivers.link import InstrumentKind, Link
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
@@ -29,28 +29,29 @@ SWEEP = SweepLimits(
     least_width_s=1e-3,  # a step of the trigger model takes some 0.1 ms itself
     most_width_s=9999.0,  # delay of a sweep: at most 10 000 s
     most_points=2500,
-    most_v=RANGES_V[-1] * OVER,
+    most_v=LIMITS.most_v,
 )
 LIST_LINE = 100
 FASTEST_NPLC = 0.01  # for steps whose readings nobody wants: the box takes them all the same
 LEAST_DELAY_S = 50e-6  # of a sweep
-LOW_LIMIT_A = 1e-6  # while the range changes: any range allows it
 BUFFER = '"defbuffer1"'
 DIGITS = 10
 ELEMENTS = "READ,SOURSTAT"
-READ_ELEMENTS = 2
 
 
-class Keithley2450(ScpiInstrument, SourceMeter):
+class Keithley2450(ScpiSourceMeter, ScpiInstrument):
     """A 2450 as voltage source and ammeter."""
 
     models = ("MODEL 2450",)
+    _name = NAME
+    _level_header, _output_header = ":SOUR:VOLT", ":OUTP"
+    _limit_question, _trip_question = ":SOUR:VOLT:ILIM?", ":SOUR:VOLT:ILIM:TRIP?"
+    _read_question = f":READ? {BUFFER},{ELEMENTS}"
 
     def __init__(self, link: Link, settings: Keithley2450Settings) -> None:
         super().__init__(link, settings)
         self._settings = settings
-        self._range_v = RANGES_V[0] * OVER
-        self._level_v = 0.0
+        self._range_v = LIMITS.ranges_v[0] * LIMITS.over
         self._nplc, self._line_hz = 1.0, 50.0
 
     def verify_identity(self) -> None:
@@ -81,7 +82,7 @@ class Keithley2450(ScpiInstrument, SourceMeter):
 
     def set_up(self, setup: SourceSetup) -> None:
         """Voltage source in a locked range, limit read back, output off mode ZERO."""
-        range_v = range_for(setup)
+        range_v, measure_a = ranges_for(setup)
         write, settings = self._set, self._settings
         self._nplc = setup.nplc if settings.nplc is None else settings.nplc
         self._set_word_confirmed(":SOUR:FUNC", "VOLT")
@@ -91,8 +92,8 @@ class Keithley2450(ScpiInstrument, SourceMeter):
         write(f":SOUR:VOLT:ILIM {number(LOW_LIMIT_A)}")
         self._set_confirmed(":SOUR:VOLT:RANG", range_v)
         self._set_confirmed(":SOUR:VOLT:ILIM", setup.compliance_a)
-        if setup.measure_range_a is not None:
-            self._set_confirmed(":SENS:CURR:RANG", setup.measure_range_a)
+        if measure_a is not None:
+            self._set_confirmed(":SENS:CURR:RANG", measure_a)
         self._set_confirmed(":SENS:CURR:NPLC", self._nplc)
         self._set_word_confirmed(":SENS:CURR:RSEN", "1" if settings.four_wire else "0")
         # A reading lasts its integration time and no longer: no auto zero, no source readback.
@@ -104,42 +105,7 @@ class Keithley2450(ScpiInstrument, SourceMeter):
         write(f":FORM:ASC:PREC {DIGITS}")
         self._set_word_confirmed(":OUTP:VOLT:SMOD", "ZERO")
         self._line_hz = self._ask(":SYST:LFR?")
-        self._range_v, self._level_v = range_v * OVER, 0.0
-
-    @property
-    def source_voltage(self) -> float:
-        """Level of the source."""
-        return self._level_v
-
-    @source_voltage.setter
-    def source_voltage(self, level_v: float) -> None:
-        self._refuse_level(level_v)
-        self._set_finished(f":SOUR:VOLT {number(level_v)}")
-        self._level_v = level_v
-
-    @property
-    def compliance_current(self) -> float:
-        """Limit of the current."""
-        return self._ask(":SOUR:VOLT:ILIM?")
-
-    @property
-    def source_enabled(self) -> bool:
-        """Whether the output is on."""
-        return self._ask(":OUTP?") != 0
-
-    @source_enabled.setter
-    def source_enabled(self, on: bool) -> None:
-        self._set_finished(f":OUTP {'ON' if on else 'OFF'}")
-
-    @property
-    def tripped(self) -> bool:
-        """Whether the source is at its limit."""
-        return self._ask(":SOUR:VOLT:ILIM:TRIP?") != 0
-
-    def measure_current(self) -> Measured:
-        """One reading."""
-        question = f":READ? {BUFFER},{ELEMENTS}"
-        return self._readings(question, self.link.query(question), 1)[0]
+        self._range_v, self._level_v = range_v * LIMITS.over, 0.0
 
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
         """A list sweep has one delay: all widths are multiples of the shortest."""
@@ -151,8 +117,7 @@ class Keithley2450(ScpiInstrument, SourceMeter):
         Every step ends with a reading; where no point measures, with the fastest one.
         """
         self.refuse_train(points)
-        for point in points:
-            self._refuse_level(point.level_v)
+        self._refuse_levels(*(point.level_v for point in points))
         steps, step_s = equal_steps(points), shortest(points)
         measuring = any(point.measure for point in points)
         nplc = self._nplc if measuring else FASTEST_NPLC
@@ -182,18 +147,8 @@ class Keithley2450(ScpiInstrument, SourceMeter):
         self._level_v = 0.0
         return self._readings(data, reply, len(levels))[:-1]
 
-    def _readings(self, question: str, reply: str, count: int) -> list[Measured]:
-        fields = reply.split(",")
-        if len(fields) != READ_ELEMENTS * count:
-            raise UnexpectedReply(
-                f"{self.link.address}: {question} answered {len(fields)} values for"
-                f" {count} readings"
-            )
-        values = [parse_number(self.link, question, field) for field in fields]
-        return [measured(*values[n : n + 2]) for n in range(0, len(values), 2)]
-
-    def _refuse_level(self, level_v: float) -> None:
-        refuse_above(f"{self.link.address}: level", level_v, self._range_v, "V")
+    def _measured(self, current_a: float, status: float) -> Measured:
+        return measured(current_a, status, compliance=STATUS_LIMIT)
 
 
 def _make(link: Link, settings: Keithley2450Settings) -> Keithley2450 | Keithley2450Tsp:

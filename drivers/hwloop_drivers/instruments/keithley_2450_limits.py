@@ -6,26 +6,25 @@ range that is locked, after the reference manual, 2450-901-01.
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 from pydantic import Field
 
 from hwloop.errors import UnexpectedReply, Unsupported
-from hwloop.operations import Flag
-from hwloop_drivers.instruments.common import refuse_above
+from hwloop_drivers.instruments.source_meter import SourceLimits
 from hwloop_drivers.link import Link, LinkSettings
-from hwloop_drivers.roles import Measured, SourceSetup
+from hwloop_drivers.roles import SourceSetup
 
 NAME = "2450"
-OVER = 1.05  # what a range reaches, as a multiple of its name
-RANGES_V = (0.02, 0.2, 2.0, 20.0, 200.0)
-RANGES_A = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-ENVELOPE = ((21.0, 1.05), (210.0, 0.105))  # up to so many volts, so many amperes
-LEAST_A = 1e-9
+LIMITS = SourceLimits(
+    ranges_v=(0.02, 0.2, 2.0, 20.0, 200.0),
+    ranges_a=(1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),
+    over=1.05,
+    envelope=((21.0, 1.05), (210.0, 0.105)),
+    least_a=1e-9,  # 10 % of the smallest measurement range
+)
 LEAST_OF_RANGE = 0.1
 STATUS_LIMIT = 32  # bit of a source status: bufferVar.sourcestatuses
-OVERFLOW = 9.9e37
 Language = Literal["scpi", "tsp"]
 
 
@@ -40,34 +39,20 @@ class Keithley2450Settings(LinkSettings):
     four_wire: bool = False
 
 
-def range_for(setup: SourceSetup) -> float:
-    """The range to lock, volts; raises :class:`Unsupported` for what the box cannot do."""
-    most_v = RANGES_V[-1] * OVER
-    refuse_above(f"{NAME}: range", setup.range_v, most_v, "V")
-    range_v = next(r for r in RANGES_V if abs(setup.range_v) <= r * OVER)
-    most_a = next(a for v, a in ENVELOPE if range_v <= v)
-    refuse_above(f"{NAME}: compliance in the {range_v:g} V range", setup.compliance_a, most_a, "A")
-    least_a = LEAST_A
-    if setup.measure_range_a is not None:
-        refuse_above(f"{NAME}: measurement range", setup.measure_range_a, OVER * RANGES_A[-1], "A")
-        held_a = next(r for r in RANGES_A if abs(setup.measure_range_a) <= r * OVER)
-        least_a = max(least_a, LEAST_OF_RANGE * held_a)
-    if setup.compliance_a < least_a:
+def ranges_for(setup: SourceSetup) -> tuple[float, float | None]:
+    """The source range and the measurement range to lock, volts and amperes, None for automatic.
+
+    Raises :class:`Unsupported` for what the box cannot do.
+    """
+    range_v = LIMITS.range_for(NAME, setup)
+    measure_a = LIMITS.measure_range_for(NAME, setup)
+    least_a = LEAST_OF_RANGE * (measure_a or 0.0)
+    if setup.compliance_a < least_a * (1 - 1e-9):
         raise Unsupported(
-            f"{NAME}: compliance {setup.compliance_a:g} A is below {least_a:g} A, the least for"
-            " its measurement range"
+            f"{NAME}: compliance {setup.compliance_a:g} A is below {least_a:g} A,"
+            f" the least in its {measure_a:g} A measurement range"
         )
-    return range_v
-
-
-def measured(current_a: float, source_status: float) -> Measured:
-    """A reading with the status of its source, as the buffers of both languages have it."""
-    flags = Flag(0)
-    if abs(current_a) >= OVERFLOW:
-        flags |= Flag.OVER_RANGE
-    if int(source_status) & STATUS_LIMIT:
-        flags |= Flag.COMPLIANCE
-    return Measured(math.nan if flags else current_a, flags)
+    return range_v, measure_a
 
 
 def require_language(link: Link, language: Language) -> None:

@@ -6,19 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 
 from hwloop.errors import UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.common import number, parse_number, refuse_above
+from hwloop_drivers.instruments.common import number, refuse_above
 from hwloop_drivers.instruments.keithley_2450_limits import (
+    LIMITS,
     NAME,
-    OVER,
-    RANGES_V,
     STATUS_LIMIT,
     Keithley2450Settings,
-    measured,
-    range_for,
+    ranges_for,
     require_language,
 )
+from hwloop_drivers.instruments.source_meter import LOW_LIMIT_A, measured
 from hwloop_drivers.instruments.tsp import TspInstrument
-from hwloop_drivers.instruments.tsp_trains import TspTrains
+from hwloop_drivers.instruments.tsp_source_meter import TspSourceMeter
 from hwloop_drivers.link import Link
 from hwloop_drivers.roles import (
     Measured,
@@ -32,23 +31,26 @@ from hwloop_drivers.roles import (
 LEAST_WIDTH_S = 1e-3  # a level set by a script line, which takes up to about 0.1 ms itself
 MOST_WIDTH_S = 1e5
 MOST_POINTS = 10_000
-LOW_LIMIT_A = 1e-6  # while the range changes: any range allows it
 SCRIPT = "keithley_2450.lua"
 SCRIPT_VERSION = 1
 
 
-class Keithley2450Tsp(TspTrains, TspInstrument, SourceMeter):
+class Keithley2450Tsp(TspSourceMeter, TspInstrument):
     """A 2450 as voltage source and ammeter; its trains are scripts inside it."""
 
     models = ("MODEL 2450",)
     error_question = "print(eventlog.next(eventlog.SEV_ERROR))"
     clear_command = "eventlog.clear()"
+    _name = NAME
+    _level_path, _limit_path = "smu.source.level", "smu.source.ilimit.level"
+    _limited = "smu.source.ilimit.tripped == smu.ON"
+    _read_call = "smu.measure.read()"
+    _compliance_bit = STATUS_LIMIT
 
     def __init__(self, link: Link, settings: Keithley2450Settings) -> None:
         super().__init__(link, settings)
-        self._settings = settings
-        self._range_v = RANGES_V[0] * OVER
-        self._level_v = self._aperture_s = 0.0
+        self._settings, self._timeout_s = settings, settings.timeout_s
+        self._range_v = LIMITS.ranges_v[0] * LIMITS.over
 
     def verify_identity(self) -> None:
         """A 2450 that speaks TSP."""
@@ -78,7 +80,7 @@ class Keithley2450Tsp(TspTrains, TspInstrument, SourceMeter):
 
     def set_up(self, setup: SourceSetup) -> None:
         """Voltage source in a locked range, limit read back, output off mode ZERO."""
-        range_v = range_for(setup)
+        range_v, measure_a = ranges_for(setup)
         settings = self._settings
         nplc = setup.nplc if settings.nplc is None else settings.nplc
         self._load_script(SCRIPT, SCRIPT_VERSION)
@@ -89,8 +91,8 @@ class Keithley2450Tsp(TspTrains, TspInstrument, SourceMeter):
         self._set(f"smu.source.ilimit.level = {number(LOW_LIMIT_A)}")
         self._set_confirmed("smu.source.range", range_v)
         self._set_confirmed("smu.source.ilimit.level", setup.compliance_a)
-        if setup.measure_range_a is not None:
-            self._set_confirmed("smu.measure.range", setup.measure_range_a)
+        if measure_a is not None:
+            self._set_confirmed("smu.measure.range", measure_a)
         self._set_confirmed("smu.measure.nplc", nplc)
         sense = "4WIRE" if settings.four_wire else "2WIRE"
         self._set_word_confirmed("smu.measure.sense", f"smu.SENSE_{sense}")
@@ -102,48 +104,16 @@ class Keithley2450Tsp(TspTrains, TspInstrument, SourceMeter):
         self._set("smu.measure.count = 1")
         self._set_word_confirmed("smu.source.offmode", "smu.OFFMODE_ZERO")
         self._aperture_s = nplc / self._ask("localnode.linefreq")
-        self._range_v, self._level_v = range_v * OVER, 0.0
-
-    @property
-    def source_voltage(self) -> float:
-        """Level of the source."""
-        return self._level_v
-
-    @source_voltage.setter
-    def source_voltage(self, level_v: float) -> None:
-        self._refuse_levels(level_v)
-        self._set_finished(f"smu.source.level = {number(level_v)}")
-        self._level_v = level_v
-
-    @property
-    def compliance_current(self) -> float:
-        """Limit of the current."""
-        return self._ask("smu.source.ilimit.level")
+        self._range_v, self._level_v = range_v * LIMITS.over, 0.0
 
     @property
     def source_enabled(self) -> bool:
         """Whether the output is on."""
-        return self._is("smu.source.output == smu.ON")
+        return self._holds("smu.source.output == smu.ON")
 
     @source_enabled.setter
     def source_enabled(self, on: bool) -> None:
         self._set_finished(f"smu.source.output = smu.{'ON' if on else 'OFF'}")
-
-    @property
-    def tripped(self) -> bool:
-        """Whether the source is at its limit."""
-        return self._is("smu.source.ilimit.tripped == smu.ON")
-
-    def measure_current(self) -> Measured:
-        """One reading."""
-        self._make_precise()
-        question = "print(smu.measure.read(), smu.source.ilimit.tripped == smu.ON)"
-        reply = self.link.query(question)
-        value, _, limited = reply.strip().partition("\t")
-        if limited not in {"true", "false"}:
-            raise UnexpectedReply(f"{self.link.address}: {question} answered {reply!r}")
-        status = STATUS_LIMIT if limited == "true" else 0
-        return measured(parse_number(self.link, question, value), status)
 
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
         """A script makes widths from 1 ms on, each as it likes."""
@@ -152,7 +122,7 @@ class Keithley2450Tsp(TspTrains, TspInstrument, SourceMeter):
         if len(points) > MOST_POINTS:
             raise Unsupported(f"{NAME}: {len(points)} points; {MOST_POINTS} at most")
         for point in points:
-            refuse_above(f"{NAME}: level", point.level_v, RANGES_V[-1] * OVER, "V")
+            refuse_above(f"{NAME}: level", point.level_v, LIMITS.most_v, "V")
             if not LEAST_WIDTH_S * (1 - 1e-9) <= point.width_s <= MOST_WIDTH_S:
                 raise Unsupported(
                     f"{NAME}: a width of {point.width_s:g} s is outside {LEAST_WIDTH_S:g} to"
@@ -163,9 +133,7 @@ class Keithley2450Tsp(TspTrains, TspInstrument, SourceMeter):
         """A script in the instrument: one round trip for the whole train."""
         self.refuse_train(points)
         self._refuse_levels(*(point.level_v for point in points))
-        for point in points:
-            self._wait(point)
-        command = self._send_points(points, self._wait)
+        command = self._send_points(points)
         total_s = math.fsum(point.width_s for point in points)
         return self._run(f"{command} hwloop.train()", total_s, sum(p.measure for p in points))
 
@@ -173,38 +141,10 @@ class Keithley2450Tsp(TspTrains, TspInstrument, SourceMeter):
         """A loop in the instrument: one round trip for all its pulses."""
         if loop.max_pulses > MOST_POINTS:
             raise Unsupported(f"{NAME}: {loop.max_pulses} pulses; {MOST_POINTS} at most")
-        last_v = loop.start_v + (loop.max_pulses - 1) * loop.step_v
-        self._refuse_levels(loop.start_v, last_v, loop.read_v)
-        read = TrainPoint(loop.read_v, loop.read_s, measure=True)
-        self.refuse_train([TrainPoint(loop.start_v, loop.width_s), read])
-        read_values = (loop.read_v, self._wait(read), loop.low_a, loop.high_a)
-        values = (loop.start_v, loop.step_v, loop.width_s, *read_values)
-        arguments = ", ".join(number(value) for value in values)
-        command = f"hwloop.verify({arguments}, {loop.max_pulses})"
+        pulse = TrainPoint(loop.start_v, loop.width_s)
+        self.refuse_train([pulse, TrainPoint(loop.read_v, loop.read_s, measure=True)])
+        command = f"hwloop.verify({self._loop_arguments(loop)})"
         return self._run(command, loop.max_pulses * (loop.width_s + loop.read_s), None)
 
-    def _run(self, command: str, duration_s: float, count: int | None) -> list[Measured]:
-        timeout_s = 2 * duration_s + self._settings.timeout_s
-        readings = self._run_script(command, timeout_s=timeout_s, count=count, measured=measured)
-        self._level_v = 0.0
-        return readings
-
-    def _wait(self, point: TrainPoint) -> float:
-        """How long the script waits at a level: its reading takes the rest."""
-        wait_s = point.width_s - (self._aperture_s if point.measure else 0.0)
-        if wait_s < 0:
-            raise Unsupported(
-                f"{NAME}: a level of {point.width_s:g} s is shorter than its reading,"
-                f" {self._aperture_s:g} s"
-            )
-        return wait_s
-
-    def _refuse_levels(self, *levels_v: float) -> None:
-        for level_v in levels_v:
-            refuse_above(f"{self.link.address}: level", level_v, self._range_v, "V")
-
-    def _is(self, expression: str) -> bool:
-        reply = self.link.query(f"print({expression})").strip()
-        if reply not in {"true", "false"}:
-            raise UnexpectedReply(f"{self.link.address}: print({expression}) answered {reply!r}")
-        return reply == "true"
+    def _measured(self, current_a: float, status: float) -> Measured:
+        return measured(current_a, status, compliance=STATUS_LIMIT)

@@ -1,18 +1,4 @@
 -- What a 2600B keeps of hwloop: trains and verify loops that run inside it. Lua 5.0 only.
-hwloop = {}
-
--- Levels in volts, waits in seconds after setting each, 1 where it is then measured.
-function hwloop.clear()
-  hwloop.levels, hwloop.waits, hwloop.reads = {}, {}, {}
-end
-
-function hwloop.add(levels, waits, reads)
-  for n = 1, table.getn(levels) do
-    table.insert(hwloop.levels, levels[n])
-    table.insert(hwloop.waits, waits[n])
-    table.insert(hwloop.reads, reads[n])
-  end
-end
 
 -- Run something that measures into nvbuffer1, leave the level at 0 V whatever happens, print all
 -- readings with their status, after the number of errors that were met.

@@ -61,3 +61,25 @@ def equal_steps(points: Sequence[TrainPoint]) -> list[tuple[float, bool]]:
         count = round(point.width_s / step_s)
         steps += [(point.level_v, False)] * (count - 1) + [(point.level_v, point.measure)]
     return steps
+
+
+@dataclass(frozen=True)
+class Pulses:
+    """Equal pulses from 0 V with equal pauses between them; ``off_s`` None for a single one."""
+
+    level_v: float
+    on_s: float
+    off_s: float | None
+    count: int
+
+
+def as_pulses(points: Sequence[TrainPoint]) -> Pulses | None:
+    """Equal pulses that nobody measures, if that is what the points are."""
+    on = points[0]
+    off = points[1] if len(points) > 1 else None
+    alike = all(point == (off if n % 2 else on) for n, point in enumerate(points))
+    if not alike or on.measure or (off is not None and (off.measure or off.level_v != 0)):
+        return None
+    return Pulses(
+        on.level_v, on.width_s, None if off is None else off.width_s, (len(points) + 1) // 2
+    )

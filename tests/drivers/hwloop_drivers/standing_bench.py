@@ -41,8 +41,8 @@ def standing_bench(
     )
     bench.start()
     control, stop_control = serve_control(bench, threading.Event())
-    said = json.dumps({"addresses": bench.addresses, "control": control})
-    meeting_point(station_file).write_text(said, encoding="utf-8")
+    said = {"station": str(station_file), "addresses": bench.addresses, "control": control}
+    meeting_point(station_file).write_text(json.dumps(said), encoding="utf-8")
     try:
         yield bench
     finally:

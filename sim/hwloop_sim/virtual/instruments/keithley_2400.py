@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwloop_sim.virtual.instruments.keithley_2400_trace import Trace
-from hwloop_sim.virtual.scpi import ILLEGAL, OUT_OF_RANGE, Arguments, ScpiError, scientific
+from hwloop_sim.virtual.scpi import ILLEGAL, Arguments, ScpiError, scientific
 from hwloop_sim.virtual.scpi_smu import (
     FORMS,
     OFF_MODES,
@@ -104,40 +104,20 @@ class Keithley2400(ScpiSmu):
         self.switch_kept(":SOURce[1]:CLEar:AUTO", on=False)
 
     def _add_source_of(self, function: str, header: str) -> None:
-        smu = self._smu
-        most = MODEL.most(function)
-        self.on(
-            f"{header}[:LEVel][:IMMediate][:AMPLitude]",
-            set=lambda a: smu.set_level(
-                function, a.number(lowest=-most, highest=most, default=0.0)
-            ),
-            get=lambda _: scientific(smu.levels[function]),
-        )
-        self.on(
-            f"{header}:RANGe",
-            set=lambda a: smu.set_source_range(function, a.number(lowest=-most, highest=most)),
-            get=lambda _: scientific(smu.source_range[function]),
-        )
-        self.on(
-            f"{header}:RANGe:AUTO",
-            set=lambda a: smu.source_auto.update({function: a.boolean()}),
-            get=lambda _: str(int(smu.source_auto[function])),
-        )
+        self.add_source(header, function, self._smu)
         self.on(
             f"{header}:MODE",
             set=lambda a: self._modes.update({function: a.choice("FIXed", "LIST")}),
             get=lambda _: self._modes[function],
         )
-        entries = f":SOURce[1]:LIST:{FORMS[function]}"
-        self.on(
-            entries,
-            set=lambda a: self._set_list(function, a, []),
-            get=lambda _: ",".join(scientific(v) for v in self._lists[function]),
+        self.add_list(
+            f":SOURce[1]:LIST:{FORMS[function]}",
+            function,
+            self._smu,
+            lambda: self._lists,
+            line=LIST_LINE,
+            most=MOST_POINTS,
         )
-        self.on(
-            f"{entries}:APPend", set=lambda a: self._set_list(function, a, self._lists[function])
-        )
-        self.on(f"{entries}:POINts", get=lambda _: str(len(self._lists[function])))
 
     def _add_sense(self) -> None:
         for function in (VOLT, CURR):
@@ -155,25 +135,10 @@ class Keithley2400(ScpiSmu):
         self.flag_at(":SENSe[1]:FUNCtion:CONCurrent", "_concurrent")
 
     def _add_sense_of(self, function: str, header: str) -> None:
-        smu = self._smu
-        most = MODEL.most(function)
         sourced = CURR if function == VOLT else VOLT  # whose compliance this is
-        self.on(
-            f"{header}:PROTection[:LEVel]",
-            set=lambda a: smu.set_limit(sourced, a.number(lowest=-most, highest=most)),
-            get=lambda _: scientific(smu.limits[sourced]),
-        )
-        self.on(f"{header}:PROTection:TRIPped", get=lambda _: str(int(smu.limited)))
-        self.on(
-            f"{header}:RANGe[:UPPer]",
-            set=lambda a: smu.set_measure_range(function, a.number(lowest=-most, highest=most)),
-            get=lambda _: scientific(smu.measure_range[function]),
-        )
-        self.on(
-            f"{header}:RANGe:AUTO",
-            set=lambda a: smu.measure_auto.update({function: a.boolean()}),
-            get=lambda _: str(int(smu.measure_auto[function])),
-        )
+        self.add_limit(f"{header}:PROTection[:LEVel]", sourced, self._smu)
+        self.on(f"{header}:PROTection:TRIPped", get=lambda _: str(int(self._smu.limited)))
+        self.add_measure_range(header, function, self._smu)
 
     def _add_filter(self) -> None:
         self.flag_at(":SENSe[1]:AVERage[:STATe]", "_averaging")
@@ -190,11 +155,7 @@ class Keithley2400(ScpiSmu):
         )
 
     def _add_output(self) -> None:
-        self.on(
-            ":OUTPut[1][:STATe]",
-            set=lambda a: self._smu.switch(on=a.boolean()),
-            get=lambda _: str(int(self._smu.on)),
-        )
+        self.add_switch(":OUTPut[1]", self._smu)
         self.on(
             ":OUTPut[1]:SMODe",
             set=lambda a: self._smu.set_off_mode(a.choice(*OFF_MODES)),
@@ -231,17 +192,6 @@ class Keithley2400(ScpiSmu):
         self.switch_kept(":SYSTem:LFRequency:AUTO", on=True)
         self.switch_kept(":DISPlay:ENABle", on=True)
         self.on(":SYSTem:BEEPer[:IMMediate]", set=lambda a: refuse_unless(holds=len(a.values) == 2))
-
-    def _set_list(self, function: str, arguments: Arguments, before: list[float]) -> None:
-        values = arguments.numbers()
-        if len(values) > LIST_LINE or len(before) + len(values) > MOST_POINTS:
-            raise ScpiError(-223, "Too much data")
-        bound = MODEL.most(function)
-        if not self._smu.source_auto[function]:
-            bound = self._smu.source_range[function] * MODEL.over
-        if any(abs(v) > bound * (1 + 1e-12) for v in values):
-            raise ScpiError(*OUT_OF_RANGE)
-        self._lists[function] = [*before, *values]
 
     def _set_delay(self, arguments: Arguments) -> None:
         self._delay_s = arguments.number(lowest=0, highest=9999.999, default=0.0)

@@ -22,7 +22,7 @@ from hwloop_sim.virtual.instruments.keithley_2450_trace import SENSE_FORMS, Trac
 from hwloop_sim.virtual.scpi import ILLEGAL, OUT_OF_RANGE, Arguments, ScpiError, scientific
 from hwloop_sim.virtual.scpi_smu import FORMS, OFF_MODES, ScpiSmu, function_of, refuse_unless
 from hwloop_sim.virtual.scpi_smu import sense_function as sensed
-from hwloop_sim.virtual.smu import CURR, OTHER, VOLT
+from hwloop_sim.virtual.smu import CURR, VOLT
 
 NAMES = {VOLT: '"VOLT:DC"', CURR: '"CURR:DC"', RES: '"RES"'}
 LIMIT_FORMS = {VOLT: "ILIMit", CURR: "VLIMit"}
@@ -62,45 +62,23 @@ class Keithley2450Scpi(ScpiSmu):
         )
         for function, form in FORMS.items():
             header = f":SOURce[1]:{form}"
-            self._add_level(function, header)
-            self._add_limit(function, f"{header}:{LIMIT_FORMS[function]}")
+            self.add_source(header, function, smu)
+            self._add_limit(function, f"{header}:{LIMIT_FORMS[function]}[:LEVel]")
             self._add_delay(function, header)
-
-    def _add_level(self, function: str, header: str) -> None:
-        smu, most = self._smu, MODEL.most(function)
-        self.on(
-            f"{header}[:LEVel][:IMMediate][:AMPLitude]",
-            set=lambda a: smu.set_level(
-                function, a.number(lowest=-most, highest=most, default=0.0)
-            ),
-            get=lambda _: scientific(smu.levels[function]),
-        )
-        self.on(
-            f"{header}:RANGe",
-            set=lambda a: smu.set_source_range(function, a.number(lowest=-most, highest=most)),
-            get=lambda _: scientific(smu.source_range[function]),
-        )
-        self._flag(f"{header}:RANGe:AUTO", smu, "source_auto", function)
-        entries = f":SOURce[1]:LIST:{FORMS[function]}"
-        self.on(
-            entries,
-            set=lambda a: self._set_list(function, a, []),
-            get=lambda _: ",".join(scientific(v) for v in self._lists[function]),
-        )
-        self.on(
-            f"{entries}:APPend", set=lambda a: self._set_list(function, a, self._lists[function])
-        )
-        self.on(f"{entries}:POINts", get=lambda _: str(len(self._lists[function])))
+            self.add_list(
+                f":SOURce[1]:LIST:{form}",
+                function,
+                smu,
+                lambda: self._lists,
+                line=LIST_LINE,
+                most=MOST_LIST,
+            )
 
     def _add_limit(self, function: str, header: str) -> None:
-        smu, most = self._smu, MODEL.most(OTHER[function])
+        smu = self._smu
+        self.add_limit(header, function, smu)
         self.on(
-            f"{header}[:LEVel]",
-            set=lambda a: smu.set_limit(function, a.number(lowest=-most, highest=most)),
-            get=lambda _: scientific(smu.limits[function]),
-        )
-        self.on(
-            f"{header}[:LEVel]:TRIPped",
+            f"{header}:TRIPped",
             get=lambda _: str(int(smu.limited and smu.function == function)),
         )
 
@@ -114,23 +92,10 @@ class Keithley2450Scpi(ScpiSmu):
             set=told,
             get=lambda _: scientific(self._core.now.delay_s[function]),
         )
-        self._flag(f"{header}:DELay:AUTO", None, "delay_auto", function)
-        self._flag(f"{header}:READ:BACK", None, "readback", function)
+        self.flag_in(f"{header}:DELay:AUTO", lambda: self._core.now.delay_auto, function)
+        self.flag_in(f"{header}:READ:BACK", lambda: self._core.now.readback, function)
         for n in range(1, 6):
             self.keep(f"{header}:DELay:USER{n}", "0")
-
-    def _flag(self, header: str, holder: object, name: str, function: str) -> None:
-        """An ON or OFF for each function; of the core's settings where no holder is given."""
-
-        def flags() -> dict[str, bool]:
-            found: dict[str, bool] = getattr(holder or self._core.now, name)
-            return found
-
-        self.on(
-            header,
-            set=lambda a: flags().update({function: a.boolean()}),
-            get=lambda _: str(int(flags()[function])),
-        )
 
     def _add_sense(self) -> None:
         self.on(
@@ -141,21 +106,12 @@ class Keithley2450Scpi(ScpiSmu):
         for function, form in SENSE_FORMS.items():
             header = f":SENSe[1]:{form}"
             if function != RES:
-                self._add_range(function, header)
+                self.add_measure_range(header, function, self._smu)
             self._add_measurement(header)
         self.keep(":SENSe[1]:RESistance:RANGe[:UPPer]", "200000")
         self.switch_kept(":SENSe[1]:RESistance:RANGe:AUTO", on=True)
         self.on(":SENSe[1]:AZERo:ONCE", set=lambda _: None)
         self._number(":SENSe[1]:COUNt", "count", 1, 300_000, whole=True)
-
-    def _add_range(self, function: str, header: str) -> None:
-        smu, most = self._smu, MODEL.most(function)
-        self.on(
-            f"{header}:RANGe[:UPPer]",
-            set=lambda a: smu.set_measure_range(function, a.number(lowest=-most, highest=most)),
-            get=lambda _: scientific(smu.measure_range[function]),
-        )
-        self._flag(f"{header}:RANGe:AUTO", smu, "measure_auto", function)
 
     def _add_measurement(self, header: str) -> None:
         """Settings that the real box has for each function, and this one for all of them."""
@@ -190,11 +146,7 @@ class Keithley2450Scpi(ScpiSmu):
 
     def _add_output(self) -> None:
         smu = self._smu
-        self.on(
-            ":OUTPut[1][:STATe]",
-            set=lambda a: smu.switch(on=a.boolean()),
-            get=lambda _: str(int(smu.on)),
-        )
+        self.add_switch(":OUTPut[1]", smu)
         for function in ("", f":{FORMS[VOLT]}", f":{FORMS[CURR]}"):
             self.on(
                 f":OUTPut[1]{function}:SMODe",
@@ -217,14 +169,6 @@ class Keithley2450Scpi(ScpiSmu):
         self.on(":INITiate[:IMMediate]", set=lambda _: self._initiate())
         self.on(":ABORt", set=lambda _: None)
         self.on("*TRG", set=lambda _: None)
-
-    def _set_list(self, function: str, arguments: Arguments, before: list[float]) -> None:
-        values = arguments.numbers()
-        if len(values) > LIST_LINE or len(before) + len(values) > MOST_LIST:
-            raise ScpiError(-223, "Too much data")
-        if any(abs(v) > MODEL.most(function) for v in values):
-            raise ScpiError(*OUT_OF_RANGE)
-        self._lists[function] = [*before, *values]
 
     def _spaced(self, function: str, arguments: Arguments, space: Callable[..., Any]) -> None:
         """start, stop, points[, delay[, count[, range type[, fail abort[, dual[, buffer]]]]]]."""

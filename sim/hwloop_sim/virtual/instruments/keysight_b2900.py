@@ -1,14 +1,12 @@
 """A Keysight B2900 source-measure unit with one or two channels.
 
 Commands after the SCPI command reference, B2910-90030; ranges, resolutions, power envelope, pulse
-and trigger times after the data sheet, 5990-7009EN. The data sheet has no noise at one power line
-cycle: 2 ppm of the range is assumed, which at 0.001 cycles is well within its derating.
+and trigger times after the data sheet, 5990-7009EN.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from hwloop.errors import ConfigError
@@ -21,39 +19,11 @@ from hwloop_sim.virtual.instruments.keysight_b2900_channel import (
     Channel,
     run,
 )
+from hwloop_sim.virtual.instruments.keysight_b2900_models import MODELS
 from hwloop_sim.virtual.scpi import ILLEGAL, OUT_OF_RANGE, Arguments, ScpiError, scientific
 from hwloop_sim.virtual.scpi_smu import FORMS, ScpiSmu, function_of, sense_function
-from hwloop_sim.virtual.smu import CURR, OTHER, OVERFLOW, VOLT, Smu, SmuModel, SmuReading
+from hwloop_sim.virtual.smu import CURR, OTHER, OVERFLOW, VOLT, Smu, SmuReading
 
-NOISE_OF_RANGE = 2e-6
-_RANGES_A = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1.5, 3.0)
-_B2901A = SmuModel(
-    ranges_v=(0.2, 2.0, 20.0, 200.0),
-    ranges_a=_RANGES_A,
-    over=1.05,
-    envelope=((6.0, 3.03), (21.0, 1.515), (210.0, 0.105)),
-    noise_a=tuple(NOISE_OF_RANGE * r for r in _RANGES_A),
-    noise_of_v=NOISE_OF_RANGE,
-    reading_steps=1e6,
-    source_steps=2e5,
-    settle_s=5e-5,
-    least_limit_a=1e-9,
-    least_limit_v=0.02,
-)
-_LOW_A = (1e-8, *_RANGES_A)
-_B2911A = replace(
-    _B2901A,
-    ranges_a=_LOW_A,
-    noise_a=tuple(NOISE_OF_RANGE * r for r in _LOW_A),
-    source_steps=2e6,
-)
-MODELS = {
-    "B2901A": (_B2901A, 1, 2e-5),
-    "B2902A": (_B2901A, 2, 2e-5),
-    "B2911A": (_B2911A, 1, 1e-5),
-    "B2912A": (_B2911A, 2, 1e-5),
-}
-"""Of a model: its channels' data, their number, the least interval of their triggers."""
 LEAST_PULSE_S, MOST_TIME_S = 5e-5, 1e5
 MOST_TRIGGERS = 100_000
 ELEMENTS = ("VOLT", "CURR", "RES", "TIME", "STAT", "SOUR")
@@ -135,65 +105,34 @@ class KeysightB2900(ScpiSmu):
             smu.check_level(function, level)
             channel.triggered[function] = level
 
+        self.add_source(header, function, smu)
         self.on(
-            f"{header}[:LEVel][:IMMediate][:AMPLitude]",
-            set=lambda a: smu.set_level(function, a.number(lowest=-most, highest=most)),
-            get=lambda _: scientific(smu.levels[function]),
+            f"{header}[:LEVel]:TRIGgered[:AMPLitude]",
+            set=trigger_level,
+            get=lambda _: scientific(channel.trigger_level(function)),
         )
-        self.on(f"{header}[:LEVel]:TRIGgered[:AMPLitude]", set=trigger_level)
         self.on(
             f"{header}:MODE",
             set=lambda a: channel.modes.update({function: a.choice("FIXed", "LIST")}),
             get=lambda _: channel.modes[function],
         )
-        self._range(f"{header}:RANGe", function, channel, measuring=False)
-        entries = f"{source}:LIST:{FORMS[function]}"
-        self.on(
-            entries,
-            set=lambda a: _set_list(channel, function, a, []),
-            get=lambda _: ",".join(scientific(v) for v in channel.lists[function]),
-        )
-        self.on(
-            f"{entries}:APPend",
-            set=lambda a: _set_list(channel, function, a, channel.lists[function]),
-        )
-        self.on(f"{entries}:POINts", get=lambda _: str(len(channel.lists[function])))
-
-    def _range(self, header: str, function: str, channel: Channel, *, measuring: bool) -> None:
-        smu = channel.smu
-        told = smu.set_measure_range if measuring else smu.set_source_range
-        most = smu.model.ranges(function)[-1] * smu.model.over
-
-        def ranges() -> dict[str, float]:
-            return smu.measure_range if measuring else smu.source_range
-
-        def autos() -> dict[str, bool]:
-            return smu.measure_auto if measuring else smu.source_auto
-
-        self.on(
-            f"{header}[:UPPer]" if measuring else header,
-            set=lambda a: told(function, a.number(lowest=-most, highest=most)),
-            get=lambda _: scientific(ranges()[function]),
-        )
-        self.on(
-            f"{header}:AUTO",
-            set=lambda a: autos().update({function: a.boolean()}),
-            get=lambda _: str(int(autos()[function])),
+        self.add_list(
+            f"{source}:LIST:{FORMS[function]}",
+            function,
+            smu,
+            lambda: channel.lists,
+            line=MOST_LIST,
+            most=MOST_LIST,
         )
 
     def _add_sense(self, header: str, function: str, channel: Channel) -> None:
         smu, sourced = channel.smu, OTHER[function]
-        most = smu.model.most(function)
-        self.on(
-            f"{header}:PROTection[:LEVel][:BOTH]",
-            set=lambda a: smu.set_limit(sourced, a.number(lowest=-most, highest=most)),
-            get=lambda _: scientific(smu.limits[sourced]),
-        )
+        self.add_limit(f"{header}:PROTection[:LEVel][:BOTH]", sourced, smu)
         self.on(
             f"{header}:PROTection:TRIPped",
             get=lambda _: str(int(smu.limited and smu.function == sourced)),
         )
-        self._range(f"{header}:RANGe", function, channel, measuring=True)
+        self.add_measure_range(header, function, smu)
         line_hz = channel.line_hz
         bounds = {"lowest": LEAST_APERTURE_S, "highest": MOST_APERTURE_S}
         self.on(
@@ -232,11 +171,7 @@ class KeysightB2900(ScpiSmu):
     def _add_output(self, header: str, channel: Channel) -> None:
         smu = channel.smu
         words = {mode: word for word, mode in OFF_MODES.items()}
-        self.on(
-            f"{header}[:STATe]",
-            set=lambda a: smu.switch(on=a.boolean()),
-            get=lambda _: str(int(smu.on)),
-        )
+        self.add_switch(header, smu)
         self.on(
             f"{header}:ON:AUTO",
             set=lambda a: setattr(channel, "auto_on", a.boolean()),
@@ -275,7 +210,13 @@ class KeysightB2900(ScpiSmu):
         self.on(f"{header}:COUNt", **count)
 
     def _add_box(self) -> None:
-        self.on(":INITiate[:IMMediate][:ALL]", set=self._initiate)
+        for form, actions in ACTIONS.items():
+            if form != ":ALL":  # which may be left out
+                middle = form or "[:ALL]"
+                self.on(
+                    f":INITiate[:IMMediate]{middle}",
+                    set=lambda a, which=actions: self._initiate(a, which),  # type: ignore[misc]
+                )
         self.on(":ABORt[:ALL]", set=lambda a: _drop(self._listed(a)))
         self.on(":FORMat:ELEMents:SENSe", set=self._set_elements, get=self._get_elements)
         self.keep(":FORMat[:DATA]", "ASC", "ASCii")
@@ -298,13 +239,13 @@ class KeysightB2900(ScpiSmu):
             raise ScpiError(*OUT_OF_RANGE)
         return [known[number] for number in numbers]
 
-    def _initiate(self, arguments: Arguments) -> None:
+    def _initiate(self, arguments: Arguments, actions: tuple[str, ...]) -> None:
         channels = self._listed(arguments)
         for channel in channels:
-            refusal = channel.refusal()
+            refusal = channel.refusal(actions)
             if refusal:
                 raise ScpiError(-221, f"Settings conflict; {refusal}")
-        run(self._clock, channels)
+        run(self._clock, channels, actions)
 
     def _set_elements(self, arguments: Arguments) -> None:
         words = {Arguments((value,)).choice(*ELEMENT_FORMS) for value in arguments.values}
@@ -338,15 +279,6 @@ class KeysightB2900(ScpiSmu):
             set=lambda a: setattr(channel, name, a.number(lowest=least_s, highest=MOST_TIME_S)),
             get=lambda _: scientific(getattr(channel, name)),
         )
-
-
-def _set_list(channel: Channel, function: str, arguments: Arguments, before: list[float]) -> None:
-    values = arguments.numbers()
-    if len(before) + len(values) > MOST_LIST:
-        raise ScpiError(-223, "Too much data")
-    for value in values:
-        channel.smu.check_level(function, value)
-    channel.lists[function] = [*before, *values]
 
 
 def _values(channel: Channel, reading: SmuReading, level: float) -> dict[str, float]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hwloop_sim.virtual.clock import BenchClock
-from hwloop_sim.virtual.smu import CURR, VOLT, Smu, SmuReading
+from hwloop_sim.virtual.smu import CURR, SAME, VOLT, Smu, SmuReading
 
 LEAST_APERTURE_S, MOST_APERTURE_S = 8e-6, 2.0
 MOST_LIST = 2500
@@ -72,24 +72,31 @@ class Channel:
         self._take()
         return self.readings[-1]
 
-    def refusal(self) -> str:
+    def trigger_level(self, function: str) -> float:
+        """The level of a trigger without a list: that between triggers, unless it was set."""
+        level = self.triggered[function]
+        return self.smu.levels[function] if level is None else level
+
+    def refusal(self, actions: tuple[str, ...]) -> str:
         """Why the triggers cannot run; "" if they can."""
         transient, acquire = self.triggers[TRANSIENT], self.triggers[ACQUIRE]
         pulse_s = self.pulse_delay_s + self.pulse_width_s
         if self.shape == "PULS" and transient.source == "TIM" and pulse_s > transient.timer_s:
             return "the pulse is longer than its period"
-        if acquire.source == "TIM" and acquire.count > 1 and self.aperture_s > acquire.timer_s:
+        crowded = acquire.count > 1 and self.aperture_s > acquire.timer_s * (1 + SAME)
+        if ACQUIRE in actions and acquire.source == "TIM" and crowded:
             return "the aperture is longer than its period"
         for level in self._levels():
             self.smu.check_level(self.smu.function, level)
         return "" if self.smu.on or self.auto_on else "the output is off"
 
-    def events(self) -> list[Event]:
+    def events(self, actions: tuple[str, ...]) -> list[Event]:
         """What happens after ``INIT``, unordered."""
         self.readings, self.sourced = [], []
         if self.auto_on and not self.smu.on:
             self.smu.switch(on=True)
-        return [*self._steps(), *self._acquisitions()]
+        steps = self._steps() if TRANSIENT in actions else []
+        return [*steps, *(self._acquisitions() if ACQUIRE in actions else [])]
 
     def _levels(self) -> list[float]:
         """The level of each trigger of the source."""
@@ -97,8 +104,7 @@ class Channel:
         if self.modes[function] == "LIST" and self.lists[function]:
             values = self.lists[function]
             return [values[n % len(values)] for n in range(count)]
-        level = self.triggered[function]
-        return [self.smu.levels[function] if level is None else level] * count
+        return [self.trigger_level(function)] * count
 
     def _steps(self) -> list[Event]:
         trigger, function = self.triggers[TRANSIENT], self.smu.function
@@ -143,10 +149,10 @@ class Channel:
         return float(bits | (OVERFLOWED if reading.over & self.senses else 0))
 
 
-def run(clock: BenchClock, channels: list[Channel]) -> None:
+def run(clock: BenchClock, channels: list[Channel], actions: tuple[str, ...]) -> None:
     """Let the triggers of these channels run, from now on, to their end."""
     begun_s = clock.now_s
-    events = [event for channel in channels for event in channel.events()]
+    events = [event for channel in channels for event in channel.events(actions)]
     for event in sorted(events, key=lambda event: (round(event.at_s, 12), event.order)):
         clock.advance(max(begun_s + event.at_s - clock.now_s, 0.0))
         event.do()

@@ -1,0 +1,1 @@
+"""Instruments of other libraries in the roles of this one."""

@@ -1,0 +1,83 @@
+"""A PyMeasure instrument as a source meter, named in a station file.
+
+::
+
+    smu:
+      kind: pymeasure
+      address: GPIB0::24::INSTR
+      settings:
+        class: pymeasure.instruments.keithley.Keithley2400
+        identity: MODEL 2400
+        most_v: 210
+        least_a: 1 nA
+        most_a: 1.05
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwloop_drivers.adapters.source_meter import ForeignSettings, ForeignSourceMeter
+from hwloop_drivers.link import InstrumentKind, Link
+
+
+class PyMeasureSourceMeter(ForeignSourceMeter):
+    """The names are those of PyMeasure's Keithley 2400."""
+
+    names = {  # noqa: RUF012 - a constant
+        "level": "source_voltage",
+        "range": "source_voltage_range",
+        "compliance": "compliance_current",
+        "current": "current",
+        "nplc": "current_nplc",
+        "enabled": "source_enabled",
+    }
+    prepare = {"source_mode": "voltage"}  # noqa: RUF012 - a constant
+
+    def __init__(self, link: Link, settings: ForeignSettings) -> None:
+        super().__init__(link, settings, library="pymeasure")
+
+    def _make(self, made_by: Any) -> Any:
+        return made_by(_on_link(self.link))
+
+    def _put(self, name: str, value: object) -> None:
+        setattr(self.foreign(), name, value)
+
+    def _take(self, name: str) -> object:
+        value: object = getattr(self.foreign(), name)
+        return value
+
+    def _let_go(self) -> None:
+        self._made = None
+
+
+def _on_link(link: Link) -> Any:
+    """A PyMeasure adapter that speaks through a link: what asks is answered at once."""
+    from pymeasure.adapters import Adapter
+
+    class LinkAdapter(Adapter):  # type: ignore[misc] # untyped
+        reply = ""
+
+        def _write(self, command: str, **_: Any) -> None:
+            if "?" in command:
+                self.reply = link.query(command)
+            else:
+                link.write(command)
+
+        def _read(self, **_: Any) -> str:
+            reply, self.reply = self.reply, ""
+            return reply
+
+        def close(self) -> None:
+            """The link is closed by whoever opened it."""
+
+    return LinkAdapter()
+
+
+PYMEASURE = InstrumentKind(
+    name="pymeasure",
+    summary="a source meter of PyMeasure's: reads and levels, no pulses",
+    settings=ForeignSettings,
+    make=PyMeasureSourceMeter,
+    proof="PyMeasure's own driver on the virtual 2400; never met hardware",
+)

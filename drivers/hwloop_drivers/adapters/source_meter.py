@@ -1,0 +1,290 @@
+"""Another library's source meter in the role of ours: it reads, and it holds levels.
+
+What protects the array is not left to it: the compliance and the levels are judged here before it
+is asked, read back through it and compared. Its pulses would be as long as the computer takes, so
+that every train is refused. A reading that is as large as the compliance counts as one at it, for
+such drivers do not tell.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from pydantic import Field
+
+from hwloop.errors import (
+    ConfigError,
+    HwloopError,
+    InstrumentFault,
+    UnexpectedReply,
+    Unsupported,
+)
+from hwloop.operations import Flag
+from hwloop.units import PositiveAmpere, PositiveVolt
+from hwloop_drivers.instruments.common import number, refuse_above
+from hwloop_drivers.instruments.scpi import ScpiInstrument
+from hwloop_drivers.link import Link, LinkSettings
+from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
+
+SIX_DIGITS = 5e-6  # relative: the most that public drivers send
+AT_LIMIT = 5e-3  # relative: a reading so near to the compliance is at it
+OVERFLOW = 9.9e36
+
+
+class ForeignSettings(LinkSettings):
+    """Which class of the other library, and what its instrument can do.
+
+    ``class``: with its module, as ``pymeasure.instruments.keithley.Keithley2400``. ``identity``:
+    what the answer to ``*IDN?`` holds. ``most_v``, ``least_a``, ``most_a``: the largest level, the
+    smallest and the largest compliance. ``channel``: of an instrument with several, the attribute
+    that is one. ``prepare``: attributes that are set before anything else. ``names``: what this
+    instrument calls a thing, where it is not what the library's instruments usually call it.
+    """
+
+    class_: str = Field(alias="class", pattern=r"^\w+(\.\w+)+$")
+    identity: str = Field(min_length=1)
+    most_v: PositiveVolt
+    least_a: PositiveAmpere
+    most_a: PositiveAmpere
+    channel: str = ""
+    prepare: dict[str, Any] = Field(default_factory=dict)
+    names: dict[str, str] = Field(default_factory=dict)
+
+
+class ForeignSourceMeter(ScpiInstrument, SourceMeter):
+    """One source meter behind another library's class, over a link of ours.
+
+    The other library speaks through the same link, so that what the link promises holds for it:
+    bounded calls, no stale answers, the wire log. ``names``: what the library calls the level,
+    its range, the compliance, the reading, its integration time and the output.
+    """
+
+    names: Mapping[str, str]
+    prepare: Mapping[str, Any] = {}
+
+    def __init__(self, link: Link, settings: ForeignSettings, *, library: str) -> None:
+        super().__init__(link, settings)
+        self.models = (settings.identity.upper(),)  # type: ignore[misc]
+        self._settings = settings
+        self._called = _known_names(self.names, settings.names)
+        self._class = _class(settings.class_, library)
+        self._made: Any = None
+        self._range_v = self._compliance_a = 0.0
+        self._level_v = 0.0
+
+    @abstractmethod
+    def _make(self, made_by: Any) -> Any:
+        """The other library's instrument on our link."""
+
+    @abstractmethod
+    def _put(self, name: str, value: object) -> None:
+        """Set one of its attributes."""
+
+    @abstractmethod
+    def _take(self, name: str) -> object:
+        """Ask for one of its attributes."""
+
+    @abstractmethod
+    def _let_go(self) -> None:
+        """Forget the other library's instrument, without a word to the box."""
+
+    def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
+        """One."""
+        return {"": self}
+
+    def read_back(self) -> dict[str, object]:
+        """Compliance as the instrument has it, and whose driver it is."""
+        return {
+            "driver": self._settings.class_,
+            "compliance_current_a": self.compliance_current,
+        }
+
+    def reset(self) -> None:
+        """Defaults; the other library begins afresh."""
+        self._let_go()
+        self._made = None
+        super().reset()
+        self._level_v = 0.0
+
+    def safe_state(self) -> None:
+        """0 V and off through the other library, read back."""
+        try:
+            self._set_value("level", 0.0)
+        finally:
+            self._set_value("enabled", False)
+        self._level_v = 0.0
+        if self.source_enabled:
+            raise UnexpectedReply(f"{self.link.address}: the output is still on")
+
+    def set_up(self, setup: SourceSetup) -> None:
+        """Voltage source at 0 V, its range, compliance and integration time; read back."""
+        settings = self._settings
+        refuse_above("level", setup.range_v, settings.most_v, "V")
+        refuse_above("compliance", setup.compliance_a, settings.most_a, "A")
+        if setup.compliance_a < settings.least_a:
+            raise Unsupported(
+                f"{self.link.address}: compliance {setup.compliance_a:g} A is below its"
+                f" {settings.least_a:g} A"
+            )
+        for name, value in {**self.prepare, **settings.prepare}.items():
+            self._guarded(lambda name=name, value=value: self._put(name, value))
+        self._set_confirmed_as("level", 0.0)
+        if self._called["range"]:
+            self._set_value("range", abs(setup.range_v))
+        self._set_confirmed_as("compliance", setup.compliance_a)
+        if self._called["nplc"]:
+            self._set_confirmed_as("nplc", setup.nplc)
+        self._range_v, self._compliance_a = abs(setup.range_v), setup.compliance_a
+        self._level_v = 0.0
+
+    @property
+    def source_voltage(self) -> float:
+        """Level of the source."""
+        return self._level_v
+
+    @source_voltage.setter
+    def source_voltage(self, level_v: float) -> None:
+        self.refuse_level(level_v)
+        refuse_above(f"{self.link.address}: level", level_v, self._range_v, "V")
+        self._set_confirmed_as("level", level_v)
+        self._finish()
+        self._level_v = level_v
+
+    @property
+    def compliance_current(self) -> float:
+        """Limit of the current."""
+        return self._number("compliance")
+
+    @property
+    def source_enabled(self) -> bool:
+        """Whether the output is on."""
+        said = self._guarded(lambda: self._take(self._called["enabled"]))
+        if said not in {True, False, "on", "off", "ON", "OFF"}:
+            raise UnexpectedReply(
+                f"{self.link.address}: {self._called['enabled']} answered {said!r}"
+            )
+        return said in {True, "on", "ON"}
+
+    @source_enabled.setter
+    def source_enabled(self, on: bool) -> None:
+        self._set_value("enabled", on)
+        self._finish()
+
+    @property
+    def tripped(self) -> bool:
+        """Whether a reading is as large as the compliance."""
+        return Flag.COMPLIANCE in self.measure_current().flags
+
+    def measure_current(self) -> Measured:
+        """One reading."""
+        current_a = self._number("current")
+        flags = Flag(0)
+        if abs(current_a) >= OVERFLOW:
+            flags |= Flag.OVER_RANGE
+        elif abs(current_a) >= self._compliance_a * (1 - AT_LIMIT):
+            flags |= Flag.COMPLIANCE
+        return Measured(math.nan if flags else current_a, flags)
+
+    def refuse_level(self, level_v: float) -> None:
+        """By the largest level of the settings."""
+        refuse_above("level", level_v, self._settings.most_v, "V")
+
+    def refuse_train(self, points: Sequence[TrainPoint]) -> None:
+        """Always: nothing in the instrument would make the widths."""
+        raise Unsupported(
+            f"{self._settings.class_} makes no pulses here: the width of {len(points)} levels"
+            " would be the computer's; use one of hwloop's own drivers, or a pulse generator"
+        )
+
+    def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
+        """Refused."""
+        self.refuse_train(points)
+        raise AssertionError  # pragma: no cover - it is always refused
+
+    def shutdown(self) -> None:
+        """Safe state, then let go of the other library's instrument and of the link."""
+        try:
+            super().shutdown()
+        finally:
+            self._let_go()
+
+    def foreign(self) -> Any:
+        """The other library's instrument, or its channel; made at the first use."""
+        if self._made is None:
+            self._made = self._guarded(lambda: self._make(self._class))
+        if not self._settings.channel:
+            return self._made
+        return getattr(self._made, self._settings.channel)
+
+    def _set_value(self, what: str, value: object) -> None:
+        self._guarded(lambda: self._put(self._called[what], value))
+
+    def _set_confirmed_as(self, what: str, value: float) -> None:
+        """Set through the other library, ask it, and compare."""
+        name = self._called[what]
+        self._guarded(lambda: self._put(name, value))
+        question = self._called.get(f"{what}_read", name)
+        if not question:
+            return
+        read = self._number(f"{what}_read" if f"{what}_read" in self._called else what)
+        if not math.isclose(read, value, rel_tol=SIX_DIGITS, abs_tol=1e-15):
+            raise InstrumentFault(
+                f"{self.link.address}: {name} was set to {number(value)} but reads back"
+                f" {number(read)}"
+            )
+
+    def _number(self, what: str) -> float:
+        name = self._called[what]
+        value = self._guarded(lambda: self._take(name))
+        try:
+            found = float(cast("float", value))
+        except (TypeError, ValueError):
+            found = math.nan
+        if math.isnan(found):
+            raise UnexpectedReply(f"{self.link.address}: {name} is {value!r}, not a number")
+        return found
+
+    def _finish(self) -> None:
+        """Another instrument may be asked next."""
+        reply = self.link.query("*OPC?").strip()
+        if reply != "1":
+            raise UnexpectedReply(f"{self.link.address}: *OPC? answered {reply!r}")
+
+    def _guarded(self, action: Any) -> Any:
+        """What the other library raises, in our own terms."""
+        try:
+            return action()
+        except HwloopError:
+            raise
+        except Exception as exc:
+            raise UnexpectedReply(
+                f"{self.link.address}: {self._settings.class_} failed: {type(exc).__name__}: {exc}"
+            ) from exc
+
+
+def _known_names(usual: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    unknown = set(given) - set(usual)
+    if unknown:
+        raise ConfigError(
+            f"{', '.join(sorted(unknown))}: what can be named is {', '.join(usual)}",
+            key="settings.names",
+        )
+    return {**usual, **given}
+
+
+def _class(path: str, library: str) -> Any:
+    """The class; imported here, where it is used for the first time."""
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ImportError as exc:
+        raise ConfigError(
+            f"{path}: {exc}; {library} comes with pip install 'hwloop[third-party]'",
+            key="settings.class",
+        ) from exc
+    except AttributeError:
+        raise ConfigError(f"{path}: {module} has no {name}", key="settings.class") from None

@@ -1,0 +1,48 @@
+"""A link to a virtual box in the same process, without a network between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hwloop.errors import InstrumentTimeout
+from hwloop_drivers.link import Link
+from hwloop_drivers.wire import payload
+
+
+class InProcessLink(Link):
+    """Hands every message to ``receive``, which answers with text or None; ``sent`` keeps them.
+
+    An answer to what was no question would wait in a real link for the next one: it is an
+    :class:`AssertionError` here.
+    """
+
+    def __init__(self, receive: Callable[[str], str | None]) -> None:
+        self.address = "in process"
+        self.sent: list[str] = []
+        self._receive = receive
+
+    def write(self, text: str) -> None:
+        """Send one message, which must not be answered."""
+        self.sent.append(text)
+        reply = self._receive(text)
+        assert reply is None, f"{text!r} was answered by {reply!r} that nobody reads"
+
+    def query(self, text: str, *, timeout_s: float | None = None) -> str:  # noqa: ARG002 - the role's
+        """Send one message and return its reply."""
+        self.sent.append(text)
+        self.round_trips += 1
+        reply = self._receive(text)
+        if reply is None:
+            raise InstrumentTimeout(f"{self.address}: {text!r} was not answered")
+        return reply
+
+    def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:
+        """Send one message and return the payload of the block that answers it."""
+        return payload(self.address, self.query(text, timeout_s=timeout_s).encode("latin-1"))
+
+    def recover(self, verify: Callable[[], None]) -> None:
+        """Nothing is on its way in one process."""
+        verify()
+
+    def close(self) -> None:
+        """Nothing is open."""
