@@ -90,6 +90,11 @@ class PulseTable(Device):
             self._scatter_steps(before, self._position)
         self._note_saturation((before < end) & (self._position == end))
 
+    def set_conductance(self, conductance_s: FloatArray) -> None:
+        """The position in the table stays, and with it the steps to come."""
+        nominal_s = self._rise_s[self._position] + self._shift_s
+        self._deviation_s = conductance_s / self._gain - nominal_s
+
     def take_events(self) -> list[Event]:
         """Which cells have reached the end of the table since the last call."""
         events, self._events = self._events, []

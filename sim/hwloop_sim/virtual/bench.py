@@ -14,6 +14,7 @@ from hwloop.array import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.station import InstrumentEntry, Station
 from hwloop_sim.backend import SimSettings
+from hwloop_sim.cells import make_cells
 from hwloop_sim.virtual.circuit import Circuit
 from hwloop_sim.virtual.clock import BenchClock
 from hwloop_sim.virtual.faults import Fault, Faults
@@ -26,8 +27,9 @@ VIRTUAL_INSTRUMENTS = "hwloop.virtual_instruments"
 class VirtualBench:
     """The instruments of a station with virtual addresses, ready to be spoken to.
 
-    The emulated array is the very one that the emulator makes of ``settings`` and ``seed``, so
-    that a run over the instruments can be compared with one on the emulator.
+    The emulated cells are the very ones that the emulator makes of ``settings`` and ``seed``, so
+    that a run over the instruments can be compared with one on the emulator. The instruments have
+    noise of their own instead of the emulator's read noise, and converters of their own.
     """
 
     def __init__(
@@ -41,9 +43,14 @@ class VirtualBench:
         self.clock = BenchClock(real_time=station.virtual.real_time)
         # As the runner and the emulator draw them.
         rng = np.random.default_rng(seed).spawn(2)[0]
-        device_rng, noise_rng = rng.spawn(2)
-        chosen = settings.device
-        self.device = chosen.kind.make(chosen.settings, array.geometry.shape, device_rng)
+        device_rng, noise_rng, effects_rng = rng.spawn(3)
+        self.device = make_cells(
+            settings.device,
+            settings.effects,
+            array.geometry.shape,
+            device_rng=device_rng,
+            effects_rng=effects_rng,
+        )
         self.circuit = Circuit(station, self.device, self.clock, quiet_v=array.limits.half_select_v)
         self.clients = 0
         self.last_client_s = time.monotonic()
