@@ -42,11 +42,10 @@ class Levels:
         """Between two levels."""
         return (self.high - self.low) / self.top
 
-    def values(self, codes: NDArray[np.int32] | FloatArray) -> FloatArray:
+    def values(self, codes: FloatArray | NDArray[np.int32]) -> FloatArray:
         """The levels of codes; the middle code of a symmetric range is 0 exactly."""
         middle = (self.high + self.low) / 2
-        levels: FloatArray = middle + (codes - self.top / 2) * self.step
-        return levels
+        return middle + (np.asarray(codes, dtype=np.float64) - self.top / 2) * self.step
 
 
 class Dac(Settings):

@@ -17,14 +17,14 @@ import os
 import threading
 from dataclasses import dataclass, field
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")
-
-import numba
-
 from hwloop.operations import FlagArray, FloatArray
+
+if "NUMBA_THREADING_LAYER" not in os.environ:
+    numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]
 
 THREADS = threading.RLock()
 """Held while a parallel loop runs: the workqueue layer ends the process where two meet."""

@@ -2,7 +2,7 @@
 
 With ν, a power law from the moment of the last change: G(t) = G(0) · (1 + t'/t₀)^(−ν), ν normal
 over the cells. With τ, an exponential approach to ``rest_s``: G(t) = G∞ + (G(0) − G∞) exp(−t'/τ).
-Either or both. Temperature counts as time: t' = t · exp[(Eₐ/k)(1/T_ref − 1/T)] (Arrhenius).
+Both: two effects. Temperature counts as time: t' = t · exp[(Eₐ/k)(1/T_ref − 1/T)] (Arrhenius).
 Sources: D. Ielmini et al., IEEE Trans. Electron Devices 54, 308 (2007) for the power law; JEDEC
 JEP122 for the acceleration. A temperature that changes during a run is not modelled.
 """
@@ -41,8 +41,8 @@ class DriftSettings(Settings):
     def _some(self) -> DriftSettings:
         if (self.tau_s is None) != (self.rest_s is None):
             raise ValueError("tau_s and rest_s go together")
-        if self.nu == 0 and self.nu_sigma == 0 and self.tau_s is None:
-            raise ValueError("give nu or nu_sigma for a power law, tau_s for an exponential one")
+        if (self.nu == 0 and self.nu_sigma == 0) == (self.tau_s is None):
+            raise ValueError("give nu or nu_sigma for a power law, or tau_s for an exponential one")
         if self.acceleration_exponent > 100:
             raise ValueError(
                 f"time would run exp({self.acceleration_exponent:.0f}) times as fast;"
@@ -81,12 +81,12 @@ class Drift(Effect):
         settings = self._settings
         aged_s = duration_s * self._faster
         self._age_s = self._age_s + aged_s
-        log_age = np.log1p(self._age_s / settings.t0_s)
-        drifted_s = conductance_s * np.exp(-self._nu * (log_age - self._log_age))
-        self._log_age = log_age
         if settings.tau_s is not None and settings.rest_s is not None:
             remaining = np.exp(-aged_s / settings.tau_s)
-            drifted_s = settings.rest_s + (drifted_s - settings.rest_s) * remaining
+            decayed_s: FloatArray = settings.rest_s + (conductance_s - settings.rest_s) * remaining
+            return decayed_s
+        before, self._log_age = self._log_age, np.log1p(self._age_s / settings.t0_s)
+        drifted_s: FloatArray = conductance_s * np.exp(-self._nu * (self._log_age - before))
         return drifted_s
 
 

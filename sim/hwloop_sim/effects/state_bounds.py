@@ -1,9 +1,9 @@
 """Stochastic state bounds: every cell has a lowest and a highest conductance of its own.
 
 low = ``min_s`` · exp(σ_min ξ), high = ``max_s`` · exp(σ_max ξ), drawn again where low ≥ high; the
-state is held between them. Source: lognormal spreads of both states, X. Guan, S. Yu and
-H.-S. P. Wong, IEEE Trans. Electron Devices 59, 1172 (2012); as R_on and R_off are drawn for each device by C. Lammie et al., "MemTorch", Neurocomputing 485, 124
-(2022), there normally.
+state is held between them. Source: lognormal spreads of both states, X. Guan, S. Yu and H.-S. P.
+Wong, IEEE Trans. Electron Devices 59, 1172 (2012); that each device draws its R_on and R_off is
+done by C. Lammie et al., "MemTorch", Neurocomputing 485, 124 (2022), there normally.
 """
 
 from __future__ import annotations
