@@ -190,23 +190,48 @@ def _meter(values, flags, bound_a, flag):  # type: ignore[no-untyped-def]
             values[i] = np.nan if beyond else values[i]
 
 
+@numba.njit(inline="always")
+def _code(value, gain, offset, low, step):  # type: ignore[no-untyped-def]
+    return np.rint((value * gain + offset - low) / step)
+
+
+@numba.njit(inline="always")
+def _level(code, low, high, top):  # type: ignore[no-untyped-def]
+    return (high + low) / 2 + (code - top / 2) * ((high - low) / top)
+
+
 @numba.njit(parallel=True, cache=True)
 def _digitise(values, gain, offset, low, high, top, codes, over):  # type: ignore[no-untyped-def]
     arrays, batch, cols = values.shape
     step = (high - low) / top
-    middle = (high + low) / 2
     for row in numba.prange(arrays * batch):
         array, vector = row // batch, row % batch
         for col in range(cols):
-            value = values[array, vector, col] * gain[array, col] + offset[array, col]
-            code = np.rint((value - low) / step)
+            value = values[array, vector, col]
+            code = _code(value, gain[array, col], offset[array, col], low, step)
             # Not a number, as where a compliance was hit, is over range too.
             inside = 0.0 <= code <= top
             held = min(max(code, 0.0), top) if code == code else 0.0
             over[array, vector, col] = not inside
             codes[array, vector, col] = np.int32(held)
-            level = middle + (held - top / 2) * step
-            values[array, vector, col] = level if inside else np.nan
+            values[array, vector, col] = _level(held, low, high, top) if inside else np.nan
+
+
+@numba.njit(parallel=True, cache=True)
+def _read_out(values, gain, offset, low, high, top, bound, flags, at_bound, beyond):  # type: ignore[no-untyped-def]
+    arrays, batch, cols = values.shape
+    step = (high - low) / top
+    for row in numba.prange(arrays * batch):
+        array, vector = row // batch, row % batch
+        for col in range(cols):
+            value = values[array, vector, col]
+            code = _code(value, gain[array, col], offset[array, col], low, step)
+            complies = np.abs(value) <= bound
+            inside = 0.0 <= code <= top
+            flag = np.uint8(0) if inside else np.uint8(beyond)
+            flags[array, vector, col] = flag if complies else np.uint8(at_bound)
+            level = _level(code, low, high, top)
+            values[array, vector, col] = level if inside and complies else np.nan
 
 
 def normals(size: int, draws: Draws) -> FloatArray:
@@ -258,3 +283,29 @@ def digitise(
     with THREADS:
         _digitise(converted, gain, offset, low, high, float(top), codes, over)
     return codes.reshape(values.shape), over.reshape(values.shape), converted.reshape(values.shape)
+
+
+def read_out(
+    values: FloatArray,
+    gain: FloatArray,
+    offset: FloatArray,
+    *,
+    low: float,
+    high: float,
+    top: int,
+    bound: float,
+    at_bound: int,
+    beyond: int,
+) -> FlagArray:
+    """Make levels of contiguous values (..., batch, cols), in place, and say their flags.
+
+    As :func:`digitise`, with what is not within ± ``bound`` flagged ``at_bound``, and else what is
+    over range ``beyond``; either is NaN.
+    """
+    batch, cols = values.shape[-2:]
+    flags = np.empty(values.shape, np.uint8)
+    gain, offset = (np.ascontiguousarray(part).reshape(-1, cols) for part in (gain, offset))
+    flat, flat_flags = (array.reshape(-1, batch, cols) for array in (values, flags))
+    with THREADS:
+        _read_out(flat, gain, offset, low, high, float(top), bound, flat_flags, at_bound, beyond)
+    return flags

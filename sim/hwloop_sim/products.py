@@ -49,16 +49,12 @@ class Products:
         part_v = voltage_v[..., rows]
         part_s = conductance_s[..., rows, :]
         squares_a2 = np.square(part_v) @ np.square(part_s) if self._fraction else None
-        variances: tuple[NDArray[np.floating], ...] = ()
-        if self._noises:
-            # In units of their largest, since single precision, which is ample for a variance and
-            # twice as fast, ends at 1e-38.
-            shares = np.square(part_v / unit_v).astype(np.float32)
-            variances = tuple(
-                shares @ variance[..., rows, :] if variance.any() else variance[..., :1, :]
-                for variance, _ in self._variance
-            )
-        return Product(part_v @ part_s, squares_a2, variances)
+        current_a = part_v @ part_s
+        variances = tuple(
+            self._variances(variance[..., rows, :], part_v, unit_v, current_a.shape)
+            for variance, _ in self._variance
+        )
+        return Product(current_a, squares_a2, variances)
 
     def noisy(self, product: Product, *, unit_v: float) -> FloatArray:
         """The currents with a draw of every noise."""
@@ -70,6 +66,22 @@ class Products:
         for noise_, variance, unit_a2 in zip(self._noises, product.variances, units, strict=True):
             noise_.add(current_a, variance, unit_a2=unit_a2, reads=1)
         return current_a
+
+    def _variances(
+        self,
+        variance: NDArray[np.float32],
+        voltage_v: FloatArray,
+        unit_v: float,
+        shape: tuple[int, ...],
+    ) -> NDArray[np.float32]:
+        """Σ V² σ² in units of the largest of each.
+
+        In single precision, which is ample for a variance and twice as fast, and ends at 1e-38.
+        """
+        if not variance.any():
+            return np.zeros(shape, np.float32)
+        shares = np.square(voltage_v / unit_v).astype(np.float32)
+        return shares @ variance
 
     def _know(self, conductance_s: FloatArray) -> None:
         if conductance_s is self._known_s:

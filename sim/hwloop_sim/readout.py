@@ -86,10 +86,11 @@ class Readout:
         return self._dac.convert(voltage_v, self._dac_rng)
 
     def read(self, partial_a: list[FloatArray], *, compliance_a: float) -> Reading:
-        """Column currents, (..., batch, cols), from those of each row of tiles."""
-        parts = [metered(part_a, compliance_a) for part_a in partial_a]
-        if self._converter is not None:
-            parts = self._convert(parts, self._converter)
+        """Column currents, (..., batch, cols), from those of each row of tiles, used up by this."""
+        if self._converter is None:
+            parts = [metered(part_a, compliance_a) for part_a in partial_a]
+        else:
+            parts = self._converted(partial_a, self._converter, compliance_a)
         total, *others = parts
         for other in others:
             total = Reading(total.current_a + other.current_a, total.flags | other.flags)
@@ -100,24 +101,33 @@ class Readout:
         events, self._events = self._events, []
         return events
 
-    def _convert(self, parts: list[Reading], converter: _Converter) -> list[Reading]:
+    def _converted(
+        self, partial_a: list[FloatArray], converter: _Converter, compliance_a: float
+    ) -> list[Reading]:
+        from hwloop_sim import kernels
+
         if converter.levels is None:
-            data_a = np.stack([part.current_a for part in parts])
+            data_a = np.stack(partial_a)
+            data_a[np.abs(data_a) > compliance_a] = np.nan
             converter.levels = converter.adc.levels(data_a)
             self._note_range(converter.levels)
-        converted = []
-        for index, part in enumerate(parts):
-            answer = converter.adc.convert(
-                part.current_a,
-                converter.levels,
-                self._adc_rng,
-                gain=converter.gain[index],
-                offset_a=converter.offset_a[index],
+        levels, readings = converter.levels, []
+        for index, part_a in enumerate(partial_a):
+            if converter.adc.noise_a:
+                part_a += self._adc_rng.normal(0, converter.adc.noise_a, part_a.shape)
+            flags = kernels.read_out(
+                part_a,
+                converter.gain[index],
+                converter.offset_a[index],
+                low=levels.low,
+                high=levels.high,
+                top=levels.top,
+                bound=compliance_a,
+                at_bound=Flag.COMPLIANCE,
+                beyond=Flag.OVER_RANGE,
             )
-            over = answer.over_range & (part.flags == 0)
-            flags = part.flags | (over * np.uint8(Flag.OVER_RANGE))
-            converted.append(Reading(answer.value_a, flags))
-        return converted
+            readings.append(Reading(part_a, flags))
+        return readings
 
     def _note_range(self, levels: Levels) -> None:
         low, high, step = (
@@ -129,16 +139,18 @@ class Readout:
 
 
 def metered(current_a: FloatArray, compliance_a: float) -> Reading:
-    """What a meter at the array's compliance shows: NaN and a flag beyond it."""
+    """What a meter at the array's compliance shows: NaN and a flag beyond it.
+
+    ``current_a`` is used up by this.
+    """
     if current_a.size < _LARGE:
         beyond = np.abs(current_a) > compliance_a
         return Reading(np.where(beyond, np.nan, current_a), (beyond * np.uint8(Flag.COMPLIANCE)))
     from hwloop_sim import kernels
 
-    shown_a = np.array(current_a, order="C")
-    flags: FlagArray = np.zeros(shown_a.shape, np.uint8)
-    kernels.meter(shown_a, flags, bound_a=compliance_a, flag=Flag.COMPLIANCE)
-    return Reading(shown_a, flags)
+    flags: FlagArray = np.zeros(current_a.shape, np.uint8)
+    kernels.meter(current_a, flags, bound_a=compliance_a, flag=Flag.COMPLIANCE)
+    return Reading(current_a, flags)
 
 
 def _slices(length: int, size: int) -> list[slice]:

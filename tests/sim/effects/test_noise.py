@@ -47,6 +47,13 @@ def test_the_noise_of_a_column_is_that_of_its_cells_in_quadrature_and_of_the_amp
     assert stats.kstest((current_a - mean_a) / sigma_a, "norm").pvalue > 1e-3
 
 
+def test_an_amplifier_alone_scatters_every_current_alike() -> None:
+    noise = {"effect": "white_noise", "fraction": 0, "amplifier_a": "2 nA"}
+    backend = emulated(3, 100, effects=[noise])
+    current_a = backend.multiply(VectorBatch(np.zeros((200, 3)))).current_a.ravel()
+    assert stats.kstest(current_a / 2e-9, "norm").pvalue > 1e-3
+
+
 def test_two_white_noises_add_in_quadrature() -> None:
     noises = [{"effect": "white_noise", "fraction": part} for part in (0.03, 0.04)]
     current_a = emulated(100, 100, effects=noises).read(ReadMap.every_cell((100, 100), read_v=0.1))
