@@ -54,7 +54,7 @@ class PulseTable(Device):
         if settings.shift is None:
             self._shift_s = np.full(shape, table[0])
         else:
-            self._shift_s = settings.shift.draw(shape, rng)
+            self._shift_s = _draw_shift(settings.shift, shape, rng)
         _refuse_negative(self._rise_s, self._shift_s)
         self._position = np.zeros(shape, dtype=np.int64)
         self._deviation_s = np.zeros(shape)
@@ -142,6 +142,13 @@ class PulseTable(Device):
             f" {format_quantity(measured.width_s, 's')}; it does not say what"
             f" {asked} would do"
         )
+
+
+def _draw_shift(shift: Spread, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+    try:
+        return shift.draw(shape, rng)
+    except ConfigError as exc:
+        raise exc.below("shift") from None
 
 
 def _refuse_negative(rise_s: FloatArray, shift_s: FloatArray) -> None:
