@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from hwloop.operations import FlagArray, FloatArray
 
 if "NUMBA_THREADING_LAYER" not in os.environ:
-    numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]
+    numba.config.THREADING_LAYER = "workqueue"
 
 THREADS = threading.RLock()
 """Held while a parallel loop runs: the workqueue layer ends the process where two meet."""
@@ -54,7 +54,7 @@ class Draws:
 
 
 @numba.njit(inline="always")
-def _philox(counter: np.uint64, draw: np.uint64, key: np.uint64):  # type: ignore[no-untyped-def]
+def _philox(counter: np.uint64, draw: np.uint64, key: np.uint64):
     """Four random uint32 of Philox4×32-10."""
     mask = np.uint64(0xFFFFFFFF)
     low = np.uint64(32)
@@ -72,7 +72,7 @@ def _philox(counter: np.uint64, draw: np.uint64, key: np.uint64):  # type: ignor
 
 
 @numba.njit(inline="always", fastmath={"contract", "nsz", "arcp"})
-def _normal(x, w):  # type: ignore[no-untyped-def]
+def _normal(x, w):
     """The normal number of the probability (1 + x)/2, with w = −ln(1 − x²)."""
     centre = w - np.float32(2.5)
     y = np.float32(2.81022636e-08)
@@ -98,7 +98,7 @@ def _normal(x, w):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always", fastmath={"contract", "nsz", "arcp"})
-def _log(mantissa, exponent):  # type: ignore[no-untyped-def]
+def _log(mantissa, exponent):
     """ln(mantissa · 2^exponent) for a mantissa in [1, 2): Cephes' logf, without branches."""
     high = mantissa > np.float32(1.41421356)
     x = (np.float32(0.5) * mantissa if high else mantissa) - np.float32(1.0)
@@ -118,7 +118,7 @@ def _log(mantissa, exponent):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
-def _fill(normals, block, draw, key):  # type: ignore[no-untyped-def]
+def _fill(normals, block, draw, key):
     """The normal numbers of one block of a draw; each loop becomes vector instructions."""
     size = normals.size
     quarter = size // 4
@@ -149,7 +149,7 @@ def _fill(normals, block, draw, key):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(parallel=True, cache=True)
-def _normals(out, draw, key):  # type: ignore[no-untyped-def]
+def _normals(out, draw, key):
     for block in numba.prange((out.size + _BLOCK - 1) // _BLOCK):
         normals = np.empty(_BLOCK, np.float32)
         _fill(normals, block, draw, key)
@@ -159,7 +159,7 @@ def _normals(out, draw, key):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(parallel=True, cache=True)
-def _add_noise(values, variance, scale, draw, key):  # type: ignore[no-untyped-def]
+def _add_noise(values, variance, scale, draw, key):
     for block in numba.prange((values.size + _BLOCK - 1) // _BLOCK):
         normals = np.empty(_BLOCK, np.float32)
         _fill(normals, block, draw, key)
@@ -169,7 +169,7 @@ def _add_noise(values, variance, scale, draw, key):  # type: ignore[no-untyped-d
 
 
 @numba.njit(parallel=True, cache=True)
-def _scatter(before, after, sigma, draw, key):  # type: ignore[no-untyped-def]
+def _scatter(before, after, sigma, draw, key):
     out = np.empty_like(after)
     for block in numba.prange((after.size + _BLOCK - 1) // _BLOCK):
         normals = np.empty(_BLOCK, np.float32)
@@ -181,7 +181,7 @@ def _scatter(before, after, sigma, draw, key):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(parallel=True, cache=True)
-def _meter(values, flags, bound_a, flag):  # type: ignore[no-untyped-def]
+def _meter(values, flags, bound_a, flag):
     for block in numba.prange((values.size + _BLOCK - 1) // _BLOCK):
         begin = block * _BLOCK
         for i in range(begin, min(begin + _BLOCK, values.size)):
@@ -191,17 +191,17 @@ def _meter(values, flags, bound_a, flag):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
-def _code(value, gain, offset, low, step):  # type: ignore[no-untyped-def]
+def _code(value, gain, offset, low, step):
     return np.rint((value * gain + offset - low) / step)
 
 
 @numba.njit(inline="always")
-def _level(code, low, high, top):  # type: ignore[no-untyped-def]
+def _level(code, low, high, top):
     return (high + low) / 2 + (code - top / 2) * ((high - low) / top)
 
 
 @numba.njit(parallel=True, cache=True)
-def _digitise(values, gain, offset, low, high, top, codes, over):  # type: ignore[no-untyped-def]
+def _digitise(values, gain, offset, low, high, top, codes, over):
     arrays, batch, cols = values.shape
     step = (high - low) / top
     for row in numba.prange(arrays * batch):
@@ -218,7 +218,7 @@ def _digitise(values, gain, offset, low, high, top, codes, over):  # type: ignor
 
 
 @numba.njit(parallel=True, cache=True)
-def _read_out(values, gain, offset, low, high, top, bound, flags, at_bound, beyond):  # type: ignore[no-untyped-def]
+def _read_out(values, gain, offset, low, high, top, bound, flags, at_bound, beyond):
     arrays, batch, cols = values.shape
     step = (high - low) / top
     for row in numba.prange(arrays * batch):
