@@ -56,7 +56,9 @@ class AffectedDevice(Device):
         if not self._by_hook["seen"]:
             return current_a
         state_s = self._device.conductance_s
-        scale = np.divide(self.conductance_s, state_s, out=np.zeros_like(state_s), where=state_s > 0)
+        scale = np.divide(
+            self.conductance_s, state_s, out=np.zeros_like(state_s), where=state_s > 0
+        )
         return current_a * scale
 
     @property

@@ -61,9 +61,7 @@ class Kvatinsky(Settings):
     w_c_m: PositiveMetre = 107e-12
 
 
-DriftWindow = Annotated[
-    NoWindow | Joglekar | Biolek | Prodromakis, Field(discriminator="name")
-]
+DriftWindow = Annotated[NoWindow | Joglekar | Biolek | Prodromakis, Field(discriminator="name")]
 """A window of a state that has no length of its own."""
 LengthWindow = Annotated[
     NoWindow | Joglekar | Biolek | Prodromakis | Kvatinsky, Field(discriminator="name")

@@ -11,17 +11,18 @@ model has neither, so that every read above 0 V moves it where reads are given a
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from hwloop.operations import FloatArray
-from hwloop.units import Number, PositiveMetre, PositiveOhm
-from hwloop_sim import travel
-from hwloop_sim.state_device import StateModel, StateSettings, state_kind
-from hwloop_sim.windows import DriftWindow, NoWindow, window, window_parameters
-from typing import Annotated
 from pydantic import Field
 
+from hwloop.units import Number, PositiveMetre, PositiveOhm
+from hwloop_sim import travel
+from hwloop_sim.mixed_resistance import mixed_conductance_s, mixed_resistance_ohm, mixed_state
+from hwloop_sim.state_device import StateModel, StateSettings, state_kind
+from hwloop_sim.windows import DriftWindow, NoWindow, window, window_parameters
+
 _window = travel.compiled(window)
+_resistance_ohm = travel.compiled(mixed_resistance_ohm)
 
 
 class LinearIonDriftSettings(StateSettings):
@@ -39,34 +40,19 @@ class LinearIonDriftSettings(StateSettings):
 
 def _parameters(settings: LinearIonDriftSettings) -> dict[str, float]:
     return {
-        "r_on_ohm": settings.r_on_ohm,
-        "r_off_ohm": settings.r_off_ohm,
-        "thickness_m": settings.thickness_m,
-        "mobility_m2_per_vs": settings.mobility_m2_per_vs,
+        **{name: getattr(settings, name) for name in settings.spreadable},
         **window_parameters(settings.window),
     }
 
 
 def _rate(x: float, v: float, p: Any) -> float:
-    current_a = v / (p.r_on_ohm * x + p.r_off_ohm * (1.0 - x))
+    current_a = v / _resistance_ohm(x, p)
     drift = p.mobility_m2_per_vs * p.r_on_ohm / p.thickness_m**2
     return float(drift * current_a * _window(x, v > 0.0, p))
 
 
 def _waypoint(x: float, v: float, p: Any) -> float:  # noqa: ARG001
     return 1.0 if v > 0.0 else 0.0
-
-
-def mixed_conductance_s(x: FloatArray, p: Any) -> FloatArray:
-    """1/(R_on x + R_off (1 − x)), siemens."""
-    conductance: FloatArray = 1.0 / (p.r_on_ohm * x + p.r_off_ohm * (1.0 - x))
-    return conductance
-
-
-def mixed_state(conductance_s: FloatArray, p: Any) -> FloatArray:
-    """The x of a conductance."""
-    state: FloatArray = (p.r_off_ohm - 1.0 / conductance_s) / (p.r_off_ohm - p.r_on_ohm)
-    return state
 
 
 LINEAR_ION_DRIFT = state_kind(
