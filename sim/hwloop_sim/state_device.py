@@ -101,8 +101,8 @@ class StateDevice(Device):
     ) -> None:
         self._model = model
         self._sign = -1.0 if settings.flipped else 1.0
-        self._parameters = _drawn_parameters(model, settings, shape, rng)
-        self._p = _per_cell(self._parameters, shape)
+        self._parameters = drawn_parameters(model.parameters(settings), settings, shape, rng)
+        self._p = per_cell(self._parameters, shape)
         if settings.initial is None:
             self._state = np.full(shape, model.begin)
         else:
@@ -165,14 +165,13 @@ def refuse_gate(name: str, pulse: PulseMap) -> None:
         )
 
 
-def _drawn_parameters(
-    model: StateModel[Any],
+def drawn_parameters(
+    nominal: Mapping[str, float],
     settings: StateSettings,
     shape: tuple[int, ...],
     rng: np.random.Generator,
 ) -> NDArray[np.void]:
     """The record p, once for all cells, or once a cell where parameters are spread."""
-    nominal = model.parameters(settings)
     factors = {name: spread.factors(shape, rng) for name, spread in settings.spread.items()}
     size = int(np.prod(shape)) if factors else 1
     drawn = np.empty(size, dtype=[(name, np.float64) for name in nominal])
@@ -193,7 +192,7 @@ def _drawn_parameters(
     return drawn
 
 
-def _per_cell(parameters: NDArray[np.void], shape: tuple[int, ...]) -> Any:
+def per_cell(parameters: NDArray[np.void], shape: tuple[int, ...]) -> Any:
     """The same record for array arithmetic: each field has the shape of the cells, or is one."""
     shaped = parameters.reshape(shape if parameters.size > 1 else (1,) * len(shape))
     return shaped.view(np.recarray)

@@ -22,7 +22,12 @@ Exponent = Annotated[Number, Field(gt=0, le=100)]
 class BarrierSettings(StateSettings):
     """``k_…``: speeds at twice the threshold; ``alpha_…``: how steeply they grow beyond it."""
 
-    spreadable: ClassVar[tuple[str, ...]] = ("r_on_ohm", "r_off_ohm", "k_on_m_per_s", "k_off_m_per_s")
+    spreadable: ClassVar[tuple[str, ...]] = (
+        "r_on_ohm",
+        "r_off_ohm",
+        "k_on_m_per_s",
+        "k_off_m_per_s",
+    )
     ordered: ClassVar = (("r_on_ohm", "r_off_ohm"), ("w_on_m", "w_off_m"))
 
     r_on_ohm: PositiveOhm = 50.0

@@ -87,7 +87,7 @@ def window_parameters(
     }
 
 
-def window(x: float, up: bool, p: Any) -> float:  # noqa: FBT001 - numba knows no keywords
+def window(x: float, up: bool, p: Any) -> float:
     """f(x) for a state that moves up or down, exact to rounding near its zeros.
 
     To be compiled by numba: the logarithm of 0 is then minus infinity, and its power 0.
@@ -100,7 +100,7 @@ def window(x: float, up: bool, p: Any) -> float:  # noqa: FBT001 - numba knows n
     if p.window == 2.0:
         return -math.expm1(2.0 * p.window_p * (math.log(x) if up else math.log1p(-x)))
     if p.window == 3.0:
-        return -p.window_j * math.expm1(p.window_p * math.log1p(-x * (1.0 - x)))
+        return float(-p.window_j * math.expm1(p.window_p * math.log1p(-x * (1.0 - x))))
     if up:
         return math.exp(-math.exp((x - p.window_a_off) / p.window_w_c))
     return math.exp(-math.exp((p.window_a_on - x) / p.window_w_c))

@@ -16,8 +16,15 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from hwloop.errors import ConfigError
-from hwloop.units import Ampere, Number, PositiveAmpere, PositiveMetre, PositiveOhm, PositiveVolt, Volt
+from hwloop.units import (
+    Ampere,
+    Number,
+    PositiveAmpere,
+    PositiveMetre,
+    PositiveOhm,
+    PositiveVolt,
+    Volt,
+)
 from hwloop_sim import travel
 from hwloop_sim.mixed_resistance import mixed_conductance_s, mixed_resistance_ohm, mixed_state
 from hwloop_sim.state_device import StateModel, StateSettings, state_kind
