@@ -11,14 +11,16 @@ import pytest
 from hwloop import plugins
 from hwloop_sim.backend import SimSettings
 from hwloop_sim.converters import Adc, Dac
-from hwloop_sim.effect import EFFECTS
 from hwloop_sim.readout import Tiles
 from hwloop_sim.wiring import WireSettings
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference" / "emulator.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", REFERENCE, re.MULTILINE | re.DOTALL))
 SETTINGS: dict[str, Any] = {
-    **{name: plugins.load(EFFECTS, name).settings for name in plugins.names(EFFECTS)},
+    **{
+        name: plugins.load(plugins.EFFECTS, name).settings
+        for name in plugins.names(plugins.EFFECTS)
+    },
     "dac": Dac,
     "adc": Adc,
     "tiles": Tiles,
@@ -35,7 +37,7 @@ def rows_of(text: str) -> dict[str, list[str]]:
 
 def test_every_effect_and_converter_has_its_section_and_nothing_else_has() -> None:
     assert set(SETTINGS) <= set(SECTIONS)
-    assert set(plugins.names(EFFECTS)) | {"dac", "adc", "tiles", "wires"} == set(SECTIONS)
+    assert set(plugins.names(plugins.EFFECTS)) | {"dac", "adc", "tiles", "wires"} == set(SECTIONS)
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))
@@ -53,9 +55,9 @@ def test_a_section_has_the_keys_of_the_settings_with_their_defaults(name: str) -
             assert float(default) == field.default, key
 
 
-@pytest.mark.parametrize("name", plugins.names(EFFECTS))
+@pytest.mark.parametrize("name", plugins.names(plugins.EFFECTS))
 def test_the_order_of_an_effect_is_the_documented_one(name: str) -> None:
-    assert f"| {plugins.load(EFFECTS, name).order} | `{name}` |" in REFERENCE
+    assert f"| {plugins.load(plugins.EFFECTS, name).order} | `{name}` |" in REFERENCE
 
 
 def test_the_keys_of_the_backend_are_all_there() -> None:
