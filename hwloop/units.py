@@ -94,6 +94,7 @@ NegativeVolt = Annotated[Volt, Field(le=0)]
 PositiveAmpere = Annotated[Ampere, Field(gt=0)]
 PositiveSecond = Annotated[Second, Field(gt=0)]
 PositiveSiemens = Annotated[Siemens, Field(gt=0)]
+PositiveOhm = Annotated[Ohm, Field(gt=0)]
 PositiveJoule = Annotated[Joule, Field(gt=0)]
 Fraction = Annotated[Number, Field(ge=0)]
 """A standard deviation as a fraction of the value that it scatters."""
