@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-slow lint check bench clean
+.PHONY: help demo test test-slow lint check bench safety clean
 
 help:
 	@echo "make demo       train the emulated 4x4 array, write its record and report"
@@ -11,6 +11,7 @@ help:
 	@echo "make test-slow  run the tests that take minutes"
 	@echo "make check      formatting, linting, types, import layers, and the tests"
 	@echo "make bench      time hwloop beside its peers"
+	@echo "make safety     end runs in every way there is, and write what the bench is left like"
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"hwloop needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Set PYTHON=, for example: make demo PYTHON=python3.12")'
@@ -19,7 +20,7 @@ $(VENV)/.runtime: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,third-party]'
 	@touch $@
 
 demo: $(VENV)/.runtime
@@ -41,6 +42,9 @@ check: lint test
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+safety: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.safety
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -18,10 +18,14 @@ from hwloop.units import Count, PositiveVolt
 
 
 class ReadSettings(Settings):
-    """How a conductance is read: at ``read_v``, averaged over both polarities or not."""
+    """How a conductance is read: at ``read_v``, averaged over both polarities or not.
+
+    ``gate_v``: on the gates of the 1T1R cells that are read.
+    """
 
     read_v: PositiveVolt
     both_polarities: bool = Field(default=True, strict=True)
+    gate_v: PositiveVolt | None = None
 
 
 class ArraySettings(Settings):
@@ -49,11 +53,22 @@ class ArraySettings(Settings):
             raise ValueError(
                 f"biasing {self.biasing} does not fit cell {self.cell}: 1T1R goes with 1T1R"
             )
+        _check_gate(self)
         if self.read.read_v > self.limits.read_v:
             raise ValueError(
                 f"read.read_v {self.read.read_v:g} exceeds limits.read_v {self.limits.read_v:g}"
             )
         return self
+
+
+def _check_gate(array: ArraySettings) -> None:
+    gate_v, bound_v = array.read.gate_v, array.limits.gate_v
+    if gate_v is None:
+        return
+    if array.cell != "1T1R":
+        raise ValueError(f"read.gate_v {gate_v:g} given, but a {array.cell} cell has no gate")
+    if bound_v is None or gate_v > bound_v:
+        raise ValueError(f"read.gate_v {gate_v:g} exceeds limits.gate_v {bound_v or 0:g}")
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ MultiplyMode = Literal["parallel", "superposition", "none"]
 
 @dataclass(frozen=True)
 class Event:
-    """Something a person should know of: it goes into the record's log."""
+    """Something that goes into the record's log; a "wire" event is what went over a link."""
 
-    level: Literal["info", "warning"]
+    level: Literal["info", "warning", "wire"]
     message: str
 
 

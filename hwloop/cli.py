@@ -115,12 +115,23 @@ def check(
     overrides: Overrides = None,
     recording: Recording = None,
     station: StationFile = None,
+    touch: Annotated[
+        bool,
+        typer.Option(
+            "--touch",
+            help="Then connect: identities, settings read back, a self-test of the wiring at read"
+            " voltage; no pulse.",
+        ),
+    ] = False,
 ) -> None:
     """Validate a procedure and say what it would do, without touching hardware."""
-    from hwloop.describe import print_preview
+    from hwloop.describe import print_preview, print_touch
 
     loaded = _load(procedure, overrides, recording, station)
-    print_preview(loaded, backend or ("bench" if station else "sim"))
+    chosen = backend or ("bench" if station else "sim")
+    print_preview(loaded, chosen)
+    if touch:
+        print_touch(loaded, chosen)
 
 
 @app.command("list")
@@ -167,6 +178,20 @@ def report(
 ) -> None:
     """Write one self-contained HTML page about a record, and its figures as PNG."""
     _report(record, out, overwrite=overwrite, quiet=False)
+
+
+@app.command()
+def wiring(
+    station: Annotated[Path, typer.Argument(help="The station, a YAML file.")],
+    *,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The drawing: .png, .svg or .pdf.")],
+) -> None:
+    """Draw how a station's instruments are wired to the lines of the array."""
+    from hwloop.plots.wiring import draw_wiring
+    from hwloop.station import load_station
+
+    draw_wiring(load_station(station), out)
+    typer.echo(f"wiring: {out}")
 
 
 @app.command("import")

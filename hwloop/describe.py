@@ -50,6 +50,22 @@ def print_preview(procedure: Procedure, backend: str) -> None:
     console.print(f"Expected duration on the array: at most {_duration(seen.duration_s)}.")
 
 
+def print_touch(procedure: Procedure, backend: str) -> None:
+    """Test the hardware without a pulse, and print what is found as it is found."""
+    import numpy as np
+
+    kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
+    if kind.touch is None:
+        raise ConfigError(f"backend {backend!r} has no hardware to touch: give a --station")
+    rng = np.random.default_rng(procedure.seed)
+    request = OpenRequest(
+        procedure.array, None, rng, seed=procedure.seed, procedure=procedure.resolved
+    )
+    console = _console()
+    for words in kind.touch(procedure.backend_settings(kind), request):
+        console.print(escape(words))
+
+
 def print_plugins() -> None:
     """List what is installed, with a line each."""
     console = _console()
@@ -57,6 +73,7 @@ def print_plugins() -> None:
         ("Backends", plugins.BACKENDS),
         ("Steps", plugins.STEPS),
         ("Device models", plugins.DEVICES),
+        ("Effects", plugins.EFFECTS),
         ("Readers", plugins.READERS),
         ("Instruments", plugins.INSTRUMENTS),
     ):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from hwloop.settings import Settings
 BACKENDS = "hwloop.backends"
 STEPS = "hwloop.steps"
 DEVICES = "hwloop.devices"
+EFFECTS = "hwloop.effects"
 READERS = "hwloop.readers"
 CALIBRATIONS = "hwloop.calibrations"
 INSTRUMENTS = "hwloop.instruments"
@@ -34,7 +36,8 @@ class OpenRequest:
 
     ``population``: None for one array, N for N emulated ones. ``rng``: the backend's part of
     the run's randomness. ``seed``: of the run. ``procedure``: the whole procedure as plain data,
-    for a bench that has to emulate the array that it is asked for.
+    for a bench that has to emulate the array that it is asked for. ``record``: where the run will
+    be recorded, for what has to be said beside it.
     """
 
     array: ArraySettings
@@ -42,6 +45,7 @@ class OpenRequest:
     rng: np.random.Generator
     seed: int = 0
     procedure: Mapping[str, Any] | None = None
+    record: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ class BackendKind(Generic[S]):
 
     ``touches_hardware``: whether opening it reaches for instruments, which a preview must not;
     ``rehearse`` makes one that answers :meth:`~hwloop.backend.CrossbarBackend.check`,
-    ``duration_s`` and ``groups`` without reaching for any.
+    ``duration_s`` and ``groups`` without reaching for any. ``touch``: test the hardware without a
+    pulse, and say what was found, a line each.
     """
 
     name: str
@@ -59,6 +64,7 @@ class BackendKind(Generic[S]):
     open: Callable[[S, OpenRequest], CrossbarBackend]
     touches_hardware: bool = False
     rehearse: Callable[[S, OpenRequest], CrossbarBackend] | None = None
+    touch: Callable[[S, OpenRequest], Iterator[str]] | None = None
 
 
 def names(group: str) -> list[str]:

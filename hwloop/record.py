@@ -258,7 +258,7 @@ def _write_array(group: h5py.Group, procedure: Procedure) -> None:
     limits = group.create_group("limits")
     limits.attrs.update(array.limits.model_dump(exclude_none=True))
     read = group.create_group("read")
-    read.attrs.update(array.read.model_dump())
+    read.attrs.update(array.read.model_dump(exclude_none=True))
 
 
 def _columns(operation: Operation, reading: Reading | None) -> tuple[str, dict[str, Any]]:

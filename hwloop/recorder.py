@@ -34,6 +34,20 @@ class Recorder(Wrapper):
             self._note_events()
         return reading
 
+    def make_safe(self) -> None:
+        """Make the backend inside safe, then record what happened meanwhile."""
+        try:
+            self._inner.make_safe()
+        finally:
+            self._note_events()
+
+    def close(self) -> None:
+        """Close the backend inside, then record what happened meanwhile."""
+        try:
+            self._inner.close()
+        finally:
+            self._note_events()
+
     def take_events(self) -> list[Event]:
         """What has been written into the log since the last call."""
         events, self._events = self._events, []
@@ -42,4 +56,5 @@ class Recorder(Wrapper):
     def _note_events(self) -> None:
         for event in self._inner.take_events():
             self._writer.log(event.level, event.message)
-            self._events.append(event)
+            if event.level != "wire":  # for the record alone
+                self._events.append(event)

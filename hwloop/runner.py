@@ -111,7 +111,12 @@ def run_procedure(
     backend_rng, step_rng = np.random.default_rng(seed).spawn(2)
     kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, options.backend)
     request = OpenRequest(
-        procedure.array, options.population, backend_rng, seed=seed, procedure=procedure.resolved
+        procedure.array,
+        options.population,
+        backend_rng,
+        seed=seed,
+        procedure=procedure.resolved,
+        record=options.path,
     )
     refuse_beyond_limits(procedure)
     # Before anything is switched on: a signal while the bench is brought up is one to stop, too.

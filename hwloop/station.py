@@ -8,31 +8,33 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
+from hwloop import station_checks
 from hwloop.biasing import Scheme
 from hwloop.config import parse_yaml
 from hwloop.errors import ConfigError
 from hwloop.geometry import Geometry
 from hwloop.naming import nearest
 from hwloop.settings import Settings
-from hwloop.units import Ohm, PositiveAmpere, PositiveSecond, PositiveVolt
+from hwloop.station_checks import GROUND as GROUND
+from hwloop.station_checks import instrument_of
+from hwloop.units import (
+    Fraction,
+    Ohm,
+    PositiveAmpere,
+    PositiveOhm,
+    PositiveSecond,
+    PositiveSiemens,
+    PositiveVolt,
+)
 
-GROUND = "gnd"
 VIRTUAL = "virtual:"
-
-_NEEDS = {  # the drives that a scheme needs beside grounded lines
-    "V/2": ("rows", "columns"),
-    "V/3": ("rows", "columns", "other_rows", "other_columns"),
-    "grounded": ("rows", "columns"),
-    "floating": ("rows",),
-    "1T1R": ("rows", "columns", "gates"),
-}
+MEETING = "hwloop-virtual-"
 
 
 class InstrumentEntry(Settings):
@@ -137,10 +139,33 @@ class VirtualSettings(Settings):
     latency_s: float = Field(default=0.0, ge=0, le=10)
 
 
+class SelfTestSettings(Settings):
+    """What the self-test of ``hwloop check --touch`` goes by.
+
+    ``least_conductance_s``: a cell that conducts less counts as not connected. ``dummy_ohm``:
+    known resistors in the array's place, (rows, cols), no two lines of them alike; without them
+    the values are not compared. ``tolerance``: of their values, as a fraction.
+    """
+
+    least_conductance_s: PositiveSiemens = 1e-9
+    dummy_ohm: tuple[tuple[PositiveOhm, ...], ...] | None = None
+    tolerance: Fraction = 0.02
+
+    @field_validator("dummy_ohm")
+    @classmethod
+    def _rectangular(
+        cls, dummy_ohm: tuple[tuple[float, ...], ...] | None
+    ) -> tuple[tuple[float, ...], ...] | None:
+        if dummy_ohm is not None and len({len(row) for row in dummy_ohm}) != 1:
+            raise ValueError("every row needs the same number of resistors")
+        return dummy_ohm
+
+
 class Station(Settings):
     """One bench: its instruments, how they are wired, and how cells are biased with them.
 
-    ``settle_s``: waited after relays have moved.
+    ``settle_s``: waited after relays have moved. ``wire_log``: whether everything that goes over
+    the links is written into the record's log.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
@@ -149,12 +174,13 @@ class Station(Settings):
     instruments: dict[str, InstrumentEntry] = Field(min_length=1)
     wiring: Wiring
     settle_s: PositiveSecond = 1e-3
+    wire_log: bool = Field(default=False, strict=True)
+    self_test: SelfTestSettings = SelfTestSettings()
     virtual: VirtualSettings | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Station:
-        for check in (_check_names, _check_addresses, _check_drives, _check_wires, _check_scheme):
-            check(self)
+        station_checks.check(self)
         return self
 
     @property
@@ -193,12 +219,19 @@ class Station(Settings):
                     f"station {self.name} wires {found} {kind} lines; the array has {wanted}",
                     key="wiring.lines",
                 )
+        dummy_ohm = self.self_test.dummy_ohm
+        if dummy_ohm is not None and (len(dummy_ohm), len(dummy_ohm[0])) != geometry.shape:
+            raise ConfigError(
+                f"{len(dummy_ohm)} × {len(dummy_ohm[0])} resistors; the array is"
+                f" {geometry.rows} × {geometry.cols}",
+                key="self_test.dummy_ohm",
+            )
 
     def _channel(self, text: str) -> tuple[str, str]:
         matrix, colon, channel = text.partition(":")
         if colon and matrix in self.instruments:
             return matrix, channel
-        drives = {_instrument(output) for output in self.wiring.drive.named().values()}
+        drives = {instrument_of(output) for output in self.wiring.drive.named().values()}
         others = [name for name in self.instruments if name not in drives]
         if len(others) != 1:
             raise ValueError(
@@ -221,104 +254,20 @@ def load_station(path: Path) -> Station:
         raise exc.below(file=str(path)) from None
 
 
-def meeting_point(station_file: Path) -> Path:
-    """Where a virtual bench that was started by itself says its addresses, for later runs."""
+def meeting_point(station_file: Path, *, private_to: int | None = None) -> Path:
+    """Where a virtual bench that was started by itself says its addresses, for later runs.
+
+    ``private_to``: the process of a bench that a run has started for itself, and which no other
+    run is to use.
+    """
     mark = hashlib.sha256(str(station_file.resolve()).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"hwloop-virtual-{mark}.json"
+    owner = "" if private_to is None else f"-{private_to}"
+    return Path(tempfile.gettempdir()) / f"{MEETING}{mark}{owner}.json"
 
 
-def _check_names(station: Station) -> None:
-    for name in station.instruments:
-        if name == GROUND or not name.isidentifier():
-            raise ValueError(f"instruments: {name!r} is not a name: letters, digits, underscores")
-
-
-def _check_addresses(station: Station) -> None:
-    real = [e.address for e in station.instruments.values() if not e.is_virtual]
-    for address, count in Counter(real).items():
-        if count > 1:
-            raise ValueError(f"instruments: {count} of them have the address {address}")
-    if real and len(real) < len(station.instruments):
-        raise ValueError("instruments: real and virtual addresses cannot be mixed on one bench")
-    if not real and station.virtual is None:
-        raise ValueError("virtual: this key is required with virtual addresses")
-
-
-def _check_drives(station: Station) -> None:
-    names = list(station.instruments)
-    for key, output in station.wiring.drive.named().items():
-        if _instrument(output) not in station.instruments:
-            raise ValueError(f"wiring.drive.{key}: there is no {output!r}{nearest(output, names)}")
-    for output in station.wiring.series_ohm:
-        if output not in station.outputs:
-            raise ValueError(f"wiring.series_ohm: no line reaches an output {output!r}")
-
-
-def _check_wires(station: Station) -> None:
-    wires = list(station.wires())
-    _refuse_shared_channels(wires)
-    for wire in wires:
-        if wire.output != GROUND and _instrument(wire.output) not in station.instruments:
-            near = nearest(wire.output, [*station.instruments, GROUND])
-            raise ValueError(f"wiring.lines.{wire.line}: there is no {wire.output!r}{near}")
-        if wire.output == wire.matrix:
-            raise ValueError(f"wiring.lines.{wire.line}: {wire.output!r} is the matrix itself")
-    fixed = Counter(w.output for w in wires if w.channel is None and w.output != GROUND)
-    for output, count in fixed.items():
-        if count > 1:
-            lines = ", ".join(w.line for w in wires if w.output == output)
-            raise ValueError(f"wiring.lines: {output} is soldered to {count} lines: {lines}")
-    for line, ends in station.wiring.lines.items():
-        if isinstance(ends, dict) and GROUND not in ends:
-            raise ValueError(f"wiring.lines.{line}: no way to ground; add a channel to {GROUND}")
-
-
-def _refuse_shared_channels(wires: list[Wire]) -> None:
-    seen: dict[tuple[str | None, str], Wire] = {}
-    for wire in wires:
-        if wire.channel is None:
-            continue
-        key = (wire.matrix, wire.channel)
-        if key in seen:
-            raise ValueError(
-                f"wiring.lines: channel {wire.channel} of {wire.matrix} is on two wires:"
-                f" {seen[key].line} to {seen[key].output}, {wire.line} to {wire.output}"
-            )
-        seen[key] = wire
-
-
-def _check_scheme(station: Station) -> None:
-    drives = station.wiring.drive.named()
-    for key in _NEEDS[station.scheme]:
-        if key not in drives:
-            raise ValueError(f"scheme {station.scheme} needs wiring.drive.{key}")
-    if len(set(drives.values())) < len(drives):
-        raise ValueError("wiring.drive: one output cannot drive two things at different voltages")
-    if (station.scheme == "1T1R") != (station.wiring.count("gate") > 0):
-        raise ValueError("scheme 1T1R goes with gate lines, gate0 and on, and only it does")
-    for key, output in drives.items():
-        _check_reach(station, key, output)
-
-
-def _check_reach(station: Station, key: str, output: str) -> None:
-    kinds = {"rows": "row", "other_rows": "row", "gates": "gate"}
-    kind = kinds.get(key, "col")
-    reached = {wire.line for wire in station.wires() if wire.output == output}
-    if key == "rows" and station.scheme == "1T1R":
-        _require(station, reached, output, "col")  # unselected columns follow the selected row
-    _require(station, reached, output, kind)
-
-
-def _require(station: Station, reached: set[str], output: str, kind: str) -> None:
-    for n in range(station.wiring.count(kind)):
-        if f"{kind}{n}" not in reached:
-            raise ValueError(
-                f"scheme {station.scheme} cannot be made: {output} does not reach {kind}{n}"
-            )
-
-
-def _instrument(output: str) -> str:
-    return output.partition(".")[0]
+def meeting_points() -> list[Path]:
+    """Those of every virtual bench that runs here, or has ended without tidying up."""
+    return sorted(Path(tempfile.gettempdir()).glob(f"{MEETING}*.json"))
 
 
 def _count(lines: dict[str, str | dict[str, str]], kind: str) -> int:

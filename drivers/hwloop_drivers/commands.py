@@ -23,5 +23,49 @@ def safe(*, station: Annotated[Path, typer.Option(help="The station, a YAML file
             raise ConnectionLost(f"{station}: no virtual bench runs; nothing is on")
         addresses = bench.addresses
         bench.close()
-    for words in make_station_safe(loaded, addresses):
+    for words in make_station_safe(
+        loaded, addresses, note=lambda words: typer.echo(words, err=True)
+    ):
         typer.echo(words)
+
+
+def instruments(
+    *,
+    visa: Annotated[
+        list[str] | None,
+        typer.Option(help="Ask this VISA library too: @ivi for an installed one, or a path."),
+    ] = None,
+    ask: Annotated[
+        bool,
+        typer.Option(help="Ask each for its identity; not while a run uses them."),
+    ] = True,
+    ask_serial: Annotated[
+        bool,
+        typer.Option("--ask-serial", help="Ask serial ports as well; a strange device may react."),
+    ] = False,
+    json_line: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> None:
+    """Say what is connected, and which driver fits."""
+    from hwloop_drivers.discovery import survey
+
+    seen = survey(visa_libraries=("@py", *(visa or [])), ask=ask, ask_serial=ask_serial)
+    if json_line:
+        import json
+        from dataclasses import asdict
+
+        typer.echo(json.dumps(asdict(seen)))
+        return
+    where = ""
+    for one in seen.found:
+        if one.where != where:
+            typer.echo(where := one.where)
+        typer.echo("  " + "  ".join(filter(None, (one.address, one.name, one.identity, one.note))))
+        if one.identity:
+            fits = ", ".join(one.drivers)
+            typer.echo(f"      driver: {fits or 'none; see docs/how-to/use-a-bench.md'}")
+    if not seen.found:
+        typer.echo("nothing found")
+    for words in seen.looked:
+        typer.echo(f"looked for  {words}")
+    for words in seen.missed:
+        typer.echo(f"could not look for  {words}")

@@ -12,6 +12,9 @@ from pydantic import Field
 from hwloop.settings import Settings
 from hwloop.units import PositiveSecond
 
+WireLog = Callable[[str, str, str], None]
+"""Told of every message: address, ">" or "<", and what was said, shortened if it is long."""
+
 
 class LinkSettings(Settings):
     """How a link is made; drivers give the defaults that their instrument needs.
@@ -54,7 +57,10 @@ class Link(ABC):
 
     @abstractmethod
     def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:
-        """Send one message and return the payload of the block (``#<n><len>…`` or ``#0…``)."""
+        """Send one message and return the payload of the block (``#<n><len>…`` or ``#0…``).
+
+        ``#0…`` only over links that show the end of a message: not over a TCP socket.
+        """
 
     @abstractmethod
     def recover(self, verify: Callable[[], None]) -> None:

@@ -8,12 +8,15 @@ from typing import Any
 
 from hwloop import plugins
 from hwloop.errors import BackendError, ConfigError
-from hwloop.station import Station
-from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
+from hwloop.station import VIRTUAL, Station
+from hwloop_drivers.link import InstrumentKind, Link, LinkSettings, WireLog
 from hwloop_drivers.roles import Instrument
 from hwloop_drivers.transport import open_link, open_serial
+from hwloop_drivers.visa_address import refuse_address
 
-WireLog = Callable[[str, str, str], None]
+
+class NotConnected(BackendError):
+    """Something was to be sent in a rehearsal."""
 
 
 class NoLink(Link):
@@ -24,19 +27,19 @@ class NoLink(Link):
 
     def write(self, text: str) -> None:
         """Refuse."""
-        raise BackendError(f"{self.address}: not connected, cannot send {text!r}")
+        raise NotConnected(f"{self.address}: not connected, cannot send {text!r}")
 
     def query(self, text: str, *, timeout_s: float | None = None) -> str:  # noqa: ARG002 - the role's
         """Refuse."""
-        raise BackendError(f"{self.address}: not connected, cannot ask {text!r}")
+        raise NotConnected(f"{self.address}: not connected, cannot ask {text!r}")
 
     def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:  # noqa: ARG002 - the role's
         """Refuse."""
-        raise BackendError(f"{self.address}: not connected, cannot ask {text!r}")
+        raise NotConnected(f"{self.address}: not connected, cannot ask {text!r}")
 
     def recover(self, verify: Callable[[], None]) -> None:  # noqa: ARG002 - the role's
         """Refuse."""
-        raise BackendError(f"{self.address}: not connected")
+        raise NotConnected(f"{self.address}: not connected")
 
     def close(self) -> None:
         """Nothing is open."""
@@ -79,5 +82,10 @@ def slots(station: Station, addresses: Mapping[str, str] | None = None) -> list[
         except ConfigError as exc:
             raise exc.below(f"instruments.{name}") from None
         address = (addresses or {}).get(name, entry.address)
+        if not kind.serial_board and not address.startswith(VIRTUAL):
+            try:
+                refuse_address(address)
+            except ConfigError as exc:
+                raise exc.below(f"instruments.{name}.address") from None
         found.append(Slot(name, address, kind, settings))
     return found

@@ -17,6 +17,7 @@ from hwloop.errors import BackendError, ConnectionLost
 from hwloop.station import meeting_point
 
 START_S = 30.0
+ANSWER_S, WHO_S = 60.0, 2.0
 
 
 class BenchTime(ABC):
@@ -47,18 +48,24 @@ class VirtualBenchLink(BenchTime):
     """The control link of a virtual bench, and where its instruments are."""
 
     def __init__(
-        self, addresses: Mapping[str, str], control: str, process: subprocess.Popen[str] | None
+        self,
+        addresses: Mapping[str, str],
+        control: str,
+        process: subprocess.Popen[str] | None,
+        station: str = "",
     ) -> None:
         self.addresses = dict(addresses)
+        self.station = station
         self.control = control
         self._process = process
         host, _, number = control.rpartition(":")
-        self._socket = socket.create_connection((host, int(number)), timeout=60)
+        self._socket = socket.create_connection((host, int(number)), timeout=WHO_S)
         self._file = self._socket.makefile("rb")
 
-    def ask(self, ask: str, **arguments: object) -> dict[str, Any]:
+    def ask(self, ask: str, *, timeout_s: float = ANSWER_S, **arguments: object) -> dict[str, Any]:
         """One question to the bench itself."""
         try:
+            self._socket.settimeout(timeout_s)
             self._socket.sendall(json.dumps({"ask": ask, **arguments}).encode() + b"\n")
             answer: dict[str, Any] = json.loads(self._file.readline())
         except (OSError, ValueError) as exc:
@@ -92,15 +99,34 @@ class VirtualBenchLink(BenchTime):
 
 def find(station_file: Path) -> VirtualBenchLink | None:
     """The virtual bench of this station that someone has started; None if there is none."""
+    return meet(meeting_point(station_file))
+
+
+def meet(meeting: Path) -> VirtualBenchLink | None:
+    """The virtual bench that a meeting point names; None if it has ended.
+
+    Its port may be another program's by now, or another bench's: so it is asked who it is.
+    """
     try:
-        said = json.loads(meeting_point(station_file).read_text(encoding="utf-8"))
-        return VirtualBenchLink(said["addresses"], said["control"], None)
-    except (OSError, ValueError, KeyError):
+        said = json.loads(meeting.read_text(encoding="utf-8"))
+        link = VirtualBenchLink(said["addresses"], said["control"], None, said["station"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None
+    try:
+        if link.ask("who", timeout_s=WHO_S).get("addresses") == said["addresses"]:
+            return link
+    except BackendError:
+        pass
+    link.close()
+    return None
 
 
-def start(station_file: Path, procedure: Mapping[str, Any], *, seed: int) -> VirtualBenchLink:
+def start(
+    station_file: Path, procedure: Mapping[str, Any], *, seed: int, dummy: bool = False
+) -> VirtualBenchLink:
     """Start a virtual bench of this station's for one run, with the array of ``procedure``.
+
+    ``dummy``: with the self-test's resistors in its place.
 
     It ends when it is told to, or when its run and everyone who speaks to it have gone: so that a
     watchdog still finds it after its run was killed.
@@ -110,6 +136,7 @@ def start(station_file: Path, procedure: Mapping[str, Any], *, seed: int) -> Vir
     command = [
         *(sys.executable, "-m", "hwloop.cli", "virtual", str(station_file)),
         *("--procedure", file.name, "--seed", str(seed), "--json", "--until-unused"),
+        *(["--dummy"] if dummy else []),
     ]
     try:
         process = subprocess.Popen(  # noqa: S603 - our own command

@@ -62,6 +62,27 @@ class AffectedDevice(Device):
         return current_a * scale
 
     @property
+    def linear(self) -> bool:
+        """As the device model is."""
+        return self._device.linear
+
+    @property
+    def half_select(self) -> bool:
+        """As the device model is."""
+        return self._device.half_select
+
+    def current_a(self, voltage_v: FloatArray) -> FloatArray:
+        """That of the device model, by as much more as the cells show more than it has."""
+        if self._device.linear:
+            return self.conductance_s * voltage_v
+        model_s, shown_s = self._device.conductance_s, self.conductance_s
+        if shown_s is model_s:
+            return self._device.current_a(voltage_v)
+        share = np.divide(shown_s, model_s, out=np.zeros_like(shown_s), where=model_s > 0)
+        without_model_a = np.where(model_s > 0, 0.0, shown_s) * voltage_v
+        return self._device.current_a(voltage_v) * share + without_model_a
+
+    @property
     def volatile(self) -> bool:
         """Whether time changes what the cells show."""
         return self._device.volatile or bool(self._by_hook["elapsed"])
@@ -83,6 +104,8 @@ class AffectedDevice(Device):
     def wait(self, duration_s: float) -> None:
         """Let time pass for the device model and for the effects."""
         self._device.wait(duration_s)
+        if self._device.volatile:
+            self._seen_s = None
         if duration_s > 0:
             self._change("elapsed", lambda effect, state_s: effect.elapsed(state_s, duration_s))
 
@@ -104,10 +127,10 @@ class AffectedDevice(Device):
 
     def _change(self, hook: str, act: Callable[[Effect, FloatArray], FloatArray]) -> None:
         """Let the effects of one moment act, and put the device where they leave it."""
-        self._seen_s = None
         effects = self._by_hook[hook]
         if not effects:
             return
+        self._seen_s = None
         begin_s = state_s = self._device.conductance_s
         for effect in effects:
             state_s = act(effect, state_s)

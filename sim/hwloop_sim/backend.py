@@ -24,20 +24,23 @@ from hwloop_sim.cells import DeviceChoice, make_cells
 from hwloop_sim.effect import EffectChoice
 from hwloop_sim.products import Product, Products, joined
 from hwloop_sim.readout import ConverterSettings, Readout, metered
+from hwloop_sim.wiring import WireSettings, Wiring
 
 
 class SimSettings(Settings):
     """What is emulated.
 
     ``device``: ``model`` names the device model, the other keys are its settings. ``effects``:
-    non-idealities of the cells, ``effect`` names each. ``converters``: what a multiplication
-    passes through. ``read_noise``: standard deviation of each cell's current in each read, as a
-    fraction of it; the effect ``white_noise`` says more. ``read_time_s``: what one read, or one
-    vector of a multiplication, takes on the emulator's clock.
+    non-idealities of the cells, ``effect`` names each. ``wires``: resistances of the lines; left
+    out, they are ideal. ``converters``: what a multiplication passes through. ``read_noise``:
+    standard deviation of each cell's current in each read, as a fraction of it; the effect
+    ``white_noise`` says more. ``read_time_s``: what one read, or one vector of a multiplication,
+    takes on the emulator's clock.
     """
 
     device: DeviceChoice
     effects: tuple[EffectChoice, ...] = ()
+    wires: WireSettings | None = None
     converters: ConverterSettings = ConverterSettings()
     read_noise: Fraction = 0.0
     read_time_s: PositiveSecond = 1e-3
@@ -52,6 +55,7 @@ class EmulatedArray(CrossbarBackend):
     def __init__(
         self,
         cells: AffectedDevice,
+        wiring: Wiring,
         readout: Readout,
         request: OpenRequest,
         *,
@@ -68,12 +72,14 @@ class EmulatedArray(CrossbarBackend):
             identity=identity or {},
         )
         self._cells = cells
+        self._wiring = wiring
         self._readout = readout
         self._rng = request.rng
         self._compliance_a = request.array.limits.current_a
         self._read_noise = read_noise
         self._read_time_s = read_time_s
-        self._products = Products(cells.read_noise, fraction=read_noise, rng=request.rng)
+        self._products = Products(wiring, cells.read_noise, fraction=read_noise, rng=request.rng)
+        self._latest: tuple[int, int, object, PulseMap] | None = None
         self._now_s = 0.0
         self._closed = False
 
@@ -90,7 +96,7 @@ class EmulatedArray(CrossbarBackend):
         """Whether the device model is valid for a pulse, and the DAC has the voltages."""
         match operation:
             case PulseMap():
-                self._cells.check(operation)
+                self._cells.check(self._applied(operation))
             case VectorBatch():
                 self._readout.check(operation.voltage_v)
 
@@ -106,15 +112,19 @@ class EmulatedArray(CrossbarBackend):
         return super().duration_s(operation)
 
     def pulse(self, pulse: PulseMap) -> None:
-        """Apply the pulses to the cells."""
+        """Apply the pulses to the cells, and to the half-selected ones if the model knows how."""
         self._begin(pulse)
-        self._cells.pulse(pulse)
+        if not self._cells.half_select:
+            self._cells.pulse(self._applied(pulse))
+            return
+        for stress in self._wiring.stresses(self._cells.conductance_s, pulse):
+            self._cells.pulse(stress)
 
     def read(self, read: ReadMap) -> Reading:
         """Currents of the addressed cells, with read noise."""
         self._begin(read)
         conductance_s = self._cells.conductance_s
-        current_a = conductance_s * read.read_v
+        current_a = self._currents_a(read)
         reads = 2 if read.both_polarities else 1
         if self._read_noise:
             noise = self._rng.normal(size=(reads, *current_a.shape)).mean(axis=0)
@@ -171,6 +181,26 @@ class EmulatedArray(CrossbarBackend):
         self._now_s += duration_s
         self._cells.wait(duration_s)
 
+    def _currents_a(self, read: ReadMap) -> FloatArray:
+        """Of every cell that is read, free of read noise."""
+        up_a = self._wiring.read(self._cells, read.addressed, read.read_v)
+        if self._cells.linear or not read.both_polarities:
+            return up_a
+        return (up_a - self._wiring.read(self._cells, read.addressed, -read.read_v)) / 2
+
+    def _applied(self, pulse: PulseMap) -> PulseMap:
+        """What really reaches the selected cells; kept while pulse and state are the same."""
+        conductance_s = self._cells.conductance_s
+        if self._latest is None or self._latest[:2] != (id(pulse), id(conductance_s)):
+            if pulse.amplitude_v.shape not in (conductance_s.shape, conductance_s.shape[-2:]):
+                raise BackendError(
+                    f"amplitude_v has shape {pulse.amplitude_v.shape}; the array has"
+                    f" {conductance_s.shape}"
+                )
+            applied = self._wiring.selected(conductance_s, pulse)
+            self._latest = (id(pulse), id(conductance_s), (pulse, conductance_s), applied)
+        return self._latest[3]
+
     def _partial_products(self, voltage_v: FloatArray, unit_v: float) -> list[Product]:
         """Products of each row of tiles; one vector after the other where cells do not rest."""
         vectors = voltage_v.shape[-2]
@@ -181,8 +211,8 @@ class EmulatedArray(CrossbarBackend):
             self._elapse(chunk_v.shape[-2] * self._read_time_s)
             chunks.append(
                 [
-                    self._products.of(self._cells.conductance_s, chunk_v, rows, unit_v=unit_v)
-                    for rows in self._readout.row_slices
+                    self._products.of(self._cells, chunk_v, rows, unit_v=unit_v)
+                    for rows in self._wiring.row_slices
                 ]
             )
         return [joined(products) for products in zip(*chunks, strict=True)]
@@ -203,8 +233,15 @@ def open_sim(settings: SimSettings, request: OpenRequest) -> EmulatedArray:
     cells = make_cells(
         settings.device, settings.effects, shape, device_rng=device_rng, effects_rng=effects_rng
     )
+    wires = None if settings.wires is None else settings.wires.wires()
     return EmulatedArray(
         cells,
+        Wiring(
+            wires,
+            settings.converters.tiles,
+            request.array.biasing,
+            request.array.geometry.shape,
+        ),
         Readout(settings.converters, shape, readout_rng),
         OpenRequest(request.array, request.population, array_rng),
         read_noise=settings.read_noise,

@@ -44,6 +44,23 @@ class Device(ABC):
         return self.conductance_s * voltage_v
 
     @property
+    def linear(self) -> bool:
+        """Whether the current of a read is the conductance times its voltage."""
+        return True
+
+    def current_a(self, voltage_v: FloatArray) -> FloatArray:
+        """Current of every cell at a voltage, (..., rows, cols), amperes, free of read noise."""
+        return self.conductance_s * voltage_v
+
+    @property
+    def half_select(self) -> bool:
+        """Whether the model says what any voltage does, so that half-selected cells are given it.
+
+        Where it does not, they stay as they are.
+        """
+        return False
+
+    @property
     def volatile(self) -> bool:
         """Whether the conductance changes with time alone."""
         return False

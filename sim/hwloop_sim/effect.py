@@ -33,8 +33,6 @@ from hwloop.errors import ConfigError
 from hwloop.operations import FloatArray, PulseMap
 from hwloop.settings import Settings
 
-EFFECTS = "hwloop.effects"
-
 S = TypeVar("S", bound=Settings)
 
 
@@ -138,7 +136,7 @@ def _choose(value: object, info: ValidationInfo) -> object:
     name = value["effect"]
     folder = Path((info.context or {}).get("folder", "."))
     try:
-        kind: EffectKind[Any] = plugins.load(EFFECTS, name)
+        kind: EffectKind[Any] = plugins.load(plugins.EFFECTS, name)
         return ChosenEffect(kind, kind.settings.parse(settings, folder=folder))
     except ConfigError as exc:
         # ValueError: pydantic knows at which place of the list this stands.

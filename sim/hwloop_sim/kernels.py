@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from hwloop.operations import FlagArray, FloatArray
 
 if "NUMBA_THREADING_LAYER" not in os.environ:
-    numba.config.THREADING_LAYER = "workqueue"
+    numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]
 
 THREADS = threading.RLock()
 """Held while a parallel loop runs: the workqueue layer ends the process where two meet."""

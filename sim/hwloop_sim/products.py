@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.operations import FloatArray
+from hwloop_sim.device import Device
 from hwloop_sim.effect import ReadNoise
+from hwloop_sim.wiring import Wiring
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,23 +35,31 @@ class Products:
     """
 
     def __init__(
-        self, noises: Sequence[ReadNoise], *, fraction: float, rng: np.random.Generator
+        self,
+        wiring: Wiring,
+        noises: Sequence[ReadNoise],
+        *,
+        fraction: float,
+        rng: np.random.Generator,
     ) -> None:
+        self._wiring = wiring
         self._noises = noises
         self._fraction = fraction
         self._rng = rng
         self._known_s: FloatArray | None = None
         self._variance: list[tuple[NDArray[np.float32], float]] = []
 
-    def of(
-        self, conductance_s: FloatArray, voltage_v: FloatArray, rows: slice, *, unit_v: float
-    ) -> Product:
-        """The part that these rows have; ``unit_v``: the largest voltage of all vectors."""
+    def of(self, cells: Device, voltage_v: FloatArray, rows: slice, *, unit_v: float) -> Product:
+        """The part that these rows have; ``unit_v``: the largest voltage of all vectors.
+
+        The noise is that of the cells at the voltages of the rows, without wires.
+        """
+        conductance_s = cells.conductance_s
         self._know(conductance_s)
         part_v = voltage_v[..., rows]
         part_s = conductance_s[..., rows, :]
         squares_a2 = np.square(part_v) @ np.square(part_s) if self._fraction else None
-        current_a = part_v @ part_s
+        current_a = self._wiring.multiply(cells, part_v, rows)
         variances = tuple(
             self._variances(variance[..., rows, :], part_v, unit_v, current_a.shape)
             for variance, _ in self._variance

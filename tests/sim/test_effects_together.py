@@ -21,7 +21,7 @@ from hwloop.runner import RunOptions, run_procedure
 from hwloop_sim.affected import AffectedDevice
 from hwloop_sim.backend import SimSettings
 from hwloop_sim.device import Device
-from hwloop_sim.effect import EFFECTS, make_effects
+from hwloop_sim.effect import make_effects
 from tests.emulated import DEVICE, Steps, affected, emulated, everywhere, read_all
 
 PROCEDURE = Path(__file__).parents[2] / "procedures" / "manhattan_4x4.yaml"
@@ -66,8 +66,8 @@ def exercise(backend: Any) -> list[np.ndarray]:
 
 
 def test_every_effect_that_is_installed_is_tried_here() -> None:
-    assert set(plugins.names(EFFECTS)) == set(EVERY)
-    orders = [plugins.load(EFFECTS, name).order for name in EVERY]
+    assert set(plugins.names(plugins.EFFECTS)) == set(EVERY)
+    orders = [plugins.load(plugins.EFFECTS, name).order for name in EVERY]
     assert orders == sorted(set(orders)), "each has a place of its own in the order"
 
 

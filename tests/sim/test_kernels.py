@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numba
 import numpy as np
 import pytest
@@ -82,3 +85,8 @@ def test_draws_and_streams_differ_and_repeat() -> None:
 def test_the_layer_of_threads_is_the_one_that_starts_at_once() -> None:
     kernels.normals(10, Draws(1))
     assert numba.threading_layer() == "workqueue"
+
+
+def test_numba_is_not_loaded_before_it_is_needed() -> None:
+    code = "import hwloop_sim.backend, hwloop.cli, sys; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

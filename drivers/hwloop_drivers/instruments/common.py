@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 
+from pydantic import BeforeValidator
+
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.link import Link
+
+NAME = BeforeValidator(lambda value: str(value) if type(value) is int else value)
+"""For a model or card whose name YAML reads as a number: 7002."""
 
 
 def number(value: float) -> str:

@@ -11,18 +11,25 @@ from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop.operations import Flag
 from hwloop_drivers.instruments.common import number, parse_number, refuse_above
 from hwloop_drivers.instruments.scpi import ScpiInstrument
+from hwloop_drivers.instruments.trains import SweepLimits, equal_steps, refuse_sweep, shortest
 from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
 
 RANGES_V = (0.21, 2.1, 21.0, 210.0)  # 105 % of the nominal ranges
 MOST_A = 1.05
 LEAST_A = 1e-9  # 0.1 % of the smallest measurement range
-MOST_POINTS = 2500
 LIST_LINE = 100
-LEAST_WIDTH_S, MOST_WIDTH_S = 1e-3, 9999.0  # source delay; a list step takes about 0.5 ms itself
+SWEEP = SweepLimits(
+    name="2400",
+    least_width_s=1e-3,  # a list step takes about 0.5 ms itself
+    most_width_s=9999.0,  # source delay
+    most_points=2500,
+    most_v=RANGES_V[-1],
+)
 OVERFLOW = 9.9e37
 STATUS_COMPLIANCE, STATUS_OVER_RANGE = 1 << 3, 1 << 0
 READ_ELEMENTS = 2
+_AFTER_SWEEP = (":SOUR:VOLT:MODE FIX", ":SOUR:VOLT 0", ":TRIG:COUN 1", ":SOUR:DEL:AUTO ON")
 
 
 class Keithley2400Settings(LinkSettings):
@@ -93,7 +100,8 @@ class Keithley2400(ScpiInstrument, SourceMeter):
         else:
             self._set_confirmed(":SENS:CURR:RANG", setup.measure_range_a)
         write(f":SYST:RSEN {'ON' if self._settings.four_wire else 'OFF'}")
-        write(":OUTP:SMOD ZERO")
+        write(":SYST:AZER OFF")  # else a reading lasts three times its integration time
+        self._set_word_confirmed(":OUTP:SMOD", "ZERO")
         write(":FORM:ELEM CURR,STAT")
         self._range_v, self._level_v = range_v, 0.0
 
@@ -133,24 +141,7 @@ class Keithley2400(ScpiInstrument, SourceMeter):
 
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
         """A list sweep has one source delay: all widths are multiples of the shortest."""
-        if not points:
-            raise Unsupported("a train needs a point")
-        step_s = min(point.width_s for point in points)
-        if not LEAST_WIDTH_S <= step_s <= MOST_WIDTH_S:
-            raise Unsupported(
-                f"2400: a width of {step_s:g} s is outside {LEAST_WIDTH_S:g} to {MOST_WIDTH_S:g} s,"
-                " which its source delay can make"
-            )
-        for point in points:
-            refuse_above("2400: level", point.level_v, RANGES_V[-1], "V")
-            steps = point.width_s / step_s
-            if not math.isclose(steps, round(steps), rel_tol=1e-9):
-                raise Unsupported(
-                    f"2400: widths {step_s:g} s and {point.width_s:g} s in one train; a list sweep"
-                    " makes only multiples of the shortest"
-                )
-        if len(_steps(points)) > MOST_POINTS:
-            raise Unsupported(f"2400: {len(_steps(points))} steps; a list holds {MOST_POINTS}")
+        refuse_sweep(SWEEP, points)
 
     def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
         """A list sweep: one round trip for the whole train.
@@ -161,8 +152,7 @@ class Keithley2400(ScpiInstrument, SourceMeter):
         self.refuse_train(points)
         for point in points:
             self._refuse_level(point.level_v)
-        steps = _steps(points)
-        step_s = min(point.width_s for point in points)
+        steps, step_s = equal_steps(points), shortest(points)
         measuring = any(point.measure for point in points)
         aperture_s = self._settings.nplc / self._settings.line_frequency_hz if measuring else 0.0
         if step_s <= aperture_s:
@@ -186,13 +176,12 @@ class Keithley2400(ScpiInstrument, SourceMeter):
         write(":SOUR:VOLT:MODE LIST")
         aperture_s = self._settings.nplc / self._settings.line_frequency_hz
         duration_s = len(levels) * (delay_s + 3 * aperture_s + 1e-2)
-        try:
-            reply = self.link.query(":READ?", timeout_s=duration_s + self._settings.timeout_s)
-        finally:
-            for restored in (":SOUR:VOLT:MODE FIX", ":SOUR:VOLT 0", ":TRIG:COUN 1", ":SOUR:DEL 0"):
-                write(restored)
-            if not measuring:
-                self._set_finished(':SENS:FUNC "CURR"')
+        # If no answer comes there is no link to restore anything over: the bench is made safe.
+        reply = self.link.query(":READ?", timeout_s=duration_s + self._settings.timeout_s)
+        for restored in _AFTER_SWEEP:
+            write(restored)
+        if not measuring:
+            self._set_finished(':SENS:FUNC "CURR"')
         self._level_v = 0.0
         return self._readings(reply, len(levels))[:-1]
 
@@ -207,16 +196,6 @@ class Keithley2400(ScpiInstrument, SourceMeter):
 
     def _refuse_level(self, level_v: float) -> None:
         refuse_above(f"{self.link.address}: level", level_v, self._range_v, "V")
-
-
-def _steps(points: Sequence[TrainPoint]) -> list[tuple[float, bool]]:
-    """Levels of equal length, and whether the reading at the end of each is wanted."""
-    step_s = min(point.width_s for point in points)
-    steps = []
-    for point in points:
-        count = round(point.width_s / step_s)
-        steps += [(point.level_v, False)] * (count - 1) + [(point.level_v, point.measure)]
-    return steps
 
 
 def _measured(current_a: float, status: float) -> Measured:

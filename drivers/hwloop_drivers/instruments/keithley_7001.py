@@ -1,22 +1,38 @@
-"""Keithley 7001 switch system (SCPI); channels as slot!row!column of a matrix card."""
+"""Keithley 7001 and 7002 switch systems (SCPI); channels as slot!row!column of a matrix card.
+
+Commands after the 7001's instruction manual, 7001-901-01, and the 7002's, 7002-901-01.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
 
-from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
+from hwloop.errors import UnexpectedReply, Unsupported
+from hwloop_drivers.instruments.common import NAME
+from hwloop_drivers.instruments.matrix import VerifiedMatrix
 from hwloop_drivers.instruments.scpi import ScpiInstrument
-from hwloop_drivers.link import InstrumentKind, LinkSettings
-from hwloop_drivers.roles import SwitchMatrix
+from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
 
-_CHANNEL = re.compile(r"[12]![1-4]!(?:[1-9]|10)")
+SLOTS = {"7001": 2, "7002": 10}
+ROWS, COLUMNS = 4, 10  # of a card such as 7012, 7073, 7153
+_CHANNEL = re.compile(r"([1-9]|10)!([1-4])!([1-9]|10)")
 
 
-class Keithley7001(ScpiInstrument, SwitchMatrix):
-    """A 7001 with 4 × 10 matrix cards, such as 7012, in its two slots."""
+class Keithley7001Settings(LinkSettings):
+    """``model``: the mainframe; a 7001 has two slots, a 7002 ten."""
 
-    models = ("MODEL 700",)
+    model: Annotated[Literal["7001", "7002"], NAME] = "7001"
+
+
+class Keithley7001(ScpiInstrument, VerifiedMatrix):
+    """A mainframe with 4 × 10 matrix cards, such as 7012, in its slots."""
+
+    def __init__(self, link: Link, settings: Keithley7001Settings) -> None:
+        super().__init__(link, settings)
+        self._model = settings.model
+        self.models = (f"MODEL {settings.model}",)  # type: ignore[misc]
 
     @property
     def closed(self) -> frozenset[str]:
@@ -24,48 +40,55 @@ class Keithley7001(ScpiInstrument, SwitchMatrix):
         reply = self.link.query(":CLOS:STAT?").replace(" ", "")
         if not (reply.startswith("(@") and reply.endswith(")")):
             raise UnexpectedReply(f"{self.link.address}: :CLOS:STAT? answered {reply!r}")
-        return frozenset(filter(None, reply[2:-1].split(",")))
+        parts = filter(None, reply[2:-1].split(","))
+        try:
+            return frozenset(channel for part in parts for channel in _expanded(part))
+        except ValueError:
+            raise UnexpectedReply(f"{self.link.address}: :CLOS:STAT? answered {reply!r}") from None
 
     def refuse_channel(self, channel: str) -> None:
-        """Slot 1 or 2, row 1 to 4, column 1 to 10."""
-        if not _CHANNEL.fullmatch(channel):
-            raise Unsupported(f"{channel!r} is no channel of a 7001: slot!row!column, as 1!4!10")
+        """A slot of the mainframe, row 1 to 4, column 1 to 10."""
+        match = _CHANNEL.fullmatch(channel)
+        slots = SLOTS[self._model]
+        if match is None or int(match[1]) > slots:
+            raise Unsupported(
+                f"{channel!r} is no channel of a {self._model}: slot!row!column, 1!1!1 to"
+                f" {slots}!{ROWS}!{COLUMNS}"
+            )
 
-    def close_channels(self, channels: Sequence[str]) -> None:
-        """Close these as well; verified."""
-        self._switch("CLOS", channels)
-        missing = set(channels) - self.closed
-        if missing:
-            self._fault("did not close", missing)
+    def _close(self, channels: Sequence[str]) -> frozenset[str]:
+        self._set_finished(f":CLOS (@{','.join(channels)})")
+        return self.closed
 
-    def open_channels(self, channels: Sequence[str]) -> None:
-        """Open these; verified."""
-        self._switch("OPEN", channels)
-        left = set(channels) & self.closed
-        if left:
-            self._fault("did not open", left)
+    def _open(self, channels: Sequence[str]) -> frozenset[str]:
+        self._set_finished(f":OPEN (@{','.join(channels)})")
+        return self.closed
 
-    def open_all(self) -> None:
-        """Open every channel; verified."""
-        self._set(":OPEN ALL")
-        left = self.closed
-        if left:
-            self._fault("did not open", left)
+    def _open_everything(self) -> frozenset[str]:
+        self._set_finished(":OPEN ALL")
+        return self.closed
 
-    def _switch(self, verb: str, channels: Sequence[str]) -> None:
-        for channel in channels:
-            self.refuse_channel(channel)
-        if channels:
-            self._set(f":{verb} (@{','.join(channels)})")
 
-    def _fault(self, what: str, channels: set[str] | frozenset[str]) -> None:
-        named = ", ".join(sorted(channels))
-        raise InstrumentFault(f"{self.link.address}: {named} {what}; a relay is stuck")
+def _expanded(part: str) -> Iterator[str]:
+    """A channel, or a range of them: the box runs neighbours together, 1!1!1:1!1!4."""
+    first, _, last = part.partition(":")
+    for place in range(_place(first), _place(last or first) + 1):
+        slot_row, column = divmod(place, COLUMNS)
+        slot, row = divmod(slot_row, ROWS)
+        yield f"{slot + 1}!{row + 1}!{column + 1}"
+
+
+def _place(channel: str) -> int:
+    match = _CHANNEL.fullmatch(channel)
+    if match is None:
+        raise ValueError(channel)
+    slot, row, column = (int(group) - 1 for group in match.groups())
+    return (slot * ROWS + row) * COLUMNS + column
 
 
 KEITHLEY_7001 = InstrumentKind(
     name="keithley_7001",
-    summary="Keithley 7001 switch system with matrix cards, SCPI",
-    settings=LinkSettings,
+    summary="Keithley 7001 and 7002 switch systems with matrix cards, SCPI",
+    settings=Keithley7001Settings,
     make=Keithley7001,
 )

@@ -7,56 +7,24 @@ from typing import ClassVar
 
 from hwloop.errors import InstrumentFault, UnexpectedReply
 from hwloop_drivers.instruments.common import number, parse_number
+from hwloop_drivers.instruments.identified import IdentifiedInstrument
 from hwloop_drivers.link import Link, LinkSettings
-from hwloop_drivers.roles import Instrument
 
 MOST_ERRORS = 100
 
 
-class ScpiInstrument(Instrument):
-    """Identity, errors and confirmed settings of a box that speaks SCPI.
+class ScpiSpeaker:
+    """Settings and questions in SCPI: for a box, and for each output of a box with several.
 
-    Drivers send with :meth:`_set`, so that the error queue is read as often as the settings say.
+    Settings go through :meth:`_set`, so that the error queue is read as often as the link's
+    settings say.
     """
 
-    models: ClassVar[tuple[str, ...]]
-    """Words, in capitals, one of which the answer to ``*IDN?`` holds."""
     error_question: ClassVar[str] = ":SYST:ERR?"
 
     def __init__(self, link: Link, settings: LinkSettings) -> None:
         self.link = link
         self._errors = settings.errors
-        self._id = ""
-
-    @property
-    def id(self) -> str:
-        """Maker, model, serial number and firmware."""
-        if not self._id:
-            self._id = self.link.query("*IDN?").strip()
-        return self._id
-
-    def verify_identity(self) -> None:
-        """Raise :class:`hwloop.errors.UnexpectedReply` unless this driver is for this model."""
-        identity = self._id = self.link.query("*IDN?").strip()
-        if not any(model in identity.upper() for model in self.models):
-            raise UnexpectedReply(
-                f"{self.link.address}: expected {' or '.join(self.models)}, found {identity!r};"
-                " check the station's kind and address"
-            )
-
-    def reset(self) -> None:
-        """Defaults, outputs off, error queue empty."""
-        self.link.write("*RST")
-        self.clear()
-
-    def clear(self) -> None:
-        """Empty the error queue and the status."""
-        self.link.write("*CLS")
-
-    def check_errors(self) -> None:
-        """Raise with what the error queue says, unless it is never to be read."""
-        if self._errors != "never":
-            self._raise_errors()
 
     def _raise_errors(self) -> None:
         errors = []
@@ -108,4 +76,22 @@ class ScpiInstrument(Instrument):
         if reply != "1":
             raise UnexpectedReply(f"{self.link.address}: {command};*OPC? answered {reply!r}")
         if self._errors == "each":
+            self._raise_errors()
+
+
+class ScpiInstrument(ScpiSpeaker, IdentifiedInstrument):
+    """Identity and errors of a box that speaks SCPI."""
+
+    def reset(self) -> None:
+        """Defaults, outputs off, error queue empty."""
+        self.link.write("*RST")
+        self.clear()
+
+    def clear(self) -> None:
+        """Empty the error queue and the status."""
+        self.link.write("*CLS")
+
+    def check_errors(self) -> None:
+        """Raise with what the error queue says, unless it is never to be read."""
+        if self._errors != "never":
             self._raise_errors()

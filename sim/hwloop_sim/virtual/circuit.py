@@ -8,6 +8,7 @@ node that nothing drives settles where the leakage of the relays lets it.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from math import inf
 
 import numpy as np
 
-from hwloop.errors import Unsupported
+from hwloop.errors import ConfigError, Unsupported
 from hwloop.naming import cell_name
 from hwloop.operations import FloatArray, PulseMap
 from hwloop.station import GROUND, Station, Wire
@@ -29,11 +30,15 @@ KEPT_CHANGES = 100_000
 
 @dataclass(frozen=True)
 class Drive:
-    """What an output does: ``volts`` None is not connected."""
+    """What an output does: ``volts`` None is not connected.
+
+    ``on`` False with volts: switched off, but held there, as many sources do at 0 V.
+    """
 
     volts: float | None = None
     limit_a: float = inf
     series_ohm: float = 0.0
+    on: bool = True
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,18 @@ class Sensed:
 
 @dataclass(frozen=True)
 class Change:
-    """The state after something was changed, for whoever asks what happened on the bench."""
+    """The state after something was changed, for whoever asks what happened on the bench.
+
+    ``time_s``: on the bench's clock; ``host_s``: on the computer's (``time.time``).
+    ``floating``: lines that neither ground nor an output holds.
+    """
 
     time_s: float
+    host_s: float
     outputs_v: dict[str, float | None]
     lines_v: dict[str, float]
     closed: tuple[str, ...]
+    floating: tuple[str, ...]
 
 
 @dataclass
@@ -61,6 +72,7 @@ class _Stress:
 
     volts: float
     duration_s: float
+    gate_v: float | None
 
 
 class Circuit:
@@ -68,11 +80,20 @@ class Circuit:
 
     ``quiet_v``: magnitude up to which a cell is not changed by its voltage: what the array's
     limits call harmless for half-selected cells. A longer stay above it is one pulse.
+    ``gate_on_v``: gate voltage from which the transistors of a row's 1T1R cells conduct; below
+    it they take the voltage. None for cells without.
     """
 
     def __init__(
-        self, station: Station, device: Device, clock: BenchClock, *, quiet_v: float
+        self,
+        station: Station,
+        device: Device,
+        clock: BenchClock,
+        *,
+        quiet_v: float,
+        gate_on_v: float | None = None,
     ) -> None:
+        self._gate_on_v = gate_on_v
         self._device = device
         self._clock = clock
         self._quiet_v = quiet_v
@@ -87,17 +108,29 @@ class Circuit:
         self.unmodelled: list[str] = []
         self.changes: deque[Change] = deque(maxlen=KEPT_CHANGES)
         rows, cols = device.conductance_s.shape[-2:]
+        self.pulses = np.zeros((rows, cols), dtype=np.int64)
+        # The line that each row and column of the array is wired to: its own, if all is well.
         self._row_names = [f"row{n}" for n in range(rows)]
         self._col_names = [f"col{n}" for n in range(cols)]
+        self._loose: list[str] = []
         clock.on_elapse(self._elapse)
 
     def drive(
-        self, output: str, *, volts: float | None, limit_a: float = inf, series_ohm: float = 0.0
+        self,
+        output: str,
+        *,
+        volts: float | None,
+        limit_a: float = inf,
+        series_ohm: float = 0.0,
+        on: bool = True,
     ) -> None:
-        """Let an output drive ``volts`` from now on; an output without a wire drives nothing."""
+        """Let an output drive ``volts`` from now on; an output without a wire drives nothing.
+
+        ``on`` False: it is switched off, and held at ``volts`` by its off mode.
+        """
         if output not in self._drives:
             return
-        wanted = Drive(volts, limit_a, series_ohm)
+        wanted = Drive(volts, limit_a, series_ohm, on)
         if self._drives[output] != wanted:
             self._drives[output] = wanted
             self._changed()
@@ -127,6 +160,28 @@ class Circuit:
         self._broken[(matrix, channel)] = closed
         self._changed()
 
+    def break_line(self, line: str) -> None:
+        """The lead from a line to the array is open."""
+        self._require_line(line)
+        loose = f"end of the lead to {line}"
+        self._loose.append(loose)
+        self._rename({line: loose})
+
+    def exchange(self, one: str, other: str) -> None:
+        """The leads of two lines are exchanged at the array."""
+        for line in (one, other):
+            self._require_line(line)
+        self._rename({one: other, other: one})
+
+    def _require_line(self, line: str) -> None:
+        if line not in self._lines:
+            raise ConfigError(f"there is no line {line!r}: {self._lines[0]} … {self._lines[-1]}")
+
+    def _rename(self, names: dict[str, str]) -> None:
+        self._row_names = [names.get(name, name) for name in self._row_names]
+        self._col_names = [names.get(name, name) for name in self._col_names]
+        self._changed()
+
     def line_volts(self) -> dict[str, float]:
         """The voltage of every line now."""
         solution = self._solve()
@@ -134,7 +189,13 @@ class Circuit:
 
     def output_volts(self) -> dict[str, float | None]:
         """What every output drives now; None where it is off."""
-        return {name: drive.volts for name, drive in self._drives.items()}
+        return {n: drive.volts if drive.on else None for n, drive in self._drives.items()}
+
+    def floating_lines(self) -> tuple[str, ...]:
+        """The lines that neither ground nor an output holds now."""
+        nodes = self._solve().nodes
+        held = {0, *(nodes.index(n) for n, d in self._drives.items() if d.volts is not None)}
+        return tuple(line for line in self._lines if nodes.index(line) not in held)
 
     def cell_volts(self) -> FloatArray:
         """Voltage of every cell now, (rows, cols), row above column."""
@@ -142,7 +203,7 @@ class Circuit:
         row_v = np.array([solution.volts(name) for name in self._row_names])
         col_v = np.array([solution.volts(name) for name in self._col_names])
         cell_v: FloatArray = row_v[:, None] - col_v[None, :]
-        return cell_v
+        return cell_v * self._gated(solution.nodes)[:, None]
 
     def closed_channels(self) -> tuple[str, ...]:
         """Every channel that connects now, as matrix:channel."""
@@ -153,7 +214,12 @@ class Circuit:
         self._end_pulses()
         self.changes.append(
             Change(
-                self._clock.now_s, self.output_volts(), self.line_volts(), self.closed_channels()
+                self._clock.now_s,
+                time.time(),
+                self.output_volts(),
+                self.line_volts(),
+                self.closed_channels(),
+                self.floating_lines(),
             )
         )
 
@@ -161,7 +227,9 @@ class Circuit:
         cell_v = self.cell_volts()
         for row, col in np.argwhere(np.abs(cell_v) > self._quiet_v * (1 + 1e-9)):
             place = (int(row), int(col))
-            stress = self._stress.setdefault(place, _Stress(float(cell_v[place]), 0.0))
+            stress = self._stress.setdefault(
+                place, _Stress(float(cell_v[place]), 0.0, self._gate_v(place[0]))
+            )
             stress.duration_s += duration_s
         self._device.wait(duration_s)
         if self._device.volatile:
@@ -181,11 +249,12 @@ class Circuit:
             stress = self._stress.pop(place)
             amplitude_v = np.zeros(cell_v.shape)
             amplitude_v[place] = stress.volts
-            self._give(place, PulseMap(amplitude_v, stress.duration_s))
+            self._give(place, PulseMap(amplitude_v, stress.duration_s, gate_v=stress.gate_v))
         if over:
             self._solution = None
 
     def _give(self, place: tuple[int, int], pulse: PulseMap) -> None:
+        self.pulses[place] += 1
         try:
             self._device.check(pulse)
         except Unsupported as exc:
@@ -204,7 +273,7 @@ class Circuit:
     def _solve(self) -> _Solution:
         if self._solution is None:
             joined = [(w.line, w.output) for w in self._wires if self._on(w)]
-            nodes = _Nodes([GROUND, *self._drives, *self._lines], joined)
+            nodes = _Nodes([GROUND, *self._drives, *self._lines, *self._loose], joined)
             drives = {
                 name: Drive(d.volts, d.limit_a, d.series_ohm + self._series_ohm.get(name, 0.0))
                 for name, d in self._drives.items()
@@ -212,9 +281,30 @@ class Circuit:
             self._solution = _solve(nodes, drives, self._cells(nodes))
         return self._solution
 
+    def _gate_v(self, row: int) -> float | None:
+        """The voltage on a row's gate; 0 V where nothing holds it. None for cells without one."""
+        if self._gate_on_v is None:
+            return None
+        nodes = self._solve().nodes
+        return self._gates_v(nodes)[row]
+
+    def _gates_v(self, nodes: _Nodes) -> list[float]:
+        held = {
+            nodes.index(name): drive.volts
+            for name, drive in self._drives.items()
+            if drive.volts is not None
+        } | {0: 0.0}
+        return [held.get(nodes.index(f"gate{n}"), 0.0) for n in range(len(self._row_names))]
+
+    def _gated(self, nodes: _Nodes) -> FloatArray:
+        """1 for the rows whose cells conduct, else 0."""
+        if self._gate_on_v is None:
+            return np.ones(len(self._row_names))
+        return np.array([float(v >= self._gate_on_v) for v in self._gates_v(nodes)])
+
     def _cells(self, nodes: _Nodes) -> FloatArray:
         """The cells' conductance as a nodal matrix."""
-        conductance_s = self._device.conductance_s
+        conductance_s = self._device.conductance_s * self._gated(nodes)[:, None]
         rows = [nodes.index(name) for name in self._row_names]
         cols = [nodes.index(name) for name in self._col_names]
         matrix = np.zeros((nodes.count, nodes.count))

@@ -25,6 +25,10 @@ def virtual(
     json_line: Annotated[
         bool, typer.Option("--json", help="Say the addresses as one line of JSON.")
     ] = False,
+    dummy: Annotated[
+        bool,
+        typer.Option("--dummy", help="The self-test's resistors in the array's place."),
+    ] = False,
     until_unused: Annotated[
         bool,
         typer.Option(help="End after the standard input was closed and the last client has gone."),
@@ -32,19 +36,21 @@ def virtual(
 ) -> None:
     """Start the virtual bench of a station and print its addresses; Ctrl-C ends it."""
     import json
+    import os
     import threading
 
     from hwloop.station import meeting_point
     from hwloop_sim.virtual.control import serve_control
 
-    bench = _make(station, procedure, seed)
+    bench = _make(station, procedure, seed, dummy=dummy)
     stopped = threading.Event()
     bench.start()
-    control = serve_control(bench, stopped)
-    said = json.dumps({"addresses": bench.addresses, "control": control})
-    meeting = meeting_point(station)
-    if not until_unused:
-        meeting.write_text(said, encoding="utf-8")
+    control, stop_control = serve_control(bench, stopped)
+    said = json.dumps(
+        {"station": str(station.resolve()), "addresses": bench.addresses, "control": control}
+    )
+    meeting = meeting_point(station, private_to=os.getpid() if until_unused else None)
+    meeting.write_text(said, encoding="utf-8")
     if json_line:
         typer.echo(said)
     else:
@@ -58,11 +64,13 @@ def virtual(
         pass
     finally:
         bench.stop()
-        if not until_unused:
-            meeting.unlink(missing_ok=True)
+        stop_control()
+        meeting.unlink(missing_ok=True)
 
 
-def _make(station_file: Path, procedure_file: Path | None, seed: int | None) -> VirtualBench:
+def _make(
+    station_file: Path, procedure_file: Path | None, seed: int | None, *, dummy: bool
+) -> VirtualBench:
     from hwloop.config import load_procedure
     from hwloop.errors import ConfigError
     from hwloop.plugins import BACKENDS, BackendKind, load
@@ -84,12 +92,12 @@ def _make(station_file: Path, procedure_file: Path | None, seed: int | None) -> 
     settings = procedure.backend_settings(kind)
     if not isinstance(settings, SimSettings):
         raise TypeError("the settings of the emulator are not its own")
-    return VirtualBench(
-        station, procedure.array, settings, seed=procedure.seed if seed is None else seed
-    )
+    chosen = procedure.seed if seed is None else seed
+    return VirtualBench(station, procedure.array, settings, seed=chosen, dummy=dummy)
 
 
 def _wait(bench: VirtualBench, stopped: threading.Event, *, until_unused: bool) -> None:
+    import signal
     import sys
     import threading
     import time
@@ -100,9 +108,8 @@ def _wait(bench: VirtualBench, stopped: threading.Event, *, until_unused: bool) 
         sys.stdin.read()
         released.set()
 
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     if until_unused:
-        import signal
-
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # its user's Ctrl-C is not for the bench
         threading.Thread(target=watch, daemon=True).start()
     while not stopped.wait(0.2):

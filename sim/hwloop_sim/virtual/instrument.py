@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,7 +13,12 @@ from hwloop_sim.virtual.clock import BenchClock
 
 
 class VirtualInstrument(ABC):
-    """One box of the virtual bench, wired under its own name; ``noise`` None is noiseless."""
+    """One box of the virtual bench, wired under its own name; ``noise`` None is noiseless.
+
+    ``serial_lines``: on a serial port it is reached by the port's path, not as a VISA resource.
+    """
+
+    serial_lines: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -35,6 +41,9 @@ class VirtualInstrument(ABC):
     @abstractmethod
     def device_clear(self) -> None:
         """Abort what is under way; settings stay."""
+
+    def poll(self) -> None:  # noqa: B027 - most do nothing unasked
+        """What happens without being asked; called many times a second of the host's time."""
 
     @abstractmethod
     def output_states(self) -> dict[str, bool]:

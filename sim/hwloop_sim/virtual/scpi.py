@@ -17,6 +17,7 @@ import numpy as np
 from hwloop_sim.virtual.circuit import Circuit
 from hwloop_sim.virtual.clock import BenchClock
 from hwloop_sim.virtual.instrument import VirtualInstrument
+from hwloop_sim.virtual.scpi_status import COMPLETE, SUMMARIES, Register, Status
 
 UNDEFINED = (-113, "Undefined header")
 MISSING = (-109, "Missing parameter")
@@ -156,12 +157,46 @@ class ScpiInstrument(VirtualInstrument):
         super().__init__(name, circuit, clock, noise=noise, settings=settings)
         self._commands: list[tuple[re.Pattern[str], Setter | None, Getter | None]] = []
         self._errors: deque[tuple[int, str]] = deque(maxlen=10)
-        self._event_status = 0
+        self._kept: dict[str, str] = {}
+        self._defaults: dict[str, str] = {}
+        self._found: dict[str, tuple[Setter | None, Getter | None]] = {}
+        self.status = Status()
         self._add_common()
+        self._add_status()
 
     def on(self, header: str, *, set: Setter | None = None, get: Getter | None = None) -> None:  # noqa: A002 - what SCPI does
         """Register what a header sets and answers."""
         self._commands.append((_pattern(header), set, get))
+
+    def keep(self, header: str, default: str, *choices: str) -> None:
+        """Register a setting that has no effect here, but is answered as it was set.
+
+        ``choices``: the words that it may be, as :meth:`Arguments.choice` has them; a number where
+        there are none.
+        """
+        self._kept[header] = default
+
+        def told(arguments: Arguments) -> None:
+            if choices:
+                self._kept[header] = arguments.choice(*choices)
+            else:
+                self._kept[header] = f"{arguments.number():g}"
+
+        self._defaults[header] = default
+        self.on(header, set=told, get=lambda _: self._kept[header])
+
+    def switch_kept(self, header: str, *, on: bool) -> None:
+        """Register a setting that is ON or OFF, has no effect here, and is answered as set."""
+        self._kept[header] = self._defaults[header] = str(int(on))
+
+        def told(arguments: Arguments) -> None:
+            self._kept[header] = str(int(arguments.boolean()))
+
+        self.on(header, set=told, get=lambda _: self._kept[header])
+
+    def reset_kept(self) -> None:
+        """What was kept is as it was registered."""
+        self._kept = dict(self._defaults)
 
     @abstractmethod
     def reset(self) -> None:
@@ -180,7 +215,7 @@ class ScpiInstrument(VirtualInstrument):
                 path, reply = self._unit(unit.strip(), path)
             except ScpiError as exc:
                 self._errors.append((int(exc.args[0]), str(exc.args[1])))
-                self._event_status |= 32 if exc.args[0] > -200 else 16
+                self.status.error(int(exc.args[0]))
                 break
             if reply is not None:
                 replies.append(reply)
@@ -201,42 +236,81 @@ class ScpiInstrument(VirtualInstrument):
         return full.rpartition(":")[0], reply
 
     def _run(self, header: str, arguments: Arguments, *, asks: bool) -> str | None:
-        for pattern, setter, getter in self._commands:
-            if pattern.fullmatch(header):
-                if asks and getter is not None:
-                    return getter(arguments)
-                if not asks and setter is not None:
-                    setter(arguments)
-                    return None
-        raise ScpiError(*UNDEFINED)
+        setter, getter = self._find(header)
+        if asks and getter is not None:
+            return getter(arguments)
+        if asks or setter is None:
+            raise ScpiError(*UNDEFINED)
+        setter(arguments)
+        return None
+
+    def _find(self, header: str) -> tuple[Setter | None, Getter | None]:
+        """What was registered for a header; the first of each where it was registered twice."""
+        if header not in self._found:
+            matching = [(s, g) for pattern, s, g in self._commands if pattern.fullmatch(header)]
+            if not matching:
+                raise ScpiError(*UNDEFINED)
+            setter = next((s for s, _ in matching if s is not None), None)
+            getter = next((g for _, g in matching if g is not None), None)
+            self._found[header] = (setter, getter)
+        return self._found[header]
 
     def _add_common(self) -> None:
         self.on("*IDN", get=lambda _: self.identity)
         self.on("*RST", set=lambda _: self.reset())
         self.on("*CLS", set=lambda _: self._clear_status())
-        self.on("*OPC", set=lambda _: None, get=lambda _: "1")
+        self.on("*OPC", set=lambda _: self.status.standard.latch(COMPLETE), get=lambda _: "1")
         self.on("*WAI", set=lambda _: None)
-        self.on("*ESR", get=self._take_event_status)
-        self.on("*STB", get=lambda _: "4" if self._errors else "0")
-        self.on("*ESE", set=lambda _: None, get=lambda _: "0")
-        self.on("*SRE", set=lambda _: None, get=lambda _: "0")
         self.on("*OPT", get=lambda _: "0")
         self.on("*TST", get=lambda _: "0")
         self.on(":SYSTem:ERRor[:NEXT]", get=self._next_error)
         self.on(":SYSTem:CLEar", set=lambda _: self._clear_status())
         self.on(":STATus:QUEue[:NEXT]", get=self._next_error)
 
+    def _add_status(self) -> None:
+        status = self.status
+        self.on("*ESR", get=lambda _: str(status.standard.take()))
+        self.on("*STB", get=lambda _: str(status.byte(errors=bool(self._errors))))
+        self.on(
+            "*ESE",
+            set=lambda a: _set_enable(status.standard, a, 255),
+            get=lambda _: str(status.standard.enable),
+        )
+        self.on("*SRE", set=self._set_service, get=lambda _: str(status.service_enable))
+        self.on(":STATus:PRESet", set=lambda _: status.preset())
+        self.on(":STATus:CLEar", set=lambda _: status.clear())
+        forms = {"MEAS": "MEASurement", "QUES": "QUEStionable", "OPER": "OPERation"}
+        for name in SUMMARIES:
+            self._add_register(f":STATus:{forms[name]}", name)
+
+    def _add_register(self, header: str, name: str) -> None:
+        register = self.status.registers[name]
+        self.on(f"{header}[:EVENt]", get=lambda _: str(register.take()))
+        self.on(f"{header}:CONDition", get=lambda _: str(self.condition(name)))
+        self.on(
+            f"{header}:ENABle",
+            set=lambda a: _set_enable(register, a, 65535),
+            get=lambda _: str(register.enable),
+        )
+
+    def condition(self, register: str) -> int:  # noqa: ARG002 - for boxes that have conditions
+        """The bits of MEAS, QUES or OPER that hold now."""
+        return 0
+
+    def _set_service(self, arguments: Arguments) -> None:
+        self.status.service_enable = int(arguments.number(lowest=0, highest=255))
+
     def _clear_status(self) -> None:
         self._errors.clear()
-        self._event_status = 0
-
-    def _take_event_status(self, _: Arguments) -> str:
-        value, self._event_status = self._event_status, 0
-        return str(value)
+        self.status.clear()
 
     def _next_error(self, _: Arguments) -> str:
         code, text = self._errors.popleft() if self._errors else (0, "No error")
         return f'{code},"{text}"'
+
+
+def _set_enable(register: Register, arguments: Arguments, most: int) -> None:
+    register.enable = int(arguments.number(lowest=0, highest=most))
 
 
 def scientific(value: float) -> str:

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from hwloop.errors import ConfigError
+
 HEADER = struct.Struct("!2sBBIQ")
 MAX_MESSAGE = 1 << 20
 
@@ -51,7 +53,7 @@ def serve_socket(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
                 port.connected(-1)
 
     server = _listen(Handler, number)
-    return f"TCPIP::127.0.0.1::{server.server_address[1]}::SOCKET", server.shutdown
+    return f"TCPIP::127.0.0.1::{server.server_address[1]}::SOCKET", server.end
 
 
 def serve_hislip(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
@@ -64,7 +66,7 @@ def serve_hislip(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
                 _Hislip(self.request, port).serve()
 
     server = _listen(Handler, number)
-    return f"TCPIP::127.0.0.1::hislip0,{server.server_address[1]}::INSTR", server.shutdown
+    return f"TCPIP::127.0.0.1::hislip0,{server.server_address[1]}::INSTR", server.end
 
 
 class _Hislip:
@@ -144,12 +146,22 @@ class _Hislip:
 
 def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
     """Lines over a pseudo-terminal (not on Windows); the device's path, and how to stop."""
-    import pty
-    import tty
-
+    try:
+        import pty
+        import tty
+    except ImportError:
+        raise ConfigError(
+            "virtual:serial needs pseudo-terminals, which this system has not: use virtual:socket"
+        ) from None
     master, slave = pty.openpty()
     tty.setraw(slave)
     path = os.ttyname(slave)
+    open_ends = [slave, master]
+
+    def stop() -> None:
+        while open_ends:  # each is closed once: its number may soon be another file's
+            with contextlib.suppress(OSError, IndexError):
+                os.close(open_ends.pop(0))
 
     def serve() -> None:
         pending = b""
@@ -161,20 +173,21 @@ def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
                     reply = port.answer(line.decode("latin-1"))
                     if reply is not None:
                         os.write(master, reply)
+        stop()  # whoever still holds the port sees it gone
 
     threading.Thread(target=serve, daemon=True, name=f"serial {path}").start()
-
-    def stop() -> None:
-        for descriptor in (slave, master):
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-
     return path, stop
 
 
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
+    block_on_close = False  # a client may stay
+
+    def end(self) -> None:
+        """Serve no more, and refuse whoever comes."""
+        self.shutdown()
+        self.server_close()
 
 
 def _listen(handler: type[socketserver.BaseRequestHandler], number: int) -> _Server:

@@ -1,240 +1,342 @@
-"""A Keithley 2400 as voltage source and ammeter.
+"""A Keithley 2400 SourceMeter.
 
-Ranges, resolutions and compliance after the 2400's data sheet; 5½ digits, readings that last as
-long as their integration time.
+Commands after its user's manual, 2400S-900-01; ranges, resolutions, compliance and noise after its
+data sheet: 5½ digits, 50 ppm source steps, 0.1 % of the range as the least compliance, settled in
+100 µs. A reading lasts its integration time for each function that is measured, three times as
+long while autozero is on. After a reset the source waits 1 ms before a reading (auto delay).
 """
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
-from hwloop_sim.virtual.scpi import (
-    ILLEGAL,
-    OUT_OF_RANGE,
-    Arguments,
-    ScpiError,
-    ScpiInstrument,
-    scientific,
+from hwloop_sim.virtual.instruments.keithley_2400_trace import Trace
+from hwloop_sim.virtual.scpi import ILLEGAL, OUT_OF_RANGE, Arguments, ScpiError, scientific
+from hwloop_sim.virtual.scpi_smu import (
+    FORMS,
+    OFF_MODES,
+    ScpiSmu,
+    function_of,
+    refuse_unless,
+    sense_function,
 )
+from hwloop_sim.virtual.smu import CURR, OVERFLOW, VOLT, Smu, SmuModel, SmuReading
 
-RANGES_A = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-RANGES_V = (0.2, 2.0, 20.0, 200.0)
-OVER = 1.05
-COUNTS = 1e5  # a range has this many steps
-NOISE_COUNTS = 3.0  # at 1 NPLC, peak about 1e-5 of the range; falls with the root of the time
+MODEL = SmuModel(
+    ranges_v=(0.2, 2.0, 20.0, 200.0),
+    ranges_a=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),
+    over=1.05,
+    envelope=((21.0, 1.05), (210.0, 0.105)),
+    noise_a=(3e-11, 3e-10, 3e-9, 3e-8, 3e-7, 3e-6, 3e-5),
+    noise_of_v=1e-5,
+    reading_steps=1e5,
+    source_steps=4e4,
+    settle_s=1e-4,
+    least_limit_a=1e-9,
+    least_limit_v=2e-4,
+    least_limit_of_range=1e-3,
+)
 MOST_POINTS = 2500
-LINE_HZ = 50.0
-OVERFLOW = 9.9e37
+LIST_LINE = 100
+AUTO_DELAY_S = 1e-3
+NOT_A_NUMBER = 9.91e37
 ELEMENTS = {"VOLT": 0, "CURR": 1, "RES": 2, "TIME": 3, "STAT": 4}
-FORMS = ("VOLTage", "CURRent", "RESistance", "TIME", "STATus")
+ELEMENT_FORMS = ("VOLTage", "CURRent", "RESistance", "TIME", "STATus")
+RES = "RES"
+SENSE_FORMS = {VOLT: "VOLTage[:DC]", CURR: "CURRent[:DC]", RES: "RESistance"}
+NAMES = {VOLT: '"VOLT:DC"', CURR: '"CURR:DC"', RES: '"RES"'}
+READING_AVAILABLE, BUFFER_FULL, AT_COMPLIANCE = 1 << 6, 1 << 9, 1 << 14
 
 
-class Keithley2400(ScpiInstrument):
+class Keithley2400(ScpiSmu):
     """One output, named as the instrument."""
 
     identity = "KEITHLEY INSTRUMENTS INC.,MODEL 2400,0000000,C32   Oct  4 2010 14:20:11/A02  /K/J"
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.reset()
+    def __init__(self, *args: Any, settings: Any, **kwargs: Any) -> None:
+        super().__init__(*args, settings=settings, **kwargs)
+        self._line_hz = float(settings.get("line_frequency_hz", 50.0))
+        self._smu = Smu(self._name, MODEL, self._circuit, self._clock, self._noise)
+        self._trace = Trace(self)
         self._add_source()
         self._add_sense()
+        self._add_filter()
         self._add_output()
+        self._add_triggers()
+        self._add_panel()
+        self.reset()
 
     def output_states(self) -> dict[str, bool]:
         """Its one output."""
-        return {"": self._on}
+        return {"": self._smu.on}
 
     def reset(self) -> None:
-        """Volts, 0 V, 100 µA compliance, output off."""
-        self._on = False
-        self._level_v, self._range_v = 0.0, RANGES_V[2]
-        self._list: list[float] = []
-        self._mode = "FIX"
-        self._delay_s, self._count, self._nplc = 0.0, 1, 1.0
-        self._compliance_a, self._measure_a, self._auto = 1.05e-4, 1e-4, True
-        self._measuring, self._off_mode = True, "NORM"
+        """Volts, 0 V, 105 µA compliance, output off."""
+        self._smu.reset(range_v=20.0, range_a=1e-4)
+        self._lists: dict[str, list[float]] = {VOLT: [], CURR: []}
+        self._modes = {VOLT: "FIX", CURR: "FIX"}
+        self._delay_s, self._delay_auto, self._trigger_delay_s = 0.0, True, 0.0
+        self._count, self._arm_count, self._nplc = 1, 1, 1.0
+        self._functions, self._concurrent = {CURR}, True
+        self._averaging, self._average_count, self._autozero = False, 10, True
         self._elements = list(ELEMENTS)
         self._readings: list[str] = []
-        self._drive()
+        self._trace.reset()
+        self.reset_kept()
+
+    def condition(self, register: str) -> int:
+        """Readings, the buffer and compliance, as the measurement register has them."""
+        if register != "MEAS":
+            return 0
+        full = BUFFER_FULL if self._trace.full else 0
+        return full | (AT_COMPLIANCE if self._smu.limited else 0)
 
     def _add_source(self) -> None:
         self.on(
             ":SOURce[1]:FUNCtion[:MODE]",
-            set=lambda a: _only(a.choice("VOLTage", "CURRent", "MEMory"), "VOLT"),
-            get=lambda _: "VOLT",
+            set=lambda a: self._smu.set_function(function_of(a)),
+            get=lambda _: self._smu.function,
         )
-        level = ":SOURce[1]:VOLTage"
-        self.on(f"{level}[:LEVel][:IMMediate][:AMPLitude]", set=self._set_level, get=self._level)
-        self.on(f"{level}:RANGe", set=self._set_range, get=lambda _: scientific(self._range_v))
-        self.on(f"{level}:MODE", set=self._set_mode, get=lambda _: self._mode)
-        self.on(":SOURce[1]:LIST:VOLTage", set=self._set_list, get=self._get_list)
-        self.on(":SOURce[1]:LIST:VOLTage:APPend", set=self._append)
-        self.on(":SOURce[1]:LIST:VOLTage:POINts", get=lambda _: str(len(self._list)))
-        self.on(":SOURce[1]:DELay", set=self._set_delay, get=lambda _: scientific(self._delay_s))
+        for function, form in FORMS.items():
+            self._add_source_of(function, f":SOURce[1]:{form}")
+        self.on(":SOURce[1]:DELay", set=self._set_delay, get=lambda _: scientific(self._delay()))
+        self.flag_at(":SOURce[1]:DELay:AUTO", "_delay_auto")
+        self.switch_kept(":SOURce[1]:CLEar:AUTO", on=False)
+
+    def _add_source_of(self, function: str, header: str) -> None:
+        smu = self._smu
+        most = MODEL.most(function)
+        self.on(
+            f"{header}[:LEVel][:IMMediate][:AMPLitude]",
+            set=lambda a: smu.set_level(
+                function, a.number(lowest=-most, highest=most, default=0.0)
+            ),
+            get=lambda _: scientific(smu.levels[function]),
+        )
+        self.on(
+            f"{header}:RANGe",
+            set=lambda a: smu.set_source_range(function, a.number(lowest=-most, highest=most)),
+            get=lambda _: scientific(smu.source_range[function]),
+        )
+        self.on(
+            f"{header}:RANGe:AUTO",
+            set=lambda a: smu.source_auto.update({function: a.boolean()}),
+            get=lambda _: str(int(smu.source_auto[function])),
+        )
+        self.on(
+            f"{header}:MODE",
+            set=lambda a: self._modes.update({function: a.choice("FIXed", "LIST")}),
+            get=lambda _: self._modes[function],
+        )
+        entries = f":SOURce[1]:LIST:{FORMS[function]}"
+        self.on(
+            entries,
+            set=lambda a: self._set_list(function, a, []),
+            get=lambda _: ",".join(scientific(v) for v in self._lists[function]),
+        )
+        self.on(
+            f"{entries}:APPend", set=lambda a: self._set_list(function, a, self._lists[function])
+        )
+        self.on(f"{entries}:POINts", get=lambda _: str(len(self._lists[function])))
 
     def _add_sense(self) -> None:
-        current = ":SENSe[1]:CURRent[:DC]"
+        for function in (VOLT, CURR):
+            self._add_sense_of(function, f":SENSe[1]:{SENSE_FORMS[function]}")
+        for form in SENSE_FORMS.values():
+            header = f":SENSe[1]:{form}:NPLCycles"
+            self.number_at(header, "_nplc", lowest=0.01, highest=10, default=1.0)
+        self.keep(":SENSe[1]:RESistance:MODE", "AUTO", "AUTO", "MANual")
+        self.keep(":SENSe[1]:RESistance:RANGe[:UPPer]", "210000")
+        self.switch_kept(":SENSe[1]:RESistance:RANGe:AUTO", on=True)
+        self.on(":SENSe[1]:FUNCtion[:ON]", set=self._sense_on, get=lambda _: self._sensed())
+        self.on(":SENSe[1]:FUNCtion:OFF", set=self._sense_off)
+        self.on(":SENSe[1]:FUNCtion:OFF:ALL", set=lambda _: self._functions.clear())
+        self.on(":SENSe[1]:FUNCtion[:ON]:ALL", set=lambda _: self._sense_all())
+        self.flag_at(":SENSe[1]:FUNCtion:CONCurrent", "_concurrent")
+
+    def _add_sense_of(self, function: str, header: str) -> None:
+        smu = self._smu
+        most = MODEL.most(function)
+        sourced = CURR if function == VOLT else VOLT  # whose compliance this is
         self.on(
-            f"{current}:PROTection[:LEVel]",
-            set=self._set_compliance,
-            get=lambda _: scientific(self._compliance_a),
+            f"{header}:PROTection[:LEVel]",
+            set=lambda a: smu.set_limit(sourced, a.number(lowest=-most, highest=most)),
+            get=lambda _: scientific(smu.limits[sourced]),
         )
-        self.on(f"{current}:PROTection:TRIPped", get=lambda _: str(int(self._limited())))
-        self.on(f"{current}:RANGe[:UPPer]", set=self._set_measure, get=self._get_measure)
-        self.on(f"{current}:RANGe:AUTO", set=self._set_auto, get=lambda _: str(int(self._auto)))
-        for function in ("CURRent", "VOLTage", "RESistance"):
-            self.on(
-                f":SENSe[1]:{function}[:DC]:NPLCycles",
-                set=self._set_nplc,
-                get=lambda _: scientific(self._nplc),
-            )
-        self.on(":SENSe[1]:FUNCtion[:ON]", set=self._sense_on, get=lambda _: '"CURR:DC"')
-        self.on(":SENSe[1]:FUNCtion:OFF:ALL", set=lambda _: self._sense(on=False))
-        self.on(":FORMat:ELEMents[:SENSe[1]]", set=self._set_elements, get=self._get_elements)
-        self.on(":SYSTem:RSENse", set=lambda a: _ignore(a.boolean()), get=lambda _: "0")
-        self.on(":SYSTem:AZERo[:STATe]", set=lambda a: _ignore(a.text()), get=lambda _: "1")
+        self.on(f"{header}:PROTection:TRIPped", get=lambda _: str(int(smu.limited)))
+        self.on(
+            f"{header}:RANGe[:UPPer]",
+            set=lambda a: smu.set_measure_range(function, a.number(lowest=-most, highest=most)),
+            get=lambda _: scientific(smu.measure_range[function]),
+        )
+        self.on(
+            f"{header}:RANGe:AUTO",
+            set=lambda a: smu.measure_auto.update({function: a.boolean()}),
+            get=lambda _: str(int(smu.measure_auto[function])),
+        )
+
+    def _add_filter(self) -> None:
+        self.flag_at(":SENSe[1]:AVERage[:STATe]", "_averaging")
+        self.on(
+            ":SENSe[1]:AVERage:COUNt",
+            set=self._set_average_count,
+            get=lambda _: str(self._average_count),
+        )
+        self.keep(":SENSe[1]:AVERage:TCONtrol", "REP", "REPeat", "MOVing")
+        self.on(
+            ":SYSTem:AZERo[:STATe]",
+            set=self._set_autozero,
+            get=lambda _: str(int(self._autozero)),
+        )
 
     def _add_output(self) -> None:
-        self.on(":OUTPut[1][:STATe]", set=self._switch, get=lambda _: str(int(self._on)))
-        self.on(":OUTPut[1]:SMODe", set=self._set_off_mode, get=lambda _: self._off_mode)
+        self.on(
+            ":OUTPut[1][:STATe]",
+            set=lambda a: self._smu.switch(on=a.boolean()),
+            get=lambda _: str(int(self._smu.on)),
+        )
+        self.on(
+            ":OUTPut[1]:SMODe",
+            set=lambda a: self._smu.set_off_mode(a.choice(*OFF_MODES)),
+            get=lambda _: self._smu.off_mode,
+        )
+        self.on(":FORMat:ELEMents[:SENSe[1]]", set=self._set_elements, get=self._get_elements)
+        self.keep(":FORMat[:DATA]", "ASC", "ASCii")
+        self.switch_kept(":SYSTem:RSENse", on=False)
+
+    def _add_triggers(self) -> None:
         self.on(":TRIGger:COUNt", set=self._set_count, get=lambda _: str(self._count))
-        self.on(":INITiate[:IMMediate]", set=lambda _: self._run_sweep())
+        self.on(":ARM:COUNt", set=self._set_arm_count, get=lambda _: str(self._arm_count))
+        self.number_at(
+            ":TRIGger:DELay", "_trigger_delay_s", lowest=0, highest=999.9999, default=0.0
+        )
+        self.keep(":TRIGger:SOURce", "IMM", "IMMediate")
+        self.keep(":ARM:SOURce", "IMM", "IMMediate")
+        self.keep(":TRIGger:OUTPut", "NONE", "SOURce", "DELay", "SENSe", "NONE")
+        self.keep(":ARM:OUTPut", "NONE", "TENTer", "TEXit", "NONE")
+        self.on(":TRIGger:CLEar", set=lambda _: None)
         self.on(":ABORt", set=lambda _: None)
+        self.on("*TRG", set=lambda _: None)
+        self.on(":INITiate[:IMMediate]", set=lambda _: self._run_sweep())
         self.on(":READ", get=lambda _: self._read())
         self.on(":FETCh", get=lambda _: ",".join(self._readings))
-        self.on(":MEASure[:CURRent[:DC]]", get=lambda _: self._read())
+        self.on(":MEASure", get=lambda _: self._read())
+        for function, form in SENSE_FORMS.items():
+            self.on(f":MEASure:{form}", get=lambda _, f=function: self._measure_one(f))  # type: ignore[misc]
+        self._trace.add_commands()
 
-    def _set_level(self, arguments: Arguments) -> None:
-        bound_v = self._range_v * OVER
-        self._level_v = arguments.number(lowest=-bound_v, highest=bound_v, default=0.0)
-        self._drive()
+    def _add_panel(self) -> None:
+        self.keep(":ROUTe:TERMinals", "FRON", "FRONt", "REAR")
+        self.on(":SYSTem:LFRequency", get=lambda _: f"{self._line_hz:g}")
+        self.switch_kept(":SYSTem:LFRequency:AUTO", on=True)
+        self.switch_kept(":DISPlay:ENABle", on=True)
+        self.on(":SYSTem:BEEPer[:IMMediate]", set=lambda a: refuse_unless(holds=len(a.values) == 2))
 
-    def _level(self, _: Arguments) -> str:
-        return scientific(self._level_v)
-
-    def _set_range(self, arguments: Arguments) -> None:
-        wanted_v = abs(arguments.number(lowest=-210, highest=210))
-        self._range_v = next(r for r in RANGES_V if wanted_v <= r * OVER)
-
-    def _set_mode(self, arguments: Arguments) -> None:
-        self._mode = arguments.choice("FIXed", "LIST", "SWEep")
-        if self._mode == "SWE":
-            self._mode = "FIX"
-            raise ScpiError(*ILLEGAL)
-
-    def _set_list(self, arguments: Arguments) -> None:
-        self._list = []
-        self._append(arguments)
-
-    def _append(self, arguments: Arguments) -> None:
+    def _set_list(self, function: str, arguments: Arguments, before: list[float]) -> None:
         values = arguments.numbers()
-        if any(abs(v) > self._range_v * OVER for v in values):
-            raise ScpiError(*OUT_OF_RANGE)
-        if len(self._list) + len(values) > MOST_POINTS:
+        if len(values) > LIST_LINE or len(before) + len(values) > MOST_POINTS:
             raise ScpiError(-223, "Too much data")
-        self._list += values
-
-    def _get_list(self, _: Arguments) -> str:
-        return ",".join(scientific(v) for v in self._list)
+        bound = MODEL.most(function)
+        if not self._smu.source_auto[function]:
+            bound = self._smu.source_range[function] * MODEL.over
+        if any(abs(v) > bound * (1 + 1e-12) for v in values):
+            raise ScpiError(*OUT_OF_RANGE)
+        self._lists[function] = [*before, *values]
 
     def _set_delay(self, arguments: Arguments) -> None:
         self._delay_s = arguments.number(lowest=0, highest=9999.999, default=0.0)
+        self._delay_auto = False
 
-    def _set_compliance(self, arguments: Arguments) -> None:
-        self._compliance_a = abs(arguments.number(lowest=-1.05, highest=1.05, default=1.05e-4))
-        self._drive()
+    def _delay(self) -> float:
+        return AUTO_DELAY_S if self._delay_auto else self._delay_s
 
-    def _set_measure(self, arguments: Arguments) -> None:
-        wanted_a = abs(arguments.number(lowest=-1.05, highest=1.05))
-        self._measure_a = next(r for r in RANGES_A if wanted_a <= r * OVER)
-        self._auto = False
+    def _set_average_count(self, arguments: Arguments) -> None:
+        self._average_count = int(arguments.number(lowest=1, highest=100, default=10))
 
-    def _get_measure(self, _: Arguments) -> str:
-        return scientific(self._measure_a)
-
-    def _set_auto(self, arguments: Arguments) -> None:
-        self._auto = arguments.boolean()
-
-    def _set_nplc(self, arguments: Arguments) -> None:
-        self._nplc = arguments.number(lowest=0.01, highest=10, default=1.0)
+    def _set_autozero(self, arguments: Arguments) -> None:
+        if arguments.text().upper() != "ONCE":
+            self._autozero = arguments.boolean()
 
     def _sense_on(self, arguments: Arguments) -> None:
-        if not arguments.text().upper().startswith("CURR"):
-            raise ScpiError(*ILLEGAL)
-        self._sense(on=True)
+        wanted = {sense_function(word) for word in arguments.values}
+        refuse_unless(holds=bool(wanted))
+        self._functions = self._functions | wanted if self._concurrent else wanted
 
-    def _sense(self, *, on: bool) -> None:
-        self._measuring = on
+    def _sense_off(self, arguments: Arguments) -> None:
+        self._functions -= {sense_function(word) for word in arguments.values}
+
+    def _sense_all(self) -> None:
+        self._functions = set(SENSE_FORMS)
+
+    def _sensed(self) -> str:
+        return ",".join(NAMES[name] for name in NAMES if name in self._functions) or '""'
 
     def _set_elements(self, arguments: Arguments) -> None:
-        words = [Arguments((value,)).choice(*FORMS) for value in arguments.values]
+        words = [Arguments((value,)).choice(*ELEMENT_FORMS) for value in arguments.values]
+        refuse_unless(holds=bool(words))
         self._elements = sorted(set(words), key=lambda word: ELEMENTS[word])
 
     def _get_elements(self, _: Arguments) -> str:
         return ",".join(self._elements)
 
-    def _switch(self, arguments: Arguments) -> None:
-        self._on = arguments.boolean()
-        self._drive()
-
-    def _set_off_mode(self, arguments: Arguments) -> None:
-        self._off_mode = arguments.choice("HIMPedance", "NORMal", "ZERO", "GUARd")
-
     def _set_count(self, arguments: Arguments) -> None:
-        self._count = int(arguments.number(lowest=1, highest=MOST_POINTS, default=1))
+        self._count = self._counted(arguments, self._arm_count)
 
-    def _drive(self) -> None:
-        level_v = self._level_v if self._on else None
-        self._circuit.drive(self._name, volts=level_v, limit_a=self._compliance_a)
+    def _set_arm_count(self, arguments: Arguments) -> None:
+        self._arm_count = self._counted(arguments, self._count)
 
-    def _limited(self) -> bool:
-        return self._on and self._circuit.sense(self._name).limited
+    def _counted(self, arguments: Arguments, other: int) -> int:
+        count = int(arguments.number(lowest=1, highest=MOST_POINTS, default=1))
+        if count * other > MOST_POINTS:
+            raise ScpiError(*ILLEGAL)
+        return count
 
     def _read(self) -> str:
         self._run_sweep()
         return ",".join(self._readings)
 
+    def _measure_one(self, function: str) -> str:
+        self._functions = {function}
+        self._count = self._arm_count = 1
+        return self._read()
+
     def _run_sweep(self) -> None:
-        if not self._on:
+        if not self._smu.on:
             raise ScpiError(803, "Not permitted with OUTPUT off")
         self._readings = []
-        for n in range(self._count):
-            if self._mode == "LIST" and self._list:
-                self._level_v = self._list[n % len(self._list)]
-                self._drive()
-            self._clock.advance(self._delay_s)
+        source = self._smu.function
+        values = self._lists[source] if self._modes[source] == "LIST" else []
+        for n in range(self._count * self._arm_count):
+            self._clock.advance(self._trigger_delay_s)
+            if values:
+                self._smu.set_level(source, values[n % len(values)])
+            self._clock.advance(self._delay())
             self._readings.append(self._reading())
+            self._trace.store(self._readings[-1])
+        self.status.registers["MEAS"].latch(READING_AVAILABLE | self.condition("MEAS"))
 
     def _reading(self) -> str:
-        if self._measuring:
-            self._clock.advance(self._nplc / LINE_HZ)
-        sensed = self._circuit.sense(self._name)
-        current_a, over = self._displayed(sensed.amperes)
-        if not self._measuring:
-            current_a = OVERFLOW  # nothing was measured
-        status = int(over) | (int(sensed.limited) << 3)
-        values = (sensed.volts, current_a, OVERFLOW, self._clock.now_s, float(status))
+        cycles = self._nplc * (self._average_count if self._averaging else 1)
+        integrations = len(self._functions - {RES}) or int(RES in self._functions)
+        phases = 3 if self._autozero else 1
+        aperture_s = cycles / self._line_hz * integrations * phases
+        reading = self._smu.measure(aperture_s, line_hz=self._line_hz, cycles=cycles)
+        values = self._values(reading)
         return ",".join(scientific(values[ELEMENTS[word]]) for word in self._elements)
 
-    def _displayed(self, current_a: float) -> tuple[float, bool]:
-        """A current in the steps of the range it is measured in, and whether it is beyond it."""
-        range_a = self._measure_a
-        if self._auto:
-            range_a = next((r for r in RANGES_A if abs(current_a) <= r * OVER), RANGES_A[-1])
-        step_a = range_a / COUNTS
-        if self._noise is not None:
-            spread = NOISE_COUNTS * step_a / math.sqrt(self._nplc)
-            current_a += float(self._noise.normal()) * spread
-        if abs(current_a) > range_a * OVER:
-            return OVERFLOW, True
-        return round(current_a / step_a) * step_a, False
-
-
-def _only(word: str, wanted: str) -> None:
-    if word != wanted:
-        raise ScpiError(*ILLEGAL)
-
-
-def _ignore(_: object) -> None:
-    """A setting without effect on this circuit: leads have no resistance."""
+    def _values(self, reading: SmuReading) -> tuple[float, ...]:
+        """Volts, amperes, ohms, seconds, status; what was not measured is as programmed, or NAN."""
+        smu, sensed = self._smu, self._functions
+        shown = {
+            function: reading.value(function)
+            if function in sensed or RES in sensed
+            else (smu.levels[function] if smu.function == function else NOT_A_NUMBER)
+            for function in (VOLT, CURR)
+        }
+        ohm = NOT_A_NUMBER
+        if RES in sensed:
+            over = reading.over or not shown[CURR]
+            ohm = OVERFLOW if over else shown[VOLT] / shown[CURR]
+        over_range = bool(reading.over & sensed)
+        status = int(over_range) | (int(reading.limited) << 3)
+        return shown[VOLT], shown[CURR], ohm, reading.time_s, float(status)

@@ -1,25 +1,36 @@
-"""A Keithley 7001 with two 4 × 10 matrix cards."""
+"""A Keithley 7001 with 4 × 10 matrix cards in both slots, or a 7002 with ten of them."""
 
 from __future__ import annotations
 
-from hwloop_sim.virtual.scpi import ILLEGAL, Arguments, ScpiError, ScpiInstrument
+from itertools import groupby
+
+from hwloop_sim.virtual.channels import Relays, listed
+from hwloop_sim.virtual.scpi import Arguments, ScpiInstrument
 
 SETTLING_S = 3e-3  # actuation of a 7012-S card
-CHANNELS = frozenset(f"{s}!{r}!{c}" for s in (1, 2) for r in range(1, 5) for c in range(1, 11))
+SLOTS = {"7001": 2, "7002": 10}
+ROWS, COLUMNS = 4, 10
 
 
 class Keithley7001(ScpiInstrument):
-    """Closes and opens channels of the circuit."""
-
-    identity = "KEITHLEY INSTRUMENTS INC.,MODEL 7001,0000000,A08  /A02"
+    """Closes and opens channels of the circuit; ``model`` in the settings, 7001 without."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self._closed: frozenset[str] = frozenset()
+        settings: dict[str, object] = kwargs.get("settings", {})  # type: ignore[assignment]
+        model = str(settings.get("model", "7001"))
+        self.identity = f"KEITHLEY INSTRUMENTS INC.,MODEL {model},0000000,A08  /A02"
+        order = [
+            f"{slot}!{row}!{column}"
+            for slot in range(1, SLOTS[model] + 1)
+            for row in range(1, ROWS + 1)
+            for column in range(1, COLUMNS + 1)
+        ]
+        self._relays = Relays(self._name, self._circuit, self._clock, order, settle_s=SETTLING_S)
         self.on("[:ROUTe]:CLOSe", set=self._close, get=self._state)
-        self.on("[:ROUTe]:CLOSe:STATe", get=lambda _: f"(@{','.join(sorted(self._closed))})")
+        self.on("[:ROUTe]:CLOSe:STATe", get=lambda _: self._list())
         self.on("[:ROUTe]:OPEN", set=self._open)
-        self.on("[:ROUTe]:OPEN:ALL", set=lambda _: self._become(frozenset()))
+        self.on("[:ROUTe]:OPEN:ALL", set=lambda _: self.reset())
 
     def output_states(self) -> dict[str, bool]:
         """It has none."""
@@ -27,29 +38,28 @@ class Keithley7001(ScpiInstrument):
 
     def reset(self) -> None:
         """Open every channel."""
-        self._become(frozenset())
+        self._relays.become(frozenset())
 
     def _close(self, arguments: Arguments) -> None:
-        self._become(self._closed | _channels(arguments))
+        self._relays.become(self._relays.closed | set(self._channels(arguments)))
 
     def _open(self, arguments: Arguments) -> None:
         everything = arguments.text().upper() == "ALL"
-        self._become(frozenset() if everything else self._closed - _channels(arguments))
+        going = self._relays.closed if everything else set(self._channels(arguments))
+        self._relays.become(self._relays.closed - going)
 
     def _state(self, arguments: Arguments) -> str:
-        return ",".join("1" if c in self._closed else "0" for c in sorted(_channels(arguments)))
+        return ",".join(str(int(c in self._relays.closed)) for c in self._channels(arguments))
 
-    def _become(self, closed: frozenset[str]) -> None:
-        if closed == self._closed:
-            return
-        self._closed = closed
-        self._circuit.set_closed(self._name, closed)
-        self._clock.advance(SETTLING_S)
+    def _list(self) -> str:
+        """What is closed, neighbours in a row run together: (@1!1!1:1!1!3,1!2!5)."""
+        parts = []
+        places = [self._relays.order.index(c) for c in self._relays.in_order(self._relays.closed)]
+        numbered = list(enumerate(places))
+        for _, run in groupby(numbered, key=lambda pair: (pair[1] - pair[0], pair[1] // COLUMNS)):
+            found = [self._relays.order[place] for _, place in run]
+            parts.append(found[0] if len(found) == 1 else f"{found[0]}:{found[-1]}")
+        return f"(@{','.join(parts)})"
 
-
-def _channels(arguments: Arguments) -> frozenset[str]:
-    text = arguments.text().replace(" ", "")
-    found = frozenset(filter(None, text.removeprefix("(@").removesuffix(")").split(",")))
-    if not (text.startswith("(@") and text.endswith(")")) or not found <= CHANNELS:
-        raise ScpiError(*ILLEGAL)
-    return found
+    def _channels(self, arguments: Arguments) -> list[str]:
+        return listed(arguments, self._relays)

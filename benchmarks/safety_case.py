@@ -1,0 +1,346 @@
+"""One thing that happens to a bench run, and what the virtual bench says of it afterwards."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from hwloop.config import load_procedure
+from hwloop.errors import BackendError, RecordError
+from hwloop.record_reader import Record
+from hwloop.station import load_station, meeting_point
+from hwloop_drivers.safe import ground_channels
+from hwloop_drivers.virtual_bench import VirtualBenchLink, find, meet
+from hwloop_drivers.watchdog import report_path
+
+HWLOOP = [sys.executable, "-m", "hwloop.cli"]
+RUN_S, CALM_S, START_S = 240.0, 90.0, 30.0
+LOUD = "NOT EVERYTHING IS SAFE"
+ZERO_V = 1e-9
+LATE_S = 3.0
+
+
+@dataclass(frozen=True)
+class Incident:
+    """What happens to a run.
+
+    ``at``: when, as a fraction of an undisturbed run (of its time for signals, of an instrument's
+    messages for ``fault``); None with a signal is in the middle of a pulse. ``then``: a second
+    fault of the same instrument, once the first has struck. ``dead``: it never comes back, so
+    that only the others can be made safe. ``private``: the run starts its own virtual bench.
+    ``twice``: the signal comes a second time, which stops a run at once.
+    """
+
+    words: str
+    ends: str = "failed"
+    at: float | None = None
+    number: signal.Signals | None = None
+    instrument: str = ""
+    fault: str = ""
+    then: str = ""
+    dead: bool = False
+    private: bool = False
+    twice: bool = False
+    raises: bool = False
+
+    @property
+    def kills(self) -> bool:
+        """Whether the run itself can do nothing any more."""
+        return self.number in {signal.SIGKILL, signal.SIGHUP}
+
+    @property
+    def in_pulse(self) -> bool:
+        """Whether it waits for a pulse; the bench then runs in real time."""
+        return self.number is not None and self.at is None
+
+
+@dataclass
+class Seen:
+    """What was found after the run; see :meth:`whole` for how it is judged."""
+
+    exit_code: int
+    left_on: list[str]
+    line_v: float
+    floating: list[str]
+    not_grounded: list[str]
+    hot_moves: int
+    off_after_s: float | None
+    status: str
+    operations: int
+    lost_pulses: int
+    said: bool
+    total_s: float = 0.0
+    messages: Mapping[str, int] = field(default_factory=dict)
+    words: str = ""
+
+    def faults(self, incident: Incident) -> list[str]:
+        """Everything that is not as it must be; empty if all is off and whole."""
+        checks = {
+            f"left on: {', '.join(self.left_on)}": not self.left_on or incident.dead,
+            f"{self.line_v:g} V on a line": self.line_v <= ZERO_V,
+            f"floated: {', '.join(self.floating)}": not self.floating,
+            f"not grounded: {', '.join(self.not_grounded)}": not self.not_grounded or incident.dead,
+            f"{self.hot_moves} relay movements under voltage": not self.hot_moves or incident.dead,
+            f"record {self.status}, not {incident.ends}": self.status == incident.ends,
+            f"record has no operation of {self.operations}": self.operations > 0,
+            f"{self.lost_pulses} pulses more than recorded": abs(self.lost_pulses) <= 1,
+            "it was not said what may be left on": self.said or not incident.dead,
+        }
+        return [words for words, holds in checks.items() if not holds]
+
+
+def prepare(station_file: Path, folder: Path, *, real_time: bool, timeout_s: float) -> Path:
+    """A copy of a station with short time-outs, in ``folder``."""
+    data = yaml.safe_load(station_file.read_text(encoding="utf-8"))
+    for entry in data["instruments"].values():
+        entry.setdefault("settings", {})["timeout_s"] = timeout_s
+    virtual = data["virtual"]
+    virtual["procedure"] = str((station_file.parent / virtual["procedure"]).resolve())
+    virtual["real_time"] = real_time
+    path = folder / station_file.name
+    path.write_text(json.dumps(data), encoding="utf-8")  # JSON is YAML
+    return path
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a run has left, and when the incident was."""
+
+    record: Path
+    errors: Path
+    exit_code: int
+    began_s: float
+
+    def told(self) -> str:
+        """What the user saw, and what stands beside the record."""
+        report = report_path(self.record)
+        beside = report.read_text(encoding="utf-8") if report.exists() else ""
+        return self.errors.read_text(encoding="utf-8") + beside
+
+
+def run_incident(
+    station: Path, incident: Incident, folder: Path, *, usual: Seen | None, updates: int
+) -> Seen:
+    """Let it happen to a run on a virtual bench of its own; ``usual``: an undisturbed run."""
+    record, errors = folder / "run.h5", folder / "stderr.txt"
+    for left in (record, report_path(record)):
+        left.unlink(missing_ok=True)
+    procedure = Path(json.loads(station.read_text(encoding="utf-8"))["virtual"]["procedure"])
+    read_v = load_procedure(procedure).array.read.read_v
+    server = None if incident.private else _start_bench(station)
+    link: VirtualBenchLink | None = None
+    try:
+        if server is not None:
+            link = _meet(lambda: find(station))
+            if incident.fault:
+                _arm(link, incident, usual)
+        run = _start_run(procedure, station, record, incident, errors, updates)
+        link = link or _meet(lambda: _find_private(station))
+        began_s = _strike(link, incident, run, usual=usual, read_v=read_v)
+        exit_code = run.wait(timeout=RUN_S)
+        if incident.kills:
+            _await_calm(link, station)
+        return _look(link, station, incident, Files(record, errors, exit_code, began_s))
+    finally:
+        if link is not None:
+            link.close()
+        if server is not None:
+            server.terminate()
+            server.communicate()
+
+
+def _start_bench(station: Path) -> subprocess.Popen[str]:
+    server = subprocess.Popen(
+        [*HWLOOP, "virtual", str(station), "--json"], stdout=subprocess.PIPE, text=True
+    )
+    if server.stdout is None or not server.stdout.readline():
+        raise BackendError("the virtual bench did not start")
+    return server
+
+
+def _start_run(
+    procedure: Path, station: Path, record: Path, incident: Incident, errors: Path, updates: int
+) -> subprocess.Popen[bytes]:
+    if incident.raises:
+        command = [
+            *(sys.executable, "-m", "benchmarks.failing_run", str(procedure), str(station)),
+            *(str(record), "--updates", str(updates), "--rows", str(updates // 2)),
+        ]
+    else:
+        command = [
+            *(*HWLOOP, "run", str(procedure), "--backend", "bench", "--station", str(station)),
+            *("--out", str(record), "--set", f"steps.0.settings.max_updates={updates}"),
+        ]
+    root = Path(__file__).parents[1]
+    with errors.open("w", encoding="utf-8") as file:
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=file, cwd=root)
+
+
+def _find_private(station: Path) -> VirtualBenchLink | None:
+    point = meeting_point(station)
+    links = (meet(path) for path in point.parent.glob(f"{point.stem}-*.json"))
+    return next((link for link in links if link is not None), None)
+
+
+def _meet(look: Callable[[], VirtualBenchLink | None]) -> VirtualBenchLink:
+    end_s = time.monotonic() + START_S
+    while time.monotonic() < end_s:
+        link = look()
+        if link is not None:
+            return link
+        time.sleep(0.02)
+    raise BackendError(f"no virtual bench within {START_S:g} s")
+
+
+def _arm(link: VirtualBenchLink, incident: Incident, usual: Seen | None) -> None:
+    if usual is None or incident.at is None:
+        raise BackendError(f"{incident.words}: needs an undisturbed run and a moment")
+    after = int(incident.at * usual.messages[incident.instrument])
+    _fault(link, incident.instrument, incident.fault, after=after)
+
+
+def _fault(link: VirtualBenchLink, instrument: str, kind: str, *, after: int = 0) -> None:
+    fault: dict[str, object] = {"instrument": instrument, "kind": kind, "after": after}
+    if kind != "ignore":
+        fault["count"] = 1
+    if kind == "late":
+        fault["delay_s"] = LATE_S
+    link.ask("fault", fault=fault)
+
+
+def _strike(
+    link: VirtualBenchLink,
+    incident: Incident,
+    run: subprocess.Popen[bytes],
+    *,
+    usual: Seen | None,
+    read_v: float,
+) -> float:
+    """Send the signal, or the second fault, at its moment; the computer's time then."""
+    if incident.number is None and not incident.then:
+        return 0.0
+
+    def pulsed() -> bool:
+        levels_v = link.ask("now")["outputs_v"].values()
+        return any(abs(v) > 2 * read_v for v in levels_v if v is not None)
+
+    def due() -> bool:
+        if incident.then:  # a pulse of the bench's own time takes none of ours: this one stands
+            return pulsed() and not time.sleep(0.3) and pulsed()
+        if incident.at is None or usual is None:
+            return pulsed()
+        return bool(link.ask("now")["now_s"] >= incident.at * usual.total_s)
+
+    end_s = time.monotonic() + RUN_S
+    while not due():
+        if run.poll() is not None or time.monotonic() > end_s:
+            raise BackendError(f"{incident.words}: the run ended before its moment came")
+        time.sleep(0.002)
+    if incident.number is not None:
+        for n in range(1 + incident.twice):
+            time.sleep(0.05 * n)
+            os.kill(run.pid, incident.number)
+    else:
+        _fault(link, incident.instrument, incident.then)
+    return time.time()
+
+
+def _await_calm(link: VirtualBenchLink, station: Path) -> None:
+    """Until the watchdog is done, or has had the time for it."""
+    grounds = _grounds(station)
+    end_s = time.monotonic() + CALM_S
+    while time.monotonic() < end_s:
+        status = link.ask("status")
+        if not any(status["outputs_on"].values()) and set(status["closed"]) == grounds:
+            return
+        time.sleep(0.05)
+
+
+def _grounds(station: Path) -> set[str]:
+    loaded = load_station(station)
+    return {f"{m}:{c}" for m in loaded.matrices for c in ground_channels(loaded, m)}
+
+
+def _look(link: VirtualBenchLink, station: Path, incident: Incident, files: Files) -> Seen:
+    status = link.ask("status")
+    changes = link.ask("history")["changes"]
+    grounds = _grounds(station)
+    floats = load_station(station).scheme == "floating"
+    recorded = _recorded(files.record)
+    lost = np.array(status["pulses"]) - recorded.pulses
+    told = files.told()
+    return Seen(
+        exit_code=files.exit_code,
+        left_on=[name for name, on in status["outputs_on"].items() if on],
+        line_v=max(abs(v) for v in status["lines_v"].values()),
+        floating=status["floating"] if floats else _floated(changes, grounds),
+        not_grounded=sorted(grounds ^ set(status["closed"])),
+        hot_moves=_hot_moves(changes),
+        off_after_s=_off_after_s(changes, files.began_s or status["struck_host_s"]),
+        status=recorded.status,
+        operations=recorded.operations,
+        lost_pulses=int(lost.flat[np.abs(lost).argmax()]),
+        said=LOUD in told and (not incident.dead or incident.instrument in told),
+        total_s=float(status["now_s"]),
+        messages=status["messages"],
+        words=told,
+    )
+
+
+def _floated(changes: list[dict[str, Any]], grounds: set[str]) -> list[str]:
+    """Lines that floated at any time after the bench was first idle."""
+    idle = next((n for n, c in enumerate(changes) if set(c["closed"]) == grounds), len(changes))
+    return sorted({line for change in changes[idle:] for line in change["floating"]})
+
+
+def _hot_moves(changes: list[dict[str, Any]]) -> int:
+    """Relay movements while an output was not at 0 V."""
+    return sum(
+        before["closed"] != after["closed"]
+        and any(abs(v or 0.0) > ZERO_V for v in before["outputs_v"].values())
+        for before, after in itertools.pairwise(changes)
+    )
+
+
+def _off_after_s(changes: list[dict[str, Any]], began_s: float) -> float | None:
+    """When the last output went off: seconds after the incident, or after what it followed."""
+    off = [
+        after["host_s"]
+        for before, after in itertools.pairwise(changes)
+        if any(
+            v is None and before["outputs_v"][name] is not None
+            for name, v in after["outputs_v"].items()
+        )
+    ]
+    return off[-1] - began_s if off and began_s else None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a record says of a run."""
+
+    status: str
+    operations: int
+    pulses: Any
+
+
+def _recorded(path: Path) -> Recorded:
+    try:
+        with Record(path) as record:
+            for index in range(len(record)):
+                record.operation(index)  # each is whole
+            return Recorded(record.status, len(record), record.pulses_given())
+    except RecordError as exc:
+        return Recorded(f"lost: {exc}", 0, 0)

@@ -1,0 +1,73 @@
+-- What a 2600B keeps of hwloop: trains and verify loops that run inside it. Lua 5.0 only.
+hwloop = {}
+
+-- Levels in volts, waits in seconds after setting each, 1 where it is then measured.
+function hwloop.clear()
+  hwloop.levels, hwloop.waits, hwloop.reads = {}, {}, {}
+end
+
+function hwloop.add(levels, waits, reads)
+  for n = 1, table.getn(levels) do
+    table.insert(hwloop.levels, levels[n])
+    table.insert(hwloop.waits, waits[n])
+    table.insert(hwloop.reads, reads[n])
+  end
+end
+
+-- Run something that measures into nvbuffer1, leave the level at 0 V whatever happens, print all
+-- readings with their status, after the number of errors that were met.
+function hwloop.run(smu, body)
+  local before = errorqueue.count
+  smu.nvbuffer1.clear()
+  smu.nvbuffer1.appendmode = 1
+  local ok, message = pcall(body)
+  smu.source.levelv = 0
+  waitcomplete()
+  if not ok then
+    print("stopped", message)
+  elseif errorqueue.count > before then
+    print("errors")
+  elseif smu.nvbuffer1.n == 0 then
+    print("none")
+  else
+    printbuffer(1, smu.nvbuffer1.n, smu.nvbuffer1.readings, smu.nvbuffer1.statuses)
+  end
+end
+
+function hwloop.train(smu)
+  hwloop.run(smu, function()
+    for n = 1, table.getn(hwloop.levels) do
+      smu.source.levelv = hwloop.levels[n]
+      delay(hwloop.waits[n])
+      if hwloop.reads[n] == 1 then smu.measure.i(smu.nvbuffer1) end
+    end
+  end)
+end
+
+-- Equal pulses from 0 V, timed by the trigger model of the factory script.
+function hwloop.pulses(smu, level, limit, on, off, count)
+  local automatic = smu.measure.autorangei
+  hwloop.run(smu, function()
+    smu.measure.autorangei = 0
+    local done, message = ConfigPulseVMeasureI(smu, 0, level, limit, on, off, count, nil, 1)
+    if done then done, message = InitiatePulseTest(1) end
+    if not done then error(message) end
+  end)
+  smu.measure.autorangei = automatic
+end
+
+function hwloop.verify(smu, start, step, width, read, wait, low, high, most)
+  hwloop.run(smu, function()
+    for n = 0, most - 1 do
+      smu.source.levelv = start + n * step
+      delay(width)
+      smu.source.levelv = read
+      delay(wait)
+      local current = smu.measure.i(smu.nvbuffer1)
+      if smu.source.compliance then return end
+      if current >= low and current <= high then return end
+    end
+  end)
+end
+
+hwloop.version = 1

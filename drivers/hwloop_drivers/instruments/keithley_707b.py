@@ -1,0 +1,56 @@
+"""Keithley 707B and 708B switching matrices (TSP); channels as slot, row, column: 1A01.
+
+Commands after their reference manual, 707B-901-01.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from hwloop_drivers.instruments.common import NAME
+from hwloop_drivers.instruments.keithley_switch import KeithleySwitch
+from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
+
+SLOTS = {"707B": 6, "708B": 1}
+CARDS = {"7072": 8, "7072-HV": 8, "7173-50": 4, "7174A": 8}  # rows, of 12 columns each
+COLUMNS = 12
+
+
+class Keithley707BSettings(LinkSettings):
+    """``model``: the mainframe, of six slots or one. ``cards``: the card in each slot in use."""
+
+    model: Literal["707B", "708B"] = "707B"
+    cards: dict[int, Annotated[str, NAME]] = Field(default={1: "7072"}, min_length=1)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Keithley707BSettings:
+        for slot, card in self.cards.items():
+            if not 1 <= slot <= SLOTS[self.model]:
+                raise ValueError(f"cards: slot {slot}: a {self.model} has 1 to {SLOTS[self.model]}")
+            if card not in CARDS:
+                raise ValueError(f"cards: {card!r} in slot {slot}: one of {', '.join(CARDS)}")
+        return self
+
+
+class Keithley707B(KeithleySwitch):
+    """A mainframe with matrix cards of 12 columns."""
+
+    def __init__(self, link: Link, settings: Keithley707BSettings) -> None:
+        super().__init__(link, settings, settings.cards)
+        self.models = (f"MODEL {settings.model}",)  # type: ignore[misc]
+
+    @staticmethod
+    def channels(slot: int, card: str) -> list[str]:
+        """1A01 to 1H12."""
+        rows = "ABCDEFGH"[: CARDS[card]]
+        return [f"{slot}{row}{column:02d}" for row in rows for column in range(1, COLUMNS + 1)]
+
+
+KEITHLEY_707B = InstrumentKind(
+    name="keithley_707b",
+    summary="Keithley 707B and 708B switching matrices, TSP",
+    settings=Keithley707BSettings,
+    make=Keithley707B,
+)

@@ -1,0 +1,54 @@
+"""What the drivers of switch matrices share: closing and opening, verified."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Sequence
+
+from hwloop.errors import InstrumentFault
+from hwloop_drivers.roles import SwitchMatrix
+
+
+class VerifiedMatrix(SwitchMatrix):
+    """Channels are judged before anything is sent, and what is closed is asked for afterwards.
+
+    A driver says how to close and open; both return when the relays have settled, with what the
+    box says is closed then.
+    """
+
+    @abstractmethod
+    def _close(self, channels: Sequence[str]) -> frozenset[str]:
+        """Close these as well."""
+
+    @abstractmethod
+    def _open(self, channels: Sequence[str]) -> frozenset[str]:
+        """Open these."""
+
+    @abstractmethod
+    def _open_everything(self) -> frozenset[str]:
+        """Open every channel."""
+
+    def close_channels(self, channels: Sequence[str]) -> None:
+        """Close these as well; verified."""
+        self._refuse(channels)
+        if channels:
+            self._fault("did not close", set(channels) - self._close(channels))
+
+    def open_channels(self, channels: Sequence[str]) -> None:
+        """Open these; verified."""
+        self._refuse(channels)
+        if channels:
+            self._fault("did not open", set(channels) & self._open(channels))
+
+    def open_all(self) -> None:
+        """Open every channel; verified."""
+        self._fault("did not open", self._open_everything())
+
+    def _refuse(self, channels: Sequence[str]) -> None:
+        for channel in channels:
+            self.refuse_channel(channel)
+
+    def _fault(self, what: str, channels: Collection[str]) -> None:
+        if channels:
+            named = ", ".join(sorted(channels))
+            raise InstrumentFault(f"{self.link.address}: {named} {what}; a relay is stuck")

@@ -1,0 +1,71 @@
+"""VISA addresses: what is none, what is behind one, and what is missing to reach it."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+from hwloop.errors import BackendError, ConfigError, ConnectionLost, Unsupported
+
+HISLIP_PORT, PORTMAPPER_PORT = 4880, 111
+_LAN = re.compile(
+    r"TCPIP\d*::([^:,]+)(?:,(\d+))?(?:::([^:]+))??(?:::(INSTR|SOCKET))?", re.IGNORECASE
+)
+_EXTRAS = {"USB": ("PyUSB", "hwloop[usb]"), "GPIB": ("linux-gpib or gpib-ctypes", "hwloop[gpib]")}
+
+
+def refuse_address(address: str) -> None:
+    """Raise :class:`ConfigError` if this is no VISA resource's address; nothing is opened."""
+    from pyvisa.rname import InvalidResourceName, parse_resource_name
+
+    try:
+        parse_resource_name(address)
+    except (InvalidResourceName, ValueError) as exc:
+        raise ConfigError(
+            f"{address!r} is no VISA address ({exc}); they read TCPIP::host::5025::SOCKET,"
+            " TCPIP::host::hislip0::INSTR, USB::0x05E6::0x2450::serial::INSTR, GPIB0::24::INSTR"
+        ) from None
+
+
+def probe(address: str, visa_library: str, *, timeout_s: float) -> None:
+    """Reach for the port first where pyvisa-py would wait long or say little.
+
+    Not for a plain socket, of which some boxes have only one: there the session's own is asked.
+    """
+    match = _LAN.fullmatch(address)
+    if match is None or not visa_library.endswith("@py"):
+        return
+    host, vxi11_port, device, kind = match.groups()
+    if (kind or "").upper() == "SOCKET":
+        return
+    name, _, hislip_port = (device or "").partition(",")
+    hislip = name.lower().startswith("hislip")
+    port = int((hislip_port or HISLIP_PORT) if hislip else vxi11_port or PORTMAPPER_PORT)
+    try:
+        socket.create_connection((host, port), timeout=timeout_s).close()
+    except OSError as exc:
+        raise nothing_answers(address, host, port, exc.strerror or str(exc)) from exc
+
+
+def nothing_answers(address: str, host: str, port: object, reason: str) -> ConnectionLost:
+    """The error for a port that is closed, or a host that is off."""
+    return ConnectionLost(
+        f"{address}: nothing answers at {host} port {port} ({reason});"
+        " check the address, the cable and that the instrument is on"
+    )
+
+
+def not_opened(address: str, visa_library: str, exc: Exception) -> BackendError:
+    """What VISA said when it could not open an address, as our error."""
+    said = " ".join(str(exc).split())
+    for interface, (library, extra) in _EXTRAS.items():
+        if address.upper().startswith(interface) and "install" in said:
+            return Unsupported(
+                f"{address}: pyvisa-py needs {library} for it: pip install '{extra}';"
+                " or use an installed VISA, visa_library: '@ivi'"
+            )
+    if isinstance(exc, ValueError) and "install" in said:
+        return Unsupported(f"{address}: {said}")
+    if any(words in said for words in ("VISA library", "Wrapper not found", "while accessing")):
+        return Unsupported(f"visa_library {visa_library!r}: {said}")
+    return ConnectionLost(f"{address}: cannot be opened: {said or type(exc).__name__}")

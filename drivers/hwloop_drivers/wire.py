@@ -1,0 +1,61 @@
+"""What goes over a link: blocks, and messages as a log shows them."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from hwloop.errors import UnexpectedReply
+
+SHOWN_TEXT, SHOWN_BYTES = 500, 60
+
+
+def shortened(said: str | bytes) -> str:
+    """A message of bounded length: of a long one the beginning, and how long it is."""
+    if isinstance(said, bytes):
+        tail = "" if len(said) <= SHOWN_BYTES else f" … ({len(said)} bytes)"
+        return repr(said[:SHOWN_BYTES]) + tail
+    if len(said) <= SHOWN_TEXT:
+        return said
+    return f"{said[:SHOWN_TEXT]} … ({len(said)} characters)"
+
+
+def block_length(address: str, got: bytes, end: bytes) -> int | None:
+    """How many bytes of a stream are the block ``#<n><len>…`` and its terminator; None: more come.
+
+    Raises :class:`UnexpectedReply` for what is no block, and for ``#0…``, whose end only a link
+    with an END message shows.
+    """
+    if len(got) < 2:
+        return None
+    digits = int(got[1:2]) if got[:1] == b"#" and got[1:2].isdigit() else 0
+    if not digits:
+        raise UnexpectedReply(
+            f"{address}: expected a block of known length, got {got[:40]!r}"
+            + ("; over a socket nothing shows where it ends" if got[:2] == b"#0" else "")
+        )
+    length = got[2 : 2 + digits]
+    if len(length) < digits:
+        return None
+    if not length.isdigit():
+        raise UnexpectedReply(f"{address}: expected a block, got {got[:40]!r}")
+    whole = 2 + digits + int(length) + len(end)
+    return whole if len(got) >= whole else None
+
+
+def payload(address: str, raw: bytes) -> bytes:
+    """What is in a block ``#<n><len>…`` or ``#0…``; raises :class:`UnexpectedReply`."""
+    if raw[:2] == b"#0":
+        return raw[2:].removesuffix(b"\n")
+    if raw[:1] == b"#" and raw[1:2].isdigit():
+        digits = int(raw[1:2])
+        length = raw[2 : 2 + digits]
+        if length.isdigit() and len(raw) >= 2 + digits + int(length):
+            return raw[2 + digits : 2 + digits + int(length)]
+    raise UnexpectedReply(f"{address}: expected a block, got {raw[:40]!r}")
+
+
+def close_quietly(resource: Any) -> None:
+    """Let go of it, whatever state it is in."""
+    with contextlib.suppress(Exception):
+        resource.close()

@@ -1,0 +1,39 @@
+"""A Keithley 707B with six slots, or a 708B with one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from hwloop_sim.virtual.tsp_switch import Card, TspSwitch
+
+COLUMNS = 12
+SLOTS = {"707B": 6, "708B": 1}
+
+
+class Keithley707B(TspSwitch):
+    """``model`` in the settings, 707B without; a 7072 in the first slot without ``cards``."""
+
+    cards: ClassVar[Mapping[str, Card]] = {  # relay settling after the cards' manuals
+        "7072": Card("8x12 Semiconductor Matrix", 15e-3, rows=8, columns=COLUMNS),
+        "7072-HV": Card("8x12 High Voltage Semiconductor Matrix", 15e-3, rows=8, columns=COLUMNS),
+        "7173-50": Card("4x12 High Frequency Matrix", 10e-3, rows=4, columns=COLUMNS),
+        "7174A": Card("8x12 Low Current Matrix", 1e-3, rows=8, columns=COLUMNS),
+    }
+    default_card = "7072"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.model = str(kwargs.get("settings", {}).get("model", "707B"))
+        self.slots = SLOTS[self.model]  # type: ignore[misc]
+        super().__init__(*args, **kwargs)
+
+    @property
+    def identity(self) -> str:
+        """The answer to ``*IDN?``."""
+        return f"KEITHLEY INSTRUMENTS INC.,MODEL {self.model},{self.serial},01.30a"
+
+    @staticmethod
+    def channels(slot: int, card: Card) -> list[str]:
+        """1A01 to 1H12."""
+        rows = "ABCDEFGH"[: card.rows]
+        return [f"{slot}{row}{column:02d}" for row in rows for column in range(1, COLUMNS + 1)]
