@@ -45,12 +45,8 @@ class Device(ABC):
 
     @property
     def linear(self) -> bool:
-        """Whether the current of a read is the conductance times its voltage."""
+        """Whether :meth:`current_a` is G · V."""
         return True
-
-    def current_a(self, voltage_v: FloatArray) -> FloatArray:
-        """Current of every cell at a voltage, (..., rows, cols), amperes, free of read noise."""
-        return self.conductance_s * voltage_v
 
     @property
     def half_select(self) -> bool:
