@@ -1,4 +1,4 @@
-"""Time the main job beside a plain Python loop; prints medians and ratios, asserts nothing."""
+"""Time every piece beside its peers; prints medians and ratios, asserts nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from benchmarks import bare_numpy
+from benchmarks import bare_numpy, circuit
 from benchmarks.plain_loop import draw_shifts_s, train
 from hwloop.backend import Description
 from hwloop.config import Procedure, load_procedure
@@ -57,6 +57,7 @@ def main(repeats: int = 5) -> None:
         print(f"{'ratio hwloop / bare NumPy':58s} {hwloop_s / numpy_s:9.1f} ×")
         recorded_s = _median(lambda: _record_rows(procedure, out), repeats)
         print(f"{'recorder, each row flushed':58s} {RECORDED_ROWS / recorded_s:9.0f} rows/s")
+    circuit.run(repeats)
 
 
 def _print(
