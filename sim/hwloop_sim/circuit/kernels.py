@@ -83,9 +83,13 @@ def advance(share, direction, image, pushed, bit, r, z, alpha):
     for i in range(rows):
         for j in range(cols):
             bit[i, j] += alpha * direction[i, j]
-            left = r[i, j] - alpha * (image[i, j] - pushed[i, j])
-            r[i, j] = left
-            z[i, j] = left + z[i - 1, j] * share[i - 1, j] if i > 0 else left
+        for j in range(cols):
+            r[i, j] -= alpha * (image[i, j] - pushed[i, j])
+        if i == 0:
+            z[0, :] = r[0, :]
+            continue
+        for j in range(cols):
+            z[i, j] = r[i, j] + z[i - 1, j] * share[i - 1, j]
 
 
 @compiled

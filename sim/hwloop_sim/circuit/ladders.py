@@ -141,7 +141,7 @@ def settle(share, inverse, ohm, r, z):
     """Finish the bit lines: z = B^-1 r. Returns r · z and the largest magnitude of z, volts."""
     rows, cols = share.shape
     total = 0.0
-    peak = np.zeros(cols)  # by column, and by comparing: a maximum over all would not vectorise
+    peak = np.zeros(cols)  # by column, by comparing, apart: else it would not vectorise
     for j in range(cols):
         z[rows - 1, j] *= inverse[j]
     for i in range(rows - 1, -1, -1):
@@ -150,6 +150,7 @@ def settle(share, inverse, ohm, r, z):
                 z[i, j] = share[i, j] * (ohm * z[i, j] + z[i + 1, j])
         for j in range(cols):
             total += r[i, j] * z[i, j]
+        for j in range(cols):
             size = abs(z[i, j])
             peak[j] = size if size > peak[j] else peak[j]  # noqa: FURB136
     return total, peak.max()
