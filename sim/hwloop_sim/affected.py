@@ -50,17 +50,6 @@ class AffectedDevice(Device):
             self._seen_s = seen_s
         return self._seen_s
 
-    def current_a(self, voltage_v: FloatArray | float) -> FloatArray:
-        """That of the device model, scaled as effects scale what its cells show."""
-        current_a = self._device.current_a(voltage_v)
-        if not self._by_hook["seen"]:
-            return current_a
-        state_s = self._device.conductance_s
-        scale = np.divide(
-            self.conductance_s, state_s, out=np.zeros_like(state_s), where=state_s > 0
-        )
-        return current_a * scale
-
     @property
     def linear(self) -> bool:
         """As the device model is."""
