@@ -36,13 +36,6 @@ class Device(ABC):
     def pulse(self, pulse: PulseMap) -> None:
         """Apply a pulse map of any broadcastable shape."""
 
-    def current_a(self, voltage_v: FloatArray | float) -> FloatArray:
-        """Current at a voltage that is too short to change anything, amperes; G · V by default.
-
-        ``voltage_v``: one number, or (..., rows, cols). Positive voltage: row above column.
-        """
-        return self.conductance_s * voltage_v
-
     @property
     def linear(self) -> bool:
         """Whether :meth:`current_a` is G · V."""

@@ -79,7 +79,7 @@ class StateModel(Generic[S]):
     state: Callable[[FloatArray, Any], FloatArray]
     begin: float
     rising: bool = True
-    current_a: Callable[[FloatArray, FloatArray | float, Any], FloatArray] | None = None
+    current_a: Callable[[FloatArray, FloatArray, Any], FloatArray] | None = None
 
     @cached_property
     def compiled(self) -> tuple[Any, Any]:
@@ -122,7 +122,17 @@ class StateDevice(Device):
         """Conductance at a small voltage."""
         return self._model.conductance_s(self._state, self._p)
 
-    def current_a(self, voltage_v: FloatArray | float) -> FloatArray:
+    @property
+    def linear(self) -> bool:
+        """Whether the model's current is its conductance times the voltage."""
+        return self._model.current_a is None
+
+    @property
+    def half_select(self) -> bool:
+        """The state equation holds at any voltage."""
+        return True
+
+    def current_a(self, voltage_v: FloatArray) -> FloatArray:
         """Current by the model's own current-voltage relation, amperes."""
         if self._model.current_a is None:
             return super().current_a(voltage_v)

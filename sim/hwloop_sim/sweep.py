@@ -31,8 +31,8 @@ def iv_sweep(
     for step in steps:
         device.check(step)
     current_a = np.empty((samples_v.size, *device.conductance_s.shape))
-    current_a[0] = device.current_a(float(samples_v[0]))
+    current_a[0] = device.current_a(samples_v[0:1])
     for index, step in enumerate(steps, start=1):
         device.pulse(step)
-        current_a[index] = device.current_a(float(samples_v[index]))
+        current_a[index] = device.current_a(samples_v[index : index + 1])
     return current_a
