@@ -61,7 +61,7 @@ class AffectedDevice(Device):
         """As the device model is."""
         return self._device.half_select
 
-    def current_a(self, voltage_v: FloatArray | float) -> FloatArray:
+    def current_a(self, voltage_v: FloatArray) -> FloatArray:
         """That of the device model, by as much more as the cells show more than it has."""
         if self._device.linear:
             return self.conductance_s * voltage_v

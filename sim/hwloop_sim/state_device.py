@@ -138,16 +138,6 @@ class StateDevice(Device):
             return super().current_a(voltage_v)
         return self._sign * self._model.current_a(self._state, self._sign * voltage_v, self._p)
 
-    @property
-    def linear(self) -> bool:
-        """Whether the model has no current-voltage relation of its own."""
-        return self._model.current_a is None
-
-    @property
-    def half_select(self) -> bool:
-        """A state equation says what any voltage does."""
-        return True
-
     def set_conductance(self, conductance_s: FloatArray) -> None:
         """Put every cell at the state with this conductance, or at the nearest bound."""
         self._state = np.clip(self._model.state(conductance_s, self._p), 0.0, 1.0)
