@@ -32,6 +32,7 @@ class AffectedDevice(Device):
         self.read_noise = [effect for effect in effects if isinstance(effect, ReadNoise)]
         self.restless = any(effect.restless for effect in effects)
         self._seen_s: FloatArray | None = None
+        self._checked: PulseMap | None = None
         changing = any(self._by_hook[hook] for hook in _CHANGES)
         if changing and type(device).set_conductance is Device.set_conductance:
             raise ConfigError(
@@ -77,8 +78,10 @@ class AffectedDevice(Device):
         return self._device.volatile or bool(self._by_hook["elapsed"])
 
     def check(self, pulse: PulseMap) -> None:
-        """That of the device model."""
-        self._device.check(pulse)
+        """That of the device model; asked once for a map, by guard and emulator in turn."""
+        if pulse is not self._checked:
+            self._device.check(pulse)
+            self._checked = pulse
 
     def pulse(self, pulse: PulseMap) -> None:
         """Pulse the device model, then let the effects act on what it did."""

@@ -36,14 +36,17 @@ class Device(ABC):
     def pulse(self, pulse: PulseMap) -> None:
         """Apply a pulse map of any broadcastable shape."""
 
+    def current_a(self, voltage_v: FloatArray) -> FloatArray:
+        """Current at a voltage that is too short to change anything, amperes; G · V by default.
+
+        ``voltage_v``: (..., rows, cols), volts. Positive: row above column.
+        """
+        return self.conductance_s * voltage_v
+
     @property
     def linear(self) -> bool:
-        """Whether the current of a read is the conductance times its voltage."""
+        """Whether :meth:`current_a` is G · V."""
         return True
-
-    def current_a(self, voltage_v: FloatArray) -> FloatArray:
-        """Current of every cell at a voltage, (..., rows, cols), amperes, free of read noise."""
-        return self.conductance_s * voltage_v
 
     @property
     def half_select(self) -> bool:

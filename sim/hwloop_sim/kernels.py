@@ -181,6 +181,20 @@ def _scatter(before, after, sigma, draw, key):
 
 
 @numba.njit(parallel=True, cache=True)
+def _towards_bounds(state, up_v, low, high, left_up, left_down):
+    out = np.empty_like(state)
+    for block in numba.prange((state.size + _BLOCK - 1) // _BLOCK):
+        begin = block * _BLOCK
+        for i in range(begin, min(begin + _BLOCK, state.size)):
+            up = up_v[i] > 0
+            bound = high[i] if up else low[i]
+            left = left_up[i] if up else left_down[i]
+            moved = bound + (state[i] - bound) * left
+            out[i] = moved if up_v[i] != 0 else state[i]
+    return out
+
+
+@numba.njit(parallel=True, cache=True)
 def _meter(values, flags, bound_a, flag):
     for block in numba.prange((values.size + _BLOCK - 1) // _BLOCK):
         begin = block * _BLOCK
@@ -259,6 +273,27 @@ def scatter(before: FloatArray, after: FloatArray, draws: Draws, *, sigma: float
     with THREADS:
         scattered: FloatArray = _scatter(start, end, sigma, draw, key)
     return scattered.reshape(after.shape)
+
+
+def towards_bounds(
+    state: FloatArray,
+    up_v: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    left_up: FloatArray,
+    left_down: FloatArray,
+) -> FloatArray:
+    """bound + (state − bound) · left: to ``high`` where up_v > 0, to ``low`` where it is below 0.
+
+    All of one shape; a state whose ``up_v`` is 0 stays.
+    """
+    parts = [
+        np.ascontiguousarray(part).reshape(-1)
+        for part in (state, up_v, low, high, left_up, left_down)
+    ]
+    with THREADS:
+        moved: FloatArray = _towards_bounds(*parts)
+    return moved.reshape(state.shape)
 
 
 def meter(values: FloatArray, flags: FlagArray, *, bound_a: float, flag: int) -> None:

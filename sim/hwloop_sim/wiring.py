@@ -117,7 +117,7 @@ class Wiring:
     def read(self, cells: Device, addressed: BoolArray, read_v: float) -> FloatArray:
         """Current of each cell read alone, (..., rows, cols); NaN in rows of which none is read."""
         if self._wires is None:
-            return cells.current_a(np.full((1, 1), read_v))
+            return cells.current_a(np.full(cells.conductance_s.shape, read_v))
         current_a = np.full(cells.conductance_s.shape, np.nan)
         for rows in self.row_slices:
             lines = addressed[..., rows, :].any(axis=-1)

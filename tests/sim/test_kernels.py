@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from hwloop.operations import PulseMap
 from hwloop_sim import kernels
+from hwloop_sim.devices import soft_bounds
+from hwloop_sim.devices.soft_bounds import SoftBounds, SoftBoundsSettings
 from hwloop_sim.kernels import Draws
 
 
@@ -85,6 +88,23 @@ def test_draws_and_streams_differ_and_repeat() -> None:
 def test_the_layer_of_threads_is_the_one_that_starts_at_once() -> None:
     kernels.normals(10, Draws(1))
     assert numba.threading_layer() == "workqueue"
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_soft_bounds_move_in_the_compiled_loop_as_they_do_without_it(count: int) -> None:
+    rng = np.random.default_rng(2)
+    chosen = rng.choice([3.2, -2.8, 0.0], (150, 150))
+    settings = SoftBoundsSettings.parse({"spread": {"g_max_s": {"sigma": 0.2}}})
+    large = SoftBounds(settings, (150, 150), np.random.default_rng(1))
+    small = SoftBounds(settings, (150, 150), np.random.default_rng(1))
+    large._conductance_s = small._conductance_s = rng.uniform(3.1e-9, 30e-9, (150, 150))
+    for amplitude_v in (chosen, -2.8 * (chosen > 0), chosen):
+        pulse = PulseMap(amplitude_v, 300e-6, count)
+        large.pulse(pulse)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(soft_bounds, "LARGE", 10**9)
+            small.pulse(pulse)
+        assert (large.conductance_s == small.conductance_s).all()
 
 
 def test_numba_is_not_loaded_before_it_is_needed() -> None:

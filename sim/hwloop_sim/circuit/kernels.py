@@ -83,9 +83,13 @@ def advance(share, direction, image, pushed, bit, r, z, alpha):
     for i in range(rows):
         for j in range(cols):
             bit[i, j] += alpha * direction[i, j]
-            left = r[i, j] - alpha * (image[i, j] - pushed[i, j])
-            r[i, j] = left
-            z[i, j] = left + z[i - 1, j] * share[i - 1, j] if i > 0 else left
+        for j in range(cols):
+            r[i, j] -= alpha * (image[i, j] - pushed[i, j])
+        if i == 0:
+            z[0, :] = r[0, :]
+            continue
+        for j in range(cols):
+            z[i, j] = r[i, j] + z[i - 1, j] * share[i - 1, j]
 
 
 @compiled
@@ -170,15 +174,16 @@ def conjugate_gradients(g, wires, words_of, bits_of, islands, bit, work, scale, 
 def compare(z, held_v, bit):
     """Turn z, the voltages that follow from ``bit``, into what they differ by; its largest."""
     rows, cols = z.shape
-    largest, total = 0.0, 0.0
+    peak, total = np.zeros(cols), 0.0
     for i in range(rows):
         for j in range(cols):
             change = z[i, j] + held_v[j] - bit[i, j]
             z[i, j] = change
-            largest = max(largest, abs(change))
-            total += abs(change)
+            size = abs(change)
+            peak[j] = size if size > peak[j] else peak[j]  # noqa: FURB136
+            total += size
     # The comparison in a maximum loses NaN, the sum does not.
-    return np.inf if np.isnan(total) else largest
+    return np.inf if np.isnan(total) else peak.max()
 
 
 @compiled
@@ -229,7 +234,7 @@ def solve_vector(g, source, wires, ends, row_v, col_v, factors, fields, work, co
     for i in range(rows):
         for j in range(cols):
             bit[i, j] += z[i, j]
-    return steps, residual, max(error, 2e-16 * islands[3]) / least
+    return steps, residual, max(error, 1e-15, 2e-16 * islands[3]) / least
 
 
 @compiled

@@ -25,24 +25,33 @@ compiled = njit(**OPTIONS)
 
 @compiled
 def factor_words(g, first_s, last_s, ohm, floats, share, inverse):
-    """Ladders along the rows: ``share`` (rows, cols), ``inverse`` (rows,) of the last node."""
+    """Ladders along the rows: ``share`` (rows, cols), ``inverse`` (rows,) of the last node.
+
+    Four rows at once: the divisions of one would wait for each other.
+    """
     rows, cols = g.shape
+    held = np.isinf(first_s) or np.isinf(last_s)
+    seen = np.where(floats | held, 0.0, first_s)
+    for start in range(0, rows, 4):
+        p, q = start, min(start + 1, rows - 1)
+        r, s = min(start + 2, rows - 1), min(start + 3, rows - 1)
+        a, b, c, d = seen[p], seen[q], seen[r], seen[s]
+        for j in range(cols):
+            a, b, c, d = a + g[p, j], b + g[q, j], c + g[r, j], d + g[s, j]
+            if j == cols - 1:
+                inverse[p], inverse[q], inverse[r], inverse[s] = a, b, c, d
+            share[p, j] = 1.0 / (1.0 + ohm * a)
+            share[q, j] = 1.0 / (1.0 + ohm * b)
+            share[r, j] = 1.0 / (1.0 + ohm * c)
+            share[s, j] = 1.0 / (1.0 + ohm * d)
+            a, b, c, d = a * share[p, j], b * share[q, j], c * share[r, j], d * share[s, j]
     for i in range(rows):
-        first = 0.0 if floats[i] else first_s
-        last = 0.0 if floats[i] else last_s
-        if np.isinf(first) or np.isinf(last):  # held at its voltage, all along
+        if held and not floats[i]:
             share[i, :] = 1.0
             inverse[i] = 0.0
             continue
-        seen = first
-        passed = 1.0
-        for j in range(cols):
-            seen = g[i, j] + seen * passed
-            if j == cols - 1:
-                seen += last
-            passed = 1.0 / (1.0 + ohm * seen)
-            share[i, j] = passed
-        inverse[i] = 1.0 / seen if seen > 0 else 0.0
+        total = inverse[i] if floats[i] else inverse[i] + last_s
+        inverse[i] = 1.0 / total if total > 0.0 else 0.0
 
 
 @compiled
@@ -132,7 +141,7 @@ def settle(share, inverse, ohm, r, z):
     """Finish the bit lines: z = B^-1 r. Returns r · z and the largest magnitude of z, volts."""
     rows, cols = share.shape
     total = 0.0
-    largest = 0.0
+    peak = np.zeros(cols)  # by column, by comparing, apart: else it would not vectorise
     for j in range(cols):
         z[rows - 1, j] *= inverse[j]
     for i in range(rows - 1, -1, -1):
@@ -141,8 +150,10 @@ def settle(share, inverse, ohm, r, z):
                 z[i, j] = share[i, j] * (ohm * z[i, j] + z[i + 1, j])
         for j in range(cols):
             total += r[i, j] * z[i, j]
-            largest = max(largest, abs(z[i, j]))
-    return total, largest
+        for j in range(cols):
+            size = abs(z[i, j])
+            peak[j] = size if size > peak[j] else peak[j]  # noqa: FURB136
+    return total, peak.max()
 
 
 @compiled

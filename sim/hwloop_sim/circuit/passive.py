@@ -15,7 +15,7 @@ from hwloop_sim.circuit.solution import Solution
 from hwloop_sim.circuit.terminals import Terminals, cut_off, terminals
 from hwloop_sim.circuit.wires import Wires
 
-STOP = 1e-12
+STOP = 4e-12
 """Where the iteration stops: residual over the least eigenvalue, relative to the voltages."""
 
 RESIDUAL = 1e-11
@@ -23,9 +23,6 @@ RESIDUAL = 1e-11
 
 ERROR = 1e-6
 """The largest estimate of a voltage's error that is an answer."""
-
-ROUNDING = 1e-15
-"""What the arithmetic leaves of a voltage's last digits."""
 
 STEPS = 2000
 """Iterations after which a circuit counts as not solved."""
@@ -36,14 +33,15 @@ WORTH_A_THREAD = 20_000
 
 @dataclass(frozen=True, eq=False)
 class Raw:
-    """What the compiled loops fill: fields (jobs, rows, cols), lines (jobs, lines)."""
+    """Fields (jobs, rows, cols), lines (jobs, lines); ``worst``: most steps, largest residual
+    and error of any job."""
 
     word_v: FloatArray
     bit_v: FloatArray
     cell_a: FloatArray
     row_a: FloatArray
     col_a: FloatArray
-    report: FloatArray
+    worst: tuple[int, float, float]
 
 
 def solve(
@@ -97,14 +95,9 @@ def run(
     rows, cols = cells_s.shape[-2:]
     jobs = points.jobs
     shape = (jobs if fields else 0, rows, cols)
-    raw = Raw(
-        np.empty(shape),
-        np.empty(shape),
-        np.empty(shape),
-        np.empty((jobs, rows)),
-        np.empty((jobs, cols)),
-        np.empty((jobs, 3)),
-    )
+    fields_v = (np.empty(shape), np.empty(shape), np.empty(shape))
+    lines_a = (np.empty((jobs, rows)), np.empty((jobs, cols)))
+    report = np.empty((jobs, 3))
     source = np.empty((0, 0, 0)) if source_a is None else source_a
     segment_ohm = np.array((wires.row_ohm, wires.col_ohm), dtype=np.float64)
     lead_s = np.array(wires.lead_s(), dtype=np.float64)
@@ -119,9 +112,9 @@ def run(
             points.col_v,
             first,
             last,
-            (raw.word_v, raw.bit_v, raw.cell_a),
-            (raw.row_a, raw.col_a),
-            raw.report,
+            fields_v,
+            lines_a,
+            report,
             (STOP, STEPS),
         )
 
@@ -134,34 +127,28 @@ def run(
         # program use them at once, and cost up to 8 ms a call.
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(part, bounds[:-1].tolist(), bounds[1:].tolist()))
-    check_solved(raw.report, points)
+    worst = _checked(report, points)
     if points.floating:
         # No current at a terminal that is not connected: what the sums round to is not one.
-        raw.row_a[np.isnan(points.row_v).reshape(raw.row_a.shape)] = 0.0
-        raw.col_a[np.isnan(points.col_v).reshape(raw.col_a.shape)] = 0.0
-    return raw
+        lines_a[0][np.isnan(points.row_v).reshape(jobs, rows)] = 0.0
+        lines_a[1][np.isnan(points.col_v).reshape(jobs, cols)] = 0.0
+    return Raw(*fields_v, *lines_a, worst)
 
 
-def check_solved(report: FloatArray, points: Terminals) -> None:
-    """Raise BackendError for the first vector whose residual or error is above its bound."""
-    if report[:, 1].max() <= RESIDUAL and errors(report).max() <= ERROR:
-        return
-    good = (report[:, 1] <= RESIDUAL) & (errors(report) <= ERROR)
-    job = int(np.argmin(good))
+def _checked(report: FloatArray, points: Terminals) -> tuple[int, float, float]:
+    """The worst of ``report``; BackendError for the first vector beyond a bound."""
+    steps, residual, error = report.max(axis=0).tolist()
+    if residual <= RESIDUAL and error <= ERROR:
+        return int(steps), residual, error
+    job = int(np.argmin((report[:, 1] <= RESIDUAL) & (report[:, 2] <= ERROR)))
     array, vector = divmod(job, points.row_v.shape[1])
     raise BackendError(
         f"array {array}, vector {vector}: the circuit is not solved: after"
         f" {int(report[job, 0])} iterations the residual is {report[job, 1]:.2g} of the largest"
-        f" voltage (bound {RESIDUAL:g}), the error may be {errors(report)[job]:.2g} of it (bound"
+        f" voltage (bound {RESIDUAL:g}), the error may be {report[job, 2]:.2g} of it (bound"
         f" {ERROR:g}); floating lines tied only by cells of next to no conductance are the usual"
         " reason"
     )
-
-
-def errors(report: FloatArray) -> FloatArray:
-    """What is uncertain in each vector's voltages, rounding at least; (jobs,), relative."""
-    error: FloatArray = np.maximum(report[:, 2], ROUNDING)
-    return error
 
 
 def undefine(raw: Raw, cells_s: FloatArray, points: Terminals) -> None:
@@ -187,9 +174,7 @@ def shaped(raw: Raw, leading: tuple[int, ...]) -> Solution:
         raw.cell_a.reshape(*leading, *raw.cell_a.shape[1:]),
         raw.row_a.reshape(*leading, -1),
         raw.col_a.reshape(*leading, -1),
-        int(raw.report[:, 0].max()),
-        float(raw.report[:, 1].max()),
-        float(errors(raw.report).max()),
+        *raw.worst,
     )
 
 

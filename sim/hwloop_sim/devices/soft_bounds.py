@@ -25,6 +25,9 @@ from hwloop_sim.known_pulses import KnownPulse, refuse_unknown
 from hwloop_sim.state_device import StateSettings, drawn_parameters, per_cell
 from hwloop_sim.variability import draw_initial
 
+LARGE = 20_000
+"""Cells from which on loading the compiled loop pays."""
+
 Pulses = Annotated[Number, Field(gt=0)]
 
 
@@ -70,6 +73,8 @@ class SoftBounds(Device):
             KnownPulse(amplitude_v=sign * one.amplitude_v, width_s=one.width_s)
             for one in (settings.up, settings.down)
         ]
+        self._checked: PulseMap | None = None
+        self._ways: tuple[int, list[FloatArray]] | None = None
         self._scatter = settings.cycle_to_cycle
         self._rng = rng
         if settings.initial is None:
@@ -90,11 +95,16 @@ class SoftBounds(Device):
 
     def check(self, pulse: PulseMap) -> None:
         """Only the two pulses that the response was given for."""
-        refuse_unknown(pulse, self._known, source="soft_bounds: the response was given")
+        if pulse is not self._checked:
+            refuse_unknown(pulse, self._known, source="soft_bounds: the response was given")
+            self._checked = pulse
 
     def pulse(self, pulse: PulseMap) -> None:
         """All pulses of a train at once: the recursion has a closed form."""
         self.check(pulse)
+        if not self._scatter and self._conductance_s.size >= LARGE:
+            self._conductance_s = self._moved_s(pulse)
+            return
         sign = np.broadcast_to(np.sign(pulse.amplitude_v), self._conductance_s.shape)
         up = sign == self._up_sign
         bound_s = np.where(up, self._p.g_max_s, self._p.g_min_s)
@@ -109,6 +119,19 @@ class SoftBounds(Device):
             moved_s = moved_s + self._scatter * span_s * np.sqrt(variance) * normal
             moved_s = np.clip(moved_s, self._p.g_min_s, self._p.g_max_s)
         self._conductance_s = np.where(sign != 0, moved_s, self._conductance_s)
+
+    def _moved_s(self, pulse: PulseMap) -> FloatArray:
+        """The same in one compiled loop, to the last bit."""
+        from hwloop_sim import kernels
+
+        shape = self._conductance_s.shape
+        if self._ways is None or self._ways[0] != pulse.count:
+            up, down = self._p.up_pulses, self._p.down_pulses
+            left = [np.exp(-pulse.count / constant) for constant in (up, down)]
+            parts = (self._p.g_min_s, self._p.g_max_s, *left)
+            self._ways = pulse.count, [np.array(np.broadcast_to(part, shape)) for part in parts]
+        up_v = np.broadcast_to(self._up_sign * pulse.amplitude_v, shape)
+        return kernels.towards_bounds(self._conductance_s, up_v, *self._ways[1])
 
 
 SOFT_BOUNDS = DeviceKind(
