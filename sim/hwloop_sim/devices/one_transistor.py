@@ -10,7 +10,7 @@ Either way G(t) = target + (G − target) e^(−t/τ), in closed form.
 Source of the defaults: sweeps of the gate (bit line 2.0 V) and of the source line (gate 4.0 V), 25
 1T1R cells, 200 ns, A. Levy et al., IEEE Trans. Electron Devices 2021,
 doi:10.1109/TED.2021.3097975. Their medians are met to 0.9 % rms (SET, 2.0 to 2.75 V at the gate)
-and 5.6 % rms (RESET, 1.6 to 2.5 V). Scatter: lognormal, drawn for each pulse, from 300 cycles of
+and 6.8 % rms (RESET, 1.6 to 2.5 V). Scatter: lognormal, drawn for each pulse, from 300 cycles of
 100 of those cells (0.057 and 0.73 within a cell). v_set and τ are chosen: the sweeps have one
 bit-line voltage and one width. ``g_min_s`` bounds what scatter can reach. Cells begin at G_f.
 Valid near those conditions; the width acts through τ alone, the drive of SET not at all beyond
@@ -54,9 +54,9 @@ class OneTransistorSettings(StateSettings):
     k_s_per_v2: Annotated[Number, Field(gt=0)] = 6.35e-3
     v_transistor_v: PositiveVolt = 1.916
     v_set_v: PositiveVolt = 1.0
-    v_reset_v: PositiveVolt = 1.555
-    v_slope_v: PositiveVolt = 0.103
-    reset_floor_s: PositiveSiemens = 22e-6
+    v_reset_v: PositiveVolt = 1.56
+    v_slope_v: PositiveVolt = 0.104
+    reset_floor_s: PositiveSiemens = 21.2e-6
     g_min_s: PositiveSiemens = 1e-6
     tau_s: PositiveSecond = 20e-9
     set_sigma: Scatter = 0.057

@@ -7,8 +7,9 @@ trains. Source: the lookup tables of CrossSim, S. Agarwal et al., IJCNN 2016,
 doi:10.1109/IJCNN.2016.7727298, there as cumulative distributions in bins of G.
 Valid for the pulses that were measured, one a direction, and between the lowest and the highest
 conductance measured, where cells are held, with an event. Successive changes are drawn
-independently: read noise in the trains is taken for scatter of the device. Which cells differ from
-which is not learnt: use the effect ``device_to_device``. No current-voltage relation, no threshold.
+independently, so that read noise in the trains is taken for scatter of the device; where it exceeds
+what many pulses do together, the mean response comes out too weak: average such trains first. How
+cells differ is not learnt: use the effect ``device_to_device``. No current-voltage relation.
 """
 
 from __future__ import annotations
