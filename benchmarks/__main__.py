@@ -1,10 +1,9 @@
-"""Time the main job beside a plain Python loop; prints medians and ratios, asserts nothing."""
+"""Time every piece beside its peers; prints medians and ratios, asserts nothing."""
 
 from __future__ import annotations
 
 import platform
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from benchmarks import bare_numpy, bench
+from benchmarks import bare_numpy, bench, circuit
+from benchmarks.emulator import print_emulator
 from benchmarks.plain_loop import draw_shifts_s, train
+from benchmarks.timing import median_s
 from hwloop.backend import Description
 from hwloop.config import Procedure, load_procedure
 from hwloop.geometry import Geometry
@@ -55,29 +56,20 @@ def main(repeats: int = 5) -> None:
         )
         print(f"{'ratio plain loop / hwloop':58s} {plain_s / hwloop_s:9.1f} ×")
         print(f"{'ratio hwloop / bare NumPy':58s} {hwloop_s / numpy_s:9.1f} ×")
-        recorded_s = _median(lambda: _record_rows(procedure, out), repeats)
+        recorded_s = median_s(lambda: _record_rows(procedure, out), repeats)
         print(f"{'recorder, each row flushed':58s} {RECORDED_ROWS / recorded_s:9.0f} rows/s")
     bench.main(repeats)
+    print_emulator(4 * repeats + 1)
+    circuit.run(repeats)
 
 
 def _print(
     name: str, work: Callable[[], object], repeats: int, aim_s: float | None = None
 ) -> float:
-    seconds = _median(work, repeats)
+    seconds = median_s(work, repeats)
     aim = f"   (aim: under {aim_s:g} s)" if aim_s else ""
     print(f"{name:58s} {seconds:9.3f} s{aim}")
     return seconds
-
-
-def _median(work: Callable[[], object], repeats: int) -> float:
-    work()
-    return statistics.median(_timed(work) for _ in range(repeats))
-
-
-def _timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def _command(arguments: list[str]) -> None:

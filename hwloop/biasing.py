@@ -27,6 +27,7 @@ from fractions import Fraction
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwloop.operations import FloatArray
 
@@ -68,6 +69,26 @@ def stress(scheme: Scheme) -> Stress:
         return Stress(0.0, 0.0, 0.0)
     row, col, other_row, other_col = _LINES[scheme]
     return Stress(float(row - other_col), float(other_row - col), float(other_row - other_col))
+
+
+def line_fractions(
+    scheme: Scheme, shape: tuple[int, int], *, row: NDArray[np.intp], col: NDArray[np.intp]
+) -> tuple[FloatArray, FloatArray]:
+    """What the lines are driven with while each of n cells is selected, as fractions of its pulse.
+
+    ``row``, ``col``: (n,), of the cells. The answer: (n, rows) and (n, cols), NaN where a line is
+    not connected. In a 1T1R array the transistors of the other rows are off besides.
+    """
+    if scheme == "floating":
+        at_row, at_col, other_row, other_col = 1.0, 0.0, np.nan, np.nan
+    elif scheme == "1T1R":
+        at_row, at_col, other_row, other_col = 1.0, 0.0, 0.0, 1.0
+    else:
+        at_row, at_col, other_row, other_col = (float(part) for part in _LINES[scheme])
+    cells = np.arange(len(row))
+    rows, cols = np.full((len(row), shape[0]), other_row), np.full((len(row), shape[1]), other_col)
+    rows[cells, row], cols[cells, col] = at_row, at_col
+    return rows, cols
 
 
 def cell_voltages_v(

@@ -73,6 +73,7 @@ def print_plugins() -> None:
         ("Backends", plugins.BACKENDS),
         ("Steps", plugins.STEPS),
         ("Device models", plugins.DEVICES),
+        ("Effects", plugins.EFFECTS),
         ("Readers", plugins.READERS),
         ("Instruments", plugins.INSTRUMENTS),
     ):

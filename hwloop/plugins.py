@@ -21,6 +21,7 @@ from hwloop.settings import Settings
 BACKENDS = "hwloop.backends"
 STEPS = "hwloop.steps"
 DEVICES = "hwloop.devices"
+EFFECTS = "hwloop.effects"
 READERS = "hwloop.readers"
 CALIBRATIONS = "hwloop.calibrations"
 INSTRUMENTS = "hwloop.instruments"

@@ -1,17 +1,11 @@
-"""The emulator as a backend: device model, read noise, compliance, and a clock that only counts."""
+"""The emulator as a backend: cells, noise, converters, compliance, a clock that only counts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
-
 import numpy as np
-from pydantic import BeforeValidator, InstanceOf, PlainSerializer, ValidationInfo
 
-from hwloop import plugins
 from hwloop.backend import CrossbarBackend, Description, Event
-from hwloop.errors import BackendError, ConfigError
+from hwloop.errors import BackendError
 from hwloop.operations import (
     Flag,
     FloatArray,
@@ -25,54 +19,44 @@ from hwloop.operations import (
 from hwloop.plugins import BackendKind, OpenRequest
 from hwloop.settings import Settings
 from hwloop.units import Fraction, PositiveSecond
-from hwloop_sim.device import Device, DeviceKind
-
-
-@dataclass(frozen=True)
-class ChosenDevice:
-    """A device model with its validated settings."""
-
-    kind: DeviceKind[Any]
-    settings: Settings
-
-    def dump(self) -> dict[str, Any]:
-        """As it stands in a procedure."""
-        return {"model": self.kind.name, **self.settings.model_dump(mode="json")}
-
-
-def _choose(value: object, info: ValidationInfo) -> object:
-    if not isinstance(value, dict) or not isinstance(value.get("model"), str):
-        raise ValueError("expected a mapping whose key 'model' names a device model")
-    settings = {key: item for key, item in value.items() if key != "model"}
-    try:
-        kind: DeviceKind[Any] = plugins.load(plugins.DEVICES, value["model"])
-        folder = Path((info.context or {}).get("folder", "."))
-        return ChosenDevice(kind, kind.settings.parse(settings, folder=folder))
-    except ConfigError as exc:
-        raise exc.below("device") from None
+from hwloop_sim.affected import AffectedDevice
+from hwloop_sim.cells import DeviceChoice, make_cells
+from hwloop_sim.effect import EffectChoice
+from hwloop_sim.products import Product, Products, joined
+from hwloop_sim.readout import ConverterSettings, Readout, metered
+from hwloop_sim.wiring import WireSettings, Wiring
 
 
 class SimSettings(Settings):
     """What is emulated.
 
-    ``device``: ``model`` names the device model, the other keys are its settings. ``read_noise``:
-    standard deviation of each cell's current in each read, as a fraction of it. ``read_time_s``:
-    what one read, or one vector of a multiplication, takes on the emulator's clock.
+    ``device``: ``model`` names the device model, the other keys are its settings. ``effects``:
+    non-idealities of the cells, ``effect`` names each. ``wires``: resistances of the lines; left
+    out, they are ideal. ``converters``: what a multiplication passes through. ``read_noise``:
+    standard deviation of each cell's current in each read, as a fraction of it; the effect
+    ``white_noise`` says more. ``read_time_s``: what one read, or one vector of a multiplication,
+    takes on the emulator's clock.
     """
 
-    device: Annotated[
-        InstanceOf[ChosenDevice], BeforeValidator(_choose), PlainSerializer(ChosenDevice.dump)
-    ]
+    device: DeviceChoice
+    effects: tuple[EffectChoice, ...] = ()
+    wires: WireSettings | None = None
+    converters: ConverterSettings = ConverterSettings()
     read_noise: Fraction = 0.0
     read_time_s: PositiveSecond = 1e-3
 
 
 class EmulatedArray(CrossbarBackend):
-    """A population of arrays of one device model; see :class:`SimSettings`."""
+    """A population of arrays of one device model; see :class:`SimSettings`.
+
+    Time passes before what an operation does: a read shows the cells at its end.
+    """
 
     def __init__(
         self,
-        device: Device,
+        cells: AffectedDevice,
+        wiring: Wiring,
+        readout: Readout,
         request: OpenRequest,
         *,
         read_noise: float = 0.0,
@@ -87,11 +71,15 @@ class EmulatedArray(CrossbarBackend):
             multiply="parallel",
             identity=identity or {},
         )
-        self._device = device
+        self._cells = cells
+        self._wiring = wiring
+        self._readout = readout
         self._rng = request.rng
         self._compliance_a = request.array.limits.current_a
         self._read_noise = read_noise
         self._read_time_s = read_time_s
+        self._products = Products(wiring, cells.read_noise, fraction=read_noise, rng=request.rng)
+        self._latest: tuple[int, int, object, PulseMap] | None = None
         self._now_s = 0.0
         self._closed = False
 
@@ -105,9 +93,12 @@ class EmulatedArray(CrossbarBackend):
         return self._now_s
 
     def check(self, operation: Operation) -> None:
-        """Whether the device model is valid for a pulse."""
-        if isinstance(operation, PulseMap):
-            self._device.check(operation)
+        """Whether the device model is valid for a pulse, and the DAC has the voltages."""
+        match operation:
+            case PulseMap():
+                self._cells.check(self._applied(operation))
+            case VectorBatch():
+                self._readout.check(operation.voltage_v)
 
     def duration_s(self, operation: Operation) -> float:
         """Cells are pulsed and read one after the other; a vector is multiplied at once."""
@@ -121,34 +112,46 @@ class EmulatedArray(CrossbarBackend):
         return super().duration_s(operation)
 
     def pulse(self, pulse: PulseMap) -> None:
-        """Apply the pulses to the device model."""
+        """Apply the pulses to the cells, and to the half-selected ones if the model knows how."""
         self._begin(pulse)
-        self._device.pulse(pulse)
+        if not self._cells.half_select:
+            self._cells.pulse(self._applied(pulse))
+            return
+        for stress in self._wiring.stresses(self._cells.conductance_s, pulse):
+            self._cells.pulse(stress)
 
     def read(self, read: ReadMap) -> Reading:
         """Currents of the addressed cells, with read noise."""
         self._begin(read)
-        ideal_a = self._device.conductance_s * read.read_v
+        conductance_s = self._cells.conductance_s
+        current_a = self._currents_a(read)
+        reads = 2 if read.both_polarities else 1
         if self._read_noise:
-            draws = 2 if read.both_polarities else 1
-            noise = self._rng.normal(size=(draws, *ideal_a.shape)).mean(axis=0)
-            ideal_a = ideal_a * (1 + self._read_noise * noise)
-        reading = self._metered(ideal_a)
-        addressed = np.broadcast_to(read.addressed, ideal_a.shape)
+            noise = self._rng.normal(size=(reads, *current_a.shape)).mean(axis=0)
+            current_a = current_a * (1 + self._read_noise * noise)
+        for noise_ in self._cells.read_noise:
+            variance_a2 = noise_.variance_s2(conductance_s) * read.read_v**2
+            noise_.add(current_a, variance_a2, unit_a2=1.0, reads=reads)
+        reading = metered(current_a, self._compliance_a)
+        addressed = np.broadcast_to(read.addressed, current_a.shape)
         reading.current_a[~addressed] = np.nan
         reading.flags[~addressed] = Flag.NOT_ADDRESSED
+        self._cells.note_read(lambda: _read_voltages_v(read))
         return reading
 
     def multiply(self, batch: VectorBatch) -> Reading:
         """Column currents; the noise of a column is that of its cells added in quadrature."""
-        self._begin(batch)
-        conductance_s = self._device.conductance_s
-        current_a = batch.voltage_v @ conductance_s
-        if self._read_noise:
-            variance = np.square(batch.voltage_v) @ np.square(conductance_s)
-            noise = self._rng.normal(size=current_a.shape)
-            current_a = current_a + self._read_noise * np.sqrt(variance) * noise
-        return self._metered(current_a)
+        self._refuse_if_closed()
+        self.check(batch)
+        voltage_v = self._readout.drive(batch.voltage_v)
+        unit_v = float(np.abs(voltage_v).max(initial=0.0)) or 1.0
+        partial_a = [
+            self._products.noisy(product, unit_v=unit_v)
+            for product in self._partial_products(voltage_v, unit_v)
+        ]
+        reading = self._readout.read(partial_a, compliance_a=self._compliance_a)
+        self._cells.note_read(lambda: np.moveaxis(voltage_v, -2, 0)[..., None])
+        return reading
 
     def wait(self, wait: Wait) -> None:
         """Move the clock."""
@@ -162,34 +165,84 @@ class EmulatedArray(CrossbarBackend):
         self._closed = True
 
     def take_events(self) -> list[Event]:
-        """Those of the device model."""
-        return self._device.take_events()
+        """Those of the cells and of the converters."""
+        return [*self._cells.take_events(), *self._readout.take_events()]
 
     def _begin(self, operation: Operation) -> None:
+        self._refuse_if_closed()
+        self.check(operation)
+        self._elapse(self.duration_s(operation))
+
+    def _refuse_if_closed(self) -> None:
         if self._closed:
             raise BackendError("the emulated array is closed")
-        self.check(operation)
-        self._now_s += self.duration_s(operation)
 
-    def _metered(self, current_a: FloatArray) -> Reading:
-        """What a meter at the array's compliance shows: NaN and a flag beyond it."""
-        beyond = np.abs(current_a) > self._compliance_a
-        flags = np.where(beyond, Flag.COMPLIANCE, 0).astype(np.uint8)
-        return Reading(np.where(beyond, np.nan, current_a), flags)
+    def _elapse(self, duration_s: float) -> None:
+        self._now_s += duration_s
+        self._cells.wait(duration_s)
+
+    def _currents_a(self, read: ReadMap) -> FloatArray:
+        """Of every cell that is read, free of read noise."""
+        up_a = self._wiring.read(self._cells, read.addressed, read.read_v)
+        if self._cells.linear or not read.both_polarities:
+            return up_a
+        return (up_a - self._wiring.read(self._cells, read.addressed, -read.read_v)) / 2
+
+    def _applied(self, pulse: PulseMap) -> PulseMap:
+        """What really reaches the selected cells; kept while pulse and state are the same."""
+        conductance_s = self._cells.conductance_s
+        if self._latest is None or self._latest[:2] != (id(pulse), id(conductance_s)):
+            if pulse.amplitude_v.shape not in (conductance_s.shape, conductance_s.shape[-2:]):
+                raise BackendError(
+                    f"amplitude_v has shape {pulse.amplitude_v.shape}; the array has"
+                    f" {conductance_s.shape}"
+                )
+            applied = self._wiring.selected(conductance_s, pulse)
+            self._latest = (id(pulse), id(conductance_s), (pulse, conductance_s), applied)
+        return self._latest[3]
+
+    def _partial_products(self, voltage_v: FloatArray, unit_v: float) -> list[Product]:
+        """Products of each row of tiles; one vector after the other where cells do not rest."""
+        vectors = voltage_v.shape[-2]
+        size = 1 if self._cells.restless else max(vectors, 1)
+        chunks = []
+        for begin in range(0, max(vectors, 1), size):
+            chunk_v = voltage_v[..., begin : begin + size, :]
+            self._elapse(chunk_v.shape[-2] * self._read_time_s)
+            chunks.append(
+                [
+                    self._products.of(self._cells, chunk_v, rows, unit_v=unit_v)
+                    for rows in self._wiring.row_slices
+                ]
+            )
+        return [joined(products) for products in zip(*chunks, strict=True)]
+
+
+def _read_voltages_v(read: ReadMap) -> FloatArray:
+    """What each cell sees, read by read, (reads, ..., rows, cols)."""
+    once_v = np.where(read.addressed, read.read_v, 0.0)
+    return np.stack([once_v, -once_v] if read.both_polarities else [once_v])
 
 
 def open_sim(settings: SimSettings, request: OpenRequest) -> EmulatedArray:
     """Make the emulated array that ``settings`` describe."""
     population = () if request.population is None else (request.population,)
     shape = (*population, *request.array.geometry.shape)
-    device_rng, array_rng = request.rng.spawn(2)
-    chosen = settings.device
-    try:
-        device = chosen.kind.make(chosen.settings, shape, device_rng)
-    except ConfigError as exc:
-        raise exc.below("backends.sim.device") from None
+    # Each spawn is counted: what is drawn for the device and the array stays what it is.
+    device_rng, array_rng, effects_rng, readout_rng = request.rng.spawn(4)
+    cells = make_cells(
+        settings.device, settings.effects, shape, device_rng=device_rng, effects_rng=effects_rng
+    )
+    wires = None if settings.wires is None else settings.wires.wires()
     return EmulatedArray(
-        device,
+        cells,
+        Wiring(
+            wires,
+            settings.converters.tiles,
+            request.array.biasing,
+            request.array.geometry.shape,
+        ),
+        Readout(settings.converters, shape, readout_rng),
         OpenRequest(request.array, request.population, array_rng),
         read_noise=settings.read_noise,
         read_time_s=settings.read_time_s,

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from hwloop.backend import Event
+from hwloop.errors import Unsupported
 from hwloop.operations import FloatArray, PulseMap
 from hwloop.settings import Settings
 
@@ -22,7 +23,10 @@ class Device(ABC):
     @property
     @abstractmethod
     def conductance_s(self) -> FloatArray:
-        """Conductance of every cell now, (..., rows, cols), siemens, free of read noise."""
+        """Conductance of every cell now, (..., rows, cols), siemens, free of read noise.
+
+        An array that is not changed afterwards.
+        """
 
     @abstractmethod
     def check(self, pulse: PulseMap) -> None:
@@ -31,6 +35,42 @@ class Device(ABC):
     @abstractmethod
     def pulse(self, pulse: PulseMap) -> None:
         """Apply a pulse map of any broadcastable shape."""
+
+    def current_a(self, voltage_v: FloatArray) -> FloatArray:
+        """Current at a voltage that is too short to change anything, amperes; G · V by default.
+
+        ``voltage_v``: (..., rows, cols), volts. Positive: row above column.
+        """
+        return self.conductance_s * voltage_v
+
+    @property
+    def linear(self) -> bool:
+        """Whether :meth:`current_a` is G · V."""
+        return True
+
+    @property
+    def half_select(self) -> bool:
+        """Whether the model says what any voltage does, so that half-selected cells are given it.
+
+        Where it does not, they stay as they are.
+        """
+        return False
+
+    @property
+    def volatile(self) -> bool:
+        """Whether the conductance changes with time alone."""
+        return False
+
+    def wait(self, duration_s: float) -> None:  # noqa: B027 - most models hold their state
+        """Let time pass with every line at 0 V."""
+
+    def set_conductance(self, conductance_s: FloatArray) -> None:  # noqa: ARG002 - a hook
+        """Put every cell at a conductance, (..., rows, cols), or as near as the model has one.
+
+        What effects such as drift do to a state. :class:`hwloop.errors.Unsupported` where the
+        model has no state that could be put anywhere.
+        """
+        raise Unsupported(f"{type(self).__name__} cannot be put at a conductance")
 
     def take_events(self) -> list[Event]:
         """What happened since the last call that a person should know of."""

@@ -1,4 +1,7 @@
-"""Device-to-device variability: how a quantity scatters over the cells of an array."""
+"""Device-to-device variability: how a quantity scatters over the cells of an array.
+
+Shifts, initial states, and the parameters of device models.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from pydantic import Field, model_validator
 
 from hwloop.datafile import NumberTable
 from hwloop.errors import ConfigError
+from hwloop.naming import cell_name
 from hwloop.operations import FloatArray
 from hwloop.settings import Settings
-from hwloop.units import Fraction, Number, PositiveSiemens
+from hwloop.units import Fraction, Number, PositiveSiemens, format_quantity
 
 
 class ScaledLognormal(Settings):
@@ -35,9 +39,7 @@ class ScaledLognormal(Settings):
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
         """Values for every cell, (..., rows, cols), siemens."""
         if shape[-2] * shape[-1] < 2:
-            raise ConfigError(
-                "scaled_lognormal needs at least two cells; use lognormal", key="shift"
-            )
+            raise ConfigError("scaled_lognormal needs at least two cells; use lognormal")
         mu = np.log((self.min_s + self.max_s) / 2)
         sigma = abs(np.log(self.max_s / self.min_s)) / self.divisor
         draws = rng.lognormal(mu, sigma, shape)
@@ -72,10 +74,83 @@ class Given(Settings):
         values = np.array(self.values_s, dtype=np.float64)
         if values.shape not in (shape, shape[-2:]):
             raise ConfigError(
-                f"shape {values.shape} does not fit the cells {shape}", key="shift.values_s"
+                f"shape {values.shape} does not fit the cells {shape}", key="values_s"
             )
         return np.array(np.broadcast_to(values, shape))
 
 
 Spread = Annotated[ScaledLognormal | Lognormal | Given, Field(discriminator="distribution")]
 """One of the distributions, chosen by its name."""
+
+
+class Uniform(Settings):
+    """Equally likely anywhere between two conductances."""
+
+    distribution: Literal["uniform"]
+    min_s: PositiveSiemens
+    max_s: PositiveSiemens
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Uniform:
+        if self.min_s > self.max_s:
+            raise ValueError(f"min_s {self.min_s:g} must not be above max_s {self.max_s:g}")
+        return self
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+        """Values for every cell, (..., rows, cols), siemens."""
+        return rng.uniform(self.min_s, self.max_s, shape)
+
+
+Distribution = Annotated[Uniform | Lognormal | Given, Field(discriminator="distribution")]
+InitialState = PositiveSiemens | Distribution
+"""The conductances that cells begin with: one number for all, or a distribution by its name."""
+
+_ROUNDS = 1000
+
+
+def draw_initial(
+    initial: InitialState,
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    *,
+    low_s: FloatArray | float,
+    high_s: FloatArray | float,
+) -> FloatArray:
+    """Initial conductance of every cell, (..., rows, cols), siemens, within the model's range.
+
+    A lognormal is truncated to the range: what falls outside is drawn again. Raises
+    :class:`ConfigError` with the cell, its value and the range where a value is outside.
+    """
+    low_s = np.broadcast_to(np.asarray(low_s, dtype=np.float64), shape)
+    high_s = np.broadcast_to(np.asarray(high_s, dtype=np.float64), shape)
+    try:
+        values = np.full(shape, initial) if isinstance(initial, float) else initial.draw(shape, rng)
+    except ConfigError as exc:
+        raise exc.below("initial") from None
+    if isinstance(initial, Lognormal):
+        for _ in range(_ROUNDS):
+            if not (wrong := (values < low_s) | (values > high_s)).any():
+                break
+            values[wrong] = initial.draw((int(wrong.sum()),), rng)
+    # What is a bound but for its last digits is the bound.
+    outside = (values < low_s * (1 - 1e-9)) | (values > high_s * (1 + 1e-9))
+    if outside.any():
+        place = tuple(int(i) for i in np.argwhere(outside)[0])
+        raise ConfigError(
+            f"{cell_name(place)}: {format_quantity(values[place], 'S')} is outside the range of"
+            f" the model, {format_quantity(low_s[place], 'S')} to"
+            f" {format_quantity(high_s[place], 'S')}",
+            key="initial",
+        )
+    return np.clip(values, low_s, high_s)
+
+
+class ParameterSpread(Settings):
+    """Spread of a parameter from device to device: value · exp(sigma · ξ), ξ normal."""
+
+    distribution: Literal["lognormal"] = "lognormal"
+    sigma: Annotated[Number, Field(ge=0, le=2)]
+
+    def factors(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+        """Factors of median 1 for every cell."""
+        return rng.lognormal(0.0, self.sigma, shape)

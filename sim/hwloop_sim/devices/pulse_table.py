@@ -12,17 +12,15 @@ import numpy as np
 from pydantic import Field
 
 from hwloop.backend import Event
-from hwloop.errors import ConfigError, Unsupported
+from hwloop.errors import ConfigError
 from hwloop.naming import cell_names
 from hwloop.operations import BoolArray, FloatArray, PulseMap
 from hwloop.settings import Settings
-from hwloop.units import Fraction, Number, format_quantity
+from hwloop.units import Fraction, Number
 from hwloop_sim.calibration import TableReference
 from hwloop_sim.device import Device, DeviceKind
+from hwloop_sim.known_pulses import KnownPulse, refuse_unknown
 from hwloop_sim.variability import Spread
-
-SAME = 1e-2
-"""Pulses that differ less than this are the same: no bench applies them more exactly."""
 
 
 class PulseTableSettings(Settings):
@@ -54,7 +52,7 @@ class PulseTable(Device):
         if settings.shift is None:
             self._shift_s = np.full(shape, table[0])
         else:
-            self._shift_s = settings.shift.draw(shape, rng)
+            self._shift_s = _draw_shift(settings.shift, shape, rng)
         _refuse_negative(self._rise_s, self._shift_s)
         self._position = np.zeros(shape, dtype=np.int64)
         self._deviation_s = np.zeros(shape)
@@ -71,14 +69,9 @@ class PulseTable(Device):
     def check(self, pulse: PulseMap) -> None:
         """Only the pulse that the table was measured with."""
         measured = self._calibration.conditions
-        asked_v = pulse.amplitude_v[pulse.addressed]
-        if asked_v.size and not np.allclose(asked_v, measured.amplitude_v, rtol=SAME, atol=0):
-            wrong_v = asked_v[~np.isclose(asked_v, measured.amplitude_v, rtol=SAME, atol=0)][0]
-            self._refuse(format_quantity(float(wrong_v), "V"))
-        if not np.isclose(pulse.width_s, measured.width_s, rtol=SAME, atol=0):
-            self._refuse(format_quantity(pulse.width_s, "s"))
-        if pulse.gate_v is not None:
-            self._refuse(f"a gate at {format_quantity(pulse.gate_v, 'V')}")
+        known = KnownPulse(amplitude_v=measured.amplitude_v, width_s=measured.width_s)
+        source = f"pulse_table: the table {self._calibration.title!r} was measured"
+        refuse_unknown(pulse, [known], source=source)
 
     def pulse(self, pulse: PulseMap) -> None:
         """Move the addressed cells on by ``count`` positions, at most to the end of the table."""
@@ -89,6 +82,11 @@ class PulseTable(Device):
         if self._scatter:
             self._scatter_steps(before, self._position)
         self._note_saturation((before < end) & (self._position == end))
+
+    def set_conductance(self, conductance_s: FloatArray) -> None:
+        """The position in the table stays, and with it the steps to come."""
+        nominal_s = self._rise_s[self._position] + self._shift_s
+        self._deviation_s = conductance_s / self._gain - nominal_s
 
     def take_events(self) -> list[Event]:
         """Which cells have reached the end of the table since the last call."""
@@ -129,14 +127,12 @@ class PulseTable(Device):
             )
         )
 
-    def _refuse(self, asked: str) -> None:
-        measured = self._calibration.conditions
-        raise Unsupported(
-            f"pulse_table: the table {self._calibration.title!r} was measured with pulses of"
-            f" {format_quantity(measured.amplitude_v, 'V')} and"
-            f" {format_quantity(measured.width_s, 's')}; it does not say what"
-            f" {asked} would do"
-        )
+
+def _draw_shift(shift: Spread, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+    try:
+        return shift.draw(shape, rng)
+    except ConfigError as exc:
+        raise exc.below("shift") from None
 
 
 def _refuse_negative(rise_s: FloatArray, shift_s: FloatArray) -> None:

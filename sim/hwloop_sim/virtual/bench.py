@@ -14,6 +14,7 @@ from hwloop.array import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.station import InstrumentEntry, Station
 from hwloop_sim.backend import SimSettings
+from hwloop_sim.cells import make_cells
 from hwloop_sim.device import Device
 from hwloop_sim.virtual.circuit import Circuit
 from hwloop_sim.virtual.clock import BenchClock
@@ -29,9 +30,10 @@ POLL_S = 20e-3
 class VirtualBench:
     """The instruments of a station with virtual addresses, ready to be spoken to.
 
-    The emulated array is the very one that the emulator makes of ``settings`` and ``seed``, so
-    that a run over the instruments can be compared with one on the emulator; with ``dummy`` it
-    is the resistors of the station's self-test instead.
+    The emulated cells are the very ones that the emulator makes of ``settings`` and ``seed``, so
+    that a run over the instruments can be compared with one on the emulator; with ``dummy`` they
+    are the resistors of the station's self-test instead. The instruments have noise and converters
+    of their own instead of the emulator's.
     """
 
     def __init__(
@@ -51,10 +53,18 @@ class VirtualBench:
         self.clock = BenchClock(real_time=station.virtual.real_time)
         # As the runner and the emulator draw them.
         rng = np.random.default_rng(seed).spawn(2)[0]
-        device_rng, noise_rng = rng.spawn(2)
-        self.device = (
-            _dummy(station) if dummy else _emulated(settings, array.geometry.shape, device_rng)
-        )
+        device_rng, noise_rng, effects_rng = rng.spawn(3)
+        self.device: Device
+        if dummy:
+            self.device = _dummy(station)
+        else:
+            self.device = make_cells(
+                settings.device,
+                settings.effects,
+                array.geometry.shape,
+                device_rng=device_rng,
+                effects_rng=effects_rng,
+            )
         gate_v = array.read.gate_v
         self.circuit = Circuit(
             station,
@@ -230,11 +240,6 @@ class VirtualBench:
             name, self.circuit, self.clock, noise=noise, settings=entry.settings
         )
         return made
-
-
-def _emulated(settings: SimSettings, shape: tuple[int, int], rng: np.random.Generator) -> Device:
-    made: Device = settings.device.kind.make(settings.device.settings, shape, rng)
-    return made
 
 
 def _dummy(station: Station) -> Device:

@@ -231,6 +231,9 @@ class Circuit:
                 place, _Stress(float(cell_v[place]), 0.0, self._gate_v(place[0]))
             )
             stress.duration_s += duration_s
+        self._device.wait(duration_s)
+        if self._device.volatile:
+            self._solution = None
 
     def _end_pulses(self) -> None:
         """Give the devices the pulses that ended with this change."""

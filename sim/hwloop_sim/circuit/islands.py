@@ -1,0 +1,109 @@
+"""Compiled: floating lines among each other, as single nodes.
+
+Floating lines that conductive cells join and only weak ones tie to the rest move together, and
+so little current tells where to that the ladders alone would not notice. Here each floating line
+is one node, every driven line is ground, and the network is reduced star by star, without any
+subtraction. The solution corrects the mean voltage of every floating column in each step.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwloop_sim.circuit.ladders import compiled
+
+
+@compiled
+def reduce_islands(g, rows_float, cols_float):
+    """Factors of the network between the floating columns.
+
+    Returns their numbers (floating,), ``mesh``: (floating, floating), above its diagonal what
+    joins each to the later ones when it is eliminated, ``total``: (floating,), all it has, and by
+    how much rounding is amplified: what a column's cells conduct over what ties it, at most.
+    """
+    rows, _ = g.shape
+    members = np.flatnonzero(cols_float)
+    count = members.size
+    mesh = np.zeros((count, count))
+    ground = np.zeros(count)
+    total = np.zeros(count)
+    mine = np.empty(count)
+    for i in range(rows):
+        for k in range(count):
+            mine[k] = g[i, members[k]]
+        if not rows_float[i]:
+            for k in range(count):
+                ground[k] += mine[k]
+            continue
+        held = 0.0
+        for j in range(g.shape[1]):
+            if not cols_float[j]:
+                held += g[i, j]
+        spread(mine, held, 0, mesh, ground)
+    amplified = 1.0
+    for k in range(count):
+        total[k] = spread(mesh[k], ground[k], k + 1, mesh, ground)
+        if total[k] > 0.0:
+            amplified = max(amplified, g[:, members[k]].sum() / total[k])
+    return members, mesh, total, amplified
+
+
+@compiled
+def spread(arms, held, first, mesh, ground):
+    """Eliminate a node with these arms to the nodes from ``first``; returns their sum."""
+    total = held
+    for k in range(first, arms.size):
+        total += arms[k]
+    if total == 0.0:
+        return total
+    for k in range(first, arms.size):
+        share = arms[k] / total
+        if share == 0.0:
+            continue
+        ground[k] += share * held
+        for other in range(k + 1, arms.size):
+            mesh[k, other] += share * arms[other]
+    return total
+
+
+@compiled
+def lift(islands, r, z, moved):
+    """Add to z what the floating columns' net currents r do to their means.
+
+    ``moved``: (cols,) those voltages. Returns what that adds to r · z.
+    """
+    members, mesh, total, _ = islands
+    rows, _ = r.shape
+    count = members.size
+    energy = 0.0
+    flow = np.zeros(count)
+    for i in range(rows):
+        for k in range(count):
+            flow[k] += r[i, members[k]]
+    volts = settle_islands(mesh, total, flow)
+    for k in range(count):
+        energy += volts[k] * flow[k]
+        moved[members[k]] = volts[k]
+    for i in range(rows):
+        for k in range(count):
+            z[i, members[k]] += volts[k]
+    return energy
+
+
+@compiled
+def settle_islands(mesh, total, net):
+    """Voltages of the floating columns for the currents put into them."""
+    count = net.size
+    flow = net.copy()
+    volts = np.zeros(count)
+    for k in range(count):
+        if total[k] > 0.0:
+            for other in range(k + 1, count):
+                flow[other] += mesh[k, other] / total[k] * flow[k]
+    for k in range(count - 1, -1, -1):
+        if total[k] > 0.0:
+            volts[k] = flow[k]
+            for other in range(k + 1, count):
+                volts[k] += mesh[k, other] * volts[other]
+            volts[k] /= total[k]
+    return volts

@@ -1,0 +1,142 @@
+"""Soft bounds: every pulse closes a fixed fraction of what is left to the bound.
+
+After n equal pulses G_n = G_max − (G_max − G_0) e^(−n/ν) upwards, and the same towards G_min
+downwards. Source: S. Fusi and L. F. Abbott, Nat. Neurosci. 10, 485 (2007), doi:10.1038/nn1859;
+the exponential of P.-Y. Chen, X. Peng and S. Yu (NeuroSim), IEEE Trans. Comput.-Aided Des. Integr.
+Circuits Syst. 37, 3067 (2018), doi:10.1109/TCAD.2018.2789723, with both bounds reached only in the
+limit. Defaults: range and pulses of the Ag:a-Si device of S. H. Jo et al., Nano Lett. 10, 1297
+(2010), doi:10.1021/nl904092h, as NeuroSim tabulates them; the constants ν are chosen.
+``cycle_to_cycle``: each pulse adds a normal number with this fraction of the range as its
+deviation (NeuroSim: 0.035 for that device); the state is held between the bounds. Cells begin at
+G_min. Valid for the two pulses that it is given for; no current-voltage relation.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from hwloop.operations import FloatArray, PulseMap
+from hwloop.units import Fraction, Number, PositiveSiemens
+from hwloop_sim.device import Device, DeviceKind
+from hwloop_sim.known_pulses import KnownPulse, refuse_unknown
+from hwloop_sim.state_device import StateSettings, drawn_parameters, per_cell
+from hwloop_sim.variability import draw_initial
+
+LARGE = 20_000
+"""Cells from which on loading the compiled loop pays."""
+
+Pulses = Annotated[Number, Field(gt=0)]
+
+
+class SoftBoundsSettings(StateSettings):
+    """``up_pulses``, ``down_pulses``: ν, after which 63 % of the way is done.
+
+    ``up``, ``down``: the pulses of each direction. ``flipped`` turns both round.
+    """
+
+    spreadable: ClassVar = ("g_min_s", "g_max_s", "up_pulses", "down_pulses")
+    ordered: ClassVar = (("g_min_s", "g_max_s"),)
+
+    g_min_s: PositiveSiemens = 3.08e-9
+    g_max_s: PositiveSiemens = 38.5e-9
+    up_pulses: Pulses = 30.0
+    down_pulses: Pulses = 30.0
+    up: KnownPulse = KnownPulse(amplitude_v=3.2, width_s=300e-6)
+    down: KnownPulse = KnownPulse(amplitude_v=-2.8, width_s=300e-6)
+    cycle_to_cycle: Fraction = 0.0
+
+    @model_validator(mode="after")
+    def _opposite(self) -> SoftBoundsSettings:
+        if self.up.amplitude_v * self.down.amplitude_v > 0:
+            raise ValueError(
+                f"up.amplitude_v {self.up.amplitude_v:g} and down.amplitude_v"
+                f" {self.down.amplitude_v:g} must have opposite signs"
+            )
+        return self
+
+
+class SoftBounds(Device):
+    """Cells between two bounds of their own."""
+
+    def __init__(
+        self, settings: SoftBoundsSettings, shape: tuple[int, ...], rng: np.random.Generator
+    ) -> None:
+        names = settings.spreadable
+        nominal = {name: float(getattr(settings, name)) for name in names}
+        self._p = per_cell(drawn_parameters(nominal, settings, shape, rng), shape)
+        sign = -1.0 if settings.flipped else 1.0
+        self._up_sign = sign * np.sign(settings.up.amplitude_v)
+        self._known = [
+            KnownPulse(amplitude_v=sign * one.amplitude_v, width_s=one.width_s)
+            for one in (settings.up, settings.down)
+        ]
+        self._checked: PulseMap | None = None
+        self._ways: tuple[int, list[FloatArray]] | None = None
+        self._scatter = settings.cycle_to_cycle
+        self._rng = rng
+        if settings.initial is None:
+            self._conductance_s = np.array(np.broadcast_to(self._p.g_min_s, shape))
+        else:
+            self._conductance_s = draw_initial(
+                settings.initial, shape, rng, low_s=self._p.g_min_s, high_s=self._p.g_max_s
+            )
+
+    @property
+    def conductance_s(self) -> FloatArray:
+        """Conductance of every cell."""
+        return self._conductance_s
+
+    def set_conductance(self, conductance_s: FloatArray) -> None:
+        """Put every cell there, or at the nearest bound."""
+        self._conductance_s = np.clip(conductance_s, self._p.g_min_s, self._p.g_max_s)
+
+    def check(self, pulse: PulseMap) -> None:
+        """Only the two pulses that the response was given for."""
+        if pulse is not self._checked:
+            refuse_unknown(pulse, self._known, source="soft_bounds: the response was given")
+            self._checked = pulse
+
+    def pulse(self, pulse: PulseMap) -> None:
+        """All pulses of a train at once: the recursion has a closed form."""
+        self.check(pulse)
+        if not self._scatter and self._conductance_s.size >= LARGE:
+            self._conductance_s = self._moved_s(pulse)
+            return
+        sign = np.broadcast_to(np.sign(pulse.amplitude_v), self._conductance_s.shape)
+        up = sign == self._up_sign
+        bound_s = np.where(up, self._p.g_max_s, self._p.g_min_s)
+        constant = np.where(up, self._p.up_pulses, self._p.down_pulses)
+        left = np.exp(-pulse.count / constant)
+        moved_s = bound_s + (self._conductance_s - bound_s) * left
+        if self._scatter:
+            # What n pulses add, each shrunk by those that follow, is normal with this variance.
+            variance = np.expm1(-2 * pulse.count / constant) / np.expm1(-2 / constant)
+            span_s = self._p.g_max_s - self._p.g_min_s
+            normal = self._rng.normal(size=moved_s.shape)
+            moved_s = moved_s + self._scatter * span_s * np.sqrt(variance) * normal
+            moved_s = np.clip(moved_s, self._p.g_min_s, self._p.g_max_s)
+        self._conductance_s = np.where(sign != 0, moved_s, self._conductance_s)
+
+    def _moved_s(self, pulse: PulseMap) -> FloatArray:
+        """The same in one compiled loop, to the last bit."""
+        from hwloop_sim import kernels
+
+        shape = self._conductance_s.shape
+        if self._ways is None or self._ways[0] != pulse.count:
+            up, down = self._p.up_pulses, self._p.down_pulses
+            left = [np.exp(-pulse.count / constant) for constant in (up, down)]
+            parts = (self._p.g_min_s, self._p.g_max_s, *left)
+            self._ways = pulse.count, [np.array(np.broadcast_to(part, shape)) for part in parts]
+        up_v = np.broadcast_to(self._up_sign * pulse.amplitude_v, shape)
+        return kernels.towards_bounds(self._conductance_s, up_v, *self._ways[1])
+
+
+SOFT_BOUNDS = DeviceKind(
+    name="soft_bounds",
+    summary="Every pulse closes a fixed fraction of what is left to the bound",
+    settings=SoftBoundsSettings,
+    make=SoftBounds,
+)

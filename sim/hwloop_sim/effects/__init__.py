@@ -1,0 +1,1 @@
+"""Variability, noise, faults and time: each effect one small file, composed by their order."""

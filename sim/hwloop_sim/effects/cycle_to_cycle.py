@@ -1,0 +1,65 @@
+"""Cycle-to-cycle scatter: no two pulses do the same to a cell.
+
+ΔG ← ΔG · (1 + σ ξ), or with a lognormal factor of mean 1 and standard deviation of the logarithm σ.
+A train of n pulses, given as one operation, is n steps of ΔG/n each with a draw of its own: its
+factor has variance σ²/n (lognormal: (exp σ² − 1)/n), exact for equal steps. Source: the noisy pulse
+response of T. Gokmen and Y. Vlasov, Front. Neurosci. 10, 333 (2016), where σ = 0.3. Valid for
+ξ normal up to σ of about 1, beyond which a third and more of the steps would go backwards.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from hwloop.operations import FloatArray, PulseMap
+from hwloop.settings import Settings
+from hwloop.units import Number
+from hwloop_sim.effect import Effect, EffectKind
+
+
+class CycleToCycleSettings(Settings):
+    """``sigma``: of a step as a fraction of it, or of its logarithm."""
+
+    sigma: Annotated[Number, Field(ge=0, le=2)]
+    distribution: Literal["normal", "lognormal"] = "normal"
+
+
+class CycleToCycle(Effect):
+    """A random factor on every step."""
+
+    def __init__(
+        self,
+        settings: CycleToCycleSettings,
+        shape: tuple[int, ...],  # noqa: ARG002 - nothing is kept for a cell
+        rng: np.random.Generator,
+    ) -> None:
+        from hwloop_sim.kernels import Draws
+
+        self._settings = settings
+        self._draws = Draws.spawn(rng)
+
+    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:
+        """The step with this pulse's factor."""
+        from hwloop_sim import kernels
+
+        sigma = self._settings.sigma
+        if self._settings.distribution == "normal":
+            of_train = sigma / np.sqrt(pulse.count)
+            return kernels.scatter(before_s, after_s, self._draws, sigma=of_train)
+        of_log = np.sqrt(np.log1p(np.expm1(sigma**2) / pulse.count))
+        normals = kernels.normals(after_s.size, self._draws).reshape(after_s.shape)
+        factor: FloatArray = np.exp(of_log * normals - of_log**2 / 2)
+        return np.where(after_s == before_s, after_s, before_s + factor * (after_s - before_s))
+
+
+CYCLE_TO_CYCLE = EffectKind(
+    name="cycle_to_cycle",
+    summary="Scatter of every step from pulse to pulse",
+    settings=CycleToCycleSettings,
+    make=CycleToCycle,
+    order=20,
+    arrays=lambda _: 0,
+)

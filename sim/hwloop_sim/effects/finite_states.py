@@ -1,0 +1,71 @@
+"""Finite conductance states: what a cell shows is the nearest of n levels.
+
+Levels from ``min_s`` to ``max_s``, equally spaced in G (linear) or in ln G (logarithmic), and the
+nearest in that measure is shown. The state behind them moves on continuously, so that pulses
+smaller than a level add up. Source: C. Lammie et al., "MemTorch", Neurocomputing 485, 124 (2022).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from hwloop.operations import FloatArray
+from hwloop.settings import Settings
+from hwloop.units import PositiveSiemens, Siemens
+from hwloop_sim.effect import Effect, EffectKind
+
+
+class FiniteStatesSettings(Settings):
+    """``states``: how many; ``min_s``, ``max_s``: the outermost; ``spacing`` of those between."""
+
+    states: Annotated[int, Field(strict=True, ge=2, le=1_000_000)]
+    min_s: Annotated[Siemens, Field(ge=0)]
+    max_s: PositiveSiemens
+    spacing: Literal["linear", "logarithmic"] = "linear"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> FiniteStatesSettings:
+        if self.min_s >= self.max_s:
+            raise ValueError(f"min_s {self.min_s:g} must be below max_s {self.max_s:g}")
+        if self.spacing == "logarithmic" and self.min_s == 0:
+            raise ValueError("logarithmic states need min_s above 0")
+        return self
+
+
+class FiniteStates(Effect):
+    """The levels of all cells."""
+
+    def __init__(
+        self,
+        settings: FiniteStatesSettings,
+        shape: tuple[int, ...],  # noqa: ARG002 - nothing is kept for a cell
+        rng: np.random.Generator,  # noqa: ARG002 - nothing is drawn
+    ) -> None:
+        self._settings = settings
+
+    def seen(self, conductance_s: FloatArray) -> FloatArray:
+        """The nearest level."""
+        settings = self._settings
+        last = settings.states - 1
+        inside_s = np.clip(conductance_s, settings.min_s, settings.max_s)
+        if settings.spacing == "linear":
+            width_s = (settings.max_s - settings.min_s) / last
+            level = np.rint((inside_s - settings.min_s) / width_s)
+            shown: FloatArray = settings.min_s + level / last * (settings.max_s - settings.min_s)
+            return shown
+        ratio = np.log(settings.max_s / settings.min_s)
+        level = np.rint(np.log(inside_s / settings.min_s) / ratio * last)
+        return np.asarray(settings.min_s * np.exp(level / last * ratio))
+
+
+FINITE_STATES = EffectKind(
+    name="finite_states",
+    summary="A cell shows the nearest of a number of levels",
+    settings=FiniteStatesSettings,
+    make=FiniteStates,
+    order=80,
+    arrays=lambda _: 0,
+)

@@ -1,0 +1,80 @@
+"""Stochastic state bounds: every cell has a lowest and a highest conductance of its own.
+
+low = ``min_s`` · exp(σ_min ξ), high = ``max_s`` · exp(σ_max ξ), drawn again where low ≥ high; the
+state is held between them. Source: lognormal spreads of both states, X. Guan, S. Yu and H.-S. P.
+Wong, IEEE Trans. Electron Devices 59, 1172 (2012); that each device draws its R_on and R_off is
+done by C. Lammie et al., "MemTorch", Neurocomputing 485, 124 (2022), there normally.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from hwloop.operations import FloatArray, PulseMap
+from hwloop.settings import Settings
+from hwloop.units import Number, PositiveSiemens
+from hwloop_sim.effect import Effect, EffectKind
+
+Spread = Annotated[Number, Field(ge=0, le=3)]
+
+
+class StateBoundsSettings(Settings):
+    """``min_s``, ``max_s``: medians of the bounds; the sigmas are of their logarithms."""
+
+    min_s: PositiveSiemens
+    max_s: PositiveSiemens
+    min_sigma: Spread = 0.0
+    max_sigma: Spread = 0.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> StateBoundsSettings:
+        if self.min_s >= self.max_s:
+            raise ValueError(f"min_s {self.min_s:g} must be below max_s {self.max_s:g}")
+        return self
+
+
+class StateBounds(Effect):
+    """The bounds of each cell, fixed when it is made."""
+
+    def __init__(
+        self, settings: StateBoundsSettings, shape: tuple[int, ...], rng: np.random.Generator
+    ) -> None:
+        self._low_s = np.full(shape, np.inf)
+        self._high_s = np.zeros(shape)
+        # The medians are in order, so at least half of each round's draws are.
+        while (wrong := self._low_s >= self._high_s).any():
+            count = int(wrong.sum())
+            self._low_s[wrong] = settings.min_s * rng.lognormal(0, settings.min_sigma, count)
+            self._high_s[wrong] = settings.max_s * rng.lognormal(0, settings.max_sigma, count)
+
+    def begin(self, conductance_s: FloatArray) -> FloatArray:
+        """Inside its bounds."""
+        return self._held(conductance_s)
+
+    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:  # noqa: ARG002
+        """Held at the bounds."""
+        return self._held(after_s)
+
+    def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:  # noqa: ARG002
+        """Drift ends at the bounds."""
+        return self._held(conductance_s)
+
+    def read(self, conductance_s: FloatArray, voltage_v: FloatArray) -> FloatArray:  # noqa: ARG002
+        """As does the disturbance of reads."""
+        return self._held(conductance_s)
+
+    def _held(self, conductance_s: FloatArray) -> FloatArray:
+        return np.clip(conductance_s, self._low_s, self._high_s)
+
+
+STATE_BOUNDS = EffectKind(
+    name="state_bounds",
+    summary="A lowest and a highest conductance for each cell",
+    settings=StateBoundsSettings,
+    make=StateBounds,
+    order=70,
+    arrays=lambda _: 2,
+)

@@ -1,0 +1,72 @@
+"""Stuck cells: a fraction shows a high conductance, another a low one, whatever is done to it.
+
+Each cell draws once, on its own: stuck high with the probability ``high_fraction``, stuck low with
+``low_fraction``. Source: fault statistics of C.-Y. Chen et al., IEEE Trans. Comput. 64, 180 (2015):
+stuck-at-one 9.04 %, stuck-at-zero 1.75 % of a 4 Mb resistive memory.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from hwloop.operations import FloatArray
+from hwloop.settings import Settings
+from hwloop.units import Number, Siemens
+from hwloop_sim.effect import Effect, EffectKind
+
+Part = Annotated[Number, Field(ge=0, le=1)]
+Level = Annotated[Siemens, Field(ge=0)]
+
+
+class StuckSettings(Settings):
+    """``high_fraction`` at ``high_s``, ``low_fraction`` at ``low_s``."""
+
+    high_fraction: Part = 0.0
+    high_s: Level | None = None
+    low_fraction: Part = 0.0
+    low_s: Level | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StuckSettings:
+        if self.high_fraction + self.low_fraction > 1:
+            raise ValueError(
+                f"high_fraction {self.high_fraction:g} and low_fraction {self.low_fraction:g}"
+                " together exceed 1"
+            )
+        if self.high_fraction and self.high_s is None:
+            raise ValueError("high_fraction needs high_s")
+        if self.low_fraction and self.low_s is None:
+            raise ValueError("low_fraction needs low_s")
+        if self.high_s is not None and self.low_s is not None and self.high_s <= self.low_s:
+            raise ValueError(f"high_s {self.high_s:g} must be above low_s {self.low_s:g}")
+        return self
+
+
+class Stuck(Effect):
+    """Which cells are stuck, and where."""
+
+    def __init__(
+        self, settings: StuckSettings, shape: tuple[int, ...], rng: np.random.Generator
+    ) -> None:
+        draw = rng.random(shape)
+        high = draw < settings.high_fraction
+        low = ~high & (draw < settings.high_fraction + settings.low_fraction)
+        self._stuck = high | low
+        self._at_s = np.where(high, settings.high_s or 0.0, settings.low_s or 0.0)
+
+    def seen(self, conductance_s: FloatArray) -> FloatArray:
+        """A stuck cell shows where it is stuck."""
+        return np.where(self._stuck, self._at_s, conductance_s)
+
+
+STUCK = EffectKind(
+    name="stuck",
+    summary="Cells stuck at a high or at a low conductance",
+    settings=StuckSettings,
+    make=Stuck,
+    order=90,
+    arrays=lambda _: 1.125,
+)

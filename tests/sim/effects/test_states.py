@@ -1,0 +1,151 @@
+"""Bounds, levels and stuck cells: on random matrices, as a mapped network would need them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from hwloop.errors import ConfigError
+from hwloop_sim.affected import AffectedDevice
+from hwloop_sim.backend import SimSettings
+from hwloop_sim.effect import make_effects
+from tests.emulated import DEVICE, Steps, affected, everywhere
+
+BOUNDS = {"effect": "state_bounds", "min_s": 1e-6, "max_s": 1e-4}
+
+
+def showing(conductance_s: np.ndarray, *effects: dict[str, object], seed: int = 1) -> np.ndarray:
+    """What cells at these conductances show."""
+    chosen = SimSettings.parse({"device": DEVICE, "effects": effects}).effects
+    made = make_effects(chosen, conductance_s.shape, np.random.default_rng(seed))
+    return AffectedDevice(Steps(conductance_s), made).conductance_s
+
+
+def random_matrix(seed: int = 3, shape: tuple[int, ...] = (64, 48)) -> np.ndarray:
+    """Conductances over four decades."""
+    return 10 ** np.random.default_rng(seed).uniform(-7, -3, shape)
+
+
+def test_bounds_are_lognormal_over_the_cells() -> None:
+    effect = BOUNDS | {"min_sigma": 0.2, "max_sigma": 0.1}
+    low = showing(np.zeros((100, 100)), effect).ravel()
+    high = showing(np.ones((100, 100)), effect).ravel()
+    assert stats.kstest(np.log(low / 1e-6), "norm", (0, 0.2)).pvalue > 1e-3
+    assert stats.kstest(np.log(high / 1e-4), "norm", (0, 0.1)).pvalue > 1e-3
+
+
+def test_bounds_that_overlap_are_drawn_until_they_are_in_order() -> None:
+    effect = {"effect": "state_bounds", "min_s": 1e-6, "max_s": 2e-6}
+    effect |= {"min_sigma": 2.0, "max_sigma": 2.0}
+    low, high = (showing(np.full((50, 50), at), effect) for at in (0.0, 1.0))
+    assert (low < high).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.floats(-50, 50), min_size=1, max_size=8),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.integers(0, 1000),
+)
+def test_states_stay_within_their_bounds_for_any_pulses(
+    volts: list[float], sigma: float, spread: float, seed: int
+) -> None:
+    effects = (
+        {"effect": "cycle_to_cycle", "sigma": sigma},
+        {"effect": "relaxation", "sigma": 0.3, "tau_s": 1.0},
+        {"effect": "drift", "nu": 0.3},
+        BOUNDS | {"min_sigma": spread, "max_sigma": spread},
+    )
+    cells = affected(*effects, shape=(5, 6), seed=seed)
+    low_s = showing(np.zeros((5, 6)), *effects[3:], seed=seed)
+    high_s = showing(np.ones((5, 6)), *effects[3:], seed=seed)
+    for amplitude_v in volts:
+        cells.pulse(everywhere(cells, amplitude_v))
+        cells.wait(3.0)
+        assert (cells.conductance_s >= low_s).all()
+        assert (cells.conductance_s <= high_s).all()
+
+
+@pytest.mark.parametrize(("spacing", "low_s"), [("linear", 0.0), ("logarithmic", 1e-6)])
+@pytest.mark.parametrize("states", [2, 8, 64])
+def test_a_cell_shows_the_nearest_of_its_levels(spacing: str, low_s: float, states: int) -> None:
+    conductance_s = random_matrix()
+    effect = {"effect": "finite_states", "states": states, "min_s": low_s, "max_s": 1e-4}
+    shown_s = showing(conductance_s, effect | {"spacing": spacing})
+    linear = spacing == "linear"
+    levels_s = np.linspace(low_s, 1e-4, states) if linear else np.geomspace(low_s, 1e-4, states)
+    measure = (lambda x: x) if linear else np.log
+    nearest = np.abs(measure(conductance_s)[..., None] - measure(levels_s)).argmin(axis=-1)
+    np.testing.assert_allclose(shown_s, levels_s[nearest], rtol=1e-12, atol=1e-20)
+
+
+def test_pulses_smaller_than_a_level_add_up() -> None:
+    effect = {"effect": "finite_states", "states": 11, "min_s": 0.0, "max_s": 1e-4}
+    cells = affected(effect, start_s=5e-5, shape=(2, 2))
+    shown = []
+    for _ in range(12):
+        cells.pulse(everywhere(cells, 1.0))
+        shown.append(round(cells.conductance_s[0, 0] * 1e6))
+    assert shown == [50] * 4 + [60] * 8 or shown == [50] * 5 + [60] * 7
+
+
+def test_the_fractions_asked_for_are_stuck_where_asked() -> None:
+    effect = {"effect": "stuck", "high_fraction": 0.0904, "high_s": 1e-3}
+    shown_s = showing(
+        random_matrix(shape=(200, 200)), effect | {"low_fraction": 0.0175, "low_s": 0}
+    )
+    for level_s, part in ((1e-3, 0.0904), (0.0, 0.0175)):
+        count = int((shown_s == level_s).sum())
+        assert stats.binomtest(count, 40_000, part).pvalue > 1e-3
+
+
+def test_a_stuck_cell_stays_whatever_is_done_to_it_and_others_do_not_notice() -> None:
+    effect = {"effect": "stuck", "high_fraction": 0.3, "high_s": 1e-3}
+    cells, free = affected(effect, shape=(20, 20)), affected(shape=(20, 20))
+    stuck = cells.conductance_s == 1e-3
+    for device in (cells, free):
+        device.pulse(everywhere(device, 3.0))
+        device.wait(1e5)
+    assert (cells.conductance_s[stuck] == 1e-3).all()
+    assert (cells.conductance_s[~stuck] == free.conductance_s[~stuck]).all()
+
+
+@pytest.mark.parametrize(
+    ("effect", "words"),
+    [
+        ({"effect": "finite_states", "states": 1, "min_s": 0, "max_s": 1}, "greater than or"),
+        ({"effect": "finite_states", "states": 4, "min_s": 2, "max_s": 1}, "must be below max_s"),
+        (
+            {
+                "effect": "finite_states",
+                "states": 4,
+                "min_s": 0,
+                "max_s": 1,
+                "spacing": "logarithmic",
+            },
+            "need min_s above 0",
+        ),
+        ({"effect": "stuck", "high_fraction": 0.1}, "high_fraction needs high_s"),
+        ({"effect": "stuck", "low_fraction": 0.1}, "low_fraction needs low_s"),
+        (
+            {
+                "effect": "stuck",
+                "high_fraction": 0.6,
+                "high_s": 1,
+                "low_fraction": 0.6,
+                "low_s": 0,
+            },
+            "together exceed 1",
+        ),
+        ({"effect": "stuck", "high_fraction": 0.1, "high_s": 1, "low_s": 2}, "must be above low_s"),
+        ({"effect": "state_bounds", "min_s": 2, "max_s": 1}, "must be below max_s"),
+    ],
+)
+def test_a_parameter_outside_its_validity_is_refused(effect: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=r"^effects\.0") as refusal:
+        SimSettings.parse({"device": DEVICE, "effects": [effect]})
+    assert words in str(refusal.value)
