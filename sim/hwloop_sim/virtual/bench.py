@@ -200,7 +200,9 @@ class VirtualBench:
         if fault.kind not in {"drop", "gone", "ignore", "hang"}:
             return False
         self.struck_host_s = self.struck_host_s or time.time()
-        if fault.kind == "gone" and name in self._stops:
+        # A serial port is gone with its hang-up, and its name kept from others until the end.
+        listens = self.addresses.get(name, "").startswith("TCPIP")
+        if fault.kind == "gone" and listens and name in self._stops:
             self._stops.pop(name)()
         if fault.kind in {"drop", "gone"}:
             raise Hangup
