@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-slow lint check bench safety clean
+.PHONY: help demo test test-slow lint check bench safety peers clean
 
 help:
 	@echo "make demo       train the emulated 4x4 array, write its record and report"
@@ -11,6 +11,7 @@ help:
 	@echo "make test-slow  run the tests that take minutes"
 	@echo "make check      formatting, linting, types, import layers, and the tests"
 	@echo "make bench      time hwloop beside its peers"
+	@echo "make peers      install packages that tests and benchmarks compare with (needs libcairo2-dev, pkg-config)"
 	@echo "make safety     end runs in every way there is, and write what the bench is left like"
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
@@ -22,6 +23,10 @@ $(VENV)/.runtime: pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,third-party]'
 	@touch $@
+
+# Compared with in tests and benchmarks; needs Debian's libcairo2-dev and pkg-config.
+peers: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[peers]'
 
 demo: $(VENV)/.runtime
 	$(BIN)/hwloop run procedures/manhattan_4x4.yaml --backend sim --report

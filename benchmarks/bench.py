@@ -48,6 +48,8 @@ class Box:
 
 BOXES = (
     Box("keithley_2400", read=":READ?"),
+    Box("keithley_2450", read="print(smu.measure.read())", settings={"language": "tsp"}),
+    Box("keysight_b2900", read=":MEAS:CURR? (@1)"),
     Box("keithley_2600b", read="print(smua.measure.i())", output="a"),
 )
 

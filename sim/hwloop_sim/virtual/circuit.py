@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 
@@ -22,23 +21,9 @@ from hwloop.operations import FloatArray, PulseMap
 from hwloop.station import GROUND, Station, Wire
 from hwloop_sim.device import Device
 from hwloop_sim.virtual.clock import BenchClock
+from hwloop_sim.virtual.nodal import Drive, Nodes, Solution, solve
 
-LEAKAGE_S = 1e-15  # of an open relay to ground: above 1e14 ohm, Keithley 7072 card
-LEAST_OHM = 1e-6  # of an output: keeps two outputs on one node solvable, as their leads would
 KEPT_CHANGES = 100_000
-
-
-@dataclass(frozen=True)
-class Drive:
-    """What an output does: ``volts`` None is not connected.
-
-    ``on`` False with volts: switched off, but held there, as many sources do at 0 V.
-    """
-
-    volts: float | None = None
-    limit_a: float = inf
-    series_ohm: float = 0.0
-    on: bool = True
 
 
 @dataclass(frozen=True)
@@ -104,7 +89,7 @@ class Circuit:
         self._closed: dict[str, frozenset[str]] = {}
         self._broken: dict[tuple[str, str], bool] = {}
         self._stress: dict[tuple[int, int], _Stress] = {}
-        self._solution: _Solution | None = None
+        self._solution: Solution | None = None
         self.unmodelled: list[str] = []
         self.changes: deque[Change] = deque(maxlen=KEPT_CHANGES)
         rows, cols = device.conductance_s.shape[-2:]
@@ -270,15 +255,15 @@ class Circuit:
             wire.channel in self._closed.get(wire.matrix, frozenset()) if stuck is None else stuck
         )
 
-    def _solve(self) -> _Solution:
+    def _solve(self) -> Solution:
         if self._solution is None:
             joined = [(w.line, w.output) for w in self._wires if self._on(w)]
-            nodes = _Nodes([GROUND, *self._drives, *self._lines, *self._loose], joined)
+            nodes = Nodes([GROUND, *self._drives, *self._lines, *self._loose], joined)
             drives = {
                 name: Drive(d.volts, d.limit_a, d.series_ohm + self._series_ohm.get(name, 0.0))
                 for name, d in self._drives.items()
             }
-            self._solution = _solve(nodes, drives, self._cells(nodes))
+            self._solution = solve(nodes, drives, self._cells(nodes))
         return self._solution
 
     def _gate_v(self, row: int) -> float | None:
@@ -288,7 +273,7 @@ class Circuit:
         nodes = self._solve().nodes
         return self._gates_v(nodes)[row]
 
-    def _gates_v(self, nodes: _Nodes) -> list[float]:
+    def _gates_v(self, nodes: Nodes) -> list[float]:
         held = {
             nodes.index(name): drive.volts
             for name, drive in self._drives.items()
@@ -296,13 +281,13 @@ class Circuit:
         } | {0: 0.0}
         return [held.get(nodes.index(f"gate{n}"), 0.0) for n in range(len(self._row_names))]
 
-    def _gated(self, nodes: _Nodes) -> FloatArray:
+    def _gated(self, nodes: Nodes) -> FloatArray:
         """1 for the rows whose cells conduct, else 0."""
         if self._gate_on_v is None:
             return np.ones(len(self._row_names))
         return np.array([float(v >= self._gate_on_v) for v in self._gates_v(nodes)])
 
-    def _cells(self, nodes: _Nodes) -> FloatArray:
+    def _cells(self, nodes: Nodes) -> FloatArray:
         """The cells' conductance as a nodal matrix."""
         conductance_s = self._device.conductance_s * self._gated(nodes)[:, None]
         rows = [nodes.index(name) for name in self._row_names]
@@ -314,107 +299,3 @@ class Circuit:
         np.add.at(matrix, (row, col), -conductance_s)
         np.add.at(matrix, (col, row), -conductance_s)
         return matrix
-
-
-class _Nodes:
-    """Names joined to nodes; node 0 is ground."""
-
-    def __init__(self, names: Iterable[str], joined: Iterable[tuple[str, str]]) -> None:
-        self._parent = {name: name for name in names}
-        for one, other in joined:
-            first, second = self._root(one), self._root(other)
-            if first != second:
-                # Ground stays the root of whatever is joined to it.
-                first, second = (second, first) if second == GROUND else (first, second)
-                self._parent[second] = first
-        roots = [GROUND, *(n for n in self._parent if self._root(n) == n and n != GROUND)]
-        self._numbers = {root: number for number, root in enumerate(roots)}
-        self.count = len(roots)
-
-    def index(self, name: str) -> int:
-        return self._numbers[self._root(name)]
-
-    def _root(self, name: str) -> str:
-        while self._parent[name] != name:
-            name = self._parent[name]
-        return name
-
-
-@dataclass(frozen=True)
-class _Solution:
-    nodes: _Nodes
-    node_v: FloatArray
-    amperes: dict[str, float]
-    limited: frozenset[str]
-
-    def volts(self, name: str) -> float:
-        return float(self.node_v[self.nodes.index(name)])
-
-
-def _solve(nodes: _Nodes, drives: dict[str, Drive], cells: FloatArray) -> _Solution:
-    """Node voltages; outputs beyond their limit become current sources, one after the other."""
-    limited: dict[str, float] = {}
-    while True:
-        node_v = _node_volts(nodes, drives, cells, limited)
-        amperes = _currents(nodes, drives, cells, limited, node_v)
-        excess = {
-            name: abs(amperes[name]) / drive.limit_a
-            for name, drive in drives.items()
-            if name not in limited and abs(amperes[name]) > drive.limit_a * (1 + 1e-9)
-        }
-        if not excess:
-            return _Solution(nodes, node_v, amperes, frozenset(limited))
-        name = max(excess, key=lambda name: excess[name])
-        limited[name] = float(np.copysign(drives[name].limit_a, amperes[name]))
-
-
-def _currents(
-    nodes: _Nodes,
-    drives: dict[str, Drive],
-    cells: FloatArray,
-    limited: dict[str, float],
-    node_v: FloatArray,
-) -> dict[str, float]:
-    """Amperes out of every output.
-
-    An output alone on its node gives what the cells take there: the drop over its own resistance
-    is the difference of two nearly equal voltages, and would round away.
-    """
-    taken = cells @ node_v + LEAKAGE_S * node_v
-    amperes = dict.fromkeys(drives, 0.0) | limited
-    sources: dict[int, list[str]] = {}
-    for name, drive in drives.items():
-        if name in limited:
-            taken[nodes.index(name)] -= limited[name]
-        elif drive.volts is not None:
-            sources.setdefault(nodes.index(name), []).append(name)
-    for node, names in sources.items():
-        for name in names:
-            drive = drives[name]
-            if len(names) == 1 and node != 0:
-                amperes[name] = float(taken[node])
-            elif drive.volts is not None:
-                ohm = max(drive.series_ohm, LEAST_OHM)
-                amperes[name] = (drive.volts - float(node_v[node])) / ohm
-    return amperes
-
-
-def _node_volts(
-    nodes: _Nodes, drives: dict[str, Drive], cells: FloatArray, limited: dict[str, float]
-) -> FloatArray:
-    matrix = cells + np.eye(nodes.count) * LEAKAGE_S
-    sources = np.zeros(nodes.count)
-    for name, drive in drives.items():
-        if drive.volts is None:
-            continue
-        node = nodes.index(name)
-        if name in limited:
-            sources[node] += limited[name]
-            continue
-        conductance_s = 1.0 / max(drive.series_ohm, LEAST_OHM)
-        matrix[node, node] += conductance_s
-        sources[node] += drive.volts * conductance_s
-    node_v = np.zeros(nodes.count)
-    if nodes.count > 1:
-        node_v[1:] = np.linalg.solve(matrix[1:, 1:], sources[1:])
-    return node_v
