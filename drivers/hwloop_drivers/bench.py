@@ -115,8 +115,8 @@ class Bench(CrossbarBackend):
             self._identity[name] = {"id": instrument.id, **instrument.read_back()}
         if self.description.multiply == "superposition":
             self._note(
-                "multiply: a vector with one voltage on its rows is measured column by column in"
-                " parallel; column currents of other vectors are superposed from single reads"
+                "multiply: vectors with one voltage on their rows are measured in parallel, column"
+                " by column; others are superposed from single reads"
             )
 
     @property
