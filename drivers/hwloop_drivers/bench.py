@@ -288,6 +288,7 @@ class Bench(CrossbarBackend):
     def _end(self) -> None:
         for instrument in self._boxes.instruments.values():
             instrument.check_errors()
+        self._boxes.refuse_tripped(self._station)
         self._now_s = self._time.now_s() - self._began_s
 
     def _note(self, message: str) -> None:

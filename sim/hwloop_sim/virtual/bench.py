@@ -164,6 +164,10 @@ class VirtualBench:
             fault = self._faults[name].next(message)
             if fault is not None and self._is_cut_off(name, fault):
                 return None
+            if fault is not None and fault.kind == "trip":
+                self.struck_host_s = self.struck_host_s or time.time()
+                self.instruments[name].trip()
+                fault = None
             reply = self._receive(name, message, fault)
             if fault is not None and reply is not None and fault.kind != "stall":
                 self._strike(name, fault)
