@@ -206,6 +206,9 @@ class _Run:
         else:
             self._writer.row(label, item)
             self._observer.row(label, item)
+        self._show_events()
+
+    def _show_events(self) -> None:
         for event in self._recorder.take_events():
             self._observer.event(event)
 
@@ -223,6 +226,7 @@ class _Run:
         try:
             self._guard.close()
         finally:
+            self._show_events()
             try:
                 if self._unsafe is not None:
                     status = "failed"

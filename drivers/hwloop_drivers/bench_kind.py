@@ -67,6 +67,7 @@ def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = F
         time = virtual = find(settings.station) or start(
             settings.station, request.procedure or {}, seed=request.seed, dummy=dummy
         )
+        virtual.begin_run()
         addresses, control = virtual.addresses, virtual.control
         at_close.append(virtual.close)
     events: deque[Event] = deque()

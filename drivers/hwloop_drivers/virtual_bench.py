@@ -61,6 +61,7 @@ class VirtualBenchLink(BenchTime):
         host, _, number = control.rpartition(":")
         self._socket = socket.create_connection((host, int(number)), timeout=WHO_S)
         self._file = self._socket.makefile("rb")
+        self._unmodelled_before: int | None = None
 
     def ask(self, ask: str, *, timeout_s: float = ANSWER_S, **arguments: object) -> dict[str, Any]:
         """One question to the bench itself."""
@@ -82,8 +83,12 @@ class VirtualBenchLink(BenchTime):
         """Move the bench's clock."""
         self.ask("advance", duration_s=duration_s)
 
-    def close(self, *, safe: bool = True) -> None:  # noqa: ARG002 - a bench of software ends either way
-        """End a bench that was started here; leave one that was found."""
+    def close(self, *, safe: bool = True) -> str | None:  # noqa: ARG002 - a bench of software ends either way
+        """End a bench that was started here; leave one that was found.
+
+        Returns words about pulses that changed nothing, for the device model does not cover them.
+        """
+        words = self._unmodelled_words()
         if self._process is not None:
             try:
                 self.ask("stop")
@@ -95,6 +100,25 @@ class VirtualBenchLink(BenchTime):
                     stream.close()
         self._file.close()
         self._socket.close()
+        return words
+
+    def begin_run(self) -> None:
+        """What happens from now on is this run's."""
+        self._unmodelled_before = len(self.ask("status")["unmodelled"])
+
+    def _unmodelled_words(self) -> str | None:
+        if self._unmodelled_before is None:
+            return None
+        try:
+            said = self.ask("status", timeout_s=WHO_S)["unmodelled"][self._unmodelled_before :]
+        except BackendError:
+            return None  # gone: whoever lost it says so
+        if not said:
+            return None
+        return (
+            f"virtual bench: {len(said)} times something happened that its models do not cover,"
+            f" and that changed no cell; first {said[0]}"
+        )
 
 
 def find(station_file: Path) -> VirtualBenchLink | None:

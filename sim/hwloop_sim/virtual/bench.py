@@ -70,7 +70,8 @@ class VirtualBench:
             station,
             self.device,
             self.clock,
-            quiet_v=array.limits.half_select_v,
+            quiet_v=array.limits.read_v,
+            harmless_v=array.limits.half_select_v,
             gate_on_v=None if gate_v is None else gate_v / 2,
         )
         self._pulse_v = array.limits.half_select_v * (1 + 1e-9)  # above it a cell is pulsed

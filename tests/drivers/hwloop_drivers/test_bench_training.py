@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +36,19 @@ def _station(folder: Path, interface: str = "as it is", template: Path = STATION
     return path
 
 
-def _run(station: Path, out: Path, *, backend: str, updates: int = 50, seed: int = 22) -> Record:
+def _run(
+    station: Path,
+    out: Path,
+    *,
+    backend: str,
+    updates: int = 50,
+    seed: int = 22,
+    more: Sequence[str] = (),
+) -> Record:
     overrides = [
         f"backends.bench.station={station.as_posix()}",
         f"steps.0.settings.max_updates={updates}",
+        *more,
     ]
     procedure = load_procedure(PROCEDURE, overrides)
     path = out / f"{backend}.h5"
@@ -78,6 +88,39 @@ def test_training_over_instruments_is_the_emulators_up_to_their_resolution(
         np.testing.assert_allclose(
             seen["conductance_s"], conductance_s, rtol=0, atol=RESOLUTION_A / READ_V
         )
+
+
+@pytest.mark.parametrize("model", ["linear_ion_drift", "vteam"])
+def test_virtual_bench_changes_cells_of_any_voltage_as_the_emulator_does(
+    tmp_path: Path, model: str
+) -> None:
+    # Half of a pulse is below half_select_v here, and so are all of its pulses.
+    pulse = "{amplitude_v: 1 V, width_s: 1 ms}"
+    more = [
+        f"backends.sim.device={{model: {model}}}",
+        f"steps.0.settings.pulse={pulse}",
+        "array.limits.current_a=0.1",
+        "array.limits.pulse_energy_j=1",
+    ]
+    station = _station(tmp_path, template=ROOT / "stations" / "virtual_2602b_707b.yaml")
+    with (
+        _run(station, tmp_path, backend="bench", updates=3, more=more) as bench,
+        _run(station, tmp_path, backend="sim", updates=3, more=more) as sim,
+    ):
+        wanted = sim.results("train_manhattan", "")["conductance_s"]
+        seen = bench.results("train_manhattan", "")["conductance_s"]
+    assert np.abs(wanted[-1] / wanted[0] - 1).max() > 1e-3
+    np.testing.assert_allclose(seen, wanted, rtol=1e-5)
+
+
+def test_run_says_of_pulses_that_the_virtual_array_does_not_know(tmp_path: Path) -> None:
+    more = ["steps.0.settings.pulse.amplitude_v=1.5 V"]
+    station = _station(tmp_path)
+    with _run(station, tmp_path, backend="bench", updates=1, more=more) as bench:
+        warned = [line for line in bench.log if "virtual bench: " in str(line)]
+    assert len(warned) == 1
+    assert "do not cover" in str(warned[0])
+    assert "1.5 V" in str(warned[0])
 
 
 def test_check_of_a_station_touches_no_instrument_and_refuses_what_it_cannot_time() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwloop.errors import Unsupported
 from hwloop.operations import FloatArray, PulseMap
 from hwloop.station import Station, load_station
 from hwloop_sim.device import Device
@@ -76,6 +77,62 @@ def test_half_select_pulse_reaches_the_selected_cell_for_its_width(bench: tuple)
     assert pulse.width_s == pytest.approx(0.05)
     assert pulse.amplitude_v[3, 0] == pytest.approx(2.0, rel=1e-6)
     assert np.count_nonzero(pulse.amplitude_v) == 1
+
+
+class KnowsOnlyTwoVolts(Resistors):
+    """Cells measured with one pulse, as those of a pulse table."""
+
+    def check(self, pulse: PulseMap) -> None:
+        if abs(np.abs(pulse.amplitude_v).max() - 2.0) > 1e-3:
+            raise Unsupported("only 2 V was measured")
+
+
+class KnowsEveryVoltage(Resistors):
+    @property
+    def half_select(self) -> bool:
+        return True
+
+
+def _pulse_cell_3_0(device: Device, *, volts: float, quiet_v: float, harmless_v: float) -> Circuit:
+    clock = BenchClock()
+    circuit = Circuit(load_station(STATION), device, clock, quiet_v=quiet_v, harmless_v=harmless_v)
+    _close(circuit, 3, 0)
+    circuit.drive("row_smu", volts=0.0)
+    circuit.drive("col_smu", volts=0.0)
+    circuit.drive("row_smu", volts=volts)
+    clock.advance(0.05)
+    circuit.drive("row_smu", volts=0.0)
+    return circuit
+
+
+def test_pulse_up_to_the_half_select_limit_changes_a_cell_whose_model_covers_it() -> None:
+    device = KnowsOnlyTwoVolts()
+    circuit = _pulse_cell_3_0(device, volts=2.0, quiet_v=0.1, harmless_v=2.2)
+    assert len(device.given) == 4  # columns at 0 V: the whole of row 3 sees it
+    assert circuit.pulses.sum() == 4
+    assert circuit.unmodelled == []
+
+
+def test_model_of_every_voltage_is_given_half_selected_cells_which_are_not_counted() -> None:
+    device = KnowsEveryVoltage()
+    circuit = _pulse_cell_3_0(device, volts=1.0, quiet_v=0.1, harmless_v=1.1)
+    assert [np.abs(pulse.amplitude_v).max() for pulse in device.given] == pytest.approx([1.0] * 4)
+    assert circuit.pulses.sum() == 0
+
+
+def test_model_of_one_pulse_leaves_harmless_voltages_alone_and_says_so_of_others() -> None:
+    device = KnowsOnlyTwoVolts()
+    assert _pulse_cell_3_0(device, volts=1.0, quiet_v=0.1, harmless_v=1.1).unmodelled == []
+    said = _pulse_cell_3_0(device, volts=1.5, quiet_v=0.1, harmless_v=1.1).unmodelled
+    assert len(said) == 4
+    assert "only 2 V was measured" in said[0]
+    assert device.given == []
+
+
+def test_read_voltages_change_no_cell() -> None:
+    device = KnowsEveryVoltage()
+    _pulse_cell_3_0(device, volts=0.1, quiet_v=0.1, harmless_v=1.1)
+    assert device.given == []
 
 
 def test_floating_row_settles_between_its_columns(bench: tuple) -> None:
