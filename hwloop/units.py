@@ -33,7 +33,7 @@ def parse_quantity(value: object, unit: str) -> float:
     Raises :class:`ValueError` with the accepted forms when it is none of these.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"expected a number of {unit}, such as {_example(unit)}")
+        raise ValueError(f"expected {_form(unit)}")
     number = _parse_text(value, unit) if isinstance(value, str) else float(value)
     if not math.isfinite(number):
         raise ValueError(f"expected a finite number of {unit}")
@@ -43,7 +43,7 @@ def parse_quantity(value: object, unit: str) -> float:
 def _parse_text(text: str, unit: str) -> float:
     match = _NUMBER.match(text)
     if match is None:
-        raise ValueError(f"expected a number of {unit}, such as {_example(unit)}")
+        raise ValueError(f"expected {_form(unit)}")
     digits, written = match.groups()
     written = written.strip()
     if not written:
@@ -54,13 +54,13 @@ def _parse_text(text: str, unit: str) -> float:
             # In decimal: "50 ms" is the very number that 50e-3 is, so that two spellings
             # give one record; in binary they would differ in the last bit.
             return float(Decimal(digits).scaleb(_PREFIXES[prefix]))
-    raise ValueError(
-        f"expected a number of {unit}, such as {_example(unit)}; got the unit {written!r}"
-    )
+    raise ValueError(f"expected {_form(unit)}; got the unit {written!r}")
 
 
-def _example(unit: str) -> str:
-    return f"5e-3 or 5 m{unit}"
+def _form(unit: str) -> str:
+    if unit == "1":
+        return "a number without a unit, such as 5e-3"
+    return f"a number of {unit}, such as 5e-3 or 5 m{unit}"
 
 
 def format_quantity(value: float, unit: str, *, digits: int = 4) -> str:

@@ -117,7 +117,7 @@ class EmulatedArray(CrossbarBackend):
         if not self._cells.half_select:
             self._cells.pulse(self._applied(pulse))
             return
-        for stress in self._wiring.stresses(self._cells.conductance_s, pulse):
+        for stress in self._wiring.stresses(self._cells, pulse):
             self._cells.pulse(stress)
 
     def read(self, read: ReadMap) -> Reading:
@@ -197,7 +197,7 @@ class EmulatedArray(CrossbarBackend):
                     f"amplitude_v has shape {pulse.amplitude_v.shape}; the array has"
                     f" {conductance_s.shape}"
                 )
-            applied = self._wiring.selected(conductance_s, pulse)
+            applied = self._wiring.selected(self._cells, pulse)
             self._latest = (id(pulse), id(conductance_s), (pulse, conductance_s), applied)
         return self._latest[3]
 

@@ -61,24 +61,31 @@ class _Tile:
 
 @dataclass(frozen=True)
 class _Law(CellLaw):
-    """The current of a device's cells in a tile, as the circuit wants it."""
+    """The current of a device's cells in a tile, as the circuit wants it.
+
+    ``on``: (rows, 1), 0 where transistors keep the cells of a row off. ``vectors``: how many
+    circuits there are of each array, next to each other.
+    """
 
     cells: Device
     tile: _Tile
+    on: FloatArray | float = 1.0
+    vectors: int = 1
 
     def at(self, conductance_s: FloatArray, cell_v: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Current and slope; the slope over a millionth of a volt to either side."""
         step_v = 1e-6
         above_a, below_a = self._current_a(cell_v + step_v), self._current_a(cell_v - step_v)
         slope_s = np.maximum((above_a - below_a) / (2 * step_v), 1e-3 * conductance_s)
-        return self._current_a(cell_v), slope_s
+        return self._current_a(cell_v), slope_s * self.on
 
     def _current_a(self, cell_v: FloatArray) -> FloatArray:
-        shape = self.cells.conductance_s.shape
-        every_v = np.zeros(shape)
-        every_v[self.tile.place] = cell_v.reshape(every_v[self.tile.place].shape)
-        current_a: FloatArray = self.cells.current_a(every_v)[self.tile.place]
-        return current_a.reshape(cell_v.shape)
+        *population, rows, cols = self.cells.conductance_s.shape
+        every_v = np.zeros((self.vectors, *population, rows, cols))
+        own_v = cell_v.reshape(*population, self.vectors, *cell_v.shape[-2:])
+        every_v[self.tile.place] = np.moveaxis(own_v, -3, 0)
+        current_a = np.moveaxis(self.cells.current_a(every_v)[self.tile.place], 0, -3) * self.on
+        return np.ascontiguousarray(current_a).reshape(cell_v.shape)
 
 
 class Wiring:
@@ -127,17 +134,18 @@ class Wiring:
                 current_a[..., rows, :][..., read, :] = self.multiply(cells, one_v, rows)
         return current_a
 
-    def selected(self, conductance_s: FloatArray, pulse: PulseMap) -> PulseMap:
+    def selected(self, cells: Device, pulse: PulseMap) -> PulseMap:
         """The pulse map with what really reaches each selected cell."""
         if self._wires is None:
             return pulse
-        reached_v = np.zeros(np.broadcast_shapes(pulse.amplitude_v.shape, conductance_s.shape))
-        for tile, row, col, cell_v in self._solved(conductance_s, pulse):
+        shape = cells.conductance_s.shape
+        reached_v = np.zeros(np.broadcast_shapes(pulse.amplitude_v.shape, shape))
+        for tile, row, col, cell_v in self._solved(cells, pulse):
             part = np.arange(len(row))
             reached_v[tile.place][..., row, col] = cell_v[..., part, row, col]
         return replace(pulse, amplitude_v=reached_v)
 
-    def stresses(self, conductance_s: FloatArray, pulse: PulseMap) -> Iterator[PulseMap]:
+    def stresses(self, cells: Device, pulse: PulseMap) -> Iterator[PulseMap]:
         """What all cells see while the cells of a map are selected one after the other.
 
         Without wires, cells that see the same come together: first the selected ones, then the
@@ -148,8 +156,8 @@ class Wiring:
             for tile in self._tiles:
                 yield from self._half_selected(tile, pulse)
             return
-        shape = np.broadcast_shapes(pulse.amplitude_v.shape, conductance_s.shape)
-        for tile, row, _, cell_v in self._solved(conductance_s, pulse):
+        shape = np.broadcast_shapes(pulse.amplitude_v.shape, cells.conductance_s.shape)
+        for tile, row, _, cell_v in self._solved(cells, pulse):
             for index in range(len(row)):
                 every_v = np.zeros(shape)
                 every_v[tile.place] = cell_v[..., index, :, :]
@@ -178,9 +186,14 @@ class Wiring:
                     yield replace(pulse, amplitude_v=every_v, count=pulse.count * int(count))
 
     def _solved(
-        self, conductance_s: FloatArray, pulse: PulseMap
+        self, cells: Device, pulse: PulseMap
     ) -> Iterator[tuple[_Tile, NDArray[np.intp], NDArray[np.intp], FloatArray]]:
-        """Tile, rows and columns (n,) of selected cells, voltages of all, (..., n, rows, cols)."""
+        """Tile, rows and columns (n,) of selected cells, voltages of all, (..., n, rows, cols).
+
+        Those of the conductances that the cells have at the first; cells that are not linear are
+        asked as they are when their group is solved.
+        """
+        conductance_s = cells.conductance_s
         for tile in self._tiles:
             own_v, cells_s = pulse.amplitude_v[tile.place], conductance_s[tile.place]
             shape = cells_s.shape[-2:]
@@ -192,14 +205,26 @@ class Wiring:
                 on = np.ones((shape[0], 1))
                 if self._scheme == "1T1R":
                     on = (np.arange(shape[0]) == row[0]).astype(np.float64)[:, None]
-                solution = solve(
-                    cells_s * on,
-                    row_v=rows * amplitude_v,
-                    col_v=cols * amplitude_v,
-                    wires=self._wires or Wires(),
-                )
+                row_v, col_v = rows * amplitude_v, cols * amplitude_v
+                if cells.linear:
+                    wires = self._wires or Wires()
+                    cell_v = solve(cells_s * on, row_v=row_v, col_v=col_v, wires=wires).cell_v
+                else:
+                    cell_v = self._bent_v(cells, tile, on, row_v, col_v)
                 # NaN: a line that no terminal reaches, through any cell, and no current flows.
-                yield tile, row, col, np.nan_to_num(solution.cell_v) * on
+                yield tile, row, col, np.nan_to_num(cell_v) * on
+
+    def _bent_v(
+        self, cells: Device, tile: _Tile, on: FloatArray, row_v: FloatArray, col_v: FloatArray
+    ) -> FloatArray:
+        """Voltages of cells that are not linear, (..., n, rows, cols), for n vectors of lines."""
+        return solve_cells(
+            cells.conductance_s[tile.place] * on,
+            _Law(cells, tile, on, vectors=row_v.shape[-2]),
+            row_v=row_v,
+            col_v=col_v,
+            wires=self._wires or Wires(),
+        ).cell_v
 
     def _groups(
         self, selected: BoolArray, cells: int

@@ -47,6 +47,11 @@ def test_what_is_not_finite_is_refused(value: object) -> None:
         parse_quantity(value, "V")
 
 
+def test_a_plain_number_with_a_unit_is_told_to_have_none() -> None:
+    with pytest.raises(ValueError, match="a number without a unit, such as 5e-3; got the unit '%'"):
+        parse_quantity("1 %", "1")
+
+
 @given(st.floats(1e-14, 1e11), st.sampled_from([1, -1]))
 def test_what_is_written_for_people_reads_back_to_its_four_digits(value: float, sign: int) -> None:
     text = format_quantity(sign * value, "S")

@@ -14,7 +14,7 @@ from hwloop.errors import ConfigError, Unsupported
 from hwloop.operations import FloatArray, PulseMap, ReadMap, VectorBatch
 from hwloop.testing import check_backend
 from hwloop_sim.backend import SimSettings
-from hwloop_sim.circuit import Wires, solve
+from hwloop_sim.circuit import Sinh, Wires, solve, solve_cells
 from hwloop_sim.readout import Tiles
 from hwloop_sim.wiring import Wiring
 from tests.emulated import DEVICE, Steps, emulated, read_all
@@ -112,7 +112,7 @@ def test_every_selected_cell_gets_what_its_own_circuit_gives_it(
     conductance_s = 10 ** rng.uniform(-6, -3, (5, 4))
     amplitude_v = np.where(rng.random((5, 4)) < 0.5, rng.choice([1.5, -2.0], (5, 4)), 0.0)
     wiring = Wiring(wires, Tiles(), scheme, (5, 4))
-    reached_v = wiring.selected(conductance_s, PulseMap(amplitude_v, 1e-3)).amplitude_v
+    reached_v = wiring.selected(Steps(conductance_s), PulseMap(amplitude_v, 1e-3)).amplitude_v
     for row, col in np.ndindex(5, 4):
         if amplitude_v[row, col] == 0:
             assert reached_v[row, col] == 0
@@ -125,10 +125,37 @@ def test_every_selected_cell_gets_what_its_own_circuit_gives_it(
         assert reached_v[row, col] == pytest.approx(solution.cell_v[row, col], rel=1e-9)
 
 
+@pytest.mark.parametrize("scheme", [*SCHEMES, "floating", "1T1R"])
+@pytest.mark.parametrize("shape", [(5, 4), (2, 5, 4)])
+def test_pulses_of_cells_that_are_not_linear_see_the_voltages_of_their_own_circuit(
+    scheme: Scheme, shape: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(6)
+    conductance_s = 10 ** rng.uniform(-5, -3, shape)
+    amplitude_v = np.zeros((5, 4))
+    amplitude_v[1, 2], amplitude_v[3, 0] = 1.5, -2.0
+    stresses = Wiring(WIRES, Tiles(), scheme, (5, 4)).stresses(
+        Bent(conductance_s), PulseMap(amplitude_v, 1e-3)
+    )
+    for (row, col), seen in zip([(1, 2), (3, 0)], stresses, strict=True):
+        rows, cols = line_fractions(scheme, (5, 4), row=np.array([row]), col=np.array([col]))
+        volts = amplitude_v[row, col]
+        on = np.ones((5, 1)) if scheme != "1T1R" else np.eye(5)[:, [row]]
+        for array in np.ndindex(shape[:-2]):
+            expected = solve_cells(
+                conductance_s[array] * on,
+                Sinh(3.0),
+                row_v=volts * rows[0],
+                col_v=volts * cols[0],
+                wires=WIRES,
+            ).cell_v
+            np.testing.assert_allclose(seen.amplitude_v[array], expected * on, atol=1e-8)
+
+
 def heard(wiring: Wiring, conductance_s: FloatArray, pulse: PulseMap) -> FloatArray:
     """Sum of voltage times count that every cell hears of."""
     total = np.zeros(np.broadcast_shapes(conductance_s.shape, pulse.amplitude_v.shape))
-    for stress in wiring.stresses(conductance_s, pulse):
+    for stress in wiring.stresses(Steps(conductance_s), pulse):
         total += stress.amplitude_v * stress.count
     return total
 
@@ -236,8 +263,6 @@ def test_and_through_wires_by_newton(population: int | None) -> None:
     backend = with_device(Bent, 2, 3, wires=LINES, population=population)
     voltage_v = np.array([[0.2, -0.1], [0.0, 0.3]])
     current_a = backend.multiply(VectorBatch(voltage_v)).current_a
-    from hwloop_sim.circuit import Sinh, solve_cells
-
     expected = solve_cells(np.full((2, 3), 1e-3), Sinh(3.0), row_v=voltage_v, wires=WIRES).col_a
     np.testing.assert_allclose(
         current_a, np.broadcast_to(expected, current_a.shape), rtol=1e-6, atol=1e-12
