@@ -124,7 +124,8 @@ def median_words(values: FloatArray, unit: str) -> str:
     if not finite.size:
         return "no value"
     low, middle, high = (
-        format_quantity(float(v), unit, digits=3) for v in np.percentile(finite, (5, 50, 95))
+        format_quantity(float(v), unit, digits=3) if unit else f"{v:.3g}"
+        for v in np.percentile(finite, (5, 50, 95))
     )
     return f"median {middle} (5 to 95 %: {low} to {high})"
 

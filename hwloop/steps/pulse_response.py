@@ -246,7 +246,8 @@ def e_folding_pulses(path_s: FloatArray) -> FloatArray:
 
 
 def _range_s(path_s: FloatArray) -> FloatArray:
-    return np.abs(path_s[-1] - path_s[0])
+    span_s: FloatArray = np.abs(path_s[-1] - path_s[0])
+    return span_s
 
 
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
