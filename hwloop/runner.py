@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -185,7 +185,7 @@ class _Run:
             self._make_safe()
 
     def _step(self, prepared: PreparedStep, stop: _StopRequest) -> None:
-        self._observer.step_began(prepared)
+        self._observer.step_began(self._counted(prepared))
         label = prepared.label
         items = prepared.step(prepared.settings, self._array)
         try:
@@ -198,6 +198,13 @@ class _Run:
             if isinstance(items, Generator):
                 items.close()
         self._observer.step_ended(label, self._outcomes.get(label))
+
+    def _counted(self, prepared: PreparedStep) -> PreparedStep:
+        """With as many rows as there are for the groups of this backend."""
+        if not prepared.plan.by_group:
+            return prepared
+        rows = prepared.plan.rows * sum(1 for _ in self._guard.groups())
+        return replace(prepared, plan=replace(prepared.plan, rows=rows, by_group=False))
 
     def _take(self, label: str, item: Yield) -> None:
         if isinstance(item, Outcome):

@@ -71,10 +71,14 @@ class PlannedOperation:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a step may do at most: its operations and the rows of its main table."""
+    """What a step may do at most: its operations and the rows of its main table.
+
+    ``by_group``: the rows are for each group of cells that the backend addresses at once.
+    """
 
     operations: Sequence[PlannedOperation]
     rows: int
+    by_group: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,137 @@
+"""What the characterisation steps share: cells by groups, reads that are numbers, pulses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from pydantic import model_validator
+
+from hwloop.array import Array, ArraySettings
+from hwloop.errors import ConfigError, StepError
+from hwloop.naming import cell_names
+from hwloop.operations import BoolArray, Flag, FloatArray, PulseMap, Reading, ReadMap
+from hwloop.settings import Settings
+from hwloop.step import PlannedOperation
+from hwloop.units import PositiveSecond, PositiveVolt, Volt
+
+Cells = tuple[tuple[int, int], ...]
+"""Cells as (row, column), counted from 0."""
+
+
+class Pulse(Settings):
+    """One rectangular pulse; ``gate_v``: on the gates of a 1T1R array."""
+
+    amplitude_v: Volt
+    width_s: PositiveSecond
+    gate_v: PositiveVolt | None = None
+
+    @model_validator(mode="after")
+    def _not_zero(self) -> Pulse:
+        if self.amplitude_v == 0:
+            raise ValueError("amplitude_v is 0 V: that is no pulse")
+        return self
+
+
+def chosen(cells: Cells | None, shape: tuple[int, int]) -> BoolArray:
+    """The mask (rows, cols) of ``cells``, all if None; refuses one that the array has not."""
+    if cells is None:
+        return np.ones(shape, dtype=np.bool_)
+    mask = np.zeros(shape, dtype=np.bool_)
+    for row, col in cells:
+        if not (0 <= row < shape[0] and 0 <= col < shape[1]):
+            raise ConfigError(
+                f"cell ({row}, {col}) is not in the array of {shape[0]} × {shape[1]}", key="cells"
+            )
+        mask[row, col] = True
+    if not mask.any():
+        raise ConfigError("no cell is given; leave the key out for all", key="cells")
+    return mask
+
+
+def groups(array: Array, cells: Cells | None) -> Iterator[BoolArray]:
+    """The chosen cells, group by group of the backend: one is finished before the next."""
+    mask = chosen(cells, array.geometry.shape)
+    for group in array.backend.groups():
+        if (group & mask).any():
+            yield group & mask
+
+
+def read_of(array: ArraySettings, mask: BoolArray) -> ReadMap:
+    """The array's read of the cells of ``mask``."""
+    return ReadMap(mask, array.read.read_v, array.read.both_polarities)
+
+
+def conductance_s(array: Array, mask: BoolArray, *, step: str) -> FloatArray:
+    """Conductance of the cells of ``mask``, (..., rows, cols); NaN for the others.
+
+    Raises :class:`StepError` where a cell of ``mask`` could not be measured.
+    """
+    reading = array.backend.read(read_of(array.settings, mask))
+    return measured_a(reading, step=step) / array.settings.read.read_v
+
+
+def measured_a(reading: Reading, *, step: str) -> FloatArray:
+    """The currents of a reading, if every addressed one was measured."""
+    failed = unmeasured(reading)
+    if failed.any():
+        raise StepError(
+            f"{step}: {', '.join(cell_names(failed))}: could not be measured (over-range or"
+            " compliance): raise limits.current_a or lower the read voltage"
+        )
+    return reading.current_a
+
+
+def unmeasured(reading: Reading) -> BoolArray:
+    """Where a cell was addressed and gave no number, or one at compliance; (..., rows, cols)."""
+    failed: BoolArray = (reading.flags & Flag.NOT_ADDRESSED == 0) & (
+        np.isnan(reading.current_a) | (reading.flags != 0)
+    )
+    return failed
+
+
+def pulse_of(
+    mask: BoolArray, amplitude_v: float, width_s: float, *, gate_v: float | None, count: int = 1
+) -> PulseMap:
+    """The same pulses for every cell of ``mask``."""
+    return PulseMap(np.where(mask, amplitude_v, 0.0), width_s, count, gate_v)
+
+
+def planned_read(array: ArraySettings, cells: Cells | None, at_most: int) -> PlannedOperation:
+    """The array's read of the chosen cells, as planned."""
+    return PlannedOperation(read_of(array, chosen(cells, array.geometry.shape)), at_most)
+
+
+def planned_pulse(
+    array: ArraySettings, cells: Cells | None, pulse: Pulse, at_most: int, *, count: int = 1
+) -> PlannedOperation:
+    """A pulse for each of the chosen cells, as planned."""
+    mask = chosen(cells, array.geometry.shape)
+    operation = pulse_of(mask, pulse.amplitude_v, pulse.width_s, gate_v=pulse.gate_v, count=count)
+    return PlannedOperation(operation, at_most)
+
+
+def filled(into: FloatArray | None, values: FloatArray, mask: BoolArray) -> FloatArray:
+    """``into`` with the cells of ``mask`` taken from ``values``, both (..., rows, cols)."""
+    return np.where(mask, values, np.nan if into is None else into)
+
+
+def median_words(values: FloatArray, unit: str) -> str:
+    """``"median 32 nS (5 to 95 %: 20 nS to 44 nS)"`` of the finite values."""
+    from hwloop.units import format_quantity
+
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return "no value"
+    low, middle, high = (
+        format_quantity(float(v), unit, digits=3) if unit else f"{v:.3g}"
+        for v in np.percentile(finite, (5, 50, 95))
+    )
+    return f"median {middle} (5 to 95 %: {low} to {high})"
+
+
+def over_cells(of: Callable[[FloatArray], float], values: FloatArray) -> FloatArray:
+    """``of`` the finite values along the last axis; NaN where there is none."""
+    lines = values.reshape(-1, values.shape[-1])
+    out = [of(line[np.isfinite(line)]) if np.isfinite(line).any() else np.nan for line in lines]
+    return np.array(out, dtype=np.float64).reshape(values.shape[:-1])

@@ -1,0 +1,68 @@
+"""The figures of a forming."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hwloop import plot
+from hwloop.operations import FloatArray
+from hwloop.plots.cells import cumulative_figure, map_figure
+from hwloop.record_reader import Record
+from hwloop.step import NamedFigure
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Draw the ramps, the forming voltages, and the maps."""
+    rows = record.results(label)
+    if not rows or not len(rows["pulse"]):
+        return
+    with plot.style():
+        ramp = _ramp(rows)
+    yield ramp
+    derived = record.results(label, "figures")
+    if not derived or not len(derived["status"]):
+        return
+    with plot.style():
+        voltages = cumulative_figure(
+            "forming_voltages",
+            "Forming voltages",
+            "Over the cells that formed on the ramp.",
+            {"cells": np.abs(derived["form_v"])},
+            quantity="|Forming voltage|",
+            unit="V",
+        )
+        maps = map_figure(
+            "map",
+            "How the forming ended",
+            "Status: 1 formed, 0 not formed, −1 a read failed. – where the cell did not form on"
+            " the ramp.",
+            [
+                ("Status", derived["status"][0].astype(np.float64), ""),
+                ("Forming voltage", derived["form_v"][0], "V"),
+            ],
+        )
+    if voltages is not None:
+        yield voltages
+    yield maps
+
+
+def _ramp(rows: dict[str, FloatArray]) -> NamedFigure:
+    figure = plot.new_figure(6.4, 4.0)
+    axes = figure.subplots()
+    values = rows["conductance_s"].reshape(len(rows["pulse"]), -1)
+    for group in np.unique(rows["group"]):
+        mask = rows["group"] == group
+        axes.plot(rows["pulse"][mask], values[mask], color=plot.BLUE, linewidth=0.8, alpha=0.5)
+    axes.set_yscale("log")
+    axes.set_xlabel("Pulse of the ramp")
+    axes.set_ylabel("Conductance (S)")
+    plot.whole_numbers(axes)
+    return NamedFigure(
+        "ramp",
+        "Conductance along the ramp",
+        "One line a cell, after each pulse; it ends where the cell formed or could not be"
+        " measured.",
+        figure,
+    )
