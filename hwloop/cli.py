@@ -210,11 +210,10 @@ def import_(
     ] = None,
 ) -> None:
     """Turn recorded conductance data into a file that the emulator can play."""
-    from hwloop.dataset import write_dataset
-    from hwloop.importing import import_table
+    from hwloop.importing import import_table, write_imported
 
     imported = import_table(source, reader=reader, given=dict(map(_pair, given or ())))
-    write_dataset(imported.table, out)
+    write_imported(imported, out)
     for words in imported.words:
         typer.echo(words)
     typer.echo(f"dataset: {out}")
