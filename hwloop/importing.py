@@ -117,8 +117,8 @@ def write_imported(imported: Imported, path: Path) -> None:
 def text_lines(path: Path) -> list[str]:
     """The lines of a text file without their ends, CRLF or LF; the last is "" after a line end.
 
-    Packed with gzip or not. UTF-8, or the Windows code page in which many instruments write "µ". Raises
-    :class:`ConfigError` where the file cannot be read or is not text.
+    Packed with gzip or not. UTF-8, or the Windows code page in which many instruments write "µ".
+    Raises :class:`ConfigError` where the file cannot be read or is not text.
     """
     raw = _bytes(path)
     try:
