@@ -181,6 +181,21 @@ def report(
 
 
 @app.command()
+def compare(
+    first: RecordFile,
+    second: RecordFile,
+    *,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="A folder for the figures, as PNG.")
+    ] = None,
+) -> None:
+    """Compare two records: medians, Kolmogorov-Smirnov distances, and figures."""
+    from hwloop.describe import print_comparison
+
+    print_comparison(first, second, out)
+
+
+@app.command()
 def wiring(
     station: Annotated[Path, typer.Argument(help="The station, a YAML file.")],
     *,

@@ -80,9 +80,9 @@ def _distributions(predictions: Sequence[Prediction]) -> Figure:
     figure = plot.new_figure(3.6 * len(predictions) + 0.6, 5.4)
     panels = figure.subplots(2, len(predictions), squeeze=False)
     for column, one in zip(panels.T, predictions, strict=True):
+        column[0].set_title(_title(one))
         _cumulative(column[0], one.final, "Final conductance")
         _cumulative(column[1], one.step, "Step")
-        column[0].set_title(_title(one))
     panels[0, 0].legend()
     return figure
 
@@ -96,15 +96,10 @@ def _cumulative(axes: Axes, of: Distribution, quantity: str) -> None:
     ):
         _step_line(axes, values_s * scale.factor, colour, label)
     figures = of.figures()
-    axes.text(
-        0.97,
-        0.05,
-        f"KS {figures['ks_model']:.2f}\nother half {figures['ks_other_half']:.2f}\n"
-        f"95 % below {figures['ks_95']:.2f}",
-        transform=axes.transAxes,
-        ha="right",
-        va="bottom",
-        fontsize=7,
+    title = f"{axes.get_title()}\n" if axes.get_title() else ""
+    axes.set_title(
+        f"{title}KS {figures['ks_model']:.2f}, other half {figures['ks_other_half']:.2f},"
+        f" 95 % below {figures['ks_95']:.2f}"
     )
     axes.set(xlabel=scale.label(quantity), ylabel="Cumulative fraction", ylim=(0, 1))
 

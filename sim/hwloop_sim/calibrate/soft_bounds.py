@@ -159,7 +159,7 @@ def _minimum(problem: _Problem) -> FloatArray:
         if min(value - low, high - value) < 1e-6:
             raise NotConverged(
                 f"soft_bounds: {name} is not identifiable: the fit ran to the end of its range;"
-                " the trains do not bend, or are too short"
+                " the trains do not bend towards a bound, or are too short"
             )
     theta: FloatArray = found.x
     return theta
@@ -211,7 +211,7 @@ def _as_fit(
     nu = np.exp(theta[2:4])
     c, noise = (float(np.exp(x)) if x > _FLOOR + 0.1 else 0.0 for x in theta[4:])
     values = (low_s, high_s, *nu.tolist(), c)
-    scales = np.array([problem.span_s, problem.span_s, *nu, c])
+    scales = np.array([problem.span_s, problem.span_s, *nu, c, noise * problem.span_s])
     residuals = problem.residuals(theta)
     pairs = [(one[:, 1:], one[:, :-1]) for one in residuals]
     lag = sum(float(np.nansum(a * b)) for a, b in pairs) / sum(
@@ -237,7 +237,7 @@ def _as_fit(
         )
     return Fit(
         settings={**dict(zip(_NAMES[:5], values, strict=True)), **pulses},
-        uncertainty=dict(zip(_NAMES[:5], (scales * deviation[:5]).tolist(), strict=True)),
+        uncertainty=dict(zip(_NAMES, (scales * deviation).tolist(), strict=True)),
         read_noise_s=noise * problem.span_s,
         goodness={
             "log_likelihood": -problem.loss(theta),
