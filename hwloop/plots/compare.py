@@ -28,7 +28,8 @@ def draw(quantities: Sequence[Quantity], names: tuple[str, str]) -> Iterator[Nam
             scale = plot.Scale.of(np.concatenate([one.first.ravel(), one.second.ravel()]), one.unit)
             if one.unit == "1":
                 scale = plot.Scale(1.0, "1")
-            label = scale.label(one.name.rpartition(".")[2].removesuffix("_s").replace("_", " "))
+            label = one.name.rpartition(".")[2].removesuffix("_s").replace("_", " ")
+            label = label if one.unit == "1" else scale.label(label)
             if has_path:
                 _paths(panels[0], one, scale, names, label)
             _distributions(panels[-1], one, scale, names, label)

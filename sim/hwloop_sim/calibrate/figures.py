@@ -55,6 +55,7 @@ def _paths(predictions: Sequence[Prediction]) -> Figure:
         )
         axes.plot(pulses, mean_s, color=plot.VERMILION, label="model, mean")
         axes.set(title=_title(one), xlabel="Pulses")
+        plot.whole_numbers(axes)
     panels[0].set_ylabel(scale.label("Conductance"))
     panels[0].legend()
     return figure
@@ -71,6 +72,7 @@ def _residuals(predictions: Sequence[Prediction]) -> Figure:
         axes.plot(np.nanmean(off_s, axis=0) * scale.factor, color=plot.BLUE, label="mean")
         axes.axhline(0, color=plot.BLACK, linewidth=0.8)
         axes.set(title=_title(one), xlabel="Pulses")
+        plot.whole_numbers(axes)
     panels[0].set_ylabel(scale.label("Held-out train less model"))
     panels[0].legend()
     return figure
