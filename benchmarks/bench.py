@@ -24,7 +24,7 @@ from hwloop.config import load_procedure
 from hwloop.errors import BackendError
 from hwloop.plugins import BACKENDS, INSTRUMENTS
 from hwloop.station import Station
-from hwloop_drivers.link import LinkSettings
+from hwloop_drivers.link import LinkSettings, WireLog
 from hwloop_drivers.roles import SourceMeter, SourceSetup, TrainPoint
 from hwloop_drivers.transport import open_link
 
@@ -38,17 +38,18 @@ READS = 500
 
 @dataclass(frozen=True)
 class Box:
-    """An instrument to time. ``output``: the channel that drives; ``read``: its bare question."""
+    """An instrument to time. ``output``: the channel that drives."""
 
     kind: str
-    read: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     output: str = ""
 
 
 BOXES = (
-    Box("keithley_2400", read=":READ?"),
-    Box("keithley_2600b", read="print(smua.measure.i())", output="a"),
+    Box("keithley_2400"),
+    Box("keithley_2450", settings={"language": "tsp"}),
+    Box("keysight_b2900"),
+    Box("keithley_2600b", output="a"),
 )
 
 
@@ -90,13 +91,18 @@ def _timed(source: SourceMeter, work: Callable[[], object]) -> tuple[float, int]
 
 
 def _print_overhead(box: Box, repeats: int) -> None:
-    with _served(box, 0.0) as source:
+    said: list[str] = []
+    with _served(
+        box, 0.0, lambda _, way, text: said.append(text) if way == ">" else None
+    ) as source:
         link = source.link  # type: ignore[attr-defined]
         bare = pyvisa.ResourceManager("@py").open_resource(
             link.address, read_termination="\n", write_termination="\n"
         )
         _no_delay(bare)
-        question = box.read
+        said.clear()
+        source.measure_current()
+        question = said[0]  # the driver's own: the box has the same work with both
         bare_s, hwloop_s = [], []
         for _ in range(repeats * READS):  # one after the other: both meet the same disturbances
             began_s = time.perf_counter()
@@ -121,7 +127,7 @@ def _no_delay(session: Any) -> None:
 
 
 @contextmanager
-def _served(box: Box, latency_s: float) -> Iterator[SourceMeter]:
+def _served(box: Box, latency_s: float, wire_log: WireLog | None = None) -> Iterator[SourceMeter]:
     """The driver of a virtual instrument in a process of its own, set up and switched on."""
     command = [sys.executable, "-m", "benchmarks.bench", box.kind, str(latency_s)]
     with subprocess.Popen(
@@ -131,7 +137,8 @@ def _served(box: Box, latency_s: float) -> Iterator[SourceMeter]:
             raise BackendError("the virtual instrument did not start")
         kind = plugins.load(INSTRUMENTS, box.kind)
         settings: LinkSettings = kind.settings.parse({"timeout_s": 60, **box.settings})
-        with kind.make(open_link(server.stdout.readline().strip(), settings), settings) as made:
+        address = server.stdout.readline().strip()
+        with kind.make(open_link(address, settings, wire_log=wire_log), settings) as made:
             made.verify_identity()
             made.reset()
             source = made.outputs()[box.output]

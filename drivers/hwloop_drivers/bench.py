@@ -115,8 +115,8 @@ class Bench(CrossbarBackend):
             self._identity[name] = {"id": instrument.id, **instrument.read_back()}
         if self.description.multiply == "superposition":
             self._note(
-                "multiply: a vector with one voltage on its rows is measured column by column in"
-                " parallel; column currents of other vectors are superposed from single reads"
+                "multiply: vectors with one voltage on their rows are measured in parallel, column"
+                " by column; others are superposed from single reads"
             )
 
     @property
@@ -288,6 +288,7 @@ class Bench(CrossbarBackend):
     def _end(self) -> None:
         for instrument in self._boxes.instruments.values():
             instrument.check_errors()
+        self._boxes.refuse_tripped(self._station)
         self._now_s = self._time.now_s() - self._began_s
 
     def _note(self, message: str) -> None:

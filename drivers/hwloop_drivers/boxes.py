@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hwloop.array import ArraySettings
-from hwloop.errors import ConfigError, Unsupported
+from hwloop.errors import ConfigError, InstrumentFault, Unsupported
 from hwloop.station import Station
 from hwloop_drivers.opening import NotConnected
 from hwloop_drivers.roles import (
@@ -97,6 +97,19 @@ class Boxes:
             with _refusals_of("wiring.drive." + key):
                 _set_up(source, range_v=range_v, array=array)
             _refuse_impossible_limits(source, entry.limit_v, entry.limit_a, place, array)
+
+    def refuse_tripped(self, station: Station) -> None:
+        """Raise :class:`InstrumentFault` if an output has gone off by itself.
+
+        Off, it holds 0 V: pulses would reach no cell, and currents read as nothing.
+        """
+        for key, source in self.drives.items():
+            if not source.source_enabled:
+                name = station.wiring.drive.named()[key]
+                raise InstrumentFault(
+                    f"{name}: its output has gone off by itself (interlock, heat, overload?); the"
+                    " operation that was under way is not believed"
+                )
 
     @contextmanager
     def standing(self, levels_v: Mapping[str, float]) -> Iterator[None]:

@@ -7,11 +7,12 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 from hwloop import plugins
 from hwloop.errors import BackendError, ConfigError
 from hwloop.station import meeting_points
+from hwloop_drivers.instruments.identified import IdentifiedInstrument
 from hwloop_drivers.link import Link, LinkSettings
 from hwloop_drivers.virtual_bench import meet
 from hwloop_drivers.visa_link import VisaLink
@@ -110,11 +111,24 @@ class _Parrot(Link):
 
 
 def _accepts(kind: Any, identity: str) -> bool:
-    try:
-        kind.make(_Parrot(identity), kind.settings.parse({})).verify_identity()
-    except (BackendError, ConfigError):
-        return False
-    return True
+    """Whether the driver, set for any of the models that its settings can name, is for this box.
+
+    Where a driver names models, they decide: it may go on to ask for cards, which are not here.
+    """
+    field = kind.settings.model_fields.get("model")
+    for model in get_args(field.annotation) if field else (None,):
+        try:
+            settings = kind.settings.parse({} if model is None else {"model": model})
+            driver = kind.make(_Parrot(identity), settings)
+            if isinstance(driver, IdentifiedInstrument):
+                if any(word in identity.upper() for word in driver.models):
+                    return True
+                continue
+            driver.verify_identity()
+        except (BackendError, ConfigError):
+            continue
+        return True
+    return False
 
 
 def _visa(seen: Survey, library: str) -> None:

@@ -24,11 +24,13 @@ class Routes:
         self._now: dict[str, frozenset[str]] = {}
 
     def begin(self) -> None:
-        """Open everything, then ground every line; outputs are off."""
-        for matrix in self._matrices.values():
-            matrix.open_all()
-        self._now = dict.fromkeys(self._matrices, frozenset())
-        self.route({})
+        """Ground every line, then open whatever else was closed; outputs are off."""
+        self._now = self.channels({})
+        for name, matrix in self._matrices.items():
+            matrix.close_channels(sorted(self._now[name]))
+            rest = sorted(matrix.closed - self._now[name])
+            if rest:
+                matrix.open_channels(rest)
 
     def route(self, lines: Mapping[str, str | None]) -> bool:
         """Connect lines to outputs, None to nothing, the others to ground; whether relays moved.

@@ -49,7 +49,7 @@ class Keithley2400Settings(LinkSettings):
 class Keithley2400(ScpiSourceMeter, ScpiInstrument):
     """A 2400, 2401, 2410 … as voltage source and ammeter."""
 
-    models = ("MODEL 24",)
+    models = tuple(f"MODEL {n}" for n in (2400, 2401, 2410, 2420, 2425, 2430, 2440))
     _name = "2400"
     _level_header, _output_header = ":SOUR:VOLT", ":OUTP"
     _limit_question, _trip_question = ":SENS:CURR:PROT?", ":SENS:CURR:PROT:TRIP?"

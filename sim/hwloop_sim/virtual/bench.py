@@ -164,6 +164,10 @@ class VirtualBench:
             fault = self._faults[name].next(message)
             if fault is not None and self._is_cut_off(name, fault):
                 return None
+            if fault is not None and fault.kind == "trip":
+                self.struck_host_s = self.struck_host_s or time.time()
+                self.instruments[name].trip()
+                fault = None
             reply = self._receive(name, message, fault)
             if fault is not None and reply is not None and fault.kind != "stall":
                 self._strike(name, fault)
@@ -200,7 +204,9 @@ class VirtualBench:
         if fault.kind not in {"drop", "gone", "ignore", "hang"}:
             return False
         self.struck_host_s = self.struck_host_s or time.time()
-        if fault.kind == "gone" and name in self._stops:
+        # A serial port is gone with its hang-up, and its name kept from others until the end.
+        listens = self.addresses.get(name, "").startswith("TCPIP")
+        if fault.kind == "gone" and listens and name in self._stops:
             self._stops.pop(name)()
         if fault.kind in {"drop", "gone"}:
             raise Hangup

@@ -17,6 +17,7 @@ FaultKind = Literal[
     "silent",
     "ignore",
     "hang",
+    "trip",
     "stall",
     "gone",
     "stick_open",
@@ -25,7 +26,8 @@ FaultKind = Literal[
     "exchange",
 ]
 
-AT_ONCE = {"drop", "ignore", "gone"}  # the others wait for an answer, a pulse, or a new link
+# The others wait for an answer, a pulse, or a new link.
+AT_ONCE = {"drop", "ignore", "gone", "trip"}
 
 
 class Stalled(Exception):
@@ -44,6 +46,7 @@ class Fault(Settings):
     ``stick_open``, ``stick_closed``: the relay ``channel`` does not move.
     ``break``: the lead to ``line`` is open. ``exchange``: those to ``line`` and ``other`` are
     exchanged.
+    ``trip``: its outputs go off by themselves, and it obeys as before.
     ``after``: messages that still go well. ``count``: how often it happens; None for always.
     """
 

@@ -45,6 +45,11 @@ class VirtualInstrument(ABC):
     def poll(self) -> None:  # noqa: B027 - most do nothing unasked
         """What happens without being asked; called many times a second of the host's time."""
 
+    def trip(self) -> None:
+        """Its outputs go off by themselves, as by an interlock or heat; a matrix has none."""
+        if self.output_states():
+            raise NotImplementedError(f"{type(self).__name__} does not say how it trips")
+
     @abstractmethod
     def output_states(self) -> dict[str, bool]:
         """Which outputs are on, by channel; {} for a box without any."""

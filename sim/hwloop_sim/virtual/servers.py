@@ -158,10 +158,10 @@ def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
     path = os.ttyname(slave)
     open_ends = [slave, master]
 
-    def stop() -> None:
-        while open_ends:  # each is closed once: its number may soon be another file's
+    def close(ends: int) -> None:
+        while len(open_ends) > ends:  # each is closed once: its number may soon be another file's
             with contextlib.suppress(OSError, IndexError):
-                os.close(open_ends.pop(0))
+                os.close(open_ends.pop())
 
     def serve() -> None:
         pending = b""
@@ -173,10 +173,10 @@ def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
                     reply = port.answer(line.decode("latin-1"))
                     if reply is not None:
                         os.write(master, reply)
-        stop()  # whoever still holds the port sees it gone
+        close(1)  # whoever holds the port sees it gone; its name goes to nobody else meanwhile
 
     threading.Thread(target=serve, daemon=True, name=f"serial {path}").start()
-    return path, stop
+    return path, lambda: close(0)
 
 
 class _Server(socketserver.ThreadingTCPServer):

@@ -188,3 +188,21 @@ def test_meeting_points_are_those_of_any_station(
         path.write_text("{}", "utf-8")
     assert stations.meeting_points() == sorted([shared, private])
     assert shared != private
+
+
+@pytest.mark.parametrize(
+    ("identity", "driver"),
+    [
+        ("KEITHLEY INSTRUMENTS INC.,MODEL 2400,0000000,C32", "keithley_2400"),
+        ("KEITHLEY INSTRUMENTS,MODEL 2450,00000000,1.7.12b", "keithley_2450"),
+        ("Keithley Instruments Inc., Model 2636B, 0000000, 3.4.0", "keithley_2600b"),
+        ("KEITHLEY INSTRUMENTS INC.,MODEL 708B,0000000,01.30a", "keithley_707b"),
+        ("KEITHLEY INSTRUMENTS INC.,MODEL 3706A,0000000,01.56a", "keithley_3706a"),
+        ("KEITHLEY INSTRUMENTS INC.,MODEL 7002,0000000,A08", "keithley_7001"),
+        ("Keysight Technologies,B2912A,MY0000,1.0", "keysight_b2900"),
+        ("Keysight Technologies,33622A,MY00000000,5.03", "keysight_33500b"),
+        ("KEYSIGHT TECHNOLOGIES,34980A,MY0000,1.0", "keysight_34980a"),
+    ],
+)
+def test_every_model_of_a_family_finds_its_driver(identity: str, driver: str) -> None:
+    assert fitting(identity) == (driver,)

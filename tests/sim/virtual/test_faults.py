@@ -1,5 +1,6 @@
 """Every way in which a virtual instrument can misbehave, as a link to it sees it."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from hwloop.config import load_procedure
-from hwloop.errors import ConfigError, ConnectionLost, InstrumentTimeout
+from hwloop.errors import BackendError, ConfigError, ConnectionLost, InstrumentTimeout
 from hwloop.plugins import BACKENDS, load
 from hwloop.station import load_station
 from hwloop_drivers.instruments.keithley_7001 import Keithley7001, Keithley7001Settings
 from hwloop_drivers.link import Link, LinkSettings
-from hwloop_drivers.transport import open_link
+from hwloop_drivers.transport import open_link, open_serial
 from hwloop_sim.virtual.bench import VirtualBench
 from hwloop_sim.virtual.faults import Fault, FaultKind
+from hwloop_sim.virtual.servers import Hangup, serve_serial
 
 ROOT = Path(__file__).parents[3]
 IDENTITY = "KEITHLEY INSTRUMENTS INC.,MODEL 2400"
@@ -137,6 +139,31 @@ def test_instrument_that_is_gone_refuses_new_links(
         link.query("*IDN?")
     with pytest.raises(ConnectionLost, match="nothing answers at"):
         _new(bench)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs pseudo-terminals")
+def test_serial_port_that_is_gone_becomes_nobody_elses() -> None:
+    class Gone:
+        def answer(self, message: str) -> bytes | None:
+            raise Hangup
+
+        def device_clear(self) -> None:
+            pass
+
+        def connected(self, change: int) -> None:
+            pass
+
+    path, stop = serve_serial(Gone())
+    link = open_serial(path, LinkSettings(timeout_s=2))
+    with pytest.raises(BackendError):
+        link.query("any?")
+    link.close()
+    with pytest.raises(ConnectionLost, match="cannot be opened"):
+        open_serial(path, LinkSettings())
+    others = [serve_serial(Gone()) for _ in range(3)]
+    assert path not in [other for other, _ in others]
+    for _, end in [*others, (path, stop)]:
+        end()
 
 
 @pytest.mark.parametrize("kind", ["stick_open", "stick_closed"])

@@ -70,6 +70,10 @@ class Keithley2400(ScpiSmu):
         """Its one output."""
         return {"": self._smu.on}
 
+    def trip(self) -> None:
+        """As when its interlock opens."""
+        self._smu.switch(on=False)
+
     def reset(self) -> None:
         """Volts, 0 V, 105 µA compliance, output off."""
         self._smu.reset(range_v=20.0, range_a=1e-4)

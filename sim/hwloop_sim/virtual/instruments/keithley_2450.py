@@ -58,6 +58,10 @@ class Keithley2450(VirtualInstrument):
         """Forget what is half said."""
         self._speakers[self._language].device_clear()
 
+    def trip(self) -> None:
+        """As when its interlock opens."""
+        self.core.smu.switch(on=False)
+
     def output_states(self) -> dict[str, bool]:
         """Its one output."""
         return {"": self.core.smu.on}

@@ -75,6 +75,11 @@ class Keithley2600B(TspInstrument):
         self._declare_pulses()
         self._declare_rest()
 
+    def trip(self) -> None:
+        """As when its interlock opens."""
+        for channel in self._channels.values():
+            channel.trip()
+
     def output_states(self) -> dict[str, bool]:
         """Whether each channel is on."""
         return {letter: channel.is_on for letter, channel in self._channels.items()}

@@ -83,6 +83,11 @@ class Channel:
         self._declare()
         self._drive()
 
+    def trip(self) -> None:
+        """The output goes off."""
+        self._source["output"].value = OFF
+        self._drive()
+
     @property
     def is_on(self) -> bool:
         """Whether the output is on."""

@@ -64,6 +64,11 @@ class Keysight33500B(ScpiInstrument):
         for header in (":SYSTem:BEEPer[:IMMediate]", ":PHASe:SYNChronize", ":DISPlay:TEXT"):
             self.on(header, set=lambda _: None)
 
+    def trip(self) -> None:
+        """As by an overload."""
+        for output in self._outputs.values():
+            output.switch(on=False)
+
     def output_states(self) -> dict[str, bool]:
         """Its outputs by number."""
         only = len(self._outputs) == 1

@@ -58,6 +58,11 @@ class KeysightB2900(ScpiSmu):
             self._add_channel(number, channel)
         self._add_box()
 
+    def trip(self) -> None:
+        """As when its interlock opens."""
+        for channel in self._channels:
+            channel.smu.switch(on=False)
+
     def output_states(self) -> dict[str, bool]:
         """Whether each channel is on."""
         return {n: c.smu.on for n, c in zip(self._names, self._channels, strict=True)}
