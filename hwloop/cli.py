@@ -181,6 +181,21 @@ def report(
 
 
 @app.command()
+def compare(
+    first: RecordFile,
+    second: RecordFile,
+    *,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="A folder for the figures, as PNG.")
+    ] = None,
+) -> None:
+    """Compare two records: medians, Kolmogorov-Smirnov distances, and figures."""
+    from hwloop.describe import print_comparison
+
+    print_comparison(first, second, out)
+
+
+@app.command()
 def wiring(
     station: Annotated[Path, typer.Argument(help="The station, a YAML file.")],
     *,
@@ -210,11 +225,10 @@ def import_(
     ] = None,
 ) -> None:
     """Turn recorded conductance data into a file that the emulator can play."""
-    from hwloop.dataset import write_dataset
-    from hwloop.importing import import_table
+    from hwloop.importing import import_table, write_imported
 
     imported = import_table(source, reader=reader, given=dict(map(_pair, given or ())))
-    write_dataset(imported.table, out)
+    write_imported(imported, out)
     for words in imported.words:
         typer.echo(words)
     typer.echo(f"dataset: {out}")

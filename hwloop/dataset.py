@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -64,11 +65,32 @@ def write_dataset(table: ConductanceTable, path: Path) -> None:
     The file appears under its name when it is complete, or not at all. Raises
     :class:`RecordError` when the name is taken or cannot be written.
     """
+    write_complete(path, lambda file: _write(table, file))
+
+
+def write_complete(path: Path, fill: Callable[[Any], None]) -> None:
+    """An HDF5 file that ``fill`` fills; it appears under its name when complete, or not at all."""
+    import h5py
+
+    def write(temporary: Path) -> None:
+        with h5py.File(temporary, "x") as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.id.get_vfd_handle())  # on the disk before the name is
+
+    appear_complete(path, write)
+
+
+def appear_complete(path: Path, write: Callable[[Path], None]) -> None:
+    """What ``write`` writes to a temporary name appears as ``path``, whole or not at all.
+
+    Raises :class:`RecordError` when the name is taken or cannot be written.
+    """
     # In the same folder: between file systems a rename would be a copy, which can break off.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     _refuse_existing(path)
     try:
-        _write(table, temporary)
+        write(temporary)
         _refuse_existing(path)  # someone may have made it meanwhile, and a rename would replace it
         temporary.rename(path)
     except OSError as exc:
@@ -83,68 +105,80 @@ def _refuse_existing(path: Path) -> None:
         raise RecordError(f"{path}: exists already; choose another name")
 
 
-def _write(table: ConductanceTable, path: Path) -> None:
-    import h5py
-
-    with h5py.File(path, "x") as file:
-        file.attrs["format"] = FORMAT
-        file.attrs["format_version"] = FORMAT_VERSION
-        for name in _TEXTS:
-            file.attrs[name] = getattr(table, name)
-        conditions = file.create_group("conditions")
-        for name, value in table.conditions.model_dump(exclude_none=True).items():
-            conditions.attrs[name] = value
-        data = file.create_dataset("conductance_s", data=table.conductance_s)
-        data.attrs["units"] = "S"
-        data.attrs["meaning"] = "conductance after 0, 1, 2, ... pulses"
-        file.flush()
-        os.fsync(file.id.get_vfd_handle())  # on the disk before the name is
+def _write(table: ConductanceTable, file: Any) -> None:
+    file.attrs["format"] = FORMAT
+    file.attrs["format_version"] = FORMAT_VERSION
+    for name in _TEXTS:
+        file.attrs[name] = getattr(table, name)
+    conditions = file.create_group("conditions")
+    for name, value in table.conditions.model_dump(exclude_none=True).items():
+        conditions.attrs[name] = value
+    data = file.create_dataset("conductance_s", data=table.conductance_s)
+    data.attrs["units"] = "S"
+    data.attrs["meaning"] = "conductance after 0, 1, 2, ... pulses"
 
 
 def read_dataset(path: Path) -> ConductanceTable:
     """Read a table back; :class:`ConfigError` says file, key, value and what is wrong."""
+    with open_dataset(path, FORMAT, FORMAT_VERSION) as file:
+        return ConductanceTable.parse(_contents(file))
+
+
+@contextmanager
+def open_dataset(path: Path, form: str, version: int) -> Iterator[Any]:
+    """The HDF5 file of this format; whatever goes wrong while it is read names the file."""
+    import h5py
+
     if not path.is_file():
         raise ConfigError("there is no such file", file=str(path))
     try:
-        return ConductanceTable.parse(_contents(path))
+        with h5py.File(path, "r") as file:
+            _check_format(file, form, version)
+            yield file
     except ConfigError as exc:
         raise exc.below(file=str(path)) from None
+    # What h5py raises for a damaged file depends on where the damage is.
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as exc:
+        raise ConfigError(f"damaged, or not an HDF5 file: {exc}", file=str(path)) from None
 
 
-def _contents(path: Path) -> dict[str, Any]:
+def format_of(path: Path) -> str:
+    """The ``format`` that an HDF5 file states; "" where it is none, or states nothing."""
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
-            _check_format(file)
-            data = _attributes(file)
-            del data["format"], data["format_version"]
-            for name in file:
-                if name not in ("conditions", "conductance_s"):
-                    raise ConfigError(
-                        f"unknown key{nearest(name, ConductanceTable.model_fields)}", key=name
-                    )
-            if "conditions" in file:
-                data["conditions"] = _attributes(file["conditions"])
-            if "conductance_s" in file:
-                data["conductance_s"] = _values(file["conductance_s"])
-            return data
-    # What h5py raises for a damaged file depends on where the damage is.
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as exc:
-        raise ConfigError(f"damaged, or not an HDF5 file: {exc}") from None
+            return str(file.attrs.get("format", ""))
+    except OSError:
+        return ""
 
 
-def _check_format(file: Any) -> None:
-    if file.attrs.get("format") != FORMAT:
-        raise ConfigError(f"not a dataset file ({FORMAT}); `hwloop import` makes one")
+def _contents(file: Any) -> dict[str, Any]:
+    data = attributes(file)
+    del data["format"], data["format_version"]
+    for name in file:
+        if name not in ("conditions", "conductance_s"):
+            raise ConfigError(
+                f"unknown key{nearest(name, ConductanceTable.model_fields)}", key=name
+            )
+    if "conditions" in file:
+        data["conditions"] = attributes(file["conditions"])
+    if "conductance_s" in file:
+        data["conductance_s"] = _values(file["conductance_s"])
+    return data
+
+
+def _check_format(file: Any, form: str, version: int) -> None:
+    if file.attrs.get("format") != form:
+        raise ConfigError(f"not a dataset file ({form}); `hwloop import` makes one")
     written = int(file.attrs.get("format_version", 0))
-    if not 1 <= written <= FORMAT_VERSION:
+    if not 1 <= written <= version:
         raise ConfigError(
-            f"{written}: this hwloop reads versions up to {FORMAT_VERSION}", key="format_version"
+            f"{written}: this hwloop reads versions up to {version}", key="format_version"
         )
 
 
-def _attributes(item: Any) -> dict[str, Any]:
+def attributes(item: Any) -> dict[str, Any]:
     """Attributes as plain Python values, so that the models check them like any other."""
     return {
         name: value.item() if hasattr(value, "item") and value.ndim == 0 else value

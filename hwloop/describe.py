@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hwloop import plugins
+from hwloop.compare import Quantity, compare_records
 from hwloop.config import Procedure, parse_yaml
 from hwloop.errors import ConfigError
 from hwloop.plugins import BackendKind, OpenRequest, calibration_files
@@ -64,6 +65,40 @@ def print_touch(procedure: Procedure, backend: str) -> None:
     console = _console()
     for words in kind.touch(procedure.backend_settings(kind), request):
         console.print(escape(words))
+
+
+def print_comparison(first: Path, second: Path, out: Path | None) -> None:
+    """Print how far two records are apart, and draw it where ``out`` names a folder."""
+    quantities = compare_records(first, second)
+    console = _console()
+    heads = ("quantity", "values", "first", "second", "KS", "if equal", "95 %")
+    rows = [heads, *(_compared(one) for one in quantities)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+        console.print(escape(line.rstrip()), soft_wrap=True)
+    console.print("first, second: medians at the end. if equal: mean for equal distributions.")
+    console.print("95 %: what equal distributions of independent values stay below.")
+    for one in quantities:
+        if one.failed:
+            console.print(f"{escape(one.name)}: {one.failed} failed values left out")
+    if out is not None:
+        from hwloop.plot import save_figures
+        from hwloop.plots.compare import draw
+
+        for saved in save_figures(draw(quantities, (first.stem, second.stem)), out):
+            console.print(f"figure: {escape(str(saved.path))}", soft_wrap=True)
+
+
+def _compared(one: Quantity) -> tuple[str, ...]:
+    f = one.figures()
+    unit = "" if one.unit == "1" else one.unit
+    return (
+        one.name,
+        f"{f['values_first']}/{f['values_second']}",
+        *(format_quantity(f[key], unit) for key in ("median_first", "median_second")),
+        *(f"{f[key]:.3f}" for key in ("ks", "ks_expected", "ks_95")),
+    )
 
 
 def print_plugins() -> None:

@@ -1,25 +1,33 @@
-"""Turn a lab's own measurement file into a conductance table: the contract of the readers.
+"""Turn a lab's own measurement file into a dataset: the contract of the readers.
 
 A reader knows one layout of files. It checks what the file says of itself, and hands over an
-:class:`Extract`: values in siemens and the conditions that stand in the file. What the file does
-not say, the user gives; :func:`import_table` joins the two and invents nothing.
+:class:`Extract`, the conductances of one train, or :class:`Columns`, a table of any other
+measurement; both in SI units, with the conditions that stand in the file. What the file does not
+say, the user gives; :func:`import_table` joins the two and invents nothing.
 """
 
 from __future__ import annotations
 
+import gzip
 import math
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from hwloop import plugins
-from hwloop.dataset import Conditions, ConductanceTable
+from hwloop.dataset import Conditions, ConductanceTable, write_dataset
 from hwloop.errors import ConfigError
+from hwloop.measurement import Column, Kind, MeasuredConditions, Measurement, write_measurement
 from hwloop.naming import nearest
+from hwloop.settings import Settings
 
 _TEXTS = ("title", "device", "source", "doi", "validity")
 _CONDITIONS = tuple(Conditions.model_fields)
 _REQUIRED = ("amplitude_v", "width_s", "source")
+T = TypeVar("T", bound=Settings)
+C = TypeVar("C", Conditions, MeasuredConditions)
 _BINARY = frozenset(map(chr, range(32))) - set("\t\r\n\f")
 
 
@@ -38,27 +46,42 @@ class Extract:
 
 
 @dataclass(frozen=True)
+class Columns:
+    """What a reader has taken from a file that is more than one train.
+
+    ``kind`` and ``columns``: as in :class:`hwloop.measurement.Measurement`; the rest as in
+    :class:`Extract`.
+    """
+
+    kind: Kind
+    columns: Mapping[str, Column]
+    found: Mapping[str, object]
+    words: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Reader:
     """A reader as it stands in the entry point group ``hwloop.readers``.
 
     ``recognises(path)``: whether the file has this layout, from its first lines; raises nothing
     for a file of another kind. ``read(path, options)``: raises :class:`ConfigError` with file,
     line, value and what was expected. ``options``: keys that the reader takes from the user
-    besides those of a table, each with its meaning.
+    besides those of a table, each with its meaning. One that is also a condition, such as
+    ``width_s``, is given to the reader and stays a condition.
     """
 
     name: str
     summary: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Path, Mapping[str, str]], Extract]
+    read: Callable[[Path, Mapping[str, str]], Extract | Columns]
     options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A table, and in words what was recognised, checked, inverted and left out."""
+    """A dataset, and in words what was recognised, checked, inverted and left out."""
 
-    table: ConductanceTable
+    table: ConductanceTable | Measurement
     words: list[str]
 
 
@@ -75,21 +98,29 @@ def import_table(path: Path, *, reader: str | None, given: Mapping[str, object])
     _check_keys(given, chosen)
     options = {key: str(given[key]) for key in chosen.options if key in given}
     extract = chosen.read(path, options)
-    texts = {key: value for key, value in given.items() if key not in options}
+    kept = (*_CONDITIONS, *_TEXTS)
+    texts = {key: value for key, value in given.items() if key in kept}
     words = [f"recognised as {chosen.name}: {chosen.summary}", *extract.words]
+    if isinstance(extract, Columns):
+        return _join_columns(path, extract, texts, words)
     return _join(path, extract, texts, words)
+
+
+def write_imported(imported: Imported, path: Path) -> None:
+    """Write the dataset as the file that its kind wants, whole or not at all."""
+    if isinstance(imported.table, Measurement):
+        write_measurement(imported.table, path)
+    else:
+        write_dataset(imported.table, path)
 
 
 def text_lines(path: Path) -> list[str]:
     """The lines of a text file without their ends, CRLF or LF; the last is "" after a line end.
 
-    UTF-8, or the Windows code page in which many instruments write "µ". Raises
-    :class:`ConfigError` where the file cannot be read or is not text.
+    Packed with gzip or not. UTF-8, or the Windows code page in which many instruments write "µ".
+    Raises :class:`ConfigError` where the file cannot be read or is not text.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as exc:
-        raise ConfigError(f"cannot be read: {exc.strerror}", file=str(path)) from None
+    raw = _bytes(path)
     try:
         text = _decoded(raw)
     except UnicodeDecodeError:
@@ -122,6 +153,19 @@ def finite_number(text: str, path: Path, line: int, what: str) -> float:
 def fault(path: Path, line: int, value: str, expected: str) -> ConfigError:
     """``FILE: line N: VALUE: expected …``."""
     return ConfigError(f"{value}: expected {expected}", key=f"line {line}", file=str(path))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+    except OSError as exc:
+        raise ConfigError(f"cannot be read: {exc.strerror}", file=str(path)) from None
+    if not raw.startswith(b"\x1f\x8b"):
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except (OSError, EOFError, zlib.error) as exc:
+        raise ConfigError(f"cannot be unpacked as gzip: {exc}", file=str(path)) from None
 
 
 def _decoded(raw: bytes) -> str:
@@ -170,8 +214,28 @@ def _check_keys(given: Mapping[str, object], reader: Reader) -> None:
 
 
 def _join(path: Path, extract: Extract, given: Mapping[str, object], words: list[str]) -> Imported:
-    values = {"title": path.stem, **extract.found, **given}
-    missing = [key for key in _REQUIRED if key not in values]
+    data = _joined(path, extract.found, given, _REQUIRED)
+    data["conductance_s"] = tuple(extract.conductance_s)
+    table = _parsed(ConductanceTable, data, path, given)
+    against, conditions = _contradictions(table.conditions, extract.found)
+    return Imported(table.model_copy(update={"conditions": conditions}), [*words, *against])
+
+
+def _join_columns(
+    path: Path, columns: Columns, given: Mapping[str, object], words: list[str]
+) -> Imported:
+    data = _joined(path, columns.found, given, ("source",))
+    data |= {"kind": columns.kind, "columns": dict(columns.columns)}
+    table = _parsed(Measurement, data, path, given)
+    against, conditions = _contradictions(table.conditions, columns.found)
+    return Imported(table.model_copy(update={"conditions": conditions}), [*words, *against])
+
+
+def _joined(
+    path: Path, found: Mapping[str, object], given: Mapping[str, object], required: Sequence[str]
+) -> dict[str, object]:
+    values = {"title": Path(path.name.removesuffix(".gz")).stem, **found, **given}
+    missing = [key for key in required if key not in values]
     if missing:
         raise ConfigError(
             f"does not say {', '.join(missing)}; give each with --set,"
@@ -180,25 +244,24 @@ def _join(path: Path, extract: Extract, given: Mapping[str, object], words: list
         )
     data: dict[str, object] = {key: values[key] for key in _TEXTS if key in values}
     data["conditions"] = {key: values[key] for key in _CONDITIONS if key in values}
-    data["conductance_s"] = tuple(extract.conductance_s)
+    return data
+
+
+def _parsed(model: type[T], data: object, path: Path, given: Mapping[str, object]) -> T:
     try:
-        table = ConductanceTable.parse(data)
+        return model.parse(data)
     except ConfigError as exc:
         # The user gave width_s=…, not conditions.width_s=….
         key = exc.key.removeprefix("conditions.")
         raise ConfigError(exc.message, key=key, file="" if key in given else str(path)) from None
-    return _with_contradictions(table, extract, words)
 
 
-def _with_contradictions(table: ConductanceTable, extract: Extract, words: list[str]) -> Imported:
-    """Say in the words, and in the table's note, where the user contradicts the file."""
+def _contradictions(conditions: C, found: Mapping[str, object]) -> tuple[list[str], C]:
+    """Where the user contradicts the file, in words, and conditions whose note says so."""
     against: list[str] = []
     for key in _CONDITIONS:
-        used, stated = getattr(table.conditions, key), extract.found.get(key)
+        used, stated = getattr(conditions, key), found.get(key)
         if key != "note" and stated is not None and used != stated:
             against.append(f"{key} {used:g} was given against {stated:g} in the file")
-    if not against:
-        return Imported(table, words)
-    note = "; ".join(part for part in (table.conditions.note, *against) if part)
-    conditions = table.conditions.model_copy(update={"note": note})
-    return Imported(table.model_copy(update={"conditions": conditions}), [*words, *against])
+    note = "; ".join(part for part in (conditions.note, *against) if part)
+    return against, conditions.model_copy(update={"note": note})

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """95 % confidence interval of a fraction (E. B. Wilson, JASA 22, 209 (1927))."""
@@ -13,3 +16,22 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     spread = z * math.sqrt(fraction * (1 - fraction) / trials + z * z / (4 * trials**2))
     scale = 1 + z * z / trials
     return (centre - spread) / scale, (centre + spread) / scale
+
+
+def ks_distance(first: ArrayLike, second: ArrayLike) -> float:
+    """The largest distance of two empirical distributions (two-sample Kolmogorov–Smirnov)."""
+    a, b = np.sort(np.ravel(first)), np.sort(np.ravel(second))
+    both = np.concatenate([a, b])
+    of_a = np.searchsorted(a, both, side="right") / a.size
+    of_b = np.searchsorted(b, both, side="right") / b.size
+    return float(np.abs(of_a - of_b).max())
+
+
+def ks_expected(first: int, second: int) -> tuple[float, float]:
+    """Mean, and what 95 % stay below, of that distance for equal distributions of so many values.
+
+    Limits of the Kolmogorov distribution for large samples: √(π/2) ln 2 and 1.358, each times
+    √((n + m)/(n m)) (G. Marsaglia et al., J. Stat. Softw. 8(18) (2003)); of independent values.
+    """
+    scale = math.sqrt((first + second) / (first * second))
+    return math.sqrt(math.pi / 2) * math.log(2) * scale, 1.358 * scale

@@ -10,6 +10,7 @@ from hwloop.backend import Event
 from hwloop.errors import ConfigError
 from hwloop.naming import cell_names
 from hwloop.operations import FloatArray, PulseMap
+from hwloop_sim.calibrated import RangeWatch
 from hwloop_sim.device import Device
 from hwloop_sim.effect import Effect, ReadNoise
 
@@ -19,11 +20,15 @@ _CHANGES = ("begin", "pulsed", "elapsed", "read")
 class AffectedDevice(Device):
     """Cells of a device model, with effects that act in the order given.
 
-    Without any effect it is the device model to the last bit.
+    Without any effect it is the device model to the last bit. ``watch``: says which cells leave
+    the range that a calibration was measured in.
     """
 
-    def __init__(self, device: Device, effects: Sequence[Effect]) -> None:
+    def __init__(
+        self, device: Device, effects: Sequence[Effect], watch: RangeWatch | None = None
+    ) -> None:
         self._device = device
+        self._watch = watch
         self._events: list[Event] = []
         self._by_hook = {
             hook: [effect for effect in effects if effect.does(hook)]
@@ -115,7 +120,8 @@ class AffectedDevice(Device):
     def take_events(self) -> list[Event]:
         """Those of the device model, and what effects did that a person should know of."""
         events, self._events = self._events, []
-        return [*self._device.take_events(), *events]
+        watched = self._watch.events(self._device.conductance_s) if self._watch else []
+        return [*self._device.take_events(), *events, *watched]
 
     def _change(self, hook: str, act: Callable[[Effect, FloatArray], FloatArray]) -> None:
         """Let the effects of one moment act, and put the device where they leave it."""

@@ -14,6 +14,7 @@ from hwloop import plugins
 from hwloop.errors import ConfigError
 from hwloop.settings import Settings
 from hwloop_sim.affected import AffectedDevice
+from hwloop_sim.calibrated import MeasuredRange, RangeWatch, merged
 from hwloop_sim.device import DeviceKind
 from hwloop_sim.effect import ChosenEffect, make_effects
 from hwloop_sim.memory import refuse_too_large
@@ -24,14 +25,23 @@ _ARRAYS = 12
 
 @dataclass(frozen=True)
 class ChosenDevice:
-    """A device model with its validated settings."""
+    """A device model with its validated settings.
+
+    ``measured_range``: of the calibration that they come from; None where they were given.
+    """
 
     kind: DeviceKind[Any]
     settings: Settings
+    measured_range: MeasuredRange | None = None
 
     def dump(self) -> dict[str, Any]:
-        """As it stands in a procedure."""
-        return {"model": self.kind.name, **self.settings.model_dump(mode="json")}
+        """As it stands in a procedure, with the parameters instead of a file that may change."""
+        measured = self.measured_range
+        return {
+            "model": self.kind.name,
+            **self.settings.model_dump(mode="json"),
+            **({"measured_range": measured.model_dump(mode="json")} if measured else {}),
+        }
 
 
 def _choose(value: object, info: ValidationInfo) -> object:
@@ -41,7 +51,14 @@ def _choose(value: object, info: ValidationInfo) -> object:
     try:
         kind: DeviceKind[Any] = plugins.load(plugins.DEVICES, value["model"])
         folder = Path((info.context or {}).get("folder", "."))
-        return ChosenDevice(kind, kind.settings.parse(settings, folder=folder))
+        if "calibration" in settings and "calibration" not in kind.settings.model_fields:
+            settings = merged(kind.name, settings, folder)
+        measured = settings.pop("measured_range", None)
+        return ChosenDevice(
+            kind,
+            kind.settings.parse(settings, folder=folder),
+            None if measured is None else MeasuredRange.parse(measured),
+        )
     except ConfigError as exc:
         raise exc.below("device") from None
 
@@ -49,7 +66,7 @@ def _choose(value: object, info: ValidationInfo) -> object:
 DeviceChoice = Annotated[
     InstanceOf[ChosenDevice], BeforeValidator(_choose), PlainSerializer(ChosenDevice.dump)
 ]
-"""A device model in a procedure: ``{model: NAME, …}``."""
+"""A device model in a procedure: ``{model: NAME, …}``, perhaps with ``calibration: FILE``."""
 
 
 def make_cells(
@@ -74,4 +91,5 @@ def make_cells(
         made = device.kind.make(device.settings, shape, device_rng)
     except ConfigError as exc:
         raise exc.below("backends.sim.device") from None
-    return AffectedDevice(made, make_effects(tuple(effects), shape, effects_rng))
+    watch = RangeWatch(device.measured_range, shape) if device.measured_range else None
+    return AffectedDevice(made, make_effects(tuple(effects), shape, effects_rng), watch)

@@ -122,7 +122,7 @@ def test_a_column_is_taken_to_siemens(
         (
             "hello\nworld\n",
             GIVEN,
-            "not recognised by any reader; there are: bench_log, single_column",
+            "not recognised by any reader; there are: bench_log, cycling",
         ),
         ("", GIVEN, "is empty"),
         ("\x00\x01\x02\x03", GIVEN, "not recognised"),

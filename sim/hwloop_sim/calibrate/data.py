@@ -1,0 +1,171 @@
+"""The trains that a calibration is made of: from datasets, of one cell, one pulse a direction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hwloop import dataset, measurement
+from hwloop.errors import ConfigError
+from hwloop.operations import FloatArray
+from hwloop.units import format_quantity
+
+_LEAST_TRAINS = 2
+_LEAST_VALUES = 3
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Trains of one pulse, siemens; ``rises``: whether it raises the conductance."""
+
+    amplitude_v: float
+    width_s: float
+    trains: Sequence[FloatArray]
+    rises: bool
+
+    @property
+    def pulse(self) -> dict[str, float]:
+        """As the settings of a model have it."""
+        return {"amplitude_v": self.amplitude_v, "width_s": self.width_s}
+
+    def half(self, which: int) -> Direction:
+        """Every second train, so that slow changes of the device fall on both halves alike."""
+        return Direction(self.amplitude_v, self.width_s, self.trains[which::2], self.rises)
+
+    @property
+    def padded_s(self) -> FloatArray:
+        """(trains, longest), NaN after the end of each."""
+        padded = np.full((len(self.trains), max(map(len, self.trains))), np.nan)
+        for row, train in zip(padded, self.trains, strict=True):
+            row[: len(train)] = train
+        return padded
+
+
+@dataclass(frozen=True)
+class TrainData:
+    """One or both directions, and where they come from."""
+
+    directions: Sequence[Direction]
+    sources: Sequence[str]
+    device: str
+    doi: str
+
+    def half(self, which: int) -> TrainData:
+        """Every second train of each direction."""
+        halves = [direction.half(which) for direction in self.directions]
+        return TrainData(halves, self.sources, self.device, self.doi)
+
+    @property
+    def span_s(self) -> tuple[float, float]:
+        """Lowest and highest conductance measured."""
+        values = np.concatenate([train for one in self.directions for train in one.trains])
+        return float(values.min()), float(values.max())
+
+    def named(self, *, rises: bool) -> Direction | None:
+        """The direction that rises, or the one that falls."""
+        return next((one for one in self.directions if one.rises == rises), None)
+
+
+def load_trains(paths: Sequence[Path], *, cell: int | None) -> TrainData:
+    """The trains of all files together.
+
+    Raises :class:`ConfigError` with file and what is wrong: several cells without ``cell``, two
+    pulses of one direction, trains that go both ways under one pulse, too few of them.
+    """
+    tables = [_read(path) for path in paths]
+    found: dict[tuple[float, float], list[FloatArray]] = {}
+    for path, table in zip(paths, tables, strict=True):
+        for pulse, train in _trains_of(path, table, cell):
+            found.setdefault(pulse, []).append(train)
+    where = ", ".join(map(str, paths))
+    directions = [_direction(where, pulse, trains) for pulse, trains in found.items()]
+    _check(where, directions)
+    first = tables[0]
+    return TrainData(
+        sorted(directions, key=lambda one: not one.rises),
+        list(dict.fromkeys(table.source for table in tables)),
+        first.device,
+        first.doi,
+    )
+
+
+Table = dataset.ConductanceTable | measurement.Measurement
+
+
+def _read(path: Path) -> Table:
+    if not path.is_file():
+        raise ConfigError("there is no such file", file=str(path))
+    form = dataset.format_of(path)
+    if form == dataset.FORMAT:
+        return dataset.read_dataset(path)
+    if form == measurement.FORMAT:
+        return measurement.read_measurement(path)
+    raise ConfigError(
+        "has no measured trains in it: not a dataset; `hwloop import` makes one", file=str(path)
+    )
+
+
+def _trains_of(
+    path: Path, table: Table, cell: int | None
+) -> Iterator[tuple[tuple[float, float], FloatArray]]:
+    if isinstance(table, dataset.ConductanceTable):
+        pulse = (table.conditions.amplitude_v, table.conditions.width_s)
+        yield pulse, np.array(table.conductance_s)
+        return
+    if table.kind != "trains":
+        raise ConfigError(f"holds {table.kind}: expected trains", file=str(path))
+    columns = table.columns
+    cells = np.unique(columns["cell"])
+    if cell is None and cells.size > 1:
+        raise ConfigError(
+            f"holds trains of {cells.size} cells, which one calibration does not mix: name one"
+            f" with --cell, {cells[0]:g} to {cells[-1]:g}",
+            file=str(path),
+        )
+    mine = np.ones(table.rows, dtype=np.bool_) if cell is None else columns["cell"] == cell
+    if not mine.any():
+        raise ConfigError(f"has no cell {cell}", file=str(path))
+    for number in np.unique(columns["train"][mine]):
+        rows = mine & (columns["train"] == number)
+        if not np.array_equal(columns["pulse"][rows], np.arange(rows.sum())):
+            raise ConfigError(
+                f"train {number:g} has a gap: its pulses are not 0, 1, 2, …", file=str(path)
+            )
+        pulse = (float(columns["amplitude_v"][rows][0]), float(columns["width_s"][rows][0]))
+        yield pulse, columns["conductance_s"][rows]
+
+
+def _direction(where: str, pulse: tuple[float, float], trains: list[FloatArray]) -> Direction:
+    words = f"{format_quantity(pulse[0], 'V')}, {format_quantity(pulse[1], 's')}"
+    if len(trains) < _LEAST_TRAINS or min(map(len, trains)) < _LEAST_VALUES:
+        raise ConfigError(
+            f"{len(trains)} trains of {words}, the shortest of {min(map(len, trains))} values:"
+            f" expected {_LEAST_TRAINS} trains of {_LEAST_VALUES} values or more, as half of them"
+            " are left out to compare with",
+            file=where,
+        )
+    change_s = np.array([np.mean(one[-3:]) - np.mean(one[:3]) for one in trains])
+    rises = bool(np.mean(change_s) > 0)
+    against = (change_s > 0) != rises
+    if np.mean(against) > 0.25:
+        raise ConfigError(
+            f"{int(against.sum())} of {len(trains)} trains of {words} go against the others, first"
+            f" train {int(np.argmax(against))}: one pulse must raise or lower the conductance",
+            file=where,
+        )
+    return Direction(*pulse, trains, rises)
+
+
+def _check(where: str, directions: Sequence[Direction]) -> None:
+    for rises in (True, False):
+        same = [one for one in directions if one.rises == rises]
+        if len(same) > 1:
+            pulses = ", ".join(f"{one.amplitude_v:g} V {one.width_s:g} s" for one in same)
+            raise ConfigError(
+                f"{len(same)} pulses {'raise' if rises else 'lower'} the conductance, {pulses}:"
+                " calibrate each for itself",
+                file=where,
+            )

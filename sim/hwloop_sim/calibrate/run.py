@@ -1,0 +1,131 @@
+"""A calibration from beginning to end: fit half, predict the other half, fit all, write."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwloop.dataset import appear_complete
+from hwloop.errors import ConfigError, RecordError
+from hwloop.naming import nearest
+from hwloop_sim.calibrate.data import TrainData, load_trains
+from hwloop_sim.calibrate.fit import Fit, Fitter
+from hwloop_sim.calibrate.held_out import Prediction, predict
+from hwloop_sim.calibrated import FORMAT, FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """``fit``: to all trains. ``predictions``: of the held-out half by a fit to the other."""
+
+    model: str
+    data: TrainData
+    fit: Fit
+    predictions: Sequence[Prediction]
+
+
+def fitters() -> Mapping[str, Fitter]:
+    """Model → what fits it to trains."""
+    from hwloop_sim.calibrate.pulse_response import fit_pulse_response
+    from hwloop_sim.calibrate.soft_bounds import fit_soft_bounds
+
+    return {"pulse_response": fit_pulse_response, "soft_bounds": fit_soft_bounds}
+
+
+def calibrate_trains(
+    paths: Sequence[Path], *, model: str, cell: int | None, seed: int
+) -> Calibration:
+    """Fit ``model`` to the trains of the files.
+
+    Raises :class:`ConfigError` with file and reason where the data do not fit the model, and
+    :class:`hwloop.errors.NotConverged` with the parameter that they do not determine.
+    """
+    known = fitters()
+    if model not in known:
+        raise ConfigError(
+            f"{model!r} cannot be fitted to trains{nearest(model, known)}; those that can:"
+            f" {', '.join(known)}",
+            key="model",
+        )
+    data = load_trains(paths, cell=cell)
+    first, second = data.half(0), data.half(1)
+    of_half = known[model](first)
+    rng = np.random.default_rng(seed)
+    predictions = [
+        predict(model, of_half, fitted, held_out, rng)
+        for fitted, held_out in zip(first.directions, second.directions, strict=True)
+    ]
+    return Calibration(model, data, known[model](data), predictions)
+
+
+def as_data(calibration: Calibration, paths: Sequence[Path], title: str) -> dict[str, Any]:
+    """What stands in the file."""
+    data, fit = calibration.data, calibration.fit
+    low_s, high_s = data.span_s
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "model": calibration.model,
+        "title": title,
+        "device": data.device,
+        "source": "; ".join(data.sources),
+        "doi": data.doi,
+        "files": [
+            {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            for path in paths
+        ],
+        "validity": {
+            "low_s": low_s,
+            "high_s": high_s,
+            "pulses": [
+                {**one.pulse, "longest_train": max(map(len, one.trains)) - 1}
+                for one in data.directions
+            ],
+        },
+        "parameters": dict(fit.settings),
+        "uncertainty": dict(fit.uncertainty),
+        "read_noise_s": fit.read_noise_s,
+        "goodness": dict(fit.goodness),
+        "remarks": list(fit.words),
+        "held_out": [_held_out(one) for one in calibration.predictions],
+    }
+
+
+def _held_out(one: Prediction) -> dict[str, Any]:
+    return {
+        **one.direction.pulse,
+        "trains": len(one.direction.trains),
+        "mean_within_spread": one.mean_within_spread,
+        "final_conductance": one.final.figures(),
+        "step": one.step.figures(),
+    }
+
+
+def write_calibration(calibration: Calibration, paths: Sequence[Path], out: Path) -> list[Path]:
+    """The YAML file and, beside it, the three figures; refuses to overwrite any."""
+    import yaml
+
+    from hwloop.plot import save_figures
+    from hwloop_sim.calibrate.figures import draw
+
+    if out.suffix not in {".yaml", ".yml"}:
+        raise ConfigError(f"{out}: a calibration is a .yaml file", key="out")
+    prefix = f"{out.stem}_"
+    for name in ("paths", "residuals", "distributions"):
+        if (taken := out.with_name(f"{prefix}{name}.png")).exists():
+            raise RecordError(f"{taken}: exists already; choose another name")
+    text = yaml.safe_dump(
+        as_data(calibration, paths, out.stem), sort_keys=False, allow_unicode=True, width=100
+    )
+
+    def write(path: Path) -> None:
+        path.write_text(text, encoding="utf-8")
+
+    appear_complete(out, write)
+    saved = save_figures(draw(calibration.predictions), out.parent, prefix=prefix)
+    return [out, *(one.path for one in saved)]

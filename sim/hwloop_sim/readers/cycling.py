@@ -1,0 +1,91 @@
+"""Cycling: both states of each cell, a row a cycle, or a row a cell with its cycles in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from hwloop.errors import ConfigError
+from hwloop.importing import Columns, Reader, first_lines
+from hwloop_sim.readers import program_verify
+from hwloop_sim.readers.tables import (
+    Table,
+    cells_in,
+    check_whole,
+    inverse,
+    starts_with_numbers,
+    table_of,
+)
+
+_LONG = ("address", "resistance after SET", "resistance after RESET", "cycle")
+_LEAST_WIDE = 7  # an address and three cycles; shorter rows could be another table
+
+
+def recognises(path: Path) -> bool:
+    """Address, SET, RESET, cycle apart by tabs; or an address and three pairs or more."""
+    long = starts_with_numbers(path, columns=len(_LONG), separator="\t")
+    if long is not None:
+        return all(row[3] == round(row[3]) >= 0 for row in long)
+    return _wide_columns(path) is not None and not program_verify.recognises(path)
+
+
+def read(path: Path, options: Mapping[str, str]) -> Columns:  # noqa: ARG001 - it has none
+    """Both states in siemens; cycles of a row of pairs are counted from 1."""
+    wide = _wide_columns(path)
+    cell, cycle, set_s, reset_s = _of_long(path) if wide is None else _of_wide(path, wide)
+    columns = {"cell": cell, "cycle": cycle, "set_s": set_s, "reset_s": reset_s}
+    swapped = float((set_s < reset_s).mean())
+    if np.median(set_s) <= np.median(reset_s):
+        raise ConfigError(
+            f"after SET it conducts {np.median(set_s):.4g} S, less than the"
+            f" {np.median(reset_s):.4g} S after RESET (medians): the columns are the other way"
+            " round than this reader takes them",
+            file=str(path),
+        )
+    words = [
+        f"{cell.size} cycles of {cells_in(cell)}, cycle {cycle.min():g} to {cycle.max():g};"
+        " resistances from ohm to siemens",
+        f"medians {np.median(1 / set_s):.4g} ohm after SET, {np.median(1 / reset_s):.4g} ohm after"
+        f" RESET; {swapped:.2%} of the cycles have SET above RESET in resistance",
+        "no row was dropped",
+    ]
+    return Columns("cycling", columns, {}, words)
+
+
+def _wide_columns(path: Path) -> int | None:
+    lines = first_lines(path, 1)
+    count = len(lines[0].split("\t")) if lines else 0
+    odd = count >= _LEAST_WIDE and count % 2 == 1
+    rows = starts_with_numbers(path, columns=count, separator="\t") if odd else None
+    positive = rows is not None and all(value > 0 for row in rows for value in row[1:])
+    return count if positive else None
+
+
+def _of_long(path: Path) -> tuple[Table, Table, Table, Table]:
+    table, lines = table_of(path, _LONG, "\t")
+    check_whole(path, table[:, 3], lines, "cycle")
+    set_s = inverse(path, table[:, 1], lines, _LONG[1])
+    return table[:, 0], table[:, 3], set_s, inverse(path, table[:, 2], lines, _LONG[2])
+
+
+def _of_wide(path: Path, count: int) -> tuple[Table, Table, Table, Table]:
+    cycles = count // 2
+    names = ["address"]
+    for cycle in range(1, cycles + 1):
+        names += [f"RESET of cycle {cycle}", f"SET of cycle {cycle}"]
+    table, lines = table_of(path, names, "\t")
+    each = np.repeat(lines, cycles)
+    reset_s = inverse(path, table[:, 1::2].ravel(), each, "resistance after RESET")
+    set_s = inverse(path, table[:, 2::2].ravel(), each, "resistance after SET")
+    number = np.tile(np.arange(1.0, cycles + 1), len(table))
+    return np.repeat(table[:, 0], cycles), number, set_s, reset_s
+
+
+CYCLING = Reader(
+    name="cycling",
+    summary="cycling: resistance after SET and after RESET of each cell and cycle",
+    recognises=recognises,
+    read=read,
+)

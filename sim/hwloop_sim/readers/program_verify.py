@@ -1,0 +1,93 @@
+"""Program-and-verify results, one cell and target a row, eleven columns apart by tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from hwloop.importing import Columns, Reader, fault
+from hwloop_sim.readers.tables import (
+    cells_in,
+    check_whole,
+    inverse,
+    starts_with_numbers,
+    table_of,
+)
+
+_NAMES = (
+    "address",
+    "reads",
+    "SET pulses",
+    "RESET pulses",
+    "final resistance",
+    "initial resistance",
+    "target low",
+    "target high",
+    "success",
+    "attempts",
+    "attempts of the second kind",
+)
+
+
+def recognises(path: Path) -> bool:
+    """Eleven numbers apart by tabs: counts in columns 2 to 4, 1 or 0 in column 9."""
+    rows = starts_with_numbers(path, columns=len(_NAMES), separator="\t")
+    return rows is not None and all(
+        row[8] in (0, 1) and all(value == round(value) >= 0 for value in row[1:4]) for row in rows
+    )
+
+
+def read(path: Path, options: Mapping[str, str]) -> Columns:  # noqa: ARG001 - it has none
+    """Resistances as conductances; a target's upper resistance is its lower conductance."""
+    table, lines = table_of(path, _NAMES, "\t")
+    for column in (0, 1, 2, 3):
+        check_whole(path, table[:, column], lines, _NAMES[column])
+    final_s = inverse(path, table[:, 4], lines, "final resistance")
+    low_s = inverse(path, table[:, 7], lines, "target high")
+    wrong = (table[:, 6] < 0) | (table[:, 6] >= table[:, 7])
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise fault(
+            path, int(lines[row]), f"target low {table[row, 6]:g} ohm", f"below {table[row, 7]:g}"
+        )
+    # A window that begins at 0 ohm has no upper end: the largest number, since all are finite.
+    most_s = np.finfo(np.float64).max
+    high_s = np.where(table[:, 6] > 0, 1 / np.where(table[:, 6] > 0, table[:, 6], 1.0), most_s)
+    reached = (final_s >= low_s) & (final_s <= high_s)
+    columns = {
+        "cell": table[:, 0],
+        "reads": table[:, 1],
+        "set_pulses": table[:, 2],
+        "reset_pulses": table[:, 3],
+        "conductance_s": final_s,
+        "target_low_s": low_s,
+        "target_high_s": high_s,
+        "success": table[:, 8],
+    }
+    return Columns("programming", columns, {}, _words(path, table, reached))
+
+
+def _words(path: Path, table: np.ndarray, reached: np.ndarray) -> list[str]:
+    success = table[:, 8] != 0
+    disagree = int((success != reached).sum())
+    targets = len(np.unique(table[:, 6:8], axis=0))
+    words = [
+        f"{len(table)} rows of {cells_in(table[:, 0])}, {targets} targets; final resistance and"
+        " targets from ohm to siemens",
+        f"success {success.mean():.1%} by the file; the final resistance is in its target in"
+        f" {reached.mean():.1%}, and says otherwise than the file in {disagree} rows",
+    ]
+    if (table[:, 5] == 0).all():
+        words.append(f"column 6, initial resistance, is 0 throughout and left out: {path.name}")
+    words.append("columns 10 and 11, attempts, left out; no row was dropped")
+    return words
+
+
+PROGRAM_VERIFY = Reader(
+    name="program_verify",
+    summary="program-and-verify: pulses, final resistance and target of each cell",
+    recognises=recognises,
+    read=read,
+)

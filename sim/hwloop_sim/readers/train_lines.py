@@ -1,0 +1,100 @@
+"""Trains one a line, each after its cell, its pulse width and its direction: program or erase.
+
+``(chip,row,column),tprog=0.0002,Gprog, 1.0e-06, …``, or the cell and both widths once in the
+first line and then ``Gprog, …`` and ``Gerase, …`` in turn. Values in siemens, widths in seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hwloop.importing import Columns, Reader, fault, finite_number, first_lines, text_lines
+from hwloop_sim.readers.tables import quantity
+
+_CELL = r"\((?P<cell>\w+,\d+,\d+)\)"
+_FIRST = re.compile(_CELL + r" tprog: (?P<prog>\S+), terase: (?P<erase>\S+)\s*$")
+_LINE = re.compile(
+    _CELL + r",t(?P<of>prog|erase)=(?P<width>[^,]+),G(?P<name>prog|erase),(?P<g>.*)$"
+)
+_PLAIN = re.compile(r"G(?P<name>prog|erase),(?P<g>.*)$")
+
+
+@dataclass(frozen=True)
+class _Train:
+    cell: str
+    direction: str
+    width_s: float
+    conductance_s: list[float]
+
+
+def recognises(path: Path) -> bool:
+    """A first line that names a cell, a width and a direction."""
+    lines = first_lines(path, 1)
+    return bool(lines) and any(p.match(lines[0]) for p in (_FIRST, _LINE))
+
+
+def read(path: Path, options: Mapping[str, str]) -> Columns:
+    """Trains of both directions; cells are numbered in the order of the file."""
+    volts = {
+        "prog": quantity(path, options, "program_v", "V"),
+        "erase": quantity(path, options, "erase_v", "V"),
+    }
+    trains = list(_trains(path))
+    cells = {name: i for i, name in enumerate(dict.fromkeys(train.cell for train in trains))}
+    sizes = [len(train.conductance_s) for train in trains]
+
+    def spread(values: list[float]) -> np.ndarray:
+        return np.repeat(np.array(values, dtype=np.float64), sizes)
+
+    columns = {
+        "cell": spread([cells[train.cell] for train in trains]),
+        "train": spread(list(range(len(trains)))),
+        "pulse": np.concatenate([np.arange(float(size)) for size in sizes]),
+        "amplitude_v": spread([volts[train.direction] for train in trains]),
+        "width_s": spread([train.width_s for train in trains]),
+        "conductance_s": np.concatenate([train.conductance_s for train in trains]),
+    }
+    programs = sum(train.direction == "prog" for train in trains)
+    words = [
+        f"{programs} program and {len(trains) - programs} erase trains of {len(cells)}"
+        f" {'cell' if len(cells) == 1 else 'cells'}, {min(sizes)} to {max(sizes)} values each, in"
+        " siemens and seconds as they stand",
+        f"cells numbered from 0 in the order of the file: ({next(iter(cells))}) is 0",
+        "no value was dropped",
+    ]
+    return Columns("trains", columns, {}, words)
+
+
+def _trains(path: Path) -> Iterator[_Train]:
+    lines = [(n, text) for n, text in enumerate(text_lines(path), start=1) if text.strip()]
+    first = _FIRST.match(lines[0][1])
+    for line, text in lines[1:] if first else lines:
+        match = (_PLAIN if first else _LINE).match(text.strip())
+        if match is None:
+            raise fault(path, line, repr(text[:40]), "a train: Gprog or Gerase, then its values")
+        direction = match["name"]
+        if not first and match["of"] != direction:
+            raise fault(path, line, f"t{match['of']} with G{direction}", "one direction a line")
+        place, width = (lines[0][0], first[direction]) if first else (line, match["width"])
+        width_s = finite_number(width, path, place, f"t{direction}")
+        values = [finite_number(v, path, line, "conductance") for v in match["g"].split(",")]
+        wrong = next((value for value in values if value <= 0), None)
+        if wrong is not None:
+            raise fault(path, line, f"conductance {wrong:g} S", "a value above 0")
+        if len(values) < 3:
+            raise fault(path, line, f"{len(values)} values", "3 or more")
+        yield _Train((first or match)["cell"], direction, width_s, values)
+
+
+TRAIN_LINES = Reader(
+    name="train_lines",
+    summary="trains of program and erase pulses, one a line after its cell and width",
+    recognises=recognises,
+    read=read,
+    options={"program_v": "amplitude of the program pulse", "erase_v": "of the erase pulse"},
+)

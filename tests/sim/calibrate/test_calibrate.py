@@ -1,0 +1,216 @@
+"""Emulate trains of known parameters, calibrate, and find the parameters again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from hwloop.config import load_procedure
+from hwloop.errors import ConfigError, NotConverged, RecordError
+from hwloop.measurement import Measurement, write_measurement
+from hwloop.operations import PulseMap
+from hwloop.record_reader import Record
+from hwloop.runner import RunOptions, run_procedure
+from hwloop_sim.calibrate.data import Direction, TrainData, load_trains
+from hwloop_sim.calibrate.run import calibrate_trains, write_calibration
+from hwloop_sim.calibrate.soft_bounds import fit_soft_bounds
+from tests.sim.devices.models import KNOWN, make
+
+FITTED = ("g_min_s", "g_max_s", "up_pulses", "down_pulses", "cycle_to_cycle")
+TRUTH = {
+    "g_min_s": 2e-6,
+    "g_max_s": 12e-6,
+    "up_pulses": 10.0,
+    "down_pulses": 8.0,
+    "cycle_to_cycle": 0.01,
+}
+
+
+def emulated(
+    truth: dict[str, float], *, noise_s: float, seed: int, trains: int = 12, pulses: int = 20
+) -> TrainData:
+    """Trains up, then down, of so many cells alike, read with noise."""
+    rng = np.random.default_rng(seed)
+    down = {"amplitude_v": -1.0, "width_s": 1e-3}
+    device = make("soft_bounds", (1, trains), seed=seed, **truth, up=KNOWN, down=down)
+    directions = []
+    for volts in (1.0, -1.0):
+        path = [device.conductance_s]
+        for _ in range(pulses):
+            device.pulse(PulseMap(np.full((1, trains), volts), 1e-3))
+            path.append(device.conductance_s)
+        read_s = np.array(path)[:, 0, :].T
+        read_s = read_s + noise_s * rng.normal(size=read_s.shape)
+        directions.append(Direction(volts, 1e-3, list(read_s), rises=volts > 0))
+    return TrainData(directions, ["emulated"], "", "")
+
+
+def random_truth(rng: np.random.Generator) -> tuple[dict[str, float], float]:
+    """Parameters of a device, and read noise."""
+    low_s, span_s = rng.uniform(1, 5) * 1e-6, rng.uniform(3, 20) * 1e-6
+    values = (low_s, low_s + span_s, *rng.uniform(8, 25, size=2), rng.uniform(0.003, 0.02))
+    return dict(zip(FITTED, values, strict=True)), rng.uniform(0.002, 0.01) * span_s
+
+
+def deviations(seed: int) -> np.ndarray:
+    """By how many stated deviations each fitted parameter is from the truth."""
+    truth, noise_s = random_truth(np.random.default_rng(1000 + seed))
+    fit = fit_soft_bounds(emulated(truth, noise_s=noise_s, seed=seed))
+    return np.array([(fit.settings[key] - truth[key]) / fit.uncertainty[key] for key in FITTED])
+
+
+def dataset(data: TrainData, path: Path, *, cells: int = 1) -> Path:
+    """The trains as `hwloop import` would write them."""
+    trains = [(one, train) for one in data.directions for train in one.trains]
+    sizes = [len(train) for _, train in trains]
+    columns = {
+        "cell": np.repeat(np.arange(len(sizes)) % cells, sizes),
+        "train": np.repeat(np.arange(len(sizes)), sizes),
+        "pulse": np.concatenate([np.arange(size) for size in sizes]),
+        "amplitude_v": np.repeat([one.amplitude_v for one, _ in trains], sizes),
+        "width_s": np.repeat([one.width_s for one, _ in trains], sizes),
+        "conductance_s": np.concatenate([train for _, train in trains]),
+    }
+    measured = Measurement(kind="trains", title="emulated", source="emulated", columns=columns)
+    write_measurement(measured, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trains() -> TrainData:
+    return emulated(TRUTH, noise_s=3e-8, seed=3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_parameters_of_emulated_trains_are_found_again_within_their_uncertainty(seed: int) -> None:
+    assert np.abs(deviations(seed)).max() < 3.5
+
+
+@pytest.mark.slow
+def test_stated_uncertainties_cover_fifty_random_truths() -> None:
+    found = np.array([deviations(seed) for seed in range(50)])
+    # 95 % if the likelihood were normal; it is approximate at the bounds.
+    assert (np.abs(found) < 2).mean(axis=0).min() >= 0.75
+    assert (np.abs(found) < 2).mean() >= 0.85
+
+
+def test_read_noise_is_told_from_scatter() -> None:
+    fit = fit_soft_bounds(emulated(TRUTH, noise_s=1e-7, seed=4))
+    assert fit.read_noise_s == pytest.approx(1e-7, abs=3 * fit.uncertainty["read_noise_s"])
+    assert fit.uncertainty["read_noise_s"] < 2e-8
+
+
+def test_straight_trains_do_not_identify_a_bound_and_the_parameter_is_named() -> None:
+    rng = np.random.default_rng(1)
+    line_s = 1e-6 + 1e-7 * np.arange(20)
+    noisy = [[one + 1e-9 * rng.normal(size=20) for _ in range(4)] for one in (line_s, line_s[::-1])]
+    data = TrainData(
+        [Direction(1.0, 1e-3, noisy[0], rises=True), Direction(-1.0, 1e-3, noisy[1], rises=False)],
+        [],
+        "",
+        "",
+    )
+    with pytest.raises(NotConverged, match=r"soft_bounds: (g_m|up_|down_)\w+ is not identifiable"):
+        fit_soft_bounds(data)
+
+
+def test_a_calibration_is_written_whole_and_a_procedure_names_it(
+    trains: TrainData, tmp_path: Path
+) -> None:
+    source = dataset(trains, tmp_path / "trains.h5")
+    out = tmp_path / "cell.yaml"
+    found = calibrate_trains([source], model="soft_bounds", cell=None, seed=1)
+    written = write_calibration(found, [source], out)
+    assert [path.name for path in written] == [
+        "cell.yaml",
+        "cell_paths.png",
+        "cell_residuals.png",
+        "cell_distributions.png",
+    ]
+    with pytest.raises(RecordError, match="exists already"):
+        write_calibration(found, [source], out)
+    stated = yaml.safe_load(out.read_text("utf-8"))
+    assert set(stated["uncertainty"]) == {*FITTED, "read_noise_s"}
+    for one in stated["held_out"]:
+        assert one["final_conductance"]["ks_model"] < one["final_conductance"]["ks_95"]
+        assert one["mean_within_spread"] > 0.7
+    procedure = load_procedure(
+        Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml",
+        [
+            f"backends.sim.device={{model: soft_bounds, calibration: '{out.as_posix()}'}}",
+            "steps.0.settings.pulse={amplitude_v: 1 V, width_s: 1 ms}",
+        ],
+    )
+    device = procedure.resolved["backends"]["sim"]["device"]
+    assert device["g_max_s"] == stated["parameters"]["g_max_s"]
+    assert device["measured_range"]["low_s"] == stated["validity"]["low_s"]
+    run_procedure(procedure, RunOptions("sim", tmp_path / "run.h5"))
+    with Record(tmp_path / "run.h5") as record:
+        assert record.status == "completed"
+
+
+def test_leaving_the_measured_range_is_said_in_the_record(
+    trains: TrainData, tmp_path: Path
+) -> None:
+    narrow = "measured_range: {low_s: 2.1e-6, high_s: 2.5e-6}"
+    procedure = load_procedure(
+        Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml",
+        [
+            f"backends.sim.device={{model: soft_bounds, g_min_s: 2e-6, g_max_s: 9e-6, {narrow},"
+            " up: {amplitude_v: 2 V, width_s: 50 ms}}"
+        ],
+    )
+    run_procedure(procedure, RunOptions("sim", tmp_path / "run.h5"))
+    with Record(tmp_path / "run.h5") as record:
+        assert any("extrapolates beyond the measured range" in line[2] for line in record.log)
+
+
+def test_pulse_response_predicts_trains_that_were_left_out(
+    trains: TrainData, tmp_path: Path
+) -> None:
+    source = dataset(trains, tmp_path / "trains.h5")
+    found = calibrate_trains([source], model="pulse_response", cell=None, seed=1)
+    for one in found.predictions:
+        assert one.mean_within_spread > 0.6
+        assert one.step.figures()["ks_model"] < 0.2
+    assert found.fit.goodness["read_noise_s"] == pytest.approx(3e-8, rel=1.0)
+
+
+def test_what_cannot_be_calibrated_is_refused_in_one_line(
+    trains: TrainData, tmp_path: Path
+) -> None:
+    source = dataset(trains, tmp_path / "trains.h5")
+    mixed = dataset(trains, tmp_path / "mixed.h5", cells=3)
+    up = TrainData(trains.directions[:1], ["x"], "", "")
+    one_way = dataset(up, tmp_path / "up.h5")
+    falling = [train if i % 2 else train[::-1] for i, train in enumerate(up.directions[0].trains)]
+    both = TrainData([Direction(1.0, 1e-3, falling, rises=True)], ["x"], "", "")
+    torn = dataset(both, tmp_path / "both.h5")
+    text = tmp_path / "text.h5"
+    text.write_text("no HDF5")
+    for paths, model, words in (
+        ([source], "vteam", "'vteam' cannot be fitted to trains"),
+        ([mixed], "soft_bounds", "holds trains of 3 cells"),
+        ([one_way], "soft_bounds", "none lowers the conductance"),
+        ([torn], "soft_bounds", "go against the others"),
+        ([text], "soft_bounds", "has no measured trains in it"),
+        ([tmp_path / "none.h5"], "soft_bounds", "there is no such file"),
+    ):
+        with pytest.raises(ConfigError) as refusal:
+            calibrate_trains(paths, model=model, cell=None, seed=1)
+        assert words in str(refusal.value)
+        assert "\n" not in str(refusal.value)
+    assert len(load_trains([mixed], cell=2).directions) == 2
+
+
+def test_a_calibration_of_another_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.yaml"
+    path.write_text("format: hwloop-calibration\nformat_version: 1\nmodel: vteam\n")
+    with pytest.raises(ConfigError, match="is of 'vteam', not 'soft_bounds'"):
+        load_procedure(
+            Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml",
+            [f"backends.sim.device={{model: soft_bounds, calibration: '{path.as_posix()}'}}"],
+        )
