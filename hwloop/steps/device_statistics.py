@@ -1,0 +1,162 @@
+"""Device statistics: spread from device to device and from cycle to cycle, of both states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from hwloop.array import Array, ArraySettings
+from hwloop.errors import StepError
+from hwloop.measuring import (
+    Cells,
+    Pulse,
+    conductance_s,
+    filled,
+    groups,
+    over_cells,
+    planned_pulse,
+    planned_read,
+    pulse_of,
+)
+from hwloop.operations import FloatArray
+from hwloop.settings import Settings
+from hwloop.step import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+from hwloop.units import Count, format_quantity
+
+if TYPE_CHECKING:
+    from hwloop.record_reader import Record
+
+
+class DeviceStatisticsSettings(Settings):
+    """``up`` and ``down``, ``pulses`` of each, in every one of ``cycles``; both states are read."""
+
+    up: Pulse
+    down: Pulse
+    pulses: Count = 1
+    cycles: int = Field(strict=True, ge=2)
+    cells: Cells | None = None
+
+    @model_validator(mode="after")
+    def _opposite(self) -> DeviceStatisticsSettings:
+        if self.up.amplitude_v * self.down.amplitude_v > 0:
+            raise ValueError("up and down have the same sign")
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class StateRow(Row):
+    """Both states in one cycle."""
+
+    group: int = column("1", "which group of cells, counted from 0")
+    cycle: int = column("1", "counted from 1")
+    high_s: FloatArray = column("S", "after the pulses up; NaN outside of the group")
+    low_s: FloatArray = column("S", "after the pulses down; (..., rows, cols)")
+
+    def headline(self) -> dict[str, str | float | int]:
+        """The cycle."""
+        return {"cycle": self.cycle}
+
+
+@dataclass(frozen=True, eq=False)
+class StateFigures(Row):
+    """The lognormal spread of a state."""
+
+    table: ClassVar[str] = "figures"
+
+    state: int = column("1", "1 high, -1 low")
+    cell_median_s: FloatArray = column("S", "exp of the mean of ln G of a cell; (..., rows, cols)")
+    cell_sigma: FloatArray = column("1", "standard deviation of ln G of a cell over the cycles")
+    cycle_to_cycle: FloatArray = column("1", "root mean square of that over the cells; (...)")
+    device_to_device: FloatArray = column(
+        "1", "standard deviation over cells of the mean ln G, less what the cycles add; (...)"
+    )
+
+
+def run(settings: DeviceStatisticsSettings, array: Array) -> Iterator[Yield]:
+    """Cycle each group; a failed read, or a conductance that is not positive, is an error."""
+    shape = (2, settings.cycles, *array.population, *array.geometry.shape)
+    seen = np.full(shape, np.nan)
+    for group, mask in enumerate(groups(array, settings.cells)):
+        for cycle in range(1, settings.cycles + 1):
+            states_s = []
+            for index, pulse in enumerate((settings.up, settings.down)):
+                array.backend.pulse(
+                    pulse_of(
+                        mask,
+                        pulse.amplitude_v,
+                        pulse.width_s,
+                        gate_v=pulse.gate_v,
+                        count=settings.pulses,
+                    )
+                )
+                at_s = conductance_s(array, mask, step="device_statistics")
+                seen[index, cycle - 1] = filled(seen[index, cycle - 1], at_s, mask)
+                states_s.append(at_s)
+            yield StateRow(group=group, cycle=cycle, high_s=states_s[0], low_s=states_s[1])
+    rows = [state_figures(state, seen[(1 - state) // 2]) for state in (1, -1)]
+    yield from rows
+    yield Outcome(True, "; ".join(_words(row) for row in rows))
+
+
+def state_figures(state: int, seen_s: FloatArray) -> StateFigures:
+    """Of (cycles, ..., rows, cols); the variance of a mean over n cycles holds c2c²/n of c2c."""
+    if (seen_s <= 0).any():
+        raise StepError(
+            f"device_statistics: a conductance of {np.nanmin(seen_s):g} S has no logarithm:"
+            " read at a higher voltage, or leave its cell out"
+        )
+    ln = np.log(seen_s)
+    mean, sigma = ln.mean(axis=0), ln.std(axis=0, ddof=1)
+    lines = (*mean.shape[:-2], -1)
+    within = over_cells(lambda v: float(np.mean(v**2)), sigma.reshape(lines))
+    between = over_cells(
+        lambda v: float(v.var(ddof=1)) if v.size > 1 else float("nan"), mean.reshape(lines)
+    )
+    return StateFigures(
+        state=state,
+        cell_median_s=np.exp(mean),
+        cell_sigma=sigma,
+        cycle_to_cycle=np.sqrt(within),
+        # Below 0 where the cells are equal within what can be told: then it is 0.
+        device_to_device=np.sqrt(np.maximum(between - within / len(ln), 0.0)),
+    )
+
+
+def _words(row: StateFigures) -> str:
+    middle_s = float(np.nanmedian(row.cell_median_s))
+    return (
+        f"{'high' if row.state > 0 else 'low'} median {format_quantity(middle_s, 'S', digits=3)},"
+        f" sigma of ln G {float(np.mean(row.device_to_device)):.3g} from device to device,"
+        f" {float(np.mean(row.cycle_to_cycle)):.3g} from cycle to cycle"
+    )
+
+
+def plan(settings: DeviceStatisticsSettings, array: ArraySettings) -> Plan:
+    """Every cycle, with two reads."""
+    operations = [planned_read(array, settings.cells, 2 * settings.cycles)]
+    operations += [
+        planned_pulse(array, settings.cells, pulse, settings.cycles, count=settings.pulses)
+        for pulse in (settings.up, settings.down)
+    ]
+    return Plan(operations, rows=settings.cycles, by_group=True)
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Cumulative distributions of both states, over devices and over everything."""
+    from hwloop.plots.device_statistics import figures as draw
+
+    return draw(record, label)
+
+
+DEVICE_STATISTICS = Step(
+    name="device_statistics",
+    summary="Lognormal spread of both states from device to device and from cycle to cycle",
+    settings=DeviceStatisticsSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)
