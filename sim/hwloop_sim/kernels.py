@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numba
@@ -51,6 +52,14 @@ class Draws:
         """(key, number of the draw); counts it."""
         self.count += 1
         return np.uint64(self.key), np.uint64(self.count)
+
+
+@dataclass(frozen=True)
+class StepScatter:
+    """A normal factor on every step, 1 + ``sigma`` · ξ."""
+
+    sigma: float
+    draws: Draws
 
 
 @numba.njit(inline="always")
@@ -148,60 +157,112 @@ def _fill(normals, block, draw, key):
         normals[i] = _normal(odd[i], w)
 
 
+@numba.njit(inline="always")
+def _blocks(values):
+    return (values.size + _BLOCK - 1) // _BLOCK
+
+
+@numba.njit(inline="always")
+def _block(values, index):
+    """One block of values. Counted from 0 within it: only then does a loop become vector code."""
+    return values[index * _BLOCK : min(index * _BLOCK + _BLOCK, values.size)]
+
+
 @numba.njit(parallel=True, cache=True)
 def _normals(out, draw, key):
-    for block in numba.prange((out.size + _BLOCK - 1) // _BLOCK):
+    for index in numba.prange(_blocks(out)):
         normals = np.empty(_BLOCK, np.float32)
-        _fill(normals, block, draw, key)
-        begin = block * _BLOCK
-        for i in range(min(_BLOCK, out.size - begin)):
-            out[begin + i] = normals[i]
+        _fill(normals, index, draw, key)
+        part = _block(out, index)
+        for i in range(part.size):
+            part[i] = normals[i]
 
 
 @numba.njit(parallel=True, cache=True)
 def _add_noise(values, variance, scale, draw, key):
-    for block in numba.prange((values.size + _BLOCK - 1) // _BLOCK):
+    for index in numba.prange(_blocks(values)):
         normals = np.empty(_BLOCK, np.float32)
-        _fill(normals, block, draw, key)
-        begin = block * _BLOCK
-        for i in range(min(_BLOCK, values.size - begin)):
-            values[begin + i] += scale * np.sqrt(variance[begin + i]) * normals[i]
+        _fill(normals, index, draw, key)
+        part, part_variance = _block(values, index), _block(variance, index)
+        for i in range(part.size):
+            part[i] += scale * np.sqrt(part_variance[i]) * normals[i]
+
+
+@numba.njit(inline="always")
+def _spread(start, end, sigma, normals):
+    """end + (end − start) · sigma · ξ, in place of ``end``."""
+    for i in range(end.size):
+        end[i] += (end[i] - start[i]) * (sigma * normals[i])
 
 
 @numba.njit(parallel=True, cache=True)
 def _scatter(before, after, sigma, draw, key):
     out = np.empty_like(after)
-    for block in numba.prange((after.size + _BLOCK - 1) // _BLOCK):
+    for index in numba.prange(_blocks(after)):
         normals = np.empty(_BLOCK, np.float32)
-        _fill(normals, block, draw, key)
-        begin = block * _BLOCK
-        for i in range(begin, min(begin + _BLOCK, after.size)):
-            out[i] = after[i] + (after[i] - before[i]) * (sigma * normals[i - begin])
+        _fill(normals, index, draw, key)
+        part = _block(out, index)
+        part[:] = _block(after, index)
+        _spread(_block(before, index), part, sigma, normals)
     return out
+
+
+@numba.njit(inline="always")
+def _towards(state, up_v, low, high, left_up, left_down):
+    """A state after the pulses of a sign; where there is none it stays."""
+    up = up_v > 0
+    bound = high if up else low
+    moved = bound + (state - bound) * (left_up if up else left_down)
+    return moved if up_v != 0 else state
 
 
 @numba.njit(parallel=True, cache=True)
-def _towards_bounds(state, up_v, low, high, left_up, left_down):
+def _towards_bounds(state, up_v, low, high, left_up, left_down, sigma, draw, key):
     out = np.empty_like(state)
-    for block in numba.prange((state.size + _BLOCK - 1) // _BLOCK):
-        begin = block * _BLOCK
-        for i in range(begin, min(begin + _BLOCK, state.size)):
-            up = up_v[i] > 0
-            bound = high[i] if up else low[i]
-            left = left_up[i] if up else left_down[i]
-            moved = bound + (state[i] - bound) * left
-            out[i] = moved if up_v[i] != 0 else state[i]
+    alike = low.size == 1
+    for index in numba.prange(_blocks(state)):
+        start, volts, end = _block(state, index), _block(up_v, index), _block(out, index)
+        if alike:
+            low_0, high_0, up_0, down_0 = low[0], high[0], left_up[0], left_down[0]
+            for i in range(end.size):
+                end[i] = _towards(start[i], volts[i], low_0, high_0, up_0, down_0)
+        else:
+            lows, highs = _block(low, index), _block(high, index)
+            ups, downs = _block(left_up, index), _block(left_down, index)
+            for i in range(end.size):
+                end[i] = _towards(start[i], volts[i], lows[i], highs[i], ups[i], downs[i])
+        if sigma > 0:
+            normals = np.empty(_BLOCK, np.float32)
+            _fill(normals, index, draw, key)
+            _spread(start, end, sigma, normals)
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _all_near(values, centres, margins):
+    for index in range(_blocks(values)):
+        part = _block(values, index)
+        near = part == 0
+        for k in range(centres.size):
+            centre, margin = centres[k], margins[k]
+            for i in range(part.size):
+                near[i] |= np.abs(part[i] - centre) <= margin
+        missed = 0
+        for i in range(part.size):
+            missed += not near[i]
+        if missed:
+            return False
+    return True
 
 
 @numba.njit(parallel=True, cache=True)
 def _meter(values, flags, bound_a, flag):
-    for block in numba.prange((values.size + _BLOCK - 1) // _BLOCK):
-        begin = block * _BLOCK
-        for i in range(begin, min(begin + _BLOCK, values.size)):
-            beyond = np.abs(values[i]) > bound_a
-            flags[i] |= np.uint8(flag) if beyond else np.uint8(0)
-            values[i] = np.nan if beyond else values[i]
+    for index in numba.prange(_blocks(values)):
+        part, part_flags = _block(values, index), _block(flags, index)
+        for i in range(part.size):
+            beyond = np.abs(part[i]) > bound_a
+            part_flags[i] |= np.uint8(flag) if beyond else np.uint8(0)
+            part[i] = np.nan if beyond else part[i]
 
 
 @numba.njit(inline="always")
@@ -266,34 +327,46 @@ def add_noise(
         _add_noise(values.reshape(-1), variance.reshape(-1), scale, draw, key)
 
 
-def scatter(before: FloatArray, after: FloatArray, draws: Draws, *, sigma: float) -> FloatArray:
+def scatter(before: FloatArray, after: FloatArray, of_steps: StepScatter) -> FloatArray:
     """after + (after − before) · sigma · ξ, of one shape."""
-    key, draw = draws.next()
+    key, draw = of_steps.draws.next()
     start, end = (np.ascontiguousarray(values).reshape(-1) for values in (before, after))
     with THREADS:
-        scattered: FloatArray = _scatter(start, end, sigma, draw, key)
+        scattered: FloatArray = _scatter(start, end, of_steps.sigma, draw, key)
     return scattered.reshape(after.shape)
 
 
 def towards_bounds(
     state: FloatArray,
     up_v: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
-    left_up: FloatArray,
-    left_down: FloatArray,
+    parts: Sequence[FloatArray],
+    *,
+    scatter: StepScatter | None = None,
 ) -> FloatArray:
-    """bound + (state − bound) · left: to ``high`` where up_v > 0, to ``low`` where it is below 0.
+    """bound + (state − bound) · left: to the upper bound where up_v > 0, to the lower below 0.
 
-    All of one shape; a state whose ``up_v`` is 0 stays.
+    ``up_v`` broadcasts to the shape of ``state``; where it is 0 a state stays. ``parts``: lower
+    and upper bound, left of a way up and of one down; all of the shape of ``state``, or all of
+    one number. ``scatter``: as :func:`scatter` then does to every step, in the same loop.
     """
-    parts = [
+    flat, flat_v, low, high, left_up, left_down = (
         np.ascontiguousarray(part).reshape(-1)
-        for part in (state, up_v, low, high, left_up, left_down)
-    ]
+        for part in (state, np.broadcast_to(up_v, state.shape), *parts)
+    )
+    sigma, key, draw = 0.0, np.uint64(0), np.uint64(0)
+    if scatter is not None:
+        sigma = scatter.sigma
+        key, draw = scatter.draws.next()
     with THREADS:
-        moved: FloatArray = _towards_bounds(*parts)
+        moved: FloatArray = _towards_bounds(
+            flat, flat_v, low, high, left_up, left_down, sigma, draw, key
+        )
     return moved.reshape(state.shape)
+
+
+def all_near(values: FloatArray, centres: FloatArray, margins: FloatArray) -> bool:
+    """Whether every value is 0 or within a margin of its centre, (centres,)."""
+    return bool(_all_near(np.ascontiguousarray(values).reshape(-1), centres, margins))
 
 
 def meter(values: FloatArray, flags: FlagArray, *, bound_a: float, flag: int) -> None:
