@@ -34,7 +34,7 @@ from hwloop.operations import FloatArray, PulseMap
 from hwloop.settings import Settings
 
 if TYPE_CHECKING:
-    from hwloop_sim.kernels import StepScatter
+    from hwloop_sim.counted import StepScatter
 
 S = TypeVar("S", bound=Settings)
 

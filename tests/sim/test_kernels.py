@@ -12,12 +12,12 @@ import pytest
 from scipy import stats
 
 from hwloop.operations import PulseMap
-from hwloop_sim import kernels
+from hwloop_sim import counted, kernels
 from hwloop_sim.backend import SimSettings
 from hwloop_sim.cells import make_cells
+from hwloop_sim.counted import Draws
 from hwloop_sim.devices import soft_bounds
 from hwloop_sim.devices.soft_bounds import SoftBounds, SoftBoundsSettings
-from hwloop_sim.kernels import Draws
 from hwloop_sim.known_pulses import KnownPulse, _all_among
 
 
@@ -41,7 +41,7 @@ from hwloop_sim.known_pulses import KnownPulse, _all_among
 def test_philox_gives_the_published_numbers(
     counter: tuple[int, int], key: int, expected: tuple[int, ...]
 ) -> None:
-    words = kernels._philox.py_func
+    words = counted.philox.py_func
     with np.errstate(over="ignore"):
         answer = words(np.uint64(counter[0]), np.uint64(counter[1]), np.uint64(key))
     assert tuple(int(word) for word in answer) == expected

@@ -26,7 +26,7 @@ from hwloop_sim.state_device import StateSettings, drawn_parameters, per_cell
 from hwloop_sim.variability import draw_initial
 
 if TYPE_CHECKING:
-    from hwloop_sim.kernels import StepScatter
+    from hwloop_sim.counted import StepScatter
 
 Pulses = Annotated[Number, Field(gt=0)]
 

@@ -20,7 +20,7 @@ from hwloop.units import Number
 from hwloop_sim.effect import Effect, EffectKind
 
 if TYPE_CHECKING:
-    from hwloop_sim.kernels import StepScatter
+    from hwloop_sim.counted import StepScatter
 
 
 class CycleToCycleSettings(Settings):
@@ -39,14 +39,14 @@ class CycleToCycle(Effect):
         shape: tuple[int, ...],  # noqa: ARG002 - nothing is kept for a cell
         rng: np.random.Generator,
     ) -> None:
-        from hwloop_sim.kernels import Draws
+        from hwloop_sim.counted import Draws
 
         self._settings = settings
         self._draws = Draws.spawn(rng)
 
     def step_scatter(self, pulse: PulseMap) -> StepScatter | None:
         """The factor, where it is a normal one."""
-        from hwloop_sim.kernels import StepScatter
+        from hwloop_sim.counted import StepScatter
 
         if self._settings.distribution != "normal":
             return None
