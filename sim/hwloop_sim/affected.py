@@ -94,9 +94,25 @@ class AffectedDevice(Device):
             self._device.pulse(pulse)
             self._seen_s = None
             return
+        if self._pulsed_at_once(pulse):
+            return
         before_s = self._device.conductance_s
         self._device.pulse(pulse)
         self._change("pulsed", lambda effect, state_s: effect.pulsed(before_s, state_s, pulse))
+
+    def _pulsed_at_once(self, pulse: PulseMap) -> bool:
+        """The same where the model takes the first effect into its own loop; False if it cannot."""
+        first, *others = self._by_hook["pulsed"]
+        scatter = first.step_scatter(pulse)
+        state_s = None if scatter is None else self._device.scattered_s(pulse, scatter)
+        if state_s is None:
+            return False
+        before_s = self._device.conductance_s
+        for effect in others:
+            state_s = effect.pulsed(before_s, state_s, pulse)
+        self._seen_s = None
+        self._device.set_conductance(self._held_at_zero(state_s))
+        return True
 
     def wait(self, duration_s: float) -> None:
         """Let time pass for the device model and for the effects."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
@@ -14,7 +14,13 @@ from hwloop.errors import Unsupported
 from hwloop.operations import FloatArray, PulseMap
 from hwloop.settings import Settings
 
+if TYPE_CHECKING:
+    from hwloop_sim.counted import StepScatter
+
 S = TypeVar("S", bound=Settings)
+
+LARGE = 20_000
+"""Cells, or currents, from which on loading the compiled loops pays."""
 
 
 class Device(ABC):
@@ -35,6 +41,13 @@ class Device(ABC):
     @abstractmethod
     def pulse(self, pulse: PulseMap) -> None:
         """Apply a pulse map of any broadcastable shape."""
+
+    def scattered_s(self, pulse: PulseMap, scatter: StepScatter) -> FloatArray | None:  # noqa: ARG002
+        """The state that :meth:`pulse` and then a scatter of the steps would leave, not yet taken.
+
+        For models that work out both in one loop; None from all others.
+        """
+        return None
 
     def current_a(self, voltage_v: FloatArray) -> FloatArray:
         """Current at a voltage that is too short to change anything, amperes; G · V by default.

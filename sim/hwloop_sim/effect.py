@@ -22,7 +22,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ from hwloop import plugins
 from hwloop.errors import ConfigError
 from hwloop.operations import FloatArray, PulseMap
 from hwloop.settings import Settings
+
+if TYPE_CHECKING:
+    from hwloop_sim.counted import StepScatter
 
 S = TypeVar("S", bound=Settings)
 
@@ -56,6 +59,10 @@ class Effect:
     ) -> FloatArray:
         """The state after pulses that took it from ``before_s`` to ``after_s``."""
         return after_s
+
+    def step_scatter(self, pulse: PulseMap) -> StepScatter | None:  # noqa: ARG002
+        """What :meth:`pulsed` does, where it is a normal factor on every step and nothing else."""
+        return None
 
     def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:  # noqa: ARG002
         """The state after ``duration_s``; the same however the time is divided."""

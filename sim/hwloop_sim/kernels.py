@@ -1,27 +1,24 @@
-"""Compiled loops of the emulator, with random numbers that come from a counter.
+"""Compiled loops of the emulator.
 
 Import this module where it is used: it loads numba. Its loops run on numba's ``workqueue`` layer,
 which starts in 0.4 ms where OpenMP takes 8 ms on a small machine, but which must not be entered by
 two threads at once: every public function here holds :data:`THREADS` while it runs.
 
-The random numbers are Philox4×32-10 (J. K. Salmon et al., SC 2011, doi:10.1145/2063384.2063405):
-number i of a draw depends on the key, the draw's count and i alone, so that neither the number of
-threads nor the order in which they work changes a value. They become normal ones by the inverse of
-the normal distribution in single precision (M. Giles, GPU Computing Gems, 2011, ch. 10): relative
-error below 3e-7, tails to 6.2 standard deviations.
+The random numbers are those of :mod:`hwloop_sim.counted`.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.operations import FlagArray, FloatArray
+from hwloop_sim.counted import Draws, StepScatter, fill_normals
 
 if "NUMBA_THREADING_LAYER" not in os.environ:
     numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]
@@ -32,176 +29,112 @@ THREADS = threading.RLock()
 _BLOCK = 1024  # numbers that one thread draws and uses at a time: they stay in its cache
 
 
-@dataclass
-class Draws:
-    """A stream of counted random numbers: a key, and how many draws it has given.
-
-    Each :meth:`next` is one draw of any length; two streams with different keys are independent.
-    """
-
-    key: int
-    count: int = field(default=0)
-
-    @classmethod
-    def spawn(cls, rng: np.random.Generator) -> Draws:
-        """A stream with a key of its own, taken from ``rng``."""
-        return cls(int(rng.integers(0, 2**63)))
-
-    def next(self) -> tuple[np.uint64, np.uint64]:
-        """(key, number of the draw); counts it."""
-        self.count += 1
-        return np.uint64(self.key), np.uint64(self.count)
+@numba.njit(inline="always")
+def _blocks(values):
+    return (values.size + _BLOCK - 1) // _BLOCK
 
 
 @numba.njit(inline="always")
-def _philox(counter: np.uint64, draw: np.uint64, key: np.uint64):
-    """Four random uint32 of Philox4×32-10."""
-    mask = np.uint64(0xFFFFFFFF)
-    low = np.uint64(32)
-    c0, c1 = counter & mask, counter >> low
-    c2, c3 = draw & mask, draw >> low
-    k0, k1 = key & mask, key >> low
-    for _ in range(10):
-        product0 = np.uint64(0xD2511F53) * c0
-        product1 = np.uint64(0xCD9E8D57) * c2
-        c0, c2 = (product1 >> low) ^ c1 ^ k0, (product0 >> low) ^ c3 ^ k1
-        c1, c3 = product1 & mask, product0 & mask
-        k0 = (k0 + np.uint64(0x9E3779B9)) & mask
-        k1 = (k1 + np.uint64(0xBB67AE85)) & mask
-    return c0, c1, c2, c3
-
-
-@numba.njit(inline="always", fastmath={"contract", "nsz", "arcp"})
-def _normal(x, w):
-    """The normal number of the probability (1 + x)/2, with w = −ln(1 − x²)."""
-    centre = w - np.float32(2.5)
-    y = np.float32(2.81022636e-08)
-    y = np.float32(3.43273939e-07) + y * centre
-    y = np.float32(-3.5233877e-06) + y * centre
-    y = np.float32(-4.39150654e-06) + y * centre
-    y = np.float32(0.00021858087) + y * centre
-    y = np.float32(-0.00125372503) + y * centre
-    y = np.float32(-0.00417768164) + y * centre
-    y = np.float32(0.246640727) + y * centre
-    y = np.float32(1.50140941) + y * centre
-    tail = np.sqrt(w) - np.float32(3.0)
-    z = np.float32(-0.000200214257)
-    z = np.float32(0.000100950558) + z * tail
-    z = np.float32(0.00134934322) + z * tail
-    z = np.float32(-0.00367342844) + z * tail
-    z = np.float32(0.00573950773) + z * tail
-    z = np.float32(-0.0076224613) + z * tail
-    z = np.float32(0.00943887047) + z * tail
-    z = np.float32(1.00167406) + z * tail
-    z = np.float32(2.83297682) + z * tail
-    return np.float32(1.4142135623730951) * x * (y if w < np.float32(5.0) else z)
-
-
-@numba.njit(inline="always", fastmath={"contract", "nsz", "arcp"})
-def _log(mantissa, exponent):
-    """ln(mantissa · 2^exponent) for a mantissa in [1, 2): Cephes' logf, without branches."""
-    high = mantissa > np.float32(1.41421356)
-    x = (np.float32(0.5) * mantissa if high else mantissa) - np.float32(1.0)
-    e = exponent + (np.float32(1.0) if high else np.float32(0.0))
-    y = np.float32(7.0376836292e-2)
-    y = y * x - np.float32(1.1514610310e-1)
-    y = y * x + np.float32(1.1676998740e-1)
-    y = y * x - np.float32(1.2420140846e-1)
-    y = y * x + np.float32(1.4249322787e-1)
-    y = y * x - np.float32(1.6668057665e-1)
-    y = y * x + np.float32(2.0000714765e-1)
-    y = y * x - np.float32(2.4999993993e-1)
-    y = y * x + np.float32(3.3333331174e-1)
-    square = x * x
-    y = y * x * square + e * np.float32(-2.12194440e-4) - np.float32(0.5) * square
-    return x + y + e * np.float32(0.693359375)
-
-
-@numba.njit(inline="always")
-def _fill(normals, block, draw, key):
-    """The normal numbers of one block of a draw; each loop becomes vector instructions."""
-    size = normals.size
-    quarter = size // 4
-    first = np.uint64(block) * np.uint64(quarter)
-    bits = np.empty(size, np.uint32)
-    for i in range(quarter):
-        a, b, c, d = _philox(first + np.uint64(i), draw, key)
-        bits[i] = a
-        bits[i + quarter] = b
-        bits[i + 2 * quarter] = c
-        bits[i + 3 * quarter] = d
-    odd = np.empty(size, np.float32)
-    inside = np.empty(size, np.float32)
-    for i in range(size):
-        # 1 − x² = 4 p q, both from integers: exact in the tails, where 1 − x² rounds away.
-        p = np.float32(bits[i]) * np.float32(2.0**-32) + np.float32(2.0**-33)
-        q = np.float32(~bits[i]) * np.float32(2.0**-32) + np.float32(2.0**-33)
-        odd[i] = p - q
-        inside[i] = min(np.float32(4.0) * p * q, np.float32(1.0))
-    words = inside.view(np.int32)
-    for i in range(size):
-        exponent = np.float32((words[i] >> np.int32(23)) - np.int32(127))
-        words[i] = (words[i] & np.int32(0x7FFFFF)) | np.int32(0x3F800000)
-        normals[i] = exponent
-    for i in range(size):
-        w = max(-_log(inside[i], normals[i]), np.float32(0.0))
-        normals[i] = _normal(odd[i], w)
+def _block(values, index):
+    """One block of values. Counted from 0 within it: only then does a loop become vector code."""
+    return values[index * _BLOCK : min(index * _BLOCK + _BLOCK, values.size)]
 
 
 @numba.njit(parallel=True, cache=True)
 def _normals(out, draw, key):
-    for block in numba.prange((out.size + _BLOCK - 1) // _BLOCK):
+    for index in numba.prange(_blocks(out)):
         normals = np.empty(_BLOCK, np.float32)
-        _fill(normals, block, draw, key)
-        begin = block * _BLOCK
-        for i in range(min(_BLOCK, out.size - begin)):
-            out[begin + i] = normals[i]
+        fill_normals(normals, index, draw, key)
+        part = _block(out, index)
+        for i in range(part.size):
+            part[i] = normals[i]
 
 
 @numba.njit(parallel=True, cache=True)
 def _add_noise(values, variance, scale, draw, key):
-    for block in numba.prange((values.size + _BLOCK - 1) // _BLOCK):
+    for index in numba.prange(_blocks(values)):
         normals = np.empty(_BLOCK, np.float32)
-        _fill(normals, block, draw, key)
-        begin = block * _BLOCK
-        for i in range(min(_BLOCK, values.size - begin)):
-            values[begin + i] += scale * np.sqrt(variance[begin + i]) * normals[i]
+        fill_normals(normals, index, draw, key)
+        part, part_variance = _block(values, index), _block(variance, index)
+        for i in range(part.size):
+            part[i] += scale * np.sqrt(part_variance[i]) * normals[i]
+
+
+@numba.njit(inline="always")
+def _spread(start, end, sigma, normals):
+    """end + (end − start) · sigma · ξ, in place of ``end``."""
+    for i in range(end.size):
+        end[i] += (end[i] - start[i]) * (sigma * normals[i])
 
 
 @numba.njit(parallel=True, cache=True)
 def _scatter(before, after, sigma, draw, key):
     out = np.empty_like(after)
-    for block in numba.prange((after.size + _BLOCK - 1) // _BLOCK):
+    for index in numba.prange(_blocks(after)):
         normals = np.empty(_BLOCK, np.float32)
-        _fill(normals, block, draw, key)
-        begin = block * _BLOCK
-        for i in range(begin, min(begin + _BLOCK, after.size)):
-            out[i] = after[i] + (after[i] - before[i]) * (sigma * normals[i - begin])
+        fill_normals(normals, index, draw, key)
+        part = _block(out, index)
+        part[:] = _block(after, index)
+        _spread(_block(before, index), part, sigma, normals)
     return out
+
+
+@numba.njit(inline="always")
+def _towards(state, up_v, low, high, left_up, left_down):
+    """A state after the pulses of a sign; where there is none it stays."""
+    up = up_v > 0
+    bound = high if up else low
+    moved = bound + (state - bound) * (left_up if up else left_down)
+    return moved if up_v != 0 else state
 
 
 @numba.njit(parallel=True, cache=True)
-def _towards_bounds(state, up_v, low, high, left_up, left_down):
+def _towards_bounds(state, up_v, low, high, left_up, left_down, sigma, draw, key):
     out = np.empty_like(state)
-    for block in numba.prange((state.size + _BLOCK - 1) // _BLOCK):
-        begin = block * _BLOCK
-        for i in range(begin, min(begin + _BLOCK, state.size)):
-            up = up_v[i] > 0
-            bound = high[i] if up else low[i]
-            left = left_up[i] if up else left_down[i]
-            moved = bound + (state[i] - bound) * left
-            out[i] = moved if up_v[i] != 0 else state[i]
+    alike = low.size == 1
+    for index in numba.prange(_blocks(state)):
+        start, volts, end = _block(state, index), _block(up_v, index), _block(out, index)
+        if alike:
+            low_0, high_0, up_0, down_0 = low[0], high[0], left_up[0], left_down[0]
+            for i in range(end.size):
+                end[i] = _towards(start[i], volts[i], low_0, high_0, up_0, down_0)
+        else:
+            lows, highs = _block(low, index), _block(high, index)
+            ups, downs = _block(left_up, index), _block(left_down, index)
+            for i in range(end.size):
+                end[i] = _towards(start[i], volts[i], lows[i], highs[i], ups[i], downs[i])
+        if sigma > 0:
+            normals = np.empty(_BLOCK, np.float32)
+            fill_normals(normals, index, draw, key)
+            _spread(start, end, sigma, normals)
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _all_near(values, centres, margins):
+    for index in range(_blocks(values)):
+        part = _block(values, index)
+        near = part == 0
+        for k in range(centres.size):
+            centre, margin = centres[k], margins[k]
+            for i in range(part.size):
+                near[i] |= np.abs(part[i] - centre) <= margin
+        missed = 0
+        for i in range(part.size):
+            missed += not near[i]
+        if missed:
+            return False
+    return True
 
 
 @numba.njit(parallel=True, cache=True)
 def _meter(values, flags, bound_a, flag):
-    for block in numba.prange((values.size + _BLOCK - 1) // _BLOCK):
-        begin = block * _BLOCK
-        for i in range(begin, min(begin + _BLOCK, values.size)):
-            beyond = np.abs(values[i]) > bound_a
-            flags[i] |= np.uint8(flag) if beyond else np.uint8(0)
-            values[i] = np.nan if beyond else values[i]
+    for index in numba.prange(_blocks(values)):
+        part, part_flags = _block(values, index), _block(flags, index)
+        for i in range(part.size):
+            beyond = np.abs(part[i]) > bound_a
+            part_flags[i] |= np.uint8(flag) if beyond else np.uint8(0)
+            part[i] = np.nan if beyond else part[i]
 
 
 @numba.njit(inline="always")
@@ -266,34 +199,46 @@ def add_noise(
         _add_noise(values.reshape(-1), variance.reshape(-1), scale, draw, key)
 
 
-def scatter(before: FloatArray, after: FloatArray, draws: Draws, *, sigma: float) -> FloatArray:
+def scatter(before: FloatArray, after: FloatArray, of_steps: StepScatter) -> FloatArray:
     """after + (after − before) · sigma · ξ, of one shape."""
-    key, draw = draws.next()
+    key, draw = of_steps.draws.next()
     start, end = (np.ascontiguousarray(values).reshape(-1) for values in (before, after))
     with THREADS:
-        scattered: FloatArray = _scatter(start, end, sigma, draw, key)
+        scattered: FloatArray = _scatter(start, end, of_steps.sigma, draw, key)
     return scattered.reshape(after.shape)
 
 
 def towards_bounds(
     state: FloatArray,
     up_v: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
-    left_up: FloatArray,
-    left_down: FloatArray,
+    parts: Sequence[FloatArray],
+    *,
+    scatter: StepScatter | None = None,
 ) -> FloatArray:
-    """bound + (state − bound) · left: to ``high`` where up_v > 0, to ``low`` where it is below 0.
+    """bound + (state − bound) · left: to the upper bound where up_v > 0, to the lower below 0.
 
-    All of one shape; a state whose ``up_v`` is 0 stays.
+    ``up_v`` broadcasts to the shape of ``state``; where it is 0 a state stays. ``parts``: lower
+    and upper bound, left of a way up and of one down; all of the shape of ``state``, or all of
+    one number. ``scatter``: as :func:`scatter` then does to every step, in the same loop.
     """
-    parts = [
+    flat, flat_v, low, high, left_up, left_down = (
         np.ascontiguousarray(part).reshape(-1)
-        for part in (state, up_v, low, high, left_up, left_down)
-    ]
+        for part in (state, np.broadcast_to(up_v, state.shape), *parts)
+    )
+    sigma, key, draw = 0.0, np.uint64(0), np.uint64(0)
+    if scatter is not None:
+        sigma = scatter.sigma
+        key, draw = scatter.draws.next()
     with THREADS:
-        moved: FloatArray = _towards_bounds(*parts)
+        moved: FloatArray = _towards_bounds(
+            flat, flat_v, low, high, left_up, left_down, sigma, draw, key
+        )
     return moved.reshape(state.shape)
+
+
+def all_near(values: FloatArray, centres: FloatArray, margins: FloatArray) -> bool:
+    """Whether every value is 0 or within a margin of its centre, (centres,)."""
+    return bool(_all_near(np.ascontiguousarray(values).reshape(-1), centres, margins))
 
 
 def meter(values: FloatArray, flags: FlagArray, *, bound_a: float, flag: int) -> None:

@@ -17,8 +17,7 @@ from hwloop.operations import Flag, FlagArray, FloatArray, Reading
 from hwloop.settings import Settings
 from hwloop.units import Count, format_quantity
 from hwloop_sim.converters import Adc, Dac, Levels
-
-_LARGE = 20_000  # currents, from which on loading the compiled loops pays
+from hwloop_sim.device import LARGE
 
 
 class Tiles(Settings):
@@ -143,7 +142,7 @@ def metered(current_a: FloatArray, compliance_a: float) -> Reading:
 
     ``current_a`` is used up by this.
     """
-    if current_a.size < _LARGE:
+    if current_a.size < LARGE:
         beyond = np.abs(current_a) > compliance_a
         return Reading(np.where(beyond, np.nan, current_a), (beyond * np.uint8(Flag.COMPLIANCE)))
     from hwloop_sim import kernels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numba
 import numpy as np
@@ -11,10 +12,13 @@ import pytest
 from scipy import stats
 
 from hwloop.operations import PulseMap
-from hwloop_sim import kernels
+from hwloop_sim import counted, kernels
+from hwloop_sim.backend import SimSettings
+from hwloop_sim.cells import make_cells
+from hwloop_sim.counted import Draws
 from hwloop_sim.devices import soft_bounds
 from hwloop_sim.devices.soft_bounds import SoftBounds, SoftBoundsSettings
-from hwloop_sim.kernels import Draws
+from hwloop_sim.known_pulses import KnownPulse, _all_among
 
 
 @pytest.mark.parametrize(
@@ -37,7 +41,7 @@ from hwloop_sim.kernels import Draws
 def test_philox_gives_the_published_numbers(
     counter: tuple[int, int], key: int, expected: tuple[int, ...]
 ) -> None:
-    words = kernels._philox.py_func
+    words = counted.philox.py_func
     with np.errstate(over="ignore"):
         answer = words(np.uint64(counter[0]), np.uint64(counter[1]), np.uint64(key))
     assert tuple(int(word) for word in answer) == expected
@@ -105,6 +109,49 @@ def test_soft_bounds_move_in_the_compiled_loop_as_they_do_without_it(count: int)
             patch.setattr(soft_bounds, "LARGE", 10**9)
             small.pulse(pulse)
         assert (large.conductance_s == small.conductance_s).all()
+
+
+@pytest.mark.parametrize("spread", [{}, {"g_max_s": {"sigma": 0.2}}])
+@pytest.mark.parametrize("population", [(), (1,), (3,)])
+def test_scattered_steps_in_one_loop_are_those_in_two(
+    population: tuple[int, ...], spread: dict[str, Any]
+) -> None:
+    rng = np.random.default_rng(2)
+    device = {"model": "soft_bounds", "spread": spread, "initial": 10e-9}
+    effects = [
+        {"effect": "cycle_to_cycle", "sigma": 0.9},
+        {"effect": "state_bounds", "min_s": 4e-9, "max_s": 36e-9},
+    ]
+    settings = SimSettings.parse({"device": device, "effects": effects})
+    at_once, one_by_one = (
+        make_cells(
+            settings.device,
+            settings.effects,
+            (*population, 40, 50),
+            device_rng=np.random.default_rng(3),
+            effects_rng=np.random.default_rng(4),
+        )
+        for _ in range(2)
+    )
+    one_by_one._pulsed_at_once = lambda _: False  # type: ignore[method-assign]
+    for count in (1, 1, 5):
+        pulse = PulseMap(rng.choice([3.2, -2.8, 0.0], (40, 50)), 300e-6, count)
+        before_s = at_once.conductance_s
+        for cells in (at_once, one_by_one):
+            cells.pulse(pulse)
+        assert (at_once.conductance_s == one_by_one.conductance_s).all()
+        moved = at_once.conductance_s != before_s
+        assert not moved[..., ~pulse.addressed].any()
+        assert moved[..., pulse.addressed].mean() > 0.9
+
+
+@pytest.mark.parametrize("wrong_v", [0.0, 3.3, -2.7, 2.8])
+def test_a_large_map_is_judged_as_a_small_one(wrong_v: float) -> None:
+    known = [KnownPulse(amplitude_v=v, width_s=300e-6) for v in (3.2, -2.8)]
+    small_v = np.array([[3.2, -2.8, 3.2 * 1.009, 0.0, wrong_v]])
+    large_v = np.resize([[3.2, -2.8, 0.0]], (150, 150))
+    large_v[140, 3] = wrong_v
+    assert _all_among(small_v, known) == _all_among(large_v, known) == (wrong_v == 0)
 
 
 def test_numba_is_not_loaded_before_it_is_needed() -> None:

@@ -14,6 +14,17 @@ from hwloop_sim.circuit.ladders import compiled
 
 
 @compiled
+def numbers_of(floats):
+    """The numbers of the lines that float."""
+    members = np.empty(floats.size, dtype=np.int64)
+    count = 0
+    for line in range(floats.size):
+        members[count] = line
+        count += 1 if floats[line] else 0
+    return members[:count]
+
+
+@compiled
 def reduce_islands(g, rows_float, cols_float):
     """Factors of the network between the floating columns.
 
@@ -22,7 +33,7 @@ def reduce_islands(g, rows_float, cols_float):
     how much rounding is amplified: what a column's cells conduct over what ties it, at most.
     """
     rows, _ = g.shape
-    members = np.flatnonzero(cols_float)
+    members = numbers_of(cols_float)
     count = members.size
     mesh = np.zeros((count, count))
     ground = np.zeros(count)
@@ -44,7 +55,10 @@ def reduce_islands(g, rows_float, cols_float):
     for k in range(count):
         total[k] = spread(mesh[k], ground[k], k + 1, mesh, ground)
         if total[k] > 0.0:
-            amplified = max(amplified, g[:, members[k]].sum() / total[k])
+            own = 0.0
+            for i in range(rows):
+                own += g[i, members[k]]
+            amplified = max(amplified, own / total[k])
     return members, mesh, total, amplified
 
 

@@ -22,8 +22,12 @@ from hwloop_sim.circuit.ladders import (
     compiled,
     factor_bits,
     factor_words,
+    fill,
     gather,
     image_of,
+    largest,
+    largest_magnitude,
+    once,
     put_in,
     settle,
     words,
@@ -86,7 +90,8 @@ def advance(share, direction, image, pushed, bit, r, z, alpha):
         for j in range(cols):
             r[i, j] -= alpha * (image[i, j] - pushed[i, j])
         if i == 0:
-            z[0, :] = r[0, :]
+            for j in range(cols):
+                z[0, j] = r[0, j]
             continue
         for j in range(cols):
             z[i, j] = r[i, j] + z[i - 1, j] * share[i - 1, j]
@@ -119,14 +124,14 @@ def least_ritz(alpha, beta, count):
 @compiled
 def precondition(bits_of, ohm, islands, r, z, moved):
     """Finish z = P r, begun by ``begin``; returns r · z and the largest magnitude of z, volts."""
-    energy, largest = settle(bits_of[0], bits_of[1], ohm, r, z)
+    energy, peak = settle(bits_of[0], bits_of[1], ohm, r, z)
     if islands[0].size > 0:
         energy += lift(islands, r, z, moved)
-        largest = np.abs(z).max()
-    return energy, largest
+        peak = largest_magnitude(z)
+    return energy, peak
 
 
-@compiled
+@once
 def conjugate_gradients(g, wires, words_of, bits_of, islands, bit, work, scale, control, pile):
     """Improve ``bit`` from the residual in ``work[0]``; returns steps and least eigenvalue.
 
@@ -140,17 +145,18 @@ def conjugate_gradients(g, wires, words_of, bits_of, islands, bit, work, scale, 
     betas = np.empty(limit)
     none = np.empty((1, 0))
     moved = np.zeros(g.shape[1])
-    direction[:] = 0.0
-    image[:] = 0.0
+    for i in range(g.shape[0]):
+        fill(direction[i], 0.0)
+        fill(image[i], 0.0)
     begin(bits_of[0], r, z)
-    energy, largest = precondition(bits_of, wires[1], islands, r, z, moved)
+    energy, peak = precondition(bits_of, wires[1], islands, r, z, moved)
     beta, least, steps = 0.0, 1.0, 0
     best, since = energy, 0
     while steps < limit and energy > 0.0:
-        if largest <= stop * scale:
+        if peak <= stop * scale:
             least = least_ritz(alphas, betas, steps) if steps > 0 else 1.0
             # Beyond what rounding allows, further steps would only add noise.
-            if largest <= max(stop * least, 1e-15) * scale or since >= 4:
+            if peak <= max(stop * least, 1e-15) * scale or since >= 4:
                 break
         curvature = turn(
             g, share_w, inverse_w, wires[0], z, moved, direction, r, image, pushed, beta, none, pile
@@ -159,7 +165,7 @@ def conjugate_gradients(g, wires, words_of, bits_of, islands, bit, work, scale, 
             break
         alpha = energy / curvature
         advance(bits_of[0], direction, image, pushed, bit, r, z, alpha)
-        new_energy, largest = precondition(bits_of, wires[1], islands, r, z, moved)
+        new_energy, peak = precondition(bits_of, wires[1], islands, r, z, moved)
         beta = new_energy / energy
         energy = new_energy
         alphas[steps] = alpha
@@ -183,10 +189,10 @@ def compare(z, held_v, bit):
             peak[j] = size if size > peak[j] else peak[j]  # noqa: FURB136
             total += size
     # The comparison in a maximum loses NaN, the sum does not.
-    return np.inf if np.isnan(total) else peak.max()
+    return np.inf if np.isnan(total) else largest(peak)
 
 
-@compiled
+@once
 def solve_vector(g, source, wires, ends, row_v, col_v, factors, fields, work, control):
     """One array, one vector: fills ``fields`` (word, bit); returns steps, residual and error.
 
@@ -201,11 +207,12 @@ def solve_vector(g, source, wires, ends, row_v, col_v, factors, fields, work, co
     r, z = work[0], work[1]
     first_a, last_a, held_w = put_in(row_v, ends[0], ends[1])
     top_a, bottom_a, held_b = put_in(col_v, ends[2], ends[3])
-    floats = np.isnan(col_v)
+    floats = floating(col_v)
     moved = np.empty(cols)
     pile = np.empty((cols, 4))
     for i in range(rows):
-        bit[i, :] = held_b
+        for j in range(cols):
+            bit[i, j] = held_b[j]
     drive = (first_a, last_a, held_w)
     words(g, words_of, wires[0], bit, drive, source, word, pile)
     gather(g, word, source, top_a, bottom_a, r)
@@ -226,7 +233,7 @@ def solve_vector(g, source, wires, ends, row_v, col_v, factors, fields, work, co
         if islands[0].size > 0 and residual < np.inf:
             image_of(g, ends[2], ends[3], wires[1], floats, z, r)
             lift(islands, r, z, moved)
-            error = np.abs(z).max() / scale
+            error = largest_magnitude(z) / scale
         elif residual > 2.0 * stop:
             image_of(g, ends[2], ends[3], wires[1], floats, z, r)
         if error <= 2.0 * stop or not error < 0.5 * before or steps >= limit:
@@ -235,6 +242,24 @@ def solve_vector(g, source, wires, ends, row_v, col_v, factors, fields, work, co
         for j in range(cols):
             bit[i, j] += z[i, j]
     return steps, residual, max(error, 1e-15, 2e-16 * islands[3]) / least
+
+
+@compiled
+def floating(line_v):
+    """Which lines float."""
+    floats = np.empty(line_v.size, dtype=np.bool_)
+    for k in range(line_v.size):
+        floats[k] = np.isnan(line_v[k])
+    return floats
+
+
+@compiled
+def differ(one, other):
+    """Whether any line differs."""
+    changed = False
+    for k in range(one.size):
+        changed |= one[k] != other[k]
+    return changed
 
 
 @compiled
@@ -248,7 +273,7 @@ def scale_of(row_v, col_v, word):
         if abs(v) > scale:
             scale = abs(v)
     if scale == 0.0:
-        scale = np.abs(word).max()
+        scale = largest_magnitude(word)
     return scale if scale > 0.0 else 1.0
 
 
@@ -257,7 +282,7 @@ def currents(g, source, word, bit, cell_a, row_a, col_a):
     """Cell currents, and their sums along the lines: what the terminals see."""
     rows, cols = g.shape
     keep = cell_a.size > 0
-    col_a[:] = 0.0
+    fill(col_a, 0.0)
     for i in range(rows):
         total = 0.0
         for j in range(cols):
@@ -296,8 +321,8 @@ def solve_jobs(g, source, wires, ends, row_v, col_v, first, last, fields, lines,
     factored = -1
     for job in range(first, last):
         a, v = job // vectors, job % vectors
-        rows_now, cols_now = np.isnan(row_v[a, v]), np.isnan(col_v[a, v])
-        if a != factored or (rows_now != rows_float).any() or (cols_now != cols_float).any():
+        rows_now, cols_now = floating(row_v[a, v]), floating(col_v[a, v])
+        if a != factored or differ(rows_now, rows_float) or differ(cols_now, cols_float):
             rows_float, cols_float, factored = rows_now, cols_now, a
             factor_words(g[a], ends[0], ends[1], wires[0], rows_now, words_of[0], words_of[1])
             factor_bits(g[a], ends[2], ends[3], wires[1], cols_now, bits_of[0], bits_of[1])

@@ -19,8 +19,43 @@ OPTIONS: dict[str, Any] = {
     "nogil": True,
     "error_model": "numpy",
     "fastmath": {"contract", "reassoc", "nsz"},
+    "no_cfunc_wrapper": True,
 }
-compiled = njit(**OPTIONS)
+# What takes long to compile is left out: wrappers for Python, where functions are called by each
+# other alone; expressions of whole arrays, which are loops here; and the big functions that are
+# called in one place are put there, since each is optimised again in all that call it.
+INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True}
+compiled = njit(**INNER)
+once = njit(**INNER, inline="always")
+
+
+@compiled
+def fill(values, value):
+    """The same number everywhere."""
+    for i in range(values.size):
+        values[i] = value
+
+
+@compiled
+def largest(values):
+    """The largest of some numbers that are 0 or more."""
+    top = 0.0
+    for value in values:
+        top = value if value > top else top  # noqa: FURB136
+    return top
+
+
+@compiled
+def largest_magnitude(field):
+    """Of a field (rows, cols); infinity if any of it is not a number."""
+    top, total = 0.0, 0.0
+    for i in range(field.shape[0]):
+        for j in range(field.shape[1]):
+            size = abs(field[i, j])
+            top = size if size > top else top  # noqa: FURB136
+            total += size
+    # The comparison in a maximum loses NaN, the sum does not.
+    return np.inf if np.isnan(total) else top
 
 
 @compiled
@@ -31,7 +66,9 @@ def factor_words(g, first_s, last_s, ohm, floats, share, inverse):
     """
     rows, cols = g.shape
     held = np.isinf(first_s) or np.isinf(last_s)
-    seen = np.where(floats | held, 0.0, first_s)
+    seen = np.empty(rows)
+    for i in range(rows):
+        seen[i] = 0.0 if floats[i] or held else first_s
     for start in range(0, rows, 4):
         p, q = start, min(start + 1, rows - 1)
         r, s = min(start + 2, rows - 1), min(start + 3, rows - 1)
@@ -47,7 +84,7 @@ def factor_words(g, first_s, last_s, ohm, floats, share, inverse):
             a, b, c, d = a * share[p, j], b * share[q, j], c * share[r, j], d * share[s, j]
     for i in range(rows):
         if held and not floats[i]:
-            share[i, :] = 1.0
+            fill(share[i], 1.0)
             inverse[i] = 0.0
             continue
         total = inverse[i] if floats[i] else inverse[i] + last_s
@@ -59,7 +96,9 @@ def factor_bits(g, first_s, last_s, ohm, floats, share, inverse):
     """Ladders along the columns: ``share`` (rows, cols), ``inverse`` (cols,) of the last node."""
     rows, cols = g.shape
     held = np.isinf(first_s) or np.isinf(last_s)
-    seen = np.where(floats, 0.0, first_s)
+    seen = np.empty(cols)
+    for j in range(cols):
+        seen[j] = 0.0 if floats[j] else first_s
     for i in range(rows):
         for j in range(cols):
             value = g[i, j] + (seen[j] * share[i - 1, j] if i > 0 else seen[j])
@@ -69,7 +108,8 @@ def factor_bits(g, first_s, last_s, ohm, floats, share, inverse):
             share[i, j] = 1.0 / (1.0 + ohm * value)
     for j in range(cols):
         if held and not floats[j]:
-            share[:, j] = 1.0
+            for i in range(rows):
+                share[i, j] = 1.0
             inverse[j] = 0.0
         else:
             inverse[j] = 1.0 / seen[j] if seen[j] > 0 else 0.0
@@ -130,7 +170,8 @@ def words(g, words_of, ohm, known, drive, source, out, pile):
 def begin(share, r, z):
     """Begin to solve the bit lines for a residual."""
     rows, cols = share.shape
-    z[0, :] = r[0, :]
+    for j in range(cols):
+        z[0, j] = r[0, j]
     for i in range(1, rows):
         for j in range(cols):
             z[i, j] = r[i, j] + z[i - 1, j] * share[i - 1, j]
@@ -153,7 +194,7 @@ def settle(share, inverse, ohm, r, z):
         for j in range(cols):
             size = abs(z[i, j])
             peak[j] = size if size > peak[j] else peak[j]  # noqa: FURB136
-    return total, peak.max()
+    return total, largest(peak)
 
 
 @compiled

@@ -13,20 +13,20 @@ G_min. Valid for the two pulses that it is given for; no current-voltage relatio
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from hwloop.operations import FloatArray, PulseMap
 from hwloop.units import Fraction, Number, PositiveSiemens
-from hwloop_sim.device import Device, DeviceKind
+from hwloop_sim.device import LARGE, Device, DeviceKind
 from hwloop_sim.known_pulses import KnownPulse, refuse_unknown
 from hwloop_sim.state_device import StateSettings, drawn_parameters, per_cell
 from hwloop_sim.variability import draw_initial
 
-LARGE = 20_000
-"""Cells from which on loading the compiled loop pays."""
+if TYPE_CHECKING:
+    from hwloop_sim.counted import StepScatter
 
 Pulses = Annotated[Number, Field(gt=0)]
 
@@ -120,18 +120,23 @@ class SoftBounds(Device):
             moved_s = np.clip(moved_s, self._p.g_min_s, self._p.g_max_s)
         self._conductance_s = np.where(sign != 0, moved_s, self._conductance_s)
 
-    def _moved_s(self, pulse: PulseMap) -> FloatArray:
+    def scattered_s(self, pulse: PulseMap, scatter: StepScatter) -> FloatArray | None:
+        """In one loop, unless there is a scatter of the model's own."""
+        self.check(pulse)
+        return None if self._scatter else self._moved_s(pulse, scatter)
+
+    def _moved_s(self, pulse: PulseMap, scatter: StepScatter | None = None) -> FloatArray:
         """The same in one compiled loop, to the last bit."""
         from hwloop_sim import kernels
 
-        shape = self._conductance_s.shape
         if self._ways is None or self._ways[0] != pulse.count:
             up, down = self._p.up_pulses, self._p.down_pulses
             left = [np.exp(-pulse.count / constant) for constant in (up, down)]
             parts = (self._p.g_min_s, self._p.g_max_s, *left)
+            shape = np.broadcast_shapes(*(part.shape for part in parts))
             self._ways = pulse.count, [np.array(np.broadcast_to(part, shape)) for part in parts]
-        up_v = np.broadcast_to(self._up_sign * pulse.amplitude_v, shape)
-        return kernels.towards_bounds(self._conductance_s, up_v, *self._ways[1])
+        up_v = pulse.amplitude_v if self._up_sign > 0 else -pulse.amplitude_v
+        return kernels.towards_bounds(self._conductance_s, up_v, self._ways[1], scatter=scatter)
 
 
 SOFT_BOUNDS = DeviceKind(

@@ -9,7 +9,7 @@ response of T. Gokmen and Y. Vlasov, Front. Neurosci. 10, 333 (2016), where σ =
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -18,6 +18,9 @@ from hwloop.operations import FloatArray, PulseMap
 from hwloop.settings import Settings
 from hwloop.units import Number
 from hwloop_sim.effect import Effect, EffectKind
+
+if TYPE_CHECKING:
+    from hwloop_sim.counted import StepScatter
 
 
 class CycleToCycleSettings(Settings):
@@ -36,20 +39,27 @@ class CycleToCycle(Effect):
         shape: tuple[int, ...],  # noqa: ARG002 - nothing is kept for a cell
         rng: np.random.Generator,
     ) -> None:
-        from hwloop_sim.kernels import Draws
+        from hwloop_sim.counted import Draws
 
         self._settings = settings
         self._draws = Draws.spawn(rng)
+
+    def step_scatter(self, pulse: PulseMap) -> StepScatter | None:
+        """The factor, where it is a normal one."""
+        from hwloop_sim.counted import StepScatter
+
+        if self._settings.distribution != "normal":
+            return None
+        return StepScatter(self._settings.sigma / np.sqrt(pulse.count), self._draws)
 
     def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:
         """The step with this pulse's factor."""
         from hwloop_sim import kernels
 
-        sigma = self._settings.sigma
-        if self._settings.distribution == "normal":
-            of_train = sigma / np.sqrt(pulse.count)
-            return kernels.scatter(before_s, after_s, self._draws, sigma=of_train)
-        of_log = np.sqrt(np.log1p(np.expm1(sigma**2) / pulse.count))
+        scatter = self.step_scatter(pulse)
+        if scatter is not None:
+            return kernels.scatter(before_s, after_s, scatter)
+        of_log = np.sqrt(np.log1p(np.expm1(self._settings.sigma**2) / pulse.count))
         normals = kernels.normals(after_s.size, self._draws).reshape(after_s.shape)
         factor: FloatArray = np.exp(of_log * normals - of_log**2 / 2)
         return np.where(after_s == before_s, after_s, before_s + factor * (after_s - before_s))

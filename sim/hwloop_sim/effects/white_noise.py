@@ -37,7 +37,7 @@ class WhiteNoise(ReadNoise):
         shape: tuple[int, ...],  # noqa: ARG002 - nothing is kept for a cell
         rng: np.random.Generator,
     ) -> None:
-        from hwloop_sim.kernels import Draws
+        from hwloop_sim.counted import Draws
 
         self._settings = settings
         self._draws = Draws.spawn(rng)
