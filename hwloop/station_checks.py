@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 GROUND = "gnd"
 
+_INTERFACES = ("socket", "hislip", "serial")
 _NEEDS = {  # the drives that a scheme needs beside grounded lines
     "V/2": ("rows", "columns"),
     "V/3": ("rows", "columns", "other_rows", "other_columns"),
@@ -34,6 +35,13 @@ def _check_names(station: Station) -> None:
 
 
 def _check_addresses(station: Station) -> None:
+    for name, entry in station.instruments.items():
+        _, _, interface = entry.address.partition(":")
+        if entry.is_virtual and interface.partition(":")[0] not in _INTERFACES:
+            known = ", ".join(f"virtual:{one}" for one in _INTERFACES)
+            raise ValueError(
+                f"instruments.{name}.address: {entry.address!r}: virtual addresses are {known}"
+            )
     real = [e.address for e in station.instruments.values() if not e.is_virtual]
     for address, count in Counter(real).items():
         if count > 1:

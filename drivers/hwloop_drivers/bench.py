@@ -181,7 +181,7 @@ class Bench(CrossbarBackend):
             if pulse.gate_v is not None:
                 standing_v[GATES] = pulse.gate_v
             self._select(cell_lines(self._station, row, col))
-            with _naming((row, col)), self._boxes.standing(standing_v):
+            with naming(cell_name((row, col))), self._boxes.standing(standing_v):
                 self._apply(amplitude_v * self._shares[ROWS], pulse)
         self._end()
 
@@ -192,7 +192,7 @@ class Bench(CrossbarBackend):
         reading = Reading(np.full(shape, np.nan), np.full(shape, Flag.NOT_ADDRESSED, np.uint8))
         levels = [read.read_v, -read.read_v] if read.both_polarities else [read.read_v]
         for row, col in in_order(read.addressed):
-            with _naming((row, col)):
+            with naming(cell_name((row, col))):
                 measured = self._measure(cell_lines(self._station, row, col), levels)
             signs = (1.0, -1.0)
             current_a = [s * m.current_a for s, m in zip(signs, measured, strict=False)]
@@ -338,12 +338,12 @@ class Bench(CrossbarBackend):
 
 
 @contextmanager
-def _naming(cell: tuple[int, int]) -> Iterator[None]:
-    """Errors inside name the cell."""
+def naming(place: str) -> Iterator[None]:
+    """Errors inside begin with the cell or the instrument that they are of."""
     try:
         yield
     except HwloopError as exc:
-        raise type(exc)(f"{cell_name(cell)}: {exc}") from exc
+        raise type(exc)(f"{place}: {exc}") from exc
 
 
 def _train(level_v: float, pulse: PulseMap) -> list[TrainPoint]:

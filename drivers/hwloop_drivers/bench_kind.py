@@ -13,7 +13,7 @@ from hwloop.errors import ConfigError, Unsupported
 from hwloop.plugins import BackendKind, OpenRequest
 from hwloop.settings import Settings
 from hwloop.station import Station, load_station
-from hwloop_drivers.bench import Bench, LetGo
+from hwloop_drivers.bench import Bench, LetGo, naming
 from hwloop_drivers.boxes import Boxes
 from hwloop_drivers.link import WireLog
 from hwloop_drivers.opening import slots
@@ -42,13 +42,21 @@ def rehearse_bench(settings: BenchSettings, request: OpenRequest) -> Bench:
         boxes = Boxes.of(station, instruments)
         bench = Bench(station, request.array, boxes)
         boxes.refuse_set_up(station, request.array)
-        for matrix in station.matrices:
-            for wire in station.wires():
-                if wire.matrix == matrix and wire.channel:
-                    boxes.matrices[matrix].refuse_channel(wire.channel)
+        _refuse_channels(station, boxes)
     except ConfigError as exc:
         raise exc.below(file=str(settings.station)) from None
     return bench
+
+
+def _refuse_channels(station: Station, boxes: Boxes) -> None:
+    for wire in station.wires():
+        if wire.matrix is None or wire.channel is None:
+            continue
+        try:
+            boxes.matrices[wire.matrix].refuse_channel(wire.channel)
+        except Unsupported as exc:
+            key = f"wiring.lines.{wire.line}.{wire.output}"
+            raise ConfigError(f"{wire.matrix}: {exc}", key=key) from exc
 
 
 def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = False) -> Bench:
@@ -77,7 +85,8 @@ def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = F
         watchdog = Watchdog(settings.station, addresses, record=request.record, control=control)
         at_close.insert(0, watchdog.release)
         for name, slot in by_name.items():
-            opened[name] = slot.open(_wire_log(name, events) if station.wire_log else None)
+            with naming(name):
+                opened[name] = slot.open(_wire_log(name, events) if station.wire_log else None)
         bench = Bench(station, request.array, Boxes.of(station, opened), events)
     except BaseException:
         for instrument in opened.values():

@@ -78,9 +78,12 @@ def slots(station: Station, addresses: Mapping[str, str] | None = None) -> list[
     for name, entry in station.instruments.items():
         try:
             kind: InstrumentKind[Any] = plugins.load(plugins.INSTRUMENTS, entry.kind)
+        except ConfigError as exc:
+            raise exc.below(f"instruments.{name}.kind") from None
+        try:
             settings = kind.settings.parse(entry.settings)
         except ConfigError as exc:
-            raise exc.below(f"instruments.{name}") from None
+            raise exc.below(f"instruments.{name}.settings") from None
         address = (addresses or {}).get(name, entry.address)
         if not kind.serial_board and not address.startswith(VIRTUAL):
             try:

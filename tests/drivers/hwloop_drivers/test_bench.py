@@ -12,7 +12,7 @@ import yaml
 
 from hwloop.biasing import cell_voltages_v
 from hwloop.config import Procedure, load_procedure
-from hwloop.errors import ConfigError, Unsupported
+from hwloop.errors import ConfigError, ConnectionLost, Unsupported
 from hwloop.operations import PulseMap, ReadMap, VectorBatch, Wait
 from hwloop.plugins import OpenRequest
 from hwloop_drivers.bench import Bench
@@ -264,5 +264,26 @@ def test_channel_that_the_matrix_does_not_have_is_refused_without_a_link(tmp_pat
     station = _station(tmp_path, "V/2")
     text = station.read_text(encoding="utf-8")
     station.write_text(text.replace("1!1!1", "1!9!1"))
-    with pytest.raises((ConfigError, Unsupported), match="1!9!1"):
+    words = r"station\.yaml: wiring\.lines\.row0\.s1: matrix: '1!9!1' is no channel"
+    with pytest.raises(ConfigError, match=words):
         rehearse_bench(BenchSettings(station=station), _request(_procedure("V/2")))
+
+
+def test_key_that_a_driver_does_not_know_is_named_with_its_place(tmp_path: Path) -> None:
+    station = _station(tmp_path, "V/2")
+    text = station.read_text(encoding="utf-8")
+    station.write_text(
+        text.replace("kind: keithley_2400", "kind: keithley_2400\n    settings: {nplcc: 1}", 1)
+    )
+    with pytest.raises(ConfigError, match=r"instruments\.s1\.settings\.nplcc: unknown key"):
+        rehearse_bench(BenchSettings(station=station), _request(_procedure("V/2")))
+
+
+def test_instrument_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    station = _station(tmp_path, "V/2")
+    text = station.read_text(encoding="utf-8")
+    for n in range(1, 4):  # ports at which nothing listens
+        text = text.replace("virtual:socket", f"TCPIP::127.0.0.1::{n}::SOCKET", 1)
+    station.write_text(text)
+    with pytest.raises(ConnectionLost, match=r"^s1: TCPIP::127\.0\.0\.1::1::SOCKET: nothing answ"):
+        open_bench(BenchSettings(station=station), _request(_procedure("V/2")))
