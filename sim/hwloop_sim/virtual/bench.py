@@ -66,14 +66,17 @@ class VirtualBench:
                 effects_rng=effects_rng,
             )
         gate_v = array.read.gate_v
+        # A model that knows what any voltage does moves by any but a read.
+        limits = array.limits
+        quiet_v = limits.read_v if self.device.half_select else limits.half_select_v
         self.circuit = Circuit(
             station,
             self.device,
             self.clock,
-            quiet_v=array.limits.half_select_v,
+            quiet_v=quiet_v,
             gate_on_v=None if gate_v is None else gate_v / 2,
         )
-        self._pulse_v = array.limits.half_select_v * (1 + 1e-9)  # above it a cell is pulsed
+        self._pulse_v = quiet_v * (1 + 1e-9)  # above it a cell is pulsed
         self.clients = 0
         self.last_client_s = time.monotonic()
         self.instruments: dict[str, VirtualInstrument] = {}

@@ -78,8 +78,8 @@ class _Stress:
 class Circuit:
     """The wires of a station, its outputs, and the cells of one array.
 
-    ``quiet_v``: magnitude up to which a cell is not changed by its voltage: what the array's
-    limits call harmless for half-selected cells. A longer stay above it is one pulse.
+    ``quiet_v``: magnitude up to which a cell is not changed by its voltage. A longer stay above it
+    is one pulse.
     ``gate_on_v``: gate voltage from which the transistors of a row's 1T1R cells conduct; below
     it they take the voltage. None for cells without.
     """
