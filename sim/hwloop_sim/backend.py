@@ -20,6 +20,7 @@ from hwloop.plugins import BackendKind, OpenRequest
 from hwloop.settings import Settings
 from hwloop.units import Fraction, PositiveSecond
 from hwloop_sim.affected import AffectedDevice
+from hwloop_sim.cell_law import CellLawSettings
 from hwloop_sim.cells import DeviceChoice, make_cells
 from hwloop_sim.effect import EffectChoice
 from hwloop_sim.products import Product, Products, joined
@@ -30,8 +31,9 @@ from hwloop_sim.wiring import WireSettings, Wiring
 class SimSettings(Settings):
     """What is emulated.
 
-    ``device``: ``model`` names the device model, the other keys are its settings. ``effects``:
-    non-idealities of the cells, ``effect`` names each. ``wires``: resistances of the lines; left
+    ``device``: ``model`` names the device model, the other keys are its settings. ``cell_law``: how
+    current follows voltage, where the model does not say. ``effects``: non-idealities of the cells,
+    ``effect`` names each. ``wires``: resistances of the lines; left
     out, they are ideal. ``converters``: what a multiplication passes through. ``read_noise``:
     standard deviation of each cell's current in each read, as a fraction of it; the effect
     ``white_noise`` says more. ``read_time_s``: what one read, or one vector of a multiplication,
@@ -39,6 +41,7 @@ class SimSettings(Settings):
     """
 
     device: DeviceChoice
+    cell_law: CellLawSettings | None = None
     effects: tuple[EffectChoice, ...] = ()
     wires: WireSettings | None = None
     converters: ConverterSettings = ConverterSettings()
@@ -231,7 +234,12 @@ def open_sim(settings: SimSettings, request: OpenRequest) -> EmulatedArray:
     # Each spawn is counted: what is drawn for the device and the array stays what it is.
     device_rng, array_rng, effects_rng, readout_rng = request.rng.spawn(4)
     cells = make_cells(
-        settings.device, settings.effects, shape, device_rng=device_rng, effects_rng=effects_rng
+        settings.device,
+        settings.effects,
+        shape,
+        device_rng=device_rng,
+        effects_rng=effects_rng,
+        law=settings.cell_law,
     )
     wires = None if settings.wires is None else settings.wires.wires()
     return EmulatedArray(

@@ -14,6 +14,7 @@ from hwloop import plugins
 from hwloop.errors import ConfigError
 from hwloop.settings import Settings
 from hwloop_sim.affected import AffectedDevice
+from hwloop_sim.cell_law import CellLawSettings
 from hwloop_sim.device import DeviceKind
 from hwloop_sim.effect import ChosenEffect, make_effects
 from hwloop_sim.memory import refuse_too_large
@@ -59,6 +60,7 @@ def make_cells(
     *,
     device_rng: np.random.Generator,
     effects_rng: np.random.Generator,
+    law: CellLawSettings | None = None,
 ) -> AffectedDevice:
     """Cells of ``shape`` (..., rows, cols) in their initial state.
 
@@ -74,4 +76,5 @@ def make_cells(
         made = device.kind.make(device.settings, shape, device_rng)
     except ConfigError as exc:
         raise exc.below("backends.sim.device") from None
-    return AffectedDevice(made, make_effects(tuple(effects), shape, effects_rng))
+    bent = None if law is None else law.made()
+    return AffectedDevice(made, make_effects(tuple(effects), shape, effects_rng), bent)
