@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hwloop.backend import CrossbarBackend, Description, Event
-from hwloop.errors import BackendError
+from hwloop.errors import BackendError, Unsupported
+from hwloop.naming import cell_name
 from hwloop.operations import (
     Flag,
     FloatArray,
@@ -99,7 +100,7 @@ class EmulatedArray(CrossbarBackend):
         """Whether the device model is valid for a pulse, and the DAC has the voltages."""
         match operation:
             case PulseMap():
-                self._cells.check(self._applied(operation))
+                self._check_pulse(operation)
             case VectorBatch():
                 self._readout.check(operation.voltage_v)
 
@@ -175,6 +176,21 @@ class EmulatedArray(CrossbarBackend):
         self._refuse_if_closed()
         self.check(operation)
         self._elapse(self.duration_s(operation))
+
+    def _check_pulse(self, pulse: PulseMap) -> None:
+        """Refuse what the model does not know; say so if it is the wires that make it unknown."""
+        applied = self._applied(pulse)
+        try:
+            self._cells.check(applied)
+        except Unsupported as exc:
+            self._cells.check(pulse)
+            lost_v = np.where(pulse.addressed, np.abs(pulse.amplitude_v - applied.amplitude_v), 0.0)
+            place = tuple(int(i) for i in np.unravel_index(int(lost_v.argmax()), lost_v.shape))
+            asked_v = np.broadcast_to(pulse.amplitude_v, lost_v.shape)[place]
+            raise Unsupported(
+                f"{exc}; of {asked_v:.4g} V the wires leave {applied.amplitude_v[place]:.4g} V at"
+                f" {cell_name(place)}"
+            ) from None
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
