@@ -11,6 +11,8 @@ from hwloop.errors import ConfigError
 from hwloop.naming import cell_names
 from hwloop.operations import FloatArray, PulseMap
 from hwloop_sim.calibrated import RangeWatch
+from hwloop_sim.cell_law import law_current_a
+from hwloop_sim.circuit import CellLaw
 from hwloop_sim.device import Device
 from hwloop_sim.effect import Effect, ReadNoise
 
@@ -21,14 +23,26 @@ class AffectedDevice(Device):
     """Cells of a device model, with effects that act in the order given.
 
     Without any effect it is the device model to the last bit. ``watch``: says which cells leave
-    the range that a calibration was measured in.
+    the range that a calibration was measured in. ``law``: the current-voltage law of a model that
+    has none of its own.
     """
 
     def __init__(
-        self, device: Device, effects: Sequence[Effect], watch: RangeWatch | None = None
+        self,
+        device: Device,
+        effects: Sequence[Effect],
+        *,
+        watch: RangeWatch | None = None,
+        law: CellLaw | None = None,
     ) -> None:
+        if law is not None and not device.linear:
+            raise ConfigError(
+                "the device model has a current-voltage law of its own",
+                key="backends.sim.cell_law",
+            )
         self._device = device
         self._watch = watch
+        self._law = law
         self._events: list[Event] = []
         self._by_hook = {
             hook: [effect for effect in effects if effect.does(hook)]
@@ -58,8 +72,8 @@ class AffectedDevice(Device):
 
     @property
     def linear(self) -> bool:
-        """As the device model is."""
-        return self._device.linear
+        """As the device model is, unless there is a law."""
+        return self._law is None and self._device.linear
 
     @property
     def half_select(self) -> bool:
@@ -68,6 +82,8 @@ class AffectedDevice(Device):
 
     def current_a(self, voltage_v: FloatArray) -> FloatArray:
         """That of the device model, by as much more as the cells show more than it has."""
+        if self._law is not None:
+            return law_current_a(self._law, self.conductance_s, voltage_v)
         if self._device.linear:
             return self.conductance_s * voltage_v
         model_s, shown_s = self._device.conductance_s, self.conductance_s

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hwloop.backend import CrossbarBackend, Description, Event
-from hwloop.errors import BackendError
+from hwloop.errors import BackendError, Unsupported
+from hwloop.naming import cell_name
 from hwloop.operations import (
     Flag,
     FloatArray,
@@ -20,6 +21,7 @@ from hwloop.plugins import BackendKind, OpenRequest
 from hwloop.settings import Settings
 from hwloop.units import Fraction, PositiveSecond
 from hwloop_sim.affected import AffectedDevice
+from hwloop_sim.cell_law import CellLawSettings
 from hwloop_sim.cells import DeviceChoice, make_cells
 from hwloop_sim.effect import EffectChoice
 from hwloop_sim.products import Product, Products, joined
@@ -30,8 +32,9 @@ from hwloop_sim.wiring import WireSettings, Wiring
 class SimSettings(Settings):
     """What is emulated.
 
-    ``device``: ``model`` names the device model, the other keys are its settings. ``effects``:
-    non-idealities of the cells, ``effect`` names each. ``wires``: resistances of the lines; left
+    ``device``: ``model`` names the device model, the other keys are its settings. ``cell_law``: how
+    current follows voltage, where the model does not say. ``effects``: non-idealities of the cells,
+    ``effect`` names each. ``wires``: resistances of the lines; left
     out, they are ideal. ``converters``: what a multiplication passes through. ``read_noise``:
     standard deviation of each cell's current in each read, as a fraction of it; the effect
     ``white_noise`` says more. ``read_time_s``: what one read, or one vector of a multiplication,
@@ -39,6 +42,7 @@ class SimSettings(Settings):
     """
 
     device: DeviceChoice
+    cell_law: CellLawSettings | None = None
     effects: tuple[EffectChoice, ...] = ()
     wires: WireSettings | None = None
     converters: ConverterSettings = ConverterSettings()
@@ -96,7 +100,7 @@ class EmulatedArray(CrossbarBackend):
         """Whether the device model is valid for a pulse, and the DAC has the voltages."""
         match operation:
             case PulseMap():
-                self._cells.check(self._applied(operation))
+                self._check_pulse(operation)
             case VectorBatch():
                 self._readout.check(operation.voltage_v)
 
@@ -173,6 +177,21 @@ class EmulatedArray(CrossbarBackend):
         self.check(operation)
         self._elapse(self.duration_s(operation))
 
+    def _check_pulse(self, pulse: PulseMap) -> None:
+        """Refuse what the model does not know; say so if it is the wires that make it unknown."""
+        applied = self._applied(pulse)
+        try:
+            self._cells.check(applied)
+        except Unsupported as exc:
+            self._cells.check(pulse)
+            lost_v = np.where(pulse.addressed, np.abs(pulse.amplitude_v - applied.amplitude_v), 0.0)
+            place = tuple(int(i) for i in np.unravel_index(int(lost_v.argmax()), lost_v.shape))
+            asked_v = np.broadcast_to(pulse.amplitude_v, lost_v.shape)[place]
+            raise Unsupported(
+                f"{exc}; of {asked_v:.4g} V the wires leave {applied.amplitude_v[place]:.4g} V at"
+                f" {cell_name(place)}"
+            ) from None
+
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise BackendError("the emulated array is closed")
@@ -231,7 +250,12 @@ def open_sim(settings: SimSettings, request: OpenRequest) -> EmulatedArray:
     # Each spawn is counted: what is drawn for the device and the array stays what it is.
     device_rng, array_rng, effects_rng, readout_rng = request.rng.spawn(4)
     cells = make_cells(
-        settings.device, settings.effects, shape, device_rng=device_rng, effects_rng=effects_rng
+        settings.device,
+        settings.effects,
+        shape,
+        device_rng=device_rng,
+        effects_rng=effects_rng,
+        law=settings.cell_law,
     )
     wires = None if settings.wires is None else settings.wires.wires()
     return EmulatedArray(

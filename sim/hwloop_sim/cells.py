@@ -15,6 +15,7 @@ from hwloop.errors import ConfigError
 from hwloop.settings import Settings
 from hwloop_sim.affected import AffectedDevice
 from hwloop_sim.calibrated import MeasuredRange, RangeWatch, merged
+from hwloop_sim.cell_law import CellLawSettings
 from hwloop_sim.device import DeviceKind
 from hwloop_sim.effect import ChosenEffect, make_effects
 from hwloop_sim.memory import refuse_too_large
@@ -76,6 +77,7 @@ def make_cells(
     *,
     device_rng: np.random.Generator,
     effects_rng: np.random.Generator,
+    law: CellLawSettings | None = None,
 ) -> AffectedDevice:
     """Cells of ``shape`` (..., rows, cols) in their initial state.
 
@@ -92,4 +94,6 @@ def make_cells(
     except ConfigError as exc:
         raise exc.below("backends.sim.device") from None
     watch = RangeWatch(device.measured_range, shape) if device.measured_range else None
-    return AffectedDevice(made, make_effects(tuple(effects), shape, effects_rng), watch)
+    bent = None if law is None else law.made()
+    chosen = make_effects(tuple(effects), shape, effects_rng)
+    return AffectedDevice(made, chosen, watch=watch, law=bent)

@@ -129,7 +129,12 @@ class Wiring:
         for rows in self.row_slices:
             lines = addressed[..., rows, :].any(axis=-1)
             read = np.flatnonzero(lines.reshape(-1, lines.shape[-1]).any(axis=0))
-            if read.size:
+            if self._scheme == "1T1R":
+                for row in read:
+                    current_a[..., rows, :][..., row, :] = self._gated(
+                        cells, rows, int(row), read_v
+                    )
+            elif read.size:
                 one_v = read_v * np.eye(lines.shape[-1])[read]
                 current_a[..., rows, :][..., read, :] = self.multiply(cells, one_v, rows)
         return current_a
@@ -257,6 +262,22 @@ class Wiring:
             for tile in self._tiles
             if tile.rows == rows
         ]
+        return np.concatenate(columns, axis=-1)
+
+    def _gated(self, cells: Device, rows: slice, row: int, read_v: float) -> FloatArray:
+        """Column currents, (..., cols), where the transistors of one row only are on."""
+        on = (np.arange(rows.stop - rows.start) == row).astype(np.float64)[:, None]
+        row_v, wires = read_v * on.T, self._wires or Wires()
+        columns = []
+        for tile in self._tiles:
+            if tile.rows != rows:
+                continue
+            cells_s = cells.conductance_s[tile.place] * on
+            if cells.linear:
+                solution = solve(cells_s, row_v=row_v, wires=wires)
+            else:
+                solution = solve_cells(cells_s, _Law(cells, tile, on), row_v=row_v, wires=wires)
+            columns.append(solution.col_a[..., 0, :])
         return np.concatenate(columns, axis=-1)
 
     def _crossbar(self, conductance_s: FloatArray, tile: _Tile) -> Crossbar:

@@ -25,6 +25,15 @@ LOW_OHMIC = DEVICE | {"shift": {"distribution": "lognormal", "median_s": "100 uS
 SCHEMES: list[Scheme] = ["V/2", "V/3", "grounded"]
 
 
+class Bent(Steps):
+    """Cells of I = G sinh(3 V)/3."""
+
+    linear = False
+
+    def current_a(self, voltage_v: FloatArray) -> FloatArray:
+        return self.conductance_s * np.sinh(3 * voltage_v) / 3
+
+
 def wired(rows: int, cols: int, **sim: object):  # type: ignore[no-untyped-def]
     return emulated(rows, cols, device=LOW_OHMIC, wires=LINES, **sim)  # type: ignore[arg-type]
 
@@ -95,8 +104,10 @@ def test_wires_without_resistance_change_nothing() -> None:
 def test_a_pulse_that_wires_weaken_is_judged_by_what_reaches_the_cell() -> None:
     backend = wired(4, 5)
     pulse = PulseMap(np.full((4, 5), 2.0), 1e-3)
-    with pytest.raises(Unsupported, match="was measured with pulses of 2 V"):
+    with pytest.raises(Unsupported, match=r"; of 2 V the wires leave 1\.\d+ V at cell \(\d, \d\)$"):
         backend.check(pulse)
+    with pytest.raises(Unsupported, match=r"it does not say what 1.5 V would do$"):
+        backend.check(PulseMap(np.full((4, 5), 1.5), 1e-3))
     weak = emulated(4, 5, wires=LINES)
     before_a = read_all(weak)
     weak.pulse(pulse)
@@ -190,6 +201,27 @@ def test_in_a_1t1r_array_only_the_selected_cell_hears_of_a_pulse() -> None:
         np.testing.assert_allclose(total[amplitude_v == 0], 0.0, atol=1e-12)
 
 
+@pytest.mark.parametrize("make", [Steps, Bent])
+@pytest.mark.parametrize("shape", [(5, 4), (2, 5, 4)])
+def test_a_read_of_a_1t1r_array_has_the_transistors_of_one_row_on(
+    make: type[Steps], shape: tuple[int, ...]
+) -> None:
+    conductance_s = 10 ** np.random.default_rng(3).uniform(-5, -3, shape)
+    wiring = Wiring(WIRES, Tiles(), "1T1R", (5, 4))
+    read_a = wiring.read(make(conductance_s), np.ones((5, 4), dtype=bool), 0.2)
+    for place in np.ndindex(shape):
+        # One cell, its driver, the segments on its way, and what its row's other cells draw.
+        *array, row, col = place
+        alone_s = np.zeros((5, 4))
+        alone_s[row] = conductance_s[(*array, row)]
+        volts = {"row_v": 0.2 * np.eye(5)[row], "wires": WIRES}
+        if make is Steps:
+            expected = solve(alone_s, **volts)  # type: ignore[arg-type]
+        else:
+            expected = solve_cells(alone_s, Sinh(3.0), **volts)  # type: ignore[arg-type]
+        assert read_a[place] == pytest.approx(expected.col_a[col], rel=1e-8)
+
+
 def test_floating_lines_settle_by_the_cells_also_without_wires() -> None:
     amplitude_v = np.zeros((2, 2))
     amplitude_v[0, 0] = 1.2
@@ -203,15 +235,6 @@ class HalfSelect(Steps):
     """Cells whose model knows every voltage."""
 
     half_select = True
-
-
-class Bent(Steps):
-    """Cells of I = G sinh(3 V)/3."""
-
-    linear = False
-
-    def current_a(self, voltage_v: FloatArray) -> FloatArray:
-        return self.conductance_s * np.sinh(3 * voltage_v) / 3
 
 
 def with_device(make: Callable[[FloatArray], Steps], rows: int, cols: int, **sim: object):  # type: ignore[no-untyped-def]

@@ -54,6 +54,11 @@ class VirtualBench:
         # As the runner and the emulator draw them.
         rng = np.random.default_rng(seed).spawn(2)[0]
         device_rng, noise_rng, effects_rng = rng.spawn(3)
+        if settings.cell_law is not None:
+            raise ConfigError(
+                "a virtual bench takes its cells as linear; leave the law out, or use the emulator",
+                key="backends.sim.cell_law",
+            )
         self.device: Device
         if dummy:
             self.device = _dummy(station)
