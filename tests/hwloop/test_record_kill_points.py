@@ -212,4 +212,5 @@ def test_file_is_whole_after_sigkill_at_chosen_system_calls(
                 _check(path, told, reference)
             else:
                 assert not told
-        assert number > 1, f"{call} was never called"
+        # How a copy and a cut are made is the C library's and HDF5's choice.
+        assert number > 1 or call in {"sendfile", "ftruncate"}, f"{call} was never called"

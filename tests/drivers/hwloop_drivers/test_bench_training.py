@@ -234,3 +234,28 @@ def _wait_until(holds: object, *, at_most_s: float = 60) -> None:
     while not holds():  # type: ignore[operator]
         assert time.monotonic() < end_s, "did not come about"
         time.sleep(0.05)
+
+
+def test_cells_that_any_voltage_moves_are_trained_over_instruments_far_below_their_limits(
+    tmp_path: Path,
+) -> None:
+    """SBT cells at 0.5 V, where the array lets half-selected cells see 1.1 V."""
+    device = "{model: sbt, initial: {distribution: uniform, min_s: 65 uS, max_s: 90 uS}}"
+    pulse = "{amplitude_v: 0.5 V, width_s: 1 ms}"
+    overrides = [
+        f"backends.bench.station={_station(tmp_path).as_posix()}",
+        f"backends.sim.device={device}",
+        f"steps.0.settings.pulse={pulse}",
+        "steps.0.settings.beta_per_a=2e5",
+        "steps.0.settings.max_updates=3",
+    ]
+    procedure = load_procedure(PROCEDURE, overrides)
+    ends_s = []
+    for backend in ("sim", "bench"):
+        path = tmp_path / f"{backend}.h5"
+        run_procedure(procedure, RunOptions(backend, path))
+        with Record(path) as record:
+            trained_s = record.results("train_manhattan", "")["conductance_s"]
+        assert (trained_s[-1] > 1.04 * trained_s[0]).any()
+        ends_s.append(trained_s[-1])
+    np.testing.assert_allclose(ends_s[1], ends_s[0], rtol=1e-4)
