@@ -71,14 +71,16 @@ def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = F
     time: BenchTime = HostTime()
     addresses: Mapping[str, str] = {}
     control = ""
+    events: deque[Event] = deque()
     if station.is_virtual:
         time = virtual = find(settings.station) or start(
             settings.station, request.procedure or {}, seed=request.seed, dummy=dummy
         )
-        virtual.begin_run()
+        words = virtual.begin_run()
+        if words:
+            events.append(Event("warning", words))
         addresses, control = virtual.addresses, virtual.control
         at_close.append(virtual.close)
-    events: deque[Event] = deque()
     opened: dict[str, Instrument] = {}
     by_name = {slot.name: slot for slot in slots(station, addresses)}
     try:

@@ -58,6 +58,7 @@ class Slot:
         """The instrument on an open link, its identity verified; nothing else was sent."""
         opener = open_serial if self.kind.serial_board else open_link
         link = opener(self.address, self.settings, wire_log=wire_log)
+        link.address = f"{self.name} at {self.address}"  # errors say whose link it is
         instrument: Instrument = self.kind.make(link, self.settings)
         try:
             instrument.verify_identity()

@@ -172,10 +172,15 @@ class _SelfTest:
                 return [f"{kind} lines are exchanged: {moved} of the dummy"]
         error = np.abs(seen_s / wanted_s - 1)
         row, col = (int(n) for n in np.unravel_index(error.argmax(), error.shape))
-        return [
-            f"{cell_name((row, col))}: reads {1 / seen_s[row, col]:.4g} ohm, the dummy has"
-            f" {ohm[row][col]:g}; row{row} or col{col} is wired wrongly"
-        ]
+        cell_s = float(seen_s[row, col])
+        reads = f"{1 / cell_s:.4g} ohm" if cell_s else "nothing"
+        found = f"{cell_name((row, col))}: reads {reads}, the dummy has {ohm[row][col]:g} ohm"
+        if (error > tolerance).all():
+            return [
+                f"{found}, and no cell reads what it should: the dummy is not in the array's place"
+                " (a virtual bench has it there with --dummy), or lines of both kinds are exchanged"
+            ]
+        return [f"{found}; row{row} or col{col} is wired wrongly"]
 
     def dummy_words(self) -> str:
         """Whether the values were compared with known ones."""

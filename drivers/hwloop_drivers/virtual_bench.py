@@ -102,9 +102,20 @@ class VirtualBenchLink(BenchTime):
         self._socket.close()
         return words
 
-    def begin_run(self) -> None:
-        """What happens from now on is this run's."""
+    def begin_run(self) -> str | None:
+        """What happens from now on is this run's; words about the array of a bench found running.
+
+        Its cells are not those that the emulator would make of the run's procedure and seed.
+        """
         self._unmodelled_before = len(self.ask("status")["unmodelled"])
+        if self._process is not None:
+            return None
+        who = self.ask("who")
+        return (
+            f"virtual bench: one that was running is used, with its own array (drawn with seed"
+            f" {who['seed']}, {who['pulses']} pulses so far), whatever the procedure says of"
+            " backends.sim and seed"
+        )
 
     def _unmodelled_words(self) -> str | None:
         if self._unmodelled_before is None:

@@ -37,7 +37,7 @@ class VisaLink(Link):
         wire_log: WireLog | None = None,
         clear: bool = True,
     ) -> None:
-        self.address = address
+        self.address = self._resource = address
         self._settings = settings
         self._wire_log = wire_log
         self._lock = threading.Lock()
@@ -89,19 +89,19 @@ class VisaLink(Link):
         import pyvisa
 
         settings = self._settings
-        probe(self.address, settings.visa_library, timeout_s=PROBE_S)
+        probe(self._resource, settings.visa_library, timeout_s=PROBE_S)
         try:
             manager = pyvisa.ResourceManager(settings.visa_library)
-            self._session = manager.open_resource(self.address, open_timeout=int(PROBE_S * 1e3))
+            self._session = manager.open_resource(self._resource, open_timeout=int(PROBE_S * 1e3))
             self._bound_s = settings.timeout_s
             self._session.timeout = settings.timeout_s * 1e3
             self._session.read_termination = settings.read_termination
             self._session.write_termination = settings.write_termination
-            if self.address.upper().startswith("ASRL"):
+            if self._resource.upper().startswith("ASRL"):
                 self._session.baud_rate = settings.baud_rate
         except Exception as exc:
             self._shut()
-            raise not_opened(self.address, settings.visa_library, exc) from exc
+            raise not_opened(self._resource, settings.visa_library, exc) from exc
         try:
             self._find_socket()
             self._clear()
@@ -128,13 +128,13 @@ class VisaLink(Link):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as exc:
             code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            _, host, port, *_ = self.address.replace("::", "\0").split("\0")
+            _, host, port, *_ = self._resource.replace("::", "\0").split("\0")
             reason = os.strerror(code) if code else str(exc)
-            raise nothing_answers(self.address, host, port, reason) from exc
+            raise nothing_answers(self._resource, host, port, reason) from exc
 
     def _clear(self) -> None:
         """Device clear: a bus keeps the answer to a question that an earlier run has asked."""
-        if not self._clears or self._raw or self.address.upper().startswith("ASRL"):
+        if not self._clears or self._raw or self._resource.upper().startswith("ASRL"):
             return  # a stream has no such message, and a new one no earlier answers
         failed: list[Exception] = []
 

@@ -49,6 +49,7 @@ class VirtualBench:
             raise ConfigError(f"station {station.name} has no virtual bench", key="virtual")
         station.check_geometry(array.geometry)
         self.station = station
+        self.seed = seed
         self.lock = threading.RLock()
         self.clock = BenchClock(real_time=station.virtual.real_time)
         # As the runner and the emulator draw them.

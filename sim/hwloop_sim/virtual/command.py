@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from hwloop_sim.virtual.bench import VirtualBench
 
-LINGER_S = 5.0
+LINGER_S, WHO_S = 5.0, 2.0
 
 
 def virtual(
@@ -43,13 +43,14 @@ def virtual(
     from hwloop_sim.virtual.control import serve_control
 
     bench = _make(station, procedure, seed, dummy=dummy)
+    meeting = meeting_point(station, private_to=os.getpid() if until_unused else None)
+    _refuse_second(station, meeting)
     stopped = threading.Event()
     bench.start()
     control, stop_control = serve_control(bench, stopped)
     said = json.dumps(
         {"station": str(station.resolve()), "addresses": bench.addresses, "control": control}
     )
-    meeting = meeting_point(station, private_to=os.getpid() if until_unused else None)
     meeting.write_text(said, encoding="utf-8")
     if json_line:
         typer.echo(said)
@@ -66,6 +67,29 @@ def virtual(
         bench.stop()
         stop_control()
         meeting.unlink(missing_ok=True)
+
+
+def _refuse_second(station_file: Path, meeting: Path) -> None:
+    """Raise if the bench of a meeting point still runs: runs would find one of the two."""
+    import json
+    import socket
+
+    from hwloop.errors import ConfigError
+
+    try:
+        said = json.loads(meeting.read_text(encoding="utf-8"))
+        host, _, number = said["control"].rpartition(":")
+        with socket.create_connection((host, int(number)), timeout=WHO_S) as door:
+            door.sendall(b'{"ask": "who"}\n')
+            who = json.loads(door.makefile("rb").readline())
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # none was started, or it has ended
+    if who.get("addresses") == said["addresses"]:
+        raise ConfigError(
+            f"a virtual bench of this station runs already (control {said['control']}):"
+            " runs use it; end it first, or copy the station file",
+            file=str(station_file),
+        )
 
 
 def _make(

@@ -65,7 +65,11 @@ def _answer(bench: VirtualBench, stopped: threading.Event, line: bytes) -> dict[
             case "now":  # without the bench's lock, so that it is answered in mid-pulse too
                 return {"now_s": bench.clock.now_s, "outputs_v": bench.circuit.output_volts()}
             case "who":
-                return {"addresses": bench.addresses}
+                return {
+                    "addresses": bench.addresses,
+                    "seed": bench.seed,
+                    "pulses": int(bench.circuit.pulses.sum()),
+                }
             case "history":
                 with bench.lock:
                     return {"changes": [asdict(change) for change in bench.circuit.changes]}

@@ -17,6 +17,7 @@ from hwloop.errors import ConfigError, NotConverged
 from hwloop.record_reader import Record
 from hwloop.runner import RunOptions, run_procedure
 from hwloop_drivers.virtual_bench import find
+from tests.drivers.hwloop_drivers.standing_bench import standing_bench
 
 ROOT = Path(__file__).parents[3]
 PROCEDURE = ROOT / "procedures" / "manhattan_4x4.yaml"
@@ -121,6 +122,34 @@ def test_run_says_of_pulses_that_the_virtual_array_does_not_know(tmp_path: Path)
     assert len(warned) == 1
     assert "do not cover" in str(warned[0])
     assert "1.5 V" in str(warned[0])
+
+
+def test_run_on_a_virtual_bench_that_stands_says_whose_array_it_has(tmp_path: Path) -> None:
+    station = _station(tmp_path)
+    with (
+        standing_bench(station, load_procedure(PROCEDURE)),
+        _run(station, tmp_path, backend="bench", updates=1, seed=7) as bench,
+    ):
+        (warned,) = [words for _, level, words in bench.log if level == "warning"]
+    assert "one that was running is used" in warned
+    assert "seed 22, 0 pulses so far" in warned
+
+
+def test_second_virtual_bench_of_a_station_is_refused(tmp_path: Path) -> None:
+    station = _station(tmp_path)
+    with standing_bench(station, load_procedure(PROCEDURE)):
+        second = subprocess.run(
+            [sys.executable, "-m", "hwloop.cli", "virtual", str(station)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        link = find(station)
+        assert link is not None
+        link.close()
+    assert second.returncode == 2
+    assert "runs already" in second.stderr
 
 
 def test_check_of_a_station_touches_no_instrument_and_refuses_what_it_cannot_time() -> None:

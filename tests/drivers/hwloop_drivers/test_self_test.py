@@ -107,6 +107,13 @@ def test_one_row_exchanged_with_one_column_is_named_without_a_dummy(station: Pat
         _self_test(station, {"kind": "exchange", "line": "row1", "other": "col2"}, dummy=False)
 
 
+def test_dummy_that_is_not_in_the_arrays_place_is_said(tmp_path: Path) -> None:
+    station = copy_station(STATIONS[0], tmp_path)
+    words = r"the dummy has .* and no cell reads what it should: the dummy is not in the array's"
+    with pytest.raises(InstrumentFault, match=words):
+        _self_test(station, dummy=False)
+
+
 def test_dummy_of_another_shape_is_refused(tmp_path: Path) -> None:
     row = "    - [100 kohm, 120 kohm, 150 kohm, 180 kohm]\n"
     path = copy_station(STATIONS[0], tmp_path, **{row: ""})
