@@ -30,7 +30,8 @@ def reduce_islands(g, rows_float, cols_float):
 
     Returns their numbers (floating,), ``mesh``: (floating, floating), above its diagonal what
     joins each to the later ones when it is eliminated, ``total``: (floating,), all it has, and by
-    how much rounding is amplified: what a column's cells conduct over what ties it, at most.
+    how much rounding is amplified: of the currents that cancel, what arrives at a column, over
+    what ties it to the rest, at most.
     """
     rows, _ = g.shape
     members = numbers_of(cols_float)
@@ -38,10 +39,12 @@ def reduce_islands(g, rows_float, cols_float):
     mesh = np.zeros((count, count))
     ground = np.zeros(count)
     total = np.zeros(count)
+    stray = np.zeros(count)
     mine = np.empty(count)
     for i in range(rows):
         for k in range(count):
             mine[k] = g[i, members[k]]
+            stray[k] += mine[k]
         if not rows_float[i]:
             for k in range(count):
                 ground[k] += mine[k]
@@ -50,21 +53,21 @@ def reduce_islands(g, rows_float, cols_float):
         for j in range(g.shape[1]):
             if not cols_float[j]:
                 held += g[i, j]
-        spread(mine, held, 0, mesh, ground)
+        spread(mine, held, 0, mesh, ground, stray, held + mine.sum())
     amplified = 1.0
     for k in range(count):
-        total[k] = spread(mesh[k], ground[k], k + 1, mesh, ground)
+        total[k] = spread(mesh[k], ground[k], k + 1, mesh, ground, stray, stray[k])
         if total[k] > 0.0:
-            own = 0.0
-            for i in range(rows):
-                own += g[i, members[k]]
-            amplified = max(amplified, own / total[k])
+            amplified = max(amplified, stray[k] / total[k])
     return members, mesh, total, amplified
 
 
 @compiled
-def spread(arms, held, first, mesh, ground):
-    """Eliminate a node with these arms to the nodes from ``first``; returns their sum."""
+def spread(arms, held, first, mesh, ground, stray, own):
+    """Eliminate a node with these arms to the nodes from ``first``; returns their sum.
+
+    ``own``: the conductance whose currents cancel at the node, passed on like a current.
+    """
     total = held
     for k in range(first, arms.size):
         total += arms[k]
@@ -75,6 +78,7 @@ def spread(arms, held, first, mesh, ground):
         if share == 0.0:
             continue
         ground[k] += share * held
+        stray[k] += share * own
         for other in range(k + 1, arms.size):
             mesh[k, other] += share * arms[other]
     return total

@@ -5,11 +5,15 @@ bit line nodes given, every word line is a ladder of its own, solved exactly (A)
 the bit lines, S = B - G A^-1 G with their own ladders B, is solved by conjugate gradients
 preconditioned by B^-1, and by the islands of floating lines where there are any.
 
-Every function is deterministic, and a vector's answer does not depend on its neighbours. A change
-in ``ladders`` or ``islands`` alone does not renew what numba cached of this file: touch it.
+Every function is deterministic, and a vector's answer does not depend on its neighbours.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numba import njit, types
@@ -296,8 +300,8 @@ def currents(g, source, word, bit, cell_a, row_a, col_a):
         row_a[i] = total
 
 
-@njit(ENTRY, **OPTIONS)
-def solve_jobs(g, source, wires, ends, row_v, col_v, first, last, fields, lines, report, control):
+@compiled
+def all_jobs(g, source, wires, ends, row_v, col_v, first, last, fields, lines, report, control):
     """Jobs ``first`` to ``last``: vector ``job % vectors`` of array ``job // vectors``.
 
     ``g``: (arrays, rows, cols); ``row_v``, ``col_v``: (arrays, vectors, lines), NaN floats;
@@ -336,3 +340,33 @@ def solve_jobs(g, source, wires, ends, row_v, col_v, first, last, fields, lines,
         )  # fmt: skip
         cells = no_cells if cell_a.size == 0 else cell_a[job]
         currents(g[a], put, word, bit, cells, row_a[job], col_a[job])
+
+
+def _entry(made_of: int) -> Callable[..., None]:
+    """The one function that is cached, under the checksum of all the files that it is made of.
+
+    numba looks at the file of a cached function alone, not at those of the functions it calls: an
+    upgrade that changes only these would go on with the old ones. A closure's value it does see.
+    """
+
+    @njit(ENTRY, cache=True, **OPTIONS)
+    def solve_jobs(
+        g, source, wires, ends, row_v, col_v, first, last, fields, lines, report, control
+    ):
+        if made_of != 0:
+            all_jobs(
+                g, source, wires, ends, row_v, col_v, first, last, fields, lines, report, control
+            )
+
+    entry: Callable[..., Any] = solve_jobs
+    return entry
+
+
+def _checksum() -> int:
+    """Of the compiled files, never 0."""
+    here = Path(__file__).parent
+    names = ("islands.py", "kernels.py", "ladders.py")
+    return 1 + crc32(b"".join((here / name).read_bytes() for name in names))
+
+
+solve_jobs = _entry(_checksum())

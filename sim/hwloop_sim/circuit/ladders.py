@@ -15,7 +15,6 @@ from numba import njit
 # Sums may be reordered and fused, so that they vectorise; NaN and infinity keep their meaning,
 # but for isfinite, which numba writes as x - x == 0.
 OPTIONS: dict[str, Any] = {
-    "cache": True,
     "nogil": True,
     "error_model": "numpy",
     "fastmath": {"contract", "reassoc", "nsz"},
