@@ -7,58 +7,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from hwloop.array import Array, ArraySettings
+from hwloop.cycling import TwoStates, cycle_group
 from hwloop.errors import StepError
 from hwloop.measuring import (
-    Cells,
-    Pulse,
-    conductance_s,
     filled,
     groups,
     over_cells,
     planned_pulse,
     planned_read,
-    pulse_of,
 )
 from hwloop.operations import FloatArray
-from hwloop.settings import Settings
 from hwloop.step import NamedFigure, Outcome, Plan, Row, Step, Yield, column
-from hwloop.units import Count, format_quantity
+from hwloop.units import format_quantity
 
 if TYPE_CHECKING:
     from hwloop.record_reader import Record
 
 
-class DeviceStatisticsSettings(Settings):
+class DeviceStatisticsSettings(TwoStates):
     """``up`` and ``down``, ``pulses`` of each, in every one of ``cycles``; both states are read."""
 
-    up: Pulse
-    down: Pulse
-    pulses: Count = 1
     cycles: int = Field(strict=True, ge=2)
-    cells: Cells | None = None
-
-    @model_validator(mode="after")
-    def _opposite(self) -> DeviceStatisticsSettings:
-        if self.up.amplitude_v * self.down.amplitude_v > 0:
-            raise ValueError("up and down have the same sign")
-        return self
-
-
-@dataclass(frozen=True, eq=False)
-class StateRow(Row):
-    """Both states in one cycle."""
-
-    group: int = column("1", "which group of cells, counted from 0")
-    cycle: int = column("1", "counted from 1")
-    high_s: FloatArray = column("S", "after the pulses up; NaN outside of the group")
-    low_s: FloatArray = column("S", "after the pulses down; (..., rows, cols)")
-
-    def headline(self) -> dict[str, str | float | int]:
-        """The cycle."""
-        return {"cycle": self.cycle}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,22 +53,18 @@ def run(settings: DeviceStatisticsSettings, array: Array) -> Iterator[Yield]:
     shape = (2, settings.cycles, *array.population, *array.geometry.shape)
     seen = np.full(shape, np.nan)
     for group, mask in enumerate(groups(array, settings.cells)):
-        for cycle in range(1, settings.cycles + 1):
-            states_s = []
-            for index, pulse in enumerate((settings.up, settings.down)):
-                array.backend.pulse(
-                    pulse_of(
-                        mask,
-                        pulse.amplitude_v,
-                        pulse.width_s,
-                        gate_v=pulse.gate_v,
-                        count=settings.pulses,
-                    )
-                )
-                at_s = conductance_s(array, mask, step="device_statistics")
-                seen[index, cycle - 1] = filled(seen[index, cycle - 1], at_s, mask)
-                states_s.append(at_s)
-            yield StateRow(group=group, cycle=cycle, high_s=states_s[0], low_s=states_s[1])
+        for row in cycle_group(
+            settings,
+            array,
+            mask,
+            group=group,
+            cycles=settings.cycles,
+            read_at=range(1, settings.cycles + 1),
+            step="device_statistics",
+        ):
+            for index, at_s in enumerate((row.high_s, row.low_s)):
+                seen[index, row.cycle - 1] = filled(seen[index, row.cycle - 1], at_s, mask)
+            yield row
     rows = [state_figures(state, seen[(1 - state) // 2]) for state in (1, -1)]
     yield from rows
     yield Outcome(True, "; ".join(_words(row) for row in rows))
