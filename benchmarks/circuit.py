@@ -107,7 +107,7 @@ def _beside(
 
 def _bare(cells_s: Floats, row_v: Floats) -> Callable[[], None]:
     """The compiled loop with everything laid out beforehand."""
-    from hwloop_sim.circuit.kernels import solve_jobs
+    from hwloop_sim.circuit.entry import solve_jobs
 
     jobs, size = row_v.shape
     fields = tuple(np.empty((jobs, size, size)) for _ in range(3))

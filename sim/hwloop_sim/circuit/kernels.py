@@ -1,4 +1,4 @@
-"""Compiled: the iteration, and the one entry; imported only when something is solved.
+"""Compiled: the iteration; imported only when something is solved.
 
 Unknowns are the nodes of both kinds of line, (rows, cols) each: ``word`` and ``bit``. With the
 bit line nodes given, every word line is a ladder of its own, solved exactly (A); what is left for
@@ -10,17 +10,11 @@ Every function is deterministic, and a vector's answer does not depend on its ne
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-from zlib import crc32
-
 import numpy as np
-from numba import njit, types
+from numba import types
 
 from hwloop_sim.circuit.islands import lift, reduce_islands
 from hwloop_sim.circuit.ladders import (
-    OPTIONS,
     begin,
     climb_words,
     compiled,
@@ -340,33 +334,3 @@ def all_jobs(g, source, wires, ends, row_v, col_v, first, last, fields, lines, r
         )  # fmt: skip
         cells = no_cells if cell_a.size == 0 else cell_a[job]
         currents(g[a], put, word, bit, cells, row_a[job], col_a[job])
-
-
-def _entry(made_of: int) -> Callable[..., None]:
-    """The one function that is cached, under the checksum of all the files that it is made of.
-
-    numba looks at the file of a cached function alone, not at those of the functions it calls: an
-    upgrade that changes only these would go on with the old ones. A closure's value it does see.
-    """
-
-    @njit(ENTRY, cache=True, **OPTIONS)
-    def solve_jobs(
-        g, source, wires, ends, row_v, col_v, first, last, fields, lines, report, control
-    ):
-        if made_of != 0:
-            all_jobs(
-                g, source, wires, ends, row_v, col_v, first, last, fields, lines, report, control
-            )
-
-    entry: Callable[..., Any] = solve_jobs
-    return entry
-
-
-def _checksum() -> int:
-    """Of the compiled files, never 0."""
-    here = Path(__file__).parent
-    names = ("islands.py", "kernels.py", "ladders.py")
-    return 1 + crc32(b"".join((here / name).read_bytes() for name in names))
-
-
-solve_jobs = _entry(_checksum())

@@ -90,7 +90,7 @@ def run(
     ``source_a``: a current source beside each cell, row to column, (arrays, rows, cols).
     Without ``fields`` only the lines' currents are kept.
     """
-    from hwloop_sim.circuit.kernels import solve_jobs
+    from hwloop_sim.circuit.entry import solve_jobs
 
     rows, cols = cells_s.shape[-2:]
     jobs = points.jobs
