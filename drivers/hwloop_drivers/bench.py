@@ -114,10 +114,11 @@ class Bench(CrossbarBackend):
             instrument.check_errors()
             self._identity[name] = {"id": instrument.id, **instrument.read_back()}
         if self.description.multiply == "superposition":
-            self._note(
+            words = (
                 "multiply: vectors with one voltage on their rows are measured in parallel, column"
                 " by column; others are superposed from single reads"
             )
+            self._events.append(Event("info", words))
 
     @property
     def description(self) -> Description:
@@ -290,9 +291,6 @@ class Bench(CrossbarBackend):
             instrument.check_errors()
         self._boxes.refuse_tripped(self._station)
         self._now_s = self._time.now_s() - self._began_s
-
-    def _note(self, message: str) -> None:
-        self._events.append(Event("info", message))
 
     def _check_gate(self, pulse: PulseMap) -> None:
         if (pulse.gate_v is not None) == (GATES in self._boxes.drives):
