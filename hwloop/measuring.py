@@ -117,7 +117,7 @@ def filled(into: FloatArray | None, values: FloatArray, mask: BoolArray) -> Floa
 
 
 def median_words(values: FloatArray, unit: str) -> str:
-    """``"median 32 nS (5 to 95 %: 20 nS to 44 nS)"`` of the finite values."""
+    """``"median 32 nS (5 to 95 %: 20 nS to 44 nS)"`` of the finite values; one as it is."""
     from hwloop.units import format_quantity
 
     finite = values[np.isfinite(values)]
@@ -127,6 +127,8 @@ def median_words(values: FloatArray, unit: str) -> str:
         format_quantity(float(v), unit, digits=3) if unit else f"{v:.3g}"
         for v in np.percentile(finite, (5, 50, 95))
     )
+    if finite.size == 1:
+        return middle
     return f"median {middle} (5 to 95 %: {low} to {high})"
 
 

@@ -98,6 +98,7 @@ PositiveAmpere = Annotated[Ampere, Field(gt=0)]
 PositiveSecond = Annotated[Second, Field(gt=0)]
 PositiveSiemens = Annotated[Siemens, Field(gt=0)]
 PositiveOhm = Annotated[Ohm, Field(gt=0)]
+Resistance = Annotated[Ohm, Field(ge=0)]
 PositiveJoule = Annotated[Joule, Field(gt=0)]
 Fraction = Annotated[Number, Field(ge=0)]
 """A standard deviation as a fraction of the value that it scatters."""

@@ -10,23 +10,30 @@ import numpy as np
 
 from hwloop.array import Array, ArraySettings
 from hwloop.errors import ConfigError
+from hwloop.lines import Lines, apparent_conductance_s
 from hwloop.measuring import conductance_s, median_words, planned_read
 from hwloop.operations import FloatArray
 from hwloop.settings import Settings
 from hwloop.step import NamedFigure, Outcome, Plan, Row, Step, Yield, column
-from hwloop.units import Count
+from hwloop.units import Count, Resistance
 
 if TYPE_CHECKING:
     from hwloop.record_reader import Record
 
+_ROUNDS = 30
+_SMALL = 1e-6
+
 
 class WireResistanceSettings(Settings):
     """All cells must stand in one state. ``row_ends``, ``col_ends``: where rows are driven and
-    columns are read. ``repeats``: maps that are averaged.
+    columns are read. ``driver_ohm``, ``sense_ohm``: what stands in series there, if it is known;
+    else it becomes part of the cell. ``repeats``: maps that are averaged.
     """
 
     row_ends: Literal["left", "right"] = "left"
     col_ends: Literal["bottom", "top"] = "bottom"
+    driver_ohm: Resistance = 0.0
+    sense_ohm: Resistance = 0.0
     repeats: Count = 1
 
 
@@ -52,7 +59,7 @@ class WireFigures(Row):
     row_error_ohm: FloatArray = column("ohm", "standard error")
     col_ohm: FloatArray = column("ohm", "of a bit line, from cell to cell")
     col_error_ohm: FloatArray = column("ohm", "standard error")
-    cell_s: FloatArray = column("S", "a cell without the segments, with drivers and meters")
+    cell_s: FloatArray = column("S", "a cell, with what stands in series and is not given")
     apparent_s: FloatArray = column("S", "mean of the maps; (..., rows, cols)")
 
 
@@ -75,52 +82,72 @@ def run(settings: WireResistanceSettings, array: Array) -> Iterator[Yield]:
 
 
 def wire_figures(apparent_s: FloatArray, settings: WireResistanceSettings) -> WireFigures:
-    """Fit g = G (1 - r_row A - r_col B) to (..., rows, cols), to first order in the drops.
+    """The resistances whose exact map, (..., rows, cols), has the first-order fit of this one.
+
+    The fit to first order in the drops is quick and its standard errors are those of the noise; it
+    is biased where the drops are large. So it is fitted as well to the exact map of what it found,
+    and corrected by what it misses there, until nothing changes.
+    """
+    rows, cols = apparent_s.shape[-2:]
+    outer = apparent_s.shape[:-2]
+    fits = [_exact(one, settings) for one in apparent_s.reshape(-1, rows, cols)]
+    values = np.array([fit.values for fit in fits]).T.reshape(3, *outer)
+    errors = np.array([fit.errors for fit in fits]).T.reshape(3, *outer)
+    return WireFigures(
+        row_ohm=values[1],
+        row_error_ohm=errors[1],
+        col_ohm=values[2],
+        col_error_ohm=errors[2],
+        cell_s=1 / values[0],
+        apparent_s=apparent_s,
+    )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """1/G, ohm of a row segment and of a column segment, with standard errors."""
+
+    values: FloatArray
+    errors: FloatArray
+
+
+def _exact(apparent_s: FloatArray, settings: WireResistanceSettings) -> _Fit:
+    """One map, (rows, cols); rows driven before column 0, columns read after the last row."""
+    turned_s = apparent_s if settings.row_ends == "left" else apparent_s[:, ::-1]
+    turned_s = turned_s if settings.col_ends == "bottom" else turned_s[::-1]
+    seen = _first_order(turned_s)
+    values = seen.values
+    for _ in range(_ROUNDS):
+        series_ohm, row_ohm, col_ohm = map(float, values)
+        lines = Lines(row_ohm, col_ohm, settings.driver_ohm, settings.sense_ohm)
+        model_s = apparent_conductance_s(1 / series_ohm, turned_s.shape, lines)
+        change = seen.values - _first_order(model_s).values
+        values = values + change
+        if (np.abs(change) <= _SMALL * np.abs(values)).all():
+            break
+    return _Fit(values, seen.errors)
+
+
+def _first_order(apparent_s: FloatArray) -> _Fit:
+    """Least squares of 1/g = 1/G + r_row A/g + r_col B/g.
 
     While a row is read all other lines are at 0 V: the row carries the currents of all its cells,
     and the other cells of the column lead part of the current away to their rows. So A is the sum
     over the cells of the row of the segments that they share with the cell, times their g, and B
     the same along the column, as reciprocity has it.
     """
-    rows, cols = apparent_s.shape[-2:]
-    along = np.arange(cols) if settings.row_ends == "left" else np.arange(cols)[::-1]
-    down = np.arange(rows)[::-1] if settings.col_ends == "bottom" else np.arange(rows)
-    shared = np.minimum(along[:, None], along[None, :])
-    row_part = apparent_s @ shared
+    rows, cols = apparent_s.shape
+    along, down = np.arange(cols), np.arange(rows)[::-1]
+    row_part = apparent_s @ np.minimum(along[:, None], along[None, :])
     col_part = np.minimum(down[:, None], down[None, :]) @ apparent_s
-    outer = apparent_s.shape[:-2]
-    parts = [p.reshape(-1, rows * cols) for p in (apparent_s, row_part, col_part)]
-    fits = [_fit(*values) for values in zip(*parts, strict=True)]
-    row, row_error, col, col_error, cell = (
-        np.array(values).reshape(outer) for values in zip(*fits, strict=True)
-    )
-    return WireFigures(
-        row_ohm=row,
-        row_error_ohm=row_error,
-        col_ohm=col,
-        col_error_ohm=col_error,
-        cell_s=cell,
-        apparent_s=apparent_s,
-    )
-
-
-def _fit(
-    apparent_s: FloatArray, row_part: FloatArray, col_part: FloatArray
-) -> tuple[float, float, float, float, float]:
-    """Least squares of 1/g = (1/G)(1 + r_row A + r_col B): row, its error, column, its, G."""
-    matrix = np.stack([np.ones_like(apparent_s), row_part / apparent_s, col_part / apparent_s], 1)
-    wanted = 1 / apparent_s
+    parts = (np.ones_like(apparent_s), row_part / apparent_s, col_part / apparent_s)
+    matrix = np.stack([part.ravel() for part in parts], axis=1)
+    wanted = 1 / apparent_s.ravel()
     solution, *_ = np.linalg.lstsq(matrix, wanted, rcond=None)
     rest = wanted - matrix @ solution
     variance = float(rest @ rest) / (len(wanted) - 3)
     errors = np.sqrt(variance * np.diag(np.linalg.inv(matrix.T @ matrix)))
-    return (
-        float(solution[1]),
-        float(errors[1]),
-        float(solution[2]),
-        float(errors[2]),
-        float(1 / solution[0]),
-    )
+    return _Fit(np.asarray(solution, dtype=np.float64), errors)
 
 
 def plan(settings: WireResistanceSettings, array: ArraySettings) -> Plan:

@@ -11,22 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from types import EllipsisType
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from hwloop.biasing import Scheme, line_fractions, stress
 from hwloop.operations import BoolArray, FloatArray, PulseMap
 from hwloop.settings import Settings
-from hwloop.units import Ohm
+from hwloop.units import Resistance
 from hwloop_sim.circuit import CellLaw, Crossbar, Wires, solve, solve_cells
 from hwloop_sim.circuit.wires import ColEnds, RowEnds
 from hwloop_sim.device import Device
 from hwloop_sim.readout import Tiles
-
-Resistance = Annotated[Ohm, Field(ge=0)]
 
 _AT_A_TIME = 2_000_000
 """Cells times selected cells that are solved at a time: about 100 MB."""
