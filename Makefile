@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-slow lint check bench safety peers clean
+.PHONY: help demo test test-slow lint check bench safety gallery peers clean
 
 help:
 	@echo "make demo       train the emulated 4x4 array, write its record and report"
@@ -12,6 +12,7 @@ help:
 	@echo "make check      formatting, linting, types, import layers, and the tests"
 	@echo "make bench      time hwloop beside its peers"
 	@echo "make peers      install packages that tests and benchmarks compare with (needs libcairo2-dev, pkg-config)"
+	@echo "make gallery    run every procedure on the emulator and make docs/gallery.md of its figures"
 	@echo "make safety     end runs in every way there is, and write what the bench is left like"
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
@@ -50,6 +51,9 @@ bench: $(VENV)/.dev
 
 safety: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.safety
+
+gallery: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.gallery
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,6 +6,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwloop import plot
 from hwloop.operations import FloatArray
@@ -31,22 +32,40 @@ def first_array(values: FloatArray) -> FloatArray:
 
 
 def map_panel(
-    axes: Axes, values: FloatArray, name: str, unit: str, *, diverging: bool = False
+    axes: Axes,
+    values: FloatArray,
+    name: str,
+    unit: str,
+    *,
+    diverging: bool = False,
+    marks: NDArray[np.str_] | None = None,
 ) -> None:
-    """One (rows, cols) map with its numbers where there are few, and its colour bar."""
+    """One (rows, cols) map with its numbers where there are few, and its colour bar.
+
+    ``marks``: (rows, cols), what is written into a cell that has no number, "–" if left out.
+    """
     scale = plot.Scale.of(values, unit) if unit else plot.Scale(1.0, "")
     shown = values * scale.factor
     span = plot.symmetric_span(shown) if diverging else plot.finite_span(shown)
     cmap = plot.DIVERGING if diverging else plot.SEQUENTIAL
     image = plot.map_of(axes, shown, cmap=cmap, span=span)
     if max(shown.shape) <= _LARGEST_WRITTEN:
-        texts = np.array([[f"{v:.3g}" if np.isfinite(v) else "–" for v in row] for row in shown])
-        plot.write_numbers(axes, image, texts)
+        plot.write_numbers(axes, image, _numbers(shown, marks))
     axes.set_yticks(plot.thinned(shown.shape[0]))
     axes.set_xticks(plot.thinned(shown.shape[1]))
     axes.set_xlabel("Column")
     axes.set_ylabel("Row")
     axes.figure.colorbar(image, ax=axes, label=scale.label(name) if scale.unit else name)
+
+
+def _numbers(shown: FloatArray, marks: NDArray[np.str_] | None) -> NDArray[np.str_]:
+    """The numbers of a map, with as many digits as tell its cells apart."""
+    low, high = plot.finite_span(shown)
+    largest = max(abs(low), abs(high))
+    digits = 3 if high - low > 0.05 * largest or high == low else 4
+    digits = 5 if 0 < high - low < 0.005 * largest else digits
+    numbers = np.array([[f"{v:.{digits}g}" for v in row] for row in shown])
+    return np.where(np.isfinite(shown), numbers, "–" if marks is None else marks)
 
 
 def map_figure(

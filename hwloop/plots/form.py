@@ -8,9 +8,10 @@ import numpy as np
 
 from hwloop import plot
 from hwloop.operations import FloatArray
-from hwloop.plots.cells import cumulative_figure, map_figure
+from hwloop.plots.cells import cumulative_figure, first_array, map_panel
 from hwloop.record_reader import Record
 from hwloop.step import NamedFigure
+from hwloop.steps.form import FAILED, FORMED
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:
@@ -33,16 +34,7 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
             quantity="|Forming voltage|",
             unit="V",
         )
-        maps = map_figure(
-            "map",
-            "How the forming ended",
-            "Status: 1 formed, 0 not formed, −1 a read failed. – where the cell did not form on"
-            " the ramp.",
-            [
-                ("Status", derived["status"][0].astype(np.float64), ""),
-                ("Forming voltage", derived["form_v"][0], "V"),
-            ],
-        )
+        maps = _map(derived)
     if voltages is not None:
         yield voltages
     yield maps
@@ -64,5 +56,20 @@ def _ramp(rows: dict[str, FloatArray]) -> NamedFigure:
         "Conductance along the ramp",
         "One line a cell, after each pulse; it ends where the cell formed or could not be"
         " measured.",
+        figure,
+    )
+
+
+def _map(derived: dict[str, FloatArray]) -> NamedFigure:
+    """Forming voltage of each cell of the first array, or why there is none."""
+    status, form_v = (first_array(derived[name][0]) for name in ("status", "form_v"))
+    figure = plot.new_figure(5.2, 4.2)
+    marks = np.where(status == FAILED, "failed", np.where(status == FORMED, "was", "not"))
+    map_panel(figure.subplots(), form_v, "Forming voltage", "V", marks=marks)
+    return NamedFigure(
+        "map",
+        "Forming voltage of each cell",
+        '"was": formed before the ramp began; "not": not formed when it ended or the budget was'
+        ' used up; "failed": a read failed.',
         figure,
     )
