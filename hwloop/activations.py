@@ -25,7 +25,8 @@ def relu(x: FloatArray) -> FloatArray:
 def softmax(x: FloatArray) -> FloatArray:
     """e^x over its sum along the last axis, without overflow."""
     raised: FloatArray = np.exp(x - x.max(axis=-1, keepdims=True))
-    return raised / raised.sum(axis=-1, keepdims=True)
+    shares: FloatArray = raised / raised.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def inverting_amplifier(current_a: FloatArray, *, rail_v: float, feedback_ohm: float) -> FloatArray:

@@ -100,7 +100,8 @@ class Procedure:
 def load_procedure(path: Path, overrides: Sequence[str] = ()) -> Procedure:
     """Read and validate a procedure file.
 
-    ``overrides``: ``"steps.0.settings.beta_per_a=5e6"``, values in YAML. Raises
+    ``overrides``: ``"steps.0.settings.beta_per_a=5e6"``, values in YAML; a step may also be given
+    by its label or, where it stands once, its name. Raises
     :class:`ConfigError` with file, key, value and what is allowed.
     """
     try:
@@ -219,6 +220,11 @@ def _child(data: Any, part: str) -> Any:
 
 
 def _index(data: list[Any], part: str) -> int:
-    if not part.isdigit() or int(part) >= len(data):
-        raise KeyError(part)
-    return int(part)
+    """By number, or by the label or the name of a step where only one has it."""
+    if part.isdigit() and int(part) < len(data):
+        return int(part)
+    for key in ("label", "step"):
+        found = [i for i, one in enumerate(data) if isinstance(one, dict) and one.get(key) == part]
+        if len(found) == 1:
+            return found[0]
+    raise KeyError(part)
