@@ -99,10 +99,19 @@ def _check_half_select(pulse: PulseMap, limits: Limits, scheme: Scheme) -> None:
 def _check_gate(pulse: PulseMap, limits: Limits) -> None:
     if pulse.gate_v is None:
         return
+    place: tuple[int, ...] | None = None
+    gate_v = pulse.gate_v
+    if isinstance(gate_v, np.ndarray):
+        index = gate_v.argmin() if gate_v.min() < 0 else gate_v.argmax()
+        place = _place(gate_v, index)
+        gate_v = float(gate_v[place])
+    where = "" if place is None else f"{cell_name(place)}: "
     if limits.gate_v is None:
-        raise LimitError(f"gate_v {pulse.gate_v:g} given, but the array has no limits.gate_v")
-    if not 0 <= pulse.gate_v <= limits.gate_v:
-        raise LimitError(f"gate_v {pulse.gate_v:g} is outside 0 to limits.gate_v {limits.gate_v:g}")
+        raise LimitError(f"{where}gate_v {gate_v:g} given, but the array has no limits.gate_v")
+    if not 0 <= gate_v <= limits.gate_v:
+        raise LimitError(
+            f"{where}gate_v {gate_v:g} is outside 0 to limits.gate_v {limits.gate_v:g}"
+        )
 
 
 def _check_magnitude(read_v: float, bound_v: float) -> None:

@@ -33,27 +33,40 @@ class PulseMap:
     """One rectangular pulse, or a train of equal ones, for every addressed cell.
 
     ``amplitude_v``: (..., rows, cols), volts, 0 = not addressed. ``width_s``: of one pulse.
-    ``count``: pulses in the train. ``gate_v``: gate voltage of the selected cells (1T1R only).
+    ``count``: pulses in the train. ``gate_v``: gate voltage while a cell is selected (1T1R only):
+    one for all, or a map that broadcasts to that of ``amplitude_v``, of which only the addressed
+    entries count (the others are kept as 0).
     """
 
     amplitude_v: FloatArray
     width_s: float
     count: int = 1
-    gate_v: float | None = None
+    gate_v: float | FloatArray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "amplitude_v", _map(self.amplitude_v, "amplitude_v"))
         _positive(self.width_s, "width_s")
         if self.count < 1:
             raise ValueError(f"count {self.count} is below 1")
-        if self.gate_v is not None and not np.isfinite(self.gate_v):
-            raise ValueError(f"gate_v {self.gate_v} is not finite")
+        object.__setattr__(self, "gate_v", _gate(self.gate_v, self.amplitude_v))
 
     @property
     def addressed(self) -> BoolArray:
         """True for the cells that get a pulse, (..., rows, cols)."""
         addressed: BoolArray = self.amplitude_v != 0
         return addressed
+
+    @property
+    def highest_gate_v(self) -> float | None:
+        """The highest gate voltage of an addressed cell; None without gates."""
+        if not isinstance(self.gate_v, np.ndarray):
+            return self.gate_v
+        addressed_v = self.gate_v[self.addressed]
+        return float(addressed_v.max()) if addressed_v.size else 0.0
+
+    def gate_at(self, place: tuple[int, ...]) -> float | None:
+        """The gate voltage while the cell at ``place`` is selected; None without gates."""
+        return float(self.gate_v[place]) if isinstance(self.gate_v, np.ndarray) else self.gate_v
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +157,25 @@ def _map(values: ArrayLike, name: str) -> FloatArray:
         raise ValueError(f"{name} at {place} is {array[place]}: every entry must be finite")
     array.setflags(write=False)
     return array
+
+
+def _gate(gate_v: ArrayLike | None, amplitude_v: FloatArray) -> float | FloatArray | None:
+    """One gate voltage, or a map of the shape of ``amplitude_v``."""
+    if gate_v is None:
+        return None
+    if np.ndim(gate_v) == 0:
+        one_v = float(np.asarray(gate_v, dtype=np.float64))
+        if not np.isfinite(one_v):
+            raise ValueError(f"gate_v {one_v} is not finite")
+        return one_v
+    given_v = np.asarray(gate_v, dtype=np.float64)
+    try:
+        whole_v = np.broadcast_to(given_v, amplitude_v.shape)
+    except ValueError:
+        raise ValueError(
+            f"gate_v has shape {given_v.shape}, amplitude_v {amplitude_v.shape}"
+        ) from None
+    return _map(np.where(amplitude_v != 0, whole_v, 0.0), "gate_v")
 
 
 def _positive(value: float, name: str) -> None:

@@ -106,7 +106,7 @@ def describe(operation: Operation, array: ArraySettings) -> str:
             return (
                 f"pulse {addressed} of {cells} cells,"
                 f" {format_quantity(_magnitude(operation), 'V')},"
-                f" {format_quantity(operation.width_s, 's')}{train}"
+                f" {format_quantity(operation.width_s, 's')}{train}{_gate_words(operation)}"
             )
         case ReadMap():
             addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
@@ -127,6 +127,13 @@ def _planned(procedure: Procedure) -> Iterator[tuple[str, PlannedOperation]]:
     for prepared in procedure.steps:
         for planned in prepared.plan.operations:
             yield prepared.label, planned
+
+
+def _gate_words(pulse: PulseMap) -> str:
+    if pulse.highest_gate_v is None:
+        return ""
+    several = "up to " if isinstance(pulse.gate_v, np.ndarray) else ""
+    return f", gate {several}{format_quantity(pulse.highest_gate_v, 'V')}"
 
 
 def _magnitude(operation: Operation) -> float:

@@ -270,7 +270,7 @@ def _columns(operation: Operation, reading: Reading | None) -> tuple[str, dict[s
                 "amplitude_v": operation.amplitude_v,
                 "width_s": np.float64(operation.width_s),
                 "count": np.int64(operation.count),
-                "gate_v": np.float64(gate_v),
+                "gate_v": np.asarray(gate_v, dtype=np.float64),
             }
         case ReadMap():
             columns = {

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hwloop.config import Procedure, from_data
 from hwloop.errors import RecordError
-from hwloop.operations import Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
+from hwloop.operations import FloatArray, Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
 from hwloop.record import FORMAT, FORMAT_VERSION, LOG, OPERATIONS, OUTCOMES
 from hwloop.record_series import counter_name
 
@@ -254,12 +254,11 @@ class Record:
 def _operation(kind: str, values: dict[str, Any]) -> Operation:
     match kind:
         case "pulse":
-            gate_v = float(values["gate_v"])
             return PulseMap(
                 values["amplitude_v"],
                 float(values["width_s"]),
                 int(values["count"]),
-                None if np.isnan(gate_v) else gate_v,
+                _gate(values["gate_v"]),
             )
         case "read":
             return ReadMap(
@@ -270,6 +269,13 @@ def _operation(kind: str, values: dict[str, Any]) -> Operation:
         case "wait":
             return Wait(float(values["duration_s"]))
     raise RecordError(f"the record has an operation of the unknown kind {kind!r}")
+
+
+def _gate(stored: Any) -> float | FloatArray | None:
+    """A gate voltage as it was asked for: one or none (NaN), or a map."""
+    if np.ndim(stored):
+        return np.asarray(stored, dtype=np.float64)
+    return None if np.isnan(stored) else float(stored)
 
 
 def _plain(value: Any) -> Any:

@@ -179,8 +179,9 @@ class Bench(CrossbarBackend):
         for row, col in in_order(pulse.addressed):
             amplitude_v = float(pulse.amplitude_v[row, col])
             standing_v = self._standing_v(amplitude_v)
-            if pulse.gate_v is not None:
-                standing_v[GATES] = pulse.gate_v
+            gate_v = pulse.gate_at((row, col))
+            if gate_v is not None:
+                standing_v[GATES] = gate_v
             self._select(cell_lines(self._station, row, col))
             with naming(cell_name((row, col))), self._boxes.standing(standing_v):
                 self._apply(amplitude_v * self._shares[ROWS], pulse)
@@ -293,11 +294,16 @@ class Bench(CrossbarBackend):
         self._now_s = self._time.now_s() - self._began_s
 
     def _check_gate(self, pulse: PulseMap) -> None:
-        if (pulse.gate_v is not None) == (GATES in self._boxes.drives):
-            return
         if pulse.gate_v is None:
-            raise Unsupported("gate_v is missing: this station drives the gates of 1T1R cells")
-        raise Unsupported(f"gate_v {pulse.gate_v:g}: no gates are wired on this station")
+            if GATES in self._boxes.drives:
+                raise Unsupported("gate_v is missing: this station drives the gates of 1T1R cells")
+            return
+        if GATES not in self._boxes.drives:
+            raise Unsupported(
+                f"gate_v {pulse.highest_gate_v:g}: no gates are wired on this station"
+            )
+        for gate_v in np.unique(np.asarray(pulse.gate_v)):
+            self._boxes.refuse_level(GATES, float(gate_v))
 
     def _standing_v(self, amplitude_v: float) -> dict[str, float]:
         """What the drives other than the rows carry during a pulse.

@@ -86,7 +86,9 @@ def operations(draw: st.DrawFn) -> tuple[Operation, Reading | None]:
     match draw(st.sampled_from(["pulse", "read", "failed read", "multiply", "wait"])):
         case "pulse":
             amplitude_v = draw(hnp.arrays(np.float64, shape, elements=FINITE))
-            gate_v = draw(st.none() | FINITE)
+            gate_v = draw(
+                st.none() | FINITE | hnp.arrays(np.float64, amplitude_v.shape, elements=FINITE)
+            )
             return PulseMap(amplitude_v, draw(POSITIVE), draw(st.integers(1, 2**40)), gate_v), None
         case "read":
             addressed = draw(hnp.arrays(np.bool_, shape))
