@@ -8,7 +8,7 @@ from pydantic import Field
 from hwloop.biasing import Scheme, stress, worst_half_select_v
 from hwloop.errors import LimitError
 from hwloop.naming import cell_name
-from hwloop.operations import FloatArray, Operation, PulseMap, ReadMap, VectorBatch
+from hwloop.operations import FloatArray, Operation, PulseMap, Ramp, ReadMap, VectorBatch
 from hwloop.settings import Settings
 from hwloop.units import (
     Count,
@@ -51,6 +51,11 @@ def check_operation(operation: Operation, limits: Limits, scheme: Scheme) -> Non
         case PulseMap():
             _check_pulse(operation, limits, scheme)
         case ReadMap():
+            _check_magnitude(operation.read_v, limits.read_v)
+        case Ramp():
+            # The other pulses lie between these two, of the cells, gates and lines alike.
+            for pulse in operation.ends():
+                _check_pulse(pulse, limits, scheme)
             _check_magnitude(operation.read_v, limits.read_v)
         case VectorBatch():
             _check_vectors(operation.voltage_v, limits.read_v)

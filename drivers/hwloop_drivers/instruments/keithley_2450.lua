@@ -37,7 +37,7 @@ function hwloop.verify(start, step, width, read, wait, low, high, most)
       smu.source.level = read
       delay(wait)
       local current = smu.measure.read(defbuffer1)
-      if smu.source.ilimit.tripped == smu.ON then return end
+      if smu.source.ilimit.tripped == smu.ON or math.abs(current) > 1e30 then return end
       if current >= low and current <= high then return end
     end
   end)
