@@ -272,6 +272,11 @@ class Bench(CrossbarBackend):
                 if words:
                     self._warn(words)
 
+    @property
+    def round_trips(self) -> int:
+        """Questions that the instruments have answered on their present links."""
+        return sum(box.link.round_trips for box in self._boxes.instruments.values())
+
     def take_events(self) -> list[Event]:
         """What happened since the last call."""
         # One by one: a keep-alive thread may add to it meanwhile.

@@ -28,10 +28,10 @@ def own_loop(
 ) -> VerifyLoop | None:
     """The loop that does the ramp of a cell; None where no instrument can run it.
 
-    A loop reads at one polarity, and all outputs that take part are of the box on the rows.
+    All outputs that take part are of the box on the rows.
     """
     rows = boxes.rows
-    if ramp.both_polarities or not isinstance(rows, SourceMeter):
+    if not isinstance(rows, SourceMeter):
         return None
     first, step_v = ramp.pulse(0), float(ramp.step_v[place])
     start_v = float(first.amplitude_v[place])
@@ -65,6 +65,7 @@ def own_loop(
         max_pulses=ramp.steps,
         companions=tuple(companions),
         meter=None if boxes.meter is rows else boxes.meter,
+        both_polarities=ramp.both_polarities,
     )
     try:
         rows.refuse_loop(loop)

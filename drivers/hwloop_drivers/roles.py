@@ -87,6 +87,7 @@ class VerifyLoop:
     when ``low_a`` ≤ current ≤ ``high_a``, either of which may be infinite, or after
     ``max_pulses``; any reading at compliance or over range ends it as well. Then the level is 0 V.
     ``companions``: outputs that go with it. ``meter``: which output measures; None: the source.
+    With ``both_polarities`` the current is (I(+read_v) − I(−read_v)) / 2.
     """
 
     start_v: float
@@ -99,6 +100,7 @@ class VerifyLoop:
     max_pulses: int
     companions: tuple[Companion, ...] = ()
     meter: SourceMeter | None = None
+    both_polarities: bool = False
 
 
 class Instrument(ABC):

@@ -32,7 +32,7 @@ LEAST_WIDTH_S = 1e-3  # a level set by a script line, which takes up to about 0.
 MOST_WIDTH_S = 1e5
 MOST_POINTS = 10_000
 SCRIPT = "keithley_2450.lua"
-SCRIPT_VERSION = 1
+SCRIPT_VERSION = 2
 
 
 class Keithley2450Tsp(TspSourceMeter, TspInstrument):
@@ -152,7 +152,7 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
         """A loop in the instrument: one round trip for all its pulses."""
         self.refuse_loop(loop)
         command = f"hwloop.verify({self._loop_arguments(loop)})"
-        return self._run(command, self._loop_s(loop), None)
+        return self._run_loop(command, loop)
 
     def _measured(self, current_a: float, status: float) -> Measured:
         return measured(current_a, status, compliance=STATUS_LIMIT)

@@ -45,7 +45,7 @@ end
 
 -- Pulse and verify. Each of the others is {channel, start, step, level during reads}: it stands
 -- before a pulse begins and goes after it has ended.
-function hwloop.verify(smu, meter, others, start, step, width, read, wait, low, high, most)
+function hwloop.verify(smu, meter, others, start, step, width, read, wait, low, high, most, sides)
   local count, outputs = table.getn(others), {smu}
   for k = 1, count do table.insert(outputs, others[k][1]) end
   hwloop.run(meter, function()
@@ -55,13 +55,19 @@ function hwloop.verify(smu, meter, others, start, step, width, read, wait, low, 
       delay(width)
       smu.source.levelv = 0
       for k = count, 1, -1 do others[k][1].source.levelv = others[k][4] end
-      smu.source.levelv = read
-      delay(wait)
-      local current = meter.measure.i(meter.nvbuffer1)
-      if meter.source.compliance or math.abs(current) > 1e30 then return end
+      local current, failed = 0, false
+      for side = 1, sides do
+        local sign = 3 - 2 * side
+        smu.source.levelv = sign * read
+        delay(wait)
+        local seen = meter.measure.i(meter.nvbuffer1)
+        current = current + sign * seen / sides
+        failed = failed or meter.source.compliance or math.abs(seen) > 1e30
+      end
+      if failed then return end
       if current >= low and current <= high then return end
     end
   end, outputs)
 end
 
-hwloop.version = 1
+hwloop.version = 2

@@ -20,7 +20,7 @@ LEAST_PULSE_S = 1e-4  # the trigger model's: data sheet, minimum pulse width
 MOST_WIDTH_S = 1e5
 MOST_POINTS = 10_000
 SCRIPT = "keithley_2600b.lua"
-SCRIPT_VERSION = 1
+SCRIPT_VERSION = 2
 
 
 class Channel(TspSourceMeter):
@@ -157,16 +157,16 @@ class Channel(TspSourceMeter):
         meter = loop.meter if isinstance(loop.meter, Channel) else self
         parts = f"{self.name}, {meter.name}, {{{', '.join(entries)}}}"
         command = f"hwloop.verify({parts}, {self._loop_arguments(loop)})"
-        return meter.run(command, self._loop_s(loop))
+        return meter.run_loop(command, loop)
 
     @property
     def name(self) -> str:
         """What its scripts call it."""
         return self._smu
 
-    def run(self, command: str, duration_s: float) -> list[Measured]:
-        """Run a function of the script that measures with this channel."""
-        return self._run(command, duration_s, None)
+    def run_loop(self, command: str, loop: VerifyLoop) -> list[Measured]:
+        """Run a loop that measures with this channel; one reading a pulse."""
+        return self._run_loop(command, loop)
 
     def refuse_levels(self, *levels_v: float) -> None:
         """Raise :class:`Unsupported` where a level is beyond the range that was set up."""
