@@ -43,7 +43,7 @@ def check_backend(
     _check_reads(make, read_v, relative_tolerance)
     _check_multiply(make, read_v, relative_tolerance)
     _check_pulses(make, pulse, read_v, relative_tolerance)
-    _check_ramps(make, pulse, read_v, relative_tolerance)
+    check_ramps(make, pulse=pulse, read_v=read_v, relative_tolerance=relative_tolerance)
     _check_clock(make, pulse, read_v)
     _check_events(make, pulse)
     _check_end(make, pulse, read_v)
@@ -130,9 +130,11 @@ def _check_pulses(make: Make, pulse: PulseMap, read_v: float, tolerance: float) 
     _check_broadcast(make, pulse, read_v, tolerance)
 
 
-def _check_ramps(make: Make, pulse: PulseMap, read_v: float, tolerance: float) -> None:
-    """A ramp is the pulses and reads that it says, until a cell is inside its window."""
-    steps = 3
+def check_ramps(
+    make: Make, *, pulse: PulseMap, read_v: float, relative_tolerance: float = 1e-9
+) -> None:
+    """Check that a ramp is the pulses and reads that it says, until a cell is in its window."""
+    steps, tolerance = 3, relative_tolerance
     with make() as backend:
         one_by_one = []
         for _ in range(steps):

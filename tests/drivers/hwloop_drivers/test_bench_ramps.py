@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,16 @@ import yaml
 from hwloop import plugins
 from hwloop.config import Procedure, load_procedure
 from hwloop.errors import InstrumentFault, Unsupported
-from hwloop.operations import Flag, Ramp, Reading
+from hwloop.operations import Flag, PulseMap, Ramp, Reading
 from hwloop.plugins import BACKENDS, OpenRequest
+from hwloop.testing import check_ramps
 from hwloop_drivers import cell_access
 from hwloop_drivers.bench import Bench
 from hwloop_drivers.bench_kind import BenchSettings, open_bench
-from hwloop_drivers.ramping import AHEAD, refuse_broken_off
-from hwloop_drivers.roles import Measured, VerifyLoop
+from hwloop_drivers.boxes import SHARES, Boxes
+from hwloop_drivers.instruments.source_meter import LevelledSource
+from hwloop_drivers.ramping import AHEAD, own_loop, refuse_broken_off
+from hwloop_drivers.roles import Companion, Measured, VerifyLoop
 from hwloop_sim.virtual.bench import VirtualBench
 from tests.drivers.hwloop_drivers.standing_bench import PROCEDURE, ROOT, standing_bench
 
@@ -210,6 +213,65 @@ def test_a_broken_connection_inside_an_instruments_loop_leaves_the_outputs_off(
         bench.make_safe()
         assert all(volts in (0.0, None) for volts in virtual.circuit.output_volts().values())
         assert not np.abs(virtual.circuit.cell_volts()).any()
+
+
+def test_a_bench_with_a_loop_of_its_own_keeps_to_the_contract_of_ramps(tmp_path: Path) -> None:
+    procedure = load_procedure(PROCEDURE)  # half-selected cells of this model stay where they are
+    pulse = PulseMap(2.0 * np.eye(4), 50e-3)
+    with ExitStack() as stack:
+        made: list[ExitStack] = []
+
+        def make() -> Bench:
+            for earlier in made:
+                earlier.close()
+            made.append(stack.enter_context(ExitStack()))
+            folder = tmp_path / str(len(made))
+            folder.mkdir()
+            return made[-1].enter_context(_open(_pair(folder), procedure))[0]
+
+        check_ramps(make, pulse=pulse, read_v=0.05, relative_tolerance=1e-4)
+
+
+class _Accepts(LevelledSource):
+    """An output of a box that would run any loop; asked for nothing else."""
+
+    def refuse_loop(self, loop: VerifyLoop) -> None:
+        pass
+
+
+_Accepts.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
+
+
+def test_where_one_box_drives_the_gates_too_its_loop_steps_them_and_reads_with_its_own() -> None:
+    rows, columns, gates = _Accepts(), _Accepts(), _Accepts()
+    drives = {"rows": rows, "columns": columns, "gates": gates}
+    boxes = Boxes({}, drives, columns, meter_on_columns=True)
+    cell = np.zeros((2, 2))
+    cell[1, 0] = 1.0
+    ramp = Ramp(
+        start_v=-1.0 * cell,
+        step_v=-0.1 * cell,
+        width_s=1e-3,
+        steps=5,
+        read_v=0.1,
+        low_a=np.full((2, 2), -np.inf),
+        high_a=np.full((2, 2), 2e-6),
+        gate_v=1.5 * cell,
+        gate_step_v=0.2,
+    )
+    loop = own_loop(boxes, SHARES["1T1R"], ramp, (1, 0), read_gate_v=3.0)
+    assert loop == VerifyLoop(
+        start_v=-1.0,
+        step_v=-0.1,
+        width_s=1e-3,
+        read_v=0.1,
+        read_s=None,
+        low_a=-2e-6,
+        high_a=np.inf,
+        max_pulses=5,
+        companions=(Companion(gates, 1.5, 0.2, 3.0),),
+        meter=columns,
+    )
 
 
 def test_a_loop_that_ends_for_none_of_its_reasons_is_not_believed() -> None:
