@@ -48,7 +48,7 @@ def print_preview(procedure: Procedure, backend: str) -> None:
     )
     console.print(_operations_table(seen))
     console.print(_limits_table(seen, procedure))
-    console.print(f"Expected duration on the array: at most {_duration(seen.duration_s)}.")
+    console.print(f"Expected duration on the array: at most {duration_words(seen.duration_s)}.")
 
 
 def print_touch(procedure: Procedure, backend: str) -> None:
@@ -170,7 +170,7 @@ def _operations_table(seen: Preview) -> Table:
             operation.label,
             operation.words,
             f"{operation.at_most} ×",
-            _duration(operation.duration_s),
+            duration_words(operation.duration_s),
         )
     return table
 
@@ -236,7 +236,8 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _duration(seconds: float) -> str:
+def duration_words(seconds: float) -> str:
+    """``"3 min 20 s"``."""
     if seconds < 60:
         return format_quantity(seconds, "s", digits=3)
     minutes, rest = divmod(round(seconds), 60)
