@@ -37,7 +37,20 @@ def merged(model: str, settings: Mapping[str, Any], folder: Path) -> dict[str, A
     own = {key: value for key, value in settings.items() if key != "calibration"}
     if not isinstance(found, Calibration):  # a pulse table, of which no model has parameters
         raise ConfigError(f"{reference}: a table, not parameters of {model!r}", key="calibration")
-    return {**found.settings(), **own}
+    return over(found.settings(), own)
+
+
+def over(of_file: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file says with what a procedure says before it, inside mappings too.
+
+    A distribution is a whole: none of its keys belongs to another one.
+    """
+    result = {**of_file, **own}
+    for key, value in own.items():
+        inner = of_file.get(key)
+        if isinstance(value, Mapping) and isinstance(inner, Mapping):
+            result[key] = dict(value) if "distribution" in value else over(inner, value)
+    return result
 
 
 def with_model(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -64,7 +77,7 @@ def whole_twin(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     device, of_file = own.get("device"), twin.get("device")
     if of_file and isinstance(device, Mapping):
         same = device.get("model", of_file["model"]) == of_file["model"]
-        own["device"] = {**of_file, **device} if same else device
+        own["device"] = over(of_file, device) if same else device
     return {**twin, **own}
 
 

@@ -41,7 +41,7 @@ class Distribution:
 class Prediction:
     """Emulated against held-out trains of one direction.
 
-    ``final``: after as many pulses as the shortest train has.
+    ``final``, ``step``: after, and up to, as many pulses as the shortest train has.
     ``emulated_s``: (values, repeats, trains), NaN after the end of the held-out train.
     """
 
@@ -80,7 +80,9 @@ def predict(
     last = min(len(train) for one in (held_out, fitted) for train in one.trains) - 1
     final = Distribution(emulated_s[last].ravel(), held_s[:, last], fitted.padded_s[:, last])
     step = Distribution(
-        _steps(emulated_s.reshape(len(emulated_s), -1).T), _steps(held_s), _steps(fitted.padded_s)
+        _steps(emulated_s[: last + 1].reshape(last + 1, -1).T),
+        _steps(held_s[:, : last + 1]),
+        _steps(fitted.padded_s[:, : last + 1]),
     )
     return Prediction(held_out, emulated_s, final, step)
 

@@ -57,15 +57,19 @@ def calibrate_trains(
             f" {', '.join(known)}",
             key="model",
         )
-    data = load_trains(paths, cell=cell)
+    return calibrate_data(load_trains(paths, cell=cell), known[model], model=model, seed=seed)
+
+
+def calibrate_data(data: TrainData, fitter: Fitter, *, model: str, seed: int) -> Calibration:
+    """Fit half of the trains and predict the others, then fit all."""
     first, second = data.half(0), data.half(1)
-    of_half = known[model](first)
+    of_half = fitter(first)
     rng = np.random.default_rng(seed)
     predictions = [
         predict(model, of_half, fitted, held_out, rng)
         for fitted, held_out in zip(first.directions, second.directions, strict=True)
     ]
-    return Calibration(model, data, known[model](data), predictions)
+    return Calibration(model, data, fitter(data), predictions)
 
 
 def as_data(calibration: Calibration, paths: Sequence[Path], title: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,16 +54,21 @@ class _Path:
         return np.array(states)
 
 
-def fit_step_response(data: TrainData) -> Fit:
+def fit_step_response(
+    data: TrainData, scale: Literal["linear", "logarithmic"] | None = None
+) -> Fit:
     """Mean step, scatter, correlation and spread of each direction, and read noise.
 
-    Raises :class:`NotConverged` where a mean step cannot be found.
+    ``scale``: of the state; None: logarithmic where the conductances span more than a decade. It
+    decides what a step is beyond the states that were measured. Raises :class:`NotConverged`
+    where a mean step cannot be found.
     """
     low_s, high_s = data.span_s
-    logarithmic = high_s > _DECADE * low_s
+    if scale is None:
+        scale = "logarithmic" if high_s > _DECADE * low_s else "linear"
+    logarithmic = scale == "logarithmic"
     ends = _ends(low_s, high_s, logarithmic=logarithmic)
     empty = {"amplitude_v": 1.0, "width_s": 1.0, "at": [0.0], "step": [0.1]}
-    scale = "logarithmic" if logarithmic else "linear"
     axis = StepResponseSettings.parse(
         {"low_s": ends[0], "high_s": ends[1], "scale": scale, "up": empty}
     )
