@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwloop.operations import FloatArray
 
 Walk = Callable[..., FloatArray]
 
-_LAGS = 8
 _CORRELATIONS = np.concatenate([[0.0], np.linspace(0.05, 0.95, 19)])
 _LEAST = 0.1
 """Of the mean scatter, below which it does not go at any knot."""
@@ -44,14 +44,12 @@ def leftover(
 ) -> Leftover:
     """Of trains (pulses + 1,) each, NaN where nothing was read."""
     path = walk(2 * max(map(len, trains)))
-    along = _Trains.along(trains, path)
-    beside = _Trains.beside(trains, path)
-    fitted = beside if beside.squares < along.squares else along
+    fitted, kept = placed(trains, path)
     left = [
         np.diff(train) - speed * np.interp(train[:-1] - offset, knots, steps)
         for train, speed, offset in zip(trains, fitted.speeds, fitted.offsets, strict=True)
     ]
-    variance, correlation, noise = _components(left)
+    variance, correlation, noise = _components([_longest_piece(one) for one in left])
     every = np.concatenate([one[~np.isnan(one)] for one in left])
     starts = np.concatenate([t[:-1][~np.isnan(one)] for t, one in zip(trains, left, strict=True)])
     spread, error, words = _spread_of_trains(fitted.speeds, trains, variance, correlation)
@@ -60,7 +58,7 @@ def leftover(
         correlation=correlation,
         skewness=_skewness(every, variance),
         train_spread=spread,
-        begin=float(path[0]) if fitted is beside else 0.0,
+        begin=float(path[0]) if kept else 0.0,
         begin_spread=float(np.abs(fitted.offsets).max()),
         noise=noise,
         path_deviation=float(np.sqrt(fitted.squares / sum(map(len, trains)))),
@@ -69,8 +67,14 @@ def leftover(
     )
 
 
+def placed(trains: Sequence[FloatArray], path: FloatArray) -> tuple[Trains, bool]:
+    """The trains on the path, or beside it if that leaves less over: then the second is True."""
+    along, beside = Trains.along(trains, path), Trains.beside(trains, path)
+    return (beside, True) if beside.squares < along.squares else (along, False)
+
+
 @dataclass(frozen=True)
-class _Trains:
+class Trains:
     """How fast each train goes, by how much it is beside the mean path, and what is left."""
 
     speeds: FloatArray
@@ -78,13 +82,13 @@ class _Trains:
     squares: float
 
     @classmethod
-    def along(cls, trains: Sequence[FloatArray], path: FloatArray) -> _Trains:
+    def along(cls, trains: Sequence[FloatArray], path: FloatArray) -> Trains:
         """Each on the path, from where its first value is on it."""
         found = [_fitted(train, path, _time(_first(train, path), path)) for train in trains]
         return cls(np.array([one[0] for one in found]), np.zeros(len(trains)), _sum(found))
 
     @classmethod
-    def beside(cls, trains: Sequence[FloatArray], path: FloatArray) -> _Trains:
+    def beside(cls, trains: Sequence[FloatArray], path: FloatArray) -> Trains:
         """Each from the beginning of the path, as far beside it as it begins."""
         offsets = np.array([_first(train, path) - path[0] for train in trains])
         found = [
@@ -130,32 +134,55 @@ def _fitted(train: FloatArray, path: FloatArray, begin: float) -> tuple[float, f
 
 
 def _components(left: Sequence[FloatArray]) -> tuple[float, float, float]:
-    """Variance of the scatter, its correlation, and the deviation of a read."""
+    """Variance of the scatter, its correlation, and the deviation of a read.
+
+    From what the steps left over add up to over 1, 2, 4, … pulses: a read adds the same to each,
+    scatter adds in proportion, and memory makes it begin slowly.
+    """
     from scipy.optimize import nnls
 
-    centred = [one - np.nanmean(one) for one in left]
-    lags = min(_LAGS, min(map(len, left)) // 3)
-    seen = [_covariance(centred, lag) for lag in range(lags + 1)]
-    weight = np.sqrt([_pairs(centred, lag) for lag in range(lags + 1)])
+    shortest = min(map(len, left))
+    lags = 2 ** np.arange(int(np.log2(max(shortest // 4, 2))) + 1)
+    seen = np.array([_sums(left, int(lag)) for lag in lags])
+    if not (seen > 0).all():
+        return 0.0, 0.0, 0.0
+    # Less the mean of a train, what adds up over a lag lacks the part that the lag is of it.
+    short = 1 - lags / shortest
     best = (np.inf, 0.0, 0.0, 0.0)
     for correlation in _CORRELATIONS:
-        of_scatter = correlation ** np.arange(lags + 1)
-        of_noise = np.array([2.0, -1.0, *[0.0] * (lags - 1)])
-        columns = np.column_stack([of_scatter, of_noise]) * weight[:, np.newaxis]
-        parts, off = nnls(columns, np.array(seen) * weight)
+        walk = short * _walked(lags, float(correlation))
+        columns = np.column_stack([walk, np.full(lags.size, 2.0)]) / seen[:, np.newaxis]
+        parts, off = nnls(columns, np.ones(lags.size))
         # A memory must explain clearly more than none does.
-        if off < best[0] * (0.9 if best[1] == 0.0 and best[0] < np.inf else 1.0):
+        if off < best[0] * (0.8 if best[1] == 0.0 and best[0] < np.inf else 1.0):
             best = (off, float(correlation), float(parts[0]), float(parts[1]))
     return best[2], best[1] if best[2] else 0.0, float(np.sqrt(best[3]))
 
 
-def _covariance(left: Sequence[FloatArray], lag: int) -> float:
-    products = np.concatenate([one[lag:] * one[: len(one) - lag] for one in left])
-    return float(np.nanmean(products))
+def _longest_piece(left: FloatArray) -> FloatArray:
+    """The longest stretch without a gap."""
+    gaps = np.flatnonzero(np.isnan(left))
+    pieces = np.split(left, gaps)
+    longest = max(pieces, key=lambda piece: int((~np.isnan(piece)).sum()))
+    return np.asarray(longest[~np.isnan(longest)])
 
 
-def _pairs(left: Sequence[FloatArray], lag: int) -> int:
-    return max(1, sum(max(len(one) - lag, 0) for one in left))
+def _walked(lags: NDArray[np.int_], correlation: float) -> FloatArray:
+    """Variance of a sum of so many deviates of variance 1 and this correlation."""
+    rest = 1 - correlation
+    memory = 2 * correlation * (1 - correlation**lags) / rest**2
+    return np.asarray(lags * (1 + correlation) / rest - memory)
+
+
+def _sums(left: Sequence[FloatArray], lag: int) -> float:
+    """Mean square of what a train's steps add up to over a lag, its mean step taken away."""
+    found = []
+    for one in left:
+        summed = np.concatenate([[0.0], np.cumsum(one - np.nanmean(one))])
+        found.append(summed[lag:] - summed[:-lag])
+    together = np.concatenate(found)
+    together = together[~np.isnan(together)]
+    return float(np.mean(together**2)) if together.size else 0.0
 
 
 def _against_state(
@@ -163,8 +190,8 @@ def _against_state(
 ) -> FloatArray:
     """Deviation of the scatter at the knots, from squares less those of the noise."""
     whole = float(np.sqrt(variance))
-    if whole == 0.0:
-        return np.zeros(knots.size)
+    if variance < noise**2:  # what depends on the state could be the noise of reads
+        return np.full(knots.size, whole)
     hats = np.array([np.interp(starts, knots, row) for row in np.eye(knots.size)])
     mass = hats.sum(axis=1)
     # A few pulses' worth of the mean keeps knots with few pulses from running away.

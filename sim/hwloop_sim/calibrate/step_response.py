@@ -23,7 +23,7 @@ from hwloop.errors import NotConverged
 from hwloop.operations import FloatArray
 from hwloop_sim.calibrate.data import Direction, TrainData
 from hwloop_sim.calibrate.fit import Fit
-from hwloop_sim.calibrate.leftover import Leftover, leftover
+from hwloop_sim.calibrate.leftover import Leftover, leftover, placed
 from hwloop_sim.devices.step_response import StepResponseSettings
 
 _MARGIN = 0.02
@@ -32,6 +32,10 @@ _DECADE = 10.0
 """Ratio of highest to lowest conductance from which on the logarithm is the state."""
 _CLOSEST = 0.02
 """Of the range of a direction: knots nearer than this are one."""
+_UNEVEN = 1.2
+"""Longest over shortest train from which on trains were stopped at a state, not at a number."""
+_RUNS = 10
+"""Of a noisy mean path: how much its deviation counts against a bend."""
 _SMOOTH = 3e-3
 """Weight of a bend of ln m from knot to knot beside a deviation of the path."""
 
@@ -79,7 +83,10 @@ def fit_step_response(
     for one in data.directions:
         name = "up" if one.rises else "down"
         trains = [axis.state(train) for train in one.trains]
-        path = _mean_path(trains, name, sign=1.0 if one.rises else -1.0)
+        sign = 1.0 if one.rises else -1.0
+        path = _mean_path(trains, name, sign=sign)
+        if max(map(len, trains)) > _UNEVEN * min(map(len, trains)):
+            path = _along_all(trains, path, sign)
         left = leftover(trains, path.knots, path.steps, path.walk)
         settings[name] = _settings(one, path, left)
         uncertainty |= {f"{name}.{key}": value for key, value in left.uncertainty.items()}
@@ -138,8 +145,8 @@ def _mean_path(trains: Sequence[FloatArray], name: str, *, sign: float) -> _Path
     mean = np.nanmean(padded[:, pulses], axis=0)
     risen = isotonic_regression(sign * mean).x
     knots = sign * _knots(risen, pulses)
-    # One deviation of what the mean path leaves over, thrice as it comes in runs.
-    smooth = max(_SMOOTH, 3 * float(np.std(sign * mean - risen)))
+    # What the mean path leaves over comes in runs: it weighs less than as many readings apart.
+    smooth = max(_SMOOTH, _RUNS * float(np.std(sign * mean - risen)))
     first = float(mean[0])
 
     def path(values: FloatArray) -> _Path:
@@ -158,6 +165,25 @@ def _mean_path(trains: Sequence[FloatArray], name: str, *, sign: float) -> _Path
     if not np.isfinite(found.cost):
         raise NotConverged(f"step_response: the mean step of {name} did not converge")
     return path(found.x)
+
+
+def _along_all(trains: Sequence[FloatArray], path: _Path, sign: float) -> _Path:
+    """The mean step over all states, from single steps divided by the speed of their train.
+
+    Where trains were stopped at a state, the mean of those still going is that of the slow ones.
+    """
+    from scipy.optimize import lsq_linear
+
+    speeds = placed(trains, path.walk(2 * max(map(len, trains))))[0].speeds
+    speeds = speeds / np.exp(np.mean(np.log(speeds)))
+    starts = np.concatenate([train[:-1] for train in trains])
+    steps = np.concatenate([np.diff(train) for train in trains])
+    factor = np.repeat(speeds, [len(train) - 1 for train in trains])
+    seen = ~np.isnan(steps) & ~np.isnan(starts)
+    knots = np.unique(np.quantile(starts[seen], np.linspace(0.002, 0.998, 12)).round(4))
+    hats = np.array([np.interp(starts[seen], knots, row) for row in np.eye(knots.size)])
+    found = lsq_linear((hats * factor[seen]).T, sign * steps[seen], bounds=(1e-6, 1.0))
+    return _Path(knots, sign * np.asarray(found.x), path.begin)
 
 
 def _knots(risen: FloatArray, pulses: NDArray[np.intp]) -> FloatArray:
