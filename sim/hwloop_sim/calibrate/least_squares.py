@@ -22,7 +22,9 @@ from hwloop_sim.calibrate.free import Free
 from hwloop_sim.calibrate.history import History
 from hwloop_sim.calibrate.twin import Twin, varied
 
-_TRIED = 4
+_TRIED = 12
+_SHORT = 12
+_SETTLED = 3
 _STEPPED = 5
 _CELLS_OF_START = 2
 _STEP = 1e-6
@@ -159,11 +161,14 @@ def _best_start(problem: Problem) -> tuple[FloatArray, Noise]:
     begin = few.begin
     scan = _scan(few)
     thetas = np.hstack([scan, np.tile(begin, (len(scan), 1))])
-    found = [_settled(few, theta, rough) for theta in _best(few, thetas, rough)]
-    finite = [one for one in found if np.isfinite(one.cost)]
+    short = [
+        _descended(few, theta, rough, evaluations=_SHORT) for theta in _best(few, thetas, rough)
+    ]
+    finite = sorted((one for one in short if np.isfinite(one.cost)), key=lambda one: one.cost)
     if not finite:
         raise NotConverged(f"{problem.model}: no parameters show what was measured")
-    least = min(finite, key=lambda one: one.cost)
+    settled = [_settled(few, one.theta, rough) for one in finite[:_SETTLED]]
+    least = min(settled, key=lambda one: one.cost)
     return least.theta[: len(problem.free)], _noise(few, least.theta)
 
 

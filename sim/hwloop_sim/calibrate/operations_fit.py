@@ -58,18 +58,20 @@ def fit_operations(
     fixed: Mapping[str, Any],
     masks: Sequence[BoolArray] | None = None,
     start: Minimum | None = None,
+    uncertain: bool = True,
 ) -> OperationFit:
     """The parameters of ``model`` that show what was measured; ``masks``: the reads that count.
 
+    ``uncertain``: state uncertainties; not of cells that differ, which no common parameters show.
     Raises :class:`ConfigError` where the data do not fit the model, and :class:`NotConverged`
     with the name of the parameter that they do not determine.
     """
     problem = _problem(operation_models()[model], histories, fixed, masks)
     found = minimise(problem, start)
     found, intervals = _in_intervals(found)
-    errors = deviations(found) | {
-        name: float((high - low) / np.sqrt(12)) for name, (low, high) in intervals.items()
-    }
+    errors = deviations(found) if uncertain else {}
+    for name, (low, high) in intervals.items():
+        errors[name] = float((high - low) / np.sqrt(12))
     return OperationFit(_as_fit(problem, found, errors, intervals), found)
 
 

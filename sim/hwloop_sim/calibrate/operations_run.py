@@ -211,9 +211,9 @@ def calibrate_operations(
     fixed = fixed or {}
     every = load_histories(paths, cell=cell)
     histories, words = _at_most(every)
-    found = fit_operations(model, histories, fixed=fixed)
+    each, start = fit_each_cell(model, histories, fixed) if spread else (None, None)
+    found = fit_operations(model, histories, fixed=fixed, start=start, uncertain=not spread)
     seen, more = _predicted(model, histories, fixed, found)
-    each = fit_each_cell(model, histories, found, fixed) if spread else None
     if each is not None:
         words += [f"left out of the spread: {one}" for one in each.left_out]
     both = all(look.both_polarities for one in histories for look in one.looks)
@@ -248,7 +248,9 @@ def _predicted(
 ) -> tuple[HeldOut | None, list[str]]:
     masks, of = half_masks(histories)
     try:
-        half = fit_operations(model, histories, fixed=fixed, masks=masks, start=found.minimum)
+        half = fit_operations(
+            model, histories, fixed=fixed, masks=masks, start=found.minimum, uncertain=False
+        )
     except (NotConverged, ConfigError) as exc:
         return None, [f"not compared with a part left out: half of the data is too little ({exc})"]
     return held_out_error(half, histories, masks, of), []

@@ -11,6 +11,7 @@ import numpy as np
 from hwloop.errors import NotConverged
 from hwloop.operations import FloatArray
 from hwloop_sim.calibrate.history import History
+from hwloop_sim.calibrate.least_squares import Minimum
 from hwloop_sim.calibrate.operations_fit import OperationFit, fit_operations
 
 LEAST_CELLS = 4
@@ -54,9 +55,9 @@ class Spread:
 
 
 def fit_each_cell(
-    model: str, histories: Sequence[History], together: OperationFit, fixed: Mapping[str, Any]
-) -> Spread:
-    """Fit every cell from where the common fit ended.
+    model: str, histories: Sequence[History], fixed: Mapping[str, Any]
+) -> tuple[Spread, Minimum]:
+    """Every cell by itself, and the fit of the first, from which the others began.
 
     Raises :class:`NotConverged` where fewer than :data:`LEAST_CELLS` can be fitted.
     """
@@ -64,9 +65,10 @@ def fit_each_cell(
     left_out: list[str] = []
     for history in histories:
         for index, name in enumerate(history.names):
+            start = found[0].minimum if found else None
             try:
                 one = [history.of_cells([index])]
-                found.append(fit_operations(model, one, fixed=fixed, start=together.minimum))
+                found.append(fit_operations(model, one, fixed=fixed, start=start))
             except NotConverged as exc:
                 left_out.append(f"{name}: {exc}")
     if len(found) < LEAST_CELLS:
@@ -74,9 +76,10 @@ def fit_each_cell(
             f"{model}: {len(found)} cells could be fitted by themselves: a spread needs"
             f" {LEAST_CELLS}" + (f"; {left_out[0]}" if left_out else "")
         )
-    names = [name for name in together.fit.uncertainty if name in together.minimum.values]
-    return Spread(
+    names = list(found[0].fit.uncertainty)
+    spread = Spread(
         {n: np.array([float(one.fit.settings[n]) for one in found]) for n in names},
         {n: np.array([one.fit.uncertainty[n] for one in found]) for n in names},
         left_out,
     )
+    return spread, found[0].minimum
