@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from hwloop.operations import FloatArray
 from hwloop.record_reader import Record
-from hwloop_sim.calibrate.least_squares import Minimum
+from hwloop_sim.calibrate.operations_fit import OperationFit
 
 _SURE = 2.0  # deviations from 0: below it an effect is not determined
 _WHITE = 0.3  # exponent of a spectrum that is flat
@@ -120,15 +120,18 @@ def _flicker(record: Record, label: str) -> Iterator[FoundEffect]:
     )
 
 
-def white_noise(found: Minimum, *, both_polarities: bool, lag: float) -> list[FoundEffect]:
-    """The read noise that a fit leaves, of one read; none where its residuals are not white."""
-    if abs(lag) > _WITHIN:
+def white_noise(fits: Sequence[OperationFit], *, both_polarities: bool) -> list[FoundEffect]:
+    """The read noise that fits leave, of one read; none where their residuals are not white."""
+    if np.mean([abs(one.fit.goodness["residual_lag_1"]) for one in fits]) > _WITHIN:
         return []
     reads = float(np.sqrt(2.0)) if both_polarities else 1.0
-    fraction, amplifier_a = found.noise.fraction * reads, found.noise.amplifier_a * reads
-    count = found.problem.measured_a.size
-    error = 1 / np.sqrt(2 * count)
-    typical_a = float(np.median(np.abs(found.problem.measured_a)))
+    noises = [one.minimum.noise for one in fits]
+    fraction = reads * float(np.sqrt(np.mean([one.fraction**2 for one in noises])))
+    amplifier_a = reads * float(np.sqrt(np.mean([one.amplifier_a**2 for one in noises])))
+    measured_a = np.concatenate([one.minimum.problem.measured_a for one in fits])
+    count = measured_a.size
+    error = float(1 / np.sqrt(2 * count))
+    typical_a = float(np.median(np.abs(measured_a)))
     settings: dict[str, Any] = {"effect": "white_noise", "fraction": min(fraction, 1.0)}
     uncertainty = {"fraction": fraction * error}
     if amplifier_a > 0.1 * fraction * typical_a:

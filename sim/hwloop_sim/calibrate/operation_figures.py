@@ -14,6 +14,7 @@ from hwloop.step import NamedFigure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from hwloop_sim.calibrate.history import History
     from hwloop_sim.calibrate.operations_run import OperationCalibration
     from hwloop_sim.calibrate.spread import Spread
 
@@ -32,10 +33,8 @@ def draw(calibration: OperationCalibration) -> Iterator[NamedFigure]:
 
 
 def _paths(calibration: OperationCalibration) -> Figure:
-    problem = calibration.found.minimum.problem
-    shown_a = problem.shown_a(calibration.found.minimum.theta[None])
     shown = []
-    for history, one_a in zip(calibration.histories, shown_a, strict=True):
+    for history, one_a in _shown(calibration):
         volts = np.array([look.read_v for look in history.looks])[:, None]
         pairs = zip(history.names, history.conductance_s.T, (one_a[0] / volts).T, strict=True)
         shown += list(pairs)
@@ -62,14 +61,22 @@ def _paths(calibration: OperationCalibration) -> Figure:
     return figure
 
 
+def _shown(calibration: OperationCalibration) -> Iterator[tuple[History, FloatArray]]:
+    """Each history with what its own fit shows, (1, looks, cells)."""
+    for fit in calibration.fits:
+        problem = fit.minimum.problem
+        yield from zip(problem.histories, problem.shown_a(fit.minimum.theta[None]), strict=True)
+
+
 def _residuals(calibration: OperationCalibration) -> Figure:
     figure = plot.new_figure(6.4, 3.0)
     axes = figure.subplots()
-    for number, off in enumerate(calibration.found.residuals):
+    every = [off for fit in calibration.fits for off in fit.residuals]
+    for number, off in enumerate(every):
         label = "every cell" if number == 0 else None
         axes.plot(off, ".", color=plot.GREY, markersize=2, label=None)
         axes.plot([], [], ".", color=plot.GREY, label=label)
-    longest = max(calibration.found.residuals, key=len)
+    longest = max(every, key=len)
     read = np.isfinite(longest)
     several = read.sum(axis=1) > 0
     mean = np.nansum(longest, axis=1)[several] / read.sum(axis=1)[several]
@@ -84,7 +91,8 @@ def _residuals(calibration: OperationCalibration) -> Figure:
 def _normal(calibration: OperationCalibration) -> Figure:
     from scipy.special import ndtr
 
-    off = np.concatenate([one[np.isfinite(one)] for one in calibration.found.residuals])
+    every = [off for fit in calibration.fits for off in fit.residuals]
+    off = np.concatenate([one[np.isfinite(one)] for one in every])
     figure = plot.new_figure(4.0, 3.0)
     axes = figure.subplots()
     _steps(axes, off, plot.BLACK, "residuals")

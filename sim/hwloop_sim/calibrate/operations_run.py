@@ -53,6 +53,24 @@ class OperationCalibration:
     words: Sequence[str] = ()
 
     @property
+    def fits(self) -> Sequence[OperationFit]:
+        """One for all cells, or one for each."""
+        return [self.found] if self.spread is None else self.spread.fits
+
+    @property
+    def goodness(self) -> dict[str, float]:
+        """Of the fit; of one for each cell: sums of counts, means of the rest."""
+        every = [one.fit.goodness for one in self.fits]
+        counts = {"reads", "degrees_of_freedom"}
+        found = {
+            name: float(np.sum([one[name] for one in every]))
+            if name in counts
+            else float(np.mean([one[name] for one in every]))
+            for name in every[0]
+        }
+        return found if self.spread is None else {"cells": float(self.spread.cells), **found}
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """Settings of the model; of the median cell where each was fitted by itself."""
         settings = dict(self.found.fit.settings)
@@ -101,7 +119,7 @@ class OperationCalibration:
         held = {k: v for k, v in operation_models()[self.model].held.items() if k not in self.fixed}
         settings = self.found.fit.settings
         return [
-            *self.found.fit.words,
+            *dict.fromkeys(word for one in self.fits for word in one.fit.words),
             *(f"{name} is {settings[name]}, not fitted: {why}" for name, why in held.items()),
             *(f"{name} is held at {settings[name]}" for name in self.fixed),
             *self.words,
@@ -125,14 +143,13 @@ class OperationCalibration:
             "validity": {"low_s": low_s, "high_s": high_s, "pulses": self.pulses()},
             "parameters": self.parameters,
             "uncertainty": dict(self.uncertainty),
-            "goodness": dict(self.found.fit.goodness),
+            "goodness": self.goodness,
             "remarks": self.remarks(),
         }
         if self.effects:
             data["effects"] = [one.settings for one in self.effects]
             data["uncertainty"]["effects"] = [one.uncertainty for one in self.effects]
         if self.spread is not None:
-            data["goodness"]["cells"] = self.spread.cells
             data["uncertainty"]["spread"] = {n: error for n, (_, error) in self.sigmas().items()}
         if self.held_out is not None:
             seen = self.held_out
@@ -211,17 +228,18 @@ def calibrate_operations(
     fixed = fixed or {}
     every = load_histories(paths, cell=cell)
     histories, words = _at_most(every)
-    each, start = fit_each_cell(model, histories, fixed) if spread else (None, None)
+    each = fit_each_cell(model, histories, fixed) if spread else None
+    start = None if each is None else each.fits[0].minimum
     found = fit_operations(model, histories, fixed=fixed, start=start, uncertain=not spread)
     seen, more = _predicted(model, histories, fixed, found)
     if each is not None:
         words += [f"left out of the spread: {one}" for one in each.left_out]
     both = all(look.both_polarities for one in histories for look in one.looks)
     records = [path for path in paths if is_record(path)]
-    lag = found.fit.goodness["residual_lag_1"]
+    fits = [found] if each is None else list(each.fits)
     effects = [
         *effects_of(records),
-        *(white_noise(found.minimum, both_polarities=both, lag=lag) if records else []),
+        *(white_noise(fits, both_polarities=both) if records else []),
     ]
     return OperationCalibration(
         model, histories, found, seen, fixed, each, effects, [*words, *more]

@@ -11,7 +11,6 @@ import numpy as np
 from hwloop.errors import NotConverged
 from hwloop.operations import FloatArray
 from hwloop_sim.calibrate.history import History
-from hwloop_sim.calibrate.least_squares import Minimum
 from hwloop_sim.calibrate.operations_fit import OperationFit, fit_operations
 
 LEAST_CELLS = 4
@@ -21,9 +20,10 @@ LEAST_CELLS = 4
 class Spread:
     """``values``, ``errors``: of each parameter in each cell that could be fitted, (cells,).
 
-    ``left_out``: cells that could not, with the reason.
+    ``fits``: of each. ``left_out``: cells that could not, with the reason.
     """
 
+    fits: Sequence[OperationFit]
     values: Mapping[str, FloatArray]
     errors: Mapping[str, FloatArray]
     left_out: Sequence[str]
@@ -54,10 +54,8 @@ class Spread:
         return sigma, float(error / (2 * sigma))
 
 
-def fit_each_cell(
-    model: str, histories: Sequence[History], fixed: Mapping[str, Any]
-) -> tuple[Spread, Minimum]:
-    """Every cell by itself, and the fit of the first, from which the others began.
+def fit_each_cell(model: str, histories: Sequence[History], fixed: Mapping[str, Any]) -> Spread:
+    """Every cell by itself, from where the first one ended.
 
     Raises :class:`NotConverged` where fewer than :data:`LEAST_CELLS` can be fitted.
     """
@@ -77,9 +75,9 @@ def fit_each_cell(
             f" {LEAST_CELLS}" + (f"; {left_out[0]}" if left_out else "")
         )
     names = list(found[0].fit.uncertainty)
-    spread = Spread(
+    return Spread(
+        found,
         {n: np.array([float(one.fit.settings[n]) for one in found]) for n in names},
         {n: np.array([one.fit.uncertainty[n] for one in found]) for n in names},
         left_out,
     )
-    return spread, found[0].minimum

@@ -53,12 +53,12 @@ def lines(found: Found) -> Iterator[str]:
 def _of_operations(found: OperationCalibration) -> Iterator[str]:
     low_s, high_s = found.span_s
     cells = sum(len(one.names) for one in found.histories)
-    yield f"{found.model}: {found.found.fit.goodness['reads']:.0f} reads of {cells} cells"
+    yield f"{found.model}: {found.goodness['reads']:.0f} reads of {cells} cells"
     sigmas = found.sigmas()
     for name, error in found.uncertainty.items():
         spread = f"; spread over cells {sigmas[name][0]:.3f}" if name in sigmas else ""
         yield f"  {name:24} {found.parameters[name]:.5g} ± {error:.2g}{spread}"
-    for name, figure in found.found.fit.goodness.items():
+    for name, figure in found.goodness.items():
         yield f"  {name:24} {figure:.4g}"
     for effect in found.effects:
         settings = ", ".join(
