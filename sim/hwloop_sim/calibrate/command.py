@@ -17,7 +17,7 @@ def calibrate(
         list[Path], typer.Argument(help="Datasets of trains, as `hwloop import` makes them.")
     ],
     *,
-    model: Annotated[str, typer.Option(help="pulse_response or soft_bounds.")],
+    model: Annotated[str, typer.Option(help="pulse_response, soft_bounds or step_response.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The calibration file (.yaml).")],
     cell: Annotated[
         int | None, typer.Option(min=0, help="Of a dataset of several cells, the one to take.")
