@@ -17,6 +17,7 @@ from hwloop.operations import (
     FloatArray,
     Operation,
     PulseMap,
+    Ramp,
     Reading,
     ReadMap,
     VectorBatch,
@@ -119,6 +120,9 @@ class EmulatedArray(CrossbarBackend):
         match operation:
             case PulseMap():
                 self._check_pulse(operation)
+            case Ramp():
+                for pulse in operation.pulses():
+                    self._check_pulse(pulse)
             case VectorBatch():
                 self._readout.check(operation.voltage_v)
 

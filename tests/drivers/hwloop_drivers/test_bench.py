@@ -174,6 +174,25 @@ def test_gates_let_one_row_of_1t1r_cells_see_its_pulse_and_conduct(tmp_path: Pat
     np.testing.assert_allclose(reading.current_a, 0.1 / np.array(OHM), rtol=1e-4)
 
 
+def test_each_1t1r_cell_is_pulsed_with_its_own_gate(tmp_path: Path) -> None:
+    procedure = _procedure("1T1R", **GATED)
+    map_v, gate_v = np.zeros((4, 4)), np.full((4, 4), np.nan)
+    map_v[2, 1], map_v[2, 3], map_v[0, 3] = 1.5, 1.2, -1.0
+    gate_v[2, 1], gate_v[2, 3], gate_v[0, 3] = 1.7, 2.9, 2.2
+    with _open(_station(tmp_path, "1T1R"), procedure) as (bench, virtual):
+        bench.pulse(PulseMap(map_v, 2e-3, gate_v=gate_v))
+        assert (virtual.circuit.pulses == (map_v != 0)).all()
+        lines = ("row2", "gate2", "row0", "gate0")
+        seen_v = {
+            tuple(round(change.lines_v[line], 3) for line in lines)
+            for change in virtual.circuit.changes
+        }
+        with pytest.raises(Unsupported, match=r"level 2900 V is beyond|level 1700 V is beyond"):
+            bench.check(PulseMap(map_v, 2e-3, gate_v=1e3 * gate_v))
+    while_pulsed = {levels for levels in seen_v if levels[0] or levels[2]}
+    assert while_pulsed == {(1.5, 1.7, 0, 0), (1.2, 2.9, 0, 0), (0, 0, -1.0, 2.2)}
+
+
 def test_gate_without_gates_on_the_station_is_unsupported(tmp_path: Path) -> None:
     pulse = PulseMap(np.full((4, 4), 1.0), 2e-3, gate_v=1.7)
     with (
