@@ -66,7 +66,7 @@ class Validity(Settings):
     high_v: Volt | None = None
     shortest_s: PositiveSecond | None = None
     longest_s: PositiveSecond | None = None
-    pulses: tuple[Mapping[str, float], ...] = ()
+    pulses: tuple[Mapping[str, Any], ...] = ()
     temperature_k: Annotated[Kelvin, Field(gt=0)] | None = None
     words: str = ""
 

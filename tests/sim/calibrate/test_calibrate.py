@@ -92,9 +92,9 @@ def test_parameters_of_emulated_trains_are_found_again_within_their_uncertainty(
 @pytest.mark.slow
 def test_stated_uncertainties_cover_fifty_random_truths() -> None:
     found = np.array([deviations(seed) for seed in range(50)])
-    # 95 % if the likelihood were normal; it is approximate at the bounds.
-    assert (np.abs(found) < 2).mean(axis=0).min() >= 0.75
-    assert (np.abs(found) < 2).mean() >= 0.85
+    # 95 % is 47.5 of 50; three deviations of that count are 4.6.
+    assert (np.abs(found) < 2).mean(axis=0).min() >= 0.86
+    assert (np.abs(found) < 2).mean() >= 0.92
 
 
 def test_read_noise_is_told_from_scatter() -> None:
