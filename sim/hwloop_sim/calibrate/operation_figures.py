@@ -118,7 +118,8 @@ def _spread(spread: Spread) -> Figure:
     for axes, name in zip(panels, names, strict=True):
         middle, _ = spread.median(name)
         sigma, error = spread.sigma(name)
-        _steps(axes, spread.values[name] / middle, plot.BLACK, None)
-        axes.set(title=f"{name}\nsigma {sigma:.3f} ± {error:.3f}", xlabel="Over the median")
+        _steps(axes, 100 * (spread.values[name] / middle - 1), plot.BLACK, None)
+        axes.set(title=f"{name}\nsigma {sigma:.3f} ± {error:.3f}", xlabel="Off the median (%)")
+        axes.locator_params(axis="x", nbins=4)
     panels[0].set(ylabel="Cumulative fraction of cells", ylim=(0, 1))
     return figure
