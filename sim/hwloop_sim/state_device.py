@@ -206,3 +206,12 @@ def per_cell(parameters: NDArray[np.void], shape: tuple[int, ...]) -> Any:
     """The same record for array arithmetic: each field has the shape of the cells, or is one."""
     shaped = parameters.reshape(shape if parameters.size > 1 else (1,) * len(shape))
     return shaped.view(np.recarray)
+
+
+def state_model(kind: DeviceKind[Any]) -> StateModel[Any] | None:
+    """The state equation of a device model; None of a model that is none."""
+    make = kind.make
+    if isinstance(make, partial) and make.func is StateDevice:
+        model: StateModel[Any] = make.args[0]
+        return model
+    return None

@@ -163,9 +163,7 @@ class Wiring:
         half-selected ones, as often as they see it.
         """
         if self._wires is None and self._scheme != "floating":
-            yield pulse
-            for tile in self._tiles:
-                yield from self._half_selected(tile, pulse)
+            yield from self.ideal_stresses(pulse)
             return
         shape = np.broadcast_shapes(pulse.amplitude_v.shape, cells.conductance_s.shape)
         for tile, row, col, cell_v in self._solved(cells, pulse):
@@ -174,6 +172,12 @@ class Wiring:
                 every_v[tile.place] = cell_v[..., index, :, :]
                 gate_v = _line_gate_v(pulse, tile, int(row[index]), int(col[index]))
                 yield replace(pulse, amplitude_v=every_v, gate_v=gate_v)
+
+    def ideal_stresses(self, pulse: PulseMap) -> Iterator[PulseMap]:
+        """The same where the lines have no resistance and none floats, whatever the cells are."""
+        yield pulse
+        for tile in self._tiles:
+            yield from self._half_selected(tile, pulse)
 
     def _half_selected(self, tile: _Tile, pulse: PulseMap) -> Iterator[PulseMap]:
         fractions = stress(self._scheme)
