@@ -89,7 +89,7 @@ class CrossbarBackend(ABC):
         for number in range(ramp.steps):
             if not running.any():
                 break
-            self.pulse(ramp.pulse(number, running))
+            self.pulse(ramp.pulse(number, running) if number else ramp.first)
             reading = self.read(ramp.read(running))
             answer.current_a[number], answer.flags[number] = reading.current_a, reading.flags
             running = running & ~ramp.ended(reading)
@@ -128,7 +128,7 @@ class CrossbarBackend(ABC):
             cells = int(operation.addressed.sum(axis=(-2, -1)).max())
             return cells * operation.count * operation.width_s
         if isinstance(operation, Ramp):
-            once = (operation.pulse(0), operation.read(operation.addressed))
+            once = (operation.first, operation.read(operation.addressed))
             return operation.steps * sum(self.duration_s(part) for part in once)
         return operation.duration_s if isinstance(operation, Wait) else 0.0
 

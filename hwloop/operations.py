@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntFlag
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -143,6 +144,7 @@ class Ramp:
         if self.gate_v is None and np.any(self.gate_step_v):
             raise ValueError("gate_step_v given without gate_v")
         self._refuse_turning()
+        self._refuse_empty_windows()
 
     @property
     def addressed(self) -> BoolArray:
@@ -160,11 +162,17 @@ class Ramp:
 
     def pulses(self) -> Iterator[PulseMap]:
         """Every pulse, of all addressed cells."""
-        return (self.pulse(number) for number in range(self.steps))
+        yield self.first
+        yield from (self.pulse(number) for number in range(1, self.steps))
 
     def ends(self) -> tuple[PulseMap, PulseMap]:
         """The first and the last pulse: all others lie between them."""
-        return self.pulse(0), self.pulse(self.steps - 1)
+        return self.first, self.first if self.steps == 1 else self.pulse(self.steps - 1)
+
+    @cached_property
+    def first(self) -> PulseMap:
+        """The first pulse, of all addressed cells: always the same one, that is checked once."""
+        return self.pulse(0)
 
     def read(self, running: BoolArray) -> ReadMap:
         """The read that follows a pulse."""
@@ -183,16 +191,18 @@ class Ramp:
 
     def _refuse_turning(self) -> None:
         last_v = self.start_v + (self.steps - 1) * self.step_v
-        turned = np.argwhere(np.sign(last_v) != np.sign(self.start_v))
-        empty = np.argwhere(~(self.low_a <= self.high_a))
-        if turned.size:
-            place = tuple(int(i) for i in turned[0])
+        turned = (np.sign(last_v) != np.sign(self.start_v)) if self.steps > 1 else np.zeros(1)
+        if turned.any():
+            place = tuple(int(i) for i in np.argwhere(turned)[0])
             raise ValueError(
                 f"start_v at {place} is {self.start_v[place]:g} and the last pulse"
                 f" {last_v[place]:g}: a ramp does not reach or cross 0 V"
             )
-        if empty.size:
-            place = tuple(int(i) for i in empty[0])
+
+    def _refuse_empty_windows(self) -> None:
+        empty = ~(self.low_a <= self.high_a)
+        if empty.any():
+            place = tuple(int(i) for i in np.argwhere(empty)[0])
             raise ValueError(
                 f"the window at {place} is {self.low_a[place]:g} to {self.high_a[place]:g} A: no"
                 " current is inside"

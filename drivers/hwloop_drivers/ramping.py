@@ -33,7 +33,7 @@ def own_loop(
     rows = boxes.rows
     if not isinstance(rows, SourceMeter):
         return None
-    first, step_v = ramp.pulse(0), float(ramp.step_v[place])
+    first, step_v = ramp.first, float(ramp.step_v[place])
     start_v = float(first.amplitude_v[place])
     levels = {
         key: (start_v * shares.get(key, 0.0), step_v * shares.get(key, 0.0), 0.0)
