@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from hwloop.array import outer_shape
 from hwloop.config import Procedure, from_data
 from hwloop.errors import RecordError
 from hwloop.operations import (
@@ -104,11 +105,15 @@ class Record:
         return data
 
     @property
+    def population(self) -> int | None:
+        """How many arrays were emulated; None for one array."""
+        return int(self._file.attrs["population"]) or None
+
+    @property
     def shape(self) -> tuple[int, ...]:
-        """(..., rows, cols) of the array or population."""
+        """(..., rows, cols) of the array, or of a population and its tiles."""
         array = self._file["array"].attrs
-        population = int(self._file.attrs["population"])
-        outer = (population,) if population else ()
+        outer = outer_shape(self.population, int(self.resolved["array"].get("tiles", 1)))
         return (*outer, int(array["rows"]), int(array["cols"]))
 
     def array(self, name: str) -> NDArray[Any] | None:

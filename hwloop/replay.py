@@ -146,8 +146,8 @@ class ReplaySettings(Settings):
 def open_replay(settings: ReplaySettings, request: OpenRequest) -> Replay:
     """Open a record as a backend for an array of the same shape and population."""
     record = Record(settings.recording)
-    population = () if request.population is None else (request.population,)
-    wanted = (*population, *request.array.geometry.shape)
+    outer = request.array.outer_shape(request.population)
+    wanted = (*outer, *request.array.geometry.shape)
     if record.shape != wanted:
         shape = record.shape
         record.close()

@@ -123,6 +123,11 @@ def _wire_log(name: str, events: deque[Event]) -> WireLog:
 def _station(settings: BenchSettings, request: OpenRequest) -> Station:
     if request.population is not None:
         raise Unsupported("a bench has one array: leave the population out")
+    if request.array.tiles != 1:
+        raise Unsupported(
+            f"array.tiles is {request.array.tiles}: a bench is one array of {request.array.rows} ×"
+            f" {request.array.cols}"
+        )
     return load_station(settings.station)
 
 

@@ -86,7 +86,7 @@ class EmulatedArray(CrossbarBackend):
         read_time_s: float = 1e-3,
         identity: dict[str, object] | None = None,
     ) -> None:
-        population = () if request.population is None else (request.population,)
+        population = request.array.outer_shape(request.population)
         self._description = Description(
             name="sim",
             geometry=request.array.geometry,
@@ -267,8 +267,8 @@ def _read_voltages_v(read: ReadMap) -> FloatArray:
 
 def open_sim(settings: SimSettings, request: OpenRequest) -> EmulatedArray:
     """Make the emulated array that ``settings`` describe."""
-    population = () if request.population is None else (request.population,)
-    shape = (*population, *request.array.geometry.shape)
+    outer = request.array.outer_shape(request.population)
+    shape = (*outer, *request.array.geometry.shape)
     # Each spawn is counted: what is drawn for the device and the array stays what it is.
     device_rng, array_rng, effects_rng, readout_rng = request.rng.spawn(4)
     cells = make_cells(
