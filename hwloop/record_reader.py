@@ -16,11 +16,7 @@ from numpy.typing import NDArray
 from hwloop.array import outer_shape
 from hwloop.config import Procedure, from_data
 from hwloop.errors import RecordError
-from hwloop.operations import (
-    Operation,
-    PulseMap,
-    Reading,
-)
+from hwloop.operations import Flag, Operation, PulseMap, Ramp, Reading
 from hwloop.record import FORMAT, FORMAT_VERSION, LOG, OPERATIONS, OUTCOMES
 from hwloop.record_operations import operation_of
 from hwloop.record_series import counter_name
@@ -36,6 +32,19 @@ class RecordedOperation:
     reading: Reading | None
     failed: bool
     array_time_s: float
+
+    @property
+    def pulses(self) -> NDArray[np.int64]:
+        """Pulses that each cell got, (..., rows, cols); of a ramp that failed, all it could get."""
+        match self.operation:
+            case PulseMap() as pulse:
+                return np.asarray(pulse.addressed * pulse.count, dtype=np.int64)
+            case Ramp() as ramp if self.reading is None:
+                return np.asarray(ramp.addressed * ramp.steps, dtype=np.int64)
+            case Ramp() if self.reading is not None:
+                applied = self.reading.flags & Flag.NOT_ADDRESSED == 0
+                return np.asarray(applied.sum(axis=0), dtype=np.int64)
+        return np.zeros((1, 1), dtype=np.int64)
 
 
 class Record:
@@ -134,9 +143,9 @@ class Record:
             return given
         pulses = np.zeros(self.shape, dtype=np.int64)
         for index, kind in enumerate(self.operation_kinds):
-            operation = self.operation(index).operation if kind == "pulse" else None
-            if isinstance(operation, PulseMap):
-                pulses += operation.addressed * operation.count
+            recorded = self.operation(index) if kind in {"pulse", "ramp"} else None
+            if recorded is not None:
+                pulses += recorded.pulses
         return pulses
 
     @property

@@ -164,3 +164,11 @@ def test_a_ramp_takes_the_time_of_its_pulses_and_reads_at_most() -> None:
     backend = SpyBackend()
     once_s = CrossbarBackend.duration_s(backend, pulse) + CrossbarBackend.duration_s(backend, read)
     assert backend.duration_s(ramp()) == pytest.approx(4 * once_s)
+
+
+def test_a_killed_run_tells_the_pulses_of_its_ramps(tmp_path: Path) -> None:
+    spy, path = SpyBackend((4, 4)), tmp_path / "a.h5"
+    writer = RecordWriter(path, RunHeader("a", load_procedure(PROCEDURE), 1, None, spy.description))
+    Recorder(spy, writer).ramp(ramp(shape=(4, 4), low_a=0.35e-6))
+    with Record(path) as record:  # never finished
+        assert (record.pulses_given() == 3).all()
