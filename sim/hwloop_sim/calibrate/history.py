@@ -172,9 +172,6 @@ def _events(
 
 def _drives(pulse: PulseMap, shape: tuple[int, ...], wiring: Wiring | None) -> Iterator[Drive]:
     """The pulse and what the half-selected cells see of it."""
-    gate_v = pulse.gate_v
-    if isinstance(gate_v, np.ndarray):
-        raise ConfigError("a pulse has a gate voltage for each cell: one for all is fitted")
     full = replace(pulse, amplitude_v=np.broadcast_to(pulse.amplitude_v, shape))
     stresses = [full] if wiring is None else wiring.ideal_stresses(full)
     for number, stress in enumerate(stresses):
