@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from benchmarks import bare_numpy, bench, circuit
+from benchmarks import bare_numpy, bench, circuit, ramps
 from benchmarks.emulator import print_emulator
 from benchmarks.plain_loop import draw_shifts_s, train
 from benchmarks.timing import median_s
@@ -59,6 +59,7 @@ def main(repeats: int = 5) -> None:
         recorded_s = median_s(lambda: _record_rows(procedure, out), repeats)
         print(f"{'recorder, each row flushed':58s} {RECORDED_ROWS / recorded_s:9.0f} rows/s")
     bench.main(repeats)
+    ramps.main()
     print_emulator(4 * repeats + 1)
     circuit.run(repeats)
 

@@ -15,8 +15,13 @@ from numpy.typing import NDArray
 
 from hwloop.config import Procedure, from_data
 from hwloop.errors import RecordError
-from hwloop.operations import Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
+from hwloop.operations import (
+    Operation,
+    PulseMap,
+    Reading,
+)
 from hwloop.record import FORMAT, FORMAT_VERSION, LOG, OPERATIONS, OUTCOMES
+from hwloop.record_operations import operation_of
 from hwloop.record_series import counter_name
 
 
@@ -218,7 +223,7 @@ class Record:
         return RecordedOperation(
             index=index,
             kind=kind,
-            operation=_operation(kind, values),
+            operation=operation_of(kind, values),
             reading=reading,
             failed=entry["outcome"] == b"failed",
             array_time_s=float(entry["array_time_s"]),
@@ -249,27 +254,6 @@ class Record:
             return np.empty(0)
         count = int(self._file[counter][0])
         return np.asarray(self._file[f"{path}/{name}"][:count])
-
-
-def _operation(kind: str, values: dict[str, Any]) -> Operation:
-    match kind:
-        case "pulse":
-            gate_v = float(values["gate_v"])
-            return PulseMap(
-                values["amplitude_v"],
-                float(values["width_s"]),
-                int(values["count"]),
-                None if np.isnan(gate_v) else gate_v,
-            )
-        case "read":
-            return ReadMap(
-                values["addressed"], float(values["read_v"]), bool(values["both_polarities"])
-            )
-        case "multiply":
-            return VectorBatch(values["voltage_v"])
-        case "wait":
-            return Wait(float(values["duration_s"]))
-    raise RecordError(f"the record has an operation of the unknown kind {kind!r}")
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from hwloop.array import Array, ArraySettings
-from hwloop.operations import Operation
+from hwloop.operations import BoolArray, Operation
 from hwloop.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,6 +48,13 @@ class Row:
     def headline(self) -> dict[str, str | float | int]:
         """The few figures that a progress line shows."""
         return {}
+
+    def failed_cells(self) -> BoolArray | None:
+        """Cells that did not reach what the step wanted of them, (..., rows, cols).
+
+        None where the row does not judge cells.
+        """
+        return None
 
 
 @dataclass(frozen=True)

@@ -208,7 +208,10 @@ def test_what_cannot_be_calibrated_is_refused_in_one_line(
 
 def test_a_calibration_of_another_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.yaml"
-    path.write_text("format: hwloop-calibration\nformat_version: 1\nmodel: vteam\n")
+    path.write_text(
+        "{format: hwloop-calibration, format_version: 1, model: vteam,"
+        " parameters: {r_on_ohm: 100.0}, validity: {low_s: 1.0e-6, high_s: 2.0e-6}}"
+    )
     with pytest.raises(ConfigError, match="is of 'vteam', not 'soft_bounds'"):
         load_procedure(
             Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml",
