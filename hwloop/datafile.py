@@ -135,9 +135,7 @@ def _numeric(array: NDArray[Any], path: Path) -> NDArray[np.float64]:
     return array.astype(np.float64)
 
 
-def _finite(
-    array: NDArray[np.float64], where: str = "", *, gaps: bool
-) -> NDArray[np.float64]:
+def _finite(array: NDArray[np.float64], where: str = "", *, gaps: bool) -> NDArray[np.float64]:
     wrong = np.isinf(array) if gaps else ~np.isfinite(array)
     if wrong.any():
         place = tuple(int(i) for i in np.argwhere(wrong)[0])

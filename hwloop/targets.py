@@ -133,9 +133,7 @@ class StepTarget(Settings):
     column: str = "target_s"
 
 
-Target = Annotated[
-    MapTarget | LevelTarget | RandomTarget | StepTarget, Field(discriminator="kind")
-]
+Target = Annotated[MapTarget | LevelTarget | RandomTarget | StepTarget, Field(discriminator="kind")]
 
 
 class Absolute(Settings):
@@ -165,9 +163,7 @@ class Windows(Settings):
     kind: Literal["windows"]
 
 
-Tolerance = Annotated[
-    Absolute | Relative | OfRange | Windows, Field(discriminator="kind")
-]
+Tolerance = Annotated[Absolute | Relative | OfRange | Windows, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +230,7 @@ def planned_mask(target: Target, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Cells that may be programmed, (rows, cols), as far as the settings say."""
     if isinstance(target, MapTarget):
         known = np.isfinite(np.array(target.map_s, dtype=np.float64))
-        mask: NDArray[np.bool_] = known.reshape(-1, *shape).any(axis=0)
+        mask: NDArray[np.bool_] = np.logical_or.reduce(known.reshape(-1, *shape))
         return mask
     if isinstance(target, LevelTarget) and not isinstance(target.pattern, str):
         return np.array([[bool(name) for name in row] for row in target.pattern])
@@ -270,8 +266,7 @@ def _from_step(target: StepTarget, earlier: Mapping[str, Row]) -> FloatArray:
     values: dict[str, Any] = row.columns()
     if target.column not in values:
         raise StepError(
-            f"target.column: {name} has no column {target.column!r}"
-            f"{nearest(target.column, values)}"
+            f"target.column: {name} has no column {target.column!r}{nearest(target.column, values)}"
         )
     return np.array(values[target.column], dtype=np.float64)
 
@@ -280,4 +275,3 @@ def _fitting(target_s: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     if target_s.shape not in (shape, shape[-2:]):
         raise StepError(f"the target map has shape {target_s.shape}; the array has {shape}")
     return np.array(np.broadcast_to(target_s, shape))
-

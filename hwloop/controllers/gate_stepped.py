@@ -62,6 +62,4 @@ class GateStepped(Settings):
     def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:
         """The next SET step, or RESET."""
         deep = deep_enough(seen_s, self.reset_to_s, write=1)
-        return write_or_erase(
-            state, need, self.trains, write=1, attempts=self.attempts, deep=deep
-        )
+        return write_or_erase(state, need, self.trains, write=1, attempts=self.attempts, deep=deep)

@@ -22,8 +22,8 @@ class OneShot(Settings):
     """``curve``: (conductance, volts) points, with straight lines between them.
 
     ``vary``: whether these volts are of the electrode, and ``gate_v`` stays, or of the gate, and
-    ``amplitude_v`` stays. ``raises``: whether the pulse raises the conductance. A target outside of the curve is given
-    up without a pulse.
+    ``amplitude_v`` stays. ``raises``: whether the pulse raises the conductance. A target
+    outside of the curve is given up without a pulse.
     """
 
     name: Literal["one_shot"]
@@ -51,7 +51,9 @@ class OneShot(Settings):
     def trains(self) -> tuple[Train | None, Train | None]:
         """One pulse, from the weakest to the strongest of the curve."""
         volts = sorted((v for _, v in self.curve), key=abs)
-        span = Steps(start_v=volts[0], stop_v=volts[-1], step_v=max(abs(volts[-1] - volts[0]), 1e-9))
+        span = Steps(
+            start_v=volts[0], stop_v=volts[-1], step_v=max(abs(volts[-1] - volts[0]), 1e-9)
+        )
         if self.vary == "gate":
             train = Train(amplitude=self.amplitude_v or 0.0, gate=span, width_s=self.width_s)
         else:
@@ -73,11 +75,13 @@ class OneShot(Settings):
         fire = (need != 0) & ~given_up
         side = np.where(fire, np.int8(1 if self.raises else -1), np.int8(0))
         value = np.where(fire, value, 0.0)
+        gate_v: FloatArray | None = None
         if self.vary == "gate":
             amplitude_v, gate_v = np.where(fire, self.amplitude_v or 0.0, 0.0), value
         else:
             amplitude_v = value
-            gate_v = None if self.gate_v is None else np.where(fire, self.gate_v, 0.0)
+            if self.gate_v is not None:
+                gate_v = np.where(fire, self.gate_v, 0.0)
         after = replace(state, side=np.where(fire, side, state.side))
         none = np.zeros(need.shape, np.bool_)
         return after, Move(side, amplitude_v, gate_v, none, given_up)

@@ -18,7 +18,7 @@ from pydantic import model_validator
 
 from hwloop.operations import BoolArray, FloatArray
 from hwloop.settings import Settings
-from hwloop.units import PositiveSecond, PositiveVolt, Siemens, Volt
+from hwloop.units import PositiveSecond, PositiveVolt, Volt
 
 IntArray = NDArray[np.int64]
 Side = NDArray[np.int8]
@@ -125,8 +125,8 @@ class State:
     @classmethod
     def new(cls, shape: tuple[int, ...], begin_v: FloatArray | None = None) -> State:
         """Of cells without a pulse."""
-        counts = (np.zeros(shape, np.int64) for _ in range(2))
-        return cls(np.zeros(shape, np.int8), *counts, begin_v)
+        side, number = np.zeros(shape, np.int8), np.zeros(shape, np.int64)
+        return cls(side, number, number.copy(), begin_v)
 
     def kept(self, which: BoolArray) -> State:
         """Of those cells only."""
@@ -190,7 +190,9 @@ def next_pulse(
         turns=state.turns + (turned & (state.side != 0)),
     )
     amplitude_v = np.zeros(side.shape)
-    gate_v = np.zeros(side.shape) if any(t is not None and t.gate is not None for t in trains) else None
+    gate_v = (
+        np.zeros(side.shape) if any(t is not None and t.gate is not None for t in trains) else None
+    )
     at_end = none.copy()
     for train, sign in zip(trains, (1, -1), strict=True):
         which = side == sign
