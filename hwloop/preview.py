@@ -89,7 +89,7 @@ def preview(procedure: Procedure, backend: CrossbarBackend) -> Preview:
         lowest_v=min((float(pulse.amplitude_v.min()) for pulse in pulses), default=0.0),
         half_selected_v=max((_half_selected(pulse, array) for pulse in pulses), default=0.0),
         read_v=max((_read(entry.operation) for _, entry in planned), default=0.0),
-        pulses_per_device=_pulses_per_device([entry for _, entry in planned], array),
+        pulses_per_device=_pulses_per_device(procedure),
         pulse_energy_j=max((_energy(pulse, array) for pulse in pulses), default=0.0),
     )
 
@@ -180,12 +180,18 @@ def _energy(pulse: PulseMap, array: ArraySettings) -> float:
     return _magnitude(pulse) * array.limits.current_a * pulse.width_s
 
 
-def _pulses_per_device(entries: list[PlannedOperation], array: ArraySettings) -> int:
+def _pulses_per_device(procedure: Procedure) -> int:
+    """Pulses of the cell that may get most, those before this run included."""
+    array = procedure.array
     counts = np.full(array.geometry.shape, array.pulses_before)
-    for planned in entries:
-        match planned.operation:
-            case PulseMap() as pulse:
-                counts = counts + pulse.addressed * pulse.count * planned.at_most
-            case Ramp() as ramp:
-                counts = counts + ramp.addressed * ramp.steps * planned.at_most
+    for prepared in procedure.steps:
+        of_step = np.zeros(array.geometry.shape, np.int64)
+        for planned in prepared.plan.operations:
+            match planned.operation:
+                case PulseMap() as pulse:
+                    of_step = of_step + pulse.addressed * pulse.count * planned.at_most
+                case Ramp() as ramp:
+                    of_step = of_step + ramp.addressed * ramp.steps * planned.at_most
+        bound = prepared.plan.pulses_per_cell
+        counts = counts + (of_step if bound is None else np.minimum(of_step, bound))
     return int(counts.max())
