@@ -29,12 +29,14 @@ MEANINGS = {
 class Ledger:
     """Maps of all cells, flat; ``status`` as in :data:`MEANINGS`, 0 left alone, 2 not yet decided.
 
-    ``seen_s``: the latest read. ``smallest_jump_s``: of a pulse that took a cell over its window.
+    ``seen_s``: the latest read; ``verified_s``: the one that ended its programming.
+    ``smallest_jump_s``: of a pulse that took a cell over its window.
     """
 
     goals: Goals
     status: IntArray = field(init=False)
     seen_s: FloatArray = field(init=False)
+    verified_s: FloatArray = field(init=False)
     pulses_up: IntArray = field(init=False)
     pulses_down: IntArray = field(init=False)
     energy_j: FloatArray = field(init=False)
@@ -47,6 +49,7 @@ class Ledger:
         self.low_s, self.high_s = self.goals.low_s.ravel(), self.goals.high_s.ravel()
         self.status = np.where(np.isfinite(target_s), WAITING, LEFT_ALONE).astype(np.int64)
         self.seen_s = np.full(target_s.shape, np.nan)
+        self.verified_s = np.full(target_s.shape, np.nan)
         self.pulses_up = np.zeros(target_s.shape, np.int64)
         self.pulses_down = np.zeros(target_s.shape, np.int64)
         self.energy_j = np.zeros(target_s.shape)

@@ -158,16 +158,15 @@ def run(settings: ProgramVerifySettings, array: Array) -> Iterator[Yield]:
     began_s = array.clock.now_s()
     before_s, noise_s = _look(array, ledger)
     yield from _passes(settings, array, ledger)
-    verified_s = ledger.seen_s.copy()
-    after_s = np.full_like(verified_s, np.nan)
+    after_s = np.full_like(ledger.seen_s, np.nan)
     _, _, wait_s = passes(settings.algorithm)
     if settings.wait_s is not None:
         array.clock.sleep(settings.wait_s)
     if settings.wait_s is not None or wait_s is not None:
         read(array, ledger, np.flatnonzero(ledger.wanted))
         after_s = ledger.seen_s.copy()
-    figures = _figures(ledger, verified_s, after_s, noise_s, array.clock.now_s() - began_s)
-    cells = _cells(ledger, before_s, verified_s, after_s)
+    figures = _figures(ledger, after_s, noise_s, array.clock.now_s() - began_s)
+    cells = _cells(ledger, before_s, after_s)
     yield cells
     yield figures
     yield _outcome(settings, ledger, cells, figures)
@@ -197,6 +196,7 @@ def _passes(settings: ProgramVerifySettings, array: Array, ledger: Ledger) -> It
                 continue
             for one in program(array, controller, ledger, index, settings.budgets()):
                 yield _row(ledger, one, group, attempt)
+            ledger.verified_s[index] = ledger.seen_s[index]
         if wait_s is None:
             return
         array.clock.sleep(wait_s)
@@ -226,9 +226,7 @@ def _row(ledger: Ledger, one: Round, group: int, attempt: int) -> RoundRow:
     )
 
 
-def _cells(
-    ledger: Ledger, before_s: FloatArray, verified_s: FloatArray, after_s: FloatArray
-) -> CellsRow:
+def _cells(ledger: Ledger, before_s: FloatArray, after_s: FloatArray) -> CellsRow:
     shape = ledger.goals.target_s.shape
     return CellsRow(
         target_s=ledger.goals.target_s,
@@ -236,7 +234,7 @@ def _cells(
         high_s=ledger.goals.high_s,
         level=ledger.goals.level,
         before_s=before_s.reshape(shape),
-        verified_s=verified_s.reshape(shape),
+        verified_s=ledger.verified_s.reshape(shape),
         after_wait_s=after_s.reshape(shape),
         pulses_up=ledger.pulses_up.reshape(shape),
         pulses_down=ledger.pulses_down.reshape(shape),
@@ -246,7 +244,7 @@ def _cells(
 
 
 def _figures(
-    ledger: Ledger, verified_s: FloatArray, after_s: FloatArray, noise_s: float, time_s: float
+    ledger: Ledger, after_s: FloatArray, noise_s: float, time_s: float
 ) -> ProgrammedFigures:
     wanted, reached = ledger.wanted, ledger.status == REACHED
     counted = reached | (ledger.status == RELAXED)
@@ -255,7 +253,7 @@ def _figures(
         cells=int(wanted.sum()),
         reached=int(reached.sum()),
         mean_pulses=float(ledger.pulses[wanted].mean()) if wanted.any() else 0.0,
-        rms_error_s=_rms((verified_s - ledger.target_s)[counted]),
+        rms_error_s=_rms((ledger.verified_s - ledger.target_s)[counted]),
         rms_error_after_wait_s=_rms((after_s - ledger.target_s)[counted]),
         energy_j=float(ledger.energy_j.sum()),
         time_s=time_s,
