@@ -3,7 +3,7 @@
 Read; the sign of the error picks the polarity; as long as the cell stays on the same side the
 amplitude grows by a step a pulse; once it has gone over, the polarity turns round and its amplitude
 begins anew. Source: F. Alibart et al., Nanotechnology 23, 075201 (2012),
-doi:10.1088/0957-4484/23/7/075201, who reach 1 % of the resistance. With amplitudes that do not
+doi:10.1088/0957-4484/23/7/075201, who reach 1 % of the conductance. With amplitudes that do not
 step it is a search with equal pulses.
 """
 
