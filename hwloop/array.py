@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field, NonNegativeInt, model_validator
@@ -16,6 +18,9 @@ from hwloop.operations import FloatArray, Reading, ReadMap
 from hwloop.settings import Settings
 from hwloop.units import Count, PositiveVolt
 
+if TYPE_CHECKING:
+    from hwloop.step import Row
+
 
 class ReadSettings(Settings):
     """How a conductance is read: at ``read_v``, averaged over both polarities or not.
@@ -28,14 +33,22 @@ class ReadSettings(Settings):
     gate_v: PositiveVolt | None = None
 
 
+def outer_shape(population: int | None, tiles: int) -> tuple[int, ...]:
+    """The axes before (rows, cols): of a population, if any, then of tiles, if several."""
+    outer = () if population is None else (population,)
+    return outer if tiles == 1 else (*outer, tiles)
+
+
 class ArraySettings(Settings):
     """One array: its size, its limits, how it is biased and read, and its history.
 
-    ``pulses_before``: pulses that every device has had before this run.
+    ``pulses_before``: pulses that every device has had before this run. ``tiles``: how many equal
+    arrays of this size are the hardware together.
     """
 
     rows: Count
     cols: Count
+    tiles: Count = 1
     cell: str = "1R"
     biasing: Scheme = "V/2"
     limits: Limits
@@ -46,6 +59,10 @@ class ArraySettings(Settings):
     def geometry(self) -> Geometry:
         """Rows, columns and the kind of cell."""
         return Geometry.parse({"rows": self.rows, "cols": self.cols, "cell": self.cell})
+
+    def outer_shape(self, population: int | None) -> tuple[int, ...]:
+        """The axes before (rows, cols): of a population, if any, then of tiles, if several."""
+        return outer_shape(population, self.tiles)
 
     @model_validator(mode="after")
     def _consistent(self) -> ArraySettings:
@@ -73,11 +90,17 @@ def _check_gate(array: ArraySettings) -> None:
 
 @dataclass(frozen=True)
 class Array:
-    """What a step gets: the guarded backend, its clock, and the run's random generator."""
+    """What a step gets: the guarded backend, its clock, and the run's random generator.
+
+    ``earlier``: the latest row of each table of the steps before, by ``label`` or ``label/table``.
+    ``left``: what a step leaves for later ones of the same run, by a name of its own.
+    """
 
     backend: CrossbarBackend
     settings: ArraySettings
     rng: np.random.Generator
+    earlier: Mapping[str, Row] = field(default_factory=dict)
+    left: dict[str, Any] = field(default_factory=dict)
 
     @property
     def geometry(self) -> Geometry:

@@ -41,6 +41,7 @@ def print_preview(procedure: Procedure, backend: str) -> None:
     with opener(procedure.backend_settings(kind), request) as opened:
         refuse_unsupported(procedure, opened)
         seen = preview(procedure, opened)
+        events = opened.take_events()
     console = _console()
     console.print(
         f"{escape(procedure.name)}: valid. {procedure.array.rows} × {procedure.array.cols} array,"
@@ -48,7 +49,9 @@ def print_preview(procedure: Procedure, backend: str) -> None:
     )
     console.print(_operations_table(seen))
     console.print(_limits_table(seen, procedure))
-    console.print(f"Expected duration on the array: at most {_duration(seen.duration_s)}.")
+    console.print(f"Expected duration on the array: at most {duration_words(seen.duration_s)}.")
+    for event in events:
+        console.print(f"{event.level}: {escape(event.message)}", style=_colour(event.level))
 
 
 def print_touch(procedure: Procedure, backend: str) -> None:
@@ -170,7 +173,7 @@ def _operations_table(seen: Preview) -> Table:
             operation.label,
             operation.words,
             f"{operation.at_most} ×",
-            _duration(operation.duration_s),
+            duration_words(operation.duration_s),
         )
     return table
 
@@ -236,7 +239,8 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _duration(seconds: float) -> str:
+def duration_words(seconds: float) -> str:
+    """``"3 min 20 s"``."""
     if seconds < 60:
         return format_quantity(seconds, "s", digits=3)
     minutes, rest = divmod(round(seconds), 60)

@@ -45,6 +45,7 @@ class Replay(OneVerbBackend):
             population=tuple(population),
             multiply=record.attrs["multiply"],
             identity={"recording": record.attrs["run_id"], **record.identity},
+            verify_steps=int(record.attrs.get("verify_steps", 1)),
         )
 
     @property
@@ -94,7 +95,13 @@ class Replay(OneVerbBackend):
 
 
 def _kind(operation: Operation) -> str:
-    names = {"PulseMap": "pulse", "ReadMap": "read", "VectorBatch": "multiply", "Wait": "wait"}
+    names = {
+        "PulseMap": "pulse",
+        "ReadMap": "read",
+        "Ramp": "ramp",
+        "VectorBatch": "multiply",
+        "Wait": "wait",
+    }
     return names[type(operation).__name__]
 
 
@@ -139,8 +146,8 @@ class ReplaySettings(Settings):
 def open_replay(settings: ReplaySettings, request: OpenRequest) -> Replay:
     """Open a record as a backend for an array of the same shape and population."""
     record = Record(settings.recording)
-    population = () if request.population is None else (request.population,)
-    wanted = (*population, *request.array.geometry.shape)
+    outer = request.array.outer_shape(request.population)
+    wanted = (*outer, *request.array.geometry.shape)
     if record.shape != wanted:
         shape = record.shape
         record.close()

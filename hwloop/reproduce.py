@@ -38,7 +38,7 @@ def reproduce(
     """
     with Record(path) as record:
         procedure = _procedure(record, procedure_file, overrides)
-        population = record.shape[0] if len(record.shape) > 2 else None
+        population = record.population
         with tempfile.TemporaryDirectory() as folder:
             again = Path(folder) / "replay.h5"
             options = RunOptions("replay", again, population=population, seed=record.attrs["seed"])

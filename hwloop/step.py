@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from hwloop.array import Array, ArraySettings
-from hwloop.operations import Operation
+from hwloop.operations import BoolArray, Operation
 from hwloop.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,6 +49,13 @@ class Row:
         """The few figures that a progress line shows."""
         return {}
 
+    def failed_cells(self) -> BoolArray | None:
+        """Cells that did not reach what the step wanted of them, (..., rows, cols).
+
+        None where the row does not judge cells.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -74,11 +81,13 @@ class Plan:
     """What a step may do at most: its operations and the rows of its main table.
 
     ``by_group``: the rows are for each group of cells that the backend addresses at once.
+    ``pulses_per_cell``: that a cell gets at most, where that is less than all pulses together.
     """
 
     operations: Sequence[PlannedOperation]
     rows: int
     by_group: bool = False
+    pulses_per_cell: int | None = None
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from hwloop.errors import ConfigError, Unsupported
 from hwloop.plugins import BackendKind, OpenRequest
 from hwloop.settings import Settings
 from hwloop.station import Station, load_station
-from hwloop_drivers.bench import Bench, LetGo, naming
+from hwloop_drivers.bench import Bench, LetGo
 from hwloop_drivers.boxes import Boxes
+from hwloop_drivers.cell_access import naming
 from hwloop_drivers.link import WireLog
 from hwloop_drivers.opening import slots
 from hwloop_drivers.roles import Instrument
@@ -122,6 +123,11 @@ def _wire_log(name: str, events: deque[Event]) -> WireLog:
 def _station(settings: BenchSettings, request: OpenRequest) -> Station:
     if request.population is not None:
         raise Unsupported("a bench has one array: leave the population out")
+    if request.array.tiles != 1:
+        raise Unsupported(
+            f"array.tiles is {request.array.tiles}: a bench is one array of {request.array.rows} ×"
+            f" {request.array.cols}"
+        )
     return load_station(settings.station)
 
 

@@ -18,7 +18,7 @@ from hwloop.measuring import (
     planned_pulse,
     planned_read,
 )
-from hwloop.operations import FloatArray
+from hwloop.operations import BoolArray, FloatArray
 from hwloop.step import NamedFigure, Outcome, Plan, Row, Step, Yield, column
 from hwloop.units import Count
 
@@ -54,6 +54,10 @@ class EnduranceFigures(Row):
     failed_at: FloatArray = column(
         "1", "first cycle that was read with less than the least window; NaN if none was"
     )
+
+    def failed_cells(self) -> BoolArray:
+        """Those whose window closed."""
+        return np.isfinite(self.failed_at)
 
 
 def run(settings: EnduranceSettings, array: Array) -> Iterator[Yield]:

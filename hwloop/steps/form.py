@@ -119,6 +119,12 @@ class FormFigures(Row):
     pulses: IntArray = column("1", "pulses that the cell got")
     already: BoolArray = column("1", "at or below the target before the first pulse")
     final_s: FloatArray = column("S", "conductance at the last read that gave a number")
+    selected: BoolArray = column("1", "cells that were to be formed")
+
+    def failed_cells(self) -> BoolArray:
+        """Those that were to be formed and are not."""
+        failed: BoolArray = self.selected & (self.status != FORMED)
+        return failed
 
 
 class _Cells:
@@ -157,6 +163,7 @@ def run(settings: FormSettings, array: Array) -> Iterator[Yield]:
         pulses=cells.pulses,
         already=cells.already,
         final_s=cells.final_s,
+        selected=selected,
     )
     yield _outcome(cells, selected)
 

@@ -168,10 +168,10 @@ def state_kind(model: StateModel[Any], settings: type[S], summary: str) -> Devic
 
 def refuse_gate(name: str, pulse: PulseMap) -> None:
     """Raise :class:`Unsupported` where a pulse wants a gate of a device that has none."""
-    if pulse.gate_v is not None:
+    if pulse.highest_gate_v is not None:
         raise Unsupported(
-            f"{name}: a gate at {format_quantity(pulse.gate_v, 'V')} was asked for, but this"
-            " device model has no gate; one_transistor has"
+            f"{name}: a gate at {format_quantity(pulse.highest_gate_v, 'V')} was asked for, but"
+            " this device model has no gate; one_transistor has"
         )
 
 

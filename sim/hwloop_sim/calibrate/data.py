@@ -64,7 +64,7 @@ class TrainData:
     def span_s(self) -> tuple[float, float]:
         """Lowest and highest conductance measured."""
         values = np.concatenate([train for one in self.directions for train in one.trains])
-        return float(values.min()), float(values.max())
+        return float(np.nanmin(values)), float(np.nanmax(values))
 
     def named(self, *, rises: bool) -> Direction | None:
         """The direction that rises, or the one that falls."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from hwloop.errors import ConfigError, RecordError
 from hwloop.naming import cell_name
-from hwloop.operations import BoolArray, FloatArray, PulseMap, Reading, ReadMap
+from hwloop.operations import BoolArray, Flag, FloatArray, PulseMap, Ramp, Reading, ReadMap
 from hwloop.record_reader import Record
 from hwloop_sim.readout import Tiles
 from hwloop_sim.wiring import Wiring
@@ -39,7 +39,7 @@ class Drive:
     voltage_v: FloatArray
     width_s: float
     count: int = 1
-    gate_v: float | None = None
+    gate_v: float | FloatArray | None = None
     selected: bool = True
 
     @property
@@ -104,8 +104,10 @@ class History:
         for event in self.events:
             if isinstance(event, Drive):
                 voltage_v = event.voltage_v[index]
+                gate_v = event.gate_v
+                gate_v = gate_v[index] if isinstance(gate_v, np.ndarray) else gate_v
                 if voltage_v.any():
-                    events.append(replace(event, voltage_v=voltage_v))
+                    events.append(replace(event, voltage_v=voltage_v, gate_v=gate_v))
             elif np.isfinite(event.current_a[index]).any():
                 events.append(replace(event, current_a=event.current_a[index]))
         return History(self.where, [self.names[i] for i in index], events)
@@ -164,6 +166,8 @@ def _events(
             yield from _drives(operation, shape, wiring)
         elif isinstance(operation, ReadMap) and recorded.reading is not None:
             yield _look(operation, recorded.reading)
+        elif isinstance(operation, Ramp) and recorded.reading is not None:
+            yield from _ramped(operation, recorded.reading, shape, wiring)
 
 
 def _drives(pulse: PulseMap, shape: tuple[int, ...], wiring: Wiring | None) -> Iterator[Drive]:
@@ -171,8 +175,24 @@ def _drives(pulse: PulseMap, shape: tuple[int, ...], wiring: Wiring | None) -> I
     full = replace(pulse, amplitude_v=np.broadcast_to(pulse.amplitude_v, shape))
     stresses = [full] if wiring is None else wiring.ideal_stresses(full)
     for number, stress in enumerate(stresses):
+        gate_v = stress.gate_v
+        if isinstance(gate_v, np.ndarray):
+            gate_v = np.broadcast_to(gate_v, shape).ravel()
         voltage_v = stress.amplitude_v.ravel()
-        yield Drive(voltage_v, stress.width_s, stress.count, stress.gate_v, selected=number == 0)
+        yield Drive(voltage_v, stress.width_s, stress.count, gate_v, selected=number == 0)
+
+
+def _ramped(
+    ramp: Ramp, reading: Reading, shape: tuple[int, ...], wiring: Wiring | None
+) -> Iterator[Drive | Look]:
+    """The pulses that the cells got, each with the read that follows it."""
+    for number in range(ramp.steps):
+        seen = Reading(reading.current_a[number], reading.flags[number])
+        given = (seen.flags & Flag.NOT_ADDRESSED) == 0
+        if not given.any():
+            return
+        yield from _drives(ramp.pulse(number, given), shape, wiring)
+        yield _look(ReadMap(given, ramp.read_v, ramp.both_polarities), seen)
 
 
 def _look(read: ReadMap, reading: Reading) -> Look:

@@ -20,7 +20,7 @@ from hwloop_sim.calibrate.imported import of_dataset
 from hwloop_sim.calibrate.operation_models import operation_models
 from hwloop_sim.calibrate.operations_fit import MOST_CELLS, OperationFit, fit_operations
 from hwloop_sim.calibrate.spread import Spread, fit_each_cell
-from hwloop_sim.calibrated import FORMAT, FORMAT_VERSION
+from hwloop_sim.calibration import FORMAT, FORMAT_VERSION
 
 if TYPE_CHECKING:
     from hwloop.step import NamedFigure

@@ -19,7 +19,7 @@ from hwloop_sim.calibrate.held_out import Prediction, predict
 from hwloop_sim.calibrate.operation_models import operation_models
 from hwloop_sim.calibrate.operations_run import OperationCalibration, calibrate_operations
 from hwloop_sim.calibrate.pulse_table import TableCalibration, calibrate_table
-from hwloop_sim.calibrated import FORMAT, FORMAT_VERSION
+from hwloop_sim.calibration import FORMAT, FORMAT_VERSION
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,13 @@ def fitters() -> Mapping[str, Fitter]:
     """Model → what fits it to trains."""
     from hwloop_sim.calibrate.pulse_response import fit_pulse_response
     from hwloop_sim.calibrate.soft_bounds import fit_soft_bounds
+    from hwloop_sim.calibrate.step_response import fit_step_response
 
-    return {"pulse_response": fit_pulse_response, "soft_bounds": fit_soft_bounds}
+    return {
+        "pulse_response": fit_pulse_response,
+        "soft_bounds": fit_soft_bounds,
+        "step_response": fit_step_response,
+    }
 
 
 Found = Calibration | OperationCalibration | TableCalibration
@@ -101,15 +106,19 @@ def calibrate_trains(
             f" {', '.join(known)}",
             key="model",
         )
-    data = load_trains(paths, cell=cell)
+    return calibrate_data(load_trains(paths, cell=cell), known[model], model=model, seed=seed)
+
+
+def calibrate_data(data: TrainData, fitter: Fitter, *, model: str, seed: int) -> Calibration:
+    """Fit half of the trains and predict the others, then fit all."""
     first, second = data.half(0), data.half(1)
-    of_half = known[model](first)
+    of_half = fitter(first)
     rng = np.random.default_rng(seed)
     predictions = [
         predict(model, of_half, fitted, held_out, rng)
         for fitted, held_out in zip(first.directions, second.directions, strict=True)
     ]
-    return Calibration(model, data, known[model](data), predictions)
+    return Calibration(model, data, fitter(data), predictions)
 
 
 def as_data(calibration: Calibration, paths: Sequence[Path], title: str) -> dict[str, Any]:
@@ -139,6 +148,7 @@ def as_data(calibration: Calibration, paths: Sequence[Path], title: str) -> dict
         "parameters": dict(fit.settings),
         "uncertainty": dict(fit.uncertainty),
         "read_noise_s": fit.read_noise_s,
+        **({} if fit.read_noise is None else {"read_noise": fit.read_noise}),
         "goodness": dict(fit.goodness),
         "remarks": list(fit.words),
         "held_out": [_held_out(one) for one in calibration.predictions],

@@ -89,10 +89,12 @@ def _maps(history: History) -> list[PulseMap | Look]:
         if isinstance(event, Look):
             events.append(event)
             continue
-        key = (event.voltage_v.tobytes(), event.width_s, event.count, event.gate_v)
+        gate_v = event.gate_v
+        gate_v = gate_v[None, :] if isinstance(gate_v, np.ndarray) else gate_v
+        gate = gate_v.tobytes() if isinstance(gate_v, np.ndarray) else gate_v
+        key = (event.voltage_v.tobytes(), event.width_s, event.count, gate)
         if key not in made:
-            volts = event.voltage_v[None, :]
-            made[key] = PulseMap(volts, event.width_s, event.count, event.gate_v)
+            made[key] = PulseMap(event.voltage_v[None, :], event.width_s, event.count, gate_v)
         events.append(made[key])
     return events
 

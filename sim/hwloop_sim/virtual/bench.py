@@ -79,6 +79,7 @@ class VirtualBench:
             quiet_v=array.limits.read_v,
             harmless_v=array.limits.half_select_v,
             gate_on_v=None if gate_v is None else gate_v / 2,
+            wires=None if settings.wires is None or dummy else settings.wires.wires(),
         )
         self._pulse_v = array.limits.half_select_v * (1 + 1e-9)  # above it a cell is pulsed
         self.clients = 0

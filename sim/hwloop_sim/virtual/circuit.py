@@ -19,8 +19,10 @@ from hwloop.errors import ConfigError, Unsupported
 from hwloop.naming import cell_name
 from hwloop.operations import FloatArray, PulseMap
 from hwloop.station import GROUND, Station, Wire
+from hwloop_sim.circuit import Wires
 from hwloop_sim.device import Device
 from hwloop_sim.virtual.clock import BenchClock
+from hwloop_sim.virtual.interior import Interior, interior
 from hwloop_sim.virtual.nodal import Drive, Nodes, Solution, solve
 
 KEPT_CHANGES = 100_000
@@ -68,7 +70,7 @@ class Circuit:
     noted as unmodelled, unless it is up to ``harmless_v``: what the array's limits call harmless
     for half-selected cells, ``quiet_v`` if left out.
     ``gate_on_v``: gate voltage from which the transistors of a row's 1T1R cells conduct; below
-    it they take the voltage. None for cells without.
+    it they take the voltage. None for cells without. ``wires``: of the array itself.
     """
 
     def __init__(
@@ -80,8 +82,10 @@ class Circuit:
         quiet_v: float,
         harmless_v: float | None = None,
         gate_on_v: float | None = None,
+        wires: Wires | None = None,
     ) -> None:
         self._gate_on_v = gate_on_v
+        self._wires_inside = wires
         self._device = device
         self._clock = clock
         self._quiet_v = quiet_v
@@ -189,9 +193,10 @@ class Circuit:
     def cell_volts(self) -> FloatArray:
         """Voltage of every cell now, (rows, cols), row above column."""
         solution = self._solve()
-        row_v = np.array([solution.volts(name) for name in self._row_names])
-        col_v = np.array([solution.volts(name) for name in self._col_names])
-        cell_v: FloatArray = row_v[:, None] - col_v[None, :]
+        terminals = (*self._row_names, *self._col_names)
+        cell_v = self._inside(solution.nodes).cell_v(
+            np.array([solution.volts(name) for name in terminals])
+        )
         return cell_v * self._gated(solution.nodes)[:, None]
 
     def closed_channels(self) -> tuple[str, ...]:
@@ -297,13 +302,13 @@ class Circuit:
 
     def _cells(self, nodes: Nodes) -> FloatArray:
         """The cells' conductance as a nodal matrix."""
-        conductance_s = self._device.conductance_s * self._gated(nodes)[:, None]
-        rows = [nodes.index(name) for name in self._row_names]
-        cols = [nodes.index(name) for name in self._col_names]
+        terminals = [nodes.index(name) for name in (*self._row_names, *self._col_names)]
         matrix = np.zeros((nodes.count, nodes.count))
-        row, col = np.meshgrid(rows, cols, indexing="ij")
-        np.add.at(matrix, (row, row), conductance_s)
-        np.add.at(matrix, (col, col), conductance_s)
-        np.add.at(matrix, (row, col), -conductance_s)
-        np.add.at(matrix, (col, row), -conductance_s)
+        np.add.at(matrix, np.ix_(terminals, terminals), self._inside(nodes).admittance_s)
         return matrix
+
+    def _inside(self, nodes: Nodes) -> Interior:
+        """The array with its cells as they are now."""
+        return interior(
+            self._device.conductance_s * self._gated(nodes)[:, None], self._wires_inside
+        )

@@ -1,0 +1,164 @@
+"""Signed weights as conductances, which have no sign, and the way back.
+
+With k the siemens of one unit of weight, w_max the largest magnitude of a layer or of a column, and
+the range G_min … G_max:
+
+- ``differential``: two neighbouring columns, G⁺ = G_min + k · max(w, 0) in the even one and
+  G⁻ = G_min + k · max(−w, 0) in the odd one, k = (G_max − G_min)/w_max; w = (G⁺ − G⁻)/k;
+- ``symmetric``: the same two columns about the middle M = (G_min + G_max)/2, G± = M ± k w/2;
+- ``offset``: one column, G = M + k · w with half of that k, beside one more, the last, of cells
+  at M; w = (G − G_offset)/k.
+
+Sources: pairs with one side at the floor, eqs. 10 and 11 of J. Souto Garnelo et al., "Neuromorphic
+circuit simulation with memristors"; the offset, A. Shafiee et al., ISCA 2016,
+doi:10.1145/3007787.3001139.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from hwloop.errors import ConfigError
+from hwloop.operations import FloatArray
+from hwloop.settings import Settings
+from hwloop.units import Number, PositiveSiemens, Siemens
+
+Arrangement = Literal["differential", "symmetric", "offset"]
+Percentile = Annotated[Number, Field(gt=0, le=100)]
+_LEAST = 1e-290
+"""Below this magnitude a slope would overflow."""
+LevelCount = Annotated[int, Field(strict=True, ge=2)]
+
+
+class WeightColumns(Settings):
+    """How weights stand in columns, and the conductances of the smallest and the largest.
+
+    ``scale``: one w_max for the layer, or one for each column. ``clip_percentile``: w_max is this
+    percentile of the magnitudes, and larger weights are clipped to it and counted. ``levels``: so
+    many equally spaced conductances from ``min_s`` to ``max_s``; any, if left out.
+    """
+
+    arrangement: Arrangement = "differential"
+    min_s: Annotated[Siemens, Field(ge=0)]
+    max_s: PositiveSiemens
+    scale: Literal["layer", "column"] = "layer"
+    clip_percentile: Percentile = 100.0
+    levels: LevelCount | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WeightColumns:
+        if self.min_s >= self.max_s:
+            raise ValueError(f"min_s {self.min_s:g} must be below max_s {self.max_s:g}")
+        return self
+
+    def cols(self, outputs: int) -> int:
+        """How many columns so many outputs need."""
+        return outputs + 1 if self.arrangement == "offset" else 2 * outputs
+
+
+@dataclass(frozen=True, eq=False)
+class WeightMap:
+    """Conductances of weights, (rows, cols) siemens, and the slopes that lead back.
+
+    ``slope_s``: siemens of one unit of weight, (outputs,). ``clipped``: how many weights were
+    beyond w_max, ``largest_clipped`` the largest of them.
+    """
+
+    arrangement: Arrangement
+    conductance_s: FloatArray
+    slope_s: FloatArray
+    clipped: int = 0
+    largest_clipped: float = 0.0
+
+    def sums(self, current_a: FloatArray) -> FloatArray:
+        """Column currents (..., cols) → Σ V w of each output, volts; NaN where one is NaN."""
+        return differences(current_a, self.arrangement) / self.slope_s
+
+    def weights(self, conductance_s: FloatArray | None = None) -> FloatArray:
+        """Conductances (..., rows, cols), its own if left out → weights (..., rows, outputs)."""
+        return self.sums(self.conductance_s if conductance_s is None else conductance_s)
+
+
+def differences(columns: FloatArray, arrangement: Arrangement) -> FloatArray:
+    """Columns (..., cols) → signed differences (..., outputs) of pairs, or from the last column."""
+    if arrangement == "offset":
+        return columns[..., :-1] - columns[..., -1:]
+    return columns[..., 0::2] - columns[..., 1::2]
+
+
+def map_weights(weights: FloatArray, columns: WeightColumns) -> WeightMap:
+    """Weights (rows, outputs) → conductances (rows, 2 · outputs) or (rows, outputs + 1).
+
+    Raises :class:`ConfigError` naming the first weight that is not finite.
+    """
+    refuse_unfinite(weights)
+    largest = _largest(weights, columns)
+    beyond = np.abs(weights) > largest
+    inside = np.clip(weights, -largest, largest)
+    window_s = columns.max_s - columns.min_s
+    full_s = window_s / 2 if columns.arrangement == "offset" else window_s
+    slope_s = full_s / largest
+    conductance_s = _placed(inside * slope_s, columns)
+    if columns.levels is not None:
+        step_s = window_s / (columns.levels - 1)
+        conductance_s = columns.min_s + step_s * np.round((conductance_s - columns.min_s) / step_s)
+    return WeightMap(
+        columns.arrangement,
+        conductance_s,
+        slope_s,
+        int(beyond.sum()),
+        float(np.abs(weights[beyond]).max(initial=0.0)),
+    )
+
+
+def refuse_unfinite(weights: FloatArray, name: str = "weight") -> None:
+    """Raise :class:`ConfigError` with place and value of the first entry that is not finite."""
+    wrong = np.argwhere(~np.isfinite(weights))
+    if len(wrong):
+        place = tuple(int(i) for i in wrong[0])
+        raise ConfigError(
+            f"{name} {place} is {weights[place]}: every one must be finite"
+            f" ({len(wrong)} of {weights.size} are not)"
+        )
+
+
+def _largest(weights: FloatArray, columns: WeightColumns) -> FloatArray:
+    """w_max of each output, (outputs,), 1 where all are 0."""
+    outputs = weights.shape[1]
+    if not weights.size:
+        return np.ones(outputs)
+    axis = 0 if columns.scale == "column" else None
+    found = np.percentile(np.abs(weights), columns.clip_percentile, axis=axis)
+    if columns.clip_percentile == 100:  # exactly, where interpolation might err by a last bit
+        found = np.abs(weights).max(axis=axis)
+    largest = np.array(np.broadcast_to(found, (outputs,)), dtype=np.float64)
+    held = np.abs(weights).max(axis=0)
+    lost = np.flatnonzero((largest < _LEAST) & (held > 0))
+    if lost.size:
+        raise ConfigError(
+            f"output {lost[0]}: percentile {columns.clip_percentile:g} of the magnitudes is"
+            f" {largest[lost[0]]:g}: nothing would be left of weights up to {held[lost[0]]:g}"
+        )
+    largest[largest == 0] = 1.0
+    return largest
+
+
+def _placed(signed_s: FloatArray, columns: WeightColumns) -> FloatArray:
+    """k w (rows, outputs) → conductances of their columns."""
+    middle_s = (columns.min_s + columns.max_s) / 2
+    rows = signed_s.shape[0]
+    match columns.arrangement:
+        case "differential":
+            pairs = np.stack([np.maximum(signed_s, 0.0), np.maximum(-signed_s, 0.0)], axis=-1)
+            placed: FloatArray = columns.min_s + pairs.reshape(rows, -1)
+        case "symmetric":
+            pairs = np.stack([signed_s, -signed_s], axis=-1) / 2
+            placed = middle_s + pairs.reshape(rows, -1)
+        case "offset":
+            placed = middle_s + np.concatenate([signed_s, np.zeros((rows, 1))], axis=-1)
+    # The sum may pass an end of the range by a last bit; a limit would then refuse it.
+    return np.clip(placed, columns.min_s, columns.max_s)
