@@ -222,7 +222,7 @@ def check(history: History) -> None:
     if against.sum() > _WRONG_SIGNS * read.sum():
         look, cell = (int(i) for i in np.argwhere(against)[0])
         raise ConfigError(
-            f"cell {history.names[cell]}, read {look}: {current_a[look, cell]:.4g} A at"
+            f"{history.names[cell]}, read {look}: {current_a[look, cell]:.4g} A at"
             f" {history.looks[look].read_v:g} V: {against.sum()} of {read.sum()} currents go"
             " against their voltage; are the leads, or the signs, exchanged?",
             file=where,
@@ -236,7 +236,7 @@ def _check_order(history: History, read: BoolArray) -> None:
     if fewest < LEAST_READS:
         cell = int(np.argmax(several == fewest))
         raise ConfigError(
-            f"cell {history.names[cell]} was read {fewest} times: expected {LEAST_READS} or more",
+            f"{history.names[cell]} was read {fewest} times: expected {LEAST_READS} or more",
             file=history.where,
         )
     pulsed = np.zeros(len(history.names), dtype=np.bool_)

@@ -31,6 +31,7 @@ _STEP = 1e-6
 _ROUNDS = 3
 _FLAT = 1e-7  # of the largest singular value: what differences cannot tell from 0
 _LEAST_NOISE = 1e-9
+_HARDLY = 6.0  # of -2 ln L
 
 
 @dataclass(frozen=True)
@@ -280,7 +281,11 @@ def _noise(problem: Problem, theta: FloatArray) -> Noise:
     ends = [(np.log(1e-12), 1.0)] * 2
     starts = [(np.log(rms), np.log(rms) - 4), (np.log(rms) - 4, np.log(rms))]
     found = [minimize(loss, start, method="L-BFGS-B", bounds=ends) for start in starts]
-    best = np.exp(min(found, key=lambda one: float(one.fun)).x)
+    least = min(found, key=lambda one: float(one.fun))
+    alone = 0.5 * np.log(np.mean(square / np.maximum(current2, 1e-12)))
+    pure = np.array([ends[0][0], max(float(alone), ends[0][0])])
+    # An amplifier that hardly shows would only take its part from the fraction.
+    best = np.exp(pure if (loss(pure) - least.fun) * square.size < _HARDLY else least.x)
     return Noise(float(np.hypot(best[0], _LEAST_NOISE)) * large_a, float(best[1]))
 
 

@@ -94,7 +94,7 @@ class OperationCalibration:
             return {}
         can = type(self.found.minimum.problem.settings).spreadable
         every = {name: self.spread.sigma(name) for name in self.spread.values if name in can}
-        return {name: pair for name, pair in every.items() if pair[0] > pair[1]}
+        return {name: pair for name, pair in every.items() if pair[0] > 2 * pair[1]}
 
     @property
     def span_s(self) -> tuple[float, float]:

@@ -236,7 +236,7 @@ def test_parameters_are_found_in_imported_sweeps(tmp_path: Path) -> None:
         ({"time_s": lambda t: t[::-1].copy()}, "point 1: time .* does not come after"),
         ({"current_a": lambda i: -i}, "go against their voltage"),
         ({"current_a": lambda i: 1e6 * i}, "are they in siemens"),
-        ({"voltage_v": np.abs}, "no negative pulse in it"),
+        ({"voltage_v": np.abs, "current_a": np.abs}, "no negative pulse in it"),
     ],
 )
 def test_sweeps_that_cannot_serve_are_refused_with_file_and_place(
@@ -265,7 +265,7 @@ def test_too_few_reads_are_refused() -> None:
     looks = [Look(0.1, True, np.array([1e-6])) for _ in range(3)]
     from hwloop_sim.calibrate.history import Drive
 
-    few = History("a.h5", ["(0, 0)"], [looks[0], Drive(np.array([1.0]), 1e-3), *looks[1:]])
+    few = History("a.h5", ["cell (0, 0)"], [looks[0], Drive(np.array([1.0]), 1e-3), *looks[1:]])
     with pytest.raises(ConfigError, match=r"a\.h5: cell \(0, 0\) was read 3 times: expected 6"):
         check(few)
 
