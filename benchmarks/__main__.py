@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from benchmarks import bare_numpy, bench, circuit
+from benchmarks import bare_numpy, bench, circuit, ramps
 from benchmarks.emulator import print_emulator
 from benchmarks.plain_loop import draw_shifts_s, train
+from benchmarks.programming import print_programming
 from benchmarks.timing import median_s
 from hwloop.backend import Description
 from hwloop.config import Procedure, load_procedure
@@ -59,6 +60,8 @@ def main(repeats: int = 5) -> None:
         recorded_s = median_s(lambda: _record_rows(procedure, out), repeats)
         print(f"{'recorder, each row flushed':58s} {RECORDED_ROWS / recorded_s:9.0f} rows/s")
     bench.main(repeats)
+    ramps.main()
+    print_programming(repeats)
     print_emulator(4 * repeats + 1)
     circuit.run(repeats)
 

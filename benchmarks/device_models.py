@@ -68,6 +68,13 @@ TRIALS = {
         1.2e8,
         undisturbed=True,
     ),
+    "step_response": Trial(
+        {"calibration": "shumilin2024_bidirectional_50ms", "initial": _uniform(456e-9, 550e-9)},
+        2.0,
+        50e-3,
+        1.2e8,
+        undisturbed=True,
+    ),
     "soft_bounds": Trial({"initial": _uniform(3.1e-9, 18e-9)}, 3.2, 300e-6, 7e8, undisturbed=True),
     "linear_ion_drift": Trial(
         {"window": {"name": "biolek", "p": 1}, "initial": _uniform(65e-6, 90e-6)},

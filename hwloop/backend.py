@@ -11,7 +11,16 @@ from typing import Literal, Self
 import numpy as np
 
 from hwloop.geometry import Geometry
-from hwloop.operations import BoolArray, Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
+from hwloop.operations import (
+    BoolArray,
+    Operation,
+    PulseMap,
+    Ramp,
+    Reading,
+    ReadMap,
+    VectorBatch,
+    Wait,
+)
 
 MultiplyMode = Literal["parallel", "superposition", "none"]
 
@@ -31,6 +40,8 @@ class Description:
     ``population``: the axes before (rows, cols): () for one array, (N,) for N emulated ones.
     ``multiply``: how column currents are obtained. ``identity``: who answered, and the settings
     read back from the instruments or from the emulator, as they are written into the record.
+    ``verify_steps``: for how many pulses ahead a :class:`hwloop.operations.Ramp` is worthwhile: 1
+    where single operations cost no more.
     """
 
     name: str
@@ -38,6 +49,7 @@ class Description:
     population: tuple[int, ...] = ()
     multiply: MultiplyMode = "parallel"
     identity: Mapping[str, object] = field(default_factory=dict)
+    verify_steps: int = 1
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -65,6 +77,23 @@ class CrossbarBackend(ABC):
     @abstractmethod
     def read(self, read: ReadMap) -> Reading:
         """Currents of the addressed cells, (..., rows, cols), amperes."""
+
+    def ramp(self, ramp: Ramp) -> Reading:
+        """Pulse and read each cell until it is in its window, (steps, ..., rows, cols), amperes.
+
+        By default in single pulses and reads, of all cells that still run together.
+        """
+        shape = self.description.shape
+        answer = ramp.blank(shape)
+        running: BoolArray = np.broadcast_to(ramp.addressed, shape)
+        for number in range(ramp.steps):
+            if not running.any():
+                break
+            self.pulse(ramp.pulse(number, running) if number else ramp.first)
+            reading = self.read(ramp.read(running))
+            answer.current_a[number], answer.flags[number] = reading.current_a, reading.flags
+            running = running & ~ramp.ended(reading)
+        return answer
 
     @abstractmethod
     def multiply(self, batch: VectorBatch) -> Reading:
@@ -98,6 +127,9 @@ class CrossbarBackend(ABC):
         if isinstance(operation, PulseMap):
             cells = int(operation.addressed.sum(axis=(-2, -1)).max())
             return cells * operation.count * operation.width_s
+        if isinstance(operation, Ramp):
+            once = (operation.first, operation.read(operation.addressed))
+            return operation.steps * sum(self.duration_s(part) for part in once)
         return operation.duration_s if isinstance(operation, Wait) else 0.0
 
     def groups(self) -> Iterator[BoolArray]:
@@ -109,12 +141,14 @@ class CrossbarBackend(ABC):
         return []
 
     def perform(self, operation: Operation) -> Reading | None:
-        """Do any of the four operations: for code that treats them alike."""
+        """Do any of the five operations: for code that treats them alike."""
         match operation:
             case PulseMap():
                 return self.pulse(operation)
             case ReadMap():
                 return self.read(operation)
+            case Ramp():
+                return self.ramp(operation)
             case VectorBatch():
                 return self.multiply(operation)
             case Wait():
@@ -137,7 +171,7 @@ class OneVerbBackend(CrossbarBackend):
 
     @abstractmethod
     def perform(self, operation: Operation) -> Reading | None:
-        """Do the operation; a :class:`Reading` for reads and multiplications, else None."""
+        """Do the operation; a :class:`Reading` for reads, ramps and multiplications, else None."""
 
     def pulse(self, pulse: PulseMap) -> None:
         """Apply the pulses of the map."""
@@ -146,6 +180,10 @@ class OneVerbBackend(CrossbarBackend):
     def read(self, read: ReadMap) -> Reading:
         """Currents of the addressed cells."""
         return _answer(self.perform(read))
+
+    def ramp(self, ramp: Ramp) -> Reading:
+        """Currents after each pulse."""
+        return _answer(self.perform(ramp))
 
     def multiply(self, batch: VectorBatch) -> Reading:
         """Column currents for each vector."""
@@ -198,5 +236,5 @@ class Wrapper(OneVerbBackend):
 
 def _answer(reading: Reading | None) -> Reading:
     if reading is None:
-        raise TypeError("a read or a multiplication must answer with a Reading")
+        raise TypeError("a read, a ramp or a multiplication must answer with a Reading")
     return reading

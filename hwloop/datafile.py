@@ -5,7 +5,7 @@ Three forms are accepted wherever a procedure wants an array::
     patterns: ["0001", "0010"]                    # bits as quoted strings
     patterns: [[0, 0, 0, 1], [0, 0, 1, 0]]
     patterns: {file: patterns.csv}                # or .npy
-    patterns: {file: letters.npz, key: patterns}  # one array of an archive
+    patterns: {file: letters.npz, key: patterns}  # one array of an archive, or of an HDF5 file
 
 A file name is relative to the folder of the procedure. The array is read when the procedure is,
 so that a record holds the numbers and not the name of a file that may change.
@@ -23,10 +23,13 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, ValidationInfo
 
 
-def read_array(value: object, folder: Path) -> NDArray[np.float64]:
-    """The array that one of the three forms stands for; :class:`ValueError` says what is wrong."""
+def read_array(value: object, folder: Path, *, gaps: bool = False) -> NDArray[np.float64]:
+    """The array that one of the three forms stands for; :class:`ValueError` says what is wrong.
+
+    ``gaps``: entries may be missing, null in a procedure and NaN in a file; they are NaN.
+    """
     if isinstance(value, dict):
-        return _from_file(value, folder)
+        return _from_file(value, folder, gaps=gaps)
     if isinstance(value, list | tuple) and value and all(isinstance(row, str) for row in value):
         value = [_bits(row, index) for index, row in enumerate(value)]
     try:
@@ -35,7 +38,7 @@ def read_array(value: object, folder: Path) -> NDArray[np.float64]:
         raise ValueError(
             "expected rows of numbers of equal length, quoted bit strings, or {file: …, key: …}"
         ) from None
-    return _finite(array)
+    return _finite(array, gaps=gaps)
 
 
 def _bits(text: str, index: int) -> list[int]:
@@ -44,18 +47,24 @@ def _bits(text: str, index: int) -> list[int]:
     return [int(bit) for bit in text]
 
 
-def _from_file(reference: dict[Any, Any], folder: Path) -> NDArray[np.float64]:
+def _from_file(reference: dict[Any, Any], folder: Path, *, gaps: bool) -> NDArray[np.float64]:
     unknown = set(reference) - {"file", "key"}
     if unknown or not isinstance(reference.get("file"), str):
         raise ValueError("expected {file: NAME} or {file: NAME, key: NAME}")
     path = folder / reference["file"]
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
-    readers = {".csv": _read_csv, ".npy": _read_npy, ".npz": _read_npz}
+    readers = {
+        ".csv": _read_csv,
+        ".npy": _read_npy,
+        ".npz": _read_npz,
+        ".h5": _read_hdf5,
+        ".hdf5": _read_hdf5,
+    }
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise ValueError(f"{path}: expected a file ending in {', '.join(readers)}")
-    return _finite(reader(path, reference.get("key")), f"{path}: ")
+    return _finite(reader(path, reference.get("key")), f"{path}: ", gaps=gaps)
 
 
 def _read_csv(path: Path, key: str | None) -> NDArray[np.float64]:
@@ -96,6 +105,23 @@ def _read_npz(path: Path, key: str | None) -> NDArray[np.float64]:
     return _numeric(archive[key], path)
 
 
+def _read_hdf5(path: Path, key: str | None) -> NDArray[np.float64]:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            held = file.get(key) if key is not None else None
+            if not isinstance(held, h5py.Dataset):
+                names: list[str] = []
+                file.visititems(
+                    lambda name, item: names.append(name) if hasattr(item, "dtype") else None
+                )
+                raise ValueError(f"{path}: give one of its datasets: {', '.join(names)}")
+            return _numeric(held[()], path)
+    except OSError as exc:
+        raise ValueError(f"{path}: cannot be read as an HDF5 file: {exc}") from None
+
+
 def _load(path: Path) -> Any:
     try:
         return np.load(path, allow_pickle=False)
@@ -109,9 +135,10 @@ def _numeric(array: NDArray[Any], path: Path) -> NDArray[np.float64]:
     return array.astype(np.float64)
 
 
-def _finite(array: NDArray[np.float64], where: str = "") -> NDArray[np.float64]:
-    if not np.isfinite(array).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+def _finite(array: NDArray[np.float64], where: str = "", *, gaps: bool) -> NDArray[np.float64]:
+    wrong = np.isinf(array) if gaps else ~np.isfinite(array)
+    if wrong.any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(f"{where}entry {place} is {array[place]}: every entry must be finite")
     return array
 
@@ -139,7 +166,21 @@ def _number_table(value: object, info: ValidationInfo) -> object:
     return _nested(read_array(value, _folder(info)))
 
 
+def _gap_table(value: object, info: ValidationInfo) -> object:
+    array = read_array(value, _folder(info), gaps=True)
+    # None, not NaN: a record keeps it as JSON, which has no NaN, and reads it back.
+    return _gaps(array) if array.ndim else array.item()
+
+
+def _gaps(array: NDArray[np.float64]) -> Any:
+    if array.ndim > 1:
+        return tuple(_gaps(part) for part in array)
+    return tuple(None if np.isnan(value) else float(value) for value in array)
+
+
 BitTable = Annotated[tuple[tuple[int, ...], ...], BeforeValidator(_bit_table)]
 """Rows of bits."""
 NumberTable = Annotated[Any, BeforeValidator(_number_table)]
 """Numbers in an array of any shape, as nested tuples."""
+GapTable = Annotated[Any, BeforeValidator(_gap_table)]
+"""Numbers, some of which may be missing, as nested tuples in which these are None."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from hwloop.errors import ConfigError, RecordError
 from hwloop.naming import nearest
@@ -18,6 +18,7 @@ from hwloop.units import Kelvin, PositiveSecond, PositiveVolt, Siemens, Volt
 
 FORMAT = "hwloop-dataset"
 FORMAT_VERSION = 1
+_COLUMNS = ("conductance_s", "uncertainty_s")
 _TEXTS = ("model", "title", "device", "source", "doi", "validity")
 
 
@@ -46,7 +47,8 @@ class ConductanceTable(Settings):
 
     Every value is finite and above 0: no passive device conducts a negative amount, and a
     measured 0 says that the meter showed nothing, not that the device conducts nothing.
-    ``source`` and ``doi``: where it comes from. ``validity``: for what it may be used.
+    ``uncertainty_s``: one standard deviation of each value, where it is known. ``source`` and
+    ``doi``: where it comes from. ``validity``: for what it may be used.
     """
 
     model: Literal["pulse_table"] = "pulse_table"
@@ -57,6 +59,16 @@ class ConductanceTable(Settings):
     conditions: Conditions
     validity: str = ""
     conductance_s: tuple[Annotated[Siemens, AfterValidator(_conducts)], ...] = Field(min_length=2)
+    uncertainty_s: tuple[Annotated[Siemens, Field(ge=0)], ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_uncertainty_each(self) -> ConductanceTable:
+        given = self.uncertainty_s
+        if given is not None and len(given) != len(self.conductance_s):
+            raise ValueError(
+                f"uncertainty_s has {len(given)} values, conductance_s {len(self.conductance_s)}"
+            )
+        return self
 
 
 def write_dataset(table: ConductanceTable, path: Path) -> None:
@@ -116,6 +128,9 @@ def _write(table: ConductanceTable, file: Any) -> None:
     data = file.create_dataset("conductance_s", data=table.conductance_s)
     data.attrs["units"] = "S"
     data.attrs["meaning"] = "conductance after 0, 1, 2, ... pulses"
+    if table.uncertainty_s is not None:
+        error = file.create_dataset("uncertainty_s", data=table.uncertainty_s)
+        error.attrs["units"] = "S"
 
 
 def read_dataset(path: Path) -> ConductanceTable:
@@ -157,14 +172,15 @@ def _contents(file: Any) -> dict[str, Any]:
     data = attributes(file)
     del data["format"], data["format_version"]
     for name in file:
-        if name not in ("conditions", "conductance_s"):
+        if name not in ("conditions", *_COLUMNS):
             raise ConfigError(
                 f"unknown key{nearest(name, ConductanceTable.model_fields)}", key=name
             )
     if "conditions" in file:
         data["conditions"] = attributes(file["conditions"])
-    if "conductance_s" in file:
-        data["conductance_s"] = _values(file["conductance_s"])
+    for name in _COLUMNS:
+        if name in file:
+            data[name] = _values(file[name], name)
     return data
 
 
@@ -186,13 +202,13 @@ def attributes(item: Any) -> dict[str, Any]:
     }
 
 
-def _values(data: Any) -> list[float]:
+def _values(data: Any, name: str) -> list[float]:
     units = data.attrs.get("units")
     if units != "S":
-        raise ConfigError(f"units are {units!r}: expected 'S'", key="conductance_s")
+        raise ConfigError(f"units are {units!r}: expected 'S'", key=name)
     if data.ndim != 1 or data.dtype.kind not in "fiu":
         raise ConfigError(
             f"holds {data.dtype} of shape {data.shape}: expected one row of numbers",
-            key="conductance_s",
+            key=name,
         )
     return [float(value) for value in data[:]]

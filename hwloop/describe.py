@@ -41,6 +41,7 @@ def print_preview(procedure: Procedure, backend: str) -> None:
     with opener(procedure.backend_settings(kind), request) as opened:
         refuse_unsupported(procedure, opened)
         seen = preview(procedure, opened)
+        events = opened.take_events()
     console = _console()
     console.print(
         f"{escape(procedure.name)}: valid. {procedure.array.rows} × {procedure.array.cols} array,"
@@ -49,6 +50,8 @@ def print_preview(procedure: Procedure, backend: str) -> None:
     console.print(_operations_table(seen))
     console.print(_limits_table(seen, procedure))
     console.print(f"Expected duration on the array: at most {duration_words(seen.duration_s)}.")
+    for event in events:
+        console.print(f"{event.level}: {escape(event.message)}", style=_colour(event.level))
 
 
 def print_touch(procedure: Procedure, backend: str) -> None:

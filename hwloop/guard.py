@@ -10,7 +10,16 @@ from hwloop.backend import CrossbarBackend, Wrapper
 from hwloop.errors import BackendError, LimitError
 from hwloop.limits import check_operation
 from hwloop.naming import cell_name
-from hwloop.operations import Operation, PulseMap, Reading, ReadMap, VectorBatch
+from hwloop.operations import (
+    BoolArray,
+    Flag,
+    Operation,
+    PulseMap,
+    Ramp,
+    Reading,
+    ReadMap,
+    VectorBatch,
+)
 
 
 class Guard(Wrapper):
@@ -34,7 +43,18 @@ class Guard(Wrapper):
         if isinstance(operation, PulseMap):
             # Counted before it is applied: a pulse that failed half-way may have reached the cell.
             self.pulses += operation.addressed * operation.count
+        if isinstance(operation, Ramp):
+            return self._ramp(operation)
         return self._inner.perform(operation)
+
+    def _ramp(self, ramp: Ramp) -> Reading | None:
+        """All pulses are counted before, and those that were not needed taken off after."""
+        self.pulses += ramp.addressed * ramp.steps
+        reading = self._inner.perform(ramp)
+        if reading is not None:
+            spared = (reading.flags & Flag.NOT_ADDRESSED != 0).sum(axis=0)
+            self.pulses -= ramp.addressed * spared
+        return reading
 
     def check(self, operation: Operation) -> None:
         """Raise what :meth:`perform` would raise without touching the array."""
@@ -43,7 +63,9 @@ class Guard(Wrapper):
         self._check_shape(operation)
         check_operation(operation, self._array.limits, self._array.biasing)
         if isinstance(operation, PulseMap):
-            self._check_life(operation)
+            self._check_life(operation.addressed, operation.count)
+        if isinstance(operation, Ramp):
+            self._check_life(operation.addressed, operation.steps)
         self._inner.check(operation)
 
     def close(self) -> None:
@@ -57,6 +79,8 @@ class Guard(Wrapper):
                 shape, name = operation.amplitude_v.shape, "amplitude_v"
             case ReadMap():
                 shape, name = operation.addressed.shape, "addressed"
+            case Ramp():
+                shape, name = operation.start_v.shape, "start_v"
             case VectorBatch():
                 self._check_vector_shape(operation)
                 return
@@ -76,12 +100,12 @@ class Guard(Wrapper):
                 f" {self._shape[:-2]}"
             )
 
-    def _check_life(self, pulse: PulseMap) -> None:
+    def _check_life(self, addressed: BoolArray, count: int) -> None:
         bound = self._array.limits.pulses_per_device
-        worst = np.where(pulse.addressed, self.pulses, -1)
+        worst = np.where(addressed, self.pulses, -1)
         place = tuple(int(i) for i in np.unravel_index(worst.argmax(), worst.shape))
         # In Python's integers, which do not wrap around.
-        after = int(worst[place]) + pulse.count
+        after = int(worst[place]) + count
         if worst[place] >= 0 and after > bound:
             raise LimitError(
                 f"{cell_name(place)}: this would be pulse {after} of its life; exceeds"

@@ -8,7 +8,7 @@ from pydantic import Field
 from hwloop.biasing import Scheme, stress, worst_half_select_v
 from hwloop.errors import LimitError
 from hwloop.naming import cell_name
-from hwloop.operations import FloatArray, Operation, PulseMap, ReadMap, VectorBatch
+from hwloop.operations import FloatArray, Operation, PulseMap, Ramp, ReadMap, VectorBatch
 from hwloop.settings import Settings
 from hwloop.units import (
     Count,
@@ -51,6 +51,11 @@ def check_operation(operation: Operation, limits: Limits, scheme: Scheme) -> Non
         case PulseMap():
             _check_pulse(operation, limits, scheme)
         case ReadMap():
+            _check_magnitude(operation.read_v, limits.read_v)
+        case Ramp():
+            # The other pulses lie between these two, of the cells, gates and lines alike.
+            for pulse in operation.ends():
+                _check_pulse(pulse, limits, scheme)
             _check_magnitude(operation.read_v, limits.read_v)
         case VectorBatch():
             _check_vectors(operation.voltage_v, limits.read_v)
@@ -99,10 +104,19 @@ def _check_half_select(pulse: PulseMap, limits: Limits, scheme: Scheme) -> None:
 def _check_gate(pulse: PulseMap, limits: Limits) -> None:
     if pulse.gate_v is None:
         return
+    place: tuple[int, ...] | None = None
+    gate_v = pulse.gate_v
+    if isinstance(gate_v, np.ndarray):
+        index = gate_v.argmin() if gate_v.min() < 0 else gate_v.argmax()
+        place = _place(gate_v, index)
+        gate_v = float(gate_v[place])
+    where = "" if place is None else f"{cell_name(place)}: "
     if limits.gate_v is None:
-        raise LimitError(f"gate_v {pulse.gate_v:g} given, but the array has no limits.gate_v")
-    if not 0 <= pulse.gate_v <= limits.gate_v:
-        raise LimitError(f"gate_v {pulse.gate_v:g} is outside 0 to limits.gate_v {limits.gate_v:g}")
+        raise LimitError(f"{where}gate_v {gate_v:g} given, but the array has no limits.gate_v")
+    if not 0 <= gate_v <= limits.gate_v:
+        raise LimitError(
+            f"{where}gate_v {gate_v:g} is outside 0 to limits.gate_v {limits.gate_v:g}"
+        )
 
 
 def _check_magnitude(read_v: float, bound_v: float) -> None:

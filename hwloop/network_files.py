@@ -1,7 +1,8 @@
 """Arrays by name from NPZ, NPY, HDF5, a PyTorch state dict, or the initialisers of an ONNX file.
 
 PyTorch and ONNX are optional (``pip install 'hwloop[torch]'``, ``'hwloop[onnx]'``) and imported
-only when such a file is read. A state dict is loaded with ``weights_only``: nothing in it is executed.
+only when such a file is read. A state dict is loaded with ``weights_only``: nothing in it is
+executed.
 """
 
 from __future__ import annotations

@@ -1,15 +1,18 @@
 """The operations on an array, as plain data.
 
-Everything that touches an array is one of four: :class:`PulseMap`, :class:`ReadMap`,
-:class:`VectorBatch` and :class:`Wait`. Arrays are float64 with (rows, cols) as their last two
-axes and, for an emulated population, the population's axes before them. Positive voltage: row
-above column. Positive current: into the column. Arrays inside an operation are read-only.
+Everything that touches an array is one of five: :class:`PulseMap`, :class:`ReadMap`,
+:class:`Ramp`, :class:`VectorBatch` and :class:`Wait`. Arrays are float64 with (rows, cols) as
+their last two axes and, for an emulated population, the population's axes before them. Positive
+voltage: row above column. Positive current: into the column. Arrays inside an operation are
+read-only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntFlag
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -33,27 +36,40 @@ class PulseMap:
     """One rectangular pulse, or a train of equal ones, for every addressed cell.
 
     ``amplitude_v``: (..., rows, cols), volts, 0 = not addressed. ``width_s``: of one pulse.
-    ``count``: pulses in the train. ``gate_v``: gate voltage of the selected cells (1T1R only).
+    ``count``: pulses in the train. ``gate_v``: gate voltage while a cell is selected (1T1R only):
+    one for all, or a map that broadcasts to that of ``amplitude_v``, of which only the addressed
+    entries count (the others are kept as 0).
     """
 
     amplitude_v: FloatArray
     width_s: float
     count: int = 1
-    gate_v: float | None = None
+    gate_v: float | FloatArray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "amplitude_v", _map(self.amplitude_v, "amplitude_v"))
         _positive(self.width_s, "width_s")
         if self.count < 1:
             raise ValueError(f"count {self.count} is below 1")
-        if self.gate_v is not None and not np.isfinite(self.gate_v):
-            raise ValueError(f"gate_v {self.gate_v} is not finite")
+        object.__setattr__(self, "gate_v", _gate(self.gate_v, self.amplitude_v))
 
     @property
     def addressed(self) -> BoolArray:
         """True for the cells that get a pulse, (..., rows, cols)."""
         addressed: BoolArray = self.amplitude_v != 0
         return addressed
+
+    @property
+    def highest_gate_v(self) -> float | None:
+        """The highest gate voltage of an addressed cell; None without gates."""
+        if not isinstance(self.gate_v, np.ndarray):
+            return self.gate_v
+        addressed_v = self.gate_v[self.addressed]
+        return float(addressed_v.max()) if addressed_v.size else 0.0
+
+    def gate_at(self, place: tuple[int, ...]) -> float | None:
+        """The gate voltage while the cell at ``place`` is selected; None without gates."""
+        return float(self.gate_v[place]) if isinstance(self.gate_v, np.ndarray) else self.gate_v
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +102,114 @@ class ReadMap:
 
 
 @dataclass(frozen=True, eq=False)
+class Ramp:
+    """A linear series of pulses for each addressed cell, until its current is where it should be.
+
+    Pulse n of a cell, from 0: ``start_v`` + n · ``step_v``, for ``width_s``, its gate at
+    ``gate_v`` + n · ``gate_step_v`` (1T1R only). A read at ``read_v`` follows each pulse (see
+    :class:`ReadMap`); the series of a cell ends after ``steps`` pulses, once ``low_a`` ≤ current ≤
+    ``high_a``, or with a read that is over range or at compliance. Each cell meets just what single
+    pulses and reads would do to it; which cell comes when is the backend's.
+
+    ``start_v``: (..., rows, cols), volts, 0 = not addressed; the sign of the pulses must not
+    change. ``step_v``, ``low_a``, ``high_a``: one, or maps that broadcast to ``start_v``; a bound
+    may be infinite. The answer is a :class:`Reading` of (steps, ..., rows, cols), flagged
+    NOT_ADDRESSED after a cell's last pulse.
+    """
+
+    start_v: FloatArray
+    step_v: FloatArray
+    width_s: float
+    steps: int
+    read_v: float
+    low_a: FloatArray
+    high_a: FloatArray
+    both_polarities: bool = False
+    gate_v: float | FloatArray | None = None
+    gate_step_v: float | FloatArray = 0.0
+
+    def __post_init__(self) -> None:
+        start_v = _map(self.start_v, "start_v")
+        object.__setattr__(self, "start_v", start_v)
+        object.__setattr__(self, "step_v", _at_cells(self.step_v, start_v, "step_v"))
+        for name, beyond in (("low_a", -np.inf), ("high_a", np.inf)):
+            bound_a = _at_cells(getattr(self, name), start_v, name, fill=beyond, finite=False)
+            object.__setattr__(self, name, bound_a)
+        object.__setattr__(self, "gate_v", _gate(self.gate_v, start_v))
+        object.__setattr__(self, "gate_step_v", _gate(self.gate_step_v, start_v))
+        _positive(self.width_s, "width_s")
+        if self.steps < 1:
+            raise ValueError(f"steps {self.steps} is below 1")
+        ReadMap(self.addressed, self.read_v, self.both_polarities)
+        if self.gate_v is None and np.any(self.gate_step_v):
+            raise ValueError("gate_step_v given without gate_v")
+        self._refuse_turning()
+        self._refuse_empty_windows()
+
+    @property
+    def addressed(self) -> BoolArray:
+        """True for the cells that get pulses, (..., rows, cols)."""
+        addressed: BoolArray = self.start_v != 0
+        return addressed
+
+    def pulse(self, number: int, running: BoolArray | None = None) -> PulseMap:
+        """Pulse ``number``, from 0, of the cells ``running``; of all that are addressed if None."""
+        level_v = np.where(self.addressed, self.start_v + number * self.step_v, 0.0)
+        if running is not None:
+            level_v = np.where(running, level_v, 0.0)
+        gate_v = None if self.gate_v is None else self.gate_v + number * self.gate_step_v
+        return PulseMap(level_v, self.width_s, gate_v=gate_v)
+
+    def pulses(self) -> Iterator[PulseMap]:
+        """Every pulse, of all addressed cells."""
+        yield self.first
+        yield from (self.pulse(number) for number in range(1, self.steps))
+
+    def ends(self) -> tuple[PulseMap, PulseMap]:
+        """The first and the last pulse: all others lie between them."""
+        return self.first, self.first if self.steps == 1 else self.pulse(self.steps - 1)
+
+    @cached_property
+    def first(self) -> PulseMap:
+        """The first pulse, of all addressed cells: always the same one, that is checked once."""
+        return self.pulse(0)
+
+    def read(self, running: BoolArray) -> ReadMap:
+        """The read that follows a pulse."""
+        return ReadMap(running, self.read_v, self.both_polarities)
+
+    def ended(self, reading: Reading) -> BoolArray:
+        """Which cells had their last pulse before ``reading``, (..., rows, cols)."""
+        inside = (reading.current_a >= self.low_a) & (reading.current_a <= self.high_a)
+        ended: BoolArray = inside | (reading.flags != 0)
+        return ended
+
+    def blank(self, shape: tuple[int, ...]) -> Reading:
+        """The answer before the first pulse, for an array of ``shape`` (..., rows, cols)."""
+        whole = (self.steps, *shape)
+        return Reading(np.full(whole, np.nan), np.full(whole, Flag.NOT_ADDRESSED, np.uint8))
+
+    def _refuse_turning(self) -> None:
+        last_v = self.start_v + (self.steps - 1) * self.step_v
+        turned = (np.sign(last_v) != np.sign(self.start_v)) if self.steps > 1 else np.zeros(1)
+        if turned.any():
+            place = tuple(int(i) for i in np.argwhere(turned)[0])
+            raise ValueError(
+                f"start_v at {place} is {self.start_v[place]:g} and the last pulse"
+                f" {last_v[place]:g}: a ramp does not reach or cross 0 V"
+            )
+
+    def _refuse_empty_windows(self) -> None:
+        empty = ~(self.low_a <= self.high_a)
+        if empty.any():
+            place = tuple(int(i) for i in np.argwhere(empty)[0])
+            raise ValueError(
+                f"the window at {place} is {self.low_a[place]:g} to {self.high_a[place]:g} A: no"
+                " current is inside"
+            )
+
+
+@dataclass(frozen=True, eq=False)
 class VectorBatch:
     """Row voltage vectors to multiply with the array: (..., batch, rows), volts.
 
@@ -109,7 +233,7 @@ class Wait:
             raise ValueError(f"duration_s {self.duration_s} is not a finite time of 0 s or more")
 
 
-Operation: TypeAlias = PulseMap | ReadMap | VectorBatch | Wait
+Operation: TypeAlias = PulseMap | ReadMap | Ramp | VectorBatch | Wait
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +268,41 @@ def _map(values: ArrayLike, name: str) -> FloatArray:
         raise ValueError(f"{name} at {place} is {array[place]}: every entry must be finite")
     array.setflags(write=False)
     return array
+
+
+def _at_cells(
+    values: ArrayLike, start_v: FloatArray, name: str, *, fill: float = 0.0, finite: bool = True
+) -> FloatArray:
+    """A map of the shape of ``start_v`` with ``fill`` where no cell is addressed."""
+    given = np.asarray(values, dtype=np.float64)
+    try:
+        whole = np.broadcast_to(given, start_v.shape)
+    except ValueError:
+        raise ValueError(f"{name} has shape {given.shape}, start_v {start_v.shape}") from None
+    array = np.where(start_v != 0, whole, fill)
+    if finite:
+        return _map(array, name)
+    array.setflags(write=False)
+    return array
+
+
+def _gate(gate_v: ArrayLike | None, amplitude_v: FloatArray) -> float | FloatArray | None:
+    """One gate voltage, or a map of the shape of ``amplitude_v``."""
+    if gate_v is None:
+        return None
+    if np.ndim(gate_v) == 0:
+        one_v = float(np.asarray(gate_v, dtype=np.float64))
+        if not np.isfinite(one_v):
+            raise ValueError(f"gate_v {one_v} is not finite")
+        return one_v
+    given_v = np.asarray(gate_v, dtype=np.float64)
+    try:
+        whole_v = np.broadcast_to(given_v, amplitude_v.shape)
+    except ValueError:
+        raise ValueError(
+            f"gate_v has shape {given_v.shape}, amplitude_v {amplitude_v.shape}"
+        ) from None
+    return _map(np.where(amplitude_v != 0, whole_v, 0.0), "gate_v")
 
 
 def _positive(value: float, name: str) -> None:

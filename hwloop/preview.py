@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from hwloop.config import Procedure
 from hwloop.errors import LimitError
 from hwloop.guard import Guard
 from hwloop.limits import check_operation
-from hwloop.operations import FloatArray, Operation, PulseMap, ReadMap, VectorBatch
+from hwloop.operations import Operation, PulseMap, Ramp, ReadMap, VectorBatch
 from hwloop.step import PlannedOperation
 from hwloop.units import format_quantity
 
@@ -74,7 +74,7 @@ def preview(procedure: Procedure, backend: CrossbarBackend) -> Preview:
     """What the procedure would do at most, in the time that ``backend`` expects."""
     array = procedure.array
     planned = list(_planned(procedure))
-    pulses = [entry for _, entry in planned if isinstance(entry.operation, PulseMap)]
+    pulses = [pulse for _, entry in planned for pulse in _worst_pulses(entry.operation)]
     return Preview(
         operations=tuple(
             PreviewedOperation(
@@ -85,14 +85,12 @@ def preview(procedure: Procedure, backend: CrossbarBackend) -> Preview:
             )
             for label, entry in planned
         ),
-        highest_v=max((_extreme(entry.operation, np.max) for entry in pulses), default=0.0),
-        lowest_v=min((_extreme(entry.operation, np.min) for entry in pulses), default=0.0),
-        half_selected_v=max(
-            (_half_selected(entry.operation, array) for entry in pulses), default=0.0
-        ),
+        highest_v=max((float(pulse.amplitude_v.max()) for pulse in pulses), default=0.0),
+        lowest_v=min((float(pulse.amplitude_v.min()) for pulse in pulses), default=0.0),
+        half_selected_v=max((_half_selected(pulse, array) for pulse in pulses), default=0.0),
         read_v=max((_read(entry.operation) for _, entry in planned), default=0.0),
-        pulses_per_device=_pulses_per_device(pulses, array),
-        pulse_energy_j=max((_energy(entry.operation, array) for entry in pulses), default=0.0),
+        pulses_per_device=_pulses_per_device(procedure),
+        pulse_energy_j=max((_energy(pulse, array) for pulse in pulses), default=0.0),
     )
 
 
@@ -106,7 +104,7 @@ def describe(operation: Operation, array: ArraySettings) -> str:
             return (
                 f"pulse {addressed} of {cells} cells,"
                 f" {format_quantity(_magnitude(operation), 'V')},"
-                f" {format_quantity(operation.width_s, 's')}{train}"
+                f" {format_quantity(operation.width_s, 's')}{train}{_gate_words(operation)}"
             )
         case ReadMap():
             addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
@@ -114,6 +112,8 @@ def describe(operation: Operation, array: ArraySettings) -> str:
             return (
                 f"read {addressed} of {cells} cells, {sign}{format_quantity(operation.read_v, 'V')}"
             )
+        case Ramp():
+            return _ramp_words(operation, cells)
         case VectorBatch():
             return (
                 f"multiply {operation.voltage_v.shape[-2]} vectors,"
@@ -129,40 +129,69 @@ def _planned(procedure: Procedure) -> Iterator[tuple[str, PlannedOperation]]:
             yield prepared.label, planned
 
 
-def _magnitude(operation: Operation) -> float:
-    return float(np.abs(operation.amplitude_v).max()) if isinstance(operation, PulseMap) else 0.0
+def _ramp_words(ramp: Ramp, cells: int) -> str:
+    addressed = int(ramp.addressed.sum(axis=(-2, -1)).max())
+    first, last = ramp.ends()
+    sign = "±" if ramp.both_polarities else ""
+    return (
+        f"ramp {addressed} of {cells} cells, up to {ramp.steps} pulses of up to"
+        f" {format_quantity(max(_magnitude(first), _magnitude(last)), 'V')},"
+        f" {format_quantity(ramp.width_s, 's')}"
+        f"{_gate_words(max(first, last, key=lambda pulse: pulse.highest_gate_v or 0.0))},"
+        f" each read at {sign}{format_quantity(ramp.read_v, 'V')}"
+    )
 
 
-def _extreme(operation: Operation, of: Callable[[FloatArray], float]) -> float:
-    return float(of(operation.amplitude_v)) if isinstance(operation, PulseMap) else 0.0
+def _gate_words(pulse: PulseMap) -> str:
+    if pulse.highest_gate_v is None:
+        return ""
+    several = "up to " if isinstance(pulse.gate_v, np.ndarray) else ""
+    return f", gate {several}{format_quantity(pulse.highest_gate_v, 'V')}"
 
 
-def _half_selected(operation: Operation, array: ArraySettings) -> float:
-    if not isinstance(operation, PulseMap):
-        return 0.0
-    return float(worst_half_select_v(array.biasing, operation.amplitude_v).max())
+def _worst_pulses(operation: Operation) -> tuple[PulseMap, ...]:
+    """The pulses of an operation that are the worst in any respect."""
+    match operation:
+        case PulseMap():
+            return (operation,)
+        case Ramp():
+            return operation.ends()
+    return ()
+
+
+def _magnitude(pulse: PulseMap) -> float:
+    return float(np.abs(pulse.amplitude_v).max())
+
+
+def _half_selected(pulse: PulseMap, array: ArraySettings) -> float:
+    return float(worst_half_select_v(array.biasing, pulse.amplitude_v).max())
 
 
 def _read(operation: Operation) -> float:
     match operation:
-        case ReadMap():
+        case ReadMap() | Ramp():
             return abs(operation.read_v)
         case VectorBatch():
             return float(np.abs(operation.voltage_v).max(initial=0.0))
     return 0.0
 
 
-def _energy(operation: Operation, array: ArraySettings) -> float:
-    if not isinstance(operation, PulseMap):
-        return 0.0
-    return _magnitude(operation) * array.limits.current_a * operation.width_s
+def _energy(pulse: PulseMap, array: ArraySettings) -> float:
+    return _magnitude(pulse) * array.limits.current_a * pulse.width_s
 
 
-def _pulses_per_device(pulses: list[PlannedOperation], array: ArraySettings) -> int:
+def _pulses_per_device(procedure: Procedure) -> int:
+    """Pulses of the cell that may get most, those before this run included."""
+    array = procedure.array
     counts = np.full(array.geometry.shape, array.pulses_before)
-    for planned in pulses:
-        if isinstance(planned.operation, PulseMap):
-            counts = (
-                counts + planned.operation.addressed * planned.operation.count * planned.at_most
-            )
+    for prepared in procedure.steps:
+        of_step = np.zeros(array.geometry.shape, np.int64)
+        for planned in prepared.plan.operations:
+            match planned.operation:
+                case PulseMap() as pulse:
+                    of_step = of_step + pulse.addressed * pulse.count * planned.at_most
+                case Ramp() as ramp:
+                    of_step = of_step + ramp.addressed * ramp.steps * planned.at_most
+        bound = prepared.plan.pulses_per_cell
+        counts = counts + (of_step if bound is None else np.minimum(of_step, bound))
     return int(counts.max())

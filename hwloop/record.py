@@ -23,8 +23,9 @@ import numpy as np
 
 from hwloop.backend import Description
 from hwloop.config import Procedure
-from hwloop.operations import FloatArray, Operation, PulseMap, Reading, ReadMap, VectorBatch
+from hwloop.operations import FloatArray, Operation, Ramp, Reading, ReadMap, VectorBatch
 from hwloop.record_file import RecordFile
+from hwloop.record_operations import columns_of
 from hwloop.record_series import About, Series, counter_name, make_columns, write_rows
 from hwloop.step import Row
 
@@ -87,7 +88,7 @@ class RecordWriter:
         failed: bool = False,
     ) -> None:
         """Write an operation with what it measured."""
-        kind, columns = _columns(operation, reading)
+        kind, columns = columns_of(operation, reading)
         series = self._series_for(kind, columns)
         entry = np.zeros((), OPERATION)
         entry["kind"], entry["series"], entry["item"] = kind, series.name, series.rows
@@ -183,6 +184,7 @@ def _write_header(file: h5py.File, header: RunHeader) -> None:
             "population": header.population or 0,
             "backend": header.description.name,
             "multiply": header.description.multiply,
+            "verify_steps": header.description.verify_steps,
             "host": platform.node(),
             "platform": platform.platform(),
             "python_version": platform.python_version(),
@@ -222,10 +224,12 @@ def _expected(header: RunHeader) -> Iterator[tuple[str, dict[str, Any]]]:
         for planned in prepared.plan.operations:
             match planned.operation:
                 case ReadMap():
-                    yield _columns(planned.operation, _blank(tuple(shape)))
+                    yield columns_of(planned.operation, _blank(tuple(shape)))
+                case Ramp():
+                    yield columns_of(planned.operation, planned.operation.blank(tuple(shape)))
                 case VectorBatch():
                     batch = planned.operation.voltage_v.shape[-2]
-                    yield _columns(planned.operation, _blank((*population, batch, cols)))
+                    yield columns_of(planned.operation, _blank((*population, batch, cols)))
 
 
 def _blank(shape: tuple[int, ...]) -> Reading:
@@ -259,35 +263,6 @@ def _write_array(group: h5py.Group, procedure: Procedure) -> None:
     limits.attrs.update(array.limits.model_dump(exclude_none=True))
     read = group.create_group("read")
     read.attrs.update(array.read.model_dump(exclude_none=True))
-
-
-def _columns(operation: Operation, reading: Reading | None) -> tuple[str, dict[str, Any]]:
-    """The kind of an operation, and the columns of its series."""
-    match operation:
-        case PulseMap():
-            gate_v = np.nan if operation.gate_v is None else operation.gate_v
-            return "pulse", {
-                "amplitude_v": operation.amplitude_v,
-                "width_s": np.float64(operation.width_s),
-                "count": np.int64(operation.count),
-                "gate_v": np.float64(gate_v),
-            }
-        case ReadMap():
-            columns = {
-                "addressed": operation.addressed,
-                "read_v": np.float64(operation.read_v),
-                "both_polarities": np.bool_(operation.both_polarities),
-            }
-            return "read", columns | _measured(reading)
-        case VectorBatch():
-            return "multiply", {"voltage_v": operation.voltage_v} | _measured(reading)
-        case _:
-            return "wait", {"duration_s": np.float64(operation.duration_s)}
-
-
-def _measured(reading: Reading | None) -> dict[str, Any]:
-    """What was measured; a read that failed has no such columns."""
-    return {} if reading is None else {"current_a": reading.current_a, "flags": reading.flags}
 
 
 def utc_now() -> str:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from hwloop.array import outer_shape
 from hwloop.config import Procedure, from_data
 from hwloop.errors import RecordError
-from hwloop.operations import Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
+from hwloop.operations import Flag, Operation, PulseMap, Ramp, Reading
 from hwloop.record import FORMAT, FORMAT_VERSION, LOG, OPERATIONS, OUTCOMES
+from hwloop.record_operations import operation_of
 from hwloop.record_series import counter_name
 
 
@@ -31,6 +32,19 @@ class RecordedOperation:
     reading: Reading | None
     failed: bool
     array_time_s: float
+
+    @property
+    def pulses(self) -> NDArray[np.int64]:
+        """Pulses that each cell got, (..., rows, cols); of a ramp that failed, all it could get."""
+        match self.operation:
+            case PulseMap() as pulse:
+                return np.asarray(pulse.addressed * pulse.count, dtype=np.int64)
+            case Ramp() as ramp if self.reading is None:
+                return np.asarray(ramp.addressed * ramp.steps, dtype=np.int64)
+            case Ramp() if self.reading is not None:
+                applied = self.reading.flags & Flag.NOT_ADDRESSED == 0
+                return np.asarray(applied.sum(axis=0), dtype=np.int64)
+        return np.zeros((1, 1), dtype=np.int64)
 
 
 class Record:
@@ -129,9 +143,9 @@ class Record:
             return given
         pulses = np.zeros(self.shape, dtype=np.int64)
         for index, kind in enumerate(self.operation_kinds):
-            operation = self.operation(index).operation if kind == "pulse" else None
-            if isinstance(operation, PulseMap):
-                pulses += operation.addressed * operation.count
+            recorded = self.operation(index) if kind in {"pulse", "ramp"} else None
+            if recorded is not None:
+                pulses += recorded.pulses
         return pulses
 
     @property
@@ -223,7 +237,7 @@ class Record:
         return RecordedOperation(
             index=index,
             kind=kind,
-            operation=_operation(kind, values),
+            operation=operation_of(kind, values),
             reading=reading,
             failed=entry["outcome"] == b"failed",
             array_time_s=float(entry["array_time_s"]),
@@ -254,27 +268,6 @@ class Record:
             return np.empty(0)
         count = int(self._file[counter][0])
         return np.asarray(self._file[f"{path}/{name}"][:count])
-
-
-def _operation(kind: str, values: dict[str, Any]) -> Operation:
-    match kind:
-        case "pulse":
-            gate_v = float(values["gate_v"])
-            return PulseMap(
-                values["amplitude_v"],
-                float(values["width_s"]),
-                int(values["count"]),
-                None if np.isnan(gate_v) else gate_v,
-            )
-        case "read":
-            return ReadMap(
-                values["addressed"], float(values["read_v"]), bool(values["both_polarities"])
-            )
-        case "multiply":
-            return VectorBatch(values["voltage_v"])
-        case "wait":
-            return Wait(float(values["duration_s"]))
-    raise RecordError(f"the record has an operation of the unknown kind {kind!r}")
 
 
 def _plain(value: Any) -> Any:

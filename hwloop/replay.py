@@ -45,6 +45,7 @@ class Replay(OneVerbBackend):
             population=tuple(population),
             multiply=record.attrs["multiply"],
             identity={"recording": record.attrs["run_id"], **record.identity},
+            verify_steps=int(record.attrs.get("verify_steps", 1)),
         )
 
     @property
@@ -94,7 +95,13 @@ class Replay(OneVerbBackend):
 
 
 def _kind(operation: Operation) -> str:
-    names = {"PulseMap": "pulse", "ReadMap": "read", "VectorBatch": "multiply", "Wait": "wait"}
+    names = {
+        "PulseMap": "pulse",
+        "ReadMap": "read",
+        "Ramp": "ramp",
+        "VectorBatch": "multiply",
+        "Wait": "wait",
+    }
     return names[type(operation).__name__]
 
 

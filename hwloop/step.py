@@ -81,11 +81,13 @@ class Plan:
     """What a step may do at most: its operations and the rows of its main table.
 
     ``by_group``: the rows are for each group of cells that the backend addresses at once.
+    ``pulses_per_cell``: that a cell gets at most, where that is less than all pulses together.
     """
 
     operations: Sequence[PlannedOperation]
     rows: int
     by_group: bool = False
+    pulses_per_cell: int | None = None
 
 
 @dataclass(frozen=True)

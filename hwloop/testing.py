@@ -16,7 +16,16 @@ import numpy as np
 
 from hwloop.backend import CrossbarBackend
 from hwloop.errors import BackendError, HwloopError, Unsupported
-from hwloop.operations import Flag, FloatArray, Operation, PulseMap, ReadMap, VectorBatch, Wait
+from hwloop.operations import (
+    Flag,
+    FloatArray,
+    Operation,
+    PulseMap,
+    Ramp,
+    ReadMap,
+    VectorBatch,
+    Wait,
+)
 
 Make = Callable[[], CrossbarBackend]
 
@@ -34,6 +43,7 @@ def check_backend(
     _check_reads(make, read_v, relative_tolerance)
     _check_multiply(make, read_v, relative_tolerance)
     _check_pulses(make, pulse, read_v, relative_tolerance)
+    check_ramps(make, pulse=pulse, read_v=read_v, relative_tolerance=relative_tolerance)
     _check_clock(make, pulse, read_v)
     _check_events(make, pulse)
     _check_end(make, pulse, read_v)
@@ -118,6 +128,58 @@ def _check_pulses(make: Make, pulse: PulseMap, read_v: float, tolerance: float) 
         )
     _check_refusals(make, pulse, read_v)
     _check_broadcast(make, pulse, read_v, tolerance)
+
+
+def check_ramps(
+    make: Make, *, pulse: PulseMap, read_v: float, relative_tolerance: float = 1e-9
+) -> None:
+    """Check that a ramp is the pulses and reads that it says, until a cell is in its window."""
+    steps, tolerance = 3, relative_tolerance
+    with make() as backend:
+        one_by_one = []
+        for _ in range(steps):
+            backend.pulse(PulseMap(pulse.amplitude_v, pulse.width_s, gate_v=pulse.gate_v))
+            one_by_one.append(backend.read(ReadMap(pulse.addressed, read_v)).current_a)
+        expected = np.stack(one_by_one)
+    with make() as backend:
+        assert backend.description.verify_steps >= 1, "verify_steps must be 1 or more"
+        ramp = _flat_ramp(pulse, read_v, steps, window_a=(np.inf, np.inf))
+        backend.check(ramp)
+        answer = backend.ramp(ramp)
+        assert answer.current_a.shape == (steps, *backend.description.shape), (
+            "a ramp must answer with (steps, ..., rows, cols)"
+        )
+        assert np.allclose(answer.current_a, expected, rtol=tolerance, atol=0, equal_nan=True), (
+            "a ramp must do what its pulses and reads do one by one"
+        )
+        addressed = np.broadcast_to(pulse.addressed, answer.flags.shape)
+        assert ((answer.flags == Flag.NOT_ADDRESSED) == ~addressed).all(), (
+            "a ramp must go on until a cell is inside its window, and leave the others alone"
+        )
+    with make() as backend:
+        answer = backend.ramp(_flat_ramp(pulse, read_v, steps, window_a=(-np.inf, np.inf)))
+        assert np.allclose(answer.current_a[0], expected[0], rtol=tolerance, equal_nan=True), (
+            "a ramp must read after its first pulse"
+        )
+        rule = "a ramp must leave a cell alone once it is inside its window"
+        assert (answer.flags[1:] == Flag.NOT_ADDRESSED).all(), rule
+        assert np.isnan(answer.current_a[1:]).all(), rule
+
+
+def _flat_ramp(
+    pulse: PulseMap, read_v: float, steps: int, *, window_a: tuple[float, float]
+) -> Ramp:
+    low_a, high_a = (np.full(pulse.amplitude_v.shape, bound_a) for bound_a in window_a)
+    return Ramp(
+        start_v=pulse.amplitude_v,
+        step_v=np.zeros_like(pulse.amplitude_v),
+        width_s=pulse.width_s,
+        steps=steps,
+        read_v=read_v,
+        low_a=low_a,
+        high_a=high_a,
+        gate_v=pulse.gate_v,
+    )
 
 
 def _check_refusals(make: Make, pulse: PulseMap, read_v: float) -> None:
@@ -205,7 +267,8 @@ def _check_end(make: Make, pulse: PulseMap, read_v: float) -> None:
     backend.make_safe()
     read = ReadMap.every_cell(backend.description.geometry.shape, read_v=read_v)
     batch = VectorBatch(np.full((1, read.addressed.shape[0]), read_v))
-    operations: tuple[Operation, ...] = (read, batch, pulse, Wait(0.0))
+    ramp = _flat_ramp(pulse, read_v, 1, window_a=(-np.inf, np.inf))
+    operations: tuple[Operation, ...] = (read, batch, pulse, ramp, Wait(0.0))
     for operation in operations:
         _expect(BackendError, backend, operation, "a closed backend must refuse every operation")
 

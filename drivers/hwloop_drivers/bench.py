@@ -4,31 +4,32 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
 
 from hwloop.array import ArraySettings
 from hwloop.backend import CrossbarBackend, Description, Event
-from hwloop.errors import BackendError, ConfigError, HwloopError, Unsupported
-from hwloop.naming import cell_name
+from hwloop.errors import BackendError, ConfigError, Unsupported
 from hwloop.operations import (
     BoolArray,
     Flag,
     Operation,
     PulseMap,
+    Ramp,
     Reading,
     ReadMap,
     VectorBatch,
     Wait,
 )
 from hwloop.station import Station
-from hwloop_drivers.addressing import Lines, cell_lines, in_order
+from hwloop_drivers.addressing import Lines, in_order
 from hwloop_drivers.boxes import GATES, ROWS, SHARES, Boxes
+from hwloop_drivers.cell_access import CellAccess, pulse_train
 from hwloop_drivers.multiplying import column_currents
 from hwloop_drivers.opening import Slot
-from hwloop_drivers.roles import Measured, SourceMeter, TrainPoint
+from hwloop_drivers.ramping import steps_ahead
+from hwloop_drivers.roles import Measured, SourceMeter
 from hwloop_drivers.routes import Routes
 from hwloop_drivers.safe import (
     let_go_when_off,
@@ -78,6 +79,15 @@ class Bench(CrossbarBackend):
         self._shares = {
             key: share for key, share in SHARES[station.scheme].items() if key in boxes.drives
         }
+        self._cells = CellAccess(
+            station,
+            array,
+            boxes,
+            routes=self._routes,
+            shares=self._shares,
+            sleep=lambda duration_s: self._time.sleep(duration_s),
+        )
+        self._verify_steps = steps_ahead(boxes, self._shares, array)
         self._identity: dict[str, object] = {"station": station.name}
         self._events: deque[Event] = deque() if events is None else events
         self._time: BenchTime = HostTime()
@@ -129,10 +139,14 @@ class Bench(CrossbarBackend):
             geometry=self._array.geometry,
             multiply="parallel" if one_cell else "superposition",
             identity=self._identity,
+            verify_steps=self._verify_steps,
         )
 
     def check(self, operation: Operation) -> None:
         """Whether the outputs can make the levels and widths of a pulse."""
+        if isinstance(operation, Ramp):
+            for pulse in operation.pulses():
+                self.check(pulse)
         if not isinstance(operation, PulseMap):
             return
         self._check_gate(operation)
@@ -140,10 +154,10 @@ class Bench(CrossbarBackend):
             rows_v = float(amplitude_v) * self._shares[ROWS]
             rows = self._boxes.rows
             if isinstance(rows, SourceMeter):
-                rows.refuse_train(_train(rows_v, operation))
+                rows.refuse_train(pulse_train(rows_v, operation))
             else:
                 rows.refuse_pulses(level_v=rows_v, width_s=operation.width_s, count=operation.count)
-            for key, level_v in self._standing_v(float(amplitude_v)).items():
+            for key, level_v in self._cells.standing_v(float(amplitude_v)).items():
                 self._boxes.refuse_level(key, level_v)
 
     def duration_s(self, operation: Operation) -> float:
@@ -156,6 +170,10 @@ class Bench(CrossbarBackend):
             case ReadMap():
                 cells = int(operation.addressed.sum())
                 return cells * (READING_S * (1 + operation.both_polarities) + SWITCHING_S)
+            case Ramp():
+                cells = int(operation.addressed.sum())
+                read_s = READING_S * (1 + operation.both_polarities)
+                return cells * (operation.steps * (operation.width_s + read_s) + SWITCHING_S)
             case VectorBatch():
                 levels = np.unique(operation.voltage_v[operation.voltage_v != 0]).size
                 return float(rows * cols * (READING_S * levels + SWITCHING_S))
@@ -176,14 +194,8 @@ class Bench(CrossbarBackend):
     def pulse(self, pulse: PulseMap) -> None:
         """Pulse the addressed cells one after the other."""
         self._begin(pulse)
-        for row, col in in_order(pulse.addressed):
-            amplitude_v = float(pulse.amplitude_v[row, col])
-            standing_v = self._standing_v(amplitude_v)
-            if pulse.gate_v is not None:
-                standing_v[GATES] = pulse.gate_v
-            self._select(cell_lines(self._station, row, col))
-            with naming(cell_name((row, col))), self._boxes.standing(standing_v):
-                self._apply(amplitude_v * self._shares[ROWS], pulse)
+        for place in in_order(pulse.addressed):
+            self._cells.pulse(pulse, place)
         self._end()
 
     def read(self, read: ReadMap) -> Reading:
@@ -191,14 +203,18 @@ class Bench(CrossbarBackend):
         self._begin(read)
         shape = self._array.geometry.shape
         reading = Reading(np.full(shape, np.nan), np.full(shape, Flag.NOT_ADDRESSED, np.uint8))
-        levels = [read.read_v, -read.read_v] if read.both_polarities else [read.read_v]
-        for row, col in in_order(read.addressed):
-            with naming(cell_name((row, col))):
-                measured = self._measure(cell_lines(self._station, row, col), levels)
-            signs = (1.0, -1.0)
-            current_a = [s * m.current_a for s, m in zip(signs, measured, strict=False)]
-            reading.current_a[row, col] = np.mean(current_a)
-            reading.flags[row, col] = int(np.bitwise_or.reduce([int(m.flags) for m in measured]))
+        for place in in_order(read.addressed):
+            reading.current_a[place], reading.flags[place] = self._cells.read(read, place)
+        self._end()
+        return reading
+
+    def ramp(self, ramp: Ramp) -> Reading:
+        """One cell after the other; inside the instrument where it has a loop for that."""
+        self._begin(ramp)
+        reading = ramp.blank(self._array.geometry.shape)
+        for place in in_order(ramp.addressed):
+            for number, (current_a, flags) in enumerate(self._cells.ramp(ramp, place)):
+                reading.current_a[number][place], reading.flags[number][place] = current_a, flags
         self._end()
         return reading
 
@@ -207,7 +223,7 @@ class Bench(CrossbarBackend):
         self._begin(batch)
         *batches, rows = batch.voltage_v.shape
         current_a, flags = column_currents(
-            self._station, batch.voltage_v.reshape(-1, rows), self._measure
+            self._station, batch.voltage_v.reshape(-1, rows), self._cells.measure
         )
         self._end()
         shape = (*batches, self._array.geometry.cols)
@@ -256,6 +272,11 @@ class Bench(CrossbarBackend):
                 if words:
                     self._warn(words)
 
+    @property
+    def round_trips(self) -> int:
+        """Questions that the instruments have answered on their present links."""
+        return sum(box.link.round_trips for box in self._boxes.instruments.values())
+
     def take_events(self) -> list[Event]:
         """What happened since the last call."""
         # One by one: a keep-alive thread may add to it meanwhile.
@@ -263,7 +284,7 @@ class Bench(CrossbarBackend):
 
     def current_a(self, lines: Lines, levels_v: Mapping[str, float]) -> Measured:
         """Current out of the meter with lines connected and drives at levels, then 0 V: a test."""
-        self._select(lines)
+        self._cells.select(lines)
         with self._boxes.standing(levels_v):
             return self._boxes.meter.measure_current()
 
@@ -293,58 +314,13 @@ class Bench(CrossbarBackend):
         self._now_s = self._time.now_s() - self._began_s
 
     def _check_gate(self, pulse: PulseMap) -> None:
-        if (pulse.gate_v is not None) == (GATES in self._boxes.drives):
-            return
         if pulse.gate_v is None:
-            raise Unsupported("gate_v is missing: this station drives the gates of 1T1R cells")
-        raise Unsupported(f"gate_v {pulse.gate_v:g}: no gates are wired on this station")
-
-    def _standing_v(self, amplitude_v: float) -> dict[str, float]:
-        """What the drives other than the rows carry during a pulse.
-
-        The selected column comes last: until then no cell sees more than the scheme gives it.
-        """
-        order = ("other_rows", "other_columns", "columns")
-        return {key: amplitude_v * self._shares[key] for key in order if self._shares.get(key, 0.0)}
-
-    def _select(self, lines: Lines) -> None:
-        """Route; every output is at 0 V."""
-        if self._routes.route(lines):
-            self._time.sleep(self._station.settle_s)
-
-    def _apply(self, level_v: float, pulse: PulseMap) -> None:
-        rows = self._boxes.rows
-        if isinstance(rows, SourceMeter):
-            rows.apply_train(_train(level_v, pulse))
-        else:
-            rows.apply_pulses(level_v=level_v, width_s=pulse.width_s, count=pulse.count)
-
-    def _measure(self, lines: Lines, levels: list[float]) -> list[Measured]:
-        """Current into the column at each row voltage, then 0 V."""
-        self._select(lines)
-        gates = {} if self._array.read.gate_v is None else {GATES: self._array.read.gate_v}
-        # Out of the meter's HI terminal is out of the column, where it holds the column.
-        sign = -1.0 if self._boxes.meter_on_columns else 1.0
-        measured = []
-        with self._boxes.standing(gates):
-            for level_v in levels:
-                self._boxes.rows.source_voltage = level_v
-                seen = self._boxes.meter.measure_current()
-                measured.append(Measured(sign * seen.current_a, seen.flags))
-            self._boxes.rows.source_voltage = 0.0
-        return measured
-
-
-@contextmanager
-def naming(place: str) -> Iterator[None]:
-    """Errors inside begin with the cell or the instrument that they are of."""
-    try:
-        yield
-    except HwloopError as exc:
-        raise type(exc)(f"{place}: {exc}") from exc
-
-
-def _train(level_v: float, pulse: PulseMap) -> list[TrainPoint]:
-    """The pulses with pauses of their own width between them."""
-    on, off = TrainPoint(level_v, pulse.width_s), TrainPoint(0.0, pulse.width_s)
-    return [on, off] * (pulse.count - 1) + [on]
+            if GATES in self._boxes.drives:
+                raise Unsupported("gate_v is missing: this station drives the gates of 1T1R cells")
+            return
+        if GATES not in self._boxes.drives:
+            raise Unsupported(
+                f"gate_v {pulse.highest_gate_v:g}: no gates are wired on this station"
+            )
+        for gate_v in np.unique(np.asarray(pulse.gate_v)):
+            self._boxes.refuse_level(GATES, float(gate_v))

@@ -13,8 +13,9 @@ from hwloop.errors import ConfigError, Unsupported
 from hwloop.plugins import BackendKind, OpenRequest
 from hwloop.settings import Settings
 from hwloop.station import Station, load_station
-from hwloop_drivers.bench import Bench, LetGo, naming
+from hwloop_drivers.bench import Bench, LetGo
 from hwloop_drivers.boxes import Boxes
+from hwloop_drivers.cell_access import naming
 from hwloop_drivers.link import WireLog
 from hwloop_drivers.opening import slots
 from hwloop_drivers.roles import Instrument

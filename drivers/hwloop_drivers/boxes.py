@@ -30,6 +30,9 @@ SHARES: Mapping[str, Mapping[str, float]] = {
     "1T1R": {"rows": 1.0, "columns": 0.0},
 }
 ROWS, COLUMNS, GATES = "rows", "columns", "gates"
+STANDING_ORDER = ("other_rows", "other_columns", COLUMNS)
+"""What stands around a pulse. The selected column comes last: until then no cell sees more than
+the scheme gives it."""
 
 
 @dataclass(frozen=True)

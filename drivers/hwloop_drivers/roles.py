@@ -65,22 +65,42 @@ class SourceSetup:
 
 
 @dataclass(frozen=True)
+class Companion:
+    """Another output of the same box in a verify loop.
+
+    It stands at ``start_v`` + n · ``step_v`` before pulse n begins and until it has ended, and at
+    ``read_v`` during each read.
+    """
+
+    source: SourceMeter
+    start_v: float
+    step_v: float
+    read_v: float = 0.0
+
+
+@dataclass(frozen=True)
 class VerifyLoop:
     """Pulse and verify until the read current is inside a window: run by the instrument itself.
 
     Pulse n has the amplitude ``start_v`` + n · ``step_v`` and ``width_s``; after each, ``read_v``
-    is sourced for ``read_s`` and the current measured. Ends when ``low_a`` ≤ current ≤ ``high_a``
-    or after ``max_pulses``; any reading at compliance ends it as well. Then the level is 0 V.
+    is sourced for ``read_s`` (None: as long as the reading takes) and the current measured. Ends
+    when ``low_a`` ≤ current ≤ ``high_a``, either of which may be infinite, or after
+    ``max_pulses``; any reading at compliance or over range ends it as well. Then the level is 0 V.
+    ``companions``: outputs that go with it. ``meter``: which output measures; None: the source.
+    With ``both_polarities`` the current is (I(+read_v) − I(−read_v)) / 2.
     """
 
     start_v: float
     step_v: float
     width_s: float
     read_v: float
-    read_s: float
+    read_s: float | None
     low_a: float
     high_a: float
     max_pulses: int
+    companions: tuple[Companion, ...] = ()
+    meter: SourceMeter | None = None
+    both_polarities: bool = False
 
 
 class Instrument(ABC):
@@ -210,14 +230,22 @@ class SourceMeter(ABC):
         :class:`hwloop.errors.InstrumentFault` if the instrument reports an error.
         """
 
-    def verify_loop(self, loop: VerifyLoop) -> list[Measured]:  # noqa: ARG002 - for those that can
-        """Run a pulse-and-verify loop inside the instrument; the readings, one a pulse.
+    def refuse_loop(self, loop: VerifyLoop) -> None:  # noqa: ARG002 - for those that can
+        """Raise :class:`hwloop.errors.Unsupported` if the box cannot run this loop; no traffic.
 
-        Raises :class:`hwloop.errors.Unsupported` where its language has no loop.
+        Every box whose language has no loop refuses all.
         """
         from hwloop.errors import Unsupported
 
         raise Unsupported(f"{type(self).__name__} cannot run a pulse-and-verify loop by itself")
+
+    def verify_loop(self, loop: VerifyLoop) -> list[Measured]:
+        """Run a pulse-and-verify loop inside the instrument; the readings, one a pulse.
+
+        Raises :class:`hwloop.errors.Unsupported` for what :meth:`refuse_loop` refuses.
+        """
+        self.refuse_loop(loop)
+        raise AssertionError  # pragma: no cover - who refuses less runs it
 
     def ramp_to_voltage(self, level_v: float, *, steps: int = 10) -> None:
         """Go to ``level_v`` in equal steps."""

@@ -7,154 +7,45 @@ method's description for the 4×4 spintronic array (after M. Prezioso et al., Na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
 from hwloop.array import Array, ArraySettings
 from hwloop.datafile import BitTable
 from hwloop.errors import ConfigError, StepError
-from hwloop.operations import BoolArray, FloatArray, PulseMap, Reading, ReadMap, VectorBatch
-from hwloop.settings import Settings
+from hwloop.manhattan.rows import UNDECIDED, EpochRow, IntArray, PredictionRow, SummaryRow
+from hwloop.manhattan.rule import Judgement, differential, judge
+from hwloop.manhattan.schemes import SCHEMES
+from hwloop.manhattan.settings import ManhattanSettings, PulseSettings
+from hwloop.operations import BoolArray, FloatArray, Reading, ReadMap, VectorBatch
 from hwloop.statistics import wilson_interval
-from hwloop.step import NamedFigure, Outcome, Plan, PlannedOperation, Row, Step, Yield, column
-from hwloop.units import Count, PerAmpere, PositiveSecond, PositiveVolt, Volt
+from hwloop.step import NamedFigure, Outcome, Plan, PlannedOperation, Step, Yield
 
 if TYPE_CHECKING:
     from hwloop.record_reader import Record
 
-IntArray = NDArray[np.int64]
-SignArray = NDArray[np.int8]
-UNDECIDED = -1
-
-
-class PulseSettings(Settings):
-    """The one pulse that the Manhattan rule applies."""
-
-    amplitude_v: PositiveVolt
-    width_s: PositiveSecond
-
-
-class ManhattanSettings(Settings):
-    """What to learn, and how.
-
-    ``patterns``: (patterns, rows) bits; ``outputs``: (patterns, neurons) bits;
-    ``held_out_patterns``: bits to predict after the training. ``bit_0_v``, ``bit_1_v``: the row
-    voltages that code the bits. ``target_0``, ``target_1``: what an activation must reach.
-    ``beta_per_a``: slope of the activation. ``currents``: from one ``multiply`` a pattern, or
-    summed from a ``read`` of every cell; ``auto`` takes multiply where the backend has it.
-    """
-
-    patterns: BitTable
-    outputs: BitTable
-    held_out_patterns: BitTable | None = None
-    bit_0_v: Volt = -0.1
-    bit_1_v: Volt = 0.1
-    target_0: float = Field(default=-0.8, gt=-1, lt=1)
-    target_1: float = Field(default=0.8, gt=-1, lt=1)
-    beta_per_a: PerAmpere = Field(gt=0)
-    max_updates: Count = 50
-    pulse: PulseSettings
-    scheme: Literal["potentiate_only"] = "potentiate_only"
-    currents: Literal["auto", "multiply", "read"] = "auto"
-
-    @model_validator(mode="after")
-    def _consistent(self) -> ManhattanSettings:
-        if self.target_0 >= self.target_1:
-            raise ValueError(f"target_0 {self.target_0:g} must be below target_1 {self.target_1:g}")
-        if self.bit_0_v == self.bit_1_v:
-            raise ValueError(f"bit_0_v and bit_1_v are both {self.bit_0_v:g} V")
-        if len(self.patterns) != len(self.outputs):
-            raise ValueError(f"{len(self.patterns)} patterns but {len(self.outputs)} outputs")
-        return self
-
-    def voltage_v(self, patterns: BitTable) -> FloatArray:
-        """Row voltages that code ``patterns``, (patterns, rows)."""
-        return np.where(np.array(patterns) == 1, self.bit_1_v, self.bit_0_v)
-
-    @property
-    def target(self) -> FloatArray:
-        """What each activation must reach, (patterns, neurons)."""
-        return np.where(np.array(self.outputs) == 1, self.target_1, self.target_0)
-
-
-@dataclass(frozen=True, eq=False)
-class EpochRow(Row):
-    """An array as it was judged in one epoch, before that epoch's update."""
-
-    epoch: int = column("1", "epoch, counted from 1")
-    total_error: FloatArray = column(
-        "1", "how far the activations fall short of their targets, summed; (...)"
-    )
-    activation: FloatArray = column("1", "tanh(beta I), Eq. 1; (..., patterns, neurons)")
-    current_a: FloatArray = column("A", "differential current I+ - I-; (..., patterns, neurons)")
-    conductance_s: FloatArray = column("S", "conductance of every cell; (..., rows, cols)")
-    weight_s: FloatArray = column("S", "G+ - G-; (..., rows, neurons)")
-    update: SignArray = column("1", "sign of the update that follows, Eq. 5; (..., rows, neurons)")
-    pulses: IntArray = column("1", "pulses given to the array before this epoch; (...)")
-    converged: BoolArray = column("1", "every activation at or past its target; (...)")
-
-    def headline(self) -> dict[str, str | float | int]:
-        """Epoch, error, pulses; in a population their means, and how many have converged."""
-        figures: dict[str, str | float | int] = {
-            "epoch": self.epoch,
-            "error": float(f"{np.mean(self.total_error):.3g}"),
-            "pulses": round(float(np.mean(self.pulses))),
-        }
-        if self.converged.size > 1:
-            figures["converged"] = f"{int(self.converged.sum())}/{self.converged.size}"
-        return figures
-
-
-@dataclass(frozen=True, eq=False)
-class PredictionRow(Row):
-    """What the trained array says of one held-out pattern."""
-
-    table: ClassVar[str] = "predictions"
-
-    pattern: SignArray = column("1", "bits of the held-out pattern; (rows,)")
-    activation: FloatArray = column("1", "tanh(beta I); (..., neurons)")
-    prediction: SignArray = column("1", "1, 0, or -1 for undecided; (..., neurons)")
-
-
-@dataclass(frozen=True, eq=False)
-class SummaryRow(Row):
-    """How the training of each array ended."""
-
-    table: ClassVar[str] = "summary"
-
-    converged: BoolArray = column("1", "whether every activation reached its target; (...)")
-    epoch: IntArray = column("1", "epoch of convergence, or the last one; (...)")
-    pulses: IntArray = column("1", "pulses given to the array; (...)")
-
-
-@dataclass(frozen=True)
-class _Judgement:
-    """Activations of an epoch, and what the rule makes of them."""
-
-    current_a: FloatArray
-    activation: FloatArray
-    shortfall: FloatArray
-    update: SignArray
-
-    @property
-    def converged(self) -> BoolArray:
-        reached: BoolArray = (self.shortfall == 0).all(axis=(-2, -1))
-        return reached
+__all__ = [
+    "TRAIN_MANHATTAN",
+    "EpochRow",
+    "ManhattanSettings",
+    "PredictionRow",
+    "PulseSettings",
+    "SummaryRow",
+    "plan",
+    "run",
+]
 
 
 def run(settings: ManhattanSettings, array: Array) -> Iterator[Yield]:
-    """Train until every activation is at or past its target, or the updates are used up.
+    """Train until the stop criterion is met, or the updates are used up.
 
     Each epoch reads, judges, and then updates the arrays of the population that have not
     converged. Yields an :class:`EpochRow` an epoch, a :class:`PredictionRow` a held-out pattern,
     a :class:`SummaryRow` and an outcome.
     """
-    scheme = _SCHEMES[settings.scheme]
+    scheme = SCHEMES[settings.scheme]
     voltage_v = settings.voltage_v(settings.patterns)
     pulses = np.zeros(array.population, dtype=np.int64)
     converged = np.zeros(array.population, dtype=np.bool_)
@@ -163,7 +54,7 @@ def run(settings: ManhattanSettings, array: Array) -> Iterator[Yield]:
         cells = array.read_all()
         conductance_s = _measured(array.conductance_s(cells), "cell")
         currents_a = _currents(settings, array, voltage_v, conductance_s)
-        judgement = _judge(settings, currents_a)
+        judgement = judge(settings, currents_a)
         newly = judgement.converged & ~converged
         epochs[newly] = epoch
         converged = converged | newly
@@ -174,14 +65,14 @@ def run(settings: ManhattanSettings, array: Array) -> Iterator[Yield]:
             activation=judgement.activation,
             current_a=judgement.current_a,
             conductance_s=conductance_s,
-            weight_s=_differential(conductance_s),
+            weight_s=differential(conductance_s),
             update=update,
             pulses=pulses.copy(),
             converged=converged,
         )
         if converged.all():
             break
-        for pulse in scheme(update, settings.pulse):
+        for pulse in scheme.pulses(settings, update):
             array.backend.pulse(pulse)
             pulses = pulses + pulse.addressed.sum(axis=(-2, -1))
     yield from _predictions(settings, array)
@@ -190,26 +81,22 @@ def run(settings: ManhattanSettings, array: Array) -> Iterator[Yield]:
 
 
 def plan(settings: ManhattanSettings, array: ArraySettings) -> Plan:
-    """Every update used up, and in each of them one pulse for each pair of columns."""
+    """Every update used up, and the worst that the scheme does in each of them."""
     _check_widths(settings, array)
-    amplitude_v = np.zeros(array.geometry.shape)
-    amplitude_v[:, 0::2] = settings.pulse.amplitude_v
     read = array.read
-    operations = [
-        PlannedOperation(
-            ReadMap.every_cell(
-                array.geometry.shape, read_v=read.read_v, both_polarities=read.both_polarities
-            ),
-            settings.max_updates + (settings.held_out_patterns is not None),
-        ),
-        PlannedOperation(PulseMap(amplitude_v, settings.pulse.width_s), settings.max_updates),
-    ]
+    every_cell = ReadMap.every_cell(
+        array.geometry.shape, read_v=read.read_v, both_polarities=read.both_polarities
+    )
+    reads = settings.max_updates + (settings.held_out_patterns is not None)
+    operations = [PlannedOperation(every_cell, reads)]
     if settings.currents != "read":
         batch = VectorBatch(settings.voltage_v(settings.patterns))
-        operations.insert(1, PlannedOperation(batch, settings.max_updates))
-        if settings.held_out_patterns is not None:
-            held_out = VectorBatch(settings.voltage_v(settings.held_out_patterns))
-            operations.append(PlannedOperation(held_out, 1))
+        operations.append(PlannedOperation(batch, settings.max_updates))
+    worst = SCHEMES[settings.scheme].worst(settings, array.geometry.shape)
+    operations += [PlannedOperation(pulse, settings.max_updates) for pulse in worst]
+    if settings.currents != "read" and settings.held_out_patterns is not None:
+        held_out = VectorBatch(settings.voltage_v(settings.held_out_patterns))
+        operations.append(PlannedOperation(held_out, 1))
     return Plan(operations, rows=settings.max_updates)
 
 
@@ -225,10 +112,12 @@ def _check_widths(settings: ManhattanSettings, array: ArraySettings) -> None:
         raise ConfigError(
             f"the array has {array.cols} columns; a neuron is a pair, so it needs an even number"
         )
-    _check_width(settings.patterns, array.rows, "patterns", "rows")
+    rows = array.rows - len(settings.bias_v)
+    lines = f"rows besides {len(settings.bias_v)} of bias" if settings.bias_v else "rows"
+    _check_width(settings.patterns, rows, "patterns", lines)
     _check_width(settings.outputs, array.cols // 2, "outputs", "pairs of columns")
     if settings.held_out_patterns is not None:
-        _check_width(settings.held_out_patterns, array.rows, "held_out_patterns", "rows")
+        _check_width(settings.held_out_patterns, rows, "held_out_patterns", lines)
 
 
 def _check_width(table: BitTable, width: int, key: str, lines: str) -> None:
@@ -263,52 +152,13 @@ def _measured(values: FloatArray, what: str) -> FloatArray:
     return values
 
 
-def _differential(values: FloatArray) -> FloatArray:
-    return values[..., 0::2] - values[..., 1::2]
-
-
-def _judge(settings: ManhattanSettings, column_current_a: FloatArray) -> _Judgement:
-    """Eqs. 1 to 5: activations (..., patterns, neurons) and the update's sign."""
-    current_a = _differential(column_current_a)
-    phase = settings.beta_per_a * current_a
-    activation = np.tanh(phase)
-    target = settings.target
-    wants_one = np.array(settings.outputs) == 1
-    shortfall = np.maximum(np.where(wants_one, target - activation, activation - target), 0.0)
-    delta = (target - activation) * settings.beta_per_a * _sech_squared(phase)
-    voltage_v = settings.voltage_v(settings.patterns)
-    summed = np.einsum("...pn,pr->...rn", delta, voltage_v)
-    return _Judgement(current_a, activation, shortfall, np.sign(summed).astype(np.int8))
-
-
-def _sech_squared(phase: FloatArray) -> FloatArray:
-    """1/cosh², which neither overflows nor rounds to 0 where tanh rounds to 1."""
-    decay = np.exp(-2.0 * np.abs(phase))
-    return 4.0 * decay / (1.0 + decay) ** 2
-
-
-def _potentiate_only(update: SignArray, pulse: PulseSettings) -> Iterator[PulseMap]:
-    """One pulse on G⁺ where the weight shall rise, on G⁻ where it shall fall."""
-    *outer, neurons = update.shape
-    amplitude_v = np.zeros((*outer, 2 * neurons))
-    amplitude_v[..., 0::2] = pulse.amplitude_v * (update > 0)
-    amplitude_v[..., 1::2] = pulse.amplitude_v * (update < 0)
-    if amplitude_v.any():
-        yield PulseMap(amplitude_v, pulse.width_s)
-
-
-_SCHEMES: dict[str, Callable[[SignArray, PulseSettings], Iterator[PulseMap]]] = {
-    "potentiate_only": _potentiate_only,
-}
-
-
 def _predictions(settings: ManhattanSettings, array: Array) -> Iterator[PredictionRow]:
     if settings.held_out_patterns is None:
         return
     voltage_v = settings.voltage_v(settings.held_out_patterns)
     conductance_s = _measured(array.conductance_s(array.read_all()), "cell")
     currents_a = _currents(settings, array, voltage_v, conductance_s)
-    activation = np.tanh(settings.beta_per_a * _differential(currents_a))
+    activation = np.tanh(settings.beta_per_a * differential(currents_a))
     decided = np.where(activation <= settings.target_0, 0, UNDECIDED)
     prediction = np.where(activation >= settings.target_1, 1, decided).astype(np.int8)
     for index, pattern in enumerate(settings.held_out_patterns):
@@ -320,20 +170,32 @@ def _predictions(settings: ManhattanSettings, array: Array) -> Iterator[Predicti
 
 
 def _outcome(
-    settings: ManhattanSettings, converged: BoolArray, epochs: IntArray, last: _Judgement
+    settings: ManhattanSettings, converged: BoolArray, epochs: IntArray, last: Judgement
 ) -> Outcome:
     if converged.ndim:
         return Outcome(bool(converged.any()), _population_words(converged, epochs))
     if converged:
         return Outcome(True, f"converged at epoch {int(epochs)}")
+    return Outcome(
+        False, f"did not converge in {settings.max_updates} updates: {_missed(settings, last)}"
+    )
+
+
+def _missed(settings: ManhattanSettings, last: Judgement) -> str:
+    """What is wrong with one array in its last epoch."""
+    if settings.stop == "classified":
+        patterns = np.flatnonzero(last.wrong)
+        bits = "".join(map(str, settings.patterns[int(patterns[0])]))
+        return (
+            f"{patterns.size} of {last.wrong.size} patterns are classified wrong, the first of"
+            f" them {bits}"
+        )
     pattern, neuron = np.unravel_index(last.shortfall.argmax(), last.shortfall.shape)
     bits = "".join(map(str, settings.patterns[int(pattern)]))
-    return Outcome(
-        False,
-        f"did not converge in {settings.max_updates} updates: total error"
-        f" {last.shortfall.sum():.3g}; furthest off is pattern {bits}, neuron {int(neuron)}, with"
-        f" activation {last.activation[pattern, neuron]:.3f} for target"
-        f" {settings.target[pattern, neuron]:g}",
+    return (
+        f"total error {last.shortfall.sum():.3g}; furthest off is pattern {bits}, neuron"
+        f" {int(neuron)}, with activation {last.activation[pattern, neuron]:.3f} for target"
+        f" {settings.target[pattern, neuron]:g}"
     )
 
 

@@ -103,6 +103,8 @@ class AffectedDevice(Device):
         if pulse is not self._checked:
             self._device.check(pulse)
             self._checked = pulse
+            if self._watch is not None:
+                self._watch.note(pulse)
 
     def pulse(self, pulse: PulseMap) -> None:
         """Pulse the device model, then let the effects act on what it did."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+from pydantic import ValidationInfo, model_validator
 
 from hwloop.backend import CrossbarBackend, Description, Event
-from hwloop.errors import BackendError, Unsupported
+from hwloop.errors import BackendError, ConfigError, Unsupported
 from hwloop.naming import cell_name
 from hwloop.operations import (
     Flag,
     FloatArray,
     Operation,
     PulseMap,
+    Ramp,
     Reading,
     ReadMap,
     VectorBatch,
@@ -21,6 +27,7 @@ from hwloop.plugins import BackendKind, OpenRequest
 from hwloop.settings import Settings
 from hwloop.units import Fraction, PositiveSecond
 from hwloop_sim.affected import AffectedDevice
+from hwloop_sim.calibrated import whole_twin
 from hwloop_sim.cell_law import CellLawSettings
 from hwloop_sim.cells import DeviceChoice, make_cells
 from hwloop_sim.effect import EffectChoice
@@ -32,6 +39,8 @@ from hwloop_sim.wiring import WireSettings, Wiring
 class SimSettings(Settings):
     """What is emulated.
 
+    ``calibration``: the name of a shipped calibration or the path of a file, which says what the
+    keys beside it do not; see :func:`hwloop_sim.calibrated.whole_twin`.
     ``device``: ``model`` names the device model, the other keys are its settings. ``cell_law``: how
     current follows voltage, where the model does not say. ``effects``: non-idealities of the cells,
     ``effect`` names each. ``wires``: resistances of the lines; left
@@ -48,6 +57,16 @@ class SimSettings(Settings):
     converters: ConverterSettings = ConverterSettings()
     read_noise: Fraction = 0.0
     read_time_s: PositiveSecond = 1e-3
+
+    @model_validator(mode="before")
+    @classmethod
+    def _twin(cls, data: Any, info: ValidationInfo) -> Any:
+        if not isinstance(data, Mapping) or not isinstance(data.get("calibration"), str):
+            return data
+        try:
+            return whole_twin(data, Path((info.context or {}).get("folder", ".")))
+        except ConfigError as exc:
+            raise ValueError(str(exc)) from None
 
 
 class EmulatedArray(CrossbarBackend):
@@ -101,6 +120,9 @@ class EmulatedArray(CrossbarBackend):
         match operation:
             case PulseMap():
                 self._check_pulse(operation)
+            case Ramp():
+                for pulse in operation.pulses():
+                    self._check_pulse(pulse)
             case VectorBatch():
                 self._readout.check(operation.voltage_v)
 

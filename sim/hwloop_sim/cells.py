@@ -14,7 +14,8 @@ from hwloop import plugins
 from hwloop.errors import ConfigError
 from hwloop.settings import Settings
 from hwloop_sim.affected import AffectedDevice
-from hwloop_sim.calibrated import MeasuredRange, RangeWatch, merged
+from hwloop_sim.calibrated import RangeWatch, merged, with_model
+from hwloop_sim.calibration import MeasuredRange
 from hwloop_sim.cell_law import CellLawSettings
 from hwloop_sim.device import DeviceKind
 from hwloop_sim.effect import ChosenEffect, make_effects
@@ -46,12 +47,14 @@ class ChosenDevice:
 
 
 def _choose(value: object, info: ValidationInfo) -> object:
-    if not isinstance(value, dict) or not isinstance(value.get("model"), str):
-        raise ValueError("expected a mapping whose key 'model' names a device model")
-    settings = {key: item for key, item in value.items() if key != "model"}
+    folder = Path((info.context or {}).get("folder", "."))
     try:
+        if isinstance(value, dict) and isinstance(value.get("calibration"), str):
+            value = with_model(value, folder)
+        if not isinstance(value, dict) or not isinstance(value.get("model"), str):
+            raise ValueError("expected a mapping whose key 'model' names a device model")
+        settings = {key: item for key, item in value.items() if key != "model"}
         kind: DeviceKind[Any] = plugins.load(plugins.DEVICES, value["model"])
-        folder = Path((info.context or {}).get("folder", "."))
         if "calibration" in settings and "calibration" not in kind.settings.model_fields:
             settings = merged(kind.name, settings, folder)
         measured = settings.pop("measured_range", None)

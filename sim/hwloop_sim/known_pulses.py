@@ -42,8 +42,8 @@ def refuse_unknown(pulse: PulseMap, known: Sequence[KnownPulse], *, source: str)
     of_width = [one for one in known if np.isclose(pulse.width_s, one.width_s, rtol=SAME, atol=0)]
     if pulse.gate_v is None and _all_among(pulse.amplitude_v, of_width):
         return
-    if pulse.gate_v is not None:
-        _refuse(source, known, f"a gate at {format_quantity(pulse.gate_v, 'V')}")
+    if pulse.highest_gate_v is not None:
+        _refuse(source, known, f"a gate at {format_quantity(pulse.highest_gate_v, 'V')}")
     asked_v = pulse.amplitude_v[pulse.addressed]
     unknown_v = asked_v[~_among(asked_v, known)]
     if unknown_v.size:

@@ -168,10 +168,10 @@ def state_kind(model: StateModel[Any], settings: type[S], summary: str) -> Devic
 
 def refuse_gate(name: str, pulse: PulseMap) -> None:
     """Raise :class:`Unsupported` where a pulse wants a gate of a device that has none."""
-    if pulse.gate_v is not None:
+    if pulse.highest_gate_v is not None:
         raise Unsupported(
-            f"{name}: a gate at {format_quantity(pulse.gate_v, 'V')} was asked for, but this"
-            " device model has no gate; one_transistor has"
+            f"{name}: a gate at {format_quantity(pulse.highest_gate_v, 'V')} was asked for, but"
+            " this device model has no gate; one_transistor has"
         )
 
 
@@ -206,3 +206,12 @@ def per_cell(parameters: NDArray[np.void], shape: tuple[int, ...]) -> Any:
     """The same record for array arithmetic: each field has the shape of the cells, or is one."""
     shaped = parameters.reshape(shape if parameters.size > 1 else (1,) * len(shape))
     return shaped.view(np.recarray)
+
+
+def state_model(kind: DeviceKind[Any]) -> StateModel[Any] | None:
+    """The state equation of a device model; None of a model that is none."""
+    make = kind.make
+    if isinstance(make, partial) and make.func is StateDevice:
+        model: StateModel[Any] = make.args[0]
+        return model
+    return None

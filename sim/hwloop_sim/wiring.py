@@ -84,6 +84,16 @@ class _Law(CellLaw):
         return np.ascontiguousarray(current_a).reshape(cell_v.shape)
 
 
+def _line_gate_v(pulse: PulseMap, tile: _Tile, row: int, col: int) -> float | FloatArray | None:
+    """What the gate line of a tile's row carries while a cell is selected: its whole row sees it.
+
+    The transistors of the other rows are off; their cells see no voltage.
+    """
+    if not isinstance(pulse.gate_v, np.ndarray):
+        return pulse.gate_v
+    return pulse.gate_v[tile.place][..., row, col][..., None, None]
+
+
 class Wiring:
     """The tiles of an array of ``shape`` (rows, cols), and the wires in each; None: ideal ones."""
 
@@ -153,16 +163,21 @@ class Wiring:
         half-selected ones, as often as they see it.
         """
         if self._wires is None and self._scheme != "floating":
-            yield pulse
-            for tile in self._tiles:
-                yield from self._half_selected(tile, pulse)
+            yield from self.ideal_stresses(pulse)
             return
         shape = np.broadcast_shapes(pulse.amplitude_v.shape, cells.conductance_s.shape)
-        for tile, row, _, cell_v in self._solved(cells, pulse):
+        for tile, row, col, cell_v in self._solved(cells, pulse):
             for index in range(len(row)):
                 every_v = np.zeros(shape)
                 every_v[tile.place] = cell_v[..., index, :, :]
-                yield replace(pulse, amplitude_v=every_v)
+                gate_v = _line_gate_v(pulse, tile, int(row[index]), int(col[index]))
+                yield replace(pulse, amplitude_v=every_v, gate_v=gate_v)
+
+    def ideal_stresses(self, pulse: PulseMap) -> Iterator[PulseMap]:
+        """The same where the lines have no resistance and none floats, whatever the cells are."""
+        yield pulse
+        for tile in self._tiles:
+            yield from self._half_selected(tile, pulse)
 
     def _half_selected(self, tile: _Tile, pulse: PulseMap) -> Iterator[PulseMap]:
         fractions = stress(self._scheme)

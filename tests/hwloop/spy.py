@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from hwloop.array import ArraySettings
-from hwloop.backend import Description, Event, OneVerbBackend
+from hwloop.backend import CrossbarBackend, Description, Event, OneVerbBackend
 from hwloop.geometry import Geometry
-from hwloop.operations import Flag, Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
+from hwloop.operations import Flag, Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch, Wait
 
 ARRAY = {
     "rows": 2,
@@ -64,6 +64,8 @@ class SpyBackend(OneVerbBackend):
         if len(self.asked) == self._fail_at:
             assert self._error is not None
             raise self._error
+        if isinstance(operation, Ramp):  # in pulses and reads, each of them asked
+            return CrossbarBackend.ramp(self, operation)
         self.asked.append(operation)
         self._now_s += 1.0 + (operation.duration_s if isinstance(operation, Wait) else 0.0)
         match operation:

@@ -163,7 +163,7 @@ def test_run_answers_from_a_recording(record: Path, tmp_path: Path) -> None:
             ["steps.0.step", "did you mean 'train_manhattan'"],
         ),
         (
-            ["--set", "backends.sim.device.calibration=shumilin2024_2V_5ms"],
+            ["--set", "backends.sim.device.calibration=shumilin2024_2V_500ms"],
             2,
             ["backends.sim.device.calibration", "did you mean 'shumilin2024_2V_50ms'"],
         ),

@@ -201,6 +201,22 @@ def test_gate_voltage_is_held_to_its_range(
     guard.pulse(one(1, gate_v=2.0))
 
 
+def test_the_gate_of_each_cell_is_held_to_its_range_and_the_worst_cell_named(
+    linear_array: type[Any], array_settings: MakeArray
+) -> None:
+    array = array_settings(2, 3, cell="1T1R", biasing="1T1R", gate_v=2.0)
+    guard = Guard(linear_array(np.ones((2, 3))), array)
+    amplitude_v = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]])
+    for worst_v in (-0.1, 2.1):
+        gate_v = np.array([[1.0, 1.5, np.nan], [9.0, worst_v, 2.0]])
+        words = rf"cell \(1, 1\): gate_v {worst_v:g} is outside 0 to limits.gate_v 2"
+        with pytest.raises(LimitError, match=words):
+            guard.pulse(PulseMap(amplitude_v, 1e-3, gate_v=gate_v))
+    assert guard.pulses.sum() == 0
+    guard.pulse(PulseMap(amplitude_v, 1e-3, gate_v=np.array([[1.0, 1.5, 9.0], [9.0, 2.0, 2.0]])))
+    assert guard.pulses.sum() == 4
+
+
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -23,7 +23,7 @@ from hwloop.backend import Description
 from hwloop.config import Procedure
 from hwloop.errors import RecordError
 from hwloop.geometry import Geometry
-from hwloop.operations import Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
+from hwloop.operations import Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch, Wait
 from hwloop.record import RecordWriter, RunHeader
 from hwloop.record_file import _open
 from hwloop.record_reader import Record
@@ -81,12 +81,35 @@ def readings(shape: tuple[int, ...]) -> st.SearchStrategy[Reading]:
 
 
 @st.composite
+def ramps(draw: st.DrawFn, shape: tuple[int, ...]) -> Ramp:
+    start_v = draw(hnp.arrays(np.float64, shape, elements=st.floats(0, 9)))
+    gate_v = draw(st.none() | FINITE | hnp.arrays(np.float64, shape, elements=FINITE))
+    step_v = draw(hnp.arrays(np.float64, shape, elements=st.floats(0, 1)))
+    return Ramp(
+        start_v=start_v,
+        step_v=step_v,
+        width_s=draw(POSITIVE),
+        steps=draw(st.integers(1, 3)),
+        read_v=draw(POSITIVE),
+        low_a=draw(hnp.arrays(np.float64, shape, elements=st.floats(-np.inf, 0))),
+        high_a=draw(hnp.arrays(np.float64, shape, elements=st.floats(0, np.inf))),
+        both_polarities=draw(st.booleans()),
+        gate_v=gate_v,
+        gate_step_v=0.0 if gate_v is None else draw(st.floats(-1, 1)),
+    )
+
+
+@st.composite
 def operations(draw: st.DrawFn) -> tuple[Operation, Reading | None]:
     shape = draw(SHAPES)
-    match draw(st.sampled_from(["pulse", "read", "failed read", "multiply", "wait"])):
+    match draw(
+        st.sampled_from(["pulse", "read", "failed read", "ramp", "failed ramp", "multiply", "wait"])
+    ):
         case "pulse":
             amplitude_v = draw(hnp.arrays(np.float64, shape, elements=FINITE))
-            gate_v = draw(st.none() | FINITE)
+            gate_v = draw(
+                st.none() | FINITE | hnp.arrays(np.float64, amplitude_v.shape, elements=FINITE)
+            )
             return PulseMap(amplitude_v, draw(POSITIVE), draw(st.integers(1, 2**40)), gate_v), None
         case "read":
             addressed = draw(hnp.arrays(np.bool_, shape))
@@ -94,6 +117,10 @@ def operations(draw: st.DrawFn) -> tuple[Operation, Reading | None]:
             return read, draw(readings(shape))
         case "failed read":
             return ReadMap(np.ones(shape, np.bool_), draw(POSITIVE)), None
+        case "ramp" | "failed ramp" as kind:
+            ramp = draw(ramps(shape))
+            measured = draw(readings((ramp.steps, *shape))) if kind == "ramp" else None
+            return ramp, measured
         case "multiply":
             batch = VectorBatch(draw(hnp.arrays(np.float64, shape, elements=FINITE)))
             return batch, draw(readings((*shape[:-1], 2)))

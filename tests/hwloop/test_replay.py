@@ -86,6 +86,11 @@ def test_a_replay_gives_the_recorded_answers_and_times(tmp_path: Path) -> None:
             "operation 1: pulse: gate_v is 1.0, in the record None",
         ),
         (
+            1,
+            PulseMap(AMPLITUDE_V, 1e-3, gate_v=np.ones((4, 4))),
+            r"operation 1: pulse: gate_v has shape \(4, 4\), in the record \(\)",
+        ),
+        (
             2,
             VectorBatch(np.full((3, 4), 0.1)),
             r"operation 2: multiply: voltage_v has shape \(3, 4\), in the record \(2, 4\)",

@@ -23,7 +23,7 @@ from hwloop.errors import (
     RecordError,
     Stopped,
 )
-from hwloop.operations import PulseMap, Wait
+from hwloop.operations import PulseMap, Ramp, Wait
 from hwloop.plugins import BackendKind, OpenRequest
 from hwloop.record import RecordWriter
 from hwloop.record_reader import Record
@@ -218,6 +218,35 @@ def test_the_preview_adds_up_what_a_plan_would_do() -> None:
     assert seen.pulses_per_device == 5 + 2 * 10
     assert seen.duration_s == pytest.approx(10 * 2 * 2 * 2e-3)
     assert seen.pulse_energy_j == pytest.approx(1.5 * 1e-3 * 2e-3)
+
+
+def test_the_preview_takes_a_ramp_by_its_worst_pulse_and_its_last() -> None:
+    start_v = np.zeros((2, 4))
+    start_v[0, 0], start_v[1, 3] = 1.0, -1.0
+    ramp = Ramp(
+        start_v=start_v,
+        step_v=0.1 * start_v,
+        width_s=2e-3,
+        steps=6,
+        read_v=-0.1,
+        low_a=np.full((2, 4), 1e-6),
+        high_a=np.full((2, 4), np.inf),
+        gate_v=np.where(start_v > 0, 1.0, 3.0),
+        gate_step_v=np.where(start_v > 0, 0.25, -0.25),
+    )
+    array = array_settings(pulses_before=5)
+    prepared = PreparedStep(
+        "count", step_of(), StepSettings(), Plan([PlannedOperation(ramp, 10)], rows=10)
+    )
+    procedure = Procedure("probe", "", 1, array, {}, (prepared,), "", ())
+    seen = preview.preview(procedure, SpyBackend())
+    assert (seen.highest_v, seen.lowest_v, seen.half_selected_v) == (1.5, -1.5, 0.75)
+    assert (seen.read_v, seen.pulses_per_device) == (0.1, 5 + 6 * 10)
+    assert seen.pulse_energy_j == pytest.approx(1.5 * 1e-3 * 2e-3)
+    assert seen.duration_s == pytest.approx(10 * 6 * 2 * 2e-3)
+    assert seen.operations[0].words == (
+        "ramp 2 of 8 cells, up to 6 pulses of up to 1.5 V, 2 ms, gate up to 3 V, each read at -100 mV"
+    )
 
 
 def test_requests_carry_population_and_a_generator_of_the_seed() -> None:

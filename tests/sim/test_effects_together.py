@@ -26,6 +26,7 @@ from tests.emulated import DEVICE, Steps, affected, emulated, everywhere, read_a
 
 PROCEDURE = Path(__file__).parents[2] / "procedures" / "manhattan_4x4.yaml"
 EVERY: dict[str, dict[str, Any]] = {
+    "programming_error": {"sigma_us": [0.05], "valid_to_s": 1e-4},
     "device_to_device": {"sigma": 0.05},
     "cycle_to_cycle": {"sigma": 0.2},
     "relaxation": {"sigma": 0.02, "tau_s": 0.5, "beta": 0.7},

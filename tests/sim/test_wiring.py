@@ -201,6 +201,21 @@ def test_in_a_1t1r_array_only_the_selected_cell_hears_of_a_pulse() -> None:
         np.testing.assert_allclose(total[amplitude_v == 0], 0.0, atol=1e-12)
 
 
+def test_a_whole_row_sees_the_gate_of_the_cell_that_is_selected_on_it() -> None:
+    amplitude_v, gate_v = np.zeros((3, 4)), np.zeros((3, 4))
+    amplitude_v[0, 1], amplitude_v[0, 3], amplitude_v[2, 3] = 1.5, 2.0, -1.0
+    gate_v[0, 1], gate_v[0, 3], gate_v[2, 3] = 1.1, 1.7, 3.0
+    pulse = PulseMap(amplitude_v, 1e-3, gate_v=gate_v)
+    wiring = Wiring(WIRES, Tiles(), "1T1R", (3, 4))
+    stresses = list(wiring.stresses(Steps(np.full((3, 4), 1e-5)), pulse))
+    for stress, row, gate in zip(stresses, (0, 0, 2), (1.1, 1.7, 3.0), strict=True):
+        seen = np.asarray(stress.gate_v)
+        assert (seen[row] == gate).all()
+        assert (np.delete(seen, row, axis=0) == 0).all()
+    reached = wiring.selected(Steps(np.full((2, 3, 4), 1e-5)), pulse)
+    assert np.array_equal(reached.gate_v, np.broadcast_to(gate_v, (2, 3, 4)))
+
+
 @pytest.mark.parametrize("make", [Steps, Bent])
 @pytest.mark.parametrize("shape", [(5, 4), (2, 5, 4)])
 def test_a_read_of_a_1t1r_array_has_the_transistors_of_one_row_on(

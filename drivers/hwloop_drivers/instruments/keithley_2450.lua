@@ -29,18 +29,25 @@ function hwloop.train()
   end)
 end
 
-function hwloop.verify(start, step, width, read, wait, low, high, most)
+function hwloop.verify(start, step, width, read, wait, low, high, most, sides)
   hwloop.run(function()
     for n = 0, most - 1 do
       smu.source.level = start + n * step
       delay(width)
-      smu.source.level = read
-      delay(wait)
-      local current = smu.measure.read(defbuffer1)
-      if smu.source.ilimit.tripped == smu.ON then return end
+      smu.source.level = 0
+      local current, failed = 0, false
+      for side = 1, sides do
+        local sign = 3 - 2 * side
+        smu.source.level = sign * read
+        delay(wait)
+        local seen = smu.measure.read(defbuffer1)
+        current = current + sign * seen / sides
+        failed = failed or smu.source.ilimit.tripped == smu.ON or math.abs(seen) > 1e30
+      end
+      if failed then return end
       if current >= low and current <= high then return end
     end
   end)
 end
 
-hwloop.version = 1
+hwloop.version = 2

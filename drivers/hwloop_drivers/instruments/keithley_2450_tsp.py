@@ -32,7 +32,7 @@ LEAST_WIDTH_S = 1e-3  # a level set by a script line, which takes up to about 0.
 MOST_WIDTH_S = 1e5
 MOST_POINTS = 10_000
 SCRIPT = "keithley_2450.lua"
-SCRIPT_VERSION = 1
+SCRIPT_VERSION = 2
 
 
 class Keithley2450Tsp(TspSourceMeter, TspInstrument):
@@ -137,14 +137,22 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
         total_s = math.fsum(point.width_s for point in points)
         return self._run(f"{command} hwloop.train()", total_s, sum(p.measure for p in points))
 
-    def verify_loop(self, loop: VerifyLoop) -> list[Measured]:
-        """A loop in the instrument: one round trip for all its pulses."""
+    def refuse_loop(self, loop: VerifyLoop) -> None:
+        """Its script has loops of one output, with the widths of trains."""
         if loop.max_pulses > MOST_POINTS:
             raise Unsupported(f"{NAME}: {loop.max_pulses} pulses; {MOST_POINTS} at most")
-        pulse = TrainPoint(loop.start_v, loop.width_s)
-        self.refuse_train([pulse, TrainPoint(loop.read_v, loop.read_s, measure=True)])
+        if loop.companions or loop.meter not in (None, self):
+            raise Unsupported(f"{NAME}: it has one output; a loop needs another to go with it")
+        points = [TrainPoint(loop.start_v, loop.width_s)]
+        if loop.read_s is not None:
+            points.append(TrainPoint(loop.read_v, loop.read_s, measure=True))
+        self.refuse_train(points)
+
+    def verify_loop(self, loop: VerifyLoop) -> list[Measured]:
+        """A loop in the instrument: one round trip for all its pulses."""
+        self.refuse_loop(loop)
         command = f"hwloop.verify({self._loop_arguments(loop)})"
-        return self._run(command, loop.max_pulses * (loop.width_s + loop.read_s), None)
+        return self._run_loop(command, loop)
 
     def _measured(self, current_a: float, status: float) -> Measured:
         return measured(current_a, status, compliance=STATUS_LIMIT)

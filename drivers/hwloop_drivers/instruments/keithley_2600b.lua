@@ -2,12 +2,13 @@
 
 -- Run something that measures into nvbuffer1, leave the level at 0 V whatever happens, print all
 -- readings with their status, after the number of errors that were met.
-function hwloop.run(smu, body)
+function hwloop.run(smu, body, others)
   local before = errorqueue.count
   smu.nvbuffer1.clear()
   smu.nvbuffer1.appendmode = 1
   local ok, message = pcall(body)
   smu.source.levelv = 0
+  for n = 1, table.getn(others or {}) do others[n].source.levelv = 0 end
   waitcomplete()
   if not ok then
     print("stopped", message)
@@ -42,18 +43,31 @@ function hwloop.pulses(smu, level, limit, on, off, count)
   smu.measure.autorangei = automatic
 end
 
-function hwloop.verify(smu, start, step, width, read, wait, low, high, most)
-  hwloop.run(smu, function()
+-- Pulse and verify. Each of the others is {channel, start, step, level during reads}: it stands
+-- before a pulse begins and goes after it has ended.
+function hwloop.verify(smu, meter, others, start, step, width, read, wait, low, high, most, sides)
+  local count, outputs = table.getn(others), {smu}
+  for k = 1, count do table.insert(outputs, others[k][1]) end
+  hwloop.run(meter, function()
     for n = 0, most - 1 do
+      for k = 1, count do others[k][1].source.levelv = others[k][2] + n * others[k][3] end
       smu.source.levelv = start + n * step
       delay(width)
-      smu.source.levelv = read
-      delay(wait)
-      local current = smu.measure.i(smu.nvbuffer1)
-      if smu.source.compliance then return end
+      smu.source.levelv = 0
+      for k = count, 1, -1 do others[k][1].source.levelv = others[k][4] end
+      local current, failed = 0, false
+      for side = 1, sides do
+        local sign = 3 - 2 * side
+        smu.source.levelv = sign * read
+        delay(wait)
+        local seen = meter.measure.i(meter.nvbuffer1)
+        current = current + sign * seen / sides
+        failed = failed or meter.source.compliance or math.abs(seen) > 1e30
+      end
+      if failed then return end
       if current >= low and current <= high then return end
     end
-  end)
+  end, outputs)
 end
 
-hwloop.version = 1
+hwloop.version = 2

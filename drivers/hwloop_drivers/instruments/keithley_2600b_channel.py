@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hwloop.errors import Unsupported
 from hwloop_drivers.instruments.common import number, refuse_above
@@ -20,7 +20,7 @@ LEAST_PULSE_S = 1e-4  # the trigger model's: data sheet, minimum pulse width
 MOST_WIDTH_S = 1e5
 MOST_POINTS = 10_000
 SCRIPT = "keithley_2600b.lua"
-SCRIPT_VERSION = 1
+SCRIPT_VERSION = 2
 
 
 class Channel(TspSourceMeter):
@@ -135,16 +135,50 @@ class Channel(TspSourceMeter):
         command = f"{self._send_points(points)} hwloop.train({self._smu})"
         return self._run(command, total_s, sum(p.measure for p in points))
 
-    def verify_loop(self, loop: VerifyLoop) -> list[Measured]:
-        """A loop in the instrument: one round trip for all its pulses."""
+    def refuse_loop(self, loop: VerifyLoop) -> None:
+        """Its script has loops of both channels, with the widths of the script."""
         self.refuse_train([TrainPoint(loop.start_v, loop.width_s)])
         if loop.width_s < LEAST_DELAY_S or loop.max_pulses > MOST_POINTS:
             raise Unsupported(
                 f"{self._name}: a loop makes widths from {LEAST_DELAY_S:g} s and at most"
                 f" {MOST_POINTS} pulses, not {loop.width_s:g} s and {loop.max_pulses}"
             )
-        command = f"hwloop.verify({self._smu}, {self._loop_arguments(loop)})"
-        return self._run(command, loop.max_pulses * (loop.width_s + loop.read_s), None)
+        for other in (*(companion.source for companion in loop.companions), loop.meter or self):
+            if not isinstance(other, Channel) or other.link is not self.link:
+                raise Unsupported(f"{self._name}: a loop has outputs of the same box only")
+
+    def verify_loop(self, loop: VerifyLoop) -> list[Measured]:
+        """A loop in the instrument: one round trip for all its pulses."""
+        self.refuse_loop(loop)
+        entries = [
+            f"{{{channel.name}, {', '.join(number(level_v) for level_v in levels)}}}"
+            for channel, levels in self._loop_levels(loop)
+        ]
+        meter = loop.meter if isinstance(loop.meter, Channel) else self
+        parts = f"{self.name}, {meter.name}, {{{', '.join(entries)}}}"
+        command = f"hwloop.verify({parts}, {self._loop_arguments(loop)})"
+        return meter.run_loop(command, loop)
+
+    @property
+    def name(self) -> str:
+        """What its scripts call it."""
+        return self._smu
+
+    def run_loop(self, command: str, loop: VerifyLoop) -> list[Measured]:
+        """Run a loop that measures with this channel; one reading a pulse."""
+        return self._run_loop(command, loop)
+
+    def refuse_levels(self, *levels_v: float) -> None:
+        """Raise :class:`Unsupported` where a level is beyond the range that was set up."""
+        self._refuse_levels(*levels_v)
+
+    def _loop_levels(self, loop: VerifyLoop) -> Iterator[tuple[Channel, tuple[float, ...]]]:
+        """The other channels of a loop with start, step and level during reads."""
+        for other in loop.companions:
+            if isinstance(other.source, Channel):
+                last_v = other.start_v + (loop.max_pulses - 1) * other.step_v
+                other.source.refuse_levels(other.start_v, last_v, other.read_v)
+                yield other.source, (other.start_v, other.step_v, other.read_v)
 
     def _range_for(self, setup: SourceSetup) -> float:
         """The range to lock; refuses what the model cannot do."""

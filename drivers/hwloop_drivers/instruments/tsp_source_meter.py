@@ -17,6 +17,7 @@ from hwloop_drivers.instruments.tsp import TspSpeaker
 from hwloop_drivers.roles import Measured, TrainPoint, VerifyLoop
 
 COMMON_SCRIPT = "tsp_trains.lua"
+BEYOND_A = 1e30  # an infinite bound as the scripts know it: beyond every current
 LINE_POINTS = 25  # so that no message is longer than about a thousand characters
 
 
@@ -107,10 +108,29 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
         """A verify loop's numbers as ``hwloop.verify`` takes them; refuses its levels."""
         last_v = loop.start_v + (loop.max_pulses - 1) * loop.step_v
         self._refuse_levels(loop.start_v, last_v, loop.read_v)
-        wait_s = self._wait(TrainPoint(loop.read_v, loop.read_s, measure=True))
-        read = (loop.read_v, wait_s, loop.low_a, loop.high_a)
+        wait_s = 0.0
+        if loop.read_s is not None:
+            wait_s = self._wait(TrainPoint(loop.read_v, loop.read_s, measure=True))
+        low_a, high_a = (min(max(a, -BEYOND_A), BEYOND_A) for a in (loop.low_a, loop.high_a))
+        read = (loop.read_v, wait_s, low_a, high_a)
         values = (loop.start_v, loop.step_v, loop.width_s, *read)
-        return ", ".join([*(number(value) for value in values), str(loop.max_pulses)])
+        counts = (loop.max_pulses, _sides(loop))
+        return ", ".join([*(number(value) for value in values), *map(str, counts)])
+
+    def _run_loop(self, command: str, loop: VerifyLoop) -> list[Measured]:
+        """Run a verify loop that measures here; one reading a pulse."""
+        sides = _sides(loop)
+        read_s = self._aperture_s if loop.read_s is None else loop.read_s
+        most_s = loop.max_pulses * (loop.width_s + sides * read_s)
+        readings = self._run(command, most_s, None)
+        if len(readings) % sides:
+            raise UnexpectedReply(
+                f"{self.link.address}: {command} answered {len(readings)} readings at two"
+                " polarities"
+            )
+        if sides == 1:
+            return readings
+        return [_half_difference(*pair) for pair in zip(readings[::2], readings[1::2], strict=True)]
 
     def _run(self, command: str, duration_s: float, count: int | None) -> list[Measured]:
         """Run a function of the script; its readings, ``count`` of them unless that is open."""
@@ -129,3 +149,12 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
                 f" {'its' if count is None else count} readings with their status"
             )
         return [self._measured(*values[n : n + 2]) for n in range(0, len(values), 2)]
+
+
+def _sides(loop: VerifyLoop) -> int:
+    return 2 if loop.both_polarities else 1
+
+
+def _half_difference(up: Measured, down: Measured) -> Measured:
+    """(I(+v) − I(−v)) / 2; NaN, as its parts are, with the flags of both."""
+    return Measured((up.current_a - down.current_a) / 2, up.flags | down.flags)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
@@ -293,6 +293,12 @@ def _check_verify_loop(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
     )  # fmt: skip
     _expect_readings(source.verify_loop(at_once), 1, read_a, trial.relative)
     expect_pulses(tried.rig.pulses(), [*steps, steps[0]], trial.relative)
+    _expect_rest(source, tried.rig)
+    open_below = replace(
+        at_once, read_s=None, both_polarities=True, low_a=-math.inf, high_a=1.5 * read_a
+    )
+    _expect_readings(source.verify_loop(open_below), 1, read_a, trial.relative)
+    expect_pulses(tried.rig.pulses(), [*steps, steps[0], steps[0]], trial.relative)
     _expect_rest(source, tried.rig)
     tried.rig.instrument.check_errors()
 

@@ -11,7 +11,9 @@ import numpy as np
 from hwloop import dataset, measurement
 from hwloop.errors import ConfigError
 from hwloop.operations import FloatArray
+from hwloop.record import FORMAT as RECORD
 from hwloop.units import format_quantity
+from hwloop_sim.calibrate.history import Drive, History, of_record
 
 _LEAST_TRAINS = 2
 _LEAST_VALUES = 3
@@ -62,15 +64,15 @@ class TrainData:
     def span_s(self) -> tuple[float, float]:
         """Lowest and highest conductance measured."""
         values = np.concatenate([train for one in self.directions for train in one.trains])
-        return float(values.min()), float(values.max())
+        return float(np.nanmin(values)), float(np.nanmax(values))
 
     def named(self, *, rises: bool) -> Direction | None:
         """The direction that rises, or the one that falls."""
         return next((one for one in self.directions if one.rises == rises), None)
 
 
-def load_trains(paths: Sequence[Path], *, cell: int | None) -> TrainData:
-    """The trains of all files together.
+def load_trains(paths: Sequence[Path], *, cell: int | None, mixed: bool = False) -> TrainData:
+    """The trains of all files together; ``mixed``: of several cells, if they hold such.
 
     Raises :class:`ConfigError` with file and what is wrong: several cells without ``cell``, two
     pulses of one direction, trains that go both ways under one pulse, too few of them.
@@ -78,7 +80,7 @@ def load_trains(paths: Sequence[Path], *, cell: int | None) -> TrainData:
     tables = [_read(path) for path in paths]
     found: dict[tuple[float, float], list[FloatArray]] = {}
     for path, table in zip(paths, tables, strict=True):
-        for pulse, train in _trains_of(path, table, cell):
+        for pulse, train in _trains_of(path, table, cell, mixed=mixed):
             found.setdefault(pulse, []).append(train)
     where = ", ".join(map(str, paths))
     directions = [_direction(where, pulse, trains) for pulse, trains in found.items()]
@@ -86,13 +88,17 @@ def load_trains(paths: Sequence[Path], *, cell: int | None) -> TrainData:
     first = tables[0]
     return TrainData(
         sorted(directions, key=lambda one: not one.rises),
-        list(dict.fromkeys(table.source for table in tables)),
-        first.device,
-        first.doi,
+        list(dict.fromkeys(map(_source, tables))),
+        "" if isinstance(first, History) else first.device,
+        "" if isinstance(first, History) else first.doi,
     )
 
 
-Table = dataset.ConductanceTable | measurement.Measurement
+Table = dataset.ConductanceTable | measurement.Measurement | History
+
+
+def _source(table: Table) -> str:
+    return f"record {Path(table.where).name}" if isinstance(table, History) else table.source
 
 
 def _read(path: Path) -> Table:
@@ -103,14 +109,25 @@ def _read(path: Path) -> Table:
         return dataset.read_dataset(path)
     if form == measurement.FORMAT:
         return measurement.read_measurement(path)
+    if is_record(path):
+        return of_record(path)
     raise ConfigError(
-        "has no measured trains in it: not a dataset; `hwloop import` makes one", file=str(path)
+        "has no measured trains in it: neither a record nor a dataset; `hwloop import` makes one",
+        file=str(path),
     )
 
 
+def is_record(path: Path) -> bool:
+    """Whether a file is a record of a run."""
+    return dataset.format_of(path) == RECORD
+
+
 def _trains_of(
-    path: Path, table: Table, cell: int | None
+    path: Path, table: Table, cell: int | None, *, mixed: bool
 ) -> Iterator[tuple[tuple[float, float], FloatArray]]:
+    if isinstance(table, History):
+        yield from _of_history(path, table, cell, mixed=mixed)
+        return
     if isinstance(table, dataset.ConductanceTable):
         pulse = (table.conditions.amplitude_v, table.conditions.width_s)
         yield pulse, np.array(table.conductance_s)
@@ -119,7 +136,7 @@ def _trains_of(
         raise ConfigError(f"holds {table.kind}: expected trains", file=str(path))
     columns = table.columns
     cells = np.unique(columns["cell"])
-    if cell is None and cells.size > 1:
+    if cell is None and cells.size > 1 and not mixed:
         raise ConfigError(
             f"holds trains of {cells.size} cells, which one calibration does not mix: name one"
             f" with --cell, {cells[0]:g} to {cells[-1]:g}",
@@ -136,6 +153,52 @@ def _trains_of(
             )
         pulse = (float(columns["amplitude_v"][rows][0]), float(columns["width_s"][rows][0]))
         yield pulse, columns["conductance_s"][rows]
+
+
+def _of_history(
+    path: Path, history: History, cell: int | None, *, mixed: bool
+) -> Iterator[tuple[tuple[float, float], FloatArray]]:
+    """Runs of equal single pulses, each read after it."""
+    cells = len(history.names)
+    if cell is None and cells > 1 and not mixed:
+        raise ConfigError(
+            f"holds trains of {cells} cells, which one calibration does not mix: name one"
+            f" with --cell, 0 to {cells - 1}",
+            file=str(path),
+        )
+    if cell is not None and cell >= cells:
+        raise ConfigError(f"has no cell {cell}: 0 to {cells - 1} were read", file=str(path))
+    for index in range(cells) if cell is None else (cell,):
+        for pulse, train in trains_of_cell(history.of_cells([index])):
+            if len(train) >= _LEAST_VALUES:
+                yield pulse, train
+
+
+def trains_of_cell(history: History) -> Iterator[tuple[tuple[float, float], FloatArray]]:
+    """(amplitude, width) and conductances of each train of the only cell of a history.
+
+    A train ends where the pulse changes, or more than one comes between two reads.
+    """
+    train: list[float] = []
+    pulse: tuple[float, float] | None = None
+    between: list[tuple[float, float, int]] = []
+    for event in history.events:
+        if isinstance(event, Drive):
+            between.append((float(event.voltage_v[0]), event.width_s, event.count))
+            continue
+        seen_s = float(event.conductance_s[0])
+        given = between[0][:2] if len(between) == 1 and between[0][2] == 1 else None
+        if between and (given is None or given != pulse) and pulse is not None:
+            yield pulse, np.array(train)
+            train, pulse = train[-1:], None
+        if given is None:
+            train = [seen_s]
+        else:
+            pulse = given
+            train.append(seen_s)
+        between = []
+    if pulse is not None:
+        yield pulse, np.array(train)
 
 
 def _direction(where: str, pulse: tuple[float, float], trains: list[FloatArray]) -> Direction:

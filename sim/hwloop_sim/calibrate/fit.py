@@ -16,6 +16,7 @@ class Fit:
     ``settings``: as a procedure has them below ``device``. ``uncertainty``: one standard
     deviation of those that were fitted, by name, in the unit of the name. ``read_noise_s``: of a
     read in the trains, which the model does not hold; None where it was not estimated.
+    ``read_noise``: the same as a fraction of the conductance.
     ``goodness``: figures by name. ``words``: what a person should know of the fit.
     """
 
@@ -24,6 +25,7 @@ class Fit:
     read_noise_s: float | None
     goodness: Mapping[str, float]
     words: Sequence[str]
+    read_noise: float | None = None
 
 
 Fitter = Callable[[TrainData], Fit]

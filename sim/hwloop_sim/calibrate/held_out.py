@@ -41,6 +41,7 @@ class Distribution:
 class Prediction:
     """Emulated against held-out trains of one direction.
 
+    ``final``, ``step``: after, and up to, as many pulses as the shortest train has.
     ``emulated_s``: (values, repeats, trains), NaN after the end of the held-out train.
     """
 
@@ -71,13 +72,17 @@ def predict(
     emulated_s = _emulated(model, fit.settings, held_out, rng)
     if fit.read_noise_s:
         emulated_s = emulated_s + fit.read_noise_s * rng.normal(size=emulated_s.shape)
+    if fit.read_noise:
+        emulated_s = emulated_s * (1 + fit.read_noise * rng.normal(size=emulated_s.shape))
     held_s = held_out.padded_s
     emulated_s = np.where(np.isnan(held_s.T)[:, np.newaxis, :], np.nan, emulated_s)
-    final = Distribution(
-        _last(emulated_s.reshape(len(emulated_s), -1).T), _last(held_s), _last(fitted.padded_s)
-    )
+    # Trains that were measured until something was reached differ in length, and end alike.
+    last = min(len(train) for one in (held_out, fitted) for train in one.trains) - 1
+    final = Distribution(emulated_s[last].ravel(), held_s[:, last], fitted.padded_s[:, last])
     step = Distribution(
-        _steps(emulated_s.reshape(len(emulated_s), -1).T), _steps(held_s), _steps(fitted.padded_s)
+        _steps(emulated_s[: last + 1].reshape(last + 1, -1).T),
+        _steps(held_s[:, : last + 1]),
+        _steps(fitted.padded_s[:, : last + 1]),
     )
     return Prediction(held_out, emulated_s, final, step)
 
@@ -96,11 +101,6 @@ def _emulated(
         device.pulse(pulse)
         path.append(device.conductance_s[:, 0, :])
     return np.array(path)
-
-
-def _last(trains_s: FloatArray) -> FloatArray:
-    ends = (~np.isnan(trains_s)).sum(axis=1) - 1
-    return np.asarray(trains_s[np.arange(len(trains_s)), ends])
 
 
 def _steps(trains_s: FloatArray) -> FloatArray:

@@ -13,10 +13,13 @@ import numpy as np
 from hwloop.dataset import appear_complete
 from hwloop.errors import ConfigError, RecordError
 from hwloop.naming import nearest
-from hwloop_sim.calibrate.data import TrainData, load_trains
+from hwloop_sim.calibrate.data import TrainData, is_record, load_trains
 from hwloop_sim.calibrate.fit import Fit, Fitter
 from hwloop_sim.calibrate.held_out import Prediction, predict
-from hwloop_sim.calibrated import FORMAT, FORMAT_VERSION
+from hwloop_sim.calibrate.operation_models import operation_models
+from hwloop_sim.calibrate.operations_run import OperationCalibration, calibrate_operations
+from hwloop_sim.calibrate.pulse_table import TableCalibration, calibrate_table
+from hwloop_sim.calibration import FORMAT, FORMAT_VERSION
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,59 @@ def fitters() -> Mapping[str, Fitter]:
     """Model → what fits it to trains."""
     from hwloop_sim.calibrate.pulse_response import fit_pulse_response
     from hwloop_sim.calibrate.soft_bounds import fit_soft_bounds
+    from hwloop_sim.calibrate.step_response import fit_step_response
 
-    return {"pulse_response": fit_pulse_response, "soft_bounds": fit_soft_bounds}
+    return {
+        "pulse_response": fit_pulse_response,
+        "soft_bounds": fit_soft_bounds,
+        "step_response": fit_step_response,
+    }
+
+
+Found = Calibration | OperationCalibration | TableCalibration
+
+
+def models() -> list[str]:
+    """Every device model that can be fitted to something."""
+    return sorted({*fitters(), *operation_models(), "pulse_table"})
+
+
+def calibrate(
+    paths: Sequence[Path],
+    *,
+    model: str,
+    cell: int | None = None,
+    seed: int = 1,
+    fixed: Mapping[str, Any] | None = None,
+    spread: bool = False,
+) -> Found:
+    """Fit ``model`` to records, trains or sweeps, in the way that suits the model and the data.
+
+    ``fixed``: settings that are held. ``spread``: fit every cell by itself as well. ``seed``: of
+    the emulated trains that a model with scatter is compared by. Raises as
+    :func:`calibrate_trains` and :func:`calibrate_operations` do.
+    """
+    if model not in models():
+        raise ConfigError(
+            f"{model!r} cannot be fitted{nearest(model, models())}; those that can:"
+            f" {', '.join(models())}",
+            key="model",
+        )
+    for path in paths:
+        if not path.is_file():
+            raise ConfigError("there is no such file", file=str(path))
+    if model in operation_models() and (model not in fitters() or any(map(is_record, paths))):
+        return calibrate_operations(model, paths, cell=cell, fixed=fixed, spread=spread)
+    if fixed or spread:
+        option = "--fix" if fixed else "--spread"
+        raise ConfigError(
+            f"{option} is for models that are run on operations,"
+            f" {', '.join(sorted(operation_models()))}; {model} is fitted to whole trains",
+            key="model",
+        )
+    if model == "pulse_table":
+        return calibrate_table(paths, cell=cell)
+    return calibrate_trains(paths, model=model, cell=cell, seed=seed)
 
 
 def calibrate_trains(
@@ -52,15 +106,19 @@ def calibrate_trains(
             f" {', '.join(known)}",
             key="model",
         )
-    data = load_trains(paths, cell=cell)
+    return calibrate_data(load_trains(paths, cell=cell), known[model], model=model, seed=seed)
+
+
+def calibrate_data(data: TrainData, fitter: Fitter, *, model: str, seed: int) -> Calibration:
+    """Fit half of the trains and predict the others, then fit all."""
     first, second = data.half(0), data.half(1)
-    of_half = known[model](first)
+    of_half = fitter(first)
     rng = np.random.default_rng(seed)
     predictions = [
         predict(model, of_half, fitted, held_out, rng)
         for fitted, held_out in zip(first.directions, second.directions, strict=True)
     ]
-    return Calibration(model, data, known[model](data), predictions)
+    return Calibration(model, data, fitter(data), predictions)
 
 
 def as_data(calibration: Calibration, paths: Sequence[Path], title: str) -> dict[str, Any]:
@@ -90,6 +148,7 @@ def as_data(calibration: Calibration, paths: Sequence[Path], title: str) -> dict
         "parameters": dict(fit.settings),
         "uncertainty": dict(fit.uncertainty),
         "read_noise_s": fit.read_noise_s,
+        **({} if fit.read_noise is None else {"read_noise": fit.read_noise}),
         "goodness": dict(fit.goodness),
         "remarks": list(fit.words),
         "held_out": [_held_out(one) for one in calibration.predictions],
@@ -106,26 +165,38 @@ def _held_out(one: Prediction) -> dict[str, Any]:
     }
 
 
-def write_calibration(calibration: Calibration, paths: Sequence[Path], out: Path) -> list[Path]:
-    """The YAML file and, beside it, the three figures; refuses to overwrite any."""
+def write_calibration(calibration: Found, paths: Sequence[Path], out: Path) -> list[Path]:
+    """The YAML file and, beside it, the figures; refuses to overwrite any."""
     import yaml
 
     from hwloop.plot import save_figures
     from hwloop_sim.calibrate.figures import draw
 
-    if out.suffix not in {".yaml", ".yml"}:
-        raise ConfigError(f"{out}: a calibration is a .yaml file", key="out")
+    check_out(out)
+    if isinstance(calibration, Calibration):
+        data = as_data(calibration, paths, out.stem)
+        figures = list(draw(calibration.predictions))
+    else:
+        data, figures = calibration.as_data(paths, out.stem), list(calibration.figures())
     prefix = f"{out.stem}_"
-    for name in ("paths", "residuals", "distributions"):
-        if (taken := out.with_name(f"{prefix}{name}.png")).exists():
+    for one in figures:
+        if (taken := out.with_name(f"{prefix}{one.name}.png")).exists():
             raise RecordError(f"{taken}: exists already; choose another name")
-    text = yaml.safe_dump(
-        as_data(calibration, paths, out.stem), sort_keys=False, allow_unicode=True, width=100
-    )
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
 
     def write(path: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
     appear_complete(out, write)
-    saved = save_figures(draw(calibration.predictions), out.parent, prefix=prefix)
+    saved = save_figures(figures, out.parent, prefix=prefix)
     return [out, *(one.path for one in saved)]
+
+
+def check_out(out: Path) -> None:
+    """Refuse a name that cannot be written, before anything is fitted."""
+    if out.suffix not in {".yaml", ".yml"}:
+        raise ConfigError(f"{out}: a calibration is a .yaml file", key="out")
+    if not out.parent.is_dir():
+        raise RecordError(f"{out}: there is no folder {out.parent}")
+    if out.exists():
+        raise RecordError(f"{out}: exists already; choose another name")

@@ -4,8 +4,9 @@ A train is a state that closes the fraction 1 − e^(−1/ν) of what is left, i
 the range, and is held between the bounds, read with noise. Its likelihood is that of a Kalman
 filter whose predicted distribution is replaced by the normal one of the same mean and variance
 where the bounds cut it (assumed-density filtering; P. S. Maybeck, Stochastic Models, Estimation,
-and Control 2, ch. 12 (1982)). Uncertainties are of the inverse Hessian. Good while most of the
-trains is away from the bounds by more than the scatter of a pulse.
+and Control 2, ch. 12 (1982)). Uncertainties are of the inverse Hessian, or of the slopes of single
+trains (H. White, Econometrica 50, 1 (1982)) where these say more. Good while most of the trains is
+away from the bounds by more than the scatter of a pulse.
 """
 
 from __future__ import annotations
@@ -36,9 +37,15 @@ class _Problem:
 
     def loss(self, theta: FloatArray) -> float:
         """−log L; ``theta``: scaled bounds, logarithms of ν up and down, of c and of the noise."""
-        return sum(
-            0.5 * float(np.nansum(np.square(innovation) + np.log(variance)))
-            for innovation, variance in self._filtered(theta)
+        return float(self.losses(theta).sum())
+
+    def losses(self, theta: FloatArray) -> FloatArray:
+        """The same of each train, (trains,)."""
+        return np.concatenate(
+            [
+                0.5 * np.nansum(np.square(innovation) + np.log(variance), axis=1)
+                for innovation, variance in self._filtered(theta)
+            ]
         )
 
     def residuals(self, theta: FloatArray) -> list[FloatArray]:
@@ -179,8 +186,11 @@ def _deviations(problem: _Problem, theta: FloatArray) -> FloatArray:
         raise NotConverged(
             f"soft_bounds: {_NAMES[free[worst]]} is not identifiable: the likelihood is flat in it"
         )
+    inverse = np.linalg.inv(hessian)
+    between = inverse @ _between_trains(problem, theta, free, step) @ inverse
     deviation = np.zeros(6)
-    deviation[free] = np.sqrt(np.diag(np.linalg.inv(hessian)))
+    # The likelihood is approximate where a bound cuts: then trains differ more than it says.
+    deviation[free] = np.sqrt(np.maximum(np.diag(inverse), np.diag(between)))
     for i in range(4):  # ν by a factor of e, a bound by the whole measured range: no figure at all
         if deviation[i] > 1:
             raise NotConverged(
@@ -189,6 +199,20 @@ def _deviations(problem: _Problem, theta: FloatArray) -> FloatArray:
                 " too straight"
             )
     return deviation
+
+
+def _between_trains(
+    problem: _Problem, theta: FloatArray, free: list[int], step: FloatArray
+) -> FloatArray:
+    """Covariance of the slope of the loss, from how the slopes of single trains differ."""
+    slopes = []
+    for index, size in zip(free, step, strict=True):
+        moved = np.zeros(theta.size)
+        moved[index] = size
+        slopes.append((problem.losses(theta + moved) - problem.losses(theta - moved)) / (2 * size))
+    of_trains = np.array(slopes)
+    count = of_trains.shape[1]
+    return np.asarray(np.cov(of_trains) * count * count / max(count - len(free) - 1, 1))
 
 
 def _second(

@@ -13,7 +13,7 @@ import yaml
 from hwloop.biasing import cell_voltages_v
 from hwloop.config import Procedure, load_procedure
 from hwloop.errors import ConfigError, ConnectionLost, Unsupported
-from hwloop.operations import PulseMap, ReadMap, VectorBatch, Wait
+from hwloop.operations import PulseMap, Ramp, ReadMap, VectorBatch, Wait
 from hwloop.plugins import OpenRequest
 from hwloop_drivers.bench import Bench
 from hwloop_drivers.bench_kind import BenchSettings, open_bench, rehearse_bench
@@ -172,6 +172,59 @@ def test_gates_let_one_row_of_1t1r_cells_see_its_pulse_and_conduct(tmp_path: Pat
         reading = bench.read(ReadMap.every_cell((4, 4), read_v=0.1, both_polarities=True))
     assert max(gates_v) == pytest.approx(1.7)
     np.testing.assert_allclose(reading.current_a, 0.1 / np.array(OHM), rtol=1e-4)
+
+
+def test_each_1t1r_cell_is_pulsed_with_its_own_gate(tmp_path: Path) -> None:
+    procedure = _procedure("1T1R", **GATED)
+    map_v, gate_v = np.zeros((4, 4)), np.full((4, 4), np.nan)
+    map_v[2, 1], map_v[2, 3], map_v[0, 3] = 1.5, 1.2, -1.0
+    gate_v[2, 1], gate_v[2, 3], gate_v[0, 3] = 1.7, 2.9, 2.2
+    with _open(_station(tmp_path, "1T1R"), procedure) as (bench, virtual):
+        bench.pulse(PulseMap(map_v, 2e-3, gate_v=gate_v))
+        assert (virtual.circuit.pulses == (map_v != 0)).all()
+        lines = ("row2", "gate2", "row0", "gate0")
+        seen_v = {
+            tuple(round(change.lines_v[line], 3) for line in lines)
+            for change in virtual.circuit.changes
+        }
+        with pytest.raises(Unsupported, match=r"level 2900 V is beyond|level 1700 V is beyond"):
+            bench.check(PulseMap(map_v, 2e-3, gate_v=1e3 * gate_v))
+    while_pulsed = {levels for levels in seen_v if levels[0] or levels[2]}
+    assert while_pulsed == {(1.5, 1.7, 0, 0), (1.2, 2.9, 0, 0), (0, 0, -1.0, 2.2)}
+
+
+def test_a_ramp_of_1t1r_cells_steps_their_gates_pulse_by_pulse(tmp_path: Path) -> None:
+    procedure = _procedure("1T1R", **GATED)
+    start_v, gate_v = np.zeros((4, 4)), np.zeros((4, 4))
+    start_v[2, 1], start_v[0, 3] = 1.5, -1.0
+    gate_v[2, 1], gate_v[0, 3] = 1.0, 2.0
+    ramp = Ramp(
+        start_v=start_v,
+        step_v=np.zeros((4, 4)),
+        width_s=2e-3,
+        steps=3,
+        read_v=0.1,
+        low_a=np.where(start_v > 0, 1.0, 0.0),  # the one never, the other at once
+        high_a=np.full((4, 4), np.inf),
+        gate_v=gate_v,
+        gate_step_v=np.where(start_v > 0, 0.25, 0.0),
+    )
+    with _open(_station(tmp_path, "1T1R"), procedure) as (bench, virtual):
+        assert bench.description.verify_steps == 1
+        answer = bench.ramp(ramp)
+        lines = ("row2", "gate2", "row0", "gate0")
+        levels = [
+            tuple(round(change.lines_v[line], 3) for line in lines)
+            for change in virtual.circuit.changes
+        ]
+    pulses = [seen for seen in levels if abs(seen[0]) > 0.5 or abs(seen[2]) > 0.5]
+    assert list(dict.fromkeys(pulses)) == [
+        (1.5, 1.0, 0, 0), (1.5, 1.25, 0, 0), (1.5, 1.5, 0, 0), (0, 0, -1.0, 2.0),
+    ]  # fmt: skip
+    reads = {seen for seen in levels if 0.05 < abs(seen[0]) < 0.5}
+    assert {seen[1] for seen in reads} == {GATED["array.read.gate_v"]}
+    np.testing.assert_array_equal((answer.flags == 0).sum(axis=0)[start_v != 0], [1, 3])
+    np.testing.assert_allclose(answer.current_a[:, 2, 1], 0.1 / OHM[2][1], rtol=1e-4)
 
 
 def test_gate_without_gates_on_the_station_is_unsupported(tmp_path: Path) -> None:

@@ -115,6 +115,9 @@ def test_reading_beyond_a_locked_range_is_nan_and_flagged(language: str) -> None
     smu.source_enabled = True
     smu.source_voltage = 0.5
     assert smu.measure_current().flags == Flag.OVER_RANGE
+    if language == "tsp":  # who cannot see does not go on with pulses
+        loop = VerifyLoop(0.6, 0.1, 2e-3, 0.5, 25e-3, -math.inf, 1e-9, 9)
+        assert [m.flags for m in smu.verify_loop(loop)] == [Flag.OVER_RANGE]
 
 
 def test_verify_loop_stops_inside_its_window_in_one_round_trip() -> None:

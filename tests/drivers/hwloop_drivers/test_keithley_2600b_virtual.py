@@ -112,6 +112,9 @@ def test_reading_beyond_its_fixed_range_is_nan_and_flagged() -> None:
     smu.source_voltage = 1.0
     assert smu.measure_current().flags == Flag.OVER_RANGE
     assert smu.apply_train([TrainPoint(1.0, 25e-3, measure=True)])[0].flags == Flag.OVER_RANGE
+    # Not inside the window, and all the same the end: who cannot see does not go on.
+    loop = VerifyLoop(1.2, 0.1, 2e-3, 1.0, 25e-3, -math.inf, 1e-9, 9)
+    assert [m.flags for m in smu.verify_loop(loop)] == [Flag.OVER_RANGE]
     instrument.check_errors()
 
 

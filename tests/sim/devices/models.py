@@ -24,6 +24,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "pulse_table": {"calibration": TABLE},
     "pulse_response": {"up": UP, "down": DOWN, "neighbours": 2},
     "soft_bounds": {"up": KNOWN, "down": {"amplitude_v": -1.0, "width_s": 1e-3}},
+    "step_response": {
+        "low_s": 1e-6,
+        "high_s": 3e-6,
+        "up": {**KNOWN, "at": [0.0, 1.0], "step": [0.1, 0.02], "scatter": [0.01, 0.02]},
+        "down": {"amplitude_v": -1.0, "width_s": 1e-3, "at": [0.5], "step": [-0.1]},
+    },
 }
 """What a model needs to work with pulses of ±1 V and 1 ms; the others take them as they are."""
 

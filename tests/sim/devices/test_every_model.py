@@ -52,7 +52,7 @@ def voltages(device: Device, volts: float) -> PulseMap:
 
 
 def test_all_models_of_the_package_are_tested_here() -> None:
-    assert set(names()) == {*ANY_PULSE, "pulse_table", "pulse_response", "soft_bounds"}
+    assert set(names()) == {*ANY_PULSE, *SETTINGS}
 
 
 @pytest.mark.parametrize("name", names())

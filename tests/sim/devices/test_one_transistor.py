@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwloop.operations import PulseMap
 from tests.sim.devices.models import make, pulses
 
 QUIET = {"set_sigma": 0.0, "reset_sigma": 0.0}
@@ -30,6 +31,15 @@ def medians_s(path: Path, column: int) -> dict[float, float]:
             fields = [float(field) for field in line.split()]
             found[round(fields[column], 2)].append(1 / fields[5])
     return {volts: float(np.median(values)) for volts, values in found.items()}
+
+
+def test_each_cell_follows_its_own_gate_as_if_pulsed_alone() -> None:
+    gates_v = np.array([[2.1, 2.4], [2.7, 1.0]])
+    device = make("one_transistor", (3, 2, 2), **QUIET)
+    device.pulse(PulseMap(np.full((2, 2), 2.0), 1e-6, gate_v=gates_v))
+    alone_s = [[level_s(2.0, gate_v) for gate_v in row] for row in gates_v]
+    for member_s in device.conductance_s:
+        np.testing.assert_array_equal(member_s, alone_s)
 
 
 def test_set_follows_the_gate_as_measured(shared_data: Path) -> None:

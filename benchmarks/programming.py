@@ -1,0 +1,133 @@
+"""Time program-and-verify of a large array beside a bare NumPy loop of the same physics."""
+
+from __future__ import annotations
+
+import tempfile
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.timing import least_and_median_s
+from hwloop.array import Array
+from hwloop.config import from_data
+from hwloop.guard import Guard
+from hwloop.plugins import OpenRequest
+from hwloop.runner import RunOptions, run_procedure
+from hwloop_sim.backend import open_sim
+
+SIZE = 128
+LOW_S, HIGH_S, PULSES, SIGMA, NOISE = 1e-5, 1.1e-4, 20.0, 0.3, 0.001
+UP = {"amplitude": 3.2, "width_s": 3e-4}
+DOWN = {"amplitude": -2.8, "width_s": 3e-4}
+
+
+def procedure() -> dict[str, Any]:
+    """128×128 noisy soft-bounds cells to random targets within 1 % of the range."""
+    return {
+        "name": "program",
+        "seed": 4,
+        "array": {
+            "rows": SIZE,
+            "cols": SIZE,
+            "limits": {
+                "positive_v": 4.0,
+                "negative_v": -4.0,
+                "read_v": 0.5,
+                "half_select_v": 2.0,
+                "current_a": 1.0,
+                "pulse_width_s": 0.1,
+                "pulse_energy_j": 1.0,
+                "pulses_per_device": 10**6,
+            },
+            "read": {"read_v": 0.1},
+        },
+        "backends": {
+            "sim": {
+                "device": {
+                    "model": "soft_bounds",
+                    "g_min_s": LOW_S,
+                    "g_max_s": HIGH_S,
+                    "up_pulses": PULSES,
+                    "down_pulses": PULSES,
+                    "initial": 5e-5,
+                    "up": {"amplitude_v": 3.2, "width_s": 3e-4},
+                    "down": {"amplitude_v": -2.8, "width_s": 3e-4},
+                },
+                "effects": [
+                    {"effect": "cycle_to_cycle", "sigma": SIGMA},
+                    {"effect": "white_noise", "fraction": NOISE},
+                ],
+            }
+        },
+        "steps": [
+            {
+                "step": "program_verify",
+                "settings": {
+                    "target": {"kind": "random", "low_s": 2e-5, "high_s": 1e-4},
+                    "tolerance": {"kind": "range", "fraction": 0.01},
+                    "range": {"low_s": LOW_S, "high_s": HIGH_S},
+                    "algorithm": {"name": "alibart", "up": UP, "down": DOWN},
+                    "pulses_per_cell": 400,
+                },
+            }
+        ],
+    }
+
+
+def bare_numpy() -> int:
+    """The same loop without anything around it; pulses that were given."""
+    rng = np.random.default_rng(4)
+    cells_s = np.full((SIZE, SIZE), 5e-5)
+    target_s = rng.uniform(2e-5, 1e-4, cells_s.shape)
+    half_s, left, pulses = 0.01 * (HIGH_S - LOW_S), np.exp(-1 / PULSES), 0
+    done = np.zeros(cells_s.shape, np.bool_)
+    while True:
+        seen_s = cells_s * (1 + NOISE * rng.standard_normal(cells_s.shape))
+        done |= np.abs(seen_s - target_s) <= half_s
+        if done.all():
+            return pulses
+        up = seen_s < target_s
+        bound_s = np.where(up, HIGH_S, LOW_S)
+        step_s = (bound_s - cells_s) * (1 - left)
+        step_s *= 1 + SIGMA * rng.standard_normal(cells_s.shape)
+        cells_s = np.where(done, cells_s, np.clip(cells_s + step_s, LOW_S, HIGH_S))
+        pulses += int((~done).sum())
+
+
+def print_programming(repeats: int) -> None:
+    """Print the smallest and the median of ``repeats`` timings, and the ratios."""
+    loaded = from_data(procedure(), folder=Path())
+    (prepared,) = loaded.steps
+    name = f"program {SIZE}×{SIZE} cells to 1 % of the range"
+
+    def guarded() -> None:
+        request = OpenRequest(loaded.array, None, np.random.default_rng(3))
+        backend = open_sim(loaded.backends["sim"], request)  # type: ignore[arg-type]
+        array = Array(Guard(backend, loaded.array), loaded.array, np.random.default_rng(4))
+        list(prepared.step(prepared.settings, array))
+
+    with tempfile.TemporaryDirectory() as folder:
+        numbers = count()
+
+        def recorded() -> None:
+            path = Path(folder) / f"{next(numbers)}.h5"
+            run_procedure(loaded, RunOptions("sim", path))
+            path.unlink()
+
+        bare_s, _ = _timed(f"{name}, bare NumPy", bare_numpy, repeats)
+        guard_s, _ = _timed(f"{name}, guard", guarded, repeats, "aim 0.060")
+        record_s, _ = _timed(f"{name}, guard and record", recorded, repeats, "aim 0.150")
+    print(f"{'ratio guard / bare NumPy':64s} {guard_s / bare_s:9.2f} ×")
+    print(f"{'ratio guard and record / bare NumPy':64s} {record_s / bare_s:9.2f} ×")
+
+
+def _timed(name: str, work: Any, repeats: int, aim: str = "") -> tuple[float, float]:
+    least_s, middle_s = least_and_median_s(work, repeats)
+    print(f"{name:64s} {least_s:9.3f} s least, {middle_s:.3f} s median {aim}")
+    return least_s, middle_s
+
+
+if __name__ == "__main__":
+    print_programming(7)

@@ -1,0 +1,123 @@
+"""Where each shipped calibration comes from, under which conditions, and what it does not say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_SPINTRONIC = {
+    "device": "La0.7Sr0.3MnO3/Gaq3/AlOx/Co",
+    "source": "A. Shumilin et al., Glassy Synaptic Time Dynamics in Molecular"
+    " La0.7Sr0.3MnO3/Gaq3/AlOx/Co Spintronic Crossbar Devices, Advanced Electronic Materials 2024,"
+    " 2300887",
+    "doi": "10.1002/aelm.202300887",
+}
+NONE_STATED = "none stated for the data; fitted parameters only"
+
+
+def spintronic_table(volts: float, width_ms: int, hidden: str) -> dict[str, Any]:
+    """Of a measured curve; ``hidden``: what was done about gaps."""
+    moved = "potentiated" if volts > 0 else "depressed"
+    return {
+        **_SPINTRONIC,
+        "title": f"Spintronic cell {moved} by {volts:g} V, {width_ms} ms pulses",
+        "conditions": {
+            "amplitude_v": volts,
+            "width_s": width_ms * 1e-3,
+            "note": "published figure of conductance against pulse number, digitised",
+        },
+        "validity": "One cell, one series of pulses, read off the pixels of the published figure."
+        f" {hidden} Says nothing of other amplitudes, widths or polarities, nor of how much one"
+        " cell differs from another.",
+    }
+
+
+def bidirectional(width_ms: int) -> dict[str, Any]:
+    """Of the twin that goes both ways."""
+    return {
+        **_SPINTRONIC,
+        "title": f"Spintronic cell, {width_ms} ms pulses of 2 V up and -2.8 V down",
+        "licence": NONE_STATED,
+        "conditions": {
+            "note": "both curves of the published figure, digitised; 1 ms up from the bench log",
+        },
+        "words": "One cell, one curve each way. The curves were measured apart and hardly meet:"
+        " potentiation from about 450 nS, depression from 325 nS (50 ms) or less. Both stand on one"
+        " axis of conductance, as measured; below the potentiation curve a pulse is taken to raise"
+        " by as many siemens as at its beginning, above the depression curve to lower by as many as"
+        " at its beginning. Neither was measured.",
+        "remarks": (
+            "read noise and what differs from cell to cell are not known",
+            "with steps held as a fraction of G instead of in siemens, depressed cells come back"
+            " far more slowly",
+        ),
+    }
+
+
+TAOX = {
+    "title": "TaOx-like cell, trains of SET and RESET pulses",
+    "device": "resistive memory cell; the source does not name the material",
+    "source": "CrossSim 2, example of lookup-table generation, Sandia National Laboratories",
+    "doi": "10.1109/IJCNN.2016.7727298",
+    "licence": "data BSD-3-Clause; fitted parameters",
+    "conditions": {
+        "read_v": 0.1,
+        "note": "amplitude and width are not stated; 1 V, -1 V and 1 us stand for them",
+    },
+    "words": "One cell, 20 trains of 185 to 192 SET and 20 of 149 to 153 RESET pulses. Amplitudes"
+    " and widths are placeholders: give those of your own as up.amplitude_v and so on.",
+}
+HFO2 = {
+    "title": "HfO2 cell, 1,000 pulses each way, normalised",
+    "device": "HfO2 ReRAM",
+    "source": "N. Gong et al., Nature Communications 9, 2102 (2018); table of IBM aihwkit",
+    "doi": "10.1038/s41467-018-04485-1",
+    "licence": "data MIT; fitted parameters",
+    "conditions": {"note": "amplitude and width are not stated; 1 V, -1 V and 1 us stand for them"},
+    "words": "One train each way, conductance normalised to about -1.3 to 1.4, without a unit. The"
+    " file has no low_s and high_s: give the conductances that -1.41 and 1.47 stand for.",
+}
+_YFLASH = {
+    "device": "two-terminal floating-gate (Y-Flash) memristor",
+    "source": "W. Wang et al., A memristive deep belief neural network based on silicon synapses,"
+    " Nature Electronics 2022",
+    "doi": "10.1038/s41928-022-00878-9",
+    "licence": "data CC BY-NC-SA 4.0; fitted parameters only",
+    "conditions": {
+        "note": "program 200 us lowers, erase 100 us raises; amplitudes are not stated, 1 V and"
+        " -1 V stand for them",
+    },
+}
+YFLASH = {
+    "one_cell": {
+        **_YFLASH,
+        "title": "Y-Flash, one cell over 200 cycles",
+        "words": "One cell. Its trains end when a conductance is reached. Amplitudes are"
+        " placeholders.",
+    },
+    "48_cells": {
+        **_YFLASH,
+        "title": "Y-Flash, 48 cells, one cycle each",
+        "words": "One train each way of each of 48 cells: spread from cell to cell and from cycle"
+        " to cycle are not told apart and stand as that of trains. Amplitudes are placeholders.",
+    },
+}
+
+
+def programming(method: str) -> dict[str, Any]:
+    """Of the two curves of spread against conductance."""
+    words = "iterative programming" if method == "iterative" else "one-shot programming"
+    return {
+        "title": f"Spread of HfO2 1T1R cells after {words}, against conductance",
+        "device": "HfO2 1T1R",
+        "source": "D. Bonnet et al., Nature Communications 14, 7530 (2023); points read by eye from"
+        " its figure",
+        "doi": "10.1038/s41467-023-43317-9",
+        "licence": "article CC BY 4.0; coefficients only",
+        "conditions": {"note": "sigma times 1.1, the safety factor of the points' source"},
+        "validity": {
+            "low_s": 1e-9,
+            "high_s": 110e-6,
+            "words": "Between 0 and 110 uS, where the curve is positive; of one cell's outcome"
+            " nothing but its deviation is known: taken for normal.",
+        },
+    }

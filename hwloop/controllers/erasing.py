@@ -1,0 +1,46 @@
+"""Write in one direction; where a cell goes over, erase it and write again.
+
+The part that ISPP and the gate-stepped algorithms of 1T1R cells share.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwloop.controllers.ramps import Move, Side, State, Train, next_pulse
+from hwloop.operations import BoolArray, FloatArray
+
+
+def write_or_erase(
+    state: State,
+    need: Side,
+    trains: tuple[Train | None, Train | None],
+    *,
+    write: int,
+    attempts: int,
+    deep: BoolArray | None = None,
+) -> tuple[State, Move]:
+    """The next pulse of the train of side ``write``, or of the other where a cell is beyond.
+
+    A cell that is being erased goes on being erased until it is ``deep`` enough, if that is
+    given. Given up: where it is beyond and there is no erasing train, or its ``attempts`` are
+    used up.
+    """
+    beyond = need == -write
+    erasing = (state.side == -write) & (need != 0)
+    if deep is not None:
+        beyond = beyond | (erasing & ~deep)
+    # A turn is a begin of either train: every two of them are one more attempt.
+    used = (state.side == write) & (state.turns // 2 + 1 >= attempts)
+    erase = trains[(1 + write) // 2]
+    given_up = beyond if erase is None else beyond & used
+    side = np.where(beyond, np.int8(-write), np.where(need == write, np.int8(write), np.int8(0)))
+    return next_pulse(state, side, trains, given_up=given_up)
+
+
+def deep_enough(seen_s: FloatArray, erase_to_s: float | None, *, write: int) -> BoolArray | None:
+    """Where an erased cell is at or beyond ``erase_to_s``; None where any will do."""
+    if erase_to_s is None:
+        return None
+    deep: BoolArray = seen_s <= erase_to_s if write > 0 else seen_s >= erase_to_s
+    return deep

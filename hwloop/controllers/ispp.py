@@ -1,0 +1,63 @@
+"""Incremental step pulse programming: one direction, a fixed step a pulse, until the target.
+
+Source: K.-D. Suh et al., IEEE J. Solid-State Circuits 30, 1149 (1995), doi:10.1109/4.475701, for
+NAND flash; for resistive memories with an erase after an overshoot, A. Levy et al., IEEE Trans.
+Electron Devices 2021, doi:10.1109/TED.2021.3097975.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from hwloop.controllers.erasing import deep_enough, write_or_erase
+from hwloop.controllers.ramps import Move, Side, State, Train, opposite
+from hwloop.operations import FloatArray
+from hwloop.settings import Settings
+from hwloop.units import Count, PositiveSiemens
+
+
+class Ispp(Settings):
+    """``write``: the train that steps; ``raises``: whether it raises the conductance.
+
+    ``erase``: the way back of a cell that is beyond its window; without it such a cell is given
+    up. ``erase_to_s``: erase until a read is at or beyond it; left out, until the cell is on the
+    side from which it can be written. ``attempts``: how often a cell is written.
+    """
+
+    name: Literal["ispp"]
+    write: Train
+    erase: Train | None = None
+    raises: bool = True
+    erase_to_s: PositiveSiemens | None = None
+    attempts: Count = 1
+
+    @model_validator(mode="after")
+    def _both(self) -> Ispp:
+        if self.erase is not None:
+            opposite(self.write, self.erase)
+        elif self.erase_to_s is not None or self.attempts > 1:
+            raise ValueError("erase_to_s and attempts need erase")
+        return self
+
+    @property
+    def trains(self) -> tuple[Train | None, Train | None]:
+        """Raising, lowering."""
+        return (self.write, self.erase) if self.raises else (self.erase, self.write)
+
+    def begin(self, target_s: FloatArray) -> State:
+        """Nothing is known."""
+        return State.new(target_s.shape)
+
+    def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:
+        """The next step of the write train, or the erase."""
+        write = 1 if self.raises else -1
+        return write_or_erase(
+            state,
+            need,
+            self.trains,
+            write=write,
+            attempts=self.attempts,
+            deep=deep_enough(seen_s, self.erase_to_s, write=write),
+        )

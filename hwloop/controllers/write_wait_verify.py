@@ -1,0 +1,33 @@
+"""Write, wait, verify again, and write those again that have left their window meanwhile.
+
+Source: E. Esmanhotto et al., IEEE IRPS 2022 and Adv. Intell. Syst. 4, 2200145 (2022),
+doi:10.1002/aisy.202200145: most of the relaxation of a resistive memory comes within seconds, so
+that what is verified after a wait stays. Each pass programs with any of the other algorithms.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hwloop.controllers.alibart import Alibart
+from hwloop.controllers.gate_stepped import GateStepped
+from hwloop.controllers.ispp import Ispp
+from hwloop.controllers.one_shot import OneShot
+from hwloop.settings import Settings
+from hwloop.units import Count, PositiveSecond
+
+Writer = Annotated[Alibart | Ispp | GateStepped | OneShot, Field(discriminator="name")]
+
+
+class WriteWaitVerify(Settings):
+    """``write``: the algorithm of each pass. ``wait_s``: after a pass, before it is verified.
+
+    ``passes``: at most; the last one ends with a wait and a verification, too.
+    """
+
+    name: Literal["write_wait_verify"]
+    write: Writer
+    wait_s: PositiveSecond
+    passes: Count = 3

@@ -1,0 +1,1 @@
+"""The Manhattan rule: its settings, equations, pulse schemes and rows; the step is beside them."""

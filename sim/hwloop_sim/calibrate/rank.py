@@ -1,0 +1,74 @@
+"""No model named: fit all that can be fitted, and rank them by what they predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwloop.errors import ConfigError, HwloopError, NotConverged
+from hwloop_sim.calibrate.operations_run import OperationCalibration
+from hwloop_sim.calibrate.pulse_table import TableCalibration
+from hwloop_sim.calibrate.run import Found, calibrate, models
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """``error``: of the held-out part, over the range measured; None with ``reason`` why not."""
+
+    model: str
+    found: Found | None
+    error: float | None
+    reason: str
+
+
+def rank(
+    paths: Sequence[Path],
+    *,
+    cell: int | None,
+    seed: int,
+    fixed: Mapping[str, Any],
+    spread: bool = False,
+) -> list[Candidate]:
+    """Every model, the best prediction first, then those that could not be fitted.
+
+    Raises :class:`NotConverged` where none could be, with every reason.
+    """
+    every = [
+        _candidate(model, paths, cell=cell, seed=seed, fixed=fixed, spread=spread)
+        for model in models()
+    ]
+    if not any(one.found for one in every):
+        if len({one.reason for one in every}) == 1:  # of the data, whatever the model
+            raise ConfigError(every[0].reason)
+        reasons = "; ".join(f"{one.model}: {one.reason}" for one in every)
+        raise NotConverged(f"no device model can be fitted: {reasons}")
+    last = float("inf")
+    return sorted(
+        every, key=lambda one: (one.found is None, last if one.error is None else one.error)
+    )
+
+
+def _candidate(model: str, paths: Sequence[Path], **options: Any) -> Candidate:
+    try:
+        found = calibrate(paths, model=model, **options)
+    except HwloopError as exc:
+        return Candidate(model, None, None, str(exc))
+    return Candidate(model, found, prediction_error(found), "")
+
+
+def prediction_error(found: Found) -> float | None:
+    """Root mean square of predicted less held-out conductance, over the range measured."""
+    if isinstance(found, TableCalibration):
+        return found.held_out_error
+    if isinstance(found, OperationCalibration):
+        return None if found.held_out is None else found.held_out.error
+    squares = []
+    for one in found.predictions:
+        off_s = one.direction.padded_s - one.mean_s
+        squares.append(np.square(off_s[np.isfinite(off_s)]))
+    low_s, high_s = found.data.span_s
+    return float(np.sqrt(np.mean(np.concatenate(squares))) / (high_s - low_s))

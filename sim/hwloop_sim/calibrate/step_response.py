@@ -1,0 +1,199 @@
+"""Fit ``step_response``: a mean step against the state, scatter, memory, spread of trains.
+
+Three parts, each from what the part before leaves over:
+
+1. The mean step at the knots, by least squares of the path that it makes against the mean measured
+   path. Steps against single readings would be biased towards their mean by read noise.
+2. For each train where on that path it begins, or how far beside it it stays, and how fast it goes:
+   the spread of ln f, less what scatter alone would show. Of both, that which leaves less over.
+3. The covariances of the steps left over: scatter s² ρ^k at a distance of k pulses, and read noise
+   σ², which adds 2 σ² at 0 and −σ² at 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.errors import NotConverged
+from hwloop.operations import FloatArray
+from hwloop_sim.calibrate.data import Direction, TrainData
+from hwloop_sim.calibrate.fit import Fit
+from hwloop_sim.calibrate.leftover import Leftover, leftover, placed
+from hwloop_sim.devices.step_response import StepResponseSettings
+
+_MARGIN = 0.02
+"""Of the range, by which the ends lie beyond what was measured: noise is not cut off."""
+_DECADE = 10.0
+"""Ratio of highest to lowest conductance from which on the logarithm is the state."""
+_CLOSEST = 0.02
+"""Of the range of a direction: knots nearer than this are one."""
+_UNEVEN = 1.2
+"""Longest over shortest train from which on trains were stopped at a state, not at a number."""
+_RUNS = 10
+"""Of a noisy mean path: how much its deviation counts against a bend."""
+_SMOOTH = 3e-3
+"""Weight of a bend of ln m from knot to knot beside a deviation of the path."""
+
+
+@dataclass(frozen=True)
+class _Path:
+    """A direction in states x: knots and mean steps there, and the path that they make."""
+
+    knots: FloatArray
+    steps: FloatArray
+    begin: float
+
+    def walk(self, pulses: int, *, begin: float | None = None) -> FloatArray:
+        """(pulses + 1,) states."""
+        state = self.begin if begin is None else begin
+        states = [state]
+        for _ in range(pulses):
+            state = float(np.clip(state + np.interp(state, self.knots, self.steps), -0.5, 1.5))
+            states.append(state)
+        return np.array(states)
+
+
+def fit_step_response(
+    data: TrainData, scale: Literal["linear", "logarithmic"] | None = None
+) -> Fit:
+    """Mean step, scatter, correlation and spread of each direction, and read noise.
+
+    ``scale``: of the state; None: logarithmic where the conductances span more than a decade. It
+    decides what a step is beyond the states that were measured. Raises :class:`NotConverged`
+    where a mean step cannot be found.
+    """
+    low_s, high_s = data.span_s
+    if scale is None:
+        scale = "logarithmic" if high_s > _DECADE * low_s else "linear"
+    logarithmic = scale == "logarithmic"
+    ends = _ends(low_s, high_s, logarithmic=logarithmic)
+    empty = {"amplitude_v": 1.0, "width_s": 1.0, "at": [0.0], "step": [0.1]}
+    axis = StepResponseSettings.parse(
+        {"low_s": ends[0], "high_s": ends[1], "scale": scale, "up": empty}
+    )
+    settings: dict[str, Any] = {"low_s": ends[0], "high_s": ends[1], "scale": scale}
+    found: list[Leftover] = []
+    uncertainty: dict[str, float] = {}
+    words: list[str] = []
+    for one in data.directions:
+        name = "up" if one.rises else "down"
+        trains = [axis.state(train) for train in one.trains]
+        sign = 1.0 if one.rises else -1.0
+        path = _mean_path(trains, name, sign=sign)
+        if max(map(len, trains)) > _UNEVEN * min(map(len, trains)):
+            path = _along_all(trains, path, sign)
+        left = leftover(trains, path.knots, path.steps, path.walk)
+        settings[name] = _settings(one, path, left)
+        uncertainty |= {f"{name}.{key}": value for key, value in left.uncertainty.items()}
+        words += [f"{name}: {line}" for line in left.words]
+        found.append(left)
+    noise = float(np.sqrt(np.mean([one.noise**2 for one in found])))
+    log_span = float(np.log(ends[1] / ends[0]))
+    return Fit(
+        settings=settings,
+        uncertainty=uncertainty,
+        read_noise_s=None if logarithmic else noise * (ends[1] - ends[0]),
+        read_noise=noise * log_span if logarithmic else None,
+        goodness={
+            f"{name}_path_deviation": left.path_deviation
+            for name, left in zip(("up", "down"), found, strict=False)
+        },
+        words=words,
+    )
+
+
+def _ends(low_s: float, high_s: float, *, logarithmic: bool) -> tuple[float, float]:
+    if logarithmic:
+        factor = (high_s / low_s) ** _MARGIN
+        return low_s / factor, high_s * factor
+    margin_s = _MARGIN * (high_s - low_s)
+    return max(low_s - margin_s, low_s / 2), high_s + margin_s
+
+
+def _settings(one: Direction, path: _Path, left: Leftover) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        **one.pulse,
+        "at": _rounded(path.knots),
+        "step": _rounded(path.steps),
+        "scatter": _rounded(left.scatter),
+    }
+    for name in ("correlation", "skewness", "train_spread", "begin", "begin_spread"):
+        if value := getattr(left, name):
+            found[name] = float(f"{value:.4g}")
+    return found
+
+
+def _rounded(values: FloatArray) -> list[float]:
+    return [float(f"{value:.4g}") for value in values]
+
+
+def _mean_path(trains: Sequence[FloatArray], name: str, *, sign: float) -> _Path:
+    """Knots along the mean path, denser where it moves faster, and the steps there."""
+    from scipy.optimize import isotonic_regression, least_squares
+
+    longest = max(map(len, trains))
+    padded = np.full((len(trains), longest), np.nan)
+    for row, train in zip(padded, trains, strict=True):
+        row[: len(train)] = train
+    counted = (~np.isnan(padded)).sum(axis=0)
+    pulses = np.flatnonzero(counted > len(trains) / 2)
+    mean = np.nanmean(padded[:, pulses], axis=0)
+    risen = isotonic_regression(sign * mean).x
+    knots = sign * _knots(risen, pulses)
+    # What the mean path leaves over comes in runs: it weighs less than as many readings apart.
+    smooth = max(_SMOOTH, _RUNS * float(np.std(sign * mean - risen)))
+    first = float(mean[0])
+
+    def path(values: FloatArray) -> _Path:
+        order = np.argsort(knots)
+        return _Path(knots[order], (sign * np.exp(values[1:]))[order], float(values[0]))
+
+    def off(values: FloatArray) -> FloatArray:
+        states = path(values).walk(int(pulses[-1] - pulses[0]))[pulses - pulses[0]]
+        return np.concatenate([states - mean, smooth * np.diff(values[1:], 2)])
+
+    slope = np.gradient(risen, pulses) if pulses.size > 1 else np.ones(1)
+    there = np.interp(sign * knots, risen, slope)
+    start = np.concatenate([[first], np.log(np.clip(there, 1e-5, 1.0))])
+    ends = ([first - 0.2, *[-14.0] * len(knots)], [first + 0.2, *[0.0] * len(knots)])
+    found = least_squares(off, np.clip(start, *ends), bounds=ends, x_scale="jac", max_nfev=100)
+    if not np.isfinite(found.cost):
+        raise NotConverged(f"step_response: the mean step of {name} did not converge")
+    return path(found.x)
+
+
+def _along_all(trains: Sequence[FloatArray], path: _Path, sign: float) -> _Path:
+    """The mean step over all states, from single steps divided by the speed of their train.
+
+    Where trains were stopped at a state, the mean of those still going is that of the slow ones.
+    """
+    from scipy.optimize import lsq_linear
+
+    speeds = placed(trains, path.walk(2 * max(map(len, trains))))[0].speeds
+    speeds = speeds / np.exp(np.mean(np.log(speeds)))
+    starts = np.concatenate([train[:-1] for train in trains])
+    steps = np.concatenate([np.diff(train) for train in trains])
+    factor = np.repeat(speeds, [len(train) - 1 for train in trains])
+    seen = ~np.isnan(steps) & ~np.isnan(starts)
+    knots = np.unique(np.quantile(starts[seen], np.linspace(0.002, 0.998, 12)).round(4))
+    hats = np.array([np.interp(starts[seen], knots, row) for row in np.eye(knots.size)])
+    found = lsq_linear((hats * factor[seen]).T, sign * steps[seen], bounds=(1e-6, 1.0))
+    return _Path(knots, sign * np.asarray(found.x), path.begin)
+
+
+def _knots(risen: FloatArray, pulses: NDArray[np.intp]) -> FloatArray:
+    """States of a rising path after 0, 1, 2, 4, 8, … pulses, and between where these are far."""
+    wanted = np.unique(np.concatenate([[0], 2 ** np.arange(20), [pulses[-1] - pulses[0]]]))
+    at = np.interp(wanted, pulses - pulses[0], risen)
+    span = float(np.ptp(risen))
+    even = np.linspace(risen[0], risen[-1], 7)
+    kept: list[float] = []
+    for value in np.sort(np.concatenate([at, even])):
+        if not kept or value - kept[-1] >= _CLOSEST * span:
+            kept.append(float(value))
+    return np.array(kept)

@@ -1,0 +1,224 @@
+"""Step response: a smooth mean step that depends on the state, with scatter, memory and spread.
+
+x is the state, 0 at ``low_s`` and 1 at ``high_s``, linear in G or in ln G. A pulse does
+x ← x + f m(x) + s(x) e, where m and s are given at a few knots and are straight between them, and
+hold beyond the outermost; e is normal of variance 1 with correlation ρ from one pulse of a cell to
+its next; f is lognormal of median 1, one draw for a cell, times one for each train, which begins
+where a cell's direction changes. A train that begins near ``begin`` keeps its distance from the
+mean train: m and s are those at x − δ, where δ = x_0 − begin, at most ``begin_spread`` either way.
+Skewness γ turns e into a shifted gamma deviate of the same variance. Source: the mean and the
+scatter against G of lookup tables, S. Agarwal et al., IJCNN 2016, doi:10.1109/IJCNN.2016.7727298,
+in a form of few parameters; correlation and spread of trains are what such tables leave out. Valid
+for the two pulses that it is given for and between the two ends, where cells are held, with an
+event; beyond the outermost knots of a direction the step is a guess. No current-voltage relation.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from hwloop.backend import Event
+from hwloop.naming import cell_names
+from hwloop.operations import BoolArray, FloatArray, PulseMap
+from hwloop.settings import Settings
+from hwloop.units import Fraction, Number, PositiveSiemens
+from hwloop_sim.device import Device, DeviceKind
+from hwloop_sim.known_pulses import SAME, KnownPulse, refuse_unknown
+from hwloop_sim.variability import InitialState, draw_initial
+
+State = Annotated[Number, Field(ge=-0.5, le=1.5)]
+
+
+class StepCurve(KnownPulse):
+    """One direction. ``at``: knots, states x, rising; ``step``, ``scatter``: of x, at each.
+
+    ``correlation``: ρ of successive deviations. ``skewness``: of a deviation.
+    ``begin``: where the measured trains began, on the mean; ``begin_spread``: the largest δ.
+    ``cell_spread``, ``train_spread``: deviation of ln f from cell to cell, from train to train.
+    """
+
+    at: Annotated[tuple[State, ...], Field(min_length=1, max_length=100)]
+    step: tuple[Number, ...]
+    scatter: tuple[Fraction, ...] = ()
+    correlation: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    skewness: Annotated[Number, Field(ge=-4, le=4)] = 0.0
+    cell_spread: Annotated[Number, Field(ge=0, le=2)] = 0.0
+    train_spread: Annotated[Number, Field(ge=0, le=2)] = 0.0
+    begin: State = 0.0
+    begin_spread: Fraction = 0.0
+
+    @model_validator(mode="after")
+    def _knots(self) -> StepCurve:
+        if any(b <= a for a, b in zip(self.at, self.at[1:], strict=False)):
+            raise ValueError(f"at {list(self.at)} must rise")
+        for name in ("step", "scatter"):
+            values = getattr(self, name)
+            if len(values) != len(self.at) and (name == "step" or values):
+                raise ValueError(f"{name} has {len(values)} values: expected {len(self.at)}")
+        return self
+
+
+class StepResponseSettings(Settings):
+    """``up``, ``down``: the two directions; one of them may be left out.
+
+    ``scale``: x is linear in G, or in its logarithm. ``initial``: left out, cells begin at
+    ``low_s``, or at ``high_s`` where there is no ``up``.
+    """
+
+    low_s: PositiveSiemens
+    high_s: PositiveSiemens
+    scale: Literal["linear", "logarithmic"] = "linear"
+    up: StepCurve | None = None
+    down: StepCurve | None = None
+    initial: InitialState | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StepResponseSettings:
+        if self.low_s >= self.high_s:
+            raise ValueError(f"low_s {self.low_s:g} must be below high_s {self.high_s:g}")
+        if not self.curves:
+            raise ValueError("give up, down, or both")
+        if self.up and self.down:
+            up_v, down_v = self.up.amplitude_v, self.down.amplitude_v
+            if np.isclose(up_v, down_v, rtol=SAME, atol=0):
+                raise ValueError(f"up and down have the same amplitude_v, {up_v:g}")
+        return self
+
+    @property
+    def curves(self) -> list[StepCurve]:
+        """Those that were given, up before down."""
+        return [curve for curve in (self.up, self.down) if curve is not None]
+
+    def state(self, conductance_s: FloatArray) -> FloatArray:
+        """x of a conductance, siemens."""
+        if self.scale == "linear":
+            return np.asarray((conductance_s - self.low_s) / (self.high_s - self.low_s))
+        return np.asarray(np.log(conductance_s / self.low_s) / np.log(self.high_s / self.low_s))
+
+    def conductance_s(self, state: FloatArray) -> FloatArray:
+        """Conductance of a state x, siemens."""
+        if self.scale == "linear":
+            return np.asarray(self.low_s + (self.high_s - self.low_s) * state)
+        return np.asarray(self.low_s * np.exp(np.log(self.high_s / self.low_s) * state))
+
+
+class StepResponse(Device):
+    """Cells that step by a mean and a scatter of their state."""
+
+    def __init__(
+        self, settings: StepResponseSettings, shape: tuple[int, ...], rng: np.random.Generator
+    ) -> None:
+        self._settings = settings
+        self._curves = settings.curves
+        self._rng = rng
+        initial = settings.initial
+        if initial is None:
+            initial = settings.low_s if settings.up else settings.high_s
+        begin_s = draw_initial(initial, shape, rng, low_s=settings.low_s, high_s=settings.high_s)
+        self._state = np.clip(settings.state(begin_s), 0.0, 1.0)
+        self._cell = [_factors(curve.cell_spread, rng.normal(size=shape)) for curve in self._curves]
+        self._train = np.ones(shape)
+        self._offset = np.zeros(shape)
+        self._direction = np.full(shape, -1)
+        self._deviation = np.zeros(shape)
+        self._at_end = np.zeros(shape, dtype=np.bool_)
+        self._events: list[Event] = []
+
+    @property
+    def conductance_s(self) -> FloatArray:
+        """Conductance of every cell."""
+        return self._settings.conductance_s(self._state)
+
+    def set_conductance(self, conductance_s: FloatArray) -> None:
+        """Put every cell there, or at the nearer end."""
+        low_s, high_s = self._settings.low_s, self._settings.high_s
+        self._state = self._settings.state(np.clip(conductance_s, low_s, high_s))
+
+    def check(self, pulse: PulseMap) -> None:
+        """Only the two pulses that the response was given for."""
+        refuse_unknown(pulse, self._curves, source="step_response: the response was given")
+
+    def pulse(self, pulse: PulseMap) -> None:
+        """A step for every pulse of every addressed cell."""
+        self.check(pulse)
+        amplitude_v = np.broadcast_to(pulse.amplitude_v, self._state.shape)
+        held = np.zeros(self._state.shape, dtype=np.bool_)
+        state = self._state.copy()
+        for index, curve in enumerate(self._curves):
+            mask = np.isclose(amplitude_v, curve.amplitude_v, rtol=SAME, atol=0)
+            if mask.any():
+                self._begin_trains(index, mask)
+                state[mask], held[mask] = self._walk(index, mask, pulse.count)
+        self._state = state
+        self._note(held)
+
+    def take_events(self) -> list[Event]:
+        """Which cells were held at an end for the first time."""
+        events, self._events = self._events, []
+        return events
+
+    def _begin_trains(self, index: int, mask: BoolArray) -> None:
+        """A factor for each cell whose direction is not that of its last pulse."""
+        new = mask & (self._direction != index)
+        count = int(new.sum())
+        if count:
+            curve = self._curves[index]
+            self._train[new] = _factors(curve.train_spread, self._rng.normal(size=count))
+            begun = self._state[new] - curve.begin
+            self._offset[new] = np.clip(begun, -curve.begin_spread, curve.begin_spread)
+            self._deviation[new] = self._rng.normal(size=count)
+            self._direction[new] = index
+
+    def _walk(self, index: int, mask: BoolArray, count: int) -> tuple[FloatArray, BoolArray]:
+        curve = self._curves[index]
+        state = self._state[mask]
+        factor = self._cell[index][mask] * self._train[mask]
+        deviation, offset = self._deviation[mask], self._offset[mask]
+        fresh = np.sqrt(1 - curve.correlation**2)
+        held = np.zeros(state.shape, dtype=np.bool_)
+        for _ in range(count):
+            step = factor * np.interp(state - offset, curve.at, curve.step)
+            if curve.scatter:
+                new = _standard(curve.skewness, state.size, self._rng)
+                deviation = curve.correlation * deviation + fresh * new
+                step = step + np.interp(state - offset, curve.at, curve.scatter) * deviation
+            moved = state + step
+            state = np.clip(moved, 0.0, 1.0)
+            held |= moved != state
+        self._deviation[mask] = deviation
+        return state, held
+
+    def _note(self, held: BoolArray) -> None:
+        new = held & ~self._at_end
+        self._at_end |= held
+        if not (count := int(new.sum())):
+            return
+        some = ", ".join(cell_names(new)) + (", …" if count > 3 else "")
+        low_s, high_s = self._settings.low_s, self._settings.high_s
+        cells = "cell" if count == 1 else "cells"
+        self._events.append(
+            Event("warning", f"held at {low_s:.4g} or {high_s:.4g} S: {count} {cells}: {some}")
+        )
+
+
+def _factors(spread: float, normal: FloatArray) -> FloatArray:
+    return np.asarray(np.exp(spread * normal))
+
+
+def _standard(skewness: float, size: int, rng: np.random.Generator) -> FloatArray:
+    """Deviates of mean 0 and variance 1: normal, or a shifted gamma of this skewness."""
+    if abs(skewness) < 1e-3:
+        return rng.normal(size=size)
+    shape = 4 / skewness**2
+    return np.asarray(np.sign(skewness) * (rng.gamma(shape, size=size) - shape) / np.sqrt(shape))
+
+
+STEP_RESPONSE = DeviceKind(
+    name="step_response",
+    summary="A smooth mean step of the state, with scatter, memory and spread",
+    settings=StepResponseSettings,
+    make=StepResponse,
+)

@@ -1,0 +1,88 @@
+"""Programming error: a cell was set to a conductance, and came out beside it.
+
+G ← G + σ(G) ξ, once, when the cells are made: the initial conductances of the device are those that
+were aimed at, and what programming left is drawn about them. σ(G) = Σ c_k G^k, the form of the
+curves of spread against mean conductance in D. Bonnet et al., Nat. Commun. 14, 7530 (2023),
+doi:10.1038/s41467-023-43317-9. Valid up to ``valid_to_s``: a higher aim is refused. A draw below
+0 S is drawn again. Later pulses have the scatter of the device and of other effects, not this one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from hwloop.errors import ConfigError
+from hwloop.naming import cell_name
+from hwloop.operations import FloatArray
+from hwloop.settings import Settings
+from hwloop.units import Number, PositiveSiemens, format_quantity
+from hwloop_sim.effect import Effect, EffectKind
+
+_ROUNDS = 1000
+
+
+class ProgrammingErrorSettings(Settings):
+    """``sigma_us``: c_1, c_2, …, of σ and G in microsiemens, where the figures are of size 1."""
+
+    sigma_us: Annotated[tuple[Number, ...], Field(min_length=1, max_length=10)]
+    valid_to_s: PositiveSiemens
+
+    def sigma_s(self, conductance_s: FloatArray) -> FloatArray:
+        """Standard deviation at a set conductance, siemens; :class:`ConfigError` outside."""
+        beyond = (conductance_s > self.valid_to_s * (1 + 1e-9)) | (conductance_s < 0)
+        if beyond.any():
+            place = tuple(int(i) for i in np.argwhere(beyond)[0])
+            raise ConfigError(
+                f"programming_error: {cell_name(place)} is set to"
+                f" {format_quantity(conductance_s[place], 'S')}; the curve holds from 0 to"
+                f" {format_quantity(self.valid_to_s, 'S')}"
+            )
+        coefficients = np.array([0.0, *self.sigma_us])
+        sigma_s = np.asarray(
+            1e-6 * np.polynomial.polynomial.polyval(1e6 * conductance_s, coefficients)
+        )
+        if (sigma_s < 0).any():
+            place = tuple(int(i) for i in np.argwhere(sigma_s < 0)[0])
+            raise ConfigError(
+                f"programming_error: sigma_us gives {sigma_s[place]:.3g} S at"
+                f" {conductance_s[place]:.3g} S: expected 0 or more",
+                key="sigma_us",
+            )
+        return sigma_s
+
+
+class ProgrammingError(Effect):
+    """One draw for every cell."""
+
+    def __init__(
+        self,
+        settings: ProgrammingErrorSettings,
+        shape: tuple[int, ...],  # noqa: ARG002 - nothing is kept for a cell
+        rng: np.random.Generator,
+    ) -> None:
+        self._settings = settings
+        self._rng = rng
+
+    def begin(self, conductance_s: FloatArray) -> FloatArray:
+        """What programming left of the conductances that were aimed at."""
+        sigma_s = self._settings.sigma_s(conductance_s)
+        found_s = conductance_s + sigma_s * self._rng.normal(size=conductance_s.shape)
+        for _ in range(_ROUNDS):
+            if not (below := found_s < 0).any():
+                break
+            normal = self._rng.normal(size=int(below.sum()))
+            found_s[below] = conductance_s[below] + sigma_s[below] * normal
+        return found_s
+
+
+PROGRAMMING_ERROR = EffectKind(
+    name="programming_error",
+    summary="Initial conductances are those aimed at, and come out beside them",
+    settings=ProgrammingErrorSettings,
+    make=ProgrammingError,
+    order=5,
+    arrays=lambda _: 0,
+)

@@ -1,0 +1,65 @@
+"""What each algorithm does next, against sequences written out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hwloop.controllers import Alibart, GateStepped, Ispp
+from hwloop.controllers.ramps import Controller, Move
+
+
+def _moves(controller: Controller, needs: list[int], seen_s: float = 1e-6) -> list[Move]:
+    state = controller.begin(np.array([1e-6]))
+    moves = []
+    for need in needs:
+        state, move = controller.move(
+            state, seen_s=np.array([seen_s]), need=np.array([need], np.int8)
+        )
+        moves.append(move)
+    return moves
+
+
+def _volts(moves: list[Move]) -> list[float]:
+    return [round(float(move.amplitude_v[0]), 9) for move in moves]
+
+
+UP: dict[str, Any] = {
+    "amplitude": {"start_v": 0.5, "stop_v": 0.7, "step_v": 0.1},
+    "width_s": 1e-6,
+}
+DOWN: dict[str, Any] = {"amplitude": -0.4, "width_s": 1e-6}
+
+
+def test_alibart_grows_on_one_side_and_begins_anew_after_an_overshoot() -> None:
+    alibart = Alibart.parse({"name": "alibart", "up": UP, "down": DOWN})
+    moves = _moves(alibart, [1, 1, 1, 1, -1, 1, 0])
+    assert _volts(moves) == [0.5, 0.6, 0.7, 0.7, -0.4, 0.5, 0.0]
+    assert [bool(move.at_end[0]) for move in moves] == [0, 0, 1, 1, 1, 0, 0]
+
+
+def test_ispp_without_an_erase_gives_up_a_cell_that_has_gone_over() -> None:
+    moves = _moves(Ispp.parse({"name": "ispp", "write": UP}), [1, -1])
+    assert _volts(moves) == [0.5, 0.0]
+    assert moves[1].given_up.all()
+
+
+def test_ispp_writes_as_often_as_it_has_attempts() -> None:
+    ispp = Ispp.parse({"name": "ispp", "write": UP, "erase": DOWN, "attempts": 2})
+    moves = _moves(ispp, [1, -1, 1, 1, -1])
+    assert _volts(moves) == [0.5, -0.4, 0.5, 0.6, 0.0]
+    assert [bool(move.given_up[0]) for move in moves] == [0, 0, 0, 0, 1]
+
+
+def test_gate_stepped_begins_at_the_gate_that_the_target_says() -> None:
+    gate = {"start_v": 1.0, "stop_v": 3.0, "step_v": 0.1}
+    settings = {
+        "name": "gate_stepped",
+        "set": {"amplitude": 1.5, "gate": gate, "width_s": 1e-7},
+        "reset": {"amplitude": -2.0, "gate": 4.0, "width_s": 1e-7},
+        "begin_gate": [[0.5e-6, 1.5], [1.5e-6, 2.5]],
+    }
+    moves = _moves(GateStepped.parse(settings), [1, 1, -1, 1])
+    gates = [round(float(m.gate_v[0]), 9) for m in moves if m.gate_v is not None]
+    assert gates == [2.0, 2.1, 4.0, 2.0]
