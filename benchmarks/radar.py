@@ -66,6 +66,8 @@ OTHERWISE = {
     "train from 1.85 to 3.55 V": Bench(start_v=1.85, stop_v=3.55),
     "RESET by 2.5 V": Bench(reset_v=-2.5),
     "no cell unsteady": Bench(twin={"unsteadiness": 0.0}),
+    "R_s 4.2 kΩ": Bench(twin={"r_series_ohm": 4200.0}),
+    "R_s 4.2 kΩ, unsteadiness 0.2": Bench(twin={"r_series_ohm": 4200.0, "unsteadiness": 0.2}),
     "no flicker noise, no relaxation": Bench(twin={"effects": []}),
     "HRS as in the sweeps": Bench(
         twin={
