@@ -129,7 +129,7 @@ def _begun(sweeps: Sweeps) -> tuple[_Begun, str]:
     step_v = float(np.median(steps_v))
     if np.abs(steps_v - step_v).max() > 1e-3 * step_v:
         raise ConfigError(
-            f"source line in steps of {steps_v.min():g} to {steps_v.max():g} V: expected equal ones",
+            f"steps from {steps_v.min():g} to {steps_v.max():g} V: expected equal ones",
             file=sweeps.where,
         )
     return _Begun(sweeps.of(usable), half_v, step_v), "" if usable.all() else words
