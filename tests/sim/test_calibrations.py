@@ -218,7 +218,9 @@ def test_noise_relaxation_and_endurance_of_the_1t1r_twin_are_those_of_the_files(
         stated = by_name[effect.pop("effect")]
         assert {name: stated[name] for name in effect} == pytest.approx(effect, rel=1e-3)
     stated = made.device.settings.forming.model_dump()  # type: ignore[attr-defined]
-    assert stated == pytest.approx(one_transistor.forming(shared_data, r_ohm), rel=1e-3)
+    found = one_transistor.forming(shared_data, r_ohm)
+    assert stated.pop("begin") == found.pop("begin")
+    assert stated == pytest.approx(found, rel=1e-3)
     # 1.69 % in all and 1.26 % from read to read, at 92.96 µS: computed from the file by itself.
     left = np.sqrt(0.01692**2 - 0.01259**2) / (1 - 92.96e-6 * r_ohm)
     assert by_name["flicker_noise"]["fraction"] == pytest.approx(left, rel=0.01)
