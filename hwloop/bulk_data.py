@@ -2,11 +2,13 @@
 
 ``{file: weights.npz, key: w1, source: "where it comes from"}``. The file is looked for when the
 procedure is read, and its SHA-256 goes into the record; a record that is run again refuses a file
-that has changed. Without ``key`` a file of one array is meant.
+that has changed. Without ``key`` a file of one array is meant; a key with ``*`` or ``?`` names
+several of one length, such as the columns of a table, that stand side by side.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from hwloop.units import Number
 
 
 class BulkFile(Settings):
-    """``file``: NPZ, NPY, HDF5, PyTorch state dict or ONNX; ``source``: said where it is absent."""
+    """``file``: NPZ, NPY, HDF5, CSV, PyTorch state dict, ONNX; ``source``: said where absent."""
 
     file: Path
     key: str | None = None
@@ -56,6 +58,10 @@ class BulkFile(Settings):
         arrays = self.arrays()
         if self.key is None and len(arrays) == 1:
             return next(iter(arrays.values()))
+        if self.key is not None and self.key not in arrays:
+            several = fnmatch.filter(arrays, self.key)
+            if several and len({arrays[name].shape for name in several}) == 1:
+                return np.stack([arrays[name] for name in several], axis=-1)
         if self.key not in arrays:
             raise ConfigError(f"give one of its keys: {', '.join(arrays)}", file=str(self.file))
         return arrays[self.key]
@@ -65,7 +71,8 @@ class LabelledData(Settings):
     """Inputs and their classes: ``inputs`` (samples, …), divided by ``divide_by``; ``classes``.
 
     ``flatten``: one row a sample. ``channels_last``: (samples, height, width, channels), turned to
-    channels first. ``first``: only so many samples.
+    channels first. ``first``: only so many samples. ``one_flipped``: in place of each sample of 0
+    and 1, its copies with one entry the other way.
     """
 
     inputs: BulkFile
@@ -74,6 +81,7 @@ class LabelledData(Settings):
     flatten: bool = True
     channels_last: bool = False
     first: int | None = None
+    one_flipped: bool = False
 
     def load(self) -> tuple[FloatArray, FloatArray]:
         """(samples, …) and (samples,); raises :class:`ConfigError` where they do not fit."""
@@ -87,6 +95,18 @@ class LabelledData(Settings):
             if len(wrong):
                 place = tuple(int(i) for i in wrong[0])
                 raise ConfigError(f"entry {place} is {values[place]}", key=name)
+        if self.one_flipped:
+            x, y = _one_flipped(x, y)
         if self.flatten:
             return x.reshape(len(x), -1) / self.divide_by, y
         return (np.moveaxis(x, -1, 1) if self.channels_last else x) / self.divide_by, y
+
+
+def _one_flipped(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    wrong = np.argwhere((x != 0) & (x != 1))
+    if len(wrong):
+        place = tuple(int(i) for i in wrong[0])
+        raise ConfigError(f"entry {place} is {x[place]:g}, neither 0 nor 1", key="one_flipped")
+    flat = x.reshape(len(x), 1, -1)
+    copies = np.abs(flat - np.eye(flat.shape[-1]))
+    return copies.reshape(-1, *x.shape[1:]), np.repeat(y, flat.shape[-1])

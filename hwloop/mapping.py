@@ -7,7 +7,8 @@ the range G_min … G_max:
   G⁻ = G_min + k · max(−w, 0) in the odd one, k = (G_max − G_min)/w_max; w = (G⁺ − G⁻)/k;
 - ``symmetric``: the same two columns about the middle M = (G_min + G_max)/2, G± = M ± k w/2;
 - ``offset``: one column, G = M + k · w with half of that k, beside one more, the last, of cells
-  at M; w = (G − G_offset)/k.
+  at M; w = (G − G_offset)/k;
+- ``direct``: the weights are conductances in siemens from G_min to G_max, one column an output.
 
 Sources: pairs with one side at the floor, eqs. 10 and 11 of J. Souto Garnelo et al., "Neuromorphic
 circuit simulation with memristors"; the offset, A. Shafiee et al., ISCA 2016,
@@ -27,7 +28,7 @@ from hwloop.operations import FloatArray
 from hwloop.settings import Settings
 from hwloop.units import Number, PositiveSiemens, Siemens
 
-Arrangement = Literal["differential", "symmetric", "offset"]
+Arrangement = Literal["differential", "symmetric", "offset", "direct"]
 Percentile = Annotated[Number, Field(gt=0, le=100)]
 _LEAST = 1e-290
 """Below this magnitude a slope would overflow."""
@@ -55,9 +56,25 @@ class WeightColumns(Settings):
             raise ValueError(f"min_s {self.min_s:g} must be below max_s {self.max_s:g}")
         return self
 
+    @model_validator(mode="after")
+    def _nothing_scaled(self) -> WeightColumns:
+        if self.arrangement == "direct" and (self.scale == "column" or self.clip_percentile != 100):
+            raise ValueError("direct: conductances are not scaled: no scale, no clip_percentile")
+        return self
+
     def cols(self, outputs: int) -> int:
         """How many columns so many outputs need."""
-        return outputs + 1 if self.arrangement == "offset" else 2 * outputs
+        return cols_each(self.arrangement) * outputs + cols_besides(self.arrangement)
+
+
+def cols_each(arrangement: Arrangement) -> int:
+    """Columns of one output."""
+    return 2 if arrangement in ("differential", "symmetric") else 1
+
+
+def cols_besides(arrangement: Arrangement) -> int:
+    """Columns that all outputs of a block share, after theirs."""
+    return 1 if arrangement == "offset" else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,28 +101,35 @@ class WeightMap:
 
 
 def differences(columns: FloatArray, arrangement: Arrangement) -> FloatArray:
-    """Columns (..., cols) → signed differences (..., outputs) of pairs, or from the last column."""
+    """Columns (..., cols) → their signed sums (..., outputs).
+
+    The difference of each pair, or from the last column; a direct column is its own.
+    """
+    if arrangement == "direct":
+        return columns
     if arrangement == "offset":
         return columns[..., :-1] - columns[..., -1:]
     return columns[..., 0::2] - columns[..., 1::2]
 
 
 def map_weights(weights: FloatArray, columns: WeightColumns) -> WeightMap:
-    """Weights (rows, outputs) → conductances (rows, 2 · outputs) or (rows, outputs + 1).
+    """Weights (rows, outputs) → conductances (rows, cols), ``columns.cols(outputs)`` of them.
 
-    Raises :class:`ConfigError` naming the first weight that is not finite.
+    Raises :class:`ConfigError` naming the first weight that is not finite, or that is outside the
+    range where weights are conductances.
     """
     refuse_unfinite(weights)
+    if columns.arrangement == "direct":
+        _refuse_outside(weights, columns)
+        conductance_s = _on_levels(np.array(weights, np.float64), columns)
+        return WeightMap("direct", conductance_s, np.ones(weights.shape[1]))
     largest = _largest(weights, columns)
     beyond = np.abs(weights) > largest
     inside = np.clip(weights, -largest, largest)
     window_s = columns.max_s - columns.min_s
     full_s = window_s / 2 if columns.arrangement == "offset" else window_s
     slope_s = full_s / largest
-    conductance_s = _placed(inside * slope_s, columns)
-    if columns.levels is not None:
-        step_s = window_s / (columns.levels - 1)
-        conductance_s = columns.min_s + step_s * np.round((conductance_s - columns.min_s) / step_s)
+    conductance_s = _on_levels(_placed(inside * slope_s, columns), columns)
     return WeightMap(
         columns.arrangement,
         conductance_s,
@@ -113,6 +137,23 @@ def map_weights(weights: FloatArray, columns: WeightColumns) -> WeightMap:
         int(beyond.sum()),
         float(np.abs(weights[beyond]).max(initial=0.0)),
     )
+
+
+def _on_levels(conductance_s: FloatArray, columns: WeightColumns) -> FloatArray:
+    if columns.levels is None:
+        return conductance_s
+    step_s = (columns.max_s - columns.min_s) / (columns.levels - 1)
+    return columns.min_s + step_s * np.round((conductance_s - columns.min_s) / step_s)
+
+
+def _refuse_outside(weights_s: FloatArray, columns: WeightColumns) -> None:
+    outside = np.argwhere((weights_s < columns.min_s) | (weights_s > columns.max_s))
+    if len(outside):
+        place = tuple(int(i) for i in outside[0])
+        raise ConfigError(
+            f"direct: weight {place} is {weights_s[place]:g} S, outside min_s {columns.min_s:g} to"
+            f" max_s {columns.max_s:g} ({len(outside)} of {weights_s.size} are)"
+        )
 
 
 def refuse_unfinite(weights: FloatArray, name: str = "weight") -> None:
@@ -158,7 +199,7 @@ def _placed(signed_s: FloatArray, columns: WeightColumns) -> FloatArray:
         case "symmetric":
             pairs = np.stack([signed_s, -signed_s], axis=-1) / 2
             placed = middle_s + pairs.reshape(rows, -1)
-        case "offset":
+        case _:  # offset
             placed = middle_s + np.concatenate([signed_s, np.zeros((rows, 1))], axis=-1)
     # The sum may pass an end of the range by a last bit; a limit would then refuse it.
     return np.clip(placed, columns.min_s, columns.max_s)

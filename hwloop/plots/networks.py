@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 _MOST_TILES = 6
 
 
-def training(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Accuracy and loss over the iterations."""
+def training(
+    record: Record,
+    label: str,
+    *,
+    each: str = "Iteration",
+    loss: str = "Binary cross-entropy",
+    caption: str = "On the training samples, before each update.",
+) -> Iterator[NamedFigure]:
+    """Accuracy and loss over the iterations, or over what ``each`` says."""
     rows = record.results(label)
     if not rows or not len(rows["loss"]):
         return
@@ -29,14 +36,12 @@ def training(record: Record, label: str) -> Iterator[NamedFigure]:
         left, right = figure.subplots(1, 2)
         for axes, name, quantity in (
             (left, "accuracy", "Training accuracy"),
-            (right, "loss", "Binary cross-entropy"),
+            (right, "loss", loss),
         ):
             axes.plot(np.arange(1, len(rows[name][0]) + 1), rows[name][0], color=plot.BLUE)
-            axes.set_xlabel("Iteration")
+            axes.set_xlabel(each)
             axes.set_ylabel(quantity)
-    yield NamedFigure(
-        "training", "Training in software", "On the training samples, before each update.", figure
-    )
+    yield NamedFigure("training", "Training in software", caption, figure)
 
 
 def mapping(record: Record, label: str) -> Iterator[NamedFigure]:

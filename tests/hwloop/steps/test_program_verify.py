@@ -119,6 +119,20 @@ def test_a_dead_row_is_named_and_costs_no_more_than_its_patience() -> None:
     assert "do not respond: 3: cell (1, 0), cell (1, 1), cell (1, 2)" in found["outcome"][0].words
 
 
+def test_a_cell_that_creeps_towards_a_wide_window_is_not_called_stuck() -> None:
+    # Near 16 µS twenty pulses move it by 0.6 µS, far less than half of its window of 8 µS.
+    settings_ = {
+        "target": _map([[1.2e-5]]),
+        "tolerance": {"kind": "absolute", "by_s": 4e-6},
+        "algorithm": ALIBART,
+    }
+    array = emulated({**DEVICE, "initial": 2.5e-5, "down_pulses": 200}, shape=(1, 1))
+    cells = results(PROGRAM_VERIFY, settings_, array)["cells"][0]
+    # G(n) = 10 + 15 e^(−n/200) µS is within 16 µS after 184 pulses.
+    assert cells.pulses_down[0, 0] == np.ceil(200 * np.log(15 / 6))
+    assert cells.status[0, 0] == REACHED
+
+
 def test_a_tolerance_below_the_noise_of_a_read_is_said() -> None:
     sim = {"effects": [{"effect": "white_noise", "fraction": 0.05}]}
     settings_ = {
