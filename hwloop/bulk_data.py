@@ -11,10 +11,10 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from hwloop.errors import ConfigError
 from hwloop.network_files import read_arrays
@@ -70,8 +70,9 @@ class BulkFile(Settings):
 class LabelledData(Settings):
     """Inputs and their classes: ``inputs`` (samples, …), divided by ``divide_by``; ``classes``.
 
-    ``flatten``: one row a sample. ``channels_last``: (samples, height, width, channels), turned to
-    channels first. ``first``: only so many samples. ``one_flipped``: in place of each sample of 0
+    ``flatten``: one row a sample; else images, (samples, channels, height, width), to which a lone
+    channel is added. ``channels_last``: (samples, height, width, channels), turned to channels
+    first. ``mean``, ``deviation``: of each channel, taken off and divided by after ``divide_by``. ``first``: only so many samples. ``one_flipped``: in place of each sample of 0
     and 1, its copies with one entry the other way.
     """
 
@@ -82,6 +83,8 @@ class LabelledData(Settings):
     channels_last: bool = False
     first: int | None = None
     one_flipped: bool = False
+    mean: tuple[Number, ...] = (0.0,)
+    deviation: tuple[Annotated[Number, Field(gt=0)], ...] = (1.0,)
 
     def load(self) -> tuple[FloatArray, FloatArray]:
         """(samples, …) and (samples,); raises :class:`ConfigError` where they do not fit."""
@@ -97,9 +100,22 @@ class LabelledData(Settings):
                 raise ConfigError(f"entry {place} is {values[place]}", key=name)
         if self.one_flipped:
             x, y = _one_flipped(x, y)
-        if self.flatten:
-            return x.reshape(len(x), -1) / self.divide_by, y
-        return (np.moveaxis(x, -1, 1) if self.channels_last else x) / self.divide_by, y
+        x = self._scaled(x / self.divide_by)
+        return (x.reshape(len(x), -1) if self.flatten else x), y
+
+    def _scaled(self, x: FloatArray) -> FloatArray:
+        """Images with channels first and scaled; anything else with one mean and deviation."""
+        if self.channels_last:
+            x = np.moveaxis(x, -1, 1)
+        elif x.ndim == 3:
+            x = x[:, None]
+        mean, deviation = np.array(self.mean), np.array(self.deviation)
+        for name, values in (("mean", mean), ("deviation", deviation)):
+            if values.size > 1 and (x.ndim != 4 or values.size != x.shape[1]):
+                raise ConfigError(f"{values.size} entries for samples of {x.shape[1:]}", key=name)
+        if x.ndim == 4:
+            mean, deviation = (np.reshape(one, (-1, 1, 1)) for one in (mean, deviation))
+        return np.asarray((x - mean) / deviation)
 
 
 def _one_flipped(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import struct
 import zipfile
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from hwloop.operations import FloatArray
 def read_arrays(path: Path) -> dict[str, FloatArray]:
     """Every numeric array of a file by name; :class:`ConfigError` says what is wrong."""
     name = path.name.removesuffix(".gz")
-    reader = _READERS.get("idx" if "idx" in name.rsplit("-", 1)[-1] else Path(name).suffix.lower())
+    reader = _READERS.get(Path(name).suffix.lower() or ("idx" if _IDX.search(name) else ""))
     if reader is None:
         raise ConfigError(f"expected a file ending in {', '.join(_READERS)}", file=str(path))
     try:
@@ -114,6 +115,9 @@ def _idx(path: Path) -> dict[str, Any]:
     shape = struct.unpack_from(f">{axes}I", raw, 4)
     return {path.stem: np.frombuffer(raw, np.uint8, offset=4 + 4 * axes).reshape(shape)}
 
+
+_IDX = re.compile(r"-idx\d-")
+"""Names such as train-images-idx3-ubyte."""
 
 _READERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     ".npz": _npz,

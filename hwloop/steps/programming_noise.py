@@ -182,7 +182,8 @@ def _accuracy(
 
 
 def plan(settings: ProgrammingNoiseSettings, array: ArraySettings) -> Plan:  # noqa: ARG001
-    """Nothing on the array."""
+    """Nothing on the array; refuses data that cannot be read."""
+    settings.data.load()
     return Plan([], rows=len(_sigmas(settings.programming)))
 
 

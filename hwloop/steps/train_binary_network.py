@@ -216,7 +216,8 @@ def network_of(trained: BinaryTrained, circuit: BinaryCircuit) -> Network:
 
 
 def plan(settings: TrainBinaryNetworkSettings, array: ArraySettings) -> Plan:  # noqa: ARG001
-    """Nothing on the array."""
+    """Nothing on the array; refuses data that cannot be used."""
+    _classes(settings.data, "data")
     return Plan([], rows=1)
 
 
