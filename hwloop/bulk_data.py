@@ -72,8 +72,9 @@ class LabelledData(Settings):
 
     ``flatten``: one row a sample; else images, (samples, channels, height, width), to which a lone
     channel is added. ``channels_last``: (samples, height, width, channels), turned to channels
-    first. ``mean``, ``deviation``: of each channel, taken off and divided by after ``divide_by``. ``first``: only so many samples. ``one_flipped``: in place of each sample of 0
-    and 1, its copies with one entry the other way.
+    first. ``mean``, ``deviation``: of each channel, taken off and divided by after ``divide_by``.
+    ``first``: only so many samples. ``one_flipped``: in place of each sample of 0 and 1, its copies
+    with one entry the other way.
     """
 
     inputs: BulkFile
