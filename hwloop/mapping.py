@@ -17,7 +17,7 @@ doi:10.1145/3007787.3001139.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -154,6 +154,23 @@ def _refuse_outside(weights_s: FloatArray, columns: WeightColumns) -> None:
             f"direct: weight {place} is {weights_s[place]:g} S, outside min_s {columns.min_s:g} to"
             f" max_s {columns.max_s:g} ({len(outside)} of {weights_s.size} are)"
         )
+
+
+def with_small_weights(mapped: WeightMap, small: FloatArray) -> WeightMap:
+    """The map with weights (rows, outputs) added where they are not 0, in its own slopes.
+
+    For weights that were 0: elsewhere a pair could leave the range of its conductances.
+    """
+    signed_s = small * mapped.slope_s
+    added_s = np.zeros_like(mapped.conductance_s)
+    match mapped.arrangement:
+        case "differential":
+            added_s[:, 0::2], added_s[:, 1::2] = np.maximum(signed_s, 0), np.maximum(-signed_s, 0)
+        case "symmetric":
+            added_s[:, 0::2], added_s[:, 1::2] = signed_s / 2, -signed_s / 2
+        case _:
+            added_s[:, : signed_s.shape[1]] = signed_s
+    return replace(mapped, conductance_s=mapped.conductance_s + added_s)
 
 
 def refuse_unfinite(weights: FloatArray, name: str = "weight") -> None:
