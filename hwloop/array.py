@@ -12,6 +12,7 @@ from pydantic import Field, NonNegativeInt, model_validator
 from hwloop.backend import CrossbarBackend
 from hwloop.biasing import Scheme
 from hwloop.clock import Clock
+from hwloop.conductance_range import Span
 from hwloop.geometry import Geometry
 from hwloop.limits import Limits
 from hwloop.operations import FloatArray, Reading, ReadMap
@@ -43,7 +44,8 @@ class ArraySettings(Settings):
     """One array: its size, its limits, how it is biased and read, and its history.
 
     ``pulses_before``: pulses that every device has had before this run. ``tiles``: how many equal
-    arrays of this size are the hardware together.
+    arrays of this size are the hardware together. ``range``: conductances that the cells are used
+    in, for steps that map and program.
     """
 
     rows: Count
@@ -54,6 +56,7 @@ class ArraySettings(Settings):
     limits: Limits
     read: ReadSettings
     pulses_before: NonNegativeInt = 0
+    range: Span | None = None
 
     @property
     def geometry(self) -> Geometry:

@@ -23,6 +23,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from hwloop.conductance_range import Span
 from hwloop.errors import ConfigError
 from hwloop.operations import FloatArray
 from hwloop.settings import Settings
@@ -35,29 +36,21 @@ _LEAST = 1e-290
 LevelCount = Annotated[int, Field(strict=True, ge=2)]
 
 
-class WeightColumns(Settings):
-    """How weights stand in columns, and the conductances of the smallest and the largest.
+class Columns(Settings):
+    """How weights stand in columns.
 
     ``scale``: one w_max for the layer, or one for each column. ``clip_percentile``: w_max is this
     percentile of the magnitudes, and larger weights are clipped to it and counted. ``levels``: so
-    many equally spaced conductances from ``min_s`` to ``max_s``; any, if left out.
+    many equally spaced conductances from the smallest to the largest; any, if left out.
     """
 
     arrangement: Arrangement = "differential"
-    min_s: Annotated[Siemens, Field(ge=0)]
-    max_s: PositiveSiemens
     scale: Literal["layer", "column"] = "layer"
     clip_percentile: Percentile = 100.0
     levels: LevelCount | None = None
 
     @model_validator(mode="after")
-    def _ordered(self) -> WeightColumns:
-        if self.min_s >= self.max_s:
-            raise ValueError(f"min_s {self.min_s:g} must be below max_s {self.max_s:g}")
-        return self
-
-    @model_validator(mode="after")
-    def _nothing_scaled(self) -> WeightColumns:
+    def _nothing_scaled(self) -> Columns:
         if self.arrangement == "direct" and (self.scale == "column" or self.clip_percentile != 100):
             raise ValueError("direct: conductances are not scaled: no scale, no clip_percentile")
         return self
@@ -65,6 +58,39 @@ class WeightColumns(Settings):
     def cols(self, outputs: int) -> int:
         """How many columns so many outputs need."""
         return cols_each(self.arrangement) * outputs + cols_besides(self.arrangement)
+
+
+class WeightColumns(Columns):
+    """With the conductances of the smallest and the largest."""
+
+    min_s: Annotated[Siemens, Field(ge=0)]
+    max_s: PositiveSiemens
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WeightColumns:
+        if self.min_s >= self.max_s:
+            raise ValueError(f"min_s {self.min_s:g} must be below max_s {self.max_s:g}")
+        return self
+
+
+class OwnOrArrayRange(Columns):
+    """``min_s`` and ``max_s``: of the array's ``range`` where they are left out."""
+
+    min_s: Annotated[Siemens, Field(ge=0)] | None = None
+    max_s: PositiveSiemens | None = None
+
+    def within(self, span: Span | None) -> WeightColumns:
+        """With both ends; raises :class:`ConfigError` where nothing says them."""
+        ends = {"min_s": self.min_s, "max_s": self.max_s}
+        if span is not None:
+            for name, of_span in (("min_s", span.low_s), ("max_s", span.high_s)):
+                ends[name] = of_span if ends[name] is None else ends[name]
+        missing = [name for name, value in ends.items() if value is None]
+        if missing:
+            raise ConfigError(
+                f"give {' and '.join(missing)}, or array.range for all steps", key="mapping"
+            )
+        return WeightColumns.parse({**self.model_dump(exclude={"min_s", "max_s"}), **ends})
 
 
 def cols_each(arrangement: Arrangement) -> int:

@@ -17,7 +17,7 @@ from hwloop.array import Array, ArraySettings
 from hwloop.array_product import PlacedNetwork, with_tiles
 from hwloop.bulk_data import BulkFile
 from hwloop.errors import ConfigError, StepError
-from hwloop.mapping import WeightColumns, map_weights
+from hwloop.mapping import OwnOrArrayRange, map_weights
 from hwloop.naming import nearest
 from hwloop.network import LayerSettings, Matrix, Network, build
 from hwloop.operations import FloatArray
@@ -69,7 +69,7 @@ class MapNetworkSettings(Settings):
 
     weights: BulkFile | None = None
     layers: tuple[LayerSettings, ...] = ()
-    mapping: WeightColumns
+    mapping: OwnOrArrayRange = OwnOrArrayRange()
     stuck: tuple[StuckCell, ...] | StuckFound = ()
     prune_below: Annotated[Number, Field(gt=0, lt=1)] | None = None
 
@@ -103,7 +103,8 @@ class LayerRow(Row):
 def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
     """Map, place, and leave the placed network."""
     network = _pruned(_network(settings, array), settings.prune_below)
-    maps = tuple(map_weights(one.weights, settings.mapping) for one in network.matrices)
+    columns = settings.mapping.within(array.settings.range)
+    maps = tuple(map_weights(one.weights, columns) for one in network.matrices)
     sizes = [(one.weights.shape[0], one.weights.shape[1]) for one in network.matrices]
     plain = place(
         sizes,
@@ -226,6 +227,7 @@ def for_array(tiles_s: FloatArray, array: Array) -> FloatArray:
 
 def plan(settings: MapNetworkSettings, array: ArraySettings) -> Plan:
     """Nothing on the array; refuses a network from a file that does not fit."""
+    settings.mapping.within(array.range)
     if settings.weights is not None:
         network = build(settings.layers, settings.weights.arrays())
         sizes = [(one.weights.shape[0], one.weights.shape[1]) for one in network.matrices]

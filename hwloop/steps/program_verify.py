@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hwloop.array import Array, ArraySettings
+from hwloop.conductance_range import Span
 from hwloop.controllers import Algorithm, passes
 from hwloop.controllers.ramps import Train
 from hwloop.errors import ConfigError
@@ -31,7 +32,7 @@ from hwloop.programming.loop import Budgets, Round, program
 from hwloop.programming.pulses import read
 from hwloop.settings import Settings
 from hwloop.step import NamedFigure, Outcome, Plan, PlannedOperation, Row, Step, Yield, column
-from hwloop.targets import Span, Target, Tolerance, goals, planned_mask, refuse_misfit
+from hwloop.targets import Target, Tolerance, goals, planned_mask, refuse_misfit
 from hwloop.units import Count, PositiveJoule, PositiveSecond, format_quantity
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ IntArray = NDArray[np.int64]
 class ProgramVerifySettings(Settings):
     """``target``, ``tolerance``: what each cell is to come to, and how near; see hwloop.targets.
 
-    ``range``: that a tolerance may be a fraction of. ``algorithm``: see hwloop.controllers.
-    ``hits``: reads in a row within the window until a cell is done. Budgets of one cell:
+    ``range``: that a tolerance may be a fraction of; the array's, if left out. ``algorithm``:
+    see hwloop.controllers. ``hits``: reads in a row within the window until a cell is done.
+    Budgets of one cell:
     ``pulses_per_cell``, ``energy_per_cell_j`` (V² G t of its pulses, at the conductance read
     before), ``stress_per_cell_s`` (width of all its pulses). ``patience``: pulses at full strength
     without progress until it counts as stuck. ``wait_s``: after the last cell, then the error is
@@ -147,7 +149,7 @@ def run(settings: ProgramVerifySettings, array: Array) -> Iterator[Yield]:
     wanted = goals(
         settings.target,
         settings.tolerance,
-        settings.range,
+        settings.range or array.settings.range,
         shape=shape,
         rng=array.rng,
         earlier=array.earlier,
@@ -311,7 +313,7 @@ def _why(ledger: Ledger, figures: ProgrammedFigures) -> str:
 def plan(settings: ProgramVerifySettings, array: ArraySettings) -> Plan:
     """The strongest pulse of each train, and every budget used up."""
     shape = array.geometry.shape
-    refuse_misfit(settings.target, settings.tolerance, settings.range, shape)
+    refuse_misfit(settings.target, settings.tolerance, settings.range or array.range, shape)
     mask = chosen(settings.cells, shape) & planned_mask(settings.target, shape)
     controller, times, _ = passes(settings.algorithm)
     rounds = settings.pulses_per_cell + times * settings.hits

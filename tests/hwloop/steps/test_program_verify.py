@@ -228,3 +228,18 @@ def test_misfits_are_refused_before_anything_is_touched() -> None:
             PROGRAM_VERIFY.settings.parse({k: v for k, v in ONE_PERCENT.items() if k != "range"}),
             array_settings(4, 4),
         )
+
+
+def test_a_cell_whose_target_is_the_low_end_may_be_below_it_where_that_end_is_open() -> None:
+    settings_ = {
+        "target": _map([[3e-5, 5e-5]]),
+        "tolerance": {"kind": "range", "fraction": 0.01},
+        "range": {"low_s": 3e-5, "high_s": 1e-4},
+        "algorithm": ALIBART,
+    }
+    cells = results(PROGRAM_VERIFY, settings_, emulated(DEVICE, shape=(1, 2)))["cells"][0]
+    assert (cells.pulses_up > 0).all()  # both begin at 20 µS
+    settings_["tolerance"]["open_below"] = True
+    cells = results(PROGRAM_VERIFY, settings_, emulated(DEVICE, shape=(1, 2)))["cells"][0]
+    np.testing.assert_array_equal(cells.pulses_up > 0, [[False, True]])
+    assert (cells.status == REACHED).all()
