@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -102,8 +101,12 @@ class Array:
     backend: CrossbarBackend
     settings: ArraySettings
     rng: np.random.Generator
-    earlier: Mapping[str, Row] = field(default_factory=dict)
+    earlier: dict[str, Row] = field(default_factory=dict)
     left: dict[str, Any] = field(default_factory=dict)
+
+    def remember(self, label: str, row: Row) -> None:
+        """Keep the row of a step for those after it."""
+        self.earlier["/".join(part for part in (label, row.table) if part)] = row
 
     @property
     def geometry(self) -> Geometry:

@@ -12,7 +12,6 @@ from typing import Any
 from pydantic import ValidationInfo, model_validator
 
 from hwloop.errors import ConfigError
-from hwloop.naming import nearest
 from hwloop.settings import Settings
 from hwloop.units import PositiveSiemens
 
@@ -39,24 +38,12 @@ class Span(Settings):
 
 def _of_calibration(reference: str, folder: Path) -> dict[str, Any]:
     """``low_s`` and ``high_s`` of what the data of a calibration covered."""
-    from hwloop.config import parse_yaml
-    from hwloop.plugins import calibration_files
+    from hwloop.calibration_file import read_calibration
 
-    path = folder / reference
-    if path.suffix in {".yaml", ".yml"}:
-        if not path.is_file():
-            raise ValueError(f"there is no file {path}")
-        text = path.read_text(encoding="utf-8")
-    else:
-        known = {file.name.removesuffix(".yaml"): file for file in calibration_files()}
-        if reference not in known:
-            raise ValueError(f"there is no calibration {reference!r}{nearest(reference, known)}")
-        text = known[reference].read_text(encoding="utf-8")
     try:
-        found = parse_yaml(text)
+        validity = read_calibration(reference, folder).get("validity")
     except ConfigError as exc:
-        raise ValueError(f"{reference}: {exc}") from None
-    validity = found.get("validity") if isinstance(found, dict) else None
+        raise ValueError(str(exc)) from None
     ends = {key: (validity or {}).get(key) for key in ("low_s", "high_s")}
     if None in ends.values():
         raise ValueError(

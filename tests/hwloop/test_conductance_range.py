@@ -40,7 +40,7 @@ def test_the_range_of_a_calibration_is_what_its_data_covered(tmp_path: Path) -> 
     ("named", "words"),
     [
         ("crosssim_tao", "did you mean 'crosssim_taox'"),
-        ("gone.yaml", "there is no file"),
+        ("gone.yaml", "cannot be read"),
         ("gong2018_hfo2", "does not say which conductances its data covered"),
         ({"low_s": 2e-6, "high_s": 1e-6}, "low_s 2e-06 must be below high_s 1e-06"),
     ],
