@@ -22,6 +22,33 @@ _LEAST_TEXT_BYTES = 64
 About = Mapping[str, Mapping[str, str]]
 
 
+class _Column:
+    """A dataset of the file as it is now, written a row at a time.
+
+    Through HDF5's own functions: h5py's indexing takes longer than the writing, for each column
+    of each row.
+    """
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        self.dtype: np.dtype[Any] = dataset.dtype
+        self.length, *shape = dataset.shape
+        self.shape: tuple[int, ...] = tuple(shape)
+        self._id = dataset.id
+        self._type = h5py.h5t.py_create(self.dtype, logical=True)
+        self._in_file = dataset.id.get_space()
+        self._row = h5py.h5s.create_simple((1, *self.shape))
+
+    def write(self, row: int, value: NDArray[Any]) -> None:
+        """Write a row of this column's shape, of a type that it can hold."""
+        if not value.size:
+            return
+        # The type of the column says that its text is UTF-8; that of the value does not.
+        stored = np.ascontiguousarray(value, dtype=self.dtype)
+        start = (row, *(0 for _ in self.shape))
+        self._in_file.select_hyperslab(start, (1, *self.shape))
+        self._id.write(self._row, self._in_file, stored, self._type)
+
+
 @dataclass(eq=False)
 class Series:
     """Rows of equal shape in a group: one dataset a column, and a counter of complete rows.
@@ -33,9 +60,8 @@ class Series:
     file: RecordFile
     path: str
     rows: int = 0
-    _columns: dict[str, h5py.Dataset] = field(default_factory=dict)
-    _kinds: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = field(default_factory=dict)
-    _counter: h5py.Dataset | None = None
+    _columns: dict[str, _Column] = field(default_factory=dict)
+    _counter: _Column | None = None
     _bound_at: int = -1
     _length: int = 0
 
@@ -54,7 +80,7 @@ class Series:
     def is_almost_full(self) -> bool:
         """Whether the next few rows need longer columns."""
         self._bind()
-        return bool(self._columns) and self.rows >= self._length - max(self._length // 8, 1)
+        return bool(self._columns) and self.rows >= self._length - max(self._length // 4, 1)
 
     def fits(self, values: Mapping[str, NDArray[Any]]) -> bool:
         """Whether a row can be written without a change of the structure.
@@ -90,8 +116,7 @@ class Series:
         """Write a row that fits, to be counted by :meth:`commit`; returns its index."""
         self._bind()
         for name, value in values.items():
-            # The type of the column says that its text is UTF-8; that of the value does not.
-            self._columns[name][self.rows] = value.astype(self._kinds[name][0])
+            self._columns[name].write(self.rows, value)
         self.rows += 1
         return self.rows - 1
 
@@ -99,7 +124,7 @@ class Series:
         """Count the rows that have been appended; call it after they were flushed."""
         self._bind()
         if self._counter is not None:
-            self._counter[0] = self.rows
+            self._counter.write(0, np.array(self.rows))
 
     def trim(self, file: h5py.File) -> None:
         """Within :meth:`RecordFile.changing`: cut off what lies beyond the last row."""
@@ -114,16 +139,15 @@ class Series:
         counter = f"recorder/{counter_name(self.path)}"
         self._columns = {}
         if counter in file:
-            self._counter = file[counter]
-            group = file[self.path]
-            names = [str(name) for name in self._counter.attrs["columns"]]
-            self._columns = {name: group[name] for name in names}
-            self._kinds = {n: (c.dtype, c.shape[1:]) for n, c in self._columns.items()}
-            self._length = next(iter(self._columns.values())).shape[0]
+            complete, group = file[counter], file[self.path]
+            self._counter = _Column(complete)
+            names = [str(name) for name in complete.attrs["columns"]]
+            self._columns = {name: _Column(group[name]) for name in names}
+            self._length = next(iter(self._columns.values())).length
         self._bound_at = self.file.changes
 
     def _is_wide_enough(self, name: str, value: NDArray[Any]) -> bool:
-        dtype, shape = self._kinds[name]
+        dtype, shape = self._columns[name].dtype, self._columns[name].shape
         if value.dtype.kind == dtype.kind == "S" and value.shape == shape:
             return bool(value.dtype.itemsize <= dtype.itemsize)
         if value.shape != shape or not np.can_cast(value.dtype, dtype, "safe"):
@@ -167,9 +191,10 @@ def make_columns(file: h5py.File, path: str, values: Mapping[str, Any], about: A
     group = file.require_group(path)
     stored = _stored(path, values)
     largest = max(max(array.nbytes, 1) for array in stored.values())
+    row_bytes = max(sum(array.nbytes for array in stored.values()), 1)
     # Small chunks, since a flush may write a whole one; but room for some of them at once.
     chunk_rows = min(max(_CHUNK_BYTES // largest, 1), _MOST_CHUNK_ROWS)
-    length = max(chunk_rows, min(_FIRST_BYTES // largest, _FIRST_ROWS))
+    length = max(chunk_rows, min(_FIRST_BYTES // row_bytes, _FIRST_ROWS))
     for name, array in stored.items():
         column = _dataset(group, name, array.dtype, (length, *array.shape), chunk_rows)
         column.attrs.update(about.get(name, {}))
