@@ -26,16 +26,16 @@ class _Column:
     """A dataset of the file as it is now, written a row at a time.
 
     Through HDF5's own functions: h5py's indexing takes longer than the writing, for each column
-    of each row.
+    of each row, and so does its look-up after each change of the structure.
     """
 
-    def __init__(self, dataset: h5py.Dataset) -> None:
-        self.dtype: np.dtype[Any] = dataset.dtype
-        self.length, *shape = dataset.shape
+    def __init__(self, file: h5py.File, path: str) -> None:
+        self._id = h5py.h5d.open(file.id, path.encode())
+        self.dtype: np.dtype[Any] = self._id.dtype
+        self.length, *shape = self._id.shape
         self.shape: tuple[int, ...] = tuple(shape)
-        self._id = dataset.id
         self._type = h5py.h5t.py_create(self.dtype, logical=True)
-        self._in_file = dataset.id.get_space()
+        self._in_file = self._id.get_space()
         self._row = h5py.h5s.create_simple((1, *self.shape))
 
     def write(self, row: int, value: NDArray[Any]) -> None:
@@ -60,6 +60,7 @@ class Series:
     file: RecordFile
     path: str
     rows: int = 0
+    _names: tuple[str, ...] = ()
     _columns: dict[str, _Column] = field(default_factory=dict)
     _counter: _Column | None = None
     _bound_at: int = -1
@@ -128,22 +129,38 @@ class Series:
 
     def trim(self, file: h5py.File) -> None:
         """Within :meth:`RecordFile.changing`: cut off what lies beyond the last row."""
-        for name in self._columns:
+        for name in self._names_in(file):
             file[self.path][name].resize(self.rows, axis=0)
+
+    def drop_if_empty(self, file: h5py.File) -> None:
+        """Within :meth:`RecordFile.changing`: take away what was made for rows that never came."""
+        if self.rows or not (names := self._names_in(file)):
+            return
+        group = file[self.path]
+        for name in names:
+            del group[name]
+        del file[f"recorder/{counter_name(self.path)}"]
+        while not len(group) and group.parent.name != "/":
+            group, empty = group.parent, group.name
+            del file[empty]
+
+    def _names_in(self, file: h5py.File) -> tuple[str, ...]:
+        """The names of the columns; none where they have not been made."""
+        counter = f"recorder/{counter_name(self.path)}"
+        if not self._names and counter in file:
+            self._names = tuple(str(name) for name in file[counter].attrs["columns"])
+        return self._names
 
     def _bind(self) -> None:
         """Hold the datasets of the file as it is now: each change makes it another file."""
         if self._bound_at == self.file.changes:
             return
         file = self.file.file
-        counter = f"recorder/{counter_name(self.path)}"
-        self._columns = {}
-        if counter in file:
-            complete, group = file[counter], file[self.path]
-            self._counter = _Column(complete)
-            names = [str(name) for name in complete.attrs["columns"]]
-            self._columns = {name: _Column(group[name]) for name in names}
-            self._length = next(iter(self._columns.values())).length
+        names = self._names_in(file)
+        self._columns = {name: _Column(file, f"{self.path}/{name}") for name in names}
+        if names:
+            self._counter = _Column(file, f"recorder/{counter_name(self.path)}")
+            self._length = self._columns[names[0]].length
         self._bound_at = self.file.changes
 
     def _is_wide_enough(self, name: str, value: NDArray[Any]) -> bool:
