@@ -114,7 +114,7 @@ def read_training(record: Record, label: str) -> Training | None:
     rows = record.results(label)
     if not rows or not len(rows["epoch"]):
         return None
-    settings = next(s["settings"] for s in record.resolved["steps"] if s["label"] == label)
+    settings = record.settings(label)
     lone = len(record.shape) == 3 and record.shape[0] == 1
     final_s, pulses = _final_conductance_s(record, label, rows), record.pulses_given()
     names = ("activation", "current_a", "conductance_s", "weight_s", "total_error", "converged")
