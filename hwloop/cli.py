@@ -219,7 +219,10 @@ def wiring(
 
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="A recorded conductance data set.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="A file of recorded data; or several, each of one train of a cell."),
+    ],
     *,
     out: Annotated[Path, typer.Option("-o", "--out", help="The dataset file to write (.h5).")],
     reader: Annotated[
@@ -234,8 +237,13 @@ def import_(
 ) -> None:
     """Turn recorded conductance data into a file that the emulator can play."""
     from hwloop.importing import import_table, write_imported
+    from hwloop.joining import import_trains
 
-    imported = import_table(source, reader=reader, given=dict(map(_pair, given or ())))
+    said = dict(map(_pair, given or ()))
+    if len(sources) == 1:
+        imported = import_table(sources[0], reader=reader, given=said)
+    else:
+        imported = import_trains(sources, reader=reader, given=said)
     write_imported(imported, out)
     for words in imported.words:
         typer.echo(words)
