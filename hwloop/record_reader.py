@@ -163,6 +163,13 @@ class Record:
         main = [""] if any(isinstance(item, h5py.Dataset) for item in group.values()) else []
         return main + inner
 
+    def settings(self, label: str) -> dict[str, Any]:
+        """The settings that a step had."""
+        found: dict[str, Any] = next(
+            step["settings"] for step in self.resolved["steps"] if step["label"] == label
+        )
+        return found
+
     def results(self, label: str, table: str = "") -> dict[str, NDArray[Any]]:
         """The columns of a table: name → (rows, ...)."""
         path = "/".join(part for part in ("results", label, table) if part)

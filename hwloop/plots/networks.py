@@ -60,7 +60,7 @@ def mapping(record: Record, label: str) -> Iterator[NamedFigure]:
         for axes in panels[shown:]:
             axes.set_axis_off()
         for tile, axes in zip(range(shown), panels, strict=False):
-            map_panel(axes, tiles_s[tile], "Target conductance", "S")
+            map_panel(axes, tiles_s[tile], "Target conductance", "S", among=tiles_s[:count])
             axes.set_title(f"Tile {tile}")
     more = f" The first {shown} of {count} tiles." if count > shown else ""
     yield NamedFigure(
@@ -169,7 +169,7 @@ def noise(record: Record, label: str) -> Iterator[NamedFigure]:
         if len(rows["accuracy"]) == 1:
             axes.axvline(float(rows["noiseless"][0]), color=plot.VERMILION, label="without scatter")
             axes.axvline(always, color=plot.GREY, linestyle=":", label="always the same class")
-        axes.legend()
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     mean, deviation = float(rows["mean"][-1]), float(rows["deviation"][-1])
     yield NamedFigure(
         "accuracy",

@@ -88,8 +88,8 @@ class RoundRow(Row):
     pulses: int = column("1", "pulses of this round, over all cells")
     done: int = column("1", "cells of the array, or the population, that are reached")
     failed: int = column("1", "cells that are given up: no response, no budget, no reading")
-    rms_error_s: float = column("S", "of the cells at work, from their targets")
-    worst_error_s: float = column("S", "largest magnitude of that")
+    rms_error_s: float = column("S", "of the cells at work, from their targets; NaN without any")
+    worst_error_s: float = column("S", "largest magnitude of that; NaN without any")
 
     def headline(self) -> dict[str, str | float | int]:
         """Round, cells at work, done and failed."""
@@ -135,6 +135,9 @@ class ProgrammedFigures(Row):
     mean_pulses: float = column("1", "pulses a cell, over all that had a target")
     rms_error_s: float = column("S", "verified - target, of those that were reached")
     rms_error_after_wait_s: float = column("S", "the same after the wait; NaN without one")
+    within_after_wait: float = column(
+        "1", "fraction of the reached that are in their windows after the wait; NaN without one"
+    )
     energy_j: float = column("J", "of all pulses together")
     time_s: float = column("s", "on the array's clock")
     read_noise_s: float = column("S", "from two reads of each cell before the first pulse")
@@ -223,8 +226,8 @@ def _row(ledger: Ledger, one: Round, group: int, attempt: int) -> RoundRow:
         pulses=one.pulses,
         done=int((ledger.status == REACHED).sum()),
         failed=int((ledger.status < 0).sum()),
-        rms_error_s=float(np.sqrt(np.mean(np.square(error_s)))) if error_s.size else 0.0,
-        worst_error_s=float(np.abs(error_s).max(initial=0.0)),
+        rms_error_s=_rms(error_s),
+        worst_error_s=float(np.abs(error_s).max()) if error_s.size else float("nan"),
     )
 
 
@@ -257,11 +260,20 @@ def _figures(
         mean_pulses=float(ledger.pulses[wanted].mean()) if wanted.any() else 0.0,
         rms_error_s=_rms((ledger.verified_s - ledger.target_s)[counted]),
         rms_error_after_wait_s=_rms((after_s - ledger.target_s)[counted]),
+        within_after_wait=_within(ledger, after_s, reached),
         energy_j=float(ledger.energy_j.sum()),
         time_s=time_s,
         read_noise_s=noise_s,
         smallest_jump_s=float(np.median(jumps_s)) if jumps_s.size else float("nan"),
     )
+
+
+def _within(ledger: Ledger, after_s: FloatArray, reached: BoolArray) -> float:
+    known = reached & np.isfinite(after_s)
+    if not known.any():
+        return float("nan")
+    inside = (ledger.low_s <= after_s) & (after_s <= ledger.high_s)
+    return float(inside[known].mean())
 
 
 def _rms(values: FloatArray) -> float:
@@ -282,7 +294,7 @@ def _outcome(
     )
     if np.isfinite(figures.rms_error_after_wait_s):
         after = format_quantity(figures.rms_error_after_wait_s, "S", digits=3)
-        words += f", after the wait {after}"
+        words += f", after the wait {after}, {figures.within_after_wait:.1%} in their windows"
     for status, meaning in MEANINGS.items():
         which = cells.status == status
         if status != REACHED and which.any():
