@@ -221,7 +221,7 @@ def wiring(
 def import_(
     sources: Annotated[
         list[Path],
-        typer.Argument(help="A file of recorded data; or several, each of one train of a cell."),
+        typer.Argument(help="A file of recorded data; or several, or a folder, one train each."),
     ],
     *,
     out: Annotated[Path, typer.Option("-o", "--out", help="The dataset file to write (.h5).")],
@@ -236,14 +236,10 @@ def import_(
     ] = None,
 ) -> None:
     """Turn recorded conductance data into a file that the emulator can play."""
-    from hwloop.importing import import_table, write_imported
-    from hwloop.joining import import_trains
+    from hwloop.importing import write_imported
+    from hwloop.joining import import_files
 
-    said = dict(map(_pair, given or ()))
-    if len(sources) == 1:
-        imported = import_table(sources[0], reader=reader, given=said)
-    else:
-        imported = import_trains(sources, reader=reader, given=said)
+    imported = import_files(sources, reader=reader, given=dict(map(_pair, given or ())))
     write_imported(imported, out)
     for words in imported.words:
         typer.echo(words)

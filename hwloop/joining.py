@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,34 @@ from hwloop.dataset import ConductanceTable
 from hwloop.errors import ConfigError
 from hwloop.importing import Imported, import_table
 from hwloop.measurement import Column, MeasuredConditions, Measurement
+
+
+def import_files(
+    paths: Sequence[Path], *, reader: str | None, given: Mapping[str, object]
+) -> Imported:
+    """One file as it is, several as trains of one cell; a folder stands for the files in it.
+
+    Raises :class:`ConfigError` naming the file and what to do.
+    """
+    files = [file for path in paths for file in _files(path)]
+    if len(files) == 1:
+        return import_table(files[0], reader=reader, given=given)
+    return import_trains(files, reader=reader, given=given)
+
+
+def _files(path: Path) -> list[Path]:
+    """By name, in the order of the numbers in them; hidden files are none of a measurement."""
+    if not path.is_dir():
+        return [path]
+    files = [one for one in path.iterdir() if one.is_file() and not one.name.startswith(".")]
+    if not files:
+        raise ConfigError("is a folder without files", file=str(path))
+    return sorted(files, key=_order)
+
+
+def _order(path: Path) -> list[tuple[int, str]]:
+    parts = re.split(r"(\d+)", path.name)
+    return [(int(part) if part.isdecimal() else 0, part) for part in parts]
 
 
 def import_trains(

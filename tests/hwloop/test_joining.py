@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from hwloop.errors import ConfigError
-from hwloop.joining import import_trains
+from hwloop.importing import import_table
+from hwloop.joining import import_files, import_trains
 from hwloop.measurement import Measurement
 
 GIVEN = {"amplitude_v": "2 V", "width_s": "1 ms", "source": "lab book"}
@@ -76,3 +77,24 @@ def test_a_file_that_cannot_be_joined_is_named(tmp_path: Path) -> None:
     bad = _column(tmp_path / "bad.csv", "1e-6", "-2e-6")
     with pytest.raises(ConfigError, match=r"bad\.csv: line 3: conductance -2e-6 S"):
         import_trains([good, bad], reader=None, given=GIVEN)
+
+
+def test_a_folder_stands_for_its_files_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in (1, 2, 10):
+        _column(tmp_path / f"up_{number}.csv", f"{number}e-6", f"{number + 1}e-6")
+    (tmp_path / ".hidden").write_text("no data", encoding="utf-8")
+    table = import_files([tmp_path], reader=None, given=GIVEN).table
+    assert isinstance(table, Measurement)
+    np.testing.assert_allclose(table.columns["conductance_s"][::2], [1e-6, 2e-6, 10e-6])
+
+
+def test_one_file_is_imported_as_it_is(tmp_path: Path) -> None:
+    path = _column(tmp_path / "a.csv", "1e-6", "2e-6")
+    alone = import_table(path, reader=None, given=GIVEN)
+    for source in (path, tmp_path):
+        assert import_files([source], reader=None, given=GIVEN) == alone
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is a folder without files"):
+        import_files([tmp_path], reader=None, given=GIVEN)

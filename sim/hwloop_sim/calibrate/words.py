@@ -84,6 +84,7 @@ def _of_operations(found: OperationCalibration) -> Iterator[str]:
 
 def _of_trains(found: Calibration) -> Iterator[str]:
     low_s, high_s = found.data.span_s
+    yield f"{found.model}, fitted to"
     for one in found.data.directions:
         yield (
             f"{len(one.trains)} trains of {one.amplitude_v:g} V, {one.width_s:g} s, which"
