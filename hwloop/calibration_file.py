@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hwloop.config import parse_yaml
+from hwloop.dataset import FORMAT as DATASET
+from hwloop.dataset import format_of
 from hwloop.errors import ConfigError
 from hwloop.naming import nearest
 from hwloop.plugins import calibration_files
@@ -50,13 +52,16 @@ def twin_override(data: Mapping[str, Any], reference: str) -> str:
     its cells begin; another one gives way as a whole, and effects, cell law and read noise do where
     the file has its own. Raises :class:`ConfigError` where ``reference`` is a record.
     """
-    if Path(reference).suffix in {".h5", ".hdf5"}:
+    path = Path(reference)
+    if path.suffix not in {".h5", ".hdf5"}:
+        found = read_calibration(reference, Path.cwd())
+    elif format_of(path) == DATASET:
+        found = {}
+    else:
         raise ConfigError(
             f"{reference} is a recording: `hwloop calibrate {reference} -o twin.yaml` makes a"
             " calibration of it"
         )
-    found = read_calibration(reference, Path.cwd())
-    path = Path(reference)
     named = path.resolve().as_posix() if path.suffix else reference
     before = (data.get("backends") or {}).get("sim") or {}
     sim = {key: value for key, value in before.items() if key not in ("calibration", "device")}

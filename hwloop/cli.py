@@ -219,7 +219,10 @@ def wiring(
 
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="A recorded conductance data set.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="A file of recorded data; or several, or a folder, one train each."),
+    ],
     *,
     out: Annotated[Path, typer.Option("-o", "--out", help="The dataset file to write (.h5).")],
     reader: Annotated[
@@ -233,9 +236,10 @@ def import_(
     ] = None,
 ) -> None:
     """Turn recorded conductance data into a file that the emulator can play."""
-    from hwloop.importing import import_table, write_imported
+    from hwloop.importing import write_imported
+    from hwloop.joining import import_files
 
-    imported = import_table(source, reader=reader, given=dict(map(_pair, given or ())))
+    imported = import_files(sources, reader=reader, given=dict(map(_pair, given or ())))
     write_imported(imported, out)
     for words in imported.words:
         typer.echo(words)

@@ -32,6 +32,17 @@ class MapTarget(Settings):
     kind: Literal["map"]
     map_s: GapTable
 
+    @model_validator(mode="after")
+    def _of_cells(self) -> MapTarget:
+        target_s = np.array(self.map_s, dtype=np.float64)
+        below = np.argwhere(target_s < 0)
+        if len(below):
+            place = tuple(int(i) for i in below[0])
+            raise ValueError(
+                f"entry {place} is {target_s[place]:g} S: a conductance is not below 0"
+            )
+        return self
+
 
 class Level(Settings):
     """``target_s``, and the window by its ends; without a target, its middle."""
@@ -107,6 +118,12 @@ class RandomTarget(Settings):
     kind: Literal["random"]
     low_s: PositiveSiemens
     high_s: PositiveSiemens
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RandomTarget:
+        if self.low_s > self.high_s:
+            raise ValueError(f"low_s {self.low_s:g} is above high_s {self.high_s:g}")
+        return self
 
 
 class StepTarget(Settings):

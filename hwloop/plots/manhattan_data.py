@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwloop.manhattan.rule import misclassified
 from hwloop.operations import BoolArray, FloatArray
 from hwloop.record_reader import Record
 
@@ -61,6 +62,7 @@ class Training:
     outputs: IntArray
     target_0: float
     target_1: float
+    stop: str
     beta_per_a: float
     max_updates: int
     ended: bool
@@ -84,6 +86,11 @@ class Training:
             self.outputs == 1, self.target - self.activation, self.activation - self.target
         )
         return np.maximum(missing, 0.0)
+
+    @property
+    def wrong(self) -> BoolArray:
+        """The patterns that are not classified as wanted, (epochs, ..., patterns)."""
+        return misclassified(self.current_a, self.outputs == 1)
 
     @property
     def convergence_epoch(self) -> FloatArray:
@@ -121,6 +128,7 @@ def read_training(record: Record, label: str) -> Training | None:
         outputs=np.array(settings["outputs"], dtype=np.int64),
         target_0=settings["target_0"],
         target_1=settings["target_1"],
+        stop=settings["stop"],
         beta_per_a=settings["beta_per_a"],
         max_updates=settings["max_updates"],
         ended=record.outcome(label) is not None,

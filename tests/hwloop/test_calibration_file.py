@@ -9,6 +9,7 @@ import pytest
 
 from hwloop.config import load_procedure
 from hwloop.errors import ConfigError
+from hwloop.importing import import_table, write_imported
 from hwloop.runner import RunOptions, run_procedure
 
 PROCEDURES = Path(__file__).parents[2] / "procedures"
@@ -48,6 +49,18 @@ def test_a_device_of_another_model_gives_way_as_a_whole(tmp_path: Path) -> None:
     assert found["device"]["model"] == "soft_bounds"
     assert [effect["effect"] for effect in found["effects"]] == ["white_noise"]
     assert "shift" not in found["device"]
+
+
+def test_an_imported_train_is_a_table_to_emulate(tmp_path: Path) -> None:
+    train = tmp_path / "train.csv"
+    train.write_text("Conductance(S)\n5e-7\n6e-7\n6.5e-7\n", encoding="utf-8")
+    given = {"amplitude_v": "2 V", "width_s": "50 ms", "source": "lab book"}
+    imported = import_table(train, reader=None, given=given)
+    write_imported(imported, tmp_path / "train.h5")
+    found = _sim(str(tmp_path / "train.h5"))["device"]
+    assert found["model"] == "pulse_table"
+    assert found["calibration"]["conductance_s"] == [5e-7, 6e-7, 6.5e-7]
+    assert found["gain"] == 10
 
 
 def test_settings_of_the_command_line_come_after_the_calibration(tmp_path: Path) -> None:

@@ -262,7 +262,18 @@ def test_cells_that_any_voltage_moves_are_trained_over_instruments_far_below_the
     np.testing.assert_allclose(ends_s[1], ends_s[0], rtol=1e-4)
 
 
-def test_training_with_pulses_of_both_polarities_is_the_emulators(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "seed", "epochs"),
+    [
+        (["max_updates=4", "target_0=-0.999", "target_1=0.999"], 22, 4),
+        ([], 1, 5),  # the targets as shipped
+        (["stop=classified"], 2, 4),
+    ],
+    ids=["updates used up", "targets met", "patterns classified"],
+)
+def test_training_with_pulses_of_both_polarities_is_the_emulators(
+    tmp_path: Path, changes: list[str], seed: int, epochs: int
+) -> None:
     # A cell without scatter: the bench pulses cell by cell, so it draws in another order.
     device = (
         "{model: soft_bounds, g_min_s: 100 nS, g_max_s: 800 nS, up_pulses: 40, down_pulses: 20,"
@@ -275,18 +286,17 @@ def test_training_with_pulses_of_both_polarities_is_the_emulators(tmp_path: Path
         overrides = [
             f"backends.bench.station={station.as_posix()}",
             f"backends.sim.device={device}",
-            "steps.0.settings.max_updates=4",
-            "steps.0.settings.target_0=-0.999",
-            "steps.0.settings.target_1=0.999",
+            *(f"steps.0.settings.{change}" for change in changes),
         ]
         procedure = load_procedure(BIDIRECTIONAL, overrides)
-        run_procedure(procedure, RunOptions(backend, tmp_path / f"{backend}.h5"))
+        run_procedure(procedure, RunOptions(backend, tmp_path / f"{backend}.h5", seed=seed))
         with Record(tmp_path / f"{backend}.h5") as record:
             runs[backend] = record.results("train_manhattan")
     seen, wanted = runs["bench"], runs["sim"]
     assert wanted["pulses"][-1] > 0
-    for name in ("epoch", "pulses", "update"):
+    for name in ("epoch", "pulses", "update", "converged"):
         np.testing.assert_array_equal(seen[name], wanted[name])
+    assert (len(wanted["epoch"]), wanted["converged"][-1]) == (epochs, seed != 22)
     np.testing.assert_allclose(
         seen["conductance_s"], wanted["conductance_s"], rtol=0, atol=RESOLUTION_A / READ_V
     )
