@@ -17,8 +17,10 @@ import typer
 
 from benchmarks import bare_numpy, bench, circuit, ramps
 from benchmarks.emulator import print_emulator
+from benchmarks.inference import print_inference
 from benchmarks.plain_loop import draw_shifts_s, train
 from benchmarks.programming import print_programming
+from benchmarks.sweeps import print_sweeps
 from benchmarks.timing import median_s
 from hwloop.backend import Description
 from hwloop.config import Procedure, load_procedure
@@ -62,6 +64,8 @@ def main(repeats: int = 5) -> None:
     bench.main(repeats)
     ramps.main()
     print_programming(repeats)
+    print_inference(repeats)
+    print_sweeps()
     print_emulator(4 * repeats + 1)
     circuit.run(repeats)
 

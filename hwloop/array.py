@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from pydantic import Field, NonNegativeInt, model_validator
 from hwloop.backend import CrossbarBackend
 from hwloop.biasing import Scheme
 from hwloop.clock import Clock
+from hwloop.conductance_range import Span
 from hwloop.geometry import Geometry
 from hwloop.limits import Limits
 from hwloop.operations import FloatArray, Reading, ReadMap
@@ -43,7 +43,8 @@ class ArraySettings(Settings):
     """One array: its size, its limits, how it is biased and read, and its history.
 
     ``pulses_before``: pulses that every device has had before this run. ``tiles``: how many equal
-    arrays of this size are the hardware together.
+    arrays of this size are the hardware together. ``range``: conductances that the cells are used
+    in, for steps that map and program.
     """
 
     rows: Count
@@ -54,6 +55,7 @@ class ArraySettings(Settings):
     limits: Limits
     read: ReadSettings
     pulses_before: NonNegativeInt = 0
+    range: Span | None = None
 
     @property
     def geometry(self) -> Geometry:
@@ -99,8 +101,12 @@ class Array:
     backend: CrossbarBackend
     settings: ArraySettings
     rng: np.random.Generator
-    earlier: Mapping[str, Row] = field(default_factory=dict)
+    earlier: dict[str, Row] = field(default_factory=dict)
     left: dict[str, Any] = field(default_factory=dict)
+
+    def remember(self, label: str, row: Row) -> None:
+        """Keep the row of a step for those after it."""
+        self.earlier["/".join(part for part in (label, row.table) if part)] = row
 
     @property
     def geometry(self) -> Geometry:

@@ -46,6 +46,12 @@ Recording = Annotated[
 ]
 
 
+Calibration = Annotated[
+    str | None,
+    typer.Option(help="What the emulated array is: a calibration, by name or path."),
+]
+
+
 @app.callback(invoke_without_command=True)
 def _main(
     context: typer.Context,
@@ -69,6 +75,7 @@ def run(
     population: Population = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the procedure's own.")] = None,
     overrides: Overrides = None,
+    calibration: Calibration = None,
     recording: Recording = None,
     station: StationFile = None,
     out: Annotated[
@@ -84,7 +91,7 @@ def run(
     """Run a procedure and record it."""
     from hwloop.runner import Quiet, RunOptions, record_path, run_procedure
 
-    loaded = _load(procedure, overrides, recording, station)
+    loaded = _load(procedure, overrides, calibration, recording, station)
     path = record_path(out, loaded, loaded.seed if seed is None else seed)
     observer = _observer(json_lines=json_lines)
     try:
@@ -113,6 +120,7 @@ def check(
         str | None, typer.Option(help="What stands for the array; bench with --station, else sim.")
     ] = None,
     overrides: Overrides = None,
+    calibration: Calibration = None,
     recording: Recording = None,
     station: StationFile = None,
     touch: Annotated[
@@ -127,7 +135,7 @@ def check(
     """Validate a procedure and say what it would do, without touching hardware."""
     from hwloop.describe import print_preview, print_touch
 
-    loaded = _load(procedure, overrides, recording, station)
+    loaded = _load(procedure, overrides, calibration, recording, station)
     chosen = backend or ("bench" if station else "sim")
     print_preview(loaded, chosen)
     if touch:
@@ -211,7 +219,10 @@ def wiring(
 
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="A recorded conductance data set.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="A file of recorded data; or several, or a folder, one train each."),
+    ],
     *,
     out: Annotated[Path, typer.Option("-o", "--out", help="The dataset file to write (.h5).")],
     reader: Annotated[
@@ -225,9 +236,10 @@ def import_(
     ] = None,
 ) -> None:
     """Turn recorded conductance data into a file that the emulator can play."""
-    from hwloop.importing import import_table, write_imported
+    from hwloop.importing import write_imported
+    from hwloop.joining import import_files
 
-    imported = import_table(source, reader=reader, given=dict(map(_pair, given or ())))
+    imported = import_files(sources, reader=reader, given=dict(map(_pair, given or ())))
     write_imported(imported, out)
     for words in imported.words:
         typer.echo(words)
@@ -259,6 +271,7 @@ def _add_commands() -> None:
 def _load(
     path: Path,
     overrides: list[str] | None,
+    calibration: str | None,
     recording: Path | None,
     station: Path | None,
 ) -> Procedure:
@@ -267,7 +280,7 @@ def _load(
     source = [f"backends.replay.recording={recording.resolve().as_posix()}"] if recording else []
     if station:
         source.append(f"backends.bench.station={station.resolve().as_posix()}")
-    return load_procedure(path, [*(overrides or ()), *source])
+    return load_procedure(path, [*(overrides or ()), *source], calibration=calibration)
 
 
 def _report(record: Path, out: Path | None, *, overwrite: bool, quiet: bool) -> None:

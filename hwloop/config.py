@@ -97,21 +97,32 @@ class Procedure:
         }
 
 
-def load_procedure(path: Path, overrides: Sequence[str] = ()) -> Procedure:
+def load_procedure(
+    path: Path, overrides: Sequence[str] = (), *, calibration: str | None = None
+) -> Procedure:
     """Read and validate a procedure file.
 
     ``overrides``: ``"steps.0.settings.beta_per_a=5e6"``, values in YAML; a step may also be given
-    by its label or, where it stands once, its name. Raises
+    by its label or, where it stands once, its name. ``calibration``: what the emulated array is,
+    in place of the procedure's; a shipped name or a path as seen from here. Raises
     :class:`ConfigError` with file, key, value and what is allowed.
     """
+    from hwloop.calibration_file import twin_override
+
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"cannot be read: {reason}", file=str(path)) from None
+    given = list(overrides)
     try:
         data = parse_yaml(text)
-        return from_data(data, folder=path.parent, text=text, overrides=overrides)
+    except ConfigError as exc:
+        raise exc.below(file=str(path)) from None
+    if calibration is not None and isinstance(data, dict):
+        given.insert(0, twin_override(data, calibration))
+    try:
+        return from_data(data, folder=path.parent, text=text, overrides=given)
     except ConfigError as exc:
         raise exc.below(file=str(path)) from None
 

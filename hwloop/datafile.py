@@ -73,11 +73,13 @@ def _read_csv(path: Path, key: str | None) -> NDArray[np.float64]:
     rows: list[list[float]] = []
     with path.open(newline="", encoding="utf-8-sig") as stream:
         for line, cells in enumerate(csv.reader(stream), start=1):
-            numbers = _numbers(cells)
-            if numbers is None and line > 1:
+            numbers = [_number(cell) for cell in cells]
+            if line == 1 and all(number is None for number in numbers):
+                continue  # names
+            if None in numbers:
                 raise ValueError(f"{path}: line {line}: {','.join(cells)!r} is not all numbers")
             if numbers:
-                rows.append(numbers)
+                rows.append([number for number in numbers if number is not None])
     if not rows:
         raise ValueError(f"{path}: holds no numbers")
     if len({len(row) for row in rows}) > 1:
@@ -85,9 +87,10 @@ def _read_csv(path: Path, key: str | None) -> NDArray[np.float64]:
     return np.array(rows)
 
 
-def _numbers(cells: list[str]) -> list[float] | None:
+def _number(cell: str) -> float | None:
+    """NaN of an empty field, which is a gap; None of what is no number."""
     try:
-        return [float(cell) for cell in cells]
+        return float(cell) if cell.strip() else float("nan")
     except ValueError:
         return None
 

@@ -30,7 +30,8 @@ class Twin:
     """How one run on one twin ended.
 
     ``words``: of the step that missed its aim, or of the error that ended it; "" if all was
-    reached. ``pulses``: this run's, (rows, cols). ``duration_s``: on the station, or on the
+    reached. ``pulses``: this run's, (rows, cols), or (tiles, rows,
+    cols). ``duration_s``: on the station, or on the
     emulator where there is none. ``failed``: cells that a step says did not reach what it wanted.
     ``warnings``: what the twin said, such as that it left the range that was measured.
     """
@@ -68,7 +69,7 @@ class Forecast:
 
     @property
     def pulses(self) -> IntArray:
-        """(twins, rows, cols)."""
+        """(twins, ...), as those of a twin."""
         return np.array([twin.pulses for twin in self.twins])
 
     @property
@@ -78,7 +79,7 @@ class Forecast:
 
     @property
     def failed_fraction(self) -> FloatArray:
-        """Of the twins, in which a cell did not reach what a step wanted; (rows, cols)."""
+        """Of the twins, in which a cell did not reach what a step wanted; as the pulses."""
         failed = np.array([twin.failed for twin in self.twins])
         fraction: FloatArray = failed.sum(axis=0) / len(self.twins)
         return fraction
@@ -180,7 +181,7 @@ def _twin(
         refuse_unsupported(procedure, timed)
         guard = Guard(timed, procedure.array)
         array = Array(guard, procedure.array, step_rng)
-        failed = np.zeros(procedure.array.geometry.shape, dtype=np.bool_)
+        failed = np.zeros(inner.description.shape, dtype=np.bool_)
         try:
             words = _run(procedure, array, failed)
         except ConfigError:
@@ -200,7 +201,9 @@ def _run(procedure: Procedure, array: Array, failed: BoolArray) -> str:
         for item in prepared.step(prepared.settings, array):
             if isinstance(item, Outcome):
                 missed += [] if item.reached else [f"{prepared.label}: {item.words}"]
-            elif (cells := item.failed_cells()) is not None:
+                continue
+            array.remember(prepared.label, item)
+            if (cells := item.failed_cells()) is not None:
                 failed |= cells
     array.read_all()
     return "; ".join(missed)

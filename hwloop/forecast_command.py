@@ -42,11 +42,9 @@ def forecast(
     from hwloop.forecast import forecast as make
 
     given = list(overrides or ())
-    if calibration is not None:
-        given.append(f"backends.sim.device.calibration={_absolute(calibration)}")
     if station is not None:
         given.append(f"backends.bench.station={station.resolve().as_posix()}")
-    loaded = load_procedure(procedure, given)
+    loaded = load_procedure(procedure, given, calibration=calibration)
     found = make(loaded, twins=twins, seed=seed, bench=station is not None)
     for line in _lines(found):
         typer.echo(line)
@@ -58,12 +56,6 @@ def forecast(
             typer.echo(f"figure: {saved.path}")
 
 
-def _absolute(calibration: str) -> str:
-    """A path as seen from here; a name as it is."""
-    path = Path(calibration)
-    return path.resolve().as_posix() if path.suffix else calibration
-
-
 def _lines(found: Forecast) -> Iterator[str]:
     from hwloop.describe import duration_words
 
@@ -73,7 +65,7 @@ def _lines(found: Forecast) -> Iterator[str]:
     yield f"{found.procedure.name}: {total} twins, seeds {seeds[0]} to {seeds[-1]}"
     interval = f"95 % interval {low:.1%} to {high:.1%}"
     yield f"success: {reached} of {total} ({reached / total:.1%}; {interval})"
-    of_run = found.pulses.sum(axis=(-2, -1))
+    of_run = found.pulses.reshape(len(found.twins), -1).sum(axis=1)
     yield "pulses of a run: " + _spread([f"{round(v)}" for v in _quantiles(of_run)])
     yield from _life(found)
     place = f"on station {found.station}" if found.station else "on the emulator's clock"
@@ -101,21 +93,26 @@ def _spread(words: list[str]) -> str:
 def _life(found: Forecast) -> Iterator[str]:
     array = found.procedure.array
     most = found.pulses.max(axis=0)
-    row, col = (int(i) for i in np.unravel_index(most.argmax(), most.shape))
+    place = _place(int(most.argmax()), most.shape)
     left = array.limits.pulses_per_device - array.pulses_before
-    yield f"pulses of a cell: at most {int(most.max())}, cell ({row}, {col}); {left} are left to it"
+    yield f"pulses of a cell: at most {int(most.max())}, cell {place}; {left} are left to it"
     hurt = int((found.pulses > _LIFE * left).any(axis=0).sum())
     if hurt:
         yield f"cells that a run may cost more than half of what is left: {hurt}"
 
 
+def _place(index: int, shape: tuple[int, ...]) -> str:
+    """(row, column) of a flat index, with the tile before them where there are several."""
+    return str(tuple(int(i) for i in np.unravel_index(index, shape)))
+
+
 def _at_risk(found: Forecast) -> Iterator[str]:
     fraction = found.failed_fraction
     order = np.argsort(-fraction, axis=None, kind="stable")[:_SHOWN]
-    worst = [np.unravel_index(int(i), fraction.shape) for i in order if fraction.flat[i] > 0]
+    worst = [int(i) for i in order if fraction.flat[i] > 0]
     if not worst:
         yield "cells at risk: none was said to have failed"
         return
-    names = ", ".join(f"({int(r)}, {int(c)}) {fraction[r, c]:.0%}" for r, c in worst)
+    names = ", ".join(f"{_place(i, fraction.shape)} {fraction.flat[i]:.0%}" for i in worst)
     count = int((fraction > 0).sum())
     yield f"cells at risk: {count} of {fraction.size} failed in some twin; most often {names}"

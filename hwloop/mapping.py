@@ -7,7 +7,8 @@ the range G_min … G_max:
   G⁻ = G_min + k · max(−w, 0) in the odd one, k = (G_max − G_min)/w_max; w = (G⁺ − G⁻)/k;
 - ``symmetric``: the same two columns about the middle M = (G_min + G_max)/2, G± = M ± k w/2;
 - ``offset``: one column, G = M + k · w with half of that k, beside one more, the last, of cells
-  at M; w = (G − G_offset)/k.
+  at M; w = (G − G_offset)/k;
+- ``direct``: the weights are conductances in siemens from G_min to G_max, one column an output.
 
 Sources: pairs with one side at the floor, eqs. 10 and 11 of J. Souto Garnelo et al., "Neuromorphic
 circuit simulation with memristors"; the offset, A. Shafiee et al., ISCA 2016,
@@ -16,38 +17,54 @@ doi:10.1145/3007787.3001139.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from hwloop.conductance_range import Span
 from hwloop.errors import ConfigError
 from hwloop.operations import FloatArray
 from hwloop.settings import Settings
 from hwloop.units import Number, PositiveSiemens, Siemens
 
-Arrangement = Literal["differential", "symmetric", "offset"]
+Arrangement = Literal["differential", "symmetric", "offset", "direct"]
 Percentile = Annotated[Number, Field(gt=0, le=100)]
 _LEAST = 1e-290
 """Below this magnitude a slope would overflow."""
 LevelCount = Annotated[int, Field(strict=True, ge=2)]
 
 
-class WeightColumns(Settings):
-    """How weights stand in columns, and the conductances of the smallest and the largest.
+class Columns(Settings):
+    """How weights stand in columns.
 
     ``scale``: one w_max for the layer, or one for each column. ``clip_percentile``: w_max is this
     percentile of the magnitudes, and larger weights are clipped to it and counted. ``levels``: so
-    many equally spaced conductances from ``min_s`` to ``max_s``; any, if left out.
+    many equally spaced conductances from the smallest to the largest; any, if left out.
     """
 
     arrangement: Arrangement = "differential"
-    min_s: Annotated[Siemens, Field(ge=0)]
-    max_s: PositiveSiemens
     scale: Literal["layer", "column"] = "layer"
     clip_percentile: Percentile = 100.0
     levels: LevelCount | None = None
+
+    @model_validator(mode="after")
+    def _nothing_scaled(self) -> Columns:
+        if self.arrangement == "direct" and (self.scale == "column" or self.clip_percentile != 100):
+            raise ValueError("direct: conductances are not scaled: no scale, no clip_percentile")
+        return self
+
+    def cols(self, outputs: int) -> int:
+        """How many columns so many outputs need."""
+        return cols_each(self.arrangement) * outputs + cols_besides(self.arrangement)
+
+
+class WeightColumns(Columns):
+    """With the conductances of the smallest and the largest."""
+
+    min_s: Annotated[Siemens, Field(ge=0)]
+    max_s: PositiveSiemens
 
     @model_validator(mode="after")
     def _ordered(self) -> WeightColumns:
@@ -55,9 +72,35 @@ class WeightColumns(Settings):
             raise ValueError(f"min_s {self.min_s:g} must be below max_s {self.max_s:g}")
         return self
 
-    def cols(self, outputs: int) -> int:
-        """How many columns so many outputs need."""
-        return outputs + 1 if self.arrangement == "offset" else 2 * outputs
+
+class OwnOrArrayRange(Columns):
+    """``min_s`` and ``max_s``: of the array's ``range`` where they are left out."""
+
+    min_s: Annotated[Siemens, Field(ge=0)] | None = None
+    max_s: PositiveSiemens | None = None
+
+    def within(self, span: Span | None) -> WeightColumns:
+        """With both ends; raises :class:`ConfigError` where nothing says them."""
+        ends = {"min_s": self.min_s, "max_s": self.max_s}
+        if span is not None:
+            for name, of_span in (("min_s", span.low_s), ("max_s", span.high_s)):
+                ends[name] = of_span if ends[name] is None else ends[name]
+        missing = [name for name, value in ends.items() if value is None]
+        if missing:
+            raise ConfigError(
+                f"give {' and '.join(missing)}, or array.range for all steps", key="mapping"
+            )
+        return WeightColumns.parse({**self.model_dump(exclude={"min_s", "max_s"}), **ends})
+
+
+def cols_each(arrangement: Arrangement) -> int:
+    """Columns of one output."""
+    return 2 if arrangement in ("differential", "symmetric") else 1
+
+
+def cols_besides(arrangement: Arrangement) -> int:
+    """Columns that all outputs of a block share, after theirs."""
+    return 1 if arrangement == "offset" else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,28 +127,35 @@ class WeightMap:
 
 
 def differences(columns: FloatArray, arrangement: Arrangement) -> FloatArray:
-    """Columns (..., cols) → signed differences (..., outputs) of pairs, or from the last column."""
+    """Columns (..., cols) → their signed sums (..., outputs).
+
+    The difference of each pair, or from the last column; a direct column is its own.
+    """
+    if arrangement == "direct":
+        return columns
     if arrangement == "offset":
         return columns[..., :-1] - columns[..., -1:]
     return columns[..., 0::2] - columns[..., 1::2]
 
 
 def map_weights(weights: FloatArray, columns: WeightColumns) -> WeightMap:
-    """Weights (rows, outputs) → conductances (rows, 2 · outputs) or (rows, outputs + 1).
+    """Weights (rows, outputs) → conductances (rows, cols), ``columns.cols(outputs)`` of them.
 
-    Raises :class:`ConfigError` naming the first weight that is not finite.
+    Raises :class:`ConfigError` naming the first weight that is not finite, or that is outside the
+    range where weights are conductances.
     """
     refuse_unfinite(weights)
+    if columns.arrangement == "direct":
+        _refuse_outside(weights, columns)
+        conductance_s = _on_levels(np.array(weights, np.float64), columns)
+        return WeightMap("direct", conductance_s, np.ones(weights.shape[1]))
     largest = _largest(weights, columns)
     beyond = np.abs(weights) > largest
     inside = np.clip(weights, -largest, largest)
     window_s = columns.max_s - columns.min_s
     full_s = window_s / 2 if columns.arrangement == "offset" else window_s
     slope_s = full_s / largest
-    conductance_s = _placed(inside * slope_s, columns)
-    if columns.levels is not None:
-        step_s = window_s / (columns.levels - 1)
-        conductance_s = columns.min_s + step_s * np.round((conductance_s - columns.min_s) / step_s)
+    conductance_s = _on_levels(_placed(inside * slope_s, columns), columns)
     return WeightMap(
         columns.arrangement,
         conductance_s,
@@ -113,6 +163,40 @@ def map_weights(weights: FloatArray, columns: WeightColumns) -> WeightMap:
         int(beyond.sum()),
         float(np.abs(weights[beyond]).max(initial=0.0)),
     )
+
+
+def _on_levels(conductance_s: FloatArray, columns: WeightColumns) -> FloatArray:
+    if columns.levels is None:
+        return conductance_s
+    step_s = (columns.max_s - columns.min_s) / (columns.levels - 1)
+    return columns.min_s + step_s * np.round((conductance_s - columns.min_s) / step_s)
+
+
+def _refuse_outside(weights_s: FloatArray, columns: WeightColumns) -> None:
+    outside = np.argwhere((weights_s < columns.min_s) | (weights_s > columns.max_s))
+    if len(outside):
+        place = tuple(int(i) for i in outside[0])
+        raise ConfigError(
+            f"direct: weight {place} is {weights_s[place]:g} S, outside min_s {columns.min_s:g} to"
+            f" max_s {columns.max_s:g} ({len(outside)} of {weights_s.size} are)"
+        )
+
+
+def with_small_weights(mapped: WeightMap, small: FloatArray) -> WeightMap:
+    """The map with weights (rows, outputs) added where they are not 0, in its own slopes.
+
+    For weights that were 0: elsewhere a pair could leave the range of its conductances.
+    """
+    signed_s = small * mapped.slope_s
+    added_s = np.zeros_like(mapped.conductance_s)
+    match mapped.arrangement:
+        case "differential":
+            added_s[:, 0::2], added_s[:, 1::2] = np.maximum(signed_s, 0), np.maximum(-signed_s, 0)
+        case "symmetric":
+            added_s[:, 0::2], added_s[:, 1::2] = signed_s / 2, -signed_s / 2
+        case _:
+            added_s[:, : signed_s.shape[1]] = signed_s
+    return replace(mapped, conductance_s=mapped.conductance_s + added_s)
 
 
 def refuse_unfinite(weights: FloatArray, name: str = "weight") -> None:
@@ -158,7 +242,7 @@ def _placed(signed_s: FloatArray, columns: WeightColumns) -> FloatArray:
         case "symmetric":
             pairs = np.stack([signed_s, -signed_s], axis=-1) / 2
             placed = middle_s + pairs.reshape(rows, -1)
-        case "offset":
+        case _:  # offset
             placed = middle_s + np.concatenate([signed_s, np.zeros((rows, 1))], axis=-1)
     # The sum may pass an end of the range by a last bit; a limit would then refuse it.
     return np.clip(placed, columns.min_s, columns.max_s)

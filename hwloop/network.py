@@ -56,6 +56,14 @@ class Function(Settings):
     kind: Literal["sigmoid", "tanh", "relu", "softmax"]
 
 
+class Scale(Settings):
+    """y = ``factor`` x + ``offset``: such as a pixel as the voltage of its row."""
+
+    kind: Literal["scale"]
+    factor: Number = 1.0
+    offset: Number = 0.0
+
+
 class Amplifier(Settings):
     """The inverting amplifier y = −``rail`` tanh(``gain`` x / ``rail``).
 
@@ -96,7 +104,7 @@ class Flatten(Settings):
 
 
 LayerSettings = Annotated[
-    DenseLayer | ConvLayer | Function | Amplifier | Measured | MaxPool | Flatten,
+    DenseLayer | ConvLayer | Function | Scale | Amplifier | Measured | MaxPool | Flatten,
     Field(discriminator="kind"),
 ]
 
@@ -232,6 +240,8 @@ def _function(layer: LayerSettings, x: FloatArray) -> FloatArray:
     match layer:
         case Function():
             return _FUNCTIONS[layer.kind](x)
+        case Scale():
+            return layer.factor * x + layer.offset
         case Amplifier():
             return -layer.rail * np.tanh(layer.gain * x / layer.rail)
         case Measured():

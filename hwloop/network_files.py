@@ -1,13 +1,16 @@
-"""Arrays by name from NPZ, NPY, HDF5, a PyTorch state dict, or the initialisers of an ONNX file.
+"""Arrays by name from NPZ, NPY, HDF5, CSV, a PyTorch state dict, or an ONNX file.
 
-PyTorch and ONNX are optional (``pip install 'hwloop[torch]'``, ``'hwloop[onnx]'``) and imported
-only when such a file is read. A state dict is loaded with ``weights_only``: nothing in it is
-executed.
+Of a CSV file with a line of names, every column of numbers is an array; of an ONNX file, every
+initialiser. PyTorch and ONNX are optional (``pip install 'hwloop[torch]'``, ``'hwloop[onnx]'``) and
+imported only when such a file is read. A state dict is loaded with ``weights_only``: nothing in it
+is executed.
 """
 
 from __future__ import annotations
 
+import csv
 import gzip
+import re
 import struct
 import zipfile
 from collections.abc import Callable
@@ -23,7 +26,7 @@ from hwloop.operations import FloatArray
 def read_arrays(path: Path) -> dict[str, FloatArray]:
     """Every numeric array of a file by name; :class:`ConfigError` says what is wrong."""
     name = path.name.removesuffix(".gz")
-    reader = _READERS.get("idx" if "idx" in name.rsplit("-", 1)[-1] else Path(name).suffix.lower())
+    reader = _READERS.get(Path(name).suffix.lower() or ("idx" if _IDX.search(name) else ""))
     if reader is None:
         raise ConfigError(f"expected a file ending in {', '.join(_READERS)}", file=str(path))
     try:
@@ -64,6 +67,21 @@ def _hdf5(path: Path) -> dict[str, Any]:
     return found
 
 
+def _csv(path: Path) -> dict[str, Any]:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        header, *lines = csv.reader(stream)
+    for number, line in enumerate(lines, start=2):
+        if len(line) != len(header):
+            raise ValueError(f"line {number} has {len(line)} fields for {len(header)} names")
+    found: dict[str, Any] = {}
+    for name, *column in zip(header, *lines, strict=True):
+        try:
+            found[name.strip()] = np.array(column, np.float64)
+        except ValueError:
+            continue  # a column of words
+    return found
+
+
 def _torch(path: Path) -> dict[str, Any]:
     import torch
 
@@ -98,11 +116,15 @@ def _idx(path: Path) -> dict[str, Any]:
     return {path.stem: np.frombuffer(raw, np.uint8, offset=4 + 4 * axes).reshape(shape)}
 
 
+_IDX = re.compile(r"-idx\d-")
+"""Names such as train-images-idx3-ubyte."""
+
 _READERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     ".npz": _npz,
     ".npy": _npy,
     ".h5": _hdf5,
     ".hdf5": _hdf5,
+    ".csv": _csv,
     ".pt": _torch,
     ".pth": _torch,
     ".onnx": _onnx,

@@ -9,12 +9,12 @@ partial sums of the blocks of an output are added as numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hwloop.errors import ConfigError
-from hwloop.mapping import Arrangement
+from hwloop.mapping import Arrangement, cols_besides, cols_each
 from hwloop.operations import BoolArray, FloatArray
 
 
@@ -23,7 +23,8 @@ class Block:
     """A part of a layer on a tile: where it stands there, and which part it is.
 
     ``top``, ``left``: first row and column on the tile. ``rows``, ``outputs``: of the layer, by
-    index, in the order in which they stand. ``offset_col``: the block ends with an offset column.
+    index, in the order in which they stand. ``arrangement``: how many columns an output has, and
+    whether the block ends with an offset column.
     """
 
     layer: int
@@ -32,12 +33,12 @@ class Block:
     left: int
     rows: tuple[int, ...]
     outputs: tuple[int, ...]
-    offset_col: bool = False
+    arrangement: Arrangement = "differential"
 
     @property
     def width(self) -> int:
         """Columns on the tile."""
-        return len(self.outputs) + 1 if self.offset_col else 2 * len(self.outputs)
+        return cols_each(self.arrangement) * len(self.outputs) + cols_besides(self.arrangement)
 
     @property
     def place(self) -> tuple[slice, slice]:
@@ -47,11 +48,11 @@ class Block:
             slice(self.left, self.left + self.width),
         )
 
-    def columns(self, outputs_of_layer: int) -> list[int]:
+    def columns(self, cols_of_layer: int) -> list[int]:
         """Which columns of the layer's map stand here, in order."""
-        if self.offset_col:
-            return [*self.outputs, outputs_of_layer]
-        return [column for output in self.outputs for column in (2 * output, 2 * output + 1)]
+        each, besides = cols_each(self.arrangement), cols_besides(self.arrangement)
+        own = [each * output + part for output in self.outputs for part in range(each)]
+        return own + list(range(cols_of_layer - besides, cols_of_layer))
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Placement:
         out = np.full((self.tiles, *self.shape), np.nan)
         for block in self.blocks:
             layer = maps[block.layer]
-            cols = block.columns(layer.shape[1] - 1 if block.offset_col else layer.shape[1] // 2)
+            cols = block.columns(layer.shape[1])
             out[(block.tile, *block.place)] = layer[np.ix_(block.rows, cols)]
         return out
 
@@ -82,7 +83,7 @@ class Placement:
         """
         out = np.full((*on_tiles.shape[:-3], *shape), np.nan)
         for block in self.of_layer(layer):
-            cols = block.columns(shape[1] - 1 if block.offset_col else shape[1] // 2)
+            cols = block.columns(shape[1])
             rows = np.array(block.rows)[:, None]
             out[..., rows, cols] = on_tiles[(..., block.tile, *block.place)]
         return out
@@ -99,8 +100,8 @@ def place(
 
     Raises :class:`ConfigError` naming the sizes where they do not fit.
     """
-    offset = arrangement == "offset"
-    most = shape[1] - 1 if offset else shape[1] // 2
+    each, besides = cols_each(arrangement), cols_besides(arrangement)
+    most = (shape[1] - besides) // each
     if most < 1:
         raise ConfigError(
             f"a tile of {shape[0]} × {shape[1]} has no room for one {arrangement} output"
@@ -112,9 +113,8 @@ def place(
             part = tuple(range(first, min(first + most, outputs)))
             for top in range(0, rows, shape[0]):
                 of_rows = tuple(range(top, min(top + shape[0], rows)))
-                width = len(part) + 1 if offset else 2 * len(part)
-                tile, at_row, at_col = shelf.take(len(of_rows), width)
-                blocks.append(Block(layer, tile, at_row, at_col, of_rows, part, offset))
+                tile, at_row, at_col = shelf.take(len(of_rows), each * len(part) + besides)
+                blocks.append(Block(layer, tile, at_row, at_col, of_rows, part, arrangement))
     needed = shelf.tile + 1
     if needed > tiles:
         names = ", ".join(f"{rows} × {outputs}" for rows, outputs in sizes)
@@ -171,13 +171,12 @@ def _around(block: Block, layer: FloatArray, stuck_s: FloatArray) -> Block:
     faulty: BoolArray = np.isfinite(here_s)
     if not faulty.any():
         return block
-    of_layer = layer.shape[1] - 1 if block.offset_col else layer.shape[1] // 2
-    held = layer[np.ix_(block.rows, block.columns(of_layer))]
+    held = layer[np.ix_(block.rows, block.columns(layer.shape[1]))]
     order = _assigned(held, here_s)
     rows = tuple(block.rows[i] for i in order)
     held = held[order]
     # Outputs as wholes: a pair of columns stays a pair, the offset column stays last.
-    width = 1 if block.offset_col else 2
+    width = cols_each(block.arrangement)
     wide = width * len(block.outputs)
 
     def by_output(values: FloatArray) -> FloatArray:
@@ -185,7 +184,7 @@ def _around(block: Block, layer: FloatArray, stuck_s: FloatArray) -> Block:
         return parts.transpose(1, 0, 2).reshape(len(block.outputs), -1)
 
     outputs = tuple(block.outputs[i] for i in _assigned(by_output(held), by_output(here_s)))
-    return Block(block.layer, block.tile, block.top, block.left, rows, outputs, block.offset_col)
+    return replace(block, rows=rows, outputs=outputs)
 
 
 def _assigned(held_s: FloatArray, stuck_s: FloatArray) -> list[int]:

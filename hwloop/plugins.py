@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -67,9 +68,15 @@ class BackendKind(Generic[S]):
     touch: Callable[[S, OpenRequest], Iterator[str]] | None = None
 
 
+@cache
+def _points(group: str) -> tuple[EntryPoint, ...]:
+    """Of every installed package; kept, since reading all of them takes 20 ms."""
+    return tuple(entry_points(group=group))
+
+
 def names(group: str) -> list[str]:
     """The names registered in an entry point group, sorted."""
-    return sorted({point.name for point in entry_points(group=group)})
+    return sorted({point.name for point in _points(group)})
 
 
 def load(group: str, name: str) -> Any:
@@ -78,7 +85,7 @@ def load(group: str, name: str) -> Any:
     Raises :class:`ConfigError` with the nearest name when there is none, and with the reason
     when its package cannot be imported.
     """
-    found = [point for point in entry_points(group=group) if point.name == name]
+    found = [point for point in _points(group) if point.name == name]
     kind = group.removeprefix("hwloop.").removesuffix("s")
     if not found:
         raise ConfigError(f"there is no {kind} {name!r}{nearest(name, names(group))}")
@@ -95,7 +102,7 @@ def load_all(group: str) -> dict[str, Any]:
 
 def calibration_files() -> Iterator[Traversable]:
     """The files of every package that is registered as one of calibrations, by name."""
-    for point in sorted(entry_points(group=CALIBRATIONS), key=lambda point: point.value):
+    for point in sorted(_points(CALIBRATIONS), key=lambda point: point.value):
         folder = files(point.value)
         yield from sorted(
             (file for file in folder.iterdir() if file.name.endswith(".yaml")),

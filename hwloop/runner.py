@@ -150,8 +150,7 @@ class _Run:
         self._observer = observer
         self._recorder = Recorder(inner, writer)
         self._guard = Guard(self._recorder, procedure.array)
-        self._earlier: dict[str, Row] = {}
-        self._array = Array(self._guard, procedure.array, rng, self._earlier)
+        self._array = Array(self._guard, procedure.array, rng)
         self._outcomes: dict[str, Outcome] = {}
         self._unsafe: HwloopError | None = None
 
@@ -213,7 +212,7 @@ class _Run:
             self._writer.outcome(label, reached=item.reached, words=item.words)
         else:
             self._writer.row(label, item)
-            self._earlier["/".join(part for part in (label, item.table) if part)] = item
+            self._array.remember(label, item)
             self._observer.row(label, item)
         self._show_events()
 

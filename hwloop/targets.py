@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
+from hwloop.conductance_range import Span
 from hwloop.datafile import GapTable
 from hwloop.errors import ConfigError, StepError
 from hwloop.naming import nearest
@@ -25,24 +26,22 @@ IntArray = NDArray[np.int64]
 LevelName = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int) else v)]
 
 
-class Span(Settings):
-    """The range of conductance that the array is calibrated for, or is to be used in."""
-
-    low_s: PositiveSiemens
-    high_s: PositiveSiemens
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Span:
-        if self.low_s >= self.high_s:
-            raise ValueError(f"low_s {self.low_s:g} must be below high_s {self.high_s:g}")
-        return self
-
-
 class MapTarget(Settings):
     """``map_s``: written out (null: leave alone), or ``{file: …}`` of CSV, NPY, NPZ or HDF5."""
 
     kind: Literal["map"]
     map_s: GapTable
+
+    @model_validator(mode="after")
+    def _of_cells(self) -> MapTarget:
+        target_s = np.array(self.map_s, dtype=np.float64)
+        below = np.argwhere(target_s < 0)
+        if len(below):
+            place = tuple(int(i) for i in below[0])
+            raise ValueError(
+                f"entry {place} is {target_s[place]:g} S: a conductance is not below 0"
+            )
+        return self
 
 
 class Level(Settings):
@@ -120,6 +119,12 @@ class RandomTarget(Settings):
     low_s: PositiveSiemens
     high_s: PositiveSiemens
 
+    @model_validator(mode="after")
+    def _ordered(self) -> RandomTarget:
+        if self.low_s > self.high_s:
+            raise ValueError(f"low_s {self.low_s:g} is above high_s {self.high_s:g}")
+        return self
+
 
 class StepTarget(Settings):
     """What an earlier step of the same run came to: a map in the latest row of one of its tables.
@@ -151,10 +156,14 @@ class Relative(Settings):
 
 
 class OfRange(Settings):
-    """Within ± ``fraction`` of the width of ``range``."""
+    """Within ± ``fraction`` of the width of ``range``.
+
+    ``open_below``: a cell whose target is the low end of the range may also be below it.
+    """
 
     kind: Literal["range"]
     fraction: Annotated[Number, Field(gt=0, lt=1)]
+    open_below: bool = Field(default=False, strict=True)
 
 
 class Windows(Settings):
@@ -213,7 +222,9 @@ def refuse_misfit(
 ) -> None:
     """Raise :class:`ConfigError` where target, tolerance, range and array do not fit."""
     if isinstance(tolerance, OfRange) and span is None:
-        raise ConfigError("a fraction of the range needs range: {low_s, high_s}", key="tolerance")
+        raise ConfigError(
+            "a fraction of the range needs range: {low_s, high_s}, or array.range", key="tolerance"
+        )
     if isinstance(tolerance, Windows) and not isinstance(target, LevelTarget):
         raise ConfigError("windows belong to levels: target.kind must be levels", key="tolerance")
     if isinstance(target, MapTarget):
@@ -247,6 +258,9 @@ def _window(
             half_s = tolerance.fraction * target_s
         case OfRange():
             half_s = tolerance.fraction * (span.high_s - span.low_s) if span else np.nan
+            if tolerance.open_below and span:
+                at_end = target_s <= span.low_s * (1 + 1e-9)
+                return np.where(at_end, 0.0, target_s - half_s), target_s + half_s
         case Windows():
             levels = target.levels.values() if isinstance(target, LevelTarget) else ()
             low = [0.0 if one.low_s is None else one.low_s for one in levels]

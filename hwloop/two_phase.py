@@ -1,6 +1,6 @@
 """Two-phase mapping: large weights first, then small values on zero cells that compensate them.
 
-Phase one programs the cells of non-zero weights and reads back what became of them. Phase two gives
+Phase one programs every cell, those of zero weights to the floor, and reads back. Phase two gives
 cells of zero weights small values so that the error of each column, as a typical input sees it, is
 least. Source: S. Jin, S. Pei and Y. Wang, Future Gener. Comput. Syst. 106, 270 (2020), as reviewed
 in "A review of memristor neural networks". There the second values are found by training; here
@@ -11,12 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwloop.operations import BoolArray, FloatArray
-
-
-def first_phase(target_s: FloatArray, weights_zero: BoolArray) -> FloatArray:
-    """The targets of non-zero weights, (rows, cols); NaN, leave alone, for those of zero ones."""
-    return np.where(weights_zero, np.nan, target_s)
+from hwloop.operations import FloatArray
 
 
 def second_phase(
@@ -25,18 +20,17 @@ def second_phase(
     inputs: FloatArray,
     *,
     largest: float,
-    free: BoolArray | None = None,
     damping: float = 1e-3,
 ) -> FloatArray:
-    """Small weights for the zero ones, (rows, outputs), 0 elsewhere.
+    """Small weights in place of the zero ones, (rows, outputs), 0 elsewhere.
 
     ``weights`` and ``achieved``: wanted and programmed, (rows, outputs). ``inputs``: (batch, rows)
-    that the layer sees. ``largest``: magnitude that no new value exceeds. ``free``: which cells may
-    be changed; those of zero weight if left out. ``damping``: of the least squares, as a fraction
-    of the mean square of the inputs.
+    that the layer sees. ``largest``: magnitude that no new value exceeds. ``damping``: of the least
+    squares, as a fraction of the mean square of the inputs.
     """
-    may = weights == 0 if free is None else free
-    missing = inputs @ (weights - achieved)
+    may = weights == 0
+    # A cell that is programmed again loses the error that it has now.
+    missing = inputs @ np.where(may, 0.0, weights - achieved)
     found = np.zeros_like(weights)
     for output in range(weights.shape[1]):
         rows = np.flatnonzero(may[:, output])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -118,7 +119,12 @@ class Train(Settings):
 
 
 def _steps(level: Steps | float) -> Steps:
-    return level if isinstance(level, Steps) else Steps(start_v=level)
+    return level if isinstance(level, Steps) else _alike(level)
+
+
+@cache  # asked for with each pulse; validating it anew takes longer than the rest of a small move
+def _alike(level_v: float) -> Steps:
+    return Steps(start_v=level_v)
 
 
 @dataclass(frozen=True)
@@ -168,6 +174,17 @@ class Move:
     gate_v: FloatArray | None
     at_end: BoolArray
     given_up: BoolArray
+
+    def kept(self, which: BoolArray) -> Move:
+        """Of those cells only."""
+        return replace(
+            self,
+            side=self.side[which],
+            amplitude_v=self.amplitude_v[which],
+            gate_v=None if self.gate_v is None else self.gate_v[which],
+            at_end=self.at_end[which],
+            given_up=self.given_up[which],
+        )
 
 
 class Controller(Protocol):

@@ -39,14 +39,17 @@ def map_panel(
     *,
     diverging: bool = False,
     marks: NDArray[np.str_] | None = None,
+    among: FloatArray | None = None,
 ) -> None:
     """One (rows, cols) map with its numbers where there are few, and its colour bar.
 
     ``marks``: (rows, cols), what is written into a cell that has no number, "–" if left out.
+    ``among``: the values of all maps that share one scale of colours; its own, if left out.
     """
-    scale = plot.Scale.of(values, unit) if unit else plot.Scale(1.0, "")
-    shown = values * scale.factor
-    span = plot.symmetric_span(shown) if diverging else plot.finite_span(shown)
+    of_all = values if among is None else among
+    scale = plot.Scale.of(of_all, unit) if unit else plot.Scale(1.0, "")
+    shown, all_shown = values * scale.factor, of_all * scale.factor
+    span = plot.symmetric_span(all_shown) if diverging else plot.finite_span(all_shown)
     cmap = plot.DIVERGING if diverging else plot.SEQUENTIAL
     image = plot.map_of(axes, shown, cmap=cmap, span=span)
     if max(shown.shape) <= _LARGEST_WRITTEN:

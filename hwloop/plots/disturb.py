@@ -17,7 +17,7 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
     derived = record.results(label, "figures")
     if not derived or not len(derived["change"]):
         return
-    settings = next(e["settings"] for e in record.resolved["steps"] if e["label"] == label)
+    settings = record.settings(label)
     change = 100 * np.array(first_array(derived["change"][0]))
     for row, col in settings["aggressors"]:
         change[row, col] = np.nan

@@ -10,7 +10,7 @@ import numpy as np
 from hwloop import plot
 from hwloop.forecast import Forecast
 from hwloop.operations import BoolArray, FloatArray
-from hwloop.plots.cells import map_panel
+from hwloop.plots.cells import first_array, map_panel
 from hwloop.step import NamedFigure
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def _cost(forecast: Forecast) -> NamedFigure:
     reached = np.array([twin.reached for twin in forecast.twins])
     figure = plot.new_figure(7.6, 3.2)
     of_pulses, of_time = figure.subplots(1, 2)
-    totals = forecast.pulses.sum(axis=(-2, -1)).astype(np.float64)
+    totals = forecast.pulses.reshape(len(forecast.twins), -1).sum(axis=1).astype(float)
     _histogram(of_pulses, totals, reached, "Pulses of a run")
     scale = plot.Scale.of(forecast.duration_s, "s")
     place = f" on {forecast.station}" if forecast.station else ", emulated"
@@ -68,9 +68,11 @@ def _maps(forecast: Forecast) -> NamedFigure:
     figure = plot.new_figure(4.6 * panels, 3.6)
     axes = figure.subplots(1, panels, squeeze=False)[0]
     most = np.percentile(forecast.pulses, 95, axis=0)
-    map_panel(axes[0], most, "Pulses, 95 % of twins below", "")
+    map_panel(axes[0], first_array(most), "Pulses, 95 % of twins below", "")
     caption = f"Pulses of a run, of {forecast.procedure.array.limits.pulses_per_device} in a life."
+    if most.ndim > 2:
+        caption += f" The first of {len(most)} tiles."
     if panels > 1:
-        map_panel(axes[1], 100 * fraction, "Twins in which the cell failed (%)", "")
+        map_panel(axes[1], first_array(100 * fraction), "Twins in which the cell failed (%)", "")
         caption += " Right: how often a cell did not reach what a step wanted of it."
     return NamedFigure("cells", "Cells at risk", caption, figure)

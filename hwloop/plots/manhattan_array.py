@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from hwloop import plot
+from hwloop.manhattan.rule import differential
 from hwloop.operations import FloatArray
 from hwloop.plots.manhattan_data import Training, column_name, pattern_names
 from hwloop.plots.manhattan_table import table_figure
@@ -154,8 +155,8 @@ def activation_figure(training: Training) -> NamedFigure:
         "activations",
         "Activations and their targets",
         "Above each panel the bits of the pattern and the output that is wanted. The dashed line"
-        " is the target and the shaded region lies past it; the training has converged when every"
-        " activation is there. A filled green dot marks a last value at or past its target, an"
+        " is the target and the shaded region lies past it; the training has converged"
+        f" {_when(training)}. A filled green dot marks a last value at or past its target, an"
         " orange cross one that falls short.",
         figure,
     )
@@ -191,22 +192,33 @@ def _activation_map(training: Training) -> NamedFigure:
         "activations",
         "How far the activations fall short of their targets",
         "One line for each pattern and neuron: pattern by pattern, and within a pattern neuron by"
-        " neuron. 0 is at or past the target; the training has converged when all lines are there.",
+        f" neuron. 0 is at or past the target; the training has converged {_when(training)}.",
         figure,
     )
 
 
+def _when(training: Training) -> str:
+    if training.stop == "targets":
+        return "when every activation is there"
+    return "when in every pattern the wanted neuron has the largest"
+
+
 def error_figure(training: Training) -> NamedFigure:
-    """Total error over the epochs, and how many activations fall short."""
+    """Total error over the epochs, and how many activations or patterns are not as wanted."""
+    if training.stop == "targets":
+        count, name = (training.shortfall > 0).sum(axis=(-2, -1)), "Short of target"
+        words = f"how many of the {training.outputs.size} fall short"
+    else:
+        count, name = training.wrong.sum(axis=-1), "Patterns wrong"
+        words = f"how many of the {len(training.outputs)} patterns are classified wrong"
     figure = plot.new_figure(7.0, 4.2)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     above.plot(training.epoch, training.total_error, color=plot.BLUE, marker="o", markersize=3)
     above.set_ylabel("Total error")
     above.set_ylim(bottom=-0.02 * float(training.total_error.max()))
-    short = (training.shortfall > 0).sum(axis=(-2, -1))
-    below.step(training.epoch, short, where="mid", color=plot.VERMILION)
-    below.set_ylabel("Short of target")
-    below.set_ylim(bottom=0)
+    below.step(training.epoch, count, where="mid", color=plot.VERMILION)
+    below.set_ylabel(name)
+    below.set_ylim(bottom=-0.05 * max(float(count.max()), 1.0))
     plot.whole_numbers(below, y=True, at_most=5)
     below.set_xlabel("Epoch")
     if training.converged.any():
@@ -219,39 +231,49 @@ def error_figure(training: Training) -> NamedFigure:
         "error",
         "Total error",
         "Above: how far the activations fall short of their targets, summed over patterns and"
-        f" neurons. Below: how many of the {training.outputs.size} fall short.",
+        f" neurons. Below: {words}.",
         figure,
     )
 
 
 def final_figure(training: Training) -> NamedFigure:
-    """The conductances at the end and the weights that they make, as maps."""
-    conductance_s = training.final_conductance_s
-    weight_s = conductance_s[:, 0::2] - conductance_s[:, 1::2]
-    rows, cols = conductance_s.shape
-    figure = plot.new_figure(min(3.6 + 0.85 * cols, 11.0), min(1.6 + 0.5 * rows, 8.0))
-    left, right = figure.subplots(1, 2, width_ratios=(1.6, 1))
+    """The conductances and the weights that they make, as maps: before and after."""
+    moments = {"before": training.conductance_s[0], "after": training.final_conductance_s}
+    both_s = np.array(list(moments.values()))
+    rows, cols = both_s.shape[1:]
+    height = min(1.6 + 0.5 * rows, 8.0)
+    figure = plot.new_figure(min(3.6 + 0.85 * cols, 11.0), min(1.4 * height, 10.0))
+    panels = figure.subplots(2, 2, width_ratios=(1.6, 1))
+    spans = plot.finite_span(both_s), plot.symmetric_span(differential(both_s))
+    units = plot.Scale.of(both_s, "S"), plot.Scale.of(differential(both_s), "S")
+    for (left, right), (when, conductance_s) in zip(panels, moments.items(), strict=True):
+        weight_s = differential(conductance_s)
+        _final_map(left, conductance_s, f"Conductance {when}", plot.SEQUENTIAL, spans[0], units[0])
+        _final_map(right, weight_s, f"Weight {when}", plot.DIVERGING, spans[1], units[1])
+        left.set_ylabel("Row")
     names = [f"{col // 2}{'⁻' if col % 2 else '⁺'}" for col in range(cols)]
-    spans = plot.finite_span(conductance_s), plot.symmetric_span(weight_s)
-    _final_map(left, conductance_s, "Conductance", plot.SEQUENTIAL, spans[0])
-    _final_map(right, weight_s, "Weight G⁺ − G⁻", plot.DIVERGING, spans[1])
-    shown = plot.thinned(cols)
-    left.set_xticks(shown, [names[col] for col in shown])
-    left.set_xlabel("Column (neuron and sign)")
-    right.set_xlabel("Neuron")
-    left.set_ylabel("Row")
+    for left in panels[:, 0]:
+        left.set_xticks(plot.thinned(cols), [names[col] for col in plot.thinned(cols)])
+    panels[1, 0].set_xlabel("Column (neuron and sign)")
+    panels[1, 1].set_xlabel("Neuron")
     return NamedFigure(
         "final_conductance",
-        "Conductances and weights at the end",
-        "As last read: after the last update where the run got that far, else in the last epoch.",
+        "Conductances and weights before and after",
+        "Above: as read before the first update. Below: as last read, after the last update where"
+        " the run got that far, else in the last epoch. A weight is G⁺ − G⁻; the colours of both"
+        " rows are the same.",
         figure,
     )
 
 
 def _final_map(
-    axes: Axes, values_s: FloatArray, name: str, cmap: str, span_s: tuple[float, float]
+    axes: Axes,
+    values_s: FloatArray,
+    name: str,
+    cmap: str,
+    span_s: tuple[float, float],
+    scale: plot.Scale,
 ) -> None:
-    scale = plot.Scale.of(values_s, "S")
     span = (span_s[0] * scale.factor, span_s[1] * scale.factor)
     image = plot.map_of(axes, values_s * scale.factor, cmap=cmap, span=span)
     rows, cols = values_s.shape

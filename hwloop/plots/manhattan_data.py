@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwloop.manhattan.rule import misclassified
 from hwloop.operations import BoolArray, FloatArray
 from hwloop.record_reader import Record
 
@@ -61,6 +62,7 @@ class Training:
     outputs: IntArray
     target_0: float
     target_1: float
+    stop: str
     beta_per_a: float
     max_updates: int
     ended: bool
@@ -86,6 +88,11 @@ class Training:
         return np.maximum(missing, 0.0)
 
     @property
+    def wrong(self) -> BoolArray:
+        """The patterns that are not classified as wanted, (epochs, ..., patterns)."""
+        return misclassified(self.current_a, self.outputs == 1)
+
+    @property
     def convergence_epoch(self) -> FloatArray:
         """(...): the epoch in which an array converged; NaN where it did not."""
         first = self.epoch[self.converged.argmax(axis=0)].astype(np.float64)
@@ -107,7 +114,7 @@ def read_training(record: Record, label: str) -> Training | None:
     rows = record.results(label)
     if not rows or not len(rows["epoch"]):
         return None
-    settings = next(s["settings"] for s in record.resolved["steps"] if s["label"] == label)
+    settings = record.settings(label)
     lone = len(record.shape) == 3 and record.shape[0] == 1
     final_s, pulses = _final_conductance_s(record, label, rows), record.pulses_given()
     names = ("activation", "current_a", "conductance_s", "weight_s", "total_error", "converged")
@@ -121,6 +128,7 @@ def read_training(record: Record, label: str) -> Training | None:
         outputs=np.array(settings["outputs"], dtype=np.int64),
         target_0=settings["target_0"],
         target_1=settings["target_1"],
+        stop=settings["stop"],
         beta_per_a=settings["beta_per_a"],
         max_updates=settings["max_updates"],
         ended=record.outcome(label) is not None,

@@ -75,8 +75,8 @@ def _slope_factor(training: Training) -> FloatArray:
 
 def settings_figure(training: Training) -> NamedFigure | None:
     """How much steeper the activation would have to be, and what else stands in the way."""
-    if training.converged[-1].all():
-        return None
+    if training.converged[-1].all() or training.stop == "classified":
+        return None  # what a slope would do, it does for targets: the order of currents stays
     diagnosis = diagnose(training)
     figure = plot.new_figure(9.0, 3.0)
     left, right = figure.subplots(1, 2, width_ratios=(1.4, 1))

@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 _MOST_TILES = 6
 
 
-def training(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Accuracy and loss over the iterations."""
+def training(
+    record: Record,
+    label: str,
+    *,
+    each: str = "Iteration",
+    loss: str = "Binary cross-entropy",
+    caption: str = "On the training samples, before each update.",
+) -> Iterator[NamedFigure]:
+    """Accuracy and loss over the iterations, or over what ``each`` says."""
     rows = record.results(label)
     if not rows or not len(rows["loss"]):
         return
@@ -29,14 +36,12 @@ def training(record: Record, label: str) -> Iterator[NamedFigure]:
         left, right = figure.subplots(1, 2)
         for axes, name, quantity in (
             (left, "accuracy", "Training accuracy"),
-            (right, "loss", "Binary cross-entropy"),
+            (right, "loss", loss),
         ):
             axes.plot(np.arange(1, len(rows[name][0]) + 1), rows[name][0], color=plot.BLUE)
-            axes.set_xlabel("Iteration")
+            axes.set_xlabel(each)
             axes.set_ylabel(quantity)
-    yield NamedFigure(
-        "training", "Training in software", "On the training samples, before each update.", figure
-    )
+    yield NamedFigure("training", "Training in software", caption, figure)
 
 
 def mapping(record: Record, label: str) -> Iterator[NamedFigure]:
@@ -55,7 +60,7 @@ def mapping(record: Record, label: str) -> Iterator[NamedFigure]:
         for axes in panels[shown:]:
             axes.set_axis_off()
         for tile, axes in zip(range(shown), panels, strict=False):
-            map_panel(axes, tiles_s[tile], "Target conductance", "S")
+            map_panel(axes, tiles_s[tile], "Target conductance", "S", among=tiles_s[:count])
             axes.set_title(f"Tile {tile}")
     more = f" The first {shown} of {count} tiles." if count > shown else ""
     yield NamedFigure(
@@ -164,7 +169,7 @@ def noise(record: Record, label: str) -> Iterator[NamedFigure]:
         if len(rows["accuracy"]) == 1:
             axes.axvline(float(rows["noiseless"][0]), color=plot.VERMILION, label="without scatter")
             axes.axvline(always, color=plot.GREY, linestyle=":", label="always the same class")
-        axes.legend()
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     mean, deviation = float(rows["mean"][-1]), float(rows["deviation"][-1])
     yield NamedFigure(
         "accuracy",

@@ -31,7 +31,7 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
     with plot.style():
         drawn = [_achieved(cells), _cost(cells, record.results(label)), _maps(cells)]
         if (cells["level"] >= 0).any():
-            drawn.append(_levels(cells))
+            drawn.append(_levels(cells, list(record.settings(label)["target"]["levels"])))
     yield from drawn
 
 
@@ -73,16 +73,7 @@ def _cost(cells: Cells, rounds: Cells) -> NamedFigure:
     _histogram(counts, pulses[good], pulses[~good])
     groups = np.unique(rounds["group"])
     if len(groups) == 1 and len(rounds["number"]):
-        scale = plot.Scale.of(rounds["worst_error_s"], "S")
-        number = np.arange(1, len(rounds["number"]) + 1)
-        course.plot(number, rounds["rms_error_s"] * scale.factor, color=plot.BLUE, label="rms")
-        course.plot(
-            number, rounds["worst_error_s"] * scale.factor, color=plot.VERMILION, label="worst"
-        )
-        course.set(xlabel="Round", ylabel=scale.label("Error of the cells at work"))
-        course.set_yscale("log")
-        course.legend()
-        plot.whole_numbers(course)
+        _course(course, rounds)
     else:
         cumulative_panel(course, {"cells": cells["energy_j"][wanted]}, "Energy of a cell", "J")
     return NamedFigure(
@@ -92,6 +83,24 @@ def _cost(cells: Cells, rounds: Cells) -> NamedFigure:
         " still at work, round by round; where cells are programmed group by group, the energy.",
         figure,
     )
+
+
+def _course(axes: Axes, rounds: Cells) -> None:
+    """The error round by round; a pass over the array begins with a dotted line."""
+    scale = plot.Scale.of(rounds["worst_error_s"], "S")
+    begins = np.flatnonzero(np.diff(rounds["attempt"])) + 1
+    number = np.arange(1, len(rounds["number"]) + 1)
+    for name, colour in (("rms", plot.BLUE), ("worst", plot.VERMILION)):
+        error = rounds[f"{name}_error_s"] * scale.factor
+        x, y = np.insert(number * 1.0, begins, np.nan), np.insert(error, begins, np.nan)
+        axes.plot(x, y, color=colour, label=name)
+    for index, begin in enumerate(begins):
+        label = None if index else "next pass"
+        axes.axvline(number[begin] - 0.5, color=plot.GREY, linestyle=":", label=label)
+    axes.set(xlabel="Round", ylabel=scale.label("Error of the cells at work"))
+    axes.set_yscale("log")
+    axes.legend()
+    plot.whole_numbers(axes)
 
 
 def _histogram(axes: Axes, good: FloatArray, missed: FloatArray) -> None:
@@ -124,12 +133,12 @@ def _maps(cells: Cells) -> NamedFigure:
     )
 
 
-def _levels(cells: Cells) -> NamedFigure:
+def _levels(cells: Cells, names: list[str]) -> NamedFigure:
     figure = plot.new_figure(5.8, 3.8)
     after = np.isfinite(cells["after_wait_s"]).any()
     seen_s = cells["after_wait_s"] if after else cells["verified_s"]
     named = {
-        f"level {level}": seen_s[cells["level"] == level]
+        names[int(level)]: seen_s[cells["level"] == level]
         for level in np.unique(cells["level"][cells["level"] >= 0])
     }
     cumulative_panel(figure.subplots(), named, "Conductance", "S", log=True)

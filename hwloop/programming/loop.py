@@ -18,7 +18,8 @@ from hwloop.programming.pulses import apply, read
 class Budgets:
     """Of one cell. ``patience``: pulses at full strength without progress until it is stuck.
 
-    Progress is half of the width of its window, or of the distance to it where that is open.
+    Progress is half of the width of its window, or a tenth of the distance to its target where that
+    is less: a cell that creeps towards a wide window is not stuck.
     """
 
     pulses: int
@@ -97,15 +98,9 @@ def _round(
         status[which] = ended
     ledger.status[work.index] = status
     going = status == WAITING
-    move = replace(
-        move,
-        side=move.side[going],
-        amplitude_v=move.amplitude_v[going],
-        gate_v=None if move.gate_v is None else move.gate_v[going],
-        at_end=move.at_end[going],
-        given_up=move.given_up[going],
-    )
-    work.keep(going)
+    if not going.all():
+        move = move.kept(going)
+        work.keep(going)
     if not work.index.size:
         return 0
     before_s, need = ledger.seen_s[work.index], ledger.side(work.index)
@@ -132,7 +127,7 @@ def _judge_progress(
     index = work.index
     seen_s, width_s = ledger.seen_s[index], ledger.high_s[index] - ledger.low_s[index]
     away_s = np.abs(seen_s - ledger.target_s[index])
-    enough_s = np.where(np.isfinite(width_s), width_s / 2, away_s / 10)
+    enough_s = np.minimum(width_s / 2, away_s / 10)
     crossed = (need != 0) & (ledger.side(index) == -need)
     jump_s = np.where(crossed, np.abs(seen_s - before_s), np.inf)
     ledger.smallest_jump_s[index] = np.minimum(ledger.smallest_jump_s[index], jump_s)

@@ -148,8 +148,8 @@ def _words(row: InferRow) -> str:
 def plan(settings: InferSettings, array: ArraySettings) -> Plan:
     """One read of the array, and multiplications at the read voltage."""
     vector = VectorBatch(np.full((1, array.rows), array.read.read_v))
-    samples = settings.data.first or len(settings.data.classes.array())
-    return Plan([planned_read(array, None, 1), PlannedOperation(vector, samples)], rows=1)
+    _, y = settings.data.load()
+    return Plan([planned_read(array, None, 1), PlannedOperation(vector, len(y))], rows=1)
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:

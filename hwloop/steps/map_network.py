@@ -7,7 +7,7 @@ Nothing is done to the array: the step ``program_verify`` programs what this one
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
@@ -17,15 +17,15 @@ from hwloop.array import Array, ArraySettings
 from hwloop.array_product import PlacedNetwork, with_tiles
 from hwloop.bulk_data import BulkFile
 from hwloop.errors import ConfigError, StepError
-from hwloop.mapping import WeightColumns, map_weights
+from hwloop.mapping import OwnOrArrayRange, map_weights
 from hwloop.naming import nearest
-from hwloop.network import LayerSettings, Network, build
+from hwloop.network import LayerSettings, Matrix, Network, build
 from hwloop.operations import FloatArray
 from hwloop.placement import around_faults, fault_cost, place
 from hwloop.settings import Settings
 from hwloop.step import NamedFigure, Outcome, Plan, Row, Step, Yield, column
 from hwloop.steps.train_network import NETWORK
-from hwloop.units import PositiveSiemens, Siemens, format_quantity
+from hwloop.units import Number, PositiveSiemens, Siemens, format_quantity
 
 if TYPE_CHECKING:
     from hwloop.record_reader import Record
@@ -63,13 +63,15 @@ class MapNetworkSettings(Settings):
     """``weights`` and ``layers``: a network from a file; left out, the one that was trained before.
 
     ``mapping``: how weights become conductances. ``stuck``: cells that rows and outputs are swapped
-    around, or where an earlier step found them.
+    around, or where an earlier step found them. ``prune_below``: weights below this fraction of the
+    layer's largest become 0, not those of its bias.
     """
 
     weights: BulkFile | None = None
     layers: tuple[LayerSettings, ...] = ()
-    mapping: WeightColumns
+    mapping: OwnOrArrayRange = OwnOrArrayRange()
     stuck: tuple[StuckCell, ...] | StuckFound = ()
+    prune_below: Annotated[Number, Field(gt=0, lt=1)] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +102,9 @@ class LayerRow(Row):
 
 def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
     """Map, place, and leave the placed network."""
-    network = _network(settings, array)
-    maps = tuple(map_weights(one.weights, settings.mapping) for one in network.matrices)
+    network = _pruned(_network(settings, array), settings.prune_below)
+    columns = settings.mapping.within(array.settings.range)
+    maps = tuple(map_weights(one.weights, columns) for one in network.matrices)
     sizes = [(one.weights.shape[0], one.weights.shape[1]) for one in network.matrices]
     plain = place(
         sizes,
@@ -127,8 +130,8 @@ def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
             rms_weight_error=float(np.sqrt(np.mean(np.square(error)))),
         )
     row = TargetRow(
-        target_s=_for_array(placed.target_s, array),
-        stuck_s=_for_array(stuck_s, array),
+        target_s=for_array(placed.target_s, array),
+        stuck_s=for_array(stuck_s, array),
         harm_before_s=fault_cost(plain.on_tiles(held), stuck_s),
         harm_s=fault_cost(placed.target_s, stuck_s),
     )
@@ -164,6 +167,18 @@ def _network(settings: MapNetworkSettings, array: Array) -> Network:
     if not isinstance(found, Network):
         raise StepError("map_network: no weights are given, and no earlier step trained a network")
     return found
+
+
+def _pruned(network: Network, below: float | None) -> Network:
+    if below is None:
+        return network
+
+    def pruned(matrix: Matrix) -> Matrix:
+        weights = matrix.weights[:-1] if matrix.bias else matrix.weights
+        kept = np.where(np.abs(weights) < below * np.abs(weights).max(initial=0.0), 0.0, weights)
+        return replace(matrix, weights=np.concatenate([kept, matrix.weights[len(weights) :]]))
+
+    return replace(network, matrices=tuple(pruned(one) for one in network.matrices))
 
 
 def _stuck(settings: MapNetworkSettings, array: Array) -> FloatArray:
@@ -204,14 +219,15 @@ def _found(stuck: StuckFound, array: Array) -> FloatArray:
     return np.where(mask, np.nan_to_num(found_s), np.nan)
 
 
-def _for_array(tiles_s: FloatArray, array: Array) -> FloatArray:
-    """(tiles, rows, cols) as the array's own shape (..., rows, cols)."""
+def for_array(tiles_s: FloatArray, array: Array) -> FloatArray:
+    """Values (tiles, rows, cols) as the array's own shape (..., rows, cols)."""
     of_one = tiles_s[0] if array.settings.tiles == 1 else tiles_s
     return np.array(np.broadcast_to(of_one, array.backend.description.shape))
 
 
 def plan(settings: MapNetworkSettings, array: ArraySettings) -> Plan:
     """Nothing on the array; refuses a network from a file that does not fit."""
+    settings.mapping.within(array.range)
     if settings.weights is not None:
         network = build(settings.layers, settings.weights.arrays())
         sizes = [(one.weights.shape[0], one.weights.shape[1]) for one in network.matrices]

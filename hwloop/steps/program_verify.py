@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hwloop.array import Array, ArraySettings
+from hwloop.conductance_range import Span
 from hwloop.controllers import Algorithm, passes
 from hwloop.controllers.ramps import Train
 from hwloop.errors import ConfigError
@@ -31,7 +32,7 @@ from hwloop.programming.loop import Budgets, Round, program
 from hwloop.programming.pulses import read
 from hwloop.settings import Settings
 from hwloop.step import NamedFigure, Outcome, Plan, PlannedOperation, Row, Step, Yield, column
-from hwloop.targets import Span, Target, Tolerance, goals, planned_mask, refuse_misfit
+from hwloop.targets import Goals, Target, Tolerance, goals, planned_mask, refuse_misfit
 from hwloop.units import Count, PositiveJoule, PositiveSecond, format_quantity
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ IntArray = NDArray[np.int64]
 class ProgramVerifySettings(Settings):
     """``target``, ``tolerance``: what each cell is to come to, and how near; see hwloop.targets.
 
-    ``range``: that a tolerance may be a fraction of. ``algorithm``: see hwloop.controllers.
-    ``hits``: reads in a row within the window until a cell is done. Budgets of one cell:
+    ``range``: that a tolerance may be a fraction of; the array's, if left out. ``algorithm``:
+    see hwloop.controllers. ``hits``: reads in a row within the window until a cell is done.
+    Budgets of one cell:
     ``pulses_per_cell``, ``energy_per_cell_j`` (V² G t of its pulses, at the conductance read
     before), ``stress_per_cell_s`` (width of all its pulses). ``patience``: pulses at full strength
     without progress until it counts as stuck. ``wait_s``: after the last cell, then the error is
@@ -86,8 +88,8 @@ class RoundRow(Row):
     pulses: int = column("1", "pulses of this round, over all cells")
     done: int = column("1", "cells of the array, or the population, that are reached")
     failed: int = column("1", "cells that are given up: no response, no budget, no reading")
-    rms_error_s: float = column("S", "of the cells at work, from their targets")
-    worst_error_s: float = column("S", "largest magnitude of that")
+    rms_error_s: float = column("S", "of the cells at work, from their targets; NaN without any")
+    worst_error_s: float = column("S", "largest magnitude of that; NaN without any")
 
     def headline(self) -> dict[str, str | float | int]:
         """Round, cells at work, done and failed."""
@@ -133,6 +135,9 @@ class ProgrammedFigures(Row):
     mean_pulses: float = column("1", "pulses a cell, over all that had a target")
     rms_error_s: float = column("S", "verified - target, of those that were reached")
     rms_error_after_wait_s: float = column("S", "the same after the wait; NaN without one")
+    within_after_wait: float = column(
+        "1", "fraction of the reached that are in their windows after the wait; NaN without one"
+    )
     energy_j: float = column("J", "of all pulses together")
     time_s: float = column("s", "on the array's clock")
     read_noise_s: float = column("S", "from two reads of each cell before the first pulse")
@@ -147,7 +152,7 @@ def run(settings: ProgramVerifySettings, array: Array) -> Iterator[Yield]:
     wanted = goals(
         settings.target,
         settings.tolerance,
-        settings.range,
+        settings.range or array.settings.range,
         shape=shape,
         rng=array.rng,
         earlier=array.earlier,
@@ -221,8 +226,8 @@ def _row(ledger: Ledger, one: Round, group: int, attempt: int) -> RoundRow:
         pulses=one.pulses,
         done=int((ledger.status == REACHED).sum()),
         failed=int((ledger.status < 0).sum()),
-        rms_error_s=float(np.sqrt(np.mean(np.square(error_s)))) if error_s.size else 0.0,
-        worst_error_s=float(np.abs(error_s).max(initial=0.0)),
+        rms_error_s=_rms(error_s),
+        worst_error_s=float(np.abs(error_s).max()) if error_s.size else float("nan"),
     )
 
 
@@ -255,11 +260,20 @@ def _figures(
         mean_pulses=float(ledger.pulses[wanted].mean()) if wanted.any() else 0.0,
         rms_error_s=_rms((ledger.verified_s - ledger.target_s)[counted]),
         rms_error_after_wait_s=_rms((after_s - ledger.target_s)[counted]),
+        within_after_wait=_within(ledger, after_s, reached),
         energy_j=float(ledger.energy_j.sum()),
         time_s=time_s,
         read_noise_s=noise_s,
         smallest_jump_s=float(np.median(jumps_s)) if jumps_s.size else float("nan"),
     )
+
+
+def _within(ledger: Ledger, after_s: FloatArray, reached: BoolArray) -> float:
+    known = reached & np.isfinite(after_s)
+    if not known.any():
+        return float("nan")
+    inside = (ledger.low_s <= after_s) & (after_s <= ledger.high_s)
+    return float(inside[known].mean())
 
 
 def _rms(values: FloatArray) -> float:
@@ -280,7 +294,7 @@ def _outcome(
     )
     if np.isfinite(figures.rms_error_after_wait_s):
         after = format_quantity(figures.rms_error_after_wait_s, "S", digits=3)
-        words += f", after the wait {after}"
+        words += f", after the wait {after}, {figures.within_after_wait:.1%} in their windows"
     for status, meaning in MEANINGS.items():
         which = cells.status == status
         if status != REACHED and which.any():
@@ -311,7 +325,7 @@ def _why(ledger: Ledger, figures: ProgrammedFigures) -> str:
 def plan(settings: ProgramVerifySettings, array: ArraySettings) -> Plan:
     """The strongest pulse of each train, and every budget used up."""
     shape = array.geometry.shape
-    refuse_misfit(settings.target, settings.tolerance, settings.range, shape)
+    refuse_misfit(settings.target, settings.tolerance, settings.range or array.range, shape)
     mask = chosen(settings.cells, shape) & planned_mask(settings.target, shape)
     controller, times, _ = passes(settings.algorithm)
     rounds = settings.pulses_per_cell + times * settings.hits
@@ -337,6 +351,15 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
     return draw(record, label)
 
 
+def tables(shape: tuple[int, ...]) -> tuple[Row, ...]:
+    """A row of each table: one of cells without targets, of the kinds and shapes of any other."""
+    blank_s = np.full(shape, np.nan)
+    ledger = Ledger(Goals(blank_s, blank_s, blank_s, np.full(shape, -1, np.int64)))
+    nothing = Round(0, 0, 0, np.empty(0))
+    cells = _cells(ledger, blank_s, blank_s)
+    return _row(ledger, nothing, 0, 0), cells, _figures(ledger, blank_s.ravel(), 0.0, 0.0)
+
+
 PROGRAM_VERIFY = Step(
     name="program_verify",
     summary="Program cells to target conductances, verify each, and say what it cost",
@@ -344,4 +367,5 @@ PROGRAM_VERIFY = Step(
     run=run,
     plan=plan,
     figures=figures,
+    tables=tables,
 )

@@ -17,6 +17,7 @@ from hwloop.array import Array, ArraySettings
 from hwloop.array_product import PlacedNetwork
 from hwloop.bulk_data import LabelledData
 from hwloop.errors import ConfigError
+from hwloop.mapping import cols_each
 from hwloop.network import predicted
 from hwloop.operations import BoolArray, FloatArray
 from hwloop.programming_spread import drawn_s, sigma_s
@@ -168,10 +169,8 @@ def _noisy(only: Only | None, placed: PlacedNetwork, layer: int) -> BoolArray | 
     if layer == only.layer:
         if only.output >= len(mapped.slope_s):
             raise ConfigError(f"output {only.output} of {len(mapped.slope_s)}", key="only")
-        if mapped.arrangement == "offset":
-            mask[:, only.output] = True
-        else:
-            mask[:, 2 * only.output : 2 * only.output + 2] = True
+        each = cols_each(mapped.arrangement)
+        mask[:, each * only.output : each * (only.output + 1)] = True
     return mask
 
 
@@ -183,7 +182,8 @@ def _accuracy(
 
 
 def plan(settings: ProgrammingNoiseSettings, array: ArraySettings) -> Plan:  # noqa: ARG001
-    """Nothing on the array."""
+    """Nothing on the array; refuses data that cannot be read."""
+    settings.data.load()
     return Plan([], rows=len(_sigmas(settings.programming)))
 
 

@@ -70,12 +70,9 @@ class FirstWeights(Row):
 
 def run(settings: TrainNetworkSettings, array: Array) -> Iterator[Yield]:
     """Train, and leave the network."""
-    x, y = settings.data.load()
+    x, y = _binary(settings.data, "data")
     if settings.test is not None:
-        test_x, test_y = settings.test.load()
-    for name, classes in (("data", y), ("test", test_y if settings.test else y)):
-        if not np.isin(classes, (0, 1)).all():
-            raise ConfigError(f"classes up to {classes.max():g}: they must be 0 and 1", key=name)
+        test_x, test_y = _binary(settings.test, "test")
     began = start(x.shape[1] + 1, settings.hidden, seed=settings.seed, scale=settings.scale)
     descent = Descent(settings.rate, settings.iterations, settings.stop_accuracy)
     trained = train(np.concatenate([x, np.ones((len(x), 1))], axis=1), y, began, descent)
@@ -101,6 +98,13 @@ def run(settings: TrainNetworkSettings, array: Array) -> Iterator[Yield]:
     yield Outcome(not missed, f"training accuracy {train_accuracy:.4f} after {words}")
 
 
+def _binary(data: LabelledData, key: str) -> tuple[FloatArray, FloatArray]:
+    x, y = data.load()
+    if not np.isin(y, (0, 1)).all():
+        raise ConfigError(f"classes up to {y.max():g}: they must be 0 and 1", key=key)
+    return x, y
+
+
 def network_of(trained: Trained) -> Network:
     """The trained matrices with the functions between them."""
     matrices = [Matrix("first", trained.weights[0], bias=True)]
@@ -112,7 +116,8 @@ def network_of(trained: Trained) -> Network:
 
 
 def plan(settings: TrainNetworkSettings, array: ArraySettings) -> Plan:  # noqa: ARG001
-    """Nothing on the array."""
+    """Nothing on the array; refuses data that cannot be used."""
+    _binary(settings.data, "data")
     return Plan([], rows=1)
 
 

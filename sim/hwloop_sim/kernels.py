@@ -2,16 +2,19 @@
 
 Import this module where it is used: it loads numba. Its loops run on numba's ``workqueue`` layer,
 which starts in 0.4 ms where OpenMP takes 8 ms on a small machine, but which must not be entered by
-two threads at once: every public function here holds :data:`THREADS` while it runs.
+two threads at once: :data:`THREADS` is held while a parallel loop runs.
 
 The random numbers are those of :mod:`hwloop_sim.counted`.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import FunctionType
+from typing import Any
 
 import numba
 import numpy as np
@@ -29,6 +32,27 @@ THREADS = threading.RLock()
 _BLOCK = 1024  # numbers that one thread draws and uses at a time: they stay in its cache
 
 
+def _loop(body: Callable[..., Any]) -> Callable[..., Any]:
+    """A loop over blocks of its first argument, on all threads, or on this one for one block.
+
+    Waking the other threads takes longer than a small array does, most of all where they share
+    their cores. Each variant is compiled when it is first needed; both give the same numbers.
+    """
+    single = FunctionType(body.__code__, body.__globals__, f"{body.__name__}_alone")
+    single.__qualname__ = single.__name__  # numba's cache knows a function by this, not by options
+    alone = numba.njit(cache=True)(single)
+    together = numba.njit(parallel=True, cache=True)(body)
+
+    @functools.wraps(body)
+    def run(first: NDArray[Any], *others: Any) -> Any:
+        if first.size <= _BLOCK:
+            return alone(first, *others)
+        with THREADS:
+            return together(first, *others)
+
+    return run
+
+
 @numba.njit(inline="always")
 def _blocks(values):
     return (values.size + _BLOCK - 1) // _BLOCK
@@ -40,7 +64,7 @@ def _block(values, index):
     return values[index * _BLOCK : min(index * _BLOCK + _BLOCK, values.size)]
 
 
-@numba.njit(parallel=True, cache=True)
+@_loop
 def _normals(out, draw, key):
     for index in numba.prange(_blocks(out)):
         normals = np.empty(_BLOCK, np.float32)
@@ -50,7 +74,7 @@ def _normals(out, draw, key):
             part[i] = normals[i]
 
 
-@numba.njit(parallel=True, cache=True)
+@_loop
 def _add_noise(values, variance, scale, draw, key):
     for index in numba.prange(_blocks(values)):
         normals = np.empty(_BLOCK, np.float32)
@@ -67,7 +91,7 @@ def _spread(start, end, sigma, normals):
         end[i] += (end[i] - start[i]) * (sigma * normals[i])
 
 
-@numba.njit(parallel=True, cache=True)
+@_loop
 def _scatter(before, after, sigma, draw, key):
     out = np.empty_like(after)
     for index in numba.prange(_blocks(after)):
@@ -88,7 +112,7 @@ def _towards(state, up_v, low, high, left_up, left_down):
     return moved if up_v != 0 else state
 
 
-@numba.njit(parallel=True, cache=True)
+@_loop
 def _towards_bounds(state, up_v, low, high, left_up, left_down, sigma, draw, key):
     out = np.empty_like(state)
     alike = low.size == 1
@@ -127,7 +151,7 @@ def _all_near(values, centres, margins):
     return True
 
 
-@numba.njit(parallel=True, cache=True)
+@_loop
 def _meter(values, flags, bound_a, flag):
     for index in numba.prange(_blocks(values)):
         part, part_flags = _block(values, index), _block(flags, index)
@@ -147,7 +171,7 @@ def _level(code, low, high, top):
     return (high + low) / 2 + (code - top / 2) * ((high - low) / top)
 
 
-@numba.njit(parallel=True, cache=True)
+@_loop
 def _digitise(values, gain, offset, low, high, top, codes, over):
     arrays, batch, cols = values.shape
     step = (high - low) / top
@@ -164,7 +188,7 @@ def _digitise(values, gain, offset, low, high, top, codes, over):
             values[array, vector, col] = _level(held, low, high, top) if inside else np.nan
 
 
-@numba.njit(parallel=True, cache=True)
+@_loop
 def _read_out(values, gain, offset, low, high, top, bound, flags, at_bound, beyond):
     arrays, batch, cols = values.shape
     step = (high - low) / top
@@ -185,8 +209,7 @@ def normals(size: int, draws: Draws) -> FloatArray:
     """One draw of standard normal numbers, (size,)."""
     out = np.empty(size)
     key, draw = draws.next()
-    with THREADS:
-        _normals(out, draw, key)
+    _normals(out, draw, key)
     return out
 
 
@@ -195,16 +218,14 @@ def add_noise(
 ) -> None:
     """Add scale · √variance · ξ to ``values``, in place; both contiguous and of one shape."""
     key, draw = draws.next()
-    with THREADS:
-        _add_noise(values.reshape(-1), variance.reshape(-1), scale, draw, key)
+    _add_noise(values.reshape(-1), variance.reshape(-1), scale, draw, key)
 
 
 def scatter(before: FloatArray, after: FloatArray, of_steps: StepScatter) -> FloatArray:
     """after + (after − before) · sigma · ξ, of one shape."""
     key, draw = of_steps.draws.next()
     start, end = (np.ascontiguousarray(values).reshape(-1) for values in (before, after))
-    with THREADS:
-        scattered: FloatArray = _scatter(start, end, of_steps.sigma, draw, key)
+    scattered: FloatArray = _scatter(start, end, of_steps.sigma, draw, key)
     return scattered.reshape(after.shape)
 
 
@@ -229,10 +250,9 @@ def towards_bounds(
     if scatter is not None:
         sigma = scatter.sigma
         key, draw = scatter.draws.next()
-    with THREADS:
-        moved: FloatArray = _towards_bounds(
-            flat, flat_v, low, high, left_up, left_down, sigma, draw, key
-        )
+    moved: FloatArray = _towards_bounds(
+        flat, flat_v, low, high, left_up, left_down, sigma, draw, key
+    )
     return moved.reshape(state.shape)
 
 
@@ -243,8 +263,7 @@ def all_near(values: FloatArray, centres: FloatArray, margins: FloatArray) -> bo
 
 def meter(values: FloatArray, flags: FlagArray, *, bound_a: float, flag: int) -> None:
     """Make NaN and flag what is beyond ± ``bound_a``, in place; both contiguous."""
-    with THREADS:
-        _meter(values.reshape(-1), flags.reshape(-1), bound_a, flag)
+    _meter(values.reshape(-1), flags.reshape(-1), bound_a, flag)
 
 
 def digitise(
@@ -260,8 +279,7 @@ def digitise(
     codes = np.empty(converted.shape, np.int32)
     over = np.empty(converted.shape, np.bool_)
     gain, offset = (np.ascontiguousarray(part).reshape(-1, cols) for part in (gain, offset))
-    with THREADS:
-        _digitise(converted, gain, offset, low, high, float(top), codes, over)
+    _digitise(converted, gain, offset, low, high, float(top), codes, over)
     return codes.reshape(values.shape), over.reshape(values.shape), converted.reshape(values.shape)
 
 
@@ -286,6 +304,5 @@ def read_out(
     flags = np.empty(values.shape, np.uint8)
     gain, offset = (np.ascontiguousarray(part).reshape(-1, cols) for part in (gain, offset))
     flat, flat_flags = (array.reshape(-1, batch, cols) for array in (values, flags))
-    with THREADS:
-        _read_out(flat, gain, offset, low, high, float(top), bound, flat_flags, at_bound, beyond)
+    _read_out(flat, gain, offset, low, high, float(top), bound, flat_flags, at_bound, beyond)
     return flags

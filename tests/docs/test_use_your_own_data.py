@@ -13,6 +13,7 @@ import pytest
 
 from hwloop import cli, plugins
 from hwloop.operations import PulseMap
+from hwloop_sim.calibrate.run import models
 from tests.sim.devices.models import KNOWN, make
 
 ROOT = Path(__file__).parents[2]
@@ -75,3 +76,11 @@ def test_the_commands_of_the_page_work_in_their_order(
 def test_every_reader_is_on_the_page() -> None:
     named = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
     assert set(plugins.names(plugins.READERS)) <= named
+
+
+@pytest.mark.parametrize("page", ["how-to/use-your-own-data.md", "reference/calibration.md"])
+def test_every_model_that_can_be_fitted_is_in_the_table_of_the_page(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    rows = re.findall(r"^\| ([a-z_`, ]+) \|", text, re.MULTILINE)
+    named = set(re.findall(r"\w+", " ".join(rows)))
+    assert set(models()) <= named

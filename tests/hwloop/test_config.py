@@ -167,6 +167,8 @@ def test_bits_come_from_csv_npy_and_npz_beside_the_procedure(tmp_path: Path) -> 
         ("a.csv", b"0,1\n", "{file: a.csv, key: x}", "has no keys"),
         ("a.csv", b"0,1\n", "{fil: a.csv}", "expected {file: NAME}"),
         ("a.csv", b"0,nan\n", "{file: a.csv}", "every entry must be finite"),
+        ("a.csv", b"0,\n1,0\n", "{file: a.csv}", "entry (0, 1) is nan"),
+        ("a.csv", b"0,O\n1,0\n", "{file: a.csv}", "line 1: '0,O' is not all numbers"),
     ],
 )
 def test_a_damaged_data_file_is_refused_with_its_name(

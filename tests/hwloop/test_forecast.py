@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from hwloop.config import from_data, load_procedure
@@ -110,3 +111,66 @@ def test_figures_are_drawn_where_all_twins_are_alike(tmp_path: Path) -> None:
     procedure = from_data(_procedure("read_map", {"repeats": 1}), folder=ROOT)
     found = forecast(procedure, twins=2)
     assert len(save_figures(draw(found), tmp_path)) == 2
+
+
+def test_a_forecast_hands_results_from_step_to_step_and_counts_every_tile(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", w=np.random.default_rng(1).normal(size=(3, 4)))
+    train = {"amplitude": 3.2, "width_s": 3e-4}
+    data = {
+        "name": "network",
+        "seed": 1,
+        "array": {"rows": 4, "cols": 4, "tiles": 2, "limits": LIMITS, "read": {"read_v": 0.1}},
+        "backends": {
+            "sim": {
+                "device": {
+                    "model": "soft_bounds",
+                    "g_min_s": 1e-5,
+                    "g_max_s": 1e-4,
+                    "up": {"amplitude_v": 3.2, "width_s": 3e-4},
+                    "down": {"amplitude_v": -2.8, "width_s": 3e-4},
+                },
+                "effects": [{"effect": "stuck", "low_fraction": 0.2, "low_s": 1e-5}],
+            }
+        },
+        "steps": [
+            {
+                "step": "map_network",
+                "settings": {
+                    "weights": "w.npz",
+                    "layers": [{"kind": "dense", "weight": "w"}],
+                    "mapping": {"min_s": 2e-5, "max_s": 8e-5},
+                },
+            },
+            {
+                "step": "program_verify",
+                "settings": {
+                    "target": {"kind": "step"},
+                    "tolerance": {"kind": "relative", "fraction": 0.05},
+                    "algorithm": {
+                        "name": "alibart",
+                        "up": train,
+                        "down": {**train, "amplitude": -2.8},
+                    },
+                },
+            },
+        ],
+    }
+    found = forecast(from_data(data, folder=tmp_path), twins=4)
+    assert found.pulses.shape == (4, 2, 4, 4)
+    assert found.failed_fraction.shape == (2, 4, 4)
+    assert 0 < found.failed_fraction.max() <= 1
+    assert found.reasons()[0][1].startswith("program_verify:")
+    (tmp_path / "planned.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    shown = _shown(tmp_path / "planned.yaml", "--twins", "3")
+    assert "pulses of a cell: at most" in shown
+    assert len(save_figures(draw(found), tmp_path)) == 2
+
+
+def _shown(*words: object) -> str:
+    import typer
+
+    app = typer.Typer()
+    app.command()(command)
+    shown = CliRunner().invoke(app, [str(word) for word in words])
+    assert shown.exit_code == 0, shown.output
+    return shown.output

@@ -154,3 +154,22 @@ def test_small_values_on_zero_weights_undo_most_of_the_error_of_the_large_ones()
     before = np.abs(inputs @ (wanted - achieved)).mean()
     after = np.abs(inputs @ (wanted - achieved - extra)).mean()
     assert after < 0.1 * before
+
+
+def test_direct_weights_are_conductances_in_columns_of_their_own() -> None:
+    weights_s = np.array([[2e-6, 7e-5, 3e-5], [1e-6, 1e-4, 5e-5]])
+    mapped = map_weights(weights_s, columns(arrangement="direct"))
+    np.testing.assert_array_equal(mapped.conductance_s, weights_s)
+    np.testing.assert_array_equal(mapped.weights(), weights_s)
+    placement = place([weights_s.shape], "direct", tiles=4, shape=(1, 2))
+    tiles = placement.on_tiles([mapped.conductance_s])
+    assert np.isfinite(tiles).sum() == weights_s.size
+    back_s = placement.layer_map(tiles, 0, weights_s.shape)
+    np.testing.assert_array_equal(back_s, weights_s)
+
+
+def test_direct_weights_outside_the_range_are_refused_by_place_and_value() -> None:
+    with pytest.raises(ConfigError, match=r"weight \(0, 1\) is 0\.001 S, outside min_s 1e-06"):
+        map_weights(np.array([[2e-6, 1e-3]]), columns(arrangement="direct"))
+    with pytest.raises(ConfigError, match="conductances are not scaled"):
+        columns(arrangement="direct", scale="column")

@@ -90,7 +90,7 @@ def test_draws_and_streams_differ_and_repeat() -> None:
 
 
 def test_the_layer_of_threads_is_the_one_that_starts_at_once() -> None:
-    kernels.normals(10, Draws(1))
+    kernels.normals(10_000, Draws(1))
     assert numba.threading_layer() == "workqueue"
 
 
@@ -157,3 +157,12 @@ def test_a_large_map_is_judged_as_a_small_one(wrong_v: float) -> None:
 def test_numba_is_not_loaded_before_it_is_needed() -> None:
     code = "import hwloop_sim.backend, hwloop.cli, sys; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_small_array_draws_what_it_draws_as_part_of_a_larger_one() -> None:
+    # One block runs on the calling thread, more on all of them.
+    for size in (1, 1023, 1024):
+        few, many = np.zeros(size), np.zeros(5000)
+        kernels.add_noise(few, np.ones(size), Draws(3), scale=2.0)
+        kernels.add_noise(many, np.ones(5000), Draws(3), scale=2.0)
+        assert (few == many[:size]).all()

@@ -16,7 +16,11 @@ def calibrate(
     *,
     out: Annotated[Path, typer.Option("-o", "--out", help="The calibration file (.yaml).")],
     model: Annotated[
-        str | None, typer.Option(help="The device model; left out, the one that predicts best.")
+        list[str] | None,
+        typer.Option(
+            help="The device model; of several, or of all where none is named, the one that"
+            " predicts best."
+        ),
     ] = None,
     cell: Annotated[
         int | None,
@@ -39,13 +43,22 @@ def calibrate(
 
     check_out(out)
     fixed = held(fix or [])
-    if model is None:
-        ranked = rank(data, cell=cell, seed=seed, fixed=fixed, spread=spread)
+    named = model or []
+    if len(named) != 1:
+        ranked = rank(
+            data,
+            cell=cell,
+            seed=seed,
+            fixed=fixed,
+            spread=spread,
+            among=named,
+            progress=lambda one: typer.echo(f"tried {one.model}", err=True),
+        )
         for line in table(ranked):
             typer.echo(line)
         best = ranked[0].found
     else:
-        best = fit(data, model=model, cell=cell, seed=seed, fixed=fixed, spread=spread)
+        best = fit(data, model=named[0], cell=cell, seed=seed, fixed=fixed, spread=spread)
     if best is None:  # rank() has refused that already
         return
     written = write_calibration(best, data, out)

@@ -83,6 +83,11 @@ def load_trains(paths: Sequence[Path], *, cell: int | None, mixed: bool = False)
         for pulse, train in _trains_of(path, table, cell, mixed=mixed):
             found.setdefault(pulse, []).append(train)
     where = ", ".join(map(str, paths))
+    if not found:
+        raise ConfigError(
+            "has no train in it: no cell was read after each of two equal pulses or more",
+            file=where,
+        )
     directions = [_direction(where, pulse, trains) for pulse, trains in found.items()]
     _check(where, directions)
     first = tables[0]
@@ -177,7 +182,8 @@ def _of_history(
 def trains_of_cell(history: History) -> Iterator[tuple[tuple[float, float], FloatArray]]:
     """(amplitude, width) and conductances of each train of the only cell of a history.
 
-    A train ends where the pulse changes, or more than one comes between two reads.
+    A train ends where the pulse changes, where more than one comes between two reads, and where
+    none does: that read begins the next one.
     """
     train: list[float] = []
     pulse: tuple[float, float] | None = None
@@ -188,7 +194,7 @@ def trains_of_cell(history: History) -> Iterator[tuple[tuple[float, float], Floa
             continue
         seen_s = float(event.conductance_s[0])
         given = between[0][:2] if len(between) == 1 and between[0][2] == 1 else None
-        if between and (given is None or given != pulse) and pulse is not None:
+        if pulse is not None and given != pulse:
             yield pulse, np.array(train)
             train, pulse = train[-1:], None
         if given is None:

@@ -31,6 +31,7 @@ _STEP = 1e-6
 _ROUNDS = 3
 _FLAT = 1e-7  # of the largest singular value: what differences cannot tell from 0
 _LEAST_NOISE = 1e-9
+_STEEP = 1e100  # its square is still finite
 _HARDLY = 6.0  # of -2 ln L
 
 
@@ -141,15 +142,17 @@ def minimise(problem: Problem, start: Minimum | None = None) -> Minimum:
 
     Raises :class:`NotConverged` where none is found.
     """
-    if start is None:
-        theta, noise = _best_start(problem)
-    else:
-        theta, noise = start.theta[: len(problem.free)], start.noise
-    theta = np.concatenate([theta, problem.begin])
     found = None
-    for _ in range(_ROUNDS):
-        found = _descended(problem, theta, noise)
-        theta, noise = found.theta, _noise(problem, found.theta)
+    # On the way parameters may lie anywhere; what is not finite there counts as far off.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        if start is None:
+            theta, noise = _best_start(problem)
+        else:
+            theta, noise = start.theta[: len(problem.free)], start.noise
+        theta = np.concatenate([theta, problem.begin])
+        for _ in range(_ROUNDS):
+            found = _descended(problem, theta, noise)
+            theta, noise = found.theta, _noise(problem, found.theta)
     if found is None or not np.isfinite(found.cost):
         raise NotConverged(f"{problem.model}: the fit did not converge")
     return Minimum(problem, theta, noise, found.cost)
@@ -248,7 +251,7 @@ def _descended(
 
     def slopes(x: FloatArray) -> FloatArray:
         slope = problem.jacobian_a(x) / sigma_a[:, None]
-        return np.asarray(np.nan_to_num(slope, posinf=0.0, neginf=0.0))
+        return np.asarray(np.clip(np.nan_to_num(slope, posinf=0.0, neginf=0.0), -_STEEP, _STEEP))
 
     found = least_squares(
         residuals,

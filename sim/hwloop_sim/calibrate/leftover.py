@@ -225,4 +225,4 @@ def _spread_of_trains(
     if left <= 0:
         return 0.0, 0.0, []
     spread = float(np.sqrt(left))
-    return spread, spread / np.sqrt(2 * (count - 1)), []
+    return spread, float(spread / np.sqrt(2 * (count - 1))), []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from hwloop.errors import ConfigError, HwloopError, NotConverged
 from hwloop_sim.calibrate.one_transistor import SweepCalibration
 from hwloop_sim.calibrate.operations_run import OperationCalibration
 from hwloop_sim.calibrate.pulse_table import TableCalibration
-from hwloop_sim.calibrate.run import Found, calibrate, models
+from hwloop_sim.calibrate.run import Found, calibrate, check_model, models
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +33,19 @@ def rank(
     seed: int,
     fixed: Mapping[str, Any],
     spread: bool = False,
+    among: Sequence[str] = (),
+    progress: Callable[[Candidate], None] = lambda _: None,
 ) -> list[Candidate]:
     """Every model, the best prediction first, then those that could not be fitted.
 
-    Raises :class:`NotConverged` where none could be, with every reason.
+    ``among``: the models to try, all where none is given. ``progress``: told after each of them.
+    Raises :class:`NotConverged` where none could be fitted, with every reason.
     """
-    every = [
-        _candidate(model, paths, cell=cell, seed=seed, fixed=fixed, spread=spread)
-        for model in models()
-    ]
+    every = []
+    for model in dict.fromkeys(among or models()):
+        check_model(model)
+        every.append(_candidate(model, paths, cell=cell, seed=seed, fixed=fixed, spread=spread))
+        progress(every[-1])
     if not any(one.found for one in every):
         if len({one.reason for one in every}) == 1:  # of the data, whatever the model
             raise ConfigError(every[0].reason)

@@ -55,6 +55,16 @@ def models() -> list[str]:
     return sorted({*fitters(), *operation_models(), ONE_TRANSISTOR, "pulse_table"})
 
 
+def check_model(model: str) -> None:
+    """Refuse one that cannot be fitted, with the nearest name."""
+    if model not in models():
+        raise ConfigError(
+            f"{model!r} cannot be fitted{nearest(model, models())}; those that can:"
+            f" {', '.join(models())}",
+            key="model",
+        )
+
+
 def calibrate(
     paths: Sequence[Path],
     *,
@@ -70,12 +80,7 @@ def calibrate(
     the emulated trains that a model with scatter is compared by. Raises as
     :func:`calibrate_trains` and :func:`calibrate_operations` do.
     """
-    if model not in models():
-        raise ConfigError(
-            f"{model!r} cannot be fitted{nearest(model, models())}; those that can:"
-            f" {', '.join(models())}",
-            key="model",
-        )
+    check_model(model)
     for path in paths:
         if not path.is_file():
             raise ConfigError("there is no such file", file=str(path))

@@ -84,6 +84,7 @@ def _of_operations(found: OperationCalibration) -> Iterator[str]:
 
 def _of_trains(found: Calibration) -> Iterator[str]:
     low_s, high_s = found.data.span_s
+    yield f"{found.model}, fitted to"
     for one in found.data.directions:
         yield (
             f"{len(one.trains)} trains of {one.amplitude_v:g} V, {one.width_s:g} s, which"
@@ -94,7 +95,8 @@ def _of_trains(found: Calibration) -> Iterator[str]:
             error = found.fit.uncertainty.get(name)
             yield f"  {name:16} {value:.5g}" + ("" if error is None else f" ± {error:.2g}")
     if noise_s := found.fit.read_noise_s:
-        yield f"  {'read_noise_s':16} {noise_s:.5g} ± {found.fit.uncertainty['read_noise_s']:.2g}"
+        error = found.fit.uncertainty.get("read_noise_s")
+        yield f"  {'read_noise_s':16} {noise_s:.5g}" + ("" if error is None else f" ± {error:.2g}")
     for name, figure in found.fit.goodness.items():
         yield f"  {name:24} {figure:.4g}"
     yield f"valid from {low_s:.4g} to {high_s:.4g} S, for these pulses only"

@@ -21,6 +21,7 @@ from tests.drivers.hwloop_drivers.standing_bench import standing_bench
 
 ROOT = Path(__file__).parents[3]
 PROCEDURE = ROOT / "procedures" / "manhattan_4x4.yaml"
+BIDIRECTIONAL = ROOT / "procedures" / "manhattan_4x4_bidirectional.yaml"
 STATION = ROOT / "stations" / "virtual_4x4.yaml"
 STATIONS = sorted((ROOT / "stations").glob("virtual_*.yaml"))
 RESOLUTION_A = 10e-12  # Keithley 2400, 1 µA range; those of the 2450 and the 2602B are finer
@@ -259,3 +260,43 @@ def test_cells_that_any_voltage_moves_are_trained_over_instruments_far_below_the
         assert (trained_s[-1] > 1.04 * trained_s[0]).any()
         ends_s.append(trained_s[-1])
     np.testing.assert_allclose(ends_s[1], ends_s[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "seed", "epochs"),
+    [
+        (["max_updates=4", "target_0=-0.999", "target_1=0.999"], 22, 4),
+        ([], 1, 5),  # the targets as shipped
+        (["stop=classified"], 2, 4),
+    ],
+    ids=["updates used up", "targets met", "patterns classified"],
+)
+def test_training_with_pulses_of_both_polarities_is_the_emulators(
+    tmp_path: Path, changes: list[str], seed: int, epochs: int
+) -> None:
+    # A cell without scatter: the bench pulses cell by cell, so it draws in another order.
+    device = (
+        "{model: soft_bounds, g_min_s: 100 nS, g_max_s: 800 nS, up_pulses: 40, down_pulses: 20,"
+        " up: {amplitude_v: 2 V, width_s: 50 ms}, down: {amplitude_v: -2.8 V, width_s: 50 ms},"
+        " initial: {distribution: uniform, min_s: 460 nS, max_s: 660 nS}}"
+    )
+    station = _station(tmp_path)
+    runs = {}
+    for backend in ("bench", "sim"):
+        overrides = [
+            f"backends.bench.station={station.as_posix()}",
+            f"backends.sim.device={device}",
+            *(f"steps.0.settings.{change}" for change in changes),
+        ]
+        procedure = load_procedure(BIDIRECTIONAL, overrides)
+        run_procedure(procedure, RunOptions(backend, tmp_path / f"{backend}.h5", seed=seed))
+        with Record(tmp_path / f"{backend}.h5") as record:
+            runs[backend] = record.results("train_manhattan")
+    seen, wanted = runs["bench"], runs["sim"]
+    assert wanted["pulses"][-1] > 0
+    for name in ("epoch", "pulses", "update", "converged"):
+        np.testing.assert_array_equal(seen[name], wanted[name])
+    assert (len(wanted["epoch"]), wanted["converged"][-1]) == (epochs, seed != 22)
+    np.testing.assert_allclose(
+        seen["conductance_s"], wanted["conductance_s"], rtol=0, atol=RESOLUTION_A / READ_V
+    )

@@ -13,8 +13,9 @@ import pytest
 
 from hwloop.config import from_data, load_procedure, parse_yaml
 from hwloop.plots.manhattan import figures
+from hwloop.plots.manhattan_array import error_figure, final_figure
 from hwloop.plots.manhattan_data import Training, read_training
-from hwloop.plots.manhattan_settings import diagnose
+from hwloop.plots.manhattan_settings import diagnose, settings_figure
 from hwloop.record_reader import Record
 from hwloop.runner import Quiet, RunOptions, run_procedure
 from hwloop.step import NamedFigure, Row
@@ -266,3 +267,48 @@ def test_the_step_is_loaded_without_matplotlib() -> None:
         "sys.exit('matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def classifying(folder: Path, *, population: int | None = None, updates: int = 50) -> Path:
+    return trained(
+        folder, population=population, stop="classified", max_updates=updates, beta_per_a=6e7,
+        held_out_patterns=["0000"],
+    )  # fmt: skip
+
+
+def test_patterns_that_are_wrong_are_counted_where_classes_stop_the_training(
+    tmp_path: Path,
+) -> None:
+    path = classifying(tmp_path)
+    above, below = error_figure(training_of(path)).figure.axes
+    with Record(path) as record:
+        rows = record.results(LABEL)
+        outputs = np.array(record.resolved["steps"][0]["settings"]["outputs"])
+    wanted = np.where(outputs == 1, rows["current_a"], -np.inf).max(axis=-1)
+    other = np.where(outputs == 0, rows["current_a"], -np.inf).max(axis=-1)
+    (line, _) = below.get_lines()
+    np.testing.assert_array_equal(line.get_ydata(), (wanted <= other).sum(axis=-1))
+    assert line.get_ydata()[-1] == 0 < line.get_ydata()[0]
+    assert above.get_title("right") == f"converged at epoch {len(rows['epoch'])}"
+
+
+def test_no_slope_is_advised_where_classes_stop_the_training(tmp_path: Path) -> None:
+    path = classifying(tmp_path, population=30, updates=2)
+    with Record(path) as record:
+        assert not record.results(LABEL, "summary")["converged"].all()
+    assert settings_figure(training_of(path)) is None
+
+
+def test_maps_before_and_after_share_their_colours(one: Path) -> None:
+    before, before_w, after, after_w = final_figure(training_of(one)).figure.axes
+    with Record(one) as record:
+        first_s = record.results(LABEL)["conductance_s"][0]
+        last_s = record.array("final_conductance_s")
+    assert last_s is not None
+    np.testing.assert_allclose(before.images[0].get_array(), 1e6 * first_s, rtol=1e-12)
+    np.testing.assert_allclose(after.images[0].get_array(), 1e6 * last_s, rtol=1e-12)
+    np.testing.assert_allclose(
+        after_w.images[0].get_array(), 1e6 * (last_s[:, 0::2] - last_s[:, 1::2]), rtol=1e-12
+    )
+    assert before.images[0].get_clim() == after.images[0].get_clim()
+    assert before_w.images[0].get_clim() == after_w.images[0].get_clim()

@@ -175,7 +175,7 @@ def test_stuck_cells_come_from_a_map_that_was_read_in_the_same_run(files: dict[s
         results(MAP_NETWORK, {**files["map"], "stuck": {**stuck, "label": "read_mop"}}, seen)
 
 
-def test_a_multiply_test_of_ideal_cells_finds_no_error_and_read_noise_costs_bits() -> None:
+def test_a_multiply_test_of_ideal_cells_finds_no_error() -> None:
     array = emulated(8, 5)
     program(array, np.random.default_rng(1).uniform(1e-6, 1e-4, (8, 5)))
     row = results(MULTIPLY_TEST, {"vectors": 50}, array)[""][0]

@@ -119,6 +119,20 @@ def test_a_dead_row_is_named_and_costs_no_more_than_its_patience() -> None:
     assert "do not respond: 3: cell (1, 0), cell (1, 1), cell (1, 2)" in found["outcome"][0].words
 
 
+def test_a_cell_that_creeps_towards_a_wide_window_is_not_called_stuck() -> None:
+    # Near 16 µS twenty pulses move it by 0.6 µS, far less than half of its window of 8 µS.
+    settings_ = {
+        "target": _map([[1.2e-5]]),
+        "tolerance": {"kind": "absolute", "by_s": 4e-6},
+        "algorithm": ALIBART,
+    }
+    array = emulated({**DEVICE, "initial": 2.5e-5, "down_pulses": 200}, shape=(1, 1))
+    cells = results(PROGRAM_VERIFY, settings_, array)["cells"][0]
+    # G(n) = 10 + 15 e^(−n/200) µS is within 16 µS after 184 pulses.
+    assert cells.pulses_down[0, 0] == np.ceil(200 * np.log(15 / 6))
+    assert cells.status[0, 0] == REACHED
+
+
 def test_a_tolerance_below_the_noise_of_a_read_is_said() -> None:
     sim = {"effects": [{"effect": "white_noise", "fraction": 0.05}]}
     settings_ = {
@@ -150,24 +164,75 @@ def test_cells_that_relax_are_written_again_and_at_last_named() -> None:
     assert (cells.after_wait_s < cells.verified_s * 0.96).all()
 
 
-def test_one_shot_gives_up_what_its_curve_does_not_cover() -> None:
+def test_ispp_without_an_erase_ends_a_cell_that_it_cannot_bring_there() -> None:
     found = results(
         PROGRAM_VERIFY,
         {
             "target": _map([[5e-5, 1e-3]]),
-            "tolerance": {"kind": "relative", "fraction": 0.9},
-            "algorithm": {
-                "name": "ispp",
-                "write": ALIBART["up"],
-                "attempts": 1,
-            },
-            "pulses_per_cell": 30,
+            "tolerance": {"kind": "relative", "fraction": 0.1},
+            "algorithm": {"name": "ispp", "write": ALIBART["up"]},
+            "pulses_per_cell": 300,
         },
         emulated(DEVICE, shape=(1, 2)),
     )
+    # 1 mS is beyond the bound of 110 µS: the cell stands still before its budget is used up.
+    np.testing.assert_array_equal(found["cells"][0].status, [[REACHED, STUCK]])
+
+
+def test_one_shot_gives_each_cell_the_one_pulse_that_its_curve_says() -> None:
+    # A cell whose pulse of V moves it by 1 − e^(−1/60) of the way whatever V is above threshold;
+    # the curve is asked for the amplitude, and the cell stays where that one pulse took it.
+    found = results(
+        PROGRAM_VERIFY,
+        {
+            "target": _map([[2.15e-5, 4e-5], [1e-3, None]]),
+            "tolerance": {"kind": "relative", "fraction": 0.05},
+            "algorithm": {
+                "name": "one_shot",
+                "curve": [[2e-5, 3.2], [5e-5, 3.2 + 1e-9]],
+                "width_s": 3e-4,
+            },
+        },
+        emulated(DEVICE, shape=(2, 2)),
+    )
     cells = found["cells"][0]
-    assert cells.status[0, 0] == REACHED
-    assert cells.status[0, 1] in (BUDGET, GIVEN_UP, STUCK)
+    np.testing.assert_array_equal(cells.status, [[REACHED, GIVEN_UP], [GIVEN_UP, LEFT_ALONE]])
+    np.testing.assert_array_equal(cells.pulses_up, [[1, 1], [0, 0]])
+    one_pulse_s = 1.1e-4 - 9e-5 * np.exp(-1 / 60)
+    np.testing.assert_allclose(cells.verified_s[0], one_pulse_s, rtol=1e-9)
+
+
+def test_a_round_without_a_number_has_no_error_and_a_wait_says_what_it_left() -> None:
+    inner = emulated(DEVICE, shape=(1, 2), sim={"effects": [{"effect": "drift", "nu": 0.02}]})
+    settings_ = {
+        "target": _map([[5e-5, 8e-5]]),
+        "tolerance": {"kind": "relative", "fraction": 0.03},
+        "algorithm": ALIBART,
+        "wait_s": 1e4,
+    }
+    found = results(PROGRAM_VERIFY, settings_, inner)
+    assert np.isnan(found[""][-1].rms_error_s)
+    assert np.isnan(found[""][-1].worst_error_s)
+    assert (found["cells"][0].status == REACHED).all()  # at verify, which is what it says
+    assert found["figures"][0].within_after_wait == 0.0
+    assert "0.0% in their windows" in found["outcome"][0].words
+
+
+@pytest.mark.parametrize("outer", [{}, {"population": 3}])
+def test_the_tables_said_beforehand_are_of_the_kinds_and_shapes_that_come(
+    outer: dict[str, int],
+) -> None:
+    array = emulated(DEVICE, shape=(2, 3), **outer)
+    found = results(PROGRAM_VERIFY, ONE_PERCENT | {"pulses_per_cell": 3}, array)
+    assert PROGRAM_VERIFY.tables is not None
+    said = {row.table: row for row in PROGRAM_VERIFY.tables(array.backend.description.shape)}
+    assert set(said) == set(found) - {"outcome"}
+    for table, row in said.items():
+        come, before = found[table][0].columns(), row.columns()
+        assert list(come) == list(before)
+        for name, value in come.items():
+            kind, kind_before = np.asarray(value), np.asarray(before[name])
+            assert (name, kind.dtype, kind.shape) == (name, kind_before.dtype, kind_before.shape)
 
 
 @settings(max_examples=25, deadline=None)
@@ -214,3 +279,18 @@ def test_misfits_are_refused_before_anything_is_touched() -> None:
             PROGRAM_VERIFY.settings.parse({k: v for k, v in ONE_PERCENT.items() if k != "range"}),
             array_settings(4, 4),
         )
+
+
+def test_a_cell_whose_target_is_the_low_end_may_be_below_it_where_that_end_is_open() -> None:
+    settings_ = {
+        "target": _map([[3e-5, 5e-5]]),
+        "tolerance": {"kind": "range", "fraction": 0.01},
+        "range": {"low_s": 3e-5, "high_s": 1e-4},
+        "algorithm": ALIBART,
+    }
+    cells = results(PROGRAM_VERIFY, settings_, emulated(DEVICE, shape=(1, 2)))["cells"][0]
+    assert (cells.pulses_up > 0).all()  # both begin at 20 µS
+    settings_["tolerance"]["open_below"] = True
+    cells = results(PROGRAM_VERIFY, settings_, emulated(DEVICE, shape=(1, 2)))["cells"][0]
+    np.testing.assert_array_equal(cells.pulses_up > 0, [[False, True]])
+    assert (cells.status == REACHED).all()

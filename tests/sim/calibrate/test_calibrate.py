@@ -15,8 +15,10 @@ from hwloop.operations import PulseMap
 from hwloop.record_reader import Record
 from hwloop.runner import RunOptions, run_procedure
 from hwloop_sim.calibrate.data import Direction, TrainData, load_trains
-from hwloop_sim.calibrate.run import calibrate_trains, write_calibration
+from hwloop_sim.calibrate.run import calibrate_trains, fitters, write_calibration
 from hwloop_sim.calibrate.soft_bounds import fit_soft_bounds
+from hwloop_sim.calibrate.words import lines
+from hwloop_sim.calibration import load_calibration
 from tests.sim.devices.models import KNOWN, make
 
 FITTED = ("g_min_s", "g_max_s", "up_pulses", "down_pulses", "cycle_to_cycle")
@@ -150,6 +152,33 @@ def test_a_calibration_is_written_whole_and_a_procedure_names_it(
     run_procedure(procedure, RunOptions("sim", tmp_path / "run.h5"))
     with Record(tmp_path / "run.h5") as record:
         assert record.status == "completed"
+
+
+@pytest.mark.parametrize("model", sorted(fitters()))
+def test_every_fit_to_trains_that_differ_is_written_and_told(
+    model: str, trains: TrainData, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(3)
+    differ = [
+        Direction(
+            one.amplitude_v,
+            one.width_s,
+            [
+                train[: 20 - 2 * (i % 3)] * (1 + 0.02 * rng.normal())
+                for i, train in enumerate(one.trains)
+            ],
+            one.rises,
+        )
+        for one in trains.directions
+    ]
+    source = dataset(TrainData(differ, ["emulated"], "", ""), tmp_path / "trains.h5")
+    found = calibrate_trains([source], model=model, cell=None, seed=1)
+    out = tmp_path / "cell.yaml"
+    write_calibration(found, [source], out)
+    assert load_calibration(str(out), tmp_path).model == model
+    said = "\n".join(lines(found))
+    assert "12 trains of 1 V, 0.001 s, which raise the conductance" in said
+    assert "valid from" in said
 
 
 def test_leaving_the_measured_range_is_said_in_the_record(

@@ -1,0 +1,43 @@
+"""The page on programming an array of one's own shows what the emulator and the bench answer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwloop.config import load_procedure
+from hwloop.record_reader import Record
+from hwloop.runner import RunOptions, run_procedure
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "how-to" / "program-an-array.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def procedure(tmp_path: Path) -> Path:
+    for name, body in re.findall(r'```\w+ title="([^"]+)"\n(.*?)```', TEXT, flags=re.DOTALL):
+        (tmp_path / name).write_text(body, encoding="utf-8")
+    return tmp_path / "program.yaml"
+
+
+def test_own_targets_are_reached_as_the_page_shows(procedure: Path, tmp_path: Path) -> None:
+    result = run_procedure(load_procedure(procedure), RunOptions("sim", tmp_path / "run.h5"))
+    outcome = result.outcomes["program_verify"]
+    assert outcome.reached
+    assert f"program_verify: {outcome.words}\n" in TEXT
+
+
+def test_the_virtual_bench_programs_the_same_targets(procedure: Path, tmp_path: Path) -> None:
+    station = ROOT / "stations" / "virtual_4x4.yaml"
+    loaded = load_procedure(procedure, [f"backends.bench.station={station.as_posix()}"])
+    path = tmp_path / "bench.h5"
+    assert run_procedure(loaded, RunOptions("bench", path)).outcomes["program_verify"].reached
+    with Record(path) as record:
+        cells = record.results("program_verify", "cells")
+    error_s = np.abs(cells["verified_s"] - cells["target_s"])[np.isfinite(cells["target_s"])]
+    assert error_s.size == 13
+    assert error_s.max() <= 0.02 * 9e-5

@@ -1,0 +1,97 @@
+"""A calibration in place of what a procedure emulates: what gives way, and what stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hwloop.config import load_procedure
+from hwloop.errors import ConfigError
+from hwloop.importing import import_table, write_imported
+from hwloop.runner import RunOptions, run_procedure
+
+PROCEDURES = Path(__file__).parents[2] / "procedures"
+MANHATTAN = PROCEDURES / "manhattan_4x4.yaml"
+TWIN = """
+format: hwloop-calibration
+format_version: 1
+model: soft_bounds
+validity: {low_s: 1.0e-7, high_s: 1.0e-6}
+parameters:
+  g_min_s: 1.0e-7
+  g_max_s: 1.0e-6
+  up: {amplitude_v: 2.0, width_s: 0.05}
+  down: {amplitude_v: -2.8, width_s: 0.05}
+effects:
+- {effect: white_noise, fraction: 0.01}
+"""
+
+
+def _sim(calibration: str, *overrides: str, procedure: Path = MANHATTAN) -> dict[str, Any]:
+    loaded = load_procedure(procedure, overrides, calibration=calibration)
+    found: dict[str, Any] = loaded.resolved["backends"]["sim"]
+    return found
+
+
+def test_a_device_of_the_same_model_keeps_where_its_cells_begin() -> None:
+    found = _sim("shumilin2024_2V_1ms")["device"]
+    own = load_procedure(MANHATTAN).resolved["backends"]["sim"]["device"]
+    assert found["model"] == "pulse_table"
+    assert (found["shift"], found["gain"]) == (own["shift"], own["gain"])
+
+
+def test_a_device_of_another_model_gives_way_as_a_whole(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(TWIN, encoding="utf-8")
+    found = _sim(str(file), procedure=PROCEDURES / "manhattan_4x4_noisy.yaml")
+    assert found["device"]["model"] == "soft_bounds"
+    assert [effect["effect"] for effect in found["effects"]] == ["white_noise"]
+    assert "shift" not in found["device"]
+
+
+def test_an_imported_train_is_a_table_to_emulate(tmp_path: Path) -> None:
+    train = tmp_path / "train.csv"
+    train.write_text("Conductance(S)\n5e-7\n6e-7\n6.5e-7\n", encoding="utf-8")
+    given = {"amplitude_v": "2 V", "width_s": "50 ms", "source": "lab book"}
+    imported = import_table(train, reader=None, given=given)
+    write_imported(imported, tmp_path / "train.h5")
+    found = _sim(str(tmp_path / "train.h5"))["device"]
+    assert found["model"] == "pulse_table"
+    assert found["calibration"]["conductance_s"] == [5e-7, 6e-7, 6.5e-7]
+    assert found["gain"] == 10
+
+
+def test_settings_of_the_command_line_come_after_the_calibration(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(TWIN, encoding="utf-8")
+    found = _sim(str(file), "backends.sim.device={g_max_s: 2e-6}")
+    assert found["device"]["g_max_s"] == 2e-6
+    assert found["device"]["g_min_s"] == 1e-7
+
+
+def test_a_run_on_a_calibration_runs_again_from_its_record(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(TWIN, encoding="utf-8")
+    procedure = load_procedure(
+        MANHATTAN, ("steps.0.settings.max_updates=2",), calibration=str(file)
+    )
+    path = tmp_path / "run.h5"
+    run_procedure(procedure, RunOptions("sim", path))
+    from hwloop.reproduce import reproduce
+
+    assert reproduce(path).complete
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ("run.h5", r"is a recording: `hwloop calibrate run\.h5 -o twin\.yaml`"),
+        ("shumilin2024_2V_1m", "did you mean 'shumilin2024_2V_1ms'"),
+        ("gone.yaml", r"gone\.yaml cannot be read: No such file"),
+    ],
+)
+def test_what_is_no_calibration_is_said(reference: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        _sim(reference)

@@ -1,0 +1,58 @@
+"""Models are tried and ranked by what they predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwloop.errors import ConfigError, NotConverged
+from hwloop.measurement import Measurement, write_measurement
+from hwloop_sim.calibrate.rank import rank
+
+
+@pytest.fixture(scope="module")
+def rising(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six noisy trains of one pulse that bend towards 3 µS."""
+    rng = np.random.default_rng(4)
+    path_s = 3e-6 - 2e-6 * np.exp(-np.arange(16) / 5)
+    trains_s = path_s + 1e-8 * rng.normal(size=(6, 16))
+    columns = {
+        "cell": np.zeros(96),
+        "train": np.repeat(np.arange(6), 16),
+        "pulse": np.tile(np.arange(16), 6),
+        "amplitude_v": np.ones(96),
+        "width_s": np.full(96, 1e-3),
+        "conductance_s": trains_s.ravel(),
+    }
+    path = tmp_path_factory.mktemp("rank") / "trains.h5"
+    write_measurement(Measurement(kind="trains", title="t", source="s", columns=columns), path)
+    return path
+
+
+def test_only_the_models_that_are_named_are_tried(rising: Path) -> None:
+    told: list[str] = []
+    ranked = rank(
+        [rising],
+        cell=None,
+        seed=1,
+        fixed={},
+        among=["soft_bounds", "pulse_table", "step_response"],
+        progress=lambda one: told.append(one.model),
+    )
+    assert told == ["soft_bounds", "pulse_table", "step_response"]
+    assert [one.error is None for one in ranked] == [False, False, True]
+    assert ranked[0].error <= ranked[1].error  # type: ignore[operator]
+    assert ranked[2].model == "soft_bounds"
+    assert "none lowers the conductance" in ranked[2].reason
+
+
+def test_a_model_that_there_is_not_is_refused_before_any_is_fitted(rising: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'sotf_bounds' cannot be fitted.*'soft_bounds'"):
+        rank([rising], cell=None, seed=1, fixed={}, among=["sotf_bounds", "pulse_table"])
+
+
+def test_every_reason_is_given_where_none_can_be_fitted(rising: Path) -> None:
+    with pytest.raises(NotConverged, match=r"soft_bounds: .*; vteam: .*no negative pulse in it"):
+        rank([rising], cell=None, seed=1, fixed={}, among=["soft_bounds", "vteam"])
