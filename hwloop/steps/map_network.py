@@ -64,8 +64,8 @@ class MapNetworkSettings(Settings):
 
     ``mapping``: how weights become conductances. ``stuck``: cells that rows and outputs are swapped
     around, or where an earlier step found them; they are left alone, and in a pair the other cell
-    makes up for them as far as ``array.range``, or else that of the mapping, goes. ``prune_below``: weights below this fraction of the
-    layer's largest become 0, not those of its bias.
+    makes up for them as far as ``array.range``, or else that of the mapping, goes.
+    ``prune_below``: weights below this fraction of the layer's largest become 0, not its bias.
     """
 
     weights: BulkFile | None = None
