@@ -6,7 +6,7 @@ given beside the sweeps: sweeps have few cycles, and end where a resistance is r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,20 @@ from hwloop_sim.calibrate.line_sweeps import Sweeps, load_sweeps
 from hwloop_sim.calibrate.operations_run import provenance
 from hwloop_sim.calibrate.redraw_fit import RedrawFit, fit_redraw
 from hwloop_sim.calibrate.sweep_prediction import MODEL, SweepPrediction, predict
-from hwloop_sim.calibration import FORMAT, FORMAT_VERSION
+from hwloop_sim.calibration import FORMAT, FORMAT_VERSION, flat
 
 _FOLLOWER_V = 1.0
-_OF_CYCLING = ("redraw.cycle_sigma", "spread.reset_floor_s")
 _LEAST_SHOWN = 0.1
 """Of a filament's noise, that a read must show to count."""
+
+
+@dataclass(frozen=True)
+class Cycled:
+    """Of ln G after RESET: deviation over the cells with its uncertainty, and within a cell."""
+
+    of_cells: float
+    of_cells_error: float
+    within: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +48,7 @@ class SweepCalibration:
     line: Sweeps
     growth: GrowthFit
     redraw: RedrawFit
-    cycled: tuple[float, float] | None
+    cycled: Cycled | None
     noise: tuple[float, float]
     predictions: Sequence[SweepPrediction]
 
@@ -59,7 +67,11 @@ class SweepCalibration:
         """One standard deviation, by the name of the setting, dots inside mappings."""
         found = {**self.growth.uncertainty, **self.redraw.uncertainty}
         if self.cycled is not None:
-            found = {name: found[name] for name in found if name not in _OF_CYCLING}
+            cycle_sigma = self.parameters["redraw"]["cycle_sigma"]
+            pulse_error = found["redraw.pulse_sigma"] * self.redraw.pulse_sigma
+            found["spread.reset_floor_s"] = self.cycled.of_cells_error
+            if cycle_sigma > 0:
+                found["redraw.cycle_sigma"] = pulse_error / cycle_sigma
         return {name: float(value) for name, value in found.items()}
 
     @property
@@ -180,14 +192,14 @@ class SweepCalibration:
 
 
 def settings(
-    growth: GrowthFit, redraw: RedrawFit, width_s: float, cycled: tuple[float, float] | None
+    growth: GrowthFit, redraw: RedrawFit, width_s: float, cycled: Cycled | None
 ) -> dict[str, Any]:
     """The settings of the device; ``cycled``: what :func:`cycling_spread` found."""
     path = growth.path
     floor_sigma, cycle_sigma = redraw.floor_sigma, redraw.cycle_sigma
     if cycled is not None:
-        floor_sigma, within = cycled
-        cycle_sigma = float(np.sqrt(max(within**2 - redraw.pulse_sigma**2, 0.0)))
+        floor_sigma = cycled.of_cells
+        cycle_sigma = float(np.sqrt(max(cycled.within**2 - redraw.pulse_sigma**2, 0.0)))
     spread = {
         "r_series_ohm": growth.r_sigma,
         "v_transistor_v": growth.v_sigma,
@@ -218,15 +230,6 @@ def settings(
         },
         "spread": {name: {"sigma": float(sigma)} for name, sigma in spread.items()},
     }
-
-
-def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Name and value of every setting, dots inside mappings."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{before}{name}.")
-        else:
-            yield f"{before}{name}", value
 
 
 def calibrate_sweeps(paths: Sequence[Path], *, seed: int) -> SweepCalibration:
@@ -279,8 +282,8 @@ def _is_cycling(path: Path) -> bool:
     return measurement.read_measurement(path).kind == "cycling"
 
 
-def cycling_spread(path: Path) -> tuple[float, float]:
-    """Of ln G after RESET: deviation over cells, and of the cycles within a cell."""
+def cycling_spread(path: Path) -> Cycled:
+    """What a cycling test says of the RESET level; :class:`ConfigError` of one with few cells."""
     columns = measurement.read_measurement(path).columns
     logs = [
         np.log(columns["reset_s"][columns["cell"] == one]) for one in np.unique(columns["cell"])
@@ -291,4 +294,5 @@ def cycling_spread(path: Path) -> tuple[float, float]:
     within = float(np.sqrt(np.mean([one.var(ddof=1) for one in logs])))
     means = np.array([one.mean() for one in logs])
     err = within**2 * float(np.mean([1 / one.size for one in logs]))
-    return float(np.sqrt(max(means.var(ddof=1) - err, 0.0))), within
+    of_cells = float(np.sqrt(max(means.var(ddof=1) - err, 0.0)))
+    return Cycled(of_cells, of_cells / float(np.sqrt(2 * (len(logs) - 1))), within)

@@ -17,7 +17,6 @@ from hwloop_sim.calibrate.growth_fit import fit_growth, follow
 from hwloop_sim.calibrate.line_sweeps import Sweeps, load_sweeps
 from hwloop_sim.calibrate.one_transistor import (
     cycling_spread,
-    flat,
     read_noise,
     settings,
 )
@@ -25,7 +24,7 @@ from hwloop_sim.calibrate.rank import prediction_error
 from hwloop_sim.calibrate.redraw_fit import fit_redraw
 from hwloop_sim.calibrate.run import calibrate, write_calibration
 from hwloop_sim.calibrate.words import lines
-from hwloop_sim.calibration import Calibration, load_calibration
+from hwloop_sim.calibration import Calibration, flat, load_calibration
 from tests.sim.devices.models import make
 
 TRUE: dict[str, Any] = {
@@ -187,9 +186,10 @@ def test_spread_and_scatter_of_the_cycling_test_are_those_of_the_file(
     measured: dict[str, Path],
 ) -> None:
     # Computed from the file by itself: within 0.739, standard deviation of the means 0.869 (ddof 1).
-    of_cells, within = cycling_spread(measured["cycling"])
-    assert within == pytest.approx(0.740, abs=0.002)
-    assert of_cells == pytest.approx(0.868, abs=0.002)
+    found = cycling_spread(measured["cycling"])
+    assert found.within == pytest.approx(0.740, abs=0.002)
+    assert found.of_cells == pytest.approx(0.868, abs=0.002)
+    assert found.of_cells_error == pytest.approx(0.868 / np.sqrt(2 * 99), rel=0.01)
 
 
 def dataset(path: Path, *, amplitude_v: float, cells: int = 8, sweeps: int = 4) -> Path:
