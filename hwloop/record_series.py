@@ -129,7 +129,7 @@ class Series:
     def grow(self, file: h5py.File) -> None:
         """Within :meth:`RecordFile.changing`: double the length of every column."""
         for name in self._columns:
-            file[self.path][name].resize(2 * self._length, axis=0)
+            _resize(file, f"{self.path}/{name}", 2 * self._length)
 
     def append(self, values: Mapping[str, NDArray[Any]]) -> int:
         """Write a row that fits, to be counted by :meth:`commit`; returns its index."""
@@ -148,7 +148,7 @@ class Series:
     def trim(self, file: h5py.File) -> None:
         """Within :meth:`RecordFile.changing`: cut off what lies beyond the last row."""
         for name in self._names_in(file):
-            file[self.path][name].resize(self.rows, axis=0)
+            _resize(file, f"{self.path}/{name}", self.rows)
 
     def drop_if_empty(self, file: h5py.File) -> None:
         """Within :meth:`RecordFile.changing`: take away what was made for rows that never came."""
@@ -293,6 +293,11 @@ def _dataset(
         fillvalue=np.nan if dtype.kind == "f" else None,
         dcpl=plist,
     )
+
+
+def _resize(file: h5py.File, path: str, rows: int) -> None:
+    column = h5py.h5d.open(file.id, path.encode())
+    column.set_extent((rows, *column.shape[1:]))
 
 
 def _widen(group: h5py.Group, name: str, text_bytes: int) -> None:
