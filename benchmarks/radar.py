@@ -161,10 +161,10 @@ def algorithm(step_v: float, level: Result, bench: Bench) -> ProgramVerifySettin
     return ProgramVerifySettings.parse(settings)
 
 
-def predicted(
-    step_v: float, level: Result, *, cells: int = CELLS, bench: Bench = ASSUMED
-) -> Result:
-    """What so many cells of the twin do, from a RESET on."""
+def programmed(
+    settings: ProgramVerifySettings, *, cells: int = CELLS, bench: Bench = ASSUMED
+) -> CellsRow:
+    """How so many cells of the twin end, from a RESET on."""
     array = array_settings()
     own = dict(bench.twin)
     whole = {"effects": own.pop("effects")} if "effects" in own else {}
@@ -174,14 +174,21 @@ def predicted(
     one = np.ones((1, 1))
     backend.pulse(PulseMap(BIT_V * one, WIDTH_S, gate_v=bench.stop_v))
     backend.pulse(PulseMap(bench.reset_v * one, WIDTH_S, gate_v=RESET_GATE_V))
-    step = PROGRAM_VERIFY(algorithm(step_v, level, bench), Array(backend, array, step_rng))
-    (row,) = (one for one in step if isinstance(one, CellsRow))
-    pulses, resets = row.pulses_up + row.pulses_down, row.pulses_down
+    rows = PROGRAM_VERIFY(settings, Array(backend, array, step_rng))
+    (row,) = (one for one in rows if isinstance(one, CellsRow))
+    return row
+
+
+def predicted(
+    step_v: float, level: Result, *, cells: int = CELLS, bench: Bench = ASSUMED
+) -> Result:
+    """What so many cells of the twin do where a level was measured."""
+    row = programmed(algorithm(step_v, level, bench), cells=cells, bench=bench)
     return Result(
         level.low_ohm,
         level.high_ohm,
-        pulses.ravel().astype(float),
-        resets.ravel().astype(float),
+        (row.pulses_up + row.pulses_down).ravel().astype(float),
+        row.pulses_down.ravel().astype(float),
         float((row.status == 1).mean()),
     )
 

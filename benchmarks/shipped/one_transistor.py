@@ -13,6 +13,7 @@ from benchmarks.shipped import sources
 from hwloop.importing import import_table, write_imported
 from hwloop.operations import FloatArray
 from hwloop_sim.calibrate.one_transistor import SweepCalibration, calibrate_sweeps
+from hwloop_sim.filament import filament_s
 
 NAME = "levy2021_1t1r"
 SEED = 1
@@ -39,6 +40,8 @@ def contents(folder: Path) -> dict[str, Any]:
     data["remarks"] = [*data["remarks"], *source.pop("remarks")]
     data.update(source)
     r_ohm = fitted.growth.path.r_series_ohm
+    data["parameters"]["forming"] = forming(folder, r_ohm)
+    data["validity"]["high_v"] = float(formed(folder)[0].max())
     found = [flicker(folder, r_ohm), relaxation(folder, r_ohm), endurance(folder)]
     data["effects"] = [*data["effects"], *found]
     data["uncertainty"]["effects"] = data["uncertainty"]["effects"][:1]
@@ -58,6 +61,29 @@ def _imported(folder: Path, place: Path) -> Iterator[Path]:
         given = {**options, "source": sources.ONE_TRANSISTOR["source"]}
         write_imported(import_table(folder / name, reader=None, given=given), path)
         yield path
+
+
+def formed(folder: Path) -> tuple[FloatArray, FloatArray]:
+    """Of 100 cells: bit-line voltage at which each formed, and its conductance then."""
+    table = np.loadtxt(folder / _CELLS / "form-5-1-20.csv")
+    return table[:, 2], 1 / table[:, 3]
+
+
+def forming(folder: Path, r_series_ohm: float) -> dict[str, Any]:
+    """Medians, and deviations of the logarithm; of conductances a robust one.
+
+    A cell's voltage lies within the step before that at which it was seen to be formed.
+    """
+    volts, seen_s = formed(folder)
+    logs = np.log(filament_s(seen_s, np.asarray(r_series_ohm)))
+    step_v = float(np.min(np.diff(np.unique(volts))))
+    return {
+        "voltage_v": float(np.median(volts)) - step_v / 2,
+        "sigma": float(np.log(volts - step_v / 2).std(ddof=1)),
+        "formed_s": float(np.median(seen_s)),
+        "formed_sigma": 1.4826 * float(np.median(np.abs(logs - np.median(logs)))),
+        "begin": "formed",
+    }
 
 
 def flicker(folder: Path, r_series_ohm: float) -> dict[str, Any]:

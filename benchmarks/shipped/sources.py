@@ -144,8 +144,8 @@ ONE_TRANSISTOR: dict[str, Any] = {
         " by 6 %, 110 uS by 18 %, 75 uS by 32 %, and widen what is left",
         "endurance: one cell, 1 us pulses, to 10^6 cycles, moved to this window; cells of the"
         " programming tests had 8,000",
-        "forming is left out: 100 cells formed at 2.5 to 3.6 V (median 3.2 V, deviation 0.19 V) on"
-        " the bit line, 2.0 V at the gate, to 138 uS (median); cells of the twin begin formed",
+        "forming: 100 cells, 2.5 to 3.6 V on the bit line in steps of 50 mV, 2.0 V at the gate, of"
+        " a width that is not stated; cells begin formed unless forming.begin is pristine",
         "cells that cannot be RESET at all, of which the programming tests have 0.4 to 1 %, are not"
         " among those swept; the effect stuck adds them",
     ),

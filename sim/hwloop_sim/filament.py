@@ -14,20 +14,22 @@ RESET: the level of :mod:`hwloop_sim.devices.one_transistor`, times e^((1 − G_
 c, p and the voltage at which the cell begins to RESET are drawn once a cycle; p follows p ← ρ p +
 √(1 − ρ²) σ_p ξ with each further RESET at least as strong as those before it, which may so raise
 the conductance as well; a weaker one does nothing.
+Forming: a pristine cell does nothing until a pulse with its gate on reaches its own voltage; that
+pulse leaves a formed cell, whatever its width and gate.
 Source: the form is chosen for the measured sweeps of 1T1R cells (see the device model), where the
 scatter of successive SET steps is correlated, and RESETs of a cell in HRS draw it anew.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from hwloop.operations import BoolArray, FloatArray
 from hwloop.settings import Settings
-from hwloop.units import Number, PositiveSecond
+from hwloop.units import Number, PositiveSecond, PositiveSiemens, PositiveVolt
 
 Scatter = Annotated[Number, Field(ge=0, le=3)]
 _LEAST_GAP = 1e-6
@@ -55,6 +57,21 @@ class Redraw(Settings):
     pulse_sigma: Scatter
     correlation: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     v_sigma_v: Annotated[Number, Field(ge=0, le=2)] = 0.0
+
+
+class Forming(Settings):
+    """``voltage_v``: median over the cells of what forms them, ``sigma`` of its logarithm.
+
+    ``formed_s``: median of what they conduct then; ``formed_sigma``: of the logarithm of the
+    filament's part.
+    ``begin``: how the cells are made.
+    """
+
+    voltage_v: PositiveVolt
+    sigma: Scatter = 0.0
+    formed_s: PositiveSiemens
+    formed_sigma: Scatter = 0.0
+    begin: Literal["formed", "pristine"] = "formed"
 
 
 def filament_s(conductance_s: FloatArray, r_series_ohm: FloatArray) -> FloatArray:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hwloop.errors import ConfigError
 from hwloop.operations import PulseMap
 from hwloop_sim.device import Device
 from hwloop_sim.filament import cell_s, filament_s, grown_s
@@ -138,3 +139,31 @@ def test_where_a_reset_begins_scatters_from_cycle_to_cycle() -> None:
     begun = reset_by(device, 1.61)[0] < 2.4989e-4
     # 1.61 V is half a deviation above 1.56 V: 69 % of a normal distribution.
     assert begun.mean() == pytest.approx(0.69, abs=0.03)
+
+
+FORMING = {"voltage_v": 3.0, "sigma": 0.05, "formed_s": 1e-4, "begin": "pristine"}
+
+
+def test_a_pristine_cell_does_nothing_until_its_own_voltage_forms_it() -> None:
+    device = make(
+        "one_transistor", (1, 4000), **{**CELL, "forming": FORMING, "initial": None}, g_min_s=1e-6
+    )
+    assert (set_by(device, 4.0) == 1e-6).all()
+    assert (reset_by(device, 3.0) == 1e-6).all()
+    volts = np.full((1, 4000), 3.0)
+    device.pulse(PulseMap(volts, 2e-7, gate_v=0.9))
+    assert (device.conductance_s == 1e-6).all()
+    device.pulse(PulseMap(volts, 2e-7, gate_v=2.0))
+    formed = device.conductance_s > 1e-6
+    assert formed.mean() == pytest.approx(0.5, abs=0.03)
+    np.testing.assert_allclose(device.conductance_s[formed], 1e-4, rtol=1e-12)
+    after_s = set_by(device, 3.0)
+    assert (after_s[formed] > 1e-4).all()
+    assert (after_s[~formed] == 1e-6).all()
+    device.pulse(PulseMap(1.5 * volts, 2e-7, gate_v=2.0))
+    assert (device.conductance_s > 9e-5).all()
+
+
+def test_pristine_cells_take_no_other_beginning() -> None:
+    with pytest.raises(ConfigError, match="pristine cells begin at g_min_s"):
+        cells(forming=FORMING)

@@ -158,9 +158,9 @@ class SweepCalibration:
             f"{len(self.gate.cell)} gate sweeps of {len(self.gate.cells)} cells,"
             f" {len(self.line.cell)} source-line sweeps of {len(self.line.cells)} cells"
         )
-        flat = dict(_flat(self.parameters))
+        values = dict(flat(self.parameters))
         for name, error in self.uncertainty.items():
-            value = flat.get(name, flat.get(f"{name}.sigma"))
+            value = values.get(name, values.get(f"{name}.sigma"))
             yield f"  {name:24} {value:.5g} ± {error:.2g}"
         for name, figure in self.goodness.items():
             yield f"  {name:24} {figure:.4g}"
@@ -264,10 +264,11 @@ def settings(
     }
 
 
-def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Name and value of every setting, dots inside mappings."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{name}.")
+            yield from flat(value, f"{before}{name}.")
         else:
             yield f"{before}{name}", value
 

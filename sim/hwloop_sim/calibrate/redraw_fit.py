@@ -9,8 +9,8 @@ was seen alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,12 +54,21 @@ class _Begun:
     half_v: FloatArray
     step_v: float
 
-    def points(self) -> tuple[Places, Places, FloatArray, FloatArray]:
-        """Of every pulse after that one: sweep, number, volts beyond ``half_v``, ln G."""
-        beyond_v = self.sweeps.volts - self.half_v[:, None]
-        later = np.isfinite(self.sweeps.after_s) & (beyond_v > self.step_v / 2)
-        row, place = np.nonzero(later)
-        return row, place, beyond_v[later], np.log(self.sweeps.after_s[later])
+    def aligned(self) -> tuple[FloatArray, FloatArray]:
+        """ln G of each pulse after that one, and the volts of each beyond where half was left.
+
+        (sweeps, pulses), NaN from the end of a sweep on; (pulses,). Half was left within the step
+        before ``half_v``: in its middle.
+        """
+        first = np.searchsorted(self.sweeps.volts, self.half_v + self.step_v / 2)
+        length = self.sweeps.volts.size - int(first.min())
+        place = first[:, None] + np.arange(length)
+        inside = place < self.sweeps.volts.size
+        seen_s = np.take_along_axis(self.sweeps.after_s, np.where(inside, place, 0), axis=1)
+        there = np.logical_and.accumulate(inside & np.isfinite(seen_s), axis=1)
+        logs = np.where(there, np.log(np.where(there, seen_s, 1.0)), np.nan)
+        kept = there.any(axis=0)
+        return logs[:, kept], (np.arange(length)[kept] + 1.5) * np.float64(self.step_v)
 
 
 def fit_redraw(sweeps: Sweeps, r_series_ohm: float) -> RedrawFit:
@@ -116,7 +125,13 @@ def _begun(sweeps: Sweeps) -> tuple[_Begun, str]:
     words = f"{int((~usable).sum())} of {usable.size} RESET sweeps left out: they begin in HRS or"
     words += " never reach half of the conductance"
     half_v = sweeps.volts[np.argmax(less[usable], axis=1)]
-    step_v = float(np.median(np.diff(sweeps.volts)))
+    steps_v = np.diff(sweeps.volts)
+    step_v = float(np.median(steps_v))
+    if np.abs(steps_v - step_v).max() > 1e-3 * step_v:
+        raise ConfigError(
+            f"steps from {steps_v.min():g} to {steps_v.max():g} V: expected equal ones",
+            file=sweeps.where,
+        )
     return _Begun(sweeps.of(usable), half_v, step_v), "" if usable.all() else words
 
 
@@ -135,8 +150,9 @@ def _log_level(beyond_v: FloatArray, slope_v: float, floor: float) -> FloatArray
 def _level(begun: _Begun, r_ohm: float) -> tuple[float, float]:
     from scipy.optimize import least_squares
 
-    _, _, beyond_v, logs = begun.points()
-    beyond_v = beyond_v + begun.step_v / 2
+    table, volts = begun.aligned()
+    there = np.isfinite(table)
+    beyond_v, logs = np.broadcast_to(volts, table.shape)[there], table[there]
 
     def off(theta: FloatArray) -> FloatArray:
         slope_v, floor = np.exp(theta)
@@ -160,15 +176,7 @@ def _resampled(begun: _Begun, r_ohm: float) -> float:
     for _ in range(_RESAMPLED):
         rows = [np.flatnonzero(begun.sweeps.cell == one) for one in rng.choice(cells, cells.size)]
         index = np.concatenate(rows)
-        part = Sweeps(
-            begun.sweeps.where,
-            begun.sweeps.cell[index],
-            begun.sweeps.volts,
-            begun.sweeps.before_s[index],
-            begun.sweeps.after_s[index],
-            begun.sweeps.width_s,
-            begun.sweeps.held_v,
-        )
+        part = replace(begun.sweeps, after_s=begun.sweeps.after_s[index])
         found.append(_level(_Begun(part, begun.half_v[index], begun.step_v), r_ohm)[0])
     return float(np.std(found, ddof=1))
 
@@ -188,44 +196,53 @@ def _parts(
     """Sigma of cell, cycle and pulse, correlation of pulses, mean; and the error of each."""
     from scipy.optimize import minimize
 
-    row, place, beyond_v, logs = begun.points()
-    level = _log_level(beyond_v + begun.step_v / 2, slope_v, floor_s * r_ohm)
+    logs, volts = begun.aligned()
+    level = _log_level(volts, slope_v, floor_s * r_ohm)
     off = (logs + np.log(r_ohm) - level) / (1 - np.exp(level))
-    cell = begun.sweeps.cell[row]
-    groups = [(off[cell == one], row[cell == one], place[cell == one]) for one in np.unique(cell)]
+    _, cell = np.unique(begun.sweeps.cell, return_inverse=True)
 
     def cost(theta: FloatArray) -> float:
-        return _likelihood(theta, groups)[0]
+        return _likelihood(theta, off, cell)[0]
 
     start = np.array([np.log(0.5), np.log(0.5), np.log(0.5), 0.5])
     best = minimize(cost, start, method="L-BFGS-B", bounds=[(-4.0, 1.0)] * 3 + [(-4.0, 4.0)])
     cell_, cycle, pulse = np.exp(best.x[:3])
     correlation = 1 / (1 + np.exp(-best.x[3]))
-    _, mean, mean_error = _likelihood(best.x, groups)
+    _, mean, mean_error = _likelihood(best.x, off, cell)
     of_theta = _errors(cost, best.x)
     errors = of_theta * [cell_, cycle, pulse, correlation * (1 - correlation)]
     numbers = (float(cell_), float(cycle), float(pulse), float(correlation), float(mean))
     return *numbers, np.append(errors, mean_error)
 
 
-def _likelihood(
-    theta: FloatArray, groups: Sequence[tuple[FloatArray, Places, Places]]
-) -> tuple[float, float, float]:
-    """Minus the logarithm, the mean that makes it greatest, and the error of that mean."""
-    cell, cycle, pulse = np.exp(2 * theta[:3])
+def _likelihood(theta: FloatArray, off: FloatArray, cell: Places) -> tuple[float, float, float]:
+    """Minus the logarithm, the mean that makes it greatest, and the error of that mean.
+
+    The covariance of a sweep is that of its beginning whatever its length, so one factor serves
+    all; what is common to a cell's sweeps is of rank one.
+    """
+    from scipy.linalg import solve_triangular
+
+    of_cell, cycle, pulse = np.exp(2 * theta[:3])
     kept = 1 / (1 + np.exp(-theta[3]))
-    log_det, ones, first, second = 0.0, 0.0, 0.0, 0.0
-    for off, row, place in groups:
-        same = row[:, None] == row
-        lag = np.abs(place[:, None] - place)
-        factor = np.linalg.cholesky(cell + same * (cycle + pulse * kept**lag))
-        solved = np.linalg.solve(factor, np.stack([np.ones(off.size), off], axis=1))
-        log_det += 2 * float(np.log(np.diag(factor)).sum())
-        ones += float(solved[:, 0] @ solved[:, 0])
-        first += float(solved[:, 0] @ solved[:, 1])
-        second += float(solved[:, 1] @ solved[:, 1])
-    mean = first / ones
-    return 0.5 * (log_det + second - mean * first), mean, float(1 / np.sqrt(ones))
+    number = np.arange(off.shape[1])
+    lag = np.abs(number[:, None] - number)
+    factor = np.linalg.cholesky(cycle + pulse * kept**lag)
+    there = np.isfinite(off)
+    solved = solve_triangular(factor, np.where(there, off, 0.0).T, lower=True).T
+    ones = solve_triangular(factor, np.ones(off.shape[1]), lower=True)
+
+    def by_cell(values: FloatArray) -> FloatArray:
+        sums = np.where(there, values, 0.0).sum(axis=1)
+        return np.bincount(cell, sums).astype(np.float64)
+
+    a, b, c = by_cell(ones**2), by_cell(ones * solved), by_cell(solved**2)
+    shared = 1 + of_cell * a
+    log_det = float(by_cell(2 * np.log(np.diag(factor))).sum() + np.log(shared).sum())
+    weight, first = float((a / shared).sum()), float((b / shared).sum())
+    mean = first / weight
+    square = float((c - of_cell * b**2 / shared).sum()) - mean * first
+    return 0.5 * (log_det + square), mean, float(1 / np.sqrt(weight))
 
 
 def _errors(cost: Callable[[FloatArray], float], at: FloatArray, step: float = 0.05) -> FloatArray:

@@ -15,8 +15,8 @@ and 6.8 % rms (RESET, 1.6 to 2.5 V). Scatter: lognormal, drawn for each pulse, f
 100 of those cells (0.057 and 0.73 within a cell). v_set and τ are chosen: the sweeps have one
 bit-line voltage and one width. ``g_min_s`` bounds what scatter can reach. Cells begin at G_f.
 Valid near those conditions; the width acts through τ alone, the drive of SET not at all beyond
-v_set; forming and failure are not modelled. Positive voltage: bit line above source line. The
-current of a read is G · v, as with the gate fully on.
+v_set; failure is not modelled, forming where ``forming`` says so. Positive voltage: bit line above
+source line. The current of a read is G · v, as with the gate fully on.
 With ``growth``, SET adds to the filament pulse by pulse instead; with ``redraw``, RESET draws
 levels that may lie above the one before: see :mod:`hwloop_sim.filament`. Stepped trains need both;
 the shipped calibration ``levy2021_1t1r`` has them.
@@ -33,7 +33,16 @@ from hwloop.errors import Unsupported
 from hwloop.operations import BoolArray, FloatArray, PulseMap
 from hwloop.units import Number, PositiveOhm, PositiveSecond, PositiveSiemens, PositiveVolt
 from hwloop_sim.device import Device, DeviceKind
-from hwloop_sim.filament import Cycles, Growth, Redraw, Scatter, cell_s, filament_s, grown_s
+from hwloop_sim.filament import (
+    Cycles,
+    Forming,
+    Growth,
+    Redraw,
+    Scatter,
+    cell_s,
+    filament_s,
+    grown_s,
+)
 from hwloop_sim.state_device import StateSettings, drawn_parameters, per_cell
 from hwloop_sim.variability import draw_initial
 
@@ -73,6 +82,7 @@ class OneTransistorSettings(StateSettings):
     reset_sigma: Scatter = 0.73
     growth: Growth | None = None
     redraw: Redraw | None = None
+    forming: Forming | None = None
     unsteadiness: Annotated[Number, Field(ge=0, le=3)] = 0.0
     v_follower_v: PositiveVolt | None = None
 
@@ -83,7 +93,14 @@ class OneTransistorSettings(StateSettings):
                 f"reset_floor_s {self.reset_floor_s:g} must be from g_min_s {self.g_min_s:g} to"
                 f" below 1 / r_series_ohm = {1 / self.r_series_ohm:g}"
             )
+        if self.pristine and self.initial is not None:
+            raise ValueError("initial: pristine cells begin at g_min_s; leave it out")
         return self
+
+    @property
+    def pristine(self) -> bool:
+        """Whether the cells have yet to be formed."""
+        return self.forming is not None and self.forming.begin == "pristine"
 
 
 class OneTransistor(Device):
@@ -104,7 +121,13 @@ class OneTransistor(Device):
         self._cycles: Cycles | None = None
         if self._growth is not None or self._redraw is not None:
             self._cycles = Cycles(self._growth, self._redraw, self._p.unsteadiness, shape, rng)
-        if settings.initial is None:
+        self._forming, self._pristine = settings.forming, np.full(shape, settings.pristine)
+        self._forms_v = np.full(shape, np.inf)
+        if self._forming is not None and settings.pristine:
+            factors = rng.lognormal(0.0, self._forming.sigma, shape)
+            self._forms_v = self._forming.voltage_v * factors
+            self._conductance_s = np.full(shape, self._low_s)
+        elif settings.initial is None:
             self._conductance_s = np.array(np.broadcast_to(self._p.reset_floor_s, shape))
         else:
             self._conductance_s = draw_initial(
@@ -134,12 +157,27 @@ class OneTransistor(Device):
             return
         voltage_v = np.broadcast_to(self._sign * pulse.amplitude_v, self._conductance_s.shape)
         overdrive_v = np.maximum(pulse.gate_v - self._p.v_transistor_v, 0.0)
+        passing_v = overdrive_v
+        if self._follower_v is not None:
+            passing_v = np.maximum(pulse.gate_v - self._follower_v, 0.0)
+        before_s = self._conductance_s
         setting = (overdrive_v > 0) & (voltage_v > self._p.v_set_v)
         if setting.any():
             self._set(setting, overdrive_v, pulse)
-        if self._follower_v is not None:
-            overdrive_v = np.maximum(pulse.gate_v - self._follower_v, 0.0)
-        self._reset(np.minimum(-voltage_v, overdrive_v), pulse)
+        self._reset(np.minimum(-voltage_v, passing_v), pulse)
+        if self._forming is not None and self._pristine.any():
+            forms = (passing_v > 0) & (voltage_v >= self._forms_v)
+            self._form(self._pristine & forms, before_s, self._forming)
+
+    def _form(self, forms: BoolArray, before_s: FloatArray, forming: Forming) -> None:
+        """Pristine cells stay as they were, but for those that form."""
+        r_ohm = self._p.r_series_ohm
+        own_s = filament_s(np.broadcast_to(forming.formed_s, forms.shape), r_ohm)
+        own_s = own_s * self._rng.lognormal(0.0, forming.formed_sigma, forms.shape)
+        drawn_s = np.clip(cell_s(own_s, r_ohm), self._low_s, self._high_s)
+        kept_s = np.where(self._pristine, before_s, self._conductance_s)
+        self._conductance_s = np.where(forms, drawn_s, kept_s)
+        self._pristine = self._pristine & ~forms
 
     def _set(self, setting: BoolArray, overdrive_v: FloatArray, pulse: PulseMap) -> None:
         """Upwards to the level of the gate, or by what the pulse adds to the filament."""

@@ -14,9 +14,15 @@ from hwloop.measurement import Measurement, write_measurement
 from hwloop.operations import PulseMap
 from hwloop_sim.calibrate.growth_fit import fit_growth, follow
 from hwloop_sim.calibrate.line_sweeps import Sweeps, load_sweeps
-from hwloop_sim.calibrate.one_transistor import cycling_spread, settings
+from hwloop_sim.calibrate.one_transistor import (
+    cycling_spread,
+    flat,
+    read_noise,
+    settings,
+)
 from hwloop_sim.calibrate.redraw_fit import fit_redraw
 from hwloop_sim.calibrate.run import calibrate
+from hwloop_sim.calibration import Calibration, load_calibration
 from tests.sim.devices.models import make
 
 TRUE: dict[str, Any] = {
@@ -118,6 +124,13 @@ def test_the_measured_medians_are_met_by_the_fit(measured: dict[str, Path]) -> N
     # Half of the sweeps have lost half of their conductance by 1.65 V: counted in the file.
     assert 1.5 < redraw.v_reset_v < 1.65
     assert redraw.correlation > 10 * redraw.uncertainty["redraw.correlation"]
+    shipped = load_calibration("levy2021_1t1r", Path())
+    assert isinstance(shipped, Calibration)
+    again = settings(growth, redraw, 2e-7, cycling_spread(measured["cycling"]))
+    stated = dict(flat(shipped.parameters))
+    assert stated == pytest.approx(dict(flat(again)), rel=0.01)
+    fraction, _ = read_noise((gate, line), growth.path.r_series_ohm)
+    assert (shipped.effects or ())[0]["fraction"] == pytest.approx(fraction, rel=0.01)
 
 
 def test_spread_and_scatter_of_the_cycling_test_are_those_of_the_file(
