@@ -18,6 +18,7 @@ from hwloop.units import Kelvin, PositiveSecond, PositiveVolt, Siemens, Volt
 
 FORMAT = "hwloop-dataset"
 FORMAT_VERSION = 1
+_MOST_S = 1.0
 _COLUMNS = ("conductance_s", "uncertainty_s")
 _TEXTS = ("model", "title", "device", "source", "doi", "validity")
 
@@ -69,6 +70,19 @@ class ConductanceTable(Settings):
                 f"uncertainty_s has {len(given)} values, conductance_s {len(self.conductance_s)}"
             )
         return self
+
+
+def check_unit(conductance_s: Any, where: str) -> None:
+    """Refuse cells of less than 1 ohm: of those, a unit was mistaken; by the median, siemens."""
+    import numpy as np
+
+    typical_s = float(np.median(np.abs(conductance_s)))
+    if typical_s > _MOST_S:
+        raise ConfigError(
+            f"its conductances are about {typical_s:.3g} S: are they in siemens, and the currents"
+            " in amperes?",
+            file=where,
+        )
 
 
 def write_dataset(table: ConductanceTable, path: Path) -> None:
