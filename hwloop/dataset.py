@@ -23,6 +23,12 @@ _COLUMNS = ("conductance_s", "uncertainty_s")
 _TEXTS = ("model", "title", "device", "source", "doi", "validity")
 
 
+def _pulses(amplitude_v: float) -> float:
+    if amplitude_v == 0:
+        raise ValueError("a pulse is not of 0 V")
+    return amplitude_v
+
+
 class Conditions(Settings):
     """How a table was measured.
 
@@ -30,7 +36,7 @@ class Conditions(Settings):
     which the conductance was read; None where the source does not say.
     """
 
-    amplitude_v: Volt
+    amplitude_v: Annotated[Volt, AfterValidator(_pulses)]
     width_s: PositiveSecond
     read_v: PositiveVolt | None = None
     temperature_k: Annotated[Kelvin, Field(gt=0)] | None = None
@@ -113,6 +119,8 @@ def appear_complete(path: Path, write: Callable[[Path], None]) -> None:
     Raises :class:`RecordError` when the name is taken or cannot be written.
     """
     # In the same folder: between file systems a rename would be a copy, which can break off.
+    if not path.parent.is_dir():
+        raise RecordError(f"{path}: there is no folder {path.parent}")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     _refuse_existing(path)
     try:

@@ -89,6 +89,18 @@ def test_values_are_in_si_units(
 
 
 @pytest.mark.parametrize(
+    ("unit", "first_s"),
+    [("S", 1e-1), ("nS", 1e-10), ("nA", 1e-9), ("uA", 1e-6), ("mA", 1e-3), ("MOhm", 1e-5)],
+)
+def test_trains_in_columns_are_in_the_unit_of_their_header(
+    unit: str, first_s: float, tmp_path: Path
+) -> None:
+    path = written(tmp_path, f"a ({unit}),b ({unit})\n0.1,0.2\n0.2,0.3\n0.3,0.4\n")
+    table = import_table(path, reader=None, given=given(PULSE | {"read_v": "0.1 V"})).table
+    assert table.columns["conductance_s"][0] == pytest.approx(first_s, rel=1e-12)
+
+
+@pytest.mark.parametrize(
     ("text", "more", "words"),
     [
         ("a,b\n1,2\n,3\n4,5\n", PULSE | {"unit": "S"}, "line 3: a gap in column 'a'"),
