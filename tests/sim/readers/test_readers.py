@@ -89,6 +89,24 @@ def test_values_are_in_si_units(
 
 
 @pytest.mark.parametrize(
+    ("header", "scale_v", "scale_a"),
+    [
+        ("Voltage (V),Current (A)", 1.0, 1.0),
+        ("V (mV),I (nA)", 1e-3, 1e-9),
+        ("voltage (V),current [µA]", 1.0, 1e-6),
+    ],
+)
+def test_sweeps_are_in_the_units_of_their_header(
+    header: str, scale_v: float, scale_a: float, tmp_path: Path
+) -> None:
+    path = written(tmp_path, f"{header}\n1,2\n3,4\n1,2\n")
+    imported = import_table(path, reader=None, given=given({}))
+    np.testing.assert_allclose(imported.table.columns["voltage_v"], [scale_v, 3 * scale_v, scale_v])
+    np.testing.assert_allclose(imported.table.columns["current_a"][1], 4 * scale_a)
+    assert ("as they stand" in imported.words[1]) == (scale_v == scale_a == 1)
+
+
+@pytest.mark.parametrize(
     ("unit", "first_s"),
     [("S", 1e-1), ("nS", 1e-10), ("nA", 1e-9), ("uA", 1e-6), ("mA", 1e-3), ("MOhm", 1e-5)],
 )
