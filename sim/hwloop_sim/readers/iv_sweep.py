@@ -10,6 +10,7 @@ import numpy as np
 
 from hwloop.importing import Columns, Reader, fault, finite_number, first_lines, text_lines
 
+_FEW = 0.1
 _SCALES = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9, "p": 1e-12}
 
 
@@ -98,11 +99,13 @@ def _words(
 ) -> list[str]:
     voltage_v, current_a = columns["voltage_v"], columns["current_a"]
     against = int(((voltage_v * current_a) < 0).sum())
+    few = against <= _FEW * voltage_v.size
+    signs = "as offsets near 0 V do" if few else "are the leads, or the signs, exchanged?"
     units = f"{', '.join(scaled)} to SI units" if scaled else "in V and A as they stand"
     words = [
         f"{voltage_v.size} points from {voltage_v.min():.4g} to {voltage_v.max():.4g} V, currents"
         f" from {current_a.min():.4g} to {current_a.max():.4g} A, {units}",
-        f"{against} currents have the sign against their voltage, as offsets near 0 V do",
+        f"{against} currents have the sign against their voltage: {signs}",
     ]
     if others:
         words.append(f"columns left out: {', '.join(others)}")

@@ -106,6 +106,12 @@ def test_sweeps_are_in_the_units_of_their_header(
     assert ("as they stand" in imported.words[1]) == (scale_v == scale_a == 1)
 
 
+def test_a_sweep_whose_currents_go_against_it_is_asked_about(tmp_path: Path) -> None:
+    path = written(tmp_path, "V1,I1\n1,-2\n3,-4\n1,-2\n")
+    words = import_table(path, reader=None, given=given({})).words
+    assert any("3 currents" in line and "signs, exchanged?" in line for line in words)
+
+
 @pytest.mark.parametrize(
     ("unit", "first_s"),
     [("S", 1e-1), ("nS", 1e-10), ("nA", 1e-9), ("uA", 1e-6), ("mA", 1e-3), ("MOhm", 1e-5)],
