@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -61,6 +62,7 @@ _LINES = {
 }
 
 
+@cache
 def stress(scheme: Scheme) -> Stress:
     """What the cells see that share the row, the column, or neither with the selected one."""
     if scheme == "floating":

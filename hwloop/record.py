@@ -73,6 +73,8 @@ class RecordWriter:
         self._measured: dict[tuple[Any, ...], Series] = {}
         for kind, columns in _expected(header):
             self._series_for(kind, columns)
+        for place, _ in _announced(header):
+            self._results[place] = Series(self._file, place)
 
     def now_s(self) -> float:
         """Seconds since the record was begun, from a monotonic clock."""
@@ -99,13 +101,9 @@ class RecordWriter:
 
     def row(self, label: str, row: Row) -> None:
         """Write a row that a step yielded."""
-        path = "/".join(part for part in ("results", label, row.table) if part)
+        path = row.place(label)
         series = self._results.setdefault(path, Series(self._file, path))
-        about = {
-            name: {"units": field["unit"], "meaning": field["meaning"]}
-            for name, field in row.describe().items()
-        }
-        self._write((series, row.columns(), about))
+        self._write((series, row.columns(), _about(row)))
 
     def outcome(self, label: str, *, reached: bool, words: str) -> None:
         """Write how a step ended."""
@@ -129,6 +127,8 @@ class RecordWriter:
             with self._file.changing() as file:
                 for series in self._all_series():
                     series.trim(file)
+                for series in self._results.values():
+                    series.drop_if_empty(file)
                 for name in CONDUCTANCES:
                     if not file[f"recorder/{counter_name(f'array/{name}')}"][0]:
                         del file[f"array/{name}"]
@@ -204,6 +204,22 @@ def _write_header(file: h5py.File, header: RunHeader) -> None:
         if signature not in known:
             make_columns(file, _series_path(signature, known), columns, {})
             known.append(signature)
+    for path, row in _announced(header):
+        make_columns(file, path, row.columns(), _about(row))
+
+
+def _announced(header: RunHeader) -> Iterator[tuple[str, Row]]:
+    """The tables that the steps say they will fill, and where they stand."""
+    for prepared in header.procedure.steps:
+        for row in prepared.step.tables(header.description.shape) if prepared.step.tables else ():
+            yield row.place(prepared.label), row
+
+
+def _about(row: Row) -> dict[str, dict[str, str]]:
+    return {
+        name: {"units": field["unit"], "meaning": field["meaning"]}
+        for name, field in row.describe().items()
+    }
 
 
 def _signature(kind: str, columns: Mapping[str, Any]) -> tuple[Any, ...]:

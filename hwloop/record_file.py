@@ -8,8 +8,10 @@ place. Datasets double their length, so that a run of n rows is copied about log
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,7 +66,7 @@ class RecordFile:
             # Closed first: Windows neither copies nor replaces a file that is locked.
             self._file.close()
             try:
-                shutil.copyfile(self.path, self._draft)
+                _copy(self.path, self._draft)
                 with h5py.File(self._draft, "r+") as self._changing:
                     yield self._changing
                 if self._has_durable_rows:
@@ -104,6 +106,30 @@ class RecordFile:
             ) from None
         except OSError as exc:
             raise RecordError(f"{self.path}: cannot be written: {exc}") from exc
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file into space that is set aside first.
+
+    ext4 begins to write a file out when it replaces another by rename, unless its place on the
+    disk is known by then; setting it aside takes a quarter of that time. Where the disk is full,
+    it also shows before anything is copied.
+    """
+    if not sys.platform.startswith("linux"):
+        shutil.copyfile(source, target)
+        return
+    with source.open("rb") as given, target.open("wb") as taken:
+        size, done = os.fstat(given.fileno()).st_size, 0
+        try:
+            os.posix_fallocate(taken.fileno(), 0, size)
+        except OSError as exc:
+            if exc.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system without it
+                raise
+        while done < size:
+            sent = os.sendfile(taken.fileno(), given.fileno(), done, size - done)
+            if not sent:
+                raise OSError(errno.EIO, f"{source} ended at {done} of {size} bytes while copied")
+            done += sent
 
 
 def sync(path: Path) -> None:

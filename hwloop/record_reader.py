@@ -151,17 +151,16 @@ class Record:
     @property
     def labels(self) -> list[str]:
         """The steps that have results, in order of their running."""
-        recorded = set(self._file["results"]) | set(self._outcomes)
-        return [entry["label"] for entry in self.resolved["steps"] if entry["label"] in recorded]
+        labels = [entry["label"] for entry in self.resolved["steps"]]
+        return [label for label in labels if self.tables(label) or label in self._outcomes]
 
     def tables(self, label: str) -> list[str]:
-        """The tables of a step: "" is its main one."""
+        """The tables of a step that have rows: "" is its main one."""
         if label not in self._file["results"]:
             return []
         group = self._file[f"results/{label}"]
         inner = [name for name, item in group.items() if isinstance(item, h5py.Group)]
-        main = [""] if any(isinstance(item, h5py.Dataset) for item in group.values()) else []
-        return main + inner
+        return [name for name in ("", *inner) if self._complete(_place(label, name))]
 
     def settings(self, label: str) -> dict[str, Any]:
         """The settings that a step had."""
@@ -172,7 +171,7 @@ class Record:
 
     def results(self, label: str, table: str = "") -> dict[str, NDArray[Any]]:
         """The columns of a table: name → (rows, ...)."""
-        path = "/".join(part for part in ("results", label, table) if part)
+        path = _place(label, table)
         if path not in self._file:
             return {}
         return {
@@ -183,7 +182,7 @@ class Record:
 
     def units(self, label: str, table: str = "") -> dict[str, str]:
         """The unit of each column."""
-        path = "/".join(part for part in ("results", label, table) if part)
+        path = _place(label, table)
         return {
             name: str(item.attrs["units"])
             for name, item in self._file[path].items()
@@ -192,7 +191,7 @@ class Record:
 
     def meanings(self, label: str, table: str = "") -> dict[str, str]:
         """What each column means, in words."""
-        path = "/".join(part for part in ("results", label, table) if part)
+        path = _place(label, table)
         return {
             name: str(item.attrs.get("meaning", ""))
             for name, item in self._file[path].items()
@@ -270,11 +269,18 @@ class Record:
 
     def _rows(self, path: str, name: str) -> NDArray[Any]:
         """The complete rows of a column."""
-        counter = f"recorder/{counter_name(path)}"
-        if counter not in self._file:
+        if f"recorder/{counter_name(path)}" not in self._file:
             return np.empty(0)
-        count = int(self._file[counter][0])
-        return np.asarray(self._file[f"{path}/{name}"][:count])
+        return np.asarray(self._file[f"{path}/{name}"][: self._complete(path)])
+
+    def _complete(self, path: str) -> int:
+        """How many rows of a series are complete."""
+        counter = f"recorder/{counter_name(path)}"
+        return int(self._file[counter][0]) if counter in self._file else 0
+
+
+def _place(label: str, table: str) -> str:
+    return "/".join(part for part in ("results", label, table) if part)
 
 
 def _plain(value: Any) -> Any:

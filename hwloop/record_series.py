@@ -22,6 +22,33 @@ _LEAST_TEXT_BYTES = 64
 About = Mapping[str, Mapping[str, str]]
 
 
+class _Column:
+    """A dataset of the file as it is now, written a row at a time.
+
+    Through HDF5's own functions: h5py's indexing takes longer than the writing, for each column
+    of each row, and so does its look-up after each change of the structure.
+    """
+
+    def __init__(self, file: h5py.File, path: str) -> None:
+        self._id = h5py.h5d.open(file.id, path.encode())
+        self.dtype: np.dtype[Any] = self._id.dtype
+        self.length, *shape = self._id.shape
+        self.shape: tuple[int, ...] = tuple(shape)
+        self._type = h5py.h5t.py_create(self.dtype, logical=True)
+        self._in_file = self._id.get_space()
+        self._row = h5py.h5s.create_simple((1, *self.shape))
+
+    def write(self, row: int, value: NDArray[Any]) -> None:
+        """Write a row of this column's shape, of a type that it can hold."""
+        if not value.size:
+            return
+        # The type of the column says that its text is UTF-8; that of the value does not.
+        stored = np.ascontiguousarray(value, dtype=self.dtype)
+        start = (row, *(0 for _ in self.shape))
+        self._in_file.select_hyperslab(start, (1, *self.shape))
+        self._id.write(self._row, self._in_file, stored, self._type)
+
+
 @dataclass(eq=False)
 class Series:
     """Rows of equal shape in a group: one dataset a column, and a counter of complete rows.
@@ -33,9 +60,9 @@ class Series:
     file: RecordFile
     path: str
     rows: int = 0
-    _columns: dict[str, h5py.Dataset] = field(default_factory=dict)
-    _kinds: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = field(default_factory=dict)
-    _counter: h5py.Dataset | None = None
+    _names: tuple[str, ...] = ()
+    _columns: dict[str, _Column] = field(default_factory=dict)
+    _counter: _Column | None = None
     _bound_at: int = -1
     _length: int = 0
 
@@ -54,7 +81,7 @@ class Series:
     def is_almost_full(self) -> bool:
         """Whether the next few rows need longer columns."""
         self._bind()
-        return bool(self._columns) and self.rows >= self._length - max(self._length // 8, 1)
+        return bool(self._columns) and self.rows >= self._length - max(self._length // 4, 1)
 
     def fits(self, values: Mapping[str, NDArray[Any]]) -> bool:
         """Whether a row can be written without a change of the structure.
@@ -90,8 +117,7 @@ class Series:
         """Write a row that fits, to be counted by :meth:`commit`; returns its index."""
         self._bind()
         for name, value in values.items():
-            # The type of the column says that its text is UTF-8; that of the value does not.
-            self._columns[name][self.rows] = value.astype(self._kinds[name][0])
+            self._columns[name].write(self.rows, value)
         self.rows += 1
         return self.rows - 1
 
@@ -99,31 +125,46 @@ class Series:
         """Count the rows that have been appended; call it after they were flushed."""
         self._bind()
         if self._counter is not None:
-            self._counter[0] = self.rows
+            self._counter.write(0, np.array(self.rows))
 
     def trim(self, file: h5py.File) -> None:
         """Within :meth:`RecordFile.changing`: cut off what lies beyond the last row."""
-        for name in self._columns:
+        for name in self._names_in(file):
             file[self.path][name].resize(self.rows, axis=0)
+
+    def drop_if_empty(self, file: h5py.File) -> None:
+        """Within :meth:`RecordFile.changing`: take away what was made for rows that never came."""
+        if self.rows or not (names := self._names_in(file)):
+            return
+        group = file[self.path]
+        for name in names:
+            del group[name]
+        del file[f"recorder/{counter_name(self.path)}"]
+        while not len(group) and group.parent.name != "/":
+            group, empty = group.parent, group.name
+            del file[empty]
+
+    def _names_in(self, file: h5py.File) -> tuple[str, ...]:
+        """The names of the columns; none where they have not been made."""
+        counter = f"recorder/{counter_name(self.path)}"
+        if not self._names and counter in file:
+            self._names = tuple(str(name) for name in file[counter].attrs["columns"])
+        return self._names
 
     def _bind(self) -> None:
         """Hold the datasets of the file as it is now: each change makes it another file."""
         if self._bound_at == self.file.changes:
             return
         file = self.file.file
-        counter = f"recorder/{counter_name(self.path)}"
-        self._columns = {}
-        if counter in file:
-            self._counter = file[counter]
-            group = file[self.path]
-            names = [str(name) for name in self._counter.attrs["columns"]]
-            self._columns = {name: group[name] for name in names}
-            self._kinds = {n: (c.dtype, c.shape[1:]) for n, c in self._columns.items()}
-            self._length = next(iter(self._columns.values())).shape[0]
+        names = self._names_in(file)
+        self._columns = {name: _Column(file, f"{self.path}/{name}") for name in names}
+        if names:
+            self._counter = _Column(file, f"recorder/{counter_name(self.path)}")
+            self._length = self._columns[names[0]].length
         self._bound_at = self.file.changes
 
     def _is_wide_enough(self, name: str, value: NDArray[Any]) -> bool:
-        dtype, shape = self._kinds[name]
+        dtype, shape = self._columns[name].dtype, self._columns[name].shape
         if value.dtype.kind == dtype.kind == "S" and value.shape == shape:
             return bool(value.dtype.itemsize <= dtype.itemsize)
         if value.shape != shape or not np.can_cast(value.dtype, dtype, "safe"):
@@ -167,9 +208,10 @@ def make_columns(file: h5py.File, path: str, values: Mapping[str, Any], about: A
     group = file.require_group(path)
     stored = _stored(path, values)
     largest = max(max(array.nbytes, 1) for array in stored.values())
+    row_bytes = max(sum(array.nbytes for array in stored.values()), 1)
     # Small chunks, since a flush may write a whole one; but room for some of them at once.
     chunk_rows = min(max(_CHUNK_BYTES // largest, 1), _MOST_CHUNK_ROWS)
-    length = max(chunk_rows, min(_FIRST_BYTES // largest, _FIRST_ROWS))
+    length = max(chunk_rows, min(_FIRST_BYTES // row_bytes, _FIRST_ROWS))
     for name, array in stored.items():
         column = _dataset(group, name, array.dtype, (length, *array.shape), chunk_rows)
         column.attrs.update(about.get(name, {}))

@@ -45,6 +45,11 @@ class Row:
             for field in dataclasses.fields(cls)
         }
 
+    @classmethod
+    def place(cls, label: str) -> str:
+        """Where the table of the step ``label`` stands in a record."""
+        return "/".join(part for part in ("results", label, cls.table) if part)
+
     def headline(self) -> dict[str, str | float | int]:
         """The few figures that a progress line shows."""
         return {}
@@ -105,7 +110,9 @@ class Step(Generic[S]):
     """A step as it stands in the entry point group ``hwloop.steps``.
 
     ``plan`` raises :class:`hwloop.errors.ConfigError` where settings and array do not fit.
-    ``figures`` draws the step's results from a record, for the report.
+    ``figures`` draws the step's results from a record, for the report. ``tables``: for an array of
+    a shape (..., rows, cols), a row of each table that the step fills, of any values; the record
+    makes these tables at its begin, where they cost no copy of what was measured by then.
     """
 
     name: str
@@ -114,6 +121,7 @@ class Step(Generic[S]):
     run: Callable[[S, Array], Iterator[Yield]]
     plan: Callable[[S, ArraySettings], Plan]
     figures: Callable[[Record, str], Iterator[NamedFigure]] | None = None
+    tables: Callable[[tuple[int, ...]], Sequence[Row]] | None = None
 
     def __call__(self, settings: S, array: Array) -> Iterator[Yield]:
         """Run the step: hardware is called, results are yielded."""

@@ -121,3 +121,32 @@ def programming(method: str) -> dict[str, Any]:
             " nothing but its deviation is known: taken for normal.",
         },
     }
+
+
+ONE_TRANSISTOR: dict[str, Any] = {
+    "title": "1T1R RRAM: SET by the gate, RESET by the source line, 200 ns",
+    "device": "1T1R RRAM test chips",
+    "source": "B. Q. Le, A. Levy et al., RADAR: A Fast and Energy-Efficient Programming Technique"
+    " for Multiple Bits-Per-Cell RRAM Arrays, IEEE Trans. Electron Devices 2021; data of GitHub"
+    " akashlevy/RRAM-RADAR-Tuning and akashlevy/NI-RRAM-Python",
+    "doi": "10.1109/TED.2021.3097975",
+    "licence": "none stated for RRAM-RADAR-Tuning, MIT for NI-RRAM-Python; fitted parameters only",
+    "conditions": {
+        "note": "bit line 2.0 V, gate 1.0 to 4.0 V (SET); source line 0 to 3.0 V, gate 4.0 V"
+        " (RESET); 200 ns; 50 mV steps",
+    },
+    "words": "25 cells for SET, 25 for RESET, 100 for the spread of RESET; whether all are of"
+    " one chip is not known. Noise at long times and endurance are of one cell each, elsewhere.",
+    "remarks": (
+        "flicker_noise: 10,000 reads of one cell at 93 uS, read through 560 ohm",
+        "relaxation: spread of levels above 100 uS, read minutes after they were written; tau_s and"
+        " a mean of 0 are chosen. 30 min at 80 C are not in it: they lower 226 uS by 0.7 %, 142 uS"
+        " by 6 %, 110 uS by 18 %, 75 uS by 32 %, and widen what is left",
+        "endurance: one cell, 1 us pulses, to 10^6 cycles, moved to this window; cells of the"
+        " programming tests had 8,000",
+        "forming: 100 cells, 2.5 to 3.6 V on the bit line in steps of 50 mV, 2.0 V at the gate, of"
+        " a width that is not stated; cells begin formed unless forming.begin is pristine",
+        "cells that cannot be RESET at all, of which the programming tests have 0.4 to 1 %, are not"
+        " among those swept; the effect stuck adds them",
+    ),
+}

@@ -32,11 +32,12 @@ def lines() -> Iterator[str]:
 def _row(name: str, figures: Mapping[str, Any]) -> str:
     volts = format_quantity(figures["amplitude_v"], "V")
     width = format_quantity(figures["width_s"], "s")
+    gate = f", gate {figures['gate_v']:g} V" if "gate_v" in figures else ""
     final, step = figures["final_conductance"], figures["step"]
     keys = ("ks_model", "ks_other_half", "ks_95")
     numbers = [f"{of[key]:.3f}" for of in (final, step) for key in keys]
     return (
-        f"| `{name}` | {volts}, {width} | {figures['trains']} |"
+        f"| `{name}` | {volts}, {width}{gate} | {figures['trains']} |"
         f" {figures['mean_within_spread']:.0%} | {' | '.join(numbers)} |"
     )
 

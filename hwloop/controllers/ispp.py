@@ -23,7 +23,9 @@ class Ispp(Settings):
 
     ``erase``: the way back of a cell that is beyond its window; without it such a cell is given
     up. ``erase_to_s``: erase until a read is at or beyond it; left out, until the cell is on the
-    side from which it can be written. ``attempts``: how often a cell is written.
+    side from which it can be written. ``attempts``: how often a cell is written. ``begin_again``:
+    a cell that is still short after the whole train is erased too, instead of getting its last
+    pulse over and over. ``most_erases``: pulses of ``erase`` that a cell may get.
     """
 
     name: Literal["ispp"]
@@ -32,13 +34,19 @@ class Ispp(Settings):
     raises: bool = True
     erase_to_s: PositiveSiemens | None = None
     attempts: Count = 1
+    begin_again: bool = False
+    most_erases: Count | None = None
 
     @model_validator(mode="after")
     def _both(self) -> Ispp:
         if self.erase is not None:
             opposite(self.write, self.erase)
-        elif self.erase_to_s is not None or self.attempts > 1:
-            raise ValueError("erase_to_s and attempts need erase")
+        elif (
+            self.attempts > 1
+            or self.begin_again
+            or (self.erase_to_s, self.most_erases) != (None, None)
+        ):
+            raise ValueError("erase_to_s, attempts, begin_again and most_erases need erase")
         return self
 
     @property
@@ -60,4 +68,6 @@ class Ispp(Settings):
             write=write,
             attempts=self.attempts,
             deep=deep_enough(seen_s, self.erase_to_s, write=write),
+            begin_again=self.begin_again,
+            most_erases=self.most_erases,
         )

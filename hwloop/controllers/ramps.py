@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -51,6 +52,13 @@ class Steps(Settings):
     def end_v(self) -> float:
         """The last level."""
         return self.start_v if self.stop_v is None else self.stop_v
+
+    @property
+    def pulses(self) -> int:
+        """How many there are until the last level is reached."""
+        if not self.step_v:
+            return 1
+        return int(np.ceil((abs(self.end_v) - abs(self.start_v)) / self.step_v - 1e-9)) + 1
 
     def at(self, number: IntArray, start_v: FloatArray | None = None) -> FloatArray:
         """Level of the pulse ``number``, counted from 0; ``start_v``: of each cell by itself."""
@@ -99,13 +107,24 @@ class Train(Settings):
         return None if self.gate is None else _steps(self.gate)
 
     @property
+    def pulses(self) -> int:
+        """How many there are until nothing steps any more."""
+        gates = self.gate_steps
+        return max(self.amplitude_steps.pulses, 1 if gates is None else gates.pulses)
+
+    @property
     def sign(self) -> float:
         """Of the amplitude."""
         return float(np.sign(self.amplitude_steps.start_v))
 
 
 def _steps(level: Steps | float) -> Steps:
-    return level if isinstance(level, Steps) else Steps(start_v=level)
+    return level if isinstance(level, Steps) else _alike(level)
+
+
+@cache  # asked for with each pulse; validating it anew takes longer than the rest of a small move
+def _alike(level_v: float) -> Steps:
+    return Steps(start_v=level_v)
 
 
 @dataclass(frozen=True)
@@ -113,20 +132,21 @@ class State:
     """What a controller knows of each cell; arrays of one shape.
 
     ``side``: of the latest pulse. ``number``: of that pulse within its train, from 0. ``turns``:
-    how often the train was turned round. ``begin_v``: the voltage that the target says,
-    where the algorithm has one.
+    how often the train was turned round. ``erases``: pulses of the way back, of algorithms
+    that erase. ``begin_v``: the voltage that the target says, where the algorithm has one.
     """
 
     side: Side
     number: IntArray
     turns: IntArray
+    erases: IntArray
     begin_v: FloatArray | None = None
 
     @classmethod
     def new(cls, shape: tuple[int, ...], begin_v: FloatArray | None = None) -> State:
         """Of cells without a pulse."""
         side, number = np.zeros(shape, np.int8), np.zeros(shape, np.int64)
-        return cls(side, number, number.copy(), begin_v)
+        return cls(side, number, number.copy(), number.copy(), begin_v)
 
     def kept(self, which: BoolArray) -> State:
         """Of those cells only."""
@@ -154,6 +174,17 @@ class Move:
     gate_v: FloatArray | None
     at_end: BoolArray
     given_up: BoolArray
+
+    def kept(self, which: BoolArray) -> Move:
+        """Of those cells only."""
+        return replace(
+            self,
+            side=self.side[which],
+            amplitude_v=self.amplitude_v[which],
+            gate_v=None if self.gate_v is None else self.gate_v[which],
+            at_end=self.at_end[which],
+            given_up=self.given_up[which],
+        )
 
 
 class Controller(Protocol):

@@ -98,15 +98,9 @@ def _round(
         status[which] = ended
     ledger.status[work.index] = status
     going = status == WAITING
-    move = replace(
-        move,
-        side=move.side[going],
-        amplitude_v=move.amplitude_v[going],
-        gate_v=None if move.gate_v is None else move.gate_v[going],
-        at_end=move.at_end[going],
-        given_up=move.given_up[going],
-    )
-    work.keep(going)
+    if not going.all():
+        move = move.kept(going)
+        work.keep(going)
     if not work.index.size:
         return 0
     before_s, need = ledger.seen_s[work.index], ledger.side(work.index)

@@ -32,7 +32,7 @@ from hwloop.programming.loop import Budgets, Round, program
 from hwloop.programming.pulses import read
 from hwloop.settings import Settings
 from hwloop.step import NamedFigure, Outcome, Plan, PlannedOperation, Row, Step, Yield, column
-from hwloop.targets import Target, Tolerance, goals, planned_mask, refuse_misfit
+from hwloop.targets import Goals, Target, Tolerance, goals, planned_mask, refuse_misfit
 from hwloop.units import Count, PositiveJoule, PositiveSecond, format_quantity
 
 if TYPE_CHECKING:
@@ -351,6 +351,15 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
     return draw(record, label)
 
 
+def tables(shape: tuple[int, ...]) -> tuple[Row, ...]:
+    """A row of each table: one of cells without targets, of the kinds and shapes of any other."""
+    blank_s = np.full(shape, np.nan)
+    ledger = Ledger(Goals(blank_s, blank_s, blank_s, np.full(shape, -1, np.int64)))
+    nothing = Round(0, 0, 0, np.empty(0))
+    cells = _cells(ledger, blank_s, blank_s)
+    return _row(ledger, nothing, 0, 0), cells, _figures(ledger, blank_s.ravel(), 0.0, 0.0)
+
+
 PROGRAM_VERIFY = Step(
     name="program_verify",
     summary="Program cells to target conductances, verify each, and say what it cost",
@@ -358,4 +367,5 @@ PROGRAM_VERIFY = Step(
     run=run,
     plan=plan,
     figures=figures,
+    tables=tables,
 )

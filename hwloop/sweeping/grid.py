@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwloop.config import load_procedure, parse_yaml
+import numpy as np
+
+from hwloop import plugins
+from hwloop.config import Procedure, load_procedure, parse_yaml
 from hwloop.errors import ConfigError, HwloopError
-from hwloop.preview import refuse_beyond_limits
+from hwloop.preview import refuse_beyond_limits, refuse_unsupported
 
 SEED = "seed"
 MOST_POINTS = 100_000
@@ -109,30 +112,46 @@ def points(over: Sequence[str], overrides: Sequence[str] = ()) -> tuple[Point, .
     )
 
 
-def validate(procedure: Path, all_points: Sequence[Point]) -> list[dict[str, Any]]:
-    """The resolved procedure of each point, if all are valid and within the array's limits.
+def validate(procedure: Path, all_points: Sequence[Point], backend: str) -> list[dict[str, Any]]:
+    """The resolved procedure of each point, if all are valid.
 
-    Points that differ only in the seed are checked once beyond it. Raises the first error, with
-    the point that it is of.
+    That is: within the array's limits, and of operations that the backend can do. Points that
+    differ only in the seed are checked once beyond it. Raises the first error, with the point
+    that it is of.
     """
+    kind: plugins.BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
     known: dict[tuple[str, ...], dict[str, Any]] = {}
     resolved = []
     for point in all_points:
         seed = dict(point.values).get(SEED)
         key = tuple(one for one in point.overrides if not one.startswith(f"{SEED}="))
         if key not in known or not (type(seed) is int and seed >= 0):
-            known[key] = _validated(procedure, point)
+            known[key] = _validated(procedure, point, kind)
         one = known[key]
         resolved.append(one | {SEED: seed} if seed is not None else one)
     return resolved
 
 
-def _validated(path: Path, point: Point) -> dict[str, Any]:
+def _validated(path: Path, point: Point, backend: plugins.BackendKind[Any]) -> dict[str, Any]:
     try:
         procedure = load_procedure(path, point.overrides)
         refuse_beyond_limits(procedure)
+        _refuse_unsupported(procedure, backend)
     except HwloopError as exc:
         kind = type(exc)
         raise kind(f"point {point.index} ({point.words}): {exc}") from None
     found: dict[str, Any] = json.loads(json.dumps(procedure.resolved))
     return found
+
+
+def _refuse_unsupported(procedure: Procedure, backend: plugins.BackendKind[Any]) -> None:
+    """What the backend refuses; of a bench that cannot be rehearsed, each run finds it out."""
+    if backend.touches_hardware and backend.rehearse is None:
+        return
+    opener = backend.rehearse or backend.open
+    rng = np.random.default_rng(procedure.seed)
+    request = plugins.OpenRequest(
+        procedure.array, None, rng, seed=procedure.seed, procedure=procedure.resolved
+    )
+    with opener(procedure.backend_settings(backend), request) as opened:
+        refuse_unsupported(procedure, opened)

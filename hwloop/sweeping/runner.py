@@ -44,7 +44,7 @@ def prepare(options: SweepOptions, over: Sequence[str], overrides: Sequence[str]
     """
     _check_workers(options)
     all_points = points(over, overrides)
-    resolved = validate(options.procedure, all_points)
+    resolved = validate(options.procedure, all_points, options.backend)
     there = finished(options.folder) if options.folder.is_dir() else {}
     threads = 1 if options.scheduler else max(1, _cores() // workers_of(options))
     done, tasks = [], []

@@ -39,7 +39,7 @@ def refuse_unknown(pulse: PulseMap, known: Sequence[KnownPulse], *, source: str)
 
     ``source``: what was measured, or assumed, such as "soft_bounds: the response was given".
     """
-    of_width = [one for one in known if np.isclose(pulse.width_s, one.width_s, rtol=SAME, atol=0)]
+    of_width = [one for one in known if abs(pulse.width_s - one.width_s) <= SAME * one.width_s]
     if pulse.gate_v is None and _all_among(pulse.amplitude_v, of_width):
         return
     if pulse.highest_gate_v is not None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -8,9 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
@@ -19,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from hwloop import record_file
 from hwloop.backend import Description
 from hwloop.config import Procedure
 from hwloop.errors import RecordError
@@ -40,10 +42,17 @@ SHAPES = st.sampled_from([(1, 1), (1, 3), (2, 1), (2, 3), (2, 2, 3), (1, 1, 1)])
 def writer(tmp_path: Path, tiny_procedure: Callable[..., Procedure]) -> Make:
     """``writer(population=None, name=...)``: a record that has just been begun."""
 
-    def make(population: int | None = None, name: str = "run.h5") -> RecordWriter:
+    def make(
+        population: int | None = None, name: str = "run.h5", announced: tuple[Row, ...] = ()
+    ) -> RecordWriter:
         outer = () if population is None else (population,)
         description = Description("linear", Geometry(rows=2, cols=2), outer)
-        header = RunHeader("run", tiny_procedure(), 5, population, description)
+        procedure = tiny_procedure()
+        if announced:
+            (prepared,) = procedure.steps
+            step = replace(prepared.step, tables=lambda _: announced)
+            procedure = replace(procedure, steps=(replace(prepared, step=step),))
+        header = RunHeader("run", procedure, 5, population, description)
         return RecordWriter(tmp_path / name, header)
 
     return make
@@ -53,6 +62,21 @@ def writer(tmp_path: Path, tiny_procedure: Callable[..., Procedure]) -> Make:
 class Noted(Row):
     number: Any = column("V", "a number or an array")
     note: Any = column("1", "a text")
+
+
+@dataclass(frozen=True, eq=False)
+class Large(Row):
+    a: Any = column("S", "a map")
+    b: Any = column("S", "a map")
+    c: Any = column("S", "a map")
+    d: Any = column("S", "a map")
+
+
+@dataclass(frozen=True, eq=False)
+class Beside(Row):
+    table: ClassVar[str] = "beside"
+
+    map_s: Any = column("S", "a map")
 
 
 @dataclass(frozen=True, eq=False)
@@ -309,7 +333,7 @@ def test_draft_that_cannot_be_put_in_place_leaves_the_file_as_it_was(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copyfile", full)
+        patch.setattr(record_file, "_copy", full)
         with pytest.raises(RecordError, match=r"cannot be written: .*No space left"):
             record_writer.row("step", Noted(1.0, "a"))
     done(record_writer, Wait(2.0))
@@ -319,6 +343,77 @@ def test_draft_that_cannot_be_put_in_place_leaves_the_file_as_it_was(
         assert len(record) == 2
         assert record.results("step")["number"].tolist() == [3.0]
     assert [path.name for path in record_writer.path.parent.iterdir()] == ["run.h5"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="sets space aside on Linux")
+def test_full_disk_shows_before_a_copy_and_a_file_system_that_sets_nothing_aside_does_not_matter(
+    writer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_writer = writer()
+
+    def failing(code: int) -> Callable[..., None]:
+        def fail(*_: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        return fail
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", failing(errno.ENOSPC))
+        with pytest.raises(RecordError, match=r"cannot be written: .*No space left"):
+            record_writer.row("step", Noted(1.0, "a"))
+        patch.setattr(os, "posix_fallocate", failing(errno.EOPNOTSUPP))
+        record_writer.row("step", Noted(2.0, "b"))
+    record_writer.finish("completed", pulses=np.zeros((2, 2)))
+    with Record(record_writer.path) as record:
+        assert record.results("step")["number"].tolist() == [2.0]
+
+
+def test_a_table_of_one_large_row_takes_little_more_room_than_the_row(writer: Make) -> None:
+    record_writer = writer()
+    before = record_writer.path.stat().st_size
+    row = Large(*(np.full((128, 128), float(value)) for value in range(4)))
+    record_writer.row("step", row)
+    assert record_writer.path.stat().st_size - before < 4 * 2**20 + 65536
+    for _ in range(20):
+        record_writer.row("step", row)
+    record_writer.finish("completed", pulses=np.zeros((2, 2)))
+    with Record(record_writer.path) as record:
+        kept = record.results("step")
+    assert [kept[name].shape for name in "abcd"] == [(21, 128, 128)] * 4
+    assert [float(kept[name].min()) for name in "abcd"] == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_a_table_said_beforehand_is_made_with_the_file_and_is_none_until_it_has_a_row(
+    writer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = Beside(np.full((2, 2), 7.0))
+    copies, copy = [], record_file._copy
+    monkeypatch.setattr(record_file, "_copy", lambda *paths: copies.append(0) or copy(*paths))
+    record_writer = writer(announced=(Noted(0.0, ""), Beside(np.zeros((2, 2)))))
+    label = "train_manhattan"
+    killed = record_writer.path.with_name("killed.h5")
+    shutil.copy(record_writer.path, killed)
+    with Record(killed) as record:
+        assert (record.labels, record.tables(label)) == ([], [])
+    record_writer.row(label, beside)
+    assert not copies
+    shutil.copy(record_writer.path, killed)
+    with Record(killed) as record:
+        assert (record.labels, record.tables(label)) == ([label], ["beside"])
+        np.testing.assert_array_equal(record.results(label, "beside")["map_s"], [beside.map_s])
+        assert record.units(label, "beside") == {"map_s": "S"}
+    record_writer.finish("completed", pulses=np.zeros((2, 2)))
+    with h5py.File(record_writer.path) as file:
+        assert list(file["results"][label]) == ["beside"]
+        assert f"results.{label}" not in file["recorder"]
+
+
+def test_tables_said_beforehand_leave_nothing_where_the_step_came_to_no_row(writer: Make) -> None:
+    record_writer = writer(announced=(Noted(0.0, ""), Beside(np.zeros((2, 2)))))
+    record_writer.finish("failed", pulses=np.zeros((2, 2)))
+    with h5py.File(record_writer.path) as file:
+        assert list(file["results"]) == []
+        assert not [name for name in file["recorder"] if name.startswith("results")]
 
 
 def test_file_that_a_virus_scanner_holds_is_replaced_a_moment_later(

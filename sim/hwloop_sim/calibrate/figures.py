@@ -83,13 +83,14 @@ def _distributions(predictions: Sequence[Prediction]) -> Figure:
     panels = figure.subplots(2, len(predictions), squeeze=False)
     for column, one in zip(panels.T, predictions, strict=True):
         column[0].set_title(_title(one))
-        _cumulative(column[0], one.final, "Final conductance")
-        _cumulative(column[1], one.step, "Step")
+        cumulative(column[0], one.final, "Final conductance")
+        cumulative(column[1], one.step, "Step")
     panels[0, 0].legend()
     return figure
 
 
-def _cumulative(axes: Axes, of: Distribution, quantity: str) -> None:
+def cumulative(axes: Axes, of: Distribution, quantity: str) -> None:
+    """Both halves of the data and the model as cumulative fractions, with their distances."""
     scale = plot.Scale.of(np.concatenate([of.held_out_s, of.fitted_s]), "S")
     for values_s, colour, label in (
         (of.fitted_s, plot.SKY, "fitted half"),

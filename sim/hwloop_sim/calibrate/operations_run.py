@@ -139,7 +139,7 @@ class OperationCalibration:
             "format_version": FORMAT_VERSION,
             "model": self.model,
             "title": title,
-            **_provenance(paths),
+            **provenance(paths),
             "validity": {"low_s": low_s, "high_s": high_s, "pulses": self.pulses()},
             "parameters": self.parameters,
             "uncertainty": dict(self.uncertainty),
@@ -157,7 +157,8 @@ class OperationCalibration:
         return data
 
 
-def _provenance(paths: Sequence[Path]) -> dict[str, Any]:
+def provenance(paths: Sequence[Path]) -> dict[str, Any]:
+    """Device, source and files, as a calibration states them."""
     texts: dict[str, list[str]] = {"device": [], "source": [], "doi": []}
     for path in paths:
         form = dataset.format_of(path)

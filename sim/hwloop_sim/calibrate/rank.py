@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hwloop.errors import ConfigError, HwloopError, NotConverged
+from hwloop_sim.calibrate.one_transistor import SweepCalibration
 from hwloop_sim.calibrate.operations_run import OperationCalibration
 from hwloop_sim.calibrate.pulse_table import TableCalibration
 from hwloop_sim.calibrate.run import Found, check_model, fitted, models
@@ -82,6 +83,8 @@ def _candidate(model: str, paths: Sequence[Path], **options: Any) -> Candidate:
 def prediction_error(found: Found) -> float | None:
     """Root mean square of predicted less held-out conductance, over the range measured."""
     if isinstance(found, TableCalibration):
+        return found.held_out_error
+    if isinstance(found, SweepCalibration):
         return found.held_out_error
     if isinstance(found, OperationCalibration):
         return None if found.held_out is None else found.held_out.error

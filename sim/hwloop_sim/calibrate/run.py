@@ -16,6 +16,8 @@ from hwloop.naming import nearest
 from hwloop_sim.calibrate.data import TrainData, check_one_way, is_record, load_trains
 from hwloop_sim.calibrate.fit import Fit, Fitter
 from hwloop_sim.calibrate.held_out import Prediction, predict
+from hwloop_sim.calibrate.one_transistor import MODEL as ONE_TRANSISTOR
+from hwloop_sim.calibrate.one_transistor import SweepCalibration, calibrate_sweeps
 from hwloop_sim.calibrate.operation_models import operation_models
 from hwloop_sim.calibrate.operations_run import OperationCalibration, calibrate_operations
 from hwloop_sim.calibrate.pulse_table import TableCalibration, calibrate_table
@@ -48,12 +50,12 @@ def fitters() -> Mapping[str, Fitter]:
     }
 
 
-Found = Calibration | OperationCalibration | TableCalibration
+Found = Calibration | OperationCalibration | SweepCalibration | TableCalibration
 
 
 def models() -> list[str]:
     """Every device model that can be fitted to something."""
-    return sorted({*fitters(), *operation_models(), "pulse_table"})
+    return sorted({*fitters(), *operation_models(), ONE_TRANSISTOR, "pulse_table"})
 
 
 def check_model(model: str) -> None:
@@ -107,9 +109,13 @@ def fitted(
         option = "--fix" if fixed else "--spread"
         raise ConfigError(
             f"{option} is for models that are run on operations,"
-            f" {', '.join(sorted(operation_models()))}; {model} is fitted to whole trains",
+            f" {', '.join(sorted(operation_models()))}; {model} is fitted to whole data",
             key="model",
         )
+    if model == ONE_TRANSISTOR:
+        if cell is not None:
+            raise ConfigError("one_transistor is fitted to all cells: leave it out", key="cell")
+        return calibrate_sweeps(paths, seed=seed)
     if model == "pulse_table":
         return calibrate_table(paths, cell=cell)
     return calibrate_trains(paths, model=model, cell=cell, seed=seed)

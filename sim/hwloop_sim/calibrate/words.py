@@ -42,10 +42,11 @@ def table(ranked: Sequence[Candidate]) -> Iterator[str]:
 
 def lines(found: Found) -> Iterator[str]:
     """Parameters with uncertainty, goodness, validity, and what was held out."""
+    from hwloop_sim.calibrate.one_transistor import SweepCalibration
     from hwloop_sim.calibrate.pulse_table import TableCalibration
     from hwloop_sim.calibrate.run import Calibration
 
-    if isinstance(found, TableCalibration):
+    if isinstance(found, SweepCalibration | TableCalibration):
         return found.lines()
     return _of_trains(found) if isinstance(found, Calibration) else _of_operations(found)
 

@@ -5,7 +5,8 @@ filament grows until it takes all the current that the transistor gives, I = β/
 the voltage V_C at which growth stops, so k = β/(2 V_C); D. Ielmini, IEEE Trans. Electron Devices
 58, 4309 (2011), doi:10.1109/TED.2011.2167513. R_s is what stands in series.
 RESET, v < −v_reset: towards G_reset = G_f + (1/R_s − G_f) e^(−(u − v_reset)/v_slope), downwards
-only; u = min(|v|, V_g − V_t), which is all that the transistor passes to its source.
+only; u = min(|v|, V_g − V_t), which is all that the transistor passes to its source; there V_t is
+``v_follower_v``, if that is given.
 Either way G(t) = target + (G − target) e^(−t/τ), in closed form.
 Source of the defaults: sweeps of the gate (bit line 2.0 V) and of the source line (gate 4.0 V), 25
 1T1R cells, 200 ns, A. Levy et al., IEEE Trans. Electron Devices 2021,
@@ -14,8 +15,11 @@ and 6.8 % rms (RESET, 1.6 to 2.5 V). Scatter: lognormal, drawn for each pulse, f
 100 of those cells (0.057 and 0.73 within a cell). v_set and τ are chosen: the sweeps have one
 bit-line voltage and one width. ``g_min_s`` bounds what scatter can reach. Cells begin at G_f.
 Valid near those conditions; the width acts through τ alone, the drive of SET not at all beyond
-v_set; forming and failure are not modelled. Positive voltage: bit line above source line. The
-current of a read is G · v, as with the gate fully on.
+v_set; failure is not modelled, forming where ``forming`` says so. Positive voltage: bit line above
+source line. The current of a read is G · v, as with the gate fully on.
+With ``growth``, SET adds to the filament pulse by pulse instead; with ``redraw``, RESET draws
+levels that may lie above the one before: see :mod:`hwloop_sim.filament`. Stepped trains need both;
+the shipped calibration ``levy2021_1t1r`` has them.
 """
 
 from __future__ import annotations
@@ -29,15 +33,29 @@ from hwloop.errors import Unsupported
 from hwloop.operations import BoolArray, FloatArray, PulseMap
 from hwloop.units import Number, PositiveOhm, PositiveSecond, PositiveSiemens, PositiveVolt
 from hwloop_sim.device import Device, DeviceKind
+from hwloop_sim.filament import (
+    Cycles,
+    Forming,
+    Growth,
+    Redraw,
+    Scatter,
+    cell_s,
+    filament_s,
+    grown_s,
+)
 from hwloop_sim.state_device import StateSettings, drawn_parameters, per_cell
 from hwloop_sim.variability import draw_initial
 
-Scatter = Annotated[Number, Field(ge=0, le=3)]
 _SCATTERS = ("set_sigma", "reset_sigma")
 
 
 class OneTransistorSettings(StateSettings):
-    """``k_s_per_v2``: of the SET level; ``reset_floor_s``: G_f, what a strong RESET ends at."""
+    """``k_s_per_v2``: of the SET level; ``reset_floor_s``: G_f, what a strong RESET ends at.
+
+    ``growth`` stands in for ``k_s_per_v2``, ``tau_s`` and ``set_sigma``, ``redraw`` for
+    ``reset_sigma``. ``v_follower_v``: V_t of the limit of RESET, which need not be that of the SET
+    level. ``unsteadiness``: scatter of ``growth`` that is the cell's own.
+    """
 
     spreadable: ClassVar = (
         "r_series_ohm",
@@ -48,6 +66,7 @@ class OneTransistorSettings(StateSettings):
         "v_slope_v",
         "reset_floor_s",
         "tau_s",
+        "unsteadiness",
     )
 
     r_series_ohm: PositiveOhm = 3970.0
@@ -61,6 +80,11 @@ class OneTransistorSettings(StateSettings):
     tau_s: PositiveSecond = 20e-9
     set_sigma: Scatter = 0.057
     reset_sigma: Scatter = 0.73
+    growth: Growth | None = None
+    redraw: Redraw | None = None
+    forming: Forming | None = None
+    unsteadiness: Annotated[Number, Field(ge=0, le=3)] = 0.0
+    v_follower_v: PositiveVolt | None = None
 
     @model_validator(mode="after")
     def _levels(self) -> OneTransistorSettings:
@@ -69,7 +93,14 @@ class OneTransistorSettings(StateSettings):
                 f"reset_floor_s {self.reset_floor_s:g} must be from g_min_s {self.g_min_s:g} to"
                 f" below 1 / r_series_ohm = {1 / self.r_series_ohm:g}"
             )
+        if self.pristine and self.initial is not None:
+            raise ValueError("initial: pristine cells begin at g_min_s; leave it out")
         return self
+
+    @property
+    def pristine(self) -> bool:
+        """Whether the cells have yet to be formed."""
+        return self.forming is not None and self.forming.begin == "pristine"
 
 
 class OneTransistor(Device):
@@ -85,7 +116,18 @@ class OneTransistor(Device):
         self._low_s = settings.g_min_s
         self._high_s = 1 / self._p.r_series_ohm
         self._rng = rng
-        if settings.initial is None:
+        self._growth, self._redraw = settings.growth, settings.redraw
+        self._follower_v = settings.v_follower_v
+        self._cycles: Cycles | None = None
+        if self._growth is not None or self._redraw is not None:
+            self._cycles = Cycles(self._growth, self._redraw, self._p.unsteadiness, shape, rng)
+        self._forming, self._pristine = settings.forming, np.full(shape, settings.pristine)
+        self._forms_v = np.full(shape, np.inf)
+        if self._forming is not None and settings.pristine:
+            factors = rng.lognormal(0.0, self._forming.sigma, shape)
+            self._forms_v = self._forming.voltage_v * factors
+            self._conductance_s = np.full(shape, self._low_s)
+        elif settings.initial is None:
             self._conductance_s = np.array(np.broadcast_to(self._p.reset_floor_s, shape))
         else:
             self._conductance_s = draw_initial(
@@ -115,17 +157,96 @@ class OneTransistor(Device):
             return
         voltage_v = np.broadcast_to(self._sign * pulse.amplitude_v, self._conductance_s.shape)
         overdrive_v = np.maximum(pulse.gate_v - self._p.v_transistor_v, 0.0)
-        on = overdrive_v > 0
-        drive = self._p.k_s_per_v2 * overdrive_v**2
-        setting = on & (voltage_v > self._p.v_set_v)
-        set_s = drive / (1 + drive * self._p.r_series_ohm)
-        passed_v = np.minimum(-voltage_v, overdrive_v)
-        resetting = on & (passed_v > self._p.v_reset_v)
+        passing_v = overdrive_v
+        if self._follower_v is not None:
+            passing_v = np.maximum(pulse.gate_v - self._follower_v, 0.0)
+        before_s = self._conductance_s
+        setting = (overdrive_v > 0) & (voltage_v > self._p.v_set_v)
+        if setting.any():
+            self._set(setting, overdrive_v, pulse)
+        self._reset(np.minimum(-voltage_v, passing_v), pulse)
+        if self._forming is not None and self._pristine.any():
+            forms = (passing_v > 0) & (voltage_v >= self._forms_v)
+            self._form(self._pristine & forms, before_s, self._forming)
+
+    def _form(self, forms: BoolArray, before_s: FloatArray, forming: Forming) -> None:
+        """Pristine cells stay as they were, but for those that form."""
+        r_ohm = self._p.r_series_ohm
+        own_s = filament_s(np.broadcast_to(forming.formed_s, forms.shape), r_ohm)
+        own_s = own_s * self._rng.lognormal(0.0, forming.formed_sigma, forms.shape)
+        drawn_s = np.clip(cell_s(own_s, r_ohm), self._low_s, self._high_s)
+        kept_s = np.where(self._pristine, before_s, self._conductance_s)
+        self._conductance_s = np.where(forms, drawn_s, kept_s)
+        self._pristine = self._pristine & ~forms
+
+    def _set(self, setting: BoolArray, overdrive_v: FloatArray, pulse: PulseMap) -> None:
+        """Upwards to the level of the gate, or by what the pulse adds to the filament."""
+        before_s = self._conductance_s
+        if self._growth is not None and self._cycles is not None:
+            self._grow(setting, overdrive_v, pulse, self._growth, self._cycles)
+        else:
+            drive = self._p.k_s_per_v2 * overdrive_v**2
+            set_s = drive / (1 + drive * self._p.r_series_ohm)
+            self._relax(setting, set_s, np.maximum, self._sigma["set_sigma"], pulse)
+        if self._cycles is not None:
+            self._cycles.note_set(self._conductance_s != before_s)
+
+    def _grow(
+        self,
+        setting: BoolArray,
+        overdrive_v: FloatArray,
+        pulse: PulseMap,
+        growth: Growth,
+        cycles: Cycles,
+    ) -> None:
+        sigma = growth.sigma(self._p.unsteadiness)
+        times = pulse.count if sigma.any() else 1
+        width_s = pulse.width_s * pulse.count / times
+        drive_s = growth.k_s_per_v * overdrive_v * cycles.speed
+        drive_s = drive_s * (width_s / growth.width_s) ** (1 / growth.exponent)
+        for _ in range(times):
+            own_s = filament_s(self._conductance_s, self._p.r_series_ohm)
+            own_s, share = grown_s(own_s, drive_s, growth.exponent)
+            if sigma.any():
+                drawn = self._rng.standard_normal(own_s.shape)
+                own_s = own_s * np.exp(sigma * np.sqrt(share) * drawn)
+            after_s = np.clip(cell_s(own_s, self._p.r_series_ohm), self._low_s, self._high_s)
+            self._conductance_s = np.where(setting, after_s, self._conductance_s)
+
+    def _reset(self, passed_v: FloatArray, pulse: PulseMap) -> None:
+        """Downwards to the level of the source line, or to levels that are drawn about it."""
+        if self._redraw is not None and self._cycles is not None:
+            for _ in range(pulse.count):
+                self._redrawn(passed_v, pulse.width_s, self._cycles)
+            return
+        resetting = passed_v > self._p.v_reset_v
+        if resetting.any():
+            level_s = self._level_s(passed_v - self._p.v_reset_v)
+            self._relax(resetting, level_s, np.minimum, self._sigma["reset_sigma"], pulse)
+
+    def _redrawn(self, passed_v: FloatArray, width_s: float, cycles: Cycles) -> None:
+        begins_v = self._p.v_reset_v + cycles.begins_v
+        resetting = (passed_v > begins_v) & (passed_v >= cycles.strongest_v)
+        if not resetting.any():
+            return
+        first = resetting & (cycles.strongest_v == 0)
+        cycles.again(resetting & ~first)
+        level_s = self._level_s(passed_v - begins_v)
+        # What has hardly begun to RESET scatters as little as it has moved.
+        drawn_s = level_s * np.exp((1 - level_s / self._high_s) * cycles.level)
+        here_s = self._conductance_s
+        drawn_s = np.where(first, np.minimum(drawn_s, here_s), drawn_s)
+        drawn_s = np.clip(drawn_s, self._low_s, self._high_s)
+        after_s = drawn_s + (here_s - drawn_s) * np.exp(-width_s / self._p.tau_s)
+        self._conductance_s = np.where(resetting, after_s, here_s)
+        cycles.note_reset(resetting, passed_v)
+
+    def _level_s(self, beyond_v: FloatArray) -> FloatArray:
+        """Where a RESET ends that goes so far beyond where it begins."""
         floor_s = self._p.reset_floor_s
-        beyond = np.maximum(passed_v - self._p.v_reset_v, 0.0) / self._p.v_slope_v
-        reset_s = floor_s + (self._high_s - floor_s) * np.exp(-beyond)
-        self._relax(setting, set_s, np.maximum, self._sigma["set_sigma"], pulse)
-        self._relax(resetting, reset_s, np.minimum, self._sigma["reset_sigma"], pulse)
+        left = np.exp(-np.maximum(beyond_v, 0.0) / self._p.v_slope_v)
+        level_s: FloatArray = floor_s + (self._high_s - floor_s) * left
+        return level_s
 
     def _relax(
         self,
@@ -136,8 +257,6 @@ class OneTransistor(Device):
         pulse: PulseMap,
     ) -> None:
         """Towards the target, in one direction only; with scatter, pulse by pulse."""
-        if not moving.any():
-            return
         alike = sigma == 0
         left = np.exp(-pulse.width_s * (pulse.count if alike else 1) / self._p.tau_s)
         for _ in range(1 if alike else pulse.count):

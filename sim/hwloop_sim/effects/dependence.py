@@ -9,15 +9,20 @@ from pydantic import Field, model_validator
 
 from hwloop.operations import FloatArray
 from hwloop.settings import Settings
-from hwloop.units import Number, PositiveSiemens
+from hwloop.units import Number, PositiveOhm, PositiveSiemens
 
 
 class Dependence(Settings):
-    """σ_G/G = ``fraction`` · (G/``reference_s``)^``exponent``; just ``fraction`` without one."""
+    """σ_G/G = ``fraction`` · (G/``reference_s``)^``exponent``; just ``fraction`` without one.
+
+    ``series_ohm``: the noise is that of what stands in series with this, of which the cell shows
+    1 − G R_s; none where the cell conducts 1/R_s or more.
+    """
 
     fraction: Annotated[Number, Field(ge=0, le=1)]
     exponent: Annotated[Number, Field(ge=-2, le=2)] = 0.0
     reference_s: PositiveSiemens | None = None
+    series_ohm: PositiveOhm | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Dependence:
@@ -27,10 +32,16 @@ class Dependence(Settings):
 
     def sigma_s(self, conductance_s: FloatArray) -> FloatArray:
         """Standard deviation of the conductance, siemens; 0 where there is none."""
+        shown = 1.0 if self.series_ohm is None else shown_of_series(conductance_s, self.series_ohm)
         if not self.exponent or self.reference_s is None:
-            return self.fraction * conductance_s
+            return self.fraction * shown * conductance_s
         relative = conductance_s / self.reference_s
         power = np.zeros_like(relative)
         np.power(relative, 1 + self.exponent, out=power, where=relative > 0)
-        sigma: FloatArray = self.fraction * self.reference_s * power
+        sigma: FloatArray = self.fraction * self.reference_s * shown * power
         return sigma
+
+
+def shown_of_series(conductance_s: FloatArray, series_ohm: float) -> FloatArray:
+    """Part of a relative change that a cell shows of what stands in series with ``series_ohm``."""
+    return np.maximum(1 - conductance_s * series_ohm, 0.0)

@@ -6,7 +6,8 @@ t counted from the pulse. A further pulse takes it from where it is and draws an
 is the stretched exponential usual for relaxation (R. Kohlrausch, 1854); that the spread comes
 within seconds and grows towards the middle states is measured on 1T1R cells by A. Levy et al., IEEE
 Trans. Electron Devices 2021, doi:10.1109/TED.2021.3097975: standard deviation 3 to 7 µS before and
-4 to 21 µS after 30 min at 80 °C. 1 + d is held at 0.
+4 to 21 µS after 30 min at 80 °C. With ``series_ohm`` the deviation is that of what stands in series
+with it, of which the cell shows 1 − G₀ R_s. 1 + d is held at 0.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from pydantic import Field
 
 from hwloop.operations import FloatArray, PulseMap
 from hwloop.settings import Settings
-from hwloop.units import Fraction, Number, PositiveSecond
+from hwloop.units import Fraction, Number, PositiveOhm, PositiveSecond
 from hwloop_sim.effect import Effect, EffectKind
+from hwloop_sim.effects.dependence import shown_of_series
 
 
 class RelaxationSettings(Settings):
@@ -29,6 +31,7 @@ class RelaxationSettings(Settings):
     sigma: Fraction
     tau_s: PositiveSecond
     beta: Annotated[Number, Field(gt=0, le=1)] = 1.0
+    series_ohm: PositiveOhm | None = None
 
 
 class Relaxation(Effect):
@@ -47,6 +50,8 @@ class Relaxation(Effect):
         moved = after_s != before_s
         settings = self._settings
         drawn = self._rng.normal(settings.mean, settings.sigma, after_s.shape)
+        if settings.series_ohm is not None:
+            drawn = drawn * shown_of_series(after_s, settings.series_ohm)
         self._final = np.where(moved, np.maximum(drawn, -1.0), self._final)
         self._age_s = np.where(moved, 0.0, self._age_s)
         return after_s

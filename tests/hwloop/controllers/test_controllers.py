@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hwloop.controllers import Alibart, GateStepped, Ispp
-from hwloop.controllers.ramps import Controller, Move
+from hwloop.controllers.ramps import Controller, Move, Train
 
 
 def _moves(controller: Controller, needs: list[int], seen_s: float = 1e-6) -> list[Move]:
@@ -63,3 +63,26 @@ def test_gate_stepped_begins_at_the_gate_that_the_target_says() -> None:
     moves = _moves(GateStepped.parse(settings), [1, 1, -1, 1])
     gates = [round(float(m.gate_v[0]), 9) for m in moves if m.gate_v is not None]
     assert gates == [2.0, 2.1, 4.0, 2.0]
+
+
+def test_ispp_begins_again_after_a_whole_train_that_fell_short_if_told_so() -> None:
+    settings = {"name": "ispp", "write": UP, "erase": DOWN, "attempts": 2}
+    needs = [1, 1, 1, 1, 1, 1, 1, 1]
+    assert _volts(_moves(Ispp.parse(settings), needs)) == [0.5, 0.6, *[0.7] * 6]
+    moves = _moves(Ispp.parse({**settings, "begin_again": True}), needs)
+    assert _volts(moves) == [0.5, 0.6, 0.7, -0.4, 0.5, 0.6, 0.7, 0.0]
+    assert moves[-1].given_up.all()
+
+
+def test_ispp_gives_up_a_cell_that_has_had_its_erases() -> None:
+    settings = {"name": "ispp", "write": UP, "erase": DOWN, "attempts": 9, "most_erases": 2}
+    moves = _moves(Ispp.parse(settings), [1, -1, -1, 1, -1])
+    assert _volts(moves) == [0.5, -0.4, -0.4, 0.5, 0.0]
+    assert moves[-1].given_up.all()
+
+
+def test_a_train_has_as_many_pulses_as_its_longer_steps() -> None:
+    gate = {"start_v": 1.8, "stop_v": 3.5, "step_v": 0.1}
+    assert Train.parse({**UP, "gate": gate}).pulses == 18
+    assert Train.parse({**UP, "gate": {**gate, "stop_v": 3.55}}).pulses == 19
+    assert (Train.parse(UP).pulses, Train.parse(DOWN).pulses) == (3, 1)

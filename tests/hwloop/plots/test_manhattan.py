@@ -13,8 +13,9 @@ import pytest
 
 from hwloop.config import from_data, load_procedure, parse_yaml
 from hwloop.plots.manhattan import figures
+from hwloop.plots.manhattan_array import error_figure, final_figure
 from hwloop.plots.manhattan_data import Training, read_training
-from hwloop.plots.manhattan_settings import diagnose
+from hwloop.plots.manhattan_settings import diagnose, settings_figure
 from hwloop.record_reader import Record
 from hwloop.runner import Quiet, RunOptions, run_procedure
 from hwloop.step import NamedFigure, Row
@@ -279,7 +280,7 @@ def test_patterns_that_are_wrong_are_counted_where_classes_stop_the_training(
     tmp_path: Path,
 ) -> None:
     path = classifying(tmp_path)
-    above, below = drawn(path)["error"].figure.axes
+    above, below = error_figure(training_of(path)).figure.axes
     with Record(path) as record:
         rows = record.results(LABEL)
         outputs = np.array(record.resolved["steps"][0]["settings"]["outputs"])
@@ -295,11 +296,11 @@ def test_no_slope_is_advised_where_classes_stop_the_training(tmp_path: Path) -> 
     path = classifying(tmp_path, population=30, updates=2)
     with Record(path) as record:
         assert not record.results(LABEL, "summary")["converged"].all()
-    assert "settings" not in drawn(path)
+    assert settings_figure(training_of(path)) is None
 
 
 def test_maps_before_and_after_share_their_colours(one: Path) -> None:
-    before, before_w, after, after_w = drawn(one)["final_conductance"].figure.axes
+    before, before_w, after, after_w = final_figure(training_of(one)).figure.axes
     with Record(one) as record:
         first_s = record.results(LABEL)["conductance_s"][0]
         last_s = record.array("final_conductance_s")

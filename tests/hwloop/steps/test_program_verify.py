@@ -218,6 +218,23 @@ def test_a_round_without_a_number_has_no_error_and_a_wait_says_what_it_left() ->
     assert "0.0% in their windows" in found["outcome"][0].words
 
 
+@pytest.mark.parametrize("outer", [{}, {"population": 3}])
+def test_the_tables_said_beforehand_are_of_the_kinds_and_shapes_that_come(
+    outer: dict[str, int],
+) -> None:
+    array = emulated(DEVICE, shape=(2, 3), **outer)
+    found = results(PROGRAM_VERIFY, ONE_PERCENT | {"pulses_per_cell": 3}, array)
+    assert PROGRAM_VERIFY.tables is not None
+    said = {row.table: row for row in PROGRAM_VERIFY.tables(array.backend.description.shape)}
+    assert set(said) == set(found) - {"outcome"}
+    for table, row in said.items():
+        come, before = found[table][0].columns(), row.columns()
+        assert list(come) == list(before)
+        for name, value in come.items():
+            kind, kind_before = np.asarray(value), np.asarray(before[name])
+            assert (name, kind.dtype, kind.shape) == (name, kind_before.dtype, kind_before.shape)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     budget=st.integers(1, 30),

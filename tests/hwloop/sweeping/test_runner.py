@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hwloop.config import load_procedure
-from hwloop.errors import ConfigError, LimitError
+from hwloop.errors import ConfigError, LimitError, Unsupported
 from hwloop.record_reader import Record, differences
 from hwloop.runner import RunOptions, run_procedure
 from hwloop.sweeping.grid import read_axis
@@ -66,6 +66,10 @@ def test_one_invalid_point_is_named_and_nothing_runs(tmp_path: Path) -> None:
         prepare(options, ["steps.0.settings.nope=1,2"])
     with pytest.raises(ConfigError, match=r"point 1 \(seed=-1\)"):
         prepare(options, ["seed=1,-1"])
+    with pytest.raises(
+        Unsupported, match=r"point 1 \(.*width_s=20 ms\): .*does not say what 20 ms"
+    ):
+        prepare(options, ["steps.0.settings.pulse.width_s=50 ms,20 ms"])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,392 @@
+"""A 1T1R cell calibrated from sweeps of its gate and source line: fit, held-out cells, file.
+
+Spread of the RESET level and its scatter from cycle to cycle are those of a cycling test, if one is
+given beside the sweeps: sweeps have few cycles, and end where a resistance is reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwloop import dataset, measurement, plugins
+from hwloop.errors import ConfigError
+from hwloop.operations import FloatArray, PulseMap
+from hwloop.step import NamedFigure
+from hwloop_sim.calibrate.growth_fit import GrowthFit, fit_growth
+from hwloop_sim.calibrate.held_out import REPEATS, Distribution
+from hwloop_sim.calibrate.line_sweeps import Sweeps, load_sweeps
+from hwloop_sim.calibrate.operations_run import provenance
+from hwloop_sim.calibrate.redraw_fit import RedrawFit, fit_redraw
+from hwloop_sim.calibration import FORMAT, FORMAT_VERSION
+from hwloop_sim.effects.dependence import shown_of_series
+
+MODEL = "one_transistor"
+_FOLLOWER_V = 1.0
+_OF_CYCLING = ("redraw.cycle_sigma", "spread.reset_floor_s")
+_LEAST_SHOWN = 0.1
+"""Of a filament's noise, that a read must show to count."""
+_MOST_SWEEPS = 0.95
+"""Of the held-out sweeps, that still go on where their conductances are compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class SweepPrediction:
+    """Emulated against held-out sweeps: of other cells, from where each of them began.
+
+    ``emulated_s``: (volts, repeats, sweeps), NaN where the held-out sweep has ended.
+    ``at``: the place of the voltage that ``final`` is of.
+    """
+
+    of_gate: bool
+    sweeps: Sweeps
+    emulated_s: FloatArray
+    at: int
+    final: Distribution
+    step: Distribution
+
+    @property
+    def mean_within_spread(self) -> float:
+        """Of the voltages: mean emulated ln G within one deviation of the held-out sweeps."""
+        seen = np.log(self.sweeps.after_s[:, : self.at + 1])
+        shown = np.log(self.emulated_s[: self.at + 1].reshape(self.at + 1, -1))
+        off = np.abs(np.nanmean(shown, axis=1) - np.nanmean(seen, axis=0))
+        return float(np.mean(off <= np.nanstd(seen, axis=0, ddof=1)))
+
+    def figures(self) -> dict[str, Any]:
+        """As they stand in the file."""
+        sweeps, volt = self.sweeps, float(self.sweeps.volts[self.at])
+        pulse = {"gate_v": volt} if self.of_gate else {"gate_v": sweeps.held_v}
+        return {
+            "amplitude_v": sweeps.held_v if self.of_gate else -volt,
+            **pulse,
+            "width_s": sweeps.width_s,
+            "trains": len(sweeps.cell),
+            "cells": len(sweeps.cells),
+            "mean_within_spread": self.mean_within_spread,
+            "final_conductance": self.final.figures(),
+            "step": self.step.figures(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class SweepCalibration:
+    """``growth``, ``redraw``: of all cells. ``predictions``: by a fit to every second of them.
+
+    ``noise``: of a read, as a fraction of the filament's conductance, and its uncertainty.
+    """
+
+    gate: Sweeps
+    line: Sweeps
+    growth: GrowthFit
+    redraw: RedrawFit
+    cycled: tuple[float, float] | None
+    noise: tuple[float, float]
+    predictions: Sequence[SweepPrediction]
+
+    @property
+    def model(self) -> str:
+        """Its name in a procedure."""
+        return MODEL
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The settings of the device."""
+        return settings(self.growth, self.redraw, self.gate.width_s, self.cycled)
+
+    @property
+    def uncertainty(self) -> dict[str, float]:
+        """One standard deviation, by the name of the setting, dots inside mappings."""
+        found = {**self.growth.uncertainty, **self.redraw.uncertainty}
+        if self.cycled is not None:
+            found = {name: found[name] for name in found if name not in _OF_CYCLING}
+        return {name: float(value) for name, value in found.items()}
+
+    @property
+    def effects(self) -> list[dict[str, Any]]:
+        """Read noise."""
+        series_ohm = self.growth.path.r_series_ohm
+        return [{"effect": "white_noise", "fraction": self.noise[0], "series_ohm": series_ohm}]
+
+    @property
+    def held_out_error(self) -> float:
+        """Rms of the mean emulated path less the held-out sweeps, over the range measured."""
+        off_s = [
+            np.nanmean(one.emulated_s, axis=(1, 2)) - one.sweeps.after_s for one in self.predictions
+        ]
+        every_s = np.concatenate([one.ravel() for one in (self.gate.after_s, self.line.after_s)])
+        left_s = np.concatenate([one[np.isfinite(one)] for one in off_s])
+        span_s = np.nanmax(every_s) - np.nanmin(every_s)
+        return float(np.sqrt(np.mean(np.square(left_s))) / span_s)
+
+    @property
+    def goodness(self) -> dict[str, float]:
+        """Of the medians of the gate sweeps."""
+        return {
+            "cells": float(len(self.gate.cells)),
+            "gate_sweeps": float(len(self.gate.cell)),
+            "line_sweeps": float(len(self.line.cell)),
+            "median_path_deviation": self.growth.path.deviation,
+            "median_lambda": float(np.median(self.growth.lambdas)),
+        }
+
+    def remarks(self) -> list[str]:
+        """What a person should know."""
+        gates_v = self.growth.gates_v
+        found = [
+            f"SET is fitted from {gates_v[0]:g} to {gates_v[-1]:g} V at the gate; its current is"
+            " taken as linear in the overdrive: these sweeps do not tell that power from the"
+            " exponent",
+            "one width and one bit-line voltage: the width acts through the law of growth alone,"
+            " the drive not at all; v_set_v and tau_s are chosen",
+            f"v_follower_v is {_FOLLOWER_V:g} V, not fitted: these RESETs work beyond the gate less"
+            " v_transistor_v",
+        ]
+        if self.redraw.left_out:
+            found.append(self.redraw.left_out)
+        if self.cycled is not None:
+            found.append("spread of reset_floor_s and redraw.cycle_sigma are of the cycling test")
+        return found
+
+    def lines(self) -> Iterator[str]:
+        """What a person is told."""
+        yield (
+            f"{len(self.gate.cell)} gate sweeps of {len(self.gate.cells)} cells,"
+            f" {len(self.line.cell)} source-line sweeps of {len(self.line.cells)} cells"
+        )
+        values = dict(flat(self.parameters))
+        for name, error in self.uncertainty.items():
+            value = values.get(name, values.get(f"{name}.sigma"))
+            yield f"  {name:24} {value:.5g} ± {error:.2g}"
+        for name, figure in self.goodness.items():
+            yield f"  {name:24} {figure:.4g}"
+        yield f"effect white_noise: {self.noise[0]:.4g} ± {self.noise[1]:.2g} of the filament"
+        yield from self.remarks()
+        for one in self.predictions:
+            seen = one.figures()
+            yield (
+                f"held out, {seen['cells']} cells, {'gate' if one.of_gate else 'source line'}: mean"
+                f" path within the measured spread at {seen['mean_within_spread']:.0%}"
+            )
+            for name in ("final_conductance", "step"):
+                of = seen[name]
+                yield (
+                    f"  {name:18} KS {of['ks_model']:.3f}; the other half"
+                    f" {of['ks_other_half']:.3f}; equal distributions, 95 % below"
+                    f" {of['ks_95']:.3f}"
+                )
+
+    def as_data(self, paths: Sequence[Path], title: str) -> dict[str, Any]:
+        """What stands in the file."""
+        gate, line = self.gate, self.line
+        every_s = np.concatenate([one.ravel() for one in (gate.after_s, line.after_s)])
+        return {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "model": MODEL,
+            "title": title,
+            **provenance(paths),
+            "validity": {
+                "low_s": float(np.nanmin(every_s)),
+                "high_s": float(np.nanmax(every_s)),
+                "low_v": float(-line.volts[-1]),
+                "high_v": gate.held_v,
+                "pulses": [
+                    {
+                        "amplitude_v": gate.held_v,
+                        "width_s": gate.width_s,
+                        "gate_v": [float(gate.volts[0]), float(gate.volts[-1])],
+                    },
+                    {
+                        "amplitude_v": [float(-line.volts[-1]), float(0.0 - line.volts[0])],
+                        "width_s": line.width_s,
+                        "gate_v": line.held_v,
+                    },
+                ],
+            },
+            "parameters": self.parameters,
+            "effects": self.effects,
+            "uncertainty": {**self.uncertainty, "effects": [{"fraction": self.noise[1]}]},
+            "goodness": self.goodness,
+            "remarks": self.remarks(),
+            "held_out": [one.figures() for one in self.predictions],
+        }
+
+    def figures(self) -> Iterator[NamedFigure]:
+        """Data against model, distributions."""
+        from hwloop_sim.calibrate.sweep_figures import draw
+
+        return draw(self.predictions)
+
+
+def settings(
+    growth: GrowthFit, redraw: RedrawFit, width_s: float, cycled: tuple[float, float] | None
+) -> dict[str, Any]:
+    """The settings of the device; ``cycled``: what :func:`cycling_spread` found."""
+    path = growth.path
+    floor_sigma, cycle_sigma = redraw.floor_sigma, redraw.cycle_sigma
+    if cycled is not None:
+        floor_sigma, within = cycled
+        cycle_sigma = float(np.sqrt(max(within**2 - redraw.pulse_sigma**2, 0.0)))
+    spread = {
+        "r_series_ohm": growth.r_sigma,
+        "v_transistor_v": growth.v_sigma,
+        "unsteadiness": growth.unsteadiness_sigma,
+        "v_reset_v": redraw.v_sigma,
+        "reset_floor_s": floor_sigma,
+    }
+    return {
+        "r_series_ohm": path.r_series_ohm,
+        "v_transistor_v": path.v_transistor_v,
+        "growth": {
+            "exponent": path.exponent,
+            "k_s_per_v": path.k_s_per_v,
+            "width_s": width_s,
+            "step_sigma": growth.step_sigma,
+            "cycle_ratio": growth.cycle_ratio,
+        },
+        "unsteadiness": growth.unsteadiness,
+        "v_reset_v": redraw.v_reset_v,
+        "v_slope_v": redraw.v_slope_v,
+        "v_follower_v": _FOLLOWER_V,
+        "reset_floor_s": redraw.reset_floor_s,
+        "redraw": {
+            "cycle_sigma": cycle_sigma,
+            "pulse_sigma": redraw.pulse_sigma,
+            "correlation": redraw.correlation,
+            "v_sigma_v": redraw.v_sigma_v,
+        },
+        "spread": {name: {"sigma": float(sigma)} for name, sigma in spread.items()},
+    }
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Name and value of every setting, dots inside mappings."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
+
+
+def calibrate_sweeps(paths: Sequence[Path], *, seed: int) -> SweepCalibration:
+    """Fit to every second cell, predict the others, fit to all.
+
+    ``paths``: a sweep of the gate, one of the source line, perhaps a cycling test. ``seed``: of the
+    emulated sweeps. Raises as :func:`load_sweeps`, :func:`fit_growth` and :func:`fit_redraw` do.
+    """
+    cycling = [path for path in paths if _is_cycling(path)]
+    if len(cycling) > 1:
+        raise ConfigError("is a second cycling test: give one", file=str(cycling[1]))
+    cycled = cycling_spread(cycling[0]) if cycling else None
+    gate, line = load_sweeps([path for path in paths if path not in cycling])
+    rng = np.random.default_rng(seed)
+    half = gate.half(0), line.half(0)
+    of_half = _fit(*half)
+    noise = read_noise(half, of_half[0].path.r_series_ohm)[0]
+    found = settings(*of_half, gate.width_s, cycled)
+    predictions = [
+        predict(found, sweeps.half(0), sweeps.half(1), rng, of_gate=of_gate, noise=noise)
+        for sweeps, of_gate in ((gate, True), (line, False))
+    ]
+    growth, redraw = _fit(gate, line)
+    noise_of_all = read_noise((gate, line), growth.path.r_series_ohm)
+    return SweepCalibration(gate, line, growth, redraw, cycled, noise_of_all, predictions)
+
+
+def read_noise(every: Sequence[Sweeps], r_series_ohm: float) -> tuple[float, float]:
+    """Of one read, as a fraction of the filament's conductance, and its uncertainty.
+
+    From the two reads between pulses that followed each other; robust, as some cells jump.
+    """
+    pairs = [one.read_pairs() for one in every]
+    logs, off = (np.concatenate(one) for one in zip(*pairs, strict=True))
+    shown = 1 - np.exp(logs) * r_series_ohm
+    clear = shown > _LEAST_SHOWN
+    relative = np.abs(off[clear] / shown[clear])
+    fraction = 1.4826 * float(np.median(relative)) / float(np.sqrt(2))
+    return fraction, fraction * 1.17 / float(np.sqrt(relative.size))
+
+
+def _fit(gate: Sweeps, line: Sweeps) -> tuple[GrowthFit, RedrawFit]:
+    growth = fit_growth(gate)
+    return growth, fit_redraw(line, growth.path.r_series_ohm)
+
+
+def _is_cycling(path: Path) -> bool:
+    if dataset.format_of(path) != measurement.FORMAT:
+        return False
+    return measurement.read_measurement(path).kind == "cycling"
+
+
+def cycling_spread(path: Path) -> tuple[float, float]:
+    """Of ln G after RESET: deviation over cells, and of the cycles within a cell."""
+    columns = measurement.read_measurement(path).columns
+    logs = [
+        np.log(columns["reset_s"][columns["cell"] == one]) for one in np.unique(columns["cell"])
+    ]
+    logs = [one for one in logs if one.size > 1]
+    if len(logs) < 3:
+        raise ConfigError(f"{len(logs)} cells with several cycles: expected 3", file=str(path))
+    within = float(np.sqrt(np.mean([one.var(ddof=1) for one in logs])))
+    means = np.array([one.mean() for one in logs])
+    err = within**2 * float(np.mean([1 / one.size for one in logs]))
+    return float(np.sqrt(max(means.var(ddof=1) - err, 0.0))), within
+
+
+def predict(
+    found: Mapping[str, Any],
+    fitted: Sweeps,
+    held_out: Sweeps,
+    rng: np.random.Generator,
+    *,
+    of_gate: bool,
+    noise: float,
+) -> SweepPrediction:
+    """Emulate the held-out sweeps with cells of their own, from where each began, and read them."""
+    emulated_s = np.where(
+        np.isnan(held_out.after_s.T)[:, None, :],
+        np.nan,
+        _emulated(found, held_out, rng, of_gate=of_gate),
+    )
+    shown = shown_of_series(emulated_s, found["r_series_ohm"])
+    emulated_s = emulated_s * np.exp(noise * shown * rng.standard_normal(emulated_s.shape))
+    goes_on = np.isfinite(held_out.after_s).mean(axis=0) >= _MOST_SWEEPS
+    at = int(np.flatnonzero(goes_on)[-1])
+    volt_s = emulated_s[at].ravel()
+    final = Distribution(
+        volt_s[np.isfinite(volt_s)],
+        _finite(held_out.after_s[:, at]),
+        _finite(fitted.after_s[:, at]),
+    )
+    step = Distribution(
+        _finite(np.diff(emulated_s[: at + 1], axis=0)),
+        _finite(np.diff(held_out.after_s[:, : at + 1], axis=1)),
+        _finite(np.diff(fitted.after_s[:, : at + 1], axis=1)),
+    )
+    return SweepPrediction(of_gate, held_out, emulated_s, at, final, step)
+
+
+def _finite(values: FloatArray) -> FloatArray:
+    return np.asarray(values[np.isfinite(values)])
+
+
+def _emulated(
+    found: Mapping[str, Any], sweeps: Sweeps, rng: np.random.Generator, *, of_gate: bool
+) -> FloatArray:
+    kind = plugins.load(plugins.DEVICES, MODEL)
+    shape = (REPEATS, 1, len(sweeps.cell))
+    device = kind.make(kind.settings.parse(dict(found)), shape, rng)
+    first_s = np.array([row[np.isfinite(row)][0] for row in sweeps.before_s])
+    device.set_conductance(np.broadcast_to(first_s, shape))
+    path = []
+    for volt in sweeps.volts:
+        amplitude_v = np.full(shape[1:], sweeps.held_v if of_gate else -volt)
+        gate_v = float(volt) if of_gate else sweeps.held_v
+        device.pulse(PulseMap(amplitude_v, sweeps.width_s, gate_v=gate_v))
+        path.append(device.conductance_s[:, 0, :])
+    return np.array(path)
