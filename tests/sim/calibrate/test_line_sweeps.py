@@ -165,11 +165,13 @@ def dataset(path: Path, *, amplitude_v: float, cells: int = 8, sweeps: int = 4) 
 
 def test_what_cannot_be_fitted_is_refused_with_file_and_reason(tmp_path: Path) -> None:
     gate = dataset(tmp_path / "gate.h5", amplitude_v=2.0)
+    again = dataset(tmp_path / "again.h5", amplitude_v=2.0)
     line = dataset(tmp_path / "line.h5", amplitude_v=-1.0)
     for paths, words in (
         ([gate], "no sweep of the source line, which RESETs"),
         ([line], "no sweep of the gate, which SETs"),
-        ([gate, gate], "second sweep of the gate"),
+        ([gate, again], "second sweep of the gate"),
+        ([gate, gate], r"gate\.h5: is named twice"),
         ([gate, line], r"gate\.h5.*rises over fewer than 8 gate voltages"),
     ):
         with pytest.raises(ConfigError, match=words):
