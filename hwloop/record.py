@@ -23,7 +23,15 @@ import numpy as np
 
 from hwloop.backend import Description
 from hwloop.config import Procedure
-from hwloop.operations import FloatArray, Operation, Ramp, Reading, ReadMap, VectorBatch
+from hwloop.operations import (
+    FloatArray,
+    Operation,
+    PulseMap,
+    Ramp,
+    Reading,
+    ReadMap,
+    VectorBatch,
+)
 from hwloop.record_file import RecordFile
 from hwloop.record_operations import columns_of
 from hwloop.record_series import About, Series, counter_name, make_columns, write_rows
@@ -46,6 +54,7 @@ OPERATIONS, OUTCOMES, LOG = "operations", "outcomes", "log"
 CONDUCTANCES = ("initial_conductance_s", "final_conductance_s")
 _SYNC_INTERVAL_S = 1.0
 _USUAL_TEXT = " " * 256
+_READS_OF_A_RUN = len(CONDUCTANCES)  # besides those of its steps
 
 
 @dataclass(frozen=True)
@@ -71,9 +80,9 @@ class RecordWriter:
         self._log = Series(self._file, LOG)
         self._results: dict[str, Series] = {}
         self._measured: dict[tuple[Any, ...], Series] = {}
-        for kind, columns in _expected(header):
+        for kind, columns, _ in _expected(header):
             self._series_for(kind, columns)
-        for place, _ in _announced(header):
+        for place, _, _ in _announced(header):
             self._results[place] = Series(self._file, place)
 
     def now_s(self) -> float:
@@ -127,7 +136,7 @@ class RecordWriter:
             with self._file.changing() as file:
                 for series in self._all_series():
                     series.trim(file)
-                for series in self._results.values():
+                for series in (*self._results.values(), *self._measured.values()):
                     series.drop_if_empty(file)
                 for name in CONDUCTANCES:
                     if not file[f"recorder/{counter_name(f'array/{name}')}"][0]:
@@ -199,20 +208,21 @@ def _write_header(file: h5py.File, header: RunHeader) -> None:
     _write_array(file.create_group("array"), procedure)
     _prepare(file, header.description)
     known: list[tuple[Any, ...]] = []
-    for kind, columns in _expected(header):
-        signature = _signature(kind, columns)
-        if signature not in known:
-            make_columns(file, _series_path(signature, known), columns, {})
-            known.append(signature)
-    for path, row in _announced(header):
-        make_columns(file, path, row.columns(), _about(row))
+    for (signature, columns), rows in _expected_rows(header):
+        make_columns(file, _series_path(signature, known), columns, {}, rows=rows)
+        known.append(signature)
+    for path, row, rows in _announced(header):
+        make_columns(file, path, row.columns(), _about(row), rows=rows)
 
 
-def _announced(header: RunHeader) -> Iterator[tuple[str, Row]]:
-    """The tables that the steps say they will fill, and where they stand."""
+def _announced(header: RunHeader) -> Iterator[tuple[str, Row, int]]:
+    """The tables that the steps say they will fill, where they stand, and for how many rows.
+
+    One row of those beside the main table: their maps are large, and often there is no other.
+    """
     for prepared in header.procedure.steps:
         for row in prepared.step.tables(header.description.shape) if prepared.step.tables else ():
-            yield row.place(prepared.label), row
+            yield row.place(prepared.label), row, 1 if row.table else prepared.plan.rows
 
 
 def _about(row: Row) -> dict[str, dict[str, str]]:
@@ -233,19 +243,40 @@ def _series_path(signature: tuple[Any, ...], known: Collection[tuple[Any, ...]])
     return f"operations/{kind}" if earlier == 0 else f"operations/{kind}_{earlier + 1}"
 
 
-def _expected(header: RunHeader) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the steps plan to measure: made at the begin, it needs no change of the file later."""
+def _expected(header: RunHeader) -> Iterator[tuple[str, dict[str, Any], int]]:
+    """What the steps plan to do, and how often at most.
+
+    Made at the begin, it needs no change of the file later.
+    """
     *population, _, cols = shape = header.description.shape
     for prepared in header.procedure.steps:
         for planned in prepared.plan.operations:
             match planned.operation:
-                case ReadMap():
-                    yield columns_of(planned.operation, _blank(tuple(shape)))
-                case Ramp():
-                    yield columns_of(planned.operation, planned.operation.blank(tuple(shape)))
-                case VectorBatch():
-                    batch = planned.operation.voltage_v.shape[-2]
-                    yield columns_of(planned.operation, _blank((*population, batch, cols)))
+                case PulseMap() as pulse if pulse.amplitude_v.shape == shape:
+                    if pulse.gate_v is None:  # else it may be one for all cells, or a map
+                        yield *columns_of(pulse, None), planned.at_most
+                case ReadMap() as read:
+                    yield *columns_of(read, _blank(tuple(shape))), planned.at_most
+                case Ramp() as ramp:
+                    yield *columns_of(ramp, ramp.blank(tuple(shape))), planned.at_most
+                case VectorBatch() as batch:
+                    vectors = batch.voltage_v.shape[-2]
+                    blank = _blank((*population, vectors, cols))
+                    yield *columns_of(batch, blank), planned.at_most
+
+
+def _expected_rows(
+    header: RunHeader,
+) -> Iterator[tuple[tuple[tuple[Any, ...], dict[str, Any]], int]]:
+    """The signature and the columns of each series that is expected, and how many rows at most."""
+    columns_by: dict[tuple[Any, ...], dict[str, Any]] = {}
+    rows_by: dict[tuple[Any, ...], int] = {}
+    for kind, columns, at_most in _expected(header):
+        signature = _signature(kind, columns)
+        columns_by.setdefault(signature, columns)
+        rows_by[signature] = rows_by.get(signature, _READS_OF_A_RUN) + at_most
+    for signature, columns in columns_by.items():
+        yield (signature, columns), rows_by[signature]
 
 
 def _blank(shape: tuple[int, ...]) -> Reading:

@@ -57,8 +57,11 @@ class RecordFile:
         return self._file
 
     @contextmanager
-    def changing(self) -> Iterator[h5py.File]:
-        """Change the structure: all that is done to the file yielded appears at once, or not."""
+    def changing(self, *, room: int = 0) -> Iterator[h5py.File]:
+        """Change the structure: all that is done to the file yielded appears at once, or not.
+
+        ``room``: bytes that the change is about to add.
+        """
         if self._changing is not None:
             yield self._changing
             return
@@ -66,7 +69,7 @@ class RecordFile:
             # Closed first: Windows neither copies nor replaces a file that is locked.
             self._file.close()
             try:
-                _copy(self.path, self._draft)
+                _copy(self.path, self._draft, room)
                 with h5py.File(self._draft, "r+") as self._changing:
                     yield self._changing
                 if self._has_durable_rows:
@@ -108,8 +111,8 @@ class RecordFile:
             raise RecordError(f"{self.path}: cannot be written: {exc}") from exc
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file into space that is set aside first.
+def _copy(source: Path, target: Path, room: int) -> None:
+    """Copy a file into space that is set aside first, with ``room`` for what is to be added.
 
     ext4 begins to write a file out when it replaces another by rename, unless its place on the
     disk is known by then; setting it aside takes a quarter of that time. Where the disk is full,
@@ -121,7 +124,7 @@ def _copy(source: Path, target: Path) -> None:
     with source.open("rb") as given, target.open("wb") as taken:
         size, done = os.fstat(given.fileno()).st_size, 0
         try:
-            os.posix_fallocate(taken.fileno(), 0, size)
+            os.posix_fallocate(taken.fileno(), 0, size + room)
         except OSError as exc:
             if exc.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system without it
                 raise

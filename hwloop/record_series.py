@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +15,8 @@ from hwloop.errors import RecordError
 from hwloop.record_file import RecordFile
 
 _CHUNK_BYTES = 16384
-_FIRST_BYTES = 4 * 2**20
-_FIRST_ROWS = 16
+_FIRST_BYTES = 6 * 2**20
+_FIRST_ROWS, _MOST_FIRST_ROWS = 16, 32
 _MOST_CHUNK_ROWS = 256
 _LEAST_TEXT_BYTES = 64
 
@@ -30,13 +31,23 @@ class _Column:
     """
 
     def __init__(self, file: h5py.File, path: str) -> None:
-        self._id = h5py.h5d.open(file.id, path.encode())
+        self.path = path
+        self.reopen(file)
         self.dtype: np.dtype[Any] = self._id.dtype
-        self.length, *shape = self._id.shape
-        self.shape: tuple[int, ...] = tuple(shape)
+        self.shape: tuple[int, ...] = tuple(self._id.shape[1:])
         self._type = h5py.h5t.py_create(self.dtype, logical=True)
-        self._in_file = self._id.get_space()
         self._row = h5py.h5s.create_simple((1, *self.shape))
+
+    def reopen(self, file: h5py.File) -> None:
+        """Go on in a file whose structure has changed; the type of this column has not."""
+        self._id = h5py.h5d.open(file.id, self.path.encode())
+        self._in_file = self._id.get_space()
+        self.length: int = self._in_file.get_simple_extent_dims()[0]
+
+    @property
+    def bytes(self) -> int:
+        """Of all rows that there is room for."""
+        return self.length * math.prod(self.shape) * self.dtype.itemsize
 
     def write(self, row: int, value: NDArray[Any]) -> None:
         """Write a row of this column's shape, of a type that it can hold."""
@@ -72,6 +83,11 @@ class Series:
         return self.path.rsplit("/", 1)[-1]
 
     @property
+    def bytes(self) -> int:
+        """Of all columns at their present length: what the next doubling adds."""
+        return sum(column.bytes for column in self._columns.values())
+
+    @property
     def is_full(self) -> bool:
         """Whether the next row needs longer columns."""
         self._bind()
@@ -104,14 +120,16 @@ class Series:
             return
         if self.rows == self._length:
             self.grow(file)
-        for name, value in values.items():
-            if not self._is_wide_enough(name, value):
-                _widen(file[self.path], name, value.dtype.itemsize)
+        narrow = [name for name, value in values.items() if not self._is_wide_enough(name, value)]
+        for name in narrow:
+            _widen(file[self.path], name, values[name].dtype.itemsize)
+        if narrow:
+            self._columns = {}  # of other types from now on
 
     def grow(self, file: h5py.File) -> None:
         """Within :meth:`RecordFile.changing`: double the length of every column."""
         for name in self._columns:
-            file[self.path][name].resize(2 * self._length, axis=0)
+            _resize(file, f"{self.path}/{name}", 2 * self._length)
 
     def append(self, values: Mapping[str, NDArray[Any]]) -> int:
         """Write a row that fits, to be counted by :meth:`commit`; returns its index."""
@@ -130,7 +148,7 @@ class Series:
     def trim(self, file: h5py.File) -> None:
         """Within :meth:`RecordFile.changing`: cut off what lies beyond the last row."""
         for name in self._names_in(file):
-            file[self.path][name].resize(self.rows, axis=0)
+            _resize(file, f"{self.path}/{name}", self.rows)
 
     def drop_if_empty(self, file: h5py.File) -> None:
         """Within :meth:`RecordFile.changing`: take away what was made for rows that never came."""
@@ -156,11 +174,14 @@ class Series:
         if self._bound_at == self.file.changes:
             return
         file = self.file.file
-        names = self._names_in(file)
-        self._columns = {name: _Column(file, f"{self.path}/{name}") for name in names}
-        if names:
+        if not self._columns and (names := self._names_in(file)):
+            self._columns = {name: _Column(file, f"{self.path}/{name}") for name in names}
             self._counter = _Column(file, f"recorder/{counter_name(self.path)}")
-            self._length = self._columns[names[0]].length
+        elif self._counter is not None:
+            for column in (self._counter, *self._columns.values()):
+                column.reopen(file)
+        if self._columns:
+            self._length = next(iter(self._columns.values())).length
         self._bound_at = self.file.changes
 
     def _is_wide_enough(self, name: str, value: NDArray[Any]) -> bool:
@@ -192,7 +213,8 @@ def write_rows(
         soon = []
         if any(series.is_full for series in making):
             soon = [other for other in others if other.is_almost_full and other not in making]
-        with full[0][0].file.changing() as file:
+        room = sum(series.bytes for series in (*making, *soon))
+        with full[0][0].file.changing(room=room) as file:
             for series, values, about in full:
                 series.make_room(file, values, about)
             for series in soon:
@@ -200,10 +222,18 @@ def write_rows(
     return [series.append(values) for series, values, _ in stored]
 
 
-def make_columns(file: h5py.File, path: str, values: Mapping[str, Any], about: About) -> None:
+def make_columns(
+    file: h5py.File,
+    path: str,
+    values: Mapping[str, Any],
+    about: About,
+    *,
+    rows: int = _FIRST_ROWS,
+) -> None:
     """Make the columns of a series for rows like ``values``, and its counter.
 
-    Only within :meth:`RecordFile.changing`, or while the file is begun.
+    ``rows``: how many are expected; there is room for these at first, unless they are many or
+    large. Only within :meth:`RecordFile.changing`, or while the file is begun.
     """
     group = file.require_group(path)
     stored = _stored(path, values)
@@ -211,7 +241,7 @@ def make_columns(file: h5py.File, path: str, values: Mapping[str, Any], about: A
     row_bytes = max(sum(array.nbytes for array in stored.values()), 1)
     # Small chunks, since a flush may write a whole one; but room for some of them at once.
     chunk_rows = min(max(_CHUNK_BYTES // largest, 1), _MOST_CHUNK_ROWS)
-    length = max(chunk_rows, min(_FIRST_BYTES // row_bytes, _FIRST_ROWS))
+    length = max(chunk_rows, min(_FIRST_BYTES // row_bytes, rows, _MOST_FIRST_ROWS))
     for name, array in stored.items():
         column = _dataset(group, name, array.dtype, (length, *array.shape), chunk_rows)
         column.attrs.update(about.get(name, {}))
@@ -263,6 +293,11 @@ def _dataset(
         fillvalue=np.nan if dtype.kind == "f" else None,
         dcpl=plist,
     )
+
+
+def _resize(file: h5py.File, path: str, rows: int) -> None:
+    column = h5py.h5d.open(file.id, path.encode())
+    column.set_extent((rows, *column.shape[1:]))
 
 
 def _widen(group: h5py.Group, name: str, text_bytes: int) -> None:

@@ -3,9 +3,9 @@
 Sources. Gate stepped, electrode fixed, RESET on overshoot: E. J. Merced-Grafals et al.,
 Nanotechnology 27, 365202 (2016), doi:10.1088/0957-4484/27/36/365202 (64 levels, mean error below
 0.5 %, 100 ns). ISPVA (electrode): E. Pérez et al., Electronics 10, 1084 (2021),
-doi:10.3390/electronics10091084; with the gate in its place the same group calls it IGVVA. Begin
-at a gate that the target says, from a sweep made before (what RADAR calls range-dependent): A. Levy
-et al., IEEE Trans. Electron Devices 2021, doi:10.1109/TED.2021.3097975.
+doi:10.3390/electronics10091084; with the gate in its place it is known as IGVVA. Begin at a
+gate that the target says, from a sweep made before (what RADAR calls range-dependent): B. Q. Le,
+A. Levy et al., IEEE Trans. Electron Devices 68, 4397 (2021), doi:10.1109/TED.2021.3097975.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Incremental step pulse programming: one direction, a fixed step a pulse, until the target.
 
 Source: K.-D. Suh et al., IEEE J. Solid-State Circuits 30, 1149 (1995), doi:10.1109/4.475701, for
-NAND flash; for resistive memories with an erase after an overshoot, A. Levy et al., IEEE Trans.
-Electron Devices 2021, doi:10.1109/TED.2021.3097975.
+NAND flash; for resistive memories with an erase after an overshoot, B. Q. Le, A. Levy et al., IEEE
+Trans. Electron Devices 68, 4397 (2021), doi:10.1109/TED.2021.3097975.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Write, wait, verify again, and write those again that have left their window meanwhile.
 
-Source: E. Esmanhotto et al., IEEE IRPS 2022 and Adv. Intell. Syst. 4, 2200145 (2022),
-doi:10.1002/aisy.202200145: most of the relaxation of a resistive memory comes within seconds, so
-that what is verified after a wait stays. Each pass programs with any of the other algorithms.
+Source: E. Esmanhotto et al., Adv. Intell. Syst. 4, 2200145 (2022), doi:10.1002/aisy.202200145:
+loops of program and verify with waits between them leave resistive memories in states that last (a
+32×32 array kept an accuracy of 95 % over two months). Each pass programs with any of the others.
 """
 
 from __future__ import annotations

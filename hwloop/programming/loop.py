@@ -83,8 +83,9 @@ def _round(
     """Judge, then one move of every cell that is not at its end; pulses that were given."""
     need = ledger.side(work.index)
     work.hits = np.where(need == 0, work.hits + 1, 0)
-    _end(ledger, work, work.hits >= budgets.hits, REACHED)
-    need = ledger.side(work.index)
+    done = work.hits >= budgets.hits
+    _end(ledger, work, done, REACHED)
+    need = need[~done]
     state, move = controller.move(work.state, seen_s=ledger.seen_s[work.index], need=need)
     work.state = state
     ends = {
@@ -99,11 +100,11 @@ def _round(
     ledger.status[work.index] = status
     going = status == WAITING
     if not going.all():
-        move = move.kept(going)
+        move, need = move.kept(going), need[going]
         work.keep(going)
     if not work.index.size:
         return 0
-    before_s, need = ledger.seen_s[work.index], ledger.side(work.index)
+    before_s = ledger.seen_s[work.index]
     left = budgets.pulses - ledger.pulses[work.index]
     left = np.minimum(left, np.maximum(1, budgets.patience - work.idle))
     if np.isfinite(budgets.energy_j) or np.isfinite(budgets.stress_s):

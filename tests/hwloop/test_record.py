@@ -373,7 +373,7 @@ def test_a_table_of_one_large_row_takes_little_more_room_than_the_row(writer: Ma
     before = record_writer.path.stat().st_size
     row = Large(*(np.full((128, 128), float(value)) for value in range(4)))
     record_writer.row("step", row)
-    assert record_writer.path.stat().st_size - before < 4 * 2**20 + 65536
+    assert record_writer.path.stat().st_size - before < 6 * 2**20 + 65536
     for _ in range(20):
         record_writer.row("step", row)
     record_writer.finish("completed", pulses=np.zeros((2, 2)))
@@ -406,6 +406,29 @@ def test_a_table_said_beforehand_is_made_with_the_file_and_is_none_until_it_has_
     with h5py.File(record_writer.path) as file:
         assert list(file["results"][label]) == ["beside"]
         assert f"results.{label}" not in file["recorder"]
+
+
+def test_a_side_table_said_beforehand_has_room_for_one_row_and_grows(writer: Make) -> None:
+    row = Beside(np.full((128, 128), 3.0))
+    record_writer = writer(announced=(row,))
+    for length in (1, 2, 4, 4, 8):
+        record_writer.row("train_manhattan", row)
+        assert record_writer._file.file["results/train_manhattan/beside/map_s"].shape[0] == length
+    record_writer.finish("completed", pulses=np.zeros((2, 2)))
+    with Record(record_writer.path) as record:
+        assert record.results("train_manhattan", "beside")["map_s"].shape == (5, 128, 128)
+
+
+def test_a_record_that_ends_in_order_has_no_series_of_operations_that_were_not_done(
+    writer: Make,
+) -> None:
+    record_writer = writer()
+    assert {"multiply", "pulse", "read"} <= set(record_writer._file.file["operations"])
+    done(record_writer, Wait(1.0))
+    record_writer.finish("stopped", pulses=np.zeros((2, 2)))
+    with h5py.File(record_writer.path) as file:
+        assert set(file["operations"]) == {"table", "wait"}
+        assert file["operations/wait/duration_s"].shape == (1,)
 
 
 def test_tables_said_beforehand_leave_nothing_where_the_step_came_to_no_row(writer: Make) -> None:

@@ -16,11 +16,11 @@ from hwloop.naming import nearest
 from hwloop_sim.calibrate.data import TrainData, check_one_way, is_record, load_trains
 from hwloop_sim.calibrate.fit import Fit, Fitter
 from hwloop_sim.calibrate.held_out import Prediction, predict
-from hwloop_sim.calibrate.one_transistor import MODEL as ONE_TRANSISTOR
 from hwloop_sim.calibrate.one_transistor import SweepCalibration, calibrate_sweeps
 from hwloop_sim.calibrate.operation_models import operation_models
 from hwloop_sim.calibrate.operations_run import OperationCalibration, calibrate_operations
 from hwloop_sim.calibrate.pulse_table import TableCalibration, calibrate_table
+from hwloop_sim.calibrate.sweep_prediction import MODEL as ONE_TRANSISTOR
 from hwloop_sim.calibration import FORMAT, FORMAT_VERSION
 
 _ONE_WAY = frozenset({"soft_bounds", "step_response"})

@@ -9,7 +9,7 @@ only; u = min(|v|, V_g − V_t), which is all that the transistor passes to its 
 ``v_follower_v``, if that is given.
 Either way G(t) = target + (G − target) e^(−t/τ), in closed form.
 Source of the defaults: sweeps of the gate (bit line 2.0 V) and of the source line (gate 4.0 V), 25
-1T1R cells, 200 ns, A. Levy et al., IEEE Trans. Electron Devices 2021,
+1T1R cells, 200 ns, B. Q. Le, A. Levy et al., IEEE Trans. Electron Devices 68, 4397 (2021),
 doi:10.1109/TED.2021.3097975. Their medians are met to 0.9 % rms (SET, 2.0 to 2.75 V at the gate)
 and 6.8 % rms (RESET, 1.6 to 2.5 V). Scatter: lognormal, drawn for each pulse, from 300 cycles of
 100 of those cells (0.057 and 0.73 within a cell). v_set and τ are chosen: the sweeps have one

@@ -2,12 +2,12 @@
 
 After each pulse that moved a cell, a final deviation d is drawn for it, normal with mean ``mean``
 and standard deviation ``sigma``; the cell then follows G(t) = G₀ · [1 + d · (1 − exp(−(t/τ)^β))],
-t counted from the pulse. A further pulse takes it from where it is and draws anew. Source: the form
-is the stretched exponential usual for relaxation (R. Kohlrausch, 1854); that the spread comes
-within seconds and grows towards the middle states is measured on 1T1R cells by A. Levy et al., IEEE
-Trans. Electron Devices 2021, doi:10.1109/TED.2021.3097975: standard deviation 3 to 7 µS before and
-4 to 21 µS after 30 min at 80 °C. With ``series_ohm`` the deviation is that of what stands in series
-with it, of which the cell shows 1 − G₀ R_s. 1 + d is held at 0.
+t counted from the pulse. A further pulse takes it from where it is and draws anew. Source: the
+form is the stretched exponential usual for relaxation (R. Kohlrausch, 1854); that the spread grows
+towards the middle states is measured on 1T1R cells by B. Q. Le, A. Levy et al., IEEE Trans.
+Electron Devices 68, 4397 (2021), doi:10.1109/TED.2021.3097975: standard deviation 3 to 7 µS before
+and 4 to 21 µS after 30 min at 80 °C. With ``series_ohm`` the deviation is that of what stands in
+series with it, of which the cell shows 1 − G₀ R_s. 1 + d is held at 0.
 """
 
 from __future__ import annotations

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
-from hwloop.controllers import Alibart, GateStepped, Ispp
+from hwloop.controllers import Alibart, GateStepped, Ispp, OneShot
 from hwloop.controllers.ramps import Controller, Move, Train
+from hwloop.errors import ConfigError
 
 
 def _moves(controller: Controller, needs: list[int], seen_s: float = 1e-6) -> list[Move]:
@@ -86,3 +88,58 @@ def test_a_train_has_as_many_pulses_as_its_longer_steps() -> None:
     assert Train.parse({**UP, "gate": gate}).pulses == 18
     assert Train.parse({**UP, "gate": {**gate, "stop_v": 3.55}}).pulses == 19
     assert (Train.parse(UP).pulses, Train.parse(DOWN).pulses) == (3, 1)
+
+
+ONE_SHOT: dict[str, Any] = {
+    "name": "one_shot",
+    "curve": [[3e-6, 0.9], [1e-6, 0.5]],
+    "width_s": 1e-6,
+}
+
+
+def test_one_shot_gives_the_volts_of_its_curve_once_and_then_no_more() -> None:
+    one_shot = OneShot.parse(ONE_SHOT)
+    state = one_shot.begin(np.array([1e-6, 1.5e-6, 3e-6, 0.9e-6, 5e-6, 2e-6]))
+    seen_s = np.full(6, 1e-6)
+    # One is within its window from the beginning; one is above, and gets the pulse all the same.
+    need = np.array([1, -1, 1, 1, 1, 0], np.int8)
+    state, move = one_shot.move(state, seen_s=seen_s, need=need)
+    np.testing.assert_allclose(move.amplitude_v, [0.5, 0.6, 0.9, 0, 0, 0], rtol=1e-12)
+    assert move.side.tolist() == [1, 1, 1, 0, 0, 0]
+    assert move.given_up.tolist() == [False, False, False, True, True, False]
+    assert move.gate_v is None
+    after = np.array([0, 1, -1, 1, 1, 0], np.int8)
+    _, move = one_shot.move(state, seen_s=seen_s, need=after)
+    assert move.amplitude_v.tolist() == [0] * 6
+    assert move.given_up.tolist() == [False, True, True, True, True, False]
+
+
+def test_one_shot_takes_the_gate_from_its_curve_if_told_so() -> None:
+    settings = {"vary": "gate", "amplitude_v": -2.0, "raises": False}
+    one_shot = OneShot.parse(ONE_SHOT | settings)
+    up, down = one_shot.trains
+    assert up is None
+    assert down is not None
+    state = one_shot.begin(np.array([2e-6, 9e-6]))
+    _, move = one_shot.move(state, seen_s=np.full(2, 5e-6), need=np.array([-1, -1], np.int8))
+    assert move.gate_v is not None
+    np.testing.assert_allclose(move.gate_v, [0.7, 0], rtol=1e-12)
+    assert move.amplitude_v.tolist() == [-2.0, 0.0]
+    assert move.side.tolist() == [-1, 0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"curve": [[1e-6, 0.5]]}, "at least 2"),
+        ({"curve": [[1e-6, -0.5], [2e-6, 0.5]]}, "of one sign"),
+        ({"vary": "gate"}, "needs amplitude_v"),
+        ({"vary": "gate", "amplitude_v": 1.0, "gate_v": 2.0}, "leave gate_v out"),
+        ({"amplitude_v": 1.0}, "leave amplitude_v out"),
+    ],
+)
+def test_one_shot_refuses_a_curve_that_does_not_say_one_pulse(
+    settings: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        OneShot.parse(ONE_SHOT | settings)
