@@ -19,13 +19,15 @@ from hwloop.naming import nearest
 from hwloop.plugins import calibration_files
 
 _TABLE = "pulse_table"
+_HDF5 = {".h5", ".hdf5"}
+_YAML = {".yaml", ".yml"}
 _OF_FILE = ("effects", "cell_law", "read_noise")
 
 
 def read_calibration(reference: str, folder: Path) -> dict[str, Any]:
     """The mapping of a calibration; raises :class:`ConfigError` where there is none."""
     path = folder / reference
-    if path.suffix in {".yaml", ".yml"}:
+    if path.suffix in _YAML:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as exc:
@@ -34,7 +36,10 @@ def read_calibration(reference: str, folder: Path) -> dict[str, Any]:
     else:
         known = {file.name.removesuffix(".yaml"): file for file in calibration_files()}
         if reference not in known:
-            raise ConfigError(f"there is no calibration {reference!r}{nearest(reference, known)}")
+            raise ConfigError(
+                f"there is no calibration {reference!r}{nearest(reference, known)}; a file of your"
+                " own ends in .yaml"
+            )
         text = known[reference].read_text(encoding="utf-8")
     try:
         found = parse_yaml(text)
@@ -53,8 +58,10 @@ def twin_override(data: Mapping[str, Any], reference: str) -> str:
     the file has its own. Raises :class:`ConfigError` where ``reference`` is a record.
     """
     path = Path(reference)
-    if path.suffix not in {".h5", ".hdf5"}:
+    if path.suffix not in _HDF5:
         found = read_calibration(reference, Path.cwd())
+    elif not path.is_file():
+        raise ConfigError(f"calibration {path}: there is no such file")
     elif format_of(path) == DATASET:
         found = {}
     else:
@@ -62,7 +69,8 @@ def twin_override(data: Mapping[str, Any], reference: str) -> str:
             f"{reference} is a recording: `hwloop calibrate {reference} -o twin.yaml` makes a"
             " calibration of it"
         )
-    named = path.resolve().as_posix() if path.suffix else reference
+    # The name of a shipped one may have a dot in it, as 2.8V has.
+    named = path.resolve().as_posix() if path.suffix in _HDF5 | _YAML else reference
     before = (data.get("backends") or {}).get("sim") or {}
     sim = {key: value for key, value in before.items() if key not in ("calibration", "device")}
     if found.get("format") is None:  # a table

@@ -18,8 +18,15 @@ from hwloop.units import Kelvin, PositiveSecond, PositiveVolt, Siemens, Volt
 
 FORMAT = "hwloop-dataset"
 FORMAT_VERSION = 1
+_MOST_S = 1.0
 _COLUMNS = ("conductance_s", "uncertainty_s")
 _TEXTS = ("model", "title", "device", "source", "doi", "validity")
+
+
+def _pulses(amplitude_v: float) -> float:
+    if amplitude_v == 0:
+        raise ValueError("a pulse is not of 0 V")
+    return amplitude_v
 
 
 class Conditions(Settings):
@@ -29,7 +36,7 @@ class Conditions(Settings):
     which the conductance was read; None where the source does not say.
     """
 
-    amplitude_v: Volt
+    amplitude_v: Annotated[Volt, AfterValidator(_pulses)]
     width_s: PositiveSecond
     read_v: PositiveVolt | None = None
     temperature_k: Annotated[Kelvin, Field(gt=0)] | None = None
@@ -71,6 +78,19 @@ class ConductanceTable(Settings):
         return self
 
 
+def check_unit(conductance_s: Any, where: str) -> None:
+    """Refuse cells of less than 1 ohm: of those, a unit was mistaken; by the median, siemens."""
+    import numpy as np
+
+    typical_s = float(np.median(np.abs(conductance_s)))
+    if typical_s > _MOST_S:
+        raise ConfigError(
+            f"its conductances are about {typical_s:.3g} S: are they in siemens, and the currents"
+            " in amperes?",
+            file=where,
+        )
+
+
 def write_dataset(table: ConductanceTable, path: Path) -> None:
     """Write a table as an HDF5 dataset file; refuses to overwrite.
 
@@ -99,6 +119,8 @@ def appear_complete(path: Path, write: Callable[[Path], None]) -> None:
     Raises :class:`RecordError` when the name is taken or cannot be written.
     """
     # In the same folder: between file systems a rename would be a copy, which can break off.
+    if not path.parent.is_dir():
+        raise RecordError(f"{path}: there is no folder {path.parent}")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     _refuse_existing(path)
     try:

@@ -41,6 +41,10 @@ def forecast(
     from hwloop.config import load_procedure
     from hwloop.forecast import forecast as make
 
+    if out is not None:
+        from hwloop.plot import check_folder
+
+        check_folder(out)
     given = list(overrides or ())
     if station is not None:
         given.append(f"backends.bench.station={station.resolve().as_posix()}")

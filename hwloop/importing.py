@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hwloop import plugins
-from hwloop.dataset import Conditions, ConductanceTable, write_dataset
+from hwloop.dataset import Conditions, ConductanceTable, check_unit, write_dataset
 from hwloop.errors import ConfigError
 from hwloop.measurement import Column, Kind, MeasuredConditions, Measurement, write_measurement
 from hwloop.naming import nearest
@@ -25,6 +25,7 @@ from hwloop.settings import Settings
 
 _TEXTS = ("title", "device", "source", "doi", "validity")
 _CONDITIONS = tuple(Conditions.model_fields)
+_LEAST = 2
 _REQUIRED = ("amplitude_v", "width_s", "source")
 T = TypeVar("T", bound=Settings)
 C = TypeVar("C", Conditions, MeasuredConditions)
@@ -198,7 +199,9 @@ def _recognised(path: Path) -> Reader:
     fitting = [reader for reader in readers.values() if reader.recognises(path)]
     if not fitting:
         raise ConfigError(
-            f"not recognised by any reader; there are: {', '.join(readers)}", file=str(path)
+            f"not recognised by any reader; there are: {', '.join(readers)}; named with --reader,"
+            " one says what is in its way",
+            file=str(path),
         )
     if len(fitting) > 1:
         names = ", ".join(reader.name for reader in fitting)
@@ -215,6 +218,13 @@ def _check_keys(given: Mapping[str, object], reader: Reader) -> None:
 
 def _join(path: Path, extract: Extract, given: Mapping[str, object], words: list[str]) -> Imported:
     data = _joined(path, extract.found, given, _REQUIRED)
+    if (count := len(extract.conductance_s)) < _LEAST:
+        raise ConfigError(
+            f"holds {count} {'value' if count == 1 else 'values'}: expected {_LEAST} or more, the"
+            " state before the first pulse and after each",
+            file=str(path),
+        )
+    check_unit(extract.conductance_s, str(path))
     data["conductance_s"] = tuple(extract.conductance_s)
     table = _parsed(ConductanceTable, data, path, given)
     against, conditions = _contradictions(table.conditions, extract.found)
@@ -225,6 +235,8 @@ def _join_columns(
     path: Path, columns: Columns, given: Mapping[str, object], words: list[str]
 ) -> Imported:
     data = _joined(path, columns.found, given, ("source",))
+    if "conductance_s" in columns.columns:
+        check_unit(columns.columns["conductance_s"], str(path))
     data |= {"kind": columns.kind, "columns": dict(columns.columns)}
     table = _parsed(Measurement, data, path, given)
     against, conditions = _contradictions(table.conditions, columns.found)

@@ -22,6 +22,9 @@ def import_files(
     Raises :class:`ConfigError` naming the file and what to do.
     """
     files = [file for path in paths for file in _files(path)]
+    for number, file in enumerate(files):
+        if file.resolve() in {other.resolve() for other in files[:number]}:
+            raise ConfigError("is named twice: its train would count twice", file=str(file))
     if len(files) == 1:
         return import_table(files[0], reader=reader, given=given)
     return import_trains(files, reader=reader, given=given)

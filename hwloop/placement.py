@@ -14,7 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwloop.errors import ConfigError
-from hwloop.mapping import Arrangement, cols_besides, cols_each
+from hwloop.mapping import (
+    Arrangement,
+    WeightMap,
+    cols_besides,
+    cols_each,
+    differences,
+)
 from hwloop.operations import BoolArray, FloatArray
 
 
@@ -164,6 +170,54 @@ def around_faults(
         placement.tiles,
         placement.shape,
     )
+
+
+def beside_faults(
+    placement: Placement,
+    maps: Sequence[WeightMap],
+    stuck_s: FloatArray,
+    span_s: tuple[float, float],
+) -> tuple[WeightMap, ...]:
+    """The same maps, but the healthy cell of a pair makes up for a stuck one beside it.
+
+    It is given the conductance whose difference from ``stuck_s`` (tiles, rows, cols) is that of the
+    weight, or the end of ``span_s`` that is nearest. Only pairs have such a neighbour.
+    """
+    return tuple(
+        _beside(mapped, placement.layer_map(stuck_s, layer, mapped.conductance_s.shape), span_s)
+        for layer, mapped in enumerate(maps)
+    )
+
+
+def _beside(mapped: WeightMap, stuck_s: FloatArray, span_s: tuple[float, float]) -> WeightMap:
+    if cols_each(mapped.arrangement) == 1 or not np.isfinite(stuck_s).any():
+        return mapped
+    made_s = mapped.conductance_s.copy()
+    signed_s = differences(made_s, mapped.arrangement)
+    plus_s, minus_s = stuck_s[:, 0::2], stuck_s[:, 1::2]
+    plus, minus = np.isfinite(plus_s), np.isfinite(minus_s)
+    for healthy, wanted_s, stuck in (
+        (made_s[:, 1::2], plus_s - signed_s, plus & ~minus),
+        (made_s[:, 0::2], minus_s + signed_s, minus & ~plus),
+    ):
+        healthy[stuck] = np.clip(wanted_s, *span_s)[stuck]
+    return replace(mapped, conductance_s=made_s)
+
+
+def harm_left(
+    placement: Placement,
+    wanted: Sequence[WeightMap],
+    held: Sequence[WeightMap],
+    stuck_s: FloatArray,
+) -> float:
+    """Σ |G of a weight as wanted − as held| with the stuck cells where they are, siemens."""
+    total = 0.0
+    for layer, (before, after) in enumerate(zip(wanted, held, strict=True)):
+        here_s = placement.layer_map(stuck_s, layer, before.conductance_s.shape)
+        real_s = np.where(np.isfinite(here_s), here_s, after.conductance_s)
+        signed_s = differences(before.conductance_s, before.arrangement)
+        total += float(np.abs(differences(real_s, before.arrangement) - signed_s).sum())
+    return total
 
 
 def _around(block: Block, layer: FloatArray, stuck_s: FloatArray) -> Block:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from hwloop.errors import RecordError
 from hwloop.operations import FloatArray
 from hwloop.step import NamedFigure
 
@@ -109,20 +110,30 @@ class SavedFigure:
     caption: str
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse a folder for figures that is a file; it need not be there yet."""
+    if folder.exists() and not folder.is_dir():
+        raise RecordError(f"{folder}: is a file; figures want a folder")
+
+
 def save_figures(
     figures: Iterable[NamedFigure], folder: Path, *, prefix: str = ""
 ) -> list[SavedFigure]:
     """Write each figure to ``<folder>/<prefix><name>.png``, in order, as it is drawn.
 
-    ``folder`` is made when there is a figure. Raises :class:`FileExistsError` rather than
-    overwrite.
+    ``folder`` is made when there is a figure. Raises :class:`RecordError` rather than overwrite,
+    and where ``folder`` is a file.
     """
+    check_folder(folder)
     saved: list[SavedFigure] = []
     for item in figures:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{prefix}{item.name}.png"
-        with path.open("xb") as stream, style():
-            item.figure.savefig(stream, format="png", dpi=PNG_DPI)
+        try:
+            with path.open("xb") as stream, style():
+                item.figure.savefig(stream, format="png", dpi=PNG_DPI)
+        except FileExistsError:
+            raise RecordError(f"{path}: exists already; choose another folder") from None
         saved.append(SavedFigure(path, item.title, item.caption))
     return saved
 

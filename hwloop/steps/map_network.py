@@ -21,7 +21,7 @@ from hwloop.mapping import OwnOrArrayRange, map_weights
 from hwloop.naming import nearest
 from hwloop.network import LayerSettings, Matrix, Network, build
 from hwloop.operations import FloatArray
-from hwloop.placement import around_faults, fault_cost, place
+from hwloop.placement import around_faults, beside_faults, fault_cost, harm_left, place
 from hwloop.settings import Settings
 from hwloop.step import NamedFigure, Outcome, Plan, Row, Step, Yield, column
 from hwloop.steps.train_network import NETWORK
@@ -47,8 +47,8 @@ class StuckFound(Settings):
     """Stuck cells from an earlier step of the run.
 
     ``label``, ``table``, ``column``: of its conductances. A cell is stuck where they are below
-    ``low_s`` or above ``high_s``, where it gave no number (taken as 0 S), or where ``mask``,
-    another column of that table, is true.
+    ``low_s`` or above ``high_s``, or where ``mask``, another column of that table, is true; without
+    a mask also where it gave no number, which is taken as 0 S.
     """
 
     label: str
@@ -63,8 +63,9 @@ class MapNetworkSettings(Settings):
     """``weights`` and ``layers``: a network from a file; left out, the one that was trained before.
 
     ``mapping``: how weights become conductances. ``stuck``: cells that rows and outputs are swapped
-    around, or where an earlier step found them. ``prune_below``: weights below this fraction of the
-    layer's largest become 0, not those of its bias.
+    around, or where an earlier step found them; they are left alone, and in a pair the other cell
+    makes up for them as far as ``array.range``, or else that of the mapping, goes.
+    ``prune_below``: weights below this fraction of the layer's largest become 0, not its bias.
     """
 
     weights: BulkFile | None = None
@@ -82,6 +83,9 @@ class TargetRow(Row):
     stuck_s: FloatArray = column("S", "of the cells that are taken as stuck; NaN elsewhere")
     harm_before_s: float = column("S", "sum of |target - stuck| over stuck cells, without swaps")
     harm_s: float = column("S", "the same as placed")
+    harm_left_s: float = column(
+        "S", "sum of |weight as wanted - as held|, once the other cell of a pair makes up for it"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +119,10 @@ def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
     stuck_s = _stuck(settings, array)
     held = [one.conductance_s for one in maps]
     placement = around_faults(plain, held, stuck_s)
-    placed = PlacedNetwork(network, maps, placement)
+    span = array.settings.range
+    span_s = (columns.min_s, columns.max_s) if span is None else (span.low_s, span.high_s)
+    beside = beside_faults(placement, maps, stuck_s, span_s)
+    placed = PlacedNetwork(network, beside, placement)
     array.left[PLACED] = placed
     for index, (matrix, mapped) in enumerate(zip(network.matrices, maps, strict=True)):
         error = mapped.weights() - matrix.weights
@@ -130,10 +137,11 @@ def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
             rms_weight_error=float(np.sqrt(np.mean(np.square(error)))),
         )
     row = TargetRow(
-        target_s=for_array(placed.target_s, array),
+        target_s=for_array(np.where(np.isnan(stuck_s), placed.target_s, np.nan), array),
         stuck_s=for_array(stuck_s, array),
         harm_before_s=fault_cost(plain.on_tiles(held), stuck_s),
-        harm_s=fault_cost(placed.target_s, stuck_s),
+        harm_s=fault_cost(placement.on_tiles(held), stuck_s),
+        harm_left_s=harm_left(placement, maps, beside, stuck_s),
     )
     yield row
     yield Outcome(True, _words(placed, stuck_s, row))
@@ -151,8 +159,9 @@ def _words(placed: PlacedNetwork, stuck_s: FloatArray, row: TargetRow) -> str:
     if np.isfinite(stuck_s).any():
         words += (
             f"; {int(np.isfinite(stuck_s).sum())} stuck cells: harm"
-            f" {format_quantity(row.harm_s, 'S')}, without swaps"
-            f" {format_quantity(row.harm_before_s, 'S')}"
+            f" {format_quantity(row.harm_left_s, 'S', digits=3)}; without the other cells of their"
+            f" pairs {format_quantity(row.harm_s, 'S', digits=3)}, and without swaps"
+            f" {format_quantity(row.harm_before_s, 'S', digits=3)}"
         )
     return words
 
@@ -205,7 +214,7 @@ def _found(stuck: StuckFound, array: Array) -> FloatArray:
     found_s = with_tiles(np.asarray(columns[stuck.column], np.float64), array)
     mask = ~np.isfinite(found_s)
     if stuck.mask is not None:
-        mask |= with_tiles(np.asarray(columns[stuck.mask], np.bool_), array)
+        mask = with_tiles(np.asarray(columns[stuck.mask], np.bool_), array).copy()
     with np.errstate(invalid="ignore"):
         mask |= found_s < (0 if stuck.low_s is None else stuck.low_s)
         mask |= found_s > (np.inf if stuck.high_s is None else stuck.high_s)

@@ -118,10 +118,11 @@ class CellsRow(Row):
         " -4 could not be read, -5 left its window while waiting",
     )
 
+    missed: BoolArray = column("1", "had a target and did not reach it")
+
     def failed_cells(self) -> BoolArray:
         """Those that had a target and did not reach it."""
-        failed: BoolArray = self.status < 0
-        return failed
+        return self.missed
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,6 +246,7 @@ def _cells(ledger: Ledger, before_s: FloatArray, after_s: FloatArray) -> CellsRo
         pulses_down=ledger.pulses_down.reshape(shape),
         energy_j=ledger.energy_j.reshape(shape),
         status=ledger.status.reshape(shape),
+        missed=(ledger.status < 0).reshape(shape),
     )
 
 

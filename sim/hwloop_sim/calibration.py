@@ -7,7 +7,7 @@ table, and needs no other parameter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -139,6 +139,15 @@ class Calibration(Settings):
             if (value := getattr(self, name)) is not None:
                 found[name] = value
         return found
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Name and value of every setting, dots inside mappings."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
 
 
 def shipped() -> dict[str, Traversable]:

@@ -41,6 +41,8 @@ def _of_table(table: ConductanceTable) -> Iterator[str]:
 
 
 def _of_file(found: Calibration) -> Iterator[str]:
+    from hwloop_sim.calibration import flat
+
     yield from _heading(found)
     if found.licence:
         yield f"{'licence':12} {found.licence}"
@@ -49,9 +51,9 @@ def _of_file(found: Calibration) -> Iterator[str]:
     yield from _validity(found)
     for effect in found.effects or ():
         yield f"{'effect':12} {_words(effect)}"
-    for name, value in found.parameters.items():
+    for name, value in flat(found.parameters):
         if isinstance(value, int | float | str):
-            error = found.uncertainty.get(name)
+            error = found.uncertainty.get(name.removesuffix(".sigma"))
             yield f"  {name:20} {_number(value)}" + ("" if error is None else f" ± {error:.2g}")
     for name, value in found.goodness.items():
         yield f"{'fit':12} {name} {_number(value)}"

@@ -10,6 +10,7 @@ import pytest
 from hwloop.config import load_procedure
 from hwloop.errors import ConfigError
 from hwloop.importing import import_table, write_imported
+from hwloop.plugins import calibration_files
 from hwloop.runner import RunOptions, run_procedure
 
 PROCEDURES = Path(__file__).parents[2] / "procedures"
@@ -63,6 +64,25 @@ def test_an_imported_train_is_a_table_to_emulate(tmp_path: Path) -> None:
     assert found["gain"] == 10
 
 
+@pytest.mark.parametrize("name", sorted(file.name[:-5] for file in calibration_files()))
+def test_every_shipped_calibration_can_be_put_in_place(name: str) -> None:
+    # Normalised data have no siemens: their ends are the user's to give.
+    ends = ["backends.sim.device={low_s: 1 uS, high_s: 2 uS}"] if "gong" in name else []
+    assert _sim(name, *ends)["device"]["model"]
+
+
+def test_a_recording_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    run_procedure(
+        load_procedure(MANHATTAN, ("steps.0.settings.max_updates=1",)), RunOptions("sim", path)
+    )
+    words = (
+        r"run\.h5 is a recording: `hwloop calibrate .*run\.h5 -o twin\.yaml` makes a calibration"
+    )
+    with pytest.raises(ConfigError, match=words):
+        _sim(str(path))
+
+
 def test_settings_of_the_command_line_come_after_the_calibration(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(TWIN, encoding="utf-8")
@@ -87,7 +107,8 @@ def test_a_run_on_a_calibration_runs_again_from_its_record(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("reference", "words"),
     [
-        ("run.h5", r"is a recording: `hwloop calibrate run\.h5 -o twin\.yaml`"),
+        ("gone.h5", r"calibration gone\.h5: there is no such file"),
+        ("bench.dat", r"no calibration 'bench\.dat'.*a file of your own ends in \.yaml"),
         ("shumilin2024_2V_1m", "did you mean 'shumilin2024_2V_1ms'"),
         ("gone.yaml", r"gone\.yaml cannot be read: No such file"),
     ],

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from hwloop.config import from_data, load_procedure
+from hwloop.errors import RecordError
 from hwloop.forecast import forecast
 from hwloop.forecast_command import forecast as command
 from hwloop.plot import save_figures
@@ -107,6 +108,13 @@ def test_command_prints_success_pulses_time_and_reasons(tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.glob("*.png")} == {"cost.png", "cells.png"}
 
 
+def test_a_folder_that_is_a_file_is_seen_before_a_twin_runs(tmp_path: Path) -> None:
+    (tmp_path / "figures").touch()
+    result = _invoked(MANHATTAN, "--twins", "1", "-o", tmp_path / "figures")
+    assert isinstance(result.exception, RecordError)
+    assert result.output == ""
+
+
 def test_figures_are_drawn_where_all_twins_are_alike(tmp_path: Path) -> None:
     procedure = from_data(_procedure("read_map", {"repeats": 1}), folder=ROOT)
     found = forecast(procedure, twins=2)
@@ -166,11 +174,15 @@ def test_a_forecast_hands_results_from_step_to_step_and_counts_every_tile(tmp_pa
     assert len(save_figures(draw(found), tmp_path)) == 2
 
 
-def _shown(*words: object) -> str:
+def _invoked(*words: object) -> Result:
     import typer
 
     app = typer.Typer()
     app.command()(command)
-    shown = CliRunner().invoke(app, [str(word) for word in words])
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def _shown(*words: object) -> str:
+    shown = _invoked(*words)
     assert shown.exit_code == 0, shown.output
     return shown.output

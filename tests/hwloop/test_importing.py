@@ -118,11 +118,19 @@ def test_a_column_is_taken_to_siemens(
         ("1e-6\n2e-6\n", GIVEN, "has no header with a unit"),
         ("Conductance(S)\n1e-6\n2e-6\n", GIVEN | {"width_s": "1 mV"}, "width_s"),
         ("Conductance(S)\n1e-6\n2e-6\n", GIVEN | {"witdh_s": "1"}, "did you mean 'width_s'"),
-        ("Conductance(S)\n1e-6\n", GIVEN, "conductance_s"),
+        ("Conductance(S)\n1e-6\n", GIVEN, "column.csv: holds 1 value: expected 2 or more"),
+        ("Conductance(S)\n", GIVEN, "column.csv: holds 0 values: expected 2 or more"),
+        ("Conductance(S)\n454\n460\n", GIVEN, "column.csv: its conductances are about 457 S"),
+        ("Conductance(S)\n1e-6\n2e-6\n", GIVEN | {"amplitude_v": "0 V"}, "not of 0 V"),
         (
             "hello\nworld\n",
             GIVEN,
             "not recognised by any reader; there are: bench_log, cycling",
+        ),
+        (
+            "hello\nworld\n",
+            GIVEN,
+            "named with --reader, one says what is in its way",
         ),
         ("", GIVEN, "is empty"),
         ("\x00\x01\x02\x03", GIVEN, "not recognised"),
@@ -156,6 +164,8 @@ def test_a_dataset_reads_back_as_it_was_written_and_is_not_overwritten(tmp_path:
         assert file["conductance_s"].attrs["units"] == "S"
     with pytest.raises(RecordError, match="exists already"):
         write_dataset(table, tmp_path / "t.h5")
+    with pytest.raises(RecordError, match=r"t\.h5: there is no folder .*none$"):
+        write_dataset(table, tmp_path / "none" / "t.h5")
 
 
 @pytest.mark.parametrize("value", [-1e-6, 0.0, np.nan, np.inf])

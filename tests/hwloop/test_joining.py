@@ -95,6 +95,12 @@ def test_one_file_is_imported_as_it_is(tmp_path: Path) -> None:
         assert import_files([source], reader=None, given=GIVEN) == alone
 
 
+def test_a_file_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    path = _column(tmp_path / "a.csv", "1e-6", "2e-6")
+    with pytest.raises(ConfigError, match=r"a\.csv: is named twice"):
+        import_files([path, tmp_path], reader=None, given=GIVEN)
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is a folder without files"):
         import_files([tmp_path], reader=None, given=GIVEN)

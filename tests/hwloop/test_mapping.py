@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from hwloop.errors import ConfigError
 from hwloop.mapping import WeightColumns, map_weights
-from hwloop.placement import around_faults, fault_cost, place
+from hwloop.placement import around_faults, beside_faults, fault_cost, harm_left, place
 from hwloop.two_phase import second_phase
 
 ARRANGEMENTS = ["differential", "symmetric", "offset"]
@@ -173,3 +173,29 @@ def test_direct_weights_outside_the_range_are_refused_by_place_and_value() -> No
         map_weights(np.array([[2e-6, 1e-3]]), columns(arrangement="direct"))
     with pytest.raises(ConfigError, match="conductances are not scaled"):
         columns(arrangement="direct", scale="column")
+
+
+@given(weights, st.sampled_from(["differential", "symmetric"]), st.integers(0, 10_000))
+def test_the_healthy_cell_of_a_pair_holds_the_weight_as_far_as_its_range_goes(
+    values: np.ndarray, arrangement: str, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    chosen = columns(arrangement=arrangement)
+    mapped = map_weights(values, chosen)
+    placement = place([values.shape], mapped.arrangement, tiles=1, shape=(9, 10))
+    stuck_s = np.full((1, 9, 10), np.nan)
+    at = tuple(rng.integers(0, size) for size in mapped.conductance_s.shape)
+    stuck_s[(0, *at)] = rng.uniform(1e-6, 1e-4)
+    (held,) = beside_faults(placement, [mapped], stuck_s, (1e-6, 1e-4))
+    real_s = held.conductance_s.copy()
+    real_s[at] = stuck_s[(0, *at)]
+    signed_s = values[at[0], at[1] // 2] * mapped.slope_s[at[1] // 2]
+    needed_s = real_s[at] - signed_s if at[1] % 2 == 0 else real_s[at] + signed_s
+    partner = (at[0], at[1] ^ 1)
+    assert held.conductance_s[partner] == pytest.approx(np.clip(needed_s, 1e-6, 1e-4), rel=1e-9)
+    others = np.ones(real_s.shape, bool)
+    others[at] = others[partner] = False
+    np.testing.assert_array_equal(real_s[others], mapped.conductance_s[others])
+    left_s = harm_left(placement, [mapped], [held], stuck_s)
+    missing_s = abs(needed_s - np.clip(needed_s, 1e-6, 1e-4))
+    assert left_s == pytest.approx(missing_s, rel=1e-6, abs=1e-15)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from hwloop import plot
+from hwloop.errors import RecordError
 from hwloop.step import NamedFigure
 
 
@@ -91,9 +92,15 @@ def test_figures_are_saved_in_order_as_png(tmp_path: Path) -> None:
 
 def test_a_saved_figure_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"mine")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(RecordError, match=r"a\.png: exists already; choose another folder"):
         plot.save_figures([figure("a")], tmp_path)
     assert (tmp_path / "a.png").read_bytes() == b"mine"
+
+
+def test_a_file_is_no_folder_for_figures(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with pytest.raises(RecordError, match="is a file; figures want a folder"):
+        plot.save_figures([figure("a")], tmp_path / "a")
 
 
 def test_no_folder_is_made_without_a_figure(tmp_path: Path) -> None:

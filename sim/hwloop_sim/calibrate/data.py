@@ -17,6 +17,8 @@ from hwloop_sim.calibrate.history import Drive, History, of_record
 
 _LEAST_TRAINS = 2
 _LEAST_VALUES = 3
+_TURN = 0.25
+_CLEARLY = 4.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ def load_trains(paths: Sequence[Path], *, cell: int | None, mixed: bool = False)
             "has no train in it: no cell was read after each of two equal pulses or more",
             file=where,
         )
+    for trains in found.values():
+        dataset.check_unit(np.concatenate(trains), where)
     directions = [_direction(where, pulse, trains) for pulse, trains in found.items()]
     _check(where, directions)
     first = tables[0]
@@ -114,12 +118,19 @@ def _read(path: Path) -> Table:
         return dataset.read_dataset(path)
     if form == measurement.FORMAT:
         return measurement.read_measurement(path)
-    if is_record(path):
-        return of_record(path)
-    raise ConfigError(
-        "has no measured trains in it: neither a record nor a dataset; `hwloop import` makes one",
-        file=str(path),
-    )
+    check_format(path)
+    return of_record(path)
+
+
+def check_format(path: Path) -> None:
+    """Refuse what is neither a record nor a dataset, whole or damaged."""
+    import h5py
+
+    if not h5py.is_hdf5(path):
+        raise ConfigError(
+            "has nothing measured in it: neither a record nor a dataset; `hwloop import` makes one",
+            file=str(path),
+        )
 
 
 def is_record(path: Path) -> bool:
@@ -209,6 +220,8 @@ def trains_of_cell(history: History) -> Iterator[tuple[tuple[float, float], Floa
 
 def _direction(where: str, pulse: tuple[float, float], trains: list[FloatArray]) -> Direction:
     words = f"{format_quantity(pulse[0], 'V')}, {format_quantity(pulse[1], 's')}"
+    if pulse[0] == 0:
+        raise ConfigError(f"{len(trains)} trains of {words}: that is no pulse", file=where)
     if len(trains) < _LEAST_TRAINS or min(map(len, trains)) < _LEAST_VALUES:
         raise ConfigError(
             f"{len(trains)} trains of {words}, the shortest of {min(map(len, trains))} values:"
@@ -216,7 +229,13 @@ def _direction(where: str, pulse: tuple[float, float], trains: list[FloatArray])
             " are left out to compare with",
             file=where,
         )
-    change_s = np.array([np.mean(one[-3:]) - np.mean(one[:3]) for one in trains])
+    change_s = np.array([_change_s(one) for one in trains])
+    if not change_s.any():
+        raise ConfigError(
+            f"{len(trains)} trains of {words} stay at {trains[0][0]:.4g} S: a pulse that changes"
+            " nothing determines nothing",
+            file=where,
+        )
     rises = bool(np.mean(change_s) > 0)
     against = (change_s > 0) != rises
     if np.mean(against) > 0.25:
@@ -226,6 +245,37 @@ def _direction(where: str, pulse: tuple[float, float], trains: list[FloatArray])
             file=where,
         )
     return Direction(*pulse, trains, rises)
+
+
+def _change_s(train: FloatArray) -> float:
+    """From the first readings to the last ones, of which no reading is both."""
+    ends = min(3, len(train) // 2)
+    return float(np.mean(train[-ends:]) - np.mean(train[:ends]))
+
+
+def check_one_way(data: TrainData, model: str, where: str) -> None:
+    """Refuse trains whose mean turns, of which a model with one step for a state knows nothing.
+
+    A turn: by more than a quarter of the range, and by more than chance shows.
+    """
+    for one in data.directions:
+        padded_s = one.padded_s
+        kept = np.isfinite(padded_s).sum(axis=0) > len(one.trains) / 2
+        padded_s = padded_s[:, kept] * (1 if one.rises else -1)
+        mean_s = np.nanmean(padded_s, axis=0)
+        back_s = np.maximum.accumulate(mean_s) - mean_s
+        last = int(np.argmax(back_s))
+        first = int(np.argmax(mean_s[: last + 1]))
+        parts_s = padded_s[:, first] - padded_s[:, last]
+        chance_s = np.nanstd(parts_s) / np.sqrt(max(len(parts_s) - 1, 1))
+        if back_s[last] > max(_TURN * float(np.ptp(mean_s)), _CLEARLY * chance_s):
+            share = back_s[last] / float(np.ptp(mean_s))
+            raise ConfigError(
+                f"{len(one.trains)} trains of {one.amplitude_v:g} V turn: their mean goes back by"
+                f" {share:.0%} of its range from pulse {first} to pulse {last}; {model} needs"
+                " trains that go one way, pulse_table does not",
+                file=where,
+            )
 
 
 def _check(where: str, directions: Sequence[Direction]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hwloop.dataset import check_unit
 from hwloop.errors import ConfigError, RecordError
 from hwloop.naming import cell_name
 from hwloop.operations import BoolArray, Flag, FloatArray, PulseMap, Ramp, Reading, ReadMap
@@ -22,7 +23,6 @@ from hwloop_sim.wiring import Wiring
 
 LEAST_READS = 6
 _WRONG_SIGNS = 0.1
-_MOST_S = 1.0  # a cell of less than 1 ohm is a unit that was mistaken
 
 
 class NothingInIt(ConfigError):
@@ -211,13 +211,7 @@ def check(history: History) -> None:
     current_a, seen_s = history.current_a, history.conductance_s
     read = np.isfinite(current_a)
     _check_order(history, read)
-    typical_s = float(np.median(np.abs(seen_s[read])))
-    if typical_s > _MOST_S:
-        raise ConfigError(
-            f"its conductances are about {typical_s:.3g} S: are they in siemens, and the currents"
-            " in amperes?",
-            file=where,
-        )
+    check_unit(seen_s[read], where)
     against = read & (seen_s <= 0)
     if against.sum() > _WRONG_SIGNS * read.sum():
         look, cell = (int(i) for i in np.argwhere(against)[0])

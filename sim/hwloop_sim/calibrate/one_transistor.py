@@ -6,71 +6,35 @@ given beside the sweeps: sweeps have few cycles, and end where a resistance is r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hwloop import dataset, measurement, plugins
+from hwloop import dataset, measurement
 from hwloop.errors import ConfigError
-from hwloop.operations import FloatArray, PulseMap
 from hwloop.step import NamedFigure
 from hwloop_sim.calibrate.growth_fit import GrowthFit, fit_growth
-from hwloop_sim.calibrate.held_out import REPEATS, Distribution
 from hwloop_sim.calibrate.line_sweeps import Sweeps, load_sweeps
 from hwloop_sim.calibrate.operations_run import provenance
 from hwloop_sim.calibrate.redraw_fit import RedrawFit, fit_redraw
-from hwloop_sim.calibration import FORMAT, FORMAT_VERSION
-from hwloop_sim.effects.dependence import shown_of_series
+from hwloop_sim.calibrate.sweep_prediction import MODEL, SweepPrediction, predict
+from hwloop_sim.calibration import FORMAT, FORMAT_VERSION, flat
 
-MODEL = "one_transistor"
 _FOLLOWER_V = 1.0
-_OF_CYCLING = ("redraw.cycle_sigma", "spread.reset_floor_s")
 _LEAST_SHOWN = 0.1
 """Of a filament's noise, that a read must show to count."""
-_MOST_SWEEPS = 0.95
-"""Of the held-out sweeps, that still go on where their conductances are compared."""
 
 
-@dataclass(frozen=True, eq=False)
-class SweepPrediction:
-    """Emulated against held-out sweeps: of other cells, from where each of them began.
+@dataclass(frozen=True)
+class Cycled:
+    """Of ln G after RESET: deviation over the cells with its uncertainty, and within a cell."""
 
-    ``emulated_s``: (volts, repeats, sweeps), NaN where the held-out sweep has ended.
-    ``at``: the place of the voltage that ``final`` is of.
-    """
-
-    of_gate: bool
-    sweeps: Sweeps
-    emulated_s: FloatArray
-    at: int
-    final: Distribution
-    step: Distribution
-
-    @property
-    def mean_within_spread(self) -> float:
-        """Of the voltages: mean emulated ln G within one deviation of the held-out sweeps."""
-        seen = np.log(self.sweeps.after_s[:, : self.at + 1])
-        shown = np.log(self.emulated_s[: self.at + 1].reshape(self.at + 1, -1))
-        off = np.abs(np.nanmean(shown, axis=1) - np.nanmean(seen, axis=0))
-        return float(np.mean(off <= np.nanstd(seen, axis=0, ddof=1)))
-
-    def figures(self) -> dict[str, Any]:
-        """As they stand in the file."""
-        sweeps, volt = self.sweeps, float(self.sweeps.volts[self.at])
-        pulse = {"gate_v": volt} if self.of_gate else {"gate_v": sweeps.held_v}
-        return {
-            "amplitude_v": sweeps.held_v if self.of_gate else -volt,
-            **pulse,
-            "width_s": sweeps.width_s,
-            "trains": len(sweeps.cell),
-            "cells": len(sweeps.cells),
-            "mean_within_spread": self.mean_within_spread,
-            "final_conductance": self.final.figures(),
-            "step": self.step.figures(),
-        }
+    of_cells: float
+    of_cells_error: float
+    within: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +48,7 @@ class SweepCalibration:
     line: Sweeps
     growth: GrowthFit
     redraw: RedrawFit
-    cycled: tuple[float, float] | None
+    cycled: Cycled | None
     noise: tuple[float, float]
     predictions: Sequence[SweepPrediction]
 
@@ -103,7 +67,11 @@ class SweepCalibration:
         """One standard deviation, by the name of the setting, dots inside mappings."""
         found = {**self.growth.uncertainty, **self.redraw.uncertainty}
         if self.cycled is not None:
-            found = {name: found[name] for name in found if name not in _OF_CYCLING}
+            cycle_sigma = self.parameters["redraw"]["cycle_sigma"]
+            pulse_error = found["redraw.pulse_sigma"] * self.redraw.pulse_sigma
+            found["spread.reset_floor_s"] = self.cycled.of_cells_error
+            if cycle_sigma > 0:
+                found["redraw.cycle_sigma"] = pulse_error / cycle_sigma
         return {name: float(value) for name, value in found.items()}
 
     @property
@@ -224,14 +192,14 @@ class SweepCalibration:
 
 
 def settings(
-    growth: GrowthFit, redraw: RedrawFit, width_s: float, cycled: tuple[float, float] | None
+    growth: GrowthFit, redraw: RedrawFit, width_s: float, cycled: Cycled | None
 ) -> dict[str, Any]:
     """The settings of the device; ``cycled``: what :func:`cycling_spread` found."""
     path = growth.path
     floor_sigma, cycle_sigma = redraw.floor_sigma, redraw.cycle_sigma
     if cycled is not None:
-        floor_sigma, within = cycled
-        cycle_sigma = float(np.sqrt(max(within**2 - redraw.pulse_sigma**2, 0.0)))
+        floor_sigma = cycled.of_cells
+        cycle_sigma = float(np.sqrt(max(cycled.within**2 - redraw.pulse_sigma**2, 0.0)))
     spread = {
         "r_series_ohm": growth.r_sigma,
         "v_transistor_v": growth.v_sigma,
@@ -262,15 +230,6 @@ def settings(
         },
         "spread": {name: {"sigma": float(sigma)} for name, sigma in spread.items()},
     }
-
-
-def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Name and value of every setting, dots inside mappings."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{before}{name}.")
-        else:
-            yield f"{before}{name}", value
 
 
 def calibrate_sweeps(paths: Sequence[Path], *, seed: int) -> SweepCalibration:
@@ -323,8 +282,8 @@ def _is_cycling(path: Path) -> bool:
     return measurement.read_measurement(path).kind == "cycling"
 
 
-def cycling_spread(path: Path) -> tuple[float, float]:
-    """Of ln G after RESET: deviation over cells, and of the cycles within a cell."""
+def cycling_spread(path: Path) -> Cycled:
+    """What a cycling test says of the RESET level; :class:`ConfigError` of one with few cells."""
     columns = measurement.read_measurement(path).columns
     logs = [
         np.log(columns["reset_s"][columns["cell"] == one]) for one in np.unique(columns["cell"])
@@ -335,58 +294,5 @@ def cycling_spread(path: Path) -> tuple[float, float]:
     within = float(np.sqrt(np.mean([one.var(ddof=1) for one in logs])))
     means = np.array([one.mean() for one in logs])
     err = within**2 * float(np.mean([1 / one.size for one in logs]))
-    return float(np.sqrt(max(means.var(ddof=1) - err, 0.0))), within
-
-
-def predict(
-    found: Mapping[str, Any],
-    fitted: Sweeps,
-    held_out: Sweeps,
-    rng: np.random.Generator,
-    *,
-    of_gate: bool,
-    noise: float,
-) -> SweepPrediction:
-    """Emulate the held-out sweeps with cells of their own, from where each began, and read them."""
-    emulated_s = np.where(
-        np.isnan(held_out.after_s.T)[:, None, :],
-        np.nan,
-        _emulated(found, held_out, rng, of_gate=of_gate),
-    )
-    shown = shown_of_series(emulated_s, found["r_series_ohm"])
-    emulated_s = emulated_s * np.exp(noise * shown * rng.standard_normal(emulated_s.shape))
-    goes_on = np.isfinite(held_out.after_s).mean(axis=0) >= _MOST_SWEEPS
-    at = int(np.flatnonzero(goes_on)[-1])
-    volt_s = emulated_s[at].ravel()
-    final = Distribution(
-        volt_s[np.isfinite(volt_s)],
-        _finite(held_out.after_s[:, at]),
-        _finite(fitted.after_s[:, at]),
-    )
-    step = Distribution(
-        _finite(np.diff(emulated_s[: at + 1], axis=0)),
-        _finite(np.diff(held_out.after_s[:, : at + 1], axis=1)),
-        _finite(np.diff(fitted.after_s[:, : at + 1], axis=1)),
-    )
-    return SweepPrediction(of_gate, held_out, emulated_s, at, final, step)
-
-
-def _finite(values: FloatArray) -> FloatArray:
-    return np.asarray(values[np.isfinite(values)])
-
-
-def _emulated(
-    found: Mapping[str, Any], sweeps: Sweeps, rng: np.random.Generator, *, of_gate: bool
-) -> FloatArray:
-    kind = plugins.load(plugins.DEVICES, MODEL)
-    shape = (REPEATS, 1, len(sweeps.cell))
-    device = kind.make(kind.settings.parse(dict(found)), shape, rng)
-    first_s = np.array([row[np.isfinite(row)][0] for row in sweeps.before_s])
-    device.set_conductance(np.broadcast_to(first_s, shape))
-    path = []
-    for volt in sweeps.volts:
-        amplitude_v = np.full(shape[1:], sweeps.held_v if of_gate else -volt)
-        gate_v = float(volt) if of_gate else sweeps.held_v
-        device.pulse(PulseMap(amplitude_v, sweeps.width_s, gate_v=gate_v))
-        path.append(device.conductance_s[:, 0, :])
-    return np.array(path)
+    of_cells = float(np.sqrt(max(means.var(ddof=1) - err, 0.0)))
+    return Cycled(of_cells, of_cells / float(np.sqrt(2 * (len(logs) - 1))), within)

@@ -13,7 +13,7 @@ import numpy as np
 from hwloop import dataset, measurement
 from hwloop.errors import ConfigError, NotConverged
 from hwloop.operations import BoolArray, FloatArray
-from hwloop_sim.calibrate.data import is_record
+from hwloop_sim.calibrate.data import check_format, is_record
 from hwloop_sim.calibrate.effects_found import FoundEffect, effects_of, white_noise
 from hwloop_sim.calibrate.history import History, NothingInIt, of_record
 from hwloop_sim.calibrate.imported import of_dataset
@@ -193,6 +193,7 @@ def load_histories(paths: Sequence[Path], *, cell: int | None) -> list[History]:
         if dataset.format_of(path) in {dataset.FORMAT, measurement.FORMAT}:
             found += of_dataset(path, cell=cell)
             continue
+        check_format(path)
         try:
             history = of_record(path)
         except NothingInIt as exc:

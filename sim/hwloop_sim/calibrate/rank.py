@@ -13,17 +13,21 @@ from hwloop.errors import ConfigError, HwloopError, NotConverged
 from hwloop_sim.calibrate.one_transistor import SweepCalibration
 from hwloop_sim.calibrate.operations_run import OperationCalibration
 from hwloop_sim.calibrate.pulse_table import TableCalibration
-from hwloop_sim.calibrate.run import Found, calibrate, check_model, models
+from hwloop_sim.calibrate.run import Found, check_model, fitted, models
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """``error``: of the held-out part, over the range measured; None with ``reason`` why not."""
+    """``error``: of the held-out part, over the range measured; None with ``reason`` why not.
+
+    ``wrong_data``: whether the data do not suit the model, rather than not determine it.
+    """
 
     model: str
     found: Found | None
     error: float | None
     reason: str
+    wrong_data: bool = False
 
 
 def rank(
@@ -39,7 +43,8 @@ def rank(
     """Every model, the best prediction first, then those that could not be fitted.
 
     ``among``: the models to try, all where none is given. ``progress``: told after each of them.
-    Raises :class:`NotConverged` where none could be fitted, with every reason.
+    Raises :class:`NotConverged` where none could be fitted, with every reason;
+    :class:`ConfigError` where the data suit none.
     """
     every = []
     for model in dict.fromkeys(among or models()):
@@ -47,21 +52,31 @@ def rank(
         every.append(_candidate(model, paths, cell=cell, seed=seed, fixed=fixed, spread=spread))
         progress(every[-1])
     if not any(one.found for one in every):
-        if len({one.reason for one in every}) == 1:  # of the data, whatever the model
-            raise ConfigError(every[0].reason)
-        reasons = "; ".join(f"{one.model}: {one.reason}" for one in every)
-        raise NotConverged(f"no device model can be fitted: {reasons}")
+        raise _refusal(paths, every)
     last = float("inf")
     return sorted(
         every, key=lambda one: (one.found is None, last if one.error is None else one.error)
     )
 
 
+def _refusal(paths: Sequence[Path], every: Sequence[Candidate]) -> HwloopError:
+    by_reason: dict[str, list[str]] = {}
+    for one in every:
+        by_reason.setdefault(one.reason, []).append(one.model)
+    if len(by_reason) == 1:  # of the data, whatever the model
+        return ConfigError(every[0].reason)
+    reasons = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in by_reason.items())
+    if all(one.wrong_data for one in every):
+        return ConfigError(f"no device model can be fitted: {reasons}")
+    where = ", ".join(map(str, paths))
+    return NotConverged(f"{where}: no device model can be fitted: {reasons}")
+
+
 def _candidate(model: str, paths: Sequence[Path], **options: Any) -> Candidate:
     try:
-        found = calibrate(paths, model=model, **options)
+        found = fitted(paths, model=model, **options)
     except HwloopError as exc:
-        return Candidate(model, None, None, str(exc))
+        return Candidate(model, None, None, str(exc), not isinstance(exc, NotConverged))
     return Candidate(model, found, prediction_error(found), "")
 
 

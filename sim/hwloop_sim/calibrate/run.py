@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 
 from hwloop.dataset import appear_complete
-from hwloop.errors import ConfigError, RecordError
+from hwloop.errors import ConfigError, NotConverged, RecordError
 from hwloop.naming import nearest
-from hwloop_sim.calibrate.data import TrainData, is_record, load_trains
+from hwloop_sim.calibrate.data import TrainData, check_one_way, is_record, load_trains
 from hwloop_sim.calibrate.fit import Fit, Fitter
 from hwloop_sim.calibrate.held_out import Prediction, predict
-from hwloop_sim.calibrate.one_transistor import MODEL as ONE_TRANSISTOR
 from hwloop_sim.calibrate.one_transistor import SweepCalibration, calibrate_sweeps
 from hwloop_sim.calibrate.operation_models import operation_models
 from hwloop_sim.calibrate.operations_run import OperationCalibration, calibrate_operations
 from hwloop_sim.calibrate.pulse_table import TableCalibration, calibrate_table
+from hwloop_sim.calibrate.sweep_prediction import MODEL as ONE_TRANSISTOR
 from hwloop_sim.calibration import FORMAT, FORMAT_VERSION
+
+_ONE_WAY = frozenset({"soft_bounds", "step_response"})
+_FIGURES = ("paths", "residuals", "distributions")
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,7 @@ def check_model(model: str) -> None:
     """Refuse one that cannot be fitted, with the nearest name."""
     if model not in models():
         raise ConfigError(
-            f"{model!r} cannot be fitted{nearest(model, models())}; those that can:"
-            f" {', '.join(models())}",
+            f"{model!r} cannot be fitted{nearest(model, models())}",
             key="model",
         )
 
@@ -78,12 +80,29 @@ def calibrate(
 
     ``fixed``: settings that are held. ``spread``: fit every cell by itself as well. ``seed``: of
     the emulated trains that a model with scatter is compared by. Raises as
-    :func:`calibrate_trains` and :func:`calibrate_operations` do.
+    :func:`calibrate_trains` and :func:`calibrate_operations` do, with the files.
     """
+    where = ", ".join(map(str, paths))
+    try:
+        return fitted(paths, model=model, cell=cell, seed=seed, fixed=fixed, spread=spread)
+    except ConfigError as exc:
+        raise exc if exc.file or exc.key else exc.below(file=where) from None
+    except NotConverged as exc:
+        raise NotConverged(f"{where}: {exc}") from None
+
+
+def fitted(
+    paths: Sequence[Path],
+    *,
+    model: str,
+    cell: int | None,
+    seed: int,
+    fixed: Mapping[str, Any] | None,
+    spread: bool,
+) -> Found:
+    """As :func:`calibrate`; what did not converge is said without the files."""
     check_model(model)
-    for path in paths:
-        if not path.is_file():
-            raise ConfigError("there is no such file", file=str(path))
+    _check_files(paths)
     if model in operation_models() and (model not in fitters() or any(map(is_record, paths))):
         return calibrate_operations(model, paths, cell=cell, fixed=fixed, spread=spread)
     if fixed or spread:
@@ -102,6 +121,18 @@ def calibrate(
     return calibrate_trains(paths, model=model, cell=cell, seed=seed)
 
 
+def _check_files(paths: Sequence[Path]) -> None:
+    known: set[Path] = set()
+    for path in paths:
+        if path.is_dir():
+            raise ConfigError("is a folder; name a file in it", file=str(path))
+        if not path.is_file():
+            raise ConfigError("there is no such file", file=str(path))
+        if path.resolve() in known:
+            raise ConfigError("is named twice: its data would count twice", file=str(path))
+        known.add(path.resolve())
+
+
 def calibrate_trains(
     paths: Sequence[Path], *, model: str, cell: int | None, seed: int
 ) -> Calibration:
@@ -117,7 +148,10 @@ def calibrate_trains(
             f" {', '.join(known)}",
             key="model",
         )
-    return calibrate_data(load_trains(paths, cell=cell), known[model], model=model, seed=seed)
+    data = load_trains(paths, cell=cell)
+    if model in _ONE_WAY:
+        check_one_way(data, model, ", ".join(map(str, paths)))
+    return calibrate_data(data, known[model], model=model, seed=seed)
 
 
 def calibrate_data(data: TrainData, fitter: Fitter, *, model: str, seed: int) -> Calibration:
@@ -177,7 +211,7 @@ def _held_out(one: Prediction) -> dict[str, Any]:
 
 
 def write_calibration(calibration: Found, paths: Sequence[Path], out: Path) -> list[Path]:
-    """The YAML file and, beside it, the figures; refuses to overwrite any."""
+    """The YAML file and, beside it, the figures: all, or none; refuses to overwrite any."""
     import yaml
 
     from hwloop.plot import save_figures
@@ -189,18 +223,21 @@ def write_calibration(calibration: Found, paths: Sequence[Path], out: Path) -> l
         figures = list(draw(calibration.predictions))
     else:
         data, figures = calibration.as_data(paths, out.stem), list(calibration.figures())
-    prefix = f"{out.stem}_"
-    for one in figures:
-        if (taken := out.with_name(f"{prefix}{one.name}.png")).exists():
-            raise RecordError(f"{taken}: exists already; choose another name")
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
 
     def write(path: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
-    appear_complete(out, write)
-    saved = save_figures(figures, out.parent, prefix=prefix)
-    return [out, *(one.path for one in saved)]
+    saved: list[Path] = []
+    try:
+        for one in figures:
+            saved += [f.path for f in save_figures([one], out.parent, prefix=f"{out.stem}_")]
+        appear_complete(out, write)
+    except BaseException:
+        for path in saved:
+            path.unlink(missing_ok=True)
+        raise
+    return [out, *saved]
 
 
 def check_out(out: Path) -> None:
@@ -209,5 +246,6 @@ def check_out(out: Path) -> None:
         raise ConfigError(f"{out}: a calibration is a .yaml file", key="out")
     if not out.parent.is_dir():
         raise RecordError(f"{out}: there is no folder {out.parent}")
-    if out.exists():
-        raise RecordError(f"{out}: exists already; choose another name")
+    for taken in (out, *(out.with_name(f"{out.stem}_{name}.png") for name in _FIGURES)):
+        if taken.exists():
+            raise RecordError(f"{taken}: exists already; choose another name")

@@ -121,13 +121,11 @@ def fit_soft_bounds(data: TrainData) -> Fit:
         raise ConfigError(
             f"soft_bounds needs trains of both directions; none {'lowers' if up else 'raises'} the"
             " conductance: name that dataset as well",
-            key="model",
         )
     if up.amplitude_v * down.amplitude_v > 0:
         raise ConfigError(
             f"amplitudes {up.amplitude_v:g} and {down.amplitude_v:g} V: soft_bounds needs opposite"
             " signs",
-            key="model",
         )
     low_s, high_s = data.span_s
     span_s = high_s - low_s

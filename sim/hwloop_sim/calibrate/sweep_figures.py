@@ -14,7 +14,7 @@ from hwloop_sim.calibrate.figures import cumulative
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from hwloop_sim.calibrate.one_transistor import SweepPrediction
+    from hwloop_sim.calibrate.sweep_prediction import SweepPrediction
 
 _SHOWN = (16, 50, 84)
 

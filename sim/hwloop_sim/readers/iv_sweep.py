@@ -10,31 +10,39 @@ import numpy as np
 
 from hwloop.importing import Columns, Reader, fault, finite_number, first_lines, text_lines
 
+_FEW = 0.1
+_SCALES = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9, "p": 1e-12}
+
+
+def _name(words: str, unit: str) -> re.Pattern[str]:
+    prefixes = "".join(_SCALES)
+    return re.compile(rf"{words}(\s*[(\[](?P<prefix>[{prefixes}]?){unit}[)\]])?", re.IGNORECASE)
+
+
 _ROLES = {
-    "voltage": re.compile(r"(smu\d*\.)?v(oltage)?\d*(\[\d+\])*(\s*[(\[]v[)\]])?", re.IGNORECASE),
-    "current": re.compile(
-        r"(smu\d*\.)?i(\d|\b)\d*(\[\d+\])*(\s*[(\[]a[)\]])?|current\s*[(\[]a[)\]]", re.IGNORECASE
-    ),
-    "time": re.compile(r"(smu\d*\.)?t(ime)?\d*(\[\d+\])*(\s*[(\[]s[)\]])?", re.IGNORECASE),
+    "voltage": _name(r"(smu\d*\.)?v(oltage)?\d*(\[\d+\])*", "v"),
+    "current": _name(r"((smu\d*\.)?i(\d|\b)\d*(\[\d+\])*|current(?=\s*[(\[]))", "a"),
+    "time": _name(r"(smu\d*\.)?t(ime)?\d*(\[\d+\])*", "s"),
 }
 
 
 def recognises(path: Path) -> bool:
-    """A header with one column of voltage and one of current, in V and A."""
+    """A header with one column of voltage and one of current."""
     lines = first_lines(path, 1)
     roles = _roles(lines[0]) if lines else {}
     return "voltage" in roles and "current" in roles
 
 
 def read(path: Path, options: Mapping[str, str]) -> Columns:  # noqa: ARG001 - it has none
-    """Voltages and currents as they stand, signs kept; a gap in a row is refused."""
+    """Voltages and currents, signs kept; a gap in a row is refused."""
     lines = [(n, text) for n, text in enumerate(text_lines(path), start=1) if text.strip()]
     header = lines[0][1]
     roles, names = _roles(header), _names(header)
     rows = [_row(path, n, text, roles, len(names)) for n, text in lines[1:]]
     if len(rows) < 3:
         raise fault(path, lines[-1][0], f"{len(rows)} points", "3 or more, as a sweep has")
-    values = {role: np.array([row[role] for row in rows]) for role in roles}
+    scales = {role: _scale(role, names[i]) for role, i in roles.items()}
+    values = {role: np.array([row[role] for row in rows]) * scales[role] for role in roles}
     count = len(rows)
     columns = {
         "cell": np.zeros(count),
@@ -45,7 +53,8 @@ def read(path: Path, options: Mapping[str, str]) -> Columns:  # noqa: ARG001 - i
     }
     _check_times(path, columns["time_s"], lines)
     others = [name for i, name in enumerate(names) if name and i not in roles.values()]
-    return Columns("iv", columns, {}, _words(columns, others))
+    scaled = [names[roles[role]] for role, scale in scales.items() if scale != 1]
+    return Columns("iv", columns, {}, _words(columns, scaled, others))
 
 
 def _names(header: str) -> list[str]:
@@ -60,6 +69,11 @@ def _roles(header: str) -> dict[str, int]:
         for role, pattern in _ROLES.items()
     }
     return {role: places[0] for role, places in found.items() if len(places) == 1}
+
+
+def _scale(role: str, name: str) -> float:
+    match = _ROLES[role].fullmatch(name)
+    return _SCALES[(match["prefix"] or "").lower()] if match else 1.0
 
 
 def _row(
@@ -80,13 +94,18 @@ def _check_times(path: Path, time_s: np.ndarray, lines: Sequence[tuple[int, str]
         )
 
 
-def _words(columns: Mapping[str, np.ndarray], others: Sequence[str]) -> list[str]:
+def _words(
+    columns: Mapping[str, np.ndarray], scaled: Sequence[str], others: Sequence[str]
+) -> list[str]:
     voltage_v, current_a = columns["voltage_v"], columns["current_a"]
     against = int(((voltage_v * current_a) < 0).sum())
+    few = against <= _FEW * voltage_v.size
+    signs = "as offsets near 0 V do" if few else "are the leads, or the signs, exchanged?"
+    units = f"{', '.join(scaled)} to SI units" if scaled else "in V and A as they stand"
     words = [
         f"{voltage_v.size} points from {voltage_v.min():.4g} to {voltage_v.max():.4g} V, currents"
-        f" from {current_a.min():.4g} to {current_a.max():.4g} A, in V and A as they stand",
-        f"{against} currents have the sign against their voltage, as offsets near 0 V do",
+        f" from {current_a.min():.4g} to {current_a.max():.4g} A, {units}",
+        f"{against} currents have the sign against their voltage: {signs}",
     ]
     if others:
         words.append(f"columns left out: {', '.join(others)}")

@@ -15,7 +15,10 @@ from hwloop.naming import nearest
 from hwloop_sim.readers import iv_sweep
 from hwloop_sim.readers.tables import quantity
 
-_UNITS = {"S": 1.0, "mS": 1e-3, "uS": 1e-6, "nS": 1e-9, "A": 1.0, "Ohm": 1.0, "kOhm": 1e3}
+_CONDUCTANCE = {"S": 1.0, "mS": 1e-3, "uS": 1e-6, "nS": 1e-9}
+_CURRENT = {"A": 1.0, "mA": 1e-3, "uA": 1e-6, "nA": 1e-9, "pA": 1e-12}
+_RESISTANCE = {"Ohm": 1.0, "kOhm": 1e3, "MOhm": 1e6}
+_UNITS = {**_CONDUCTANCE, **_CURRENT, **_RESISTANCE}
 _UNIT = re.compile(r".*[(\[]\s*(.+?)\s*[)\]]\s*$")
 _COUNTERS = ("pulse", "pulses", "pulse number", "n")
 
@@ -131,10 +134,10 @@ def _train(
 
 
 def _siemens(path: Path, train: np.ndarray, unit: str, options: Mapping[str, str]) -> np.ndarray:
-    if unit.endswith("Ohm"):
+    if unit in _RESISTANCE:
         return 1 / (train * _UNITS[unit])
-    if unit == "A":
-        return train / quantity(path, options, "read_v", "V")
+    if unit in _CURRENT:
+        return train * _UNITS[unit] / quantity(path, options, "read_v", "V")
     return train * _UNITS[unit]
 
 

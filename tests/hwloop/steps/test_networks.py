@@ -149,14 +149,25 @@ def test_rows_are_swapped_around_stuck_cells_that_are_listed(files: dict[str, An
     row = found[""][0]
     assert row.harm_s < row.harm_before_s
     assert "2 stuck cells" in found["outcome"][0].words
-    program(array, row.target_s)
-    assert np.all(results(INFER, {"data": files["data"]}, array)[""][0].accuracy == 1.0)
+    assert np.isnan(row.target_s[2, :2]).all()  # a stuck cell is left alone
     with pytest.raises(ConfigError, match="stuck"):
         results(
             MAP_NETWORK,
             {**files["map"], "stuck": [{"row": 99, "col": 0, "at_s": 0}]},
             emulated(40, 16),
         )
+
+
+def test_the_other_cell_of_a_pair_makes_up_for_a_stuck_one(files: dict[str, Any]) -> None:
+    stuck = [{"row": row, "col": row % 6, "at_s": 9e-5} for row in range(0, 9, 3)]
+    array = emulated(40, 16)
+    row = results(MAP_NETWORK, {**files["map"], "stuck": stuck}, array)[""][0]
+    assert row.harm_left_s < row.harm_s < row.harm_before_s
+    program(array, np.where(np.isfinite(row.stuck_s), row.stuck_s, row.target_s))
+    layer = results(INFER, {"data": files["data"]}, array)["layers"][0]
+    slope_s = array.left[PLACED].maps[0].slope_s.min()
+    wrong = layer.rms_weight_error * np.sqrt(array.left[PLACED].network.matrices[0].weights.size)
+    assert wrong <= row.harm_left_s / slope_s + 1e-12
 
 
 def test_stuck_cells_come_from_a_map_that_was_read_in_the_same_run(files: dict[str, Any]) -> None:

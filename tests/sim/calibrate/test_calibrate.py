@@ -15,7 +15,13 @@ from hwloop.operations import PulseMap
 from hwloop.record_reader import Record
 from hwloop.runner import RunOptions, run_procedure
 from hwloop_sim.calibrate.data import Direction, TrainData, load_trains
-from hwloop_sim.calibrate.run import calibrate_trains, fitters, write_calibration
+from hwloop_sim.calibrate.run import (
+    calibrate,
+    calibrate_trains,
+    check_out,
+    fitters,
+    write_calibration,
+)
 from hwloop_sim.calibrate.soft_bounds import fit_soft_bounds
 from hwloop_sim.calibrate.words import lines
 from hwloop_sim.calibration import load_calibration
@@ -225,7 +231,7 @@ def test_what_cannot_be_calibrated_is_refused_in_one_line(
         ([mixed], "soft_bounds", "holds trains of 3 cells"),
         ([one_way], "soft_bounds", "none lowers the conductance"),
         ([torn], "soft_bounds", "go against the others"),
-        ([text], "soft_bounds", "has no measured trains in it"),
+        ([text], "soft_bounds", "has nothing measured in it"),
         ([tmp_path / "none.h5"], "soft_bounds", "there is no such file"),
     ):
         with pytest.raises(ConfigError) as refusal:
@@ -233,6 +239,38 @@ def test_what_cannot_be_calibrated_is_refused_in_one_line(
         assert words in str(refusal.value)
         assert "\n" not in str(refusal.value)
     assert len(load_trains([mixed], cell=2).directions) == 2
+
+
+def test_nothing_is_half_written(
+    trains: TrainData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = dataset(trains, tmp_path / "trains.h5")
+    found = calibrate_trains([source], model="step_response", cell=None, seed=1)
+
+    def full(*_: object) -> None:
+        raise RecordError("no space left on the device")
+
+    monkeypatch.setattr("hwloop_sim.calibrate.run.appear_complete", full)
+    with pytest.raises(RecordError, match="no space left"):
+        write_calibration(found, [source], tmp_path / "cell.yaml")
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_figure_that_is_there_is_seen_before_anything_is_fitted(tmp_path: Path) -> None:
+    (tmp_path / "cell_residuals.png").touch()
+    with pytest.raises(RecordError, match=r"cell_residuals\.png: exists already"):
+        check_out(tmp_path / "cell.yaml")
+
+
+def test_what_is_not_determined_is_said_with_the_file(tmp_path: Path) -> None:
+    rng, n = np.random.default_rng(5), np.arange(15)
+    straight = [
+        Direction(volts, 1e-3, [path + 1e-9 * rng.normal(size=15) for _ in range(4)], volts > 0)
+        for volts, path in ((1.0, 2e-6 + 1e-7 * n), (-1.0, 4e-6 - 1e-7 * n))
+    ]
+    source = dataset(TrainData(straight, ["emulated"], "", ""), tmp_path / "straight.h5")
+    with pytest.raises(NotConverged, match=r"straight\.h5: soft_bounds: .* is not identifiable"):
+        calibrate([source], model="soft_bounds")
 
 
 def test_a_calibration_of_another_model_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop.errors import ConfigError, NotConverged
+from hwloop.errors import ConfigError
 from hwloop.measurement import Measurement, write_measurement
 from hwloop_sim.calibrate.rank import rank
 
@@ -53,6 +53,8 @@ def test_a_model_that_there_is_not_is_refused_before_any_is_fitted(rising: Path)
         rank([rising], cell=None, seed=1, fixed={}, among=["sotf_bounds", "pulse_table"])
 
 
-def test_every_reason_is_given_where_none_can_be_fitted(rising: Path) -> None:
-    with pytest.raises(NotConverged, match=r"soft_bounds: .*; vteam: .*no negative pulse in it"):
-        rank([rising], cell=None, seed=1, fixed={}, among=["soft_bounds", "vteam"])
+def test_every_reason_is_given_once_where_the_data_suit_none(rising: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"soft_bounds: .*; team, vteam: .*no negative pulse in it: one"
+    ):
+        rank([rising], cell=None, seed=1, fixed={}, among=["soft_bounds", "team", "vteam"])

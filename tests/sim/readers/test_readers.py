@@ -89,6 +89,42 @@ def test_values_are_in_si_units(
 
 
 @pytest.mark.parametrize(
+    ("header", "scale_v", "scale_a"),
+    [
+        ("Voltage (V),Current (A)", 1.0, 1.0),
+        ("V (mV),I (nA)", 1e-3, 1e-9),
+        ("voltage (V),current [µA]", 1.0, 1e-6),
+    ],
+)
+def test_sweeps_are_in_the_units_of_their_header(
+    header: str, scale_v: float, scale_a: float, tmp_path: Path
+) -> None:
+    path = written(tmp_path, f"{header}\n1,2\n3,4\n1,2\n")
+    imported = import_table(path, reader=None, given=given({}))
+    np.testing.assert_allclose(imported.table.columns["voltage_v"], [scale_v, 3 * scale_v, scale_v])
+    np.testing.assert_allclose(imported.table.columns["current_a"][1], 4 * scale_a)
+    assert ("as they stand" in imported.words[1]) == (scale_v == scale_a == 1)
+
+
+def test_a_sweep_whose_currents_go_against_it_is_asked_about(tmp_path: Path) -> None:
+    path = written(tmp_path, "V1,I1\n1,-2\n3,-4\n1,-2\n")
+    words = import_table(path, reader=None, given=given({})).words
+    assert any("3 currents" in line and "signs, exchanged?" in line for line in words)
+
+
+@pytest.mark.parametrize(
+    ("unit", "first_s"),
+    [("S", 1e-1), ("nS", 1e-10), ("nA", 1e-9), ("uA", 1e-6), ("mA", 1e-3), ("MOhm", 1e-5)],
+)
+def test_trains_in_columns_are_in_the_unit_of_their_header(
+    unit: str, first_s: float, tmp_path: Path
+) -> None:
+    path = written(tmp_path, f"a ({unit}),b ({unit})\n0.1,0.2\n0.2,0.3\n0.3,0.4\n")
+    table = import_table(path, reader=None, given=given(PULSE | {"read_v": "0.1 V"})).table
+    assert table.columns["conductance_s"][0] == pytest.approx(first_s, rel=1e-12)
+
+
+@pytest.mark.parametrize(
     ("text", "more", "words"),
     [
         ("a,b\n1,2\n,3\n4,5\n", PULSE | {"unit": "S"}, "line 3: a gap in column 'a'"),
