@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,12 @@ ROWS, OUTPUTS, VECTORS, TILE = 256, 64, 10_000, 64
 """256 inputs and 64 outputs in pairs of columns: 4 × 2 tiles of 64×64."""
 
 
-def procedure(folder: Path, effects: list[dict[str, Any]]) -> Procedure:
-    """Map the weights of ``folder`` and infer its vectors."""
+NOISE: dict[str, Any] = {"effects": [{"effect": "white_noise", "fraction": 0.01}]}
+WIRES: dict[str, Any] = {"wires": {"row_ohm": 1.0, "col_ohm": 1.0}}
+
+
+def procedure(folder: Path, emulator: dict[str, Any]) -> Procedure:
+    """Map the weights of ``folder`` and infer its vectors; ``emulator``: what is not ideal."""
     data = {
         "name": "infer",
         "seed": 4,
@@ -47,7 +52,7 @@ def procedure(folder: Path, effects: list[dict[str, Any]]) -> Procedure:
         "backends": {
             "sim": {
                 "device": {"model": "soft_bounds", "g_min_s": 1e-6, "g_max_s": 1e-4},
-                "effects": effects,
+                **emulator,
             }
         },
         "steps": [
@@ -82,23 +87,13 @@ def print_inference(repeats: int) -> None:
         folder = Path(made)
         np.savez(folder / "net.npz", w=w, x=x, y=np.zeros(VECTORS))
         bare_s = _timed(f"{name}, bare NumPy, every tile", lambda: _bare(w, x), repeats)
-        for words, effects in (
-            ("ideal", []),
-            ("noisy", [{"effect": "white_noise", "fraction": 0.01}]),
-        ):
-            loaded = procedure(folder, effects)
+        for words, emulator in (("ideal", {}), ("noise", NOISE), ("wires", WIRES)):
+            loaded = procedure(folder, emulator)
             guard_s = _timed(f"{name}, {words}, guard", _guarded(loaded, x), repeats)
             print(f"{'ratio guard / bare NumPy':72s} {guard_s / bare_s:9.2f} ×")
-        loaded = procedure(folder, [])
-        numbers = count()
-
-        def recorded() -> None:
-            path = folder / f"{next(numbers)}.h5"
-            run_procedure(loaded, RunOptions("sim", path))
-            path.unlink()
-
-        record_s = _timed(f"{name}, ideal, infer as a run, with record", recorded, repeats)
-        print(f"{'ratio run with record / bare NumPy':72s} {record_s / bare_s:9.2f} ×")
+            work = _recorded(loaded, folder)
+            record_s = _timed(f"{name}, {words}, a run with record", work, repeats)
+            print(f"{'ratio run with record / bare NumPy':72s} {record_s / bare_s:9.2f} ×")
 
 
 def _bare(w: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -121,6 +116,18 @@ def _guarded(loaded: Procedure, x: np.ndarray) -> Any:
     mapping = loaded.steps[0]
     list(mapping.step(mapping.settings, array))
     return lambda: multiply(array, array.left[PLACED], 0, x)
+
+
+def _recorded(loaded: Procedure, folder: Path) -> Callable[[], None]:
+    """The whole run: map, infer, and a record of every vector and every current."""
+    numbers = count()
+
+    def run() -> None:
+        path = folder / f"{next(numbers)}.h5"
+        run_procedure(loaded, RunOptions("sim", path))
+        path.unlink()
+
+    return run
 
 
 def _timed(name: str, work: Any, repeats: int) -> float:

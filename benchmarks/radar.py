@@ -18,7 +18,8 @@ from hwloop.array import Array, ArraySettings
 from hwloop.guard import Guard
 from hwloop.operations import FloatArray, PulseMap
 from hwloop.plugins import OpenRequest
-from hwloop.steps.program_verify import PROGRAM_VERIFY, CellsRow, ProgramVerifySettings
+from hwloop.programming.rows import CellsRow
+from hwloop.steps.program_verify import PROGRAM_VERIFY, ProgramVerifySettings
 from hwloop_sim.backend import SimSettings, open_sim
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "1t1r-twin.md"
