@@ -102,7 +102,7 @@ def _problem(
             file=histories[0].where,
         )
     twin = twin_of(model.name)
-    return Problem(model.name, twin, settings, free, histories, masks, model.starts)
+    return Problem(model.name, twin, settings, free, histories, masks, model.starts, model.decades)
 
 
 def rising(histories: Sequence[History]) -> bool:
