@@ -92,7 +92,7 @@ class History:
 
     @property
     def first_s(self) -> FloatArray:
-        """Conductance of each cell at its first read, (cells,): the first with a sign that can be."""
+        """Conductance of each cell at its first read whose sign can be, (cells,)."""
         seen_s = self.conductance_s
         good = seen_s > 0
         first = np.argmax(np.where(good.any(axis=0), good, np.isfinite(seen_s)), axis=0)

@@ -105,6 +105,11 @@ class Problem:
         pairs = zip(self.free, theta, strict=False)
         return {one.name: one.outer(float(inner)) for one, inner in pairs}
 
+    def at(self, values: Mapping[str, float]) -> Minimum:
+        """These values of the parameters as a place to start from, first conductances as read."""
+        inner = np.array([one.inner(values[one.name]) for one in self.free])
+        return Minimum(self, np.concatenate([inner, self.begin]), self.rough, np.inf)
+
     def shown_a(self, thetas: FloatArray) -> list[FloatArray]:
         """Currents of each history, (variants, looks, cells); ``thetas``: (variants, all)."""
         variants = [varied(self.settings, self.values(theta)) for theta in thetas]

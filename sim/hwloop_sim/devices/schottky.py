@@ -1,6 +1,6 @@
 """Schottky: an interface whose barrier moves, a diode of two slopes behind a resistance.
 
-|i| = I_0 (e^(u/E) − 1) with u = |v| − |i| R and the sign of v; a barrier that moves linearly with x:
+|i| = I_0 (e^(u/E) − 1) with u = |v| − |i| R and the sign of v. A barrier moves linearly with x:
 ln I_0 = x ln I_on + (1 − x) ln I_off. E = E_f for v ≥ 0, n kT/q of a forward diode; below,
 1/E = x/E_on + (1 − x)/E_off, the reverse leakage with slopes of its own.
 dx/dt = k_set sinh(v/V_set) (1 − x) for v > 0, −k_reset sinh(−v/V_reset) x for v < 0.
