@@ -16,6 +16,7 @@ from hwloop_sim.calibrate.imported import of_text
 from hwloop_sim.calibrate.operation_models import operation_models
 from hwloop_sim.calibrate.operations_fit import fit_operations, problem_of
 from hwloop_sim.calibrate.operations_run import load_histories
+from hwloop_sim.calibration import Calibration, load_calibration
 from hwloop_sim.sweep import iv_sweep
 from tests.sim.devices.models import make
 
@@ -128,3 +129,28 @@ def test_points_at_which_the_source_held_its_limit_do_not_count(tmp_path: Path) 
     held = np.array([look.read_v <= -1.0 for look in history.looks])
     assert held.sum() == 10
     assert np.array_equal(np.isnan(history.current_a[:, 0]), held)
+
+
+@pytest.mark.parametrize(
+    ("radius_um", "name"),
+    [(10, "radius10um_m3V.csv"), (32, "radius32um_m2V.csv"), (32, "radius32um_m3V.csv")],
+)
+def test_a_shipped_calibration_follows_its_sweep_over_decades(
+    radius_um: int, name: str, shared_data: Path
+) -> None:
+    shipped = load_calibration(f"tiotto2021_nbsto_{radius_um}um", Path())
+    assert isinstance(shipped, Calibration)
+    history = _history(shared_data / "nbsto_iv" / name)
+    problem = problem_of(operation_models()["schottky"], [history], {}, None)
+    theta = problem.at(shipped.parameters).theta[: len(problem.free)]
+    beginnings = np.linspace(-24, -10, 71)  # logarithms of siemens
+    thetas = np.hstack([np.tile(theta, (71, 1)), beginnings[:, None]])
+    shown_a = problem.shown_a(thetas)[0][:, :, 0]
+    seen_a = history.current_a[:, 0]
+    above = np.abs(seen_a) > 5e-9
+    off = np.log10(np.abs(shown_a[:, above] / seen_a[above]))
+    error = np.sqrt(np.mean(np.square(off), axis=1)).min()
+    (stated,) = [one for one in shipped.goodness["sweeps"] if one["of"] == name]
+    assert np.ptp(np.log10(np.abs(seen_a[above]))) > 5
+    # Where it begins is tried in steps of a fifth of e.
+    assert error == pytest.approx(stated["rms_decades"], rel=0.05)
