@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from benchmarks.shipped import measured, one_transistor, sources
+from benchmarks.shipped import measured, one_transistor, sources, sweeps
 from hwloop.operations import FloatArray
 from hwloop_sim.calibrate.data import TrainData
 from hwloop_sim.calibrate.run import Calibration, as_data, calibrate_data
@@ -179,6 +179,7 @@ def make(folder: Path, out: Path = CALIBRATIONS) -> Iterator[Path]:
         data = rounded(contents(fit(folder), source))
         made[name] = without_unit(data) if name == "gong2018_hfo2" else data
     made[one_transistor.NAME] = rounded(one_transistor.contents(folder))
+    made |= {name: rounded(data) for name, data in sweeps.calibrations(folder)}
     for name, data in sorted(made.items()):
         path = out / f"{name}.yaml"
         path.write_text(text(data), encoding="utf-8")

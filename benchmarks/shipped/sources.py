@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 _SPINTRONIC = {
@@ -101,6 +102,25 @@ YFLASH = {
         " to cycle are not told apart and stand as that of trains. Amplitudes are placeholders.",
     },
 }
+
+
+def nbsto(radius_um: int, names: Sequence[str]) -> dict[str, Any]:
+    """Of the sweeps of one Nb:SrTiO3 device."""
+    return {
+        "title": f"Nb:SrTiO3 interface memristor, {radius_um} um radius, I-V sweeps",
+        "device": f"Nb-doped SrTiO3 Schottky interface, {radius_um} um radius",
+        "source": "T. F. Tiotto, A. S. Goossens et al., Learning to Approximate Functions Using"
+        " Nb-Doped SrTiO3 Memristors, Frontiers in Neuroscience 14, 627276 (2021); sweeps of"
+        " github.com/thomastiotto/Memristor-Models",
+        "doi": "10.3389/fnins.2020.627276",
+        "licence": NONE_STATED,
+        "conditions": {"note": f"{', '.join(names)}: 10 mV steps of about 83 ms"},
+        "words": "One device, one sweep a file: nothing is known of the spread from cycle to cycle"
+        " or from device to device. low_s and high_s are those of the model's bounds at small"
+        " positive voltages. Points at the current limit are left out; below 5 nA the sweeps show"
+        " the meter's offset. Says nothing of pulses far shorter or longer than a step of the"
+        " sweep, nor of retention.",
+    }
 
 
 def programming(method: str) -> dict[str, Any]:

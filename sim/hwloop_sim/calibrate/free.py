@@ -85,6 +85,8 @@ class OperationModel:
     ``held``: settings that no such data determine, with the reason; the others are on their scale.
     ``turned(histories, rises)``: settings that the data give outright, of cells whose conductance
     a positive voltage raises, or lowers. ``starts``: how many are tried, fewer for slow models.
+    ``decades``: whether currents are compared on a scale of logarithms above the noise, as an
+    exponential law wants it.
     """
 
     name: str
@@ -92,3 +94,4 @@ class OperationModel:
     held: Mapping[str, str]
     turned: Turned
     starts: int = 512
+    decades: bool = False

@@ -92,9 +92,10 @@ class History:
 
     @property
     def first_s(self) -> FloatArray:
-        """Conductance of each cell at its first read, (cells,)."""
+        """Conductance of each cell at its first read whose sign can be, (cells,)."""
         seen_s = self.conductance_s
-        first = np.argmax(np.isfinite(seen_s), axis=0)
+        good = seen_s > 0
+        first = np.argmax(np.where(good.any(axis=0), good, np.isfinite(seen_s)), axis=0)
         return np.asarray(seen_s[first, np.arange(seen_s.shape[1])])
 
     def of_cells(self, chosen: Sequence[int] | BoolArray) -> History:

@@ -9,10 +9,13 @@ import numpy as np
 
 from hwloop import dataset, measurement
 from hwloop.errors import ConfigError
+from hwloop.importing import import_table
 from hwloop.operations import FloatArray
 from hwloop_sim.calibrate.history import Drive, History, Look, check
 
 _READ_V = 0.1  # of trains whose data do not say it: of no account where current follows voltage
+_SAME = 2e-4  # of the largest current: as alike as currents that a source holds
+_HELD = 5  # so many points alike are held, not at a maximum
 _NO_VOLTAGE = 1e-3  # of the largest: where a current says nothing of the conductance
 
 
@@ -26,20 +29,36 @@ def of_dataset(path: Path, *, cell: int | None) -> list[History]:
         read_v = conditions.read_v or _READ_V
         found = [_trains(path, [(train_s, volts)], conditions.width_s, read_v)]
     else:
-        data = measurement.read_measurement(path)
-        mine = _of_cell(path, data, cell)
-        if data.kind == "trains":
-            found = list(_every_train(path, mine, data.conditions.read_v or _READ_V))
-        elif data.kind == "iv":
-            found = list(_every_sweep(path, mine))
-        else:
-            raise ConfigError(
-                f"holds {data.kind}: a device model is fitted to trains, iv or a record",
-                file=str(path),
-            )
+        found = _of_measurement(path, measurement.read_measurement(path), cell)
     for history in found:
         check(history)
     return found
+
+
+def of_text(path: Path, *, cell: int | None) -> list[History]:
+    """The histories of a lab's own file of columns, by the reader that recognises it.
+
+    Refuses what :func:`of_dataset` refuses, and what must be imported with conditions first.
+    """
+    # Where a calibration says its source, the file is the source.
+    table = import_table(path, reader=None, given={"source": path.name}).table
+    if not isinstance(table, measurement.Measurement):
+        raise ConfigError("holds one train: import it first, with its pulse", file=str(path))
+    found = _of_measurement(path, table, cell)
+    for history in found:
+        check(history)
+    return found
+
+
+def _of_measurement(path: Path, data: measurement.Measurement, cell: int | None) -> list[History]:
+    mine = _of_cell(path, data, cell)
+    if data.kind == "trains":
+        return list(_every_train(path, mine, data.conditions.read_v or _READ_V))
+    if data.kind == "iv":
+        return list(_every_sweep(path, mine))
+    raise ConfigError(
+        f"holds {data.kind}: a device model is fitted to trains, iv or a record", file=str(path)
+    )
 
 
 def _of_cell(path: Path, data: measurement.Measurement, cell: int | None) -> dict[str, FloatArray]:
@@ -100,7 +119,7 @@ def _every_sweep(path: Path, columns: dict[str, FloatArray]) -> Iterator[History
         together.setdefault(key, []).append((name, time_s, volts, current_a))
     for sweeps in together.values():
         _, time_s, volts, _ = sweeps[0]
-        current_a = np.stack([sweep[3] for sweep in sweeps], axis=1)
+        current_a = np.stack([_not_held(sweep[3]) for sweep in sweeps], axis=1)
         events = list(_sweep_events(time_s, volts, current_a))
         yield History(str(path), [sweep[0] for sweep in sweeps], events)
 
@@ -120,6 +139,13 @@ def _check_times(path: Path, name: str, time_s: FloatArray) -> None:
             f" {time_s[row - 1]:g} s",
             file=str(path),
         )
+
+
+def _not_held(current_a: FloatArray) -> FloatArray:
+    """NaN where the source held the current at its limit: there the voltage is not the one set."""
+    most_a = np.abs(current_a).max()
+    held = np.abs(np.abs(current_a) - most_a) <= _SAME * most_a
+    return np.where(held, np.nan, current_a) if held.sum() >= _HELD else current_a
 
 
 def _sweep_events(

@@ -46,12 +46,17 @@ class Noise:
         """Standard deviation of a current."""
         return np.asarray(np.hypot(self.amplifier_a, self.fraction * current_a))
 
+    def level(self, current_a: FloatArray) -> FloatArray:
+        """The integral of 1/σ from 0 A: a current on a scale on which the noise is 1."""
+        per_a = self.fraction / self.amplifier_a
+        return np.asarray(np.arcsinh(per_a * current_a) / self.fraction)
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
     """What is fitted to what; ``masks``: the reads that count, one map a history.
 
-    ``starts``: how many are tried.
+    ``starts``: how many are tried. ``decades``: see :class:`OperationModel`.
     """
 
     model: str
@@ -61,6 +66,22 @@ class Problem:
     histories: Sequence[History]
     masks: Sequence[BoolArray]
     starts: int
+    decades: bool = False
+
+    @property
+    def rough(self) -> Noise:
+        """Of the search: what a model that is not yet the device may be off by."""
+        large_a = float(np.abs(self.measured_a).max())
+        return Noise(1e-7 * large_a, 0.2) if self.decades else Noise(1e-3 * large_a, 0.02)
+
+    def off(self, shown_a: FloatArray, sigma_a: FloatArray, noise: Noise) -> FloatArray:
+        """Modelled less measured over the noise.
+
+        Over decades by asinh(f I/a)/f, whose slope is 1/σ: too high and too low count alike.
+        """
+        if not self.decades:
+            return np.asarray((shown_a - self.measured_a) / sigma_a)
+        return np.asarray(noise.level(shown_a) - noise.level(self.measured_a))
 
     @cached_property
     def measured_a(self) -> FloatArray:
@@ -83,6 +104,11 @@ class Problem:
         """Parameters by name, from inner values."""
         pairs = zip(self.free, theta, strict=False)
         return {one.name: one.outer(float(inner)) for one, inner in pairs}
+
+    def at(self, values: Mapping[str, float]) -> Minimum:
+        """These values of the parameters as a place to start from, first conductances as read."""
+        inner = np.array([one.inner(values[one.name]) for one in self.free])
+        return Minimum(self, np.concatenate([inner, self.begin]), self.rough, np.inf)
 
     def shown_a(self, thetas: FloatArray) -> list[FloatArray]:
         """Currents of each history, (variants, looks, cells); ``thetas``: (variants, all)."""
@@ -161,7 +187,7 @@ def minimise(problem: Problem, start: Minimum | None = None) -> Minimum:
 def _best_start(problem: Problem) -> tuple[FloatArray, Noise]:
     """Inner parameters from few cells: scan, descend from the best, keep the least."""
     few = _few_cells(problem)
-    rough = Noise(1e-3 * float(np.abs(few.measured_a).max()), 0.02)
+    rough = few.rough
     begin = few.begin
     scan = _scan(few)
     thetas = np.hstack([scan, np.tile(begin, (len(scan), 1))])
@@ -208,6 +234,7 @@ def _few_cells(problem: Problem) -> Problem:
         histories,
         masks,
         problem.starts,
+        problem.decades,
     )
 
 
@@ -225,7 +252,8 @@ def _best(problem: Problem, thetas: FloatArray, rough: Noise) -> FloatArray:
 
 def _costs(problem: Problem, thetas: FloatArray, noise: Noise) -> FloatArray:
     """How far each is from what was measured; what is far off counts little more."""
-    off = (problem.counted_a(thetas) - problem.measured_a) / noise.sigma_a(problem.measured_a)
+    shown_a = problem.counted_a(thetas)
+    off = problem.off(shown_a, noise.sigma_a(problem.measured_a), noise)
     with np.errstate(over="ignore", invalid="ignore"):
         cost = np.log1p(np.square(off)).sum(axis=1)
     return np.where(np.isfinite(cost), cost, np.inf)
@@ -246,11 +274,12 @@ def _descended(
     ).T
 
     def residuals(x: FloatArray) -> FloatArray:
-        off = (problem.counted_a(x[None])[0] - problem.measured_a) / sigma_a
+        off = problem.off(problem.counted_a(x[None])[0], sigma_a, noise)
         return np.asarray(np.clip(np.nan_to_num(off, nan=1e6), -1e6, 1e6))
 
     def slopes(x: FloatArray) -> FloatArray:
-        slope = problem.jacobian_a(x) / sigma_a[:, None]
+        local_a = noise.sigma_a(problem.counted_a(x[None])[0]) if problem.decades else sigma_a
+        slope = problem.jacobian_a(x) / local_a[:, None]
         return np.asarray(np.clip(np.nan_to_num(slope, posinf=0.0, neginf=0.0), -_STEEP, _STEEP))
 
     found = least_squares(

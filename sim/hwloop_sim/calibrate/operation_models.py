@@ -153,6 +153,26 @@ def _yakopcic(histories: Sequence[History], settings: Any) -> list[Free]:  # noq
     ]
 
 
+def _schottky(histories: Sequence[History], settings: Any) -> list[Free]:  # noqa: ARG001
+    data = seen(histories)
+    currents_a = np.concatenate([np.abs(one.current_a).ravel() for one in histories])
+    most_a = float(np.nanmax(currents_a))
+    volts = float(max(data.positive_v.max(), -data.negative_v.min()))
+    slow, fast = 0.05 / data.longest_s, 100 / data.longest_s
+    return [
+        Free("i_on_a", 1e-7 * most_a, 1e-4 * most_a),
+        Free("i_off_a", 1e-11 * most_a, 1e-7 * most_a),
+        Free("e_forward_v", 0.026, 0.1),
+        Free("e_reverse_on_v", 0.04, 0.2),
+        Free("e_reverse_off_v", 0.04, 0.2),
+        Free("r_series_ohm", 0.1 * volts / most_a, volts / most_a),
+        Free("k_set_per_s", slow, fast),
+        Free("v_set_v", 0.1, 1.0),
+        Free("k_reset_per_s", 0.01 * slow, fast),
+        Free("v_reset_v", 0.1, 1.5),
+    ]
+
+
 def _soft_bounds(histories: Sequence[History], settings: Any) -> list[Free]:  # noqa: ARG001
     data = seen(histories)
     given = max(sum(drive.count for drive in one.drives) for one in histories)
@@ -222,6 +242,9 @@ def operation_models() -> Mapping[str, OperationModel]:
         OperationModel("team", _team, barrier, _flipped_unless(raises=False)),
         OperationModel("vteam", _vteam, barrier, _flipped_unless(raises=False)),
         OperationModel("yakopcic", _yakopcic, {}, lambda _, rises: {"eta": 1 if rises else -1}),
+        OperationModel(
+            "schottky", _schottky, {}, _flipped_unless(raises=True), starts=256, decades=True
+        ),
         OperationModel(
             "soft_bounds", _soft_bounds, {"cycle_to_cycle": "taken for none"}, _known_pulses, 64
         ),

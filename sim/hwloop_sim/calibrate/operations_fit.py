@@ -66,7 +66,7 @@ def fit_operations(
     Raises :class:`ConfigError` where the data do not fit the model, and :class:`NotConverged`
     with the name of the parameter that they do not determine.
     """
-    problem = _problem(operation_models()[model], histories, fixed, masks)
+    problem = problem_of(operation_models()[model], histories, fixed, masks)
     found = minimise(problem, start)
     found, intervals = _in_intervals(found)
     errors = deviations(found) if uncertain else {}
@@ -75,12 +75,13 @@ def fit_operations(
     return OperationFit(_as_fit(problem, found, errors, intervals), found)
 
 
-def _problem(
+def problem_of(
     model: OperationModel,
     histories: Sequence[History],
     fixed: Mapping[str, Any],
     masks: Sequence[BoolArray] | None,
 ) -> Problem:
+    """What :func:`fit_operations` is to solve; refuses as it does."""
     kind: DeviceKind[Any] = plugins.load(plugins.DEVICES, model.name)
     for name in fixed:
         if name not in kind.settings.model_fields:
@@ -102,7 +103,7 @@ def _problem(
             file=histories[0].where,
         )
     twin = twin_of(model.name)
-    return Problem(model.name, twin, settings, free, histories, masks, model.starts)
+    return Problem(model.name, twin, settings, free, histories, masks, model.starts, model.decades)
 
 
 def rising(histories: Sequence[History]) -> bool:

@@ -16,7 +16,7 @@ from hwloop.operations import BoolArray, FloatArray
 from hwloop_sim.calibrate.data import check_format, is_record
 from hwloop_sim.calibrate.effects_found import FoundEffect, effects_of, white_noise
 from hwloop_sim.calibrate.history import History, NothingInIt, of_record
-from hwloop_sim.calibrate.imported import of_dataset
+from hwloop_sim.calibrate.imported import of_dataset, of_text
 from hwloop_sim.calibrate.operation_models import operation_models
 from hwloop_sim.calibrate.operations_fit import MOST_CELLS, OperationFit, fit_operations
 from hwloop_sim.calibrate.spread import Spread, fit_each_cell
@@ -171,7 +171,8 @@ def provenance(paths: Sequence[Path]) -> dict[str, Any]:
             for name, seen in texts.items():
                 seen.append(getattr(table, name))
         else:
-            texts["source"].append(f"record {path.name}")
+            kind = "record" if is_record(path) else "file"
+            texts["source"].append(f"{kind} {path.name}")
     joined = {name: "; ".join(dict.fromkeys(filter(None, seen))) for name, seen in texts.items()}
     files = [
         {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
@@ -185,6 +186,8 @@ def load_histories(paths: Sequence[Path], *, cell: int | None) -> list[History]:
 
     Raises :class:`ConfigError` with the file where none of them can be calibrated from.
     """
+    import h5py
+
     found: list[History] = []
     refused: ConfigError | None = None
     for path in paths:
@@ -192,6 +195,9 @@ def load_histories(paths: Sequence[Path], *, cell: int | None) -> list[History]:
             raise ConfigError("there is no such file", file=str(path))
         if dataset.format_of(path) in {dataset.FORMAT, measurement.FORMAT}:
             found += of_dataset(path, cell=cell)
+            continue
+        if not h5py.is_hdf5(path):
+            found += of_text(path, cell=cell)
             continue
         check_format(path)
         try:

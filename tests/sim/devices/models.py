@@ -33,7 +33,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 """What a model needs to work with pulses of ±1 V and 1 ms; the others take them as they are."""
 
-STATE_EQUATIONS = ("linear_ion_drift", "sbt", "team", "vteam", "yakopcic")
+STATE_EQUATIONS = ("linear_ion_drift", "sbt", "schottky", "team", "vteam", "yakopcic")
 WITH_THRESHOLD = ("sbt", "team", "vteam", "yakopcic", "one_transistor")
 LOWERED_BY_POSITIVE = ("team", "vteam")
 

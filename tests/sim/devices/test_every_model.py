@@ -28,6 +28,7 @@ ANY_PULSE = [*STATE_EQUATIONS, "one_transistor"]
 SWEPT_V = {
     "linear_ion_drift": 1.0,
     "sbt": 1.0,
+    "schottky": 1.0,
     "team": 1.0,
     "vteam": 0.5,
     "yakopcic": 0.5,
@@ -36,6 +37,7 @@ SWEPT_V = {
 PERIOD_S = {
     "linear_ion_drift": 1.0,
     "sbt": 0.1,
+    "schottky": 10.0,
     "team": 20.0,
     "vteam": 1e-6,
     "yakopcic": 0.01,
@@ -169,6 +171,7 @@ def test_states_stay_in_bounds_for_any_pulse(
     lowest_s, highest_s = {
         "linear_ion_drift": (1 / 16e3, 1 / 100),
         "sbt": (1 / 16e3, 1 / 100),
+        "schottky": (122e-12 / 0.0516, 94e-9 / 0.0515),
         "team": (1 / 1000, 1 / 50),
         "vteam": (1 / 1000, 1 / 50),
         "yakopcic": (0.0, 0.17 * 0.05),
@@ -288,6 +291,7 @@ def test_a_parameter_that_cannot_be_spread_is_named(name: str) -> None:
         ("vteam", "k_off_m_per_s", True),
         ("team", "k_off_m_per_s", True),
         ("yakopcic", "a_p_per_s", False),
+        ("schottky", "k_set_per_s", False),
     ],
 )
 def test_a_spread_speed_gives_every_cell_the_step_of_its_own_speed(
@@ -321,6 +325,7 @@ def test_a_spread_that_reverses_bounds_is_refused_with_the_cell() -> None:
             {"i_0_a": 1e-3},
             r"i_0_a 0\.001 must be below v_positive_v / r_off_ohm = 1\.875e-05",
         ),
+        ("schottky", {"i_off_a": 1e-6}, r"i_off_a 1e-06 must be below i_on_a 9\.4e-08"),
         ("one_transistor", {"reset_floor_s": 1.0}, "reset_floor_s 1 must be from g_min_s"),
         ("soft_bounds", {"g_min_s": 1.0}, r"g_min_s 1 must be below g_max_s 3\.85e-08"),
         ("pulse_response", {"neighbours": 0}, "neighbours: 0: .*greater than or equal to 1"),

@@ -1,0 +1,147 @@
+"""Calibrations of the Nb:SrTiO3 sweeps: fitted over decades, one sweep predicted from another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.shipped import sources
+from hwloop.operations import BoolArray, FloatArray
+from hwloop_sim.calibrate.history import History
+from hwloop_sim.calibrate.imported import of_text
+from hwloop_sim.calibrate.operation_models import operation_models
+from hwloop_sim.calibrate.operations_fit import OperationFit, fit_operations, problem_of
+from hwloop_sim.calibrate.operations_run import OperationCalibration
+from hwloop_sim.devices.schottky import SCHOTTKY, SchottkySettings
+
+FLOOR_A = 5e-9  # below it the sweeps show the meter's offset
+
+
+@dataclass(frozen=True)
+class Device:
+    """Sweeps of one device: those fitted, and where the search begins.
+
+    ``predicts``: a sweep that was not fitted.
+    """
+
+    radius_um: int
+    fitted: Sequence[str]
+    start: Sequence[float]
+    predicts: str = ""
+
+
+_NAMES = (
+    "i_on_a",
+    "i_off_a",
+    "e_forward_v",
+    "e_reverse_on_v",
+    "e_reverse_off_v",
+    "r_series_ohm",
+    "k_set_per_s",
+    "v_set_v",
+    "k_reset_per_s",
+    "v_reset_v",
+)
+_10 = (7.7e-9, 61e-12, 0.0466, 0.0902, 0.137, 65.7, 0.037, 0.208, 0.0172, 0.742)
+_32 = (95e-9, 121e-12, 0.0517, 0.0792, 0.1112, 38.2, 0.188, 0.384, 3.14e-3, 0.5835)
+DEVICES = (
+    Device(10, ("radius10um_m3V.csv",), _10, predicts="radius10um_m2V.csv"),
+    Device(32, ("radius32um_m2V.csv", "radius32um_m3V.csv"), _32),
+)
+"""Starts are what a search over the ranges of the model found; each fit goes on from there.
+
+The 100 um device does not ship: its only sweep with times hardly moves, and does not determine
+k_set_per_s even where the lower bound is held.
+"""
+
+
+def histories(folder: Path, names: Sequence[str]) -> list[History]:
+    """The sweeps, without the points at which the source held its current limit."""
+    return [one for name in names for one in of_text(folder / "nbsto_iv" / name, cell=None)]
+
+
+def decades(shown_a: FloatArray, history: History, mask: BoolArray) -> dict[str, float]:
+    """How far the model is off in factors of ten, where the current is above the floor."""
+    with np.errstate(invalid="ignore"):
+        mask = mask & (np.abs(history.current_a) > FLOOR_A) & (history.conductance_s > 0)
+    off = np.log10(np.abs(shown_a[mask] / history.current_a[mask]))
+    return {
+        "reads": int(mask.sum()),
+        "rms_decades": float(np.sqrt(np.mean(np.square(off)))),
+        "largest_decades": float(np.abs(off).max()),
+    }
+
+
+def fit(device: Device, sweeps: Sequence[History]) -> OperationFit:
+    """From the device's start, with what it holds."""
+    model = operation_models()["schottky"]
+    start = problem_of(model, sweeps, {}, None).at(dict(zip(_NAMES, device.start, strict=True)))
+    return fit_operations("schottky", sweeps, fixed={}, start=start)
+
+
+def predicted(device: Device, found: OperationFit, folder: Path) -> dict[str, Any]:
+    """A sweep that was not fitted; where it begins is taken from its own way up."""
+    second = histories(folder, [device.predicts])
+    (history,) = second
+    top = int(np.argmax([look.read_v for look in history.looks]))
+    up = np.arange(len(history.looks))[:, None] <= top
+    with np.errstate(invalid="ignore"):
+        usable = history.conductance_s > 0
+    model = operation_models()["schottky"]
+    problem = problem_of(model, second, {}, [up & usable])
+    logs = np.linspace(-30, -8, 221)  # of the first conductance, siemens
+    theta = found.minimum.theta[: len(problem.free)]
+    thetas = np.hstack([np.tile(theta, (logs.size, 1)), logs[:, None]])
+    (shown_a,) = problem.shown_a(thetas)
+    errors = [decades(one, history, up & usable)["rms_decades"] for one in shown_a]
+    best = shown_a[int(np.argmin(errors))]
+    return {
+        "of": f"{device.predicts} after its way up, which gives its beginning",
+        **decades(best, history, ~up & usable),
+    }
+
+
+def _bounds_s(parameters: Mapping[str, Any]) -> tuple[float, float]:
+    """Conductances of the bounds at small voltages: beyond them a cell is put at the nearest."""
+    settings = SchottkySettings.parse(dict(parameters))
+    device = SCHOTTKY.make(settings, (1, 2), np.random.default_rng(0))
+    device.set_conductance(np.array([[1e-30, 1.0]]))
+    low_s, high_s = device.conductance_s[0]
+    return float(low_s), float(high_s)
+
+
+def made(device: Device, folder: Path) -> dict[str, Any]:
+    """What stands in the file of a device."""
+    sweeps = histories(folder, device.fitted)
+    found = fit(device, sweeps)
+    source = sources.nbsto(device.radius_um, device.fitted)
+    calibration = OperationCalibration("schottky", sweeps, found, None)
+    data = calibration.as_data([], source["title"])
+    shown_a = found.minimum.problem.shown_a(found.minimum.theta[None])
+    data["goodness"] = {
+        **data["goodness"],
+        "sweeps": [
+            {"of": name, **decades(one_a[0], history, np.isfinite(history.current_a))}
+            for name, history, one_a in zip(device.fitted, sweeps, shown_a, strict=True)
+        ],
+    }
+    if device.predicts:
+        data["held_out"] = [predicted(device, found, folder)]
+    data["validity"]["words"] = source["words"]
+    low_s, high_s = _bounds_s(data["parameters"])
+    data["validity"] |= {"low_s": low_s, "high_s": high_s}
+    # Not pulses, but a voltage that was swept.
+    volts = [look.read_v for history in sweeps for look in history.looks]
+    del data["validity"]["pulses"], data["files"]
+    data["validity"] |= {"low_v": min(volts), "high_v": max(volts)}
+    return {**data, **{key: value for key, value in source.items() if key != "words"}}
+
+
+def calibrations(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and contents of every file."""
+    for device in DEVICES:
+        yield f"tiotto2021_nbsto_{device.radius_um}um", made(device, folder)
