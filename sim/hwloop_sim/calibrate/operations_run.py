@@ -196,7 +196,7 @@ def load_histories(paths: Sequence[Path], *, cell: int | None) -> list[History]:
         if dataset.format_of(path) in {dataset.FORMAT, measurement.FORMAT}:
             found += of_dataset(path, cell=cell)
             continue
-        if not h5py.is_hdf5(path):
+        if path.suffix.lower() not in {".h5", ".hdf5"} and not h5py.is_hdf5(path):
             found += of_text(path, cell=cell)
             continue
         check_format(path)
