@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from benchmarks.shipped import sweeps
 from hwloop.errors import ConfigError, NotConverged
 from hwloop.operations import FloatArray
 from hwloop_sim.calibrate.history import History
@@ -154,3 +155,15 @@ def test_a_shipped_calibration_follows_its_sweep_over_decades(
     assert np.ptp(np.log10(np.abs(seen_a[above]))) > 5
     # Where it begins is tried in steps of a fifth of e.
     assert error == pytest.approx(stated["rms_decades"], rel=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("device", sweeps.DEVICES, ids=lambda one: f"{one.radius_um} um")
+def test_a_shipped_file_is_what_a_fit_to_the_sweeps_gives(
+    device: sweeps.Device, shared_data: Path
+) -> None:
+    shipped = load_calibration(f"tiotto2021_nbsto_{device.radius_um}um", Path())
+    assert isinstance(shipped, Calibration)
+    again = sweeps.made(device, shared_data)
+    for name, error in shipped.uncertainty.items():
+        assert again["parameters"][name] == pytest.approx(shipped.parameters[name], abs=0.3 * error)
