@@ -52,7 +52,7 @@ DEVICES = (
     Device(10, ("radius10um_m3V.csv",), _10, predicts="radius10um_m2V.csv"),
     Device(32, ("radius32um_m2V.csv", "radius32um_m3V.csv"), _32),
 )
-"""Starts are what a search over the ranges of the model found; each fit goes on from there.
+"""Starts are near what searches with forerunners of the model found; each fit goes on from there.
 
 The 100 um device does not ship: its only sweep with times hardly moves, and does not determine
 k_set_per_s even where the lower bound is held.

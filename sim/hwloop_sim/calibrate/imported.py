@@ -127,8 +127,8 @@ def _every_sweep(path: Path, columns: dict[str, FloatArray]) -> Iterator[History
 def _check_times(path: Path, name: str, time_s: FloatArray) -> None:
     if np.isnan(time_s).any():
         raise ConfigError(
-            f"{name} has no times: how long each voltage lasted is not known; import the file with"
-            " its sampling interval",
+            f"{name} has no times: how long each voltage lasted is not known; give it a column"
+            " of times",
             file=str(path),
         )
     back = np.flatnonzero(np.diff(time_s) <= 0)
