@@ -61,7 +61,7 @@ def _sbt(rng: np.random.Generator) -> Truth:
     r_off = r_on * rng.uniform(5, 12)
     pace, rate = 0.1 * r_on, 1 / (CROSSING * WIDTH_S)
     # Each amplitude with the largest of the other sign, in turn, and few pulses: no cell sinks so
-    # deep into a bound that the next amplitude moves it unseen.
+    # deep into a bound that the next amplitude moves it unseen. One long pair then reaches both.
     up_v = [1.2, 1.2, 0.8, 1.2, 0.5, 1.2, 0.3, 1.2, 0.1]
     down_v = [-1.2, -0.8, -1.2, -0.5, -1.2, -0.3, -1.2, -0.1, -1.2]
     return Truth(
@@ -73,7 +73,7 @@ def _sbt(rng: np.random.Generator) -> Truth:
             "v_positive_v": rng.uniform(0.15, 0.75),
             "v_negative_v": -rng.uniform(0.15, 0.75),
         },
-        [trains(up_v, down_v, pulses=10)],
+        [trains(up_v, down_v, pulses=10), {"label": "long", **trains([1.2], [-1.2])}],
         {},
         {},
     )
