@@ -84,13 +84,12 @@ def test_no_wear_is_found_in_a_window_that_stays(tmp_path: Path) -> None:
     assert found(still, "endurance", settings, tmp_path, population=4) == []
 
 
-def test_wear_is_that_of_cycle_after_cycle() -> None:
+def test_wear_is_that_of_pulse_after_pulse() -> None:
     half, beta, wear, every = 40.0, 1.3, 0.0, []
-    for _ in range(300):
-        for _ in range(100):
-            wear += 0.01 / (1 + (wear / half) ** beta)
+    for _ in range(1000):
+        wear += 0.5 / (1 + (wear / half) ** beta)
         every.append(wear)
-    np.testing.assert_allclose(worn(np.arange(1.0, 301), half, beta), every, rtol=1e-3)
+    np.testing.assert_allclose(worn(np.arange(1, 1001) / 2, half, beta), every, rtol=1e-3)
 
 
 def test_the_states_of_a_closing_window_give_its_settings_exactly() -> None:
