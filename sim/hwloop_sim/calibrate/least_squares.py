@@ -25,7 +25,6 @@ from hwloop_sim.calibrate.twin import Twin, varied
 _TRIED = 12
 _SHORT = 12
 _SETTLED = 3
-_STEPPED = 5
 _CELLS_OF_START = 2
 _STEP = 1e-6
 _ROUNDS = 3
@@ -177,7 +176,7 @@ def minimise(problem: Problem, start: Minimum | None = None) -> Minimum:
             theta, noise = start.theta[: len(problem.free)], start.noise
         theta = np.concatenate([theta, problem.begin])
         for _ in range(_ROUNDS):
-            found = _descended(problem, theta, noise)
+            found = descended(problem, theta, noise)
             theta, noise = found.theta, _noise(problem, found.theta)
     if found is None or not np.isfinite(found.cost):
         raise NotConverged(f"{problem.model}: the fit did not converge")
@@ -192,30 +191,14 @@ def _best_start(problem: Problem) -> tuple[FloatArray, Noise]:
     scan = _scan(few)
     thetas = np.hstack([scan, np.tile(begin, (len(scan), 1))])
     short = [
-        _descended(few, theta, rough, evaluations=_SHORT) for theta in _best(few, thetas, rough)
+        descended(few, theta, rough, evaluations=_SHORT) for theta in _best(few, thetas, rough)
     ]
     finite = sorted((one for one in short if np.isfinite(one.cost)), key=lambda one: one.cost)
     if not finite:
         raise NotConverged(f"{problem.model}: no parameters show what was measured")
-    settled = [_settled(few, one.theta, rough) for one in finite[:_SETTLED]]
+    settled = [descended(few, one.theta, rough, evaluations=60) for one in finite[:_SETTLED]]
     least = min(settled, key=lambda one: one.cost)
     return least.theta[: len(problem.free)], _noise(few, least.theta)
-
-
-def _settled(problem: Problem, theta: FloatArray, noise: Noise) -> Minimum:
-    """Descend, and try the other steps of what shows in steps, until none of them is better."""
-    steps = [(i, one.middles) for i, one in enumerate(problem.free) if one.steps_v]
-    found = _descended(problem, theta, noise, evaluations=60)
-    for _ in range(_STEPPED if steps else 0):
-        moved = found.theta.copy()
-        for index, middles in steps:
-            tried = np.tile(moved, (len(middles), 1))
-            tried[:, index] = middles
-            moved = tried[int(np.argmin(_costs(problem, tried, noise)))]
-        if np.array_equal(moved, found.theta):
-            break
-        found = _descended(problem, moved, noise, evaluations=60)
-    return found
 
 
 def _few_cells(problem: Problem) -> Problem:
@@ -259,9 +242,10 @@ def _costs(problem: Problem, thetas: FloatArray, noise: Noise) -> FloatArray:
     return np.where(np.isfinite(cost), cost, np.inf)
 
 
-def _descended(
+def descended(
     problem: Problem, theta: FloatArray, noise: Noise, *, evaluations: int = 200
 ) -> Minimum:
+    """The least squares that a descent from ``theta`` finds, weighted by the noise there."""
     from scipy.optimize import least_squares
 
     # Weights of the measured currents would favour what is too small by chance.

@@ -16,18 +16,21 @@ from hwloop.operations import FloatArray
 Walk = Callable[..., FloatArray]
 
 _CORRELATIONS = np.concatenate([[0.0], np.linspace(0.05, 0.95, 19)])
+_GROUPS = 10
 _LEAST = 0.1
 """Of the mean scatter, below which it does not go at any knot."""
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """``scatter``: at the knots. ``noise``: deviation of a read. ``train_spread``: of ln f.
+    """``scatter``, ``scatter_error``: at the knots, and one standard error.
 
-    ``begin``, ``begin_spread``: of the trains, where they stay beside the mean path.
+    ``noise``: deviation of a read. ``train_spread``: of ln f. ``begin``, ``begin_spread``: of the
+    trains, where they stay beside the mean path.
     """
 
     scatter: FloatArray
+    scatter_error: FloatArray
     correlation: float
     skewness: float
     train_spread: float
@@ -49,12 +52,24 @@ def leftover(
         np.diff(train) - speed * np.interp(train[:-1] - offset, knots, steps)
         for train, speed, offset in zip(trains, fitted.speeds, fitted.offsets, strict=True)
     ]
-    variance, correlation, noise = _components([_longest_piece(one) for one in left])
+    pieces = [_longest_piece(one) for one in left]
+    variance, correlation, noise = _components(pieces)
+    errors = _component_errors(pieces)
     every = np.concatenate([one[~np.isnan(one)] for one in left])
     starts = np.concatenate([t[:-1][~np.isnan(one)] for t, one in zip(trains, left, strict=True)])
     spread, error, words = _spread_of_trains(fitted.speeds, trains, variance, correlation)
+    # What speeds and knots have taken away is missing in the squares.
+    freedom = max(every.size - len(trains) - knots.size, 1)
+    whole = every * np.sqrt(every.size / freedom)
+    scatter, scatter_error = _against_state(
+        starts, whole, knots, variance, (noise, float(errors[2]))
+    )
+    if scatter_error is None:
+        of_all = errors[0] / (2 * max(np.sqrt(variance), np.sqrt(errors[0]), 1e-300))
+        scatter_error = np.full(knots.size, of_all)
     return Leftover(
-        scatter=_against_state(starts, every, knots, variance, noise),
+        scatter=scatter,
+        scatter_error=scatter_error,
         correlation=correlation,
         skewness=_skewness(every, variance),
         train_spread=spread,
@@ -62,7 +77,11 @@ def leftover(
         begin_spread=float(np.abs(fitted.offsets).max()),
         noise=noise,
         path_deviation=float(np.sqrt(fitted.squares / sum(map(len, trains)))),
-        uncertainty={"train_spread": error} if spread else {},
+        uncertainty={
+            **({"train_spread": error} if spread else {}),
+            **({"correlation": float(errors[1])} if correlation else {}),
+            **({"read_noise": float(errors[2])} if noise else {}),
+        },
         words=words,
     )
 
@@ -159,6 +178,21 @@ def _components(left: Sequence[FloatArray]) -> tuple[float, float, float]:
     return best[2], best[1] if best[2] else 0.0, float(np.sqrt(best[3]))
 
 
+def _component_errors(left: Sequence[FloatArray]) -> FloatArray:
+    """Standard errors of the three, by leaving out every n-th train in turn; 0 of one train."""
+    groups = min(len(left), _GROUPS)
+    if groups < 2:
+        return np.zeros(3)
+    every = [
+        _components([one for number, one in enumerate(left) if number % groups != group])
+        for group in range(groups)
+    ]
+    errors = np.sqrt((groups - 1) * np.var(every, axis=0))
+    # The correlation is looked for on a grid: its step is an error of its own.
+    errors[1] = np.hypot(errors[1], (_CORRELATIONS[2] - _CORRELATIONS[1]) / np.sqrt(12))
+    return np.asarray(errors)
+
+
 def _longest_piece(left: FloatArray) -> FloatArray:
     """The longest stretch without a gap."""
     gaps = np.flatnonzero(np.isnan(left))
@@ -186,18 +220,30 @@ def _sums(left: Sequence[FloatArray], lag: int) -> float:
 
 
 def _against_state(
-    starts: FloatArray, left: FloatArray, knots: FloatArray, variance: float, noise: float
-) -> FloatArray:
-    """Deviation of the scatter at the knots, from squares less those of the noise."""
+    starts: FloatArray,
+    left: FloatArray,
+    knots: FloatArray,
+    variance: float,
+    read: tuple[float, float],
+) -> tuple[FloatArray, FloatArray | None]:
+    """Deviation of the scatter at the knots, from squares less those of the noise.
+
+    ``read``: that noise, with its error. Then a standard error, None where it is that of all
+    states together.
+    """
     whole = float(np.sqrt(variance))
+    noise, noise_error = read
     if variance < noise**2:  # what depends on the state could be the noise of reads
-        return np.full(knots.size, whole)
+        return np.full(knots.size, whole), None
     hats = np.array([np.interp(starts, knots, row) for row in np.eye(knots.size)])
     mass = hats.sum(axis=1)
     # A few pulses' worth of the mean keeps knots with few pulses from running away.
     squares = (hats @ (left**2 - 2 * noise**2) + 5 * variance) / (mass + 5)
     found = np.sqrt(np.maximum(squares, (_LEAST * whole) ** 2))
-    return np.asarray(found)
+    shares = np.square(hats).sum(axis=1)  # a pulse between two knots counts for a part of each
+    error = (found**2 + 2 * noise**2) * np.sqrt(2 * (shares + 5)) / (mass + 5) / (2 * found)
+    error = np.hypot(error, 2 * noise * noise_error / found)
+    return np.asarray(found), np.asarray(error)
 
 
 def _skewness(left: FloatArray, variance: float) -> float:

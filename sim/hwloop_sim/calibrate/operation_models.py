@@ -13,6 +13,7 @@ from hwloop.operations import FloatArray
 from hwloop.units import format_quantity
 from hwloop_sim.calibrate.free import Free, OperationModel, Turned
 from hwloop_sim.calibrate.history import History
+from hwloop_sim.calibrate.thresholds import moving_step_v
 
 _BELOW = 0.02  # of the largest voltage or current: where a threshold is looked for
 
@@ -78,8 +79,13 @@ def _drift(histories: Sequence[History], settings: Any) -> list[Free]:
     return [data.r_on, data.r_off, mobility]
 
 
-def _steps_v(volts: FloatArray) -> tuple[float, ...]:
-    return (0.0, *np.sort(np.abs(volts)).tolist())
+def _stepwise(name: str, histories: Sequence[History], volts: FloatArray) -> Free:
+    """A threshold that shows in steps; ``volts``: those applied on its side of 0."""
+    sign = int(np.sign(volts[0]))
+    steps_v = (0.0, *np.sort(np.abs(volts)).tolist())
+    low, high = moving_step_v(histories, sign) or (0.0, steps_v[-1])
+    ends = sorted(sign * v for v in (max(low, _BELOW * steps_v[-1]), 0.99 * high))
+    return Free(name, ends[0], ends[1], steps_v=steps_v)
 
 
 def _sbt(histories: Sequence[History], settings: Any) -> list[Free]:
@@ -93,8 +99,8 @@ def _sbt(histories: Sequence[History], settings: Any) -> list[Free]:
         data.r_off,
         Free("i_off_a", slow / pace * up_v * data.low_s, fast / pace * up_v * data.high_s),
         Free("i_on_a", pace / fast * down_v * data.low_s, pace / slow * down_v * data.high_s),
-        Free("v_positive_v", _BELOW * up_v, 0.99 * up_v, steps_v=_steps_v(data.positive_v)),
-        Free("v_negative_v", -0.99 * down_v, -_BELOW * down_v, steps_v=_steps_v(data.negative_v)),
+        _stepwise("v_positive_v", histories, data.positive_v),
+        _stepwise("v_negative_v", histories, data.negative_v),
     ]
 
 

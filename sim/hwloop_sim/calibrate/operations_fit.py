@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,9 @@ from hwloop_sim.calibrate.least_squares import (
     deviations,
     held_free,
     minimise,
-    not_identifiable,
 )
 from hwloop_sim.calibrate.operation_models import operation_models
+from hwloop_sim.calibrate.thresholds import Interval, in_intervals
 from hwloop_sim.calibrate.twin import twin_of, varied
 from hwloop_sim.device import DeviceKind
 
@@ -68,10 +68,9 @@ def fit_operations(
     """
     problem = problem_of(operation_models()[model], histories, fixed, masks)
     found = minimise(problem, start)
-    found, intervals = _in_intervals(found)
+    found, intervals = in_intervals(found)
     errors = deviations(found) if uncertain else {}
-    for name, (low, high) in intervals.items():
-        errors[name] = float((high - low) / np.sqrt(12))
+    errors |= {name: one.deviation for name, one in intervals.items()}
     return OperationFit(_as_fit(problem, found, errors, intervals), found)
 
 
@@ -125,28 +124,11 @@ def rising(histories: Sequence[History]) -> bool:
     return score > 0
 
 
-def _in_intervals(found: Minimum) -> tuple[Minimum, dict[str, tuple[float, float]]]:
-    """Between which values those lie that show in steps only; they are put into the middle."""
-    intervals = {}
-    theta = found.theta.copy()
-    for index, free in enumerate(found.problem.free):
-        if not free.steps_v:
-            continue
-        value = abs(free.outer(float(theta[index])))
-        place = int(np.searchsorted(free.steps_v, value)) - 1
-        if place < 1:  # every pulse that was given went beyond it
-            raise not_identifiable(found.problem.model, free.name)
-        ends = sorted(np.sign(free.high) * v for v in free.steps_v[place : place + 2])
-        intervals[free.name] = (float(ends[0]), float(ends[1]))
-        theta[index] = free.middles[place]
-    return replace(found, theta=theta), intervals
-
-
 def _as_fit(
     problem: Problem,
     found: Minimum,
     errors: Mapping[str, float],
-    intervals: Mapping[str, tuple[float, float]],
+    intervals: Mapping[str, Interval],
 ) -> Fit:
     settings = _final_settings(problem, found)
     shown_a = problem.counted_a(found.theta[None])[0]
@@ -154,8 +136,9 @@ def _as_fit(
     freedom = max(off.size - len(problem.free) - sum(problem.cells), 1)
     lag = lag_one(OperationFit(_EMPTY, found).residuals, problem.masks)
     words = [
-        f"{name} is between {low:.4g} and {high:.4g}: nothing was applied in between"
-        for name, (low, high) in intervals.items()
+        f"{name} is between {one.low:.4g} and {one.high:.4g}: nothing that was applied in between"
+        " tells where"
+        for name, one in intervals.items()
     ]
     if abs(lag) > _CORRELATED:
         words.append(

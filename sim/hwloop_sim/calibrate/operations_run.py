@@ -14,7 +14,8 @@ from hwloop import dataset, measurement
 from hwloop.errors import ConfigError, NotConverged
 from hwloop.operations import BoolArray, FloatArray
 from hwloop_sim.calibrate.data import check_format, is_record
-from hwloop_sim.calibrate.effects_found import FoundEffect, effects_of, white_noise
+from hwloop_sim.calibrate.effects_found import effects_of, white_noise
+from hwloop_sim.calibrate.found_effect import FoundEffect
 from hwloop_sim.calibrate.history import History, NothingInIt, of_record
 from hwloop_sim.calibrate.imported import of_dataset, of_text
 from hwloop_sim.calibrate.operation_models import operation_models

@@ -21,9 +21,12 @@ def fit_pulse_response(data: TrainData) -> Fit:
     for one in data.directions:
         trains = [train.tolist() for train in one.trains]
         settings["up" if one.rises else "down"] = {**one.pulse, "conductance_s": trains}
-    covariance = np.concatenate([_products(one) for one in data.directions])
+    products = [row for one in data.directions for row in _products(one)]
+    covariance = np.concatenate(products)
     noise_s = float(np.sqrt(max(-covariance.mean(), 0.0)))
-    error = float(covariance.std(ddof=1) / np.sqrt(covariance.size))
+    # Products that share a change go together: only trains err by themselves.
+    off = np.array([row.sum() - row.size * covariance.mean() for row in products])
+    error = float(np.sqrt(np.square(off).sum() * off.size / (off.size - 1)) / covariance.size)
     pulses = sum(len(train) - 1 for one in data.directions for train in one.trains)
     words = []
     if noise_s == 0.0:
@@ -39,13 +42,12 @@ def fit_pulse_response(data: TrainData) -> Fit:
     )
 
 
-def _products(one: Direction) -> FloatArray:
-    """ΔG_n ΔG_(n+1), each less the mean change at its pulse number, siemens²."""
+def _products(one: Direction) -> list[FloatArray]:
+    """ΔG_n ΔG_(n+1) of each train, less the mean change at its pulse number, siemens²."""
     change_s = np.diff(one.padded_s, axis=1)
     enough = (~np.isnan(change_s)).sum(axis=0) > 1
     change_s = change_s[:, enough]
     change_s = change_s - np.nanmean(change_s, axis=0)
     count = len(one.trains)
     products = change_s[:, 1:] * change_s[:, :-1] * count / max(count - 1, 1)
-    flat: FloatArray = products[~np.isnan(products)]
-    return flat
+    return [row[~np.isnan(row)] for row in products]

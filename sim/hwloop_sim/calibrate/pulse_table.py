@@ -37,11 +37,18 @@ class TableCalibration:
         return "pulse_table"
 
     @property
-    def cycle_to_cycle(self) -> float:
-        """Scatter of a step over the mean step: deviation of their ratio, of all steps."""
-        steps_s = np.diff(self.direction.padded_s, axis=1)
-        mean_s = np.diff(self.mean_s)
-        return float(np.nanstd(steps_s - mean_s, ddof=1) / np.abs(mean_s).mean())
+    def cycle_to_cycle(self) -> tuple[float, float]:
+        """Deviation of ln of a step's factor, as ``pulse_table`` has it, and its standard error.
+
+        The error is the jackknife's over the trains; the square may be 0 within it.
+        """
+        steps_s = np.diff(np.array(self.direction.trains), axis=1)
+        count = len(steps_s)
+        square = _scatter_square(steps_s)
+        without = [_scatter_square(np.delete(steps_s, i, axis=0)) for i in range(count)]
+        error = float(np.sqrt((count - 1) * np.var(without)))
+        sigma = float(np.sqrt(max(square, 0.0)))
+        return sigma, error / (2 * sigma) if sigma**2 > error else float(np.sqrt(error))
 
     def lines(self) -> Iterator[str]:
         """What a person is told."""
@@ -52,18 +59,22 @@ class TableCalibration:
         )
         for pulse, (mean_s, error_s) in enumerate(zip(self.mean_s, self.error_s, strict=True)):
             yield f"  {pulse:4} {mean_s:.5g} S ± {error_s:.2g}"
+        sigma, error = self.cycle_to_cycle
+        yield f"scatter of a step, cycle_to_cycle: {sigma:.3g} ± {error:.2g}"
         yield f"held out, every second train: error {self.held_out_error:.2%} of the range"
         yield "valid for this pulse only, from where these trains began"
 
     def as_data(self, paths: Sequence[Path], title: str) -> dict[str, Any]:
         """The table as `calibration:` of ``pulse_table`` wants it."""
         one = self.direction
+        sigma, error = self.cycle_to_cycle
         return {
             "model": "pulse_table",
             "title": title,
             "source": f"{self.source}; files {', '.join(path.name for path in paths)}",
             "conditions": one.pulse,
-            "validity": f"mean of {len(one.trains)} trains; for this pulse only",
+            "validity": f"mean of {len(one.trains)} trains; for this pulse only;"
+            f" cycle_to_cycle {sigma:.3g} ± {error:.2g}",
             "conductance_s": [float(value) for value in self.mean_s],
             "uncertainty_s": [float(value) for value in self.error_s],
         }
@@ -103,6 +114,17 @@ class TableCalibration:
         axes.set(xlabel="Pulses", ylabel=scale.label("Train less mean"))
         plot.whole_numbers(axes)
         return figure
+
+
+def _scatter_square(steps_s: FloatArray) -> float:
+    """σ² of a lognormal factor of the steps, (trains, pulses); read noise falls out.
+
+    A read adds σ_r² to the squares of the two steps beside it and takes it from their product.
+    """
+    mean_s = steps_s.mean(axis=0)
+    off_s = (steps_s - mean_s) * np.sqrt(len(steps_s) / (len(steps_s) - 1))
+    square = np.square(off_s).mean() + 2 * (off_s[:, 1:] * off_s[:, :-1]).mean()
+    return float(np.log1p(max(square / np.square(mean_s).mean(), -0.5)))
 
 
 def calibrate_table(paths: Sequence[Path], *, cell: int | None) -> TableCalibration:

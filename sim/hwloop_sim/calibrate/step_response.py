@@ -13,7 +13,7 @@ Three parts, each from what the part before leaves over:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -40,13 +40,22 @@ _SMOOTH = 3e-3
 """Weight of a bend of ln m from knot to knot beside a deviation of the path."""
 
 
+_LEAST_FOR_ERRORS = 3
+"""Trains, from which on their scatter says how far their mean errs."""
+
+
 @dataclass(frozen=True)
 class _Path:
-    """A direction in states x: knots and mean steps there, and the path that they make."""
+    """A direction in states x: knots and mean steps there, and the path that they make.
+
+    ``errors``: one standard error of each step. ``begin_error``: of where the path begins.
+    """
 
     knots: FloatArray
     steps: FloatArray
     begin: float
+    errors: FloatArray
+    begin_error: float
 
     def walk(self, pulses: int, *, begin: float | None = None) -> FloatArray:
         """(pulses + 1,) states."""
@@ -89,7 +98,7 @@ def fit_step_response(
             path = _along_all(trains, path, sign)
         left = leftover(trains, path.knots, path.steps, path.walk)
         settings[name] = _settings(one, path, left)
-        uncertainty |= {f"{name}.{key}": value for key, value in left.uncertainty.items()}
+        uncertainty |= _uncertainty(name, path, left)
         words += [f"{name}: {line}" for line in left.words]
         found.append(left)
     noise = float(np.sqrt(np.mean([one.noise**2 for one in found])))
@@ -128,6 +137,19 @@ def _settings(one: Direction, path: _Path, left: Leftover) -> dict[str, Any]:
     return found
 
 
+def _uncertainty(name: str, path: _Path, left: Leftover) -> dict[str, float]:
+    """One standard error of what :func:`_settings` states, by place where there are several.
+
+    None of what one or two trains do not tell.
+    """
+    found = {f"step[{place}]": float(error) for place, error in enumerate(path.errors)}
+    found |= {f"scatter[{place}]": float(e) for place, e in enumerate(left.scatter_error)}
+    if left.begin:
+        found["begin"] = path.begin_error
+    every = {**found, **left.uncertainty}
+    return {f"{name}.{key}": value for key, value in every.items() if np.isfinite(value)}
+
+
 def _rounded(values: FloatArray) -> list[float]:
     return [float(f"{value:.4g}") for value in values]
 
@@ -151,7 +173,8 @@ def _mean_path(trains: Sequence[FloatArray], name: str, *, sign: float) -> _Path
 
     def path(values: FloatArray) -> _Path:
         order = np.argsort(knots)
-        return _Path(knots[order], (sign * np.exp(values[1:]))[order], float(values[0]))
+        none = np.zeros(knots.size)
+        return _Path(knots[order], (sign * np.exp(values[1:]))[order], float(values[0]), none, 0.0)
 
     def off(values: FloatArray) -> FloatArray:
         states = path(values).walk(int(pulses[-1] - pulses[0]))[pulses - pulses[0]]
@@ -164,7 +187,25 @@ def _mean_path(trains: Sequence[FloatArray], name: str, *, sign: float) -> _Path
     found = least_squares(off, np.clip(start, *ends), bounds=ends, x_scale="jac", max_nfev=100)
     if not np.isfinite(found.cost):
         raise NotConverged(f"step_response: the mean step of {name} did not converge")
-    return path(found.x)
+    errors = _path_errors(found.jac, padded[:, pulses])
+    best = path(found.x)
+    own = errors[1:][np.argsort(knots)] * np.abs(best.steps)
+    return replace(best, errors=own, begin_error=float(errors[0]))
+
+
+def _path_errors(jacobian: FloatArray, trains: FloatArray) -> FloatArray:
+    """Standard errors of what makes the path, from how the trains (trains, pulses) scatter.
+
+    The mean path at one pulse errs with that at the others: their covariance is that of the
+    trains. NaN, of one train, as nothing is known of others.
+    """
+    pulses = trains.shape[1]
+    if len(trains) < _LEAST_FOR_ERRORS:
+        return np.full(jacobian.shape[1], np.nan)
+    off = np.where(np.isnan(trains), 0.0, trains - np.nanmean(trains, axis=0))
+    reach = np.linalg.pinv(jacobian)[:, :pulses] @ off.T
+    count = len(trains)
+    return np.asarray(np.sqrt(np.square(reach).sum(axis=1) / (count * (count - 1))))
 
 
 def _along_all(trains: Sequence[FloatArray], path: _Path, sign: float) -> _Path:
@@ -183,7 +224,10 @@ def _along_all(trains: Sequence[FloatArray], path: _Path, sign: float) -> _Path:
     knots = np.unique(np.quantile(starts[seen], np.linspace(0.002, 0.998, 12)).round(4))
     hats = np.array([np.interp(starts[seen], knots, row) for row in np.eye(knots.size)])
     found = lsq_linear((hats * factor[seen]).T, sign * steps[seen], bounds=(1e-6, 1.0))
-    return _Path(knots, sign * np.asarray(found.x), path.begin)
+    columns = (hats * factor[seen]).T
+    variance = 2 * float(found.cost) / max(seen.sum() - knots.size, 1)
+    errors = np.sqrt(np.diag(np.linalg.pinv(columns.T @ columns)) * variance)
+    return _Path(knots, sign * np.asarray(found.x), path.begin, errors, path.begin_error)
 
 
 def _knots(risen: FloatArray, pulses: NDArray[np.intp]) -> FloatArray:

@@ -10,6 +10,7 @@ import pytest
 from hwloop.errors import ConfigError
 from hwloop.measurement import Measurement, write_measurement
 from hwloop_sim.calibrate.rank import rank
+from hwloop_sim.calibrate.run import models
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,21 @@ def test_only_the_models_that_are_named_are_tried(rising: Path) -> None:
     assert ranked[0].error <= ranked[1].error  # type: ignore[operator]
     assert ranked[2].model == "soft_bounds"
     assert "none lowers the conductance" in ranked[2].reason
+
+
+def test_without_a_model_all_are_tried_and_those_that_cannot_be_fitted_come_last(
+    rising: Path,
+) -> None:
+    ranked = rank([rising], cell=None, seed=1, fixed={})
+    assert sorted(one.model for one in ranked) == models()
+    fitted = [one for one in ranked if one.found is not None]
+    assert {one.model for one in fitted} == {"pulse_response", "pulse_table", "step_response"}
+    assert ranked[: len(fitted)] == fitted
+    errors = [one.error for one in fitted if one.error is not None]
+    assert errors == sorted(errors)
+    # Trains of the same curve with 10 nS of noise in a range of 1.9 µS.
+    assert errors[0] < 0.02
+    assert all(one.reason for one in ranked[len(fitted) :])
 
 
 def test_a_model_that_there_is_not_is_refused_before_any_is_fitted(rising: Path) -> None:

@@ -86,6 +86,27 @@ def test_the_spread_of_trains_is_within_twice_its_uncertainty_nineteen_times_in_
     assert abs(np.mean(off)) < 1
 
 
+@pytest.mark.slow
+def test_steps_scatter_and_noise_of_fifty_truths_are_within_their_uncertainty() -> None:
+    of_steps, of_scatter, of_noise = [], [], []
+    for seed in range(50):
+        scatter = float(np.random.default_rng(seed).uniform(0.002, 0.006))
+        rough = {"scatter": [scatter, scatter], "train_spread": 0.1}
+        fit = fit_step_response(trains(pulses=40, noise_s=4e-9, seed=seed, **rough))
+        up, error = fit.settings["up"], fit.uncertainty
+        span_s = fit.settings["high_s"] - fit.settings["low_s"]
+        at_s = fit.settings["low_s"] + np.array(up["at"]) * span_s
+        truth = mean_step_s({"low_s": 1e-6, "high_s": 3e-6, "up": UP}, "up", at_s) / span_s
+        for place in (0, len(at_s) // 2, -1):
+            name = f"[{range(len(at_s))[place]}]"
+            of_steps.append((up["step"][place] - truth[place]) / error[f"up.step{name}"])
+            off = up["scatter"][place] - scatter * 2e-6 / span_s
+            of_scatter.append(off / error[f"up.scatter{name}"])
+        of_noise.append((fit.read_noise_s - 4e-9) / (error["up.read_noise"] * span_s))  # type: ignore[operator]
+    for found in (of_steps, of_scatter, of_noise):
+        assert np.mean(np.abs(found) < 2) >= 0.85
+
+
 def test_gaps_are_left_out() -> None:
     whole = trains(count=1)
     with_gaps = [one.trains[0].copy() for one in whole.directions]

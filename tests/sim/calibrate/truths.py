@@ -23,14 +23,16 @@ class Truth:
     others: Mapping[str, Any]
 
 
-def trains(up_v: Sequence[float], down_v: Sequence[float], *, cycles: int = 1) -> dict[str, Any]:
+def trains(
+    up_v: Sequence[float], down_v: Sequence[float], *, cycles: int = 1, pulses: int = PULSES
+) -> dict[str, Any]:
     """Potentiation and depression at each amplitude."""
     return {
         "step": "pulse_response",
         "settings": {
             "up": {"amplitudes_v": list(up_v), "widths_s": [WIDTH_S]},
             "down": {"amplitudes_v": list(down_v), "widths_s": [WIDTH_S]},
-            "pulses": PULSES,
+            "pulses": pulses,
             "cycles": cycles,
         },
     }
@@ -58,6 +60,10 @@ def _sbt(rng: np.random.Generator) -> Truth:
     r_on = rng.uniform(500, 2000)
     r_off = r_on * rng.uniform(5, 12)
     pace, rate = 0.1 * r_on, 1 / (CROSSING * WIDTH_S)
+    # Each amplitude with the largest of the other sign, in turn, and few pulses: no cell sinks so
+    # deep into a bound that the next amplitude moves it unseen. One long pair then reaches both.
+    up_v = [1.2, 1.2, 0.8, 1.2, 0.5, 1.2, 0.3, 1.2, 0.1]
+    down_v = [-1.2, -0.8, -1.2, -0.5, -1.2, -0.3, -1.2, -0.1, -1.2]
     return Truth(
         {
             "r_on_ohm": r_on,
@@ -67,7 +73,7 @@ def _sbt(rng: np.random.Generator) -> Truth:
             "v_positive_v": rng.uniform(0.15, 0.75),
             "v_negative_v": -rng.uniform(0.15, 0.75),
         },
-        [trains([0.1, 0.3, 0.5, 0.8, 1.2], [-0.1, -0.3, -0.5, -0.8, -1.2])],
+        [trains(up_v, down_v, pulses=10), {"label": "long", **trains([1.2], [-1.2])}],
         {},
         {},
     )
