@@ -67,16 +67,8 @@ def _unless_refused(model: str, seed: int, folder: Path) -> Any:
         return None
 
 
-FALLS_SHORT = pytest.mark.xfail(
-    reason="a threshold may end between the wrong amplitudes; docs/reference/calibration.md",
-    strict=True,
-)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "model", [pytest.param(m, marks=FALLS_SHORT) if m == "sbt" else m for m in TRUTHS]
-)
+@pytest.mark.parametrize("model", list(TRUTHS))
 def test_stated_uncertainties_cover_fifty_random_truths(model: str, tmp_path: Path) -> None:
     found = [_unless_refused(model, seed, tmp_path) for seed in range(50)]
     off = np.abs([one for one in found if one is not None])
