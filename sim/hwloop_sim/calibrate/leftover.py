@@ -79,8 +79,8 @@ def leftover(
         path_deviation=float(np.sqrt(fitted.squares / sum(map(len, trains)))),
         uncertainty={
             **({"train_spread": error} if spread else {}),
-            **({"correlation": errors[1]} if correlation else {}),
-            **({"read_noise": errors[2]} if noise else {}),
+            **({"correlation": float(errors[1])} if correlation else {}),
+            **({"read_noise": float(errors[2])} if noise else {}),
         },
         words=words,
     )

@@ -138,12 +138,16 @@ def _settings(one: Direction, path: _Path, left: Leftover) -> dict[str, Any]:
 
 
 def _uncertainty(name: str, path: _Path, left: Leftover) -> dict[str, float]:
-    """One standard error of what :func:`_settings` states, by place where there are several."""
+    """One standard error of what :func:`_settings` states, by place where there are several.
+
+    None of what one or two trains do not tell.
+    """
     found = {f"step[{place}]": float(error) for place, error in enumerate(path.errors)}
     found |= {f"scatter[{place}]": float(e) for place, e in enumerate(left.scatter_error)}
     if left.begin:
         found["begin"] = path.begin_error
-    return {f"{name}.{key}": value for key, value in {**found, **left.uncertainty}.items()}
+    every = {**found, **left.uncertainty}
+    return {f"{name}.{key}": value for key, value in every.items() if np.isfinite(value)}
 
 
 def _rounded(values: FloatArray) -> list[float]:
