@@ -68,7 +68,7 @@ def _unless_refused(model: str, seed: int, folder: Path) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", TRUTHS)
+@pytest.mark.parametrize("model", list(TRUTHS))
 def test_stated_uncertainties_cover_fifty_random_truths(model: str, tmp_path: Path) -> None:
     found = [_unless_refused(model, seed, tmp_path) for seed in range(50)]
     off = np.abs([one for one in found if one is not None])
