@@ -81,7 +81,8 @@ def _saturation_a(x: Any, p: Any) -> Any:
 def _current_a(x: Any, v: Any, p: Any) -> Any:
     """y = i R/E solves y = c (e^(s − y) − 1): Wright's omega, and a step of Newton's.
 
-    The step gives small currents all their digits, which the difference of ω and c loses.
+    The step gives small currents all their digits, which the difference of ω and c loses; at the
+    smallest it is of no use, and they begin from y = c s / (1 + c), to first order.
     """
     from scipy.special import wrightomega
 
@@ -89,7 +90,7 @@ def _current_a(x: Any, v: Any, p: Any) -> Any:
     e_v = np.where(v >= 0, p.e_forward_v, 1 / (x / p.e_reverse_on_v + (1 - x) / p.e_reverse_off_v))
     c = _saturation_a(x, p) * p.r_series_ohm / e_v
     s = np.abs(v) / e_v
-    y = wrightomega(np.log(c) + c + s) - c
+    y = np.where(s < 1e-6, c * s / (1 + c), wrightomega(np.log(c) + c + s) - c)
     rise = np.expm1(s - y)
     y = y - (y - c * rise) / (1 + c * (rise + 1))
     return np.sign(v) * y * e_v / p.r_series_ohm

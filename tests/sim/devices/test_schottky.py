@@ -78,6 +78,16 @@ def test_the_current_has_the_sign_of_the_voltage_and_rises_with_it(
     assert abs(low) <= abs(volts) / OHM
 
 
+@pytest.mark.parametrize("volts", [1e-300, 1.9e-50, 1e-20, 1e-12, 1e-8, 4e-8, 1e-6])
+def test_the_smallest_voltages_see_the_conductance_and_nothing_of_rounding(volts: float) -> None:
+    device = at_state(0.7)
+    for sign in (1, -1):
+        found = current_a(device, sign * volts)
+        assert sign * found > 0
+    expected = float(device.conductance_s[0, 0]) * volts
+    assert current_a(device, volts) == pytest.approx(expected, rel=1e-4)
+
+
 @given(low=st.floats(0.001, 0.9), volts=st.floats(-3, 3).filter(lambda v: abs(v) > 1e-3))
 @settings(max_examples=50, deadline=None)
 def test_a_higher_state_conducts_more_forwards(low: float, volts: float) -> None:
