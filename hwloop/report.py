@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,28 +31,44 @@ def write_report(record_path: Path, out: Path | None, *, overwrite: bool = False
     touched. Raises :class:`RecordError` where the record cannot be read or the output exists or
     cannot be written; nothing is left half-written.
     """
-    target = _target(record_path, out)
+    target = target_of(record_path.with_name(f"{record_path.stem}-report.html"), out)
     folder = target.with_name(f"{target.stem.removesuffix('-report')}-figures")
     with Record(record_path) as record:
-        for existing in (target, folder):
-            if existing.exists() and not overwrite:
-                raise RecordError(f"{existing}: exists already; give --overwrite to replace it")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".report-") as scratch:
-                drawn = list(_draw(record, Path(scratch) / "figures"))
-                written = Path(scratch) / target.name
-                written.write_text(page(record, drawn), encoding="utf-8")
-                return _publish(drawn, written, target, folder)
-        except OSError as exc:
-            raise RecordError(f"{target}: cannot be written: {exc}") from None
+        if not overwrite:
+            refuse_existing(target, folder)
+        with scratch_for(target) as scratch:
+            drawn = list(_draw(record, scratch / "figures"))
+            written = scratch / target.name
+            written.write_text(page(record, drawn), encoding="utf-8")
+            return _publish(drawn, written, target, folder)
 
 
-def _target(record_path: Path, out: Path | None) -> Path:
-    name = f"{record_path.stem}-report.html"
+def target_of(usual: Path, out: Path | None) -> Path:
+    """Where a page goes: ``usual``, or ``out``, which may be an existing folder for it."""
     if out is None:
-        return record_path.with_name(name)
-    return out / name if out.is_dir() else out
+        return usual
+    return out / usual.name if out.is_dir() else out
+
+
+def refuse_existing(*paths: Path) -> None:
+    """Raise :class:`RecordError` naming the first of ``paths`` that is there."""
+    for path in paths:
+        if path.exists():
+            raise RecordError(f"{path}: exists already; give --overwrite to replace it")
+
+
+@contextmanager
+def scratch_for(target: Path) -> Iterator[Path]:
+    """A folder beside ``target`` for what is not finished; goes away at the end.
+
+    Raises :class:`RecordError` where something cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".report-") as scratch:
+            yield Path(scratch)
+    except OSError as exc:
+        raise RecordError(f"{target}: cannot be written: {exc}") from None
 
 
 def _draw(record: Record, folder: Path) -> Iterator[StepFigures]:

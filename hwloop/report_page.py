@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import Any
 
 from hwloop.describe import STATUS_MEANING
 from hwloop.plot import SavedFigure
 from hwloop.record_reader import Record
-from hwloop.report_values import LARGEST_CELL, flat, result
+from hwloop.report_html import document, figure_of, grid_of, link, table_of, text_of, words_of
+from hwloop.report_values import LARGEST_CELL, flat, result, without_axes
 from hwloop.units import format_quantity
 
 _MOST_ROWS = 60
-_SHOWN = 0.75
-"""Size of an image on the page: its letters are then as large as the page's."""
 _MOST_OF_A_KIND = 3
 """Lines of the log that say the same with other numbers are shown as one from here on."""
 
@@ -35,29 +30,23 @@ class StepFigures:
 
 def page(record: Record, drawn: Sequence[StepFigures]) -> str:
     """The whole page; its images stand in it."""
-    css = files("hwloop").joinpath("report.css").read_text(encoding="utf-8")
-    body = "\n".join(_body(record, drawn))
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_text(record.attrs['procedure'])}: {_text(record.path.stem)}</title>\n"
-        f"<style>\n{css}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
+    title = f"{record.attrs['procedure']}: {record.path.stem}"
+    return document(title, _body(record, drawn))
 
 
 def _body(record: Record, drawn: Sequence[StepFigures]) -> Iterator[str]:
-    yield f"<h1>{_text(record.attrs['procedure'])}</h1>"
+    yield f"<h1>{text_of(record.attrs['procedure'])}</h1>"
     yield from _outcomes(record)
     if record.resolved["about"]:
-        yield f"<p>{_text(record.resolved['about'])}</p>"
+        yield f"<p>{text_of(record.resolved['about'])}</p>"
     yield "<h2>The run</h2>"
-    yield _table(_run(record))
+    yield table_of(_run(record))
     yield from _warnings(record)
     for step in drawn:
-        yield f"<h2>{_text(step.label)}: results</h2>"
+        yield f"<h2>{text_of(step.label)}: results</h2>"
         if step.note:
-            yield f"<p>{_text(step.note)}</p>"
-        yield from map(_figure, step.figures)
+            yield f"<p>{text_of(step.note)}</p>"
+        yield from map(figure_of, step.figures)
         yield from _results(record, step.label)
     yield from _settings(record)
     yield from _array(record)
@@ -65,9 +54,9 @@ def _body(record: Record, drawn: Sequence[StepFigures]) -> Iterator[str]:
     yield "<h2>The procedure as it was read</h2>"
     if record.overrides:
         given = " ".join(f"--set {item}" for item in record.overrides)
-        yield f"<p>Changed on the command line: <code>{_text(given)}</code></p>"
+        yield f"<p>Changed on the command line: <code>{text_of(given)}</code></p>"
     text = record.procedure_text
-    yield f"<pre>{_text(text)}</pre>" if text else "<p>It was not read from a file.</p>"
+    yield f"<pre>{text_of(text)}</pre>" if text else "<p>It was not read from a file.</p>"
 
 
 def _outcomes(record: Record) -> Iterator[str]:
@@ -77,11 +66,11 @@ def _outcomes(record: Record) -> Iterator[str]:
         began = "did not get to its end" if label in record.labels else "did not begin"
         reached, words = outcome or (False, began)
         kind = "good" if reached else "bad"
-        yield f'<p class="outcome {kind}"><b>{_text(label)}</b>: {_text(words)}.</p>'
+        yield f'<p class="outcome {kind}"><b>{text_of(label)}</b>: {text_of(words)}.</p>'
     kind = "" if record.status == "completed" else "bad"
-    status = _text(record.status)
+    status = text_of(record.status)
     meaning = STATUS_MEANING.get(record.status, "its meaning is not known to this version")
-    yield f'<p class="outcome {kind}">The run is <b>{status}</b>: {_text(meaning)}.</p>'
+    yield f'<p class="outcome {kind}">The run is <b>{status}</b>: {text_of(meaning)}.</p>'
 
 
 def _run(record: Record) -> Iterator[tuple[str, str]]:
@@ -125,20 +114,6 @@ def _pulses(record: Record) -> str:
     )
 
 
-def _figure(figure: SavedFigure) -> str:
-    png = figure.path.read_bytes()
-    data = base64.b64encode(png).decode("ascii")
-    width_px = int.from_bytes(png[16:20], "big")  # PNG (ISO/IEC 15948), 11.2.2: in the header
-    first, *more = figure.caption.split("\n\n")
-    paragraphs = "".join(f"<p>{_text(words)}</p>" for words in more)
-    return (
-        f'<figure><img src="data:image/png;base64,{data}" alt="{_text(figure.title)}"'
-        f' width="{round(width_px * _SHOWN)}">'
-        f"<figcaption><p><b>{_text(figure.title)}.</b> {_text(first)}</p>{paragraphs}"
-        "</figcaption></figure>"
-    )
-
-
 def _results(record: Record, label: str) -> Iterator[str]:
     for table in record.tables(label):
         columns = record.results(label, table)
@@ -148,16 +123,18 @@ def _results(record: Record, label: str) -> Iterator[str]:
         units, meanings = record.units(label, table), _meanings(record, label, table)
         small = all(values[0].size <= LARGEST_CELL for values in columns.values())
         if table and 1 < rows <= _MOST_ROWS and small:
-            yield f"<h3>{_text(_words(table))}</h3>"
-            yield _grid(columns, units, meanings)
+            yield f"<h3>{text_of(words_of(table))}</h3>"
+            heads = ((words_of(key), meanings[key]) for key in columns)
+            cells = ([result(one, units[key]) for one in columns[key]] for key in columns)
+            yield grid_of(heads, zip(*cells, strict=True))
             continue
         if table and rows > 1:
-            yield f"<p>The record holds {rows} rows of {_text(_words(table).lower())}.</p>"
+            yield f"<p>The record holds {rows} rows of {text_of(words_of(table).lower())}.</p>"
             continue
-        name = _words(table) if table else f"At the end (row {rows} of {rows})"
-        yield f"<h3>{_text(name)}</h3>"
-        yield _table(
-            (_words(key), result(values[-1], units[key]), meanings[key])
+        name = words_of(table) if table else f"At the end (row {rows} of {rows})"
+        yield f"<h3>{text_of(name)}</h3>"
+        yield table_of(
+            (words_of(key), result(values[-1], units[key]), meanings[key])
             for key, values in columns.items()
             if table or values[-1].ndim <= len(record.shape) - 2
         )
@@ -166,46 +143,32 @@ def _results(record: Record, label: str) -> Iterator[str]:
 def _meanings(record: Record, label: str, table: str) -> dict[str, str]:
     """What the columns mean, without the axes that only a program needs."""
     said = record.meanings(label, table)
-    return {name: re.sub(r";? *\([^()]*\)$", "", words) for name, words in said.items()}
-
-
-def _grid(columns: dict[str, Any], units: dict[str, str], meanings: dict[str, str]) -> str:
-    head = "".join(
-        f"<th>{_text(_words(key))}<br><small>{_text(meanings[key])}</small></th>" for key in columns
-    )
-    body = "".join(
-        f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in cells)}</tr>"
-        for cells in zip(
-            *([result(value, units[key]) for value in values] for key, values in columns.items()),
-            strict=True,
-        )
-    )
-    return f'<table class="grid"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return {name: without_axes(words) for name, words in said.items()}
 
 
 def _settings(record: Record) -> Iterator[str]:
     yield "<h2>What was asked</h2>"
     for entry in record.resolved["steps"]:
-        yield f"<h3>{_text(entry['label'])} (step {_text(entry['step'])})</h3>"
-        yield _table(flat(entry["settings"]))
+        yield f"<h3>{text_of(entry['label'])} (step {text_of(entry['step'])})</h3>"
+        yield table_of(flat(entry["settings"]))
 
 
 def _array(record: Record) -> Iterator[str]:
     array = dict(record.resolved["array"])
     limits = array.pop("limits")
     yield "<h2>The array</h2>"
-    yield _table(flat(array))
+    yield table_of(flat(array))
     yield "<h3>Its limits</h3>"
-    yield _table(flat(limits))
+    yield table_of(flat(limits))
     identity = dict(record.identity)
     device = dict(identity.pop("device", None) or {})
     calibration = device.pop("calibration", None)
-    yield f"<h3>What stood for it: backend {_text(record.attrs['backend'])}</h3>"
-    yield _table(flat(identity | ({"device": device} if device else {})))
+    yield f"<h3>What stood for it: backend {text_of(record.attrs['backend'])}</h3>"
+    yield table_of(flat(identity | ({"device": device} if device else {})))
     if isinstance(calibration, dict):
         yield "<h3>The calibration</h3>"
-        yield _table(
-            (_words(key), _link(value) if key == "doi" else value)
+        yield table_of(
+            (words_of(key), link(f"https://doi.org/{value}", value) if key == "doi" else value)
             for key, value in flat(calibration)
         )
 
@@ -233,39 +196,9 @@ def _log(record: Record) -> Iterator[str]:
             (first, message), (last, _) = members[0], members[-1]
             words = f"{len(members)} times, until {last}; the first: {message}"
             lines.append((first, level, words))
-    yield _table(sorted(lines))
+    yield table_of(sorted(lines))
 
 
 def _kind(message: str) -> str:
     """A message without its numbers and the cells that it lists."""
     return re.sub(r"cells?\b", "cell", re.sub(r"(:[^:]*cell \(.*)|\d+", "", message))
-
-
-@dataclass(frozen=True)
-class _Html:
-    """Text that is markup already."""
-
-    markup: str
-
-
-def _link(doi: str) -> _Html:
-    return _Html(f'<a href="https://doi.org/{html.escape(doi)}">{html.escape(doi)}</a>')
-
-
-def _table(rows: Iterable[Sequence[object]]) -> str:
-    lines = (
-        f"<tr><th>{_text(head)}</th>{''.join(f'<td>{_text(cell)}</td>' for cell in cells)}</tr>"
-        for head, *cells in rows
-    )
-    return f"<table>{''.join(lines)}</table>"
-
-
-def _words(name: str) -> str:
-    """A column's name as words, its unit left to the value."""
-    stem, _, suffix = name.rpartition("_")
-    words = (stem if stem and len(suffix) == 1 else name).replace("_", " ")
-    return words[:1].upper() + words[1:]
-
-
-def _text(value: object) -> str:
-    return value.markup if isinstance(value, _Html) else html.escape(str(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -88,6 +89,11 @@ def result(value: NDArray[Any], unit: str) -> str:
         return "nothing measured"
     low, middle, high = (quantity(float(q), unit) for q in np.percentile(finite, (0, 50, 100)))
     return f"median {middle} ({low} to {high})"
+
+
+def without_axes(meaning: str) -> str:
+    """What a column means, without the axes that only a program needs."""
+    return re.sub(r";? *\([^()]*\)$", "", meaning)
 
 
 def _one(value: Any, unit: str) -> str:
