@@ -35,3 +35,15 @@ def ks_expected(first: int, second: int) -> tuple[float, float]:
     """
     scale = math.sqrt((first + second) / (first * second))
     return math.sqrt(math.pi / 2) * math.log(2) * scale, 1.358 * scale
+
+
+def mean_and_deviation(values: ArrayLike) -> tuple[float, float, int]:
+    """Mean and sample standard deviation of the finite ones of ``values``, and their number.
+
+    NaN is the mean of none, and the deviation of fewer than two.
+    """
+    finite = np.asarray(values, dtype=np.float64).ravel()
+    finite = finite[np.isfinite(finite)]
+    mean = float(finite.mean()) if finite.size else math.nan
+    deviation = float(finite.std(ddof=1)) if finite.size > 1 else math.nan
+    return mean, deviation, finite.size

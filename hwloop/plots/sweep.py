@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from hwloop import plot
+from hwloop.statistics import mean_and_deviation
 from hwloop.step import NamedFigure
 from hwloop.sweeping.grid import SEED, shown
-from hwloop.sweeping.table import Result, figure_names
+from hwloop.sweeping.table import Result, moving
 
 
 def draw(results: Sequence[Result]) -> Iterator[NamedFigure]:
@@ -22,7 +23,7 @@ def draw(results: Sequence[Result]) -> Iterator[NamedFigure]:
 
 
 def _against(key: str, values: list[str], results: Sequence[Result]) -> NamedFigure:
-    names = ["reached", *_moving(results)][:9]
+    names = ["reached", *moving(results)][:9]
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     with plot.style():
@@ -31,8 +32,7 @@ def _against(key: str, values: list[str], results: Sequence[Result]) -> NamedFig
         for panel, name in zip(axes, names, strict=False):
             groups = [_values(results, key, value, name) for value in values]
             place = np.arange(len(values))
-            means = [float(np.mean(group)) if group else np.nan for group in groups]
-            spread = [float(np.std(group)) if group else np.nan for group in groups]
+            means, spread, _ = zip(*map(mean_and_deviation, groups), strict=True)
             panel.errorbar(place, means, spread, color=plot.BLUE, marker="o", capsize=3)
             for at, group in zip(place, groups, strict=True):
                 panel.plot([at] * len(group), group, ".", color=plot.GREY, markersize=3, zorder=0)
@@ -43,18 +43,10 @@ def _against(key: str, values: list[str], results: Sequence[Result]) -> NamedFig
     return NamedFigure(
         f"against_{key.replace('.', '_')}",
         f"Against {key}",
-        "Mean and standard deviation over the other settings and the seeds; each point in grey.",
+        "Mean and sample standard deviation over the other settings and the seeds; each point in"
+        " grey.",
         figure,
     )
-
-
-def _moving(results: Sequence[Result]) -> list[str]:
-    """Figures that are not the same at every point."""
-    return [
-        name
-        for name in figure_names(results)
-        if len({one.figures.get(name) for one in results}) > 1
-    ]
 
 
 def _values(results: Sequence[Result], key: str, value: str, name: str) -> list[float]:

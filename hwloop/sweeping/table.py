@@ -16,11 +16,21 @@ from hwloop.sweeping.point import Ended
 
 
 @dataclass(frozen=True)
+class Column:
+    """What a figure is, as its record says. ``yes_or_no``: 1 or 0 of one array."""
+
+    name: str
+    unit: str
+    meaning: str
+    yes_or_no: bool
+
+
+@dataclass(frozen=True)
 class Result:
     """One point. ``reached``: every step's aim, a fraction of the population; NaN if it failed.
 
     ``figures``: the last row of every table, where it is a number for an array; means over a
-    population. ``words``: of the outcomes, or the error.
+    population. ``words``: of the outcomes, or the error. The times are "" where it failed.
     """
 
     point: Point
@@ -28,6 +38,8 @@ class Result:
     reached: float
     figures: dict[str, float]
     words: str
+    started_utc: str = ""
+    ended_utc: str = ""
 
 
 def result(point: Point, ended: Ended) -> Result:
@@ -45,9 +57,10 @@ def result(point: Point, ended: Ended) -> Result:
                 words.append(f"{label}: {outcome[1]}")
             for table in record.tables(label):
                 figures |= _of_table(record, label, table, population)
+        times = record.attrs["started_utc"], record.attrs["ended_utc"]
     converged = [value for name, value in figures.items() if name.endswith("summary.converged")]
     fraction = min([float(all(reached)), *converged]) if population == 1 else _least(converged)
-    return Result(point, ended, fraction, figures, "; ".join(words))
+    return Result(point, ended, fraction, figures, "; ".join(words), *times)
 
 
 def _least(converged: list[float]) -> float:
@@ -69,6 +82,38 @@ def _of_table(record: Record, label: str, table: str, population: int) -> dict[s
 def figure_names(results: Sequence[Result]) -> list[str]:
     """Figures that some point has, in their order."""
     return list(dict.fromkeys(name for one in results for name in one.figures))
+
+
+def moving(results: Sequence[Result]) -> list[str]:
+    """Figures that are not the same at every point."""
+    return [
+        name
+        for name in figure_names(results)
+        if len({repr(one.figures.get(name)) for one in results}) > 1
+    ]
+
+
+def columns(results: Sequence[Result]) -> dict[str, Column]:
+    """What each figure is, from the record of the first point that has it."""
+    found: dict[str, Column] = {}
+    for one in results:
+        new = one.figures.keys() - found.keys()
+        if new:
+            with Record(Path(one.ended.record)) as record:
+                found |= {key: _column(record, key) for key in new}
+    return found
+
+
+def _column(record: Record, key: str) -> Column:
+    label, *inner, name = key.split(".")
+    table = ".".join(inner)
+    kind = record.results(label, table)[name].dtype.kind
+    return Column(
+        name,
+        record.units(label, table)[name],
+        record.meanings(label, table)[name],
+        yes_or_no=kind == "b" and record.population is None,
+    )
 
 
 def write_csv(results: Sequence[Result], path: Path) -> None:
