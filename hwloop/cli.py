@@ -177,14 +177,21 @@ def replay(
 
 @app.command()
 def report(
-    record: RecordFile,
+    record: Annotated[
+        Path, typer.Argument(help="The record of a run, an HDF5 file; or the folder of a sweep.")
+    ],
     *,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The HTML file.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing report.")
     ] = False,
 ) -> None:
-    """Write one self-contained HTML page about a record, and its figures as PNG."""
+    """Write one self-contained HTML page about a record, with its figures as PNG, or a sweep."""
+    if record.is_dir():
+        from hwloop.sweeping.report import write_sweep_report
+
+        typer.echo(f"report: {write_sweep_report(record, out, overwrite=overwrite)}")
+        return
     _report(record, out, overwrite=overwrite, quiet=False)
 
 

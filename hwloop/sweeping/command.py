@@ -46,28 +46,42 @@ def sweep(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the records.")] = Path(
         "sweep"
     ),
+    report: Annotated[
+        bool, typer.Option("--report", help="Write the HTML report as well, or anew.")
+    ] = False,
 ) -> None:
     """Run every point, each with its record; then a table and figures. Resumes where it ended."""
+    from hwloop.sweeping.manifest import manifest_of, with_failures, write_manifest
+    from hwloop.sweeping.report import REPORT, write_page
+    from hwloop.sweeping.report_page import Sweep
     from hwloop.sweeping.runner import SweepOptions, prepare, run_tasks
     from hwloop.sweeping.table import result, write_csv
 
     options = SweepOptions(procedure, out, backend, population, workers, scheduler)
     prepared = prepare(options, over, list(overrides or ()))
     out.mkdir(parents=True, exist_ok=True)
+    manifest = manifest_of(options, prepared, over, overrides or ())
+    write_manifest(manifest, out)
     total = len(prepared.points)
     if prepared.done:
         typer.echo(f"{len(prepared.done)} of {total} points stand in {out} already")
     ended = {one.index: one for one in prepared.done}
     began_s = time.monotonic()
-    for number, one in enumerate(run_tasks(prepared.tasks, options), 1):
-        ended[one.index] = one
-        _progress(number, len(prepared.tasks), began_s)
+    try:
+        for number, one in enumerate(run_tasks(prepared.tasks, options), 1):
+            ended[one.index] = one
+            _progress(number, len(prepared.tasks), began_s)
+    finally:  # what failed before it was interrupted
+        write_manifest(with_failures(manifest, ended.values()), out)
     results = [result(point, ended[point.index]) for point in prepared.points]
     write_csv(results, out / "sweep.csv")
     _print(results)
     typer.echo(f"table: {out / 'sweep.csv'}")
     _figures(results, out)
     failed = [one for one in results if one.ended.status != "completed"]
+    if report and len(failed) < total:
+        write_page(Sweep(out, manifest, tuple(results)), out / REPORT)
+        typer.echo(f"report: {out / REPORT}")
     if failed:
         first = failed[0]
         raise NotConverged(

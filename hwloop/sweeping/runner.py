@@ -30,9 +30,13 @@ class SweepOptions:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A sweep whose points are all valid: what is done already, and what is to do."""
+    """A sweep whose points are all valid: what is done already, and what is to do.
+
+    ``names``: of the content of each point.
+    """
 
     points: tuple[Point, ...]
+    names: tuple[str, ...]
     done: tuple[Ended, ...]
     tasks: tuple[Task, ...]
 
@@ -47,9 +51,9 @@ def prepare(options: SweepOptions, over: Sequence[str], overrides: Sequence[str]
     resolved = validate(options.procedure, all_points, options.backend)
     there = finished(options.folder) if options.folder.is_dir() else {}
     threads = 1 if options.scheduler else max(1, _cores() // workers_of(options))
+    names = tuple(name_of(one, options.backend, options.population) for one in resolved)
     done, tasks = [], []
-    for point, procedure in zip(all_points, resolved, strict=True):
-        name = name_of(procedure, options.backend, options.population)
+    for point, name in zip(all_points, names, strict=True):
         if name in there:
             done.append(Ended(point.index, str(there[name]), "completed", "", float("nan")))
             continue
@@ -64,7 +68,7 @@ def prepare(options: SweepOptions, over: Sequence[str], overrides: Sequence[str]
                 None if _inline(options) else threads,
             )
         )
-    return Prepared(all_points, tuple(done), tuple(tasks))
+    return Prepared(all_points, names, tuple(done), tuple(tasks))
 
 
 def run_tasks(tasks: Sequence[Task], options: SweepOptions) -> Iterator[Ended]:
