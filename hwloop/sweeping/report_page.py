@@ -201,10 +201,11 @@ def _constant(sweep: Sweep, about: Mapping[str, Column], changing: Sequence[str]
     if same:
         value = {name: value for one in sweep.finished for name, value in one.figures.items()}
         yield "<h3>The same at every point</h3>"
-        yield table_of(
-            (name, _one(value[name], about[name]), without_axes(about[name].meaning))
+        lines = (
+            (name, _one(value[name], about[name]), _words(without_axes(about[name].meaning)))
             for name in same
         )
+        yield _wide(grid_of([("Figure", ""), ("Value", ""), ("Meaning", "")], lines))
 
 
 def _grid(
@@ -281,7 +282,7 @@ def _lines(
         [
             *_settings(one.point, sweep.varied),
             _files(one, target),
-            Html(f'<span class="words">{text_of(" ".join(one.words.split()))}</span>'),
+            _words(one.words),
         ]
         for one in results
     )
@@ -305,6 +306,11 @@ def _address(path: Path, target: Path) -> str:
         return quote(Path(os.path.relpath(path, target.parent)).as_posix())
     except ValueError:
         return path.resolve().as_uri()
+
+
+def _words(text: str) -> Html:
+    """A sentence in a cell, which may take several lines there."""
+    return Html(f'<span class="words">{text_of(" ".join(text.split()))}</span>')
 
 
 def _wide(table: str) -> str:

@@ -118,6 +118,13 @@ def test_the_table_has_the_mean_and_deviation_of_the_seeds(swept: Path) -> None:
     assert [line[at] for line in lines[2:]] == ["—", f"{mean:.4g} ± {deviation:.2g}"]
 
 
+def test_what_no_point_changed_stands_once(swept: Path) -> None:
+    same = {row[0]: row[1:] for row in _tables(_page(swept))["The same at every point"]}
+    assert same["train_manhattan.epoch"] == ["3", "epoch, counted from 1"]
+    assert same["train_manhattan.converged"][0] == "no"
+    assert "train_manhattan.total_error" not in same
+
+
 def test_failed_points_stand_with_their_reason(swept: Path) -> None:
     lines = _tables(_page(swept))["Points that did not finish"][1:]
     assert len(lines) == 6
