@@ -18,31 +18,33 @@ from hwloop.steps.pulse_sweep import LINES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_DOES = {"gate": "set", "line": "reset"}
+_MOVES = {"gate": "gained", "line": "lost"}
+
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:
     """Draw the sweeps, then the distribution of where half is gained or lost, and its map."""
     rows = record.results(label)
     if not rows or not len(rows["pulse"]):
         return
-    line = LINES[record.settings(label)["sweep"]]
+    kind = record.settings(label)["sweep"]
     with plot.style():
-        paths = _paths(rows, line)
+        paths = _paths(rows, kind)
     yield paths
     derived, spread = record.results(label, "figures"), record.results(label, "spread")
     if not derived or not len(derived["cycle"]) or not spread or not len(spread["never"]):
         return
     with plot.style():
         voltages = cumulative_figure(
-            "half_voltages",
-            f"Where half is {'gained' if line == 'gate' else 'lost'}",
-            f"Voltage of the {line} at which half of the conductance is"
-            f" {'gained' if line == 'gate' else 'lost'}: every sweep, and the median of each cell"
-            " over its cycles.",
+            f"{_DOES[kind]}_voltages",
+            f"Where half is {_MOVES[kind]}",
+            f"Voltage of the {LINES[kind]} at which half of the conductance is {_MOVES[kind]}:"
+            " every sweep, and the median of each cell over its cycles.",
             {"sweeps": derived["half_v"], "cells": spread["cell_half_v"]},
-            quantity=f"{line.capitalize()} voltage",
+            quantity=f"{LINES[kind].capitalize()} voltage",
             unit="V",
         )
-        shown = _map(spread, line)
+        shown = _map(spread, kind)
     if voltages is not None:
         yield voltages
     yield shown
@@ -73,7 +75,7 @@ def _filled(into: FloatArray, values: FloatArray) -> FloatArray:
     return np.where(np.isfinite(values), values, into)
 
 
-def _paths(rows: dict[str, FloatArray], line: str) -> NamedFigure:
+def _paths(rows: dict[str, FloatArray], kind: str) -> NamedFigure:
     """Two panels: the cells, each at the median of its cycles, and the cycles within a cell."""
     levels_v, seen_s = carried_on(rows)
     seen_s = seen_s[:, :, np.isfinite(seen_s).all(axis=0).any(axis=0)]
@@ -87,10 +89,10 @@ def _paths(rows: dict[str, FloatArray], line: str) -> NamedFigure:
     _panel(right, levels_v, around, middle, f"over {seen_s.shape[1]} cycles of a cell")
     left.set_ylabel("Conductance (S)")
     for axes in (left, right):
-        axes.set_xlabel(f"{line.capitalize()} voltage (V)")
+        axes.set_xlabel(f"{LINES[kind].capitalize()} voltage (V)")
     return NamedFigure(
-        "paths",
-        f"Conductance against the voltage of the {line}",
+        f"{_DOES[kind]}_paths",
+        f"Conductance against the voltage of the {LINES[kind]}",
         "After each pulse; the line is the median of all cells. Left, the bands hold 50 and 90 %"
         " of the cells, each at the median of its cycles; right, of the cycles, each about its"
         " cell. A sweep that has ended counts with what it ended at.",
@@ -109,7 +111,7 @@ def _panel(
     axes.set_title(title)
 
 
-def _map(spread: dict[str, FloatArray], line: str) -> NamedFigure:
+def _map(spread: dict[str, FloatArray], kind: str) -> NamedFigure:
     """Of each cell of the first array."""
     cell_v, sigma_v, never = (
         first_array(spread[name][0]) for name in ("cell_half_v", "cell_sigma_v", "never")
@@ -118,12 +120,12 @@ def _map(spread: dict[str, FloatArray], line: str) -> NamedFigure:
     figure = plot.new_figure(9.2 if several else 4.8, 3.6)
     panels = figure.subplots(1, 2 if several else 1, squeeze=False)[0]
     marks = np.where(never, "never", "–")
-    map_panel(panels[0], cell_v, f"{line.capitalize()} voltage", "V", marks=marks)
+    map_panel(panels[0], cell_v, f"{LINES[kind].capitalize()} voltage", "V", marks=marks)
     if several:
         map_panel(panels[1], sigma_v, "Deviation over cycles", "V", marks=marks)
     return NamedFigure(
-        "map",
-        f"Where half is {'gained' if line == 'gate' else 'lost'}, by cell",
+        f"{_DOES[kind]}_map",
+        f"Where half is {_MOVES[kind]}, by cell",
         'Median over the cycles, and their standard deviation; "never": in no cycle.',
         figure,
     )
