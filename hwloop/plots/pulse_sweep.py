@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _DOES = {"gate": "set", "line": "reset"}
+_AXES = {"gate": "Gate voltage", "line": "Source-line voltage"}
 _MOVES = {"gate": "gained", "line": "lost"}
 
 
@@ -41,7 +42,7 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
             f"Voltage of the {LINES[kind]} at which half of the conductance is {_MOVES[kind]}:"
             " every sweep, and the median of each cell over its cycles.",
             {"sweeps": derived["half_v"], "cells": spread["cell_half_v"]},
-            quantity=f"{LINES[kind].capitalize()} voltage",
+            quantity=_AXES[kind],
             unit="V",
         )
         shown = _map(spread, kind)
@@ -89,7 +90,7 @@ def _paths(rows: dict[str, FloatArray], kind: str) -> NamedFigure:
     _panel(right, levels_v, around, middle, f"over {seen_s.shape[1]} cycles of a cell")
     left.set_ylabel("Conductance (S)")
     for axes in (left, right):
-        axes.set_xlabel(f"{LINES[kind].capitalize()} voltage (V)")
+        axes.set_xlabel(f"{_AXES[kind]} (V)")
     return NamedFigure(
         f"{_DOES[kind]}_paths",
         f"Conductance against the voltage of the {LINES[kind]}",
@@ -120,7 +121,7 @@ def _map(spread: dict[str, FloatArray], kind: str) -> NamedFigure:
     figure = plot.new_figure(9.2 if several else 4.8, 3.6)
     panels = figure.subplots(1, 2 if several else 1, squeeze=False)[0]
     marks = np.where(never, "never", "–")
-    map_panel(panels[0], cell_v, f"{LINES[kind].capitalize()} voltage", "V", marks=marks)
+    map_panel(panels[0], cell_v, _AXES[kind], "V", marks=marks)
     if several:
         map_panel(panels[1], sigma_v, "Deviation over cycles", "V", marks=marks)
     return NamedFigure(

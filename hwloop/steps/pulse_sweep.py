@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import model_validator
 
 from hwloop.array import Array, ArraySettings
@@ -138,7 +139,7 @@ class CycleFigures(Row):
     cycle: int = column("1", "counted from 1")
     first_s: FloatArray = column("S", "conductance before the first pulse")
     last_s: FloatArray = column("S", "conductance after the last one that the cell got")
-    pulses: FloatArray = column("1", "pulses of the sweep that the cell got")
+    pulses: NDArray[np.int64] = column("1", "pulses of the sweep that the cell got")
     half_v: FloatArray = column(
         "V",
         "swept voltage at which G first exceeds half of its last (gate), or falls below half of"
@@ -234,7 +235,7 @@ def cycle_figures(settings: PulseSweepSettings, cycle: int, seen_s: FloatArray) 
         cycle=cycle,
         first_s=seen_s[0],
         last_s=last_s,
-        pulses=pulses.astype(np.float64),
+        pulses=np.asarray(pulses, dtype=np.int64),
         half_v=crossing_v(np.array([levels_v[0], *levels_v]), beyond),
     )
 
