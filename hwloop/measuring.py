@@ -33,6 +33,29 @@ class Pulse(Settings):
         return self
 
 
+class Ramp(Settings):
+    """Levels from ``start_v`` to ``stop_v`` by steps of the magnitude ``step_v``."""
+
+    start_v: Volt
+    stop_v: Volt
+    step_v: PositiveVolt
+
+    @model_validator(mode="after")
+    def _outwards(self) -> Ramp:
+        if self.start_v * self.stop_v <= 0:
+            raise ValueError("start_v and stop_v must be of one sign and not 0 V")
+        if abs(self.stop_v) < abs(self.start_v):
+            raise ValueError(f"stop_v {self.stop_v:g} is smaller than start_v {self.start_v:g}")
+        return self
+
+    def levels_v(self) -> list[float]:
+        """Every level; ``stop_v`` is the last one."""
+        sign = np.sign(self.stop_v)
+        count = int(np.floor(abs(self.stop_v - self.start_v) / self.step_v * (1 + 1e-12)))
+        levels = [round(self.start_v + sign * n * self.step_v, 9) for n in range(count + 1)]
+        return levels if np.isclose(levels[-1], self.stop_v) else [*levels, self.stop_v]
+
+
 def chosen(cells: Cells | None, shape: tuple[int, int]) -> BoolArray:
     """The mask (rows, cols) of ``cells``, all if None; refuses one that the array has not."""
     if cells is None:
@@ -130,6 +153,20 @@ def median_words(values: FloatArray, unit: str) -> str:
     if finite.size == 1:
         return middle
     return f"median {middle} (5 to 95 %: {low} to {high})"
+
+
+def crossing_v(levels_v: FloatArray, ln: FloatArray) -> FloatArray:
+    """Level at which ``ln`` first goes from below 0 to above, linear between levels of one sign."""
+    rising = (ln[:-1] < 0) & (ln[1:] >= 0)
+    first = rising.argmax(axis=0)[None]
+    below = np.take_along_axis(ln, first, axis=0)[0]
+    above = np.take_along_axis(ln, first + 1, axis=0)[0]
+    start_v, end_v = levels_v[first[0]], levels_v[first[0] + 1]
+    # Through 0 V the polarity changes, and the first level of the new one did it.
+    start_v = np.where(start_v * end_v < 0, end_v, start_v)
+    found = rising.any(axis=0)
+    part = np.divide(-below, above - below, out=np.zeros_like(below), where=found)
+    return np.where(found, start_v + part * (end_v - start_v), np.nan)
 
 
 def over_cells(of: Callable[[FloatArray], float], values: FloatArray) -> FloatArray:

@@ -18,6 +18,7 @@ from pydantic import model_validator
 from hwloop.array import Array, ArraySettings
 from hwloop.measuring import (
     Cells,
+    Ramp,
     chosen,
     groups,
     median_words,
@@ -30,36 +31,13 @@ from hwloop.naming import cell_names
 from hwloop.operations import BoolArray, FloatArray, PulseMap
 from hwloop.settings import Settings
 from hwloop.step import NamedFigure, Outcome, Plan, PlannedOperation, Row, Step, Yield, column
-from hwloop.units import Count, PositiveOhm, PositiveSecond, PositiveVolt, Volt
+from hwloop.units import Count, PositiveOhm, PositiveSecond
 
 if TYPE_CHECKING:
     from hwloop.record_reader import Record
 
 UNFORMED, FORMED, FAILED = 0, 1, -1
 IntArray = NDArray[np.int64]
-
-
-class Ramp(Settings):
-    """Levels from ``start_v`` to ``stop_v`` by steps of the magnitude ``step_v``."""
-
-    start_v: Volt
-    stop_v: Volt
-    step_v: PositiveVolt
-
-    @model_validator(mode="after")
-    def _outwards(self) -> Ramp:
-        if self.start_v * self.stop_v <= 0:
-            raise ValueError("start_v and stop_v must be of one sign and not 0 V")
-        if abs(self.stop_v) < abs(self.start_v):
-            raise ValueError(f"stop_v {self.stop_v:g} is smaller than start_v {self.start_v:g}")
-        return self
-
-    def levels_v(self) -> list[float]:
-        """Every level; ``stop_v`` is the last one."""
-        sign = np.sign(self.stop_v)
-        count = int(np.floor(abs(self.stop_v - self.start_v) / self.step_v * (1 + 1e-12)))
-        levels = [round(self.start_v + sign * n * self.step_v, 9) for n in range(count + 1)]
-        return levels if np.isclose(levels[-1], self.stop_v) else [*levels, self.stop_v]
 
 
 class FormSettings(Settings):

@@ -15,6 +15,7 @@ from hwloop.measuring import (
     Cells,
     chosen,
     conductance_s,
+    crossing_v,
     filled,
     groups,
     measured_a,
@@ -155,23 +156,9 @@ def sweep_figures(cycle: int, levels_v: FloatArray, seen_s: FloatArray) -> Sweep
         cycle=cycle,
         low_s=low_s,
         high_s=high_s,
-        set_v=_crossing_v(levels_v, ln),
-        reset_v=_crossing_v(levels_v, -ln),
+        set_v=crossing_v(levels_v, ln),
+        reset_v=crossing_v(levels_v, -ln),
     )
-
-
-def _crossing_v(levels_v: FloatArray, ln: FloatArray) -> FloatArray:
-    """Level at which ``ln`` first goes from below 0 to above, linear between levels of one sign."""
-    rising = (ln[:-1] < 0) & (ln[1:] >= 0)
-    first = rising.argmax(axis=0)[None]
-    below = np.take_along_axis(ln, first, axis=0)[0]
-    above = np.take_along_axis(ln, first + 1, axis=0)[0]
-    start_v, end_v = levels_v[first[0]], levels_v[first[0] + 1]
-    # Through 0 V the polarity changes, and the first level of the new one did it.
-    start_v = np.where(start_v * end_v < 0, end_v, start_v)
-    found = rising.any(axis=0)
-    part = np.divide(-below, above - below, out=np.zeros_like(below), where=found)
-    return np.where(found, start_v + part * (end_v - start_v), np.nan)
 
 
 def _outcome(settings: IvSweepSettings, rows: list[SweepFigures]) -> Outcome:

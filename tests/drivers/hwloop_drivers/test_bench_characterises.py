@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from hwloop.config import from_data
 from hwloop.record_reader import Record
 from hwloop.runner import RunOptions, run_procedure
+from tests.drivers.hwloop_drivers.test_bench import _station as station_of
 from tests.drivers.hwloop_drivers.test_bench_characterisation import ARRAY, DEVICE, STATION
 
 UP = {"amplitude_v": 2.0, "width_s": 5e-3}
@@ -23,6 +25,23 @@ TOGETHER = STATION.with_name("virtual_2602b_707b.yaml")
 # (docs/decisions/0009), so that half-selected cells of a model without a threshold tell the bench.
 THRESHOLDS = {"model": "vteam", "flipped": True, "v_off_v": 0.2, "initial": 1.01e-3}
 DRIFTING = {"model": "linear_ion_drift", "initial": 2e-4}
+GATED = ARRAY | {
+    "cell": "1T1R",
+    "biasing": "1T1R",
+    "limits": ARRAY["limits"] | {"gate_v": 4.0},
+    "read": {"read_v": 0.1, "both_polarities": True, "gate_v": 4.0},
+}
+ONE_TRANSISTOR = {
+    "model": "one_transistor",
+    "set_sigma": 0.0,
+    "reset_sigma": 0.0,
+    "spread": {"v_transistor_v": {"sigma": 0.03}, "v_reset_v": {"sigma": 0.05}},
+}
+
+
+def _gated(folder: Path) -> Path:
+    """A station of 2400s and a 7001 with a line for the gates of every row."""
+    return station_of(folder, "1T1R")
 
 
 @dataclass(frozen=True)
@@ -35,6 +54,8 @@ class Case:
     device: dict[str, Any] = field(default_factory=lambda: DEVICE)
     sim: dict[str, Any] = field(default_factory=dict)
     table: str = "figures"
+    array: dict[str, Any] = field(default_factory=lambda: ARRAY)
+    station: Callable[[Path], Path] = lambda _: TOGETHER
 
 
 CASES = [
@@ -91,6 +112,43 @@ CASES = [
         device=THRESHOLDS,
     ),
     Case(
+        "pulse_sweep",
+        {
+            "sweep": "gate",
+            "start_v": 1.8,
+            "stop_v": 2.6,
+            "step_v": 0.1,
+            "amplitude_v": 2.0,
+            "width_s": 5e-3,
+            "begin": {"amplitude_v": -2.9, "width_s": 5e-3, "gate_v": 4.0},
+            "cycles": 2,
+            "until_s": 210e-6,
+            "cells": SMALL_CELLS,
+        },
+        {"half_v": 1e-4, "last_s": 1e-4, "pulses": 0.0},
+        device=ONE_TRANSISTOR,
+        array=GATED,
+        station=_gated,
+    ),
+    Case(
+        "pulse_sweep",
+        {
+            "sweep": "line",
+            "start_v": 1.3,
+            "stop_v": 2.3,
+            "step_v": 0.1,
+            "gate_v": 4.0,
+            "width_s": 5e-3,
+            "begin": {"amplitude_v": 2.0, "width_s": 5e-3, "gate_v": 2.6},
+            "until_s": 40e-6,
+            "cells": SMALL_CELLS,
+        },
+        {"half_v": 1e-4, "last_s": 1e-4, "pulses": 0.0},
+        device=ONE_TRANSISTOR,
+        array=GATED,
+        station=_gated,
+    ),
+    Case(
         "wire_resistance",
         {},
         {"row_ohm": 1e-3, "col_ohm": 1e-3, "cell_s": 1e-4},
@@ -102,13 +160,13 @@ CASES = [
 
 def _figures(backend: str, case: Case, folder: Path) -> dict[str, Any]:
     sim = {"device": case.device, **case.sim}
-    limits = ARRAY["limits"] | {"current_a": 0.1, "pulse_energy_j": 1.0}
+    limits = case.array["limits"] | {"current_a": 0.1, "pulse_energy_j": 1.0}
     procedure = from_data(
         {
             "name": "characterise",
             "seed": 3,
-            "array": ARRAY | {"limits": limits},
-            "backends": {"sim": sim, "bench": {"station": TOGETHER.as_posix()}},
+            "array": case.array | {"limits": limits},
+            "backends": {"sim": sim, "bench": {"station": case.station(folder).as_posix()}},
             "steps": [{"step": case.step, "settings": case.settings}],
         },
         folder=folder,
