@@ -8,7 +8,7 @@ s the part of g^q that is new. It is the integral of dg/dt ∝ g^(1−q): a fila
 slowly the thicker it is, and a pulse counts for the more the fewer came before it. The transistor's
 saturation current is taken as linear in the overdrive, as where velocity saturates. z is drawn at
 the first RESET after a SET and holds to the next such, ξ at each pulse; with √s a small
-rise scatters alike in one step and in many. λ² = σ_s² + u², u the unsteadiness of the cell itself.
+rise scatters alike in one step and in many. λ is the unsteadiness of the cell itself.
 
 RESET: the level of :mod:`hwloop_sim.devices.one_transistor`, times e^((1 − G_level R_s) (c + p)).
 c, p and the voltage at which the cell begins to RESET are drawn once a cycle; p follows p ← ρ p +
@@ -37,17 +37,12 @@ _LEAST_GAP = 1e-6
 
 
 class Growth(Settings):
-    """``exponent``: q; ``k_s_per_v``: k at ``width_s``; ``step_sigma``: σ_s; ``cycle_ratio``: r."""
+    """``exponent``: q; ``k_s_per_v``: k at ``width_s``; ``cycle_ratio``: r."""
 
     exponent: Annotated[Number, Field(ge=0.5, le=10)]
     k_s_per_v: Annotated[Number, Field(gt=0)]
     width_s: PositiveSecond
-    step_sigma: Scatter = 0.0
     cycle_ratio: Annotated[Number, Field(ge=0, le=10)] = 0.0
-
-    def sigma(self, unsteadiness: FloatArray) -> FloatArray:
-        """λ of cells with this unsteadiness."""
-        return np.hypot(self.step_sigma, unsteadiness)
 
 
 class Redraw(Settings):
@@ -118,7 +113,7 @@ class Cycles:
     ) -> None:
         self._rng = rng
         self._redraw = redraw
-        self._sigma = 0.0 if growth is None else growth.cycle_ratio * growth.sigma(unsteadiness)
+        self._sigma = 0.0 if growth is None else growth.cycle_ratio * unsteadiness
         self.strongest_v = np.zeros(shape)
         self.begins_v = np.zeros(shape)
         self.speed = np.ones(shape)

@@ -1,32 +1,40 @@
-"""Fit how the filament grows to sweeps of the gate: the mean path, and the scatter about it.
+"""Fit how the filament grows to sweeps of the gate.
 
-Path: least squares of the logarithm on the medians of all sweeps. Scatter: the deviations of a
-cell's sweeps from their mean are normal, with the covariance that the model gives them to first
-order: each pulse adds λ √s ξ to ln g, of which the next leaves 1 − s; the cycle's own e^(r λ z) is
-common to all. r by maximum likelihood, λ of each cell in closed form. σ_s and the distribution of
-u by maximum likelihood of these λ.
+Found are the parameters with which the emulated sweeps, of as many cells and cycles, have the
+medians and spreads of the measured ones: see :mod:`hwloop_sim.calibrate.simulated_moments`. They
+begin at the path that is nearest to the medians without any scatter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from hwloop.errors import ConfigError, NotConverged
 from hwloop.operations import FloatArray
+from hwloop_sim.calibrate.gate_moments import gate_moments
 from hwloop_sim.calibrate.line_sweeps import Sweeps
+from hwloop_sim.calibrate.simulated_moments import match_moments
+from hwloop_sim.calibrate.sweep_emulation import emulate
+from hwloop_sim.calibrate.unknowns import Unknowns, nested
 from hwloop_sim.filament import cell_s, filament_s, grown_s
 
 _BEGUN = 0.5
 """Logarithm by which the median has risen where the fit begins."""
 _REACHED = 0.9
 """Of the sweeps, that go to the last gate of the fit."""
-_RESAMPLED = 40
 _LEAST = 4
-_FLOOR_UP_TO = 0.95
+_AHEAD_V = 0.3
+"""Of the first gate of the fit: where emulated sweeps begin."""
+DRAWS = 64
+"""Of all sweeps, with cells of their own."""
+FOLLOWER_V = 1.0
+"""V_t by which a transistor limits a RESET; these sweeps work beyond it."""
 _SEED = 1
+_RATIO = 0.5
 
 
 @dataclass(frozen=True)
@@ -41,61 +49,111 @@ class Path:
 
 
 @dataclass(frozen=True, eq=False)
+class MedianFit:
+    """The path nearest to the median sweep, from ``begin_s`` on at the voltages of ``gates``."""
+
+    path: Path
+    begin_s: float
+    gates: slice
+    volts: FloatArray
+
+    @property
+    def start(self) -> dict[str, float]:
+        """Of all that is sought."""
+        path = self.path
+        return {
+            "r_series_ohm": path.r_series_ohm,
+            "v_transistor_v": path.v_transistor_v,
+            "growth.exponent": path.exponent,
+            "growth.k_s_per_v": path.k_s_per_v,
+            "growth.cycle_ratio": _RATIO,
+            "unsteadiness": 0.3,
+            "spread.unsteadiness": 0.5,
+            "spread.r_series_ohm": 0.03,
+            "spread.v_transistor_v": 0.02,
+        }
+
+    def follow(self, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """:func:`follow` of the logarithms of the first four of ``start``."""
+        r_ohm, v_t, exponent, k = np.exp(logs)
+        return follow(Path(r_ohm, k, v_t, exponent), self.volts, self.begin_s)
+
+
+@dataclass(frozen=True, eq=False)
 class GrowthFit:
-    """``uncertainty``: by the name of the setting. ``lambdas``: of each cell with enough sweeps."""
+    """``values``, ``uncertainty``: of the settings, by name. ``path``: of the medians alone.
+
+    ``gates_v``: of the fit. ``off``: of each moment from its mean, in deviations.
+    """
 
     path: Path
     begin_s: float
     gates_v: FloatArray
-    r_sigma: float
-    v_sigma: float
-    step_sigma: float
-    cycle_ratio: float
-    unsteadiness: float
-    unsteadiness_sigma: float
-    lambdas: FloatArray
+    values: dict[str, float]
     uncertainty: dict[str, float]
+    off: FloatArray
+
+    @property
+    def r_series_ohm(self) -> float:
+        """Of the median cell."""
+        return self.values["r_series_ohm"]
 
 
-def fit_growth(sweeps: Sweeps) -> GrowthFit:
+def fit_median(sweeps: Sweeps) -> MedianFit:
     """Raises :class:`ConfigError` or :class:`NotConverged` with the file and what does not show."""
     gates, begin_s = _span(sweeps)
-    seen = np.log(sweeps.after_s[:, gates])
-    volts = sweeps.volts[gates]
-    path = _fit_path(sweeps.where, volts, np.nanmedian(seen, axis=0), begin_s)
-    whole = np.isfinite(seen).all(axis=1)
-    groups = [seen[whole & (sweeps.cell == cell)] for cell in sweeps.cells]
-    groups = [group for group in groups if len(group) >= _LEAST]
-    ratio, ratio_error, lambdas = _scatter(path, volts, begin_s, groups)
-    floor, median, sigma = _unsteadiness(lambdas)
-    own = _each_cell(path, volts, begin_s, groups)
-    count = len(lambdas)
-    spread = 1 / np.sqrt(2 * (count - 1))
-    resampled = _resampled(sweeps, gates, begin_s)
-    errors = {
-        "r_series_ohm": resampled[0],
-        "growth.k_s_per_v": resampled[1],
-        "v_transistor_v": resampled[2],
-        "growth.exponent": resampled[3],
-        "growth.cycle_ratio": ratio_error,
-        "unsteadiness": median * sigma / np.sqrt(count),
-        "spread.unsteadiness": sigma * spread,
-        "spread.r_series_ohm": own[0] * spread,
-        "spread.v_transistor_v": own[1] * spread,
-    }
+    volts, median = sweeps.volts[gates], np.median(_held(sweeps.after_s)[:, gates], axis=0)
+    return MedianFit(_fit_path(sweeps.where, volts, median, begin_s), begin_s, gates, volts)
+
+
+def fit_growth(sweeps: Sweeps, noise: float) -> GrowthFit:
+    """``noise``: of a read, as a fraction of the filament's conductance.
+
+    Raises :class:`ConfigError` or :class:`NotConverged` with the file and what does not show.
+    """
+    of_median = fit_median(sweeps)
+    unknowns = Unknowns(of_median.start)
+    guess = np.log(list(of_median.start.values())[:4])
+    cells = [np.flatnonzero(sweeps.cell == one) for one in sweeps.cells]
+    cells = [rows for rows in cells if rows.size >= _LEAST]
+    moments = gate_moments(cells, of_median.follow, guess, _RATIO)
+    gates = of_median.gates
+    first = int(np.searchsorted(sweeps.volts, of_median.volts[0] - _AHEAD_V))
+    part = sweeps.from_to(first, gates.stop)
+
+    def of(after_s: FloatArray) -> FloatArray:
+        return moments.of(_held(after_s)[:, :, gates.start - first :])
+
+    def simulate(numbers: FloatArray) -> FloatArray:
+        found = parameters(unknowns.values(numbers), sweeps.width_s)
+        rng = np.random.default_rng(_SEED)
+        after_s = emulate(found, part, rng, draws=DRAWS, of_gate=True, noise=noise)
+        return of(part.until_end(after_s))
+
+    found = match_moments(simulate, of(part.after_s[None])[0], unknowns, sweeps.where)
     return GrowthFit(
-        path,
-        begin_s,
-        volts,
-        own[0],
-        own[1],
-        floor,
-        ratio,
-        median,
-        sigma,
-        lambdas,
-        {name: float(error) for name, error in errors.items()},
+        of_median.path,
+        of_median.begin_s,
+        of_median.volts,
+        found.values,
+        found.errors,
+        found.off,
     )
+
+
+def parameters(values: Mapping[str, float], width_s: float) -> dict[str, Any]:
+    """Settings of a device whose pulses are ``width_s`` long."""
+    found = nested(values)
+    found["growth"]["width_s"] = width_s
+    found["v_follower_v"] = FOLLOWER_V
+    return found
+
+
+def _held(after_s: FloatArray) -> FloatArray:
+    """ln G; the last one kept on where a sweep has ended."""
+    logs = np.log(after_s)
+    last = np.maximum.accumulate(np.where(np.isnan(logs), 0, np.arange(logs.shape[-1])), axis=-1)
+    return np.asarray(np.take_along_axis(logs, last, -1))
 
 
 def _span(sweeps: Sweeps) -> tuple[slice, float]:
@@ -150,105 +208,3 @@ def _fit_path(where: str, volts: FloatArray, median: FloatArray, begin_s: float)
     one = of(found.x)
     deviation = float(np.sqrt(np.mean(np.square(found.fun))))
     return Path(one.r_series_ohm, one.k_s_per_v, one.v_transistor_v, one.exponent, deviation)
-
-
-def _resampled(sweeps: Sweeps, gates: slice, begin_s: float) -> FloatArray:
-    """Deviation of R_s, k, V_t and q over draws of the cells with replacement."""
-    rng = np.random.default_rng(_SEED)
-    found = []
-    for _ in range(_RESAMPLED):
-        drawn = sweeps.drawn(rng.choice(sweeps.cells, sweeps.cells.size))
-        median = np.nanmedian(np.log(drawn.after_s[:, gates]), axis=0)
-        try:
-            path = _fit_path(sweeps.where, sweeps.volts[gates], median, begin_s)
-        except NotConverged:
-            continue
-        found.append([path.r_series_ohm, path.k_s_per_v, path.v_transistor_v, path.exponent])
-    if len(found) < _RESAMPLED // 2:
-        raise NotConverged(f"{sweeps.where}: the growth is not determined by its cells")
-    return np.asarray(np.std(found, axis=0, ddof=1))
-
-
-def _covariance(path: Path, volts: FloatArray, begin_s: float, ratio: float) -> FloatArray:
-    """Of ln G at these gates, for λ = 1."""
-    logs, shares = follow(path, volts, begin_s)
-    damped = 1 - np.exp(logs) * path.r_series_ohm  # d ln G / d ln g
-    steps = np.zeros((volts.size, volts.size))
-    common = np.zeros(volts.size)
-    for i, share in enumerate(shares):
-        before, of_all = (steps[i - 1], common[i - 1]) if i else (np.zeros(volts.size), 0.0)
-        steps[i] = (1 - share) * before
-        steps[i, i] += np.sqrt(share)
-        common[i] = (1 - share) * of_all + share * ratio
-    steps, common = damped[:, None] * steps, damped * common
-    covariance: FloatArray = steps @ steps.T + np.outer(common, common)
-    return covariance
-
-
-def _scatter(
-    path: Path, volts: FloatArray, begin_s: float, groups: Sequence[FloatArray]
-) -> tuple[float, float, FloatArray]:
-    """r with its uncertainty, and λ of each group."""
-    from scipy.optimize import minimize_scalar
-
-    off = [group - group.mean(axis=0) for group in groups]
-
-    def of(log_ratio: float) -> tuple[float, FloatArray]:
-        covariance = _covariance(path, volts, begin_s, float(np.exp(log_ratio)))
-        inverse, log_det = np.linalg.inv(covariance), np.linalg.slogdet(covariance)[1]
-        cost, squares = 0.0, []
-        for one in off:
-            freedom = len(one) - 1
-            square = np.einsum("ij,jk,ik->", one, inverse, one) / (freedom * volts.size)
-            cost += 0.5 * freedom * (log_det + volts.size * np.log(square))
-            squares.append(square)
-        return cost, np.sqrt(squares)
-
-    best = minimize_scalar(lambda x: of(x)[0], bounds=(-4.0, 1.5), method="bounded")
-    step = 0.05
-    curvature = (of(best.x + step)[0] - 2 * best.fun + of(best.x - step)[0]) / step**2
-    ratio = float(np.exp(best.x))
-    return ratio, ratio / float(np.sqrt(max(curvature, 1e-6))), of(best.x)[1]
-
-
-def _unsteadiness(lambdas: FloatArray) -> tuple[float, float, float]:
-    """σ_s, and median and sigma of the lognormal u, with λ² = σ_s² + u²."""
-    from scipy.optimize import minimize
-
-    least = float(lambdas.min())
-
-    def cost(theta: FloatArray) -> float:
-        floor, sigma = _FLOOR_UP_TO * least / (1 + np.exp(-theta[0])), np.exp(theta[2])
-        own = np.sqrt(lambdas**2 - floor**2)
-        off = (np.log(own) - theta[1]) / sigma
-        return float(np.sum(off**2 / 2 + np.log(sigma) + 2 * np.log(own) - np.log(lambdas)))
-
-    start = [0.0, float(np.log(np.median(lambdas))), -0.3]
-    best = minimize(cost, start, method="Nelder-Mead", options={"maxiter": 2000})
-    floor = _FLOOR_UP_TO * least / (1 + np.exp(-best.x[0]))
-    return float(floor), float(np.exp(best.x[1])), float(min(np.exp(best.x[2]), 2.0))
-
-
-def _each_cell(
-    path: Path, volts: FloatArray, begin_s: float, groups: Sequence[FloatArray]
-) -> tuple[float, float]:
-    """Spread of ln R_s and ln V_t over cells, from their median paths; robust to a broken cell."""
-    from scipy.optimize import least_squares
-
-    weight = 1 / (1 - np.exp(follow(path, volts, begin_s)[0]) * path.r_series_ohm)
-    found = []
-    for group in groups:
-        median = np.median(group, axis=0)
-
-        def off(theta: FloatArray, median: FloatArray = median) -> FloatArray:
-            own = Path(np.exp(theta[0]), path.k_s_per_v, theta[1], path.exponent)
-            return np.asarray((follow(own, volts, begin_s)[0] - median) * weight)
-
-        start = np.array([np.log(path.r_series_ohm), path.v_transistor_v])
-        room = np.array([0.5, 0.15])
-        one = least_squares(off, start, bounds=(start - room, start + room), loss="soft_l1")
-        found.append([one.x[0], np.log(one.x[1])])
-    table = np.array(found)
-    away = np.abs(table - np.median(table, axis=0))
-    robust = 1.4826 * np.median(away, axis=0)
-    return float(robust[0]), float(robust[1])

@@ -19,6 +19,7 @@ STEP = "pulse_sweep"
 _LEAST_PULSES = 5
 _LEAST_CELLS = 6
 _LEAST_SWEEPS = 3
+_NEARLY_NONE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,37 @@ class Sweeps:
     def cells(self) -> FloatArray:
         """Their addresses, in order."""
         return np.unique(self.cell)
+
+    @property
+    def first_s(self) -> FloatArray:
+        """Where each sweep begins, siemens."""
+        return np.array([row[np.isfinite(row)][0] for row in self.before_s])
+
+    def until_end(self, after_s: FloatArray) -> FloatArray:
+        """``after_s`` (..., sweeps, volts) with NaN where these sweeps would have ended.
+
+        They end with the first conductance that is beyond nearly all that early sweeps end with.
+        """
+        count = np.isfinite(self.after_s).sum(axis=1)
+        early = count < self.volts.size
+        if not early.any():
+            return after_s
+        last_s = self.after_s[early, count[early] - 1]
+        if np.median(last_s) > np.median(self.first_s):
+            beyond = after_s > np.quantile(last_s, _NEARLY_NONE)
+        else:
+            beyond = after_s < np.quantile(last_s, 1 - _NEARLY_NONE)
+        gone = np.cumsum(beyond, axis=-1) > beyond
+        return np.where(gone, np.nan, after_s)
+
+    def from_to(self, first: int, stop: int) -> Sweeps:
+        """Of some of the voltages."""
+        return replace(
+            self,
+            volts=self.volts[first:stop],
+            before_s=self.before_s[:, first:stop],
+            after_s=self.after_s[:, first:stop],
+        )
 
     def of(self, which: BoolArray) -> Sweeps:
         """Some of the sweeps."""

@@ -15,15 +15,22 @@ import numpy as np
 
 from hwloop import dataset, measurement
 from hwloop.errors import ConfigError
+from hwloop.operations import FloatArray
 from hwloop.step import NamedFigure
-from hwloop_sim.calibrate.growth_fit import GrowthFit, fit_growth
+from hwloop_sim.calibrate.growth_fit import (
+    FOLLOWER_V,
+    GrowthFit,
+    fit_growth,
+    fit_median,
+    parameters,
+)
 from hwloop_sim.calibrate.line_sweeps import Sweeps, load_sweeps
 from hwloop_sim.calibrate.operations_run import provenance
 from hwloop_sim.calibrate.redraw_fit import RedrawFit, fit_redraw
-from hwloop_sim.calibrate.sweep_prediction import MODEL, SweepPrediction, predict
+from hwloop_sim.calibrate.sweep_emulation import MODEL
+from hwloop_sim.calibrate.sweep_prediction import SweepPrediction, predict
 from hwloop_sim.calibration import FORMAT, FORMAT_VERSION, flat
 
-_FOLLOWER_V = 1.0
 _LEAST_SHOWN = 0.1
 """Of a filament's noise, that a read must show to count."""
 
@@ -68,7 +75,7 @@ class SweepCalibration:
         found = {**self.growth.uncertainty, **self.redraw.uncertainty}
         if self.cycled is not None:
             cycle_sigma = self.parameters["redraw"]["cycle_sigma"]
-            pulse_error = found["redraw.pulse_sigma"] * self.redraw.pulse_sigma
+            pulse_error = found["redraw.pulse_sigma"] * self.redraw.values["redraw.pulse_sigma"]
             found["spread.reset_floor_s"] = self.cycled.of_cells_error
             if cycle_sigma > 0:
                 found["redraw.cycle_sigma"] = pulse_error / cycle_sigma
@@ -77,7 +84,7 @@ class SweepCalibration:
     @property
     def effects(self) -> list[dict[str, Any]]:
         """Read noise."""
-        series_ohm = self.growth.path.r_series_ohm
+        series_ohm = self.growth.r_series_ohm
         return [{"effect": "white_noise", "fraction": self.noise[0], "series_ohm": series_ohm}]
 
     @property
@@ -93,13 +100,14 @@ class SweepCalibration:
 
     @property
     def goodness(self) -> dict[str, float]:
-        """Of the medians of the gate sweeps."""
+        """Rms of the median gate sweep from a path, and of all moments, in deviations of theirs."""
         return {
             "cells": float(len(self.gate.cells)),
             "gate_sweeps": float(len(self.gate.cell)),
             "line_sweeps": float(len(self.line.cell)),
             "median_path_deviation": self.growth.path.deviation,
-            "median_lambda": float(np.median(self.growth.lambdas)),
+            "gate_moments_off": _rms(self.growth.off),
+            "line_moments_off": _rms(self.redraw.off),
         }
 
     def remarks(self) -> list[str]:
@@ -111,7 +119,7 @@ class SweepCalibration:
             " exponent",
             "one width and one bit-line voltage: the width acts through the law of growth alone,"
             " the drive not at all; v_set_v and tau_s are chosen",
-            f"v_follower_v is {_FOLLOWER_V:g} V, not fitted: these RESETs work beyond the gate less"
+            f"v_follower_v is {FOLLOWER_V:g} V, not fitted: these RESETs work beyond the gate less"
             " v_transistor_v",
         ]
         if self.redraw.left_out:
@@ -195,41 +203,16 @@ def settings(
     growth: GrowthFit, redraw: RedrawFit, width_s: float, cycled: Cycled | None
 ) -> dict[str, Any]:
     """The settings of the device; ``cycled``: what :func:`cycling_spread` found."""
-    path = growth.path
-    floor_sigma, cycle_sigma = redraw.floor_sigma, redraw.cycle_sigma
+    values = growth.values | redraw.values
     if cycled is not None:
-        floor_sigma = cycled.of_cells
-        cycle_sigma = float(np.sqrt(max(cycled.within**2 - redraw.pulse_sigma**2, 0.0)))
-    spread = {
-        "r_series_ohm": growth.r_sigma,
-        "v_transistor_v": growth.v_sigma,
-        "unsteadiness": growth.unsteadiness_sigma,
-        "v_reset_v": redraw.v_sigma,
-        "reset_floor_s": floor_sigma,
-    }
-    return {
-        "r_series_ohm": path.r_series_ohm,
-        "v_transistor_v": path.v_transistor_v,
-        "growth": {
-            "exponent": path.exponent,
-            "k_s_per_v": path.k_s_per_v,
-            "width_s": width_s,
-            "step_sigma": growth.step_sigma,
-            "cycle_ratio": growth.cycle_ratio,
-        },
-        "unsteadiness": growth.unsteadiness,
-        "v_reset_v": redraw.v_reset_v,
-        "v_slope_v": redraw.v_slope_v,
-        "v_follower_v": _FOLLOWER_V,
-        "reset_floor_s": redraw.reset_floor_s,
-        "redraw": {
-            "cycle_sigma": cycle_sigma,
-            "pulse_sigma": redraw.pulse_sigma,
-            "correlation": redraw.correlation,
-            "v_sigma_v": redraw.v_sigma_v,
-        },
-        "spread": {name: {"sigma": float(sigma)} for name, sigma in spread.items()},
-    }
+        pulse = values["redraw.pulse_sigma"]
+        values["spread.reset_floor_s"] = cycled.of_cells
+        values["redraw.cycle_sigma"] = float(np.sqrt(max(cycled.within**2 - pulse**2, 0.0)))
+    return parameters(values, width_s)
+
+
+def _rms(values: FloatArray) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
 
 
 def calibrate_sweeps(paths: Sequence[Path], *, seed: int) -> SweepCalibration:
@@ -245,16 +228,14 @@ def calibrate_sweeps(paths: Sequence[Path], *, seed: int) -> SweepCalibration:
     gate, line = load_sweeps([path for path in paths if path not in cycling])
     rng = np.random.default_rng(seed)
     half = gate.half(0), line.half(0)
-    of_half = _fit(*half)
-    noise = read_noise(half, of_half[0].path.r_series_ohm)[0]
-    found = settings(*of_half, gate.width_s, cycled)
+    growth, redraw, noise = _fit(*half)
+    found = settings(growth, redraw, gate.width_s, cycled)
     predictions = [
-        predict(found, sweeps.half(0), sweeps.half(1), rng, of_gate=of_gate, noise=noise)
+        predict(found, sweeps.half(0), sweeps.half(1), rng, of_gate=of_gate, noise=noise[0])
         for sweeps, of_gate in ((gate, True), (line, False))
     ]
-    growth, redraw = _fit(gate, line)
-    noise_of_all = read_noise((gate, line), growth.path.r_series_ohm)
-    return SweepCalibration(gate, line, growth, redraw, cycled, noise_of_all, predictions)
+    growth, redraw, noise = _fit(gate, line)
+    return SweepCalibration(gate, line, growth, redraw, cycled, noise, predictions)
 
 
 def read_noise(every: Sequence[Sweeps], r_series_ohm: float) -> tuple[float, float]:
@@ -271,9 +252,11 @@ def read_noise(every: Sequence[Sweeps], r_series_ohm: float) -> tuple[float, flo
     return fraction, fraction * 1.17 / float(np.sqrt(relative.size))
 
 
-def _fit(gate: Sweeps, line: Sweeps) -> tuple[GrowthFit, RedrawFit]:
-    growth = fit_growth(gate)
-    return growth, fit_redraw(line, growth.path.r_series_ohm)
+def _fit(gate: Sweeps, line: Sweeps) -> tuple[GrowthFit, RedrawFit, tuple[float, float]]:
+    """And the noise of a read."""
+    noise = read_noise((gate, line), fit_median(gate).path.r_series_ohm)
+    growth = fit_growth(gate, noise[0])
+    return growth, fit_redraw(line, growth, noise[0]), noise
 
 
 def _is_cycling(path: Path) -> bool:

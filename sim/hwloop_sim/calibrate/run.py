@@ -20,7 +20,7 @@ from hwloop_sim.calibrate.one_transistor import SweepCalibration, calibrate_swee
 from hwloop_sim.calibrate.operation_models import operation_models
 from hwloop_sim.calibrate.operations_run import OperationCalibration, calibrate_operations
 from hwloop_sim.calibrate.pulse_table import TableCalibration, calibrate_table
-from hwloop_sim.calibrate.sweep_prediction import MODEL as ONE_TRANSISTOR
+from hwloop_sim.calibrate.sweep_emulation import MODEL as ONE_TRANSISTOR
 from hwloop_sim.calibration import FORMAT, FORMAT_VERSION
 
 _ONE_WAY = frozenset({"soft_bounds", "step_response"})

@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from hwloop import plugins
-from hwloop.operations import FloatArray, PulseMap
+from hwloop.operations import FloatArray
 from hwloop_sim.calibrate.held_out import REPEATS, Distribution
 from hwloop_sim.calibrate.line_sweeps import Sweeps
-from hwloop_sim.effects.dependence import shown_of_series
+from hwloop_sim.calibrate.sweep_emulation import emulate
 
-MODEL = "one_transistor"
 _MOST_SWEEPS = 0.95
 """Of the held-out sweeps, that still go on where their conductances are compared."""
 
@@ -68,13 +66,8 @@ def predict(
     noise: float,
 ) -> SweepPrediction:
     """Emulate the held-out sweeps with cells of their own, from where each began, and read them."""
-    emulated_s = np.where(
-        np.isnan(held_out.after_s.T)[:, None, :],
-        np.nan,
-        _emulated(found, held_out, rng, of_gate=of_gate),
-    )
-    shown = shown_of_series(emulated_s, found["r_series_ohm"])
-    emulated_s = emulated_s * np.exp(noise * shown * rng.standard_normal(emulated_s.shape))
+    every_s = emulate(found, held_out, rng, draws=REPEATS, of_gate=of_gate, noise=noise)
+    emulated_s = np.where(np.isnan(held_out.after_s), np.nan, every_s).transpose(2, 0, 1)
     goes_on = np.isfinite(held_out.after_s).mean(axis=0) >= _MOST_SWEEPS
     at = int(np.flatnonzero(goes_on)[-1])
     volt_s = emulated_s[at].ravel()
@@ -93,20 +86,3 @@ def predict(
 
 def _finite(values: FloatArray) -> FloatArray:
     return np.asarray(values[np.isfinite(values)])
-
-
-def _emulated(
-    found: Mapping[str, Any], sweeps: Sweeps, rng: np.random.Generator, *, of_gate: bool
-) -> FloatArray:
-    kind = plugins.load(plugins.DEVICES, MODEL)
-    shape = (REPEATS, 1, len(sweeps.cell))
-    device = kind.make(kind.settings.parse(dict(found)), shape, rng)
-    first_s = np.array([row[np.isfinite(row)][0] for row in sweeps.before_s])
-    device.set_conductance(np.broadcast_to(first_s, shape))
-    path = []
-    for volt in sweeps.volts:
-        amplitude_v = np.full(shape[1:], sweeps.held_v if of_gate else -volt)
-        gate_v = float(volt) if of_gate else sweeps.held_v
-        device.pulse(PulseMap(amplitude_v, sweeps.width_s, gate_v=gate_v))
-        path.append(device.conductance_s[:, 0, :])
-    return np.array(path)

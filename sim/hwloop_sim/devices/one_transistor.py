@@ -54,7 +54,7 @@ class OneTransistorSettings(StateSettings):
 
     ``growth`` stands in for ``k_s_per_v2``, ``tau_s`` and ``set_sigma``, ``redraw`` for
     ``reset_sigma``. ``v_follower_v``: V_t of the limit of RESET, which need not be that of the SET
-    level. ``unsteadiness``: scatter of ``growth`` that is the cell's own.
+    level. ``unsteadiness``: λ, by which ``growth`` scatters.
     """
 
     spreadable: ClassVar = (
@@ -199,7 +199,7 @@ class OneTransistor(Device):
         growth: Growth,
         cycles: Cycles,
     ) -> None:
-        sigma = growth.sigma(self._p.unsteadiness)
+        sigma = self._p.unsteadiness
         times = pulse.count if sigma.any() else 1
         width_s = pulse.width_s * pulse.count / times
         drive_s = growth.k_s_per_v * overdrive_v * cycles.speed
@@ -223,6 +223,8 @@ class OneTransistor(Device):
         if resetting.any():
             level_s = self._level_s(passed_v - self._p.v_reset_v)
             self._relax(resetting, level_s, np.minimum, self._sigma["reset_sigma"], pulse)
+            if self._cycles is not None:
+                self._cycles.note_reset(resetting, passed_v)
 
     def _redrawn(self, passed_v: FloatArray, width_s: float, cycles: Cycles) -> None:
         begins_v = self._p.v_reset_v + cycles.begins_v

@@ -1,0 +1,100 @@
+"""Settings that are sought, as unbounded numbers of size about one, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwloop.operations import FloatArray
+
+_LOGIT = {"redraw.correlation"}
+_SQUARE = {
+    "growth.cycle_ratio",
+    "redraw.cycle_sigma",
+    "spread.r_series_ohm",
+    "spread.v_transistor_v",
+    "spread.v_reset_v",
+}
+"""Deviations that may be none: sought as squares, of which less than 0 is none."""
+
+_LIMITS = {
+    "growth.exponent": (0.5, 10.0),
+    "unsteadiness": (1e-3, 2.5),
+    "spread.unsteadiness": (0.02, 1.9),
+    "spread.reset_floor_s": (0.02, 1.9),
+    "redraw.pulse_sigma": (0.02, 2.5),
+    "redraw.v_sigma_v": (1e-3, 1.0),
+    "redraw.correlation": (1e-3, 0.999),
+}
+_SCALE = {"r_series_ohm": 0.2, "v_transistor_v": 0.05, "v_reset_v": 0.2}
+"""By which logarithm a number of one changes the value; one, but for these."""
+_ROOM = 50.0
+_SQUARED = 100.0
+
+
+@dataclass(frozen=True)
+class Unknowns:
+    """``start``: of each by its name, dots inside mappings; all above 0."""
+
+    start: Mapping[str, float]
+
+    def numbers(self) -> FloatArray:
+        """Of the start."""
+        return np.array([1.0 if name in _SQUARE else 0.0 for name in self.start])
+
+    def limits(self) -> tuple[FloatArray, FloatArray]:
+        """Of the numbers: least and greatest that are tried."""
+        low, high = [], []
+        for name, start in self.start.items():
+            if name in _SQUARE:
+                low.append(-1.0)
+                high.append(_SQUARED)
+                continue
+            least, most = _LIMITS.get(name, (start / _ROOM, start * _ROOM))
+            low.append(_number(name, least, start))
+            high.append(_number(name, most, start))
+        return np.array(low), np.array(high)
+
+    def values(self, numbers: FloatArray) -> dict[str, float]:
+        """By name."""
+        pairs = zip(self.start.items(), numbers, strict=True)
+        return {name: _value(name, start, float(one)) for (name, start), one in pairs}
+
+    def errors(self, numbers: FloatArray, errors: FloatArray) -> dict[str, float]:
+        """Of the values, by name: half of what they change from one error below to one above."""
+        high, low = self.values(numbers + errors), self.values(numbers - errors)
+        return {name: (high[name] - low[name]) / 2 for name in self.start}
+
+
+def nested(values: Mapping[str, float]) -> dict[str, Any]:
+    """As the settings of a device have them."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        outer, _, inner = name.partition(".")
+        if outer == "spread":
+            found.setdefault(outer, {})[inner] = {"sigma": value}
+        elif inner:
+            found.setdefault(outer, {})[inner] = value
+        else:
+            found[outer] = value
+    return found
+
+
+def _number(name: str, value: float, start: float) -> float:
+    scaled = _logit if name in _LOGIT else np.log
+    return float((scaled(value) - scaled(start)) / _SCALE.get(name, 1.0))
+
+
+def _value(name: str, start: float, number: float) -> float:
+    if name in _SQUARE:
+        return start * float(np.sqrt(max(number, 0.0)))
+    if name in _LOGIT:
+        return float(1 / (1 + np.exp(-_logit(start) - number)))
+    return start * float(np.exp(number * _SCALE.get(name, 1.0)))
+
+
+def _logit(value: float) -> float:
+    return float(np.log(value / (1 - value)))
