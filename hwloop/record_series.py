@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from hwloop.errors import RecordError
 from hwloop.record_file import Placed, RecordFile
 
-_CHUNK_BYTES = 16384
+_CHUNK_BYTES = 256 * 2**10
+_LEAST_BYTES = 16384
 _FIRST_BYTES = 6 * 2**20
 _FIRST_ROWS, _MOST_FIRST_ROWS = 16, 32
 _MOST_CHUNK_ROWS = 256
@@ -257,10 +258,11 @@ def make_columns(
     stored = _stored(path, values)
     largest = max(max(array.nbytes, 1) for array in stored.values())
     row_bytes = max(sum(array.nbytes for array in stored.values()), 1)
-    # Small chunks, since a flush may write a whole one; but room for some of them at once.
-    chunk_rows = min(max(_CHUNK_BYTES // largest, 1), _MOST_CHUNK_ROWS)
-    length = max(chunk_rows, min(_FIRST_BYTES // row_bytes, rows, _MOST_FIRST_ROWS))
+    least = min(max(_LEAST_BYTES // largest, 1), _MOST_CHUNK_ROWS)
+    length = max(least, min(_FIRST_BYTES // row_bytes, rows, _MOST_FIRST_ROWS))
     for name, array in stored.items():
+        # Few chunks: each has its entry in an index, which a longer dataset has to be given.
+        chunk_rows = min(max(_CHUNK_BYTES // max(array.nbytes, 1), 1), _MOST_CHUNK_ROWS, length)
         column = _dataset(group, name, array.dtype, (length, *array.shape), chunk_rows)
         column.attrs.update(about.get(name, {}))
     counter = file["recorder"].create_dataset(counter_name(path), data=[0])
