@@ -107,7 +107,9 @@ class Series:
 
     @property
     def is_almost_full(self) -> bool:
-        """Whether the next few rows need longer columns."""
+        """Whether the next few rows need longer columns; not where none has come yet."""
+        if not self.rows:
+            return False
         self._bind()
         return bool(self._columns) and self.rows >= self._length - max(self._length // 4, 1)
 

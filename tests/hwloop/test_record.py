@@ -419,6 +419,18 @@ def test_a_side_table_said_beforehand_has_room_for_one_row_and_grows(writer: Mak
         assert record.results("train_manhattan", "beside")["map_s"].shape == (5, 128, 128)
 
 
+def test_a_table_that_waits_for_its_row_does_not_grow_with_the_series_that_are_full(
+    writer: Make,
+) -> None:
+    record_writer = writer(announced=(Beside(np.full((128, 128), 3.0)),))
+    for _ in range(300):
+        record_writer.log("info", "a line")
+    file = record_writer._file.file
+    assert file["log/message"].shape[0] > 256
+    assert file["results/train_manhattan/beside/map_s"].shape[0] == 1
+    record_writer.finish("completed", pulses=np.zeros((2, 2)))
+
+
 def test_a_record_that_ends_in_order_has_no_series_of_operations_that_were_not_done(
     writer: Make,
 ) -> None:
