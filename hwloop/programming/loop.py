@@ -135,8 +135,8 @@ def _judge_progress(
     away_s = np.abs(seen_s - ledger.target_s[index])
     enough_s = np.minimum(width_s / 2, away_s / 10)
     crossed = (need != 0) & (ledger.side(index) == -need)
-    jump_s = np.where(crossed, np.abs(seen_s - before_s), np.inf)
-    ledger.smallest_jump_s[index] = np.minimum(ledger.smallest_jump_s[index], jump_s)
+    over, jump_s = index[crossed], np.abs(seen_s - before_s)[crossed]
+    ledger.smallest_jump_s[over] = np.minimum(ledger.smallest_jump_s[over], jump_s)
     moved = (np.abs(seen_s - work.since_s) >= enough_s) | crossed | ~at_end
     work.idle = np.where(moved, 0, work.idle + pulses)
     work.since_s = np.where(moved, seen_s, work.since_s)
