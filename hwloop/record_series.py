@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hwloop.errors import RecordError
 from hwloop.record_file import Placed, RecordFile
 
-_CHUNK_BYTES = 256 * 2**10
+_CHUNK_BYTES = 64 * 2**10
 _LEAST_BYTES = 16384
 _FIRST_BYTES = 6 * 2**20
 _FIRST_ROWS, _MOST_FIRST_ROWS = 16, 32
