@@ -60,7 +60,7 @@ def main(repeats: int = 5) -> None:
         print(f"{'ratio plain loop / hwloop':58s} {plain_s / hwloop_s:9.1f} ×")
         print(f"{'ratio hwloop / bare NumPy':58s} {hwloop_s / numpy_s:9.1f} ×")
         recorded_s = median_s(lambda: _record_rows(procedure, out), repeats)
-        print(f"{'recorder, each row flushed':58s} {RECORDED_ROWS / recorded_s:9.0f} rows/s")
+        print(f"{'recorder, row after row':58s} {RECORDED_ROWS / recorded_s:9.0f} rows/s")
     bench.main(repeats)
     ramps.main()
     print_programming(repeats)

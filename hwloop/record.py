@@ -1,7 +1,7 @@
 """The run file: what is written into it, and where.
 
 A row counts once its series' counter below ``/recorder`` includes it, and the counter is written
-after the row has been flushed. The tail of an interrupted file beyond the counters is NaN, never
+after the row. The tail of an interrupted file beyond the counters is NaN, never
 a number; when a run ends in order the tail is cut off. How the file stays whole meanwhile is told
 in :mod:`hwloop.record_file`.
 """
@@ -125,10 +125,10 @@ class RecordWriter:
     def conductance(self, name: str, conductance_s: FloatArray) -> None:
         """Write a conductance map, one of :data:`CONDUCTANCES`, (..., rows, cols)."""
         file = self._file.file
-        file[f"array/{name}"][...] = conductance_s
-        self._file.flush()
-        file[f"recorder/{counter_name(f'array/{name}')}"][0] = 1
-        self._file.flush()
+        whole, counter = file[f"array/{name}"], file[f"recorder/{counter_name(f'array/{name}')}"]
+        stored = np.ascontiguousarray(np.broadcast_to(conductance_s, whole.shape), np.float64)
+        self._file.write([(whole.id.get_offset(), stored.data)])
+        self._file.write([(counter.id.get_offset(), np.array(1).data)])
 
     def finish(self, status: str, *, pulses: np.ndarray) -> None:
         """Cut the tails off, write the status and close the file."""
@@ -163,12 +163,7 @@ class RecordWriter:
         yield from self._measured.values()
 
     def _write(self, *rows: tuple[Series, Mapping[str, Any], About]) -> None:
-        """Write rows, then count them: a kill between the two leaves them uncounted."""
         write_rows(rows, self._all_series())
-        self._file.flush()
-        for series, _, _ in rows:
-            series.commit()
-        self._file.flush()
         if time.monotonic() - self._synced > _SYNC_INTERVAL_S:
             self._file.sync()
             self._synced = time.monotonic()

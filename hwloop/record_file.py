@@ -3,7 +3,8 @@
 HDF5 changes its structure (a new dataset, a longer one, an attribute) by several writes, between
 which the file cannot be read. So the structure is changed in a copy, which then takes the file's
 place at once. Between two such changes only the bytes of a row and of a counter are written, in
-place. Datasets double their length, so that a run of n rows is copied about log2(n) times.
+place and straight to the operating system. Datasets double their length, so that a run of n rows
+is copied about log2(n) times.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +23,9 @@ import h5py
 from hwloop.errors import RecordError
 
 _REPLACE_PATIENCE_S = 2.0
+
+Placed = tuple[int, memoryview]
+"""An offset in the file, bytes, and what stands there."""
 
 
 class RecordFile:
@@ -81,15 +85,19 @@ class RecordFile:
                 self._draft.unlink(missing_ok=True)
                 self._file = _open(self.path)
 
-    def flush(self) -> None:
-        """Hand everything to the operating system, which keeps it if this process is killed."""
+    def write(self, places: Iterable[Placed]) -> None:
+        """Write bytes in place, in order, past HDF5, which must not have read them before.
+
+        The operating system has them at once, and keeps them if this process is killed.
+        """
         with self._our_errors():
-            self._file.flush()
+            descriptor = self._file.id.get_vfd_handle()
+            for offset, values in places:
+                _write_at(descriptor, offset, values)
 
     def sync(self) -> None:
         """Bring everything to the disk, which keeps it if the power fails."""
         with self._our_errors():
-            self._file.flush()
             sync(self.path)
             # From now on a copy must be on the disk before it takes this file's place: else a
             # loss of power could take rows that were safe. Before, there is nothing to lose.
@@ -133,6 +141,28 @@ def _copy(source: Path, target: Path, room: int) -> None:
             if not sent:
                 raise OSError(errno.EIO, f"{source} ended at {done} of {size} bytes while copied")
             done += sent
+
+
+def _write_at(descriptor: int, offset: int, values: memoryview) -> None:
+    """Write values at an offset of an open file."""
+    written = _pwrite(descriptor, values, offset)
+    if written < values.nbytes:  # interrupted, or the disk is full, as the next attempt will tell
+        whole = values.tobytes()
+        while written < len(whole):
+            written += _pwrite(descriptor, whole[written:], offset + written)
+
+
+def _seek_and_write(descriptor: int, values: bytes | memoryview, offset: int) -> int:
+    """As ``os.pwrite``, which Windows has not: the position, which HDF5 remembers, stays."""
+    position = os.lseek(descriptor, 0, os.SEEK_CUR)
+    try:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.write(descriptor, values)
+    finally:
+        os.lseek(descriptor, position, os.SEEK_SET)
+
+
+_pwrite: Callable[[int, bytes | memoryview, int], int] = getattr(os, "pwrite", _seek_and_write)
 
 
 def sync(path: Path) -> None:

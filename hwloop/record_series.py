@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.errors import RecordError
-from hwloop.record_file import RecordFile
+from hwloop.record_file import Placed, RecordFile
 
-_CHUNK_BYTES = 16384
+_CHUNK_BYTES = 64 * 2**10
+_LEAST_BYTES = 16384
 _FIRST_BYTES = 6 * 2**20
 _FIRST_ROWS, _MOST_FIRST_ROWS = 16, 32
 _MOST_CHUNK_ROWS = 256
@@ -24,10 +25,10 @@ About = Mapping[str, Mapping[str, str]]
 
 
 class _Column:
-    """A dataset of the file as it is now, written a row at a time.
+    """Where the rows of a dataset stand in the file as it is now, whose bytes are written in place.
 
-    Through HDF5's own functions: h5py's indexing takes longer than the writing, for each column
-    of each row, and so does its look-up after each change of the structure.
+    HDF5 is asked for the place of a chunk only: to write a row through it, and to flush that,
+    takes longer than the writing.
     """
 
     def __init__(self, file: h5py.File, path: str) -> None:
@@ -35,29 +36,40 @@ class _Column:
         self.reopen(file)
         self.dtype: np.dtype[Any] = self._id.dtype
         self.shape: tuple[int, ...] = tuple(self._id.shape[1:])
-        self._type = h5py.h5t.py_create(self.dtype, logical=True)
-        self._row = h5py.h5s.create_simple((1, *self.shape))
+        self._row_bytes: int = math.prod(self.shape) * self.dtype.itemsize
+        made = self._id.get_create_plist()
+        self._is_chunked = made.get_layout() == h5py.h5d.CHUNKED
+        self._chunk_rows: int = made.get_chunk()[0] if self._is_chunked else self.length
 
     def reopen(self, file: h5py.File) -> None:
         """Go on in a file whose structure has changed; the type of this column has not."""
         self._id = h5py.h5d.open(file.id, self.path.encode())
-        self._in_file = self._id.get_space()
-        self.length: int = self._in_file.get_simple_extent_dims()[0]
+        self.length: int = self._id.shape[0]
+        self._first, self._offset = -1, 0  # of the chunk that was written last
 
     @property
     def bytes(self) -> int:
         """Of all rows that there is room for."""
-        return self.length * math.prod(self.shape) * self.dtype.itemsize
+        return self.length * self._row_bytes
 
-    def write(self, row: int, value: NDArray[Any]) -> None:
-        """Write a row of this column's shape, of a type that it can hold."""
-        if not value.size:
-            return
-        # The type of the column says that its text is UTF-8; that of the value does not.
+    def placed(self, row: int, value: NDArray[Any]) -> Placed:
+        """The bytes of a row of this column's shape, of a type that it can hold."""
         stored = np.ascontiguousarray(value, dtype=self.dtype)
-        start = (row, *(0 for _ in self.shape))
-        self._in_file.select_hyperslab(start, (1, *self.shape))
-        self._id.write(self._row, self._in_file, stored, self._type)
+        first = row - row % self._chunk_rows
+        if first != self._first:
+            self._first, self._offset = first, self._offset_of(first)
+        return self._offset + (row - first) * self._row_bytes, stored.data
+
+    def _offset_of(self, row: int) -> int:
+        """Where the chunk that begins with ``row`` stands, or the dataset if it has none."""
+        if not self._is_chunked:
+            offset = self._id.get_offset()
+        else:
+            start = (row, *(0 for _ in self.shape))
+            offset = self._id.get_chunk_info_by_coord(start).byte_offset
+        if offset is None:
+            raise RecordError(f"{self.path}: row {row} has no place in the file")
+        return int(offset)
 
 
 @dataclass(eq=False)
@@ -95,7 +107,9 @@ class Series:
 
     @property
     def is_almost_full(self) -> bool:
-        """Whether the next few rows need longer columns."""
+        """Whether the next few rows need longer columns; not where none has come yet."""
+        if not self.rows:
+            return False
         self._bind()
         return bool(self._columns) and self.rows >= self._length - max(self._length // 4, 1)
 
@@ -131,19 +145,18 @@ class Series:
         for name in self._columns:
             _resize(file, f"{self.path}/{name}", 2 * self._length)
 
-    def append(self, values: Mapping[str, NDArray[Any]]) -> int:
-        """Write a row that fits, to be counted by :meth:`commit`; returns its index."""
+    def append(self, values: Mapping[str, NDArray[Any]]) -> Iterator[Placed]:
+        """The bytes of one more row, which must fit, and where they go."""
         self._bind()
         for name, value in values.items():
-            self._columns[name].write(self.rows, value)
+            if value.size:
+                yield self._columns[name].placed(self.rows, value)
         self.rows += 1
-        return self.rows - 1
 
-    def commit(self) -> None:
-        """Count the rows that have been appended; call it after they were flushed."""
-        self._bind()
+    def count(self) -> Iterator[Placed]:
+        """The bytes that count the rows, to be written after the rows."""
         if self._counter is not None:
-            self._counter.write(0, np.array(self.rows))
+            yield self._counter.placed(0, np.array(self.rows))
 
     def trim(self, file: h5py.File) -> None:
         """Within :meth:`RecordFile.changing`: cut off what lies beyond the last row."""
@@ -198,28 +211,36 @@ class Series:
 
 def write_rows(
     rows: Iterable[tuple[Series, Mapping[str, Any], About]], others: Iterable[Series]
-) -> list[int]:
+) -> None:
     """Append one row to each series, after one change of the structure if any needs it.
 
-    ``others``: the series of the file, which may grow by the same change. Returns the index of
-    each row. Raises :class:`RecordError` where a row is unlike those before it, and then writes
-    none.
+    Then count them: a kill between the two leaves them uncounted. ``others``: the series of the
+    file, which may grow by the same change. Raises :class:`RecordError` where a row is unlike
+    those before it, and then writes none.
     """
     stored = [(series, _stored(series.path, values), about) for series, values, about in rows]
     full = [entry for entry in stored if not entry[0].fits(entry[1])]
     if full:
-        making = [series for series, _, _ in full]
-        # Series that are about to grow do so together: each change copies the whole file.
-        soon = []
-        if any(series.is_full for series in making):
-            soon = [other for other in others if other.is_almost_full and other not in making]
-        room = sum(series.bytes for series in (*making, *soon))
-        with full[0][0].file.changing(room=room) as file:
-            for series, values, about in full:
-                series.make_room(file, values, about)
-            for series in soon:
-                series.grow(file)
-    return [series.append(values) for series, values, _ in stored]
+        _make_room(full, others)
+    file = stored[0][0].file
+    file.write(place for series, values, _ in stored for place in series.append(values))
+    file.write(place for series, _, _ in stored for place in series.count())
+
+
+def _make_room(
+    full: list[tuple[Series, dict[str, NDArray[Any]], About]], others: Iterable[Series]
+) -> None:
+    making = [series for series, _, _ in full]
+    # Series that are about to grow do so together: each change copies the whole file.
+    soon = []
+    if any(series.is_full for series in making):
+        soon = [other for other in others if other.is_almost_full and other not in making]
+    room = sum(series.bytes for series in (*making, *soon))
+    with making[0].file.changing(room=room) as file:
+        for series, values, about in full:
+            series.make_room(file, values, about)
+        for series in soon:
+            series.grow(file)
 
 
 def make_columns(
@@ -239,10 +260,11 @@ def make_columns(
     stored = _stored(path, values)
     largest = max(max(array.nbytes, 1) for array in stored.values())
     row_bytes = max(sum(array.nbytes for array in stored.values()), 1)
-    # Small chunks, since a flush may write a whole one; but room for some of them at once.
-    chunk_rows = min(max(_CHUNK_BYTES // largest, 1), _MOST_CHUNK_ROWS)
-    length = max(chunk_rows, min(_FIRST_BYTES // row_bytes, rows, _MOST_FIRST_ROWS))
+    least = min(max(_LEAST_BYTES // largest, 1), _MOST_CHUNK_ROWS)
+    length = max(least, min(_FIRST_BYTES // row_bytes, rows, _MOST_FIRST_ROWS))
     for name, array in stored.items():
+        # Few chunks: each has its entry in an index, which a longer dataset has to be given.
+        chunk_rows = min(max(_CHUNK_BYTES // max(array.nbytes, 1), 1), _MOST_CHUNK_ROWS, length)
         column = _dataset(group, name, array.dtype, (length, *array.shape), chunk_rows)
         column.attrs.update(about.get(name, {}))
     counter = file["recorder"].create_dataset(counter_name(path), data=[0])

@@ -28,6 +28,11 @@ class Budgets:
     patience: int
     hits: int
 
+    @property
+    def are_of_pulses_alone(self) -> bool:
+        """Whether neither energy nor stress is bounded."""
+        return bool(np.isinf(self.energy_j) and np.isinf(self.stress_s))
+
 
 @dataclass(frozen=True)
 class Round:
@@ -107,7 +112,7 @@ def _round(
     before_s = ledger.seen_s[work.index]
     left = budgets.pulses - ledger.pulses[work.index]
     left = np.minimum(left, np.maximum(1, budgets.patience - work.idle))
-    if np.isfinite(budgets.energy_j) or np.isfinite(budgets.stress_s):
+    if not budgets.are_of_pulses_alone:
         left = np.ones_like(left)
     given = apply(array, ledger, work.index, move, controller.trains, left)
     work.state = replace(work.state, number=work.state.number + np.maximum(given.pulses - 1, 0))
@@ -130,8 +135,8 @@ def _judge_progress(
     away_s = np.abs(seen_s - ledger.target_s[index])
     enough_s = np.minimum(width_s / 2, away_s / 10)
     crossed = (need != 0) & (ledger.side(index) == -need)
-    jump_s = np.where(crossed, np.abs(seen_s - before_s), np.inf)
-    ledger.smallest_jump_s[index] = np.minimum(ledger.smallest_jump_s[index], jump_s)
+    over, jump_s = index[crossed], np.abs(seen_s - before_s)[crossed]
+    ledger.smallest_jump_s[over] = np.minimum(ledger.smallest_jump_s[over], jump_s)
     moved = (np.abs(seen_s - work.since_s) >= enough_s) | crossed | ~at_end
     work.idle = np.where(moved, 0, work.idle + pulses)
     work.since_s = np.where(moved, seen_s, work.since_s)
@@ -145,16 +150,15 @@ def _affordable(
     budgets: Budgets,
 ) -> BoolArray:
     index = work.index
-    up, down = (0.0 if train is None else train.width_s for train in controller.trains)
-    width_s = np.where(amplitude_v > 0, up, down)
-    if up and down and controller.trains[0] is not None and controller.trains[0].sign < 0:
-        width_s = np.where(amplitude_v > 0, down, up)
-    energy_j = np.square(amplitude_v) * np.abs(ledger.seen_s[index]) * width_s
-    affordable: BoolArray = (
-        (ledger.pulses[index] < budgets.pulses)
-        & (ledger.energy_j[index] + energy_j <= budgets.energy_j)
-        & (ledger.stress_s[index] + width_s <= budgets.stress_s * (1 + 1e-12))
-    )
+    affordable: BoolArray = ledger.pulses[index] < budgets.pulses
+    if not budgets.are_of_pulses_alone:
+        up, down = (0.0 if train is None else train.width_s for train in controller.trains)
+        width_s = np.where(amplitude_v > 0, up, down)
+        if up and down and controller.trains[0] is not None and controller.trains[0].sign < 0:
+            width_s = np.where(amplitude_v > 0, down, up)
+        energy_j = np.square(amplitude_v) * np.abs(ledger.seen_s[index]) * width_s
+        affordable &= ledger.energy_j[index] + energy_j <= budgets.energy_j
+        affordable &= ledger.stress_s[index] + width_s <= budgets.stress_s * (1 + 1e-12)
     return affordable
 
 

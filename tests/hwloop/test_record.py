@@ -419,6 +419,18 @@ def test_a_side_table_said_beforehand_has_room_for_one_row_and_grows(writer: Mak
         assert record.results("train_manhattan", "beside")["map_s"].shape == (5, 128, 128)
 
 
+def test_a_table_that_waits_for_its_row_does_not_grow_with_the_series_that_are_full(
+    writer: Make,
+) -> None:
+    record_writer = writer(announced=(Beside(np.full((128, 128), 3.0)),))
+    for _ in range(300):
+        record_writer.log("info", "a line")
+    file = record_writer._file.file
+    assert file["log/message"].shape[0] > 256
+    assert file["results/train_manhattan/beside/map_s"].shape[0] == 1
+    record_writer.finish("completed", pulses=np.zeros((2, 2)))
+
+
 def test_a_record_that_ends_in_order_has_no_series_of_operations_that_were_not_done(
     writer: Make,
 ) -> None:
@@ -456,6 +468,59 @@ def test_file_that_a_virus_scanner_holds_is_replaced_a_moment_later(
     record_writer.finish("completed", pulses=np.zeros((2, 2)))
     with Record(record_writer.path) as record:
         assert record.results("step")["note"].tolist() == [b"a"]
+
+
+def _assert_forty_rows_read_back(writer: Make) -> None:
+    record_writer = writer()
+    maps = np.random.default_rng(1).normal(size=(40, 16, 16))
+    for number in range(40):
+        record_writer.row("step", Noted(maps[number], f"row {number}"))
+        done(record_writer, PulseMap(maps[number], 1e-6))
+    record_writer.finish("completed", pulses=np.zeros((2, 2)))
+    with Record(record_writer.path) as record:
+        for recorded, amplitude_v in zip(record.operations(), maps, strict=True):
+            assert_same(PulseMap(amplitude_v, 1e-6), recorded.operation)
+        results = record.results("step")
+        np.testing.assert_array_equal(results["number"], maps)
+        assert results["note"].tolist() == [f"row {number}".encode() for number in range(40)]
+
+
+def test_rows_read_back_where_the_system_writes_at_its_own_position_only(
+    writer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_file, "_pwrite", record_file._seek_and_write)
+    _assert_forty_rows_read_back(writer)
+
+
+def test_rows_read_back_where_the_system_takes_only_a_part_of_them_at_a_time(
+    writer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = record_file._pwrite
+
+    def part(descriptor: int, values: bytes | memoryview, offset: int) -> int:
+        return whole(descriptor, bytes(values)[:29], offset)
+
+    monkeypatch.setattr(record_file, "_pwrite", part)
+    _assert_forty_rows_read_back(writer)
+
+
+def test_row_that_the_disk_does_not_take_is_an_error_and_is_not_counted(
+    writer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_writer = writer()
+    record_writer.row("step", Noted(1.0, "a"))
+    with monkeypatch.context() as patch:
+
+        def fail(*_: object) -> int:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        patch.setattr(record_file, "_pwrite", fail)
+        with pytest.raises(RecordError, match=r"run\.h5: cannot be written: .*Errno 5"):
+            record_writer.row("step", Noted(2.0, "b"))
+    record_writer.row("step", Noted(3.0, "c"))
+    record_writer.finish("failed", pulses=np.zeros((2, 2)))
+    with Record(record_writer.path) as record:
+        assert record.results("step")["number"].tolist() == [1.0, 3.0]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX: locks of whole files")
