@@ -39,7 +39,7 @@ def contents(folder: Path) -> dict[str, Any]:
     data["validity"]["words"] = source.pop("words")
     data["remarks"] = [*data["remarks"], *source.pop("remarks")]
     data.update(source)
-    r_ohm = fitted.growth.path.r_series_ohm
+    r_ohm = fitted.growth.r_series_ohm
     data["parameters"]["forming"] = forming(folder, r_ohm)
     data["validity"]["high_v"] = float(formed(folder)[0].max())
     found = [flicker(folder, r_ohm), relaxation(folder, r_ohm), endurance(folder)]

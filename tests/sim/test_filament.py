@@ -80,15 +80,19 @@ def test_cell_and_filament_are_inverse() -> None:
 def test_a_small_rise_scatters_alike_in_one_step_and_in_many() -> None:
     begin_s = cell_s(np.asarray(2e-4), np.asarray(R_OHM)).item()
     for width_s, count in ((2e-7, 1), (1e-8, 20)):
-        device = cells(40000, growth={**GROWTH, "step_sigma": 0.1}, initial=begin_s)
+        device = cells(40000, unsteadiness=0.1, initial=begin_s)
         own_s = filament_s(set_by(device, 2.1, width_s, count), np.asarray(R_OHM))
         # Of (2² + 1²)·10⁻⁸ S² a fifth is new; many steps dilute what the earlier ones scattered,
         # which leaves half of 1 − 0.8², 5 % less.
         assert np.log(own_s).std() == pytest.approx(0.1 * np.sqrt(0.2), rel=0.07)
 
 
-def test_the_scatter_of_a_cycle_is_common_to_its_pulses_and_new_after_a_reset() -> None:
-    device = cells(4000, growth={**GROWTH, "step_sigma": 0.2, "cycle_ratio": 2.0})
+@pytest.mark.parametrize("redraw", [REDRAW, None])
+def test_the_scatter_of_a_cycle_is_common_to_its_pulses_and_new_after_a_reset(
+    redraw: dict[str, float] | None,
+) -> None:
+    growth = {**GROWTH, "cycle_ratio": 2.0}
+    device = cells(4000, growth=growth, unsteadiness=0.2, redraw=redraw)
     device.set_conductance(np.full((1, 4000), 1e-6))
     speeds = []
     for _ in range(2):
@@ -100,10 +104,12 @@ def test_the_scatter_of_a_cycle_is_common_to_its_pulses_and_new_after_a_reset() 
     assert speeds[0][1].std() == pytest.approx(np.hypot(0.4, 0.2), rel=0.08)
 
 
-def test_the_cells_own_unsteadiness_adds_to_what_all_have() -> None:
-    device = cells(20000, growth={**GROWTH, "step_sigma": 0.3}, unsteadiness=0.4, initial=1e-6)
+def test_cells_of_one_unsteadiness_differ_where_it_is_spread() -> None:
+    spread = {"unsteadiness": {"sigma": 0.5}}
+    device = cells(20000, unsteadiness=0.2, spread=spread, initial=1e-6)
     own_s = filament_s(set_by(device, 2.5), np.asarray(R_OHM))
-    assert np.log(own_s).std() == pytest.approx(0.5, rel=0.03)
+    # The mean square of a lognormal is its median's, times e^(2 σ²).
+    assert np.log(own_s).std() == pytest.approx(0.2 * np.exp(0.25), rel=0.03)
 
 
 def test_resets_of_equal_strength_draw_the_level_anew_with_their_correlation() -> None:

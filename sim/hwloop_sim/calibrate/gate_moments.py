@@ -56,7 +56,7 @@ class GateMoments:
                 (middle - self.path) @ self.steps.T,
                 between,
                 median(of_pulses),
-                spread(of_pulses),
+                of_pulses.std(axis=1, ddof=1),
                 median(of_cycles - of_pulses),
             ]
         )

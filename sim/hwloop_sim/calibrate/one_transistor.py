@@ -26,7 +26,7 @@ from hwloop_sim.calibrate.growth_fit import (
 )
 from hwloop_sim.calibrate.line_sweeps import Sweeps, load_sweeps
 from hwloop_sim.calibrate.operations_run import provenance
-from hwloop_sim.calibrate.redraw_fit import RedrawFit, fit_redraw
+from hwloop_sim.calibrate.redraw_fit import FLOOR, RedrawFit, fit_redraw
 from hwloop_sim.calibrate.sweep_emulation import MODEL
 from hwloop_sim.calibrate.sweep_prediction import SweepPrediction, predict
 from hwloop_sim.calibration import FORMAT, FORMAT_VERSION, flat
@@ -37,11 +37,21 @@ _LEAST_SHOWN = 0.1
 
 @dataclass(frozen=True)
 class Cycled:
-    """Of ln G after RESET: deviation over the cells with its uncertainty, and within a cell."""
+    """Of ln G after RESET: deviation over the cells with its uncertainty, and within a cell.
 
+    ``median_s``: conductance of the median cell.
+    """
+
+    median_s: float
     of_cells: float
     of_cells_error: float
     within: float
+
+    @property
+    def median_error_s(self) -> float:
+        """Of a median of as many normal deviations as there are cells."""
+        count = 1 + (self.of_cells / self.of_cells_error) ** 2 / 2
+        return self.median_s * float(np.sqrt(np.pi / 2 / count)) * self.of_cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +87,7 @@ class SweepCalibration:
             cycle_sigma = self.parameters["redraw"]["cycle_sigma"]
             pulse_error = found["redraw.pulse_sigma"] * self.redraw.values["redraw.pulse_sigma"]
             found["spread.reset_floor_s"] = self.cycled.of_cells_error
+            found[FLOOR] = self.cycled.median_error_s
             if cycle_sigma > 0:
                 found["redraw.cycle_sigma"] = pulse_error / cycle_sigma
         return {name: float(value) for name, value in found.items()}
@@ -125,7 +136,7 @@ class SweepCalibration:
         if self.redraw.left_out:
             found.append(self.redraw.left_out)
         if self.cycled is not None:
-            found.append("spread of reset_floor_s and redraw.cycle_sigma are of the cycling test")
+            found.append("reset_floor_s, its spread and redraw.cycle_sigma are of the cycling test")
         return found
 
     def lines(self) -> Iterator[str]:
@@ -228,13 +239,14 @@ def calibrate_sweeps(paths: Sequence[Path], *, seed: int) -> SweepCalibration:
     gate, line = load_sweeps([path for path in paths if path not in cycling])
     rng = np.random.default_rng(seed)
     half = gate.half(0), line.half(0)
-    growth, redraw, noise = _fit(*half)
+    floor_s = None if cycled is None else cycled.median_s
+    growth, redraw, noise = fit_sweeps(*half, floor_s)
     found = settings(growth, redraw, gate.width_s, cycled)
     predictions = [
         predict(found, sweeps.half(0), sweeps.half(1), rng, of_gate=of_gate, noise=noise[0])
         for sweeps, of_gate in ((gate, True), (line, False))
     ]
-    growth, redraw, noise = _fit(gate, line)
+    growth, redraw, noise = fit_sweeps(gate, line, floor_s)
     return SweepCalibration(gate, line, growth, redraw, cycled, noise, predictions)
 
 
@@ -252,11 +264,13 @@ def read_noise(every: Sequence[Sweeps], r_series_ohm: float) -> tuple[float, flo
     return fraction, fraction * 1.17 / float(np.sqrt(relative.size))
 
 
-def _fit(gate: Sweeps, line: Sweeps) -> tuple[GrowthFit, RedrawFit, tuple[float, float]]:
-    """And the noise of a read."""
+def fit_sweeps(
+    gate: Sweeps, line: Sweeps, floor_s: float | None = None
+) -> tuple[GrowthFit, RedrawFit, tuple[float, float]]:
+    """And the noise of a read. ``floor_s``: what a strong RESET leaves, if that is known."""
     noise = read_noise((gate, line), fit_median(gate).path.r_series_ohm)
     growth = fit_growth(gate, noise[0])
-    return growth, fit_redraw(line, growth, noise[0]), noise
+    return growth, fit_redraw(line, growth, noise[0], floor_s), noise
 
 
 def _is_cycling(path: Path) -> bool:
@@ -278,4 +292,5 @@ def cycling_spread(path: Path) -> Cycled:
     means = np.array([one.mean() for one in logs])
     err = within**2 * float(np.mean([1 / one.size for one in logs]))
     of_cells = float(np.sqrt(max(means.var(ddof=1) - err, 0.0)))
-    return Cycled(of_cells, of_cells / float(np.sqrt(2 * (len(logs) - 1))), within)
+    median_s = float(np.exp(np.median([np.median(one) for one in logs])))
+    return Cycled(median_s, of_cells, of_cells / float(np.sqrt(2 * (len(logs) - 1))), within)

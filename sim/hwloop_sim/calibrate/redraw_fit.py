@@ -28,6 +28,7 @@ _AHEAD_V = 0.3
 _FALLEN = 0.1
 _OF_PATH = 5
 _SEED = 2
+FLOOR = "reset_floor_s"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +44,11 @@ class RedrawFit:
     left_out: str
 
 
-def fit_redraw(sweeps: Sweeps, growth: GrowthFit, noise: float) -> RedrawFit:
-    """``growth``: of the same cells. ``noise``: of a read, as part of the filament's conductance.
+def fit_redraw(
+    sweeps: Sweeps, growth: GrowthFit, noise: float, floor_s: float | None = None
+) -> RedrawFit:
+    """``growth``: of the same cells. ``floor_s``: what a strong RESET leaves, if that is known.
+    ``noise``: of a read, as part of the filament's conductance.
 
     Raises :class:`ConfigError` or :class:`NotConverged` with the file and what does not show.
     """
@@ -55,17 +59,19 @@ def fit_redraw(sweeps: Sweeps, growth: GrowthFit, noise: float) -> RedrawFit:
     beyond = _beyond(usable, lost_v)
     moments = LineMoments(part.volts, part.first_s, cells, beyond, _along(part))
     seen = moments.of(part.after_s[None])[0]
-    unknowns = Unknowns(_start(seen, growth))
+    start = _start(seen, growth)
+    known = {} if floor_s is None else {FLOOR: floor_s}
+    unknowns = Unknowns({name: value for name, value in start.items() if name not in known})
 
     def simulate(numbers: FloatArray) -> FloatArray:
-        found = parameters(growth.values | unknowns.values(numbers), usable.width_s)
+        found = parameters(growth.values | known | unknowns.values(numbers), usable.width_s)
         rng = np.random.default_rng(_SEED)
         after_s = emulate(found, part, rng, draws=DRAWS, of_gate=False, noise=noise)
         return moments.of(part.until_end(after_s))
 
     found = match_moments(simulate, seen, unknowns, sweeps.where)
     return RedrawFit(
-        found.values,
+        known | found.values,
         found.errors,
         found.off,
         left_out,
@@ -118,7 +124,7 @@ def _start(seen: FloatArray, growth: GrowthFit) -> dict[str, float]:
     return {
         "v_reset_v": half_v - 0.07,
         "v_slope_v": 0.1,
-        "reset_floor_s": min(0.7 * deepest_s, 0.3 / growth.r_series_ohm),
+        FLOOR: min(0.7 * deepest_s, 0.3 / growth.r_series_ohm),
         "redraw.cycle_sigma": 0.2,
         "redraw.pulse_sigma": 0.4,
         "redraw.correlation": 0.5,

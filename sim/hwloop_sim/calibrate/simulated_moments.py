@@ -20,9 +20,10 @@ from hwloop_sim.calibrate.unknowns import Unknowns
 Simulate = Callable[[FloatArray], FloatArray]
 """Moments of simulated measurements, (draws, moments), with the same random numbers each time."""
 
-_PASSES = 3
-_STEP = 0.1
-_SETTLED = 1e-3
+_PASSES = 2
+_STEP, _WIDE_STEP = 0.1, 0.3
+"""Of a number, on the way there; and for the errors, which are about as large."""
+_SETTLED = 3e-3
 _MOST_ROUNDS = 40
 
 
@@ -51,7 +52,7 @@ def match_moments(simulate: Simulate, seen: FloatArray, unknowns: Unknowns, wher
             return np.asarray((simulate(at).mean(axis=0) - seen) / deviation)
 
         def slope(at: FloatArray, deviation: FloatArray = deviation) -> FloatArray:
-            return _slope(simulate, at) / deviation[:, None]
+            return _forward(simulate, at) / deviation[:, None]
 
         found = least_squares(
             off,
@@ -84,8 +85,15 @@ def _deviation(simulated: FloatArray) -> FloatArray:
     return np.asarray(simulated.std(axis=0, ddof=1))
 
 
+def _forward(simulate: Simulate, numbers: FloatArray) -> FloatArray:
+    """(moments, parameters), as good as the way there needs it."""
+    here = simulate(numbers).mean(axis=0)
+    columns = [simulate(numbers + one).mean(0) - here for one in _STEP * np.eye(numbers.size)]
+    return np.asarray(np.array(columns).T / _STEP)
+
+
 def _slope(simulate: Simulate, numbers: FloatArray) -> FloatArray:
     """(moments, parameters), by central differences."""
-    moves = _STEP * np.eye(numbers.size)
+    moves = _WIDE_STEP * np.eye(numbers.size)
     columns = [simulate(numbers + one).mean(0) - simulate(numbers - one).mean(0) for one in moves]
-    return np.asarray(np.array(columns).T / (2 * _STEP))
+    return np.asarray(np.array(columns).T / (2 * _WIDE_STEP))

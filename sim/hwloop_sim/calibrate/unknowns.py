@@ -64,9 +64,15 @@ class Unknowns:
         return {name: _value(name, start, float(one)) for (name, start), one in pairs}
 
     def errors(self, numbers: FloatArray, errors: FloatArray) -> dict[str, float]:
-        """Of the values, by name: half of what they change from one error below to one above."""
-        high, low = self.values(numbers + errors), self.values(numbers - errors)
-        return {name: (high[name] - low[name]) / 2 for name in self.start}
+        """Of the values, by name: what they change by within one error, the same either way.
+
+        A deviation that may be none can only change upwards.
+        """
+        squared = np.array([name in _SQUARE for name in self.start])
+        at = np.where(squared, np.maximum(numbers, 0.0), numbers)
+        high, low = self.values(at + errors), self.values(np.where(squared, at, at - errors))
+        share = {name: 1 if name in _SQUARE else 2 for name in self.start}
+        return {name: (high[name] - low[name]) / share[name] for name in self.start}
 
 
 def nested(values: Mapping[str, float]) -> dict[str, Any]:

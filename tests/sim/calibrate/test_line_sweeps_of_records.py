@@ -11,63 +11,15 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from hwloop.config import from_data
 from hwloop.errors import ConfigError
 from hwloop.measurement import Measurement, write_measurement
 from hwloop.record_reader import Record
-from hwloop.runner import RunOptions, run_procedure
 from hwloop_sim.calibrate.command import calibrate as command
 from hwloop_sim.calibrate.line_sweeps import load_sweeps
 from hwloop_sim.calibrate.run import calibrate
-from tests.characterised import LIMITS
-from tests.sim.calibrate.test_line_sweeps import TRUE
+from tests.sim.calibrate.swept_truth import GATE, LINE, TRUE, step, sweep
 
-RESET = {"amplitude_v": -2.9, "width_s": 2e-7, "gate_v": 4.0}
-SET = {"amplitude_v": 2.0, "width_s": 2e-7, "gate_v": 2.7}
-GATE: dict[str, Any] = {
-    "sweep": "gate", "start_v": 1.5, "stop_v": 2.7, "step_v": 0.05,
-    "amplitude_v": 2.0, "width_s": 2e-7, "begin": RESET, "cycles": 6,
-}  # fmt: skip
-LINE: dict[str, Any] = {
-    "sweep": "line", "start_v": 1.0, "stop_v": 2.4, "step_v": 0.05,
-    "gate_v": 4.0, "width_s": 2e-7, "begin": SET, "cycles": 6,
-}  # fmt: skip
 READ_MAP = {"step": "read_map", "settings": {}}
-NOISE = {"effect": "white_noise", "fraction": 0.01, "series_ohm": TRUE["r_series_ohm"]}
-
-
-def step(settings: dict[str, Any], label: str, **more: Any) -> dict[str, Any]:
-    return {"step": "pulse_sweep", "label": label, "settings": settings | more}
-
-
-def run(
-    path: Path,
-    *steps: dict[str, Any],
-    effects: tuple[dict[str, Any], ...] = (NOISE,),
-    population: int | None = None,
-) -> Path:
-    """A record of these steps on 4 × 6 emulated cells."""
-    procedure = from_data(
-        {
-            "name": "sweeps",
-            "seed": 5,
-            "array": {
-                "rows": 4,
-                "cols": 6,
-                "cell": "1T1R",
-                "biasing": "1T1R",
-                "limits": LIMITS | {"gate_v": 5.0},
-                "read": {"read_v": 0.1},
-            },
-            "backends": {
-                "sim": {"device": {"model": "one_transistor", **TRUE}, "effects": list(effects)}
-            },
-            "steps": list(steps),
-        },
-        folder=path.parent,
-    )
-    run_procedure(procedure, RunOptions("sim", path, population=population))
-    return path
 
 
 def imported(record_path: Path, label: str, path: Path) -> Path:
@@ -92,7 +44,7 @@ def imported(record_path: Path, label: str, path: Path) -> Path:
 def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A record of both sweeps."""
     folder = tmp_path_factory.mktemp("swept")
-    return run(folder / "both.h5", step(GATE, "gate"), READ_MAP, step(LINE, "line"))
+    return sweep(folder / "both.h5", step(GATE, "gate"), READ_MAP, step(LINE, "line"))
 
 
 def same(first: Any, second: Any) -> None:
@@ -123,7 +75,7 @@ def test_two_records_or_a_record_and_a_table_are_as_good_as_one(both: Path, tmp_
     line = imported(both, "line", tmp_path / "line.h5")
     for one, other in zip(load_sweeps([line, gate]), wanted, strict=True):
         same(one, other)
-    alone = run(tmp_path / "alone.h5", step(GATE, "gate"))
+    alone = sweep(tmp_path / "alone.h5", step(GATE, "gate"))
     found = load_sweeps([line, alone])
     same(found[0], wanted[0])  # of the same seed: the very same cells
     same(found[1], wanted[1])
@@ -132,7 +84,7 @@ def test_two_records_or_a_record_and_a_table_are_as_good_as_one(both: Path, tmp_
 def test_cells_of_a_population_are_all_different_cells(tmp_path: Path) -> None:
     fewer = {"cycles": 3, "until_s": 1e-4}
     steps = step(GATE, "gate", **fewer), step(LINE, "line", **fewer)
-    path = run(tmp_path / "several.h5", *steps, population=3)
+    path = sweep(tmp_path / "several.h5", *steps, population=3)
     for sweeps, label in zip(load_sweeps([path]), ("gate", "line"), strict=True):
         with Record(path) as record:
             pulses = record.results(label, "figures")["pulses"]
@@ -169,7 +121,7 @@ def test_a_twin_of_a_record_is_the_twin_of_the_same_numbers_imported(
 def test_a_record_without_the_step_is_refused_and_the_step_is_named(
     both: Path, tmp_path: Path
 ) -> None:
-    other = run(tmp_path / "map.h5", READ_MAP)
+    other = sweep(tmp_path / "map.h5", READ_MAP)
     with pytest.raises(ConfigError, match=r"map\.h5: .*none of its steps is pulse_sweep$"):
         calibrate([other], model="one_transistor")
     with pytest.raises(ConfigError, match=r"map\.h5: .*none of its steps is pulse_sweep$"):
@@ -182,27 +134,27 @@ def test_a_record_without_the_step_is_refused_and_the_step_is_named(
 
 def test_a_record_of_one_sweep_or_of_one_twice_is_refused(both: Path, tmp_path: Path) -> None:
     few = {"cycles": 3}
-    gate = run(tmp_path / "gate.h5", step(GATE, "gate", **few))
+    gate = sweep(tmp_path / "gate.h5", step(GATE, "gate", **few))
     with pytest.raises(ConfigError, match=r"gate\.h5: no sweep of the source line"):
         load_sweeps([gate])
     with pytest.raises(ConfigError, match=r"gate\.h5: gate: is a second sweep of the gate"):
         load_sweeps([both, gate])
     # Both end before the first pulse: the cells are there already.
-    none = run(
+    none = sweep(
         tmp_path / "none.h5",
         step(GATE, "gate", until_s=1e-9),
         step(LINE, "line", until_s=1e-3),
     )
     with pytest.raises(ConfigError, match=r"none\.h5: no sweep of the gate"):
         load_sweeps([none])
-    two = run(tmp_path / "two.h5", step(GATE, "gate", cycles=2), step(LINE, "line", **few))
+    two = sweep(tmp_path / "two.h5", step(GATE, "gate", cycles=2), step(LINE, "line", **few))
     with pytest.raises(ConfigError, match=r"two\.h5: gate: 0 cells with 3 sweeps or more"):
         load_sweeps([two])
 
 
 def test_a_conductance_without_a_logarithm_is_refused_with_its_place(tmp_path: Path) -> None:
     noisy = ({"effect": "white_noise", "fraction": 0.0, "amplifier_a": 2e-6},)
-    path = run(tmp_path / "noisy.h5", step(GATE, "gate", cycles=3), effects=noisy)
+    path = sweep(tmp_path / "noisy.h5", step(GATE, "gate", cycles=3), effects=noisy)
     with Record(path) as record:
         rows = record.results("gate")
     row, *place = np.argwhere(rows["before_s"] <= 0)[0]
