@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwloop.operations import FloatArray
-from hwloop_sim.calibrate.train_likelihood import CLEARLY, Spreads, Steps, spreads
+from hwloop_sim.calibrate.train_likelihood import Spreads, Steps, spreads
 
 Walk = Callable[..., FloatArray]
 
+_BESIDE = 10.0
+"""By how much ln of the likelihood must rise beside the path, as the path itself is not exact."""
 _LEAST_FOR_SPREAD = 3
 _SHORTEST = 3
 """Reads, from which on a stretch without a gap says something."""
@@ -62,7 +64,7 @@ def place(trains: Sequence[FloatArray], knots: FloatArray, steps: FloatArray, wa
     (spread,) = spreads([pieces])
     if sum(one.cost(spread.values)[0] for one in others) < spread.cost:
         (other,) = spreads([others])
-        if other.cost < spread.cost - CLEARLY:
+        if other.cost < spread.cost - _BESIDE:
             found, pieces, begin = beside, others, float(path[0])
     return Placed(found, pieces, begin, float(np.sqrt(found.squares / sum(map(len, trains)))))
 

@@ -224,15 +224,15 @@ class _Likelihood:
         errors = np.sqrt(np.diag(np.linalg.pinv(information, rcond=1e-12, hermitian=True)))
         for place in self.places:
             errors[place[:-3]] *= np.exp(at[place[:-3]])
-            errors[place[-2]] = _error_of_root(values[place[-2]], errors[place[-2]])
-        errors[-1] = _error_of_root(values[-1], errors[-1])
+            errors[place[-2]] = error_of_root(values[place[-2]], errors[place[-2]])
+        errors[-1] = error_of_root(values[-1], errors[-1])
         return np.asarray(errors)
 
 
-def _error_of_root(square: float, error: float) -> float:
-    """Of a deviation, from its square: half the way to two errors of its logarithm, upwards.
+def error_of_root(square: float, error: float) -> float:
+    """Error of a deviation, from its square and that of the square.
 
-    A small deviation is found with a small error, and is farther from the truth for it. Of a
+    Half of the way up to two errors of its logarithm. A small deviation is found with a small error, and is farther from the truth for it. Of a
     square that is below its own error the root of that error is taken.
     """
     if square <= error:
