@@ -79,6 +79,7 @@ def _leftover(placed: Placed, found: Spreads) -> Leftover:
     every = np.concatenate([piece.left for piece in placed.pieces])
     of_rho, of_speed, of_noise = map(float, found.errors[-3:])
     count = len(placed.trains.speeds)
+    of_speed *= np.sqrt(len(placed.pieces) / count)  # parts of a train share its speed
     uncertainty = {"correlation": of_rho}
     spread, words = 0.0, []
     if count < _LEAST_FOR_SPREAD:
@@ -105,7 +106,7 @@ def _left(
     trains: Sequence[FloatArray], knots: FloatArray, steps: FloatArray, offsets: FloatArray
 ) -> list[Steps]:
     """What is left of the longest stretch of each train that has no gap."""
-    pieces = []
+    pieces: list[Steps] = []
     # What the mean steps at the knots have taken away is missing in the squares.
     count = sum(len(train) - 1 for train in trains)
     freedom = np.sqrt(count / max(count - knots.size, 1))
@@ -120,7 +121,7 @@ def _left(
         place = np.searchsorted(knots, starts)
         inside = (place > 0) & (place < knots.size)
         slope = np.where(inside, slopes[np.clip(place - 1, 0, slopes.size - 1)], 0.0)
-        pieces.append(Steps(freedom * (np.diff(stretch) - mean), hats, mean, slope))
+        pieces += Steps.cut(freedom * (np.diff(stretch) - mean), hats, mean, slope)
     return pieces
 
 

@@ -59,12 +59,12 @@ def _beside_mean(one: Direction) -> list[Steps]:
     at_s, place_s = one.padded_s[:, :-1][:, : mean_s.size], np.nanmean(one.padded_s, axis=0)
     law = np.polynomial.Polynomial.fit(place_s[: mean_s.size], mean_s, min(_BENDS, mean_s.size - 1))
     there_s = law(place_s[: mean_s.size])
-    trains = []
+    trains: list[Steps] = []
     for row, state_s in zip(change_s[:, : mean_s.size], at_s, strict=True):
         size = int((~np.isnan(row)).sum())
         # A train that is beside the mean of its pulse number takes the step of where it is.
         beside_s = law(state_s[:size]) - there_s[:size]
         left_s = (row[:size] - mean_s[:size] - beside_s) * np.sqrt(count / (count - 1))
         slope = law.deriv()(state_s[:size])
-        trains.append(Steps(left_s, hats[:, :size], mean_s[:size], slope))
+        trains += Steps.cut(left_s, hats[:, :size], mean_s[:size], slope)
     return trains

@@ -30,6 +30,10 @@ _FIRST = (0.5, 0.2, 0.05, 0.25)
 """Where the search begins: s², ρ, τ² and σ² beside the mean square step (ρ and τ² as they are)."""
 
 
+_LEAST_TOLD = 1e-6
+"""Of a value that the likelihood says nothing of, the information that stands for it."""
+_LONGEST = 64
+"""Steps whose covariance is taken together."""
 _NOISES = (1e-6, 2.0)
 """Least and largest σ², beside the mean square step."""
 
@@ -58,11 +62,19 @@ class Steps:
         self.left, self.hats, self.mean = left, hats, mean
         size = left.size
         number = np.arange(size)
-        self.lags = np.abs(np.subtract.outer(number, number)).astype(np.float64)
+        self.lags = np.abs(np.subtract.outer(number, number))
         reads = np.zeros((size, size + 1))
         reads[number, number] = -(1 + slope)
         reads[number, number + 1] = 1.0
         self.reads = reads @ reads.T
+
+    @classmethod
+    def cut(
+        cls, left: FloatArray, hats: FloatArray, mean: FloatArray, slope: FloatArray
+    ) -> list[Steps]:
+        """Of a long train, its parts: what a step shows of one far away is little, and slow."""
+        parts = np.array_split(np.arange(left.size), -(-left.size // _LONGEST))
+        return [cls(left[one], hats[:, one], mean[one], slope[one]) for one in parts]
 
     def in_units(self, unit: float) -> Steps:
         """The same in other units of the state."""
@@ -74,13 +86,14 @@ class Steps:
         """(scatter at each step, its covariance, the whole covariance)."""
         *ln_scatter, rho, speed2, noise2 = values
         scatter = np.exp(np.array(ln_scatter)) @ self.hats
-        walk = np.outer(scatter, scatter) * rho**self.lags
+        walk = np.outer(scatter, scatter) * (rho ** np.arange(self.left.size))[self.lags]
         return scatter, walk, walk + speed2 * np.outer(self.mean, self.mean) + noise2 * self.reads
 
     def remembered(self, scatter: FloatArray, rho: float) -> FloatArray:
         """What the covariance changes by with ρ."""
-        powers = np.where(self.lags > 0, self.lags * rho ** np.maximum(self.lags - 1, 0.0), 0.0)
-        return np.asarray(np.outer(scatter, scatter) * powers)
+        number = np.arange(1, self.left.size)
+        powers = np.concatenate([[0.0], number * rho ** (number - 1.0)])
+        return np.asarray(np.outer(scatter, scatter) * powers[self.lags])
 
     def cost(self, values: FloatArray) -> tuple[float, FloatArray]:
         """−ln of the likelihood, and its gradient."""
@@ -198,8 +211,17 @@ class _Likelihood:
             for one, bound in zip(place[-3:], ((0.0, rho), (0.0, 4.0), _NOISES), strict=True):
                 bounds[one] = bound
         low, high = zip(*bounds, strict=True)
-        found = minimize(self.cost, np.clip(start, low, high), jac=True, bounds=bounds)
-        return float(found.fun), np.asarray(found.x)
+        first = np.clip(start, low, high)
+        # In units of their errors at the start: a memory and a variance differ in scale.
+        unit = 1 / np.sqrt(np.maximum(np.diag(self.information(first)), _LEAST_TOLD))
+
+        def cost(steps: FloatArray) -> tuple[float, FloatArray]:
+            of, gradient = self.cost(steps * unit)
+            return of, gradient * unit
+
+        bounds = [(low / of, high / of) for (low, high), of in zip(bounds, unit, strict=True)]
+        found = minimize(cost, first / unit, jac=True, bounds=bounds, options={"ftol": 1e-8})
+        return float(found.fun), np.clip(found.x * unit, low, high)
 
     def cost(self, values: FloatArray) -> tuple[float, FloatArray]:
         """−ln of the likelihood and of what is taken of bends, and its gradient."""
@@ -212,15 +234,22 @@ class _Likelihood:
                 gradient[place] += pull
         return cost, gradient
 
+    def information(self, values: FloatArray) -> FloatArray:
+        """Fisher's, with what is taken of bends."""
+        information = self._stiff.copy()
+        for place, trains in zip(self.places, self.directions, strict=True):
+            for one in trains:
+                information[np.ix_(place, place)] += one.information(values[place])
+        return information
+
     def errors(self, values: FloatArray) -> FloatArray:
         """Standard errors of s at the knots, ρ, τ and σ, in the order of the values."""
-        at, information = values.copy(), self._stiff.copy()
-        for place, trains in zip(self.places, self.directions, strict=True):
+        at = values.copy()
+        for place in self.places:
             # Where there is next to no scatter, the likelihood says nothing of its logarithm.
             least = np.log(0.5) - 0.25 * np.log(self._steps)
             at[place[:-3]] = np.maximum(at[place[:-3]], least)
-            for one in trains:
-                information[np.ix_(place, place)] += one.information(at[place])
+        information = self.information(at)
         errors = np.sqrt(np.diag(np.linalg.pinv(information, rcond=1e-12, hermitian=True)))
         for place in self.places:
             errors[place[:-3]] *= np.exp(at[place[:-3]])
@@ -232,8 +261,8 @@ class _Likelihood:
 def error_of_root(square: float, error: float) -> float:
     """Error of a deviation, from its square and that of the square.
 
-    Half of the way up to two errors of its logarithm. A small deviation is found with a small error, and is farther from the truth for it. Of a
-    square that is below its own error the root of that error is taken.
+    Half of the way up to two errors of its logarithm: a small deviation is found with a small
+    error, and is farther from the truth for it. Of a square below its own error, its root.
     """
     if square <= error:
         return float(np.sqrt(error))
