@@ -74,6 +74,7 @@ def test_the_mean_step_is_found_through_read_noise_as_large_as_a_step() -> None:
     assert fit.read_noise_s == pytest.approx(4e-8, rel=0.05)
 
 
+@pytest.mark.slow
 def test_scatter_memory_and_the_spread_of_trains_are_told_apart() -> None:
     rough = {"scatter": [0.004, 0.004], "train_spread": 0.15}
     fit = fit_step_response(trains(count=60, noise_s=4e-9, **rough))
