@@ -174,7 +174,10 @@ def _trains_of(
 def _of_history(
     path: Path, history: History, cell: int | None, *, mixed: bool
 ) -> Iterator[tuple[tuple[float, float], FloatArray]]:
-    """Runs of equal single pulses, each read after it."""
+    """Runs of equal single pulses, each read after it.
+
+    What half-selected cells see between is left out: no model of trains says what it does.
+    """
     cells = len(history.names)
     if cell is None and cells > 1 and not mixed:
         raise ConfigError(
@@ -184,8 +187,9 @@ def _of_history(
         )
     if cell is not None and cell >= cells:
         raise ConfigError(f"has no cell {cell}: 0 to {cells - 1} were read", file=str(path))
+    selected = history.selected_only()
     for index in range(cells) if cell is None else (cell,):
-        for pulse, train in trains_of_cell(history.of_cells([index])):
+        for pulse, train in trains_of_cell(selected.of_cells([index])):
             if len(train) >= _LEAST_VALUES:
                 yield pulse, train
 

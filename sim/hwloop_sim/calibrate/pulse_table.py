@@ -14,6 +14,7 @@ from hwloop.errors import ConfigError
 from hwloop.operations import FloatArray
 from hwloop.step import NamedFigure
 from hwloop_sim.calibrate.data import Direction, load_trains
+from hwloop_sim.calibrate.train_likelihood import error_of_root
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +49,7 @@ class TableCalibration:
         without = [_scatter_square(np.delete(steps_s, i, axis=0)) for i in range(count)]
         error = float(np.sqrt((count - 1) * np.var(without)))
         sigma = float(np.sqrt(max(square, 0.0)))
-        return sigma, error / (2 * sigma) if sigma**2 > error else float(np.sqrt(error))
+        return sigma, error_of_root(square, error)
 
     def lines(self) -> Iterator[str]:
         """What a person is told."""
@@ -119,12 +120,20 @@ class TableCalibration:
 def _scatter_square(steps_s: FloatArray) -> float:
     """σ² of a lognormal factor of the steps, (trains, pulses); read noise falls out.
 
-    A read adds σ_r² to the squares of the two steps beside it and takes it from their product.
+    A read adds σ_r² to the squares of the two steps beside it and takes it from their product, so
+    that a step times the sum of itself and both neighbours holds none. The first and last step
+    have one neighbour, whose product counts twice.
     """
+    count = len(steps_s)
     mean_s = steps_s.mean(axis=0)
-    off_s = (steps_s - mean_s) * np.sqrt(len(steps_s) / (len(steps_s) - 1))
-    square = np.square(off_s).mean() + 2 * (off_s[:, 1:] * off_s[:, :-1]).mean()
-    return float(np.log1p(max(square / np.square(mean_s).mean(), -0.5)))
+    off_s = steps_s - mean_s
+    products = off_s[:, 1:] * off_s[:, :-1]
+    weights = np.ones(products.shape[1])
+    weights[[0, -1]] += 0.5
+    squares = (np.square(off_s).sum(axis=1) + 2 * products @ weights).sum() / (count - 1)
+    # The squares of the means hold what the means err by.
+    of_means = np.square(mean_s).sum() - np.square(off_s).sum() / (count * (count - 1))
+    return float(np.log1p(max(squares / of_means, -0.5))) if of_means > 0 else 0.0
 
 
 def calibrate_table(paths: Sequence[Path], *, cell: int | None) -> TableCalibration:

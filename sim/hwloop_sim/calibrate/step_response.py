@@ -4,10 +4,10 @@ Three parts, each from what the part before leaves over:
 
 1. The mean step at the knots, by least squares of the path that it makes against the mean measured
    path. Steps against single readings would be biased towards their mean by read noise.
-2. For each train where on that path it begins, or how far beside it it stays, and how fast it goes:
-   the spread of ln f, less what scatter alone would show. Of both, that which leaves less over.
-3. The covariances of the steps left over: scatter s² ρ^k at a distance of k pulses, and read noise
-   σ², which adds 2 σ² at 0 and −σ² at 1.
+2. Whether trains follow that path, each from where it begins, or stay beside it, at the distance at
+   which they begin: whichever is likelier.
+3. What is left of the steps, by maximum likelihood: scatter at the knots, its memory, how much
+   trains differ in speed, and read noise, together (``train_likelihood``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hwloop.errors import NotConverged
 from hwloop.operations import FloatArray
 from hwloop_sim.calibrate.data import Direction, TrainData
 from hwloop_sim.calibrate.fit import Fit
-from hwloop_sim.calibrate.leftover import Leftover, leftover, placed
+from hwloop_sim.calibrate.leftover import Leftover, leftovers, place, placed_speeds
 from hwloop_sim.devices.step_response import StepResponseSettings
 
 _MARGIN = 0.02
@@ -48,14 +48,13 @@ _LEAST_FOR_ERRORS = 3
 class _Path:
     """A direction in states x: knots and mean steps there, and the path that they make.
 
-    ``errors``: one standard error of each step. ``begin_error``: of where the path begins.
+    ``errors``: one standard error of each step.
     """
 
     knots: FloatArray
     steps: FloatArray
     begin: float
     errors: FloatArray
-    begin_error: float
 
     def walk(self, pulses: int, *, begin: float | None = None) -> FloatArray:
         """(pulses + 1,) states."""
@@ -86,31 +85,34 @@ def fit_step_response(
         {"low_s": ends[0], "high_s": ends[1], "scale": scale, "up": empty}
     )
     settings: dict[str, Any] = {"low_s": ends[0], "high_s": ends[1], "scale": scale}
-    found: list[Leftover] = []
-    uncertainty: dict[str, float] = {}
-    words: list[str] = []
-    for one in data.directions:
-        name = "up" if one.rises else "down"
+    names = ["up" if one.rises else "down" for one in data.directions]
+    paths, placed = [], []
+    for name, one in zip(names, data.directions, strict=True):
         trains = [axis.state(train) for train in one.trains]
         sign = 1.0 if one.rises else -1.0
         path = _mean_path(trains, name, sign=sign)
         if max(map(len, trains)) > _UNEVEN * min(map(len, trains)):
             path = _along_all(trains, path, sign)
-        left = leftover(trains, path.knots, path.steps, path.walk)
+        paths.append(path)
+        placed.append(place(trains, path.knots, path.steps, path.walk))
+    found = leftovers(placed)
+    uncertainty: dict[str, float] = {}
+    words: list[str] = []
+    for name, one, path, left in zip(names, data.directions, paths, found, strict=True):
         settings[name] = _settings(one, path, left)
         uncertainty |= _uncertainty(name, path, left)
         words += [f"{name}: {line}" for line in left.words]
-        found.append(left)
-    noise = float(np.sqrt(np.mean([one.noise**2 for one in found])))
-    log_span = float(np.log(ends[1] / ends[0]))
+    noise, error = found[0].noise, found[0].noise_error
+    span = float(np.log(ends[1] / ends[0])) if logarithmic else ends[1] - ends[0]
+    uncertainty["read_noise" if logarithmic else "read_noise_s"] = error * span
     return Fit(
         settings=settings,
         uncertainty=uncertainty,
-        read_noise_s=None if logarithmic else noise * (ends[1] - ends[0]),
-        read_noise=noise * log_span if logarithmic else None,
+        read_noise_s=None if logarithmic else noise * span,
+        read_noise=noise * span if logarithmic else None,
         goodness={
             f"{name}_path_deviation": left.path_deviation
-            for name, left in zip(("up", "down"), found, strict=False)
+            for name, left in zip(names, found, strict=True)
         },
         words=words,
     )
@@ -144,8 +146,6 @@ def _uncertainty(name: str, path: _Path, left: Leftover) -> dict[str, float]:
     """
     found = {f"step[{place}]": float(error) for place, error in enumerate(path.errors)}
     found |= {f"scatter[{place}]": float(e) for place, e in enumerate(left.scatter_error)}
-    if left.begin:
-        found["begin"] = path.begin_error
     every = {**found, **left.uncertainty}
     return {f"{name}.{key}": value for key, value in every.items() if np.isfinite(value)}
 
@@ -174,7 +174,7 @@ def _mean_path(trains: Sequence[FloatArray], name: str, *, sign: float) -> _Path
     def path(values: FloatArray) -> _Path:
         order = np.argsort(knots)
         none = np.zeros(knots.size)
-        return _Path(knots[order], (sign * np.exp(values[1:]))[order], float(values[0]), none, 0.0)
+        return _Path(knots[order], (sign * np.exp(values[1:]))[order], float(values[0]), none)
 
     def off(values: FloatArray) -> FloatArray:
         states = path(values).walk(int(pulses[-1] - pulses[0]))[pulses - pulses[0]]
@@ -190,7 +190,7 @@ def _mean_path(trains: Sequence[FloatArray], name: str, *, sign: float) -> _Path
     errors = _path_errors(found.jac, padded[:, pulses])
     best = path(found.x)
     own = errors[1:][np.argsort(knots)] * np.abs(best.steps)
-    return replace(best, errors=own, begin_error=float(errors[0]))
+    return replace(best, errors=own)
 
 
 def _path_errors(jacobian: FloatArray, trains: FloatArray) -> FloatArray:
@@ -215,7 +215,7 @@ def _along_all(trains: Sequence[FloatArray], path: _Path, sign: float) -> _Path:
     """
     from scipy.optimize import lsq_linear
 
-    speeds = placed(trains, path.walk(2 * max(map(len, trains))))[0].speeds
+    speeds = placed_speeds(trains, path.walk(2 * max(map(len, trains))))
     speeds = speeds / np.exp(np.mean(np.log(speeds)))
     starts = np.concatenate([train[:-1] for train in trains])
     steps = np.concatenate([np.diff(train) for train in trains])
@@ -227,7 +227,7 @@ def _along_all(trains: Sequence[FloatArray], path: _Path, sign: float) -> _Path:
     columns = (hats * factor[seen]).T
     variance = 2 * float(found.cost) / max(seen.sum() - knots.size, 1)
     errors = np.sqrt(np.diag(np.linalg.pinv(columns.T @ columns)) * variance)
-    return _Path(knots, sign * np.asarray(found.x), path.begin, errors, path.begin_error)
+    return _Path(knots, sign * np.asarray(found.x), path.begin, errors)
 
 
 def _knots(risen: FloatArray, pulses: NDArray[np.intp]) -> FloatArray:
