@@ -1,12 +1,12 @@
 """A 1T1R cell calibrated from sweeps of its gate and source line: fit, held-out cells, file.
 
-Spread of the RESET level and its scatter from cycle to cycle are those of a cycling test, if one is
-given beside the sweeps: sweeps have few cycles, and end where a resistance is reached.
+The level of a strong RESET, its spread and its scatter within a cell are those of a cycling test,
+if one is given beside the sweeps: sweeps have few cycles, and end where a resistance is reached.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from hwloop_sim.calibrate.sweep_emulation import MODEL
 from hwloop_sim.calibrate.sweep_prediction import SweepPrediction, predict
 from hwloop_sim.calibration import FORMAT, FORMAT_VERSION, flat
 
+_WITHIN = ("redraw.cycle_sigma", "redraw.pulse_sigma")
 _LEAST_SHOWN = 0.1
 """Of a filament's noise, that a read must show to count."""
 
@@ -52,6 +53,11 @@ class Cycled:
         """Of a median of as many normal deviations as there are cells."""
         count = 1 + (self.of_cells / self.of_cells_error) ** 2 / 2
         return self.median_s * float(np.sqrt(np.pi / 2 / count)) * self.of_cells
+
+    def share(self, values: Mapping[str, float]) -> float:
+        """By which this scatter within a cell is more than that of cycle and pulse together."""
+        cycle, pulse = (values[name] for name in _WITHIN)
+        return self.within / float(np.hypot(cycle, pulse))
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +90,10 @@ class SweepCalibration:
         """One standard deviation, by the name of the setting, dots inside mappings."""
         found = {**self.growth.uncertainty, **self.redraw.uncertainty}
         if self.cycled is not None:
-            cycle_sigma = self.parameters["redraw"]["cycle_sigma"]
-            pulse_error = found["redraw.pulse_sigma"] * self.redraw.values["redraw.pulse_sigma"]
+            share = self.cycled.share(self.redraw.values)
+            found |= {name: share * found[name] for name in _WITHIN}
             found["spread.reset_floor_s"] = self.cycled.of_cells_error
             found[FLOOR] = self.cycled.median_error_s
-            if cycle_sigma > 0:
-                found["redraw.cycle_sigma"] = pulse_error / cycle_sigma
         return {name: float(value) for name, value in found.items()}
 
     @property
@@ -136,7 +140,10 @@ class SweepCalibration:
         if self.redraw.left_out:
             found.append(self.redraw.left_out)
         if self.cycled is not None:
-            found.append("reset_floor_s, its spread and redraw.cycle_sigma are of the cycling test")
+            found.append(
+                "reset_floor_s, its spread and its scatter within a cell are of the cycling test;"
+                " the ratio of redraw.cycle_sigma to pulse_sigma is of the sweeps"
+            )
         return found
 
     def lines(self) -> Iterator[str]:
@@ -216,9 +223,9 @@ def settings(
     """The settings of the device; ``cycled``: what :func:`cycling_spread` found."""
     values = growth.values | redraw.values
     if cycled is not None:
-        pulse = values["redraw.pulse_sigma"]
+        share = cycled.share(values)
+        values |= {name: share * values[name] for name in _WITHIN}
         values["spread.reset_floor_s"] = cycled.of_cells
-        values["redraw.cycle_sigma"] = float(np.sqrt(max(cycled.within**2 - pulse**2, 0.0)))
     return parameters(values, width_s)
 
 

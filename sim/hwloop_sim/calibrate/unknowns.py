@@ -50,7 +50,7 @@ class Unknowns:
         low, high = [], []
         for name, start in self.start.items():
             if name in _SQUARE:
-                low.append(-1.0)
+                low.append(0.0)
                 high.append(_SQUARED)
                 continue
             least, most = _LIMITS.get(name, (start / _ROOM, start * _ROOM))
