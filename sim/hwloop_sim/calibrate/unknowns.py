@@ -61,7 +61,7 @@ class Unknowns:
     def values(self, numbers: FloatArray) -> dict[str, float]:
         """By name."""
         pairs = zip(self.start.items(), numbers, strict=True)
-        return {name: _value(name, start, float(one)) for (name, start), one in pairs}
+        return {name: float(_value(name, start, one)) for (name, start), one in pairs}
 
     def errors(self, numbers: FloatArray, errors: FloatArray) -> dict[str, float]:
         """Of the values, by name: what they change by within one error, the same either way.
