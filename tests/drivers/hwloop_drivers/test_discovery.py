@@ -53,8 +53,9 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def announced(box: tuple[_Box, int]) -> Iterator[int]:
+def announced(box: tuple[_Box, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     zeroconf = pytest.importorskip("zeroconf")
+    monkeypatch.setattr(discovery, "LISTEN_S", 3.0)  # announcements are late on a busy machine
     _, number = box
     network = zeroconf.Zeroconf(interfaces=["127.0.0.1"])
     text = {"Manufacturer": "Maker", "Model": "M1", "SerialNumber": "7", "FirmwareVersion": "2"}
