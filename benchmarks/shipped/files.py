@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import numpy as np
 import yaml
 
 from benchmarks.shipped import measured, one_transistor, sources, sweeps
+from hwloop.errors import ConfigError
+from hwloop.naming import nearest
 from hwloop.operations import FloatArray
 from hwloop_sim.calibrate.data import TrainData
 from hwloop_sim.calibrate.run import Calibration, as_data, calibrate_data
@@ -172,15 +174,38 @@ def text(data: Mapping[str, Any]) -> str:
     return re.sub(r"(?<![\w.])(-?\d+)e([-+]\d+)", r"\1.0e\2", lines)
 
 
-def make(folder: Path, out: Path = CALIBRATIONS) -> Iterator[Path]:
-    """Write every file that is made from data; those with a bench log of their own stay."""
-    made: dict[str, dict[str, Any]] = dict(tables(folder)) | dict(programming(folder))
-    for name, (fit, source) in fitted().items():
-        data = rounded(contents(fit(folder), source))
-        made[name] = without_unit(data) if name == "gong2018_hfo2" else data
-    made[one_transistor.NAME] = rounded(one_transistor.contents(folder))
-    made |= {name: rounded(data) for name, data in sweeps.calibrations(folder)}
-    for name, data in sorted(made.items()):
+def make(folder: Path, only: Collection[str] = (), out: Path = CALIBRATIONS) -> Iterator[Path]:
+    """Write every file that is made from data, or those named; bench logs of their own stay.
+
+    Raises :class:`ConfigError` of a name that is not among them.
+    """
+    makers = _makers(folder)
+    for name in only:
+        if name not in makers:
+            raise ConfigError(f"no calibration {name!r} is made from data{nearest(name, makers)}")
+    for name in sorted(only or makers):
         path = out / f"{name}.yaml"
-        path.write_text(text(data), encoding="utf-8")
+        path.write_text(text(makers[name]()), encoding="utf-8")
         yield path
+
+
+def _makers(folder: Path) -> dict[str, Callable[[], Mapping[str, Any]]]:
+    """Name → what makes the contents of its file."""
+    quick = dict(tables(folder)) | dict(programming(folder))
+    makers: dict[str, Callable[[], Mapping[str, Any]]] = {
+        name: partial(quick.__getitem__, name) for name in quick
+    }
+    makers |= {name: partial(_of_trains, name, folder) for name in fitted()}
+    others = {one_transistor.NAME: one_transistor.contents, **sweeps.calibrations()}
+    makers |= {name: partial(_rounded, maker, folder) for name, maker in others.items()}
+    return makers
+
+
+def _of_trains(name: str, folder: Path) -> dict[str, Any]:
+    fit, source = fitted()[name]
+    data = rounded(contents(fit(folder), source))
+    return without_unit(data) if name == "gong2018_hfo2" else data
+
+
+def _rounded(maker: Callable[[Path], dict[str, Any]], folder: Path) -> dict[str, Any]:
+    return rounded(maker(folder))

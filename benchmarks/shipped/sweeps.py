@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,6 @@ def made(device: Device, folder: Path) -> dict[str, Any]:
     return {**data, **{key: value for key, value in source.items() if key != "words"}}
 
 
-def calibrations(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and contents of every file."""
-    for device in DEVICES:
-        yield f"tiotto2021_nbsto_{device.radius_um}um", made(device, folder)
+def calibrations() -> dict[str, Callable[[Path], dict[str, Any]]]:
+    """Name → what makes the contents of its file from the data of a folder."""
+    return {f"tiotto2021_nbsto_{device.radius_um}um": partial(made, device) for device in DEVICES}
