@@ -25,6 +25,8 @@ _STEP, _WIDE_STEP = 0.1, 0.3
 """Of a number, on the way there; and for the errors, which are about as large."""
 _SETTLED = 3e-3
 _MOST_ROUNDS = 40
+_BLIND = 1e-6
+"""Of the largest singular value of the slopes: below it moments say nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,18 +69,29 @@ def match_moments(simulate: Simulate, seen: FloatArray, unknowns: Unknowns, wher
         numbers = found.x
     if not found.success:
         raise NotConverged(f"{where}: no cells were found whose emulated sweeps are like these")
-    return _match(simulate, seen, unknowns, numbers)
+    match = _match(simulate, seen, unknowns, numbers)
+    if open_ := unknowns.undetermined(match.values, match.errors):
+        raise NotConverged(f"{where}: {', '.join(open_)} cannot be told from these sweeps")
+    return match
 
 
 def _match(simulate: Simulate, seen: FloatArray, unknowns: Unknowns, numbers: FloatArray) -> Match:
     simulated = simulate(numbers)
     deviation = _deviation(simulated)
-    inverse = np.linalg.pinv(_slope(simulate, numbers) / deviation[:, None], rcond=1e-6)
     # The mean of the draws errs too.
-    correlation = np.corrcoef(simulated, rowvar=False) * (1 + 1 / len(simulated))
-    errors = np.sqrt(np.diag(inverse @ correlation @ inverse.T))
+    correlation = np.atleast_2d(np.corrcoef(simulated, rowvar=False)) * (1 + 1 / len(simulated))
+    errors = _errors(_slope(simulate, numbers) / deviation[:, None], correlation)
     off = (seen - simulated.mean(axis=0)) / deviation
     return Match(unknowns.values(numbers), unknowns.errors(numbers, errors), np.asarray(off))
+
+
+def _errors(slope: FloatArray, correlation: FloatArray) -> FloatArray:
+    """Of the parameters; infinite where the moments do not depend on them."""
+    inverse = np.linalg.pinv(slope, rcond=_BLIND)
+    errors = np.sqrt(np.diag(inverse @ correlation @ inverse.T))
+    _, size, direction = np.linalg.svd(slope, full_matrices=False)
+    blind = np.sum(np.square(direction[size < _BLIND * size[0]]), axis=0)
+    return np.where(blind > _BLIND, np.inf, errors)
 
 
 def _deviation(simulated: FloatArray) -> FloatArray:

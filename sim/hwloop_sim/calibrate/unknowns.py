@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,23 +16,26 @@ _SQUARE = {
     "redraw.cycle_sigma",
     "spread.r_series_ohm",
     "spread.v_transistor_v",
+    "spread.unsteadiness",
     "spread.v_reset_v",
+    "spread.reset_floor_s",
 }
 """Deviations that may be none: sought as squares, of which less than 0 is none."""
 
 _LIMITS = {
     "growth.exponent": (0.5, 10.0),
     "unsteadiness": (1e-3, 2.5),
-    "spread.unsteadiness": (0.02, 1.9),
-    "spread.reset_floor_s": (0.02, 1.9),
+    "spread.unsteadiness": (0.0, 1.9),
+    "spread.reset_floor_s": (0.0, 1.9),
     "redraw.pulse_sigma": (0.02, 2.5),
     "redraw.v_sigma_v": (1e-3, 1.0),
     "redraw.correlation": (1e-3, 0.999),
 }
 _SCALE = {"r_series_ohm": 0.2, "v_transistor_v": 0.05, "v_reset_v": 0.2}
 """By which logarithm a number of one changes the value; one, but for these."""
-_ROOM = 50.0
-_SQUARED = 100.0
+_ROOM, _ROOM_OF_SQUARE = 50.0, 10.0
+_OPEN = 2.0
+"""Error, beside the value, from which on that is not determined."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +50,28 @@ class Unknowns:
 
     def limits(self) -> tuple[FloatArray, FloatArray]:
         """Of the numbers: least and greatest that are tried."""
-        low, high = [], []
+        pairs = [
+            (_number(name, low, of), _number(name, high, of))
+            for name, of, low, high in self._room()
+        ]
+        low, high = np.array(pairs).T
+        return low, high
+
+    def _room(self) -> Iterator[tuple[str, float, float, float]]:
         for name, start in self.start.items():
+            room = (start / _ROOM, start * _ROOM)
             if name in _SQUARE:
-                low.append(0.0)
-                high.append(_SQUARED)
-                continue
-            least, most = _LIMITS.get(name, (start / _ROOM, start * _ROOM))
-            low.append(_number(name, least, start))
-            high.append(_number(name, most, start))
-        return np.array(low), np.array(high)
+                room = (0.0, start * _ROOM_OF_SQUARE)
+            yield name, start, *_LIMITS.get(name, room)
+
+    def undetermined(self, values: Mapping[str, float], errors: Mapping[str, float]) -> list[str]:
+        """Those of which nothing is known, and of those that cannot be none, hardly anything."""
+        found = []
+        for name, value in values.items():
+            most = np.inf if name in _SQUARE | _LOGIT else _OPEN * value
+            if not errors[name] < most:
+                found.append(name)
+        return found
 
     def values(self, numbers: FloatArray) -> dict[str, float]:
         """By name."""
@@ -90,6 +105,8 @@ def nested(values: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _number(name: str, value: float, start: float) -> float:
+    if name in _SQUARE:
+        return (value / start) ** 2
     scaled = _logit if name in _LOGIT else np.log
     return float((scaled(value) - scaled(start)) / _SCALE.get(name, 1.0))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from hwloop.errors import NotConverged
 from hwloop.operations import FloatArray
 from hwloop_sim.calibrate.simulated_moments import Match, match_moments
 from hwloop_sim.calibrate.unknowns import Unknowns, nested
@@ -59,6 +60,19 @@ def test_the_truth_is_within_the_stated_errors_as_often_as_it_should_be() -> Non
     for width, share in ((1, 0.683), (2, 0.954)):
         least = binom.ppf(1e-4, len(off), share)
         assert np.all((np.array(off) < width).sum(axis=0) >= least)
+
+
+def test_what_does_not_show_in_the_moments_is_refused_by_name() -> None:
+    unknowns = Unknowns({**START, "v_slope_v": 0.1})
+    seen = moments(drawn(TRUE, np.random.default_rng(1), 1))[0]
+
+    def simulate(numbers: FloatArray) -> FloatArray:
+        seen = moments(drawn(unknowns.values(numbers), np.random.default_rng(99), DRAWS))
+        faint = 1e-9 * numbers[3] * np.random.default_rng(5).standard_normal(DRAWS)
+        return np.column_stack([seen, seen[:, 0] + faint])
+
+    with pytest.raises(NotConverged, match=r"^made: v_slope_v cannot be told from these sweeps$"):
+        match_moments(simulate, np.append(seen, seen[0]), unknowns, "made")
 
 
 def test_numbers_of_the_start_are_its_values_and_a_square_below_zero_is_none() -> None:
