@@ -12,6 +12,7 @@ from hwloop.errors import ConfigError, StepError
 from hwloop.naming import cell_names
 from hwloop.operations import BoolArray, Flag, FloatArray, PulseMap, Reading, ReadMap
 from hwloop.settings import Settings
+from hwloop.statistics import sample_deviation
 from hwloop.step import PlannedOperation
 from hwloop.units import PositiveSecond, PositiveVolt, Volt
 
@@ -174,3 +175,22 @@ def over_cells(of: Callable[[FloatArray], float], values: FloatArray) -> FloatAr
     lines = values.reshape(-1, values.shape[-1])
     out = [of(line[np.isfinite(line)]) if np.isfinite(line).any() else np.nan for line in lines]
     return np.array(out, dtype=np.float64).reshape(values.shape[:-1])
+
+
+def cycle_and_device_spread(
+    mean: FloatArray, sigma: FloatArray, cycles: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Spread over the cycles of a cell, and over the cells less what the cycles add to it; (...).
+
+    ``mean``, ``sigma``: of each cell over its ``cycles``, (..., rows, cols), NaN where there is
+    none: the variance of a mean over n cycles holds 1/n of theirs. The second is 0 where cells are
+    equal within what can be told.
+    """
+    lines = (*mean.shape[:-2], -1)
+    within, added = (
+        over_cells(lambda v: float(np.mean(v)), values.reshape(lines))
+        for values in (sigma**2, sigma**2 / np.maximum(cycles, 1))
+    )
+    between = over_cells(sample_deviation, mean.reshape(lines)) ** 2
+    # One cycle tells nothing of the others.
+    return np.sqrt(within), np.sqrt(np.maximum(between - np.nan_to_num(added), 0.0))

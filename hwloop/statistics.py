@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hwloop.operations import FloatArray
+
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """95 % confidence interval of a fraction (E. B. Wilson, JASA 22, 209 (1927))."""
@@ -45,5 +47,9 @@ def mean_and_deviation(values: ArrayLike) -> tuple[float, float, int]:
     finite = np.asarray(values, dtype=np.float64).ravel()
     finite = finite[np.isfinite(finite)]
     mean = float(finite.mean()) if finite.size else math.nan
-    deviation = float(finite.std(ddof=1)) if finite.size > 1 else math.nan
-    return mean, deviation, finite.size
+    return mean, sample_deviation(finite), finite.size
+
+
+def sample_deviation(values: FloatArray) -> float:
+    """Sample standard deviation of finite values; NaN of fewer than two."""
+    return float(values.std(ddof=1)) if values.size > 1 else math.nan

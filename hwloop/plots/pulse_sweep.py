@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwloop import plot
+from hwloop.measuring import filled
 from hwloop.operations import FloatArray
 from hwloop.plots.cells import cumulative_figure, first_array, map_panel
 from hwloop.record_reader import Record
@@ -73,7 +74,7 @@ def carried_on(rows: dict[str, FloatArray]) -> tuple[FloatArray, FloatArray]:
 
 
 def _filled(into: FloatArray, values: FloatArray) -> FloatArray:
-    return np.where(np.isfinite(values), values, into)
+    return filled(into, values, np.isfinite(values))
 
 
 def _paths(rows: dict[str, FloatArray], kind: str) -> NamedFigure:

@@ -13,9 +13,9 @@ from hwloop.array import Array, ArraySettings
 from hwloop.cycling import TwoStates, cycle_group
 from hwloop.errors import StepError
 from hwloop.measuring import (
+    cycle_and_device_spread,
     filled,
     groups,
-    over_cells,
     planned_pulse,
     planned_read,
 )
@@ -71,7 +71,7 @@ def run(settings: DeviceStatisticsSettings, array: Array) -> Iterator[Yield]:
 
 
 def state_figures(state: int, seen_s: FloatArray) -> StateFigures:
-    """Of (cycles, ..., rows, cols); the variance of a mean over n cycles holds c2c²/n of c2c."""
+    """Of (cycles, ..., rows, cols)."""
     if (seen_s <= 0).any():
         raise StepError(
             f"device_statistics: a conductance of {np.nanmin(seen_s):g} S has no logarithm:"
@@ -79,18 +79,13 @@ def state_figures(state: int, seen_s: FloatArray) -> StateFigures:
         )
     ln = np.log(seen_s)
     mean, sigma = ln.mean(axis=0), ln.std(axis=0, ddof=1)
-    lines = (*mean.shape[:-2], -1)
-    within = over_cells(lambda v: float(np.mean(v**2)), sigma.reshape(lines))
-    between = over_cells(
-        lambda v: float(v.var(ddof=1)) if v.size > 1 else float("nan"), mean.reshape(lines)
-    )
+    of_cycles, of_devices = cycle_and_device_spread(mean, sigma, np.array(len(ln)))
     return StateFigures(
         state=state,
         cell_median_s=np.exp(mean),
         cell_sigma=sigma,
-        cycle_to_cycle=np.sqrt(within),
-        # Below 0 where the cells are equal within what can be told: then it is 0.
-        device_to_device=np.sqrt(np.maximum(between - within / len(ln), 0.0)),
+        cycle_to_cycle=of_cycles,
+        device_to_device=of_devices,
     )
 
 

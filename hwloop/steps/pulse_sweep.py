@@ -23,6 +23,7 @@ from hwloop.measuring import (
     chosen,
     conductance_s,
     crossing_v,
+    cycle_and_device_spread,
     filled,
     groups,
     median_words,
@@ -33,6 +34,7 @@ from hwloop.measuring import (
 )
 from hwloop.naming import cell_names
 from hwloop.operations import BoolArray, FloatArray
+from hwloop.statistics import sample_deviation
 from hwloop.step import NamedFigure, Outcome, Plan, Row, Step, Yield, column
 from hwloop.units import Count, PositiveSecond, PositiveSiemens, PositiveVolt, format_quantity
 
@@ -241,30 +243,20 @@ def cycle_figures(settings: PulseSweepSettings, cycle: int, seen_s: FloatArray) 
 
 
 def spread_figures(half_v: FloatArray, selected: BoolArray) -> SpreadFigures:
-    """Of (cycles, ..., rows, cols); the variance of a mean over n cycles holds 1/n of theirs."""
+    """Of (cycles, ..., rows, cols)."""
     by_cell = np.moveaxis(half_v, 0, -1)
     cell_v = over_cells(lambda v: float(np.median(v)), by_cell)
-    sigma_v = over_cells(_deviation, by_cell)
+    sigma_v = over_cells(sample_deviation, by_cell)
     mean_v = over_cells(lambda v: float(np.mean(v)), by_cell)
-    lines = (*selected.shape[:-2], -1)
-    of_mean = sigma_v**2 / np.maximum(np.isfinite(by_cell).sum(axis=-1), 1)
-    within, added = (
-        over_cells(lambda v: float(np.mean(v)), values.reshape(lines))
-        for values in (sigma_v**2, of_mean)
-    )
-    between = over_cells(_deviation, mean_v.reshape(lines)) ** 2
+    cycles = np.isfinite(by_cell).sum(axis=-1)
+    of_cycles_v, of_devices_v = cycle_and_device_spread(mean_v, sigma_v, cycles)
     return SpreadFigures(
         cell_half_v=cell_v,
         cell_sigma_v=sigma_v,
         never=selected & np.isnan(cell_v),
-        cycle_to_cycle_v=np.sqrt(within),
-        # One cycle tells nothing of the others; below 0 where cells are equal within what is told.
-        device_to_device_v=np.sqrt(np.maximum(between - np.nan_to_num(added), 0.0)),
+        cycle_to_cycle_v=of_cycles_v,
+        device_to_device_v=of_devices_v,
     )
-
-
-def _deviation(values: FloatArray) -> float:
-    return float(values.std(ddof=1)) if values.size > 1 else float("nan")
 
 
 def _outcome(settings: PulseSweepSettings, selected: BoolArray, spread: SpreadFigures) -> Outcome:

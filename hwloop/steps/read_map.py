@@ -21,6 +21,7 @@ from hwloop.measuring import (
 from hwloop.naming import cell_names
 from hwloop.operations import BoolArray, FlagArray, FloatArray
 from hwloop.settings import Settings
+from hwloop.statistics import sample_deviation
 from hwloop.step import NamedFigure, Outcome, Plan, Row, Step, Yield, column
 from hwloop.units import Count
 
@@ -96,12 +97,8 @@ def _figures(maps_s: FloatArray, valid: BoolArray) -> MapFigures:
         mean_s=mean_s,
         read_sigma_s=spread_s,
         median_s=over_cells(np.median, cells_s),
-        ln_sigma=over_cells(_sample_std, np.log(positive_s)),
+        ln_sigma=over_cells(sample_deviation, np.log(positive_s)),
     )
-
-
-def _sample_std(values: FloatArray) -> float:
-    return float(values.std(ddof=1)) if values.size > 1 else float("nan")
 
 
 def plan(settings: ReadMapSettings, array: ArraySettings) -> Plan:
