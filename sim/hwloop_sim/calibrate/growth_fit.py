@@ -16,8 +16,8 @@ import numpy as np
 from hwloop.errors import ConfigError, NotConverged
 from hwloop.operations import FloatArray
 from hwloop_sim.calibrate.gate_moments import gate_moments
-from hwloop_sim.calibrate.line_sweeps import Sweeps
-from hwloop_sim.calibrate.simulated_moments import match_moments
+from hwloop_sim.calibrate.line_sweeps import Sweeps, held_logs
+from hwloop_sim.calibrate.simulated_moments import Match, match_moments
 from hwloop_sim.calibrate.sweep_emulation import emulate
 from hwloop_sim.calibrate.unknowns import Unknowns, nested
 from hwloop_sim.filament import cell_s, filament_s, grown_s
@@ -81,37 +81,29 @@ class MedianFit:
 
 @dataclass(frozen=True, eq=False)
 class GrowthFit:
-    """``values``, ``uncertainty``: of the settings, by name. ``path``: of the medians alone.
+    """``median``: where the search began. ``match``: the settings, by name, and their errors."""
 
-    ``gates_v``: of the fit. ``off``: of each moment from its mean, in deviations.
-    """
-
-    path: Path
-    begin_s: float
-    gates_v: FloatArray
-    values: dict[str, float]
-    uncertainty: dict[str, float]
-    off: FloatArray
+    median: MedianFit
+    match: Match
 
     @property
     def r_series_ohm(self) -> float:
         """Of the median cell."""
-        return self.values["r_series_ohm"]
+        return self.match.values["r_series_ohm"]
 
 
 def fit_median(sweeps: Sweeps) -> MedianFit:
     """Raises :class:`ConfigError` or :class:`NotConverged` with the file and what does not show."""
     gates, begin_s = _span(sweeps)
-    volts, median = sweeps.volts[gates], np.median(_held(sweeps.after_s)[:, gates], axis=0)
+    volts, median = sweeps.volts[gates], np.median(held_logs(sweeps.after_s)[:, gates], axis=0)
     return MedianFit(_fit_path(sweeps.where, volts, median, begin_s), begin_s, gates, volts)
 
 
-def fit_growth(sweeps: Sweeps, noise: float) -> GrowthFit:
-    """``noise``: of a read, as a fraction of the filament's conductance.
+def fit_growth(sweeps: Sweeps, of_median: MedianFit, noise: float) -> GrowthFit:
+    """``of_median``: of :func:`fit_median`. ``noise``: of a read, as part of the filament's G.
 
     Raises :class:`ConfigError` or :class:`NotConverged` with the file and what does not show.
     """
-    of_median = fit_median(sweeps)
     unknowns = Unknowns(of_median.start)
     guess = np.log(list(of_median.start.values())[:4])
     cells = [np.flatnonzero(sweeps.cell == one) for one in sweeps.cells]
@@ -122,7 +114,7 @@ def fit_growth(sweeps: Sweeps, noise: float) -> GrowthFit:
     part = sweeps.from_to(first, gates.stop)
 
     def of(after_s: FloatArray) -> FloatArray:
-        return moments.of(_held(after_s)[:, :, gates.start - first :])
+        return moments.of(held_logs(after_s)[:, :, gates.start - first :])
 
     def simulate(numbers: FloatArray) -> FloatArray:
         found = parameters(unknowns.values(numbers), sweeps.width_s)
@@ -130,15 +122,8 @@ def fit_growth(sweeps: Sweeps, noise: float) -> GrowthFit:
         after_s = emulate(found, part, rng, draws=DRAWS, of_gate=True, noise=noise)
         return of(part.until_end(after_s))
 
-    found = match_moments(simulate, of(part.after_s[None])[0], unknowns, sweeps.where)
-    return GrowthFit(
-        of_median.path,
-        of_median.begin_s,
-        of_median.volts,
-        found.values,
-        found.errors,
-        found.off,
-    )
+    seen = of(part.after_s[None])[0]
+    return GrowthFit(of_median, match_moments(simulate, seen, unknowns, sweeps.where))
 
 
 def parameters(values: Mapping[str, float], width_s: float) -> dict[str, Any]:
@@ -147,13 +132,6 @@ def parameters(values: Mapping[str, float], width_s: float) -> dict[str, Any]:
     found["growth"]["width_s"] = width_s
     found["v_follower_v"] = FOLLOWER_V
     return found
-
-
-def _held(after_s: FloatArray) -> FloatArray:
-    """ln G; the last one kept on where a sweep has ended."""
-    logs = np.log(after_s)
-    last = np.maximum.accumulate(np.where(np.isnan(logs), 0, np.arange(logs.shape[-1])), axis=-1)
-    return np.asarray(np.take_along_axis(logs, last, -1))
 
 
 def _span(sweeps: Sweeps) -> tuple[slice, float]:

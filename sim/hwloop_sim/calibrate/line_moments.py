@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.operations import BoolArray, FloatArray
+from hwloop_sim.calibrate.line_sweeps import held_logs
 from hwloop_sim.calibrate.quantiles import median, spread
 
 Places = NDArray[np.intp]
@@ -30,18 +31,18 @@ class LineMoments:
 
     def of(self, after_s: FloatArray) -> FloatArray:
         """(draws, moments) of conductances, (draws, sweeps, volts), NaN where a sweep has ended."""
-        logs = np.log(after_s)
-        half_v, place, lost = self._half(logs)
+        held = held_logs(after_s)
+        half_v, place, lost = self._half(held)
         volts = self._parts(half_v)
-        beyond = self._aligned(logs, place, lost)
+        beyond = self._aligned(held, place, lost)
         at = np.linspace(1, self.beyond, _LEVELS).round().astype(int)
         levels = median(np.swapaxes(beyond[:, :, at], 1, 2))
         lags = [
-            spread((beyond[:, :, 1 + lag :] - beyond[:, :, 1:-lag]).reshape(len(logs), -1))
+            spread((beyond[:, :, 1 + lag :] - beyond[:, :, 1:-lag]).reshape(len(held), -1))
             for lag in _LAGS
         ]
         mean = beyond[:, :, 1 : self.beyond // 2 + 1].mean(axis=2)
-        path = median(np.swapaxes(_held(logs)[:, :, self.at], 1, 2))
+        path = median(np.swapaxes(held[:, :, self.at], 1, 2))
         return np.column_stack([*volts, levels, *lags, *self._parts(mean)[1:], path])
 
     def _half(self, logs: FloatArray) -> tuple[FloatArray, Places, BoolArray]:
@@ -61,11 +62,10 @@ class LineMoments:
         lost = np.asarray(less.any(axis=2))
         return np.where(lost, half_v, 2 * self.volts[-1] - self.volts[-2]), place, lost
 
-    def _aligned(self, logs: FloatArray, place: Places, lost: BoolArray) -> FloatArray:
+    def _aligned(self, held: FloatArray, place: Places, lost: BoolArray) -> FloatArray:
         """ln G of each pulse from the one on that lost half; held where a sweep has ended."""
-        held = _held(logs)
         at = place[:, :, None] + np.arange(self.beyond + 1)
-        inside = (at < logs.shape[2]) & lost[:, :, None]
+        inside = (at < held.shape[2]) & lost[:, :, None]
         return np.where(inside, np.take_along_axis(held, np.where(inside, at, 0), 2), np.nan)
 
     def _parts(self, values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -75,9 +75,3 @@ class LineMoments:
         within = [one - of[:, None] for one, of in zip(groups, middle, strict=True)]
         between = spread(np.stack(middle, axis=1))
         return median(values), between, spread(np.concatenate(within, axis=1))
-
-
-def _held(logs: FloatArray) -> FloatArray:
-    """The last value kept on where a sweep has ended."""
-    last = np.maximum.accumulate(np.where(np.isfinite(logs), np.arange(logs.shape[2]), 0), axis=2)
-    return np.asarray(np.take_along_axis(logs, last, 2))

@@ -93,12 +93,12 @@ class Sweeps:
         both = np.isfinite(first) & np.isfinite(second)
         return (first[both] + second[both]) / 2, second[both] - first[both]
 
-    def drawn(self, cells: FloatArray) -> Sweeps:
-        """The sweeps of these cells; a cell that is named twice counts as two."""
-        parts = [np.flatnonzero(self.cell == cell) for cell in cells]
-        rows = np.concatenate(parts)
-        number = np.repeat(np.arange(len(parts), dtype=np.float64), [one.size for one in parts])
-        return replace(self, cell=number, before_s=self.before_s[rows], after_s=self.after_s[rows])
+
+def held_logs(after_s: FloatArray) -> FloatArray:
+    """ln G, (..., volts); the last one kept on where a sweep has ended."""
+    logs = np.log(after_s)
+    last = np.maximum.accumulate(np.where(np.isnan(logs), 0, np.arange(logs.shape[-1])), axis=-1)
+    return np.asarray(np.take_along_axis(logs, last, -1))
 
 
 def load_sweeps(paths: Sequence[Path]) -> tuple[Sweeps, Sweeps]:

@@ -88,7 +88,7 @@ class SweepCalibration:
     @property
     def uncertainty(self) -> dict[str, float]:
         """One standard deviation, by the name of the setting, dots inside mappings."""
-        found = {**self.growth.uncertainty, **self.redraw.uncertainty}
+        found = self.growth.match.errors | self.redraw.match.errors
         if self.cycled is not None:
             share = self.cycled.share(self.redraw.values)
             found |= {name: share * found[name] for name in _WITHIN}
@@ -120,14 +120,14 @@ class SweepCalibration:
             "cells": float(len(self.gate.cells)),
             "gate_sweeps": float(len(self.gate.cell)),
             "line_sweeps": float(len(self.line.cell)),
-            "median_path_deviation": self.growth.path.deviation,
-            "gate_moments_off": _rms(self.growth.off),
-            "line_moments_off": _rms(self.redraw.off),
+            "median_path_deviation": self.growth.median.path.deviation,
+            "gate_moments_off": _rms(self.growth.match.off),
+            "line_moments_off": _rms(self.redraw.match.off),
         }
 
     def remarks(self) -> list[str]:
         """What a person should know."""
-        gates_v = self.growth.gates_v
+        gates_v = self.growth.median.volts
         found = [
             f"SET is fitted from {gates_v[0]:g} to {gates_v[-1]:g} V at the gate; its current is"
             " taken as linear in the overdrive: these sweeps do not tell that power from the"
@@ -221,7 +221,7 @@ def settings(
     growth: GrowthFit, redraw: RedrawFit, width_s: float, cycled: Cycled | None
 ) -> dict[str, Any]:
     """The settings of the device; ``cycled``: what :func:`cycling_spread` found."""
-    values = growth.values | redraw.values
+    values = growth.match.values | redraw.values
     if cycled is not None:
         share = cycled.share(values)
         values |= {name: share * values[name] for name in _WITHIN}
@@ -275,8 +275,9 @@ def fit_sweeps(
     gate: Sweeps, line: Sweeps, floor_s: float | None = None
 ) -> tuple[GrowthFit, RedrawFit, tuple[float, float]]:
     """And the noise of a read. ``floor_s``: what a strong RESET leaves, if that is known."""
-    noise = read_noise((gate, line), fit_median(gate).path.r_series_ohm)
-    growth = fit_growth(gate, noise[0])
+    of_median = fit_median(gate)
+    noise = read_noise((gate, line), of_median.path.r_series_ohm)
+    growth = fit_growth(gate, of_median, noise[0])
     return growth, fit_redraw(line, growth, noise[0], floor_s), noise
 
 

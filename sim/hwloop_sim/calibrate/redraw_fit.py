@@ -16,7 +16,7 @@ from hwloop.operations import FloatArray
 from hwloop_sim.calibrate.growth_fit import DRAWS, GrowthFit, parameters
 from hwloop_sim.calibrate.line_moments import HALF, LineMoments
 from hwloop_sim.calibrate.line_sweeps import Sweeps
-from hwloop_sim.calibrate.simulated_moments import match_moments
+from hwloop_sim.calibrate.simulated_moments import Match, match_moments
 from hwloop_sim.calibrate.sweep_emulation import emulate
 from hwloop_sim.calibrate.unknowns import Unknowns
 
@@ -33,14 +33,13 @@ FLOOR = "reset_floor_s"
 
 @dataclass(frozen=True, eq=False)
 class RedrawFit:
-    """``values``, ``uncertainty``: of the settings, by name. ``left_out``: sweeps, in words.
+    """``match``: the settings that were sought, by name, and their errors.
 
-    ``off``: of each moment from its mean, in deviations.
+    ``values``: with what was known. ``left_out``: sweeps, in words.
     """
 
+    match: Match
     values: dict[str, float]
-    uncertainty: dict[str, float]
-    off: FloatArray
     left_out: str
 
 
@@ -64,18 +63,13 @@ def fit_redraw(
     unknowns = Unknowns({name: value for name, value in start.items() if name not in known})
 
     def simulate(numbers: FloatArray) -> FloatArray:
-        found = parameters(growth.values | known | unknowns.values(numbers), usable.width_s)
+        found = parameters(growth.match.values | known | unknowns.values(numbers), usable.width_s)
         rng = np.random.default_rng(_SEED)
         after_s = emulate(found, part, rng, draws=DRAWS, of_gate=False, noise=noise)
         return moments.of(part.until_end(after_s))
 
-    found = match_moments(simulate, seen, unknowns, sweeps.where)
-    return RedrawFit(
-        known | found.values,
-        found.errors,
-        found.off,
-        left_out,
-    )
+    match = match_moments(simulate, seen, unknowns, sweeps.where)
+    return RedrawFit(match, known | match.values, left_out)
 
 
 def _usable(sweeps: Sweeps) -> tuple[Sweeps, FloatArray, str]:

@@ -15,15 +15,19 @@ from hwloop.errors import ConfigError, NotConverged
 from hwloop.importing import import_table, write_imported
 from hwloop.measurement import Measurement, write_measurement
 from hwloop_sim.backend import SimSettings
-from hwloop_sim.calibrate.growth_fit import fit_median, follow
+from hwloop_sim.calibrate.growth_fit import GrowthFit, MedianFit, fit_median, follow
+from hwloop_sim.calibrate.growth_fit import Path as Path1T1R
 from hwloop_sim.calibrate.line_sweeps import Sweeps, load_sweeps
 from hwloop_sim.calibrate.one_transistor import (
+    Cycled,
     cycling_spread,
     fit_sweeps,
     settings,
 )
 from hwloop_sim.calibrate.rank import prediction_error
+from hwloop_sim.calibrate.redraw_fit import RedrawFit, fit_redraw
 from hwloop_sim.calibrate.run import calibrate, write_calibration
+from hwloop_sim.calibrate.simulated_moments import Match
 from hwloop_sim.calibrate.words import lines
 from hwloop_sim.calibration import Calibration, flat, load_calibration
 from tests.sim.calibrate.swept_truth import GATE, LINE, TRUE, random_cells, step, sweep
@@ -39,7 +43,7 @@ def truth_of(device: Mapping[str, Any], name: str) -> float:
 def fitted(record: Path) -> tuple[dict[str, float], dict[str, float]]:
     """Values and uncertainties by name."""
     growth, redraw, _ = fit_sweeps(*load_sweeps([record]))
-    return growth.values | redraw.values, growth.uncertainty | redraw.uncertainty
+    return growth.match.values | redraw.values, growth.match.errors | redraw.match.errors
 
 
 def deviations(device: Mapping[str, Any], record: Path) -> dict[str, float]:
@@ -158,6 +162,39 @@ def test_spread_and_scatter_of_the_cycling_test_are_those_of_the_file(
     assert found.median_s == pytest.approx(14.7e-6, abs=0.1e-6)
     assert found.of_cells == pytest.approx(0.868, abs=0.002)
     assert found.of_cells_error == pytest.approx(0.868 / np.sqrt(2 * 99), rel=0.01)
+
+
+def test_a_cycling_test_gives_the_level_its_spread_and_the_size_of_what_sweeps_divide() -> None:
+    cycled = Cycled(median_s=1e-5, of_cells=0.8, of_cells_error=0.08, within=0.75)
+    growth = {"r_series_ohm": 4e3, "growth.exponent": 1.5}
+    redraw = {"reset_floor_s": 1e-5, "redraw.cycle_sigma": 0.3, "redraw.pulse_sigma": 0.4}
+    median = MedianFit(Path1T1R(4e3, 1e-3, 2.0, 1.5), 1e-6, slice(0, 1), np.array([2.0]))
+    found = settings(
+        GrowthFit(median, Match(growth, {}, np.zeros(1))),
+        RedrawFit(Match(redraw, {}, np.zeros(1)), redraw, ""),
+        2e-7,
+        cycled,
+    )
+    # A scatter of 0.5 becomes one of 0.75, three parts to four.
+    assert found["redraw"] == pytest.approx({"cycle_sigma": 0.45, "pulse_sigma": 0.6})
+    assert found["spread"] == {"reset_floor_s": {"sigma": 0.8}}
+    assert found["growth"] == {"exponent": 1.5, "width_s": 2e-7}
+    # 0.08 of 0.8 is that of 51 normal cells, whose median errs by 0.8 √(π/2/51).
+    assert cycled.median_error_s == pytest.approx(1e-5 * 0.8 * np.sqrt(np.pi / 2 / 51))
+
+
+def test_a_level_that_is_known_is_held_and_the_rest_is_sought(swept: Path) -> None:
+    gate, line = load_sweeps([swept])
+    of_median = fit_median(gate)
+    match = Match(
+        {name: truth_of(TRUE, name) for name in of_median.start}, {}, np.zeros(of_median.volts.size)
+    )
+    known_s = TRUE["reset_floor_s"]
+    found = fit_redraw(line, GrowthFit(of_median, match), 0.007, known_s)
+    assert found.values["reset_floor_s"] == known_s
+    assert "reset_floor_s" not in found.match.errors
+    for name, error in found.match.errors.items():
+        assert abs(found.values[name] - truth_of(TRUE, name)) < 3.5 * error, name
 
 
 def dataset(path: Path, *, amplitude_v: float, cells: int = 8, sweeps: int = 4) -> Path:
