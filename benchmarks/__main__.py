@@ -22,13 +22,13 @@ from benchmarks.plain_loop import draw_shifts_s, train
 from benchmarks.programming import print_programming
 from benchmarks.sweeps import print_sweeps
 from benchmarks.timing import median_s
-from hwloop.backend import Description
-from hwloop.config import Procedure, load_procedure
-from hwloop.geometry import Geometry
-from hwloop.operations import PulseMap
-from hwloop.record import RecordWriter, RunHeader
-from hwloop.runner import RunOptions, run_procedure
-from hwloop.steps.train_manhattan import ManhattanSettings
+from hwloop.array.geometry import Geometry
+from hwloop.array.operations import PulseMap
+from hwloop.backend.base import Description
+from hwloop.procedure.procedure import Procedure, load_procedure
+from hwloop.record.writer import RecordWriter, RunHeader
+from hwloop.run.runner import RunOptions, run_procedure
+from hwloop.steps.manhattan.train_manhattan import ManhattanSettings
 
 PROCEDURE = Path(__file__).parents[1] / "procedures" / "manhattan_4x4.yaml"
 ARRAYS = 1000

@@ -20,13 +20,13 @@ import pyvisa
 import typer
 
 from hwloop import plugins
-from hwloop.config import load_procedure
 from hwloop.errors import BackendError
 from hwloop.plugins import BACKENDS, INSTRUMENTS
-from hwloop.station import Station
-from hwloop_drivers.link import LinkSettings, WireLog
+from hwloop.procedure.procedure import load_procedure
+from hwloop.station.station import Station
+from hwloop_drivers.links.link import LinkSettings, WireLog
+from hwloop_drivers.links.serial import open_link
 from hwloop_drivers.roles import SourceMeter, SourceSetup, TrainPoint
-from hwloop_drivers.transport import open_link
 
 PROCEDURE = Path(__file__).parents[1] / "procedures" / "manhattan_4x4.yaml"
 PULSES = 50
@@ -150,7 +150,7 @@ def _served(box: Box, latency_s: float, wire_log: WireLog | None = None) -> Iter
 
 def _serve(kind: str, latency_s: float) -> None:
     """Around one cell, until the standard input ends."""
-    from hwloop_sim.virtual.bench import VirtualBench
+    from hwloop_sim.virtual.bench.bench import VirtualBench
 
     box = next(box for box in BOXES if box.kind == kind)
     procedure = load_procedure(PROCEDURE, ["backends.sim.device.shift=null"])  # one cell alone

@@ -18,10 +18,10 @@ from typing import Any
 
 import yaml
 
-from hwloop.config import Procedure, from_data
-from hwloop.record_reader import Record
-from hwloop.runner import RunOptions, run_procedure
-from hwloop.units import format_quantity
+from hwloop.procedure.procedure import Procedure, from_data
+from hwloop.record.reader import Record
+from hwloop.run.runner import RunOptions, run_procedure
+from hwloop.settings.units import format_quantity
 
 PROCEDURE = Path(__file__).parents[1] / "procedures" / "manhattan_4x4.yaml"
 ARRAYS = 200

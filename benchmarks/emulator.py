@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import least_and_median_s
-from hwloop.array import ArraySettings
-from hwloop.backend import CrossbarBackend
-from hwloop.operations import FloatArray, PulseMap, VectorBatch
+from hwloop.array.operations import FloatArray, PulseMap, VectorBatch
+from hwloop.array.settings import ArraySettings
+from hwloop.backend.base import CrossbarBackend
 from hwloop.plugins import OpenRequest
-from hwloop_sim.backend import SimSettings, open_sim
+from hwloop_sim.emulator.backend import SimSettings, open_sim
 
 VECTORS = 1000
 PULSES = 20  # maps in one timing of pulsed updates

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import typer
 
-from hwloop.array import Array
-from hwloop.config import PreparedStep, load_procedure
-from hwloop.runner import RunOptions, run_procedure
-from hwloop.settings import Settings
-from hwloop.step import Yield
+from hwloop.array.settings import Array
+from hwloop.procedure.procedure import PreparedStep, load_procedure
+from hwloop.run.runner import RunOptions, run_procedure
+from hwloop.settings.model import Settings
+from hwloop.steps.contract import Yield
 
 
 class BugInStep(Exception):

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hwloop import plugins
-from hwloop.config import Procedure, load_procedure
 from hwloop.errors import ConfigError
-from hwloop.plot import SavedFigure, save_figures
-from hwloop.record_reader import Record
-from hwloop.runner import RunOptions, run_procedure
+from hwloop.plotting.style import SavedFigure, save_figures
+from hwloop.procedure.procedure import Procedure, load_procedure
+from hwloop.record.reader import Record
+from hwloop.run.runner import RunOptions, run_procedure
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "gallery.md"

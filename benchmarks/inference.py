@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import least_and_median_s
-from hwloop.array import Array
-from hwloop.array_product import multiply
-from hwloop.config import Procedure, from_data
-from hwloop.guard import Guard
+from hwloop.array.settings import Array
+from hwloop.backend.guard import Guard
 from hwloop.plugins import OpenRequest
-from hwloop.runner import RunOptions, run_procedure
-from hwloop.steps.map_network import PLACED
-from hwloop_sim.backend import open_sim
+from hwloop.procedure.procedure import Procedure, from_data
+from hwloop.run.runner import RunOptions, run_procedure
+from hwloop.steps.network.array_product import multiply
+from hwloop.steps.network.mapping.map_network import PLACED
+from hwloop_sim.emulator.backend import open_sim
 
 ROWS, OUTPUTS, VECTORS, TILE = 256, 64, 10_000, 64
 """256 inputs and 64 outputs in pairs of columns: 4 × 2 tiles of 64×64."""

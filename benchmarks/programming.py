@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import least_and_median_s
-from hwloop.array import Array
-from hwloop.config import from_data
-from hwloop.guard import Guard
+from hwloop.array.settings import Array
+from hwloop.backend.guard import Guard
 from hwloop.plugins import OpenRequest
-from hwloop.runner import RunOptions, run_procedure
-from hwloop_sim.backend import open_sim
+from hwloop.procedure.procedure import from_data
+from hwloop.run.runner import RunOptions, run_procedure
+from hwloop_sim.emulator.backend import open_sim
 
 SIZE = 128
 LOW_S, HIGH_S, PULSES, SIGMA, NOISE = 1e-5, 1.1e-4, 20.0, 0.3, 0.001

@@ -14,13 +14,13 @@ import numpy as np
 import typer
 
 from benchmarks.shipped.one_transistor import NAME
-from hwloop.array import Array, ArraySettings
-from hwloop.guard import Guard
-from hwloop.operations import FloatArray, PulseMap
+from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.backend.guard import Guard
 from hwloop.plugins import OpenRequest
-from hwloop.programming.rows import CellsRow
-from hwloop.steps.program_verify import PROGRAM_VERIFY, ProgramVerifySettings
-from hwloop_sim.backend import SimSettings, open_sim
+from hwloop.steps.program.program_verify import PROGRAM_VERIFY, ProgramVerifySettings
+from hwloop.steps.program.rows import CellsRow
+from hwloop_sim.emulator.backend import SimSettings, open_sim
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "1t1r-twin.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"

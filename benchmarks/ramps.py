@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from hwloop.backend import CrossbarBackend
-from hwloop.config import load_procedure
-from hwloop.operations import Ramp, Reading
+from hwloop.array.operations import Ramp, Reading
+from hwloop.backend.base import CrossbarBackend
 from hwloop.plugins import OpenRequest
-from hwloop_drivers.bench import Bench
-from hwloop_drivers.bench_kind import BenchSettings, open_bench
+from hwloop.procedure.procedure import load_procedure
+from hwloop_drivers.bench.backend import Bench
+from hwloop_drivers.bench.open import BenchSettings, open_bench
 
 ROOT = Path(__file__).parents[1]
 PROCEDURE = ROOT / "procedures" / "manhattan_4x4.yaml"

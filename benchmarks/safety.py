@@ -21,7 +21,7 @@ import typer
 
 from benchmarks.safety_case import Incident, Seen, prepare, run_incident
 from hwloop.errors import BackendError
-from hwloop.station import Station, load_station
+from hwloop.station.station import Station, load_station
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs" / "reference" / "safety.md"

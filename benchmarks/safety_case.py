@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import yaml
 
-from hwloop.config import load_procedure
 from hwloop.errors import BackendError, RecordError
-from hwloop.record_reader import Record
-from hwloop.station import load_station, meeting_point
-from hwloop_drivers.safe import ground_channels
+from hwloop.procedure.procedure import load_procedure
+from hwloop.record.reader import Record
+from hwloop.station.station import load_station, meeting_point
+from hwloop_drivers.safety.make_safe import ground_channels
+from hwloop_drivers.safety.watchdog import report_path
 from hwloop_drivers.virtual_bench import VirtualBenchLink, find, meet
-from hwloop_drivers.watchdog import report_path
 
 HWLOOP = [sys.executable, "-m", "hwloop.cli"]
 RUN_S, CALM_S, START_S = 240.0, 90.0, 30.0

@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from hwloop.sweeping.runner import SweepOptions, prepare, run_tasks
+from hwloop.sweep.runner import SweepOptions, prepare, run_tasks
 
 PROCEDURE = Path(__file__).parents[1] / "procedures" / "program_verify_8x8.yaml"
 POINTS = 100

@@ -13,11 +13,11 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from hwloop.array import ArraySettings
-from hwloop.backend import CrossbarBackend
+from hwloop.array.settings import ArraySettings
+from hwloop.backend.base import CrossbarBackend
 from hwloop.errors import ConfigError
-from hwloop.naming import nearest
-from hwloop.settings import Settings
+from hwloop.messages import nearest
+from hwloop.settings.model import Settings
 
 BACKENDS = "hwloop.backends"
 STEPS = "hwloop.steps"
@@ -54,7 +54,7 @@ class BackendKind(Generic[S]):
     """A backend as it stands in the entry point group ``hwloop.backends``.
 
     ``touches_hardware``: whether opening it reaches for instruments, which a preview must not;
-    ``rehearse`` makes one that answers :meth:`~hwloop.backend.CrossbarBackend.check`,
+    ``rehearse`` makes one that answers :meth:`~hwloop.backend.base.CrossbarBackend.check`,
     ``duration_s`` and ``groups`` without reaching for any. ``touch``: test the hardware without a
     pulse, and say what was found, a line each.
     """

@@ -14,9 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hwloop.backend import CrossbarBackend
-from hwloop.errors import BackendError, HwloopError, Unsupported
-from hwloop.operations import (
+from hwloop.array.operations import (
     Flag,
     FloatArray,
     Operation,
@@ -26,6 +24,8 @@ from hwloop.operations import (
     VectorBatch,
     Wait,
 )
+from hwloop.backend.base import CrossbarBackend
+from hwloop.errors import BackendError, HwloopError, Unsupported
 
 Make = Callable[[], CrossbarBackend]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array import Array, ArraySettings
-from hwloop.operations import FloatArray
+from hwloop.array.operations import FloatArray
+from hwloop.array.settings import Array, ArraySettings
 from hwloop.plugins import OpenRequest
-from hwloop.step import Outcome, Row, Step
-from hwloop_sim.backend import SimSettings, open_sim
+from hwloop.steps.contract import Outcome, Row, Step
+from hwloop_sim.emulator.backend import SimSettings, open_sim
 
 LIMITS: dict[str, Any] = {
     "positive_v": 4.0,

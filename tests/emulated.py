@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array import ArraySettings
-from hwloop.backend import CrossbarBackend
-from hwloop.operations import FloatArray, PulseMap, ReadMap
+from hwloop.array.operations import FloatArray, PulseMap, ReadMap
+from hwloop.array.settings import ArraySettings
+from hwloop.backend.base import CrossbarBackend
 from hwloop.plugins import OpenRequest
-from hwloop_sim.affected import AffectedDevice
-from hwloop_sim.backend import SimSettings, open_sim
-from hwloop_sim.device import Device
-from hwloop_sim.effect import make_effects
+from hwloop_sim.cells.composed import AffectedDevice
+from hwloop_sim.cells.device import Device
+from hwloop_sim.cells.effect import make_effects
+from hwloop_sim.emulator.backend import SimSettings, open_sim
 
 STEP_S = 1e-6
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hwloop.station import Station
-from hwloop_sim.virtual.circuit import Circuit
-from hwloop_sim.virtual.clock import BenchClock
-from hwloop_sim.virtual.instrument import VirtualInstrument
+from hwloop.station.station import Station
+from hwloop_sim.virtual.circuit.circuit import Circuit
+from hwloop_sim.virtual.circuit.clock import BenchClock
+from hwloop_sim.virtual.circuit.instrument import VirtualInstrument
 from tests.virtual_link import Resistors, VirtualLink
 
 

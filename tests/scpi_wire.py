@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hwloop_drivers.link import Link
+from hwloop_drivers.links.link import Link
 
 
 class ScpiWire(Link):

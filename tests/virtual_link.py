@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hwloop_drivers.testing.in_process import InProcessLink
-from hwloop_sim.virtual import one_box
-from hwloop_sim.virtual.instrument import VirtualInstrument
+from hwloop_sim.virtual.bench import one_box
+from hwloop_sim.virtual.circuit.instrument import VirtualInstrument
 
 Resistors = one_box.Resistors
 

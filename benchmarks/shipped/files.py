@@ -13,12 +13,12 @@ import numpy as np
 import yaml
 
 from benchmarks.shipped import measured, one_transistor, sources, sweeps
+from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError
-from hwloop.naming import nearest
-from hwloop.operations import FloatArray
-from hwloop_sim.calibrate.data import TrainData
+from hwloop.messages import nearest
 from hwloop_sim.calibrate.run import Calibration, as_data, calibrate_data
-from hwloop_sim.calibrate.step_response import fit_step_response
+from hwloop_sim.calibrate.trains.data import TrainData
+from hwloop_sim.calibrate.trains.step_response import fit_step_response
 
 CALIBRATIONS = Path(__file__).parents[2] / "sim" / "hwloop_sim" / "calibrations"
 SEED = 1

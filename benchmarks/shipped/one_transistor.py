@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shipped import sources
-from hwloop.importing import import_table, write_imported
-from hwloop.operations import FloatArray
-from hwloop_sim.calibrate.one_transistor import SweepCalibration, calibrate_sweeps
-from hwloop_sim.filament import filament_s
+from hwloop.array.operations import FloatArray
+from hwloop.datasets.importing import import_table, write_imported
+from hwloop_sim.calibrate.one_transistor.calibrate import SweepCalibration, calibrate_sweeps
+from hwloop_sim.devices.common.filament import filament_s
 
 NAME = "levy2021_1t1r"
 SEED = 1

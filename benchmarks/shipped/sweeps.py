@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shipped import sources
-from hwloop.operations import BoolArray, FloatArray
-from hwloop_sim.calibrate.history import History
-from hwloop_sim.calibrate.imported import of_text
-from hwloop_sim.calibrate.operation_models import operation_models
-from hwloop_sim.calibrate.operations_fit import OperationFit, fit_operations, problem_of
-from hwloop_sim.calibrate.operations_run import OperationCalibration
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop_sim.calibrate.operations.calibrate import OperationCalibration
+from hwloop_sim.calibrate.operations.fit import OperationFit, fit_operations, problem_of
+from hwloop_sim.calibrate.operations.history import History
+from hwloop_sim.calibrate.operations.imported import of_text
+from hwloop_sim.calibrate.operations.models import operation_models
 from hwloop_sim.devices.schottky import SCHOTTKY, SchottkySettings
 
 FLOOR_A = 5e-9  # below it the sweeps show the meter's offset

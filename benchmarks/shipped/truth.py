@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hwloop.units import format_quantity
-from hwloop_sim.calibration import Calibration, load_calibration, shipped
+from hwloop.settings.units import format_quantity
+from hwloop_sim.calibration.file import Calibration, load_calibration, shipped
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "calibrations.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"

@@ -11,8 +11,8 @@ import typer
 def safe(*, station: Annotated[Path, typer.Option(help="The station, a YAML file.")]) -> None:
     """Switch every output of a station off and ground every line, by hand."""
     from hwloop.errors import ConnectionLost
-    from hwloop.station import load_station
-    from hwloop_drivers.safe import make_station_safe
+    from hwloop.station.station import load_station
+    from hwloop_drivers.safety.make_safe import make_station_safe
     from hwloop_drivers.virtual_bench import find
 
     loaded = load_station(station)

@@ -11,12 +11,12 @@ from typing import Any, get_args
 
 from hwloop import plugins
 from hwloop.errors import BackendError, ConfigError
-from hwloop.station import meeting_points
-from hwloop_drivers.instruments.identified import IdentifiedInstrument
-from hwloop_drivers.link import Link, LinkSettings
+from hwloop.station.station import meeting_points
+from hwloop_drivers.instruments.families.identified import IdentifiedInstrument
+from hwloop_drivers.links.link import Link, LinkSettings
+from hwloop_drivers.links.messages import close_quietly
+from hwloop_drivers.links.visa import VisaLink
 from hwloop_drivers.virtual_bench import meet
-from hwloop_drivers.visa_link import VisaLink
-from hwloop_drivers.wire import close_quietly
 
 SERVICES = {  # of LXI and IVI; LXI's own names the web page
     "_lxi._tcp.local.": "",

@@ -11,7 +11,7 @@ Rules for every driver, checked by :mod:`hwloop_drivers.testing`:
 - What the instrument cannot do exactly is refused with :class:`hwloop.errors.Unsupported` before
   anything is sent: nothing is clipped.
 - A reply that is not what was asked for is an :class:`hwloop.errors.UnexpectedReply`; a reading
-  at compliance or beyond the range is NaN with a :class:`hwloop.operations.Flag`.
+  at compliance or beyond the range is NaN with a :class:`hwloop.array.operations.Flag`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from hwloop.operations import Flag
-from hwloop_drivers.link import Link
+from hwloop.array.operations import Flag
+from hwloop_drivers.links.link import Link
 
 NO_FLAG = Flag(0)
 STANDING_S = 1.0  # a level that others wait for lasts at least this long, at worst

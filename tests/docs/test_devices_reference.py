@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.device_models import TRIALS, row
 from hwloop import plugins
-from hwloop_sim.state_device import StateSettings
+from hwloop_sim.devices.common.state_device import StateSettings
 from tests.docs.test_emulator_reference import rows_of
 from tests.sim.devices.models import names
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from hwloop import plugins
-from hwloop_sim.backend import SimSettings
-from hwloop_sim.converters import Adc, Dac
-from hwloop_sim.readout import Tiles
-from hwloop_sim.wiring import WireSettings
+from hwloop_sim.emulator.backend import SimSettings
+from hwloop_sim.emulator.converters import Adc, Dac
+from hwloop_sim.emulator.lines import WireSettings
+from hwloop_sim.emulator.readout import Tiles
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference" / "emulator.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", REFERENCE, re.MULTILINE | re.DOTALL))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hwloop import cli
+from hwloop.cli import main as cli
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "tutorials" / "from-a-bench-log-to-a-training.md").read_text("utf-8")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.config import load_procedure
-from hwloop.runner import RunOptions, run_procedure
+from hwloop.procedure.procedure import load_procedure
+from hwloop.run.runner import RunOptions, run_procedure
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "program-a-network.md"
 

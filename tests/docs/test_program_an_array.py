@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop.config import load_procedure
-from hwloop.record_reader import Record
-from hwloop.runner import RunOptions, run_procedure
+from hwloop.procedure.procedure import load_procedure
+from hwloop.record.reader import Record
+from hwloop.run.runner import RunOptions, run_procedure
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "program-an-array.md"

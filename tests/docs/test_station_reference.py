@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hwloop import plugins
-from hwloop.station import (
+from hwloop.station.station import (
     Drives,
     InstrumentEntry,
     SelfTestSettings,
@@ -14,7 +14,7 @@ from hwloop.station import (
     VirtualSettings,
     Wiring,
 )
-from hwloop_drivers.link import InstrumentKind
+from hwloop_drivers.links.link import InstrumentKind
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "station.md").read_text(encoding="utf-8")
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop import cli, plugins
-from hwloop.operations import PulseMap
+from hwloop import plugins
+from hwloop.array.operations import PulseMap
+from hwloop.cli import main as cli
 from hwloop_sim.calibrate.run import models
 from tests.sim.devices.models import KNOWN, make
 

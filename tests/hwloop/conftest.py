@@ -10,12 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwloop.array import ArraySettings
-from hwloop.backend import CrossbarBackend, Description, Event, MultiplyMode
-from hwloop.config import Procedure, from_data
-from hwloop.errors import BackendError
-from hwloop.geometry import Geometry
-from hwloop.operations import (
+from hwloop.array.geometry import Geometry
+from hwloop.array.operations import (
     Flag,
     FloatArray,
     Operation,
@@ -25,6 +21,10 @@ from hwloop.operations import (
     VectorBatch,
     Wait,
 )
+from hwloop.array.settings import ArraySettings
+from hwloop.backend.base import CrossbarBackend, Description, Event, MultiplyMode
+from hwloop.errors import BackendError
+from hwloop.procedure.procedure import Procedure, from_data
 
 _LIMITS = {
     "positive_v": 2.5,

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwloop.array import ArraySettings
-from hwloop.backend import CrossbarBackend, Description, Event, OneVerbBackend
-from hwloop.geometry import Geometry
-from hwloop.operations import Flag, Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch, Wait
+from hwloop.array.geometry import Geometry
+from hwloop.array.operations import (
+    Flag,
+    Operation,
+    PulseMap,
+    Ramp,
+    Reading,
+    ReadMap,
+    VectorBatch,
+    Wait,
+)
+from hwloop.array.settings import ArraySettings
+from hwloop.backend.base import CrossbarBackend, Description, Event, OneVerbBackend
 
 ARRAY = {
     "rows": 2,

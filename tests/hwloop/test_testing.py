@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwloop.backend import CrossbarBackend, Description, Event, MultiplyMode
+from hwloop.array.geometry import Geometry
+from hwloop.array.operations import BoolArray, Operation, PulseMap, Reading, ReadMap, VectorBatch
+from hwloop.backend.base import CrossbarBackend, Description, Event, MultiplyMode
+from hwloop.backend.guard import Guard
 from hwloop.errors import BackendError, Unsupported
-from hwloop.geometry import Geometry
-from hwloop.guard import Guard
-from hwloop.operations import BoolArray, Operation, PulseMap, Reading, ReadMap, VectorBatch
-from hwloop.record import RecordWriter, RunHeader
-from hwloop.record_reader import Record
-from hwloop.recorder import Recorder
-from hwloop.replay import Replay
+from hwloop.record.reader import Record
+from hwloop.record.recorder import Recorder
+from hwloop.record.replay import Replay
+from hwloop.record.writer import RecordWriter, RunHeader
 from hwloop.testing import check_backend
 
 CONDUCTANCE_S = np.array([[1e-6, 2e-6, 3e-6], [4e-6, 5e-6, 6e-6]])

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
-from hwloop.config import load_procedure
-from hwloop.network import build, predicted
-from hwloop.network_files import read_arrays
-from hwloop.record_reader import Record
-from hwloop.runner import RunOptions, run_procedure
-from hwloop.steps.map_network import MAP_NETWORK
+from hwloop.procedure.procedure import load_procedure
+from hwloop.record.reader import Record
+from hwloop.run.runner import RunOptions, run_procedure
+from hwloop.settings.array_files import read_arrays
+from hwloop.steps.network.mapping.map_network import MAP_NETWORK
+from hwloop.steps.network.network import build, predicted
 
 FOLDER = Path(__file__).parents[2] / "procedures" / "networks"
 

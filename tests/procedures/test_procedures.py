@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hwloop.config import load_procedure
-from hwloop.record_reader import Record, differences
-from hwloop.reproduce import reproduce
-from hwloop.runner import RunOptions, run_procedure
+from hwloop.procedure.procedure import load_procedure
+from hwloop.record.reader import Record, differences
+from hwloop.run.reproduce import reproduce
+from hwloop.run.runner import RunOptions, run_procedure
 
 PROCEDURES = sorted((Path(__file__).parents[2] / "procedures").glob("*.yaml"))
 

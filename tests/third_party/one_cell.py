@@ -7,10 +7,10 @@ from importlib.util import find_spec
 
 import pytest
 
-from hwloop.array import ArraySettings
-from hwloop.station import Station
-from hwloop_sim.backend import SimSettings
-from hwloop_sim.virtual.bench import VirtualBench
+from hwloop.array.settings import ArraySettings
+from hwloop.station.station import Station
+from hwloop_sim.emulator.backend import SimSettings
+from hwloop_sim.virtual.bench.bench import VirtualBench
 
 CELL_OHM = 1e5
 LIMITS = {

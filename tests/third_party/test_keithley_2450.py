@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hwloop_sim.virtual.bench import VirtualBench
+from hwloop_sim.virtual.bench.bench import VirtualBench
 from tests.third_party.one_cell import CELL_OHM, goes_off, needs, one_cell
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs, not ours

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from hwloop.array import ArraySettings
-from hwloop.station import Station
-from hwloop_sim.backend import SimSettings
-from hwloop_sim.virtual.bench import VirtualBench
+from hwloop.array.settings import ArraySettings
+from hwloop.station.station import Station
+from hwloop_sim.emulator.backend import SimSettings
+from hwloop_sim.virtual.bench.bench import VirtualBench
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs, not ours
 

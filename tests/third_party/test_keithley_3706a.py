@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from hwloop_sim.virtual.instruments.keithley_3706a import Keithley3706A as VirtualKeithley3706A
-from hwloop_sim.virtual.servers import serve_socket
+from hwloop_sim.virtual.bench.servers import serve_socket
+from hwloop_sim.virtual.instruments.keithley_3706a import (
+    Keithley3706A as VirtualKeithley3706A,
+)
 from tests.matrix_box import MatrixBox
 
 pytest.importorskip("qcodes", reason="QCoDeS is not installed: pip install hwloop[third-party]")

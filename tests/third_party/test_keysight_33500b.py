@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hwloop_sim.virtual.bench import VirtualBench
+from hwloop_sim.virtual.bench.bench import VirtualBench
 from tests.third_party.one_cell import goes_off, needs, one_cell
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs, not ours

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import yaml
 
-from hwloop.config import load_procedure
 from hwloop.errors import NotConverged
-from hwloop.record_reader import Record
-from hwloop.runner import RunOptions, run_procedure
-from hwloop.station import load_station
-from hwloop_sim.backend import SIM
-from hwloop_sim.virtual.bench import VirtualBench
+from hwloop.procedure.procedure import load_procedure
+from hwloop.record.reader import Record
+from hwloop.run.runner import RunOptions, run_procedure
+from hwloop.station.station import load_station
+from hwloop_sim.emulator.backend import SIM
+from hwloop_sim.virtual.bench.bench import VirtualBench
 from tests.third_party.one_cell import needs
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs, not ours

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hwloop.record_reader import Record
+from hwloop.record.reader import Record
 
 READ_V = 0.05
 HEADER = """\

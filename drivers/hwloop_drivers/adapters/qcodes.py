@@ -22,7 +22,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from hwloop_drivers.adapters.source_meter import ForeignSettings, ForeignSourceMeter
-from hwloop_drivers.link import InstrumentKind, Link
+from hwloop_drivers.links.link import InstrumentKind, Link
 
 _numbers = itertools.count(1)  # QCoDeS knows every instrument by a name that no other has
 

@@ -16,18 +16,12 @@ from typing import Any, cast
 
 from pydantic import Field
 
-from hwloop.errors import (
-    ConfigError,
-    HwloopError,
-    InstrumentFault,
-    UnexpectedReply,
-    Unsupported,
-)
-from hwloop.operations import Flag
-from hwloop.units import PositiveAmpere, PositiveVolt
-from hwloop_drivers.instruments.common import number, refuse_above
-from hwloop_drivers.instruments.scpi import ScpiInstrument
-from hwloop_drivers.link import Link, LinkSettings
+from hwloop.array.operations import Flag
+from hwloop.errors import ConfigError, HwloopError, InstrumentFault, UnexpectedReply, Unsupported
+from hwloop.settings.units import PositiveAmpere, PositiveVolt
+from hwloop_drivers.instruments.families.common import number, refuse_above
+from hwloop_drivers.instruments.families.scpi import ScpiInstrument
+from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
 
 SIX_DIGITS = 5e-6  # relative: the most that public drivers send

@@ -7,16 +7,21 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from hwloop.errors import UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.common import number
-from hwloop_drivers.instruments.scpi import ScpiInstrument
-from hwloop_drivers.instruments.source_meter import (
+from hwloop_drivers.instruments.families.common import number
+from hwloop_drivers.instruments.families.scpi import ScpiInstrument
+from hwloop_drivers.instruments.families.source_meter import (
     LOW_LIMIT_A,
     ScpiSourceMeter,
     SourceLimits,
     measured,
 )
-from hwloop_drivers.instruments.trains import SweepLimits, equal_steps, refuse_sweep, shortest
-from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.instruments.families.trains import (
+    SweepLimits,
+    equal_steps,
+    refuse_sweep,
+    shortest,
+)
+from hwloop_drivers.links.link import InstrumentKind, Link, LinkSettings
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
 
 LIMITS = SourceLimits(  # of the 2400; the others of its family give more or less

@@ -10,9 +10,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
 
-from hwloop_drivers.instruments.common import NAME
-from hwloop_drivers.instruments.keithley_switch import KeithleySwitch
-from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.instruments.families.common import NAME
+from hwloop_drivers.instruments.families.keithley_switch import KeithleySwitch
+from hwloop_drivers.links.link import InstrumentKind, Link, LinkSettings
 
 SLOTS = 6
 MATRICES = {"3730": (6, 16), "3731": (6, 16)}  # rows, columns

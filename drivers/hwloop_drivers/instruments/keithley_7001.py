@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from hwloop.errors import UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.common import NAME
-from hwloop_drivers.instruments.matrix import VerifiedMatrix
-from hwloop_drivers.instruments.scpi import ScpiInstrument
-from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.instruments.families.common import NAME
+from hwloop_drivers.instruments.families.matrix import VerifiedMatrix
+from hwloop_drivers.instruments.families.scpi import ScpiInstrument
+from hwloop_drivers.links.link import InstrumentKind, Link, LinkSettings
 
 SLOTS = {"7001": 2, "7002": 10}
 ROWS, COLUMNS = 4, 10  # of a card such as 7012, 7073, 7153

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hwloop_drivers.instruments.common import NAME
-from hwloop_drivers.instruments.keithley_switch import KeithleySwitch
-from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.instruments.families.common import NAME
+from hwloop_drivers.instruments.families.keithley_switch import KeithleySwitch
+from hwloop_drivers.links.link import InstrumentKind, Link, LinkSettings
 
 SLOTS = {"707B": 6, "708B": 1}
 CARDS = {"7072": 8, "7072-HV": 8, "7173-50": 4, "7174A": 8}  # rows, of 12 columns each

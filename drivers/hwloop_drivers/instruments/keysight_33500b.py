@@ -1,18 +1,18 @@
 """Keysight 33500B and 33600A waveform generators (SCPI); after their operating and service guide.
 
 Pulses are triggered bursts of the pulse function, the constant level is where the burst rests:
-see :mod:`hwloop_drivers.instruments.burst_output`. The width is that at half the height, with the
-steepest edges that the model has. An output has 50 Ω in series and no limit of its current: what
-it drives must not need one.
+see :mod:`hwloop_drivers.instruments.families.burst_output`. The width is that at half the height,
+with the steepest edges that the model has. An output has 50 Ω in series and no limit of its
+current: what it drives must not need one.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from hwloop_drivers.instruments.burst_dialect import Bounds, Dialect
-from hwloop_drivers.instruments.burst_generator import BurstGenerator
-from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.instruments.families.burst_dialect import Bounds, Dialect
+from hwloop_drivers.instruments.families.burst_generator import BurstGenerator
+from hwloop_drivers.links.link import InstrumentKind, Link, LinkSettings
 
 ModelName = Literal[
     "33509B",

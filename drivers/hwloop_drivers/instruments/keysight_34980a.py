@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pydantic import Field, field_validator
 
 from hwloop.errors import UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.matrix import VerifiedMatrix
-from hwloop_drivers.instruments.scpi import ScpiInstrument
-from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.instruments.families.matrix import VerifiedMatrix
+from hwloop_drivers.instruments.families.scpi import ScpiInstrument
+from hwloop_drivers.links.link import InstrumentKind, Link, LinkSettings
 
 SLOTS = 8
 

@@ -1,19 +1,19 @@
 """Keysight 81160A pulse function arbitrary generator (SCPI); after its user's guide, 81160-91020.
 
 Pulses are bursts, armed by hand and triggered over the bus; the constant level is where they
-rest: see :mod:`hwloop_drivers.instruments.burst_output`. Its smallest amplitude into an open
-circuit is 100 mV: so much does the line see for the time of two commands when the sign of the
-pulses changes, and so little a pulse must be. ``*OPC?`` does not wait for a burst: the driver
-waits for as long as the burst lasts.
+rest: see :mod:`hwloop_drivers.instruments.families.burst_output`. Its smallest amplitude into an
+open circuit is 100 mV: so much does the line see for the time of two commands when the sign of the
+pulses changes, and so little a pulse must be. ``*OPC?`` does not wait for a burst: the driver waits
+for as long as the burst lasts.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from hwloop_drivers.instruments.burst_dialect import Bounds, Dialect
-from hwloop_drivers.instruments.burst_generator import BurstGenerator
-from hwloop_drivers.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.instruments.families.burst_dialect import Bounds, Dialect
+from hwloop_drivers.instruments.families.burst_generator import BurstGenerator
+from hwloop_drivers.links.link import InstrumentKind, Link, LinkSettings
 
 BOUNDS = Bounds(
     most_v=5.0,  # both the amplitude and the window of levels allow it

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hwloop.errors import InstrumentTimeout
-from hwloop_drivers.link import Link
-from hwloop_drivers.wire import payload
+from hwloop_drivers.links.link import Link
+from hwloop_drivers.links.messages import payload
 
 
 class InProcessLink(Link):

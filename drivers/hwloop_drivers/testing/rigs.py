@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
 from hwloop.errors import BackendError, HwloopError, InstrumentFault, UnexpectedReply, Unsupported
-from hwloop_drivers.link import Link
+from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import Instrument, SwitchMatrix
 from hwloop_drivers.testing.tap import Tap
 

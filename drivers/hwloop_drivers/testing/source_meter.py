@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from hwloop.array.operations import Flag
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
-from hwloop.operations import Flag
 from hwloop_drivers.roles import Measured, SourceMeter, SourceSetup, TrainPoint, VerifyLoop
 from hwloop_drivers.testing.outputs import (
     check_broken_off,

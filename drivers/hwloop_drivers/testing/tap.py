@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from hwloop.errors import InstrumentTimeout
-from hwloop_drivers.link import Link
+from hwloop_drivers.links.link import Link
 
 GARBAGE = "#?~!"
 NINE_DIGITS = 1e-8  # relative: a number that was sent with nine significant digits

@@ -39,7 +39,7 @@ def calibrate(
     from hwloop_sim.calibrate.rank import rank
     from hwloop_sim.calibrate.run import calibrate as fit
     from hwloop_sim.calibrate.run import check_out, write_calibration
-    from hwloop_sim.calibrate.words import held, lines, table
+    from hwloop_sim.calibrate.summary import held, lines, table
 
     check_out(out)
     fixed = held(fix or [])

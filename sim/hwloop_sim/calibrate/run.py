@@ -10,18 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.dataset import appear_complete
+from hwloop.datasets.pulse_table import appear_complete
 from hwloop.errors import ConfigError, NotConverged, RecordError
-from hwloop.naming import nearest
-from hwloop_sim.calibrate.data import TrainData, check_one_way, is_record, load_trains
-from hwloop_sim.calibrate.fit import Fit, Fitter
-from hwloop_sim.calibrate.held_out import Prediction, predict
-from hwloop_sim.calibrate.one_transistor import SweepCalibration, calibrate_sweeps
-from hwloop_sim.calibrate.operation_models import operation_models
-from hwloop_sim.calibrate.operations_run import OperationCalibration, calibrate_operations
-from hwloop_sim.calibrate.pulse_table import TableCalibration, calibrate_table
-from hwloop_sim.calibrate.sweep_emulation import MODEL as ONE_TRANSISTOR
-from hwloop_sim.calibration import FORMAT, FORMAT_VERSION
+from hwloop.messages import nearest
+from hwloop_sim.calibrate.one_transistor.calibrate import SweepCalibration, calibrate_sweeps
+from hwloop_sim.calibrate.one_transistor.emulation import MODEL as ONE_TRANSISTOR
+from hwloop_sim.calibrate.operations.calibrate import (
+    OperationCalibration,
+    calibrate_operations,
+)
+from hwloop_sim.calibrate.operations.models import operation_models
+from hwloop_sim.calibrate.trains.data import TrainData, check_one_way, is_record, load_trains
+from hwloop_sim.calibrate.trains.fit import Fit, Fitter
+from hwloop_sim.calibrate.trains.held_out import Prediction, predict
+from hwloop_sim.calibrate.trains.pulse_table import TableCalibration, calibrate_table
+from hwloop_sim.calibration.file import FORMAT, FORMAT_VERSION
 
 _ONE_WAY = frozenset({"soft_bounds", "step_response"})
 _FIGURES = ("paths", "residuals", "distributions")
@@ -39,9 +42,9 @@ class Calibration:
 
 def fitters() -> Mapping[str, Fitter]:
     """Model → what fits it to trains."""
-    from hwloop_sim.calibrate.pulse_response import fit_pulse_response
-    from hwloop_sim.calibrate.soft_bounds import fit_soft_bounds
-    from hwloop_sim.calibrate.step_response import fit_step_response
+    from hwloop_sim.calibrate.trains.pulse_response import fit_pulse_response
+    from hwloop_sim.calibrate.trains.soft_bounds import fit_soft_bounds
+    from hwloop_sim.calibrate.trains.step_response import fit_step_response
 
     return {
         "pulse_response": fit_pulse_response,
@@ -214,8 +217,8 @@ def write_calibration(calibration: Found, paths: Sequence[Path], out: Path) -> l
     """The YAML file and, beside it, the figures: all, or none; refuses to overwrite any."""
     import yaml
 
-    from hwloop.plot import save_figures
-    from hwloop_sim.calibrate.figures import draw
+    from hwloop.plotting.style import save_figures
+    from hwloop_sim.calibrate.trains.figures import draw
 
     check_out(out)
     if isinstance(calibration, Calibration):

@@ -3,7 +3,8 @@
 R(x) = R_on x + R_off (1 − x), x = w/D; dx/dt = μ R_on/D² · i · f(x), i = v/R(x).
 Source: D. B. Strukov, G. S. Snider, D. R. Stewart and R. S. Williams, Nature 453, 80 (2008),
 doi:10.1038/nature06932, with its figures (R_off/R_on = 160, D = 10 nm, μ = 1e-10 cm²/(V s));
-R_on = 100 ohm is what the window papers use. Windows f: :mod:`hwloop_sim.windows`. Cells begin at
+R_on = 100 ohm is what the window papers use. Windows f: :mod:`hwloop_sim.devices.common.windows`.
+Cells begin at
 x = 0.1. Positive voltage raises the conductance. Valid as a picture of the pinched loop and its
 frequency dependence: real films drift exponentially with the field and have a threshold, this
 model has neither, so that every read above 0 V moves it where reads are given as pulses.
@@ -15,11 +16,15 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from hwloop.units import Number, PositiveMetre, PositiveOhm
-from hwloop_sim import travel
-from hwloop_sim.mixed_resistance import mixed_conductance_s, mixed_resistance_ohm, mixed_state
-from hwloop_sim.state_device import StateModel, StateSettings, state_kind
-from hwloop_sim.windows import DriftWindow, NoWindow, window, window_parameters
+from hwloop.settings.units import Number, PositiveMetre, PositiveOhm
+from hwloop_sim.devices.common import integrate as travel
+from hwloop_sim.devices.common.mixed_resistance import (
+    mixed_conductance_s,
+    mixed_resistance_ohm,
+    mixed_state,
+)
+from hwloop_sim.devices.common.state_device import StateModel, StateSettings, state_kind
+from hwloop_sim.devices.common.windows import DriftWindow, NoWindow, window, window_parameters
 
 _window = travel.compiled(window)
 _resistance_ohm = travel.compiled(mixed_resistance_ohm)

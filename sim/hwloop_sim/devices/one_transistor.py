@@ -18,8 +18,8 @@ Valid near those conditions; the width acts through τ alone, the drive of SET n
 v_set; failure is not modelled, forming where ``forming`` says so. Positive voltage: bit line above
 source line. The current of a read is G · v, as with the gate fully on.
 With ``growth``, SET adds to the filament pulse by pulse instead; with ``redraw``, RESET draws
-levels that may lie above the one before: see :mod:`hwloop_sim.filament`. Stepped trains need both;
-the shipped calibration ``levy2021_1t1r`` has them.
+levels that may lie above the one before: see :mod:`hwloop_sim.devices.common.filament`. Stepped
+trains need both; the shipped calibration ``levy2021_1t1r`` has them.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field, model_validator
 
+from hwloop.array.operations import BoolArray, FloatArray, PulseMap
 from hwloop.errors import Unsupported
-from hwloop.operations import BoolArray, FloatArray, PulseMap
-from hwloop.units import Number, PositiveOhm, PositiveSecond, PositiveSiemens, PositiveVolt
-from hwloop_sim.device import Device, DeviceKind
-from hwloop_sim.filament import (
+from hwloop.settings.units import Number, PositiveOhm, PositiveSecond, PositiveSiemens, PositiveVolt
+from hwloop_sim.cells.device import Device, DeviceKind
+from hwloop_sim.cells.variability import draw_initial
+from hwloop_sim.devices.common.filament import (
     Cycles,
     Forming,
     Growth,
@@ -43,8 +44,7 @@ from hwloop_sim.filament import (
     filament_s,
     grown_s,
 )
-from hwloop_sim.state_device import StateSettings, drawn_parameters, per_cell
-from hwloop_sim.variability import draw_initial
+from hwloop_sim.devices.common.state_device import StateSettings, drawn_parameters, per_cell
 
 _SCATTERS = ("set_sigma", "reset_sigma")
 

@@ -19,14 +19,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.backend import Event
-from hwloop.naming import cell_names
-from hwloop.operations import BoolArray, FloatArray, PulseMap
-from hwloop.settings import Settings
-from hwloop_sim.device import Device, DeviceKind
-from hwloop_sim.known_pulses import SAME, refuse_unknown
-from hwloop_sim.trains import Trains
-from hwloop_sim.variability import InitialState, draw_initial
+from hwloop.array.operations import BoolArray, FloatArray, PulseMap
+from hwloop.backend.base import Event
+from hwloop.messages import cell_names
+from hwloop.settings.model import Settings
+from hwloop_sim.cells.device import Device, DeviceKind
+from hwloop_sim.cells.known_pulses import SAME, refuse_unknown
+from hwloop_sim.cells.variability import InitialState, draw_initial
+from hwloop_sim.devices.common.measured_trains import Trains
 
 
 class PulseResponseSettings(Settings):

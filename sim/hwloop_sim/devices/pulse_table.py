@@ -11,16 +11,16 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from hwloop.backend import Event
+from hwloop.array.operations import BoolArray, FloatArray, PulseMap
+from hwloop.backend.base import Event
 from hwloop.errors import ConfigError
-from hwloop.naming import cell_names
-from hwloop.operations import BoolArray, FloatArray, PulseMap
-from hwloop.settings import Settings
-from hwloop.units import Fraction, Number
-from hwloop_sim.calibration import TableReference
-from hwloop_sim.device import Device, DeviceKind
-from hwloop_sim.known_pulses import KnownPulse, refuse_unknown
-from hwloop_sim.variability import Spread
+from hwloop.messages import cell_names
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Fraction, Number
+from hwloop_sim.calibration.file import TableReference
+from hwloop_sim.cells.device import Device, DeviceKind
+from hwloop_sim.cells.known_pulses import KnownPulse, refuse_unknown
+from hwloop_sim.cells.variability import Spread
 
 
 class PulseTableSettings(Settings):

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from hwloop.units import (
+from hwloop.settings.units import (
     Ampere,
     Number,
     PositiveAmpere,
@@ -25,10 +25,14 @@ from hwloop.units import (
     PositiveVolt,
     Volt,
 )
-from hwloop_sim import travel
-from hwloop_sim.mixed_resistance import mixed_conductance_s, mixed_resistance_ohm, mixed_state
-from hwloop_sim.state_device import StateModel, StateSettings, state_kind
-from hwloop_sim.windows import DriftWindow, Joglekar, window, window_parameters
+from hwloop_sim.devices.common import integrate as travel
+from hwloop_sim.devices.common.mixed_resistance import (
+    mixed_conductance_s,
+    mixed_resistance_ohm,
+    mixed_state,
+)
+from hwloop_sim.devices.common.state_device import StateModel, StateSettings, state_kind
+from hwloop_sim.devices.common.windows import DriftWindow, Joglekar, window, window_parameters
 
 _window = travel.compiled(window)
 _resistance_ohm = travel.compiled(mixed_resistance_ohm)

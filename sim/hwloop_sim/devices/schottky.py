@@ -22,8 +22,8 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from hwloop.units import Number, PositiveAmpere, PositiveOhm, PositiveVolt
-from hwloop_sim.state_device import StateModel, StateSettings, state_kind
+from hwloop.settings.units import Number, PositiveAmpere, PositiveOhm, PositiveVolt
+from hwloop_sim.devices.common.state_device import StateModel, StateSettings, state_kind
 
 Positive = Annotated[Number, Field(gt=0)]
 

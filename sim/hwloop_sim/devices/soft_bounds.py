@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.operations import FloatArray, PulseMap
-from hwloop.units import Fraction, Number, PositiveSiemens
-from hwloop_sim.device import LARGE, Device, DeviceKind
-from hwloop_sim.known_pulses import KnownPulse, refuse_unknown
-from hwloop_sim.state_device import StateSettings, drawn_parameters, per_cell
-from hwloop_sim.variability import draw_initial
+from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.settings.units import Fraction, Number, PositiveSiemens
+from hwloop_sim.cells.device import LARGE, Device, DeviceKind
+from hwloop_sim.cells.known_pulses import KnownPulse, refuse_unknown
+from hwloop_sim.cells.variability import draw_initial
+from hwloop_sim.devices.common.state_device import StateSettings, drawn_parameters, per_cell
 
 if TYPE_CHECKING:
-    from hwloop_sim.counted import StepScatter
+    from hwloop_sim.compiled.counted_random import StepScatter
 
 Pulses = Annotated[Number, Field(gt=0)]
 
@@ -127,7 +127,7 @@ class SoftBounds(Device):
 
     def _moved_s(self, pulse: PulseMap, scatter: StepScatter | None = None) -> FloatArray:
         """The same in one compiled loop, to the last bit."""
-        from hwloop_sim import kernels
+        from hwloop_sim.compiled import kernels
 
         if self._ways is None or self._ways[0] != pulse.count:
             up, down = self._p.up_pulses, self._p.down_pulses

@@ -20,14 +20,14 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.backend import Event
-from hwloop.naming import cell_names
-from hwloop.operations import BoolArray, FloatArray, PulseMap
-from hwloop.settings import Settings
-from hwloop.units import Fraction, Number, PositiveSiemens
-from hwloop_sim.device import Device, DeviceKind
-from hwloop_sim.known_pulses import SAME, KnownPulse, refuse_unknown
-from hwloop_sim.variability import InitialState, draw_initial
+from hwloop.array.operations import BoolArray, FloatArray, PulseMap
+from hwloop.backend.base import Event
+from hwloop.messages import cell_names
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Fraction, Number, PositiveSiemens
+from hwloop_sim.cells.device import Device, DeviceKind
+from hwloop_sim.cells.known_pulses import SAME, KnownPulse, refuse_unknown
+from hwloop_sim.cells.variability import InitialState, draw_initial
 
 State = Annotated[Number, Field(ge=-0.5, le=1.5)]
 

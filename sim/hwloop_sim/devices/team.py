@@ -2,11 +2,12 @@
 
 dw/dt = k_off (i/i_off − 1)^α_off f(w) for i > i_off > 0, k_on (i/i_on − 1)^α_on f(w) for
 i < i_on < 0, 0 between; i = v/R(w), R linear or exponential
-(:mod:`hwloop_sim.threshold_adaptive`).
+(:mod:`hwloop_sim.devices.common.barrier`).
 Source: S. Kvatinsky, E. G. Friedman, A. Kolodny and U. C. Weiser, IEEE Trans. Circuits Syst. I 60,
 211 (2013), doi:10.1109/TCSI.2012.2215714. Defaults: k, α, i and w of the authors' model file
 (S. Kvatinsky et al., IEEEI 2012, doi:10.1109/EEEI.2012.6377081); R_on and R_off as in their VTEAM
-file, at which 1 V is beyond the threshold. Windows: :mod:`hwloop_sim.windows`. Cells begin at
+file, at which 1 V is beyond the threshold. Windows: :mod:`hwloop_sim.devices.common.windows`. Cells
+begin at
 x = 0.5. Positive voltage *lowers* the conductance, as in the source; ``flipped: true`` turns the
 device round. Switching off lowers the current: at a constant voltage it ends where the current has
 fallen to i_off. Valid for currents through the cell that the drive really fixes by v/R.
@@ -19,10 +20,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from hwloop.units import Ampere, PositiveAmpere
-from hwloop_sim import travel
-from hwloop_sim.state_device import StateModel, state_kind
-from hwloop_sim.threshold_adaptive import (
+from hwloop.settings.units import Ampere, PositiveAmpere
+from hwloop_sim.devices.common import integrate as travel
+from hwloop_sim.devices.common.barrier import (
     BarrierSettings,
     Exponent,
     NegativeSpeed,
@@ -32,7 +32,8 @@ from hwloop_sim.threshold_adaptive import (
     barrier_resistance_ohm,
     barrier_state,
 )
-from hwloop_sim.windows import window
+from hwloop_sim.devices.common.state_device import StateModel, state_kind
+from hwloop_sim.devices.common.windows import window
 
 _window = travel.compiled(window)
 _resistance_ohm = travel.compiled(barrier_resistance_ohm)

@@ -1,13 +1,13 @@
 """VTEAM: a threshold in the voltage, beyond which the barrier moves by a power law.
 
 dw/dt = k_off (v/v_off − 1)^α_off f(w) for v > v_off > 0, k_on (v/v_on − 1)^α_on f(w) for
-v < v_on < 0, 0 between; R(w) linear or exponential (:mod:`hwloop_sim.threshold_adaptive`).
+v < v_on < 0, 0 between; R(w) linear or exponential (:mod:`hwloop_sim.devices.common.barrier`).
 Source: S. Kvatinsky, M. Ramadan, E. G. Friedman and A. Kolodny, IEEE Trans. Circuits Syst. II 62,
 786 (2015), doi:10.1109/TCSII.2015.2433536. Defaults: the authors' published model file
-(asic2.group, memristor models), which MemTorch uses too. Windows: :mod:`hwloop_sim.windows`. Cells
-begin at x = 0.5. Positive voltage *lowers* the conductance, as in the source; ``flipped: true``
-turns the device round. Valid for two-terminal devices with a clear threshold; no stochastic
-switching, no heating.
+(asic2.group, memristor models), which MemTorch uses too. Windows:
+:mod:`hwloop_sim.devices.common.windows`. Cells begin at x = 0.5. Positive voltage *lowers* the
+conductance, as in the source; ``flipped: true`` turns the device round. Valid for two-terminal
+devices with a clear threshold; no stochastic switching, no heating.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from hwloop.units import PositiveVolt, Volt
-from hwloop_sim import travel
-from hwloop_sim.state_device import StateModel, state_kind
-from hwloop_sim.threshold_adaptive import (
+from hwloop.settings.units import PositiveVolt, Volt
+from hwloop_sim.devices.common import integrate as travel
+from hwloop_sim.devices.common.barrier import (
     BarrierSettings,
     Exponent,
     NegativeSpeed,
@@ -28,7 +27,8 @@ from hwloop_sim.threshold_adaptive import (
     barrier_parameters,
     barrier_state,
 )
-from hwloop_sim.windows import window
+from hwloop_sim.devices.common.state_device import StateModel, state_kind
+from hwloop_sim.devices.common.windows import window
 
 _window = travel.compiled(window)
 

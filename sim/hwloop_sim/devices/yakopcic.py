@@ -20,8 +20,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from hwloop.units import Number, PositiveAmpere, PositiveVolt
-from hwloop_sim.state_device import StateModel, StateSettings, state_kind
+from hwloop.settings.units import Number, PositiveAmpere, PositiveVolt
+from hwloop_sim.devices.common.state_device import StateModel, StateSettings, state_kind
 
 Positive = Annotated[Number, Field(gt=0)]
 Knee = Annotated[Number, Field(ge=0, lt=1)]

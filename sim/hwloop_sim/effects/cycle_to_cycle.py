@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from hwloop.operations import FloatArray, PulseMap
-from hwloop.settings import Settings
-from hwloop.units import Number
-from hwloop_sim.effect import Effect, EffectKind
+from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Number
+from hwloop_sim.cells.effect import Effect, EffectKind
 
 if TYPE_CHECKING:
-    from hwloop_sim.counted import StepScatter
+    from hwloop_sim.compiled.counted_random import StepScatter
 
 
 class CycleToCycleSettings(Settings):
@@ -39,14 +39,14 @@ class CycleToCycle(Effect):
         shape: tuple[int, ...],  # noqa: ARG002 - nothing is kept for a cell
         rng: np.random.Generator,
     ) -> None:
-        from hwloop_sim.counted import Draws
+        from hwloop_sim.compiled.counted_random import Draws
 
         self._settings = settings
         self._draws = Draws.spawn(rng)
 
     def step_scatter(self, pulse: PulseMap) -> StepScatter | None:
         """The factor, where it is a normal one."""
-        from hwloop_sim.counted import StepScatter
+        from hwloop_sim.compiled.counted_random import StepScatter
 
         if self._settings.distribution != "normal":
             return None
@@ -54,7 +54,7 @@ class CycleToCycle(Effect):
 
     def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:
         """The step with this pulse's factor."""
-        from hwloop_sim import kernels
+        from hwloop_sim.compiled import kernels
 
         scatter = self.step_scatter(pulse)
         if scatter is not None:

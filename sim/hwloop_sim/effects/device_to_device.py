@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, model_validator
 
-from hwloop.datafile import NumberTable
-from hwloop.operations import FloatArray, PulseMap
-from hwloop.settings import Settings
-from hwloop.units import Fraction
-from hwloop_sim.effect import Effect, EffectKind
+from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.settings.model import Settings
+from hwloop.settings.tables import NumberTable
+from hwloop.settings.units import Fraction
+from hwloop_sim.cells.effect import Effect, EffectKind
 
 
 def _all_positive(values: Any) -> Any:

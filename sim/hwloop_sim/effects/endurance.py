@@ -13,10 +13,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.operations import FloatArray, PulseMap
-from hwloop.settings import Settings
-from hwloop.units import Number, PositiveSiemens, Siemens
-from hwloop_sim.effect import Effect, EffectKind
+from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Number, PositiveSiemens, Siemens
+from hwloop_sim.cells.effect import Effect, EffectKind
 
 
 class EnduranceSettings(Settings):

@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.operations import FloatArray
-from hwloop.settings import Settings
-from hwloop.units import PositiveSiemens, Siemens
-from hwloop_sim.effect import Effect, EffectKind
+from hwloop.array.operations import FloatArray
+from hwloop.settings.model import Settings
+from hwloop.settings.units import PositiveSiemens, Siemens
+from hwloop_sim.cells.effect import Effect, EffectKind
 
 
 class FiniteStatesSettings(Settings):

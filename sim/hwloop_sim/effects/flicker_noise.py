@@ -18,9 +18,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.operations import FloatArray
-from hwloop.units import Number
-from hwloop_sim.effect import Effect, EffectKind
+from hwloop.array.operations import FloatArray
+from hwloop.settings.units import Number
+from hwloop_sim.cells.effect import Effect, EffectKind
 from hwloop_sim.effects.dependence import Dependence
 
 Frequency = Annotated[Number, Field(gt=0, le=1e12)]

@@ -14,12 +14,12 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError
-from hwloop.naming import cell_name
-from hwloop.operations import FloatArray
-from hwloop.settings import Settings
-from hwloop.units import Number, PositiveSiemens, format_quantity
-from hwloop_sim.effect import Effect, EffectKind
+from hwloop.messages import cell_name
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Number, PositiveSiemens, format_quantity
+from hwloop_sim.cells.effect import Effect, EffectKind
 
 _ROUNDS = 1000
 

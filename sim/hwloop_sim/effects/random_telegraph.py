@@ -16,10 +16,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from hwloop.operations import FloatArray
-from hwloop.settings import Settings
-from hwloop.units import Number, PositiveSecond
-from hwloop_sim.effect import Effect, EffectKind
+from hwloop.array.operations import FloatArray
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Number, PositiveSecond
+from hwloop_sim.cells.effect import Effect, EffectKind
 
 Part = Annotated[Number, Field(ge=0, le=1)]
 Spread = Annotated[Number, Field(ge=0, le=5)]

@@ -17,10 +17,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from hwloop.operations import FloatArray, PulseMap
-from hwloop.settings import Settings
-from hwloop.units import Fraction, Number, PositiveOhm, PositiveSecond
-from hwloop_sim.effect import Effect, EffectKind
+from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Fraction, Number, PositiveOhm, PositiveSecond
+from hwloop_sim.cells.effect import Effect, EffectKind
 from hwloop_sim.effects.dependence import shown_of_series
 
 

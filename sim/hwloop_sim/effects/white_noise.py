@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hwloop.operations import FloatArray
-from hwloop.units import Ampere
-from hwloop_sim.effect import EffectKind, ReadNoise
+from hwloop.array.operations import FloatArray
+from hwloop.settings.units import Ampere
+from hwloop_sim.cells.effect import EffectKind, ReadNoise
 from hwloop_sim.effects.dependence import Dependence
 
 
@@ -37,7 +37,7 @@ class WhiteNoise(ReadNoise):
         shape: tuple[int, ...],  # noqa: ARG002 - nothing is kept for a cell
         rng: np.random.Generator,
     ) -> None:
-        from hwloop_sim.counted import Draws
+        from hwloop_sim.compiled.counted_random import Draws
 
         self._settings = settings
         self._draws = Draws.spawn(rng)
@@ -55,7 +55,7 @@ class WhiteNoise(ReadNoise):
         reads: int,
     ) -> None:
         """The noise of cells and amplifier together: both are normal."""
-        from hwloop_sim import kernels
+        from hwloop_sim.compiled import kernels
 
         if self._settings.amplifier_a:
             variance = variance + self._settings.amplifier_a**2 / unit_a2

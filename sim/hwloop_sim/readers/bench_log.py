@@ -18,9 +18,9 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+from hwloop.datasets.importing import Extract, Reader, fault, finite_number, first_lines, text_lines
 from hwloop.errors import ConfigError
-from hwloop.importing import Extract, Reader, fault, finite_number, first_lines, text_lines
-from hwloop.units import format_quantity
+from hwloop.settings.units import format_quantity
 
 _COLUMNS = "Time stamp (s), Voltage (V), Current (A), Voltage (V), Current (A),Resistance (Ohm)"
 _KEYS = {  # key of the log → power of ten to the SI unit

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hwloop.datasets.importing import Columns, Reader, first_lines
 from hwloop.errors import ConfigError
-from hwloop.importing import Columns, Reader, first_lines
 from hwloop_sim.readers import program_verify
 from hwloop_sim.readers.tables import (
     Table,

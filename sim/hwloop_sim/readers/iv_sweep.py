@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.importing import Columns, Reader, fault, finite_number, first_lines, text_lines
+from hwloop.datasets.importing import Columns, Reader, fault, finite_number, first_lines, text_lines
 
 _FEW = 0.1
 _SCALES = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9, "p": 1e-12}

@@ -7,14 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.importing import Columns, Reader, fault
-from hwloop_sim.readers.tables import (
-    cells_in,
-    check_whole,
-    inverse,
-    starts_with_numbers,
-    table_of,
-)
+from hwloop.datasets.importing import Columns, Reader, fault
+from hwloop_sim.readers.tables import cells_in, check_whole, inverse, starts_with_numbers, table_of
 
 _NAMES = (
     "address",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hwloop.datasets.importing import Columns, Reader
 from hwloop.errors import ConfigError
-from hwloop.importing import Columns, Reader
 from hwloop_sim.readers.tables import cells_in, inverse, starts_with_numbers, table_of
 
 _NAMES = ("address", "pulse width", "line voltage", "gate voltage", "before", "after")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.importing import Columns, Reader, fault
+from hwloop.datasets.importing import Columns, Reader, fault
 from hwloop_sim.readers.tables import cells_in, inverse, starts_with_numbers, table_of
 
 _NAMES = ("address", "time", "resistance", "conductance", "current", "shunt voltage")

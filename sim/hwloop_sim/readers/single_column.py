@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 
+from hwloop.datasets.importing import Extract, Reader, fault, finite_number, first_lines, text_lines
 from hwloop.errors import ConfigError
-from hwloop.importing import Extract, Reader, fault, finite_number, first_lines, text_lines
-from hwloop.naming import nearest
+from hwloop.messages import nearest
 
 _SCALE = {"": 0, "n": -9, "u": -6, "m": -3, "k": 3, "M": 6}
 _CONDUCTANCE = {f"{prefix}S": _SCALE[prefix] for prefix in ("", "m", "u", "n")}

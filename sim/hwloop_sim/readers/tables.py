@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hwloop.datasets.importing import fault, finite_number, first_lines, text_lines
 from hwloop.errors import ConfigError
-from hwloop.importing import fault, finite_number, first_lines, text_lines
-from hwloop.units import parse_quantity
+from hwloop.settings.units import parse_quantity
 
 Table = NDArray[np.float64]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hwloop.datasets.importing import Columns, Reader, fault, finite_number, first_lines, text_lines
 from hwloop.errors import ConfigError
-from hwloop.importing import Columns, Reader, fault, finite_number, first_lines, text_lines
-from hwloop.naming import nearest
+from hwloop.messages import nearest
 from hwloop_sim.readers import iv_sweep
 from hwloop_sim.readers.tables import quantity
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.importing import Columns, Reader, fault, finite_number, first_lines, text_lines
+from hwloop.datasets.importing import Columns, Reader, fault, finite_number, first_lines, text_lines
 from hwloop_sim.readers.tables import quantity
 
 _CELL = r"\((?P<cell>\w+,\d+,\d+)\)"

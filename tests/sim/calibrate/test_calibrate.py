@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import yaml
 
-from hwloop.config import load_procedure
+from hwloop.array.operations import PulseMap
+from hwloop.datasets.columns import Measurement, write_measurement
 from hwloop.errors import ConfigError, NotConverged, RecordError
-from hwloop.measurement import Measurement, write_measurement
-from hwloop.operations import PulseMap
-from hwloop.record_reader import Record
-from hwloop.runner import RunOptions, run_procedure
-from hwloop_sim.calibrate.data import Direction, TrainData, load_trains
+from hwloop.procedure.procedure import load_procedure
+from hwloop.record.reader import Record
+from hwloop.run.runner import RunOptions, run_procedure
 from hwloop_sim.calibrate.run import (
     calibrate,
     calibrate_trains,
@@ -22,9 +21,10 @@ from hwloop_sim.calibrate.run import (
     fitters,
     write_calibration,
 )
-from hwloop_sim.calibrate.soft_bounds import fit_soft_bounds
-from hwloop_sim.calibrate.words import lines
-from hwloop_sim.calibration import load_calibration
+from hwloop_sim.calibrate.summary import lines
+from hwloop_sim.calibrate.trains.data import Direction, TrainData, load_trains
+from hwloop_sim.calibrate.trains.soft_bounds import fit_soft_bounds
+from hwloop_sim.calibration.file import load_calibration
 from tests.sim.devices.models import KNOWN, make
 
 FITTED = ("g_min_s", "g_max_s", "up_pulses", "down_pulses", "cycle_to_cycle")

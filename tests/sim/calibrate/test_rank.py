@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwloop.datasets.columns import Measurement, write_measurement
 from hwloop.errors import ConfigError
-from hwloop.measurement import Measurement, write_measurement
 from hwloop_sim.calibrate.rank import rank
 from hwloop_sim.calibrate.run import models
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from hwloop import plugins
-from hwloop.operations import FloatArray, PulseMap
-from hwloop_sim.device import Device
+from hwloop.array.operations import FloatArray, PulseMap
+from hwloop_sim.cells.device import Device
 
 TABLE = {
     "title": "four states",

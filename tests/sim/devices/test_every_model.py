@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwloop.array.operations import PulseMap
 from hwloop.errors import ConfigError, Unsupported
-from hwloop.operations import PulseMap
-from hwloop_sim.device import Device
-from hwloop_sim.state_device import StateDevice
-from hwloop_sim.sweep import iv_sweep
+from hwloop_sim.cells.device import Device
+from hwloop_sim.cells.iv_sweep import iv_sweep
+from hwloop_sim.devices.common.state_device import StateDevice
 from tests.sim.devices.models import (
     LOWERED_BY_POSITIVE,
     SETTINGS,

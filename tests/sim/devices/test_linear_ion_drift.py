@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from hwloop_sim.state_device import StateDevice
-from hwloop_sim.sweep import iv_sweep
+from hwloop_sim.cells.iv_sweep import iv_sweep
+from hwloop_sim.devices.common.state_device import StateDevice
 from tests.sim.devices.models import make, pulses
 
 R_ON, R_OFF, D, MU = 100.0, 16e3, 10e-9, 1e-14

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop.operations import PulseMap
+from hwloop.array.operations import PulseMap
 from tests.sim.devices.models import make, pulses
 
 QUIET = {"set_sigma": 0.0, "reset_sigma": 0.0}

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwloop.array.operations import PulseMap
 from hwloop.errors import ConfigError, Unsupported
-from hwloop.operations import PulseMap
 from tests.sim.devices.models import DOWN, UP, make, pulses
 
 

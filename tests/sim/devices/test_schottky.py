@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 from scipy.special import lambertw
 
-from hwloop_sim.state_device import StateDevice
+from hwloop_sim.devices.common.state_device import StateDevice
 from tests.sim.devices.models import make, pulses
 
 ON_A, OFF_A, OHM = 94e-9, 122e-12, 38.2

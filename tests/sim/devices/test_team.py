@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from hwloop_sim.state_device import StateDevice
+from hwloop_sim.devices.common.state_device import StateDevice
 from tests.sim.devices.models import make, pulses
 
 WINDOWS = {"none": {"name": "none"}, "biolek": {"name": "biolek", "p": 2}}

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import signal, stats
 
+from hwloop.array.operations import ReadMap, VectorBatch
 from hwloop.errors import ConfigError
-from hwloop.operations import ReadMap, VectorBatch
-from hwloop_sim.backend import SimSettings
 from hwloop_sim.effects.flicker_noise import FlickerNoiseSettings
+from hwloop_sim.emulator.backend import SimSettings
 from tests.emulated import DEVICE, affected, emulated
 
 START_S = 1e-6  # of the emulated arrays

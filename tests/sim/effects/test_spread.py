@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from hwloop.errors import ConfigError
-from hwloop_sim.backend import SimSettings
+from hwloop_sim.emulator.backend import SimSettings
 from tests.emulated import DEVICE, STEP_S, affected, everywhere
 
 CELLS = 100 * 100

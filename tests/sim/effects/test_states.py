@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hwloop.errors import ConfigError
-from hwloop_sim.affected import AffectedDevice
-from hwloop_sim.backend import SimSettings
-from hwloop_sim.effect import make_effects
+from hwloop_sim.cells.composed import AffectedDevice
+from hwloop_sim.cells.effect import make_effects
+from hwloop_sim.emulator.backend import SimSettings
 from tests.emulated import DEVICE, Steps, affected, everywhere
 
 BOUNDS = {"effect": "state_bounds", "min_s": 1e-6, "max_s": 1e-4}

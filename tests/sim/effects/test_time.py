@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hwloop.errors import ConfigError
-from hwloop_sim.backend import SimSettings
+from hwloop_sim.emulator.backend import SimSettings
 from tests.emulated import DEVICE, STEP_S, affected, everywhere
 
 FEW = (3, 4)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from hwloop import plugins
+from hwloop.datasets.columns import read_measurement
+from hwloop.datasets.importing import import_table, write_imported
 from hwloop.errors import ConfigError, RecordError
-from hwloop.importing import import_table, write_imported
-from hwloop.measurement import read_measurement
 
 PULSE = {"amplitude_v": "1 V", "width_s": "1 us"}
 VOLTS = {"program_v": "5 V", "erase_v": "-8 V"}

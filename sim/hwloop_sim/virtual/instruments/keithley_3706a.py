@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-from hwloop_sim.virtual.tsp_switch import Card, TspSwitch
-from hwloop_sim.virtual.tsp_tables import Cell
+from hwloop_sim.virtual.languages.tsp_switch import Card, TspSwitch
+from hwloop_sim.virtual.languages.tsp_tables import Cell
 
 BACKPLANE = (911, 912, 913, 914, 915, 916)
 ENGAGED = 3.0  # both interlocks

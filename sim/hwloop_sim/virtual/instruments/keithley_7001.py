@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from hwloop_sim.virtual.channels import Relays, listed
-from hwloop_sim.virtual.scpi import Arguments, ScpiInstrument
+from hwloop_sim.virtual.circuit.relays import Relays, listed
+from hwloop_sim.virtual.languages.scpi import Arguments, ScpiInstrument
 
 SETTLING_S = 3e-3  # actuation of a 7012-S card
 SLOTS = {"7001": 2, "7002": 10}

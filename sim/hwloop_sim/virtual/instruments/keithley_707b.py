@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from hwloop_sim.virtual.tsp_switch import Card, TspSwitch
+from hwloop_sim.virtual.languages.tsp_switch import Card, TspSwitch
 
 COLUMNS = 12
 SLOTS = {"707B": 6, "708B": 1}

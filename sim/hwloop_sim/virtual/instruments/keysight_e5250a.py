@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hwloop_sim.virtual.channels import Relays, listed
-from hwloop_sim.virtual.scpi import ILLEGAL, OUT_OF_RANGE, Arguments, ScpiError, ScpiInstrument
+from hwloop_sim.virtual.circuit.relays import Relays, listed
+from hwloop_sim.virtual.languages.scpi import (
+    ILLEGAL,
+    OUT_OF_RANGE,
+    Arguments,
+    ScpiError,
+    ScpiInstrument,
+)
 
 SETTLING_S = 10e-3  # assumed: reed relays and their confirmation
 INPUTS, OUTPUTS = 10, 12

@@ -14,9 +14,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from hwloop_sim.virtual.circuit import Circuit
-from hwloop_sim.virtual.clock import BenchClock
-from hwloop_sim.virtual.instrument import VirtualInstrument
+from hwloop_sim.virtual.circuit.circuit import Circuit
+from hwloop_sim.virtual.circuit.clock import BenchClock
+from hwloop_sim.virtual.circuit.instrument import VirtualInstrument
 
 SETTLE_S = 5e-3  # a small signal relay, bounce included
 MOST_CHARACTERS = 1023

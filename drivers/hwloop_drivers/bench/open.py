@@ -1,0 +1,142 @@
+"""Open the bench of a station: for a run, for a rehearsal, for a self-test."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import ValidationInfo, field_validator
+
+from hwloop.backend.base import Event
+from hwloop.errors import ConfigError, Unsupported
+from hwloop.plugins import BackendKind, OpenRequest
+from hwloop.settings.model import Settings
+from hwloop.station.station import Station, load_station
+from hwloop_drivers.bench.backend import Bench, LetGo
+from hwloop_drivers.bench.cell_access import naming
+from hwloop_drivers.bench.wiring_check import self_test
+from hwloop_drivers.links.link import WireLog
+from hwloop_drivers.roles import Instrument
+from hwloop_drivers.safety.watchdog import Watchdog
+from hwloop_drivers.station.configured import slots
+from hwloop_drivers.station.drives import Boxes
+from hwloop_drivers.virtual_bench import BenchTime, HostTime, find, start
+
+
+class BenchSettings(Settings):
+    """Which station: a YAML file, relative to the procedure."""
+
+    station: Path
+
+    @field_validator("station")
+    @classmethod
+    def _beside(cls, station: Path, info: ValidationInfo) -> Path:
+        return Path((info.context or {}).get("folder", ".")) / station
+
+
+def rehearse_bench(settings: BenchSettings, request: OpenRequest) -> Bench:
+    """The bench without a link to any instrument: what it could do and would refuse."""
+    station = _station(settings, request)
+    try:
+        instruments = {slot.name: slot.rehearse() for slot in slots(station)}
+        boxes = Boxes.of(station, instruments)
+        bench = Bench(station, request.array, boxes)
+        boxes.refuse_set_up(station, request.array)
+        _refuse_channels(station, boxes)
+    except ConfigError as exc:
+        raise exc.below(file=str(settings.station)) from None
+    return bench
+
+
+def _refuse_channels(station: Station, boxes: Boxes) -> None:
+    for wire in station.wires():
+        if wire.matrix is None or wire.channel is None:
+            continue
+        try:
+            boxes.matrices[wire.matrix].refuse_channel(wire.channel)
+        except Unsupported as exc:
+            key = f"wiring.lines.{wire.line}.{wire.output}"
+            raise ConfigError(f"{wire.matrix}: {exc}", key=key) from exc
+
+
+def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = False) -> Bench:
+    """Connect to every instrument, start the watchdog, and bring the bench to its idle state.
+
+    ``dummy``: a virtual bench that is started for this has its dummy resistors in the array's
+    place.
+    """
+    rehearse_bench(settings, request)
+    station = _station(settings, request)
+    at_close: list[LetGo] = []
+    time: BenchTime = HostTime()
+    addresses: Mapping[str, str] = {}
+    control = ""
+    events: deque[Event] = deque()
+    if station.is_virtual:
+        time = virtual = find(settings.station) or start(
+            settings.station, request.procedure or {}, seed=request.seed, dummy=dummy
+        )
+        words = virtual.begin_run()
+        if words:
+            events.append(Event("warning", words))
+        addresses, control = virtual.addresses, virtual.control
+        at_close.append(virtual.close)
+    opened: dict[str, Instrument] = {}
+    by_name = {slot.name: slot for slot in slots(station, addresses)}
+    try:
+        watchdog = Watchdog(settings.station, addresses, record=request.record, control=control)
+        at_close.insert(0, watchdog.release)
+        for name, slot in by_name.items():
+            with naming(name):
+                opened[name] = slot.open(_wire_log(name, events) if station.wire_log else None)
+        bench = Bench(station, request.array, Boxes.of(station, opened), events)
+    except BaseException:
+        for instrument in opened.values():
+            instrument.link.close()
+        for let_go in at_close:
+            let_go(safe=True)  # nothing was switched on
+        raise
+    bench.connect(time, by_name, at_close)
+    return bench
+
+
+def touch_bench(settings: BenchSettings, request: OpenRequest) -> Iterator[str]:
+    """Connect, and find out at read voltage whether every line and relay does what it should.
+
+    No pulse is applied. Yields what was found in order, and raises
+    :class:`hwloop.errors.InstrumentFault` with everything that was not, line by line.
+    """
+    station = load_station(settings.station)
+    with open_bench(settings, request, dummy=station.self_test.dummy_ohm is not None) as bench:
+        for name, said in bench.description.identity.items():
+            if isinstance(said, dict):
+                settings_read = ", ".join(f"{k} {v}" for k, v in said.items() if k != "id")
+                yield f"{name}: {said['id']}" + (f"; {settings_read}" if settings_read else "")
+        yield from self_test(bench, station, request.array)
+
+
+def _wire_log(name: str, events: deque[Event]) -> WireLog:
+    return lambda _, direction, text: events.append(Event("wire", f"{name} {direction} {text}"))
+
+
+def _station(settings: BenchSettings, request: OpenRequest) -> Station:
+    if request.population is not None:
+        raise Unsupported("a bench has one array: leave the population out")
+    if request.array.tiles != 1:
+        raise Unsupported(
+            f"array.tiles is {request.array.tiles}: a bench is one array of {request.array.rows} ×"
+            f" {request.array.cols}"
+        )
+    return load_station(settings.station)
+
+
+BENCH = BackendKind(
+    name="bench",
+    summary="A real array, or a virtual bench, through the instruments of a station file",
+    settings=BenchSettings,
+    open=open_bench,
+    touches_hardware=True,
+    rehearse=rehearse_bench,
+    touch=touch_bench,
+)

@@ -1,0 +1,78 @@
+"""A box of outputs that wait in triggered bursts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import ClassVar
+
+from hwloop.errors import UnexpectedReply
+from hwloop_drivers.instruments.families.burst_dialect import Bounds, Dialect
+from hwloop_drivers.instruments.families.burst_output import BurstOutput
+from hwloop_drivers.instruments.families.scpi import ScpiInstrument
+from hwloop_drivers.links.link import Link, LinkSettings
+from hwloop_drivers.roles import PulseGenerator, SourceMeter
+
+
+class BurstGenerator(ScpiInstrument):
+    """A function generator with one output per dialect, named 1, 2, or not at all if it has one."""
+
+    abort: ClassVar[str] = ""
+    """What ends a burst under way; "" where switching off is all that does."""
+
+    def __init__(
+        self,
+        link: Link,
+        settings: LinkSettings,
+        *,
+        model: str,
+        dialects: Mapping[int, Dialect],
+        bounds: Bounds,
+    ) -> None:
+        super().__init__(link, settings)
+        self._model = model
+        self._outputs = {
+            str(n) if len(dialects) > 1 else "": BurstOutput(
+                link, settings, f"{model} output {n}", dialect, bounds
+            )
+            for n, dialect in dialects.items()
+        }
+
+    def verify_identity(self) -> None:
+        """Raise :class:`hwloop.errors.UnexpectedReply` unless it is the model of the settings."""
+        super().verify_identity()
+        if self._model not in self._id.upper():
+            raise UnexpectedReply(
+                f"{self.link.address}: the station says model {self._model}, found {self._id!r}"
+            )
+
+    def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
+        """Its outputs by number."""
+        return dict(self._outputs)
+
+    def reset(self) -> None:
+        """Defaults, outputs off, error queue empty."""
+        super().reset()
+        for output in self._outputs.values():
+            output.forget()
+
+    def read_back(self) -> dict[str, object]:
+        """Load and voltage limits of every output."""
+        return {
+            f"{number}.{name}" if number else name: value
+            for number, output in self._outputs.items()
+            for name, value in output.read_back().items()
+        }
+
+    def safe_state(self) -> None:
+        """End every burst; each output to 0 V where it waits for triggers, then off, read back."""
+        if self.abort:
+            self.link.write(self.abort)
+        with ExitStack() as whatever_happens:
+            for output in self._outputs.values():
+                whatever_happens.callback(output.make_safe)
+        still_on = [n or "1" for n, output in self._outputs.items() if output.source_enabled]
+        if still_on:
+            raise UnexpectedReply(
+                f"{self.link.address}: output {' and '.join(still_on)} is still on"
+            )

@@ -1,0 +1,111 @@
+"""What the drivers of Keithley's switch mainframes that speak TSP share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
+from hwloop_drivers.instruments.families.matrix import VerifiedMatrix
+from hwloop_drivers.instruments.families.tsp import TspInstrument
+from hwloop_drivers.links.link import Link, LinkSettings
+
+CLOSED = "channel.getclose('allslots')"
+
+
+class KeithleySwitch(TspInstrument, VerifiedMatrix):
+    """Cards in slots; every change is one message whose answer is what is closed then.
+
+    ``cards``: the card in each slot that the station uses.
+    """
+
+    most_slots: ClassVar[int]
+
+    def __init__(self, link: Link, settings: LinkSettings, cards: Mapping[int, str]) -> None:
+        super().__init__(link, settings)
+        self._cards = dict(sorted(cards.items()))
+        self._channels = [
+            channel for slot, card in self._cards.items() for channel in self.channels(slot, card)
+        ]
+        self._known = frozenset(self._channels)
+
+    @staticmethod
+    @abstractmethod
+    def channels(slot: int, card: str) -> list[str]:
+        """The channels of a card, in order."""
+
+    def verify_identity(self) -> None:
+        """The mainframe, and the card in each slot that is used."""
+        super().verify_identity()
+        for slot, card in self._cards.items():
+            reply = self.link.query(f"print(slot[{slot}].idn)").strip()
+            if reply.partition(",")[0].strip().upper() != card:
+                raise UnexpectedReply(
+                    f"{self.link.address}: expected a {card} in slot {slot}, found {reply!r};"
+                    " check the station's cards"
+                )
+
+    def reset(self) -> None:
+        """Every channel open; a change closes before it opens, so that no line floats."""
+        super().reset()
+        self._set_word_confirmed("channel.connectrule", "channel.MAKE_BEFORE_BREAK")
+
+    def read_back(self) -> dict[str, object]:
+        """Connection rule, 0 to 2, and cards."""
+        cards = {
+            f"slot_{slot}": self.link.query(f"print(slot[{slot}].idn)") for slot in self._cards
+        }
+        return {"connectrule": self._ask("channel.connectrule"), **cards}
+
+    @property
+    def closed(self) -> frozenset[str]:
+        """The closed channels of every slot."""
+        return self._parsed(self.link.query(f"print({CLOSED})"))
+
+    def refuse_channel(self, channel: str) -> None:
+        """A channel of one of the cards."""
+        if channel not in self._known:
+            raise Unsupported(
+                f"{channel!r} is no channel here: {self._channels[0]} to {self._channels[-1]}, of"
+                f" {', '.join(f'{c} in slot {s}' for s, c in self._cards.items())}"
+            )
+
+    def change(self, *, close: Sequence[str], open_: Sequence[str]) -> None:
+        """The box itself closes, then opens; raises unless it has that rule."""
+        self._refuse((*close, *open_))
+        wanted = (self.closed | set(close)) - set(open_)
+        if not wanted:
+            self.open_all()
+            return
+        if self.link.query("print(channel.connectrule == channel.MAKE_BEFORE_BREAK)") != "true":
+            raise InstrumentFault(
+                f"{self.link.address}: channel.connectrule is not MAKE_BEFORE_BREAK any more"
+            )
+        closed = self._switched(f"channel.exclusiveclose('{','.join(sorted(wanted))}')")
+        self._fault("did not become what was asked", closed ^ wanted)
+
+    def _close(self, channels: Sequence[str]) -> frozenset[str]:
+        return self._switched(f"channel.close('{','.join(channels)}')")
+
+    def _open(self, channels: Sequence[str]) -> frozenset[str]:
+        return self._switched(f"channel.open('{','.join(channels)}')")
+
+    def _open_everything(self) -> frozenset[str]:
+        return self._switched("channel.open('allslots')")
+
+    def _switched(self, command: str) -> frozenset[str]:
+        """What is closed once the relays have settled."""
+        closed = self._parsed(self.link.query(f"{command} waitcomplete() print({CLOSED})"))
+        if self._errors == "each":
+            self._raise_errors()
+        return closed
+
+    def _parsed(self, reply: str) -> frozenset[str]:
+        text = reply.strip()
+        if text == "nil":
+            return frozenset()
+        closed = frozenset(part.strip() for part in text.replace(",", ";").split(";"))
+        if not all(part.isalnum() for part in closed):
+            raise UnexpectedReply(f"{self.link.address}: {CLOSED} answered {text!r}")
+        return closed

@@ -1,0 +1,144 @@
+"""What source-measure units have in common as voltage sources: levels, limits, readings."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+
+from hwloop.array.operations import Flag
+from hwloop.errors import Unsupported
+from hwloop_drivers.instruments.families.common import number, parse_pairs, refuse_above
+from hwloop_drivers.instruments.families.scpi import ScpiSpeaker
+from hwloop_drivers.roles import Measured, SourceMeter, SourceSetup
+
+LOW_LIMIT_A = 1e-6  # while the range changes: any range allows it
+OVERFLOW = 9.9e37  # what SCPI and TSP boxes send for a reading beyond its range
+
+
+@dataclass(frozen=True)
+class SourceLimits:
+    """What a source can do.
+
+    ``ranges_v``, ``ranges_a``: to source and to measure, nominal, ascending. ``over``: what a range
+    of ``ranges_v`` reaches, as a multiple. ``envelope``:
+    (volts, amperes), ascending volts: up to so many volts it gives so many amperes. ``least_a``:
+    the smallest limit of the current.
+    """
+
+    ranges_v: tuple[float, ...]
+    ranges_a: tuple[float, ...]
+    over: float
+    envelope: tuple[tuple[float, float], ...]
+    least_a: float
+
+    @property
+    def most_v(self) -> float:
+        """The largest level."""
+        return self.ranges_v[-1] * self.over
+
+    def range_for(self, name: str, setup: SourceSetup) -> float:
+        """The range to lock, volts; raises :class:`Unsupported` for what the box cannot do."""
+        refuse_above(f"{name}: range", setup.range_v, self.most_v, "V")
+        range_v = next(r for r in self.ranges_v if abs(setup.range_v) <= r * self.over)
+        most_a = next(a for v, a in self.envelope if range_v <= v)
+        what = f"{name}: compliance in the {range_v:g} V range"
+        refuse_above(what, setup.compliance_a, most_a, "A")
+        if setup.compliance_a < self.least_a:
+            raise Unsupported(
+                f"{name}: compliance {setup.compliance_a:g} A is below the instrument's"
+                f" {self.least_a:g} A"
+            )
+        return range_v
+
+    def measure_range_for(self, name: str, setup: SourceSetup) -> float | None:
+        """The measurement range to lock, amperes; None for automatic."""
+        if setup.measure_range_a is None:
+            return None
+        wanted_a = setup.measure_range_a
+        refuse_above(f"{name}: measurement range", wanted_a, self.ranges_a[-1], "A")
+        return next(r for r in self.ranges_a if abs(wanted_a) <= r)
+
+
+def measured(current_a: float, status: float, *, compliance: int, over_range: int = 0) -> Measured:
+    """A reading with its status; the bits that say it is at compliance, or beyond its range."""
+    flags = Flag(0)
+    if abs(current_a) >= OVERFLOW or int(status) & over_range:
+        flags |= Flag.OVER_RANGE
+    if int(status) & compliance:
+        flags |= Flag.COMPLIANCE
+    return Measured(math.nan if flags else current_a, flags)
+
+
+class LevelledSource(SourceMeter):
+    """A source that knows the range that was set up for it, and its level within it."""
+
+    _name: str
+    """The instrument or channel, in refusals."""
+    _range_v = 0.0
+    _level_v = 0.0
+
+    @property
+    def source_voltage(self) -> float:
+        """Level of the source."""
+        return self._level_v
+
+    @source_voltage.setter
+    def source_voltage(self, level_v: float) -> None:
+        self._refuse_levels(level_v)
+        self._send_level(number(level_v))
+        self._level_v = level_v
+
+    @abstractmethod
+    def _send_level(self, level: str) -> None:
+        """Set the level, volts; returns when it is set."""
+
+    def _refuse_levels(self, *levels_v: float) -> None:
+        for level_v in levels_v:
+            refuse_above(f"{self._name}: level", level_v, self._range_v, "V")
+
+
+class ScpiSourceMeter(ScpiSpeaker, LevelledSource):
+    """A channel that is spoken to in SCPI, under the headers that its subclass gives."""
+
+    _level_header: str
+    _limit_question: str
+    _trip_question: str
+    _output_header: str
+    _read_question: str
+    """Answered by one current and its status."""
+
+    def _send_level(self, level: str) -> None:
+        self._set_finished(f"{self._level_header} {level}")
+
+    @property
+    def compliance_current(self) -> float:
+        """Limit of the current."""
+        return self._ask(self._limit_question)
+
+    @property
+    def source_enabled(self) -> bool:
+        """Whether the output is on."""
+        return self._ask(f"{self._output_header}?") != 0
+
+    @source_enabled.setter
+    def source_enabled(self, on: bool) -> None:
+        self._set_finished(f"{self._output_header} {'ON' if on else 'OFF'}")
+
+    @property
+    def tripped(self) -> bool:
+        """Whether the source is at its compliance."""
+        return self._ask(self._trip_question) != 0
+
+    def measure_current(self) -> Measured:
+        """One reading."""
+        question = self._read_question
+        return self._readings(question, self.link.query(question), 1)[0]
+
+    def _readings(self, question: str, reply: str, count: int) -> list[Measured]:
+        pairs = parse_pairs(self.link, question, reply, count)
+        return [self._measured(*pair) for pair in pairs]
+
+    @abstractmethod
+    def _measured(self, current_a: float, status: float) -> Measured:
+        """A reading with its status as this box writes it."""

@@ -1,0 +1,129 @@
+"""What the drivers of instruments that speak TSP share."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from hwloop.errors import InstrumentFault, UnexpectedReply
+from hwloop_drivers.instruments.families.common import number, parse_number
+from hwloop_drivers.instruments.families.identified import IdentifiedInstrument
+from hwloop_drivers.links.link import Link, LinkSettings
+
+MOST_ERRORS = 100
+PRECISION = 10  # digits of every number that is printed; the boxes' default is 6
+
+
+class TspSpeaker:
+    """Settings and questions in TSP: for a box, and for each channel of a box with several.
+
+    Settings go through :meth:`_set`, so that the error queue is read as often as the link's
+    settings say. A question is an expression, whose value the box prints with
+    :data:`PRECISION` digits.
+    """
+
+    error_question: ClassVar[str] = "print(errorqueue.next())"
+
+    def __init__(self, link: Link, settings: LinkSettings) -> None:
+        self.link = link
+        self._errors = settings.errors
+        self._precise = False
+
+    def _raise_errors(self) -> None:
+        errors = []
+        for _ in range(MOST_ERRORS):
+            reply = self.link.query(self.error_question).strip()
+            code, _, text = reply.partition("\t")
+            value = parse_number(self.link, self.error_question, code)
+            if value == 0:
+                break
+            errors.append(f"{value:g}, {text.split(chr(9))[0]}")
+        if errors:
+            raise InstrumentFault(f"{self.link.address}: {'; '.join(errors)}")
+
+    def _set(self, command: str) -> None:
+        """Send Lua that prints nothing; its error is raised at once where each is checked."""
+        self.link.write(command)
+        if self._errors == "each":
+            self._raise_errors()
+
+    def _ask(self, expression: str) -> float:
+        """The value of an expression."""
+        self._make_precise()
+        question = f"print({expression})"
+        return parse_number(self.link, question, self.link.query(question))
+
+    def _make_precise(self) -> None:
+        """Have numbers printed with all their digits; verified once after each reset."""
+        if self._precise:
+            return
+        command = f"format.data = format.ASCII format.asciiprecision = {PRECISION}"
+        question = f"{command} print(format.asciiprecision)"
+        reply = parse_number(self.link, question, self.link.query(question))
+        if reply != PRECISION:
+            raise InstrumentFault(
+                f"{self.link.address}: format.asciiprecision was set to {PRECISION} but reads back"
+                f" {reply:g}"
+            )
+        self._precise = True
+
+    def _set_confirmed(self, name: str, value: float) -> None:
+        """Set an attribute, read it back and compare; raises :class:`InstrumentFault`."""
+        self._set(f"{name} = {number(value)}")
+        reply = self._ask(name)
+        if not math.isclose(reply, value, rel_tol=1e-6, abs_tol=1e-15):
+            raise InstrumentFault(
+                f"{self.link.address}: {name} was set to {number(value)} but reads back"
+                f" {number(reply)}"
+            )
+
+    def _set_word_confirmed(self, name: str, word: str) -> None:
+        """Set an attribute to one of the box's constants, and compare it there."""
+        self._set(f"{name} = {word}")
+        reply = self.link.query(f"print({name} == {word})").strip()
+        if reply != "true":
+            raise InstrumentFault(
+                f"{self.link.address}: {name} was set to {word} but reads back otherwise"
+            )
+
+    def _set_finished(self, command: str) -> None:
+        """Send, and wait until it is done: another instrument may be asked next."""
+        question = f"{command} waitcomplete() print('done')"
+        reply = self.link.query(question).strip()
+        if reply != "done":
+            raise UnexpectedReply(f"{self.link.address}: {question} answered {reply!r}")
+        if self._errors == "each":
+            self._raise_errors()
+
+
+class TspInstrument(TspSpeaker, IdentifiedInstrument):
+    """Identity and errors of a box that speaks TSP."""
+
+    clear_command: ClassVar[str] = "errorqueue.clear()"
+
+    def verify_identity(self) -> None:
+        """Raise :class:`hwloop.errors.UnexpectedReply` unless this driver is for this model.
+
+        A script that an earlier client left running or half sent would swallow the question: it
+        is ended first, and the errors of that are forgotten.
+        """
+        self.link.write("abort")
+        self.link.write("endscript")
+        self.clear()
+        super().verify_identity()
+
+    def reset(self) -> None:
+        """Defaults, outputs off, error queue empty."""
+        self._precise = False
+        self.link.write("reset()")
+        self.clear()
+
+    def clear(self) -> None:
+        """Empty the error queue and the status."""
+        self.link.write(self.clear_command)
+        self.link.write("*CLS")
+
+    def check_errors(self) -> None:
+        """Raise with what the error queue says, unless it is never to be read."""
+        if self._errors != "never":
+            self._raise_errors()

@@ -1,0 +1,73 @@
+"""Keithley 2600B System SourceMeter (TSP); commands after its reference manual, 2600BS-901-01."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hwloop.errors import UnexpectedReply
+from hwloop_drivers.instruments.families.tsp import TspInstrument
+from hwloop_drivers.instruments.keithley_2600b.channel import Channel
+from hwloop_drivers.instruments.keithley_2600b.models import MODELS, Keithley2600BSettings
+from hwloop_drivers.links.link import InstrumentKind, Link
+from hwloop_drivers.roles import PulseGenerator, SourceMeter
+
+
+class Keithley2600B(TspInstrument):
+    """A 2600B with its one or two channels, ``a`` and ``b``."""
+
+    models = ("MODEL 26",)
+
+    def __init__(self, link: Link, settings: Keithley2600BSettings) -> None:
+        super().__init__(link, settings)
+        self._model = settings.model
+        letters = MODELS[settings.model].letters
+        self._channels = {letter: Channel(link, settings, letter) for letter in letters}
+
+    def reset(self) -> None:
+        """Defaults, every channel at 0 V and off, error queue empty."""
+        super().reset()
+        for channel in self._channels.values():
+            channel.forget()
+
+    def verify_identity(self) -> None:
+        """Raise :class:`hwloop.errors.UnexpectedReply` unless it is the model of the settings."""
+        super().verify_identity()
+        if f"MODEL {self._model}" not in self._id.upper():
+            raise UnexpectedReply(
+                f"{self.link.address}: the station says model {self._model}, found {self._id!r}"
+            )
+
+    def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
+        """Its channels by letter."""
+        return dict(self._channels)
+
+    def read_back(self) -> dict[str, object]:
+        """Range, compliance and integration time of every channel."""
+        return {
+            f"{letter}.{name}": value
+            for letter, channel in self._channels.items()
+            for name, value in channel.read_back().items()
+        }
+
+    def safe_state(self) -> None:
+        """Stop what runs; every channel at 0 V and off, read back."""
+        self.link.write("abort")
+        for channel in self._channels.values():
+            channel.turn_off()
+        still_on = [letter for letter, c in self._channels.items() if c.source_enabled]
+        if still_on:
+            raise UnexpectedReply(
+                f"{self.link.address}: output {' and '.join(still_on)} is still on"
+            )
+
+
+KEITHLEY_2600B = InstrumentKind(
+    name="keithley_2600b",
+    summary="Keithley 2600B SourceMeter family, one or two channels, TSP",
+    settings=Keithley2600BSettings,
+    make=Keithley2600B,
+    proof=(
+        "the manual and data sheets; PyMeasure's and QCoDeS's drivers run its virtual box;"
+        " never met hardware"
+    ),
+)

@@ -1,0 +1,60 @@
+"""What the models of the Keithley 2600B family differ in, and the settings of their driver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pydantic import Field
+
+from hwloop_drivers.links.link import LinkSettings
+
+ModelName = Literal["2601B", "2602B", "2604B", "2611B", "2612B", "2614B", "2634B", "2635B", "2636B"]
+
+
+class Keithley2600BSettings(LinkSettings):
+    """``model``: which one it is, for ranges and limits differ.
+
+    ``nplc``: integration time of a reading; None for what a run asks for. ``four_wire``: sense at
+    the device.
+    """
+
+    model: ModelName = "2602B"
+    nplc: float | None = Field(default=None, ge=0.001, le=25)
+    four_wire: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """Ranges and limits of a model, from its data sheet.
+
+    ``envelope_a``: the largest current in the ranges that cannot give all of it.
+    """
+
+    letters: str
+    ranges_v: tuple[float, ...]
+    envelope_a: tuple[tuple[float, float], ...]
+    most_a: float
+    least_a: float = 1e-8
+    least_range_a: float = 1e-7
+
+    def most_at(self, range_v: float) -> float:
+        """The largest compliance in a range."""
+        return dict(self.envelope_a).get(range_v, self.most_a)
+
+
+_2601B = Model("a", (0.1, 1.0, 6.0, 40.0), ((40.0, 1.0),), most_a=3.0)
+_2611B = Model("a", (0.2, 2.0, 20.0, 200.0), ((200.0, 0.1),), most_a=1.5)
+_2634B = replace(_2611B, letters="ab", least_a=1e-10, least_range_a=1e-9)
+_2635B = replace(_2634B, letters="a", least_range_a=1e-10)
+MODELS = {
+    "2601B": _2601B,
+    "2602B": replace(_2601B, letters="ab"),
+    "2604B": replace(_2601B, letters="ab"),
+    "2611B": _2611B,
+    "2612B": replace(_2611B, letters="ab"),
+    "2614B": replace(_2611B, letters="ab"),
+    "2634B": _2634B,
+    "2635B": _2635B,
+    "2636B": replace(_2635B, letters="ab"),
+}

@@ -1,0 +1,94 @@
+"""What a driver speaks through: one link to one instrument."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import Field
+
+from hwloop.settings.model import Settings
+from hwloop.settings.units import PositiveSecond
+
+WireLog = Callable[[str, str, str], None]
+"""Told of every message: address, ">" or "<", and what was said, shortened if it is long."""
+
+
+class LinkSettings(Settings):
+    """How a link is made; drivers give the defaults that their instrument needs.
+
+    ``visa_library``: "@py" for pyvisa-py, "@ivi" or a path for an installed VISA. ``errors``: when
+    the instrument's error queue is read: after each setting, each batch, or never.
+    """
+
+    timeout_s: PositiveSecond = 5.0
+    read_termination: str = "\n"
+    write_termination: str = "\n"
+    baud_rate: int = Field(default=9600, gt=0)
+    visa_library: str = "@py"
+    errors: Literal["each", "batch", "never"] = "batch"
+
+
+class Link(ABC):
+    """Text out, text in; every call bounded in time, one caller at a time.
+
+    After a timeout the link is poisoned: every call raises
+    :class:`hwloop.errors.InstrumentTimeout` until :meth:`recover` has cleared it, so that a late
+    answer is never taken for the answer to the next question.
+    """
+
+    address: str
+    round_trips: int = 0
+    """Queries so far: what a batch saves."""
+
+    @abstractmethod
+    def write(self, text: str) -> None:
+        """Send one message; the terminator is added."""
+
+    @abstractmethod
+    def query(self, text: str, *, timeout_s: float | None = None) -> str:
+        """Send one message and return its one-line reply, stripped of the terminator.
+
+        ``timeout_s``: instead of the link's own, for what takes long. Raises
+        :class:`hwloop.errors.InstrumentTimeout` or :class:`hwloop.errors.ConnectionLost`.
+        """
+
+    @abstractmethod
+    def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:
+        """Send one message and return the payload of the block (``#<n><len>…`` or ``#0…``).
+
+        ``#0…`` only over links that show the end of a message: not over a TCP socket.
+        """
+
+    @abstractmethod
+    def recover(self, verify: Callable[[], None]) -> None:
+        """Clear the link after a timeout, then ``verify()`` the identity; healthy if it returns.
+
+        Whatever was under way in the instrument is aborted, stale answers are thrown away.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the link; idempotent, never raises, bounded in time."""
+
+
+S = TypeVar("S", bound=LinkSettings)
+
+
+@dataclass(frozen=True)
+class InstrumentKind(Generic[S]):
+    """A driver as it stands in the entry point group ``hwloop.instruments``.
+
+    ``make(link, settings)``: the driver on an open link; sends nothing by itself.
+    ``serial_board``: plain serial lines through pyserial, not VISA. ``proof``: what the driver's
+    protocol tests rest on, for the documentation.
+    """
+
+    name: str
+    summary: str
+    settings: type[S]
+    make: Callable[[Link, S], Any]  # -> hwloop_drivers.roles.Instrument; Any avoids a cycle
+    serial_board: bool = False
+    proof: str = "the instrument's manual; never met hardware"

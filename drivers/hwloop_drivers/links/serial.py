@@ -1,0 +1,137 @@
+"""How links are made: VISA resources, and plain serial ports for boards that are none."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from hwloop.errors import ConnectionLost, InstrumentTimeout, UnexpectedReply
+from hwloop_drivers.links.link import Link, LinkSettings, WireLog
+from hwloop_drivers.links.messages import close_quietly
+from hwloop_drivers.links.visa import VisaLink
+
+try:  # POSIX: what pyserial lets through when a port is gone
+    from termios import error as PortError  # noqa: N812 - termios calls it error
+except ImportError:  # Windows
+    PortError = OSError  # type: ignore[misc, assignment]
+
+LOST = (OSError, PortError)
+CLOSE_S = 2.0
+QUIET_S = 0.1  # silence after which nothing stale is believed to be on its way
+
+
+class SerialLink(Link):
+    """Lines over a serial port, by pyserial: for boards that are no VISA instruments."""
+
+    def __init__(
+        self, address: str, settings: LinkSettings, *, wire_log: WireLog | None = None
+    ) -> None:
+        import serial
+
+        self.address = address
+        self._settings = settings
+        self._wire_log = wire_log
+        self._lock = threading.Lock()
+        self._poisoned = False
+        self._read_end = settings.read_termination.encode("latin-1")
+        self._write_end = settings.write_termination.encode("latin-1")
+        try:
+            self._port = serial.serial_for_url(
+                address,
+                baudrate=settings.baud_rate,
+                timeout=settings.timeout_s,
+                write_timeout=settings.timeout_s,
+            )
+        except (*LOST, ValueError) as exc:
+            raise ConnectionLost(f"{address}: cannot be opened: {exc}") from exc
+
+    def write(self, text: str) -> None:
+        """Send one line."""
+        with self._lock:
+            self._send(text)
+
+    def query(self, text: str, *, timeout_s: float | None = None) -> str:
+        """Send one line and return the line that answers it."""
+        bound_s = self._settings.timeout_s if timeout_s is None else timeout_s
+        with self._lock:
+            self._send(text)
+            self.round_trips += 1
+            raw = self._read_line(text, bound_s)
+            if not raw.endswith(self._read_end):
+                self._poisoned = True
+                raise InstrumentTimeout(
+                    f"{self.address}: no answer to {text!r} within {bound_s:g} s"
+                )
+            reply = raw.removesuffix(self._read_end).decode("latin-1").strip()
+            if self._wire_log is not None:
+                self._wire_log(self.address, "<", reply)
+            return reply
+
+    def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:  # noqa: ARG002 - the role's
+        """A board's lines carry no blocks."""
+        raise UnexpectedReply(f"{self.address}: {text!r} would be answered by a line, not a block")
+
+    def recover(self, verify: Callable[[], None]) -> None:
+        """Throw away what comes until it is quiet, then verify."""
+        with self._lock:
+            self._poisoned = True
+            try:
+                self._quieten()
+            except LOST as exc:
+                raise ConnectionLost(f"{self.address}: lost: {exc}") from exc
+            self._poisoned = False
+        try:
+            verify()
+        except BaseException:
+            self._poisoned = True
+            raise
+
+    def close(self) -> None:
+        """Let go of the port, after whoever is using it or a bounded time."""
+        free = self._lock.acquire(timeout=CLOSE_S)
+        close_quietly(self._port)
+        if free:
+            self._lock.release()
+
+    def _quieten(self) -> None:
+        self._port.write(self._write_end)  # ends what an earlier host may have left unfinished
+        end_s = time.monotonic() + self._settings.timeout_s + QUIET_S
+        while time.monotonic() < end_s:
+            self._port.reset_input_buffer()
+            time.sleep(QUIET_S)
+            if not self._port.in_waiting:
+                return
+        raise InstrumentTimeout(f"{self.address}: does not stop talking")
+
+    def _send(self, text: str) -> None:
+        if self._poisoned:
+            raise InstrumentTimeout(
+                f"{self.address}: an earlier answer never came; the link must be recovered first"
+            )
+        if self._wire_log is not None:
+            self._wire_log(self.address, ">", text)
+        try:
+            self._port.write(text.encode("latin-1") + self._write_end)
+        except LOST as exc:
+            self._poisoned = True
+            raise ConnectionLost(f"{self.address}: lost while sending {text!r}: {exc}") from exc
+
+    def _read_line(self, text: str, bound_s: float) -> bytes:
+        try:
+            if self._port.timeout != bound_s:  # to set it asks the port for all its settings
+                self._port.timeout = bound_s
+            return bytes(self._port.read_until(self._read_end))
+        except LOST as exc:
+            self._poisoned = True
+            raise ConnectionLost(f"{self.address}: lost while waiting for {text!r}: {exc}") from exc
+
+
+def open_link(address: str, settings: LinkSettings, *, wire_log: WireLog | None = None) -> Link:
+    """A link to a VISA resource; raises :class:`ConnectionLost` if nothing is there."""
+    return VisaLink(address, settings, wire_log=wire_log)
+
+
+def open_serial(address: str, settings: LinkSettings, *, wire_log: WireLog | None = None) -> Link:
+    """A link to a board on a serial port, or on any URL that pyserial understands."""
+    return SerialLink(address, settings, wire_log=wire_log)

@@ -1,0 +1,321 @@
+"""A link over VISA: TCP sockets, HiSLIP, VXI-11, USB-TMC, GPIB, serial ports."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from hwloop.errors import ConnectionLost, InstrumentTimeout, UnexpectedReply
+from hwloop_drivers.links.link import Link, LinkSettings, WireLog
+from hwloop_drivers.links.messages import block_length, close_quietly, payload, shortened
+from hwloop_drivers.links.visa_address import not_opened, nothing_answers, probe, refuse_address
+
+PROBE_S = 5.0
+CLOSE_S = CLEAR_S = 2.0
+CHUNK = 4096  # bytes handed over at a time, so that each can be bounded
+
+
+class VisaLink(Link):
+    """One VISA session, used by one caller at a time.
+
+    On a TCP socket beneath pyvisa-py lines are read here: only so is the end of the stream seen
+    at once, and a block not ended by a line feed in its data. ``clear`` False: without a device
+    clear, which aborts what someone else may be doing with the instrument.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        settings: LinkSettings,
+        *,
+        wire_log: WireLog | None = None,
+        clear: bool = True,
+    ) -> None:
+        self.address = self._resource = address
+        self._settings = settings
+        self._wire_log = wire_log
+        self._lock = threading.Lock()
+        self._poisoned = False
+        self._session: Any = None
+        self._socket: socket.socket | None = None
+        self._raw = False
+        self._received = b""
+        self._bound_s = 0.0
+        self._clears = clear
+        refuse_address(address)
+        self._open()
+
+    def write(self, text: str) -> None:
+        """Send one message."""
+        with self._lock:
+            self._send(text, self._settings.timeout_s)
+
+    def query(self, text: str, *, timeout_s: float | None = None) -> str:
+        """Send one message and return its reply."""
+        reply: str = self._ask(text, timeout_s, self._line)
+        return reply
+
+    def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:
+        """Send one message and return the payload of the block that answers it."""
+        return payload(self.address, self._ask(text, timeout_s, self._block))
+
+    def recover(self, verify: Callable[[], None]) -> None:
+        """Start a new session: whatever was on its way in the old one cannot arrive in it."""
+        with self._lock:
+            self._poisoned = True
+            self._shut()
+            self._open()
+            self._poisoned = False
+        try:
+            verify()
+        except BaseException:
+            self._poisoned = True
+            raise
+
+    def close(self) -> None:
+        """Let go of the session, after whoever is using it or a bounded time."""
+        free = self._lock.acquire(timeout=CLOSE_S)
+        self._shut()
+        if free:
+            self._lock.release()
+
+    def _open(self) -> None:
+        import pyvisa
+
+        settings = self._settings
+        probe(self._resource, settings.visa_library, timeout_s=PROBE_S)
+        try:
+            manager = pyvisa.ResourceManager(settings.visa_library)
+            self._session = manager.open_resource(self._resource, open_timeout=int(PROBE_S * 1e3))
+            self._bound_s = settings.timeout_s
+            self._session.timeout = settings.timeout_s * 1e3
+            self._session.read_termination = settings.read_termination
+            self._session.write_termination = settings.write_termination
+            if self._resource.upper().startswith("ASRL"):
+                self._session.baud_rate = settings.baud_rate
+        except Exception as exc:
+            self._shut()
+            raise not_opened(self._resource, settings.visa_library, exc) from exc
+        try:
+            self._find_socket()
+            self._clear()
+        except BaseException:
+            self._shut()
+            raise
+
+    def _find_socket(self) -> None:
+        """The socket beneath pyvisa-py: for TCP_NODELAY, which VISA's attribute cannot set there.
+
+        Without it, a write and the query after it take 44 ms. pyvisa-py opens a plain socket to a
+        closed port without a word: only the socket itself knows.
+        """
+        sessions = getattr(self._session.visalib, "sessions", {})
+        interface = getattr(sessions.get(self._session.session), "interface", None)
+        self._raw = isinstance(interface, socket.socket)
+        found = interface if self._raw else getattr(interface, "_sync", None)  # HiSLIP
+        self._socket = found if isinstance(found, socket.socket) else None
+        self._received = b""
+        if self._socket is None:
+            return
+        try:
+            self._socket.getpeername()
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as exc:
+            code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            _, host, port, *_ = self._resource.replace("::", "\0").split("\0")
+            reason = os.strerror(code) if code else str(exc)
+            raise nothing_answers(self._resource, host, port, reason) from exc
+
+    def _clear(self) -> None:
+        """Device clear: a bus keeps the answer to a question that an earlier run has asked."""
+        if not self._clears or self._raw or self._resource.upper().startswith("ASRL"):
+            return  # a stream has no such message, and a new one no earlier answers
+        failed: list[Exception] = []
+
+        def clear(session: Any) -> None:
+            try:
+                session.clear()
+            except Exception as exc:  # noqa: BLE001 - raised below, in the caller's thread
+                failed.append(exc)
+
+        if not _bounded(clear, self._session, CLEAR_S):
+            raise InstrumentTimeout(f"{self.address}: no device clear within {CLEAR_S:g} s")
+        if failed:
+            raise ConnectionLost(f"{self.address}: cannot be cleared: {failed[0]}") from failed[0]
+
+    def _ask(
+        self, text: str, timeout_s: float | None, receive: Callable[[str, float], bytes | str]
+    ) -> Any:
+        import pyvisa
+
+        bound_s = self._settings.timeout_s if timeout_s is None else timeout_s
+        with self._lock:
+            try:
+                self._send(text, self._settings.timeout_s)
+                self.round_trips += 1
+                reply = receive(text, bound_s)
+            except (pyvisa.Error, OSError, RuntimeError, UnicodeDecodeError) as exc:
+                self._poisoned = True
+                self._fail(text, bound_s, exc)
+            except BaseException:  # a second Ctrl-C: the answer is still on its way
+                self._poisoned = True
+                raise
+            self._log("<", reply)
+            return reply
+
+    def _send(self, text: str, bound_s: float) -> None:
+        import pyvisa
+
+        if self._session is None:
+            raise ConnectionLost(f"{self.address}: the link is closed")
+        if self._poisoned:
+            raise InstrumentTimeout(
+                f"{self.address}: an earlier answer never came; the link must be recovered first"
+            )
+        self._refuse_unread(text)
+        self._log(">", text)
+        try:
+            message = (text + self._settings.write_termination).encode("latin-1")
+            step = CHUNK if self._raw else len(message)  # elsewhere each piece is a message
+            for start in range(0, len(message), step):
+                self._await_room(text, bound_s)
+                self._session.write_raw(message[start : start + step])
+        except (pyvisa.Error, OSError, RuntimeError) as exc:
+            self._poisoned = True
+            raise ConnectionLost(f"{self.address}: lost while sending {text!r}: {exc}") from exc
+        except BaseException:
+            self._poisoned = True
+            raise
+
+    def _await_room(self, text: str, bound_s: float) -> None:
+        """pyvisa-py waits for ever for a peer that takes nothing more from a plain socket."""
+        if self._raw and self._socket and not select.select([], [self._socket], [], bound_s)[1]:
+            raise InstrumentTimeout(
+                f"{self.address}: takes nothing of {shortened(text)!r} within {bound_s:g} s"
+            )
+
+    def _refuse_unread(self, text: str) -> None:
+        """Nothing may have come before the question: it would be taken for the answer."""
+        if self._socket is None:
+            return
+        unread = self._received
+        try:
+            if not unread and select.select([self._socket], [], [], 0)[0]:
+                unread = self._socket.recv(CHUNK, socket.MSG_PEEK)
+                if not unread:
+                    self._ended(text)
+        except OSError as exc:
+            self._poisoned = True
+            raise ConnectionLost(f"{self.address}: lost before {text!r}: {exc}") from exc
+        if unread:
+            self._poisoned = True
+            raise UnexpectedReply(
+                f"{self.address}: {unread[:40]!r} came before {shortened(text)!r} was sent"
+            )
+
+    def _line(self, text: str, bound_s: float) -> str:
+        end = self._settings.read_termination.encode("latin-1")
+        if self._raw:
+            return (
+                self._take(text, bound_s, lambda got: _after(got, end))
+                .removesuffix(end)
+                .decode("latin-1")
+            )
+        self._await_data(text, bound_s)
+        self._bound(bound_s)
+        return str(self._session.read(encoding="latin-1"))
+
+    def _bound(self, bound_s: float) -> None:
+        if bound_s != self._bound_s:  # to set it takes as long as to ask
+            self._session.timeout = bound_s * 1e3
+            self._bound_s = bound_s
+
+    def _block(self, text: str, bound_s: float) -> bytes:
+        end = self._settings.read_termination.encode("latin-1")
+        if self._raw:
+            return self._take(text, bound_s, lambda got: block_length(self.address, got, end))
+        self._await_data(text, bound_s)
+        self._bound(bound_s)
+        self._session.read_termination = None  # a line feed in the data is no end
+        try:
+            return bytes(self._session.read_raw())
+        finally:
+            self._session.read_termination = self._settings.read_termination
+
+    def _take(self, text: str, bound_s: float, length: Callable[[bytes], int | None]) -> bytes:
+        """Read from the socket until ``length`` says how much of it is the answer."""
+        source = self._socket
+        assert source is not None  # noqa: S101 - tells the type checker
+        end_s = time.monotonic() + bound_s
+        while (wanted := length(self._received)) is None:
+            self._await_data(text, bound_s, left_s=end_s - time.monotonic())
+            part = source.recv(1 << 16)
+            if not part:
+                self._ended(text)
+            self._received += part
+        taken, self._received = self._received[:wanted], self._received[wanted:]
+        return taken
+
+    def _await_data(self, text: str, bound_s: float, *, left_s: float | None = None) -> None:
+        """Wait on the socket itself: pyvisa-py spins a core when the peer has gone."""
+        source = self._socket
+        if source is None:
+            return
+        wait_s = max(bound_s if left_s is None else left_s, 0.0)
+        if not select.select([source], [], [], wait_s)[0]:
+            raise InstrumentTimeout(
+                f"{self.address}: no answer to {shortened(text)!r} within {bound_s:g} s"
+            )
+        if not self._raw and not source.recv(1, socket.MSG_PEEK):
+            self._ended(text)
+
+    def _ended(self, text: str) -> NoReturn:
+        self._poisoned = True
+        raise ConnectionLost(
+            f"{self.address}: the instrument has closed the link, noticed at {shortened(text)!r}"
+        )
+
+    def _fail(self, text: str, bound_s: float, exc: Exception) -> NoReturn:
+        import pyvisa
+
+        code = getattr(exc, "error_code", None)
+        said = shortened(text)
+        if code == pyvisa.constants.StatusCode.error_timeout:
+            raise InstrumentTimeout(
+                f"{self.address}: no answer to {said!r} within {bound_s:g} s"
+            ) from exc
+        raise ConnectionLost(f"{self.address}: lost while waiting for {said!r}: {exc}") from exc
+
+    def _shut(self) -> None:
+        session, self._session = self._session, None
+        source, self._socket = self._socket, None
+        self._received = b""
+        if source is not None:
+            with contextlib.suppress(OSError):
+                source.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for an answer
+        if session is not None:
+            # One on a dead link may not come back from its close: that must not hold up safety.
+            _bounded(close_quietly, session, CLOSE_S)
+
+    def _log(self, direction: str, said: str | bytes) -> None:
+        if self._wire_log is not None:
+            self._wire_log(self.address, direction, shortened(said))
+
+
+def _after(got: bytes, end: bytes) -> int | None:
+    place = got.find(end)
+    return None if place < 0 else place + len(end)
+
+
+def _bounded(work: Callable[[Any], None], session: Any, bound_s: float) -> bool:
+    """Do it in a thread that is not waited for longer; whether it has come back."""
+    thread = threading.Thread(target=work, args=(session,), daemon=True)
+    thread.start()
+    thread.join(timeout=bound_s)
+    return not thread.is_alive()

@@ -1,0 +1,1 @@
+"""The array: its size, limits, biasing and operations."""

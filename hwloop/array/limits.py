@@ -1,0 +1,148 @@
+"""What an array bears, and the checks of an operation against it."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from hwloop.array.biasing import Scheme, stress, worst_half_select_v
+from hwloop.array.operations import FloatArray, Operation, PulseMap, Ramp, ReadMap, VectorBatch
+from hwloop.errors import LimitError
+from hwloop.messages import cell_name
+from hwloop.settings.model import Settings
+from hwloop.settings.units import (
+    Count,
+    NegativeVolt,
+    PositiveAmpere,
+    PositiveJoule,
+    PositiveSecond,
+    PositiveVolt,
+)
+
+
+class Limits(Settings):
+    """What one array bears; belongs to the array, not to the procedure.
+
+    ``positive_v``, ``negative_v``: the range of pulse amplitudes, signed. ``read_v``: largest
+    magnitude of a read or input voltage. ``half_select_v``: largest magnitude on any cell that
+    is not selected, during pulses. ``current_a``: compliance of every output. ``pulse_width_s``:
+    longest pulse. ``pulse_energy_j``: bound on |amplitude| · current_a · width of one pulse,
+    the most that it can deliver into a cell at the compliance. ``pulses_per_device``: in its
+    life. ``gate_v``: highest gate voltage of a 1T1R cell.
+    """
+
+    positive_v: PositiveVolt
+    negative_v: NegativeVolt
+    read_v: PositiveVolt
+    half_select_v: PositiveVolt
+    current_a: PositiveAmpere
+    pulse_width_s: PositiveSecond
+    pulse_energy_j: PositiveJoule
+    pulses_per_device: Count
+    gate_v: PositiveVolt | None = Field(default=None)
+
+
+def check_operation(operation: Operation, limits: Limits, scheme: Scheme) -> None:
+    """Raise :class:`LimitError` naming cell, value and bound if a limit would be exceeded.
+
+    The life of the devices is not checked here: that needs their history (see the guard).
+    """
+    match operation:
+        case PulseMap():
+            _check_pulse(operation, limits, scheme)
+        case ReadMap():
+            _check_magnitude(operation.read_v, limits.read_v)
+        case Ramp():
+            # The other pulses lie between these two, of the cells, gates and lines alike.
+            for pulse in operation.ends():
+                _check_pulse(pulse, limits, scheme)
+            _check_magnitude(operation.read_v, limits.read_v)
+        case VectorBatch():
+            _check_vectors(operation.voltage_v, limits.read_v)
+
+
+def _check_pulse(pulse: PulseMap, limits: Limits, scheme: Scheme) -> None:
+    amplitude_v = pulse.amplitude_v
+    highest_v, lowest_v = float(amplitude_v.max()), float(amplitude_v.min())
+    if highest_v > limits.positive_v:
+        _refuse(amplitude_v, amplitude_v.argmax(), "exceeds", "positive_v", limits.positive_v)
+    if lowest_v < limits.negative_v:
+        _refuse(amplitude_v, amplitude_v.argmin(), "is below", "negative_v", limits.negative_v)
+    if pulse.width_s > limits.pulse_width_s:
+        raise LimitError(
+            f"width_s {pulse.width_s:g} exceeds limits.pulse_width_s {limits.pulse_width_s:g}"
+        )
+    _check_energy(pulse, max(highest_v, -lowest_v), limits)
+    _check_half_select(pulse, limits, scheme)
+    _check_gate(pulse, limits)
+
+
+def _check_energy(pulse: PulseMap, magnitude_v: float, limits: Limits) -> None:
+    energy_j = magnitude_v * limits.current_a * pulse.width_s
+    if energy_j > limits.pulse_energy_j:
+        place = _place(pulse.amplitude_v, np.abs(pulse.amplitude_v).argmax())
+        raise LimitError(
+            f"{cell_name(place)}: a pulse of {magnitude_v:g} V and {pulse.width_s:g} s delivers up"
+            f" to {energy_j:.3g} J at limits.current_a {limits.current_a:g}; exceeds"
+            f" limits.pulse_energy_j {limits.pulse_energy_j:g}"
+        )
+
+
+def _check_half_select(pulse: PulseMap, limits: Limits, scheme: Scheme) -> None:
+    quick_bound_v = float(np.abs(pulse.amplitude_v).max()) * stress(scheme).worst
+    if quick_bound_v <= limits.half_select_v:
+        return
+    seen_v = worst_half_select_v(scheme, pulse.amplitude_v)
+    if seen_v.max() > limits.half_select_v:
+        place = _place(seen_v, seen_v.argmax())
+        raise LimitError(
+            f"{cell_name(place)}: {seen_v[place]:g} V while half-selected (scheme {scheme})"
+            f" exceeds limits.half_select_v {limits.half_select_v:g}"
+        )
+
+
+def _check_gate(pulse: PulseMap, limits: Limits) -> None:
+    if pulse.gate_v is None:
+        return
+    place: tuple[int, ...] | None = None
+    gate_v = pulse.gate_v
+    if isinstance(gate_v, np.ndarray):
+        index = gate_v.argmin() if gate_v.min() < 0 else gate_v.argmax()
+        place = _place(gate_v, index)
+        gate_v = float(gate_v[place])
+    where = "" if place is None else f"{cell_name(place)}: "
+    if limits.gate_v is None:
+        raise LimitError(f"{where}gate_v {gate_v:g} given, but the array has no limits.gate_v")
+    if not 0 <= gate_v <= limits.gate_v:
+        raise LimitError(
+            f"{where}gate_v {gate_v:g} is outside 0 to limits.gate_v {limits.gate_v:g}"
+        )
+
+
+def _check_magnitude(read_v: float, bound_v: float) -> None:
+    if abs(read_v) > bound_v:
+        raise LimitError(f"read_v {read_v:g} exceeds limits.read_v {bound_v:g}")
+
+
+def _check_vectors(voltage_v: FloatArray, bound_v: float) -> None:
+    magnitude_v = np.abs(voltage_v)
+    if magnitude_v.max(initial=0.0) > bound_v:
+        *_, vector, row = place = _place(voltage_v, magnitude_v.argmax())
+        raise LimitError(
+            f"vector {vector}, row {row}: voltage_v {voltage_v[place]:g} exceeds"
+            f" limits.read_v {bound_v:g}"
+        )
+
+
+def _refuse(
+    amplitude_v: FloatArray, index: np.intp, relation: str, name: str, bound_v: float
+) -> None:
+    place = _place(amplitude_v, index)
+    raise LimitError(
+        f"{cell_name(place)}: amplitude_v {amplitude_v[place]:g} {relation}"
+        f" limits.{name} {bound_v:g}"
+    )
+
+
+def _place(values: FloatArray, index: np.intp) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(index, values.shape))

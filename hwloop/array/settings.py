@@ -1,0 +1,137 @@
+"""The array as a procedure describes it, and as a step holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field, NonNegativeInt, model_validator
+
+from hwloop.array.biasing import Scheme
+from hwloop.array.conductance_range import Span
+from hwloop.array.geometry import Geometry
+from hwloop.array.limits import Limits
+from hwloop.array.operations import FloatArray, Reading, ReadMap
+from hwloop.backend.base import CrossbarBackend
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count, PositiveVolt
+from hwloop.steps.clock import Clock
+
+if TYPE_CHECKING:
+    from hwloop.steps.contract import Row
+
+
+class ReadSettings(Settings):
+    """How a conductance is read: at ``read_v``, averaged over both polarities or not.
+
+    ``gate_v``: on the gates of the 1T1R cells that are read.
+    """
+
+    read_v: PositiveVolt
+    both_polarities: bool = Field(default=True, strict=True)
+    gate_v: PositiveVolt | None = None
+
+
+def outer_shape(population: int | None, tiles: int) -> tuple[int, ...]:
+    """The axes before (rows, cols): of a population, if any, then of tiles, if several."""
+    outer = () if population is None else (population,)
+    return outer if tiles == 1 else (*outer, tiles)
+
+
+class ArraySettings(Settings):
+    """One array: its size, its limits, how it is biased and read, and its history.
+
+    ``pulses_before``: pulses that every device has had before this run. ``tiles``: how many equal
+    arrays of this size are the hardware together. ``range``: conductances that the cells are used
+    in, for steps that map and program.
+    """
+
+    rows: Count
+    cols: Count
+    tiles: Count = 1
+    cell: str = "1R"
+    biasing: Scheme = "V/2"
+    limits: Limits
+    read: ReadSettings
+    pulses_before: NonNegativeInt = 0
+    range: Span | None = None
+
+    @property
+    def geometry(self) -> Geometry:
+        """Rows, columns and the kind of cell."""
+        return Geometry.parse({"rows": self.rows, "cols": self.cols, "cell": self.cell})
+
+    def outer_shape(self, population: int | None) -> tuple[int, ...]:
+        """The axes before (rows, cols): of a population, if any, then of tiles, if several."""
+        return outer_shape(population, self.tiles)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ArraySettings:
+        if (self.cell == "1T1R") != (self.biasing == "1T1R"):
+            raise ValueError(
+                f"biasing {self.biasing} does not fit cell {self.cell}: 1T1R goes with 1T1R"
+            )
+        _check_gate(self)
+        if self.read.read_v > self.limits.read_v:
+            raise ValueError(
+                f"read.read_v {self.read.read_v:g} exceeds limits.read_v {self.limits.read_v:g}"
+            )
+        return self
+
+
+def _check_gate(array: ArraySettings) -> None:
+    gate_v, bound_v = array.read.gate_v, array.limits.gate_v
+    if gate_v is None:
+        return
+    if array.cell != "1T1R":
+        raise ValueError(f"read.gate_v {gate_v:g} given, but a {array.cell} cell has no gate")
+    if bound_v is None or gate_v > bound_v:
+        raise ValueError(f"read.gate_v {gate_v:g} exceeds limits.gate_v {bound_v or 0:g}")
+
+
+@dataclass(frozen=True)
+class Array:
+    """What a step gets: the guarded backend, its clock, and the run's random generator.
+
+    ``earlier``: the latest row of each table of the steps before, by ``label`` or ``label/table``.
+    ``left``: what a step leaves for later ones of the same run, by a name of its own.
+    """
+
+    backend: CrossbarBackend
+    settings: ArraySettings
+    rng: np.random.Generator
+    earlier: dict[str, Row] = field(default_factory=dict)
+    left: dict[str, Any] = field(default_factory=dict)
+
+    def remember(self, label: str, row: Row) -> None:
+        """Keep the row of a step for those after it."""
+        self.earlier["/".join(part for part in (label, row.table) if part)] = row
+
+    @property
+    def geometry(self) -> Geometry:
+        """Rows, columns and the kind of cell."""
+        return self.settings.geometry
+
+    @property
+    def population(self) -> tuple[int, ...]:
+        """The axes before (rows, cols): () for one array."""
+        return self.backend.description.population
+
+    @property
+    def clock(self) -> Clock:
+        """The array's clock: a bench sleeps, an emulator moves on at once."""
+        return Clock(self.backend)
+
+    def read_all(self) -> Reading:
+        """Currents of every cell, as the array's settings say."""
+        read = self.settings.read
+        return self.backend.read(
+            ReadMap.every_cell(
+                self.geometry.shape, read_v=read.read_v, both_polarities=read.both_polarities
+            )
+        )
+
+    def conductance_s(self, reading: Reading) -> FloatArray:
+        """Conductance of a :meth:`read_all`, (..., rows, cols), siemens; NaN where unmeasured."""
+        return reading.current_a / self.settings.read.read_v

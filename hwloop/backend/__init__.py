@@ -1,0 +1,1 @@
+"""What stands for an array, and the guard around it."""

@@ -1,0 +1,6 @@
+"""``python -m hwloop.cli``."""
+
+from hwloop.cli.main import main
+
+if __name__ == "__main__":
+    main()

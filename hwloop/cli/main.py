@@ -1,0 +1,333 @@
+"""The command line: thin, and imports what a command needs only when it runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hwloop.errors import ConfigError, HwloopError
+
+if TYPE_CHECKING:
+    from hwloop.cli.progress import JsonLines, LiveLine
+    from hwloop.procedure.procedure import Procedure
+
+app = typer.Typer(
+    name="hwloop",
+    help="Hardware in the loop for memristor crossbars: one procedure, run on a bench, on an"
+    " emulator, or on a recording.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ProcedureFile = Annotated[Path, typer.Argument(help="The procedure, a YAML file.")]
+RecordFile = Annotated[Path, typer.Argument(help="The record of a run, an HDF5 file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a setting, e.g. steps.0.settings.beta_per_a=5e6.",
+    ),
+]
+Backend = Annotated[str, typer.Option(help="What stands for the array; see `hwloop list`.")]
+Population = Annotated[
+    int | None, typer.Option(min=1, help="Emulate this many arrays in one vectorised run.")
+]
+StationFile = Annotated[
+    Path | None, typer.Option(help="The station, a YAML file, with --backend bench.")
+]
+Recording = Annotated[
+    Path | None, typer.Option(help="The record that answers, with --backend replay.")
+]
+
+
+Calibration = Annotated[
+    str | None,
+    typer.Option(help="What the emulated array is: a calibration, by name or path."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001 - main() has taken it
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"hwloop {installed('hwloop')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def run(
+    procedure: ProcedureFile,
+    *,
+    backend: Backend = "sim",
+    population: Population = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the procedure's own.")] = None,
+    overrides: Overrides = None,
+    calibration: Calibration = None,
+    recording: Recording = None,
+    station: StationFile = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for the record, or its file name (.h5).")
+    ] = Path("runs"),
+    report: Annotated[
+        bool, typer.Option("--report", help="Write the HTML report as well.")
+    ] = False,
+    json_lines: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line, for programs.")
+    ] = False,
+) -> None:
+    """Run a procedure and record it."""
+    from hwloop.run.runner import Quiet, RunOptions, record_path, run_procedure
+
+    loaded = _load(procedure, overrides, calibration, recording, station)
+    path = record_path(out, loaded, loaded.seed if seed is None else seed)
+    observer = _observer(json_lines=json_lines)
+    try:
+        result = run_procedure(
+            loaded, RunOptions(backend, path, population=population, seed=seed), observer or Quiet()
+        )
+    finally:
+        _close(observer)
+    if json_lines:
+        _json_writer().emit("end", status=result.status, record=str(result.path))
+    else:
+        for label, outcome in result.outcomes.items():
+            if outcome.reached:  # what was missed ends the command as its error
+                typer.echo(f"{label}: {outcome.words}")
+        typer.echo(f"record: {result.path}")
+    if report:
+        _report(result.path, None, overwrite=False, quiet=json_lines)
+    result.raise_unless_reached()
+
+
+@app.command()
+def check(
+    procedure: ProcedureFile,
+    *,
+    backend: Annotated[
+        str | None, typer.Option(help="What stands for the array; bench with --station, else sim.")
+    ] = None,
+    overrides: Overrides = None,
+    calibration: Calibration = None,
+    recording: Recording = None,
+    station: StationFile = None,
+    touch: Annotated[
+        bool,
+        typer.Option(
+            "--touch",
+            help="Then connect: identities, settings read back, a self-test of the wiring at read"
+            " voltage; no pulse.",
+        ),
+    ] = False,
+) -> None:
+    """Validate a procedure and say what it would do, without touching hardware."""
+    from hwloop.cli.printing import print_preview, print_touch
+
+    loaded = _load(procedure, overrides, calibration, recording, station)
+    chosen = backend or ("bench" if station else "sim")
+    print_preview(loaded, chosen)
+    if touch:
+        print_touch(loaded, chosen)
+
+
+@app.command("list")
+def list_() -> None:
+    """List backends, steps, device models, calibrations and readers, with a line each."""
+    from hwloop.cli.printing import print_plugins
+
+    print_plugins()
+
+
+@app.command()
+def show(record: RecordFile) -> None:
+    """Say what is in a record."""
+    from hwloop.cli.printing import print_record
+
+    print_record(record)
+
+
+@app.command()
+def replay(
+    record: RecordFile,
+    *,
+    procedure: Annotated[
+        Path | None, typer.Option(help="Run this procedure instead of the recorded one.")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Run the recorded procedure against its record, and compare to the last bit."""
+    from hwloop.run.reproduce import reproduce
+
+    same = reproduce(record, procedure_file=procedure, overrides=overrides or ())
+    extent = "" if same.complete else ", as far as the record goes"
+    typer.echo(f"identical to the last bit{extent}: {same.operations} operations, {same.rows} rows")
+
+
+@app.command()
+def report(
+    record: Annotated[
+        Path, typer.Argument(help="The record of a run, an HDF5 file; or the folder of a sweep.")
+    ],
+    *,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="The HTML file.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing report.")
+    ] = False,
+) -> None:
+    """Write one self-contained HTML page about a record, with its figures as PNG, or a sweep."""
+    if record.is_dir():
+        from hwloop.sweep.report import write_sweep_report
+
+        typer.echo(f"report: {write_sweep_report(record, out, overwrite=overwrite)}")
+        return
+    _report(record, out, overwrite=overwrite, quiet=False)
+
+
+@app.command()
+def compare(
+    first: RecordFile,
+    second: RecordFile,
+    *,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="A folder for the figures, as PNG.")
+    ] = None,
+) -> None:
+    """Compare two records: medians, Kolmogorov-Smirnov distances, and figures."""
+    from hwloop.cli.printing import print_comparison
+
+    print_comparison(first, second, out)
+
+
+@app.command()
+def wiring(
+    station: Annotated[Path, typer.Argument(help="The station, a YAML file.")],
+    *,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The drawing: .png, .svg or .pdf.")],
+) -> None:
+    """Draw how a station's instruments are wired to the lines of the array."""
+    from hwloop.station.drawing import draw_wiring
+    from hwloop.station.station import load_station
+
+    draw_wiring(load_station(station), out)
+    typer.echo(f"wiring: {out}")
+
+
+@app.command("import")
+def import_(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="A file of recorded data; or several, or a folder, one train each."),
+    ],
+    *,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The dataset file to write (.h5).")],
+    reader: Annotated[
+        str | None, typer.Option(help="The reader; found by itself if left out.")
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="What the file does not say, e.g. width_s='50 ms'."
+        ),
+    ] = None,
+) -> None:
+    """Turn recorded conductance data into a file that the emulator can play."""
+    from hwloop.datasets.importing import write_imported
+    from hwloop.datasets.joining import import_files
+
+    imported = import_files(sources, reader=reader, given=dict(map(_pair, given or ())))
+    write_imported(imported, out)
+    for words in imported.words:
+        typer.echo(words)
+    typer.echo(f"dataset: {out}")
+
+
+def main() -> None:
+    """Run the command line: an error is one line and an exit code of its own class."""
+    debug = "--debug" in sys.argv  # wherever it stands, also behind the command
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    try:
+        _add_commands()
+        app()
+    except (HwloopError, OSError) as exc:
+        if debug:
+            raise
+        typer.echo(f"hwloop: {exc}", err=True)
+        sys.exit(exc.exit_code if isinstance(exc, HwloopError) else 1)
+
+
+def _add_commands() -> None:
+    """Commands that other packages bring, by the same door as backends and steps."""
+    from importlib.metadata import entry_points
+
+    for point in sorted(entry_points(group="hwloop.commands"), key=lambda point: point.name):
+        app.command(point.name)(point.load())
+
+
+def _load(
+    path: Path,
+    overrides: list[str] | None,
+    calibration: str | None,
+    recording: Path | None,
+    station: Path | None,
+) -> Procedure:
+    from hwloop.procedure.procedure import load_procedure
+
+    source = [f"backends.replay.recording={recording.resolve().as_posix()}"] if recording else []
+    if station:
+        source.append(f"backends.bench.station={station.resolve().as_posix()}")
+    return load_procedure(path, [*(overrides or ()), *source], calibration=calibration)
+
+
+def _report(record: Path, out: Path | None, *, overwrite: bool, quiet: bool) -> None:
+    from hwloop.report.write import write_report
+
+    written = write_report(record, out, overwrite=overwrite)
+    if not quiet:
+        typer.echo(f"report: {written.html}")
+
+
+def _observer(*, json_lines: bool) -> JsonLines | LiveLine | None:
+    if json_lines:
+        return _json_writer()
+    if not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+
+    from hwloop.cli.progress import LiveLine
+
+    return LiveLine(Console(stderr=True))
+
+
+def _json_writer() -> JsonLines:
+    from hwloop.cli.progress import JsonLines
+
+    return JsonLines(typer.echo)
+
+
+def _close(observer: JsonLines | LiveLine | None) -> None:
+    close = getattr(observer, "close", None)
+    if close is not None:
+        close()
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {text!r}: expected KEY=VALUE")
+    return key, value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""What the command line prints of a procedure, of a record, and of what is installed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hwloop import plugins
+from hwloop.errors import ConfigError
+from hwloop.plugins import BackendKind, OpenRequest, calibration_files
+from hwloop.procedure.procedure import Procedure, parse_yaml
+from hwloop.record.comparison import Quantity, compare_records
+from hwloop.record.reader import Record
+from hwloop.run.preview import Preview, preview, refuse_beyond_limits, refuse_unsupported
+from hwloop.settings.units import format_quantity
+
+STATUS_MEANING = {
+    "completed": "every step came to its end",
+    "stopped": "stopped from outside between two rows",
+    "failed": "an error ended it; see the log",
+    "interrupted": "the process was killed; all that was flushed is here",
+}
+
+
+def print_preview(procedure: Procedure, backend: str) -> None:
+    """Check a procedure against its limits and a backend, and print what it would do."""
+    import numpy as np
+
+    kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
+    refuse_beyond_limits(procedure)
+    opener = kind.rehearse or kind.open
+    if kind.touches_hardware and kind.rehearse is None:
+        raise ConfigError(f"backend {backend!r} cannot be previewed without touching hardware")
+    request = OpenRequest(procedure.array, None, np.random.default_rng(procedure.seed))
+    with opener(procedure.backend_settings(kind), request) as opened:
+        refuse_unsupported(procedure, opened)
+        seen = preview(procedure, opened)
+        events = opened.take_events()
+    console = _console()
+    console.print(
+        f"{escape(procedure.name)}: valid. {procedure.array.rows} × {procedure.array.cols} array,"
+        f" biasing {procedure.array.biasing}, backend {backend}."
+    )
+    console.print(_operations_table(seen))
+    console.print(_limits_table(seen, procedure))
+    console.print(f"Expected duration on the array: at most {duration_words(seen.duration_s)}.")
+    for event in events:
+        console.print(f"{event.level}: {escape(event.message)}", style=_colour(event.level))
+
+
+def print_touch(procedure: Procedure, backend: str) -> None:
+    """Test the hardware without a pulse, and print what is found as it is found."""
+    import numpy as np
+
+    kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
+    if kind.touch is None:
+        raise ConfigError(f"backend {backend!r} has no hardware to touch: give a --station")
+    rng = np.random.default_rng(procedure.seed)
+    request = OpenRequest(
+        procedure.array, None, rng, seed=procedure.seed, procedure=procedure.resolved
+    )
+    console = _console()
+    for words in kind.touch(procedure.backend_settings(kind), request):
+        console.print(escape(words))
+
+
+def print_comparison(first: Path, second: Path, out: Path | None) -> None:
+    """Print how far two records are apart, and draw it where ``out`` names a folder."""
+    quantities = compare_records(first, second)
+    console = _console()
+    heads = ("quantity", "values", "first", "second", "KS", "if equal", "95 %")
+    rows = [heads, *(_compared(one) for one in quantities)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+        console.print(escape(line.rstrip()), soft_wrap=True)
+    console.print("first, second: medians at the end. if equal: mean for equal distributions.")
+    console.print("95 %: what equal distributions of independent values stay below.")
+    for one in quantities:
+        if one.failed:
+            console.print(f"{escape(one.name)}: {one.failed} failed values left out")
+    if out is not None:
+        from hwloop.plotting.style import save_figures
+        from hwloop.record.comparison_figures import draw
+
+        for saved in save_figures(draw(quantities, (first.stem, second.stem)), out):
+            console.print(f"figure: {escape(str(saved.path))}", soft_wrap=True)
+
+
+def _compared(one: Quantity) -> tuple[str, ...]:
+    f = one.figures()
+    unit = "" if one.unit == "1" else one.unit
+    return (
+        one.name,
+        f"{f['values_first']}/{f['values_second']}",
+        *(format_quantity(f[key], unit) for key in ("median_first", "median_second")),
+        *(f"{f[key]:.3f}" for key in ("ks", "ks_expected", "ks_95")),
+    )
+
+
+def print_plugins() -> None:
+    """List what is installed, with a line each."""
+    console = _console()
+    for title, group in (
+        ("Backends", plugins.BACKENDS),
+        ("Steps", plugins.STEPS),
+        ("Device models", plugins.DEVICES),
+        ("Effects", plugins.EFFECTS),
+        ("Readers", plugins.READERS),
+        ("Instruments", plugins.INSTRUMENTS),
+    ):
+        lines = ((name, _summary(group, name)) for name in plugins.names(group))
+        _print_list(console, title, lines)
+    _print_list(console, "Calibrations", _calibrations())
+
+
+def print_record(path: Path) -> None:
+    """Print what is in a record."""
+    console = _console()
+    with Record(path) as record:
+        _print_run(console, record)
+        kinds = Counter(record.operation_kinds)
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        console.print(f"operations   {len(record)}{f': {counts}' if counts else ''}")
+        console.print(_results_table(record))
+        for time, level, message in record.log:
+            console.print(f"{time}  {level}: {escape(message)}", style=_colour(level))
+
+
+def _print_run(console: Console, record: Record) -> None:
+    attrs = record.attrs
+    console.print(f"record       {escape(str(record.path))}")
+    console.print(f"procedure    {escape(attrs['procedure'])}, seed {attrs['seed']}")
+    console.print(f"status       {status_words(record)}")
+    ended = attrs["ended_utc"] or "not ended in order"
+    console.print(f"time         {attrs['started_utc']} to {ended}")
+    shape = " × ".join(map(str, record.shape))
+    console.print(f"array        {shape} on backend {attrs['backend']}")
+    console.print(f"written by   hwloop {attrs['hwloop_version']}, on {escape(attrs['host'])}")
+    for label in record.labels:
+        outcome = record.outcome(label)
+        words = outcome[1] if outcome else "did not get to its end"
+        console.print(f"outcome      {label}: {escape(words)}")
+
+
+def status_words(record: Record) -> str:
+    """The status of a record with its meaning."""
+    return f"{record.status} ({STATUS_MEANING.get(record.status, 'unknown')})"
+
+
+def _results_table(record: Record) -> Table:
+    table = _table("result", "rows", "shape of a row", "unit")
+    for label in record.labels:
+        for name in record.tables(label):
+            units = record.units(label, name)
+            for column, values in record.results(label, name).items():
+                place = "/".join(part for part in (label, name, column) if part)
+                shape = " × ".join(map(str, values.shape[1:])) or "-"
+                table.add_row(place, str(len(values)), shape, units[column])
+    return table
+
+
+def _operations_table(seen: Preview) -> Table:
+    table = _table("step", "operation", "at most", "time on the array")
+    for operation in seen.operations:
+        table.add_row(
+            operation.label,
+            operation.words,
+            f"{operation.at_most} ×",
+            duration_words(operation.duration_s),
+        )
+    return table
+
+
+def _limits_table(seen: Preview, procedure: Procedure) -> Table:
+    limits = procedure.array.limits
+    table = _table("worst case", "value", "limit")
+    rows = (
+        _voltage_row("highest pulse", seen.highest_v, limits.positive_v),
+        _voltage_row("lowest pulse", seen.lowest_v, limits.negative_v),
+        _voltage_row(
+            f"half-selected cell ({procedure.array.biasing})",
+            seen.half_selected_v,
+            limits.half_select_v,
+        ),
+        _voltage_row("read", seen.read_v, limits.read_v),
+        (
+            "energy of a pulse at the compliance",
+            format_quantity(seen.pulse_energy_j, "J"),
+            format_quantity(limits.pulse_energy_j, "J"),
+        ),
+        ("pulses per device", str(seen.pulses_per_device), str(limits.pulses_per_device)),
+    )
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _voltage_row(what: str, value_v: float, limit_v: float) -> tuple[str, str, str]:
+    return (what, format_quantity(value_v, "V"), format_quantity(limit_v, "V"))
+
+
+def _summary(group: str, name: str) -> str:
+    try:
+        loaded = plugins.load(group, name)
+    except ConfigError as exc:
+        return str(exc)
+    proof = getattr(loaded, "proof", "")  # of an instrument's driver
+    return f"{loaded.summary} (rests on: {proof})" if proof else str(loaded.summary)
+
+
+def _calibrations() -> Iterable[tuple[str, str]]:
+    for file in calibration_files():
+        try:
+            title = parse_yaml(file.read_text(encoding="utf-8"))["title"]
+        except (ConfigError, OSError, KeyError, TypeError) as exc:
+            title = f"cannot be read: {exc}"
+        yield file.name.removesuffix(".yaml"), str(title)
+
+
+def _print_list(console: Console, title: str, lines: Iterable[tuple[str, str]]) -> None:
+    console.print(title, style="bold")
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
+    for name, words in lines:
+        table.add_row(f"  {escape(name)}", escape(words))
+    console.print(table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def duration_words(seconds: float) -> str:
+    """``"3 min 20 s"``."""
+    if seconds < 60:
+        return format_quantity(seconds, "s", digits=3)
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _colour(level: str) -> str:
+    return {"warning": "yellow", "error": "red"}.get(level, "none")
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Measured data and calibrations as files."""

@@ -1,0 +1,203 @@
+"""The figures of the steps that map, multiply and evaluate networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hwloop.array.operations import FloatArray
+from hwloop.plotting import style as plot
+from hwloop.plotting.maps import first_array, map_panel
+from hwloop.record.reader import Record
+from hwloop.steps.contract import NamedFigure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MOST_TILES = 6
+
+
+def training(
+    record: Record,
+    label: str,
+    *,
+    each: str = "Iteration",
+    loss: str = "Binary cross-entropy",
+    caption: str = "On the training samples, before each update.",
+) -> Iterator[NamedFigure]:
+    """Accuracy and loss over the iterations, or over what ``each`` says."""
+    rows = record.results(label)
+    if not rows or not len(rows["loss"]):
+        return
+    with plot.style():
+        figure = plot.new_figure(6.4, 3.4)
+        left, right = figure.subplots(1, 2)
+        for axes, name, quantity in (
+            (left, "accuracy", "Training accuracy"),
+            (right, "loss", loss),
+        ):
+            axes.plot(np.arange(1, len(rows[name][0]) + 1), rows[name][0], color=plot.BLUE)
+            axes.set_xlabel(each)
+            axes.set_ylabel(quantity)
+    yield NamedFigure("training", "Training in software", caption, figure)
+
+
+def mapping(record: Record, label: str) -> Iterator[NamedFigure]:
+    """The maps of the tiles, and how the targets are distributed."""
+    rows = record.results(label)
+    if not rows or not len(rows["target_s"]):
+        return
+    tiled = len(record.shape) > 2 and int(record.resolved["array"].get("tiles", 1)) > 1
+    target_s = rows["target_s"][0]
+    tiles_s = target_s.reshape(-1, *target_s.shape[-2:])
+    count = target_s.shape[-3] if tiled else 1
+    with plot.style():
+        shown = min(count, _MOST_TILES)
+        figure = plot.new_figure(4.4 * min(shown, 3) + 0.4, 3.6 * (1 + (shown - 1) // 3))
+        panels = figure.subplots(1 + (shown - 1) // 3, min(shown, 3), squeeze=False).ravel()
+        for axes in panels[shown:]:
+            axes.set_axis_off()
+        for tile, axes in zip(range(shown), panels, strict=False):
+            map_panel(axes, tiles_s[tile], "Target conductance", "S", among=tiles_s[:count])
+            axes.set_title(f"Tile {tile}")
+    more = f" The first {shown} of {count} tiles." if count > shown else ""
+    yield NamedFigure(
+        "targets", "Target conductances", f"White or –: no cell of the network.{more}", figure
+    )
+    with plot.style():
+        yield _histogram(tiles_s[:count])
+
+
+def _histogram(tiles_s: FloatArray) -> NamedFigure:
+    figure = plot.new_figure(5.6, 3.4)
+    axes = figure.subplots()
+    scale = plot.Scale.of(tiles_s, "S")
+    values = tiles_s[np.isfinite(tiles_s)] * scale.factor
+    axes.hist(values, bins=60, color=plot.BLUE, log=True)
+    axes.set_xlabel(scale.label("Target conductance"))
+    axes.set_ylabel("Cells")
+    floor = float(np.mean(values == values.min()))
+    return NamedFigure(
+        "distribution",
+        "Distribution of the targets",
+        f"{len(values)} cells, {floor:.0%} of them at the least conductance.",
+        figure,
+    )
+
+
+def inference(record: Record, label: str) -> Iterator[NamedFigure]:
+    """The confusion matrix of the first array."""
+    rows = record.results(label)
+    if not rows or not len(rows["confusion"]):
+        return
+    confusion = first_array(rows["confusion"][0].astype(np.float64))
+    with plot.style():
+        figure = plot.new_figure(4.6, 3.8)
+        axes = figure.subplots()
+        image = plot.map_of(axes, confusion, span=(0.0, float(confusion.max())))
+        texts = np.array([[f"{value:.0f}" for value in row] for row in confusion])
+        plot.write_numbers(axes, image, texts)
+        axes.set_xticks(range(len(confusion)))
+        axes.set_yticks(range(len(confusion)))
+        axes.set_xlabel("Answer of the array")
+        axes.set_ylabel("True class")
+        figure.colorbar(image, ax=axes, label="Samples")
+    accuracy = float(np.ravel(rows["accuracy"][0])[0])
+    yield NamedFigure(
+        "confusion",
+        "Confusion matrix",
+        f"{int(rows['samples'][0])} samples, accuracy {accuracy:.4g}; in software"
+        f" {float(rows['software_accuracy'][0]):.4g}.",
+        figure,
+    )
+
+
+def multiplication(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Currents as measured against those expected, and the bits of the columns."""
+    rows = record.results(label)
+    if not rows or not len(rows["current_a"]):
+        return
+    measured, expected = (first_array(rows[name][0]) for name in ("current_a", "expected_a"))
+    bits = rows["bits"][0].reshape(-1, measured.shape[-1])[0]
+    with plot.style():
+        figure = plot.new_figure(8.4, 3.6)
+        left, right = figure.subplots(1, 2)
+        scale = plot.Scale.of(expected, "A")
+        error = plot.Scale.of(measured - expected, "A")
+        left.plot(
+            expected.ravel() * scale.factor,
+            (measured - expected).ravel() * error.factor,
+            ".",
+            color=plot.BLUE,
+            markersize=3,
+            alpha=0.5,
+        )
+        left.set_xlabel(scale.label("Expected current"))
+        left.set_ylabel(error.label("Measured − expected"))
+        shown = np.where(np.isfinite(bits), bits, np.nan)
+        right.bar(range(len(bits)), shown, color=plot.BLUE)
+        plot.whole_numbers(right)
+        right.set_xlabel("Column")
+        right.set_ylabel("Effective bits")
+    yield NamedFigure(
+        "multiply",
+        "Error of the multiplication",
+        "Against the conductances as read back; a column without error has no bar.",
+        figure,
+    )
+
+
+def noise(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Accuracy against σ with every execution, or its distribution for one σ."""
+    rows = record.results(label)
+    if not rows or not len(rows["accuracy"]):
+        return
+    with plot.style():
+        figure = plot.new_figure(6.0, 3.8)
+        axes = figure.subplots()
+        if len(rows["accuracy"]) > 1:
+            _sweep(axes, rows)
+        else:
+            values, counts = np.unique(np.round(rows["accuracy"][0], 9), return_counts=True)
+            axes.vlines(values, 0, counts, color=plot.BLUE, linewidth=6)
+            axes.set_xlabel("Accuracy")
+            axes.set_ylabel("Executions")
+            plot.whole_numbers(axes, x=False, y=True)
+        always = float(rows["always"][0])
+        if len(rows["accuracy"]) == 1:
+            axes.axvline(float(rows["noiseless"][0]), color=plot.VERMILION, label="without scatter")
+            axes.axvline(always, color=plot.GREY, linestyle=":", label="always the same class")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    mean, deviation = float(rows["mean"][-1]), float(rows["deviation"][-1])
+    yield NamedFigure(
+        "accuracy",
+        "Accuracy under programming scatter (software draw)",
+        f"{rows['accuracy'].shape[1]} executions; {mean:.3f} ± {deviation:.3f}"
+        f"{' at the largest σ' if len(rows['mean']) > 1 else ''}. No device is emulated.",
+        figure,
+    )
+
+
+def _sweep(axes: Axes, rows: dict[str, FloatArray]) -> None:
+    scale = plot.Scale.of(rows["sigma_s"], "S")
+    x = rows["sigma_s"] * scale.factor
+    axes.plot(
+        np.repeat(x, rows["accuracy"].shape[1]),
+        rows["accuracy"].ravel(),
+        ".",
+        color=plot.GREY,
+        markersize=2,
+        alpha=0.4,
+        label="executions",
+    )
+    mean, deviation = rows["mean"], rows["deviation"]
+    axes.fill_between(
+        x, mean - deviation, mean + deviation, color=plot.BLUE, alpha=0.2, linewidth=0
+    )
+    axes.plot(x, mean, color=plot.BLUE, label="mean ± standard deviation")
+    axes.axhline(float(rows["noiseless"][0]), color=plot.VERMILION, label="without scatter")
+    axes.axhline(float(rows["always"][0]), color=plot.GREY, linestyle=":", label="always one class")
+    axes.set_xlabel(scale.label("σ of every programmed cell"))
+    axes.set_ylabel("Accuracy")

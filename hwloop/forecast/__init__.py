@@ -1,0 +1,1 @@
+"""Forecast a run on twins."""

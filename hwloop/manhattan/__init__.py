@@ -1,1 +1,0 @@
-"""The Manhattan rule: its settings, equations, pulse schemes and rows; the step is beside them."""

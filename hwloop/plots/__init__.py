@@ -1,1 +1,0 @@
-"""Figures of the steps, drawn from their records; matplotlib is imported only while drawing."""

@@ -1,0 +1,193 @@
+"""What all figures share: style, colours, axes in SI units, PNG files.
+
+Figures are made without pyplot, so that nothing global is left behind and no display is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.array.operations import FloatArray
+from hwloop.errors import RecordError
+from hwloop.steps.contract import NamedFigure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+# M. Okabe and K. Ito, Color Universal Design (2008): told apart with every kind of colour vision.
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+GREEN = "#009E73"
+SKY = "#56B4E9"
+ORANGE = "#E69F00"
+PURPLE = "#CC79A7"
+BLACK = "#222222"
+GREY = "#767676"
+LINES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY)
+
+SEQUENTIAL = "cividis"
+DIVERGING = "PuOr"
+PNG_DPI = 150
+
+_STYLE: dict[str, Any] = {
+    "font.size": 9.0,
+    "axes.titlesize": 9.0,
+    "axes.labelsize": 9.0,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "legend.fontsize": 8.0,
+    "legend.frameon": False,
+    "figure.labelsize": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#888888",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The look of every figure, whatever matplotlib's own settings are; they are put back."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        cast("Any", mpl.rcParams).update(_STYLE)  # its keys are typed one by one
+        yield
+
+
+def new_figure(width_in: float, height_in: float) -> Figure:
+    """An empty figure whose parts are kept from overlapping."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width_in, height_in), layout="constrained")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How an axis is scaled: ``values * factor`` are numbers of ``unit``, such as "nS"."""
+
+    factor: float
+    unit: str
+
+    @classmethod
+    def of(cls, values: FloatArray | Sequence[float], unit: str) -> Scale:
+        """The SI prefix that suits the largest finite magnitude of ``values``."""
+        from matplotlib.ticker import EngFormatter
+
+        magnitude = np.abs(np.asarray(values, dtype=np.float64))
+        largest = float(magnitude[np.isfinite(magnitude)].max(initial=0.0))
+        # Floor of a logarithm that may fall a last bit short of an integer, as for 1e-9.
+        power = 3 * math.floor((math.log10(largest) + 1e-12) / 3) if largest > 0 else 0
+        power = min(max(power, min(EngFormatter.ENG_PREFIXES)), max(EngFormatter.ENG_PREFIXES))
+        return cls(10.0**-power, f"{EngFormatter.ENG_PREFIXES[power]}{unit}")
+
+    def label(self, quantity: str) -> str:
+        """``"Conductance (nS)"``."""
+        return f"{quantity} ({self.unit})"
+
+
+@dataclass(frozen=True)
+class SavedFigure:
+    """A figure as a file."""
+
+    path: Path
+    title: str
+    caption: str
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder for figures that is a file; it need not be there yet."""
+    if folder.exists() and not folder.is_dir():
+        raise RecordError(f"{folder}: is a file; figures want a folder")
+
+
+def save_figures(
+    figures: Iterable[NamedFigure], folder: Path, *, prefix: str = ""
+) -> list[SavedFigure]:
+    """Write each figure to ``<folder>/<prefix><name>.png``, in order, as it is drawn.
+
+    ``folder`` is made when there is a figure. Raises :class:`RecordError` rather than overwrite,
+    and where ``folder`` is a file.
+    """
+    check_folder(folder)
+    saved: list[SavedFigure] = []
+    for item in figures:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{prefix}{item.name}.png"
+        try:
+            with path.open("xb") as stream, style():
+                item.figure.savefig(stream, format="png", dpi=PNG_DPI)
+        except FileExistsError:
+            raise RecordError(f"{path}: exists already; choose another folder") from None
+        saved.append(SavedFigure(path, item.title, item.caption))
+    return saved
+
+
+def map_of(
+    axes: Axes, values: FloatArray, *, cmap: str = SEQUENTIAL, span: tuple[float, float]
+) -> AxesImage:
+    """Draw (rows, columns) as coloured cells with row 0 on top, between the ends of ``span``."""
+    low, high = span if span[0] < span[1] else (span[0] - 0.5, span[1] + 0.5)
+    image = axes.imshow(
+        values, cmap=cmap, vmin=low, vmax=high, aspect="auto", interpolation="nearest"
+    )
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    return image
+
+
+def write_numbers(
+    axes: Axes, image: AxesImage, texts: NDArray[np.str_], *, size: float = 8.0
+) -> None:
+    """Write a text into each cell of a map, dark on light colours and light on dark ones."""
+    colours = image.to_rgba(np.asarray(image.get_array()))[..., :3]
+    luminance = colours @ np.array([0.2126, 0.7152, 0.0722])
+    for (row, col), text in np.ndenumerate(texts):
+        ink = "#ffffff" if luminance[row, col] < 0.5 else "#111111"
+        axes.text(col, row, str(text), ha="center", va="center", fontsize=size, color=ink)
+
+
+def finite_span(values: FloatArray) -> tuple[float, float]:
+    """Least and largest finite value; (0, 0) where there is none."""
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+
+
+def symmetric_span(values: FloatArray) -> tuple[float, float]:
+    """As wide on both sides of 0, for a map of signed values."""
+    low, high = finite_span(values)
+    reach = max(abs(low), abs(high))
+    return -reach, reach
+
+
+def whole_numbers(axes: Axes, *, x: bool = True, y: bool = False, at_most: int = 6) -> None:
+    """Ticks at whole numbers only, as counts have them."""
+    from matplotlib.ticker import MaxNLocator
+
+    if x:
+        axes.xaxis.set_major_locator(MaxNLocator(at_most, integer=True))
+    if y:
+        axes.yaxis.set_major_locator(MaxNLocator(at_most, integer=True))
+
+
+def thinned(count: int, *, at_most: int = 16) -> list[int]:
+    """Which of ``count`` places get a tick: every one, or every 2nd, 5th, 10th, …"""
+    steps = (factor * 10**power for power in range(12) for factor in (1, 2, 5))
+    step = next(step for step in steps if count <= step * at_most)
+    return list(range(0, count, step))

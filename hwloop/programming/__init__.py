@@ -1,1 +1,0 @@
-"""What the step ``program_verify`` is made of: cells at work, their pulses, and how they ended."""

@@ -1,0 +1,97 @@
+"""Two records side by side: paths of every result, distributions, and how far apart they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.array.operations import FloatArray
+from hwloop.errors import RecordError
+from hwloop.record.reader import Record
+from hwloop.statistics import ks_distance, ks_expected
+
+_ARRAYS = {"initial_conductance_s": "S", "final_conductance_s": "S", "pulses": "1"}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One quantity of both records.
+
+    ``first``, ``second``: (rows, values), a row a result; one row for what has no path. NaN where
+    a read failed.
+    """
+
+    name: str
+    unit: str
+    first: FloatArray
+    second: FloatArray
+
+    @property
+    def ends(self) -> tuple[FloatArray, FloatArray]:
+        """The finite values of the last row of each."""
+        first, second = (one[-1][np.isfinite(one[-1])] for one in (self.first, self.second))
+        return first, second
+
+    @property
+    def failed(self) -> int:
+        """Values of the last rows that are not finite, and are in no distribution."""
+        return int(sum((~np.isfinite(one[-1])).sum() for one in (self.first, self.second)))
+
+    def figures(self) -> dict[str, float]:
+        """Sizes, medians, Kolmogorov–Smirnov distance and its size for equal distributions."""
+        first, second = self.ends
+        expected, most = ks_expected(first.size, second.size)
+        return {
+            "values_first": first.size,
+            "values_second": second.size,
+            "median_first": float(np.median(first)),
+            "median_second": float(np.median(second)),
+            "ks": ks_distance(first, second),
+            "ks_expected": expected,
+            "ks_95": most,
+        }
+
+
+def compare_records(first: Path, second: Path) -> list[Quantity]:
+    """Every numeric quantity of which both records hold more than one value.
+
+    Raises :class:`RecordError` where they share none.
+    """
+    with Record(first) as a, Record(second) as b:
+        found = [one for one in _quantities(a, b) if all(end.size > 1 for end in one.ends)]
+    if not found:
+        raise RecordError(
+            f"{first} and {second}: no quantity stands in both with more than one value"
+        )
+    return found
+
+
+def _quantities(a: Record, b: Record) -> Iterator[Quantity]:
+    for name, unit in _ARRAYS.items():
+        pair = _array(a, name), _array(b, name)
+        if pair[0] is not None and pair[1] is not None:
+            yield Quantity(name, unit, pair[0].reshape(1, -1), pair[1].reshape(1, -1))
+    for label in (label for label in a.labels if label in b.labels):
+        of_a, of_b = a.results(label), b.results(label)
+        units = a.units(label) if of_a else {}
+        for name in (name for name in of_a if name in of_b):
+            columns = [_numbers(of[name]) for of in (of_a, of_b)]
+            if columns[0] is not None and columns[1] is not None:
+                yield Quantity(f"{label}.{name}", units[name], columns[0], columns[1])
+
+
+def _array(record: Record, name: str) -> FloatArray | None:
+    values: Any = record.pulses_given() if name == "pulses" else record.array(name)
+    return None if values is None else np.asarray(values, dtype=np.float64)
+
+
+def _numbers(column: NDArray[Any]) -> FloatArray | None:
+    """(rows, values) of a column of numbers that has rows and values; None for any other."""
+    if column.dtype.kind not in "bif" or not column.size:
+        return None
+    return column.astype(np.float64).reshape(len(column), -1)

@@ -1,0 +1,343 @@
+"""Read a record: of a run that ended in order, was stopped, or was killed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, Reading
+from hwloop.array.settings import outer_shape
+from hwloop.errors import RecordError
+from hwloop.procedure.procedure import Procedure, from_data
+from hwloop.record.operations import operation_of
+from hwloop.record.series import counter_name
+from hwloop.record.writer import FORMAT, FORMAT_VERSION, LOG, OPERATIONS, OUTCOMES
+
+
+@dataclass(frozen=True)
+class RecordedOperation:
+    """One operation as it was recorded, with what it measured and when it ended."""
+
+    index: int
+    kind: str
+    operation: Operation
+    reading: Reading | None
+    failed: bool
+    array_time_s: float
+
+    @property
+    def pulses(self) -> NDArray[np.int64]:
+        """Pulses that each cell got, (..., rows, cols); of a ramp that failed, all it could get."""
+        match self.operation:
+            case PulseMap() as pulse:
+                return np.asarray(pulse.addressed * pulse.count, dtype=np.int64)
+            case Ramp() as ramp if self.reading is None:
+                return np.asarray(ramp.addressed * ramp.steps, dtype=np.int64)
+            case Ramp() if self.reading is not None:
+                applied = self.reading.flags & Flag.NOT_ADDRESSED == 0
+                return np.asarray(applied.sum(axis=0), dtype=np.int64)
+        return np.zeros((1, 1), dtype=np.int64)
+
+
+class Record:
+    """A record, opened for reading; shows complete rows only.
+
+    Raises :class:`RecordError` where the file is missing, damaged, still being written, or not a
+    record.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.is_file():
+            raise RecordError(f"{path}: there is no such file")
+        try:
+            self._file = h5py.File(path, "r")
+        except BlockingIOError:
+            raise RecordError(f"{path}: is being written by a run that goes on") from None
+        except OSError as exc:
+            raise RecordError(f"{path}: cannot be read as HDF5: {exc}") from None
+        if self._file.attrs.get("format") != FORMAT:
+            self._file.close()
+            raise RecordError(f"{path}: is not a record of hwloop")
+        if int(self._file.attrs["format_version"]) > FORMAT_VERSION:
+            newer = self._file.attrs["hwloop_version"]
+            self._file.close()
+            raise RecordError(f"{path}: was written by the newer hwloop {newer}; update this one")
+        self._entries = self._rows(OPERATIONS, "table")
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Run id, times, status, versions, seed, population, backend."""
+        return {name: _plain(value) for name, value in self._file.attrs.items()}
+
+    @property
+    def status(self) -> str:
+        """How the run ended; "interrupted" where it was killed."""
+        status = str(self._file.attrs["status"])
+        return "interrupted" if status == "running" else status
+
+    @property
+    def procedure(self) -> Procedure:
+        """The procedure as it was run, with every default and every array in it."""
+        resolved = json.loads(self._file["procedure/resolved"][()])
+        return from_data(resolved, folder=self.path.parent, text=self.procedure_text)
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The procedure as plain data."""
+        data: dict[str, Any] = json.loads(self._file["procedure/resolved"][()])
+        return data
+
+    @property
+    def procedure_text(self) -> str:
+        """The procedure file as it was read."""
+        return _text(self._file["procedure/text"])
+
+    @property
+    def overrides(self) -> list[str]:
+        """What was set on the command line."""
+        dataset = self._file["procedure/overrides"]
+        return [] if dataset.shape is None else [item.decode() for item in dataset[()]]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Who answered, and the settings read back."""
+        data: dict[str, Any] = json.loads(self._file["instruments/identity"][()])
+        return data
+
+    @property
+    def population(self) -> int | None:
+        """How many arrays were emulated; None for one array."""
+        return int(self._file.attrs["population"]) or None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(..., rows, cols) of the array, or of a population and its tiles."""
+        array = self._file["array"].attrs
+        outer = outer_shape(self.population, int(self.resolved["array"].get("tiles", 1)))
+        return (*outer, int(array["rows"]), int(array["cols"]))
+
+    def array(self, name: str) -> NDArray[Any] | None:
+        """``initial_conductance_s``, ``final_conductance_s`` or ``pulses``; None if not reached."""
+        counter = f"recorder/{counter_name(f'array/{name}')}"
+        reached = bool(self._file[counter][0]) if counter in self._file else True
+        group = self._file["array"]
+        return group[name][()] if reached and name in group else None
+
+    def pulses_given(self) -> NDArray[np.int64]:
+        """Pulses of each cell in this run, (..., rows, cols).
+
+        Counted from the operations where the run was killed before it wrote them down.
+        """
+        lifetime = self.array("pulses")
+        if lifetime is not None:
+            given: NDArray[np.int64] = lifetime - int(self.resolved["array"]["pulses_before"])
+            return given
+        pulses = np.zeros(self.shape, dtype=np.int64)
+        for index, kind in enumerate(self.operation_kinds):
+            recorded = self.operation(index) if kind in {"pulse", "ramp"} else None
+            if recorded is not None:
+                pulses += recorded.pulses
+        return pulses
+
+    @property
+    def labels(self) -> list[str]:
+        """The steps that have results, in order of their running."""
+        labels = [entry["label"] for entry in self.resolved["steps"]]
+        return [label for label in labels if self.tables(label) or label in self._outcomes]
+
+    def tables(self, label: str) -> list[str]:
+        """The tables of a step that have rows: "" is its main one."""
+        if label not in self._file["results"]:
+            return []
+        group = self._file[f"results/{label}"]
+        inner = [name for name, item in group.items() if isinstance(item, h5py.Group)]
+        return [name for name in ("", *inner) if self._complete(_place(label, name))]
+
+    def settings(self, label: str) -> dict[str, Any]:
+        """The settings that a step had."""
+        found: dict[str, Any] = next(
+            step["settings"] for step in self.resolved["steps"] if step["label"] == label
+        )
+        return found
+
+    def results(self, label: str, table: str = "") -> dict[str, NDArray[Any]]:
+        """The columns of a table: name → (rows, ...)."""
+        path = _place(label, table)
+        if path not in self._file:
+            return {}
+        return {
+            name: self._rows(path, name)
+            for name, item in self._file[path].items()
+            if isinstance(item, h5py.Dataset)
+        }
+
+    def units(self, label: str, table: str = "") -> dict[str, str]:
+        """The unit of each column."""
+        path = _place(label, table)
+        return {
+            name: str(item.attrs["units"])
+            for name, item in self._file[path].items()
+            if isinstance(item, h5py.Dataset)
+        }
+
+    def meanings(self, label: str, table: str = "") -> dict[str, str]:
+        """What each column means, in words."""
+        path = _place(label, table)
+        return {
+            name: str(item.attrs.get("meaning", ""))
+            for name, item in self._file[path].items()
+            if isinstance(item, h5py.Dataset)
+        }
+
+    def outcome(self, label: str) -> tuple[bool, str] | None:
+        """Whether a step reached its aim, and in words; None if it did not get to its end."""
+        return self._outcomes.get(label)
+
+    @property
+    def _outcomes(self) -> dict[str, tuple[bool, str]]:
+        columns = [self._rows(OUTCOMES, name) for name in ("label", "reached", "words")]
+        return {
+            label.decode(): (bool(reached), words.decode())
+            for label, reached, words in zip(*columns, strict=True)
+        }
+
+    @property
+    def log(self) -> list[tuple[str, str, str]]:
+        """(time, level, message) of each line."""
+        columns = [self._rows(LOG, name) for name in ("time_utc", "level", "message")]
+        return [(a.decode(), b.decode(), c.decode()) for a, b, c in zip(*columns, strict=True)]
+
+    @property
+    def operation_kinds(self) -> list[str]:
+        """The kind of each operation, in order."""
+        return [entry["kind"].decode() for entry in self._entries]
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the begin of the record to the end of its last operation."""
+        return float(self._entries[-1]["ended_s"]) if len(self._entries) else 0.0
+
+    def operations(self) -> Iterator[RecordedOperation]:
+        """Every operation in order."""
+        for index in range(len(self._entries)):
+            yield self.operation(index)
+
+    def operation(self, index: int) -> RecordedOperation:
+        """The operation at ``index``, counted from 0."""
+        entry = self._entries[index]
+        kind = entry["kind"].decode()
+        group = self._file[f"operations/{entry['series'].decode()}"]
+        values = {name: column[entry["item"]] for name, column in group.items()}
+        reading = None
+        if "current_a" in values:
+            reading = Reading(np.asarray(values["current_a"]), np.asarray(values["flags"]))
+        return RecordedOperation(
+            index=index,
+            kind=kind,
+            operation=operation_of(kind, values),
+            reading=reading,
+            failed=entry["outcome"] == b"failed",
+            array_time_s=float(entry["array_time_s"]),
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _rows(self, path: str, name: str) -> NDArray[Any]:
+        """The complete rows of a column."""
+        if f"recorder/{counter_name(path)}" not in self._file:
+            return np.empty(0)
+        return np.asarray(self._file[f"{path}/{name}"][: self._complete(path)])
+
+    def _complete(self, path: str) -> int:
+        """How many rows of a series are complete."""
+        counter = f"recorder/{counter_name(path)}"
+        return int(self._file[counter][0]) if counter in self._file else 0
+
+
+def _place(label: str, table: str) -> str:
+    return "/".join(part for part in ("results", label, table) if part)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _text(dataset: h5py.Dataset) -> str:
+    value: str = dataset[()].decode()
+    return value
+
+
+TIMES = frozenset({"started_s", "ended_s", "started_utc", "ended_utc", "time_utc", "run_id"})
+"""What differs between two runs that are otherwise the same."""
+
+
+def differences(first: Path, second: Path) -> list[str]:
+    """Where two records differ, apart from times; empty where they are identical to the bit."""
+    with h5py.File(first, "r") as a, h5py.File(second, "r") as b:
+        found: list[str] = []
+        names_a, names_b = _names(a), _names(b)
+        found += [f"{name}: only in one of them" for name in sorted(names_a ^ names_b)]
+        for name in sorted(names_a & names_b):
+            found += _different_attrs(name, a[name], b[name])
+            if isinstance(a[name], h5py.Dataset) and name.rsplit("/", 1)[-1] not in TIMES:
+                found += _different_data(name, a[name][()], b[name][()])
+        return found
+
+
+def _names(file: h5py.File) -> set[str]:
+    names = {"/"}
+    file.visit(lambda name: names.add(name))
+    return names
+
+
+def _different_attrs(name: str, a: Any, b: Any) -> list[str]:
+    keys = (set(a.attrs) | set(b.attrs)) - TIMES
+    return [
+        f"{name}: attribute {key}"
+        for key in sorted(keys)
+        if not np.array_equal(a.attrs.get(key), b.attrs.get(key))
+    ]
+
+
+def _different_data(name: str, a: Any, b: Any) -> list[str]:
+    if isinstance(a, h5py.Empty) or isinstance(b, h5py.Empty):
+        return [] if a == b else [f"{name}: one of them is empty"]
+    a, b = np.asarray(a), np.asarray(b)
+    if a.dtype.names:
+        return [
+            line
+            for field in a.dtype.names
+            if field not in TIMES
+            for line in _different_data(f"{name}.{field}", a[field], b[field])
+        ]
+    same = a.shape == b.shape and a.dtype == b.dtype
+    if same and a.dtype.kind == "O":
+        same = bool((a == b).all())
+    elif same:
+        same = a.tobytes() == b.tobytes()
+    return [] if same else [f"{name}: values"]

@@ -1,0 +1,166 @@
+"""A backend that answers from a record, and stops where it is asked something else."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import BeforeValidator, ValidationInfo
+
+from hwloop.array.geometry import Geometry
+from hwloop.array.operations import Operation, Reading
+from hwloop.backend.base import Description, OneVerbBackend
+from hwloop.errors import BackendError, ConfigError, RecordError, ReplayMismatch
+from hwloop.plugins import BackendKind, OpenRequest
+from hwloop.record.reader import Record
+from hwloop.settings.model import Settings
+
+
+class RecordEnded(ReplayMismatch):
+    """The run asks for more operations than the record holds; ``status`` is the record's."""
+
+    def __init__(self, message: str, *, status: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Replay(OneVerbBackend):
+    """Stands for the array of a recorded run.
+
+    Every operation must be the recorded one, to the last bit; the answer is the recorded one.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._next = 0
+        self._now_s = 0.0
+        self._closed = False
+        *population, rows, cols = record.shape
+        geometry = Geometry(rows=rows, cols=cols, cell=record.procedure.array.geometry.cell)
+        self._description = Description(
+            name="replay",
+            geometry=geometry,
+            population=tuple(population),
+            multiply=record.attrs["multiply"],
+            identity={"recording": record.attrs["run_id"], **record.identity},
+            verify_steps=int(record.attrs.get("verify_steps", 1)),
+        )
+
+    @property
+    def description(self) -> Description:
+        """That of the recorded backend."""
+        return self._description
+
+    @property
+    def remaining(self) -> int:
+        """How many recorded operations have not been asked for."""
+        return len(self._record) - self._next
+
+    def now_s(self) -> float:
+        """The recorded time of the latest operation."""
+        return self._now_s
+
+    def perform(self, operation: Operation) -> Reading | None:
+        """The recorded answer; :class:`ReplayMismatch` names the first operation that differs."""
+        if self._closed:
+            raise BackendError("the replay is closed")
+        if self.remaining == 0:
+            status = self._record.status
+            raise RecordEnded(
+                f"operation {self._next}: the run asks for a {_kind(operation)}, but the record"
+                f" ends here (status {status})",
+                status=status,
+            )
+        recorded = self._record.operation(self._next)
+        difference = _difference(operation, recorded.operation)
+        if difference:
+            raise ReplayMismatch(f"operation {self._next}: {difference}")
+        self._next += 1
+        self._now_s = recorded.array_time_s
+        if recorded.failed:
+            raise RecordError(
+                f"operation {recorded.index} ({recorded.kind}) failed in the recording"
+            )
+        return recorded.reading
+
+    def make_safe(self) -> None:
+        """Nothing is driven."""
+
+    def close(self) -> None:
+        """Close the record."""
+        self._closed = True
+        self._record.close()
+
+
+def _kind(operation: Operation) -> str:
+    names = {
+        "PulseMap": "pulse",
+        "ReadMap": "read",
+        "Ramp": "ramp",
+        "VectorBatch": "multiply",
+        "Wait": "wait",
+    }
+    return names[type(operation).__name__]
+
+
+def _difference(asked: Operation, recorded: Operation) -> str:
+    """Where two operations differ, in words; "" where they are the same."""
+    if type(asked) is not type(recorded):
+        return f"the run asks for a {_kind(asked)}, the record has a {_kind(recorded)}"
+    for field in fields(asked):
+        mine, theirs = getattr(asked, field.name), getattr(recorded, field.name)
+        if np.shape(mine) != np.shape(theirs):
+            return (
+                f"{_kind(asked)}: {field.name} has shape {np.shape(mine)}, in the record"
+                f" {np.shape(theirs)}"
+            )
+        if not np.array_equal(mine, theirs):
+            return f"{_kind(asked)}: {_first_difference(field.name, mine, theirs)}"
+    return ""
+
+
+def _first_difference(name: str, mine: object, theirs: object) -> str:
+    if not isinstance(mine, np.ndarray) or not isinstance(theirs, np.ndarray):
+        return f"{name} is {mine}, in the record {theirs}"
+    place = tuple(int(i) for i in np.argwhere(mine != theirs)[0])
+    return f"{name} at {place} is {mine[place]}, in the record {theirs[place]}"
+
+
+def _existing(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str | Path):
+        raise ValueError("expected the path of a record")
+    path = Path((info.context or {}).get("folder", ".")) / value
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path
+
+
+class ReplaySettings(Settings):
+    """Which record answers."""
+
+    recording: Annotated[Path, BeforeValidator(_existing)]
+
+
+def open_replay(settings: ReplaySettings, request: OpenRequest) -> Replay:
+    """Open a record as a backend for an array of the same shape and population."""
+    record = Record(settings.recording)
+    outer = request.array.outer_shape(request.population)
+    wanted = (*outer, *request.array.geometry.shape)
+    if record.shape != wanted:
+        shape = record.shape
+        record.close()
+        raise ConfigError(
+            f"{settings.recording}: was recorded on {shape}; the procedure asks for {wanted}"
+            " (population, rows, columns)"
+        )
+    return Replay(record)
+
+
+REPLAY = BackendKind(
+    name="replay",
+    summary="Answers from the record of an earlier run, bit for bit",
+    settings=ReplaySettings,
+    open=open_replay,
+)

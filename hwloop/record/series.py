@@ -1,0 +1,332 @@
+"""Series of rows in a record: one dataset a column, and a counter of complete rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.errors import RecordError
+from hwloop.record.file import Placed, RecordFile
+
+_CHUNK_BYTES = 64 * 2**10
+_LEAST_BYTES = 16384
+_FIRST_BYTES = 6 * 2**20
+_FIRST_ROWS, _MOST_FIRST_ROWS = 16, 32
+_MOST_CHUNK_ROWS = 256
+_LEAST_TEXT_BYTES = 64
+
+About = Mapping[str, Mapping[str, str]]
+
+
+class _Column:
+    """Where the rows of a dataset stand in the file as it is now, whose bytes are written in place.
+
+    HDF5 is asked for the place of a chunk only: to write a row through it, and to flush that,
+    takes longer than the writing.
+    """
+
+    def __init__(self, file: h5py.File, path: str) -> None:
+        self.path = path
+        self.reopen(file)
+        self.dtype: np.dtype[Any] = self._id.dtype
+        self.shape: tuple[int, ...] = tuple(self._id.shape[1:])
+        self._row_bytes: int = math.prod(self.shape) * self.dtype.itemsize
+        made = self._id.get_create_plist()
+        self._is_chunked = made.get_layout() == h5py.h5d.CHUNKED
+        self._chunk_rows: int = made.get_chunk()[0] if self._is_chunked else self.length
+
+    def reopen(self, file: h5py.File) -> None:
+        """Go on in a file whose structure has changed; the type of this column has not."""
+        self._id = h5py.h5d.open(file.id, self.path.encode())
+        self.length: int = self._id.shape[0]
+        self._first, self._offset = -1, 0  # of the chunk that was written last
+
+    @property
+    def bytes(self) -> int:
+        """Of all rows that there is room for."""
+        return self.length * self._row_bytes
+
+    def placed(self, row: int, value: NDArray[Any]) -> Placed:
+        """The bytes of a row of this column's shape, of a type that it can hold."""
+        stored = np.ascontiguousarray(value, dtype=self.dtype)
+        first = row - row % self._chunk_rows
+        if first != self._first:
+            self._first, self._offset = first, self._offset_of(first)
+        return self._offset + (row - first) * self._row_bytes, stored.data
+
+    def _offset_of(self, row: int) -> int:
+        """Where the chunk that begins with ``row`` stands, or the dataset if it has none."""
+        if not self._is_chunked:
+            offset = self._id.get_offset()
+        else:
+            start = (row, *(0 for _ in self.shape))
+            offset = self._id.get_chunk_info_by_coord(start).byte_offset
+        if offset is None:
+            raise RecordError(f"{self.path}: row {row} has no place in the file")
+        return int(offset)
+
+
+@dataclass(eq=False)
+class Series:
+    """Rows of equal shape in a group: one dataset a column, and a counter of complete rows.
+
+    Text is stored in UTF-8 of a fixed length, since text of any length would change the structure
+    of the file with every row; a column is widened when a longer text comes.
+    """
+
+    file: RecordFile
+    path: str
+    rows: int = 0
+    _names: tuple[str, ...] = ()
+    _columns: dict[str, _Column] = field(default_factory=dict)
+    _counter: _Column | None = None
+    _bound_at: int = -1
+    _length: int = 0
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def bytes(self) -> int:
+        """Of all columns at their present length: what the next doubling adds."""
+        return sum(column.bytes for column in self._columns.values())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next row needs longer columns."""
+        self._bind()
+        return bool(self._columns) and self.rows == self._length
+
+    @property
+    def is_almost_full(self) -> bool:
+        """Whether the next few rows need longer columns; not where none has come yet."""
+        if not self.rows:
+            return False
+        self._bind()
+        return bool(self._columns) and self.rows >= self._length - max(self._length // 4, 1)
+
+    def fits(self, values: Mapping[str, NDArray[Any]]) -> bool:
+        """Whether a row can be written without a change of the structure.
+
+        Raises :class:`RecordError` where the row is unlike the rows before it.
+        """
+        self._bind()
+        if not self._columns:
+            return False
+        if values.keys() != self._columns.keys():
+            odd = ", ".join(sorted(values.keys() ^ self._columns.keys()))
+            raise RecordError(f"{self.path}: every row needs the same columns; these differ: {odd}")
+        wide = [self._is_wide_enough(name, value) for name, value in values.items()]
+        return self.rows < self._length and all(wide)
+
+    def make_room(self, file: h5py.File, values: Mapping[str, NDArray[Any]], about: About) -> None:
+        """Within :meth:`RecordFile.changing`: make the columns, longer ones, or wider ones."""
+        if not self._columns:
+            make_columns(file, self.path, values, about)
+            return
+        if self.rows == self._length:
+            self.grow(file)
+        narrow = [name for name, value in values.items() if not self._is_wide_enough(name, value)]
+        for name in narrow:
+            _widen(file[self.path], name, values[name].dtype.itemsize)
+        if narrow:
+            self._columns = {}  # of other types from now on
+
+    def grow(self, file: h5py.File) -> None:
+        """Within :meth:`RecordFile.changing`: double the length of every column."""
+        for name in self._columns:
+            _resize(file, f"{self.path}/{name}", 2 * self._length)
+
+    def append(self, values: Mapping[str, NDArray[Any]]) -> Iterator[Placed]:
+        """The bytes of one more row, which must fit, and where they go."""
+        self._bind()
+        for name, value in values.items():
+            if value.size:
+                yield self._columns[name].placed(self.rows, value)
+        self.rows += 1
+
+    def count(self) -> Iterator[Placed]:
+        """The bytes that count the rows, to be written after the rows."""
+        if self._counter is not None:
+            yield self._counter.placed(0, np.array(self.rows))
+
+    def trim(self, file: h5py.File) -> None:
+        """Within :meth:`RecordFile.changing`: cut off what lies beyond the last row."""
+        for name in self._names_in(file):
+            _resize(file, f"{self.path}/{name}", self.rows)
+
+    def drop_if_empty(self, file: h5py.File) -> None:
+        """Within :meth:`RecordFile.changing`: take away what was made for rows that never came."""
+        if self.rows or not (names := self._names_in(file)):
+            return
+        group = file[self.path]
+        for name in names:
+            del group[name]
+        del file[f"recorder/{counter_name(self.path)}"]
+        while not len(group) and group.parent.name != "/":
+            group, empty = group.parent, group.name
+            del file[empty]
+
+    def _names_in(self, file: h5py.File) -> tuple[str, ...]:
+        """The names of the columns; none where they have not been made."""
+        counter = f"recorder/{counter_name(self.path)}"
+        if not self._names and counter in file:
+            self._names = tuple(str(name) for name in file[counter].attrs["columns"])
+        return self._names
+
+    def _bind(self) -> None:
+        """Hold the datasets of the file as it is now: each change makes it another file."""
+        if self._bound_at == self.file.changes:
+            return
+        file = self.file.file
+        if not self._columns and (names := self._names_in(file)):
+            self._columns = {name: _Column(file, f"{self.path}/{name}") for name in names}
+            self._counter = _Column(file, f"recorder/{counter_name(self.path)}")
+        elif self._counter is not None:
+            for column in (self._counter, *self._columns.values()):
+                column.reopen(file)
+        if self._columns:
+            self._length = next(iter(self._columns.values())).length
+        self._bound_at = self.file.changes
+
+    def _is_wide_enough(self, name: str, value: NDArray[Any]) -> bool:
+        dtype, shape = self._columns[name].dtype, self._columns[name].shape
+        if value.dtype.kind == dtype.kind == "S" and value.shape == shape:
+            return bool(value.dtype.itemsize <= dtype.itemsize)
+        if value.shape != shape or not np.can_cast(value.dtype, dtype, "safe"):
+            raise RecordError(
+                f"{self.path}/{name}: a row of {value.dtype} {value.shape} does not fit the rows"
+                f" before it, {dtype} {shape}"
+            )
+        return True
+
+
+def write_rows(
+    rows: Iterable[tuple[Series, Mapping[str, Any], About]], others: Iterable[Series]
+) -> None:
+    """Append one row to each series, after one change of the structure if any needs it.
+
+    Then count them: a kill between the two leaves them uncounted. ``others``: the series of the
+    file, which may grow by the same change. Raises :class:`RecordError` where a row is unlike
+    those before it, and then writes none.
+    """
+    stored = [(series, _stored(series.path, values), about) for series, values, about in rows]
+    full = [entry for entry in stored if not entry[0].fits(entry[1])]
+    if full:
+        _make_room(full, others)
+    file = stored[0][0].file
+    file.write(place for series, values, _ in stored for place in series.append(values))
+    file.write(place for series, _, _ in stored for place in series.count())
+
+
+def _make_room(
+    full: list[tuple[Series, dict[str, NDArray[Any]], About]], others: Iterable[Series]
+) -> None:
+    making = [series for series, _, _ in full]
+    # Series that are about to grow do so together: each change copies the whole file.
+    soon = []
+    if any(series.is_full for series in making):
+        soon = [other for other in others if other.is_almost_full and other not in making]
+    room = sum(series.bytes for series in (*making, *soon))
+    with making[0].file.changing(room=room) as file:
+        for series, values, about in full:
+            series.make_room(file, values, about)
+        for series in soon:
+            series.grow(file)
+
+
+def make_columns(
+    file: h5py.File,
+    path: str,
+    values: Mapping[str, Any],
+    about: About,
+    *,
+    rows: int = _FIRST_ROWS,
+) -> None:
+    """Make the columns of a series for rows like ``values``, and its counter.
+
+    ``rows``: how many are expected; there is room for these at first, unless they are many or
+    large. Only within :meth:`RecordFile.changing`, or while the file is begun.
+    """
+    group = file.require_group(path)
+    stored = _stored(path, values)
+    largest = max(max(array.nbytes, 1) for array in stored.values())
+    row_bytes = max(sum(array.nbytes for array in stored.values()), 1)
+    least = min(max(_LEAST_BYTES // largest, 1), _MOST_CHUNK_ROWS)
+    length = max(least, min(_FIRST_BYTES // row_bytes, rows, _MOST_FIRST_ROWS))
+    for name, array in stored.items():
+        # Few chunks: each has its entry in an index, which a longer dataset has to be given.
+        chunk_rows = min(max(_CHUNK_BYTES // max(array.nbytes, 1), 1), _MOST_CHUNK_ROWS, length)
+        column = _dataset(group, name, array.dtype, (length, *array.shape), chunk_rows)
+        column.attrs.update(about.get(name, {}))
+    counter = file["recorder"].create_dataset(counter_name(path), data=[0])
+    counter.attrs["columns"] = list(stored)
+
+
+def counter_name(path: str) -> str:
+    """The name below ``/recorder`` of the counter of the series at ``path``."""
+    return path.replace("/", ".")
+
+
+def _stored(path: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Values as they are stored: numbers as they are, text as bytes of a fixed length."""
+    if not values:
+        raise RecordError(f"{path}: a row without columns cannot be recorded")
+    stored: dict[str, NDArray[Any]] = {}
+    for name, value in values.items():
+        array = np.asarray(value)
+        if array.dtype.kind == "U":
+            array = np.char.encode(array, "utf-8", "backslashreplace")
+        if array.dtype.kind not in "biufSV":
+            raise RecordError(
+                f"{path}/{name}: {array.dtype} cannot be recorded; a column holds numbers,"
+                " truth values or text"
+            )
+        stored[name] = array
+    return stored
+
+
+def _dataset(
+    group: h5py.Group, name: str, dtype: np.dtype[Any], shape: tuple[int, ...], chunk_rows: int
+) -> h5py.Dataset:
+    """A dataset of ``shape`` (rows, ...) that can grow, filled and allocated at once."""
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    if dtype.kind == "S":
+        # A power of two, so that a column is widened rarely.
+        wanted = max(dtype.itemsize, _LEAST_TEXT_BYTES)
+        dtype = h5py.string_dtype("utf-8", 1 << (wanted - 1).bit_length())
+    _, *row = shape
+    return group.create_dataset(
+        name,
+        shape=shape,
+        # HDF5 has chunks of at least one entry, and none that are larger than a fixed axis.
+        maxshape=(None, *(size or None for size in row)),
+        chunks=(chunk_rows, *(max(size, 1) for size in row)),
+        dtype=dtype,
+        fillvalue=np.nan if dtype.kind == "f" else None,
+        dcpl=plist,
+    )
+
+
+def _resize(file: h5py.File, path: str, rows: int) -> None:
+    column = h5py.h5d.open(file.id, path.encode())
+    column.set_extent((rows, *column.shape[1:]))
+
+
+def _widen(group: h5py.Group, name: str, text_bytes: int) -> None:
+    narrow = group[name]
+    texts, about = narrow[()], dict(narrow.attrs)
+    chunk_rows = narrow.chunks[0]
+    del group[name]
+    wide = _dataset(group, name, np.dtype(f"S{text_bytes}"), texts.shape, chunk_rows)
+    wide[()] = texts
+    wide.attrs.update(about)

@@ -1,0 +1,85 @@
+"""The parts that every report is made of, as HTML: the page, tables, figures, text."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from hwloop.plotting.style import SavedFigure
+
+_SHOWN = 0.75
+"""Size of an image on the page: its letters are then as large as the page's."""
+
+
+@dataclass(frozen=True)
+class Html:
+    """Text that is markup already."""
+
+    markup: str
+
+
+def text_of(value: object) -> str:
+    """A value as markup: escaped, unless it is markup already."""
+    return value.markup if isinstance(value, Html) else html.escape(str(value))
+
+
+def document(title: str, body: Iterable[str]) -> str:
+    """The whole page with its style sheet; nothing is fetched for it."""
+    css = files("hwloop.report").joinpath("report.css").read_text(encoding="utf-8")
+    lines = "\n".join(body)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{text_of(title)}</title>\n"
+        f"<style>\n{css}</style>\n</head>\n<body>\n{lines}\n</body>\n</html>\n"
+    )
+
+
+def table_of(rows: Iterable[Sequence[object]]) -> str:
+    """Rows of which the first cell is the name of the others."""
+    lines = (
+        f"<tr><th>{text_of(head)}</th>{''.join(f'<td>{text_of(cell)}</td>' for cell in cells)}</tr>"
+        for head, *cells in rows
+    )
+    return f"<table>{''.join(lines)}</table>"
+
+
+def grid_of(heads: Iterable[tuple[object, object]], rows: Iterable[Iterable[object]]) -> str:
+    """A table under ``heads``: of each column its name, and in small letters what it means."""
+    head = "".join(
+        f"<th>{text_of(name)}<br><small>{text_of(meaning)}</small></th>" for name, meaning in heads
+    )
+    body = "".join(
+        f"<tr>{''.join(f'<td>{text_of(cell)}</td>' for cell in cells)}</tr>" for cells in rows
+    )
+    return f'<table class="grid"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def figure_of(figure: SavedFigure) -> str:
+    """A figure and its caption; the image stands in the page."""
+    png = figure.path.read_bytes()
+    data = base64.b64encode(png).decode("ascii")
+    width_px = int.from_bytes(png[16:20], "big")  # PNG (ISO/IEC 15948), 11.2.2: in the header
+    first, *more = figure.caption.split("\n\n")
+    paragraphs = "".join(f"<p>{text_of(words)}</p>" for words in more)
+    return (
+        f'<figure><img src="data:image/png;base64,{data}" alt="{text_of(figure.title)}"'
+        f' width="{round(width_px * _SHOWN)}">'
+        f"<figcaption><p><b>{text_of(figure.title)}.</b> {text_of(first)}</p>{paragraphs}"
+        "</figcaption></figure>"
+    )
+
+
+def link(address: str, shown: object) -> Html:
+    """``shown``, leading to ``address``."""
+    return Html(f'<a href="{html.escape(address)}">{text_of(shown)}</a>')
+
+
+def words_of(name: str) -> str:
+    """A column's name as words, its unit left to the value."""
+    stem, _, suffix = name.rpartition("_")
+    words = (stem if stem and len(suffix) == 1 else name).replace("_", " ")
+    return words[:1].upper() + words[1:]

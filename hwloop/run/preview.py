@@ -1,0 +1,197 @@
+"""What a procedure would do at most, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwloop.array.biasing import worst_half_select_v
+from hwloop.array.limits import check_operation
+from hwloop.array.operations import Operation, PulseMap, Ramp, ReadMap, VectorBatch
+from hwloop.array.settings import ArraySettings
+from hwloop.backend.base import CrossbarBackend
+from hwloop.backend.guard import Guard
+from hwloop.errors import LimitError
+from hwloop.procedure.procedure import Procedure
+from hwloop.settings.units import format_quantity
+from hwloop.steps.contract import PlannedOperation
+
+
+@dataclass(frozen=True)
+class PreviewedOperation:
+    """One kind of operation of a step, at its worst, and how often at most.
+
+    ``duration_s``: of all of them together on the array.
+    """
+
+    label: str
+    words: str
+    at_most: int
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a procedure would do at most.
+
+    ``highest_v``, ``lowest_v``: of the pulses, signed; the other voltages are magnitudes.
+    ``pulses_per_device`` counts from the array's ``pulses_before``.
+    """
+
+    operations: tuple[PreviewedOperation, ...]
+    highest_v: float
+    lowest_v: float
+    half_selected_v: float
+    read_v: float
+    pulses_per_device: int
+    pulse_energy_j: float
+
+    @property
+    def duration_s(self) -> float:
+        """Expected time on the array, at most."""
+        return sum(operation.duration_s for operation in self.operations)
+
+
+def refuse_beyond_limits(procedure: Procedure) -> None:
+    """Raise :class:`LimitError` where a planned operation would exceed a limit of the array."""
+    for label, planned in _planned(procedure):
+        try:
+            check_operation(planned.operation, procedure.array.limits, procedure.array.biasing)
+        except LimitError as exc:
+            raise LimitError(f"{label}: {exc}") from None
+
+
+def refuse_unsupported(procedure: Procedure, backend: CrossbarBackend) -> None:
+    """Raise what the backend would raise for a planned operation that it cannot do."""
+    guard = Guard(backend, procedure.array)
+    for _, planned in _planned(procedure):
+        guard.check(planned.operation)
+
+
+def preview(procedure: Procedure, backend: CrossbarBackend) -> Preview:
+    """What the procedure would do at most, in the time that ``backend`` expects."""
+    array = procedure.array
+    planned = list(_planned(procedure))
+    pulses = [pulse for _, entry in planned for pulse in _worst_pulses(entry.operation)]
+    return Preview(
+        operations=tuple(
+            PreviewedOperation(
+                label,
+                describe(entry.operation, array),
+                entry.at_most,
+                entry.at_most * backend.duration_s(entry.operation),
+            )
+            for label, entry in planned
+        ),
+        highest_v=max((float(pulse.amplitude_v.max()) for pulse in pulses), default=0.0),
+        lowest_v=min((float(pulse.amplitude_v.min()) for pulse in pulses), default=0.0),
+        half_selected_v=max((_half_selected(pulse, array) for pulse in pulses), default=0.0),
+        read_v=max((_read(entry.operation) for _, entry in planned), default=0.0),
+        pulses_per_device=_pulses_per_device(procedure),
+        pulse_energy_j=max((_energy(pulse, array) for pulse in pulses), default=0.0),
+    )
+
+
+def describe(operation: Operation, array: ArraySettings) -> str:
+    """An operation in a few words, with its figures."""
+    cells = array.rows * array.cols
+    match operation:
+        case PulseMap():
+            addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
+            train = "" if operation.count == 1 else f", {operation.count} times"
+            return (
+                f"pulse {addressed} of {cells} cells,"
+                f" {format_quantity(_magnitude(operation), 'V')},"
+                f" {format_quantity(operation.width_s, 's')}{train}{_gate_words(operation)}"
+            )
+        case ReadMap():
+            addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
+            sign = "±" if operation.both_polarities else ""
+            return (
+                f"read {addressed} of {cells} cells, {sign}{format_quantity(operation.read_v, 'V')}"
+            )
+        case Ramp():
+            return _ramp_words(operation, cells)
+        case VectorBatch():
+            return (
+                f"multiply {operation.voltage_v.shape[-2]} vectors,"
+                f" up to {format_quantity(_read(operation), 'V')}"
+            )
+        case _:
+            return f"wait {format_quantity(operation.duration_s, 's')}"
+
+
+def _planned(procedure: Procedure) -> Iterator[tuple[str, PlannedOperation]]:
+    for prepared in procedure.steps:
+        for planned in prepared.plan.operations:
+            yield prepared.label, planned
+
+
+def _ramp_words(ramp: Ramp, cells: int) -> str:
+    addressed = int(ramp.addressed.sum(axis=(-2, -1)).max())
+    first, last = ramp.ends()
+    sign = "±" if ramp.both_polarities else ""
+    return (
+        f"ramp {addressed} of {cells} cells, up to {ramp.steps} pulses of up to"
+        f" {format_quantity(max(_magnitude(first), _magnitude(last)), 'V')},"
+        f" {format_quantity(ramp.width_s, 's')}"
+        f"{_gate_words(max(first, last, key=lambda pulse: pulse.highest_gate_v or 0.0))},"
+        f" each read at {sign}{format_quantity(ramp.read_v, 'V')}"
+    )
+
+
+def _gate_words(pulse: PulseMap) -> str:
+    if pulse.highest_gate_v is None:
+        return ""
+    several = "up to " if isinstance(pulse.gate_v, np.ndarray) else ""
+    return f", gate {several}{format_quantity(pulse.highest_gate_v, 'V')}"
+
+
+def _worst_pulses(operation: Operation) -> tuple[PulseMap, ...]:
+    """The pulses of an operation that are the worst in any respect."""
+    match operation:
+        case PulseMap():
+            return (operation,)
+        case Ramp():
+            return operation.ends()
+    return ()
+
+
+def _magnitude(pulse: PulseMap) -> float:
+    return float(np.abs(pulse.amplitude_v).max())
+
+
+def _half_selected(pulse: PulseMap, array: ArraySettings) -> float:
+    return float(worst_half_select_v(array.biasing, pulse.amplitude_v).max())
+
+
+def _read(operation: Operation) -> float:
+    match operation:
+        case ReadMap() | Ramp():
+            return abs(operation.read_v)
+        case VectorBatch():
+            return float(np.abs(operation.voltage_v).max(initial=0.0))
+    return 0.0
+
+
+def _energy(pulse: PulseMap, array: ArraySettings) -> float:
+    return _magnitude(pulse) * array.limits.current_a * pulse.width_s
+
+
+def _pulses_per_device(procedure: Procedure) -> int:
+    """Pulses of the cell that may get most, those before this run included."""
+    array = procedure.array
+    counts = np.full(array.geometry.shape, array.pulses_before)
+    for prepared in procedure.steps:
+        of_step = np.zeros(array.geometry.shape, np.int64)
+        for planned in prepared.plan.operations:
+            match planned.operation:
+                case PulseMap() as pulse:
+                    of_step = of_step + pulse.addressed * pulse.count * planned.at_most
+                case Ramp() as ramp:
+                    of_step = of_step + ramp.addressed * ramp.steps * planned.at_most
+        bound = prepared.plan.pulses_per_cell
+        counts = counts + (of_step if bound is None else np.minimum(of_step, bound))
+    return int(counts.max())

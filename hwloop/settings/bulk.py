@@ -1,0 +1,129 @@
+"""Arrays too large to stand in a procedure: named by file, known by their checksum.
+
+``{file: weights.npz, key: w1, source: "where it comes from"}``. The file is looked for when the
+procedure is read, and its SHA-256 goes into the record; a record that is run again refuses a file
+that has changed. Without ``key`` a file of one array is meant; a key with ``*`` or ``?`` names
+several of one length, such as the columns of a table, that stand side by side.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field, ValidationInfo, model_validator
+
+from hwloop.array.operations import FloatArray
+from hwloop.errors import ConfigError
+from hwloop.settings.array_files import read_arrays
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Number
+
+
+class BulkFile(Settings):
+    """``file``: NPZ, NPY, HDF5, CSV, PyTorch state dict, ONNX; ``source``: said where absent."""
+
+    file: Path
+    key: str | None = None
+    source: str = ""
+    sha256: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _found(cls, data: Any, info: ValidationInfo) -> Any:
+        if isinstance(data, str):
+            data = {"file": data}
+        if not isinstance(data, dict) or not isinstance(data.get("file"), str | Path):
+            return data
+        path = (Path((info.context or {}).get("folder", ".")) / data["file"]).resolve()
+        if not path.is_file():
+            origin = f"; it comes from {data['source']}" if data.get("source") else ""
+            raise ValueError(f"there is no file {path}{origin}")
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        wanted = data.get("sha256")
+        if wanted not in (None, found):
+            raise ValueError(f"{path} has changed: SHA-256 {found[:12]}…, was {wanted[:12]}…")
+        return {**data, "file": path, "sha256": found}
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """Every array of the file, by name."""
+        return read_arrays(self.file)
+
+    def array(self) -> FloatArray:
+        """The one that ``key`` names, or the only one; raises :class:`ConfigError`."""
+        arrays = self.arrays()
+        if self.key is None and len(arrays) == 1:
+            return next(iter(arrays.values()))
+        if self.key is not None and self.key not in arrays:
+            several = fnmatch.filter(arrays, self.key)
+            if several and len({arrays[name].shape for name in several}) == 1:
+                return np.stack([arrays[name] for name in several], axis=-1)
+        if self.key not in arrays:
+            raise ConfigError(f"give one of its keys: {', '.join(arrays)}", file=str(self.file))
+        return arrays[self.key]
+
+
+class LabelledData(Settings):
+    """Inputs and their classes: ``inputs`` (samples, …), divided by ``divide_by``; ``classes``.
+
+    ``flatten``: one row a sample; else images, (samples, channels, height, width), to which a lone
+    channel is added. ``channels_last``: (samples, height, width, channels), turned to channels
+    first. ``mean``, ``deviation``: of each channel, taken off and divided by after ``divide_by``.
+    ``first``: only so many samples. ``one_flipped``: in place of each sample of 0 and 1, its copies
+    with one entry the other way.
+    """
+
+    inputs: BulkFile
+    classes: BulkFile
+    divide_by: Number = 1.0
+    flatten: bool = True
+    channels_last: bool = False
+    first: int | None = None
+    one_flipped: bool = False
+    mean: tuple[Number, ...] = (0.0,)
+    deviation: tuple[Annotated[Number, Field(gt=0)], ...] = (1.0,)
+
+    def load(self) -> tuple[FloatArray, FloatArray]:
+        """(samples, …) and (samples,); raises :class:`ConfigError` where they do not fit."""
+        x, y = self.inputs.array()[: self.first], self.classes.array()[: self.first].ravel()
+        if len(x) != len(y) or not len(x):
+            raise ConfigError(
+                f"{self.inputs.file}: {len(x)} samples, but {len(y)} classes", key="classes"
+            )
+        for name, values in (("inputs", x), ("classes", y)):
+            wrong = np.argwhere(~np.isfinite(values))
+            if len(wrong):
+                place = tuple(int(i) for i in wrong[0])
+                raise ConfigError(f"entry {place} is {values[place]}", key=name)
+        if self.one_flipped:
+            x, y = _one_flipped(x, y)
+        x = self._scaled(x / self.divide_by)
+        return (x.reshape(len(x), -1) if self.flatten else x), y
+
+    def _scaled(self, x: FloatArray) -> FloatArray:
+        """Images with channels first and scaled; anything else with one mean and deviation."""
+        if self.channels_last:
+            x = np.moveaxis(x, -1, 1)
+        elif x.ndim == 3:
+            x = x[:, None]
+        mean, deviation = np.array(self.mean), np.array(self.deviation)
+        for name, values in (("mean", mean), ("deviation", deviation)):
+            if values.size > 1 and (x.ndim != 4 or values.size != x.shape[1]):
+                raise ConfigError(f"{values.size} entries for samples of {x.shape[1:]}", key=name)
+        if x.ndim == 4:
+            mean, deviation = (np.reshape(one, (-1, 1, 1)) for one in (mean, deviation))
+        return np.asarray((x - mean) / deviation)
+
+
+def _one_flipped(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    wrong = np.argwhere((x != 0) & (x != 1))
+    if len(wrong):
+        place = tuple(int(i) for i in wrong[0])
+        raise ConfigError(f"entry {place} is {x[place]:g}, neither 0 nor 1", key="one_flipped")
+    flat = x.reshape(len(x), 1, -1)
+    copies = np.abs(flat - np.eye(flat.shape[-1]))
+    return copies.reshape(-1, *x.shape[1:]), np.repeat(y, flat.shape[-1])

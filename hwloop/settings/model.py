@@ -1,0 +1,58 @@
+"""The base of every settings model, and validation errors in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hwloop.errors import ConfigError
+from hwloop.messages import nearest
+
+
+class Settings(BaseModel):
+    """Frozen settings that refuse unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, data: object, *, folder: Path | None = None) -> Self:
+        """Validate ``data``; files named in it are looked up in ``folder``.
+
+        Raises :class:`ConfigError` with the key's path, the value and what is allowed.
+        """
+        try:
+            return cls.model_validate(data, context={"folder": folder or Path.cwd()})
+        except ValidationError as exc:
+            raise _config_error(exc, cls) from None
+
+
+def _config_error(exc: ValidationError, model: type[BaseModel]) -> ConfigError:
+    errors = exc.errors(include_url=False)
+    # A misspelt key is missing and unknown at once: the unknown one shows the mistake.
+    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
+    more = f" (and {exc.error_count() - 1} more)" if exc.error_count() > 1 else ""
+    key = ".".join(str(part) for part in first["loc"])
+    return ConfigError(_message(first, model) + more, key=key)
+
+
+def _message(error: Mapping[str, Any], model: type[BaseModel]) -> str:
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        name = str(error["loc"][-1])
+        known = sorted(model.model_fields) if len(error["loc"]) == 1 else []
+        return f"unknown key{nearest(name, known)}"
+    if kind == "missing":
+        return "this key is required"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if isinstance(error["input"], Mapping):  # of several keys at once: the message names them
+        return message
+    return f"{_short(error['input'])}: {message}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"

@@ -1,0 +1,137 @@
+"""What can be wrong with a station, judged before any instrument is opened."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from hwloop.messages import nearest
+
+if TYPE_CHECKING:
+    from hwloop.station.station import Station, Wire
+
+GROUND = "gnd"
+
+_INTERFACES = ("socket", "hislip", "serial")
+_NEEDS = {  # the drives that a scheme needs beside grounded lines
+    "V/2": ("rows", "columns"),
+    "V/3": ("rows", "columns", "other_rows", "other_columns"),
+    "grounded": ("rows", "columns"),
+    "floating": ("rows",),
+    "1T1R": ("rows", "columns", "gates"),
+}
+
+
+def check(station: Station) -> None:
+    """Raise :class:`ValueError` with the first contradiction in a station."""
+    for judge in (_check_names, _check_addresses, _check_drives, _check_wires, _check_scheme):
+        judge(station)
+
+
+def _check_names(station: Station) -> None:
+    for name in station.instruments:
+        if name == GROUND or not name.isidentifier():
+            raise ValueError(f"instruments: {name!r} is not a name: letters, digits, underscores")
+
+
+def _check_addresses(station: Station) -> None:
+    for name, entry in station.instruments.items():
+        _, _, interface = entry.address.partition(":")
+        if entry.is_virtual and interface.partition(":")[0] not in _INTERFACES:
+            known = ", ".join(f"virtual:{one}" for one in _INTERFACES)
+            raise ValueError(
+                f"instruments.{name}.address: {entry.address!r}: virtual addresses are {known}"
+            )
+    real = [e.address for e in station.instruments.values() if not e.is_virtual]
+    for address, count in Counter(real).items():
+        if count > 1:
+            raise ValueError(f"instruments: {count} of them have the address {address}")
+    if real and len(real) < len(station.instruments):
+        raise ValueError("instruments: real and virtual addresses cannot be mixed on one bench")
+    if not real and station.virtual is None:
+        raise ValueError("virtual: this key is required with virtual addresses")
+
+
+def _check_drives(station: Station) -> None:
+    names = list(station.instruments)
+    for key, output in station.wiring.drive.named().items():
+        if instrument_of(output) not in station.instruments:
+            raise ValueError(f"wiring.drive.{key}: there is no {output!r}{nearest(output, names)}")
+    for output in station.wiring.series_ohm:
+        if output not in station.outputs:
+            raise ValueError(f"wiring.series_ohm: no line reaches an output {output!r}")
+
+
+def _check_wires(station: Station) -> None:
+    wires = list(station.wires())
+    _refuse_shared_channels(wires)
+    for wire in wires:
+        if wire.output != GROUND and instrument_of(wire.output) not in station.instruments:
+            near = nearest(wire.output, [*station.instruments, GROUND])
+            raise ValueError(f"wiring.lines.{wire.line}: there is no {wire.output!r}{near}")
+        if wire.output == wire.matrix:
+            raise ValueError(f"wiring.lines.{wire.line}: {wire.output!r} is the matrix itself")
+    fixed = Counter(w.output for w in wires if w.channel is None and w.output != GROUND)
+    for output, count in fixed.items():
+        if count > 1:
+            lines = ", ".join(w.line for w in wires if w.output == output)
+            raise ValueError(f"wiring.lines: {output} is soldered to {count} lines: {lines}")
+        switched = [w.line for w in wires if w.output == output and w.channel is not None]
+        if switched:
+            fixed_line = next(w.line for w in wires if w.output == output and w.channel is None)
+            raise ValueError(
+                f"wiring.lines: {output} is soldered to {fixed_line}, which would follow whenever"
+                f" {switched[0]} is connected to it"
+            )
+    for line, ends in station.wiring.lines.items():
+        if isinstance(ends, dict) and GROUND not in ends:
+            raise ValueError(f"wiring.lines.{line}: no way to ground; add a channel to {GROUND}")
+
+
+def _refuse_shared_channels(wires: list[Wire]) -> None:
+    seen: dict[tuple[str | None, str], Wire] = {}
+    for wire in wires:
+        if wire.channel is None:
+            continue
+        key = (wire.matrix, wire.channel)
+        if key in seen:
+            raise ValueError(
+                f"wiring.lines: channel {wire.channel} of {wire.matrix} is on two wires:"
+                f" {seen[key].line} to {seen[key].output}, {wire.line} to {wire.output}"
+            )
+        seen[key] = wire
+
+
+def _check_scheme(station: Station) -> None:
+    drives = station.wiring.drive.named()
+    for key in _NEEDS[station.scheme]:
+        if key not in drives:
+            raise ValueError(f"scheme {station.scheme} needs wiring.drive.{key}")
+    if len(set(drives.values())) < len(drives):
+        raise ValueError("wiring.drive: one output cannot drive two things at different voltages")
+    if (station.scheme == "1T1R") != (station.wiring.count("gate") > 0):
+        raise ValueError("scheme 1T1R goes with gate lines, gate0 and on, and only it does")
+    for key, output in drives.items():
+        _check_reach(station, key, output)
+
+
+def _check_reach(station: Station, key: str, output: str) -> None:
+    kinds = {"rows": "row", "other_rows": "row", "gates": "gate"}
+    kind = kinds.get(key, "col")
+    reached = {wire.line for wire in station.wires() if wire.output == output}
+    if key == "rows" and station.scheme == "1T1R":
+        _require(station, reached, output, "col")  # unselected columns follow the selected row
+    _require(station, reached, output, kind)
+
+
+def _require(station: Station, reached: set[str], output: str, kind: str) -> None:
+    for n in range(station.wiring.count(kind)):
+        if f"{kind}{n}" not in reached:
+            raise ValueError(
+                f"scheme {station.scheme} cannot be made: {output} does not reach {kind}{n}"
+            )
+
+
+def instrument_of(output: str) -> str:
+    """The instrument of an output, such as ``smu`` of ``smu.a``."""
+    return output.partition(".")[0]

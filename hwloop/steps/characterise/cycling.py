@@ -1,0 +1,71 @@
+"""Cycles between two states, both read: what endurance and device statistics are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from pydantic import model_validator
+
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.array.settings import Array
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count
+from hwloop.steps.common.cells import Cells, Pulse, conductance_s, pulse_of
+from hwloop.steps.contract import Row, column
+
+
+class TwoStates(Settings):
+    """``up`` then ``down``, ``pulses`` of each, is a cycle."""
+
+    up: Pulse
+    down: Pulse
+    pulses: Count = 1
+    cells: Cells | None = None
+
+    @model_validator(mode="after")
+    def _opposite(self) -> TwoStates:
+        if self.up.amplitude_v * self.down.amplitude_v > 0:
+            raise ValueError("up and down have the same sign")
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class StateRow(Row):
+    """Both states in one cycle."""
+
+    group: int = column("1", "which group of cells, counted from 0")
+    cycle: int = column("1", "counted from 1")
+    high_s: FloatArray = column("S", "after the pulses up; NaN outside of the group")
+    low_s: FloatArray = column("S", "after the pulses down; (..., rows, cols)")
+
+    def headline(self) -> dict[str, str | float | int]:
+        """The cycle."""
+        return {"cycle": self.cycle}
+
+
+def cycle_group(
+    settings: TwoStates,
+    array: Array,
+    mask: BoolArray,
+    *,
+    group: int,
+    cycles: int,
+    read_at: Collection[int],
+    step: str,
+) -> Iterator[StateRow]:
+    """Cycle the cells of ``mask``; both states of the cycles in ``read_at``, counted from 1.
+
+    A failed read is a :class:`hwloop.errors.StepError` that names ``step``.
+    """
+    up, down = (
+        pulse_of(mask, p.amplitude_v, p.width_s, gate_v=p.gate_v, count=settings.pulses)
+        for p in (settings.up, settings.down)
+    )
+    for cycle in range(1, cycles + 1):
+        array.backend.pulse(up)
+        high_s = conductance_s(array, mask, step=step) if cycle in read_at else None
+        array.backend.pulse(down)
+        if high_s is not None:
+            low_s = conductance_s(array, mask, step=step)
+            yield StateRow(group=group, cycle=cycle, high_s=high_s, low_s=low_s)

@@ -1,0 +1,125 @@
+"""Device statistics: spread from device to device and from cycle to cycle, of both states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from hwloop.array.operations import FloatArray
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.errors import StepError
+from hwloop.settings.units import format_quantity
+from hwloop.steps.characterise.cycling import TwoStates, cycle_group
+from hwloop.steps.common.cells import (
+    cycle_and_device_spread,
+    filled,
+    groups,
+    planned_pulse,
+    planned_read,
+)
+from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+
+class DeviceStatisticsSettings(TwoStates):
+    """``up`` and ``down``, ``pulses`` of each, in every one of ``cycles``; both states are read."""
+
+    cycles: int = Field(strict=True, ge=2)
+
+
+@dataclass(frozen=True, eq=False)
+class StateFigures(Row):
+    """The lognormal spread of a state."""
+
+    table: ClassVar[str] = "figures"
+
+    state: int = column("1", "1 high, -1 low")
+    cell_median_s: FloatArray = column("S", "exp of the mean of ln G of a cell; (..., rows, cols)")
+    cell_sigma: FloatArray = column("1", "standard deviation of ln G of a cell over the cycles")
+    cycle_to_cycle: FloatArray = column("1", "root mean square of that over the cells; (...)")
+    device_to_device: FloatArray = column(
+        "1", "standard deviation over cells of the mean ln G, less what the cycles add; (...)"
+    )
+
+
+def run(settings: DeviceStatisticsSettings, array: Array) -> Iterator[Yield]:
+    """Cycle each group; a failed read, or a conductance that is not positive, is an error."""
+    shape = (2, settings.cycles, *array.population, *array.geometry.shape)
+    seen = np.full(shape, np.nan)
+    for group, mask in enumerate(groups(array, settings.cells)):
+        for row in cycle_group(
+            settings,
+            array,
+            mask,
+            group=group,
+            cycles=settings.cycles,
+            read_at=range(1, settings.cycles + 1),
+            step="device_statistics",
+        ):
+            for index, at_s in enumerate((row.high_s, row.low_s)):
+                seen[index, row.cycle - 1] = filled(seen[index, row.cycle - 1], at_s, mask)
+            yield row
+    rows = [state_figures(state, seen[(1 - state) // 2]) for state in (1, -1)]
+    yield from rows
+    yield Outcome(True, "; ".join(_words(row) for row in rows))
+
+
+def state_figures(state: int, seen_s: FloatArray) -> StateFigures:
+    """Of (cycles, ..., rows, cols)."""
+    if (seen_s <= 0).any():
+        raise StepError(
+            f"device_statistics: a conductance of {np.nanmin(seen_s):g} S has no logarithm:"
+            " read at a higher voltage, or leave its cell out"
+        )
+    ln = np.log(seen_s)
+    mean, sigma = ln.mean(axis=0), ln.std(axis=0, ddof=1)
+    of_cycles, of_devices = cycle_and_device_spread(mean, sigma, np.array(len(ln)))
+    return StateFigures(
+        state=state,
+        cell_median_s=np.exp(mean),
+        cell_sigma=sigma,
+        cycle_to_cycle=of_cycles,
+        device_to_device=of_devices,
+    )
+
+
+def _words(row: StateFigures) -> str:
+    middle_s = float(np.nanmedian(row.cell_median_s))
+    return (
+        f"{'high' if row.state > 0 else 'low'} median {format_quantity(middle_s, 'S', digits=3)},"
+        f" sigma of ln G {float(np.mean(row.device_to_device)):.3g} from device to device,"
+        f" {float(np.mean(row.cycle_to_cycle)):.3g} from cycle to cycle"
+    )
+
+
+def plan(settings: DeviceStatisticsSettings, array: ArraySettings) -> Plan:
+    """Every cycle, with two reads."""
+    operations = [planned_read(array, settings.cells, 2 * settings.cycles)]
+    operations += [
+        planned_pulse(array, settings.cells, pulse, settings.cycles, count=settings.pulses)
+        for pulse in (settings.up, settings.down)
+    ]
+    return Plan(operations, rows=settings.cycles, by_group=True)
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Cumulative distributions of both states, over devices and over everything."""
+    from hwloop.figures.device_statistics import figures as draw
+
+    return draw(record, label)
+
+
+DEVICE_STATISTICS = Step(
+    name="device_statistics",
+    summary="Lognormal spread of both states from device to device and from cycle to cycle",
+    settings=DeviceStatisticsSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

@@ -1,0 +1,148 @@
+"""Disturb: what the neighbours suffer while some cells are pulsed, under the array's biasing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count
+from hwloop.steps.common.cells import (
+    Cells,
+    Pulse,
+    chosen,
+    conductance_s,
+    planned_pulse,
+    planned_read,
+    pulse_of,
+)
+from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+
+class DisturbSettings(Settings):
+    """``pulse`` for each of ``aggressors``, ``count`` times between two reads, ``rounds`` times.
+
+    ``largest_change``: fraction of its conductance that a neighbour may change by.
+    """
+
+    aggressors: Cells
+    pulse: Pulse
+    count: Count = 1
+    rounds: Count = 1
+    largest_change: float = Field(default=0.1, gt=0)
+
+
+@dataclass(frozen=True, eq=False)
+class DisturbRow(Row):
+    """The whole array after so many pulses of each aggressor."""
+
+    pulses: int = column("1", "pulses that each aggressor has got in this step")
+    conductance_s: FloatArray = column("S", "of every cell; (..., rows, cols)")
+
+    def headline(self) -> dict[str, str | float | int]:
+        """How many pulses."""
+        return {"pulses": self.pulses}
+
+
+@dataclass(frozen=True, eq=False)
+class DisturbFigures(Row):
+    """Change of every cell from the first read to the last, relative to the first."""
+
+    table: ClassVar[str] = "figures"
+
+    change: FloatArray = column("1", "(last - first) / first; (..., rows, cols)")
+    same_row: FloatArray = column("1", "largest |change| of those in an aggressor's row; (...)")
+    same_col: FloatArray = column("1", "the same, in one's column and in no one's row; (...)")
+    elsewhere: FloatArray = column("1", "the same, of the others; (...); NaN where there is none")
+
+
+def run(settings: DisturbSettings, array: Array) -> Iterator[Yield]:
+    """Read all, then pulse and read all again; a failed read is an error."""
+    mask = chosen(settings.aggressors, array.geometry.shape)
+    every = np.ones(array.geometry.shape, dtype=np.bool_)
+    pulse = pulse_of(
+        mask,
+        settings.pulse.amplitude_v,
+        settings.pulse.width_s,
+        gate_v=settings.pulse.gate_v,
+        count=settings.count,
+    )
+    first_s = last_s = conductance_s(array, every, step="disturb")
+    yield DisturbRow(pulses=0, conductance_s=first_s)
+    for number in range(1, settings.rounds + 1):
+        array.backend.pulse(pulse)
+        last_s = conductance_s(array, every, step="disturb")
+        yield DisturbRow(pulses=number * settings.count, conductance_s=last_s)
+    found = _figures(first_s, last_s, mask)
+    yield found
+    yield _outcome(settings, found, array.settings.biasing)
+
+
+def _figures(first_s: FloatArray, last_s: FloatArray, mask: BoolArray) -> DisturbFigures:
+    change = (last_s - first_s) / np.where(first_s != 0, first_s, np.nan)
+    in_row = ~mask & mask.any(axis=1, keepdims=True)
+    in_col = ~mask & ~in_row & mask.any(axis=0, keepdims=True)
+    return DisturbFigures(
+        change=change,
+        same_row=_largest(change, in_row),
+        same_col=_largest(change, in_col),
+        elsewhere=_largest(change, ~mask & ~in_row & ~in_col),
+    )
+
+
+def _largest(change: FloatArray, mask: BoolArray) -> FloatArray:
+    if not mask.any():
+        return np.full(change.shape[:-2], np.nan)
+    return np.asarray(np.abs(change[..., mask]).max(axis=-1))
+
+
+def _outcome(settings: DisturbSettings, found: DisturbFigures, biasing: str) -> Outcome:
+    worst = {
+        words: float(np.max(values))
+        for words, values in (
+            ("in the row", found.same_row),
+            ("in the column", found.same_col),
+            ("elsewhere", found.elsewhere),
+        )
+        if np.isfinite(values).all()
+    }
+    parts = ", ".join(f"{value:.3g} {words}" for words, value in worst.items())
+    return Outcome(
+        all(value <= settings.largest_change for value in worst.values()),
+        f"{biasing}, {settings.rounds * settings.count} pulses: largest relative change"
+        f" {parts or 'of no neighbour'} (allowed: {settings.largest_change:g})",
+    )
+
+
+def plan(settings: DisturbSettings, array: ArraySettings) -> Plan:
+    """The pulses of the aggressors, and reads of the whole array."""
+    pulse = planned_pulse(
+        array, settings.aggressors, settings.pulse, settings.rounds, count=settings.count
+    )
+    return Plan([planned_read(array, None, settings.rounds + 1), pulse], rows=settings.rounds + 1)
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """The map of relative changes, and the changes against the pulses."""
+    from hwloop.figures.disturb import figures as draw
+
+    return draw(record, label)
+
+
+DISTURB = Step(
+    name="disturb",
+    summary="Map of what the neighbours of pulsed cells suffer under the array's biasing",
+    settings=DisturbSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

@@ -1,0 +1,119 @@
+"""Endurance: set and reset again and again, both states read at cycles spaced in the logarithm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.settings.units import Count
+from hwloop.steps.characterise.cycling import TwoStates, cycle_group
+from hwloop.steps.common.cells import filled, groups, median_words, planned_pulse, planned_read
+from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+
+class EnduranceSettings(TwoStates):
+    """``up`` then ``down``, ``pulses`` of each, is a cycle; read ``per_decade`` cycles a decade.
+
+    ``least_window``: a cell is alive while high over low is at least this.
+    """
+
+    cycles: Count
+    per_decade: Count = 5
+    least_window: float = Field(default=2.0, gt=1)
+
+    def read_at(self) -> list[int]:
+        """The cycles that are read, counted from 1; the first and the last are among them."""
+        count = int(np.ceil(np.log10(self.cycles) * self.per_decade)) + 1
+        spaced = np.unique(np.round(np.geomspace(1, self.cycles, max(count, 1))).astype(int))
+        return sorted({1, self.cycles, *(int(n) for n in spaced)})
+
+
+@dataclass(frozen=True, eq=False)
+class EnduranceFigures(Row):
+    """What became of the window of each cell; maps (..., rows, cols)."""
+
+    table: ClassVar[str] = "figures"
+
+    first_window: FloatArray = column("1", "high over low in the first cycle")
+    last_window: FloatArray = column("1", "high over low in the last cycle")
+    failed_at: FloatArray = column(
+        "1", "first cycle that was read with less than the least window; NaN if none was"
+    )
+
+    def failed_cells(self) -> BoolArray:
+        """Those whose window closed."""
+        return np.isfinite(self.failed_at)
+
+
+def run(settings: EnduranceSettings, array: Array) -> Iterator[Yield]:
+    """Cycle each group; a failed read is an error."""
+    read_at = settings.read_at()
+    shape = (len(read_at), *array.population, *array.geometry.shape)
+    window = np.full(shape, np.nan)
+    for group, mask in enumerate(groups(array, settings.cells)):
+        for row in cycle_group(
+            settings,
+            array,
+            mask,
+            group=group,
+            cycles=settings.cycles,
+            read_at=set(read_at),
+            step="endurance",
+        ):
+            index = read_at.index(row.cycle)
+            ratio = row.high_s / np.where(row.low_s > 0, row.low_s, np.nan)
+            window[index] = filled(window[index], ratio, mask)
+            yield row
+    below = window < settings.least_window
+    first = np.array(read_at, dtype=np.float64)[below.argmax(axis=0)]
+    found = EnduranceFigures(
+        first_window=window[0],
+        last_window=window[-1],
+        failed_at=np.where(below.any(axis=0), first, np.nan),
+    )
+    yield found
+    measured = int(np.isfinite(window[-1]).sum())
+    failed = int(np.isfinite(found.failed_at).sum())
+    words = (
+        f"{measured - failed} of {measured} cells kept a window of {settings.least_window:g} over"
+        f" {settings.cycles} cycles; window first {median_words(found.first_window, '')},"
+        f" last {median_words(found.last_window, '')}"
+    )
+    yield Outcome(measured > 0 and failed == 0, words)
+
+
+def plan(settings: EnduranceSettings, array: ArraySettings) -> Plan:
+    """Every cycle, and two reads in those that are read."""
+    rows = len(settings.read_at())
+    operations = [planned_read(array, settings.cells, 2 * rows)]
+    operations += [
+        planned_pulse(array, settings.cells, pulse, settings.cycles, count=settings.pulses)
+        for pulse in (settings.up, settings.down)
+    ]
+    return Plan(operations, rows=rows, by_group=True)
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Both states against the cycle."""
+    from hwloop.figures.endurance import figures as draw
+
+    return draw(record, label)
+
+
+ENDURANCE = Step(
+    name="endurance",
+    summary="Both states against the cycle, and when the window closes",
+    settings=EnduranceSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

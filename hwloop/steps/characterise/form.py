@@ -1,0 +1,239 @@
+"""Forming: a ramp of pulses that stops at each cell as soon as its resistance is reached.
+
+It fails closed. A cell goes on to the next level only after a read that gave a number and showed
+it unformed; a cell that could not be measured, or read at compliance, gets no further pulse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from hwloop.array.operations import BoolArray, FloatArray, PulseMap
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.messages import cell_names
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count, PositiveOhm, PositiveSecond
+from hwloop.steps.common.cells import (
+    Cells,
+    Ramp,
+    chosen,
+    groups,
+    median_words,
+    planned_read,
+    pulse_of,
+    read_of,
+    unmeasured,
+)
+from hwloop.steps.contract import (
+    NamedFigure,
+    Outcome,
+    Plan,
+    PlannedOperation,
+    Row,
+    Step,
+    Yield,
+    column,
+)
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+UNFORMED, FORMED, FAILED = 0, 1, -1
+IntArray = NDArray[np.int64]
+
+
+class FormSettings(Settings):
+    """``amplitude`` is ramped, for each level of ``gate`` where there is one (1T1R).
+
+    ``target_ohm``: a cell at or below it is formed. ``pulses_per_level``: with a read after each.
+    ``pulses_per_cell``: the budget of one cell.
+    """
+
+    amplitude: Ramp
+    gate: Ramp | None = None
+    width_s: PositiveSecond
+    target_ohm: PositiveOhm
+    pulses_per_level: Count = 1
+    pulses_per_cell: Count
+    cells: Cells | None = None
+
+    @model_validator(mode="after")
+    def _gate_positive(self) -> FormSettings:
+        if self.gate is not None and self.gate.start_v < 0:
+            raise ValueError(f"gate.start_v {self.gate.start_v:g} is below 0 V")
+        return self
+
+    def levels(self) -> list[tuple[float | None, float]]:
+        """(gate, amplitude) of every pulse, in order, within the budget of a cell."""
+        gates: list[float | None] = [None] if self.gate is None else [*self.gate.levels_v()]
+        grid = product(gates, self.amplitude.levels_v(), range(self.pulses_per_level))
+        return [(gate, amplitude) for gate, amplitude, _ in grid][: self.pulses_per_cell]
+
+
+@dataclass(frozen=True, eq=False)
+class FormRow(Row):
+    """The cells of a group after one pulse, or before the first."""
+
+    group: int = column("1", "which group of cells, counted from 0")
+    pulse: int = column("1", "counted from 1; 0 is the read before the first")
+    amplitude_v: float = column("V", "of the pulse; 0 before the first")
+    gate_v: float = column("V", "of the pulse; NaN without a gate")
+    pulsed: BoolArray = column("1", "cells that got this pulse; (..., rows, cols)")
+    conductance_s: FloatArray = column("S", "NaN where not read or not measured; (..., rows, cols)")
+    status: IntArray = column("1", "1 formed, 0 not yet, -1 a read failed; (..., rows, cols)")
+
+    def headline(self) -> dict[str, str | float | int]:
+        """The level, and how many cells are formed."""
+        return {"level": f"{self.amplitude_v:g} V", "formed": int((self.status == FORMED).sum())}
+
+
+@dataclass(frozen=True, eq=False)
+class FormFigures(Row):
+    """How the forming of each cell ended; maps (..., rows, cols)."""
+
+    table: ClassVar[str] = "figures"
+
+    status: IntArray = column("1", "1 formed, 0 not formed, -1 a read failed")
+    form_v: FloatArray = column("V", "amplitude at which the cell formed; NaN if it did not")
+    form_gate_v: FloatArray = column("V", "gate voltage at which it formed; NaN if none")
+    pulses: IntArray = column("1", "pulses that the cell got")
+    already: BoolArray = column("1", "at or below the target before the first pulse")
+    final_s: FloatArray = column("S", "conductance at the last read that gave a number")
+    selected: BoolArray = column("1", "cells that were to be formed")
+
+    def failed_cells(self) -> BoolArray:
+        """Those that were to be formed and are not."""
+        failed: BoolArray = self.selected & (self.status != FORMED)
+        return failed
+
+
+class _Cells:
+    """What is known of every cell while the ramp goes on."""
+
+    def __init__(self, shape: tuple[int, ...], target_ohm: float) -> None:
+        self.target_s = 1 / target_ohm
+        self.status = np.full(shape, UNFORMED, dtype=np.int64)
+        self.form_v, self.form_gate_v, self.final_s = (np.full(shape, np.nan) for _ in range(3))
+        self.pulses = np.zeros(shape, dtype=np.int64)
+        self.already = np.zeros(shape, dtype=np.bool_)
+
+    def judge(self, array: Array, asked: BoolArray) -> tuple[FloatArray, BoolArray]:
+        """Read the cells of ``asked``; what they showed, and which of them have formed."""
+        reading = array.backend.read(read_of(array.settings, asked))
+        failed = asked & (unmeasured(reading) | np.isnan(reading.current_a))
+        good = asked & ~failed
+        at_s = np.where(good, array.conductance_s(reading), np.nan)
+        formed = good & (at_s >= self.target_s)
+        self.status[failed] = FAILED
+        self.status[formed] = FORMED
+        self.final_s = np.where(good, at_s, self.final_s)
+        return at_s, formed
+
+
+def run(settings: FormSettings, array: Array) -> Iterator[Yield]:
+    """Ramp each group; each cell by itself, as long as it reads as unformed."""
+    cells = _Cells((*array.population, *array.geometry.shape), settings.target_ohm)
+    for group, mask in enumerate(groups(array, settings.cells)):
+        yield from _group(settings, array, cells, group, mask)
+    selected = np.broadcast_to(chosen(settings.cells, array.geometry.shape), cells.status.shape)
+    yield FormFigures(
+        status=cells.status,
+        form_v=cells.form_v,
+        form_gate_v=cells.form_gate_v,
+        pulses=cells.pulses,
+        already=cells.already,
+        final_s=cells.final_s,
+        selected=selected,
+    )
+    yield _outcome(cells, selected)
+
+
+def _group(
+    settings: FormSettings, array: Array, cells: _Cells, group: int, mask: BoolArray
+) -> Iterator[FormRow]:
+    everywhere = np.broadcast_to(mask, cells.status.shape)
+    at_s, formed = cells.judge(array, everywhere)
+    cells.already |= formed
+    yield FormRow(
+        group=group,
+        pulse=0,
+        amplitude_v=0.0,
+        gate_v=np.nan,
+        pulsed=np.zeros_like(everywhere),
+        conductance_s=at_s,
+        status=cells.status.copy(),
+    )
+    for number, (gate_v, amplitude_v) in enumerate(settings.levels(), start=1):
+        active = everywhere & (cells.status == UNFORMED)
+        if not active.any():
+            return
+        array.backend.pulse(pulse_of(active, amplitude_v, settings.width_s, gate_v=gate_v))
+        cells.pulses += active
+        at_s, formed = cells.judge(array, active)
+        cells.form_v[formed] = amplitude_v
+        cells.form_gate_v[formed] = np.nan if gate_v is None else gate_v
+        yield FormRow(
+            group=group,
+            pulse=number,
+            amplitude_v=amplitude_v,
+            gate_v=np.nan if gate_v is None else gate_v,
+            pulsed=active,
+            conductance_s=at_s,
+            status=cells.status.copy(),
+        )
+
+
+def _outcome(cells: _Cells, selected: BoolArray) -> Outcome:
+    formed, failed, left = (
+        selected & (cells.status == state) for state in (FORMED, FAILED, UNFORMED)
+    )
+    words = f"{int(formed.sum())} of {int(selected.sum())} cells formed"
+    if cells.already.any():
+        words += f" ({int(cells.already.sum())} before the first pulse)"
+    if np.isfinite(cells.form_v).any():
+        words += f", at {median_words(cells.form_v, 'V')}"
+    if left.any():
+        words += f"; {int(left.sum())} not: {', '.join(cell_names(left))}"
+    if failed.any():
+        words += (
+            f"; {int(failed.sum())} could not be measured (over range or compliance) and got no"
+            f" further pulse: {', '.join(cell_names(failed))}"
+        )
+    return Outcome(bool((formed == selected).all()), words)
+
+
+def plan(settings: FormSettings, array: ArraySettings) -> Plan:
+    """Every level for every cell, up to the budget, and a read after each pulse."""
+    mask = chosen(settings.cells, array.geometry.shape)
+    levels = settings.levels()
+    pulses: list[PulseMap] = [
+        pulse_of(mask, amplitude_v, settings.width_s, gate_v=gate_v)
+        for gate_v, amplitude_v in levels
+    ]
+    operations = [planned_read(array, settings.cells, len(levels) + 1)]
+    operations += [PlannedOperation(pulse, 1) for pulse in pulses]
+    return Plan(operations, rows=len(levels) + 1, by_group=True)
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Conductance along the ramp, forming voltages, and the map of how it ended."""
+    from hwloop.figures.form import figures as draw
+
+    return draw(record, label)
+
+
+FORM = Step(
+    name="form",
+    summary="Forming by a ramp that stops at each cell's resistance; fails closed",
+    settings=FormSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

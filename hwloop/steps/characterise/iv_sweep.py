@@ -1,0 +1,229 @@
+"""I–V sweeps: pulses up and down a staircase, each read at the read voltage; or direct currents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from pydantic import model_validator
+
+from hwloop.array.operations import BoolArray, FloatArray, ReadMap
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.errors import ConfigError
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count, NegativeVolt, PositiveSecond, PositiveVolt
+from hwloop.steps.common.cells import (
+    Cells,
+    chosen,
+    conductance_s,
+    crossing_v,
+    filled,
+    groups,
+    measured_a,
+    median_words,
+    planned_read,
+    pulse_of,
+)
+from hwloop.steps.contract import (
+    NamedFigure,
+    Outcome,
+    Plan,
+    PlannedOperation,
+    Row,
+    Step,
+    Yield,
+    column,
+)
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+
+class IvSweepSettings(Settings):
+    """A cycle goes 0 → ``positive_v`` → ``negative_v`` → 0 by ``step_v``.
+
+    ``mode``: ``pulsed`` gives a pulse of ``width_s`` at each level and then reads as the array is
+    read; ``direct`` reads the current at the level itself, within limits.read_v. ``gate_v``: on
+    the gates of the pulses (1T1R).
+    """
+
+    positive_v: PositiveVolt
+    negative_v: NegativeVolt
+    step_v: PositiveVolt
+    mode: Literal["pulsed", "direct"] = "pulsed"
+    width_s: PositiveSecond | None = None
+    gate_v: PositiveVolt | None = None
+    cycles: Count = 1
+    cells: Cells | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> IvSweepSettings:
+        if (self.mode == "pulsed") != (self.width_s is not None):
+            raise ValueError("width_s goes with mode pulsed, and only with it")
+        if self.mode == "direct" and self.gate_v is not None:
+            raise ValueError("gate_v is of pulses; direct reads take array.read.gate_v")
+        if self.step_v > min(self.positive_v, abs(self.negative_v) or self.positive_v):
+            raise ValueError(f"step_v {self.step_v:g} is larger than the sweep")
+        return self
+
+    def levels_v(self) -> list[float]:
+        """One cycle; 0 V is left out, since there is nothing to apply. Both ends are reached."""
+        up, down = _ramp(self.positive_v, self.step_v), _ramp(-self.negative_v, self.step_v)
+        negative = [-v for v in down]
+        return [*up, *up[-2::-1], *negative, *negative[-2::-1]]
+
+
+def _ramp(end_v: float, step_v: float) -> list[float]:
+    """step, 2 step, …, and the end itself; nothing where the end is 0."""
+    whole = int(np.floor(end_v / step_v * (1 + 1e-12)))
+    # Rounded to a nanovolt, so that 3 · 0.1 V is 0.3 V and not beyond a limit of it.
+    ramp = [round(n * step_v, 9) for n in range(1, whole + 1)]
+    return ramp if not ramp or np.isclose(ramp[-1], end_v) else [*ramp, end_v]
+
+
+@dataclass(frozen=True, eq=False)
+class SweepRow(Row):
+    """One level of the sweep."""
+
+    group: int = column("1", "which group of cells, counted from 0")
+    cycle: int = column("1", "counted from 1")
+    point: int = column("1", "level of the cycle, counted from 0")
+    level_v: float = column("V", "of the pulse, or of the direct read")
+    current_a: FloatArray = column(
+        "A", "at the read voltage after the pulse, or at the level; (..., rows, cols)"
+    )
+    conductance_s: FloatArray = column("S", "that current over its voltage; (..., rows, cols)")
+    time_s: float = column("s", "end of the read on the array's clock")
+
+    def headline(self) -> dict[str, str | float | int]:
+        """Where the sweep is."""
+        return {"cycle": self.cycle, "level": f"{self.level_v:g} V"}
+
+
+@dataclass(frozen=True, eq=False)
+class SweepFigures(Row):
+    """What a cycle shows of each cell; maps (..., rows, cols)."""
+
+    table: ClassVar[str] = "figures"
+
+    cycle: int = column("1", "counted from 1")
+    low_s: FloatArray = column("S", "lowest conductance of the cycle")
+    high_s: FloatArray = column("S", "highest conductance of the cycle")
+    set_v: FloatArray = column(
+        "V", "level at which G first rises through sqrt(low high), between levels; NaN: never"
+    )
+    reset_v: FloatArray = column("V", "level at which G first falls through it; NaN: never")
+
+
+def run(settings: IvSweepSettings, array: Array) -> Iterator[Yield]:
+    """Sweep each group ``cycles`` times; a failed read is an error."""
+    levels_v = settings.levels_v()
+    shape = (*array.population, *array.geometry.shape)
+    seen = np.full((settings.cycles, len(levels_v), *shape), np.nan)
+    for group, mask in enumerate(groups(array, settings.cells)):
+        for cycle in range(1, settings.cycles + 1):
+            for point, level_v in enumerate(levels_v):
+                current_a, at_s = _point(settings, array, mask, level_v)
+                seen[cycle - 1, point] = filled(seen[cycle - 1, point], at_s, mask)
+                yield SweepRow(
+                    group=group,
+                    cycle=cycle,
+                    point=point,
+                    level_v=level_v,
+                    current_a=current_a,
+                    conductance_s=at_s,
+                    time_s=array.clock.now_s(),
+                )
+    rows = [sweep_figures(n + 1, np.array(levels_v), values) for n, values in enumerate(seen)]
+    yield from rows
+    yield _outcome(settings, rows)
+
+
+def _point(
+    settings: IvSweepSettings, array: Array, mask: BoolArray, level_v: float
+) -> tuple[FloatArray, FloatArray]:
+    """Current and conductance at one level."""
+    if settings.width_s is None:
+        reading = array.backend.read(ReadMap(mask, level_v))
+        current_a = measured_a(reading, step="iv_sweep")
+        return current_a, current_a / level_v
+    array.backend.pulse(pulse_of(mask, level_v, settings.width_s, gate_v=settings.gate_v))
+    at_s = conductance_s(array, mask, step="iv_sweep")
+    return at_s * array.settings.read.read_v, at_s
+
+
+def sweep_figures(cycle: int, levels_v: FloatArray, seen_s: FloatArray) -> SweepFigures:
+    """Of one cycle: ``seen_s`` is (levels, ..., rows, cols)."""
+    low_s, high_s = seen_s.min(axis=0), seen_s.max(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # A cell without a window, or one that is not positive, has no crossing.
+        ln_middle = np.where(high_s > low_s, np.log(low_s * high_s) / 2, np.nan)
+        ln = np.log(seen_s) - ln_middle
+    return SweepFigures(
+        cycle=cycle,
+        low_s=low_s,
+        high_s=high_s,
+        set_v=crossing_v(levels_v, ln),
+        reset_v=crossing_v(levels_v, -ln),
+    )
+
+
+def _outcome(settings: IvSweepSettings, rows: list[SweepFigures]) -> Outcome:
+    set_v, reset_v = (np.stack([getattr(r, n) for r in rows]) for n in ("set_v", "reset_v"))
+    low_s, high_s = rows[-1].low_s, rows[-1].high_s
+    window = np.nanmedian(high_s / np.where(low_s > 0, low_s, np.nan))
+    words = f"{settings.cycles} cycles, window {window:.3g} in the last"
+    switched = bool(np.isfinite(set_v).any() and np.isfinite(reset_v).any())
+    if switched:
+        words += f", set {median_words(set_v, 'V')}, reset {median_words(reset_v, 'V')}"
+    elif settings.mode == "pulsed":
+        words += ": no cell both set and reset"
+    return Outcome(switched or settings.mode == "direct", words)
+
+
+def plan(settings: IvSweepSettings, array: ArraySettings) -> Plan:
+    """Each level of each cycle."""
+    levels_v = settings.levels_v()
+    mask = chosen(settings.cells, array.geometry.shape)
+    points = len(levels_v) * settings.cycles
+    if settings.width_s is None:
+        _check_direct(settings, array)
+        operations = [PlannedOperation(ReadMap(mask, v), settings.cycles) for v in levels_v]
+        return Plan(operations, rows=points, by_group=True)
+    pulses = [
+        PlannedOperation(
+            pulse_of(mask, v, settings.width_s, gate_v=settings.gate_v), settings.cycles
+        )
+        for v in levels_v
+    ]
+    reads = planned_read(array, settings.cells, points)
+    return Plan([reads, *pulses], rows=points, by_group=True)
+
+
+def _check_direct(settings: IvSweepSettings, array: ArraySettings) -> None:
+    for key in ("positive_v", "negative_v"):
+        if abs(getattr(settings, key)) > array.limits.read_v:
+            raise ConfigError(
+                f"{getattr(settings, key):g}: a direct sweep stays within limits.read_v"
+                f" {array.limits.read_v:g}; beyond it, use mode pulsed",
+                key=key,
+            )
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """log |I| against the level, and the distributions of set and reset voltages."""
+    from hwloop.figures.iv_sweep import figures as draw
+
+    return draw(record, label)
+
+
+IV_SWEEP = Step(
+    name="iv_sweep",
+    summary="I–V cycles, pulsed or direct, with set and reset voltages",
+    settings=IvSweepSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

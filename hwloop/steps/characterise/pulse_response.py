@@ -1,0 +1,305 @@
+"""Potentiation and depression: trains of equal or growing pulses, read after every one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count, PositiveSecond, PositiveVolt, Volt
+from hwloop.steps.common.cells import (
+    Cells,
+    Pulse,
+    conductance_s,
+    filled,
+    groups,
+    median_words,
+    planned_pulse,
+    planned_read,
+    pulse_of,
+)
+from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+_CONSTANTS = 400
+
+
+class TrainSettings(Settings):
+    """One direction: the first pulse's amplitudes, the widths, the growth from pulse to pulse.
+
+    ``amplitudes_v``, ``widths_s``: every combination is a condition. ``increment_v``: added to
+    the amplitude after every pulse, signed as the amplitude; 0 for identical pulses.
+    """
+
+    amplitudes_v: tuple[Volt, ...] = Field(min_length=1)
+    widths_s: tuple[PositiveSecond, ...] = Field(min_length=1)
+    increment_v: Volt = 0.0
+    gate_v: PositiveVolt | None = None
+
+    def conditions(self) -> list[tuple[float, float]]:
+        """(amplitude, width) of each condition."""
+        return list(product(self.amplitudes_v, self.widths_s))
+
+    def pulse(self, condition: int, number: int) -> Pulse:
+        """The pulse ``number``, counted from 1, of a condition."""
+        amplitude_v, width_s = self.conditions()[condition]
+        return Pulse(
+            amplitude_v=amplitude_v + (number - 1) * self.increment_v,
+            width_s=width_s,
+            gate_v=self.gate_v,
+        )
+
+    @model_validator(mode="after")
+    def _one_sign(self) -> TrainSettings:
+        signs = {np.sign(v) for v in self.amplitudes_v}
+        if 0 in signs or len(signs) > 1:
+            raise ValueError("amplitudes_v must all be of one sign and none of them 0 V")
+        if self.increment_v * self.amplitudes_v[0] < 0:
+            raise ValueError(f"increment_v {self.increment_v:g} must have the sign of amplitudes_v")
+        return self
+
+
+class PulseResponseSettings(Settings):
+    """``up`` raises the conductance, ``down`` lowers it; ``pulses`` of each in a cycle."""
+
+    up: TrainSettings
+    down: TrainSettings
+    pulses: Count
+    cycles: Count = 1
+    cells: Cells | None = None
+
+    @model_validator(mode="after")
+    def _pairs(self) -> PulseResponseSettings:
+        up, down = len(self.up.conditions()), len(self.down.conditions())
+        if up != down:
+            raise ValueError(
+                f"up has {up} combinations of amplitude and width, down has {down}: the n-th of"
+                " one goes with the n-th of the other"
+            )
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class PulseRow(Row):
+    """The cells of a group after one pulse, or before the first."""
+
+    group: int = column("1", "which group of cells, counted from 0")
+    condition: int = column("1", "which amplitude and width, counted from 0")
+    cycle: int = column("1", "counted from 1")
+    direction: int = column("1", "1 up, -1 down")
+    pulse: int = column("1", "pulses of this train so far; 0 is before the first")
+    amplitude_v: float = column("V", "of the latest pulse; 0 before the first")
+    width_s: float = column("s", "of the pulses of this condition")
+    time_s: float = column("s", "end of the read on the array's clock")
+    conductance_s: FloatArray = column("S", "NaN outside of the group; (..., rows, cols)")
+
+    def headline(self) -> dict[str, str | float | int]:
+        """Where the step is."""
+        return {
+            "condition": self.condition,
+            "cycle": self.cycle,
+            "pulse": self.direction * self.pulse,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class ResponseRow(Row):
+    """What a condition does to each cell, from the mean of its cycles; maps (..., rows, cols)."""
+
+    table: ClassVar[str] = "figures"
+
+    condition: int = column("1", "which amplitude and width, counted from 0")
+    direction: int = column("1", "1 up, -1 down")
+    amplitude_v: float = column("V", "of the first pulse")
+    width_s: float = column("s", "of the pulses")
+    first_s: FloatArray = column("S", "conductance before the first pulse")
+    last_s: FloatArray = column("S", "conductance after the last one")
+    e_folding_pulses: FloatArray = column(
+        "1", "nu of a least-squares G = a + b exp(-n/nu); NaN where the train is no such curve"
+    )
+    nonlinearity: FloatArray = column(
+        "1", "largest distance from the straight line between both ends, over the range; signed"
+    )
+    asymmetry: FloatArray = column(
+        "1", "mean |G_up(n) - G_down(N - n)| over the range of up: 0 where down retraces up"
+    )
+    step_sigma_s: FloatArray = column(
+        "S", "scatter of the steps from cycle to cycle; NaN with one cycle"
+    )
+
+
+def run(settings: PulseResponseSettings, array: Array) -> Iterator[Yield]:
+    """Cycle each group through each condition, up and then down; a failed read is an error."""
+    shape = (*array.population, *array.geometry.shape)
+    conditions = len(settings.up.conditions())
+    seen = np.full((conditions, 2, settings.cycles, settings.pulses + 1, *shape), np.nan)
+    for number, mask in enumerate(groups(array, settings.cells)):
+        for row in _group(settings, array, number, mask):
+            place = (row.condition, (1 - row.direction) // 2, row.cycle - 1, row.pulse)
+            seen[place] = filled(seen[place], row.conductance_s, mask)
+            yield row
+    rows = [
+        _response(settings, condition, direction, seen[condition])
+        for condition in range(conditions)
+        for direction in (1, -1)
+    ]
+    yield from rows
+    yield _outcome(rows)
+
+
+def _group(
+    settings: PulseResponseSettings, array: Array, group: int, mask: BoolArray
+) -> Iterator[PulseRow]:
+    conditions = range(len(settings.up.conditions()))
+    cycles = range(1, settings.cycles + 1)
+    for condition, cycle, direction in product(conditions, cycles, (1, -1)):
+        train = settings.up if direction > 0 else settings.down
+        for number in range(settings.pulses + 1):
+            pulse = train.pulse(condition, max(number, 1))
+            if number:
+                array.backend.pulse(
+                    pulse_of(mask, pulse.amplitude_v, pulse.width_s, gate_v=pulse.gate_v)
+                )
+            yield PulseRow(
+                group=group,
+                condition=condition,
+                cycle=cycle,
+                direction=direction,
+                pulse=number,
+                amplitude_v=pulse.amplitude_v if number else 0.0,
+                width_s=pulse.width_s,
+                conductance_s=conductance_s(array, mask, step="pulse_response"),
+                time_s=array.clock.now_s(),
+            )
+
+
+def _response(
+    settings: PulseResponseSettings, condition: int, direction: int, seen_s: FloatArray
+) -> ResponseRow:
+    """``seen_s``: (directions, cycles, pulses + 1, ..., rows, cols) of this condition."""
+    train = settings.up if direction > 0 else settings.down
+    amplitude_v, width_s = train.conditions()[condition]
+    mean_s = seen_s.mean(axis=1)
+    path_s = mean_s[(1 - direction) // 2]
+    steps_s = np.diff(seen_s[(1 - direction) // 2], axis=1)
+    scatter_s = np.full(path_s.shape[1:], np.nan)
+    if settings.cycles > 1:
+        scatter_s = np.sqrt(steps_s.var(axis=0, ddof=1).mean(axis=0))
+    return ResponseRow(
+        condition=condition,
+        direction=direction,
+        amplitude_v=amplitude_v,
+        width_s=width_s,
+        first_s=path_s[0],
+        last_s=path_s[-1],
+        e_folding_pulses=e_folding_pulses(path_s),
+        nonlinearity=nonlinearity(path_s),
+        asymmetry=_ratio(np.abs(mean_s[0] - mean_s[1][::-1]).mean(axis=0), _range_s(mean_s[0])),
+        step_sigma_s=scatter_s,
+    )
+
+
+def nonlinearity(path_s: FloatArray) -> FloatArray:
+    """Largest signed distance of (points, ...) from the line between its ends, over its range."""
+    points = len(path_s)
+    along = np.linspace(0, 1, points).reshape(-1, *(1,) * (path_s.ndim - 1))
+    distance = (path_s - path_s[0]) - along * (path_s[-1] - path_s[0])
+    largest = np.take_along_axis(distance, np.abs(distance).argmax(axis=0)[None], axis=0)[0]
+    return _ratio(largest, path_s[-1] - path_s[0])
+
+
+def e_folding_pulses(path_s: FloatArray) -> FloatArray:
+    """nu of the least-squares a + b exp(-n/nu) through (points, ...), each cell by itself.
+
+    Searched between a quarter of a pulse and 30 trains, on a logarithmic grid and then by a
+    parabola through its best point; NaN where the best one is an end of it: the train is a
+    straight line, a single jump, or bends away from saturation.
+    """
+    count = len(path_s)
+    if count < 4:
+        return np.full(path_s.shape[1:], np.nan)
+    lines = (path_s - path_s.mean(axis=0)).reshape(count, -1)
+    ln_nu = np.linspace(np.log(0.25), np.log(30 * count), _CONSTANTS)
+    decay = np.exp(-np.arange(count)[None, :] / np.exp(ln_nu)[:, None])
+    decay -= decay.mean(axis=1, keepdims=True)
+    decay /= np.linalg.norm(decay, axis=1, keepdims=True)
+    explained = (decay @ lines) ** 2
+    best = explained.argmax(axis=0)
+    inner = np.clip(best, 1, _CONSTANTS - 2)
+    cells = np.arange(lines.shape[1])
+    left, middle, right = (explained[inner + shift, cells] for shift in (-1, 0, 1))
+    curvature = left - 2 * middle + right
+    offset = _ratio(0.5 * (left - right), curvature)
+    nu = np.exp(ln_nu[inner] + offset * (ln_nu[1] - ln_nu[0]))
+    nu = np.where((best == inner) & (curvature < 0), nu, np.nan)
+    found: FloatArray = nu.reshape(path_s.shape[1:])
+    return found
+
+
+def _range_s(path_s: FloatArray) -> FloatArray:
+    span_s: FloatArray = np.abs(path_s[-1] - path_s[0])
+    return span_s
+
+
+def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+    """NaN where the denominator is 0."""
+    out = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
+    np.divide(numerator, denominator, out=out, where=denominator != 0)
+    return out
+
+
+def _outcome(rows: list[ResponseRow]) -> Outcome:
+    up = next(row for row in rows if row.direction > 0)
+    down = next(row for row in rows if row.direction < 0)
+    risen_s, fallen_s = up.last_s - up.first_s, down.first_s - down.last_s
+    moved = bool(np.nanmedian(risen_s) > 0 and np.nanmedian(fallen_s) > 0)
+    words = (
+        f"{len(rows) // 2} conditions; in the first, up {median_words(risen_s, 'S')},"
+        f" down {median_words(fallen_s, 'S')},"
+        f" nonlinearity up {np.nanmedian(up.nonlinearity):.2f},"
+        f" down {np.nanmedian(down.nonlinearity):.2f},"
+        f" asymmetry {np.nanmedian(up.asymmetry):.2f}"
+    )
+    return Outcome(moved, words if moved else f"up does not raise or down does not lower: {words}")
+
+
+def plan(settings: PulseResponseSettings, array: ArraySettings) -> Plan:
+    """Every pulse of every train, and a read after each and before the first."""
+    conditions = len(settings.up.conditions())
+    points = conditions * settings.cycles * 2 * (settings.pulses + 1)
+    operations = [planned_read(array, settings.cells, points)]
+    for train, condition in product((settings.up, settings.down), range(conditions)):
+        # Of growing pulses the last is the worst; each is planned, as each has its amplitude.
+        numbers = range(1, settings.pulses + 1) if train.increment_v else (1,)
+        each = settings.cycles * settings.pulses // len(numbers)
+        operations += [
+            planned_pulse(array, settings.cells, train.pulse(condition, number), each)
+            for number in numbers
+        ]
+    return Plan(operations, rows=points, by_group=True)
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Conductance against pulses with its spread, and what the grid of conditions does."""
+    from hwloop.figures.pulse_response import figures as draw
+
+    return draw(record, label)
+
+
+PULSE_RESPONSE = Step(
+    name="pulse_response",
+    summary="Potentiation and depression by identical or incremental pulses, over a grid of them",
+    settings=PulseResponseSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

@@ -1,0 +1,317 @@
+"""Pulse sweeps of 1T1R cells: the gate, which SETs, or the source line, which RESETs.
+
+Each sweep begins with a pulse of the other direction; each of its pulses is read before and after.
+From records of both :mod:`hwloop_sim.calibrate.one_transistor.calibrate` makes a twin of the cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.errors import ConfigError
+from hwloop.messages import cell_names
+from hwloop.settings.units import (
+    Count,
+    PositiveSecond,
+    PositiveSiemens,
+    PositiveVolt,
+    format_quantity,
+)
+from hwloop.statistics import sample_deviation
+from hwloop.steps.common.cells import (
+    Cells,
+    Pulse,
+    Ramp,
+    chosen,
+    conductance_s,
+    crossing_v,
+    cycle_and_device_spread,
+    filled,
+    groups,
+    median_words,
+    over_cells,
+    planned_pulse,
+    planned_read,
+    pulse_of,
+)
+from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+LINES = {"gate": "gate", "line": "source line"}
+
+
+class PulseSweepSettings(Ramp):
+    """``start_v`` to ``stop_v``: of the line that is swept, above 0 V.
+
+    ``sweep: gate``: pulses of ``amplitude_v`` > 0 on the bit line, which SET. ``sweep: line``:
+    pulses on the source line, which RESET and so count as negative amplitudes, at ``gate_v``.
+    ``begin``: the pulse before each sweep, of the other direction. ``until_s``: a cell whose
+    conductance has come so far, up in SET and down in RESET, gets no more pulses of that sweep.
+    """
+
+    sweep: Literal["gate", "line"]
+    width_s: PositiveSecond
+    amplitude_v: PositiveVolt | None = None
+    gate_v: PositiveVolt | None = None
+    begin: Pulse
+    cycles: Count = 1
+    until_s: PositiveSiemens | None = None
+    cells: Cells | None = None
+
+    @model_validator(mode="after")
+    def _voltages(self) -> PulseSweepSettings:
+        held, swept = ("amplitude_v", "gate_v") if self.of_gate else ("gate_v", "amplitude_v")
+        if self.start_v < 0:
+            raise ValueError(
+                f"start_v {self.start_v:g}: voltages of the {LINES[self.sweep]} are above 0 V"
+            )
+        if getattr(self, held) is None:
+            raise ValueError(f"{held} is required: it is held while the {self.sweep} is swept")
+        if getattr(self, swept) is not None:
+            raise ValueError(f"{swept}: is what sweep {self.sweep} sweeps; leave it out")
+        if (self.begin.amplitude_v < 0) != self.of_gate:
+            needed = "a RESET, below" if self.of_gate else "a SET, above"
+            raise ValueError(
+                f"begin.amplitude_v {self.begin.amplitude_v:g}: a sweep of the"
+                f" {LINES[self.sweep]} begins with {needed} 0 V"
+            )
+        if self.begin.gate_v is None:
+            raise ValueError("begin.gate_v is required: a 1T1R cell is pulsed through its gate")
+        return self
+
+    @property
+    def of_gate(self) -> bool:
+        """Whether the gate is swept, and the cells are SET."""
+        return self.sweep == "gate"
+
+    def pulses(self) -> list[Pulse]:
+        """Those of one sweep."""
+        return [
+            Pulse(
+                amplitude_v=-volts if self.amplitude_v is None else self.amplitude_v,
+                width_s=self.width_s,
+                gate_v=volts if self.gate_v is None else self.gate_v,
+            )
+            for volts in self.levels_v()
+        ]
+
+    def reached(self, conductance_s: FloatArray) -> BoolArray:
+        """Where ``until_s`` is reached; nowhere if there is none, nor where there is no number."""
+        if self.until_s is None:
+            return np.zeros(conductance_s.shape, dtype=np.bool_)
+        if self.of_gate:
+            return np.asarray(conductance_s >= self.until_s)
+        return np.asarray(conductance_s <= self.until_s)
+
+
+@dataclass(frozen=True, eq=False)
+class PulseSweepRow(Row):
+    """The cells of a group before and after one pulse."""
+
+    group: int = column("1", "which group of cells, counted from 0")
+    cycle: int = column("1", "which sweep of the cells, counted from 1")
+    pulse: int = column("1", "of the sweep, counted from 1")
+    swept_v: float = column("V", "of the line that is swept: the gate, or the source line")
+    amplitude_v: float = column("V", "of the pulse: above 0 on the bit line, below on the source")
+    gate_v: float = column("V", "of the pulse")
+    width_s: float = column("s", "of the pulse")
+    before_s: FloatArray = column("S", "conductance before it, NaN where not read")
+    after_s: FloatArray = column("S", "conductance after it, NaN where not pulsed")
+    time_s: float = column("s", "end of the read after it on the array's clock")
+
+    def headline(self) -> dict[str, str | float | int]:
+        """The cycle, the voltage, and how many cells still go on."""
+        return {
+            "cycle": self.cycle,
+            "swept": f"{self.swept_v:g} V",
+            "cells": int(np.isfinite(self.after_s).sum()),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class CycleFigures(Row):
+    """One sweep of each cell; maps (..., rows, cols)."""
+
+    table: ClassVar[str] = "figures"
+
+    cycle: int = column("1", "counted from 1")
+    first_s: FloatArray = column("S", "conductance before the first pulse")
+    last_s: FloatArray = column("S", "conductance after the last one that the cell got")
+    pulses: NDArray[np.int64] = column("1", "pulses of the sweep that the cell got")
+    half_v: FloatArray = column(
+        "V",
+        "swept voltage at which G first exceeds half of its last (gate), or falls below half of"
+        " its first (source line), between levels; NaN: never",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class SpreadFigures(Row):
+    """All sweeps of each cell, maps (..., rows, cols), and the spread over them, (...)."""
+
+    table: ClassVar[str] = "spread"
+
+    cell_half_v: FloatArray = column("V", "median of half_v over the cycles; NaN: never")
+    cell_sigma_v: FloatArray = column("V", "standard deviation of half_v over the cycles")
+    never: BoolArray = column("1", "cells that were swept and have no half_v in any cycle")
+    cycle_to_cycle_v: FloatArray = column("V", "root mean square of cell_sigma_v over the cells")
+    device_to_device_v: FloatArray = column(
+        "V", "standard deviation over cells of the mean half_v, less what the cycles add"
+    )
+
+    def failed_cells(self) -> BoolArray:
+        """Those that neither gained nor lost half."""
+        return self.never
+
+
+def run(settings: PulseSweepSettings, array: Array) -> Iterator[Yield]:
+    """Sweep each group ``cycles`` times; a failed read is an error."""
+    shape = (*array.population, *array.geometry.shape)
+    seen_s = np.full((settings.cycles, len(settings.levels_v()) + 1, *shape), np.nan)
+    for number, mask in enumerate(groups(array, settings.cells)):
+        for row in _group(settings, array, number, np.broadcast_to(mask, shape)):
+            of_cycle = seen_s[row.cycle - 1]
+            if row.pulse == 1:
+                of_cycle[0] = filled(of_cycle[0], row.before_s, mask)
+            of_cycle[row.pulse] = filled(of_cycle[row.pulse], row.after_s, mask)
+            yield row
+    rows = [cycle_figures(settings, n + 1, values_s) for n, values_s in enumerate(seen_s)]
+    yield from rows
+    selected = np.broadcast_to(chosen(settings.cells, array.geometry.shape), shape)
+    spread = spread_figures(np.stack([row.half_v for row in rows]), selected)
+    yield spread
+    yield _outcome(settings, selected, spread)
+
+
+def _group(
+    settings: PulseSweepSettings, array: Array, group: int, mask: BoolArray
+) -> Iterator[PulseSweepRow]:
+    begin = settings.begin
+    for cycle in range(1, settings.cycles + 1):
+        array.backend.pulse(pulse_of(mask, begin.amplitude_v, begin.width_s, gate_v=begin.gate_v))
+        yield from _sweep(settings, array, mask, group=group, cycle=cycle)
+
+
+def _sweep(
+    settings: PulseSweepSettings, array: Array, going: BoolArray, *, group: int, cycle: int
+) -> Iterator[PulseSweepRow]:
+    """One sweep of the cells ``going``, each as long as it has not come to ``until_s``."""
+    levels = zip(settings.levels_v(), settings.pulses(), strict=True)
+    for number, (swept_v, pulse) in enumerate(levels, start=1):
+        before_s = conductance_s(array, going, step="pulse_sweep")
+        if number == 1:
+            going = going & ~settings.reached(before_s)
+        if not going.any():
+            return
+        array.backend.pulse(pulse_of(going, pulse.amplitude_v, pulse.width_s, gate_v=pulse.gate_v))
+        after_s = conductance_s(array, going, step="pulse_sweep")
+        yield PulseSweepRow(
+            group=group,
+            cycle=cycle,
+            pulse=number,
+            swept_v=swept_v,
+            amplitude_v=pulse.amplitude_v,
+            gate_v=np.nan if pulse.gate_v is None else pulse.gate_v,
+            width_s=pulse.width_s,
+            before_s=before_s,
+            after_s=after_s,
+            time_s=array.clock.now_s(),
+        )
+        going = going & ~settings.reached(after_s)
+        if not going.any():
+            return
+
+
+def cycle_figures(settings: PulseSweepSettings, cycle: int, seen_s: FloatArray) -> CycleFigures:
+    """Of one cycle: ``seen_s`` is (1 + levels, ..., rows, cols), NaN from a cell's end on."""
+    pulses = np.isfinite(seen_s[1:]).sum(axis=0)
+    last_s = np.take_along_axis(seen_s, pulses[None], axis=0)[0]
+    with np.errstate(invalid="ignore", divide="ignore"):  # what is not positive has no crossing
+        beyond = np.log(2 * seen_s / last_s if settings.of_gate else seen_s[0] / (2 * seen_s))
+    levels_v = settings.levels_v()
+    return CycleFigures(
+        cycle=cycle,
+        first_s=seen_s[0],
+        last_s=last_s,
+        pulses=np.asarray(pulses, dtype=np.int64),
+        half_v=crossing_v(np.array([levels_v[0], *levels_v]), beyond),
+    )
+
+
+def spread_figures(half_v: FloatArray, selected: BoolArray) -> SpreadFigures:
+    """Of (cycles, ..., rows, cols)."""
+    by_cell = np.moveaxis(half_v, 0, -1)
+    cell_v = over_cells(lambda v: float(np.median(v)), by_cell)
+    sigma_v = over_cells(sample_deviation, by_cell)
+    mean_v = over_cells(lambda v: float(np.mean(v)), by_cell)
+    cycles = np.isfinite(by_cell).sum(axis=-1)
+    of_cycles_v, of_devices_v = cycle_and_device_spread(mean_v, sigma_v, cycles)
+    return SpreadFigures(
+        cell_half_v=cell_v,
+        cell_sigma_v=sigma_v,
+        never=selected & np.isnan(cell_v),
+        cycle_to_cycle_v=of_cycles_v,
+        device_to_device_v=of_devices_v,
+    )
+
+
+def _outcome(settings: PulseSweepSettings, selected: BoolArray, spread: SpreadFigures) -> Outcome:
+    what = "exceeds half of its last" if settings.of_gate else "is below half of its first"
+    words = (
+        f"{int((selected & ~spread.never).sum())} of {int(selected.sum())} cells, {settings.cycles}"
+        f" {'cycles' if settings.cycles > 1 else 'cycle'}: G {what} at"
+        f" {median_words(spread.cell_half_v, 'V')} on the {LINES[settings.sweep]}"
+    )
+    for name, sigma_v in (
+        ("device to device", spread.device_to_device_v),
+        ("cycle to cycle", spread.cycle_to_cycle_v),
+    ):
+        if np.isfinite(sigma_v).any():
+            words += f", sigma {format_quantity(float(np.nanmean(sigma_v)), 'V', digits=3)} {name}"
+    if spread.never.any():
+        words += f"; never: {', '.join(cell_names(spread.never))}"
+    return Outcome(not spread.never.any(), words)
+
+
+def plan(settings: PulseSweepSettings, array: ArraySettings) -> Plan:
+    """Every pulse of every sweep, read before and after, and the one that the sweep begins with."""
+    if array.cell != "1T1R":
+        raise ConfigError(
+            f"pulse_sweep is for 1T1R cells, whose gate and source line it sweeps; this array has"
+            f" {array.cell} cells"
+        )
+    pulses = settings.pulses()
+    rows = settings.cycles * len(pulses)
+    operations = [planned_read(array, settings.cells, 2 * rows)]
+    operations += [
+        planned_pulse(array, settings.cells, pulse, settings.cycles)
+        for pulse in (settings.begin, *pulses)
+    ]
+    return Plan(operations, rows=rows, by_group=True)
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Conductance against the swept voltage, where half is gained or lost, and its map."""
+    from hwloop.figures.pulse_sweep import figures as draw
+
+    return draw(record, label)
+
+
+PULSE_SWEEP = Step(
+    name="pulse_sweep",
+    summary="1T1R cells: SET sweeps of the gate, or RESET sweeps of the source line",
+    settings=PulseSweepSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

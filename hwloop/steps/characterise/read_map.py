@@ -1,0 +1,123 @@
+"""Read every cell, once or several times: the map that everything else begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from hwloop.array.operations import BoolArray, FlagArray, FloatArray
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.messages import cell_names
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count
+from hwloop.statistics import sample_deviation
+from hwloop.steps.common.cells import (
+    Cells,
+    chosen,
+    median_words,
+    over_cells,
+    planned_read,
+    read_of,
+    unmeasured,
+)
+from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+
+class ReadMapSettings(Settings):
+    """``repeats``: how often the map is read; ``cells``: [row, column] each, all if left out."""
+
+    repeats: Count = 1
+    cells: Cells | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MapRow(Row):
+    """One read of the map."""
+
+    repeat: int = column("1", "which read of the map, counted from 1")
+    time_s: float = column("s", "end of the read on the array's clock")
+    conductance_s: FloatArray = column("S", "I / read_v; NaN where unmeasured; (..., rows, cols)")
+    flags: FlagArray = column("1", "why an entry is NaN: 1 over range, 2 compliance, 4 not asked")
+
+    def headline(self) -> dict[str, str | float | int]:
+        """Which read, and how many cells failed."""
+        return {"read": self.repeat}
+
+
+@dataclass(frozen=True, eq=False)
+class MapFigures(Row):
+    """What the reads come to."""
+
+    table: ClassVar[str] = "figures"
+
+    mean_s: FloatArray = column("S", "mean of the reads of a cell; (..., rows, cols)")
+    read_sigma_s: FloatArray = column("S", "standard deviation of them; NaN with one read")
+    median_s: FloatArray = column("S", "median over the cells; (...)")
+    ln_sigma: FloatArray = column("1", "standard deviation of ln G over the cells; (...)")
+
+
+def run(settings: ReadMapSettings, array: Array) -> Iterator[Yield]:
+    """Read the map ``repeats`` times; a cell that fails is NaN with its flag, and is named."""
+    mask = chosen(settings.cells, array.geometry.shape)
+    maps, failed = [], np.zeros((*array.population, *array.geometry.shape), dtype=np.bool_)
+    for repeat in range(1, settings.repeats + 1):
+        reading = array.backend.read(read_of(array.settings, mask))
+        failed |= unmeasured(reading)
+        maps.append(np.where(failed, np.nan, array.conductance_s(reading)))
+        yield MapRow(
+            repeat=repeat,
+            time_s=array.clock.now_s(),
+            conductance_s=maps[-1],
+            flags=reading.flags,
+        )
+    figures_row = _figures(np.stack(maps), mask & ~failed)
+    yield figures_row
+    if failed.any():
+        yield Outcome(
+            False,
+            f"{int(failed.sum())} of {failed.size} cells could not be measured (over-range or"
+            f" compliance): {', '.join(cell_names(failed))}",
+        )
+        return
+    yield Outcome(True, f"conductance: {median_words(figures_row.mean_s, 'S')}")
+
+
+def _figures(maps_s: FloatArray, valid: BoolArray) -> MapFigures:
+    mean_s = maps_s.mean(axis=0)
+    spread_s = maps_s.std(axis=0, ddof=1) if len(maps_s) > 1 else np.full_like(mean_s, np.nan)
+    cells_s = np.where(valid, mean_s, np.nan).reshape(*mean_s.shape[:-2], -1)
+    positive_s = np.where(cells_s > 0, cells_s, np.nan)
+    return MapFigures(
+        mean_s=mean_s,
+        read_sigma_s=spread_s,
+        median_s=over_cells(np.median, cells_s),
+        ln_sigma=over_cells(sample_deviation, np.log(positive_s)),
+    )
+
+
+def plan(settings: ReadMapSettings, array: ArraySettings) -> Plan:
+    """The map, ``repeats`` times."""
+    return Plan([planned_read(array, settings.cells, settings.repeats)], rows=settings.repeats)
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """The map and the distribution of its conductances."""
+    from hwloop.figures.read_map import figures as draw
+
+    return draw(record, label)
+
+
+READ_MAP = Step(
+    name="read_map",
+    summary="Conductance of every cell, its spread over cells and over reads",
+    settings=ReadMapSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

@@ -1,0 +1,178 @@
+"""Retention: reads at times equally spaced in the logarithm, on the array's own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from hwloop.array.operations import FloatArray, Wait
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count, PositiveSecond
+from hwloop.steps.common.cells import (
+    Cells,
+    Pulse,
+    chosen,
+    conductance_s,
+    median_words,
+    planned_pulse,
+    planned_read,
+    pulse_of,
+)
+from hwloop.steps.contract import (
+    NamedFigure,
+    Outcome,
+    Plan,
+    PlannedOperation,
+    Row,
+    Step,
+    Yield,
+    column,
+)
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+
+class RetentionSettings(Settings):
+    """``first_s`` to ``last_s`` after the programming, ``per_decade`` reads in each decade.
+
+    ``program``: pulses before, ``count`` of them; left out, the cells are as they stand.
+    ``largest_loss``: fraction of the conductance that a cell may lose or gain.
+    """
+
+    first_s: PositiveSecond
+    last_s: PositiveSecond
+    per_decade: Count = 5
+    program: Pulse | None = None
+    count: Count = 1
+    largest_loss: float = Field(default=0.5, gt=0)
+    cells: Cells | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RetentionSettings:
+        if self.last_s <= self.first_s:
+            raise ValueError(f"last_s {self.last_s:g} must be above first_s {self.first_s:g}")
+        return self
+
+    def times_s(self) -> FloatArray:
+        """When to read, counted from the programming; at least three times."""
+        decades = np.log10(self.last_s / self.first_s)
+        return np.geomspace(self.first_s, self.last_s, max(3, round(decades * self.per_decade) + 1))
+
+
+@dataclass(frozen=True, eq=False)
+class RetentionRow(Row):
+    """One read of all cells."""
+
+    time_s: float = column("s", "from the end of the programming to the end of the read")
+    conductance_s: FloatArray = column("S", "(..., rows, cols)")
+
+    def headline(self) -> dict[str, str | float | int]:
+        """How long it has been."""
+        return {"time": f"{self.time_s:.3g} s"}
+
+
+@dataclass(frozen=True, eq=False)
+class RetentionFigures(Row):
+    """What time does to each cell; maps (..., rows, cols)."""
+
+    table: ClassVar[str] = "figures"
+
+    first_s: FloatArray = column("S", "conductance at the first read")
+    last_s: FloatArray = column("S", "conductance at the last read")
+    drift_exponent: FloatArray = column("1", "nu of G = G1 (t / 1 s)^-nu, least squares of ln G")
+    drift_error: FloatArray = column("1", "standard error of nu")
+    one_second_s: FloatArray = column("S", "G1 of that fit")
+
+
+def run(settings: RetentionSettings, array: Array) -> Iterator[Yield]:
+    """Program, then wait and read; a read that is late is done at once, at the time it has."""
+    mask = chosen(settings.cells, array.geometry.shape)
+    if settings.program is not None:
+        pulse = settings.program
+        array.backend.pulse(
+            pulse_of(
+                mask,
+                pulse.amplitude_v,
+                pulse.width_s,
+                gate_v=pulse.gate_v,
+                count=settings.count,
+            )
+        )
+    began_s = array.clock.now_s()
+    times_s, seen_s = [], []
+    for due_s in settings.times_s():
+        left_s = began_s + float(due_s) - array.clock.now_s()
+        if left_s > 0:
+            array.clock.sleep(left_s)
+        seen_s.append(conductance_s(array, mask, step="retention"))
+        times_s.append(array.clock.now_s() - began_s)
+        yield RetentionRow(time_s=times_s[-1], conductance_s=seen_s[-1])
+    found = retention_figures(np.array(times_s), np.stack(seen_s))
+    yield found
+    yield _outcome(settings, found, times_s[-1])
+
+
+def retention_figures(times_s: FloatArray, seen_s: FloatArray) -> RetentionFigures:
+    """The straight line through ln G against ln t of each cell; NaN where G is not positive."""
+    x = np.log(times_s) - np.log(times_s).mean()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        y = np.where((seen_s > 0).all(axis=0), np.log(seen_s), np.nan)
+    column_x = x.reshape(-1, *(1,) * (y.ndim - 1))
+    slope = (column_x * y).sum(axis=0) / (x**2).sum()
+    rest = y - y.mean(axis=0) - column_x * slope
+    error = np.sqrt((rest**2).sum(axis=0) / (len(x) - 2) / (x**2).sum())
+    return RetentionFigures(
+        first_s=seen_s[0],
+        last_s=seen_s[-1],
+        drift_exponent=-slope,
+        drift_error=error,
+        one_second_s=np.exp(y.mean(axis=0) - slope * np.log(times_s).mean()),
+    )
+
+
+def _outcome(settings: RetentionSettings, found: RetentionFigures, end_s: float) -> Outcome:
+    first_s = np.where(found.first_s > 0, found.first_s, np.nan)
+    change = (found.last_s - found.first_s) / first_s
+    known = np.isfinite(change)
+    kept = int((np.abs(change[known]) <= settings.largest_loss).sum())
+    total = int(known.sum())
+    return Outcome(
+        total > 0 and kept == total,
+        f"{kept} of {total} cells within {settings.largest_loss:.0%} after {end_s:.4g} s;"
+        f" drift exponent {median_words(found.drift_exponent, '')}",
+    )
+
+
+def plan(settings: RetentionSettings, array: ArraySettings) -> Plan:
+    """The programming, the waits, and the reads."""
+    times_s = settings.times_s()
+    operations = [planned_read(array, settings.cells, len(times_s))]
+    if settings.program is not None:
+        operations.append(
+            planned_pulse(array, settings.cells, settings.program, 1, count=settings.count)
+        )
+    operations += [PlannedOperation(Wait(float(w)), 1) for w in np.diff(times_s, prepend=0.0)]
+    return Plan(operations, rows=len(times_s))
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Conductance against log t, and the distribution of the drift exponent."""
+    from hwloop.figures.retention import figures as draw
+
+    return draw(record, label)
+
+
+RETENTION = Step(
+    name="retention",
+    summary="Conductance against the logarithm of time, and its drift exponent",
+    settings=RetentionSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

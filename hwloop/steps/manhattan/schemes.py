@@ -1,0 +1,88 @@
+"""Which pulses carry out an update, one function a scheme, and the worst that each may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwloop.array.operations import BoolArray, FloatArray, PulseMap
+from hwloop.steps.common.cells import Pulse
+from hwloop.steps.manhattan.rows import SignArray
+from hwloop.steps.manhattan.settings import ManhattanSettings
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """``pulses``: the maps of one update, (..., rows, neurons) of signs; none that is empty.
+
+    ``worst``: maps for an array of (rows, cols) that no update exceeds, neither in their number
+    nor in voltage nor in the pulses of any cell.
+    """
+
+    pulses: Callable[[ManhattanSettings, SignArray], Iterator[PulseMap]]
+    worst: Callable[[ManhattanSettings, tuple[int, int]], Iterator[PulseMap]]
+
+
+def potentiate_only(settings: ManhattanSettings, update: SignArray) -> Iterator[PulseMap]:
+    """One pulse on G⁺ where the weight shall rise, on G⁻ where it shall fall."""
+    pulse = settings.pulse
+    if pulse is None:
+        raise ValueError("scheme potentiate_only needs pulse")
+    amplitude_v = np.zeros((*update.shape[:-1], 2 * update.shape[-1]))
+    amplitude_v[..., 0::2] = pulse.amplitude_v * (update > 0)
+    amplitude_v[..., 1::2] = pulse.amplitude_v * (update < 0)
+    if amplitude_v.any():
+        yield PulseMap(amplitude_v, pulse.width_s, gate_v=pulse.gate_v)
+
+
+def bidirectional(settings: ManhattanSettings, update: SignArray) -> Iterator[PulseMap]:
+    """G⁺ up and G⁻ down where the weight shall rise, the reverse where it shall fall.
+
+    One half-column at a time: in each column first the cells that go up, then those that go down,
+    all with the same pulse (M. Prezioso et al., Nature 521, 61 (2015), doi:10.1038/nature14441).
+    """
+    for col in range(2 * update.shape[-1]):
+        rises = update[..., col // 2] if col % 2 == 0 else -update[..., col // 2]
+        yield from _half_columns(settings, col, update.shape, rises > 0, rises < 0)
+
+
+def _half_columns(
+    settings: ManhattanSettings,
+    col: int,
+    shape: tuple[int, ...],
+    up: BoolArray,
+    down: BoolArray,
+) -> Iterator[PulseMap]:
+    """The two halves of a column; ``up``, ``down``: (..., rows)."""
+    for half, pulse in ((up, settings.up), (down, settings.down)):
+        if pulse is None:
+            raise ValueError("scheme bidirectional needs up and down")
+        if half.any():
+            amplitude_v = np.zeros((*shape[:-1], 2 * shape[-1]))
+            amplitude_v[..., col] = pulse.amplitude_v * half
+            yield _map(amplitude_v, pulse)
+
+
+def _map(amplitude_v: FloatArray, pulse: Pulse) -> PulseMap:
+    return PulseMap(amplitude_v, pulse.width_s, gate_v=pulse.gate_v)
+
+
+def _worst_potentiation(settings: ManhattanSettings, shape: tuple[int, int]) -> Iterator[PulseMap]:
+    """Every weight rises: one pulse for each pair of columns."""
+    return potentiate_only(settings, np.ones((shape[0], shape[1] // 2), dtype=np.int8))
+
+
+def _worst_bidirectional(settings: ManhattanSettings, shape: tuple[int, int]) -> Iterator[PulseMap]:
+    """Every cell is pulsed, and in every column half of them up, half of them down."""
+    rows, cols = shape
+    update = np.ones((rows, cols // 2), dtype=np.int8)
+    update[rows - rows // 2 :] = -1
+    return bidirectional(settings, update)
+
+
+SCHEMES: dict[str, Scheme] = {
+    "bidirectional": Scheme(bidirectional, _worst_bidirectional),
+    "potentiate_only": Scheme(potentiate_only, _worst_potentiation),
+}

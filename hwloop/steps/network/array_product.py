@@ -1,0 +1,128 @@
+"""Layers of a network multiplied by an array: placed, coded as row voltages, and summed.
+
+The largest input of a batch is driven at the array's read voltage, the others in proportion. Blocks
+on different tiles are driven at once; blocks of one tile one after the other, so that what else
+stands in their columns is at 0 V. Only the columns of the block that is driven are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwloop.array.operations import FloatArray, VectorBatch
+from hwloop.array.settings import Array
+from hwloop.errors import StepError
+from hwloop.steps.network.mapping.mapping import WeightMap, differences
+from hwloop.steps.network.mapping.placement import Block, Placement
+from hwloop.steps.network.network import Network
+
+_MOST_ENTRIES = 4_000_000
+"""Of one operation, so that its voltages stay below 32 MB."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedNetwork:
+    """A network, its conductances, and where they stand."""
+
+    network: Network
+    maps: tuple[WeightMap, ...]
+    placement: Placement
+
+    @property
+    def target_s(self) -> FloatArray:
+        """(tiles, rows, cols), siemens; NaN where nothing stands."""
+        return self.placement.on_tiles([one.conductance_s for one in self.maps])
+
+    def weights_of(self, tiles_s: FloatArray, layer: int) -> FloatArray:
+        """Weights (..., rows, outputs) that conductances (..., tiles, rows, cols) make."""
+        matrix, mapped = self.network.matrices[layer], self.maps[layer]
+        out = np.full((*tiles_s.shape[:-3], *matrix.weights.shape), np.nan)
+        for block in self.placement.of_layer(layer):
+            signed_s = differences(tiles_s[(..., block.tile, *block.place)], mapped.arrangement)
+            rows, outputs = np.array(block.rows)[:, None], list(block.outputs)
+            out[..., rows, outputs] = signed_s / mapped.slope_s[outputs]
+        return out
+
+
+def with_tiles(values: FloatArray, array: Array) -> FloatArray:
+    """(..., rows, cols) of the array → (..., tiles, rows, cols), also where there is one tile."""
+    return values[..., None, :, :] if array.settings.tiles == 1 else values
+
+
+def multiply(array: Array, placed: PlacedNetwork, layer: int, inputs: FloatArray) -> FloatArray:
+    """Inputs (..., batch, rows) of one layer → sums (..., batch, outputs), by the array.
+
+    Raises :class:`StepError` naming tile and column where a current could not be measured.
+    """
+    full = float(np.abs(inputs).max(initial=0.0)) or 1.0
+    per_unit_v = array.settings.read.read_v / full
+    mapped = placed.maps[layer]
+    outer = array.population if array.settings.tiles == 1 else array.population[:-1]
+    sums = np.zeros((*outer, inputs.shape[-2], len(mapped.slope_s)))
+    for blocks in _rounds(placed.placement.of_layer(layer)):
+        for part in _parts(inputs.shape[-2], array):
+            current_a = _currents(array, blocks, inputs[..., part, :] * per_unit_v)
+            for block in blocks:
+                found = current_a[..., block.tile, :, block.place[1]]
+                _refuse_unmeasured(found, block, mapped, placed.network.matrices[layer].name)
+                outputs = list(block.outputs)
+                signed_a = differences(found, mapped.arrangement)
+                sums[..., part, outputs] += signed_a / mapped.slope_s[outputs]
+    return sums / per_unit_v
+
+
+def _rounds(blocks: list[Block]) -> Iterator[list[Block]]:
+    """Blocks that can be driven at once: one of each tile."""
+    left = list(blocks)
+    while left:
+        first = {block.tile: block for block in reversed(left)}
+        yield list(first.values())
+        left = [block for block in left if block is not first[block.tile]]
+
+
+def _parts(batch: int, array: Array) -> Iterator[slice]:
+    size = max(1, _MOST_ENTRIES // (int(np.prod(array.population)) * array.settings.rows))
+    for begin in range(0, batch, size):
+        yield slice(begin, min(begin + size, batch))
+
+
+def _currents(array: Array, blocks: list[Block], voltage_v: FloatArray) -> FloatArray:
+    """Column currents (..., tiles, batch, cols) with each block driven on its tile."""
+    tiles, rows = array.settings.tiles, array.settings.rows
+    *outer, batch, _ = voltage_v.shape
+    # The guard takes vectors for one array, or for each of the population and its tiles.
+    if tiles > 1:
+        outer = list(array.population[:-1])
+    driven_v = np.zeros((*outer, tiles, batch, rows))
+    for block in blocks:
+        driven_v[..., block.tile, :, block.place[0]] = voltage_v[..., list(block.rows)]
+    asked = driven_v if tiles > 1 else driven_v[..., 0, :, :]
+    current_a = array.backend.multiply(VectorBatch(asked)).current_a
+    return current_a if tiles > 1 else current_a[..., None, :, :]
+
+
+def _refuse_unmeasured(found_a: FloatArray, block: Block, mapped: WeightMap, name: str) -> None:
+    wrong = np.argwhere(np.isnan(found_a))
+    if len(wrong):
+        raise StepError(
+            f"layer {name}: tile {block.tile}, column {block.left + int(wrong[0][-1])}: the current"
+            f" could not be measured ({len(wrong)} of {found_a.size}, over-range or compliance):"
+            f" raise limits.current_a or lower read.read_v; a column of"
+            f" {len(block.rows)} cells gives up to"
+            f" {len(block.rows) * float(mapped.conductance_s.max()):.3g} S"
+        )
+
+
+def effective_bits(found: FloatArray, exact: FloatArray) -> FloatArray:
+    """Bits of each column, (..., outputs), from (..., batch, outputs).
+
+    log₂ of the range of the exact sums over √12 times the rms error: an ideal converter of n bits
+    over that range has n. inf where there is no error; NaN where the exact sums do not vary.
+    """
+    span = np.ptp(exact, axis=-2)
+    error = np.sqrt(np.mean(np.square(found - exact), axis=-2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.log2(np.where(span > 0, span, np.nan) / (np.sqrt(12) * error)))

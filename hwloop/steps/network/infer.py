@@ -1,0 +1,178 @@
+"""Answers of a placed network, layer by layer through the array's own multiplication.
+
+Activations, pooling and the sums of blocks are done in software. Each layer is also multiplied with
+the weights that the read-back conductances make, and the difference is the error of the multiply;
+and the whole network in NumPy with the weights that were wanted, for its accuracy without hardware.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.array.operations import FloatArray, VectorBatch
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.errors import ConfigError, StepError
+from hwloop.settings.bulk import LabelledData
+from hwloop.settings.model import Settings
+from hwloop.statistics import wilson_interval
+from hwloop.steps.common.cells import conductance_s, planned_read
+from hwloop.steps.contract import (
+    NamedFigure,
+    Outcome,
+    Plan,
+    PlannedOperation,
+    Row,
+    Step,
+    Yield,
+    column,
+)
+from hwloop.steps.network.array_product import PlacedNetwork, effective_bits, multiply, with_tiles
+from hwloop.steps.network.mapping.map_network import PLACED
+from hwloop.steps.network.network import predicted
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+IntArray = NDArray[np.int64]
+
+
+class InferSettings(Settings):
+    """``data``: samples and their classes."""
+
+    data: LabelledData
+
+
+@dataclass(frozen=True, eq=False)
+class InferRow(Row):
+    """How many answers are right; (...) is the population."""
+
+    samples: int = column("1", "samples")
+    correct: IntArray = column("1", "right answers of the array; (...)")
+    accuracy: FloatArray = column("1", "fraction of them; (...)")
+    accuracy_low: FloatArray = column("1", "95 % Wilson interval, lower end; (...)")
+    accuracy_high: FloatArray = column("1", "upper end; (...)")
+    software_accuracy: float = column("1", "of the wanted weights in NumPy")
+    confusion: IntArray = column("1", "counts; (..., true class, answer)")
+
+    def headline(self) -> dict[str, str | float | int]:
+        """The accuracy."""
+        return {"accuracy": float(np.mean(self.accuracy))}
+
+
+@dataclass(frozen=True, eq=False)
+class MultiplyRow(Row):
+    """How well one layer was multiplied, against the read-back conductances."""
+
+    table: ClassVar[str] = "layers"
+
+    layer: int = column("1", "index of the layer among those with weights")
+    rms_error: FloatArray = column("1", "rms of sum by the array - sum by read-back weights; (...)")
+    bits: FloatArray = column("1", "effective bits, median over outputs; inf: no error; (...)")
+    rms_weight_error: FloatArray = column("1", "rms of read-back weight - wanted weight; (...)")
+
+
+def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
+    """Read back, multiply layer by layer, count."""
+    placed = placed_network(array, step="infer")
+    x, y = settings.data.load()
+    mask = np.ones(array.geometry.shape, dtype=np.bool_)
+    tiles_s = with_tiles(conductance_s(array, mask, step="infer"), array)
+    found: list[MultiplyRow] = []
+
+    def by_array(layer: int, inputs: FloatArray) -> FloatArray:
+        weights = placed.weights_of(tiles_s, layer)
+        sums = multiply(array, placed, layer, inputs)
+        found.append(_compared(placed, layer, sums, inputs @ weights, weights))
+        return sums
+
+    outputs = placed.network.forward(x, by_array)
+    yield from found
+    software = predicted(placed.network.forward(x))
+    row = _counted(predicted(outputs), software, y, classes=max(2, outputs.shape[-1]))
+    yield row
+    yield Outcome(True, _words(row))
+
+
+def placed_network(array: Array, *, step: str) -> PlacedNetwork:
+    """What map_network left; raises :class:`StepError` where it did not run."""
+    placed = array.left.get(PLACED)
+    if not isinstance(placed, PlacedNetwork):
+        raise StepError(f"{step}: no network is mapped: put a step map_network before it")
+    return placed
+
+
+def _compared(
+    placed: PlacedNetwork, layer: int, sums: FloatArray, exact: FloatArray, weights: FloatArray
+) -> MultiplyRow:
+    wanted = placed.network.matrices[layer].weights
+    return MultiplyRow(
+        layer=layer,
+        rms_error=_rms(sums - exact),
+        bits=np.median(effective_bits(sums, exact), axis=-1),
+        rms_weight_error=_rms(weights - wanted),
+    )
+
+
+def _rms(values: FloatArray) -> FloatArray:
+    return np.asarray(np.sqrt(np.mean(np.square(values), axis=(-2, -1))))
+
+
+def _counted(answers: FloatArray, software: FloatArray, y: FloatArray, *, classes: int) -> InferRow:
+    if y.min() < 0 or y.max() >= classes or np.any(y != np.round(y)):
+        raise ConfigError(f"classes {y.min():g} to {y.max():g}; the network has {classes}")
+    outer = answers.shape[:-1]
+    lines = answers.reshape(-1, len(y)).astype(np.int64)
+    confusion = np.zeros((len(lines), classes, classes), dtype=np.int64)
+    for one, line in zip(confusion, lines, strict=True):
+        np.add.at(one, (y.astype(np.int64), line), 1)
+    correct = np.trace(confusion, axis1=-2, axis2=-1)
+    ends = np.array([wilson_interval(int(count), len(y)) for count in correct])
+    return InferRow(
+        samples=len(y),
+        correct=correct.reshape(outer),
+        accuracy=(correct / len(y)).reshape(outer),
+        accuracy_low=ends[:, 0].reshape(outer),
+        accuracy_high=ends[:, 1].reshape(outer),
+        software_accuracy=float(np.mean(software == y)),
+        confusion=confusion.reshape(*outer, classes, classes),
+    )
+
+
+def _words(row: InferRow) -> str:
+    if row.accuracy.ndim == 0:
+        found = (
+            f"accuracy {float(row.accuracy):.4g} of {row.samples} samples (95 %:"
+            f" {float(row.accuracy_low):.3f} to {float(row.accuracy_high):.3f})"
+        )
+    else:
+        found = f"accuracy {row.accuracy.mean():.4g} ± {row.accuracy.std():.2g} over the arrays"
+    return f"{found}; {row.software_accuracy:.4g} in software"
+
+
+def plan(settings: InferSettings, array: ArraySettings) -> Plan:
+    """One read of the array, and multiplications at the read voltage."""
+    vector = VectorBatch(np.full((1, array.rows), array.read.read_v))
+    _, y = settings.data.load()
+    return Plan([planned_read(array, None, 1), PlannedOperation(vector, len(y))], rows=1)
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """The confusion matrix."""
+    from hwloop.figures.networks import inference
+
+    return inference(record, label)
+
+
+INFER = Step(
+    name="infer",
+    summary="Answers of a mapped network by the array's own multiplication",
+    settings=InferSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

@@ -1,0 +1,157 @@
+"""Second phase of a mapping: small values on cells of zero weight that make up for the others.
+
+After ``map_network`` and ``program_verify``: reads back what every weight became, and gives cells
+of zero weight the small targets that bring the sums of each layer, for the samples named, closest
+to those of the wanted weights (``two_phase.py``). A second ``program_verify`` programs them;
+all other cells are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from hwloop.array.operations import FloatArray
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.errors import StepError
+from hwloop.settings.bulk import LabelledData
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Number
+from hwloop.steps.common.cells import conductance_s, planned_read
+from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+from hwloop.steps.network.array_product import PlacedNetwork, with_tiles
+from hwloop.steps.network.infer import placed_network
+from hwloop.steps.network.mapping.map_network import PLACED, for_array
+from hwloop.steps.network.mapping.mapping import cols_each, with_small_weights
+from hwloop.steps.network.mapping.two_phase import second_phase
+from hwloop.steps.network.network import Network
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+
+class CompensateNetworkSettings(Settings):
+    """``data``: samples whose inputs the layers see; their classes are not used.
+
+    ``largest``: magnitude of a small value, as a fraction of the layer's largest weight.
+    ``damping``: of the least squares, as a fraction of the mean square of the inputs.
+    """
+
+    data: LabelledData
+    largest: Annotated[Number, Field(gt=0, lt=1)] = 0.2
+    damping: Annotated[Number, Field(gt=0)] = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class SecondTargets(Row):
+    """The cells that are to be programmed in the second phase."""
+
+    target_s: FloatArray = column("S", "conductance wanted; NaN: leave alone; (..., rows, cols)")
+
+
+@dataclass(frozen=True, eq=False)
+class CompensationRow(Row):
+    """What becomes of one layer; errors are of its sums, in units of input times weight."""
+
+    table: ClassVar[str] = "layers"
+
+    layer: int = column("1", "index of the layer among those with weights")
+    zeros: int = column("1", "weights that are 0")
+    changed: int = column("1", "of these, how many get a small value")
+    rms_error: float = column("1", "rms of sum of read-back weights - of wanted weights")
+    rms_error_expected: float = column("1", "the same once the small values are programmed")
+
+
+def run(settings: CompensateNetworkSettings, array: Array) -> Iterator[Yield]:
+    """Read back, solve layer by layer, and leave the network with its new targets."""
+    placed = placed_network(array, step="compensate_network")
+    if int(np.prod(array.population)) > array.settings.tiles:
+        raise StepError(
+            "compensate_network: each array of a population errs in its own way, and one network"
+            " is placed for all: run one array"
+        )
+    x, _ = settings.data.load()
+    mask = np.ones(array.geometry.shape, dtype=np.bool_)
+    read_s = with_tiles(conductance_s(array, mask, step="compensate_network"), array)
+    tiles_s = read_s.reshape(read_s.shape[-3:])
+    achieved = [placed.weights_of(tiles_s, layer) for layer in range(len(placed.maps))]
+    small, rows = _solved(placed.network, achieved, x, settings)
+    maps = tuple(with_small_weights(*pair) for pair in zip(placed.maps, small, strict=True))
+    second = replace(placed, maps=maps)
+    array.left[PLACED] = second
+    yield from rows
+    yield SecondTargets(target_s=for_array(_changed_s(second, small), array))
+    changed = sum(row.changed for row in rows)
+    gain = ", ".join(f"{one.rms_error:.3g} to {one.rms_error_expected:.3g}" for one in rows)
+    yield Outcome(True, f"{changed} zero weights get small values; error of the sums from {gain}")
+
+
+def _solved(
+    network: Network, achieved: list[FloatArray], x: FloatArray, settings: CompensateNetworkSettings
+) -> tuple[list[FloatArray], list[CompensationRow]]:
+    """Small weights of every layer; a later layer sees the sums of the compensated earlier ones."""
+    found: list[FloatArray] = []
+    rows: list[CompensationRow] = []
+
+    def solve(layer: int, inputs: FloatArray) -> FloatArray:
+        wanted, held = network.matrices[layer].weights, achieved[layer]
+        bound = settings.largest * float(np.abs(wanted).max())
+        small = second_phase(wanted, held, inputs, largest=bound, damping=settings.damping)
+        after = np.where(small != 0, small, held)
+        rows.append(
+            CompensationRow(
+                layer=layer,
+                zeros=int((wanted == 0).sum()),
+                changed=int((small != 0).sum()),
+                rms_error=_rms(inputs @ (held - wanted)),
+                rms_error_expected=_rms(inputs @ (after - wanted)),
+            )
+        )
+        found.append(small)
+        return inputs @ after
+
+    network.forward(x, solve)
+    return found, rows
+
+
+def _rms(values: FloatArray) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def _changed_s(placed: PlacedNetwork, small: list[FloatArray]) -> FloatArray:
+    """(tiles, rows, cols): every cell of a changed weight, both of a pair; NaN elsewhere."""
+    parts = []
+    for mapped, values in zip(placed.maps, small, strict=True):
+        part_s = np.full(mapped.conductance_s.shape, np.nan)
+        changed = np.repeat(values != 0, cols_each(mapped.arrangement), axis=1)
+        own_s = part_s[:, : changed.shape[1]]
+        own_s[changed] = mapped.conductance_s[:, : changed.shape[1]][changed]
+        parts.append(part_s)
+    return placed.placement.on_tiles(parts)
+
+
+def plan(settings: CompensateNetworkSettings, array: ArraySettings) -> Plan:
+    """One read of the array."""
+    settings.data.load()
+    return Plan([planned_read(array, None, 1)], rows=2)
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """The cells of the second phase."""
+    from hwloop.figures.networks import mapping
+
+    return mapping(record, label)
+
+
+COMPENSATE_NETWORK = Step(
+    name="compensate_network",
+    summary="Second phase of a mapping: small values on zero weights that make up for the others",
+    settings=CompensateNetworkSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

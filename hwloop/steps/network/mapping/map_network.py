@@ -1,0 +1,270 @@
+"""Map a network to target conductances and place them on the array's tiles.
+
+Nothing is done to the array: the step ``program_verify`` programs what this one leaves as
+``target_s``, and ``infer`` and ``multiply_test`` multiply with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field, NonNegativeInt
+
+from hwloop.array.operations import FloatArray
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.errors import ConfigError, StepError
+from hwloop.messages import nearest
+from hwloop.settings.bulk import BulkFile
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Number, PositiveSiemens, Siemens, format_quantity
+from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+from hwloop.steps.network.array_product import PlacedNetwork, with_tiles
+from hwloop.steps.network.mapping.mapping import OwnOrArrayRange, map_weights
+from hwloop.steps.network.mapping.placement import (
+    around_faults,
+    beside_faults,
+    fault_cost,
+    harm_left,
+    place,
+)
+from hwloop.steps.network.network import LayerSettings, Matrix, Network, build
+from hwloop.steps.network.training.train_network import NETWORK
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+PLACED = "placed_network"
+"""The name under which the placed network is left for later steps."""
+
+
+class StuckCell(Settings):
+    """A cell that cannot be programmed, and its conductance."""
+
+    tile: NonNegativeInt = 0
+    row: NonNegativeInt
+    col: NonNegativeInt
+    at_s: Annotated[Siemens, Field(ge=0)]
+
+
+class StuckFound(Settings):
+    """Stuck cells from an earlier step of the run.
+
+    ``label``, ``table``, ``column``: of its conductances. A cell is stuck where they are below
+    ``low_s`` or above ``high_s``, or where ``mask``, another column of that table, is true; without
+    a mask also where it gave no number, which is taken as 0 S.
+    """
+
+    label: str
+    table: str = ""
+    column: str = "conductance_s"
+    mask: str | None = None
+    low_s: Annotated[Siemens, Field(ge=0)] | None = None
+    high_s: PositiveSiemens | None = None
+
+
+class MapNetworkSettings(Settings):
+    """``weights`` and ``layers``: a network from a file; left out, the one that was trained before.
+
+    ``mapping``: how weights become conductances. ``stuck``: cells that rows and outputs are swapped
+    around, or where an earlier step found them; they are left alone, and in a pair the other cell
+    makes up for them as far as ``array.range``, or else that of the mapping, goes.
+    ``prune_below``: weights below this fraction of the layer's largest become 0, not its bias.
+    """
+
+    weights: BulkFile | None = None
+    layers: tuple[LayerSettings, ...] = ()
+    mapping: OwnOrArrayRange = OwnOrArrayRange()
+    stuck: tuple[StuckCell, ...] | StuckFound = ()
+    prune_below: Annotated[Number, Field(gt=0, lt=1)] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TargetRow(Row):
+    """The whole map."""
+
+    target_s: FloatArray = column("S", "conductance wanted; NaN: leave alone; (..., rows, cols)")
+    stuck_s: FloatArray = column("S", "of the cells that are taken as stuck; NaN elsewhere")
+    harm_before_s: float = column("S", "sum of |target - stuck| over stuck cells, without swaps")
+    harm_s: float = column("S", "the same as placed")
+    harm_left_s: float = column(
+        "S", "sum of |weight as wanted - as held|, once the other cell of a pair makes up for it"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class LayerRow(Row):
+    """What becomes of one layer."""
+
+    table: ClassVar[str] = "layers"
+
+    layer: int = column("1", "index of the layer among those with weights")
+    rows: int = column("1", "rows of its matrix, with the bias")
+    outputs: int = column("1", "outputs")
+    blocks: int = column("1", "blocks that it stands in")
+    clipped: int = column("1", "weights that were clipped")
+    largest_weight: float = column("1", "largest magnitude of a weight")
+    slope_s: float = column("S", "least siemens of one unit of weight")
+    rms_weight_error: float = column("1", "rms of weight as mapped - weight")
+
+
+def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
+    """Map, place, and leave the placed network."""
+    network = _pruned(_network(settings, array), settings.prune_below)
+    columns = settings.mapping.within(array.settings.range)
+    maps = tuple(map_weights(one.weights, columns) for one in network.matrices)
+    sizes = [(one.weights.shape[0], one.weights.shape[1]) for one in network.matrices]
+    plain = place(
+        sizes,
+        settings.mapping.arrangement,
+        tiles=array.settings.tiles,
+        shape=array.geometry.shape,
+    )
+    stuck_s = _stuck(settings, array)
+    held = [one.conductance_s for one in maps]
+    placement = around_faults(plain, held, stuck_s)
+    span = array.settings.range
+    span_s = (columns.min_s, columns.max_s) if span is None else (span.low_s, span.high_s)
+    beside = beside_faults(placement, maps, stuck_s, span_s)
+    placed = PlacedNetwork(network, beside, placement)
+    array.left[PLACED] = placed
+    for index, (matrix, mapped) in enumerate(zip(network.matrices, maps, strict=True)):
+        error = mapped.weights() - matrix.weights
+        yield LayerRow(
+            layer=index,
+            rows=sizes[index][0],
+            outputs=sizes[index][1],
+            blocks=len(placement.of_layer(index)),
+            clipped=mapped.clipped,
+            largest_weight=float(np.abs(matrix.weights).max()),
+            slope_s=float(mapped.slope_s.min()),
+            rms_weight_error=float(np.sqrt(np.mean(np.square(error)))),
+        )
+    row = TargetRow(
+        target_s=for_array(np.where(np.isnan(stuck_s), placed.target_s, np.nan), array),
+        stuck_s=for_array(stuck_s, array),
+        harm_before_s=fault_cost(plain.on_tiles(held), stuck_s),
+        harm_s=fault_cost(placement.on_tiles(held), stuck_s),
+        harm_left_s=harm_left(placement, maps, beside, stuck_s),
+    )
+    yield row
+    yield Outcome(True, _words(placed, stuck_s, row))
+
+
+def _words(placed: PlacedNetwork, stuck_s: FloatArray, row: TargetRow) -> str:
+    weights = sum(one.weights.size for one in placed.network.matrices)
+    cells = int(np.isfinite(placed.target_s).sum())
+    used = len({block.tile for block in placed.placement.blocks})
+    words = f"{weights} weights on {cells} cells of {used} tile{'s' if used > 1 else ''}"
+    clipped = sum(one.clipped for one in placed.maps)
+    if clipped:
+        largest = max(one.largest_clipped for one in placed.maps)
+        words += f"; {clipped} weights clipped, the largest {largest:.3g}"
+    if np.isfinite(stuck_s).any():
+        words += (
+            f"; {int(np.isfinite(stuck_s).sum())} stuck cells: harm"
+            f" {format_quantity(row.harm_left_s, 'S', digits=3)}; without the other cells of their"
+            f" pairs {format_quantity(row.harm_s, 'S', digits=3)}, and without swaps"
+            f" {format_quantity(row.harm_before_s, 'S', digits=3)}"
+        )
+    return words
+
+
+def _network(settings: MapNetworkSettings, array: Array) -> Network:
+    if settings.weights is not None:
+        try:
+            return build(settings.layers, settings.weights.arrays())
+        except ConfigError as exc:
+            raise exc.below("map_network", file=str(settings.weights.file)) from None
+    found = array.left.get(NETWORK)
+    if not isinstance(found, Network):
+        raise StepError("map_network: no weights are given, and no earlier step trained a network")
+    return found
+
+
+def _pruned(network: Network, below: float | None) -> Network:
+    if below is None:
+        return network
+
+    def pruned(matrix: Matrix) -> Matrix:
+        weights = matrix.weights[:-1] if matrix.bias else matrix.weights
+        kept = np.where(np.abs(weights) < below * np.abs(weights).max(initial=0.0), 0.0, weights)
+        return replace(matrix, weights=np.concatenate([kept, matrix.weights[len(weights) :]]))
+
+    return replace(network, matrices=tuple(pruned(one) for one in network.matrices))
+
+
+def _stuck(settings: MapNetworkSettings, array: Array) -> FloatArray:
+    """(tiles, rows, cols), siemens where a cell is stuck, NaN elsewhere."""
+    out = np.full((array.settings.tiles, *array.geometry.shape), np.nan)
+    if isinstance(settings.stuck, StuckFound):
+        return _found(settings.stuck, array)
+    for cell in settings.stuck:
+        place_ = (cell.tile, cell.row, cell.col)
+        if any(index >= size for index, size in zip(place_, out.shape, strict=True)):
+            raise ConfigError(f"tile, row, column {place_} is not among {out.shape}", key="stuck")
+        out[place_] = cell.at_s
+    return out
+
+
+def _found(stuck: StuckFound, array: Array) -> FloatArray:
+    name = "/".join(part for part in (stuck.label, stuck.table) if part)
+    row = array.earlier.get(name)
+    columns = row.columns() if row is not None else {}
+    for wanted in (stuck.column, stuck.mask):
+        if wanted is not None and wanted not in columns:
+            known = nearest(name, array.earlier) if row is None else nearest(wanted, columns)
+            raise StepError(f"stuck: earlier steps have no {name}: {wanted}{known}")
+    found_s = with_tiles(np.asarray(columns[stuck.column], np.float64), array)
+    mask = ~np.isfinite(found_s)
+    if stuck.mask is not None:
+        mask = with_tiles(np.asarray(columns[stuck.mask], np.bool_), array).copy()
+    with np.errstate(invalid="ignore"):
+        mask |= found_s < (0 if stuck.low_s is None else stuck.low_s)
+        mask |= found_s > (np.inf if stuck.high_s is None else stuck.high_s)
+    if found_s.ndim > 3:
+        if int(np.prod(found_s.shape[:-3])) > 1:
+            raise StepError(
+                f"stuck: the {found_s.shape[0]} arrays of the population differ in their faults,"
+                " and one placement is for all: run one array, or list the cells"
+            )
+        found_s, mask = found_s.reshape(found_s.shape[-3:]), mask.reshape(mask.shape[-3:])
+    return np.where(mask, np.nan_to_num(found_s), np.nan)
+
+
+def for_array(tiles_s: FloatArray, array: Array) -> FloatArray:
+    """Values (tiles, rows, cols) as the array's own shape (..., rows, cols)."""
+    of_one = tiles_s[0] if array.settings.tiles == 1 else tiles_s
+    return np.array(np.broadcast_to(of_one, array.backend.description.shape))
+
+
+def plan(settings: MapNetworkSettings, array: ArraySettings) -> Plan:
+    """Nothing on the array; refuses a network from a file that does not fit."""
+    settings.mapping.within(array.range)
+    if settings.weights is not None:
+        network = build(settings.layers, settings.weights.arrays())
+        sizes = [(one.weights.shape[0], one.weights.shape[1]) for one in network.matrices]
+        arrangement = settings.mapping.arrangement
+        place(sizes, arrangement, tiles=array.tiles, shape=array.geometry.shape)
+    elif settings.layers:
+        raise ConfigError("layers belong to weights from a file", key="layers")
+    return Plan([], rows=1)
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """The maps of the tiles and the distribution of the conductances."""
+    from hwloop.figures.networks import mapping
+
+    return mapping(record, label)
+
+
+MAP_NETWORK = Step(
+    name="map_network",
+    summary="Turn a network's weights into target conductances, placed on the array's tiles",
+    settings=MapNetworkSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

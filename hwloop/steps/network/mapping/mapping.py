@@ -1,0 +1,248 @@
+"""Signed weights as conductances, which have no sign, and the way back.
+
+With k the siemens of one unit of weight, w_max the largest magnitude of a layer or of a column, and
+the range G_min … G_max:
+
+- ``differential``: two neighbouring columns, G⁺ = G_min + k · max(w, 0) in the even one and
+  G⁻ = G_min + k · max(−w, 0) in the odd one, k = (G_max − G_min)/w_max; w = (G⁺ − G⁻)/k;
+- ``symmetric``: the same two columns about the middle M = (G_min + G_max)/2, G± = M ± k w/2;
+- ``offset``: one column, G = M + k · w with half of that k, beside one more, the last, of cells
+  at M; w = (G − G_offset)/k;
+- ``direct``: the weights are conductances in siemens from G_min to G_max, one column an output.
+
+Sources: pairs with one side at the floor, eqs. 10 and 11 of J. Souto Garnelo et al., "Neuromorphic
+circuit simulation with memristors"; the offset, A. Shafiee et al., ISCA 2016,
+doi:10.1145/3007787.3001139.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from hwloop.array.conductance_range import Span
+from hwloop.array.operations import FloatArray
+from hwloop.errors import ConfigError
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Number, PositiveSiemens, Siemens
+
+Arrangement = Literal["differential", "symmetric", "offset", "direct"]
+Percentile = Annotated[Number, Field(gt=0, le=100)]
+_LEAST = 1e-290
+"""Below this magnitude a slope would overflow."""
+LevelCount = Annotated[int, Field(strict=True, ge=2)]
+
+
+class Columns(Settings):
+    """How weights stand in columns.
+
+    ``scale``: one w_max for the layer, or one for each column. ``clip_percentile``: w_max is this
+    percentile of the magnitudes, and larger weights are clipped to it and counted. ``levels``: so
+    many equally spaced conductances from the smallest to the largest; any, if left out.
+    """
+
+    arrangement: Arrangement = "differential"
+    scale: Literal["layer", "column"] = "layer"
+    clip_percentile: Percentile = 100.0
+    levels: LevelCount | None = None
+
+    @model_validator(mode="after")
+    def _nothing_scaled(self) -> Columns:
+        if self.arrangement == "direct" and (self.scale == "column" or self.clip_percentile != 100):
+            raise ValueError("direct: conductances are not scaled: no scale, no clip_percentile")
+        return self
+
+    def cols(self, outputs: int) -> int:
+        """How many columns so many outputs need."""
+        return cols_each(self.arrangement) * outputs + cols_besides(self.arrangement)
+
+
+class WeightColumns(Columns):
+    """With the conductances of the smallest and the largest."""
+
+    min_s: Annotated[Siemens, Field(ge=0)]
+    max_s: PositiveSiemens
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WeightColumns:
+        if self.min_s >= self.max_s:
+            raise ValueError(f"min_s {self.min_s:g} must be below max_s {self.max_s:g}")
+        return self
+
+
+class OwnOrArrayRange(Columns):
+    """``min_s`` and ``max_s``: of the array's ``range`` where they are left out."""
+
+    min_s: Annotated[Siemens, Field(ge=0)] | None = None
+    max_s: PositiveSiemens | None = None
+
+    def within(self, span: Span | None) -> WeightColumns:
+        """With both ends; raises :class:`ConfigError` where nothing says them."""
+        ends = {"min_s": self.min_s, "max_s": self.max_s}
+        if span is not None:
+            for name, of_span in (("min_s", span.low_s), ("max_s", span.high_s)):
+                ends[name] = of_span if ends[name] is None else ends[name]
+        missing = [name for name, value in ends.items() if value is None]
+        if missing:
+            raise ConfigError(
+                f"give {' and '.join(missing)}, or array.range for all steps", key="mapping"
+            )
+        return WeightColumns.parse({**self.model_dump(exclude={"min_s", "max_s"}), **ends})
+
+
+def cols_each(arrangement: Arrangement) -> int:
+    """Columns of one output."""
+    return 2 if arrangement in ("differential", "symmetric") else 1
+
+
+def cols_besides(arrangement: Arrangement) -> int:
+    """Columns that all outputs of a block share, after theirs."""
+    return 1 if arrangement == "offset" else 0
+
+
+@dataclass(frozen=True, eq=False)
+class WeightMap:
+    """Conductances of weights, (rows, cols) siemens, and the slopes that lead back.
+
+    ``slope_s``: siemens of one unit of weight, (outputs,). ``clipped``: how many weights were
+    beyond w_max, ``largest_clipped`` the largest of them.
+    """
+
+    arrangement: Arrangement
+    conductance_s: FloatArray
+    slope_s: FloatArray
+    clipped: int = 0
+    largest_clipped: float = 0.0
+
+    def sums(self, current_a: FloatArray) -> FloatArray:
+        """Column currents (..., cols) → Σ V w of each output, volts; NaN where one is NaN."""
+        return differences(current_a, self.arrangement) / self.slope_s
+
+    def weights(self, conductance_s: FloatArray | None = None) -> FloatArray:
+        """Conductances (..., rows, cols), its own if left out → weights (..., rows, outputs)."""
+        return self.sums(self.conductance_s if conductance_s is None else conductance_s)
+
+
+def differences(columns: FloatArray, arrangement: Arrangement) -> FloatArray:
+    """Columns (..., cols) → their signed sums (..., outputs).
+
+    The difference of each pair, or from the last column; a direct column is its own.
+    """
+    if arrangement == "direct":
+        return columns
+    if arrangement == "offset":
+        return columns[..., :-1] - columns[..., -1:]
+    return columns[..., 0::2] - columns[..., 1::2]
+
+
+def map_weights(weights: FloatArray, columns: WeightColumns) -> WeightMap:
+    """Weights (rows, outputs) → conductances (rows, cols), ``columns.cols(outputs)`` of them.
+
+    Raises :class:`ConfigError` naming the first weight that is not finite, or that is outside the
+    range where weights are conductances.
+    """
+    refuse_unfinite(weights)
+    if columns.arrangement == "direct":
+        _refuse_outside(weights, columns)
+        conductance_s = _on_levels(np.array(weights, np.float64), columns)
+        return WeightMap("direct", conductance_s, np.ones(weights.shape[1]))
+    largest = _largest(weights, columns)
+    beyond = np.abs(weights) > largest
+    inside = np.clip(weights, -largest, largest)
+    window_s = columns.max_s - columns.min_s
+    full_s = window_s / 2 if columns.arrangement == "offset" else window_s
+    slope_s = full_s / largest
+    conductance_s = _on_levels(_placed(inside * slope_s, columns), columns)
+    return WeightMap(
+        columns.arrangement,
+        conductance_s,
+        slope_s,
+        int(beyond.sum()),
+        float(np.abs(weights[beyond]).max(initial=0.0)),
+    )
+
+
+def _on_levels(conductance_s: FloatArray, columns: WeightColumns) -> FloatArray:
+    if columns.levels is None:
+        return conductance_s
+    step_s = (columns.max_s - columns.min_s) / (columns.levels - 1)
+    return columns.min_s + step_s * np.round((conductance_s - columns.min_s) / step_s)
+
+
+def _refuse_outside(weights_s: FloatArray, columns: WeightColumns) -> None:
+    outside = np.argwhere((weights_s < columns.min_s) | (weights_s > columns.max_s))
+    if len(outside):
+        place = tuple(int(i) for i in outside[0])
+        raise ConfigError(
+            f"direct: weight {place} is {weights_s[place]:g} S, outside min_s {columns.min_s:g} to"
+            f" max_s {columns.max_s:g} ({len(outside)} of {weights_s.size} are)"
+        )
+
+
+def with_small_weights(mapped: WeightMap, small: FloatArray) -> WeightMap:
+    """The map with weights (rows, outputs) added where they are not 0, in its own slopes.
+
+    For weights that were 0: elsewhere a pair could leave the range of its conductances.
+    """
+    signed_s = small * mapped.slope_s
+    added_s = np.zeros_like(mapped.conductance_s)
+    match mapped.arrangement:
+        case "differential":
+            added_s[:, 0::2], added_s[:, 1::2] = np.maximum(signed_s, 0), np.maximum(-signed_s, 0)
+        case "symmetric":
+            added_s[:, 0::2], added_s[:, 1::2] = signed_s / 2, -signed_s / 2
+        case _:
+            added_s[:, : signed_s.shape[1]] = signed_s
+    return replace(mapped, conductance_s=mapped.conductance_s + added_s)
+
+
+def refuse_unfinite(weights: FloatArray, name: str = "weight") -> None:
+    """Raise :class:`ConfigError` with place and value of the first entry that is not finite."""
+    wrong = np.argwhere(~np.isfinite(weights))
+    if len(wrong):
+        place = tuple(int(i) for i in wrong[0])
+        raise ConfigError(
+            f"{name} {place} is {weights[place]}: every one must be finite"
+            f" ({len(wrong)} of {weights.size} are not)"
+        )
+
+
+def _largest(weights: FloatArray, columns: WeightColumns) -> FloatArray:
+    """w_max of each output, (outputs,), 1 where all are 0."""
+    outputs = weights.shape[1]
+    if not weights.size:
+        return np.ones(outputs)
+    axis = 0 if columns.scale == "column" else None
+    found = np.percentile(np.abs(weights), columns.clip_percentile, axis=axis)
+    if columns.clip_percentile == 100:  # exactly, where interpolation might err by a last bit
+        found = np.abs(weights).max(axis=axis)
+    largest = np.array(np.broadcast_to(found, (outputs,)), dtype=np.float64)
+    held = np.abs(weights).max(axis=0)
+    lost = np.flatnonzero((largest < _LEAST) & (held > 0))
+    if lost.size:
+        raise ConfigError(
+            f"output {lost[0]}: percentile {columns.clip_percentile:g} of the magnitudes is"
+            f" {largest[lost[0]]:g}: nothing would be left of weights up to {held[lost[0]]:g}"
+        )
+    largest[largest == 0] = 1.0
+    return largest
+
+
+def _placed(signed_s: FloatArray, columns: WeightColumns) -> FloatArray:
+    """k w (rows, outputs) → conductances of their columns."""
+    middle_s = (columns.min_s + columns.max_s) / 2
+    rows = signed_s.shape[0]
+    match columns.arrangement:
+        case "differential":
+            pairs = np.stack([np.maximum(signed_s, 0.0), np.maximum(-signed_s, 0.0)], axis=-1)
+            placed: FloatArray = columns.min_s + pairs.reshape(rows, -1)
+        case "symmetric":
+            pairs = np.stack([signed_s, -signed_s], axis=-1) / 2
+            placed = middle_s + pairs.reshape(rows, -1)
+        case _:  # offset
+            placed = middle_s + np.concatenate([signed_s, np.zeros((rows, 1))], axis=-1)
+    # The sum may pass an end of the range by a last bit; a limit would then refuse it.
+    return np.clip(placed, columns.min_s, columns.max_s)

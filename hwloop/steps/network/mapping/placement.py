@@ -1,0 +1,256 @@
+"""Where the conductances of layers stand on tiles: blocks, partial sums, and swaps around faults.
+
+A layer's map (rows, cols) is cut into blocks that fit a tile; a pair of columns, or a column and
+its offset, is never parted. Blocks are put side by side on a shelf of a tile while there is room,
+then on the next shelf, then on the next tile; blocks of several layers may share a tile. The
+partial sums of the blocks of an output are added as numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.errors import ConfigError
+from hwloop.steps.network.mapping.mapping import (
+    Arrangement,
+    WeightMap,
+    cols_besides,
+    cols_each,
+    differences,
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a layer on a tile: where it stands there, and which part it is.
+
+    ``top``, ``left``: first row and column on the tile. ``rows``, ``outputs``: of the layer, by
+    index, in the order in which they stand. ``arrangement``: how many columns an output has, and
+    whether the block ends with an offset column.
+    """
+
+    layer: int
+    tile: int
+    top: int
+    left: int
+    rows: tuple[int, ...]
+    outputs: tuple[int, ...]
+    arrangement: Arrangement = "differential"
+
+    @property
+    def width(self) -> int:
+        """Columns on the tile."""
+        return cols_each(self.arrangement) * len(self.outputs) + cols_besides(self.arrangement)
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Its rows and columns on the tile."""
+        return (
+            slice(self.top, self.top + len(self.rows)),
+            slice(self.left, self.left + self.width),
+        )
+
+    def columns(self, cols_of_layer: int) -> list[int]:
+        """Which columns of the layer's map stand here, in order."""
+        each, besides = cols_each(self.arrangement), cols_besides(self.arrangement)
+        own = [each * output + part for output in self.outputs for part in range(each)]
+        return own + list(range(cols_of_layer - besides, cols_of_layer))
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Blocks of every layer on ``tiles`` tiles of ``shape`` (rows, cols)."""
+
+    blocks: tuple[Block, ...]
+    tiles: int
+    shape: tuple[int, int]
+
+    def of_layer(self, layer: int) -> list[Block]:
+        """The blocks of one layer."""
+        return [block for block in self.blocks if block.layer == layer]
+
+    def on_tiles(self, maps: Sequence[FloatArray]) -> FloatArray:
+        """Layer maps (rows, cols) → (tiles, rows, cols); NaN where nothing stands."""
+        out = np.full((self.tiles, *self.shape), np.nan)
+        for block in self.blocks:
+            layer = maps[block.layer]
+            cols = block.columns(layer.shape[1])
+            out[(block.tile, *block.place)] = layer[np.ix_(block.rows, cols)]
+        return out
+
+    def layer_map(self, on_tiles: FloatArray, layer: int, shape: tuple[int, int]) -> FloatArray:
+        """(..., tiles, rows, cols) → the map of one layer (..., rows, cols).
+
+        An offset column that stands more than once is that of its last block.
+        """
+        out = np.full((*on_tiles.shape[:-3], *shape), np.nan)
+        for block in self.of_layer(layer):
+            cols = block.columns(shape[1])
+            rows = np.array(block.rows)[:, None]
+            out[..., rows, cols] = on_tiles[(..., block.tile, *block.place)]
+        return out
+
+
+def place(
+    sizes: Sequence[tuple[int, int]],
+    arrangement: Arrangement,
+    *,
+    tiles: int,
+    shape: tuple[int, int],
+) -> Placement:
+    """Blocks for layers of ``sizes`` (rows, outputs).
+
+    Raises :class:`ConfigError` naming the sizes where they do not fit.
+    """
+    each, besides = cols_each(arrangement), cols_besides(arrangement)
+    most = (shape[1] - besides) // each
+    if most < 1:
+        raise ConfigError(
+            f"a tile of {shape[0]} × {shape[1]} has no room for one {arrangement} output"
+        )
+    blocks: list[Block] = []
+    shelf = _Shelf(shape)
+    for layer, (rows, outputs) in enumerate(sizes):
+        for first in range(0, outputs, most):
+            part = tuple(range(first, min(first + most, outputs)))
+            for top in range(0, rows, shape[0]):
+                of_rows = tuple(range(top, min(top + shape[0], rows)))
+                tile, at_row, at_col = shelf.take(len(of_rows), each * len(part) + besides)
+                blocks.append(Block(layer, tile, at_row, at_col, of_rows, part, arrangement))
+    needed = shelf.tile + 1
+    if needed > tiles:
+        names = ", ".join(f"{rows} × {outputs}" for rows, outputs in sizes)
+        raise ConfigError(
+            f"the network (layers of {names} weights, {arrangement}) needs {needed} tiles of"
+            f" {shape[0]} × {shape[1]}; there are {tiles}: raise array.tiles",
+            key="array.tiles",
+        )
+    return Placement(tuple(blocks), tiles, shape)
+
+
+class _Shelf:
+    """Blocks side by side, shelf under shelf, tile after tile."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self._shape = shape
+        self.tile = self._top = self._left = self._height = 0
+
+    def take(self, rows: int, cols: int) -> tuple[int, int, int]:
+        """Tile, row and column of a block's corner."""
+        if self._left + cols > self._shape[1] or self._top + rows > self._shape[0]:
+            self._top, self._left, self._height = self._top + self._height, 0, 0
+            if self._top + rows > self._shape[0]:
+                self.tile, self._top = self.tile + 1, 0
+        found = (self.tile, self._top, self._left)
+        self._left += cols
+        self._height = max(self._height, rows)
+        return found
+
+
+def fault_cost(targets_s: FloatArray, stuck_s: FloatArray) -> float:
+    """Σ |G_target − G_stuck| over stuck cells, siemens; ``stuck_s`` NaN where healthy."""
+    return float(np.nansum(np.abs(targets_s - stuck_s)))
+
+
+def around_faults(
+    placement: Placement, maps: Sequence[FloatArray], stuck_s: FloatArray
+) -> Placement:
+    """The same blocks with rows, then outputs, permuted so that stuck cells do least harm.
+
+    ``stuck_s``: (tiles, rows, cols), conductance where a cell is stuck, NaN elsewhere. The order of
+    rows, and then of outputs, of each block is the assignment of least Σ |G_target − G_stuck|
+    (Hungarian method); the inputs and outputs are permuted with them, so nothing else changes.
+    """
+    return Placement(
+        tuple(_around(block, maps[block.layer], stuck_s[block.tile]) for block in placement.blocks),
+        placement.tiles,
+        placement.shape,
+    )
+
+
+def beside_faults(
+    placement: Placement,
+    maps: Sequence[WeightMap],
+    stuck_s: FloatArray,
+    span_s: tuple[float, float],
+) -> tuple[WeightMap, ...]:
+    """The same maps, but the healthy cell of a pair makes up for a stuck one beside it.
+
+    It is given the conductance whose difference from ``stuck_s`` (tiles, rows, cols) is that of the
+    weight, or the end of ``span_s`` that is nearest. Only pairs have such a neighbour.
+    """
+    return tuple(
+        _beside(mapped, placement.layer_map(stuck_s, layer, mapped.conductance_s.shape), span_s)
+        for layer, mapped in enumerate(maps)
+    )
+
+
+def _beside(mapped: WeightMap, stuck_s: FloatArray, span_s: tuple[float, float]) -> WeightMap:
+    if cols_each(mapped.arrangement) == 1 or not np.isfinite(stuck_s).any():
+        return mapped
+    made_s = mapped.conductance_s.copy()
+    signed_s = differences(made_s, mapped.arrangement)
+    plus_s, minus_s = stuck_s[:, 0::2], stuck_s[:, 1::2]
+    plus, minus = np.isfinite(plus_s), np.isfinite(minus_s)
+    for healthy, wanted_s, stuck in (
+        (made_s[:, 1::2], plus_s - signed_s, plus & ~minus),
+        (made_s[:, 0::2], minus_s + signed_s, minus & ~plus),
+    ):
+        healthy[stuck] = np.clip(wanted_s, *span_s)[stuck]
+    return replace(mapped, conductance_s=made_s)
+
+
+def harm_left(
+    placement: Placement,
+    wanted: Sequence[WeightMap],
+    held: Sequence[WeightMap],
+    stuck_s: FloatArray,
+) -> float:
+    """Σ |G of a weight as wanted − as held| with the stuck cells where they are, siemens."""
+    total = 0.0
+    for layer, (before, after) in enumerate(zip(wanted, held, strict=True)):
+        here_s = placement.layer_map(stuck_s, layer, before.conductance_s.shape)
+        real_s = np.where(np.isfinite(here_s), here_s, after.conductance_s)
+        signed_s = differences(before.conductance_s, before.arrangement)
+        total += float(np.abs(differences(real_s, before.arrangement) - signed_s).sum())
+    return total
+
+
+def _around(block: Block, layer: FloatArray, stuck_s: FloatArray) -> Block:
+    here_s = stuck_s[block.place]
+    faulty: BoolArray = np.isfinite(here_s)
+    if not faulty.any():
+        return block
+    held = layer[np.ix_(block.rows, block.columns(layer.shape[1]))]
+    order = _assigned(held, here_s)
+    rows = tuple(block.rows[i] for i in order)
+    held = held[order]
+    # Outputs as wholes: a pair of columns stays a pair, the offset column stays last.
+    width = cols_each(block.arrangement)
+    wide = width * len(block.outputs)
+
+    def by_output(values: FloatArray) -> FloatArray:
+        parts = values[:, :wide].reshape(len(rows), len(block.outputs), width)
+        return parts.transpose(1, 0, 2).reshape(len(block.outputs), -1)
+
+    outputs = tuple(block.outputs[i] for i in _assigned(by_output(held), by_output(here_s)))
+    return replace(block, rows=rows, outputs=outputs)
+
+
+def _assigned(held_s: FloatArray, stuck_s: FloatArray) -> list[int]:
+    """Which line of ``held_s`` goes to each line of ``stuck_s``; both (lines, entries)."""
+    from scipy.optimize import linear_sum_assignment
+
+    faulty = np.isfinite(stuck_s)
+    cost = np.zeros((len(stuck_s), len(held_s)))
+    for line in np.flatnonzero(faulty.any(axis=1)):
+        at = faulty[line]
+        cost[line] = np.abs(held_s[:, at] - stuck_s[line, at]).sum(axis=1)
+    # What costs nothing stays in its place, so that a healthy row is not moved for nothing.
+    cost -= 1e-12 * float(cost.max(initial=0.0) or 1.0) * np.eye(*cost.shape)
+    _, chosen = linear_sum_assignment(cost)
+    return [int(i) for i in chosen]

@@ -1,0 +1,46 @@
+"""Two-phase mapping: large weights first, then small values on zero cells that compensate them.
+
+Phase one programs every cell, those of zero weights to the floor, and reads back. Phase two gives
+cells of zero weights small values so that the error of each column, as a typical input sees it, is
+least. Source: S. Jin, S. Pei and Y. Wang, Future Gener. Comput. Syst. 106, 270 (2020), as reviewed
+in "A review of memristor neural networks". There the second values are found by training; here
+by least squares on the inputs, which needs no labels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwloop.array.operations import FloatArray
+
+
+def second_phase(
+    weights: FloatArray,
+    achieved: FloatArray,
+    inputs: FloatArray,
+    *,
+    largest: float,
+    damping: float = 1e-3,
+) -> FloatArray:
+    """Small weights in place of the zero ones, (rows, outputs), 0 elsewhere.
+
+    ``weights`` and ``achieved``: wanted and programmed, (rows, outputs). ``inputs``: (batch, rows)
+    that the layer sees. ``largest``: magnitude that no new value exceeds. ``damping``: of the least
+    squares, as a fraction of the mean square of the inputs.
+    """
+    may = weights == 0
+    # A cell that is programmed again loses the error that it has now.
+    missing = inputs @ np.where(may, 0.0, weights - achieved)
+    found = np.zeros_like(weights)
+    for output in range(weights.shape[1]):
+        rows = np.flatnonzero(may[:, output])
+        if not rows.size:
+            continue
+        part = inputs[:, rows]
+        # In the space of the batch, which is smaller than that of the rows.
+        gram = part @ part.T
+        gram[np.diag_indices_from(gram)] += damping * (np.trace(gram) / len(gram) or 1.0)
+        value = part.T @ np.linalg.solve(gram, missing[:, output])
+        # Scaled as a whole rather than cut: a cut value would no longer point against the error.
+        found[rows, output] = value * min(1.0, largest / max(np.abs(value).max(), 1e-300))
+    return found

@@ -1,0 +1,106 @@
+"""Multiply random vectors with the array, and compare with the conductances as read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hwloop.array.operations import FloatArray, VectorBatch
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.errors import StepError
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count
+from hwloop.steps.common.cells import conductance_s, median_words, planned_read
+from hwloop.steps.contract import (
+    NamedFigure,
+    Outcome,
+    Plan,
+    PlannedOperation,
+    Row,
+    Step,
+    Yield,
+    column,
+)
+from hwloop.steps.network.array_product import effective_bits
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+
+class MultiplyTestSettings(Settings):
+    """``vectors``: of row voltages, uniform from −``read_v`` to ``read_v`` of the array.
+
+    ``positive``: from 0 instead.
+    """
+
+    vectors: Count = 100
+    positive: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class MultiplyTestRow(Row):
+    """The whole test."""
+
+    current_a: FloatArray = column("A", "column currents; (..., vectors, cols)")
+    expected_a: FloatArray = column("A", "of the read-back conductances; (..., vectors, cols)")
+    rms_error_a: FloatArray = column("A", "rms difference of each column; (..., cols)")
+    bits: FloatArray = column("1", "effective bits of each column; inf: no error; (..., cols)")
+
+
+def run(settings: MultiplyTestSettings, array: Array) -> Iterator[Yield]:
+    """Read every cell, multiply, compare."""
+    shape = array.geometry.shape
+    read_s = conductance_s(array, np.ones(shape, dtype=np.bool_), step="multiply_test")
+    read_v = array.settings.read.read_v
+    low_v = 0.0 if settings.positive else -read_v
+    voltage_v = array.rng.uniform(low_v, read_v, size=(settings.vectors, shape[0]))
+    current_a = array.backend.multiply(VectorBatch(voltage_v)).current_a
+    expected_a = voltage_v @ read_s
+    failed = np.isnan(current_a)
+    if failed.all():
+        raise StepError(
+            "multiply_test: no column current could be measured (over-range or compliance):"
+            " raise limits.current_a or lower read.read_v"
+        )
+    with np.errstate(invalid="ignore"):
+        row = MultiplyTestRow(
+            current_a=current_a,
+            expected_a=expected_a,
+            rms_error_a=np.sqrt(np.mean(np.square(current_a - expected_a), axis=-2)),
+            bits=effective_bits(current_a, expected_a),
+        )
+    yield row
+    columns = sorted({int(place[-1]) for place in np.argwhere(failed)})
+    words = f"effective bits of a column: {median_words(row.bits, '')}"
+    if columns:
+        named = ", ".join(map(str, columns[:3]))
+        words += f"; {int(failed.sum())} currents could not be measured, in columns {named}"
+    elif np.isposinf(row.bits).all():
+        words = "no error in any column"
+    yield Outcome(not columns, words)
+
+
+def plan(settings: MultiplyTestSettings, array: ArraySettings) -> Plan:
+    """One read of the array, and the vectors at their largest."""
+    vector = VectorBatch(np.full((settings.vectors, array.rows), array.read.read_v))
+    return Plan([planned_read(array, None, 1), PlannedOperation(vector, 1)], rows=1)
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Measured against expected currents, and the bits of the columns."""
+    from hwloop.figures.networks import multiplication
+
+    return multiplication(record, label)
+
+
+MULTIPLY_TEST = Step(
+    name="multiply_test",
+    summary="Error of the array's multiplication, in bits of each column",
+    settings=MultiplyTestSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

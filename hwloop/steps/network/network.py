@@ -1,0 +1,290 @@
+"""A network as hwloop runs it: matrices that an array multiplies with, and what stands between.
+
+Weights are named arrays; ``layers`` says in which order they are used. A bias is one more row of
+the matrix, driven by an input of 1. A convolution is a matrix that multiplies unrolled patches. A
+batch normalisation is folded into the convolution or dense layer before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, NonNegativeInt, model_validator
+
+from hwloop.array.operations import FloatArray
+from hwloop.errors import ConfigError, StepError
+from hwloop.messages import nearest
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count, Number
+from hwloop.steps.network.mapping.mapping import refuse_unfinite
+
+Arrays = Mapping[str, FloatArray]
+Multiply = Callable[[int, FloatArray], FloatArray]
+"""(index of the matrix, inputs (..., batch, rows)) → (..., batch, outputs)."""
+
+
+class Folded(Settings):
+    """``norm``: prefix of the batch normalisation that follows, such as ``"1"``, as in PyTorch."""
+
+    weight: str
+    bias: str | None = None
+    norm: str | None = None
+    norm_eps: Annotated[Number, Field(gt=0)] = 1e-5
+
+
+class DenseLayer(Folded):
+    """A dense layer; ``order``: of the axes of its weights, PyTorch's is ``out_in``."""
+
+    kind: Literal["dense"]
+    order: Literal["out_in", "in_out"] = "out_in"
+
+
+class ConvLayer(Folded):
+    """A convolution with weights (out, in, height, width) on (samples, in, height, width)."""
+
+    kind: Literal["conv"]
+    padding: NonNegativeInt = 0
+    stride: Count = 1
+
+
+class Function(Settings):
+    """An activation in software: σ(x), tanh, max(x, 0), or e^x / Σ e^x over the outputs."""
+
+    kind: Literal["sigmoid", "tanh", "relu", "softmax"]
+
+
+class Scale(Settings):
+    """y = ``factor`` x + ``offset``: such as a pixel as the voltage of its row."""
+
+    kind: Literal["scale"]
+    factor: Number = 1.0
+    offset: Number = 0.0
+
+
+class Amplifier(Settings):
+    """The inverting amplifier y = −``rail`` tanh(``gain`` x / ``rail``).
+
+    Source: S. Malapaka and R. Nandha V, "Training of Binary Neural Network for CMOS RRAM Crossbar"
+    (2024), where the gain is the feedback resistance and the rail the swing of the output.
+    """
+
+    kind: Literal["amplifier"]
+    rail: Annotated[Number, Field(gt=0)] = 1.0
+    gain: Annotated[Number, Field(gt=0)] = 1.0
+
+
+class Measured(Settings):
+    """An activation as measured: straight lines between points (``x``, ``y``), x rising."""
+
+    kind: Literal["measured"]
+    x: tuple[Number, ...] = Field(min_length=2)
+    y: tuple[Number, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _rising(self) -> Measured:
+        if len(self.x) != len(self.y) or np.any(np.diff(self.x) <= 0):
+            raise ValueError("x must rise, and have as many entries as y")
+        return self
+
+
+class MaxPool(Settings):
+    """The largest of each ``size`` × ``size`` square; what is left over at an edge is left out."""
+
+    kind: Literal["max_pool"]
+    size: Count
+
+
+class Flatten(Settings):
+    """(samples, channels, height, width) → (samples, features)."""
+
+    kind: Literal["flatten"]
+
+
+LayerSettings = Annotated[
+    DenseLayer | ConvLayer | Function | Scale | Amplifier | Measured | MaxPool | Flatten,
+    Field(discriminator="kind"),
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """A layer as a matrix (rows, outputs); ``bias``: its last row is one.
+
+    ``kernel``: (channels, height, width) of a convolution, with ``padding`` and ``stride``.
+    """
+
+    name: str
+    weights: FloatArray
+    bias: bool
+    kernel: tuple[int, int, int] | None = None
+    padding: int = 0
+    stride: int = 1
+
+    def apply(self, x: FloatArray, multiply: Callable[[FloatArray], FloatArray]) -> FloatArray:
+        """Dense (..., batch, in) or convolution (..., batch, channels, height, width)."""
+        if self.kernel is None:
+            return multiply(self._with_bias(x))
+        patches = self._patches(x)  # (..., batch, up, across, rows)
+        *outer, batch, up, across, rows = patches.shape
+        sums = multiply(self._with_bias(patches.reshape(*outer, batch * up * across, rows)))
+        return np.moveaxis(sums.reshape(*sums.shape[:-2], batch, up, across, -1), -1, -3)
+
+    def _with_bias(self, x: FloatArray) -> FloatArray:
+        rows = self.weights.shape[0] - self.bias
+        if x.shape[-1] != rows:
+            raise StepError(f"layer {self.name}: takes {rows} inputs, but gets {x.shape[-1]}")
+        return np.concatenate([x, np.ones((*x.shape[:-1], 1))], axis=-1) if self.bias else x
+
+    def _patches(self, x: FloatArray) -> FloatArray:
+        channels, height, width = self.kernel or (0, 0, 0)
+        if x.ndim < 4 or x.shape[-3] != channels:
+            raise StepError(
+                f"layer {self.name}: takes (samples, {channels}, height, width), gets {x.shape}"
+            )
+        edge = [(0, 0)] * (x.ndim - 2) + [(self.padding, self.padding)] * 2
+        view = np.lib.stride_tricks.sliding_window_view(
+            np.pad(x, edge), (height, width), axis=(-2, -1)
+        )[..., :: self.stride, :: self.stride, :, :]
+        moved = np.moveaxis(view, -5, -3)  # (..., up, across, channels, height, width)
+        return moved.reshape(*moved.shape[:-3], channels * height * width)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Matrices, and the layers between them: an index of a matrix, or a layer without weights."""
+
+    matrices: tuple[Matrix, ...]
+    order: tuple[int | LayerSettings, ...]
+
+    def forward(self, x: FloatArray, multiply: Multiply | None = None) -> FloatArray:
+        """Inputs (samples, …) → outputs (..., samples, outputs); in NumPy without ``multiply``."""
+
+        def exact(index: int, inputs: FloatArray) -> FloatArray:
+            return inputs @ self.matrices[index].weights
+
+        multiply = multiply or exact
+        for entry in self.order:
+            if isinstance(entry, int):
+                x = self.matrices[entry].apply(x, _bound(multiply, entry))
+            else:
+                x = _function(entry, x)
+        return x
+
+
+def _bound(multiply: Multiply, index: int) -> Callable[[FloatArray], FloatArray]:
+    return lambda inputs: multiply(index, inputs)
+
+
+def build(layers: Sequence[LayerSettings], arrays: Arrays) -> Network:
+    """The network of ``layers`` with weights from ``arrays``.
+
+    Raises :class:`ConfigError` naming a missing array, a wrong shape, a weight that is no number.
+    """
+    matrices: list[Matrix] = []
+    order: list[int | LayerSettings] = []
+    for layer in layers:
+        if isinstance(layer, DenseLayer | ConvLayer):
+            order.append(len(matrices))
+            matrices.append(_matrix(layer, arrays))
+        else:
+            order.append(layer)
+    if not matrices:
+        raise ConfigError("no layer has weights", key="layers")
+    return Network(tuple(matrices), tuple(order))
+
+
+def _matrix(layer: DenseLayer | ConvLayer, arrays: Arrays) -> Matrix:
+    weight = _named(arrays, layer.weight)
+    axes = 4 if isinstance(layer, ConvLayer) else 2
+    if weight.ndim != axes:
+        raise ConfigError(
+            f"{layer.weight} has shape {weight.shape}; a {layer.kind} has {axes} axes"
+        )
+    if isinstance(layer, DenseLayer) and layer.order == "in_out":
+        weight = weight.T
+    flat = weight.reshape(len(weight), -1)
+    bias = None if layer.bias is None else _named(arrays, layer.bias).ravel()
+    if layer.norm is not None:
+        scale, shift = _normalisation(layer, arrays)
+        flat = flat * scale[:, None]
+        bias = shift if bias is None else bias * scale + shift
+    if bias is not None and bias.shape != (len(flat),):
+        raise ConfigError(f"{layer.bias} has {bias.size} entries for {len(flat)} outputs")
+    rows = flat.T if bias is None else np.concatenate([flat.T, bias[None]])
+    refuse_unfinite(rows, f"{layer.weight}: weight")
+    if isinstance(layer, ConvLayer):
+        kernel = (weight.shape[1], weight.shape[2], weight.shape[3])
+        return Matrix(layer.weight, rows, bias is not None, kernel, layer.padding, layer.stride)
+    return Matrix(layer.weight, rows, bias is not None)
+
+
+def _normalisation(layer: Folded, arrays: Arrays) -> tuple[FloatArray, FloatArray]:
+    gamma, beta, mean, variance = (
+        _named(arrays, f"{layer.norm}.{part}")
+        for part in ("weight", "bias", "running_mean", "running_var")
+    )
+    scale = gamma / np.sqrt(variance + layer.norm_eps)
+    return scale, beta - mean * scale
+
+
+def _named(arrays: Arrays, name: str) -> FloatArray:
+    if name not in arrays:
+        raise ConfigError(f"there is no array {name!r}{nearest(name, arrays)}", key="layers")
+    return arrays[name]
+
+
+def _function(layer: LayerSettings, x: FloatArray) -> FloatArray:
+    match layer:
+        case Function():
+            return _FUNCTIONS[layer.kind](x)
+        case Scale():
+            return layer.factor * x + layer.offset
+        case Amplifier():
+            return -layer.rail * np.tanh(layer.gain * x / layer.rail)
+        case Measured():
+            return _interpolated(layer, x)
+        case MaxPool():
+            up, across = x.shape[-2] // layer.size, x.shape[-1] // layer.size
+            cut = x[..., : up * layer.size, : across * layer.size]
+            squares = cut.reshape(*x.shape[:-2], up, layer.size, across, layer.size)
+            pooled: FloatArray = squares.max(axis=(-3, -1))
+            return pooled
+    return x.reshape(*x.shape[:-3], -1)
+
+
+def _interpolated(layer: Measured, x: FloatArray) -> FloatArray:
+    outside = (x < layer.x[0]) | (x > layer.x[-1])
+    if outside.any():
+        raise StepError(
+            f"activation: {int(outside.sum())} of {x.size} inputs, such as"
+            f" {x[outside][0]:g}, are outside the measured {layer.x[0]:g} to {layer.x[-1]:g}"
+        )
+    return np.interp(x, layer.x, layer.y)
+
+
+def sigmoid(x: FloatArray) -> FloatArray:
+    """1 / (1 + e^−x), without overflow at either end."""
+    return np.asarray(0.5 * (1 + np.tanh(x / 2)))
+
+
+def _softmax(x: FloatArray) -> FloatArray:
+    powers = np.exp(x - x.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+_FUNCTIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
+    "sigmoid": sigmoid,
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0.0),
+    "softmax": _softmax,
+}
+
+
+def predicted(outputs: FloatArray) -> FloatArray:
+    """Classes (..., samples): the largest output, or whether the only one is above one half."""
+    if outputs.shape[-1] == 1:
+        return np.asarray(outputs[..., 0] > 0.5, dtype=np.float64)
+    return np.asarray(outputs.argmax(axis=-1), dtype=np.float64)

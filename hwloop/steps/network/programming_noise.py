@@ -1,0 +1,204 @@
+"""Accuracy of a mapped network whose conductances scatter as programming does: draws in software.
+
+Nothing is done to the array, and no device is emulated: each execution draws a conductance for each
+programmed cell, and the network is evaluated in NumPy with the weights that these make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import Field, NonNegativeInt
+
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.errors import ConfigError
+from hwloop.settings.bulk import LabelledData
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count, Fraction, PositiveSiemens
+from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+from hwloop.steps.network.array_product import PlacedNetwork
+from hwloop.steps.network.infer import placed_network
+from hwloop.steps.network.mapping.mapping import cols_each
+from hwloop.steps.network.network import predicted
+from hwloop.steps.network.programming_spread import drawn_s, sigma_s
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+
+class MeasuredSpread(Settings):
+    """σ(G) of measured cells, times ``factor``."""
+
+    variability: Literal["iterative", "one_shot"]
+    factor: Fraction = 1.0
+
+
+class EqualSpread(Settings):
+    """The same σ for every cell, from ``low_s`` to ``high_s`` in ``points`` steps."""
+
+    variability: Literal["equal"]
+    low_s: PositiveSiemens
+    high_s: PositiveSiemens
+    points: Count = 40
+
+
+class Only(Settings):
+    """Only the cells of one output of one layer scatter."""
+
+    layer: NonNegativeInt
+    output: NonNegativeInt
+
+
+class ProgrammingNoiseSettings(Settings):
+    """``executions``: draws for each σ. ``largest_s``: conductances are held between 0 and this.
+
+    Cells at 0 S are not programmed and do not scatter. ``only``: which cells scatter; all if left
+    out.
+    """
+
+    data: LabelledData
+    programming: Annotated[MeasuredSpread | EqualSpread, Field(discriminator="variability")]
+    executions: Count = 100
+    largest_s: PositiveSiemens
+    only: Only | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseRow(Row):
+    """All executions with one σ."""
+
+    sigma_s: float = column(
+        "S", "of every cell, or the mean of measured σ(G) over programmed cells"
+    )
+    accuracy: FloatArray = column("1", "of each execution; (executions,)")
+    mean: float = column("1", "mean accuracy")
+    deviation: float = column("1", "standard deviation over executions")
+    held: int = column("1", "draws held at 0 or at the largest conductance")
+    noiseless: float = column("1", "accuracy of the map without scatter")
+    always: float = column("1", "accuracy of always answering the most frequent class")
+
+    def headline(self) -> dict[str, str | float | int]:
+        """σ and the mean."""
+        return {"sigma (uS)": self.sigma_s * 1e6, "accuracy": self.mean}
+
+
+def run(settings: ProgrammingNoiseSettings, array: Array) -> Iterator[Yield]:
+    """Draw, evaluate, count; σ after σ."""
+    placed = placed_network(array, step="programming_noise")
+    x, y = settings.data.load()
+    rows = []
+    for equal_s in _sigmas(settings.programming):
+        rows.append(_row(settings, placed, equal_s, x, y, array.rng))
+        yield rows[-1]
+    last = rows[-1]
+    words = f"software draw: accuracy {last.mean:.3f} ± {last.deviation:.3f}"
+    if len(rows) > 1:
+        first = rows[0]
+        words = (
+            f"software draw: accuracy {first.mean:.3f} ± {first.deviation:.3f} at"
+            f" {first.sigma_s * 1e6:.3g} µS, {last.mean:.3f} ± {last.deviation:.3f} at"
+            f" {last.sigma_s * 1e6:.3g} µS"
+        )
+    yield Outcome(True, f"{words}; {last.noiseless:.3f} without scatter")
+
+
+def _sigmas(programming: MeasuredSpread | EqualSpread) -> list[float | None]:
+    if isinstance(programming, MeasuredSpread):
+        return [None]
+    return [
+        float(s) for s in np.linspace(programming.low_s, programming.high_s, programming.points)
+    ]
+
+
+def _row(
+    settings: ProgrammingNoiseSettings,
+    placed: PlacedNetwork,
+    equal_s: float | None,
+    x: FloatArray,
+    y: FloatArray,
+    rng: np.random.Generator,
+) -> NoiseRow:
+    deviations = [
+        _deviation(settings.programming, one.conductance_s, equal_s) for one in placed.maps
+    ]
+    noisy = [_noisy(settings.only, placed, layer) for layer in range(len(placed.maps))]
+    accuracy, held = [], 0
+    for _ in range(settings.executions):
+        weights = []
+        for one, deviation_s, mask in zip(placed.maps, deviations, noisy, strict=True):
+            drawn, count = drawn_s(
+                one.conductance_s, deviation_s, rng, largest_s=settings.largest_s, noisy=mask
+            )
+            weights.append(one.weights(drawn))
+            held += count
+        accuracy.append(_accuracy(placed, weights, x, y))
+    programmed = [
+        np.broadcast_to(s, one.conductance_s.shape)[one.conductance_s > 0]
+        for one, s in zip(placed.maps, deviations, strict=True)
+    ]
+    return NoiseRow(
+        sigma_s=float(np.concatenate(programmed).mean()),
+        accuracy=np.array(accuracy),
+        mean=float(np.mean(accuracy)),
+        deviation=float(np.std(accuracy)),
+        held=held,
+        noiseless=_accuracy(placed, [one.weights() for one in placed.maps], x, y),
+        always=float(np.unique(y, return_counts=True)[1].max() / len(y)),
+    )
+
+
+def _deviation(
+    programming: MeasuredSpread | EqualSpread, conductance_s: FloatArray, equal_s: float | None
+) -> FloatArray:
+    if isinstance(programming, MeasuredSpread):
+        return sigma_s(conductance_s, programming.variability, factor=programming.factor)
+    return np.asarray(equal_s, dtype=np.float64)
+
+
+def _noisy(only: Only | None, placed: PlacedNetwork, layer: int) -> BoolArray | None:
+    if only is None:
+        return None
+    mapped = placed.maps[layer]
+    if only.layer >= len(placed.maps):
+        raise ConfigError(f"layer {only.layer}: the network has {len(placed.maps)}", key="only")
+    mask = np.zeros(mapped.conductance_s.shape, dtype=np.bool_)
+    if layer == only.layer:
+        if only.output >= len(mapped.slope_s):
+            raise ConfigError(f"output {only.output} of {len(mapped.slope_s)}", key="only")
+        each = cols_each(mapped.arrangement)
+        mask[:, each * only.output : each * (only.output + 1)] = True
+    return mask
+
+
+def _accuracy(
+    placed: PlacedNetwork, weights: list[FloatArray], x: FloatArray, y: FloatArray
+) -> float:
+    outputs = placed.network.forward(x, lambda layer, inputs: inputs @ weights[layer])
+    return float(np.mean(predicted(outputs) == y))
+
+
+def plan(settings: ProgrammingNoiseSettings, array: ArraySettings) -> Plan:  # noqa: ARG001
+    """Nothing on the array; refuses data that cannot be read."""
+    settings.data.load()
+    return Plan([], rows=len(_sigmas(settings.programming)))
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Accuracy against σ with its spread, or its distribution."""
+    from hwloop.figures.networks import noise
+
+    return noise(record, label)
+
+
+PROGRAMMING_NOISE = Step(
+    name="programming_noise",
+    summary="Accuracy of a mapped network under programming scatter, drawn in software",
+    settings=ProgrammingNoiseSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

@@ -1,0 +1,58 @@
+"""How far programmed conductances scatter: σ(G) of measured cells, and draws from it in software.
+
+The curves are least-squares quartics without a constant term through points read by eye from a
+figure of D. Bonnet et al., Nat. Commun. 14, 7530 (2023), doi:10.1038/s41467-023-43317-9 (HfO2
+1T1R cells), by G. Duarte Tomaz de Sá, "Designing a cat detector with resistive memory" (2025);
+there the points were raised by 1.1 before the fit, which is taken out here. Valid from 0 to 110 µS.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.errors import ConfigError
+
+Curve = Literal["iterative", "one_shot"]
+LARGEST_S = 110e-6
+_FITTED_FACTOR = 1.1
+_FITTED: dict[str, tuple[float, float, float, float]] = {  # of G, G², G³, G⁴ in siemens
+    "iterative": (0.7376409814137683, -18383.518444415324, 158737400.32155845, -462763334511.7771),
+    "one_shot": (0.7406951725792924, -11527.913557429512, 37067645.24079069, 107619325998.37813),
+}
+
+
+def sigma_s(conductance_s: FloatArray, curve: Curve, *, factor: float = 1.0) -> FloatArray:
+    """Standard deviation after programming to ``conductance_s``, times ``factor``; siemens.
+
+    Raises :class:`ConfigError` beyond 110 µS, where nothing was measured.
+    """
+    largest_s = float(conductance_s.max(initial=0.0))
+    if largest_s > LARGEST_S * (1 + 1e-9) or float(conductance_s.min(initial=0.0)) < 0:
+        raise ConfigError(
+            f"the {curve} curve is measured from 0 to {LARGEST_S:g} S; the map has {largest_s:g} S"
+        )
+    powers = np.stack([conductance_s**power for power in (1, 2, 3, 4)])
+    fitted = np.tensordot(np.array(_FITTED[curve]), powers, axes=1)
+    return np.asarray(fitted * factor / _FITTED_FACTOR)
+
+
+def drawn_s(
+    conductance_s: FloatArray,
+    deviation_s: FloatArray | float,
+    rng: np.random.Generator,
+    *,
+    largest_s: float,
+    noisy: BoolArray | None = None,
+) -> tuple[FloatArray, int]:
+    """A draw of programmed cells, held between 0 and ``largest_s``, and how many were held.
+
+    A cell at 0 is not programmed, and stays there. ``noisy``: which others are drawn; all if None.
+    """
+    programmed = conductance_s > 0 if noisy is None else (conductance_s > 0) & noisy
+    drawn = conductance_s + deviation_s * rng.normal(size=conductance_s.shape)
+    drawn = np.where(programmed, drawn, conductance_s)
+    held = np.clip(drawn, 0.0, largest_s)
+    return held, int((held != drawn).sum())

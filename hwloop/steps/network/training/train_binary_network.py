@@ -1,0 +1,239 @@
+"""Train a network of two layers for cells that are only on or off, for a later step to map.
+
+Nothing is done to the array. The network that is left has the conductances G_ON and G_OFF as its
+weights (``map_network`` with ``arrangement: direct``), and the circuit's amplifiers between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from hwloop.array.operations import FloatArray
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.errors import ConfigError
+from hwloop.settings.bulk import LabelledData
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count, Number, PositiveOhm, PositiveSiemens, PositiveVolt, Volt
+from hwloop.statistics import wilson_interval
+from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+from hwloop.steps.network.network import Amplifier, LayerSettings, Matrix, Network, Scale
+from hwloop.steps.network.training.binary_gradient_descent import (
+    BinaryCircuit,
+    BinaryDescent,
+    BinaryTrained,
+    hard_s,
+    soft_s,
+    train_binary,
+)
+from hwloop.steps.network.training.train_network import NETWORK
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+_AT_THE_RAIL = 0.99
+
+
+class CircuitSettings(Settings):
+    """``on_s``, ``off_s``: of a cell. ``rail_v``, ``feedback_ohm``: of the inverting amplifiers.
+
+    ``high_v``, ``low_v``: of a row whose input is 1 or 0. ``last_feedback_ohm``: of the amplifiers
+    of the last layer; as the first, if left out.
+    """
+
+    on_s: PositiveSiemens
+    off_s: PositiveSiemens
+    rail_v: PositiveVolt
+    feedback_ohm: PositiveOhm
+    last_feedback_ohm: PositiveOhm | None = None
+    high_v: Volt
+    low_v: Volt
+
+    @model_validator(mode="after")
+    def _ordered(self) -> CircuitSettings:
+        if self.off_s >= self.on_s:
+            raise ValueError(f"off_s {self.off_s:g} must be below on_s {self.on_s:g}")
+        if self.high_v == self.low_v:
+            raise ValueError(f"high_v and low_v are both {self.low_v:g} V")
+        return self
+
+    def circuit(self) -> BinaryCircuit:
+        """As the training takes it."""
+        ohm = (self.feedback_ohm, self.last_feedback_ohm or self.feedback_ohm)
+        return BinaryCircuit(
+            self.on_s, self.off_s, self.rail_v, ohm, high_v=self.high_v, low_v=self.low_v
+        )
+
+
+class TrainBinaryNetworkSettings(Settings):
+    """``data``, ``test``: inputs of 0 and 1 and their classes; ``hidden``: neurons between.
+
+    ``sharpness`` of the step that stands for on and off while it is trained; ``initial_factor``: of
+    the random weights that it starts from. ``rate`` is reached after ten epochs of doubling and is
+    halved after every ``halve_every``. ``input_noise``: standard deviation of what is added to the
+    inputs of each batch.
+    """
+
+    data: LabelledData
+    test: LabelledData | None = None
+    hidden: Count = 8
+    circuit: CircuitSettings
+    sharpness: Annotated[Number, Field(gt=0)]
+    initial_factor: Annotated[Number, Field(gt=0)]
+    rate: Annotated[Number, Field(gt=0)] = 1.0
+    epochs: Count = 500
+    batch: Count = 10
+    halve_every: Count | None = None
+    input_noise: Annotated[Number, Field(ge=0)] = 0.1
+
+    def descent(self) -> BinaryDescent:
+        """As the training takes it."""
+        return BinaryDescent(
+            self.rate,
+            self.epochs,
+            self.batch,
+            self.input_noise,
+            self.sharpness,
+            self.initial_factor,
+            self.halve_every,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class BinaryTrainingRow(Row):
+    """The whole training."""
+
+    accuracy: FloatArray = column("1", "on noisy training samples, in each epoch; (epochs,)")
+    loss: FloatArray = column("1", "cross-entropy in each epoch; (epochs,)")
+    soft_accuracy: float = column("1", "training samples, conductances between off and on")
+    train_accuracy: float = column("1", "training samples, every cell on or off")
+    soft_test_accuracy: float = column("1", "test samples, between; NaN without any")
+    test_accuracy: float = column("1", "test samples, every cell on or off; NaN without any")
+    between: float = column("1", "fraction of cells that are 1 to 99 % on when training ends")
+    at_the_rail: float = column("1", "fraction of amplifier outputs beyond 99 % of the rail")
+
+    def headline(self) -> dict[str, str | float | int]:
+        """The accuracy of what will be programmed."""
+        return {"accuracy": self.train_accuracy}
+
+
+@dataclass(frozen=True, eq=False)
+class LatentWeights(Row):
+    """What was trained; a cell is on where it is positive."""
+
+    table: ClassVar[str] = "latent"
+
+    first: FloatArray = column("1", "(inputs, hidden)")
+    last: FloatArray = column("1", "(hidden, outputs)")
+
+
+def run(settings: TrainBinaryNetworkSettings, array: Array) -> Iterator[Yield]:
+    """Train, and leave the network with every cell on or off."""
+    x, y = _classes(settings.data, "data")
+    circuit = settings.circuit.circuit()
+    trained = train_binary(
+        x, y, hidden=settings.hidden, circuit=circuit, descent=settings.descent(), rng=array.rng
+    )
+    array.left[NETWORK] = network_of(trained, circuit)
+    test = None if settings.test is None else _classes(settings.test, "test")
+    row = _row(settings, trained, (x, y), test)
+    yield row
+    yield LatentWeights(first=trained.latent[0], last=trained.latent[1])
+    yield Outcome(True, _words(row, test))
+
+
+def _classes(data: LabelledData, key: str) -> tuple[FloatArray, FloatArray]:
+    x, y = data.load()
+    if y.min() < 0 or np.any(y != np.round(y)):
+        raise ConfigError(f"classes from {y.min():g}: they must be 0, 1, …", key=key)
+    return x.reshape(len(x), -1), y
+
+
+def _row(
+    settings: TrainBinaryNetworkSettings,
+    trained: BinaryTrained,
+    samples: tuple[FloatArray, FloatArray],
+    test: tuple[FloatArray, FloatArray] | None,
+) -> BinaryTrainingRow:
+    circuit = settings.circuit.circuit()
+    soft = [soft_s(one, circuit, settings.sharpness) for one in trained.latent]
+    hard = [hard_s(one, circuit) for one in trained.latent]
+
+    def accuracy(of: tuple[FloatArray, FloatArray] | None, cells_s: list[FloatArray]) -> float:
+        if of is None:
+            return float("nan")
+        answer = circuit.answer(circuit.row_v(of[0]), cells_s[0], cells_s[1])
+        return float(np.mean(answer.output_v.argmax(axis=1) == of[1]))
+
+    answer = circuit.answer(circuit.row_v(samples[0]), soft[0], soft[1])
+    swing = np.abs(np.concatenate([answer.hidden_v.ravel(), answer.output_v.ravel()]))
+    on = (np.concatenate([one.ravel() for one in soft]) - circuit.off_s) / (
+        circuit.on_s - circuit.off_s
+    )
+    return BinaryTrainingRow(
+        accuracy=trained.accuracy,
+        loss=trained.loss,
+        soft_accuracy=accuracy(samples, soft),
+        train_accuracy=accuracy(samples, hard),
+        soft_test_accuracy=accuracy(test, soft),
+        test_accuracy=accuracy(test, hard),
+        between=float(np.mean((on > 0.01) & (on < 0.99))),
+        at_the_rail=float(np.mean(swing > _AT_THE_RAIL * circuit.rail_v)),
+    )
+
+
+def _words(row: BinaryTrainingRow, test: tuple[FloatArray, FloatArray] | None) -> str:
+    words = (
+        f"training accuracy {row.train_accuracy:.4f} with every cell on or off,"
+        f" {row.soft_accuracy:.4f} before"
+    )
+    if test is not None:
+        low, high = wilson_interval(round(row.test_accuracy * len(test[1])), len(test[1]))
+        words += f"; test accuracy {row.test_accuracy:.3f} (95 %: {low:.3f} to {high:.3f})"
+    if row.at_the_rail > 0.5:
+        words += (
+            f"; {row.at_the_rail:.0%} of the amplifier outputs stand at the rail, where they teach"
+            " nothing: lower feedback_ohm"
+        )
+    return words
+
+
+def network_of(trained: BinaryTrained, circuit: BinaryCircuit) -> Network:
+    """Rows at their voltages, cells on or off, amplifiers: outputs in volts."""
+    first, last = (hard_s(one, circuit) for one in trained.latent)
+    order: tuple[int | LayerSettings, ...] = (
+        Scale(kind="scale", factor=circuit.high_v - circuit.low_v, offset=circuit.low_v),
+        0,
+        Amplifier(kind="amplifier", rail=circuit.rail_v, gain=circuit.feedback_ohm[0]),
+        1,
+        Amplifier(kind="amplifier", rail=circuit.rail_v, gain=circuit.feedback_ohm[1]),
+    )
+    return Network((Matrix("first", first, bias=False), Matrix("last", last, bias=False)), order)
+
+
+def plan(settings: TrainBinaryNetworkSettings, array: ArraySettings) -> Plan:  # noqa: ARG001
+    """Nothing on the array; refuses data that cannot be used."""
+    _classes(settings.data, "data")
+    return Plan([], rows=1)
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Accuracy and loss over the epochs."""
+    from hwloop.figures.networks import training
+
+    caption = "On the noisy training samples of each epoch, cells between off and on."
+    return training(record, label, each="Epoch", loss="Cross-entropy", caption=caption)
+
+
+TRAIN_BINARY_NETWORK = Step(
+    name="train_binary_network",
+    summary="Train two layers in software for cells that are only on or off, for map_network",
+    settings=TrainBinaryNetworkSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

@@ -1,0 +1,138 @@
+"""Train a network of one or two layers in software, for a later step to map.
+
+Nothing is done to the array. The bias is an input of 1, the last row of the first matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field, NonNegativeInt
+
+from hwloop.array.operations import FloatArray
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.errors import ConfigError
+from hwloop.settings.bulk import LabelledData
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count, Number
+from hwloop.statistics import wilson_interval
+from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+from hwloop.steps.network.network import Function, LayerSettings, Matrix, Network, predicted
+from hwloop.steps.network.training.gradient_descent import Descent, Trained, start, train
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+NETWORK = "network"
+"""The name under which a network is left for later steps."""
+
+
+class TrainNetworkSettings(Settings):
+    """``hidden``: neurons between; none if left out, and then it starts from 0.
+
+    ``seed``, ``scale``: of the normal numbers that it starts from otherwise. It stops at
+    ``stop_accuracy`` on the training samples, or after ``iterations``. ``test``: samples that it is
+    only tried on.
+    """
+
+    data: LabelledData
+    test: LabelledData | None = None
+    hidden: Count | None = None
+    rate: Annotated[Number, Field(gt=0)]
+    iterations: Count = 10_000
+    stop_accuracy: Annotated[Number, Field(gt=0, le=1)] | None = None
+    seed: NonNegativeInt = 0
+    scale: Number = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRow(Row):
+    """The whole training."""
+
+    iterations: int = column("1", "updates done")
+    train_accuracy: float = column("1", "on the training samples, after the last update")
+    test_accuracy: float = column("1", "on the test samples; NaN without any")
+    accuracy: FloatArray = column("1", "on the training samples before each update; (iterations,)")
+    loss: FloatArray = column("1", "binary cross-entropy before each update; (iterations,)")
+
+
+@dataclass(frozen=True, eq=False)
+class FirstWeights(Row):
+    """The matrix next to the inputs."""
+
+    table: ClassVar[str] = "weights"
+
+    weights: FloatArray = column("1", "trained weights of the first layer; (rows, outputs)")
+
+
+def run(settings: TrainNetworkSettings, array: Array) -> Iterator[Yield]:
+    """Train, and leave the network."""
+    x, y = _binary(settings.data, "data")
+    if settings.test is not None:
+        test_x, test_y = _binary(settings.test, "test")
+    began = start(x.shape[1] + 1, settings.hidden, seed=settings.seed, scale=settings.scale)
+    descent = Descent(settings.rate, settings.iterations, settings.stop_accuracy)
+    trained = train(np.concatenate([x, np.ones((len(x), 1))], axis=1), y, began, descent)
+    network = network_of(trained)
+    array.left[NETWORK] = network
+    test_accuracy = float("nan")
+    words = f"{len(trained.loss)} iterations"
+    if settings.test is not None:
+        right = int((predicted(network.forward(test_x)) == test_y).sum())
+        test_accuracy = right / len(test_y)
+        low, high = wilson_interval(right, len(test_y))
+        words += f"; test accuracy {test_accuracy:.3f} (95 %: {low:.3f} to {high:.3f})"
+    train_accuracy = float((predicted(network.forward(x)) == y).mean())
+    yield TrainingRow(
+        iterations=len(trained.loss),
+        train_accuracy=train_accuracy,
+        test_accuracy=test_accuracy,
+        accuracy=trained.accuracy,
+        loss=trained.loss,
+    )
+    yield FirstWeights(weights=trained.weights[0])
+    missed = settings.stop_accuracy is not None and trained.accuracy[-1] < settings.stop_accuracy
+    yield Outcome(not missed, f"training accuracy {train_accuracy:.4f} after {words}")
+
+
+def _binary(data: LabelledData, key: str) -> tuple[FloatArray, FloatArray]:
+    x, y = data.load()
+    if not np.isin(y, (0, 1)).all():
+        raise ConfigError(f"classes up to {y.max():g}: they must be 0 and 1", key=key)
+    return x, y
+
+
+def network_of(trained: Trained) -> Network:
+    """The trained matrices with the functions between them."""
+    matrices = [Matrix("first", trained.weights[0], bias=True)]
+    order: list[int | LayerSettings] = [0]
+    if len(trained.weights) == 2:
+        matrices.append(Matrix("last", trained.weights[1], bias=False))
+        order += [Function(kind="relu"), 1]
+    return Network(tuple(matrices), (*order, Function(kind="sigmoid")))
+
+
+def plan(settings: TrainNetworkSettings, array: ArraySettings) -> Plan:  # noqa: ARG001
+    """Nothing on the array; refuses data that cannot be used."""
+    _binary(settings.data, "data")
+    return Plan([], rows=1)
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Accuracy and loss over the iterations."""
+    from hwloop.figures.networks import training
+
+    return training(record, label)
+
+
+TRAIN_NETWORK = Step(
+    name="train_network",
+    summary="Train one or two layers in software, for map_network",
+    settings=TrainNetworkSettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+)

@@ -1,0 +1,29 @@
+"""Algorithms that program cells: one file each, chosen by name.
+
+Each is plain data with pure functions over arrays; see
+:mod:`hwloop.steps.program.controllers.base`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from hwloop.steps.program.controllers.alibart import Alibart
+from hwloop.steps.program.controllers.base import Controller
+from hwloop.steps.program.controllers.gate_stepped import GateStepped
+from hwloop.steps.program.controllers.ispp import Ispp
+from hwloop.steps.program.controllers.one_shot import OneShot
+from hwloop.steps.program.controllers.write_wait_verify import WriteWaitVerify
+
+Algorithm = Annotated[
+    Alibart | Ispp | GateStepped | OneShot | WriteWaitVerify, Field(discriminator="name")
+]
+
+
+def passes(algorithm: Algorithm) -> tuple[Controller, int, float | None]:
+    """What writes, how often at most, and the wait in seconds before each verification."""
+    if isinstance(algorithm, WriteWaitVerify):
+        return algorithm.write, algorithm.passes, algorithm.wait_s
+    return algorithm, 1, None

@@ -1,0 +1,44 @@
+"""Adaptive amplitude with both polarities.
+
+Read; the sign of the error picks the polarity; as long as the cell stays on the same side the
+amplitude grows by a step a pulse; once it has gone over, the polarity turns round and its amplitude
+begins anew. Source: F. Alibart et al., Nanotechnology 23, 075201 (2012),
+doi:10.1088/0957-4484/23/7/075201, who reach 1 % of the conductance. With amplitudes that do not
+step it is a search with equal pulses.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from hwloop.array.operations import FloatArray
+from hwloop.settings.model import Settings
+from hwloop.steps.program.controllers.base import Move, Side, State, Train, next_pulse, opposite
+
+
+class Alibart(Settings):
+    """``up`` raises the conductance, ``down`` lowers it."""
+
+    name: Literal["alibart"]
+    up: Train
+    down: Train
+
+    @model_validator(mode="after")
+    def _both(self) -> Alibart:
+        opposite(self.up, self.down)
+        return self
+
+    @property
+    def trains(self) -> tuple[Train | None, Train | None]:
+        """Both."""
+        return self.up, self.down
+
+    def begin(self, target_s: FloatArray) -> State:
+        """Nothing is known."""
+        return State.new(target_s.shape)
+
+    def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:  # noqa: ARG002
+        """The polarity that is needed; its train begins where it was not the latest."""
+        return next_pulse(state, need, self.trains)

@@ -1,0 +1,246 @@
+"""What the controllers share: trains that step from pulse to pulse, and which pulse comes next.
+
+A controller is settings (plain data) with two pure functions over arrays: ``begin`` makes the
+state of cells, ``move`` takes the latest read and gives the next state and the next pulse. Arrays
+are of one shape, whatever it is: the step hands over only the cells that are still being
+programmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.settings.model import Settings
+from hwloop.settings.units import PositiveSecond, PositiveVolt, Volt
+
+IntArray = NDArray[np.int64]
+Side = NDArray[np.int8]
+"""1: a pulse that raises the conductance, -1: one that lowers it, 0: none."""
+
+
+class Steps(Settings):
+    """A voltage that goes from ``start_v`` by ``step_v`` a pulse up to ``stop_v``, and stays there.
+
+    ``step_v`` is a magnitude; with 0, or without ``stop_v``, every pulse is alike.
+    """
+
+    start_v: Volt
+    stop_v: Volt | None = None
+    step_v: PositiveVolt | None = None
+
+    @model_validator(mode="after")
+    def _outwards(self) -> Steps:
+        if self.start_v == 0:
+            raise ValueError("start_v is 0 V: that is no pulse")
+        if (self.stop_v is None) != (self.step_v is None):
+            raise ValueError("stop_v and step_v go together; leave both out for equal pulses")
+        if self.stop_v is not None and self.start_v * self.stop_v <= 0:
+            raise ValueError("start_v and stop_v must be of one sign and not 0 V")
+        if abs(self.end_v) < abs(self.start_v):
+            raise ValueError(f"stop_v {self.stop_v:g} is smaller than start_v {self.start_v:g}")
+        return self
+
+    @property
+    def end_v(self) -> float:
+        """The last level."""
+        return self.start_v if self.stop_v is None else self.stop_v
+
+    @property
+    def pulses(self) -> int:
+        """How many there are until the last level is reached."""
+        if not self.step_v:
+            return 1
+        return int(np.ceil((abs(self.end_v) - abs(self.start_v)) / self.step_v - 1e-9)) + 1
+
+    def at(self, number: IntArray, start_v: FloatArray | None = None) -> FloatArray:
+        """Level of the pulse ``number``, counted from 0; ``start_v``: of each cell by itself."""
+        magnitude_v = abs(self.start_v) if start_v is None else np.abs(start_v)
+        step_v = self.step_v or 0.0
+        level_v: FloatArray = np.minimum(magnitude_v + number * step_v, abs(self.end_v))
+        return level_v if self.start_v > 0 else -level_v
+
+    def first_v(self, target_s: FloatArray, table: Sequence[tuple[float, float]]) -> FloatArray:
+        """Where cells with these targets begin: between the points of ``table``, held at its ends.
+
+        Never beyond the end of the steps, nor short of their start.
+        """
+        points = sorted(table)
+        low, high = sorted((abs(self.start_v), abs(self.end_v)))
+        found_v = np.interp(target_s, [x for x, _ in points], [abs(y) for _, y in points])
+        return np.clip(found_v, low, high)
+
+
+class Train(Settings):
+    """Pulses of one polarity: what steps from one to the next, and their width.
+
+    ``amplitude``, ``gate``: either may step; a number is a level that does not.
+    """
+
+    amplitude: Steps | Volt
+    width_s: PositiveSecond
+    gate: Steps | PositiveVolt | None = None
+
+    @model_validator(mode="after")
+    def _levels(self) -> Train:
+        if self.amplitude == 0:
+            raise ValueError("amplitude is 0 V: that is no pulse")
+        if isinstance(self.gate, Steps) and self.gate.start_v < 0:
+            raise ValueError(f"gate.start_v {self.gate.start_v:g} is below 0 V")
+        return self
+
+    @property
+    def amplitude_steps(self) -> Steps:
+        """The amplitude, as steps."""
+        return _steps(self.amplitude)
+
+    @property
+    def gate_steps(self) -> Steps | None:
+        """The gate, as steps."""
+        return None if self.gate is None else _steps(self.gate)
+
+    @property
+    def pulses(self) -> int:
+        """How many there are until nothing steps any more."""
+        gates = self.gate_steps
+        return max(self.amplitude_steps.pulses, 1 if gates is None else gates.pulses)
+
+    @property
+    def sign(self) -> float:
+        """Of the amplitude."""
+        return float(np.sign(self.amplitude_steps.start_v))
+
+
+def _steps(level: Steps | float) -> Steps:
+    return level if isinstance(level, Steps) else _alike(level)
+
+
+@cache  # asked for with each pulse; validating it anew takes longer than the rest of a small move
+def _alike(level_v: float) -> Steps:
+    return Steps(start_v=level_v)
+
+
+@dataclass(frozen=True)
+class State:
+    """What a controller knows of each cell; arrays of one shape.
+
+    ``side``: of the latest pulse. ``number``: of that pulse within its train, from 0. ``turns``:
+    how often the train was turned round. ``erases``: pulses of the way back, of algorithms
+    that erase. ``begin_v``: the voltage that the target says, where the algorithm has one.
+    """
+
+    side: Side
+    number: IntArray
+    turns: IntArray
+    erases: IntArray
+    begin_v: FloatArray | None = None
+
+    @classmethod
+    def new(cls, shape: tuple[int, ...], begin_v: FloatArray | None = None) -> State:
+        """Of cells without a pulse."""
+        side, number = np.zeros(shape, np.int8), np.zeros(shape, np.int64)
+        return cls(side, number, number.copy(), number.copy(), begin_v)
+
+    def kept(self, which: BoolArray) -> State:
+        """Of those cells only."""
+        return replace(
+            self,
+            **{
+                field.name: getattr(self, field.name)[which]
+                for field in fields(self)
+                if getattr(self, field.name) is not None
+            },
+        )
+
+
+@dataclass(frozen=True)
+class Move:
+    """The next pulse of each cell.
+
+    ``side``, 0: none. ``amplitude_v``: signed. ``gate_v``: None where no train has a gate.
+    ``at_end``: no later pulse of the train is stronger. ``given_up``: the algorithm has no
+    pulse that could help.
+    """
+
+    side: Side
+    amplitude_v: FloatArray
+    gate_v: FloatArray | None
+    at_end: BoolArray
+    given_up: BoolArray
+
+    def kept(self, which: BoolArray) -> Move:
+        """Of those cells only."""
+        return replace(
+            self,
+            side=self.side[which],
+            amplitude_v=self.amplitude_v[which],
+            gate_v=None if self.gate_v is None else self.gate_v[which],
+            at_end=self.at_end[which],
+            given_up=self.given_up[which],
+        )
+
+
+class Controller(Protocol):
+    """What the step asks of an algorithm."""
+
+    @property
+    def trains(self) -> tuple[Train | None, Train | None]:
+        """What raises and what lowers the conductance; None: the algorithm has no such pulses."""
+
+    def begin(self, target_s: FloatArray) -> State:
+        """The state of cells before their first pulse."""
+
+    def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:
+        """The next pulse: ``need`` is 1 below the window, -1 above it, 0 within."""
+
+
+def next_pulse(
+    state: State,
+    side: Side,
+    trains: tuple[Train | None, Train | None],
+    *,
+    given_up: BoolArray | None = None,
+) -> tuple[State, Move]:
+    """Go on with a train, or begin it where the side has changed; no pulse where ``side`` is 0."""
+    none = np.zeros(side.shape, np.bool_)
+    given_up = none if given_up is None else given_up
+    side = np.where(given_up, np.int8(0), side)
+    turned = (side != state.side) & (side != 0)
+    number = np.where(turned, 0, state.number + (side != 0))
+    after = replace(
+        state,
+        side=np.where(side != 0, side, state.side),
+        number=number,
+        turns=state.turns + (turned & (state.side != 0)),
+    )
+    amplitude_v = np.zeros(side.shape)
+    gate_v = (
+        np.zeros(side.shape) if any(t is not None and t.gate is not None for t in trains) else None
+    )
+    at_end = none.copy()
+    for train, sign in zip(trains, (1, -1), strict=True):
+        which = side == sign
+        if train is None or not which.any():
+            continue
+        steps, gates = train.amplitude_steps, train.gate_steps
+        amplitude_v = np.where(which, steps.at(number), amplitude_v)
+        ended = amplitude_v == steps.end_v
+        if gates is not None and gate_v is not None:
+            from_v = state.begin_v if sign > 0 else None
+            gate_v = np.where(which, gates.at(number, from_v), gate_v)
+            ended &= gate_v == gates.end_v
+        at_end |= which & ended
+    return after, Move(side, amplitude_v, gate_v, at_end, given_up)
+
+
+def opposite(up: Train, down: Train) -> None:
+    """Raise :class:`ValueError` where both have one sign."""
+    if up.sign == down.sign:
+        raise ValueError("the trains that raise and lower the conductance have the same sign")

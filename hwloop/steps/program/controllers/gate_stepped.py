@@ -1,0 +1,65 @@
+"""1T1R cells: SET in steps of the gate or of the electrode, RESET where a cell has gone over.
+
+Sources. Gate stepped, electrode fixed, RESET on overshoot: E. J. Merced-Grafals et al.,
+Nanotechnology 27, 365202 (2016), doi:10.1088/0957-4484/27/36/365202 (64 levels, mean error below
+0.5 %, 100 ns). ISPVA (electrode): E. Pérez et al., Electronics 10, 1084 (2021),
+doi:10.3390/electronics10091084; with the gate in its place it is known as IGVVA. Begin at a
+gate that the target says, from a sweep made before (what RADAR calls range-dependent): B. Q. Le,
+A. Levy et al., IEEE Trans. Electron Devices 68, 4397 (2021), doi:10.1109/TED.2021.3097975.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from hwloop.array.operations import FloatArray
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count, PositiveSiemens, PositiveVolt
+from hwloop.steps.program.controllers.base import Move, Side, State, Train, opposite
+from hwloop.steps.program.controllers.write_or_erase import deep_enough, write_or_erase
+
+
+class GateStepped(Settings):
+    """``set`` and ``reset``: trains with a gate; what steps in ``set`` makes the variant.
+
+    ``set.gate`` steps: IGVVA; ``set.amplitude`` steps: ISPVA. ``reset`` may step too, and begins
+    anew at every overshoot. ``reset_to_s``: RESET until a read is at or below it; left out, until
+    it is below the window. ``begin_gate``: (conductance, gate) points of a sweep: a cell begins at
+    the gate that its target says. ``attempts``: how often a cell is SET.
+    """
+
+    name: Literal["gate_stepped"]
+    set: Train
+    reset: Train
+    reset_to_s: PositiveSiemens | None = None
+    begin_gate: tuple[tuple[PositiveSiemens, PositiveVolt], ...] | None = Field(
+        default=None, min_length=1
+    )
+    attempts: Count = 20
+
+    @model_validator(mode="after")
+    def _gates(self) -> GateStepped:
+        opposite(self.set, self.reset)
+        for name, train in (("set", self.set), ("reset", self.reset)):
+            if train.gate is None:
+                raise ValueError(f"{name} has no gate; a 1T1R cell needs one")
+        return self
+
+    @property
+    def trains(self) -> tuple[Train | None, Train | None]:
+        """SET raises, RESET lowers."""
+        return self.set, self.reset
+
+    def begin(self, target_s: FloatArray) -> State:
+        """With the gate that each target says."""
+        gates = self.set.gate_steps
+        if self.begin_gate is None or gates is None:
+            return State.new(target_s.shape)
+        return State.new(target_s.shape, gates.first_v(target_s, self.begin_gate))
+
+    def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:
+        """The next SET step, or RESET."""
+        deep = deep_enough(seen_s, self.reset_to_s, write=1)
+        return write_or_erase(state, need, self.trains, write=1, attempts=self.attempts, deep=deep)

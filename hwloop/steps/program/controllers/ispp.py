@@ -1,0 +1,73 @@
+"""Incremental step pulse programming: one direction, a fixed step a pulse, until the target.
+
+Source: K.-D. Suh et al., IEEE J. Solid-State Circuits 30, 1149 (1995), doi:10.1109/4.475701, for
+NAND flash; for resistive memories with an erase after an overshoot, B. Q. Le, A. Levy et al., IEEE
+Trans. Electron Devices 68, 4397 (2021), doi:10.1109/TED.2021.3097975.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from hwloop.array.operations import FloatArray
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count, PositiveSiemens
+from hwloop.steps.program.controllers.base import Move, Side, State, Train, opposite
+from hwloop.steps.program.controllers.write_or_erase import deep_enough, write_or_erase
+
+
+class Ispp(Settings):
+    """``write``: the train that steps; ``raises``: whether it raises the conductance.
+
+    ``erase``: the way back of a cell that is beyond its window; without it such a cell is given
+    up. ``erase_to_s``: erase until a read is at or beyond it; left out, until the cell is on the
+    side from which it can be written. ``attempts``: how often a cell is written. ``begin_again``:
+    a cell that is still short after the whole train is erased too, instead of getting its last
+    pulse over and over. ``most_erases``: pulses of ``erase`` that a cell may get.
+    """
+
+    name: Literal["ispp"]
+    write: Train
+    erase: Train | None = None
+    raises: bool = True
+    erase_to_s: PositiveSiemens | None = None
+    attempts: Count = 1
+    begin_again: bool = False
+    most_erases: Count | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Ispp:
+        if self.erase is not None:
+            opposite(self.write, self.erase)
+        elif (
+            self.attempts > 1
+            or self.begin_again
+            or (self.erase_to_s, self.most_erases) != (None, None)
+        ):
+            raise ValueError("erase_to_s, attempts, begin_again and most_erases need erase")
+        return self
+
+    @property
+    def trains(self) -> tuple[Train | None, Train | None]:
+        """Raising, lowering."""
+        return (self.write, self.erase) if self.raises else (self.erase, self.write)
+
+    def begin(self, target_s: FloatArray) -> State:
+        """Nothing is known."""
+        return State.new(target_s.shape)
+
+    def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:
+        """The next step of the write train, or the erase."""
+        write = 1 if self.raises else -1
+        return write_or_erase(
+            state,
+            need,
+            self.trains,
+            write=write,
+            attempts=self.attempts,
+            deep=deep_enough(seen_s, self.erase_to_s, write=write),
+            begin_again=self.begin_again,
+            most_erases=self.most_erases,
+        )

@@ -1,0 +1,237 @@
+"""Program every cell to its target and verify it, by an algorithm that is chosen by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from hwloop.array.conductance_range import Span
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.errors import ConfigError
+from hwloop.messages import cell_names
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count, PositiveJoule, PositiveSecond, format_quantity
+from hwloop.steps.common.cells import Cells, chosen, groups, planned_read, pulse_of
+from hwloop.steps.contract import NamedFigure, Outcome, Plan, PlannedOperation, Step, Yield
+from hwloop.steps.program.cell_table import (
+    BUDGET,
+    LEFT_ALONE,
+    MEANINGS,
+    REACHED,
+    RELAXED,
+    UNREADABLE,
+    WAITING,
+    Ledger,
+)
+from hwloop.steps.program.controllers import Algorithm, passes
+from hwloop.steps.program.controllers.base import Train
+from hwloop.steps.program.loop import Budgets, program
+from hwloop.steps.program.pulses import read
+from hwloop.steps.program.rows import (
+    CellsRow,
+    ProgrammedFigures,
+    RoundRow,
+    cells_row,
+    figures_row,
+    round_row,
+    tables,
+)
+from hwloop.steps.program.targets import Target, Tolerance, goals, planned_mask, refuse_misfit
+
+if TYPE_CHECKING:
+    from hwloop.record.reader import Record
+
+IntArray = NDArray[np.int64]
+
+
+class ProgramVerifySettings(Settings):
+    """``target``, ``tolerance``: what each cell is to come to, and how near; see
+    hwloop.steps.program.targets.
+
+    ``range``: that a tolerance may be a fraction of; the array's, if left out. ``algorithm``:
+    see hwloop.steps.program.controllers. ``hits``: reads in a row within the window until a cell is
+    done. Budgets of one cell:
+    ``pulses_per_cell``, ``energy_per_cell_j`` (V² G t of its pulses, at the conductance read
+    before), ``stress_per_cell_s`` (width of all its pulses). ``patience``: pulses at full strength
+    without progress until it counts as stuck. ``wait_s``: after the last cell, then the error is
+    scored again. ``least_yield``: fraction of the cells that must be reached.
+    """
+
+    target: Target
+    tolerance: Tolerance
+    range: Span | None = None
+    algorithm: Algorithm
+    hits: Count = 1
+    pulses_per_cell: Count = 200
+    energy_per_cell_j: PositiveJoule | None = None
+    stress_per_cell_s: PositiveSecond | None = None
+    patience: Count = 20
+    wait_s: PositiveSecond | None = None
+    least_yield: float = Field(default=1.0, ge=0, le=1)
+    cells: Cells | None = None
+
+    def budgets(self) -> Budgets:
+        """Of one cell; infinite where none is given."""
+        return Budgets(
+            self.pulses_per_cell,
+            self.energy_per_cell_j or np.inf,
+            self.stress_per_cell_s or np.inf,
+            self.patience,
+            self.hits,
+        )
+
+
+def run(settings: ProgramVerifySettings, array: Array) -> Iterator[Yield]:
+    """Group after group, pass after pass; a cell that refuses is marked, not retried for ever."""
+    shape = array.backend.description.shape
+    wanted = goals(
+        settings.target,
+        settings.tolerance,
+        settings.range or array.settings.range,
+        shape=shape,
+        rng=array.rng,
+        earlier=array.earlier,
+    )
+    ledger = Ledger(wanted)
+    mask = np.broadcast_to(chosen(settings.cells, array.geometry.shape), shape).ravel()
+    ledger.status[~mask] = LEFT_ALONE
+    began_s = array.clock.now_s()
+    before_s, noise_s = _look(array, ledger)
+    yield from _passes(settings, array, ledger)
+    after_s = np.full_like(ledger.seen_s, np.nan)
+    _, _, wait_s = passes(settings.algorithm)
+    if settings.wait_s is not None:
+        array.clock.sleep(settings.wait_s)
+    if settings.wait_s is not None or wait_s is not None:
+        read(array, ledger, np.flatnonzero(ledger.wanted))
+        after_s = ledger.seen_s.copy()
+    figures = figures_row(ledger, after_s, noise_s, array.clock.now_s() - began_s)
+    cells = cells_row(ledger, before_s, after_s)
+    yield cells
+    yield figures
+    yield _outcome(settings, ledger, cells, figures)
+
+
+def _look(array: Array, ledger: Ledger) -> tuple[FloatArray, float]:
+    """Two reads of every cell: the state before, and the noise of a read."""
+    index = np.flatnonzero(ledger.wanted)
+    if not index.size:
+        return ledger.seen_s.copy(), float("nan")
+    read(array, ledger, index)
+    first_s = ledger.seen_s.copy()
+    read(array, ledger, index)
+    difference_s = (ledger.seen_s - first_s)[index]
+    finite = difference_s[np.isfinite(difference_s)]
+    noise_s = float(np.sqrt(np.mean(np.square(finite)) / 2)) if finite.size else float("nan")
+    return first_s, noise_s
+
+
+def _passes(settings: ProgramVerifySettings, array: Array, ledger: Ledger) -> Iterator[RoundRow]:
+    controller, times, wait_s = passes(settings.algorithm)
+    for attempt in range(1, times + 1):
+        for group, mask in enumerate(groups(array, settings.cells)):
+            inside = np.broadcast_to(mask, array.backend.description.shape).ravel()
+            index = np.flatnonzero(inside & (ledger.status == WAITING))
+            if not index.size:
+                continue
+            for one in program(array, controller, ledger, index, settings.budgets()):
+                yield round_row(ledger, one, group, attempt)
+            ledger.verified_s[index] = ledger.seen_s[index]
+        if wait_s is None:
+            return
+        array.clock.sleep(wait_s)
+        index = np.flatnonzero(ledger.status == REACHED)
+        if not index.size:
+            return
+        failed = read(array, ledger, index)
+        left = index[(ledger.side(index) != 0) & ~failed]
+        ledger.status[index[failed]] = UNREADABLE
+        ledger.status[left] = RELAXED if attempt == times else WAITING
+        if not left.size:
+            return
+
+
+def _outcome(
+    settings: ProgramVerifySettings, ledger: Ledger, cells: CellsRow, figures: ProgrammedFigures
+) -> Outcome:
+    if not figures.cells:
+        return Outcome(True, "no cell has a target")
+    fraction = figures.reached / figures.cells
+    words = (
+        f"{figures.reached} of {figures.cells} cells reached ({fraction:.1%}), mean"
+        f" {figures.mean_pulses:.1f} pulses; error at verify"
+        f" {format_quantity(figures.rms_error_s, 'S', digits=3)} rms"
+    )
+    if np.isfinite(figures.rms_error_after_wait_s):
+        after = format_quantity(figures.rms_error_after_wait_s, "S", digits=3)
+        words += f", after the wait {after}, {figures.within_after_wait:.1%} in their windows"
+    for status, meaning in MEANINGS.items():
+        which = cells.status == status
+        if status != REACHED and which.any():
+            more = ", …" if which.sum() > 3 else ""
+            words += f"; {meaning}: {int(which.sum())}: {', '.join(cell_names(which))}{more}"
+    words += _why(ledger, figures)
+    return Outcome(fraction >= settings.least_yield, words)
+
+
+def _why(ledger: Ledger, figures: ProgrammedFigures) -> str:
+    """Where the tolerance asks for more than device or meter can do."""
+    missed = np.isin(ledger.status, (BUDGET, RELAXED))
+    if not missed.any():
+        return ""
+    width_s = float(np.median((ledger.high_s - ledger.low_s)[missed]))
+    window = f"than the window of {format_quantity(width_s, 'S', digits=3)}"
+    found = {
+        "a read scatters by": 4 * figures.read_noise_s,
+        "a pulse jumps": figures.smallest_jump_s,
+    }
+    return "".join(
+        f"; {what} {format_quantity(size_s, 'S', digits=3)}, which is more {window}"
+        for what, size_s in found.items()
+        if np.isfinite(size_s) and size_s > width_s
+    )
+
+
+def plan(settings: ProgramVerifySettings, array: ArraySettings) -> Plan:
+    """The strongest pulse of each train, and every budget used up."""
+    shape = array.geometry.shape
+    refuse_misfit(settings.target, settings.tolerance, settings.range or array.range, shape)
+    mask = chosen(settings.cells, shape) & planned_mask(settings.target, shape)
+    controller, times, _ = passes(settings.algorithm)
+    rounds = settings.pulses_per_cell + times * settings.hits
+    operations = [planned_read(array, settings.cells, rounds + 3 * times + 3)]
+    for train in controller.trains:
+        if train is not None:
+            operations.append(_planned(train, mask, settings.pulses_per_cell))
+    if array.cell == "1T1R" and any(t is not None and t.gate is None for t in controller.trains):
+        raise ConfigError("a 1T1R cell needs a gate in every train", key="algorithm")
+    return Plan(operations, rows=rounds, by_group=True, pulses_per_cell=settings.pulses_per_cell)
+
+
+def _planned(train: Train, mask: BoolArray, at_most: int) -> PlannedOperation:
+    gate_v = None if train.gate_steps is None else train.gate_steps.end_v
+    end_v = train.amplitude_steps.end_v
+    return PlannedOperation(pulse_of(mask, end_v, train.width_s, gate_v=gate_v), at_most)
+
+
+def figures(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Target against achieved, errors, pulses, maps."""
+    from hwloop.figures.program_verify import figures as draw
+
+    return draw(record, label)
+
+
+PROGRAM_VERIFY = Step(
+    name="program_verify",
+    summary="Program cells to target conductances, verify each, and say what it cost",
+    settings=ProgramVerifySettings,
+    run=run,
+    plan=plan,
+    figures=figures,
+    tables=tables,
+)

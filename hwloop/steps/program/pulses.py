@@ -1,0 +1,147 @@
+"""From the moves of a controller to operations: one pulse and a read, or a ramp of several."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwloop.array.operations import BoolArray, Flag, FloatArray, PulseMap, Ramp, Reading
+from hwloop.array.settings import Array
+from hwloop.steps.common.cells import read_of, unmeasured
+from hwloop.steps.program.cell_table import Ledger
+from hwloop.steps.program.controllers.base import IntArray, Move, Steps, Train
+
+Trains = tuple[Train | None, Train | None]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What was done to some cells: how many pulses each got, and which could not be read."""
+
+    pulses: IntArray
+    failed: BoolArray
+
+
+def read(array: Array, ledger: Ledger, index: IntArray) -> BoolArray:
+    """Read these cells into the ledger; which of them could not be read."""
+    shape = array.backend.description.shape
+    mask = np.zeros(int(np.prod(shape)), np.bool_)
+    mask[index] = True
+    reading = array.backend.read(read_of(array.settings, mask.reshape(shape)))
+    return _take(array, ledger, index, reading)
+
+
+def apply(
+    array: Array, ledger: Ledger, index: IntArray, move: Move, trains: Trains, left: IntArray
+) -> Given:
+    """Give the pulses of ``move`` and read; several at once where an instrument can by itself.
+
+    ``left``: pulses that each cell may still get.
+    """
+    steps = array.backend.description.verify_steps
+    if steps > 1:
+        return _ramp(array, ledger, index, move, trains, np.minimum(left, steps))
+    before_s = ledger.seen_s[index]
+    for which, width_s in _widths(move, trains):
+        amplitude_v = np.where(which, move.amplitude_v, 0.0)
+        gate_v = None if move.gate_v is None else _map(array, index, move.gate_v)
+        array.backend.pulse(PulseMap(_map(array, index, amplitude_v), width_s, gate_v=gate_v))
+        _charge(ledger, index[which], amplitude_v[which], before_s[which], width_s)
+    failed = read(array, ledger, index)
+    return Given((move.side != 0).astype(np.int64), failed)
+
+
+def _ramp(
+    array: Array, ledger: Ledger, index: IntArray, move: Move, trains: Trains, left: IntArray
+) -> Given:
+    """The pulses that follow as long as a cell stays on its side, in one operation a side."""
+    pulses, failed = np.zeros(index.size, np.int64), np.zeros(index.size, np.bool_)
+    still = np.flatnonzero(move.side == 0)
+    if still.size:
+        failed[still] = read(array, ledger, index[still])
+    for train, sign in zip(trains, (1, -1), strict=True):
+        which = np.flatnonzero(move.side == sign)
+        if train is None or not which.size:
+            continue
+        cells, amplitude_v = index[which], move.amplitude_v[which]
+        gate_v = None if move.gate_v is None else move.gate_v[which]
+        count, step_v, gate_step_v = _linear(train, amplitude_v, gate_v, int(left[which].min()))
+        bound_a = np.array([ledger.low_s[cells], ledger.high_s[cells]])
+        bound_a *= array.settings.read.read_v
+        ramp = Ramp(
+            _map(array, cells, amplitude_v),
+            np.array(step_v),
+            train.width_s,
+            count,
+            array.settings.read.read_v,
+            low_a=_map(array, cells, bound_a[0]) if sign > 0 else np.array(-np.inf),
+            high_a=_map(array, cells, bound_a[1]) if sign < 0 else np.array(np.inf),
+            both_polarities=array.settings.read.both_polarities,
+            gate_v=None if gate_v is None else _map(array, cells, gate_v),
+            gate_step_v=gate_step_v,
+        )
+        reading = array.backend.ramp(ramp)
+        for number in range(count):
+            seen = Reading(reading.current_a[number], reading.flags[number])
+            given = (seen.flags.ravel()[cells] & Flag.NOT_ADDRESSED) == 0
+            if not given.any():
+                break
+            volts = amplitude_v[given] + number * step_v
+            _charge(ledger, cells[given], volts, ledger.seen_s[cells[given]], train.width_s)
+            failed[which[given]] = _take(array, ledger, cells[given], seen)
+            pulses[which[given]] += 1
+    return Given(pulses, failed)
+
+
+def _linear(
+    train: Train, amplitude_v: FloatArray, gate_v: FloatArray | None, most: int
+) -> tuple[int, float, float]:
+    """How many pulses go on in equal steps from here, and the steps of amplitude and gate."""
+    count, step_v = _left(train.amplitude_steps, amplitude_v, most)
+    gate_step_v = 0.0
+    if train.gate_steps is not None and gate_v is not None:
+        count, gate_step_v = _left(train.gate_steps, gate_v, count)
+    return count, step_v, gate_step_v
+
+
+def _left(steps: Steps, at_v: FloatArray, most: int) -> tuple[int, float]:
+    if not steps.step_v or (np.abs(at_v) >= abs(steps.end_v)).all():
+        return most, 0.0
+    left = (abs(steps.end_v) - np.abs(at_v)) / steps.step_v
+    whole = int(np.floor(left.min() * (1 + 1e-12) + 1e-9))
+    step_v = steps.step_v if steps.start_v > 0 else -steps.step_v
+    return max(1, min(most, whole + 1)), step_v
+
+
+def _widths(move: Move, trains: Trains) -> list[tuple[BoolArray, float]]:
+    """Cells that get a pulse of one width; both polarities together where theirs are equal."""
+    up, down = trains
+    if up is not None and down is not None and up.width_s == down.width_s:
+        return [(move.side != 0, up.width_s)] if move.side.any() else []
+    sides = [(move.side == sign, train) for train, sign in zip(trains, (1, -1), strict=True)]
+    return [(which, train.width_s) for which, train in sides if train is not None and which.any()]
+
+
+def _take(array: Array, ledger: Ledger, index: IntArray, reading: Reading) -> BoolArray:
+    failed: BoolArray = unmeasured(reading).ravel()[index]
+    seen_s = reading.current_a.ravel()[index] / array.settings.read.read_v
+    ledger.seen_s[index] = np.where(failed, np.nan, seen_s)
+    return failed
+
+
+def _charge(
+    ledger: Ledger, index: IntArray, amplitude_v: FloatArray, before_s: FloatArray, width_s: float
+) -> None:
+    """Energy at the conductance that was read before the pulse."""
+    ledger.pulses_up[index] += amplitude_v > 0
+    ledger.pulses_down[index] += amplitude_v < 0
+    ledger.energy_j[index] += np.square(amplitude_v) * np.abs(before_s) * width_s
+    ledger.stress_s[index] += width_s
+
+
+def _map(array: Array, index: IntArray, values: FloatArray) -> FloatArray:
+    shape = array.backend.description.shape
+    whole = np.zeros(int(np.prod(shape)))
+    whole[index] = values
+    return whole.reshape(shape)

@@ -1,0 +1,162 @@
+"""What programming yields: a row a round, and at the end the cells and the figures of all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.steps.contract import Row, column
+from hwloop.steps.program.cell_table import REACHED, RELAXED, IntArray, Ledger
+from hwloop.steps.program.loop import Round
+from hwloop.steps.program.targets import Goals
+
+
+@dataclass(frozen=True, eq=False)
+class RoundRow(Row):
+    """A group after one more pulse of each cell at work, or after a ramp of several."""
+
+    group: int = column("1", "which group of cells, counted from 0")
+    attempt: int = column("1", "which pass over the array, counted from 1")
+    number: int = column("1", "round of this group in this pass, counted from 1")
+    at_work: int = column("1", "cells that got pulses, or one more read")
+    pulses: int = column("1", "pulses of this round, over all cells")
+    done: int = column("1", "cells of the array, or the population, that are reached")
+    failed: int = column("1", "cells that are given up: no response, no budget, no reading")
+    rms_error_s: float = column("S", "of the cells at work, from their targets; NaN without any")
+    worst_error_s: float = column("S", "largest magnitude of that; NaN without any")
+
+    def headline(self) -> dict[str, str | float | int]:
+        """Round, cells at work, done and failed."""
+        return {"at work": self.at_work, "done": self.done, "failed": self.failed}
+
+
+@dataclass(frozen=True, eq=False)
+class CellsRow(Row):
+    """How every cell ended; maps (..., rows, cols), NaN where a cell is left alone."""
+
+    table: ClassVar[str] = "cells"
+
+    target_s: FloatArray = column("S", "conductance wanted")
+    low_s: FloatArray = column("S", "lower end of its window")
+    high_s: FloatArray = column("S", "upper end of its window")
+    level: IntArray = column("1", "which of the named levels, by its place; -1 none")
+    before_s: FloatArray = column("S", "before the first pulse")
+    verified_s: FloatArray = column("S", "at the read that ended its programming")
+    after_wait_s: FloatArray = column("S", "after the wait; NaN without one")
+    pulses_up: IntArray = column("1", "pulses of positive polarity")
+    pulses_down: IntArray = column("1", "pulses of negative polarity")
+    energy_j: FloatArray = column("J", "V² G t of its pulses, at the conductance read before each")
+    status: IntArray = column(
+        "1",
+        "1 reached, 0 left alone, -1 stuck, -2 given up by the algorithm, -3 budget used up,"
+        " -4 could not be read, -5 left its window while waiting",
+    )
+
+    missed: BoolArray = column("1", "had a target and did not reach it")
+
+    def failed_cells(self) -> BoolArray:
+        """Those that had a target and did not reach it."""
+        return self.missed
+
+
+@dataclass(frozen=True, eq=False)
+class ProgrammedFigures(Row):
+    """The whole array, or the population."""
+
+    table: ClassVar[str] = "figures"
+
+    cells: int = column("1", "cells with a target")
+    reached: int = column("1", "of them, within their window at the end")
+    mean_pulses: float = column("1", "pulses a cell, over all that had a target")
+    rms_error_s: float = column("S", "verified - target, of those that were reached")
+    rms_error_after_wait_s: float = column("S", "the same after the wait; NaN without one")
+    within_after_wait: float = column(
+        "1", "fraction of the reached that are in their windows after the wait; NaN without one"
+    )
+    energy_j: float = column("J", "of all pulses together")
+    time_s: float = column("s", "on the array's clock")
+    read_noise_s: float = column("S", "from two reads of each cell before the first pulse")
+    smallest_jump_s: float = column(
+        "S", "of a pulse that took a cell over its window; NaN if none did"
+    )
+
+
+def round_row(ledger: Ledger, one: Round, group: int, attempt: int) -> RoundRow:
+    """After ``one`` round of a group, in a pass."""
+    error_s = one.error_s[np.isfinite(one.error_s)]
+    return RoundRow(
+        group=group,
+        attempt=attempt,
+        number=one.number,
+        at_work=one.at_work,
+        pulses=one.pulses,
+        done=int((ledger.status == REACHED).sum()),
+        failed=int((ledger.status < 0).sum()),
+        rms_error_s=_rms(error_s),
+        worst_error_s=float(np.abs(error_s).max()) if error_s.size else float("nan"),
+    )
+
+
+def cells_row(ledger: Ledger, before_s: FloatArray, after_s: FloatArray) -> CellsRow:
+    """How every cell ended; ``before_s``, ``after_s``: siemens, flat or of the array's shape."""
+    shape = ledger.goals.target_s.shape
+    return CellsRow(
+        target_s=ledger.goals.target_s,
+        low_s=ledger.goals.low_s,
+        high_s=ledger.goals.high_s,
+        level=ledger.goals.level,
+        before_s=before_s.reshape(shape),
+        verified_s=ledger.verified_s.reshape(shape),
+        after_wait_s=after_s.reshape(shape),
+        pulses_up=ledger.pulses_up.reshape(shape),
+        pulses_down=ledger.pulses_down.reshape(shape),
+        energy_j=ledger.energy_j.reshape(shape),
+        status=ledger.status.reshape(shape),
+        missed=(ledger.status < 0).reshape(shape),
+    )
+
+
+def figures_row(
+    ledger: Ledger, after_s: FloatArray, noise_s: float, time_s: float
+) -> ProgrammedFigures:
+    """Of all cells; ``after_s``: flat, siemens, NaN without a wait."""
+    wanted, reached = ledger.wanted, ledger.status == REACHED
+    counted = reached | (ledger.status == RELAXED)
+    jumps_s = ledger.smallest_jump_s[np.isfinite(ledger.smallest_jump_s)]
+    return ProgrammedFigures(
+        cells=int(wanted.sum()),
+        reached=int(reached.sum()),
+        mean_pulses=float(ledger.pulses[wanted].mean()) if wanted.any() else 0.0,
+        rms_error_s=_rms((ledger.verified_s - ledger.target_s)[counted]),
+        rms_error_after_wait_s=_rms((after_s - ledger.target_s)[counted]),
+        within_after_wait=_within(ledger, after_s, reached),
+        energy_j=float(ledger.energy_j.sum()),
+        time_s=time_s,
+        read_noise_s=noise_s,
+        smallest_jump_s=float(np.median(jumps_s)) if jumps_s.size else float("nan"),
+    )
+
+
+def _within(ledger: Ledger, after_s: FloatArray, reached: BoolArray) -> float:
+    known = reached & np.isfinite(after_s)
+    if not known.any():
+        return float("nan")
+    inside = (ledger.low_s <= after_s) & (after_s <= ledger.high_s)
+    return float(inside[known].mean())
+
+
+def _rms(values: FloatArray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.sqrt(np.mean(np.square(finite)))) if finite.size else float("nan")
+
+
+def tables(shape: tuple[int, ...]) -> tuple[Row, ...]:
+    """A row of each table: one of cells without targets, of the kinds and shapes of any other."""
+    blank_s = np.full(shape, np.nan)
+    ledger = Ledger(Goals(blank_s, blank_s, blank_s, np.full(shape, -1, np.int64)))
+    nothing = Round(0, 0, 0, np.empty(0))
+    cells = cells_row(ledger, blank_s, blank_s)
+    return round_row(ledger, nothing, 0, 0), cells, figures_row(ledger, blank_s.ravel(), 0.0, 0.0)

@@ -1,0 +1,291 @@
+"""Conductances that cells are to have, and the window around each that counts as reached.
+
+A target map has the shape (rows, cols) or (..., rows, cols), siemens; NaN: leave this cell alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field, model_validator
+
+from hwloop.array.conductance_range import Span
+from hwloop.array.operations import FloatArray
+from hwloop.errors import ConfigError, StepError
+from hwloop.messages import nearest
+from hwloop.settings.model import Settings
+from hwloop.settings.tables import GapTable
+from hwloop.settings.units import Number, PositiveSiemens, Siemens
+from hwloop.steps.contract import Row
+
+IntArray = NDArray[np.int64]
+LevelName = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int) else v)]
+
+
+class MapTarget(Settings):
+    """``map_s``: written out (null: leave alone), or ``{file: …}`` of CSV, NPY, NPZ or HDF5."""
+
+    kind: Literal["map"]
+    map_s: GapTable
+
+    @model_validator(mode="after")
+    def _of_cells(self) -> MapTarget:
+        target_s = np.array(self.map_s, dtype=np.float64)
+        below = np.argwhere(target_s < 0)
+        if len(below):
+            place = tuple(int(i) for i in below[0])
+            raise ValueError(
+                f"entry {place} is {target_s[place]:g} S: a conductance is not below 0"
+            )
+        return self
+
+
+class Level(Settings):
+    """``target_s``, and the window by its ends; without a target, its middle."""
+
+    target_s: PositiveSiemens | None = None
+    low_s: Annotated[Siemens, Field(ge=0)] | None = None
+    high_s: PositiveSiemens | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Level:
+        if self.target_s is None and (self.low_s is None or self.high_s is None):
+            raise ValueError("a level needs target_s, or both low_s and high_s")
+        if self.low_s is not None and self.high_s is not None and self.low_s >= self.high_s:
+            raise ValueError(f"low_s {self.low_s:g} must be below high_s {self.high_s:g}")
+        if not (self.low_s or 0.0) <= self.aim_s <= (self.high_s or np.inf):
+            raise ValueError(f"target_s {self.aim_s:g} is not within its window")
+        return self
+
+    @property
+    def aim_s(self) -> float:
+        """The target."""
+        if self.target_s is not None:
+            return self.target_s
+        return ((self.low_s or 0.0) + (self.high_s or 0.0)) / 2
+
+
+Pattern = Literal["rows", "columns", "cycle", "random"]
+
+
+class LevelTarget(Settings):
+    """``levels`` by name, and which cell gets which.
+
+    ``pattern``: rows of names ("" or null: leave alone), or: ``rows``, one level a row in turn;
+    ``columns``; ``cycle``, cell after cell; ``random``, drawn from the run's seed.
+    """
+
+    kind: Literal["levels"]
+    levels: Mapping[LevelName, Level] = Field(min_length=1)
+    pattern: Pattern | tuple[tuple[LevelName | None, ...], ...] = "cycle"
+
+    @model_validator(mode="after")
+    def _known(self) -> LevelTarget:
+        if isinstance(self.pattern, str):
+            return self
+        for name in {name for row in self.pattern for name in row if name}:
+            if name not in self.levels:
+                raise ValueError(f"pattern: {name!r} is no level{nearest(name, self.levels)}")
+        if len({len(row) for row in self.pattern}) > 1:
+            raise ValueError("the rows of pattern differ in length")
+        return self
+
+    def index(self, shape: tuple[int, ...], rng: np.random.Generator) -> IntArray:
+        """Which level each cell gets, by its place; -1: none."""
+        count = len(self.levels)
+        rows, cols = shape[-2:]
+        if self.pattern == "random":
+            return rng.integers(0, count, size=shape)
+        if self.pattern == "cycle":
+            return np.arange(rows * cols).reshape(rows, cols) % count
+        if self.pattern in ("rows", "columns"):
+            row, col = np.indices((rows, cols))
+            return np.asarray((row if self.pattern == "rows" else col) % count)
+        names = list(self.levels)
+        return np.array(
+            [[names.index(name) if name else -1 for name in row] for row in self.pattern],
+            dtype=np.int64,
+        )
+
+
+class RandomTarget(Settings):
+    """A conductance anywhere between two for each cell, drawn from the run's seed."""
+
+    kind: Literal["random"]
+    low_s: PositiveSiemens
+    high_s: PositiveSiemens
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RandomTarget:
+        if self.low_s > self.high_s:
+            raise ValueError(f"low_s {self.low_s:g} is above high_s {self.high_s:g}")
+        return self
+
+
+class StepTarget(Settings):
+    """What an earlier step of the same run came to: a map in the latest row of one of its tables.
+
+    ``label``: of that step; ``table``: "" for its main one; ``column``: siemens, NaN: leave alone.
+    """
+
+    kind: Literal["step"]
+    label: str = "map_network"
+    table: str = ""
+    column: str = "target_s"
+
+
+Target = Annotated[MapTarget | LevelTarget | RandomTarget | StepTarget, Field(discriminator="kind")]
+
+
+class Absolute(Settings):
+    """Within ± ``by_s`` of the target."""
+
+    kind: Literal["absolute"]
+    by_s: PositiveSiemens
+
+
+class Relative(Settings):
+    """Within ± ``fraction`` of the target."""
+
+    kind: Literal["relative"]
+    fraction: Annotated[Number, Field(gt=0, lt=1)]
+
+
+class OfRange(Settings):
+    """Within ± ``fraction`` of the width of ``range``.
+
+    ``open_below``: a cell whose target is the low end of the range may also be below it.
+    """
+
+    kind: Literal["range"]
+    fraction: Annotated[Number, Field(gt=0, lt=1)]
+    open_below: bool = Field(default=False, strict=True)
+
+
+class Windows(Settings):
+    """Within ``low_s`` and ``high_s`` of its level; a missing end is open."""
+
+    kind: Literal["windows"]
+
+
+Tolerance = Annotated[Absolute | Relative | OfRange | Windows, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, eq=False)
+class Goals:
+    """Target and window of every cell, siemens, (..., rows, cols); NaN: leave it alone.
+
+    ``level``: which of the named levels, by its place; -1: none.
+    """
+
+    target_s: FloatArray
+    low_s: FloatArray
+    high_s: FloatArray
+    level: IntArray
+
+
+def goals(
+    target: Target,
+    tolerance: Tolerance,
+    span: Span | None,
+    *,
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    earlier: Mapping[str, Row],
+) -> Goals:
+    """What every cell of ``shape`` (..., rows, cols) is to come to.
+
+    Raises :class:`StepError` where an earlier step has no such map.
+    """
+    level = np.full(shape, -1, dtype=np.int64)
+    match target:
+        case MapTarget():
+            target_s = _fitting(np.array(target.map_s, dtype=np.float64), shape)
+        case RandomTarget():
+            target_s = rng.uniform(target.low_s, target.high_s, size=shape)
+        case StepTarget():
+            target_s = _fitting(_from_step(target, earlier), shape)
+        case LevelTarget():
+            level = np.array(np.broadcast_to(target.index(shape, rng), shape))
+            aims = np.array([*(one.aim_s for one in target.levels.values()), np.nan])
+            target_s = aims[level]
+    low_s, high_s = _window(target, tolerance, span, target_s, level)
+    return Goals(target_s, low_s, high_s, level)
+
+
+def refuse_misfit(
+    target: Target, tolerance: Tolerance, span: Span | None, shape: tuple[int, int]
+) -> None:
+    """Raise :class:`ConfigError` where target, tolerance, range and array do not fit."""
+    if isinstance(tolerance, OfRange) and span is None:
+        raise ConfigError(
+            "a fraction of the range needs range: {low_s, high_s}, or array.range", key="tolerance"
+        )
+    if isinstance(tolerance, Windows) and not isinstance(target, LevelTarget):
+        raise ConfigError("windows belong to levels: target.kind must be levels", key="tolerance")
+    if isinstance(target, MapTarget):
+        given = np.shape(target.map_s)
+        if given[-2:] != shape:
+            raise ConfigError(f"has shape {given}; the array has {shape}", key="target.map_s")
+    if isinstance(target, LevelTarget) and not isinstance(target.pattern, str):
+        given = np.shape(np.array(target.pattern, dtype=object))
+        if given != shape:
+            raise ConfigError(f"has shape {given}; the array has {shape}", key="target.pattern")
+
+
+def planned_mask(target: Target, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Cells that may be programmed, (rows, cols), as far as the settings say."""
+    if isinstance(target, MapTarget):
+        known = np.isfinite(np.array(target.map_s, dtype=np.float64))
+        mask: NDArray[np.bool_] = np.logical_or.reduce(known.reshape(-1, *shape))
+        return mask
+    if isinstance(target, LevelTarget) and not isinstance(target.pattern, str):
+        return np.array([[bool(name) for name in row] for row in target.pattern])
+    return np.ones(shape, dtype=np.bool_)
+
+
+def _window(
+    target: Target, tolerance: Tolerance, span: Span | None, target_s: FloatArray, level: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    match tolerance:
+        case Absolute():
+            half_s: FloatArray | float = tolerance.by_s
+        case Relative():
+            half_s = tolerance.fraction * target_s
+        case OfRange():
+            half_s = tolerance.fraction * (span.high_s - span.low_s) if span else np.nan
+            if tolerance.open_below and span:
+                at_end = target_s <= span.low_s * (1 + 1e-9)
+                return np.where(at_end, 0.0, target_s - half_s), target_s + half_s
+        case Windows():
+            levels = target.levels.values() if isinstance(target, LevelTarget) else ()
+            low = [0.0 if one.low_s is None else one.low_s for one in levels]
+            high = [np.inf if one.high_s is None else one.high_s for one in levels]
+            return np.array([*low, np.nan])[level], np.array([*high, np.nan])[level]
+    return target_s - half_s, target_s + half_s
+
+
+def _from_step(target: StepTarget, earlier: Mapping[str, Row]) -> FloatArray:
+    name = "/".join(part for part in (target.label, target.table) if part)
+    row = earlier.get(name)
+    if row is None:
+        raise StepError(
+            f"target.label: no earlier step of this run has results {name!r}"
+            f"{nearest(name, earlier)}"
+        )
+    values: dict[str, Any] = row.columns()
+    if target.column not in values:
+        raise StepError(
+            f"target.column: {name} has no column {target.column!r}{nearest(target.column, values)}"
+        )
+    return np.array(values[target.column], dtype=np.float64)
+
+
+def _fitting(target_s: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    if target_s.shape not in (shape, shape[-2:]):
+        raise StepError(f"the target map has shape {target_s.shape}; the array has {shape}")
+    return np.array(np.broadcast_to(target_s, shape))

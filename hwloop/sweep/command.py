@@ -1,0 +1,115 @@
+"""``hwloop sweep``: one procedure over many settings and seeds."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hwloop.errors import NotConverged
+
+if TYPE_CHECKING:
+    from hwloop.sweep.table import Result
+
+_SHOWN = 20
+
+
+def sweep(
+    procedure: Annotated[Path, typer.Argument(help="The procedure, a YAML file.")],
+    *,
+    over: Annotated[
+        list[str],
+        typer.Option(
+            metavar="KEY=A,B,…",
+            help="A setting and its values, or FIRST:END; several make every combination.",
+        ),
+    ],
+    backend: Annotated[str, typer.Option(help="What stands for the array.")] = "sim",
+    population: Annotated[
+        int | None, typer.Option(min=1, help="Emulate this many arrays at every point.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of every point."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes of this machine; one a core if left out.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="An existing Dask cluster, tcp://host:port.")
+    ] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the records.")] = Path(
+        "sweep"
+    ),
+    report: Annotated[
+        bool, typer.Option("--report", help="Write the HTML report as well, or anew.")
+    ] = False,
+) -> None:
+    """Run every point, each with its record; then a table and figures. Resumes where it ended."""
+    from hwloop.sweep.manifest import manifest_of, with_failures, write_manifest
+    from hwloop.sweep.page import Sweep
+    from hwloop.sweep.report import REPORT, write_page
+    from hwloop.sweep.runner import SweepOptions, prepare, run_tasks
+    from hwloop.sweep.table import result, write_csv
+
+    options = SweepOptions(procedure, out, backend, population, workers, scheduler)
+    prepared = prepare(options, over, list(overrides or ()))
+    out.mkdir(parents=True, exist_ok=True)
+    manifest = manifest_of(options, prepared, over, overrides or ())
+    write_manifest(manifest, out)
+    total = len(prepared.points)
+    if prepared.done:
+        typer.echo(f"{len(prepared.done)} of {total} points stand in {out} already")
+    ended = {one.index: one for one in prepared.done}
+    began_s = time.monotonic()
+    try:
+        for number, one in enumerate(run_tasks(prepared.tasks, options), 1):
+            ended[one.index] = one
+            _progress(number, len(prepared.tasks), began_s)
+    finally:  # what failed before it was interrupted
+        write_manifest(with_failures(manifest, ended.values()), out)
+    results = [result(point, ended[point.index]) for point in prepared.points]
+    write_csv(results, out / "sweep.csv")
+    _print(results)
+    typer.echo(f"table: {out / 'sweep.csv'}")
+    _figures(results, out)
+    failed = [one for one in results if one.ended.status != "completed"]
+    if report and len(failed) < total:
+        write_page(Sweep(out, manifest, tuple(results)), out / REPORT)
+        typer.echo(f"report: {out / REPORT}")
+    if failed:
+        first = failed[0]
+        raise NotConverged(
+            f"{len(failed)} of {total} points failed, the first {first.point.words}: {first.words}"
+        )
+
+
+def _progress(number: int, total: int, began_s: float) -> None:
+    if sys.stderr.isatty():
+        left_s = (time.monotonic() - began_s) / number * (total - number)
+        typer.echo(f"\r{number} of {total} points, about {left_s:.0f} s left  ", err=True, nl=False)
+        if number == total:
+            typer.echo("", err=True)
+
+
+def _print(results: Sequence[Result]) -> None:
+    for one in results[:_SHOWN]:
+        reached = f"reached {one.reached:.3g}" if math.isfinite(one.reached) else one.ended.status
+        typer.echo(f"{one.point.words}: {reached}; {one.words}")
+    if len(results) > _SHOWN:
+        typer.echo(f"… and {len(results) - _SHOWN} more in the table")
+
+
+def _figures(results: Sequence[Result], out: Path) -> None:
+    from hwloop.plotting.style import save_figures
+    from hwloop.sweep.figures import draw
+
+    for figure in draw(results):
+        (out / f"{figure.name}.png").unlink(missing_ok=True)
+        for saved in save_figures([figure], out):
+            typer.echo(f"figure: {saved.path}")

@@ -1,0 +1,58 @@
+"""Figures of a sweep: every figure against a setting, with its spread over the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from hwloop.plotting import style as plot
+from hwloop.statistics import mean_and_deviation
+from hwloop.steps.contract import NamedFigure
+from hwloop.sweep.grid import SEED, shown
+from hwloop.sweep.table import Result, moving
+
+
+def draw(results: Sequence[Result]) -> Iterator[NamedFigure]:
+    """One figure for each setting that took several values; seeds are the spread."""
+    good = [one for one in results if one.figures or np.isfinite(one.reached)]
+    for key in dict.fromkeys(key for one in results for key, _ in one.point.values):
+        values = list(dict.fromkeys(shown(dict(one.point.values)[key]) for one in good))
+        if key != SEED and len(values) > 1:
+            yield _against(key, values, good)
+
+
+def _against(key: str, values: list[str], results: Sequence[Result]) -> NamedFigure:
+    names = ["reached", *moving(results)][:9]
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    with plot.style():
+        figure = plot.new_figure(3.6 * columns, 2.7 * rows)
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for panel, name in zip(axes, names, strict=False):
+            groups = [_values(results, key, value, name) for value in values]
+            place = np.arange(len(values))
+            means, spread, _ = zip(*map(mean_and_deviation, groups), strict=True)
+            panel.errorbar(place, means, spread, color=plot.BLUE, marker="o", capsize=3)
+            for at, group in zip(place, groups, strict=True):
+                panel.plot([at] * len(group), group, ".", color=plot.GREY, markersize=3, zorder=0)
+            panel.set_xticks(place, values, rotation=30 if len("".join(values)) > 24 else 0)
+            panel.set(xlabel=key.rpartition(".")[2], ylabel=name.partition(".")[2] or name)
+        for panel in axes[len(names) :]:
+            panel.set_axis_off()
+    return NamedFigure(
+        f"against_{key.replace('.', '_')}",
+        f"Against {key}",
+        "Mean and sample standard deviation over the other settings and the seeds; each point in"
+        " grey.",
+        figure,
+    )
+
+
+def _values(results: Sequence[Result], key: str, value: str, name: str) -> list[float]:
+    found = [
+        one.reached if name == "reached" else one.figures.get(name, np.nan)
+        for one in results
+        if shown(dict(one.point.values)[key]) == value
+    ]
+    return [number for number in found if np.isfinite(number)]

@@ -1,0 +1,105 @@
+"""What a sweep was, in its folder: ``sweep.json``, from which it can be reported and made again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from hwloop.errors import ConfigError, RecordError
+from hwloop.settings.model import Settings
+from hwloop.sweep.point import Ended
+from hwloop.sweep.runner import Prepared, SweepOptions
+
+MANIFEST = "sweep.json"
+
+
+class Manifest(Settings):
+    """``over`` and ``overrides``: as on the command line. ``points``: the content of each point.
+
+    ``procedure`` and ``folder``: paths as they were given. ``failed``: content → its error.
+    """
+
+    format: Literal["hwloop sweep"] = "hwloop sweep"
+    format_version: Literal[1] = 1
+    hwloop_version: str
+    procedure: str
+    procedure_sha256: str
+    folder: str
+    backend: str
+    population: int | None
+    over: tuple[str, ...]
+    overrides: tuple[str, ...]
+    points: tuple[str, ...]
+    failed: dict[str, str]
+
+    @property
+    def command(self) -> str:
+        """The command line that makes the sweep, for a POSIX shell."""
+        words = ["hwloop", "sweep", self.procedure]
+        for option, values in (("--over", self.over), ("--set", self.overrides)):
+            words += [word for value in values for word in (option, value)]
+        words += ["--backend", self.backend]
+        if self.population is not None:
+            words += ["--population", str(self.population)]
+        return shlex.join([*words, "-o", self.folder])
+
+
+def manifest_of(
+    options: SweepOptions, prepared: Prepared, over: Iterable[str], overrides: Iterable[str]
+) -> Manifest:
+    """What is to be run, before it is: nothing has failed."""
+    return Manifest(
+        hwloop_version=version("hwloop"),
+        procedure=options.procedure.as_posix(),
+        procedure_sha256=hashlib.sha256(options.procedure.read_bytes()).hexdigest(),
+        folder=options.folder.as_posix(),
+        backend=options.backend,
+        population=options.population,
+        over=tuple(over),
+        overrides=tuple(overrides),
+        points=prepared.names,
+        failed={},
+    )
+
+
+def with_failures(manifest: Manifest, ended: Iterable[Ended]) -> Manifest:
+    """The same, with the errors of the points that did not complete."""
+    failed = {
+        manifest.points[one.index]: one.error or one.status
+        for one in ended
+        if one.status != "completed"
+    }
+    return manifest.model_copy(update={"failed": failed})
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    """Put it in place at once: a reader finds the former one or this one, whole.
+
+    Raises :class:`RecordError` where another file has that name.
+    """
+    path = folder / MANIFEST
+    if path.exists():
+        read_manifest(folder)
+    scratch = path.with_suffix(".json.part")
+    text = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    scratch.write_text(text + "\n", encoding="utf-8")
+    scratch.replace(path)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """What the sweep in ``folder`` was; raises :class:`RecordError` where it holds none."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise RecordError(
+            f"{folder}: is no folder of a sweep: there is no {MANIFEST} in it, which `hwloop sweep`"
+            " writes"
+        )
+    try:
+        return Manifest.parse(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, ConfigError) as exc:
+        raise RecordError(f"{path}: does not describe a sweep: {exc}") from None

@@ -1,0 +1,154 @@
+"""Run the points of a sweep: in this process, in local ones, or on a cluster."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hwloop import plugins
+from hwloop.errors import BackendError, ConfigError
+from hwloop.sweep.grid import Point, points, validate
+from hwloop.sweep.point import Ended, Task, finished, name_of, run_point
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """``workers``: processes of this machine, None: one a core. ``scheduler``: of a cluster."""
+
+    procedure: Path
+    folder: Path
+    backend: str = "sim"
+    population: int | None = None
+    workers: int | None = None
+    scheduler: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A sweep whose points are all valid: what is done already, and what is to do.
+
+    ``names``: of the content of each point.
+    """
+
+    points: tuple[Point, ...]
+    names: tuple[str, ...]
+    done: tuple[Ended, ...]
+    tasks: tuple[Task, ...]
+
+
+def prepare(options: SweepOptions, over: Sequence[str], overrides: Sequence[str] = ()) -> Prepared:
+    """Validate every point and find those that stand in the folder, finished.
+
+    Raises :class:`ConfigError` and :class:`LimitError` naming the point, before anything runs.
+    """
+    _check_workers(options)
+    all_points = points(over, overrides)
+    resolved = validate(options.procedure, all_points, options.backend)
+    there = finished(options.folder) if options.folder.is_dir() else {}
+    threads = 1 if options.scheduler else max(1, _cores() // workers_of(options))
+    names = tuple(name_of(one, options.backend, options.population) for one in resolved)
+    done, tasks = [], []
+    for point, name in zip(all_points, names, strict=True):
+        if name in there:
+            done.append(Ended(point.index, str(there[name]), "completed", "", float("nan")))
+            continue
+        tasks.append(
+            Task(
+                point,
+                str(options.procedure.resolve()),
+                options.backend,
+                options.population,
+                str(options.folder.resolve()),
+                name,
+                None if _inline(options) else threads,
+            )
+        )
+    return Prepared(all_points, names, tuple(done), tuple(tasks))
+
+
+def run_tasks(tasks: Sequence[Task], options: SweepOptions) -> Iterator[Ended]:
+    """Run the tasks, and yield each as it ends, in any order."""
+    if _inline(options) or not tasks:
+        yield from map(run_point, tasks)
+        return
+    from distributed import as_completed
+
+    with _client(options, len(tasks)) as client:
+        futures = client.map(run_point, tasks, pure=False, retries=0)
+        of = {future.key: task for future, task in zip(futures, tasks, strict=True)}
+        for future in as_completed(futures):
+            error = future.exception()
+            if error is None:
+                yield future.result()
+            else:  # its process died, or it could not be loaded there
+                words = f"{type(error).__name__}: {error}"
+                index = of[future.key].point.index
+                yield Ended(index, "", "failed", words, float("nan"))
+            future.release()
+
+
+def workers_of(options: SweepOptions) -> int:
+    """How many processes: as asked, else one a core; a bench has one."""
+    if options.workers is not None:
+        return options.workers
+    return 1 if _hardware(options.backend) else _cores()
+
+
+def _inline(options: SweepOptions) -> bool:
+    return options.scheduler is None and workers_of(options) == 1
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _hardware(backend: str) -> bool:
+    kind: plugins.BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
+    return kind.touches_hardware
+
+
+def _check_workers(options: SweepOptions) -> None:
+    if options.scheduler and options.workers is not None:
+        raise ConfigError("--workers is for this machine; a cluster of --scheduler has its own")
+    if not _hardware(options.backend):
+        return
+    if options.scheduler or workers_of(options) > 1:
+        raise ConfigError(
+            f"backend {options.backend!r} is one array: its points run one after the other, with"
+            " --workers 1 and without --scheduler"
+        )
+
+
+@contextmanager
+def _client(options: SweepOptions, tasks: int) -> Iterator[Any]:
+    """A client of the cluster, or of processes that end with it."""
+    from distributed import Client, LocalCluster
+
+    if options.scheduler:
+        try:
+            client = Client(options.scheduler, timeout=10)
+        except (OSError, ValueError) as exc:
+            raise BackendError(f"no Dask scheduler answers at {options.scheduler}: {exc}") from None
+        with client:
+            yield client
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="hwloop-sweep-", ignore_cleanup_errors=True) as scratch,
+        LocalCluster(
+            n_workers=min(workers_of(options), tasks),
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            local_directory=scratch,
+            silence_logs=50,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client

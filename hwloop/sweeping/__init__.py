@@ -1,1 +1,0 @@
-"""One procedure over many settings and seeds: each point an ordinary run with its record."""

@@ -1,0 +1,189 @@
+"""Fit how the filament grows to sweeps of the gate.
+
+Found are the parameters with which the emulated sweeps, of as many cells and cycles, have the
+medians and spreads of the measured ones: see
+:mod:`hwloop_sim.calibrate.one_transistor.simulated_moments`. They begin at the path that is nearest
+to the medians without any scatter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwloop.array.operations import FloatArray
+from hwloop.errors import ConfigError, NotConverged
+from hwloop_sim.calibrate.one_transistor.emulation import emulate
+from hwloop_sim.calibrate.one_transistor.gate_moments import gate_moments
+from hwloop_sim.calibrate.one_transistor.simulated_moments import Match, match_moments
+from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps, held_logs
+from hwloop_sim.calibrate.one_transistor.unknowns import Unknowns, nested
+from hwloop_sim.devices.common.filament import cell_s, filament_s, grown_s
+
+_BEGUN = 0.5
+"""Logarithm by which the median has risen where the fit begins."""
+_REACHED = 0.9
+"""Of the sweeps, that go to the last gate of the fit."""
+_LEAST = 4
+_AHEAD_V = 0.3
+"""Of the first gate of the fit: where emulated sweeps begin."""
+DRAWS = 64
+"""Of all sweeps, with cells of their own."""
+FOLLOWER_V = 1.0
+"""V_t by which a transistor limits a RESET; these sweeps work beyond it."""
+_SEED = 1
+_RATIO = 0.5
+
+
+@dataclass(frozen=True)
+class Path:
+    """R_s, k, V_t and q; ``deviation``: of the medians from it, rms of ln G."""
+
+    r_series_ohm: float
+    k_s_per_v: float
+    v_transistor_v: float
+    exponent: float
+    deviation: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class MedianFit:
+    """The path nearest to the median sweep, from ``begin_s`` on at the voltages of ``gates``."""
+
+    path: Path
+    begin_s: float
+    gates: slice
+    volts: FloatArray
+
+    @property
+    def start(self) -> dict[str, float]:
+        """Of all that is sought."""
+        path = self.path
+        return {
+            "r_series_ohm": path.r_series_ohm,
+            "v_transistor_v": path.v_transistor_v,
+            "growth.exponent": path.exponent,
+            "growth.k_s_per_v": path.k_s_per_v,
+            "growth.cycle_ratio": _RATIO,
+            "unsteadiness": 0.3,
+            "spread.unsteadiness": 0.5,
+            "spread.r_series_ohm": 0.03,
+            "spread.v_transistor_v": 0.02,
+        }
+
+    def follow(self, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """:func:`follow` of the logarithms of the first four of ``start``."""
+        r_ohm, v_t, exponent, k = np.exp(logs)
+        return follow(Path(r_ohm, k, v_t, exponent), self.volts, self.begin_s)
+
+
+@dataclass(frozen=True, eq=False)
+class GrowthFit:
+    """``median``: where the search began. ``match``: the settings, by name, and their errors."""
+
+    median: MedianFit
+    match: Match
+
+    @property
+    def r_series_ohm(self) -> float:
+        """Of the median cell."""
+        return self.match.values["r_series_ohm"]
+
+
+def fit_median(sweeps: Sweeps) -> MedianFit:
+    """Raises :class:`ConfigError` or :class:`NotConverged` with the file and what does not show."""
+    gates, begin_s = _span(sweeps)
+    volts, median = sweeps.volts[gates], np.median(held_logs(sweeps.after_s)[:, gates], axis=0)
+    return MedianFit(_fit_path(sweeps.where, volts, median, begin_s), begin_s, gates, volts)
+
+
+def fit_growth(sweeps: Sweeps, of_median: MedianFit, noise: float) -> GrowthFit:
+    """``of_median``: of :func:`fit_median`. ``noise``: of a read, as part of the filament's G.
+
+    Raises :class:`ConfigError` or :class:`NotConverged` with the file and what does not show.
+    """
+    unknowns = Unknowns(of_median.start)
+    guess = np.log(list(of_median.start.values())[:4])
+    cells = [np.flatnonzero(sweeps.cell == one) for one in sweeps.cells]
+    cells = [rows for rows in cells if rows.size >= _LEAST]
+    moments = gate_moments(cells, of_median.follow, guess, _RATIO)
+    gates = of_median.gates
+    first = int(np.searchsorted(sweeps.volts, of_median.volts[0] - _AHEAD_V))
+    part = sweeps.from_to(first, gates.stop)
+
+    def of(after_s: FloatArray) -> FloatArray:
+        return moments.of(held_logs(after_s)[:, :, gates.start - first :])
+
+    def simulate(numbers: FloatArray) -> FloatArray:
+        found = parameters(unknowns.values(numbers), sweeps.width_s)
+        rng = np.random.default_rng(_SEED)
+        after_s = emulate(found, part, rng, draws=DRAWS, of_gate=True, noise=noise)
+        return of(part.until_end(after_s))
+
+    seen = of(part.after_s[None])[0]
+    return GrowthFit(of_median, match_moments(simulate, seen, unknowns, sweeps.where))
+
+
+def parameters(values: Mapping[str, float], width_s: float) -> dict[str, Any]:
+    """Settings of a device whose pulses are ``width_s`` long."""
+    found = nested(values)
+    found["growth"]["width_s"] = width_s
+    found["v_follower_v"] = FOLLOWER_V
+    return found
+
+
+def _span(sweeps: Sweeps) -> tuple[slice, float]:
+    """From the gate at which the median has begun to rise to the last that most sweeps reach."""
+    with np.errstate(all="ignore"):
+        median = np.nanmedian(np.log(sweeps.after_s), axis=0)
+    reached = np.isfinite(sweeps.after_s).mean(axis=0)
+    risen = np.flatnonzero(median - median[0] > _BEGUN)
+    last = np.flatnonzero(reached >= _REACHED)
+    if not risen.size or not last.size or last[-1] - risen[0] < 2 * _LEAST:
+        raise ConfigError(
+            f"the median rises over fewer than {2 * _LEAST} gate voltages that {_REACHED:.0%} of"
+            " the sweeps reach: nothing to fit",
+            file=sweeps.where,
+        )
+    first = int(risen[0])
+    begin_s = float(np.exp(np.median(median[: max(first - 1, 1)])))
+    return slice(first, int(last[-1]) + 1), begin_s
+
+
+def follow(path: Path, volts: FloatArray, begin_s: float) -> tuple[FloatArray, FloatArray]:
+    """ln G after each gate voltage, and s of each pulse; free of scatter."""
+    r_ohm = np.asarray(path.r_series_ohm)
+    own_s = filament_s(np.asarray(begin_s), r_ohm)
+    seen, shares = [], []
+    for volt in volts:
+        drive_s = np.asarray(path.k_s_per_v * max(volt - path.v_transistor_v, 1e-6))
+        own_s, share = grown_s(own_s, drive_s, path.exponent)
+        seen.append(np.log(cell_s(own_s, r_ohm)))
+        shares.append(share)
+    return np.array(seen), np.array(shares)
+
+
+def _fit_path(where: str, volts: FloatArray, median: FloatArray, begin_s: float) -> Path:
+    from scipy.optimize import least_squares
+
+    lowest_ohm = float(np.exp(-median.max()))
+
+    def of(theta: FloatArray) -> Path:
+        r_ohm, k = lowest_ohm * float(theta[0]), float(np.exp(theta[1]))
+        return Path(r_ohm, k, float(theta[2]), float(np.exp(theta[3])))
+
+    found = least_squares(
+        lambda theta: follow(of(theta), volts, begin_s)[0] - median,
+        [0.9, -6.5, volts[0] - 0.03, 0.5],
+        bounds=([0.3, -14.0, volts[0] - 1.0, -0.6], [0.999, 2.0, volts[0] + 0.05, 2.3]),
+    )
+    if np.any(found.active_mask):
+        names = ("r_series_ohm", "growth.k_s_per_v", "v_transistor_v", "growth.exponent")
+        name = names[int(np.argmax(found.active_mask != 0))]
+        raise NotConverged(f"{where}: {name} is not determined by these sweeps")
+    one = of(found.x)
+    deviation = float(np.sqrt(np.mean(np.square(found.fun))))
+    return Path(one.r_series_ohm, one.k_s_per_v, one.v_transistor_v, one.exponent, deviation)

@@ -1,0 +1,88 @@
+"""Sweeps of held-out 1T1R cells, emulated by cells of a fit to others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwloop.array.operations import FloatArray
+from hwloop_sim.calibrate.one_transistor.emulation import emulate
+from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps
+from hwloop_sim.calibrate.trains.held_out import REPEATS, Distribution
+
+_MOST_SWEEPS = 0.95
+"""Of the held-out sweeps, that still go on where their conductances are compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class SweepPrediction:
+    """Emulated against held-out sweeps: of other cells, from where each of them began.
+
+    ``emulated_s``: (volts, repeats, sweeps), NaN where the held-out sweep has ended.
+    ``at``: the place of the voltage that ``final`` is of.
+    """
+
+    of_gate: bool
+    sweeps: Sweeps
+    emulated_s: FloatArray
+    at: int
+    final: Distribution
+    step: Distribution
+
+    @property
+    def mean_within_spread(self) -> float:
+        """Of the voltages: mean emulated ln G within one deviation of the held-out sweeps."""
+        seen = np.log(self.sweeps.after_s[:, : self.at + 1])
+        shown = np.log(self.emulated_s[: self.at + 1].reshape(self.at + 1, -1))
+        off = np.abs(np.nanmean(shown, axis=1) - np.nanmean(seen, axis=0))
+        return float(np.mean(off <= np.nanstd(seen, axis=0, ddof=1)))
+
+    def figures(self) -> dict[str, Any]:
+        """As they stand in the file."""
+        sweeps, volt = self.sweeps, float(self.sweeps.volts[self.at])
+        pulse = {"gate_v": volt} if self.of_gate else {"gate_v": sweeps.held_v}
+        return {
+            "amplitude_v": sweeps.held_v if self.of_gate else -volt,
+            **pulse,
+            "width_s": sweeps.width_s,
+            "trains": len(sweeps.cell),
+            "cells": len(sweeps.cells),
+            "mean_within_spread": self.mean_within_spread,
+            "final_conductance": self.final.figures(),
+            "step": self.step.figures(),
+        }
+
+
+def predict(
+    found: Mapping[str, Any],
+    fitted: Sweeps,
+    held_out: Sweeps,
+    rng: np.random.Generator,
+    *,
+    of_gate: bool,
+    noise: float,
+) -> SweepPrediction:
+    """Emulate the held-out sweeps with cells of their own, from where each began, and read them."""
+    every_s = emulate(found, held_out, rng, draws=REPEATS, of_gate=of_gate, noise=noise)
+    emulated_s = np.where(np.isnan(held_out.after_s), np.nan, every_s).transpose(2, 0, 1)
+    goes_on = np.isfinite(held_out.after_s).mean(axis=0) >= _MOST_SWEEPS
+    at = int(np.flatnonzero(goes_on)[-1])
+    volt_s = emulated_s[at].ravel()
+    final = Distribution(
+        volt_s[np.isfinite(volt_s)],
+        _finite(held_out.after_s[:, at]),
+        _finite(fitted.after_s[:, at]),
+    )
+    step = Distribution(
+        _finite(np.diff(emulated_s[: at + 1], axis=0)),
+        _finite(np.diff(held_out.after_s[:, : at + 1], axis=1)),
+        _finite(np.diff(fitted.after_s[:, : at + 1], axis=1)),
+    )
+    return SweepPrediction(of_gate, held_out, emulated_s, at, final, step)
+
+
+def _finite(values: FloatArray) -> FloatArray:
+    return np.asarray(values[np.isfinite(values)])

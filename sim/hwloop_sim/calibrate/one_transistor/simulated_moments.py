@@ -1,0 +1,112 @@
+"""Parameters whose simulated measurement has the moments of the real one, and how sure they are.
+
+Method of simulated moments, D. McFadden, Econometrica 57, 995 (1989), doi:10.2307/1913621: numbers
+are computed from the measurement (medians, spreads), the same from many simulated measurements,
+and the parameters sought with which the mean of those is nearest, each divided by its deviation.
+What a moment is biased by is in both, so it need not estimate anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwloop.array.operations import FloatArray
+from hwloop.errors import NotConverged
+from hwloop_sim.calibrate.one_transistor.unknowns import Unknowns
+
+Simulate = Callable[[FloatArray], FloatArray]
+"""Moments of simulated measurements, (draws, moments), with the same random numbers each time."""
+
+_PASSES = 2
+_STEP, _WIDE_STEP = 0.1, 0.3
+"""Of a number, on the way there; and for the errors, which are about as large."""
+_SETTLED = 3e-3
+_MOST_ROUNDS = 40
+_BLIND = 1e-6
+"""Of the largest singular value of the slopes: below it moments say nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """``values``, ``errors``: by name. ``off``: of each moment from its mean, in deviations."""
+
+    values: dict[str, float]
+    errors: dict[str, float]
+    off: FloatArray
+
+
+def match_moments(simulate: Simulate, seen: FloatArray, unknowns: Unknowns, where: str) -> Match:
+    """The values of ``unknowns`` with which the moments are nearest to ``seen``.
+
+    ``simulate`` takes their numbers. Deviations are those at the start, then those at what was
+    found with them. Raises :class:`NotConverged` with ``where`` and what is not determined.
+    """
+    from scipy.optimize import least_squares
+
+    numbers, limits = unknowns.numbers(), unknowns.limits()
+    for _ in range(_PASSES):
+        deviation = _deviation(simulate(numbers))
+
+        def off(at: FloatArray, deviation: FloatArray = deviation) -> FloatArray:
+            return np.asarray((simulate(at).mean(axis=0) - seen) / deviation)
+
+        def slope(at: FloatArray, deviation: FloatArray = deviation) -> FloatArray:
+            return _forward(simulate, at) / deviation[:, None]
+
+        found = least_squares(
+            off,
+            numbers,
+            slope,
+            bounds=limits,
+            xtol=_SETTLED,
+            ftol=_SETTLED,
+            x_scale="jac",
+            max_nfev=_MOST_ROUNDS,
+        )
+        numbers = found.x
+    if not found.success:
+        raise NotConverged(f"{where}: no cells were found whose emulated sweeps are like these")
+    match = _match(simulate, seen, unknowns, numbers)
+    if open_ := unknowns.undetermined(match.values, match.errors):
+        raise NotConverged(f"{where}: {', '.join(open_)} cannot be told from these sweeps")
+    return match
+
+
+def _match(simulate: Simulate, seen: FloatArray, unknowns: Unknowns, numbers: FloatArray) -> Match:
+    simulated = simulate(numbers)
+    deviation = _deviation(simulated)
+    # The mean of the draws errs too.
+    correlation = np.atleast_2d(np.corrcoef(simulated, rowvar=False)) * (1 + 1 / len(simulated))
+    errors = _errors(_slope(simulate, numbers) / deviation[:, None], correlation)
+    off = (seen - simulated.mean(axis=0)) / deviation
+    return Match(unknowns.values(numbers), unknowns.errors(numbers, errors), np.asarray(off))
+
+
+def _errors(slope: FloatArray, correlation: FloatArray) -> FloatArray:
+    """Of the parameters; infinite where the moments do not depend on them."""
+    inverse = np.linalg.pinv(slope, rcond=_BLIND)
+    errors = np.sqrt(np.diag(inverse @ correlation @ inverse.T))
+    _, size, direction = np.linalg.svd(slope, full_matrices=False)
+    blind = np.sum(np.square(direction[size < _BLIND * size[0]]), axis=0)
+    return np.where(blind > _BLIND, np.inf, errors)
+
+
+def _deviation(simulated: FloatArray) -> FloatArray:
+    return np.asarray(simulated.std(axis=0, ddof=1))
+
+
+def _forward(simulate: Simulate, numbers: FloatArray) -> FloatArray:
+    """(moments, parameters), as good as the way there needs it."""
+    here = simulate(numbers).mean(axis=0)
+    columns = [simulate(numbers + one).mean(0) - here for one in _STEP * np.eye(numbers.size)]
+    return np.asarray(np.array(columns).T / _STEP)
+
+
+def _slope(simulate: Simulate, numbers: FloatArray) -> FloatArray:
+    """(moments, parameters), by central differences."""
+    moves = _WIDE_STEP * np.eye(numbers.size)
+    columns = [simulate(numbers + one).mean(0) - simulate(numbers - one).mean(0) for one in moves]
+    return np.asarray(np.array(columns).T / (2 * _WIDE_STEP))

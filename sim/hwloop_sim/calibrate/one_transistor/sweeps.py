@@ -1,0 +1,225 @@
+"""Sweeps of the gate and of the source line of 1T1R cells, as arrays: one row a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.datasets import columns as measurement
+from hwloop.datasets import pulse_table as dataset
+from hwloop.errors import ConfigError
+from hwloop.messages import cell_name
+from hwloop.record.reader import Record
+from hwloop_sim.calibrate.trains.data import is_record
+
+STEP = "pulse_sweep"
+_LEAST_PULSES = 5
+_LEAST_CELLS = 6
+_LEAST_SWEEPS = 3
+_NEARLY_NONE = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Sweeps:
+    """Conductance before and after each pulse, siemens, (sweeps, volts); NaN where there was none.
+
+    ``cell``: of each sweep. ``volts``: what was swept, ascending: of the gate, or of the source
+    line as a magnitude. ``held_v``: the other: of the bit line, or of the gate.
+    """
+
+    where: str
+    cell: FloatArray
+    volts: FloatArray
+    before_s: FloatArray
+    after_s: FloatArray
+    width_s: float
+    held_v: float
+
+    @property
+    def cells(self) -> FloatArray:
+        """Their addresses, in order."""
+        return np.unique(self.cell)
+
+    @property
+    def first_s(self) -> FloatArray:
+        """Where each sweep begins, siemens."""
+        return np.array([row[np.isfinite(row)][0] for row in self.before_s])
+
+    def until_end(self, after_s: FloatArray) -> FloatArray:
+        """``after_s`` (..., sweeps, volts) with NaN where these sweeps would have ended.
+
+        They end with the first conductance that is beyond nearly all that early sweeps end with.
+        """
+        count = np.isfinite(self.after_s).sum(axis=1)
+        early = count < self.volts.size
+        if not early.any():
+            return after_s
+        last_s = self.after_s[early, count[early] - 1]
+        if np.median(last_s) > np.median(self.first_s):
+            beyond = after_s > np.quantile(last_s, _NEARLY_NONE)
+        else:
+            beyond = after_s < np.quantile(last_s, 1 - _NEARLY_NONE)
+        gone = np.cumsum(beyond, axis=-1) > beyond
+        return np.where(gone, np.nan, after_s)
+
+    def from_to(self, first: int, stop: int) -> Sweeps:
+        """Of some of the voltages."""
+        return replace(
+            self,
+            volts=self.volts[first:stop],
+            before_s=self.before_s[:, first:stop],
+            after_s=self.after_s[:, first:stop],
+        )
+
+    def of(self, which: BoolArray) -> Sweeps:
+        """Some of the sweeps."""
+        return replace(
+            self,
+            cell=self.cell[which],
+            before_s=self.before_s[which],
+            after_s=self.after_s[which],
+        )
+
+    def half(self, which: int) -> Sweeps:
+        """The sweeps of every second cell."""
+        return self.of(np.isin(self.cell, self.cells[which::2]))
+
+    def read_pairs(self) -> tuple[FloatArray, FloatArray]:
+        """Mean and difference of ln G of the two reads between pulses that followed each other."""
+        first, second = np.log(self.after_s[:, :-1]), np.log(self.before_s[:, 1:])
+        both = np.isfinite(first) & np.isfinite(second)
+        return (first[both] + second[both]) / 2, second[both] - first[both]
+
+
+def held_logs(after_s: FloatArray) -> FloatArray:
+    """ln G, (..., volts); the last one kept on where a sweep has ended."""
+    logs = np.log(after_s)
+    last = np.maximum.accumulate(np.where(np.isnan(logs), 0, np.arange(logs.shape[-1])), axis=-1)
+    return np.asarray(np.take_along_axis(logs, last, -1))
+
+
+def load_sweeps(paths: Sequence[Path]) -> tuple[Sweeps, Sweeps]:
+    """Of the gate (SET), and of the source line (RESET): from imported tables or records, or both.
+
+    Raises :class:`ConfigError` with the file where it holds anything else, and where either is
+    missing or too short to tell cells from cycles.
+    """
+    found: dict[bool, Sweeps] = {}
+    for path in paths:
+        for of_gate, sweeps in _of_record(path) if is_record(path) else _of_table(path):
+            if of_gate in found:
+                line = "gate" if of_gate else "source line"
+                raise ConfigError(f"is a second sweep of the {line}: give one", file=sweeps.where)
+            found[of_gate] = sweeps
+    if len(found) < 2:
+        lacking = "source line, which RESETs" if True in found else "gate, which SETs"
+        where = ", ".join(map(str, paths))
+        raise ConfigError(f"no sweep of the {lacking}: both are needed", file=where)
+    return found[True], found[False]
+
+
+def _of_table(path: Path) -> Iterator[tuple[bool, Sweeps]]:
+    """The one sweep of an imported table; a sweep ends where the cell changes or the volts fall."""
+    if dataset.format_of(path) != measurement.FORMAT:
+        raise ConfigError(
+            "holds no pulse sweeps; `hwloop import --reader pulse_sweep` makes such a dataset, the"
+            f" step {STEP} such a record",
+            file=str(path),
+        )
+    data = measurement.read_measurement(path)
+    if data.kind != "pulse_sweeps":
+        raise ConfigError(f"holds {data.kind}: expected pulse_sweeps", file=str(path))
+    columns = data.columns
+    of_gate = bool(columns["amplitude_v"].max() > 0)
+    swept_v = columns["gate_v"] if of_gate else np.abs(columns["amplitude_v"])
+    begins = (np.diff(swept_v, prepend=np.inf) < 0) | (np.diff(columns["cell"], prepend=-1) != 0)
+    yield of_gate, _sweeps(str(path), columns, np.cumsum(begins), of_gate=of_gate)
+
+
+def _of_record(path: Path) -> Iterator[tuple[bool, Sweeps]]:
+    """Those of every step of a run that made some; the cells of a population are all different."""
+    with Record(path) as record:
+        labels = [entry["label"] for entry in record.resolved["steps"] if entry["step"] == STEP]
+        if not labels:
+            raise ConfigError(
+                f"holds no sweeps of 1T1R cells: none of its steps is {STEP}", file=str(path)
+            )
+        for label in labels:
+            rows = record.results(label)
+            if rows and len(rows["pulse"]):
+                columns, sweep = _columns(f"{path}: {label}", rows)
+                of_gate = bool(columns["amplitude_v"].max() > 0)
+                yield of_gate, _sweeps(f"{path}: {label}", columns, sweep, of_gate=of_gate)
+
+
+def _columns(
+    where: str, rows: Mapping[str, FloatArray]
+) -> tuple[dict[str, FloatArray], FloatArray]:
+    """One entry a pulse of a cell, and which sweep it is of."""
+    pulsed = np.isfinite(rows["after_s"])
+    for name in ("before_s", "after_s"):
+        _check_positive(where, name, rows, pulsed)
+    row, cell = np.nonzero(pulsed.reshape(len(pulsed), -1))
+    columns = {name: rows[name][row] for name in ("width_s", "amplitude_v", "gate_v")}
+    columns |= {name: rows[name][pulsed] for name in ("before_s", "after_s")}
+    dataset.check_unit(columns["after_s"], where)
+    cycles = rows["cycle"].max()
+    return {"cell": cell.astype(np.float64), **columns}, cell * cycles + rows["cycle"][row] - 1
+
+
+def _check_positive(
+    where: str, name: str, rows: Mapping[str, FloatArray], pulsed: BoolArray
+) -> None:
+    wrong = pulsed & (rows[name] <= 0)
+    if wrong.any():
+        row, *place = (int(i) for i in np.argwhere(wrong)[0])
+        raise ConfigError(
+            f"{cell_name(tuple(place))}, sweep {int(rows['cycle'][row])}, {rows['swept_v'][row]:g}"
+            f" V: {name} is {rows[name][(row, *place)]:.4g}: expected a value above 0 S",
+            file=where,
+        )
+
+
+def _sweeps(
+    where: str, columns: Mapping[str, FloatArray], sweep: FloatArray, *, of_gate: bool
+) -> Sweeps:
+    """One row a sweep, in the order of the numbers ``sweep``, which say of each pulse its sweep."""
+    swept_v, held_v = np.abs(columns["amplitude_v"]), columns["gate_v"]
+    if of_gate:
+        swept_v, held_v = held_v, swept_v
+    numbers, first, row = np.unique(sweep, return_index=True, return_inverse=True)
+    volts, place = np.unique(np.round(swept_v, 6).astype(np.float64), return_inverse=True)
+    before_s = np.full((numbers.size, volts.size), np.nan)
+    after_s = before_s.copy()
+    before_s[row, place], after_s[row, place] = columns["before_s"], columns["after_s"]
+    every = Sweeps(
+        where,
+        columns["cell"][first],
+        volts,
+        before_s,
+        after_s,
+        _one(where, "width", columns["width_s"], "s"),
+        _one(where, "voltage of the other line", held_v, "V"),
+    )
+    kept = every.of(np.isfinite(after_s).sum(axis=1) >= _LEAST_PULSES)
+    counts = [int((kept.cell == one).sum()) for one in kept.cells]
+    several = sum(count >= _LEAST_SWEEPS for count in counts)
+    if several < _LEAST_CELLS:
+        raise ConfigError(
+            f"{several} cells with {_LEAST_SWEEPS} sweeps or more: expected {_LEAST_CELLS}, or"
+            " cells and cycles cannot be told apart",
+            file=where,
+        )
+    return kept
+
+
+def _one(where: str, name: str, values: FloatArray, unit: str) -> float:
+    if np.ptp(values) > 1e-9 * np.abs(values).max():
+        raise ConfigError(
+            f"{name} from {values.min():g} to {values.max():g} {unit}: expected one", file=where
+        )
+    return float(values[0])

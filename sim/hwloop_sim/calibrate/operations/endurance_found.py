@@ -1,0 +1,141 @@
+"""The effect ``endurance`` from a record of the step of that name.
+
+Wear grows by the part of the window that a pulse still moves through: half of w(n) = 1/(1 +
+(n/n½)^β) for each of the two of a cycle, one after the other at first, then as dn/dc = w(n), and so
+n + n^(β+1)/[(β+1) n½^β] = c and a constant. Both states close towards ``closes_at_s`` with w. From
+where the very first pulse came is not known; it is fitted as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from hwloop.array.operations import FloatArray
+from hwloop.errors import NotConverged
+from hwloop.record.reader import Record
+from hwloop_sim.calibrate.operations.found_effect import SURE, FoundEffect
+
+_LEAST_ROWS = 6
+_NAMES = ("min_s", "max_s", "closes_at_s", "half_cycles", "beta")
+_ONE_BY_ONE = 100  # cycles: later, a cycle is a small part of the wear
+_MOST_BETA = 10.0  # of the effect
+
+
+def endurance_of(record: Record, label: str) -> Iterator[FoundEffect]:
+    """The mean over the cells of both states against the cycle; none where they do not close."""
+    rows = record.results(label)
+    cycles = np.unique(rows["cycle"])
+    if cycles.size < _LEAST_ROWS:
+        return
+    states = [_means(rows["cycle"], rows[name], cycles) for name in ("low_s", "high_s")]
+    if not all(np.isfinite(one).all() and (one > 0).all() for one in states):
+        return
+    low_s, high_s = states
+    if not (high_s > low_s).all():
+        return
+    try:
+        values, errors = closing(cycles.astype(np.float64), low_s, high_s)
+    except NotConverged:
+        return
+    if any(errors[name] * SURE > abs(values[name]) for name in ("half_cycles", "beta")):
+        return
+    yield FoundEffect(
+        {"effect": "endurance", **values},
+        errors,
+        f"{record.path.name}, {label}: {cycles[0]} to {cycles[-1]} cycles",
+    )
+
+
+def _means(of_row: FloatArray, seen_s: FloatArray, cycles: FloatArray) -> FloatArray:
+    """Mean over the cells, of all groups, at each cycle that was read."""
+    return np.array([np.nanmean(seen_s[of_row == cycle]) for cycle in cycles])
+
+
+def worn(cycles: FloatArray, half: float, beta: float, first: float = 1.0) -> FloatArray:
+    """n after so many cycles, in halves, of the whole window that is left.
+
+    ``first``: part of the window that the first pulse of all moved through.
+    """
+    step = [first / 2]
+    for _ in range(2 * _ONE_BY_ONE - 1):
+        step.append(step[-1] + 0.5 / (1 + (step[-1] / half) ** beta))
+    last = step[-1]
+    grown = np.geomspace(last, max(last, float(cycles.max())) * 1.001 + 1, 2000)
+    needed = grown + half * np.power(grown / half, beta + 1) / (beta + 1)
+    later = np.interp(cycles - _ONE_BY_ONE, needed - needed[0], grown)
+    place = np.minimum(np.round(2 * cycles).astype(int), 2 * _ONE_BY_ONE) - 1
+    return np.asarray(np.where(cycles <= _ONE_BY_ONE, np.array(step)[place], later))
+
+
+def closing(
+    cycles: FloatArray, low_s: FloatArray, high_s: FloatArray
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Settings of the effect and one standard deviation of each, by least squares of ln G.
+
+    ``cycles``: (rows,), counted from 1, at whose end ``low_s``, in whose middle ``high_s`` was
+    read. Raises :class:`NotConverged` where the data do not determine them.
+    """
+    seen = np.log(np.concatenate([low_s, high_s]))
+    last = float(np.log(cycles[-1]))
+    start = np.array([np.log(low_s[0]), np.log(high_s[0]), 0.0, last - 0.5, 0.0, 0.5])
+    ends = (
+        np.array([seen[0] - 3, start[1] - 1, -8.0, -1.0, np.log(0.1), 0.0]),
+        np.array([start[0] + 1, start[1] + 3, 8.0, last + 5, np.log(_MOST_BETA), 1.0]),
+    )
+    # What the first pulse did is even between nothing and everything: of deviation 1/√12, beside
+    # the noise that a first descent leaves.
+    middles = [np.where(np.arange(start.size) == 2, middle, start) for middle in (-2, 0, 2)]
+    every = [_descended(cycles, seen, one, ends, 1e-3) for one in middles]
+    found = min(every, key=lambda one: float(one.cost))
+    noise = float(np.sqrt(2 * found.cost / max(seen.size - start.size, 1)))
+    found = _descended(cycles, seen, found.x, ends, max(noise, 1e-9))
+    _, singular, right = np.linalg.svd(found.jac, full_matrices=False)
+    if not singular[-1] > 1e-7 * singular[0]:
+        raise NotConverged("endurance: the window does not close")
+    variance = 2 * found.cost / max(seen.size - start.size + 1, 1)
+    return _outer(found.x, ((right.T / singular**2) @ right * variance)[:5, :5])
+
+
+def _shown(cycles: FloatArray, x: FloatArray) -> FloatArray:
+    """ln G of the low states, then of the high ones."""
+    min_s, max_s = np.exp(x[0]), np.exp(x[1])
+    centre_s = min_s + (max_s - min_s) / (1 + np.exp(-x[2]))
+    half, beta = float(np.exp(x[3])), float(np.exp(x[4]))
+    n = [worn(at, half, beta, float(x[5])) for at in (cycles, cycles - 0.5)]
+    left = [1 / (1 + (one / half) ** beta) for one in n]
+    low_s = centre_s - left[0] * (centre_s - min_s)
+    return np.asarray(np.log(np.append(low_s, centre_s + left[1] * (max_s - centre_s))))
+
+
+def _descended(
+    cycles: FloatArray,
+    seen: FloatArray,
+    start: FloatArray,
+    ends: tuple[FloatArray, FloatArray],
+    noise: float,
+) -> Any:
+    from scipy.optimize import least_squares
+
+    def off(x: FloatArray) -> FloatArray:
+        return np.append(_shown(cycles, x) - seen, noise * np.sqrt(12) * (x[5] - 0.5))
+
+    inside = np.clip(start, ends[0] + 1e-6, ends[1] - 1e-6)
+    return least_squares(off, inside, bounds=ends, x_scale="jac")
+
+
+def _outer(x: FloatArray, covariance: FloatArray) -> tuple[dict[str, float], dict[str, float]]:
+    min_s, max_s = np.exp(x[0]), np.exp(x[1])
+    share = 1 / (1 + np.exp(-x[2]))
+    centre_s = min_s + (max_s - min_s) * share
+    half, beta = np.exp(x[3]), np.exp(x[4])
+    slopes = np.diag([min_s, max_s, (max_s - min_s) * share * (1 - share), half, beta])
+    slopes[2, 0], slopes[2, 1] = (1 - share) * min_s, share * max_s
+    errors = np.sqrt(np.diag(slopes @ covariance @ slopes.T))
+    values = (min_s, max_s, centre_s, half, beta)
+    return (
+        dict(zip(_NAMES, map(float, values), strict=True)),
+        dict(zip(_NAMES, map(float, errors), strict=True)),
+    )

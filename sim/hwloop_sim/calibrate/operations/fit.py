@@ -1,0 +1,188 @@
+"""Fit a device model to histories: from the settings to parameters with their uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwloop import plugins
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.errors import ConfigError, NotConverged
+from hwloop.messages import nearest
+from hwloop_sim.calibrate.operations.free import OperationModel
+from hwloop_sim.calibrate.operations.history import Drive, History
+from hwloop_sim.calibrate.operations.least_squares import (
+    Minimum,
+    Problem,
+    deviations,
+    held_free,
+    minimise,
+)
+from hwloop_sim.calibrate.operations.models import operation_models
+from hwloop_sim.calibrate.operations.thresholds import Interval, in_intervals
+from hwloop_sim.calibrate.operations.twin import twin_of, varied
+from hwloop_sim.calibrate.trains.fit import Fit
+from hwloop_sim.cells.device import DeviceKind
+
+MOST_CELLS = 64
+"""Cells that are fitted together: what more of them add is not worth their first conductances."""
+_CORRELATED = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class OperationFit:
+    """``minimum``: of the reads that count. ``intervals``: of parameters that show in steps."""
+
+    fit: Fit
+    minimum: Minimum
+
+    @property
+    def residuals(self) -> list[FloatArray]:
+        """Measured less modelled current over the noise, (looks, cells) of each history; NaN where
+        nothing was read."""
+        problem, found = self.minimum.problem, self.minimum
+        shown_a = problem.shown_a(found.theta[None])
+        return [
+            (history.current_a - one[0]) / found.noise.sigma_a(one[0])
+            for history, one in zip(problem.histories, shown_a, strict=True)
+        ]
+
+
+def fit_operations(
+    model: str,
+    histories: Sequence[History],
+    *,
+    fixed: Mapping[str, Any],
+    masks: Sequence[BoolArray] | None = None,
+    start: Minimum | None = None,
+    uncertain: bool = True,
+) -> OperationFit:
+    """The parameters of ``model`` that show what was measured; ``masks``: the reads that count.
+
+    ``uncertain``: state uncertainties; not of cells that differ, which no common parameters show.
+    Raises :class:`ConfigError` where the data do not fit the model, and :class:`NotConverged`
+    with the name of the parameter that they do not determine.
+    """
+    problem = problem_of(operation_models()[model], histories, fixed, masks)
+    found = minimise(problem, start)
+    found, intervals = in_intervals(found)
+    errors = deviations(found) if uncertain else {}
+    errors |= {name: one.deviation for name, one in intervals.items()}
+    return OperationFit(_as_fit(problem, found, errors, intervals), found)
+
+
+def problem_of(
+    model: OperationModel,
+    histories: Sequence[History],
+    fixed: Mapping[str, Any],
+    masks: Sequence[BoolArray] | None,
+) -> Problem:
+    """What :func:`fit_operations` is to solve; refuses as it does."""
+    kind: DeviceKind[Any] = plugins.load(plugins.DEVICES, model.name)
+    for name in fixed:
+        if name not in kind.settings.model_fields:
+            known = nearest(name, kind.settings.model_fields)
+            raise ConfigError(f"{model.name} has no setting {name!r}{known}", key="fix")
+    rises = rising(histories)
+    settings = kind.settings.parse(dict(fixed))
+    turned = {k: v for k, v in model.turned(histories, rises).items() if k not in fixed}
+    settings = varied(settings, turned)
+    free = held_free(model.free(histories, settings), fixed)
+    if not free:
+        raise ConfigError(f"every parameter of {model.name} is held: nothing is left to fit")
+    if masks is None:
+        masks = [np.isfinite(one.current_a) for one in histories]
+    reads, unknown = sum(int(one.sum()) for one in masks), len(free)
+    if reads < 2 * unknown:
+        raise ConfigError(
+            f"{reads} reads: too few for the {unknown} parameters of {model.name}",
+            file=histories[0].where,
+        )
+    twin = twin_of(model.name)
+    return Problem(model.name, twin, settings, free, histories, masks, model.starts, model.decades)
+
+
+def rising(histories: Sequence[History]) -> bool:
+    """Whether a positive voltage raises the conductance, by the steps from read to read."""
+    score = 0.0
+    for history in histories:
+        driven = np.zeros(len(history.names))
+        before = np.full(len(history.names), np.nan)
+        for event in history.events:
+            if isinstance(event, Drive):
+                driven = np.where(event.voltage_v != 0, np.sign(event.voltage_v), driven)
+                continue
+            now = event.conductance_s
+            with np.errstate(invalid="ignore"):
+                step = np.sign(driven) * (now - before) / np.abs(now)
+            score += float(np.nansum(np.clip(step, -1, 1)))
+            before = np.where(np.isfinite(now), now, before)
+            driven = np.where(np.isfinite(now), 0.0, driven)
+    return score > 0
+
+
+def _as_fit(
+    problem: Problem,
+    found: Minimum,
+    errors: Mapping[str, float],
+    intervals: Mapping[str, Interval],
+) -> Fit:
+    settings = _final_settings(problem, found)
+    shown_a = problem.counted_a(found.theta[None])[0]
+    off = (problem.measured_a - shown_a) / found.noise.sigma_a(shown_a)
+    freedom = max(off.size - len(problem.free) - sum(problem.cells), 1)
+    lag = lag_one(OperationFit(_EMPTY, found).residuals, problem.masks)
+    words = [
+        f"{name} is between {one.low:.4g} and {one.high:.4g}: nothing that was applied in between"
+        " tells where"
+        for name, one in intervals.items()
+    ]
+    if abs(lag) > _CORRELATED:
+        words.append(
+            f"successive residuals are correlated ({lag:.2f}): the model is not the device, or the"
+            " cells differ; the uncertainties are then too small"
+        )
+    return Fit(
+        settings=settings,
+        uncertainty=dict(errors),
+        read_noise_s=None,
+        goodness={
+            "reads": float(off.size),
+            "degrees_of_freedom": float(freedom),
+            "reduced_chi_square": float(np.square(off).sum() / freedom),
+            "residual_lag_1": lag,
+            "read_noise_fraction": found.noise.fraction,
+            "read_noise_amplifier_a": found.noise.amplifier_a,
+        },
+        words=words,
+    )
+
+
+_EMPTY = Fit({}, {}, None, {}, [])
+
+
+def _final_settings(problem: Problem, found: Minimum) -> dict[str, Any]:
+    """As a procedure has them, and accepted as such."""
+    settings = varied(problem.settings, found.values).model_dump(mode="json")
+    chosen = {k: v for k, v in settings.items() if k not in {"initial", "spread"}}
+    try:
+        type(problem.settings).parse(chosen)
+    except ConfigError as exc:
+        raise NotConverged(
+            f"{problem.model}: the fit ended at parameters that the model refuses: {exc}"
+        ) from None
+    return chosen
+
+
+def lag_one(residuals: Sequence[FloatArray], masks: Sequence[BoolArray]) -> float:
+    """Correlation of a residual with the next one of its cell; near 0 where only noise is left."""
+    product, square = 0.0, 0.0
+    for off, mask in zip(residuals, masks, strict=True):
+        for cell in range(off.shape[1]):
+            own = off[mask[:, cell], cell]
+            product += float(np.sum(own[1:] * own[:-1]))
+            square += float(np.sum(np.square(own)))
+    return product / square if square else 0.0

@@ -1,0 +1,162 @@
+"""Histories of imported data: trains of pulses, and I-V sweeps with their times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hwloop.array.operations import FloatArray
+from hwloop.datasets import columns as measurement
+from hwloop.datasets import pulse_table as dataset
+from hwloop.datasets.importing import import_table
+from hwloop.errors import ConfigError
+from hwloop_sim.calibrate.operations.history import Drive, History, Look, check
+
+_READ_V = 0.1  # of trains whose data do not say it: of no account where current follows voltage
+_SAME = 2e-4  # of the largest current: as alike as currents that a source holds
+_HELD = 5  # so many points alike are held, not at a maximum
+_NO_VOLTAGE = 1e-3  # of the largest: where a current says nothing of the conductance
+
+
+def of_dataset(path: Path, *, cell: int | None) -> list[History]:
+    """The histories of a dataset; refuses, with file and place, what has a gap or no time."""
+    if dataset.format_of(path) == dataset.FORMAT:
+        table = dataset.read_dataset(path)
+        conditions = table.conditions
+        train_s = np.array(table.conductance_s)
+        volts = np.full(train_s.size, conditions.amplitude_v)
+        read_v = conditions.read_v or _READ_V
+        found = [_trains(path, [(train_s, volts)], conditions.width_s, read_v)]
+    else:
+        found = _of_measurement(path, measurement.read_measurement(path), cell)
+    for history in found:
+        check(history)
+    return found
+
+
+def of_text(path: Path, *, cell: int | None) -> list[History]:
+    """The histories of a lab's own file of columns, by the reader that recognises it.
+
+    Refuses what :func:`of_dataset` refuses, and what must be imported with conditions first.
+    """
+    # Where a calibration says its source, the file is the source.
+    table = import_table(path, reader=None, given={"source": path.name}).table
+    if not isinstance(table, measurement.Measurement):
+        raise ConfigError("holds one train: import it first, with its pulse", file=str(path))
+    found = _of_measurement(path, table, cell)
+    for history in found:
+        check(history)
+    return found
+
+
+def _of_measurement(path: Path, data: measurement.Measurement, cell: int | None) -> list[History]:
+    mine = _of_cell(path, data, cell)
+    if data.kind == "trains":
+        return list(_every_train(path, mine, data.conditions.read_v or _READ_V))
+    if data.kind == "iv":
+        return list(_every_sweep(path, mine))
+    raise ConfigError(
+        f"holds {data.kind}: a device model is fitted to trains, iv or a record", file=str(path)
+    )
+
+
+def _of_cell(path: Path, data: measurement.Measurement, cell: int | None) -> dict[str, FloatArray]:
+    columns = dict(data.columns)
+    if cell is None:
+        return columns
+    mine = columns["cell"] == cell
+    if not mine.any():
+        raise ConfigError(f"has no cell {cell}", file=str(path))
+    return {name: column[mine] for name, column in columns.items()}
+
+
+def _every_train(path: Path, columns: dict[str, FloatArray], read_v: float) -> Iterator[History]:
+    by_width: dict[float, list[tuple[FloatArray, FloatArray]]] = {}
+    keys = np.stack([columns["cell"], columns["train"]], axis=1)
+    for cell, number in np.unique(keys, axis=0):
+        rows = (keys == (cell, number)).all(axis=1)
+        if not np.array_equal(columns["pulse"][rows], np.arange(rows.sum())):
+            raise ConfigError(
+                f"train {number:g} has a gap: its pulses are not 0, 1, 2, …", file=str(path)
+            )
+        widths_s = np.unique(columns["width_s"][rows])
+        if widths_s.size > 1:
+            raise ConfigError(f"train {number:g} has pulses of several widths", file=str(path))
+        train = (columns["conductance_s"][rows], columns["amplitude_v"][rows])
+        by_width.setdefault(float(widths_s[0]), []).append(train)
+    for width_s, trains in by_width.items():
+        yield _trains(path, trains, width_s, read_v)
+
+
+def _trains(
+    path: Path, trains: Sequence[tuple[FloatArray, FloatArray]], width_s: float, read_v: float
+) -> History:
+    """Each train is a cell: where it begins is known of none."""
+    longest = max(len(train_s) for train_s, _ in trains)
+    seen_s = np.full((longest, len(trains)), np.nan)
+    volts = np.zeros((longest, len(trains)))
+    for column, (train_s, train_v) in enumerate(trains):
+        seen_s[: len(train_s), column] = train_s
+        volts[: len(train_s), column] = train_v
+    events: list[Drive | Look] = [Look(read_v, True, seen_s[0] * read_v)]
+    for pulse in range(1, longest):
+        events.append(Drive(volts[pulse], width_s))
+        events.append(Look(read_v, True, seen_s[pulse] * read_v))
+    return History(str(path), [f"train {n}" for n in range(len(trains))], events)
+
+
+def _every_sweep(path: Path, columns: dict[str, FloatArray]) -> Iterator[History]:
+    """Sweeps of the same waveform come together, each a cell: where it begins is known of none."""
+    together: dict[tuple[bytes, bytes], list[tuple[str, FloatArray, FloatArray, FloatArray]]] = {}
+    keys = np.stack([columns["cell"], columns["sweep"]], axis=1)
+    for cell, number in np.unique(keys, axis=0):
+        rows = (keys == (cell, number)).all(axis=1)
+        name = f"cell {cell:g}, sweep {number:g}"
+        time_s, volts, current_a = (columns[c][rows] for c in ("time_s", "voltage_v", "current_a"))
+        _check_times(path, name, time_s)
+        key = volts.tobytes(), np.diff(time_s).tobytes()
+        together.setdefault(key, []).append((name, time_s, volts, current_a))
+    for sweeps in together.values():
+        _, time_s, volts, _ = sweeps[0]
+        current_a = np.stack([_not_held(sweep[3]) for sweep in sweeps], axis=1)
+        events = list(_sweep_events(time_s, volts, current_a))
+        yield History(str(path), [sweep[0] for sweep in sweeps], events)
+
+
+def _check_times(path: Path, name: str, time_s: FloatArray) -> None:
+    if np.isnan(time_s).any():
+        raise ConfigError(
+            f"{name} has no times: how long each voltage lasted is not known; give it a column"
+            " of times",
+            file=str(path),
+        )
+    back = np.flatnonzero(np.diff(time_s) <= 0)
+    if back.size:
+        row = int(back[0]) + 1
+        raise ConfigError(
+            f"{name}, point {row}: time {time_s[row]:g} s does not come after"
+            f" {time_s[row - 1]:g} s",
+            file=str(path),
+        )
+
+
+def _not_held(current_a: FloatArray) -> FloatArray:
+    """NaN where the source held the current at its limit: there the voltage is not the one set."""
+    most_a = np.abs(current_a).max()
+    held = np.abs(np.abs(current_a) - most_a) <= _SAME * most_a
+    return np.where(held, np.nan, current_a) if held.sum() >= _HELD else current_a
+
+
+def _sweep_events(
+    time_s: FloatArray, volts: FloatArray, current_a: FloatArray
+) -> Iterator[Drive | Look]:
+    """Between two points a cell is at the mean of their voltages."""
+    least_v = _NO_VOLTAGE * float(np.abs(volts).max())
+    for index, (volt, currents_a) in enumerate(zip(volts, current_a, strict=True)):
+        if index:
+            mean_v = (volts[index - 1] + volt) / 2
+            yield Drive(np.full(currents_a.size, mean_v), float(time_s[index] - time_s[index - 1]))
+        if abs(volt) > least_v:
+            yield Look(float(volt), False, currents_a)

@@ -1,0 +1,83 @@
+"""From cell to cell: each cell fitted by itself, and the lognormal spread of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwloop.array.operations import FloatArray
+from hwloop.errors import NotConverged
+from hwloop_sim.calibrate.operations.fit import OperationFit, fit_operations
+from hwloop_sim.calibrate.operations.history import History
+
+LEAST_CELLS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """``values``, ``errors``: of each parameter in each cell that could be fitted, (cells,).
+
+    ``fits``: of each. ``left_out``: cells that could not, with the reason.
+    """
+
+    fits: Sequence[OperationFit]
+    values: Mapping[str, FloatArray]
+    errors: Mapping[str, FloatArray]
+    left_out: Sequence[str]
+
+    @property
+    def cells(self) -> int:
+        """How many were fitted."""
+        return next(iter(self.values.values())).size
+
+    def median(self, name: str) -> tuple[float, float]:
+        """exp of the mean logarithm, with the sign of the values, and its uncertainty."""
+        logs = np.log(np.abs(self.values[name]))
+        middle = float(np.sign(self.values[name][0]) * np.exp(logs.mean()))
+        return middle, float(abs(middle) * logs.std(ddof=1) / np.sqrt(self.cells))
+
+    def sigma(self, name: str) -> tuple[float, float]:
+        """Deviation of the logarithm, less what the fits of the cells err by; its uncertainty.
+
+        0 where the cells differ by no more than that.
+        """
+        logs = np.log(np.abs(self.values[name]))
+        relative = self.errors[name] / np.abs(self.values[name])
+        seen, own = float(logs.var(ddof=1)), float(np.mean(np.square(relative)))
+        error = seen * np.sqrt(2 / (self.cells - 1))
+        if seen <= own:
+            return 0.0, float(np.sqrt(error))
+        sigma = float(np.sqrt(seen - own))
+        return sigma, float(error / (2 * sigma))
+
+
+def fit_each_cell(model: str, histories: Sequence[History], fixed: Mapping[str, Any]) -> Spread:
+    """Every cell by itself, from where the first one ended.
+
+    Raises :class:`NotConverged` where fewer than :data:`LEAST_CELLS` can be fitted.
+    """
+    found: list[OperationFit] = []
+    left_out: list[str] = []
+    for history in histories:
+        for index, name in enumerate(history.names):
+            start = found[0].minimum if found else None
+            try:
+                one = [history.of_cells([index])]
+                found.append(fit_operations(model, one, fixed=fixed, start=start))
+            except NotConverged as exc:
+                left_out.append(f"{name}: {exc}")
+    if len(found) < LEAST_CELLS:
+        raise NotConverged(
+            f"{model}: {len(found)} cells could be fitted by themselves: a spread needs"
+            f" {LEAST_CELLS}" + (f"; {left_out[0]}" if left_out else "")
+        )
+    names = list(found[0].fit.uncertainty)
+    return Spread(
+        found,
+        {n: np.array([float(one.fit.settings[n]) for one in found]) for n in names},
+        {n: np.array([one.fit.uncertainty[n] for one in found]) for n in names},
+        left_out,
+    )

@@ -1,0 +1,113 @@
+"""Data against model, residuals and distributions of a calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hwloop.array.operations import FloatArray
+from hwloop.plotting import style as plot
+from hwloop.steps.contract import NamedFigure
+from hwloop_sim.calibrate.trains.held_out import Distribution, Prediction
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def draw(predictions: Sequence[Prediction]) -> Iterator[NamedFigure]:
+    """The three figures, a column a direction; all against trains that were left out."""
+    with plot.style():
+        yield NamedFigure("paths", "Data against model", "held-out trains", _paths(predictions))
+        yield NamedFigure("residuals", "Residuals", "held-out less mean", _residuals(predictions))
+        yield NamedFigure("distributions", "Distributions", "KS", _distributions(predictions))
+
+
+def _title(one: Prediction) -> str:
+    from hwloop.settings.units import format_quantity
+
+    volts = format_quantity(one.direction.amplitude_v, "V")
+    return f"{volts}, {format_quantity(one.direction.width_s, 's')}"
+
+
+def _paths(predictions: Sequence[Prediction]) -> Figure:
+    figure = plot.new_figure(3.6 * len(predictions) + 0.6, 3.0)
+    panels = figure.subplots(1, len(predictions), squeeze=False, sharey=True)[0]
+    scale = plot.Scale.of(np.concatenate([p.direction.padded_s.ravel() for p in predictions]), "S")
+    for axes, one in zip(panels, predictions, strict=True):
+        held_s = one.direction.padded_s * scale.factor
+        for i, train_s in enumerate(held_s):
+            label = "held-out trains" if i == 0 else None
+            axes.plot(train_s, color=plot.GREY, linewidth=0.6, alpha=0.7, label=label)
+        mean_s = one.mean_s * scale.factor
+        spread_s = np.nanstd(one.emulated_s, axis=(1, 2)) * scale.factor
+        pulses = np.arange(mean_s.size)
+        axes.fill_between(
+            pulses,
+            mean_s - spread_s,
+            mean_s + spread_s,
+            color=plot.VERMILION,
+            alpha=0.25,
+            linewidth=0,
+            label="model, ± 1 deviation",
+        )
+        axes.plot(pulses, mean_s, color=plot.VERMILION, label="model, mean")
+        axes.set(title=_title(one), xlabel="Pulses")
+        plot.whole_numbers(axes)
+    panels[0].set_ylabel(scale.label("Conductance"))
+    panels[0].legend()
+    return figure
+
+
+def _residuals(predictions: Sequence[Prediction]) -> Figure:
+    figure = plot.new_figure(3.6 * len(predictions) + 0.6, 2.8)
+    panels = figure.subplots(1, len(predictions), squeeze=False, sharey=True)[0]
+    off = [p.direction.padded_s - p.emulated_s.mean(axis=1).T for p in predictions]
+    scale = plot.Scale.of(np.concatenate([one.ravel() for one in off]), "S")
+    for axes, one, off_s in zip(panels, predictions, off, strict=True):
+        for train_s in off_s * scale.factor:
+            axes.plot(train_s, color=plot.GREY, linewidth=0.6, alpha=0.7)
+        axes.plot(np.nanmean(off_s, axis=0) * scale.factor, color=plot.BLUE, label="mean")
+        axes.axhline(0, color=plot.BLACK, linewidth=0.8)
+        axes.set(title=_title(one), xlabel="Pulses")
+        plot.whole_numbers(axes)
+    panels[0].set_ylabel(scale.label("Held-out train less model"))
+    panels[0].legend()
+    return figure
+
+
+def _distributions(predictions: Sequence[Prediction]) -> Figure:
+    figure = plot.new_figure(3.6 * len(predictions) + 0.6, 5.4)
+    panels = figure.subplots(2, len(predictions), squeeze=False)
+    for column, one in zip(panels.T, predictions, strict=True):
+        column[0].set_title(_title(one))
+        cumulative(column[0], one.final, "Final conductance")
+        cumulative(column[1], one.step, "Step")
+    panels[0, 0].legend()
+    return figure
+
+
+def cumulative(axes: Axes, of: Distribution, quantity: str) -> None:
+    """Both halves of the data and the model as cumulative fractions, with their distances."""
+    scale = plot.Scale.of(np.concatenate([of.held_out_s, of.fitted_s]), "S")
+    for values_s, colour, label in (
+        (of.fitted_s, plot.SKY, "fitted half"),
+        (of.held_out_s, plot.BLACK, "held-out half"),
+        (of.emulated_s, plot.VERMILION, "model"),
+    ):
+        _step_line(axes, values_s * scale.factor, colour, label)
+    figures = of.figures()
+    title = f"{axes.get_title()}\n" if axes.get_title() else ""
+    axes.set_title(
+        f"{title}KS {figures['ks_model']:.2f}, other half {figures['ks_other_half']:.2f},"
+        f" 95 % below {figures['ks_95']:.2f}"
+    )
+    axes.set(xlabel=scale.label(quantity), ylabel="Cumulative fraction", ylim=(0, 1))
+
+
+def _step_line(axes: Axes, values: FloatArray, colour: str, label: str) -> None:
+    ordered = np.sort(values)
+    fraction = np.arange(1, ordered.size + 1) / ordered.size
+    axes.step(ordered, fraction, where="post", color=colour, label=label)

@@ -1,0 +1,70 @@
+"""Fit ``pulse_response``: its parameters are the trains; what is estimated is the noise in them.
+
+Read noise makes successive changes go against each other, cov(ΔG_n, ΔG_(n+1)) = −σ²; a memory of
+the scatter and trains of different speeds make them go together. What is left of the changes
+beside their mean at each pulse number tells all of these together, by maximum likelihood.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwloop_sim.calibrate.trains.data import Direction, TrainData
+from hwloop_sim.calibrate.trains.fit import Fit
+from hwloop_sim.calibrate.trains.train_likelihood import Steps, spreads
+
+_NEIGHBOURS = 20
+_KNOTS = 6
+"""Of the scatter along a train."""
+_BENDS = 3
+"""Degree of the polynomial that says how a step changes with the conductance."""
+_CLEARLY = 2.0
+"""Deviations, from which on there is read noise."""
+
+
+def fit_pulse_response(data: TrainData) -> Fit:
+    """The trains of each direction, with the read noise that they show."""
+    settings: dict[str, object] = {"neighbours": _NEIGHBOURS}
+    for one in data.directions:
+        trains = [train.tolist() for train in one.trains]
+        settings["up" if one.rises else "down"] = {**one.pulse, "conductance_s": trains}
+    found = spreads([_beside_mean(one) for one in data.directions])[0]
+    noise_s, error_s = found.noise, float(found.errors[-1])
+    pulses = sum(len(train) - 1 for one in data.directions for train in one.trains)
+    words = []
+    if noise_s > _CLEARLY * error_s:
+        words.append(f"read noise {noise_s:.3g} S is in the trains and is taken for scatter")
+    else:
+        words.append(
+            f"read noise is not identifiable: it may be none, or {noise_s + 2 * error_s:.3g} S"
+        )
+    return Fit(
+        settings=settings,
+        uncertainty={"read_noise_s": error_s},
+        read_noise_s=0.0,  # the drawn changes hold it already
+        goodness={"pulses": float(pulses), "read_noise_s": noise_s},
+        words=words,
+    )
+
+
+def _beside_mean(one: Direction) -> list[Steps]:
+    """The changes of each train beside their mean at that pulse number, siemens."""
+    change_s = np.diff(one.padded_s, axis=1)
+    several = (~np.isnan(change_s)).sum(axis=0) > 1
+    mean_s = np.where(several, np.nanmean(change_s, axis=0), np.nan)
+    mean_s = mean_s[: int(np.argmin(several)) if not several.all() else several.size]
+    knots = np.linspace(0, mean_s.size - 1, min(_KNOTS, mean_s.size))
+    hats = np.array([np.interp(np.arange(mean_s.size), knots, row) for row in np.eye(knots.size)])
+    count = len(one.trains)
+    at_s, place_s = one.padded_s[:, :-1][:, : mean_s.size], np.nanmean(one.padded_s, axis=0)
+    law = np.polynomial.Polynomial.fit(place_s[: mean_s.size], mean_s, min(_BENDS, mean_s.size - 1))
+    there_s = law(place_s[: mean_s.size])
+    trains: list[Steps] = []
+    for row, state_s in zip(change_s[:, : mean_s.size], at_s, strict=True):
+        size = int((~np.isnan(row)).sum())
+        # A train that is beside the mean of its pulse number takes the step of where it is.
+        beside_s = law(state_s[:size]) - there_s[:size]
+        left_s = (row[:size] - mean_s[:size] - beside_s) * np.sqrt(count / (count - 1))
+        slope = law.deriv()(state_s[:size])
+        trains += Steps.cut(left_s, hats[:, :size], mean_s[:size], slope)
+    return trains

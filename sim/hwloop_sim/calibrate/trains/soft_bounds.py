@@ -1,0 +1,272 @@
+"""Fit ``soft_bounds``: maximum likelihood of every step, with scatter and read noise apart.
+
+A train is a state that closes the fraction 1 − e^(−1/ν) of what is left, is scattered by c times
+the range, and is held between the bounds, read with noise. Its likelihood is that of a Kalman
+filter whose predicted distribution is replaced by the normal one of the same mean and variance
+where the bounds cut it (assumed-density filtering; P. S. Maybeck, Stochastic Models, Estimation,
+and Control 2, ch. 12 (1982)). Uncertainties are of the inverse Hessian, or of the slopes of single
+trains (H. White, Econometrica 50, 1 (1982)) where these say more. Good while most of the trains is
+away from the bounds by more than the scatter of a pulse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwloop.array.operations import FloatArray
+from hwloop.errors import ConfigError, NotConverged
+from hwloop_sim.calibrate.trains.data import TrainData
+from hwloop_sim.calibrate.trains.fit import Fit
+
+_NAMES = ("g_min_s", "g_max_s", "up_pulses", "down_pulses", "cycle_to_cycle", "read_noise_s")
+_FLOOR = np.log(1e-5)  # scatter and noise below this part of the range are none
+_NU = (np.log(0.2), np.log(1e5))
+_FAR = 6.0  # standard deviations from a bound at which it cuts nothing
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Trains scaled to the measured range, (trains, values), NaN after their ends."""
+
+    up: FloatArray
+    down: FloatArray
+    low_s: float
+    span_s: float
+
+    def loss(self, theta: FloatArray) -> float:
+        """−log L; ``theta``: scaled bounds, logarithms of ν up and down, of c and of the noise."""
+        return float(self.losses(theta).sum())
+
+    def losses(self, theta: FloatArray) -> FloatArray:
+        """The same of each train, (trains,)."""
+        return np.concatenate(
+            [
+                0.5 * np.nansum(np.square(innovation) + np.log(variance), axis=1)
+                for innovation, variance in self._filtered(theta)
+            ]
+        )
+
+    def residuals(self, theta: FloatArray) -> list[FloatArray]:
+        """Standardised innovations, a map a direction."""
+        return [innovation for innovation, _ in self._filtered(theta)]
+
+    def _filtered(self, theta: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
+        low, high = theta[0], theta[1]
+        scatter, noise = np.exp(theta[4]) * (high - low), np.exp(theta[5])
+        # A train is cut at the bound that it approaches. The one that it leaves touches its first
+        # pulses at most, and would pass for sharp knowledge of a bound that is hardly seen there.
+        ways = (
+            (self.up, (-np.inf, high), high, theta[2]),
+            (self.down, (low, np.inf), low, theta[3]),
+        )
+        return [
+            _filtered(trains, ends, bound, float(np.exp(-np.exp(-nu))), scatter, noise)
+            for trains, ends, bound, nu in ways
+        ]
+
+
+def _filtered(
+    trains: FloatArray,
+    ends: tuple[float, float],
+    bound: float,
+    left: float,
+    scatter: float,
+    noise: float,
+) -> tuple[FloatArray, FloatArray]:
+    """Standardised innovations and their variances, (trains, values − 1)."""
+    mean = trains[:, 0]
+    variance = np.full(mean.shape, noise**2)
+    innovations, variances = [], []
+    for seen in trains.T[1:]:
+        mean = bound + (mean - bound) * left
+        mean, variance = _held(mean, left**2 * variance + scatter**2, ends)
+        total = variance + noise**2
+        gain = variance / total
+        innovations.append((seen - mean) / np.sqrt(total))
+        variances.append(np.where(np.isnan(seen), np.nan, total))
+        mean = mean + gain * (seen - mean)
+        variance = (1 - gain) * variance
+    return np.array(innovations).T, np.array(variances).T
+
+
+def _held(
+    mean: FloatArray, variance: FloatArray, ends: tuple[float, float]
+) -> tuple[FloatArray, FloatArray]:
+    """Mean and variance of a normal number that is held between two ends."""
+    from scipy.special import ndtr
+
+    spread = np.sqrt(variance)
+    a, b = (ends[0] - mean) / spread, (ends[1] - mean) / spread
+    if not ((a > -_FAR) | (b < _FAR)).any():
+        return mean, variance
+    a, b = np.clip(a, -40, 40), np.clip(b, -40, 40)
+    below, above = ndtr(a), ndtr(-b)
+    at_a, at_b = (np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi) for z in (a, b))
+    inside = 1 - below - above
+    first = a * below + b * above + at_a - at_b
+    second = a * a * below + b * b * above + inside + a * at_a - b * at_b
+    return mean + spread * first, variance * np.maximum(second - first**2, 1e-12)
+
+
+def fit_soft_bounds(data: TrainData) -> Fit:
+    """Both bounds, ν of both directions, cycle-to-cycle scatter and read noise.
+
+    Raises :class:`ConfigError` where a direction is missing or both pulses have one sign, and
+    :class:`NotConverged` with the parameter that the trains do not determine.
+    """
+    up, down = data.named(rises=True), data.named(rises=False)
+    if up is None or down is None:
+        raise ConfigError(
+            f"soft_bounds needs trains of both directions; none {'lowers' if up else 'raises'} the"
+            " conductance: name that dataset as well",
+        )
+    if up.amplitude_v * down.amplitude_v > 0:
+        raise ConfigError(
+            f"amplitudes {up.amplitude_v:g} and {down.amplitude_v:g} V: soft_bounds needs opposite"
+            " signs",
+        )
+    low_s, high_s = data.span_s
+    span_s = high_s - low_s
+    problem = _Problem(
+        (up.padded_s - low_s) / span_s, (down.padded_s - low_s) / span_s, low_s, span_s
+    )
+    theta = _minimum(problem)
+    deviation = _deviations(problem, theta)
+    return _as_fit(problem, theta, deviation, {"up": up.pulse, "down": down.pulse})
+
+
+def _start(problem: _Problem) -> FloatArray:
+    """ν from the initial slope of the mean trains; scatter from the second differences."""
+    slopes = []
+    for trains, sign in ((problem.up, 1.0), (problem.down, -1.0)):
+        mean = np.nanmean(trains, axis=0)
+        tenth = max(1, mean.size // 10)
+        slopes.append(max(sign * (mean[tenth] - mean[0]) / tenth, 1e-4))
+    steps = np.concatenate([np.diff(one, axis=1).ravel() for one in (problem.up, problem.down)])
+    scatter = np.log(np.clip(np.nanstd(steps), 1e-4, 0.5))
+    nu = [np.log(np.clip(1 / slope, 0.5, 1e3)) for slope in slopes]
+    return np.array([-0.02, 1.02, *nu, scatter, scatter - 1])
+
+
+def _minimum(problem: _Problem) -> FloatArray:
+    from scipy.optimize import minimize
+
+    floor = -0.999 * problem.low_s / problem.span_s  # g_min_s stays above 0
+    ends = [(floor, 0.9), (0.1, 50.0), _NU, _NU, (_FLOOR, 0.0), (_FLOOR, 0.0)]
+    start = np.clip(_start(problem), [low for low, _ in ends], [high for _, high in ends])
+    found = minimize(problem.loss, start, method="L-BFGS-B", bounds=ends, options={"maxiter": 500})
+    # Status 2: the line search ended at the accuracy of numerical gradients; the Hessian judges.
+    if not np.isfinite(found.fun) or found.status == 1:
+        raise NotConverged("soft_bounds: the fit did not converge in 500 steps")
+    for name, value, (low, high) in zip(_NAMES[:4], found.x, ends, strict=False):
+        if min(value - low, high - value) < 1e-6:
+            raise NotConverged(
+                f"soft_bounds: {name} is not identifiable: the fit ran to the end of its range;"
+                " the trains do not bend towards a bound, or are too short"
+            )
+    theta: FloatArray = found.x
+    return theta
+
+
+def _deviations(problem: _Problem, theta: FloatArray) -> FloatArray:
+    """Standard deviations of theta from the inverse Hessian; 0 for what is at its floor."""
+    free = [i for i in range(6) if i < 4 or theta[i] > _FLOOR + 0.1]
+    step = np.array([1e-3, 1e-3, 1e-3, 1e-3, 1e-2, 1e-2])[free]
+    hessian = np.empty((len(free), len(free)))
+    for i in range(len(free)):
+        for j in range(i + 1):
+            hessian[i, j] = hessian[j, i] = _second(problem, theta, free, step, i, j)
+    values, vectors = np.linalg.eigh(hessian)
+    if values[0] <= 0:
+        worst = int(np.argmax(np.abs(vectors[:, 0])))
+        raise NotConverged(
+            f"soft_bounds: {_NAMES[free[worst]]} is not identifiable: the likelihood is flat in it"
+        )
+    inverse = np.linalg.inv(hessian)
+    between = inverse @ _between_trains(problem, theta, free, step) @ inverse
+    deviation = np.zeros(6)
+    # The likelihood is approximate where a bound cuts: then trains differ more than it says.
+    deviation[free] = np.sqrt(np.maximum(np.diag(inverse), np.diag(between)))
+    for i in range(4):  # ν by a factor of e, a bound by the whole measured range: no figure at all
+        if deviation[i] > 1:
+            raise NotConverged(
+                f"soft_bounds: {_NAMES[i]} is not identifiable: its uncertainty is larger than"
+                f" {'the measured range' if i < 2 else 'itself'}; the trains are too short, or go"
+                " too straight"
+            )
+    return deviation
+
+
+def _between_trains(
+    problem: _Problem, theta: FloatArray, free: list[int], step: FloatArray
+) -> FloatArray:
+    """Covariance of the slope of the loss, from how the slopes of single trains differ."""
+    slopes = []
+    for index, size in zip(free, step, strict=True):
+        moved = np.zeros(theta.size)
+        moved[index] = size
+        slopes.append((problem.losses(theta + moved) - problem.losses(theta - moved)) / (2 * size))
+    of_trains = np.array(slopes)
+    count = of_trains.shape[1]
+    return np.asarray(np.cov(of_trains) * count * count / max(count - len(free) - 1, 1))
+
+
+def _second(
+    problem: _Problem, theta: FloatArray, free: list[int], step: FloatArray, i: int, j: int
+) -> float:
+    def at(first: float, second: float) -> float:
+        moved = theta.copy()
+        moved[free[i]] += first * step[i]
+        moved[free[j]] += second * step[j]
+        return problem.loss(moved)
+
+    mixed = at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1)
+    return float(mixed / (4 * step[i] * step[j]))
+
+
+def _as_fit(
+    problem: _Problem, theta: FloatArray, deviation: FloatArray, pulses: dict[str, dict[str, float]]
+) -> Fit:
+    low_s, high_s = (problem.low_s + problem.span_s * theta[:2]).tolist()
+    nu = np.exp(theta[2:4])
+    c, noise = (float(np.exp(x)) if x > _FLOOR + 0.1 else 0.0 for x in theta[4:])
+    values = (low_s, high_s, *nu.tolist(), c)
+    scales = np.array([problem.span_s, problem.span_s, *nu, c, noise * problem.span_s])
+    residuals = problem.residuals(theta)
+    pairs = [(one[:, 1:], one[:, :-1]) for one in residuals]
+    lag = sum(float(np.nansum(a * b)) for a, b in pairs) / sum(
+        float(np.nansum(np.square(one))) for one in residuals
+    )
+    words = []
+    if noise == 0.0:
+        words.append("read noise is not identifiable: less than 1e-5 of the measured range")
+    if abs(lag) > 0.2:
+        words.append(
+            f"successive deviations are correlated ({lag:.2f}): the model has them independent, so"
+            " that its scatter and its uncertainties are too small"
+        )
+    top_s = problem.low_s + problem.span_s
+    beyond = [
+        f"{name} {value:.4g} S"
+        for name, value in (("g_min_s", low_s), ("g_max_s", high_s))
+        if not problem.low_s <= value <= top_s
+    ]
+    if beyond:
+        words.append(
+            f"extrapolated beyond {problem.low_s:.4g} to {top_s:.4g} S: {', '.join(beyond)}"
+        )
+    return Fit(
+        settings={**dict(zip(_NAMES[:5], values, strict=True)), **pulses},
+        uncertainty=dict(zip(_NAMES, (scales * deviation).tolist(), strict=True)),
+        read_noise_s=noise * problem.span_s,
+        goodness={
+            "log_likelihood": -problem.loss(theta),
+            "innovation_deviation": float(
+                np.nanstd(np.concatenate([r.ravel() for r in residuals]))
+            ),
+            "innovation_lag_1": lag,
+        },
+        words=words,
+    )

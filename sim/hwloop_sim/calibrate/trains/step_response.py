@@ -1,0 +1,243 @@
+"""Fit ``step_response``: a mean step against the state, scatter, memory, spread of trains.
+
+Three parts, each from what the part before leaves over:
+
+1. The mean step at the knots, by least squares of the path that it makes against the mean measured
+   path. Steps against single readings would be biased towards their mean by read noise.
+2. Whether trains follow that path, each from where it begins, or stay beside it, at the distance at
+   which they begin: whichever is likelier.
+3. What is left of the steps, by maximum likelihood: scatter at the knots, its memory, how much
+   trains differ in speed, and read noise, together (``train_likelihood``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.array.operations import FloatArray
+from hwloop.errors import NotConverged
+from hwloop_sim.calibrate.trains.data import Direction, TrainData
+from hwloop_sim.calibrate.trains.fit import Fit
+from hwloop_sim.calibrate.trains.residual import Leftover, leftovers, place, placed_speeds
+from hwloop_sim.devices.step_response import StepResponseSettings
+
+_MARGIN = 0.02
+"""Of the range, by which the ends lie beyond what was measured: noise is not cut off."""
+_DECADE = 10.0
+"""Ratio of highest to lowest conductance from which on the logarithm is the state."""
+_CLOSEST = 0.02
+"""Of the range of a direction: knots nearer than this are one."""
+_UNEVEN = 1.2
+"""Longest over shortest train from which on trains were stopped at a state, not at a number."""
+_RUNS = 10
+"""Of a noisy mean path: how much its deviation counts against a bend."""
+_SMOOTH = 3e-3
+"""Weight of a bend of ln m from knot to knot beside a deviation of the path."""
+
+
+_LEAST_FOR_ERRORS = 3
+"""Trains, from which on their scatter says how far their mean errs."""
+
+
+@dataclass(frozen=True)
+class _Path:
+    """A direction in states x: knots and mean steps there, and the path that they make.
+
+    ``errors``: one standard error of each step.
+    """
+
+    knots: FloatArray
+    steps: FloatArray
+    begin: float
+    errors: FloatArray
+
+    def walk(self, pulses: int, *, begin: float | None = None) -> FloatArray:
+        """(pulses + 1,) states."""
+        state = self.begin if begin is None else begin
+        states = [state]
+        for _ in range(pulses):
+            state = float(np.clip(state + np.interp(state, self.knots, self.steps), -0.5, 1.5))
+            states.append(state)
+        return np.array(states)
+
+
+def fit_step_response(
+    data: TrainData, scale: Literal["linear", "logarithmic"] | None = None
+) -> Fit:
+    """Mean step, scatter, correlation and spread of each direction, and read noise.
+
+    ``scale``: of the state; None: logarithmic where the conductances span more than a decade. It
+    decides what a step is beyond the states that were measured. Raises :class:`NotConverged`
+    where a mean step cannot be found.
+    """
+    low_s, high_s = data.span_s
+    if scale is None:
+        scale = "logarithmic" if high_s > _DECADE * low_s else "linear"
+    logarithmic = scale == "logarithmic"
+    ends = _ends(low_s, high_s, logarithmic=logarithmic)
+    empty = {"amplitude_v": 1.0, "width_s": 1.0, "at": [0.0], "step": [0.1]}
+    axis = StepResponseSettings.parse(
+        {"low_s": ends[0], "high_s": ends[1], "scale": scale, "up": empty}
+    )
+    settings: dict[str, Any] = {"low_s": ends[0], "high_s": ends[1], "scale": scale}
+    names = ["up" if one.rises else "down" for one in data.directions]
+    paths, placed = [], []
+    for name, one in zip(names, data.directions, strict=True):
+        trains = [axis.state(train) for train in one.trains]
+        sign = 1.0 if one.rises else -1.0
+        path = _mean_path(trains, name, sign=sign)
+        if max(map(len, trains)) > _UNEVEN * min(map(len, trains)):
+            path = _along_all(trains, path, sign)
+        paths.append(path)
+        placed.append(place(trains, path.knots, path.steps, path.walk))
+    found = leftovers(placed)
+    uncertainty: dict[str, float] = {}
+    words: list[str] = []
+    for name, one, path, left in zip(names, data.directions, paths, found, strict=True):
+        settings[name] = _settings(one, path, left)
+        uncertainty |= _uncertainty(name, path, left)
+        words += [f"{name}: {line}" for line in left.words]
+    noise, error = found[0].noise, found[0].noise_error
+    span = float(np.log(ends[1] / ends[0])) if logarithmic else ends[1] - ends[0]
+    uncertainty["read_noise" if logarithmic else "read_noise_s"] = error * span
+    return Fit(
+        settings=settings,
+        uncertainty=uncertainty,
+        read_noise_s=None if logarithmic else noise * span,
+        read_noise=noise * span if logarithmic else None,
+        goodness={
+            f"{name}_path_deviation": left.path_deviation
+            for name, left in zip(names, found, strict=True)
+        },
+        words=words,
+    )
+
+
+def _ends(low_s: float, high_s: float, *, logarithmic: bool) -> tuple[float, float]:
+    if logarithmic:
+        factor = (high_s / low_s) ** _MARGIN
+        return low_s / factor, high_s * factor
+    margin_s = _MARGIN * (high_s - low_s)
+    return max(low_s - margin_s, low_s / 2), high_s + margin_s
+
+
+def _settings(one: Direction, path: _Path, left: Leftover) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        **one.pulse,
+        "at": _rounded(path.knots),
+        "step": _rounded(path.steps),
+        "scatter": _rounded(left.scatter),
+    }
+    for name in ("correlation", "skewness", "train_spread", "begin", "begin_spread"):
+        if value := getattr(left, name):
+            found[name] = float(f"{value:.4g}")
+    return found
+
+
+def _uncertainty(name: str, path: _Path, left: Leftover) -> dict[str, float]:
+    """One standard error of what :func:`_settings` states, by place where there are several.
+
+    None of what one or two trains do not tell.
+    """
+    found = {f"step[{place}]": float(error) for place, error in enumerate(path.errors)}
+    found |= {f"scatter[{place}]": float(e) for place, e in enumerate(left.scatter_error)}
+    every = {**found, **left.uncertainty}
+    return {f"{name}.{key}": value for key, value in every.items() if np.isfinite(value)}
+
+
+def _rounded(values: FloatArray) -> list[float]:
+    return [float(f"{value:.4g}") for value in values]
+
+
+def _mean_path(trains: Sequence[FloatArray], name: str, *, sign: float) -> _Path:
+    """Knots along the mean path, denser where it moves faster, and the steps there."""
+    from scipy.optimize import isotonic_regression, least_squares
+
+    longest = max(map(len, trains))
+    padded = np.full((len(trains), longest), np.nan)
+    for row, train in zip(padded, trains, strict=True):
+        row[: len(train)] = train
+    counted = (~np.isnan(padded)).sum(axis=0)
+    pulses = np.flatnonzero(counted > len(trains) / 2)
+    mean = np.nanmean(padded[:, pulses], axis=0)
+    risen = isotonic_regression(sign * mean).x
+    knots = sign * _knots(risen, pulses)
+    # What the mean path leaves over comes in runs: it weighs less than as many readings apart.
+    smooth = max(_SMOOTH, _RUNS * float(np.std(sign * mean - risen)))
+    first = float(mean[0])
+
+    def path(values: FloatArray) -> _Path:
+        order = np.argsort(knots)
+        none = np.zeros(knots.size)
+        return _Path(knots[order], (sign * np.exp(values[1:]))[order], float(values[0]), none)
+
+    def off(values: FloatArray) -> FloatArray:
+        states = path(values).walk(int(pulses[-1] - pulses[0]))[pulses - pulses[0]]
+        return np.concatenate([states - mean, smooth * np.diff(values[1:], 2)])
+
+    slope = np.gradient(risen, pulses) if pulses.size > 1 else np.ones(1)
+    there = np.interp(sign * knots, risen, slope)
+    start = np.concatenate([[first], np.log(np.clip(there, 1e-5, 1.0))])
+    ends = ([first - 0.2, *[-14.0] * len(knots)], [first + 0.2, *[0.0] * len(knots)])
+    found = least_squares(off, np.clip(start, *ends), bounds=ends, x_scale="jac", max_nfev=100)
+    if not np.isfinite(found.cost):
+        raise NotConverged(f"step_response: the mean step of {name} did not converge")
+    errors = _path_errors(found.jac, padded[:, pulses])
+    best = path(found.x)
+    own = errors[1:][np.argsort(knots)] * np.abs(best.steps)
+    return replace(best, errors=own)
+
+
+def _path_errors(jacobian: FloatArray, trains: FloatArray) -> FloatArray:
+    """Standard errors of what makes the path, from how the trains (trains, pulses) scatter.
+
+    The mean path at one pulse errs with that at the others: their covariance is that of the
+    trains. NaN, of one train, as nothing is known of others.
+    """
+    pulses = trains.shape[1]
+    if len(trains) < _LEAST_FOR_ERRORS:
+        return np.full(jacobian.shape[1], np.nan)
+    off = np.where(np.isnan(trains), 0.0, trains - np.nanmean(trains, axis=0))
+    reach = np.linalg.pinv(jacobian)[:, :pulses] @ off.T
+    count = len(trains)
+    return np.asarray(np.sqrt(np.square(reach).sum(axis=1) / (count * (count - 1))))
+
+
+def _along_all(trains: Sequence[FloatArray], path: _Path, sign: float) -> _Path:
+    """The mean step over all states, from single steps divided by the speed of their train.
+
+    Where trains were stopped at a state, the mean of those still going is that of the slow ones.
+    """
+    from scipy.optimize import lsq_linear
+
+    speeds = placed_speeds(trains, path.walk(2 * max(map(len, trains))))
+    speeds = speeds / np.exp(np.mean(np.log(speeds)))
+    starts = np.concatenate([train[:-1] for train in trains])
+    steps = np.concatenate([np.diff(train) for train in trains])
+    factor = np.repeat(speeds, [len(train) - 1 for train in trains])
+    seen = ~np.isnan(steps) & ~np.isnan(starts)
+    knots = np.unique(np.quantile(starts[seen], np.linspace(0.002, 0.998, 12)).round(4))
+    hats = np.array([np.interp(starts[seen], knots, row) for row in np.eye(knots.size)])
+    found = lsq_linear((hats * factor[seen]).T, sign * steps[seen], bounds=(1e-6, 1.0))
+    columns = (hats * factor[seen]).T
+    variance = 2 * float(found.cost) / max(seen.sum() - knots.size, 1)
+    errors = np.sqrt(np.diag(np.linalg.pinv(columns.T @ columns)) * variance)
+    return _Path(knots, sign * np.asarray(found.x), path.begin, errors)
+
+
+def _knots(risen: FloatArray, pulses: NDArray[np.intp]) -> FloatArray:
+    """States of a rising path after 0, 1, 2, 4, 8, … pulses, and between where these are far."""
+    wanted = np.unique(np.concatenate([[0], 2 ** np.arange(20), [pulses[-1] - pulses[0]]]))
+    at = np.interp(wanted, pulses - pulses[0], risen)
+    span = float(np.ptp(risen))
+    even = np.linspace(risen[0], risen[-1], 7)
+    kept: list[float] = []
+    for value in np.sort(np.concatenate([at, even])):
+        if not kept or value - kept[-1] >= _CLOSEST * span:
+            kept.append(float(value))
+    return np.array(kept)

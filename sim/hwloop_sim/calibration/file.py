@@ -1,0 +1,238 @@
+"""Find and read calibrations: shipped ones by name, one's own by path.
+
+A file with ``format: hwloop-calibration`` has parameters of a device model, and may be a whole
+twin, with effects, a cell law and read noise. A file with ``model: pulse_table`` is a measured
+table, and needs no other parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
+
+from hwloop.datasets.pulse_table import ConductanceTable, read_dataset
+from hwloop.errors import ConfigError, HwloopError
+from hwloop.messages import nearest
+from hwloop.plugins import calibration_files
+from hwloop.procedure.procedure import parse_yaml
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Kelvin, PositiveSecond, PositiveSiemens, Volt
+
+FORMAT = "hwloop-calibration"
+FORMAT_VERSION = 1
+
+
+class MeasuredRange(Settings):
+    """For what a device was measured: conductance, and where stated pulse voltage and width.
+
+    ``low_v`` to ``high_v`` are signed; None: the model itself refuses, or nothing is known.
+    """
+
+    low_s: PositiveSiemens
+    high_s: PositiveSiemens
+    low_v: Volt | None = None
+    high_v: Volt | None = None
+    shortest_s: PositiveSecond | None = None
+    longest_s: PositiveSecond | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> MeasuredRange:
+        for low, high in (("low_s", "high_s"), ("low_v", "high_v"), ("shortest_s", "longest_s")):
+            least, most = getattr(self, low), getattr(self, high)
+            if (least is None) != (most is None):
+                raise ValueError(f"give both {low} and {high}, or neither")
+            if least is not None and most is not None and not self._in_order(least, most, low):
+                raise ValueError(f"{low} {least:g} must be below {high} {most:g}")
+        return self
+
+    @staticmethod
+    def _in_order(least: float, most: float, low: str) -> bool:
+        return least < most or (low == "shortest_s" and least == most)
+
+
+class Validity(Settings):
+    """What the data covered; of the range, what is not given is not known, or is the user's to say.
+
+    ``pulses``: of which amplitude and width, and the longest train of them.
+    """
+
+    low_s: PositiveSiemens | None = None
+    high_s: PositiveSiemens | None = None
+    low_v: Volt | None = None
+    high_v: Volt | None = None
+    shortest_s: PositiveSecond | None = None
+    longest_s: PositiveSecond | None = None
+    pulses: tuple[Mapping[str, Any], ...] = ()
+    temperature_k: Annotated[Kelvin, Field(gt=0)] | None = None
+    words: str = ""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Validity:
+        if self.low_s is None and self.high_s is None and not self.words:
+            raise ValueError("lacks low_s and high_s, and words that say why")
+        if self.low_s is not None or self.high_s is not None:
+            MeasuredRange.model_validate(self._range())
+        return self
+
+    def _range(self) -> dict[str, Any]:
+        return self.model_dump(include=set(MeasuredRange.model_fields), exclude_none=True)
+
+    @property
+    def measured(self) -> dict[str, Any] | None:
+        """What an emulated cell is watched for; None without a range of conductance."""
+        return None if self.low_s is None else self._range()
+
+
+class Calibration(Settings):
+    """A calibration file: parameters, and all that says how far to trust them.
+
+    ``model``, ``parameters``: of the device; left out where the file holds effects only, which
+    serve any device. ``effects``, ``cell_law``, ``read_noise``: as below ``backends.sim``.
+    ``uncertainty``: one standard deviation, by the parameter's name. ``held_out``: figures on data
+    that were not fitted. ``licence``: of the data, in words.
+    """
+
+    format: Literal["hwloop-calibration"]
+    format_version: Literal[1]
+    model: str | None = None
+    parameters: Mapping[str, Any] = {}
+    effects: tuple[Mapping[str, Any], ...] | None = None
+    cell_law: Mapping[str, Any] | None = None
+    read_noise: float | None = None
+    title: str = ""
+    device: str = ""
+    source: str = ""
+    doi: str = ""
+    licence: str = ""
+    conditions: Mapping[str, Any] = {}
+    files: tuple[Mapping[str, str], ...] = ()
+    validity: Validity | None = None
+    uncertainty: Mapping[str, Any] = {}
+    read_noise_s: float | None = None
+    goodness: Mapping[str, Any] = {}
+    remarks: tuple[str, ...] = ()
+    held_out: tuple[Mapping[str, Any], ...] = ()
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Calibration:
+        if self.model is not None and (not self.parameters or self.validity is None):
+            raise ValueError("lacks parameters, or validity with low_s and high_s")
+        if self.model is None and not self.effects:
+            raise ValueError("names neither a model nor effects")
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """The device's settings, ``measured_range`` among them."""
+        measured = None if self.validity is None else self.validity.measured
+        return {**self.parameters, **({"measured_range": measured} if measured else {})}
+
+    def twin(self) -> dict[str, Any]:
+        """All that the file says below ``backends.sim``."""
+        found: dict[str, Any] = {}
+        if self.model is not None:
+            found["device"] = {"model": self.model, **self.settings()}
+        for name in ("effects", "cell_law", "read_noise"):
+            if (value := getattr(self, name)) is not None:
+                found[name] = value
+        return found
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Name and value of every setting, dots inside mappings."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
+
+
+def shipped() -> dict[str, Traversable]:
+    """Name → file of every calibration that an installed package brings."""
+    return {file.name.removesuffix(".yaml"): file for file in calibration_files()}
+
+
+def load_table(reference: str, folder: Path) -> ConductanceTable:
+    """A pulse table by its shipped name, or from a ``.yaml`` or ``.h5`` file.
+
+    A path is relative to ``folder``. Raises :class:`ConfigError` with the nearest name, or with
+    the file and what is wrong in it.
+    """
+    path = folder / reference
+    if path.suffix in {".h5", ".hdf5"}:
+        return read_dataset(path)
+    return _table(*_read(reference, folder))
+
+
+def load_calibration(reference: str, folder: Path) -> Calibration | ConductanceTable:
+    """A calibration by its shipped name or by a path relative to ``folder``; see the module.
+
+    Raises :class:`ConfigError` as :func:`load_table` does.
+    """
+    if (folder / reference).suffix in {".h5", ".hdf5"}:
+        return load_table(reference, folder)
+    name, data = _read(reference, folder)
+    if isinstance(data, dict) and data.get("model") == "pulse_table" and "format" not in data:
+        return _table(name, data)
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ConfigError(f"{name}: not a calibration ({FORMAT}); `hwloop calibrate` makes one")
+    if data.get("format_version") != FORMAT_VERSION:
+        raise ConfigError(
+            f"{name}: format_version {data.get('format_version')!r}: this hwloop reads"
+            f" {FORMAT_VERSION}"
+        )
+    try:
+        return Calibration.parse(data)
+    except ConfigError as exc:
+        raise exc.below(file=name) from None
+
+
+def _read(reference: str, folder: Path) -> tuple[str, Any]:
+    """What messages call it, and what stands in it."""
+    path = folder / reference
+    if path.suffix in {".yaml", ".yml"}:
+        name, text = str(path), _text(path)
+    else:
+        known = shipped()
+        if reference not in known:
+            raise ConfigError(
+                f"there is no calibration {reference!r}{nearest(reference, known)}; a file of your"
+                " own ends in .yaml"
+            )
+        name, text = reference, known[reference].read_text(encoding="utf-8")
+    try:
+        return name, parse_yaml(text)
+    except ConfigError as exc:
+        raise exc.below(file=name) from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise ConfigError(f"cannot be read: {exc.strerror}", file=str(path)) from None
+    except UnicodeDecodeError:
+        raise ConfigError("cannot be read: it is not UTF-8 text", file=str(path)) from None
+
+
+def _table(name: str, data: Any) -> ConductanceTable:
+    try:
+        return ConductanceTable.parse(data)
+    except ConfigError as exc:
+        raise exc.below(file=name) from None
+
+
+def _load(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return load_table(value, Path((info.context or {}).get("folder", ".")))
+    except HwloopError as exc:
+        raise ValueError(str(exc)) from None
+
+
+TableReference = Annotated[ConductanceTable, BeforeValidator(_load)]
+"""A pulse table: by name, by path, or written out."""

@@ -1,0 +1,102 @@
+"""The cells of an emulated population: a device model chosen by name, under effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BeforeValidator, InstanceOf, PlainSerializer, ValidationInfo
+
+from hwloop import plugins
+from hwloop.errors import ConfigError
+from hwloop.settings.model import Settings
+from hwloop_sim.calibration.file import MeasuredRange
+from hwloop_sim.calibration.twin import RangeWatch, merged, with_model
+from hwloop_sim.cells.composed import AffectedDevice
+from hwloop_sim.cells.current_law import CellLawSettings
+from hwloop_sim.cells.device import DeviceKind
+from hwloop_sim.cells.effect import ChosenEffect, make_effects
+from hwloop_sim.cells.memory import refuse_too_large
+
+_ARRAYS = 12
+"""Arrays of float64 that a device model, an operation on it and the guard need at a time."""
+
+
+@dataclass(frozen=True)
+class ChosenDevice:
+    """A device model with its validated settings.
+
+    ``measured_range``: of the calibration that they come from; None where they were given.
+    """
+
+    kind: DeviceKind[Any]
+    settings: Settings
+    measured_range: MeasuredRange | None = None
+
+    def dump(self) -> dict[str, Any]:
+        """As it stands in a procedure, with the parameters instead of a file that may change."""
+        measured = self.measured_range
+        return {
+            "model": self.kind.name,
+            **self.settings.model_dump(mode="json"),
+            **({"measured_range": measured.model_dump(mode="json")} if measured else {}),
+        }
+
+
+def _choose(value: object, info: ValidationInfo) -> object:
+    folder = Path((info.context or {}).get("folder", "."))
+    try:
+        if isinstance(value, dict) and isinstance(value.get("calibration"), str):
+            value = with_model(value, folder)
+        if not isinstance(value, dict) or not isinstance(value.get("model"), str):
+            raise ValueError("expected a mapping whose key 'model' names a device model")
+        settings = {key: item for key, item in value.items() if key != "model"}
+        kind: DeviceKind[Any] = plugins.load(plugins.DEVICES, value["model"])
+        if "calibration" in settings and "calibration" not in kind.settings.model_fields:
+            settings = merged(kind.name, settings, folder)
+        measured = settings.pop("measured_range", None)
+        return ChosenDevice(
+            kind,
+            kind.settings.parse(settings, folder=folder),
+            None if measured is None else MeasuredRange.parse(measured),
+        )
+    except ConfigError as exc:
+        raise exc.below("device") from None
+
+
+DeviceChoice = Annotated[
+    InstanceOf[ChosenDevice], BeforeValidator(_choose), PlainSerializer(ChosenDevice.dump)
+]
+"""A device model in a procedure: ``{model: NAME, …}``, perhaps with ``calibration: FILE``."""
+
+
+def make_cells(
+    device: ChosenDevice,
+    effects: Sequence[ChosenEffect],
+    shape: tuple[int, ...],
+    *,
+    device_rng: np.random.Generator,
+    effects_rng: np.random.Generator,
+    law: CellLawSettings | None = None,
+) -> AffectedDevice:
+    """Cells of ``shape`` (..., rows, cols) in their initial state.
+
+    Raises :class:`ConfigError` where they do not fit into memory, before any is made.
+    """
+    refuse_too_large(
+        int(np.prod([int(length) for length in shape], dtype=object)),
+        bytes_per_cell=8 * (_ARRAYS + sum(effect.arrays for effect in effects)),
+        what=f"{' × '.join(map(str, shape))} cells",
+        key="array",
+    )
+    try:
+        made = device.kind.make(device.settings, shape, device_rng)
+    except ConfigError as exc:
+        raise exc.below("backends.sim.device") from None
+    watch = RangeWatch(device.measured_range, shape) if device.measured_range else None
+    bent = None if law is None else law.made()
+    chosen = make_effects(tuple(effects), shape, effects_rng)
+    return AffectedDevice(made, chosen, watch=watch, law=bent)

@@ -1,0 +1,181 @@
+"""A device model under effects: still a device, for the emulator and for the virtual bench."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.backend.base import Event
+from hwloop.errors import ConfigError
+from hwloop.messages import cell_names
+from hwloop_sim.calibration.twin import RangeWatch
+from hwloop_sim.cells.current_law import law_current_a
+from hwloop_sim.cells.device import Device
+from hwloop_sim.cells.effect import Effect, ReadNoise
+from hwloop_sim.circuit import CellLaw
+
+_CHANGES = ("begin", "pulsed", "elapsed", "read")
+
+
+class AffectedDevice(Device):
+    """Cells of a device model, with effects that act in the order given.
+
+    Without any effect it is the device model to the last bit. ``watch``: says which cells leave
+    the range that a calibration was measured in. ``law``: the current-voltage law of a model that
+    has none of its own.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        effects: Sequence[Effect],
+        *,
+        watch: RangeWatch | None = None,
+        law: CellLaw | None = None,
+    ) -> None:
+        if law is not None and not device.linear:
+            raise ConfigError(
+                "the device model has a current-voltage law of its own",
+                key="backends.sim.cell_law",
+            )
+        self._device = device
+        self._watch = watch
+        self._law = law
+        self._events: list[Event] = []
+        self._by_hook = {
+            hook: [effect for effect in effects if effect.does(hook)]
+            for hook in (*_CHANGES, "seen")
+        }
+        self.read_noise = [effect for effect in effects if isinstance(effect, ReadNoise)]
+        self.restless = any(effect.restless for effect in effects)
+        self._seen_s: FloatArray | None = None
+        self._checked: PulseMap | None = None
+        changing = any(self._by_hook[hook] for hook in _CHANGES)
+        if changing and type(device).set_conductance is Device.set_conductance:
+            raise ConfigError(
+                f"{type(device).__name__} cannot be put at a conductance, which these effects need",
+                key="backends.sim.effects",
+            )
+        self._change("begin", lambda effect, state_s: effect.begin(state_s))
+
+    @property
+    def conductance_s(self) -> FloatArray:
+        """What the cells show now: all but the noise of a single read."""
+        if self._seen_s is None:
+            seen_s = self._device.conductance_s
+            for effect in self._by_hook["seen"]:
+                seen_s = effect.seen(seen_s)
+            self._seen_s = seen_s
+        return self._seen_s
+
+    @property
+    def linear(self) -> bool:
+        """As the device model is, unless there is a law."""
+        return self._law is None and self._device.linear
+
+    @property
+    def half_select(self) -> bool:
+        """As the device model is."""
+        return self._device.half_select
+
+    def current_a(self, voltage_v: FloatArray) -> FloatArray:
+        """That of the device model, by as much more as the cells show more than it has."""
+        if self._law is not None:
+            return law_current_a(self._law, self.conductance_s, voltage_v)
+        if self._device.linear:
+            return self.conductance_s * voltage_v
+        model_s, shown_s = self._device.conductance_s, self.conductance_s
+        if shown_s is model_s:
+            return self._device.current_a(voltage_v)
+        share = np.divide(shown_s, model_s, out=np.zeros_like(shown_s), where=model_s > 0)
+        without_model_a = np.where(model_s > 0, 0.0, shown_s) * voltage_v
+        return self._device.current_a(voltage_v) * share + without_model_a
+
+    @property
+    def volatile(self) -> bool:
+        """Whether time changes what the cells show."""
+        return self._device.volatile or bool(self._by_hook["elapsed"])
+
+    def check(self, pulse: PulseMap) -> None:
+        """That of the device model; asked once for a map, by guard and emulator in turn."""
+        if pulse is not self._checked:
+            self._device.check(pulse)
+            self._checked = pulse
+            if self._watch is not None:
+                self._watch.note(pulse)
+
+    def pulse(self, pulse: PulseMap) -> None:
+        """Pulse the device model, then let the effects act on what it did."""
+        if not self._by_hook["pulsed"]:
+            self._device.pulse(pulse)
+            self._seen_s = None
+            return
+        if self._pulsed_at_once(pulse):
+            return
+        before_s = self._device.conductance_s
+        self._device.pulse(pulse)
+        self._change("pulsed", lambda effect, state_s: effect.pulsed(before_s, state_s, pulse))
+
+    def _pulsed_at_once(self, pulse: PulseMap) -> bool:
+        """The same where the model takes the first effect into its own loop; False if it cannot."""
+        first, *others = self._by_hook["pulsed"]
+        scatter = first.step_scatter(pulse)
+        state_s = None if scatter is None else self._device.scattered_s(pulse, scatter)
+        if state_s is None:
+            return False
+        before_s = self._device.conductance_s
+        for effect in others:
+            state_s = effect.pulsed(before_s, state_s, pulse)
+        self._seen_s = None
+        self._device.set_conductance(self._held_at_zero(state_s))
+        return True
+
+    def wait(self, duration_s: float) -> None:
+        """Let time pass for the device model and for the effects."""
+        self._device.wait(duration_s)
+        if self._device.volatile:
+            self._seen_s = None
+        if duration_s > 0:
+            self._change("elapsed", lambda effect, state_s: effect.elapsed(state_s, duration_s))
+
+    def set_conductance(self, conductance_s: FloatArray) -> None:
+        """Put the device model there."""
+        self._device.set_conductance(conductance_s)
+        self._seen_s = None
+
+    def note_read(self, voltage_v: Callable[[], FloatArray]) -> None:
+        """The cells have been read at ``voltage_v()``, (reads, ..., rows, cols)."""
+        if self._by_hook["read"]:
+            seen_v = voltage_v()
+            self._change("read", lambda effect, state_s: effect.read(state_s, seen_v))
+
+    def take_events(self) -> list[Event]:
+        """Those of the device model, and what effects did that a person should know of."""
+        events, self._events = self._events, []
+        watched = self._watch.events(self._device.conductance_s) if self._watch else []
+        return [*self._device.take_events(), *events, *watched]
+
+    def _change(self, hook: str, act: Callable[[Effect, FloatArray], FloatArray]) -> None:
+        """Let the effects of one moment act, and put the device where they leave it."""
+        effects = self._by_hook[hook]
+        if not effects:
+            return
+        self._seen_s = None
+        begin_s = state_s = self._device.conductance_s
+        for effect in effects:
+            state_s = act(effect, state_s)
+        if state_s is not begin_s:
+            self._device.set_conductance(self._held_at_zero(state_s))
+
+    def _held_at_zero(self, state_s: FloatArray) -> FloatArray:
+        """A passive device has no negative conductance: no effect can take it there."""
+        below = state_s < 0
+        if not below.any():
+            return state_s
+        some = ", ".join(cell_names(below))
+        self._events.append(
+            Event("warning", f"held at 0 S, where an effect would have gone below: {some}")
+        )
+        return np.maximum(state_s, 0.0)

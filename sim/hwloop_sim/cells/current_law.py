@@ -1,0 +1,61 @@
+"""The current-voltage law of cells whose device model has none of its own, as a procedure says it.
+
+The laws are those of :mod:`hwloop_sim.circuit`; conductances stay those at small voltages.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from hwloop.array.operations import FloatArray
+from hwloop.errors import Unsupported
+from hwloop.messages import cell_name
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Number
+from hwloop_sim.circuit import CellLaw, Polynomial, Sinh
+
+
+class SinhSettings(Settings):
+    """I = G sinh(a V)/a; ``per_volt``: a."""
+
+    law: Literal["sinh"]
+    per_volt: Annotated[Number, Field(gt=0, le=100)]
+
+    def made(self) -> CellLaw:
+        """As the circuit wants it."""
+        return Sinh(self.per_volt)
+
+
+class PolynomialSettings(Settings):
+    """I = G (V + c2 V² + c3 V³ + …); ``higher``: c2, c3, … in 1/V, 1/V², …"""
+
+    law: Literal["polynomial"]
+    higher: Annotated[tuple[Number, ...], Field(min_length=1, max_length=20)]
+
+    def made(self) -> CellLaw:
+        """As the circuit wants it."""
+        return Polynomial(self.higher)
+
+
+CellLawSettings = Annotated[SinhSettings | PolynomialSettings, Field(discriminator="law")]
+"""A law in a procedure: ``{law: NAME, …}``."""
+
+
+def law_current_a(law: CellLaw, conductance_s: FloatArray, voltage_v: FloatArray) -> FloatArray:
+    """Currents by a law; :class:`Unsupported` at a voltage where it falls, or ends."""
+    every_v = np.broadcast_to(
+        voltage_v, np.broadcast_shapes(np.shape(voltage_v), conductance_s.shape)
+    )
+    with np.errstate(over="ignore"):
+        current_a, slope_s = law.at(conductance_s, every_v)
+    wrong = ~(np.isfinite(current_a) & (slope_s >= 0))
+    if wrong.any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise Unsupported(
+            f"{cell_name(place[-2:])}: at {every_v[place]:.4g} V the current of {law} falls or has"
+            " no end; it must rise"
+        )
+    return current_a

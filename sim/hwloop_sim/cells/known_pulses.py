@@ -1,0 +1,77 @@
+"""Models that know one pulse a direction, measured or assumed, and refuse every other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+import numpy as np
+from pydantic import model_validator
+
+from hwloop.array.operations import PulseMap
+from hwloop.errors import Unsupported
+from hwloop.settings.model import Settings
+from hwloop.settings.units import PositiveSecond, Volt, format_quantity
+from hwloop_sim.cells.device import LARGE
+
+SAME = 1e-2
+"""Pulses that differ less than this are the same: no bench applies them more exactly."""
+
+
+class KnownPulse(Settings):
+    """A pulse: its amplitude, signed, row above column, and its width."""
+
+    amplitude_v: Volt
+    width_s: PositiveSecond
+
+    @model_validator(mode="after")
+    def _not_zero(self) -> KnownPulse:
+        if self.amplitude_v == 0:
+            raise ValueError("amplitude_v 0 is no pulse")
+        return self
+
+    def __str__(self) -> str:
+        return f"{format_quantity(self.amplitude_v, 'V')} and {format_quantity(self.width_s, 's')}"
+
+
+def refuse_unknown(pulse: PulseMap, known: Sequence[KnownPulse], *, source: str) -> None:
+    """Raise :class:`Unsupported` where ``pulse`` is none of the known ones.
+
+    ``source``: what was measured, or assumed, such as "soft_bounds: the response was given".
+    """
+    of_width = [one for one in known if abs(pulse.width_s - one.width_s) <= SAME * one.width_s]
+    if pulse.gate_v is None and _all_among(pulse.amplitude_v, of_width):
+        return
+    if pulse.highest_gate_v is not None:
+        _refuse(source, known, f"a gate at {format_quantity(pulse.highest_gate_v, 'V')}")
+    asked_v = pulse.amplitude_v[pulse.addressed]
+    unknown_v = asked_v[~_among(asked_v, known)]
+    if unknown_v.size:
+        _refuse(source, known, format_quantity(float(unknown_v[0]), "V"))
+    if not _among(asked_v, of_width).all() or not of_width:
+        _refuse(source, known, format_quantity(pulse.width_s, "s"))
+
+
+def _all_among(amplitude_v: np.ndarray, known: Sequence[KnownPulse]) -> bool:
+    """Whether every pulse of a map is one of these: what nearly always is the case, quickly."""
+    if amplitude_v.size >= LARGE and known:
+        from hwloop_sim.compiled import kernels
+
+        centres_v = np.array([one.amplitude_v for one in known])
+        return kernels.all_near(amplitude_v, centres_v, SAME * np.abs(centres_v))
+    near = amplitude_v == 0
+    for one in known:
+        near |= np.abs(amplitude_v - one.amplitude_v) <= SAME * abs(one.amplitude_v)
+    return bool(near.all())
+
+
+def _among(amplitude_v: np.ndarray, known: Sequence[KnownPulse]) -> np.ndarray:
+    found = np.zeros(amplitude_v.shape, dtype=np.bool_)
+    for one in known:
+        found |= np.isclose(amplitude_v, one.amplitude_v, rtol=SAME, atol=0)
+    return found
+
+
+def _refuse(source: str, known: Sequence[KnownPulse], asked: str) -> NoReturn:
+    pulses = ", or ".join(str(one) for one in known)
+    raise Unsupported(f"{source} with pulses of {pulses}; it does not say what {asked} would do")

@@ -1,0 +1,156 @@
+"""Device-to-device variability: how a quantity scatters over the cells of an array.
+
+Shifts, initial states, and the parameters of device models.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from hwloop.array.operations import FloatArray
+from hwloop.errors import ConfigError
+from hwloop.messages import cell_name
+from hwloop.settings.model import Settings
+from hwloop.settings.tables import NumberTable
+from hwloop.settings.units import Fraction, Number, PositiveSiemens, format_quantity
+
+
+class ScaledLognormal(Settings):
+    """A lognormal draw, rescaled so that each array's extremes meet ``min_s`` and ``max_s``.
+
+    μ = ln((min + max)/2), σ = |ln(max/min)|/divisor; then a linear map takes the smallest draw
+    of an array to ``min_s`` and the largest to ``max_s``.
+    """
+
+    distribution: Literal["scaled_lognormal"]
+    min_s: PositiveSiemens
+    max_s: PositiveSiemens
+    divisor: Annotated[Number, Field(gt=0)] = 5.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ScaledLognormal:
+        if self.min_s >= self.max_s:
+            raise ValueError(f"min_s {self.min_s:g} must be below max_s {self.max_s:g}")
+        return self
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+        """Values for every cell, (..., rows, cols), siemens."""
+        if shape[-2] * shape[-1] < 2:
+            raise ConfigError("scaled_lognormal needs at least two cells; use lognormal")
+        mu = np.log((self.min_s + self.max_s) / 2)
+        sigma = abs(np.log(self.max_s / self.min_s)) / self.divisor
+        draws = rng.lognormal(mu, sigma, shape)
+        lowest = draws.min(axis=(-2, -1), keepdims=True)
+        highest = draws.max(axis=(-2, -1), keepdims=True)
+        rescaled: FloatArray = self.min_s + (draws - lowest) / (highest - lowest) * (
+            self.max_s - self.min_s
+        )
+        return rescaled
+
+
+class Lognormal(Settings):
+    """A plain lognormal: median and standard deviation of the logarithm."""
+
+    distribution: Literal["lognormal"]
+    median_s: PositiveSiemens
+    sigma: Fraction
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+        """Values for every cell, (..., rows, cols), siemens."""
+        return rng.lognormal(np.log(self.median_s), self.sigma, shape)
+
+
+class Given(Settings):
+    """Values given for every cell: (rows, cols), or one such map for each array."""
+
+    distribution: Literal["given"]
+    values_s: NumberTable
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:  # noqa: ARG002
+        """The given values; :class:`ConfigError` where their shape does not fit."""
+        values = np.array(self.values_s, dtype=np.float64)
+        if values.shape not in (shape, shape[-2:]):
+            raise ConfigError(
+                f"shape {values.shape} does not fit the cells {shape}", key="values_s"
+            )
+        return np.array(np.broadcast_to(values, shape))
+
+
+Spread = Annotated[ScaledLognormal | Lognormal | Given, Field(discriminator="distribution")]
+"""One of the distributions, chosen by its name."""
+
+
+class Uniform(Settings):
+    """Equally likely anywhere between two conductances."""
+
+    distribution: Literal["uniform"]
+    min_s: PositiveSiemens
+    max_s: PositiveSiemens
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Uniform:
+        if self.min_s > self.max_s:
+            raise ValueError(f"min_s {self.min_s:g} must not be above max_s {self.max_s:g}")
+        return self
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+        """Values for every cell, (..., rows, cols), siemens."""
+        return rng.uniform(self.min_s, self.max_s, shape)
+
+
+Distribution = Annotated[Uniform | Lognormal | Given, Field(discriminator="distribution")]
+InitialState = PositiveSiemens | Distribution
+"""The conductances that cells begin with: one number for all, or a distribution by its name."""
+
+_ROUNDS = 1000
+
+
+def draw_initial(
+    initial: InitialState,
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    *,
+    low_s: FloatArray | float,
+    high_s: FloatArray | float,
+) -> FloatArray:
+    """Initial conductance of every cell, (..., rows, cols), siemens, within the model's range.
+
+    A lognormal is truncated to the range: what falls outside is drawn again. Raises
+    :class:`ConfigError` with the cell, its value and the range where a value is outside.
+    """
+    low_s = np.broadcast_to(np.asarray(low_s, dtype=np.float64), shape)
+    high_s = np.broadcast_to(np.asarray(high_s, dtype=np.float64), shape)
+    try:
+        values = np.full(shape, initial) if isinstance(initial, float) else initial.draw(shape, rng)
+    except ConfigError as exc:
+        raise exc.below("initial") from None
+    if isinstance(initial, Lognormal):
+        for _ in range(_ROUNDS):
+            if not (wrong := (values < low_s) | (values > high_s)).any():
+                break
+            values[wrong] = initial.draw((int(wrong.sum()),), rng)
+    # What is a bound but for its last digits is the bound.
+    outside = (values < low_s * (1 - 1e-9)) | (values > high_s * (1 + 1e-9))
+    if outside.any():
+        place = tuple(int(i) for i in np.argwhere(outside)[0])
+        raise ConfigError(
+            f"{cell_name(place)}: {format_quantity(values[place], 'S')} is outside the range of"
+            f" the model, {format_quantity(low_s[place], 'S')} to"
+            f" {format_quantity(high_s[place], 'S')}",
+            key="initial",
+        )
+    return np.clip(values, low_s, high_s)
+
+
+class ParameterSpread(Settings):
+    """Spread of a parameter from device to device: value · exp(sigma · ξ), ξ normal."""
+
+    distribution: Literal["lognormal"] = "lognormal"
+    sigma: Annotated[Number, Field(ge=0, le=2)]
+
+    def factors(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+        """Factors of median 1 for every cell."""
+        return rng.lognormal(0.0, self.sigma, shape)

@@ -1,0 +1,166 @@
+"""How the filament of a 1T1R cell grows from pulse to pulse, and what a RESET leaves of it.
+
+Growth, with g the filament's own conductance, 1/G = R_s + 1/g: a SET pulse of width w adds to g^q,
+
+    g^q ← g^q + (w/w₀) · (k (V_g − V_t) e^(r λ z))^q,   then   g ← g e^(λ √s ξ),
+
+s the part of g^q that is new. It is the integral of dg/dt ∝ g^(1−q): a filament grows the more
+slowly the thicker it is, and a pulse counts for the more the fewer came before it. The transistor's
+saturation current is taken as linear in the overdrive, as where velocity saturates. z is drawn at
+the first RESET after a SET and holds to the next such, ξ at each pulse; with √s a small
+rise scatters alike in one step and in many. λ is the unsteadiness of the cell itself.
+
+RESET: the level of :mod:`hwloop_sim.devices.one_transistor`, times e^((1 − G_level R_s) (c + p)).
+c, p and the voltage at which the cell begins to RESET are drawn once a cycle; p follows p ← ρ p +
+√(1 − ρ²) σ_p ξ with each further RESET at least as strong as those before it, which may so raise
+the conductance as well; a weaker one does nothing.
+Forming: a pristine cell does nothing until a pulse with its gate on reaches its own voltage; that
+pulse leaves a formed cell, whatever its width and gate.
+Source: the form is chosen for the measured sweeps of 1T1R cells (see the device model), where the
+scatter of successive SET steps is correlated, and RESETs of a cell in HRS draw it anew.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Number, PositiveSecond, PositiveSiemens, PositiveVolt
+
+Scatter = Annotated[Number, Field(ge=0, le=3)]
+_LEAST_GAP = 1e-6
+"""Of 1 − G R_s: below it nothing is left in series that could grow."""
+
+
+class Growth(Settings):
+    """``exponent``: q; ``k_s_per_v``: k at ``width_s``; ``cycle_ratio``: r."""
+
+    exponent: Annotated[Number, Field(ge=0.5, le=10)]
+    k_s_per_v: Annotated[Number, Field(gt=0)]
+    width_s: PositiveSecond
+    cycle_ratio: Annotated[Number, Field(ge=0, le=10)] = 0.0
+
+
+class Redraw(Settings):
+    """The sigmas of c and p, ``correlation`` ρ, and ``v_sigma_v`` of where a RESET begins."""
+
+    cycle_sigma: Scatter
+    pulse_sigma: Scatter
+    correlation: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    v_sigma_v: Annotated[Number, Field(ge=0, le=2)] = 0.0
+
+
+class Forming(Settings):
+    """``voltage_v``: median over the cells of what forms them, ``sigma`` of its logarithm.
+
+    ``formed_s``: median of what they conduct then; ``formed_sigma``: of the logarithm of the
+    filament's part.
+    ``begin``: how the cells are made.
+    """
+
+    voltage_v: PositiveVolt
+    sigma: Scatter = 0.0
+    formed_s: PositiveSiemens
+    formed_sigma: Scatter = 0.0
+    begin: Literal["formed", "pristine"] = "formed"
+
+
+def filament_s(conductance_s: FloatArray, r_series_ohm: FloatArray) -> FloatArray:
+    """g of a cell that conducts G, siemens; of one at 1/R_s a very large number."""
+    gap = np.maximum(1 - conductance_s * r_series_ohm, _LEAST_GAP)
+    found: FloatArray = conductance_s / gap
+    return found
+
+
+def cell_s(filament_s: FloatArray, r_series_ohm: FloatArray) -> FloatArray:
+    """G of a cell whose filament conducts g, siemens."""
+    found: FloatArray = filament_s / (1 + filament_s * r_series_ohm)
+    return found
+
+
+def grown_s(
+    before_s: FloatArray, drive_s: FloatArray, exponent: float
+) -> tuple[FloatArray, FloatArray]:
+    """g after a pulse that adds ``drive_s`` to the power ``exponent``, and the part s that is new.
+
+    Scaled by the larger of both, so that no power overflows.
+    """
+    largest = np.maximum(before_s, drive_s)
+    old, new = (before_s / largest) ** exponent, (drive_s / largest) ** exponent
+    after_s: FloatArray = largest * (old + new) ** (1 / exponent)
+    share: FloatArray = new / (old + new)
+    return after_s, share
+
+
+class Cycles:
+    """What each cell has drawn for its present cycle: of its SETs and of its next RESETs.
+
+    ``speed``: e^(r λ z). ``level``: c + p. ``begins_v``: of v_reset, less its median.
+    ``strongest_v``: of the RESETs since the latest SET, 0 where there was none.
+    """
+
+    def __init__(
+        self,
+        growth: Growth | None,
+        redraw: Redraw | None,
+        unsteadiness: FloatArray,
+        shape: tuple[int, ...],
+        rng: np.random.Generator,
+    ) -> None:
+        self._rng = rng
+        self._redraw = redraw
+        self._sigma = 0.0 if growth is None else growth.cycle_ratio * unsteadiness
+        self.strongest_v = np.zeros(shape)
+        self.begins_v = np.zeros(shape)
+        self.speed = np.ones(shape)
+        self._of_cycle, self._of_pulse = np.zeros(shape), np.zeros(shape)
+        every = np.ones(shape, np.bool_)
+        self.draw_speed(every)
+        self.draw_level(every)
+
+    @property
+    def level(self) -> FloatArray:
+        """Deviation of the logarithm of the RESET level."""
+        return self._of_cycle + self._of_pulse
+
+    def draw_speed(self, which: BoolArray) -> None:
+        """Of SETs, until the next RESET of ``which`` cells that follows a SET."""
+        self.speed = np.where(which, np.exp(self._sigma * self._normal()), self.speed)
+
+    def draw_level(self, which: BoolArray) -> None:
+        """Of the next RESET of ``which`` cells, and where it begins."""
+        one = self._redraw
+        if one is None:
+            return
+        self.begins_v = np.where(which, one.v_sigma_v * self._normal(), self.begins_v)
+        self._of_cycle = np.where(which, one.cycle_sigma * self._normal(), self._of_cycle)
+        self._of_pulse = np.where(which, one.pulse_sigma * self._normal(), self._of_pulse)
+
+    def again(self, which: BoolArray) -> None:
+        """One more RESET of ``which`` cells in this cycle."""
+        if self._redraw is None:
+            return
+        kept = self._redraw.correlation
+        new = np.sqrt(1 - kept**2) * self._redraw.pulse_sigma * self._normal()
+        self._of_pulse = np.where(which, kept * self._of_pulse + new, self._of_pulse)
+
+    def note_set(self, which: BoolArray) -> None:
+        """These cells have been SET: their next RESET is the first of a cycle."""
+        turned = which & (self.strongest_v > 0)
+        if turned.any():
+            self.draw_level(turned)
+            self.strongest_v = np.where(turned, 0.0, self.strongest_v)
+
+    def note_reset(self, which: BoolArray, passed_v: FloatArray) -> None:
+        """These cells have been RESET by so many volts."""
+        first = which & (self.strongest_v == 0)
+        if first.any():
+            self.draw_speed(first)
+        self.strongest_v = np.where(which, passed_v, self.strongest_v)
+
+    def _normal(self) -> FloatArray:
+        return self._rng.standard_normal(self.strongest_v.shape)

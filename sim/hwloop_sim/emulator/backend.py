@@ -1,0 +1,304 @@
+"""The emulator as a backend: cells, noise, converters, compliance, a clock that only counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationInfo, model_validator
+
+from hwloop.array.operations import (
+    Flag,
+    FloatArray,
+    Operation,
+    PulseMap,
+    Ramp,
+    Reading,
+    ReadMap,
+    VectorBatch,
+    Wait,
+)
+from hwloop.backend.base import CrossbarBackend, Description, Event
+from hwloop.errors import BackendError, ConfigError, Unsupported
+from hwloop.messages import cell_name
+from hwloop.plugins import BackendKind, OpenRequest
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Fraction, PositiveSecond
+from hwloop_sim.calibration.twin import whole_twin
+from hwloop_sim.cells.choice import DeviceChoice, make_cells
+from hwloop_sim.cells.composed import AffectedDevice
+from hwloop_sim.cells.current_law import CellLawSettings
+from hwloop_sim.cells.effect import EffectChoice
+from hwloop_sim.emulator.lines import WireSettings, Wiring
+from hwloop_sim.emulator.products import Product, Products, joined
+from hwloop_sim.emulator.readout import ConverterSettings, Readout, metered
+
+
+class SimSettings(Settings):
+    """What is emulated.
+
+    ``calibration``: the name of a shipped calibration or the path of a file, which says what the
+    keys beside it do not; see :func:`hwloop_sim.calibration.twin.whole_twin`.
+    ``device``: ``model`` names the device model, the other keys are its settings. ``cell_law``: how
+    current follows voltage, where the model does not say. ``effects``: non-idealities of the cells,
+    ``effect`` names each. ``wires``: resistances of the lines; left
+    out, they are ideal. ``converters``: what a multiplication passes through. ``read_noise``:
+    standard deviation of each cell's current in each read, as a fraction of it; the effect
+    ``white_noise`` says more. ``read_time_s``: what one read, or one vector of a multiplication,
+    takes on the emulator's clock.
+    """
+
+    device: DeviceChoice
+    cell_law: CellLawSettings | None = None
+    effects: tuple[EffectChoice, ...] = ()
+    wires: WireSettings | None = None
+    converters: ConverterSettings = ConverterSettings()
+    read_noise: Fraction = 0.0
+    read_time_s: PositiveSecond = 1e-3
+
+    @model_validator(mode="before")
+    @classmethod
+    def _twin(cls, data: Any, info: ValidationInfo) -> Any:
+        if not isinstance(data, Mapping) or not isinstance(data.get("calibration"), str):
+            return data
+        try:
+            return whole_twin(data, Path((info.context or {}).get("folder", ".")))
+        except ConfigError as exc:
+            raise ValueError(str(exc)) from None
+
+
+class EmulatedArray(CrossbarBackend):
+    """A population of arrays of one device model; see :class:`SimSettings`.
+
+    Time passes before what an operation does: a read shows the cells at its end.
+    """
+
+    def __init__(
+        self,
+        cells: AffectedDevice,
+        wiring: Wiring,
+        readout: Readout,
+        request: OpenRequest,
+        *,
+        read_noise: float = 0.0,
+        read_time_s: float = 1e-3,
+        identity: dict[str, object] | None = None,
+    ) -> None:
+        population = request.array.outer_shape(request.population)
+        self._description = Description(
+            name="sim",
+            geometry=request.array.geometry,
+            population=population,
+            multiply="parallel",
+            identity=identity or {},
+        )
+        self._cells = cells
+        self._wiring = wiring
+        self._readout = readout
+        self._rng = request.rng
+        self._compliance_a = request.array.limits.current_a
+        self._read_noise = read_noise
+        self._read_time_s = read_time_s
+        self._products = Products(wiring, cells.read_noise, fraction=read_noise, rng=request.rng)
+        self._latest: tuple[int, int, object, PulseMap] | None = None
+        self._now_s = 0.0
+        self._closed = False
+
+    @property
+    def description(self) -> Description:
+        """Geometry, population, and the device model with its settings."""
+        return self._description
+
+    def now_s(self) -> float:
+        """Emulated seconds since the array was made."""
+        return self._now_s
+
+    def check(self, operation: Operation) -> None:
+        """Whether the device model is valid for a pulse, and the DAC has the voltages."""
+        match operation:
+            case PulseMap():
+                self._check_pulse(operation)
+            case Ramp():
+                for pulse in operation.pulses():
+                    self._check_pulse(pulse)
+            case VectorBatch():
+                self._readout.check(operation.voltage_v)
+
+    def duration_s(self, operation: Operation) -> float:
+        """Cells are pulsed and read one after the other; a vector is multiplied at once."""
+        match operation:
+            case ReadMap():
+                cells = int(operation.addressed.sum(axis=(-2, -1)).max())
+                reads = 2 * cells if operation.both_polarities else cells
+                return float(reads * self._read_time_s)
+            case VectorBatch():
+                return float(operation.voltage_v.shape[-2] * self._read_time_s)
+        return super().duration_s(operation)
+
+    def pulse(self, pulse: PulseMap) -> None:
+        """Apply the pulses to the cells, and to the half-selected ones if the model knows how."""
+        self._begin(pulse)
+        if not self._cells.half_select:
+            self._cells.pulse(self._applied(pulse))
+            return
+        for stress in self._wiring.stresses(self._cells, pulse):
+            self._cells.pulse(stress)
+
+    def read(self, read: ReadMap) -> Reading:
+        """Currents of the addressed cells, with read noise."""
+        self._begin(read)
+        conductance_s = self._cells.conductance_s
+        current_a = self._currents_a(read)
+        reads = 2 if read.both_polarities else 1
+        if self._read_noise:
+            noise = self._rng.normal(size=(reads, *current_a.shape)).mean(axis=0)
+            current_a = current_a * (1 + self._read_noise * noise)
+        for noise_ in self._cells.read_noise:
+            variance_a2 = noise_.variance_s2(conductance_s) * read.read_v**2
+            noise_.add(current_a, variance_a2, unit_a2=1.0, reads=reads)
+        reading = metered(current_a, self._compliance_a)
+        addressed = np.broadcast_to(read.addressed, current_a.shape)
+        reading.current_a[~addressed] = np.nan
+        reading.flags[~addressed] = Flag.NOT_ADDRESSED
+        self._cells.note_read(lambda: _read_voltages_v(read))
+        return reading
+
+    def multiply(self, batch: VectorBatch) -> Reading:
+        """Column currents; the noise of a column is that of its cells added in quadrature."""
+        self._refuse_if_closed()
+        self.check(batch)
+        voltage_v = self._readout.drive(batch.voltage_v)
+        unit_v = float(np.abs(voltage_v).max(initial=0.0)) or 1.0
+        partial_a = [
+            self._products.noisy(product, unit_v=unit_v)
+            for product in self._partial_products(voltage_v, unit_v)
+        ]
+        reading = self._readout.read(partial_a, compliance_a=self._compliance_a)
+        self._cells.note_read(lambda: np.moveaxis(voltage_v, -2, 0)[..., None])
+        return reading
+
+    def wait(self, wait: Wait) -> None:
+        """Move the clock."""
+        self._begin(wait)
+
+    def make_safe(self) -> None:
+        """Nothing is driven between operations."""
+
+    def close(self) -> None:
+        """Refuse every later operation."""
+        self._closed = True
+
+    def take_events(self) -> list[Event]:
+        """Those of the cells and of the converters."""
+        return [*self._cells.take_events(), *self._readout.take_events()]
+
+    def _begin(self, operation: Operation) -> None:
+        self._refuse_if_closed()
+        self.check(operation)
+        self._elapse(self.duration_s(operation))
+
+    def _check_pulse(self, pulse: PulseMap) -> None:
+        """Refuse what the model does not know; say so if it is the wires that make it unknown."""
+        applied = self._applied(pulse)
+        try:
+            self._cells.check(applied)
+        except Unsupported as exc:
+            self._cells.check(pulse)
+            lost_v = np.where(pulse.addressed, np.abs(pulse.amplitude_v - applied.amplitude_v), 0.0)
+            place = tuple(int(i) for i in np.unravel_index(int(lost_v.argmax()), lost_v.shape))
+            asked_v = np.broadcast_to(pulse.amplitude_v, lost_v.shape)[place]
+            raise Unsupported(
+                f"{exc}; of {asked_v:.4g} V the wires leave {applied.amplitude_v[place]:.4g} V at"
+                f" {cell_name(place)}"
+            ) from None
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise BackendError("the emulated array is closed")
+
+    def _elapse(self, duration_s: float) -> None:
+        self._now_s += duration_s
+        self._cells.wait(duration_s)
+
+    def _currents_a(self, read: ReadMap) -> FloatArray:
+        """Of every cell that is read, free of read noise."""
+        up_a = self._wiring.read(self._cells, read.addressed, read.read_v)
+        if self._cells.linear or not read.both_polarities:
+            return up_a
+        return (up_a - self._wiring.read(self._cells, read.addressed, -read.read_v)) / 2
+
+    def _applied(self, pulse: PulseMap) -> PulseMap:
+        """What really reaches the selected cells; kept while pulse and state are the same."""
+        conductance_s = self._cells.conductance_s
+        if self._latest is None or self._latest[:2] != (id(pulse), id(conductance_s)):
+            if pulse.amplitude_v.shape not in (conductance_s.shape, conductance_s.shape[-2:]):
+                raise BackendError(
+                    f"amplitude_v has shape {pulse.amplitude_v.shape}; the array has"
+                    f" {conductance_s.shape}"
+                )
+            applied = self._wiring.selected(self._cells, pulse)
+            self._latest = (id(pulse), id(conductance_s), (pulse, conductance_s), applied)
+        return self._latest[3]
+
+    def _partial_products(self, voltage_v: FloatArray, unit_v: float) -> list[Product]:
+        """Products of each row of tiles; one vector after the other where cells do not rest."""
+        vectors = voltage_v.shape[-2]
+        size = 1 if self._cells.restless else max(vectors, 1)
+        chunks = []
+        for begin in range(0, max(vectors, 1), size):
+            chunk_v = voltage_v[..., begin : begin + size, :]
+            self._elapse(chunk_v.shape[-2] * self._read_time_s)
+            chunks.append(
+                [
+                    self._products.of(self._cells, chunk_v, rows, unit_v=unit_v)
+                    for rows in self._wiring.row_slices
+                ]
+            )
+        return [joined(products) for products in zip(*chunks, strict=True)]
+
+
+def _read_voltages_v(read: ReadMap) -> FloatArray:
+    """What each cell sees, read by read, (reads, ..., rows, cols)."""
+    once_v = np.where(read.addressed, read.read_v, 0.0)
+    return np.stack([once_v, -once_v] if read.both_polarities else [once_v])
+
+
+def open_sim(settings: SimSettings, request: OpenRequest) -> EmulatedArray:
+    """Make the emulated array that ``settings`` describe."""
+    outer = request.array.outer_shape(request.population)
+    shape = (*outer, *request.array.geometry.shape)
+    # Each spawn is counted: what is drawn for the device and the array stays what it is.
+    device_rng, array_rng, effects_rng, readout_rng = request.rng.spawn(4)
+    cells = make_cells(
+        settings.device,
+        settings.effects,
+        shape,
+        device_rng=device_rng,
+        effects_rng=effects_rng,
+        law=settings.cell_law,
+    )
+    wires = None if settings.wires is None else settings.wires.wires()
+    return EmulatedArray(
+        cells,
+        Wiring(
+            wires,
+            settings.converters.tiles,
+            request.array.biasing,
+            request.array.geometry.shape,
+        ),
+        Readout(settings.converters, shape, readout_rng),
+        OpenRequest(request.array, request.population, array_rng),
+        read_noise=settings.read_noise,
+        read_time_s=settings.read_time_s,
+        identity={"emulator": "hwloop_sim", **settings.model_dump(mode="json")},
+    )
+
+
+SIM = BackendKind(
+    name="sim",
+    summary="Emulated array or population: device model, variability, noise",
+    settings=SimSettings,
+    open=open_sim,
+)

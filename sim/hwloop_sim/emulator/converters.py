@@ -1,0 +1,205 @@
+"""Converters at the edge of an array: DAC and ADC as plain functions, and as an array has them.
+
+A converter of b bits has the levels low + n · step, n = 0 to 2^b − 1. Where its range is symmetric
+about 0 it leaves one code unused, n = 0 to 2^b − 2, so that 0 is a level. A value further than half
+a step outside is over range: a DAC refuses it, an ADC flags it, and neither shows a number for it.
+Source: M. J. M. Pelgrom, Analog-to-Digital Conversion, Springer 2017, for offset and gain error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.errors import Unsupported
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Ampere, Fraction, Number, Volt
+
+Bits = Annotated[int, Field(strict=True, ge=2, le=24)]
+GainError = Annotated[Number, Field(gt=-0.5, lt=0.5)]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The levels between ``low`` and ``high`` of a converter of ``bits``."""
+
+    low: float
+    high: float
+    bits: int
+
+    @property
+    def top(self) -> int:
+        """The highest code; the lowest is 0."""
+        return (1 << self.bits) - (2 if self.low == -self.high else 1)
+
+    @property
+    def step(self) -> float:
+        """Between two levels."""
+        return (self.high - self.low) / self.top
+
+    def values(self, codes: FloatArray | NDArray[np.int32]) -> FloatArray:
+        """The levels of codes; the middle code of a symmetric range is 0 exactly."""
+        middle = (self.high + self.low) / 2
+        return middle + (np.asarray(codes, dtype=np.float64) - self.top / 2) * self.step
+
+
+class Dac(Settings):
+    """What drives the rows: a voltage becomes the nearest level, (1 + gain_error) of it and more.
+
+    ``noise_v``: standard deviation, new for every vector and row.
+    """
+
+    bits: Bits
+    low_v: Volt
+    high_v: Volt
+    offset_v: Volt = 0.0
+    gain_error: GainError = 0.0
+    noise_v: Annotated[Volt, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Dac:
+        if self.low_v >= self.high_v:
+            raise ValueError(f"low_v {self.low_v:g} must be below high_v {self.high_v:g}")
+        return self
+
+    @property
+    def levels(self) -> Levels:
+        """Its levels, volts."""
+        return Levels(self.low_v, self.high_v, self.bits)
+
+    def check(self, voltage_v: FloatArray) -> None:
+        """Raise :class:`Unsupported` naming the first value beyond the range."""
+        half_v = self.levels.step / 2
+        beyond = (voltage_v < self.low_v - half_v) | (voltage_v > self.high_v + half_v)
+        if beyond.any():
+            *_, vector, row = place = tuple(int(i) for i in np.argwhere(beyond)[0])
+            raise Unsupported(
+                f"vector {vector}, row {row}: voltage_v {voltage_v[place]:g} is outside the DAC's"
+                f" {self.low_v:g} to {self.high_v:g} V"
+            )
+
+    def convert(self, voltage_v: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """What the rows get, of the shape given, volts; :class:`Unsupported` beyond the range."""
+        self.check(voltage_v)
+        levels = self.levels
+        # Half a step outside at most, as checked.
+        codes = np.clip(np.rint((voltage_v - levels.low) / levels.step), 0.0, float(levels.top))
+        driven_v = levels.values(codes) * (1 + self.gain_error) + self.offset_v
+        if self.noise_v:
+            driven_v = driven_v + rng.normal(0, self.noise_v, driven_v.shape)
+        return driven_v
+
+
+class FixedRange(Settings):
+    """The range of an ADC is given."""
+
+    kind: Literal["fixed"]
+    low_a: Ampere
+    high_a: Ampere
+
+    @model_validator(mode="after")
+    def _ordered(self) -> FixedRange:
+        if self.low_a >= self.high_a:
+            raise ValueError(f"low_a {self.low_a:g} must be below high_a {self.high_a:g}")
+        return self
+
+    def fit(self, current_a: FloatArray) -> tuple[float, float]:  # noqa: ARG002 - it is given
+        """(low, high), amperes."""
+        return self.low_a, self.high_a
+
+
+class CalibratedRange(Settings):
+    """The range of an ADC holds the data that it is calibrated on, and a margin.
+
+    ``percent``: of the magnitudes that it holds, 100 all of them. Symmetric where the data have
+    both signs, else from 0.
+    """
+
+    kind: Literal["calibrated", "percentile"]
+    percent: Annotated[Number, Field(gt=0, le=100)] = 100.0
+    margin: Fraction = 0.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CalibratedRange:
+        if self.kind == "calibrated" and self.percent != 100:
+            raise ValueError("calibrated holds all data; for a part of them, kind: percentile")
+        return self
+
+    def fit(self, current_a: FloatArray) -> tuple[float, float]:
+        """(low, high), amperes; :class:`Unsupported` where the data say nothing."""
+        finite_a = current_a[np.isfinite(current_a)]
+        reach_a = float(np.percentile(np.abs(finite_a), self.percent)) if finite_a.size else 0.0
+        reach_a *= 1 + self.margin
+        if reach_a == 0:
+            raise Unsupported("the ADC cannot be calibrated: every current of the data is 0 A")
+        low, high = bool((finite_a < 0).any()), bool((finite_a > 0).any())
+        return (-reach_a if low else 0.0), (reach_a if high else 0.0)
+
+
+AdcRange = Annotated[FixedRange | CalibratedRange, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, eq=False)
+class Converted:
+    """What ADCs say: codes, held at the ends; which were over range, and are NaN as values."""
+
+    codes: NDArray[np.int32]
+    over_range: BoolArray
+    value_a: FloatArray
+
+
+class Adc(Settings):
+    """What reads the columns: I · (1 + gain) + offset + noise becomes the nearest level.
+
+    ``gain_error``, ``offset_a``: of all converters alike; ``gain_sigma``, ``offset_sigma_a``: their
+    spread from one converter to the next. ``noise_a``: standard deviation, new in every conversion.
+    """
+
+    bits: Bits
+    range: AdcRange
+    offset_a: Ampere = 0.0
+    offset_sigma_a: Annotated[Ampere, Field(ge=0)] = 0.0
+    gain_error: GainError = 0.0
+    gain_sigma: Annotated[Number, Field(ge=0, le=0.2)] = 0.0
+    noise_a: Annotated[Ampere, Field(ge=0)] = 0.0
+
+    def levels(self, calibration_a: FloatArray) -> Levels:
+        """Its levels, amperes: of a fixed range, or calibrated on these currents."""
+        low_a, high_a = self.range.fit(calibration_a)
+        return Levels(low_a, high_a, self.bits)
+
+    def draw_gain(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+        """1 + gain error of converters."""
+        return 1 + self.gain_error + rng.normal(0, self.gain_sigma, shape)
+
+    def draw_offset_a(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+        """Offsets of converters, amperes."""
+        return self.offset_a + rng.normal(0, self.offset_sigma_a, shape)
+
+    def convert(
+        self,
+        current_a: FloatArray,
+        levels: Levels,
+        rng: np.random.Generator,
+        *,
+        gain: FloatArray | None = None,
+        offset_a: FloatArray | None = None,
+    ) -> Converted:
+        """Convert currents (..., batch, cols); ``gain``, ``offset_a``: of each (..., cols)."""
+        from hwloop_sim.compiled import kernels
+
+        if self.noise_a:
+            current_a = current_a + rng.normal(0, self.noise_a, current_a.shape)
+        *population, _, cols = current_a.shape
+        shape = (*population, cols)
+        gain = np.full(shape, 1 + self.gain_error) if gain is None else gain
+        offset_a = np.full(shape, self.offset_a) if offset_a is None else offset_a
+        codes, over, value_a = kernels.digitise(
+            current_a, gain, offset_a, low=levels.low, high=levels.high, top=levels.top
+        )
+        return Converted(codes, over, value_a)

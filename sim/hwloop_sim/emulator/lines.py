@@ -1,0 +1,302 @@
+"""What the lines of an array do between its terminals and its cells, tile by tile.
+
+Without wires a cell sees what its lines are driven with. With them, the circuit of its tile is
+solved: in a read or a multiplication all columns, and the rows without a voltage, are at 0 V; in a
+pulse the lines are driven as the array's biasing scheme says. The voltages of one pulse map are
+those of the state in which it begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from types import EllipsisType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.array.biasing import Scheme, line_fractions, stress
+from hwloop.array.operations import BoolArray, FloatArray, PulseMap
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Resistance
+from hwloop_sim.cells.device import Device
+from hwloop_sim.circuit import CellLaw, Crossbar, Wires, solve, solve_cells
+from hwloop_sim.circuit.wires import ColEnds, RowEnds
+from hwloop_sim.emulator.readout import Tiles
+
+_AT_A_TIME = 2_000_000
+"""Cells times selected cells that are solved at a time: about 100 MB."""
+
+
+class WireSettings(Settings):
+    """Resistances of the lines of each tile, ohms; see :class:`hwloop_sim.circuit.Wires`."""
+
+    row_ohm: Resistance = 0.0
+    col_ohm: Resistance = 0.0
+    driver_ohm: Resistance = 0.0
+    sense_ohm: Resistance = 0.0
+    selector_ohm: Resistance = 0.0
+    row_ends: RowEnds = "left"
+    col_ends: ColEnds = "bottom"
+
+    def wires(self) -> Wires:
+        """As the circuit wants them."""
+        return Wires(**self.model_dump())
+
+
+@dataclass(frozen=True)
+class _Tile:
+    rows: slice
+    cols: slice
+
+    @property
+    def place(self) -> tuple[EllipsisType, slice, slice]:
+        """Of this tile in a map (..., rows, cols)."""
+        return (..., self.rows, self.cols)
+
+
+@dataclass(frozen=True)
+class _Law(CellLaw):
+    """The current of a device's cells in a tile, as the circuit wants it.
+
+    ``on``: (rows, 1), 0 where transistors keep the cells of a row off. ``vectors``: how many
+    circuits there are of each array, next to each other.
+    """
+
+    cells: Device
+    tile: _Tile
+    on: FloatArray | float = 1.0
+    vectors: int = 1
+
+    def at(self, conductance_s: FloatArray, cell_v: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Current and slope; the slope over a millionth of a volt to either side."""
+        step_v = 1e-6
+        above_a, below_a = self._current_a(cell_v + step_v), self._current_a(cell_v - step_v)
+        slope_s = np.maximum((above_a - below_a) / (2 * step_v), 1e-3 * conductance_s)
+        return self._current_a(cell_v), slope_s * self.on
+
+    def _current_a(self, cell_v: FloatArray) -> FloatArray:
+        *population, rows, cols = self.cells.conductance_s.shape
+        every_v = np.zeros((self.vectors, *population, rows, cols))
+        own_v = cell_v.reshape(*population, self.vectors, *cell_v.shape[-2:])
+        every_v[self.tile.place] = np.moveaxis(own_v, -3, 0)
+        current_a = np.moveaxis(self.cells.current_a(every_v)[self.tile.place], 0, -3) * self.on
+        return np.ascontiguousarray(current_a).reshape(cell_v.shape)
+
+
+def _line_gate_v(pulse: PulseMap, tile: _Tile, row: int, col: int) -> float | FloatArray | None:
+    """What the gate line of a tile's row carries while a cell is selected: its whole row sees it.
+
+    The transistors of the other rows are off; their cells see no voltage.
+    """
+    if not isinstance(pulse.gate_v, np.ndarray):
+        return pulse.gate_v
+    return pulse.gate_v[tile.place][..., row, col][..., None, None]
+
+
+class Wiring:
+    """The tiles of an array of ``shape`` (rows, cols), and the wires in each; None: ideal ones."""
+
+    def __init__(
+        self, wires: Wires | None, tiles: Tiles, scheme: Scheme, shape: tuple[int, int]
+    ) -> None:
+        self._wires = wires
+        self._scheme: Scheme = scheme
+        self.row_slices = tiles.row_slices(shape[0])
+        self._tiles = [
+            _Tile(rows, cols) for rows in self.row_slices for cols in tiles.col_slices(shape[1])
+        ]
+        self._known_s: FloatArray | None = None
+        self._crossbars: dict[tuple[int, int], Crossbar] = {}
+
+    def multiply(self, cells: Device, row_v: FloatArray, rows: slice) -> FloatArray:
+        """Column currents of a row of tiles; ``row_v``: of its rows, (..., batch, rows)."""
+        conductance_s = cells.conductance_s
+        if not cells.linear:
+            vectors = range(row_v.shape[-2])
+            return np.stack([self._bent(cells, row_v[..., k, :], rows) for k in vectors], axis=-2)
+        if self._wires is None:
+            product_a: FloatArray = row_v @ conductance_s[..., rows, :]
+            return product_a
+        return np.concatenate(
+            [
+                self._crossbar(conductance_s, tile).multiply(row_v)
+                for tile in self._tiles
+                if tile.rows == rows
+            ],
+            axis=-1,
+        )
+
+    def read(self, cells: Device, addressed: BoolArray, read_v: float) -> FloatArray:
+        """Current of each cell read alone, (..., rows, cols); NaN in rows of which none is read."""
+        if self._wires is None:
+            return cells.current_a(np.full(cells.conductance_s.shape, read_v))
+        current_a = np.full(cells.conductance_s.shape, np.nan)
+        for rows in self.row_slices:
+            lines = addressed[..., rows, :].any(axis=-1)
+            read = np.flatnonzero(lines.reshape(-1, lines.shape[-1]).any(axis=0))
+            if self._scheme == "1T1R":
+                for row in read:
+                    current_a[..., rows, :][..., row, :] = self._gated(
+                        cells, rows, int(row), read_v
+                    )
+            elif read.size:
+                one_v = read_v * np.eye(lines.shape[-1])[read]
+                current_a[..., rows, :][..., read, :] = self.multiply(cells, one_v, rows)
+        return current_a
+
+    def selected(self, cells: Device, pulse: PulseMap) -> PulseMap:
+        """The pulse map with what really reaches each selected cell."""
+        if self._wires is None:
+            return pulse
+        shape = cells.conductance_s.shape
+        reached_v = np.zeros(np.broadcast_shapes(pulse.amplitude_v.shape, shape))
+        for tile, row, col, cell_v in self._solved(cells, pulse):
+            part = np.arange(len(row))
+            reached_v[tile.place][..., row, col] = cell_v[..., part, row, col]
+        return replace(pulse, amplitude_v=reached_v)
+
+    def stresses(self, cells: Device, pulse: PulseMap) -> Iterator[PulseMap]:
+        """What all cells see while the cells of a map are selected one after the other.
+
+        Without wires, cells that see the same come together: first the selected ones, then the
+        half-selected ones, as often as they see it.
+        """
+        if self._wires is None and self._scheme != "floating":
+            yield from self.ideal_stresses(pulse)
+            return
+        shape = np.broadcast_shapes(pulse.amplitude_v.shape, cells.conductance_s.shape)
+        for tile, row, col, cell_v in self._solved(cells, pulse):
+            for index in range(len(row)):
+                every_v = np.zeros(shape)
+                every_v[tile.place] = cell_v[..., index, :, :]
+                gate_v = _line_gate_v(pulse, tile, int(row[index]), int(col[index]))
+                yield replace(pulse, amplitude_v=every_v, gate_v=gate_v)
+
+    def ideal_stresses(self, pulse: PulseMap) -> Iterator[PulseMap]:
+        """The same where the lines have no resistance and none floats, whatever the cells are."""
+        yield pulse
+        for tile in self._tiles:
+            yield from self._half_selected(tile, pulse)
+
+    def _half_selected(self, tile: _Tile, pulse: PulseMap) -> Iterator[PulseMap]:
+        fractions = stress(self._scheme)
+        own_v = pulse.amplitude_v[tile.place]
+        for amplitude_v in np.unique(own_v[own_v != 0]):
+            chosen = (own_v == amplitude_v).astype(np.int64)
+            in_row = chosen.sum(axis=-1, keepdims=True) - chosen
+            in_col = chosen.sum(axis=-2, keepdims=True) - chosen
+            elsewhere = chosen.sum(axis=(-2, -1), keepdims=True) - chosen - in_row - in_col
+            times: dict[float, NDArray[np.int64]] = {}
+            for fraction, count in (
+                (fractions.same_row, in_row),
+                (fractions.same_col, in_col),
+                (fractions.elsewhere, elsewhere),
+            ):
+                if fraction:
+                    times[fraction] = times.get(fraction, 0) + count
+            for fraction, counts in times.items():
+                for count in np.unique(counts[counts > 0]):
+                    every_v = np.zeros(pulse.amplitude_v.shape)
+                    every_v[tile.place] = np.where(counts == count, fraction * amplitude_v, 0.0)
+                    yield replace(pulse, amplitude_v=every_v, count=pulse.count * int(count))
+
+    def _solved(
+        self, cells: Device, pulse: PulseMap
+    ) -> Iterator[tuple[_Tile, NDArray[np.intp], NDArray[np.intp], FloatArray]]:
+        """Tile, rows and columns (n,) of selected cells, voltages of all, (..., n, rows, cols).
+
+        Those of the conductances that the cells have at the first; cells that are not linear are
+        asked as they are when their group is solved.
+        """
+        conductance_s = cells.conductance_s
+        for tile in self._tiles:
+            own_v, cells_s = pulse.amplitude_v[tile.place], conductance_s[tile.place]
+            shape = cells_s.shape[-2:]
+            selected = (own_v != 0).reshape(-1, *shape).any(axis=0)
+            for row, col in self._groups(selected, cells_s.size):
+                rows, cols = line_fractions(self._scheme, shape, row=row, col=col)
+                amplitude_v = own_v[..., row, col][..., None]
+                # In a 1T1R array the transistors of the other rows are off, and take the voltage.
+                on = np.ones((shape[0], 1))
+                if self._scheme == "1T1R":
+                    on = (np.arange(shape[0]) == row[0]).astype(np.float64)[:, None]
+                row_v, col_v = rows * amplitude_v, cols * amplitude_v
+                if cells.linear:
+                    wires = self._wires or Wires()
+                    cell_v = solve(cells_s * on, row_v=row_v, col_v=col_v, wires=wires).cell_v
+                else:
+                    cell_v = self._bent_v(cells, tile, on, row_v, col_v)
+                # NaN: a line that no terminal reaches, through any cell, and no current flows.
+                yield tile, row, col, np.nan_to_num(cell_v) * on
+
+    def _bent_v(
+        self, cells: Device, tile: _Tile, on: FloatArray, row_v: FloatArray, col_v: FloatArray
+    ) -> FloatArray:
+        """Voltages of cells that are not linear, (..., n, rows, cols), for n vectors of lines."""
+        return solve_cells(
+            cells.conductance_s[tile.place] * on,
+            _Law(cells, tile, on, vectors=row_v.shape[-2]),
+            row_v=row_v,
+            col_v=col_v,
+            wires=self._wires or Wires(),
+        ).cell_v
+
+    def _groups(
+        self, selected: BoolArray, cells: int
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Selected cells to be solved at a time; of one row where transistors select it."""
+        row, col = np.nonzero(selected)
+        size = max(1, _AT_A_TIME // cells)
+        between = np.flatnonzero(np.diff(row)) + 1
+        breaks = between if self._scheme == "1T1R" else between[:0]
+        for rows, cols in zip(np.split(row, breaks), np.split(col, breaks), strict=True):
+            for begin in range(0, len(rows), size):
+                yield rows[begin : begin + size], cols[begin : begin + size]
+
+    def _bent(self, cells: Device, row_v: FloatArray, rows: slice) -> FloatArray:
+        """Column currents of cells that are not linear, for one vector (..., rows)."""
+        shape = cells.conductance_s.shape
+        if self._wires is None:
+            every_v = np.zeros(shape)
+            every_v[..., rows, :] = row_v[..., None]
+            column_a: FloatArray = cells.current_a(every_v)[..., rows, :].sum(axis=-2)
+            return column_a
+        row_v = np.broadcast_to(row_v, (*shape[:-2], row_v.shape[-1]))[..., None, :]
+        columns = [
+            solve_cells(
+                cells.conductance_s[tile.place],
+                _Law(cells, tile),
+                row_v=row_v,
+                wires=self._wires,
+            ).col_a[..., 0, :]
+            for tile in self._tiles
+            if tile.rows == rows
+        ]
+        return np.concatenate(columns, axis=-1)
+
+    def _gated(self, cells: Device, rows: slice, row: int, read_v: float) -> FloatArray:
+        """Column currents, (..., cols), where the transistors of one row only are on."""
+        on = (np.arange(rows.stop - rows.start) == row).astype(np.float64)[:, None]
+        row_v, wires = read_v * on.T, self._wires or Wires()
+        columns = []
+        for tile in self._tiles:
+            if tile.rows != rows:
+                continue
+            cells_s = cells.conductance_s[tile.place] * on
+            if cells.linear:
+                solution = solve(cells_s, row_v=row_v, wires=wires)
+            else:
+                solution = solve_cells(cells_s, _Law(cells, tile, on), row_v=row_v, wires=wires)
+            columns.append(solution.col_a[..., 0, :])
+        return np.concatenate(columns, axis=-1)
+
+    def _crossbar(self, conductance_s: FloatArray, tile: _Tile) -> Crossbar:
+        if conductance_s is not self._known_s:
+            self._known_s = conductance_s
+            self._crossbars = {}
+        key = (tile.rows.start, tile.cols.start)
+        if key not in self._crossbars:
+            wires = self._wires or Wires()
+            self._crossbars[key] = Crossbar(conductance_s[tile.place], wires)
+        return self._crossbars[key]

@@ -1,0 +1,160 @@
+"""What stands around an array when it multiplies: row drivers, tiles, and column converters.
+
+An array larger than a tile is cut into tiles of ``rows`` × ``cols``, each with a converter of its
+own; the last ones are smaller where the size does not divide. Each tile's column currents are
+converted, and the partial sums of a column are added as numbers. If one of them could not be
+measured, the sum is none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwloop.array.operations import Flag, FlagArray, FloatArray, Reading
+from hwloop.backend.base import Event
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Count, format_quantity
+from hwloop_sim.cells.device import LARGE
+from hwloop_sim.emulator.converters import Adc, Dac, Levels
+
+
+class Tiles(Settings):
+    """The size of a tile; left out, that of the array."""
+
+    rows: Count | None = None
+    cols: Count | None = None
+
+    def row_slices(self, rows: int) -> list[slice]:
+        """The rows of each row of tiles."""
+        return _slices(rows, self.rows or rows)
+
+    def col_slices(self, cols: int) -> list[slice]:
+        """The columns of each column of tiles."""
+        return _slices(cols, self.cols or cols)
+
+
+class ConverterSettings(Settings):
+    """What a multiplication passes through; nothing is converted where a part is left out."""
+
+    dac: Dac | None = None
+    adc: Adc | None = None
+    tiles: Tiles = Tiles()
+
+
+@dataclass
+class _Converter:
+    """The ADCs of every tile, with the errors of each: (tiles, ..., cols)."""
+
+    adc: Adc
+    gain: FloatArray
+    offset_a: FloatArray
+    levels: Levels | None = field(default=None)
+
+
+class Readout:
+    """The drivers and converters of an emulated population, (..., rows, cols)."""
+
+    def __init__(
+        self, settings: ConverterSettings, shape: tuple[int, ...], rng: np.random.Generator
+    ) -> None:
+        *population, rows, cols = shape
+        self._dac = settings.dac
+        self.row_slices = settings.tiles.row_slices(rows)
+        self.col_slices = settings.tiles.col_slices(cols)
+        drawing, self._dac_rng, self._adc_rng = rng.spawn(3)
+        self._converter: _Converter | None = None
+        if settings.adc is not None:
+            tiles = (len(self.row_slices), *population, len(self.col_slices))
+            of_col = np.repeat(np.arange(tiles[-1]), [_length(part) for part in self.col_slices])
+            gain = settings.adc.draw_gain(tiles, drawing)[..., of_col]
+            offset_a = settings.adc.draw_offset_a(tiles, drawing)[..., of_col]
+            self._converter = _Converter(settings.adc, gain, offset_a)
+        self._events: list[Event] = []
+
+    def check(self, voltage_v: FloatArray) -> None:
+        """Raise :class:`hwloop.errors.Unsupported` for what the DAC cannot give."""
+        if self._dac is not None:
+            self._dac.check(voltage_v)
+
+    def drive(self, voltage_v: FloatArray) -> FloatArray:
+        """What the rows get for vectors (..., batch, rows), volts."""
+        if self._dac is None:
+            return voltage_v
+        return self._dac.convert(voltage_v, self._dac_rng)
+
+    def read(self, partial_a: list[FloatArray], *, compliance_a: float) -> Reading:
+        """Column currents, (..., batch, cols), from those of each row of tiles, used up by this."""
+        if self._converter is None:
+            parts = [metered(part_a, compliance_a) for part_a in partial_a]
+        else:
+            parts = self._converted(partial_a, self._converter, compliance_a)
+        total, *others = parts
+        for other in others:
+            total = Reading(total.current_a + other.current_a, total.flags | other.flags)
+        return total
+
+    def take_events(self) -> list[Event]:
+        """The range that an ADC was calibrated to."""
+        events, self._events = self._events, []
+        return events
+
+    def _converted(
+        self, partial_a: list[FloatArray], converter: _Converter, compliance_a: float
+    ) -> list[Reading]:
+        from hwloop_sim.compiled import kernels
+
+        if converter.levels is None:
+            data_a = np.stack(partial_a)
+            data_a[np.abs(data_a) > compliance_a] = np.nan
+            converter.levels = converter.adc.levels(data_a)
+            self._note_range(converter.levels)
+        levels, readings = converter.levels, []
+        for index, part_a in enumerate(partial_a):
+            if converter.adc.noise_a:
+                part_a += self._adc_rng.normal(0, converter.adc.noise_a, part_a.shape)
+            flags = kernels.read_out(
+                part_a,
+                converter.gain[index],
+                converter.offset_a[index],
+                low=levels.low,
+                high=levels.high,
+                top=levels.top,
+                bound=compliance_a,
+                at_bound=Flag.COMPLIANCE,
+                beyond=Flag.OVER_RANGE,
+            )
+            readings.append(Reading(part_a, flags))
+        return readings
+
+    def _note_range(self, levels: Levels) -> None:
+        low, high, step = (
+            format_quantity(value, "A") for value in (levels.low, levels.high, levels.step)
+        )
+        self._events.append(
+            Event("info", f"ADC: {levels.bits} bits from {low} to {high}, a step of {step}")
+        )
+
+
+def metered(current_a: FloatArray, compliance_a: float) -> Reading:
+    """What a meter at the array's compliance shows: NaN and a flag beyond it.
+
+    ``current_a`` is used up by this.
+    """
+    if current_a.size < LARGE:
+        beyond = np.abs(current_a) > compliance_a
+        return Reading(np.where(beyond, np.nan, current_a), (beyond * np.uint8(Flag.COMPLIANCE)))
+    from hwloop_sim.compiled import kernels
+
+    flags: FlagArray = np.zeros(current_a.shape, np.uint8)
+    kernels.meter(current_a, flags, bound_a=compliance_a, flag=Flag.COMPLIANCE)
+    return Reading(current_a, flags)
+
+
+def _slices(length: int, size: int) -> list[slice]:
+    return [slice(begin, min(begin + size, length)) for begin in range(0, length, size)]
+
+
+def _length(part: slice) -> int:
+    return int(part.stop - part.start)

@@ -1,0 +1,278 @@
+"""A station's virtual bench: its instruments, their servers, one circuit, one emulated array."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hwloop import plugins
+from hwloop.array.settings import ArraySettings
+from hwloop.errors import ConfigError
+from hwloop.station.station import InstrumentEntry, Station
+from hwloop_sim.cells.choice import make_cells
+from hwloop_sim.cells.device import Device
+from hwloop_sim.emulator.backend import SimSettings
+from hwloop_sim.virtual.bench.faults import Fault, Faults, Stalled
+from hwloop_sim.virtual.bench.servers import Hangup, serve_hislip, serve_serial, serve_socket
+from hwloop_sim.virtual.circuit.circuit import Circuit
+from hwloop_sim.virtual.circuit.clock import BenchClock
+from hwloop_sim.virtual.circuit.dummy import DummyArray
+from hwloop_sim.virtual.circuit.instrument import VirtualInstrument
+
+VIRTUAL_INSTRUMENTS = "hwloop.virtual_instruments"
+POLL_S = 20e-3
+
+
+class VirtualBench:
+    """The instruments of a station with virtual addresses, ready to be spoken to.
+
+    The emulated cells are the very ones that the emulator makes of ``settings`` and ``seed``, so
+    that a run over the instruments can be compared with one on the emulator; with ``dummy`` they
+    are the resistors of the station's self-test instead. The instruments have noise and converters
+    of their own instead of the emulator's.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        array: ArraySettings,
+        settings: SimSettings,
+        *,
+        seed: int,
+        dummy: bool = False,
+    ) -> None:
+        if station.virtual is None:
+            raise ConfigError(f"station {station.name} has no virtual bench", key="virtual")
+        station.check_geometry(array.geometry)
+        self.station = station
+        self.seed = seed
+        self.lock = threading.RLock()
+        self.clock = BenchClock(real_time=station.virtual.real_time)
+        # As the runner and the emulator draw them.
+        rng = np.random.default_rng(seed).spawn(2)[0]
+        device_rng, noise_rng, effects_rng = rng.spawn(3)
+        if settings.cell_law is not None:
+            raise ConfigError(
+                "a virtual bench takes its cells as linear; leave the law out, or use the emulator",
+                key="backends.sim.cell_law",
+            )
+        self.device: Device
+        if dummy:
+            self.device = _dummy(station)
+        else:
+            self.device = make_cells(
+                settings.device,
+                settings.effects,
+                array.geometry.shape,
+                device_rng=device_rng,
+                effects_rng=effects_rng,
+            )
+        gate_v = array.read.gate_v
+        self.circuit = Circuit(
+            station,
+            self.device,
+            self.clock,
+            quiet_v=array.limits.read_v,
+            harmless_v=array.limits.half_select_v,
+            gate_on_v=None if gate_v is None else gate_v / 2,
+            wires=None if settings.wires is None or dummy else settings.wires.wires(),
+        )
+        self._pulse_v = array.limits.half_select_v * (1 + 1e-9)  # above it a cell is pulsed
+        self.clients = 0
+        self.last_client_s = time.monotonic()
+        self.instruments: dict[str, VirtualInstrument] = {}
+        self._faults = {name: Faults() for name in station.instruments}
+        for name, entry in station.instruments.items():
+            noise = noise_rng.spawn(1)[0] if station.virtual.noise else None
+            self.instruments[name] = self._make(name, entry, noise)
+        self.addresses: dict[str, str] = {}
+        self._stops: dict[str, Callable[[], None]] = {}
+        self.messages = dict.fromkeys(self.instruments, 0)
+        self.struck_host_s = 0.0
+        self._stalling = False
+        self.clock.on_elapse(self._stall_in_pulse)  # after the circuit, which feels the time
+
+    def start(self) -> None:
+        """Listen at every address."""
+        for name, entry in self.station.instruments.items():
+            _, interface, *number = entry.address.split(":")
+            port = _InstrumentPort(self, name)
+            if interface == "socket":
+                address, stop = serve_socket(port, int(number[0]) if number else 0)
+            elif interface == "hislip":
+                address, stop = serve_hislip(port, int(number[0]) if number else 0)
+            elif interface == "serial":
+                path, stop = serve_serial(port)
+                plain = self.instruments[name].serial_lines
+                address = path if plain else f"ASRL{path}::INSTR"
+            else:
+                raise ConfigError(
+                    f"{entry.address}: a virtual address is virtual:socket, virtual:hislip or"
+                    " virtual:serial",
+                    key=f"instruments.{name}.address",
+                )
+            self.addresses[name] = address
+            self._stops[name] = stop
+        self._stops[""] = self._poll()
+
+    def stop(self) -> None:
+        """Stop listening."""
+        for name in list(self._stops):
+            self._stops.pop(name)()
+
+    def status(self) -> dict[str, Any]:
+        """The state of every output and line now, and what happened that no model covers."""
+        with self.lock:
+            return {
+                "now_s": self.clock.now_s,
+                "outputs_on": {
+                    f"{name}.{channel}" if channel else name: on
+                    for name, instrument in self.instruments.items()
+                    for channel, on in instrument.output_states().items()
+                },
+                "outputs_v": self.circuit.output_volts(),
+                "lines_v": self.circuit.line_volts(),
+                "closed": list(self.circuit.closed_channels()),
+                "floating": list(self.circuit.floating_lines()),
+                "unmodelled": list(self.circuit.unmodelled),
+                "messages": dict(self.messages),
+                "struck_host_s": self.struck_host_s,
+                "pulses": self.circuit.pulses.tolist(),
+                "conductance_s": self.device.conductance_s.tolist(),
+            }
+
+    def add_fault(self, fault: Fault) -> None:
+        """Let an instrument misbehave."""
+        with self.lock:
+            match fault.kind:
+                case "break":
+                    self.circuit.break_line(fault.line)
+                case "exchange":
+                    self.circuit.exchange(fault.line, fault.other)
+                case _ if fault.instrument not in self.instruments:
+                    raise ConfigError(f"there is no instrument {fault.instrument!r}")
+                case "stick_open" | "stick_closed":
+                    closed = fault.kind == "stick_closed"
+                    self.circuit.stick(fault.instrument, fault.channel, closed=closed)
+                case _:
+                    self._faults[fault.instrument].add(fault)
+
+    def answer(self, name: str, message: str) -> bytes | None:
+        """What an instrument answers to a message, its faults included."""
+        virtual = self.station.virtual
+        if virtual is not None and virtual.latency_s:
+            time.sleep(virtual.latency_s)
+        with self.lock:
+            self.messages[name] += 1
+            self.last_client_s = time.monotonic()  # a serial port does not tell who comes and goes
+            fault = self._faults[name].next(message)
+            if fault is not None and self._is_cut_off(name, fault):
+                return None
+            if fault is not None and fault.kind == "trip":
+                self.struck_host_s = self.struck_host_s or time.time()
+                self.instruments[name].trip()
+                fault = None
+            reply = self._receive(name, message, fault)
+            if fault is not None and reply is not None and fault.kind != "stall":
+                self._strike(name, fault)
+        if fault is None or reply is None or fault.kind == "stall":
+            return None if reply is None else reply.encode("latin-1") + b"\n"
+        if fault.kind == "silent":
+            return None
+        if fault.kind == "garbage":
+            return b"\x00#?~!\n"
+        time.sleep(fault.delay_s)
+        return reply.encode("latin-1") + b"\n"
+
+    def linked(self, name: str, change: int) -> None:
+        """A link to an instrument, or with "" to the bench itself, came (+1) or went (-1)."""
+        with self.lock:
+            self.clients += change
+            self.last_client_s = time.monotonic()
+            if name and change > 0:
+                self._faults[name].linked()
+
+    def _receive(self, name: str, message: str, fault: Fault | None) -> str | None:
+        self._stalling = fault is not None and fault.kind == "stall"
+        try:
+            return self.instruments[name].receive(message)
+        except Stalled:
+            if fault is not None:
+                self._strike(name, fault)
+            return None
+        finally:
+            self._stalling = False
+
+    def _is_cut_off(self, name: str, fault: Fault) -> bool:
+        """Whether a message is not obeyed; raises :class:`Hangup` if the link ends."""
+        if fault.kind not in {"drop", "gone", "ignore", "hang"}:
+            return False
+        self.struck_host_s = self.struck_host_s or time.time()
+        # A serial port is gone with its hang-up, and its name kept from others until the end.
+        listens = self.addresses.get(name, "").startswith("TCPIP")
+        if fault.kind == "gone" and listens and name in self._stops:
+            self._stops.pop(name)()
+        if fault.kind in {"drop", "gone"}:
+            raise Hangup
+        return True
+
+    def _strike(self, name: str, fault: Fault) -> None:
+        self.struck_host_s = self.struck_host_s or time.time()
+        self._faults[name].spend(fault)
+
+    def _stall_in_pulse(self, _: float) -> None:
+        if self._stalling and np.abs(self.circuit.cell_volts()).max() > self._pulse_v:
+            raise Stalled
+
+    def _poll(self) -> Callable[[], None]:
+        """Let the instruments do what they do unasked; how to end that."""
+        ended = threading.Event()
+
+        def poll() -> None:
+            while not ended.wait(POLL_S):
+                with self.lock:
+                    for instrument in self.instruments.values():
+                        instrument.poll()
+
+        threading.Thread(target=poll, daemon=True, name="poll").start()
+        return ended.set
+
+    def _make(
+        self, name: str, entry: InstrumentEntry, noise: np.random.Generator | None
+    ) -> VirtualInstrument:
+        try:
+            kind: Any = plugins.load(VIRTUAL_INSTRUMENTS, entry.kind)
+        except ConfigError as exc:
+            raise exc.below(f"instruments.{name}.kind") from None
+        made: VirtualInstrument = kind(
+            name, self.circuit, self.clock, noise=noise, settings=entry.settings
+        )
+        return made
+
+
+def _dummy(station: Station) -> Device:
+    if station.self_test.dummy_ohm is None:
+        raise ConfigError("no resistors are given for a dummy", key="self_test.dummy_ohm")
+    return DummyArray(station.self_test.dummy_ohm)
+
+
+class _InstrumentPort:
+    """One instrument as its server sees it."""
+
+    def __init__(self, bench: VirtualBench, name: str) -> None:
+        self._bench = bench
+        self._name = name
+
+    def answer(self, message: str) -> bytes | None:
+        return self._bench.answer(self._name, message)
+
+    def device_clear(self) -> None:
+        with self._bench.lock:
+            self._bench.instruments[self._name].device_clear()
+
+    def connected(self, change: int) -> None:
+        self._bench.linked(self._name, change)

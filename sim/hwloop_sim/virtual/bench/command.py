@@ -1,0 +1,142 @@
+"""``hwloop virtual``: start a station's virtual bench and say where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import threading
+
+    from hwloop_sim.virtual.bench.bench import VirtualBench
+
+LINGER_S, WHO_S = 5.0, 2.0
+
+
+def virtual(
+    station: Annotated[Path, typer.Argument(help="The station, a YAML file.")],
+    *,
+    procedure: Annotated[
+        Path | None, typer.Option(help="Emulate this procedure's array, not the station's.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the procedure's own.")] = None,
+    json_line: Annotated[
+        bool, typer.Option("--json", help="Say the addresses as one line of JSON.")
+    ] = False,
+    dummy: Annotated[
+        bool,
+        typer.Option("--dummy", help="The self-test's resistors in the array's place."),
+    ] = False,
+    until_unused: Annotated[
+        bool,
+        typer.Option(help="End after the standard input was closed and the last client has gone."),
+    ] = False,
+) -> None:
+    """Start the virtual bench of a station and print its addresses; Ctrl-C ends it."""
+    import json
+    import os
+    import threading
+
+    from hwloop.station.station import meeting_point
+    from hwloop_sim.virtual.bench.control import serve_control
+
+    bench = _make(station, procedure, seed, dummy=dummy)
+    meeting = meeting_point(station, private_to=os.getpid() if until_unused else None)
+    _refuse_second(station, meeting)
+    stopped = threading.Event()
+    bench.start()
+    control, stop_control = serve_control(bench, stopped)
+    said = json.dumps(
+        {"station": str(station.resolve()), "addresses": bench.addresses, "control": control}
+    )
+    meeting.write_text(said, encoding="utf-8")
+    if json_line:
+        typer.echo(said)
+    else:
+        for name, address in bench.addresses.items():
+            typer.echo(f"{name:16} {bench.station.instruments[name].kind:18} {address}")
+        typer.echo(f"{'control':16} {'JSON lines':18} {control}")
+        typer.echo("Ctrl-C ends the bench.")
+    try:
+        _wait(bench, stopped, until_unused=until_unused)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        bench.stop()
+        stop_control()
+        meeting.unlink(missing_ok=True)
+
+
+def _refuse_second(station_file: Path, meeting: Path) -> None:
+    """Raise if the bench of a meeting point still runs: runs would find one of the two."""
+    import json
+    import socket
+
+    from hwloop.errors import ConfigError
+
+    try:
+        said = json.loads(meeting.read_text(encoding="utf-8"))
+        host, _, number = said["control"].rpartition(":")
+        with socket.create_connection((host, int(number)), timeout=WHO_S) as door:
+            door.sendall(b'{"ask": "who"}\n')
+            who = json.loads(door.makefile("rb").readline())
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # none was started, or it has ended
+    if who.get("addresses") == said["addresses"]:
+        raise ConfigError(
+            f"a virtual bench of this station runs already (control {said['control']}):"
+            " runs use it; end it first, or copy the station file",
+            file=str(station_file),
+        )
+
+
+def _make(
+    station_file: Path, procedure_file: Path | None, seed: int | None, *, dummy: bool
+) -> VirtualBench:
+    from hwloop.errors import ConfigError
+    from hwloop.plugins import BACKENDS, BackendKind, load
+    from hwloop.procedure.procedure import load_procedure
+    from hwloop.station.station import load_station
+    from hwloop_sim.emulator.backend import SimSettings
+    from hwloop_sim.virtual.bench.bench import VirtualBench
+
+    station = load_station(station_file)
+    named = station.virtual.procedure if station.virtual else None
+    path = procedure_file or (station_file.parent / named if named else None)
+    if path is None:
+        raise ConfigError(
+            "no procedure says which array to emulate: name one here or with --procedure",
+            key="virtual.procedure",
+            file=str(station_file),
+        )
+    procedure = load_procedure(path)
+    kind: BackendKind[SimSettings] = load(BACKENDS, "sim")
+    settings = procedure.backend_settings(kind)
+    if not isinstance(settings, SimSettings):
+        raise TypeError("the settings of the emulator are not its own")
+    chosen = procedure.seed if seed is None else seed
+    return VirtualBench(station, procedure.array, settings, seed=chosen, dummy=dummy)
+
+
+def _wait(bench: VirtualBench, stopped: threading.Event, *, until_unused: bool) -> None:
+    import signal
+    import sys
+    import threading
+    import time
+
+    released = threading.Event()
+
+    def watch() -> None:
+        sys.stdin.read()
+        released.set()
+
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    if until_unused:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # its user's Ctrl-C is not for the bench
+        threading.Thread(target=watch, daemon=True).start()
+    while not stopped.wait(0.2):
+        idle_s = time.monotonic() - bench.last_client_s
+        if released.is_set() and bench.clients == 0 and idle_s > LINGER_S:
+            return

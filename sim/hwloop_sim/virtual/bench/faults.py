@@ -1,0 +1,108 @@
+"""How a virtual instrument can be told to misbehave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from hwloop.settings.model import Settings
+from hwloop.settings.units import Second
+
+FaultKind = Literal[
+    "drop",
+    "late",
+    "garbage",
+    "silent",
+    "ignore",
+    "hang",
+    "trip",
+    "stall",
+    "gone",
+    "stick_open",
+    "stick_closed",
+    "break",
+    "exchange",
+]
+
+# The others wait for an answer, a pulse, or a new link.
+AT_ONCE = {"drop", "ignore", "gone", "trip"}
+
+
+class Stalled(Exception):
+    """An instrument has stopped in the middle of a pulse."""
+
+
+class Fault(Settings):
+    """One fault of one instrument, or of the wiring.
+
+    Those of answers befall messages that are answered, and no others.
+    ``drop``: the link is closed at the next message. ``late``: answers come ``delay_s`` late.
+    ``garbage``: answers are noise. ``silent``: no answers. ``ignore``: messages that contain
+    ``text`` are not obeyed. ``hang``: no message is obeyed any more until someone makes a new
+    link. ``stall``: it stops in the middle of its next pulse, the level stays, no answer comes;
+    the next message is obeyed. ``gone``: the link is closed, and every new one refused.
+    ``stick_open``, ``stick_closed``: the relay ``channel`` does not move.
+    ``break``: the lead to ``line`` is open. ``exchange``: those to ``line`` and ``other`` are
+    exchanged.
+    ``trip``: its outputs go off by themselves, and it obeys as before.
+    ``after``: messages that still go well. ``count``: how often it happens; None for always.
+    """
+
+    instrument: str = ""
+    kind: FaultKind
+    text: str = ""
+    channel: str = ""
+    line: str = ""
+    other: str = ""
+    delay_s: Second = 0.0
+    after: int = Field(default=0, ge=0)
+    count: int | None = Field(default=None, ge=1)
+
+
+@dataclass
+class _Pending:
+    fault: Fault
+    after: int
+    left: int | None
+    struck: bool = False
+
+
+class Faults:
+    """The faults of one instrument that are still to come."""
+
+    def __init__(self) -> None:
+        self._pending: list[_Pending] = []
+
+    def add(self, fault: Fault) -> None:
+        """From now on."""
+        self._pending.append(_Pending(fault, fault.after, fault.count))
+
+    def next(self, message: str) -> Fault | None:
+        """The fault that befalls this message, if any."""
+        for pending in list(self._pending):
+            fault = pending.fault
+            hanging = fault.kind == "hang" and pending.struck
+            if fault.text and fault.text.lower() not in message.lower() and not hanging:
+                continue
+            if pending.after:
+                pending.after -= 1
+                continue
+            pending.struck = True
+            if fault.kind in AT_ONCE:
+                self.spend(fault)
+            return fault
+        return None
+
+    def linked(self) -> None:
+        """Someone has made a new link: what hung is over."""
+        self._pending = [p for p in self._pending if p.fault.kind != "hang" or not p.struck]
+
+    def spend(self, fault: Fault) -> None:
+        """This fault has happened once."""
+        pending = next(p for p in self._pending if p.fault is fault)
+        if pending.left is not None:
+            pending.left -= 1
+            if not pending.left:
+                self._pending.remove(pending)

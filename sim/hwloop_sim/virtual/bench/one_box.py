@@ -1,0 +1,78 @@
+"""One virtual instrument around a few resistors: what tests of its driver need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.station.checks import instrument_of
+from hwloop.station.station import Station
+from hwloop_sim.cells.device import Device
+from hwloop_sim.virtual.circuit.circuit import Circuit
+from hwloop_sim.virtual.circuit.clock import BenchClock
+from hwloop_sim.virtual.circuit.instrument import VirtualInstrument
+
+
+class Resistors(Device):
+    """Cells that nothing changes; remembers the pulses that it was given."""
+
+    def __init__(self, conductance_s: FloatArray) -> None:
+        self._conductance_s = np.asarray(conductance_s, dtype=np.float64)
+        self.pulses: list[PulseMap] = []
+
+    @property
+    def conductance_s(self) -> FloatArray:
+        """Their conductances, (rows, cols)."""
+        return self._conductance_s
+
+    def check(self, pulse: PulseMap) -> None:
+        """They bear every pulse."""
+
+    def pulse(self, pulse: PulseMap) -> None:
+        """Remember it."""
+        self.pulses.append(pulse)
+
+
+class OneBox:
+    """One virtual instrument, named ``box``, around a few resistors.
+
+    ``lines``: as in a station file; a single cell from the output ``drive`` to ground by default.
+    ``device.pulses`` are the pulses above ``quiet_v`` that a cell has had.
+    """
+
+    def __init__(
+        self,
+        kind: type[VirtualInstrument],
+        *,
+        conductance_s: FloatArray | float = 1e-5,
+        lines: Mapping[str, str | dict[str, str]] | None = None,
+        drive: str = "box",
+        quiet_v: float = 0.2,
+        noise: np.random.Generator | None = None,
+        settings: Mapping[str, object] | None = None,
+        series_ohm: Mapping[str, float] | None = None,
+    ) -> None:
+        self.station = Station.parse(
+            {
+                "name": "one_box",
+                "scheme": "floating",
+                "instruments": {
+                    name: {"kind": "any", "address": "virtual:socket"}
+                    for name in dict.fromkeys(["box", instrument_of(drive)])
+                },
+                "wiring": {
+                    "drive": {"rows": drive},
+                    "lines": dict(lines or {"row0": drive, "col0": "gnd"}),
+                    "series_ohm": dict(series_ohm or {}),
+                },
+                "virtual": {},
+            }
+        )
+        self.clock = BenchClock()
+        self.device = Resistors(np.atleast_2d(conductance_s))
+        self.circuit = Circuit(self.station, self.device, self.clock, quiet_v=quiet_v)
+        self.instrument = kind(
+            "box", self.circuit, self.clock, noise=noise, settings=settings or {}
+        )

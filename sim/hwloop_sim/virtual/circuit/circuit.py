@@ -1,0 +1,314 @@
+"""Where the terminals of the virtual instruments meet: one nodal circuit around one array.
+
+Nodes are the outputs and the lines; a closed channel, or a soldered wire, joins two of them. Every
+cell is a conductance between its row and its column. An output is a voltage source behind its
+series resistance until it reaches its limit, then a current source; off, it is not connected. A
+node that nothing drives settles where the leakage of the relays lets it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.errors import ConfigError, Unsupported
+from hwloop.messages import cell_name
+from hwloop.station.station import GROUND, Station, Wire
+from hwloop_sim.cells.device import Device
+from hwloop_sim.circuit import Wires
+from hwloop_sim.virtual.circuit.array_interior import Interior, interior
+from hwloop_sim.virtual.circuit.clock import BenchClock
+from hwloop_sim.virtual.circuit.nodal import Drive, Nodes, Solution, solve
+
+KEPT_CHANGES = 100_000
+
+
+@dataclass(frozen=True)
+class Sensed:
+    """What an output sees: volts at its terminal, amperes out of it, whether it is limited."""
+
+    volts: float
+    amperes: float
+    limited: bool
+
+
+@dataclass(frozen=True)
+class Change:
+    """The state after something was changed, for whoever asks what happened on the bench.
+
+    ``time_s``: on the bench's clock; ``host_s``: on the computer's (``time.time``).
+    ``floating``: lines that neither ground nor an output holds.
+    """
+
+    time_s: float
+    host_s: float
+    outputs_v: dict[str, float | None]
+    lines_v: dict[str, float]
+    closed: tuple[str, ...]
+    floating: tuple[str, ...]
+
+
+@dataclass
+class _Stress:
+    """A voltage that a cell has been seeing since a moment."""
+
+    volts: float
+    duration_s: float
+    gate_v: float | None
+
+
+class Circuit:
+    """The wires of a station, its outputs, and the cells of one array.
+
+    ``quiet_v``: magnitude up to which a voltage is a read, and changes no cell. A longer stay above
+    it is one pulse, which the device model is given if it covers it. One that it does not cover is
+    noted as unmodelled, unless it is up to ``harmless_v``: what the array's limits call harmless
+    for half-selected cells, ``quiet_v`` if left out.
+    ``gate_on_v``: gate voltage from which the transistors of a row's 1T1R cells conduct; below
+    it they take the voltage. None for cells without. ``wires``: of the array itself.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        device: Device,
+        clock: BenchClock,
+        *,
+        quiet_v: float,
+        harmless_v: float | None = None,
+        gate_on_v: float | None = None,
+        wires: Wires | None = None,
+    ) -> None:
+        self._gate_on_v = gate_on_v
+        self._wires_inside = wires
+        self._device = device
+        self._clock = clock
+        self._quiet_v = quiet_v
+        self._harmless_v = quiet_v if harmless_v is None else harmless_v
+        self._wires = list(station.wires())
+        self._series_ohm = dict(station.wiring.series_ohm)
+        self._drives: dict[str, Drive] = {name: Drive() for name in station.outputs}
+        self._lines = list(station.wiring.lines)
+        self._closed: dict[str, frozenset[str]] = {}
+        self._broken: dict[tuple[str, str], bool] = {}
+        self._stress: dict[tuple[int, int], _Stress] = {}
+        self._solution: Solution | None = None
+        self.unmodelled: list[str] = []
+        self.changes: deque[Change] = deque(maxlen=KEPT_CHANGES)
+        rows, cols = device.conductance_s.shape[-2:]
+        self.pulses = np.zeros((rows, cols), dtype=np.int64)
+        # The line that each row and column of the array is wired to: its own, if all is well.
+        self._row_names = [f"row{n}" for n in range(rows)]
+        self._col_names = [f"col{n}" for n in range(cols)]
+        self._loose: list[str] = []
+        clock.on_elapse(self._elapse)
+
+    def drive(
+        self,
+        output: str,
+        *,
+        volts: float | None,
+        limit_a: float = inf,
+        series_ohm: float = 0.0,
+        on: bool = True,
+    ) -> None:
+        """Let an output drive ``volts`` from now on; an output without a wire drives nothing.
+
+        ``on`` False: it is switched off, and held at ``volts`` by its off mode.
+        """
+        if output not in self._drives:
+            return
+        wanted = Drive(volts, limit_a, series_ohm, on)
+        if self._drives[output] != wanted:
+            self._drives[output] = wanted
+            self._changed()
+
+    def sense(self, output: str) -> Sensed:
+        """What an output sees now."""
+        drive = self._drives.get(output, Drive())
+        if output not in self._drives:
+            return Sensed(drive.volts or 0.0, 0.0, limited=False)
+        solution = self._solve()
+        return Sensed(
+            solution.volts(output), solution.amperes[output], limited=output in solution.limited
+        )
+
+    def channels(self, matrix: str) -> frozenset[str]:
+        """Every wired channel of a matrix."""
+        return frozenset(w.channel for w in self._wires if w.matrix == matrix and w.channel)
+
+    def set_closed(self, matrix: str, channels: frozenset[str]) -> None:
+        """These channels of a matrix are closed from now on, and no others."""
+        if self._closed.get(matrix, frozenset()) != channels:
+            self._closed[matrix] = channels
+            self._changed()
+
+    def stick(self, matrix: str, channel: str, *, closed: bool) -> None:
+        """A relay does not move any more, whatever it is told."""
+        self._broken[(matrix, channel)] = closed
+        self._changed()
+
+    def break_line(self, line: str) -> None:
+        """The lead from a line to the array is open."""
+        self._require_line(line)
+        loose = f"end of the lead to {line}"
+        self._loose.append(loose)
+        self._rename({line: loose})
+
+    def exchange(self, one: str, other: str) -> None:
+        """The leads of two lines are exchanged at the array."""
+        for line in (one, other):
+            self._require_line(line)
+        self._rename({one: other, other: one})
+
+    def _require_line(self, line: str) -> None:
+        if line not in self._lines:
+            raise ConfigError(f"there is no line {line!r}: {self._lines[0]} … {self._lines[-1]}")
+
+    def _rename(self, names: dict[str, str]) -> None:
+        self._row_names = [names.get(name, name) for name in self._row_names]
+        self._col_names = [names.get(name, name) for name in self._col_names]
+        self._changed()
+
+    def line_volts(self) -> dict[str, float]:
+        """The voltage of every line now."""
+        solution = self._solve()
+        return {line: solution.volts(line) for line in self._lines}
+
+    def output_volts(self) -> dict[str, float | None]:
+        """What every output drives now; None where it is off."""
+        return {n: drive.volts if drive.on else None for n, drive in self._drives.items()}
+
+    def floating_lines(self) -> tuple[str, ...]:
+        """The lines that neither ground nor an output holds now."""
+        nodes = self._solve().nodes
+        held = {0, *(nodes.index(n) for n, d in self._drives.items() if d.volts is not None)}
+        return tuple(line for line in self._lines if nodes.index(line) not in held)
+
+    def cell_volts(self) -> FloatArray:
+        """Voltage of every cell now, (rows, cols), row above column."""
+        solution = self._solve()
+        terminals = (*self._row_names, *self._col_names)
+        cell_v = self._inside(solution.nodes).cell_v(
+            np.array([solution.volts(name) for name in terminals])
+        )
+        return cell_v * self._gated(solution.nodes)[:, None]
+
+    def closed_channels(self) -> tuple[str, ...]:
+        """Every channel that connects now, as matrix:channel."""
+        return tuple(f"{w.matrix}:{w.channel}" for w in self._wires if w.channel and self._on(w))
+
+    def _changed(self) -> None:
+        self._solution = None
+        self._end_pulses()
+        self.changes.append(
+            Change(
+                self._clock.now_s,
+                time.time(),
+                self.output_volts(),
+                self.line_volts(),
+                self.closed_channels(),
+                self.floating_lines(),
+            )
+        )
+
+    def _elapse(self, duration_s: float) -> None:
+        cell_v = self.cell_volts()
+        for row, col in np.argwhere(np.abs(cell_v) > self._quiet_v * (1 + 1e-9)):
+            place = (int(row), int(col))
+            stress = self._stress.setdefault(
+                place, _Stress(float(cell_v[place]), 0.0, self._gate_v(place[0]))
+            )
+            stress.duration_s += duration_s
+        self._device.wait(duration_s)
+        if self._device.volatile:
+            self._solution = None
+
+    def _end_pulses(self) -> None:
+        """Give the devices the pulses that ended with this change."""
+        if not self._stress:
+            return
+        cell_v = self.cell_volts()
+        over = [
+            place
+            for place, stress in self._stress.items()
+            if abs(cell_v[place] - stress.volts) > 1e-3 * abs(stress.volts)
+        ]
+        for place in over:
+            stress = self._stress.pop(place)
+            amplitude_v = np.zeros(cell_v.shape)
+            amplitude_v[place] = stress.volts
+            self._give(place, PulseMap(amplitude_v, stress.duration_s, gate_v=stress.gate_v))
+        if over:
+            self._solution = None
+
+    def _give(self, place: tuple[int, int], pulse: PulseMap) -> None:
+        harmless = abs(pulse.amplitude_v[place]) <= self._harmless_v * (1 + 1e-9)
+        try:
+            self._device.check(pulse)
+        except Unsupported as exc:
+            if not harmless:
+                self.pulses[place] += 1
+                self.unmodelled.append(f"{cell_name(place)} at {self._clock.now_s:g} s: {exc}")
+            return
+        # A model of any voltage is given half-selected cells too, which nobody calls pulsed.
+        self.pulses[place] += not (harmless and self._device.half_select)
+        self._device.pulse(pulse)
+
+    def _on(self, wire: Wire) -> bool:
+        if wire.matrix is None or wire.channel is None:
+            return True
+        stuck = self._broken.get((wire.matrix, wire.channel))
+        return (
+            wire.channel in self._closed.get(wire.matrix, frozenset()) if stuck is None else stuck
+        )
+
+    def _solve(self) -> Solution:
+        if self._solution is None:
+            joined = [(w.line, w.output) for w in self._wires if self._on(w)]
+            nodes = Nodes([GROUND, *self._drives, *self._lines, *self._loose], joined)
+            drives = {
+                name: Drive(d.volts, d.limit_a, d.series_ohm + self._series_ohm.get(name, 0.0))
+                for name, d in self._drives.items()
+            }
+            self._solution = solve(nodes, drives, self._cells(nodes))
+        return self._solution
+
+    def _gate_v(self, row: int) -> float | None:
+        """The voltage on a row's gate; 0 V where nothing holds it. None for cells without one."""
+        if self._gate_on_v is None:
+            return None
+        nodes = self._solve().nodes
+        return self._gates_v(nodes)[row]
+
+    def _gates_v(self, nodes: Nodes) -> list[float]:
+        held = {
+            nodes.index(name): drive.volts
+            for name, drive in self._drives.items()
+            if drive.volts is not None
+        } | {0: 0.0}
+        return [held.get(nodes.index(f"gate{n}"), 0.0) for n in range(len(self._row_names))]
+
+    def _gated(self, nodes: Nodes) -> FloatArray:
+        """1 for the rows whose cells conduct, else 0."""
+        if self._gate_on_v is None:
+            return np.ones(len(self._row_names))
+        return np.array([float(v >= self._gate_on_v) for v in self._gates_v(nodes)])
+
+    def _cells(self, nodes: Nodes) -> FloatArray:
+        """The cells' conductance as a nodal matrix."""
+        terminals = [nodes.index(name) for name in (*self._row_names, *self._col_names)]
+        matrix = np.zeros((nodes.count, nodes.count))
+        np.add.at(matrix, np.ix_(terminals, terminals), self._inside(nodes).admittance_s)
+        return matrix
+
+    def _inside(self, nodes: Nodes) -> Interior:
+        """The array with its cells as they are now."""
+        return interior(
+            self._device.conductance_s * self._gated(nodes)[:, None], self._wires_inside
+        )

@@ -1,0 +1,60 @@
+"""The relays of a virtual switch box: which there are, which are closed, how long they take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hwloop_sim.virtual.circuit.circuit import Circuit
+from hwloop_sim.virtual.circuit.clock import BenchClock
+from hwloop_sim.virtual.languages.scpi import ILLEGAL, Arguments, ScpiError
+
+
+class Relays:
+    """The relays of one box in the circuit; every change lasts ``settle_s``.
+
+    ``order``: every channel, in the order in which the box counts them.
+    """
+
+    def __init__(
+        self, name: str, circuit: Circuit, clock: BenchClock, order: list[str], *, settle_s: float
+    ) -> None:
+        self.order = order
+        self.settle_s = settle_s
+        self.closed: frozenset[str] = frozenset()
+        self._place = {channel: n for n, channel in enumerate(order)}
+        self._name, self._circuit, self._clock = name, circuit, clock
+        self._forced: frozenset[str] = frozenset()
+
+    def __contains__(self, channel: str) -> bool:
+        return channel in self._place
+
+    def in_order(self, channels: Iterable[str]) -> list[str]:
+        """These channels as the box lists them."""
+        return sorted(channels, key=self._place.__getitem__)
+
+    def between(self, first: str, last: str) -> list[str]:
+        """The channels of a range, both ends included; raises KeyError for what there is not."""
+        return self.order[self._place[first] : self._place[last] + 1]
+
+    def become(self, closed: frozenset[str], *, forced: frozenset[str] = frozenset()) -> None:
+        """These are closed from now on, and those that the box closes of itself."""
+        if closed == self.closed and forced == self._forced:
+            return
+        self.closed, self._forced = closed, forced
+        self._circuit.set_closed(self._name, closed | forced)
+        self._clock.advance(self.settle_s)
+
+
+def listed(arguments: Arguments, relays: Relays) -> list[str]:
+    """The channels of a list such as ``(@1101,1105:1108)``."""
+    text = arguments.text().replace(" ", "")
+    if not (text.startswith("(@") and text.endswith(")")):
+        raise ScpiError(*ILLEGAL)
+    found: list[str] = []
+    for part in filter(None, text[2:-1].split(",")):
+        first, colon, last = part.partition(":")
+        try:
+            found += relays.between(first, last if colon else first)
+        except KeyError:
+            raise ScpiError(*ILLEGAL) from None
+    return found

@@ -1,0 +1,270 @@
+"""The terminals of a source-measure unit, whatever language it is spoken to in.
+
+A channel sources volts up to a limit of its current, or amperes up to a limit of its voltage, and
+measures both at its terminals. Without noise the source is exact; with noise it also has the
+steps of its converter. Readings have the steps of their range, which are coarser, as is the noise,
+where the integration is shorter than a power line cycle. A level settles exponentially: a reading
+that ends soon after a change still has a part of what was there before. Switched off, a channel
+holds 0 V in the off modes NORMAL and ZERO; in the others its relay is open.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwloop_sim.virtual.circuit.circuit import Circuit
+from hwloop_sim.virtual.circuit.clock import BenchClock
+
+VOLT, CURR = "VOLT", "CURR"
+OTHER = {VOLT: CURR, CURR: VOLT}
+OVERFLOW = 9.9e37
+HELD = {"NORM", "ZERO"}  # off modes in which an output that is off is at 0 V
+NEVER_A = 1e-21  # a source of 0 A, for the solver
+SETTLED = 1e-3  # of the step, after the settling time of the data sheet
+NEGLIGIBLE = 1e-9
+SAME = 1e-12  # relative: numbers that differ by less are one
+
+
+class SmuError(Exception):
+    """A value that the box refuses; its language says how."""
+
+
+@dataclass(frozen=True)
+class SmuModel:
+    """What a data sheet says of one channel.
+
+    ``ranges_v``, ``ranges_a``: nominal, ascending. ``over``: what a range reaches, as a multiple.
+    ``envelope``: (volts, amperes) pairs, ascending volts: up to so many volts it gives so many
+    amperes. ``noise_a``: RMS at one power line cycle, one a current range. ``noise_of_v``: the
+    same as a fraction of the voltage range. ``reading_steps``, ``source_steps``: steps a range.
+    ``settle_s``: until a level is within 0.1 % of its step. ``least_limit_a``: the smallest
+    current limit; ``least_limit_of_range``: its smallest fraction of a fixed measurement range.
+    """
+
+    ranges_v: tuple[float, ...]
+    ranges_a: tuple[float, ...]
+    over: float
+    envelope: tuple[tuple[float, float], ...]
+    noise_a: tuple[float, ...]
+    noise_of_v: float
+    reading_steps: float
+    source_steps: float
+    settle_s: float
+    least_limit_a: float
+    least_limit_v: float
+    least_limit_of_range: float = 0.0
+    off_share: float = 5e-3
+    """Of the current range: the limit of an output that is off in mode NORMAL."""
+
+    def ranges(self, function: str) -> tuple[float, ...]:
+        """The ranges of volts or amperes."""
+        return self.ranges_v if function == VOLT else self.ranges_a
+
+    def most(self, function: str) -> float:
+        """The largest volts or amperes."""
+        return self.envelope[-1][0] if function == VOLT else max(a for _, a in self.envelope)
+
+    def range_for(self, function: str, value: float) -> float:
+        """The smallest range that holds a value."""
+        for full in self.ranges(function):
+            if abs(value) <= full * self.over * (1 + SAME):
+                return full
+        raise SmuError(f"{value:g} is beyond the largest range")
+
+    def most_amperes(self, range_v: float) -> float:
+        """The largest current limit in a voltage range."""
+        return next(a for v, a in self.envelope if range_v <= v)
+
+    def noise(self, function: str, full: float) -> float:
+        """RMS noise of a reading in a range at one power line cycle."""
+        if function == VOLT:
+            return self.noise_of_v * full
+        return self.noise_a[self.ranges_a.index(full)]
+
+
+@dataclass(frozen=True)
+class SmuReading:
+    """Both quantities at the end of one integration."""
+
+    volts: float
+    amperes: float
+    time_s: float
+    limited: bool
+    over: frozenset[str]
+    """Which of VOLT and CURR are beyond their measurement range."""
+
+    def value(self, function: str) -> float:
+        """Volts or amperes."""
+        return self.volts if function == VOLT else self.amperes
+
+
+class Smu:
+    """One channel between its language and the circuit."""
+
+    def __init__(
+        self,
+        output: str,
+        model: SmuModel,
+        circuit: Circuit,
+        clock: BenchClock,
+        noise: np.random.Generator | None,
+    ) -> None:
+        self.model = model
+        self._output = output
+        self._circuit, self._clock, self._noise = circuit, clock, noise
+        self.reset(range_v=model.ranges_v[0], range_a=model.ranges_a[0])
+
+    def reset(
+        self, *, range_v: float, range_a: float, limit_a: float = 1.05e-4, limit_v: float = 21.0
+    ) -> None:
+        """A voltage source at 0 V, off; ranges automatic; all else as given."""
+        self.function = VOLT
+        self.on, self.off_mode = False, "NORM"
+        self.levels = {VOLT: 0.0, CURR: 0.0}
+        self.source_range = {VOLT: range_v, CURR: range_a}
+        self.source_auto = {VOLT: True, CURR: True}
+        self.limits = {VOLT: limit_a, CURR: limit_v}
+        self.measure_range = {VOLT: range_v, CURR: range_a}
+        self.measure_auto = {VOLT: True, CURR: True}
+        self._before = (0.0, 0.0)
+        self._changed_s = -math.inf
+        self.drive()
+
+    def check_level(self, function: str, value: float) -> None:
+        """Raise unless the locked range, or an automatic one, can hold this."""
+        if self.source_auto[function]:
+            full = self.model.range_for(function, value)
+            if function == VOLT:
+                self._check_envelope(full)
+        elif abs(value) > self.source_range[function] * self.model.over * (1 + SAME):
+            raise SmuError(f"{value:g} is beyond the locked range {self.source_range[function]:g}")
+
+    def set_level(self, function: str, value: float) -> None:
+        """Source this; a locked range must hold it, an automatic one follows it."""
+        self.check_level(function, value)
+        if self.source_auto[function]:
+            self.source_range[function] = self.model.range_for(function, value)
+        self.levels[function] = value
+        self.drive()
+
+    def set_source_range(self, function: str, value: float) -> None:
+        """Lock the smallest range that holds a value; a level beyond it goes to 0."""
+        full = self.model.range_for(function, value)
+        if function == VOLT:
+            self._check_envelope(full)
+        self.source_range[function] = full
+        self.source_auto[function] = False
+        if abs(self.levels[function]) > full * self.model.over:
+            self.levels[function] = 0.0
+            self.drive()
+
+    def set_limit(self, function: str, value: float) -> None:
+        """The limit of the other quantity while this one is sourced."""
+        other = OTHER[function]
+        least = self.model.least_limit_a if other == CURR else self.model.least_limit_v
+        if not self.measure_auto[other]:
+            least = max(least, self.model.least_limit_of_range * self.measure_range[other])
+        most = self.model.most(other)
+        if other == CURR:
+            most = self.model.most_amperes(self.source_range[VOLT])
+        if not least * (1 - SAME) <= abs(value) <= most * (1 + SAME):
+            raise SmuError(f"a limit of {value:g} is outside {least:g} to {most:g}")
+        self.limits[function] = abs(value)
+        self.drive()
+
+    def set_measure_range(self, function: str, value: float) -> None:
+        """Measure in the smallest range that holds a value, and no other."""
+        self.measure_range[function] = self.model.range_for(function, value)
+        self.measure_auto[function] = False
+
+    def set_function(self, function: str) -> None:
+        """Source volts or amperes from now on."""
+        self.function = function
+        self.drive()
+
+    def switch(self, *, on: bool) -> None:
+        """The output relay."""
+        self.on = on
+        self.drive()
+
+    def drive(self) -> None:
+        """Let the circuit feel the settings."""
+        sensed = self._circuit.sense(self._output)
+        before = (sensed.volts, sensed.amperes)
+        level = self._converted(self.levels[self.function])
+        if not self.on:
+            self._drive_off()
+        elif self.function == VOLT:
+            self._circuit.drive(self._output, volts=level, limit_a=self.limits[VOLT])
+        else:
+            volts = math.copysign(self.limits[CURR], level)
+            self._circuit.drive(self._output, volts=volts, limit_a=max(abs(level), NEVER_A))
+        self._before, self._changed_s = before, self._clock.now_s
+
+    def _drive_off(self) -> None:
+        limit_a = self.limits[VOLT]
+        if self.off_mode == "NORM":
+            limit_a = min(limit_a, self.measure_range[CURR] * self.model.off_share)
+        held_v = 0.0 if self.off_mode in HELD else None
+        self._circuit.drive(self._output, volts=held_v, limit_a=limit_a, on=False)
+
+    def set_off_mode(self, mode: str) -> None:
+        """NORM, ZERO, HIMP or GUAR."""
+        self.off_mode = mode
+        self.drive()
+
+    @property
+    def limited(self) -> bool:
+        """Whether the source is at its limit now."""
+        if not self.on:
+            return False
+        sensed = self._circuit.sense(self._output)
+        return sensed.limited if self.function == VOLT else not sensed.limited
+
+    def measure(self, aperture_s: float, *, line_hz: float, cycles: float = 0.0) -> SmuReading:
+        """Integrate for ``aperture_s``; ``cycles``: for the noise, instead of the aperture's."""
+        self._clock.advance(aperture_s)
+        sensed = self._circuit.sense(self._output)
+        lag = self._lag()
+        volts = sensed.volts + (self._before[0] - sensed.volts) * lag
+        amperes = sensed.amperes + (self._before[1] - sensed.amperes) * lag
+        nplc = cycles or aperture_s * line_hz
+        shown_v, over_v = self._shown(VOLT, volts, nplc)
+        shown_a, over_a = self._shown(CURR, amperes, nplc)
+        over = frozenset(f for f, is_over in ((VOLT, over_v), (CURR, over_a)) if is_over)
+        return SmuReading(shown_v, shown_a, self._clock.now_s, self.limited, over)
+
+    def _lag(self) -> float:
+        """What is left of the latest step."""
+        elapsed = (self._clock.now_s - self._changed_s) / self.model.settle_s
+        lag = SETTLED ** min(elapsed, 1e3)
+        return lag if lag > NEGLIGIBLE else 0.0
+
+    def _converted(self, level: float) -> float:
+        if self._noise is None:
+            return level
+        step = self.source_range[self.function] / self.model.source_steps
+        return round(level / step) * step
+
+    def _shown(self, function: str, value: float, nplc: float) -> tuple[float, bool]:
+        """A value in the steps of its range, and whether it is beyond it."""
+        full = self.measure_range[function]
+        if self.measure_auto[function]:
+            ranges = self.model.ranges(function)
+            full = next((r for r in ranges if abs(value) <= r * self.model.over), ranges[-1])
+        if self._noise is not None:
+            spread = self.model.noise(function, full) / math.sqrt(nplc)
+            value += float(self._noise.normal()) * spread
+        if abs(value) > full * self.model.over * (1 + NEGLIGIBLE):
+            return OVERFLOW, True
+        step = full / self.model.reading_steps / math.sqrt(min(nplc, 1.0))
+        return round(value / step) * step, False
+
+    def _check_envelope(self, range_v: float) -> None:
+        if self.limits[VOLT] > self.model.most_amperes(range_v) * (1 + SAME):
+            raise SmuError(
+                f"the {range_v:g} V range gives no {self.limits[VOLT]:g} A; lower the limit first"
+            )

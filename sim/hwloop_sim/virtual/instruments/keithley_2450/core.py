@@ -1,0 +1,177 @@
+"""What a Keithley 2450 is, whichever language it is spoken to in.
+
+Ranges, resolutions and noise after its data sheet, SPEC-2450 rev. A: 6½ digits, source steps of
+25 ppm of the range, settled in 200 µs. The envelope and the defaults after the reference manual,
+2450-901-01. The current limit is at least 10 % of a measurement range that is locked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hwloop_sim.virtual.circuit.clock import BenchClock
+from hwloop_sim.virtual.circuit.smu import CURR, OTHER, OVERFLOW, VOLT, Smu, SmuModel
+from hwloop_sim.virtual.languages.tsp_tables import ReadingBuffer
+
+MODEL = SmuModel(
+    ranges_v=(0.02, 0.2, 2.0, 20.0, 200.0),
+    ranges_a=(1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),
+    over=1.05,
+    envelope=((21.0, 1.05), (210.0, 0.105)),
+    noise_a=(5e-13, 5e-13, 5e-12, 4e-11, 4e-10, 5e-9, 4e-8, 1e-7, 3e-6),
+    noise_of_v=5e-6,
+    reading_steps=1e6,
+    source_steps=4e4,
+    settle_s=2e-4,
+    least_limit_a=1e-9,
+    least_limit_v=0.02,
+    least_limit_of_range=0.1,
+    off_share=0.1,
+)
+RES = "RES"
+COLUMNS = ("readings", "sourcevalues", "statuses", "sourcestatuses", "relativetimestamps")
+MOST_ROWS = 100_000
+LEAST_ROWS = 10
+LEAST_SWEEP_DELAY_S, MOST_SWEEP_DELAY_S = 50e-6, 1e4
+MOST_LIST, LIST_LINE = 2500, 100
+AUTO_DELAY_S = 1e-3
+READBACK, LIMITED, OUTPUT_ON = 8, 32, 128  # bits of a source status: bufferVar.sourcestatuses
+QUESTIONABLE = 2  # bit of a measurement status: bufferVar.statuses
+BUFFERS = ("defbuffer1", "defbuffer2")
+
+
+class Buffer(ReadingBuffer):
+    """Readings with what was sourced, the oldest first."""
+
+    def __init__(self, size: int = MOST_ROWS) -> None:
+        super().__init__(*COLUMNS, capacity=size)
+        self.first_s = 0.0
+
+    def column(self, name: str) -> list[float]:
+        """Every value of a column."""
+        values: list[float] = self.members()[name].read()
+        return values
+
+
+@dataclass
+class Sweep:
+    """Levels to source one after the other, each measured ``delay_s`` after it was set."""
+
+    function: str
+    levels: list[float]
+    delay_s: float = 0.0
+    count: int = 1
+    fail_abort: bool = False
+    buffer: str = BUFFERS[0]
+
+
+@dataclass
+class _Settings:
+    """What a reset brings back; by function where it has a value for each."""
+
+    measures: str = CURR
+    nplc: float = 1.0
+    autozero: bool = True
+    delay_s: dict[str, float] = field(default_factory=lambda: {VOLT: 0.0, CURR: 0.0})
+    delay_auto: dict[str, bool] = field(default_factory=lambda: {VOLT: True, CURR: True})
+    readback: dict[str, bool] = field(default_factory=lambda: {VOLT: True, CURR: True})
+    count: int = 1
+    four_wire: bool = False
+    averages: int = 1
+
+
+class Core:
+    """Terminals, buffers and sweeps."""
+
+    def __init__(self, smu: Smu, clock: BenchClock, *, line_hz: float) -> None:
+        self.smu = smu
+        self.line_hz = line_hz
+        self._clock = clock
+        self.buffers = {name: Buffer() for name in BUFFERS}
+        self.sweep: Sweep | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """As ``*RST`` and ``reset()``: 0 V, off, default buffers empty, user's own gone."""
+        self.smu.reset(range_v=0.02, range_a=1e-8, limit_a=1.05e-4, limit_v=21.0)
+        self.now = _Settings()
+        self.sweep = None
+        for name in list(self.buffers):
+            if name in BUFFERS:
+                self.buffers[name].clear()
+            else:
+                del self.buffers[name]
+
+    def make_buffer(self, name: str, size: int) -> None:
+        """A buffer of the user's own."""
+        self.buffers[name] = Buffer(size)
+
+    def read(self, buffer: Buffer) -> float:
+        """Wait the source delay, measure ``count`` times into a buffer; the last reading."""
+        self._clock.advance(self._source_delay())
+        reading = 0.0
+        for _ in range(self.now.count):
+            reading = self._measure(buffer)
+        return reading
+
+    def run(self) -> None:
+        """Run the sweep: the output is turned on for it, and off at its end."""
+        sweep = self.sweep
+        if sweep is None:
+            return
+        for level in sweep.levels:
+            self.smu.check_level(sweep.function, level)
+        buffer = self.buffers[sweep.buffer]
+        buffer.clear()
+        self.smu.switch(on=True)
+        for level in sweep.levels * sweep.count:
+            self.smu.set_level(sweep.function, level)
+            self._clock.advance(sweep.delay_s + self._source_delay())
+            self._measure(buffer)
+            if sweep.fail_abort and self.smu.limited:
+                break
+        self.smu.switch(on=False)
+
+    def _source_delay(self) -> float:
+        function = self.smu.function
+        return AUTO_DELAY_S if self.now.delay_auto[function] else self.now.delay_s[function]
+
+    def _measure(self, buffer: Buffer) -> float:
+        now, source = self.now, self.smu.function
+        both = now.readback[source] and now.measures != source
+        phases = (3 if now.autozero else 1) * (2 if both or now.measures == RES else 1)
+        cycles = now.nplc * now.averages
+        seen = self.smu.measure(cycles / self.line_hz * phases, line_hz=self.line_hz, cycles=cycles)
+        status = (OUTPUT_ON * self.smu.on) | (LIMITED * seen.limited)
+        level = seen.value(source) if now.readback[source] else self.smu.levels[source]
+        status |= READBACK * now.readback[source]
+        if now.measures == RES:
+            over = bool(seen.over) or not seen.amperes
+            reading = OVERFLOW if over else seen.volts / seen.amperes
+        else:
+            reading, over = seen.value(now.measures), now.measures in seen.over
+        return self._store(buffer, reading, level, status, questionable=over)
+
+    def _store(
+        self,
+        buffer: Buffer,
+        reading: float,
+        level: float,
+        status: int,
+        *,
+        questionable: bool = False,
+    ) -> float:
+        if not buffer.n:
+            buffer.first_s = self._clock.now_s
+        buffer.append(
+            readings=reading,
+            sourcevalues=level,
+            statuses=float(QUESTIONABLE * questionable),
+            sourcestatuses=float(status),
+            relativetimestamps=self._clock.now_s - buffer.first_s,
+        )
+        return reading
+
+    def measured_range(self) -> str:
+        """The quantity whose range the present measurement has."""
+        return OTHER[self.smu.function] if self.now.measures == RES else self.now.measures

@@ -1,0 +1,266 @@
+"""A Keithley 2450 that is spoken to in TSP; reference manual 2450-901-01, section 8.
+
+Constants are their own names, as the box prints them; 0 and 1 stand for OFF and ON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hwloop_sim.virtual.circuit.smu import CURR, VOLT, SmuError
+from hwloop_sim.virtual.instruments.keithley_2450.core import (
+    BUFFERS,
+    LEAST_ROWS,
+    LIMITED,
+    MODEL,
+    MOST_ROWS,
+    MOST_SWEEP_DELAY_S,
+    OUTPUT_ON,
+    QUESTIONABLE,
+    READBACK,
+    RES,
+    Buffer,
+    Core,
+    Sweep,
+)
+from hwloop_sim.virtual.languages.tsp import TspInstrument
+from hwloop_sim.virtual.languages.tsp_tables import Node, TspError, as_number, within
+
+ON, OFF = "smu.ON", "smu.OFF"
+FUNCTIONS = {VOLT: "smu.FUNC_DC_VOLTAGE", CURR: "smu.FUNC_DC_CURRENT", RES: "smu.FUNC_RESISTANCE"}
+OFF_MODES = {
+    "NORM": "smu.OFFMODE_NORMAL",
+    "ZERO": "smu.OFFMODE_ZERO",
+    "HIMP": "smu.OFFMODE_HIGHZ",
+    "GUAR": "smu.OFFMODE_GUARD",
+}
+SENSES = {False: "smu.SENSE_2WIRE", True: "smu.SENSE_4WIRE"}
+TERMINALS = ("smu.TERMINALS_FRONT", "smu.TERMINALS_REAR")
+SEVERITY_ERROR = 1.0
+OUT_OF_RANGE = TspError(-222, "Parameter data out of range")
+
+
+class Keithley2450Tsp(TspInstrument):
+    """The names; what they do is the core's."""
+
+    model = "2450"
+    no_error = "No error"
+    ascii_precision = 0
+
+    def __init__(self, *args: Any, core: Core, full_identity: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._core, self._smu = core, core.smu
+        self._full_identity = full_identity
+        self.line_hz = core.line_hz
+        self._terminals = TERMINALS[0]
+        self._declare_constants()
+        self._declare_source(self.root.node("smu.source"))
+        self._declare_measure(self.root.node("smu.measure"))
+        self._declare_buffers()
+        self._declare_sweeps()
+        self._declare_log()
+
+    @property
+    def identity(self) -> str:
+        """The answer to ``*IDN?``."""
+        return self._full_identity
+
+    def output_states(self) -> dict[str, bool]:
+        """Its one output."""
+        return {"": self._smu.on}
+
+    def reset(self) -> None:
+        """As ``reset()``."""
+        self._core.reset()
+        self._terminals = TERMINALS[0]
+
+    def _declare_constants(self) -> None:
+        words = (ON, OFF, *FUNCTIONS.values(), *OFF_MODES.values(), *SENSES.values(), *TERMINALS)
+        for word in (*words, "smu.RANGE_AUTO", "smu.RANGE_BEST", "smu.RANGE_FIXED"):
+            self.root.constant(word, word)
+        bits = {"OUTPUT": OUTPUT_ON, "LIMIT": LIMITED, "READBACK": READBACK, "SENSE": 64}
+        for name, bit in (bits | {"QUESTIONABLE": QUESTIONABLE}).items():
+            self.root.constant(f"buffer.STAT_{name}", float(bit))
+
+    def _declare_source(self, node: Node) -> None:
+        smu, core = self._smu, self._core
+        self._word(
+            node, "func", {f: FUNCTIONS[f] for f in (VOLT, CURR)}, lambda: smu.function,
+            smu.set_function,
+        )  # fmt: skip
+        self._number(node, "level", lambda: smu.levels[smu.function], self._set_level)
+        self._number(node, "range", lambda: smu.source_range[smu.function], self._set_source_range)
+        self._flag(node, "autorange", lambda: smu.source_auto, lambda: smu.function)
+        self._word(node, "offmode", OFF_MODES, lambda: smu.off_mode, smu.set_off_mode)
+        self._word(
+            node, "output", {False: OFF, True: ON}, lambda: smu.on, lambda on: smu.switch(on=on)
+        )
+        for name, function in (("ilimit", VOLT), ("vlimit", CURR)):
+            self._declare_limit(node.node(name), function)
+        self._number(node, "delay", lambda: core.now.delay_s[smu.function], self._set_delay)
+        self._flag(node, "autodelay", lambda: core.now.delay_auto, lambda: smu.function)
+        self._flag(node, "readback", lambda: core.now.readback, lambda: smu.function)
+
+    def _declare_limit(self, node: Node, function: str) -> None:
+        smu = self._smu
+        self._number(
+            node, "level", lambda: smu.limits[function], lambda v: smu.set_limit(function, v)
+        )
+
+        def tripped() -> str | None:
+            if smu.function != function:
+                return None
+            return ON if smu.limited else OFF
+
+        node.on("tripped", get=tripped)
+
+    def _declare_measure(self, node: Node) -> None:
+        smu, core = self._smu, self._core
+        self._word(
+            node, "func", FUNCTIONS, lambda: core.now.measures,
+            lambda f: setattr(core.now, "measures", f),
+        )  # fmt: skip
+        self._number(
+            node, "range", lambda: smu.measure_range[core.measured_range()],
+            lambda v: smu.set_measure_range(core.measured_range(), v),
+        )  # fmt: skip
+        self._flag(node, "autorange", lambda: smu.measure_auto, core.measured_range)
+        self._number(node, "nplc", lambda: core.now.nplc, self._setting("nplc", 0.01, 10))
+        self._number(node, "count", lambda: core.now.count, self._setting("count", 1, 300_000))
+        self._word(
+            node, "sense", SENSES, lambda: core.now.four_wire,
+            lambda on: setattr(core.now, "four_wire", on),
+        )  # fmt: skip
+        self._word(
+            node, "autozero.enable", {False: OFF, True: ON}, lambda: core.now.autozero,
+            lambda on: setattr(core.now, "autozero", on),
+        )  # fmt: skip
+        node.function("autozero.once", lambda: None)
+        node.function("read", self._read)
+        self._word(
+            self.root.node("smu"), "terminals", {t: t for t in TERMINALS},
+            lambda: self._terminals, lambda t: setattr(self, "_terminals", t),
+        )  # fmt: skip
+
+    def _declare_buffers(self) -> None:
+        for name in BUFFERS:
+            self.root.attach(name, self._core.buffers[name])
+        node = self.root.node("buffer")
+        node.function("make", _made)
+        node.function("clearstats", lambda *_: None)
+
+    def _declare_sweeps(self) -> None:
+        source = self.root.node("smu.source")
+        source.function("sweeplinear", lambda *a: self._spaced(np.linspace, *a))
+        source.function("sweeplog", lambda *a: self._spaced(np.geomspace, *a))
+        model = self.root.node("trigger.model")
+        model.function("initiate", self._initiate)
+        model.function("abort", lambda: None)
+        self.root.function("smu.reset", self._core.reset)
+
+    def _declare_log(self) -> None:
+        log = self.root.node("eventlog")
+        log.constant("SEV_ERROR", SEVERITY_ERROR)
+        log.constant("SEV_ALL", 7.0)
+        log.function("next", lambda *_: self._next_event())
+        log.function("getcount", lambda *_: float(len(self.errors)))
+        log.function("clear", lambda: self.errors.clear())
+
+    def _next_event(self) -> tuple[Any, ...]:
+        """Take the oldest: code, text, severity, node, seconds, nanoseconds."""
+        code, text, _, node = self.next_error()
+        return code, text, SEVERITY_ERROR if code else 0.0, node if code else 0.0, 0.0, 0.0
+
+    def _read(self, buffer: Any = None) -> float:
+        used = self._core.buffers[BUFFERS[0]] if buffer is None else buffer
+        if not isinstance(used, Buffer):
+            raise TspError(1133, "Parameter 1, Syntax error, expected valid name parameters")
+        return self._core.read(used)
+
+    def _spaced(self, space: Callable[..., Any], _name: Any, *given: Any) -> None:
+        """start, stop, points[, delay[, count[, range type[, fail abort[, dual[, buffer]]]]]]."""
+        start, stop, points = (as_number(v) for v in (*given, None, None, None)[:3])
+        levels = [float(v) for v in space(start, stop, int(within(points, 2, 1e6)))]
+        for level in levels:
+            within(abs(level), 0, MODEL.most(self._smu.function))
+        delay_s = within(as_number((*given[3:4], 0.0)[0]), 0, MOST_SWEEP_DELAY_S)
+        count = int(within(as_number((*given[4:5], 1)[0]), 1, 1e6))
+        fail_abort = (*given[6:7], ON)[0] in {ON, 1}
+        if (*given[7:8], OFF)[0] in {ON, 1}:
+            levels += levels[-2::-1]
+        self._core.sweep = Sweep(self._smu.function, levels, delay_s, count, fail_abort)
+
+    def _initiate(self) -> None:
+        try:
+            self._core.run()
+        except SmuError:
+            raise OUT_OF_RANGE from None
+
+    def _setting(self, name: str, lowest: float, highest: float) -> Callable[[float], None]:
+        def told(value: float) -> None:
+            kept = within(value, lowest, highest)
+            setattr(self._core.now, name, int(kept) if name == "count" else kept)
+
+        return told
+
+    def _set_level(self, level: float) -> None:
+        self._smu.set_level(self._smu.function, level)
+
+    def _set_source_range(self, value: float) -> None:
+        self._smu.set_source_range(self._smu.function, value)
+
+    def _set_delay(self, delay_s: float) -> None:
+        now = self._core.now
+        now.delay_s[self._smu.function] = within(delay_s, 0, 4)
+        now.delay_auto[self._smu.function] = False
+
+    def _number(
+        self, node: Node, path: str, get: Callable[[], float], told: Callable[[float], None]
+    ) -> None:
+        def checked(value: Any) -> None:
+            try:
+                told(as_number(value))
+            except SmuError:
+                raise OUT_OF_RANGE from None
+
+        node.on(path, get=lambda: float(get()), set=checked)
+
+    def _word(
+        self,
+        node: Node,
+        path: str,
+        words: dict[Any, str],
+        get: Callable[[], Any],
+        told: Callable[[Any], None],
+    ) -> None:
+        """An attribute that is one of the constants; ON and OFF are 1 and 0 as well."""
+        values = {word: key for key, word in words.items()}
+        if OFF in values:
+            values |= {0: False, 1: True}  # type: ignore[dict-item]
+
+        def checked(value: Any) -> None:
+            if isinstance(value, list) or value not in values:
+                raise TspError(1130, "Parameter, expected one of its constants")
+            told(values[value])
+
+        node.on(path, get=lambda: words[get()], set=checked)
+
+    def _flag(
+        self,
+        node: Node,
+        path: str,
+        flags: Callable[[], dict[str, bool]],
+        function: Callable[[], str],
+    ) -> None:
+        self._word(
+            node, path, {False: OFF, True: ON}, lambda: flags()[function()],
+            lambda on: flags().update({function(): on}),
+        )  # fmt: skip
+
+
+def _made(size: Any, *_style: Any) -> Buffer:
+    """What ``buffer.make`` gives."""
+    return Buffer(int(within(as_number(size), LEAST_ROWS, MOST_ROWS)))

@@ -1,0 +1,172 @@
+"""A Keithley 2600B: one or two source-measure channels that speak TSP.
+
+Names, defaults and status bits after the Series 2600B reference manual, 2600BS-901-01; ranges,
+resolutions and limits after the data sheets of the models. Leads have no resistance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hwloop.errors import ConfigError
+from hwloop_sim.virtual.instruments.keithley_2600b.channel import DC_VOLTS, Channel, Model
+from hwloop_sim.virtual.languages.tsp import TspInstrument
+from hwloop_sim.virtual.languages.tsp_tables import Node, TspError, as_number
+
+_UP_TO_1_A = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+_2601B = Model("a", (0.1, 1.0, 6.0, 40.0), (*_UP_TO_1_A, 3.0), {40.0: 1.0}, limit_a=1.0)
+_2611B = Model("a", (0.2, 2.0, 20.0, 200.0), (*_UP_TO_1_A, 1.5), {200.0: 0.1}, limit_a=0.1)
+_LOW_A = (1e-9, 1e-8, *_UP_TO_1_A, 1.5)
+_2634B = replace(_2611B, letters="ab", ranges_a=_LOW_A, least_limit_a=1e-10)
+_2635B = replace(_2634B, letters="a", extra_measure_a=(1e-10,))
+MODELS = {
+    "2601B": _2601B,
+    "2602B": replace(_2601B, letters="ab"),
+    "2604B": replace(_2601B, letters="ab"),
+    "2611B": _2611B,
+    "2612B": replace(_2611B, letters="ab"),
+    "2614B": replace(_2611B, letters="ab"),
+    "2634B": _2634B,
+    "2635B": _2635B,
+    "2636B": replace(_2635B, letters="ab"),
+}
+LEAST_PULSE_S = 1e-4
+
+
+@dataclass(frozen=True)
+class _Pulses:
+    """A pulse train that was configured under a tag."""
+
+    channel: Channel
+    bias_v: float
+    level_v: float
+    limit_a: float
+    on_s: float
+    off_s: float
+    count: int
+    buffer: Any
+
+
+class Keithley2600B(TspInstrument):
+    """Channels ``a`` and, with two, ``b``; ``settings.model`` says which model it is."""
+
+    version = "3.4.0"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.model = str(self._settings.get("model", "2602B"))
+        known = MODELS.get(self.model)
+        if known is None:
+            raise ConfigError(f"{self.model!r}: a 2600B is one of {', '.join(MODELS)}", key="model")
+        self._channels = {
+            letter: Channel(
+                self.root.node(f"smu{letter}"),
+                f"{self._name}.{letter}",
+                known,
+                circuit=self._circuit,
+                clock=self._clock,
+                noise=self._noise,
+                line_hz=self.line_hz,
+            )
+            for letter in known.letters
+        }
+        self._pulses: dict[float, _Pulses] = {}
+        self._declare_pulses()
+        self._declare_rest()
+
+    def trip(self) -> None:
+        """As when its interlock opens."""
+        for channel in self._channels.values():
+            channel.trip()
+
+    def output_states(self) -> dict[str, bool]:
+        """Whether each channel is on."""
+        return {letter: channel.is_on for letter, channel in self._channels.items()}
+
+    def reset(self) -> None:
+        """Every channel as at power-on: 0 V, off."""
+        self._pulses.clear()
+        for channel in self._channels.values():
+            channel.reset()
+
+    def _declare_pulses(self) -> None:
+        self.root.function("ConfigPulseVMeasureI", self._configure)
+        self.root.function("InitiatePulseTest", self._initiate)
+
+    def _declare_rest(self) -> None:
+        for letter, channel in self._channels.items():
+            self.root.on(
+                f"status.measurement.instrument.smu{letter}.condition", get=channel.condition
+            )
+        display = self.root.node("display")
+        display.constants(SMUA=0, SMUB=1, SMUA_SMUB=2, USER=3)
+        display.function("sendkey", lambda _key: None)
+
+    def _configure(
+        self,
+        smu: Any,
+        bias: Any,
+        level: Any,
+        limit: Any,
+        on_s: Any,
+        off_s: Any,
+        points: Any,
+        buffer: Any,
+        tag: Any,
+    ) -> tuple[bool, str]:
+        channel = self._channel(smu)
+        bias_v, level_v, limit_a = as_number(bias), as_number(level), as_number(limit)
+        count = int(as_number(points))
+        pulses = _Pulses(
+            channel, bias_v, level_v, limit_a, as_number(on_s), as_number(off_s), count, buffer
+        )
+        refusal = _refusal(pulses)
+        if refusal:
+            return False, refusal
+        self._pulses[as_number(tag)] = pulses
+        return True, f"pulse train {as_number(tag):g} configured"
+
+    def _initiate(self, tag: Any) -> tuple[bool, str]:
+        pulses = self._pulses.get(as_number(tag))
+        if pulses is None:
+            return False, "no pulse train with this tag"
+        channel = pulses.channel
+        limit_a = channel.limit_a
+        channel.set_limit(pulses.limit_a)
+        for _ in range(pulses.count):
+            channel.set_level(pulses.level_v)
+            aperture_s = channel.meter.aperture_s if pulses.buffer is not None else 0.0
+            self._clock.advance(pulses.on_s - aperture_s)
+            if pulses.buffer is not None:
+                channel.meter.measure("i", pulses.buffer)
+            channel.set_level(pulses.bias_v)
+            self._clock.advance(pulses.off_s)
+        channel.set_limit(limit_a)
+        return True, "pulse train finished"
+
+    def _channel(self, smu: Any) -> Channel:
+        for channel in self._channels.values():
+            if isinstance(smu, Node) and smu is channel.node:
+                return channel
+        raise TspError(-104, "Data type error")
+
+
+def _refusal(pulses: _Pulses) -> str:
+    """Why the factory script would not run these pulses; empty if it would."""
+    channel = pulses.channel
+    checks = {
+        "source function must be volts": channel.function != DC_VOLTS,
+        "source autorange must be off": channel.source_auto,
+        "measure autorange must be off": channel.meter.measure_auto,
+        "autozero must not be automatic": channel.meter.zeroes,
+        "output must be on": not channel.is_on,
+        "a level is beyond the source range": not channel.in_range(pulses.bias_v, pulses.level_v),
+        "limit is beyond what the channel can do": not channel.can_limit(pulses.limit_a),
+        "ton or toff is too short": min(pulses.on_s, pulses.off_s) < LEAST_PULSE_S,
+        "ton is shorter than the measurement": (
+            pulses.buffer is not None and pulses.on_s < channel.meter.aperture_s
+        ),
+        "points must be 1 or more": pulses.count < 1,
+    }
+    return "; ".join(text for text, wrong in checks.items() if wrong)

@@ -1,0 +1,232 @@
+"""One channel of a virtual Keithley 2600B: its source, around its meter."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from hwloop_sim.virtual.circuit.circuit import Circuit
+from hwloop_sim.virtual.circuit.clock import BenchClock
+from hwloop_sim.virtual.instruments.keithley_2600b.meter import OVER, Meter, Probe, fitting
+from hwloop_sim.virtual.languages.tsp_tables import Cell, Node, TspError, as_number, within
+
+DC_AMPS, DC_VOLTS = 0.0, 1.0
+OFF, ON, HIGH_Z = 0.0, 1.0, 2.0
+LEAST_A = 1e-15  # of a current source: one of 0 A leaks
+TOO_BIG_FOR_RANGE = (5005, "Value too big for range")
+UNSAFE = (5007, "Operation would exceed safe operating area of the instrument")
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the models differ in.
+
+    ``envelope_a``: the largest current in the source ranges that cannot give all of it.
+    ``extra_measure_a``: ranges that measure but do not source. ``limit_a``: the default limit.
+    """
+
+    letters: str
+    ranges_v: tuple[float, ...]
+    ranges_a: tuple[float, ...]
+    envelope_a: dict[float, float]
+    limit_a: float
+    least_limit_a: float = 1e-8
+    extra_measure_a: tuple[float, ...] = field(default=())
+
+
+class Channel:
+    """Volts or amperes out, volts and amperes in; declares its names in ``node``."""
+
+    def __init__(
+        self,
+        node: Node,
+        output: str,
+        model: Model,
+        *,
+        circuit: Circuit,
+        clock: BenchClock,
+        noise: np.random.Generator | None,
+        line_hz: float,
+    ) -> None:
+        self.node, self._output, self._model = node, output, model
+        self._circuit = circuit
+        self._ranges = {"v": model.ranges_v, "i": model.ranges_a}
+        most_v = model.ranges_v[-1]
+        self._source = {
+            "func": Cell(DC_VOLTS, choices=(DC_AMPS, DC_VOLTS), after=self._drive),
+            "output": Cell(OFF, choices=(OFF, ON, HIGH_Z), after=self._drive),
+            "offmode": Cell(0, choices=(0, 1, 2), after=self._drive),
+            "offfunc": Cell(DC_VOLTS, choices=(DC_AMPS, DC_VOLTS)),
+            "offlimiti": Cell(1e-3, lowest=model.least_limit_a, highest=1e-3, after=self._drive),
+            "offlimitv": Cell(most_v, lowest=0.1 * model.ranges_v[0], highest=most_v),
+            "limitv": Cell(most_v, lowest=0.1 * model.ranges_v[0], highest=most_v * OVER),
+            "autorangev": Cell(1, choices=(0, 1)),
+            "autorangei": Cell(1, choices=(0, 1)),
+            "delay": Cell(0, lowest=-1),
+            "settling": Cell(0, choices=(0, 1, 2, 3, 4)),
+            "sink": Cell(0, choices=(0, 1)),
+            "highc": Cell(0, choices=(0, 1)),
+        }
+        self.meter = Meter(
+            node,
+            Probe(partial(circuit.sense, output), self._complies, self._sourced),
+            {"v": model.ranges_v, "i": (*model.extra_measure_a, *model.ranges_a)},
+            clock=clock,
+            noise=noise,
+            line_hz=line_hz,
+        )
+        self._set_defaults()
+        self._declare()
+        self._drive()
+
+    def trip(self) -> None:
+        """The output goes off."""
+        self._source["output"].value = OFF
+        self._drive()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the output is on."""
+        return self._source["output"].value == ON
+
+    @property
+    def function(self) -> float:
+        """Amperes or volts."""
+        return self._source["func"].value
+
+    @property
+    def limit_a(self) -> float:
+        """Limit of the current when it sources volts."""
+        return self._limit_a
+
+    @property
+    def source_auto(self) -> bool:
+        """Whether the source range follows the level."""
+        return bool(self._source["autorangev"].value)
+
+    def in_range(self, *levels_v: float) -> bool:
+        """Whether the present range gives these voltages."""
+        return all(abs(level_v) <= self._range["v"] * OVER for level_v in levels_v)
+
+    def can_limit(self, limit_a: float) -> bool:
+        """Whether the current can be limited there in the present range."""
+        most_a = self._model.envelope_a.get(self._range["v"], self._model.ranges_a[-1])
+        return self._model.least_limit_a <= limit_a <= most_a
+
+    def reset(self) -> None:
+        """As at power-on."""
+        for cell in self._source.values():
+            cell.reset()
+        self.meter.reset()
+        self._set_defaults()
+        self._drive()
+
+    def set_level(self, value: Any) -> None:
+        """Source this voltage."""
+        self._set_source("v", value)
+
+    def set_limit(self, value: Any) -> None:
+        """Limit the current when volts are sourced."""
+        model = self._model
+        limit_a = within(as_number(value), model.least_limit_a, model.ranges_a[-1] * OVER)
+        if limit_a > self._most_a(self._range["v"]):
+            raise TspError(*UNSAFE)
+        self._limit_a = limit_a
+        self._drive()
+
+    def condition(self) -> float:
+        """Measurement status: bit 0 the voltage limit, bit 1 the current limit."""
+        if not self._complies():
+            return 0.0
+        return 2.0 if self.function == DC_VOLTS else 1.0
+
+    def _set_defaults(self) -> None:
+        self._level = {"v": 0.0, "i": 0.0}
+        self._range = {"v": self._ranges["v"][0], "i": self._ranges["i"][0]}
+        self._limit_a = self._model.limit_a
+
+    def _declare(self) -> None:
+        node, source = self.node, self.node.node("source")
+        for name, cell in self._source.items():
+            source.on(name, get=cell.get, set=cell.set)
+        for axis in "vi":
+            source.on(
+                f"level{axis}",
+                get=partial(self._get_source, axis),
+                set=partial(self._set_source, axis),
+            )
+            source.on(
+                f"range{axis}",
+                get=partial(self._get_source_range, axis),
+                set=partial(self._set_source_range, axis),
+            )
+        source.on("limiti", get=lambda: self._limit_a, set=self.set_limit)
+        source.on("compliance", get=self._complies)
+        node.function("reset", self.reset)
+        node.function("abort", lambda: None)
+        node.constants(OUTPUT_DCAMPS=DC_AMPS, OUTPUT_DCVOLTS=DC_VOLTS)
+        node.constants(OUTPUT_OFF=OFF, OUTPUT_ON=ON, OUTPUT_HIGH_Z=HIGH_Z)
+        node.constants(OUTPUT_NORMAL=0, OUTPUT_ZERO=1, ENABLE=1, DISABLE=0)
+        node.constants(AUTORANGE_OFF=0, AUTORANGE_ON=1, AUTORANGE_FOLLOW_LIMIT=2)
+
+    def _sourced(self) -> float:
+        return self._level["v" if self.function == DC_VOLTS else "i"]
+
+    def _get_source(self, axis: str) -> float:
+        return self._level[axis]
+
+    def _get_source_range(self, axis: str) -> float:
+        return self._range[axis]
+
+    def _set_source(self, axis: str, value: Any) -> None:
+        level = as_number(value)
+        ranges = self._ranges[axis]
+        if abs(level) > ranges[-1] * OVER:
+            raise TspError(1101, "Parameter too big")
+        if self._source[f"autorange{axis}"].value:
+            wanted = next(r for r in ranges if abs(level) <= r * OVER)
+            if axis == "v" and self._limit_a > self._most_a(wanted):
+                raise TspError(*UNSAFE)
+            self._range[axis] = wanted
+        elif abs(level) > self._range[axis] * OVER:
+            raise TspError(*TOO_BIG_FOR_RANGE)
+        self._level[axis] = level
+        self._drive()
+
+    def _set_source_range(self, axis: str, value: Any) -> None:
+        wanted = fitting(abs(as_number(value)), self._ranges[axis])
+        if abs(self._level[axis]) > wanted * OVER:
+            raise TspError(*TOO_BIG_FOR_RANGE)
+        if axis == "v" and self._limit_a > self._most_a(wanted):
+            raise TspError(*UNSAFE)
+        self._range[axis] = wanted
+        self._source[f"autorange{axis}"].value = 0.0
+
+    def _most_a(self, range_v: float) -> float:
+        return self._model.envelope_a.get(range_v, self._model.ranges_a[-1]) * OVER
+
+    def _drive(self) -> None:
+        state = self._source["output"].value
+        if state == ON and self.function == DC_VOLTS:
+            self._circuit.drive(self._output, volts=self._level["v"], limit_a=self._limit_a)
+        elif state == ON:
+            # A source of amperes is one of its limit in volts that is held at them.
+            level_a = self._level["i"]
+            volts = math.copysign(self._source["limitv"].value, level_a)
+            self._circuit.drive(self._output, volts=volts, limit_a=max(abs(level_a), LEAST_A))
+        elif state == HIGH_Z or self._source["offmode"].value == HIGH_Z:
+            self._circuit.drive(self._output, volts=None, on=False)
+        else:
+            # Off, it holds 0 V within the off limit.
+            limit_a = self._source["offlimiti"].value
+            self._circuit.drive(self._output, volts=0.0, limit_a=limit_a, on=False)
+
+    def _complies(self) -> bool:
+        if not self.is_on:
+            return False
+        limited = self._circuit.sense(self._output).limited
+        return limited if self.function == DC_VOLTS else not limited

@@ -1,0 +1,219 @@
+"""The meter of one channel of a virtual Keithley 2600B, and its reading buffers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from hwloop_sim.virtual.circuit.circuit import Sensed
+from hwloop_sim.virtual.circuit.clock import BenchClock
+from hwloop_sim.virtual.languages.tsp_tables import (
+    Cell,
+    Node,
+    ReadingBuffer,
+    TspError,
+    as_number,
+    within,
+)
+
+OVER = 1.01  # of a range that is asked for
+MEASURED_OVER = 1.02
+COUNTS = 1e6  # a range has this many steps at 1 power line cycle; fewer below
+NOISE_COUNTS = 5.0  # at 1 power line cycle; falls with the root of the time
+OVERFLOW = 9.91e37
+AUTOZERO_ONCE, AUTOZERO_AUTO = 1.0, 2.0
+STATUS_AUTO, STATUS_4_WIRE, STATUS_COMPLIANCE = 0x04, 0x10, 0x40
+BUFFER_ROWS = 60_000
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a meter asks of the channel that it is in."""
+
+    sense: Callable[[], Sensed]
+    complies: Callable[[], bool]
+    sourced: Callable[[], float]
+
+
+class MeasureBuffer(ReadingBuffer):
+    """A reading buffer as smua.nvbuffer1 and smua.makebuffer() are."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__("readings", "timestamps", "sourcevalues", "statuses", capacity=rows)
+        self._append = Cell(0, choices=(0, 1))
+        self.on("appendmode", get=self._append.get, set=self._set_append)
+        for name in ("collecttimestamps", "collectsourcevalues"):
+            cell = Cell(1, choices=(0, 1))
+            self.on(name, get=cell.get, set=cell.set)
+
+    def begin(self) -> None:
+        """A measurement command begins: it overwrites what is there unless it is to append."""
+        if not self._append.value:
+            self.clear()
+
+    def _set_append(self, value: Any) -> None:
+        if self.read() and as_number(value) != self._append.value:
+            raise TspError(5050, "Buffer must be empty")
+        self._append.set(value)
+
+
+class Meter:
+    """Declares ``measure``, the buffers and their constants in a channel's table."""
+
+    def __init__(
+        self,
+        node: Node,
+        probe: Probe,
+        ranges: dict[str, tuple[float, ...]],
+        *,
+        clock: BenchClock,
+        noise: np.random.Generator | None,
+        line_hz: float,
+    ) -> None:
+        self._probe, self._ranges = probe, ranges
+        self._clock, self._noise, self._line_hz = clock, noise, line_hz
+        self._cells = {
+            "nplc": Cell(1, lowest=0.001, highest=25),
+            "autozero": Cell(AUTOZERO_AUTO, choices=(0, AUTOZERO_ONCE, AUTOZERO_AUTO)),
+            "autorangev": Cell(1, choices=(0, 1)),
+            "autorangei": Cell(1, choices=(0, 1, 2)),
+            "lowrangei": Cell(ranges["i"][0], lowest=0),
+            "lowrangev": Cell(ranges["v"][0], lowest=0),
+            "delay": Cell(0, lowest=-1),
+            "delayfactor": Cell(1, lowest=0),
+            "count": Cell(1, lowest=1, highest=BUFFER_ROWS),
+            "interval": Cell(0, lowest=0, highest=1),
+            "filter.enable": Cell(0, choices=(0, 1)),
+            "filter.count": Cell(1, lowest=1, highest=100),
+            "filter.type": Cell(1, choices=(0, 1, 2)),
+        }
+        self._sense = Cell(0, choices=(0, 1, 3))
+        self._buffers = {n: MeasureBuffer(BUFFER_ROWS) for n in ("nvbuffer1", "nvbuffer2")}
+        self._range = {axis: ranges[axis][0] for axis in "vi"}
+        self._declare(node)
+
+    @property
+    def measure_auto(self) -> bool:
+        """Whether the range that current is measured in follows the current."""
+        return bool(self._cells["autorangei"].value)
+
+    @property
+    def zeroes(self) -> bool:
+        """Whether every reading comes with two of the references."""
+        return self._cells["autozero"].value == AUTOZERO_AUTO
+
+    @property
+    def aperture_s(self) -> float:
+        """How long a reading takes."""
+        once_s = self._cells["nplc"].value / self._line_hz
+        return 3 * once_s if self.zeroes else once_s
+
+    def reset(self) -> None:
+        """As at power-on."""
+        for cell in (*self._cells.values(), self._sense):
+            cell.reset()
+        self._range = {axis: self._ranges[axis][0] for axis in "vi"}
+
+    def measure(self, what: str, buffer: Any = None, second: Any = None) -> Any:
+        """Measure ``v``, ``i``, ``iv``, ``r`` or ``p``; the last reading, or both of ``iv``."""
+        buffers = [b for b in (buffer, second) if b is not None]
+        if not all(isinstance(b, MeasureBuffer) for b in buffers):
+            raise TspError(-104, "Data type error")
+        for each in buffers:
+            each.begin()
+        values: list[float] = []
+        for n in range(int(self._cells["count"].value)):
+            if n:
+                self._clock.advance(max(self._cells["interval"].value - self.aperture_s, 0.0))
+            values, status = self._reading(what)
+            for each, value in zip(buffers, values, strict=False):
+                each.append(
+                    readings=value,
+                    timestamps=self._clock.now_s,
+                    sourcevalues=self._probe.sourced(),
+                    statuses=status,
+                )
+        return tuple(values)
+
+    def _declare(self, node: Node) -> None:
+        for name, cell in self._cells.items():
+            node.on(f"measure.{name}", get=cell.get, set=cell.set)
+        for axis in "vi":
+            node.on(
+                f"measure.range{axis}",
+                get=partial(self._get_range, axis),
+                set=partial(self._set_range, axis),
+            )
+        for what in ("v", "i", "r", "p"):
+            node.function(f"measure.{what}", partial(self._measure_one, what))
+        node.function("measure.iv", partial(self.measure, "iv"))
+        node.on("sense", get=self._sense.get, set=self._sense.set)
+        node.function("makebuffer", lambda rows: MeasureBuffer(_rows(rows)))
+        for name, buffer in self._buffers.items():
+            node.attach(name, buffer)
+        node.constants(AUTOZERO_OFF=0, AUTOZERO_ONCE=1, AUTOZERO_AUTO=2)
+        node.constants(SENSE_LOCAL=0, SENSE_REMOTE=1, DELAY_OFF=0, DELAY_AUTO=-1)
+        node.constants(FILTER_MOVING_AVG=0, FILTER_REPEAT_AVG=1, FILTER_MEDIAN=2)
+
+    def _measure_one(self, what: str, buffer: Any = None) -> Any:
+        return self.measure(what, buffer)
+
+    def _get_range(self, axis: str) -> float:
+        return self._range[axis]
+
+    def _set_range(self, axis: str, value: Any) -> None:
+        self._range[axis] = fitting(abs(as_number(value)), self._ranges[axis])
+        self._cells[f"autorange{axis}"].value = 0.0
+
+    def _reading(self, what: str) -> tuple[list[float], float]:
+        self._clock.advance(max(self._cells["delay"].value, 0.0) + self.aperture_s)
+        sensed = self._probe.sense()
+        status = STATUS_COMPLIANCE * self._probe.complies()
+        automatic = self._cells["autorangei" if "i" in what else "autorangev"].value
+        status |= STATUS_AUTO * bool(automatic)
+        status |= STATUS_4_WIRE * (self._sense.value == 1)
+        return self._values(what, sensed), float(status)
+
+    def _values(self, what: str, sensed: Sensed) -> list[float]:
+        if what == "v":
+            return [self._displayed("v", sensed.volts)]
+        current_a = self._displayed("i", sensed.amperes)
+        if what == "i":
+            return [current_a]
+        volts = self._displayed("v", sensed.volts)
+        if what == "iv":
+            return [current_a, volts]
+        if OVERFLOW in (current_a, volts) or (what == "r" and current_a == 0):
+            return [OVERFLOW]
+        return [volts / current_a if what == "r" else volts * current_a]
+
+    def _displayed(self, axis: str, value: float) -> float:
+        """In the steps of the range that it is measured in; beyond it, the overflow value."""
+        ranges = self._ranges[axis]
+        if self._cells[f"autorange{axis}"].value:
+            lowest = self._cells[f"lowrange{axis}"].value
+            high = [r for r in ranges if r >= lowest and abs(value) <= r * MEASURED_OVER]
+            self._range[axis] = high[0] if high else ranges[-1]
+        span = self._range[axis]
+        step = span / COUNTS / math.sqrt(min(self._cells["nplc"].value, 1.0))
+        if self._noise is not None:
+            spread = NOISE_COUNTS * span / COUNTS / math.sqrt(self._cells["nplc"].value)
+            value += float(self._noise.normal()) * spread
+        return OVERFLOW if abs(value) > span * MEASURED_OVER else round(value / step) * step
+
+
+def fitting(value: float, ranges: tuple[float, ...]) -> float:
+    """The smallest range that holds a value."""
+    wanted = next((r for r in ranges if value <= r * OVER), None)
+    if wanted is None:
+        raise TspError(1101, "Parameter too big")
+    return wanted
+
+
+def _rows(value: Any) -> int:
+    return int(within(as_number(value), 1, BUFFER_ROWS))

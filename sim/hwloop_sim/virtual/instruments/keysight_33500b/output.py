@@ -1,0 +1,276 @@
+"""One output of a virtual 33500B: its levels, its burst, its terminal in the circuit."""
+
+from __future__ import annotations
+
+import math
+
+from hwloop_sim.virtual.circuit.circuit import Circuit
+from hwloop_sim.virtual.circuit.clock import BenchClock
+from hwloop_sim.virtual.languages.scpi import ScpiError
+
+SERIES_OHM = 50.0
+NO_LOAD = 9.9e37
+MOST_V, LEAST_VPP = 10.0, 2e-3  # into an open circuit; half of it into 50 Ω
+DIGITS, STEP_V = 4, 1e-4
+SINE_VPP = 0.2  # after a reset: 100 mV peak to peak into 50 Ω
+FUNCTIONS = ("SINusoid", "SQUare", "TRIangle", "RAMP", "PULSe", "PRBS", "NOISe", "ARB", "DC")
+NO_BURST = frozenset({"DC", "NOIS", "PRBS"})
+CLIPPED_HIGH = (-222, "Data out of range; value clipped to upper limit")
+CLIPPED_LOW = (-222, "Data out of range; value clipped to lower limit")
+CONFLICT = -221
+
+
+class Output:
+    """Levels are kept as they are without a load: what is told depends on the load that is set."""
+
+    def __init__(
+        self,
+        name: str,
+        circuit: Circuit,
+        clock: BenchClock,
+        *,
+        least_width_s: float,
+        least_edge_s: float,
+        least_period_s: float,
+    ) -> None:
+        self._name, self._circuit, self._clock = name, circuit, clock
+        self.least_width_s, self.least_edge_s = least_width_s, least_edge_s
+        self.least_period_s = least_period_s
+        self._burst_number = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """As after *RST."""
+        self._high_v, self._low_v = SINE_VPP / 2, -SINE_VPP / 2
+        self.load_ohm, self.unit, self.function, self.polarity = 50.0, "VPP", "SIN", "NORM"
+        self._limit_high_v, self._limit_low_v = MOST_V, -MOST_V
+        self.limited, self.on, self.ranging = False, False, True
+        self.period_s, self.width_s, self.edge_s, self.hold = 1e-3, 1e-4, 1e-8, "DCYC"
+        self.square_percent, self.symmetry_percent, self.phase_deg, self.mode = (
+            50.0,
+            100.0,
+            0.0,
+            "CW",
+        )
+        self.burst, self.burst_mode, self.cycles, self.burst_phase_deg = False, "TRIG", 1.0, 0.0
+        self.burst_period_s, self.gate_polarity = 1e-2, "NORM"
+        self.source, self.slope, self.trigger_count = "IMM", "POS", 1.0
+        self.trigger_delay_s, self.timer_s = 0.0, 1.0
+        self._end_burst()
+
+    @property
+    def _scale(self) -> float:
+        return 1.0 if self.load_ohm >= NO_LOAD else self.load_ohm / (self.load_ohm + SERIES_OHM)
+
+    @property
+    def high_v(self) -> float:
+        """The high level into the load that is set."""
+        return self._high_v * self._scale
+
+    @property
+    def low_v(self) -> float:
+        """The low level into the load that is set."""
+        return self._low_v * self._scale
+
+    @property
+    def amplitude_v(self) -> float:
+        """Peak to peak, into the load that is set."""
+        return self.high_v - self.low_v
+
+    @property
+    def offset_v(self) -> float:
+        """Middle between high and low, into the load that is set."""
+        return (self.high_v + self.low_v) / 2
+
+    @property
+    def limit_high_v(self) -> float:
+        """Upper voltage limit, into the load that is set."""
+        return self._limit_high_v * self._scale
+
+    @property
+    def limit_low_v(self) -> float:
+        """Lower voltage limit, into the load that is set."""
+        return self._limit_low_v * self._scale
+
+    def set_amplitude(self, amplitude_v: float) -> None:
+        """Around the offset."""
+        half_v, middle_v = self._entered(amplitude_v) / 2, (self._high_v + self._low_v) / 2
+        self._become(middle_v + half_v, middle_v - half_v, "high")
+
+    def set_offset(self, offset_v: float) -> None:
+        """The amplitude stays; for a constant level it is the level."""
+        middle_v, half_v = self._entered(offset_v), (self._high_v - self._low_v) / 2
+        self._become(middle_v + half_v, middle_v - half_v, "high")
+
+    def set_high(self, high_v: float) -> None:
+        """The low level stays, unless it is above."""
+        self._become(self._entered(high_v), self._low_v, "high")
+
+    def set_low(self, low_v: float) -> None:
+        """The high level stays, unless it is below."""
+        self._become(self._high_v, self._entered(low_v), "low")
+
+    def set_limit_high(self, limit_v: float) -> None:
+        """Not below what is put out."""
+        wanted_v = limit_v / self._scale
+        self._limit_high_v = max(min(wanted_v, MOST_V), self._high_v)
+        if self._limit_high_v != wanted_v:
+            raise ScpiError(CONFLICT, "Settings conflict; limit changed due to high level")
+
+    def set_limit_low(self, limit_v: float) -> None:
+        """Not above what is put out."""
+        wanted_v = limit_v / self._scale
+        self._limit_low_v = min(max(wanted_v, -MOST_V), self._low_v)
+        if self._limit_low_v != wanted_v:
+            raise ScpiError(CONFLICT, "Settings conflict; limit changed due to low level")
+
+    def set_limited(self, *, on: bool) -> None:
+        """Only around what is put out."""
+        fits = self._limit_low_v <= self._low_v and self._high_v <= self._limit_high_v
+        self.limited = on and fits
+        if on and not fits:
+            raise ScpiError(CONFLICT, "Settings conflict; levels are outside of voltage limits")
+
+    def set_load(self, load_ohm: float) -> None:
+        """Changes what is told, not what is put out; not while there are voltage limits."""
+        if self.limited:
+            raise ScpiError(CONFLICT, "Settings conflict; not able to modify load with limits on")
+        self.load_ohm = load_ohm
+
+    def set_polarity(self, polarity: str) -> None:
+        """Inverted around the offset."""
+        self.polarity = polarity
+        self._drive()
+
+    def set_function(self, function: str) -> None:
+        """Levels stay; a burst ends where the function has none."""
+        self.function = function
+        had_burst, self.burst = self.burst, self.burst and function not in NO_BURST
+        self._end_burst()
+        if had_burst and not self.burst:
+            raise ScpiError(
+                CONFLICT, "Settings conflict; burst turned off by selection of function"
+            )
+
+    def set_period(self, period_s: float) -> None:
+        """The width gives way to the period."""
+        self.period_s = period_s
+        most_s = period_s - self.least_width_s
+        if self.width_s > most_s * (1 + 1e-9):
+            self.width_s = max(most_s, self.least_width_s)
+            if self.function == "PULS":
+                raise ScpiError(CONFLICT, "Settings conflict; pulse width decreased due to period")
+
+    def set_width(self, width_s: float) -> None:
+        """At most the period less the shortest pulse; steps of 100 ps."""
+        most_s = self.period_s - self.least_width_s
+        self.width_s = round(min(width_s, most_s) * 1e10) / 1e10
+        if width_s > most_s * (1 + 1e-9):
+            raise ScpiError(CONFLICT, "Settings conflict; pulse width decreased due to period")
+
+    def set_burst(self, *, on: bool) -> None:
+        """Not of a constant level, nor of noise."""
+        if on and self.function in NO_BURST:
+            raise ScpiError(CONFLICT, "Settings conflict; burst not allowed with this function")
+        self.burst = on
+        self._end_burst()
+
+    def set_source(self, source: str) -> None:
+        """What triggers a burst."""
+        self.source = source
+        self._end_burst()
+
+    def switch(self, *, on: bool) -> None:
+        """The relay of the output."""
+        self.on = on
+        self._drive()
+
+    @property
+    def armed(self) -> bool:
+        """Whether a trigger over the bus begins a burst now."""
+        return self.burst and self.burst_mode == "TRIG" and self.source == "BUS" and not self.busy
+
+    def fire(self) -> None:
+        """Begin a burst."""
+        if self.function != "PULS":
+            self._note(f"a burst of {self.function}")
+            return
+        self._burst_number += 1
+        self.busy = True
+        self.ends_s = self._clock.now_s + self.period_s * self.cycles
+        self._begin_cycle(self._burst_number, self._clock.now_s, 0)
+
+    def abort(self) -> None:
+        """End the burst that is under way."""
+        self._end_burst()
+
+    def _begin_cycle(self, burst: int, start_s: float, cycle: int) -> None:
+        if burst != self._burst_number or not self.busy:
+            return
+        if cycle == self.cycles:
+            self._end_burst()
+            return
+        self._pulsing = True
+        self._drive()
+        self._clock.at(start_s + cycle * self.period_s + self.width_s, lambda: self._fall(burst))
+        next_s = start_s + (cycle + 1) * self.period_s
+        self._clock.at(next_s, lambda: self._begin_cycle(burst, start_s, cycle + 1))
+
+    def _fall(self, burst: int) -> None:
+        if burst == self._burst_number:
+            self._pulsing = False
+            self._drive()
+
+    def _end_burst(self) -> None:
+        self.busy = self._pulsing = False
+        self.ends_s = 0.0
+        self._drive()
+
+    def _entered(self, value_v: float) -> float:
+        """A level as the box takes it, four digits, then without a load."""
+        step_v = STEP_V
+        if value_v:
+            step_v = max(10.0 ** (math.floor(math.log10(abs(value_v))) + 1 - DIGITS), STEP_V)
+        return round(round(value_v / step_v) * step_v, 10) / self._scale
+
+    def _become(self, high_v: float, low_v: float, entered: str) -> None:
+        """Take new levels as far as amplitude, window and limits allow; else clip, and say so."""
+        top_v, bottom_v = MOST_V, -MOST_V
+        if self.limited:
+            top_v, bottom_v = self._limit_high_v, self._limit_low_v
+        error = None
+        if high_v > top_v * (1 + 1e-9):
+            high_v, error = top_v, CLIPPED_HIGH
+        if low_v < bottom_v * (1 + 1e-9):
+            low_v, error = bottom_v, CLIPPED_LOW
+        if high_v - low_v < LEAST_VPP * (1 - 1e-6):
+            error = (CONFLICT, f"Settings conflict; level changed due to {entered} level")
+            if entered == "high":
+                low_v = high_v - LEAST_VPP
+            else:
+                high_v = low_v + LEAST_VPP
+        self._high_v, self._low_v = high_v, low_v
+        self._drive()
+        if error is not None:
+            raise ScpiError(*error)
+
+    def _drive(self) -> None:
+        if not self.on:
+            self._circuit.drive(self._name, volts=None)
+            return
+        self._circuit.drive(self._name, volts=self._emf_v(), series_ohm=SERIES_OHM)
+
+    def _emf_v(self) -> float:
+        middle_v = (self._high_v + self._low_v) / 2
+        if self.function == "DC":
+            return middle_v
+        if self.function != "PULS" or not self.burst or self.source in {"IMM", "TIM"}:
+            self._note(f"{self.function} that goes on by itself; it stands at its offset")
+            return middle_v
+        rises = self._pulsing != (self.polarity == "INV")
+        return self._high_v if rises else self._low_v
+
+    def _note(self, what: str) -> None:
+        said = f"{self._name}: {what}"
+        if said not in self._circuit.unmodelled:
+            self._circuit.unmodelled.append(said)

@@ -1,0 +1,308 @@
+"""A Keysight B2900 source-measure unit with one or two channels.
+
+Commands after the SCPI command reference, B2910-90030; ranges, resolutions, power envelope, pulse
+and trigger times after the data sheet, 5990-7009EN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hwloop.errors import ConfigError
+from hwloop_sim.virtual.circuit.smu import CURR, OTHER, OVERFLOW, VOLT, Smu, SmuReading
+from hwloop_sim.virtual.instruments.keysight_b2900.channel import (
+    ACQUIRE,
+    LEAST_APERTURE_S,
+    MOST_APERTURE_S,
+    MOST_LIST,
+    TRANSIENT,
+    Channel,
+    run,
+)
+from hwloop_sim.virtual.instruments.keysight_b2900.models import MODELS
+from hwloop_sim.virtual.languages.scpi import (
+    ILLEGAL,
+    OUT_OF_RANGE,
+    Arguments,
+    ScpiError,
+    scientific,
+)
+from hwloop_sim.virtual.languages.scpi_smu import FORMS, ScpiSmu, function_of, sense_function
+
+LEAST_PULSE_S, MOST_TIME_S = 5e-5, 1e5
+MOST_TRIGGERS = 100_000
+ELEMENTS = ("VOLT", "CURR", "RES", "TIME", "STAT", "SOUR")
+ELEMENT_FORMS = ("VOLTage", "CURRent", "RESistance", "TIME", "STATus", "SOURce")
+ACTIONS = {"": (TRANSIENT, ACQUIRE), ":ALL": (TRANSIENT, ACQUIRE)} | {
+    ":TRANsient": (TRANSIENT,),
+    ":ACQuire": (ACQUIRE,),
+}
+OFF_MODES = {"ZERO": "ZERO", "HIZ": "HIMP", "NORM": "NORM"}
+
+
+class KeysightB2900(ScpiSmu):
+    """Outputs named as the instrument, or with two channels ``.1`` and ``.2``."""
+
+    def __init__(self, *args: Any, settings: Mapping[str, object], **kwargs: Any) -> None:
+        super().__init__(*args, settings=settings, **kwargs)
+        self._model = str(settings.get("model", "B2901A"))
+        if self._model not in MODELS:
+            raise ConfigError(
+                f"{self._model!r}: a B2900 is one of {', '.join(MODELS)}", key="model"
+            )
+        data, count, self._least_interval_s = MODELS[self._model]
+        self.identity = f"Keysight Technologies,{self._model},MY00000000,5.0.2037.1537"
+        self._names = [""] if count == 1 else ["1", "2"]
+        self._channels = []
+        for name in self._names:
+            output = f"{self._name}.{name}" if name else self._name
+            smu = Smu(output, data, self._circuit, self._clock, self._noise)
+            self._channels.append(Channel(smu, self._clock, line_hz=50.0))
+        self._elements = list(ELEMENTS)
+        for number, channel in enumerate(self._channels, start=1):
+            self._add_channel(number, channel)
+        self._add_box()
+
+    def trip(self) -> None:
+        """As when its interlock opens."""
+        for channel in self._channels:
+            channel.smu.switch(on=False)
+
+    def output_states(self) -> dict[str, bool]:
+        """Whether each channel is on."""
+        return {n: c.smu.on for n, c in zip(self._names, self._channels, strict=True)}
+
+    def reset(self) -> None:
+        """Every channel at 0 V and off."""
+        self._elements = list(ELEMENTS)
+        for channel in self._channels:
+            channel.reset()
+        self.reset_kept()
+
+    def _add_channel(self, number: int, channel: Channel) -> None:
+        suffix = "[1]" if number == 1 else str(number)
+        source = f"[:SOURce{suffix}]" if number == 1 else f":SOURce{suffix}"
+        self._add_source(source, channel)
+        for function in (VOLT, CURR):
+            self._add_level(f"{source}:{FORMS[function]}", source, function, channel)
+            self._add_sense(f":SENSe{suffix}:{FORMS[function]}[:DC]", function, channel)
+        self._add_functions(f":SENSe{suffix}", channel)
+        self._add_output(f":OUTPut{suffix}", channel)
+        for form, actions in ACTIONS.items():
+            self._add_trigger(f":TRIGger{suffix}{form}", actions, channel)
+
+    def _add_source(self, header: str, channel: Channel) -> None:
+        self.on(
+            f"{header}:FUNCtion:MODE",
+            set=lambda a: channel.smu.set_function(function_of(a)),
+            get=lambda _: channel.smu.function,
+        )
+        self.on(
+            f"{header}:FUNCtion[:SHAPe]",
+            set=lambda a: setattr(channel, "shape", a.choice("DC", "PULSe")),
+            get=lambda _: channel.shape,
+        )
+        self._time(f"{header}:PULSe:DELay", channel, "pulse_delay_s", 0.0)
+        self._time(f"{header}:PULSe:WIDTh", channel, "pulse_width_s", LEAST_PULSE_S)
+        self.switch_kept(f"{header}:WAIT[:STATe]", on=True)
+
+    def _add_level(self, header: str, source: str, function: str, channel: Channel) -> None:
+        smu = channel.smu
+        most = smu.model.most(function)
+
+        def trigger_level(arguments: Arguments) -> None:
+            level = arguments.number(lowest=-most, highest=most)
+            smu.check_level(function, level)
+            channel.triggered[function] = level
+
+        self.add_source(header, function, smu)
+        self.on(
+            f"{header}[:LEVel]:TRIGgered[:AMPLitude]",
+            set=trigger_level,
+            get=lambda _: scientific(channel.trigger_level(function)),
+        )
+        self.on(
+            f"{header}:MODE",
+            set=lambda a: channel.modes.update({function: a.choice("FIXed", "LIST")}),
+            get=lambda _: channel.modes[function],
+        )
+        self.add_list(
+            f"{source}:LIST:{FORMS[function]}",
+            function,
+            smu,
+            lambda: channel.lists,
+            line=MOST_LIST,
+            most=MOST_LIST,
+        )
+
+    def _add_sense(self, header: str, function: str, channel: Channel) -> None:
+        smu, sourced = channel.smu, OTHER[function]
+        self.add_limit(f"{header}:PROTection[:LEVel][:BOTH]", sourced, smu)
+        self.on(
+            f"{header}:PROTection:TRIPped",
+            get=lambda _: str(int(smu.limited and smu.function == sourced)),
+        )
+        self.add_measure_range(header, function, smu)
+        line_hz = channel.line_hz
+        bounds = {"lowest": LEAST_APERTURE_S, "highest": MOST_APERTURE_S}
+        self.on(
+            f"{header}:APERture",
+            set=lambda a: setattr(channel, "aperture_s", a.number(**bounds)),
+            get=lambda _: scientific(channel.aperture_s),
+        )
+        cycles = {name: bound * line_hz for name, bound in bounds.items()}
+        self.on(
+            f"{header}:NPLCycles",
+            set=lambda a: setattr(channel, "aperture_s", a.number(**cycles) / line_hz),
+            get=lambda _: scientific(channel.nplc),
+        )
+
+    def _add_functions(self, header: str, channel: Channel) -> None:
+        def sense(arguments: Arguments) -> None:
+            channel.senses = channel.senses | {sense_function(v) for v in arguments.values}
+
+        def unsense(arguments: Arguments) -> None:
+            channel.senses = channel.senses - {sense_function(v) for v in arguments.values}
+
+        self.on(
+            f"{header}:FUNCtion[:ON]",
+            set=sense,
+            get=lambda _: ",".join(f'"{word}"' for word in sorted(channel.senses)),
+        )
+        self.on(f"{header}:FUNCtion:OFF", set=unsense)
+        self.on(f"{header}:FUNCtion:OFF:ALL", set=lambda _: channel.senses.clear())
+        self.on(
+            f"{header}:REMote",
+            set=lambda a: setattr(channel, "four_wire", a.boolean()),
+            get=lambda _: str(int(channel.four_wire)),
+        )
+        self.switch_kept(f"{header}:WAIT[:STATe]", on=True)
+
+    def _add_output(self, header: str, channel: Channel) -> None:
+        smu = channel.smu
+        words = {mode: word for word, mode in OFF_MODES.items()}
+        self.add_switch(header, smu)
+        self.on(
+            f"{header}:ON:AUTO",
+            set=lambda a: setattr(channel, "auto_on", a.boolean()),
+            get=lambda _: str(int(channel.auto_on)),
+        )
+        self.on(
+            f"{header}:OFF:MODE",
+            set=lambda a: smu.set_off_mode(OFF_MODES[a.choice("ZERO", "HIZ", "NORMal")]),
+            get=lambda _: words[smu.off_mode],
+        )
+        self.switch_kept(f"{header}:OFF:AUTO", on=False)
+
+    def _add_trigger(self, header: str, actions: tuple[str, ...], channel: Channel) -> None:
+        def setting(
+            name: str, parse: Callable[[Arguments], Any], show: Callable[[Any], str]
+        ) -> Any:
+            def told(arguments: Arguments) -> None:
+                value = parse(arguments)
+                for action in actions:
+                    setattr(channel.triggers[action], name, value)
+
+            def asked(_: Arguments) -> str:
+                return show(getattr(channel.triggers[actions[0]], name))
+
+            return {"set": told, "get": asked}
+
+        least_s = self._least_interval_s
+        self.on(f"{header}:SOURce", **setting("source", lambda a: a.choice("AINT", "TIMer"), str))
+        interval = setting(
+            "timer_s", lambda a: a.number(lowest=least_s, highest=MOST_TIME_S), scientific
+        )
+        self.on(f"{header}:TIMer", **interval)
+        delay = setting("delay_s", lambda a: a.number(lowest=0, highest=MOST_TIME_S), scientific)
+        self.on(f"{header}:DELay", **delay)
+        count = setting("count", lambda a: int(a.number(lowest=1, highest=MOST_TRIGGERS)), str)
+        self.on(f"{header}:COUNt", **count)
+
+    def _add_box(self) -> None:
+        for form, actions in ACTIONS.items():
+            if form != ":ALL":  # which may be left out
+                middle = form or "[:ALL]"
+                self.on(
+                    f":INITiate[:IMMediate]{middle}",
+                    set=lambda a, which=actions: self._initiate(a, which),  # type: ignore[misc]
+                )
+        self.on(":ABORt[:ALL]", set=lambda a: _drop(self._listed(a)))
+        self.on(":FORMat:ELEMents:SENSe", set=self._set_elements, get=self._get_elements)
+        self.keep(":FORMat[:DATA]", "ASC", "ASCii")
+        self.keep(":SYSTem:LFRequency", "50")
+        self.on(":FETCh:ARRay", get=lambda a: self._fetch(a, self._elements))
+        self.on(":MEASure", get=lambda a: self._measure(a, self._elements))
+        for word, form in zip(ELEMENTS, ELEMENT_FORMS, strict=True):
+            self.on(f":FETCh:ARRay:{form}", get=lambda a, w=word: self._fetch(a, [w]))  # type: ignore[misc]
+            if word in {"VOLT", "CURR", "RES"}:
+                self.on(f":MEASure:{form}[:DC]", get=lambda a, w=word: self._measure(a, [w]))  # type: ignore[misc]
+
+    def _listed(self, arguments: Arguments) -> list[Channel]:
+        """The channels of a list such as ``(@1,2)``; the first where there is none."""
+        text = arguments.values[0] if arguments.values else "(@1)"
+        if not (text.startswith("(@") and text.endswith(")")):
+            raise ScpiError(*ILLEGAL)
+        numbers = [part.strip() for part in text[2:-1].split(",")]
+        known = {str(n): c for n, c in enumerate(self._channels, start=1)}
+        if any(number not in known for number in numbers):
+            raise ScpiError(*OUT_OF_RANGE)
+        return [known[number] for number in numbers]
+
+    def _initiate(self, arguments: Arguments, actions: tuple[str, ...]) -> None:
+        channels = self._listed(arguments)
+        for channel in channels:
+            refusal = channel.refusal(actions)
+            if refusal:
+                raise ScpiError(-221, f"Settings conflict; {refusal}")
+        run(self._clock, channels, actions)
+
+    def _set_elements(self, arguments: Arguments) -> None:
+        words = {Arguments((value,)).choice(*ELEMENT_FORMS) for value in arguments.values}
+        self._elements = [word for word in ELEMENTS if word in words]
+
+    def _get_elements(self, _: Arguments) -> str:
+        return ",".join(self._elements)
+
+    def _fetch(self, arguments: Arguments, elements: list[str]) -> str:
+        values = []
+        for channel in self._listed(arguments):
+            for reading, level in zip(channel.readings, channel.sourced, strict=True):
+                shown = _values(channel, reading, level)
+                values += [scientific(shown[word]) for word in elements]
+        if not values:
+            raise ScpiError(-230, "Data corrupt or stale")
+        return ",".join(values)
+
+    def _measure(self, arguments: Arguments, elements: list[str]) -> str:
+        for channel in self._listed(arguments):
+            if not (channel.smu.on or channel.auto_on):
+                raise ScpiError(-221, "Settings conflict; the output is off")
+            channel.readings, channel.sourced = [], []
+            channel.smu.switch(on=True)
+            channel.measure()
+        return self._fetch(arguments, elements)
+
+    def _time(self, header: str, channel: Channel, name: str, least_s: float) -> None:
+        self.on(
+            header,
+            set=lambda a: setattr(channel, name, a.number(lowest=least_s, highest=MOST_TIME_S)),
+            get=lambda _: scientific(getattr(channel, name)),
+        )
+
+
+def _values(channel: Channel, reading: SmuReading, level: float) -> dict[str, float]:
+    over = bool(reading.over) or not reading.amperes
+    return {
+        "VOLT": reading.volts,
+        "CURR": reading.amperes,
+        "RES": OVERFLOW if over else reading.volts / reading.amperes,
+        "TIME": reading.time_s,
+        "STAT": channel.status(reading),
+        "SOUR": level,
+    }
+
+
+def _drop(_: object) -> None:
+    """Nothing is under way between messages."""

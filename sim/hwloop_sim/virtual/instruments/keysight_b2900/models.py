@@ -1,0 +1,41 @@
+"""Ranges, resolutions and power envelope of Keysight's B2900 models; data sheet 5990-7009EN.
+
+It has no noise at one power line cycle: 2 ppm of the range is assumed, which at 0.001 cycles is
+well within the derating that it gives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hwloop_sim.virtual.circuit.smu import SmuModel
+
+NOISE_OF_RANGE = 2e-6
+_RANGES_A = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1.5, 3.0)
+_B2901A = SmuModel(
+    ranges_v=(0.2, 2.0, 20.0, 200.0),
+    ranges_a=_RANGES_A,
+    over=1.05,
+    envelope=((6.0, 3.03), (21.0, 1.515), (210.0, 0.105)),
+    noise_a=tuple(NOISE_OF_RANGE * r for r in _RANGES_A),
+    noise_of_v=NOISE_OF_RANGE,
+    reading_steps=1e6,
+    source_steps=2e5,
+    settle_s=5e-5,
+    least_limit_a=1e-9,
+    least_limit_v=0.02,
+)
+_LOW_A = (1e-8, *_RANGES_A)
+_B2911A = replace(
+    _B2901A,
+    ranges_a=_LOW_A,
+    noise_a=tuple(NOISE_OF_RANGE * r for r in _LOW_A),
+    source_steps=2e6,
+)
+MODELS = {
+    "B2901A": (_B2901A, 1, 2e-5),
+    "B2902A": (_B2901A, 2, 2e-5),
+    "B2911A": (_B2911A, 1, 1e-5),
+    "B2912A": (_B2911A, 2, 1e-5),
+}
+"""Of a model: its channels' data, their number, the least interval of their triggers."""

@@ -1,0 +1,175 @@
+"""Lua as an instrument runs it: no way out of its environment, no way to run for ever.
+
+What instrument code sees are tables that stand for
+:class:`hwloop_sim.virtual.languages.tsp_tables.Node`; Python objects never come in its reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+from hwloop_sim.virtual.languages.tsp_tables import LuaFault, Node, TspError, Value
+
+MOST_INSTRUCTIONS = 50_000_000  # below a second of Lua, or 200 000 calls to the instrument
+MOST_MEMORY = 64 << 20
+SOURCE = "lua_sandbox.lua"
+
+
+class LuaRunError(Exception):
+    """Lua's own error text, with the place that Lua names."""
+
+
+class OutOfMemory(LuaRunError):
+    """The sandbox is full, and must be replaced."""
+
+
+class Sandbox:
+    """One instrument's Lua state.
+
+    ``queue``: told of every :class:`TspError` that a table or function reports: such an error
+    does not stop a script, as on the real boxes; a :class:`LuaFault` does.
+    """
+
+    def __init__(
+        self, queue: Callable[[TspError], None], *, instructions: int = MOST_INSTRUCTIONS
+    ) -> None:
+        from lupa import lua51  # Lua 5.1 is the nearest to the instruments' 5.0
+
+        self._queue = queue
+        self._instructions = instructions
+        self._lua = lua51.LuaRuntime(
+            encoding="latin-1",
+            register_eval=False,
+            register_builtins=False,
+            unpack_returned_tuples=True,
+            attribute_filter=_nothing,
+            max_memory=MOST_MEMORY,
+        )
+        self._pcall: Any = self._lua.globals().pcall
+        self._proxies: dict[Node, Any] = {}
+        self._failure: Exception | None = None
+        source = resources.files("hwloop_sim.virtual.languages").joinpath(SOURCE).read_text("utf-8")
+        (
+            self._env,
+            self._builtins,
+            self._compile,
+            self._node,
+            self._owner,
+            self._callable,
+            self._script,
+            self._limit,
+            self._sethook,
+            self._spend,
+        ) = self._lua.execute(source)
+
+    def define(self, name: str, value: Value) -> None:
+        """A name that every script finds, unless it makes a variable of that name."""
+        self._builtins[name] = self.to_lua(value)
+
+    def set_global(self, name: str, value: Any) -> None:
+        """A variable as a script could have made it."""
+        self._env[name] = value
+
+    def compile(self, text: str) -> Any:
+        """A Lua function; raises :class:`LuaRunError` with Lua's syntax error."""
+        chunk, message = self._compile(text)
+        if chunk is None:
+            raise LuaRunError(message)
+        return chunk
+
+    def script(self, name: str, source: str) -> Any:
+        """A script object: callable, with ``name``, ``source``, ``run``."""
+        return self._script(name, source, self.compile(source))
+
+    def run(self, function: Any) -> None:
+        """Run a Lua function; raises :class:`LuaRunError` with Lua's runtime error.
+
+        Any other exception of a table or function ends the script, whatever it would catch, and
+        is raised again.
+        """
+        self._limit(self._instructions)
+        try:
+            result = self._pcall(function)
+        finally:
+            self._sethook()
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        ok, *rest = result if isinstance(result, tuple) else (result,)
+        if ok:
+            return
+        message = rest[0] if rest else None
+        if isinstance(message, BaseException):
+            raise message
+        if "not enough memory" in str(message):
+            raise OutOfMemory(str(message))
+        raise LuaRunError(str(message))
+
+    def to_lua(self, value: Value) -> Any:
+        """What Lua sees of a value."""
+        if isinstance(value, Node):
+            if value not in self._proxies:
+                self._proxies[value] = self._proxy(value)
+            return self._proxies[value]
+        if isinstance(value, list | tuple):
+            return self._lua.table_from([self.to_lua(item) for item in value])
+        if callable(value):
+            return self._function(value)
+        return value
+
+    def from_lua(self, value: Any) -> Any:
+        """A Lua value in Python: a node for its table, a list for a plain table."""
+        if type(value).__name__ != "_LuaTable":
+            return value
+        node = self._owner(value)
+        return [self.from_lua(item) for item in value.values()] if node is None else node
+
+    def _proxy(self, node: Node) -> Any:
+        kept: dict[Any, Any] = {}  # a function is the same whenever it is looked up
+
+        def index(key: Any) -> tuple[Any, Any]:
+            if key in kept:
+                return None, kept[key]
+            fault, value = self._ask(node.index, key)
+            made = self.to_lua(value)
+            if callable(value):
+                kept[key] = made
+            return fault, made
+
+        def assign(key: Any, value: Any) -> str | None:
+            return self._ask(node.assign, key, self.from_lua(value))[0]
+
+        return self._node(node, index, assign)
+
+    def _function(self, function: Callable[..., Value]) -> Any:
+        def call(*arguments: Any) -> tuple[Any, ...]:
+            fault, result = self._ask(function, *map(self.from_lua, arguments))
+            if fault is not None:
+                return fault, 0
+            if isinstance(result, tuple):
+                return False, len(result), *map(self.to_lua, result)
+            return (False, 0) if result is None else (False, 1, self.to_lua(result))
+
+        return self._callable(call)
+
+    def _ask(self, asked: Callable[..., Any], *arguments: Any) -> tuple[str | None, Any]:
+        """What Lua is to raise, or None, and the answer."""
+        try:
+            return None, asked(*arguments)
+        except TspError as exc:
+            self._queue(exc)
+            return None, None
+        except LuaFault as exc:
+            return str(exc), None
+        except Exception as exc:  # noqa: BLE001 - raised again by run()
+            self._failure = exc
+            self._limit(0)
+            self._sethook(self._spend, "", 1)
+            return str(exc) or "stopped", None
+
+
+def _nothing(_object: object, name: str, _setting: bool) -> str:
+    """No attribute of a Python object is reached from Lua."""
+    raise AttributeError(name)

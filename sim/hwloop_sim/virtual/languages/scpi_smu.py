@@ -1,0 +1,153 @@
+"""What virtual source-measure units that speak SCPI have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from hwloop_sim.virtual.circuit.smu import CURR, OTHER, VOLT, Smu, SmuError
+from hwloop_sim.virtual.languages.scpi import (
+    ILLEGAL,
+    OUT_OF_RANGE,
+    Arguments,
+    ScpiError,
+    ScpiInstrument,
+    scientific,
+)
+
+FORMS = {VOLT: "VOLTage", CURR: "CURRent"}
+Lists = Callable[[], dict[str, list[float]]]
+OFF_MODES = ("HIMPedance", "NORMal", "ZERO", "GUARd")
+
+
+class ScpiSmu(ScpiInstrument):
+    """A box whose channels refuse what they cannot do as parameters out of range."""
+
+    def _run(self, header: str, arguments: Arguments, *, asks: bool) -> str | None:
+        try:
+            return super()._run(header, arguments, asks=asks)
+        except SmuError:
+            raise ScpiError(*OUT_OF_RANGE) from None
+
+    def add_source(self, header: str, function: str, smu: Smu) -> None:
+        """Level and range, fixed or automatic, of what a channel sources."""
+        most = smu.model.most(function)
+        self.on(
+            f"{header}[:LEVel][:IMMediate][:AMPLitude]",
+            set=lambda a: smu.set_level(
+                function, a.number(lowest=-most, highest=most, default=0.0)
+            ),
+            get=lambda _: scientific(smu.levels[function]),
+        )
+        self._add_range(f"{header}:RANGe", function, smu, measuring=False)
+
+    def add_measure_range(self, header: str, function: str, smu: Smu) -> None:
+        """Range, fixed or automatic, of what a channel measures."""
+        self._add_range(f"{header}:RANGe", function, smu, measuring=True)
+
+    def _add_range(self, header: str, function: str, smu: Smu, *, measuring: bool) -> None:
+        told = smu.set_measure_range if measuring else smu.set_source_range
+        most = smu.model.ranges(function)[-1] * smu.model.over
+
+        def ranges() -> dict[str, float]:
+            return smu.measure_range if measuring else smu.source_range
+
+        self.on(
+            f"{header}[:UPPer]" if measuring else header,
+            set=lambda a: told(function, a.number(lowest=-most, highest=most)),
+            get=lambda _: scientific(ranges()[function]),
+        )
+        self.flag_in(
+            f"{header}:AUTO",
+            lambda: smu.measure_auto if measuring else smu.source_auto,
+            function,
+        )
+
+    def add_limit(self, header: str, function: str, smu: Smu) -> None:
+        """The limit of the other quantity while ``function`` is sourced."""
+        most = smu.model.most(OTHER[function])
+        self.on(
+            header,
+            set=lambda a: smu.set_limit(function, a.number(lowest=-most, highest=most)),
+            get=lambda _: scientific(smu.limits[function]),
+        )
+
+    def add_list(
+        self, header: str, function: str, smu: Smu, lists: Lists, *, line: int, most: int
+    ) -> None:
+        """Levels of a list sweep: up to ``line`` in a message, up to ``most`` altogether."""
+
+        def told(arguments: Arguments, before: list[float]) -> None:
+            values = arguments.numbers()
+            if len(values) > line or len(before) + len(values) > most:
+                raise ScpiError(-223, "Too much data")
+            for value in values:
+                smu.check_level(function, value)
+            lists()[function] = [*before, *values]
+
+        self.on(
+            header,
+            set=lambda a: told(a, []),
+            get=lambda _: ",".join(scientific(v) for v in lists()[function]),
+        )
+        self.on(f"{header}:APPend", set=lambda a: told(a, lists()[function]))
+        self.on(f"{header}:POINts", get=lambda _: str(len(lists()[function])))
+
+    def add_switch(self, header: str, smu: Smu) -> None:
+        """The output relay of a channel."""
+        self.on(
+            f"{header}[:STATe]",
+            set=lambda a: smu.switch(on=a.boolean()),
+            get=lambda _: str(int(smu.on)),
+        )
+
+    def flag_in(self, header: str, flags: Callable[[], dict[str, bool]], key: str) -> None:
+        """Register an ON or OFF that is kept in a mapping."""
+        self.on(
+            header,
+            set=lambda a: flags().update({key: a.boolean()}),
+            get=lambda _: str(int(flags()[key])),
+        )
+
+    def number_at(
+        self,
+        header: str,
+        name: str,
+        *,
+        lowest: float = -math.inf,
+        highest: float = math.inf,
+        default: float | None = None,
+    ) -> None:
+        """Register a number that is an attribute of this box."""
+        self.on(
+            header,
+            set=lambda a: setattr(
+                self, name, a.number(lowest=lowest, highest=highest, default=default)
+            ),
+            get=lambda _: scientific(getattr(self, name)),
+        )
+
+    def flag_at(self, header: str, name: str) -> None:
+        """Register an ON or OFF that is an attribute of this box."""
+        self.on(
+            header,
+            set=lambda a: setattr(self, name, a.boolean()),
+            get=lambda _: str(int(getattr(self, name))),
+        )
+
+
+def function_of(arguments: Arguments) -> str:
+    """VOLT or CURR, the function that a source is set to."""
+    return arguments.choice(FORMS[VOLT], FORMS[CURR])
+
+
+def sense_function(word: str) -> str:
+    """VOLT, CURR or RES from a name such as ``"CURRent:DC"``."""
+    head = word.strip().strip("'\"").partition(":")[0]
+    return Arguments((head,)).choice(FORMS[VOLT], FORMS[CURR], "RESistance")
+
+
+def refuse_unless(*, holds: bool) -> None:
+    """Raise the error for an illegal parameter."""
+    if not holds:
+        raise ScpiError(*ILLEGAL)

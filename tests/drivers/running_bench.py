@@ -1,0 +1,51 @@
+"""A virtual bench in the test's own process, found by runs as one that was started by hand."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hwloop.procedure.procedure import Procedure
+from hwloop.station.station import load_station, meeting_point
+from hwloop_sim.emulator.backend import SIM
+from hwloop_sim.virtual.bench.bench import VirtualBench
+from hwloop_sim.virtual.bench.control import serve_control
+
+ROOT = Path(__file__).parents[2]
+PROCEDURE = ROOT / "procedures" / "manhattan_4x4.yaml"
+STATIONS = sorted((ROOT / "stations").glob("virtual_*.yaml"))
+
+
+def copy_station(station: Path, folder: Path, **replaced: str) -> Path:
+    """A station file of the test's own: no other run meets it."""
+    text = station.read_text(encoding="utf-8").replace("../procedures", PROCEDURE.parent.as_posix())
+    for old, new in replaced.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    path = folder / "station.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@contextmanager
+def standing_bench(
+    station_file: Path, procedure: Procedure, *, dummy: bool = False
+) -> Iterator[VirtualBench]:
+    """The bench of a station, serving, with the array of a procedure or its dummy."""
+    settings = procedure.backend_settings(SIM)
+    bench = VirtualBench(
+        load_station(station_file), procedure.array, settings, seed=procedure.seed, dummy=dummy
+    )
+    bench.start()
+    control, stop_control = serve_control(bench, threading.Event())
+    said = {"station": str(station_file), "addresses": bench.addresses, "control": control}
+    meeting_point(station_file).write_text(json.dumps(said), encoding="utf-8")
+    try:
+        yield bench
+    finally:
+        meeting_point(station_file).unlink()
+        bench.stop()
+        stop_control()

@@ -1,0 +1,250 @@
+"""The command line as a user meets it: output, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+PROCEDURE = REPOSITORY / "procedures" / "manhattan_4x4.yaml"
+
+
+def hwloop(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hwloop.cli", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "trained.h5"
+    assert hwloop("run", PROCEDURE, "--out", path).returncode == 0
+    return path
+
+
+def test_the_shipped_procedure_converges_and_names_its_record(tmp_path: Path) -> None:
+    done = hwloop("run", PROCEDURE, "--backend", "sim", "--out", tmp_path / "a.h5")
+    assert done.returncode == 0
+    assert "train_manhattan: converged at epoch 23" in done.stdout
+    assert f"record: {tmp_path / 'a.h5'}" in done.stdout
+    assert done.stderr == ""
+
+
+def test_records_go_into_a_folder_under_names_of_their_own(tmp_path: Path) -> None:
+    for _ in range(2):
+        assert hwloop("run", PROCEDURE, "--out", tmp_path).returncode == 0
+    names = [path.name for path in tmp_path.iterdir()]
+    assert len(names) == 2
+    assert all(name.startswith("manhattan_4x4-") and name.endswith(".h5") for name in names)
+
+
+def test_a_training_that_does_not_converge_is_a_result_with_its_own_exit_code(
+    tmp_path: Path,
+) -> None:
+    done = hwloop("run", PROCEDURE, "--seed", 2, "--out", tmp_path / "a.h5")
+    assert done.returncode == 6
+    assert "did not converge in 50 updates" in done.stderr
+    assert "status       completed" in hwloop("show", tmp_path / "a.h5").stdout
+
+
+def test_a_population_reports_the_fraction_that_converged(tmp_path: Path) -> None:
+    done = hwloop("run", PROCEDURE, "--population", 50, "--out", tmp_path / "a.h5")
+    assert done.returncode == 0
+    assert " of 50 arrays converged (" in done.stdout
+
+
+def test_set_overrides_a_setting_and_is_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    done = hwloop("run", PROCEDURE, "--set", "steps.0.settings.max_updates=3", "--out", path)
+    assert done.returncode == 6
+    assert "did not converge in 3 updates" in done.stderr
+    with h5py.File(path) as file:
+        assert list(file["procedure/overrides"].asstr()) == ["steps.0.settings.max_updates=3"]
+        resolved = json.loads(file["procedure/resolved"][()])
+    assert resolved["steps"][0]["settings"]["max_updates"] == 3
+
+
+def test_json_is_one_object_a_line_with_the_record_at_the_end(tmp_path: Path) -> None:
+    done = hwloop("run", PROCEDURE, "--json", "--out", tmp_path / "a.h5")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    epochs = [event["epoch"] for event in events if event["event"] == "row" and not event["table"]]
+    assert epochs == list(range(1, 24))
+    assert events[-1] == {"event": "end", "status": "completed", "record": str(tmp_path / "a.h5")}
+
+
+def test_check_prints_operations_worst_voltages_pulses_and_duration() -> None:
+    done = hwloop("check", PROCEDURE)
+    assert done.returncode == 0
+    words = " ".join(done.stdout.split())
+    # 2 V on the selected cell leaves 1 V on the half-selected ones at V/2.
+    assert "half-selected cell (V/2) 1 V 1.1 V" in words
+    assert "highest pulse 2 V 2.2 V" in words
+    assert "pulses per device 50 10000" in words
+    # 50 x (8 cells x 50 ms + 16 cells x 2 x 1 ms + 6 ms) + 10 ms
+    assert "at most 21.9 s" in words
+
+
+def test_check_leaves_nothing_behind(tmp_path: Path) -> None:
+    assert hwloop("check", PROCEDURE, cwd=tmp_path).returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_list_names_what_is_installed_with_a_line_each() -> None:
+    words = " ".join(hwloop("list").stdout.split())
+    assert "sim Emulated array or population" in words
+    assert "train_manhattan In-situ training" in words
+    assert "pulse_table A cell moves along a measured table" in words
+    assert "shumilin2024_2V_50ms Spintronic cell potentiated by 2 V, 50 ms pulses" in words
+
+
+def test_show_says_what_is_in_a_record(record: Path) -> None:
+    words = " ".join(hwloop("show", record).stdout.split())
+    assert "status completed" in words
+    assert "train_manhattan: converged at epoch 23" in words
+    assert "train_manhattan/conductance_s 23 4 × 4 S" in words
+    assert "22 pulse" in words
+
+
+def test_replay_is_identical_to_the_last_bit(record: Path) -> None:
+    done = hwloop("replay", record)
+    assert done.returncode == 0
+    assert "identical to the last bit: 72 operations, 34 rows" in done.stdout
+
+
+def test_replay_names_the_first_operation_that_differs(record: Path) -> None:
+    done = hwloop("replay", record, "--set", "steps.0.settings.bit_1_v=0.09")
+    assert done.returncode == 8
+    # Read of the initial state, read of the first epoch, then its multiplication.
+    assert "operation 2: multiply: voltage_v at (0, 3) is 0.09, in the record 0.1" in done.stderr
+
+
+def test_run_answers_from_a_recording(record: Path, tmp_path: Path) -> None:
+    done = hwloop(
+        "run", PROCEDURE, "--backend", "replay", "--recording", record, "--out", tmp_path / "b.h5"
+    )
+    assert "converged at epoch 23" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (
+            ["--set", "steps.0.settings.beta_per_b=1"],
+            2,
+            ["steps.0.settings.beta_per_b", "unknown key", "did you mean 'beta_per_a'"],
+        ),
+        (
+            ["--set", "steps.0.settings.beta_per_a=fast"],
+            2,
+            ["beta_per_a", "'fast'", "expected a number of 1/A"],
+        ),
+        (["--set", "steps.0.settings.pulse.width_s=50 mV"], 2, ["pulse.width_s", "'mV'", "50 mV"]),
+        (
+            ["--set", "steps.0.settings.held_out_patterns=['00', '11']"],
+            2,
+            ["held_out_patterns", "2 bits an entry", "4 rows"],
+        ),
+        (
+            ["--set", "steps.0.settings.patterns=['0001']"],
+            2,
+            ["steps.0.settings: 1 patterns but 6 outputs"],
+        ),
+        (["--set", "steps.0.settings.target_1=1.0"], 2, ["target_1", "1.0", "less than 1"]),
+        (["--backend", "simm"], 2, ["no backend 'simm'", "did you mean 'sim'"]),
+        (
+            ["--set", "steps.0.step=train_manhatan"],
+            2,
+            ["steps.0.step", "did you mean 'train_manhattan'"],
+        ),
+        (
+            ["--set", "backends.sim.device.calibration=shumilin2024_2V_500ms"],
+            2,
+            ["backends.sim.device.calibration", "did you mean 'shumilin2024_2V_50ms'"],
+        ),
+        (
+            ["--set", "backends.sim.device.calibration=missing.h5"],
+            2,
+            ["missing.h5", "no such file"],
+        ),
+        (
+            ["--set", "backends.sim.device.model=pulse_tabel"],
+            2,
+            ["backends.sim.device", "did you mean 'pulse_table'"],
+        ),
+        (
+            ["--set", "steps.0.settings.patterns={file: missing.csv}"],
+            2,
+            ["patterns", "there is no file", "missing.csv"],
+        ),
+        (
+            ["--set", "steps.0.settings.pulse.amplitude_v=2.5"],
+            3,
+            ["cell (0, 0)", "amplitude_v 2.5", "positive_v 2.2"],
+        ),
+        (
+            ["--set", "array.limits.half_select_v=0.9"],
+            3,
+            ["half-selected (scheme V/2)", "1 V", "half_select_v 0.9"],
+        ),
+        (["--set", "steps.0.settings.pulse.width_s=10 ms"], 4, ["2 V and 50 ms", "10 ms"]),
+        (
+            ["--set", "array.limits.current_a=1 nA"],
+            5,
+            ["could not be measured", "limits.current_a"],
+        ),
+    ],
+)
+def test_bad_input_is_one_line_with_place_value_and_bound(
+    arguments: list[str], code: int, words: list[str], tmp_path: Path
+) -> None:
+    done = hwloop("run", PROCEDURE, "--out", tmp_path / "a.h5", *arguments)
+    assert done.returncode == code
+    assert done.stderr.startswith("hwloop: ")
+    assert done.stderr.count("\n") == 1
+    for word in words:
+        assert word in done.stderr
+    # A run that failed on the way keeps its record; one that was refused leaves nothing.
+    assert (tmp_path / "a.h5").exists() == (code == 5)
+
+
+def test_an_existing_output_is_refused_and_left_alone(record: Path) -> None:
+    before = record.read_bytes()
+    done = hwloop("run", PROCEDURE, "--out", record)
+    assert done.returncode == 7
+    assert "exists already" in done.stderr
+    assert record.read_bytes() == before
+
+
+def test_a_missing_or_broken_procedure_is_one_line(tmp_path: Path) -> None:
+    assert "No such file" in hwloop("run", tmp_path / "none.yaml").stderr
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("name: a\nname: b\n", encoding="utf-8")
+    done = hwloop("check", broken)
+    assert done.returncode == 2
+    assert f"{broken}: line 2: the key 'name' stands twice" in done.stderr
+
+
+def test_a_damaged_record_is_one_line(tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.h5"
+    damaged.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(64))
+    done = hwloop("show", damaged)
+    assert done.returncode == 7
+    assert done.stderr.startswith(f"hwloop: {damaged}: cannot be read as HDF5")
+
+
+def test_debug_shows_the_traceback_wherever_it_stands() -> None:
+    done = hwloop("run", PROCEDURE, "--backend", "nothing", "--debug")
+    assert "Traceback" in done.stderr
+    assert "ConfigError" in done.stderr
+
+
+def test_help_names_every_command() -> None:
+    done = hwloop("--help")
+    for command in ("run", "check", "list", "show", "replay", "report", "import"):
+        assert command in done.stdout

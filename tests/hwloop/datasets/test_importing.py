@@ -1,0 +1,186 @@
+"""Recorded data becomes a dataset, or one clear line says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from hwloop.datasets.importing import import_table
+from hwloop.datasets.pulse_table import read_dataset, write_dataset
+from hwloop.errors import ConfigError, RecordError
+
+GIVEN = {"amplitude_v": "2 V", "width_s": "1 ms", "source": "lab book"}
+
+
+@pytest.fixture
+def log(shared_data: Path) -> Path:
+    return shared_data / "manhattan_4x4" / "SP291D1NR100.dat"
+
+
+def test_the_bench_log_gives_the_published_series_exactly(log: Path) -> None:
+    table = import_table(log, reader=None, given={}).table
+    published = np.loadtxt(log.with_name("datafile.csv"), skiprows=1)
+    assert table.conductance_s == tuple(published)
+    assert table.conditions.amplitude_v == 2.0
+    assert table.conditions.width_s == 1e-3
+    assert table.conditions.read_v == 0.05
+    assert table.conditions.temperature_k == 449.1
+
+
+def test_the_published_column_is_read_with_what_the_user_gives(log: Path) -> None:
+    imported = import_table(log.with_name("datafile.csv"), reader=None, given=GIVEN)
+    assert imported.table.conductance_s == tuple(
+        np.loadtxt(log.with_name("datafile.csv"), skiprows=1)
+    )
+    assert "51 values in S under 'Conductance(S)'" in imported.words
+
+
+Change = Callable[[list[str]], object]
+
+
+def replace(line: int, old: str, new: str) -> Change:
+    def change(lines: list[str]) -> None:
+        assert old in lines[line - 1]
+        lines[line - 1] = lines[line - 1].replace(old, new)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (replace(1, "50", "49"), "announces 49 pulses but has 153 rows"),
+        (replace(5, "2.0", "2.1"), "line 15: voltage 2 V: expected ON Voltage"),
+        (replace(4, "50.0", "60.0"), "line 14: voltages 0.05 V and -0.05 V"),
+        (replace(14, "2.437500E-8", "2.437500E-6"), "line 14: resistance 2200317 ohm"),
+        (
+            replace(14, "2.200317E+6", "-2.200317E+6"),
+            "line 14: resistance -2.20032e+06 ohm: expected a value above 0",
+        ),
+        (replace(14, "2.437500E-8", "nan"), "line 14: current 'nan': expected a finite number"),
+        (replace(13, "0.000000E+0", "1.0"), "line 13: voltage 1 V: expected OFF Voltage"),
+        (replace(20, "+", "-"), "line 20"),
+        (replace(6, "tON (ms)", "tOn"), "line 6"),
+        (replace(11, "Time", "Zeit"), "has no line of column names"),
+        (lambda lines: lines.pop(40), "announces 50 pulses but has 152 rows"),
+        (lambda lines: lines.__delitem__(slice(100, None)), "rows; expected 153"),
+    ],
+)
+def test_a_log_that_contradicts_itself_is_refused_with_line_and_value(
+    change: Change, words: str, log: Path, tmp_path: Path
+) -> None:
+    lines = log.read_text(encoding="ascii").splitlines()
+    change(lines)
+    damaged = tmp_path / "damaged.dat"
+    damaged.write_text("".join(f"{line}\r\n" for line in lines), encoding="ascii", newline="")
+    with pytest.raises(ConfigError) as refusal:
+        import_table(damaged, reader=None, given={})
+    assert str(refusal.value).startswith(f"{damaged}: ")
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "values_s"),
+    [
+        ("Conductance(S)\n1e-6\n2e-6\n", {}, (1e-6, 2e-6)),
+        ("G (uS)\n454.48\n490.1\n", {}, (454.48e-6, 490.1e-6)),
+        ("R [kOhm]\n2\n4\n", {}, (1 / 2e3, 1 / 4e3)),
+        ("1e-6\r\n\r\n2e-6\r\n", {"unit": "S"}, (1e-6, 2e-6)),
+    ],
+)
+def test_a_column_is_taken_to_siemens(
+    text: str, given: dict[str, str], values_s: tuple[float, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "column.csv"
+    path.write_text(text, newline="")
+    assert import_table(path, reader=None, given=GIVEN | given).table.conductance_s == values_s
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "words"),
+    [
+        (
+            "Conductance(S)\n1e-6\n-2e-6\n",
+            GIVEN,
+            "line 3: conductance -2e-6 S: expected a value above 0",
+        ),
+        (
+            "Conductance(S)\n1e-6\ninf\n",
+            GIVEN,
+            "line 3: conductance 'inf': expected a finite number",
+        ),
+        ("Conductance(S)\n1e-6\nx\n", GIVEN, "line 3: conductance 'x'"),
+        ("Conductance(S)\n1e-6\n2e-6\n", {}, "does not say amplitude_v, width_s, source"),
+        ("1e-6\n2e-6\n", GIVEN, "has no header with a unit"),
+        ("Conductance(S)\n1e-6\n2e-6\n", GIVEN | {"width_s": "1 mV"}, "width_s"),
+        ("Conductance(S)\n1e-6\n2e-6\n", GIVEN | {"witdh_s": "1"}, "did you mean 'width_s'"),
+        ("Conductance(S)\n1e-6\n", GIVEN, "column.csv: holds 1 value: expected 2 or more"),
+        ("Conductance(S)\n", GIVEN, "column.csv: holds 0 values: expected 2 or more"),
+        ("Conductance(S)\n454\n460\n", GIVEN, "column.csv: its conductances are about 457 S"),
+        ("Conductance(S)\n1e-6\n2e-6\n", GIVEN | {"amplitude_v": "0 V"}, "not of 0 V"),
+        (
+            "hello\nworld\n",
+            GIVEN,
+            "not recognised by any reader; there are: bench_log, cycling",
+        ),
+        (
+            "hello\nworld\n",
+            GIVEN,
+            "named with --reader, one says what is in its way",
+        ),
+        ("", GIVEN, "is empty"),
+        ("\x00\x01\x02\x03", GIVEN, "not recognised"),
+    ],
+)
+def test_a_column_that_cannot_be_used_is_refused_with_place_and_reason(
+    text: str, given: dict[str, str], words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "column.csv"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as refusal:
+        import_table(path, reader=None, given=given)
+    assert words in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such file"):
+        import_table(tmp_path / "none.csv", reader=None, given=GIVEN)
+    with pytest.raises(ConfigError, match="is a folder"):
+        import_table(tmp_path, reader=None, given=GIVEN)
+
+
+def test_a_dataset_reads_back_as_it_was_written_and_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "column.csv"
+    path.write_text("Conductance(S)\n1e-6\n2e-6\n")
+    table = import_table(path, reader=None, given=GIVEN | {"temperature_k": "300"}).table
+    write_dataset(table, tmp_path / "t.h5")
+    assert read_dataset(tmp_path / "t.h5") == table
+    with h5py.File(tmp_path / "t.h5") as file:
+        assert file["conductance_s"].attrs["units"] == "S"
+    with pytest.raises(RecordError, match="exists already"):
+        write_dataset(table, tmp_path / "t.h5")
+    with pytest.raises(RecordError, match=r"t\.h5: there is no folder .*none$"):
+        write_dataset(table, tmp_path / "none" / "t.h5")
+
+
+@pytest.mark.parametrize("value", [-1e-6, 0.0, np.nan, np.inf])
+def test_a_dataset_with_an_impossible_conductance_is_refused(value: float, tmp_path: Path) -> None:
+    path = tmp_path / "column.csv"
+    path.write_text("Conductance(S)\n1e-6\n2e-6\n")
+    write_dataset(import_table(path, reader=None, given=GIVEN).table, tmp_path / "t.h5")
+    with h5py.File(tmp_path / "t.h5", "a") as file:
+        file["conductance_s"][1] = value
+    with pytest.raises(ConfigError, match=r"t\.h5: conductance_s\.1"):
+        read_dataset(tmp_path / "t.h5")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n" + bytes(99)])
+def test_a_damaged_dataset_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "t.h5").write_bytes(content)
+    with pytest.raises(ConfigError, match="damaged, or not an HDF5 file"):
+        read_dataset(tmp_path / "t.h5")

@@ -1,0 +1,106 @@
+"""Files of one train each become one dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwloop.datasets.columns import Measurement
+from hwloop.datasets.importing import import_table
+from hwloop.datasets.joining import import_files, import_trains
+from hwloop.errors import ConfigError
+
+GIVEN = {"amplitude_v": "2 V", "width_s": "1 ms", "source": "lab book"}
+
+
+def _column(path: Path, *values: str, unit: str = "S") -> Path:
+    path.write_text("\n".join([f"Conductance({unit})", *values, ""]), encoding="utf-8")
+    return path
+
+
+def test_trains_keep_their_order_their_length_and_their_values(tmp_path: Path) -> None:
+    paths = [
+        _column(tmp_path / "b.csv", "1e-6", "2e-6"),
+        _column(tmp_path / "a.csv", "3", "4", "5", unit="uS"),
+    ]
+    imported = import_trains(paths, reader=None, given=GIVEN)
+    assert isinstance(imported.table, Measurement)
+    columns = imported.table.columns
+    np.testing.assert_array_equal(columns["train"], [0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(columns["pulse"], [0, 1, 0, 1, 2])
+    np.testing.assert_allclose(columns["conductance_s"], [1e-6, 2e-6, 3e-6, 4e-6, 5e-6], rtol=1e-12)
+    assert set(columns["amplitude_v"]) == {2.0}
+    assert set(columns["cell"]) == {0.0}
+    assert imported.table.conditions.width_s == 1e-3
+    assert imported.table.source == "lab book"
+
+
+def test_what_holds_for_all_files_is_said_once(tmp_path: Path) -> None:
+    paths = [
+        _column(tmp_path / "a.csv", "1e-6", "2e-6"),
+        _column(tmp_path / "b.csv", "1e-6", "2e-6"),
+        _column(tmp_path / "c.csv", "1e-6", "2e-6", "3e-6"),
+    ]
+    words = import_trains(paths, reader=None, given=GIVEN).words
+    assert sum(line.startswith("recognised as single_column") for line in words) == 1
+    assert "a.csv, b.csv: 2 values in S under 'Conductance(S)'" in words
+    assert "c.csv: 3 values in S under 'Conductance(S)'" in words
+    assert words[-1] == "3 trains of 2 V, 0.001 s, taken to be of one cell"
+
+
+def test_logs_of_two_pulses_are_kept_apart(shared_data: Path, tmp_path: Path) -> None:
+    up = shared_data / "manhattan_4x4" / "SP291D1NR100.dat"
+    text = up.read_text(encoding="ascii").replace("2.000000E+0,+", "1.500000E+0,+")
+    other = tmp_path / "other.dat"
+    lines = text.replace("ON Voltage (V):2.0", "ON Voltage (V):1.5").split("\n")
+    # The resistance of a pulse row is checked: it follows the voltage.
+    for i, line in enumerate(lines):
+        cells = line.split(",")
+        if cells[1:2] == ["1.500000E+0"]:
+            lines[i] = ",".join([*cells[:5], f"{1.5 / float(cells[2]):.6E}"])
+    other.write_text("\n".join(lines), encoding="ascii")
+    table = import_trains([up, other], reader=None, given={}).table
+    assert isinstance(table, Measurement)
+    assert table.conditions.amplitude_v is None
+    assert table.conditions.temperature_k == 449.1
+    np.testing.assert_array_equal(np.unique(table.columns["amplitude_v"]), [1.5, 2.0])
+
+
+def test_a_file_that_cannot_be_joined_is_named(tmp_path: Path) -> None:
+    good = _column(tmp_path / "a.csv", "1e-6", "2e-6")
+    sweep = tmp_path / "sweep.csv"
+    sweep.write_text("V1,I1,absI\n0.1,1e-7,1e-7\n0.2,2e-7,2e-7\n0.1,1e-7,1e-7\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"sweep\.csv: holds iv in columns: .* by itself"):
+        import_trains([good, sweep], reader=None, given={"source": "lab book"} | GIVEN)
+    bad = _column(tmp_path / "bad.csv", "1e-6", "-2e-6")
+    with pytest.raises(ConfigError, match=r"bad\.csv: line 3: conductance -2e-6 S"):
+        import_trains([good, bad], reader=None, given=GIVEN)
+
+
+def test_a_folder_stands_for_its_files_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in (1, 2, 10):
+        _column(tmp_path / f"up_{number}.csv", f"{number}e-6", f"{number + 1}e-6")
+    (tmp_path / ".hidden").write_text("no data", encoding="utf-8")
+    table = import_files([tmp_path], reader=None, given=GIVEN).table
+    assert isinstance(table, Measurement)
+    np.testing.assert_allclose(table.columns["conductance_s"][::2], [1e-6, 2e-6, 10e-6])
+
+
+def test_one_file_is_imported_as_it_is(tmp_path: Path) -> None:
+    path = _column(tmp_path / "a.csv", "1e-6", "2e-6")
+    alone = import_table(path, reader=None, given=GIVEN)
+    for source in (path, tmp_path):
+        assert import_files([source], reader=None, given=GIVEN) == alone
+
+
+def test_a_file_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    path = _column(tmp_path / "a.csv", "1e-6", "2e-6")
+    with pytest.raises(ConfigError, match=r"a\.csv: is named twice"):
+        import_files([path, tmp_path], reader=None, given=GIVEN)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is a folder without files"):
+        import_files([tmp_path], reader=None, given=GIVEN)

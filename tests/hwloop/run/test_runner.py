@@ -1,0 +1,303 @@
+"""A run ends safe and recorded, however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hwloop import plugins
+from hwloop.array.operations import PulseMap, Ramp, Wait
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.errors import (
+    ConnectionLost,
+    HwloopError,
+    LimitError,
+    NotConverged,
+    RecordError,
+    Stopped,
+)
+from hwloop.plugins import BackendKind, OpenRequest
+from hwloop.procedure.procedure import PreparedStep, Procedure
+from hwloop.record.reader import Record
+from hwloop.record.writer import RecordWriter
+from hwloop.run import preview
+from hwloop.run.runner import Quiet, RunOptions, run_procedure
+from hwloop.settings.model import Settings
+from hwloop.steps.contract import Outcome, Plan, PlannedOperation, Row, Step, Yield, column
+from tests.hwloop.spy import SpyBackend, array_settings
+
+
+@dataclass(frozen=True, eq=False)
+class Counted(Row):
+    """A row with a number."""
+
+    number: int = column("1", "a number")
+
+
+class StepSettings(Settings):
+    """What the probe step does."""
+
+    rows: int = 3
+    reached: bool = True
+
+
+def step_of(action: Any = None) -> Step[StepSettings]:
+    def run(settings: StepSettings, array: Array) -> Iterator[Yield]:
+        for number in range(settings.rows):
+            array.backend.wait(Wait(1.0))
+            if action is not None:
+                action(number, array)
+            yield Counted(number)
+        yield Outcome(settings.reached, "counted to the end")
+
+    def plan(settings: StepSettings, array: ArraySettings) -> Plan:
+        return Plan([PlannedOperation(Wait(1.0), settings.rows)], rows=settings.rows)
+
+    return Step("count", "Count", StepSettings, run, plan)
+
+
+def procedure_of(step: Step[StepSettings], **settings: object) -> Procedure:
+    parsed = StepSettings.parse(settings)
+    array = array_settings()
+    prepared = PreparedStep("count", step, parsed, step.plan(parsed, array))
+    return Procedure("probe", "", 1, array, {}, (prepared,), "text", ())
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> SpyBackend:
+    backend = SpyBackend()
+
+    def load(group: str, name: str) -> BackendKind[Settings]:
+        return BackendKind("spy", "", Settings, lambda _settings, _request: backend)
+
+    monkeypatch.setattr(plugins, "load", load)
+    return backend
+
+
+def run(procedure: Procedure, path: Path, observer: Quiet | None = None) -> Any:
+    return run_procedure(procedure, RunOptions("spy", path), observer)
+
+
+def test_a_run_that_ends_in_order_is_safe_closed_and_complete(
+    spy: SpyBackend, tmp_path: Path
+) -> None:
+    result = run(procedure_of(step_of()), tmp_path / "a.h5")
+    result.raise_unless_reached()
+    assert (spy.made_safe, spy.closed) == (1, 1)
+    with Record(tmp_path / "a.h5") as record:
+        assert record.status == "completed"
+        assert record.results("count")["number"].tolist() == [0, 1, 2]
+        assert record.outcome("count") == (True, "counted to the end")
+        # A spy cell has 1 µS until it is pulsed.
+        np.testing.assert_allclose(record.array("final_conductance_s"), 1e-6)
+
+
+def test_an_aim_that_was_missed_is_a_result(spy: SpyBackend, tmp_path: Path) -> None:
+    result = run(procedure_of(step_of(), reached=False), tmp_path / "a.h5")
+    assert result.status == "completed"
+    with pytest.raises(NotConverged, match="count: counted to the end"):
+        result.raise_unless_reached()
+
+
+@pytest.mark.parametrize("error", [ConnectionLost("smu: gone"), ValueError("a bug"), SystemExit(3)])
+def test_an_error_in_a_step_leaves_the_array_safe_and_the_record_whole(
+    error: BaseException, spy: SpyBackend, tmp_path: Path
+) -> None:
+    def fail(number: int, array: Array) -> None:
+        if number == 2:
+            raise error
+
+    with pytest.raises(type(error)):
+        run(procedure_of(step_of(fail)), tmp_path / "a.h5")
+    assert (spy.made_safe, spy.closed) == (1, 1)
+    with Record(tmp_path / "a.h5") as record:
+        assert record.status == "failed"
+        assert record.results("count")["number"].tolist() == [0, 1]
+        assert str(error) in record.log[-1][2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_between_two_rows(
+    number: signal.Signals, spy: SpyBackend, tmp_path: Path
+) -> None:
+    before = signal.getsignal(number)
+
+    def interrupt(row: int, array: Array) -> None:
+        if row == 1:
+            os.kill(os.getpid(), number)
+
+    result = run(procedure_of(step_of(interrupt), rows=50), tmp_path / "a.h5")
+    with pytest.raises(Stopped):
+        result.raise_unless_reached()
+    assert (spy.made_safe, spy.closed) == (1, 1)
+    assert signal.getsignal(number) == before
+    with Record(tmp_path / "a.h5") as record:
+        assert record.status == "stopped"
+        # The row in progress was finished and kept.
+        assert record.results("count")["number"].tolist() == [0, 1]
+        assert number.name in record.log[-1][2]
+
+
+def test_a_second_interrupt_does_not_wait_for_the_row(spy: SpyBackend, tmp_path: Path) -> None:
+    def insist(row: int, array: Array) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("not reached")
+
+    assert run(procedure_of(step_of(insist)), tmp_path / "a.h5").status == "stopped"
+    assert (spy.made_safe, spy.closed) == (1, 1)
+
+
+def test_a_refused_operation_is_logged_and_never_reaches_the_backend(
+    spy: SpyBackend, tmp_path: Path
+) -> None:
+    def overdrive(row: int, array: Array) -> None:
+        array.backend.pulse(PulseMap(np.full((2, 4), 5.0), 1e-3))
+
+    with pytest.raises(LimitError):
+        run(procedure_of(step_of(overdrive)), tmp_path / "a.h5")
+    assert not any(isinstance(operation, PulseMap) for operation in spy.asked)
+    with Record(tmp_path / "a.h5") as record:
+        assert "LimitError: cell (0, 0): amplitude_v 5" in record.log[-1][2]
+
+
+def test_a_plan_beyond_the_limits_is_refused_before_anything_is_opened(
+    spy: SpyBackend, tmp_path: Path
+) -> None:
+    procedure = procedure_of(step_of())
+    (prepared,) = procedure.steps
+    wild = Plan([PlannedOperation(PulseMap(np.full((2, 4), 5.0), 1e-3), 1)], rows=1)
+    prepared = PreparedStep("count", prepared.step, prepared.settings, wild)
+    procedure = Procedure("probe", "", 1, procedure.array, {}, (prepared,), "", ())
+    with pytest.raises(LimitError, match="count: cell"):
+        run(procedure, tmp_path / "a.h5")
+    assert not (tmp_path / "a.h5").exists()
+    assert spy.asked == []
+
+
+def test_an_existing_record_is_refused_before_the_array_is_asked_anything(
+    spy: SpyBackend, tmp_path: Path
+) -> None:
+    (tmp_path / "a.h5").write_text("something of value")
+    with pytest.raises(RecordError, match="exists already"):
+        run(procedure_of(step_of()), tmp_path / "a.h5")
+    assert spy.asked == []
+    assert spy.closed == 1
+
+
+def test_a_failure_to_make_safe_is_raised_logged_and_still_closes(
+    spy: SpyBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise ConnectionLost("smu: gone")
+
+    monkeypatch.setattr(spy, "make_safe", broken)
+    with pytest.raises(HwloopError, match="gone"):
+        run(procedure_of(step_of()), tmp_path / "a.h5")
+    assert spy.closed == 1
+    with Record(tmp_path / "a.h5") as record:
+        assert "could not be made safe: smu: gone" in record.log[-1][2]
+
+
+def test_the_preview_adds_up_what_a_plan_would_do() -> None:
+    array = array_settings(pulses_before=5)
+    amplitude_v = np.zeros((2, 4))
+    amplitude_v[0, 0], amplitude_v[1, 3] = 1.5, -1.2
+    step = step_of()
+    plan = Plan([PlannedOperation(PulseMap(amplitude_v, 2e-3, count=2), 10)], rows=10)
+    prepared = PreparedStep("count", step, StepSettings(), plan)
+    procedure = Procedure("probe", "", 1, array, {}, (prepared,), "", ())
+    seen = preview.preview(procedure, SpyBackend())
+    assert (seen.highest_v, seen.lowest_v, seen.half_selected_v) == (1.5, -1.2, 0.75)
+    assert seen.pulses_per_device == 5 + 2 * 10
+    assert seen.duration_s == pytest.approx(10 * 2 * 2 * 2e-3)
+    assert seen.pulse_energy_j == pytest.approx(1.5 * 1e-3 * 2e-3)
+
+
+def test_the_preview_takes_a_ramp_by_its_worst_pulse_and_its_last() -> None:
+    start_v = np.zeros((2, 4))
+    start_v[0, 0], start_v[1, 3] = 1.0, -1.0
+    ramp = Ramp(
+        start_v=start_v,
+        step_v=0.1 * start_v,
+        width_s=2e-3,
+        steps=6,
+        read_v=-0.1,
+        low_a=np.full((2, 4), 1e-6),
+        high_a=np.full((2, 4), np.inf),
+        gate_v=np.where(start_v > 0, 1.0, 3.0),
+        gate_step_v=np.where(start_v > 0, 0.25, -0.25),
+    )
+    array = array_settings(pulses_before=5)
+    prepared = PreparedStep(
+        "count", step_of(), StepSettings(), Plan([PlannedOperation(ramp, 10)], rows=10)
+    )
+    procedure = Procedure("probe", "", 1, array, {}, (prepared,), "", ())
+    seen = preview.preview(procedure, SpyBackend())
+    assert (seen.highest_v, seen.lowest_v, seen.half_selected_v) == (1.5, -1.5, 0.75)
+    assert (seen.read_v, seen.pulses_per_device) == (0.1, 5 + 6 * 10)
+    assert seen.pulse_energy_j == pytest.approx(1.5 * 1e-3 * 2e-3)
+    assert seen.duration_s == pytest.approx(10 * 6 * 2 * 2e-3)
+    assert seen.operations[0].words == (
+        "ramp 2 of 8 cells, up to 6 pulses of up to 1.5 V, 2 ms, gate up to 3 V, each read at -100 mV"
+    )
+
+
+def test_requests_carry_population_and_a_generator_of_the_seed() -> None:
+    request = OpenRequest(array_settings(), 3, np.random.default_rng(1))
+    assert request.population == 3
+
+
+def test_signals_during_the_end_do_not_keep_the_lines_from_going_to_0_v(
+    spy: SpyBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disturbed() -> None:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+        spy.made_safe += 1
+
+    monkeypatch.setattr(spy, "make_safe", disturbed)
+    assert run(procedure_of(step_of()), tmp_path / "a.h5").status == "completed"
+    assert (spy.made_safe, spy.closed) == (1, 1)
+
+
+def test_array_is_made_safe_before_anything_is_written_of_an_error(
+    spy: SpyBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    safe_when_logged: list[int] = []
+    monkeypatch.setattr(
+        RecordWriter, "log", lambda *_: safe_when_logged.append(spy.made_safe), raising=True
+    )
+
+    def fail(row: int, array: Array) -> None:
+        raise ConnectionLost("smu: gone")
+
+    with pytest.raises(ConnectionLost):
+        run(procedure_of(step_of(fail)), tmp_path / "a.h5")
+    assert safe_when_logged == [1]
+
+
+def test_what_a_stopped_step_does_at_its_end_is_done_while_the_array_is_driven(
+    spy: SpyBackend, tmp_path: Path
+) -> None:
+    ended: list[tuple[int, int]] = []
+
+    def tidy(settings: StepSettings, array: Array) -> Iterator[Yield]:
+        try:
+            for number in range(settings.rows):
+                signal.raise_signal(signal.SIGTERM)
+                yield Counted(number)
+        finally:
+            ended.append((spy.made_safe, spy.closed))
+
+    step = Step("count", "Count", StepSettings, tidy, step_of().plan)
+    assert run(procedure_of(step), tmp_path / "a.h5").status == "stopped"
+    assert ended == [(0, 0)]

@@ -1,0 +1,66 @@
+"""Numbers with units, from text and for people."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwloop.settings.units import format_quantity, parse_quantity
+
+PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}
+
+
+@given(
+    digits=st.decimals(-9999, 9999, places=3, allow_nan=False),
+    prefix=st.sampled_from(sorted(PREFIXES)),
+    unit=st.sampled_from(["V", "A", "s", "S", "ohm", "J", "K"]),
+    space=st.sampled_from(["", " "]),
+)
+def test_a_prefix_is_the_same_number_as_an_exponent(
+    digits: object, prefix: str, unit: str, space: str
+) -> None:
+    text = f"{digits}{space}{prefix}{unit}"
+    assert parse_quantity(text, unit) == float(f"{digits}e{PREFIXES[prefix]}")
+
+
+@pytest.mark.parametrize(
+    "text", ["50ms", "50 ms", "5e-2", "0.05", " 50 ms ", "5E-2 s", "5e-2s", ".05 s", "5e1 ms"]
+)
+def test_spellings_of_50_ms_are_one_number(text: str) -> None:
+    assert parse_quantity(text, "s") == 0.05
+
+
+@pytest.mark.parametrize(
+    "value", [True, None, [], "", "ms", "50 mV", "5 sm", "nan", "1,5", "1 s 2", "0x10"]
+)
+def test_what_is_no_number_of_the_unit_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="number of s"):
+        parse_quantity(value, "s")
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, "1e999"])
+def test_what_is_not_finite_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        parse_quantity(value, "V")
+
+
+def test_a_plain_number_with_a_unit_is_told_to_have_none() -> None:
+    with pytest.raises(ValueError, match="a number without a unit, such as 5e-3; got the unit '%'"):
+        parse_quantity("1 %", "1")
+
+
+@given(st.floats(1e-14, 1e11), st.sampled_from([1, -1]))
+def test_what_is_written_for_people_reads_back_to_its_four_digits(value: float, sign: int) -> None:
+    text = format_quantity(sign * value, "S")
+    assert parse_quantity(text, "S") == pytest.approx(sign * value, rel=5.1e-4)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3.2e-7, "320 nS"), (0, "0 S"), (0.99996, "1 S"), (999.96e-9, "1 µS"), (1e-9, "1 nS")],
+)
+def test_numbers_for_people_take_the_prefix_that_fits(value: float, text: str) -> None:
+    assert format_quantity(value, "S") == text

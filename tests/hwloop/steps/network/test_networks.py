@@ -1,0 +1,287 @@
+"""Networks mapped, placed and multiplied by an emulated array, against NumPy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from hwloop.array.settings import Array, ArraySettings
+from hwloop.errors import ConfigError, StepError
+from hwloop.plugins import OpenRequest
+from hwloop.settings.array_files import read_arrays
+from hwloop.settings.bulk import LabelledData
+from hwloop.steps.network.infer import INFER
+from hwloop.steps.network.mapping.map_network import MAP_NETWORK, PLACED
+from hwloop.steps.network.mapping.mapping import WeightColumns
+from hwloop.steps.network.multiply_accuracy import MULTIPLY_TEST
+from hwloop.steps.network.network import ConvLayer, DenseLayer, Function, Measured, build
+from hwloop.steps.network.programming_spread import sigma_s
+from hwloop.steps.network.training.gradient_descent import Descent, start, train
+from hwloop_sim.emulator.backend import SimSettings, open_sim
+from tests.characterised import LIMITS, results
+
+DEVICE = {"model": "soft_bounds", "g_min_s": 1e-12, "g_max_s": 1e-3}
+
+
+def emulated(rows: int, cols: int, *, tiles: int = 1, population: int | None = None) -> Array:
+    settings = ArraySettings.parse(
+        {
+            "rows": rows,
+            "cols": cols,
+            "tiles": tiles,
+            "limits": LIMITS,
+            "read": {"read_v": 0.1},
+        }
+    )
+    request = OpenRequest(settings, population, np.random.default_rng(1))
+    backend = open_sim(SimSettings.parse({"device": DEVICE}), request)
+    return Array(backend, settings, np.random.default_rng(2))
+
+
+def program(array: Array, target_s: np.ndarray) -> None:
+    """Put the emulator's cells where they are wanted, which no step may do."""
+    array.backend._cells.set_conductance(np.where(np.isnan(target_s), 5e-5, target_s))  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Any]:
+    """A convolutional network and samples that it classifies as it does."""
+    rng = np.random.default_rng(5)
+    arrays = {
+        "0.weight": rng.normal(size=(3, 1, 3, 3)),
+        "0.bias": rng.normal(size=3),
+        "1.weight": rng.uniform(0.5, 2, 3),
+        "1.bias": rng.normal(size=3),
+        "1.running_mean": rng.normal(size=3),
+        "1.running_var": rng.uniform(0.5, 2, 3),
+        "5.weight": rng.normal(size=(4, 27)),
+        "5.bias": rng.normal(size=4),
+    }
+    np.savez(tmp_path / "net.npz", **arrays)
+    x = rng.random((20, 1, 6, 6))
+    layers: list[dict[str, Any]] = [
+        {"kind": "conv", "weight": "0.weight", "bias": "0.bias", "padding": 1, "norm": "1"},
+        {"kind": "relu"},
+        {"kind": "max_pool", "size": 2},
+        {"kind": "flatten"},
+        {"kind": "dense", "weight": "5.weight", "bias": "5.bias"},
+    ]
+    np.save(tmp_path / "x.npy", x)
+    parsed = MAP_NETWORK.settings.parse(
+        {
+            "weights": str(tmp_path / "net.npz"),
+            "layers": layers,
+            "mapping": {"min_s": 1e-6, "max_s": 1e-4},
+        }
+    )
+    outputs = build(parsed.layers, arrays).forward(x)
+    np.save(tmp_path / "y.npy", outputs.argmax(axis=-1))
+    return {
+        "arrays": arrays,
+        "x": x,
+        "outputs": outputs,
+        "map": {
+            "weights": str(tmp_path / "net.npz"),
+            "layers": layers,
+            "mapping": {"min_s": 1e-6, "max_s": 1e-4},
+        },
+        "data": {
+            "inputs": str(tmp_path / "x.npy"),
+            "classes": str(tmp_path / "y.npy"),
+            "flatten": False,
+        },
+    }
+
+
+def test_a_convolution_by_patches_equals_its_sum_written_out(files: dict[str, Any]) -> None:
+    weight, bias = files["arrays"]["0.weight"], files["arrays"]["0.bias"]
+    layer = ConvLayer(kind="conv", weight="0.weight", bias="0.bias", padding=1, stride=2)
+    found = build([layer], files["arrays"]).forward(files["x"])
+    padded = np.pad(files["x"], [(0, 0), (0, 0), (1, 1), (1, 1)])
+    expected = np.zeros((20, 3, 3, 3))
+    for up in range(3):
+        for across in range(3):
+            part = padded[:, 0, 2 * up : 2 * up + 3, 2 * across : 2 * across + 3]
+            expected[:, :, up, across] = np.einsum("nij,oij->no", part, weight[:, 0]) + bias
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("arrangement", ["differential", "symmetric", "offset"])
+@pytest.mark.parametrize(("tiles", "population"), [(1, None), (12, None), (1, 2), (12, 2)])
+def test_inference_on_ideal_cells_equals_numpy(
+    files: dict[str, Any], arrangement: str, tiles: int, population: int | None
+) -> None:
+    shape = (40, 16) if tiles == 1 else (8, 8)
+    array = emulated(*shape, tiles=tiles, population=population)
+    mapping = {**files["map"]["mapping"], "arrangement": arrangement}
+    target = results(MAP_NETWORK, {**files["map"], "mapping": mapping}, array)[""][0].target_s
+    program(array, target)
+    from hwloop.steps.network.array_product import multiply
+
+    placed = array.left[PLACED]
+    outputs = placed.network.forward(
+        files["x"], lambda layer, inputs: multiply(array, placed, layer, inputs)
+    )
+    expected = np.broadcast_to(files["outputs"], outputs.shape)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-9, atol=1e-9)
+    assert outputs.shape[:-2] == (() if population is None else (2,))
+    found = results(INFER, {"data": files["data"]}, array)
+    assert np.all(found[""][0].accuracy == 1.0)
+    assert [row.layer for row in found["layers"]] == [0, 1]
+    assert all(np.all(row.rms_weight_error < 1e-12) for row in found["layers"])
+
+
+def test_a_network_that_does_not_fit_is_refused_before_anything_runs(files: dict[str, Any]) -> None:
+    array = emulated(8, 8, tiles=2)
+    parsed = MAP_NETWORK.settings.parse(files["map"])
+    with pytest.raises(ConfigError, match=r"needs \d+ tiles of 8 × 8; there are 2"):
+        MAP_NETWORK.plan(parsed, array.settings)
+
+
+def test_rows_are_swapped_around_stuck_cells_that_are_listed(files: dict[str, Any]) -> None:
+    stuck = [{"row": 2, "col": 0, "at_s": 1e-6}, {"row": 2, "col": 1, "at_s": 1e-4}]
+    array = emulated(40, 16)
+    found = results(MAP_NETWORK, {**files["map"], "stuck": stuck}, array)
+    row = found[""][0]
+    assert row.harm_s < row.harm_before_s
+    assert "2 stuck cells" in found["outcome"][0].words
+    assert np.isnan(row.target_s[2, :2]).all()  # a stuck cell is left alone
+    with pytest.raises(ConfigError, match="stuck"):
+        results(
+            MAP_NETWORK,
+            {**files["map"], "stuck": [{"row": 99, "col": 0, "at_s": 0}]},
+            emulated(40, 16),
+        )
+
+
+def test_the_other_cell_of_a_pair_makes_up_for_a_stuck_one(files: dict[str, Any]) -> None:
+    stuck = [{"row": row, "col": row % 6, "at_s": 9e-5} for row in range(0, 9, 3)]
+    array = emulated(40, 16)
+    row = results(MAP_NETWORK, {**files["map"], "stuck": stuck}, array)[""][0]
+    assert row.harm_left_s < row.harm_s < row.harm_before_s
+    program(array, np.where(np.isfinite(row.stuck_s), row.stuck_s, row.target_s))
+    layer = results(INFER, {"data": files["data"]}, array)["layers"][0]
+    slope_s = array.left[PLACED].maps[0].slope_s.min()
+    wrong = layer.rms_weight_error * np.sqrt(array.left[PLACED].network.matrices[0].weights.size)
+    assert wrong <= row.harm_left_s / slope_s + 1e-12
+
+
+def test_stuck_cells_come_from_a_map_that_was_read_in_the_same_run(files: dict[str, Any]) -> None:
+    from hwloop.steps.characterise.read_map import READ_MAP
+
+    array = emulated(40, 16)
+    held_s = np.full((40, 16), 5e-5)
+    held_s[3, 2] = 1e-9
+    program(array, held_s)
+    latest = results(READ_MAP, {}, array)["figures"][0]
+    seen = Array(array.backend, array.settings, array.rng, {"read_map/figures": latest})
+    stuck = {"label": "read_map", "table": "figures", "column": "mean_s", "low_s": 1e-6}
+    row = results(MAP_NETWORK, {**files["map"], "stuck": stuck}, seen)[""][0]
+    assert np.argwhere(np.isfinite(row.stuck_s)).tolist() == [[3, 2]]
+    with pytest.raises(StepError, match="earlier steps have no read_mop/figures: mean_s"):
+        results(MAP_NETWORK, {**files["map"], "stuck": {**stuck, "label": "read_mop"}}, seen)
+
+
+def test_a_multiply_test_of_ideal_cells_finds_no_error() -> None:
+    array = emulated(8, 5)
+    program(array, np.random.default_rng(1).uniform(1e-6, 1e-4, (8, 5)))
+    row = results(MULTIPLY_TEST, {"vectors": 50}, array)[""][0]
+    assert row.current_a.shape == (50, 5)
+    assert np.all(row.bits > 45)
+
+
+def test_steps_say_what_is_missing(files: dict[str, Any]) -> None:
+    with pytest.raises(StepError, match="put a step map_network before it"):
+        results(INFER, {"data": files["data"]}, emulated(4, 4))
+    with pytest.raises(StepError, match="no earlier step trained a network"):
+        results(MAP_NETWORK, {"mapping": {"min_s": 0, "max_s": 1e-4}}, emulated(4, 4))
+    with pytest.raises(ConfigError, match=r"there is no file .*gone\.npz; it comes from the moon"):
+        LabelledData.parse(
+            {"inputs": {"file": "gone.npz", "source": "the moon"}, "classes": "gone.npz"}
+        )
+
+
+def test_weights_that_are_no_numbers_are_named(files: dict[str, Any], tmp_path: Path) -> None:
+    broken = {**files["arrays"], "5.weight": files["arrays"]["5.weight"].copy()}
+    broken["5.weight"][1, 2] = np.nan
+    with pytest.raises(ConfigError, match=r"5\.weight: weight \(2, 1\) is nan"):
+        build([DenseLayer(kind="dense", weight="5.weight")], broken)
+    with pytest.raises(ConfigError, match=r"no array '5\.weigt'; did you mean '5\.weight'"):
+        build([DenseLayer(kind="dense", weight="5.weigt")], broken)
+
+
+def test_a_measured_activation_refuses_what_was_not_measured() -> None:
+    layers = [DenseLayer(kind="dense", weight="w"), Measured(kind="measured", x=(-1, 1), y=(0, 4))]
+    network = build(layers, {"w": np.array([[1.0]])})
+    assert network.forward(np.array([[0.5]]))[0, 0] == pytest.approx(3.0)
+    with pytest.raises(StepError, match="outside the measured -1 to 1"):
+        network.forward(np.array([[1.5]]))
+
+
+def test_files_of_every_kind_hold_the_same_arrays(tmp_path: Path) -> None:
+    values = np.arange(6.0).reshape(2, 3)
+    np.savez(tmp_path / "a.npz", w=values)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["w"] = values
+    for name in ("a.npz", "a.h5"):
+        np.testing.assert_array_equal(read_arrays(tmp_path / name)["w"], values)
+    (tmp_path / "b.npz").write_text("no archive")
+    with pytest.raises(ConfigError, match=r"b\.npz: cannot be read"):
+        read_arrays(tmp_path / "b.npz")
+
+
+def test_a_pytorch_state_dict_is_read(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra torch)")
+    torch.save({"w": torch.ones(2, 3)}, tmp_path / "a.pt")
+    np.testing.assert_array_equal(read_arrays(tmp_path / "a.pt")["w"], np.ones((2, 3)))
+
+
+def test_an_onnx_file_is_read(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="ONNX is not installed (extra onnx)")
+    weight = onnx.numpy_helper.from_array(np.ones((2, 3), np.float32), "w")
+    graph = onnx.helper.make_graph([], "g", [], [], [weight])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "a.onnx")
+    np.testing.assert_array_equal(read_arrays(tmp_path / "a.onnx")["w"], np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("hidden", [None, 4])
+def test_training_in_the_space_of_the_samples_gives_the_same_weights(hidden: int | None) -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(10, 30)), rng.integers(0, 2, 10).astype(float)
+    began = start(30, hidden, seed=1, scale=0.3)
+    few = train(x, y, began, Descent(0.1, 50))
+    # Every sample four times is more samples than inputs: the other way, with the same mean.
+    many = train(np.tile(x, (4, 1)), np.tile(y, 4), began, Descent(0.1, 50))
+    for one, other in zip(few.weights, many.weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_the_measured_spread_has_the_peaks_of_its_curves_and_ends_at_110_us() -> None:
+    g_s = np.linspace(0, 110e-6, 1101)
+    for curve, peak_s, at_s in (("iterative", 9.502e-6, 31e-6), ("one_shot", 13.855e-6, 42e-6)):
+        found = sigma_s(g_s, curve, factor=1.1)  # type: ignore[arg-type]
+        assert found.max() == pytest.approx(peak_s, rel=1e-3)
+        assert g_s[found.argmax()] == pytest.approx(at_s, abs=1e-6)
+    with pytest.raises(ConfigError, match=r"measured from 0 to 0\.00011 S; the map has 0\.0002 S"):
+        sigma_s(np.array([2e-4]), "iterative")
+
+
+def test_softmax_and_columns() -> None:
+    network = build(
+        [DenseLayer(kind="dense", weight="w"), Function(kind="softmax")], {"w": np.eye(3)}
+    )
+    np.testing.assert_allclose(network.forward(np.zeros((1, 3))), 1 / 3)
+    assert WeightColumns(min_s=0, max_s=1, arrangement="offset").cols(4) == 5
+
+
+def test_a_real_bench_has_one_tile() -> None:
+    from hwloop.errors import Unsupported
+    from hwloop_drivers.bench.open import _station
+
+    array = emulated(8, 8, tiles=3).settings
+    with pytest.raises(Unsupported, match=r"array\.tiles is 3: a bench is one array of 8 × 8"):
+        _station(None, OpenRequest(array, None, np.random.default_rng(0)))  # type: ignore[arg-type]
