@@ -25,7 +25,7 @@ from hwloop.plugins import BACKENDS, INSTRUMENTS
 from hwloop.procedure.procedure import load_procedure
 from hwloop.station.station import Station
 from hwloop_drivers.links.link import LinkSettings, WireLog
-from hwloop_drivers.links.serial import open_link
+from hwloop_drivers.links.opening import open_link
 from hwloop_drivers.roles import SourceMeter, SourceSetup, TrainPoint
 
 PROCEDURE = Path(__file__).parents[1] / "procedures" / "manhattan_4x4.yaml"

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import least_and_median_s
-from hwloop.array.operations import FloatArray, PulseMap, VectorBatch
+from hwloop.array.operations import PulseMap, VectorBatch
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend
-from hwloop.plugins import OpenRequest
+from hwloop.backend.kind import OpenRequest
+from hwloop.types import FloatArray
 from hwloop_sim.emulator.backend import SimSettings, open_sim
 
 VECTORS = 1000

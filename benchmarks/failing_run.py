@@ -8,11 +8,11 @@ from pathlib import Path
 
 import typer
 
-from hwloop.array.settings import Array
 from hwloop.procedure.procedure import PreparedStep, load_procedure
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.settings.model import Settings
-from hwloop.steps.contract import Yield
+from hwloop.steps.array import Array
+from hwloop.steps.rows import Yield
 
 
 class BugInStep(Exception):

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import least_and_median_s
-from hwloop.array.settings import Array
 from hwloop.backend.guard import Guard
-from hwloop.plugins import OpenRequest
+from hwloop.backend.kind import OpenRequest
 from hwloop.procedure.procedure import Procedure, from_data
 from hwloop.run.runner import RunOptions, run_procedure
+from hwloop.steps.array import Array
 from hwloop.steps.network.array_product import multiply
 from hwloop.steps.network.mapping.map_network import PLACED
 from hwloop_sim.emulator.backend import open_sim

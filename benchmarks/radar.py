@@ -14,12 +14,14 @@ import numpy as np
 import typer
 
 from benchmarks.shipped.one_transistor import NAME
-from hwloop.array.operations import FloatArray, PulseMap
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.operations import PulseMap
+from hwloop.array.settings import ArraySettings
 from hwloop.backend.guard import Guard
-from hwloop.plugins import OpenRequest
+from hwloop.backend.kind import OpenRequest
+from hwloop.steps.array import Array
 from hwloop.steps.program.program_verify import PROGRAM_VERIFY, ProgramVerifySettings
 from hwloop.steps.program.rows import CellsRow
+from hwloop.types import FloatArray
 from hwloop_sim.emulator.backend import SimSettings, open_sim
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "1t1r-twin.md"

@@ -16,7 +16,7 @@ import typer
 
 from hwloop.array.operations import Ramp, Reading
 from hwloop.backend.base import CrossbarBackend
-from hwloop.plugins import OpenRequest
+from hwloop.backend.kind import OpenRequest
 from hwloop.procedure.procedure import load_procedure
 from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.bench.open import BenchSettings, open_bench

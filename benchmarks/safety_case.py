@@ -20,7 +20,8 @@ import yaml
 from hwloop.errors import BackendError, RecordError
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.station.station import load_station, meeting_point
+from hwloop.station.rendezvous import meeting_point
+from hwloop.station.station import load_station
 from hwloop_drivers.safety.make_safe import ground_channels
 from hwloop_drivers.safety.watchdog import report_path
 from hwloop_drivers.virtual_bench import VirtualBenchLink, find, meet

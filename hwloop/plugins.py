@@ -2,70 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-import numpy as np
-
-from hwloop.array.settings import ArraySettings
-from hwloop.backend.base import CrossbarBackend
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
-from hwloop.settings.model import Settings
 
 BACKENDS = "hwloop.backends"
+
+
 STEPS = "hwloop.steps"
+
+
 DEVICES = "hwloop.devices"
+
+
 EFFECTS = "hwloop.effects"
+
+
 READERS = "hwloop.readers"
+
+
 CALIBRATIONS = "hwloop.calibrations"
+
+
 INSTRUMENTS = "hwloop.instruments"
+
+
 COMMANDS = "hwloop.commands"
-
-S = TypeVar("S", bound=Settings)
-
-
-@dataclass(frozen=True)
-class OpenRequest:
-    """What a backend is opened for.
-
-    ``population``: None for one array, N for N emulated ones. ``rng``: the backend's part of
-    the run's randomness. ``seed``: of the run. ``procedure``: the whole procedure as plain data,
-    for a bench that has to emulate the array that it is asked for. ``record``: where the run will
-    be recorded, for what has to be said beside it.
-    """
-
-    array: ArraySettings
-    population: int | None
-    rng: np.random.Generator
-    seed: int = 0
-    procedure: Mapping[str, Any] | None = None
-    record: Path | None = None
-
-
-@dataclass(frozen=True)
-class BackendKind(Generic[S]):
-    """A backend as it stands in the entry point group ``hwloop.backends``.
-
-    ``touches_hardware``: whether opening it reaches for instruments, which a preview must not;
-    ``rehearse`` makes one that answers :meth:`~hwloop.backend.base.CrossbarBackend.check`,
-    ``duration_s`` and ``groups`` without reaching for any. ``touch``: test the hardware without a
-    pulse, and say what was found, a line each.
-    """
-
-    name: str
-    summary: str
-    settings: type[S]
-    open: Callable[[S, OpenRequest], CrossbarBackend]
-    touches_hardware: bool = False
-    rehearse: Callable[[S, OpenRequest], CrossbarBackend] | None = None
-    touch: Callable[[S, OpenRequest], Iterator[str]] | None = None
 
 
 @cache

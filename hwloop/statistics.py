@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:

@@ -14,18 +14,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hwloop.array.operations import (
-    Flag,
-    FloatArray,
-    Operation,
-    PulseMap,
-    Ramp,
-    ReadMap,
-    VectorBatch,
-    Wait,
-)
+from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, ReadMap, VectorBatch, Wait
 from hwloop.backend.base import CrossbarBackend
 from hwloop.errors import BackendError, HwloopError, Unsupported
+from hwloop.types import FloatArray
 
 Make = Callable[[], CrossbarBackend]
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
-from hwloop.array.settings import Array, ArraySettings
-from hwloop.plugins import OpenRequest
-from hwloop.steps.contract import Outcome, Row, Step
+from hwloop.array.settings import ArraySettings
+from hwloop.backend.kind import OpenRequest
+from hwloop.steps.array import Array
+from hwloop.steps.contract import Step
+from hwloop.steps.rows import Outcome, Row
+from hwloop.types import FloatArray
 from hwloop_sim.emulator.backend import SimSettings, open_sim
 
 LIMITS: dict[str, Any] = {

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray, PulseMap, ReadMap
+from hwloop.array.operations import PulseMap, ReadMap
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend
-from hwloop.plugins import OpenRequest
+from hwloop.backend.kind import OpenRequest
+from hwloop.types import FloatArray
 from hwloop_sim.cells.composed import AffectedDevice
 from hwloop_sim.cells.device import Device
 from hwloop_sim.cells.effect import make_effects

@@ -13,9 +13,9 @@ import numpy as np
 import yaml
 
 from benchmarks.shipped import measured, one_transistor, sources, sweeps
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.run import Calibration, as_data, calibrate_data
 from hwloop_sim.calibrate.trains.data import TrainData
 from hwloop_sim.calibrate.trains.step_response import fit_step_response

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.trains.data import Direction, TrainData
 
 WIDTHS_MS = (1, 2, 5, 10, 50)

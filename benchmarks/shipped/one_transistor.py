@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shipped import sources
-from hwloop.array.operations import FloatArray
 from hwloop.datasets.importing import import_table, write_imported
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.one_transistor.calibrate import SweepCalibration, calibrate_sweeps
 from hwloop_sim.devices.common.filament import filament_s
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shipped import sources
-from hwloop.array.operations import BoolArray, FloatArray
-from hwloop_sim.calibrate.operations.calibrate import OperationCalibration
+from hwloop.types import BoolArray, FloatArray
+from hwloop_sim.calibrate.operations.calibration import OperationCalibration
 from hwloop_sim.calibrate.operations.fit import OperationFit, fit_operations, problem_of
 from hwloop_sim.calibrate.operations.history import History
 from hwloop_sim.calibrate.operations.imported import of_text

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from hwloop import plugins
 from hwloop.errors import BackendError, ConfigError
-from hwloop.station.station import meeting_points
+from hwloop.station.rendezvous import meeting_points
 from hwloop_drivers.instruments.families.identified import IdentifiedInstrument
 from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.links.messages import close_quietly

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hwloop.errors import BackendError, ConnectionLost
-from hwloop.station.station import meeting_point
+from hwloop.station.rendezvous import meeting_point
 
 START_S = 30.0
 ANSWER_S, WHO_S = 60.0, 2.0

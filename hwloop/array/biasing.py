@@ -30,7 +30,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 
 Scheme = Literal["V/2", "V/3", "grounded", "floating", "1T1R"]
 

@@ -38,7 +38,7 @@ class Span(Settings):
 
 def _of_calibration(reference: str, folder: Path) -> dict[str, Any]:
     """``low_s`` and ``high_s`` of what the data of a calibration covered."""
-    from hwloop.procedure.twin import read_calibration
+    from hwloop.datasets.calibrations import read_calibration
 
     try:
         validity = read_calibration(reference, folder).get("validity")

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from hwloop.array.biasing import Scheme, stress, worst_half_select_v
-from hwloop.array.operations import FloatArray, Operation, PulseMap, Ramp, ReadMap, VectorBatch
+from hwloop.array.operations import Operation, PulseMap, Ramp, ReadMap, VectorBatch
 from hwloop.errors import LimitError
 from hwloop.messages import cell_name
 from hwloop.settings.model import Settings
@@ -18,6 +18,7 @@ from hwloop.settings.units import (
     PositiveSecond,
     PositiveVolt,
 )
+from hwloop.types import FloatArray
 
 
 class Limits(Settings):

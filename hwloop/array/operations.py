@@ -16,11 +16,9 @@ from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray: TypeAlias = NDArray[np.float64]
-BoolArray: TypeAlias = NDArray[np.bool_]
-FlagArray: TypeAlias = NDArray[np.uint8]
+from hwloop.types import BoolArray, FlagArray, FloatArray
 
 
 class Flag(IntFlag):

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import Field, NonNegativeInt, model_validator
 
 from hwloop.array.biasing import Scheme
 from hwloop.array.conductance_range import Span
 from hwloop.array.geometry import Geometry
 from hwloop.array.limits import Limits
-from hwloop.array.operations import FloatArray, Reading, ReadMap
-from hwloop.backend.base import CrossbarBackend
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveVolt
-from hwloop.steps.clock import Clock
 
 if TYPE_CHECKING:
-    from hwloop.steps.contract import Row
+    pass
 
 
 class ReadSettings(Settings):
@@ -88,50 +83,3 @@ def _check_gate(array: ArraySettings) -> None:
         raise ValueError(f"read.gate_v {gate_v:g} given, but a {array.cell} cell has no gate")
     if bound_v is None or gate_v > bound_v:
         raise ValueError(f"read.gate_v {gate_v:g} exceeds limits.gate_v {bound_v or 0:g}")
-
-
-@dataclass(frozen=True)
-class Array:
-    """What a step gets: the guarded backend, its clock, and the run's random generator.
-
-    ``earlier``: the latest row of each table of the steps before, by ``label`` or ``label/table``.
-    ``left``: what a step leaves for later ones of the same run, by a name of its own.
-    """
-
-    backend: CrossbarBackend
-    settings: ArraySettings
-    rng: np.random.Generator
-    earlier: dict[str, Row] = field(default_factory=dict)
-    left: dict[str, Any] = field(default_factory=dict)
-
-    def remember(self, label: str, row: Row) -> None:
-        """Keep the row of a step for those after it."""
-        self.earlier["/".join(part for part in (label, row.table) if part)] = row
-
-    @property
-    def geometry(self) -> Geometry:
-        """Rows, columns and the kind of cell."""
-        return self.settings.geometry
-
-    @property
-    def population(self) -> tuple[int, ...]:
-        """The axes before (rows, cols): () for one array."""
-        return self.backend.description.population
-
-    @property
-    def clock(self) -> Clock:
-        """The array's clock: a bench sleeps, an emulator moves on at once."""
-        return Clock(self.backend)
-
-    def read_all(self) -> Reading:
-        """Currents of every cell, as the array's settings say."""
-        read = self.settings.read
-        return self.backend.read(
-            ReadMap.every_cell(
-                self.geometry.shape, read_v=read.read_v, both_polarities=read.both_polarities
-            )
-        )
-
-    def conductance_s(self, reading: Reading) -> FloatArray:
-        """Conductance of a :meth:`read_all`, (..., rows, cols), siemens; NaN where unmeasured."""
-        return reading.current_a / self.settings.read.read_v

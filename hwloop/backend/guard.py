@@ -6,20 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.array.limits import check_operation
-from hwloop.array.operations import (
-    BoolArray,
-    Flag,
-    Operation,
-    PulseMap,
-    Ramp,
-    Reading,
-    ReadMap,
-    VectorBatch,
-)
+from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch
 from hwloop.array.settings import ArraySettings
-from hwloop.backend.base import CrossbarBackend, Wrapper
+from hwloop.backend.base import CrossbarBackend
+from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import BackendError, LimitError
 from hwloop.messages import cell_name
+from hwloop.types import BoolArray
 
 
 class Guard(Wrapper):

@@ -89,7 +89,8 @@ def run(
     ] = False,
 ) -> None:
     """Run a procedure and record it."""
-    from hwloop.run.runner import Quiet, RunOptions, record_path, run_procedure
+    from hwloop.run.observer import Quiet
+    from hwloop.run.runner import RunOptions, record_path, run_procedure
 
     loaded = _load(procedure, overrides, calibration, recording, station)
     path = record_path(out, loaded, loaded.seed if seed is None else seed)

@@ -12,20 +12,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from hwloop import plugins
+from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.errors import ConfigError
-from hwloop.plugins import BackendKind, OpenRequest, calibration_files
-from hwloop.procedure.procedure import Procedure, parse_yaml
+from hwloop.plugins import calibration_files
+from hwloop.procedure.procedure import Procedure
 from hwloop.record.comparison import Quantity, compare_records
-from hwloop.record.reader import Record
+from hwloop.record.reader import STATUS_MEANING, Record
 from hwloop.run.preview import Preview, preview, refuse_beyond_limits, refuse_unsupported
-from hwloop.settings.units import format_quantity
-
-STATUS_MEANING = {
-    "completed": "every step came to its end",
-    "stopped": "stopped from outside between two rows",
-    "failed": "an error ended it; see the log",
-    "interrupted": "the process was killed; all that was flushed is here",
-}
+from hwloop.settings.units import duration_words, format_quantity
+from hwloop.settings.yaml import parse_yaml
 
 
 def print_preview(procedure: Procedure, backend: str) -> None:
@@ -237,15 +232,6 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
-
-
-def duration_words(seconds: float) -> str:
-    """``"3 min 20 s"``."""
-    if seconds < 60:
-        return format_quantity(seconds, "s", digits=3)
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def _colour(level: str) -> str:

@@ -13,8 +13,8 @@ from rich.progress import Progress, TaskID, TextColumn
 
 from hwloop.backend.base import Event
 from hwloop.procedure.procedure import PreparedStep
-from hwloop.run.runner import Quiet
-from hwloop.steps.contract import Outcome, Row
+from hwloop.run.observer import Quiet
+from hwloop.steps.rows import Outcome, Row
 
 if TYPE_CHECKING:
     from rich.progress import Task

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from hwloop.datasets.pulse_table import attributes, open_dataset, write_complete
+from hwloop.datasets.files import attributes, open_dataset, write_complete
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
 from hwloop.settings.model import Settings

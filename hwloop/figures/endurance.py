@@ -8,8 +8,8 @@ import numpy as np
 
 from hwloop.plotting import style as plot
 from hwloop.plotting.maps import band, merged
+from hwloop.plotting.style import NamedFigure
 from hwloop.record.reader import Record
-from hwloop.steps.contract import NamedFigure
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.plotting import style as plot
 from hwloop.plotting.maps import cumulative_figure, first_array, map_panel
+from hwloop.plotting.style import NamedFigure
 from hwloop.record.reader import Record
 from hwloop.steps.characterise.form import FAILED, FORMED
-from hwloop.steps.contract import NamedFigure
+from hwloop.types import FloatArray
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:

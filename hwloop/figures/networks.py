@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.plotting import style as plot
 from hwloop.plotting.maps import first_array, map_panel
+from hwloop.plotting.style import NamedFigure
 from hwloop.record.reader import Record
-from hwloop.steps.contract import NamedFigure
+from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -201,3 +201,9 @@ def _sweep(axes: Axes, rows: dict[str, FloatArray]) -> None:
     axes.axhline(float(rows["always"][0]), color=plot.GREY, linestyle=":", label="always one class")
     axes.set_xlabel(scale.label("σ of every programmed cell"))
     axes.set_ylabel("Accuracy")
+
+
+def binary_training(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Accuracy and loss over the epochs."""
+    caption = "On the noisy training samples of each epoch, cells between off and on."
+    return training(record, label, each="Epoch", loss="Cross-entropy", caption=caption)

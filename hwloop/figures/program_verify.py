@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.plotting import style as plot
 from hwloop.plotting.maps import cumulative_panel, first_array, map_panel
+from hwloop.plotting.style import NamedFigure
 from hwloop.record.reader import Record
-from hwloop.steps.contract import NamedFigure
+from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.plotting import style as plot
 from hwloop.plotting.maps import band, merged
+from hwloop.plotting.style import NamedFigure
 from hwloop.record.reader import Record
-from hwloop.steps.contract import NamedFigure
+from hwloop.types import FloatArray
 
 _MOST_CONDITIONS = 8
 

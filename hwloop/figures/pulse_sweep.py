@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.plotting import style as plot
 from hwloop.plotting.maps import cumulative_figure, first_array, map_panel
+from hwloop.plotting.style import NamedFigure
 from hwloop.record.reader import Record
 from hwloop.steps.characterise.pulse_sweep import LINES
 from hwloop.steps.common.cells import filled
-from hwloop.steps.contract import NamedFigure
+from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from hwloop.plotting import style as plot
 from hwloop.plotting.maps import cumulative_figure
+from hwloop.plotting.style import NamedFigure
 from hwloop.record.reader import Record
-from hwloop.steps.contract import NamedFigure
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:

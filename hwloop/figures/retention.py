@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hwloop.array.operations import FloatArray
 from hwloop.plotting import style as plot
 from hwloop.plotting.maps import band, cumulative_figure
+from hwloop.plotting.style import NamedFigure
 from hwloop.record.reader import Record
-from hwloop.steps.contract import NamedFigure
+from hwloop.types import FloatArray
 
 _MOST_LINES = 200
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hwloop.plotting.maps import map_figure
-from hwloop.plotting.style import style
+from hwloop.plotting.style import NamedFigure, style
 from hwloop.record.reader import Record
-from hwloop.steps.contract import NamedFigure
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:

@@ -61,7 +61,7 @@ def forecast(
 
 
 def _lines(found: Forecast) -> Iterator[str]:
-    from hwloop.cli.printing import duration_words
+    from hwloop.settings.units import duration_words
 
     seeds = [twin.seed for twin in found.twins]
     total, reached = len(found.twins), found.successes

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FloatArray
 from hwloop.forecast.forecast import Forecast
 from hwloop.plotting import style as plot
 from hwloop.plotting.maps import first_array, map_panel
-from hwloop.steps.contract import NamedFigure
+from hwloop.plotting.style import NamedFigure
+from hwloop.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

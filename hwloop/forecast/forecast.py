@@ -11,16 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop import plugins
-from hwloop.array.operations import BoolArray, FloatArray, Operation, Reading
-from hwloop.array.settings import Array
-from hwloop.backend.base import CrossbarBackend, Wrapper
+from hwloop.array.operations import Operation, Reading
+from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.guard import Guard
+from hwloop.backend.kind import BackendKind, OpenRequest
+from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import ConfigError, HwloopError
-from hwloop.plugins import BackendKind, OpenRequest
 from hwloop.procedure.procedure import Procedure
 from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported
 from hwloop.statistics import wilson_interval
-from hwloop.steps.contract import Outcome
+from hwloop.steps.array import Array
+from hwloop.steps.rows import Outcome
+from hwloop.types import BoolArray, FloatArray
 
 IntArray = NDArray[np.int64]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import FloatArray
 from hwloop.plotting import style as plot
-from hwloop.steps.contract import NamedFigure
+from hwloop.plotting.style import NamedFigure
+from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

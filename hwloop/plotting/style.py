@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import RecordError
-from hwloop.steps.contract import NamedFigure
+from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # M. Okabe and K. Ito, Color Universal Design (2008): told apart with every kind of colour vision.
 BLUE = "#0072B2"
@@ -191,3 +194,13 @@ def thinned(count: int, *, at_most: int = 16) -> list[int]:
     steps = (factor * 10**power for power in range(12) for factor in (1, 2, 5))
     step = next(step for step in steps if count <= step * at_most)
     return list(range(0, count, step))
+
+
+@dataclass(frozen=True)
+class NamedFigure:
+    """A figure of a report: file name without suffix, title, and what it shows."""
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure

@@ -11,43 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hwloop.datasets.calibrations import _YAML, read_calibration
 from hwloop.datasets.pulse_table import FORMAT as DATASET
 from hwloop.datasets.pulse_table import format_of
 from hwloop.errors import ConfigError
-from hwloop.messages import nearest
-from hwloop.plugins import calibration_files
-from hwloop.procedure.procedure import parse_yaml
 
 _TABLE = "pulse_table"
+
+
 _HDF5 = {".h5", ".hdf5"}
-_YAML = {".yaml", ".yml"}
+
+
 _OF_FILE = ("effects", "cell_law", "read_noise")
-
-
-def read_calibration(reference: str, folder: Path) -> dict[str, Any]:
-    """The mapping of a calibration; raises :class:`ConfigError` where there is none."""
-    path = folder / reference
-    if path.suffix in _YAML:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
-            raise ConfigError(f"calibration {path} cannot be read: {reason}") from None
-    else:
-        known = {file.name.removesuffix(".yaml"): file for file in calibration_files()}
-        if reference not in known:
-            raise ConfigError(
-                f"there is no calibration {reference!r}{nearest(reference, known)}; a file of your"
-                " own ends in .yaml"
-            )
-        text = known[reference].read_text(encoding="utf-8")
-    try:
-        found = parse_yaml(text)
-    except ConfigError as exc:
-        raise exc.below(file=reference) from None
-    if not isinstance(found, dict):
-        raise ConfigError("not a calibration; `hwloop calibrate` makes one", file=reference)
-    return found
 
 
 def twin_override(data: Mapping[str, Any], reference: str) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import RecordError
 from hwloop.record.reader import Record
 from hwloop.statistics import ks_distance, ks_expected
+from hwloop.types import FloatArray
 
 _ARRAYS = {"initial_conductance_s": "S", "final_conductance_s": "S", "pulses": "1"}
 

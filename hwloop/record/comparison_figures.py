@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.plotting import style as plot
+from hwloop.plotting.style import NamedFigure
 from hwloop.record.comparison import Quantity
-from hwloop.steps.contract import NamedFigure
+from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

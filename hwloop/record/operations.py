@@ -6,17 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array.operations import (
-    FloatArray,
-    Operation,
-    PulseMap,
-    Ramp,
-    Reading,
-    ReadMap,
-    VectorBatch,
-    Wait,
-)
+from hwloop.array.operations import Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch, Wait
 from hwloop.errors import RecordError
+from hwloop.types import FloatArray
 
 
 def columns_of(operation: Operation, reading: Reading | None) -> tuple[str, dict[str, Any]]:

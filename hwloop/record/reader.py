@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, Reading
 from hwloop.array.settings import outer_shape
 from hwloop.errors import RecordError
-from hwloop.procedure.procedure import Procedure, from_data
 from hwloop.record.operations import operation_of
 from hwloop.record.series import counter_name
 from hwloop.record.writer import FORMAT, FORMAT_VERSION, LOG, OPERATIONS, OUTCOMES
@@ -83,12 +82,6 @@ class Record:
         """How the run ended; "interrupted" where it was killed."""
         status = str(self._file.attrs["status"])
         return "interrupted" if status == "running" else status
-
-    @property
-    def procedure(self) -> Procedure:
-        """The procedure as it was run, with every default and every array in it."""
-        resolved = json.loads(self._file["procedure/resolved"][()])
-        return from_data(resolved, folder=self.path.parent, text=self.procedure_text)
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -341,3 +334,11 @@ def _different_data(name: str, a: Any, b: Any) -> list[str]:
     elif same:
         same = a.tobytes() == b.tobytes()
     return [] if same else [f"{name}: values"]
+
+
+STATUS_MEANING = {
+    "completed": "every step came to its end",
+    "stopped": "stopped from outside between two rows",
+    "failed": "an error ended it; see the log",
+    "interrupted": "the process was killed; all that was flushed is here",
+}

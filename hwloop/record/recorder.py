@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hwloop.array.operations import Operation, Reading
-from hwloop.backend.base import CrossbarBackend, Event, Wrapper
+from hwloop.backend.base import CrossbarBackend, Event
+from hwloop.backend.wrapper import Wrapper
 from hwloop.record.writer import RecordWriter
 
 

@@ -11,9 +11,10 @@ from pydantic import BeforeValidator, ValidationInfo
 
 from hwloop.array.geometry import Geometry
 from hwloop.array.operations import Operation, Reading
-from hwloop.backend.base import Description, OneVerbBackend
+from hwloop.backend.base import Description
+from hwloop.backend.kind import BackendKind, OpenRequest
+from hwloop.backend.wrapper import OneVerbBackend
 from hwloop.errors import BackendError, ConfigError, RecordError, ReplayMismatch
-from hwloop.plugins import BackendKind, OpenRequest
 from hwloop.record.reader import Record
 from hwloop.settings.model import Settings
 
@@ -38,7 +39,7 @@ class Replay(OneVerbBackend):
         self._now_s = 0.0
         self._closed = False
         *population, rows, cols = record.shape
-        geometry = Geometry(rows=rows, cols=cols, cell=record.procedure.array.geometry.cell)
+        geometry = Geometry(rows=rows, cols=cols, cell=record.resolved["array"]["cell"])
         self._description = Description(
             name="replay",
             geometry=geometry,

@@ -21,21 +21,14 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hwloop.array.operations import (
-    FloatArray,
-    Operation,
-    PulseMap,
-    Ramp,
-    Reading,
-    ReadMap,
-    VectorBatch,
-)
+from hwloop.array.operations import Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch
 from hwloop.backend.base import Description
 from hwloop.procedure.procedure import Procedure
 from hwloop.record.file import RecordFile
 from hwloop.record.operations import columns_of
 from hwloop.record.series import About, Series, counter_name, make_columns, write_rows
-from hwloop.steps.contract import Row
+from hwloop.steps.rows import Row
+from hwloop.types import FloatArray
 
 FORMAT = "hwloop-record"
 FORMAT_VERSION = 1

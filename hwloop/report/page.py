@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hwloop.cli.printing import STATUS_MEANING
 from hwloop.plotting.style import SavedFigure
-from hwloop.record.reader import Record
+from hwloop.record.reader import STATUS_MEANING, Record
 from hwloop.report.html import document, figure_of, grid_of, link, table_of, text_of, words_of
 from hwloop.report.values import LARGEST_CELL, flat, result, without_axes
 from hwloop.settings.units import format_quantity

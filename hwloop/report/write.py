@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 
 from hwloop import plugins
 from hwloop.errors import ConfigError, RecordError
@@ -80,13 +81,14 @@ def _draw(record: Record, folder: Path) -> Iterator[StepFigures]:
             continue
         try:
             figures = plugins.load(plugins.STEPS, entry["step"]).figures
+            draw = resolve_name(figures) if figures else None
         except ConfigError as exc:  # the step's package is not installed: the record still reads
             yield StepFigures(label, (), f"No figures: {exc}.")
             continue
         saved: list[SavedFigure] = []
-        if figures is not None:
+        if draw is not None:
             prefix = f"{label}-" if len(entries) > 1 else ""
-            saved = save_figures(figures(record, label), folder, prefix=prefix)
+            saved = save_figures(draw(record, label), folder, prefix=prefix)
         yield StepFigures(label, tuple(saved), "")
 
 

@@ -9,21 +9,22 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from hwloop import plugins
-from hwloop.array.settings import Array
-from hwloop.backend.base import CrossbarBackend, Event
+from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.guard import Guard
+from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.errors import HwloopError, NotConverged, Stopped
-from hwloop.plugins import BackendKind, OpenRequest
 from hwloop.procedure.procedure import PreparedStep, Procedure
 from hwloop.record.recorder import Recorder
 from hwloop.record.writer import RecordWriter, RunHeader
+from hwloop.run.observer import Observer, Quiet
 from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported
-from hwloop.steps.contract import Outcome, Row, Yield
+from hwloop.steps.array import Array
+from hwloop.steps.rows import Outcome, Yield
 
 
 @dataclass(frozen=True)
@@ -53,38 +54,6 @@ class RunResult:
         ]
         if missed:
             raise NotConverged("; ".join(missed))
-
-
-class Observer(Protocol):
-    """Who watches a run: the progress line, a program that reads JSON, a test."""
-
-    def step_began(self, prepared: PreparedStep) -> None:
-        """A step begins."""
-
-    def row(self, label: str, row: Row) -> None:
-        """A step has yielded a row."""
-
-    def event(self, event: Event) -> None:
-        """The backend reports something."""
-
-    def step_ended(self, label: str, outcome: Outcome | None) -> None:
-        """A step has ended."""
-
-
-class Quiet:
-    """An observer that shows nothing."""
-
-    def step_began(self, prepared: PreparedStep) -> None:
-        """Show nothing."""
-
-    def row(self, label: str, row: Row) -> None:
-        """Show nothing."""
-
-    def event(self, event: Event) -> None:
-        """Show nothing."""
-
-    def step_ended(self, label: str, outcome: Outcome | None) -> None:
-        """Show nothing."""
 
 
 def record_path(out: Path, procedure: Procedure, seed: int) -> Path:

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError
+from hwloop.types import FloatArray
 
 
 def read_arrays(path: Path) -> dict[str, FloatArray]:

@@ -16,11 +16,11 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, ValidationInfo, model_validator
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError
 from hwloop.settings.array_files import read_arrays
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number
+from hwloop.types import FloatArray
 
 
 class BulkFile(Settings):

@@ -103,3 +103,12 @@ PositiveJoule = Annotated[Joule, Field(gt=0)]
 Fraction = Annotated[Number, Field(ge=0)]
 """A standard deviation as a fraction of the value that it scatters."""
 Count = Annotated[int, Field(strict=True, ge=1)]
+
+
+def duration_words(seconds: float) -> str:
+    """``"3 min 20 s"``."""
+    if seconds < 60:
+        return format_quantity(seconds, "s", digits=3)
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

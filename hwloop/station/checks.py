@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from hwloop.messages import nearest
 
 if TYPE_CHECKING:
-    from hwloop.station.station import Station, Wire
-
-GROUND = "gnd"
+    from hwloop.station.parts import StationView, Wire
+from hwloop.station.parts import GROUND, instrument_of
 
 _INTERFACES = ("socket", "hislip", "serial")
+
+
 _NEEDS = {  # the drives that a scheme needs beside grounded lines
     "V/2": ("rows", "columns"),
     "V/3": ("rows", "columns", "other_rows", "other_columns"),
@@ -22,19 +23,19 @@ _NEEDS = {  # the drives that a scheme needs beside grounded lines
 }
 
 
-def check(station: Station) -> None:
+def check(station: StationView) -> None:
     """Raise :class:`ValueError` with the first contradiction in a station."""
     for judge in (_check_names, _check_addresses, _check_drives, _check_wires, _check_scheme):
         judge(station)
 
 
-def _check_names(station: Station) -> None:
+def _check_names(station: StationView) -> None:
     for name in station.instruments:
         if name == GROUND or not name.isidentifier():
             raise ValueError(f"instruments: {name!r} is not a name: letters, digits, underscores")
 
 
-def _check_addresses(station: Station) -> None:
+def _check_addresses(station: StationView) -> None:
     for name, entry in station.instruments.items():
         _, _, interface = entry.address.partition(":")
         if entry.is_virtual and interface.partition(":")[0] not in _INTERFACES:
@@ -52,7 +53,7 @@ def _check_addresses(station: Station) -> None:
         raise ValueError("virtual: this key is required with virtual addresses")
 
 
-def _check_drives(station: Station) -> None:
+def _check_drives(station: StationView) -> None:
     names = list(station.instruments)
     for key, output in station.wiring.drive.named().items():
         if instrument_of(output) not in station.instruments:
@@ -62,7 +63,7 @@ def _check_drives(station: Station) -> None:
             raise ValueError(f"wiring.series_ohm: no line reaches an output {output!r}")
 
 
-def _check_wires(station: Station) -> None:
+def _check_wires(station: StationView) -> None:
     wires = list(station.wires())
     _refuse_shared_channels(wires)
     for wire in wires:
@@ -102,7 +103,7 @@ def _refuse_shared_channels(wires: list[Wire]) -> None:
         seen[key] = wire
 
 
-def _check_scheme(station: Station) -> None:
+def _check_scheme(station: StationView) -> None:
     drives = station.wiring.drive.named()
     for key in _NEEDS[station.scheme]:
         if key not in drives:
@@ -115,7 +116,7 @@ def _check_scheme(station: Station) -> None:
         _check_reach(station, key, output)
 
 
-def _check_reach(station: Station, key: str, output: str) -> None:
+def _check_reach(station: StationView, key: str, output: str) -> None:
     kinds = {"rows": "row", "other_rows": "row", "gates": "gate"}
     kind = kinds.get(key, "col")
     reached = {wire.line for wire in station.wires() if wire.output == output}
@@ -124,14 +125,9 @@ def _check_reach(station: Station, key: str, output: str) -> None:
     _require(station, reached, output, kind)
 
 
-def _require(station: Station, reached: set[str], output: str, kind: str) -> None:
+def _require(station: StationView, reached: set[str], output: str, kind: str) -> None:
     for n in range(station.wiring.count(kind)):
         if f"{kind}{n}" not in reached:
             raise ValueError(
                 f"scheme {station.scheme} cannot be made: {output} does not reach {kind}{n}"
             )
-
-
-def instrument_of(output: str) -> str:
-    """The instrument of an output, such as ``smu`` of ``smu.a``."""
-    return output.partition(".")[0]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from hwloop.errors import ConfigError
 from hwloop.plotting.style import BLACK, BLUE, GREEN, GREY, LINES, PNG_DPI, new_figure, style
 from hwloop.settings.units import format_quantity
-from hwloop.station.checks import instrument_of
-from hwloop.station.station import GROUND, Station, Wire
+from hwloop.station.parts import GROUND, Wire, instrument_of
+from hwloop.station.station import Station
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

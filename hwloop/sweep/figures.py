@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from hwloop.plotting import style as plot
+from hwloop.plotting.style import NamedFigure
 from hwloop.statistics import mean_and_deviation
-from hwloop.steps.contract import NamedFigure
 from hwloop.sweep.grid import SEED, shown
 from hwloop.sweep.table import Result, moving
 

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from hwloop import plugins
+from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.errors import ConfigError, HwloopError
-from hwloop.procedure.procedure import Procedure, load_procedure, parse_yaml
+from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported
+from hwloop.settings.yaml import parse_yaml
 
 SEED = "seed"
 MOST_POINTS = 100_000
@@ -119,7 +121,7 @@ def validate(procedure: Path, all_points: Sequence[Point], backend: str) -> list
     differ only in the seed are checked once beyond it. Raises the first error, with the point
     that it is of.
     """
-    kind: plugins.BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
+    kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
     known: dict[tuple[str, ...], dict[str, Any]] = {}
     resolved = []
     for point in all_points:
@@ -132,7 +134,7 @@ def validate(procedure: Path, all_points: Sequence[Point], backend: str) -> list
     return resolved
 
 
-def _validated(path: Path, point: Point, backend: plugins.BackendKind[Any]) -> dict[str, Any]:
+def _validated(path: Path, point: Point, backend: BackendKind[Any]) -> dict[str, Any]:
     try:
         procedure = load_procedure(path, point.overrides)
         refuse_beyond_limits(procedure)
@@ -144,13 +146,13 @@ def _validated(path: Path, point: Point, backend: plugins.BackendKind[Any]) -> d
     return found
 
 
-def _refuse_unsupported(procedure: Procedure, backend: plugins.BackendKind[Any]) -> None:
+def _refuse_unsupported(procedure: Procedure, backend: BackendKind[Any]) -> None:
     """What the backend refuses; of a bench that cannot be rehearsed, each run finds it out."""
     if backend.touches_hardware and backend.rehearse is None:
         return
     opener = backend.rehearse or backend.open
     rng = np.random.default_rng(procedure.seed)
-    request = plugins.OpenRequest(
+    request = OpenRequest(
         procedure.array, None, rng, seed=procedure.seed, procedure=procedure.resolved
     )
     with opener(procedure.backend_settings(backend), request) as opened:

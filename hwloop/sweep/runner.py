@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hwloop import plugins
+from hwloop.backend.kind import BackendKind
 from hwloop.errors import BackendError, ConfigError
 from hwloop.sweep.grid import Point, points, validate
 from hwloop.sweep.point import Ended, Task, finished, name_of, run_point
@@ -110,7 +111,7 @@ def _cores() -> int:
 
 
 def _hardware(backend: str) -> bool:
-    kind: plugins.BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
+    kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
     return kind.touches_hardware
 
 

@@ -6,15 +6,9 @@ from typing import Any
 import pytest
 
 from hwloop import plugins
-from hwloop.station.station import (
-    Drives,
-    InstrumentEntry,
-    SelfTestSettings,
-    Station,
-    VirtualSettings,
-    Wiring,
-)
-from hwloop_drivers.links.link import InstrumentKind
+from hwloop.station.parts import Drives, InstrumentEntry, SelfTestSettings, VirtualSettings, Wiring
+from hwloop.station.station import Station
+from hwloop_drivers.instruments.kind import InstrumentKind
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "station.md").read_text(encoding="utf-8")
 

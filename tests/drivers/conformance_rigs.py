@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any
 
 from hwloop import plugins
-from hwloop_drivers.links.link import InstrumentKind, Link
+from hwloop_drivers.instruments.kind import InstrumentKind
+from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import SwitchMatrix
 from hwloop_drivers.testing import MatrixRig, Pulse, SourceRig, Tap
 from hwloop_sim.virtual.circuit.relays import Relays

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hwloop.procedure.procedure import Procedure
-from hwloop.station.station import load_station, meeting_point
+from hwloop.station.rendezvous import meeting_point
+from hwloop.station.station import load_station
 from hwloop_sim.emulator.backend import SIM
 from hwloop_sim.virtual.bench.bench import VirtualBench
 from hwloop_sim.virtual.bench.control import serve_control

@@ -11,20 +11,12 @@ import numpy as np
 import pytest
 
 from hwloop.array.geometry import Geometry
-from hwloop.array.operations import (
-    Flag,
-    FloatArray,
-    Operation,
-    PulseMap,
-    Reading,
-    ReadMap,
-    VectorBatch,
-    Wait,
-)
+from hwloop.array.operations import Flag, Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend, Description, Event, MultiplyMode
 from hwloop.errors import BackendError
 from hwloop.procedure.procedure import Procedure, from_data
+from hwloop.types import FloatArray
 
 _LIMITS = {
     "positive_v": 2.5,

@@ -16,7 +16,8 @@ from hwloop.array.operations import (
     Wait,
 )
 from hwloop.array.settings import ArraySettings
-from hwloop.backend.base import CrossbarBackend, Description, Event, OneVerbBackend
+from hwloop.backend.base import CrossbarBackend, Description, Event
+from hwloop.backend.wrapper import OneVerbBackend
 
 ARRAY = {
     "rows": 2,

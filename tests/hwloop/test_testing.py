@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwloop.array.geometry import Geometry
-from hwloop.array.operations import BoolArray, Operation, PulseMap, Reading, ReadMap, VectorBatch
+from hwloop.array.operations import Operation, PulseMap, Reading, ReadMap, VectorBatch
 from hwloop.backend.base import CrossbarBackend, Description, Event, MultiplyMode
 from hwloop.backend.guard import Guard
 from hwloop.errors import BackendError, Unsupported
@@ -17,6 +17,7 @@ from hwloop.record.recorder import Recorder
 from hwloop.record.replay import Replay
 from hwloop.record.writer import RecordWriter, RunHeader
 from hwloop.testing import check_backend
+from hwloop.types import BoolArray
 
 CONDUCTANCE_S = np.array([[1e-6, 2e-6, 3e-6], [4e-6, 5e-6, 6e-6]])
 PULSE = PulseMap(np.array([[0.0, 2.0, 0.0], [0.0, 0.0, 0.0]]), 1e-3)

@@ -18,7 +18,8 @@ from __future__ import annotations
 from typing import Any
 
 from hwloop_drivers.adapters.source_meter import ForeignSettings, ForeignSourceMeter
-from hwloop_drivers.links.link import InstrumentKind, Link
+from hwloop_drivers.instruments.kind import InstrumentKind
+from hwloop_drivers.links.link import Link
 
 
 class PyMeasureSourceMeter(ForeignSourceMeter):

@@ -22,7 +22,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from hwloop_drivers.adapters.source_meter import ForeignSettings, ForeignSourceMeter
-from hwloop_drivers.links.link import InstrumentKind, Link
+from hwloop_drivers.instruments.kind import InstrumentKind
+from hwloop_drivers.links.link import Link
 
 _numbers = itertools.count(1)  # QCoDeS knows every instrument by a name that no other has
 

@@ -9,7 +9,6 @@ from typing import Protocol
 import numpy as np
 
 from hwloop.array.operations import (
-    BoolArray,
     Flag,
     Operation,
     PulseMap,
@@ -23,6 +22,7 @@ from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend, Description, Event
 from hwloop.errors import BackendError, ConfigError, Unsupported
 from hwloop.station.station import Station
+from hwloop.types import BoolArray
 from hwloop_drivers.bench.cell_access import CellAccess, pulse_train
 from hwloop_drivers.bench.multiply import column_currents
 from hwloop_drivers.bench.verify_loop import steps_ahead

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FlagArray, FloatArray
 from hwloop.station.station import Station
+from hwloop.types import BoolArray, FlagArray, FloatArray
 from hwloop_drivers.roles import Measured
 from hwloop_drivers.station.addressing import Lines, cell_lines, in_order, vector_lines
 

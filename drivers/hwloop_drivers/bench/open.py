@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import ValidationInfo, field_validator
 
 from hwloop.backend.base import Event
+from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.errors import ConfigError, Unsupported
-from hwloop.plugins import BackendKind, OpenRequest
 from hwloop.settings.model import Settings
 from hwloop.station.station import Station, load_station
 from hwloop_drivers.bench.backend import Bench, LetGo

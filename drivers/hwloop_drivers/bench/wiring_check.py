@@ -18,11 +18,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FloatArray, ReadMap
+from hwloop.array.operations import ReadMap
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import InstrumentFault
 from hwloop.messages import cell_name
-from hwloop.station.station import GROUND, Station
+from hwloop.station.parts import GROUND
+from hwloop.station.station import Station
+from hwloop.types import BoolArray, FloatArray
 from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.station.addressing import Lines
 from hwloop_drivers.station.drives import COLUMNS, GATES, ROWS

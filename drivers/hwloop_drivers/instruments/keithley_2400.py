@@ -21,7 +21,8 @@ from hwloop_drivers.instruments.families.trains import (
     refuse_sweep,
     shortest,
 )
-from hwloop_drivers.links.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.instruments.kind import InstrumentKind
+from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
 
 LIMITS = SourceLimits(  # of the 2400; the others of its family give more or less

@@ -12,7 +12,8 @@ from pydantic import Field, field_validator
 
 from hwloop_drivers.instruments.families.common import NAME
 from hwloop_drivers.instruments.families.keithley_switch import KeithleySwitch
-from hwloop_drivers.links.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.instruments.kind import InstrumentKind
+from hwloop_drivers.links.link import Link, LinkSettings
 
 SLOTS = 6
 MATRICES = {"3730": (6, 16), "3731": (6, 16)}  # rows, columns

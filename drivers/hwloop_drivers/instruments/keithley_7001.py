@@ -13,7 +13,8 @@ from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import NAME
 from hwloop_drivers.instruments.families.matrix import VerifiedMatrix
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
-from hwloop_drivers.links.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.instruments.kind import InstrumentKind
+from hwloop_drivers.links.link import Link, LinkSettings
 
 SLOTS = {"7001": 2, "7002": 10}
 ROWS, COLUMNS = 4, 10  # of a card such as 7012, 7073, 7153

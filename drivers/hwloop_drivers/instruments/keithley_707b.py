@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 
 from hwloop_drivers.instruments.families.common import NAME
 from hwloop_drivers.instruments.families.keithley_switch import KeithleySwitch
-from hwloop_drivers.links.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.instruments.kind import InstrumentKind
+from hwloop_drivers.links.link import Link, LinkSettings
 
 SLOTS = {"707B": 6, "708B": 1}
 CARDS = {"7072": 8, "7072-HV": 8, "7173-50": 4, "7174A": 8}  # rows, of 12 columns each

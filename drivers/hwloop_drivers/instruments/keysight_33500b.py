@@ -12,7 +12,8 @@ from typing import Literal
 
 from hwloop_drivers.instruments.families.burst_dialect import Bounds, Dialect
 from hwloop_drivers.instruments.families.burst_generator import BurstGenerator
-from hwloop_drivers.links.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.instruments.kind import InstrumentKind
+from hwloop_drivers.links.link import Link, LinkSettings
 
 ModelName = Literal[
     "33509B",

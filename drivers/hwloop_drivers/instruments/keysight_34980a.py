@@ -14,7 +14,8 @@ from pydantic import Field, field_validator
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.matrix import VerifiedMatrix
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
-from hwloop_drivers.links.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.instruments.kind import InstrumentKind
+from hwloop_drivers.links.link import Link, LinkSettings
 
 SLOTS = 8
 

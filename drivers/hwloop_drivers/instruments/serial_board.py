@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pydantic import Field, model_validator
 
 from hwloop.errors import BackendError, InstrumentFault, UnexpectedReply, Unsupported
-from hwloop_drivers.links.link import InstrumentKind, Link, LinkSettings
+from hwloop_drivers.instruments.kind import InstrumentKind
+from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.roles import SwitchMatrix
 
 PROTOCOL = "1"

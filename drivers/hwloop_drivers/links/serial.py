@@ -9,15 +9,19 @@ from collections.abc import Callable
 from hwloop.errors import ConnectionLost, InstrumentTimeout, UnexpectedReply
 from hwloop_drivers.links.link import Link, LinkSettings, WireLog
 from hwloop_drivers.links.messages import close_quietly
-from hwloop_drivers.links.visa import VisaLink
 
 try:  # POSIX: what pyserial lets through when a port is gone
     from termios import error as PortError  # noqa: N812 - termios calls it error
 except ImportError:  # Windows
     PortError = OSError  # type: ignore[misc, assignment]
 
+
 LOST = (OSError, PortError)
+
+
 CLOSE_S = 2.0
+
+
 QUIET_S = 0.1  # silence after which nothing stale is believed to be on its way
 
 
@@ -125,13 +129,3 @@ class SerialLink(Link):
         except LOST as exc:
             self._poisoned = True
             raise ConnectionLost(f"{self.address}: lost while waiting for {text!r}: {exc}") from exc
-
-
-def open_link(address: str, settings: LinkSettings, *, wire_log: WireLog | None = None) -> Link:
-    """A link to a VISA resource; raises :class:`ConnectionLost` if nothing is there."""
-    return VisaLink(address, settings, wire_log=wire_log)
-
-
-def open_serial(address: str, settings: LinkSettings, *, wire_log: WireLog | None = None) -> Link:
-    """A link to a board on a serial port, or on any URL that pyserial understands."""
-    return SerialLink(address, settings, wire_log=wire_log)

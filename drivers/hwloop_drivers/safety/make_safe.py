@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hwloop.errors import BackendError, ConnectionLost, UnexpectedReply
-from hwloop.station.station import GROUND, Station
+from hwloop.station.parts import GROUND
+from hwloop.station.station import Station
 from hwloop_drivers.roles import Instrument, PulseGenerator, SwitchMatrix
 from hwloop_drivers.station.configured import Slot, slots
 

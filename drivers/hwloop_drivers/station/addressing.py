@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray
-from hwloop.station.station import GROUND, Station
+from hwloop.station.parts import GROUND
+from hwloop.station.station import Station
+from hwloop.types import BoolArray
 
 Lines = dict[str, str | None]
 """Line to output; None floats, a line that is not named is on ground."""

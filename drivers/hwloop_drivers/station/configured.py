@@ -8,9 +8,11 @@ from typing import Any
 
 from hwloop import plugins
 from hwloop.errors import BackendError, ConfigError
-from hwloop.station.station import VIRTUAL, Station
-from hwloop_drivers.links.link import InstrumentKind, Link, LinkSettings, WireLog
-from hwloop_drivers.links.serial import open_link, open_serial
+from hwloop.station.parts import VIRTUAL
+from hwloop.station.station import Station
+from hwloop_drivers.instruments.kind import InstrumentKind
+from hwloop_drivers.links.link import Link, LinkSettings, WireLog
+from hwloop_drivers.links.opening import open_link, open_serial
 from hwloop_drivers.links.visa_address import refuse_address
 from hwloop_drivers.roles import Instrument
 

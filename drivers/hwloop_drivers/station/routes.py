@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hwloop.errors import Unsupported
-from hwloop.station.station import GROUND, Station
+from hwloop.station.parts import GROUND
+from hwloop.station.station import Station
 from hwloop_drivers.roles import SwitchMatrix
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.figures.manhattan.data import Training, column_name, pattern_names
 from hwloop.figures.manhattan.table import table_figure
 from hwloop.plotting import style as plot
-from hwloop.steps.contract import NamedFigure
+from hwloop.plotting.style import NamedFigure
 from hwloop.steps.manhattan.rule import differential
+from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

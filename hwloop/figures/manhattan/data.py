@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import BoolArray, FloatArray
 from hwloop.record.reader import Record
 from hwloop.steps.manhattan.rule import misclassified
+from hwloop.types import BoolArray, FloatArray
 
 IntArray = NDArray[np.int64]
 BITS_SHOWN = 10

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from hwloop.figures.manhattan import array as manhattan_array
 from hwloop.figures.manhattan import population as manhattan_population
 from hwloop.figures.manhattan.data import Training, read_training
-from hwloop.plotting.style import style
+from hwloop.plotting.style import NamedFigure, style
 from hwloop.record.reader import Record
-from hwloop.steps.contract import NamedFigure
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:

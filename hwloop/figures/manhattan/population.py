@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FloatArray
 from hwloop.figures.manhattan.array import LARGEST_GRID, Draw
 from hwloop.figures.manhattan.data import IntArray, Training, pattern_names
 from hwloop.figures.manhattan.settings import settings_figure
 from hwloop.figures.manhattan.table import table_figure
 from hwloop.plotting import style as plot
-from hwloop.steps.contract import NamedFigure
+from hwloop.plotting.style import NamedFigure
+from hwloop.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

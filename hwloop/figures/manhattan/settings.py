@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FloatArray
 from hwloop.figures.manhattan.data import Training
 from hwloop.plotting import style as plot
+from hwloop.plotting.style import NamedFigure
 from hwloop.settings.units import format_quantity
-from hwloop.steps.contract import NamedFigure
+from hwloop.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ import numpy as np
 
 from hwloop.figures.manhattan.data import PulseTable, Training
 from hwloop.plotting import style as plot
-from hwloop.steps.contract import NamedFigure
+from hwloop.plotting.style import NamedFigure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from pydantic import model_validator
 
-from hwloop.array.operations import BoolArray, FloatArray
-from hwloop.array.settings import Array
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count
-from hwloop.steps.common.cells import Cells, Pulse, conductance_s, pulse_of
-from hwloop.steps.contract import Row, column
+from hwloop.steps.array import Array
+from hwloop.steps.common.cells import Cells, conductance_s
+from hwloop.steps.common.pulses import Pulse, pulse_of
+from hwloop.steps.rows import Row, column
+from hwloop.types import BoolArray, FloatArray
 
 
 class TwoStates(Settings):

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from hwloop.array.operations import FloatArray
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import StepError
 from hwloop.settings.units import format_quantity
+from hwloop.steps.array import Array
 from hwloop.steps.characterise.cycling import TwoStates, cycle_group
-from hwloop.steps.common.cells import (
-    cycle_and_device_spread,
-    filled,
-    groups,
-    planned_pulse,
-    planned_read,
-)
-from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.common.cells import filled, groups, planned_read
+from hwloop.steps.common.pulses import planned_pulse
+from hwloop.steps.common.summaries import cycle_and_device_spread
+from hwloop.steps.contract import Plan, Step
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import FloatArray
 
 
 class DeviceStatisticsSettings(TwoStates):
@@ -108,18 +103,11 @@ def plan(settings: DeviceStatisticsSettings, array: ArraySettings) -> Plan:
     return Plan(operations, rows=settings.cycles, by_group=True)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Cumulative distributions of both states, over devices and over everything."""
-    from hwloop.figures.device_statistics import figures as draw
-
-    return draw(record, label)
-
-
 DEVICE_STATISTICS = Step(
     name="device_statistics",
     summary="Lognormal spread of both states from device to device and from cycle to cycle",
     settings=DeviceStatisticsSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.device_statistics:figures",
 )

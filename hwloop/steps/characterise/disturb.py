@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from hwloop.array.operations import BoolArray, FloatArray
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count
-from hwloop.steps.common.cells import (
-    Cells,
-    Pulse,
-    chosen,
-    conductance_s,
-    planned_pulse,
-    planned_read,
-    pulse_of,
-)
-from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.array import Array
+from hwloop.steps.common.cells import Cells, chosen, conductance_s, planned_read
+from hwloop.steps.common.pulses import Pulse, planned_pulse, pulse_of
+from hwloop.steps.contract import Plan, Step
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import BoolArray, FloatArray
 
 
 class DisturbSettings(Settings):
@@ -131,18 +123,11 @@ def plan(settings: DisturbSettings, array: ArraySettings) -> Plan:
     return Plan([planned_read(array, None, settings.rounds + 1), pulse], rows=settings.rounds + 1)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """The map of relative changes, and the changes against the pulses."""
-    from hwloop.figures.disturb import figures as draw
-
-    return draw(record, label)
-
-
 DISTURB = Step(
     name="disturb",
     summary="Map of what the neighbours of pulsed cells suffer under the array's biasing",
     settings=DisturbSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.disturb:figures",
 )

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from hwloop.array.operations import BoolArray, FloatArray
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
 from hwloop.settings.units import Count
+from hwloop.steps.array import Array
 from hwloop.steps.characterise.cycling import TwoStates, cycle_group
-from hwloop.steps.common.cells import filled, groups, median_words, planned_pulse, planned_read
-from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.common.cells import filled, groups, planned_read
+from hwloop.steps.common.pulses import planned_pulse
+from hwloop.steps.common.summaries import median_words
+from hwloop.steps.contract import Plan, Step
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import BoolArray, FloatArray
 
 
 class EnduranceSettings(TwoStates):
@@ -102,18 +103,11 @@ def plan(settings: EnduranceSettings, array: ArraySettings) -> Plan:
     return Plan(operations, rows=rows, by_group=True)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Both states against the cycle."""
-    from hwloop.figures.endurance import figures as draw
-
-    return draw(record, label)
-
-
 ENDURANCE = Step(
     name="endurance",
     summary="Both states against the cycle, and when the window closes",
     settings=EnduranceSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.endurance:figures",
 )

@@ -9,41 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from hwloop.array.operations import BoolArray, FloatArray, PulseMap
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.operations import PulseMap
+from hwloop.array.settings import ArraySettings
 from hwloop.messages import cell_names
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveOhm, PositiveSecond
-from hwloop.steps.common.cells import (
-    Cells,
-    Ramp,
-    chosen,
-    groups,
-    median_words,
-    planned_read,
-    pulse_of,
-    read_of,
-    unmeasured,
-)
-from hwloop.steps.contract import (
-    NamedFigure,
-    Outcome,
-    Plan,
-    PlannedOperation,
-    Row,
-    Step,
-    Yield,
-    column,
-)
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.array import Array
+from hwloop.steps.common.cells import Cells, chosen, groups, planned_read, read_of, unmeasured
+from hwloop.steps.common.pulses import Ramp, pulse_of
+from hwloop.steps.common.summaries import median_words
+from hwloop.steps.contract import Plan, PlannedOperation, Step
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import BoolArray, FloatArray
 
 UNFORMED, FORMED, FAILED = 0, 1, -1
 IntArray = NDArray[np.int64]
@@ -222,18 +205,11 @@ def plan(settings: FormSettings, array: ArraySettings) -> Plan:
     return Plan(operations, rows=len(levels) + 1, by_group=True)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Conductance along the ramp, forming voltages, and the map of how it ended."""
-    from hwloop.figures.form import figures as draw
-
-    return draw(record, label)
-
-
 FORM = Step(
     name="form",
     summary="Forming by a ramp that stops at each cell's resistance; fails closed",
     settings=FormSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.form:figures",
 )

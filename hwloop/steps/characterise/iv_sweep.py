@@ -4,41 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import model_validator
 
-from hwloop.array.operations import BoolArray, FloatArray, ReadMap
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.operations import ReadMap
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, NegativeVolt, PositiveSecond, PositiveVolt
+from hwloop.steps.array import Array
 from hwloop.steps.common.cells import (
     Cells,
     chosen,
     conductance_s,
-    crossing_v,
     filled,
     groups,
     measured_a,
-    median_words,
     planned_read,
-    pulse_of,
 )
-from hwloop.steps.contract import (
-    NamedFigure,
-    Outcome,
-    Plan,
-    PlannedOperation,
-    Row,
-    Step,
-    Yield,
-    column,
-)
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.common.pulses import pulse_of
+from hwloop.steps.common.summaries import crossing_v, median_words
+from hwloop.steps.contract import Plan, PlannedOperation, Step
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import BoolArray, FloatArray
 
 
 class IvSweepSettings(Settings):
@@ -212,18 +202,11 @@ def _check_direct(settings: IvSweepSettings, array: ArraySettings) -> None:
             )
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """log |I| against the level, and the distributions of set and reset voltages."""
-    from hwloop.figures.iv_sweep import figures as draw
-
-    return draw(record, label)
-
-
 IV_SWEEP = Step(
     name="iv_sweep",
     summary="I–V cycles, pulsed or direct, with set and reset voltages",
     settings=IvSweepSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.iv_sweep:figures",
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 
 _LEAST_OHM = 1e-6  # a segment of no resistance has no conductance that could be written down
 

@@ -5,30 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import BoolArray, FloatArray
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveSecond, PositiveVolt, Volt
-from hwloop.steps.common.cells import (
-    Cells,
-    Pulse,
-    conductance_s,
-    filled,
-    groups,
-    median_words,
-    planned_pulse,
-    planned_read,
-    pulse_of,
-)
-from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.array import Array
+from hwloop.steps.common.cells import Cells, conductance_s, filled, groups, planned_read
+from hwloop.steps.common.pulses import Pulse, planned_pulse, pulse_of
+from hwloop.steps.common.summaries import median_words
+from hwloop.steps.contract import Plan, Step
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import BoolArray, FloatArray
 
 _CONSTANTS = 400
 
@@ -288,18 +279,11 @@ def plan(settings: PulseResponseSettings, array: ArraySettings) -> Plan:
     return Plan(operations, rows=points, by_group=True)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Conductance against pulses with its spread, and what the grid of conditions does."""
-    from hwloop.figures.pulse_response import figures as draw
-
-    return draw(record, label)
-
-
 PULSE_RESPONSE = Step(
     name="pulse_response",
     summary="Potentiation and depression by identical or incremental pulses, over a grid of them",
     settings=PulseResponseSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.pulse_response:figures",
 )

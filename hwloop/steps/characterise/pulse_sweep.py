@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from hwloop.array.operations import BoolArray, FloatArray
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_names
 from hwloop.settings.units import (
@@ -26,26 +25,18 @@ from hwloop.settings.units import (
     format_quantity,
 )
 from hwloop.statistics import sample_deviation
-from hwloop.steps.common.cells import (
-    Cells,
-    Pulse,
-    Ramp,
-    chosen,
-    conductance_s,
+from hwloop.steps.array import Array
+from hwloop.steps.common.cells import Cells, chosen, conductance_s, filled, groups, planned_read
+from hwloop.steps.common.pulses import Pulse, Ramp, planned_pulse, pulse_of
+from hwloop.steps.common.summaries import (
     crossing_v,
     cycle_and_device_spread,
-    filled,
-    groups,
     median_words,
     over_cells,
-    planned_pulse,
-    planned_read,
-    pulse_of,
 )
-from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.contract import Plan, Step
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import BoolArray, FloatArray
 
 LINES = {"gate": "gate", "line": "source line"}
 
@@ -300,18 +291,11 @@ def plan(settings: PulseSweepSettings, array: ArraySettings) -> Plan:
     return Plan(operations, rows=rows, by_group=True)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Conductance against the swept voltage, where half is gained or lost, and its map."""
-    from hwloop.figures.pulse_sweep import figures as draw
-
-    return draw(record, label)
-
-
 PULSE_SWEEP = Step(
     name="pulse_sweep",
     summary="1T1R cells: SET sweeps of the gate, or RESET sweeps of the source line",
     settings=PulseSweepSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.pulse_sweep:figures",
 )

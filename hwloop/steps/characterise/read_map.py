@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FlagArray, FloatArray
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
 from hwloop.messages import cell_names
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count
 from hwloop.statistics import sample_deviation
-from hwloop.steps.common.cells import (
-    Cells,
-    chosen,
-    median_words,
-    over_cells,
-    planned_read,
-    read_of,
-    unmeasured,
-)
-from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.array import Array
+from hwloop.steps.common.cells import Cells, chosen, planned_read, read_of, unmeasured
+from hwloop.steps.common.summaries import median_words, over_cells
+from hwloop.steps.contract import Plan, Step
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import BoolArray, FlagArray, FloatArray
 
 
 class ReadMapSettings(Settings):
@@ -106,18 +98,11 @@ def plan(settings: ReadMapSettings, array: ArraySettings) -> Plan:
     return Plan([planned_read(array, settings.cells, settings.repeats)], rows=settings.repeats)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """The map and the distribution of its conductances."""
-    from hwloop.figures.read_map import figures as draw
-
-    return draw(record, label)
-
-
 READ_MAP = Step(
     name="read_map",
     summary="Conductance of every cell, its spread over cells and over reads",
     settings=ReadMapSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.read_map:figures",
 )

@@ -4,37 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from hwloop.array.operations import BoolArray, FloatArray, ReadMap
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.operations import ReadMap
+from hwloop.array.settings import ArraySettings
 from hwloop.settings.model import Settings
 from hwloop.settings.units import PositiveVolt
-from hwloop.steps.common.cells import (
-    Cells,
-    chosen,
-    filled,
-    groups,
-    measured_a,
-    median_words,
-    over_cells,
-)
-from hwloop.steps.contract import (
-    NamedFigure,
-    Outcome,
-    Plan,
-    PlannedOperation,
-    Row,
-    Step,
-    Yield,
-    column,
-)
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.array import Array
+from hwloop.steps.common.cells import Cells, chosen, filled, groups, measured_a
+from hwloop.steps.common.summaries import median_words, over_cells
+from hwloop.steps.contract import Plan, PlannedOperation, Step
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import BoolArray, FloatArray
 
 _BINS_PER_DECADE = 5
 
@@ -172,18 +156,11 @@ def plan(settings: ReadNoiseSettings, array: ArraySettings) -> Plan:
     return Plan(operations, rows=len(operations), by_group=True)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """The spectrum, and the distribution of the scatter."""
-    from hwloop.figures.read_noise import figures as draw
-
-    return draw(record, label)
-
-
 READ_NOISE = Step(
     name="read_noise",
     summary="Scatter and spectrum of many reads at several voltages",
     settings=ReadNoiseSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.read_noise:figures",
 )

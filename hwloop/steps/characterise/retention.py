@@ -4,38 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import FloatArray, Wait
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.operations import Wait
+from hwloop.array.settings import ArraySettings
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveSecond
-from hwloop.steps.common.cells import (
-    Cells,
-    Pulse,
-    chosen,
-    conductance_s,
-    median_words,
-    planned_pulse,
-    planned_read,
-    pulse_of,
-)
-from hwloop.steps.contract import (
-    NamedFigure,
-    Outcome,
-    Plan,
-    PlannedOperation,
-    Row,
-    Step,
-    Yield,
-    column,
-)
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.array import Array
+from hwloop.steps.common.cells import Cells, chosen, conductance_s, planned_read
+from hwloop.steps.common.pulses import Pulse, planned_pulse, pulse_of
+from hwloop.steps.common.summaries import median_words
+from hwloop.steps.contract import Plan, PlannedOperation, Step
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import FloatArray
 
 
 class RetentionSettings(Settings):
@@ -161,18 +145,11 @@ def plan(settings: RetentionSettings, array: ArraySettings) -> Plan:
     return Plan(operations, rows=len(times_s))
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Conductance against log t, and the distribution of the drift exponent."""
-    from hwloop.figures.retention import figures as draw
-
-    return draw(record, label)
-
-
 RETENTION = Step(
     name="retention",
     summary="Conductance against the logarithm of time, and its drift exponent",
     settings=RetentionSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.retention:figures",
 )

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, Resistance
+from hwloop.steps.array import Array
 from hwloop.steps.characterise.line_circuit import Lines, apparent_conductance_s
-from hwloop.steps.common.cells import conductance_s, median_words, planned_read
-from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.common.cells import conductance_s, planned_read
+from hwloop.steps.common.summaries import median_words
+from hwloop.steps.contract import Plan, Step
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import FloatArray
 
 _ROUNDS = 30
 _SMALL = 1e-6
@@ -160,18 +160,11 @@ def plan(settings: WireResistanceSettings, array: ArraySettings) -> Plan:
     return Plan([planned_read(array, None, settings.repeats)], rows=settings.repeats)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """The apparent conductances, and how they fall along the lines."""
-    from hwloop.figures.wire_resistance import figures as draw
-
-    return draw(record, label)
-
-
 WIRE_RESISTANCE = Step(
     name="wire_resistance",
     summary="Ohm per segment of rows and columns, from cells in one state",
     settings=WireResistanceSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.wire_resistance:figures",
 )

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import BoolArray, FloatArray
-from hwloop.steps.contract import Row, column
+from hwloop.steps.rows import Row, column
+from hwloop.types import BoolArray, FloatArray
 
 IntArray = NDArray[np.int64]
 SignArray = NDArray[np.int8]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FloatArray
 from hwloop.steps.manhattan.rows import SignArray
 from hwloop.steps.manhattan.settings import ManhattanSettings
+from hwloop.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)

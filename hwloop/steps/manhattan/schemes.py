@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FloatArray, PulseMap
-from hwloop.steps.common.cells import Pulse
+from hwloop.array.operations import PulseMap
+from hwloop.steps.common.pulses import Pulse
 from hwloop.steps.manhattan.rows import SignArray
 from hwloop.steps.manhattan.settings import ManhattanSettings
+from hwloop.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)

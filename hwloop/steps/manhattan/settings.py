@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import FloatArray
 from hwloop.settings.model import Settings
 from hwloop.settings.tables import BitTable
 from hwloop.settings.units import Count, PerAmpere, PositiveSecond, PositiveVolt, Volt
-from hwloop.steps.common.cells import Pulse
+from hwloop.steps.common.pulses import Pulse
+from hwloop.types import FloatArray
 
 
 class PulseSettings(Settings):

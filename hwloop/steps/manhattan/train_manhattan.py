@@ -8,23 +8,22 @@ method's description for the 4×4 spintronic array (after M. Prezioso et al., Na
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FloatArray, Reading, ReadMap, VectorBatch
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.operations import Reading, ReadMap, VectorBatch
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, StepError
 from hwloop.settings.tables import BitTable
 from hwloop.statistics import wilson_interval
-from hwloop.steps.contract import NamedFigure, Outcome, Plan, PlannedOperation, Step, Yield
+from hwloop.steps.array import Array
+from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.manhattan.rows import UNDECIDED, EpochRow, IntArray, PredictionRow, SummaryRow
 from hwloop.steps.manhattan.rule import Judgement, differential, judge
 from hwloop.steps.manhattan.schemes import SCHEMES
 from hwloop.steps.manhattan.settings import ManhattanSettings, PulseSettings
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.rows import Outcome, Yield
+from hwloop.types import BoolArray, FloatArray
 
 __all__ = [
     "TRAIN_MANHATTAN",
@@ -98,13 +97,6 @@ def plan(settings: ManhattanSettings, array: ArraySettings) -> Plan:
         held_out = VectorBatch(settings.voltage_v(settings.held_out_patterns))
         operations.append(PlannedOperation(held_out, 1))
     return Plan(operations, rows=settings.max_updates)
-
-
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """The figures of a training, from its record."""
-    from hwloop.figures.manhattan.figures import figures as draw
-
-    return draw(record, label)
 
 
 def _check_widths(settings: ManhattanSettings, array: ArraySettings) -> None:
@@ -218,5 +210,5 @@ TRAIN_MANHATTAN = Step(
     settings=ManhattanSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.manhattan.figures:figures",
 )

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray, VectorBatch
-from hwloop.array.settings import Array
+from hwloop.array.operations import VectorBatch
 from hwloop.errors import StepError
+from hwloop.steps.array import Array
 from hwloop.steps.network.mapping.mapping import WeightMap, differences
 from hwloop.steps.network.mapping.placement import Block, Placement
 from hwloop.steps.network.network import Network
+from hwloop.types import FloatArray
 
 _MOST_ENTRIES = 4_000_000
 """Of one operation, so that its voltages stay below 32 MB."""

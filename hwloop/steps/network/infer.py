@@ -9,34 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import FloatArray, VectorBatch
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.operations import VectorBatch
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, StepError
 from hwloop.settings.bulk import LabelledData
 from hwloop.settings.model import Settings
 from hwloop.statistics import wilson_interval
+from hwloop.steps.array import Array
 from hwloop.steps.common.cells import conductance_s, planned_read
-from hwloop.steps.contract import (
-    NamedFigure,
-    Outcome,
-    Plan,
-    PlannedOperation,
-    Row,
-    Step,
-    Yield,
-    column,
-)
+from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.network.array_product import PlacedNetwork, effective_bits, multiply, with_tiles
 from hwloop.steps.network.mapping.map_network import PLACED
 from hwloop.steps.network.network import predicted
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import FloatArray
 
 IntArray = NDArray[np.int64]
 
@@ -161,18 +152,11 @@ def plan(settings: InferSettings, array: ArraySettings) -> Plan:
     return Plan([planned_read(array, None, 1), PlannedOperation(vector, len(y))], rows=1)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """The confusion matrix."""
-    from hwloop.figures.networks import inference
-
-    return inference(record, label)
-
-
 INFER = Step(
     name="infer",
     summary="Answers of a mapped network by the array's own multiplication",
     settings=InferSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.networks:inference",
 )

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray, VectorBatch
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.operations import VectorBatch
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import StepError
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count
-from hwloop.steps.common.cells import conductance_s, median_words, planned_read
-from hwloop.steps.contract import (
-    NamedFigure,
-    Outcome,
-    Plan,
-    PlannedOperation,
-    Row,
-    Step,
-    Yield,
-    column,
-)
+from hwloop.steps.array import Array
+from hwloop.steps.common.cells import conductance_s, planned_read
+from hwloop.steps.common.summaries import median_words
+from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.network.array_product import effective_bits
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import FloatArray
 
 
 class MultiplyTestSettings(Settings):
@@ -89,18 +80,11 @@ def plan(settings: MultiplyTestSettings, array: ArraySettings) -> Plan:
     return Plan([planned_read(array, None, 1), PlannedOperation(vector, 1)], rows=1)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Measured against expected currents, and the bits of the columns."""
-    from hwloop.figures.networks import multiplication
-
-    return multiplication(record, label)
-
-
 MULTIPLY_TEST = Step(
     name="multiply_test",
     summary="Error of the array's multiplication, in bits of each column",
     settings=MultiplyTestSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.networks:multiplication",
 )

@@ -14,12 +14,12 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, NonNegativeInt, model_validator
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError, StepError
 from hwloop.messages import nearest
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, Number
 from hwloop.steps.network.mapping.mapping import refuse_unfinite
+from hwloop.types import FloatArray
 
 Arrays = Mapping[str, FloatArray]
 Multiply = Callable[[int, FloatArray], FloatArray]

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeInt
 
-from hwloop.array.operations import BoolArray, FloatArray
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.settings.bulk import LabelledData
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, Fraction, PositiveSiemens
-from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+from hwloop.steps.array import Array
+from hwloop.steps.contract import Plan, Step
 from hwloop.steps.network.array_product import PlacedNetwork
 from hwloop.steps.network.infer import placed_network
 from hwloop.steps.network.mapping.mapping import cols_each
 from hwloop.steps.network.network import predicted
 from hwloop.steps.network.programming_spread import drawn_s, sigma_s
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import BoolArray, FloatArray
 
 
 class MeasuredSpread(Settings):
@@ -187,18 +186,11 @@ def plan(settings: ProgrammingNoiseSettings, array: ArraySettings) -> Plan:  # n
     return Plan([], rows=len(_sigmas(settings.programming)))
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Accuracy against σ with its spread, or its distribution."""
-    from hwloop.figures.networks import noise
-
-    return noise(record, label)
-
-
 PROGRAMMING_NOISE = Step(
     name="programming_noise",
     summary="Accuracy of a mapped network under programming scatter, drawn in software",
     settings=ProgrammingNoiseSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.networks:noise",
 )

@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FloatArray
 from hwloop.errors import ConfigError
+from hwloop.types import BoolArray, FloatArray
 
 Curve = Literal["iterative", "one_shot"]
 LARGEST_S = 110e-6

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import BoolArray, FloatArray
 from hwloop.steps.program.targets import Goals
+from hwloop.types import BoolArray, FloatArray
 
 IntArray = NDArray[np.int64]
 

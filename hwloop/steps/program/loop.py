@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FloatArray
-from hwloop.array.settings import Array
+from hwloop.steps.array import Array
 from hwloop.steps.program.cell_table import (
     BUDGET,
     GIVEN_UP,
@@ -20,6 +19,7 @@ from hwloop.steps.program.cell_table import (
 )
 from hwloop.steps.program.controllers.base import Controller, IntArray, Side, State
 from hwloop.steps.program.pulses import apply, read
+from hwloop.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)

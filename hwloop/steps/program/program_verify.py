@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from hwloop.array.conductance_range import Span
-from hwloop.array.operations import BoolArray, FloatArray
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_names
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveJoule, PositiveSecond, format_quantity
-from hwloop.steps.common.cells import Cells, chosen, groups, planned_read, pulse_of
-from hwloop.steps.contract import NamedFigure, Outcome, Plan, PlannedOperation, Step, Yield
+from hwloop.steps.array import Array
+from hwloop.steps.common.cells import Cells, chosen, groups, planned_read
+from hwloop.steps.common.pulses import pulse_of
+from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.program.cell_table import (
     BUDGET,
     LEFT_ALONE,
@@ -42,9 +42,8 @@ from hwloop.steps.program.rows import (
     tables,
 )
 from hwloop.steps.program.targets import Target, Tolerance, goals, planned_mask, refuse_misfit
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.rows import Outcome, Yield
+from hwloop.types import BoolArray, FloatArray
 
 IntArray = NDArray[np.int64]
 
@@ -219,19 +218,12 @@ def _planned(train: Train, mask: BoolArray, at_most: int) -> PlannedOperation:
     return PlannedOperation(pulse_of(mask, end_v, train.width_s, gate_v=gate_v), at_most)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Target against achieved, errors, pulses, maps."""
-    from hwloop.figures.program_verify import figures as draw
-
-    return draw(record, label)
-
-
 PROGRAM_VERIFY = Step(
     name="program_verify",
     summary="Program cells to target conductances, verify each, and say what it cost",
     settings=ProgramVerifySettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.program_verify:figures",
     tables=tables,
 )

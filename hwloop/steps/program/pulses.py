@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, Flag, FloatArray, PulseMap, Ramp, Reading
-from hwloop.array.settings import Array
+from hwloop.array.operations import Flag, PulseMap, Ramp, Reading
+from hwloop.steps.array import Array
 from hwloop.steps.common.cells import read_of, unmeasured
 from hwloop.steps.program.cell_table import Ledger
 from hwloop.steps.program.controllers.base import IntArray, Move, Steps, Train
+from hwloop.types import BoolArray, FloatArray
 
 Trains = tuple[Train | None, Train | None]
 

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FloatArray
-from hwloop.steps.contract import Row, column
 from hwloop.steps.program.cell_table import REACHED, RELAXED, IntArray, Ledger
 from hwloop.steps.program.loop import Round
 from hwloop.steps.program.targets import Goals
+from hwloop.steps.rows import Row, column
+from hwloop.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
 from hwloop.array.conductance_range import Span
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError, StepError
 from hwloop.messages import nearest
 from hwloop.settings.model import Settings
 from hwloop.settings.tables import GapTable
 from hwloop.settings.units import Number, PositiveSiemens, Siemens
-from hwloop.steps.contract import Row
+from hwloop.steps.rows import Row
+from hwloop.types import FloatArray
 
 IntArray = NDArray[np.int64]
 LevelName = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int) else v)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from hwloop.errors import ConfigError, HwloopError, NotConverged
 from hwloop_sim.calibrate.one_transistor.calibrate import SweepCalibration
-from hwloop_sim.calibrate.operations.calibrate import OperationCalibration
+from hwloop_sim.calibrate.operations.calibration import OperationCalibration
 from hwloop_sim.calibrate.run import Found, check_model, fitted, models
 from hwloop_sim.calibrate.trains.pulse_table import TableCalibration
 

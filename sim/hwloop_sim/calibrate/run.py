@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.datasets.pulse_table import appear_complete
+from hwloop.datasets.files import appear_complete
 from hwloop.errors import ConfigError, NotConverged, RecordError
 from hwloop.messages import nearest
+from hwloop_sim.calibrate.inputs import is_record
 from hwloop_sim.calibrate.one_transistor.calibrate import SweepCalibration, calibrate_sweeps
 from hwloop_sim.calibrate.one_transistor.emulation import MODEL as ONE_TRANSISTOR
-from hwloop_sim.calibrate.operations.calibrate import (
-    OperationCalibration,
-    calibrate_operations,
-)
+from hwloop_sim.calibrate.operations.calibrate import calibrate_operations
+from hwloop_sim.calibrate.operations.calibration import OperationCalibration
 from hwloop_sim.calibrate.operations.models import operation_models
-from hwloop_sim.calibrate.trains.data import TrainData, check_one_way, is_record, load_trains
-from hwloop_sim.calibrate.trains.fit import Fit, Fitter
+from hwloop_sim.calibrate.result import Fit
+from hwloop_sim.calibrate.trains.data import TrainData, check_one_way, load_trains
+from hwloop_sim.calibrate.trains.fit import Fitter
 from hwloop_sim.calibrate.trains.held_out import Prediction, predict
 from hwloop_sim.calibrate.trains.pulse_table import TableCalibration, calibrate_table
 from hwloop_sim.calibration.file import FORMAT, FORMAT_VERSION
@@ -218,6 +218,7 @@ def write_calibration(calibration: Found, paths: Sequence[Path], out: Path) -> l
     import yaml
 
     from hwloop.plotting.style import save_figures
+    from hwloop_sim.calibrate.operations.figures import draw as draw_operations
     from hwloop_sim.calibrate.trains.figures import draw
 
     check_out(out)
@@ -225,7 +226,11 @@ def write_calibration(calibration: Found, paths: Sequence[Path], out: Path) -> l
         data = as_data(calibration, paths, out.stem)
         figures = list(draw(calibration.predictions))
     else:
-        data, figures = calibration.as_data(paths, out.stem), list(calibration.figures())
+        data = calibration.as_data(paths, out.stem)
+        if isinstance(calibration, OperationCalibration):
+            figures = list(draw_operations(calibration))
+        else:
+            figures = list(calibration.figures())
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
 
     def write(path: Path) -> None:

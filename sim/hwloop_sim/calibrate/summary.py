@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hwloop.errors import ConfigError
-from hwloop.procedure.procedure import parse_yaml
+from hwloop.settings.yaml import parse_yaml
 
 if TYPE_CHECKING:
-    from hwloop_sim.calibrate.operations.calibrate import OperationCalibration
+    from hwloop_sim.calibrate.operations.calibration import OperationCalibration
     from hwloop_sim.calibrate.rank import Candidate
     from hwloop_sim.calibrate.run import Calibration, Found
 

@@ -18,9 +18,9 @@ from hwloop.datasets.pulse_table import ConductanceTable, read_dataset
 from hwloop.errors import ConfigError, HwloopError
 from hwloop.messages import nearest
 from hwloop.plugins import calibration_files
-from hwloop.procedure.procedure import parse_yaml
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Kelvin, PositiveSecond, PositiveSiemens, Volt
+from hwloop.settings.yaml import parse_yaml
 
 FORMAT = "hwloop-calibration"
 FORMAT_VERSION = 1

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Event
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_names
 from hwloop.settings.units import format_quantity
+from hwloop.types import FloatArray
 from hwloop_sim.calibration.file import Calibration, MeasuredRange, load_calibration
 
 _SAME = 1e-2

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Event
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_names
+from hwloop.types import FloatArray
 from hwloop_sim.calibration.twin import RangeWatch
 from hwloop_sim.cells.current_law import law_current_a
 from hwloop_sim.cells.device import Device

@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import Unsupported
 from hwloop.messages import cell_name
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number
+from hwloop.types import FloatArray
 from hwloop_sim.circuit import CellLaw, Polynomial, Sinh
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Event
 from hwloop.errors import Unsupported
 from hwloop.settings.model import Settings
+from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
     from hwloop_sim.compiled.counted_random import StepScatter

@@ -29,9 +29,10 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer, ValidationInfo
 
 from hwloop import plugins
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.errors import ConfigError
 from hwloop.settings.model import Settings
+from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
     from hwloop_sim.compiled.counted_random import StepScatter

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
+from hwloop.types import FloatArray
 from hwloop_sim.cells.device import Device
 
 

@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_name
 from hwloop.settings.model import Settings
 from hwloop.settings.tables import NumberTable
 from hwloop.settings.units import Fraction, Number, PositiveSiemens, format_quantity
+from hwloop.types import FloatArray
 
 
 class ScaledLognormal(Settings):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import BackendError
+from hwloop.types import FloatArray
 
 INNER_STEPS = 200
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 from hwloop_sim.circuit.passive import checked_cells, run, solve
 from hwloop_sim.circuit.solution import Solution
 from hwloop_sim.circuit.terminals import Terminals, terminals

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import Unsupported
+from hwloop.types import FloatArray
 from hwloop_sim.circuit.passive import checked_cells
 from hwloop_sim.circuit.terminals import terminals
 from hwloop_sim.circuit.wires import Wires

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import BackendError
+from hwloop.types import FloatArray
 from hwloop_sim.circuit.cells import CellLaw
 from hwloop_sim.circuit.passive import RESIDUAL, Raw, checked_cells, run, shaped, undefine
 from hwloop_sim.circuit.solution import Solution

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import BackendError
+from hwloop.types import FloatArray
 from hwloop_sim.circuit.solution import Solution
 from hwloop_sim.circuit.terminals import Terminals, cut_off, terminals
 from hwloop_sim.circuit.wires import Wires

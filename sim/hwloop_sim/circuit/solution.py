@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import FlagArray, FloatArray
+from hwloop.types import FlagArray, FloatArray
 from hwloop_sim.compiled.counted_random import Draws, StepScatter, fill_normals
 
 if "NUMBA_THREADING_LAYER" not in os.environ:

@@ -29,9 +29,10 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import BoolArray, FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.errors import Unsupported
 from hwloop.settings.units import Number, PositiveOhm, PositiveSecond, PositiveSiemens, PositiveVolt
+from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.device import Device, DeviceKind
 from hwloop_sim.cells.variability import draw_initial
 from hwloop_sim.devices.common.filament import (

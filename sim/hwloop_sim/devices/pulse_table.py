@@ -11,12 +11,13 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from hwloop.array.operations import BoolArray, FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Event
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_names
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Fraction, Number
+from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.calibration.file import TableReference
 from hwloop_sim.cells.device import Device, DeviceKind
 from hwloop_sim.cells.known_pulses import KnownPulse, refuse_unknown

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.settings.units import Fraction, Number, PositiveSiemens
+from hwloop.types import FloatArray
 from hwloop_sim.cells.device import LARGE, Device, DeviceKind
 from hwloop_sim.cells.known_pulses import KnownPulse, refuse_unknown
 from hwloop_sim.cells.variability import draw_initial

@@ -20,11 +20,12 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import BoolArray, FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Event
 from hwloop.messages import cell_names
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Fraction, Number, PositiveSiemens
+from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.device import Device, DeviceKind
 from hwloop_sim.cells.known_pulses import SAME, KnownPulse, refuse_unknown
 from hwloop_sim.cells.variability import InitialState, draw_initial

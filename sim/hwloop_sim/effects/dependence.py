@@ -7,9 +7,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import FloatArray
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveOhm, PositiveSiemens
+from hwloop.types import FloatArray
 
 
 class Dependence(Settings):

@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, model_validator
 
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
 from hwloop.settings.tables import NumberTable
 from hwloop.settings.units import Fraction
+from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 
 

@@ -14,9 +14,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Fraction, Kelvin, Number, PositiveSecond, Siemens
+from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 
 BOLTZMANN_EV_PER_K = 8.617333262e-5  # CODATA 2018

@@ -13,9 +13,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveSiemens, Siemens
+from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 
 

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import FloatArray
 from hwloop.settings.model import Settings
 from hwloop.settings.units import PositiveSiemens, Siemens
+from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 
 

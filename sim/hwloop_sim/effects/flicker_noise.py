@@ -18,8 +18,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import FloatArray
 from hwloop.settings.units import Number
+from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 from hwloop_sim.effects.dependence import Dependence
 

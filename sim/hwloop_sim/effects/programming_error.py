@@ -14,11 +14,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_name
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveSiemens, format_quantity
+from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 
 _ROUNDS = 1000

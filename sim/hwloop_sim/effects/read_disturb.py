@@ -14,9 +14,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from hwloop.array.operations import FloatArray
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveVolt
+from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 
 

@@ -17,9 +17,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Fraction, Number, PositiveOhm, PositiveSecond
+from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 from hwloop_sim.effects.dependence import shown_of_series
 

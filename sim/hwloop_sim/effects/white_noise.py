@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hwloop.array.operations import FloatArray
 from hwloop.settings.units import Ampere
+from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import EffectKind, ReadNoise
 from hwloop_sim.effects.dependence import Dependence
 

@@ -11,7 +11,6 @@ from pydantic import ValidationInfo, model_validator
 
 from hwloop.array.operations import (
     Flag,
-    FloatArray,
     Operation,
     PulseMap,
     Ramp,
@@ -21,11 +20,12 @@ from hwloop.array.operations import (
     Wait,
 )
 from hwloop.backend.base import CrossbarBackend, Description, Event
+from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.errors import BackendError, ConfigError, Unsupported
 from hwloop.messages import cell_name
-from hwloop.plugins import BackendKind, OpenRequest
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Fraction, PositiveSecond
+from hwloop.types import FloatArray
 from hwloop_sim.calibration.twin import whole_twin
 from hwloop_sim.cells.choice import DeviceChoice, make_cells
 from hwloop_sim.cells.composed import AffectedDevice

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import BoolArray, FloatArray
 from hwloop.errors import Unsupported
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Ampere, Fraction, Number, Volt
+from hwloop.types import BoolArray, FloatArray
 
 Bits = Annotated[int, Field(strict=True, ge=2, le=24)]
 GainError = Annotated[Number, Field(gt=-0.5, lt=0.5)]

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.array.biasing import Scheme, line_fractions, stress
-from hwloop.array.operations import BoolArray, FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Resistance
+from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.device import Device
 from hwloop_sim.circuit import CellLaw, Crossbar, Wires, solve, solve_cells
 from hwloop_sim.circuit.wires import ColEnds, RowEnds

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 from hwloop_sim.cells.device import Device
 from hwloop_sim.cells.effect import ReadNoise
 from hwloop_sim.emulator.lines import Wiring

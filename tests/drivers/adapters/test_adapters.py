@@ -10,7 +10,7 @@ import pytest
 from hwloop import plugins
 from hwloop.errors import ConfigError, InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.adapters.source_meter import ForeignSettings, ForeignSourceMeter
-from hwloop_drivers.links.link import InstrumentKind
+from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.roles import SourceSetup, TrainPoint
 from hwloop_drivers.station.configured import NoLink
 from hwloop_drivers.station.drives import Boxes

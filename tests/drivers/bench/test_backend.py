@@ -12,8 +12,8 @@ import yaml
 
 from hwloop.array.biasing import cell_voltages_v
 from hwloop.array.operations import PulseMap, Ramp, ReadMap, VectorBatch, Wait
+from hwloop.backend.kind import OpenRequest
 from hwloop.errors import ConfigError, ConnectionLost, Unsupported
-from hwloop.plugins import OpenRequest
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.bench.open import BenchSettings, open_bench, rehearse_bench

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from hwloop.procedure.procedure import from_data
 from hwloop.record.reader import Record
-from hwloop.run.runner import Quiet, RunOptions, run_procedure
+from hwloop.run.observer import Quiet
+from hwloop.run.runner import RunOptions, run_procedure
 
 STATION = Path(__file__).parents[3] / "stations" / "virtual_4x4.yaml"
 RESOLUTION_S = 10e-12 / 0.1  # Keithley 2400, 1 µA range, at the read voltage

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hwloop.array.settings import Array
 from hwloop.backend.base import CrossbarBackend
-from hwloop.plugins import OpenRequest
+from hwloop.backend.kind import OpenRequest
 from hwloop.procedure.procedure import Procedure, from_data
 from hwloop.record.reader import Record
 from hwloop.run.runner import RunOptions, run_procedure
+from hwloop.steps.array import Array
 from hwloop.steps.program.program_verify import PROGRAM_VERIFY
 from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.bench.open import BenchSettings, open_bench

@@ -12,8 +12,9 @@ import yaml
 
 from hwloop import plugins
 from hwloop.array.operations import Flag, PulseMap, Ramp, Reading
+from hwloop.backend.kind import OpenRequest
 from hwloop.errors import InstrumentFault, Unsupported
-from hwloop.plugins import BACKENDS, OpenRequest
+from hwloop.plugins import BACKENDS
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.testing import check_ramps
 from hwloop_drivers.bench import cell_access

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwloop.backend.kind import OpenRequest
 from hwloop.errors import ConfigError, InstrumentFault
-from hwloop.plugins import OpenRequest
 from hwloop.procedure.procedure import load_procedure
 from hwloop.station.station import load_station
 from hwloop_drivers.bench.open import BenchSettings, touch_bench

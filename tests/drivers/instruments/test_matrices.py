@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from hwloop import plugins
 from hwloop.errors import ConfigError, InstrumentFault, UnexpectedReply, Unsupported
-from hwloop_drivers.links.link import InstrumentKind, Link
+from hwloop_drivers.instruments.kind import InstrumentKind
+from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import SwitchMatrix
 from tests.matrix_box import MatrixBox
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hwloop.array.operations import ReadMap
+from hwloop.backend.kind import OpenRequest
 from hwloop.errors import BackendError
-from hwloop.plugins import OpenRequest
 from hwloop.procedure.procedure import load_procedure
 from hwloop.station.station import load_station
 from hwloop_drivers.bench.open import BenchSettings, open_bench

@@ -21,7 +21,7 @@ from hwloop.errors import (
 )
 from hwloop_drivers.links.link import LinkSettings
 from hwloop_drivers.links.messages import SHOWN_TEXT
-from hwloop_drivers.links.serial import open_link
+from hwloop_drivers.links.opening import open_link
 from hwloop_drivers.links.visa import VisaLink
 from hwloop_sim.virtual.bench.servers import Hangup, serve_hislip
 

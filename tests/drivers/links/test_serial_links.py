@@ -11,7 +11,7 @@ import pytest
 
 from hwloop.errors import ConnectionLost, InstrumentTimeout
 from hwloop_drivers.links.link import Link, LinkSettings
-from hwloop_drivers.links.serial import open_link, open_serial
+from hwloop_drivers.links.opening import open_link, open_serial
 
 if sys.platform == "win32":
     pytest.skip("pseudo-terminals are POSIX", allow_module_level=True)

@@ -9,7 +9,7 @@ import pytest
 
 from hwloop.array.operations import PulseMap, ReadMap
 from hwloop.array.settings import ArraySettings
-from hwloop.plugins import OpenRequest
+from hwloop.backend.kind import OpenRequest
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.station.station import load_station
 from hwloop_drivers.bench.open import BenchSettings, open_bench, rehearse_bench

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from hwloop.array.conductance_range import Span
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
+from hwloop.backend.kind import OpenRequest
 from hwloop.errors import ConfigError
-from hwloop.plugins import OpenRequest
+from hwloop.steps.array import Array
 from hwloop.steps.network.mapping.map_network import MAP_NETWORK
 from hwloop.steps.network.mapping.mapping import OwnOrArrayRange
 from hwloop.steps.program.program_verify import PROGRAM_VERIFY

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 
 from hwloop.errors import RecordError
 from hwloop.plotting import style as plot
-from hwloop.steps.contract import NamedFigure
+from hwloop.plotting.style import NamedFigure
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwloop.errors import ConfigError
-from hwloop.procedure.procedure import from_data, load_procedure, parse_yaml
+from hwloop.procedure.procedure import from_data, load_procedure
+from hwloop.settings.yaml import parse_yaml
 
 FILE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"
 DATA: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))

@@ -30,7 +30,7 @@ from hwloop.record.file import _open
 from hwloop.record.reader import Record
 from hwloop.record.recorder import Recorder
 from hwloop.record.writer import RecordWriter, RunHeader
-from hwloop.steps.contract import Row, column
+from hwloop.steps.rows import Row, column
 
 Make = Callable[..., RecordWriter]
 FINITE = st.floats(-1e3, 1e3, allow_subnormal=False)
@@ -612,7 +612,8 @@ _LOOP = """
 import os, sys
 from pathlib import Path
 from hwloop.procedure.procedure import load_procedure
-from hwloop.run.runner import Quiet, RunOptions, run_procedure
+from hwloop.run.observer import Quiet
+from hwloop.run.runner import RunOptions, run_procedure
 
 class Telling(Quiet):
     rows = 0
@@ -666,7 +667,7 @@ def test_header_says_what_was_run(writer: Make) -> None:
         attrs = record.attrs
         assert (attrs["seed"], attrs["population"], attrs["backend"]) == (5, 3, "linear")
         assert record.procedure_text == "text: as read\n"
-        assert record.procedure.name == "tiny"
+        assert record.attrs["procedure"] == "tiny"
         assert record.overrides == []
         assert set(attrs["run_id"]) <= set(string.printable)
         assert record.duration_s == 0.0

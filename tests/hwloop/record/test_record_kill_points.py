@@ -26,7 +26,8 @@ import os, sys
 from pathlib import Path
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.writer import RecordWriter
-from hwloop.run.runner import Quiet, RunOptions, run_procedure
+from hwloop.run.observer import Quiet
+from hwloop.run.runner import RunOptions, run_procedure
 
 class Telling(Quiet):
     rows = 0

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwloop.array.geometry import Geometry
-from hwloop.array.operations import FloatArray, Operation, PulseMap, ReadMap, VectorBatch, Wait
+from hwloop.array.operations import Operation, PulseMap, ReadMap, VectorBatch, Wait
 from hwloop.backend.base import Description, Event
 from hwloop.errors import InstrumentTimeout, RecordError
 from hwloop.procedure.procedure import Procedure, load_procedure
@@ -25,7 +25,8 @@ from hwloop.record.reader import Record
 from hwloop.record.recorder import Recorder
 from hwloop.record.writer import RecordWriter, RunHeader
 from hwloop.run.runner import RunOptions, run_procedure
-from hwloop.steps.contract import Row, column
+from hwloop.steps.rows import Row, column
+from hwloop.types import FloatArray
 from tests.hwloop.spy import SpyBackend
 
 PROCEDURE_FILE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"
@@ -206,7 +207,8 @@ CHILD = """
 import sys
 from pathlib import Path
 from hwloop.procedure.procedure import load_procedure
-from hwloop.run.runner import Quiet, RunOptions, run_procedure
+from hwloop.run.observer import Quiet
+from hwloop.run.runner import RunOptions, run_procedure
 
 class Tell(Quiet):
     def row(self, label, row):

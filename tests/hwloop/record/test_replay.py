@@ -17,7 +17,7 @@ from hwloop.record.replay import Replay
 from hwloop.record.writer import RecordWriter, RunHeader
 from hwloop.run.reproduce import reproduce
 from hwloop.run.runner import RunOptions, run_procedure
-from hwloop.steps.contract import Row
+from hwloop.steps.rows import Row
 from hwloop.testing import check_backend
 from tests.hwloop.spy import SpyBackend
 

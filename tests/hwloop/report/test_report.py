@@ -13,14 +13,16 @@ import pytest
 from PIL import Image
 
 from hwloop.errors import RecordError
-from hwloop.procedure.procedure import from_data, parse_yaml
+from hwloop.procedure.procedure import from_data
 from hwloop.record.reader import Record
 from hwloop.report import write as report
 from hwloop.report.page import _kind
 from hwloop.report.values import quantity, result, setting
 from hwloop.report.write import write_report
-from hwloop.run.runner import Quiet, RunOptions, run_procedure
-from hwloop.steps.contract import Row
+from hwloop.run.observer import Quiet
+from hwloop.run.runner import RunOptions, run_procedure
+from hwloop.settings.yaml import parse_yaml
+from hwloop.steps.rows import Row
 
 PROCEDURE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"
 

@@ -14,7 +14,8 @@ import pytest
 
 from hwloop import plugins
 from hwloop.array.operations import PulseMap, Ramp, Wait
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
+from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.errors import (
     ConnectionLost,
     HwloopError,
@@ -23,14 +24,16 @@ from hwloop.errors import (
     RecordError,
     Stopped,
 )
-from hwloop.plugins import BackendKind, OpenRequest
 from hwloop.procedure.procedure import PreparedStep, Procedure
 from hwloop.record.reader import Record
 from hwloop.record.writer import RecordWriter
 from hwloop.run import preview
-from hwloop.run.runner import Quiet, RunOptions, run_procedure
+from hwloop.run.observer import Quiet
+from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.settings.model import Settings
-from hwloop.steps.contract import Outcome, Plan, PlannedOperation, Row, Step, Yield, column
+from hwloop.steps.array import Array
+from hwloop.steps.contract import Plan, PlannedOperation, Step
+from hwloop.steps.rows import Outcome, Row, Yield, column
 from tests.hwloop.spy import SpyBackend, array_settings
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 from hwloop_sim.circuit import Wires
 
 SCHEMES = ("multiply", "V/2", "V/3", "grounded", "floating", "half floating")

@@ -10,7 +10,7 @@ from scipy.sparse import csc_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 from hwloop_sim.circuit import Wires
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 from hwloop_sim.circuit import (
     BehindTransistor,
     Polynomial,

@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import BackendError
+from hwloop.types import FloatArray
 from hwloop_sim.circuit import Solution, Wires, passive, solve
 from tests.sim.circuit.cases import SCHEMES, biased, four_decades, wires, with_faults
 from tests.sim.circuit.network import by_sparse_lu, network

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from hwloop import plugins
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
+from hwloop.types import FloatArray
 from hwloop_sim.cells.device import Device
 
 TABLE = {

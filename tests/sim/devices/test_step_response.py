@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError
+from hwloop.types import FloatArray
 from tests.sim.devices.models import make, pulses
 
 UP = {"amplitude_v": 1.0, "width_s": 1e-3}

@@ -11,8 +11,8 @@ from hwloop.array.operations import Flag, PulseMap, ReadMap, VectorBatch
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.guard import Guard
+from hwloop.backend.kind import OpenRequest
 from hwloop.errors import ConfigError, Unsupported
-from hwloop.plugins import OpenRequest
 from hwloop.testing import check_backend
 from hwloop_sim.emulator.backend import SimSettings, open_sim
 

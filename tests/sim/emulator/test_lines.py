@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwloop.array.biasing import Scheme, cell_voltages_v, line_fractions
-from hwloop.array.operations import FloatArray, PulseMap, ReadMap, VectorBatch
+from hwloop.array.operations import PulseMap, ReadMap, VectorBatch
 from hwloop.errors import ConfigError, Unsupported
 from hwloop.testing import check_backend
+from hwloop.types import FloatArray
 from hwloop_sim.circuit import Sinh, Wires, solve, solve_cells
 from hwloop_sim.emulator.backend import SimSettings
 from hwloop_sim.emulator.lines import Wiring

@@ -30,7 +30,8 @@ from hwloop_drivers.instruments.keithley_2450.limits import (
     require_language,
 )
 from hwloop_drivers.instruments.keithley_2450.tsp import Keithley2450Tsp
-from hwloop_drivers.links.link import InstrumentKind, Link
+from hwloop_drivers.instruments.kind import InstrumentKind
+from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
 
 SWEEP = SweepLimits(

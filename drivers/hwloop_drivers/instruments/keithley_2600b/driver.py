@@ -8,7 +8,8 @@ from hwloop.errors import UnexpectedReply
 from hwloop_drivers.instruments.families.tsp import TspInstrument
 from hwloop_drivers.instruments.keithley_2600b.channel import Channel
 from hwloop_drivers.instruments.keithley_2600b.models import MODELS, Keithley2600BSettings
-from hwloop_drivers.links.link import InstrumentKind, Link
+from hwloop_drivers.instruments.kind import InstrumentKind
+from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import PulseGenerator, SourceMeter
 
 

@@ -18,7 +18,8 @@ from hwloop_drivers.instruments.keysight_b2900.models import (
     KeysightB2900Settings,
 )
 from hwloop_drivers.instruments.keysight_b2900.train import TICK_S, Plan, Readings, plan_train
-from hwloop_drivers.links.link import InstrumentKind, Link
+from hwloop_drivers.instruments.kind import InstrumentKind
+from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
 
 LIST_LINE = 100

@@ -10,28 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from hwloop.array.operations import FloatArray
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import StepError
 from hwloop.settings.bulk import LabelledData
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number
+from hwloop.steps.array import Array
 from hwloop.steps.common.cells import conductance_s, planned_read
-from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+from hwloop.steps.contract import Plan, Step
 from hwloop.steps.network.array_product import PlacedNetwork, with_tiles
 from hwloop.steps.network.infer import placed_network
 from hwloop.steps.network.mapping.map_network import PLACED, for_array
 from hwloop.steps.network.mapping.mapping import cols_each, with_small_weights
 from hwloop.steps.network.mapping.two_phase import second_phase
 from hwloop.steps.network.network import Network
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import FloatArray
 
 
 class CompensateNetworkSettings(Settings):
@@ -140,18 +139,11 @@ def plan(settings: CompensateNetworkSettings, array: ArraySettings) -> Plan:
     return Plan([planned_read(array, None, 1)], rows=2)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """The cells of the second phase."""
-    from hwloop.figures.networks import mapping
-
-    return mapping(record, label)
-
-
 COMPENSATE_NETWORK = Step(
     name="compensate_network",
     summary="Second phase of a mapping: small values on zero weights that make up for the others",
     settings=CompensateNetworkSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.networks:mapping",
 )

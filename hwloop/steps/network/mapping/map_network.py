@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field, NonNegativeInt
 
-from hwloop.array.operations import FloatArray
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, StepError
 from hwloop.messages import nearest
 from hwloop.settings.bulk import BulkFile
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveSiemens, Siemens, format_quantity
-from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+from hwloop.steps.array import Array
+from hwloop.steps.contract import Plan, Step
 from hwloop.steps.network.array_product import PlacedNetwork, with_tiles
 from hwloop.steps.network.mapping.mapping import OwnOrArrayRange, map_weights
 from hwloop.steps.network.mapping.placement import (
@@ -32,9 +32,8 @@ from hwloop.steps.network.mapping.placement import (
 )
 from hwloop.steps.network.network import LayerSettings, Matrix, Network, build
 from hwloop.steps.network.training.train_network import NETWORK
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import FloatArray
 
 PLACED = "placed_network"
 """The name under which the placed network is left for later steps."""
@@ -253,18 +252,11 @@ def plan(settings: MapNetworkSettings, array: ArraySettings) -> Plan:
     return Plan([], rows=1)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """The maps of the tiles and the distribution of the conductances."""
-    from hwloop.figures.networks import mapping
-
-    return mapping(record, label)
-
-
 MAP_NETWORK = Step(
     name="map_network",
     summary="Turn a network's weights into target conductances, placed on the array's tiles",
     settings=MapNetworkSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.networks:mapping",
 )

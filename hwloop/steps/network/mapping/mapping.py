@@ -24,10 +24,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from hwloop.array.conductance_range import Span
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveSiemens, Siemens
+from hwloop.types import FloatArray
 
 Arrangement = Literal["differential", "symmetric", "offset", "direct"]
 Percentile = Annotated[Number, Field(gt=0, le=100)]

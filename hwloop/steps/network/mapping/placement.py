@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FloatArray
 from hwloop.errors import ConfigError
 from hwloop.steps.network.mapping.mapping import (
     Arrangement,
@@ -22,6 +21,7 @@ from hwloop.steps.network.mapping.mapping import (
     cols_each,
     differences,
 )
+from hwloop.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)

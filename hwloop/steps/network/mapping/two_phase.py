@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 
 
 def second_phase(

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.steps.network.network import sigmoid
+from hwloop.types import FloatArray
 
 _WARM_UP = 10
 """Epochs over which the rate doubles."""

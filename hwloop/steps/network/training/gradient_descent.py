@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.steps.network.network import sigmoid
+from hwloop.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

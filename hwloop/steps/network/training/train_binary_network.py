@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import FloatArray
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.settings.bulk import LabelledData
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, Number, PositiveOhm, PositiveSiemens, PositiveVolt, Volt
 from hwloop.statistics import wilson_interval
-from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+from hwloop.steps.array import Array
+from hwloop.steps.contract import Plan, Step
 from hwloop.steps.network.network import Amplifier, LayerSettings, Matrix, Network, Scale
 from hwloop.steps.network.training.binary_gradient_descent import (
     BinaryCircuit,
@@ -31,9 +31,8 @@ from hwloop.steps.network.training.binary_gradient_descent import (
     train_binary,
 )
 from hwloop.steps.network.training.train_network import NETWORK
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import FloatArray
 
 _AT_THE_RAIL = 0.99
 
@@ -221,19 +220,11 @@ def plan(settings: TrainBinaryNetworkSettings, array: ArraySettings) -> Plan:  #
     return Plan([], rows=1)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Accuracy and loss over the epochs."""
-    from hwloop.figures.networks import training
-
-    caption = "On the noisy training samples of each epoch, cells between off and on."
-    return training(record, label, each="Epoch", loss="Cross-entropy", caption=caption)
-
-
 TRAIN_BINARY_NETWORK = Step(
     name="train_binary_network",
     summary="Train two layers in software for cells that are only on or off, for map_network",
     settings=TrainBinaryNetworkSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.networks:binary_training",
 )

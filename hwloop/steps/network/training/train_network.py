@@ -7,24 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field, NonNegativeInt
 
-from hwloop.array.operations import FloatArray
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.settings.bulk import LabelledData
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, Number
 from hwloop.statistics import wilson_interval
-from hwloop.steps.contract import NamedFigure, Outcome, Plan, Row, Step, Yield, column
+from hwloop.steps.array import Array
+from hwloop.steps.contract import Plan, Step
 from hwloop.steps.network.network import Function, LayerSettings, Matrix, Network, predicted
 from hwloop.steps.network.training.gradient_descent import Descent, Trained, start, train
-
-if TYPE_CHECKING:
-    from hwloop.record.reader import Record
+from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.types import FloatArray
 
 NETWORK = "network"
 """The name under which a network is left for later steps."""
@@ -121,18 +120,11 @@ def plan(settings: TrainNetworkSettings, array: ArraySettings) -> Plan:  # noqa:
     return Plan([], rows=1)
 
 
-def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Accuracy and loss over the iterations."""
-    from hwloop.figures.networks import training
-
-    return training(record, label)
-
-
 TRAIN_NETWORK = Step(
     name="train_network",
     summary="Train one or two layers in software, for map_network",
     settings=TrainNetworkSettings,
     run=run,
     plan=plan,
-    figures=figures,
+    figures="hwloop.figures.networks:training",
 )

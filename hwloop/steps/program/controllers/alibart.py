@@ -13,9 +13,9 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from hwloop.array.operations import FloatArray
 from hwloop.settings.model import Settings
 from hwloop.steps.program.controllers.base import Move, Side, State, Train, next_pulse, opposite
+from hwloop.types import FloatArray
 
 
 class Alibart(Settings):

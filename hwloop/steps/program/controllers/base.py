@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from hwloop.array.operations import BoolArray, FloatArray
 from hwloop.settings.model import Settings
 from hwloop.settings.units import PositiveSecond, PositiveVolt, Volt
+from hwloop.types import BoolArray, FloatArray
 
 IntArray = NDArray[np.int64]
 Side = NDArray[np.int8]

@@ -14,11 +14,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import FloatArray
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveSiemens, PositiveVolt
 from hwloop.steps.program.controllers.base import Move, Side, State, Train, opposite
 from hwloop.steps.program.controllers.write_or_erase import deep_enough, write_or_erase
+from hwloop.types import FloatArray
 
 
 class GateStepped(Settings):

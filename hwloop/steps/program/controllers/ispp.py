@@ -11,11 +11,11 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from hwloop.array.operations import FloatArray
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveSiemens
 from hwloop.steps.program.controllers.base import Move, Side, State, Train, opposite
 from hwloop.steps.program.controllers.write_or_erase import deep_enough, write_or_erase
+from hwloop.types import FloatArray
 
 
 class Ispp(Settings):

@@ -12,10 +12,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.array.operations import FloatArray
 from hwloop.settings.model import Settings
 from hwloop.settings.units import PositiveSecond, PositiveSiemens, PositiveVolt, Volt
 from hwloop.steps.program.controllers.base import Move, Side, State, Steps, Train
+from hwloop.types import FloatArray
 
 
 class OneShot(Settings):

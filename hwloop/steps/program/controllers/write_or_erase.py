@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FloatArray
 from hwloop.steps.program.controllers.base import Move, Side, State, Train, next_pulse
+from hwloop.types import BoolArray, FloatArray
 
 
 def write_or_erase(

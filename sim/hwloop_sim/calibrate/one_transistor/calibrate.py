@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.datasets import columns as measurement
 from hwloop.datasets import pulse_table as dataset
 from hwloop.errors import ConfigError
-from hwloop.steps.contract import NamedFigure
+from hwloop.plotting.style import NamedFigure
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.one_transistor.emulation import MODEL
 from hwloop_sim.calibrate.one_transistor.growth_fit import (
     FOLLOWER_V,
@@ -29,7 +29,7 @@ from hwloop_sim.calibrate.one_transistor.growth_fit import (
 from hwloop_sim.calibrate.one_transistor.prediction import SweepPrediction, predict
 from hwloop_sim.calibrate.one_transistor.redraw_fit import FLOOR, RedrawFit, fit_redraw
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps, load_sweeps
-from hwloop_sim.calibrate.operations.calibrate import provenance
+from hwloop_sim.calibrate.provenance import provenance
 from hwloop_sim.calibration.file import FORMAT, FORMAT_VERSION, flat
 
 _WITHIN = ("redraw.cycle_sigma", "redraw.pulse_sigma")

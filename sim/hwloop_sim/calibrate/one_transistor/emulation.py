@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop import plugins
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps
 from hwloop_sim.cells.device import Device
 from hwloop_sim.effects.dependence import shown_of_series

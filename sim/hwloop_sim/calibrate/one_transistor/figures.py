@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwloop.plotting import style as plot
-from hwloop.steps.contract import NamedFigure
-from hwloop_sim.calibrate.trains.figures import cumulative
+from hwloop.plotting.style import NamedFigure
+from hwloop_sim.calibrate.distribution_figures import cumulative
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

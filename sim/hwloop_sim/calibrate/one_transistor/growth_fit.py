@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError, NotConverged
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
 from hwloop_sim.calibrate.one_transistor.gate_moments import gate_moments
 from hwloop_sim.calibrate.one_transistor.simulated_moments import Match, match_moments

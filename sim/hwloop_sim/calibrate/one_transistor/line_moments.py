@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import BoolArray, FloatArray
+from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.calibrate.one_transistor.quantiles import median, spread
 from hwloop_sim.calibrate.one_transistor.sweeps import held_logs
 

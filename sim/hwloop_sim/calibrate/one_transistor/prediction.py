@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
+from hwloop_sim.calibrate.distribution import REPEATS, Distribution
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps
-from hwloop_sim.calibrate.trains.held_out import REPEATS, Distribution
 
 _MOST_SWEEPS = 0.95
 """Of the held-out sweeps, that still go on where their conductances are compared."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 
 _OF_NORMAL = 1.4826
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
 from hwloop_sim.calibrate.one_transistor.growth_fit import DRAWS, GrowthFit, parameters
 from hwloop_sim.calibrate.one_transistor.line_moments import HALF, LineMoments

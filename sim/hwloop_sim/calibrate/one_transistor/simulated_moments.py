@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import NotConverged
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.one_transistor.unknowns import Unknowns
 
 Simulate = Callable[[FloatArray], FloatArray]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FloatArray
 from hwloop.datasets import columns as measurement
 from hwloop.datasets import pulse_table as dataset
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_name
 from hwloop.record.reader import Record
-from hwloop_sim.calibrate.trains.data import is_record
+from hwloop.types import BoolArray, FloatArray
+from hwloop_sim.calibrate.inputs import is_record
 
 STEP = "pulse_sweep"
 _LEAST_PULSES = 5

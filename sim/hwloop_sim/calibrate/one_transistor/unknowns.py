@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 
 _LOGIT = {"redraw.correlation"}
 _SQUARE = {

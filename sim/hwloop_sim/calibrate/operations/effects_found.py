@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.record.reader import Record
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.operations.endurance_found import endurance_of
 from hwloop_sim.calibrate.operations.fit import OperationFit
 from hwloop_sim.calibrate.operations.found_effect import SURE, FoundEffect

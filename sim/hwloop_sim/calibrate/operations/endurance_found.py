@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import NotConverged
 from hwloop.record.reader import Record
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.operations.found_effect import SURE, FoundEffect
 
 _LEAST_ROWS = 6

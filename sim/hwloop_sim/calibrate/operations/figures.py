@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.plotting import style as plot
-from hwloop.steps.contract import NamedFigure
+from hwloop.plotting.style import NamedFigure
+from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from hwloop_sim.calibrate.operations.calibrate import OperationCalibration
+    from hwloop_sim.calibrate.operations.calibration import OperationCalibration
     from hwloop_sim.calibrate.operations.history import History
     from hwloop_sim.calibrate.operations.spread import Spread
 

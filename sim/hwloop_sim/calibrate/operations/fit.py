@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from hwloop import plugins
-from hwloop.array.operations import BoolArray, FloatArray
 from hwloop.errors import ConfigError, NotConverged
 from hwloop.messages import nearest
+from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.calibrate.operations.free import OperationModel
 from hwloop_sim.calibrate.operations.history import Drive, History
 from hwloop_sim.calibrate.operations.least_squares import (
@@ -24,7 +24,7 @@ from hwloop_sim.calibrate.operations.least_squares import (
 from hwloop_sim.calibrate.operations.models import operation_models
 from hwloop_sim.calibrate.operations.thresholds import Interval, in_intervals
 from hwloop_sim.calibrate.operations.twin import twin_of, varied
-from hwloop_sim.calibrate.trains.fit import Fit
+from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.cells.device import DeviceKind
 
 MOST_CELLS = 64

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, Flag, FloatArray, PulseMap, Ramp, Reading, ReadMap
+from hwloop.array.operations import Flag, PulseMap, Ramp, Reading, ReadMap
+from hwloop.array.settings import ArraySettings
 from hwloop.datasets.pulse_table import check_unit
 from hwloop.errors import ConfigError, RecordError
 from hwloop.messages import cell_name
 from hwloop.record.reader import Record
+from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.emulator.lines import Wiring
 from hwloop_sim.emulator.readout import Tiles
 
@@ -141,7 +143,7 @@ def of_record(path: Path) -> History:
     """
     with Record(path) as record:
         shape = record.shape
-        array = record.procedure.array
+        array = ArraySettings.parse(record.resolved["array"])
         # On lines that float, what the other cells see depends on them: it is left out.
         ideal = array.biasing != "floating"
         wiring = Wiring(None, Tiles(), array.biasing, (shape[-2], shape[-1])) if ideal else None

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.datasets import columns as measurement
 from hwloop.datasets import pulse_table as dataset
 from hwloop.datasets.importing import import_table
 from hwloop.errors import ConfigError
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.operations.history import Drive, History, Look, check
 
 _READ_V = 0.1  # of trains whose data do not say it: of no account where current follows voltage

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array.operations import BoolArray, FloatArray
 from hwloop.errors import NotConverged
+from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.calibrate.operations.free import Free
 from hwloop_sim.calibrate.operations.history import History
 from hwloop_sim.calibrate.operations.twin import Twin, varied

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError
 from hwloop.settings.units import format_quantity
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.operations.free import Free, OperationModel, Turned
 from hwloop_sim.calibrate.operations.history import History
 from hwloop_sim.calibrate.operations.thresholds import moving_step_v

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import NotConverged
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.operations.fit import OperationFit, fit_operations
 from hwloop_sim.calibrate.operations.history import History
 

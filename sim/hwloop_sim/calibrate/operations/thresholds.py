@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.operations.free import Free
 from hwloop_sim.calibrate.operations.history import Drive, History
 from hwloop_sim.calibrate.operations.least_squares import Minimum, descended, not_identifiable

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from hwloop import plugins
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.operations.history import Drive, History, Look
 from hwloop_sim.cells.device import DeviceKind
 from hwloop_sim.devices.common.state_device import StateModel, per_cell, state_model

@@ -8,17 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.datasets import columns as measurement
 from hwloop.datasets import pulse_table as dataset
 from hwloop.errors import ConfigError
-from hwloop.record.writer import FORMAT as RECORD
 from hwloop.settings.units import format_quantity
+from hwloop.types import FloatArray
+from hwloop_sim.calibrate.inputs import check_format
 from hwloop_sim.calibrate.operations.history import Drive, History, of_record
 
 _LEAST_TRAINS = 2
+
+
 _LEAST_VALUES = 3
+
+
 _TURN = 0.25
+
+
 _CLEARLY = 4.0
 
 
@@ -121,22 +127,6 @@ def _read(path: Path) -> Table:
         return measurement.read_measurement(path)
     check_format(path)
     return of_record(path)
-
-
-def check_format(path: Path) -> None:
-    """Refuse what is neither a record nor a dataset, whole or damaged."""
-    import h5py
-
-    if not h5py.is_hdf5(path):
-        raise ConfigError(
-            "has nothing measured in it: neither a record nor a dataset; `hwloop import` makes one",
-            file=str(path),
-        )
-
-
-def is_record(path: Path) -> bool:
-    """Whether a file is a record of a run."""
-    return dataset.format_of(path) == RECORD
 
 
 def _trains_of(

@@ -9,32 +9,11 @@ from typing import Any
 import numpy as np
 
 from hwloop import plugins
-from hwloop.array.operations import FloatArray, PulseMap
-from hwloop.statistics import ks_distance, ks_expected
+from hwloop.array.operations import PulseMap
+from hwloop.types import FloatArray
+from hwloop_sim.calibrate.distribution import REPEATS, Distribution
+from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.calibrate.trains.data import Direction
-from hwloop_sim.calibrate.trains.fit import Fit
-
-REPEATS = 50
-"""Emulated trains from the beginning of each held-out one."""
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """One figure of every train or step: emulated, held out, and of the half that was fitted."""
-
-    emulated_s: FloatArray
-    held_out_s: FloatArray
-    fitted_s: FloatArray
-
-    def figures(self) -> dict[str, float]:
-        """Distances to the held-out half, and what equal distributions of that size show."""
-        expected, most = ks_expected(self.emulated_s.size, self.held_out_s.size)
-        return {
-            "ks_model": ks_distance(self.emulated_s, self.held_out_s),
-            "ks_other_half": ks_distance(self.fitted_s, self.held_out_s),
-            "ks_expected": expected,
-            "ks_95": most,
-        }
 
 
 @dataclass(frozen=True)

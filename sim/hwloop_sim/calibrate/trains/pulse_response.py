@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.calibrate.trains.data import Direction, TrainData
-from hwloop_sim.calibrate.trains.fit import Fit
 from hwloop_sim.calibrate.trains.train_likelihood import Steps, spreads
 
 _NEIGHBOURS = 20

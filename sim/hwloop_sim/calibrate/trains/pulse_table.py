@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError
 from hwloop.plotting import style as plot
-from hwloop.steps.contract import NamedFigure
+from hwloop.plotting.style import NamedFigure
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.trains.data import Direction, load_trains
 from hwloop_sim.calibrate.trains.train_likelihood import error_of_root
 

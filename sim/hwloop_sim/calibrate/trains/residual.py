@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.trains.train_likelihood import Spreads, Steps, spreads
 
 Walk = Callable[..., FloatArray]

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError, NotConverged
+from hwloop.types import FloatArray
+from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.calibrate.trains.data import TrainData
-from hwloop_sim.calibrate.trains.fit import Fit
 
 _NAMES = ("g_min_s", "g_max_s", "up_pulses", "down_pulses", "cycle_to_cycle", "read_noise_s")
 _FLOOR = np.log(1e-5)  # scatter and noise below this part of the range are none

@@ -19,10 +19,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import NotConverged
+from hwloop.types import FloatArray
+from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.calibrate.trains.data import Direction, TrainData
-from hwloop_sim.calibrate.trains.fit import Fit
 from hwloop_sim.calibrate.trains.residual import Leftover, leftovers, place, placed_speeds
 from hwloop_sim.devices.step_response import StepResponseSettings
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 
 _MOST_CORRELATED = 0.97
 _BEND = 0.3

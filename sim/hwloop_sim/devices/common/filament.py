@@ -27,9 +27,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from hwloop.array.operations import BoolArray, FloatArray
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveSecond, PositiveSiemens, PositiveVolt
+from hwloop.types import BoolArray, FloatArray
 
 Scatter = Annotated[Number, Field(ge=0, le=3)]
 _LEAST_GAP = 1e-6

@@ -27,7 +27,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 
 _HALF_NODES = (
     (0.9914553711208126392, 0.0229353220105292249, 0.0),

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.errors import ConfigError, Unsupported
 from hwloop.messages import cell_name, nearest
 from hwloop.settings.model import Settings
 from hwloop.settings.units import format_quantity
+from hwloop.types import FloatArray
 from hwloop_sim.cells.device import Device, DeviceKind
 from hwloop_sim.cells.variability import InitialState, ParameterSpread, draw_initial
 

@@ -12,7 +12,8 @@ import numpy as np
 from hwloop import plugins
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
-from hwloop.station.station import InstrumentEntry, Station
+from hwloop.station.parts import InstrumentEntry
+from hwloop.station.station import Station
 from hwloop_sim.cells.choice import make_cells
 from hwloop_sim.cells.device import Device
 from hwloop_sim.emulator.backend import SimSettings

@@ -39,7 +39,7 @@ def virtual(
     import os
     import threading
 
-    from hwloop.station.station import meeting_point
+    from hwloop.station.rendezvous import meeting_point
     from hwloop_sim.virtual.bench.control import serve_control
 
     bench = _make(station, procedure, seed, dummy=dummy)
@@ -95,8 +95,9 @@ def _refuse_second(station_file: Path, meeting: Path) -> None:
 def _make(
     station_file: Path, procedure_file: Path | None, seed: int | None, *, dummy: bool
 ) -> VirtualBench:
+    from hwloop.backend.kind import BackendKind
     from hwloop.errors import ConfigError
-    from hwloop.plugins import BACKENDS, BackendKind, load
+    from hwloop.plugins import BACKENDS, load
     from hwloop.procedure.procedure import load_procedure
     from hwloop.station.station import load_station
     from hwloop_sim.emulator.backend import SimSettings

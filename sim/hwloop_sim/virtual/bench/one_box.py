@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray, PulseMap
-from hwloop.station.checks import instrument_of
+from hwloop.array.operations import PulseMap
+from hwloop.station.parts import instrument_of
 from hwloop.station.station import Station
+from hwloop.types import FloatArray
 from hwloop_sim.cells.device import Device
 from hwloop_sim.virtual.circuit.circuit import Circuit
 from hwloop_sim.virtual.circuit.clock import BenchClock

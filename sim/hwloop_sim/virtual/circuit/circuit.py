@@ -15,10 +15,12 @@ from math import inf
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.errors import ConfigError, Unsupported
 from hwloop.messages import cell_name
-from hwloop.station.station import GROUND, Station, Wire
+from hwloop.station.parts import GROUND, Wire
+from hwloop.station.station import Station
+from hwloop.types import FloatArray
 from hwloop_sim.cells.device import Device
 from hwloop_sim.circuit import Wires
 from hwloop_sim.virtual.circuit.array_interior import Interior, interior

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
+from hwloop.types import FloatArray
 from hwloop_sim.cells.device import Device
 
 

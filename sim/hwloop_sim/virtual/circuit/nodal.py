@@ -8,8 +8,8 @@ from math import inf
 
 import numpy as np
 
-from hwloop.array.operations import FloatArray
-from hwloop.station.station import GROUND
+from hwloop.station.parts import GROUND
+from hwloop.types import FloatArray
 
 LEAKAGE_S = 1e-15  # of an open relay to ground: above 1e14 ohm, Keithley 7072 card
 LEAST_OHM = 1e-6  # of an output: keeps two outputs on one node solvable, as their leads would

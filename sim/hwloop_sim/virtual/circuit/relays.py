@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from hwloop_sim.virtual.circuit.circuit import Circuit
 from hwloop_sim.virtual.circuit.clock import BenchClock
-from hwloop_sim.virtual.languages.scpi import ILLEGAL, Arguments, ScpiError
 
 
 class Relays:
@@ -43,18 +42,3 @@ class Relays:
         self.closed, self._forced = closed, forced
         self._circuit.set_closed(self._name, closed | forced)
         self._clock.advance(self.settle_s)
-
-
-def listed(arguments: Arguments, relays: Relays) -> list[str]:
-    """The channels of a list such as ``(@1101,1105:1108)``."""
-    text = arguments.text().replace(" ", "")
-    if not (text.startswith("(@") and text.endswith(")")):
-        raise ScpiError(*ILLEGAL)
-    found: list[str] = []
-    for part in filter(None, text[2:-1].split(",")):
-        first, colon, last = part.partition(":")
-        try:
-            found += relays.between(first, last if colon else first)
-        except KeyError:
-            raise ScpiError(*ILLEGAL) from None
-    return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from hwloop_sim.virtual.circuit.relays import Relays, listed
+from hwloop_sim.virtual.circuit.relays import Relays
+from hwloop_sim.virtual.languages.channel_lists import listed
 from hwloop_sim.virtual.languages.scpi import Arguments, ScpiInstrument
 
 SETTLING_S = 3e-3  # actuation of a 7012-S card

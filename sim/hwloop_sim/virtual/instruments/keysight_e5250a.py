@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hwloop_sim.virtual.circuit.relays import Relays, listed
+from hwloop_sim.virtual.circuit.relays import Relays
+from hwloop_sim.virtual.languages.channel_lists import listed
 from hwloop_sim.virtual.languages.scpi import (
     ILLEGAL,
     OUT_OF_RANGE,

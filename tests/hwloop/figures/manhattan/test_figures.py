@@ -15,10 +15,13 @@ from hwloop.figures.manhattan.array import error_figure, final_figure
 from hwloop.figures.manhattan.data import Training, read_training
 from hwloop.figures.manhattan.figures import figures
 from hwloop.figures.manhattan.settings import diagnose, settings_figure
-from hwloop.procedure.procedure import from_data, load_procedure, parse_yaml
+from hwloop.plotting.style import NamedFigure
+from hwloop.procedure.procedure import from_data, load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import Quiet, RunOptions, run_procedure
-from hwloop.steps.contract import NamedFigure, Row
+from hwloop.run.observer import Quiet
+from hwloop.run.runner import RunOptions, run_procedure
+from hwloop.settings.yaml import parse_yaml
+from hwloop.steps.rows import Row
 
 PROCEDURE = Path(__file__).parents[4] / "procedures" / "manhattan_4x4.yaml"
 LABEL = "train_manhattan"

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwloop.array.settings import Array
 from hwloop.backend.guard import Guard
 from hwloop.errors import ConfigError
+from hwloop.steps.array import Array
 from hwloop.steps.characterise.form import FORM, Ramp
 from tests.characterised import emulated, results
 

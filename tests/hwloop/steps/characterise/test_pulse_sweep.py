@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwloop.array.settings import Array
 from hwloop.backend.guard import Guard
 from hwloop.errors import ConfigError, StepError
+from hwloop.steps.array import Array
 from hwloop.steps.characterise.pulse_sweep import (
     PULSE_SWEEP,
     PulseSweepSettings,

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwloop.array.operations import Flag, PulseMap, Reading, ReadMap, VectorBatch
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import StepError
-from hwloop.steps.contract import Outcome
+from hwloop.steps.array import Array
 from hwloop.steps.manhattan.train_manhattan import (
     EpochRow,
     ManhattanSettings,
@@ -23,6 +23,7 @@ from hwloop.steps.manhattan.train_manhattan import (
     plan,
     run,
 )
+from hwloop.steps.rows import Outcome
 from tests.hwloop.spy import ARRAY, SpyBackend
 
 BETA_PER_A = 2e6

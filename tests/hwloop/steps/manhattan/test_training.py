@@ -11,12 +11,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hwloop.array.operations import Operation, PulseMap, Reading, VectorBatch
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
-from hwloop.steps.contract import Outcome
+from hwloop.steps.array import Array
 from hwloop.steps.manhattan.rows import EpochRow, PredictionRow, SummaryRow
 from hwloop.steps.manhattan.settings import ManhattanSettings
 from hwloop.steps.manhattan.train_manhattan import plan, run
+from hwloop.steps.rows import Outcome
 from tests.hwloop.spy import ARRAY, SpyBackend
 
 UP_S, DOWN_S = 0.7e-6, 0.4e-6

@@ -9,11 +9,12 @@ import h5py
 import numpy as np
 import pytest
 
-from hwloop.array.settings import Array, ArraySettings
+from hwloop.array.settings import ArraySettings
+from hwloop.backend.kind import OpenRequest
 from hwloop.errors import ConfigError, StepError
-from hwloop.plugins import OpenRequest
 from hwloop.settings.array_files import read_arrays
 from hwloop.settings.bulk import LabelledData
+from hwloop.steps.array import Array
 from hwloop.steps.network.infer import INFER
 from hwloop.steps.network.mapping.map_network import MAP_NETWORK, PLACED
 from hwloop.steps.network.mapping.mapping import WeightColumns

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwloop.array.operations import Operation, Reading, ReadMap
-from hwloop.array.settings import Array
-from hwloop.backend.base import Wrapper
 from hwloop.backend.guard import Guard
+from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import ConfigError
+from hwloop.steps.array import Array
 from hwloop.steps.program.cell_table import BUDGET, GIVEN_UP, LEFT_ALONE, REACHED, RELAXED, STUCK
 from hwloop.steps.program.program_verify import PROGRAM_VERIFY
 from tests.characterised import array_settings, emulated, results

@@ -12,10 +12,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from hwloop.array.conductance_range import Span
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError, StepError
 from hwloop.settings.model import Settings
-from hwloop.steps.contract import Row, column
 from hwloop.steps.program.targets import (
     Goals,
     Target,
@@ -24,6 +22,8 @@ from hwloop.steps.program.targets import (
     planned_mask,
     refuse_misfit,
 )
+from hwloop.steps.rows import Row, column
+from hwloop.types import FloatArray
 
 SHAPE = (2, 3)
 SPAN = Span(low_s=1e-5, high_s=1.1e-4)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from hwloop.array.operations import FloatArray
 from hwloop.errors import NotConverged
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.one_transistor.simulated_moments import Match, match_moments
 from hwloop_sim.calibrate.one_transistor.unknowns import Unknowns, nested
 

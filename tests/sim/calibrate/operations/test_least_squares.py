@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwloop.array.operations import FloatArray
 from hwloop.settings.model import Settings
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.operations.free import Free
 from hwloop_sim.calibrate.operations.history import Drive, History, Look
 from hwloop_sim.calibrate.operations.least_squares import Problem, deviations, minimise

@@ -10,8 +10,8 @@ import pytest
 from scipy.stats import binom
 
 from benchmarks.shipped import sweeps
-from hwloop.array.operations import FloatArray
 from hwloop.errors import ConfigError, NotConverged
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.operations.calibrate import load_histories
 from hwloop_sim.calibrate.operations.fit import fit_operations, problem_of
 from hwloop_sim.calibrate.operations.history import History

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.run import calibrate
 from hwloop_sim.calibrate.trains.data import Direction
 from hwloop_sim.calibrate.trains.pulse_table import TableCalibration

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import approx_fprime
 from scipy.stats import multivariate_normal
 
-from hwloop.array.operations import FloatArray
+from hwloop.types import FloatArray
 from hwloop_sim.calibrate.trains.train_likelihood import Steps, error_of_root, spreads
 
 SCATTER, RHO, SPEED, NOISE = (0.003, 0.006), 0.6, 0.15, 0.002

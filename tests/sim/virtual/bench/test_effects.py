@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from hwloop.array.operations import Wait
-from hwloop.plugins import BACKENDS, OpenRequest, load
+from hwloop.backend.kind import OpenRequest
+from hwloop.plugins import BACKENDS, load
 from hwloop.procedure.procedure import load_procedure
 from hwloop.station.station import load_station
 from hwloop_sim.emulator.backend import open_sim

@@ -13,7 +13,7 @@ from hwloop.procedure.procedure import load_procedure
 from hwloop.station.station import load_station
 from hwloop_drivers.instruments.keithley_7001 import Keithley7001, Keithley7001Settings
 from hwloop_drivers.links.link import Link, LinkSettings
-from hwloop_drivers.links.serial import open_link, open_serial
+from hwloop_drivers.links.opening import open_link, open_serial
 from hwloop_sim.virtual.bench.bench import VirtualBench
 from hwloop_sim.virtual.bench.faults import Fault, FaultKind
 from hwloop_sim.virtual.bench.servers import Hangup, serve_serial

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop.array.operations import FloatArray, PulseMap
+from hwloop.array.operations import PulseMap
 from hwloop.errors import Unsupported
 from hwloop.station.station import Station, load_station
+from hwloop.types import FloatArray
 from hwloop_sim.cells.device import Device
 from hwloop_sim.virtual.circuit.circuit import Circuit
 from hwloop_sim.virtual.circuit.clock import BenchClock

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwloop.array.settings import Array
 from hwloop.errors import StepError
+from hwloop.steps.array import Array
 from hwloop.steps.network.infer import INFER
 from hwloop.steps.network.mapping.compensate_network import COMPENSATE_NETWORK
 from hwloop.steps.network.mapping.map_network import MAP_NETWORK, PLACED

@@ -1,0 +1,67 @@
+"""What a step yields: rows of its tables, and its outcome."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from hwloop.types import BoolArray
+
+if TYPE_CHECKING:
+    pass
+
+
+def column(unit: str, meaning: str) -> Any:
+    """A field of a :class:`Row`, with its SI unit ("1" for a plain number) and its meaning."""
+    return dataclasses.field(metadata={"unit": unit, "meaning": meaning})
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A result that a step yields: a frozen dataclass whose fields are :func:`column`.
+
+    ``table``: where its columns stand below ``/results/<step>``; "" for the step's main table.
+    """
+
+    table: ClassVar[str] = ""
+
+    def columns(self) -> dict[str, Any]:
+        """Name → value, in order."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    @classmethod
+    def describe(cls) -> dict[str, Mapping[str, str]]:
+        """Name → {unit, meaning}, in order."""
+        return {
+            field.name: {str(k): str(v) for k, v in field.metadata.items()}
+            for field in dataclasses.fields(cls)
+        }
+
+    @classmethod
+    def place(cls, label: str) -> str:
+        """Where the table of the step ``label`` stands in a record."""
+        return "/".join(part for part in ("results", label, cls.table) if part)
+
+    def headline(self) -> dict[str, str | float | int]:
+        """The few figures that a progress line shows."""
+        return {}
+
+    def failed_cells(self) -> BoolArray | None:
+        """Cells that did not reach what the step wanted of them, (..., rows, cols).
+
+        None where the row does not judge cells.
+        """
+        return None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step ended, as its last yield: whether it reached its aim, and in words."""
+
+    reached: bool
+    words: str
+
+
+Yield: TypeAlias = Row | Outcome

@@ -1,0 +1,16 @@
+"""Arrays by what they hold."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+
+FlagArray: TypeAlias = NDArray[np.uint8]
