@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hwloop.cli.main import app
-from hwloop.station import station as stations
+from hwloop.station import rendezvous
 from hwloop_drivers import discovery
 from hwloop_drivers.discovery import Found, fitting, survey
 from hwloop_sim.virtual.bench.servers import serve_socket
@@ -182,12 +182,12 @@ def _app() -> Any:
 def test_meeting_points_are_those_of_any_station(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(stations.tempfile, "gettempdir", lambda: str(tmp_path))
-    shared = stations.meeting_point(tmp_path / "s.yaml")
-    private = stations.meeting_point(tmp_path / "s.yaml", private_to=7)
+    monkeypatch.setattr(rendezvous.tempfile, "gettempdir", lambda: str(tmp_path))
+    shared = rendezvous.meeting_point(tmp_path / "s.yaml")
+    private = rendezvous.meeting_point(tmp_path / "s.yaml", private_to=7)
     for path in (shared, private):
         path.write_text("{}", "utf-8")
-    assert stations.meeting_points() == sorted([shared, private])
+    assert rendezvous.meeting_points() == sorted([shared, private])
     assert shared != private
 
 

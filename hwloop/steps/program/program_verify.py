@@ -202,7 +202,9 @@ def plan(settings: ProgramVerifySettings, array: ArraySettings) -> Plan:
     refuse_misfit(settings.target, settings.tolerance, settings.range or array.range, shape)
     mask = chosen(settings.cells, shape) & planned_mask(settings.target, shape)
     controller, times, _ = passes(settings.algorithm)
-    rounds = settings.pulses_per_cell + times * settings.hits
+    # Noise may take a cell out of its window after each hit but the last: up to ``hits`` rounds to
+    # each pulse, and as many until the cell ends.
+    rounds = settings.hits * (settings.pulses_per_cell + times)
     operations = [planned_read(array, settings.cells, rounds + 3 * times + 3)]
     for train in controller.trains:
         if train is not None:

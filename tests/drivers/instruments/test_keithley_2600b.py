@@ -94,7 +94,7 @@ def test_set_up_confirms_every_setting_that_protects_in_an_order_that_every_rang
             "false",
             "offmode was set to smua.OUTPUT_ZERO but reads back otherwise",
         ),
-        ("print(hwloop.version)", "0", "keithley_2600b.lua was not taken"),
+        ("print(hwloop.version)", "0", "keithley_2600b/trains.lua was not taken"),
     ],
 )
 def test_setting_that_reads_back_otherwise_is_a_fault(
