@@ -7,7 +7,6 @@ group ``hwloop.devices``; an effect is an :class:`Effect` and an :class:`EffectK
 
 from hwloop_sim.cells.device import Device, DeviceKind
 from hwloop_sim.cells.effect import Effect, EffectKind, ReadNoise
-from hwloop_sim.cells.iv_sweep import iv_sweep
 from hwloop_sim.cells.known_pulses import KnownPulse, refuse_unknown
 from hwloop_sim.cells.variability import (
     Distribution,
@@ -16,6 +15,7 @@ from hwloop_sim.cells.variability import (
     Spread,
     draw_initial,
 )
+from hwloop_sim.cells.voltage_sweep import iv_sweep
 
 __all__ = [
     "Device",
