@@ -17,7 +17,7 @@ from hwloop.procedure.procedure import Procedure, from_data
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.array import Array
 from hwloop.steps.network.array_product import multiply
-from hwloop.steps.network.mapping.map_network import PLACED
+from hwloop.steps.network.map_network import PLACED
 from hwloop_sim.emulator.backend import open_sim
 
 ROWS, OUTPUTS, VECTORS, TILE = 256, 64, 10_000, 64

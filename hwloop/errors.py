@@ -22,6 +22,23 @@ The numbers are the exit codes of the command line.
 
 from __future__ import annotations
 
+__all__ = [
+    "BackendError",
+    "ConfigError",
+    "ConnectionLost",
+    "HwloopError",
+    "InstrumentFault",
+    "InstrumentTimeout",
+    "LimitError",
+    "NotConverged",
+    "RecordError",
+    "ReplayMismatch",
+    "StepError",
+    "Stopped",
+    "UnexpectedReply",
+    "Unsupported",
+]
+
 
 class HwloopError(Exception):
     """Base of every error that hwloop raises on purpose."""

@@ -12,6 +12,21 @@ from typing import Any
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
 
+__all__ = [
+    "BACKENDS",
+    "CALIBRATIONS",
+    "COMMANDS",
+    "DEVICES",
+    "EFFECTS",
+    "INSTRUMENTS",
+    "READERS",
+    "STEPS",
+    "calibration_files",
+    "load",
+    "load_all",
+    "names",
+]
+
 BACKENDS = "hwloop.backends"
 
 

@@ -19,6 +19,11 @@ from hwloop.backend.base import CrossbarBackend
 from hwloop.errors import BackendError, HwloopError, Unsupported
 from hwloop.types import FloatArray
 
+__all__ = [
+    "check_backend",
+    "check_ramps",
+]
+
 Make = Callable[[], CrossbarBackend]
 
 

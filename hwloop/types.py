@@ -7,6 +7,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "BoolArray",
+    "FlagArray",
+    "FloatArray",
+]
+
 FloatArray: TypeAlias = NDArray[np.float64]
 
 

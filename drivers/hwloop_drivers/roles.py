@@ -25,6 +25,18 @@ from typing import Self
 from hwloop.array.operations import Flag
 from hwloop_drivers.links.link import Link
 
+__all__ = [
+    "Companion",
+    "Instrument",
+    "Measured",
+    "PulseGenerator",
+    "SourceMeter",
+    "SourceSetup",
+    "SwitchMatrix",
+    "TrainPoint",
+    "VerifyLoop",
+]
+
 NO_FLAG = Flag(0)
 STANDING_S = 1.0  # a level that others wait for lasts at least this long, at worst
 

@@ -1,1 +1,11 @@
-"""The record of a run: written, read, replayed, compared."""
+"""The record of a run: one HDF5 file, read by :class:`Record`.
+
+The other files of this folder write, replay and compare records.
+"""
+
+from hwloop.record.reader import Record, RecordedOperation
+
+__all__ = [
+    "Record",
+    "RecordedOperation",
+]

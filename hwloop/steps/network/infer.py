@@ -24,7 +24,7 @@ from hwloop.steps.array import Array
 from hwloop.steps.common.cells import conductance_s, planned_read
 from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.network.array_product import PlacedNetwork, effective_bits, multiply, with_tiles
-from hwloop.steps.network.mapping.map_network import PLACED
+from hwloop.steps.network.map_network import PLACED
 from hwloop.steps.network.network import predicted
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray

@@ -12,7 +12,7 @@ from hwloop.array.settings import ArraySettings
 from hwloop.backend.kind import OpenRequest
 from hwloop.errors import ConfigError
 from hwloop.steps.array import Array
-from hwloop.steps.network.mapping.map_network import MAP_NETWORK
+from hwloop.steps.network.map_network import MAP_NETWORK
 from hwloop.steps.network.mapping.mapping import OwnOrArrayRange
 from hwloop.steps.program.program_verify import PROGRAM_VERIFY
 from hwloop_sim.emulator.backend import SimSettings, open_sim

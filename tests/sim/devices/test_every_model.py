@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hwloop.array.operations import PulseMap
 from hwloop.errors import ConfigError, Unsupported
 from hwloop_sim.cells.device import Device
-from hwloop_sim.cells.iv_sweep import iv_sweep
+from hwloop_sim.cells.voltage_sweep import iv_sweep
 from hwloop_sim.devices.common.state_device import StateDevice
 from tests.sim.devices.models import (
     LOWERED_BY_POSITIVE,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from hwloop_sim.cells.iv_sweep import iv_sweep
+from hwloop_sim.cells.voltage_sweep import iv_sweep
 from hwloop_sim.devices.common.state_device import StateDevice
 from tests.sim.devices.models import make, pulses
 

@@ -16,7 +16,7 @@ from hwloop.settings.array_files import read_arrays
 from hwloop.settings.bulk import LabelledData
 from hwloop.steps.array import Array
 from hwloop.steps.network.infer import INFER
-from hwloop.steps.network.mapping.map_network import MAP_NETWORK, PLACED
+from hwloop.steps.network.map_network import MAP_NETWORK, PLACED
 from hwloop.steps.network.mapping.mapping import WeightColumns
 from hwloop.steps.network.multiply_accuracy import MULTIPLY_TEST
 from hwloop.steps.network.network import ConvLayer, DenseLayer, Function, Measured, build

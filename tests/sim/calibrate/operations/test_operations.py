@@ -209,7 +209,7 @@ def test_without_a_model_all_are_tried_and_ranked_by_what_they_predict(drifting:
 
 def sweeps(path: Path, **change: Any) -> Path:
     """I-V sweeps of an emulated cell, 0 to 1 V to -1 V to 0, twice, as an imported data set."""
-    from hwloop_sim.cells.iv_sweep import iv_sweep
+    from hwloop_sim.cells.voltage_sweep import iv_sweep
 
     truth = truth_of("linear_ion_drift", 7).parameters
     ramp = np.concatenate([np.linspace(0, 1, 60), np.linspace(1, -1, 120), np.linspace(-1, 0, 60)])

@@ -18,7 +18,7 @@ from hwloop_sim.calibrate.operations.history import History
 from hwloop_sim.calibrate.operations.imported import of_text
 from hwloop_sim.calibrate.operations.models import operation_models
 from hwloop_sim.calibration.file import Calibration, load_calibration
-from hwloop_sim.cells.iv_sweep import iv_sweep
+from hwloop_sim.cells.voltage_sweep import iv_sweep
 from tests.sim.devices.models import make
 
 STEP_S = 1.0

@@ -10,7 +10,7 @@ import pytest
 
 from hwloop.errors import ConfigError
 from hwloop.steps.network.array_product import multiply
-from hwloop.steps.network.mapping.map_network import MAP_NETWORK, PLACED
+from hwloop.steps.network.map_network import MAP_NETWORK, PLACED
 from hwloop.steps.network.training.train_binary_network import TRAIN_BINARY_NETWORK
 from tests.characterised import results
 from tests.hwloop.steps.network.test_networks import emulated, program

@@ -10,9 +10,9 @@ import pytest
 
 from hwloop.errors import StepError
 from hwloop.steps.array import Array
+from hwloop.steps.network.compensate_network import COMPENSATE_NETWORK
 from hwloop.steps.network.infer import INFER
-from hwloop.steps.network.mapping.compensate_network import COMPENSATE_NETWORK
-from hwloop.steps.network.mapping.map_network import MAP_NETWORK, PLACED
+from hwloop.steps.network.map_network import MAP_NETWORK, PLACED
 from tests.characterised import results
 from tests.hwloop.steps.network.test_networks import emulated, program
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwloop_sim.cells.iv_sweep import iv_sweep
+from hwloop_sim.cells.voltage_sweep import iv_sweep
 from tests.sim.devices.models import make
 
 

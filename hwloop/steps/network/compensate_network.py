@@ -25,7 +25,7 @@ from hwloop.steps.common.cells import conductance_s, planned_read
 from hwloop.steps.contract import Plan, Step
 from hwloop.steps.network.array_product import PlacedNetwork, with_tiles
 from hwloop.steps.network.infer import placed_network
-from hwloop.steps.network.mapping.map_network import PLACED, for_array
+from hwloop.steps.network.map_network import PLACED, for_array
 from hwloop.steps.network.mapping.mapping import cols_each, with_small_weights
 from hwloop.steps.network.mapping.two_phase import second_phase
 from hwloop.steps.network.network import Network
