@@ -1,4 +1,4 @@
-"""The conformance suite of backends: what every one of them must keep to.
+"""Conformance suite of backends: every promise of :class:`CrossbarBackend` as a check.
 
 ::
 
@@ -11,11 +11,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 
-from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, ReadMap, VectorBatch, Wait
-from hwloop.backend.base import CrossbarBackend
+from hwloop.array.operations import (
+    Flag,
+    Operation,
+    PulseMap,
+    Ramp,
+    Reading,
+    ReadMap,
+    VectorBatch,
+    Wait,
+)
+from hwloop.backend.base import CrossbarBackend, Event, MultiplyMode
 from hwloop.errors import BackendError, HwloopError, Unsupported
 from hwloop.types import FloatArray
 
@@ -30,19 +40,24 @@ Make = Callable[[], CrossbarBackend]
 def check_backend(
     make: Make, *, pulse: PulseMap, read_v: float, relative_tolerance: float = 1e-9
 ) -> None:
-    """Check every rule on fresh backends from ``make``; AssertionError says which is broken.
+    """Check every rule on fresh backends from ``make``; raise AssertionError with the broken one.
 
-    ``pulse``: a map that the backend supports. ``read_v``: a harmless read voltage.
+    ``pulse``: a map (rows, cols) that the backend supports. ``read_v``: a harmless read voltage.
     ``relative_tolerance``: by which repeated reads, and multiplications against reads, may differ.
+    Each backend is closed before the next is made.
     """
+    tolerance = relative_tolerance
     _check_description(make)
     _check_groups(make)
-    _check_reads(make, read_v, relative_tolerance)
-    _check_multiply(make, read_v, relative_tolerance)
-    _check_pulses(make, pulse, read_v, relative_tolerance)
-    check_ramps(make, pulse=pulse, read_v=read_v, relative_tolerance=relative_tolerance)
+    _check_reads(make, read_v, tolerance)
     _check_clock(make, pulse, read_v)
+    _check_questions(make, pulse, read_v, tolerance)
+    _check_perform(make, pulse, read_v)
+    _check_multiply(make, read_v, tolerance)
+    _check_pulses(make, pulse, read_v, tolerance)
+    check_ramps(make, pulse=pulse, read_v=read_v, relative_tolerance=tolerance)
     _check_events(make, pulse)
+    _check_make_safe(make, pulse, read_v, tolerance)
     _check_end(make, pulse, read_v)
 
 
@@ -50,6 +65,9 @@ def _check_description(make: Make) -> None:
     with make() as backend:
         first, second = backend.description, backend.description
         assert first == second, "the description of an open backend must not change"
+        assert first.multiply in get_args(MultiplyMode), (
+            f"multiply must be one of {', '.join(get_args(MultiplyMode))}"
+        )
         backend.make_safe()
         assert backend.description == first, "the description of an open backend must not change"
 
@@ -58,10 +76,60 @@ def _check_groups(make: Make) -> None:
     with make() as backend:
         shape = backend.description.geometry.shape
         covered = np.zeros(shape, dtype=int)
-        for group in backend.groups():
+        groups = list(backend.groups())
+        for group in groups:
             assert group.shape == shape, "a group must be a mask of (rows, cols)"
+            assert group.dtype == np.bool_, "a group must be a mask of truth values"
             covered += group
         assert (covered == 1).all(), "the groups must cover every cell exactly once"
+        again = list(backend.groups())
+        assert np.array_equal(groups, again), "the groups must be the same whenever asked for"
+
+
+def _every_kind(backend: CrossbarBackend, pulse: PulseMap, read_v: float) -> list[Operation]:
+    """Return one operation of each kind, those that the backend refuses left out."""
+    rows, cols = backend.description.geometry.shape
+    operations = [
+        pulse,
+        ReadMap.every_cell((rows, cols), read_v=read_v),
+        _flat_ramp(pulse, read_v, 2, window_a=(-np.inf, np.inf)),
+        VectorBatch(np.full((1, rows), read_v)),
+        Wait(0.25),
+    ]
+    return [operation for operation in operations if _refusal(backend, operation) is None]
+
+
+def _check_questions(make: Make, pulse: PulseMap, read_v: float, tolerance: float) -> None:
+    """Check that questions about operations do nothing to the array or its clock."""
+    with make() as backend:
+        before, now_s = _read_all(backend, read_v), backend.now_s()
+        for operation in _every_kind(backend, pulse, read_v):
+            backend.check(operation)
+            duration_s = backend.duration_s(operation)
+            assert np.isfinite(duration_s), "an expected duration must be a finite time"
+            assert duration_s >= 0, "an expected duration must be 0 s or more"
+            if isinstance(operation, Wait):
+                rule = "the expected duration of a wait must be its own at least"
+                assert duration_s >= operation.duration_s, rule
+        assert backend.now_s() == now_s, "check and duration_s must not let time pass"
+        after = _read_all(backend, read_v)
+        assert np.allclose(before, after, rtol=tolerance, atol=0), (
+            "check and duration_s must not change a cell"
+        )
+
+
+def _check_perform(make: Make, pulse: PulseMap, read_v: float) -> None:
+    with make() as backend:
+        assert backend.now_s() >= 0, "the clock must begin at 0 s or later"
+        for operation in _every_kind(backend, pulse, read_v):
+            answer = backend.perform(operation)
+            name = type(operation).__name__
+            if isinstance(operation, PulseMap | Wait):
+                assert answer is None, f"perform must answer a {name} with None"
+                continue
+            assert isinstance(answer, Reading), f"perform must answer a {name} with a Reading"
+            silent = np.isnan(answer.current_a) & (answer.flags == 0)
+            assert not silent.any(), "a current that is NaN must have a flag that says why"
 
 
 def _check_reads(make: Make, read_v: float, tolerance: float) -> None:
@@ -180,7 +248,7 @@ def _flat_ramp(
 
 
 def _check_refusals(make: Make, pulse: PulseMap, read_v: float) -> None:
-    """What check refuses is refused, in the same way; what it lets pass is done."""
+    """Check that operations are refused as ``check`` refuses them, and done where it does not."""
     with make() as backend:
         rows, cols = backend.description.geometry.shape
         operations: tuple[Operation, ...] = (
@@ -208,7 +276,7 @@ def _refusal(backend: CrossbarBackend, operation: Operation) -> type[HwloopError
 
 
 def _check_broadcast(make: Make, pulse: PulseMap, read_v: float, tolerance: float) -> None:
-    """Pulses and vectors for each array of a population do what shared ones do."""
+    """Check pulses and vectors that differ between the arrays of a population."""
     with make() as backend:
         *population, rows, cols = backend.description.shape
         if not population or pulse.amplitude_v.ndim != 2:
@@ -250,22 +318,54 @@ def _check_clock(make: Make, pulse: PulseMap, read_v: float) -> None:
 def _check_events(make: Make, pulse: PulseMap) -> None:
     with make() as backend:
         backend.pulse(pulse)
-        backend.take_events()
+        for event in backend.take_events():
+            assert isinstance(event, Event), "an event must be an Event"
         assert backend.take_events() == [], "events must be handed out once"
+
+
+def _check_make_safe(make: Make, pulse: PulseMap, read_v: float, tolerance: float) -> None:
+    """Check that a backend goes on after it was made safe: before, between, after a refusal."""
+    with make() as backend:
+        backend.make_safe()
+        backend.make_safe()
+        before = _read_all(backend, read_v)
+        for operation in _misshapen(backend, pulse, read_v):
+            _expect(HwloopError, backend, operation, "a map of another shape must be refused")
+            backend.make_safe()
+        after = _read_all(backend, read_v)
+        assert np.allclose(before, after, rtol=tolerance, atol=0), (
+            "make_safe must not change a cell"
+        )
+        for operation in _every_kind(backend, pulse, read_v):
+            backend.make_safe()
+            backend.perform(operation)
+
+
+def _misshapen(backend: CrossbarBackend, pulse: PulseMap, read_v: float) -> list[Operation]:
+    rows, cols = backend.description.geometry.shape
+    wider = PulseMap(np.ones((rows, cols + 1)), pulse.width_s, gate_v=pulse.gate_v)
+    return [
+        wider,
+        ReadMap.every_cell((rows, cols + 1), read_v=read_v),
+        _flat_ramp(wider, read_v, 2, window_a=(-np.inf, np.inf)),
+        VectorBatch(np.full((1, rows + 1), read_v)),
+    ]
 
 
 def _check_end(make: Make, pulse: PulseMap, read_v: float) -> None:
     backend = make()
-    backend.make_safe()
-    backend.make_safe()
-    _read_all(backend, read_v)
+    with backend as entered:
+        assert entered is backend, "a backend must enter a with block as itself"
+        kinds = _every_kind(backend, pulse, read_v)
+    _expect_closed(backend, kinds)
+    backend = make()
     backend.close()
     backend.close()
     backend.make_safe()
-    read = ReadMap.every_cell(backend.description.geometry.shape, read_v=read_v)
-    batch = VectorBatch(np.full((1, read.addressed.shape[0]), read_v))
-    ramp = _flat_ramp(pulse, read_v, 1, window_a=(-np.inf, np.inf))
-    operations: tuple[Operation, ...] = (read, batch, pulse, ramp, Wait(0.0))
+    _expect_closed(backend, kinds)
+
+
+def _expect_closed(backend: CrossbarBackend, operations: list[Operation]) -> None:
     for operation in operations:
         _expect(BackendError, backend, operation, "a closed backend must refuse every operation")
 

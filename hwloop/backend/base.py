@@ -12,6 +12,7 @@ import numpy as np
 
 from hwloop.array.geometry import Geometry
 from hwloop.array.operations import Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch, Wait
+from hwloop.backend.shapes import check_shape
 from hwloop.types import BoolArray
 
 MultiplyMode = Literal["parallel", "superposition", "none"]
@@ -76,6 +77,7 @@ class CrossbarBackend(ABC):
         By default in single pulses and reads, of all cells that still run together.
         """
         shape = self.description.shape
+        check_shape(ramp, shape)
         answer = ramp.blank(shape)
         running: BoolArray = np.broadcast_to(ramp.addressed, shape)
         for number in range(ramp.steps):

@@ -1,4 +1,4 @@
-"""The only door to a backend: refuses what would harm the array."""
+"""Guard: refuses every operation that would harm the array before it reaches the backend."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.array.limits import check_operation
-from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch
+from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, Reading
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend
+from hwloop.backend.shapes import check_shape
 from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import BackendError, LimitError
 from hwloop.messages import cell_name
@@ -16,9 +17,9 @@ from hwloop.types import BoolArray
 
 
 class Guard(Wrapper):
-    """Checks every operation against the array's limits before it reaches the backend.
+    """Wrapper that checks every operation against the array's limits.
 
-    Counts the pulses of every cell, ``pulses``: (..., rows, cols), starting from
+    ``pulses``: pulses that each cell has had in its life, (..., rows, cols), counted on from
     ``array.pulses_before``.
     """
 
@@ -32,7 +33,7 @@ class Guard(Wrapper):
         self._most = int(before.max())  # no cell has had more pulses
 
     def perform(self, operation: Operation) -> Reading | None:
-        """Check, then perform; raises :class:`LimitError` with nothing applied."""
+        """Check, then perform; raise :class:`LimitError` with nothing applied."""
         self.check(operation)
         if isinstance(operation, PulseMap):
             # Counted before it is applied: a pulse that failed half-way may have reached the cell.
@@ -42,7 +43,7 @@ class Guard(Wrapper):
         return self._inner.perform(operation)
 
     def _ramp(self, ramp: Ramp) -> Reading | None:
-        """All pulses are counted before, and those that were not needed taken off after."""
+        """Count every pulse of the ramp before it, and take off those not needed after it."""
         self._count(ramp.addressed, ramp.steps)
         reading = self._inner.perform(ramp)
         if reading is not None:
@@ -58,7 +59,7 @@ class Guard(Wrapper):
         """Raise what :meth:`perform` would raise without touching the array."""
         if self._closed:
             raise BackendError("the backend is closed; open it again to go on")
-        self._check_shape(operation)
+        check_shape(operation, self._shape)
         check_operation(operation, self._array.limits, self._array.biasing)
         if isinstance(operation, PulseMap):
             self._check_life(operation.addressed, operation.count)
@@ -70,33 +71,6 @@ class Guard(Wrapper):
         """Close the backend; every later operation is refused."""
         self._closed = True
         self._inner.close()
-
-    def _check_shape(self, operation: Operation) -> None:
-        match operation:
-            case PulseMap():
-                shape, name = operation.amplitude_v.shape, "amplitude_v"
-            case ReadMap():
-                shape, name = operation.addressed.shape, "addressed"
-            case Ramp():
-                shape, name = operation.start_v.shape, "start_v"
-            case VectorBatch():
-                self._check_vector_shape(operation)
-                return
-            case _:
-                return
-        if shape not in (self._shape, self._shape[-2:]):
-            raise BackendError(f"{name} has shape {shape}; the array has {self._shape}")
-
-    def _check_vector_shape(self, operation: VectorBatch) -> None:
-        *population, _, rows = operation.voltage_v.shape
-        wanted = self._shape[-2]
-        if rows != wanted:
-            raise BackendError(f"voltage_v has {rows} rows; the array has {wanted}")
-        if tuple(population) not in ((), self._shape[:-2]):
-            raise BackendError(
-                f"voltage_v is for a population {tuple(population)}; the backend holds"
-                f" {self._shape[:-2]}"
-            )
 
     def _check_life(self, addressed: BoolArray, count: int) -> None:
         bound = self._array.limits.pulses_per_device

@@ -14,6 +14,7 @@ from hwloop.array.geometry import Geometry
 from hwloop.array.operations import Flag, Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend, Description, Event, MultiplyMode
+from hwloop.backend.shapes import check_shape
 from hwloop.errors import BackendError
 from hwloop.procedure.procedure import Procedure, from_data
 from hwloop.types import FloatArray
@@ -126,6 +127,7 @@ class LinearArray(CrossbarBackend):
     def _begin(self, operation: Operation) -> None:
         if self._closed:
             raise BackendError("the linear array is closed")
+        check_shape(operation, self._description.shape)
         self.check(operation)
         self.done.append(operation)
         self._now_s += self.duration_s(operation) + 1e-3

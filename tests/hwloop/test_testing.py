@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwloop.array.geometry import Geometry
-from hwloop.array.operations import Operation, PulseMap, Reading, ReadMap, VectorBatch
+from hwloop.array.operations import Flag, Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
 from hwloop.backend.base import CrossbarBackend, Description, Event, MultiplyMode
 from hwloop.backend.guard import Guard
 from hwloop.errors import BackendError, Unsupported
@@ -235,6 +235,143 @@ def broken(base: type[Any]) -> Iterator[tuple[str, type[Any]]]:
                 raise BackendError("closed")
 
     yield "what check refuses must be refused when done", EmptyThreat
+
+
+def broken_around_operations(base: type[Any]) -> Iterator[tuple[str, type[Any]]]:
+    class StaysOff(base):  # type: ignore[misc]
+        def _begin(self, operation: Operation) -> None:
+            if self.calls:
+                raise BackendError("switched off")
+            super()._begin(operation)
+
+    yield "switched off", StaysOff
+
+    class ForgetsWhenSafe(base):  # type: ignore[misc]
+        def make_safe(self) -> None:
+            super().make_safe()
+            self.conductance_s = self.conductance_s * (1 + 1e-3 * (len(self.calls) > 2))
+
+    yield "make_safe must not change a cell", ForgetsWhenSafe
+
+    class TriesOut(base):  # type: ignore[misc]
+        def check(self, operation: Operation) -> None:
+            if isinstance(operation, PulseMap):
+                self.conductance_s = self.conductance_s * 1.001
+
+    yield "check and duration_s must not change a cell", TriesOut
+
+    class Estimates(base):  # type: ignore[misc]
+        def duration_s(self, operation: Operation) -> float:
+            self._now_s += 1e-3
+            return float(super().duration_s(operation))
+
+    yield "check and duration_s must not let time pass", Estimates
+
+    class Endless(base):  # type: ignore[misc]
+        def duration_s(self, operation: Operation) -> float:
+            multiplies = isinstance(operation, VectorBatch)
+            return np.inf if multiplies else float(super().duration_s(operation))
+
+    yield "an expected duration must be a finite time", Endless
+
+    class Early(base):  # type: ignore[misc]
+        def duration_s(self, operation: Operation) -> float:
+            multiplies = isinstance(operation, VectorBatch)
+            return -1.0 if multiplies else float(super().duration_s(operation))
+
+    yield "an expected duration must be 0 s or more", Early
+
+    class Hasty(base):  # type: ignore[misc]
+        def duration_s(self, operation: Operation) -> float:
+            return 0.1
+
+        def wait(self, wait: Any) -> None:
+            super().wait(wait)
+            self._now_s += wait.duration_s
+
+    yield "the expected duration of a wait must be its own at least", Hasty
+
+    class Chatty(base):  # type: ignore[misc]
+        def perform(self, operation: Operation) -> Reading | None:
+            answer = super().perform(operation)
+            if isinstance(operation, Wait):
+                return super().read(ReadMap.every_cell((2, 3), read_v=0.1))  # type: ignore[no-any-return]
+            return answer  # type: ignore[no-any-return]
+
+    yield "perform must answer a Wait with None", Chatty
+
+    class Silent(base):  # type: ignore[misc]
+        def perform(self, operation: Operation) -> Reading | None:
+            super().perform(operation)
+            return None
+
+    yield "perform must answer a ReadMap with a Reading", Silent
+
+    class Unexplained(base):  # type: ignore[misc]
+        def multiply(self, batch: VectorBatch) -> Reading:
+            reading = super().multiply(batch)
+            return Reading(reading.current_a * np.nan, reading.flags)
+
+    yield "a current that is NaN must have a flag that says why", Unexplained
+
+    class Shuffles(base):  # type: ignore[misc]
+        asked = 0
+
+        def groups(self) -> Iterator[BoolArray]:
+            self.asked += 1
+            columns = np.arange(3)[None, :] == (self.asked - 1) % 3
+            first = np.broadcast_to(columns, (2, 3))
+            yield from (first, ~first)
+
+    yield "the groups must be the same whenever asked for", Shuffles
+
+    class Counts(base):  # type: ignore[misc]
+        def groups(self) -> Iterator[Any]:
+            yield np.ones((2, 3), dtype=int)
+
+    yield "a group must be a mask of truth values", Counts
+
+    class Stretches(base):  # type: ignore[misc]
+        def read(self, read: ReadMap) -> Reading:
+            self._begin(ReadMap.every_cell((2, 3), read_v=read.read_v))
+            addressed = np.broadcast_to(read.addressed[:, :3], (2, 3))
+            current_a = np.where(addressed, self.conductance_s * read.read_v, np.nan)
+            return Reading(current_a, np.where(addressed, 0, Flag.NOT_ADDRESSED).astype(np.uint8))
+
+    yield "a map of another shape must be refused", Stretches
+
+    class LeavesOpen(base):  # type: ignore[misc]
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    yield "a closed backend must refuse every operation", LeavesOpen
+
+    class StandIn(base):  # type: ignore[misc]
+        def __enter__(self) -> Any:
+            return type(self)(CONDUCTANCE_S)
+
+    yield "a backend must enter a with block as itself", StandIn
+
+    class Notes(base):  # type: ignore[misc]
+        def take_events(self) -> list[Any]:
+            return ["it was warm"]
+
+    yield "an event must be an Event", Notes
+
+
+def test_suite_names_the_rule_that_is_broken_around_an_operation(linear_array: type[Any]) -> None:
+    names = []
+    for rule, backend_type in broken_around_operations(linear_array):
+        names.append(backend_type.__name__)
+        with pytest.raises((AssertionError, BackendError)) as caught:
+            check(backend_type)
+        assert rule in str(caught.value), names[-1]
+    assert len(names) == 16
+
+
+def test_suite_refuses_a_way_of_multiplying_that_there_is_not(linear_array: type[Any]) -> None:
+    with pytest.raises(AssertionError, match="multiply must be one of parallel, superposition, no"):
+        check(linear_array, multiply="in series")
 
 
 def test_suite_names_the_broken_rule_of_each_broken_backend(linear_array: type[Any]) -> None:

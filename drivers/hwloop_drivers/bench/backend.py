@@ -20,6 +20,7 @@ from hwloop.array.operations import (
 )
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend, Description, Event
+from hwloop.backend.shapes import check_shape
 from hwloop.errors import BackendError, ConfigError, Unsupported
 from hwloop.station.station import Station
 from hwloop.types import BoolArray
@@ -92,7 +93,7 @@ class Bench(CrossbarBackend):
         self._events: deque[Event] = deque() if events is None else events
         self._time: BenchTime = HostTime()
         self._began_s = self._now_s = 0.0
-        self._connected = self._closed = False
+        self._connected = self._closed = self._outputs_on = False
         self._unsafe: BackendError | None = None
         self._slots: Mapping[str, Slot] = {}
         self._at_close: list[LetGo] = []
@@ -103,7 +104,7 @@ class Bench(CrossbarBackend):
         by_name: Mapping[str, Slot],
         at_close: list[LetGo],
     ) -> None:
-        """Ground every line, set every output up at 0 V, and switch it on."""
+        """Reset every instrument, ground every line, and switch every output on at 0 V."""
         self._time, self._slots, self._at_close = time, by_name, at_close
         self._connected = True
         try:
@@ -116,12 +117,8 @@ class Bench(CrossbarBackend):
     def _set_up(self) -> None:
         for name in sources_first(self._station, list(self._boxes.instruments)):
             self._boxes.instruments[name].reset()
-        self._routes.begin()
-        self._boxes.set_up(self._station, self._array)
-        for source in self._boxes.drives.values():
-            source.source_enabled = True
+        self._switch_on()
         for name, instrument in self._boxes.instruments.items():
-            instrument.check_errors()
             self._identity[name] = {"id": instrument.id, **instrument.read_back()}
         if self.description.multiply == "superposition":
             words = (
@@ -129,6 +126,19 @@ class Bench(CrossbarBackend):
                 " by column; others are superposed from single reads"
             )
             self._events.append(Event("info", words))
+
+    def _switch_on(self) -> None:
+        """Ground every line, set every output up at 0 V, and switch it on: the idle state.
+
+        Nothing is taken from earlier: making safe moved relays and switched outputs off.
+        """
+        self._routes.begin()
+        self._boxes.set_up(self._station, self._array)
+        for source in self._boxes.drives.values():
+            source.source_enabled = True
+        for instrument in self._boxes.instruments.values():
+            instrument.check_errors()
+        self._outputs_on = True
 
     @property
     def description(self) -> Description:
@@ -143,7 +153,8 @@ class Bench(CrossbarBackend):
         )
 
     def check(self, operation: Operation) -> None:
-        """Whether the outputs can make the levels and widths of a pulse."""
+        """Refuse maps of another shape, and levels and widths that the outputs cannot make."""
+        check_shape(operation, self._array.geometry.shape)
         if isinstance(operation, Ramp):
             for pulse in operation.pulses():
                 self.check(pulse)
@@ -237,9 +248,13 @@ class Bench(CrossbarBackend):
         self._end()
 
     def make_safe(self) -> None:
-        """Outputs to 0 V and off, then every line to ground; with a new link where one is lost."""
+        """Outputs to 0 V and off, then every line to ground; with a new link where one is lost.
+
+        The next operation switches the outputs on again. After :meth:`close` this does nothing.
+        """
         if not self._connected:
             return
+        self._outputs_on = False
         try:
             make_all_safe(
                 self._station,
@@ -265,6 +280,7 @@ class Bench(CrossbarBackend):
             self.make_safe()
             safe = True
         finally:
+            self._connected = False
             for instrument in self._boxes.instruments.values():
                 instrument.link.close()
             for let_go in self._at_close:
@@ -305,7 +321,11 @@ class Bench(CrossbarBackend):
     def _begin(self, operation: Operation) -> None:
         if self._closed or not self._connected:
             raise BackendError("the bench is not connected")
+        if self._unsafe is not None:
+            raise BackendError(f"the bench could not be made safe: {self._unsafe}")
         self.check(operation)
+        if not self._outputs_on:
+            self._switch_on()
 
     def _end(self) -> None:
         for instrument in self._boxes.instruments.values():

@@ -21,6 +21,7 @@ from hwloop.array.operations import (
 )
 from hwloop.backend.base import CrossbarBackend, Description, Event
 from hwloop.backend.kind import BackendKind, OpenRequest
+from hwloop.backend.shapes import check_shape
 from hwloop.errors import BackendError, ConfigError, Unsupported
 from hwloop.messages import cell_name
 from hwloop.settings.model import Settings
@@ -116,7 +117,8 @@ class EmulatedArray(CrossbarBackend):
         return self._now_s
 
     def check(self, operation: Operation) -> None:
-        """Whether the device model is valid for a pulse, and the DAC has the voltages."""
+        """Refuse maps of another shape, pulses beyond the model, and voltages beyond the DAC."""
+        check_shape(operation, self._description.shape)
         match operation:
             case PulseMap():
                 self._check_pulse(operation)
@@ -233,11 +235,6 @@ class EmulatedArray(CrossbarBackend):
         """What really reaches the selected cells; kept while pulse and state are the same."""
         conductance_s = self._cells.conductance_s
         if self._latest is None or self._latest[:2] != (id(pulse), id(conductance_s)):
-            if pulse.amplitude_v.shape not in (conductance_s.shape, conductance_s.shape[-2:]):
-                raise BackendError(
-                    f"amplitude_v has shape {pulse.amplitude_v.shape}; the array has"
-                    f" {conductance_s.shape}"
-                )
             applied = self._wiring.selected(self._cells, pulse)
             self._latest = (id(pulse), id(conductance_s), (pulse, conductance_s), applied)
         return self._latest[3]

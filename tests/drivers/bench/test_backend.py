@@ -13,8 +13,9 @@ import yaml
 from hwloop.array.biasing import cell_voltages_v
 from hwloop.array.operations import PulseMap, Ramp, ReadMap, VectorBatch, Wait
 from hwloop.backend.kind import OpenRequest
-from hwloop.errors import ConfigError, ConnectionLost, Unsupported
+from hwloop.errors import BackendError, ConfigError, ConnectionLost, InstrumentFault, Unsupported
 from hwloop.procedure.procedure import Procedure, load_procedure
+from hwloop_drivers.bench import backend
 from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.bench.open import BenchSettings, open_bench, rehearse_bench
 from hwloop_sim.virtual.bench.bench import VirtualBench
@@ -258,6 +259,74 @@ def test_relays_move_only_at_zero_volts(tmp_path: Path) -> None:
     for before, after in pairwise(changes):
         if before.closed != after.closed:
             assert max(abs(v) for v in before.outputs_v.values() if v is not None) == 0.0
+
+
+def test_matrix_is_reset_only_when_every_source_has_been(tmp_path: Path) -> None:
+    with _open(_station(tmp_path, "V/2", wire_log=True), _procedure("V/2")) as (bench, _):
+        sent = [event.message for event in bench.take_events() if event.level == "wire"]
+    resets = [words.split(" > ")[0] for words in sent if words.endswith(" > *RST")]
+    assert resets == ["s1", "s2", "matrix"]
+
+
+def test_a_wait_passes_on_the_clock_and_shows_an_output_that_went_off_meanwhile(
+    tmp_path: Path,
+) -> None:
+    with _open(_station(tmp_path, "V/2"), _procedure("V/2")) as (bench, _):
+        before_s = bench.now_s()
+        bench.wait(Wait(7.0))
+        assert bench.now_s() - before_s == pytest.approx(7.0, abs=0.5)
+        bench._boxes.rows.source_enabled = False  # as an interlock does
+        with pytest.raises(InstrumentFault, match="s1: its output has gone off by itself"):
+            bench.wait(Wait(1.0))
+
+
+def test_a_bench_made_safe_is_off_until_the_next_operation_and_then_pulses_its_cell(
+    tmp_path: Path,
+) -> None:
+    with _open(_station(tmp_path, "V/2"), _procedure("V/2")) as (bench, virtual):
+        bench.pulse(_one(1.5, (0, 0)))
+        bench.make_safe()
+        assert not any(virtual.status()["outputs_on"].values())
+        virtual.circuit.changes.clear()
+        bench.pulse(_one(1.5, (2, 3)))
+        assert all(virtual.status()["outputs_on"].values())
+        wanted_v = np.zeros((4, 4))
+        wanted_v[2, :] = wanted_v[:, 3] = 0.75
+        wanted_v[2, 3] = 1.5
+        peak_v = max(_seen(virtual), key=lambda cells: cells[2, 3])
+        np.testing.assert_allclose(peak_v, wanted_v, atol=1e-5)
+        bench.make_safe()
+        reading = bench.read(ReadMap.every_cell((4, 4), read_v=0.1))
+    np.testing.assert_allclose(reading.current_a, 0.1 / np.array(OHM), rtol=1e-4)
+
+
+def test_a_bench_that_could_not_be_made_safe_refuses_every_operation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise BackendError("NOT EVERYTHING IS SAFE: s1 may still be ON")
+
+    with _open(_station(tmp_path, "V/2"), _procedure("V/2")) as (bench, virtual):
+        with monkeypatch.context() as patch:
+            patch.setattr(backend, "make_all_safe", broken)
+            with pytest.raises(BackendError, match="NOT EVERYTHING IS SAFE"):
+                bench.make_safe()
+        with pytest.raises(BackendError, match="could not be made safe: NOT EVERYTHING IS SAFE"):
+            bench.pulse(_one(1.5, (0, 0)))
+        assert not virtual.circuit.changes
+        bench.make_safe()
+        bench.pulse(_one(1.5, (0, 0)))
+        assert max(cells[0, 0] for cells in _seen(virtual)) == pytest.approx(1.5, abs=1e-5)
+
+
+def test_a_closed_bench_is_not_opened_again_to_be_made_safe(tmp_path: Path) -> None:
+    with _open(_station(tmp_path, "V/2"), _procedure("V/2")) as (bench, virtual):
+        bench.close()
+        clients = virtual.clients
+        bench.take_events()
+        bench.make_safe()
+        assert bench.take_events() == []
+        assert virtual.clients == clients
 
 
 def test_lines_float_only_where_the_scheme_floats_them(tmp_path: Path) -> None:

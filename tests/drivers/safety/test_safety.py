@@ -1,6 +1,8 @@
 """The most telling rows of the safety table; `make safety` has them all."""
 
+import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -183,6 +185,11 @@ def test_port_that_is_another_instruments_by_now_is_left_alone() -> None:
     assert not other.safe
 
 
+def test_order_of_safety_is_every_source_before_any_matrix() -> None:
+    for names in (["matrix", "row_smu", "col_smu"], ["row_smu", "matrix", "col_smu"]):
+        assert safe.sources_first(_station(), names) == ["row_smu", "col_smu", "matrix"]
+
+
 ADDRESSES = dict.fromkeys(("row_smu", "col_smu", "matrix"), "TCPIP::127.0.0.1::1::SOCKET")
 
 
@@ -215,3 +222,30 @@ def test_watchdog_that_cannot_read_its_station_does_not_start(tmp_path: Path) ->
     with pytest.raises(BackendError, match="did not start; without it nothing is switched on"):
         Watchdog(tmp_path / "none.yaml", ADDRESSES)
     assert time.monotonic() - began_s < 30
+
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX sessions and signals")
+
+
+@POSIX
+def test_watchdog_is_out_of_reach_of_what_is_sent_to_the_session_of_the_run() -> None:
+    watchdog = Watchdog(STATION, ADDRESSES)
+    try:
+        process = watchdog._process.pid
+        assert os.getsid(process) == process != os.getsid(0)
+        assert os.getpgid(process) == process != os.getpgid(0)
+    finally:
+        watchdog.release(safe=True)
+
+
+@POSIX
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_that_is_meant_for_the_run_does_not_end_the_watchdog(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    watchdog = Watchdog(STATION, ADDRESSES, record=tmp_path / "r.h5")
+    os.kill(watchdog._process.pid, number)
+    said = watchdog.release(safe=False)  # it has its turn all the same, and reaches nothing
+    assert watchdog._process.returncode == 1
+    assert "the run has ended without making the bench safe" in str(said)
+    assert "NOT EVERYTHING IS SAFE" in report_path(tmp_path / "r.h5").read_text(encoding="utf-8")

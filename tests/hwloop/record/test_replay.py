@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hwloop.array.operations import Operation, PulseMap, ReadMap, VectorBatch, Wait
+from hwloop.backend.shapes import check_shape
 from hwloop.errors import ConfigError, InstrumentTimeout, RecordError, ReplayMismatch
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record, differences
@@ -204,6 +205,7 @@ class ClosingSpy(SpyBackend):
 
         if self.closed:
             raise BackendError("closed")
+        check_shape(operation, self.description.shape)
         return super().perform(operation)
 
 
@@ -223,6 +225,7 @@ def test_the_conformance_suite_finds_a_flaw(flaw: str, rule: str) -> None:
     class Flawed(ClosingSpy):
         def perform(self, operation: Operation):  # type: ignore[no-untyped-def]
             if flaw == "forgets to close":
+                check_shape(operation, self.description.shape)
                 return SpyBackend.perform(self, operation)
             reading = super().perform(operation)
             if isinstance(operation, ReadMap) and reading is not None:
