@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationInfo, model_validator
 
 from hwloop.errors import ConfigError
-from hwloop.settings.model import Settings
+from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import PositiveSiemens
 
 
@@ -27,7 +27,7 @@ class Span(Settings):
     def _named(cls, data: Any, info: ValidationInfo) -> Any:
         if not isinstance(data, str):
             return data
-        return _of_calibration(data, Path((info.context or {}).get("folder", ".")))
+        return _of_calibration(data, folder_of(info))
 
     @model_validator(mode="after")
     def _ordered(self) -> Span:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo
 
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
@@ -27,6 +27,14 @@ class Settings(BaseModel):
             return cls.model_validate(data, context={"folder": folder or Path.cwd()})
         except ValidationError as exc:
             raise _config_error(exc, cls) from None
+
+
+def folder_of(info: ValidationInfo) -> Path:
+    """Return the folder in which files named in the settings are looked up.
+
+    The folder that :meth:`Settings.parse` was given; else the working directory.
+    """
+    return Path((info.context or {}).get("folder", "."))
 
 
 def _config_error(exc: ValidationError, model: type[BaseModel]) -> ConfigError:

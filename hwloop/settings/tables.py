@@ -22,6 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, ValidationInfo
 
+from hwloop.messages import first_place
+from hwloop.settings.model import folder_of
+
 
 def read_array(value: object, folder: Path, *, gaps: bool = False) -> NDArray[np.float64]:
     """The array that one of the three forms stands for; :class:`ValueError` says what is wrong.
@@ -141,7 +144,7 @@ def _numeric(array: NDArray[Any], path: Path) -> NDArray[np.float64]:
 def _finite(array: NDArray[np.float64], where: str = "", *, gaps: bool) -> NDArray[np.float64]:
     wrong = np.isinf(array) if gaps else ~np.isfinite(array)
     if wrong.any():
-        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        place = first_place(wrong)
         raise ValueError(f"{where}entry {place} is {array[place]}: every entry must be finite")
     return array
 
@@ -150,27 +153,22 @@ def _nested(array: NDArray[Any]) -> Any:
     return tuple(_nested(part) for part in array) if array.ndim else array.item()
 
 
-def _folder(info: ValidationInfo) -> Path:
-    context = info.context or {}
-    return Path(context.get("folder", "."))
-
-
 def _bit_table(value: object, info: ValidationInfo) -> object:
-    array = read_array(value, _folder(info))
+    array = read_array(value, folder_of(info))
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"expected rows of bits; got an array of shape {array.shape}")
     if not np.isin(array, (0, 1)).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isin(array, (0, 1)))[0])
+        place = first_place(~np.isin(array, (0, 1)))
         raise ValueError(f"entry {place} is {array[place]:g}: a bit is 0 or 1")
     return _nested(array.astype(int))
 
 
 def _number_table(value: object, info: ValidationInfo) -> object:
-    return _nested(read_array(value, _folder(info)))
+    return _nested(read_array(value, folder_of(info)))
 
 
 def _gap_table(value: object, info: ValidationInfo) -> object:
-    array = read_array(value, _folder(info), gaps=True)
+    array = read_array(value, folder_of(info), gaps=True)
     # None, not NaN: a record keeps it as JSON, which has no NaN, and reads it back.
     return _gaps(array) if array.ndim else array.item()
 

@@ -11,7 +11,7 @@ from pydantic import ValidationInfo, field_validator
 from hwloop.backend.base import Event
 from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.errors import ConfigError, Unsupported
-from hwloop.settings.model import Settings
+from hwloop.settings.model import Settings, folder_of
 from hwloop.station.station import Station, load_station
 from hwloop_drivers.bench.backend import Bench, LetGo
 from hwloop_drivers.bench.cell_access import naming
@@ -32,7 +32,7 @@ class BenchSettings(Settings):
     @field_validator("station")
     @classmethod
     def _beside(cls, station: Path, info: ValidationInfo) -> Path:
-        return Path((info.context or {}).get("folder", ".")) / station
+        return folder_of(info) / station
 
 
 def rehearse_bench(settings: BenchSettings, request: OpenRequest) -> Bench:

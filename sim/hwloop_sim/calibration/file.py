@@ -18,7 +18,7 @@ from hwloop.datasets.pulse_table import ConductanceTable, read_dataset
 from hwloop.errors import ConfigError, HwloopError
 from hwloop.messages import nearest
 from hwloop.plugins import calibration_files
-from hwloop.settings.model import Settings
+from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import Kelvin, PositiveSecond, PositiveSiemens, Volt
 from hwloop.settings.yaml import parse_yaml
 
@@ -229,7 +229,7 @@ def _load(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return load_table(value, Path((info.context or {}).get("folder", ".")))
+        return load_table(value, folder_of(info))
     except HwloopError as exc:
         raise ValueError(str(exc)) from None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from hwloop.backend.base import CrossbarBackend, Description, Event
 from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.errors import BackendError, ConfigError, Unsupported
 from hwloop.messages import cell_name
-from hwloop.settings.model import Settings
+from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import Fraction, PositiveSecond
 from hwloop.types import FloatArray
 from hwloop_sim.calibration.twin import whole_twin
@@ -64,7 +63,7 @@ class SimSettings(Settings):
         if not isinstance(data, Mapping) or not isinstance(data.get("calibration"), str):
             return data
         try:
-            return whole_twin(data, Path((info.context or {}).get("folder", ".")))
+            return whole_twin(data, folder_of(info))
         except ConfigError as exc:
             raise ValueError(str(exc)) from None
 

@@ -23,6 +23,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, model_validator
 
 from hwloop.errors import HwloopError
+from hwloop.settings.model import folder_of
 from hwloop.settings.units import PositiveSiemens, parse_quantity
 from hwloop_sim.calibration.file import load_table
 from hwloop_sim.cells.known_pulses import KnownPulse
@@ -42,7 +43,7 @@ class Trains(KnownPulse):
     def _read(cls, data: Any, info: ValidationInfo) -> Any:
         if not isinstance(data, Mapping):
             return data
-        folder = Path((info.context or {}).get("folder", "."))
+        folder = folder_of(info)
         if "calibration" in data:
             return _of_calibration(data, folder)
         if "file" not in data:
