@@ -190,8 +190,8 @@ class Ramp:
 
     def _refuse_turning(self) -> None:
         last_v = self.start_v + (self.steps - 1) * self.step_v
-        turned = (np.sign(last_v) != np.sign(self.start_v)) if self.steps > 1 else np.zeros(1)
-        if turned.any():
+        turned = np.sign(last_v) != np.sign(self.start_v)
+        if self.steps > 1 and turned.any():
             place = first_place(turned)
             raise ValueError(
                 f"start_v at {place} is {self.start_v[place]:g} and the last pulse"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo
 
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
+from hwloop.settings.known_keys import known_keys
 
 
 class Settings(BaseModel):
@@ -50,8 +51,7 @@ def _message(error: Mapping[str, Any], model: type[BaseModel]) -> str:
     kind = error["type"]
     if kind == "extra_forbidden":
         name = str(error["loc"][-1])
-        known = sorted(model.model_fields) if len(error["loc"]) == 1 else []
-        return f"unknown key{nearest(name, known)}"
+        return f"unknown key{nearest(name, known_keys(model, error['loc'][:-1]))}"
     if kind == "missing":
         return "this key is required"
     message = str(error["msg"]).removeprefix("Value error, ")
