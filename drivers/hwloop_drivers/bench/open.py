@@ -35,7 +35,7 @@ class BenchSettings(Settings):
         return folder_of(info) / station
 
 
-def rehearse_bench(settings: BenchSettings, request: OpenRequest) -> Bench:
+def dry_run_bench(settings: BenchSettings, request: OpenRequest) -> Bench:
     """The bench without a link to any instrument: what it could do and would refuse."""
     station = _station(settings, request)
     try:
@@ -66,7 +66,7 @@ def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = F
     ``dummy``: a virtual bench that is started for this has its dummy resistors in the array's
     place.
     """
-    rehearse_bench(settings, request)
+    dry_run_bench(settings, request)
     station = _station(settings, request)
     at_close: list[LetGo] = []
     time: BenchTime = HostTime()
@@ -137,6 +137,6 @@ BENCH = BackendKind(
     settings=BenchSettings,
     open=open_bench,
     touches_hardware=True,
-    rehearse=rehearse_bench,
+    dry_run=dry_run_bench,
     touch=touch_bench,
 )

@@ -25,7 +25,7 @@ from hwloop.messages import cell_name
 from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import Fraction, PositiveSecond
 from hwloop.types import FloatArray
-from hwloop_sim.calibration.twin import whole_twin
+from hwloop_sim.calibration.twin import in_place_of_device, whole_twin
 from hwloop_sim.cells.choice import DeviceChoice, make_cells
 from hwloop_sim.cells.composed import AffectedDevice
 from hwloop_sim.cells.current_law import CellLawSettings
@@ -300,4 +300,6 @@ SIM = BackendKind(
     summary="Emulated array or population: device model, variability, noise",
     settings=SimSettings,
     open=open_sim,
+    twins=True,
+    with_calibration=in_place_of_device,
 )
