@@ -29,3 +29,14 @@ def cell_names(mask: NDArray[np.bool_], *, at_most: int = 3) -> Iterator[str]:
     """Names of the first cells that are True in ``mask``, (..., rows, cols)."""
     for place in np.argwhere(mask)[:at_most]:
         yield cell_name(tuple(int(i) for i in place))
+
+
+def first_place(mask: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Return the index of the first entry that is True in ``mask``, of any shape.
+
+    Raises :class:`ValueError` where none is: test ``mask.any()`` first.
+    """
+    first = int(mask.argmax())
+    if not mask.flat[first]:
+        raise ValueError("no entry is True")
+    return tuple(int(i) for i in np.unravel_index(first, mask.shape))

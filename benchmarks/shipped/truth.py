@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hwloop.datasets.calibrations import shipped
 from hwloop.settings.units import format_quantity
-from hwloop_sim.calibration.file import Calibration, load_calibration, shipped
+from hwloop_sim.calibration.file import Calibration, load_calibration
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "calibrations.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"

@@ -6,18 +6,17 @@ shipped or of one's own: then the range is the one its data covered.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationInfo, model_validator
 
 from hwloop.errors import ConfigError
-from hwloop.settings.model import Settings
+from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import PositiveSiemens
 
 
 class Span(Settings):
-    """From ``low_s`` to ``high_s``."""
+    """Range of conductance from ``low_s`` to ``high_s``, siemens."""
 
     low_s: PositiveSiemens
     high_s: PositiveSiemens
@@ -27,27 +26,15 @@ class Span(Settings):
     def _named(cls, data: Any, info: ValidationInfo) -> Any:
         if not isinstance(data, str):
             return data
-        return _of_calibration(data, Path((info.context or {}).get("folder", ".")))
+        from hwloop.datasets.calibrations import covered_range
+
+        try:
+            return covered_range(data, folder_of(info))
+        except ConfigError as exc:
+            raise ValueError(str(exc)) from None
 
     @model_validator(mode="after")
     def _ordered(self) -> Span:
         if self.low_s >= self.high_s:
             raise ValueError(f"low_s {self.low_s:g} must be below high_s {self.high_s:g}")
         return self
-
-
-def _of_calibration(reference: str, folder: Path) -> dict[str, Any]:
-    """``low_s`` and ``high_s`` of what the data of a calibration covered."""
-    from hwloop.datasets.calibrations import read_calibration
-
-    try:
-        validity = read_calibration(reference, folder).get("validity")
-    except ConfigError as exc:
-        raise ValueError(str(exc)) from None
-    ends = {key: (validity or {}).get(key) for key in ("low_s", "high_s")}
-    if None in ends.values():
-        raise ValueError(
-            f"{reference} does not say which conductances its data covered (validity.low_s and"
-            " high_s): write the range out"
-        )
-    return ends

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count
+
+Cell: TypeAlias = Literal["1R", "1T1R"]
+"""Kind of cell: one device, or one transistor and one device."""
 
 
 class Geometry(Settings):
@@ -13,7 +16,7 @@ class Geometry(Settings):
 
     rows: Count
     cols: Count
-    cell: Literal["1R", "1T1R"] = "1R"
+    cell: Cell = "1R"
 
     @property
     def shape(self) -> tuple[int, int]:

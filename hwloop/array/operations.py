@@ -18,6 +18,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hwloop.messages import first_place
 from hwloop.types import BoolArray, FlagArray, FloatArray
 
 
@@ -189,9 +190,9 @@ class Ramp:
 
     def _refuse_turning(self) -> None:
         last_v = self.start_v + (self.steps - 1) * self.step_v
-        turned = (np.sign(last_v) != np.sign(self.start_v)) if self.steps > 1 else np.zeros(1)
-        if turned.any():
-            place = tuple(int(i) for i in np.argwhere(turned)[0])
+        turned = np.sign(last_v) != np.sign(self.start_v)
+        if self.steps > 1 and turned.any():
+            place = first_place(turned)
             raise ValueError(
                 f"start_v at {place} is {self.start_v[place]:g} and the last pulse"
                 f" {last_v[place]:g}: a ramp does not reach or cross 0 V"
@@ -200,7 +201,7 @@ class Ramp:
     def _refuse_empty_windows(self) -> None:
         empty = ~(self.low_a <= self.high_a)
         if empty.any():
-            place = tuple(int(i) for i in np.argwhere(empty)[0])
+            place = first_place(empty)
             raise ValueError(
                 f"the window at {place} is {self.low_a[place]:g} to {self.high_a[place]:g} A: no"
                 " current is inside"
@@ -262,7 +263,7 @@ def _map(values: ArrayLike, name: str) -> FloatArray:
     if array.ndim < 2:
         raise ValueError(f"{name} has {array.ndim} axes; the last two must be there")
     if not np.isfinite(array).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        place = first_place(~np.isfinite(array))
         raise ValueError(f"{name} at {place} is {array[place]}: every entry must be finite")
     array.setflags(write=False)
     return array

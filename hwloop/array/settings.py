@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import Field, NonNegativeInt, model_validator
 
 from hwloop.array.biasing import Scheme
 from hwloop.array.conductance_range import Span
-from hwloop.array.geometry import Geometry
+from hwloop.array.geometry import Cell, Geometry
 from hwloop.array.limits import Limits
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveVolt
-
-if TYPE_CHECKING:
-    pass
 
 
 class ReadSettings(Settings):
@@ -45,7 +40,7 @@ class ArraySettings(Settings):
     rows: Count
     cols: Count
     tiles: Count = 1
-    cell: str = "1R"
+    cell: Cell = "1R"
     biasing: Scheme = "V/2"
     limits: Limits
     read: ReadSettings

@@ -1,4 +1,4 @@
-"""A backend as it is registered, and what it is opened for."""
+"""A backend as it is registered, and the request that it is opened with."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend
+from hwloop.errors import ConfigError
 from hwloop.settings.model import Settings
 
 S = TypeVar("S", bound=Settings)
@@ -18,12 +19,12 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True)
 class OpenRequest:
-    """What a backend is opened for.
+    """Everything that a backend may need to be opened for a run.
 
     ``population``: None for one array, N for N emulated ones. ``rng``: the backend's part of
-    the run's randomness. ``seed``: of the run. ``procedure``: the whole procedure as plain data,
-    for a bench that has to emulate the array that it is asked for. ``record``: where the run will
-    be recorded, for what has to be said beside it.
+    the run's randomness. ``seed``: the seed of the run. ``procedure``: the whole procedure as
+    plain data, for a backend that has others emulate the array. ``record``: the file that the run
+    will be recorded in, for files that belong beside it.
     """
 
     array: ArraySettings
@@ -38,10 +39,16 @@ class OpenRequest:
 class BackendKind(Generic[S]):
     """A backend as it stands in the entry point group ``hwloop.backends``.
 
-    ``touches_hardware``: whether opening it reaches for instruments, which a preview must not;
-    ``rehearse`` makes one that answers :meth:`~hwloop.backend.base.CrossbarBackend.check`,
-    ``duration_s`` and ``groups`` without reaching for any. ``touch``: test the hardware without a
-    pulse, and say what was found, a line each.
+    ``open``: make the backend. ``touches_hardware``: whether ``open`` reaches for instruments,
+    which a preview must not. ``dry_run``: make a backend that answers
+    :meth:`~hwloop.backend.base.CrossbarBackend.check`, ``duration_s`` and ``groups`` without
+    reaching for any. ``touch``: test the hardware without a pulse, and yield the findings, a line
+    each.
+
+    ``twins``: whether it emulates any number of arrays, each from a seed of its own; such a
+    backend stands for the array where none is named. ``with_calibration``: return the section of
+    this backend, plain data, with a calibration, by name or path, in place of its device; raises
+    :class:`ConfigError`.
     """
 
     name: str
@@ -49,5 +56,27 @@ class BackendKind(Generic[S]):
     settings: type[S]
     open: Callable[[S, OpenRequest], CrossbarBackend]
     touches_hardware: bool = False
-    rehearse: Callable[[S, OpenRequest], CrossbarBackend] | None = None
+    dry_run: Callable[[S, OpenRequest], CrossbarBackend] | None = None
     touch: Callable[[S, OpenRequest], Iterator[str]] | None = None
+    twins: bool = False
+    with_calibration: Callable[[Mapping[str, Any], str], dict[str, Any]] | None = None
+
+    def takes(self, setting: str) -> bool:
+        """Return whether ``setting`` is one of its settings, such as ``"station"``."""
+        return setting in self.settings.model_fields
+
+    @property
+    def has_dry_run(self) -> bool:
+        """Whether it can be asked what it would do without touching hardware."""
+        return self.dry_run is not None or not self.touches_hardware
+
+    def open_dry(self, settings: S, request: OpenRequest) -> CrossbarBackend:
+        """Open the backend for questions only, without reaching for an instrument.
+
+        Raises :class:`ConfigError` where there is no such way.
+        """
+        if not self.has_dry_run:
+            raise ConfigError(
+                f"backend {self.name!r} cannot be previewed without touching hardware"
+            )
+        return (self.dry_run or self.open)(settings, request)

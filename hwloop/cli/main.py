@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hwloop import plugins
 from hwloop.errors import ConfigError, HwloopError
 
 if TYPE_CHECKING:
@@ -34,15 +35,18 @@ Overrides = Annotated[
         help="Override a setting, e.g. steps.0.settings.beta_per_a=5e6.",
     ),
 ]
-Backend = Annotated[str, typer.Option(help="What stands for the array; see `hwloop list`.")]
+Backend = Annotated[
+    str | None,
+    typer.Option(help="What stands for the array, see `hwloop list`; the emulator if left out."),
+]
 Population = Annotated[
     int | None, typer.Option(min=1, help="Emulate this many arrays in one vectorised run.")
 ]
 StationFile = Annotated[
-    Path | None, typer.Option(help="The station, a YAML file, with --backend bench.")
+    Path | None, typer.Option(help="The station, a YAML file, for a backend that has one.")
 ]
 Recording = Annotated[
-    Path | None, typer.Option(help="The record that answers, with --backend replay.")
+    Path | None, typer.Option(help="The record that answers, for a backend that has one.")
 ]
 
 
@@ -71,7 +75,7 @@ def _main(
 def run(
     procedure: ProcedureFile,
     *,
-    backend: Backend = "sim",
+    backend: Backend = None,
     population: Population = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the procedure's own.")] = None,
     overrides: Overrides = None,
@@ -92,12 +96,13 @@ def run(
     from hwloop.run.observer import Quiet
     from hwloop.run.runner import RunOptions, record_path, run_procedure
 
-    loaded = _load(procedure, overrides, calibration, recording, station)
+    chosen = _backend(backend)
+    loaded = _load(chosen, procedure, overrides, calibration, recording, station)
     path = record_path(out, loaded, loaded.seed if seed is None else seed)
     observer = _observer(json_lines=json_lines)
     try:
         result = run_procedure(
-            loaded, RunOptions(backend, path, population=population, seed=seed), observer or Quiet()
+            loaded, RunOptions(chosen, path, population=population, seed=seed), observer or Quiet()
         )
     finally:
         _close(observer)
@@ -106,7 +111,7 @@ def run(
     else:
         for label, outcome in result.outcomes.items():
             if outcome.reached:  # what was missed ends the command as its error
-                typer.echo(f"{label}: {outcome.words}")
+                typer.echo(f"{label}: {outcome.message}")
         typer.echo(f"record: {result.path}")
     if report:
         _report(result.path, None, overwrite=False, quiet=json_lines)
@@ -118,7 +123,10 @@ def check(
     procedure: ProcedureFile,
     *,
     backend: Annotated[
-        str | None, typer.Option(help="What stands for the array; bench with --station, else sim.")
+        str | None,
+        typer.Option(
+            help="What stands for the array; left out: the bench of --station, else the emulator."
+        ),
     ] = None,
     overrides: Overrides = None,
     calibration: Calibration = None,
@@ -134,10 +142,11 @@ def check(
     ] = False,
 ) -> None:
     """Validate a procedure and say what it would do, without touching hardware."""
+    from hwloop.backend.registered import backend_taking
     from hwloop.cli.printing import print_preview, print_touch
 
-    loaded = _load(procedure, overrides, calibration, recording, station)
-    chosen = backend or ("bench" if station else "sim")
+    chosen = backend or (backend_taking("station").name if station else _backend(None))
+    loaded = _load(chosen, procedure, overrides, calibration, recording, station)
     print_preview(loaded, chosen)
     if touch:
         print_touch(loaded, chosen)
@@ -269,26 +278,35 @@ def main() -> None:
 
 
 def _add_commands() -> None:
-    """Commands that other packages bring, by the same door as backends and steps."""
-    from importlib.metadata import entry_points
+    """Add the commands that installed packages register."""
+    for name in plugins.names(plugins.COMMANDS):
+        app.command(name)(plugins.load(plugins.COMMANDS, name))
 
-    for point in sorted(entry_points(group="hwloop.commands"), key=lambda point: point.name):
-        app.command(point.name)(point.load())
+
+def _backend(name: str | None) -> str:
+    """Return the backend that was named, else the emulator."""
+    from hwloop.backend.registered import emulator
+
+    return name or emulator().name
 
 
 def _load(
+    backend: str,
     path: Path,
     overrides: list[str] | None,
     calibration: str | None,
     recording: Path | None,
     station: Path | None,
 ) -> Procedure:
+    """Load the procedure with the files that the options name in the sections they belong to."""
     from hwloop.procedure.procedure import load_procedure
+    from hwloop.procedure.sections import file_override
 
-    source = [f"backends.replay.recording={recording.resolve().as_posix()}"] if recording else []
-    if station:
-        source.append(f"backends.bench.station={station.resolve().as_posix()}")
-    return load_procedure(path, [*(overrides or ()), *source], calibration=calibration)
+    files = {"recording": recording, "station": station}
+    source = [file_override(key, file, backend) for key, file in files.items() if file]
+    return load_procedure(
+        path, [*(overrides or ()), *source], calibration=calibration, backend=backend
+    )
 
 
 def _report(record: Path, out: Path | None, *, overwrite: bool, quiet: bool) -> None:

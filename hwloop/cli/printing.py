@@ -5,35 +5,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from hwloop import plugins
-from hwloop.backend.kind import BackendKind, OpenRequest
+from hwloop.backend.registered import backend_kind
+from hwloop.datasets.calibrations import shipped
 from hwloop.errors import ConfigError
-from hwloop.plugins import calibration_files
 from hwloop.procedure.procedure import Procedure
 from hwloop.record.comparison import Quantity, compare_records
 from hwloop.record.reader import STATUS_MEANING, Record
+from hwloop.run.execute import request_for
 from hwloop.run.preview import Preview, preview, refuse_beyond_limits, refuse_unsupported
 from hwloop.settings.units import duration_words, format_quantity
-from hwloop.settings.yaml import parse_yaml
+from hwloop.settings.yaml import read_yaml
 
 
 def print_preview(procedure: Procedure, backend: str) -> None:
     """Check a procedure against its limits and a backend, and print what it would do."""
-    import numpy as np
-
-    kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
+    kind = backend_kind(backend)
     refuse_beyond_limits(procedure)
-    opener = kind.rehearse or kind.open
-    if kind.touches_hardware and kind.rehearse is None:
-        raise ConfigError(f"backend {backend!r} cannot be previewed without touching hardware")
-    request = OpenRequest(procedure.array, None, np.random.default_rng(procedure.seed))
-    with opener(procedure.backend_settings(kind), request) as opened:
+    request, _ = request_for(procedure, seed=procedure.seed)
+    with kind.open_dry(procedure.backend_settings(kind), request) as opened:
         refuse_unsupported(procedure, opened)
         seen = preview(procedure, opened)
         events = opened.take_events()
@@ -51,15 +46,10 @@ def print_preview(procedure: Procedure, backend: str) -> None:
 
 def print_touch(procedure: Procedure, backend: str) -> None:
     """Test the hardware without a pulse, and print what is found as it is found."""
-    import numpy as np
-
-    kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
+    kind = backend_kind(backend)
     if kind.touch is None:
         raise ConfigError(f"backend {backend!r} has no hardware to touch: give a --station")
-    rng = np.random.default_rng(procedure.seed)
-    request = OpenRequest(
-        procedure.array, None, rng, seed=procedure.seed, procedure=procedure.resolved
-    )
+    request, _ = request_for(procedure, seed=procedure.seed)
     console = _console()
     for words in kind.touch(procedure.backend_settings(kind), request):
         console.print(escape(words))
@@ -211,12 +201,12 @@ def _summary(group: str, name: str) -> str:
 
 
 def _calibrations() -> Iterable[tuple[str, str]]:
-    for file in calibration_files():
+    for name, file in shipped().items():
         try:
-            title = parse_yaml(file.read_text(encoding="utf-8"))["title"]
-        except (ConfigError, OSError, KeyError, TypeError) as exc:
+            title = read_yaml(file)["title"]
+        except (ConfigError, KeyError, TypeError) as exc:
             title = f"cannot be read: {exc}"
-        yield file.name.removesuffix(".yaml"), str(title)
+        yield name, str(title)
 
 
 def _print_list(console: Console, title: str, lines: Iterable[tuple[str, str]]) -> None:

@@ -97,7 +97,7 @@ class JsonLines(Quiet):
     def step_ended(self, label: str, outcome: Outcome | None) -> None:
         """{"event": "outcome", ...}."""
         if outcome is not None:
-            self.emit("outcome", step=label, reached=outcome.reached, words=outcome.words)
+            self.emit("outcome", step=label, reached=outcome.reached, message=outcome.message)
 
     def emit(self, event: str, **fields: object) -> None:
         """Write one line."""

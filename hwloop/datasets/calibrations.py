@@ -1,39 +1,62 @@
-"""Calibration files as plain data, by a shipped name or by path."""
+"""Read calibration files as plain data, by a shipped name or by path.
+
+The parameters in them mean something to the backend that emulates with them, and to no one else.
+"""
 
 from __future__ import annotations
 
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
 from hwloop.plugins import calibration_files
-from hwloop.settings.yaml import parse_yaml
+from hwloop.settings.yaml import parse_yaml, read_text, read_yaml
 
-_YAML = {".yaml", ".yml"}
+YAML_SUFFIXES = (".yaml", ".yml")
+HDF5_SUFFIXES = (".h5", ".hdf5")
 
 
-def read_calibration(reference: str, folder: Path) -> dict[str, Any]:
-    """The mapping of a calibration; raises :class:`ConfigError` where there is none."""
+def shipped() -> dict[str, Traversable]:
+    """Return name → file of every calibration that an installed package ships."""
+    return {file.name.removesuffix(".yaml"): file for file in calibration_files()}
+
+
+def read_calibration(reference: str, folder: Path) -> tuple[str, dict[str, Any]]:
+    """Return the name of a calibration for messages, and its content.
+
+    ``reference``: a shipped name, or the path of a ``.yaml`` file relative to ``folder``. Raises
+    :class:`ConfigError` with the nearest name, or with the file and what is wrong in it.
+    """
     path = folder / reference
-    if path.suffix in _YAML:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
-            raise ConfigError(f"calibration {path} cannot be read: {reason}") from None
+    if path.suffix in YAML_SUFFIXES:
+        name, found = str(path), read_yaml(path)
     else:
-        known = {file.name.removesuffix(".yaml"): file for file in calibration_files()}
+        known = shipped()
         if reference not in known:
             raise ConfigError(
                 f"there is no calibration {reference!r}{nearest(reference, known)}; a file of your"
                 " own ends in .yaml"
             )
-        text = known[reference].read_text(encoding="utf-8")
-    try:
-        found = parse_yaml(text)
-    except ConfigError as exc:
-        raise exc.below(file=reference) from None
+        name, found = reference, parse_yaml(read_text(known[reference]), file=reference)
     if not isinstance(found, dict):
-        raise ConfigError("not a calibration; `hwloop calibrate` makes one", file=reference)
-    return found
+        raise ConfigError("not a calibration; `hwloop calibrate` makes one", file=name)
+    return name, found
+
+
+def covered_range(reference: str, folder: Path) -> dict[str, Any]:
+    """Return ``low_s`` and ``high_s``, the conductances that the data of a calibration covered.
+
+    They stand under ``validity`` as written there, in siemens. Raises :class:`ConfigError` where
+    the calibration cannot be read or does not state them.
+    """
+    _, found = read_calibration(reference, folder)
+    validity = found.get("validity") or {}
+    ends = {key: validity.get(key) for key in ("low_s", "high_s")}
+    if None in ends.values():
+        raise ConfigError(
+            f"{reference} does not say which conductances its data covered (validity.low_s and"
+            " high_s): write the range out"
+        )
+    return ends

@@ -38,18 +38,22 @@ def forecast(
     ] = None,
 ) -> None:
     """Say what a procedure will come to, from runs on many twins, before the array is touched."""
+    from hwloop.backend.registered import backend_taking
     from hwloop.forecast.forecast import forecast as make
     from hwloop.procedure.procedure import load_procedure
+    from hwloop.procedure.sections import file_override
 
     if out is not None:
         from hwloop.plotting.style import check_folder
 
         check_folder(out)
     given = list(overrides or ())
+    timed_on = None
     if station is not None:
-        given.append(f"backends.bench.station={station.resolve().as_posix()}")
+        timed_on = backend_taking("station").name
+        given.append(file_override("station", station, timed_on))
     loaded = load_procedure(procedure, given, calibration=calibration)
-    found = make(loaded, twins=twins, seed=seed, bench=station is not None)
+    found = make(loaded, twins=twins, seed=seed, timed_on=timed_on)
     for line in _lines(found):
         typer.echo(line)
     if out is not None:

@@ -1,4 +1,4 @@
-"""What a procedure will probably come to on an array, from runs on many twins of it."""
+"""Forecast the result of a procedure on an array from runs on many twins of the array."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
-from hwloop import plugins
 from hwloop.array.operations import Operation, Reading
 from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.guard import Guard
-from hwloop.backend.kind import BackendKind, OpenRequest
+from hwloop.backend.kind import BackendKind
+from hwloop.backend.registered import backend_kind, emulator
 from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import ConfigError, HwloopError
-from hwloop.procedure.procedure import Procedure
+from hwloop.procedure.procedure import PreparedStep, Procedure
+from hwloop.run.execute import Follower, execute, request_for
 from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported
 from hwloop.statistics import wilson_interval
 from hwloop.steps.array import Array
-from hwloop.steps.rows import Outcome
+from hwloop.steps.rows import Outcome, Yield
 from hwloop.types import BoolArray, FloatArray
 
 IntArray = NDArray[np.int64]
@@ -29,17 +31,17 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Twin:
-    """How one run on one twin ended.
+    """Result of one run on one twin.
 
-    ``words``: of the step that missed its aim, or of the error that ended it; "" if all was
-    reached. ``pulses``: this run's, (rows, cols), or (tiles, rows,
-    cols). ``duration_s``: on the station, or on the
-    emulator where there is none. ``failed``: cells that a step says did not reach what it wanted.
-    ``warnings``: what the twin said, such as that it left the range that was measured.
+    ``reason``: the message of the steps that missed their aims, or of the error that ended the
+    run; "" if every aim was reached. ``pulses``: pulses of this run, (rows, cols), or (tiles,
+    rows, cols). ``duration_s``: time on the station, or on the emulator's clock without one.
+    ``failed``: cells that a step reports as failed, of the shape of ``pulses``. ``warnings``:
+    warnings of the twin, such as that it left the range that was measured.
     """
 
     seed: int
-    words: str
+    reason: str
     pulses: IntArray
     duration_s: float
     failed: BoolArray
@@ -48,12 +50,12 @@ class Twin:
     @property
     def reached(self) -> bool:
         """Whether every step reached its aim."""
-        return not self.words
+        return not self.reason
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """All twins, and the array that they stand for."""
+    """Results of all twins, and the procedure that they ran."""
 
     procedure: Procedure
     station: str
@@ -61,7 +63,7 @@ class Forecast:
 
     @property
     def successes(self) -> int:
-        """Twins on which every step reached its aim."""
+        """Number of twins on which every step reached its aim."""
         return sum(twin.reached for twin in self.twins)
 
     @property
@@ -71,32 +73,29 @@ class Forecast:
 
     @property
     def pulses(self) -> IntArray:
-        """(twins, ...), as those of a twin."""
+        """Pulses of each twin, (twins, ...) with the axes of :attr:`Twin.pulses` last."""
         return np.array([twin.pulses for twin in self.twins])
 
     @property
     def duration_s(self) -> FloatArray:
-        """(twins,)."""
+        """Duration of each twin's run, (twins,), seconds."""
         return np.array([twin.duration_s for twin in self.twins])
 
     @property
     def failed_fraction(self) -> FloatArray:
-        """Of the twins, in which a cell did not reach what a step wanted; as the pulses."""
+        """Fraction of the twins in which each cell failed; the shape of :attr:`Twin.pulses`."""
         failed = np.array([twin.failed for twin in self.twins])
         fraction: FloatArray = failed.sum(axis=0) / len(self.twins)
         return fraction
 
     def reasons(self) -> list[tuple[int, str]]:
-        """What kept twins from success, the most frequent first: how often, and an example."""
-        missed = [twin.words for twin in self.twins if twin.words]
-        return _grouped(missed)
+        """Return how often each kind of failure occurred, and an example, most frequent first."""
+        return _grouped([twin.reason for twin in self.twins if twin.reason])
 
     def warnings(self) -> list[tuple[int, str]]:
-        """In how many twins something was warned of, and an example."""
-        said = [
-            words for twin in self.twins for words in {_kind(w): w for w in twin.warnings}.values()
-        ]
-        return _grouped(said)
+        """Return in how many twins each kind of warning occurred, and an example."""
+        by_twin = ({_kind(text): text for text in twin.warnings} for twin in self.twins)
+        return _grouped([text for texts in by_twin for text in texts.values()])
 
 
 def _grouped(texts: list[str]) -> list[tuple[int, str]]:
@@ -106,7 +105,7 @@ def _grouped(texts: list[str]) -> list[tuple[int, str]]:
 
 
 def _kind(text: str) -> str:
-    """A text without its figures, so that those of one kind are counted together."""
+    """Strip a text of its figures, so that messages of one kind are counted together."""
     return "".join(c for c in text if c.isalpha() or c == " ")[:60]
 
 
@@ -118,19 +117,46 @@ class _OnStation(Wrapper):
         self._station = station or inner
         self.taken_s = 0.0
 
+    @override
     def perform(self, operation: Operation) -> Reading | None:
-        """On the twin, while the station's time is counted."""
         self.taken_s += self._station.duration_s(operation)
         return self._inner.perform(operation)
 
+    @override
     def check(self, operation: Operation) -> None:
-        """Whether both can do this."""
         self._inner.check(operation)
         self._station.check(operation)
 
+    @override
     def groups(self) -> Iterator[BoolArray]:
-        """Those of the station."""
         return self._station.groups()
+
+
+class _Tally(Follower):
+    """What the steps missed: the cells that failed, (..., rows, cols), and the aims."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.failed = np.zeros(shape, dtype=np.bool_)
+        self.missed: list[str] = []
+
+    @override
+    def conductance(self, name: str, conductance_s: FloatArray) -> None:
+        pass
+
+    @override
+    def step_began(self, prepared: PreparedStep) -> None:
+        pass
+
+    @override
+    def take(self, label: str, item: Yield) -> None:
+        if isinstance(item, Outcome):
+            self.missed += [] if item.reached else [f"{label}: {item.message}"]
+        elif (cells := item.failed_cells()) is not None:
+            self.failed |= cells
+
+    @override
+    def step_ended(self, label: str) -> None:
+        pass
 
 
 def forecast(
@@ -138,74 +164,52 @@ def forecast(
     *,
     twins: int,
     seed: int | None = None,
-    bench: bool = False,
+    timed_on: str | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Forecast:
     """Run the procedure on ``twins`` emulated arrays, seeds from ``seed`` on.
 
-    Each is the run that ``hwloop run --backend sim --seed`` gives, without a record. ``bench``:
-    the time is that of the station of ``backends.bench``, and its groups are finished one by one.
-    ``progress``: told after each twin how many are done. Raises :class:`ConfigError` and
-    :class:`LimitError` where no run could begin.
+    Each is the run that ``hwloop run --seed`` gives on the emulator, without a record.
+    ``timed_on``: the backend whose time is counted and whose groups are finished one by one, by
+    its section of the procedure; None for the emulator's own. ``progress``: called after each twin
+    with the number done. Raises :class:`ConfigError` and :class:`LimitError` where no run could
+    begin.
     """
-    kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, "sim")
+    kind = emulator()
     refuse_beyond_limits(procedure)
     first = procedure.seed if seed is None else seed
-    station = _rehearsed(procedure) if bench else None
+    station = None if timed_on is None else _dry_run(procedure, backend_kind(timed_on))
     done = []
     for number in range(twins):
         done.append(_twin(procedure, kind, station, first + number))
         progress(number + 1)
-    name = "" if station is None else str(station.description.identity.get("station", "bench"))
+    name = "" if station is None else str(station.description.identity.get("station", timed_on))
     return Forecast(procedure, name, tuple(done))
 
 
-def _rehearsed(procedure: Procedure) -> CrossbarBackend:
-    kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, "bench")
-    if kind.rehearse is None:
-        raise ConfigError("backend 'bench' cannot say how long an operation takes")
-    request = OpenRequest(procedure.array, None, np.random.default_rng(procedure.seed))
-    return kind.rehearse(procedure.backend_settings(kind), request)
+def _dry_run(procedure: Procedure, kind: BackendKind[Any]) -> CrossbarBackend:
+    if kind.dry_run is None:
+        raise ConfigError(f"backend {kind.name!r} cannot say how long an operation takes")
+    request, _ = request_for(procedure, seed=procedure.seed)
+    return kind.dry_run(procedure.backend_settings(kind), request)
 
 
 def _twin(
-    procedure: Procedure,
-    kind: BackendKind[Any],
-    station: CrossbarBackend | None,
-    seed: int,
+    procedure: Procedure, kind: BackendKind[Any], station: CrossbarBackend | None, seed: int
 ) -> Twin:
-    backend_rng, step_rng = np.random.default_rng(seed).spawn(2)  # as a run draws them
-    request = OpenRequest(
-        procedure.array, None, backend_rng, seed=seed, procedure=procedure.resolved
-    )
+    request, step_rng = request_for(procedure, seed=seed)
     with kind.open(procedure.backend_settings(kind), request) as inner:
         timed = _OnStation(inner, station)
         refuse_unsupported(procedure, timed)
         guard = Guard(timed, procedure.array)
-        array = Array(guard, procedure.array, step_rng)
-        failed = np.zeros(inner.description.shape, dtype=np.bool_)
+        tally = _Tally(inner.description.shape)
         try:
-            words = _run(procedure, array, failed)
+            execute(procedure, Array(guard, procedure.array, step_rng), tally)
+            reason = "; ".join(tally.missed)
         except ConfigError:
             raise
         except HwloopError as exc:
-            words = str(exc)
+            reason = str(exc)
         warnings = [event.message for event in inner.take_events() if event.level == "warning"]
         pulses = guard.pulses - procedure.array.pulses_before
-    return Twin(seed, words, pulses, timed.taken_s, failed, tuple(warnings))
-
-
-def _run(procedure: Procedure, array: Array, failed: BoolArray) -> str:
-    """Every step, between the two reads of all cells that a run begins and ends with."""
-    missed = []
-    array.read_all()
-    for prepared in procedure.steps:
-        for item in prepared.step(prepared.settings, array):
-            if isinstance(item, Outcome):
-                missed += [] if item.reached else [f"{prepared.label}: {item.words}"]
-                continue
-            array.remember(prepared.label, item)
-            if (cells := item.failed_cells()) is not None:
-                failed |= cells
-    array.read_all()
-    return "; ".join(missed)
+    return Twin(seed, reason, pulses, timed.taken_s, tally.failed, tuple(warnings))

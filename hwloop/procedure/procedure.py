@@ -13,8 +13,10 @@ from hwloop import plugins
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.kind import BackendKind
 from hwloop.errors import ConfigError
+from hwloop.messages import nearest
+from hwloop.procedure.sections import calibration_override
 from hwloop.settings.model import Settings
-from hwloop.settings.yaml import parse_yaml
+from hwloop.settings.yaml import parse_yaml, read_text
 from hwloop.steps.contract import Plan, Step
 
 
@@ -98,29 +100,25 @@ class Procedure:
 
 
 def load_procedure(
-    path: Path, overrides: Sequence[str] = (), *, calibration: str | None = None
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    calibration: str | None = None,
+    backend: str | None = None,
 ) -> Procedure:
     """Read and validate a procedure file.
 
     ``overrides``: ``"steps.0.settings.beta_per_a=5e6"``, values in YAML; a step may also be given
-    by its label or, where it stands once, its name. ``calibration``: what the emulated array is,
-    in place of the procedure's; a shipped name or a path as seen from here. Raises
+    by its label or, where it stands once, its name. ``calibration``: a calibration, by its shipped
+    name or a path relative to the working directory, that the array is emulated with in place of
+    the procedure's device. ``backend``: the emulator that gets it, where there are several. Raises
     :class:`ConfigError` with file, key, value and what is allowed.
     """
-    from hwloop.procedure.twin import twin_override
-
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"cannot be read: {reason}", file=str(path)) from None
+    text = read_text(path)
     given = list(overrides)
-    try:
-        data = parse_yaml(text)
-    except ConfigError as exc:
-        raise exc.below(file=str(path)) from None
+    data = parse_yaml(text, file=str(path))
     if calibration is not None and isinstance(data, dict):
-        given.insert(0, twin_override(data, calibration))
+        given.insert(0, calibration_override(data, calibration, backend))
     try:
         return from_data(data, folder=path.parent, text=text, overrides=given)
     except ConfigError as exc:
@@ -180,6 +178,7 @@ def _steps(entry: ProcedureFile, folder: Path) -> tuple[PreparedStep, ...]:
 
 
 def _override(data: Any, override: str) -> None:
+    """Set one value of a procedure in place, ``"KEY.PATH=VALUE"``, the value in YAML."""
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise ConfigError(f"--set {override!r}: expected KEY.PATH=VALUE")
@@ -192,9 +191,9 @@ def _override(data: Any, override: str) -> None:
         elif isinstance(data, dict):
             data[last] = parse_yaml(text)
         else:
-            raise KeyError(last)
-    except (KeyError, IndexError, ValueError) as exc:
-        raise ConfigError(f"--set {override!r}: there is no {exc.args[0]!r} to set") from None
+            raise _NoPlace(last)
+    except _NoPlace as exc:
+        raise ConfigError(f"--set {override!r}: there is no {exc}") from None
 
 
 def _child(data: Any, part: str) -> Any:
@@ -202,15 +201,29 @@ def _child(data: Any, part: str) -> Any:
         return data[_index(data, part)]
     if isinstance(data, dict):
         return data.setdefault(part, {})
-    raise KeyError(part)
+    raise _NoPlace(part)
 
 
 def _index(data: list[Any], part: str) -> int:
-    """By number, or by the label or the name of a step where only one has it."""
+    """Return the index of an entry by number, or by the label or the name of one step only."""
     if part.isdigit() and int(part) < len(data):
         return int(part)
     for key in ("label", "step"):
         found = [i for i, one in enumerate(data) if isinstance(one, dict) and one.get(key) == part]
         if len(found) == 1:
             return found[0]
-    raise KeyError(part)
+    raise _NoPlace(part, _names_of(data))
+
+
+def _names_of(data: list[Any]) -> list[str]:
+    """Return the labels and the names of the steps in a list, each once."""
+    entries = [one for one in data if isinstance(one, dict)]
+    names = [one.get(key) for one in entries for key in ("label", "step")]
+    return list(dict.fromkeys(name for name in names if isinstance(name, str)))
+
+
+class _NoPlace(Exception):
+    """The part of an override's path at which there is nothing to set."""
+
+    def __init__(self, part: str, known: Sequence[str] = ()) -> None:
+        super().__init__(f"{part!r} to set{nearest(part, known)}")

@@ -197,10 +197,10 @@ class Record:
 
     @property
     def _outcomes(self) -> dict[str, tuple[bool, str]]:
-        columns = [self._rows(OUTCOMES, name) for name in ("label", "reached", "words")]
+        columns = [self._rows(OUTCOMES, name) for name in ("label", "reached", "message")]
         return {
-            label.decode(): (bool(reached), words.decode())
-            for label, reached, words in zip(*columns, strict=True)
+            label.decode(): (bool(reached), message.decode())
+            for label, reached, message in zip(*columns, strict=True)
         }
 
     @property

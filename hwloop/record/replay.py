@@ -15,8 +15,9 @@ from hwloop.backend.base import Description
 from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.backend.wrapper import OneVerbBackend
 from hwloop.errors import BackendError, ConfigError, RecordError, ReplayMismatch
+from hwloop.messages import first_place
 from hwloop.record.reader import Record
-from hwloop.settings.model import Settings
+from hwloop.settings.model import Settings, folder_of
 
 
 class RecordEnded(ReplayMismatch):
@@ -125,14 +126,14 @@ def _difference(asked: Operation, recorded: Operation) -> str:
 def _first_difference(name: str, mine: object, theirs: object) -> str:
     if not isinstance(mine, np.ndarray) or not isinstance(theirs, np.ndarray):
         return f"{name} is {mine}, in the record {theirs}"
-    place = tuple(int(i) for i in np.argwhere(mine != theirs)[0])
+    place = first_place(mine != theirs)
     return f"{name} at {place} is {mine[place]}, in the record {theirs[place]}"
 
 
 def _existing(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str | Path):
         raise ValueError("expected the path of a record")
-    path = Path((info.context or {}).get("folder", ".")) / value
+    path = folder_of(info) / value
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
     return path

@@ -107,9 +107,9 @@ class RecordWriter:
         series = self._results.setdefault(path, Series(self._file, path))
         self._write((series, row.columns(), _about(row)))
 
-    def outcome(self, label: str, *, reached: bool, words: str) -> None:
+    def outcome(self, label: str, *, reached: bool, message: str) -> None:
         """Write how a step ended."""
-        self._write((self._outcomes, {"label": label, "reached": reached, "words": words}, {}))
+        self._write((self._outcomes, {"label": label, "reached": reached, "message": message}, {}))
 
     def log(self, level: str, message: str) -> None:
         """Write a line of the log."""
@@ -274,12 +274,12 @@ def _blank(shape: tuple[int, ...]) -> Reading:
 def _prepare(file: h5py.File, description: Description) -> None:
     """Make what every run writes, so that writing it changes no structure."""
     file.create_group("results")
-    words = {"time_utc": utc_now(), "level": "warning", "message": _USUAL_TEXT}
-    outcome = {"label": _USUAL_TEXT, "reached": True, "words": _USUAL_TEXT}
+    log = {"time_utc": utc_now(), "level": "warning", "message": _USUAL_TEXT}
+    outcome = {"label": _USUAL_TEXT, "reached": True, "message": _USUAL_TEXT}
     firsts: dict[str, dict[str, Any]] = {
         OPERATIONS: {"table": np.zeros((), OPERATION)},
         OUTCOMES: outcome,
-        LOG: words,
+        LOG: log,
     }
     for path, values in firsts.items():
         make_columns(file, path, values, {})

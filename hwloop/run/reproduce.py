@@ -12,8 +12,9 @@ import numpy as np
 
 from hwloop.errors import ReplayMismatch
 from hwloop.procedure.procedure import Procedure, from_data, load_procedure
+from hwloop.procedure.sections import file_override
 from hwloop.record.reader import Record
-from hwloop.record.replay import RecordEnded
+from hwloop.record.replay import REPLAY, RecordEnded
 from hwloop.run.runner import RunOptions, run_procedure
 
 
@@ -41,7 +42,8 @@ def reproduce(
         population = record.population
         with tempfile.TemporaryDirectory() as folder:
             again = Path(folder) / "replay.h5"
-            options = RunOptions("replay", again, population=population, seed=record.attrs["seed"])
+            seed = record.attrs["seed"]
+            options = RunOptions(REPLAY.name, again, population=population, seed=seed)
             complete = _run(procedure, options)
             with Record(again) as replayed:
                 _compare_ends(record, replayed, complete=complete)
@@ -50,7 +52,7 @@ def reproduce(
 
 
 def _procedure(record: Record, procedure_file: Path | None, overrides: Sequence[str]) -> Procedure:
-    source = f"backends.replay.recording={record.path.resolve().as_posix()}"
+    source = file_override("recording", record.path, REPLAY.name)
     if procedure_file is not None:
         return load_procedure(procedure_file, [*overrides, source])
     data = record.resolved | {"backends": {}}

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
-from hwloop import plugins
 from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.guard import Guard
-from hwloop.backend.kind import BackendKind, OpenRequest
+from hwloop.backend.registered import backend_kind
 from hwloop.errors import HwloopError, NotConverged, Stopped
 from hwloop.procedure.procedure import PreparedStep, Procedure
 from hwloop.record.recorder import Recorder
 from hwloop.record.writer import RecordWriter, RunHeader
+from hwloop.run.execute import Follower, execute, request_for
 from hwloop.run.observer import Observer, Quiet
 from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported
 from hwloop.steps.array import Array
 from hwloop.steps.rows import Outcome, Yield
+from hwloop.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class RunResult:
         if self.status == "stopped":
             raise Stopped(f"stopped before its end; what was done is in {self.path}")
         missed = [
-            f"{label}: {out.words}" for label, out in self.outcomes.items() if not out.reached
+            f"{label}: {out.message}" for label, out in self.outcomes.items() if not out.reached
         ]
         if missed:
             raise NotConverged("; ".join(missed))
@@ -77,15 +78,9 @@ def run_procedure(
     and raised again.
     """
     seed = procedure.seed if options.seed is None else options.seed
-    backend_rng, step_rng = np.random.default_rng(seed).spawn(2)
-    kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, options.backend)
-    request = OpenRequest(
-        procedure.array,
-        options.population,
-        backend_rng,
-        seed=seed,
-        procedure=procedure.resolved,
-        record=options.path,
+    kind = backend_kind(options.backend)
+    request, step_rng = request_for(
+        procedure, seed=seed, population=options.population, record=options.path
     )
     refuse_beyond_limits(procedure)
     # Before anything is switched on: a signal while the bench is brought up is one to stop, too.
@@ -100,11 +95,11 @@ def run_procedure(
         except BaseException:
             inner.close()
             raise
-        return _Run(procedure, inner, writer, step_rng, observer or Quiet()).go(stop)
+        return _Run(procedure, inner, writer, step_rng, observer or Quiet(), stop).go()
 
 
-class _Run:
-    """One execution: what is open while it goes on."""
+class _Run(Follower):
+    """One recorded run: the open backend, its guard, and the writer of the record."""
 
     def __init__(
         self,
@@ -113,6 +108,7 @@ class _Run:
         writer: RecordWriter,
         rng: np.random.Generator,
         observer: Observer,
+        stop: _StopRequest,
     ) -> None:
         self._procedure = procedure
         self._writer = writer
@@ -122,11 +118,13 @@ class _Run:
         self._array = Array(self._guard, procedure.array, rng)
         self._outcomes: dict[str, Outcome] = {}
         self._unsafe: HwloopError | None = None
+        self._stop = stop
 
-    def go(self, stop: _StopRequest) -> RunResult:
+    def go(self) -> RunResult:
+        """Run to the end, a stop or an error, and leave a safe array and a closed record."""
         status = "failed"
         try:
-            self._steps(stop)
+            self._execute()
             status = "completed"
         except (Stopped, KeyboardInterrupt) as exc:
             status = "stopped"
@@ -141,31 +139,36 @@ class _Run:
             self._end(status)
         return RunResult(self._writer.path, status, self._outcomes)
 
-    def _steps(self, stop: _StopRequest) -> None:
+    def _execute(self) -> None:
         try:
-            self._read_conductance("initial_conductance_s")
-            for prepared in self._procedure.steps:
-                self._step(prepared, stop)
-            self._read_conductance("final_conductance_s")
+            execute(self._procedure, self._array, self)
         finally:
             # From here on a signal must not keep the lines from going to 0 V; and this comes
             # before anything is written, since a disk may be full or slow.
-            stop.ignore()
+            self._stop.ignore()
             self._make_safe()
 
-    def _step(self, prepared: PreparedStep, stop: _StopRequest) -> None:
+    @override
+    def conductance(self, name: str, conductance_s: FloatArray) -> None:
+        self._writer.conductance(name, conductance_s)
+
+    @override
+    def step_began(self, prepared: PreparedStep) -> None:
         self._observer.step_began(self._counted(prepared))
-        label = prepared.label
-        items = prepared.step(prepared.settings, self._array)
-        try:
-            for item in items:
-                self._take(label, item)
-                stop.check()
-        finally:
-            # A generator is closed here, so that what it does at its end is done while the
-            # backend is open.
-            if isinstance(items, Generator):
-                items.close()
+
+    @override
+    def take(self, label: str, item: Yield) -> None:
+        if isinstance(item, Outcome):
+            self._outcomes[label] = item
+            self._writer.outcome(label, reached=item.reached, message=item.message)
+        else:
+            self._writer.row(label, item)
+            self._observer.row(label, item)
+        self._show_events()
+        self._stop.check()
+
+    @override
+    def step_ended(self, label: str) -> None:
         self._observer.step_ended(label, self._outcomes.get(label))
 
     def _counted(self, prepared: PreparedStep) -> PreparedStep:
@@ -175,23 +178,9 @@ class _Run:
         rows = prepared.plan.rows * sum(1 for _ in self._guard.groups())
         return replace(prepared, plan=replace(prepared.plan, rows=rows, by_group=False))
 
-    def _take(self, label: str, item: Yield) -> None:
-        if isinstance(item, Outcome):
-            self._outcomes[label] = item
-            self._writer.outcome(label, reached=item.reached, words=item.words)
-        else:
-            self._writer.row(label, item)
-            self._array.remember(label, item)
-            self._observer.row(label, item)
-        self._show_events()
-
     def _show_events(self) -> None:
         for event in self._recorder.take_events():
             self._observer.event(event)
-
-    def _read_conductance(self, name: str) -> None:
-        reading = self._array.read_all()
-        self._writer.conductance(name, self._array.conductance_s(reading))
 
     def _make_safe(self) -> None:
         try:

@@ -1,9 +1,9 @@
-"""Arrays by name from NPZ, NPY, HDF5, CSV, a PyTorch state dict, or an ONNX file.
+"""Read arrays from NPZ, NPY, HDF5, CSV, a PyTorch state dict, or an ONNX file.
 
-Of a CSV file with a line of names, every column of numbers is an array; of an ONNX file, every
-initialiser. PyTorch and ONNX are optional (``pip install 'hwloop[torch]'``, ``'hwloop[onnx]'``) and
-imported only when such a file is read. A state dict is loaded with ``weights_only``: nothing in it
-is executed.
+The only reader of such files. By name, every column of numbers of a CSV file with a line of names
+is an array, and every initialiser of an ONNX file. PyTorch and ONNX are optional
+(``pip install 'hwloop[torch]'``, ``'hwloop[onnx]'``) and imported only when such a file is read. A
+state dict is loaded with ``weights_only``: nothing in it is executed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import gzip
 import re
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,65 +24,144 @@ from hwloop.types import FloatArray
 
 
 def read_arrays(path: Path) -> dict[str, FloatArray]:
-    """Every numeric array of a file by name; :class:`ConfigError` says what is wrong."""
-    name = path.name.removesuffix(".gz")
-    reader = _READERS.get(Path(name).suffix.lower() or ("idx" if _IDX.search(name) else ""))
-    if reader is None:
-        raise ConfigError(f"expected a file ending in {', '.join(_READERS)}", file=str(path))
+    """Return every numeric array of a file by name; of a CSV file, every column of numbers.
+
+    Raises :class:`ConfigError` with the file and what is wrong in it.
+    """
+    return {name: np.asarray(value, np.float64) for name, value in _read(path, None).items()}
+
+
+def read_array(path: Path, key: str | None) -> FloatArray:
+    """Return the array ``key`` of a file, and read no other; of a CSV or NPY file, the only one.
+
+    Empty fields of a CSV file are NaN. Raises :class:`ConfigError` with the file and what is
+    wrong in it.
+    """
+    kind = path.suffix.lower()
+    if kind in (".csv", ".npy") and key is not None:
+        raise ConfigError(
+            f"{kind[1:].upper()} files hold one array and have no keys; leave {key!r} out",
+            file=str(path),
+        )
+    if kind == ".csv":
+        return _table(path)
+    found = _read(path, key or "")  # without a key, the names alone
+    if kind == ".npy" and found:
+        key = path.stem
+    if key is None or found.get(key) is None:
+        raise ConfigError(
+            f"give one of its keys: {', '.join(found)}" if found else "holds no numbers",
+            file=str(path),
+        )
+    return np.asarray(found[key], np.float64)
+
+
+def csv_lines(path: Path) -> list[tuple[int, list[str]]]:
+    """Return number, counted from 1, and fields of every line of a CSV file that is not blank.
+
+    Raises :class:`ConfigError` where it cannot be read or is not UTF-8 text.
+    """
     try:
-        arrays = reader(path)
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = csv.reader(stream)
+            return [(rows.line_num, row) for row in rows if row]
+    except OSError as exc:
+        raise ConfigError(f"cannot be read: {exc.strerror}", file=str(path)) from None
+    except (UnicodeDecodeError, csv.Error) as exc:
+        raise ConfigError(f"not a CSV file: {exc}", file=str(path)) from None
+
+
+def _read(path: Path, only: str | None) -> dict[str, Any]:
+    """Return the numeric arrays by name; None in place of all but ``only``, where it is given."""
+    name = path.name.removesuffix(".gz")
+    found = _READERS.get(Path(name).suffix.lower() or ("idx" if _IDX.search(name) else ""))
+    if found is None:
+        raise ConfigError(f"expected a file ending in {', '.join(_READERS)}", file=str(path))
+    kind, reader = found
+    try:
+        return reader(path, only)
     except ImportError as exc:
         raise ConfigError(
             f"{exc.name} is not installed: pip install 'hwloop[{exc.name}]'", file=str(path)
         ) from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, struct.error) as exc:
-        raise ConfigError(f"cannot be read: {exc}", file=str(path)) from None
-    return {key: np.asarray(value, np.float64) for key, value in arrays.items()}
+        raise ConfigError(f"cannot be read as {kind}: {exc}", file=str(path)) from None
 
 
-def _numeric(arrays: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in arrays.items() if np.asarray(value).dtype.kind in "biuf"}
+def _numeric(arrays: Mapping[str, Any], only: str | None = None) -> dict[str, Any]:
+    found = {name: arrays[name] for name in arrays if only in (None, name)}
+    numbers = {name for name, value in found.items() if np.asarray(value).dtype.kind in "biuf"}
+    return {name: found.get(name) for name in arrays if name not in found or name in numbers}
 
 
-def _npz(path: Path) -> dict[str, Any]:
+def _npz(path: Path, only: str | None) -> dict[str, Any]:
     with np.load(path, allow_pickle=False) as archive:
-        return _numeric(dict(archive))
+        return _numeric(archive, only)
 
 
-def _npy(path: Path) -> dict[str, Any]:
-    return {path.stem: np.load(path, allow_pickle=False)}
+def _npy(path: Path, _only: str | None) -> dict[str, Any]:
+    return _numeric({path.stem: np.load(path, allow_pickle=False)})
 
 
-def _hdf5(path: Path) -> dict[str, Any]:
+def _hdf5(path: Path, only: str | None) -> dict[str, Any]:
     import h5py
 
     found: dict[str, Any] = {}
 
     def note(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf":
-            found[name] = item[()]
+            found[name] = item[()] if only in (None, name) else None
 
     with h5py.File(path, "r") as file:
         file.visititems(note)
     return found
 
 
-def _csv(path: Path) -> dict[str, Any]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        header, *lines = csv.reader(stream)
-    for number, line in enumerate(lines, start=2):
-        if len(line) != len(header):
-            raise ValueError(f"line {number} has {len(line)} fields for {len(header)} names")
+def _csv(path: Path, _only: str | None) -> dict[str, Any]:
+    lines = csv_lines(path)
+    if not lines:
+        raise ValueError("it is empty")
+    (_, header), *rows = lines
+    for number, row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"line {number} has {len(row)} fields for {len(header)} names")
     found: dict[str, Any] = {}
-    for name, *column in zip(header, *lines, strict=True):
+    for name, *column in zip(header, *(row for _, row in rows), strict=True):
         try:
             found[name.strip()] = np.array(column, np.float64)
         except ValueError:
-            continue  # a column of words
+            continue  # a column of text
     return found
 
 
-def _torch(path: Path) -> dict[str, Any]:
+def _table(path: Path) -> FloatArray:
+    """Return a CSV file, (lines, fields), without a first line of names; NaN in empty fields."""
+    rows: list[list[float]] = []
+    for index, (line, fields) in enumerate(csv_lines(path)):
+        numbers = [_number(field) for field in fields]
+        if index == 0 and all(number is None for number in numbers):
+            continue
+        if None in numbers:
+            raise ConfigError(
+                f"line {line}: {','.join(fields)!r} is not all numbers", file=str(path)
+            )
+        rows.append([number for number in numbers if number is not None])
+    if not rows:
+        raise ConfigError("holds no numbers", file=str(path))
+    if len({len(row) for row in rows}) > 1:
+        raise ConfigError("its lines differ in length", file=str(path))
+    return np.array(rows)
+
+
+def _number(field: str) -> float | None:
+    """Return the number in a field, NaN for an empty field, None for text."""
+    try:
+        return float(field) if field.strip() else float("nan")
+    except ValueError:
+        return None
+
+
+def _torch(path: Path, _only: str | None) -> dict[str, Any]:
     import torch
 
     try:
@@ -94,7 +173,7 @@ def _torch(path: Path) -> dict[str, Any]:
     return _numeric({key: value.numpy() for key, value in state.items()})
 
 
-def _onnx(path: Path) -> dict[str, Any]:
+def _onnx(path: Path, _only: str | None) -> dict[str, Any]:
     import onnx
     from google.protobuf.message import DecodeError
     from onnx import numpy_helper
@@ -106,8 +185,8 @@ def _onnx(path: Path) -> dict[str, Any]:
     return _numeric({one.name: numpy_helper.to_array(one) for one in model.graph.initializer})
 
 
-def _idx(path: Path) -> dict[str, Any]:
-    """The format of MNIST: two zero bytes, type, axes, their lengths, then unsigned bytes."""
+def _idx(path: Path, _only: str | None) -> dict[str, Any]:
+    """Read the format of MNIST: two zero bytes, type, axes, their lengths, then unsigned bytes."""
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     zero, kind, axes = struct.unpack_from(">HBB", raw)
     if zero or kind != 8:
@@ -119,14 +198,14 @@ def _idx(path: Path) -> dict[str, Any]:
 _IDX = re.compile(r"-idx\d-")
 """Names such as train-images-idx3-ubyte."""
 
-_READERS: dict[str, Callable[[Path], dict[str, Any]]] = {
-    ".npz": _npz,
-    ".npy": _npy,
-    ".h5": _hdf5,
-    ".hdf5": _hdf5,
-    ".csv": _csv,
-    ".pt": _torch,
-    ".pth": _torch,
-    ".onnx": _onnx,
-    "idx": _idx,
+_READERS: dict[str, tuple[str, Callable[[Path, str | None], dict[str, Any]]]] = {
+    ".npz": ("a NumPy file", _npz),
+    ".npy": ("a NumPy file", _npy),
+    ".h5": ("an HDF5 file", _hdf5),
+    ".hdf5": ("an HDF5 file", _hdf5),
+    ".csv": ("a CSV file", _csv),
+    ".pt": ("a PyTorch file", _torch),
+    ".pth": ("a PyTorch file", _torch),
+    ".onnx": ("an ONNX file", _onnx),
+    "idx": ("an idx file", _idx),
 }

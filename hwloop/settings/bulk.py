@@ -17,8 +17,9 @@ import numpy as np
 from pydantic import Field, ValidationInfo, model_validator
 
 from hwloop.errors import ConfigError
+from hwloop.messages import first_place
 from hwloop.settings.array_files import read_arrays
-from hwloop.settings.model import Settings
+from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import Number
 from hwloop.types import FloatArray
 
@@ -38,7 +39,7 @@ class BulkFile(Settings):
             data = {"file": data}
         if not isinstance(data, dict) or not isinstance(data.get("file"), str | Path):
             return data
-        path = (Path((info.context or {}).get("folder", ".")) / data["file"]).resolve()
+        path = (folder_of(info) / data["file"]).resolve()
         if not path.is_file():
             origin = f"; it comes from {data['source']}" if data.get("source") else ""
             raise ValueError(f"there is no file {path}{origin}")
@@ -95,9 +96,9 @@ class LabelledData(Settings):
                 f"{self.inputs.file}: {len(x)} samples, but {len(y)} classes", key="classes"
             )
         for name, values in (("inputs", x), ("classes", y)):
-            wrong = np.argwhere(~np.isfinite(values))
-            if len(wrong):
-                place = tuple(int(i) for i in wrong[0])
+            wrong = ~np.isfinite(values)
+            if wrong.any():
+                place = first_place(wrong)
                 raise ConfigError(f"entry {place} is {values[place]}", key=name)
         if self.one_flipped:
             x, y = _one_flipped(x, y)
@@ -120,9 +121,9 @@ class LabelledData(Settings):
 
 
 def _one_flipped(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    wrong = np.argwhere((x != 0) & (x != 1))
-    if len(wrong):
-        place = tuple(int(i) for i in wrong[0])
+    wrong = (x != 0) & (x != 1)
+    if wrong.any():
+        place = first_place(wrong)
         raise ConfigError(f"entry {place} is {x[place]:g}, neither 0 nor 1", key="one_flipped")
     flat = x.reshape(len(x), 1, -1)
     copies = np.abs(flat - np.eye(flat.shape[-1]))

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo
 
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
+from hwloop.settings.known_keys import known_keys
 
 
 class Settings(BaseModel):
@@ -29,6 +30,14 @@ class Settings(BaseModel):
             raise _config_error(exc, cls) from None
 
 
+def folder_of(info: ValidationInfo) -> Path:
+    """Return the folder in which files named in the settings are looked up.
+
+    The folder that :meth:`Settings.parse` was given; else the working directory.
+    """
+    return Path((info.context or {}).get("folder", "."))
+
+
 def _config_error(exc: ValidationError, model: type[BaseModel]) -> ConfigError:
     errors = exc.errors(include_url=False)
     # A misspelt key is missing and unknown at once: the unknown one shows the mistake.
@@ -42,8 +51,7 @@ def _message(error: Mapping[str, Any], model: type[BaseModel]) -> str:
     kind = error["type"]
     if kind == "extra_forbidden":
         name = str(error["loc"][-1])
-        known = sorted(model.model_fields) if len(error["loc"]) == 1 else []
-        return f"unknown key{nearest(name, known)}"
+        return f"unknown key{nearest(name, known_keys(model, error['loc'][:-1]))}"
     if kind == "missing":
         return "this key is required"
     message = str(error["msg"]).removeprefix("Value error, ")

@@ -13,8 +13,6 @@ so that a record holds the numbers and not the name of a file that may change.
 
 from __future__ import annotations
 
-import csv
-import zipfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,8 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, ValidationInfo
 
+from hwloop.errors import ConfigError
+from hwloop.messages import first_place
+from hwloop.settings.array_files import read_array
+from hwloop.settings.model import folder_of
 
-def read_array(value: object, folder: Path, *, gaps: bool = False) -> NDArray[np.float64]:
+
+def array_of(value: object, folder: Path, *, gaps: bool = False) -> NDArray[np.float64]:
     """The array that one of the three forms stands for; :class:`ValueError` says what is wrong.
 
     ``gaps``: entries may be missing, null in a procedure and NaN in a file; they are NaN.
@@ -54,94 +57,17 @@ def _from_file(reference: dict[Any, Any], folder: Path, *, gaps: bool) -> NDArra
     path = folder / reference["file"]
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
-    readers = {
-        ".csv": _read_csv,
-        ".npy": _read_npy,
-        ".npz": _read_npz,
-        ".h5": _read_hdf5,
-        ".hdf5": _read_hdf5,
-    }
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise ValueError(f"{path}: expected a file ending in {', '.join(readers)}")
-    return _finite(reader(path, reference.get("key")), f"{path}: ", gaps=gaps)
-
-
-def _read_csv(path: Path, key: str | None) -> NDArray[np.float64]:
-    if key is not None:
-        raise ValueError(f"{path}: a CSV file has no keys; leave {key!r} out")
-    rows: list[list[float]] = []
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        for line, cells in enumerate(csv.reader(stream), start=1):
-            numbers = [_number(cell) for cell in cells]
-            if line == 1 and all(number is None for number in numbers):
-                continue  # names
-            if None in numbers:
-                raise ValueError(f"{path}: line {line}: {','.join(cells)!r} is not all numbers")
-            if numbers:
-                rows.append([number for number in numbers if number is not None])
-    if not rows:
-        raise ValueError(f"{path}: holds no numbers")
-    if len({len(row) for row in rows}) > 1:
-        raise ValueError(f"{path}: its lines differ in length")
-    return np.array(rows)
-
-
-def _number(cell: str) -> float | None:
-    """NaN of an empty field, which is a gap; None of what is no number."""
     try:
-        return float(cell) if cell.strip() else float("nan")
-    except ValueError:
-        return None
-
-
-def _read_npy(path: Path, key: str | None) -> NDArray[np.float64]:
-    if key is not None:
-        raise ValueError(f"{path}: an NPY file has no keys; leave {key!r} out")
-    return _numeric(_load(path), path)
-
-
-def _read_npz(path: Path, key: str | None) -> NDArray[np.float64]:
-    archive = _load(path)
-    if key is None or key not in archive:
-        raise ValueError(f"{path}: give one of its keys: {', '.join(archive)}")
-    return _numeric(archive[key], path)
-
-
-def _read_hdf5(path: Path, key: str | None) -> NDArray[np.float64]:
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            held = file.get(key) if key is not None else None
-            if not isinstance(held, h5py.Dataset):
-                names: list[str] = []
-                file.visititems(
-                    lambda name, item: names.append(name) if hasattr(item, "dtype") else None
-                )
-                raise ValueError(f"{path}: give one of its datasets: {', '.join(names)}")
-            return _numeric(held[()], path)
-    except OSError as exc:
-        raise ValueError(f"{path}: cannot be read as an HDF5 file: {exc}") from None
-
-
-def _load(path: Path) -> Any:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as exc:
-        raise ValueError(f"{path}: cannot be read as a NumPy file: {exc}") from None
-
-
-def _numeric(array: NDArray[Any], path: Path) -> NDArray[np.float64]:
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{path}: holds {array.dtype}, not numbers")
-    return array.astype(np.float64)
+        array = read_array(path, reference.get("key"))
+    except ConfigError as exc:
+        raise ValueError(str(exc)) from None
+    return _finite(array, f"{path}: ", gaps=gaps)
 
 
 def _finite(array: NDArray[np.float64], where: str = "", *, gaps: bool) -> NDArray[np.float64]:
     wrong = np.isinf(array) if gaps else ~np.isfinite(array)
     if wrong.any():
-        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        place = first_place(wrong)
         raise ValueError(f"{where}entry {place} is {array[place]}: every entry must be finite")
     return array
 
@@ -150,27 +76,22 @@ def _nested(array: NDArray[Any]) -> Any:
     return tuple(_nested(part) for part in array) if array.ndim else array.item()
 
 
-def _folder(info: ValidationInfo) -> Path:
-    context = info.context or {}
-    return Path(context.get("folder", "."))
-
-
 def _bit_table(value: object, info: ValidationInfo) -> object:
-    array = read_array(value, _folder(info))
+    array = array_of(value, folder_of(info))
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"expected rows of bits; got an array of shape {array.shape}")
     if not np.isin(array, (0, 1)).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isin(array, (0, 1)))[0])
+        place = first_place(~np.isin(array, (0, 1)))
         raise ValueError(f"entry {place} is {array[place]:g}: a bit is 0 or 1")
     return _nested(array.astype(int))
 
 
 def _number_table(value: object, info: ValidationInfo) -> object:
-    return _nested(read_array(value, _folder(info)))
+    return _nested(array_of(value, folder_of(info)))
 
 
 def _gap_table(value: object, info: ValidationInfo) -> object:
-    array = read_array(value, _folder(info), gaps=True)
+    array = array_of(value, folder_of(info), gaps=True)
     # None, not NaN: a record keeps it as JSON, which has no NaN, and reads it back.
     return _gaps(array) if array.ndim else array.item()
 

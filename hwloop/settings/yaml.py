@@ -1,7 +1,9 @@
-"""YAML files as text becomes data, with its mistakes named."""
+"""Read YAML files, and name file and line of every mistake."""
 
 from __future__ import annotations
 
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -9,19 +11,38 @@ import yaml
 from hwloop.errors import ConfigError
 
 
-def parse_yaml(text: str) -> Any:
-    """Parse YAML; a key given twice is an error, as is any mistake, with its line."""
+def read_text(path: Path | Traversable) -> str:
+    """Return the text of a UTF-8 file; raises :class:`ConfigError` with the file and the reason."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise ConfigError(f"cannot be read: {exc.strerror}", file=str(path)) from None
+    except UnicodeDecodeError:
+        raise ConfigError("cannot be read: it is not UTF-8 text", file=str(path)) from None
+
+
+def read_yaml(path: Path | Traversable) -> Any:
+    """Return the content of a YAML file; raises :class:`ConfigError` with file, line and reason."""
+    return parse_yaml(read_text(path), file=str(path))
+
+
+def parse_yaml(text: str, *, file: str = "") -> Any:
+    """Return the content of a text in YAML.
+
+    Raises :class:`ConfigError` with ``file`` and line where it is not valid, or a key stands twice
+    in a mapping.
+    """
     try:
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - derived from SafeLoader
     except yaml.MarkedYAMLError as exc:
         line = f"line {exc.problem_mark.line + 1}: " if exc.problem_mark else ""
-        raise ConfigError(f"{line}{exc.problem or 'not valid YAML'}") from None
+        raise ConfigError(f"{line}{exc.problem or 'not valid YAML'}", file=file) from None
     except yaml.YAMLError as exc:
-        raise ConfigError(f"not valid YAML: {exc}") from None
+        raise ConfigError(f"not valid YAML: {exc}", file=file) from None
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key stands once."""
+    """Loader that refuses a mapping in which a key stands twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()

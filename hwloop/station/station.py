@@ -18,7 +18,7 @@ from hwloop.settings.model import Settings
 from hwloop.settings.units import (
     PositiveSecond,
 )
-from hwloop.settings.yaml import parse_yaml
+from hwloop.settings.yaml import read_yaml
 from hwloop.station import checks as station_checks
 from hwloop.station.parts import (
     GROUND,
@@ -113,12 +113,8 @@ class Station(Settings):
 
 def load_station(path: Path) -> Station:
     """Read and validate a station file; raises :class:`ConfigError` with file and key."""
+    data = read_yaml(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"cannot be read: {reason}", file=str(path)) from None
-    try:
-        return Station.parse(parse_yaml(text), folder=path.parent)
+        return Station.parse(data, folder=path.parent)
     except ConfigError as exc:
         raise exc.below(file=str(path)) from None

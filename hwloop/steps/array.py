@@ -1,58 +1,67 @@
-"""The array as a step holds it."""
+"""The array that a step works on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TypeVar
 
 import numpy as np
 
 from hwloop.array.geometry import Geometry
 from hwloop.array.operations import Reading, ReadMap
+from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend
 from hwloop.steps.clock import Clock
+from hwloop.steps.rows import Row
 from hwloop.types import FloatArray
 
-if TYPE_CHECKING:
-    from hwloop.steps.rows import Row
-from hwloop.array.settings import ArraySettings
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Array:
-    """What a step gets: the guarded backend, its clock, and the run's random generator.
+    """The array of a step: the guarded backend, its clock, and the run's random generator.
 
     ``earlier``: the latest row of each table of the steps before, by ``label`` or ``label/table``.
-    ``left``: what a step leaves for later ones of the same run, by a name of its own.
+    ``products``: objects that steps leave for later ones of the same run, by their class.
     """
 
     backend: CrossbarBackend
     settings: ArraySettings
     rng: np.random.Generator
     earlier: dict[str, Row] = field(default_factory=dict)
-    left: dict[str, Any] = field(default_factory=dict)
+    products: dict[type, object] = field(default_factory=dict)
 
     def remember(self, label: str, row: Row) -> None:
-        """Keep the row of a step for those after it."""
+        """Keep a row of the step ``label`` for later steps."""
         self.earlier["/".join(part for part in (label, row.table) if part)] = row
+
+    def leave(self, product: object) -> None:
+        """Leave an object for later steps, in place of an earlier one of the same class."""
+        self.products[type(product)] = product
+
+    def left(self, kind: type[T]) -> T | None:
+        """Return the latest object of this class that a step has left; None if there is none."""
+        found = self.products.get(kind)
+        return found if isinstance(found, kind) else None
 
     @property
     def geometry(self) -> Geometry:
-        """Rows, columns and the kind of cell."""
+        """Number of rows and columns, and the kind of cell."""
         return self.settings.geometry
 
     @property
     def population(self) -> tuple[int, ...]:
-        """The axes before (rows, cols): () for one array."""
+        """Lengths of the axes before (rows, cols): () for one array."""
         return self.backend.description.population
 
     @property
     def clock(self) -> Clock:
-        """The array's clock: a bench sleeps, an emulator moves on at once."""
+        """The array's clock, on which only operations and sleeping take time."""
         return Clock(self.backend)
 
     def read_all(self) -> Reading:
-        """Currents of every cell, as the array's settings say."""
+        """Read the current of every cell, (..., rows, cols), amperes, at the array's ``read_v``."""
         read = self.settings.read
         return self.backend.read(
             ReadMap.every_cell(
@@ -61,5 +70,5 @@ class Array:
         )
 
     def conductance_s(self, reading: Reading) -> FloatArray:
-        """Conductance of a :meth:`read_all`, (..., rows, cols), siemens; NaN where unmeasured."""
+        """Convert a :meth:`read_all` to (..., rows, cols), siemens; NaN where unmeasured."""
         return reading.current_a / self.settings.read.read_v

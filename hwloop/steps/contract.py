@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from hwloop.array.operations import Operation
 from hwloop.array.settings import ArraySettings
 from hwloop.settings.model import Settings
 from hwloop.steps.array import Array
-
-if TYPE_CHECKING:
-    pass
 from hwloop.steps.rows import Row, Yield
 
 S = TypeVar("S", bound=Settings)

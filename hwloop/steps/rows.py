@@ -5,12 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from hwloop.types import BoolArray
-
-if TYPE_CHECKING:
-    pass
 
 
 def column(unit: str, meaning: str) -> Any:
@@ -58,10 +55,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a step ended, as its last yield: whether it reached its aim, and in words."""
+    """Result of a step, its last yield: whether it reached its aim, and a message that says why."""
 
     reached: bool
-    words: str
+    message: str
 
 
 Yield: TypeAlias = Row | Outcome

@@ -29,7 +29,9 @@ def sweep(
             help="A setting and its values, or FIRST:END; several make every combination.",
         ),
     ],
-    backend: Annotated[str, typer.Option(help="What stands for the array.")] = "sim",
+    backend: Annotated[
+        str | None, typer.Option(help="What stands for the array; the emulator if left out.")
+    ] = None,
     population: Annotated[
         int | None, typer.Option(min=1, help="Emulate this many arrays at every point.")
     ] = None,
@@ -51,13 +53,15 @@ def sweep(
     ] = False,
 ) -> None:
     """Run every point, each with its record; then a table and figures. Resumes where it ended."""
+    from hwloop.backend.registered import emulator
     from hwloop.sweep.manifest import manifest_of, with_failures, write_manifest
     from hwloop.sweep.page import Sweep
     from hwloop.sweep.report import REPORT, write_page
     from hwloop.sweep.runner import SweepOptions, prepare, run_tasks
     from hwloop.sweep.table import result, write_csv
 
-    options = SweepOptions(procedure, out, backend, population, workers, scheduler)
+    chosen = backend or emulator().name
+    options = SweepOptions(procedure, out, chosen, population, workers, scheduler)
     prepared = prepare(options, over, list(overrides or ()))
     out.mkdir(parents=True, exist_ok=True)
     manifest = manifest_of(options, prepared, over, overrides or ())

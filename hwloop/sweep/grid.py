@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hwloop import plugins
-from hwloop.backend.kind import BackendKind, OpenRequest
+from hwloop.backend.kind import BackendKind
+from hwloop.backend.registered import backend_kind
 from hwloop.errors import ConfigError, HwloopError
 from hwloop.procedure.procedure import Procedure, load_procedure
+from hwloop.run.execute import request_for
 from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported
 from hwloop.settings.yaml import parse_yaml
 
@@ -121,7 +120,7 @@ def validate(procedure: Path, all_points: Sequence[Point], backend: str) -> list
     differ only in the seed are checked once beyond it. Raises the first error, with the point
     that it is of.
     """
-    kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
+    kind = backend_kind(backend)
     known: dict[tuple[str, ...], dict[str, Any]] = {}
     resolved = []
     for point in all_points:
@@ -147,13 +146,9 @@ def _validated(path: Path, point: Point, backend: BackendKind[Any]) -> dict[str,
 
 
 def _refuse_unsupported(procedure: Procedure, backend: BackendKind[Any]) -> None:
-    """What the backend refuses; of a bench that cannot be rehearsed, each run finds it out."""
-    if backend.touches_hardware and backend.rehearse is None:
+    """Raise what the backend refuses, unless only a run can find out."""
+    if not backend.has_dry_run:
         return
-    opener = backend.rehearse or backend.open
-    rng = np.random.default_rng(procedure.seed)
-    request = OpenRequest(
-        procedure.array, None, rng, seed=procedure.seed, procedure=procedure.resolved
-    )
-    with opener(procedure.backend_settings(backend), request) as opened:
+    request, _ = request_for(procedure, seed=procedure.seed)
+    with backend.open_dry(procedure.backend_settings(backend), request) as opened:
         refuse_unsupported(procedure, opened)

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwloop import plugins
-from hwloop.backend.kind import BackendKind
+from hwloop.backend.registered import backend_kind
 from hwloop.errors import BackendError, ConfigError
 from hwloop.sweep.grid import Point, points, validate
 from hwloop.sweep.point import Ended, Task, finished, name_of, run_point
@@ -23,7 +22,7 @@ class SweepOptions:
 
     procedure: Path
     folder: Path
-    backend: str = "sim"
+    backend: str
     population: int | None = None
     workers: int | None = None
     scheduler: str | None = None
@@ -111,8 +110,7 @@ def _cores() -> int:
 
 
 def _hardware(backend: str) -> bool:
-    kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
-    return kind.touches_hardware
+    return backend_kind(backend).touches_hardware
 
 
 def _check_workers(options: SweepOptions) -> None:

@@ -23,7 +23,7 @@ def test_a_population_ends_as_the_page_shows(tmp_path: Path, command: str, words
     assert rest[0::2] == ["--set"] * (len(rest) // 2)
     procedure = load_procedure(ROOT / file, rest[1::2])
     options = RunOptions("sim", tmp_path / "run.h5", population=int(population))
-    assert run_procedure(procedure, options).outcomes["train_manhattan"].words == words
+    assert run_procedure(procedure, options).outcomes["train_manhattan"].message == words
 
 
 def test_the_table_gives_what_the_commands_gave() -> None:

@@ -67,7 +67,7 @@ def test_a_training_is_the_rule_written_out_from_the_first_read_to_the_last(
     states, signs, wrong = _written_out(rows["conductance_s"][0])
     assert 1 < len(states) < 100
     assert wrong[0] > 10
-    assert result.outcomes["train_manhattan"].words == f"converged at epoch {len(states)}"
+    assert result.outcomes["train_manhattan"].message == f"converged at epoch {len(states)}"
     np.testing.assert_allclose(rows["conductance_s"], states, rtol=1e-12)
     np.testing.assert_array_equal(rows["update"][:-1], signs)
     assert rows["pulses"][-1] == sum(2 * np.count_nonzero(one) for one in signs)

@@ -11,7 +11,7 @@ from pydantic import ValidationInfo, field_validator
 from hwloop.backend.base import Event
 from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.errors import ConfigError, Unsupported
-from hwloop.settings.model import Settings
+from hwloop.settings.model import Settings, folder_of
 from hwloop.station.station import Station, load_station
 from hwloop_drivers.bench.backend import Bench, LetGo
 from hwloop_drivers.bench.cell_access import naming
@@ -32,10 +32,10 @@ class BenchSettings(Settings):
     @field_validator("station")
     @classmethod
     def _beside(cls, station: Path, info: ValidationInfo) -> Path:
-        return Path((info.context or {}).get("folder", ".")) / station
+        return folder_of(info) / station
 
 
-def rehearse_bench(settings: BenchSettings, request: OpenRequest) -> Bench:
+def dry_run_bench(settings: BenchSettings, request: OpenRequest) -> Bench:
     """The bench without a link to any instrument: what it could do and would refuse."""
     station = _station(settings, request)
     try:
@@ -66,7 +66,7 @@ def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = F
     ``dummy``: a virtual bench that is started for this has its dummy resistors in the array's
     place.
     """
-    rehearse_bench(settings, request)
+    dry_run_bench(settings, request)
     station = _station(settings, request)
     at_close: list[LetGo] = []
     time: BenchTime = HostTime()
@@ -137,6 +137,6 @@ BENCH = BackendKind(
     settings=BenchSettings,
     open=open_bench,
     touches_hardware=True,
-    rehearse=rehearse_bench,
+    dry_run=dry_run_bench,
     touch=touch_bench,
 )

@@ -178,11 +178,16 @@ def _predictions(record: Record, label: str, *, lone: bool) -> Predictions | Non
 
 
 def _table(identity: dict[str, Any]) -> PulseTable | None:
-    """The table of an emulated array, where the backend says that there is one."""
+    """Return the measured table that the cells were emulated with; None where there was none.
+
+    ``identity``: of the backend, as recorded. A device that follows a table records it whole.
+    """
     device = identity.get("device")
-    if not isinstance(device, dict) or device.get("model") != "pulse_table":
+    if not isinstance(device, dict):
         return None
-    calibration = device["calibration"]
+    calibration = device.get("calibration")
+    if not isinstance(calibration, dict) or "conductance_s" not in calibration:
+        return None
     return PulseTable(
         conductance_s=np.array(calibration["conductance_s"], dtype=np.float64),
         gain=float(device["gain"]),

@@ -14,6 +14,7 @@ import numpy as np
 from hwloop.array.operations import Reading, ReadMap, VectorBatch
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, StepError
+from hwloop.messages import first_place
 from hwloop.settings.tables import BitTable
 from hwloop.statistics import wilson_interval
 from hwloop.steps.array import Array
@@ -136,7 +137,7 @@ def _measured_currents(reading: Reading) -> FloatArray:
 def _measured(values: FloatArray, what: str) -> FloatArray:
     """The values, if all of them were measured: a failed read is an error, not a zero."""
     if np.isnan(values).any():
-        place = tuple(int(i) for i in np.argwhere(np.isnan(values))[0])
+        place = first_place(np.isnan(values))
         raise StepError(
             f"train_manhattan: {what} {place} could not be measured (over-range or compliance):"
             " raise limits.current_a or lower the read voltage"

@@ -14,6 +14,7 @@ import numpy as np
 
 from hwloop.array.operations import VectorBatch
 from hwloop.errors import StepError
+from hwloop.messages import first_place
 from hwloop.steps.array import Array
 from hwloop.steps.network.mapping.mapping import WeightMap, differences
 from hwloop.steps.network.mapping.placement import Block, Placement
@@ -106,15 +107,16 @@ def _currents(array: Array, blocks: list[Block], voltage_v: FloatArray) -> Float
 
 
 def _refuse_unmeasured(found_a: FloatArray, block: Block, mapped: WeightMap, name: str) -> None:
-    wrong = np.argwhere(np.isnan(found_a))
-    if len(wrong):
-        raise StepError(
-            f"layer {name}: tile {block.tile}, column {block.left + int(wrong[0][-1])}: the current"
-            f" could not be measured ({len(wrong)} of {found_a.size}, over-range or compliance):"
-            f" raise limits.current_a or lower read.read_v; a column of"
-            f" {len(block.rows)} cells gives up to"
-            f" {len(block.rows) * float(mapped.conductance_s.max()):.3g} S"
-        )
+    wrong = np.isnan(found_a)
+    if not wrong.any():
+        return
+    column = block.left + first_place(wrong)[-1]
+    most_s = len(block.rows) * float(mapped.conductance_s.max())
+    raise StepError(
+        f"layer {name}: tile {block.tile}, column {column}: the current could not be measured"
+        f" ({wrong.sum()} of {found_a.size}, over-range or compliance): raise limits.current_a or"
+        f" lower read.read_v; a column of {len(block.rows)} cells gives up to {most_s:.3g} S"
+    )
 
 
 def effective_bits(found: FloatArray, exact: FloatArray) -> FloatArray:

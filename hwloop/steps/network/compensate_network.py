@@ -25,7 +25,7 @@ from hwloop.steps.common.cells import conductance_s, planned_read
 from hwloop.steps.contract import Plan, Step
 from hwloop.steps.network.array_product import PlacedNetwork, with_tiles
 from hwloop.steps.network.infer import placed_network
-from hwloop.steps.network.map_network import PLACED, for_array
+from hwloop.steps.network.map_network import for_array
 from hwloop.steps.network.mapping.mapping import cols_each, with_small_weights
 from hwloop.steps.network.mapping.two_phase import second_phase
 from hwloop.steps.network.network import Network
@@ -81,7 +81,7 @@ def run(settings: CompensateNetworkSettings, array: Array) -> Iterator[Yield]:
     small, rows = _solved(placed.network, achieved, x, settings)
     maps = tuple(with_small_weights(*pair) for pair in zip(placed.maps, small, strict=True))
     second = replace(placed, maps=maps)
-    array.left[PLACED] = second
+    array.leave(second)
     yield from rows
     yield SecondTargets(target_s=for_array(_changed_s(second, small), array))
     changed = sum(row.changed for row in rows)

@@ -24,7 +24,6 @@ from hwloop.steps.array import Array
 from hwloop.steps.common.cells import conductance_s, planned_read
 from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.network.array_product import PlacedNetwork, effective_bits, multiply, with_tiles
-from hwloop.steps.network.map_network import PLACED
 from hwloop.steps.network.network import predicted
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
@@ -90,9 +89,9 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
 
 
 def placed_network(array: Array, *, step: str) -> PlacedNetwork:
-    """What map_network left; raises :class:`StepError` where it did not run."""
-    placed = array.left.get(PLACED)
-    if not isinstance(placed, PlacedNetwork):
+    """Return the network that map_network placed; raises :class:`StepError` if it has not run."""
+    placed = array.left(PlacedNetwork)
+    if placed is None:
         raise StepError(f"{step}: no network is mapped: put a step map_network before it")
     return placed
 

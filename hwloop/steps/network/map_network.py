@@ -31,12 +31,8 @@ from hwloop.steps.network.mapping.placement import (
     place,
 )
 from hwloop.steps.network.network import LayerSettings, Matrix, Network, build
-from hwloop.steps.network.training.train_network import NETWORK
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
-
-PLACED = "placed_network"
-"""The name under which the placed network is left for later steps."""
 
 
 class StuckCell(Settings):
@@ -128,7 +124,7 @@ def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
     span_s = (columns.min_s, columns.max_s) if span is None else (span.low_s, span.high_s)
     beside = beside_faults(placement, maps, stuck_s, span_s)
     placed = PlacedNetwork(network, beside, placement)
-    array.left[PLACED] = placed
+    array.leave(placed)
     for index, (matrix, mapped) in enumerate(zip(network.matrices, maps, strict=True)):
         error = mapped.weights() - matrix.weights
         yield LayerRow(
@@ -177,8 +173,8 @@ def _network(settings: MapNetworkSettings, array: Array) -> Network:
             return build(settings.layers, settings.weights.arrays())
         except ConfigError as exc:
             raise exc.below("map_network", file=str(settings.weights.file)) from None
-    found = array.left.get(NETWORK)
-    if not isinstance(found, Network):
+    found = array.left(Network)
+    if found is None:
         raise StepError("map_network: no weights are given, and no earlier step trained a network")
     return found
 

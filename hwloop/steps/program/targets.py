@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from hwloop.array.conductance_range import Span
 from hwloop.errors import ConfigError, StepError
-from hwloop.messages import nearest
+from hwloop.messages import first_place, nearest
 from hwloop.settings.model import Settings
 from hwloop.settings.tables import GapTable
 from hwloop.settings.units import Number, PositiveSiemens, Siemens
@@ -35,9 +35,9 @@ class MapTarget(Settings):
     @model_validator(mode="after")
     def _of_cells(self) -> MapTarget:
         target_s = np.array(self.map_s, dtype=np.float64)
-        below = np.argwhere(target_s < 0)
-        if len(below):
-            place = tuple(int(i) for i in below[0])
+        below = target_s < 0
+        if below.any():
+            place = first_place(below)
             raise ValueError(
                 f"entry {place} is {target_s[place]:g} S: a conductance is not below 0"
             )

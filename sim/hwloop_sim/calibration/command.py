@@ -19,7 +19,8 @@ def calibrations(
     ] = None,
 ) -> None:
     """List the calibrations that ship, or say where one comes from and how far it holds."""
-    from hwloop_sim.calibration.file import Calibration, load_calibration, shipped
+    from hwloop.datasets.calibrations import shipped
+    from hwloop_sim.calibration.file import Calibration, load_calibration
 
     if name is None:
         for one in sorted(shipped()):

@@ -1,4 +1,4 @@
-"""Find and read calibrations: shipped ones by name, one's own by path.
+"""Calibration files of the emulator: shipped ones by name, one's own by path.
 
 A file with ``format: hwloop-calibration`` has parameters of a device model, and may be a whole
 twin, with effects, a cell law and read noise. A file with ``model: pulse_table`` is a measured
@@ -8,22 +8,25 @@ table, and needs no other parameter.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
+from hwloop.datasets.calibrations import HDF5_SUFFIXES, read_calibration
 from hwloop.datasets.pulse_table import ConductanceTable, read_dataset
 from hwloop.errors import ConfigError, HwloopError
-from hwloop.messages import nearest
-from hwloop.plugins import calibration_files
-from hwloop.settings.model import Settings
+from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import Kelvin, PositiveSecond, PositiveSiemens, Volt
-from hwloop.settings.yaml import parse_yaml
 
 FORMAT = "hwloop-calibration"
 FORMAT_VERSION = 1
+
+TABLE_MODEL = "pulse_table"
+"""Device model of a measured table, which a file without ``format`` is."""
+
+BESIDE_DEVICE = ("effects", "cell_law", "read_noise")
+"""Keys beside ``device`` in the emulator's section that a calibration may set."""
 
 
 class MeasuredRange(Settings):
@@ -135,7 +138,7 @@ class Calibration(Settings):
         found: dict[str, Any] = {}
         if self.model is not None:
             found["device"] = {"model": self.model, **self.settings()}
-        for name in ("effects", "cell_law", "read_noise"):
+        for name in BESIDE_DEVICE:
             if (value := getattr(self, name)) is not None:
                 found[name] = value
         return found
@@ -150,34 +153,29 @@ def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any
             yield f"{before}{name}", value
 
 
-def shipped() -> dict[str, Traversable]:
-    """Name → file of every calibration that an installed package brings."""
-    return {file.name.removesuffix(".yaml"): file for file in calibration_files()}
-
-
 def load_table(reference: str, folder: Path) -> ConductanceTable:
-    """A pulse table by its shipped name, or from a ``.yaml`` or ``.h5`` file.
+    """Return a pulse table by its shipped name, or from a ``.yaml`` or ``.h5`` file.
 
     A path is relative to ``folder``. Raises :class:`ConfigError` with the nearest name, or with
     the file and what is wrong in it.
     """
     path = folder / reference
-    if path.suffix in {".h5", ".hdf5"}:
+    if path.suffix in HDF5_SUFFIXES:
         return read_dataset(path)
-    return _table(*_read(reference, folder))
+    return _table(*read_calibration(reference, folder))
 
 
 def load_calibration(reference: str, folder: Path) -> Calibration | ConductanceTable:
-    """A calibration by its shipped name or by a path relative to ``folder``; see the module.
+    """Return a calibration by its shipped name or by a path relative to ``folder``.
 
     Raises :class:`ConfigError` as :func:`load_table` does.
     """
-    if (folder / reference).suffix in {".h5", ".hdf5"}:
+    if (folder / reference).suffix in HDF5_SUFFIXES:
         return load_table(reference, folder)
-    name, data = _read(reference, folder)
-    if isinstance(data, dict) and data.get("model") == "pulse_table" and "format" not in data:
+    name, data = read_calibration(reference, folder)
+    if data.get("model") == TABLE_MODEL and "format" not in data:
         return _table(name, data)
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
+    if data.get("format") != FORMAT:
         raise ConfigError(f"{name}: not a calibration ({FORMAT}); `hwloop calibrate` makes one")
     if data.get("format_version") != FORMAT_VERSION:
         raise ConfigError(
@@ -188,34 +186,6 @@ def load_calibration(reference: str, folder: Path) -> Calibration | ConductanceT
         return Calibration.parse(data)
     except ConfigError as exc:
         raise exc.below(file=name) from None
-
-
-def _read(reference: str, folder: Path) -> tuple[str, Any]:
-    """What messages call it, and what stands in it."""
-    path = folder / reference
-    if path.suffix in {".yaml", ".yml"}:
-        name, text = str(path), _text(path)
-    else:
-        known = shipped()
-        if reference not in known:
-            raise ConfigError(
-                f"there is no calibration {reference!r}{nearest(reference, known)}; a file of your"
-                " own ends in .yaml"
-            )
-        name, text = reference, known[reference].read_text(encoding="utf-8")
-    try:
-        return name, parse_yaml(text)
-    except ConfigError as exc:
-        raise exc.below(file=name) from None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as exc:
-        raise ConfigError(f"cannot be read: {exc.strerror}", file=str(path)) from None
-    except UnicodeDecodeError:
-        raise ConfigError("cannot be read: it is not UTF-8 text", file=str(path)) from None
 
 
 def _table(name: str, data: Any) -> ConductanceTable:
@@ -229,7 +199,7 @@ def _load(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return load_table(value, Path((info.context or {}).get("folder", ".")))
+        return load_table(value, folder_of(info))
     except HwloopError as exc:
         raise ValueError(str(exc)) from None
 

@@ -16,11 +16,22 @@ import numpy as np
 
 from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Event
+from hwloop.datasets.calibrations import HDF5_SUFFIXES, YAML_SUFFIXES, read_calibration
+from hwloop.datasets.pulse_table import FORMAT as DATASET
+from hwloop.datasets.pulse_table import format_of
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_names
 from hwloop.settings.units import format_quantity
 from hwloop.types import FloatArray
-from hwloop_sim.calibration.file import Calibration, MeasuredRange, load_calibration
+from hwloop_sim.calibration.file import (
+    BESIDE_DEVICE,
+    TABLE_MODEL,
+    Calibration,
+    MeasuredRange,
+    load_calibration,
+)
+
+_SUFFIXES = (*HDF5_SUFFIXES, *YAML_SUFFIXES)
 
 _SAME = 1e-2
 """As :data:`hwloop_sim.cells.known_pulses.SAME`: no bench applies a pulse more exactly."""
@@ -74,12 +85,52 @@ def whole_twin(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(found, Calibration):
         twin = found.twin()
     else:
-        twin = {"device": {"model": "pulse_table", "calibration": reference}}
+        twin = {"device": {"model": TABLE_MODEL, "calibration": reference}}
     device, of_file = own.get("device"), twin.get("device")
     if of_file and isinstance(device, Mapping):
         same = device.get("model", of_file["model"]) == of_file["model"]
         own["device"] = over(of_file, device) if same else device
     return {**twin, **own}
+
+
+def in_place_of_device(section: Mapping[str, Any], reference: str) -> dict[str, Any]:
+    """Return the emulator's section with a calibration in the place of its device.
+
+    ``section``: the emulator's settings as a procedure has them. ``reference``: a shipped name, or
+    a path relative to the working directory. A device of the same model keeps its other settings,
+    such as the initial states; a device of another model is replaced entirely, and so are effects,
+    cell law and read noise where the calibration has its own. Raises :class:`ConfigError` where
+    there is no such calibration, or ``reference`` is a recording.
+    """
+    model, keys = _model_and_keys(reference)
+    path = Path(reference)
+    # A shipped name may have a dot in it, as 2.8V has.
+    named = path.resolve().as_posix() if path.suffix in _SUFFIXES else reference
+    kept = {k: v for k, v in section.items() if k not in ("calibration", "device", *keys)}
+    device = section.get("device")
+    if model is None and "device" in section:  # effects only: they act on any device
+        kept["device"] = device
+    elif isinstance(device, Mapping) and device.get("model") == model:
+        kept["device"] = {key: value for key, value in device.items() if key != "calibration"}
+    return {"calibration": named, **kept}
+
+
+def _model_and_keys(reference: str) -> tuple[str | None, list[str]]:
+    """Return the device model of a calibration, and the keys of the section that it sets."""
+    path = Path(reference)
+    if path.suffix not in HDF5_SUFFIXES:
+        _, found = read_calibration(reference, Path.cwd())
+    elif not path.is_file():
+        raise ConfigError(f"calibration {path}: there is no such file")
+    elif format_of(path) == DATASET:
+        found = {}
+    else:
+        raise ConfigError(
+            f"{reference} is a recording: `hwloop calibrate {reference} -o twin.yaml` makes a"
+            " calibration of it"
+        )
+    model = TABLE_MODEL if found.get("format") is None else found.get("model")
+    return model, [key for key in BESIDE_DEVICE if found.get(key) is not None]
 
 
 def _loaded(reference: str, folder: Path) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from pydantic import BeforeValidator, InstanceOf, PlainSerializer, ValidationInf
 
 from hwloop import plugins
 from hwloop.errors import ConfigError
-from hwloop.settings.model import Settings
+from hwloop.settings.model import Settings, folder_of
 from hwloop_sim.calibration.file import MeasuredRange
 from hwloop_sim.calibration.twin import RangeWatch, merged, with_model
 from hwloop_sim.cells.composed import AffectedDevice
@@ -47,7 +46,7 @@ class ChosenDevice:
 
 
 def _choose(value: object, info: ValidationInfo) -> object:
-    folder = Path((info.context or {}).get("folder", "."))
+    folder = folder_of(info)
     try:
         if isinstance(value, dict) and isinstance(value.get("calibration"), str):
             value = with_model(value, folder)

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from hwloop.errors import Unsupported
-from hwloop.messages import cell_name
+from hwloop.messages import cell_name, first_place
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number
 from hwloop.types import FloatArray
@@ -53,7 +53,7 @@ def law_current_a(law: CellLaw, conductance_s: FloatArray, voltage_v: FloatArray
         current_a, slope_s = law.at(conductance_s, every_v)
     wrong = ~(np.isfinite(current_a) & (slope_s >= 0))
     if wrong.any():
-        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        place = first_place(wrong)
         raise Unsupported(
             f"{cell_name(place[-2:])}: at {every_v[place]:.4g} V the current of {law} falls or has"
             " no end; it must rise"

@@ -21,7 +21,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import numpy as np
@@ -31,7 +30,7 @@ from pydantic import BeforeValidator, InstanceOf, PlainSerializer, ValidationInf
 from hwloop import plugins
 from hwloop.array.operations import PulseMap
 from hwloop.errors import ConfigError
-from hwloop.settings.model import Settings
+from hwloop.settings.model import Settings, folder_of
 from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ def _choose(value: object, info: ValidationInfo) -> object:
         raise ValueError("expected a mapping whose key 'effect' names an effect")
     settings = {key: item for key, item in value.items() if key != "effect"}
     name = value["effect"]
-    folder = Path((info.context or {}).get("folder", "."))
+    folder = folder_of(info)
     try:
         kind: EffectKind[Any] = plugins.load(plugins.EFFECTS, name)
         return ChosenEffect(kind, kind.settings.parse(settings, folder=folder))

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from hwloop.errors import ConfigError
-from hwloop.messages import cell_name
+from hwloop.messages import cell_name, first_place
 from hwloop.settings.model import Settings
 from hwloop.settings.tables import NumberTable
 from hwloop.settings.units import Fraction, Number, PositiveSiemens, format_quantity
@@ -135,7 +135,7 @@ def draw_initial(
     # What is a bound but for its last digits is the bound.
     outside = (values < low_s * (1 - 1e-9)) | (values > high_s * (1 + 1e-9))
     if outside.any():
-        place = tuple(int(i) for i in np.argwhere(outside)[0])
+        place = first_place(outside)
         raise ConfigError(
             f"{cell_name(place)}: {format_quantity(values[place], 'S')} is outside the range of"
             f" the model, {format_quantity(low_s[place], 'S')} to"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hwloop.errors import BackendError
+from hwloop.messages import first_place
 from hwloop.types import FloatArray
 from hwloop_sim.circuit.cells import CellLaw
 from hwloop_sim.circuit.passive import RESIDUAL, Raw, checked_cells, run, shaped, undefine
@@ -123,7 +124,7 @@ def _checked(
     current_a, slope_s = law.at(cells_s, cell_v)
     wrong = ~((slope_s >= 0) & np.isfinite(slope_s) & np.isfinite(current_a))
     if wrong.any():
-        job, row, col = (int(i) for i in np.argwhere(wrong)[0])
+        job, row, col = first_place(wrong)
         raise BackendError(
             f"vector {job}, cell ({row}, {col}): at {cell_v[job, row, col]:g} V the slope of {law}"
             f" is {slope_s[job, row, col]:.3g} S; needs a finite one of 0 or more"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hwloop.errors import BackendError
+from hwloop.messages import first_place
 from hwloop.types import FloatArray
 from hwloop_sim.circuit.solution import Solution
 from hwloop_sim.circuit.terminals import Terminals, cut_off, terminals
@@ -69,8 +70,7 @@ def checked_cells(conductance_s: ArrayLike) -> FloatArray:
     if cells_s.ndim < 2 or cells_s.size == 0:
         raise ValueError(f"conductance_s has shape {cells_s.shape}; needs (..., rows, cols)")
     if not (cells_s.min() >= 0 and cells_s.max() < np.inf):
-        wrong = np.argwhere(~((cells_s >= 0) & (cells_s < np.inf)))[0]
-        place = tuple(int(i) for i in wrong)
+        place = first_place(~((cells_s >= 0) & (cells_s < np.inf)))
         raise ValueError(
             f"conductance_s at {place} is {cells_s[place]}; needs a finite value of 0 S or more"
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hwloop.messages import first_place
 from hwloop.types import BoolArray, FloatArray
 
 
@@ -74,7 +75,7 @@ def _vectors(
         raise ValueError(f"{name} has shape {array.shape}; needs {wanted}")
     floating = not np.isfinite(array).all()
     if floating and np.isinf(array).any():
-        place = tuple(int(i) for i in np.argwhere(np.isinf(array))[0])
+        place = first_place(np.isinf(array))
         raise ValueError(f"{name} at {place} is {array[place]}: a voltage, or NaN to float")
     return (array if batch else array[np.newaxis, :]), batch, floating
 

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from hwloop.errors import ConfigError
-from hwloop.messages import cell_name
+from hwloop.messages import cell_name, first_place
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveSiemens, format_quantity
 from hwloop.types import FloatArray
@@ -34,7 +34,7 @@ class ProgrammingErrorSettings(Settings):
         """Standard deviation at a set conductance, siemens; :class:`ConfigError` outside."""
         beyond = (conductance_s > self.valid_to_s * (1 + 1e-9)) | (conductance_s < 0)
         if beyond.any():
-            place = tuple(int(i) for i in np.argwhere(beyond)[0])
+            place = first_place(beyond)
             raise ConfigError(
                 f"programming_error: {cell_name(place)} is set to"
                 f" {format_quantity(conductance_s[place], 'S')}; the curve holds from 0 to"
@@ -45,7 +45,7 @@ class ProgrammingErrorSettings(Settings):
             1e-6 * np.polynomial.polynomial.polyval(1e6 * conductance_s, coefficients)
         )
         if (sigma_s < 0).any():
-            place = tuple(int(i) for i in np.argwhere(sigma_s < 0)[0])
+            place = first_place(sigma_s < 0)
             raise ConfigError(
                 f"programming_error: sigma_us gives {sigma_s[place]:.3g} S at"
                 f" {conductance_s[place]:.3g} S: expected 0 or more",

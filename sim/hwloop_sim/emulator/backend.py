@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,10 +23,10 @@ from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.backend.shapes import check_shape
 from hwloop.errors import BackendError, ConfigError, Unsupported
 from hwloop.messages import cell_name
-from hwloop.settings.model import Settings
+from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import Fraction, PositiveSecond
 from hwloop.types import FloatArray
-from hwloop_sim.calibration.twin import whole_twin
+from hwloop_sim.calibration.twin import in_place_of_device, whole_twin
 from hwloop_sim.cells.choice import DeviceChoice, make_cells
 from hwloop_sim.cells.composed import AffectedDevice
 from hwloop_sim.cells.current_law import CellLawSettings
@@ -65,7 +64,7 @@ class SimSettings(Settings):
         if not isinstance(data, Mapping) or not isinstance(data.get("calibration"), str):
             return data
         try:
-            return whole_twin(data, Path((info.context or {}).get("folder", ".")))
+            return whole_twin(data, folder_of(info))
         except ConfigError as exc:
             raise ValueError(str(exc)) from None
 
@@ -298,4 +297,6 @@ SIM = BackendKind(
     summary="Emulated array or population: device model, variability, noise",
     settings=SimSettings,
     open=open_sim,
+    twins=True,
+    with_calibration=in_place_of_device,
 )

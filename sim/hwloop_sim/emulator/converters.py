@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from hwloop.errors import Unsupported
+from hwloop.messages import first_place
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Ampere, Fraction, Number, Volt
 from hwloop.types import BoolArray, FloatArray
@@ -77,7 +78,7 @@ class Dac(Settings):
         half_v = self.levels.step / 2
         beyond = (voltage_v < self.low_v - half_v) | (voltage_v > self.high_v + half_v)
         if beyond.any():
-            *_, vector, row = place = tuple(int(i) for i in np.argwhere(beyond)[0])
+            *_, vector, row = place = first_place(beyond)
             raise Unsupported(
                 f"vector {vector}, row {row}: voltage_v {voltage_v[place]:g} is outside the DAC's"
                 f" {self.low_v:g} to {self.high_v:g} V"

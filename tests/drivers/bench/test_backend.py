@@ -17,7 +17,7 @@ from hwloop.errors import BackendError, ConfigError, ConnectionLost, InstrumentF
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop_drivers.bench import backend
 from hwloop_drivers.bench.backend import Bench
-from hwloop_drivers.bench.open import BenchSettings, open_bench, rehearse_bench
+from hwloop_drivers.bench.open import BenchSettings, dry_run_bench, open_bench
 from hwloop_sim.virtual.bench.bench import VirtualBench
 from tests.drivers.running_bench import PROCEDURE, standing_bench
 
@@ -367,7 +367,7 @@ def test_what_an_output_cannot_be_set_up_for_is_refused_without_a_link(
     station = _station(tmp_path, "V/2")
     procedure = _procedure("V/2", **{override: value, "array.limits.pulse_energy_j": 1e6})
     with pytest.raises(ConfigError, match=words):
-        rehearse_bench(BenchSettings(station=station), _request(procedure))
+        dry_run_bench(BenchSettings(station=station), _request(procedure))
 
 
 def test_station_limit_above_the_instruments_range_is_refused(tmp_path: Path) -> None:
@@ -379,7 +379,7 @@ def test_station_limit_above_the_instruments_range_is_refused(tmp_path: Path) ->
     with pytest.raises(
         ConfigError, match=r"instruments\.s1\.limit_v: .*300 V is beyond the instrument's 210 V"
     ):
-        rehearse_bench(BenchSettings(station=station), _request(_procedure("V/2")))
+        dry_run_bench(BenchSettings(station=station), _request(_procedure("V/2")))
 
 
 def test_channel_that_the_matrix_does_not_have_is_refused_without_a_link(tmp_path: Path) -> None:
@@ -388,7 +388,7 @@ def test_channel_that_the_matrix_does_not_have_is_refused_without_a_link(tmp_pat
     station.write_text(text.replace("1!1!1", "1!9!1"))
     words = r"station\.yaml: wiring\.lines\.row0\.s1: matrix: '1!9!1' is no channel"
     with pytest.raises(ConfigError, match=words):
-        rehearse_bench(BenchSettings(station=station), _request(_procedure("V/2")))
+        dry_run_bench(BenchSettings(station=station), _request(_procedure("V/2")))
 
 
 def test_key_that_a_driver_does_not_know_is_named_with_its_place(tmp_path: Path) -> None:
@@ -398,7 +398,7 @@ def test_key_that_a_driver_does_not_know_is_named_with_its_place(tmp_path: Path)
         text.replace("kind: keithley_2400", "kind: keithley_2400\n    settings: {nplcc: 1}", 1)
     )
     with pytest.raises(ConfigError, match=r"instruments\.s1\.settings\.nplcc: unknown key"):
-        rehearse_bench(BenchSettings(station=station), _request(_procedure("V/2")))
+        dry_run_bench(BenchSettings(station=station), _request(_procedure("V/2")))
 
 
 def test_instrument_that_does_not_answer_is_named(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_one_in_five_of_the_published_arrays_is_foreseen() -> None:
 
 def test_time_is_that_of_the_station() -> None:
     procedure = from_data(_procedure("read_map", {"repeats": 3}), folder=ROOT)
-    found = forecast(procedure, twins=1, bench=True)
+    found = forecast(procedure, twins=1, timed_on="bench")
     # Three maps, and those before and after, of 16 cells: two readings of a power line cycle each,
     # and the relays.
     assert found.station == "virtual_4x4"

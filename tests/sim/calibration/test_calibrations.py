@@ -16,12 +16,13 @@ from benchmarks.shipped import files, one_transistor, truth
 from hwloop.array.operations import PulseMap
 from hwloop.backend.base import CrossbarBackend
 from hwloop.cli.printing import print_preview
+from hwloop.datasets.calibrations import shipped
 from hwloop.errors import ConfigError
 from hwloop.procedure.procedure import load_procedure
 from hwloop.statistics import ks_distance, ks_expected
 from hwloop.steps.characterise.form import FORM
 from hwloop_sim.calibration.command import calibrations
-from hwloop_sim.calibration.file import Calibration, load_calibration, shipped
+from hwloop_sim.calibration.file import Calibration, load_calibration
 from hwloop_sim.emulator.backend import SimSettings
 from tests.characterised import emulated as characterised
 from tests.characterised import results

@@ -25,6 +25,7 @@ from pydantic import Field, model_validator
 
 from hwloop.array.conductance_range import Span
 from hwloop.errors import ConfigError
+from hwloop.messages import first_place
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveSiemens, Siemens
 from hwloop.types import FloatArray
@@ -173,12 +174,12 @@ def _on_levels(conductance_s: FloatArray, columns: WeightColumns) -> FloatArray:
 
 
 def _refuse_outside(weights_s: FloatArray, columns: WeightColumns) -> None:
-    outside = np.argwhere((weights_s < columns.min_s) | (weights_s > columns.max_s))
-    if len(outside):
-        place = tuple(int(i) for i in outside[0])
+    outside = (weights_s < columns.min_s) | (weights_s > columns.max_s)
+    if outside.any():
+        place = first_place(outside)
         raise ConfigError(
             f"direct: weight {place} is {weights_s[place]:g} S, outside min_s {columns.min_s:g} to"
-            f" max_s {columns.max_s:g} ({len(outside)} of {weights_s.size} are)"
+            f" max_s {columns.max_s:g} ({outside.sum()} of {weights_s.size} are)"
         )
 
 
@@ -201,12 +202,12 @@ def with_small_weights(mapped: WeightMap, small: FloatArray) -> WeightMap:
 
 def refuse_unfinite(weights: FloatArray, name: str = "weight") -> None:
     """Raise :class:`ConfigError` with place and value of the first entry that is not finite."""
-    wrong = np.argwhere(~np.isfinite(weights))
-    if len(wrong):
-        place = tuple(int(i) for i in wrong[0])
+    wrong = ~np.isfinite(weights)
+    if wrong.any():
+        place = first_place(wrong)
         raise ConfigError(
             f"{name} {place} is {weights[place]}: every one must be finite"
-            f" ({len(wrong)} of {weights.size} are not)"
+            f" ({wrong.sum()} of {weights.size} are not)"
         )
 
 

@@ -30,7 +30,6 @@ from hwloop.steps.network.training.binary_gradient_descent import (
     soft_s,
     train_binary,
 )
-from hwloop.steps.network.training.train_network import NETWORK
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
 
@@ -137,7 +136,7 @@ def run(settings: TrainBinaryNetworkSettings, array: Array) -> Iterator[Yield]:
     trained = train_binary(
         x, y, hidden=settings.hidden, circuit=circuit, descent=settings.descent(), rng=array.rng
     )
-    array.left[NETWORK] = network_of(trained, circuit)
+    array.leave(network_of(trained, circuit))
     test = None if settings.test is None else _classes(settings.test, "test")
     row = _row(settings, trained, (x, y), test)
     yield row

@@ -25,9 +25,6 @@ from hwloop.steps.network.training.gradient_descent import Descent, Trained, sta
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
 
-NETWORK = "network"
-"""The name under which a network is left for later steps."""
-
 
 class TrainNetworkSettings(Settings):
     """``hidden``: neurons between; none if left out, and then it starts from 0.
@@ -76,7 +73,7 @@ def run(settings: TrainNetworkSettings, array: Array) -> Iterator[Yield]:
     descent = Descent(settings.rate, settings.iterations, settings.stop_accuracy)
     trained = train(np.concatenate([x, np.ones((len(x), 1))], axis=1), y, began, descent)
     network = network_of(trained)
-    array.left[NETWORK] = network
+    array.leave(network)
     test_accuracy = float("nan")
     words = f"{len(trained.loss)} iterations"
     if settings.test is not None:

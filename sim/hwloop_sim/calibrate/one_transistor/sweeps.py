@@ -11,7 +11,7 @@ import numpy as np
 from hwloop.datasets import columns as measurement
 from hwloop.datasets import pulse_table as dataset
 from hwloop.errors import ConfigError
-from hwloop.messages import cell_name
+from hwloop.messages import cell_name, first_place
 from hwloop.record.reader import Record
 from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.calibrate.inputs import is_record
@@ -176,7 +176,7 @@ def _check_positive(
 ) -> None:
     wrong = pulsed & (rows[name] <= 0)
     if wrong.any():
-        row, *place = (int(i) for i in np.argwhere(wrong)[0])
+        row, *place = first_place(wrong)
         raise ConfigError(
             f"{cell_name(tuple(place))}, sweep {int(rows['cycle'][row])}, {rows['swept_v'][row]:g}"
             f" V: {name} is {rows[name][(row, *place)]:.4g}: expected a value above 0 S",

@@ -17,7 +17,7 @@ from hwloop.array.operations import Flag, PulseMap, Ramp, Reading, ReadMap
 from hwloop.array.settings import ArraySettings
 from hwloop.datasets.pulse_table import check_unit
 from hwloop.errors import ConfigError, RecordError
-from hwloop.messages import cell_name
+from hwloop.messages import cell_name, first_place
 from hwloop.record.reader import Record
 from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.emulator.lines import Wiring
@@ -217,7 +217,7 @@ def check(history: History) -> None:
     check_unit(seen_s[read], where)
     against = read & (seen_s <= 0)
     if against.sum() > _WRONG_SIGNS * read.sum():
-        look, cell = (int(i) for i in np.argwhere(against)[0])
+        look, cell = first_place(against)
         raise ConfigError(
             f"{history.names[cell]}, read {look}: {current_a[look, cell]:.4g} A at"
             f" {history.looks[look].read_v:g} V: {against.sum()} of {read.sum()} currents go"

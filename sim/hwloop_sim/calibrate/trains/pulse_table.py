@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwloop.errors import ConfigError
+from hwloop.messages import first_place
 from hwloop.plotting import style as plot
 from hwloop.plotting.style import NamedFigure
 from hwloop.types import FloatArray
@@ -151,7 +152,7 @@ def calibrate_table(paths: Sequence[Path], *, cell: int | None) -> TableCalibrat
             file=", ".join(map(str, paths)),
         )
     if not np.isfinite(trains).all():
-        train, pulse = (int(i) for i in np.argwhere(~np.isfinite(trains))[0])
+        train, pulse = first_place(~np.isfinite(trains))
         raise ConfigError(
             f"train {train} has a gap at pulse {pulse}", file=", ".join(map(str, paths))
         )

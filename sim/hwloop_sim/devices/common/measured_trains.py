@@ -14,7 +14,6 @@ offset_s + scale_s · number where ``scale_s`` is.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +21,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, model_validator
 
-from hwloop.errors import HwloopError
+from hwloop.errors import ConfigError, HwloopError
+from hwloop.settings.array_files import csv_lines
+from hwloop.settings.model import folder_of
 from hwloop.settings.units import PositiveSiemens, parse_quantity
 from hwloop_sim.calibration.file import load_table
 from hwloop_sim.cells.known_pulses import KnownPulse
@@ -42,7 +43,7 @@ class Trains(KnownPulse):
     def _read(cls, data: Any, info: ValidationInfo) -> Any:
         if not isinstance(data, Mapping):
             return data
-        folder = Path((info.context or {}).get("folder", "."))
+        folder = folder_of(info)
         if "calibration" in data:
             return _of_calibration(data, folder)
         if "file" not in data:
@@ -87,12 +88,9 @@ def _of_file(data: Mapping[str, Any], folder: Path) -> list[list[float]]:
 
 def _columns(path: Path) -> list[list[float]]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = [row for row in csv.reader(stream) if any(field.strip() for field in row)]
-    except OSError as exc:
-        raise ValueError(f"{path}: cannot be read: {exc.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as exc:
-        raise ValueError(f"{path}: not a CSV file: {exc}") from None
+        rows = [row for _, row in csv_lines(path) if any(field.strip() for field in row)]
+    except ConfigError as exc:
+        raise ValueError(str(exc)) from None
     columns: list[list[float]] = [[] for _ in range(max(map(len, rows), default=0))]
     ended = [False] * len(columns)
     for line, row in enumerate(rows):

@@ -18,7 +18,7 @@ from pydantic import model_validator
 
 from hwloop.array.operations import PulseMap
 from hwloop.errors import ConfigError, Unsupported
-from hwloop.messages import cell_name, nearest
+from hwloop.messages import cell_name, first_place, nearest
 from hwloop.settings.model import Settings
 from hwloop.settings.units import format_quantity
 from hwloop.types import FloatArray
@@ -194,7 +194,7 @@ def drawn_parameters(
             continue
         wrong = (drawn[low] >= drawn[high]).reshape(shape)
         if wrong.any():
-            place = tuple(int(i) for i in np.argwhere(wrong)[0])
+            place = first_place(wrong)
             raise ConfigError(
                 f"{cell_name(place)}: the spread makes {low}"
                 f" {drawn[low].reshape(shape)[place]:.4g}, which must be below {high}"

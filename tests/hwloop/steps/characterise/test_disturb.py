@@ -46,7 +46,7 @@ def test_a_third_of_the_voltage_reaches_every_other_cell() -> None:
     np.testing.assert_allclose(figures.same_row, drifted(1 / 3), rtol=1e-6)
     np.testing.assert_allclose(figures.elsewhere, abs(drifted(-1 / 3)), rtol=1e-6)
     assert figures.change[0, 0] < 0  # of the other sign, elsewhere
-    assert found["outcome"][0].words.startswith("V/3, 6 pulses")
+    assert found["outcome"][0].message.startswith("V/3, 6 pulses")
 
 
 def test_too_large_a_change_is_not_the_aim_and_a_failed_read_is_an_error() -> None:

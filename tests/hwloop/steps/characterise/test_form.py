@@ -55,7 +55,9 @@ def test_the_ramp_stops_at_cells_that_cannot_be_measured() -> None:
     assert np.isnan(figures.form_v).all()
     assert len(found[""]) == 8
     assert not outcome.reached
-    assert "16 could not be measured (over range or compliance) and got no further" in outcome.words
+    assert (
+        "16 could not be measured (over range or compliance) and got no further" in outcome.message
+    )
 
 
 def test_a_cell_that_fails_before_the_first_pulse_gets_none() -> None:
@@ -69,14 +71,14 @@ def test_the_budget_of_a_cell_ends_the_ramp() -> None:
     found = results(FORM, SETTINGS | {"pulses_per_cell": 4}, emulated(DEVICE))
     assert np.all(found["figures"][0].pulses == 4)
     assert np.all(found["figures"][0].status == 0)
-    assert "0 of 16 cells formed; 16 not: cell (0, 0)" in found["outcome"][0].words
+    assert "0 of 16 cells formed; 16 not: cell (0, 0)" in found["outcome"][0].message
 
 
 def test_a_formed_cell_is_left_alone() -> None:
     found = results(FORM, SETTINGS, emulated(DEVICE | {"initial": 6e-3}))
     assert found["figures"][0].already.all()
     assert np.all(found["figures"][0].pulses == 0)
-    assert found["outcome"][0].words == "16 of 16 cells formed (16 before the first pulse)"
+    assert found["outcome"][0].message == "16 of 16 cells formed (16 before the first pulse)"
 
 
 def test_a_gate_ramp_goes_outside_of_the_amplitudes() -> None:

@@ -54,7 +54,7 @@ def test_a_cell_that_does_not_switch_has_no_voltages() -> None:
     found = results(IV_SWEEP, sweep, emulated(DEVICE, shape=(2, 2)))
     assert np.isnan(found["figures"][0].set_v).all()
     assert not found["outcome"][0].reached
-    assert "no cell both set and reset" in found["outcome"][0].words
+    assert "no cell both set and reset" in found["outcome"][0].message
 
 
 def test_a_direct_sweep_measures_at_the_level() -> None:

@@ -138,8 +138,8 @@ def test_a_cell_that_begins_beyond_the_end_is_not_pulsed_and_judged_as_never_mov
     assert np.all(found["figures"][0].pulses == 0)
     assert found["spread"][0].failed_cells().all()
     assert not found["outcome"][0].reached
-    assert found["outcome"][0].words.startswith("0 of 16 cells, 1 cycle: ")
-    assert "; never: cell (0, 0), cell (0, 1)" in found["outcome"][0].words
+    assert found["outcome"][0].message.startswith("0 of 16 cells, 1 cycle: ")
+    assert "; never: cell (0, 0), cell (0, 1)" in found["outcome"][0].message
 
 
 def test_only_the_chosen_cells_are_pulsed_read_and_judged() -> None:
@@ -152,7 +152,7 @@ def test_only_the_chosen_cells_are_pulsed_read_and_judged() -> None:
     np.testing.assert_array_equal(guard.pulses, 11 * chosen)
     np.testing.assert_array_equal(np.isfinite(found["figures"][0].half_v), chosen)
     assert not found["spread"][0].never.any()
-    assert found["outcome"][0].words.startswith("2 of 2 cells")
+    assert found["outcome"][0].message.startswith("2 of 2 cells")
 
 
 def test_spread_over_cells_and_over_cycles_are_told_apart() -> None:

@@ -47,8 +47,8 @@ def test_a_cell_at_compliance_is_named_and_no_number() -> None:
     assert np.isnan(figures.mean_s[1, 2])
     assert figures.median_s == pytest.approx(10e-9)
     assert not outcome.reached
-    assert "1 of 6 cells" in outcome.words
-    assert "cell (1, 2)" in outcome.words
+    assert "1 of 6 cells" in outcome.message
+    assert "cell (1, 2)" in outcome.message
 
 
 def test_only_the_chosen_cells_are_read() -> None:

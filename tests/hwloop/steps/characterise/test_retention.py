@@ -40,7 +40,7 @@ def test_cells_that_lose_too_much_are_counted() -> None:
         RETENTION, SETTINGS | {"largest_loss": 0.1}, emulated(DEVICE, sim=drifting(0.05))
     )
     assert not found["outcome"][0].reached
-    assert found["outcome"][0].words.startswith("0 of 16 cells within 10%")
+    assert found["outcome"][0].message.startswith("0 of 16 cells within 10%")
 
 
 def test_the_standard_error_is_that_of_a_straight_line() -> None:

@@ -180,7 +180,7 @@ def test_a_training_that_fails_says_what_is_furthest_off() -> None:
     *_, outcome = run(settings_of(["1", "1"], ["1", "0"], max_updates=3), array_of(backend))
     assert isinstance(outcome, Outcome)
     assert not outcome.reached
-    assert "did not converge in 3 updates: total error 1.6" in outcome.words
+    assert "did not converge in 3 updates: total error 1.6" in outcome.message
 
 
 @pytest.mark.parametrize("held_out", [None, ["10", "01"]])

@@ -200,7 +200,7 @@ def test_a_training_that_does_not_classify_names_how_many_patterns_are_wrong() -
     )  # one pattern, two answers
     assert isinstance(outcome, Outcome)
     assert not outcome.reached
-    assert "of 2 patterns are classified wrong, the first of them 1" in outcome.words
+    assert "of 2 patterns are classified wrong, the first of them 1" in outcome.message
 
 
 @pytest.mark.parametrize(

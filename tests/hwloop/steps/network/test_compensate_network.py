@@ -11,8 +11,8 @@ import pytest
 from hwloop.errors import StepError
 from hwloop.steps.array import Array
 from hwloop.steps.network.compensate_network import COMPENSATE_NETWORK
-from hwloop.steps.network.infer import INFER
-from hwloop.steps.network.map_network import MAP_NETWORK, PLACED
+from hwloop.steps.network.infer import INFER, placed_network
+from hwloop.steps.network.map_network import MAP_NETWORK
 from tests.characterised import results
 from tests.hwloop.steps.network.test_networks import emulated, program
 
@@ -43,7 +43,7 @@ def _missed(files: dict[str, Any], arrangement: str, population: int | None = No
     array = emulated(30, 6, population=population)
     mapping = {"arrangement": arrangement, "min_s": 1e-6, "max_s": 1e-4}
     target_s = results(MAP_NETWORK, {**files["map"], "mapping": mapping}, array)[""][0].target_s
-    pruned = array.left[PLACED].network.matrices[0].weights == 0
+    pruned = placed_network(array, step="test").network.matrices[0].weights == 0
     assert 0.3 < pruned.mean() < 0.7
     error_s = np.random.default_rng(9).normal(0, 3e-6, target_s.shape)
     program(array, np.maximum(target_s + error_s, 2e-7))
@@ -61,12 +61,14 @@ def test_small_values_on_zero_weights_bring_the_sums_back(
     # 16 zero weights an output for 12 samples; what is left is the damping's and the bound's.
     assert layer.rms_error_expected < 0.25 * layer.rms_error
     chosen = np.isfinite(second_s)
-    pairs = np.repeat(array.left[PLACED].network.matrices[0].weights == 0, 2, axis=1)
+    pairs = np.repeat(
+        placed_network(array, step="test").network.matrices[0].weights == 0, 2, axis=1
+    )
     assert chosen.sum() > 0
     assert not chosen[~pairs].any()
     now_s = np.array(array.backend._cells.conductance_s)  # type: ignore[attr-defined]
     program(array, np.where(chosen, second_s, now_s))
-    weights = array.left[PLACED].weights_of(
+    weights = placed_network(array, step="test").weights_of(
         np.array(array.backend._cells.conductance_s)[None],  # type: ignore[attr-defined]
         0,
     )

@@ -15,8 +15,8 @@ from hwloop.errors import ConfigError, StepError
 from hwloop.settings.array_files import read_arrays
 from hwloop.settings.bulk import LabelledData
 from hwloop.steps.array import Array
-from hwloop.steps.network.infer import INFER
-from hwloop.steps.network.map_network import MAP_NETWORK, PLACED
+from hwloop.steps.network.infer import INFER, placed_network
+from hwloop.steps.network.map_network import MAP_NETWORK
 from hwloop.steps.network.mapping.mapping import WeightColumns
 from hwloop.steps.network.multiply_accuracy import MULTIPLY_TEST
 from hwloop.steps.network.network import ConvLayer, DenseLayer, Function, Measured, build
@@ -123,7 +123,7 @@ def test_inference_on_ideal_cells_equals_numpy(
     program(array, target)
     from hwloop.steps.network.array_product import multiply
 
-    placed = array.left[PLACED]
+    placed = placed_network(array, step="test")
     outputs = placed.network.forward(
         files["x"], lambda layer, inputs: multiply(array, placed, layer, inputs)
     )
@@ -149,7 +149,7 @@ def test_rows_are_swapped_around_stuck_cells_that_are_listed(files: dict[str, An
     found = results(MAP_NETWORK, {**files["map"], "stuck": stuck}, array)
     row = found[""][0]
     assert row.harm_s < row.harm_before_s
-    assert "2 stuck cells" in found["outcome"][0].words
+    assert "2 stuck cells" in found["outcome"][0].message
     assert np.isnan(row.target_s[2, :2]).all()  # a stuck cell is left alone
     with pytest.raises(ConfigError, match="stuck"):
         results(
@@ -166,8 +166,10 @@ def test_the_other_cell_of_a_pair_makes_up_for_a_stuck_one(files: dict[str, Any]
     assert row.harm_left_s < row.harm_s < row.harm_before_s
     program(array, np.where(np.isfinite(row.stuck_s), row.stuck_s, row.target_s))
     layer = results(INFER, {"data": files["data"]}, array)["layers"][0]
-    slope_s = array.left[PLACED].maps[0].slope_s.min()
-    wrong = layer.rms_weight_error * np.sqrt(array.left[PLACED].network.matrices[0].weights.size)
+    slope_s = placed_network(array, step="test").maps[0].slope_s.min()
+    wrong = layer.rms_weight_error * np.sqrt(
+        placed_network(array, step="test").network.matrices[0].weights.size
+    )
     assert wrong <= row.harm_left_s / slope_s + 1e-12
 
 

@@ -64,7 +64,7 @@ def test_alibart_brings_99_percent_of_healthy_cells_within_1_percent_of_the_rang
     reached = cells.status == REACHED
     error_s = np.abs(cells.verified_s - cells.target_s)[reached]
     assert error_s.max() <= 0.01 * 1e-4 * (1 + 1e-9)
-    assert "do not respond" in found["outcome"][0].words
+    assert "do not respond" in found["outcome"][0].message
     assert not found["outcome"][0].reached
 
 
@@ -116,7 +116,7 @@ def test_a_dead_row_is_named_and_costs_no_more_than_its_patience() -> None:
     assert (cells.status[1] == STUCK).all()
     assert (cells.status[[0, 2]] == REACHED).all()
     assert (cells.pulses_up[1] <= 13).all()
-    assert "do not respond: 3: cell (1, 0), cell (1, 1), cell (1, 2)" in found["outcome"][0].words
+    assert "do not respond: 3: cell (1, 0), cell (1, 1), cell (1, 2)" in found["outcome"][0].message
 
 
 def test_a_cell_that_creeps_towards_a_wide_window_is_not_called_stuck() -> None:
@@ -142,7 +142,7 @@ def test_a_tolerance_below_the_noise_of_a_read_is_said() -> None:
         "pulses_per_cell": 40,
     }
     found = results(PROGRAM_VERIFY, settings_, emulated(DEVICE, shape=(3, 3), sim=sim))
-    words = found["outcome"][0].words
+    words = found["outcome"][0].message
     assert (found["cells"][0].status == BUDGET).any()
     assert "a read scatters by" in words
     assert "which is more than the window of 10 nS" in words
@@ -215,7 +215,7 @@ def test_a_round_without_a_number_has_no_error_and_a_wait_says_what_it_left() ->
     assert np.isnan(found[""][-1].worst_error_s)
     assert (found["cells"][0].status == REACHED).all()  # at verify, which is what it says
     assert found["figures"][0].within_after_wait == 0.0
-    assert "0.0% in their windows" in found["outcome"][0].words
+    assert "0.0% in their windows" in found["outcome"][0].message
 
 
 @pytest.mark.parametrize("outer", [{}, {"population": 3}])

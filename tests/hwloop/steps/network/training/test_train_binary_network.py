@@ -10,7 +10,8 @@ import pytest
 
 from hwloop.errors import ConfigError
 from hwloop.steps.network.array_product import multiply
-from hwloop.steps.network.map_network import MAP_NETWORK, PLACED
+from hwloop.steps.network.infer import placed_network
+from hwloop.steps.network.map_network import MAP_NETWORK
 from hwloop.steps.network.training.train_binary_network import TRAIN_BINARY_NETWORK
 from tests.characterised import results
 from tests.hwloop.steps.network.test_networks import emulated, program
@@ -56,7 +57,7 @@ def test_an_array_of_on_and_off_cells_answers_as_the_formulas_of_the_circuit(
     assert set(np.unique(target_s[np.isfinite(target_s)])) <= {2.88e-6, 7.7e-5}
     program(array, target_s)
     x = np.random.default_rng(4).integers(0, 2, (25, 9)).astype(float)
-    placed = array.left[PLACED]
+    placed = placed_network(array, step="test")
     outputs = placed.network.forward(
         x, lambda layer, inputs: multiply(array, placed, layer, inputs)
     )
@@ -78,7 +79,7 @@ def test_a_circuit_that_cannot_train_is_said(settings: dict[str, Any]) -> None:
     railed = {**settings, "circuit": {**CIRCUIT, "feedback_ohm": 1e9}}
     found = results(TRAIN_BINARY_NETWORK, railed, emulated(9, 4))
     assert found[""][0].at_the_rail == 1.0
-    assert "100% of the amplifier outputs stand at the rail" in found["outcome"][0].words
+    assert "100% of the amplifier outputs stand at the rail" in found["outcome"][0].message
 
 
 def test_misfits_are_refused_by_name(settings: dict[str, Any], tmp_path: Path) -> None:

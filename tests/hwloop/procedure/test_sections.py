@@ -110,7 +110,7 @@ def test_a_run_on_a_calibration_runs_again_from_its_record(tmp_path: Path) -> No
         ("gone.h5", r"calibration gone\.h5: there is no such file"),
         ("bench.dat", r"no calibration 'bench\.dat'.*a file of your own ends in \.yaml"),
         ("shumilin2024_2V_1m", "did you mean 'shumilin2024_2V_1ms'"),
-        ("gone.yaml", r"gone\.yaml cannot be read: No such file"),
+        ("gone.yaml", r"gone\.yaml: cannot be read: No such file"),
     ],
 )
 def test_what_is_no_calibration_is_said(reference: str, words: str) -> None:
