@@ -99,35 +99,6 @@ class BehindTransistor(CellLaw):
         return np.where(on, current_a, 0.0), np.where(on, slope_s / (1 + ohm * slope_s), 0.0)
 
 
-def behind(conductance_s: ArrayLike, ohm: ArrayLike) -> FloatArray:
-    """Linear 1T1R cells: conductance of the device in series with its transistor, siemens.
-
-    ``ohm``: of the transistor, infinite when its gate is off, broadcastable to (..., rows, cols):
-    (rows, 1) where the gates run along the rows. The device's own share of a cell's voltage is
-    the cell's current over the device's conductance.
-    """
-    device_s, transistor_ohm = np.asarray(conductance_s, dtype=np.float64), _resistance(ohm)
-    on = np.isfinite(transistor_ohm)
-    cell_s: FloatArray = np.where(
-        on, device_s / (1 + device_s * np.where(on, transistor_ohm, 0.0)), 0.0
-    )
-    return cell_s
-
-
-def triode_ohm(gate_v: ArrayLike, *, threshold_v: float, gain_a_per_v2: float) -> FloatArray:
-    """Resistance of a transistor with little voltage across it, 1 / (k (Vg - Vt)), ohms.
-
-    Infinite at and below threshold. Valid for a drain-source voltage far below Vg - Vt, in which
-    the square law's second term vanishes.
-    """
-    if not (np.isfinite(gain_a_per_v2) and gain_a_per_v2 > 0):
-        raise ValueError(f"gain_a_per_v2 {gain_a_per_v2} is not a finite number above 0")
-    over_v = np.asarray(gate_v, dtype=np.float64) - threshold_v
-    on = over_v > 0
-    ohm: FloatArray = np.where(on, 1 / (gain_a_per_v2 * np.where(on, over_v, 1.0)), np.inf)
-    return ohm
-
-
 def _resistance(ohm: ArrayLike) -> FloatArray:
     value = np.array(ohm, dtype=np.float64)
     if not (value >= 0).all():

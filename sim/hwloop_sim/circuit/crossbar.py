@@ -15,8 +15,7 @@ from hwloop_sim.circuit.wires import Wires
 class Crossbar:
     """Linear cells between wires, (..., rows, cols) siemens; a population is a leading axis.
 
-    Immutable: a changed state is another crossbar (:meth:`with_conductance`), so nothing that is
-    kept can be out of date.
+    Immutable: a changed state is another crossbar, so nothing that is kept can be out of date.
     """
 
     def __init__(self, conductance_s: ArrayLike, wires: Wires) -> None:
@@ -30,17 +29,6 @@ class Crossbar:
     def conductance_s(self) -> FloatArray:
         """Of the cells, (..., rows, cols), read-only."""
         return self._cells_s
-
-    @property
-    def wires(self) -> Wires:
-        """Between them."""
-        return self._wires
-
-    def with_conductance(self, conductance_s: ArrayLike) -> Crossbar:
-        """This crossbar if its cells have these conductances, else a new one."""
-        if np.array_equal(self._cells_s, np.asarray(conductance_s)):
-            return self
-        return Crossbar(conductance_s, self._wires)
 
     def solve(self, *, row_v: ArrayLike, col_v: ArrayLike = 0.0) -> Solution:
         """Voltages and currents of every cell; see :func:`hwloop_sim.circuit.solve`."""

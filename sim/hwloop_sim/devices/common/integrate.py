@@ -52,8 +52,6 @@ _SOLVED = 1e-13
 _ITERATIONS = 60
 _SEGMENTS = 4  # kinks of F, and a bound
 
-Rate = Callable[[float, float, Any], float]
-
 
 @numba.njit(error_model="numpy")
 def _duration(rate, x, h, v, p):  # type: ignore[no-untyped-def]
