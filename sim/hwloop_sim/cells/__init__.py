@@ -1,1 +1,1 @@
-"""Cells."""
+"""Cell models: the interfaces of device models and effects, and their composition."""

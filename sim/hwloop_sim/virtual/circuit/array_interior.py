@@ -42,7 +42,7 @@ class Interior:
 
 
 def interior(conductance_s: FloatArray, wires: Wires | None) -> Interior:
-    """Return the array of linear cells ``conductance_s``, (rows, cols), siemens, as a bench sees it.
+    """Return the array of linear cells ``conductance_s``, (rows, cols), as a bench sees it.
 
     ``wires`` None: ideal lines. Only segments and selectors count; the resistances of drivers and
     meters are left out, since the instruments of the bench have their own.
