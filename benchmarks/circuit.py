@@ -78,9 +78,11 @@ def _many_vectors(
     kept = Crossbar(cells_s, WIRES)
     _line("hwloop: matrix of a state, once", lambda: Crossbar(cells_s, WIRES).transfer_s(), repeats)
     kept.transfer_s()
-    unchanged = lambda: kept.with_conductance(cells_s).multiply(row_v)  # noqa: E731
     again_ms = _line(
-        "hwloop: multiply, conductances unchanged", unchanged, 20 * repeats, aim_ms=0.5
+        "hwloop: multiply, conductances unchanged",
+        lambda: kept.multiply(row_v),
+        20 * repeats,
+        aim_ms=0.5,
     )
     transfer_s = kept.transfer_s()
     product_ms = _line("bare matrix product", lambda: row_v @ transfer_s, 20 * repeats)

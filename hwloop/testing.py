@@ -89,7 +89,7 @@ def _check_groups(make: Make) -> None:
 def _every_kind(backend: CrossbarBackend, pulse: PulseMap, read_v: float) -> list[Operation]:
     """Return one operation of each kind, those that the backend refuses left out."""
     rows, cols = backend.description.geometry.shape
-    operations = [
+    operations: list[Operation] = [
         pulse,
         ReadMap.every_cell((rows, cols), read_v=read_v),
         _flat_ramp(pulse, read_v, 2, window_a=(-np.inf, np.inf)),

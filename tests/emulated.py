@@ -11,7 +11,7 @@ from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.kind import OpenRequest
 from hwloop.types import FloatArray
-from hwloop_sim.cells.composed import AffectedDevice
+from hwloop_sim.cells.composed import NonIdealDevice
 from hwloop_sim.cells.device import Device
 from hwloop_sim.cells.effect import make_effects
 from hwloop_sim.emulator.backend import SimSettings, open_sim
@@ -40,16 +40,16 @@ class Steps(Device):
         self._conductance_s = np.array(conductance_s)
 
 
-def affected(
+def non_ideal(
     *effects: dict[str, Any],
     start_s: float = 1e-4,
     shape: tuple[int, ...] = (100, 100),
     seed: int = 1,
-) -> AffectedDevice:
+) -> NonIdealDevice:
     """Cells at ``start_s`` under effects written as in a procedure."""
     settings = SimSettings.parse({"device": DEVICE, "effects": effects})
     made = make_effects(settings.effects, shape, np.random.default_rng(seed))
-    return AffectedDevice(Steps(np.full(shape, start_s)), made)
+    return NonIdealDevice(Steps(np.full(shape, start_s)), made)
 
 
 def everywhere(device: Device, volts: float, count: int = 1) -> PulseMap:

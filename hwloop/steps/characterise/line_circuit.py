@@ -12,7 +12,7 @@ _LEAST_OHM = 1e-6  # a segment of no resistance has no conductance that could be
 
 
 @dataclass(frozen=True)
-class Lines:
+class LineResistances:
     """Ohm of a segment of rows and columns, and of what drives a row and reads a column.
 
     A segment lies from cell to cell, and from the first cell to the terminal.
@@ -24,7 +24,9 @@ class Lines:
     sense_ohm: float = 0.0
 
 
-def apparent_conductance_s(cell_s: float, shape: tuple[int, int], lines: Lines) -> FloatArray:
+def apparent_conductance_s(
+    cell_s: float, shape: tuple[int, int], lines: LineResistances
+) -> FloatArray:
     """Conductance that each cell seems to have, (rows, cols), siemens.
 
     Rows are driven before column 0 and columns read after the last row. While one row is driven

@@ -1,1 +1,1 @@
-"""Calibration."""
+"""Calibration files, and the emulated twin of a device that they describe."""

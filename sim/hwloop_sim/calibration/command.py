@@ -1,4 +1,4 @@
-"""``hwloop calibrations``: what ships, and of one calibration its source, validity and figures."""
+"""``hwloop calibrations``: the shipped calibrations, and source, validity and figures of one."""
 
 from __future__ import annotations
 

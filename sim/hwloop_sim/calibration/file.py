@@ -30,7 +30,7 @@ BESIDE_DEVICE = ("effects", "cell_law", "read_noise")
 
 
 class MeasuredRange(Settings):
-    """For what a device was measured: conductance, and where stated pulse voltage and width.
+    """The range a device was measured in: conductance, and where stated pulse voltage and width.
 
     ``low_v`` to ``high_v`` are signed; None: the model itself refuses, or nothing is known.
     """
@@ -58,9 +58,9 @@ class MeasuredRange(Settings):
 
 
 class Validity(Settings):
-    """What the data covered; of the range, what is not given is not known, or is the user's to say.
+    """The range covered by the data; a bound left out is unknown, or for the user to judge.
 
-    ``pulses``: of which amplitude and width, and the longest train of them.
+    ``pulses``: amplitude and width of the pulses, and the longest train of them.
     """
 
     low_s: PositiveSiemens | None = None
@@ -86,17 +86,17 @@ class Validity(Settings):
 
     @property
     def measured(self) -> dict[str, Any] | None:
-        """What an emulated cell is watched for; None without a range of conductance."""
+        """Return the range that emulated cells are watched for; None without conductance bounds."""
         return None if self.low_s is None else self._range()
 
 
 class Calibration(Settings):
-    """A calibration file: parameters, and all that says how far to trust them.
+    """A calibration file: parameters, and how far to trust them.
 
     ``model``, ``parameters``: of the device; left out where the file holds effects only, which
     serve any device. ``effects``, ``cell_law``, ``read_noise``: as below ``backends.sim``.
     ``uncertainty``: one standard deviation, by the parameter's name. ``held_out``: figures on data
-    that were not fitted. ``licence``: of the data, in words.
+    that were not fitted. ``licence``: of the data, as a sentence.
     """
 
     format: Literal["hwloop-calibration"]
@@ -129,12 +129,12 @@ class Calibration(Settings):
         return self
 
     def settings(self) -> dict[str, Any]:
-        """The device's settings, ``measured_range`` among them."""
+        """Return the device's settings, ``measured_range`` among them."""
         measured = None if self.validity is None else self.validity.measured
         return {**self.parameters, **({"measured_range": measured} if measured else {})}
 
     def twin(self) -> dict[str, Any]:
-        """All that the file says below ``backends.sim``."""
+        """Return every setting of the file, as keys below ``backends.sim``."""
         found: dict[str, Any] = {}
         if self.model is not None:
             found["device"] = {"model": self.model, **self.settings()}
@@ -145,7 +145,7 @@ class Calibration(Settings):
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Name and value of every setting, dots inside mappings."""
+    """Yield name and value of every setting, with dots inside mappings."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{before}{name}.")
@@ -156,8 +156,8 @@ def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any
 def load_table(reference: str, folder: Path) -> ConductanceTable:
     """Return a pulse table by its shipped name, or from a ``.yaml`` or ``.h5`` file.
 
-    A path is relative to ``folder``. Raises :class:`ConfigError` with the nearest name, or with
-    the file and what is wrong in it.
+    A path is relative to ``folder``. Raises :class:`ConfigError` with the nearest name, or with the
+    file and what is wrong in it.
     """
     path = folder / reference
     if path.suffix in HDF5_SUFFIXES:

@@ -1,9 +1,9 @@
-"""A device model, or a whole twin, with the parameters of a calibration, and its measured range.
+"""Device models, and whole twins, with the parameters of a calibration and its measured range.
 
 In a procedure: ``device: {model: soft_bounds, calibration: my_cell.yaml}``, or the whole twin:
-``backends.sim: {calibration: NAME}``; a shipped name or a path, and keys beside it go before those
-of the file. A cell that leaves the range of conductance that was measured is said once, as an
-event: beyond it the model extrapolates.
+``backends.sim: {calibration: NAME}``; a shipped name or a path, and keys beside it override those
+of the file. A cell that leaves the measured range of conductance is reported once, as an event:
+outside it the model extrapolates.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ _SAME = 1e-2
 
 
 def merged(model: str, settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The settings with those of the file that ``calibration`` names, and ``measured_range``.
+    """Return the settings merged with those of the file named by ``calibration``.
 
-    Raises :class:`ConfigError` where there is no such calibration, or it is of another model.
+    The result holds ``measured_range`` too. Raises :class:`ConfigError` where there is no such
+    calibration, or it is of another model.
     """
     reference = str(settings["calibration"])
     found = _loaded(reference, folder)
@@ -53,9 +54,9 @@ def merged(model: str, settings: Mapping[str, Any], folder: Path) -> dict[str, A
 
 
 def over(of_file: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file says with what a procedure says before it, inside mappings too.
+    """Return the settings of a file, overridden by a procedure's own, inside mappings too.
 
-    A distribution is a whole: none of its keys belongs to another one.
+    A distribution is replaced entirely: none of its keys belongs to another one.
     """
     result = {**of_file, **own}
     for key, value in own.items():
@@ -66,7 +67,7 @@ def over(of_file: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_model(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The settings of a device with the ``model`` that its calibration is of, if it names none."""
+    """Return a device's settings with the ``model`` of its calibration, if they name none."""
     if "model" in settings:
         return dict(settings)
     model = _loaded(str(settings["calibration"]), folder).model
@@ -74,10 +75,10 @@ def with_model(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def whole_twin(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """What stands below ``backends.sim``, with what the file says where nothing is given.
+    """Return the settings below ``backends.sim``, completed from the calibration file.
 
-    A device beside it that names no model, or the file's, changes single parameters; one of
-    another model goes before the file's device as a whole.
+    A device beside the file that names no model, or the file's, changes single parameters; one of
+    another model replaces the file's device entirely.
     """
     reference = str(settings["calibration"])
     own = {key: value for key, value in settings.items() if key != "calibration"}
@@ -141,7 +142,7 @@ def _loaded(reference: str, folder: Path) -> Any:
 
 
 class RangeWatch:
-    """Says once of each cell that it has left the measured range, and once of a strange pulse."""
+    """A watch that reports each cell outside the measured range once, and one unmeasured pulse."""
 
     def __init__(self, measured: MeasuredRange, shape: tuple[int, ...]) -> None:
         self._range = measured
@@ -150,7 +151,7 @@ class RangeWatch:
         self._pulse_events: list[Event] = []
 
     def note(self, pulse: PulseMap) -> None:
-        """Remember a pulse whose voltage or width was not measured."""
+        """Record a pulse whose voltage or width was not measured, for the next events."""
         if self._pulse_said or not (words := self._strange(pulse)):
             return
         self._pulse_said = True
@@ -170,7 +171,7 @@ class RangeWatch:
         return ""
 
     def events(self, conductance_s: FloatArray) -> list[Event]:
-        """Warnings of strange pulses, and of the cells that are outside now and were not before."""
+        """Return warnings of unmeasured pulses, and of cells that have left the range."""
         strange, self._pulse_events = self._pulse_events, []
         beyond = (conductance_s < self._range.low_s) | (conductance_s > self._range.high_s)
         new = beyond & ~self._said

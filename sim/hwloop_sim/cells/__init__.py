@@ -9,25 +9,25 @@ from hwloop_sim.cells.device import Device, DeviceKind
 from hwloop_sim.cells.effect import Effect, EffectKind, ReadNoise
 from hwloop_sim.cells.known_pulses import KnownPulse, refuse_unknown
 from hwloop_sim.cells.variability import (
-    Distribution,
+    ConductanceSpread,
+    InitialDistribution,
     InitialState,
     ParameterSpread,
-    Spread,
     draw_initial,
 )
 from hwloop_sim.cells.voltage_sweep import iv_sweep
 
 __all__ = [
+    "ConductanceSpread",
     "Device",
     "DeviceKind",
-    "Distribution",
     "Effect",
     "EffectKind",
+    "InitialDistribution",
     "InitialState",
     "KnownPulse",
     "ParameterSpread",
     "ReadNoise",
-    "Spread",
     "draw_initial",
     "iv_sweep",
     "refuse_unknown",

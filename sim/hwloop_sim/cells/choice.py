@@ -14,7 +14,7 @@ from hwloop.errors import ConfigError
 from hwloop.settings.model import Settings, folder_of
 from hwloop_sim.calibration.file import MeasuredRange
 from hwloop_sim.calibration.twin import RangeWatch, merged, with_model
-from hwloop_sim.cells.composed import AffectedDevice
+from hwloop_sim.cells.composed import NonIdealDevice
 from hwloop_sim.cells.current_law import CellLawSettings
 from hwloop_sim.cells.device import DeviceKind
 from hwloop_sim.cells.effect import ChosenEffect, make_effects
@@ -28,7 +28,7 @@ _ARRAYS = 12
 class ChosenDevice:
     """A device model with its validated settings.
 
-    ``measured_range``: of the calibration that they come from; None where they were given.
+    ``measured_range``: of the calibration that the settings come from; None where they were given.
     """
 
     kind: DeviceKind[Any]
@@ -36,7 +36,7 @@ class ChosenDevice:
     measured_range: MeasuredRange | None = None
 
     def dump(self) -> dict[str, Any]:
-        """As it stands in a procedure, with the parameters instead of a file that may change."""
+        """Return the settings as in a procedure, with parameters in place of a file."""
         measured = self.measured_range
         return {
             "model": self.kind.name,
@@ -80,10 +80,11 @@ def make_cells(
     device_rng: np.random.Generator,
     effects_rng: np.random.Generator,
     law: CellLawSettings | None = None,
-) -> AffectedDevice:
-    """Cells of ``shape`` (..., rows, cols) in their initial state.
+) -> NonIdealDevice:
+    """Make cells of ``shape`` (..., rows, cols) in their initial state, with their non-idealities.
 
-    Raises :class:`ConfigError` where they do not fit into memory, before any is made.
+    ``law``: current-voltage law of a device model that has none. Raises :class:`ConfigError` before
+    anything is allocated where the cells do not fit into memory.
     """
     refuse_too_large(
         int(np.prod([int(length) for length in shape], dtype=object)),
@@ -96,6 +97,5 @@ def make_cells(
     except ConfigError as exc:
         raise exc.below("backends.sim.device") from None
     watch = RangeWatch(device.measured_range, shape) if device.measured_range else None
-    bent = None if law is None else law.made()
     chosen = make_effects(tuple(effects), shape, effects_rng)
-    return AffectedDevice(made, chosen, watch=watch, law=bent)
+    return NonIdealDevice(made, chosen, watch=watch, law=None if law is None else law.made())

@@ -1,10 +1,11 @@
-"""A device model under effects: still a device, for the emulator and for the virtual bench."""
+"""A device model with non-idealities, which is again a device for emulator and virtual bench."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Event
@@ -20,12 +21,13 @@ from hwloop_sim.circuit import CellLaw
 _CHANGES = ("begin", "pulsed", "elapsed", "read")
 
 
-class AffectedDevice(Device):
-    """Cells of a device model, with effects that act in the order given.
+class NonIdealDevice(Device):
+    """Cells of a device model with effects that act in the order given.
 
-    Without any effect it is the device model to the last bit. ``watch``: says which cells leave
-    the range that a calibration was measured in. ``law``: the current-voltage law of a model that
-    has none of its own.
+    Without any effect it equals the device model to the last bit. ``watch``: reports cells that
+    leave the range in which a calibration was measured. ``law``: the current-voltage law of a model
+    that has none of its own. Effects that change the state need a model with
+    :meth:`Device.set_conductance`; :class:`ConfigError` otherwise.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class AffectedDevice(Device):
             for hook in (*_CHANGES, "seen")
         }
         self.read_noise = [effect for effect in effects if isinstance(effect, ReadNoise)]
-        self.restless = any(effect.restless for effect in effects)
+        self.time_varying = any(effect.time_varying for effect in effects)
         self._seen_s: FloatArray | None = None
         self._checked: PulseMap | None = None
         changing = any(self._by_hook[hook] for hook in _CHANGES)
@@ -62,8 +64,8 @@ class AffectedDevice(Device):
         self._change("begin", lambda effect, state_s: effect.begin(state_s))
 
     @property
+    @override
     def conductance_s(self) -> FloatArray:
-        """What the cells show now: all but the noise of a single read."""
         if self._seen_s is None:
             seen_s = self._device.conductance_s
             for effect in self._by_hook["seen"]:
@@ -72,17 +74,17 @@ class AffectedDevice(Device):
         return self._seen_s
 
     @property
+    @override
     def linear(self) -> bool:
-        """As the device model is, unless there is a law."""
         return self._law is None and self._device.linear
 
     @property
+    @override
     def half_select(self) -> bool:
-        """As the device model is."""
         return self._device.half_select
 
+    @override
     def current_a(self, voltage_v: FloatArray) -> FloatArray:
-        """That of the device model, by as much more as the cells show more than it has."""
         if self._law is not None:
             return law_current_a(self._law, self.conductance_s, voltage_v)
         if self._device.linear:
@@ -95,20 +97,20 @@ class AffectedDevice(Device):
         return self._device.current_a(voltage_v) * share + without_model_a
 
     @property
+    @override
     def volatile(self) -> bool:
-        """Whether time changes what the cells show."""
         return self._device.volatile or bool(self._by_hook["elapsed"])
 
+    @override
     def check(self, pulse: PulseMap) -> None:
-        """That of the device model; asked once for a map, by guard and emulator in turn."""
         if pulse is not self._checked:
             self._device.check(pulse)
             self._checked = pulse
             if self._watch is not None:
                 self._watch.note(pulse)
 
+    @override
     def pulse(self, pulse: PulseMap) -> None:
-        """Pulse the device model, then let the effects act on what it did."""
         if not self._by_hook["pulsed"]:
             self._device.pulse(pulse)
             self._seen_s = None
@@ -120,7 +122,7 @@ class AffectedDevice(Device):
         self._change("pulsed", lambda effect, state_s: effect.pulsed(before_s, state_s, pulse))
 
     def _pulsed_at_once(self, pulse: PulseMap) -> bool:
-        """The same where the model takes the first effect into its own loop; False if it cannot."""
+        """Pulse and scatter in one loop of the model; return False where it has none."""
         first, *others = self._by_hook["pulsed"]
         scatter = first.step_scatter(pulse)
         state_s = None if scatter is None else self._device.scattered_s(pulse, scatter)
@@ -133,33 +135,36 @@ class AffectedDevice(Device):
         self._device.set_conductance(self._held_at_zero(state_s))
         return True
 
+    @override
     def wait(self, duration_s: float) -> None:
-        """Let time pass for the device model and for the effects."""
         self._device.wait(duration_s)
         if self._device.volatile:
             self._seen_s = None
         if duration_s > 0:
             self._change("elapsed", lambda effect, state_s: effect.elapsed(state_s, duration_s))
 
+    @override
     def set_conductance(self, conductance_s: FloatArray) -> None:
-        """Put the device model there."""
         self._device.set_conductance(conductance_s)
         self._seen_s = None
 
     def note_read(self, voltage_v: Callable[[], FloatArray]) -> None:
-        """The cells have been read at ``voltage_v()``, (reads, ..., rows, cols)."""
+        """Let the effects act on a read at ``voltage_v()``, volts, (reads, ..., rows, cols).
+
+        ``voltage_v`` is a function, since most arrays have no effect that needs the voltages.
+        """
         if self._by_hook["read"]:
             seen_v = voltage_v()
             self._change("read", lambda effect, state_s: effect.read(state_s, seen_v))
 
+    @override
     def take_events(self) -> list[Event]:
-        """Those of the device model, and what effects did that a person should know of."""
         events, self._events = self._events, []
         watched = self._watch.events(self._device.conductance_s) if self._watch else []
         return [*self._device.take_events(), *events, *watched]
 
     def _change(self, hook: str, act: Callable[[Effect, FloatArray], FloatArray]) -> None:
-        """Let the effects of one moment act, and put the device where they leave it."""
+        """Let the effects of one moment act, and write their state into the device model."""
         effects = self._by_hook[hook]
         if not effects:
             return
@@ -171,7 +176,7 @@ class AffectedDevice(Device):
             self._device.set_conductance(self._held_at_zero(state_s))
 
     def _held_at_zero(self, state_s: FloatArray) -> FloatArray:
-        """A passive device has no negative conductance: no effect can take it there."""
+        """Clip negative conductances, which no passive device has, to 0 S, and report the cells."""
         below = state_s < 0
         if not below.any():
             return state_s

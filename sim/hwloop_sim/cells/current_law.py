@@ -1,6 +1,7 @@
-"""The current-voltage law of cells whose device model has none of its own, as a procedure says it.
+"""Settings of the current-voltage law of cells whose device model has none of its own.
 
-The laws are those of :mod:`hwloop_sim.circuit`; conductances stay those at small voltages.
+The laws are those of :mod:`hwloop_sim.circuit`; the conductance of a cell is that at small
+voltages.
 """
 
 from __future__ import annotations
@@ -19,24 +20,24 @@ from hwloop_sim.circuit import CellLaw, Polynomial, Sinh
 
 
 class SinhSettings(Settings):
-    """I = G sinh(a V)/a; ``per_volt``: a."""
+    """The law I = G sinh(a V) / a, with ``per_volt`` a, in 1/V."""
 
     law: Literal["sinh"]
     per_volt: Annotated[Number, Field(gt=0, le=100)]
 
     def made(self) -> CellLaw:
-        """As the circuit wants it."""
+        """Return the law for the circuit solver."""
         return Sinh(self.per_volt)
 
 
 class PolynomialSettings(Settings):
-    """I = G (V + c2 V² + c3 V³ + …); ``higher``: c2, c3, … in 1/V, 1/V², …"""
+    """The law I = G (V + c2 V² + c3 V³ + …); ``higher``: c2, c3, … in 1/V, 1/V², …"""
 
     law: Literal["polynomial"]
     higher: Annotated[tuple[Number, ...], Field(min_length=1, max_length=20)]
 
     def made(self) -> CellLaw:
-        """As the circuit wants it."""
+        """Return the law for the circuit solver."""
         return Polynomial(self.higher)
 
 
@@ -45,7 +46,11 @@ CellLawSettings = Annotated[SinhSettings | PolynomialSettings, Field(discriminat
 
 
 def law_current_a(law: CellLaw, conductance_s: FloatArray, voltage_v: FloatArray) -> FloatArray:
-    """Currents by a law; :class:`Unsupported` at a voltage where it falls, or ends."""
+    """Return currents by ``law``, amperes, in the broadcast shape of both arrays.
+
+    ``conductance_s``: (..., rows, cols), siemens, at small voltages. ``voltage_v``: volts, row
+    above column. Raises :class:`Unsupported` at a voltage where the law falls or overflows.
+    """
     every_v = np.broadcast_to(
         voltage_v, np.broadcast_shapes(np.shape(voltage_v), conductance_s.shape)
     )

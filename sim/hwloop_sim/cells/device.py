@@ -1,4 +1,4 @@
-"""What a device model is: the cells of a population, their conductance, and what pulses do."""
+"""The interface of a device model: conductances of a population of cells, and effects of pulses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hwloop.settings.model import Settings
 from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
-    from hwloop_sim.compiled.counted_random import StepScatter
+    from hwloop_sim.compiled.counter_based_random import StepScatter
 
 S = TypeVar("S", bound=Settings)
 
@@ -30,70 +30,91 @@ class Device(ABC):
     @property
     @abstractmethod
     def conductance_s(self) -> FloatArray:
-        """Conductance of every cell now, (..., rows, cols), siemens, free of read noise.
+        """Return the conductance of every cell, (..., rows, cols), siemens, free of read noise.
 
-        An array that is not changed afterwards.
+        A change of state makes a new array; one that was returned is never modified. Example::
+
+          >>> cells = DummyArray([[1000.0, 2000.0]])  # a device of plain resistors, in ohms
+          >>> cells.conductance_s.tolist()
+          [[0.001, 0.0005]]
         """
 
     @abstractmethod
     def check(self, pulse: PulseMap) -> None:
-        """Raise :class:`hwloop.errors.Unsupported` where the model is not valid for a pulse."""
+        """Raise :class:`hwloop.errors.Unsupported` where the model is not valid for a pulse.
+
+        Changes nothing: the guard asks before any pulse is applied. The message names the model,
+        the value asked for and what the model covers. Example::
+
+          def check(self, pulse: PulseMap) -> None:
+              if pulse.highest_gate_v is not None:
+                  raise Unsupported(f"my_model: no gate, asked for {pulse.highest_gate_v:g} V")
+        """
 
     @abstractmethod
     def pulse(self, pulse: PulseMap) -> None:
-        """Apply a pulse map of any broadcastable shape."""
+        """Apply ``pulse.count`` pulses of ``pulse.width_s`` to every addressed cell.
+
+        ``pulse.amplitude_v`` broadcasts to (..., rows, cols), volts, row above column; cells at 0 V
+        keep their state. Example, a cell that gains 1 % of its conductance in each positive pulse::
+
+          def pulse(self, pulse: PulseMap) -> None:
+              up = np.broadcast_to(pulse.amplitude_v > 0, self._conductance_s.shape)
+              factor = np.where(up, 1.01**pulse.count, 1.0)
+              self._conductance_s = self._conductance_s * factor
+        """
 
     def scattered_s(self, pulse: PulseMap, scatter: StepScatter) -> FloatArray | None:  # noqa: ARG002
-        """The state that :meth:`pulse` and then a scatter of the steps would leave, not yet taken.
+        """Return the state after ``pulse`` with a scatter of its steps, siemens, without taking it.
 
-        For models that work out both in one loop; None from all others.
+        For models that compute both in one loop. Returns None for all others.
         """
         return None
 
     def current_a(self, voltage_v: FloatArray) -> FloatArray:
-        """Current at a voltage that is too short to change anything, amperes; G · V by default.
+        """Return the current at a voltage too short to change the state, amperes; by default G · V.
 
-        ``voltage_v``: (..., rows, cols), volts. Positive: row above column.
+        ``voltage_v``: (..., rows, cols), volts, positive: row above column.
         """
         return self.conductance_s * voltage_v
 
     @property
     def linear(self) -> bool:
-        """Whether :meth:`current_a` is G · V."""
+        """Return whether :meth:`current_a` is G · V."""
         return True
 
     @property
     def half_select(self) -> bool:
-        """Whether the model says what any voltage does, so that half-selected cells are given it.
+        """Return whether the model covers any voltage, so that half-selected cells are pulsed too.
 
-        Where it does not, they stay as they are.
+        Half-selected cells of all other models keep their state.
         """
         return False
 
     @property
     def volatile(self) -> bool:
-        """Whether the conductance changes with time alone."""
+        """Return whether the conductance changes with time alone."""
         return False
 
     def wait(self, duration_s: float) -> None:  # noqa: B027 - most models hold their state
-        """Let time pass with every line at 0 V."""
+        """Advance time by ``duration_s`` with every line at 0 V; by default nothing changes."""
 
     def set_conductance(self, conductance_s: FloatArray) -> None:  # noqa: ARG002 - a hook
-        """Put every cell at a conductance, (..., rows, cols), or as near as the model has one.
+        """Set every cell to a conductance, (..., rows, cols), siemens, or the nearest possible.
 
-        What effects such as drift do to a state. :class:`hwloop.errors.Unsupported` where the
-        model has no state that could be put anywhere.
+        Called by effects such as drift. Raises :class:`hwloop.errors.Unsupported` where the model
+        has no state that could be set.
         """
         raise Unsupported(f"{type(self).__name__} cannot be put at a conductance")
 
     def take_events(self) -> list[Event]:
-        """What happened since the last call that a person should know of."""
+        """Return and clear pending log events."""
         return []
 
 
 @dataclass(frozen=True)
 class DeviceKind(Generic[S]):
-    """A device model as it stands in the entry point group ``hwloop.devices``.
+    """A device model as registered in the entry point group ``hwloop.devices``.
 
     ``make(settings, shape, rng)``: cells of ``shape`` (..., rows, cols) in their initial state.
     """

@@ -1,19 +1,19 @@
-"""What an effect is: one non-ideality of the cells, composed with any device model.
+"""The interface of an effect: one non-ideality of the cells, composed with any device model.
 
-An effect works on the conductance of all cells of a population at once, (..., rows, cols), and is
-asked at five moments, of which it takes what concerns it:
+An effect works on the conductance of all cells of a population at once, (..., rows, cols), siemens,
+at up to five moments; it overrides the methods of those that concern it:
 
 - :meth:`Effect.begin`: the cells are made;
 - :meth:`Effect.pulsed`: pulses have been applied;
 - :meth:`Effect.elapsed`: time has passed;
 - :meth:`Effect.read`: cells have been read;
-- :meth:`Effect.seen`: what the state looks like from outside, now.
+- :meth:`Effect.seen`: the state is observed from outside.
 
-The first four return the new state, which is put back into the device model: a cell that has
-drifted is pulsed from where it has drifted to. The fifth leaves the state alone. At each moment
-the effects act in the order of :attr:`EffectKind.order`, whatever their order in a procedure, so
-that the same set of effects is always the same array; of equals, the one that stands first is
-first. An effect keeps what it must remember in arrays of the population's shape.
+The first four return the new state, which is written into the device model: a cell that has drifted
+is pulsed from its drifted state. The fifth leaves the state alone. At each moment the effects act
+in the order of :attr:`EffectKind.order`, whatever their order in a procedure, so that the same set
+of effects always gives the same array; of equal orders, the first in the procedure acts first. An
+effect keeps its own state in arrays of the population's shape.
 """
 
 from __future__ import annotations
@@ -34,21 +34,28 @@ from hwloop.settings.model import Settings, folder_of
 from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
-    from hwloop_sim.compiled.counted_random import StepScatter
+    from hwloop_sim.compiled.counter_based_random import StepScatter
 
 S = TypeVar("S", bound=Settings)
 
 
 class Effect:
-    """One effect on the cells of a population; does nothing where a hook is not overridden.
+    """One effect on the cells of a population; does nothing where a method is not overridden.
 
-    ``restless``: what is seen changes from one vector of a multiplication to the next.
+    ``time_varying``: the observed conductance changes from one vector of a multiplication to the
+    next.
     """
 
-    restless = False
+    time_varying = False
 
     def begin(self, conductance_s: FloatArray) -> FloatArray:
-        """The initial state, from that of the device model."""
+        """Return the initial state, from that of the device model, both (..., rows, cols), siemens.
+
+        Example, every cell made 10 % less conductive than the model says::
+
+          def begin(self, conductance_s: FloatArray) -> FloatArray:
+              return 0.9 * conductance_s
+        """
         return conductance_s
 
     def pulsed(
@@ -57,35 +64,70 @@ class Effect:
         after_s: FloatArray,
         pulse: PulseMap,  # noqa: ARG002
     ) -> FloatArray:
-        """The state after pulses that took it from ``before_s`` to ``after_s``."""
+        """Return the state after pulses that took it from ``before_s`` to ``after_s``, siemens.
+
+        Example, every step 5 % smaller than the model says::
+
+          def pulsed(self, before_s, after_s, pulse):
+              return before_s + 0.95 * (after_s - before_s)
+        """
         return after_s
 
     def step_scatter(self, pulse: PulseMap) -> StepScatter | None:  # noqa: ARG002
-        """What :meth:`pulsed` does, where it is a normal factor on every step and nothing else."""
+        """Return the scatter of :meth:`pulsed`, if it is a normal factor on every step.
+
+        Returns None where :meth:`pulsed` does anything else.
+        """
         return None
 
     def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:  # noqa: ARG002
-        """The state after ``duration_s``; the same however the time is divided."""
+        """Return the state after ``duration_s`` seconds, siemens.
+
+        The result must not depend on how the time is divided. Example, decay with a time constant
+        of an hour::
+
+          def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:
+              return conductance_s * np.exp(-duration_s / 3600)
+        """
         return conductance_s
 
     def read(self, conductance_s: FloatArray, voltage_v: FloatArray) -> FloatArray:  # noqa: ARG002
-        """The state after reads; ``voltage_v`` has (reads, ..., rows, cols) or broadcasts to it."""
+        """Return the state after reads, siemens.
+
+        ``voltage_v``: volts at every cell, (reads, ..., rows, cols) or broadcastable to it.
+        Example, each read at a positive voltage raises the conductance by 1e-6 of it::
+
+          def read(self, conductance_s: FloatArray, voltage_v: FloatArray) -> FloatArray:
+              return conductance_s * (1 + 1e-6) ** (voltage_v > 0).sum(axis=0)
+        """
         return conductance_s
 
     def seen(self, conductance_s: FloatArray) -> FloatArray:
-        """The conductance that a state shows now."""
+        """Return the conductance observed now, siemens; the state itself does not change.
+
+        Example, cells that are observed in steps of 1 µS::
+
+          def seen(self, conductance_s: FloatArray) -> FloatArray:
+              return np.rint(conductance_s / 1e-6) * 1e-6
+        """
         return conductance_s
 
     def does(self, hook: str) -> bool:
-        """Whether this effect takes part at a moment."""
+        """Return whether this effect overrides the method of a moment."""
         return getattr(type(self), hook) is not getattr(Effect, hook)
 
 
 class ReadNoise(Effect):
-    """An effect that scatters each read anew, and so is added to the currents."""
+    """An effect that is drawn anew in each read, and so is added to the currents."""
 
     def variance_s2(self, conductance_s: FloatArray) -> FloatArray:
-        """Variance of each cell's conductance in one read, siemens²."""
+        """Return the variance of each cell's conductance in one read, siemens², (..., rows, cols).
+
+        Example, a standard deviation of 1 % of the conductance::
+
+          def variance_s2(self, conductance_s: FloatArray) -> FloatArray:
+              return np.square(0.01 * conductance_s)
+        """
         raise NotImplementedError
 
     def add(
@@ -96,19 +138,24 @@ class ReadNoise(Effect):
         unit_a2: float,
         reads: int,
     ) -> None:
-        """Add a draw to currents, in place; ``reads``: how many were averaged for each.
+        """Add one draw to ``current_a``, amperes, in place.
 
-        ``variance``: what the cells have in each current, in units of ``unit_a2``, amperes².
+        ``variance``: of each current, from the cells, in units of ``unit_a2``, amperes². ``reads``:
+        how many reads were averaged for each current. Example::
+
+          def add(self, current_a, variance, *, unit_a2, reads):
+              sigma_a = np.sqrt(variance * (unit_a2 / reads))
+              current_a += self._rng.normal(size=current_a.shape) * sigma_a
         """
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class EffectKind(Generic[S]):
-    """An effect as it stands in the entry point group ``hwloop.effects``.
+    """An effect as registered in the entry point group ``hwloop.effects``.
 
-    ``make(settings, shape, rng)``: for cells of ``shape`` (..., rows, cols). ``order``: where it
-    acts among others, small ones first. ``arrays``: how many float64 of memory it takes a cell.
+    ``make(settings, shape, rng)``: the effect for cells of ``shape`` (..., rows, cols). ``order``:
+    place among other effects, smallest first. ``arrays``: memory it takes, float64 values a cell.
     """
 
     name: str
@@ -127,12 +174,12 @@ class ChosenEffect:
     settings: Settings
 
     def dump(self) -> dict[str, Any]:
-        """As it stands in a procedure."""
+        """Return the settings as a procedure writes them."""
         return {"effect": self.kind.name, **self.settings.model_dump(mode="json")}
 
     @property
     def arrays(self) -> float:
-        """How many float64 of memory it takes a cell."""
+        """Return the memory that the effect takes, in float64 values a cell."""
         return self.kind.arrays(self.settings)
 
 
@@ -159,10 +206,11 @@ EffectChoice = Annotated[
 def make_effects(
     chosen: tuple[ChosenEffect, ...], shape: tuple[int, ...], rng: np.random.Generator
 ) -> list[Effect]:
-    """The effects in the order in which they act.
+    """Make the effects, in the order in which they act.
 
-    Each draws from a generator of its own, made from ``rng``, its name, and how many of that name
-    stand before it: one more effect changes no draw of another.
+    Each draws from a generator of its own, derived from the seed sequence of ``rng``, the effect's
+    name, and the number of effects of that name before it: one more effect changes no draw of
+    another.
     """
     seeds = rng.bit_generator.seed_seq
     if not isinstance(seeds, np.random.SeedSequence):

@@ -1,4 +1,4 @@
-"""Models that know one pulse a direction, measured or assumed, and refuse every other."""
+"""Device models that cover one pulse a direction, measured or assumed, and refuse every other."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class KnownPulse(Settings):
 def refuse_unknown(pulse: PulseMap, known: Sequence[KnownPulse], *, source: str) -> None:
     """Raise :class:`Unsupported` where ``pulse`` is none of the known ones.
 
-    ``source``: what was measured, or assumed, such as "soft_bounds: the response was given".
+    ``source``: beginning of the message, such as "soft_bounds: the response was given".
     """
     of_width = [one for one in known if abs(pulse.width_s - one.width_s) <= SAME * one.width_s]
     if pulse.gate_v is None and _all_among(pulse.amplitude_v, of_width):
@@ -53,7 +53,7 @@ def refuse_unknown(pulse: PulseMap, known: Sequence[KnownPulse], *, source: str)
 
 
 def _all_among(amplitude_v: np.ndarray, known: Sequence[KnownPulse]) -> bool:
-    """Whether every pulse of a map is one of these: what nearly always is the case, quickly."""
+    """Return whether every pulse of a map is a known one; the quick test for the common case."""
     if amplitude_v.size >= LARGE and known:
         from hwloop_sim.compiled import kernels
 

@@ -1,4 +1,4 @@
-"""How much memory there is, and a refusal of arrays that need more."""
+"""Free memory of the machine, and a refusal of arrays that need more."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_bytes() -> int | None:
-    """Memory that a process can still have; None where the system does not tell."""
+    """Return the memory that this process can still allocate; None where it is unknown."""
     if sys.platform == "win32":
         return _windows_bytes()
     found = [size for size in (_meminfo_bytes(), _cgroup_bytes()) if size is not None]
@@ -21,7 +21,10 @@ def available_bytes() -> int | None:
 
 
 def refuse_too_large(cells: int, *, bytes_per_cell: float, what: str, key: str = "") -> None:
-    """Raise :class:`ConfigError` with what is needed and what is there, if it is not enough."""
+    """Raise :class:`ConfigError` if ``cells`` cells need more memory than is free.
+
+    ``what``: name of the array in the message. ``key``: place in the procedure.
+    """
     needed = cells * bytes_per_cell
     there = available_bytes()
     if there is not None and needed > there:
@@ -47,7 +50,7 @@ def _meminfo_bytes() -> int | None:
 
 
 def _cgroup_bytes() -> int | None:
-    """What a container's limit leaves."""
+    """Return what the memory limit of a container leaves; None without a limit."""
     try:
         limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
         used = (_CGROUP / "memory.current").read_text(encoding="ascii").strip()
@@ -64,7 +67,7 @@ def _physical_bytes() -> int | None:
 
 
 def _windows_bytes() -> int | None:
-    """GlobalMemoryStatusEx: two 32-bit fields, then 64-bit ones, the second is what is free."""
+    """Return free memory by GlobalMemoryStatusEx: the second 64-bit field of its status."""
     status = (ctypes.c_ulonglong * 8)()
     status[0] = ctypes.sizeof(status)
     done = ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # type: ignore[attr-defined,unused-ignore]

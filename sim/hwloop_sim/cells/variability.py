@@ -1,7 +1,4 @@
-"""Device-to-device variability: how a quantity scatters over the cells of an array.
-
-Shifts, initial states, and the parameters of device models.
-"""
+"""Distributions over the cells of an array: shifts, initial states, parameters of device models."""
 
 from __future__ import annotations
 
@@ -21,8 +18,8 @@ from hwloop.types import FloatArray
 class ScaledLognormal(Settings):
     """A lognormal draw, rescaled so that each array's extremes meet ``min_s`` and ``max_s``.
 
-    μ = ln((min + max)/2), σ = |ln(max/min)|/divisor; then a linear map takes the smallest draw
-    of an array to ``min_s`` and the largest to ``max_s``.
+    μ = ln((min + max)/2), σ = |ln(max/min)|/divisor; then a linear map takes the smallest draw of
+    an array to ``min_s`` and the largest to ``max_s``.
     """
 
     distribution: Literal["scaled_lognormal"]
@@ -37,7 +34,7 @@ class ScaledLognormal(Settings):
         return self
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-        """Values for every cell, (..., rows, cols), siemens."""
+        """Draw a conductance for every cell, (..., rows, cols), siemens."""
         if shape[-2] * shape[-1] < 2:
             raise ConfigError("scaled_lognormal needs at least two cells; use lognormal")
         mu = np.log((self.min_s + self.max_s) / 2)
@@ -59,18 +56,18 @@ class Lognormal(Settings):
     sigma: Fraction
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-        """Values for every cell, (..., rows, cols), siemens."""
+        """Draw a conductance for every cell, (..., rows, cols), siemens."""
         return rng.lognormal(np.log(self.median_s), self.sigma, shape)
 
 
-class Given(Settings):
+class GivenValues(Settings):
     """Values given for every cell: (rows, cols), or one such map for each array."""
 
     distribution: Literal["given"]
     values_s: NumberTable
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:  # noqa: ARG002
-        """The given values; :class:`ConfigError` where their shape does not fit."""
+        """Return the given values; :class:`ConfigError` where their shape does not fit."""
         values = np.array(self.values_s, dtype=np.float64)
         if values.shape not in (shape, shape[-2:]):
             raise ConfigError(
@@ -79,12 +76,14 @@ class Given(Settings):
         return np.array(np.broadcast_to(values, shape))
 
 
-Spread = Annotated[ScaledLognormal | Lognormal | Given, Field(discriminator="distribution")]
+ConductanceSpread = Annotated[
+    ScaledLognormal | Lognormal | GivenValues, Field(discriminator="distribution")
+]
 """One of the distributions, chosen by its name."""
 
 
 class Uniform(Settings):
-    """Equally likely anywhere between two conductances."""
+    """A uniform distribution between two conductances."""
 
     distribution: Literal["uniform"]
     min_s: PositiveSiemens
@@ -97,12 +96,14 @@ class Uniform(Settings):
         return self
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-        """Values for every cell, (..., rows, cols), siemens."""
+        """Draw a conductance for every cell, (..., rows, cols), siemens."""
         return rng.uniform(self.min_s, self.max_s, shape)
 
 
-Distribution = Annotated[Uniform | Lognormal | Given, Field(discriminator="distribution")]
-InitialState = PositiveSiemens | Distribution
+InitialDistribution = Annotated[
+    Uniform | Lognormal | GivenValues, Field(discriminator="distribution")
+]
+InitialState = PositiveSiemens | InitialDistribution
 """The conductances that cells begin with: one number for all, or a distribution by its name."""
 
 _ROUNDS = 1000
@@ -116,9 +117,9 @@ def draw_initial(
     low_s: FloatArray | float,
     high_s: FloatArray | float,
 ) -> FloatArray:
-    """Initial conductance of every cell, (..., rows, cols), siemens, within the model's range.
+    """Draw the initial conductance of every cell, (..., rows, cols), siemens, in the model's range.
 
-    A lognormal is truncated to the range: what falls outside is drawn again. Raises
+    A lognormal is truncated to the range: values outside are drawn again. Raises
     :class:`ConfigError` with the cell, its value and the range where a value is outside.
     """
     low_s = np.broadcast_to(np.asarray(low_s, dtype=np.float64), shape)
@@ -152,5 +153,5 @@ class ParameterSpread(Settings):
     sigma: Annotated[Number, Field(ge=0, le=2)]
 
     def factors(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-        """Factors of median 1 for every cell."""
+        """Draw a factor of median 1 for every cell."""
         return rng.lognormal(0.0, self.sigma, shape)

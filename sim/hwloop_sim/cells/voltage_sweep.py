@@ -13,12 +13,12 @@ from hwloop_sim.cells.device import Device
 def iv_sweep(
     device: Device, voltage_v: ArrayLike, *, step_s: float, gate_v: float | None = None
 ) -> FloatArray:
-    """Currents of every cell at each sample of a waveform, (samples, ..., rows, cols), amperes.
+    """Compute the current of every cell along a waveform, (samples, ..., rows, cols), amperes.
 
-    ``voltage_v``: (samples,), the same for every cell, ``step_s`` apart; ``gate_v``: of 1T1R cells.
-    Between two samples a cell is at the mean of their voltages: the error of a smooth waveform
-    falls with the square of the step. The device is left in its last state. Raises
-    :class:`hwloop.errors.Unsupported`, before the state changes, where the model does not know
+    ``voltage_v``: (samples,), volts, the same for every cell, ``step_s`` apart. ``gate_v``: of 1T1R
+    cells. Between two samples a cell is at the mean of their voltages: the error of a smooth
+    waveform falls with the square of the step. The device is left in its last state. Raises
+    :class:`hwloop.errors.Unsupported`, before the state changes, where the model does not cover
     pulses of these voltages.
     """
     samples_v = np.asarray(voltage_v, dtype=np.float64)

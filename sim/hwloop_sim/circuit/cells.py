@@ -1,4 +1,4 @@
-"""Cells whose current is not proportional to their voltage, and cells behind a transistor."""
+"""Laws of cells whose current is not proportional to their voltage, and of cells in series."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
+from typing_extensions import override
 
 from hwloop.errors import BackendError
 from hwloop.types import FloatArray
@@ -15,19 +16,22 @@ INNER_STEPS = 200
 
 
 class CellLaw(ABC):
-    """How the current of a cell follows its voltage: rising, and 0 A at 0 V."""
+    """The current of a cell as a function of its voltage: increasing, and 0 A at 0 V."""
 
     @abstractmethod
     def at(self, conductance_s: FloatArray, cell_v: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Current, amperes, and its slope, siemens, at ``cell_v``; same shape (..., rows, cols).
+        """Return current, amperes, and slope, siemens, at ``cell_v``, both (..., rows, cols).
 
-        ``conductance_s`` is that of the cell at small voltages.
+        ``conductance_s``: conductance of each cell at small voltages. Example, the linear cell::
+
+          def at(self, conductance_s, cell_v):
+              return conductance_s * cell_v, conductance_s
         """
 
 
 @dataclass(frozen=True)
 class Sinh(CellLaw):
-    """I = G sinh(a V) / a, with ``per_volt`` a: the I-V of hopping and of thin tunnel barriers.
+    """The law I = G sinh(a V) / a, with ``per_volt`` a: hopping, and thin tunnel barriers.
 
     The form in Yakopcic et al., IEEE Electron Device Lett. 32, 1436 (2011).
     """
@@ -38,17 +42,17 @@ class Sinh(CellLaw):
         if not (np.isfinite(self.per_volt) and self.per_volt > 0):
             raise ValueError(f"per_volt {self.per_volt} is not a finite number above 0")
 
+    @override
     def at(self, conductance_s: FloatArray, cell_v: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Current and slope."""
-        bent = self.per_volt * cell_v
-        return conductance_s * np.sinh(bent) / self.per_volt, conductance_s * np.cosh(bent)
+        argument = self.per_volt * cell_v
+        return conductance_s * np.sinh(argument) / self.per_volt, conductance_s * np.cosh(argument)
 
 
 @dataclass(frozen=True)
 class Polynomial(CellLaw):
-    """I = G (V + c2 V² + c3 V³ + …): ``higher`` is (c2, c3, …), in 1/V, 1/V², …
+    """The law I = G (V + c2 V² + c3 V³ + …): ``higher`` is (c2, c3, …), in 1/V, 1/V², …
 
-    Valid where it rises; a voltage at which it falls is refused.
+    Valid where it rises; the solver refuses a voltage at which it falls.
     """
 
     higher: tuple[float, ...]
@@ -57,15 +61,15 @@ class Polynomial(CellLaw):
         if not np.isfinite(self.higher).all():
             raise ValueError(f"higher {self.higher} has a coefficient that is not finite")
 
+    @override
     def at(self, conductance_s: FloatArray, cell_v: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Current and slope."""
         shape = np.polynomial.Polynomial((0.0, 1.0, *self.higher))
         return conductance_s * shape(cell_v), conductance_s * shape.deriv()(cell_v)
 
 
 @dataclass(frozen=True, eq=False)
 class BehindTransistor(CellLaw):
-    """A cell of another law in series with ``ohm``: its transistor's, infinite when off.
+    """A cell of another law in series with its transistor, ``ohm``, infinite when off.
 
     ``ohm``: broadcastable to (rows, cols), for example (rows, 1) where gates run along rows.
     """
@@ -76,8 +80,8 @@ class BehindTransistor(CellLaw):
     def __post_init__(self) -> None:
         object.__setattr__(self, "ohm", _resistance(self.ohm))
 
+    @override
     def at(self, conductance_s: FloatArray, cell_v: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Current and slope, from the share of the voltage that is left for the device."""
         on = np.isfinite(self.ohm)
         ohm = np.where(on, self.ohm, 0.0)
         device_v = np.where(on, cell_v, 0.0)
@@ -97,35 +101,6 @@ class BehindTransistor(CellLaw):
                 )
         current_a, slope_s = self.law.at(conductance_s, device_v)
         return np.where(on, current_a, 0.0), np.where(on, slope_s / (1 + ohm * slope_s), 0.0)
-
-
-def behind(conductance_s: ArrayLike, ohm: ArrayLike) -> FloatArray:
-    """Linear 1T1R cells: conductance of the device in series with its transistor, siemens.
-
-    ``ohm``: of the transistor, infinite when its gate is off, broadcastable to (..., rows, cols):
-    (rows, 1) where the gates run along the rows. The device's own share of a cell's voltage is
-    the cell's current over the device's conductance.
-    """
-    device_s, transistor_ohm = np.asarray(conductance_s, dtype=np.float64), _resistance(ohm)
-    on = np.isfinite(transistor_ohm)
-    cell_s: FloatArray = np.where(
-        on, device_s / (1 + device_s * np.where(on, transistor_ohm, 0.0)), 0.0
-    )
-    return cell_s
-
-
-def triode_ohm(gate_v: ArrayLike, *, threshold_v: float, gain_a_per_v2: float) -> FloatArray:
-    """Resistance of a transistor with little voltage across it, 1 / (k (Vg - Vt)), ohms.
-
-    Infinite at and below threshold. Valid for a drain-source voltage far below Vg - Vt, in which
-    the square law's second term vanishes.
-    """
-    if not (np.isfinite(gain_a_per_v2) and gain_a_per_v2 > 0):
-        raise ValueError(f"gain_a_per_v2 {gain_a_per_v2} is not a finite number above 0")
-    over_v = np.asarray(gate_v, dtype=np.float64) - threshold_v
-    on = over_v > 0
-    ohm: FloatArray = np.where(on, 1 / (gain_a_per_v2 * np.where(on, over_v, 1.0)), np.inf)
-    return ohm
 
 
 def _resistance(ohm: ArrayLike) -> FloatArray:

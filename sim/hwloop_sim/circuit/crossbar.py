@@ -1,4 +1,4 @@
-"""An array in one state: what was worked out of it is kept until the conductances change."""
+"""An array in one state, whose transfer matrix is kept for further multiplications."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from hwloop_sim.circuit.wires import Wires
 class Crossbar:
     """Linear cells between wires, (..., rows, cols) siemens; a population is a leading axis.
 
-    Immutable: a changed state is another crossbar (:meth:`with_conductance`), so nothing that is
-    kept can be out of date.
+    Immutable: a changed state is another crossbar, so nothing that is kept can be out of date.
     """
 
     def __init__(self, conductance_s: ArrayLike, wires: Wires) -> None:
@@ -28,30 +27,19 @@ class Crossbar:
 
     @property
     def conductance_s(self) -> FloatArray:
-        """Of the cells, (..., rows, cols), read-only."""
+        """Return the conductance of the cells, (..., rows, cols), siemens, read-only."""
         return self._cells_s
 
-    @property
-    def wires(self) -> Wires:
-        """Between them."""
-        return self._wires
-
-    def with_conductance(self, conductance_s: ArrayLike) -> Crossbar:
-        """This crossbar if its cells have these conductances, else a new one."""
-        if np.array_equal(self._cells_s, np.asarray(conductance_s)):
-            return self
-        return Crossbar(conductance_s, self._wires)
-
     def solve(self, *, row_v: ArrayLike, col_v: ArrayLike = 0.0) -> Solution:
-        """Voltages and currents of every cell; see :func:`hwloop_sim.circuit.solve`."""
+        """Solve every voltage and current; arguments as in :func:`hwloop_sim.circuit.solve`."""
         return solve(self._cells_s, row_v=row_v, col_v=col_v, wires=self._wires)
 
     def multiply(self, row_v: ArrayLike) -> FloatArray:
-        """Column currents with every column at 0 V: (..., batch, rows) → (..., batch, cols), A.
+        """Return column currents, all columns at 0 V: (..., batch, rows) → (..., batch, cols), A.
 
-        The vectors of a first call are solved one by one. Once as many have been asked of this
-        state as half its lines, the :meth:`transfer_s` is worked out, and every further vector
-        is one matrix product.
+        The vectors of a first call are solved one by one. Once the vectors of this state number
+        half its lines, :meth:`transfer_s` is computed, and every further vector is one matrix
+        product.
         """
         points = terminals(self._cells_s.shape, row_v, 0.0)
         rows, cols = self._cells_s.shape[-2:]
@@ -64,11 +52,11 @@ class Crossbar:
         return product.reshape(*points.shape, cols)
 
     def transfer_s(self) -> FloatArray:
-        """Current out of each column per volt on each row, all else at 0 V, (..., rows, cols).
+        """Return the current out of each column per volt on each row, all else at 0 V, siemens.
 
-        Siemens; what a meter at the column makes of cell (row, col), and the matrix by which the
-        array multiplies. Costs as many solutions as the array has rows or columns, whichever
-        are fewer (a passive circuit is reciprocal), once.
+        (..., rows, cols): the apparent conductance of cell (row, col) to a meter at the column, and
+        the matrix by which the array multiplies. Computed once, with as many solutions as the array
+        has rows or columns, whichever are fewer (a passive circuit is reciprocal).
         """
         if self._transfer_s is None:
             self._transfer_s = self._work_out()
@@ -90,7 +78,7 @@ class Crossbar:
         return self._lines(points)[1].reshape(*points.shape, -1)
 
     def _lines(self, points: Terminals) -> tuple[FloatArray, FloatArray]:
-        """Terminal currents of the rows and columns, (arrays, vectors, lines)."""
+        """Return the terminal currents of rows and columns, (arrays, vectors, lines), amperes."""
         flat_s = self._cells_s.reshape(-1, *self._cells_s.shape[-2:])
         raw = run(flat_s, points, self._wires, fields=False)
         leading = points.row_v.shape[:2]

@@ -1,4 +1,4 @@
-"""The one compiled entry of the solver, cached under the checksum of all that it is made of."""
+"""The one compiled entry of the solver, cached under a checksum of all its source files."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from hwloop_sim.circuit.ladders import OPTIONS
 
 
 def _entry(made_of: int) -> Callable[..., None]:
-    """The one function that is cached, under the checksum of all the files that it is made of.
+    """Compile the entry, cached under the checksum ``made_of`` of all the files it is made of.
 
-    numba looks at the file of a cached function alone, not at those of the functions it calls: an
-    upgrade that changes only these would go on with the old ones. A closure's value it does see.
+    numba looks at the file of a cached function alone, not at the files of the functions it calls:
+    an upgrade that changes only these would go on with the old ones. It does compare the value of a
+    closure's variable.
     """
 
     @njit(ENTRY, cache=True, **OPTIONS)
@@ -34,7 +35,7 @@ def _entry(made_of: int) -> Callable[..., None]:
 
 
 def _checksum() -> int:
-    """Of the compiled files, never 0."""
+    """Compute the checksum of the compiled files, never 0."""
     here = Path(__file__).parent
     names = ("islands.py", "kernels.py", "ladders.py")
     return 1 + crc32(b"".join((here / name).read_bytes() for name in names))

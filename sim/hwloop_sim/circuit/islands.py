@@ -1,9 +1,10 @@
 """Compiled: floating lines among each other, as single nodes.
 
-Floating lines that conductive cells join and only weak ones tie to the rest move together, and
-so little current tells where to that the ladders alone would not notice. Here each floating line
-is one node, every driven line is ground, and the network is reduced star by star, without any
-subtraction. The solution corrects the mean voltage of every floating column in each step.
+Floating lines that are joined by conductive cells and tied to the rest by weak ones move together,
+and so little current tells where to that the ladders alone would not notice. Here each floating
+line is one node, every driven line is ground, and the network is reduced node by node (star-mesh),
+without any subtraction. The solution corrects the mean voltage of every floating column in each
+step.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from hwloop_sim.circuit.ladders import compiled
 
 @compiled
 def numbers_of(floats):
-    """The numbers of the lines that float."""
+    """Return the indices of the lines that float."""
     members = np.empty(floats.size, dtype=np.int64)
     count = 0
     for line in range(floats.size):
@@ -26,12 +27,12 @@ def numbers_of(floats):
 
 @compiled
 def reduce_islands(g, rows_float, cols_float):
-    """Factors of the network between the floating columns.
+    """Factor the network between the floating columns.
 
-    Returns their numbers (floating,), ``mesh``: (floating, floating), above its diagonal what
-    joins each to the later ones when it is eliminated, ``total``: (floating,), all it has, and by
-    how much rounding is amplified: of the currents that cancel, what arrives at a column, over
-    what ties it to the rest, at most.
+    Returns their indices (floating,); ``mesh``, (floating, floating), above its diagonal the
+    conductance that joins each column to the later ones when it is eliminated; ``total``,
+    (floating,), the whole conductance of each; and the largest amplification of rounding: the
+    conductance whose currents cancel at a column, over the conductance that ties it to the rest.
     """
     rows, _ = g.shape
     members = numbers_of(cols_float)
@@ -64,7 +65,7 @@ def reduce_islands(g, rows_float, cols_float):
 
 @compiled
 def spread(arms, held, first, mesh, ground, stray, own):
-    """Eliminate a node with these arms to the nodes from ``first``; returns their sum.
+    """Eliminate a node with these arms to the nodes from ``first``; return their sum, siemens.
 
     ``own``: the conductance whose currents cancel at the node, passed on like a current.
     """
@@ -86,9 +87,9 @@ def spread(arms, held, first, mesh, ground, stray, own):
 
 @compiled
 def lift(islands, r, z, moved):
-    """Add to z what the floating columns' net currents r do to their means.
+    """Add to z the change of the floating columns' mean voltages due to their net currents r.
 
-    ``moved``: (cols,) those voltages. Returns what that adds to r · z.
+    ``moved``: (cols,), those voltages. Returns what that adds to r · z.
     """
     members, mesh, total, _ = islands
     rows, _ = r.shape
@@ -110,7 +111,7 @@ def lift(islands, r, z, moved):
 
 @compiled
 def settle_islands(mesh, total, net):
-    """Voltages of the floating columns for the currents put into them."""
+    """Return the voltages of the floating columns for the currents put into them."""
     count = net.size
     flow = net.copy()
     volts = np.zeros(count)

@@ -1,11 +1,11 @@
-"""Compiled: the iteration; imported only when something is solved.
+"""Compiled: the iteration of the solver; imported only when something is solved.
 
-Unknowns are the nodes of both kinds of line, (rows, cols) each: ``word`` and ``bit``. With the
-bit line nodes given, every word line is a ladder of its own, solved exactly (A); what is left for
-the bit lines, S = B - G A^-1 G with their own ladders B, is solved by conjugate gradients
+Unknowns are the nodes of both kinds of line, (rows, cols) each: ``word`` and ``bit``. With the bit
+line nodes given, every word line is a ladder of its own, solved exactly (A); the remaining system
+for the bit lines, S = B - G A^-1 G with their own ladders B, is solved by conjugate gradients
 preconditioned by B^-1, and by the islands of floating lines where there are any.
 
-Every function is deterministic, and a vector's answer does not depend on its neighbours.
+Every function is deterministic, and the solution of a vector does not depend on its neighbours.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ ENTRY = types.void(
 
 @compiled
 def turn(g, share, inverse, ohm, z, moved, direction, r, image, pushed, beta, none, pile):
-    """New search direction, its image under the bit lines, and what the words push back.
+    """Compute the new search direction, its image under the bit lines, and the words' response.
 
-    direction = z + beta direction; image = B direction; pushed = G A^-1 G direction.
-    Returns direction · (image - pushed).
+    direction = z + beta direction; image = B direction; pushed = G A^-1 G direction. Returns
+    direction · (image - pushed).
     """
     rows, cols = g.shape
     total = 0.0
@@ -97,7 +97,7 @@ def advance(share, direction, image, pushed, bit, r, z, alpha):
 
 @compiled
 def least_ritz(alpha, beta, count):
-    """A lower estimate of the least eigenvalue of I - M, from the steps made (Lanczos)."""
+    """Return a lower estimate of the least eigenvalue of I - M, from the steps made (Lanczos)."""
     low, high = 0.0, 1.0
     for _ in range(40):
         middle = 0.5 * (low + high)
@@ -121,7 +121,7 @@ def least_ritz(alpha, beta, count):
 
 @compiled
 def precondition(bits_of, ohm, islands, r, z, moved):
-    """Finish z = P r, begun by ``begin``; returns r · z and the largest magnitude of z, volts."""
+    """Finish z = P r, begun by ``begin``; return r · z and the largest magnitude of z, volts."""
     energy, peak = settle(bits_of[0], bits_of[1], ohm, r, z)
     if islands[0].size > 0:
         energy += lift(islands, r, z, moved)
@@ -131,10 +131,10 @@ def precondition(bits_of, ohm, islands, r, z, moved):
 
 @once
 def conjugate_gradients(g, wires, words_of, bits_of, islands, bit, work, scale, control, pile):
-    """Improve ``bit`` from the residual in ``work[0]``; returns steps and least eigenvalue.
+    """Improve ``bit`` from the residual in ``work[0]``; return steps and least eigenvalue.
 
-    The residual is a voltage, z = P r, relative to ``scale``; over the least eigenvalue of P S it
-    bounds the error. Ends there, or where rounding lets it fall no further.
+    The residual is a voltage, z = P r, relative to ``scale``; divided by the least eigenvalue of P
+    S it bounds the error. Ends there, or where rounding lets it fall no further.
     """
     share_w, inverse_w = words_of
     r, z, direction, image, pushed = work
@@ -176,7 +176,7 @@ def conjugate_gradients(g, wires, words_of, bits_of, islands, bit, work, scale, 
 
 @compiled
 def compare(z, held_v, bit):
-    """Turn z, the voltages that follow from ``bit``, into what they differ by; its largest."""
+    """Replace z, the voltages that follow from ``bit``, by the difference; return its largest."""
     rows, cols = z.shape
     peak, total = np.zeros(cols), 0.0
     for i in range(rows):
@@ -192,10 +192,10 @@ def compare(z, held_v, bit):
 
 @once
 def solve_vector(g, source, wires, ends, row_v, col_v, factors, fields, work, control):
-    """One array, one vector: fills ``fields`` (word, bit); returns steps, residual and error.
+    """Solve one vector of one array into ``fields`` (word, bit); return steps, residual, error.
 
-    The residual is taken afresh from the answer, as what one more plain step bit = B^-1 (J + G
-    word) changes, and not from the recurrences of the iteration; where these have drifted from
+    The residual is computed afresh from the solution, as the change by one more plain step bit =
+    B^-1 (J + G word), and not from the recurrences of the iteration; where these have drifted from
     it, the iteration begins anew there. That last step, and the islands', is then made.
     """
     rows, cols = g.shape
@@ -244,7 +244,7 @@ def solve_vector(g, source, wires, ends, row_v, col_v, factors, fields, work, co
 
 @compiled
 def floating(line_v):
-    """Which lines float."""
+    """Return which lines float, as booleans (lines,)."""
     floats = np.empty(line_v.size, dtype=np.bool_)
     for k in range(line_v.size):
         floats[k] = np.isnan(line_v[k])
@@ -253,7 +253,7 @@ def floating(line_v):
 
 @compiled
 def differ(one, other):
-    """Whether any line differs."""
+    """Return whether any element of two arrays differs."""
     changed = False
     for k in range(one.size):
         changed |= one[k] != other[k]
@@ -262,7 +262,7 @@ def differ(one, other):
 
 @compiled
 def scale_of(row_v, col_v, word):
-    """The largest terminal voltage; without any, the largest that the sources make."""
+    """Return the largest terminal voltage; without any, the largest that the sources cause."""
     scale = 0.0
     for v in row_v:
         if abs(v) > scale:
@@ -277,7 +277,7 @@ def scale_of(row_v, col_v, word):
 
 @compiled
 def currents(g, source, word, bit, cell_a, row_a, col_a):
-    """Cell currents, and their sums along the lines: what the terminals see."""
+    """Compute cell currents, and their sums along the lines, which the terminals carry."""
     rows, cols = g.shape
     keep = cell_a.size > 0
     fill(col_a, 0.0)
@@ -296,11 +296,11 @@ def currents(g, source, word, bit, cell_a, row_a, col_a):
 
 @compiled
 def all_jobs(g, source, wires, ends, row_v, col_v, first, last, fields, lines, report, control):
-    """Jobs ``first`` to ``last``: vector ``job % vectors`` of array ``job // vectors``.
+    """Solve jobs ``first`` to ``last``: vector ``job % vectors`` of array ``job // vectors``.
 
-    ``g``: (arrays, rows, cols); ``row_v``, ``col_v``: (arrays, vectors, lines), NaN floats;
-    ``fields``: word_v, bit_v, cell_a, each (jobs, rows, cols), or (0, rows, cols) where they are
-    not wanted; ``lines``: row_a, col_a; ``report``: (jobs, 3) steps, residual, error.
+    ``g``: (arrays, rows, cols), siemens; ``row_v``, ``col_v``: (arrays, vectors, lines), volts, NaN
+    floats; ``fields``: word_v, bit_v, cell_a, each (jobs, rows, cols), or (0, rows, cols) where
+    they are not wanted; ``lines``: row_a, col_a; ``report``: (jobs, 3) steps, residual, error.
     """
     _, rows, cols = g.shape
     vectors = row_v.shape[1]

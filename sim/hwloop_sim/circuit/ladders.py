@@ -1,8 +1,8 @@
-"""Compiled: every line as a ladder of its own, factored and solved, and what flows into it.
+"""Compiled: every line as a ladder of its own, factored and solved, and the currents into it.
 
-A ladder is eliminated from its first node to its last, in the form that never subtracts: node k
-has the conductance y to ground seen backwards, and passes the share f = 1 / (1 + ohm y) on. So
-wires of 0 ohm are no special case, and lines that hang on 1e-8 S cells are as accurate as others.
+A ladder is eliminated from its first node to its last, in the form that never subtracts: node k has
+the conductance y to ground seen backwards, and passes the share f = 1 / (1 + ohm y) on. So wires of
+0 ohm are no special case, and lines that hang on 1e-8 S cells are as accurate as others.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ once = njit(**INNER, inline="always")
 
 @compiled
 def fill(values, value):
-    """The same number everywhere."""
+    """Set every element of an array to one value."""
     for i in range(values.size):
         values[i] = value
 
 
 @compiled
 def largest(values):
-    """The largest of some numbers that are 0 or more."""
+    """Return the largest of some non-negative numbers."""
     top = 0.0
     for value in values:
         top = value if value > top else top  # noqa: FURB136
@@ -46,7 +46,7 @@ def largest(values):
 
 @compiled
 def largest_magnitude(field):
-    """Of a field (rows, cols); infinity if any of it is not a number."""
+    """Return the largest magnitude in a field (rows, cols); infinity if any value is NaN."""
     top, total = 0.0, 0.0
     for i in range(field.shape[0]):
         for j in range(field.shape[1]):
@@ -59,9 +59,9 @@ def largest_magnitude(field):
 
 @compiled
 def factor_words(g, first_s, last_s, ohm, floats, share, inverse):
-    """Ladders along the rows: ``share`` (rows, cols), ``inverse`` (rows,) of the last node.
+    """Factor the ladders along the rows: ``share`` (rows, cols), ``inverse`` (rows,).
 
-    Four rows at once: the divisions of one would wait for each other.
+    Four rows at once: the divisions of a single row would wait for each other.
     """
     rows, cols = g.shape
     held = np.isinf(first_s) or np.isinf(last_s)
@@ -92,7 +92,7 @@ def factor_words(g, first_s, last_s, ohm, floats, share, inverse):
 
 @compiled
 def factor_bits(g, first_s, last_s, ohm, floats, share, inverse):
-    """Ladders along the columns: ``share`` (rows, cols), ``inverse`` (cols,) of the last node."""
+    """Factor the ladders along the columns: ``share`` (rows, cols), ``inverse`` (cols,)."""
     rows, cols = g.shape
     held = np.isinf(first_s) or np.isinf(last_s)
     seen = np.empty(cols)
@@ -156,7 +156,7 @@ def climb_words(g, share, inverse, ohm, known, start, first_a, last_a, held_v, s
 
 @compiled
 def words(g, words_of, ohm, known, drive, source, out, pile):
-    """Every word line's voltages, given the bit lines'."""
+    """Solve the voltages of every word line, given those of the bit lines."""
     share, inverse = words_of
     first_a, last_a, held_v = drive
     for start in range(0, g.shape[0], 4):
@@ -178,7 +178,7 @@ def begin(share, r, z):
 
 @compiled
 def settle(share, inverse, ohm, r, z):
-    """Finish the bit lines: z = B^-1 r. Returns r · z and the largest magnitude of z, volts."""
+    """Finish the bit lines: z = B^-1 r. Return r · z and the largest magnitude of z, volts."""
     rows, cols = share.shape
     total = 0.0
     peak = np.zeros(cols)  # by column, by comparing, apart: else it would not vectorise
@@ -198,7 +198,7 @@ def settle(share, inverse, ohm, r, z):
 
 @compiled
 def image_of(g, first_s, last_s, ohm, floats, z, r):
-    """r = B z, what the bit lines need put in for the voltages z."""
+    """Compute r = B z, the currents that the bit lines need for the voltages z."""
     rows, cols = g.shape
     for i in range(rows):
         for j in range(cols):
@@ -215,7 +215,10 @@ def image_of(g, first_s, last_s, ohm, floats, z, r):
 
 @compiled
 def put_in(line_v, first_s, last_s):
-    """What the terminals put into the first and last node of each line, and lines held ideally."""
+    """Return currents put into the first and last node of each line, and voltages held.
+
+    A line with an end of no resistance is held at its terminal's voltage instead.
+    """
     first_a = np.zeros(line_v.size)
     last_a = np.zeros(line_v.size)
     held_v = np.zeros(line_v.size)
@@ -232,7 +235,7 @@ def put_in(line_v, first_s, last_s):
 
 @compiled
 def gather(g, word, source, top_a, bottom_a, r):
-    """What flows into every bit line node if that node is at 0 V."""
+    """Compute the current into every bit line node if that node were at 0 V."""
     rows, cols = g.shape
     for i in range(rows):
         for j in range(cols):

@@ -1,4 +1,4 @@
-"""The exact circuit of cells that are not linear: Newton's method around the linear solution."""
+"""The exact circuit of nonlinear cells: Newton's method around the linear solution."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ def solve_cells(
     col_v: ArrayLike = 0.0,
     wires: Wires,
 ) -> Solution:
-    """Voltages and currents of every cell, exactly, where each cell's current follows ``law``.
+    """Solve every voltage and current, exactly, where each cell's current follows ``law``.
 
-    Shapes as in :func:`hwloop_sim.circuit.solve`. ``residual``: the largest difference between
-    the law's current and that of the last linear circuit, relative to the largest current.
-    Raises BackendError if that does not fall to 1e-11, or if the law falls at a voltage reached.
+    Shapes as in :func:`hwloop_sim.circuit.solve`. ``residual`` of the solution: the largest
+    difference between the law's current and that of the last linear circuit, relative to the
+    largest current. Raises BackendError if that does not fall to 1e-11, or if the law falls at a
+    voltage reached.
     """
     cells_s = checked_cells(conductance_s)
     asked = terminals(cells_s.shape, row_v, col_v)
@@ -51,7 +52,7 @@ def solve_cells(
 
 
 def _one_by_one(points: Terminals) -> Terminals:
-    """Every vector as an array of its own: each has another linear circuit."""
+    """Make every vector an array of its own, since each has another linear circuit."""
     row_v = points.row_v.reshape(points.jobs, 1, -1)
     return Terminals(row_v, points.col_v.reshape(points.jobs, 1, -1), (), points.floating)
 
@@ -94,7 +95,7 @@ def _newton(
 def _limited(
     law: CellLaw, cells_s: FloatArray, cell_v: FloatArray, slope_s: FloatArray, wanted_v: FloatArray
 ) -> FloatArray:
-    """From ``cell_v`` as far towards ``wanted_v`` as the slopes allow, cell by cell."""
+    """Step from ``cell_v`` as far towards ``wanted_v`` as the slopes allow, cell by cell."""
     new_v = wanted_v
     for _ in range(60):
         with np.errstate(over="ignore"):
@@ -106,9 +107,9 @@ def _limited(
 
 
 def _span_v(points: Terminals) -> FloatArray:
-    """Largest difference between the terminals of each vector, (jobs, 1, 1), volts.
+    """Return the largest difference between the terminals of each vector, (jobs, 1, 1), volts.
 
-    No cell of a passive circuit sees more.
+    No cell of a passive circuit has a larger voltage.
     """
     lines_v = np.concatenate([points.row_v[:, 0], points.col_v[:, 0]], axis=-1)
     connected = ~np.isnan(lines_v)

@@ -34,8 +34,10 @@ WORTH_A_THREAD = 20_000
 
 @dataclass(frozen=True, eq=False)
 class Raw:
-    """Fields (jobs, rows, cols), lines (jobs, lines); ``worst``: most steps, largest residual
-    and error of any job."""
+    """Fields (jobs, rows, cols) and line currents (jobs, lines) as the compiled code returns them.
+
+    ``worst``: most steps, largest residual and largest error of any job.
+    """
 
     word_v: FloatArray
     bit_v: FloatArray
@@ -48,12 +50,12 @@ class Raw:
 def solve(
     conductance_s: ArrayLike, *, row_v: ArrayLike, col_v: ArrayLike = 0.0, wires: Wires
 ) -> Solution:
-    """Voltages and currents of every cell, exactly.
+    """Solve every voltage and current, exactly.
 
     ``conductance_s``: (rows, cols) or (*population, rows, cols), siemens; 0 is an open cell.
     ``row_v``: volts at the rows' terminals, (rows,), (batch, rows) or (*population, batch, rows);
-    NaN leaves a line floating. ``col_v``: likewise, or one number for every column. The answer
-    has the leading axes (*population, *batch). Raises ValueError for values that mean nothing,
+    NaN leaves a line floating. ``col_v``: likewise, or one number for every column. The solution
+    has the leading axes (*population, *batch). Raises ValueError for impossible values,
     :class:`hwloop.errors.BackendError` if the circuit could not be solved to 1e-11.
     """
     cells_s = checked_cells(conductance_s)
@@ -65,7 +67,7 @@ def solve(
 
 
 def checked_cells(conductance_s: ArrayLike) -> FloatArray:
-    """The conductances as a contiguous array; ValueError naming the first that is none."""
+    """Return the conductances as a contiguous array; ValueError naming the first invalid one."""
     cells_s = np.ascontiguousarray(conductance_s, dtype=np.float64)
     if cells_s.ndim < 2 or cells_s.size == 0:
         raise ValueError(f"conductance_s has shape {cells_s.shape}; needs (..., rows, cols)")
@@ -85,10 +87,10 @@ def run(
     source_a: FloatArray | None = None,
     fields: bool = True,
 ) -> Raw:
-    """Solve every vector of every array, (arrays, rows, cols); check that each is solved.
+    """Solve every vector of every array, (arrays, rows, cols), and check each solution.
 
-    ``source_a``: a current source beside each cell, row to column, (arrays, rows, cols).
-    Without ``fields`` only the lines' currents are kept.
+    ``source_a``: a current source beside each cell, row to column, (arrays, rows, cols). Without
+    ``fields`` only the lines' currents are kept.
     """
     from hwloop_sim.circuit.entry import solve_jobs
 
@@ -136,7 +138,7 @@ def run(
 
 
 def _checked(report: FloatArray, points: Terminals) -> tuple[int, float, float]:
-    """The worst of ``report``; BackendError for the first vector beyond a bound."""
+    """Return the worst of ``report``; BackendError for the first vector beyond a bound."""
     steps, residual, error = report.max(axis=0).tolist()
     if residual <= RESIDUAL and error <= ERROR:
         return int(steps), residual, error
@@ -152,7 +154,7 @@ def _checked(report: FloatArray, points: Terminals) -> tuple[int, float, float]:
 
 
 def undefine(raw: Raw, cells_s: FloatArray, points: Terminals) -> None:
-    """NaN for the voltages of lines that no terminal reaches."""
+    """Set the voltages of lines that no terminal reaches to NaN, in place."""
     if not points.floating:
         return
     vectors = points.row_v.shape[1]
@@ -167,7 +169,7 @@ def undefine(raw: Raw, cells_s: FloatArray, points: Terminals) -> None:
 
 
 def shaped(raw: Raw, leading: tuple[int, ...]) -> Solution:
-    """The answer with the axes that the caller asked with."""
+    """Return the solution with the leading axes of the caller's arrays."""
     return Solution(
         raw.word_v.reshape(*leading, *raw.word_v.shape[1:]),
         raw.bit_v.reshape(*leading, *raw.bit_v.shape[1:]),

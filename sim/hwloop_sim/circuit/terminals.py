@@ -1,4 +1,4 @@
-"""Voltages at the terminals: their shapes, and which lines float."""
+"""Voltages at the terminals: their shapes, and the lines that float."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hwloop.types import BoolArray, FloatArray
 
 @dataclass(frozen=True, eq=False)
 class Terminals:
-    """Vectors for every array: ``row_v`` (arrays, vectors, rows), ``col_v`` likewise.
+    """Vectors for every array: ``row_v`` (arrays, vectors, rows), ``col_v`` likewise, volts.
 
-    ``shape``: the leading axes of the answer, (*population, *batch). ``floating``: whether any
-    line floats in any vector.
+    ``shape``: leading axes of the solution, (*population, *batch). ``floating``: whether any line
+    floats in any vector.
     """
 
     row_v: FloatArray
@@ -27,15 +27,15 @@ class Terminals:
 
     @property
     def jobs(self) -> int:
-        """Vectors in all."""
+        """Return the number of vectors in all arrays."""
         return int(self.row_v.shape[0] * self.row_v.shape[1])
 
 
 def terminals(shape: tuple[int, ...], row_v: ArrayLike, col_v: ArrayLike) -> Terminals:
     """Bring the voltages into shape for arrays of ``shape`` (*population, rows, cols).
 
-    ``row_v``: volts for every row, (rows,), (batch, rows) or (*population, batch, rows); NaN for
-    a line that floats. ``col_v`` likewise; a number stands for every column.
+    ``row_v``: volts for every row, (rows,), (batch, rows) or (*population, batch, rows); NaN for a
+    line that floats. ``col_v`` likewise; one number stands for every column.
     """
     *population, rows, cols = shape
     row, row_batch, rows_float = _vectors(row_v, rows, tuple(population), "row_v")
@@ -63,7 +63,7 @@ def _spread(values: FloatArray, shape: tuple[int, ...], arrays: int) -> FloatArr
 def _vectors(
     values: ArrayLike, lines: int, population: tuple[int, ...], name: str
 ) -> tuple[FloatArray, tuple[int, ...], bool]:
-    """As (..., vectors, lines), the batch axis if there was one, and whether a line floats."""
+    """Return (..., vectors, lines), the batch axis if there was one, and whether a line floats."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 0:
         array = np.full(lines, array)
@@ -81,7 +81,7 @@ def _vectors(
 
 
 def cut_off(conductance_s: FloatArray, rows_float: BoolArray, cols_float: BoolArray) -> BoolArray:
-    """Lines without any path to a terminal, as (rows + cols,): their voltage is undefined.
+    """Return the lines without any path to a terminal, (rows + cols,): their voltage is undefined.
 
     ``conductance_s``: (rows, cols); a cell of 0 S is no path.
     """

@@ -1,4 +1,4 @@
-"""What lies between the sources, the cells and the meters."""
+"""Resistances between sources, cells and meters of an array."""
 
 from __future__ import annotations
 
@@ -39,18 +39,19 @@ class Wires:
 
     @property
     def row_lead_ohm(self) -> float:
-        """From a row's voltage source to the first cell."""
+        """Return the resistance from a row's voltage source to the first cell."""
         return self.driver_ohm + self.selector_ohm + self.row_ohm
 
     @property
     def col_lead_ohm(self) -> float:
-        """From the nearest cell of a column to the virtual ground of its meter."""
+        """Return the resistance from a column's nearest cell to the virtual ground of its meter."""
         return self.sense_ohm + self.selector_ohm + self.col_ohm
 
     def lead_s(self) -> tuple[float, float, float, float]:
-        """Conductance from the terminals to the left, right, top and bottom ends of the lines.
+        """Return the conductance from the terminals to the left, right, top and bottom line ends.
 
-        0 where there is no terminal, infinity where the end is held without any resistance.
+        Siemens; 0 where there is no terminal, infinity where the end is held without any
+        resistance.
         """
         row_s, col_s = _inverse(self.row_lead_ohm), _inverse(self.col_lead_ohm)
         return (

@@ -4,7 +4,7 @@ Import this module where it is used: it loads numba. Its loops run on numba's ``
 which starts in 0.4 ms where OpenMP takes 8 ms on a small machine, but which must not be entered by
 two threads at once: :data:`THREADS` is held while a parallel loop runs.
 
-The random numbers are those of :mod:`hwloop_sim.compiled.counted_random`.
+The random numbers are those of :mod:`hwloop_sim.compiled.counter_based_random`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.types import FlagArray, FloatArray
-from hwloop_sim.compiled.counted_random import Draws, StepScatter, fill_normals
+from hwloop_sim.compiled.counter_based_random import Draws, StepScatter, fill_normals
 
 if "NUMBA_THREADING_LAYER" not in os.environ:
     numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]
@@ -33,7 +33,7 @@ _BLOCK = 1024  # numbers that one thread draws and uses at a time: they stay in 
 
 
 def _loop(body: Callable[..., Any]) -> Callable[..., Any]:
-    """A loop over blocks of its first argument, on all threads, or on this one for one block.
+    """Make a loop over blocks of its first argument: all threads, or this one for a single block.
 
     Waking the other threads takes longer than a small array does, most of all where they share
     their cores. Each variant is compiled when it is first needed; both give the same numbers.
@@ -60,7 +60,7 @@ def _blocks(values):
 
 @numba.njit(inline="always")
 def _block(values, index):
-    """One block of values. Counted from 0 within it: only then does a loop become vector code."""
+    """Return one block of values, indexed from 0: only then does a loop become vector code."""
     return values[index * _BLOCK : min(index * _BLOCK + _BLOCK, values.size)]
 
 
@@ -86,7 +86,7 @@ def _add_noise(values, variance, scale, draw, key):
 
 @numba.njit(inline="always")
 def _spread(start, end, sigma, normals):
-    """end + (end − start) · sigma · ξ, in place of ``end``."""
+    """Add (end − start) · sigma · ξ to ``end``, in place."""
     for i in range(end.size):
         end[i] += (end[i] - start[i]) * (sigma * normals[i])
 
@@ -105,7 +105,7 @@ def _scatter(before, after, sigma, draw, key):
 
 @numba.njit(inline="always")
 def _towards(state, up_v, low, high, left_up, left_down):
-    """A state after the pulses of a sign; where there is none it stays."""
+    """Return the state after the pulses of a sign; at 0 V it stays."""
     up = up_v > 0
     bound = high if up else low
     moved = bound + (state - bound) * (left_up if up else left_down)
@@ -206,7 +206,7 @@ def _read_out(values, gain, offset, low, high, top, bound, flags, at_bound, beyo
 
 
 def normals(size: int, draws: Draws) -> FloatArray:
-    """One draw of standard normal numbers, (size,)."""
+    """Return one draw of standard normal numbers, (size,)."""
     out = np.empty(size)
     key, draw = draws.next()
     _normals(out, draw, key)
@@ -222,7 +222,7 @@ def add_noise(
 
 
 def scatter(before: FloatArray, after: FloatArray, of_steps: StepScatter) -> FloatArray:
-    """after + (after − before) · sigma · ξ, of one shape."""
+    """Return after + (after − before) · sigma · ξ, all of one shape."""
     key, draw = of_steps.draws.next()
     start, end = (np.ascontiguousarray(values).reshape(-1) for values in (before, after))
     scattered: FloatArray = _scatter(start, end, of_steps.sigma, draw, key)
@@ -236,11 +236,11 @@ def towards_bounds(
     *,
     scatter: StepScatter | None = None,
 ) -> FloatArray:
-    """bound + (state − bound) · left: to the upper bound where up_v > 0, to the lower below 0.
+    """Return bound + (state − bound) · left: the upper bound where up_v > 0, the lower below 0.
 
-    ``up_v`` broadcasts to the shape of ``state``; where it is 0 a state stays. ``parts``: lower
-    and upper bound, left of a way up and of one down; all of the shape of ``state``, or all of
-    one number. ``scatter``: as :func:`scatter` then does to every step, in the same loop.
+    ``up_v`` broadcasts to the shape of ``state``; where it is 0 a state stays. ``parts``: lower and
+    upper bound, fraction left upwards and downwards; all of the shape of ``state``, or all of one
+    number. ``scatter``: applied to every step, as by :func:`scatter`, in the same loop.
     """
     flat, flat_v, low, high, left_up, left_down = (
         np.ascontiguousarray(part).reshape(-1)
@@ -257,7 +257,7 @@ def towards_bounds(
 
 
 def all_near(values: FloatArray, centres: FloatArray, margins: FloatArray) -> bool:
-    """Whether every value is 0 or within a margin of its centre, (centres,)."""
+    """Return whether every value is 0 or within a margin of its centre, (centres,)."""
     return bool(_all_near(np.ascontiguousarray(values).reshape(-1), centres, margins))
 
 
@@ -295,10 +295,10 @@ def read_out(
     at_bound: int,
     beyond: int,
 ) -> FlagArray:
-    """Make levels of contiguous values (..., batch, cols), in place, and say their flags.
+    """Convert contiguous values (..., batch, cols) to levels, in place, and return their flags.
 
-    As :func:`digitise`, with what is not within ± ``bound`` flagged ``at_bound``, and else what is
-    over range ``beyond``; either is NaN.
+    As :func:`digitise`; a value not within ± ``bound`` is flagged ``at_bound``, any other that is
+    over range ``beyond``; either becomes NaN.
     """
     batch, cols = values.shape[-2:]
     flags = np.empty(values.shape, np.uint8)

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from hwloop.settings.units import Number, PositiveMetre, PositiveOhm
-from hwloop_sim.devices.common import integrate as travel
+from hwloop_sim.devices.common import integrate
 from hwloop_sim.devices.common.mixed_resistance import (
     mixed_conductance_s,
     mixed_resistance_ohm,
@@ -26,12 +26,15 @@ from hwloop_sim.devices.common.mixed_resistance import (
 from hwloop_sim.devices.common.state_device import StateModel, StateSettings, state_kind
 from hwloop_sim.devices.common.windows import DriftWindow, NoWindow, window, window_parameters
 
-_window = travel.compiled(window)
-_resistance_ohm = travel.compiled(mixed_resistance_ohm)
+_window = integrate.compiled(window)
+_resistance_ohm = integrate.compiled(mixed_resistance_ohm)
 
 
 class LinearIonDriftSettings(StateSettings):
-    """``mobility_m2_per_vs``: of the dopants; ``thickness_m``: of the film, D."""
+    """Settings of linear ion drift.
+
+    ``mobility_m2_per_vs``: of the dopants; ``thickness_m``: of the film, D.
+    """
 
     spreadable: ClassVar = ("r_on_ohm", "r_off_ohm", "thickness_m", "mobility_m2_per_vs")
     ordered: ClassVar = (("r_on_ohm", "r_off_ohm"),)
@@ -56,7 +59,7 @@ def _rate(x: float, v: float, p: Any) -> float:
     return float(drift * current_a * _window(x, v > 0.0, p))
 
 
-def _waypoint(x: float, v: float, p: Any) -> float:  # noqa: ARG001
+def _next_break_point(x: float, v: float, p: Any) -> float:  # noqa: ARG001
     return 1.0 if v > 0.0 else 0.0
 
 
@@ -65,7 +68,7 @@ LINEAR_ION_DRIFT = state_kind(
         name="linear_ion_drift",
         parameters=_parameters,
         rate=_rate,
-        waypoint=_waypoint,
+        next_break_point=_next_break_point,
         conductance_s=mixed_conductance_s,
         state=mixed_state,
         begin=0.1,

@@ -28,6 +28,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.errors import Unsupported
@@ -51,9 +52,10 @@ _SCATTERS = ("set_sigma", "reset_sigma")
 
 
 class OneTransistorSettings(StateSettings):
-    """``k_s_per_v2``: of the SET level; ``reset_floor_s``: G_f, what a strong RESET ends at.
+    """Settings of 1T1R cells.
 
-    ``growth`` stands in for ``k_s_per_v2``, ``tau_s`` and ``set_sigma``, ``redraw`` for
+    ``k_s_per_v2``: of the SET level; ``reset_floor_s``: G_f, the level of a strong RESET.
+    ``growth`` replaces ``k_s_per_v2``, ``tau_s`` and ``set_sigma``, ``redraw`` replaces
     ``reset_sigma``. ``v_follower_v``: V_t of the limit of RESET, which need not be that of the SET
     level. ``unsteadiness``: λ, by which ``growth`` scatters.
     """
@@ -100,12 +102,16 @@ class OneTransistorSettings(StateSettings):
 
     @property
     def pristine(self) -> bool:
-        """Whether the cells have yet to be formed."""
+        """Return whether the cells have yet to be formed."""
         return self.forming is not None and self.forming.begin == "pristine"
 
 
 class OneTransistor(Device):
-    """1T1R cells of a population, (..., rows, cols)."""
+    """1T1R cells of a population, (..., rows, cols).
+
+    The conductance is that with the transistor fully on. Pulses of any amplitude and width are
+    covered, but need a gate voltage; positive voltages SET, negative ones RESET.
+    """
 
     def __init__(
         self, settings: OneTransistorSettings, shape: tuple[int, ...], rng: np.random.Generator
@@ -136,23 +142,23 @@ class OneTransistor(Device):
             )
 
     @property
+    @override
     def conductance_s(self) -> FloatArray:
-        """Conductance of every cell, its transistor fully on."""
         return self._conductance_s
 
+    @override
     def set_conductance(self, conductance_s: FloatArray) -> None:
-        """Put every cell there, or at the nearest bound."""
         self._conductance_s = np.clip(conductance_s, self._low_s, self._high_s)
 
+    @override
     def check(self, pulse: PulseMap) -> None:
-        """Any amplitude and width, with a gate voltage."""
         if pulse.gate_v is None and pulse.addressed.any():
             raise Unsupported(
                 "one_transistor: a pulse without gate_v was asked for; a 1T1R cell needs one"
             )
 
+    @override
     def pulse(self, pulse: PulseMap) -> None:
-        """SET where the voltage is positive, RESET where it is negative."""
         self.check(pulse)
         if pulse.gate_v is None:
             return
@@ -171,7 +177,7 @@ class OneTransistor(Device):
             self._form(self._pristine & forms, before_s, self._forming)
 
     def _form(self, forms: BoolArray, before_s: FloatArray, forming: Forming) -> None:
-        """Pristine cells stay as they were, but for those that form."""
+        """Form the cells of ``forms``; all other pristine cells stay as they were."""
         r_ohm = self._p.r_series_ohm
         own_s = filament_s(np.broadcast_to(forming.formed_s, forms.shape), r_ohm)
         own_s = own_s * self._rng.lognormal(0.0, forming.formed_sigma, forms.shape)
@@ -181,7 +187,7 @@ class OneTransistor(Device):
         self._pristine = self._pristine & ~forms
 
     def _set(self, setting: BoolArray, overdrive_v: FloatArray, pulse: PulseMap) -> None:
-        """Upwards to the level of the gate, or by what the pulse adds to the filament."""
+        """Raise to the level of the gate, or by what the pulse adds to the filament."""
         before_s = self._conductance_s
         if self._growth is not None and self._cycles is not None:
             self._grow(setting, overdrive_v, pulse, self._growth, self._cycles)
@@ -215,7 +221,7 @@ class OneTransistor(Device):
             self._conductance_s = np.where(setting, after_s, self._conductance_s)
 
     def _reset(self, passed_v: FloatArray, pulse: PulseMap) -> None:
-        """Downwards to the level of the source line, or to levels that are drawn about it."""
+        """Lower to the level of the source line, or to levels drawn about it."""
         if self._redraw is not None and self._cycles is not None:
             for _ in range(pulse.count):
                 self._redrawn(passed_v, pulse.width_s, self._cycles)
@@ -245,7 +251,7 @@ class OneTransistor(Device):
         cycles.note_reset(resetting, passed_v)
 
     def _level_s(self, beyond_v: FloatArray) -> FloatArray:
-        """Where a RESET ends that goes so far beyond where it begins."""
+        """Return the level of a RESET that exceeds its onset by ``beyond_v``, siemens."""
         floor_s = self._p.reset_floor_s
         left = np.exp(-np.maximum(beyond_v, 0.0) / self._p.v_slope_v)
         level_s: FloatArray = floor_s + (self._high_s - floor_s) * left
@@ -259,7 +265,7 @@ class OneTransistor(Device):
         sigma: float,
         pulse: PulseMap,
     ) -> None:
-        """Towards the target, in one direction only; with scatter, pulse by pulse."""
+        """Move towards the target, in one direction only; with scatter, pulse by pulse."""
         alike = sigma == 0
         left = np.exp(-pulse.width_s * (pulse.count if alike else 1) / self._p.tau_s)
         for _ in range(1 if alike else pulse.count):

@@ -18,6 +18,7 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Event
@@ -27,23 +28,24 @@ from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.device import Device, DeviceKind
 from hwloop_sim.cells.known_pulses import SAME, refuse_unknown
 from hwloop_sim.cells.variability import InitialState, draw_initial
-from hwloop_sim.devices.common.measured_trains import Trains
+from hwloop_sim.devices.common.measured_trains import MeasuredTrains
 
 
-class PulseResponseSettings(Settings):
-    """``up``, ``down``: measured trains of each direction; one of them may be left out.
+class PulseResponseDeviceSettings(Settings):
+    """Settings of cells that respond as measured.
 
+    ``up``, ``down``: measured trains of each direction; one of them may be left out.
     ``neighbours``: how many measured pulses a cell draws from; all, if there are fewer.
-    ``initial``: left out, cells begin where the trains do: at the mean of their first values.
+    ``initial``: left out, cells begin at the mean of the trains' first values.
     """
 
-    up: Trains | None = None
-    down: Trains | None = None
+    up: MeasuredTrains | None = None
+    down: MeasuredTrains | None = None
     neighbours: Annotated[int, Field(strict=True, ge=1)] = 20
     initial: InitialState | None = None
 
     @model_validator(mode="after")
-    def _some_and_distinct(self) -> PulseResponseSettings:
+    def _some_and_distinct(self) -> PulseResponseDeviceSettings:
         if not self.trains:
             raise ValueError("give trains for up, for down, or for both")
         if self.up and self.down:
@@ -53,15 +55,15 @@ class PulseResponseSettings(Settings):
         return self
 
     @property
-    def trains(self) -> list[Trains]:
-        """Those that were given, up before down."""
+    def trains(self) -> list[MeasuredTrains]:
+        """Return the trains that were given, up before down."""
         return [trains for trains in (self.up, self.down) if trains is not None]
 
 
 class _Response:
     """ΔG against G of one direction, sorted by G, siemens."""
 
-    def __init__(self, trains: Trains, neighbours: int) -> None:
+    def __init__(self, trains: MeasuredTrains, neighbours: int) -> None:
         pairs = [(np.array(one[:-1]), np.diff(one)) for one in trains.conductance_s]
         start_s = np.concatenate([start for start, _ in pairs])
         order = np.argsort(start_s, kind="stable")
@@ -71,7 +73,7 @@ class _Response:
         self._neighbours = min(neighbours, self._start_s.size)
 
     def draw(self, conductance_s: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """A ΔG for each conductance."""
+        """Draw a ΔG for each conductance, siemens."""
         first = np.searchsorted(self._start_s, conductance_s) - self._neighbours // 2
         first = np.clip(first, 0, self._start_s.size - self._neighbours)
         pick = first + rng.integers(0, self._neighbours, size=conductance_s.shape)
@@ -80,10 +82,13 @@ class _Response:
 
 
 class PulseResponse(Device):
-    """Cells that answer pulses as the measured device did."""
+    """Cells that respond to pulses as the measured device did, and only to the measured pulses."""
 
     def __init__(
-        self, settings: PulseResponseSettings, shape: tuple[int, ...], rng: np.random.Generator
+        self,
+        settings: PulseResponseDeviceSettings,
+        shape: tuple[int, ...],
+        rng: np.random.Generator,
     ) -> None:
         self._trains = settings.trains
         self._responses = [_Response(trains, settings.neighbours) for trains in self._trains]
@@ -100,20 +105,20 @@ class PulseResponse(Device):
         self._events: list[Event] = []
 
     @property
+    @override
     def conductance_s(self) -> FloatArray:
-        """Conductance of every cell."""
         return self._conductance_s
 
+    @override
     def set_conductance(self, conductance_s: FloatArray) -> None:
-        """Put every cell there, or at the nearest conductance that was measured."""
         self._conductance_s = np.clip(conductance_s, self._low_s, self._high_s)
 
+    @override
     def check(self, pulse: PulseMap) -> None:
-        """Only the pulses that were measured."""
         refuse_unknown(pulse, self._trains, source="pulse_response: the trains were measured")
 
+    @override
     def pulse(self, pulse: PulseMap) -> None:
-        """Add a measured change for every pulse."""
         self.check(pulse)
         amplitude_v = np.broadcast_to(pulse.amplitude_v, self._conductance_s.shape)
         conductance_s = self._conductance_s.copy()
@@ -131,8 +136,8 @@ class PulseResponse(Device):
         self._conductance_s = conductance_s
         self._note(held)
 
+    @override
     def take_events(self) -> list[Event]:
-        """Which cells were held at an end of the measured range for the first time."""
         events, self._events = self._events, []
         return events
 
@@ -155,6 +160,6 @@ class PulseResponse(Device):
 PULSE_RESPONSE = DeviceKind(
     name="pulse_response",
     summary="Every pulse does what it did to a measured device near that state",
-    settings=PulseResponseSettings,
+    settings=PulseResponseDeviceSettings,
     make=PulseResponse,
 )

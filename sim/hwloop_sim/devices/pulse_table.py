@@ -1,15 +1,16 @@
 """The pulse table: a cell is a position in a measured series of conductances.
 
-G = K · [(T(m) − T(0)) + shift], after the emulation of the 4×4 spintronic array: T is the table,
-m the pulses that the cell has had, K the gain that lends it a usable range, and ``shift`` the
-spread from device to device. Valid for the pulse that the table was measured with and for no
-other; at the end of the table the cell saturates.
+G = K · [(T(m) − T(0)) + shift], after the emulation of the 4×4 spintronic array: T is the table, m
+the number of pulses the cell has had, K the gain that gives it a usable range, and ``shift`` the
+spread from device to device. Valid for the pulse that the table was measured with and for no other;
+at the end of the table the cell saturates.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from pydantic import Field
+from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Event
@@ -21,25 +22,28 @@ from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.calibration.file import TableReference
 from hwloop_sim.cells.device import Device, DeviceKind
 from hwloop_sim.cells.known_pulses import KnownPulse, refuse_unknown
-from hwloop_sim.cells.variability import Spread
+from hwloop_sim.cells.variability import ConductanceSpread
 
 
 class PulseTableSettings(Settings):
     """A table, its gain K, its spread from device to device, its scatter from cycle to cycle.
 
-    ``shift``: left out, it is T(0), and the cell is the measured device itself.
-    ``cycle_to_cycle``: each step of the table is multiplied by a lognormal factor of mean 1 whose
-    logarithm has this standard deviation.
+    ``shift``: left out, it is T(0), and the cell is the measured device itself. ``cycle_to_cycle``:
+    each step of the table is multiplied by a lognormal factor of mean 1 whose logarithm has this
+    standard deviation.
     """
 
     calibration: TableReference
     gain: Number = Field(default=1.0, gt=0)
-    shift: Spread | None = None
+    shift: ConductanceSpread | None = None
     cycle_to_cycle: Fraction = 0.0
 
 
-class PulseTable(Device):
-    """Cells that move along one measured table, each from its own beginning."""
+class PulseTableDevice(Device):
+    """Cells that move along one measured table, each from its own beginning.
+
+    Set to a conductance, a cell keeps its position in the table, and with it its further steps.
+    """
 
     def __init__(
         self, settings: PulseTableSettings, shape: tuple[int, ...], rng: np.random.Generator
@@ -60,22 +64,22 @@ class PulseTable(Device):
         self._events: list[Event] = []
 
     @property
+    @override
     def conductance_s(self) -> FloatArray:
-        """K · [(T(m) − T(0)) + shift], and what cycle-to-cycle scatter has added."""
         conductance: FloatArray = self._gain * (
             self._rise_s[self._position] + self._deviation_s + self._shift_s
         )
         return conductance
 
+    @override
     def check(self, pulse: PulseMap) -> None:
-        """Only the pulse that the table was measured with."""
         measured = self._calibration.conditions
         known = KnownPulse(amplitude_v=measured.amplitude_v, width_s=measured.width_s)
         source = f"pulse_table: the table {self._calibration.title!r} was measured"
         refuse_unknown(pulse, [known], source=source)
 
+    @override
     def pulse(self, pulse: PulseMap) -> None:
-        """Move the addressed cells on by ``count`` positions, at most to the end of the table."""
         addressed = np.broadcast_to(pulse.addressed, self._position.shape)
         end = self._rise_s.size - 1
         before = self._position
@@ -84,13 +88,13 @@ class PulseTable(Device):
             self._scatter_steps(before, self._position)
         self._note_saturation((before < end) & (self._position == end))
 
+    @override
     def set_conductance(self, conductance_s: FloatArray) -> None:
-        """The position in the table stays, and with it the steps to come."""
         nominal_s = self._rise_s[self._position] + self._shift_s
         self._deviation_s = conductance_s / self._gain - nominal_s
 
+    @override
     def take_events(self) -> list[Event]:
-        """Which cells have reached the end of the table since the last call."""
         events, self._events = self._events, []
         return events
 
@@ -104,7 +108,7 @@ class PulseTable(Device):
         self._hold_at_zero()
 
     def _hold_at_zero(self) -> None:
-        """A passive device has no negative conductance: scatter cannot take it there."""
+        """Clip negative conductances, which no passive device has, to 0 S, and report the cells."""
         least_s = -(self._rise_s[self._position] + self._shift_s)
         below = self._deviation_s < least_s
         if below.any():
@@ -129,7 +133,9 @@ class PulseTable(Device):
         )
 
 
-def _draw_shift(shift: Spread, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+def _draw_shift(
+    shift: ConductanceSpread, shape: tuple[int, ...], rng: np.random.Generator
+) -> FloatArray:
     try:
         return shift.draw(shape, rng)
     except ConfigError as exc:
@@ -137,7 +143,7 @@ def _draw_shift(shift: Spread, shape: tuple[int, ...], rng: np.random.Generator)
 
 
 def _refuse_negative(rise_s: FloatArray, shift_s: FloatArray) -> None:
-    """A table and a shift that would make a conductance negative do not belong together."""
+    """Raise :class:`ConfigError` where table and shift make a conductance negative."""
     lowest_s = rise_s.min() + shift_s
     if (lowest_s < 0).any():
         raise ConfigError(
@@ -151,5 +157,5 @@ PULSE_TABLE = DeviceKind(
     name="pulse_table",
     summary="A cell moves along a measured table of conductance against pulse number",
     settings=PulseTableSettings,
-    make=PulseTable,
+    make=PulseTableDevice,
 )

@@ -25,7 +25,7 @@ from hwloop.settings.units import (
     PositiveVolt,
     Volt,
 )
-from hwloop_sim.devices.common import integrate as travel
+from hwloop_sim.devices.common import integrate
 from hwloop_sim.devices.common.mixed_resistance import (
     mixed_conductance_s,
     mixed_resistance_ohm,
@@ -34,12 +34,12 @@ from hwloop_sim.devices.common.mixed_resistance import (
 from hwloop_sim.devices.common.state_device import StateModel, StateSettings, state_kind
 from hwloop_sim.devices.common.windows import DriftWindow, Joglekar, window, window_parameters
 
-_window = travel.compiled(window)
-_resistance_ohm = travel.compiled(mixed_resistance_ohm)
+_window = integrate.compiled(window)
+_resistance_ohm = integrate.compiled(mixed_resistance_ohm)
 
 
 class SbtSettings(StateSettings):
-    """``mobility_m2_per_s_ohm``: μ, in the unit that the equation needs."""
+    """Settings of the SBT model; ``mobility_m2_per_s_ohm``: μ, in the unit of the equation."""
 
     spreadable: ClassVar = (
         "r_on_ohm",
@@ -92,7 +92,7 @@ def _rate(x: float, v: float, p: Any) -> float:
     return float(pace * current_a / p.i_on_a * _window(x, False, p))
 
 
-def _waypoint(x: float, v: float, p: Any) -> float:  # noqa: ARG001
+def _next_break_point(x: float, v: float, p: Any) -> float:  # noqa: ARG001
     return 1.0 if v > 0.0 else 0.0
 
 
@@ -101,7 +101,7 @@ SBT = state_kind(
         name="sbt",
         parameters=_parameters,
         rate=_rate,
-        waypoint=_waypoint,
+        next_break_point=_next_break_point,
         conductance_s=mixed_conductance_s,
         state=mixed_state,
         begin=0.1,

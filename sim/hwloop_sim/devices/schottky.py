@@ -25,12 +25,13 @@ from pydantic import Field
 from hwloop.settings.units import Number, PositiveAmpere, PositiveOhm, PositiveVolt
 from hwloop_sim.devices.common.state_device import StateModel, StateSettings, state_kind
 
-Positive = Annotated[Number, Field(gt=0)]
+_Positive = Annotated[Number, Field(gt=0)]
 
 
 class SchottkySettings(StateSettings):
-    """``i_on_a``, ``i_off_a``: I_0 at the bounds; ``e_…_v``: volts for a factor e of current.
+    """Settings of a Schottky interface.
 
+    ``i_on_a``, ``i_off_a``: I_0 at the bounds; ``e_…_v``: volts for a factor e of current.
     ``r_series_ohm``: in series; ``k_…_per_s`` and ``v_…_v``: of the motion.
     """
 
@@ -54,9 +55,9 @@ class SchottkySettings(StateSettings):
     e_reverse_on_v: PositiveVolt = 0.079
     e_reverse_off_v: PositiveVolt = 0.111
     r_series_ohm: PositiveOhm = 38.2
-    k_set_per_s: Positive = 0.194
+    k_set_per_s: _Positive = 0.194
     v_set_v: PositiveVolt = 0.396
-    k_reset_per_s: Positive = 3.2e-3
+    k_reset_per_s: _Positive = 3.2e-3
     v_reset_v: PositiveVolt = 0.586
 
 
@@ -70,7 +71,7 @@ def _rate(x: float, v: float, p: Any) -> float:
     return float(p.k_reset_per_s * math.sinh(v / p.v_reset_v) * x)
 
 
-def _waypoint(x: float, v: float, p: Any) -> float:  # noqa: ARG001 - the same at any state
+def _next_break_point(x: float, v: float, p: Any) -> float:  # noqa: ARG001 - the same at any state
     return 1.0 if v > 0.0 else 0.0
 
 
@@ -79,7 +80,7 @@ def _saturation_a(x: Any, p: Any) -> Any:
 
 
 def _current_a(x: Any, v: Any, p: Any) -> Any:
-    """y = i R/E solves y = c (e^(s − y) − 1): Wright's omega, and a step of Newton's.
+    """Solve y = i R/E, y = c (e^(s − y) − 1), by Wright's omega and one step of Newton's method.
 
     The step gives small currents all their digits, which the difference of ω and c loses; at the
     smallest it is of no use, and they begin from y = c s / (1 + c), to first order.
@@ -113,7 +114,7 @@ SCHOTTKY = state_kind(
         name="schottky",
         parameters=_parameters,
         rate=_rate,
-        waypoint=_waypoint,
+        next_break_point=_next_break_point,
         conductance_s=_conductance_s,
         state=_state,
         begin=0.5,

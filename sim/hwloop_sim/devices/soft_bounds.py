@@ -1,14 +1,14 @@
-"""Soft bounds: every pulse closes a fixed fraction of what is left to the bound.
+"""Soft bounds: every pulse closes a fixed fraction of the distance to the bound.
 
 After n equal pulses G_n = G_max − (G_max − G_0) e^(−n/ν) upwards, and the same towards G_min
-downwards. Source: S. Fusi and L. F. Abbott, Nat. Neurosci. 10, 485 (2007), doi:10.1038/nn1859;
-the exponential of P.-Y. Chen, X. Peng and S. Yu (NeuroSim), IEEE Trans. Comput.-Aided Des. Integr.
+downwards. Source: S. Fusi and L. F. Abbott, Nat. Neurosci. 10, 485 (2007), doi:10.1038/nn1859; the
+exponential of P.-Y. Chen, X. Peng and S. Yu (NeuroSim), IEEE Trans. Comput.-Aided Des. Integr.
 Circuits Syst. 37, 3067 (2018), doi:10.1109/TCAD.2018.2789723, with both bounds reached only in the
 limit. Defaults: range and pulses of the Ag:a-Si device of S. H. Jo et al., Nano Lett. 10, 1297
 (2010), doi:10.1021/nl904092h, as NeuroSim tabulates them; the constants ν are chosen.
-``cycle_to_cycle``: each pulse adds a normal number with this fraction of the range as its
-deviation (NeuroSim: 0.035 for that device); the state is held between the bounds. Cells begin at
-G_min. Valid for the two pulses that it is given for; no current-voltage relation.
+``cycle_to_cycle``: each pulse adds a normal number with this fraction of the range as its deviation
+(NeuroSim: 0.035 for that device); the state is held between the bounds. Cells begin at G_min. Valid
+for the two pulses that it is given for; no current-voltage relation.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.settings.units import Fraction, Number, PositiveSiemens
@@ -27,14 +28,15 @@ from hwloop_sim.cells.variability import draw_initial
 from hwloop_sim.devices.common.state_device import StateSettings, drawn_parameters, per_cell
 
 if TYPE_CHECKING:
-    from hwloop_sim.compiled.counted_random import StepScatter
+    from hwloop_sim.compiled.counter_based_random import StepScatter
 
-Pulses = Annotated[Number, Field(gt=0)]
+_Pulses = Annotated[Number, Field(gt=0)]
 
 
 class SoftBoundsSettings(StateSettings):
-    """``up_pulses``, ``down_pulses``: ν, after which 63 % of the way is done.
+    """Settings of soft bounds.
 
+    ``up_pulses``, ``down_pulses``: ν, the pulses after which 63 % of the distance is closed.
     ``up``, ``down``: the pulses of each direction. ``flipped`` turns both round.
     """
 
@@ -43,8 +45,8 @@ class SoftBoundsSettings(StateSettings):
 
     g_min_s: PositiveSiemens = 3.08e-9
     g_max_s: PositiveSiemens = 38.5e-9
-    up_pulses: Pulses = 30.0
-    down_pulses: Pulses = 30.0
+    up_pulses: _Pulses = 30.0
+    down_pulses: _Pulses = 30.0
     up: KnownPulse = KnownPulse(amplitude_v=3.2, width_s=300e-6)
     down: KnownPulse = KnownPulse(amplitude_v=-2.8, width_s=300e-6)
     cycle_to_cycle: Fraction = 0.0
@@ -86,22 +88,22 @@ class SoftBounds(Device):
             )
 
     @property
+    @override
     def conductance_s(self) -> FloatArray:
-        """Conductance of every cell."""
         return self._conductance_s
 
+    @override
     def set_conductance(self, conductance_s: FloatArray) -> None:
-        """Put every cell there, or at the nearest bound."""
         self._conductance_s = np.clip(conductance_s, self._p.g_min_s, self._p.g_max_s)
 
+    @override
     def check(self, pulse: PulseMap) -> None:
-        """Only the two pulses that the response was given for."""
         if pulse is not self._checked:
             refuse_unknown(pulse, self._known, source="soft_bounds: the response was given")
             self._checked = pulse
 
+    @override
     def pulse(self, pulse: PulseMap) -> None:
-        """All pulses of a train at once: the recursion has a closed form."""
         self.check(pulse)
         if not self._scatter and self._conductance_s.size >= LARGE:
             self._conductance_s = self._moved_s(pulse)
@@ -121,13 +123,13 @@ class SoftBounds(Device):
             moved_s = np.clip(moved_s, self._p.g_min_s, self._p.g_max_s)
         self._conductance_s = np.where(sign != 0, moved_s, self._conductance_s)
 
+    @override
     def scattered_s(self, pulse: PulseMap, scatter: StepScatter) -> FloatArray | None:
-        """In one loop, unless there is a scatter of the model's own."""
         self.check(pulse)
         return None if self._scatter else self._moved_s(pulse, scatter)
 
     def _moved_s(self, pulse: PulseMap, scatter: StepScatter | None = None) -> FloatArray:
-        """The same in one compiled loop, to the last bit."""
+        """Return the state after a train in one compiled loop, the same to the last bit."""
         from hwloop_sim.compiled import kernels
 
         if self._ways is None or self._ways[0] != pulse.count:

@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Event
@@ -30,25 +31,26 @@ from hwloop_sim.cells.device import Device, DeviceKind
 from hwloop_sim.cells.known_pulses import SAME, KnownPulse, refuse_unknown
 from hwloop_sim.cells.variability import InitialState, draw_initial
 
-State = Annotated[Number, Field(ge=-0.5, le=1.5)]
+_State = Annotated[Number, Field(ge=-0.5, le=1.5)]
 
 
 class StepCurve(KnownPulse):
-    """One direction. ``at``: knots, states x, rising; ``step``, ``scatter``: of x, at each.
+    """The steps of one direction, at the knots ``at``: states x, rising.
 
-    ``correlation``: ρ of successive deviations. ``skewness``: of a deviation.
-    ``begin``: where the measured trains began, on the mean; ``begin_spread``: the largest δ.
-    ``cell_spread``, ``train_spread``: deviation of ln f from cell to cell, from train to train.
+    ``step``, ``scatter``: of x, at each knot. ``correlation``: ρ of successive deviations.
+    ``skewness``: of a deviation. ``begin``: mean state where the measured trains began;
+    ``begin_spread``: the largest δ. ``cell_spread``, ``train_spread``: deviation of ln f from cell
+    to cell, from train to train.
     """
 
-    at: Annotated[tuple[State, ...], Field(min_length=1, max_length=100)]
+    at: Annotated[tuple[_State, ...], Field(min_length=1, max_length=100)]
     step: tuple[Number, ...]
     scatter: tuple[Fraction, ...] = ()
     correlation: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     skewness: Annotated[Number, Field(ge=-4, le=4)] = 0.0
     cell_spread: Annotated[Number, Field(ge=0, le=2)] = 0.0
     train_spread: Annotated[Number, Field(ge=0, le=2)] = 0.0
-    begin: State = 0.0
+    begin: _State = 0.0
     begin_spread: Fraction = 0.0
 
     @model_validator(mode="after")
@@ -63,10 +65,11 @@ class StepCurve(KnownPulse):
 
 
 class StepResponseSettings(Settings):
-    """``up``, ``down``: the two directions; one of them may be left out.
+    """Settings of the step response.
 
-    ``scale``: x is linear in G, or in its logarithm. ``initial``: left out, cells begin at
-    ``low_s``, or at ``high_s`` where there is no ``up``.
+    ``up``, ``down``: the two directions; one of them may be left out. ``scale``: x is linear in G,
+    or in its logarithm. ``initial``: left out, cells begin at ``low_s``, or at ``high_s`` where
+    there is no ``up``.
     """
 
     low_s: PositiveSiemens
@@ -90,24 +93,24 @@ class StepResponseSettings(Settings):
 
     @property
     def curves(self) -> list[StepCurve]:
-        """Those that were given, up before down."""
+        """Return the curves that were given, up before down."""
         return [curve for curve in (self.up, self.down) if curve is not None]
 
     def state(self, conductance_s: FloatArray) -> FloatArray:
-        """x of a conductance, siemens."""
+        """Return the state x of a conductance, siemens."""
         if self.scale == "linear":
             return np.asarray((conductance_s - self.low_s) / (self.high_s - self.low_s))
         return np.asarray(np.log(conductance_s / self.low_s) / np.log(self.high_s / self.low_s))
 
     def conductance_s(self, state: FloatArray) -> FloatArray:
-        """Conductance of a state x, siemens."""
+        """Return the conductance of a state x, siemens."""
         if self.scale == "linear":
             return np.asarray(self.low_s + (self.high_s - self.low_s) * state)
         return np.asarray(self.low_s * np.exp(np.log(self.high_s / self.low_s) * state))
 
 
 class StepResponse(Device):
-    """Cells that step by a mean and a scatter of their state."""
+    """Cells that step by a mean and a scatter that depend on their state."""
 
     def __init__(
         self, settings: StepResponseSettings, shape: tuple[int, ...], rng: np.random.Generator
@@ -129,21 +132,21 @@ class StepResponse(Device):
         self._events: list[Event] = []
 
     @property
+    @override
     def conductance_s(self) -> FloatArray:
-        """Conductance of every cell."""
         return self._settings.conductance_s(self._state)
 
+    @override
     def set_conductance(self, conductance_s: FloatArray) -> None:
-        """Put every cell there, or at the nearer end."""
         low_s, high_s = self._settings.low_s, self._settings.high_s
         self._state = self._settings.state(np.clip(conductance_s, low_s, high_s))
 
+    @override
     def check(self, pulse: PulseMap) -> None:
-        """Only the two pulses that the response was given for."""
         refuse_unknown(pulse, self._curves, source="step_response: the response was given")
 
+    @override
     def pulse(self, pulse: PulseMap) -> None:
-        """A step for every pulse of every addressed cell."""
         self.check(pulse)
         amplitude_v = np.broadcast_to(pulse.amplitude_v, self._state.shape)
         held = np.zeros(self._state.shape, dtype=np.bool_)
@@ -156,13 +159,13 @@ class StepResponse(Device):
         self._state = state
         self._note(held)
 
+    @override
     def take_events(self) -> list[Event]:
-        """Which cells were held at an end for the first time."""
         events, self._events = self._events, []
         return events
 
     def _begin_trains(self, index: int, mask: BoolArray) -> None:
-        """A factor for each cell whose direction is not that of its last pulse."""
+        """Draw a factor for each cell whose direction differs from that of its last pulse."""
         new = mask & (self._direction != index)
         count = int(new.sum())
         if count:
@@ -210,7 +213,7 @@ def _factors(spread: float, normal: FloatArray) -> FloatArray:
 
 
 def _standard(skewness: float, size: int, rng: np.random.Generator) -> FloatArray:
-    """Deviates of mean 0 and variance 1: normal, or a shifted gamma of this skewness."""
+    """Draw deviates of mean 0 and variance 1: normal, or a shifted gamma of this skewness."""
     if abs(skewness) < 1e-3:
         return rng.normal(size=size)
     shape = 4 / skewness**2

@@ -21,7 +21,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from hwloop.settings.units import Ampere, PositiveAmpere
-from hwloop_sim.devices.common import integrate as travel
+from hwloop_sim.devices.common import integrate
 from hwloop_sim.devices.common.barrier import (
     BarrierSettings,
     Exponent,
@@ -35,12 +35,12 @@ from hwloop_sim.devices.common.barrier import (
 from hwloop_sim.devices.common.state_device import StateModel, state_kind
 from hwloop_sim.devices.common.windows import window
 
-_window = travel.compiled(window)
-_resistance_ohm = travel.compiled(barrier_resistance_ohm)
+_window = integrate.compiled(window)
+_resistance_ohm = integrate.compiled(barrier_resistance_ohm)
 
 
 class TeamSettings(BarrierSettings):
-    """``i_off_a``, ``i_on_a``: the thresholds; the rest as in :class:`BarrierSettings`."""
+    """Settings of TEAM: the thresholds ``i_off_a`` and ``i_on_a``, and :class:`BarrierSettings`."""
 
     spreadable: ClassVar = (*BarrierSettings.spreadable, "i_off_a", "i_on_a")
 
@@ -52,14 +52,14 @@ class TeamSettings(BarrierSettings):
 
 
 def _at_threshold(threshold_a: float, v: float, p: Any) -> float:
-    """The x at which v drives the threshold current; anywhere, also outside [0, 1]."""
+    """Return the x at which v drives the threshold current; anywhere, also outside [0, 1]."""
     limit_ohm = v / threshold_a
     if p.exponential:
         return math.log(limit_ohm / p.r_on_ohm) / math.log(p.r_off_ohm / p.r_on_ohm)
     return float((limit_ohm - p.r_on_ohm) / (p.r_off_ohm - p.r_on_ohm))
 
 
-_edge = travel.compiled(_at_threshold)
+_edge = integrate.compiled(_at_threshold)
 
 
 def _rate(x: float, v: float, p: Any) -> float:
@@ -77,7 +77,7 @@ def _rate(x: float, v: float, p: Any) -> float:
     return float(p.k_on_m_per_s * excess**p.alpha_on / p.span_m * _window(x, False, p))
 
 
-def _waypoint(x: float, v: float, p: Any) -> float:  # noqa: ARG001
+def _next_break_point(x: float, v: float, p: Any) -> float:  # noqa: ARG001
     return min(1.0, _edge(p.i_off_a, v, p)) if v > 0.0 else 0.0
 
 
@@ -86,7 +86,7 @@ TEAM = state_kind(
         name="team",
         parameters=barrier_parameters,
         rate=_rate,
-        waypoint=_waypoint,
+        next_break_point=_next_break_point,
         conductance_s=barrier_conductance_s,
         state=barrier_state,
         begin=0.5,

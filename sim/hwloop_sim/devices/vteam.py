@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from hwloop.settings.units import PositiveVolt, Volt
-from hwloop_sim.devices.common import integrate as travel
+from hwloop_sim.devices.common import integrate
 from hwloop_sim.devices.common.barrier import (
     BarrierSettings,
     Exponent,
@@ -30,11 +30,11 @@ from hwloop_sim.devices.common.barrier import (
 from hwloop_sim.devices.common.state_device import StateModel, state_kind
 from hwloop_sim.devices.common.windows import window
 
-_window = travel.compiled(window)
+_window = integrate.compiled(window)
 
 
 class VteamSettings(BarrierSettings):
-    """``v_off_v``, ``v_on_v``: the thresholds; the rest as in :class:`BarrierSettings`."""
+    """Settings of VTEAM: the thresholds ``v_off_v``, ``v_on_v``, and :class:`BarrierSettings`."""
 
     spreadable: ClassVar = (*BarrierSettings.spreadable, "v_off_v", "v_on_v")
 
@@ -55,7 +55,7 @@ def _rate(x: float, v: float, p: Any) -> float:
     return 0.0
 
 
-def _waypoint(x: float, v: float, p: Any) -> float:  # noqa: ARG001
+def _next_break_point(x: float, v: float, p: Any) -> float:  # noqa: ARG001
     return 1.0 if v > 0.0 else 0.0
 
 
@@ -64,7 +64,7 @@ VTEAM = state_kind(
         name="vteam",
         parameters=barrier_parameters,
         rate=_rate,
-        waypoint=_waypoint,
+        next_break_point=_next_break_point,
         conductance_s=barrier_conductance_s,
         state=barrier_state,
         begin=0.5,

@@ -23,14 +23,15 @@ from pydantic import Field
 from hwloop.settings.units import Number, PositiveAmpere, PositiveVolt
 from hwloop_sim.devices.common.state_device import StateModel, StateSettings, state_kind
 
-Positive = Annotated[Number, Field(gt=0)]
+_Positive = Annotated[Number, Field(gt=0)]
 Knee = Annotated[Number, Field(ge=0, lt=1)]
 
 
 class YakopcicSettings(StateSettings):
-    """``a_1_a``, ``a_2_a``, ``b_per_v``: of the current; ``a_p_per_s``, ``a_n_per_s``: of speed.
+    """Settings of the Yakopcic model.
 
-    ``x_p``, ``x_n``: where motion begins to slow down; ``alpha_p``, ``alpha_n``: how fast.
+    ``a_1_a``, ``a_2_a``, ``b_per_v``: of the current; ``a_p_per_s``, ``a_n_per_s``: of the speed.
+    ``x_p``, ``x_n``: states where motion begins to slow down; ``alpha_p``, ``alpha_n``: how fast.
     ``eta``: 1 if a positive voltage raises x, else −1.
     """
 
@@ -41,8 +42,8 @@ class YakopcicSettings(StateSettings):
     b_per_v: Annotated[Number, Field(gt=0, le=0.7)] = 0.05
     v_p_v: PositiveVolt = 0.16
     v_n_v: PositiveVolt = 0.15
-    a_p_per_s: Positive = 4000.0
-    a_n_per_s: Positive = 4000.0
+    a_p_per_s: _Positive = 4000.0
+    a_n_per_s: _Positive = 4000.0
     x_p: Knee = 0.3
     x_n: Knee = 0.5
     alpha_p: Annotated[Number, Field(ge=0, le=100)] = 1.0
@@ -71,7 +72,7 @@ def _rate(x: float, v: float, p: Any) -> float:
     return float(p.eta * speed * math.exp(p.alpha_n * (x + p.x_n - 1.0)) * x / (1.0 - p.x_n))
 
 
-def _waypoint(x: float, v: float, p: Any) -> float:
+def _next_break_point(x: float, v: float, p: Any) -> float:
     if p.eta * v > 0.0:
         return float(p.x_p) if x < p.x_p else 1.0
     return float(1.0 - p.x_n) if x > 1.0 - p.x_n else 0.0
@@ -86,7 +87,7 @@ YAKOPCIC = state_kind(
         name="yakopcic",
         parameters=_parameters,
         rate=_rate,
-        waypoint=_waypoint,
+        next_break_point=_next_break_point,
         conductance_s=lambda x, p: p.a_1_a * p.b_per_v * x,
         state=lambda conductance_s, p: conductance_s / (p.a_1_a * p.b_per_v),
         begin=0.11,

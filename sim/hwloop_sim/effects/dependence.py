@@ -1,4 +1,4 @@
-"""How strong a relative noise is at a conductance."""
+"""Relative noise as a function of the conductance."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hwloop.types import FloatArray
 
 
 class Dependence(Settings):
-    """σ_G/G = ``fraction`` · (G/``reference_s``)^``exponent``; just ``fraction`` without one.
+    """The law σ_G/G = ``fraction`` · (G/``reference_s``)^``exponent``; without one, ``fraction``.
 
-    ``series_ohm``: the noise is that of what stands in series with this, of which the cell shows
-    1 − G R_s; none where the cell conducts 1/R_s or more.
+    ``series_ohm``: R_s, a noiseless resistance in series with the noisy part; the cell then shows 1
+    − G R_s of the noise, and none where it conducts 1/R_s or more.
     """
 
     fraction: Annotated[Number, Field(ge=0, le=1)]
@@ -31,7 +31,7 @@ class Dependence(Settings):
         return self
 
     def sigma_s(self, conductance_s: FloatArray) -> FloatArray:
-        """Standard deviation of the conductance, siemens; 0 where there is none."""
+        """Return the standard deviation of the conductance, siemens; 0 at 0 S."""
         shown = 1.0 if self.series_ohm is None else shown_of_series(conductance_s, self.series_ohm)
         if not self.exponent or self.reference_s is None:
             return self.fraction * shown * conductance_s
@@ -43,5 +43,8 @@ class Dependence(Settings):
 
 
 def shown_of_series(conductance_s: FloatArray, series_ohm: float) -> FloatArray:
-    """Part of a relative change that a cell shows of what stands in series with ``series_ohm``."""
+    """Return the part of a relative change of the noisy part that a cell shows, 1 − G R_s.
+
+    ``series_ohm``: R_s, in series with the part that changes. Never below 0.
+    """
     return np.maximum(1 - conductance_s * series_ohm, 0.0)

@@ -3,7 +3,7 @@
 Initial state G ← f · G, or response ΔG ← f · ΔG of every pulse, with f drawn for each cell:
 lognormal with mean 1, f = exp(σ ξ − σ²/2), or measured values divided by their mean and drawn with
 replacement. Source: lognormal spreads of resistive memory, X. Guan, S. Yu and H.-S. P. Wong, IEEE
-Trans. Electron Devices 59, 1172 (2012); the measured one is whatever the values are.
+Trans. Electron Devices 59, 1172 (2012); a measured spread is as good as its values.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, model_validator
+from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
@@ -29,7 +30,11 @@ def _all_positive(values: Any) -> Any:
 
 
 class DeviceToDeviceSettings(Settings):
-    """``of``: what is spread; ``sigma``: of the logarithm; or ``measured``: values, any unit."""
+    """Settings of device-to-device spread.
+
+    ``of``: the quantity that is spread; ``sigma``: of its logarithm; or ``measured``: values, any
+    unit.
+    """
 
     of: Literal["initial", "step"] = "initial"
     sigma: Fraction | None = None
@@ -42,7 +47,7 @@ class DeviceToDeviceSettings(Settings):
         return self
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-        """A factor for every cell, of mean 1."""
+        """Draw a factor for every cell, of mean 1."""
         if self.sigma is not None:
             return rng.lognormal(-(self.sigma**2) / 2, self.sigma, shape)
         values = np.array(self.measured, dtype=np.float64).ravel()
@@ -58,12 +63,12 @@ class DeviceToDevice(Effect):
         self._of = settings.of
         self._factor = settings.draw(shape, rng)
 
+    @override
     def begin(self, conductance_s: FloatArray) -> FloatArray:
-        """G ← f · G."""
         return conductance_s * self._factor if self._of == "initial" else conductance_s
 
-    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:  # noqa: ARG002
-        """ΔG ← f · ΔG."""
+    @override
+    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:
         if self._of == "initial":
             return after_s
         return np.where(

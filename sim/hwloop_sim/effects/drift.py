@@ -13,6 +13,7 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
@@ -24,8 +25,9 @@ BOLTZMANN_EV_PER_K = 8.617333262e-5  # CODATA 2018
 
 
 class DriftSettings(Settings):
-    """``nu``, ``nu_sigma``, ``t0_s``: power law; ``tau_s``, ``rest_s``: exponential approach.
+    """Settings of drift: a power law, or an exponential approach.
 
+    ``nu``, ``nu_sigma``, ``t0_s``: of the power law; ``tau_s``, ``rest_s``: of the exponential.
     ``activation_ev``, ``temperature_k``, ``reference_k``: τ and t₀ hold at the reference.
     """
 
@@ -53,13 +55,13 @@ class DriftSettings(Settings):
 
     @property
     def acceleration_exponent(self) -> float:
-        """(Eₐ/k)(1/T_ref − 1/T)."""
+        """Return (Eₐ/k)(1/T_ref − 1/T), the logarithm of the acceleration by temperature."""
         inverse = 1 / self.reference_k - 1 / self.temperature_k
         return self.activation_ev / BOLTZMANN_EV_PER_K * inverse
 
 
 class Drift(Effect):
-    """Each cell's exponent, and the time since it was last changed."""
+    """The exponent of each cell, and the time since it was last changed."""
 
     def __init__(
         self, settings: DriftSettings, shape: tuple[int, ...], rng: np.random.Generator
@@ -70,15 +72,15 @@ class Drift(Effect):
         self._log_age = np.zeros(shape)  # ln(1 + t'/t₀)
         self._age_s = np.zeros(shape)
 
-    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:  # noqa: ARG002
-        """A cell that has moved begins anew."""
+    @override
+    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:
         moved = after_s != before_s
         self._age_s = np.where(moved, 0.0, self._age_s)
         self._log_age = np.where(moved, 0.0, self._log_age)
         return after_s
 
+    @override
     def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:
-        """From one age to the next, in closed form."""
         settings = self._settings
         aged_s = duration_s * self._faster
         self._age_s = self._age_s + aged_s

@@ -1,9 +1,9 @@
-"""Endurance: the window closes with the cycles that a cell has had.
+"""Endurance: the window closes with the number of cycles of a cell.
 
-A cell's wear n is the conductance that pulses have moved it through, in full cycles: n ← n +
-|ΔG| / [2 (G_max − G_min)]. What is left of the window is w(n) = 1/(1 + (n/n½)^β), and the state is
-held between G_c − w (G_c − G_min) and G_c + w (G_max − G_c), where G_c is ``closes_at_s``. The form
-is chosen, not derived: half closed at n½, gradual in log n; n½ and β are to be measured.
+A cell's wear n is the conductance that pulses have moved it through, in full cycles: n ← n + |ΔG| /
+[2 (G_max − G_min)]. The remaining fraction of the window is w(n) = 1/(1 + (n/n½)^β), and the state
+is held between G_c − w (G_c − G_min) and G_c + w (G_max − G_c), where G_c is ``closes_at_s``. The
+form is chosen, not derived: half closed at n½, gradual in log n; n½ and β are to be measured.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
@@ -20,8 +21,11 @@ from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 
 
-class EnduranceSettings(Settings):
-    """``min_s``, ``max_s``: the fresh window; ``half_cycles``, ``beta``: how it closes."""
+class EnduranceEffectSettings(Settings):
+    """Settings of endurance.
+
+    ``min_s``, ``max_s``: the fresh window; ``closes_at_s``, ``half_cycles``, ``beta``: its closing.
+    """
 
     min_s: Annotated[Siemens, Field(ge=0)]
     max_s: PositiveSiemens
@@ -31,7 +35,7 @@ class EnduranceSettings(Settings):
     cycles_before: Annotated[Number, Field(ge=0)] = 0.0
 
     @model_validator(mode="after")
-    def _ordered(self) -> EnduranceSettings:
+    def _ordered(self) -> EnduranceEffectSettings:
         if not self.min_s <= self.closes_at_s <= self.max_s or self.min_s == self.max_s:
             raise ValueError(
                 f"min_s {self.min_s:g}, closes_at_s {self.closes_at_s:g} and max_s {self.max_s:g}"
@@ -41,34 +45,37 @@ class EnduranceSettings(Settings):
 
 
 class Endurance(Effect):
-    """The wear of each cell, in full cycles."""
+    """The wear of each cell, in full cycles, and the window that is left to it.
+
+    Neither pulses nor drift nor reads take a cell out of the window.
+    """
 
     def __init__(
         self,
-        settings: EnduranceSettings,
+        settings: EnduranceEffectSettings,
         shape: tuple[int, ...],
         rng: np.random.Generator,  # noqa: ARG002 - nothing is drawn
     ) -> None:
         self._settings = settings
         self._cycles = np.full(shape, settings.cycles_before)
 
+    @override
     def begin(self, conductance_s: FloatArray) -> FloatArray:
-        """Inside the window that is left."""
         return self._held(conductance_s)
 
-    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:  # noqa: ARG002
-        """Wear by what was done, then hold inside the window that is left."""
+    @override
+    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:
         full_s = 2 * (self._settings.max_s - self._settings.min_s)
         after_s = self._held(after_s)
         self._cycles = self._cycles + np.abs(after_s - before_s) / full_s
         return self._held(after_s)
 
-    def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:  # noqa: ARG002
-        """Drift cannot leave the window."""
+    @override
+    def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:
         return self._held(conductance_s)
 
-    def read(self, conductance_s: FloatArray, voltage_v: FloatArray) -> FloatArray:  # noqa: ARG002
-        """Nor can the disturbance of reads."""
+    @override
+    def read(self, conductance_s: FloatArray, voltage_v: FloatArray) -> FloatArray:
         return self._held(conductance_s)
 
     def _held(self, conductance_s: FloatArray) -> FloatArray:
@@ -82,7 +89,7 @@ class Endurance(Effect):
 ENDURANCE = EffectKind(
     name="endurance",
     summary="The window closes with the cycles that a cell has had",
-    settings=EnduranceSettings,
+    settings=EnduranceEffectSettings,
     make=Endurance,
     order=60,
     arrays=lambda _: 1,

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop.settings.model import Settings
 from hwloop.settings.units import PositiveSiemens, Siemens
@@ -19,7 +20,7 @@ from hwloop_sim.cells.effect import Effect, EffectKind
 
 
 class FiniteStatesSettings(Settings):
-    """``states``: how many; ``min_s``, ``max_s``: the outermost; ``spacing`` of those between."""
+    """Settings of finite states: their number, outermost conductances and ``spacing``."""
 
     states: Annotated[int, Field(strict=True, ge=2, le=1_000_000)]
     min_s: Annotated[Siemens, Field(ge=0)]
@@ -36,7 +37,7 @@ class FiniteStatesSettings(Settings):
 
 
 class FiniteStates(Effect):
-    """The levels of all cells."""
+    """The discrete conductance levels of all cells."""
 
     def __init__(
         self,
@@ -46,8 +47,8 @@ class FiniteStates(Effect):
     ) -> None:
         self._settings = settings
 
+    @override
     def seen(self, conductance_s: FloatArray) -> FloatArray:
-        """The nearest level."""
         settings = self._settings
         last = settings.states - 1
         inside_s = np.clip(conductance_s, settings.min_s, settings.max_s)

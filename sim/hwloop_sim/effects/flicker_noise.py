@@ -17,6 +17,7 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop.settings.units import Number
 from hwloop.types import FloatArray
@@ -27,7 +28,10 @@ Frequency = Annotated[Number, Field(gt=0, le=1e12)]
 
 
 class FlickerNoiseSettings(Dependence):
-    """``fraction``: all of σ_G/G between ``low_hz`` and ``high_hz``; see :class:`Dependence`."""
+    """Settings of 1/f noise; ``fraction``: σ_G/G between ``low_hz`` and ``high_hz``.
+
+    Dependence on the conductance as in :class:`Dependence`.
+    """
 
     low_hz: Frequency = 1e-3
     high_hz: Frequency = 1e3
@@ -42,18 +46,18 @@ class FlickerNoiseSettings(Dependence):
 
     @property
     def processes(self) -> int:
-        """How many processes cover the band: two a decade, one at each end."""
+        """Return the number of processes that cover the band: two a decade, one at each end."""
         return ceil(2 * log10(self.high_hz / self.low_hz) - 1e-9) + 1
 
     def times_s(self) -> FloatArray:
-        """Correlation times of the processes."""
+        """Return the correlation times of the processes, (processes,), seconds."""
         return np.geomspace(1 / (2 * pi * self.high_hz), 1 / (2 * pi * self.low_hz), self.processes)
 
 
 class FlickerNoise(Effect):
     """The processes of every cell, in equilibrium when it is made."""
 
-    restless = True
+    time_varying = True
 
     def __init__(
         self, settings: FlickerNoiseSettings, shape: tuple[int, ...], rng: np.random.Generator
@@ -65,8 +69,8 @@ class FlickerNoise(Effect):
         self._parts = [rng.normal(0, self._scale, shape) for _ in self._times_s]
         self._sum = sum(self._parts, np.zeros(shape))
 
+    @override
     def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:
-        """The processes at the end of the time; the state itself does not change."""
         self._sum = np.zeros_like(self._sum)
         for part, time_s in zip(self._parts, self._times_s, strict=True):
             part *= np.exp(-duration_s / time_s)
@@ -75,8 +79,8 @@ class FlickerNoise(Effect):
             self._sum += part
         return conductance_s
 
+    @override
     def seen(self, conductance_s: FloatArray) -> FloatArray:
-        """With the deviation of this moment; a conductance does not go below 0."""
         return np.maximum(conductance_s + self._settings.sigma_s(conductance_s) * self._sum, 0.0)
 
 

@@ -1,9 +1,9 @@
-"""Programming error: a cell was set to a conductance, and came out beside it.
+"""Programming error: the deviation of a programmed cell from its target conductance.
 
-G ← G + σ(G) ξ, once, when the cells are made: the initial conductances of the device are those that
-were aimed at, and what programming left is drawn about them. σ(G) = Σ c_k G^k, the form of the
-curves of spread against mean conductance in D. Bonnet et al., Nat. Commun. 14, 7530 (2023),
-doi:10.1038/s41467-023-43317-9. Valid up to ``valid_to_s``: a higher aim is refused. A draw below
+G ← G + σ(G) ξ, once, when the cells are made: the initial conductances of the device are the
+targets, and the programmed ones are drawn about them. σ(G) = Σ c_k G^k, the form of the curves of
+spread against mean conductance in D. Bonnet et al., Nat. Commun. 14, 7530 (2023),
+doi:10.1038/s41467-023-43317-9. Valid up to ``valid_to_s``: a higher target is refused. A draw below
 0 S is drawn again. Later pulses have the scatter of the device and of other effects, not this one.
 """
 
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
+from typing_extensions import override
 
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_name, first_place
@@ -25,13 +26,19 @@ _ROUNDS = 1000
 
 
 class ProgrammingErrorSettings(Settings):
-    """``sigma_us``: c_1, c_2, …, of σ and G in microsiemens, where the figures are of size 1."""
+    """Settings of the programming error.
+
+    ``sigma_us``: c_1, c_2, …, of σ and G in microsiemens, in which they are of order 1.
+    """
 
     sigma_us: Annotated[tuple[Number, ...], Field(min_length=1, max_length=10)]
     valid_to_s: PositiveSiemens
 
     def sigma_s(self, conductance_s: FloatArray) -> FloatArray:
-        """Standard deviation at a set conductance, siemens; :class:`ConfigError` outside."""
+        """Return the standard deviation at a target conductance, siemens.
+
+        Raises :class:`ConfigError` outside the range in which the curve holds.
+        """
         beyond = (conductance_s > self.valid_to_s * (1 + 1e-9)) | (conductance_s < 0)
         if beyond.any():
             place = first_place(beyond)
@@ -55,7 +62,7 @@ class ProgrammingErrorSettings(Settings):
 
 
 class ProgrammingError(Effect):
-    """One draw for every cell."""
+    """One deviation drawn for every cell when it is made."""
 
     def __init__(
         self,
@@ -66,8 +73,8 @@ class ProgrammingError(Effect):
         self._settings = settings
         self._rng = rng
 
+    @override
     def begin(self, conductance_s: FloatArray) -> FloatArray:
-        """What programming left of the conductances that were aimed at."""
         sigma_s = self._settings.sigma_s(conductance_s)
         found_s = conductance_s + sigma_s * self._rng.normal(size=conductance_s.shape)
         for _ in range(_ROUNDS):

@@ -15,31 +15,35 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
+from typing_extensions import override
 
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveSecond
 from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 
-Part = Annotated[Number, Field(ge=0, le=1)]
-Spread = Annotated[Number, Field(ge=0, le=5)]
+_Part = Annotated[Number, Field(ge=0, le=1)]
+_LogSigma = Annotated[Number, Field(ge=0, le=5)]
 
 
 class RandomTelegraphSettings(Settings):
-    """``amplitude``: a; ``capture_s``, ``emission_s``: τ_c, τ_e; medians, with sigmas of ln."""
+    """Settings of random telegraph noise: medians, with sigmas of the logarithm.
 
-    trapped: Part = 1.0
-    amplitude: Part
-    amplitude_sigma: Spread = 0.0
+    ``amplitude``: a; ``capture_s``, ``emission_s``: τ_c, τ_e.
+    """
+
+    trapped: _Part = 1.0
+    amplitude: _Part
+    amplitude_sigma: _LogSigma = 0.0
     capture_s: PositiveSecond
     emission_s: PositiveSecond
-    time_sigma: Spread = 0.0
+    time_sigma: _LogSigma = 0.0
 
 
 class RandomTelegraph(Effect):
     """A trap in some of the cells, in equilibrium when they are made."""
 
-    restless = True
+    time_varying = True
 
     def __init__(
         self, settings: RandomTelegraphSettings, shape: tuple[int, ...], rng: np.random.Generator
@@ -54,15 +58,15 @@ class RandomTelegraph(Effect):
         self._filled_part = emission_s / (capture_s + emission_s)
         self._filled = rng.random(shape) < self._filled_part
 
+    @override
     def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:
-        """The traps at the end of the time; the state itself does not change."""
         left = np.exp(-self._rate_per_s * duration_s)
         probability = self._filled_part + (self._filled - self._filled_part) * left
         self._filled = self._rng.random(left.shape) < probability
         return conductance_s
 
+    @override
     def seen(self, conductance_s: FloatArray) -> FloatArray:
-        """Less by the amplitude where the trap is filled."""
         shown_s: FloatArray = conductance_s * (1 - self._amplitude * self._filled)
         return shown_s
 

@@ -1,4 +1,4 @@
-"""Read disturb: every read moves a cell a little.
+"""Read disturb: every read changes the conductance of a cell a little.
 
 Each read at the voltage V multiplies G by exp(r · sgn(V) · (|V|/V₀)^p): a positive ``rate`` moves
 up under positive voltage and down under negative, as SET and RESET do, so that reads of both
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
+from typing_extensions import override
 
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveVolt
@@ -21,7 +22,10 @@ from hwloop_sim.cells.effect import Effect, EffectKind
 
 
 class ReadDisturbSettings(Settings):
-    """``rate``: change of ln G in one read at ``reference_v``; ``exponent``: of its voltage."""
+    """Settings of read disturb.
+
+    ``rate``: change of ln G in one read at ``reference_v``; ``exponent``: of the voltage.
+    """
 
     rate: Annotated[Number, Field(ge=-0.1, le=0.1)]
     reference_v: PositiveVolt
@@ -30,7 +34,7 @@ class ReadDisturbSettings(Settings):
 
 
 class ReadDisturb(Effect):
-    """What reads leave behind; nothing is kept but the state itself."""
+    """The disturbance of reads, kept in the state of the cells alone."""
 
     def __init__(
         self,
@@ -40,8 +44,8 @@ class ReadDisturb(Effect):
     ) -> None:
         self._settings = settings
 
+    @override
     def read(self, conductance_s: FloatArray, voltage_v: FloatArray) -> FloatArray:
-        """All reads of one operation together: their exponents add."""
         settings = self._settings
         strength = (np.abs(voltage_v) / settings.reference_v) ** settings.exponent
         # A cell that is not driven is not read, whatever 0 to the power of 0 is.

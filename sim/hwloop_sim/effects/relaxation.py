@@ -1,12 +1,12 @@
-"""Relaxation after programming: a cell that was pulsed settles away from where it was put.
+"""Relaxation after programming: a pulsed cell settles away from its programmed conductance.
 
 After each pulse that moved a cell, a final deviation d is drawn for it, normal with mean ``mean``
-and standard deviation ``sigma``; the cell then follows G(t) = G₀ · [1 + d · (1 − exp(−(t/τ)^β))],
-t counted from the pulse. A further pulse takes it from where it is and draws anew. Source: the
-form is the stretched exponential usual for relaxation (R. Kohlrausch, 1854); that the spread grows
-towards the middle states is measured on 1T1R cells by B. Q. Le, A. Levy et al., IEEE Trans.
+and standard deviation ``sigma``; the cell then follows G(t) = G₀ · [1 + d · (1 − exp(−(t/τ)^β))], t
+the time since the pulse. A further pulse takes it from its present state and draws anew. Source:
+the form is the stretched exponential usual for relaxation (R. Kohlrausch, 1854); that the spread
+grows towards the middle states is measured on 1T1R cells by B. Q. Le, A. Levy et al., IEEE Trans.
 Electron Devices 68, 4397 (2021), doi:10.1109/TED.2021.3097975: standard deviation 3 to 7 µS before
-and 4 to 21 µS after 30 min at 80 °C. With ``series_ohm`` the deviation is that of what stands in
+and 4 to 21 µS after 30 min at 80 °C. With ``series_ohm`` the deviation is that of the part in
 series with it, of which the cell shows 1 − G₀ R_s. 1 + d is held at 0.
 """
 
@@ -16,6 +16,7 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
+from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
@@ -26,7 +27,10 @@ from hwloop_sim.effects.dependence import shown_of_series
 
 
 class RelaxationSettings(Settings):
-    """``mean``, ``sigma``: of the final deviation, as fractions of G; ``tau_s``, ``beta``."""
+    """Settings of relaxation.
+
+    ``mean``, ``sigma``: of the final deviation relative to G; ``tau_s``, ``beta``: of its course.
+    """
 
     mean: Annotated[Number, Field(gt=-1, lt=1)] = 0.0
     sigma: Fraction
@@ -36,7 +40,7 @@ class RelaxationSettings(Settings):
 
 
 class Relaxation(Effect):
-    """The age of each cell's last change, and what it will come to."""
+    """The age of each cell's last change, and its final deviation."""
 
     def __init__(
         self, settings: RelaxationSettings, shape: tuple[int, ...], rng: np.random.Generator
@@ -46,8 +50,8 @@ class Relaxation(Effect):
         self._final = np.zeros(shape)
         self._age_s = np.zeros(shape)
 
-    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:  # noqa: ARG002
-        """Begin anew where a cell has moved."""
+    @override
+    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:
         moved = after_s != before_s
         settings = self._settings
         drawn = self._rng.normal(settings.mean, settings.sigma, after_s.shape)
@@ -57,8 +61,8 @@ class Relaxation(Effect):
         self._age_s = np.where(moved, 0.0, self._age_s)
         return after_s
 
+    @override
     def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:
-        """Go on from one age to the next."""
         before = 1 + self._final * self._progress(self._age_s)
         self._age_s = self._age_s + duration_s
         after = 1 + self._final * self._progress(self._age_s)

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
@@ -19,16 +20,16 @@ from hwloop.settings.units import Number, PositiveSiemens
 from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 
-Spread = Annotated[Number, Field(ge=0, le=3)]
+_LogSigma = Annotated[Number, Field(ge=0, le=3)]
 
 
 class StateBoundsSettings(Settings):
-    """``min_s``, ``max_s``: medians of the bounds; the sigmas are of their logarithms."""
+    """Settings of state bounds: medians ``min_s``, ``max_s``, and sigmas of their logarithms."""
 
     min_s: PositiveSiemens
     max_s: PositiveSiemens
-    min_sigma: Spread = 0.0
-    max_sigma: Spread = 0.0
+    min_sigma: _LogSigma = 0.0
+    max_sigma: _LogSigma = 0.0
 
     @model_validator(mode="after")
     def _ordered(self) -> StateBoundsSettings:
@@ -51,20 +52,20 @@ class StateBounds(Effect):
             self._low_s[wrong] = settings.min_s * rng.lognormal(0, settings.min_sigma, count)
             self._high_s[wrong] = settings.max_s * rng.lognormal(0, settings.max_sigma, count)
 
+    @override
     def begin(self, conductance_s: FloatArray) -> FloatArray:
-        """Inside its bounds."""
         return self._held(conductance_s)
 
-    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:  # noqa: ARG002
-        """Held at the bounds."""
+    @override
+    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:
         return self._held(after_s)
 
-    def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:  # noqa: ARG002
-        """Drift ends at the bounds."""
+    @override
+    def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:
         return self._held(conductance_s)
 
-    def read(self, conductance_s: FloatArray, voltage_v: FloatArray) -> FloatArray:  # noqa: ARG002
-        """As does the disturbance of reads."""
+    @override
+    def read(self, conductance_s: FloatArray, voltage_v: FloatArray) -> FloatArray:
         return self._held(conductance_s)
 
     def _held(self, conductance_s: FloatArray) -> FloatArray:

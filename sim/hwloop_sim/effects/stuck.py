@@ -11,23 +11,24 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, Siemens
 from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 
-Part = Annotated[Number, Field(ge=0, le=1)]
-Level = Annotated[Siemens, Field(ge=0)]
+_Part = Annotated[Number, Field(ge=0, le=1)]
+_Level = Annotated[Siemens, Field(ge=0)]
 
 
 class StuckSettings(Settings):
-    """``high_fraction`` at ``high_s``, ``low_fraction`` at ``low_s``."""
+    """Settings of stuck cells: ``high_fraction`` at ``high_s``, ``low_fraction`` at ``low_s``."""
 
-    high_fraction: Part = 0.0
-    high_s: Level | None = None
-    low_fraction: Part = 0.0
-    low_s: Level | None = None
+    high_fraction: _Part = 0.0
+    high_s: _Level | None = None
+    low_fraction: _Part = 0.0
+    low_s: _Level | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> StuckSettings:
@@ -46,7 +47,7 @@ class StuckSettings(Settings):
 
 
 class Stuck(Effect):
-    """Which cells are stuck, and where."""
+    """The stuck cells, and the conductance that each shows."""
 
     def __init__(
         self, settings: StuckSettings, shape: tuple[int, ...], rng: np.random.Generator
@@ -57,8 +58,8 @@ class Stuck(Effect):
         self._stuck = high | low
         self._at_s = np.where(high, settings.high_s or 0.0, settings.low_s or 0.0)
 
+    @override
     def seen(self, conductance_s: FloatArray) -> FloatArray:
-        """A stuck cell shows where it is stuck."""
         return np.where(self._stuck, self._at_s, conductance_s)
 
 

@@ -1,1 +1,1 @@
-"""Emulator."""
+"""The emulator: a backend of cells, lines, noise and converters."""

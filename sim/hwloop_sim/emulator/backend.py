@@ -1,4 +1,4 @@
-"""The emulator as a backend: cells, noise, converters, compliance, a clock that only counts."""
+"""The emulator as a backend: cells, noise, converters, compliance, and a clock of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import ValidationInfo, model_validator
+from typing_extensions import override
 
 from hwloop.array.operations import (
     Flag,
@@ -28,26 +29,25 @@ from hwloop.settings.units import Fraction, PositiveSecond
 from hwloop.types import FloatArray
 from hwloop_sim.calibration.twin import in_place_of_device, whole_twin
 from hwloop_sim.cells.choice import DeviceChoice, make_cells
-from hwloop_sim.cells.composed import AffectedDevice
+from hwloop_sim.cells.composed import NonIdealDevice
 from hwloop_sim.cells.current_law import CellLawSettings
 from hwloop_sim.cells.effect import EffectChoice
-from hwloop_sim.emulator.lines import WireSettings, Wiring
+from hwloop_sim.emulator.lines import ArrayLines, WireSettings
 from hwloop_sim.emulator.products import Product, Products, joined
 from hwloop_sim.emulator.readout import ConverterSettings, Readout, metered
 
 
 class SimSettings(Settings):
-    """What is emulated.
+    """Settings of the emulated array.
 
-    ``calibration``: the name of a shipped calibration or the path of a file, which says what the
-    keys beside it do not; see :func:`hwloop_sim.calibration.twin.whole_twin`.
-    ``device``: ``model`` names the device model, the other keys are its settings. ``cell_law``: how
-    current follows voltage, where the model does not say. ``effects``: non-idealities of the cells,
-    ``effect`` names each. ``wires``: resistances of the lines; left
-    out, they are ideal. ``converters``: what a multiplication passes through. ``read_noise``:
-    standard deviation of each cell's current in each read, as a fraction of it; the effect
-    ``white_noise`` says more. ``read_time_s``: what one read, or one vector of a multiplication,
-    takes on the emulator's clock.
+    ``calibration``: the name of a shipped calibration or the path of a file, which completes the
+    keys beside it; see :func:`hwloop_sim.calibration.twin.whole_twin`. ``device``: ``model`` names
+    the device model, the other keys are its settings. ``cell_law``: current-voltage law, where the
+    model has none. ``effects``: non-idealities of the cells, ``effect`` names each. ``wires``:
+    resistances of the lines; left out, they are ideal. ``converters``: DAC, ADC and tiles of a
+    multiplication. ``read_noise``: standard deviation of each cell's current in each read, as a
+    fraction of it; the effect ``white_noise`` has more settings. ``read_time_s``: duration of one
+    read, or of one vector of a multiplication, on the emulator's clock.
     """
 
     device: DeviceChoice
@@ -72,13 +72,15 @@ class SimSettings(Settings):
 class EmulatedArray(CrossbarBackend):
     """A population of arrays of one device model; see :class:`SimSettings`.
 
-    Time passes before what an operation does: a read shows the cells at its end.
+    Time passes before the effect of an operation: a read shows the cells at its end. Cells are
+    pulsed and read one after the other; all rows of a vector are multiplied at once. Nothing is
+    driven between operations.
     """
 
     def __init__(
         self,
-        cells: AffectedDevice,
-        wiring: Wiring,
+        cells: NonIdealDevice,
+        lines: ArrayLines,
         readout: Readout,
         request: OpenRequest,
         *,
@@ -95,28 +97,28 @@ class EmulatedArray(CrossbarBackend):
             identity=identity or {},
         )
         self._cells = cells
-        self._wiring = wiring
+        self._lines = lines
         self._readout = readout
         self._rng = request.rng
         self._compliance_a = request.array.limits.current_a
         self._read_noise = read_noise
         self._read_time_s = read_time_s
-        self._products = Products(wiring, cells.read_noise, fraction=read_noise, rng=request.rng)
+        self._products = Products(lines, cells.read_noise, fraction=read_noise, rng=request.rng)
         self._latest: tuple[int, int, object, PulseMap] | None = None
         self._now_s = 0.0
         self._closed = False
 
     @property
+    @override
     def description(self) -> Description:
-        """Geometry, population, and the device model with its settings."""
         return self._description
 
+    @override
     def now_s(self) -> float:
-        """Emulated seconds since the array was made."""
         return self._now_s
 
+    @override
     def check(self, operation: Operation) -> None:
-        """Refuse maps of another shape, pulses beyond the model, and voltages beyond the DAC."""
         check_shape(operation, self._description.shape)
         match operation:
             case PulseMap():
@@ -127,8 +129,8 @@ class EmulatedArray(CrossbarBackend):
             case VectorBatch():
                 self._readout.check(operation.voltage_v)
 
+    @override
     def duration_s(self, operation: Operation) -> float:
-        """Cells are pulsed and read one after the other; a vector is multiplied at once."""
         match operation:
             case ReadMap():
                 cells = int(operation.addressed.sum(axis=(-2, -1)).max())
@@ -138,17 +140,17 @@ class EmulatedArray(CrossbarBackend):
                 return float(operation.voltage_v.shape[-2] * self._read_time_s)
         return super().duration_s(operation)
 
+    @override
     def pulse(self, pulse: PulseMap) -> None:
-        """Apply the pulses to the cells, and to the half-selected ones if the model knows how."""
         self._begin(pulse)
         if not self._cells.half_select:
             self._cells.pulse(self._applied(pulse))
             return
-        for stress in self._wiring.stresses(self._cells, pulse):
+        for stress in self._lines.stresses(self._cells, pulse):
             self._cells.pulse(stress)
 
+    @override
     def read(self, read: ReadMap) -> Reading:
-        """Currents of the addressed cells, with read noise."""
         self._begin(read)
         conductance_s = self._cells.conductance_s
         current_a = self._currents_a(read)
@@ -166,8 +168,8 @@ class EmulatedArray(CrossbarBackend):
         self._cells.note_read(lambda: _read_voltages_v(read))
         return reading
 
+    @override
     def multiply(self, batch: VectorBatch) -> Reading:
-        """Column currents; the noise of a column is that of its cells added in quadrature."""
         self._refuse_if_closed()
         self.check(batch)
         voltage_v = self._readout.drive(batch.voltage_v)
@@ -180,19 +182,20 @@ class EmulatedArray(CrossbarBackend):
         self._cells.note_read(lambda: np.moveaxis(voltage_v, -2, 0)[..., None])
         return reading
 
+    @override
     def wait(self, wait: Wait) -> None:
-        """Move the clock."""
         self._begin(wait)
 
+    @override
     def make_safe(self) -> None:
-        """Nothing is driven between operations."""
+        pass
 
+    @override
     def close(self) -> None:
-        """Refuse every later operation."""
         self._closed = True
 
+    @override
     def take_events(self) -> list[Event]:
-        """Those of the cells and of the converters."""
         return [*self._cells.take_events(), *self._readout.take_events()]
 
     def _begin(self, operation: Operation) -> None:
@@ -201,7 +204,7 @@ class EmulatedArray(CrossbarBackend):
         self._elapse(self.duration_s(operation))
 
     def _check_pulse(self, pulse: PulseMap) -> None:
-        """Refuse what the model does not know; say so if it is the wires that make it unknown."""
+        """Raise what the model refuses; name the voltage the wires take, if that is the reason."""
         applied = self._applied(pulse)
         try:
             self._cells.check(applied)
@@ -224,24 +227,24 @@ class EmulatedArray(CrossbarBackend):
         self._cells.wait(duration_s)
 
     def _currents_a(self, read: ReadMap) -> FloatArray:
-        """Of every cell that is read, free of read noise."""
-        up_a = self._wiring.read(self._cells, read.addressed, read.read_v)
+        """Return the current of every cell that is read, free of read noise."""
+        up_a = self._lines.read(self._cells, read.addressed, read.read_v)
         if self._cells.linear or not read.both_polarities:
             return up_a
-        return (up_a - self._wiring.read(self._cells, read.addressed, -read.read_v)) / 2
+        return (up_a - self._lines.read(self._cells, read.addressed, -read.read_v)) / 2
 
     def _applied(self, pulse: PulseMap) -> PulseMap:
-        """What really reaches the selected cells; kept while pulse and state are the same."""
+        """Return the voltages at the selected cells; kept while pulse and state are the same."""
         conductance_s = self._cells.conductance_s
         if self._latest is None or self._latest[:2] != (id(pulse), id(conductance_s)):
-            applied = self._wiring.selected(self._cells, pulse)
+            applied = self._lines.selected(self._cells, pulse)
             self._latest = (id(pulse), id(conductance_s), (pulse, conductance_s), applied)
         return self._latest[3]
 
     def _partial_products(self, voltage_v: FloatArray, unit_v: float) -> list[Product]:
-        """Products of each row of tiles; one vector after the other where cells do not rest."""
+        """Compute the products of each row of tiles; vector by vector where cells vary in time."""
         vectors = voltage_v.shape[-2]
-        size = 1 if self._cells.restless else max(vectors, 1)
+        size = 1 if self._cells.time_varying else max(vectors, 1)
         chunks = []
         for begin in range(0, max(vectors, 1), size):
             chunk_v = voltage_v[..., begin : begin + size, :]
@@ -249,14 +252,14 @@ class EmulatedArray(CrossbarBackend):
             chunks.append(
                 [
                     self._products.of(self._cells, chunk_v, rows, unit_v=unit_v)
-                    for rows in self._wiring.row_slices
+                    for rows in self._lines.row_slices
                 ]
             )
         return [joined(products) for products in zip(*chunks, strict=True)]
 
 
 def _read_voltages_v(read: ReadMap) -> FloatArray:
-    """What each cell sees, read by read, (reads, ..., rows, cols)."""
+    """Return the voltage at each cell, read by read, (reads, ..., rows, cols)."""
     once_v = np.where(read.addressed, read.read_v, 0.0)
     return np.stack([once_v, -once_v] if read.both_polarities else [once_v])
 
@@ -278,7 +281,7 @@ def open_sim(settings: SimSettings, request: OpenRequest) -> EmulatedArray:
     wires = None if settings.wires is None else settings.wires.wires()
     return EmulatedArray(
         cells,
-        Wiring(
+        ArrayLines(
             wires,
             settings.converters.tiles,
             request.array.biasing,

@@ -35,24 +35,24 @@ class Levels:
 
     @property
     def top(self) -> int:
-        """The highest code; the lowest is 0."""
+        """Return the highest code; the lowest is 0."""
         return (1 << self.bits) - (2 if self.low == -self.high else 1)
 
     @property
     def step(self) -> float:
-        """Between two levels."""
+        """Return the distance of two neighbouring levels."""
         return (self.high - self.low) / self.top
 
     def values(self, codes: FloatArray | NDArray[np.int32]) -> FloatArray:
-        """The levels of codes; the middle code of a symmetric range is 0 exactly."""
+        """Return the levels of codes; the middle code of a symmetric range is exactly 0."""
         middle = (self.high + self.low) / 2
         return middle + (np.asarray(codes, dtype=np.float64) - self.top / 2) * self.step
 
 
 class Dac(Settings):
-    """What drives the rows: a voltage becomes the nearest level, (1 + gain_error) of it and more.
+    """The converters that drive the rows: the nearest level, with gain error, offset and noise.
 
-    ``noise_v``: standard deviation, new for every vector and row.
+    ``noise_v``: standard deviation, drawn for every vector and row.
     """
 
     bits: Bits
@@ -70,7 +70,7 @@ class Dac(Settings):
 
     @property
     def levels(self) -> Levels:
-        """Its levels, volts."""
+        """Return the levels of the converter, volts."""
         return Levels(self.low_v, self.high_v, self.bits)
 
     def check(self, voltage_v: FloatArray) -> None:
@@ -85,7 +85,7 @@ class Dac(Settings):
             )
 
     def convert(self, voltage_v: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """What the rows get, of the shape given, volts; :class:`Unsupported` beyond the range."""
+        """Return the voltages of the rows, in the shape given; raise ``Unsupported`` out of range."""
         self.check(voltage_v)
         levels = self.levels
         # Half a step outside at most, as checked.
@@ -97,7 +97,7 @@ class Dac(Settings):
 
 
 class FixedRange(Settings):
-    """The range of an ADC is given."""
+    """A given range of an ADC, amperes."""
 
     kind: Literal["fixed"]
     low_a: Ampere
@@ -110,14 +110,14 @@ class FixedRange(Settings):
         return self
 
     def fit(self, current_a: FloatArray) -> tuple[float, float]:  # noqa: ARG002 - it is given
-        """(low, high), amperes."""
+        """Return the given range, (low, high), amperes."""
         return self.low_a, self.high_a
 
 
 class CalibratedRange(Settings):
-    """The range of an ADC holds the data that it is calibrated on, and a margin.
+    """A range of an ADC that holds the data it is calibrated on, and a margin.
 
-    ``percent``: of the magnitudes that it holds, 100 all of them. Symmetric where the data have
+    ``percent``: of the magnitudes that it holds, 100 for all of them. Symmetric where the data have
     both signs, else from 0.
     """
 
@@ -132,7 +132,7 @@ class CalibratedRange(Settings):
         return self
 
     def fit(self, current_a: FloatArray) -> tuple[float, float]:
-        """(low, high), amperes; :class:`Unsupported` where the data say nothing."""
+        """Return (low, high), amperes; :class:`Unsupported` where every current is 0 A."""
         finite_a = current_a[np.isfinite(current_a)]
         reach_a = float(np.percentile(np.abs(finite_a), self.percent)) if finite_a.size else 0.0
         reach_a *= 1 + self.margin
@@ -147,7 +147,7 @@ AdcRange = Annotated[FixedRange | CalibratedRange, Field(discriminator="kind")]
 
 @dataclass(frozen=True, eq=False)
 class Converted:
-    """What ADCs say: codes, held at the ends; which were over range, and are NaN as values."""
+    """The output of ADCs: codes, clipped to the ends; values, NaN where a code is over range."""
 
     codes: NDArray[np.int32]
     over_range: BoolArray
@@ -155,10 +155,11 @@ class Converted:
 
 
 class Adc(Settings):
-    """What reads the columns: I · (1 + gain) + offset + noise becomes the nearest level.
+    """The converters that read the columns: I · (1 + gain) + offset + noise, to the nearest level.
 
     ``gain_error``, ``offset_a``: of all converters alike; ``gain_sigma``, ``offset_sigma_a``: their
-    spread from one converter to the next. ``noise_a``: standard deviation, new in every conversion.
+    spread from one converter to the next. ``noise_a``: standard deviation, drawn in every
+    conversion.
     """
 
     bits: Bits
@@ -170,16 +171,16 @@ class Adc(Settings):
     noise_a: Annotated[Ampere, Field(ge=0)] = 0.0
 
     def levels(self, calibration_a: FloatArray) -> Levels:
-        """Its levels, amperes: of a fixed range, or calibrated on these currents."""
+        """Return the levels, amperes, of a fixed range, or calibrated on these currents."""
         low_a, high_a = self.range.fit(calibration_a)
         return Levels(low_a, high_a, self.bits)
 
     def draw_gain(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-        """1 + gain error of converters."""
+        """Draw 1 + gain error of converters."""
         return 1 + self.gain_error + rng.normal(0, self.gain_sigma, shape)
 
     def draw_offset_a(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-        """Offsets of converters, amperes."""
+        """Draw the offsets of converters, amperes."""
         return self.offset_a + rng.normal(0, self.offset_sigma_a, shape)
 
     def convert(
@@ -191,7 +192,10 @@ class Adc(Settings):
         gain: FloatArray | None = None,
         offset_a: FloatArray | None = None,
     ) -> Converted:
-        """Convert currents (..., batch, cols); ``gain``, ``offset_a``: of each (..., cols)."""
+        """Convert currents (..., batch, cols), amperes.
+
+        ``gain``, ``offset_a``: of each column's converter, (..., cols).
+        """
         from hwloop_sim.compiled import kernels
 
         if self.noise_a:

@@ -1,6 +1,6 @@
-"""What the lines of an array do between its terminals and its cells, tile by tile.
+"""The lines of an array between its terminals and its cells, tile by tile.
 
-Without wires a cell sees what its lines are driven with. With them, the circuit of its tile is
+Without wires a cell has the voltage that drives its lines. With them, the circuit of its tile is
 solved: in a read or a multiplication all columns, and the rows without a voltage, are at 0 V; in a
 pulse the lines are driven as the array's biasing scheme says. The voltages of one pulse map are
 those of the state in which it begins.
@@ -14,6 +14,7 @@ from types import EllipsisType
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from hwloop.array.biasing import Scheme, line_fractions, stress
 from hwloop.array.operations import PulseMap
@@ -41,7 +42,7 @@ class WireSettings(Settings):
     col_ends: ColEnds = "bottom"
 
     def wires(self) -> Wires:
-        """As the circuit wants them."""
+        """Return the resistances for the circuit solver."""
         return Wires(**self.model_dump())
 
 
@@ -52,16 +53,17 @@ class _Tile:
 
     @property
     def place(self) -> tuple[EllipsisType, slice, slice]:
-        """Of this tile in a map (..., rows, cols)."""
+        """Return the index of this tile in a map (..., rows, cols)."""
         return (..., self.rows, self.cols)
 
 
 @dataclass(frozen=True)
 class _Law(CellLaw):
-    """The current of a device's cells in a tile, as the circuit wants it.
+    """The current of a device's cells in a tile, as a law for the circuit solver.
 
-    ``on``: (rows, 1), 0 where transistors keep the cells of a row off. ``vectors``: how many
-    circuits there are of each array, next to each other.
+    The slope is taken over a microvolt to either side. ``on``: (rows, 1), 0 where transistors keep
+    the cells of a row off. ``vectors``: how many circuits there are of each array, next to each
+    other.
     """
 
     cells: Device
@@ -69,8 +71,8 @@ class _Law(CellLaw):
     on: FloatArray | float = 1.0
     vectors: int = 1
 
+    @override
     def at(self, conductance_s: FloatArray, cell_v: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Current and slope; the slope over a millionth of a volt to either side."""
         step_v = 1e-6
         above_a, below_a = self._current_a(cell_v + step_v), self._current_a(cell_v - step_v)
         slope_s = np.maximum((above_a - below_a) / (2 * step_v), 1e-3 * conductance_s)
@@ -86,16 +88,16 @@ class _Law(CellLaw):
 
 
 def _line_gate_v(pulse: PulseMap, tile: _Tile, row: int, col: int) -> float | FloatArray | None:
-    """What the gate line of a tile's row carries while a cell is selected: its whole row sees it.
+    """Return the gate voltage of a tile's row while one of its cells is selected.
 
-    The transistors of the other rows are off; their cells see no voltage.
+    The transistors of the other rows are off; their cells have no voltage.
     """
     if not isinstance(pulse.gate_v, np.ndarray):
         return pulse.gate_v
     return pulse.gate_v[tile.place][..., row, col][..., None, None]
 
 
-class Wiring:
+class ArrayLines:
     """The tiles of an array of ``shape`` (rows, cols), and the wires in each; None: ideal ones."""
 
     def __init__(
@@ -111,11 +113,16 @@ class Wiring:
         self._crossbars: dict[tuple[int, int], Crossbar] = {}
 
     def multiply(self, cells: Device, row_v: FloatArray, rows: slice) -> FloatArray:
-        """Column currents of a row of tiles; ``row_v``: of its rows, (..., batch, rows)."""
+        """Return column currents of a row of tiles, (..., batch, cols), amperes.
+
+        ``row_v``: volts on its rows, (..., batch, rows).
+        """
         conductance_s = cells.conductance_s
         if not cells.linear:
             vectors = range(row_v.shape[-2])
-            return np.stack([self._bent(cells, row_v[..., k, :], rows) for k in vectors], axis=-2)
+            return np.stack(
+                [self._nonlinear_a(cells, row_v[..., k, :], rows) for k in vectors], axis=-2
+            )
         if self._wires is None:
             product_a: FloatArray = row_v @ conductance_s[..., rows, :]
             return product_a
@@ -129,7 +136,10 @@ class Wiring:
         )
 
     def read(self, cells: Device, addressed: BoolArray, read_v: float) -> FloatArray:
-        """Current of each cell read alone, (..., rows, cols); NaN in rows of which none is read."""
+        """Return the current of each cell read alone, (..., rows, cols), amperes.
+
+        NaN in rows of which no cell is read.
+        """
         if self._wires is None:
             return cells.current_a(np.full(cells.conductance_s.shape, read_v))
         current_a = np.full(cells.conductance_s.shape, np.nan)
@@ -147,7 +157,7 @@ class Wiring:
         return current_a
 
     def selected(self, cells: Device, pulse: PulseMap) -> PulseMap:
-        """The pulse map with what really reaches each selected cell."""
+        """Return the pulse map with the voltages that reach each selected cell."""
         if self._wires is None:
             return pulse
         shape = cells.conductance_s.shape
@@ -158,10 +168,10 @@ class Wiring:
         return replace(pulse, amplitude_v=reached_v)
 
     def stresses(self, cells: Device, pulse: PulseMap) -> Iterator[PulseMap]:
-        """What all cells see while the cells of a map are selected one after the other.
+        """Yield the voltages at all cells while those of a map are selected one after the other.
 
-        Without wires, cells that see the same come together: first the selected ones, then the
-        half-selected ones, as often as they see it.
+        Without wires, cells with equal voltages come together: first the selected ones, then the
+        half-selected ones, as often as they are stressed.
         """
         if self._wires is None and self._scheme != "floating":
             yield from self.ideal_stresses(pulse)
@@ -175,7 +185,7 @@ class Wiring:
                 yield replace(pulse, amplitude_v=every_v, gate_v=gate_v)
 
     def ideal_stresses(self, pulse: PulseMap) -> Iterator[PulseMap]:
-        """The same where the lines have no resistance and none floats, whatever the cells are."""
+        """Yield the same for lines without resistance of which none floats, for any cells."""
         yield pulse
         for tile in self._tiles:
             yield from self._half_selected(tile, pulse)
@@ -205,10 +215,10 @@ class Wiring:
     def _solved(
         self, cells: Device, pulse: PulseMap
     ) -> Iterator[tuple[_Tile, NDArray[np.intp], NDArray[np.intp], FloatArray]]:
-        """Tile, rows and columns (n,) of selected cells, voltages of all, (..., n, rows, cols).
+        """Yield tile, rows and columns (n,) of selected cells, all voltages, (..., n, rows, cols).
 
-        Those of the conductances that the cells have at the first; cells that are not linear are
-        asked as they are when their group is solved.
+        Linear cells are solved with the conductances that they have at the first group, nonlinear
+        ones with those that they have when their group is solved.
         """
         conductance_s = cells.conductance_s
         for tile in self._tiles:
@@ -227,14 +237,14 @@ class Wiring:
                     wires = self._wires or Wires()
                     cell_v = solve(cells_s * on, row_v=row_v, col_v=col_v, wires=wires).cell_v
                 else:
-                    cell_v = self._bent_v(cells, tile, on, row_v, col_v)
+                    cell_v = self._nonlinear_v(cells, tile, on, row_v, col_v)
                 # NaN: a line that no terminal reaches, through any cell, and no current flows.
                 yield tile, row, col, np.nan_to_num(cell_v) * on
 
-    def _bent_v(
+    def _nonlinear_v(
         self, cells: Device, tile: _Tile, on: FloatArray, row_v: FloatArray, col_v: FloatArray
     ) -> FloatArray:
-        """Voltages of cells that are not linear, (..., n, rows, cols), for n vectors of lines."""
+        """Solve the voltages of nonlinear cells, (..., n, rows, cols), for n vectors of lines."""
         return solve_cells(
             cells.conductance_s[tile.place] * on,
             _Law(cells, tile, on, vectors=row_v.shape[-2]),
@@ -246,7 +256,7 @@ class Wiring:
     def _groups(
         self, selected: BoolArray, cells: int
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Selected cells to be solved at a time; of one row where transistors select it."""
+        """Yield selected cells to be solved at a time; of one row where transistors select it."""
         row, col = np.nonzero(selected)
         size = max(1, _AT_A_TIME // cells)
         between = np.flatnonzero(np.diff(row)) + 1
@@ -255,8 +265,8 @@ class Wiring:
             for begin in range(0, len(rows), size):
                 yield rows[begin : begin + size], cols[begin : begin + size]
 
-    def _bent(self, cells: Device, row_v: FloatArray, rows: slice) -> FloatArray:
-        """Column currents of cells that are not linear, for one vector (..., rows)."""
+    def _nonlinear_a(self, cells: Device, row_v: FloatArray, rows: slice) -> FloatArray:
+        """Return the column currents of nonlinear cells, for one vector (..., rows), amperes."""
         shape = cells.conductance_s.shape
         if self._wires is None:
             every_v = np.zeros(shape)
@@ -277,7 +287,7 @@ class Wiring:
         return np.concatenate(columns, axis=-1)
 
     def _gated(self, cells: Device, rows: slice, row: int, read_v: float) -> FloatArray:
-        """Column currents, (..., cols), where the transistors of one row only are on."""
+        """Return the column currents, (..., cols), where the transistors of one row only are on."""
         on = (np.arange(rows.stop - rows.start) == row).astype(np.float64)[:, None]
         row_v, wires = read_v * on.T, self._wires or Wires()
         columns = []

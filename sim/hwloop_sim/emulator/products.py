@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from hwloop.types import FloatArray
 from hwloop_sim.cells.device import Device
 from hwloop_sim.cells.effect import ReadNoise
-from hwloop_sim.emulator.lines import Wiring
+from hwloop_sim.emulator.lines import ArrayLines
 
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """Column currents, (..., batch, cols), amperes, and what noise each draw adds to them.
+    """Column currents, (..., batch, cols), amperes, and the variances of their noise.
 
     ``squares_a2``: Σ V² G², for a noise that is a fraction of each cell's current. ``variances``:
     of each :class:`ReadNoise`, in its unit.
@@ -28,21 +28,21 @@ class Product:
 
 
 class Products:
-    """Multiplies, and adds noise; keeps what it knows of conductances that have not changed.
+    """Multiplication with noise; the variances of unchanged conductances are kept.
 
     ``fraction``: noise of each cell's current as a fraction of it, drawn from ``rng``; ``noises``
-    draw for themselves.
+    have generators of their own.
     """
 
     def __init__(
         self,
-        wiring: Wiring,
+        lines: ArrayLines,
         noises: Sequence[ReadNoise],
         *,
         fraction: float,
         rng: np.random.Generator,
     ) -> None:
-        self._wiring = wiring
+        self._lines = lines
         self._noises = noises
         self._fraction = fraction
         self._rng = rng
@@ -50,7 +50,7 @@ class Products:
         self._variance: list[tuple[NDArray[np.float32], float]] = []
 
     def of(self, cells: Device, voltage_v: FloatArray, rows: slice, *, unit_v: float) -> Product:
-        """The part that these rows have; ``unit_v``: the largest voltage of all vectors.
+        """Compute the product of these rows; ``unit_v``: the largest voltage of all vectors.
 
         The noise is that of the cells at the voltages of the rows, without wires.
         """
@@ -59,7 +59,7 @@ class Products:
         part_v = voltage_v[..., rows]
         part_s = conductance_s[..., rows, :]
         squares_a2 = np.square(part_v) @ np.square(part_s) if self._fraction else None
-        current_a = self._wiring.multiply(cells, part_v, rows)
+        current_a = self._lines.multiply(cells, part_v, rows)
         variances = tuple(
             self._variances(variance[..., rows, :], part_v, unit_v, current_a.shape)
             for variance, _ in self._variance
@@ -67,7 +67,7 @@ class Products:
         return Product(current_a, squares_a2, variances)
 
     def noisy(self, product: Product, *, unit_v: float) -> FloatArray:
-        """The currents with a draw of every noise."""
+        """Return the currents with a draw of every noise, amperes."""
         current_a = product.current_a
         if product.squares_a2 is not None:
             noise = self._rng.normal(size=current_a.shape)
@@ -84,7 +84,7 @@ class Products:
         unit_v: float,
         shape: tuple[int, ...],
     ) -> NDArray[np.float32]:
-        """Σ V² σ² in units of the largest of each.
+        """Return Σ V² σ² in units of the largest of each.
 
         In single precision, which is ample for a variance and twice as fast, and ends at 1e-38.
         """
@@ -105,7 +105,7 @@ class Products:
 
 
 def joined(products: Sequence[Product]) -> Product:
-    """Products of consecutive vectors as one."""
+    """Join the products of consecutive vectors into one."""
     first = products[0]
     if len(products) == 1:
         return first

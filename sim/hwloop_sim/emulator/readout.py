@@ -1,9 +1,9 @@
-"""What stands around an array when it multiplies: row drivers, tiles, and column converters.
+"""The periphery of an array in a multiplication: row drivers, tiles, and column converters.
 
 An array larger than a tile is cut into tiles of ``rows`` × ``cols``, each with a converter of its
 own; the last ones are smaller where the size does not divide. Each tile's column currents are
 converted, and the partial sums of a column are added as numbers. If one of them could not be
-measured, the sum is none.
+measured, the sum is NaN.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ class Tiles(Settings):
     cols: Count | None = None
 
     def row_slices(self, rows: int) -> list[slice]:
-        """The rows of each row of tiles."""
+        """Return the rows of each row of tiles."""
         return _slices(rows, self.rows or rows)
 
     def col_slices(self, cols: int) -> list[slice]:
-        """The columns of each column of tiles."""
+        """Return the columns of each column of tiles."""
         return _slices(cols, self.cols or cols)
 
 
 class ConverterSettings(Settings):
-    """What a multiplication passes through; nothing is converted where a part is left out."""
+    """Settings of the converters of a multiplication; a part left out converts nothing."""
 
     dac: Dac | None = None
     adc: Adc | None = None
@@ -75,18 +75,21 @@ class Readout:
         self._events: list[Event] = []
 
     def check(self, voltage_v: FloatArray) -> None:
-        """Raise :class:`hwloop.errors.Unsupported` for what the DAC cannot give."""
+        """Raise :class:`hwloop.errors.Unsupported` for a voltage beyond the range of the DAC."""
         if self._dac is not None:
             self._dac.check(voltage_v)
 
     def drive(self, voltage_v: FloatArray) -> FloatArray:
-        """What the rows get for vectors (..., batch, rows), volts."""
+        """Return the voltages of the rows for vectors (..., batch, rows), volts."""
         if self._dac is None:
             return voltage_v
         return self._dac.convert(voltage_v, self._dac_rng)
 
     def read(self, partial_a: list[FloatArray], *, compliance_a: float) -> Reading:
-        """Column currents, (..., batch, cols), from those of each row of tiles, used up by this."""
+        """Return column currents, (..., batch, cols), from those of each row of tiles.
+
+        ``partial_a``: amperes, overwritten in place.
+        """
         if self._converter is None:
             parts = [metered(part_a, compliance_a) for part_a in partial_a]
         else:
@@ -97,7 +100,7 @@ class Readout:
         return total
 
     def take_events(self) -> list[Event]:
-        """The range that an ADC was calibrated to."""
+        """Return and clear pending log events: the range that an ADC was calibrated to."""
         events, self._events = self._events, []
         return events
 
@@ -139,9 +142,9 @@ class Readout:
 
 
 def metered(current_a: FloatArray, compliance_a: float) -> Reading:
-    """What a meter at the array's compliance shows: NaN and a flag beyond it.
+    """Return the reading of a meter at the array's compliance: NaN and a flag beyond it.
 
-    ``current_a`` is used up by this.
+    ``current_a`` is overwritten in place.
     """
     if current_a.size < LARGE:
         beyond = np.abs(current_a) > compliance_a

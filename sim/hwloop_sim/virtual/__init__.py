@@ -1,6 +1,6 @@
 """Virtual instruments: servers that speak an instrument's language, wired to one emulated array.
 
-An instrument of your own is a subclass of :class:`ScpiInstrument` or :class:`TspInstrument` under
+An instrument of your own is a subclass of :class:`VirtualScpiInstrument` or :class:`VirtualTspInstrument` under
 the entry point group ``hwloop.virtual_instruments``; :class:`OneBox` puts it on a bench of its own
 for tests.
 """
@@ -17,9 +17,9 @@ from hwloop_sim.virtual.languages.scpi import (
     WRONG_TYPE,
     Arguments,
     ScpiError,
-    ScpiInstrument,
+    VirtualScpiInstrument,
 )
-from hwloop_sim.virtual.languages.tsp import TspInstrument
+from hwloop_sim.virtual.languages.tsp import VirtualTspInstrument
 from hwloop_sim.virtual.languages.tsp_tables import Attribute, Node, TspError
 
 __all__ = [
@@ -35,8 +35,8 @@ __all__ = [
     "Node",
     "OneBox",
     "ScpiError",
-    "ScpiInstrument",
     "TspError",
-    "TspInstrument",
     "VirtualInstrument",
+    "VirtualScpiInstrument",
+    "VirtualTspInstrument",
 ]

@@ -6,7 +6,7 @@ from hwloop.errors import InstrumentFault, UnexpectedReply
 from hwloop_drivers.instruments.families.tsp import TspInstrument
 from hwloop_drivers.links.link import LinkSettings
 from hwloop_drivers.roles import PulseGenerator, SourceMeter
-from hwloop_sim.virtual.languages.tsp import TspInstrument as VirtualTsp
+from hwloop_sim.virtual.languages.tsp import VirtualTspInstrument as VirtualTsp
 from hwloop_sim.virtual.languages.tsp_tables import Cell
 from tests.virtual_link import OneBox
 

@@ -24,7 +24,7 @@ LINES = {"row_ohm": 10, "col_ohm": 20, "driver_ohm": 50}
 WIRES = Wires(row_ohm=10.0, col_ohm=20.0, driver_ohm=50.0)
 
 
-def bent(law: dict[str, Any], **sim: Any) -> Any:
+def nonlinear(law: dict[str, Any], **sim: Any) -> Any:
     return emulated(3, 4, device=SBT, cell_law=law, **sim)
 
 
@@ -33,7 +33,7 @@ def bent(law: dict[str, Any], **sim: Any) -> Any:
 def test_reads_and_products_follow_the_law_through_wires(
     law: dict[str, Any], made: Any, population: int | None
 ) -> None:
-    backend = bent(law, wires=LINES, population=population)
+    backend = nonlinear(law, wires=LINES, population=population)
     conductance_s = backend._cells.conductance_s
     voltage_v = np.random.default_rng(1).uniform(-0.8, 0.8, (5, 3))
     products_a = backend.multiply(VectorBatch(voltage_v)).current_a
@@ -47,7 +47,7 @@ def test_reads_and_products_follow_the_law_through_wires(
 
 
 def test_without_wires_a_column_adds_up_what_its_cells_give() -> None:
-    backend = bent(SINH)
+    backend = nonlinear(SINH)
     voltage_v = np.array([[0.3, -0.8, 0.1]])
     expected = (backend._cells.conductance_s.T * np.sinh(3 * voltage_v[0]) / 3).sum(axis=1)
     current_a = backend.multiply(VectorBatch(voltage_v)).current_a
@@ -57,7 +57,7 @@ def test_without_wires_a_column_adds_up_what_its_cells_give() -> None:
 def test_a_pulse_through_wires_moves_cells_less_where_they_draw_more() -> None:
     moved_s = []
     for law in (None, SINH):
-        backend = bent(law, wires=LINES)  # type: ignore[arg-type]
+        backend = nonlinear(law, wires=LINES)  # type: ignore[arg-type]
         before_s = backend._cells.conductance_s
         backend.pulse(PulseMap(np.full((3, 4), -1.5), 1e-5))
         moved_s.append(before_s - backend._cells.conductance_s)
@@ -81,7 +81,7 @@ def test_a_law_that_cannot_be_is_refused(
 
 
 def test_a_law_that_falls_at_a_voltage_is_refused_there() -> None:
-    backend = bent({"law": "polynomial", "higher": [0, -1]})
+    backend = nonlinear({"law": "polynomial", "higher": [0, -1]})
     read_all(backend, 0.5)
     with pytest.raises(Unsupported, match=r"cell \(0, 0\): at 0.6 V the current of Polynomial"):
         read_all(backend, 0.6)

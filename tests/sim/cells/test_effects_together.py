@@ -18,11 +18,11 @@ from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record, differences
 from hwloop.run.reproduce import reproduce
 from hwloop.run.runner import RunOptions, run_procedure
-from hwloop_sim.cells.composed import AffectedDevice
+from hwloop_sim.cells.composed import NonIdealDevice
 from hwloop_sim.cells.device import Device
 from hwloop_sim.cells.effect import make_effects
 from hwloop_sim.emulator.backend import SimSettings
-from tests.emulated import DEVICE, Steps, affected, emulated, everywhere, read_all
+from tests.emulated import DEVICE, Steps, emulated, everywhere, non_ideal, read_all
 
 PROCEDURE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"
 EVERY: dict[str, dict[str, Any]] = {
@@ -107,7 +107,7 @@ def test_one_more_effect_changes_no_draw_of_the_others(added: str) -> None:
     for effects in ([stuck, trap], [stuck, trap, more], [more, trap, stuck]):
         if added in {"stuck", "random_telegraph"}:
             effects = [stuck, trap, *(effect for effect in effects if effect is more)]
-        cells = affected(*effects, shape=(30, 30))
+        cells = non_ideal(*effects, shape=(30, 30))
         masks.append([cells.conductance_s > 0.4e-3])
         cells.wait(1.0)
         masks[-1].append(cells.conductance_s > 0.4e-3)
@@ -122,7 +122,7 @@ def test_the_order_in_a_procedure_does_not_matter() -> None:
         {"effect": "state_bounds", "min_s": 6e-5, "max_s": 1.2e-4},
         {"effect": "stuck", "low_fraction": 0.2, "low_s": 3e-5},
     )
-    shown = [affected(*order, shape=(9, 9)).conductance_s for order in permutations(effects)]
+    shown = [non_ideal(*order, shape=(9, 9)).conductance_s for order in permutations(effects)]
     assert all((values == shown[0]).all() for values in shown)
     # Spread, then held at the bounds, then at levels; a stuck cell is at none of them.
     assert set(np.unique(shown[0])) == {3e-5, 1e-4}
@@ -134,7 +134,7 @@ def test_scatter_comes_after_the_factor_of_the_cell_and_before_its_bounds() -> N
         {"effect": "cycle_to_cycle", "sigma": 0.5},
         {"effect": "device_to_device", "of": "step", "measured": [1.0, 3.0]},
     )
-    cells = affected(*effects)
+    cells = non_ideal(*effects)
     cells.pulse(everywhere(cells, 0.1))
     factor = (cells.conductance_s - 1e-4) / 1e-7
     assert factor.max() == pytest.approx(1.0, rel=1e-6)  # the bound is one step of 1 V away
@@ -146,7 +146,7 @@ def test_scatter_comes_after_the_factor_of_the_cell_and_before_its_bounds() -> N
 def test_any_set_of_effects_leaves_conductances_that_are_numbers_of_0_or_more(
     names: set[str], volts: list[float]
 ) -> None:
-    cells = affected(*({"effect": name, **EVERY[name]} for name in names), shape=(4, 5))
+    cells = non_ideal(*({"effect": name, **EVERY[name]} for name in names), shape=(4, 5))
     for amplitude_v in volts:
         cells.pulse(everywhere(cells, amplitude_v))
         cells.wait(1.0)
@@ -180,13 +180,13 @@ def test_a_model_without_a_state_to_put_refuses_effects_that_change_it() -> None
         chosen = SimSettings.parse({"device": DEVICE, "effects": [effect]}).effects
         return make_effects(chosen, (2, 2), np.random.default_rng(1))
 
-    AffectedDevice(Rigid(), made({"effect": "stuck", "high_fraction": 1, "high_s": 2}))
+    NonIdealDevice(Rigid(), made({"effect": "stuck", "high_fraction": 1, "high_s": 2}))
     with pytest.raises(ConfigError, match="Rigid cannot be put at a conductance"):
-        AffectedDevice(Rigid(), made({"effect": "drift", "nu": 0.1}))
+        NonIdealDevice(Rigid(), made({"effect": "drift", "nu": 0.1}))
 
 
 def test_a_device_under_no_effect_is_the_device() -> None:
-    cells, bare = AffectedDevice(Steps(np.ones((2, 2))), []), Steps(np.ones((2, 2)))
+    cells, bare = NonIdealDevice(Steps(np.ones((2, 2))), []), Steps(np.ones((2, 2)))
     for device in (cells, bare):
         device.pulse(everywhere(device, 1.5, 3))
         device.wait(10.0)

@@ -11,10 +11,8 @@ from hwloop_sim.circuit import (
     Polynomial,
     Sinh,
     Wires,
-    behind,
     solve,
     solve_cells,
-    triode_ohm,
 )
 from tests.sim.circuit.cases import SCHEMES, biased, four_decades, wires, with_faults
 
@@ -75,13 +73,6 @@ def test_cell_behind_its_transistor_shares_the_voltage() -> None:
     assert found.cell_a[1, 0] == 0.0
 
 
-def test_gate_that_is_off_isolates_its_row() -> None:
-    ohm = triode_ohm([[1.5], [0.3]], threshold_v=0.5, gain_a_per_v2=1e-3)
-    assert ohm.tolist() == [[1000.0], [np.inf]]
-    cells_s = behind([[1e-3, 0.0], [1e-3, 1e-3]], ohm)
-    assert cells_s.tolist() == [[5e-4, 0.0], [0.0, 0.0]]
-
-
 def test_law_that_falls_is_refused_with_cell_and_voltage() -> None:
     with pytest.raises(BackendError, match=r"vector 0, cell \(0, 1\): at 1 V the slope"):
         solve_cells([[0.0, 1e-3]], Polynomial((0.0, -1.0)), row_v=[1.0], wires=Wires())
@@ -98,8 +89,6 @@ def test_refuses_a_sinh_without_a_voltage(per_volt: float) -> None:
         Sinh(per_volt)
 
 
-def test_refuses_a_negative_transistor_and_one_without_gain() -> None:
+def test_refuses_a_transistor_of_negative_resistance() -> None:
     with pytest.raises(ValueError, match=r"ohm has -1\.0"):
-        behind([[1e-3]], -1.0)
-    with pytest.raises(ValueError, match="gain_a_per_v2"):
-        triode_ohm(1.0, threshold_v=0.5, gain_a_per_v2=0.0)
+        BehindTransistor(Sinh(1.0), np.array(-1.0))

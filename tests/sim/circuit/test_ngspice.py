@@ -14,7 +14,6 @@ from hwloop_sim.circuit import (
     Sinh,
     Solution,
     Wires,
-    behind,
     solve,
     solve_cells,
 )
@@ -98,8 +97,6 @@ def test_one_transistor_array_with_gates_along_the_rows(tmp_path: Path) -> None:
     joined_s[3] = 1 / (1 / cells_s[3] + 2e3)
     circuit = network(joined_s, row_v, col_v, wires(10.0))
     word_v, bit_v = circuit.volts(by_ngspice(circuit, tmp_path))
-    found = solve(behind(cells_s, gate_ohm), row_v=row_v, col_v=col_v, wires=wires(10.0))
-    assert_same(found, word_v - bit_v, joined_s * (word_v - bit_v))
     law = BehindTransistor(Polynomial(()), gate_ohm)
     newton = solve_cells(cells_s, law, row_v=row_v, col_v=col_v, wires=wires(10.0))
     assert_same(newton, word_v - bit_v, joined_s * (word_v - bit_v))

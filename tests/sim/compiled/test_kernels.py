@@ -1,4 +1,4 @@
-"""Compiled loops: counted random numbers, whatever the number of threads."""
+"""Compiled loops: counter-based random numbers, whatever the number of threads."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from scipy import stats
 from hwloop.array.operations import PulseMap
 from hwloop_sim.cells.choice import make_cells
 from hwloop_sim.cells.known_pulses import KnownPulse, _all_among
-from hwloop_sim.compiled import counted_random as counted
-from hwloop_sim.compiled import kernels
-from hwloop_sim.compiled.counted_random import Draws
+from hwloop_sim.compiled import counter_based_random, kernels
+from hwloop_sim.compiled.counter_based_random import Draws
 from hwloop_sim.devices import soft_bounds
 from hwloop_sim.devices.soft_bounds import SoftBounds, SoftBoundsSettings
 from hwloop_sim.emulator.backend import SimSettings
@@ -42,7 +41,7 @@ from hwloop_sim.emulator.backend import SimSettings
 def test_philox_gives_the_published_numbers(
     counter: tuple[int, int], key: int, expected: tuple[int, ...]
 ) -> None:
-    words = counted.philox.py_func
+    words = counter_based_random.philox.py_func
     with np.errstate(over="ignore"):
         answer = words(np.uint64(counter[0]), np.uint64(counter[1]), np.uint64(key))
     assert tuple(int(word) for word in answer) == expected

@@ -12,7 +12,7 @@ from hwloop.array.operations import ReadMap, VectorBatch
 from hwloop.errors import ConfigError
 from hwloop_sim.effects.flicker_noise import FlickerNoiseSettings
 from hwloop_sim.emulator.backend import SimSettings
-from tests.emulated import DEVICE, affected, emulated
+from tests.emulated import DEVICE, emulated, non_ideal
 
 START_S = 1e-6  # of the emulated arrays
 
@@ -62,7 +62,7 @@ def test_two_white_noises_add_in_quadrature() -> None:
 
 def series(effect: dict[str, object], samples: int, step_s: float, cells: int) -> np.ndarray:
     """What ``cells`` show, sampled in time, (samples, cells)."""
-    device = affected(effect, shape=(1, cells), seed=4)
+    device = non_ideal(effect, shape=(1, cells), seed=4)
     shown = np.empty((samples, cells))
     for index in range(samples):
         device.wait(step_s)
@@ -104,14 +104,14 @@ def test_the_spectrum_of_the_sum_is_1_over_f_between_its_ends() -> None:
 
 def test_flicker_noise_depends_on_the_conductance() -> None:
     effect = {"effect": "flicker_noise", "fraction": 0.02, "exponent": -1.0, "reference_s": 5e-5}
-    shown_s = affected(effect).conductance_s
+    shown_s = non_ideal(effect).conductance_s
     assert shown_s.std() / 1e-4 == pytest.approx(0.01, rel=0.03)
 
 
 @pytest.mark.parametrize("step_s", [0.02, 0.7, 40.0])
 def test_a_trap_is_filled_as_often_as_its_times_say_at_any_step(step_s: float) -> None:
     effect = {"effect": "random_telegraph", "amplitude": 0.1, "capture_s": 3.0, "emission_s": 1.0}
-    device = affected(effect, shape=(100, 100))
+    device = non_ideal(effect, shape=(100, 100))
     filled = device.conductance_s < 0.95e-4
     device.wait(step_s)
     after = device.conductance_s < 0.95e-4
@@ -143,7 +143,7 @@ def test_a_trap_stays_for_exponential_times() -> None:
 def test_only_a_part_of_the_cells_has_a_trap_and_amplitudes_spread() -> None:
     effect = {"effect": "random_telegraph", "trapped": 0.3, "amplitude": 0.05}
     effect |= {"amplitude_sigma": 0.5, "capture_s": 1e-9, "emission_s": 1e9}
-    shown = 1 - affected(effect).conductance_s / 1e-4
+    shown = 1 - non_ideal(effect).conductance_s / 1e-4
     trapped = shown[shown > 0]
     assert stats.binomtest(trapped.size, 10_000, 0.3).pvalue > 1e-3
     assert stats.kstest(np.log(trapped / 0.05), "norm", (0, 0.5)).pvalue > 1e-3

@@ -8,7 +8,7 @@ from scipy import stats
 
 from hwloop.errors import ConfigError
 from hwloop_sim.emulator.backend import SimSettings
-from tests.emulated import DEVICE, STEP_S, affected, everywhere
+from tests.emulated import DEVICE, STEP_S, everywhere, non_ideal
 
 CELLS = 100 * 100
 
@@ -19,21 +19,21 @@ def within(value: float, expected: float, relative_error: float, errors: float =
 
 
 def test_the_initial_state_is_lognormal_with_mean_1() -> None:
-    cells = affected({"effect": "device_to_device", "sigma": 0.3})
+    cells = non_ideal({"effect": "device_to_device", "sigma": 0.3})
     factor = cells.conductance_s.ravel() / 1e-4
     assert stats.kstest(np.log(factor), "norm", (-0.045, 0.3)).pvalue > 1e-3
     assert within(factor.mean(), 1.0, np.sqrt(np.expm1(0.09) / CELLS))
 
 
 def test_the_initial_state_follows_measured_values_scaled_to_their_mean() -> None:
-    cells = affected({"effect": "device_to_device", "measured": [90, 100, 110, 120]})
+    cells = non_ideal({"effect": "device_to_device", "measured": [90, 100, 110, 120]})
     values, counts = np.unique(cells.conductance_s / 1e-4 * 105, return_counts=True)
     np.testing.assert_allclose(values, [90, 100, 110, 120])
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
 def test_the_response_of_a_cell_has_the_same_factor_at_every_pulse() -> None:
-    cells = affected({"effect": "device_to_device", "of": "step", "sigma": 0.3})
+    cells = non_ideal({"effect": "device_to_device", "of": "step", "sigma": 0.3})
     first_s = cells.conductance_s
     assert (first_s == 1e-4).all()
     cells.pulse(everywhere(cells, 2.0))
@@ -47,7 +47,7 @@ def test_the_response_of_a_cell_has_the_same_factor_at_every_pulse() -> None:
 @pytest.mark.parametrize("count", [1, 9])
 @pytest.mark.parametrize("distribution", ["normal", "lognormal"])
 def test_a_step_scatters_as_asked_and_a_train_as_its_steps(distribution: str, count: int) -> None:
-    cells = affected({"effect": "cycle_to_cycle", "sigma": 0.3, "distribution": distribution})
+    cells = non_ideal({"effect": "cycle_to_cycle", "sigma": 0.3, "distribution": distribution})
     cells.pulse(everywhere(cells, 1.0, count))
     step = (cells.conductance_s - 1e-4) / (count * STEP_S)
     variance = (0.09 if distribution == "normal" else np.expm1(0.09)) / count
@@ -62,7 +62,7 @@ def test_a_step_scatters_as_asked_and_a_train_as_its_steps(distribution: str, co
 
 
 def test_pulses_scatter_independently_of_each_other() -> None:
-    cells = affected({"effect": "cycle_to_cycle", "sigma": 0.3})
+    cells = non_ideal({"effect": "cycle_to_cycle", "sigma": 0.3})
     steps = []
     for _ in range(2):
         before_s = cells.conductance_s
@@ -73,13 +73,13 @@ def test_pulses_scatter_independently_of_each_other() -> None:
 
 @pytest.mark.parametrize("distribution", ["normal", "lognormal"])
 def test_a_cell_that_does_not_move_does_not_scatter(distribution: str) -> None:
-    cells = affected({"effect": "cycle_to_cycle", "sigma": 0.3, "distribution": distribution})
+    cells = non_ideal({"effect": "cycle_to_cycle", "sigma": 0.3, "distribution": distribution})
     cells.pulse(everywhere(cells, 0.0))
     assert (cells.conductance_s == 1e-4).all()
 
 
 def test_scatter_that_would_go_below_zero_is_held_there_and_said() -> None:
-    cells = affected({"effect": "cycle_to_cycle", "sigma": 2.0}, start_s=2e-6)
+    cells = non_ideal({"effect": "cycle_to_cycle", "sigma": 2.0}, start_s=2e-6)
     cells.pulse(everywhere(cells, -1.5))
     assert cells.conductance_s.min() == 0
     (event,) = cells.take_events()

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hwloop.errors import ConfigError
-from hwloop_sim.cells.composed import AffectedDevice
+from hwloop_sim.cells.composed import NonIdealDevice
 from hwloop_sim.cells.effect import make_effects
 from hwloop_sim.emulator.backend import SimSettings
-from tests.emulated import DEVICE, Steps, affected, everywhere
+from tests.emulated import DEVICE, Steps, everywhere, non_ideal
 
 BOUNDS = {"effect": "state_bounds", "min_s": 1e-6, "max_s": 1e-4}
 
@@ -21,7 +21,7 @@ def showing(conductance_s: np.ndarray, *effects: dict[str, object], seed: int = 
     """What cells at these conductances show."""
     chosen = SimSettings.parse({"device": DEVICE, "effects": effects}).effects
     made = make_effects(chosen, conductance_s.shape, np.random.default_rng(seed))
-    return AffectedDevice(Steps(conductance_s), made).conductance_s
+    return NonIdealDevice(Steps(conductance_s), made).conductance_s
 
 
 def random_matrix(seed: int = 3, shape: tuple[int, ...] = (64, 48)) -> np.ndarray:
@@ -60,7 +60,7 @@ def test_states_stay_within_their_bounds_for_any_pulses(
         {"effect": "drift", "nu": 0.3},
         BOUNDS | {"min_sigma": spread, "max_sigma": spread},
     )
-    cells = affected(*effects, shape=(5, 6), seed=seed)
+    cells = non_ideal(*effects, shape=(5, 6), seed=seed)
     low_s = showing(np.zeros((5, 6)), *effects[3:], seed=seed)
     high_s = showing(np.ones((5, 6)), *effects[3:], seed=seed)
     for amplitude_v in volts:
@@ -85,7 +85,7 @@ def test_a_cell_shows_the_nearest_of_its_levels(spacing: str, low_s: float, stat
 
 def test_pulses_smaller_than_a_level_add_up() -> None:
     effect = {"effect": "finite_states", "states": 11, "min_s": 0.0, "max_s": 1e-4}
-    cells = affected(effect, start_s=5e-5, shape=(2, 2))
+    cells = non_ideal(effect, start_s=5e-5, shape=(2, 2))
     shown = []
     for _ in range(12):
         cells.pulse(everywhere(cells, 1.0))
@@ -105,7 +105,7 @@ def test_the_fractions_asked_for_are_stuck_where_asked() -> None:
 
 def test_a_stuck_cell_stays_whatever_is_done_to_it_and_others_do_not_notice() -> None:
     effect = {"effect": "stuck", "high_fraction": 0.3, "high_s": 1e-3}
-    cells, free = affected(effect, shape=(20, 20)), affected(shape=(20, 20))
+    cells, free = non_ideal(effect, shape=(20, 20)), non_ideal(shape=(20, 20))
     stuck = cells.conductance_s == 1e-3
     for device in (cells, free):
         device.pulse(everywhere(device, 3.0))

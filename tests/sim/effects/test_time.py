@@ -10,32 +10,32 @@ from scipy import stats
 
 from hwloop.errors import ConfigError
 from hwloop_sim.emulator.backend import SimSettings
-from tests.emulated import DEVICE, STEP_S, affected, everywhere
+from tests.emulated import DEVICE, STEP_S, everywhere, non_ideal
 
 FEW = (3, 4)
 
 
 def test_a_power_law_lowers_the_conductance_by_its_exponent() -> None:
-    cells = affected({"effect": "drift", "nu": 0.05, "t0_s": 2.0}, shape=FEW)
+    cells = non_ideal({"effect": "drift", "nu": 0.05, "t0_s": 2.0}, shape=FEW)
     cells.wait(1998.0)
     np.testing.assert_allclose(cells.conductance_s, 1e-4 * 1000**-0.05, rtol=1e-12)
 
 
 def test_exponents_spread_over_the_cells() -> None:
-    cells = affected({"effect": "drift", "nu": 0.05, "nu_sigma": 0.02})
+    cells = non_ideal({"effect": "drift", "nu": 0.05, "nu_sigma": 0.02})
     cells.wait(np.e**10 - 1)
     nu = -np.log(cells.conductance_s.ravel() / 1e-4) / 10
     assert stats.kstest(nu, "norm", (0.05, 0.02)).pvalue > 1e-3
 
 
 def test_an_exponential_decay_goes_to_its_rest() -> None:
-    cells = affected({"effect": "drift", "tau_s": "1 ks", "rest_s": "20 uS"}, shape=FEW)
+    cells = non_ideal({"effect": "drift", "tau_s": "1 ks", "rest_s": "20 uS"}, shape=FEW)
     cells.wait(1000.0)
     np.testing.assert_allclose(cells.conductance_s, 2e-5 + 8e-5 / np.e, rtol=1e-12)
 
 
 def test_heat_is_time_by_arrhenius() -> None:
-    cells = affected(
+    cells = non_ideal(
         {
             "effect": "drift",
             "tau_s": 1e6,
@@ -52,7 +52,7 @@ def test_heat_is_time_by_arrhenius() -> None:
 
 
 def test_a_pulse_takes_a_drifted_cell_from_where_it_is_and_its_age_begins_anew() -> None:
-    cells = affected({"effect": "drift", "nu": 0.1}, shape=FEW)
+    cells = non_ideal({"effect": "drift", "nu": 0.1}, shape=FEW)
     cells.wait(99.0)
     drifted_s = 1e-4 * 100**-0.1
     amplitude_v = np.zeros(FEW)
@@ -69,7 +69,7 @@ def test_a_pulse_takes_a_drifted_cell_from_where_it_is_and_its_age_begins_anew()
 
 
 def test_relaxation_comes_to_its_spread_and_is_half_way_at_its_time() -> None:
-    cells = affected({"effect": "relaxation", "mean": -0.02, "sigma": 0.05, "tau_s": 10.0})
+    cells = non_ideal({"effect": "relaxation", "mean": -0.02, "sigma": 0.05, "tau_s": 10.0})
     cells.wait(1e4)
     assert (cells.conductance_s == 1e-4).all(), "a cell that was not pulsed does not relax"
     cells.pulse(everywhere(cells, 1.0))
@@ -86,7 +86,7 @@ def test_a_stretched_relaxation_is_faster_at_first_and_slower_later() -> None:
     done = {}
     for beta in (1.0, 0.5):
         effect = {"effect": "relaxation", "mean": 0.5, "sigma": 0.0, "tau_s": 1.0, "beta": beta}
-        cells = affected(effect, shape=FEW)
+        cells = non_ideal(effect, shape=FEW)
         cells.pulse(everywhere(cells, 1.0))
         start_s = cells.conductance_s[0, 0]
         done[beta] = []
@@ -111,7 +111,7 @@ def test_a_stretched_relaxation_is_faster_at_first_and_slower_later() -> None:
 def test_however_time_is_divided_the_state_is_the_same(
     parts: list[float], effect: dict[str, object]
 ) -> None:
-    whole, divided = (affected(effect, shape=FEW) for _ in range(2))
+    whole, divided = (non_ideal(effect, shape=FEW) for _ in range(2))
     for cells, times in ((whole, [sum(parts)]), (divided, parts)):
         cells.pulse(everywhere(cells, 1.0))
         for duration_s in times:
@@ -121,7 +121,7 @@ def test_however_time_is_divided_the_state_is_the_same(
 
 def test_the_window_is_half_closed_after_half_its_cycles() -> None:
     window = {"min_s": 0.0, "max_s": 100e-6, "closes_at_s": 40e-6, "half_cycles": 5.0}
-    cells = affected({"effect": "endurance", **window, "beta": 2.0}, start_s=0.0, shape=FEW)
+    cells = non_ideal({"effect": "endurance", **window, "beta": 2.0}, start_s=0.0, shape=FEW)
     extremes = []
     for _ in range(40):
         for volts in (200.0, -200.0):
@@ -139,13 +139,13 @@ def test_the_window_is_half_closed_after_half_its_cycles() -> None:
 
 def test_wear_before_the_run_has_closed_the_window_already() -> None:
     window = {"min_s": 0.0, "max_s": 100e-6, "closes_at_s": 0.0, "half_cycles": 1e3}
-    cells = affected({"effect": "endurance", **window, "cycles_before": 1e3}, shape=FEW)
+    cells = non_ideal({"effect": "endurance", **window, "cycles_before": 1e3}, shape=FEW)
     np.testing.assert_allclose(cells.conductance_s, 50e-6)
 
 
 def test_reads_of_one_polarity_disturb_and_of_both_do_not() -> None:
     effect = {"effect": "read_disturb", "rate": 1e-4, "reference_v": 0.1, "exponent": 3.0}
-    cells = affected(effect, shape=FEW)
+    cells = non_ideal(effect, shape=FEW)
     up_v = np.full((10, *FEW), 0.2)
     cells.note_read(lambda: up_v)
     np.testing.assert_allclose(cells.conductance_s, 1e-4 * np.exp(10 * 8e-4), rtol=1e-12)
@@ -155,7 +155,7 @@ def test_reads_of_one_polarity_disturb_and_of_both_do_not() -> None:
 
 def test_a_disturbance_without_polarity_adds_up_and_spares_cells_at_0_v() -> None:
     effect = {"effect": "read_disturb", "rate": -1e-3, "reference_v": 0.1, "exponent": 0.0}
-    cells = affected(effect | {"polar": False}, shape=FEW)
+    cells = non_ideal(effect | {"polar": False}, shape=FEW)
     voltage_v = np.zeros((2, *FEW))
     voltage_v[:, 0, 0] = 0.1, -0.1
     cells.note_read(lambda: voltage_v)

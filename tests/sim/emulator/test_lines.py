@@ -16,7 +16,7 @@ from hwloop.testing import check_backend
 from hwloop.types import FloatArray
 from hwloop_sim.circuit import Sinh, Wires, solve, solve_cells
 from hwloop_sim.emulator.backend import SimSettings
-from hwloop_sim.emulator.lines import Wiring
+from hwloop_sim.emulator.lines import ArrayLines
 from hwloop_sim.emulator.readout import Tiles
 from tests.emulated import DEVICE, Steps, emulated, read_all
 
@@ -123,7 +123,7 @@ def test_every_selected_cell_gets_what_its_own_circuit_gives_it(
     rng = np.random.default_rng(4)
     conductance_s = 10 ** rng.uniform(-6, -3, (5, 4))
     amplitude_v = np.where(rng.random((5, 4)) < 0.5, rng.choice([1.5, -2.0], (5, 4)), 0.0)
-    wiring = Wiring(wires, Tiles(), scheme, (5, 4))
+    wiring = ArrayLines(wires, Tiles(), scheme, (5, 4))
     reached_v = wiring.selected(Steps(conductance_s), PulseMap(amplitude_v, 1e-3)).amplitude_v
     for row, col in np.ndindex(5, 4):
         if amplitude_v[row, col] == 0:
@@ -146,7 +146,7 @@ def test_pulses_of_cells_that_are_not_linear_see_the_voltages_of_their_own_circu
     conductance_s = 10 ** rng.uniform(-5, -3, shape)
     amplitude_v = np.zeros((5, 4))
     amplitude_v[1, 2], amplitude_v[3, 0] = 1.5, -2.0
-    stresses = Wiring(WIRES, Tiles(), scheme, (5, 4)).stresses(
+    stresses = ArrayLines(WIRES, Tiles(), scheme, (5, 4)).stresses(
         Bent(conductance_s), PulseMap(amplitude_v, 1e-3)
     )
     for (row, col), seen in zip([(1, 2), (3, 0)], stresses, strict=True):
@@ -164,7 +164,7 @@ def test_pulses_of_cells_that_are_not_linear_see_the_voltages_of_their_own_circu
             np.testing.assert_allclose(seen.amplitude_v[array], expected * on, atol=1e-8)
 
 
-def heard(wiring: Wiring, conductance_s: FloatArray, pulse: PulseMap) -> FloatArray:
+def heard(wiring: ArrayLines, conductance_s: FloatArray, pulse: PulseMap) -> FloatArray:
     """Sum of voltage times count that every cell hears of."""
     total = np.zeros(np.broadcast_shapes(conductance_s.shape, pulse.amplitude_v.shape))
     for stress in wiring.stresses(Steps(conductance_s), pulse):
@@ -187,7 +187,7 @@ def test_half_selected_cells_hear_of_every_pulse_as_in_a_plain_loop(
         expected[tuple(array)] += 3 * cell_voltages_v(
             scheme, (4, 5), row=row, col=col, amplitude_v=amplitude_v[tuple(place)]
         )
-    wiring = Wiring(Wires() if wires else None, Tiles(), scheme, (4, 5))
+    wiring = ArrayLines(Wires() if wires else None, Tiles(), scheme, (4, 5))
     total = heard(wiring, conductance_s, PulseMap(amplitude_v, 1e-3, 3))
     np.testing.assert_allclose(total, expected, atol=1e-9)
 
@@ -196,7 +196,7 @@ def test_in_a_1t1r_array_only_the_selected_cell_hears_of_a_pulse() -> None:
     amplitude_v = np.zeros((3, 4))
     amplitude_v[0, 1], amplitude_v[2, 3] = 1.5, -1.0
     for wires in (None, Wires()):
-        wiring = Wiring(wires, Tiles(), "1T1R", (3, 4))
+        wiring = ArrayLines(wires, Tiles(), "1T1R", (3, 4))
         total = heard(wiring, np.full((3, 4), 1e-5), PulseMap(amplitude_v, 1e-3))
         np.testing.assert_allclose(total[amplitude_v != 0], [1.5, -1.0])
         np.testing.assert_allclose(total[amplitude_v == 0], 0.0, atol=1e-12)
@@ -207,7 +207,7 @@ def test_a_whole_row_sees_the_gate_of_the_cell_that_is_selected_on_it() -> None:
     amplitude_v[0, 1], amplitude_v[0, 3], amplitude_v[2, 3] = 1.5, 2.0, -1.0
     gate_v[0, 1], gate_v[0, 3], gate_v[2, 3] = 1.1, 1.7, 3.0
     pulse = PulseMap(amplitude_v, 1e-3, gate_v=gate_v)
-    wiring = Wiring(WIRES, Tiles(), "1T1R", (3, 4))
+    wiring = ArrayLines(WIRES, Tiles(), "1T1R", (3, 4))
     stresses = list(wiring.stresses(Steps(np.full((3, 4), 1e-5)), pulse))
     for stress, row, gate in zip(stresses, (0, 0, 2), (1.1, 1.7, 3.0), strict=True):
         seen = np.asarray(stress.gate_v)
@@ -223,7 +223,7 @@ def test_a_read_of_a_1t1r_array_has_the_transistors_of_one_row_on(
     make: type[Steps], shape: tuple[int, ...]
 ) -> None:
     conductance_s = 10 ** np.random.default_rng(3).uniform(-5, -3, shape)
-    wiring = Wiring(WIRES, Tiles(), "1T1R", (5, 4))
+    wiring = ArrayLines(WIRES, Tiles(), "1T1R", (5, 4))
     read_a = wiring.read(make(conductance_s), np.ones((5, 4), dtype=bool), 0.2)
     for place in np.ndindex(shape):
         # One cell, its driver, the segments on its way, and what its row's other cells draw.
@@ -241,7 +241,7 @@ def test_a_read_of_a_1t1r_array_has_the_transistors_of_one_row_on(
 def test_floating_lines_settle_by_the_cells_also_without_wires() -> None:
     amplitude_v = np.zeros((2, 2))
     amplitude_v[0, 0] = 1.2
-    wiring = Wiring(None, Tiles(), "floating", (2, 2))
+    wiring = ArrayLines(None, Tiles(), "floating", (2, 2))
     total = heard(wiring, np.full((2, 2), 1e-5), PulseMap(amplitude_v, 1e-3))
     # The three others are in series between the driven lines, the last one the other way round.
     np.testing.assert_allclose(total, [[1.2, 0.4], [0.4, -0.4]], rtol=1e-9)

@@ -40,7 +40,7 @@ def varied(settings: Any, values: Mapping[str, float]) -> Any:
 def _of_equation(
     model: StateModel[Any], history: History, variants: Sequence[Any], first_s: FloatArray
 ) -> FloatArray:
-    from hwloop_sim.devices.common import integrate as travel
+    from hwloop_sim.devices.common import integrate
 
     cells = first_s.shape[1]
     signs = np.array([[-1.0 if one.flipped else 1.0] for one in variants])
@@ -56,7 +56,7 @@ def _of_equation(
     for event in history.events:
         if isinstance(event, Drive):
             voltage_v = signs * event.voltage_v
-            state = travel.advance(*model.compiled, state, voltage_v, event.duration_s, flat)
+            state = integrate.advance(*model.compiled, state, voltage_v, event.duration_s, flat)
         else:
             seen_a.append(_shown_a(model, event, state, signs, p))
     return np.stack(seen_a, axis=1)

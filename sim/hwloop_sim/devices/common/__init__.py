@@ -1,1 +1,1 @@
-"""Common."""
+"""Parts that several device models share: state equations, windows, filaments, trains."""

@@ -1,7 +1,7 @@
-"""What TEAM and VTEAM share: a tunnel barrier w between two bounds, two resistance laws.
+"""The tunnel barrier w between two bounds of TEAM and VTEAM, with its two resistance laws.
 
-x = (w − w_on)/(w_off − w_on): 0 is R_on, 1 is R_off; a positive voltage switches *off*.
-R = R_on + (R_off − R_on) x, or R_on (R_off/R_on)^x where the barrier is a tunnel.
+x = (w − w_on)/(w_off − w_on): 0 is R_on, 1 is R_off; a positive voltage switches *off*. R = R_on +
+(R_off − R_on) x, or R_on (R_off/R_on)^x where the barrier is a tunnel.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ Exponent = Annotated[Number, Field(gt=0, le=100)]
 
 
 class BarrierSettings(StateSettings):
-    """``k_…``: speeds at twice the threshold; ``alpha_…``: how steeply they grow beyond it."""
+    """Settings of a device whose state is the width of a barrier.
+
+    ``k_…``: speeds at twice the threshold, m/s; ``alpha_…``: exponents with which they grow beyond
+    it.
+    """
 
     spreadable: ClassVar[tuple[str, ...]] = (
         "r_on_ohm",
@@ -44,7 +48,7 @@ NegativeSpeed = Annotated[MetrePerSecond, Field(lt=0)]
 
 
 def barrier_parameters(settings: Any) -> dict[str, float]:
-    """The record p: speeds k become rates of x, per second, under the same names."""
+    """Return the record p, with the speeds k as rates of x, per second, under the same names."""
     span_m = settings.w_off_m - settings.w_on_m
     names = (*settings.spreadable, "alpha_on", "alpha_off")
     return {
@@ -56,20 +60,20 @@ def barrier_parameters(settings: Any) -> dict[str, float]:
 
 
 def barrier_resistance_ohm(x: float, p: Any) -> float:
-    """R of one cell."""
+    """Return the resistance of one cell, ohms."""
     if p.exponential:
         return float(p.r_on_ohm * math.exp(x * math.log(p.r_off_ohm / p.r_on_ohm)))
     return float(p.r_on_ohm + (p.r_off_ohm - p.r_on_ohm) * x)
 
 
 def barrier_conductance_s(x: Any, p: Any) -> Any:
-    """1/R of all cells, siemens."""
+    """Return the conductance 1/R of all cells, siemens."""
     exponential = p.r_on_ohm * np.exp(x * np.log(p.r_off_ohm / p.r_on_ohm))
     return 1.0 / np.where(p.exponential, exponential, p.r_on_ohm + (p.r_off_ohm - p.r_on_ohm) * x)
 
 
 def barrier_state(conductance_s: Any, p: Any) -> Any:
-    """The x of a conductance."""
+    """Return the state x of a conductance, siemens."""
     ratio = 1.0 / (conductance_s * p.r_on_ohm)
     span = p.r_off_ohm / p.r_on_ohm
     return np.where(p.exponential, np.log(ratio) / np.log(span), (ratio - 1.0) / (span - 1.0))

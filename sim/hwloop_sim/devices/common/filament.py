@@ -1,4 +1,4 @@
-"""How the filament of a 1T1R cell grows from pulse to pulse, and what a RESET leaves of it.
+"""Growth of the filament of a 1T1R cell from pulse to pulse, and its RESET.
 
 Growth, with g the filament's own conductance, 1/G = R_s + 1/g: a SET pulse of width w adds to g^q,
 
@@ -7,15 +7,17 @@ Growth, with g the filament's own conductance, 1/G = R_s + 1/g: a SET pulse of w
 s the part of g^q that is new. It is the integral of dg/dt ∝ g^(1−q): a filament grows the more
 slowly the thicker it is, and a pulse counts for the more the fewer came before it. The transistor's
 saturation current is taken as linear in the overdrive, as where velocity saturates. z is drawn at
-the first RESET after a SET and holds to the next such, ξ at each pulse; with √s a small
-rise scatters alike in one step and in many. λ is the unsteadiness of the cell itself.
+the first RESET after a SET and holds to the next such, ξ at each pulse; with √s a small rise
+scatters alike in one step and in many. λ is the unsteadiness of the cell itself.
 
 RESET: the level of :mod:`hwloop_sim.devices.one_transistor`, times e^((1 − G_level R_s) (c + p)).
 c, p and the voltage at which the cell begins to RESET are drawn once a cycle; p follows p ← ρ p +
-√(1 − ρ²) σ_p ξ with each further RESET at least as strong as those before it, which may so raise
-the conductance as well; a weaker one does nothing.
+√(1 − ρ²) σ_p ξ with each further RESET at least as strong as those before it, which can therefore
+raise the conductance as well; a weaker one does nothing.
+
 Forming: a pristine cell does nothing until a pulse with its gate on reaches its own voltage; that
 pulse leaves a formed cell, whatever its width and gate.
+
 Source: the form is chosen for the measured sweeps of 1T1R cells (see the device model), where the
 scatter of successive SET steps is correlated, and RESETs of a cell in HRS draw it anew.
 """
@@ -37,7 +39,7 @@ _LEAST_GAP = 1e-6
 
 
 class Growth(Settings):
-    """``exponent``: q; ``k_s_per_v``: k at ``width_s``; ``cycle_ratio``: r."""
+    """Parameters of growth: ``exponent`` q, ``k_s_per_v`` k at ``width_s``, ``cycle_ratio`` r."""
 
     exponent: Annotated[Number, Field(ge=0.5, le=10)]
     k_s_per_v: Annotated[Number, Field(gt=0)]
@@ -46,7 +48,7 @@ class Growth(Settings):
 
 
 class Redraw(Settings):
-    """The sigmas of c and p, ``correlation`` ρ, and ``v_sigma_v`` of where a RESET begins."""
+    """Sigmas of c and p, ``correlation`` ρ, and ``v_sigma_v`` of the RESET's onset."""
 
     cycle_sigma: Scatter
     pulse_sigma: Scatter
@@ -55,11 +57,11 @@ class Redraw(Settings):
 
 
 class Forming(Settings):
-    """``voltage_v``: median over the cells of what forms them, ``sigma`` of its logarithm.
+    """Forming of the cells: the voltage that forms them, and their conductance afterwards.
 
-    ``formed_s``: median of what they conduct then; ``formed_sigma``: of the logarithm of the
-    filament's part.
-    ``begin``: how the cells are made.
+    ``voltage_v``: median over the cells of the forming voltage, ``sigma`` of its logarithm.
+    ``formed_s``: median conductance after forming; ``formed_sigma``: of the logarithm of the
+    filament's part. ``begin``: whether the cells are made formed or pristine.
     """
 
     voltage_v: PositiveVolt
@@ -70,14 +72,14 @@ class Forming(Settings):
 
 
 def filament_s(conductance_s: FloatArray, r_series_ohm: FloatArray) -> FloatArray:
-    """g of a cell that conducts G, siemens; of one at 1/R_s a very large number."""
+    """Return g of a cell of conductance G, siemens; a very large number at 1/R_s."""
     gap = np.maximum(1 - conductance_s * r_series_ohm, _LEAST_GAP)
     found: FloatArray = conductance_s / gap
     return found
 
 
 def cell_s(filament_s: FloatArray, r_series_ohm: FloatArray) -> FloatArray:
-    """G of a cell whose filament conducts g, siemens."""
+    """Return G of a cell whose filament has the conductance g, siemens."""
     found: FloatArray = filament_s / (1 + filament_s * r_series_ohm)
     return found
 
@@ -85,7 +87,7 @@ def cell_s(filament_s: FloatArray, r_series_ohm: FloatArray) -> FloatArray:
 def grown_s(
     before_s: FloatArray, drive_s: FloatArray, exponent: float
 ) -> tuple[FloatArray, FloatArray]:
-    """g after a pulse that adds ``drive_s`` to the power ``exponent``, and the part s that is new.
+    """Return g after a pulse that adds ``drive_s`` to the power ``exponent``, and the new part s.
 
     Scaled by the larger of both, so that no power overflows.
     """
@@ -97,7 +99,7 @@ def grown_s(
 
 
 class Cycles:
-    """What each cell has drawn for its present cycle: of its SETs and of its next RESETs.
+    """The random draws of each cell for its present cycle of SETs and RESETs.
 
     ``speed``: e^(r λ z). ``level``: c + p. ``begins_v``: of v_reset, less its median.
     ``strongest_v``: of the RESETs since the latest SET, 0 where there was none.
@@ -124,15 +126,15 @@ class Cycles:
 
     @property
     def level(self) -> FloatArray:
-        """Deviation of the logarithm of the RESET level."""
+        """Return the deviation of the logarithm of the RESET level."""
         return self._of_cycle + self._of_pulse
 
     def draw_speed(self, which: BoolArray) -> None:
-        """Of SETs, until the next RESET of ``which`` cells that follows a SET."""
+        """Draw the speed of SETs of ``which`` cells, until their next RESET that follows a SET."""
         self.speed = np.where(which, np.exp(self._sigma * self._normal()), self.speed)
 
     def draw_level(self, which: BoolArray) -> None:
-        """Of the next RESET of ``which`` cells, and where it begins."""
+        """Draw the level of the next RESET of ``which`` cells, and the voltage where it begins."""
         one = self._redraw
         if one is None:
             return
@@ -141,7 +143,7 @@ class Cycles:
         self._of_pulse = np.where(which, one.pulse_sigma * self._normal(), self._of_pulse)
 
     def again(self, which: BoolArray) -> None:
-        """One more RESET of ``which`` cells in this cycle."""
+        """Draw the level for one more RESET of ``which`` cells in this cycle."""
         if self._redraw is None:
             return
         kept = self._redraw.correlation
@@ -149,14 +151,14 @@ class Cycles:
         self._of_pulse = np.where(which, kept * self._of_pulse + new, self._of_pulse)
 
     def note_set(self, which: BoolArray) -> None:
-        """These cells have been SET: their next RESET is the first of a cycle."""
+        """Record a SET of ``which`` cells: their next RESET is the first of a cycle."""
         turned = which & (self.strongest_v > 0)
         if turned.any():
             self.draw_level(turned)
             self.strongest_v = np.where(turned, 0.0, self.strongest_v)
 
     def note_reset(self, which: BoolArray, passed_v: FloatArray) -> None:
-        """These cells have been RESET by so many volts."""
+        """Record a RESET of ``which`` cells by ``passed_v`` volts."""
         first = which & (self.strongest_v == 0)
         if first.any():
             self.draw_speed(first)

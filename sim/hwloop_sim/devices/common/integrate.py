@@ -1,18 +1,18 @@
 """State equations of one variable at a constant voltage, solved to 1e-10 in a bounded time.
 
 A cell whose state x in [0, 1] follows dx/dt = F(x, v) moves, at constant v, monotonically towards
-an end: a bound, or a point where F vanishes. How long it takes from one state to another is the
-integral of dx/F. It is taken in panels over x, not in steps over time, each by the 15-point
-Kronrod rule (R. Piessens et al., QUADPACK, 1983), halved until the rule agrees with the 7-point
-Gauss rule inside it; the panel in which the time is up is solved for x by Newton's method within a
-bracket. So a pulse costs the same for a nanosecond and for hours, no state can leave [0, 1], and
-nothing is stiff. A train of n pulses of width T is one of n · T: nothing moves between pulses.
+an end: a bound, or a point where F vanishes. The time from one state to another is the integral of
+dx/F. It is taken in panels over x, not in steps over time, each by the 15-point Kronrod rule (R.
+Piessens et al., QUADPACK, 1983), halved until the rule agrees with the 7-point Gauss rule inside
+it; the panel in which the time is up is solved for x by Newton's method within a bracket. So a
+pulse costs the same for a nanosecond and for hours, no state can leave [0, 1], and nothing is
+stiff. A train of n pulses of width T is one of n · T: nothing moves between pulses.
 
 Each device model brings, as plain functions that numba compiles:
 
 - ``rate(x, v, p)``: F, per second; 0 where nothing moves;
-- ``waypoint(x, v, p)``: where it is going: the next point, in the direction of F, at which F
-  has a kink or vanishes, or the bound.
+- ``next_break_point(x, v, p)``: the next point in the direction of F at which F has a kink or
+  vanishes, or the bound.
 
 ``p`` is one record of a structured array: its fields are the parameters. The voltage is the
 device's own. Import this module where it is used: it loads numba.
@@ -52,12 +52,10 @@ _SOLVED = 1e-13
 _ITERATIONS = 60
 _SEGMENTS = 4  # kinks of F, and a bound
 
-Rate = Callable[[float, float, Any], float]
-
 
 @numba.njit(error_model="numpy")
 def _duration(rate, x, h, v, p):  # type: ignore[no-untyped-def]
-    """Time from x to x + h by the Kronrod rule, and how far the Gauss rule is from it."""
+    """Return the time from x to x + h by the Kronrod rule, and its distance from the Gauss rule."""
     half = 0.5 * h
     kronrod = 0.0
     gauss = 0.0
@@ -70,7 +68,7 @@ def _duration(rate, x, h, v, p):  # type: ignore[no-untyped-def]
 
 @numba.njit(error_model="numpy")
 def _reached(rate, x, h, whole, duration, v, p):  # type: ignore[no-untyped-def]
-    """The state ``duration`` after x, which lies in the panel that takes ``whole``."""
+    """Return the state ``duration`` after x, which lies in the panel that takes ``whole``."""
     low, high = 0.0, 1.0
     part = duration / whole
     for _ in range(_ITERATIONS):
@@ -92,7 +90,7 @@ def _reached(rate, x, h, whole, duration, v, p):  # type: ignore[no-untyped-def]
 
 @numba.njit(error_model="numpy")
 def _approach(rate, x, end, duration, v, p):  # type: ignore[no-untyped-def]
-    """Go from x towards ``end``; the state, and what is left of the duration there."""
+    """Move from x towards ``end``; return the state, and the rest of the duration."""
     # Where F vanishes at the end, it is approached by halves and never reached.
     share = 1.0 if abs(rate(end, v, p)) > 0.0 else 0.5
     rest = end - x
@@ -120,13 +118,13 @@ def _approach(rate, x, end, duration, v, p):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(error_model="numpy")
-def _after(rate, waypoint, x, duration, v, p):  # type: ignore[no-untyped-def]
-    """The state of one cell after ``duration`` at ``v``."""
+def _after(rate, next_break_point, x, duration, v, p):  # type: ignore[no-untyped-def]
+    """Return the state of one cell after ``duration`` at ``v``."""
     for _ in range(_SEGMENTS):
         speed = rate(x, v, p)
         if not abs(speed) > 0.0:
             break
-        end = waypoint(x, v, p)
+        end = next_break_point(x, v, p)
         if end == x:
             break
         x, duration = _approach(rate, x, end, duration, v, p)
@@ -136,35 +134,36 @@ def _after(rate, waypoint, x, duration, v, p):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(error_model="numpy")
-def _advance(rate, waypoint, state, voltage_v, duration_s, parameters):  # type: ignore[no-untyped-def]
+def _advance(rate, next_break_point, state, voltage_v, duration_s, parameters):  # type: ignore[no-untyped-def]
     after = state.copy()
     for i in range(state.size):
         if voltage_v[i] != 0.0:
             p = parameters[i if parameters.size > 1 else 0]
-            after[i] = _after(rate, waypoint, state[i], duration_s, voltage_v[i], p)
+            after[i] = _after(rate, next_break_point, state[i], duration_s, voltage_v[i], p)
     return after
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """``function``, compiled to be called from a rate: divisions by zero give infinities."""
+    """Compile ``function`` to be called from a rate: divisions by zero give infinities."""
     return numba.njit(error_model="numpy")(function)
 
 
 def advance(
     rate: Any,
-    waypoint: Any,
+    next_break_point: Any,
     state: FloatArray,
     voltage_v: FloatArray,
     duration_s: float,
     parameters: NDArray[np.void],
 ) -> FloatArray:
-    """States of all cells, (...), after ``duration_s`` at voltages of the same shape.
+    """Return the states of all cells, (...), after ``duration_s`` at voltages of the same shape.
 
-    ``rate`` and ``waypoint`` are :func:`compiled`. ``parameters``: one record, or one a cell.
+    ``rate`` and ``next_break_point``: made by :func:`compiled`. ``parameters``: one record, or one
+    a cell.
     """
     moved = _advance(
         rate,
-        waypoint,
+        next_break_point,
         np.ascontiguousarray(state).ravel(),
         np.ascontiguousarray(voltage_v).ravel(),
         float(duration_s),

@@ -1,14 +1,14 @@
 """Measured pulse trains: the conductance of a device after 0, 1, 2, … equal pulses, many times.
 
-In a procedure they are written out, or named in one of two ways, and read when it is::
+In a procedure they are written out, or referred to in one of two ways, and read with it::
 
-    {amplitude_v: 2 V, width_s: 50 ms, conductance_s: [[4.5e-7, 4.9e-7, …], …]}
-    {amplitude_v: 1 V, width_s: 1 us, file: set.csv, read_v: 0.1 V}
-    {calibration: shumilin2024_2V_50ms}
+  {amplitude_v: 2 V, width_s: 50 ms, conductance_s: [[4.5e-7, 4.9e-7, …], …]}
+  {amplitude_v: 1 V, width_s: 1 us, file: set.csv, read_v: 0.1 V}
+  {calibration: shumilin2024_2V_50ms}
 
 A CSV file holds one train a column, one pulse a row, short columns ending in empty fields; a first
-line that is not of numbers is a header. ``columns`` names those that are taken, counted from 0.
-The numbers are conductances in siemens; currents in amperes where ``read_v`` is given; otherwise
+line that is not of numbers is a header. ``columns`` selects some of them, numbered from 0. The
+numbers are conductances in siemens; currents in amperes where ``read_v`` is given; otherwise
 offset_s + scale_s · number where ``scale_s`` is.
 """
 
@@ -31,8 +31,8 @@ from hwloop_sim.cells.known_pulses import KnownPulse
 _OF_FILES = ("file", "columns", "read_v", "scale_s", "offset_s")
 
 
-class Trains(KnownPulse):
-    """Trains of one pulse, (trains, pulses + 1), siemens; they may differ in length."""
+class MeasuredTrains(KnownPulse):
+    """Measured trains of one pulse, (trains, pulses + 1), siemens; they may differ in length."""
 
     conductance_s: tuple[Annotated[tuple[PositiveSiemens, ...], Field(min_length=2)], ...] = Field(
         min_length=1

@@ -1,8 +1,8 @@
 """Device models that are a state equation: one state a cell, moved by voltage and time.
 
-A model is data: its equations as functions, and its settings. What all of them share is here:
-parameters and their spread over the cells, initial states, pulses, reads. The state x of a cell
-is in [0, 1]; what it means is the model's.
+A model is data: its equations as functions, and its settings. This module holds the parts common to
+all of them: parameters and their spread over the cells, initial states, pulses, reads. The state x
+of a cell is in [0, 1]; its meaning depends on the model.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
+from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.errors import ConfigError, Unsupported
@@ -27,11 +28,11 @@ from hwloop_sim.cells.variability import InitialState, ParameterSpread, draw_ini
 
 
 class StateSettings(Settings):
-    """What every model that is a state equation can be told.
+    """Settings of every model that is a state equation.
 
-    ``initial``: conductances to begin with; left out, the state that the model's page names.
-    ``flipped``: the device's own positive terminal is at the column: v = −(row − column).
-    ``spread``: of parameters from device to device, by their names.
+    ``initial``: initial conductances; left out, the state that the model's page names. ``flipped``:
+    the device's own positive terminal is at the column: v = −(row − column). ``spread``: of
+    parameters from device to device, by their names.
     """
 
     spreadable: ClassVar[tuple[str, ...]] = ()
@@ -66,17 +67,16 @@ class StateModel(Generic[S]):
     """A state equation.
 
     ``parameters(settings)``: the fields of the record p that the functions are given, numbers.
-    ``rate(x, v, p)`` and ``waypoint(x, v, p)``: see :mod:`hwloop_sim.devices.common.integrate`;
-    plain functions of one cell. ``conductance_s(x, p)``, its inverse ``state(conductance_s, p)``
-    and
-    ``current_a(x, v, p)``: of all cells at once. ``begin``: the state of cells without ``initial``.
-    ``rising``: whether conductance rises with x.
+    ``rate(x, v, p)`` and ``next_break_point(x, v, p)``: plain functions of one cell, see
+    :mod:`hwloop_sim.devices.common.integrate`. ``conductance_s(x, p)``, its inverse
+    ``state(conductance_s, p)`` and ``current_a(x, v, p)``: of all cells at once. ``begin``: the
+    state of cells without ``initial``. ``rising``: whether conductance rises with x.
     """
 
     name: str
     parameters: Callable[[S], dict[str, float]]
     rate: Callable[..., Any]
-    waypoint: Callable[..., Any]
+    next_break_point: Callable[..., Any]
     conductance_s: Callable[[FloatArray, Any], FloatArray]
     state: Callable[[FloatArray, Any], FloatArray]
     begin: float
@@ -85,14 +85,18 @@ class StateModel(Generic[S]):
 
     @cached_property
     def compiled(self) -> tuple[Any, Any]:
-        """Rate and waypoint, compiled once."""
-        from hwloop_sim.devices.common import integrate as travel
+        """Return ``rate`` and ``next_break_point``, compiled once."""
+        from hwloop_sim.devices.common import integrate
 
-        return travel.compiled(self.rate), travel.compiled(self.waypoint)
+        return integrate.compiled(self.rate), integrate.compiled(self.next_break_point)
 
 
 class StateDevice(Device):
-    """Cells of a population that obey one state equation, (..., rows, cols)."""
+    """Cells of a population that obey one state equation, (..., rows, cols).
+
+    Covers any amplitude and width, for half-selected cells too, but no gate: the model has two
+    terminals.
+    """
 
     def __init__(
         self,
@@ -116,45 +120,45 @@ class StateDevice(Device):
 
     @property
     def state(self) -> FloatArray:
-        """x of every cell, (..., rows, cols), in [0, 1]."""
+        """Return the state x of every cell, (..., rows, cols), in [0, 1]."""
         return self._state
 
     @property
+    @override
     def conductance_s(self) -> FloatArray:
-        """Conductance at a small voltage."""
         return self._model.conductance_s(self._state, self._p)
 
     @property
+    @override
     def linear(self) -> bool:
-        """Whether the model's current is its conductance times the voltage."""
         return self._model.current_a is None
 
     @property
+    @override
     def half_select(self) -> bool:
-        """The state equation holds at any voltage."""
         return True
 
+    @override
     def current_a(self, voltage_v: FloatArray) -> FloatArray:
-        """Current by the model's own current-voltage relation, amperes."""
         if self._model.current_a is None:
             return super().current_a(voltage_v)
         return self._sign * self._model.current_a(self._state, self._sign * voltage_v, self._p)
 
+    @override
     def set_conductance(self, conductance_s: FloatArray) -> None:
-        """Put every cell at the state with this conductance, or at the nearest bound."""
         self._state = np.clip(self._model.state(conductance_s, self._p), 0.0, 1.0)
 
+    @override
     def check(self, pulse: PulseMap) -> None:
-        """Any amplitude and width, and no gate: the model has two terminals."""
         refuse_gate(self._model.name, pulse)
 
+    @override
     def pulse(self, pulse: PulseMap) -> None:
-        """Integrate the state equation over the pulses."""
-        from hwloop_sim.devices.common import integrate as travel
+        from hwloop_sim.devices.common import integrate
 
         self.check(pulse)
         voltage_v = np.broadcast_to(self._sign * pulse.amplitude_v, self._state.shape)
-        self._state = travel.advance(
+        self._state = integrate.advance(
             *self._model.compiled,
             self._state,
             voltage_v,
@@ -164,12 +168,12 @@ class StateDevice(Device):
 
 
 def state_kind(model: StateModel[Any], settings: type[S], summary: str) -> DeviceKind[S]:
-    """What stands in the entry point group for a state equation."""
+    """Return the entry of a state equation for the group ``hwloop.devices``."""
     return DeviceKind(model.name, summary, settings, partial(StateDevice, model))
 
 
 def refuse_gate(name: str, pulse: PulseMap) -> None:
-    """Raise :class:`Unsupported` where a pulse wants a gate of a device that has none."""
+    """Raise :class:`Unsupported` where a pulse has a gate voltage and the device has no gate."""
     if pulse.highest_gate_v is not None:
         raise Unsupported(
             f"{name}: a gate at {format_quantity(pulse.highest_gate_v, 'V')} was asked for, but"
@@ -183,7 +187,11 @@ def drawn_parameters(
     shape: tuple[int, ...],
     rng: np.random.Generator,
 ) -> NDArray[np.void]:
-    """The record p, once for all cells, or once a cell where parameters are spread."""
+    """Draw the record p: one for all cells, or one a cell where parameters are spread.
+
+    Raises :class:`ConfigError` with the cell where the spread reverses the order of a pair in
+    ``settings.ordered``.
+    """
     factors = {name: spread.factors(shape, rng) for name, spread in settings.spread.items()}
     size = int(np.prod(shape)) if factors else 1
     drawn = np.empty(size, dtype=[(name, np.float64) for name in nominal])
@@ -205,13 +213,13 @@ def drawn_parameters(
 
 
 def per_cell(parameters: NDArray[np.void], shape: tuple[int, ...]) -> Any:
-    """The same record for array arithmetic: each field has the shape of the cells, or is one."""
+    """Return the record for array arithmetic: each field has the shape of the cells, or size 1."""
     shaped = parameters.reshape(shape if parameters.size > 1 else (1,) * len(shape))
     return shaped.view(np.recarray)
 
 
 def state_model(kind: DeviceKind[Any]) -> StateModel[Any] | None:
-    """The state equation of a device model; None of a model that is none."""
+    """Return the state equation of a device model; None for a model of another kind."""
     make = kind.make
     if isinstance(make, partial) and make.func is StateDevice:
         model: StateModel[Any] = make.args[0]

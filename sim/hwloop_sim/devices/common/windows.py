@@ -1,4 +1,4 @@
-"""Window functions: how drift slows down near the bounds of a state x in [0, 1].
+"""Window functions: the slowing of drift near the bounds of a state x in [0, 1].
 
 - ``none``: 1; the state runs into its bounds.
 - ``joglekar``: 1 − (2x − 1)^(2p); Y. N. Joglekar and S. J. Wolf, Eur. J. Phys. 30, 661 (2009),
@@ -25,27 +25,27 @@ _CODES = {"none": 0.0, "joglekar": 1.0, "biolek": 2.0, "prodromakis": 3.0, "kvat
 
 
 class NoWindow(Settings):
-    """Drift does not slow down; the state stops at its bounds."""
+    """No slowing: the state stops at its bounds."""
 
     name: Literal["none"] = "none"
 
 
 class Joglekar(Settings):
-    """``p``: the larger, the closer to the bounds before the drift slows down."""
+    """The window of Joglekar; the larger ``p``, the closer to the bounds the drift slows down."""
 
     name: Literal["joglekar"]
     p: Count = 2
 
 
 class Biolek(Settings):
-    """``p``: as for ``joglekar``."""
+    """The window of Biolek; the larger ``p``, the closer to the bound the drift slows down."""
 
     name: Literal["biolek"]
     p: Count = 2
 
 
 class Prodromakis(Settings):
-    """``p``: of any size above 0; ``j``: scales the whole window."""
+    """The window of Prodromakis; ``p``: any exponent above 0, ``j``: scale of the whole window."""
 
     name: Literal["prodromakis"]
     p: Annotated[Number, Field(gt=0, le=1000)] = 2.0
@@ -53,7 +53,10 @@ class Prodromakis(Settings):
 
 
 class Kvatinsky(Settings):
-    """``a_off_m``, ``a_on_m``: where the two directions slow down; ``w_c_m``: how abruptly."""
+    """The window of TEAM, for a state that is a length.
+
+    ``a_off_m``, ``a_on_m``: where each direction slows down; ``w_c_m``: how abruptly.
+    """
 
     name: Literal["kvatinsky"]
     a_off_m: Metre
@@ -74,7 +77,7 @@ AnyWindow = NoWindow | Joglekar | Biolek | Prodromakis | Kvatinsky
 def window_parameters(
     window: AnyWindow, *, low_m: float = 0.0, high_m: float = 1.0
 ) -> dict[str, float]:
-    """The fields of a parameter record that :func:`window` reads; lengths as fractions of x."""
+    """Return the fields of a parameter record that :func:`window` reads; lengths as parts of x."""
     span_m = high_m - low_m
     kvatinsky = window if isinstance(window, Kvatinsky) else None
     return {
@@ -88,7 +91,7 @@ def window_parameters(
 
 
 def window(x: float, up: bool, p: Any) -> float:
-    """f(x) for a state that moves up or down, exact to rounding near its zeros.
+    """Compute f(x) for a state that moves up or down, exact to rounding near its zeros.
 
     To be compiled by numba: the logarithm of 0 is then minus infinity, and its power 0.
     """

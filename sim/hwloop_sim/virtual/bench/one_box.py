@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.station.parts import instrument_of
@@ -24,15 +25,16 @@ class Resistors(Device):
         self.pulses: list[PulseMap] = []
 
     @property
+    @override
     def conductance_s(self) -> FloatArray:
-        """Their conductances, (rows, cols)."""
         return self._conductance_s
 
+    @override
     def check(self, pulse: PulseMap) -> None:
-        """They bear every pulse."""
+        pass
 
+    @override
     def pulse(self, pulse: PulseMap) -> None:
-        """Remember it."""
         self.pulses.append(pulse)
 
 

@@ -1,50 +1,51 @@
-"""The array between its terminals: cells, and the segments of its lines if they have a resistance.
+"""The array as a bench sees it: currents at its terminals, linear in their voltages.
 
-What the rest of a bench sees of it are currents at rows + cols terminals, linear in their voltages.
-With segments that is the Schur complement of the nodes at the cells (G. Kron, Tensor Analysis of
-Networks, 1939); without, a cell joins its two terminals.
+A bench with instruments and relays around the array needs two things of it: the admittance between
+its rows + cols terminals, and the voltage of each cell for given voltages at the terminals. Lines
+with a resistance are solved by :mod:`hwloop_sim.circuit`, one unit vector a terminal; without any,
+a cell joins its two terminals directly.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwloop.types import FloatArray
-from hwloop_sim.circuit import Wires
-
-Nodes = NDArray[np.int64]
-_LEAST_OHM = 1e-9  # of a segment beside one that has a resistance
+from hwloop_sim.circuit import Wires, solve
 
 
 @dataclass(frozen=True)
 class Interior:
-    """``admittance_s``: (rows + cols, rows + cols), currents into the rows, then the columns.
+    """Admittance of an array at its terminals, rows before columns, and the voltages inside.
 
-    ``reach``: (2 · rows · cols, rows + cols), voltage of the two ends of each cell, those at the
-    rows before those at the columns, for 1 V at each terminal; None: they are at the terminals.
+    ``admittance_s``: (rows + cols, rows + cols), siemens, current into the array at each terminal
+    for 1 V at one of them and 0 V at all others. ``cell_share``: (rows + cols, rows, cols), voltage
+    of each cell for 1 V at one terminal; None for ideal lines.
     """
 
     shape: tuple[int, int]
     admittance_s: FloatArray
-    reach: FloatArray | None
+    cell_share: FloatArray | None
 
     def cell_v(self, terminal_v: FloatArray) -> FloatArray:
-        """Voltage of every cell, (rows, cols), for those of the terminals."""
-        rows, cols = self.shape
-        if self.reach is None:
+        """Return the voltage of every cell, (rows, cols), row above column.
+
+        ``terminal_v``: (rows + cols,), volts at the terminals, rows before columns.
+        """
+        if self.cell_share is None:
+            rows, _ = self.shape
             across: FloatArray = terminal_v[:rows, None] - terminal_v[None, rows:]
             return across
-        at_row, at_col = (self.reach @ terminal_v).reshape(2, rows, cols)
-        return np.asarray(at_row - at_col, dtype=np.float64)
+        return np.tensordot(terminal_v, self.cell_share, axes=1)
 
 
 def interior(conductance_s: FloatArray, wires: Wires | None) -> Interior:
-    """The array of these cells, (rows, cols), siemens; ``wires`` None: ideal lines.
+    """Return the array of linear cells ``conductance_s``, (rows, cols), as a bench sees it.
 
-    Of ``wires`` the segments and selectors count; drivers and meters are the bench's own.
+    ``wires`` None: ideal lines. Only segments and selectors count; the resistances of drivers and
+    meters are left out, since the instruments of the bench have their own.
     """
     rows, cols = conductance_s.shape
     if wires is None or not (wires.row_ohm or wires.col_ohm or wires.selector_ohm):
@@ -53,41 +54,12 @@ def interior(conductance_s: FloatArray, wires: Wires | None) -> Interior:
             [-conductance_s.T, np.diag(conductance_s.sum(axis=0))],
         ]
         return Interior((rows, cols), np.block(joined), None)
-    at_row, at_col = np.arange(2 * rows * cols).reshape(2, rows, cols)
-    matrix = _branches(at_row, at_col, conductance_s, 2 * rows * cols)
-    for line, ohm in ((at_row, wires.row_ohm), (at_col.T, wires.col_ohm)):
-        segment_s = np.full(line[:, 1:].shape, 1 / max(ohm, _LEAST_OHM))
-        matrix += _branches(line[:, :-1], line[:, 1:], segment_s, len(matrix))
-    leads = _leads(wires, at_row, at_col)
-    total_s = leads.sum(axis=1)
-    reach = np.asarray(np.linalg.solve(matrix + np.diag(total_s), leads))
-    admittance_s = np.diag(leads.sum(axis=0)) - leads.T @ reach
-    return Interior((rows, cols), admittance_s, reach)
-
-
-def _leads(wires: Wires, at_row: Nodes, at_col: Nodes) -> FloatArray:
-    """Conductance from each inner node to each terminal."""
-    rows, cols = at_row.shape
-    leads = np.zeros((2 * rows * cols, rows + cols))
-    row_s = 1 / max(wires.row_ohm + wires.selector_ohm, _LEAST_OHM)
-    col_s = 1 / max(wires.col_ohm + wires.selector_ohm, _LEAST_OHM)
-    for end, place in (("left", 0), ("right", -1)):
-        if wires.row_ends in (end, "both"):
-            leads[at_row[:, place], np.arange(rows)] += row_s
-    for end, place in (("top", 0), ("bottom", -1)):
-        if wires.col_ends in (end, "both"):
-            leads[at_col[place], rows + np.arange(cols)] += col_s
-    return leads
-
-
-def _branches(one: Nodes, other: Nodes, branch_s: FloatArray, count: int) -> FloatArray:
-    """The nodal matrix of conductances between pairs of nodes."""
-    matrix = np.zeros((count, count))
-    for first, second, sign in (
-        (one, one, 1),
-        (other, other, 1),
-        (one, other, -1),
-        (other, one, -1),
-    ):
-        np.add.at(matrix, (first, second), sign * branch_s)
-    return matrix
+    terminal_v = np.eye(rows + cols)
+    found = solve(
+        conductance_s,
+        row_v=terminal_v[:, :rows],
+        col_v=terminal_v[:, rows:],
+        wires=replace(wires, driver_ohm=0.0, sense_ohm=0.0),
+    )
+    admittance_s = np.concatenate([found.row_a, -found.col_a], axis=-1).T
+    return Interior((rows, cols), admittance_s, found.cell_v)

@@ -25,7 +25,7 @@ from hwloop_sim.cells.device import Device
 from hwloop_sim.circuit import Wires
 from hwloop_sim.virtual.circuit.array_interior import Interior, interior
 from hwloop_sim.virtual.circuit.clock import BenchClock
-from hwloop_sim.virtual.circuit.nodal import Drive, Nodes, Solution, solve
+from hwloop_sim.virtual.circuit.nodal import Drive, NodalSolution, Nodes, solve
 
 KEPT_CHANGES = 100_000
 
@@ -99,7 +99,7 @@ class Circuit:
         self._closed: dict[str, frozenset[str]] = {}
         self._broken: dict[tuple[str, str], bool] = {}
         self._stress: dict[tuple[int, int], _Stress] = {}
-        self._solution: Solution | None = None
+        self._solution: NodalSolution | None = None
         self.unmodelled: list[str] = []
         self.changes: deque[Change] = deque(maxlen=KEPT_CHANGES)
         rows, cols = device.conductance_s.shape[-2:]
@@ -270,7 +270,7 @@ class Circuit:
             wire.channel in self._closed.get(wire.matrix, frozenset()) if stuck is None else stuck
         )
 
-    def _solve(self) -> Solution:
+    def _solve(self) -> NodalSolution:
         if self._solution is None:
             joined = [(w.line, w.output) for w in self._wires if self._on(w)]
             nodes = Nodes([GROUND, *self._drives, *self._lines, *self._loose], joined)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.types import FloatArray
@@ -18,12 +19,14 @@ class DummyArray(Device):
         self._conductance_s: FloatArray = 1.0 / np.array(ohm, dtype=np.float64)
 
     @property
+    @override
     def conductance_s(self) -> FloatArray:
-        """Their conductances, (rows, cols)."""
         return self._conductance_s
 
+    @override
     def check(self, pulse: PulseMap) -> None:
-        """They bear every pulse."""
+        pass
 
+    @override
     def pulse(self, pulse: PulseMap) -> None:
-        """Nothing happens."""
+        pass

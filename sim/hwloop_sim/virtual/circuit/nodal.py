@@ -54,7 +54,7 @@ class Nodes:
 
 
 @dataclass(frozen=True)
-class Solution:
+class NodalSolution:
     """Voltage of every node, amperes out of every output, and which outputs are at their limit."""
 
     nodes: Nodes
@@ -67,7 +67,7 @@ class Solution:
         return float(self.node_v[self.nodes.index(name)])
 
 
-def solve(nodes: Nodes, drives: dict[str, Drive], cells: FloatArray) -> Solution:
+def solve(nodes: Nodes, drives: dict[str, Drive], cells: FloatArray) -> NodalSolution:
     """Node voltages; outputs beyond their limit become current sources, one after the other."""
     limited: dict[str, float] = {}
     while True:
@@ -79,7 +79,7 @@ def solve(nodes: Nodes, drives: dict[str, Drive], cells: FloatArray) -> Solution
             if name not in limited and abs(amperes[name]) > drive.limit_a * (1 + 1e-9)
         }
         if not excess:
-            return Solution(nodes, node_v, amperes, frozenset(limited))
+            return NodalSolution(nodes, node_v, amperes, frozenset(limited))
         name = max(excess, key=lambda name: excess[name])
         limited[name] = float(np.copysign(drives[name].limit_a, amperes[name]))
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from hwloop_sim.virtual.languages.tsp_switch import Card, TspSwitch
 from hwloop_sim.virtual.languages.tsp_tables import Cell
 
@@ -38,13 +40,13 @@ class Keithley3706A(TspSwitch):
         self.root.constant("lan.status.ipaddress", "127.0.0.1")
 
     @property
+    @override
     def identity(self) -> str:
-        """The answer to ``*IDN?``."""
         return f"KEITHLEY INSTRUMENTS INC.,MODEL {self.model},{self.serial},01.56a"
 
     @staticmethod
+    @override
     def channels(slot: int, card: Card) -> list[str]:
-        """1101 to 1616 of a matrix, 1001 and on of a multiplexer, then the backplane relays."""
         if card.rows is not None and card.columns is not None:
             numbers = [
                 100 * row + column

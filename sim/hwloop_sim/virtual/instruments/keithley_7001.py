@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from typing_extensions import override
+
 from hwloop_sim.virtual.circuit.relays import Relays
 from hwloop_sim.virtual.languages.channel_lists import listed
-from hwloop_sim.virtual.languages.scpi import Arguments, ScpiInstrument
+from hwloop_sim.virtual.languages.scpi import Arguments, VirtualScpiInstrument
 
 SETTLING_S = 3e-3  # actuation of a 7012-S card
 SLOTS = {"7001": 2, "7002": 10}
 ROWS, COLUMNS = 4, 10
 
 
-class Keithley7001(ScpiInstrument):
+class Keithley7001(VirtualScpiInstrument):
     """Closes and opens channels of the circuit; ``model`` in the settings, 7001 without."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -33,12 +35,12 @@ class Keithley7001(ScpiInstrument):
         self.on("[:ROUTe]:OPEN", set=self._open)
         self.on("[:ROUTe]:OPEN:ALL", set=lambda _: self.reset())
 
+    @override
     def output_states(self) -> dict[str, bool]:
-        """It has none."""
         return {}
 
+    @override
     def reset(self) -> None:
-        """Open every channel."""
         self._relays.become(frozenset())
 
     def _close(self, arguments: Arguments) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from hwloop_sim.virtual.languages.tsp_switch import Card, TspSwitch
 
 COLUMNS = 12
@@ -28,12 +30,12 @@ class Keithley707B(TspSwitch):
         super().__init__(*args, **kwargs)
 
     @property
+    @override
     def identity(self) -> str:
-        """The answer to ``*IDN?``."""
         return f"KEITHLEY INSTRUMENTS INC.,MODEL {self.model},{self.serial},01.30a"
 
     @staticmethod
+    @override
     def channels(slot: int, card: Card) -> list[str]:
-        """1A01 to 1H12."""
         rows = "ABCDEFGH"[: card.rows]
         return [f"{slot}{row}{column:02d}" for row in rows for column in range(1, COLUMNS + 1)]

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from typing_extensions import override
+
 from hwloop_sim.virtual.circuit.relays import Relays
 from hwloop_sim.virtual.languages.channel_lists import listed
-from hwloop_sim.virtual.languages.scpi import OUT_OF_RANGE, Arguments, ScpiError, ScpiInstrument
+from hwloop_sim.virtual.languages.scpi import (
+    OUT_OF_RANGE,
+    Arguments,
+    ScpiError,
+    VirtualScpiInstrument,
+)
 
 SETTLING_S = 4e-3  # armature relays of a 34932A
 SLOTS = 8
@@ -23,7 +30,7 @@ MODULES = {  # rows, columns, numbers from one row to the next; after the module
 }
 
 
-class Keysight34980A(ScpiInstrument):
+class Keysight34980A(VirtualScpiInstrument):
     """``modules`` in the settings: the module in each slot; a 34932A in the first without."""
 
     identity = "Agilent Technologies,34980A,MY00000000,2.43-2.43-1.11-0.00"
@@ -43,12 +50,12 @@ class Keysight34980A(ScpiInstrument):
         self.on("[:ROUTe]:MODule:BUSY", get=lambda _: "0")
         self.on(":SYSTem:CTYPe", get=self._module)
 
+    @override
     def output_states(self) -> dict[str, bool]:
-        """It has none."""
         return {}
 
+    @override
     def reset(self) -> None:
-        """Open every channel."""
         self._relays.become(frozenset())
 
     def _close(self, arguments: Arguments) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from typing_extensions import override
+
 from hwloop_sim.virtual.circuit.relays import Relays
 from hwloop_sim.virtual.languages.channel_lists import listed
 from hwloop_sim.virtual.languages.scpi import (
@@ -11,7 +13,7 @@ from hwloop_sim.virtual.languages.scpi import (
     OUT_OF_RANGE,
     Arguments,
     ScpiError,
-    ScpiInstrument,
+    VirtualScpiInstrument,
 )
 
 SETTLING_S = 10e-3  # assumed: reed relays and their confirmation
@@ -19,7 +21,7 @@ INPUTS, OUTPUTS = 10, 12
 CONFLICT = (-221, "Settings conflict")
 
 
-class KeysightE5250A(ScpiInstrument):
+class KeysightE5250A(VirtualScpiInstrument):
     """``cards`` in the settings: the slots with a card, the first without."""
 
     identity = "Agilent Technologies,E5250A,0,A.01.02"
@@ -39,12 +41,12 @@ class KeysightE5250A(ScpiInstrument):
         self._add_routes()
         self._add_bias()
 
+    @override
     def output_states(self) -> dict[str, bool]:
-        """It has none."""
         return {}
 
+    @override
     def reset(self) -> None:
-        """Every channel open; automatic configuration, free rule, bias off."""
         self._configuration = "ACON"
         self._rule = dict.fromkeys(self._cards, "FREE")
         self._sequence = dict.fromkeys(self._cards, "BBM")

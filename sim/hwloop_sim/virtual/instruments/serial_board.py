@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from hwloop_sim.virtual.circuit.circuit import Circuit
 from hwloop_sim.virtual.circuit.clock import BenchClock
@@ -69,30 +70,28 @@ class SerialBoard(VirtualInstrument):
         }
         self._ground("power")
 
+    @override
     def output_states(self) -> dict[str, bool]:
-        """It has none."""
         return {}
 
+    @override
     def device_clear(self) -> None:
-        """A board has no such thing."""
+        pass
 
     def power_cycle(self) -> None:
         """Off and on again."""
         self._wd_ms = 500
         self._ground("power")
 
+    @override
     def poll(self) -> None:
-        """Ground every line if the host was silent for too long.
-
-        Twice in a row: a line that arrived in time may have been waiting for its turn.
-        """
         silent = self._state == "host" and self._host_s() - self._fed_s > self._wd_ms / 1e3
         if silent and self._silent:
             self._ground("watchdog")
         self._silent = silent
 
+    @override
     def receive(self, message: str) -> str | None:
-        """Obey one line."""
         if not message:
             return None
         number = "0"

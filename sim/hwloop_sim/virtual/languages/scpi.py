@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from typing_extensions import override
 
 from hwloop_sim.virtual.circuit.circuit import Circuit
 from hwloop_sim.virtual.circuit.clock import BenchClock
@@ -140,7 +141,7 @@ def _pattern(header: str) -> re.Pattern[str]:
     return re.compile(source)
 
 
-class ScpiInstrument(VirtualInstrument):
+class VirtualScpiInstrument(VirtualInstrument):
     """A box that speaks SCPI: subclasses register their commands with :meth:`on`."""
 
     identity = ""
@@ -202,11 +203,12 @@ class ScpiInstrument(VirtualInstrument):
     def reset(self) -> None:
         """What *RST does."""
 
+    @override
     def device_clear(self) -> None:
-        """Nothing is under way between messages."""
+        pass
 
+    @override
     def receive(self, message: str) -> str | None:
-        """Obey a compound message; its replies joined by semicolons."""
         replies, path = [], ""
         for unit in split_outside(message.strip(), ";"):
             if not unit.strip():

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from typing_extensions import override
+
 from hwloop_sim.virtual.circuit.smu import CURR, OTHER, VOLT, Smu, SmuError
 from hwloop_sim.virtual.languages.scpi import (
     ILLEGAL,
     OUT_OF_RANGE,
     Arguments,
     ScpiError,
-    ScpiInstrument,
+    VirtualScpiInstrument,
     scientific,
 )
 
@@ -20,9 +22,10 @@ Lists = Callable[[], dict[str, list[float]]]
 OFF_MODES = ("HIMPedance", "NORMal", "ZERO", "GUARd")
 
 
-class ScpiSmu(ScpiInstrument):
+class ScpiSmu(VirtualScpiInstrument):
     """A box whose channels refuse what they cannot do as parameters out of range."""
 
+    @override
     def _run(self, header: str, arguments: Arguments, *, asks: bool) -> str | None:
         try:
             return super()._run(header, arguments, asks=asks)

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from hwloop_sim.virtual.circuit.instrument import VirtualInstrument
 from hwloop_sim.virtual.languages.lua_sandbox import (
     MOST_INSTRUCTIONS,
@@ -36,7 +38,7 @@ MOST_LINES = 100_000
 _EXIT = "TSP:0: exit"
 
 
-class TspInstrument(VirtualInstrument):
+class VirtualTspInstrument(VirtualInstrument):
     """A box that speaks TSP: subclasses declare their names in :attr:`root`, and :meth:`reset`.
 
     ``root`` holds what a script sees as globals: ``root.on("smu.source.level", get=…, set=…)``,
@@ -90,12 +92,12 @@ class TspInstrument(VirtualInstrument):
     def wait_complete(self) -> None:
         """What ``waitcomplete()`` does: let time pass until nothing is under way."""
 
+    @override
     def device_clear(self) -> None:
-        """Forget a script that is half sent; settings stay."""
         self._script = None
 
+    @override
     def receive(self, message: str) -> str | None:
-        """Obey a message of one or several lines; what it printed, one line each."""
         self._printed = []
         for line in message.splitlines():
             self._line(line.strip("\r\n"))

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from hwloop.errors import ConfigError
 from hwloop_sim.virtual.circuit.relays import Relays
-from hwloop_sim.virtual.languages.tsp import TspInstrument
+from hwloop_sim.virtual.languages.tsp import VirtualTspInstrument
 from hwloop_sim.virtual.languages.tsp_tables import Cell, TspError, as_number, within
 
 ILLEGAL = TspError(-224, "Illegal parameter value")
@@ -33,7 +35,7 @@ class Card:
     interlock: float | None = NO_INTERLOCK
 
 
-class TspSwitch(TspInstrument):
+class TspSwitch(VirtualTspInstrument):
     """``cards`` in the settings: the card in each slot."""
 
     slots: ClassVar[int]
@@ -71,12 +73,12 @@ class TspSwitch(TspInstrument):
         """The channels of a card, in the box's order."""
         raise NotImplementedError
 
+    @override
     def output_states(self) -> dict[str, bool]:
-        """It has none."""
         return {}
 
+    @override
     def reset(self) -> None:
-        """Every channel open, nothing forbidden, no delays; patterns are deleted."""
         self._rule.reset()
         self._sequential.reset()
         self._forbidden = frozenset()

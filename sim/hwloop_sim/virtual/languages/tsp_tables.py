@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Union
 
+from typing_extensions import override
+
 Value = Union[None, bool, float, str, "Node", list[Any], tuple[Any, ...], Callable[..., Any]]
 Key = str | int
 Getter = Callable[[], Value]
@@ -131,8 +133,8 @@ class Values(Node):
         super().__init__()
         self.read = read
 
+    @override
     def index(self, key: Any) -> Value:
-        """A number by its place, nil beyond the end."""
         if isinstance(key, int | float) and not isinstance(key, bool):
             values = self.read()
             value: Value = values[int(key) - 1] if 1 <= key <= len(values) else None

@@ -7,7 +7,7 @@ import numpy as np
 from hwloop.array.operations import PulseMap
 from hwloop_sim.calibrate.operations.effects_found import drift_begin, exponents
 from hwloop_sim.calibrate.operations.endurance_found import closing
-from hwloop_sim.effects.endurance import Endurance, EnduranceSettings
+from hwloop_sim.effects.endurance import Endurance, EnduranceEffectSettings
 
 READ_NOISE = 0.002
 
@@ -38,7 +38,7 @@ def test_wear_of_twelve_random_truths_is_within_its_uncertainty() -> None:
         rng = np.random.default_rng(seed)
         truth = {"min_s": 2e-4, "max_s": 2e-3, "closes_at_s": rng.uniform(4e-4, 1.5e-3)}
         truth |= {"half_cycles": 10 ** rng.uniform(1.7, 2.7), "beta": rng.uniform(0.5, 2)}
-        effect = Endurance(EnduranceSettings(**truth), (4,), rng)
+        effect = Endurance(EnduranceEffectSettings(**truth), (4,), rng)
         pulse = PulseMap(np.ones((1, 4)), 1e-3)
         seen_s, states = effect.begin(np.full(4, 1e-3)), []
         for cycle in range(1, 501):

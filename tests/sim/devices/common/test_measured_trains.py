@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from hwloop.errors import ConfigError
-from hwloop_sim.devices.common.measured_trains import Trains
+from hwloop_sim.devices.common.measured_trains import MeasuredTrains
 
 
-def read(tmp_path: Path, text: str, **keys: object) -> Trains:
+def read(tmp_path: Path, text: str, **keys: object) -> MeasuredTrains:
     (tmp_path / "trains.csv").write_text(text, encoding="utf-8")
-    return Trains.parse(
+    return MeasuredTrains.parse(
         {"amplitude_v": 1, "width_s": 1e-3, "file": "trains.csv", **keys}, folder=tmp_path
     )
 
@@ -35,7 +35,7 @@ def test_chosen_columns_are_taken_in_that_order(tmp_path: Path) -> None:
 
 def test_what_was_read_is_written_out_and_reads_back(tmp_path: Path) -> None:
     trains = read(tmp_path, "1e-6\n2e-6\n")
-    assert Trains.parse(trains.model_dump(mode="json")) == trains
+    assert MeasuredTrains.parse(trains.model_dump(mode="json")) == trains
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,6 @@ def test_a_table_that_cannot_be_read_says_where(
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.csv: cannot be read"):
-        Trains.parse({"amplitude_v": 1, "width_s": 1, "file": "nowhere.csv"}, folder=tmp_path)
+        MeasuredTrains.parse(
+            {"amplitude_v": 1, "width_s": 1, "file": "nowhere.csv"}, folder=tmp_path
+        )

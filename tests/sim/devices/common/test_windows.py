@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from hwloop.settings.model import Settings
-from hwloop_sim.devices.common import integrate as travel
+from hwloop_sim.devices.common import integrate
 from hwloop_sim.devices.common.windows import LengthWindow, window, window_parameters
 
-compiled = travel.compiled(window)
+compiled = integrate.compiled(window)
 WINDOWS = [
     {"name": "none"},
     {"name": "joglekar", "p": 2},

@@ -4,12 +4,12 @@ import struct
 
 import pytest
 
-from hwloop_sim.virtual.languages.tsp import TspInstrument
+from hwloop_sim.virtual.languages.tsp import VirtualTspInstrument
 from hwloop_sim.virtual.languages.tsp_tables import Cell, ReadingBuffer
 from tests.virtual_link import OneBox
 
 
-class Box(TspInstrument):
+class Box(VirtualTspInstrument):
     """A source with one level, and a meter that fills a buffer with 1, 2, 3 …"""
 
     model = "1"

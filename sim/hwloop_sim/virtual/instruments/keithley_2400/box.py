@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from typing_extensions import override
+
 from hwloop_sim.virtual.circuit.smu import CURR, OVERFLOW, VOLT, Smu, SmuModel, SmuReading
 from hwloop_sim.virtual.instruments.keithley_2400.trace import Trace
 from hwloop_sim.virtual.languages.scpi import ILLEGAL, Arguments, ScpiError, scientific
@@ -66,16 +68,16 @@ class Keithley2400(ScpiSmu):
         self._add_panel()
         self.reset()
 
+    @override
     def output_states(self) -> dict[str, bool]:
-        """Its one output."""
         return {"": self._smu.on}
 
+    @override
     def trip(self) -> None:
-        """As when its interlock opens."""
         self._smu.switch(on=False)
 
+    @override
     def reset(self) -> None:
-        """Volts, 0 V, 105 µA compliance, output off."""
         self._smu.reset(range_v=20.0, range_a=1e-4)
         self._lists: dict[str, list[float]] = {VOLT: [], CURR: []}
         self._modes = {VOLT: "FIX", CURR: "FIX"}
@@ -88,8 +90,8 @@ class Keithley2400(ScpiSmu):
         self._trace.reset()
         self.reset_kept()
 
+    @override
     def condition(self, register: str) -> int:
-        """Readings, the buffer and compliance, as the measurement register has them."""
         if register != "MEAS":
             return 0
         full = BUFFER_FULL if self._trace.full else 0

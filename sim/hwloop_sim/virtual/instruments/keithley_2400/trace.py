@@ -10,7 +10,7 @@ import numpy as np
 from hwloop_sim.virtual.languages.scpi import Arguments, ScpiError, scientific
 
 if TYPE_CHECKING:
-    from hwloop_sim.virtual.languages.scpi import ScpiInstrument
+    from hwloop_sim.virtual.languages.scpi import VirtualScpiInstrument
 
 DEFAULT_POINTS, MOST_POINTS = 100, 2500
 STATISTICS: dict[str, Callable[..., Any]] = {
@@ -26,7 +26,7 @@ STATISTIC_FORMS = ("MEAN", "MAXimum", "MINimum", "SDEViation", "PKPK")
 class Trace:
     """Readings that are kept while the feed is on, until the store is full."""
 
-    def __init__(self, box: ScpiInstrument) -> None:
+    def __init__(self, box: VirtualScpiInstrument) -> None:
         self._box = box
         self.reset()
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from hwloop_sim.virtual.circuit.circuit import Circuit
 from hwloop_sim.virtual.circuit.clock import BenchClock
@@ -44,8 +45,8 @@ class Keithley2450(VirtualInstrument):
         }
         self._language = str(settings.get("language", "scpi")).upper()
 
+    @override
     def receive(self, message: str) -> str | None:
-        """Obey in the present language; ``*LANG`` is understood in both."""
         words = message.strip().upper().split()
         if words == ["*LANG?"]:
             return self._language
@@ -54,14 +55,14 @@ class Keithley2450(VirtualInstrument):
             return None
         return self._speakers[self._language].receive(message)
 
+    @override
     def device_clear(self) -> None:
-        """Forget what is half said."""
         self._speakers[self._language].device_clear()
 
+    @override
     def trip(self) -> None:
-        """As when its interlock opens."""
         self.core.smu.switch(on=False)
 
+    @override
     def output_states(self) -> dict[str, bool]:
-        """Its one output."""
         return {"": self.core.smu.on}

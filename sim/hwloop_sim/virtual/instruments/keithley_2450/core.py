@@ -54,7 +54,7 @@ class Buffer(ReadingBuffer):
 
 
 @dataclass
-class Sweep:
+class SourceSweep:
     """Levels to source one after the other, each measured ``delay_s`` after it was set."""
 
     function: str
@@ -88,7 +88,7 @@ class Core:
         self.line_hz = line_hz
         self._clock = clock
         self.buffers = {name: Buffer() for name in BUFFERS}
-        self.sweep: Sweep | None = None
+        self.sweep: SourceSweep | None = None
         self.reset()
 
     def reset(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from hwloop_sim.virtual.circuit.smu import CURR, VOLT
 from hwloop_sim.virtual.instruments.keithley_2450.core import (
@@ -17,7 +18,7 @@ from hwloop_sim.virtual.instruments.keithley_2450.core import (
     MOST_SWEEP_DELAY_S,
     RES,
     Core,
-    Sweep,
+    SourceSweep,
 )
 from hwloop_sim.virtual.instruments.keithley_2450.trace import SENSE_FORMS, Traces
 from hwloop_sim.virtual.languages.scpi import (
@@ -55,12 +56,12 @@ class Keithley2450Scpi(ScpiSmu):
         self._traces.add_commands()
         self._add_sweeps()
 
+    @override
     def output_states(self) -> dict[str, bool]:
-        """Its one output."""
         return {"": self._smu.on}
 
+    @override
     def reset(self) -> None:
-        """As ``*RST``."""
         self._core.reset()
         self._lists = {VOLT: [], CURR: []}
         self.reset_kept()
@@ -193,7 +194,7 @@ class Keithley2450Scpi(ScpiSmu):
         levels = [float(v) for v in space(start, stop, int(points))]
         if len(given) > 7 and Arguments((given[7],)).boolean():
             levels += levels[-2::-1]
-        sweep = Sweep(function, levels)
+        sweep = SourceSweep(function, levels)
         self._complete(sweep, given[3:5], given[6:7], given[8:9])
 
     def _listed(self, function: str, arguments: Arguments) -> None:
@@ -203,11 +204,11 @@ class Keithley2450Scpi(ScpiSmu):
         levels = self._lists[function][first - 1 :]
         if not levels:
             raise ScpiError(*ILLEGAL)
-        self._complete(Sweep(function, levels), given[1:3], given[3:4], given[4:5])
+        self._complete(SourceSweep(function, levels), given[1:3], given[3:4], given[4:5])
 
     def _complete(
         self,
-        sweep: Sweep,
+        sweep: SourceSweep,
         times: tuple[str, ...],
         fail_abort: tuple[str, ...],
         buffer: tuple[str, ...],

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from hwloop_sim.virtual.circuit.smu import CURR, VOLT, SmuError
 from hwloop_sim.virtual.instruments.keithley_2450.core import (
@@ -24,9 +25,9 @@ from hwloop_sim.virtual.instruments.keithley_2450.core import (
     RES,
     Buffer,
     Core,
-    Sweep,
+    SourceSweep,
 )
-from hwloop_sim.virtual.languages.tsp import TspInstrument
+from hwloop_sim.virtual.languages.tsp import VirtualTspInstrument
 from hwloop_sim.virtual.languages.tsp_tables import Node, TspError, as_number, within
 
 ON, OFF = "smu.ON", "smu.OFF"
@@ -43,7 +44,7 @@ SEVERITY_ERROR = 1.0
 OUT_OF_RANGE = TspError(-222, "Parameter data out of range")
 
 
-class Keithley2450Tsp(TspInstrument):
+class Keithley2450Tsp(VirtualTspInstrument):
     """The names; what they do is the core's."""
 
     model = "2450"
@@ -64,16 +65,16 @@ class Keithley2450Tsp(TspInstrument):
         self._declare_log()
 
     @property
+    @override
     def identity(self) -> str:
-        """The answer to ``*IDN?``."""
         return self._full_identity
 
+    @override
     def output_states(self) -> dict[str, bool]:
-        """Its one output."""
         return {"": self._smu.on}
 
+    @override
     def reset(self) -> None:
-        """As ``reset()``."""
         self._core.reset()
         self._terminals = TERMINALS[0]
 
@@ -191,7 +192,7 @@ class Keithley2450Tsp(TspInstrument):
         fail_abort = (*given[6:7], ON)[0] in {ON, 1}
         if (*given[7:8], OFF)[0] in {ON, 1}:
             levels += levels[-2::-1]
-        self._core.sweep = Sweep(self._smu.function, levels, delay_s, count, fail_abort)
+        self._core.sweep = SourceSweep(self._smu.function, levels, delay_s, count, fail_abort)
 
     def _initiate(self) -> None:
         try:

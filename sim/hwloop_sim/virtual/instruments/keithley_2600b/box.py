@@ -9,14 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from typing_extensions import override
+
 from hwloop.errors import ConfigError
-from hwloop_sim.virtual.instruments.keithley_2600b.channel import DC_VOLTS, Channel, Model
-from hwloop_sim.virtual.languages.tsp import TspInstrument
+from hwloop_sim.virtual.instruments.keithley_2600b.channel import (
+    DC_VOLTS,
+    ChannelModel,
+    SourceMeasureChannel,
+)
+from hwloop_sim.virtual.languages.tsp import VirtualTspInstrument
 from hwloop_sim.virtual.languages.tsp_tables import Node, TspError, as_number
 
 _UP_TO_1_A = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-_2601B = Model("a", (0.1, 1.0, 6.0, 40.0), (*_UP_TO_1_A, 3.0), {40.0: 1.0}, limit_a=1.0)
-_2611B = Model("a", (0.2, 2.0, 20.0, 200.0), (*_UP_TO_1_A, 1.5), {200.0: 0.1}, limit_a=0.1)
+_2601B = ChannelModel("a", (0.1, 1.0, 6.0, 40.0), (*_UP_TO_1_A, 3.0), {40.0: 1.0}, limit_a=1.0)
+_2611B = ChannelModel("a", (0.2, 2.0, 20.0, 200.0), (*_UP_TO_1_A, 1.5), {200.0: 0.1}, limit_a=0.1)
 _LOW_A = (1e-9, 1e-8, *_UP_TO_1_A, 1.5)
 _2634B = replace(_2611B, letters="ab", ranges_a=_LOW_A, least_limit_a=1e-10)
 _2635B = replace(_2634B, letters="a", extra_measure_a=(1e-10,))
@@ -38,7 +44,7 @@ LEAST_PULSE_S = 1e-4
 class _Pulses:
     """A pulse train that was configured under a tag."""
 
-    channel: Channel
+    channel: SourceMeasureChannel
     bias_v: float
     level_v: float
     limit_a: float
@@ -48,7 +54,7 @@ class _Pulses:
     buffer: Any
 
 
-class Keithley2600B(TspInstrument):
+class Keithley2600B(VirtualTspInstrument):
     """Channels ``a`` and, with two, ``b``; ``settings.model`` says which model it is."""
 
     version = "3.4.0"
@@ -60,7 +66,7 @@ class Keithley2600B(TspInstrument):
         if known is None:
             raise ConfigError(f"{self.model!r}: a 2600B is one of {', '.join(MODELS)}", key="model")
         self._channels = {
-            letter: Channel(
+            letter: SourceMeasureChannel(
                 self.root.node(f"smu{letter}"),
                 f"{self._name}.{letter}",
                 known,
@@ -75,17 +81,17 @@ class Keithley2600B(TspInstrument):
         self._declare_pulses()
         self._declare_rest()
 
+    @override
     def trip(self) -> None:
-        """As when its interlock opens."""
         for channel in self._channels.values():
             channel.trip()
 
+    @override
     def output_states(self) -> dict[str, bool]:
-        """Whether each channel is on."""
         return {letter: channel.is_on for letter, channel in self._channels.items()}
 
+    @override
     def reset(self) -> None:
-        """Every channel as at power-on: 0 V, off."""
         self._pulses.clear()
         for channel in self._channels.values():
             channel.reset()
@@ -145,7 +151,7 @@ class Keithley2600B(TspInstrument):
         channel.set_limit(limit_a)
         return True, "pulse train finished"
 
-    def _channel(self, smu: Any) -> Channel:
+    def _channel(self, smu: Any) -> SourceMeasureChannel:
         for channel in self._channels.values():
             if isinstance(smu, Node) and smu is channel.node:
                 return channel

@@ -22,7 +22,7 @@ UNSAFE = (5007, "Operation would exceed safe operating area of the instrument")
 
 
 @dataclass(frozen=True)
-class Model:
+class ChannelModel:
     """What the models differ in.
 
     ``envelope_a``: the largest current in the source ranges that cannot give all of it.
@@ -38,14 +38,14 @@ class Model:
     extra_measure_a: tuple[float, ...] = field(default=())
 
 
-class Channel:
+class SourceMeasureChannel:
     """Volts or amperes out, volts and amperes in; declares its names in ``node``."""
 
     def __init__(
         self,
         node: Node,
         output: str,
-        model: Model,
+        model: ChannelModel,
         *,
         circuit: Circuit,
         clock: BenchClock,

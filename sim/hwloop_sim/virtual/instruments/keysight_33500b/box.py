@@ -12,6 +12,8 @@ import re
 from collections import deque
 from typing import Any, TypedDict
 
+from typing_extensions import override
+
 from hwloop.errors import ConfigError
 from hwloop_sim.virtual.instruments.keysight_33500b.output import FUNCTIONS, NO_LOAD, Output
 from hwloop_sim.virtual.languages.scpi import (
@@ -19,8 +21,8 @@ from hwloop_sim.virtual.languages.scpi import (
     Arguments,
     Getter,
     ScpiError,
-    ScpiInstrument,
     Setter,
+    VirtualScpiInstrument,
 )
 
 DEFAULT_MODEL = "33522B"
@@ -33,7 +35,7 @@ HIGHEST_HZ = {"336": 200e6, "335": 30e6}
 TRIGGER_IGNORED = (-211, "Trigger ignored")
 
 
-class Keysight33500B(ScpiInstrument):
+class Keysight33500B(VirtualScpiInstrument):
     """Outputs named ``name.1`` and ``name.2``, or as the instrument if it has one."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -64,32 +66,33 @@ class Keysight33500B(ScpiInstrument):
         for header in (":SYSTem:BEEPer[:IMMediate]", ":PHASe:SYNChronize", ":DISPlay:TEXT"):
             self.on(header, set=lambda _: None)
 
+    @override
     def trip(self) -> None:
-        """As by an overload."""
         for output in self._outputs.values():
             output.switch(on=False)
 
+    @override
     def output_states(self) -> dict[str, bool]:
-        """Its outputs by number."""
         only = len(self._outputs) == 1
         return {"" if only else str(n): output.on for n, output in self._outputs.items()}
 
+    @override
     def reset(self) -> None:
-        """A sine of 100 mV into 50 Ω, outputs off, limits off."""
         self.reset_kept()
         for output in self._outputs.values():
             output.reset()
 
+    @override
     def device_clear(self) -> None:
-        """End every burst."""
         self._abort()
 
+    @override
     def _next_error(self, _: Arguments) -> str:
         code, text = self._errors.popleft() if self._errors else (0, "No error")
         return f'{code:+d},"{text}"'
 
+    @override
     def _add_common(self) -> None:
-        """As every box, but what waits for the end waits for that of every burst."""
         self.on("*OPC", get=lambda _: self._completed())
         self.on("*WAI", set=lambda _: self._finish())
         super()._add_common()

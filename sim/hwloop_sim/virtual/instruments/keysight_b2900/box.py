@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from hwloop.errors import ConfigError
 from hwloop_sim.virtual.circuit.smu import CURR, OTHER, OVERFLOW, VOLT, Smu, SmuReading
 from hwloop_sim.virtual.instruments.keysight_b2900.channel import (
@@ -17,7 +19,7 @@ from hwloop_sim.virtual.instruments.keysight_b2900.channel import (
     MOST_APERTURE_S,
     MOST_LIST,
     TRANSIENT,
-    Channel,
+    TriggeredChannel,
     run,
 )
 from hwloop_sim.virtual.instruments.keysight_b2900.models import MODELS
@@ -58,29 +60,29 @@ class KeysightB2900(ScpiSmu):
         for name in self._names:
             output = f"{self._name}.{name}" if name else self._name
             smu = Smu(output, data, self._circuit, self._clock, self._noise)
-            self._channels.append(Channel(smu, self._clock, line_hz=50.0))
+            self._channels.append(TriggeredChannel(smu, self._clock, line_hz=50.0))
         self._elements = list(ELEMENTS)
         for number, channel in enumerate(self._channels, start=1):
             self._add_channel(number, channel)
         self._add_box()
 
+    @override
     def trip(self) -> None:
-        """As when its interlock opens."""
         for channel in self._channels:
             channel.smu.switch(on=False)
 
+    @override
     def output_states(self) -> dict[str, bool]:
-        """Whether each channel is on."""
         return {n: c.smu.on for n, c in zip(self._names, self._channels, strict=True)}
 
+    @override
     def reset(self) -> None:
-        """Every channel at 0 V and off."""
         self._elements = list(ELEMENTS)
         for channel in self._channels:
             channel.reset()
         self.reset_kept()
 
-    def _add_channel(self, number: int, channel: Channel) -> None:
+    def _add_channel(self, number: int, channel: TriggeredChannel) -> None:
         suffix = "[1]" if number == 1 else str(number)
         source = f"[:SOURce{suffix}]" if number == 1 else f":SOURce{suffix}"
         self._add_source(source, channel)
@@ -92,7 +94,7 @@ class KeysightB2900(ScpiSmu):
         for form, actions in ACTIONS.items():
             self._add_trigger(f":TRIGger{suffix}{form}", actions, channel)
 
-    def _add_source(self, header: str, channel: Channel) -> None:
+    def _add_source(self, header: str, channel: TriggeredChannel) -> None:
         self.on(
             f"{header}:FUNCtion:MODE",
             set=lambda a: channel.smu.set_function(function_of(a)),
@@ -107,7 +109,9 @@ class KeysightB2900(ScpiSmu):
         self._time(f"{header}:PULSe:WIDTh", channel, "pulse_width_s", LEAST_PULSE_S)
         self.switch_kept(f"{header}:WAIT[:STATe]", on=True)
 
-    def _add_level(self, header: str, source: str, function: str, channel: Channel) -> None:
+    def _add_level(
+        self, header: str, source: str, function: str, channel: TriggeredChannel
+    ) -> None:
         smu = channel.smu
         most = smu.model.most(function)
 
@@ -136,7 +140,7 @@ class KeysightB2900(ScpiSmu):
             most=MOST_LIST,
         )
 
-    def _add_sense(self, header: str, function: str, channel: Channel) -> None:
+    def _add_sense(self, header: str, function: str, channel: TriggeredChannel) -> None:
         smu, sourced = channel.smu, OTHER[function]
         self.add_limit(f"{header}:PROTection[:LEVel][:BOTH]", sourced, smu)
         self.on(
@@ -158,7 +162,7 @@ class KeysightB2900(ScpiSmu):
             get=lambda _: scientific(channel.nplc),
         )
 
-    def _add_functions(self, header: str, channel: Channel) -> None:
+    def _add_functions(self, header: str, channel: TriggeredChannel) -> None:
         def sense(arguments: Arguments) -> None:
             channel.senses = channel.senses | {sense_function(v) for v in arguments.values}
 
@@ -179,7 +183,7 @@ class KeysightB2900(ScpiSmu):
         )
         self.switch_kept(f"{header}:WAIT[:STATe]", on=True)
 
-    def _add_output(self, header: str, channel: Channel) -> None:
+    def _add_output(self, header: str, channel: TriggeredChannel) -> None:
         smu = channel.smu
         words = {mode: word for word, mode in OFF_MODES.items()}
         self.add_switch(header, smu)
@@ -195,7 +199,9 @@ class KeysightB2900(ScpiSmu):
         )
         self.switch_kept(f"{header}:OFF:AUTO", on=False)
 
-    def _add_trigger(self, header: str, actions: tuple[str, ...], channel: Channel) -> None:
+    def _add_trigger(
+        self, header: str, actions: tuple[str, ...], channel: TriggeredChannel
+    ) -> None:
         def setting(
             name: str, parse: Callable[[Arguments], Any], show: Callable[[Any], str]
         ) -> Any:
@@ -239,7 +245,7 @@ class KeysightB2900(ScpiSmu):
             if word in {"VOLT", "CURR", "RES"}:
                 self.on(f":MEASure:{form}[:DC]", get=lambda a, w=word: self._measure(a, [w]))  # type: ignore[misc]
 
-    def _listed(self, arguments: Arguments) -> list[Channel]:
+    def _listed(self, arguments: Arguments) -> list[TriggeredChannel]:
         """The channels of a list such as ``(@1,2)``; the first where there is none."""
         text = arguments.values[0] if arguments.values else "(@1)"
         if not (text.startswith("(@") and text.endswith(")")):
@@ -284,7 +290,7 @@ class KeysightB2900(ScpiSmu):
             channel.measure()
         return self._fetch(arguments, elements)
 
-    def _time(self, header: str, channel: Channel, name: str, least_s: float) -> None:
+    def _time(self, header: str, channel: TriggeredChannel, name: str, least_s: float) -> None:
         self.on(
             header,
             set=lambda a: setattr(channel, name, a.number(lowest=least_s, highest=MOST_TIME_S)),
@@ -292,7 +298,7 @@ class KeysightB2900(ScpiSmu):
         )
 
 
-def _values(channel: Channel, reading: SmuReading, level: float) -> dict[str, float]:
+def _values(channel: TriggeredChannel, reading: SmuReading, level: float) -> dict[str, float]:
     over = bool(reading.over) or not reading.amperes
     return {
         "VOLT": reading.volts,

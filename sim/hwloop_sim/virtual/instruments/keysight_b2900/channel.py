@@ -30,7 +30,7 @@ class Trigger:
 
 
 @dataclass(frozen=True)
-class Event:
+class TriggerEvent:
     """Something that happens so long after ``INIT``."""
 
     at_s: float
@@ -38,7 +38,7 @@ class Event:
     do: Callable[[], None]
 
 
-class Channel:
+class TriggeredChannel:
     """Terminals, levels to come, readings taken."""
 
     def __init__(self, smu: Smu, clock: BenchClock, *, line_hz: float) -> None:
@@ -90,7 +90,7 @@ class Channel:
             self.smu.check_level(self.smu.function, level)
         return "" if self.smu.on or self.auto_on else "the output is off"
 
-    def events(self, actions: tuple[str, ...]) -> list[Event]:
+    def events(self, actions: tuple[str, ...]) -> list[TriggerEvent]:
         """What happens after ``INIT``, unordered."""
         self.readings, self.sourced = [], []
         if self.auto_on and not self.smu.on:
@@ -106,7 +106,7 @@ class Channel:
             return [values[n % len(values)] for n in range(count)]
         return [self.trigger_level(function)] * count
 
-    def _steps(self) -> list[Event]:
+    def _steps(self) -> list[TriggerEvent]:
         trigger, function = self.triggers[TRANSIENT], self.smu.function
         base = self.smu.levels[function]
         period_s = self._period()
@@ -121,14 +121,17 @@ class Channel:
         events.append(self._step(trigger.count * period_s + trigger.delay_s, base))
         return events
 
-    def _step(self, at_s: float, level: float) -> Event:
-        return Event(at_s, STEP_AFTER, lambda: self.smu.set_level(self.smu.function, level))
+    def _step(self, at_s: float, level: float) -> TriggerEvent:
+        return TriggerEvent(at_s, STEP_AFTER, lambda: self.smu.set_level(self.smu.function, level))
 
-    def _acquisitions(self) -> list[Event]:
+    def _acquisitions(self) -> list[TriggerEvent]:
         trigger = self.triggers[ACQUIRE]
         period_s = trigger.timer_s if trigger.source == "TIM" else self._period()
         first_s = trigger.delay_s + self.aperture_s
-        return [Event(n * period_s + first_s, READ_FIRST, self._take) for n in range(trigger.count)]
+        return [
+            TriggerEvent(n * period_s + first_s, READ_FIRST, self._take)
+            for n in range(trigger.count)
+        ]
 
     def _period(self) -> float:
         """Between two triggers of the source."""
@@ -149,7 +152,7 @@ class Channel:
         return float(bits | (OVERFLOWED if reading.over & self.senses else 0))
 
 
-def run(clock: BenchClock, channels: list[Channel], actions: tuple[str, ...]) -> None:
+def run(clock: BenchClock, channels: list[TriggeredChannel], actions: tuple[str, ...]) -> None:
     """Let the triggers of these channels run, from now on, to their end."""
     begun_s = clock.now_s
     events = [event for channel in channels for event in channel.events(actions)]

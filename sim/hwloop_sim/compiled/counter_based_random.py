@@ -1,4 +1,4 @@
-"""Random numbers that come from a counter, as compiled functions.
+"""Counter-based random numbers, as compiled functions.
 
 Philox4×32-10 (J. K. Salmon et al., SC 2011, doi:10.1145/2063384.2063405): number i of a draw
 depends on the key, the draw's count and i alone, so that neither the number of threads nor the
@@ -7,7 +7,7 @@ distribution in single precision (M. Giles, GPU Computing Gems, 2011, ch. 10): r
 3e-7, tails to 6.2 standard deviations.
 
 Import this module where it is used: it loads numba. A change here does not renew what numba cached
-of ``kernels``: touch that.
+of ``kernels``: touch that file too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 @dataclass
 class Draws:
-    """A stream of counted random numbers: a key, and how many draws it has given.
+    """A stream of counter-based random numbers: a key, and the number of draws made.
 
     Each :meth:`next` is one draw of any length; two streams with different keys are independent.
     """
@@ -30,11 +30,11 @@ class Draws:
 
     @classmethod
     def spawn(cls, rng: np.random.Generator) -> Draws:
-        """A stream with a key of its own, taken from ``rng``."""
+        """Make a stream with a key of its own, taken from ``rng``."""
         return cls(int(rng.integers(0, 2**63)))
 
     def next(self) -> tuple[np.uint64, np.uint64]:
-        """(key, number of the draw); counts it."""
+        """Return (key, number of the draw), and count it."""
         self.count += 1
         return np.uint64(self.key), np.uint64(self.count)
 
@@ -49,7 +49,7 @@ class StepScatter:
 
 @numba.njit(inline="always")
 def philox(counter: np.uint64, draw: np.uint64, key: np.uint64):
-    """Four random uint32 of Philox4×32-10."""
+    """Compute four random uint32 of Philox4×32-10."""
     mask = np.uint64(0xFFFFFFFF)
     low = np.uint64(32)
     c0, c1 = counter & mask, counter >> low
@@ -67,7 +67,7 @@ def philox(counter: np.uint64, draw: np.uint64, key: np.uint64):
 
 @numba.njit(inline="always", fastmath={"contract", "nsz", "arcp"})
 def _normal(x, w):
-    """The normal number of the probability (1 + x)/2, with w = −ln(1 − x²)."""
+    """Compute the normal number of the probability (1 + x)/2, with w = −ln(1 − x²)."""
     centre = w - np.float32(2.5)
     y = np.float32(2.81022636e-08)
     y = np.float32(3.43273939e-07) + y * centre
@@ -93,7 +93,7 @@ def _normal(x, w):
 
 @numba.njit(inline="always", fastmath={"contract", "nsz", "arcp"})
 def _log(mantissa, exponent):
-    """ln(mantissa · 2^exponent) for a mantissa in [1, 2): Cephes' logf, without branches."""
+    """Compute ln(mantissa · 2^exponent), mantissa in [1, 2): Cephes' logf, without branches."""
     high = mantissa > np.float32(1.41421356)
     x = (np.float32(0.5) * mantissa if high else mantissa) - np.float32(1.0)
     e = exponent + (np.float32(1.0) if high else np.float32(0.0))
@@ -113,7 +113,7 @@ def _log(mantissa, exponent):
 
 @numba.njit(inline="always")
 def fill_normals(normals, block, draw, key):
-    """The normal numbers of one block of a draw; each loop becomes vector instructions."""
+    """Fill in the normal numbers of one block of a draw; each loop becomes vector instructions."""
     size = normals.size
     quarter = size // 4
     first = np.uint64(block) * np.uint64(quarter)
