@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hwloop.cli.main import app
-from hwloop.station import station as stations
+from hwloop.station import rendezvous
 from hwloop_drivers import discovery
 from hwloop_drivers.discovery import Found, fitting, survey
 from hwloop_sim.virtual.bench.servers import serve_socket
@@ -47,7 +47,7 @@ def box() -> Iterator[tuple[_Box, int]]:
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of this computer's own is found."""
     monkeypatch.setattr(discovery, "_visa", lambda seen, library: seen.looked.append(library))
-    monkeypatch.setattr(discovery, "meeting_points", lambda: sorted(tmp_path.glob("*.json")))
+    monkeypatch.setattr(discovery, "rendezvous_files", lambda: sorted(tmp_path.glob("*.json")))
     monkeypatch.setattr("serial.tools.list_ports.comports", list)
     monkeypatch.setattr(discovery, "LISTEN_S", 0.5)
 
@@ -179,15 +179,15 @@ def _app() -> Any:
     return app
 
 
-def test_meeting_points_are_those_of_any_station(
+def test_rendezvous_files_are_those_of_any_station(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(stations.tempfile, "gettempdir", lambda: str(tmp_path))
-    shared = stations.meeting_point(tmp_path / "s.yaml")
-    private = stations.meeting_point(tmp_path / "s.yaml", private_to=7)
+    monkeypatch.setattr(rendezvous.tempfile, "gettempdir", lambda: str(tmp_path))
+    shared = rendezvous.rendezvous_file(tmp_path / "s.yaml")
+    private = rendezvous.rendezvous_file(tmp_path / "s.yaml", private_to=7)
     for path in (shared, private):
         path.write_text("{}", "utf-8")
-    assert stations.meeting_points() == sorted([shared, private])
+    assert rendezvous.rendezvous_files() == sorted([shared, private])
     assert shared != private
 
 
