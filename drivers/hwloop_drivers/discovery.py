@@ -1,4 +1,4 @@
-"""What is connected: VISA resources, services on the network, serial ports, virtual benches."""
+"""Discovery of VISA resources, services on the network, serial ports and virtual benches."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
+from typing_extensions import override
+
 from hwloop import plugins
 from hwloop.errors import BackendError, ConfigError
-from hwloop.station.rendezvous import meeting_points
+from hwloop.station.rendezvous import rendezvous_files
 from hwloop_drivers.instruments.families.identified import IdentifiedInstrument
 from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.links.messages import close_quietly
 from hwloop_drivers.links.visa import VisaLink
-from hwloop_drivers.virtual_bench import meet
+from hwloop_drivers.virtual_bench import connect
 
 SERVICES = {  # of LXI and IVI; LXI's own names the web page
     "_lxi._tcp.local.": "",
@@ -31,7 +33,7 @@ VISA = ("TCPIP", "USB", "GPIB", "ASRL", "VICP", "PXI", "VXI")  # how its address
 
 @dataclass(frozen=True)
 class Found:
-    """One instrument, or what may be one.
+    """An instrument that was found, or a place where one may be.
 
     ``identity``: what it answered, or announces; "" where nothing is known. ``drivers``: the kinds
     that accept this identity. ``note``: why there is no identity.
@@ -47,7 +49,7 @@ class Found:
 
 @dataclass
 class Survey:
-    """What was found, what was looked for, and what could not be."""
+    """Findings of a survey: instruments, places that were searched, places that could not be."""
 
     found: list[Found] = field(default_factory=list)
     looked: list[str] = field(default_factory=list)
@@ -61,7 +63,11 @@ def survey(
     ask_serial: bool = False,
     interfaces: Sequence[str] | None = None,
 ) -> Survey:
-    """Look everywhere; ``interfaces``: addresses of this computer to listen at, None for all."""
+    """Search everywhere and return the findings.
+
+    ``visa_libraries``: besides pyvisa-py's. ``ask``, ``ask_serial``: whether to ask for identities,
+    of serial ports too. ``interfaces``: addresses of this computer to listen at, None for all.
+    """
     seen = Survey()
     for library in visa_libraries:
         _visa(seen, library)
@@ -77,41 +83,44 @@ def survey(
 
 
 def fitting(identity: str) -> tuple[str, ...]:
-    """The drivers that accept this identity."""
+    """Return the names of the drivers that accept this identity."""
     if not identity:
         return ()
     kinds = plugins.load_all(plugins.INSTRUMENTS)
     return tuple(name for name, kind in kinds.items() if _accepts(kind, identity))
 
 
-class _Parrot(Link):
-    """Answers every question with one identity."""
+class _FixedReplyLink(Link):
+    """A fixed-reply link: it answers every question with one identity."""
 
     address = "discovery"
 
     def __init__(self, identity: str) -> None:
         self._identity = identity
 
+    @override
     def write(self, text: str) -> None:
-        """Nothing happens."""
+        pass
 
-    def query(self, text: str, *, timeout_s: float | None = None) -> str:  # noqa: ARG002 - the role's
-        """The identity."""
+    @override
+    def query(self, text: str, *, timeout_s: float | None = None) -> str:
         return self._identity
 
-    def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:  # noqa: ARG002 - the role's
-        """The identity."""
+    @override
+    def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:
         return self._identity.encode("latin-1")
 
+    @override
     def recover(self, verify: Callable[[], None]) -> None:
-        """Nothing is wrong."""
+        pass
 
+    @override
     def close(self) -> None:
-        """Nothing is open."""
+        pass
 
 
 def _accepts(kind: Any, identity: str) -> bool:
-    """Whether the driver, set for any of the models that its settings can name, is for this box.
+    """Return whether the driver is for this instrument, set for any model that it can name.
 
     Where a driver names models, they decide: it may go on to ask for cards, which are not here.
     """
@@ -119,7 +128,7 @@ def _accepts(kind: Any, identity: str) -> bool:
     for model in get_args(field.annotation) if field else (None,):
         try:
             settings = kind.settings.parse({} if model is None else {"model": model})
-            driver = kind.make(_Parrot(identity), settings)
+            driver = kind.make(_FixedReplyLink(identity), settings)
             if isinstance(driver, IdentifiedInstrument):
                 if any(word in identity.upper() for word in driver.models):
                     return True
@@ -159,7 +168,7 @@ def _reworded(warning: str) -> str:
 
 
 def _missing_backends(place: str) -> list[str]:
-    """What pyvisa-py says that it cannot reach, of what instruments use."""
+    """Return a line for each interface that pyvisa-py lacks a library for."""
     wanted = {"USB": "hwloop[usb]", "GPIB": "hwloop[gpib]"}
     modules = {"USB": ("usb",), "GPIB": ("gpib", "gpib_ctypes")}
     return [
@@ -195,10 +204,10 @@ def _services(seen: Survey, interfaces: Sequence[str] | None) -> None:
             heard.add((type_, name))
 
         def update_service(self, zc: Any, type_: str, name: str) -> None:
-            """It is known already."""
+            """Do nothing: the service is known already."""
 
         def remove_service(self, zc: Any, type_: str, name: str) -> None:
-            """It was there a moment ago, which is worth telling."""
+            """Do nothing: the service was there a moment ago, and is reported."""
 
     try:
         zeroconf.ServiceBrowser(network, list(SERVICES), listener=Listener())
@@ -243,8 +252,8 @@ def _serial_ports(seen: Survey) -> None:
 
 def _virtual_benches(seen: Survey) -> None:
     seen.looked.append("virtual benches of this computer")
-    for path in meeting_points():
-        bench = meet(path)
+    for path in rendezvous_files():
+        bench = connect(path)
         if bench is None:
             continue  # it has ended without tidying up
         bench.close()

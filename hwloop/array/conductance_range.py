@@ -15,8 +15,8 @@ from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import PositiveSiemens
 
 
-class Span(Settings):
-    """Range of conductance from ``low_s`` to ``high_s``, siemens."""
+class ConductanceRange(Settings):
+    """The range of conductance from ``low_s`` to ``high_s``, siemens."""
 
     low_s: PositiveSiemens
     high_s: PositiveSiemens
@@ -34,7 +34,7 @@ class Span(Settings):
             raise ValueError(str(exc)) from None
 
     @model_validator(mode="after")
-    def _ordered(self) -> Span:
+    def _ordered(self) -> ConductanceRange:
         if self.low_s >= self.high_s:
             raise ValueError(f"low_s {self.low_s:g} must be below high_s {self.high_s:g}")
         return self

@@ -1,11 +1,11 @@
-"""The array as a procedure describes it, and as a step holds it."""
+"""The array as a procedure describes it."""
 
 from __future__ import annotations
 
 from pydantic import Field, NonNegativeInt, model_validator
 
 from hwloop.array.biasing import Scheme
-from hwloop.array.conductance_range import Span
+from hwloop.array.conductance_range import ConductanceRange
 from hwloop.array.geometry import Cell, Geometry
 from hwloop.array.limits import Limits
 from hwloop.settings.model import Settings
@@ -13,7 +13,7 @@ from hwloop.settings.units import Count, PositiveVolt
 
 
 class ReadSettings(Settings):
-    """How a conductance is read: at ``read_v``, averaged over both polarities or not.
+    """Settings of a read: at ``read_v``, averaged over both polarities or not.
 
     ``gate_v``: on the gates of the 1T1R cells that are read.
     """
@@ -24,7 +24,7 @@ class ReadSettings(Settings):
 
 
 def outer_shape(population: int | None, tiles: int) -> tuple[int, ...]:
-    """The axes before (rows, cols): of a population, if any, then of tiles, if several."""
+    """Return the axes before (rows, cols): a population's, if any, then tiles', if several."""
     outer = () if population is None else (population,)
     return outer if tiles == 1 else (*outer, tiles)
 
@@ -45,15 +45,15 @@ class ArraySettings(Settings):
     limits: Limits
     read: ReadSettings
     pulses_before: NonNegativeInt = 0
-    range: Span | None = None
+    range: ConductanceRange | None = None
 
     @property
     def geometry(self) -> Geometry:
-        """Rows, columns and the kind of cell."""
+        """Return rows, columns and the kind of cell."""
         return Geometry.parse({"rows": self.rows, "cols": self.cols, "cell": self.cell})
 
     def outer_shape(self, population: int | None) -> tuple[int, ...]:
-        """The axes before (rows, cols): of a population, if any, then of tiles, if several."""
+        """Return the axes before (rows, cols): a population's, if any, then tiles', if several."""
         return outer_shape(population, self.tiles)
 
     @model_validator(mode="after")

@@ -1,9 +1,10 @@
-"""Guard: refuses every operation that would harm the array before it reaches the backend."""
+"""The guard: the only way to a backend, which refuses what would harm the array."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from hwloop.array.limits import check_operation
 from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, Reading
@@ -17,7 +18,7 @@ from hwloop.types import BoolArray
 
 
 class Guard(Wrapper):
-    """Wrapper that checks every operation against the array's limits.
+    """A backend that checks every operation against the array's limits before passing it on.
 
     ``pulses``: pulses that each cell has had in its life, (..., rows, cols), counted on from
     ``array.pulses_before``.
@@ -32,8 +33,8 @@ class Guard(Wrapper):
         self.pulses: NDArray[np.int64] = before.copy()
         self._most = int(before.max())  # no cell has had more pulses
 
+    @override
     def perform(self, operation: Operation) -> Reading | None:
-        """Check, then perform; raise :class:`LimitError` with nothing applied."""
         self.check(operation)
         if isinstance(operation, PulseMap):
             # Counted before it is applied: a pulse that failed half-way may have reached the cell.
@@ -55,8 +56,8 @@ class Guard(Wrapper):
         self.pulses += addressed * count
         self._most += int(count)
 
+    @override
     def check(self, operation: Operation) -> None:
-        """Raise what :meth:`perform` would raise without touching the array."""
         if self._closed:
             raise BackendError("the backend is closed; open it again to go on")
         check_shape(operation, self._shape)
@@ -67,8 +68,8 @@ class Guard(Wrapper):
             self._check_life(operation.addressed, operation.steps)
         self._inner.check(operation)
 
+    @override
     def close(self) -> None:
-        """Close the backend; every later operation is refused."""
         self._closed = True
         self._inner.close()
 

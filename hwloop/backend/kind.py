@@ -37,13 +37,13 @@ class OpenRequest:
 
 @dataclass(frozen=True)
 class BackendKind(Generic[S]):
-    """A backend as it stands in the entry point group ``hwloop.backends``.
+    """A backend as it is registered in the entry point group ``hwloop.backends``.
 
     ``open``: make the backend. ``touches_hardware``: whether ``open`` reaches for instruments,
     which a preview must not. ``dry_run``: make a backend that answers
     :meth:`~hwloop.backend.base.CrossbarBackend.check`, ``duration_s`` and ``groups`` without
-    reaching for any. ``touch``: test the hardware without a pulse, and yield the findings, a line
-    each.
+    reaching for any. ``check_connectivity``: test the hardware without a pulse, and yield the
+    findings, a line each.
 
     ``twins``: whether it emulates any number of arrays, each from a seed of its own; such a
     backend stands for the array where none is named. ``with_calibration``: return the section of
@@ -57,7 +57,7 @@ class BackendKind(Generic[S]):
     open: Callable[[S, OpenRequest], CrossbarBackend]
     touches_hardware: bool = False
     dry_run: Callable[[S, OpenRequest], CrossbarBackend] | None = None
-    touch: Callable[[S, OpenRequest], Iterator[str]] | None = None
+    check_connectivity: Callable[[S, OpenRequest], Iterator[str]] | None = None
     twins: bool = False
     with_calibration: Callable[[Mapping[str, Any], str], dict[str, Any]] | None = None
 

@@ -47,11 +47,11 @@ def print_preview(procedure: Procedure, backend: str) -> None:
 def print_touch(procedure: Procedure, backend: str) -> None:
     """Test the hardware without a pulse, and print what is found as it is found."""
     kind = backend_kind(backend)
-    if kind.touch is None:
+    if kind.check_connectivity is None:
         raise ConfigError(f"backend {backend!r} has no hardware to touch: give a --station")
     request, _ = request_for(procedure, seed=procedure.seed)
     console = _console()
-    for words in kind.touch(procedure.backend_settings(kind), request):
+    for words in kind.check_connectivity(procedure.backend_settings(kind), request):
         console.print(escape(words))
 
 

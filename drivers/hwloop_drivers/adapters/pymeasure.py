@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from typing_extensions import override
+
 from hwloop_drivers.adapters.source_meter import ForeignSettings, ForeignSourceMeter
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
@@ -38,22 +40,26 @@ class PyMeasureSourceMeter(ForeignSourceMeter):
     def __init__(self, link: Link, settings: ForeignSettings) -> None:
         super().__init__(link, settings, library="pymeasure")
 
+    @override
     def _make(self, made_by: Any) -> Any:
         return made_by(_on_link(self.link))
 
+    @override
     def _put(self, name: str, value: object) -> None:
         setattr(self.foreign(), name, value)
 
+    @override
     def _take(self, name: str) -> object:
         value: object = getattr(self.foreign(), name)
         return value
 
-    def _let_go(self) -> None:
+    @override
+    def _discard(self) -> None:
         self._made = None
 
 
 def _on_link(link: Link) -> Any:
-    """A PyMeasure adapter that speaks through a link: what asks is answered at once."""
+    """Return a PyMeasure adapter that speaks through a link, and asks each question at once."""
     from pymeasure.adapters import Adapter
 
     class LinkAdapter(Adapter):  # type: ignore[misc] # untyped
@@ -70,7 +76,7 @@ def _on_link(link: Link) -> Any:
             return reply
 
         def close(self) -> None:
-            """The link is closed by whoever opened it."""
+            """Do nothing: the link is closed by the driver that opened it."""
 
     return LinkAdapter()
 

@@ -21,6 +21,8 @@ import itertools
 from types import SimpleNamespace
 from typing import Any
 
+from typing_extensions import override
+
 from hwloop_drivers.adapters.source_meter import ForeignSettings, ForeignSourceMeter
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
@@ -45,26 +47,30 @@ class QCoDeSSourceMeter(ForeignSourceMeter):
     def __init__(self, link: Link, settings: ForeignSettings) -> None:
         super().__init__(link, settings, library="qcodes")
 
+    @override
     def _make(self, made_by: Any) -> Any:
         name = f"hwloop_{next(_numbers)}"
-        with contextlib.redirect_stdout(io.StringIO()):  # it greets whoever listens
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints a greeting
             return made_by(name, None, resource=_resource(self.link), device_clear=False)
 
+    @override
     def _put(self, name: str, value: object) -> None:
         self.foreign().parameters[name](value)
 
+    @override
     def _take(self, name: str) -> object:
         value: object = self.foreign().parameters[name]()
         return value
 
-    def _let_go(self) -> None:
+    @override
+    def _discard(self) -> None:
         made, self._made = self._made, None
         if made is not None:
             made.close()
 
 
 def _resource(link: Link) -> Any:
-    """What QCoDeS asks of a VISA resource, through a link; closing it leaves the link open."""
+    """Return a VISA resource as QCoDeS uses it, over a link; closing it leaves the link open."""
     return SimpleNamespace(
         resource_name=link.address,
         session=None,  # there is nothing of its own to close

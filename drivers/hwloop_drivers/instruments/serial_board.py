@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop.errors import BackendError, InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.kind import InstrumentKind
@@ -62,12 +63,12 @@ class Reply:
 
     @property
     def closed(self) -> frozenset[str]:
-        """The crosspoints in its first word."""
+        """Get the crosspoints in its first word."""
         return frozenset() if self.words[0] == "-" else frozenset(self.words[0].split(","))
 
 
 def framed(text: str) -> str:
-    """A line with its check: CRC-16/CCITT-FALSE."""
+    """Return a line with its checksum, CRC-16/CCITT-FALSE."""
     return f"{text} {binascii.crc_hqx(text.encode('latin-1'), 0xFFFF):04X}"
 
 
@@ -88,19 +89,19 @@ class SerialBoard(SwitchMatrix):
         self._id = ""
 
     @property
+    @override
     def id(self) -> str:
-        """What it says of itself."""
         if not self._id:
             self._id = " ".join(self._ask("ID?").words)
         return self._id
 
+    @override
     def verify_identity(self) -> None:
-        """Raise :class:`UnexpectedReply` unless it is a board such as the settings say."""
         time.sleep(self._settings.boot_s)
         self.link.recover(lambda: None)
         try:
             reply = self._ask("ID?")
-        except UnexpectedReply:  # an answer to an earlier host may still have been on its way
+        except UnexpectedReply:  # the answer to an earlier host's question may have come first
             self.link.recover(lambda: None)
             reply = self._ask("ID?")
         said = dict(word.partition("=")[::2] for word in reply.words)
@@ -118,36 +119,38 @@ class SerialBoard(SwitchMatrix):
                 )
         self._id = " ".join(reply.words)
 
+    @override
     def reset(self) -> None:
-        """Every line to ground; the board is held from now on."""
+        # Every line to ground; the board is held from now on.
         self.safe_state()
 
+    @override
     def clear(self) -> None:
-        """It keeps no errors."""
+        pass
 
+    @override
     def check_errors(self) -> None:
-        """Raise what went wrong while the board was being kept alive."""
         if self._keeper is not None and self._keeper.error is not None:
             error = self._keeper.error
-            self._let_go()
+            self._lose_control()
             raise error
 
+    @override
     def read_back(self) -> dict[str, object]:
-        """Its watchdog's time, as it has it."""
         self.check_errors()
         return {"status": " ".join(self._ask("STAT?").words)}
 
     @property
+    @override
     def closed(self) -> frozenset[str]:
-        """The crosspoints that the board reads back as closed."""
         self.check_errors()
         reply = self._ask("STAT?")
         if self._closed is not None:
             self._believe(reply, self._closed)
         return reply.closed
 
+    @override
     def refuse_channel(self, channel: str) -> None:
-        """Bus and line, as r1c2."""
         match = _CHANNEL.fullmatch(channel)
         buses, lines = self._settings.buses, self._settings.lines
         if match is None or int(match[1]) > buses or int(match[2]) > lines:
@@ -155,27 +158,27 @@ class SerialBoard(SwitchMatrix):
                 f"{channel!r} is no channel of this board: r1c1 to r{buses}c{lines}, bus and line"
             )
 
+    @override
     def close_channels(self, channels: Sequence[str]) -> None:
-        """Close these as well; verified."""
         self.change(close=channels, open_=())
 
+    @override
     def open_channels(self, channels: Sequence[str]) -> None:
-        """Open these; verified."""
         self.change(close=(), open_=channels)
 
+    @override
     def change(self, *, close: Sequence[str], open_: Sequence[str]) -> None:
-        """One message: the board itself closes before it opens."""
         for channel in (*close, *open_):
             self.refuse_channel(channel)
         self._become((self._held() | set(close)) - set(open_))
 
+    @override
     def open_all(self) -> None:
-        """Open every crosspoint, those to ground too; verified."""
         self._held()
         self._become(frozenset())
 
+    @override
     def safe_state(self) -> None:
-        """Every line on ground and on nothing else, from whatever state of the board."""
         self._ground()
 
     def _ground(self) -> frozenset[str]:
@@ -186,7 +189,7 @@ class SerialBoard(SwitchMatrix):
         return wanted
 
     def _held(self) -> frozenset[str]:
-        """What is closed; takes hold of the board if it was not held."""
+        """Return the closed crosspoints; take control of the board if nobody had it."""
         self.check_errors()
         if self._closed is not None:
             return self._closed
@@ -209,7 +212,7 @@ class SerialBoard(SwitchMatrix):
         if self._keeper is None:
             self._keeper = _Keeper(self._feed, self._settings.watchdog_s / FEEDS)
 
-    def _let_go(self) -> None:
+    def _lose_control(self) -> None:
         self._closed = None
         if self._keeper is not None:
             self._keeper.stop()
@@ -226,16 +229,16 @@ class SerialBoard(SwitchMatrix):
         except Unsupported:  # nothing was sent
             raise
         except BackendError:
-            self._let_go()
+            self._lose_control()
             raise
         self._believe(reply, wanted)
         self._closed = wanted
 
     def _believe(self, reply: Reply, wanted: frozenset[str]) -> None:
-        """Raise unless the board is in order and has exactly these closed."""
+        """Raise :class:`InstrumentFault` unless the board has exactly these closed, by its host."""
         if reply.state == HOST and reply.closed == wanted:
             return
-        self._let_go()
+        self._lose_control()
         if reply.state != HOST:
             raise InstrumentFault(self._lost(reply.state))
         differing = ", ".join(sorted(reply.closed ^ wanted))
@@ -289,18 +292,18 @@ class _Keeper:
 
     @property
     def is_running(self) -> bool:
-        """Whether it still feeds."""
+        """Get whether it still feeds the watchdog."""
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """Feed no more; does not wait for what is under way."""
+        """Stop feeding; do not wait for a message that is under way."""
         self._stopped.set()
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval_s):
             try:
                 self._feed()
-            except BackendError as exc:  # a closed link too: nobody holds the board any more
+            except BackendError as exc:  # a closed link too: the board is no longer controlled
                 self.error = exc
                 return
 

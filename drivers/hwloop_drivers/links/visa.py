@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from typing_extensions import override
+
 from hwloop.errors import ConnectionLost, InstrumentTimeout, UnexpectedReply
 from hwloop_drivers.links.link import Link, LinkSettings, WireLog
 from hwloop_drivers.links.messages import block_length, close_quietly, payload, shortened
@@ -51,22 +53,23 @@ class VisaLink(Link):
         refuse_address(address)
         self._open()
 
+    @override
     def write(self, text: str) -> None:
-        """Send one message."""
         with self._lock:
             self._send(text, self._settings.timeout_s)
 
+    @override
     def query(self, text: str, *, timeout_s: float | None = None) -> str:
-        """Send one message and return its reply."""
         reply: str = self._ask(text, timeout_s, self._line)
         return reply
 
+    @override
     def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:
-        """Send one message and return the payload of the block that answers it."""
         return payload(self.address, self._ask(text, timeout_s, self._block))
 
+    @override
     def recover(self, verify: Callable[[], None]) -> None:
-        """Start a new session: whatever was on its way in the old one cannot arrive in it."""
+        # A new session: a late answer of the old one cannot arrive in it.
         with self._lock:
             self._poisoned = True
             self._shut()
@@ -78,8 +81,8 @@ class VisaLink(Link):
             self._poisoned = True
             raise
 
+    @override
     def close(self) -> None:
-        """Let go of the session, after whoever is using it or a bounded time."""
         free = self._lock.acquire(timeout=CLOSE_S)
         self._shut()
         if free:
@@ -110,7 +113,7 @@ class VisaLink(Link):
             raise
 
     def _find_socket(self) -> None:
-        """The socket beneath pyvisa-py: for TCP_NODELAY, which VISA's attribute cannot set there.
+        """Find the socket beneath pyvisa-py, and set TCP_NODELAY, which VISA's attribute does not.
 
         Without it, a write and the query after it take 44 ms. pyvisa-py opens a plain socket to a
         closed port without a word: only the socket itself knows.
@@ -133,7 +136,7 @@ class VisaLink(Link):
             raise nothing_answers(self._resource, host, port, reason) from exc
 
     def _clear(self) -> None:
-        """Device clear: a bus keeps the answer to a question that an earlier run has asked."""
+        """Send a device clear: a bus keeps the answer to a question of an earlier run."""
         if not self._clears or self._raw or self._resource.upper().startswith("ASRL"):
             return  # a stream has no such message, and a new one no earlier answers
         failed: list[Exception] = []
@@ -163,7 +166,7 @@ class VisaLink(Link):
             except (pyvisa.Error, OSError, RuntimeError, UnicodeDecodeError) as exc:
                 self._poisoned = True
                 self._fail(text, bound_s, exc)
-            except BaseException:  # a second Ctrl-C: the answer is still on its way
+            except BaseException:  # a second Ctrl-C: the answer may still come
                 self._poisoned = True
                 raise
             self._log("<", reply)
@@ -194,14 +197,14 @@ class VisaLink(Link):
             raise
 
     def _await_room(self, text: str, bound_s: float) -> None:
-        """pyvisa-py waits for ever for a peer that takes nothing more from a plain socket."""
+        """Wait for room in the socket, within a bound: pyvisa-py itself would wait for ever."""
         if self._raw and self._socket and not select.select([], [self._socket], [], bound_s)[1]:
             raise InstrumentTimeout(
                 f"{self.address}: takes nothing of {shortened(text)!r} within {bound_s:g} s"
             )
 
     def _refuse_unread(self, text: str) -> None:
-        """Nothing may have come before the question: it would be taken for the answer."""
+        """Raise if something has come before the question: it would be taken for the answer."""
         if self._socket is None:
             return
         unread = self._received
@@ -298,7 +301,7 @@ class VisaLink(Link):
         self._received = b""
         if source is not None:
             with contextlib.suppress(OSError):
-                source.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for an answer
+                source.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for an answer
         if session is not None:
             # One on a dead link may not come back from its close: that must not hold up safety.
             _bounded(close_quietly, session, CLOSE_S)
@@ -314,7 +317,7 @@ def _after(got: bytes, end: bytes) -> int | None:
 
 
 def _bounded(work: Callable[[Any], None], session: Any, bound_s: float) -> bool:
-    """Do it in a thread that is not waited for longer; whether it has come back."""
+    """Run work in a thread, wait for it for ``bound_s``, and return whether it has ended."""
     thread = threading.Thread(target=work, args=(session,), daemon=True)
     thread.start()
     thread.join(timeout=bound_s)

@@ -1,9 +1,11 @@
-"""A link that is read along, and that can be made to fail."""
+"""A link that keeps what is sent, and that can be made to fail."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+
+from typing_extensions import override
 
 from hwloop.errors import InstrumentTimeout
 from hwloop_drivers.links.link import Link
@@ -14,9 +16,9 @@ _NUMBER = re.compile(r"(?<![A-Za-z0-9_.])[+-]?\d+\.?\d*(?:[eE][+-]?\d+)?")
 
 
 class Tap(Link):
-    """Hands messages on to ``inner``, and keeps them in :attr:`sent`.
+    """A link that hands messages on to ``inner``, and keeps them in :attr:`sent`.
 
-    ``lost``: messages that this holds for never arrive; nobody answers them. ``garbled``: every
+    ``lost``: messages for which this is True never arrive, and get no answer. ``garbled``: every
     answer is noise. ``break_after``: so many messages still go through; then nothing does, and
     every call raises :class:`hwloop.errors.InstrumentTimeout`, until :meth:`mend`.
     """
@@ -30,40 +32,40 @@ class Tap(Link):
         self.lost: Callable[[str], bool] = lambda _: False
         self.break_after: int | None = None
 
+    @override
     def write(self, text: str) -> None:
-        """Hand it on, unless it is to be lost."""
         self._pass(text)
         if not self.lost(text):
             self.inner.write(text)
 
+    @override
     def query(self, text: str, *, timeout_s: float | None = None) -> str:
-        """Hand it on, and the answer back."""
         self._ask(text)
         reply = self.inner.query(text, timeout_s=timeout_s)
         return GARBAGE if self.garbled else reply
 
+    @override
     def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:
-        """Hand it on, and the answer back."""
         self._ask(text)
         reply = self.inner.query_binary(text, timeout_s=timeout_s)
         return GARBAGE.encode() if self.garbled else reply
 
+    @override
     def recover(self, verify: Callable[[], None]) -> None:
-        """Join it again where it was broken off; what garbles or loses messages still does."""
         self.break_after = None
         self.inner.recover(verify)
 
+    @override
     def close(self) -> None:
-        """Noted, and handed on."""
         self.closed = True
         self.inner.close()
 
     def mend(self) -> None:
-        """Every message arrives again, and every answer comes back as it is."""
+        """Let every message arrive again, and every answer come back as it is."""
         self.break_after, self.garbled, self.lost = None, False, lambda _: False
 
     def sent_number(self, value: float) -> bool:
-        """Whether a number was sent that agrees with this one to nine digits."""
+        """Return whether a number was sent that agrees with this one to nine digits."""
         return any(holds_number(text, value, NINE_DIGITS) for text in self.sent)
 
     def _ask(self, text: str) -> None:
@@ -80,6 +82,6 @@ class Tap(Link):
 
 
 def holds_number(text: str, value: float, relative: float) -> bool:
-    """Whether one of the numbers in a message is this one."""
+    """Return whether one of the numbers in a message is this one."""
     found = (float(match) for match in _NUMBER.findall(text))
     return any(abs(number - value) <= relative * abs(value) for number in found)

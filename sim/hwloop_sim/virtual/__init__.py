@@ -1,8 +1,8 @@
 """Virtual instruments: servers that speak an instrument's language, wired to one emulated array.
 
-An instrument of your own is a subclass of :class:`VirtualScpiInstrument` or :class:`VirtualTspInstrument` under
-the entry point group ``hwloop.virtual_instruments``; :class:`OneBox` puts it on a bench of its own
-for tests.
+An instrument of your own is a subclass of :class:`VirtualScpiInstrument` or
+:class:`VirtualTspInstrument` under the entry point group ``hwloop.virtual_instruments``;
+:class:`OneBox` puts it on a bench of its own for tests.
 """
 
 from hwloop_sim.virtual.bench.one_box import OneBox

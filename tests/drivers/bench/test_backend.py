@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import yaml
 
-from hwloop.array.biasing import cell_voltages_v
 from hwloop.array.operations import PulseMap, Ramp, ReadMap, VectorBatch, Wait
 from hwloop.backend.kind import OpenRequest
 from hwloop.errors import BackendError, ConfigError, ConnectionLost, InstrumentFault, Unsupported
@@ -19,7 +18,8 @@ from hwloop_drivers.bench import backend
 from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.bench.open import BenchSettings, dry_run_bench, open_bench
 from hwloop_sim.virtual.bench.bench import VirtualBench
-from tests.drivers.running_bench import PROCEDURE, standing_bench
+from tests.biased_cells import cell_voltages_v
+from tests.drivers.running_bench import PROCEDURE, running_bench
 
 OHM = [[10e3, 12e3, 15e3, 18e3], [22e3, 27e3, 33e3, 39e3], [47e3, 56e3, 68e3, 82e3], [1e5, 2e5, 3e5, 4e5]]  # fmt: skip
 DRIVES = {
@@ -86,7 +86,7 @@ def _request(procedure: Procedure) -> OpenRequest:
 @contextmanager
 def _open(station: Path, procedure: Procedure) -> Iterator[tuple[Bench, VirtualBench]]:
     with (
-        standing_bench(station, procedure, dummy=True) as virtual,
+        running_bench(station, procedure, dummy=True) as virtual,
         open_bench(BenchSettings(station=station), _request(procedure)) as bench,
     ):
         virtual.circuit.changes.clear()

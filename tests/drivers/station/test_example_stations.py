@@ -13,7 +13,7 @@ from hwloop.backend.kind import OpenRequest
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.station.station import load_station
 from hwloop_drivers.bench.open import BenchSettings, dry_run_bench, open_bench
-from tests.drivers.running_bench import PROCEDURE, ROOT, standing_bench
+from tests.drivers.running_bench import PROCEDURE, ROOT, running_bench
 
 EXAMPLES = [
     path
@@ -60,7 +60,7 @@ def test_example_pulses_and_reads_where_virtual_instruments_stand(
     station.write_text(text + "\nvirtual: {noise: false}\n", encoding="utf-8")
     procedure = _procedure(path)
     with (
-        standing_bench(station, procedure) as virtual,
+        running_bench(station, procedure) as virtual,
         open_bench(BenchSettings(station=station), _request(procedure)) as bench,
     ):
         before_s = virtual.device.conductance_s.copy()

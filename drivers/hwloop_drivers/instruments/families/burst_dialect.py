@@ -1,4 +1,4 @@
-"""How outputs that wait in triggered bursts are spoken to, and what they can make."""
+"""Dialects of outputs that wait in triggered bursts, and the bounds of their pulses."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ LEVEL_STEP_V = 1e-4
 
 @dataclass(frozen=True)
 class Dialect:
-    """The headers of one output, in their short forms, and how it is made to wait.
+    """The headers of one output, in their short forms, and the words that make it wait.
 
     ``source``: of its triggers, with the words ``parked`` and ``armed`` (over the bus).
     ``waiting``: headers and words that make triggered pulses of it, in the order of sending;
     each is read back. ``edges``: sent after them. ``lock_range``: sent at the largest amplitude,
-    "" for a box that has no range to lock; ``locked`` asks for 0 then. ``load_ohm``: inf where the
-    box knows an open circuit. ``waits``: whether ``*OPC?`` answers after the burst only.
+    "" for an instrument that has no range to lock; ``locked`` asks for 0 then. ``load_ohm``: inf
+    where the instrument knows an open circuit. ``waits``: whether ``*OPC?`` answers after the burst
+    only.
     """
 
     high: str
@@ -45,7 +46,7 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What an output can make into an open circuit.
+    """Bounds of the pulses that an output can make into an open circuit.
 
     ``least_v``: the smallest amplitude. ``width_step_s``: of its widths are multiples.
     """
@@ -69,12 +70,12 @@ class Shape:
 
     @property
     def rest_v(self) -> float:
-        """The level between pulses."""
+        """Get the level between pulses, volts."""
         return self.high_v if self.inverted else self.low_v
 
 
 def level_step_v(level_v: float) -> float:
-    """The resolution of a level: four digits, at least 0.1 mV."""
+    """Return the resolution of a level, volts: four digits, at least 0.1 mV."""
     if level_v == 0:
         return LEVEL_STEP_V
     digit_v: float = 10.0 ** (math.floor(math.log10(abs(level_v))) + 1 - LEVEL_DIGITS)

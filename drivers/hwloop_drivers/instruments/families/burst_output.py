@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import math
 
+from typing_extensions import override
+
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.burst_dialect import Bounds, Dialect, Shape, level_step_v
 from hwloop_drivers.instruments.families.common import number, parse_number, refuse_above
@@ -22,15 +24,15 @@ from hwloop_drivers.instruments.families.scpi import ScpiSpeaker
 from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.roles import PulseGenerator
 
-INFINITE = 9.8e37  # and above: what a box answers for an infinite load
+INFINITE = 9.8e37  # and above: the answer for an infinite load
 SAME = 1e-6  # relative: times that differ less are the same
 
 
 class BurstOutput(ScpiSpeaker, PulseGenerator):
-    """One output; ``name`` for messages.
+    """One output that waits in triggered bursts; ``name`` is for messages.
 
-    Levels have four digits, and no finer steps than 0.1 mV: the box rounds to them, what it then
-    has is read back, and :attr:`source_voltage` is that.
+    Levels have four digits, and no finer steps than 0.1 mV: the instrument rounds to them, the
+    rounded level is read back, and :attr:`source_voltage` returns it.
     """
 
     def __init__(
@@ -43,22 +45,21 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         self._shape: Shape | None = None
 
     def forget(self) -> None:
-        """The box has been reset."""
+        """Forget levels that were known before the instrument was reset."""
         self._shape = None
 
     def read_back(self) -> dict[str, object]:
-        """Load and voltage limits as the box has them."""
+        """Return load and voltage limits as the instrument has them."""
         d = self._dialect
         questions = {"load_ohm": d.load, "limit_high_v": d.limit_high, "limit_low_v": d.limit_low}
         return {name: self._ask(f"{header}?") for name, header in questions.items()}
 
+    @override
     def set_up(self, *, range_v: float) -> None:
-        """Open-circuit load, triggered bursts, 0 V, a locked range, limits; all read back.
-
-        The voltage limits are ±(``range_v`` + the smallest amplitude), which a level at the end of
-        the range needs beside it. The box is to be reset first, or its output to be off: what it
-        did before it waits for triggers is another's.
-        """
+        # Open-circuit load, triggered bursts, 0 V, a locked range, limits; all read back. The
+        # voltage limits are ±(``range_v`` + the smallest amplitude), which a level at the end
+        # of the range needs beside it. The instrument must have been reset, or its output be off:
+        # what it did before it waits for triggers is unknown.
         d, least_v = self._dialect, self._bounds.least_v
         refuse_above(f"{self._name}: range", range_v, self._bounds.most_v - least_v, "V")
         bound_v = abs(range_v) + least_v
@@ -76,8 +77,9 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         self._set_word_confirmed(d.limits, "1")
 
     @property
+    @override
     def source_voltage(self) -> float:
-        """The level at which it rests, as the box has rounded it."""
+        # The level at which it rests, as the instrument has rounded it.
         return (self._shape or self._asked_shape()).rest_v
 
     @source_voltage.setter
@@ -88,16 +90,17 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
             self._raise_errors()
 
     @property
+    @override
     def source_enabled(self) -> bool:
-        """Whether the output is on."""
         return self._ask(f"{self._dialect.output}?") != 0
 
     @source_enabled.setter
     def source_enabled(self, on: bool) -> None:
         self._set_finished(f"{self._dialect.output} {int(on)}")
 
+    @override
     def refuse_pulses(self, *, level_v: float, width_s: float, count: int) -> None:
-        """By the model's largest and smallest amplitude, width, step of widths and count."""
+        # By the model's largest and smallest amplitude, width, step of widths and count.
         bounds = self._bounds
         refuse_above(f"{self._name}: level", level_v, bounds.most_v - bounds.least_v, "V")
         if not abs(level_v) >= bounds.least_v:
@@ -118,17 +121,16 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         if not 1 <= count <= bounds.most_count:
             raise Unsupported(f"{self._name}: {count} pulses; 1 to {bounds.most_count} in a burst")
 
+    @override
     def apply_pulses(self, *, level_v: float, width_s: float, count: int = 1) -> None:
-        """A burst of pulses with pauses of their own width, or as short as the box can make them.
-
-        Returns when it has ended, the last pause included. Everything that shapes it is read back
-        before it is triggered.
-        """
+        # A burst of pulses with pauses of their own width, or the shortest possible. It returns
+        # when the burst has ended, the last pause included. All that shapes it is read back before
+        # it is triggered.
         self.refuse_pulses(level_v=level_v, width_s=width_s, count=count)
         refuse_above(f"{self._name}: level", level_v, self._range_v, "V")
         now = self._shape or self._asked_shape()
         if now.rest_v != 0:
-            raise Unsupported(f"{self._name}: it stands at {now.rest_v:g} V; pulses begin at 0 V")
+            raise Unsupported(f"{self._name}: its level is {now.rest_v:g} V; pulses begin at 0 V")
         d = self._dialect
         period_s = max(2 * width_s, self._bounds.least_period_s)
         # The narrowest pulse in between: width and period never contradict each other.
@@ -142,7 +144,7 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         self._disarm()
 
     def make_safe(self) -> None:
-        """0 V if it waits for triggers, then off whatever happens; not read back.
+        """Go to 0 V if it waits for triggers, then switch off even after an error; not read back.
 
         What is no waiting pulse is switched off first, and its offset taken away afterwards.
         """
@@ -189,7 +191,7 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         self._disarm()
 
     def _move(self, rest_v: float, *, peak_v: float | None = None) -> None:
-        """Rest at a level, ready to pulse to another; both read back, with what is tracked.
+        """Rest at a level, ready to pulse to another; both are read back and kept.
 
         Without ``peak_v`` the polarity stays, and the other level is the least distance away.
         """
@@ -204,7 +206,7 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         self._shape = read
 
     def _confirm_shape(self, read: Shape, rest_v: float, peak_v: float) -> None:
-        """The levels as they were set, within half a step of their resolution."""
+        """Raise InstrumentFault unless levels read back within half a step of their resolution."""
         d = self._dialect
         high_v, low_v = max(rest_v, peak_v), min(rest_v, peak_v)
         for header, is_v, sent_v in ((d.high, read.high_v, high_v), (d.low, read.low_v, low_v)):
@@ -219,7 +221,7 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
             )
 
     def _path(self, now: Shape, rest_v: float, peak_v: float) -> list[str]:
-        """The commands from one shape to another: high above low, and rest moves once."""
+        """Return the commands from one shape to another: high stays above low, rest moves once."""
         d, least_v, at_v = self._dialect, self._bounds.least_v, now.rest_v
         commands = []
         if peak_v < rest_v and not now.inverted:
@@ -278,10 +280,12 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         if not self._dialect.waits:
             import time
 
-            time.sleep(duration_s)  # the burst's end is not told; its widths are the box's own
+            time.sleep(
+                duration_s
+            )  # no answer tells the burst's end; its widths are the instrument's
 
     def _disarm(self) -> None:
-        """What a stray trigger would make is one pulse of the smallest amplitude."""
+        """Park the output, so that a stray trigger makes one pulse of the smallest amplitude."""
         d = self._dialect
         self._set(f"{d.source} {d.parked};{d.count} 1")
         self._move((self._shape or self._asked_shape()).rest_v)

@@ -1,10 +1,11 @@
-"""What the drivers of Keithley's switch mainframes that speak TSP share."""
+"""Base of the drivers of Keithley's switch mainframes that speak TSP."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+
+from typing_extensions import override
 
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.matrix import VerifiedMatrix
@@ -20,8 +21,6 @@ class KeithleySwitch(TspInstrument, VerifiedMatrix):
     ``cards``: the card in each slot that the station uses.
     """
 
-    most_slots: ClassVar[int]
-
     def __init__(self, link: Link, settings: LinkSettings, cards: Mapping[int, str]) -> None:
         super().__init__(link, settings)
         self._cards = dict(sorted(cards.items()))
@@ -33,10 +32,10 @@ class KeithleySwitch(TspInstrument, VerifiedMatrix):
     @staticmethod
     @abstractmethod
     def channels(slot: int, card: str) -> list[str]:
-        """The channels of a card, in order."""
+        """Return the channels of a card, in the order of its numbering."""
 
+    @override
     def verify_identity(self) -> None:
-        """The mainframe, and the card in each slot that is used."""
         super().verify_identity()
         for slot, card in self._cards.items():
             reply = self.link.query(f"print(slot[{slot}].idn)").strip()
@@ -46,33 +45,34 @@ class KeithleySwitch(TspInstrument, VerifiedMatrix):
                     " check the station's cards"
                 )
 
+    @override
     def reset(self) -> None:
-        """Every channel open; a change closes before it opens, so that no line floats."""
+        # Every channel open; a change closes before it opens, so that no line floats.
         super().reset()
         self._set_word_confirmed("channel.connectrule", "channel.MAKE_BEFORE_BREAK")
 
+    @override
     def read_back(self) -> dict[str, object]:
-        """Connection rule, 0 to 2, and cards."""
         cards = {
             f"slot_{slot}": self.link.query(f"print(slot[{slot}].idn)") for slot in self._cards
         }
         return {"connectrule": self._ask("channel.connectrule"), **cards}
 
     @property
+    @override
     def closed(self) -> frozenset[str]:
-        """The closed channels of every slot."""
         return self._parsed(self.link.query(f"print({CLOSED})"))
 
+    @override
     def refuse_channel(self, channel: str) -> None:
-        """A channel of one of the cards."""
         if channel not in self._known:
             raise Unsupported(
                 f"{channel!r} is no channel here: {self._channels[0]} to {self._channels[-1]}, of"
                 f" {', '.join(f'{c} in slot {s}' for s, c in self._cards.items())}"
             )
 
+    @override
     def change(self, *, close: Sequence[str], open_: Sequence[str]) -> None:
-        """The box itself closes, then opens; raises unless it has that rule."""
         self._refuse((*close, *open_))
         wanted = (self.closed | set(close)) - set(open_)
         if not wanted:
@@ -85,17 +85,20 @@ class KeithleySwitch(TspInstrument, VerifiedMatrix):
         closed = self._switched(f"channel.exclusiveclose('{','.join(sorted(wanted))}')")
         self._fault("did not become what was asked", closed ^ wanted)
 
+    @override
     def _close(self, channels: Sequence[str]) -> frozenset[str]:
         return self._switched(f"channel.close('{','.join(channels)}')")
 
+    @override
     def _open(self, channels: Sequence[str]) -> frozenset[str]:
         return self._switched(f"channel.open('{','.join(channels)}')")
 
+    @override
     def _open_everything(self) -> frozenset[str]:
         return self._switched("channel.open('allslots')")
 
     def _switched(self, command: str) -> frozenset[str]:
-        """What is closed once the relays have settled."""
+        """Send a command; return the closed channels once the relays have settled."""
         closed = self._parsed(self.link.query(f"{command} waitcomplete() print({CLOSED})"))
         if self._errors == "each":
             self._raise_errors()

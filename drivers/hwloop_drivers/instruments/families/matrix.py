@@ -1,9 +1,11 @@
-"""What the drivers of switch matrices share: closing and opening, verified."""
+"""Base of the drivers of switch matrices: closing and opening, verified."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
+
+from typing_extensions import override
 
 from hwloop.errors import InstrumentFault
 from hwloop_drivers.roles import SwitchMatrix
@@ -13,35 +15,35 @@ class VerifiedMatrix(SwitchMatrix):
     """Channels are judged before anything is sent, and what is closed is asked for afterwards.
 
     A driver says how to close and open; both return when the relays have settled, with what the
-    box says is closed then.
+    instrument reports as closed then.
     """
 
     @abstractmethod
     def _close(self, channels: Sequence[str]) -> frozenset[str]:
-        """Close these as well."""
+        """Close channels; return all that the instrument then reports as closed."""
 
     @abstractmethod
     def _open(self, channels: Sequence[str]) -> frozenset[str]:
-        """Open these."""
+        """Open channels; return those that the instrument then reports as closed."""
 
     @abstractmethod
     def _open_everything(self) -> frozenset[str]:
-        """Open every channel."""
+        """Open every channel; return those that the instrument still reports as closed."""
 
+    @override
     def close_channels(self, channels: Sequence[str]) -> None:
-        """Close these as well; verified."""
         self._refuse(channels)
         if channels:
             self._fault("did not close", set(channels) - self._close(channels))
 
+    @override
     def open_channels(self, channels: Sequence[str]) -> None:
-        """Open these; verified."""
         self._refuse(channels)
         if channels:
             self._fault("did not open", set(channels) & self._open(channels))
 
+    @override
     def open_all(self) -> None:
-        """Open every channel; verified."""
         self._fault("did not open", self._open_everything())
 
     def _refuse(self, channels: Sequence[str]) -> None:

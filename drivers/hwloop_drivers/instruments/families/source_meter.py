@@ -1,10 +1,12 @@
-"""What source-measure units have in common as voltage sources: levels, limits, readings."""
+"""Base of source-measure units as voltage sources: levels, limits, readings."""
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
+
+from typing_extensions import override
 
 from hwloop.array.operations import Flag
 from hwloop.errors import Unsupported
@@ -13,12 +15,12 @@ from hwloop_drivers.instruments.families.scpi import ScpiSpeaker
 from hwloop_drivers.roles import Measured, SourceMeter, SourceSetup
 
 LOW_LIMIT_A = 1e-6  # while the range changes: any range allows it
-OVERFLOW = 9.9e37  # what SCPI and TSP boxes send for a reading beyond its range
+OVERFLOW = 9.9e37  # what SCPI and TSP instruments send for a reading beyond its range
 
 
 @dataclass(frozen=True)
 class SourceLimits:
-    """What a source can do.
+    """Ranges and limits of a source.
 
     ``ranges_v``, ``ranges_a``: to source and to measure, nominal, ascending. ``over``: what a range
     of ``ranges_v`` reaches, as a multiple. ``envelope``:
@@ -34,11 +36,11 @@ class SourceLimits:
 
     @property
     def most_v(self) -> float:
-        """The largest level."""
+        """Get the largest level of any range, volts."""
         return self.ranges_v[-1] * self.over
 
     def range_for(self, name: str, setup: SourceSetup) -> float:
-        """The range to lock, volts; raises :class:`Unsupported` for what the box cannot do."""
+        """Return the range to lock, volts; raises :class:`Unsupported` where none suffices."""
         refuse_above(f"{name}: range", setup.range_v, self.most_v, "V")
         range_v = next(r for r in self.ranges_v if abs(setup.range_v) <= r * self.over)
         most_a = next(a for v, a in self.envelope if range_v <= v)
@@ -52,7 +54,7 @@ class SourceLimits:
         return range_v
 
     def measure_range_for(self, name: str, setup: SourceSetup) -> float | None:
-        """The measurement range to lock, amperes; None for automatic."""
+        """Return the measurement range to lock, amperes; None for automatic."""
         if setup.measure_range_a is None:
             return None
         wanted_a = setup.measure_range_a
@@ -61,7 +63,7 @@ class SourceLimits:
 
 
 def measured(current_a: float, status: float, *, compliance: int, over_range: int = 0) -> Measured:
-    """A reading with its status; the bits that say it is at compliance, or beyond its range."""
+    """Return a reading, NaN where its status has a bit of compliance or of over-range."""
     flags = Flag(0)
     if abs(current_a) >= OVERFLOW or int(status) & over_range:
         flags |= Flag.OVER_RANGE
@@ -79,8 +81,8 @@ class LevelledSource(SourceMeter):
     _level_v = 0.0
 
     @property
+    @override
     def source_voltage(self) -> float:
-        """Level of the source."""
         return self._level_v
 
     @source_voltage.setter
@@ -91,7 +93,7 @@ class LevelledSource(SourceMeter):
 
     @abstractmethod
     def _send_level(self, level: str) -> None:
-        """Set the level, volts; returns when it is set."""
+        """Send the level, volts, and return when it is set."""
 
     def _refuse_levels(self, *levels_v: float) -> None:
         for level_v in levels_v:
@@ -108,17 +110,18 @@ class ScpiSourceMeter(ScpiSpeaker, LevelledSource):
     _read_question: str
     """Answered by one current and its status."""
 
+    @override
     def _send_level(self, level: str) -> None:
         self._set_finished(f"{self._level_header} {level}")
 
     @property
+    @override
     def compliance_current(self) -> float:
-        """Limit of the current."""
         return self._ask(self._limit_question)
 
     @property
+    @override
     def source_enabled(self) -> bool:
-        """Whether the output is on."""
         return self._ask(f"{self._output_header}?") != 0
 
     @source_enabled.setter
@@ -126,12 +129,12 @@ class ScpiSourceMeter(ScpiSpeaker, LevelledSource):
         self._set_finished(f"{self._output_header} {'ON' if on else 'OFF'}")
 
     @property
+    @override
     def tripped(self) -> bool:
-        """Whether the source is at its compliance."""
         return self._ask(self._trip_question) != 0
 
+    @override
     def measure_current(self) -> Measured:
-        """One reading."""
         question = self._read_question
         return self._readings(question, self.link.query(question), 1)[0]
 
@@ -141,4 +144,4 @@ class ScpiSourceMeter(ScpiSpeaker, LevelledSource):
 
     @abstractmethod
     def _measured(self, current_a: float, status: float) -> Measured:
-        """A reading with its status as this box writes it."""
+        """Return a reading by its status as this instrument encodes it."""

@@ -1,9 +1,11 @@
-"""What the drivers of instruments that speak TSP share."""
+"""Base of the drivers of instruments that speak TSP."""
 
 from __future__ import annotations
 
 import math
 from typing import ClassVar
+
+from typing_extensions import override
 
 from hwloop.errors import InstrumentFault, UnexpectedReply
 from hwloop_drivers.instruments.families.common import number, parse_number
@@ -11,14 +13,14 @@ from hwloop_drivers.instruments.families.identified import IdentifiedInstrument
 from hwloop_drivers.links.link import Link, LinkSettings
 
 MOST_ERRORS = 100
-PRECISION = 10  # digits of every number that is printed; the boxes' default is 6
+PRECISION = 10  # digits of every number that is printed; the default is 6
 
 
 class TspSpeaker:
-    """Settings and questions in TSP: for a box, and for each channel of a box with several.
+    """Settings and questions in TSP, for an instrument or for one of its several channels.
 
     Settings go through :meth:`_set`, so that the error queue is read as often as the link's
-    settings say. A question is an expression, whose value the box prints with
+    settings say. A question is an expression, whose value the instrument prints with
     :data:`PRECISION` digits.
     """
 
@@ -42,19 +44,19 @@ class TspSpeaker:
             raise InstrumentFault(f"{self.link.address}: {'; '.join(errors)}")
 
     def _set(self, command: str) -> None:
-        """Send Lua that prints nothing; its error is raised at once where each is checked."""
+        """Send Lua that prints nothing; raise its error at once where each setting is checked."""
         self.link.write(command)
         if self._errors == "each":
             self._raise_errors()
 
     def _ask(self, expression: str) -> float:
-        """The value of an expression."""
+        """Evaluate an expression in the instrument, and return its value."""
         self._make_precise()
         question = f"print({expression})"
         return parse_number(self.link, question, self.link.query(question))
 
     def _make_precise(self) -> None:
-        """Have numbers printed with all their digits; verified once after each reset."""
+        """Set the instrument to print all digits of numbers; verified once after each reset."""
         if self._precise:
             return
         command = f"format.data = format.ASCII format.asciiprecision = {PRECISION}"
@@ -78,7 +80,7 @@ class TspSpeaker:
             )
 
     def _set_word_confirmed(self, name: str, word: str) -> None:
-        """Set an attribute to one of the box's constants, and compare it there."""
+        """Set an attribute to one of the instrument's constants, and compare it there."""
         self._set(f"{name} = {word}")
         reply = self.link.query(f"print({name} == {word})").strip()
         if reply != "true":
@@ -87,7 +89,7 @@ class TspSpeaker:
             )
 
     def _set_finished(self, command: str) -> None:
-        """Send, and wait until it is done: another instrument may be asked next."""
+        """Send, and wait until it has finished: another instrument may be addressed next."""
         question = f"{command} waitcomplete() print('done')"
         reply = self.link.query(question).strip()
         if reply != "done":
@@ -97,33 +99,32 @@ class TspSpeaker:
 
 
 class TspInstrument(TspSpeaker, IdentifiedInstrument):
-    """Identity and errors of a box that speaks TSP."""
+    """An instrument that speaks TSP: its identity and its error queue."""
 
     clear_command: ClassVar[str] = "errorqueue.clear()"
 
+    @override
     def verify_identity(self) -> None:
-        """Raise :class:`hwloop.errors.UnexpectedReply` unless this driver is for this model.
-
-        A script that an earlier client left running or half sent would swallow the question: it
-        is ended first, and the errors of that are forgotten.
-        """
+        # Raise :class:`hwloop.errors.UnexpectedReply` unless this driver is for this model. A
+        # script that an earlier client left running or half sent would swallow the question: it
+        # is ended first, and the errors of that are forgotten.
         self.link.write("abort")
         self.link.write("endscript")
         self.clear()
         super().verify_identity()
 
+    @override
     def reset(self) -> None:
-        """Defaults, outputs off, error queue empty."""
         self._precise = False
         self.link.write("reset()")
         self.clear()
 
+    @override
     def clear(self) -> None:
-        """Empty the error queue and the status."""
         self.link.write(self.clear_command)
         self.link.write("*CLS")
 
+    @override
     def check_errors(self) -> None:
-        """Raise with what the error queue says, unless it is never to be read."""
         if self._errors != "never":
             self._raise_errors()

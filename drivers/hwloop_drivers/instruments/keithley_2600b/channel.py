@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from typing_extensions import override
+
 from hwloop.errors import Unsupported
 from hwloop_drivers.instruments.families.common import number, refuse_above
 from hwloop_drivers.instruments.families.source_meter import measured
@@ -23,7 +25,7 @@ SCRIPT = "keithley_2600b/trains.lua"
 SCRIPT_VERSION = 2
 
 
-class Channel(TspSourceMeter):
+class Keithley2600BChannel(TspSourceMeter):
     """One channel as voltage source and ammeter."""
 
     _compliance_bit = STATUS_COMPLIANCE
@@ -42,7 +44,7 @@ class Channel(TspSourceMeter):
         self._compliance_a = 0.0
 
     def read_back(self) -> dict[str, object]:
-        """Range, compliance and integration time as the instrument has them."""
+        """Return range, compliance and integration time as the instrument has them."""
         names = {
             "source_range_v": "source.rangev",
             "compliance_current_a": "source.limiti",
@@ -51,19 +53,19 @@ class Channel(TspSourceMeter):
         return {name: self._ask(f"{self._smu}.{path}") for name, path in names.items()}
 
     def forget(self) -> None:
-        """The box has been reset."""
+        """Forget what was known before the instrument was reset."""
         self._precise = False
         self._level_v = 0.0
 
     def turn_off(self) -> None:
-        """0 V and off, whatever it sources; not read back."""
+        """Go to 0 V or 0 A and switch off; not read back."""
         smu = self._smu
         self.link.write(f"{smu}.source.levelv = 0 {smu}.source.leveli = 0")
         self.link.write(f"{smu}.source.output = {smu}.OUTPUT_OFF")
         self._level_v = 0.0
 
+    @override
     def set_up(self, setup: SourceSetup) -> None:
-        """Voltage source in a locked range, compliance read back, off mode ZERO."""
         range_v = self._range_for(setup)
         smu, settings = self._smu, self._settings
         nplc = setup.nplc if settings.nplc is None else settings.nplc
@@ -91,8 +93,8 @@ class Channel(TspSourceMeter):
         self._level_v = 0.0
 
     @property
+    @override
     def source_enabled(self) -> bool:
-        """Whether the output is on."""
         return self._ask(f"{self._smu}.source.output") == 1
 
     @source_enabled.setter
@@ -100,8 +102,9 @@ class Channel(TspSourceMeter):
         state = f"{self._smu}.OUTPUT_{'ON' if on else 'OFF'}"
         self._set_finished(f"{self._smu}.source.output = {state}")
 
+    @override
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
-        """A script makes widths from 1 ms on; the factory script equal pulses from 0.1 ms on."""
+        # A script makes widths from 1 ms on; the factory script equal pulses from 0.1 ms on.
         if not points:
             raise Unsupported("a train needs a point")
         if len(points) > MOST_POINTS:
@@ -118,8 +121,8 @@ class Channel(TspSourceMeter):
                     f" {MOST_WIDTH_S:g} s, which its scripts can make"
                 )
 
+    @override
     def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
-        """A script in the instrument: one round trip for the whole train."""
         self.refuse_train(points)
         self._refuse_levels(*(point.level_v for point in points))
         pulses = as_pulses(points)
@@ -135,8 +138,9 @@ class Channel(TspSourceMeter):
         command = f"{self._send_points(points)} hwloop.train({self._smu})"
         return self._run(command, total_s, sum(p.measure for p in points))
 
+    @override
     def refuse_loop(self, loop: VerifyLoop) -> None:
-        """Its script has loops of both channels, with the widths of the script."""
+        # Its script has loops of both channels, with the widths of the script.
         self.refuse_train([TrainPoint(loop.start_v, loop.width_s)])
         if loop.width_s < LEAST_DELAY_S or loop.max_pulses > MOST_POINTS:
             raise Unsupported(
@@ -144,44 +148,46 @@ class Channel(TspSourceMeter):
                 f" {MOST_POINTS} pulses, not {loop.width_s:g} s and {loop.max_pulses}"
             )
         for other in (*(companion.source for companion in loop.companions), loop.meter or self):
-            if not isinstance(other, Channel) or other.link is not self.link:
-                raise Unsupported(f"{self._name}: a loop has outputs of the same box only")
+            if not isinstance(other, Keithley2600BChannel) or other.link is not self.link:
+                raise Unsupported(f"{self._name}: a loop has outputs of the same instrument only")
 
+    @override
     def verify_loop(self, loop: VerifyLoop) -> list[Measured]:
-        """A loop in the instrument: one round trip for all its pulses."""
         self.refuse_loop(loop)
         entries = [
             f"{{{channel.name}, {', '.join(number(level_v) for level_v in levels)}}}"
             for channel, levels in self._loop_levels(loop)
         ]
-        meter = loop.meter if isinstance(loop.meter, Channel) else self
+        meter = loop.meter if isinstance(loop.meter, Keithley2600BChannel) else self
         parts = f"{self.name}, {meter.name}, {{{', '.join(entries)}}}"
         command = f"hwloop.verify({parts}, {self._loop_arguments(loop)})"
         return meter.run_loop(command, loop)
 
     @property
     def name(self) -> str:
-        """What its scripts call it."""
+        """Get the channel's name in scripts, such as ``smua``."""
         return self._smu
 
     def run_loop(self, command: str, loop: VerifyLoop) -> list[Measured]:
-        """Run a loop that measures with this channel; one reading a pulse."""
+        """Run a loop that measures with this channel; return one reading for each pulse."""
         return self._run_loop(command, loop)
 
     def refuse_levels(self, *levels_v: float) -> None:
         """Raise :class:`Unsupported` where a level is beyond the range that was set up."""
         self._refuse_levels(*levels_v)
 
-    def _loop_levels(self, loop: VerifyLoop) -> Iterator[tuple[Channel, tuple[float, ...]]]:
-        """The other channels of a loop with start, step and level during reads."""
+    def _loop_levels(
+        self, loop: VerifyLoop
+    ) -> Iterator[tuple[Keithley2600BChannel, tuple[float, ...]]]:
+        """Yield the other channels of a loop with start, step and level during reads, volts."""
         for other in loop.companions:
-            if isinstance(other.source, Channel):
+            if isinstance(other.source, Keithley2600BChannel):
                 last_v = other.start_v + (loop.max_pulses - 1) * other.step_v
                 other.source.refuse_levels(other.start_v, last_v, other.read_v)
                 yield other.source, (other.start_v, other.step_v, other.read_v)
 
     def _range_for(self, setup: SourceSetup) -> float:
-        """The range to lock; refuses what the model cannot do."""
+        """Return the range to lock, volts; raises :class:`Unsupported` where the model has none."""
         model = self._model
         refuse_above(f"{self._name}: range", setup.range_v, model.ranges_v[-1], "V")
         range_v = next(r for r in model.ranges_v if abs(setup.range_v) <= r)
@@ -199,5 +205,6 @@ class Channel(TspSourceMeter):
             )
         return range_v
 
+    @override
     def _measured(self, current_a: float, status: float) -> Measured:
         return measured(current_a, status, compliance=STATUS_COMPLIANCE)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from typing_extensions import override
+
 from hwloop.errors import UnexpectedReply
 from hwloop_drivers.instruments.families.tsp import TspInstrument
-from hwloop_drivers.instruments.keithley_2600b.channel import Channel
+from hwloop_drivers.instruments.keithley_2600b.channel import Keithley2600BChannel
 from hwloop_drivers.instruments.keithley_2600b.models import MODELS, Keithley2600BSettings
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
@@ -22,36 +24,38 @@ class Keithley2600B(TspInstrument):
         super().__init__(link, settings)
         self._model = settings.model
         letters = MODELS[settings.model].letters
-        self._channels = {letter: Channel(link, settings, letter) for letter in letters}
+        self._channels = {
+            letter: Keithley2600BChannel(link, settings, letter) for letter in letters
+        }
 
+    @override
     def reset(self) -> None:
-        """Defaults, every channel at 0 V and off, error queue empty."""
         super().reset()
         for channel in self._channels.values():
             channel.forget()
 
+    @override
     def verify_identity(self) -> None:
-        """Raise :class:`hwloop.errors.UnexpectedReply` unless it is the model of the settings."""
         super().verify_identity()
         if f"MODEL {self._model}" not in self._id.upper():
             raise UnexpectedReply(
                 f"{self.link.address}: the station says model {self._model}, found {self._id!r}"
             )
 
+    @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
-        """Its channels by letter."""
         return dict(self._channels)
 
+    @override
     def read_back(self) -> dict[str, object]:
-        """Range, compliance and integration time of every channel."""
         return {
             f"{letter}.{name}": value
             for letter, channel in self._channels.items()
             for name, value in channel.read_back().items()
         }
 
+    @override
     def safe_state(self) -> None:
-        """Stop what runs; every channel at 0 V and off, read back."""
         self.link.write("abort")
         for channel in self._channels.values():
             channel.turn_off()
@@ -68,7 +72,7 @@ KEITHLEY_2600B = InstrumentKind(
     settings=Keithley2600BSettings,
     make=Keithley2600B,
     proof=(
-        "the manual and data sheets; PyMeasure's and QCoDeS's drivers run its virtual box;"
+        "the manual and data sheets; PyMeasure's and QCoDeS's drivers run its virtual instrument;"
         " never met hardware"
     ),
 )

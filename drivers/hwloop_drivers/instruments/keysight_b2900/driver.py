@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from typing_extensions import override
+
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import number
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
@@ -17,7 +19,7 @@ from hwloop_drivers.instruments.keysight_b2900.models import (
     MODELS,
     KeysightB2900Settings,
 )
-from hwloop_drivers.instruments.keysight_b2900.train import TICK_S, Plan, Readings, plan_train
+from hwloop_drivers.instruments.keysight_b2900.train import TICK_S, Readings, TrainPlan, plan_train
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
@@ -26,7 +28,7 @@ LIST_LINE = 100
 STATUS_COMPLIANCE, STATUS_OVER_RANGE = 0b110, 1 << 13  # of a reading: SCPI reference, table 1-2
 
 
-class Channel(ScpiSourceMeter):
+class KeysightB2900Channel(ScpiSourceMeter):
     """One channel as voltage source and ammeter."""
 
     def __init__(self, link: Link, settings: KeysightB2900Settings, number_: int) -> None:
@@ -44,7 +46,7 @@ class Channel(ScpiSourceMeter):
         self._aperture_s = 0.0
 
     def read_back(self) -> dict[str, object]:
-        """Range, compliance and integration time as the instrument has them."""
+        """Return range, compliance and integration time as the instrument has them."""
         return {
             "source_range_v": self._ask(f"{self._source}:VOLT:RANG?"),
             "compliance_current_a": self._ask(f"{self._sense}:CURR:PROT?"),
@@ -52,15 +54,15 @@ class Channel(ScpiSourceMeter):
         }
 
     def turn_off(self) -> None:
-        """Abort what is under way, 0 V and off; not read back."""
+        """Abort what is under way, go to 0 V and switch off; not read back."""
         self.link.write(f":ABOR {self._list}")
         self.link.write(f"{self._source}:VOLT 0")
         self.link.write(f"{self._source}:CURR 0")
         self.link.write(f"{self._output_header} OFF")
         self._level_v = 0.0
 
+    @override
     def set_up(self, setup: SourceSetup) -> None:
-        """Voltage source in a locked range, compliance read back, off mode ZERO."""
         limits = self._model.limits
         range_v = limits.range_for(self._name, setup)
         measure_a = limits.measure_range_for(self._name, setup)
@@ -84,7 +86,7 @@ class Channel(ScpiSourceMeter):
             self._set_word_confirmed(f"{sense}:CURR:RANG:AUTO", "0")
             self._set_confirmed(f"{sense}:CURR:RANG", measure_a)
         self._set_word_confirmed(f"{sense}:REM", "1" if self._settings.four_wire else "0")
-        # The box's own waits would come between a trigger and what it triggers.
+        # The instrument's own waits would come between a trigger and what it triggers.
         self._set_word_confirmed(f"{source}:WAIT", "0")
         self._set_word_confirmed(f"{sense}:WAIT", "0")
         self._set_word_confirmed(f"{self._output_header}:ON:AUTO", "0")
@@ -93,12 +95,13 @@ class Channel(ScpiSourceMeter):
         write(":FORM:ELEM:SENS CURR,STAT")
         self._range_v, self._level_v = range_v * LIMITS.over, 0.0
 
+    @override
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
-        """Widths from 50 µs in steps of 1 µs; at most 2500 steps of their common divisor."""
+        # Widths from 50 µs in steps of 1 µs; at most 2500 steps of their common divisor.
         self._plan(points)
 
+    @override
     def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
-        """Triggers inside the instrument: one round trip for the whole train."""
         plan = self._plan(points)
         self._refuse_levels(*plan.levels_v)
         if plan.readings is not None:
@@ -121,10 +124,10 @@ class Channel(ScpiSourceMeter):
         readings = self._readings(question, reply, len(wanted))
         return [m for m, is_wanted in zip(readings, wanted, strict=True) if is_wanted]
 
-    def _plan(self, points: Sequence[TrainPoint]) -> Plan:
+    def _plan(self, points: Sequence[TrainPoint]) -> TrainPlan:
         return plan_train(self._name, points, least_interval_s=self._model.least_interval_s)
 
-    def _send(self, plan: Plan) -> None:
+    def _send(self, plan: TrainPlan) -> None:
         write, source = self._set, self._source
         write(f"{source}:VOLT 0")
         if plan.pulse_us is None:
@@ -164,6 +167,7 @@ class Channel(ScpiSourceMeter):
                     f" {self._aperture_s:g} s"
                 )
 
+    @override
     def _measured(self, current_a: float, status: float) -> Measured:
         bits = {"compliance": STATUS_COMPLIANCE, "over_range": STATUS_OVER_RANGE}
         return measured(current_a, status, **bits)
@@ -179,31 +183,32 @@ class KeysightB2900(ScpiInstrument):
         self._model = settings.model
         names = MODELS[settings.model].channels
         self._channels = {
-            name: Channel(link, settings, number_) for number_, name in enumerate(names, start=1)
+            name: KeysightB2900Channel(link, settings, number_)
+            for number_, name in enumerate(names, start=1)
         }
 
+    @override
     def verify_identity(self) -> None:
-        """Raise :class:`hwloop.errors.UnexpectedReply` unless it is the model of the settings."""
         super().verify_identity()
         if f",{self._model}," not in self.id.upper().replace(" ", ""):
             raise UnexpectedReply(
                 f"{self.link.address}: the station says model {self._model}, found {self.id!r}"
             )
 
+    @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
-        """Its channels by name."""
         return dict(self._channels)
 
+    @override
     def read_back(self) -> dict[str, object]:
-        """Range, compliance and integration time of every channel."""
         return {
             f"{name}.{key}" if name else key: value
             for name, channel in self._channels.items()
             for key, value in channel.read_back().items()
         }
 
+    @override
     def safe_state(self) -> None:
-        """Abort; every channel at 0 V and off, read back."""
         for channel in self._channels.values():
             channel.turn_off()
         still_on = [name or "1" for name, c in self._channels.items() if c.source_enabled]

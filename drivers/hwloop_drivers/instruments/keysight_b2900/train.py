@@ -1,4 +1,4 @@
-"""How a B2900 makes a train: a list of equal steps, or the pulse shape, and readings on a timer.
+"""Trains of a B2900: a list of equal steps, or the pulse shape, and readings on a timer.
 
 Source and meter are triggered by timers of their own that start together: the steps are the
 greatest common divisor of all widths, the readings may be further apart.
@@ -33,7 +33,7 @@ class Readings:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainPlan:
     """``levels_v`` one after the other, a period each; pulses of ``pulse_us`` if not None.
 
     With pulses there is one level, ``count`` times.
@@ -47,12 +47,12 @@ class Plan:
 
     @property
     def duration_s(self) -> float:
-        """Until the last period has ended."""
+        """Get the time until the last period has ended, seconds."""
         return self.count * self.period_us * TICK_S
 
 
-def plan_train(name: str, points: Sequence[TrainPoint], *, least_interval_s: float) -> Plan:
-    """What to trigger for these points; raises :class:`Unsupported` if it cannot be made."""
+def plan_train(name: str, points: Sequence[TrainPoint], *, least_interval_s: float) -> TrainPlan:
+    """Return the plan of these points; raises :class:`Unsupported` if nothing can make them."""
     if not points:
         raise Unsupported("a train needs a point")
     for point in points:
@@ -64,7 +64,7 @@ def plan_train(name: str, points: Sequence[TrainPoint], *, least_interval_s: flo
         off_us = widths_us[1] if len(points) > 1 else round(LEAST_WIDTH_S / TICK_S)
         if pulses.count > MOST_TRIGGERS:
             raise Unsupported(f"{name}: {pulses.count} pulses; {MOST_TRIGGERS} at most")
-        return Plan((pulses.level_v,), on_us + off_us, pulses.count, pulse_us=on_us)
+        return TrainPlan((pulses.level_v,), on_us + off_us, pulses.count, pulse_us=on_us)
     step_us = math.gcd(*widths_us)
     if step_us * TICK_S < least_interval_s * (1 - 1e-9):
         raise Unsupported(
@@ -79,7 +79,7 @@ def plan_train(name: str, points: Sequence[TrainPoint], *, least_interval_s: flo
             f" holds {MOST_STEPS}"
         )
     levels = [p.level_v for p, count in zip(points, counts, strict=True) for _ in range(count)]
-    return Plan((*levels, 0.0), step_us, steps, readings=_readings(name, points, widths_us))
+    return TrainPlan((*levels, 0.0), step_us, steps, readings=_readings(name, points, widths_us))
 
 
 def _ticks(name: str, width_s: float) -> int:
@@ -94,7 +94,7 @@ def _ticks(name: str, width_s: float) -> int:
 
 
 def _readings(name: str, points: Sequence[TrainPoint], widths_us: list[int]) -> Readings | None:
-    """A timer that ends a reading at the end of every point that measures."""
+    """Return the timer that ends a reading with each point that measures; None without readings."""
     ends_us, at_us = [], 0
     for point, width_us in zip(points, widths_us, strict=True):
         at_us += width_us
