@@ -15,7 +15,7 @@ from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import PositiveSiemens
 
 
-class Span(Settings):
+class ConductanceRange(Settings):
     """Range of conductance from ``low_s`` to ``high_s``, siemens."""
 
     low_s: PositiveSiemens
@@ -34,7 +34,7 @@ class Span(Settings):
             raise ValueError(str(exc)) from None
 
     @model_validator(mode="after")
-    def _ordered(self) -> Span:
+    def _ordered(self) -> ConductanceRange:
         if self.low_s >= self.high_s:
             raise ValueError(f"low_s {self.low_s:g} must be below high_s {self.high_s:g}")
         return self

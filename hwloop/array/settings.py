@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, NonNegativeInt, model_validator
 
 from hwloop.array.biasing import Scheme
-from hwloop.array.conductance_range import Span
+from hwloop.array.conductance_range import ConductanceRange
 from hwloop.array.geometry import Cell, Geometry
 from hwloop.array.limits import Limits
 from hwloop.settings.model import Settings
@@ -45,7 +45,7 @@ class ArraySettings(Settings):
     limits: Limits
     read: ReadSettings
     pulses_before: NonNegativeInt = 0
-    range: Span | None = None
+    range: ConductanceRange | None = None
 
     @property
     def geometry(self) -> Geometry:

@@ -65,7 +65,7 @@ def forecast(
 
 
 def _lines(found: Forecast) -> Iterator[str]:
-    from hwloop.settings.units import duration_words
+    from hwloop.settings.units import duration_text
 
     seeds = [twin.seed for twin in found.twins]
     total, reached = len(found.twins), found.successes
@@ -78,7 +78,7 @@ def _lines(found: Forecast) -> Iterator[str]:
     yield from _life(found)
     place = f"on station {found.station}" if found.station else "on the emulator's clock"
     yield f"time {place}: " + _spread(
-        [duration_words(float(v)) for v in _quantiles(found.duration_s)]
+        [duration_text(float(v)) for v in _quantiles(found.duration_s)]
     )
     yield from _at_risk(found)
     for count, words in found.reasons()[:_SHOWN]:

@@ -78,7 +78,7 @@ def link(address: str, shown: object) -> Html:
     return Html(f'<a href="{html.escape(address)}">{text_of(shown)}</a>')
 
 
-def words_of(name: str) -> str:
+def heading_of(name: str) -> str:
     """A column's name as words, its unit left to the value."""
     stem, _, suffix = name.rpartition("_")
     words = (stem if stem and len(suffix) == 1 else name).replace("_", " ")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hwloop.plotting.style import SavedFigure
 from hwloop.record.reader import STATUS_MEANING, Record
-from hwloop.report.html import document, figure_of, grid_of, link, table_of, text_of, words_of
+from hwloop.report.html import document, figure_of, grid_of, heading_of, link, table_of, text_of
 from hwloop.report.values import LARGEST_CELL, flat, result, without_axes
 from hwloop.settings.units import format_quantity
 
@@ -122,18 +122,18 @@ def _results(record: Record, label: str) -> Iterator[str]:
         units, meanings = record.units(label, table), _meanings(record, label, table)
         small = all(values[0].size <= LARGEST_CELL for values in columns.values())
         if table and 1 < rows <= _MOST_ROWS and small:
-            yield f"<h3>{text_of(words_of(table))}</h3>"
-            heads = ((words_of(key), meanings[key]) for key in columns)
+            yield f"<h3>{text_of(heading_of(table))}</h3>"
+            heads = ((heading_of(key), meanings[key]) for key in columns)
             cells = ([result(one, units[key]) for one in columns[key]] for key in columns)
             yield grid_of(heads, zip(*cells, strict=True))
             continue
         if table and rows > 1:
-            yield f"<p>The record holds {rows} rows of {text_of(words_of(table).lower())}.</p>"
+            yield f"<p>The record holds {rows} rows of {text_of(heading_of(table).lower())}.</p>"
             continue
-        name = words_of(table) if table else f"At the end (row {rows} of {rows})"
+        name = heading_of(table) if table else f"At the end (row {rows} of {rows})"
         yield f"<h3>{text_of(name)}</h3>"
         yield table_of(
-            (words_of(key), result(values[-1], units[key]), meanings[key])
+            (heading_of(key), result(values[-1], units[key]), meanings[key])
             for key, values in columns.items()
             if table or values[-1].ndim <= len(record.shape) - 2
         )
@@ -167,7 +167,7 @@ def _array(record: Record) -> Iterator[str]:
     if isinstance(calibration, dict):
         yield "<h3>The calibration</h3>"
         yield table_of(
-            (words_of(key), link(f"https://doi.org/{value}", value) if key == "doi" else value)
+            (heading_of(key), link(f"https://doi.org/{value}", value) if key == "doi" else value)
             for key, value in flat(calibration)
         )
 

@@ -27,7 +27,7 @@ class PreviewedOperation:
     """
 
     label: str
-    words: str
+    summary: str
     at_most: int
     duration_s: float
 
@@ -104,7 +104,7 @@ def describe(operation: Operation, array: ArraySettings) -> str:
             return (
                 f"pulse {addressed} of {cells} cells,"
                 f" {format_quantity(_magnitude(operation), 'V')},"
-                f" {format_quantity(operation.width_s, 's')}{train}{_gate_words(operation)}"
+                f" {format_quantity(operation.width_s, 's')}{train}{_gate_text(operation)}"
             )
         case ReadMap():
             addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
@@ -113,7 +113,7 @@ def describe(operation: Operation, array: ArraySettings) -> str:
                 f"read {addressed} of {cells} cells, {sign}{format_quantity(operation.read_v, 'V')}"
             )
         case Ramp():
-            return _ramp_words(operation, cells)
+            return _ramp_text(operation, cells)
         case VectorBatch():
             return (
                 f"multiply {operation.voltage_v.shape[-2]} vectors,"
@@ -129,7 +129,7 @@ def _planned(procedure: Procedure) -> Iterator[tuple[str, PlannedOperation]]:
             yield prepared.label, planned
 
 
-def _ramp_words(ramp: Ramp, cells: int) -> str:
+def _ramp_text(ramp: Ramp, cells: int) -> str:
     addressed = int(ramp.addressed.sum(axis=(-2, -1)).max())
     first, last = ramp.ends()
     sign = "±" if ramp.both_polarities else ""
@@ -137,12 +137,12 @@ def _ramp_words(ramp: Ramp, cells: int) -> str:
         f"ramp {addressed} of {cells} cells, up to {ramp.steps} pulses of up to"
         f" {format_quantity(max(_magnitude(first), _magnitude(last)), 'V')},"
         f" {format_quantity(ramp.width_s, 's')}"
-        f"{_gate_words(max(first, last, key=lambda pulse: pulse.highest_gate_v or 0.0))},"
+        f"{_gate_text(max(first, last, key=lambda pulse: pulse.highest_gate_v or 0.0))},"
         f" each read at {sign}{format_quantity(ramp.read_v, 'V')}"
     )
 
 
-def _gate_words(pulse: PulseMap) -> str:
+def _gate_text(pulse: PulseMap) -> str:
     if pulse.highest_gate_v is None:
         return ""
     several = "up to " if isinstance(pulse.gate_v, np.ndarray) else ""

@@ -105,7 +105,7 @@ Fraction = Annotated[Number, Field(ge=0)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 
 
-def duration_words(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """``"3 min 20 s"``."""
     if seconds < 60:
         return format_quantity(seconds, "s", digits=3)

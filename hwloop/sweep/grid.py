@@ -42,7 +42,7 @@ class Point:
     overrides: tuple[str, ...]
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """``"tolerance=0.01 seed=3"``: what sets it apart, keys in full."""
         return " ".join(f"{key}={shown(value)}" for key, value in self.values)
 
@@ -140,7 +140,7 @@ def _validated(path: Path, point: Point, backend: BackendKind[Any]) -> dict[str,
         _refuse_unsupported(procedure, backend)
     except HwloopError as exc:
         kind = type(exc)
-        raise kind(f"point {point.index} ({point.words}): {exc}") from None
+        raise kind(f"point {point.index} ({point.summary}): {exc}") from None
     found: dict[str, Any] = json.loads(json.dumps(procedure.resolved))
     return found
 

@@ -14,7 +14,16 @@ from urllib.parse import quote
 
 from hwloop.plotting.style import SavedFigure
 from hwloop.record.reader import Record
-from hwloop.report.html import Html, document, figure_of, grid_of, link, table_of, text_of, words_of
+from hwloop.report.html import (
+    Html,
+    document,
+    figure_of,
+    grid_of,
+    heading_of,
+    link,
+    table_of,
+    text_of,
+)
 from hwloop.report.values import quantity, setting, unit_of, without_axes
 from hwloop.settings.units import parse_quantity
 from hwloop.sweep.grid import SEED, Point, shown
@@ -169,7 +178,7 @@ def _results(sweep: Sweep) -> Iterator[str]:
     for place in dict.fromkeys(name.rpartition(".")[0] for name in changing):
         names = [name for name in changing if name.rpartition(".")[0] == place]
         label, _, table = place.partition(".")
-        yield f"<h3>{text_of(label)}: {text_of(words_of(table).lower() or 'at the end')}</h3>"
+        yield f"<h3>{text_of(label)}: {text_of(heading_of(table).lower() or 'at the end')}</h3>"
         spreads = [[group.spread(name) for name in names] for group in found]
         yield _grid(keys, found, [about[name] for name in names], spreads)
     yield from _constant(sweep, about, changing)
@@ -209,7 +218,7 @@ def _grid(
     heads = [
         *_heads(keys),
         ("Finished", "runs"),
-        *((words_of(column.name), without_axes(column.meaning)) for column in shown_columns),
+        *((heading_of(column.name), without_axes(column.meaning)) for column in shown_columns),
     ]
     lines = (
         [
@@ -273,7 +282,7 @@ def _lines(
         [
             *_settings(one.point, sweep.varied),
             _files(one, target),
-            _words(one.words),
+            _words(one.message),
         ]
         for one in results
     )

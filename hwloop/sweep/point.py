@@ -103,7 +103,7 @@ def run_point(task: Task) -> Ended:
     except Exception as exc:  # noqa: BLE001 - a point that fails must not end the others
         error = f"unexpected {type(exc).__name__}: {exc}"
     if status == "stopped":
-        raise Stopped(f"point {task.point.index} ({task.point.words}) was stopped")
+        raise Stopped(f"point {task.point.index} ({task.point.summary}) was stopped")
     where = task.record if status == "completed" else scratch
     return Ended(task.point.index, str(where), status, error, time.perf_counter() - began_s)
 

@@ -63,7 +63,7 @@ def read_sweep(folder: Path, manifest: Manifest) -> Sweep:
     ended = [_ended(folder, manifest, point, there) for point in all_points]
     if not any(one.status == "completed" for one in ended):
         failed = next((one for one in ended if one.error), None)
-        why = f"; {all_points[failed.index].words}: {failed.error}" if failed else ""
+        why = f"; {all_points[failed.index].summary}: {failed.error}" if failed else ""
         raise RecordError(f"{folder}: none of the {len(ended)} points has finished{why}")
     results = (result(point, one) for point, one in zip(all_points, ended, strict=True))
     return Sweep(folder, manifest, tuple(results))

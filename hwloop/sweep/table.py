@@ -30,14 +30,14 @@ class Result:
     """One point. ``reached``: every step's aim, a fraction of the population; NaN if it failed.
 
     ``figures``: the last row of every table, where it is a number for an array; means over a
-    population. ``words``: of the outcomes, or the error. The times are "" where it failed.
+    population. ``message``: of the outcomes, or the error. The times are "" where it failed.
     """
 
     point: Point
     ended: Ended
     reached: float
     figures: dict[str, float]
-    words: str
+    message: str
     started_utc: str = ""
     ended_utc: str = ""
 
@@ -122,10 +122,10 @@ def write_csv(results: Sequence[Result], path: Path) -> None:
     names = figure_names(results)
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow([*keys, "status", "reached", *names, "wall_s", "record", "words"])
+        writer.writerow([*keys, "status", "reached", *names, "wall_s", "record", "message"])
         for one in results:
             values = [shown(value) for _, value in one.point.values]
             figures = [one.figures.get(name, "") for name in names]
             record = Path(one.ended.record).name if one.ended.record else ""
             row: list[Any] = [*values, one.ended.status, one.reached, *figures]
-            writer.writerow([*row, one.ended.wall_s, record, one.words])
+            writer.writerow([*row, one.ended.wall_s, record, one.message])

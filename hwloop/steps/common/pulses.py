@@ -28,7 +28,7 @@ class Pulse(Settings):
         return self
 
 
-class Ramp(Settings):
+class LevelSweep(Settings):
     """Levels from ``start_v`` to ``stop_v`` by steps of the magnitude ``step_v``."""
 
     start_v: Volt
@@ -36,7 +36,7 @@ class Ramp(Settings):
     step_v: PositiveVolt
 
     @model_validator(mode="after")
-    def _outwards(self) -> Ramp:
+    def _outwards(self) -> LevelSweep:
         if self.start_v * self.stop_v <= 0:
             raise ValueError("start_v and stop_v must be of one sign and not 0 V")
         if abs(self.stop_v) < abs(self.start_v):

@@ -10,7 +10,7 @@ from hwloop.statistics import sample_deviation
 from hwloop.types import FloatArray
 
 
-def median_words(values: FloatArray, unit: str) -> str:
+def median_text(values: FloatArray, unit: str) -> str:
     """``"median 32 nS (5 to 95 %: 20 nS to 44 nS)"`` of the finite values; one as it is."""
     from hwloop.settings.units import format_quantity
 

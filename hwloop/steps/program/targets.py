@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
-from hwloop.array.conductance_range import Span
+from hwloop.array.conductance_range import ConductanceRange
 from hwloop.errors import ConfigError, StepError
 from hwloop.messages import first_place, nearest
 from hwloop.settings.model import Settings
@@ -176,7 +176,7 @@ Tolerance = Annotated[Absolute | Relative | OfRange | Windows, Field(discriminat
 
 
 @dataclass(frozen=True, eq=False)
-class Goals:
+class TargetsAndWindows:
     """Target and window of every cell, siemens, (..., rows, cols); NaN: leave it alone.
 
     ``level``: which of the named levels, by its place; -1: none.
@@ -188,15 +188,15 @@ class Goals:
     level: IntArray
 
 
-def goals(
+def targets_and_windows(
     target: Target,
     tolerance: Tolerance,
-    span: Span | None,
+    span: ConductanceRange | None,
     *,
     shape: tuple[int, ...],
     rng: np.random.Generator,
     earlier: Mapping[str, Row],
-) -> Goals:
+) -> TargetsAndWindows:
     """What every cell of ``shape`` (..., rows, cols) is to come to.
 
     Raises :class:`StepError` where an earlier step has no such map.
@@ -214,11 +214,11 @@ def goals(
             aims = np.array([*(one.aim_s for one in target.levels.values()), np.nan])
             target_s = aims[level]
     low_s, high_s = _window(target, tolerance, span, target_s, level)
-    return Goals(target_s, low_s, high_s, level)
+    return TargetsAndWindows(target_s, low_s, high_s, level)
 
 
 def refuse_misfit(
-    target: Target, tolerance: Tolerance, span: Span | None, shape: tuple[int, int]
+    target: Target, tolerance: Tolerance, span: ConductanceRange | None, shape: tuple[int, int]
 ) -> None:
     """Raise :class:`ConfigError` where target, tolerance, range and array do not fit."""
     if isinstance(tolerance, OfRange) and span is None:
@@ -249,7 +249,11 @@ def planned_mask(target: Target, shape: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def _window(
-    target: Target, tolerance: Tolerance, span: Span | None, target_s: FloatArray, level: IntArray
+    target: Target,
+    tolerance: Tolerance,
+    span: ConductanceRange | None,
+    target_s: FloatArray,
+    level: IntArray,
 ) -> tuple[FloatArray, FloatArray]:
     match tolerance:
         case Absolute():

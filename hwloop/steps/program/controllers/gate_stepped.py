@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveSiemens, PositiveVolt
 from hwloop.steps.program.controllers.base import Move, Side, State, Train, opposite
-from hwloop.steps.program.controllers.write_or_erase import deep_enough, write_or_erase
+from hwloop.steps.program.controllers.write_or_erase import at_reset_depth, write_or_erase
 from hwloop.types import FloatArray
 
 
@@ -61,5 +61,7 @@ class GateStepped(Settings):
 
     def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:
         """The next SET step, or RESET."""
-        deep = deep_enough(seen_s, self.reset_to_s, write=1)
-        return write_or_erase(state, need, self.trains, write=1, attempts=self.attempts, deep=deep)
+        at_depth = at_reset_depth(seen_s, self.reset_to_s, write=1)
+        return write_or_erase(
+            state, need, self.trains, write=1, attempts=self.attempts, at_depth=at_depth
+        )

@@ -14,7 +14,7 @@ from pydantic import model_validator
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveSiemens
 from hwloop.steps.program.controllers.base import Move, Side, State, Train, opposite
-from hwloop.steps.program.controllers.write_or_erase import deep_enough, write_or_erase
+from hwloop.steps.program.controllers.write_or_erase import at_reset_depth, write_or_erase
 from hwloop.types import FloatArray
 
 
@@ -67,7 +67,7 @@ class Ispp(Settings):
             self.trains,
             write=write,
             attempts=self.attempts,
-            deep=deep_enough(seen_s, self.erase_to_s, write=write),
+            at_depth=at_reset_depth(seen_s, self.erase_to_s, write=write),
             begin_again=self.begin_again,
             most_erases=self.most_erases,
         )

@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from hwloop.array.conductance_range import Span
+from hwloop.array.conductance_range import ConductanceRange
 from hwloop.errors import ConfigError, StepError
 from hwloop.settings.model import Settings
 from hwloop.steps.program.targets import (
-    Goals,
     Target,
+    TargetsAndWindows,
     Tolerance,
-    goals,
     planned_mask,
     refuse_misfit,
+    targets_and_windows,
 )
 from hwloop.steps.rows import Row, column
 from hwloop.types import FloatArray
 
 SHAPE = (2, 3)
-SPAN = Span(low_s=1e-5, high_s=1.1e-4)
+SPAN = ConductanceRange(low_s=1e-5, high_s=1.1e-4)
 WIDE = {"kind": "absolute", "by_s": 1e-6}
 MAP = [[2e-5, None, 3e-5], [4e-5, 5e-5, None]]
 AS_ARRAY = np.array(MAP, dtype=float)
@@ -49,10 +49,12 @@ def made(
     shape: tuple[int, ...] = SHAPE,
     earlier: dict[str, Row] | None = None,
     folder: Path | None = None,
-) -> Goals:
+) -> TargetsAndWindows:
     pair = Pair.parse({"target": target, "tolerance": tolerance}, folder=folder)
     rng = np.random.default_rng(1)
-    return goals(pair.target, pair.tolerance, SPAN, shape=shape, rng=rng, earlier=earlier or {})
+    return targets_and_windows(
+        pair.target, pair.tolerance, SPAN, shape=shape, rng=rng, earlier=earlier or {}
+    )
 
 
 def test_a_map_written_out_or_in_any_file_gives_the_same_targets(tmp_path: Path) -> None:
