@@ -1,4 +1,4 @@
-"""What the command line prints of a procedure, of a record, and of what is installed."""
+"""Output of the command line about procedures, records and installed plug-ins."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _print_run(console: Console, record: Record) -> None:
 
 
 def status_text(record: Record) -> str:
-    """The status of a record with its meaning."""
+    """Return the status of a record with its meaning."""
     return f"{record.status} ({STATUS_MEANING.get(record.status, 'unknown')})"
 
 

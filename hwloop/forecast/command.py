@@ -1,4 +1,4 @@
-"""``hwloop forecast``: run twins, and print what a run on the array will probably come to."""
+"""Implement ``hwloop forecast``: run twins, and print the expected result on the array."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _lines(found: Forecast) -> Iterator[str]:
 
 
 def _quantiles(values: ArrayLike) -> list[float]:
-    """Median, and what 5 and 95 % are below."""
+    """Return the median, the 5 % and the 95 % quantile."""
     values = np.asarray(values, dtype=np.float64)
     return [float(v) for v in np.percentile(values, (50, 5, 95))]
 
@@ -110,7 +110,7 @@ def _life(found: Forecast) -> Iterator[str]:
 
 
 def _place(index: int, shape: tuple[int, ...]) -> str:
-    """(row, column) of a flat index, with the tile before them where there are several."""
+    """Format a flat index as (row, column), or (tile, row, column) where there are several."""
     return str(tuple(int(i) for i in np.unravel_index(index, shape)))
 
 

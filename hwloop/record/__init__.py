@@ -1,1 +1,1 @@
-"""The record of a run: written, read, replayed, compared."""
+"""The record of a run: writing, reading, replaying, comparing."""

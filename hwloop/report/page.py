@@ -1,4 +1,4 @@
-"""The page of a report: what happened first, how it came about after it, the procedure last."""
+"""Page of a report: outcomes first, then settings and results, the procedure last."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_OF_A_KIND = 3
 
 @dataclass(frozen=True)
 class StepFigures:
-    """The figures of a step, or why there are none."""
+    """Figures of a step, or the reason why there are none."""
 
     label: str
     figures: tuple[SavedFigure, ...]
@@ -28,7 +28,7 @@ class StepFigures:
 
 
 def page(record: Record, drawn: Sequence[StepFigures]) -> str:
-    """The whole page; its images stand in it."""
+    """Return the whole page with its images embedded."""
     title = f"{record.attrs['procedure']}: {record.path.stem}"
     return document(title, _body(record, drawn))
 
@@ -140,7 +140,7 @@ def _results(record: Record, label: str) -> Iterator[str]:
 
 
 def _meanings(record: Record, label: str, table: str) -> dict[str, str]:
-    """What the columns mean, without the axes that only a program needs."""
+    """Return the meaning of each column, without the axes that only a program needs."""
     said = record.meanings(label, table)
     return {name: without_axes(words) for name, words in said.items()}
 
@@ -180,7 +180,7 @@ def _warnings(record: Record) -> Iterator[str]:
 
 
 def _log(record: Record) -> Iterator[str]:
-    """The log; lines that say the same with other numbers are one line with their count."""
+    """Return the log; lines that differ only in numbers become one line with their count."""
     if not record.log:
         return
     yield '<h2 id="log">Log</h2>'
@@ -199,5 +199,5 @@ def _log(record: Record) -> Iterator[str]:
 
 
 def _kind(message: str) -> str:
-    """A message without its numbers and the cells that it lists."""
+    """Strip a message of its numbers and the cells that it lists."""
     return re.sub(r"cells?\b", "cell", re.sub(r"(:[^:]*cell \(.*)|\d+", "", message))

@@ -1,4 +1,4 @@
-"""What a procedure would do at most, without doing it."""
+"""Preview a procedure: its operations, worst voltages and duration, without running it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hwloop.steps.contract import PlannedOperation
 
 @dataclass(frozen=True)
 class PreviewedOperation:
-    """One kind of operation of a step, at its worst, and how often at most.
+    """One kind of operation of a step, at its worst case, and its highest count.
 
     ``duration_s``: of all of them together on the array.
     """
@@ -34,7 +34,7 @@ class PreviewedOperation:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a procedure would do at most.
+    """Upper bounds of everything that a procedure does.
 
     ``highest_v``, ``lowest_v``: of the pulses, signed; the other voltages are magnitudes.
     ``pulses_per_device`` counts from the array's ``pulses_before``.
@@ -71,7 +71,7 @@ def refuse_unsupported(procedure: Procedure, backend: CrossbarBackend) -> None:
 
 
 def preview(procedure: Procedure, backend: CrossbarBackend) -> Preview:
-    """What the procedure would do at most, in the time that ``backend`` expects."""
+    """Compute upper bounds for a procedure; durations are those that ``backend`` expects."""
     array = procedure.array
     planned = list(_planned(procedure))
     pulses = [pulse for _, entry in planned for pulse in _worst_pulses(entry.operation)]
@@ -95,7 +95,7 @@ def preview(procedure: Procedure, backend: CrossbarBackend) -> Preview:
 
 
 def describe(operation: Operation, array: ArraySettings) -> str:
-    """An operation in a few words, with its figures."""
+    """Describe an operation in one line with its figures."""
     cells = array.rows * array.cols
     match operation:
         case PulseMap():
@@ -150,7 +150,7 @@ def _gate_text(pulse: PulseMap) -> str:
 
 
 def _worst_pulses(operation: Operation) -> tuple[PulseMap, ...]:
-    """The pulses of an operation that are the worst in any respect."""
+    """Return the pulses of an operation that are its worst in any respect."""
     match operation:
         case PulseMap():
             return (operation,)
@@ -181,7 +181,7 @@ def _energy(pulse: PulseMap, array: ArraySettings) -> float:
 
 
 def _pulses_per_device(procedure: Procedure) -> int:
-    """Pulses of the cell that may get most, those before this run included."""
+    """Count the pulses of the cell that may get most, those before this run included."""
     array = procedure.array
     counts = np.full(array.geometry.shape, array.pulses_before)
     for prepared in procedure.steps:

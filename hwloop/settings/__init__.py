@@ -1,1 +1,1 @@
-"""What a user writes, validated."""
+"""Settings models: the files that a user writes, validated."""

@@ -1,1 +1,1 @@
-"""The steps that hwloop ships, one a file."""
+"""The step contract, and the steps that hwloop ships, one a file."""

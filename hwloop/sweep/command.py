@@ -1,4 +1,4 @@
-"""``hwloop sweep``: one procedure over many settings and seeds."""
+"""Implement ``hwloop sweep``: one procedure over many settings and seeds."""
 
 from __future__ import annotations
 

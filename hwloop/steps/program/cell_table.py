@@ -1,4 +1,4 @@
-"""What is known of every cell while an array is programmed."""
+"""Table of the cells of an array while it is programmed."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ class CellTable:
 
     @property
     def pulses(self) -> IntArray:
-        """Of both polarities."""
+        """Pulses of both polarities, (cells,)."""
         return self.pulses_up + self.pulses_down
 
     @property
     def wanted(self) -> BoolArray:
-        """Cells with a target."""
+        """Cells that have a target, (cells,)."""
         wanted: BoolArray = self.status != LEFT_ALONE
         return wanted
 
     def side(self, index: IntArray) -> NDArray[np.int8]:
-        """1 below the window, -1 above it, 0 within."""
+        """Return 1 for cells below their window, -1 above it, 0 within."""
         seen_s = self.seen_s[index]
         below, above = seen_s < self.low_s[index], seen_s > self.high_s[index]
         return below.astype(np.int8) - above.astype(np.int8)

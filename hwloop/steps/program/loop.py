@@ -24,7 +24,7 @@ from hwloop.types import BoolArray, FloatArray
 
 @dataclass(frozen=True)
 class Budgets:
-    """Of one cell. ``patience``: pulses at full strength without progress until it is stuck.
+    """Budgets of one cell; ``patience``: pulses at full strength without progress.
 
     Progress is half of the width of its window, or a tenth of the distance to its target where that
     is less: a cell that creeps towards a wide window is not stuck.
@@ -44,7 +44,7 @@ class Budgets:
 
 @dataclass(frozen=True)
 class Round:
-    """After one pulse of each cell that was still at work, or after a ramp of several."""
+    """Counts after one pulse of each cell still at work, or after a ramp of several."""
 
     number: int
     at_work: int
@@ -54,7 +54,7 @@ class Round:
 
 @dataclass(eq=False)
 class _AtWork:
-    """The cells that are still being programmed, by their flat places."""
+    """Cells that are still being programmed, by their flat indices."""
 
     index: IntArray
     state: State
@@ -71,7 +71,7 @@ class _AtWork:
 def program(
     array: Array, controller: Controller, table: CellTable, index: IntArray, budgets: Budgets
 ) -> Iterator[Round]:
-    """Program the cells of ``index``; the table has how each of them ended."""
+    """Program the cells of ``index``, and enter in the table how each of them ended."""
     _note(table, index, read(array, table, index), UNREADABLE)
     index = index[table.status[index] == WAITING]
     work = _AtWork(
@@ -93,7 +93,7 @@ def program(
 def _round(
     array: Array, controller: Controller, table: CellTable, work: _AtWork, budgets: Budgets
 ) -> int:
-    """Judge, then one move of every cell that is not at its end; pulses that were given."""
+    """Judge the cells, then move each that is not done; return the number of pulses."""
     need = table.side(work.index)
     work.hits = np.where(need == 0, work.hits + 1, 0)
     done = work.hits >= budgets.hits
@@ -136,7 +136,7 @@ def _judge_progress(
     need: Side,
     pulses: IntArray,
 ) -> None:
-    """How long each cell has stood still under the strongest pulses that there are."""
+    """Count the strongest pulses without progress, and mark cells that are stuck."""
     index = work.index
     seen_s, width_s = table.seen_s[index], table.high_s[index] - table.low_s[index]
     away_s = np.abs(seen_s - table.target_s[index])

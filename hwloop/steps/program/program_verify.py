@@ -81,7 +81,7 @@ class ProgramVerifySettings(Settings):
     cells: Cells | None = None
 
     def budgets(self) -> Budgets:
-        """Of one cell; infinite where none is given."""
+        """Return the budgets of one cell, infinite where none is given."""
         return Budgets(
             self.pulses_per_cell,
             self.energy_per_cell_j or np.inf,
@@ -92,7 +92,7 @@ class ProgramVerifySettings(Settings):
 
 
 def run(settings: ProgramVerifySettings, array: Array) -> Iterator[Yield]:
-    """Group after group, pass after pass; a cell that refuses is marked, not retried for ever."""
+    """Program group after group, pass after pass; a cell that cannot be moved is marked."""
     shape = array.backend.description.shape
     wanted = targets_and_windows(
         settings.target,
@@ -123,7 +123,7 @@ def run(settings: ProgramVerifySettings, array: Array) -> Iterator[Yield]:
 
 
 def _look(array: Array, table: CellTable) -> tuple[FloatArray, float]:
-    """Two reads of every cell: the state before, and the noise of a read."""
+    """Read every cell twice: return the state before, and the noise of a read."""
     index = np.flatnonzero(table.wanted)
     if not index.size:
         return table.seen_s.copy(), float("nan")
@@ -185,7 +185,7 @@ def _outcome(
 
 
 def _why(table: CellTable, figures: ProgrammedFigures) -> str:
-    """Where the tolerance asks for more than device or meter can do."""
+    """Say where the tolerance is tighter than device or meter allow."""
     missed = np.isin(table.status, (BUDGET, RELAXED))
     if not missed.any():
         return ""
@@ -203,7 +203,7 @@ def _why(table: CellTable, figures: ProgrammedFigures) -> str:
 
 
 def plan(settings: ProgramVerifySettings, array: ArraySettings) -> Plan:
-    """The strongest pulse of each train, and every budget used up."""
+    """Plan the strongest pulse of each train, with every budget used up."""
     shape = array.geometry.shape
     refuse_misfit(settings.target, settings.tolerance, settings.range or array.range, shape)
     mask = chosen(settings.cells, shape) & planned_mask(settings.target, shape)

@@ -1,4 +1,4 @@
-"""From the moves of a controller to operations: one pulse and a read, or a ramp of several."""
+"""Turn the moves of a controller into operations: a pulse and a read, or a ramp."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Trains = tuple[Train | None, Train | None]
 
 @dataclass(frozen=True)
 class Given:
-    """What was done to some cells: how many pulses each got, and which could not be read."""
+    """Pulses that some cells got, and which of the cells could not be read."""
 
     pulses: IntArray
     failed: BoolArray
@@ -56,7 +56,7 @@ def apply(
 def _ramp(
     array: Array, table: CellTable, index: IntArray, move: Move, trains: Trains, left: IntArray
 ) -> Given:
-    """The pulses that follow as long as a cell stays on its side, in one operation a side."""
+    """Apply pulses for as long as a cell stays on its side, in one ramp a side."""
     pulses, failed = np.zeros(index.size, np.int64), np.zeros(index.size, np.bool_)
     still = np.flatnonzero(move.side == 0)
     if still.size:
@@ -98,7 +98,7 @@ def _ramp(
 def _linear(
     train: Train, amplitude_v: FloatArray, gate_v: FloatArray | None, most: int
 ) -> tuple[int, float, float]:
-    """How many pulses go on in equal steps from here, and the steps of amplitude and gate."""
+    """Return the number of pulses in equal steps from here, and the steps in volts."""
     count, step_v = _left(train.amplitude_steps, amplitude_v, most)
     gate_step_v = 0.0
     if train.gate_steps is not None and gate_v is not None:
@@ -116,7 +116,7 @@ def _left(steps: Steps, at_v: FloatArray, most: int) -> tuple[int, float]:
 
 
 def _widths(move: Move, trains: Trains) -> list[tuple[BoolArray, float]]:
-    """Cells that get a pulse of one width; both polarities together where theirs are equal."""
+    """Yield the cells of each pulse width; both polarities together where equal."""
     up, down = trains
     if up is not None and down is not None and up.width_s == down.width_s:
         return [(move.side != 0, up.width_s)] if move.side.any() else []
@@ -134,7 +134,7 @@ def _take(array: Array, table: CellTable, index: IntArray, reading: Reading) -> 
 def _charge(
     table: CellTable, index: IntArray, amplitude_v: FloatArray, before_s: FloatArray, width_s: float
 ) -> None:
-    """Energy at the conductance that was read before the pulse."""
+    """Add the energy of a pulse at the conductance read before it."""
     table.pulses_up[index] += amplitude_v > 0
     table.pulses_down[index] += amplitude_v < 0
     table.energy_j[index] += np.square(amplitude_v) * np.abs(before_s) * width_s

@@ -1,4 +1,4 @@
-"""What programming yields: a row a round, and at the end the cells and the figures of all."""
+"""Rows of programming: one a round, and at the end all cells and their figures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from hwloop.steps.program.cell_table import REACHED, RELAXED, CellTable, IntArray
 from hwloop.steps.program.loop import Round
@@ -16,7 +17,7 @@ from hwloop.types import BoolArray, FloatArray
 
 @dataclass(frozen=True, eq=False)
 class RoundRow(Row):
-    """A group after one more pulse of each cell at work, or after a ramp of several."""
+    """State of a group after one more pulse of each cell at work, or a ramp of several."""
 
     group: int = column("1", "which group of cells, counted from 0")
     attempt: int = column("1", "which pass over the array, counted from 1")
@@ -28,14 +29,14 @@ class RoundRow(Row):
     rms_error_s: float = column("S", "of the cells at work, from their targets; NaN without any")
     worst_error_s: float = column("S", "largest magnitude of that; NaN without any")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """Round, cells at work, done and failed."""
         return {"at work": self.at_work, "done": self.done, "failed": self.failed}
 
 
 @dataclass(frozen=True, eq=False)
 class CellsRow(Row):
-    """How every cell ended; maps (..., rows, cols), NaN where a cell is left alone."""
+    """Final state of every cell; maps (..., rows, cols), NaN where it is left alone."""
 
     table: ClassVar[str] = "cells"
 
@@ -57,14 +58,14 @@ class CellsRow(Row):
 
     missed: BoolArray = column("1", "had a target and did not reach it")
 
+    @override
     def failed_cells(self) -> BoolArray:
-        """Those that had a target and did not reach it."""
         return self.missed
 
 
 @dataclass(frozen=True, eq=False)
 class ProgrammedFigures(Row):
-    """The whole array, or the population."""
+    """Figures of the whole array, or of the population."""
 
     table: ClassVar[str] = "figures"
 
@@ -85,7 +86,7 @@ class ProgrammedFigures(Row):
 
 
 def round_row(table: CellTable, one: Round, group: int, attempt: int) -> RoundRow:
-    """After ``one`` round of a group, in a pass."""
+    """Return the row after round ``one`` of a group in pass ``attempt``."""
     error_s = one.error_s[np.isfinite(one.error_s)]
     return RoundRow(
         group=group,
@@ -101,7 +102,7 @@ def round_row(table: CellTable, one: Round, group: int, attempt: int) -> RoundRo
 
 
 def cells_row(table: CellTable, before_s: FloatArray, after_s: FloatArray) -> CellsRow:
-    """How every cell ended; ``before_s``, ``after_s``: siemens, flat or of the array's shape."""
+    """Return the final states; ``before_s``, ``after_s``: siemens, flat or in array shape."""
     shape = table.targets.target_s.shape
     return CellsRow(
         target_s=table.targets.target_s,
@@ -122,7 +123,7 @@ def cells_row(table: CellTable, before_s: FloatArray, after_s: FloatArray) -> Ce
 def figures_row(
     table: CellTable, after_s: FloatArray, noise_s: float, time_s: float
 ) -> ProgrammedFigures:
-    """Of all cells; ``after_s``: flat, siemens, NaN without a wait."""
+    """Return the figures of all cells; ``after_s``: flat, siemens, NaN without a wait."""
     wanted, reached = table.wanted, table.status == REACHED
     counted = reached | (table.status == RELAXED)
     jumps_s = table.smallest_jump_s[np.isfinite(table.smallest_jump_s)]
@@ -154,7 +155,7 @@ def _rms(values: FloatArray) -> float:
 
 
 def tables(shape: tuple[int, ...]) -> tuple[Row, ...]:
-    """A row of each table: one of cells without targets, of the kinds and shapes of any other."""
+    """Return a row of each table, for cells without targets, in final types and shapes."""
     blank_s = np.full(shape, np.nan)
     table = CellTable(TargetsAndWindows(blank_s, blank_s, blank_s, np.full(shape, -1, np.int64)))
     nothing = Round(0, 0, 0, np.empty(0))
