@@ -1,4 +1,4 @@
-"""The error tree, drawn here once.
+"""All exceptions of hwloop, and the exit codes of the command line.
 
 ::
 
@@ -62,7 +62,7 @@ class ConfigError(HwloopError):
         self.file = file
 
     def below(self, key: str = "", *, file: str = "") -> ConfigError:
-        """The same error, seen from ``key`` of ``file``."""
+        """Return the same error with ``key`` in front of its path, and ``file`` if it has none."""
         path = ".".join(part for part in (key, self.key) if part)
         return type(self)(self.message, key=path, file=file or self.file)
 

@@ -1,4 +1,4 @@
-"""How messages name things: the nearest known name, a cell, a few of many cells."""
+"""Parts of messages: the nearest known name, a cell, the first few of many cells."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'sim'?"``, or the list of what there is, or nothing."""
+    """Return ``"; did you mean 'form'?"``, else the list of known names, else nothing."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1)
     if close:
@@ -19,14 +19,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def cell_name(place: tuple[int, ...]) -> str:
-    """``"cell (3, 7)"``, or ``"array 12, cell (3, 7)"`` in a population; counted from 0."""
+    """Return ``"cell (3, 7)"``, or ``"array 12, cell (3, 7)"`` in a population; from 0."""
     *array, row, col = place
     prefix = f"array {', '.join(map(str, array))}, " if array else ""
     return f"{prefix}cell ({row}, {col})"
 
 
 def cell_names(mask: NDArray[np.bool_], *, at_most: int = 3) -> Iterator[str]:
-    """Names of the first cells that are True in ``mask``, (..., rows, cols)."""
+    """Yield the names of the first cells that are True in ``mask``, (..., rows, cols)."""
     for place in np.argwhere(mask)[:at_most]:
         yield cell_name(tuple(int(i) for i in place))
 

@@ -53,17 +53,17 @@ COMMANDS = "hwloop.commands"
 
 @cache
 def _points(group: str) -> tuple[EntryPoint, ...]:
-    """Of every installed package; kept, since reading all of them takes 20 ms."""
+    """Return the entry points of every installed package; cached, since reading takes 20 ms."""
     return tuple(entry_points(group=group))
 
 
 def names(group: str) -> list[str]:
-    """The names registered in an entry point group, sorted."""
+    """Return the names registered in an entry point group, sorted."""
     return sorted({point.name for point in _points(group)})
 
 
 def load(group: str, name: str) -> Any:
-    """The object that ``name`` stands for.
+    """Return the object that is registered as ``name``.
 
     Raises :class:`ConfigError` with the nearest name when there is none, and with the reason
     when its package cannot be imported.
@@ -79,12 +79,12 @@ def load(group: str, name: str) -> Any:
 
 
 def load_all(group: str) -> dict[str, Any]:
-    """Every object of a group by its name."""
+    """Return every object of a group by its name."""
     return {name: load(group, name) for name in names(group)}
 
 
 def calibration_files() -> Iterator[Traversable]:
-    """The files of every package that is registered as one of calibrations, by name."""
+    """Yield the calibration files of every package registered to hold some, sorted by name."""
     for point in sorted(_points(CALIBRATIONS), key=lambda point: point.value):
         folder = files(point.value)
         yield from sorted(

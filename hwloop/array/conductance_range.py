@@ -16,7 +16,7 @@ from hwloop.settings.units import PositiveSiemens
 
 
 class ConductanceRange(Settings):
-    """The range of conductance from ``low_s`` to ``high_s``, siemens."""
+    """Range of conductance from ``low_s`` to ``high_s``, siemens."""
 
     low_s: PositiveSiemens
     high_s: PositiveSiemens

@@ -1,4 +1,4 @@
-"""``python -m hwloop.cli``."""
+"""Entry point of ``python -m hwloop.cli``."""
 
 from hwloop.cli.main import main
 

@@ -1,4 +1,4 @@
-"""The command line: thin, and imports what a command needs only when it runs."""
+"""The command line: thin; a command imports what it needs only when it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line prints of a procedure, of a record, and of what is installed."""
+"""Output of the command line about procedures, records and installed plug-ins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hwloop.record.comparison import Quantity, compare_records
 from hwloop.record.reader import STATUS_MEANING, Record
 from hwloop.run.execute import request_for
 from hwloop.run.preview import Preview, preview, refuse_beyond_limits, refuse_unsupported
-from hwloop.settings.units import duration_words, format_quantity
+from hwloop.settings.units import duration_text, format_quantity
 from hwloop.settings.yaml import read_yaml
 
 
@@ -39,7 +39,7 @@ def print_preview(procedure: Procedure, backend: str) -> None:
     )
     console.print(_operations_table(seen))
     console.print(_limits_table(seen, procedure))
-    console.print(f"Expected duration on the array: at most {duration_words(seen.duration_s)}.")
+    console.print(f"Expected duration on the array: at most {duration_text(seen.duration_s)}.")
     for event in events:
         console.print(f"{event.level}: {escape(event.message)}", style=_colour(event.level))
 
@@ -122,7 +122,7 @@ def _print_run(console: Console, record: Record) -> None:
     attrs = record.attrs
     console.print(f"record       {escape(str(record.path))}")
     console.print(f"procedure    {escape(attrs['procedure'])}, seed {attrs['seed']}")
-    console.print(f"status       {status_words(record)}")
+    console.print(f"status       {status_text(record)}")
     ended = attrs["ended_utc"] or "not ended in order"
     console.print(f"time         {attrs['started_utc']} to {ended}")
     shape = " × ".join(map(str, record.shape))
@@ -134,8 +134,8 @@ def _print_run(console: Console, record: Record) -> None:
         console.print(f"outcome      {label}: {escape(words)}")
 
 
-def status_words(record: Record) -> str:
-    """The status of a record with its meaning."""
+def status_text(record: Record) -> str:
+    """Return the status of a record with its meaning."""
     return f"{record.status} ({STATUS_MEANING.get(record.status, 'unknown')})"
 
 
@@ -156,9 +156,9 @@ def _operations_table(seen: Preview) -> Table:
     for operation in seen.operations:
         table.add_row(
             operation.label,
-            operation.words,
+            operation.summary,
             f"{operation.at_most} ×",
-            duration_words(operation.duration_s),
+            duration_text(operation.duration_s),
         )
     return table
 

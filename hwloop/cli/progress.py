@@ -1,4 +1,4 @@
-"""What a person or a program sees of a run while it goes on."""
+"""Observers that show a person or a program the progress of a run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress, TaskID, TextColumn
+from typing_extensions import override
 
 from hwloop.backend.base import Event
 from hwloop.procedure.procedure import PreparedStep
@@ -23,7 +24,7 @@ _LARGEST_IN_JSON = 64
 
 
 class LiveLine(Quiet):
-    """One line that is rewritten: the step, its latest figures, elapsed and remaining time."""
+    """Progress line: the step, its latest figures, elapsed and remaining time."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -34,15 +35,15 @@ class LiveLine(Quiet):
         )
         self._task: TaskID | None = None
 
+    @override
     def step_began(self, prepared: PreparedStep) -> None:
-        """Begin a line."""
         self._progress.start()
         self._task = self._progress.add_task(
             prepared.label, total=prepared.plan.rows, figures="", time=""
         )
 
-    def row(self, label: str, row: Row) -> None:  # noqa: ARG002 - the line stands for the step
-        """Show the row's figures; rows of side tables do not count as progress."""
+    @override
+    def row(self, label: str, row: Row) -> None:
         if self._task is None or row.table:
             return
         self._progress.advance(self._task)
@@ -51,16 +52,16 @@ class LiveLine(Quiet):
             self._task, figures=figures, time=_time(self._progress.tasks[self._task])
         )
 
+    @override
     def event(self, event: Event) -> None:
-        """Print above the line."""
         self._progress.console.print(f"[yellow]{event.level}:[/] {event.message}", highlight=False)
 
-    def step_ended(self, label: str, outcome: Outcome | None) -> None:  # noqa: ARG002
-        """End the line."""
+    @override
+    def step_ended(self, label: str, outcome: Outcome | None) -> None:
         self.close()
 
     def close(self) -> None:
-        """Take the line away."""
+        """Remove the line from the terminal."""
         self._progress.stop()
         if self._task is not None:
             self._progress.remove_task(self._task)
@@ -68,7 +69,7 @@ class LiveLine(Quiet):
 
 
 def _time(task: Task) -> str:
-    """Elapsed time, and that to the plan's last row at the pace so far: a step may end before."""
+    """Format the elapsed time and an upper bound of the remaining time at the pace so far."""
     if not task.completed or task.total is None or task.elapsed is None:
         return ""
     left_s = task.elapsed / task.completed * (task.total - task.completed)
@@ -76,36 +77,36 @@ def _time(task: Task) -> str:
 
 
 class JsonLines(Quiet):
-    """One JSON object a line, for programs."""
+    """Observer that writes one JSON object a line, for programs."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
 
+    @override
     def step_began(self, prepared: PreparedStep) -> None:
-        """{"event": "step", ...}."""
         self.emit("step", step=prepared.label, rows_at_most=prepared.plan.rows)
 
+    @override
     def row(self, label: str, row: Row) -> None:
-        """{"event": "row", ...}: columns of up to 64 numbers in full, else their shape."""
         columns = {name: plain(value) for name, value in row.columns().items()}
         self.emit("row", step=label, table=row.table, **columns)
 
+    @override
     def event(self, event: Event) -> None:
-        """{"event": "log", ...}."""
         self.emit("log", level=event.level, message=event.message)
 
+    @override
     def step_ended(self, label: str, outcome: Outcome | None) -> None:
-        """{"event": "outcome", ...}."""
         if outcome is not None:
             self.emit("outcome", step=label, reached=outcome.reached, message=outcome.message)
 
     def emit(self, event: str, **fields: object) -> None:
-        """Write one line."""
+        """Write one line: ``event`` first, then the fields."""
         self._write(json.dumps({"event": event, **fields}, allow_nan=False))
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: NaN becomes null, a large array its shape."""
+    """Convert a value to JSON's types: NaN becomes null, a large array its shape."""
     if isinstance(value, np.ndarray):
         if value.size > _LARGEST_IN_JSON:
             return {"shape": list(value.shape)}

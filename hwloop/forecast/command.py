@@ -1,4 +1,4 @@
-"""``hwloop forecast``: run twins, and print what a run on the array will probably come to."""
+"""Implement ``hwloop forecast``: run twins, and print the expected result on the array."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def forecast(
 
 
 def _lines(found: Forecast) -> Iterator[str]:
-    from hwloop.settings.units import duration_words
+    from hwloop.settings.units import duration_text
 
     seeds = [twin.seed for twin in found.twins]
     total, reached = len(found.twins), found.successes
@@ -78,7 +78,7 @@ def _lines(found: Forecast) -> Iterator[str]:
     yield from _life(found)
     place = f"on station {found.station}" if found.station else "on the emulator's clock"
     yield f"time {place}: " + _spread(
-        [duration_words(float(v)) for v in _quantiles(found.duration_s)]
+        [duration_text(float(v)) for v in _quantiles(found.duration_s)]
     )
     yield from _at_risk(found)
     for count, words in found.reasons()[:_SHOWN]:
@@ -88,7 +88,7 @@ def _lines(found: Forecast) -> Iterator[str]:
 
 
 def _quantiles(values: ArrayLike) -> list[float]:
-    """Median, and what 5 and 95 % are below."""
+    """Return the median, the 5 % and the 95 % quantile."""
     values = np.asarray(values, dtype=np.float64)
     return [float(v) for v in np.percentile(values, (50, 5, 95))]
 
@@ -110,7 +110,7 @@ def _life(found: Forecast) -> Iterator[str]:
 
 
 def _place(index: int, shape: tuple[int, ...]) -> str:
-    """(row, column) of a flat index, with the tile before them where there are several."""
+    """Format a flat index as (row, column), or (tile, row, column) where there are several."""
     return str(tuple(int(i) for i in np.unravel_index(index, shape)))
 
 

@@ -1,4 +1,4 @@
-"""Figures of a forecast: pulses, time, and where in the array cells are at risk."""
+"""Figures of a forecast: pulses, time, and the cells at risk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def draw(forecast: Forecast) -> Iterator[NamedFigure]:
-    """What a run will cost, and its maps."""
+    """Draw the expected pulses and time of a run, and maps of the array."""
     with plot.style():
         cost = _cost(forecast)
         maps = _maps(forecast)

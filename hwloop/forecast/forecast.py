@@ -110,7 +110,7 @@ def _kind(text: str) -> str:
 
 
 class _OnStation(Wrapper):
-    """The emulated array as the station would address it, and the time that it would take."""
+    """Emulated array in the groups of a station, whose time is counted."""
 
     def __init__(self, inner: CrossbarBackend, station: CrossbarBackend | None) -> None:
         super().__init__(inner)
@@ -133,7 +133,7 @@ class _OnStation(Wrapper):
 
 
 class _Tally(Follower):
-    """What the steps missed: the cells that failed, (..., rows, cols), and the aims."""
+    """Failed cells, (..., rows, cols), and missed aims of the steps."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.failed = np.zeros(shape, dtype=np.bool_)

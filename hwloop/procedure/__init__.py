@@ -1,1 +1,1 @@
-"""Procedure files."""
+"""Procedure files, and the validated procedures they become."""

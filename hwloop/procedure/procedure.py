@@ -21,7 +21,7 @@ from hwloop.steps.contract import Plan, Step
 
 
 class StepEntry(Settings):
-    """One entry of ``steps``: which step, under which label in the record, with which settings."""
+    """One entry of ``steps``: the step, its label in the record, and its settings."""
 
     step: str
     label: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_]+$")
@@ -68,7 +68,7 @@ class Procedure:
     overrides: tuple[str, ...]
 
     def backend_settings(self, kind: BackendKind[Any]) -> Settings:
-        """The settings for a backend; its defaults when the procedure has none."""
+        """Return the settings for a backend; its defaults when the procedure has none."""
         if kind.name in self.backends:
             return self.backends[kind.name]
         try:

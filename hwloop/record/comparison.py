@@ -1,4 +1,4 @@
-"""Two records side by side: paths of every result, distributions, and how far apart they are."""
+"""Compare two records: the course of every result, its distribution, and the distance."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class Quantity:
 
     @property
     def ends(self) -> tuple[FloatArray, FloatArray]:
-        """The finite values of the last row of each."""
+        """Return the finite values of the last row, of both records."""
         first, second = (one[-1][np.isfinite(one[-1])] for one in (self.first, self.second))
         return first, second
 
     @property
     def failed(self) -> int:
-        """Values of the last rows that are not finite, and are in no distribution."""
+        """Count the values of both last rows that are not finite and left out."""
         return int(sum((~np.isfinite(one[-1])).sum() for one in (self.first, self.second)))
 
     def figures(self) -> dict[str, float]:
-        """Sizes, medians, Kolmogorov–Smirnov distance and its size for equal distributions."""
+        """Return sizes, medians, and the Kolmogorov–Smirnov distance with its expectation."""
         first, second = self.ends
         expected, most = ks_expected(first.size, second.size)
         return {
@@ -58,7 +58,7 @@ class Quantity:
 
 
 def compare_records(first: Path, second: Path) -> list[Quantity]:
-    """Every numeric quantity of which both records hold more than one value.
+    """Return every numeric quantity of which both records hold more than one value.
 
     Raises :class:`RecordError` where they share none.
     """
@@ -91,7 +91,7 @@ def _array(record: Record, name: str) -> FloatArray | None:
 
 
 def _numbers(column: NDArray[Any]) -> FloatArray | None:
-    """(rows, values) of a column of numbers that has rows and values; None for any other."""
+    """Return a numeric column as (rows, values); None for text and for an empty one."""
     if column.dtype.kind not in "bif" or not column.size:
         return None
     return column.astype(np.float64).reshape(len(column), -1)

@@ -19,7 +19,7 @@ _COLOURS = (plot.BLUE, plot.VERMILION)
 
 
 def draw(quantities: Sequence[Quantity], names: tuple[str, str]) -> Iterator[NamedFigure]:
-    """A figure a quantity: its path where it has one, and the distribution of its last row."""
+    """Draw each quantity: its course where it has one, and the distribution of its last row."""
     for one in quantities:
         with plot.style():
             has_path = len(one.first) > 1 or len(one.second) > 1
@@ -50,7 +50,7 @@ def _paths(
 
 
 def _quartiles(values: FloatArray) -> FloatArray:
-    """(3, rows); NaN where a row has no finite value."""
+    """Return the quartiles of each row, (3, rows); NaN where it has no finite value."""
     kept = (row[np.isfinite(row)] for row in values)
     found = [np.quantile(r, [0.25, 0.5, 0.75]) if r.size else np.full(3, np.nan) for r in kept]
     return np.array(found).T

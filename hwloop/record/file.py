@@ -29,7 +29,7 @@ Placed = tuple[int, memoryview]
 
 
 class RecordFile:
-    """A file at ``path`` that any HDF5 reader can open whenever the writing process is killed.
+    """File that any HDF5 reader can open, whenever the writing process is killed.
 
     ``begin`` writes what the file holds from the first moment that it exists. Raises
     :class:`RecordError` where the file exists already or cannot be written.
@@ -57,12 +57,12 @@ class RecordFile:
 
     @property
     def file(self) -> h5py.File:
-        """The open file: for values that are written in place, not for its structure."""
+        """Return the open file: for values written in place, not for changes of its structure."""
         return self._file
 
     @contextmanager
     def changing(self, *, room: int = 0) -> Iterator[h5py.File]:
-        """Change the structure: all that is done to the file yielded appears at once, or not.
+        """Change the structure: everything done to the yielded file appears at once, or not at all.
 
         ``room``: bytes that the change is about to add.
         """
@@ -96,7 +96,7 @@ class RecordFile:
                 _write_at(descriptor, offset, values)
 
     def sync(self) -> None:
-        """Bring everything to the disk, which keeps it if the power fails."""
+        """Flush everything to the disk, so that it survives a power failure."""
         with self._our_errors():
             sync(self.path)
             # From now on a copy must be on the disk before it takes this file's place: else a
@@ -104,7 +104,7 @@ class RecordFile:
             self._has_durable_rows = True
 
     def close(self) -> None:
-        """Close the file; idempotent."""
+        """Close the file; may be called again."""
         self._file.close()
 
     @contextmanager
@@ -153,7 +153,7 @@ def _write_at(descriptor: int, offset: int, values: memoryview) -> None:
 
 
 def _seek_and_write(descriptor: int, values: bytes | memoryview, offset: int) -> int:
-    """As ``os.pwrite``, which Windows has not: the position, which HDF5 remembers, stays."""
+    """Write at an offset and restore the position, as ``os.pwrite``, which Windows lacks."""
     position = os.lseek(descriptor, 0, os.SEEK_CUR)
     try:
         os.lseek(descriptor, offset, os.SEEK_SET)
@@ -166,7 +166,7 @@ _pwrite: Callable[[int, bytes | memoryview, int], int] = getattr(os, "pwrite", _
 
 
 def sync(path: Path) -> None:
-    """Bring a file from the operating system's memory to the disk."""
+    """Flush a file from the operating system's memory to the disk."""
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
 
@@ -181,7 +181,7 @@ def _open(path: Path) -> h5py.File:
 
 
 def _place_new(draft: Path, path: Path) -> None:
-    """Move a draft to where no file may be; :class:`FileExistsError` where there is one."""
+    """Move a draft to ``path``; raises :class:`FileExistsError` where a file is there."""
     try:
         os.link(draft, path)  # the one move that never overwrites, on any platform
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""Operations as the columns of a record, and back."""
+"""Convert operations to the columns of a record, and back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hwloop.types import FloatArray
 
 
 def columns_of(operation: Operation, reading: Reading | None) -> tuple[str, dict[str, Any]]:
-    """The kind of an operation, and the columns of its series."""
+    """Return the kind of an operation, and the columns of its series."""
     match operation:
         case PulseMap():
             return "pulse", {
@@ -52,17 +52,17 @@ def _ramp_columns(ramp: Ramp) -> dict[str, Any]:
 
 
 def _stored_gate(gate_v: float | FloatArray | None) -> FloatArray:
-    """A gate voltage or a map of them; NaN for none."""
+    """Return a gate voltage or a map of them; NaN for none."""
     return np.asarray(np.nan if gate_v is None else gate_v, dtype=np.float64)
 
 
 def _measured(reading: Reading | None) -> dict[str, Any]:
-    """What was measured; a read that failed has no such columns."""
+    """Return the measured columns; none for a read that failed."""
     return {} if reading is None else {"current_a": reading.current_a, "flags": reading.flags}
 
 
 def operation_of(kind: str, values: dict[str, Any]) -> Operation:
-    """The operation that stands in a row of the columns of its kind."""
+    """Return the operation in a row of the columns of its kind."""
     match kind:
         case "pulse":
             return PulseMap(
@@ -97,7 +97,7 @@ def operation_of(kind: str, values: dict[str, Any]) -> Operation:
 
 
 def _gate(stored: Any) -> float | FloatArray | None:
-    """A gate voltage as it was asked for: one or none (NaN), or a map."""
+    """Return a gate voltage as requested: one, a map, or None where NaN was stored."""
     if np.ndim(stored):
         return np.asarray(stored, dtype=np.float64)
     return None if np.isnan(stored) else float(stored)

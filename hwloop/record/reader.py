@@ -23,7 +23,7 @@ from hwloop.record.writer import FORMAT, FORMAT_VERSION, LOG, OPERATIONS, OUTCOM
 
 @dataclass(frozen=True)
 class RecordedOperation:
-    """One operation as it was recorded, with what it measured and when it ended."""
+    """One recorded operation, with its measured values and the time of its end."""
 
     index: int
     kind: str
@@ -34,7 +34,7 @@ class RecordedOperation:
 
     @property
     def pulses(self) -> NDArray[np.int64]:
-        """Pulses that each cell got, (..., rows, cols); of a ramp that failed, all it could get."""
+        """Pulses of each cell, (..., rows, cols); for a ramp that failed, their upper bound."""
         match self.operation:
             case PulseMap() as pulse:
                 return np.asarray(pulse.addressed * pulse.count, dtype=np.int64)
@@ -79,54 +79,57 @@ class Record:
 
     @property
     def status(self) -> str:
-        """How the run ended; "interrupted" where it was killed."""
+        """Status of the run: "completed", "stopped", "failed", or "interrupted" if killed."""
         status = str(self._file.attrs["status"])
         return "interrupted" if status == "running" else status
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """The procedure as plain data."""
+        """Procedure as plain data, with every default and array."""
         data: dict[str, Any] = json.loads(self._file["procedure/resolved"][()])
         return data
 
     @property
     def procedure_text(self) -> str:
-        """The procedure file as it was read."""
+        """Text of the procedure file as it was read."""
         return _text(self._file["procedure/text"])
 
     @property
     def overrides(self) -> list[str]:
-        """What was set on the command line."""
+        """Settings that were overridden on the command line."""
         dataset = self._file["procedure/overrides"]
         return [] if dataset.shape is None else [item.decode() for item in dataset[()]]
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Who answered, and the settings read back."""
+        """Identity of the backend, and the settings read back from it."""
         data: dict[str, Any] = json.loads(self._file["instruments/identity"][()])
         return data
 
     @property
     def population(self) -> int | None:
-        """How many arrays were emulated; None for one array."""
+        """Number of arrays in an emulated population; None for one array."""
         return int(self._file.attrs["population"]) or None
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(..., rows, cols) of the array, or of a population and its tiles."""
+        """Shape of the array, (..., rows, cols), with population and tiles in front."""
         array = self._file["array"].attrs
         outer = outer_shape(self.population, int(self.resolved["array"].get("tiles", 1)))
         return (*outer, int(array["rows"]), int(array["cols"]))
 
     def array(self, name: str) -> NDArray[Any] | None:
-        """``initial_conductance_s``, ``final_conductance_s`` or ``pulses``; None if not reached."""
+        """Return a map of ``/array``, (..., rows, cols); None if the run ended before it.
+
+        ``name``: ``"initial_conductance_s"``, ``"final_conductance_s"`` or ``"pulses"``.
+        """
         counter = f"recorder/{counter_name(f'array/{name}')}"
         reached = bool(self._file[counter][0]) if counter in self._file else True
         group = self._file["array"]
         return group[name][()] if reached and name in group else None
 
     def pulses_given(self) -> NDArray[np.int64]:
-        """Pulses of each cell in this run, (..., rows, cols).
+        """Return the pulses of each cell in this run, (..., rows, cols).
 
         Counted from the operations where the run was killed before it wrote them down.
         """
@@ -143,12 +146,12 @@ class Record:
 
     @property
     def labels(self) -> list[str]:
-        """The steps that have results, in order of their running."""
+        """Labels of the steps that have results, in the order in which they ran."""
         labels = [entry["label"] for entry in self.resolved["steps"]]
         return [label for label in labels if self.tables(label) or label in self._outcomes]
 
     def tables(self, label: str) -> list[str]:
-        """The tables of a step that have rows: "" is its main one."""
+        """Return the tables of a step that have rows; "" is its main one."""
         if label not in self._file["results"]:
             return []
         group = self._file[f"results/{label}"]
@@ -156,14 +159,14 @@ class Record:
         return [name for name in ("", *inner) if self._complete(_place(label, name))]
 
     def settings(self, label: str) -> dict[str, Any]:
-        """The settings that a step had."""
+        """Return the settings of a step, plain data."""
         found: dict[str, Any] = next(
             step["settings"] for step in self.resolved["steps"] if step["label"] == label
         )
         return found
 
     def results(self, label: str, table: str = "") -> dict[str, NDArray[Any]]:
-        """The columns of a table: name → (rows, ...)."""
+        """Return the columns of a table: name → (rows, ...)."""
         path = _place(label, table)
         if path not in self._file:
             return {}
@@ -174,7 +177,7 @@ class Record:
         }
 
     def units(self, label: str, table: str = "") -> dict[str, str]:
-        """The unit of each column."""
+        """Return the unit of each column of a table."""
         path = _place(label, table)
         return {
             name: str(item.attrs["units"])
@@ -183,7 +186,7 @@ class Record:
         }
 
     def meanings(self, label: str, table: str = "") -> dict[str, str]:
-        """What each column means, in words."""
+        """Return the meaning of each column of a table."""
         path = _place(label, table)
         return {
             name: str(item.attrs.get("meaning", ""))
@@ -192,7 +195,7 @@ class Record:
         }
 
     def outcome(self, label: str) -> tuple[bool, str] | None:
-        """Whether a step reached its aim, and in words; None if it did not get to its end."""
+        """Return whether a step reached its aim, and its message; None if it did not end."""
         return self._outcomes.get(label)
 
     @property
@@ -205,27 +208,27 @@ class Record:
 
     @property
     def log(self) -> list[tuple[str, str, str]]:
-        """(time, level, message) of each line."""
+        """Lines of the log: time, level, message."""
         columns = [self._rows(LOG, name) for name in ("time_utc", "level", "message")]
         return [(a.decode(), b.decode(), c.decode()) for a, b, c in zip(*columns, strict=True)]
 
     @property
     def operation_kinds(self) -> list[str]:
-        """The kind of each operation, in order."""
+        """Kinds of all operations, in order."""
         return [entry["kind"].decode() for entry in self._entries]
 
     @property
     def duration_s(self) -> float:
-        """Seconds from the begin of the record to the end of its last operation."""
+        """Time from the beginning of the record to the end of its last operation, seconds."""
         return float(self._entries[-1]["ended_s"]) if len(self._entries) else 0.0
 
     def operations(self) -> Iterator[RecordedOperation]:
-        """Every operation in order."""
+        """Yield every operation in order."""
         for index in range(len(self._entries)):
             yield self.operation(index)
 
     def operation(self, index: int) -> RecordedOperation:
-        """The operation at ``index``, counted from 0."""
+        """Return the operation at ``index``, counted from 0."""
         entry = self._entries[index]
         kind = entry["kind"].decode()
         group = self._file[f"operations/{entry['series'].decode()}"]
@@ -243,7 +246,7 @@ class Record:
         )
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file of the record."""
         self._file.close()
 
     def __len__(self) -> int:
@@ -261,13 +264,13 @@ class Record:
         self.close()
 
     def _rows(self, path: str, name: str) -> NDArray[Any]:
-        """The complete rows of a column."""
+        """Return the complete rows of a column."""
         if f"recorder/{counter_name(path)}" not in self._file:
             return np.empty(0)
         return np.asarray(self._file[f"{path}/{name}"][: self._complete(path)])
 
     def _complete(self, path: str) -> int:
-        """How many rows of a series are complete."""
+        """Count the complete rows of a series."""
         counter = f"recorder/{counter_name(path)}"
         return int(self._file[counter][0]) if counter in self._file else 0
 
@@ -290,7 +293,7 @@ TIMES = frozenset({"started_s", "ended_s", "started_utc", "ended_utc", "time_utc
 
 
 def differences(first: Path, second: Path) -> list[str]:
-    """Where two records differ, apart from times; empty where they are identical to the bit."""
+    """Return where two records differ, apart from times; empty if identical to the last bit."""
     with h5py.File(first, "r") as a, h5py.File(second, "r") as b:
         found: list[str] = []
         names_a, names_b = _names(a), _names(b)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from hwloop.array.operations import Operation, Reading
 from hwloop.backend.base import CrossbarBackend, Event
 from hwloop.backend.wrapper import Wrapper
@@ -9,15 +11,15 @@ from hwloop.record.writer import RecordWriter
 
 
 class Recorder(Wrapper):
-    """Records each operation when it is done, and what happened meanwhile."""
+    """Wrapper that records each operation when it is done, and the events meanwhile."""
 
     def __init__(self, inner: CrossbarBackend, writer: RecordWriter) -> None:
         super().__init__(inner)
         self._writer = writer
         self._events: list[Event] = []
 
+    @override
     def perform(self, operation: Operation) -> Reading | None:
-        """Perform, then record: also an operation that failed half-way."""
         started_s = self._writer.now_s()
         reading: Reading | None = None
         failed = True
@@ -49,8 +51,8 @@ class Recorder(Wrapper):
         finally:
             self._note_events()
 
+    @override
     def take_events(self) -> list[Event]:
-        """What has been written into the log since the last call."""
         events, self._events = self._events, []
         return events
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import BeforeValidator, ValidationInfo
+from typing_extensions import override
 
 from hwloop.array.geometry import Geometry
 from hwloop.array.operations import Operation, Reading
@@ -21,7 +22,7 @@ from hwloop.settings.model import Settings, folder_of
 
 
 class RecordEnded(ReplayMismatch):
-    """The run asks for more operations than the record holds; ``status`` is the record's."""
+    """Error: the run asks for more operations than the record, of this ``status``, holds."""
 
     def __init__(self, message: str, *, status: str) -> None:
         super().__init__(message)
@@ -29,7 +30,7 @@ class RecordEnded(ReplayMismatch):
 
 
 class Replay(OneVerbBackend):
-    """Stands for the array of a recorded run.
+    """Backend that stands for the array of a recorded run.
 
     Every operation must be the recorded one, to the last bit; the answer is the recorded one.
     """
@@ -51,21 +52,21 @@ class Replay(OneVerbBackend):
         )
 
     @property
+    @override
     def description(self) -> Description:
-        """That of the recorded backend."""
         return self._description
 
     @property
     def remaining(self) -> int:
-        """How many recorded operations have not been asked for."""
+        """Number of recorded operations that have not been asked for."""
         return len(self._record) - self._next
 
+    @override
     def now_s(self) -> float:
-        """The recorded time of the latest operation."""
         return self._now_s
 
+    @override
     def perform(self, operation: Operation) -> Reading | None:
-        """The recorded answer; :class:`ReplayMismatch` names the first operation that differs."""
         if self._closed:
             raise BackendError("the replay is closed")
         if self.remaining == 0:
@@ -87,11 +88,12 @@ class Replay(OneVerbBackend):
             )
         return recorded.reading
 
+    @override
     def make_safe(self) -> None:
-        """Nothing is driven."""
+        pass
 
+    @override
     def close(self) -> None:
-        """Close the record."""
         self._closed = True
         self._record.close()
 
@@ -108,7 +110,7 @@ def _kind(operation: Operation) -> str:
 
 
 def _difference(asked: Operation, recorded: Operation) -> str:
-    """Where two operations differ, in words; "" where they are the same."""
+    """Describe the first difference of two operations; "" where they are the same."""
     if type(asked) is not type(recorded):
         return f"the run asks for a {_kind(asked)}, the record has a {_kind(recorded)}"
     for field in fields(asked):
@@ -140,7 +142,7 @@ def _existing(value: object, info: ValidationInfo) -> object:
 
 
 class ReplaySettings(Settings):
-    """Which record answers."""
+    """Settings of a replay: the record that answers."""
 
     recording: Annotated[Path, BeforeValidator(_existing)]
 

@@ -25,7 +25,7 @@ About = Mapping[str, Mapping[str, str]]
 
 
 class _Column:
-    """Where the rows of a dataset stand in the file as it is now, whose bytes are written in place.
+    """Positions of a dataset's rows in the present file, whose bytes are written in place.
 
     HDF5 is asked for the place of a chunk only: to write a row through it, and to flush that,
     takes longer than the writing.
@@ -42,18 +42,18 @@ class _Column:
         self._chunk_rows: int = made.get_chunk()[0] if self._is_chunked else self.length
 
     def reopen(self, file: h5py.File) -> None:
-        """Go on in a file whose structure has changed; the type of this column has not."""
+        """Continue in a file whose structure has changed; the type of this column has not."""
         self._id = h5py.h5d.open(file.id, self.path.encode())
         self.length: int = self._id.shape[0]
         self._first, self._offset = -1, 0  # of the chunk that was written last
 
     @property
     def bytes(self) -> int:
-        """Of all rows that there is room for."""
+        """Size of all rows that there is room for, bytes."""
         return self.length * self._row_bytes
 
     def placed(self, row: int, value: NDArray[Any]) -> Placed:
-        """The bytes of a row of this column's shape, of a type that it can hold."""
+        """Return the bytes of a row, of this column's shape and a type that it can hold."""
         stored = np.ascontiguousarray(value, dtype=self.dtype)
         first = row - row % self._chunk_rows
         if first != self._first:
@@ -61,7 +61,7 @@ class _Column:
         return self._offset + (row - first) * self._row_bytes, stored.data
 
     def _offset_of(self, row: int) -> int:
-        """Where the chunk that begins with ``row`` stands, or the dataset if it has none."""
+        """Return the offset of the chunk that begins with ``row``, or of an unchunked dataset."""
         if not self._is_chunked:
             offset = self._id.get_offset()
         else:
@@ -91,12 +91,12 @@ class Series:
 
     @property
     def name(self) -> str:
-        """The last part of the path."""
+        """Return the last part of the path."""
         return self.path.rsplit("/", 1)[-1]
 
     @property
     def bytes(self) -> int:
-        """Of all columns at their present length: what the next doubling adds."""
+        """Size of all columns at their present length, bytes: the next doubling adds as much."""
         return sum(column.bytes for column in self._columns.values())
 
     @property
@@ -128,7 +128,7 @@ class Series:
         return self.rows < self._length and all(wide)
 
     def make_room(self, file: h5py.File, values: Mapping[str, NDArray[Any]], about: About) -> None:
-        """Within :meth:`RecordFile.changing`: make the columns, longer ones, or wider ones."""
+        """Make the columns, or lengthen or widen them; within :meth:`RecordFile.changing`."""
         if not self._columns:
             make_columns(file, self.path, values, about)
             return
@@ -141,12 +141,12 @@ class Series:
             self._columns = {}  # of other types from now on
 
     def grow(self, file: h5py.File) -> None:
-        """Within :meth:`RecordFile.changing`: double the length of every column."""
+        """Double the length of every column; within :meth:`RecordFile.changing`."""
         for name in self._columns:
             _resize(file, f"{self.path}/{name}", 2 * self._length)
 
     def append(self, values: Mapping[str, NDArray[Any]]) -> Iterator[Placed]:
-        """The bytes of one more row, which must fit, and where they go."""
+        """Return the bytes of one more row, which must fit, and their offsets."""
         self._bind()
         for name, value in values.items():
             if value.size:
@@ -154,17 +154,17 @@ class Series:
         self.rows += 1
 
     def count(self) -> Iterator[Placed]:
-        """The bytes that count the rows, to be written after the rows."""
+        """Return the bytes of the counter of rows, to be written after the rows."""
         if self._counter is not None:
             yield self._counter.placed(0, np.array(self.rows))
 
     def trim(self, file: h5py.File) -> None:
-        """Within :meth:`RecordFile.changing`: cut off what lies beyond the last row."""
+        """Cut off everything beyond the last row; within :meth:`RecordFile.changing`."""
         for name in self._names_in(file):
             _resize(file, f"{self.path}/{name}", self.rows)
 
     def drop_if_empty(self, file: h5py.File) -> None:
-        """Within :meth:`RecordFile.changing`: take away what was made for rows that never came."""
+        """Remove a series that got no row; within :meth:`RecordFile.changing`."""
         if self.rows or not (names := self._names_in(file)):
             return
         group = file[self.path]
@@ -176,14 +176,14 @@ class Series:
             del file[empty]
 
     def _names_in(self, file: h5py.File) -> tuple[str, ...]:
-        """The names of the columns; none where they have not been made."""
+        """Return the names of the columns; none where they have not been made."""
         counter = f"recorder/{counter_name(self.path)}"
         if not self._names and counter in file:
             self._names = tuple(str(name) for name in file[counter].attrs["columns"])
         return self._names
 
     def _bind(self) -> None:
-        """Hold the datasets of the file as it is now: each change makes it another file."""
+        """Bind to the datasets of the present file: each change of structure makes a new one."""
         if self._bound_at == self.file.changes:
             return
         file = self.file.file
@@ -272,12 +272,12 @@ def make_columns(
 
 
 def counter_name(path: str) -> str:
-    """The name below ``/recorder`` of the counter of the series at ``path``."""
+    """Return the name below ``/recorder`` of the counter of the series at ``path``."""
     return path.replace("/", ".")
 
 
 def _stored(path: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-    """Values as they are stored: numbers as they are, text as bytes of a fixed length."""
+    """Convert a value for storing: numbers stay, text becomes bytes of a fixed length."""
     if not values:
         raise RecordError(f"{path}: a row without columns cannot be recorded")
     stored: dict[str, NDArray[Any]] = {}
@@ -297,7 +297,7 @@ def _stored(path: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
 def _dataset(
     group: h5py.Group, name: str, dtype: np.dtype[Any], shape: tuple[int, ...], chunk_rows: int
 ) -> h5py.Dataset:
-    """A dataset of ``shape`` (rows, ...) that can grow, filled and allocated at once."""
+    """Make a dataset of ``shape`` (rows, ...) that can grow, filled and allocated at once."""
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     if dtype.kind == "S":

@@ -1,4 +1,4 @@
-"""The run file: what is written into it, and where.
+"""Write the record of a run.
 
 A row counts once its series' counter below ``/recorder`` includes it, and the counter is written
 after the row. The tail of an interrupted file beyond the counters is NaN, never
@@ -52,7 +52,7 @@ _READS_OF_A_RUN = len(CONDUCTANCES)  # besides those of its steps
 
 @dataclass(frozen=True)
 class RunHeader:
-    """What a record says of its run."""
+    """Head of a record: run, procedure, seed, population and backend."""
 
     run_id: str
     procedure: Procedure
@@ -62,7 +62,7 @@ class RunHeader:
 
 
 class RecordWriter:
-    """Writes the record of one run; refuses to overwrite an existing file."""
+    """Writer of the record of one run; refuses to overwrite an existing file."""
 
     def __init__(self, path: Path, header: RunHeader) -> None:
         self.path = path
@@ -79,7 +79,7 @@ class RecordWriter:
             self._results[place] = Series(self._file, place)
 
     def now_s(self) -> float:
-        """Seconds since the record was begun, from a monotonic clock."""
+        """Return the seconds since the record was begun, from a monotonic clock."""
         return time.monotonic() - self._began
 
     def operation(
@@ -124,7 +124,7 @@ class RecordWriter:
         self._file.write([(counter.id.get_offset(), np.array(1).data)])
 
     def finish(self, status: str, *, pulses: np.ndarray) -> None:
-        """Cut the tails off, write the status and close the file."""
+        """Cut off the unused rows, write the status and close the file."""
         try:
             with self._file.changing() as file:
                 for series in self._all_series():
@@ -144,7 +144,7 @@ class RecordWriter:
             self._file.close()
 
     def _series_for(self, kind: str, columns: Mapping[str, Any]) -> Series:
-        """The series for operations of this kind and these shapes, made when first needed."""
+        """Return the series for operations of this kind and shape, made when first needed."""
         signature = _signature(kind, columns)
         if signature not in self._measured:
             self._measured[signature] = Series(self._file, _series_path(signature, self._measured))
@@ -204,7 +204,7 @@ def _write_header(file: h5py.File, header: RunHeader) -> None:
 
 
 def _announced(header: RunHeader) -> Iterator[tuple[str, Row, int]]:
-    """The tables that the steps say they will fill, where they stand, and for how many rows.
+    """Yield the tables that the steps will fill, their place, and their number of rows.
 
     One row of those beside the main table: their maps are large, and often there is no other.
     """
@@ -225,14 +225,14 @@ def _signature(kind: str, columns: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _series_path(signature: tuple[Any, ...], known: Collection[tuple[Any, ...]]) -> str:
-    """Where operations of a kind and shape stand: the kind, or kind_2, kind_3, …"""
+    """Return the path of operations of a kind and shape: the kind, or kind_2, kind_3, …"""
     kind = signature[0]
     earlier = sum(1 for other in known if other[0] == kind)
     return f"operations/{kind}" if earlier == 0 else f"operations/{kind}_{earlier + 1}"
 
 
 def _expected(header: RunHeader) -> Iterator[tuple[str, dict[str, Any], int]]:
-    """What the steps plan to do, and how often at most.
+    """Return the operations that the steps plan, and their highest count.
 
     Made at the begin, it needs no change of the file later.
     """
@@ -256,7 +256,7 @@ def _expected(header: RunHeader) -> Iterator[tuple[str, dict[str, Any], int]]:
 def _expected_rows(
     header: RunHeader,
 ) -> Iterator[tuple[tuple[tuple[Any, ...], dict[str, Any]], int]]:
-    """The signature and the columns of each series that is expected, and how many rows at most."""
+    """Yield signature, columns and highest number of rows of each expected series."""
     columns_by: dict[tuple[Any, ...], dict[str, Any]] = {}
     rows_by: dict[tuple[Any, ...], int] = {}
     for kind, columns, at_most in _expected(header):
@@ -301,5 +301,5 @@ def _write_array(group: h5py.Group, procedure: Procedure) -> None:
 
 
 def utc_now() -> str:
-    """The time of day, ISO 8601, UTC."""
+    """Return the time of day, ISO 8601, in UTC."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

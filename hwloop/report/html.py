@@ -1,4 +1,4 @@
-"""The parts that every report is made of, as HTML: the page, tables, figures, text."""
+"""Parts of every report as HTML: the page, tables, figures, text."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Html:
 
 
 def text_of(value: object) -> str:
-    """A value as markup: escaped, unless it is markup already."""
+    """Return a value as markup: escaped, unless it is markup already."""
     return value.markup if isinstance(value, Html) else html.escape(str(value))
 
 
 def document(title: str, body: Iterable[str]) -> str:
-    """The whole page with its style sheet; nothing is fetched for it."""
+    """Return the whole page with its style sheet; it fetches nothing."""
     css = files("hwloop.report").joinpath("report.css").read_text(encoding="utf-8")
     lines = "\n".join(body)
     return (
@@ -39,7 +39,7 @@ def document(title: str, body: Iterable[str]) -> str:
 
 
 def table_of(rows: Iterable[Sequence[object]]) -> str:
-    """Rows of which the first cell is the name of the others."""
+    """Return a table whose rows begin with their name."""
     lines = (
         f"<tr><th>{text_of(head)}</th>{''.join(f'<td>{text_of(cell)}</td>' for cell in cells)}</tr>"
         for head, *cells in rows
@@ -48,7 +48,7 @@ def table_of(rows: Iterable[Sequence[object]]) -> str:
 
 
 def grid_of(heads: Iterable[tuple[object, object]], rows: Iterable[Iterable[object]]) -> str:
-    """A table under ``heads``: of each column its name, and in small letters what it means."""
+    """Return a table; ``heads``: name of each column, and its meaning in small letters."""
     head = "".join(
         f"<th>{text_of(name)}<br><small>{text_of(meaning)}</small></th>" for name, meaning in heads
     )
@@ -59,7 +59,7 @@ def grid_of(heads: Iterable[tuple[object, object]], rows: Iterable[Iterable[obje
 
 
 def figure_of(figure: SavedFigure) -> str:
-    """A figure and its caption; the image stands in the page."""
+    """Return a figure and its caption, the image embedded in the page."""
     png = figure.path.read_bytes()
     data = base64.b64encode(png).decode("ascii")
     width_px = int.from_bytes(png[16:20], "big")  # PNG (ISO/IEC 15948), 11.2.2: in the header
@@ -74,12 +74,12 @@ def figure_of(figure: SavedFigure) -> str:
 
 
 def link(address: str, shown: object) -> Html:
-    """``shown``, leading to ``address``."""
+    """Return ``shown`` as a link to ``address``."""
     return Html(f'<a href="{html.escape(address)}">{text_of(shown)}</a>')
 
 
-def words_of(name: str) -> str:
-    """A column's name as words, its unit left to the value."""
+def heading_of(name: str) -> str:
+    """Return a heading for the name of a column, without its unit."""
     stem, _, suffix = name.rpartition("_")
     words = (stem if stem and len(suffix) == 1 else name).replace("_", " ")
     return words[:1].upper() + words[1:]

@@ -1,4 +1,4 @@
-"""The page of a report: what happened first, how it came about after it, the procedure last."""
+"""Page of a report: outcomes first, then settings and results, the procedure last."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hwloop.plotting.style import SavedFigure
 from hwloop.record.reader import STATUS_MEANING, Record
-from hwloop.report.html import document, figure_of, grid_of, link, table_of, text_of, words_of
+from hwloop.report.html import document, figure_of, grid_of, heading_of, link, table_of, text_of
 from hwloop.report.values import LARGEST_CELL, flat, result, without_axes
 from hwloop.settings.units import format_quantity
 
@@ -20,7 +20,7 @@ _MOST_OF_A_KIND = 3
 
 @dataclass(frozen=True)
 class StepFigures:
-    """The figures of a step, or why there are none."""
+    """Figures of a step, or the reason why there are none."""
 
     label: str
     figures: tuple[SavedFigure, ...]
@@ -28,7 +28,7 @@ class StepFigures:
 
 
 def page(record: Record, drawn: Sequence[StepFigures]) -> str:
-    """The whole page; its images stand in it."""
+    """Return the whole page with its images embedded."""
     title = f"{record.attrs['procedure']}: {record.path.stem}"
     return document(title, _body(record, drawn))
 
@@ -122,25 +122,25 @@ def _results(record: Record, label: str) -> Iterator[str]:
         units, meanings = record.units(label, table), _meanings(record, label, table)
         small = all(values[0].size <= LARGEST_CELL for values in columns.values())
         if table and 1 < rows <= _MOST_ROWS and small:
-            yield f"<h3>{text_of(words_of(table))}</h3>"
-            heads = ((words_of(key), meanings[key]) for key in columns)
+            yield f"<h3>{text_of(heading_of(table))}</h3>"
+            heads = ((heading_of(key), meanings[key]) for key in columns)
             cells = ([result(one, units[key]) for one in columns[key]] for key in columns)
             yield grid_of(heads, zip(*cells, strict=True))
             continue
         if table and rows > 1:
-            yield f"<p>The record holds {rows} rows of {text_of(words_of(table).lower())}.</p>"
+            yield f"<p>The record holds {rows} rows of {text_of(heading_of(table).lower())}.</p>"
             continue
-        name = words_of(table) if table else f"At the end (row {rows} of {rows})"
+        name = heading_of(table) if table else f"At the end (row {rows} of {rows})"
         yield f"<h3>{text_of(name)}</h3>"
         yield table_of(
-            (words_of(key), result(values[-1], units[key]), meanings[key])
+            (heading_of(key), result(values[-1], units[key]), meanings[key])
             for key, values in columns.items()
             if table or values[-1].ndim <= len(record.shape) - 2
         )
 
 
 def _meanings(record: Record, label: str, table: str) -> dict[str, str]:
-    """What the columns mean, without the axes that only a program needs."""
+    """Return the meaning of each column, without the axes that only a program needs."""
     said = record.meanings(label, table)
     return {name: without_axes(words) for name, words in said.items()}
 
@@ -167,7 +167,7 @@ def _array(record: Record) -> Iterator[str]:
     if isinstance(calibration, dict):
         yield "<h3>The calibration</h3>"
         yield table_of(
-            (words_of(key), link(f"https://doi.org/{value}", value) if key == "doi" else value)
+            (heading_of(key), link(f"https://doi.org/{value}", value) if key == "doi" else value)
             for key, value in flat(calibration)
         )
 
@@ -180,7 +180,7 @@ def _warnings(record: Record) -> Iterator[str]:
 
 
 def _log(record: Record) -> Iterator[str]:
-    """The log; lines that say the same with other numbers are one line with their count."""
+    """Return the log; lines that differ only in numbers become one line with their count."""
     if not record.log:
         return
     yield '<h2 id="log">Log</h2>'
@@ -199,5 +199,5 @@ def _log(record: Record) -> Iterator[str]:
 
 
 def _kind(message: str) -> str:
-    """A message without its numbers and the cells that it lists."""
+    """Strip a message of its numbers and the cells that it lists."""
     return re.sub(r"cells?\b", "cell", re.sub(r"(:[^:]*cell \(.*)|\d+", "", message))

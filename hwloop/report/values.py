@@ -1,4 +1,4 @@
-"""Settings and results as a report shows them: with SI units, and short."""
+"""Format settings and results for a report: with SI units, and short."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LARGEST_CELL = 16
 
 
 def flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as (path of the key, value with its unit); what is not set is left out."""
+    """Yield nested settings as (path of the key, value with its unit), without unset ones."""
     for key, value in data.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")
@@ -29,7 +29,7 @@ def flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
 
 
 def setting(key: str, value: object) -> str:
-    """A value of a procedure: ``setting("width_s", 0.05) == "50 ms"``."""
+    """Format a value of a procedure: ``setting("width_s", 0.05) == "50 ms"``."""
     if isinstance(value, list | tuple):
         return _sequence(key, value)
     if isinstance(value, bool):
@@ -41,7 +41,7 @@ def setting(key: str, value: object) -> str:
 
 
 def unit_of(key: str) -> str:
-    """The unit that a name carries; "" where it carries none."""
+    """Return the unit that a name carries; "" where it carries none."""
     if key in _SIEMENS or key.endswith("_conductance_s"):
         return "S"
     *stem, suffix = key.split("_")
@@ -50,7 +50,7 @@ def unit_of(key: str) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A number with its unit; powers of ten where a prefix on ``1/A`` would mislead."""
+    """Format a number with its unit; in powers of ten where a prefix on ``1/A`` would mislead."""
     if unit in {"", "1"}:
         return _number(value)
     if unit.startswith("1/"):
@@ -59,7 +59,7 @@ def quantity(value: float, unit: str) -> str:
 
 
 def _number(value: float) -> str:
-    """Four digits, with a power of ten as it is written by hand."""
+    """Format a number with four digits and a power of ten as written by hand."""
     mantissa, e, exponent = f"{value:.4g}".partition("e")
     return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}" if e else mantissa
 
@@ -76,7 +76,7 @@ def _sequence(key: str, value: list[Any] | tuple[Any, ...]) -> str:
 
 
 def result(value: NDArray[Any], unit: str) -> str:
-    """A value that a step yielded; a large array by its median and its extremes."""
+    """Format a value that a step yielded; a large array by its median and its extremes."""
     value = np.asarray(value)
     if value.size == 1:
         return _one(value.reshape(-1)[0], unit)
@@ -92,7 +92,7 @@ def result(value: NDArray[Any], unit: str) -> str:
 
 
 def without_axes(meaning: str) -> str:
-    """What a column means, without the axes that only a program needs."""
+    """Strip the meaning of a column of the axes that only a program needs."""
     return re.sub(r";? *\([^()]*\)$", "", meaning)
 
 

@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a record, and its figures as PNG."""
+"""Write one self-contained HTML page about a record, and its figures as PNG."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hwloop.report.page import StepFigures, page
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where a report was written."""
+    """Files of a report that has been written."""
 
     html: Path
     figures: tuple[Path, ...]
@@ -45,7 +45,7 @@ def write_report(record_path: Path, out: Path | None, *, overwrite: bool = False
 
 
 def target_of(usual: Path, out: Path | None) -> Path:
-    """Where a page goes: ``usual``, or ``out``, which may be an existing folder for it."""
+    """Return the path of a page: ``usual``, or ``out``, which may be an existing folder."""
     if out is None:
         return usual
     return out / usual.name if out.is_dir() else out
@@ -60,7 +60,7 @@ def refuse_existing(*paths: Path) -> None:
 
 @contextmanager
 def scratch_for(target: Path) -> Iterator[Path]:
-    """A folder beside ``target`` for what is not finished; goes away at the end.
+    """Make a folder beside ``target`` for unfinished files, and remove it at the end.
 
     Raises :class:`RecordError` where something cannot be written.
     """
@@ -73,7 +73,7 @@ def scratch_for(target: Path) -> Iterator[Path]:
 
 
 def _draw(record: Record, folder: Path) -> Iterator[StepFigures]:
-    """The figures of each step that has results, saved in ``folder``."""
+    """Draw the figures of each step that has results, and save them in ``folder``."""
     entries = record.resolved["steps"]
     for entry in entries:
         label = entry["label"]
@@ -93,7 +93,7 @@ def _draw(record: Record, folder: Path) -> Iterator[StepFigures]:
 
 
 def _publish(drawn: list[StepFigures], written: Path, target: Path, folder: Path) -> ReportFiles:
-    """Move what is finished to its place, the page last: where it stands, all stands."""
+    """Move finished files to their place, the page last: where it is, all are."""
     figures: list[Path] = []
     for figure in (figure for step in drawn for figure in step.figures):
         folder.mkdir(exist_ok=True)

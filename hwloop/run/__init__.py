@@ -1,1 +1,1 @@
-"""Run a procedure."""
+"""Running a procedure: preview, record, reproduce."""

@@ -1,8 +1,10 @@
-"""Who watches a run."""
+"""Observers of a run while it goes on."""
 
 from __future__ import annotations
 
 from typing import Protocol
+
+from typing_extensions import override
 
 from hwloop.backend.base import Event
 from hwloop.procedure.procedure import PreparedStep
@@ -10,32 +12,36 @@ from hwloop.steps.rows import Outcome, Row
 
 
 class Observer(Protocol):
-    """Who watches a run: the progress line, a program that reads JSON, a test."""
+    """Observer of a run, such as the progress line or a program that reads JSON."""
 
     def step_began(self, prepared: PreparedStep) -> None:
-        """A step begins."""
+        """Take note that a step begins."""
 
     def row(self, label: str, row: Row) -> None:
-        """A step has yielded a row."""
+        """Take note of a row that a step has yielded."""
 
     def event(self, event: Event) -> None:
-        """The backend reports something."""
+        """Take note of an event that the backend reports."""
 
     def step_ended(self, label: str, outcome: Outcome | None) -> None:
-        """A step has ended."""
+        """Take note that a step has ended, and of its outcome if it reached one."""
 
 
-class Quiet:
-    """An observer that shows nothing."""
+class Quiet(Observer):
+    """Observer that shows nothing of a run."""
 
+    @override
     def step_began(self, prepared: PreparedStep) -> None:
-        """Show nothing."""
+        pass
 
+    @override
     def row(self, label: str, row: Row) -> None:
-        """Show nothing."""
+        pass
 
+    @override
     def event(self, event: Event) -> None:
-        """Show nothing."""
+        pass
 
+    @override
     def step_ended(self, label: str, outcome: Outcome | None) -> None:
-        """Show nothing."""
+        pass

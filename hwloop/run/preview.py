@@ -1,4 +1,4 @@
-"""What a procedure would do at most, without doing it."""
+"""Preview a procedure: its operations, worst voltages and duration, without running it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from hwloop.steps.contract import PlannedOperation
 
 @dataclass(frozen=True)
 class PreviewedOperation:
-    """One kind of operation of a step, at its worst, and how often at most.
+    """One kind of operation of a step, at its worst case, and its highest count.
 
     ``duration_s``: of all of them together on the array.
     """
 
     label: str
-    words: str
+    summary: str
     at_most: int
     duration_s: float
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What a procedure would do at most.
+    """Upper bounds of everything that a procedure does.
 
     ``highest_v``, ``lowest_v``: of the pulses, signed; the other voltages are magnitudes.
     ``pulses_per_device`` counts from the array's ``pulses_before``.
@@ -71,7 +71,7 @@ def refuse_unsupported(procedure: Procedure, backend: CrossbarBackend) -> None:
 
 
 def preview(procedure: Procedure, backend: CrossbarBackend) -> Preview:
-    """What the procedure would do at most, in the time that ``backend`` expects."""
+    """Compute upper bounds for a procedure; durations are those that ``backend`` expects."""
     array = procedure.array
     planned = list(_planned(procedure))
     pulses = [pulse for _, entry in planned for pulse in _worst_pulses(entry.operation)]
@@ -95,7 +95,7 @@ def preview(procedure: Procedure, backend: CrossbarBackend) -> Preview:
 
 
 def describe(operation: Operation, array: ArraySettings) -> str:
-    """An operation in a few words, with its figures."""
+    """Describe an operation in one line with its figures."""
     cells = array.rows * array.cols
     match operation:
         case PulseMap():
@@ -104,7 +104,7 @@ def describe(operation: Operation, array: ArraySettings) -> str:
             return (
                 f"pulse {addressed} of {cells} cells,"
                 f" {format_quantity(_magnitude(operation), 'V')},"
-                f" {format_quantity(operation.width_s, 's')}{train}{_gate_words(operation)}"
+                f" {format_quantity(operation.width_s, 's')}{train}{_gate_text(operation)}"
             )
         case ReadMap():
             addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
@@ -113,7 +113,7 @@ def describe(operation: Operation, array: ArraySettings) -> str:
                 f"read {addressed} of {cells} cells, {sign}{format_quantity(operation.read_v, 'V')}"
             )
         case Ramp():
-            return _ramp_words(operation, cells)
+            return _ramp_text(operation, cells)
         case VectorBatch():
             return (
                 f"multiply {operation.voltage_v.shape[-2]} vectors,"
@@ -129,7 +129,7 @@ def _planned(procedure: Procedure) -> Iterator[tuple[str, PlannedOperation]]:
             yield prepared.label, planned
 
 
-def _ramp_words(ramp: Ramp, cells: int) -> str:
+def _ramp_text(ramp: Ramp, cells: int) -> str:
     addressed = int(ramp.addressed.sum(axis=(-2, -1)).max())
     first, last = ramp.ends()
     sign = "±" if ramp.both_polarities else ""
@@ -137,12 +137,12 @@ def _ramp_words(ramp: Ramp, cells: int) -> str:
         f"ramp {addressed} of {cells} cells, up to {ramp.steps} pulses of up to"
         f" {format_quantity(max(_magnitude(first), _magnitude(last)), 'V')},"
         f" {format_quantity(ramp.width_s, 's')}"
-        f"{_gate_words(max(first, last, key=lambda pulse: pulse.highest_gate_v or 0.0))},"
+        f"{_gate_text(max(first, last, key=lambda pulse: pulse.highest_gate_v or 0.0))},"
         f" each read at {sign}{format_quantity(ramp.read_v, 'V')}"
     )
 
 
-def _gate_words(pulse: PulseMap) -> str:
+def _gate_text(pulse: PulseMap) -> str:
     if pulse.highest_gate_v is None:
         return ""
     several = "up to " if isinstance(pulse.gate_v, np.ndarray) else ""
@@ -150,7 +150,7 @@ def _gate_words(pulse: PulseMap) -> str:
 
 
 def _worst_pulses(operation: Operation) -> tuple[PulseMap, ...]:
-    """The pulses of an operation that are the worst in any respect."""
+    """Return the pulses of an operation that are its worst in any respect."""
     match operation:
         case PulseMap():
             return (operation,)
@@ -181,7 +181,7 @@ def _energy(pulse: PulseMap, array: ArraySettings) -> float:
 
 
 def _pulses_per_device(procedure: Procedure) -> int:
-    """Pulses of the cell that may get most, those before this run included."""
+    """Count the pulses of the cell that may get most, those before this run included."""
     array = procedure.array
     counts = np.full(array.geometry.shape, array.pulses_before)
     for prepared in procedure.steps:

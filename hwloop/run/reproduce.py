@@ -62,7 +62,7 @@ def _procedure(record: Record, procedure_file: Path | None, overrides: Sequence[
 
 
 def _run(procedure: Procedure, options: RunOptions) -> bool:
-    """Replay; False where a record that was cut short came to its end."""
+    """Replay a record; return False where it was cut short and came to its end."""
     try:
         run_procedure(procedure, options)
     except RecordEnded as exc:

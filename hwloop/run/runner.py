@@ -30,7 +30,7 @@ from hwloop.types import FloatArray
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a procedure is run: on what, how many arrays of it, from which seed, recorded where."""
+    """Options of a run: the backend, how many arrays, the seed, and the file of the record."""
 
     backend: str
     path: Path
@@ -40,7 +40,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended: "completed" or "stopped", and what its steps came to."""
+    """Result of a run: its status, "completed" or "stopped", and the outcomes of its steps."""
 
     path: Path
     status: str
@@ -58,7 +58,7 @@ class RunResult:
 
 
 def record_path(out: Path, procedure: Procedure, seed: int) -> Path:
-    """Where a run is recorded: ``out`` itself if it names an HDF5 file, else a new file in it."""
+    """Return the file of a record: ``out`` if it names an HDF5 file, else a new file in it."""
     if out.suffix in {".h5", ".hdf5"}:
         return out
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -172,7 +172,7 @@ class _Run(Follower):
         self._observer.step_ended(label, self._outcomes.get(label))
 
     def _counted(self, prepared: PreparedStep) -> PreparedStep:
-        """With as many rows as there are for the groups of this backend."""
+        """Return the step with the number of rows that the groups of this backend make."""
         if not prepared.plan.by_group:
             return prepared
         rows = prepared.plan.rows * sum(1 for _ in self._guard.groups())
@@ -219,7 +219,7 @@ class _StopRequest:
         self.reason = reason
 
     def ignore(self) -> None:
-        """The run is ending as it is."""
+        """Ignore every later request, since the run is ending already."""
         self._ignored = True
 
     def check(self) -> None:

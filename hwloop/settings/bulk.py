@@ -1,4 +1,4 @@
-"""Arrays too large to stand in a procedure: named by file, known by their checksum.
+"""Arrays too large for a procedure: named by file, identified by their checksum.
 
 ``{file: weights.npz, key: w1, source: "where it comes from"}``. The file is looked for when the
 procedure is read, and its SHA-256 goes into the record; a record that is run again refuses a file
@@ -25,7 +25,7 @@ from hwloop.types import FloatArray
 
 
 class BulkFile(Settings):
-    """``file``: NPZ, NPY, HDF5, CSV, PyTorch state dict, ONNX; ``source``: said where absent."""
+    """File of arrays: NPZ, NPY, HDF5, CSV, PyTorch state dict or ONNX; ``source``: its origin."""
 
     file: Path
     key: str | None = None
@@ -51,11 +51,11 @@ class BulkFile(Settings):
         return {**data, "file": path, "sha256": found}
 
     def arrays(self) -> dict[str, FloatArray]:
-        """Every array of the file, by name."""
+        """Return every array of the file by its name."""
         return read_arrays(self.file)
 
     def array(self) -> FloatArray:
-        """The one that ``key`` names, or the only one; raises :class:`ConfigError`."""
+        """Return the array ``key``, or the only one; raises :class:`ConfigError` without it."""
         arrays = self.arrays()
         if self.key is None and len(arrays) == 1:
             return next(iter(arrays.values()))
@@ -69,7 +69,7 @@ class BulkFile(Settings):
 
 
 class LabelledData(Settings):
-    """Inputs and their classes: ``inputs`` (samples, …), divided by ``divide_by``; ``classes``.
+    """Labelled samples: ``inputs`` (samples, …), divided by ``divide_by``; ``classes`` (samples,).
 
     ``flatten``: one row a sample; else images, (samples, channels, height, width), to which a lone
     channel is added. ``channels_last``: (samples, height, width, channels), turned to channels
@@ -89,7 +89,7 @@ class LabelledData(Settings):
     deviation: tuple[Annotated[Number, Field(gt=0)], ...] = (1.0,)
 
     def load(self) -> tuple[FloatArray, FloatArray]:
-        """(samples, …) and (samples,); raises :class:`ConfigError` where they do not fit."""
+        """Return inputs (samples, …) and classes (samples,); :class:`ConfigError` on a misfit."""
         x, y = self.inputs.array()[: self.first], self.classes.array()[: self.first].ravel()
         if len(x) != len(y) or not len(x):
             raise ConfigError(
@@ -106,7 +106,7 @@ class LabelledData(Settings):
         return (x.reshape(len(x), -1) if self.flatten else x), y
 
     def _scaled(self, x: FloatArray) -> FloatArray:
-        """Images with channels first and scaled; anything else with one mean and deviation."""
+        """Scale images by channel, channels first; anything else by one mean and deviation."""
         if self.channels_last:
             x = np.moveaxis(x, -1, 1)
         elif x.ndim == 3:

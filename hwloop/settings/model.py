@@ -1,4 +1,4 @@
-"""The base of every settings model, and validation errors in one line."""
+"""Base class of every settings model; validation errors become one line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hwloop.settings.known_keys import known_keys
 
 
 class Settings(BaseModel):
-    """Frozen settings that refuse unknown keys."""
+    """Base class of frozen settings that refuse unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""Arrays in a procedure: written in it, or in a CSV, NPY or NPZ file that it names.
+"""Arrays in a procedure: written out, or in a CSV, NPY, NPZ or HDF5 file that it names.
 
 Three forms are accepted wherever a procedure wants an array::
 
@@ -27,7 +27,7 @@ from hwloop.settings.model import folder_of
 
 
 def array_of(value: object, folder: Path, *, gaps: bool = False) -> NDArray[np.float64]:
-    """The array that one of the three forms stands for; :class:`ValueError` says what is wrong.
+    """Return the array given in one of the forms; raises :class:`ValueError` with the mistake.
 
     ``gaps``: entries may be missing, null in a procedure and NaN in a file; they are NaN.
     """

@@ -105,8 +105,8 @@ Fraction = Annotated[Number, Field(ge=0)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 
 
-def duration_words(seconds: float) -> str:
-    """``"3 min 20 s"``."""
+def duration_text(seconds: float) -> str:
+    """Format a duration for people, such as ``"3 min 20 s"``."""
     if seconds < 60:
         return format_quantity(seconds, "s", digits=3)
     minutes, rest = divmod(round(seconds), 60)

@@ -1,4 +1,4 @@
-"""The array that a step works on."""
+"""The array that a step works on, with backend, clock and randomness."""
 
 from __future__ import annotations
 

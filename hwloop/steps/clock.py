@@ -1,4 +1,4 @@
-"""Time as a step sees it: the array's, not the computer's."""
+"""Time of a step: the array's, not the computer's."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hwloop.backend.base import CrossbarBackend
 
 @dataclass(frozen=True)
 class Clock:
-    """The clock of a backend: real on a bench, simulated in an emulator, recorded in a replay."""
+    """Clock of a backend: real on hardware, simulated in emulation, recorded in a replay."""
 
     backend: CrossbarBackend
 
     def now_s(self) -> float:
-        """Seconds since the backend was opened, at the end of its latest operation."""
+        """Return the seconds since the backend was opened, at the end of its latest operation."""
         return self.backend.now_s()
 
     def sleep(self, duration_s: float) -> None:

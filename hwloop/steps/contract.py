@@ -1,4 +1,4 @@
-"""What a step is: a generator over an array, its settings, its rows and its plan."""
+"""The contract of a step: a generator over an array, its settings, rows and plan."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True)
 class PlannedOperation:
-    """An operation at its worst case, and how often it is done at most."""
+    """Operation at its worst case, and its highest count."""
 
     operation: Operation
     at_most: int
@@ -25,7 +25,7 @@ class PlannedOperation:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a step may do at most: its operations and the rows of its main table.
+    """Upper bounds of a step: its operations and the rows of its main table.
 
     ``by_group``: the rows are for each group of cells that the backend addresses at once.
     ``pulses_per_cell``: that a cell gets at most, where that is less than all pulses together.

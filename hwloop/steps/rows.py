@@ -1,4 +1,4 @@
-"""What a step yields: rows of its tables, and its outcome."""
+"""Items that a step yields: rows of its tables, and its outcome."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hwloop.types import BoolArray
 
 
 def column(unit: str, meaning: str) -> Any:
-    """A field of a :class:`Row`, with its SI unit ("1" for a plain number) and its meaning."""
+    """Return a field of a :class:`Row`, with its SI unit ("1": a plain number) and meaning."""
     return dataclasses.field(metadata={"unit": unit, "meaning": meaning})
 
 
@@ -38,15 +38,15 @@ class Row:
 
     @classmethod
     def place(cls, label: str) -> str:
-        """Where the table of the step ``label`` stands in a record."""
+        """Return the path of the step's table in a record."""
         return "/".join(part for part in ("results", label, cls.table) if part)
 
     def headline(self) -> dict[str, str | float | int]:
-        """The few figures that a progress line shows."""
+        """Return the few figures that a progress line shows."""
         return {}
 
     def failed_cells(self) -> BoolArray | None:
-        """Cells that did not reach what the step wanted of them, (..., rows, cols).
+        """Return the cells that failed by the step's own criterion, (..., rows, cols).
 
         None where the row does not judge cells.
         """

@@ -1,1 +1,1 @@
-"""Many settings and seeds."""
+"""Sweeps: one procedure over many settings and seeds."""

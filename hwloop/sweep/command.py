@@ -1,4 +1,4 @@
-"""``hwloop sweep``: one procedure over many settings and seeds."""
+"""Implement ``hwloop sweep``: one procedure over many settings and seeds."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ def sweep(
     if failed:
         first = failed[0]
         raise NotConverged(
-            f"{len(failed)} of {total} points failed, the first {first.point.words}: {first.words}"
+            f"{len(failed)} of {total} points failed, the first {first.point.summary}:"
+            f" {first.message}"
         )
 
 
@@ -104,7 +105,7 @@ def _progress(number: int, total: int, began_s: float) -> None:
 def _print(results: Sequence[Result]) -> None:
     for one in results[:_SHOWN]:
         reached = f"reached {one.reached:.3g}" if math.isfinite(one.reached) else one.ended.status
-        typer.echo(f"{one.point.words}: {reached}; {one.words}")
+        typer.echo(f"{one.point.summary}: {reached}; {one.message}")
     if len(results) > _SHOWN:
         typer.echo(f"… and {len(results) - _SHOWN} more in the table")
 

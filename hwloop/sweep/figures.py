@@ -1,4 +1,4 @@
-"""Figures of a sweep: every figure against a setting, with its spread over the others."""
+"""Figures of a sweep: every result against a setting, with its spread over the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hwloop.sweep.table import Result, moving
 
 
 def draw(results: Sequence[Result]) -> Iterator[NamedFigure]:
-    """One figure for each setting that took several values; seeds are the spread."""
+    """Draw one figure for each setting that took several values, with the spread over seeds."""
     good = [one for one in results if one.figures or np.isfinite(one.reached)]
     for key in dict.fromkeys(key for one in results for key, _ in one.point.values):
         values = list(dict.fromkeys(shown(dict(one.point.values)[key]) for one in good))

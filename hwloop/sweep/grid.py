@@ -1,4 +1,4 @@
-"""The points of a sweep: every combination of the values that are given, validated beforehand."""
+"""Points of a sweep: every combination of the given values, validated beforehand."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ class Axis:
 
 @dataclass(frozen=True)
 class Point:
-    """One run of a sweep. ``overrides``: those of every point, then this one's, as for --set."""
+    """One run of a sweep. ``overrides``: as for --set, those of every point first."""
 
     index: int
     values: tuple[tuple[str, Any], ...]
     overrides: tuple[str, ...]
 
     @property
-    def words(self) -> str:
-        """``"tolerance=0.01 seed=3"``: what sets it apart, keys in full."""
+    def summary(self) -> str:
+        """The settings of the point, such as ``"tolerance=0.01 seed=3"``."""
         return " ".join(f"{key}={shown(value)}" for key, value in self.values)
 
 
 def shown(value: Any) -> str:
-    """A value as a table has it."""
+    """Format a value as it stands in a table."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def read_axis(text: str) -> Axis:
-    """``KEY=A,B,C``, values in YAML; whole numbers also ``KEY=FIRST:END[:STEP]``, END left out.
+    """Parse ``KEY=A,B,C``, values in YAML, or ``KEY=FIRST:END[:STEP]`` without END.
 
     Raises :class:`ConfigError` where it is neither, or a value stands twice.
     """
@@ -88,7 +88,7 @@ def _whole_numbers(part: str) -> Sequence[int]:
 
 
 def points(over: Sequence[str], overrides: Sequence[str] = ()) -> tuple[Point, ...]:
-    """Every combination, the last axis running fastest; raises :class:`ConfigError`."""
+    """Return every combination, the last axis running fastest; raises :class:`ConfigError`."""
     axes = [read_axis(text) for text in over]
     if not axes:
         raise ConfigError("a sweep needs --over KEY=VALUE,VALUE,…")
@@ -114,7 +114,7 @@ def points(over: Sequence[str], overrides: Sequence[str] = ()) -> tuple[Point, .
 
 
 def validate(procedure: Path, all_points: Sequence[Point], backend: str) -> list[dict[str, Any]]:
-    """The resolved procedure of each point, if all are valid.
+    """Return the resolved procedure of each point, if all are valid.
 
     That is: within the array's limits, and of operations that the backend can do. Points that
     differ only in the seed are checked once beyond it. Raises the first error, with the point
@@ -140,7 +140,7 @@ def _validated(path: Path, point: Point, backend: BackendKind[Any]) -> dict[str,
         _refuse_unsupported(procedure, backend)
     except HwloopError as exc:
         kind = type(exc)
-        raise kind(f"point {point.index} ({point.words}): {exc}") from None
+        raise kind(f"point {point.index} ({point.summary}): {exc}") from None
     found: dict[str, Any] = json.loads(json.dumps(procedure.resolved))
     return found
 

@@ -1,4 +1,4 @@
-"""Points that differ in nothing but the seed, as one: what they came to, with its spread."""
+"""Groups of points that differ only in the seed: their results, with the spread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hwloop.sweep.table import Result
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean, sample standard deviation, and of how many: NaN where there are too few."""
+    """Mean, sample standard deviation, and number of values; NaN where there are too few."""
 
     mean: float
     deviation: float
@@ -27,16 +27,16 @@ class Group:
 
     @property
     def finished(self) -> tuple[Result, ...]:
-        """Those of its points that completed."""
+        """Results of the points that completed."""
         return tuple(one for one in self.results if one.ended.status == "completed")
 
     def spread(self, name: str) -> Spread:
-        """Of a figure over the seeds."""
+        """Return the spread of a figure over the seeds."""
         return self._spread(lambda one: one.figures.get(name, float("nan")))
 
     @property
     def reached(self) -> Spread:
-        """Of the fraction that reached every aim."""
+        """Spread of the fraction that reached every aim."""
         return self._spread(lambda one: one.reached)
 
     def _spread(self, value: Callable[[Result], float]) -> Spread:
@@ -44,7 +44,7 @@ class Group:
 
 
 def groups(results: Sequence[Result]) -> tuple[Group, ...]:
-    """One for each combination of the settings other than the seed, in their order."""
+    """Return one group for each combination of the settings other than the seed, in order."""
     found: dict[tuple[str, ...], list[Result]] = {}
     for one in results:
         key = tuple(shown(value) for name, value in one.point.values if name != SEED)

@@ -1,4 +1,4 @@
-"""What a sweep was, in its folder: ``sweep.json``, from which it can be reported and made again."""
+"""Manifest of a sweep, ``sweep.json``: enough to report the sweep and to repeat it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ MANIFEST = "sweep.json"
 
 
 class Manifest(Settings):
-    """``over`` and ``overrides``: as on the command line. ``points``: the content of each point.
+    """Description of a sweep as it was started, and the points that failed.
+
+    ``over``, ``overrides``: as on the command line. ``points``: content name of each point.
 
     ``procedure`` and ``folder``: paths as they were given. ``failed``: content → its error.
     """
@@ -39,7 +41,7 @@ class Manifest(Settings):
 
     @property
     def command(self) -> str:
-        """The command line that makes the sweep, for a POSIX shell."""
+        """Command line that repeats the sweep, for a POSIX shell."""
         words = ["hwloop", "sweep", self.procedure]
         for option, values in (("--over", self.over), ("--set", self.overrides)):
             words += [word for value in values for word in (option, value)]
@@ -52,7 +54,7 @@ class Manifest(Settings):
 def manifest_of(
     options: SweepOptions, prepared: Prepared, over: Iterable[str], overrides: Iterable[str]
 ) -> Manifest:
-    """What is to be run, before it is: nothing has failed."""
+    """Return the manifest of a sweep before it runs: no point has failed."""
     return Manifest(
         hwloop_version=version("hwloop"),
         procedure=options.procedure.as_posix(),
@@ -68,7 +70,7 @@ def manifest_of(
 
 
 def with_failures(manifest: Manifest, ended: Iterable[Ended]) -> Manifest:
-    """The same, with the errors of the points that did not complete."""
+    """Return the manifest with the errors of the points that did not complete."""
     failed = {
         manifest.points[one.index]: one.error or one.status
         for one in ended
@@ -92,7 +94,7 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """What the sweep in ``folder`` was; raises :class:`RecordError` where it holds none."""
+    """Read the manifest in ``folder``; raises :class:`RecordError` where there is none."""
     path = folder / MANIFEST
     if not path.is_file():
         raise RecordError(

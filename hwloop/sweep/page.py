@@ -1,4 +1,4 @@
-"""The page of a sweep: what came out first, then each point, and how it is made again."""
+"""Page of a sweep: results first, then each point, and the command that repeats it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ from urllib.parse import quote
 
 from hwloop.plotting.style import SavedFigure
 from hwloop.record.reader import Record
-from hwloop.report.html import Html, document, figure_of, grid_of, link, table_of, text_of, words_of
+from hwloop.report.html import (
+    Html,
+    document,
+    figure_of,
+    grid_of,
+    heading_of,
+    link,
+    table_of,
+    text_of,
+)
 from hwloop.report.values import quantity, setting, unit_of, without_axes
 from hwloop.settings.units import parse_quantity
 from hwloop.sweep.grid import SEED, Point, shown
@@ -28,7 +37,7 @@ _MOST_VALUES = 12
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep as it stands in its folder: one result a point, in order."""
+    """Sweep as found in its folder: one result a point, in order."""
 
     folder: Path
     manifest: Manifest
@@ -36,17 +45,17 @@ class Sweep:
 
     @property
     def finished(self) -> tuple[Result, ...]:
-        """The points that completed."""
+        """Results of the points that completed."""
         return tuple(one for one in self.results if one.ended.status == "completed")
 
     @property
     def unfinished(self) -> tuple[Result, ...]:
-        """The points that failed, and those that were not run to their end."""
+        """Results of the points that failed or were interrupted."""
         return tuple(one for one in self.results if one.ended.status != "completed")
 
     @cached_property
     def varied(self) -> tuple[str, ...]:
-        """The settings that took several values; of a single point all that were given."""
+        """Keys of the settings that took several values; for a single point, of all given ones."""
         texts: dict[str, set[str]] = {}
         for one in self.results:
             for key, value in one.point.values:
@@ -55,7 +64,7 @@ class Sweep:
 
 
 def page(sweep: Sweep, figures: Sequence[SavedFigure], target: Path) -> str:
-    """The whole page, to stand at ``target``; its images stand in it."""
+    """Return the whole page for ``target``, with its images embedded."""
     with Record(Path(sweep.finished[0].ended.record)) as record:
         name, about = str(record.attrs["procedure"]), str(record.resolved["about"])
         text = record.procedure_text
@@ -131,7 +140,7 @@ def _listed(values: Sequence[str]) -> str:
 
 
 def _value(key: str, value: Any) -> str:
-    """A value of a setting, with its unit where its name has one."""
+    """Format a value of a setting, with its unit where its name has one."""
     name = key.rpartition(".")[2]
     if isinstance(value, list | dict):
         return shown(value)
@@ -142,7 +151,7 @@ def _value(key: str, value: Any) -> str:
 
 
 def _heads(keys: Iterable[str]) -> Iterator[tuple[object, object]]:
-    """The last part of each key, and in small letters the whole, which may break at its dots."""
+    """Yield the last part of each key, and the whole in small letters, breakable at dots."""
     for key in keys:
         *path, last = key.split(".")
         whole = Html(text_of(key).replace(".", ".<wbr>"))
@@ -155,7 +164,7 @@ def _settings(point: Point, keys: Iterable[str]) -> Iterator[str]:
 
 
 def _results(sweep: Sweep) -> Iterator[str]:
-    """Of each step and table the figures that are not the same everywhere, then the others."""
+    """Yield the tables of results: figures that vary, by step and table, then constant ones."""
     found, keys = groups(sweep.results), [key for key in sweep.varied if key != SEED]
     yield "<h2>Results</h2>"
     one_array = sweep.manifest.population is None
@@ -169,7 +178,7 @@ def _results(sweep: Sweep) -> Iterator[str]:
     for place in dict.fromkeys(name.rpartition(".")[0] for name in changing):
         names = [name for name in changing if name.rpartition(".")[0] == place]
         label, _, table = place.partition(".")
-        yield f"<h3>{text_of(label)}: {text_of(words_of(table).lower() or 'at the end')}</h3>"
+        yield f"<h3>{text_of(label)}: {text_of(heading_of(table).lower() or 'at the end')}</h3>"
         spreads = [[group.spread(name) for name in names] for group in found]
         yield _grid(keys, found, [about[name] for name in names], spreads)
     yield from _constant(sweep, about, changing)
@@ -205,11 +214,11 @@ def _grid(
     shown_columns: Sequence[Column],
     spreads: Sequence[Sequence[Spread]],
 ) -> str:
-    """A line a group: its settings, how many of its runs finished, and its ``spreads``."""
+    """Return a table with a line a group: settings, number of finished runs, ``spreads``."""
     heads = [
         *_heads(keys),
         ("Finished", "runs"),
-        *((words_of(column.name), without_axes(column.meaning)) for column in shown_columns),
+        *((heading_of(column.name), without_axes(column.meaning)) for column in shown_columns),
     ]
     lines = (
         [
@@ -226,7 +235,7 @@ def _grid(
 
 
 def _spread(spread: Spread, column: Column, finished: int) -> object:
-    """``"300.8 µJ ± 34 µJ"``, which a narrow column breaks before the sign."""
+    """Format a spread as ``"300.8 µJ ± 34 µJ"``, breakable only before the sign."""
     if column.yes_or_no and spread.count:
         return f"{round(spread.mean * spread.count)} of {spread.count}"
     words = [_number(spread.mean, column.unit)]
@@ -268,12 +277,12 @@ def _points(sweep: Sweep, target: Path) -> Iterator[str]:
 def _lines(
     sweep: Sweep, results: Sequence[Result], target: Path, heads: Sequence[tuple[str, str]]
 ) -> str:
-    """A line a point: its settings, its files, what is said of it."""
+    """Return a table with a line a point: settings, files, message."""
     lines = (
         [
             *_settings(one.point, sweep.varied),
             _files(one, target),
-            _words(one.words),
+            _words(one.message),
         ]
         for one in results
     )
@@ -281,7 +290,7 @@ def _lines(
 
 
 def _files(one: Result, target: Path) -> Html:
-    """Links to a point's record and to the report of it, as far as there are such files."""
+    """Return links to the record of a point and to its report, where these files exist."""
     record = Path(one.ended.record)
     if not record.is_file():
         return Html("none")
@@ -292,7 +301,7 @@ def _files(one: Result, target: Path) -> Html:
 
 
 def _address(path: Path, target: Path) -> str:
-    """Of ``path``, as seen from the page; in full where no way leads there, as between drives."""
+    """Return the address of ``path`` relative to the page; absolute on another drive."""
     try:
         return quote(Path(os.path.relpath(path, target.parent)).as_posix())
     except ValueError:
@@ -300,7 +309,7 @@ def _address(path: Path, target: Path) -> str:
 
 
 def _words(text: str) -> Html:
-    """A sentence in a cell, which may take several lines there."""
+    """Return a sentence for a cell in which it may take several lines."""
     return Html(f'<span class="words">{text_of(" ".join(text.split()))}</span>')
 
 

@@ -20,7 +20,7 @@ UNFINISHED = "unfinished"
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker needs for a point. ``threads``: of numba, at most; None: as it stands."""
+    """Work order for one point. ``threads``: most threads of numba; None: unchanged."""
 
     point: Point
     procedure: str
@@ -32,13 +32,13 @@ class Task:
 
     @property
     def record(self) -> Path:
-        """Where the finished record stands."""
+        """Path of the finished record."""
         return Path(self.folder) / f"{self.name}.h5"
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a point ended: its record, or its error. ``wall_s``: NaN where it was run before."""
+    """End of a point: its record, or its error. ``wall_s``: NaN for an earlier run."""
 
     index: int
     record: str
@@ -48,14 +48,14 @@ class Ended:
 
 
 def name_of(procedure: dict[str, Any], backend: str, population: int | None) -> str:
-    """A file name that is of one content: procedure with all its values, backend, version."""
+    """Return a file name for one content: procedure with all values, backend, version."""
     content = json.dumps([procedure, backend, population, version("hwloop")], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     return f"{procedure['name']}-{digest}"
 
 
 def content_of(record: Record) -> str:
-    """The name that :func:`name_of` gives to the content of a record."""
+    """Return the name that :func:`name_of` gives to the content of a record."""
     attrs = record.attrs
     resolved = record.resolved | {"seed": attrs["seed"]}
     content = json.dumps(
@@ -66,7 +66,7 @@ def content_of(record: Record) -> str:
 
 
 def finished(folder: Path) -> dict[str, Path]:
-    """Records of completed runs in ``folder``, whatever their file names, by their content."""
+    """Return the records of completed runs in ``folder`` by the name of their content."""
     found: dict[str, Path] = {}
     for path in sorted(folder.glob("*.h5")):
         try:
@@ -103,7 +103,7 @@ def run_point(task: Task) -> Ended:
     except Exception as exc:  # noqa: BLE001 - a point that fails must not end the others
         error = f"unexpected {type(exc).__name__}: {exc}"
     if status == "stopped":
-        raise Stopped(f"point {task.point.index} ({task.point.words}) was stopped")
+        raise Stopped(f"point {task.point.index} ({task.point.summary}) was stopped")
     where = task.record if status == "completed" else scratch
     return Ended(task.point.index, str(where), status, error, time.perf_counter() - began_s)
 

@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a sweep, from what stands in its folder."""
+"""Write one self-contained HTML page about a sweep from the files in its folder."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write_page(sweep: Sweep, target: Path) -> None:
 
 
 def read_sweep(folder: Path, manifest: Manifest) -> Sweep:
-    """Every point of a sweep with what it came to; an interrupted sweep has some that did not run.
+    """Read every point of a sweep with its result, also of an interrupted sweep.
 
     Raises :class:`RecordError` where no point has finished, or the points are not as listed.
     """
@@ -63,7 +63,7 @@ def read_sweep(folder: Path, manifest: Manifest) -> Sweep:
     ended = [_ended(folder, manifest, point, there) for point in all_points]
     if not any(one.status == "completed" for one in ended):
         failed = next((one for one in ended if one.error), None)
-        why = f"; {all_points[failed.index].words}: {failed.error}" if failed else ""
+        why = f"; {all_points[failed.index].summary}: {failed.error}" if failed else ""
         raise RecordError(f"{folder}: none of the {len(ended)} points has finished{why}")
     results = (result(point, one) for point, one in zip(all_points, ended, strict=True))
     return Sweep(folder, manifest, tuple(results))

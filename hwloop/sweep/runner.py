@@ -18,7 +18,10 @@ from hwloop.sweep.point import Ended, Task, finished, name_of, run_point
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """``workers``: processes of this machine, None: one a core. ``scheduler``: of a cluster."""
+    """Options of a sweep.
+
+    ``workers``: processes on this machine, None: one a core. ``scheduler``: address of a cluster.
+    """
 
     procedure: Path
     folder: Path
@@ -30,7 +33,7 @@ class SweepOptions:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A sweep whose points are all valid: what is done already, and what is to do.
+    """Sweep whose points are all valid: the finished ones, and the tasks that are left.
 
     ``names``: of the content of each point.
     """
@@ -93,7 +96,7 @@ def run_tasks(tasks: Sequence[Task], options: SweepOptions) -> Iterator[Ended]:
 
 
 def workers_of(options: SweepOptions) -> int:
-    """How many processes: as asked, else one a core; a bench has one."""
+    """Return the number of processes: as asked, else one a core; one for hardware."""
     if options.workers is not None:
         return options.workers
     return 1 if _hardware(options.backend) else _cores()
@@ -127,7 +130,7 @@ def _check_workers(options: SweepOptions) -> None:
 
 @contextmanager
 def _client(options: SweepOptions, tasks: int) -> Iterator[Any]:
-    """A client of the cluster, or of processes that end with it."""
+    """Open a client of the cluster, or of local processes that end with it."""
     from distributed import Client, LocalCluster
 
     if options.scheduler:

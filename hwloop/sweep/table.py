@@ -1,4 +1,4 @@
-"""What the points of a sweep came to: a table of settings, outcomes and figures."""
+"""Table of a sweep: settings, outcomes and figures of every point."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hwloop.sweep.point import Ended
 
 @dataclass(frozen=True)
 class Column:
-    """What a figure is, as its record says. ``yes_or_no``: 1 or 0 of one array."""
+    """Name, unit and meaning of a figure. ``yes_or_no``: 1 or 0 for one array."""
 
     name: str
     unit: str
@@ -27,23 +27,23 @@ class Column:
 
 @dataclass(frozen=True)
 class Result:
-    """One point. ``reached``: every step's aim, a fraction of the population; NaN if it failed.
+    """Result of one point. ``reached``: fraction that reached every aim; NaN if it failed.
 
     ``figures``: the last row of every table, where it is a number for an array; means over a
-    population. ``words``: of the outcomes, or the error. The times are "" where it failed.
+    population. ``message``: of the outcomes, or the error. The times are "" where it failed.
     """
 
     point: Point
     ended: Ended
     reached: float
     figures: dict[str, float]
-    words: str
+    message: str
     started_utc: str = ""
     ended_utc: str = ""
 
 
 def result(point: Point, ended: Ended) -> Result:
-    """The outcome and the figures of a point, from its record."""
+    """Read the outcome and the figures of a point from its record."""
     if ended.status != "completed":
         return Result(point, ended, float("nan"), {}, ended.error or ended.status)
     figures: dict[str, float] = {}
@@ -80,12 +80,12 @@ def _of_table(record: Record, label: str, table: str, population: int) -> dict[s
 
 
 def figure_names(results: Sequence[Result]) -> list[str]:
-    """Figures that some point has, in their order."""
+    """Return the names of all figures that some point has, in order."""
     return list(dict.fromkeys(name for one in results for name in one.figures))
 
 
 def moving(results: Sequence[Result]) -> list[str]:
-    """Figures that are not the same at every point."""
+    """Return the names of the figures that differ between points."""
     return [
         name
         for name in figure_names(results)
@@ -94,7 +94,7 @@ def moving(results: Sequence[Result]) -> list[str]:
 
 
 def columns(results: Sequence[Result]) -> dict[str, Column]:
-    """What each figure is, from the record of the first point that has it."""
+    """Return name, unit and meaning of each figure, from the first record that has it."""
     found: dict[str, Column] = {}
     for one in results:
         new = one.figures.keys() - found.keys()
@@ -117,15 +117,15 @@ def _column(record: Record, key: str) -> Column:
 
 
 def write_csv(results: Sequence[Result], path: Path) -> None:
-    """One line a point: its settings, how it ended, its figures, its record."""
+    """Write one line a point: settings, status, figures, record."""
     keys = [key for key, _ in results[0].point.values] if results else []
     names = figure_names(results)
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow([*keys, "status", "reached", *names, "wall_s", "record", "words"])
+        writer.writerow([*keys, "status", "reached", *names, "wall_s", "record", "message"])
         for one in results:
             values = [shown(value) for _, value in one.point.values]
             figures = [one.figures.get(name, "") for name in names]
             record = Path(one.ended.record).name if one.ended.record else ""
             row: list[Any] = [*values, one.ended.status, one.reached, *figures]
-            writer.writerow([*row, one.ended.wall_s, record, one.words])
+            writer.writerow([*row, one.ended.wall_s, record, one.message])

@@ -15,7 +15,7 @@ from hwloop.steps.array import Array
 from hwloop.steps.characterise.cycling import TwoStates, cycle_group
 from hwloop.steps.common.cells import filled, groups, planned_read
 from hwloop.steps.common.pulses import planned_pulse
-from hwloop.steps.common.summaries import median_words
+from hwloop.steps.common.summaries import median_text
 from hwloop.steps.contract import Plan, Step
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import BoolArray, FloatArray
@@ -86,8 +86,8 @@ def run(settings: EnduranceSettings, array: Array) -> Iterator[Yield]:
     failed = int(np.isfinite(found.failed_at).sum())
     words = (
         f"{measured - failed} of {measured} cells kept a window of {settings.least_window:g} over"
-        f" {settings.cycles} cycles; window first {median_words(found.first_window, '')},"
-        f" last {median_words(found.last_window, '')}"
+        f" {settings.cycles} cycles; window first {median_text(found.first_window, '')},"
+        f" last {median_text(found.last_window, '')}"
     )
     yield Outcome(measured > 0 and failed == 0, words)
 

@@ -22,8 +22,8 @@ from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveOhm, PositiveSecond
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import Cells, chosen, groups, planned_read, read_of, unmeasured
-from hwloop.steps.common.pulses import Ramp, pulse_of
-from hwloop.steps.common.summaries import median_words
+from hwloop.steps.common.pulses import LevelSweep, pulse_of
+from hwloop.steps.common.summaries import median_text
 from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import BoolArray, FloatArray
@@ -39,8 +39,8 @@ class FormSettings(Settings):
     ``pulses_per_cell``: the budget of one cell.
     """
 
-    amplitude: Ramp
-    gate: Ramp | None = None
+    amplitude: LevelSweep
+    gate: LevelSweep | None = None
     width_s: PositiveSecond
     target_ohm: PositiveOhm
     pulses_per_level: Count = 1
@@ -181,7 +181,7 @@ def _outcome(cells: _Cells, selected: BoolArray) -> Outcome:
     if cells.already.any():
         words += f" ({int(cells.already.sum())} before the first pulse)"
     if np.isfinite(cells.form_v).any():
-        words += f", at {median_words(cells.form_v, 'V')}"
+        words += f", at {median_text(cells.form_v, 'V')}"
     if left.any():
         words += f"; {int(left.sum())} not: {', '.join(cell_names(left))}"
     if failed.any():

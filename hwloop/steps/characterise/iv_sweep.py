@@ -25,7 +25,7 @@ from hwloop.steps.common.cells import (
     planned_read,
 )
 from hwloop.steps.common.pulses import pulse_of
-from hwloop.steps.common.summaries import crossing_v, median_words
+from hwloop.steps.common.summaries import crossing_v, median_text
 from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import BoolArray, FloatArray
@@ -167,7 +167,7 @@ def _outcome(settings: IvSweepSettings, rows: list[SweepFigures]) -> Outcome:
     words = f"{settings.cycles} cycles, window {window:.3g} in the last"
     switched = bool(np.isfinite(set_v).any() and np.isfinite(reset_v).any())
     if switched:
-        words += f", set {median_words(set_v, 'V')}, reset {median_words(reset_v, 'V')}"
+        words += f", set {median_text(set_v, 'V')}, reset {median_text(reset_v, 'V')}"
     elif settings.mode == "pulsed":
         words += ": no cell both set and reset"
     return Outcome(switched or settings.mode == "direct", words)

@@ -16,7 +16,7 @@ from hwloop.settings.units import Count, PositiveSecond, PositiveVolt, Volt
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import Cells, conductance_s, filled, groups, planned_read
 from hwloop.steps.common.pulses import Pulse, planned_pulse, pulse_of
-from hwloop.steps.common.summaries import median_words
+from hwloop.steps.common.summaries import median_text
 from hwloop.steps.contract import Plan, Step
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import BoolArray, FloatArray
@@ -254,8 +254,8 @@ def _outcome(rows: list[ResponseRow]) -> Outcome:
     risen_s, fallen_s = up.last_s - up.first_s, down.first_s - down.last_s
     moved = bool(np.nanmedian(risen_s) > 0 and np.nanmedian(fallen_s) > 0)
     words = (
-        f"{len(rows) // 2} conditions; in the first, up {median_words(risen_s, 'S')},"
-        f" down {median_words(fallen_s, 'S')},"
+        f"{len(rows) // 2} conditions; in the first, up {median_text(risen_s, 'S')},"
+        f" down {median_text(fallen_s, 'S')},"
         f" nonlinearity up {np.nanmedian(up.nonlinearity):.2f},"
         f" down {np.nanmedian(down.nonlinearity):.2f},"
         f" asymmetry {np.nanmedian(up.asymmetry):.2f}"

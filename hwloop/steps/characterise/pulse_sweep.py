@@ -27,11 +27,11 @@ from hwloop.settings.units import (
 from hwloop.statistics import sample_deviation
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import Cells, chosen, conductance_s, filled, groups, planned_read
-from hwloop.steps.common.pulses import Pulse, Ramp, planned_pulse, pulse_of
+from hwloop.steps.common.pulses import LevelSweep, Pulse, planned_pulse, pulse_of
 from hwloop.steps.common.summaries import (
     crossing_v,
     cycle_and_device_spread,
-    median_words,
+    median_text,
     over_cells,
 )
 from hwloop.steps.contract import Plan, Step
@@ -41,7 +41,7 @@ from hwloop.types import BoolArray, FloatArray
 LINES = {"gate": "gate", "line": "source line"}
 
 
-class PulseSweepSettings(Ramp):
+class PulseSweepSettings(LevelSweep):
     """``start_v`` to ``stop_v``: of the line that is swept, above 0 V.
 
     ``sweep: gate``: pulses of ``amplitude_v`` > 0 on the bit line, which SET. ``sweep: line``:
@@ -261,7 +261,7 @@ def _outcome(settings: PulseSweepSettings, selected: BoolArray, spread: SpreadFi
     words = (
         f"{int((selected & ~spread.never).sum())} of {int(selected.sum())} cells, {settings.cycles}"
         f" {'cycles' if settings.cycles > 1 else 'cycle'}: G {what} at"
-        f" {median_words(spread.cell_half_v, 'V')} on the {LINES[settings.sweep]}"
+        f" {median_text(spread.cell_half_v, 'V')} on the {LINES[settings.sweep]}"
     )
     for name, sigma_v in (
         ("device to device", spread.device_to_device_v),

@@ -15,7 +15,7 @@ from hwloop.settings.units import Count
 from hwloop.statistics import sample_deviation
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import Cells, chosen, planned_read, read_of, unmeasured
-from hwloop.steps.common.summaries import median_words, over_cells
+from hwloop.steps.common.summaries import median_text, over_cells
 from hwloop.steps.contract import Plan, Step
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import BoolArray, FlagArray, FloatArray
@@ -77,7 +77,7 @@ def run(settings: ReadMapSettings, array: Array) -> Iterator[Yield]:
             f" compliance): {', '.join(cell_names(failed))}",
         )
         return
-    yield Outcome(True, f"conductance: {median_words(figures_row.mean_s, 'S')}")
+    yield Outcome(True, f"conductance: {median_text(figures_row.mean_s, 'S')}")
 
 
 def _figures(maps_s: FloatArray, valid: BoolArray) -> MapFigures:

@@ -15,7 +15,7 @@ from hwloop.settings.model import Settings
 from hwloop.settings.units import PositiveVolt
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import Cells, chosen, filled, groups, measured_a
-from hwloop.steps.common.summaries import median_words, over_cells
+from hwloop.steps.common.summaries import median_text, over_cells
 from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import BoolArray, FloatArray
@@ -92,7 +92,7 @@ def run(settings: ReadNoiseSettings, array: Array) -> Iterator[Yield]:
             slope=_slope(frequency_hz, density),
         )
     words = "; ".join(
-        f"at {row.read_v:g} V sigma/I {median_words(row.relative_sigma, '')}" for row in rows
+        f"at {row.read_v:g} V sigma/I {median_text(row.relative_sigma, '')}" for row in rows
     )
     yield Outcome(True, words)
 

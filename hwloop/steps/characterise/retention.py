@@ -16,7 +16,7 @@ from hwloop.settings.units import Count, PositiveSecond
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import Cells, chosen, conductance_s, planned_read
 from hwloop.steps.common.pulses import Pulse, planned_pulse, pulse_of
-from hwloop.steps.common.summaries import median_words
+from hwloop.steps.common.summaries import median_text
 from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
@@ -129,7 +129,7 @@ def _outcome(settings: RetentionSettings, found: RetentionFigures, end_s: float)
     return Outcome(
         total > 0 and kept == total,
         f"{kept} of {total} cells within {settings.largest_loss:.0%} after {end_s:.4g} s;"
-        f" drift exponent {median_words(found.drift_exponent, '')}",
+        f" drift exponent {median_text(found.drift_exponent, '')}",
     )
 
 

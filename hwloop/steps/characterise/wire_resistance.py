@@ -15,7 +15,7 @@ from hwloop.settings.units import Count, Resistance
 from hwloop.steps.array import Array
 from hwloop.steps.characterise.line_circuit import LineResistances, apparent_conductance_s
 from hwloop.steps.common.cells import conductance_s, planned_read
-from hwloop.steps.common.summaries import median_words
+from hwloop.steps.common.summaries import median_text
 from hwloop.steps.contract import Plan, Step
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
@@ -74,9 +74,9 @@ def run(settings: WireResistanceSettings, array: Array) -> Iterator[Yield]:
     yield found
     yield Outcome(
         True,
-        f"row {median_words(found.row_ohm, 'ohm')}, standard error"
+        f"row {median_text(found.row_ohm, 'ohm')}, standard error"
         f" {float(np.mean(found.row_error_ohm)):.2g} ohm; column"
-        f" {median_words(found.col_ohm, 'ohm')}, standard error"
+        f" {median_text(found.col_ohm, 'ohm')}, standard error"
         f" {float(np.mean(found.col_error_ohm)):.2g} ohm, from cell to cell",
     )
 

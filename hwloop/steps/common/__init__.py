@@ -1,1 +1,1 @@
-"""What steps share."""
+"""Settings, reads and figures that several steps share."""

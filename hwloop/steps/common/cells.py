@@ -1,4 +1,4 @@
-"""What the characterisation steps share: cells by groups, reads that are numbers, pulses."""
+"""Chosen cells, their groups, and reads in which every cell was measured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ Cells = tuple[tuple[int, int], ...]
 
 
 def chosen(cells: Cells | None, shape: tuple[int, int]) -> BoolArray:
-    """The mask (rows, cols) of ``cells``, all if None; refuses one that the array has not."""
+    """Return the mask (rows, cols) of ``cells``, all if None.
+
+    Raises :class:`ConfigError` for a cell outside the array, or an empty list.
+    """
     if cells is None:
         return np.ones(shape, dtype=np.bool_)
     mask = np.zeros(shape, dtype=np.bool_)
@@ -35,7 +38,7 @@ def chosen(cells: Cells | None, shape: tuple[int, int]) -> BoolArray:
 
 
 def groups(array: Array, cells: Cells | None) -> Iterator[BoolArray]:
-    """The chosen cells, group by group of the backend: one is finished before the next."""
+    """Yield masks of the chosen cells in the backend's groups; finish one before the next."""
     mask = chosen(cells, array.geometry.shape)
     for group in array.backend.groups():
         if (group & mask).any():
@@ -43,12 +46,12 @@ def groups(array: Array, cells: Cells | None) -> Iterator[BoolArray]:
 
 
 def read_of(array: ArraySettings, mask: BoolArray) -> ReadMap:
-    """The array's read of the cells of ``mask``."""
+    """Return the read of the cells of ``mask`` as the array's settings say."""
     return ReadMap(mask, array.read.read_v, array.read.both_polarities)
 
 
 def conductance_s(array: Array, mask: BoolArray, *, step: str) -> FloatArray:
-    """Conductance of the cells of ``mask``, (..., rows, cols); NaN for the others.
+    """Measure the cells of ``mask``, (..., rows, cols), siemens; NaN for the others.
 
     Raises :class:`StepError` where a cell of ``mask`` could not be measured.
     """
@@ -57,7 +60,7 @@ def conductance_s(array: Array, mask: BoolArray, *, step: str) -> FloatArray:
 
 
 def measured_a(reading: Reading, *, step: str) -> FloatArray:
-    """The currents of a reading, if every addressed one was measured."""
+    """Return the currents of a reading; raises :class:`StepError` if one was not measured."""
     failed = unmeasured(reading)
     if failed.any():
         raise StepError(
@@ -68,7 +71,7 @@ def measured_a(reading: Reading, *, step: str) -> FloatArray:
 
 
 def unmeasured(reading: Reading) -> BoolArray:
-    """Where a cell was addressed and gave no number, or one at compliance; (..., rows, cols)."""
+    """Return where an addressed cell gave no number, or is at compliance, (..., rows, cols)."""
     failed: BoolArray = (reading.flags & Flag.NOT_ADDRESSED == 0) & (
         np.isnan(reading.current_a) | (reading.flags != 0)
     )
@@ -76,10 +79,10 @@ def unmeasured(reading: Reading) -> BoolArray:
 
 
 def planned_read(array: ArraySettings, cells: Cells | None, at_most: int) -> PlannedOperation:
-    """The array's read of the chosen cells, as planned."""
+    """Return the planned read of the chosen cells, ``at_most`` times."""
     return PlannedOperation(read_of(array, chosen(cells, array.geometry.shape)), at_most)
 
 
 def filled(into: FloatArray | None, values: FloatArray, mask: BoolArray) -> FloatArray:
-    """``into`` with the cells of ``mask`` taken from ``values``, both (..., rows, cols)."""
+    """Return ``into`` with the cells of ``mask`` from ``values``, both (..., rows, cols)."""
     return np.where(mask, values, np.nan if into is None else into)

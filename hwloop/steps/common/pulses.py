@@ -1,4 +1,4 @@
-"""Pulses as steps are told of them."""
+"""Settings of pulses that several steps share."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Pulse(Settings):
         return self
 
 
-class Ramp(Settings):
-    """Levels from ``start_v`` to ``stop_v`` by steps of the magnitude ``step_v``."""
+class LevelSweep(Settings):
+    """Levels from ``start_v`` to ``stop_v``, volts, in steps of the magnitude ``step_v``."""
 
     start_v: Volt
     stop_v: Volt
     step_v: PositiveVolt
 
     @model_validator(mode="after")
-    def _outwards(self) -> Ramp:
+    def _outwards(self) -> LevelSweep:
         if self.start_v * self.stop_v <= 0:
             raise ValueError("start_v and stop_v must be of one sign and not 0 V")
         if abs(self.stop_v) < abs(self.start_v):
@@ -44,7 +44,7 @@ class Ramp(Settings):
         return self
 
     def levels_v(self) -> list[float]:
-        """Every level; ``stop_v`` is the last one."""
+        """Return every level, volts; ``stop_v`` is the last one."""
         sign = np.sign(self.stop_v)
         count = int(np.floor(abs(self.stop_v - self.start_v) / self.step_v * (1 + 1e-12)))
         levels = [round(self.start_v + sign * n * self.step_v, 9) for n in range(count + 1)]
@@ -54,14 +54,14 @@ class Ramp(Settings):
 def pulse_of(
     mask: BoolArray, amplitude_v: float, width_s: float, *, gate_v: float | None, count: int = 1
 ) -> PulseMap:
-    """The same pulses for every cell of ``mask``."""
+    """Return the same pulses for every cell of ``mask``."""
     return PulseMap(np.where(mask, amplitude_v, 0.0), width_s, count, gate_v)
 
 
 def planned_pulse(
     array: ArraySettings, cells: Cells | None, pulse: Pulse, at_most: int, *, count: int = 1
 ) -> PlannedOperation:
-    """A pulse for each of the chosen cells, as planned."""
+    """Return the planned pulses of the chosen cells, ``at_most`` times."""
     mask = chosen(cells, array.geometry.shape)
     operation = pulse_of(mask, pulse.amplitude_v, pulse.width_s, gate_v=pulse.gate_v, count=count)
     return PlannedOperation(operation, at_most)

@@ -1,4 +1,4 @@
-"""Figures over cells and cycles."""
+"""Summary figures over cells and cycles."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hwloop.statistics import sample_deviation
 from hwloop.types import FloatArray
 
 
-def median_words(values: FloatArray, unit: str) -> str:
-    """``"median 32 nS (5 to 95 %: 20 nS to 44 nS)"`` of the finite values; one as it is."""
+def median_text(values: FloatArray, unit: str) -> str:
+    """Format finite values as ``"median 32 nS (5 to 95 %: 20 nS to 44 nS)"``."""
     from hwloop.settings.units import format_quantity
 
     finite = values[np.isfinite(values)]
@@ -27,7 +27,7 @@ def median_words(values: FloatArray, unit: str) -> str:
 
 
 def crossing_v(levels_v: FloatArray, ln: FloatArray) -> FloatArray:
-    """Level at which ``ln`` first goes from below 0 to above, linear between levels of one sign."""
+    """Return the level where ``ln`` first rises through 0, linear between levels of one sign."""
     rising = (ln[:-1] < 0) & (ln[1:] >= 0)
     first = rising.argmax(axis=0)[None]
     below = np.take_along_axis(ln, first, axis=0)[0]
@@ -41,7 +41,7 @@ def crossing_v(levels_v: FloatArray, ln: FloatArray) -> FloatArray:
 
 
 def over_cells(of: Callable[[FloatArray], float], values: FloatArray) -> FloatArray:
-    """``of`` the finite values along the last axis; NaN where there is none."""
+    """Apply ``of`` to the finite values along the last axis; NaN where there is none."""
     lines = values.reshape(-1, values.shape[-1])
     out = [of(line[np.isfinite(line)]) if np.isfinite(line).any() else np.nan for line in lines]
     return np.array(out, dtype=np.float64).reshape(values.shape[:-1])
@@ -50,7 +50,7 @@ def over_cells(of: Callable[[FloatArray], float], values: FloatArray) -> FloatAr
 def cycle_and_device_spread(
     mean: FloatArray, sigma: FloatArray, cycles: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Spread over the cycles of a cell, and over the cells less what the cycles add to it; (...).
+    """Compute the spread over cycles, and the spread over cells without their share; (...).
 
     ``mean``, ``sigma``: of each cell over its ``cycles``, (..., rows, cols), NaN where there is
     none: the variance of a mean over n cycles holds 1/n of theirs. The second is 0 where cells are

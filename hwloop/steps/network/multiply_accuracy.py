@@ -14,7 +14,7 @@ from hwloop.settings.model import Settings
 from hwloop.settings.units import Count
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import conductance_s, planned_read
-from hwloop.steps.common.summaries import median_words
+from hwloop.steps.common.summaries import median_text
 from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.network.array_product import effective_bits
 from hwloop.steps.rows import Outcome, Row, Yield, column
@@ -65,7 +65,7 @@ def run(settings: MultiplyTestSettings, array: Array) -> Iterator[Yield]:
         )
     yield row
     columns = sorted({int(place[-1]) for place in np.argwhere(failed)})
-    words = f"effective bits of a column: {median_words(row.bits, '')}"
+    words = f"effective bits of a column: {median_text(row.bits, '')}"
     if columns:
         named = ", ".join(map(str, columns[:3]))
         words += f"; {int(failed.sum())} currents could not be measured, in columns {named}"

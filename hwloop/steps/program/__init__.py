@@ -1,1 +1,1 @@
-"""Program and verify."""
+"""Program cells to target conductances and verify them."""

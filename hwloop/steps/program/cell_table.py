@@ -1,4 +1,4 @@
-"""What is known of every cell while an array is programmed."""
+"""Table of the cells of an array while it is programmed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.steps.program.targets import Goals
+from hwloop.steps.program.targets import TargetsAndWindows
 from hwloop.types import BoolArray, FloatArray
 
 IntArray = NDArray[np.int64]
@@ -26,14 +26,14 @@ MEANINGS = {
 
 
 @dataclass(eq=False)
-class Ledger:
+class CellTable:
     """Maps of all cells, flat; ``status`` as in :data:`MEANINGS`, 0 left alone, 2 not yet decided.
 
     ``seen_s``: the latest read; ``verified_s``: the one that ended its programming.
     ``smallest_jump_s``: of a pulse that took a cell over its window.
     """
 
-    goals: Goals
+    targets: TargetsAndWindows
     status: IntArray = field(init=False)
     seen_s: FloatArray = field(init=False)
     verified_s: FloatArray = field(init=False)
@@ -44,9 +44,9 @@ class Ledger:
     smallest_jump_s: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
-        target_s = self.goals.target_s.ravel()
+        target_s = self.targets.target_s.ravel()
         self.target_s = target_s
-        self.low_s, self.high_s = self.goals.low_s.ravel(), self.goals.high_s.ravel()
+        self.low_s, self.high_s = self.targets.low_s.ravel(), self.targets.high_s.ravel()
         self.status = np.where(np.isfinite(target_s), WAITING, LEFT_ALONE).astype(np.int64)
         self.seen_s = np.full(target_s.shape, np.nan)
         self.verified_s = np.full(target_s.shape, np.nan)
@@ -58,17 +58,17 @@ class Ledger:
 
     @property
     def pulses(self) -> IntArray:
-        """Of both polarities."""
+        """Pulses of both polarities, (cells,)."""
         return self.pulses_up + self.pulses_down
 
     @property
     def wanted(self) -> BoolArray:
-        """Cells with a target."""
+        """Cells that have a target, (cells,)."""
         wanted: BoolArray = self.status != LEFT_ALONE
         return wanted
 
     def side(self, index: IntArray) -> NDArray[np.int8]:
-        """1 below the window, -1 above it, 0 within."""
+        """Return 1 for cells below their window, -1 above it, 0 within."""
         seen_s = self.seen_s[index]
         below, above = seen_s < self.low_s[index], seen_s > self.high_s[index]
         return below.astype(np.int8) - above.astype(np.int8)

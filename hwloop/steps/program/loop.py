@@ -15,7 +15,7 @@ from hwloop.steps.program.cell_table import (
     STUCK,
     UNREADABLE,
     WAITING,
-    Ledger,
+    CellTable,
 )
 from hwloop.steps.program.controllers.base import Controller, IntArray, Side, State
 from hwloop.steps.program.pulses import apply, read
@@ -24,7 +24,7 @@ from hwloop.types import BoolArray, FloatArray
 
 @dataclass(frozen=True)
 class Budgets:
-    """Of one cell. ``patience``: pulses at full strength without progress until it is stuck.
+    """Budgets of one cell; ``patience``: pulses at full strength without progress.
 
     Progress is half of the width of its window, or a tenth of the distance to its target where that
     is less: a cell that creeps towards a wide window is not stuck.
@@ -44,7 +44,7 @@ class Budgets:
 
 @dataclass(frozen=True)
 class Round:
-    """After one pulse of each cell that was still at work, or after a ramp of several."""
+    """Counts after one pulse of each cell still at work, or after a ramp of several."""
 
     number: int
     at_work: int
@@ -54,7 +54,7 @@ class Round:
 
 @dataclass(eq=False)
 class _AtWork:
-    """The cells that are still being programmed, by their flat places."""
+    """Cells that are still being programmed, by their flat indices."""
 
     index: IntArray
     state: State
@@ -69,112 +69,111 @@ class _AtWork:
 
 
 def program(
-    array: Array, controller: Controller, ledger: Ledger, index: IntArray, budgets: Budgets
+    array: Array, controller: Controller, table: CellTable, index: IntArray, budgets: Budgets
 ) -> Iterator[Round]:
-    """Program the cells of ``index``; the ledger has how each of them ended."""
-    _note(ledger, index, read(array, ledger, index), UNREADABLE)
-    index = index[ledger.status[index] == WAITING]
+    """Program the cells of ``index``, and enter in the table how each of them ended."""
+    _note(table, index, read(array, table, index), UNREADABLE)
+    index = index[table.status[index] == WAITING]
     work = _AtWork(
         index,
-        controller.begin(ledger.target_s[index]),
+        controller.begin(table.target_s[index]),
         np.zeros(index.size, np.int64),
-        ledger.seen_s[index].copy(),
+        table.seen_s[index].copy(),
         np.zeros(index.size, np.int64),
     )
     number = 0
     while work.index.size:
         number += 1
-        given = _round(array, controller, ledger, work, budgets)
+        given = _round(array, controller, table, work, budgets)
         index = work.index
-        error_s = ledger.seen_s[index] - ledger.target_s[index]
+        error_s = table.seen_s[index] - table.target_s[index]
         yield Round(number, index.size, given, error_s)
 
 
 def _round(
-    array: Array, controller: Controller, ledger: Ledger, work: _AtWork, budgets: Budgets
+    array: Array, controller: Controller, table: CellTable, work: _AtWork, budgets: Budgets
 ) -> int:
-    """Judge, then one move of every cell that is not at its end; pulses that were given."""
-    need = ledger.side(work.index)
+    """Judge the cells, then move each that is not done; return the number of pulses."""
+    need = table.side(work.index)
     work.hits = np.where(need == 0, work.hits + 1, 0)
     done = work.hits >= budgets.hits
-    _end(ledger, work, done, REACHED)
+    _end(table, work, done, REACHED)
     need = need[~done]
-    state, move = controller.move(work.state, seen_s=ledger.seen_s[work.index], need=need)
+    state, move = controller.move(work.state, seen_s=table.seen_s[work.index], need=need)
     work.state = state
     ends = {
         STUCK: (work.idle >= budgets.patience) & (need != 0),
-        BUDGET: (move.side != 0)
-        & ~_affordable(ledger, work, move.amplitude_v, controller, budgets),
+        BUDGET: (move.side != 0) & ~_affordable(table, work, move.amplitude_v, controller, budgets),
         GIVEN_UP: move.given_up,
     }
     status = np.full(work.index.size, WAITING)
     for ended, which in ends.items():
         status[which] = ended
-    ledger.status[work.index] = status
+    table.status[work.index] = status
     going = status == WAITING
     if not going.all():
         move, need = move.kept(going), need[going]
         work.keep(going)
     if not work.index.size:
         return 0
-    before_s = ledger.seen_s[work.index]
-    left = budgets.pulses - ledger.pulses[work.index]
+    before_s = table.seen_s[work.index]
+    left = budgets.pulses - table.pulses[work.index]
     left = np.minimum(left, np.maximum(1, budgets.patience - work.idle))
     if not budgets.are_of_pulses_alone:
         left = np.ones_like(left)
-    given = apply(array, ledger, work.index, move, controller.trains, left)
+    given = apply(array, table, work.index, move, controller.trains, left)
     work.state = replace(work.state, number=work.state.number + np.maximum(given.pulses - 1, 0))
-    _judge_progress(ledger, work, move.at_end, before_s, need, given.pulses)
-    _end(ledger, work, given.failed, UNREADABLE)
+    _judge_progress(table, work, move.at_end, before_s, need, given.pulses)
+    _end(table, work, given.failed, UNREADABLE)
     return int(given.pulses.sum())
 
 
 def _judge_progress(
-    ledger: Ledger,
+    table: CellTable,
     work: _AtWork,
     at_end: BoolArray,
     before_s: FloatArray,
     need: Side,
     pulses: IntArray,
 ) -> None:
-    """How long each cell has stood still under the strongest pulses that there are."""
+    """Count the strongest pulses without progress, and mark cells that are stuck."""
     index = work.index
-    seen_s, width_s = ledger.seen_s[index], ledger.high_s[index] - ledger.low_s[index]
-    away_s = np.abs(seen_s - ledger.target_s[index])
+    seen_s, width_s = table.seen_s[index], table.high_s[index] - table.low_s[index]
+    away_s = np.abs(seen_s - table.target_s[index])
     enough_s = np.minimum(width_s / 2, away_s / 10)
-    crossed = (need != 0) & (ledger.side(index) == -need)
+    crossed = (need != 0) & (table.side(index) == -need)
     over, jump_s = index[crossed], np.abs(seen_s - before_s)[crossed]
-    ledger.smallest_jump_s[over] = np.minimum(ledger.smallest_jump_s[over], jump_s)
+    table.smallest_jump_s[over] = np.minimum(table.smallest_jump_s[over], jump_s)
     moved = (np.abs(seen_s - work.since_s) >= enough_s) | crossed | ~at_end
     work.idle = np.where(moved, 0, work.idle + pulses)
     work.since_s = np.where(moved, seen_s, work.since_s)
 
 
 def _affordable(
-    ledger: Ledger,
+    table: CellTable,
     work: _AtWork,
     amplitude_v: FloatArray,
     controller: Controller,
     budgets: Budgets,
 ) -> BoolArray:
     index = work.index
-    affordable: BoolArray = ledger.pulses[index] < budgets.pulses
+    affordable: BoolArray = table.pulses[index] < budgets.pulses
     if not budgets.are_of_pulses_alone:
         up, down = (0.0 if train is None else train.width_s for train in controller.trains)
         width_s = np.where(amplitude_v > 0, up, down)
         if up and down and controller.trains[0] is not None and controller.trains[0].sign < 0:
             width_s = np.where(amplitude_v > 0, down, up)
-        energy_j = np.square(amplitude_v) * np.abs(ledger.seen_s[index]) * width_s
-        affordable &= ledger.energy_j[index] + energy_j <= budgets.energy_j
-        affordable &= ledger.stress_s[index] + width_s <= budgets.stress_s * (1 + 1e-12)
+        energy_j = np.square(amplitude_v) * np.abs(table.seen_s[index]) * width_s
+        affordable &= table.energy_j[index] + energy_j <= budgets.energy_j
+        affordable &= table.stress_s[index] + width_s <= budgets.stress_s * (1 + 1e-12)
     return affordable
 
 
-def _end(ledger: Ledger, work: _AtWork, which: BoolArray, status: int) -> None:
+def _end(table: CellTable, work: _AtWork, which: BoolArray, status: int) -> None:
     if which.any():
-        ledger.status[work.index[which]] = status
+        table.status[work.index[which]] = status
         work.keep(~which)
 
 
-def _note(ledger: Ledger, index: IntArray, which: BoolArray, status: int) -> None:
-    ledger.status[index[which]] = status
+def _note(table: CellTable, index: IntArray, which: BoolArray, status: int) -> None:
+    table.status[index[which]] = status

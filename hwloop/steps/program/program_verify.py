@@ -26,7 +26,7 @@ from hwloop.steps.program.cell_table import (
     RELAXED,
     UNREADABLE,
     WAITING,
-    Ledger,
+    CellTable,
 )
 from hwloop.steps.program.controllers import Algorithm, passes
 from hwloop.steps.program.controllers.base import Train
@@ -41,7 +41,13 @@ from hwloop.steps.program.rows import (
     round_row,
     tables,
 )
-from hwloop.steps.program.targets import Target, Tolerance, goals, planned_mask, refuse_misfit
+from hwloop.steps.program.targets import (
+    Target,
+    Tolerance,
+    planned_mask,
+    refuse_misfit,
+    targets_and_windows,
+)
 from hwloop.steps.rows import Outcome, Yield
 from hwloop.types import BoolArray, FloatArray
 
@@ -75,7 +81,7 @@ class ProgramVerifySettings(Settings):
     cells: Cells | None = None
 
     def budgets(self) -> Budgets:
-        """Of one cell; infinite where none is given."""
+        """Return the budgets of one cell, infinite where none is given."""
         return Budgets(
             self.pulses_per_cell,
             self.energy_per_cell_j or np.inf,
@@ -86,9 +92,9 @@ class ProgramVerifySettings(Settings):
 
 
 def run(settings: ProgramVerifySettings, array: Array) -> Iterator[Yield]:
-    """Group after group, pass after pass; a cell that refuses is marked, not retried for ever."""
+    """Program group after group, pass after pass; a cell that cannot be moved is marked."""
     shape = array.backend.description.shape
-    wanted = goals(
+    wanted = targets_and_windows(
         settings.target,
         settings.tolerance,
         settings.range or array.settings.range,
@@ -96,67 +102,67 @@ def run(settings: ProgramVerifySettings, array: Array) -> Iterator[Yield]:
         rng=array.rng,
         earlier=array.earlier,
     )
-    ledger = Ledger(wanted)
+    table = CellTable(wanted)
     mask = np.broadcast_to(chosen(settings.cells, array.geometry.shape), shape).ravel()
-    ledger.status[~mask] = LEFT_ALONE
+    table.status[~mask] = LEFT_ALONE
     began_s = array.clock.now_s()
-    before_s, noise_s = _look(array, ledger)
-    yield from _passes(settings, array, ledger)
-    after_s = np.full_like(ledger.seen_s, np.nan)
+    before_s, noise_s = _look(array, table)
+    yield from _passes(settings, array, table)
+    after_s = np.full_like(table.seen_s, np.nan)
     _, _, wait_s = passes(settings.algorithm)
     if settings.wait_s is not None:
         array.clock.sleep(settings.wait_s)
     if settings.wait_s is not None or wait_s is not None:
-        read(array, ledger, np.flatnonzero(ledger.wanted))
-        after_s = ledger.seen_s.copy()
-    figures = figures_row(ledger, after_s, noise_s, array.clock.now_s() - began_s)
-    cells = cells_row(ledger, before_s, after_s)
+        read(array, table, np.flatnonzero(table.wanted))
+        after_s = table.seen_s.copy()
+    figures = figures_row(table, after_s, noise_s, array.clock.now_s() - began_s)
+    cells = cells_row(table, before_s, after_s)
     yield cells
     yield figures
-    yield _outcome(settings, ledger, cells, figures)
+    yield _outcome(settings, table, cells, figures)
 
 
-def _look(array: Array, ledger: Ledger) -> tuple[FloatArray, float]:
-    """Two reads of every cell: the state before, and the noise of a read."""
-    index = np.flatnonzero(ledger.wanted)
+def _look(array: Array, table: CellTable) -> tuple[FloatArray, float]:
+    """Read every cell twice: return the state before, and the noise of a read."""
+    index = np.flatnonzero(table.wanted)
     if not index.size:
-        return ledger.seen_s.copy(), float("nan")
-    read(array, ledger, index)
-    first_s = ledger.seen_s.copy()
-    read(array, ledger, index)
-    difference_s = (ledger.seen_s - first_s)[index]
+        return table.seen_s.copy(), float("nan")
+    read(array, table, index)
+    first_s = table.seen_s.copy()
+    read(array, table, index)
+    difference_s = (table.seen_s - first_s)[index]
     finite = difference_s[np.isfinite(difference_s)]
     noise_s = float(np.sqrt(np.mean(np.square(finite)) / 2)) if finite.size else float("nan")
     return first_s, noise_s
 
 
-def _passes(settings: ProgramVerifySettings, array: Array, ledger: Ledger) -> Iterator[RoundRow]:
+def _passes(settings: ProgramVerifySettings, array: Array, table: CellTable) -> Iterator[RoundRow]:
     controller, times, wait_s = passes(settings.algorithm)
     for attempt in range(1, times + 1):
         for group, mask in enumerate(groups(array, settings.cells)):
             inside = np.broadcast_to(mask, array.backend.description.shape).ravel()
-            index = np.flatnonzero(inside & (ledger.status == WAITING))
+            index = np.flatnonzero(inside & (table.status == WAITING))
             if not index.size:
                 continue
-            for one in program(array, controller, ledger, index, settings.budgets()):
-                yield round_row(ledger, one, group, attempt)
-            ledger.verified_s[index] = ledger.seen_s[index]
+            for one in program(array, controller, table, index, settings.budgets()):
+                yield round_row(table, one, group, attempt)
+            table.verified_s[index] = table.seen_s[index]
         if wait_s is None:
             return
         array.clock.sleep(wait_s)
-        index = np.flatnonzero(ledger.status == REACHED)
+        index = np.flatnonzero(table.status == REACHED)
         if not index.size:
             return
-        failed = read(array, ledger, index)
-        left = index[(ledger.side(index) != 0) & ~failed]
-        ledger.status[index[failed]] = UNREADABLE
-        ledger.status[left] = RELAXED if attempt == times else WAITING
+        failed = read(array, table, index)
+        left = index[(table.side(index) != 0) & ~failed]
+        table.status[index[failed]] = UNREADABLE
+        table.status[left] = RELAXED if attempt == times else WAITING
         if not left.size:
             return
 
 
 def _outcome(
-    settings: ProgramVerifySettings, ledger: Ledger, cells: CellsRow, figures: ProgrammedFigures
+    settings: ProgramVerifySettings, table: CellTable, cells: CellsRow, figures: ProgrammedFigures
 ) -> Outcome:
     if not figures.cells:
         return Outcome(True, "no cell has a target")
@@ -174,16 +180,16 @@ def _outcome(
         if status != REACHED and which.any():
             more = ", …" if which.sum() > 3 else ""
             words += f"; {meaning}: {int(which.sum())}: {', '.join(cell_names(which))}{more}"
-    words += _why(ledger, figures)
+    words += _why(table, figures)
     return Outcome(fraction >= settings.least_yield, words)
 
 
-def _why(ledger: Ledger, figures: ProgrammedFigures) -> str:
-    """Where the tolerance asks for more than device or meter can do."""
-    missed = np.isin(ledger.status, (BUDGET, RELAXED))
+def _why(table: CellTable, figures: ProgrammedFigures) -> str:
+    """Say where the tolerance is tighter than device or meter allow."""
+    missed = np.isin(table.status, (BUDGET, RELAXED))
     if not missed.any():
         return ""
-    width_s = float(np.median((ledger.high_s - ledger.low_s)[missed]))
+    width_s = float(np.median((table.high_s - table.low_s)[missed]))
     window = f"than the window of {format_quantity(width_s, 'S', digits=3)}"
     found = {
         "a read scatters by": 4 * figures.read_noise_s,
@@ -197,7 +203,7 @@ def _why(ledger: Ledger, figures: ProgrammedFigures) -> str:
 
 
 def plan(settings: ProgramVerifySettings, array: ArraySettings) -> Plan:
-    """The strongest pulse of each train, and every budget used up."""
+    """Plan the strongest pulse of each train, with every budget used up."""
     shape = array.geometry.shape
     refuse_misfit(settings.target, settings.tolerance, settings.range or array.range, shape)
     mask = chosen(settings.cells, shape) & planned_mask(settings.target, shape)

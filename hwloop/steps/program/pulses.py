@@ -1,4 +1,4 @@
-"""From the moves of a controller to operations: one pulse and a read, or a ramp of several."""
+"""Turn the moves of a controller into operations: a pulse and a read, or a ramp."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from hwloop.array.operations import Flag, PulseMap, Ramp, Reading
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import read_of, unmeasured
-from hwloop.steps.program.cell_table import Ledger
+from hwloop.steps.program.cell_table import CellTable
 from hwloop.steps.program.controllers.base import IntArray, Move, Steps, Train
 from hwloop.types import BoolArray, FloatArray
 
@@ -18,23 +18,23 @@ Trains = tuple[Train | None, Train | None]
 
 @dataclass(frozen=True)
 class Given:
-    """What was done to some cells: how many pulses each got, and which could not be read."""
+    """Pulses that some cells got, and which of the cells could not be read."""
 
     pulses: IntArray
     failed: BoolArray
 
 
-def read(array: Array, ledger: Ledger, index: IntArray) -> BoolArray:
-    """Read these cells into the ledger; which of them could not be read."""
+def read(array: Array, table: CellTable, index: IntArray) -> BoolArray:
+    """Read these cells into the table; which of them could not be read."""
     shape = array.backend.description.shape
     mask = np.zeros(int(np.prod(shape)), np.bool_)
     mask[index] = True
     reading = array.backend.read(read_of(array.settings, mask.reshape(shape)))
-    return _take(array, ledger, index, reading)
+    return _take(array, table, index, reading)
 
 
 def apply(
-    array: Array, ledger: Ledger, index: IntArray, move: Move, trains: Trains, left: IntArray
+    array: Array, table: CellTable, index: IntArray, move: Move, trains: Trains, left: IntArray
 ) -> Given:
     """Give the pulses of ``move`` and read; several at once where an instrument can by itself.
 
@@ -42,25 +42,25 @@ def apply(
     """
     steps = array.backend.description.verify_steps
     if steps > 1:
-        return _ramp(array, ledger, index, move, trains, np.minimum(left, steps))
-    before_s = ledger.seen_s[index]
+        return _ramp(array, table, index, move, trains, np.minimum(left, steps))
+    before_s = table.seen_s[index]
     for which, width_s in _widths(move, trains):
         amplitude_v = np.where(which, move.amplitude_v, 0.0)
         gate_v = None if move.gate_v is None else _map(array, index, move.gate_v)
         array.backend.pulse(PulseMap(_map(array, index, amplitude_v), width_s, gate_v=gate_v))
-        _charge(ledger, index[which], amplitude_v[which], before_s[which], width_s)
-    failed = read(array, ledger, index)
+        _charge(table, index[which], amplitude_v[which], before_s[which], width_s)
+    failed = read(array, table, index)
     return Given((move.side != 0).astype(np.int64), failed)
 
 
 def _ramp(
-    array: Array, ledger: Ledger, index: IntArray, move: Move, trains: Trains, left: IntArray
+    array: Array, table: CellTable, index: IntArray, move: Move, trains: Trains, left: IntArray
 ) -> Given:
-    """The pulses that follow as long as a cell stays on its side, in one operation a side."""
+    """Apply pulses for as long as a cell stays on its side, in one ramp a side."""
     pulses, failed = np.zeros(index.size, np.int64), np.zeros(index.size, np.bool_)
     still = np.flatnonzero(move.side == 0)
     if still.size:
-        failed[still] = read(array, ledger, index[still])
+        failed[still] = read(array, table, index[still])
     for train, sign in zip(trains, (1, -1), strict=True):
         which = np.flatnonzero(move.side == sign)
         if train is None or not which.size:
@@ -68,7 +68,7 @@ def _ramp(
         cells, amplitude_v = index[which], move.amplitude_v[which]
         gate_v = None if move.gate_v is None else move.gate_v[which]
         count, step_v, gate_step_v = _linear(train, amplitude_v, gate_v, int(left[which].min()))
-        bound_a = np.array([ledger.low_s[cells], ledger.high_s[cells]])
+        bound_a = np.array([table.low_s[cells], table.high_s[cells]])
         bound_a *= array.settings.read.read_v
         ramp = Ramp(
             _map(array, cells, amplitude_v),
@@ -89,8 +89,8 @@ def _ramp(
             if not given.any():
                 break
             volts = amplitude_v[given] + number * step_v
-            _charge(ledger, cells[given], volts, ledger.seen_s[cells[given]], train.width_s)
-            failed[which[given]] = _take(array, ledger, cells[given], seen)
+            _charge(table, cells[given], volts, table.seen_s[cells[given]], train.width_s)
+            failed[which[given]] = _take(array, table, cells[given], seen)
             pulses[which[given]] += 1
     return Given(pulses, failed)
 
@@ -98,7 +98,7 @@ def _ramp(
 def _linear(
     train: Train, amplitude_v: FloatArray, gate_v: FloatArray | None, most: int
 ) -> tuple[int, float, float]:
-    """How many pulses go on in equal steps from here, and the steps of amplitude and gate."""
+    """Return the number of pulses in equal steps from here, and the steps in volts."""
     count, step_v = _left(train.amplitude_steps, amplitude_v, most)
     gate_step_v = 0.0
     if train.gate_steps is not None and gate_v is not None:
@@ -116,7 +116,7 @@ def _left(steps: Steps, at_v: FloatArray, most: int) -> tuple[int, float]:
 
 
 def _widths(move: Move, trains: Trains) -> list[tuple[BoolArray, float]]:
-    """Cells that get a pulse of one width; both polarities together where theirs are equal."""
+    """Yield the cells of each pulse width; both polarities together where equal."""
     up, down = trains
     if up is not None and down is not None and up.width_s == down.width_s:
         return [(move.side != 0, up.width_s)] if move.side.any() else []
@@ -124,21 +124,21 @@ def _widths(move: Move, trains: Trains) -> list[tuple[BoolArray, float]]:
     return [(which, train.width_s) for which, train in sides if train is not None and which.any()]
 
 
-def _take(array: Array, ledger: Ledger, index: IntArray, reading: Reading) -> BoolArray:
+def _take(array: Array, table: CellTable, index: IntArray, reading: Reading) -> BoolArray:
     failed: BoolArray = unmeasured(reading).ravel()[index]
     seen_s = reading.current_a.ravel()[index] / array.settings.read.read_v
-    ledger.seen_s[index] = np.where(failed, np.nan, seen_s)
+    table.seen_s[index] = np.where(failed, np.nan, seen_s)
     return failed
 
 
 def _charge(
-    ledger: Ledger, index: IntArray, amplitude_v: FloatArray, before_s: FloatArray, width_s: float
+    table: CellTable, index: IntArray, amplitude_v: FloatArray, before_s: FloatArray, width_s: float
 ) -> None:
-    """Energy at the conductance that was read before the pulse."""
-    ledger.pulses_up[index] += amplitude_v > 0
-    ledger.pulses_down[index] += amplitude_v < 0
-    ledger.energy_j[index] += np.square(amplitude_v) * np.abs(before_s) * width_s
-    ledger.stress_s[index] += width_s
+    """Add the energy of a pulse at the conductance read before it."""
+    table.pulses_up[index] += amplitude_v > 0
+    table.pulses_down[index] += amplitude_v < 0
+    table.energy_j[index] += np.square(amplitude_v) * np.abs(before_s) * width_s
+    table.stress_s[index] += width_s
 
 
 def _map(array: Array, index: IntArray, values: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""What programming yields: a row a round, and at the end the cells and the figures of all."""
+"""Rows of programming: one a round, and at the end all cells and their figures."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
-from hwloop.steps.program.cell_table import REACHED, RELAXED, IntArray, Ledger
+from hwloop.steps.program.cell_table import REACHED, RELAXED, CellTable, IntArray
 from hwloop.steps.program.loop import Round
-from hwloop.steps.program.targets import Goals
+from hwloop.steps.program.targets import TargetsAndWindows
 from hwloop.steps.rows import Row, column
 from hwloop.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class RoundRow(Row):
-    """A group after one more pulse of each cell at work, or after a ramp of several."""
+    """State of a group after one more pulse of each cell at work, or a ramp of several."""
 
     group: int = column("1", "which group of cells, counted from 0")
     attempt: int = column("1", "which pass over the array, counted from 1")
@@ -28,14 +29,14 @@ class RoundRow(Row):
     rms_error_s: float = column("S", "of the cells at work, from their targets; NaN without any")
     worst_error_s: float = column("S", "largest magnitude of that; NaN without any")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """Round, cells at work, done and failed."""
         return {"at work": self.at_work, "done": self.done, "failed": self.failed}
 
 
 @dataclass(frozen=True, eq=False)
 class CellsRow(Row):
-    """How every cell ended; maps (..., rows, cols), NaN where a cell is left alone."""
+    """Final state of every cell; maps (..., rows, cols), NaN where it is left alone."""
 
     table: ClassVar[str] = "cells"
 
@@ -57,14 +58,14 @@ class CellsRow(Row):
 
     missed: BoolArray = column("1", "had a target and did not reach it")
 
+    @override
     def failed_cells(self) -> BoolArray:
-        """Those that had a target and did not reach it."""
         return self.missed
 
 
 @dataclass(frozen=True, eq=False)
 class ProgrammedFigures(Row):
-    """The whole array, or the population."""
+    """Figures of the whole array, or of the population."""
 
     table: ClassVar[str] = "figures"
 
@@ -84,8 +85,8 @@ class ProgrammedFigures(Row):
     )
 
 
-def round_row(ledger: Ledger, one: Round, group: int, attempt: int) -> RoundRow:
-    """After ``one`` round of a group, in a pass."""
+def round_row(table: CellTable, one: Round, group: int, attempt: int) -> RoundRow:
+    """Return the row after round ``one`` of a group in pass ``attempt``."""
     error_s = one.error_s[np.isfinite(one.error_s)]
     return RoundRow(
         group=group,
@@ -93,58 +94,58 @@ def round_row(ledger: Ledger, one: Round, group: int, attempt: int) -> RoundRow:
         number=one.number,
         at_work=one.at_work,
         pulses=one.pulses,
-        done=int((ledger.status == REACHED).sum()),
-        failed=int((ledger.status < 0).sum()),
+        done=int((table.status == REACHED).sum()),
+        failed=int((table.status < 0).sum()),
         rms_error_s=_rms(error_s),
         worst_error_s=float(np.abs(error_s).max()) if error_s.size else float("nan"),
     )
 
 
-def cells_row(ledger: Ledger, before_s: FloatArray, after_s: FloatArray) -> CellsRow:
-    """How every cell ended; ``before_s``, ``after_s``: siemens, flat or of the array's shape."""
-    shape = ledger.goals.target_s.shape
+def cells_row(table: CellTable, before_s: FloatArray, after_s: FloatArray) -> CellsRow:
+    """Return the final states; ``before_s``, ``after_s``: siemens, flat or in array shape."""
+    shape = table.targets.target_s.shape
     return CellsRow(
-        target_s=ledger.goals.target_s,
-        low_s=ledger.goals.low_s,
-        high_s=ledger.goals.high_s,
-        level=ledger.goals.level,
+        target_s=table.targets.target_s,
+        low_s=table.targets.low_s,
+        high_s=table.targets.high_s,
+        level=table.targets.level,
         before_s=before_s.reshape(shape),
-        verified_s=ledger.verified_s.reshape(shape),
+        verified_s=table.verified_s.reshape(shape),
         after_wait_s=after_s.reshape(shape),
-        pulses_up=ledger.pulses_up.reshape(shape),
-        pulses_down=ledger.pulses_down.reshape(shape),
-        energy_j=ledger.energy_j.reshape(shape),
-        status=ledger.status.reshape(shape),
-        missed=(ledger.status < 0).reshape(shape),
+        pulses_up=table.pulses_up.reshape(shape),
+        pulses_down=table.pulses_down.reshape(shape),
+        energy_j=table.energy_j.reshape(shape),
+        status=table.status.reshape(shape),
+        missed=(table.status < 0).reshape(shape),
     )
 
 
 def figures_row(
-    ledger: Ledger, after_s: FloatArray, noise_s: float, time_s: float
+    table: CellTable, after_s: FloatArray, noise_s: float, time_s: float
 ) -> ProgrammedFigures:
-    """Of all cells; ``after_s``: flat, siemens, NaN without a wait."""
-    wanted, reached = ledger.wanted, ledger.status == REACHED
-    counted = reached | (ledger.status == RELAXED)
-    jumps_s = ledger.smallest_jump_s[np.isfinite(ledger.smallest_jump_s)]
+    """Return the figures of all cells; ``after_s``: flat, siemens, NaN without a wait."""
+    wanted, reached = table.wanted, table.status == REACHED
+    counted = reached | (table.status == RELAXED)
+    jumps_s = table.smallest_jump_s[np.isfinite(table.smallest_jump_s)]
     return ProgrammedFigures(
         cells=int(wanted.sum()),
         reached=int(reached.sum()),
-        mean_pulses=float(ledger.pulses[wanted].mean()) if wanted.any() else 0.0,
-        rms_error_s=_rms((ledger.verified_s - ledger.target_s)[counted]),
-        rms_error_after_wait_s=_rms((after_s - ledger.target_s)[counted]),
-        within_after_wait=_within(ledger, after_s, reached),
-        energy_j=float(ledger.energy_j.sum()),
+        mean_pulses=float(table.pulses[wanted].mean()) if wanted.any() else 0.0,
+        rms_error_s=_rms((table.verified_s - table.target_s)[counted]),
+        rms_error_after_wait_s=_rms((after_s - table.target_s)[counted]),
+        within_after_wait=_within(table, after_s, reached),
+        energy_j=float(table.energy_j.sum()),
         time_s=time_s,
         read_noise_s=noise_s,
         smallest_jump_s=float(np.median(jumps_s)) if jumps_s.size else float("nan"),
     )
 
 
-def _within(ledger: Ledger, after_s: FloatArray, reached: BoolArray) -> float:
+def _within(table: CellTable, after_s: FloatArray, reached: BoolArray) -> float:
     known = reached & np.isfinite(after_s)
     if not known.any():
         return float("nan")
-    inside = (ledger.low_s <= after_s) & (after_s <= ledger.high_s)
+    inside = (table.low_s <= after_s) & (after_s <= table.high_s)
     return float(inside[known].mean())
 
 
@@ -154,9 +155,9 @@ def _rms(values: FloatArray) -> float:
 
 
 def tables(shape: tuple[int, ...]) -> tuple[Row, ...]:
-    """A row of each table: one of cells without targets, of the kinds and shapes of any other."""
+    """Return a row of each table, for cells without targets, in final types and shapes."""
     blank_s = np.full(shape, np.nan)
-    ledger = Ledger(Goals(blank_s, blank_s, blank_s, np.full(shape, -1, np.int64)))
+    table = CellTable(TargetsAndWindows(blank_s, blank_s, blank_s, np.full(shape, -1, np.int64)))
     nothing = Round(0, 0, 0, np.empty(0))
-    cells = cells_row(ledger, blank_s, blank_s)
-    return round_row(ledger, nothing, 0, 0), cells, figures_row(ledger, blank_s.ravel(), 0.0, 0.0)
+    cells = cells_row(table, blank_s, blank_s)
+    return round_row(table, nothing, 0, 0), cells, figures_row(table, blank_s.ravel(), 0.0, 0.0)

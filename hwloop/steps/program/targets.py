@@ -1,4 +1,4 @@
-"""Conductances that cells are to have, and the window around each that counts as reached.
+"""Target conductances, and the window around each that counts as reached.
 
 A target map has the shape (rows, cols) or (..., rows, cols), siemens; NaN: leave this cell alone.
 """
@@ -27,7 +27,7 @@ LevelName = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int
 
 
 class MapTarget(Settings):
-    """``map_s``: written out (null: leave alone), or ``{file: …}`` of CSV, NPY, NPZ or HDF5."""
+    """Map of targets: written out (null: leave alone), or a CSV, NPY, NPZ or HDF5 file."""
 
     kind: Literal["map"]
     map_s: GapTable
@@ -45,7 +45,7 @@ class MapTarget(Settings):
 
 
 class Level(Settings):
-    """``target_s``, and the window by its ends; without a target, its middle."""
+    """Named level: its target, by default the middle of the window, and the window's ends."""
 
     target_s: PositiveSiemens | None = None
     low_s: Annotated[Siemens, Field(ge=0)] | None = None
@@ -63,7 +63,7 @@ class Level(Settings):
 
     @property
     def aim_s(self) -> float:
-        """The target."""
+        """Target conductance, or the middle of the window, siemens."""
         if self.target_s is not None:
             return self.target_s
         return ((self.low_s or 0.0) + (self.high_s or 0.0)) / 2
@@ -73,7 +73,7 @@ Pattern = Literal["rows", "columns", "cycle", "random"]
 
 
 class LevelTarget(Settings):
-    """``levels`` by name, and which cell gets which.
+    """Targets from named ``levels``, and the pattern of cells that get them.
 
     ``pattern``: rows of names ("" or null: leave alone), or: ``rows``, one level a row in turn;
     ``columns``; ``cycle``, cell after cell; ``random``, drawn from the run's seed.
@@ -95,7 +95,7 @@ class LevelTarget(Settings):
         return self
 
     def index(self, shape: tuple[int, ...], rng: np.random.Generator) -> IntArray:
-        """Which level each cell gets, by its place; -1: none."""
+        """Return the index of each cell's level; -1: none."""
         count = len(self.levels)
         rows, cols = shape[-2:]
         if self.pattern == "random":
@@ -113,7 +113,7 @@ class LevelTarget(Settings):
 
 
 class RandomTarget(Settings):
-    """A conductance anywhere between two for each cell, drawn from the run's seed."""
+    """Random target for each cell between two conductances, drawn from the run's seed."""
 
     kind: Literal["random"]
     low_s: PositiveSiemens
@@ -127,7 +127,7 @@ class RandomTarget(Settings):
 
 
 class StepTarget(Settings):
-    """What an earlier step of the same run came to: a map in the latest row of one of its tables.
+    """Targets from an earlier step of the same run: a map in the latest row of a table.
 
     ``label``: of that step; ``table``: "" for its main one; ``column``: siemens, NaN: leave alone.
     """
@@ -142,21 +142,21 @@ Target = Annotated[MapTarget | LevelTarget | RandomTarget | StepTarget, Field(di
 
 
 class Absolute(Settings):
-    """Within ± ``by_s`` of the target."""
+    """Window of ± ``by_s`` around the target."""
 
     kind: Literal["absolute"]
     by_s: PositiveSiemens
 
 
 class Relative(Settings):
-    """Within ± ``fraction`` of the target."""
+    """Window of ± ``fraction`` of the target around it."""
 
     kind: Literal["relative"]
     fraction: Annotated[Number, Field(gt=0, lt=1)]
 
 
 class OfRange(Settings):
-    """Within ± ``fraction`` of the width of ``range``.
+    """Window of ± ``fraction`` of the width of ``range`` around the target.
 
     ``open_below``: a cell whose target is the low end of the range may also be below it.
     """
@@ -167,7 +167,7 @@ class OfRange(Settings):
 
 
 class Windows(Settings):
-    """Within ``low_s`` and ``high_s`` of its level; a missing end is open."""
+    """Window of the cell's level, ``low_s`` to ``high_s``; a missing end is open."""
 
     kind: Literal["windows"]
 
@@ -176,7 +176,7 @@ Tolerance = Annotated[Absolute | Relative | OfRange | Windows, Field(discriminat
 
 
 @dataclass(frozen=True, eq=False)
-class Goals:
+class TargetsAndWindows:
     """Target and window of every cell, siemens, (..., rows, cols); NaN: leave it alone.
 
     ``level``: which of the named levels, by its place; -1: none.
@@ -188,7 +188,7 @@ class Goals:
     level: IntArray
 
 
-def goals(
+def targets_and_windows(
     target: Target,
     tolerance: Tolerance,
     span: ConductanceRange | None,
@@ -196,8 +196,8 @@ def goals(
     shape: tuple[int, ...],
     rng: np.random.Generator,
     earlier: Mapping[str, Row],
-) -> Goals:
-    """What every cell of ``shape`` (..., rows, cols) is to come to.
+) -> TargetsAndWindows:
+    """Return target and window of every cell of ``shape`` (..., rows, cols).
 
     Raises :class:`StepError` where an earlier step has no such map.
     """
@@ -214,7 +214,7 @@ def goals(
             aims = np.array([*(one.aim_s for one in target.levels.values()), np.nan])
             target_s = aims[level]
     low_s, high_s = _window(target, tolerance, span, target_s, level)
-    return Goals(target_s, low_s, high_s, level)
+    return TargetsAndWindows(target_s, low_s, high_s, level)
 
 
 def refuse_misfit(
@@ -238,7 +238,7 @@ def refuse_misfit(
 
 
 def planned_mask(target: Target, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Cells that may be programmed, (rows, cols), as far as the settings say."""
+    """Return the cells that may be programmed by these settings, (rows, cols)."""
     if isinstance(target, MapTarget):
         known = np.isfinite(np.array(target.map_s, dtype=np.float64))
         mask: NDArray[np.bool_] = np.logical_or.reduce(known.reshape(-1, *shape))

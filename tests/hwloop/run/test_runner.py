@@ -248,7 +248,7 @@ def test_the_preview_takes_a_ramp_by_its_worst_pulse_and_its_last() -> None:
     assert (seen.read_v, seen.pulses_per_device) == (0.1, 5 + 6 * 10)
     assert seen.pulse_energy_j == pytest.approx(1.5 * 1e-3 * 2e-3)
     assert seen.duration_s == pytest.approx(10 * 6 * 2 * 2e-3)
-    assert seen.operations[0].words == (
+    assert seen.operations[0].summary == (
         "ramp 2 of 8 cells, up to 6 pulses of up to 1.5 V, 2 ms, gate up to 3 V, each read at -100 mV"
     )
 

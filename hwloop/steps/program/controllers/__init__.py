@@ -23,7 +23,7 @@ Algorithm = Annotated[
 
 
 def passes(algorithm: Algorithm) -> tuple[Controller, int, float | None]:
-    """What writes, how often at most, and the wait in seconds before each verification."""
+    """Return the writing algorithm, the most passes, and the wait before each verification."""
     if isinstance(algorithm, WriteWaitVerify):
         return algorithm.write, algorithm.passes, algorithm.wait_s
     return algorithm, 1, None

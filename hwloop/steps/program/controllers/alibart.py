@@ -1,4 +1,4 @@
-"""Adaptive amplitude with both polarities.
+"""Adapt the amplitude, with pulses of both polarities.
 
 Read; the sign of the error picks the polarity; as long as the cell stays on the same side the
 amplitude grows by a step a pulse; once it has gone over, the polarity turns round and its amplitude
@@ -19,7 +19,7 @@ from hwloop.types import FloatArray
 
 
 class Alibart(Settings):
-    """``up`` raises the conductance, ``down`` lowers it."""
+    """Settings: ``up``, the train that raises the conductance, and ``down``, that lowers it."""
 
     name: Literal["alibart"]
     up: Train
@@ -32,13 +32,13 @@ class Alibart(Settings):
 
     @property
     def trains(self) -> tuple[Train | None, Train | None]:
-        """Both."""
+        """The train that raises the conductance, and the one that lowers it."""
         return self.up, self.down
 
     def begin(self, target_s: FloatArray) -> State:
-        """Nothing is known."""
+        """Return the state of cells without a pulse."""
         return State.new(target_s.shape)
 
     def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:  # noqa: ARG002
-        """The polarity that is needed; its train begins where it was not the latest."""
+        """Return pulses of the polarity needed; its train begins anew after a change of sign."""
         return next_pulse(state, need, self.trains)

@@ -1,4 +1,4 @@
-"""What the controllers share: trains that step from pulse to pulse, and which pulse comes next.
+"""Base of the controllers: trains that step from pulse to pulse, and the next pulse.
 
 A controller is settings (plain data) with two pure functions over arrays: ``begin`` makes the
 state of cells, ``move`` takes the latest read and gives the next state and the next pulse. Arrays
@@ -50,25 +50,25 @@ class Steps(Settings):
 
     @property
     def end_v(self) -> float:
-        """The last level."""
+        """Last level of the steps, volts."""
         return self.start_v if self.stop_v is None else self.stop_v
 
     @property
     def pulses(self) -> int:
-        """How many there are until the last level is reached."""
+        """Number of pulses until the last level is reached."""
         if not self.step_v:
             return 1
         return int(np.ceil((abs(self.end_v) - abs(self.start_v)) / self.step_v - 1e-9)) + 1
 
     def at(self, number: IntArray, start_v: FloatArray | None = None) -> FloatArray:
-        """Level of the pulse ``number``, counted from 0; ``start_v``: of each cell by itself."""
+        """Return the level of pulse ``number``, from 0; ``start_v``: first level of each cell."""
         magnitude_v = abs(self.start_v) if start_v is None else np.abs(start_v)
         step_v = self.step_v or 0.0
         level_v: FloatArray = np.minimum(magnitude_v + number * step_v, abs(self.end_v))
         return level_v if self.start_v > 0 else -level_v
 
     def first_v(self, target_s: FloatArray, table: Sequence[tuple[float, float]]) -> FloatArray:
-        """Where cells with these targets begin: between the points of ``table``, held at its ends.
+        """Interpolate the first level of cells with these targets in ``table``, constant outside.
 
         Never beyond the end of the steps, nor short of their start.
         """
@@ -98,23 +98,23 @@ class Train(Settings):
 
     @property
     def amplitude_steps(self) -> Steps:
-        """The amplitude, as steps."""
+        """Amplitude as steps; a single level steps by 0."""
         return _steps(self.amplitude)
 
     @property
     def gate_steps(self) -> Steps | None:
-        """The gate, as steps."""
+        """Gate voltage as steps; None without a gate."""
         return None if self.gate is None else _steps(self.gate)
 
     @property
     def pulses(self) -> int:
-        """How many there are until nothing steps any more."""
+        """Number of pulses until nothing steps any more."""
         gates = self.gate_steps
         return max(self.amplitude_steps.pulses, 1 if gates is None else gates.pulses)
 
     @property
     def sign(self) -> float:
-        """Of the amplitude."""
+        """Sign of the amplitude, 1 or -1."""
         return float(np.sign(self.amplitude_steps.start_v))
 
 
@@ -129,7 +129,7 @@ def _alike(level_v: float) -> Steps:
 
 @dataclass(frozen=True)
 class State:
-    """What a controller knows of each cell; arrays of one shape.
+    """State of a controller for each cell; arrays of one shape.
 
     ``side``: of the latest pulse. ``number``: of that pulse within its train, from 0. ``turns``:
     how often the train was turned round. ``erases``: pulses of the way back, of algorithms
@@ -144,12 +144,12 @@ class State:
 
     @classmethod
     def new(cls, shape: tuple[int, ...], begin_v: FloatArray | None = None) -> State:
-        """Of cells without a pulse."""
+        """Return the state of cells without a pulse."""
         side, number = np.zeros(shape, np.int8), np.zeros(shape, np.int64)
         return cls(side, number, number.copy(), number.copy(), begin_v)
 
     def kept(self, which: BoolArray) -> State:
-        """Of those cells only."""
+        """Return the part of the cells in ``mask``."""
         return replace(
             self,
             **{
@@ -176,7 +176,7 @@ class Move:
     given_up: BoolArray
 
     def kept(self, which: BoolArray) -> Move:
-        """Of those cells only."""
+        """Return the part of the cells in ``mask``."""
         return replace(
             self,
             side=self.side[which],
@@ -188,17 +188,17 @@ class Move:
 
 
 class Controller(Protocol):
-    """What the step asks of an algorithm."""
+    """Interface of an algorithm that programs cells."""
 
     @property
     def trains(self) -> tuple[Train | None, Train | None]:
-        """What raises and what lowers the conductance; None: the algorithm has no such pulses."""
+        """Trains that raise and that lower the conductance; None: the algorithm has none."""
 
     def begin(self, target_s: FloatArray) -> State:
-        """The state of cells before their first pulse."""
+        """Return the state of cells before their first pulse."""
 
     def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:
-        """The next pulse: ``need`` is 1 below the window, -1 above it, 0 within."""
+        """Return the next pulse; ``need`` is 1 below the window, -1 above it, 0 within."""
 
 
 def next_pulse(
@@ -208,7 +208,7 @@ def next_pulse(
     *,
     given_up: BoolArray | None = None,
 ) -> tuple[State, Move]:
-    """Go on with a train, or begin it where the side has changed; no pulse where ``side`` is 0."""
+    """Continue a train, or begin it where the side has changed; no pulse where ``side`` is 0."""
     none = np.zeros(side.shape, np.bool_)
     given_up = none if given_up is None else given_up
     side = np.where(given_up, np.int8(0), side)

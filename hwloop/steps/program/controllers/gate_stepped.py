@@ -1,4 +1,4 @@
-"""1T1R cells: SET in steps of the gate or of the electrode, RESET where a cell has gone over.
+"""Program 1T1R cells: SET in steps of gate or electrode, RESET after an overshoot.
 
 Sources. Gate stepped, electrode fixed, RESET on overshoot: E. J. Merced-Grafals et al.,
 Nanotechnology 27, 365202 (2016), doi:10.1088/0957-4484/27/36/365202 (64 levels, mean error below
@@ -17,12 +17,12 @@ from pydantic import Field, model_validator
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveSiemens, PositiveVolt
 from hwloop.steps.program.controllers.base import Move, Side, State, Train, opposite
-from hwloop.steps.program.controllers.write_or_erase import deep_enough, write_or_erase
+from hwloop.steps.program.controllers.write_or_erase import at_reset_depth, write_or_erase
 from hwloop.types import FloatArray
 
 
 class GateStepped(Settings):
-    """``set`` and ``reset``: trains with a gate; what steps in ``set`` makes the variant.
+    """Settings: the trains ``set`` and ``reset``; the voltage that steps makes the variant.
 
     ``set.gate`` steps: IGVVA; ``set.amplitude`` steps: ISPVA. ``reset`` may step too, and begins
     anew at every overshoot. ``reset_to_s``: RESET until a read is at or below it; left out, until
@@ -49,17 +49,19 @@ class GateStepped(Settings):
 
     @property
     def trains(self) -> tuple[Train | None, Train | None]:
-        """SET raises, RESET lowers."""
+        """SET, which raises the conductance, and RESET, which lowers it."""
         return self.set, self.reset
 
     def begin(self, target_s: FloatArray) -> State:
-        """With the gate that each target says."""
+        """Return the first state of cells, with the gate voltage for each target."""
         gates = self.set.gate_steps
         if self.begin_gate is None or gates is None:
             return State.new(target_s.shape)
         return State.new(target_s.shape, gates.first_v(target_s, self.begin_gate))
 
     def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:
-        """The next SET step, or RESET."""
-        deep = deep_enough(seen_s, self.reset_to_s, write=1)
-        return write_or_erase(state, need, self.trains, write=1, attempts=self.attempts, deep=deep)
+        """Return the next SET pulse, or RESET after an overshoot."""
+        at_depth = at_reset_depth(seen_s, self.reset_to_s, write=1)
+        return write_or_erase(
+            state, need, self.trains, write=1, attempts=self.attempts, at_depth=at_depth
+        )

@@ -1,4 +1,4 @@
-"""Incremental step pulse programming: one direction, a fixed step a pulse, until the target.
+"""Incremental step pulse programming: one direction, a fixed step a pulse.
 
 Source: K.-D. Suh et al., IEEE J. Solid-State Circuits 30, 1149 (1995), doi:10.1109/4.475701, for
 NAND flash; for resistive memories with an erase after an overshoot, B. Q. Le, A. Levy et al., IEEE
@@ -14,12 +14,12 @@ from pydantic import model_validator
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveSiemens
 from hwloop.steps.program.controllers.base import Move, Side, State, Train, opposite
-from hwloop.steps.program.controllers.write_or_erase import deep_enough, write_or_erase
+from hwloop.steps.program.controllers.write_or_erase import at_reset_depth, write_or_erase
 from hwloop.types import FloatArray
 
 
 class Ispp(Settings):
-    """``write``: the train that steps; ``raises``: whether it raises the conductance.
+    """Settings: ``write``, the train that steps; ``raises``: whether it raises conductance.
 
     ``erase``: the way back of a cell that is beyond its window; without it such a cell is given
     up. ``erase_to_s``: erase until a read is at or beyond it; left out, until the cell is on the
@@ -51,15 +51,15 @@ class Ispp(Settings):
 
     @property
     def trains(self) -> tuple[Train | None, Train | None]:
-        """Raising, lowering."""
+        """The train that raises the conductance, and the one that lowers it."""
         return (self.write, self.erase) if self.raises else (self.erase, self.write)
 
     def begin(self, target_s: FloatArray) -> State:
-        """Nothing is known."""
+        """Return the state of cells without a pulse."""
         return State.new(target_s.shape)
 
     def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:
-        """The next step of the write train, or the erase."""
+        """Return the next pulse of the write train, or an erase pulse."""
         write = 1 if self.raises else -1
         return write_or_erase(
             state,
@@ -67,7 +67,7 @@ class Ispp(Settings):
             self.trains,
             write=write,
             attempts=self.attempts,
-            deep=deep_enough(seen_s, self.erase_to_s, write=write),
+            at_depth=at_reset_depth(seen_s, self.erase_to_s, write=write),
             begin_again=self.begin_again,
             most_erases=self.most_erases,
         )

@@ -1,4 +1,4 @@
-"""One pulse, chosen by the target from a curve measured before; no correction.
+"""Apply one pulse, chosen by the target from a measured curve; no correction.
 
 What a programming curve promises without verify: the "one-shot" of the ex-situ mapping literature,
 against which iterative algorithms are compared. The read after it only says how far it came.
@@ -19,7 +19,7 @@ from hwloop.types import FloatArray
 
 
 class OneShot(Settings):
-    """``curve``: (conductance, volts) points, with straight lines between them.
+    """Settings: ``curve``, (conductance, volts) points with straight lines between them.
 
     ``vary``: whether these volts are of the electrode, and ``gate_v`` stays, or of the gate, and
     ``amplitude_v`` stays. ``raises``: whether the pulse raises the conductance. A target
@@ -49,7 +49,7 @@ class OneShot(Settings):
 
     @property
     def trains(self) -> tuple[Train | None, Train | None]:
-        """One pulse, from the weakest to the strongest of the curve."""
+        """The pulse as a train, from the weakest to the strongest of the curve."""
         volts = sorted((v for _, v in self.curve), key=abs)
         span = Steps(
             start_v=volts[0], stop_v=volts[-1], step_v=max(abs(volts[-1] - volts[0]), 1e-9)
@@ -61,7 +61,7 @@ class OneShot(Settings):
         return (train, None) if self.raises else (None, train)
 
     def begin(self, target_s: FloatArray) -> State:
-        """With the voltage that each target says; NaN outside of the curve."""
+        """Return the first state of cells, with the voltage of each target; NaN off the curve."""
         points = sorted(self.curve)
         value = np.interp(
             target_s, [g for g, _ in points], [v for _, v in points], left=np.nan, right=np.nan
@@ -69,7 +69,7 @@ class OneShot(Settings):
         return State.new(target_s.shape, value)
 
     def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:  # noqa: ARG002
-        """The pulse, once, whatever the cell shows; then no more."""
+        """Return the pulse once, whatever the cell reads, then no more."""
         value = state.begin_v if state.begin_v is not None else np.full(need.shape, np.nan)
         given_up = (need != 0) & ((state.side != 0) | np.isnan(value))
         fire = (need != 0) & ~given_up

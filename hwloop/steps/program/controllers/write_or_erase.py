@@ -1,6 +1,6 @@
-"""Write in one direction; where a cell goes over, erase it and write again.
+"""Write in one direction; where a cell overshoots, erase it and write again.
 
-The part that ISPP and the gate-stepped algorithms of 1T1R cells share.
+Shared by ISPP and the gate-stepped algorithms of 1T1R cells.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ def write_or_erase(
     *,
     write: int,
     attempts: int,
-    deep: BoolArray | None = None,
+    at_depth: BoolArray | None = None,
     begin_again: bool = False,
     most_erases: int | None = None,
 ) -> tuple[State, Move]:
-    """The next pulse of the train of side ``write``, or of the other where a cell is beyond.
+    """Return the next pulse of each cell: of the writing train, or of the erasing one.
 
-    A cell that is being erased goes on being erased until it is ``deep`` enough, if that is
-    given. ``begin_again``: a cell that has had the whole train and is still short is erased too.
-    Given up: where it is to be erased and there is no erasing train, or its ``attempts`` or
-    ``most_erases``, pulses, are used up.
+    ``write``: the side that the writing train moves a cell to; a cell beyond its window is erased.
+    ``at_depth``: cells at their reset depth; a cell that is being erased is erased until it is one
+    of them. ``begin_again``: a cell that is still short after the whole train is erased too. A
+    cell is given up where it is to be erased without an erasing train, or after its ``attempts``
+    at writing, or its ``most_erases`` pulses of erasing.
     """
     beyond = need == -write
     erasing = (state.side == -write) & (need != 0)
-    if deep is not None:
-        beyond = beyond | (erasing & ~deep)
+    if at_depth is not None:
+        beyond = beyond | (erasing & ~at_depth)
     train = trains[(1 - write) // 2]
     if begin_again and train is not None:
         beyond = beyond | (
@@ -51,9 +52,9 @@ def write_or_erase(
     return replace(after, erases=state.erases + (move.side == -write)), move
 
 
-def deep_enough(seen_s: FloatArray, erase_to_s: float | None, *, write: int) -> BoolArray | None:
-    """Where an erased cell is at or beyond ``erase_to_s``; None where any will do."""
+def at_reset_depth(seen_s: FloatArray, erase_to_s: float | None, *, write: int) -> BoolArray | None:
+    """Return which cells are at or beyond the reset depth ``erase_to_s``; None without one."""
     if erase_to_s is None:
         return None
-    deep: BoolArray = seen_s <= erase_to_s if write > 0 else seen_s >= erase_to_s
-    return deep
+    at_depth: BoolArray = seen_s <= erase_to_s if write > 0 else seen_s >= erase_to_s
+    return at_depth

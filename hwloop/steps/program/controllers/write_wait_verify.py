@@ -1,4 +1,4 @@
-"""Write, wait, verify again, and write those again that have left their window meanwhile.
+"""Write, wait, verify again, and rewrite cells that have left their window meanwhile.
 
 Source: E. Esmanhotto et al., Adv. Intell. Syst. 4, 2200145 (2022), doi:10.1002/aisy.202200145:
 loops of program and verify with waits between them leave resistive memories in states that last (a
@@ -22,7 +22,7 @@ Writer = Annotated[Alibart | Ispp | GateStepped | OneShot, Field(discriminator="
 
 
 class WriteWaitVerify(Settings):
-    """``write``: the algorithm of each pass. ``wait_s``: after a pass, before it is verified.
+    """Settings: ``write``, the algorithm of each pass; ``wait_s`` before its verification.
 
     ``passes``: at most; the last one ends with a wait and a verification, too.
     """

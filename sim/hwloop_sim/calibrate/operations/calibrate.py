@@ -15,7 +15,7 @@ from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.calibrate.inputs import check_format, is_record
 from hwloop_sim.calibrate.operations.effects_found import effects_of, white_noise
 from hwloop_sim.calibrate.operations.fit import MOST_CELLS, OperationFit, fit_operations
-from hwloop_sim.calibrate.operations.history import History, NothingInIt, of_record
+from hwloop_sim.calibrate.operations.history import EmptyRecord, History, of_record
 from hwloop_sim.calibrate.operations.imported import of_dataset, of_text
 from hwloop_sim.calibrate.operations.spread import fit_each_cell
 
@@ -45,7 +45,7 @@ def load_histories(paths: Sequence[Path], *, cell: int | None) -> list[History]:
         check_format(path)
         try:
             history = of_record(path)
-        except NothingInIt as exc:
+        except EmptyRecord as exc:
             refused = exc
             continue
         found.append(history if cell is None else _one_cell(history, cell))

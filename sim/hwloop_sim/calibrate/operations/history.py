@@ -27,7 +27,7 @@ LEAST_READS = 6
 _WRONG_SIGNS = 0.1
 
 
-class NothingInIt(ConfigError):
+class EmptyRecord(ConfigError):
     """A record without pulses, or without reads after them."""
 
 
@@ -208,9 +208,9 @@ def check(history: History) -> None:
     """Refuse what no model could be fitted to, with file and place."""
     where = history.where
     if not history.drives:
-        raise NothingInIt("has no characterisation in it: no pulse was given", file=where)
+        raise EmptyRecord("has no characterisation in it: no pulse was given", file=where)
     if not history.looks or not np.isfinite(history.current_a).any():
-        raise NothingInIt("has no characterisation in it: no cell was read", file=where)
+        raise EmptyRecord("has no characterisation in it: no cell was read", file=where)
     current_a, seen_s = history.current_a, history.conductance_s
     read = np.isfinite(current_a)
     _check_order(history, read)
@@ -244,6 +244,6 @@ def _check_order(history: History, read: BoolArray) -> None:
         else:
             informed |= pulsed & np.isfinite(event.current_a)
     if not informed.any():
-        raise NothingInIt(
+        raise EmptyRecord(
             "has no characterisation in it: no cell was read after a pulse", file=history.where
         )

@@ -15,12 +15,12 @@ from hwloop.array.conductance_range import ConductanceRange
 from hwloop.errors import ConfigError, StepError
 from hwloop.settings.model import Settings
 from hwloop.steps.program.targets import (
-    Goals,
     Target,
+    TargetsAndWindows,
     Tolerance,
-    goals,
     planned_mask,
     refuse_misfit,
+    targets_and_windows,
 )
 from hwloop.steps.rows import Row, column
 from hwloop.types import FloatArray
@@ -49,10 +49,12 @@ def made(
     shape: tuple[int, ...] = SHAPE,
     earlier: dict[str, Row] | None = None,
     folder: Path | None = None,
-) -> Goals:
+) -> TargetsAndWindows:
     pair = Pair.parse({"target": target, "tolerance": tolerance}, folder=folder)
     rng = np.random.default_rng(1)
-    return goals(pair.target, pair.tolerance, SPAN, shape=shape, rng=rng, earlier=earlier or {})
+    return targets_and_windows(
+        pair.target, pair.tolerance, SPAN, shape=shape, rng=rng, earlier=earlier or {}
+    )
 
 
 def test_a_map_written_out_or_in_any_file_gives_the_same_targets(tmp_path: Path) -> None:
