@@ -20,11 +20,11 @@ import yaml
 from hwloop.errors import BackendError, RecordError
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.station.rendezvous import meeting_point
+from hwloop.station.rendezvous import rendezvous_file
 from hwloop.station.station import load_station
 from hwloop_drivers.safety.make_safe import ground_channels
 from hwloop_drivers.safety.watchdog import report_path
-from hwloop_drivers.virtual_bench import VirtualBenchLink, find, meet
+from hwloop_drivers.virtual_bench import VirtualBenchLink, connect, find
 
 HWLOOP = [sys.executable, "-m", "hwloop.cli"]
 RUN_S, CALM_S, START_S = 240.0, 90.0, 30.0
@@ -191,8 +191,8 @@ def _start_run(
 
 
 def _find_private(station: Path) -> VirtualBenchLink | None:
-    point = meeting_point(station)
-    links = (meet(path) for path in point.parent.glob(f"{point.stem}-*.json"))
+    point = rendezvous_file(station)
+    links = (connect(path) for path in point.parent.glob(f"{point.stem}-*.json"))
     return next((link for link in links if link is not None), None)
 
 

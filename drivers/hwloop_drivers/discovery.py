@@ -11,12 +11,12 @@ from typing import Any, get_args
 
 from hwloop import plugins
 from hwloop.errors import BackendError, ConfigError
-from hwloop.station.rendezvous import meeting_points
+from hwloop.station.rendezvous import rendezvous_files
 from hwloop_drivers.instruments.families.identified import IdentifiedInstrument
 from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.links.messages import close_quietly
 from hwloop_drivers.links.visa import VisaLink
-from hwloop_drivers.virtual_bench import meet
+from hwloop_drivers.virtual_bench import connect
 
 SERVICES = {  # of LXI and IVI; LXI's own names the web page
     "_lxi._tcp.local.": "",
@@ -84,7 +84,7 @@ def fitting(identity: str) -> tuple[str, ...]:
     return tuple(name for name, kind in kinds.items() if _accepts(kind, identity))
 
 
-class _Parrot(Link):
+class _FixedReplyLink(Link):
     """Answers every question with one identity."""
 
     address = "discovery"
@@ -119,7 +119,7 @@ def _accepts(kind: Any, identity: str) -> bool:
     for model in get_args(field.annotation) if field else (None,):
         try:
             settings = kind.settings.parse({} if model is None else {"model": model})
-            driver = kind.make(_Parrot(identity), settings)
+            driver = kind.make(_FixedReplyLink(identity), settings)
             if isinstance(driver, IdentifiedInstrument):
                 if any(word in identity.upper() for word in driver.models):
                     return True
@@ -243,8 +243,8 @@ def _serial_ports(seen: Survey) -> None:
 
 def _virtual_benches(seen: Survey) -> None:
     seen.looked.append("virtual benches of this computer")
-    for path in meeting_points():
-        bench = meet(path)
+    for path in rendezvous_files():
+        bench = connect(path)
         if bench is None:
             continue  # it has ended without tidying up
         bench.close()

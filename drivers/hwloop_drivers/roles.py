@@ -26,7 +26,7 @@ from hwloop.array.operations import Flag
 from hwloop_drivers.links.link import Link
 
 NO_FLAG = Flag(0)
-STANDING_S = 1.0  # a level that others wait for lasts at least this long, at worst
+HELD_S = 1.0  # a level that others wait for lasts at least this long, at worst
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class SourceMeter(ABC):
 
     def refuse_level(self, level_v: float) -> None:
         """Raise :class:`hwloop.errors.Unsupported` if the box cannot hold a level; no traffic."""
-        self.refuse_train([TrainPoint(level_v, STANDING_S)])
+        self.refuse_train([TrainPoint(level_v, HELD_S)])
 
     @abstractmethod
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:

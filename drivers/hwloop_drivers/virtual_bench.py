@@ -1,4 +1,4 @@
-"""Find or start the virtual bench of a station, and let time pass on it."""
+"""Virtual benches: find or start the one of a station, and let time pass on it."""
 
 from __future__ import annotations
 
@@ -13,39 +13,46 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hwloop.errors import BackendError, ConnectionLost
-from hwloop.station.rendezvous import meeting_point
+from typing_extensions import override
 
-START_S = 30.0
+from hwloop.errors import BackendError, ConnectionLost
+from hwloop.station.rendezvous import rendezvous_file
+from hwloop_drivers.child_process import end, first_line
+
+START_S, STOP_S = 30.0, 10.0
 ANSWER_S, WHO_S = 60.0, 2.0
 
 
 class BenchTime(ABC):
-    """The time of a bench."""
+    """The time of a bench, real or virtual."""
 
     @abstractmethod
     def now_s(self) -> float:
-        """Seconds since some beginning."""
+        """Return the time in seconds since some fixed moment; never goes back."""
 
     @abstractmethod
     def sleep(self, duration_s: float) -> None:
-        """Let time pass."""
+        """Let ``duration_s`` seconds pass on the bench's clock."""
 
 
 class HostTime(BenchTime):
     """The time of a real bench: the host's monotonic clock."""
 
+    @override
     def now_s(self) -> float:
-        """Seconds of the monotonic clock."""
         return time.monotonic()
 
+    @override
     def sleep(self, duration_s: float) -> None:
-        """Sleep."""
         time.sleep(duration_s)
 
 
 class VirtualBenchLink(BenchTime):
-    """The control link of a virtual bench, and where its instruments are."""
+    """The control link of a virtual bench, and the addresses of its instruments.
+
+    ``control``: host:port. ``process``: of a bench that was started here, ended by :meth:`close`;
+    None for one that was found running.
+    """
 
     def __init__(
         self,
@@ -64,7 +71,11 @@ class VirtualBenchLink(BenchTime):
         self._unmodelled_before: int | None = None
 
     def ask(self, ask: str, *, timeout_s: float = ANSWER_S, **arguments: object) -> dict[str, Any]:
-        """One question to the bench itself."""
+        """Ask the bench itself, and return its answer.
+
+        Raises :class:`hwloop.errors.ConnectionLost` where none comes within ``timeout_s``, and
+        :class:`hwloop.errors.BackendError` with the error that the bench answers.
+        """
         try:
             self._socket.settimeout(timeout_s)
             self._socket.sendall(json.dumps({"ask": ask, **arguments}).encode() + b"\n")
@@ -75,35 +86,43 @@ class VirtualBenchLink(BenchTime):
             raise BackendError(f"virtual bench at {self.control}: {answer['error']}")
         return answer
 
+    @override
     def now_s(self) -> float:
-        """Seconds on the bench's own clock."""
         return float(self.ask("now")["now_s"])
 
+    @override
     def sleep(self, duration_s: float) -> None:
-        """Move the bench's clock."""
         self.ask("advance", duration_s=duration_s)
 
-    def close(self, *, safe: bool = True) -> str | None:  # noqa: ARG002 - a bench of software ends either way
+    def close(self, *, safe: bool = True) -> str | None:  # noqa: ARG002 - software ends either way
         """End a bench that was started here; leave one that was found.
 
-        Returns words about pulses that changed nothing, for the device model does not cover them.
+        Returns a message about pulses that changed no cell because the device model does not
+        cover them; None where there were none.
         """
-        words = self._unmodelled_words()
+        message = self._unmodelled_message()
         if self._process is not None:
-            try:
-                self.ask("stop")
-            except BackendError:
-                self._process.terminate()
-            self._process.wait(timeout=10)
-            for stream in (self._process.stdin, self._process.stdout):
-                if stream is not None:
-                    stream.close()
+            self._stop(self._process)
         self._file.close()
         self._socket.close()
-        return words
+        return message
+
+    def _stop(self, process: subprocess.Popen[str]) -> None:
+        """Ask the bench to end; kill it where it does not."""
+        try:
+            self.ask("stop")
+        except BackendError:
+            process.terminate()
+        try:
+            process.wait(timeout=STOP_S)
+        except subprocess.TimeoutExpired:
+            end(process)
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
 
     def begin_run(self) -> str | None:
-        """What happens from now on is this run's; words about the array of a bench found running.
+        """Count events from now on as this run's; return a warning about a bench found running.
 
         Its cells are not those that the emulator would make of the run's procedure and seed.
         """
@@ -117,7 +136,7 @@ class VirtualBenchLink(BenchTime):
             " backends.sim and seed"
         )
 
-    def _unmodelled_words(self) -> str | None:
+    def _unmodelled_message(self) -> str | None:
         if self._unmodelled_before is None:
             return None
         try:
@@ -133,17 +152,17 @@ class VirtualBenchLink(BenchTime):
 
 
 def find(station_file: Path) -> VirtualBenchLink | None:
-    """The virtual bench of this station that someone has started; None if there is none."""
-    return meet(meeting_point(station_file))
+    """Return a link to the running virtual bench of this station; None if there is none."""
+    return connect(rendezvous_file(station_file))
 
 
-def meet(meeting: Path) -> VirtualBenchLink | None:
-    """The virtual bench that a meeting point names; None if it has ended.
+def connect(rendezvous: Path) -> VirtualBenchLink | None:
+    """Return a link to the virtual bench that left a rendezvous file; None if it has ended.
 
     Its port may be another program's by now, or another bench's: so it is asked who it is.
     """
     try:
-        said = json.loads(meeting.read_text(encoding="utf-8"))
+        said = json.loads(rendezvous.read_text(encoding="utf-8"))
         link = VirtualBenchLink(said["addresses"], said["control"], None, said["station"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -159,12 +178,12 @@ def meet(meeting: Path) -> VirtualBenchLink | None:
 def start(
     station_file: Path, procedure: Mapping[str, Any], *, seed: int, dummy: bool = False
 ) -> VirtualBenchLink:
-    """Start a virtual bench of this station's for one run, with the array of ``procedure``.
+    """Start a virtual bench of a station for one run, with the array of ``procedure``.
 
-    ``dummy``: with the self-test's resistors in its place.
-
-    It ends when it is told to, or when its run and everyone who speaks to it have gone: so that a
-    watchdog still finds it after its run was killed.
+    ``dummy``: with the self-test's resistors in the array's place. The bench ends when it is told
+    to, or when its run and everyone who speaks to it have gone: so that a watchdog still finds it
+    after its run was killed. Raises :class:`hwloop.errors.BackendError` with what the child said
+    if it does not give its addresses within :data:`START_S`; the child is ended then.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False, encoding="utf-8") as file:
         json.dump(procedure, file)  # JSON is YAML
@@ -182,13 +201,23 @@ def start(
             text=True,
             start_new_session=True,
         )
-        line = process.stdout.readline() if process.stdout else ""
+        line = first_line(process, within_s=START_S)
     finally:
         Path(file.name).unlink(missing_ok=True)
-    if not line:
-        _, words = process.communicate()
-        raise BackendError(f"the virtual bench did not start: {words.strip() or 'no reason given'}")
-    said = json.loads(line)
+    return _started(process, line)
+
+
+def _started(process: subprocess.Popen[str], line: str | None) -> VirtualBenchLink:
+    """Return the link to a child by its first line; end the child where that says no address."""
+    why = f"no answer within {START_S:g} s" if line is None else "no reason given"
+    try:
+        said = json.loads(line or "null")
+        link = VirtualBenchLink(said["addresses"], said["control"], process)
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        if line:
+            why = f"its first line is {line.strip()!r} ({exc})"
+        message = end(process)
+        raise BackendError(f"the virtual bench did not start: {message or why}") from exc
     if process.stderr is not None:
         process.stderr.close()
-    return VirtualBenchLink(said["addresses"], said["control"], process)
+    return link

@@ -1,4 +1,4 @@
-"""What every line carries while one cell is selected, and so what every cell sees.
+"""Bias of every line while one cell is selected, and the voltage that each cell sees from it.
 
 For a cell selected with ``v`` volts (row above column):
 
@@ -12,6 +12,9 @@ floating  v             0                not connected    not connected
 1T1R      v             0                transistor off   v
 ========  ============  ===============  ===============  ================
 
+:data:`SCHEMES` is this table, and the only one: the limits on half-selected cells, the levels and
+routes of a bench, the drives that a station needs and the lines of the emulator follow from it.
+
 V/2 leaves v/2 on the cells that share a line with the selected one and nothing elsewhere; V/3
 leaves v/3, of either sign, on every other cell. Sources: Y.-C. Chen et al., IEDM 2003 (V/2, V/3);
 A. Flocke and T. G. Noll, ESSCIRC 2007 (floating lines). A floating line settles between the
@@ -22,6 +25,7 @@ columns are held at the selected row's potential, so that only the selected devi
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -33,6 +37,81 @@ from numpy.typing import NDArray
 from hwloop.types import FloatArray
 
 Scheme = Literal["V/2", "V/3", "grounded", "floating", "1T1R"]
+DriveName = Literal["rows", "columns", "other_rows", "other_columns", "gates"]
+LineKind = Literal["row", "col", "gate"]
+
+
+@dataclass(frozen=True)
+class LineBias:
+    """Bias of one line while a cell is selected.
+
+    ``fraction``: its voltage as a fraction of the selected cell's; None: not connected. ``drive``:
+    the drive of a station that supplies it; None: ground, or nothing where the line floats.
+    ``required``: False where ground serves as well if a station has no such drive.
+    """
+
+    fraction: Fraction | None
+    drive: DriveName | None = None
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class SchemeBias:
+    """Bias of the lines under one scheme, by how a line stands to the selected cell.
+
+    ``gate``: the drive of the selected row's gate, which carries a voltage of its own; the other
+    gates are grounded, and their transistors off. None: the cells have no gates.
+    """
+
+    selected_row: LineBias
+    selected_col: LineBias
+    other_rows: LineBias
+    other_cols: LineBias
+    gate: DriveName | None = None
+
+    def by_kind(self) -> Iterator[tuple[LineKind, LineBias]]:
+        """Yield every bias with the kind of line, "row" or "col", that carries it."""
+        yield from (("row", self.selected_row), ("col", self.selected_col))
+        yield from (("row", self.other_rows), ("col", self.other_cols))
+
+
+# Exact, since in floating point 1/2 - 1/6 exceeds 1/3, and 0.9 V would not fit a limit of 0.3 V.
+_HALF, _SIXTH, _ONE, _ZERO = Fraction(1, 2), Fraction(1, 6), Fraction(1), Fraction(0)
+_GROUNDED, _OPEN = LineBias(_ZERO), LineBias(None)
+
+SCHEMES: Mapping[Scheme, SchemeBias] = {
+    "V/2": SchemeBias(
+        selected_row=LineBias(_HALF, "rows"),
+        selected_col=LineBias(-_HALF, "columns"),
+        other_rows=_GROUNDED,
+        other_cols=_GROUNDED,
+    ),
+    "V/3": SchemeBias(
+        selected_row=LineBias(_HALF, "rows"),
+        selected_col=LineBias(-_HALF, "columns"),
+        other_rows=LineBias(-_SIXTH, "other_rows"),
+        other_cols=LineBias(_SIXTH, "other_columns"),
+    ),
+    "grounded": SchemeBias(
+        selected_row=LineBias(_ONE, "rows"),
+        selected_col=LineBias(_ZERO, "columns"),
+        other_rows=_GROUNDED,
+        other_cols=_GROUNDED,
+    ),
+    "floating": SchemeBias(
+        selected_row=LineBias(_ONE, "rows"),
+        selected_col=LineBias(_ZERO, "columns", required=False),
+        other_rows=_OPEN,
+        other_cols=_OPEN,
+    ),
+    "1T1R": SchemeBias(
+        selected_row=LineBias(_ONE, "rows"),
+        selected_col=LineBias(_ZERO, "columns"),
+        other_rows=_GROUNDED,
+        other_cols=LineBias(_ONE, "rows"),
+        gate="gates",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -48,72 +127,95 @@ class Stress:
 
     @property
     def worst(self) -> float:
-        """The largest magnitude."""
+        """Return the largest magnitude of the three."""
         return max(abs(self.same_row), abs(self.same_col), abs(self.elsewhere))
-
-
-_HALF, _SIXTH, _ONE, _ZERO = Fraction(1, 2), Fraction(1, 6), Fraction(1), Fraction(0)
-# Selected row, selected column, other rows, other columns; as fractions of v. Exact, since in
-# floating point 1/2 - 1/6 exceeds 1/3, and 0.9 V would not fit a limit of 0.3 V.
-_LINES = {
-    "V/2": (_HALF, -_HALF, _ZERO, _ZERO),
-    "V/3": (_HALF, -_HALF, -_SIXTH, _SIXTH),
-    "grounded": (_ONE, _ZERO, _ZERO, _ZERO),
-}
 
 
 @cache
 def stress(scheme: Scheme) -> Stress:
-    """What the cells see that share the row, the column, or neither with the selected one."""
-    if scheme == "floating":
-        return Stress(1.0, 1.0, 1.0)
-    if scheme == "1T1R":
-        return Stress(0.0, 0.0, 0.0)
-    row, col, other_row, other_col = _LINES[scheme]
-    return Stress(float(row - other_col), float(other_row - col), float(other_row - other_col))
+    """Return the stress of the cells that share the row, the column, or neither with the selected.
+
+    Cells of a 1T1R array whose transistor is off see nothing.
+    """
+    bias = SCHEMES[scheme]
+    same_row = _difference(bias, bias.selected_row, bias.other_cols)
+    if bias.gate is not None:
+        return Stress(same_row, 0.0, 0.0)
+    return Stress(
+        same_row,
+        _difference(bias, bias.other_rows, bias.selected_col),
+        _difference(bias, bias.other_rows, bias.other_cols),
+    )
+
+
+def _difference(bias: SchemeBias, row: LineBias, col: LineBias) -> float:
+    """Return row minus column; where a line floats, the bound: highest minus lowest driven line."""
+    if row.fraction is None or col.fraction is None:
+        driven = [line.fraction for _, line in bias.by_kind() if line.fraction is not None]
+        return float(max(driven) - min(driven))
+    return float(row.fraction - col.fraction)
+
+
+def drive_fractions(scheme: Scheme) -> dict[str, float]:
+    """Return the voltage of each drive while a cell is selected, as a fraction of the cell's.
+
+    The gate drive is not among them: its voltage is the pulse's or the read's own.
+    """
+    return {
+        line.drive: float(line.fraction)
+        for _, line in SCHEMES[scheme].by_kind()
+        if line.drive is not None and line.fraction is not None
+    }
+
+
+def required_drives(scheme: Scheme) -> list[str]:
+    """Return the drives without which a station cannot apply the scheme, in the table's order."""
+    bias = SCHEMES[scheme]
+    lines: list[str] = [line.drive for _, line in bias.by_kind() if line.drive and line.required]
+    return list(dict.fromkeys(lines if bias.gate is None else [*lines, bias.gate]))
+
+
+def driven_lines(scheme: Scheme) -> dict[str, list[LineKind]]:
+    """Return for each drive of the scheme, required or not, the kinds of line that it must reach.
+
+    Every line of a kind is selected at some time, so a drive must reach all of them.
+    """
+    bias = SCHEMES[scheme]
+    reached: dict[str, list[LineKind]] = {}
+    for kind, line in bias.by_kind():
+        if line.drive is not None:
+            reached.setdefault(line.drive, []).append(kind)
+    if bias.gate is not None:
+        reached[bias.gate] = ["gate"]
+    return reached
 
 
 def line_fractions(
     scheme: Scheme, shape: tuple[int, int], *, row: NDArray[np.intp], col: NDArray[np.intp]
 ) -> tuple[FloatArray, FloatArray]:
-    """What the lines are driven with while each of n cells is selected, as fractions of its pulse.
+    """Return the line voltages while each of n cells is selected, as fractions of its pulse.
 
     ``row``, ``col``: (n,), of the cells. The answer: (n, rows) and (n, cols), NaN where a line is
     not connected. In a 1T1R array the transistors of the other rows are off besides.
     """
-    if scheme == "floating":
-        at_row, at_col, other_row, other_col = 1.0, 0.0, np.nan, np.nan
-    elif scheme == "1T1R":
-        at_row, at_col, other_row, other_col = 1.0, 0.0, 0.0, 1.0
-    else:
-        at_row, at_col, other_row, other_col = (float(part) for part in _LINES[scheme])
+    bias = SCHEMES[scheme]
     cells = np.arange(len(row))
-    rows, cols = np.full((len(row), shape[0]), other_row), np.full((len(row), shape[1]), other_col)
-    rows[cells, row], cols[cells, col] = at_row, at_col
+    rows = np.full((len(row), shape[0]), _number(bias.other_rows))
+    cols = np.full((len(row), shape[1]), _number(bias.other_cols))
+    rows[cells, row], cols[cells, col] = _number(bias.selected_row), _number(bias.selected_col)
     return rows, cols
 
 
-def cell_voltages_v(
-    scheme: Scheme, shape: tuple[int, int], *, row: int, col: int, amplitude_v: float
-) -> FloatArray:
-    """Voltage of every cell, (rows, cols), while cell (row, col) is selected.
-
-    For ``floating`` the entries of unselected cells are bounds of the magnitude.
-    """
-    fractions = stress(scheme)
-    voltages = np.full(shape, fractions.elsewhere)
-    voltages[row, :] = fractions.same_row
-    voltages[:, col] = fractions.same_col
-    voltages[row, col] = 1.0
-    seen_v: FloatArray = voltages * amplitude_v
-    return seen_v
+def _number(line: LineBias) -> float:
+    return float("nan") if line.fraction is None else float(line.fraction)
 
 
 def worst_half_select_v(scheme: Scheme, amplitude_v: FloatArray) -> FloatArray:
-    """Largest magnitude that each cell sees while others are selected, (..., rows, cols).
+    """Return the largest magnitude that each cell sees while others are selected, volts.
 
-    ``amplitude_v``: a pulse map, (..., rows, cols); its cells are selected one after the other,
-    or together where they share a line and an amplitude, which gives the same voltages.
+    ``amplitude_v``: a pulse map, (..., rows, cols), the shape of the answer. Its cells are
+    selected one after the other, or together where they share a line and an amplitude, which
+    gives the same voltages.
     """
     fractions = stress(scheme)
     magnitude = np.abs(amplitude_v)
@@ -132,7 +234,7 @@ def worst_half_select_v(scheme: Scheme, amplitude_v: FloatArray) -> FloatArray:
 
 
 def _largest_other(magnitude: FloatArray, *, axis: int) -> FloatArray:
-    """For each entry, the largest of the others along ``axis`` (0 where there is none)."""
+    """Return for each entry the largest of the others along ``axis``, 0 where there is none."""
     if magnitude.shape[axis] == 1:
         return np.zeros_like(magnitude)
     ordered = np.sort(magnitude, axis=axis)

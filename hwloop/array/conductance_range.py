@@ -16,7 +16,7 @@ from hwloop.settings.model import Settings
 from hwloop.settings.units import PositiveSiemens
 
 
-class Span(Settings):
+class ConductanceRange(Settings):
     """From ``low_s`` to ``high_s``."""
 
     low_s: PositiveSiemens
@@ -30,7 +30,7 @@ class Span(Settings):
         return _of_calibration(data, Path((info.context or {}).get("folder", ".")))
 
     @model_validator(mode="after")
-    def _ordered(self) -> Span:
+    def _ordered(self) -> ConductanceRange:
         if self.low_s >= self.high_s:
             raise ValueError(f"low_s {self.low_s:g} must be below high_s {self.high_s:g}")
         return self

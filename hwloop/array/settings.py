@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, NonNegativeInt, model_validator
 
 from hwloop.array.biasing import Scheme
-from hwloop.array.conductance_range import Span
+from hwloop.array.conductance_range import ConductanceRange
 from hwloop.array.geometry import Geometry
 from hwloop.array.limits import Limits
 from hwloop.settings.model import Settings
@@ -50,7 +50,7 @@ class ArraySettings(Settings):
     limits: Limits
     read: ReadSettings
     pulses_before: NonNegativeInt = 0
-    range: Span | None = None
+    range: ConductanceRange | None = None
 
     @property
     def geometry(self) -> Geometry:

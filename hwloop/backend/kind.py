@@ -39,9 +39,9 @@ class BackendKind(Generic[S]):
     """A backend as it stands in the entry point group ``hwloop.backends``.
 
     ``touches_hardware``: whether opening it reaches for instruments, which a preview must not;
-    ``rehearse`` makes one that answers :meth:`~hwloop.backend.base.CrossbarBackend.check`,
-    ``duration_s`` and ``groups`` without reaching for any. ``touch``: test the hardware without a
-    pulse, and say what was found, a line each.
+    ``dry_run`` makes one that answers :meth:`~hwloop.backend.base.CrossbarBackend.check`,
+    ``duration_s`` and ``groups`` without reaching for any.
+    ``check_connectivity``: test the hardware without a pulse, and yield the findings, a line each.
     """
 
     name: str
@@ -49,5 +49,5 @@ class BackendKind(Generic[S]):
     settings: type[S]
     open: Callable[[S, OpenRequest], CrossbarBackend]
     touches_hardware: bool = False
-    rehearse: Callable[[S, OpenRequest], CrossbarBackend] | None = None
-    touch: Callable[[S, OpenRequest], Iterator[str]] | None = None
+    dry_run: Callable[[S, OpenRequest], CrossbarBackend] | None = None
+    check_connectivity: Callable[[S, OpenRequest], Iterator[str]] | None = None

@@ -29,8 +29,8 @@ def print_preview(procedure: Procedure, backend: str) -> None:
 
     kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
     refuse_beyond_limits(procedure)
-    opener = kind.rehearse or kind.open
-    if kind.touches_hardware and kind.rehearse is None:
+    opener = kind.dry_run or kind.open
+    if kind.touches_hardware and kind.dry_run is None:
         raise ConfigError(f"backend {backend!r} cannot be previewed without touching hardware")
     request = OpenRequest(procedure.array, None, np.random.default_rng(procedure.seed))
     with opener(procedure.backend_settings(kind), request) as opened:
@@ -54,14 +54,14 @@ def print_touch(procedure: Procedure, backend: str) -> None:
     import numpy as np
 
     kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, backend)
-    if kind.touch is None:
+    if kind.check_connectivity is None:
         raise ConfigError(f"backend {backend!r} has no hardware to touch: give a --station")
     rng = np.random.default_rng(procedure.seed)
     request = OpenRequest(
         procedure.array, None, rng, seed=procedure.seed, procedure=procedure.resolved
     )
     console = _console()
-    for words in kind.touch(procedure.backend_settings(kind), request):
+    for words in kind.check_connectivity(procedure.backend_settings(kind), request):
         console.print(escape(words))
 
 

@@ -151,7 +151,7 @@ def forecast(
     kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, "sim")
     refuse_beyond_limits(procedure)
     first = procedure.seed if seed is None else seed
-    station = _rehearsed(procedure) if bench else None
+    station = _dry_run(procedure) if bench else None
     done = []
     for number in range(twins):
         done.append(_twin(procedure, kind, station, first + number))
@@ -160,12 +160,12 @@ def forecast(
     return Forecast(procedure, name, tuple(done))
 
 
-def _rehearsed(procedure: Procedure) -> CrossbarBackend:
+def _dry_run(procedure: Procedure) -> CrossbarBackend:
     kind: BackendKind[Any] = plugins.load(plugins.BACKENDS, "bench")
-    if kind.rehearse is None:
+    if kind.dry_run is None:
         raise ConfigError("backend 'bench' cannot say how long an operation takes")
     request = OpenRequest(procedure.array, None, np.random.default_rng(procedure.seed))
-    return kind.rehearse(procedure.backend_settings(kind), request)
+    return kind.dry_run(procedure.backend_settings(kind), request)
 
 
 def _twin(

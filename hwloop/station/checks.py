@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from hwloop.array.biasing import driven_lines, required_drives
 from hwloop.messages import nearest
+from hwloop.station.parts import GROUND, instrument_of
 
 if TYPE_CHECKING:
     from hwloop.station.parts import StationView, Wire
-from hwloop.station.parts import GROUND, instrument_of
 
 _INTERFACES = ("socket", "hislip", "serial")
-
-
-_NEEDS = {  # the drives that a scheme needs beside grounded lines
-    "V/2": ("rows", "columns"),
-    "V/3": ("rows", "columns", "other_rows", "other_columns"),
-    "grounded": ("rows", "columns"),
-    "floating": ("rows",),
-    "1T1R": ("rows", "columns", "gates"),
-}
 
 
 def check(station: StationView) -> None:
@@ -105,29 +98,27 @@ def _refuse_shared_channels(wires: list[Wire]) -> None:
 
 def _check_scheme(station: StationView) -> None:
     drives = station.wiring.drive.named()
-    for key in _NEEDS[station.scheme]:
+    lines = driven_lines(station.scheme)
+    for key in required_drives(station.scheme):
         if key not in drives:
             raise ValueError(f"scheme {station.scheme} needs wiring.drive.{key}")
+    for key in drives:
+        if key not in lines:
+            raise ValueError(f"wiring.drive.{key}: scheme {station.scheme} has no use for it")
     if len(set(drives.values())) < len(drives):
         raise ValueError("wiring.drive: one output cannot drive two things at different voltages")
-    if (station.scheme == "1T1R") != (station.wiring.count("gate") > 0):
+    if ("gates" in lines) != (station.wiring.count("gate") > 0):
         raise ValueError("scheme 1T1R goes with gate lines, gate0 and on, and only it does")
-    for key, output in drives.items():
-        _check_reach(station, key, output)
+    for key, kinds in lines.items():
+        if key in drives:
+            _check_reach(station, drives[key], kinds)
 
 
-def _check_reach(station: StationView, key: str, output: str) -> None:
-    kinds = {"rows": "row", "other_rows": "row", "gates": "gate"}
-    kind = kinds.get(key, "col")
+def _check_reach(station: StationView, output: str, kinds: Iterable[str]) -> None:
     reached = {wire.line for wire in station.wires() if wire.output == output}
-    if key == "rows" and station.scheme == "1T1R":
-        _require(station, reached, output, "col")  # unselected columns follow the selected row
-    _require(station, reached, output, kind)
-
-
-def _require(station: StationView, reached: set[str], output: str, kind: str) -> None:
-    for n in range(station.wiring.count(kind)):
-        if f"{kind}{n}" not in reached:
-            raise ValueError(
-                f"scheme {station.scheme} cannot be made: {output} does not reach {kind}{n}"
-            )
+    for kind in kinds:
+        for n in range(station.wiring.count(kind)):
+            if f"{kind}{n}" not in reached:
+                raise ValueError(
+                    f"scheme {station.scheme} cannot be made: {output} does not reach {kind}{n}"
+                )

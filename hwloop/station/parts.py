@@ -142,8 +142,8 @@ class VirtualSettings(Settings):
 
     ``procedure``: its array and its ``backends.sim`` are emulated when the bench is started by
     itself; a run that starts its own bench emulates the array of its own procedure. ``noise``:
-    whether the instruments are as noisy as the real boxes. ``real_time``: whether delays take as
-    long as they say. ``latency_s``: added to every message.
+    whether the instruments are as noisy as the real ones. ``real_time``: whether delays last as
+    long as on real instruments. ``latency_s``: added to every message.
     """
 
     procedure: Path | None = None

@@ -147,10 +147,10 @@ def _validated(path: Path, point: Point, backend: BackendKind[Any]) -> dict[str,
 
 
 def _refuse_unsupported(procedure: Procedure, backend: BackendKind[Any]) -> None:
-    """What the backend refuses; of a bench that cannot be rehearsed, each run finds it out."""
-    if backend.touches_hardware and backend.rehearse is None:
+    """What the backend refuses; of a bench that allows no dry run, each run finds it out."""
+    if backend.touches_hardware and backend.dry_run is None:
         return
-    opener = backend.rehearse or backend.open
+    opener = backend.dry_run or backend.open
     rng = np.random.default_rng(procedure.seed)
     request = OpenRequest(
         procedure.array, None, rng, seed=procedure.seed, procedure=procedure.resolved

@@ -20,7 +20,7 @@ TapLink = Callable[[Link], Tap]
 MakeDriver = Callable[[Link, Any], Any]
 
 
-_loaded = cache(plugins.load)  # a suite makes dozens of boxes of one kind
+_loaded = cache(plugins.load)  # a suite makes dozens of instruments of one kind
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hwloop.procedure.procedure import Procedure
-from hwloop.station.rendezvous import meeting_point
+from hwloop.station.rendezvous import rendezvous_file
 from hwloop.station.station import load_station
 from hwloop_sim.emulator.backend import SIM
 from hwloop_sim.virtual.bench.bench import VirtualBench
@@ -32,7 +32,7 @@ def copy_station(station: Path, folder: Path, **replaced: str) -> Path:
 
 
 @contextmanager
-def standing_bench(
+def running_bench(
     station_file: Path, procedure: Procedure, *, dummy: bool = False
 ) -> Iterator[VirtualBench]:
     """The bench of a station, serving, with the array of a procedure or its dummy."""
@@ -43,10 +43,10 @@ def standing_bench(
     bench.start()
     control, stop_control = serve_control(bench, threading.Event())
     said = {"station": str(station_file), "addresses": bench.addresses, "control": control}
-    meeting_point(station_file).write_text(json.dumps(said), encoding="utf-8")
+    rendezvous_file(station_file).write_text(json.dumps(said), encoding="utf-8")
     try:
         yield bench
     finally:
-        meeting_point(station_file).unlink()
+        rendezvous_file(station_file).unlink()
         bench.stop()
         stop_control()

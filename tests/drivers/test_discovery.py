@@ -47,7 +47,7 @@ def box() -> Iterator[tuple[_Box, int]]:
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of this computer's own is found."""
     monkeypatch.setattr(discovery, "_visa", lambda seen, library: seen.looked.append(library))
-    monkeypatch.setattr(discovery, "meeting_points", lambda: sorted(tmp_path.glob("*.json")))
+    monkeypatch.setattr(discovery, "rendezvous_files", lambda: sorted(tmp_path.glob("*.json")))
     monkeypatch.setattr("serial.tools.list_ports.comports", list)
     monkeypatch.setattr(discovery, "LISTEN_S", 0.5)
 
@@ -179,15 +179,15 @@ def _app() -> Any:
     return app
 
 
-def test_meeting_points_are_those_of_any_station(
+def test_rendezvous_files_are_those_of_any_station(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(rendezvous.tempfile, "gettempdir", lambda: str(tmp_path))
-    shared = rendezvous.meeting_point(tmp_path / "s.yaml")
-    private = rendezvous.meeting_point(tmp_path / "s.yaml", private_to=7)
+    shared = rendezvous.rendezvous_file(tmp_path / "s.yaml")
+    private = rendezvous.rendezvous_file(tmp_path / "s.yaml", private_to=7)
     for path in (shared, private):
         path.write_text("{}", "utf-8")
-    assert rendezvous.meeting_points() == sorted([shared, private])
+    assert rendezvous.rendezvous_files() == sorted([shared, private])
     assert shared != private
 
 

@@ -1,4 +1,4 @@
-"""The bench as a backend: pulses, reads and multiplications from instruments and wires."""
+"""The bench as a backend: pulses, reads and multiplications by instruments and wires."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
+from typing_extensions import override
 
+from hwloop.array.biasing import drive_fractions
 from hwloop.array.operations import (
     Flag,
     Operation,
@@ -28,15 +30,15 @@ from hwloop_drivers.bench.multiply import column_currents
 from hwloop_drivers.bench.verify_loop import steps_ahead
 from hwloop_drivers.roles import Measured, SourceMeter
 from hwloop_drivers.safety.make_safe import (
-    let_go_when_off,
+    floating_when_off,
     make_all_safe,
     make_safe,
-    make_safe_afresh,
+    reconnect_and_make_safe,
     sources_first,
 )
 from hwloop_drivers.station.addressing import Lines, in_order
-from hwloop_drivers.station.configured import Slot
-from hwloop_drivers.station.drives import GATES, ROWS, SHARES, Boxes
+from hwloop_drivers.station.configured import ConfiguredInstrument
+from hwloop_drivers.station.drives import GATES, ROWS, BenchDrives
 from hwloop_drivers.station.routes import Routes
 from hwloop_drivers.virtual_bench import BenchTime, HostTime
 
@@ -44,27 +46,27 @@ SWITCHING_S = 20e-3  # two relay movements and their confirmation: 707B 15 ms, 7
 READING_S = 0.02  # one power line cycle
 
 
-class LetGo(Protocol):
-    """What is let go of when a bench is closed, knowing whether it is safe."""
+class Release(Protocol):
+    """A resource that is released when a bench is closed."""
 
     def __call__(self, *, safe: bool) -> str | None:
-        """Let go; what there is to say about it."""
+        """Release it, knowing whether the bench is safe; return a warning, or None."""
 
 
 class Bench(CrossbarBackend):
     """One array on one station; cells are addressed one at a time.
 
     Relays move only while every output is at 0 V. The width of a pulse is made by the output on
-    the rows; what the other outputs carry meanwhile stands before the pulse begins and goes after
-    it has ended. A current is measured at the column, held at 0 V, where there is a meter.
-    ``events``: where what happens is noted, the wire log among it.
+    the rows; the other outputs hold their levels from before the pulse begins until it has ended.
+    A current is measured at the column, held at 0 V, where there is a meter. ``events``: the queue
+    that takes warnings and the wire log.
     """
 
     def __init__(
         self,
         station: Station,
         array: ArraySettings,
-        boxes: Boxes,
+        drives: BenchDrives,
         events: deque[Event] | None = None,
     ) -> None:
         station.check_geometry(array.geometry)
@@ -74,37 +76,40 @@ class Bench(CrossbarBackend):
                 f" the array is biased by {array.biasing}",
                 key="scheme",
             )
-        self._station, self._array, self._boxes = station, array, boxes
-        self._routes = Routes(station, boxes.matrices)
-        self._shares = {
-            key: share for key, share in SHARES[station.scheme].items() if key in boxes.drives
+        self._station, self._array, self._drives = station, array, drives
+        self._routes = Routes(station, drives.matrices)
+        self._fractions = {
+            key: fraction
+            for key, fraction in drive_fractions(station.scheme).items()
+            if key in drives.sources
         }
         self._cells = CellAccess(
             station,
             array,
-            boxes,
+            drives,
             routes=self._routes,
-            shares=self._shares,
+            fractions=self._fractions,
             sleep=lambda duration_s: self._time.sleep(duration_s),
         )
-        self._verify_steps = steps_ahead(boxes, self._shares, array)
+        self._verify_steps = steps_ahead(drives, self._fractions, array)
         self._identity: dict[str, object] = {"station": station.name}
         self._events: deque[Event] = deque() if events is None else events
         self._time: BenchTime = HostTime()
         self._began_s = self._now_s = 0.0
         self._connected = self._closed = False
         self._unsafe: BackendError | None = None
-        self._slots: Mapping[str, Slot] = {}
-        self._at_close: list[LetGo] = []
+        self._by_name: Mapping[str, ConfiguredInstrument] = {}
+        self._checked: Operation | None = None
+        self._at_close: list[Release] = []
 
     def connect(
         self,
         time: BenchTime,
-        by_name: Mapping[str, Slot],
-        at_close: list[LetGo],
+        by_name: Mapping[str, ConfiguredInstrument],
+        at_close: list[Release],
     ) -> None:
-        """Ground every line, set every output up at 0 V, and switch it on."""
-        self._time, self._slots, self._at_close = time, by_name, at_close
+        """Ground every line, set every output up at 0 V, and switch it on; close after an error."""
+        self._time, self._by_name, self._at_close = time, by_name, at_close
         self._connected = True
         try:
             self._set_up()
@@ -114,25 +119,25 @@ class Bench(CrossbarBackend):
         self._began_s = time.now_s()
 
     def _set_up(self) -> None:
-        for name in sources_first(self._station, list(self._boxes.instruments)):
-            self._boxes.instruments[name].reset()
+        for name in sources_first(self._station, list(self._drives.instruments)):
+            self._drives.instruments[name].reset()
         self._routes.begin()
-        self._boxes.set_up(self._station, self._array)
-        for source in self._boxes.drives.values():
+        self._drives.set_up(self._station, self._array)
+        for source in self._drives.sources.values():
             source.source_enabled = True
-        for name, instrument in self._boxes.instruments.items():
+        for name, instrument in self._drives.instruments.items():
             instrument.check_errors()
             self._identity[name] = {"id": instrument.id, **instrument.read_back()}
         if self.description.multiply == "superposition":
-            words = (
+            message = (
                 "multiply: vectors with one voltage on their rows are measured in parallel, column"
                 " by column; others are superposed from single reads"
             )
-            self._events.append(Event("info", words))
+            self._events.append(Event("info", message))
 
     @property
+    @override
     def description(self) -> Description:
-        """The array's geometry; identities and settings as the instruments gave them."""
         one_cell = self._array.geometry.shape == (1, 1)
         return Description(
             name="bench",
@@ -142,26 +147,30 @@ class Bench(CrossbarBackend):
             verify_steps=self._verify_steps,
         )
 
+    @override
     def check(self, operation: Operation) -> None:
-        """Whether the outputs can make the levels and widths of a pulse."""
         if isinstance(operation, Ramp):
             for pulse in operation.pulses():
-                self.check(pulse)
-        if not isinstance(operation, PulseMap):
-            return
-        self._check_gate(operation)
-        for amplitude_v in np.unique(operation.amplitude_v[operation.addressed]):
-            rows_v = float(amplitude_v) * self._shares[ROWS]
-            rows = self._boxes.rows
-            if isinstance(rows, SourceMeter):
-                rows.refuse_train(pulse_train(rows_v, operation))
-            else:
-                rows.refuse_pulses(level_v=rows_v, width_s=operation.width_s, count=operation.count)
-            for key, level_v in self._cells.standing_v(float(amplitude_v)).items():
-                self._boxes.refuse_level(key, level_v)
+                self._check_pulse(pulse)
+        if isinstance(operation, PulseMap):
+            self._check_pulse(operation)
+        self._checked = operation  # an operation cannot change: what was checked stays good
 
+    def _check_pulse(self, pulse: PulseMap) -> None:
+        """Raise unless the outputs can make the levels and widths of a pulse; no traffic."""
+        self._check_gate(pulse)
+        for amplitude_v in np.unique(pulse.amplitude_v[pulse.addressed]):
+            rows_v = float(amplitude_v) * self._fractions[ROWS]
+            rows = self._drives.rows
+            if isinstance(rows, SourceMeter):
+                rows.refuse_train(pulse_train(rows_v, pulse))
+            else:
+                rows.refuse_pulses(level_v=rows_v, width_s=pulse.width_s, count=pulse.count)
+            for key, level_v in self._cells.held_v(float(amplitude_v)).items():
+                self._drives.refuse_level(key, level_v)
+
+    @override
     def duration_s(self, operation: Operation) -> float:
-        """Pulses, readings of one power line cycle, and the relays between cells."""
         rows, cols = self._array.geometry.shape
         match operation:
             case PulseMap():
@@ -179,27 +188,27 @@ class Bench(CrossbarBackend):
                 return float(rows * cols * (READING_S * levels + SWITCHING_S))
         return operation.duration_s
 
+    @override
     def groups(self) -> Iterator[BoolArray]:
-        """One cell after the other, column by column."""
         shape = self._array.geometry.shape
         for row, col in in_order(np.ones(shape, dtype=np.bool_)):
             group = np.zeros(shape, dtype=np.bool_)
             group[row, col] = True
             yield group
 
+    @override
     def now_s(self) -> float:
-        """Seconds since the bench was ready, at the end of the latest operation."""
         return self._now_s
 
+    @override
     def pulse(self, pulse: PulseMap) -> None:
-        """Pulse the addressed cells one after the other."""
         self._begin(pulse)
         for place in in_order(pulse.addressed):
             self._cells.pulse(pulse, place)
         self._end()
 
+    @override
     def read(self, read: ReadMap) -> Reading:
-        """The current of each addressed cell."""
         self._begin(read)
         shape = self._array.geometry.shape
         reading = Reading(np.full(shape, np.nan), np.full(shape, Flag.NOT_ADDRESSED, np.uint8))
@@ -208,8 +217,8 @@ class Bench(CrossbarBackend):
         self._end()
         return reading
 
+    @override
     def ramp(self, ramp: Ramp) -> Reading:
-        """One cell after the other; inside the instrument where it has a loop for that."""
         self._begin(ramp)
         reading = ramp.blank(self._array.geometry.shape)
         for place in in_order(ramp.addressed):
@@ -218,8 +227,8 @@ class Bench(CrossbarBackend):
         self._end()
         return reading
 
+    @override
     def multiply(self, batch: VectorBatch) -> Reading:
-        """Column currents for each vector; see :mod:`hwloop_drivers.bench.multiply`."""
         self._begin(batch)
         *batches, rows = batch.voltage_v.shape
         current_a, flags = column_currents(
@@ -229,74 +238,79 @@ class Bench(CrossbarBackend):
         shape = (*batches, self._array.geometry.cols)
         return Reading(current_a.reshape(shape), flags.reshape(shape))
 
+    @override
     def wait(self, wait: Wait) -> None:
-        """Let time pass with every line at 0 V."""
         self._begin(wait)
         self._routes.route({})
         self._time.sleep(wait.duration_s)
         self._end()
 
+    @override
     def make_safe(self) -> None:
-        """Outputs to 0 V and off, then every line to ground; with a new link where one is lost."""
         if not self._connected:
             return
         try:
             make_all_safe(
                 self._station,
-                list(self._boxes.instruments),
+                list(self._drives.instruments),
                 self._make_one_safe,
                 note=self._warn,
-                last=let_go_when_off(self._boxes.instruments),
+                last=floating_when_off(self._drives.instruments),
             )
         except BackendError as exc:
             self._unsafe = exc
             raise
         self._unsafe = None
 
+    @override
     def close(self) -> None:
-        """Make safe, then let go of the links; where that failed, the watchdog has its turn."""
         if self._closed:
             return
         self._closed = True
         safe = False
         try:
-            if self._unsafe is not None:  # tried and failed: the watchdog does not wait for more
+            if self._unsafe is not None:  # tried and failed: now the watchdog's task
                 raise self._unsafe
             self.make_safe()
             safe = True
         finally:
-            for instrument in self._boxes.instruments.values():
+            for instrument in self._drives.instruments.values():
                 instrument.link.close()
-            for let_go in self._at_close:
-                words = let_go(safe=safe)
-                if words:
-                    self._warn(words)
+            for release in self._at_close:
+                message = release(safe=safe)
+                if message:
+                    self._warn(message)
 
     @property
     def round_trips(self) -> int:
-        """Questions that the instruments have answered on their present links."""
-        return sum(box.link.round_trips for box in self._boxes.instruments.values())
+        """Return how many questions the instruments have answered on their present links."""
+        return sum(one.link.round_trips for one in self._drives.instruments.values())
 
+    @override
     def take_events(self) -> list[Event]:
-        """What happened since the last call."""
         # One by one: a keep-alive thread may add to it meanwhile.
         return [self._events.popleft() for _ in range(len(self._events))]
 
     def current_a(self, lines: Lines, levels_v: Mapping[str, float]) -> Measured:
-        """Current out of the meter with lines connected and drives at levels, then 0 V: a test."""
+        """Return the current out of the meter with drives at levels, then go to 0 V: for tests.
+
+        ``lines``: connected for it. ``levels_v``: by drive; the others are at 0 V.
+        """
         self._cells.select(lines)
-        with self._boxes.standing(levels_v):
-            return self._boxes.meter.measure_current()
+        with self._drives.held(levels_v):
+            return self._drives.meter.measure_current()
 
     def _make_one_safe(self, name: str) -> str:
-        instrument = self._boxes.instruments[name]
+        instrument = self._drives.instruments[name]
         try:
             make_safe(self._station, name, instrument)
         except BackendError as exc:
             instrument.link.close()
-            words = make_safe_afresh(self._station, self._slots[name], identity=instrument.id)
+            done = reconnect_and_make_safe(
+                self._station, self._by_name[name], identity=instrument.id
+            )
             self._warn(f"{name}: {exc}; made safe over a new link")
-            return words
+            return done
         return f"{name}: safe"
 
     def _warn(self, message: str) -> None:
@@ -305,22 +319,24 @@ class Bench(CrossbarBackend):
     def _begin(self, operation: Operation) -> None:
         if self._closed or not self._connected:
             raise BackendError("the bench is not connected")
-        self.check(operation)
+        if operation is not self._checked:  # else the guard has just asked for it
+            self.check(operation)
+        self._checked = None
 
     def _end(self) -> None:
-        for instrument in self._boxes.instruments.values():
+        for instrument in self._drives.instruments.values():
             instrument.check_errors()
-        self._boxes.refuse_tripped(self._station)
+        self._drives.refuse_tripped(self._station)
         self._now_s = self._time.now_s() - self._began_s
 
     def _check_gate(self, pulse: PulseMap) -> None:
         if pulse.gate_v is None:
-            if GATES in self._boxes.drives:
+            if GATES in self._drives.sources:
                 raise Unsupported("gate_v is missing: this station drives the gates of 1T1R cells")
             return
-        if GATES not in self._boxes.drives:
+        if GATES not in self._drives.sources:
             raise Unsupported(
                 f"gate_v {pulse.highest_gate_v:g}: no gates are wired on this station"
             )
         for gate_v in np.unique(np.asarray(pulse.gate_v)):
-            self._boxes.refuse_level(GATES, float(gate_v))
+            self._drives.refuse_level(GATES, float(gate_v))

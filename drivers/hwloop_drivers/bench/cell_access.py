@@ -1,4 +1,4 @@
-"""What is done at one cell of a bench: it is routed, pulsed, measured."""
+"""Access to one cell of a bench: routing, pulsing, measuring."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from hwloop.array.settings import ArraySettings
 from hwloop.errors import HwloopError
 from hwloop.messages import cell_name
 from hwloop.station.station import Station
-from hwloop_drivers.bench.verify_loop import own_loop, refuse_broken_off
+from hwloop_drivers.bench.verify_loop import on_instrument_loop, refuse_broken_off
 from hwloop_drivers.roles import Measured, SourceMeter, TrainPoint
 from hwloop_drivers.station.addressing import Lines, cell_lines
-from hwloop_drivers.station.drives import GATES, ROWS, STANDING_ORDER, Boxes
+from hwloop_drivers.station.drives import GATES, HELD_ORDER, ROWS, BenchDrives
 from hwloop_drivers.station.routes import Routes
 
 
 class CellAccess:
-    """One cell at a time, by the station's wires and scheme; every output is at 0 V in between.
+    """Access to one cell at a time, by the station's wires and scheme; 0 V everywhere in between.
 
-    ``shares``: what each drive carries of a pulse. ``sleep``: lets relays settle.
+    ``fractions``: the bias fraction of each drive. ``sleep``: lets relays settle, seconds.
     """
 
     def __init__(
         self,
         station: Station,
         array: ArraySettings,
-        boxes: Boxes,
+        drives: BenchDrives,
         *,
         routes: Routes,
-        shares: Mapping[str, float],
+        fractions: Mapping[str, float],
         sleep: Callable[[float], None],
     ) -> None:
-        self._station, self._array, self._boxes = station, array, boxes
-        self._routes, self._shares, self._sleep = routes, shares, sleep
+        self._station, self._array, self._drives = station, array, drives
+        self._routes, self._fractions, self._sleep = routes, fractions, sleep
 
     def pulse(self, pulse: PulseMap, place: tuple[int, int]) -> None:
-        """The pulses of a map for one cell."""
+        """Apply the pulses of a map to one cell (row, col)."""
         amplitude_v = float(pulse.amplitude_v[place])
-        standing_v = self.standing_v(amplitude_v)
+        levels_v = self.held_v(amplitude_v)
         gate_v = pulse.gate_at(place)
         if gate_v is not None:
-            standing_v[GATES] = gate_v
+            levels_v[GATES] = gate_v
         self.select(cell_lines(self._station, *place))
-        with naming(cell_name(place)), self._boxes.standing(standing_v):
-            self._apply(amplitude_v * self._shares[ROWS], pulse)
+        with prefix_errors(cell_name(place)), self._drives.held(levels_v):
+            self._apply(amplitude_v * self._fractions[ROWS], pulse)
 
     def read(self, read: ReadMap, place: tuple[int, int]) -> tuple[float, int]:
-        """Current and flags of one cell."""
+        """Return current, amperes, and flags of one cell (row, col)."""
         levels = [read.read_v, -read.read_v] if read.both_polarities else [read.read_v]
-        with naming(cell_name(place)):
+        with prefix_errors(cell_name(place)):
             measured = self.measure(cell_lines(self._station, *place), levels)
         signs = (1.0, -1.0)
         current_a = [s * m.current_a for s, m in zip(signs, measured, strict=False)]
@@ -60,18 +60,20 @@ class CellAccess:
         return float(np.mean(current_a)), flags
 
     def ramp(self, ramp: Ramp, place: tuple[int, int]) -> Iterator[tuple[float, int]]:
-        """Current and flags after each pulse of one cell."""
+        """Yield current, amperes, and flags after each pulse of one cell (row, col)."""
         read_gate_v = self._array.read.gate_v
-        loop = own_loop(self._boxes, self._shares, ramp, place, read_gate_v=read_gate_v)
-        rows = self._boxes.rows
+        loop = on_instrument_loop(
+            self._drives, self._fractions, ramp, place, read_gate_v=read_gate_v
+        )
+        rows = self._drives.rows
         if loop is None or not isinstance(rows, SourceMeter):
             yield from self._host_loop(ramp, place)
             return
         self.select(cell_lines(self._station, *place))
-        with naming(cell_name(place)):
+        with prefix_errors(cell_name(place)):
             measured = rows.verify_loop(loop)
             refuse_broken_off(loop, measured)
-        sign = -1.0 if self._boxes.meter_on_columns else 1.0
+        sign = -1.0 if self._drives.meter_on_columns else 1.0
         yield from ((sign * seen.current_a, int(seen.flags)) for seen in measured)
 
     def _host_loop(self, ramp: Ramp, place: tuple[int, int]) -> Iterator[tuple[float, int]]:
@@ -85,45 +87,45 @@ class CellAccess:
             if flags or low_a <= current_a <= high_a:
                 return
 
-    def standing_v(self, amplitude_v: float) -> dict[str, float]:
-        """What the drives other than the rows carry during a pulse."""
+    def held_v(self, amplitude_v: float) -> dict[str, float]:
+        """Return the levels that the drives other than the rows hold during a pulse, volts."""
         return {
-            key: amplitude_v * self._shares[key]
-            for key in STANDING_ORDER
-            if self._shares.get(key, 0.0)
+            key: amplitude_v * self._fractions[key]
+            for key in HELD_ORDER
+            if self._fractions.get(key, 0.0)
         }
 
     def select(self, lines: Lines) -> None:
-        """Route; every output is at 0 V."""
+        """Route the lines and let the relays settle; every output must be at 0 V."""
         if self._routes.route(lines):
             self._sleep(self._station.settle_s)
 
     def _apply(self, level_v: float, pulse: PulseMap) -> None:
-        rows = self._boxes.rows
+        rows = self._drives.rows
         if isinstance(rows, SourceMeter):
             rows.apply_train(pulse_train(level_v, pulse))
         else:
             rows.apply_pulses(level_v=level_v, width_s=pulse.width_s, count=pulse.count)
 
     def measure(self, lines: Lines, levels: list[float]) -> list[Measured]:
-        """Current into the column at each row voltage, then 0 V."""
+        """Return the current into the column at each row voltage, in order, then go to 0 V."""
         self.select(lines)
         gates = {} if self._array.read.gate_v is None else {GATES: self._array.read.gate_v}
         # Out of the meter's HI terminal is out of the column, where it holds the column.
-        sign = -1.0 if self._boxes.meter_on_columns else 1.0
+        sign = -1.0 if self._drives.meter_on_columns else 1.0
         measured = []
-        with self._boxes.standing(gates):
+        with self._drives.held(gates):
             for level_v in levels:
-                self._boxes.rows.source_voltage = level_v
-                seen = self._boxes.meter.measure_current()
+                self._drives.rows.source_voltage = level_v
+                seen = self._drives.meter.measure_current()
                 measured.append(Measured(sign * seen.current_a, seen.flags))
-            self._boxes.rows.source_voltage = 0.0
+            self._drives.rows.source_voltage = 0.0
         return measured
 
 
 @contextmanager
-def naming(place: str) -> Iterator[None]:
-    """Errors inside begin with the cell or the instrument that they are of."""
+def prefix_errors(place: str) -> Iterator[None]:
+    """Put the cell or the instrument before the message of every error raised inside."""
     try:
         yield
     except HwloopError as exc:
@@ -131,6 +133,6 @@ def naming(place: str) -> Iterator[None]:
 
 
 def pulse_train(level_v: float, pulse: PulseMap) -> list[TrainPoint]:
-    """The pulses with pauses of their own width between them."""
+    """Return the pulses with pauses of their own width between them."""
     on, off = TrainPoint(level_v, pulse.width_s), TrainPoint(0.0, pulse.width_s)
     return [on, off] * (pulse.count - 1) + [on]

@@ -12,13 +12,13 @@ from hwloop_drivers.roles import Measured
 from hwloop_drivers.station.addressing import Lines, cell_lines, in_order, vector_lines
 
 Measure = Callable[[Lines, list[float]], list[Measured]]
-"""The currents into the column that the lines select, at each voltage of the rows' output."""
+"""Measures the current into the column that the lines select, at each voltage of the rows."""
 
 
 def column_currents(
     station: Station, vectors: FloatArray, measure: Measure
 ) -> tuple[FloatArray, FlagArray]:
-    """Amperes and flags, (vectors, cols), for voltages (vectors, rows).
+    """Return amperes and flags, (vectors, cols), for voltages (vectors, rows).
 
     A vector with one voltage on all the rows that it drives is measured in parallel, a column at
     a time, where a meter holds the column; the others are superposed from the current of every
@@ -52,7 +52,7 @@ def _superpose(
     current_a: FloatArray,
     flags: FlagArray,
 ) -> None:
-    """Add to the wanted vectors what every cell gives them."""
+    """Add the current of every cell to the wanted vectors, in place."""
     shape = (vectors.shape[-1], current_a.shape[-1])
     for row, col in in_order(np.ones(shape, dtype=np.bool_)):
         column = vectors[:, row]

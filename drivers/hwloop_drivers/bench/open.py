@@ -1,4 +1,4 @@
-"""Open the bench of a station: for a run, for a rehearsal, for a self-test."""
+"""Open the bench of a station: for a run, for a dry run, for a connectivity check."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.errors import ConfigError, Unsupported
 from hwloop.settings.model import Settings
 from hwloop.station.station import Station, load_station
-from hwloop_drivers.bench.backend import Bench, LetGo
-from hwloop_drivers.bench.cell_access import naming
+from hwloop_drivers.bench.backend import Bench, Release
+from hwloop_drivers.bench.cell_access import prefix_errors
 from hwloop_drivers.bench.wiring_check import self_test
 from hwloop_drivers.links.link import WireLog
 from hwloop_drivers.roles import Instrument
 from hwloop_drivers.safety.watchdog import Watchdog
-from hwloop_drivers.station.configured import slots
-from hwloop_drivers.station.drives import Boxes
+from hwloop_drivers.station.configured import configured_instruments
+from hwloop_drivers.station.drives import BenchDrives
 from hwloop_drivers.virtual_bench import BenchTime, HostTime, find, start
 
 
 class BenchSettings(Settings):
-    """Which station: a YAML file, relative to the procedure."""
+    """Settings of the bench. ``station``: a station file, relative to the procedure."""
 
     station: Path
 
@@ -35,40 +35,43 @@ class BenchSettings(Settings):
         return Path((info.context or {}).get("folder", ".")) / station
 
 
-def rehearse_bench(settings: BenchSettings, request: OpenRequest) -> Bench:
-    """The bench without a link to any instrument: what it could do and would refuse."""
+def dry_run_bench(settings: BenchSettings, request: OpenRequest) -> Bench:
+    """Return the bench without a link to any instrument: it checks operations and times them.
+
+    Raises :class:`hwloop.errors.ConfigError` with the key of what the instruments would refuse.
+    """
     station = _station(settings, request)
     try:
-        instruments = {slot.name: slot.rehearse() for slot in slots(station)}
-        boxes = Boxes.of(station, instruments)
-        bench = Bench(station, request.array, boxes)
-        boxes.refuse_set_up(station, request.array)
-        _refuse_channels(station, boxes)
+        instruments = {one.name: one.dry_run() for one in configured_instruments(station)}
+        drives = BenchDrives.of(station, instruments)
+        bench = Bench(station, request.array, drives)
+        drives.refuse_set_up(station, request.array)
+        _refuse_channels(station, drives)
     except ConfigError as exc:
         raise exc.below(file=str(settings.station)) from None
     return bench
 
 
-def _refuse_channels(station: Station, boxes: Boxes) -> None:
+def _refuse_channels(station: Station, drives: BenchDrives) -> None:
     for wire in station.wires():
         if wire.matrix is None or wire.channel is None:
             continue
         try:
-            boxes.matrices[wire.matrix].refuse_channel(wire.channel)
+            drives.matrices[wire.matrix].refuse_channel(wire.channel)
         except Unsupported as exc:
             key = f"wiring.lines.{wire.line}.{wire.output}"
             raise ConfigError(f"{wire.matrix}: {exc}", key=key) from exc
 
 
 def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = False) -> Bench:
-    """Connect to every instrument, start the watchdog, and bring the bench to its idle state.
+    """Start the watchdog, connect to every instrument, and bring the bench to its idle state.
 
     ``dummy``: a virtual bench that is started for this has its dummy resistors in the array's
     place.
     """
-    rehearse_bench(settings, request)
+    dry_run_bench(settings, request)
     station = _station(settings, request)
-    at_close: list[LetGo] = []
+    at_close: list[Release] = []
     time: BenchTime = HostTime()
     addresses: Mapping[str, str] = {}
     control = ""
@@ -77,35 +80,35 @@ def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = F
         time = virtual = find(settings.station) or start(
             settings.station, request.procedure or {}, seed=request.seed, dummy=dummy
         )
-        words = virtual.begin_run()
-        if words:
-            events.append(Event("warning", words))
+        message = virtual.begin_run()
+        if message:
+            events.append(Event("warning", message))
         addresses, control = virtual.addresses, virtual.control
         at_close.append(virtual.close)
     opened: dict[str, Instrument] = {}
-    by_name = {slot.name: slot for slot in slots(station, addresses)}
+    by_name = {one.name: one for one in configured_instruments(station, addresses)}
     try:
         watchdog = Watchdog(settings.station, addresses, record=request.record, control=control)
         at_close.insert(0, watchdog.release)
-        for name, slot in by_name.items():
-            with naming(name):
-                opened[name] = slot.open(_wire_log(name, events) if station.wire_log else None)
-        bench = Bench(station, request.array, Boxes.of(station, opened), events)
+        for name, one in by_name.items():
+            with prefix_errors(name):
+                opened[name] = one.open(_wire_log(name, events) if station.wire_log else None)
+        bench = Bench(station, request.array, BenchDrives.of(station, opened), events)
     except BaseException:
         for instrument in opened.values():
             instrument.link.close()
-        for let_go in at_close:
-            let_go(safe=True)  # nothing was switched on
+        for release in at_close:
+            release(safe=True)  # nothing was switched on
         raise
     bench.connect(time, by_name, at_close)
     return bench
 
 
-def touch_bench(settings: BenchSettings, request: OpenRequest) -> Iterator[str]:
-    """Connect, and find out at read voltage whether every line and relay does what it should.
+def check_connectivity(settings: BenchSettings, request: OpenRequest) -> Iterator[str]:
+    """Connect, and check at the read voltage that every line and relay works; no pulse is applied.
 
-    No pulse is applied. Yields what was found in order, and raises
-    :class:`hwloop.errors.InstrumentFault` with everything that was not, line by line.
+    Yields a line about each instrument and each test that passed; raises
+    :class:`hwloop.errors.InstrumentFault` with every fault that was found.
     """
     station = load_station(settings.station)
     with open_bench(settings, request, dummy=station.self_test.dummy_ohm is not None) as bench:
@@ -137,6 +140,6 @@ BENCH = BackendKind(
     settings=BenchSettings,
     open=open_bench,
     touches_hardware=True,
-    rehearse=rehearse_bench,
-    touch=touch_bench,
+    dry_run=dry_run_bench,
+    check_connectivity=check_connectivity,
 )

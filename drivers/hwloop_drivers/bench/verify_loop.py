@@ -1,4 +1,4 @@
-"""A ramp of one cell as a loop inside the instrument, where one box can do all of it."""
+"""A ramp of one cell as a verify loop inside the instrument, where one instrument can run it."""
 
 from __future__ import annotations
 
@@ -10,34 +10,36 @@ from hwloop.array.operations import Ramp
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import InstrumentFault, Unsupported
 from hwloop_drivers.roles import Companion, Measured, SourceMeter, VerifyLoop
-from hwloop_drivers.station.drives import GATES, ROWS, STANDING_ORDER, Boxes
+from hwloop_drivers.station.drives import GATES, HELD_ORDER, ROWS, BenchDrives
 
 AHEAD = 50
 """Pulses ahead that are worthwhile where an instrument runs them: a round trip costs few of them,
 and what has been planned further ahead is less likely to be wanted."""
-_ROUNDING = 1e-6  # relative: of what a box prints
+_ROUNDING = 1e-6  # relative: of the digits that an instrument sends
 
 
-def own_loop(
-    boxes: Boxes,
-    shares: Mapping[str, float],
+def on_instrument_loop(
+    drives: BenchDrives,
+    fractions: Mapping[str, float],
     ramp: Ramp,
     place: tuple[int, int],
     *,
     read_gate_v: float | None,
 ) -> VerifyLoop | None:
-    """The loop that does the ramp of a cell; None where no instrument can run it.
+    """Return the loop that does the ramp of one cell; None where no instrument can run it.
 
-    All outputs that take part are of the box on the rows.
+    ``fractions``: the bias fraction of each drive. ``place``: (row, col) of the cell.
+    ``read_gate_v``: on the gate during reads. All outputs that take part belong to the instrument
+    on the rows.
     """
-    rows = boxes.rows
+    rows = drives.rows
     if not isinstance(rows, SourceMeter):
         return None
     first, step_v = ramp.first, float(ramp.step_v[place])
     start_v = float(first.amplitude_v[place])
     levels = {
-        key: (start_v * shares.get(key, 0.0), step_v * shares.get(key, 0.0), 0.0)
-        for key in STANDING_ORDER
+        key: (start_v * fractions.get(key, 0.0), step_v * fractions.get(key, 0.0), 0.0)
+        for key in HELD_ORDER
     }
     gate_v = first.gate_at(place)
     if gate_v is not None:
@@ -45,18 +47,18 @@ def own_loop(
         levels[GATES] = (gate_v, float(gate_step_v), read_gate_v or 0.0)
     companions = []
     for key, (at_first_v, each_v, read_v) in levels.items():
-        source = boxes.drives.get(key)
+        source = drives.sources.get(key)
         if source is None or not (at_first_v or each_v or read_v):
             continue
         if not isinstance(source, SourceMeter):
             return None
         companions.append(Companion(source, at_first_v, each_v, read_v))
     low_a, high_a = float(ramp.low_a[place]), float(ramp.high_a[place])
-    if boxes.meter_on_columns:  # what it measures is the current into it
+    if drives.meter_on_columns:  # what it measures is the current into it
         low_a, high_a = -high_a, -low_a
     loop = VerifyLoop(
-        start_v=start_v * shares[ROWS],
-        step_v=step_v * shares[ROWS],
+        start_v=start_v * fractions[ROWS],
+        step_v=step_v * fractions[ROWS],
         width_s=ramp.width_s,
         read_v=ramp.read_v,
         read_s=None,
@@ -64,7 +66,7 @@ def own_loop(
         high_a=high_a,
         max_pulses=ramp.steps,
         companions=tuple(companions),
-        meter=None if boxes.meter is rows else boxes.meter,
+        meter=None if drives.meter is rows else drives.meter,
         both_polarities=ramp.both_polarities,
     )
     try:
@@ -90,13 +92,13 @@ def refuse_broken_off(loop: VerifyLoop, readings: list[Measured]) -> None:
     )
 
 
-def steps_ahead(boxes: Boxes, shares: Mapping[str, float], array: ArraySettings) -> int:
-    """For how many pulses ahead a ramp is worthwhile: 1 where no instrument runs it."""
+def steps_ahead(drives: BenchDrives, fractions: Mapping[str, float], array: ArraySettings) -> int:
+    """Return for how many pulses ahead a ramp is worthwhile: 1 where no instrument runs it."""
     one = np.ones((1, 1))
     ramp = Ramp(
         start_v=1e-3 * one,
         step_v=0 * one,
-        width_s=10e-3,  # every box that has loops makes this width
+        width_s=10e-3,  # every instrument that has loops makes this width
         steps=AHEAD,
         read_v=array.read.read_v,
         low_a=-np.inf * one,
@@ -104,5 +106,5 @@ def steps_ahead(boxes: Boxes, shares: Mapping[str, float], array: ArraySettings)
         both_polarities=array.read.both_polarities,
         gate_v=array.read.gate_v,
     )
-    loop = own_loop(boxes, shares, ramp, (0, 0), read_gate_v=array.read.gate_v)
+    loop = on_instrument_loop(drives, fractions, ramp, (0, 0), read_gate_v=array.read.gate_v)
     return 1 if loop is None else AHEAD

@@ -30,7 +30,8 @@ def refuse_address(address: str) -> None:
 def probe(address: str, visa_library: str, *, timeout_s: float) -> None:
     """Reach for the port first where pyvisa-py would wait long or say little.
 
-    Not for a plain socket, of which some boxes have only one: there the session's own is asked.
+    Not for a plain socket, of which some instruments have only one: there the session's own is
+    asked.
     """
     match = _LAN.fullmatch(address)
     if match is None or not visa_library.endswith("@py"):

@@ -1,9 +1,9 @@
 """Make the bench safe when its run is killed: a process of its own, at the end of a pipe.
 
 Run as ``python -m hwloop_drivers.safety.watchdog``. The first line of its input says which station;
-the line ``done`` lets it go. If the input ends without it, the run has died, and the watchdog opens
-every instrument with a link of its own and makes it safe. What it did it says on its output, on the
-standard error, which is the user's terminal, and in a file beside the record.
+the line ``done`` ends it. If the input ends without that line, the run has died, and the watchdog
+opens every instrument over a link of its own and makes it safe. It reports what it did on its
+output, on the standard error, which is the user's terminal, and in a file beside the record.
 """
 
 from __future__ import annotations
@@ -20,18 +20,21 @@ from pathlib import Path
 from typing import TextIO
 
 from hwloop.errors import BackendError, HwloopError
+from hwloop_drivers.child_process import end, first_line
 from hwloop_drivers.safety.make_safe import ROUND_S
 
 DONE = "done"
 START_S = 30.0
-TURN_S = 2 * ROUND_S + 15.0
+SHUTDOWN_S = 2 * ROUND_S + 15.0
 
 
 class Watchdog:
-    """The watching process, as a run holds it.
+    """The handle of a run on its watchdog process.
 
-    ``record``: the run's, beside which the watchdog reports. ``control``: host:port of a virtual
-    bench, which the watchdog keeps alive until it is done.
+    ``addresses``: by instrument, instead of the station's virtual ones. ``record``: the run's,
+    beside which the watchdog reports. ``control``: host:port of a virtual bench, which the watchdog
+    keeps alive until it has finished. Raises :class:`hwloop.errors.BackendError` if it does not
+    say within :data:`START_S` that it watches; the process is ended then.
     """
 
     def __init__(
@@ -57,35 +60,37 @@ class Watchdog:
             "control": control,
         }
         self._say(json.dumps(told))
-        if self._process.stdout is None or self._process.stdout.readline().strip() != "watching":
-            self._let_go_of_pipes()
-            self._process.kill()
-            self._process.wait()
-            raise BackendError("the watchdog did not start; without it nothing is switched on")
+        line = first_line(self._process, within_s=START_S)
+        if line is None or line.strip() != "watching":
+            end(self._process)
+            why = f" within {START_S:g} s" if line is None else ""
+            raise BackendError(
+                f"the watchdog did not start{why}; without it nothing is switched on"
+            )
 
     def release(self, *, safe: bool) -> str | None:
-        """Let the watchdog go; if the bench is not ``safe``, only after it has had its turn.
+        """Stop the watchdog. If the bench is not ``safe``, let it run its shutdown first.
 
-        What it did then, or that there was none any more.
+        Returns what the watchdog did, or that it had ended before; None where all is in order.
         """
         if self._process.poll() is not None:
-            self._let_go_of_pipes()
+            self._close_pipes()
             return f"the watchdog had ended with {self._process.returncode} before the run did"
         if safe:
             self._say(DONE)
         try:
-            said, _ = self._process.communicate(timeout=TURN_S)  # closes its input
+            said, _ = self._process.communicate(timeout=SHUTDOWN_S)  # closes its input
         except subprocess.TimeoutExpired:
             return f"the watchdog, process {self._process.pid}, is still at work"
         return None if safe else f"watchdog: {said.strip()}"
 
     def _say(self, line: str) -> None:
         if self._process.stdin is not None:
-            with contextlib.suppress(OSError):  # whether it lives is found out elsewhere
+            with contextlib.suppress(OSError):  # a dead one is found out when it is read or polled
                 self._process.stdin.write(line + "\n")
                 self._process.stdin.flush()
 
-    def _let_go_of_pipes(self) -> None:
+    def _close_pipes(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -93,29 +98,35 @@ class Watchdog:
 
 
 def report_path(record: Path) -> Path:
-    """Where the watchdog says what it did for the run of this record."""
+    """Return the file in which the watchdog reports what it did for the run of this record."""
     return record.with_suffix(".watchdog.txt")
 
 
 def _apart() -> int:
-    """On Windows a Ctrl-C is for the run alone, as elsewhere by its own session."""
+    """Return the flags by which a Ctrl-C on Windows reaches the run alone, not the watchdog.
+
+    Elsewhere its own session does that.
+    """
     if sys.platform == "win32":
         return subprocess.CREATE_NEW_PROCESS_GROUP
     return 0
 
 
 def main() -> int:
-    """Watch until the input ends; 0 if all was in order or could be made safe."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # meant for the run
+    """Watch until the input ends; return 0 if all was in order or could be made safe, else 1."""
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # sent to the run, which makes the bench safe itself
         signal.signal(number, signal.SIG_IGN)
     import pyvisa  # noqa: F401 - now, not when every moment counts
 
     from hwloop.station.station import load_station
-    from hwloop_drivers.station.configured import slots
+    from hwloop_drivers.station.configured import configured_instruments
 
     told = json.loads(sys.stdin.readline())
     try:
-        slots(load_station(Path(told["station"])), told["addresses"])
+        configured_instruments(load_station(Path(told["station"])), told["addresses"])
     except HwloopError as exc:
         _print(f"hwloop watchdog: {exc}", sys.stderr)
         return 1
@@ -124,10 +135,10 @@ def main() -> int:
         for line in sys.stdin:
             if line.strip() == DONE:
                 return 0
-        return _take_turn(told, _reporter(told["report"]))
+        return _shut_down(told, _reporter(told["report"]))
 
 
-def _take_turn(told: Mapping[str, str], say: Callable[[str], None]) -> int:
+def _shut_down(told: Mapping[str, str], say: Callable[[str], None]) -> int:
     from hwloop.station.station import load_station
     from hwloop_drivers.safety.make_safe import make_station_safe
 
@@ -136,9 +147,9 @@ def _take_turn(told: Mapping[str, str], say: Callable[[str], None]) -> int:
     try:
         station = load_station(Path(told["station"]))
         assert isinstance(addresses, dict)  # noqa: S101 - as it was told
-        for words in make_station_safe(station, addresses, note=say):
-            say(words)
-    except Exception as exc:  # noqa: BLE001 - its last words, whatever it is
+        for line in make_station_safe(station, addresses, note=say):
+            say(line)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it is the last report
         say(str(exc))
         return 1
     say("every output is off and every line grounded")
@@ -146,30 +157,30 @@ def _take_turn(told: Mapping[str, str], say: Callable[[str], None]) -> int:
 
 
 def _reporter(path: str) -> Callable[[str], None]:
-    """Say it to whoever still listens."""
+    """Return a function that reports a message in the file, on standard error and on output."""
 
-    def say(words: str) -> None:
+    def say(message: str) -> None:
         stamp = datetime.now(UTC).isoformat(timespec="seconds")
         if path:
             with contextlib.suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
-                file.write(f"{stamp} {words}\n")
-        _print(f"hwloop watchdog: {words}", sys.stderr)
-        _print(words, sys.stdout)
+                file.write(f"{stamp} {message}\n")
+        _print(f"hwloop watchdog: {message}", sys.stderr)
+        _print(message, sys.stdout)
 
     return say
 
 
-def _print(words: str, stream: TextIO) -> None:
+def _print(message: str, stream: TextIO) -> None:
     with contextlib.suppress(OSError, ValueError):  # the terminal, or the run, has gone
-        print(words, file=stream, flush=True)
+        print(message, file=stream, flush=True)
 
 
 def _held(control: str) -> contextlib.AbstractContextManager[object]:
-    """Keep a virtual bench alive."""
+    """Hold a connection to a virtual bench, which keeps it alive; nothing for a real one."""
     if not control:
         return contextlib.nullcontext()
     host, _, number = control.rpartition(":")
-    return socket.create_connection((host, int(number)), timeout=TURN_S)
+    return socket.create_connection((host, int(number)), timeout=SHUTDOWN_S)
 
 
 if __name__ == "__main__":

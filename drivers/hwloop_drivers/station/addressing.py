@@ -1,4 +1,4 @@
-"""How the lines are connected while one cell, or one column, is addressed."""
+"""Connection of the lines while one cell, or one column, is addressed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from hwloop.array.biasing import SCHEMES, LineBias
 from hwloop.station.parts import GROUND
 from hwloop.station.station import Station
 from hwloop.types import BoolArray
@@ -15,39 +16,41 @@ Lines = dict[str, str | None]
 
 
 def cell_lines(station: Station, row: int, col: int) -> Lines:
-    """The lines while the cell (row, col) is selected, by the station's scheme."""
-    drive = station.wiring.drive
-    rows, cols = station.wiring.count("row"), station.wiring.count("col")
+    """Return the lines while the cell (row, col) is selected, by the station's scheme."""
+    bias = SCHEMES[station.scheme]
     lines: Lines = {}
-    match station.scheme:
-        case "floating":
-            lines = dict.fromkeys(station.wiring.lines)
-        case "V/3":
-            lines = dict.fromkeys((f"row{n}" for n in range(rows)), drive.other_rows)
-            lines |= dict.fromkeys((f"col{n}" for n in range(cols)), drive.other_columns)
-        case "1T1R":
-            # Unselected columns follow the selected row, so that only one device sees a voltage.
-            lines = dict.fromkeys((f"col{n}" for n in range(cols)), drive.rows)
-            lines[f"gate{row}"] = drive.gates
-    lines[f"row{row}"] = drive.rows
-    lines[f"col{col}"] = drive.columns or GROUND
+    for kind, other in (("row", bias.other_rows), ("col", bias.other_cols)):
+        names = [f"{kind}{n}" for n in range(station.wiring.count(kind))]
+        lines |= dict.fromkeys(names, _end(station, other))
+    lines[f"row{row}"] = _end(station, bias.selected_row)
+    lines[f"col{col}"] = _end(station, bias.selected_col)
+    if bias.gate is not None:
+        lines[f"gate{row}"] = station.wiring.drive.named()[bias.gate]
     return lines
 
 
+def _end(station: Station, line: LineBias) -> str | None:
+    """Return the output that a line is connected to; ground, or None where it floats."""
+    if line.fraction is None:
+        return None
+    output = None if line.drive is None else station.wiring.drive.named().get(line.drive)
+    return output or GROUND
+
+
 def vector_lines(station: Station, rows: BoolArray, col: int) -> Lines:
-    """The lines while the rows of a vector are driven at once and one column is measured.
+    """Return the lines while the rows of a vector are driven at once and one column is measured.
 
     All others are on ground, whatever the scheme: a vector disturbs no cell.
     """
     drive = station.wiring.drive
     lines: Lines = {f"row{n}": drive.rows for n in np.flatnonzero(rows)}
-    if station.scheme == "1T1R":
+    if SCHEMES[station.scheme].gate is not None:
         lines |= {f"gate{n}": drive.gates for n in np.flatnonzero(rows)}
     lines[f"col{col}"] = drive.columns
     return lines
 
 
 def in_order(mask: BoolArray) -> Iterator[tuple[int, int]]:
-    """Addressed cells column by column, so that the column's relays move least."""
+    """Yield the addressed cells (row, col) column by column, so that column relays move least."""
     for col, row in np.argwhere(mask.T):
         yield int(row), int(col)

@@ -1,10 +1,12 @@
-"""From a station file to instruments on open links."""
+"""The configured instruments of a station file, and how they are opened."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from typing_extensions import override
 
 from hwloop import plugins
 from hwloop.errors import BackendError, ConfigError
@@ -18,37 +20,38 @@ from hwloop_drivers.roles import Instrument
 
 
 class NotConnected(BackendError):
-    """Something was to be sent in a rehearsal."""
+    """A message was to be sent during a dry run."""
 
 
 class NoLink(Link):
-    """The link of a rehearsal: there is nobody at the other end."""
+    """The link of a dry run: every message raises :class:`NotConnected`."""
 
     def __init__(self, address: str) -> None:
         self.address = address
 
+    @override
     def write(self, text: str) -> None:
-        """Refuse."""
         raise NotConnected(f"{self.address}: not connected, cannot send {text!r}")
 
-    def query(self, text: str, *, timeout_s: float | None = None) -> str:  # noqa: ARG002 - the role's
-        """Refuse."""
+    @override
+    def query(self, text: str, *, timeout_s: float | None = None) -> str:
         raise NotConnected(f"{self.address}: not connected, cannot ask {text!r}")
 
-    def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:  # noqa: ARG002 - the role's
-        """Refuse."""
+    @override
+    def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:
         raise NotConnected(f"{self.address}: not connected, cannot ask {text!r}")
 
-    def recover(self, verify: Callable[[], None]) -> None:  # noqa: ARG002 - the role's
-        """Refuse."""
+    @override
+    def recover(self, verify: Callable[[], None]) -> None:
         raise NotConnected(f"{self.address}: not connected")
 
+    @override
     def close(self) -> None:
-        """Nothing is open."""
+        pass
 
 
 @dataclass(frozen=True)
-class Slot:
+class ConfiguredInstrument:
     """One instrument of a station: its driver, its settings, its address."""
 
     name: str
@@ -57,10 +60,14 @@ class Slot:
     settings: LinkSettings
 
     def open(self, wire_log: WireLog | None = None) -> Instrument:
-        """The instrument on an open link, its identity verified; nothing else was sent."""
+        """Return the instrument on an open link, its identity verified; nothing else was sent.
+
+        Raises :class:`hwloop.errors.ConnectionLost` where nothing answers and
+        :class:`hwloop.errors.UnexpectedReply` where another instrument does.
+        """
         opener = open_serial if self.kind.serial_board else open_link
         link = opener(self.address, self.settings, wire_log=wire_log)
-        link.address = f"{self.name} at {self.address}"  # errors say whose link it is
+        link.address = f"{self.name} at {self.address}"  # errors name the instrument of the link
         instrument: Instrument = self.kind.make(link, self.settings)
         try:
             instrument.verify_identity()
@@ -69,14 +76,20 @@ class Slot:
             raise
         return instrument
 
-    def rehearse(self) -> Instrument:
-        """The instrument without a link: for what can be judged without one."""
+    def dry_run(self) -> Instrument:
+        """Return the instrument without a link: for what can be judged without one."""
         made: Instrument = self.kind.make(NoLink(self.address), self.settings)
         return made
 
 
-def slots(station: Station, addresses: Mapping[str, str] | None = None) -> list[Slot]:
-    """The instruments of a station, validated, not opened; ``addresses`` of virtual ones."""
+def configured_instruments(
+    station: Station, addresses: Mapping[str, str] | None = None
+) -> list[ConfiguredInstrument]:
+    """Return the instruments of a station, validated, not opened.
+
+    ``addresses``: by name, instead of the station's virtual ones. Raises
+    :class:`hwloop.errors.ConfigError` with the key of what is wrong.
+    """
     found = []
     for name, entry in station.instruments.items():
         try:
@@ -93,5 +106,5 @@ def slots(station: Station, addresses: Mapping[str, str] | None = None) -> list[
                 refuse_address(address)
             except ConfigError as exc:
                 raise exc.below(f"instruments.{name}.address") from None
-        found.append(Slot(name, address, kind, settings))
+        found.append(ConfiguredInstrument(name, address, kind, settings))
     return found

@@ -1,4 +1,4 @@
-"""Which channels connect which lines to which outputs, and the safe way from one to another."""
+"""Routes: which channels connect lines to outputs, and the safe order of changing them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hwloop_drivers.roles import SwitchMatrix
 
 
 class Routes:
-    """The switches of a station; every line is grounded unless it is routed elsewhere."""
+    """The switch matrices of a station; a line is grounded unless it is routed elsewhere."""
 
     def __init__(self, station: Station, matrices: Mapping[str, SwitchMatrix]) -> None:
         self._matrices = matrices
@@ -25,7 +25,7 @@ class Routes:
         self._now: dict[str, frozenset[str]] = {}
 
     def begin(self) -> None:
-        """Ground every line, then open whatever else was closed; outputs are off."""
+        """Ground every line, then open every other channel; every output must be off."""
         self._now = self.channels({})
         for name, matrix in self._matrices.items():
             matrix.close_channels(sorted(self._now[name]))
@@ -34,10 +34,11 @@ class Routes:
                 matrix.open_channels(rest)
 
     def route(self, lines: Mapping[str, str | None]) -> bool:
-        """Connect lines to outputs, None to nothing, the others to ground; whether relays moved.
+        """Connect lines to outputs, None to nothing, the others to ground.
 
-        With every output at 0 V. All that has to close does so before anything opens, so that no
-        line floats on the way.
+        Returns whether relays have moved. Every output must be at 0 V. All channels close before
+        any opens, so that no line floats on the way. Raises :class:`hwloop.errors.Unsupported`
+        for a line that is soldered elsewhere.
         """
         wanted = self.channels(lines)
         moved = False
@@ -55,7 +56,7 @@ class Routes:
         return moved
 
     def channels(self, lines: Mapping[str, str | None]) -> dict[str, frozenset[str]]:
-        """The channels of each matrix that are closed then."""
+        """Return the channels of each matrix that such a route closes; moves nothing."""
         wanted: dict[str, set[str]] = {name: set() for name in self._matrices}
         for line in self._lines:
             output = lines.get(line, GROUND)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hwloop.array.conductance_range import Span
+from hwloop.array.conductance_range import ConductanceRange
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_names
@@ -63,7 +63,7 @@ class ProgramVerifySettings(Settings):
 
     target: Target
     tolerance: Tolerance
-    range: Span | None = None
+    range: ConductanceRange | None = None
     algorithm: Algorithm
     hits: Count = 1
     pulses_per_cell: Count = 200

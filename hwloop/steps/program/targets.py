@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
-from hwloop.array.conductance_range import Span
+from hwloop.array.conductance_range import ConductanceRange
 from hwloop.errors import ConfigError, StepError
 from hwloop.messages import nearest
 from hwloop.settings.model import Settings
@@ -191,7 +191,7 @@ class Goals:
 def goals(
     target: Target,
     tolerance: Tolerance,
-    span: Span | None,
+    span: ConductanceRange | None,
     *,
     shape: tuple[int, ...],
     rng: np.random.Generator,
@@ -218,7 +218,7 @@ def goals(
 
 
 def refuse_misfit(
-    target: Target, tolerance: Tolerance, span: Span | None, shape: tuple[int, int]
+    target: Target, tolerance: Tolerance, span: ConductanceRange | None, shape: tuple[int, int]
 ) -> None:
     """Raise :class:`ConfigError` where target, tolerance, range and array do not fit."""
     if isinstance(tolerance, OfRange) and span is None:
@@ -249,7 +249,11 @@ def planned_mask(target: Target, shape: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def _window(
-    target: Target, tolerance: Tolerance, span: Span | None, target_s: FloatArray, level: IntArray
+    target: Target,
+    tolerance: Tolerance,
+    span: ConductanceRange | None,
+    target_s: FloatArray,
+    level: IntArray,
 ) -> tuple[FloatArray, FloatArray]:
     match tolerance:
         case Absolute():

@@ -13,7 +13,7 @@ from hwloop_drivers.adapters.source_meter import ForeignSettings, ForeignSourceM
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.roles import SourceSetup, TrainPoint
 from hwloop_drivers.station.configured import NoLink
-from hwloop_drivers.station.drives import Boxes
+from hwloop_drivers.station.drives import BenchDrives
 from hwloop_drivers.testing import SourceMeterTrial, check_source_meter
 from hwloop_sim.virtual.instruments.keithley_2400.box import (
     Keithley2400 as VirtualKeithley2400,
@@ -88,10 +88,10 @@ def test_a_train_is_refused_without_a_link_and_a_standing_level_is_not(library: 
     smu = _driver(library, NoLink("nowhere"))
     with pytest.raises(Unsupported, match="would be the computer's"):
         smu.refuse_train([TrainPoint(1.0, 1e-3)])
-    boxes = Boxes({"smu": smu}, {"rows": smu}, smu, meter_on_columns=False)
-    boxes.refuse_level("rows", 1.0)
+    drives = BenchDrives({"smu": smu}, {"rows": smu}, smu, meter_on_columns=False)
+    drives.refuse_level("rows", 1.0)
     with pytest.raises(Unsupported, match="level 211 V is beyond"):
-        boxes.refuse_level("rows", 211.0)
+        drives.refuse_level("rows", 211.0)
 
 
 @libraries

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import yaml
 
-from hwloop.array.biasing import cell_voltages_v
 from hwloop.array.operations import PulseMap, Ramp, ReadMap, VectorBatch, Wait
 from hwloop.backend.kind import OpenRequest
 from hwloop.errors import ConfigError, ConnectionLost, Unsupported
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop_drivers.bench.backend import Bench
-from hwloop_drivers.bench.open import BenchSettings, open_bench, rehearse_bench
+from hwloop_drivers.bench.open import BenchSettings, dry_run_bench, open_bench
 from hwloop_sim.virtual.bench.bench import VirtualBench
-from tests.drivers.running_bench import PROCEDURE, standing_bench
+from tests.biased_cells import cell_voltages_v
+from tests.drivers.running_bench import PROCEDURE, running_bench
 
 OHM = [[10e3, 12e3, 15e3, 18e3], [22e3, 27e3, 33e3, 39e3], [47e3, 56e3, 68e3, 82e3], [1e5, 2e5, 3e5, 4e5]]  # fmt: skip
 DRIVES = {
@@ -85,7 +85,7 @@ def _request(procedure: Procedure) -> OpenRequest:
 @contextmanager
 def _open(station: Path, procedure: Procedure) -> Iterator[tuple[Bench, VirtualBench]]:
     with (
-        standing_bench(station, procedure, dummy=True) as virtual,
+        running_bench(station, procedure, dummy=True) as virtual,
         open_bench(BenchSettings(station=station), _request(procedure)) as bench,
     ):
         virtual.circuit.changes.clear()
@@ -298,7 +298,7 @@ def test_what_an_output_cannot_be_set_up_for_is_refused_without_a_link(
     station = _station(tmp_path, "V/2")
     procedure = _procedure("V/2", **{override: value, "array.limits.pulse_energy_j": 1e6})
     with pytest.raises(ConfigError, match=words):
-        rehearse_bench(BenchSettings(station=station), _request(procedure))
+        dry_run_bench(BenchSettings(station=station), _request(procedure))
 
 
 def test_station_limit_above_the_instruments_range_is_refused(tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_station_limit_above_the_instruments_range_is_refused(tmp_path: Path) ->
     with pytest.raises(
         ConfigError, match=r"instruments\.s1\.limit_v: .*300 V is beyond the instrument's 210 V"
     ):
-        rehearse_bench(BenchSettings(station=station), _request(_procedure("V/2")))
+        dry_run_bench(BenchSettings(station=station), _request(_procedure("V/2")))
 
 
 def test_channel_that_the_matrix_does_not_have_is_refused_without_a_link(tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_channel_that_the_matrix_does_not_have_is_refused_without_a_link(tmp_pat
     station.write_text(text.replace("1!1!1", "1!9!1"))
     words = r"station\.yaml: wiring\.lines\.row0\.s1: matrix: '1!9!1' is no channel"
     with pytest.raises(ConfigError, match=words):
-        rehearse_bench(BenchSettings(station=station), _request(_procedure("V/2")))
+        dry_run_bench(BenchSettings(station=station), _request(_procedure("V/2")))
 
 
 def test_key_that_a_driver_does_not_know_is_named_with_its_place(tmp_path: Path) -> None:
@@ -329,7 +329,7 @@ def test_key_that_a_driver_does_not_know_is_named_with_its_place(tmp_path: Path)
         text.replace("kind: keithley_2400", "kind: keithley_2400\n    settings: {nplcc: 1}", 1)
     )
     with pytest.raises(ConfigError, match=r"instruments\.s1\.settings\.nplcc: unknown key"):
-        rehearse_bench(BenchSettings(station=station), _request(_procedure("V/2")))
+        dry_run_bench(BenchSettings(station=station), _request(_procedure("V/2")))
 
 
 def test_instrument_that_does_not_answer_is_named(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.bench.open import BenchSettings, open_bench
 from tests.characterised import results
 from tests.drivers.bench.test_bench_characterisation import ARRAY
-from tests.drivers.running_bench import ROOT, copy_station, standing_bench
+from tests.drivers.running_bench import ROOT, copy_station, running_bench
 
 STATION = ROOT / "stations" / "virtual_2602b_707b.yaml"
 DEVICE = {
@@ -104,7 +104,7 @@ def test_the_instruments_own_loop_ends_alike_in_a_tenth_of_the_round_trips(
         rng = np.random.default_rng(0)
         request = OpenRequest(procedure.array, None, rng, procedure=procedure.resolved)
         with (
-            standing_bench(station, procedure),
+            running_bench(station, procedure),
             open_bench(BenchSettings(station=station), request) as bench,
         ):
             before = bench.round_trips

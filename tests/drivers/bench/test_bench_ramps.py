@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from hwloop import plugins
+from hwloop.array.biasing import drive_fractions
 from hwloop.array.operations import Flag, PulseMap, Ramp, Reading
 from hwloop.backend.kind import OpenRequest
 from hwloop.errors import InstrumentFault, Unsupported
@@ -20,12 +21,12 @@ from hwloop.testing import check_ramps
 from hwloop_drivers.bench import cell_access
 from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.bench.open import BenchSettings, open_bench
-from hwloop_drivers.bench.verify_loop import AHEAD, own_loop, refuse_broken_off
+from hwloop_drivers.bench.verify_loop import AHEAD, on_instrument_loop, refuse_broken_off
 from hwloop_drivers.instruments.families.source_meter import LevelledSource
 from hwloop_drivers.roles import Companion, Measured, VerifyLoop
-from hwloop_drivers.station.drives import SHARES, Boxes
+from hwloop_drivers.station.drives import BenchDrives
 from hwloop_sim.virtual.bench.bench import VirtualBench
-from tests.drivers.running_bench import PROCEDURE, ROOT, standing_bench
+from tests.drivers.running_bench import PROCEDURE, ROOT, running_bench
 
 PAIR = ROOT / "stations" / "virtual_2602b_707b.yaml"
 GENERATOR = ROOT / "stations" / "virtual_2450_33500b_3706a.yaml"
@@ -86,7 +87,7 @@ def _request(procedure: Procedure) -> OpenRequest:
 @contextmanager
 def _open(station: Path, procedure: Procedure) -> Iterator[tuple[Bench, VirtualBench]]:
     with (
-        standing_bench(station, procedure) as virtual,
+        running_bench(station, procedure) as virtual,
         open_bench(BenchSettings(station=station), _request(procedure)) as bench,
     ):
         yield bench, virtual
@@ -133,7 +134,7 @@ def test_an_instruments_own_loop_does_what_single_pulses_do_in_a_tenth_of_the_ro
     answers, trips, states = [], [], []
     for own in (True, False):
         if not own:
-            monkeypatch.setattr(cell_access, "own_loop", lambda *_, **__: None)
+            monkeypatch.setattr(cell_access, "on_instrument_loop", lambda *_, **__: None)
         with _open(station, procedure) as (bench, virtual):
             assert bench.description.verify_steps == AHEAD
             ramp = _ramp(_first_read(bench), both_polarities)
@@ -199,7 +200,7 @@ def test_a_broken_connection_inside_an_instruments_loop_leaves_the_outputs_off(
 ) -> None:
     with _open(_pair(tmp_path), _procedure()) as (bench, virtual):
         ramp = _ramp(_first_read(bench))
-        link = bench._boxes.instruments["smu"].link
+        link = bench._drives.instruments["smu"].link
         query = link.query
 
         def interrupted(message: str, **more: float) -> str:
@@ -245,8 +246,8 @@ _Accepts.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
 
 def test_where_one_box_drives_the_gates_too_its_loop_steps_them_and_reads_with_its_own() -> None:
     rows, columns, gates = _Accepts(), _Accepts(), _Accepts()
-    drives = {"rows": rows, "columns": columns, "gates": gates}
-    boxes = Boxes({}, drives, columns, meter_on_columns=True)
+    sources = {"rows": rows, "columns": columns, "gates": gates}
+    drives = BenchDrives({}, sources, columns, meter_on_columns=True)
     cell = np.zeros((2, 2))
     cell[1, 0] = 1.0
     ramp = Ramp(
@@ -260,7 +261,7 @@ def test_where_one_box_drives_the_gates_too_its_loop_steps_them_and_reads_with_i
         gate_v=1.5 * cell,
         gate_step_v=0.2,
     )
-    loop = own_loop(boxes, SHARES["1T1R"], ramp, (1, 0), read_gate_v=3.0)
+    loop = on_instrument_loop(drives, drive_fractions("1T1R"), ramp, (1, 0), read_gate_v=3.0)
     assert loop == VerifyLoop(
         start_v=-1.0,
         step_v=-0.1,

@@ -17,7 +17,7 @@ from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop_drivers.virtual_bench import find
-from tests.drivers.running_bench import standing_bench
+from tests.drivers.running_bench import running_bench
 
 ROOT = Path(__file__).parents[3]
 PROCEDURE = ROOT / "procedures" / "manhattan_4x4.yaml"
@@ -128,7 +128,7 @@ def test_run_says_of_pulses_that_the_virtual_array_does_not_know(tmp_path: Path)
 def test_run_on_a_virtual_bench_that_stands_says_whose_array_it_has(tmp_path: Path) -> None:
     station = _station(tmp_path)
     with (
-        standing_bench(station, load_procedure(PROCEDURE)),
+        running_bench(station, load_procedure(PROCEDURE)),
         _run(station, tmp_path, backend="bench", updates=1, seed=7) as bench,
     ):
         (warned,) = [words for _, level, words in bench.log if level == "warning"]
@@ -138,7 +138,7 @@ def test_run_on_a_virtual_bench_that_stands_says_whose_array_it_has(tmp_path: Pa
 
 def test_second_virtual_bench_of_a_station_is_refused(tmp_path: Path) -> None:
     station = _station(tmp_path)
-    with standing_bench(station, load_procedure(PROCEDURE)):
+    with running_bench(station, load_procedure(PROCEDURE)):
         second = subprocess.run(
             [sys.executable, "-m", "hwloop.cli", "virtual", str(station)],
             capture_output=True,

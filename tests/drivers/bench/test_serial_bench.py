@@ -16,7 +16,7 @@ from hwloop.record.reader import Record
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.station.station import load_station
 from hwloop_drivers.instruments.serial_board import SerialBoard
-from hwloop_drivers.station.configured import slots
+from hwloop_drivers.station.configured import configured_instruments
 from hwloop_drivers.virtual_bench import VirtualBenchLink, find
 
 if sys.platform == "win32":
@@ -71,9 +71,9 @@ def test_board_grounds_every_line_when_its_host_is_killed_and_the_next_one_is_to
         import json, sys, time
         from pathlib import Path
         from hwloop.station.station import load_station
-        from hwloop_drivers.station.configured import slots
+        from hwloop_drivers.station.configured import configured_instruments
         station, addresses = Path(sys.argv[1]), json.loads(sys.argv[2])
-        board = next(s for s in slots(load_station(station), addresses) if s.name == "board").open()
+        board = next(s for s in configured_instruments(load_station(station), addresses) if s.name == "board").open()
         board.reset()
         board.change(close=["r1c1", "r2c5"], open_=["r3c1", "r3c5"])
         print("routed", flush=True)
@@ -91,7 +91,11 @@ def test_board_grounds_every_line_when_its_host_is_killed_and_the_next_one_is_to
         process.kill()
     assert {"board:r1c1", "board:r2c5"} <= set(routed)
     _wait_until(lambda: link.ask("status")["closed"] == GROUNDED)
-    slot = next(s for s in slots(load_station(station), link.addresses) if s.name == "board")
+    slot = next(
+        s
+        for s in configured_instruments(load_station(station), link.addresses)
+        if s.name == "board"
+    )
     board = slot.open()
     assert isinstance(board, SerialBoard)
     with pytest.raises(InstrumentFault, match="heard nothing for too long"):
@@ -128,7 +132,11 @@ def test_board_that_answers_garbage_or_late_is_never_believed(
     bench: tuple[Path, VirtualBenchLink],
 ) -> None:
     station, link = bench
-    slot = next(s for s in slots(load_station(station), link.addresses) if s.name == "board")
+    slot = next(
+        s
+        for s in configured_instruments(load_station(station), link.addresses)
+        if s.name == "board"
+    )
     for fault in ({"kind": "garbage"}, {"kind": "late", "delay_s": 1.2}, {"kind": "ignore"}):
         board = slot.open()
         board.reset()
@@ -145,7 +153,11 @@ def test_board_that_answers_garbage_or_late_is_never_believed(
 def test_port_that_drops_is_a_lost_connection(bench: tuple[Path, VirtualBenchLink]) -> None:
     station, link = bench
     for name in ("board", "row_smu"):
-        slot = next(s for s in slots(load_station(station), link.addresses) if s.name == name)
+        slot = next(
+            s
+            for s in configured_instruments(load_station(station), link.addresses)
+            if s.name == name
+        )
         instrument = slot.open()
         link.ask("fault", fault={"instrument": name, "kind": "drop"})
         with pytest.raises(ConnectionLost):

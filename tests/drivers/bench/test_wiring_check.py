@@ -9,14 +9,14 @@ from hwloop.backend.kind import OpenRequest
 from hwloop.errors import ConfigError, InstrumentFault
 from hwloop.procedure.procedure import load_procedure
 from hwloop.station.station import load_station
-from hwloop_drivers.bench.open import BenchSettings, touch_bench
+from hwloop_drivers.bench.open import BenchSettings, check_connectivity
 from hwloop_sim.virtual.bench.bench import VirtualBench
 from hwloop_sim.virtual.bench.faults import Fault
 from tests.drivers.running_bench import (
     PROCEDURE,
     STATIONS,
     copy_station,
-    standing_bench,
+    running_bench,
 )
 
 
@@ -25,11 +25,11 @@ def _self_test(station: Path, *faults: dict[str, str], dummy: bool = True) -> li
     request = OpenRequest(
         procedure.array, None, np.random.default_rng(0), procedure=procedure.resolved
     )
-    with standing_bench(station, procedure, dummy=dummy) as bench:
+    with running_bench(station, procedure, dummy=dummy) as bench:
         for fault in faults:
             bench.add_fault(Fault.parse(fault))
         try:
-            return list(touch_bench(BenchSettings(station=station), request))
+            return list(check_connectivity(BenchSettings(station=station), request))
         finally:
             _assert_safe(bench)
 

@@ -16,7 +16,7 @@ from tests.drivers.running_bench import (
     PROCEDURE,
     STATIONS,
     copy_station,
-    standing_bench,
+    running_bench,
 )
 
 
@@ -29,7 +29,7 @@ def test_read_with_a_tripped_output_is_an_error(template: Path, drive: str, tmp_
     request = OpenRequest(
         procedure.array, None, np.random.default_rng(0), procedure=procedure.resolved
     )
-    with standing_bench(station, procedure) as virtual:
+    with running_bench(station, procedure) as virtual:
         with open_bench(BenchSettings(station=station), request) as bench:
             read = ReadMap.every_cell((4, 4), read_v=0.05)
             assert bench.read(read).complete

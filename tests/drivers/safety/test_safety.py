@@ -128,7 +128,7 @@ def test_box_with_one_socket_gets_time_to_notice_that_the_old_link_has_ended(
     monkeypatch.setattr(safe, "PAUSE_S", 0.01)
     tries: list[str] = []
 
-    class Slot:
+    class ConfiguredInstrument:
         name = "row_smu"
 
         def open(self) -> object:
@@ -136,7 +136,7 @@ def test_box_with_one_socket_gets_time_to_notice_that_the_old_link_has_ended(
             raise ConnectionLost("refused")
 
     with pytest.raises(ConnectionLost, match="refused"):
-        safe.make_safe_afresh(_station(), Slot())  # type: ignore[arg-type]
+        safe.reconnect_and_make_safe(_station(), ConfiguredInstrument())  # type: ignore[arg-type]
     assert len(tries) == 3
 
 
@@ -152,7 +152,7 @@ class _Box:
         self.safe = True
 
 
-class _Slot:
+class _Configured:
     name, address = "row_smu", "ASRL7::INSTR"
 
     def __init__(self, *found: _Box | Exception) -> None:
@@ -170,8 +170,8 @@ def test_answer_that_was_still_on_its_way_does_not_keep_an_output_on(
 ) -> None:
     monkeypatch.setattr(safe, "PAUSE_S", 0.01)
     box = _Box("KEITHLEY 1")
-    slot = _Slot(UnexpectedReply("expected a 2400, found '1.5E-6'"), box)
-    words = safe.make_safe_afresh(_station(), slot, identity="KEITHLEY 1")  # type: ignore[arg-type]
+    slot = _Configured(UnexpectedReply("expected a 2400, found '1.5E-6'"), box)
+    words = safe.reconnect_and_make_safe(_station(), slot, identity="KEITHLEY 1")  # type: ignore[arg-type]
     assert words == "row_smu: safe (KEITHLEY 1)"
     assert box.safe
 
@@ -179,7 +179,7 @@ def test_answer_that_was_still_on_its_way_does_not_keep_an_output_on(
 def test_port_that_is_another_instruments_by_now_is_left_alone() -> None:
     other = _Box("KEITHLEY 2")
     with pytest.raises(UnexpectedReply, match="'KEITHLEY 1' was there, now 'KEITHLEY 2' is"):
-        safe.make_safe_afresh(_station(), _Slot(other), identity="KEITHLEY 1")  # type: ignore[arg-type]
+        safe.reconnect_and_make_safe(_station(), _Configured(other), identity="KEITHLEY 1")  # type: ignore[arg-type]
     assert not other.safe
 
 

@@ -12,8 +12,8 @@ from hwloop.array.settings import ArraySettings
 from hwloop.backend.kind import OpenRequest
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.station.station import load_station
-from hwloop_drivers.bench.open import BenchSettings, open_bench, rehearse_bench
-from tests.drivers.running_bench import PROCEDURE, ROOT, standing_bench
+from hwloop_drivers.bench.open import BenchSettings, dry_run_bench, open_bench
+from tests.drivers.running_bench import PROCEDURE, ROOT, running_bench
 
 EXAMPLES = [
     path
@@ -44,7 +44,7 @@ def _request(procedure: Procedure) -> OpenRequest:
 
 @by_name
 def test_example_is_accepted_without_a_link_to_its_instruments(path: Path) -> None:
-    bench = rehearse_bench(BenchSettings(station=path), _request(_procedure(path)))
+    bench = dry_run_bench(BenchSettings(station=path), _request(_procedure(path)))
     shape = bench.description.geometry.shape
     bench.check(PulseMap(np.full(shape, 2.0), 50e-3))
 
@@ -60,7 +60,7 @@ def test_example_pulses_and_reads_where_virtual_instruments_stand(
     station.write_text(text + "\nvirtual: {noise: false}\n", encoding="utf-8")
     procedure = _procedure(path)
     with (
-        standing_bench(station, procedure) as virtual,
+        running_bench(station, procedure) as virtual,
         open_bench(BenchSettings(station=station), _request(procedure)) as bench,
     ):
         before_s = virtual.device.conductance_s.copy()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop.array.conductance_range import Span
+from hwloop.array.conductance_range import ConductanceRange
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.kind import OpenRequest
 from hwloop.errors import ConfigError
@@ -31,10 +31,10 @@ def _array(span: object) -> ArraySettings:
 
 
 def test_the_range_of_a_calibration_is_what_its_data_covered(tmp_path: Path) -> None:
-    assert _array("crosssim_taox").range == Span(low_s=0.0016057, high_s=0.0024851)
+    assert _array("crosssim_taox").range == ConductanceRange(low_s=0.0016057, high_s=0.0024851)
     own = tmp_path / "own.yaml"
     own.write_text("validity: {low_s: 1.0e-6, high_s: 2.0e-6}\n", encoding="utf-8")
-    assert _array(str(own)).range == Span(low_s=1e-6, high_s=2e-6)
+    assert _array(str(own)).range == ConductanceRange(low_s=1e-6, high_s=2e-6)
 
 
 @pytest.mark.parametrize(
@@ -81,4 +81,4 @@ def test_mapping_and_programming_take_the_range_of_the_array(tmp_path: Path) -> 
 def test_without_any_range_the_missing_ends_are_named() -> None:
     with pytest.raises(ConfigError, match="give min_s and max_s, or array"):
         OwnOrArrayRange().within(None)
-    assert OwnOrArrayRange(min_s=0.0).within(Span(low_s=1e-6, high_s=1e-4)).min_s == 0.0
+    assert OwnOrArrayRange(min_s=0.0).within(ConductanceRange(low_s=1e-6, high_s=1e-4)).min_s == 0.0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwloop.array.biasing import Scheme, cell_voltages_v, worst_half_select_v
+from hwloop.array.biasing import Scheme, line_fractions, worst_half_select_v
 from hwloop.array.limits import Limits, check_operation
 from hwloop.array.operations import PulseMap, ReadMap, VectorBatch
 from hwloop.errors import LimitError
@@ -54,16 +54,19 @@ def test_the_whole_matrix_of_cell_voltages_is_that_of_the_lines(
     scheme: Scheme, amplitude_v: float
 ) -> None:
     for row, col in itertools.product(range(3), range(4)):
-        seen_v = cell_voltages_v(scheme, (3, 4), row=row, col=col, amplitude_v=amplitude_v)
+        rows, cols = line_fractions(scheme, (3, 4), row=np.array([row]), col=np.array([col]))
+        seen_v = amplitude_v * (rows[0][:, None] - cols[0])
         np.testing.assert_allclose(
             seen_v, lines_v(scheme, 3, 4, row, col, amplitude_v), rtol=1e-14, atol=1e-15
         )
 
 
 def test_v_third_leaves_a_third_and_never_two_thirds() -> None:
-    seen_v = np.abs(cell_voltages_v("V/3", (4, 4), row=1, col=2, amplitude_v=3.0))
-    seen_v[1, 2] = 0
-    assert seen_v.max() == pytest.approx(1.0)
+    amplitude_v = np.zeros((4, 4))
+    amplitude_v[1, 2] = 3.0
+    seen_v = worst_half_select_v("V/3", amplitude_v)
+    seen_v[1, 2] = 1.0
+    np.testing.assert_array_equal(seen_v, np.ones((4, 4)))
 
 
 maps = st.tuples(st.integers(1, 4), st.integers(1, 4)).flatmap(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwloop.array.biasing import Scheme, cell_voltages_v, line_fractions
+from hwloop.array.biasing import Scheme, line_fractions
 from hwloop.array.operations import PulseMap, ReadMap, VectorBatch
 from hwloop.errors import ConfigError, Unsupported
 from hwloop.testing import check_backend
@@ -18,6 +18,7 @@ from hwloop_sim.circuit import Sinh, Wires, solve, solve_cells
 from hwloop_sim.emulator.backend import SimSettings
 from hwloop_sim.emulator.lines import Wiring
 from hwloop_sim.emulator.readout import Tiles
+from tests.biased_cells import cell_voltages_v
 from tests.emulated import DEVICE, Steps, emulated, read_all
 
 LINES = {"row_ohm": "10 ohm", "col_ohm": "20 ohm", "driver_ohm": 50, "sense_ohm": 30}

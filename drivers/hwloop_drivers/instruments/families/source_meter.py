@@ -13,7 +13,7 @@ from hwloop_drivers.instruments.families.scpi import ScpiSpeaker
 from hwloop_drivers.roles import Measured, SourceMeter, SourceSetup
 
 LOW_LIMIT_A = 1e-6  # while the range changes: any range allows it
-OVERFLOW = 9.9e37  # what SCPI and TSP boxes send for a reading beyond its range
+OVERFLOW = 9.9e37  # what SCPI and TSP instruments send for a reading beyond its range
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwloop.array.conductance_range import Span
+from hwloop.array.conductance_range import ConductanceRange
 from hwloop.errors import ConfigError
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveSiemens, Siemens
@@ -79,7 +79,7 @@ class OwnOrArrayRange(Columns):
     min_s: Annotated[Siemens, Field(ge=0)] | None = None
     max_s: PositiveSiemens | None = None
 
-    def within(self, span: Span | None) -> WeightColumns:
+    def within(self, span: ConductanceRange | None) -> WeightColumns:
         """With both ends; raises :class:`ConfigError` where nothing says them."""
         ends = {"min_s": self.min_s, "max_s": self.max_s}
         if span is not None:

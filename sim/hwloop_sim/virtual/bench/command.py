@@ -39,11 +39,11 @@ def virtual(
     import os
     import threading
 
-    from hwloop.station.rendezvous import meeting_point
+    from hwloop.station.rendezvous import rendezvous_file
     from hwloop_sim.virtual.bench.control import serve_control
 
     bench = _make(station, procedure, seed, dummy=dummy)
-    meeting = meeting_point(station, private_to=os.getpid() if until_unused else None)
+    meeting = rendezvous_file(station, private_to=os.getpid() if until_unused else None)
     _refuse_second(station, meeting)
     stopped = threading.Event()
     bench.start()

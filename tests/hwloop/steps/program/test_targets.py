@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from hwloop.array.conductance_range import Span
+from hwloop.array.conductance_range import ConductanceRange
 from hwloop.errors import ConfigError, StepError
 from hwloop.settings.model import Settings
 from hwloop.steps.program.targets import (
@@ -26,7 +26,7 @@ from hwloop.steps.rows import Row, column
 from hwloop.types import FloatArray
 
 SHAPE = (2, 3)
-SPAN = Span(low_s=1e-5, high_s=1.1e-4)
+SPAN = ConductanceRange(low_s=1e-5, high_s=1.1e-4)
 WIDE = {"kind": "absolute", "by_s": 1e-6}
 MAP = [[2e-5, None, 3e-5], [4e-5, 5e-5, None]]
 AS_ARRAY = np.array(MAP, dtype=float)
