@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -16,133 +13,37 @@ from hwloop.array.biasing import (
     required_drives,
     stress,
 )
-from hwloop.array.operations import PulseMap
-from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.station.station import Station
-from hwloop_drivers.bench.backend import Bench
-from hwloop_drivers.roles import Instrument, Measured, SourceMeter, SwitchMatrix, TrainPoint
-from hwloop_drivers.station.drives import HELD_ORDER, ROWS, BenchDrives
-from hwloop_drivers.virtual_bench import HostTime
+from hwloop_drivers.station.drives import HELD_ORDER, ROWS
 from tests.biased_cells import UNSELECTED_V
+from tests.drivers.fake_bench import (
+    AMPLITUDE_V,
+    CELL,
+    GATE_V,
+    SHAPE,
+    fake_bench,
+    fake_station,
+    one_pulse,
+)
 
 SCHEMES: tuple[Scheme, ...] = ("V/2", "V/3", "grounded", "floating", "1T1R")
-SHAPE, CELL, AMPLITUDE_V, GATE_V = (3, 4), (1, 2), 1.2, 2.5
-LIMITS = {
-    "positive_v": 2.0,
-    "negative_v": -2.0,
-    "read_v": 0.2,
-    "half_select_v": 2.0,
-    "current_a": 1e-3,
-    "pulse_width_s": 0.1,
-    "pulse_energy_j": 1.0,
-    "pulses_per_device": 10,
-}
-
-
-class _Fake(Instrument):
-    """Accepts everything."""
-
-    link = None  # type: ignore[assignment]
-    id = "fake"
-
-    def nothing(self, *_: object) -> None: ...
-
-    verify_identity = reset = clear = check_errors = safe_state = nothing  # type: ignore[assignment]
-
-    def outputs(self) -> Mapping[str, Any]:
-        return {"": self}
-
-
-class _Output(_Fake, SourceMeter):
-    """A source that tells ``applied`` of each train while its level is the train's."""
-
-    source_voltage = 0.0
-    source_enabled = True
-    compliance_current = 1e-3
-    tripped = False
-    applied: Callable[[], None]
-
-    set_up = refuse_train = _Fake.nothing  # type: ignore[assignment]
-
-    def measure_current(self) -> Measured:
-        return Measured(0.0)
-
-    def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
-        for point in points:
-            self.source_voltage = point.level_v
-            self.applied()
-        self.source_voltage = 0.0
-        return []
-
-
-class _Matrix(_Fake, SwitchMatrix):
-    """Relays, each named by its line and what it connects that to."""
-
-    closed = frozenset[str]()
-
-    refuse_channel = _Fake.nothing  # type: ignore[assignment]
-
-    def close_channels(self, channels: Sequence[str]) -> None:
-        self.closed |= set(channels)
-
-    def open_channels(self, channels: Sequence[str]) -> None:
-        self.closed -= set(channels)
-
-    def open_all(self) -> None:
-        self.closed = frozenset()
-
-
-def _station(scheme: Scheme, *, without: str = "", **more_drives: str) -> dict[str, Any]:
-    """A station whose matrix reaches every line that the scheme's drives have to reach."""
-    drives = {key: f"on_{key}" for key in driven_lines(scheme)} | more_drives
-    lines: dict[str, dict[str, str]] = {}
-    counts = {"row": SHAPE[0], "col": SHAPE[1], "gate": SHAPE[0] if "gates" in drives else 0}
-    for kind, count in counts.items():
-        ends = [drives[key] for key, kinds in driven_lines(scheme).items() if kind in kinds]
-        for n in range(count):
-            lines[f"{kind}{n}"] = {end: f"matrix:{kind}{n}>{end}" for end in (*ends, "gnd")}
-    names = [*drives.values(), "matrix"]
-    drives.pop(without, None)
-    return {
-        "name": "fake",
-        "scheme": scheme,
-        "instruments": {n: {"kind": "any", "address": f"GPIB::{i}"} for i, n in enumerate(names)},
-        "wiring": {"drive": drives, "lines": lines},
-    }
-
-
-def _array(scheme: Scheme) -> ArraySettings:
-    gated = scheme == "1T1R"
-    limits = LIMITS | ({"gate_v": 3.0} if gated else {})
-    read = {"read_v": 0.1} | ({"gate_v": GATE_V} if gated else {})
-    cell = "1T1R" if gated else "1R"
-    data = {"rows": SHAPE[0], "cols": SHAPE[1], "cell": cell, "biasing": scheme}
-    return ArraySettings.parse({**data, "limits": limits, "read": read})
 
 
 def _lines_during_a_pulse(scheme: Scheme) -> dict[str, float]:
     """The voltage of every line while the bench pulses one cell; NaN: connected to nothing."""
-    station = Station.parse(_station(scheme))
-    instruments: dict[str, Any] = {
-        name: _Matrix() if name == "matrix" else _Output() for name in station.instruments
-    }
+    bench, instruments = fake_bench(scheme)
+    names = list(fake_station(scheme)["wiring"]["lines"])
     seen: list[dict[str, float]] = []
 
     def look() -> None:
         ends = [channel.split(">") for channel in instruments["matrix"].closed]
-        volts = {
-            line: 0.0 if end == "gnd" else instruments[end].source_voltage for line, end in ends
-        }
+        volts = {n: 0.0 if end == "gnd" else instruments[end].source_voltage for n, end in ends}
         assert len(volts) == len(ends), "a line is connected to two things"
-        seen.append({line: volts.get(line, np.nan) for line in station.wiring.lines})
+        seen.append({name: volts.get(name, np.nan) for name in names})
 
     instruments[f"on_{ROWS}"].applied = look
-    bench = Bench(station, _array(scheme), BenchDrives.of(station, instruments))
-    bench.connect(HostTime(), {}, [])
-    amplitude_v = np.zeros(SHAPE)
-    amplitude_v[CELL] = AMPLITUDE_V
-    bench.pulse(PulseMap(amplitude_v, 1e-3, gate_v=GATE_V if scheme == "1T1R" else None))
+    bench.pulse(one_pulse(scheme))
     (lines_v,) = seen
     return lines_v
 
@@ -183,7 +84,7 @@ def test_gate_of_the_selected_row_alone_is_on() -> None:
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_station_needs_every_drive_that_carries_a_voltage_and_no_other(scheme: Scheme) -> None:
     for key in driven_lines(scheme):
-        station = _station(scheme, without=key)
+        station = fake_station(scheme, without=key)
         if key in required_drives(scheme):
             missing = rf"needs wiring\.drive\.{key}|drive\.{key}: this key is required"
             with pytest.raises(ConfigError, match=missing):
@@ -195,7 +96,7 @@ def test_station_needs_every_drive_that_carries_a_voltage_and_no_other(scheme: S
     unused = {"other_rows", "other_columns", "gates"} - set(driven_lines(scheme))
     for key in unused:
         with pytest.raises(ConfigError, match=rf"wiring\.drive\.{key}: scheme {scheme} has no use"):
-            Station.parse(_station(scheme, **{key: "matrix"}))
+            Station.parse(fake_station(scheme, **{key: "matrix"}))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.matrix import VerifiedMatrix
@@ -19,8 +18,6 @@ class KeithleySwitch(TspInstrument, VerifiedMatrix):
 
     ``cards``: the card in each slot that the station uses.
     """
-
-    most_slots: ClassVar[int]
 
     def __init__(self, link: Link, settings: LinkSettings, cards: Mapping[int, str]) -> None:
         super().__init__(link, settings)
