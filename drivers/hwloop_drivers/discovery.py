@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
+from typing_extensions import override
+
 from hwloop import plugins
 from hwloop.errors import BackendError, ConfigError
 from hwloop.station.rendezvous import rendezvous_files
@@ -92,22 +94,25 @@ class _FixedReplyLink(Link):
     def __init__(self, identity: str) -> None:
         self._identity = identity
 
+    @override
     def write(self, text: str) -> None:
-        """Nothing happens."""
+        pass
 
-    def query(self, text: str, *, timeout_s: float | None = None) -> str:  # noqa: ARG002 - the role's
-        """The identity."""
+    @override
+    def query(self, text: str, *, timeout_s: float | None = None) -> str:
         return self._identity
 
-    def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:  # noqa: ARG002 - the role's
-        """The identity."""
+    @override
+    def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:
         return self._identity.encode("latin-1")
 
+    @override
     def recover(self, verify: Callable[[], None]) -> None:
-        """Nothing is wrong."""
+        pass
 
+    @override
     def close(self) -> None:
-        """Nothing is open."""
+        pass
 
 
 def _accepts(kind: Any, identity: str) -> bool:

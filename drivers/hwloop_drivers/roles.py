@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from typing_extensions import override
+
 from hwloop.array.operations import Flag
 from hwloop_drivers.links.link import Link
 
@@ -328,10 +330,11 @@ class SwitchMatrix(Instrument):
         if open_:
             self.open_channels(open_)
 
+    @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
-        """None: a matrix only connects."""
         return {}
 
+    @override
     def safe_state(self) -> None:
-        """Open every channel. Whoever knows the wiring grounds the lines first."""
+        # Open every channel. Whoever knows the wiring grounds the lines first.
         self.open_all()

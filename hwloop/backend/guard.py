@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from hwloop.array.limits import check_operation
 from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch
@@ -31,8 +32,8 @@ class Guard(Wrapper):
         self.pulses: NDArray[np.int64] = before.copy()
         self._most = int(before.max())  # no cell has had more pulses
 
+    @override
     def perform(self, operation: Operation) -> Reading | None:
-        """Check, then perform; raises :class:`LimitError` with nothing applied."""
         self.check(operation)
         if isinstance(operation, PulseMap):
             # Counted before it is applied: a pulse that failed half-way may have reached the cell.
@@ -54,8 +55,8 @@ class Guard(Wrapper):
         self.pulses += addressed * count
         self._most += int(count)
 
+    @override
     def check(self, operation: Operation) -> None:
-        """Raise what :meth:`perform` would raise without touching the array."""
         if self._closed:
             raise BackendError("the backend is closed; open it again to go on")
         self._check_shape(operation)
@@ -66,8 +67,8 @@ class Guard(Wrapper):
             self._check_life(operation.addressed, operation.steps)
         self._inner.check(operation)
 
+    @override
     def close(self) -> None:
-        """Close the backend; every later operation is refused."""
         self._closed = True
         self._inner.close()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 
+from typing_extensions import override
+
 from hwloop.array.operations import Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch, Wait
 from hwloop.backend.base import CrossbarBackend, Description, Event
 from hwloop.types import BoolArray
@@ -14,27 +16,28 @@ class OneVerbBackend(CrossbarBackend):
     """A backend that treats all operations alike: subclasses override :meth:`perform`."""
 
     @abstractmethod
+    @override
     def perform(self, operation: Operation) -> Reading | None:
-        """Do the operation; a :class:`Reading` for reads, ramps and multiplications, else None."""
+        pass
 
+    @override
     def pulse(self, pulse: PulseMap) -> None:
-        """Apply the pulses of the map."""
         self.perform(pulse)
 
+    @override
     def read(self, read: ReadMap) -> Reading:
-        """Currents of the addressed cells."""
         return _answer(self.perform(read))
 
+    @override
     def ramp(self, ramp: Ramp) -> Reading:
-        """Currents after each pulse."""
         return _answer(self.perform(ramp))
 
+    @override
     def multiply(self, batch: VectorBatch) -> Reading:
-        """Column currents for each vector."""
         return _answer(self.perform(batch))
 
+    @override
     def wait(self, wait: Wait) -> None:
-        """Let time pass."""
         self.perform(wait)
 
 
@@ -45,36 +48,36 @@ class Wrapper(OneVerbBackend):
         self._inner = inner
 
     @property
+    @override
     def description(self) -> Description:
-        """That of the backend inside."""
         return self._inner.description
 
+    @override
     def now_s(self) -> float:
-        """The clock of the backend inside."""
         return self._inner.now_s()
 
+    @override
     def check(self, operation: Operation) -> None:
-        """Whether the backend inside can do this."""
         self._inner.check(operation)
 
+    @override
     def duration_s(self, operation: Operation) -> float:
-        """As the backend inside expects it."""
         return self._inner.duration_s(operation)
 
+    @override
     def groups(self) -> Iterator[BoolArray]:
-        """Those of the backend inside."""
         return self._inner.groups()
 
+    @override
     def take_events(self) -> list[Event]:
-        """Those of the backend inside."""
         return self._inner.take_events()
 
+    @override
     def make_safe(self) -> None:
-        """Make the backend inside safe."""
         self._inner.make_safe()
 
+    @override
     def close(self) -> None:
-        """Close the backend inside."""
         self._inner.close()
 
 

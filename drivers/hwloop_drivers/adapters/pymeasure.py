@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from typing_extensions import override
+
 from hwloop_drivers.adapters.source_meter import ForeignSettings, ForeignSourceMeter
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
@@ -38,16 +40,20 @@ class PyMeasureSourceMeter(ForeignSourceMeter):
     def __init__(self, link: Link, settings: ForeignSettings) -> None:
         super().__init__(link, settings, library="pymeasure")
 
+    @override
     def _make(self, made_by: Any) -> Any:
         return made_by(_on_link(self.link))
 
+    @override
     def _put(self, name: str, value: object) -> None:
         setattr(self.foreign(), name, value)
 
+    @override
     def _take(self, name: str) -> object:
         value: object = getattr(self.foreign(), name)
         return value
 
+    @override
     def _let_go(self) -> None:
         self._made = None
 

@@ -21,6 +21,8 @@ import itertools
 from types import SimpleNamespace
 from typing import Any
 
+from typing_extensions import override
+
 from hwloop_drivers.adapters.source_meter import ForeignSettings, ForeignSourceMeter
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
@@ -45,18 +47,22 @@ class QCoDeSSourceMeter(ForeignSourceMeter):
     def __init__(self, link: Link, settings: ForeignSettings) -> None:
         super().__init__(link, settings, library="qcodes")
 
+    @override
     def _make(self, made_by: Any) -> Any:
         name = f"hwloop_{next(_numbers)}"
         with contextlib.redirect_stdout(io.StringIO()):  # it greets whoever listens
             return made_by(name, None, resource=_resource(self.link), device_clear=False)
 
+    @override
     def _put(self, name: str, value: object) -> None:
         self.foreign().parameters[name](value)
 
+    @override
     def _take(self, name: str) -> object:
         value: object = self.foreign().parameters[name]()
         return value
 
+    @override
     def _let_go(self) -> None:
         made, self._made = self._made, None
         if made is not None:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from pydantic import Field
+from typing_extensions import override
 
 from hwloop.array.operations import Flag
 from hwloop.errors import ConfigError, HwloopError, InstrumentFault, UnexpectedReply, Unsupported
@@ -86,26 +87,26 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
     def _let_go(self) -> None:
         """Forget the other library's instrument, without a word to the box."""
 
+    @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
-        """One."""
         return {"": self}
 
+    @override
     def read_back(self) -> dict[str, object]:
-        """Compliance as the instrument has it, and whose driver it is."""
         return {
             "driver": self._settings.class_,
             "compliance_current_a": self.compliance_current,
         }
 
+    @override
     def reset(self) -> None:
-        """Defaults; the other library begins afresh."""
         self._let_go()
         self._made = None
         super().reset()
         self._level_v = 0.0
 
+    @override
     def safe_state(self) -> None:
-        """0 V and off through the other library, read back."""
         try:
             self._set_value("level", 0.0)
         finally:
@@ -114,8 +115,8 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
         if self.source_enabled:
             raise UnexpectedReply(f"{self.link.address}: the output is still on")
 
+    @override
     def set_up(self, setup: SourceSetup) -> None:
-        """Voltage source at 0 V, its range, compliance and integration time; read back."""
         settings = self._settings
         refuse_above("level", setup.range_v, settings.most_v, "V")
         refuse_above("compliance", setup.compliance_a, settings.most_a, "A")
@@ -136,8 +137,8 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
         self._level_v = 0.0
 
     @property
+    @override
     def source_voltage(self) -> float:
-        """Level of the source."""
         return self._level_v
 
     @source_voltage.setter
@@ -149,13 +150,13 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
         self._level_v = level_v
 
     @property
+    @override
     def compliance_current(self) -> float:
-        """Limit of the current."""
         return self._number("compliance")
 
     @property
+    @override
     def source_enabled(self) -> bool:
-        """Whether the output is on."""
         said = self._guarded(lambda: self._take(self._called["enabled"]))
         if said not in {True, False, "on", "off", "ON", "OFF"}:
             raise UnexpectedReply(
@@ -169,12 +170,12 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
         self._finish()
 
     @property
+    @override
     def tripped(self) -> bool:
-        """Whether a reading is as large as the compliance."""
         return Flag.COMPLIANCE in self.measure_current().flags
 
+    @override
     def measure_current(self) -> Measured:
-        """One reading."""
         current_a = self._number("current")
         flags = Flag(0)
         if abs(current_a) >= OVERFLOW:
@@ -183,24 +184,25 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
             flags |= Flag.COMPLIANCE
         return Measured(math.nan if flags else current_a, flags)
 
+    @override
     def refuse_level(self, level_v: float) -> None:
-        """By the largest level of the settings."""
         refuse_above("level", level_v, self._settings.most_v, "V")
 
+    @override
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
-        """Always: nothing in the instrument would make the widths."""
+        # Always: nothing in the instrument would make the widths.
         raise Unsupported(
             f"{self._settings.class_} makes no pulses here: the width of {len(points)} levels"
             " would be the computer's; use one of hwloop's own drivers, or a pulse generator"
         )
 
+    @override
     def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
-        """Refused."""
         self.refuse_train(points)
         raise AssertionError  # pragma: no cover - it is always refused
 
+    @override
     def shutdown(self) -> None:
-        """Safe state, then let go of the other library's instrument and of the link."""
         try:
             super().shutdown()
         finally:

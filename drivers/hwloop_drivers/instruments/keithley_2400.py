@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pydantic import Field
+from typing_extensions import override
 
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import number
@@ -66,12 +67,12 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
         self._settings = settings
         self._range_v = LIMITS.ranges_v[0] * LIMITS.over
 
+    @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
-        """One."""
         return {"": self}
 
+    @override
     def read_back(self) -> dict[str, object]:
-        """Range, compliance and integration time as the instrument has them."""
         questions = {
             "source_range_v": ":SOUR:VOLT:RANG?",
             "compliance_current_a": ":SENS:CURR:PROT?",
@@ -79,8 +80,8 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
         }
         return {name: self._ask(question) for name, question in questions.items()}
 
+    @override
     def safe_state(self) -> None:
-        """Abort what is under way, 0 V, output off."""
         self.link.write(":ABOR")
         self.link.write(":SOUR:VOLT:MODE FIX")
         self.link.write(":SOUR:VOLT 0")
@@ -89,8 +90,8 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
         if self.source_enabled:
             raise UnexpectedReply(f"{self.link.address}: the output is still on")
 
+    @override
     def set_up(self, setup: SourceSetup) -> None:
-        """Voltage source in a locked range, compliance read back, output off mode ZERO."""
         range_v = LIMITS.range_for(self._name, setup)
         measure_a = LIMITS.measure_range_for(self._name, setup)
         write = self._set
@@ -111,16 +112,16 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
         write(":FORM:ELEM CURR,STAT")
         self._range_v, self._level_v = range_v * LIMITS.over, 0.0
 
+    @override
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
-        """A list sweep has one source delay: all widths are multiples of the shortest."""
+        # A list sweep has one source delay: all widths are multiples of the shortest.
         refuse_sweep(SWEEP, points)
 
+    @override
     def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
-        """A list sweep: one round trip for the whole train.
-
-        Where no point measures, the steps do not either, and last the source delay alone; else
-        each step ends with a reading, and the delay is shorter by its integration time.
-        """
+        # A list sweep: one round trip for the whole train. Where no point measures, the steps
+        # do not either, and last the source delay alone; else each step ends with a reading,
+        # and the delay is shorter by its integration time.
         self.refuse_train(points)
         self._refuse_levels(*(point.level_v for point in points))
         steps, step_s = equal_steps(points), shortest(points)
@@ -156,6 +157,7 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
         self._level_v = 0.0
         return self._readings(":READ?", reply, len(levels))[:-1]
 
+    @override
     def _measured(self, current_a: float, status: float) -> Measured:
         bits = {"compliance": STATUS_COMPLIANCE, "over_range": STATUS_OVER_RANGE}
         return measured(current_a, status, **bits)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
+from typing_extensions import override
 
 from hwloop_drivers.instruments.families.common import NAME
 from hwloop_drivers.instruments.families.keithley_switch import KeithleySwitch
@@ -47,8 +48,9 @@ class Keithley3706A(KeithleySwitch):
         super().__init__(link, settings, settings.cards)
 
     @staticmethod
+    @override
     def channels(slot: int, card: str) -> list[str]:
-        """1101 to 1616 of a matrix, 1001 and on of a multiplexer, then the backplane relays."""
+        # 1101 to 1616 of a matrix, 1001 and on of a multiplexer, then the backplane relays.
         if card in MATRICES:
             rows, columns = MATRICES[card]
             numbers = [100 * r + c for r in range(1, rows + 1) for c in range(1, columns + 1)]

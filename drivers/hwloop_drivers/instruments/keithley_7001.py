@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
+from typing_extensions import override
+
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import NAME
 from hwloop_drivers.instruments.families.matrix import VerifiedMatrix
@@ -36,8 +38,8 @@ class Keithley7001(ScpiInstrument, VerifiedMatrix):
         self.models = (f"MODEL {settings.model}",)  # type: ignore[misc]
 
     @property
+    @override
     def closed(self) -> frozenset[str]:
-        """The closed channels."""
         reply = self.link.query(":CLOS:STAT?").replace(" ", "")
         if not (reply.startswith("(@") and reply.endswith(")")):
             raise UnexpectedReply(f"{self.link.address}: :CLOS:STAT? answered {reply!r}")
@@ -47,8 +49,9 @@ class Keithley7001(ScpiInstrument, VerifiedMatrix):
         except ValueError:
             raise UnexpectedReply(f"{self.link.address}: :CLOS:STAT? answered {reply!r}") from None
 
+    @override
     def refuse_channel(self, channel: str) -> None:
-        """A slot of the mainframe, row 1 to 4, column 1 to 10."""
+        # A slot of the mainframe, row 1 to 4, column 1 to 10.
         match = _CHANNEL.fullmatch(channel)
         slots = SLOTS[self._model]
         if match is None or int(match[1]) > slots:
@@ -57,14 +60,17 @@ class Keithley7001(ScpiInstrument, VerifiedMatrix):
                 f" {slots}!{ROWS}!{COLUMNS}"
             )
 
+    @override
     def _close(self, channels: Sequence[str]) -> frozenset[str]:
         self._set_finished(f":CLOS (@{','.join(channels)})")
         return self.closed
 
+    @override
     def _open(self, channels: Sequence[str]) -> frozenset[str]:
         self._set_finished(f":OPEN (@{','.join(channels)})")
         return self.closed
 
+    @override
     def _open_everything(self) -> frozenset[str]:
         self._set_finished(":OPEN ALL")
         return self.closed

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop_drivers.instruments.families.common import NAME
 from hwloop_drivers.instruments.families.keithley_switch import KeithleySwitch
@@ -43,8 +44,8 @@ class Keithley707B(KeithleySwitch):
         self.models = (f"MODEL {settings.model}",)  # type: ignore[misc]
 
     @staticmethod
+    @override
     def channels(slot: int, card: str) -> list[str]:
-        """1A01 to 1H12."""
         rows = "ABCDEFGH"[: CARDS[card]]
         return [f"{slot}{row}{column:02d}" for row in rows for column in range(1, COLUMNS + 1)]
 

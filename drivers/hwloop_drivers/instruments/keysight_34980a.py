@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import Field, field_validator
+from typing_extensions import override
 
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.matrix import VerifiedMatrix
@@ -81,8 +82,8 @@ class Keysight34980A(ScpiInstrument, VerifiedMatrix):
         ]
         self._known = frozenset(self._channels)
 
+    @override
     def verify_identity(self) -> None:
-        """The mainframe, and the module in each slot that is used."""
         super().verify_identity()
         for slot, module in self._modules.items():
             reply = self.link.query(f"SYST:CTYP? {slot}").strip().strip('"')
@@ -93,8 +94,8 @@ class Keysight34980A(ScpiInstrument, VerifiedMatrix):
                 )
 
     @property
+    @override
     def closed(self) -> frozenset[str]:
-        """The closed channels of the modules in use."""
         found: set[str] = set()
         for slot, name in self._modules.items():
             module = MODULES[name]
@@ -110,8 +111,8 @@ class Keysight34980A(ScpiInstrument, VerifiedMatrix):
             found |= {c for c, state in zip(asked, states, strict=True) if state == "1"}
         return frozenset(found)
 
+    @override
     def refuse_channel(self, channel: str) -> None:
-        """A channel of one of the modules."""
         if channel not in self._known:
             raise Unsupported(
                 f"{channel!r} is no channel of this 34980A: {self._channels[0]} to"
@@ -119,14 +120,17 @@ class Keysight34980A(ScpiInstrument, VerifiedMatrix):
                 f" {', '.join(f'{m} in slot {s}' for s, m in sorted(self._modules.items()))}"
             )
 
+    @override
     def _close(self, channels: Sequence[str]) -> frozenset[str]:
         self._set_finished(f"ROUT:CLOS (@{','.join(channels)})")
         return self.closed
 
+    @override
     def _open(self, channels: Sequence[str]) -> frozenset[str]:
         self._set_finished(f"ROUT:OPEN (@{','.join(channels)})")
         return self.closed
 
+    @override
     def _open_everything(self) -> frozenset[str]:
         self._set_finished("ROUT:OPEN:ALL")
         return self.closed

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from pydantic import Field, field_validator
+from typing_extensions import override
 
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.matrix import VerifiedMatrix
@@ -51,8 +52,8 @@ class KeysightE5250A(ScpiInstrument, VerifiedMatrix):
         self._bias_port = settings.bias_port
         self._normal = False
 
+    @override
     def reset(self) -> None:
-        """Every channel open; connection rule and bias port as the settings say, read back."""
         super().reset()
         self._normal = False
         self._make_normal()
@@ -78,13 +79,14 @@ class KeysightE5250A(ScpiInstrument, VerifiedMatrix):
                 self._confirm(":ROUT:BIAS:STAT", card, "ON", answers="1")
         self._bias_port = port
 
+    @override
     def read_back(self) -> dict[str, object]:
-        """The bias port of each card, None where it is off."""
         return {f"bias_port_{card}": self._bias(card) for card in self._cards}
 
     @property
+    @override
     def closed(self) -> frozenset[str]:
-        """The closed channels, those to the bias port excepted: they follow from the others."""
+        # The closed channels, those to the bias port excepted: they follow from the others.
         found: set[str] = set()
         for card in self._cards:
             question = f":ROUT:CLOS:CARD? {card}"
@@ -96,8 +98,9 @@ class KeysightE5250A(ScpiInstrument, VerifiedMatrix):
         bias = "" if self._bias_port is None else f"{self._bias_port:02d}"
         return frozenset(channel for channel in found if channel[1:3] != bias)
 
+    @override
     def refuse_channel(self, channel: str) -> None:
-        """A card of the settings, an input port other than the bias port, an output port."""
+        # A card of the settings, an input port other than the bias port, an output port.
         match = _CHANNEL.fullmatch(channel)
         if match is None or int(match[1]) not in self._cards:
             raise Unsupported(
@@ -117,16 +120,19 @@ class KeysightE5250A(ScpiInstrument, VerifiedMatrix):
             self._set_word_confirmed(":ROUT:FUNC", "NCON")
         self._normal = True
 
+    @override
     def _close(self, channels: Sequence[str]) -> frozenset[str]:
         self._make_normal()
         self._set_finished(f":ROUT:CLOS (@{','.join(channels)})")
         return self.closed
 
+    @override
     def _open(self, channels: Sequence[str]) -> frozenset[str]:
         self._make_normal()
         self._set_finished(f":ROUT:OPEN (@{','.join(channels)})")
         return self.closed
 
+    @override
     def _open_everything(self) -> frozenset[str]:
         self._set_finished(":ROUT:OPEN:CARD ALL")
         return self.closed

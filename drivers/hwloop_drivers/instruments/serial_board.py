@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop.errors import BackendError, InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.kind import InstrumentKind
@@ -88,14 +89,14 @@ class SerialBoard(SwitchMatrix):
         self._id = ""
 
     @property
+    @override
     def id(self) -> str:
-        """What it says of itself."""
         if not self._id:
             self._id = " ".join(self._ask("ID?").words)
         return self._id
 
+    @override
     def verify_identity(self) -> None:
-        """Raise :class:`UnexpectedReply` unless it is a board such as the settings say."""
         time.sleep(self._settings.boot_s)
         self.link.recover(lambda: None)
         try:
@@ -118,36 +119,38 @@ class SerialBoard(SwitchMatrix):
                 )
         self._id = " ".join(reply.words)
 
+    @override
     def reset(self) -> None:
-        """Every line to ground; the board is held from now on."""
+        # Every line to ground; the board is held from now on.
         self.safe_state()
 
+    @override
     def clear(self) -> None:
-        """It keeps no errors."""
+        pass
 
+    @override
     def check_errors(self) -> None:
-        """Raise what went wrong while the board was being kept alive."""
         if self._keeper is not None and self._keeper.error is not None:
             error = self._keeper.error
             self._let_go()
             raise error
 
+    @override
     def read_back(self) -> dict[str, object]:
-        """Its watchdog's time, as it has it."""
         self.check_errors()
         return {"status": " ".join(self._ask("STAT?").words)}
 
     @property
+    @override
     def closed(self) -> frozenset[str]:
-        """The crosspoints that the board reads back as closed."""
         self.check_errors()
         reply = self._ask("STAT?")
         if self._closed is not None:
             self._believe(reply, self._closed)
         return reply.closed
 
+    @override
     def refuse_channel(self, channel: str) -> None:
-        """Bus and line, as r1c2."""
         match = _CHANNEL.fullmatch(channel)
         buses, lines = self._settings.buses, self._settings.lines
         if match is None or int(match[1]) > buses or int(match[2]) > lines:
@@ -155,27 +158,27 @@ class SerialBoard(SwitchMatrix):
                 f"{channel!r} is no channel of this board: r1c1 to r{buses}c{lines}, bus and line"
             )
 
+    @override
     def close_channels(self, channels: Sequence[str]) -> None:
-        """Close these as well; verified."""
         self.change(close=channels, open_=())
 
+    @override
     def open_channels(self, channels: Sequence[str]) -> None:
-        """Open these; verified."""
         self.change(close=(), open_=channels)
 
+    @override
     def change(self, *, close: Sequence[str], open_: Sequence[str]) -> None:
-        """One message: the board itself closes before it opens."""
         for channel in (*close, *open_):
             self.refuse_channel(channel)
         self._become((self._held() | set(close)) - set(open_))
 
+    @override
     def open_all(self) -> None:
-        """Open every crosspoint, those to ground too; verified."""
         self._held()
         self._become(frozenset())
 
+    @override
     def safe_state(self) -> None:
-        """Every line on ground and on nothing else, from whatever state of the board."""
         self._ground()
 
     def _ground(self) -> frozenset[str]:

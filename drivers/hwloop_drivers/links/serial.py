@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from typing_extensions import override
+
 from hwloop.errors import ConnectionLost, InstrumentTimeout, UnexpectedReply
 from hwloop_drivers.links.link import Link, LinkSettings, WireLog
 from hwloop_drivers.links.messages import close_quietly
@@ -50,13 +52,13 @@ class SerialLink(Link):
         except (*LOST, ValueError) as exc:
             raise ConnectionLost(f"{address}: cannot be opened: {exc}") from exc
 
+    @override
     def write(self, text: str) -> None:
-        """Send one line."""
         with self._lock:
             self._send(text)
 
+    @override
     def query(self, text: str, *, timeout_s: float | None = None) -> str:
-        """Send one line and return the line that answers it."""
         bound_s = self._settings.timeout_s if timeout_s is None else timeout_s
         with self._lock:
             self._send(text)
@@ -72,12 +74,13 @@ class SerialLink(Link):
                 self._wire_log(self.address, "<", reply)
             return reply
 
-    def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:  # noqa: ARG002 - the role's
-        """A board's lines carry no blocks."""
+    @override
+    def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:
         raise UnexpectedReply(f"{self.address}: {text!r} would be answered by a line, not a block")
 
+    @override
     def recover(self, verify: Callable[[], None]) -> None:
-        """Throw away what comes until it is quiet, then verify."""
+        # Throw away what comes until it is quiet, then verify.
         with self._lock:
             self._poisoned = True
             try:
@@ -91,8 +94,8 @@ class SerialLink(Link):
             self._poisoned = True
             raise
 
+    @override
     def close(self) -> None:
-        """Let go of the port, after whoever is using it or a bounded time."""
         free = self._lock.acquire(timeout=CLOSE_S)
         close_quietly(self._port)
         if free:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from typing_extensions import override
+
 from hwloop.errors import ConnectionLost, InstrumentTimeout, UnexpectedReply
 from hwloop_drivers.links.link import Link, LinkSettings, WireLog
 from hwloop_drivers.links.messages import block_length, close_quietly, payload, shortened
@@ -51,22 +53,23 @@ class VisaLink(Link):
         refuse_address(address)
         self._open()
 
+    @override
     def write(self, text: str) -> None:
-        """Send one message."""
         with self._lock:
             self._send(text, self._settings.timeout_s)
 
+    @override
     def query(self, text: str, *, timeout_s: float | None = None) -> str:
-        """Send one message and return its reply."""
         reply: str = self._ask(text, timeout_s, self._line)
         return reply
 
+    @override
     def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:
-        """Send one message and return the payload of the block that answers it."""
         return payload(self.address, self._ask(text, timeout_s, self._block))
 
+    @override
     def recover(self, verify: Callable[[], None]) -> None:
-        """Start a new session: whatever was on its way in the old one cannot arrive in it."""
+        # Start a new session: whatever was on its way in the old one cannot arrive in it.
         with self._lock:
             self._poisoned = True
             self._shut()
@@ -78,8 +81,8 @@ class VisaLink(Link):
             self._poisoned = True
             raise
 
+    @override
     def close(self) -> None:
-        """Let go of the session, after whoever is using it or a bounded time."""
         free = self._lock.acquire(timeout=CLOSE_S)
         self._shut()
         if free:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from typing_extensions import override
+
 from hwloop.errors import InstrumentTimeout
 from hwloop_drivers.links.link import Link
 from hwloop_drivers.links.messages import payload
@@ -21,14 +23,14 @@ class InProcessLink(Link):
         self.sent: list[str] = []
         self._receive = receive
 
+    @override
     def write(self, text: str) -> None:
-        """Send one message, which must not be answered."""
         self.sent.append(text)
         reply = self._receive(text)
         assert reply is None, f"{text!r} was answered by {reply!r} that nobody reads"
 
-    def query(self, text: str, *, timeout_s: float | None = None) -> str:  # noqa: ARG002 - the role's
-        """Send one message and return its reply."""
+    @override
+    def query(self, text: str, *, timeout_s: float | None = None) -> str:
         self.sent.append(text)
         self.round_trips += 1
         reply = self._receive(text)
@@ -36,13 +38,14 @@ class InProcessLink(Link):
             raise InstrumentTimeout(f"{self.address}: {text!r} was not answered")
         return reply
 
+    @override
     def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:
-        """Send one message and return the payload of the block that answers it."""
         return payload(self.address, self.query(text, timeout_s=timeout_s).encode("latin-1"))
 
+    @override
     def recover(self, verify: Callable[[], None]) -> None:
-        """Nothing is on its way in one process."""
         verify()
 
+    @override
     def close(self) -> None:
-        """Nothing is open."""
+        pass

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from typing_extensions import override
+
 from hwloop.errors import InstrumentTimeout
 from hwloop_drivers.links.link import Link
 
@@ -30,31 +32,31 @@ class Tap(Link):
         self.lost: Callable[[str], bool] = lambda _: False
         self.break_after: int | None = None
 
+    @override
     def write(self, text: str) -> None:
-        """Hand it on, unless it is to be lost."""
         self._pass(text)
         if not self.lost(text):
             self.inner.write(text)
 
+    @override
     def query(self, text: str, *, timeout_s: float | None = None) -> str:
-        """Hand it on, and the answer back."""
         self._ask(text)
         reply = self.inner.query(text, timeout_s=timeout_s)
         return GARBAGE if self.garbled else reply
 
+    @override
     def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:
-        """Hand it on, and the answer back."""
         self._ask(text)
         reply = self.inner.query_binary(text, timeout_s=timeout_s)
         return GARBAGE.encode() if self.garbled else reply
 
+    @override
     def recover(self, verify: Callable[[], None]) -> None:
-        """Join it again where it was broken off; what garbles or loses messages still does."""
         self.break_after = None
         self.inner.recover(verify)
 
+    @override
     def close(self) -> None:
-        """Noted, and handed on."""
         self.closed = True
         self.inner.close()
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import ClassVar
 
+from typing_extensions import override
+
 from hwloop.errors import UnexpectedReply
 from hwloop_drivers.instruments.families.burst_dialect import Bounds, Dialect
 from hwloop_drivers.instruments.families.burst_output import BurstOutput
@@ -38,34 +40,35 @@ class BurstGenerator(ScpiInstrument):
             for n, dialect in dialects.items()
         }
 
+    @override
     def verify_identity(self) -> None:
-        """Raise :class:`hwloop.errors.UnexpectedReply` unless it is the model of the settings."""
         super().verify_identity()
         if self._model not in self._id.upper():
             raise UnexpectedReply(
                 f"{self.link.address}: the station says model {self._model}, found {self._id!r}"
             )
 
+    @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
-        """Its outputs by number."""
         return dict(self._outputs)
 
+    @override
     def reset(self) -> None:
-        """Defaults, outputs off, error queue empty."""
         super().reset()
         for output in self._outputs.values():
             output.forget()
 
+    @override
     def read_back(self) -> dict[str, object]:
-        """Load and voltage limits of every output."""
         return {
             f"{number}.{name}" if number else name: value
             for number, output in self._outputs.items()
             for name, value in output.read_back().items()
         }
 
+    @override
     def safe_state(self) -> None:
-        """End every burst; each output to 0 V where it waits for triggers, then off, read back."""
+        # End every burst; each output to 0 V where it waits for triggers, then off, read back.
         if self.abort:
             self.link.write(self.abort)
         with ExitStack() as whatever_happens:

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import math
 
+from typing_extensions import override
+
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.burst_dialect import Bounds, Dialect, Shape, level_step_v
 from hwloop_drivers.instruments.families.common import number, parse_number, refuse_above
@@ -52,13 +54,12 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         questions = {"load_ohm": d.load, "limit_high_v": d.limit_high, "limit_low_v": d.limit_low}
         return {name: self._ask(f"{header}?") for name, header in questions.items()}
 
+    @override
     def set_up(self, *, range_v: float) -> None:
-        """Open-circuit load, triggered bursts, 0 V, a locked range, limits; all read back.
-
-        The voltage limits are ±(``range_v`` + the smallest amplitude), which a level at the end of
-        the range needs beside it. The box is to be reset first, or its output to be off: what it
-        did before it waits for triggers is another's.
-        """
+        # Open-circuit load, triggered bursts, 0 V, a locked range, limits; all read back. The
+        # voltage limits are ±(``range_v`` + the smallest amplitude), which a level at the end
+        # of the range needs beside it. The box is to be reset first, or its output to be off:
+        # what it did before it waits for triggers is another's.
         d, least_v = self._dialect, self._bounds.least_v
         refuse_above(f"{self._name}: range", range_v, self._bounds.most_v - least_v, "V")
         bound_v = abs(range_v) + least_v
@@ -76,8 +77,9 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         self._set_word_confirmed(d.limits, "1")
 
     @property
+    @override
     def source_voltage(self) -> float:
-        """The level at which it rests, as the box has rounded it."""
+        # The level at which it rests, as the box has rounded it.
         return (self._shape or self._asked_shape()).rest_v
 
     @source_voltage.setter
@@ -88,16 +90,17 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
             self._raise_errors()
 
     @property
+    @override
     def source_enabled(self) -> bool:
-        """Whether the output is on."""
         return self._ask(f"{self._dialect.output}?") != 0
 
     @source_enabled.setter
     def source_enabled(self, on: bool) -> None:
         self._set_finished(f"{self._dialect.output} {int(on)}")
 
+    @override
     def refuse_pulses(self, *, level_v: float, width_s: float, count: int) -> None:
-        """By the model's largest and smallest amplitude, width, step of widths and count."""
+        # By the model's largest and smallest amplitude, width, step of widths and count.
         bounds = self._bounds
         refuse_above(f"{self._name}: level", level_v, bounds.most_v - bounds.least_v, "V")
         if not abs(level_v) >= bounds.least_v:
@@ -118,12 +121,11 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         if not 1 <= count <= bounds.most_count:
             raise Unsupported(f"{self._name}: {count} pulses; 1 to {bounds.most_count} in a burst")
 
+    @override
     def apply_pulses(self, *, level_v: float, width_s: float, count: int = 1) -> None:
-        """A burst of pulses with pauses of their own width, or as short as the box can make them.
-
-        Returns when it has ended, the last pause included. Everything that shapes it is read back
-        before it is triggered.
-        """
+        # A burst of pulses with pauses of their own width, or as short as the box can make
+        # them. Returns when it has ended, the last pause included. Everything that shapes it is
+        # read back before it is triggered.
         self.refuse_pulses(level_v=level_v, width_s=width_s, count=count)
         refuse_above(f"{self._name}: level", level_v, self._range_v, "V")
         now = self._shape or self._asked_shape()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from hwloop.errors import UnexpectedReply
 from hwloop_drivers.roles import Instrument
 
@@ -16,14 +18,14 @@ class IdentifiedInstrument(Instrument):
     _id = ""
 
     @property
+    @override
     def id(self) -> str:
-        """Maker, model, serial number and firmware."""
         if not self._id:
             self._id = self.link.query("*IDN?").strip()
         return self._id
 
+    @override
     def verify_identity(self) -> None:
-        """Raise :class:`hwloop.errors.UnexpectedReply` unless this driver is for this model."""
         identity = self._id = self.link.query("*IDN?").strip()
         if not any(model in identity.upper() for model in self.models):
             raise UnexpectedReply(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
+from typing_extensions import override
+
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.matrix import VerifiedMatrix
 from hwloop_drivers.instruments.families.tsp import TspInstrument
@@ -32,8 +34,8 @@ class KeithleySwitch(TspInstrument, VerifiedMatrix):
     def channels(slot: int, card: str) -> list[str]:
         """The channels of a card, in order."""
 
+    @override
     def verify_identity(self) -> None:
-        """The mainframe, and the card in each slot that is used."""
         super().verify_identity()
         for slot, card in self._cards.items():
             reply = self.link.query(f"print(slot[{slot}].idn)").strip()
@@ -43,33 +45,34 @@ class KeithleySwitch(TspInstrument, VerifiedMatrix):
                     " check the station's cards"
                 )
 
+    @override
     def reset(self) -> None:
-        """Every channel open; a change closes before it opens, so that no line floats."""
+        # Every channel open; a change closes before it opens, so that no line floats.
         super().reset()
         self._set_word_confirmed("channel.connectrule", "channel.MAKE_BEFORE_BREAK")
 
+    @override
     def read_back(self) -> dict[str, object]:
-        """Connection rule, 0 to 2, and cards."""
         cards = {
             f"slot_{slot}": self.link.query(f"print(slot[{slot}].idn)") for slot in self._cards
         }
         return {"connectrule": self._ask("channel.connectrule"), **cards}
 
     @property
+    @override
     def closed(self) -> frozenset[str]:
-        """The closed channels of every slot."""
         return self._parsed(self.link.query(f"print({CLOSED})"))
 
+    @override
     def refuse_channel(self, channel: str) -> None:
-        """A channel of one of the cards."""
         if channel not in self._known:
             raise Unsupported(
                 f"{channel!r} is no channel here: {self._channels[0]} to {self._channels[-1]}, of"
                 f" {', '.join(f'{c} in slot {s}' for s, c in self._cards.items())}"
             )
 
+    @override
     def change(self, *, close: Sequence[str], open_: Sequence[str]) -> None:
-        """The box itself closes, then opens; raises unless it has that rule."""
         self._refuse((*close, *open_))
         wanted = (self.closed | set(close)) - set(open_)
         if not wanted:
@@ -82,12 +85,15 @@ class KeithleySwitch(TspInstrument, VerifiedMatrix):
         closed = self._switched(f"channel.exclusiveclose('{','.join(sorted(wanted))}')")
         self._fault("did not become what was asked", closed ^ wanted)
 
+    @override
     def _close(self, channels: Sequence[str]) -> frozenset[str]:
         return self._switched(f"channel.close('{','.join(channels)}')")
 
+    @override
     def _open(self, channels: Sequence[str]) -> frozenset[str]:
         return self._switched(f"channel.open('{','.join(channels)}')")
 
+    @override
     def _open_everything(self) -> frozenset[str]:
         return self._switched("channel.open('allslots')")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
 
+from typing_extensions import override
+
 from hwloop.errors import InstrumentFault
 from hwloop_drivers.roles import SwitchMatrix
 
@@ -28,20 +30,20 @@ class VerifiedMatrix(SwitchMatrix):
     def _open_everything(self) -> frozenset[str]:
         """Open every channel."""
 
+    @override
     def close_channels(self, channels: Sequence[str]) -> None:
-        """Close these as well; verified."""
         self._refuse(channels)
         if channels:
             self._fault("did not close", set(channels) - self._close(channels))
 
+    @override
     def open_channels(self, channels: Sequence[str]) -> None:
-        """Open these; verified."""
         self._refuse(channels)
         if channels:
             self._fault("did not open", set(channels) & self._open(channels))
 
+    @override
     def open_all(self) -> None:
-        """Open every channel; verified."""
         self._fault("did not open", self._open_everything())
 
     def _refuse(self, channels: Sequence[str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+from typing_extensions import override
+
 from hwloop.errors import InstrumentFault, UnexpectedReply
 from hwloop_drivers.instruments.families.common import number, parse_number
 from hwloop_drivers.instruments.families.identified import IdentifiedInstrument
@@ -82,16 +84,16 @@ class ScpiSpeaker:
 class ScpiInstrument(ScpiSpeaker, IdentifiedInstrument):
     """Identity and errors of a box that speaks SCPI."""
 
+    @override
     def reset(self) -> None:
-        """Defaults, outputs off, error queue empty."""
         self.link.write("*RST")
         self.clear()
 
+    @override
     def clear(self) -> None:
-        """Empty the error queue and the status."""
         self.link.write("*CLS")
 
+    @override
     def check_errors(self) -> None:
-        """Raise with what the error queue says, unless it is never to be read."""
         if self._errors != "never":
             self._raise_errors()

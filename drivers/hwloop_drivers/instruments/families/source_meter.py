@@ -6,6 +6,8 @@ import math
 from abc import abstractmethod
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from hwloop.array.operations import Flag
 from hwloop.errors import Unsupported
 from hwloop_drivers.instruments.families.common import number, parse_pairs, refuse_above
@@ -79,8 +81,8 @@ class LevelledSource(SourceMeter):
     _level_v = 0.0
 
     @property
+    @override
     def source_voltage(self) -> float:
-        """Level of the source."""
         return self._level_v
 
     @source_voltage.setter
@@ -108,17 +110,18 @@ class ScpiSourceMeter(ScpiSpeaker, LevelledSource):
     _read_question: str
     """Answered by one current and its status."""
 
+    @override
     def _send_level(self, level: str) -> None:
         self._set_finished(f"{self._level_header} {level}")
 
     @property
+    @override
     def compliance_current(self) -> float:
-        """Limit of the current."""
         return self._ask(self._limit_question)
 
     @property
+    @override
     def source_enabled(self) -> bool:
-        """Whether the output is on."""
         return self._ask(f"{self._output_header}?") != 0
 
     @source_enabled.setter
@@ -126,12 +129,12 @@ class ScpiSourceMeter(ScpiSpeaker, LevelledSource):
         self._set_finished(f"{self._output_header} {'ON' if on else 'OFF'}")
 
     @property
+    @override
     def tripped(self) -> bool:
-        """Whether the source is at its compliance."""
         return self._ask(self._trip_question) != 0
 
+    @override
     def measure_current(self) -> Measured:
-        """One reading."""
         question = self._read_question
         return self._readings(question, self.link.query(question), 1)[0]
 

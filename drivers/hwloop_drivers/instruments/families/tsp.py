@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+from typing_extensions import override
+
 from hwloop.errors import InstrumentFault, UnexpectedReply
 from hwloop_drivers.instruments.families.common import number, parse_number
 from hwloop_drivers.instruments.families.identified import IdentifiedInstrument
@@ -101,29 +103,28 @@ class TspInstrument(TspSpeaker, IdentifiedInstrument):
 
     clear_command: ClassVar[str] = "errorqueue.clear()"
 
+    @override
     def verify_identity(self) -> None:
-        """Raise :class:`hwloop.errors.UnexpectedReply` unless this driver is for this model.
-
-        A script that an earlier client left running or half sent would swallow the question: it
-        is ended first, and the errors of that are forgotten.
-        """
+        # Raise :class:`hwloop.errors.UnexpectedReply` unless this driver is for this model. A
+        # script that an earlier client left running or half sent would swallow the question: it
+        # is ended first, and the errors of that are forgotten.
         self.link.write("abort")
         self.link.write("endscript")
         self.clear()
         super().verify_identity()
 
+    @override
     def reset(self) -> None:
-        """Defaults, outputs off, error queue empty."""
         self._precise = False
         self.link.write("reset()")
         self.clear()
 
+    @override
     def clear(self) -> None:
-        """Empty the error queue and the status."""
         self.link.write(self.clear_command)
         self.link.write("*CLS")
 
+    @override
     def check_errors(self) -> None:
-        """Raise with what the error queue says, unless it is never to be read."""
         if self._errors != "never":
             self._raise_errors()

@@ -10,6 +10,8 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from importlib import resources
 
+from typing_extensions import override
+
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import number, parse_number
 from hwloop_drivers.instruments.families.source_meter import LevelledSource
@@ -34,21 +36,22 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
     _aperture_s = 0.0
     _timeout_s: float
 
+    @override
     def _send_level(self, level: str) -> None:
         self._set_finished(f"{self._level_path} = {level}")
 
     @property
+    @override
     def compliance_current(self) -> float:
-        """Limit of the current."""
         return self._ask(self._limit_path)
 
     @property
+    @override
     def tripped(self) -> bool:
-        """Whether the source is at its compliance."""
         return self._holds(self._limited)
 
+    @override
     def measure_current(self) -> Measured:
-        """One reading."""
         self._make_precise()
         question = f"print({self._read_call}, {self._limited})"
         reply = self.link.query(question)

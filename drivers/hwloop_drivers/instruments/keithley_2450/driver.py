@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from typing_extensions import override
+
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import number
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
@@ -64,17 +66,17 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
         self._range_v = LIMITS.ranges_v[0] * LIMITS.over
         self._nplc, self._line_hz = 1.0, 50.0
 
+    @override
     def verify_identity(self) -> None:
-        """A 2450 that speaks SCPI."""
         super().verify_identity()
         require_language(self.link, "scpi")
 
+    @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
-        """One."""
         return {"": self}
 
+    @override
     def read_back(self) -> dict[str, object]:
-        """Range, compliance and integration time as the instrument has them."""
         questions = {
             "source_range_v": ":SOUR:VOLT:RANG?",
             "compliance_current_a": ":SOUR:VOLT:ILIM?",
@@ -82,16 +84,16 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
         }
         return {name: self._ask(question) for name, question in questions.items()}
 
+    @override
     def safe_state(self) -> None:
-        """Abort what is under way, 0 V, output off."""
         for command in (":ABOR", ":SOUR:VOLT 0", ":SOUR:CURR 0", ":OUTP OFF"):
             self.link.write(command)
         self._level_v = 0.0
         if self.source_enabled:
             raise UnexpectedReply(f"{self.link.address}: the output is still on")
 
+    @override
     def set_up(self, setup: SourceSetup) -> None:
-        """Voltage source in a locked range, limit read back, output off mode ZERO."""
         range_v, measure_a = ranges_for(setup)
         write, settings = self._set, self._settings
         self._nplc = setup.nplc if settings.nplc is None else settings.nplc
@@ -117,15 +119,13 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
         self._line_hz = self._ask(":SYST:LFR?")
         self._range_v, self._level_v = range_v * LIMITS.over, 0.0
 
+    @override
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
-        """A list sweep has one delay: all widths are multiples of the shortest."""
+        # A list sweep has one delay: all widths are multiples of the shortest.
         refuse_sweep(SWEEP, points)
 
+    @override
     def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
-        """A list sweep: one round trip for the whole train.
-
-        Every step ends with a reading; where no point measures, with the fastest one.
-        """
         self.refuse_train(points)
         self._refuse_levels(*(point.level_v for point in points))
         steps, step_s = equal_steps(points), shortest(points)
@@ -157,6 +157,7 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
         self._level_v = 0.0
         return self._readings(data, reply, len(levels))[:-1]
 
+    @override
     def _measured(self, current_a: float, status: float) -> Measured:
         return measured(current_a, status, compliance=STATUS_LIMIT)
 

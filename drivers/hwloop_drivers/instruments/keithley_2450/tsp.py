@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from typing_extensions import override
+
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import number, refuse_above
 from hwloop_drivers.instruments.families.source_meter import LOW_LIMIT_A, measured
@@ -52,17 +54,18 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
         self._settings, self._timeout_s = settings, settings.timeout_s
         self._range_v = LIMITS.ranges_v[0] * LIMITS.over
 
+    @override
     def verify_identity(self) -> None:
-        """A 2450 that speaks TSP."""
+        # A 2450 that speaks TSP.
         super().verify_identity()
         require_language(self.link, "tsp")
 
+    @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
-        """One."""
         return {"": self}
 
+    @override
     def read_back(self) -> dict[str, object]:
-        """Range, compliance and integration time as the instrument has them."""
         names = {
             "source_range_v": "smu.source.range",
             "compliance_current_a": "smu.source.ilimit.level",
@@ -70,16 +73,16 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
         }
         return {name: self._ask(path) for name, path in names.items()}
 
+    @override
     def safe_state(self) -> None:
-        """Stop what runs, 0 V, output off."""
         self.link.write("abort")
         self.link.write("smu.source.level = 0 smu.source.output = smu.OFF")
         self._level_v = 0.0
         if self.source_enabled:
             raise UnexpectedReply(f"{self.link.address}: the output is still on")
 
+    @override
     def set_up(self, setup: SourceSetup) -> None:
-        """Voltage source in a locked range, limit read back, output off mode ZERO."""
         range_v, measure_a = ranges_for(setup)
         settings = self._settings
         nplc = setup.nplc if settings.nplc is None else settings.nplc
@@ -107,16 +110,17 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
         self._range_v, self._level_v = range_v * LIMITS.over, 0.0
 
     @property
+    @override
     def source_enabled(self) -> bool:
-        """Whether the output is on."""
         return self._holds("smu.source.output == smu.ON")
 
     @source_enabled.setter
     def source_enabled(self, on: bool) -> None:
         self._set_finished(f"smu.source.output = smu.{'ON' if on else 'OFF'}")
 
+    @override
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
-        """A script makes widths from 1 ms on, each as it likes."""
+        # A script makes widths from 1 ms on, each as it likes.
         if not points:
             raise Unsupported("a train needs a point")
         if len(points) > MOST_POINTS:
@@ -129,16 +133,17 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
                     f" {MOST_WIDTH_S:g} s, which its scripts can make"
                 )
 
+    @override
     def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
-        """A script in the instrument: one round trip for the whole train."""
         self.refuse_train(points)
         self._refuse_levels(*(point.level_v for point in points))
         command = self._send_points(points)
         total_s = math.fsum(point.width_s for point in points)
         return self._run(f"{command} hwloop.train()", total_s, sum(p.measure for p in points))
 
+    @override
     def refuse_loop(self, loop: VerifyLoop) -> None:
-        """Its script has loops of one output, with the widths of trains."""
+        # Its script has loops of one output, with the widths of trains.
         if loop.max_pulses > MOST_POINTS:
             raise Unsupported(f"{NAME}: {loop.max_pulses} pulses; {MOST_POINTS} at most")
         if loop.companions or loop.meter not in (None, self):
@@ -148,11 +153,12 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
             points.append(TrainPoint(loop.read_v, loop.read_s, measure=True))
         self.refuse_train(points)
 
+    @override
     def verify_loop(self, loop: VerifyLoop) -> list[Measured]:
-        """A loop in the instrument: one round trip for all its pulses."""
         self.refuse_loop(loop)
         command = f"hwloop.verify({self._loop_arguments(loop)})"
         return self._run_loop(command, loop)
 
+    @override
     def _measured(self, current_a: float, status: float) -> Measured:
         return measured(current_a, status, compliance=STATUS_LIMIT)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from typing_extensions import override
+
 from hwloop.errors import Unsupported
 from hwloop_drivers.instruments.families.common import number, refuse_above
 from hwloop_drivers.instruments.families.source_meter import measured
@@ -62,8 +64,8 @@ class Channel(TspSourceMeter):
         self.link.write(f"{smu}.source.output = {smu}.OUTPUT_OFF")
         self._level_v = 0.0
 
+    @override
     def set_up(self, setup: SourceSetup) -> None:
-        """Voltage source in a locked range, compliance read back, off mode ZERO."""
         range_v = self._range_for(setup)
         smu, settings = self._smu, self._settings
         nplc = setup.nplc if settings.nplc is None else settings.nplc
@@ -91,8 +93,8 @@ class Channel(TspSourceMeter):
         self._level_v = 0.0
 
     @property
+    @override
     def source_enabled(self) -> bool:
-        """Whether the output is on."""
         return self._ask(f"{self._smu}.source.output") == 1
 
     @source_enabled.setter
@@ -100,8 +102,9 @@ class Channel(TspSourceMeter):
         state = f"{self._smu}.OUTPUT_{'ON' if on else 'OFF'}"
         self._set_finished(f"{self._smu}.source.output = {state}")
 
+    @override
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
-        """A script makes widths from 1 ms on; the factory script equal pulses from 0.1 ms on."""
+        # A script makes widths from 1 ms on; the factory script equal pulses from 0.1 ms on.
         if not points:
             raise Unsupported("a train needs a point")
         if len(points) > MOST_POINTS:
@@ -118,8 +121,8 @@ class Channel(TspSourceMeter):
                     f" {MOST_WIDTH_S:g} s, which its scripts can make"
                 )
 
+    @override
     def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
-        """A script in the instrument: one round trip for the whole train."""
         self.refuse_train(points)
         self._refuse_levels(*(point.level_v for point in points))
         pulses = as_pulses(points)
@@ -135,8 +138,9 @@ class Channel(TspSourceMeter):
         command = f"{self._send_points(points)} hwloop.train({self._smu})"
         return self._run(command, total_s, sum(p.measure for p in points))
 
+    @override
     def refuse_loop(self, loop: VerifyLoop) -> None:
-        """Its script has loops of both channels, with the widths of the script."""
+        # Its script has loops of both channels, with the widths of the script.
         self.refuse_train([TrainPoint(loop.start_v, loop.width_s)])
         if loop.width_s < LEAST_DELAY_S or loop.max_pulses > MOST_POINTS:
             raise Unsupported(
@@ -147,8 +151,8 @@ class Channel(TspSourceMeter):
             if not isinstance(other, Channel) or other.link is not self.link:
                 raise Unsupported(f"{self._name}: a loop has outputs of the same box only")
 
+    @override
     def verify_loop(self, loop: VerifyLoop) -> list[Measured]:
-        """A loop in the instrument: one round trip for all its pulses."""
         self.refuse_loop(loop)
         entries = [
             f"{{{channel.name}, {', '.join(number(level_v) for level_v in levels)}}}"
@@ -199,5 +203,6 @@ class Channel(TspSourceMeter):
             )
         return range_v
 
+    @override
     def _measured(self, current_a: float, status: float) -> Measured:
         return measured(current_a, status, compliance=STATUS_COMPLIANCE)

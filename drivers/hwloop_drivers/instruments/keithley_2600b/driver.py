@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from typing_extensions import override
+
 from hwloop.errors import UnexpectedReply
 from hwloop_drivers.instruments.families.tsp import TspInstrument
 from hwloop_drivers.instruments.keithley_2600b.channel import Channel
@@ -24,34 +26,34 @@ class Keithley2600B(TspInstrument):
         letters = MODELS[settings.model].letters
         self._channels = {letter: Channel(link, settings, letter) for letter in letters}
 
+    @override
     def reset(self) -> None:
-        """Defaults, every channel at 0 V and off, error queue empty."""
         super().reset()
         for channel in self._channels.values():
             channel.forget()
 
+    @override
     def verify_identity(self) -> None:
-        """Raise :class:`hwloop.errors.UnexpectedReply` unless it is the model of the settings."""
         super().verify_identity()
         if f"MODEL {self._model}" not in self._id.upper():
             raise UnexpectedReply(
                 f"{self.link.address}: the station says model {self._model}, found {self._id!r}"
             )
 
+    @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
-        """Its channels by letter."""
         return dict(self._channels)
 
+    @override
     def read_back(self) -> dict[str, object]:
-        """Range, compliance and integration time of every channel."""
         return {
             f"{letter}.{name}": value
             for letter, channel in self._channels.items()
             for name, value in channel.read_back().items()
         }
 
+    @override
     def safe_state(self) -> None:
-        """Stop what runs; every channel at 0 V and off, read back."""
         self.link.write("abort")
         for channel in self._channels.values():
             channel.turn_off()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from typing_extensions import override
+
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import number
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
@@ -59,8 +61,8 @@ class Channel(ScpiSourceMeter):
         self.link.write(f"{self._output_header} OFF")
         self._level_v = 0.0
 
+    @override
     def set_up(self, setup: SourceSetup) -> None:
-        """Voltage source in a locked range, compliance read back, off mode ZERO."""
         limits = self._model.limits
         range_v = limits.range_for(self._name, setup)
         measure_a = limits.measure_range_for(self._name, setup)
@@ -93,12 +95,13 @@ class Channel(ScpiSourceMeter):
         write(":FORM:ELEM:SENS CURR,STAT")
         self._range_v, self._level_v = range_v * LIMITS.over, 0.0
 
+    @override
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
-        """Widths from 50 µs in steps of 1 µs; at most 2500 steps of their common divisor."""
+        # Widths from 50 µs in steps of 1 µs; at most 2500 steps of their common divisor.
         self._plan(points)
 
+    @override
     def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
-        """Triggers inside the instrument: one round trip for the whole train."""
         plan = self._plan(points)
         self._refuse_levels(*plan.levels_v)
         if plan.readings is not None:
@@ -164,6 +167,7 @@ class Channel(ScpiSourceMeter):
                     f" {self._aperture_s:g} s"
                 )
 
+    @override
     def _measured(self, current_a: float, status: float) -> Measured:
         bits = {"compliance": STATUS_COMPLIANCE, "over_range": STATUS_OVER_RANGE}
         return measured(current_a, status, **bits)
@@ -182,28 +186,28 @@ class KeysightB2900(ScpiInstrument):
             name: Channel(link, settings, number_) for number_, name in enumerate(names, start=1)
         }
 
+    @override
     def verify_identity(self) -> None:
-        """Raise :class:`hwloop.errors.UnexpectedReply` unless it is the model of the settings."""
         super().verify_identity()
         if f",{self._model}," not in self.id.upper().replace(" ", ""):
             raise UnexpectedReply(
                 f"{self.link.address}: the station says model {self._model}, found {self.id!r}"
             )
 
+    @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
-        """Its channels by name."""
         return dict(self._channels)
 
+    @override
     def read_back(self) -> dict[str, object]:
-        """Range, compliance and integration time of every channel."""
         return {
             f"{name}.{key}" if name else key: value
             for name, channel in self._channels.items()
             for key, value in channel.read_back().items()
         }
 
+    @override
     def safe_state(self) -> None:
-        """Abort; every channel at 0 V and off, read back."""
         for channel in self._channels.values():
             channel.turn_off()
         still_on = [name or "1" for name, c in self._channels.items() if c.source_enabled]
