@@ -1,4 +1,4 @@
-"""What is connected: VISA resources, services on the network, serial ports, virtual benches."""
+"""Discovery of VISA resources, services on the network, serial ports and virtual benches."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ VISA = ("TCPIP", "USB", "GPIB", "ASRL", "VICP", "PXI", "VXI")  # how its address
 
 @dataclass(frozen=True)
 class Found:
-    """One instrument, or what may be one.
+    """An instrument that was found, or a place where one may be.
 
     ``identity``: what it answered, or announces; "" where nothing is known. ``drivers``: the kinds
     that accept this identity. ``note``: why there is no identity.
@@ -49,7 +49,7 @@ class Found:
 
 @dataclass
 class Survey:
-    """What was found, what was looked for, and what could not be."""
+    """Findings of a survey: instruments, places that were searched, places that could not be."""
 
     found: list[Found] = field(default_factory=list)
     looked: list[str] = field(default_factory=list)
@@ -63,7 +63,11 @@ def survey(
     ask_serial: bool = False,
     interfaces: Sequence[str] | None = None,
 ) -> Survey:
-    """Look everywhere; ``interfaces``: addresses of this computer to listen at, None for all."""
+    """Search everywhere and return the findings.
+
+    ``visa_libraries``: besides pyvisa-py's. ``ask``, ``ask_serial``: whether to ask for identities,
+    of serial ports too. ``interfaces``: addresses of this computer to listen at, None for all.
+    """
     seen = Survey()
     for library in visa_libraries:
         _visa(seen, library)
@@ -79,7 +83,7 @@ def survey(
 
 
 def fitting(identity: str) -> tuple[str, ...]:
-    """The drivers that accept this identity."""
+    """Return the names of the drivers that accept this identity."""
     if not identity:
         return ()
     kinds = plugins.load_all(plugins.INSTRUMENTS)
@@ -87,7 +91,7 @@ def fitting(identity: str) -> tuple[str, ...]:
 
 
 class _FixedReplyLink(Link):
-    """Answers every question with one identity."""
+    """A fixed-reply link: it answers every question with one identity."""
 
     address = "discovery"
 
@@ -116,7 +120,7 @@ class _FixedReplyLink(Link):
 
 
 def _accepts(kind: Any, identity: str) -> bool:
-    """Whether the driver, set for any of the models that its settings can name, is for this box.
+    """Return whether the driver is for this instrument, set for any model that it can name.
 
     Where a driver names models, they decide: it may go on to ask for cards, which are not here.
     """
@@ -164,7 +168,7 @@ def _reworded(warning: str) -> str:
 
 
 def _missing_backends(place: str) -> list[str]:
-    """What pyvisa-py says that it cannot reach, of what instruments use."""
+    """Return a line for each interface that pyvisa-py lacks a library for."""
     wanted = {"USB": "hwloop[usb]", "GPIB": "hwloop[gpib]"}
     modules = {"USB": ("usb",), "GPIB": ("gpib", "gpib_ctypes")}
     return [
@@ -200,10 +204,10 @@ def _services(seen: Survey, interfaces: Sequence[str] | None) -> None:
             heard.add((type_, name))
 
         def update_service(self, zc: Any, type_: str, name: str) -> None:
-            """It is known already."""
+            """Do nothing: the service is known already."""
 
         def remove_service(self, zc: Any, type_: str, name: str) -> None:
-            """It was there a moment ago, which is worth telling."""
+            """Do nothing: the service was there a moment ago, and is reported."""
 
     try:
         zeroconf.ServiceBrowser(network, list(SERVICES), listener=Listener())

@@ -1,4 +1,4 @@
-"""What instruments are for: sources that measure, generators of pulses, matrices of switches.
+"""Roles of instruments: sources that measure, generators of pulses, matrices of switches.
 
 The names are those that users of PyMeasure and QCoDeS expect; every value is in SI units. A
 driver implements one role for each of its outputs (see :meth:`Instrument.outputs`).
@@ -28,7 +28,7 @@ from hwloop.array.operations import Flag
 from hwloop_drivers.links.link import Link
 
 NO_FLAG = Flag(0)
-HELD_S = 1.0  # a level that others wait for lasts at least this long, at worst
+HELD_S = 1.0  # shortest time for which a level around a pulse is held
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class SourceSetup:
-    """How a source is set up for a run, before its output is turned on.
+    """Setup of a source for a run, before its output is turned on.
 
     ``range_v``: the largest magnitude it will have to source; the range is chosen once and locked,
     since range changes glitch. ``compliance_a``: limit of the current. ``nplc``: integration time
@@ -68,10 +68,10 @@ class SourceSetup:
 
 @dataclass(frozen=True)
 class Companion:
-    """Another output of the same box in a verify loop.
+    """Another output of the same instrument in a verify loop.
 
-    It stands at ``start_v`` + n · ``step_v`` before pulse n begins and until it has ended, and at
-    ``read_v`` during each read.
+    It is held at ``start_v`` + n · ``step_v`` from before pulse n begins until it has ended, and
+    at ``read_v`` during each read.
     """
 
     source: SourceMeter
@@ -88,7 +88,7 @@ class VerifyLoop:
     is sourced for ``read_s`` (None: as long as the reading takes) and the current measured. Ends
     when ``low_a`` ≤ current ≤ ``high_a``, either of which may be infinite, or after
     ``max_pulses``; any reading at compliance or over range ends it as well. Then the level is 0 V.
-    ``companions``: outputs that go with it. ``meter``: which output measures; None: the source.
+    ``companions``: outputs that follow it. ``meter``: the output that measures; None: the source.
     With ``both_polarities`` the current is (I(+read_v) − I(−read_v)) / 2.
     """
 
@@ -106,48 +106,69 @@ class VerifyLoop:
 
 
 class Instrument(ABC):
-    """One box on one link."""
+    """One instrument on one link."""
 
     link: Link
 
     @property
     @abstractmethod
     def id(self) -> str:
-        """What it answers to the question for its identity."""
+        """Get the answer to the question for its identity.
+
+        Example: ``"KEITHLEY INSTRUMENTS INC.,MODEL 2400,1234567,C30"``.
+        """
 
     @abstractmethod
     def verify_identity(self) -> None:
-        """Raise :class:`hwloop.errors.UnexpectedReply` unless this driver is for this model."""
+        """Raise :class:`hwloop.errors.UnexpectedReply` unless this driver is for this model.
+
+        Example: a driver for a 2400 whose link leads to a 2450 raises "expected a MODEL 2400,
+        found 'KEITHLEY INSTRUMENTS,MODEL 2450,…'".
+        """
 
     @abstractmethod
     def reset(self) -> None:
-        """Known settings, outputs off; clears status and error queue."""
+        """Set known settings, switch outputs off, clear status and error queue.
+
+        Example: ``smu.source_enabled = True; smu.reset(); smu.source_enabled`` gives False.
+        """
 
     @abstractmethod
     def clear(self) -> None:
-        """Empty its error queue and status."""
+        """Empty the error queue and clear the status; settings and outputs stay as they are.
+
+        Example: ``smu.clear(); smu.check_errors()`` raises nothing.
+        """
 
     @abstractmethod
     def check_errors(self) -> None:
-        """Raise :class:`hwloop.errors.InstrumentFault` with every entry of its error queue."""
+        """Raise :class:`hwloop.errors.InstrumentFault` with every entry of the error queue.
+
+        Example: after a command that a 2400 does not know it raises "-113,"Undefined header"".
+        """
 
     @abstractmethod
     def safe_state(self) -> None:
-        """Every output at 0 V and off, from whatever state: valid after any error, idempotent.
+        """Put every output at 0 V and switch it off, from any state; idempotent.
 
-        A matrix has no output: it opens what is not to ground (see :class:`SwitchMatrix`).
+        Valid after any error. A matrix has no output: it opens its channels (see
+        :class:`SwitchMatrix`). Example: ``smu.safe_state(); smu.source_enabled`` gives False.
         """
 
     @abstractmethod
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
-        """Its outputs by channel name: ``{"": self}`` for a box with one, ``{}`` for a matrix."""
+        """Return the outputs by channel name.
+
+        Example: ``{"": self}`` for an instrument with one, ``{"a": …, "b": …}`` for one with two,
+        ``{}`` for a matrix.
+        """
 
     def read_back(self) -> dict[str, object]:
-        """Settings as the instrument has them now, for the record."""
+        """Return settings as the instrument has them now, by name with units, for the record."""
         return {}
 
     def shutdown(self) -> None:
-        """Go to the safe state, then close the link, whatever happens."""
+        """Go to the safe state, then close the link, even after an error."""
         try:
             self.safe_state()
         finally:
@@ -170,15 +191,21 @@ class SourceMeter(ABC):
 
     @abstractmethod
     def set_up(self, setup: SourceSetup) -> None:
-        """Voltage source at 0 V with these settings, all read back; the output stays as it was.
+        """Set a voltage source at 0 V with these settings, all read back.
 
-        Raises :class:`hwloop.errors.Unsupported` for what the box cannot do.
+        The output stays on or off as it was. Raises :class:`hwloop.errors.Unsupported` for what
+        the instrument cannot do. Example::
+
+            smu.set_up(SourceSetup(range_v=2.0, compliance_a=1e-3))
         """
 
     @property
     @abstractmethod
     def source_voltage(self) -> float:
-        """Level of the source, volts; set at once, within the range that was set up."""
+        """Control the level of the source, volts, within the range that was set up.
+
+        A new level is reached at once. Example: ``smu.source_voltage = 0.1``.
+        """
 
     @source_voltage.setter
     @abstractmethod
@@ -187,12 +214,18 @@ class SourceMeter(ABC):
     @property
     @abstractmethod
     def compliance_current(self) -> float:
-        """Limit of the current, amperes, as the instrument has it."""
+        """Get the limit of the current, amperes, as the instrument has it.
+
+        Example: 1e-3 after ``smu.set_up(SourceSetup(range_v=2.0, compliance_a=1e-3))``.
+        """
 
     @property
     @abstractmethod
     def source_enabled(self) -> bool:
-        """Whether the output is on; to be set."""
+        """Control whether the output is on.
+
+        Example: ``output.source_enabled = True``.
+        """
 
     @source_enabled.setter
     @abstractmethod
@@ -200,49 +233,60 @@ class SourceMeter(ABC):
 
     @abstractmethod
     def measure_current(self) -> Measured:
-        """The current now, with the integration time that was set up."""
+        """Measure the current now, with the integration time that was set up.
+
+        Example: 0.1 V on 100 kΩ gives ``Measured(current_a=1e-6, flags=Flag(0))``.
+        """
 
     @property
     def current(self) -> float:
-        """The current now, amperes; NaN at compliance or beyond the range."""
+        """Measure the current now, amperes; NaN at compliance or beyond the range."""
         return self.measure_current().current_a
 
     @property
     @abstractmethod
     def tripped(self) -> bool:
-        """Whether the source is at its compliance now."""
+        """Get whether the source is at its compliance now.
+
+        Example: True at 1 V on 100 Ω with a compliance of 1 mA.
+        """
 
     def refuse_level(self, level_v: float) -> None:
-        """Raise :class:`hwloop.errors.Unsupported` if the box cannot hold a level; no traffic."""
+        """Raise :class:`hwloop.errors.Unsupported` if the level cannot be held; no traffic."""
         self.refuse_train([TrainPoint(level_v, HELD_S)])
 
     @abstractmethod
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
-        """Raise :class:`hwloop.errors.Unsupported` if the box cannot time these levels itself.
+        """Raise :class:`hwloop.errors.Unsupported` if it cannot time these levels by itself.
 
         Depends on nothing but the points and the model: no traffic, usable before connecting.
+        Example: a 2400 makes no pulse of 10 µs; ``refuse_train([TrainPoint(1.0, 10e-6)])`` raises.
         """
 
     @abstractmethod
     def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
-        """Run the levels one after the other inside the instrument, then 0 V; the readings.
+        """Run the levels one after the other inside the instrument, then go to 0 V.
 
-        One round trip for as many points as the instrument's memory holds. The output must be on.
-        Returns one :class:`Measured` for each point that measures. Raises
-        :class:`hwloop.errors.InstrumentFault` if the instrument reports an error.
+        Returns one :class:`Measured` for each point that measures. One round trip for as many
+        points as the instrument's memory holds. The output must be on. Raises
+        :class:`hwloop.errors.InstrumentFault` if the instrument reports an error. Example, a pulse
+        and a read::
+
+            pulse, read = TrainPoint(1.5, 1e-3), TrainPoint(0.1, 20e-3, measure=True)
+            (measured,) = smu.apply_train([pulse, read])
         """
 
     def refuse_loop(self, loop: VerifyLoop) -> None:  # noqa: ARG002 - for those that can
-        """Raise :class:`hwloop.errors.Unsupported` if the box cannot run this loop; no traffic.
+        """Raise :class:`hwloop.errors.Unsupported` if it cannot run this loop; no traffic.
 
-        Every box whose language has no loop refuses all.
+        An instrument whose language has no loops refuses all.
         """
         from hwloop.errors import Unsupported
 
         raise Unsupported(f"{type(self).__name__} cannot run a pulse-and-verify loop by itself")
 
     def verify_loop(self, loop: VerifyLoop) -> list[Measured]:
-        """Run a pulse-and-verify loop inside the instrument; the readings, one a pulse.
+        """Run a pulse-and-verify loop inside the instrument; return one reading for each pulse.
 
         Raises :class:`hwloop.errors.Unsupported` for what :meth:`refuse_loop` refuses.
         """
@@ -250,7 +294,7 @@ class SourceMeter(ABC):
         raise AssertionError  # pragma: no cover - who refuses less runs it
 
     def ramp_to_voltage(self, level_v: float, *, steps: int = 10) -> None:
-        """Go to ``level_v`` in equal steps."""
+        """Change the level to ``level_v`` in equal steps."""
         start_v = self.source_voltage
         for n in range(1, steps):
             self.source_voltage = start_v + (level_v - start_v) * n / steps
@@ -265,12 +309,18 @@ class PulseGenerator(ABC):
 
     @abstractmethod
     def set_up(self, *, range_v: float) -> None:
-        """High-impedance load, voltage limits ±range_v, 0 V; all read back; output as it was."""
+        """Set a high-impedance load, voltage limits of ±range_v and 0 V, all read back.
+
+        The output stays on or off as it was. Example: ``generator.set_up(range_v=3.0)``.
+        """
 
     @property
     @abstractmethod
     def source_voltage(self) -> float:
-        """The constant level between pulses, volts, into a high impedance; to be set."""
+        """Control the constant level between pulses, volts, into a high impedance.
+
+        Example: ``generator.source_voltage = 0.1``.
+        """
 
     @source_voltage.setter
     @abstractmethod
@@ -279,7 +329,10 @@ class PulseGenerator(ABC):
     @property
     @abstractmethod
     def source_enabled(self) -> bool:
-        """Whether the output is on; to be set."""
+        """Control whether the output is on.
+
+        Example: ``output.source_enabled = True``.
+        """
 
     @source_enabled.setter
     @abstractmethod
@@ -287,44 +340,66 @@ class PulseGenerator(ABC):
 
     @abstractmethod
     def refuse_pulses(self, *, level_v: float, width_s: float, count: int) -> None:
-        """Raise :class:`hwloop.errors.Unsupported` if it cannot make them; no traffic."""
+        """Raise :class:`hwloop.errors.Unsupported` if it cannot make these pulses; no traffic.
+
+        Example: ``refuse_pulses(level_v=1.5, width_s=1e-6, count=10)`` returns where it can.
+        """
 
     @abstractmethod
     def apply_pulses(self, *, level_v: float, width_s: float, count: int = 1) -> None:
-        """Make ``count`` pulses of ``level_v`` from 0 V, and return when the last has ended."""
+        """Make ``count`` pulses of ``level_v`` from 0 V, and return when the last has ended.
+
+        Example: ``generator.apply_pulses(level_v=1.5, width_s=1e-6, count=10)``.
+        """
 
 
 class SwitchMatrix(Instrument):
     """Crosspoints that connect outputs and ground to lines.
 
     A channel is named as the instrument names it: ``1!1!1``, ``1A01``, ``10101``, ``r1c2``.
-    Closing and opening verify: what is closed afterwards is asked for and compared, a difference
-    is an :class:`hwloop.errors.InstrumentFault` that names the channels.
+    Closing and opening verify: the closed channels are read back and compared, a difference is an
+    :class:`hwloop.errors.InstrumentFault` that names the channels. Its safe state has every channel
+    open; a caller who knows the wiring grounds the lines first.
     """
 
     @property
     @abstractmethod
     def closed(self) -> frozenset[str]:
-        """The channels that the instrument says are closed now."""
+        """Get the channels that the instrument reports as closed now.
+
+        Example: ``frozenset({"1A01", "1C02"})``.
+        """
 
     @abstractmethod
     def refuse_channel(self, channel: str) -> None:
-        """Raise :class:`hwloop.errors.Unsupported` if this is no channel's name; no traffic."""
+        """Raise :class:`hwloop.errors.Unsupported` if this is no channel's name; no traffic.
+
+        Example: a 707B raises for ``"1!1!1"``, whose channels are named as ``"1A01"``.
+        """
 
     @abstractmethod
     def close_channels(self, channels: Sequence[str]) -> None:
-        """Close these as well; verified. Returns when they have settled."""
+        """Close channels beside those that are closed; verified; return when they have settled.
+
+        Example: ``matrix.close_channels(["1A01"])`` adds it to ``matrix.closed``.
+        """
 
     @abstractmethod
     def open_channels(self, channels: Sequence[str]) -> None:
-        """Open these; verified."""
+        """Open channels; verified; return when they have settled.
+
+        Example: ``matrix.open_channels(["1A01"])`` takes it out of ``matrix.closed``.
+        """
 
     @abstractmethod
     def open_all(self) -> None:
-        """Open every channel; verified."""
+        """Open every channel; verified; return when they have settled.
+
+        Example: ``matrix.open_all(); matrix.closed`` gives ``frozenset()``.
+        """
 
     def change(self, *, close: Sequence[str], open_: Sequence[str]) -> None:
-        """Close, then open: a line is never floating in between. At 0 V only."""
+        """Close channels, then open others, so that no line floats in between; at 0 V only."""
         if close:
             self.close_channels(close)
         if open_:
@@ -336,5 +411,4 @@ class SwitchMatrix(Instrument):
 
     @override
     def safe_state(self) -> None:
-        # Open every channel. Whoever knows the wiring grounds the lines first.
         self.open_all()

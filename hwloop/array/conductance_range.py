@@ -17,7 +17,7 @@ from hwloop.settings.units import PositiveSiemens
 
 
 class ConductanceRange(Settings):
-    """From ``low_s`` to ``high_s``."""
+    """The range of conductance from ``low_s`` to ``high_s``, siemens."""
 
     low_s: PositiveSiemens
     high_s: PositiveSiemens
@@ -37,7 +37,7 @@ class ConductanceRange(Settings):
 
 
 def _of_calibration(reference: str, folder: Path) -> dict[str, Any]:
-    """``low_s`` and ``high_s`` of what the data of a calibration covered."""
+    """Return ``low_s`` and ``high_s``, the range that the data of a calibration covered."""
     from hwloop.datasets.calibrations import read_calibration
 
     try:

@@ -1,4 +1,4 @@
-"""How many cells an array has, and of which kind."""
+"""The geometry of an array: rows, columns and the kind of cell."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ class Geometry(Settings):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(rows, cols)."""
+        """Return (rows, cols), the shape of a map over one array."""
         return (self.rows, self.cols)

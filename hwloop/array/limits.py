@@ -1,4 +1,4 @@
-"""What an array bears, and the checks of an operation against it."""
+"""Absolute maximum ratings of an array, and the checks of an operation against them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hwloop.types import FloatArray
 
 
 class Limits(Settings):
-    """What one array bears; belongs to the array, not to the procedure.
+    """Absolute maximum ratings of the array; they belong to it, not to the procedure.
 
     ``positive_v``, ``negative_v``: the range of pulse amplitudes, signed. ``read_v``: largest
     magnitude of a read or input voltage. ``half_select_v``: largest magnitude on any cell that

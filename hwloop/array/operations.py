@@ -53,20 +53,20 @@ class PulseMap:
 
     @property
     def addressed(self) -> BoolArray:
-        """True for the cells that get a pulse, (..., rows, cols)."""
+        """Return a mask that is True for the cells that get a pulse, (..., rows, cols)."""
         addressed: BoolArray = self.amplitude_v != 0
         return addressed
 
     @property
     def highest_gate_v(self) -> float | None:
-        """The highest gate voltage of an addressed cell; None without gates."""
+        """Return the highest gate voltage of an addressed cell, volts; None without gates."""
         if not isinstance(self.gate_v, np.ndarray):
             return self.gate_v
         addressed_v = self.gate_v[self.addressed]
         return float(addressed_v.max()) if addressed_v.size else 0.0
 
     def gate_at(self, place: tuple[int, ...]) -> float | None:
-        """The gate voltage while the cell at ``place`` is selected; None without gates."""
+        """Return the gate voltage while the cell at ``place`` is selected; None without gates."""
         return float(self.gate_v[place]) if isinstance(self.gate_v, np.ndarray) else self.gate_v
 
 
@@ -95,7 +95,7 @@ class ReadMap:
     def every_cell(
         cls, shape: tuple[int, int], *, read_v: float, both_polarities: bool = False
     ) -> ReadMap:
-        """A read of every cell of an array of ``shape`` (rows, cols)."""
+        """Return a read of every cell of an array of ``shape`` (rows, cols)."""
         return cls(np.ones(shape, dtype=np.bool_), read_v, both_polarities)
 
 
@@ -146,12 +146,12 @@ class Ramp:
 
     @property
     def addressed(self) -> BoolArray:
-        """True for the cells that get pulses, (..., rows, cols)."""
+        """Return a mask that is True for the cells that get pulses, (..., rows, cols)."""
         addressed: BoolArray = self.start_v != 0
         return addressed
 
     def pulse(self, number: int, running: BoolArray | None = None) -> PulseMap:
-        """Pulse ``number``, from 0, of the cells ``running``; of all that are addressed if None."""
+        """Return pulse ``number``, from 0, of the cells ``running``; None: all addressed."""
         level_v = np.where(self.addressed, self.start_v + number * self.step_v, 0.0)
         if running is not None:
             level_v = np.where(running, level_v, 0.0)
@@ -159,31 +159,31 @@ class Ramp:
         return PulseMap(level_v, self.width_s, gate_v=gate_v)
 
     def pulses(self) -> Iterator[PulseMap]:
-        """Every pulse, of all addressed cells."""
+        """Yield every pulse in order, each of all addressed cells."""
         yield self.first
         yield from (self.pulse(number) for number in range(1, self.steps))
 
     def ends(self) -> tuple[PulseMap, PulseMap]:
-        """The first and the last pulse: all others lie between them."""
+        """Return the first and the last pulse: all others lie between them."""
         return self.first, self.first if self.steps == 1 else self.pulse(self.steps - 1)
 
     @cached_property
     def first(self) -> PulseMap:
-        """The first pulse, of all addressed cells: always the same one, that is checked once."""
+        """Return the first pulse, of all addressed cells: always the same object, checked once."""
         return self.pulse(0)
 
     def read(self, running: BoolArray) -> ReadMap:
-        """The read that follows a pulse."""
+        """Return the read of the cells ``running`` that follows a pulse."""
         return ReadMap(running, self.read_v, self.both_polarities)
 
     def ended(self, reading: Reading) -> BoolArray:
-        """Which cells had their last pulse before ``reading``, (..., rows, cols)."""
+        """Return a mask of cells with their last pulse before ``reading``, (..., rows, cols)."""
         inside = (reading.current_a >= self.low_a) & (reading.current_a <= self.high_a)
         ended: BoolArray = inside | (reading.flags != 0)
         return ended
 
     def blank(self, shape: tuple[int, ...]) -> Reading:
-        """The answer before the first pulse, for an array of ``shape`` (..., rows, cols)."""
+        """Return the answer before the first pulse, for an array of ``shape`` (..., rows, cols)."""
         whole = (self.steps, *shape)
         return Reading(np.full(whole, np.nan), np.full(whole, Flag.NOT_ADDRESSED, np.uint8))
 
@@ -252,7 +252,7 @@ class Reading:
 
     @property
     def complete(self) -> bool:
-        """True when every addressed entry is a number."""
+        """Return whether every addressed entry is a number."""
         unmeasured = np.isnan(self.current_a) & (self.flags != Flag.NOT_ADDRESSED)
         return not bool(unmeasured.any())
 
@@ -271,7 +271,7 @@ def _map(values: ArrayLike, name: str) -> FloatArray:
 def _at_cells(
     values: ArrayLike, start_v: FloatArray, name: str, *, fill: float = 0.0, finite: bool = True
 ) -> FloatArray:
-    """A map of the shape of ``start_v`` with ``fill`` where no cell is addressed."""
+    """Return a map of the shape of ``start_v`` with ``fill`` where no cell is addressed."""
     given = np.asarray(values, dtype=np.float64)
     try:
         whole = np.broadcast_to(given, start_v.shape)
@@ -285,7 +285,7 @@ def _at_cells(
 
 
 def _gate(gate_v: ArrayLike | None, amplitude_v: FloatArray) -> float | FloatArray | None:
-    """One gate voltage, or a map of the shape of ``amplitude_v``."""
+    """Return one gate voltage, or a map of the shape of ``amplitude_v``."""
     if gate_v is None:
         return None
     if np.ndim(gate_v) == 0:

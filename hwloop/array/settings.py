@@ -1,8 +1,6 @@
-"""The array as a procedure describes it, and as a step holds it."""
+"""The array as a procedure describes it."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from pydantic import Field, NonNegativeInt, model_validator
 
@@ -13,12 +11,9 @@ from hwloop.array.limits import Limits
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveVolt
 
-if TYPE_CHECKING:
-    pass
-
 
 class ReadSettings(Settings):
-    """How a conductance is read: at ``read_v``, averaged over both polarities or not.
+    """Settings of a read: at ``read_v``, averaged over both polarities or not.
 
     ``gate_v``: on the gates of the 1T1R cells that are read.
     """
@@ -29,7 +24,7 @@ class ReadSettings(Settings):
 
 
 def outer_shape(population: int | None, tiles: int) -> tuple[int, ...]:
-    """The axes before (rows, cols): of a population, if any, then of tiles, if several."""
+    """Return the axes before (rows, cols): a population's, if any, then tiles', if several."""
     outer = () if population is None else (population,)
     return outer if tiles == 1 else (*outer, tiles)
 
@@ -54,11 +49,11 @@ class ArraySettings(Settings):
 
     @property
     def geometry(self) -> Geometry:
-        """Rows, columns and the kind of cell."""
+        """Return rows, columns and the kind of cell."""
         return Geometry.parse({"rows": self.rows, "cols": self.cols, "cell": self.cell})
 
     def outer_shape(self, population: int | None) -> tuple[int, ...]:
-        """The axes before (rows, cols): of a population, if any, then of tiles, if several."""
+        """Return the axes before (rows, cols): a population's, if any, then tiles', if several."""
         return outer_shape(population, self.tiles)
 
     @model_validator(mode="after")

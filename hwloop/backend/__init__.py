@@ -1,1 +1,1 @@
-"""What stands for an array, and the guard around it."""
+"""Backends, which stand for an array, and the guard around them."""

@@ -1,4 +1,4 @@
-"""The one narrow waist: what stands for an array, and how it is asked to act."""
+"""The one interface between steps and hardware: a backend stands for an array."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MultiplyMode = Literal["parallel", "superposition", "none"]
 
 @dataclass(frozen=True)
 class Event:
-    """Something that goes into the record's log; a "wire" event is what went over a link."""
+    """An entry of the record's log; a "wire" event is a message that went over a link."""
 
     level: Literal["info", "warning", "wire"]
     message: str
@@ -27,11 +27,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Description:
-    """What a backend is.
+    """Description of a backend: its geometry, its abilities, its identity.
 
     ``population``: the axes before (rows, cols): () for one array, (N,) for N emulated ones.
-    ``multiply``: how column currents are obtained. ``identity``: who answered, and the settings
-    read back from the instruments or from the emulator, as they are written into the record.
+    ``multiply``: how column currents are obtained. ``identity``: identities and settings as
+    read back from the instruments or from the emulator, for the record.
     ``verify_steps``: for how many pulses ahead a :class:`hwloop.array.operations.Ramp` is
     worthwhile: 1 where single operations cost no more.
     """
@@ -45,12 +45,12 @@ class Description:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(..., rows, cols): the shape of a map over all cells."""
+        """Return the shape of a map over all cells, (..., rows, cols)."""
         return (*self.population, *self.geometry.shape)
 
 
 class CrossbarBackend(ABC):
-    """Stands for one array, or for an emulated population of equal ones.
+    """The interface to one array, or to an emulated population of equal ones.
 
     Every operation is plain data (see :mod:`hwloop.array.operations`). Maps may have the shape
     (rows, cols) or (..., rows, cols) of :attr:`Description.shape`; the former addresses every
@@ -60,20 +60,43 @@ class CrossbarBackend(ABC):
     @property
     @abstractmethod
     def description(self) -> Description:
-        """What this backend is; does not change while it is open."""
+        """Return the geometry, abilities and identity; constant while the backend is open.
+
+        Example::
+
+            backend.description.shape  # (4, 4) for one 4 × 4 array, (1000, 4, 4) for 1000 of them
+        """
 
     @abstractmethod
     def pulse(self, pulse: PulseMap) -> None:
-        """Apply the pulses of the map, then return every line to 0 V."""
+        """Apply the pulses of the map, then return every line to 0 V.
+
+        Example, one pulse of 1.2 V and 1 ms on cell (0, 1)::
+
+            amplitude_v = np.zeros((4, 4))
+            amplitude_v[0, 1] = 1.2
+            backend.pulse(PulseMap(amplitude_v, width_s=1e-3))
+
+        Raises :class:`hwloop.errors.Unsupported` for amplitudes or widths that it cannot make, and
+        :class:`hwloop.errors.BackendError` where the hardware fails.
+        """
 
     @abstractmethod
     def read(self, read: ReadMap) -> Reading:
-        """Currents of the addressed cells, (..., rows, cols), amperes."""
+        """Return the currents of the addressed cells, (..., rows, cols), amperes.
+
+        Cells that are not addressed are NaN with the flag NOT_ADDRESSED; a current beyond the range
+        or at the compliance is NaN with the flag that says so. Example::
+
+            reading = backend.read(ReadMap.every_cell((4, 4), read_v=0.1))
+            conductance_s = reading.current_a / 0.1
+        """
 
     def ramp(self, ramp: Ramp) -> Reading:
-        """Pulse and read each cell until it is in its window, (steps, ..., rows, cols), amperes.
+        """Pulse and read each cell until it is in its window.
 
-        By default in single pulses and reads, of all cells that still run together.
+        Returns currents (steps, ..., rows, cols), amperes; steps after a cell's last are flagged
+        NOT_ADDRESSED. By default in single pulses and reads of all cells that have not ended.
         """
         shape = self.description.shape
         answer = ramp.blank(shape)
@@ -89,33 +112,66 @@ class CrossbarBackend(ABC):
 
     @abstractmethod
     def multiply(self, batch: VectorBatch) -> Reading:
-        """Column currents for each row voltage vector, (..., batch, cols), amperes."""
+        """Return the column currents for each row voltage vector, (..., batch, cols), amperes.
+
+        Example, all rows of a 4 × 4 array at 0.1 V::
+
+            reading = backend.multiply(VectorBatch(np.full((1, 4), 0.1)))
+            reading.current_a.shape  # (1, 4): one vector, four columns
+
+        Raises :class:`hwloop.errors.Unsupported` where :attr:`Description.multiply` is "none".
+        """
 
     @abstractmethod
     def wait(self, wait: Wait) -> None:
-        """Let time pass: a bench sleeps, an emulator moves its clock."""
+        """Let time pass with every line at 0 V: a bench sleeps, an emulator moves its clock.
+
+        Example::
+
+            before_s = backend.now_s()
+            backend.wait(Wait(60.0))
+            backend.now_s() - before_s  # 60 s, or a little more on a bench
+        """
 
     @abstractmethod
     def now_s(self) -> float:
-        """Seconds on the array's own clock since the backend was opened.
+        """Return the seconds on the array's own clock since the backend was opened.
 
-        Between operations it stands still: it is the end of the latest one. So a replay, which
-        answers from recorded times, gives a step the very times that it saw.
+        The clock stands still between operations, at the end of the latest one. So a replay, which
+        answers from recorded times, gives a step the very times that the run saw. Example::
+
+            backend.now_s() == backend.now_s()  # whatever the computer does in between
         """
 
     @abstractmethod
     def make_safe(self) -> None:
-        """Outputs off and every line at 0 V; idempotent, valid after any error."""
+        """Switch outputs off and put every line at 0 V; idempotent, valid after any error.
+
+        Example::
+
+            try:
+                backend.pulse(pulse)
+            finally:
+                backend.make_safe()
+
+        Raises :class:`hwloop.errors.BackendError` that names what may still be on.
+        """
 
     @abstractmethod
     def close(self) -> None:
-        """Make safe and let go of the hardware; idempotent. No operation is valid afterwards."""
+        """Make safe and release the hardware; idempotent. No operation is valid afterwards.
+
+        Example; the end of ``with`` closes, whatever happens in it::
+
+            with kind.open(settings, request) as backend:
+                backend.pulse(pulse)
+        """
 
     def check(self, operation: Operation) -> None:  # noqa: B027 - most backends can do everything
         """Raise :class:`hwloop.errors.Unsupported` if this operation cannot be done here."""
 
     def duration_s(self, operation: Operation) -> float:
-        """Expected time on the array for an operation, seconds; the pulses alone by default."""
+        """Return the expected time for an operation, seconds; by default that of its pulses."""
         if isinstance(operation, PulseMap):
             cells = int(operation.addressed.sum(axis=(-2, -1)).max())
             return cells * operation.count * operation.width_s
@@ -125,15 +181,15 @@ class CrossbarBackend(ABC):
         return operation.duration_s if isinstance(operation, Wait) else 0.0
 
     def groups(self) -> Iterator[BoolArray]:
-        """Masks (rows, cols) of cells that can be addressed without re-routing, in best order."""
+        """Yield masks (rows, cols) of cells that need no re-routing between them, in best order."""
         yield np.ones(self.description.geometry.shape, dtype=np.bool_)
 
     def take_events(self) -> list[Event]:
-        """What happened since the last call that a person should know of."""
+        """Return and clear pending log events."""
         return []
 
     def perform(self, operation: Operation) -> Reading | None:
-        """Do any of the five operations: for code that treats them alike."""
+        """Perform any of the five operations: for code that treats them alike."""
         match operation:
             case PulseMap():
                 return self.pulse(operation)

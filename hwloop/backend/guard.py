@@ -1,4 +1,4 @@
-"""The only door to a backend: refuses what would harm the array."""
+"""The guard: the only way to a backend, which refuses what would harm the array."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hwloop.types import BoolArray
 
 
 class Guard(Wrapper):
-    """Checks every operation against the array's limits before it reaches the backend.
+    """A backend that checks every operation against the array's limits before passing it on.
 
     Counts the pulses of every cell, ``pulses``: (..., rows, cols), starting from
     ``array.pulses_before``.
@@ -43,7 +43,7 @@ class Guard(Wrapper):
         return self._inner.perform(operation)
 
     def _ramp(self, ramp: Ramp) -> Reading | None:
-        """All pulses are counted before, and those that were not needed taken off after."""
+        """Count all pulses before, and take off those that were not needed after."""
         self._count(ramp.addressed, ramp.steps)
         reading = self._inner.perform(ramp)
         if reading is not None:

@@ -1,4 +1,4 @@
-"""A backend as it is registered, and what it is opened for."""
+"""Registration of a backend, and the request by which it is opened."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True)
 class OpenRequest:
-    """What a backend is opened for.
+    """Request to open a backend for one run.
 
     ``population``: None for one array, N for N emulated ones. ``rng``: the backend's part of
     the run's randomness. ``seed``: of the run. ``procedure``: the whole procedure as plain data,
-    for a bench that has to emulate the array that it is asked for. ``record``: where the run will
-    be recorded, for what has to be said beside it.
+    for a virtual bench, which emulates the array of the procedure. ``record``: where the run will
+    be recorded; reports go beside it.
     """
 
     array: ArraySettings
@@ -36,7 +36,7 @@ class OpenRequest:
 
 @dataclass(frozen=True)
 class BackendKind(Generic[S]):
-    """A backend as it stands in the entry point group ``hwloop.backends``.
+    """A backend as it is registered in the entry point group ``hwloop.backends``.
 
     ``touches_hardware``: whether opening it reaches for instruments, which a preview must not;
     ``dry_run`` makes one that answers :meth:`~hwloop.backend.base.CrossbarBackend.check`,

@@ -1,4 +1,4 @@
-"""Backends around backends."""
+"""Backends that wrap another backend, such as the guard and the recorder."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ class OneVerbBackend(CrossbarBackend):
 
     @abstractmethod
     @override
-    def perform(self, operation: Operation) -> Reading | None:
-        pass
+    def perform(self, operation: Operation) -> Reading | None: ...
 
     @override
     def pulse(self, pulse: PulseMap) -> None:
@@ -42,7 +41,7 @@ class OneVerbBackend(CrossbarBackend):
 
 
 class Wrapper(OneVerbBackend):
-    """A backend around a backend: guard and recorder are such."""
+    """A backend around another, to which it passes everything on; guard and recorder are such."""
 
     def __init__(self, inner: CrossbarBackend) -> None:
         self._inner = inner

@@ -1,1 +1,1 @@
-"""Station files."""
+"""The station file: the instruments of a bench and their wiring."""

@@ -1,4 +1,4 @@
-"""What can be wrong with a station, judged before any instrument is opened."""
+"""Checks of a station, made before any instrument is opened."""
 
 from __future__ import annotations
 

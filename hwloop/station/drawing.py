@@ -35,7 +35,7 @@ def draw_wiring(station: Station, path: Path) -> None:
 
 
 def wiring_figure(station: Station) -> Figure:
-    """Outputs as horizontal wires, lines as vertical ones, a dot where a channel joins them."""
+    """Return a drawing: outputs across, lines down, a dot where a channel joins them."""
     lines = list(station.wiring.lines)
     grounded = any(wire.output == GROUND for wire in station.wires())
     outputs = [*station.outputs, *([GROUND] if grounded else [])]
@@ -110,7 +110,7 @@ def _draw_wire(axes: Axes, wire: Wire, x: int, y: float, colour: str) -> None:
 
 
 def _draw_array(axes: Axes, station: Station, y: float) -> None:
-    """What the lines lead to, below them."""
+    """Draw the array below the lines that lead to it."""
     kinds = (("row", "word lines", BLUE), ("col", "bit lines", GREEN), ("gate", "gates", GREY))
     lines = list(station.wiring.lines)
     for kind, words, colour in kinds:

@@ -39,12 +39,12 @@ class InstrumentEntry(Settings):
 
     @property
     def is_virtual(self) -> bool:
-        """Whether a virtual bench answers at its address."""
+        """Return whether a virtual bench answers at its address."""
         return self.address.startswith(VIRTUAL)
 
 
 class Drives(Settings):
-    """Which output drives what: ``rows`` the selected row, ``columns`` the selected column.
+    """The drives by output: ``rows`` drives the selected row, ``columns`` the selected column.
 
     An output is named by its instrument, or instrument.channel: ``smu.a``. The one on the columns
     is also the meter, where there is one. ``other_rows``, ``other_columns``: for V/3.
@@ -58,12 +58,12 @@ class Drives(Settings):
     gates: str | None = None
 
     def named(self) -> dict[str, str]:
-        """Every drive that there is: what it drives, and the output."""
+        """Return the output of every drive that the station has."""
         return {key: value for key, value in self.model_dump().items() if value is not None}
 
 
 class Wire(Settings):
-    """How a line reaches one output or ground: by a matrix channel, or fixed (``channel`` None)."""
+    """A connection of a line to an output or ground: a matrix channel, or fixed (None)."""
 
     line: str
     output: str
@@ -106,39 +106,39 @@ class Wiring(Settings):
         return series_ohm
 
     def count(self, kind: str) -> int:
-        """How many lines of a kind there are: "row", "col" or "gate"."""
+        """Return the number of lines of a kind: "row", "col" or "gate"."""
         return _count(self.lines, kind)
 
 
 class StationView(Protocol):
-    """What the checks look at of a station."""
+    """The part of a station that the checks look at."""
 
     @property
     def instruments(self) -> dict[str, InstrumentEntry]:
-        """By name."""
+        """Return the instruments by name."""
 
     @property
     def wiring(self) -> Wiring:
-        """Lines and drives."""
+        """Return the lines and drives of the station."""
 
     @property
     def scheme(self) -> Scheme:
-        """How cells are biased."""
+        """Return the scheme by which cells are biased."""
 
     @property
     def virtual(self) -> VirtualSettings | None:
-        """What a virtual bench puts there."""
+        """Return the settings of the virtual bench, if any."""
 
     @property
     def outputs(self) -> list[str]:
-        """Every output that a line can be connected to."""
+        """Return every output that a line can be connected to."""
 
     def wires(self) -> Iterator[Wire]:
-        """Every connection."""
+        """Yield every connection that there is, or that a matrix can make."""
 
 
 class VirtualSettings(Settings):
-    """What the virtual bench puts at the station's virtual addresses.
+    """Settings of the virtual bench at the station's virtual addresses.
 
     ``procedure``: its array and its ``backends.sim`` are emulated when the bench is started by
     itself; a run that starts its own bench emulates the array of its own procedure. ``noise``:
@@ -153,7 +153,7 @@ class VirtualSettings(Settings):
 
 
 class SelfTestSettings(Settings):
-    """What the self-test of ``hwloop check --touch`` goes by.
+    """Settings of the connectivity check of ``hwloop check --touch``.
 
     ``least_conductance_s``: a cell that conducts less counts as not connected. ``dummy_ohm``:
     known resistors in the array's place, (rows, cols), no two lines of them alike; without them
@@ -182,5 +182,5 @@ GROUND = "gnd"
 
 
 def instrument_of(output: str) -> str:
-    """The instrument of an output, such as ``smu`` of ``smu.a``."""
+    """Return the instrument of an output, such as ``smu`` of ``smu.a``."""
     return output.partition(".")[0]

@@ -55,23 +55,23 @@ class Station(Settings):
 
     @property
     def is_virtual(self) -> bool:
-        """Whether all its instruments are those of a virtual bench."""
+        """Return whether all instruments are those of a virtual bench."""
         return all(entry.is_virtual for entry in self.instruments.values())
 
     @property
     def matrices(self) -> list[str]:
-        """The instruments that channels name, in the order of the file."""
+        """Return the instruments that channels name, in the order of the file."""
         named = {wire.matrix for wire in self.wires()}
         return [name for name in self.instruments if name in named]
 
     @property
     def outputs(self) -> list[str]:
-        """Every output that a line can be connected to, ground excepted."""
+        """Return every output that a line can be connected to, ground excepted."""
         found = dict.fromkeys(wire.output for wire in self.wires() if wire.output != GROUND)
         return list(found)
 
     def wires(self) -> Iterator[Wire]:
-        """Every connection that there is, or that a matrix can make."""
+        """Yield every connection that there is, or that a matrix can make."""
         for line, ends in self.wiring.lines.items():
             if isinstance(ends, str):
                 yield Wire(line=line, output=ends)

@@ -59,7 +59,7 @@ class PyMeasureSourceMeter(ForeignSourceMeter):
 
 
 def _on_link(link: Link) -> Any:
-    """A PyMeasure adapter that speaks through a link: what asks is answered at once."""
+    """Return a PyMeasure adapter that speaks through a link, and asks each question at once."""
     from pymeasure.adapters import Adapter
 
     class LinkAdapter(Adapter):  # type: ignore[misc] # untyped
@@ -76,7 +76,7 @@ def _on_link(link: Link) -> Any:
             return reply
 
         def close(self) -> None:
-            """The link is closed by whoever opened it."""
+            """Do nothing: the link is closed by the driver that opened it."""
 
     return LinkAdapter()
 

@@ -70,7 +70,7 @@ class QCoDeSSourceMeter(ForeignSourceMeter):
 
 
 def _resource(link: Link) -> Any:
-    """What QCoDeS asks of a VISA resource, through a link; closing it leaves the link open."""
+    """Return a VISA resource as QCoDeS uses it, over a link; closing it leaves the link open."""
     return SimpleNamespace(
         resource_name=link.address,
         session=None,  # there is nothing of its own to close

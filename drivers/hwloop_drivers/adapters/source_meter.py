@@ -31,7 +31,7 @@ OVERFLOW = 9.9e36
 
 
 class ForeignSettings(LinkSettings):
-    """Which class of the other library, and what its instrument can do.
+    """Settings of a foreign driver: its class, and the abilities of its instrument.
 
     ``class``: with its module, as ``pymeasure.instruments.keithley.Keithley2400``. ``identity``:
     what the answer to ``*IDN?`` holds. ``most_v``, ``least_a``, ``most_a``: the largest level, the
@@ -51,7 +51,7 @@ class ForeignSettings(LinkSettings):
 
 
 class ForeignSourceMeter(ScpiInstrument, SourceMeter):
-    """One source meter behind another library's class, over a link of ours.
+    """A source meter behind another library's class, over a link of ours.
 
     The other library speaks through the same link, so that what the link promises holds for it:
     bounded calls, no stale answers, the wire log. ``names``: what the library calls the level,
@@ -73,19 +73,19 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
 
     @abstractmethod
     def _make(self, made_by: Any) -> Any:
-        """The other library's instrument on our link."""
+        """Return the other library's instrument, made on our link."""
 
     @abstractmethod
     def _put(self, name: str, value: object) -> None:
-        """Set one of its attributes."""
+        """Set one attribute of the other library's instrument."""
 
     @abstractmethod
     def _take(self, name: str) -> object:
-        """Ask for one of its attributes."""
+        """Return one attribute of the other library's instrument."""
 
     @abstractmethod
     def _let_go(self) -> None:
-        """Forget the other library's instrument, without a word to the box."""
+        """Discard the other library's instrument; send nothing."""
 
     @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
@@ -209,7 +209,7 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
             self._let_go()
 
     def foreign(self) -> Any:
-        """The other library's instrument, or its channel; made at the first use."""
+        """Return the other library's instrument, or its channel; made at the first use."""
         if self._made is None:
             self._made = self._guarded(lambda: self._make(self._class))
         if not self._settings.channel:
@@ -245,13 +245,13 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
         return found
 
     def _finish(self) -> None:
-        """Another instrument may be asked next."""
+        """Wait until the instrument has finished: another may be addressed next."""
         reply = self.link.query("*OPC?").strip()
         if reply != "1":
             raise UnexpectedReply(f"{self.link.address}: *OPC? answered {reply!r}")
 
     def _guarded(self, action: Any) -> Any:
-        """What the other library raises, in our own terms."""
+        """Run an action of the other library; turn what it raises into an UnexpectedReply."""
         try:
             return action()
         except HwloopError:
@@ -273,7 +273,7 @@ def _known_names(usual: Mapping[str, str], given: Mapping[str, str]) -> dict[str
 
 
 def _class(path: str, library: str) -> Any:
-    """The class; imported here, where it is used for the first time."""
+    """Import and return the class; raises :class:`ConfigError` where it does not exist."""
     module, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)

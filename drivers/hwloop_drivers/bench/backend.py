@@ -283,7 +283,7 @@ class Bench(CrossbarBackend):
 
     @property
     def round_trips(self) -> int:
-        """Return how many questions the instruments have answered on their present links."""
+        """Get how many questions the instruments have answered on their present links."""
         return sum(one.link.round_trips for one in self._drives.instruments.values())
 
     @override

@@ -35,20 +35,20 @@ LEAK = 0.1  # of the current that a stuck relay would let through
 
 @dataclass(frozen=True)
 class _Sides:
-    """Names and conductances seen from the meter: ``conductance_s`` is (near, far)."""
+    """The two sides of the array as seen from the meter; ``conductance_s`` is (near, far)."""
 
     near: list[str]
     far: list[str]
     conductance_s: FloatArray
 
     def best_near(self, far: int) -> int:
-        """The near line with the best-conducting cell on a far one."""
+        """Return the near line with the best-conducting cell on a far one."""
         return int(self.conductance_s[:, far].argmax())
 
 
 def self_test(bench: Bench, station: Station, array: ArraySettings) -> Iterator[str]:
-    """Words for every test that passed; raises :class:`InstrumentFault` with what did not."""
-    test = _SelfTest(bench, station, array)
+    """Yield a line for every test that passed; raise InstrumentFault with what did not."""
+    test = _ConnectivityCheck(bench, station, array)
     dead = test.reach()
     # A relay that stays closed shorts every line but its own: look for one before blaming them.
     problems = test.apart() or dead
@@ -60,10 +60,10 @@ def self_test(bench: Bench, station: Station, array: ArraySettings) -> Iterator[
         problems = test.dummy()
     if problems:
         raise InstrumentFault("self-test: " + "; ".join(problems))
-    yield test.dummy_words()
+    yield test.dummy_message()
 
 
-class _SelfTest:
+class _ConnectivityCheck:
     def __init__(self, bench: Bench, station: Station, array: ArraySettings) -> None:
         self._bench, self._station, self._array = bench, station, array
         self._read_v = array.read.read_v
@@ -80,7 +80,7 @@ class _SelfTest:
         self.lines = len(near) + len(far)
 
     def reach(self) -> list[str]:
-        """Lines that no current reaches, and what the pattern of the others says of the cause."""
+        """Return faults of lines that no current reaches, with the likely cause."""
         conducts = np.abs(self._map_s) >= self._station.self_test.least_conductance_s
         crossed = _crossed(conducts)
         if crossed is not None:
@@ -99,7 +99,7 @@ class _SelfTest:
         return rows + cols
 
     def apart(self) -> list[str]:
-        """Lines that stay on the meter, or on the output of the far side, when they should not.
+        """Return faults of lines that stay on the meter, or on the far side's output.
 
         The meter alone on ground is at its compliance: then another line is stuck to it.
         """
@@ -118,7 +118,7 @@ class _SelfTest:
         return problems
 
     def ground(self) -> list[str]:
-        """Lines that do not come to ground when they should."""
+        """Return faults of lines that do not come to ground when they should."""
         sides, problems = self._sides, []
         for far, name in enumerate(sides.far):
             near = sides.best_near(far)
@@ -131,7 +131,7 @@ class _SelfTest:
         return problems
 
     def other_outputs(self) -> list[str]:
-        """Lines that the outputs for unselected lines do not reach (V/3)."""
+        """Return faults of lines that the outputs for unselected lines do not reach (V/3)."""
         sides, problems = self._sides, []
         if "other_rows" not in self._outputs:
             return []
@@ -155,7 +155,7 @@ class _SelfTest:
         return problems
 
     def dummy(self) -> list[str]:
-        """Lines that carry another line's resistors."""
+        """Return faults of lines that carry another line's resistors."""
         ohm = self._station.self_test.dummy_ohm
         if ohm is None:
             return []
@@ -184,8 +184,8 @@ class _SelfTest:
             ]
         return [f"{found}; row{row} or col{col} is wired wrongly"]
 
-    def dummy_words(self) -> str:
-        """Whether the values were compared with known ones."""
+    def dummy_message(self) -> str:
+        """Return a line on whether the values were compared with known resistors."""
         if self._station.self_test.dummy_ohm is not None:
             return "dummy: every resistor is where it belongs"
         return (
@@ -194,7 +194,7 @@ class _SelfTest:
         )
 
     def _read_map_s(self) -> FloatArray:
-        """Conductance of every cell; NaN, a short or beyond the range, reads as no line's cell."""
+        """Return the conductance of every cell; 0 for NaN, which is a short or beyond the range."""
         reading = self._bench.read(
             ReadMap.every_cell(
                 self._array.geometry.shape, read_v=self._read_v, both_polarities=True
@@ -203,7 +203,7 @@ class _SelfTest:
         return np.nan_to_num(reading.current_a / self._read_v)
 
     def _conductance_s(self, lines: Lines, *, drive: str | None = None) -> float:
-        """Current magnitude out of the meter over the read voltage; at compliance, infinite."""
+        """Return the apparent conductance; inf when the meter is in compliance."""
         levels_v: dict[str, float] = {}
         gates = self._outputs.get(GATES)
         if gates is not None and self._array.read.gate_v is not None:
@@ -214,12 +214,12 @@ class _SelfTest:
         return float("inf") if measured.flags else abs(measured.current_a) / self._read_v
 
     def _scale_s(self, conductance_s: FloatArray) -> float:
-        """What a stuck relay would show, and at least what counts as a current at all."""
+        """Return the conductance that a stuck relay would show, or the smallest that counts."""
         least_s = self._station.self_test.least_conductance_s
         return max(float(np.sum(conductance_s)), least_s / LEAK)
 
     def _way_round(self, near: int) -> tuple[int | None, float]:
-        """The near line from which a floating far line conducts best to this one, and how well."""
+        """Return the near line that conducts best to this one over a floating far line, and S."""
         best: tuple[int | None, float] = (None, 0.0)
         cells_s = np.maximum(self._sides.conductance_s, np.finfo(float).tiny)
         for other in range(len(cells_s)):
@@ -229,7 +229,7 @@ class _SelfTest:
         return best
 
     def _not_grounded(self, line: str, *, through: str, path_s: float) -> list[str]:
-        """Nothing if current from the meter on another line finds its way to ground on this one."""
+        """Return the fault of a line that does not take the meter's current to ground, if any."""
         if line not in self._switched:
             return []
         lines: Lines = {name: None for name in (*self._rows, *self._cols) if name in self._switched}
@@ -264,7 +264,7 @@ class _SelfTest:
 
 
 def _crossed(conducts: BoolArray) -> tuple[int, int] | None:
-    """The row and the column whose only conducting cell is their common one."""
+    """Return the row and the column whose only conducting cell is their common one."""
     for row, col in np.argwhere(conducts):
         alone = conducts[row].sum() == 1 and conducts[:, col].sum() == 1
         others = np.delete(np.delete(conducts, row, 0), col, 1)
@@ -280,7 +280,7 @@ def _close(seen_s: FloatArray, wanted_s: FloatArray, tolerance: float) -> bool:
 def _order(
     seen_s: FloatArray, wanted_s: FloatArray, axis: int, tolerance: float
 ) -> list[int] | None:
-    """Which wanted line each seen one is, if it is a permutation."""
+    """Return for each seen line the wanted line that it is; None if that is no permutation."""
     seen, wanted = np.moveaxis(seen_s, axis, 0), np.moveaxis(wanted_s, axis, 0)
     order = []
     for line in seen:

@@ -77,7 +77,7 @@ class Keithley7001(ScpiInstrument, VerifiedMatrix):
 
 
 def _expanded(part: str) -> Iterator[str]:
-    """A channel, or a range of them: the box runs neighbours together, 1!1!1:1!1!4."""
+    """Yield the channels of a part of an answer, such as 1!1!1 or the range 1!1!1:1!1!4."""
     first, _, last = part.partition(":")
     for place in range(_place(first), _place(last or first) + 1):
         slot_row, column = divmod(place, COLUMNS)

@@ -30,7 +30,7 @@ class Module:
     spacing: int = 100
 
     def numbers(self) -> list[int]:
-        """The channels of the module, in order."""
+        """Return the numbers of the module's channels, in order."""
         return [100 + row * self.spacing + c for row in range(self.rows) for c in self._columns]
 
     @property

@@ -115,7 +115,7 @@ class KeysightE5250A(ScpiInstrument, VerifiedMatrix):
             )
 
     def _make_normal(self) -> None:
-        """Channels by card; asked first, since the box opens every channel when it changes over."""
+        """Make channels go by card; asked first, since a change opens every channel."""
         if not self._normal and self.link.query(":ROUT:FUNC?").strip() != "NCON":
             self._set_word_confirmed(":ROUT:FUNC", "NCON")
         self._normal = True

@@ -63,12 +63,12 @@ class Reply:
 
     @property
     def closed(self) -> frozenset[str]:
-        """The crosspoints in its first word."""
+        """Get the crosspoints in its first word."""
         return frozenset() if self.words[0] == "-" else frozenset(self.words[0].split(","))
 
 
 def framed(text: str) -> str:
-    """A line with its check: CRC-16/CCITT-FALSE."""
+    """Return a line with its checksum, CRC-16/CCITT-FALSE."""
     return f"{text} {binascii.crc_hqx(text.encode('latin-1'), 0xFFFF):04X}"
 
 
@@ -189,7 +189,7 @@ class SerialBoard(SwitchMatrix):
         return wanted
 
     def _held(self) -> frozenset[str]:
-        """What is closed; takes hold of the board if it was not held."""
+        """Return the closed crosspoints; take control of the board if nobody had it."""
         self.check_errors()
         if self._closed is not None:
             return self._closed
@@ -235,7 +235,7 @@ class SerialBoard(SwitchMatrix):
         self._closed = wanted
 
     def _believe(self, reply: Reply, wanted: frozenset[str]) -> None:
-        """Raise unless the board is in order and has exactly these closed."""
+        """Raise :class:`InstrumentFault` unless the board has exactly these closed, by its host."""
         if reply.state == HOST and reply.closed == wanted:
             return
         self._let_go()
@@ -292,11 +292,11 @@ class _Keeper:
 
     @property
     def is_running(self) -> bool:
-        """Whether it still feeds."""
+        """Get whether it still feeds the watchdog."""
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """Feed no more; does not wait for what is under way."""
+        """Stop feeding; do not wait for a message that is under way."""
         self._stopped.set()
 
     def _run(self) -> None:

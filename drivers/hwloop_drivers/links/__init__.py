@@ -1,1 +1,1 @@
-"""Links."""
+"""Links to instruments, over VISA and serial ports."""

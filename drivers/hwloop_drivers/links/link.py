@@ -1,4 +1,4 @@
-"""What a driver speaks through: one link to one instrument."""
+"""The interface of a link to one instrument."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hwloop.settings.model import Settings
 from hwloop.settings.units import PositiveSecond
 
 WireLog = Callable[[str, str, str], None]
-"""Told of every message: address, ">" or "<", and what was said, shortened if it is long."""
+"""Called with every message: address, ">" or "<", and the text, shortened if it is long."""
 
 
 class LinkSettings(Settings):
-    """How a link is made; drivers give the defaults that their instrument needs.
+    """Settings of a link; drivers give the defaults that their instrument needs.
 
     ``visa_library``: "@py" for pyvisa-py, "@ivi" or a path for an installed VISA. ``errors``: when
     the instrument's error queue is read: after each setting, each batch, or never.
@@ -70,7 +70,7 @@ class Link(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the link; idempotent, never raises, bounded in time."""
+        """Close the link; idempotent, never raises, bounded in time."""
 
 
 S = TypeVar("S", bound=LinkSettings)

@@ -1,4 +1,4 @@
-"""What goes over a link: blocks, and messages as a log shows them."""
+"""Messages on a link: blocks, and texts as a log shows them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHOWN_TEXT, SHOWN_BYTES = 500, 60
 
 
 def shortened(said: str | bytes) -> str:
-    """A message of bounded length: of a long one the beginning, and how long it is."""
+    """Return a message as it is logged: of a long one the beginning and its length."""
     if isinstance(said, bytes):
         tail = "" if len(said) <= SHOWN_BYTES else f" … ({len(said)} bytes)"
         return repr(said[:SHOWN_BYTES]) + tail
@@ -21,7 +21,7 @@ def shortened(said: str | bytes) -> str:
 
 
 def block_length(address: str, got: bytes, end: bytes) -> int | None:
-    """How many bytes of a stream are the block ``#<n><len>…`` and its terminator; None: more come.
+    """Return the length in bytes of the block ``#<n><len>…`` and its end; None: more will come.
 
     Raises :class:`UnexpectedReply` for what is no block, and for ``#0…``, whose end only a link
     with an END message shows.
@@ -44,7 +44,7 @@ def block_length(address: str, got: bytes, end: bytes) -> int | None:
 
 
 def payload(address: str, raw: bytes) -> bytes:
-    """What is in a block ``#<n><len>…`` or ``#0…``; raises :class:`UnexpectedReply`."""
+    """Return the content of a block ``#<n><len>…`` or ``#0…``; raises :class:`UnexpectedReply`."""
     if raw[:2] == b"#0":
         return raw[2:].removesuffix(b"\n")
     if raw[:1] == b"#" and raw[1:2].isdigit():
@@ -56,6 +56,6 @@ def payload(address: str, raw: bytes) -> bytes:
 
 
 def close_quietly(resource: Any) -> None:
-    """Let go of it, whatever state it is in."""
+    """Close a resource and suppress every error of that."""
     with contextlib.suppress(Exception):
         resource.close()

@@ -1,4 +1,4 @@
-"""How links are made: VISA resources, and plain serial ports for boards that are none."""
+"""A link over a plain serial port, for boards that are no VISA resources."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class VisaLink(Link):
             raise
 
     def _find_socket(self) -> None:
-        """The socket beneath pyvisa-py: for TCP_NODELAY, which VISA's attribute cannot set there.
+        """Find the socket beneath pyvisa-py, and set TCP_NODELAY, which VISA's attribute does not.
 
         Without it, a write and the query after it take 44 ms. pyvisa-py opens a plain socket to a
         closed port without a word: only the socket itself knows.
@@ -136,7 +136,7 @@ class VisaLink(Link):
             raise nothing_answers(self._resource, host, port, reason) from exc
 
     def _clear(self) -> None:
-        """Device clear: a bus keeps the answer to a question that an earlier run has asked."""
+        """Send a device clear: a bus keeps the answer to a question of an earlier run."""
         if not self._clears or self._raw or self._resource.upper().startswith("ASRL"):
             return  # a stream has no such message, and a new one no earlier answers
         failed: list[Exception] = []
@@ -197,14 +197,14 @@ class VisaLink(Link):
             raise
 
     def _await_room(self, text: str, bound_s: float) -> None:
-        """pyvisa-py waits for ever for a peer that takes nothing more from a plain socket."""
+        """Wait for room in the socket, within a bound: pyvisa-py itself would wait for ever."""
         if self._raw and self._socket and not select.select([], [self._socket], [], bound_s)[1]:
             raise InstrumentTimeout(
                 f"{self.address}: takes nothing of {shortened(text)!r} within {bound_s:g} s"
             )
 
     def _refuse_unread(self, text: str) -> None:
-        """Nothing may have come before the question: it would be taken for the answer."""
+        """Raise if something has come before the question: it would be taken for the answer."""
         if self._socket is None:
             return
         unread = self._received
@@ -317,7 +317,7 @@ def _after(got: bytes, end: bytes) -> int | None:
 
 
 def _bounded(work: Callable[[Any], None], session: Any, bound_s: float) -> bool:
-    """Do it in a thread that is not waited for longer; whether it has come back."""
+    """Run work in a thread, wait for it for ``bound_s``, and return whether it has ended."""
     thread = threading.Thread(target=work, args=(session,), daemon=True)
     thread.start()
     thread.join(timeout=bound_s)

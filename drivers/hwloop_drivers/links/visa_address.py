@@ -1,4 +1,4 @@
-"""VISA addresses: what is none, what is behind one, and what is missing to reach it."""
+"""VISA addresses: their syntax, a probe of the port, and errors that say what is missing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def refuse_address(address: str) -> None:
 
 
 def probe(address: str, visa_library: str, *, timeout_s: float) -> None:
-    """Reach for the port first where pyvisa-py would wait long or say little.
+    """Try the port first where pyvisa-py would wait long or give no reason.
 
     Not for a plain socket, of which some instruments have only one: there the session's own is
     asked.
@@ -49,7 +49,7 @@ def probe(address: str, visa_library: str, *, timeout_s: float) -> None:
 
 
 def nothing_answers(address: str, host: str, port: object, reason: str) -> ConnectionLost:
-    """The error for a port that is closed, or a host that is off."""
+    """Return the error for a port that is closed, or a host that is off."""
     return ConnectionLost(
         f"{address}: nothing answers at {host} port {port} ({reason});"
         " check the address, the cable and that the instrument is on"
@@ -57,7 +57,7 @@ def nothing_answers(address: str, host: str, port: object, reason: str) -> Conne
 
 
 def not_opened(address: str, visa_library: str, exc: Exception) -> BackendError:
-    """What VISA said when it could not open an address, as our error."""
+    """Return our error for what VISA raised when it could not open an address."""
     said = " ".join(str(exc).split())
     for interface, (library, extra) in _EXTRAS.items():
         if address.upper().startswith(interface) and "install" in said:

@@ -1,1 +1,1 @@
-"""Station."""
+"""The instruments of a station: configured, routed, addressed by the biasing scheme."""

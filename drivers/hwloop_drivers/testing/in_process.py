@@ -1,4 +1,4 @@
-"""A link to a virtual box in the same process, without a network between them."""
+"""A link to a virtual instrument in the same process, without a network between them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hwloop_drivers.links.messages import payload
 
 
 class InProcessLink(Link):
-    """Hands every message to ``receive``, which answers with text or None; ``sent`` keeps them.
+    """A link that hands every message to ``receive``, which answers with text or None.
 
     An answer to what was no question would wait in a real link for the next one: it is an
     :class:`AssertionError` here.

@@ -28,7 +28,7 @@ def check_levels(
     beyond_v: float,
     relative: float,
 ) -> None:
-    """A level reaches the output at once and exactly; beyond the range it is refused unsent."""
+    """Check that a level reaches the output at once, and is refused unsent beyond the range."""
     tried = Tried(make)
     source = ready(tried)
     assert tried.rig.output_v() == 0, "an output that is switched on after set_up must be at 0 V"
@@ -56,7 +56,7 @@ def check_levels(
 
 
 def check_safe_states(make: Make[SourceRig], ready: Ready, level_v: float) -> None:
-    """From a level, after an error, before anything was set up, and once more."""
+    """Check the safe state from a level, after an error, before any setup, and repeated."""
     for cause in ("a level", "an error", "nothing"):
         tried = Tried(make)
         if cause != "nothing":
@@ -83,7 +83,7 @@ def check_safe_states(make: Make[SourceRig], ready: Ready, level_v: float) -> No
 def check_broken_off(
     make: Make[SourceRig], train_of: Callable[[Tried[SourceRig]], Callable[[], object]]
 ) -> None:
-    """After whichever message a train broke off, the safe state is safe and the train goes."""
+    """Check that after a train broken off at any message the safe state and a new train work."""
     for tried in broken_off(make, train_of):
         _make_safe(tried, f"after a train that broke off at {tried.tap.sent[-1]!r}")
         before = len(tried.rig.pulses())
@@ -95,7 +95,7 @@ def check_broken_off(
 
 
 def check_shutdown(make: Make[SourceRig], ready: Ready, level_v: float) -> None:
-    """The end of ``with`` leaves the output off."""
+    """Check that the end of ``with`` leaves the output off."""
     tried = Tried(make)
     with rule("the end of with must leave the output off"), tried.rig.instrument:
         source = ready(tried)
@@ -107,7 +107,7 @@ def check_shutdown(make: Make[SourceRig], ready: Ready, level_v: float) -> None:
 def expect_pulses(
     seen: Sequence[Pulse], expected: Sequence[tuple[float, float]], relative: float
 ) -> None:
-    """Assert that the resistor saw these pulses, (volts, seconds), and no others."""
+    """Check that the resistor saw these pulses, (volts, seconds), and no others."""
     words = f"the load must see {_listed(expected)}; it saw " + _listed(
         [(pulse.level_v, pulse.width_s) for pulse in seen]
     )

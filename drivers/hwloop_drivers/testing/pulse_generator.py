@@ -29,7 +29,7 @@ from hwloop_drivers.testing.rigs import (
 
 @dataclass(frozen=True)
 class PulseGeneratorTrial:
-    """What the suite asks for; the values must be within the instrument's reach.
+    """Values that the suite asks for; they must be within the instrument's reach.
 
     ``level_v``: of pulses, above what the rig calls quiet. ``read_v``: below it. ``widths_s``: of
     pulses. ``relative``: by which levels and widths may differ.
@@ -97,7 +97,7 @@ def _check_set_up(make: Make[SourceRig], trial: PulseGeneratorTrial) -> None:
 
 
 def _check_deaf(make: Make[SourceRig], trial: PulseGeneratorTrial) -> None:
-    """An instrument that takes no setting: its load and limits are those after a reset."""
+    """Check that settings are read back: an instrument that takes none must be refused."""
     tried = Tried(make)
     tried.rig.instrument.reset()
     tried.tap.lost = lambda text: "?" not in text

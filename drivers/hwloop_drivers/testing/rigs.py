@@ -1,4 +1,4 @@
-"""What a driver is tried on, and rules that every instrument keeps."""
+"""Rigs on which a driver is tried, and the rules of every instrument."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_MESSAGES = 1000
 
 @dataclass(frozen=True)
 class Pulse:
-    """What the resistor saw for a while: volts across it, seconds."""
+    """A level that the resistor saw for a while: volts across it, seconds."""
 
     level_v: float
     width_s: float
@@ -46,7 +46,7 @@ class SourceRig:
 
 @dataclass(frozen=True)
 class MatrixRig:
-    """A matrix, what of it is closed, and how one of its relays can be made to stick.
+    """A matrix whose closed channels are known, and whose relays can be made to stick.
 
     ``channels``: three that exist, none of which the instrument closes of itself. ``wrong``: names
     that are none. ``closed``: what connects now, in truth. ``stick``: from now on a relay does not
@@ -83,14 +83,14 @@ class Tried(Generic[R]):
 
 
 class OneAtATime(Generic[R]):
-    """Makes a rig when the one before has been let go of: there may be but one instrument."""
+    """A maker of rigs that closes each before the next: there may be but one instrument."""
 
     def __init__(self, make: Make[R]) -> None:
         self._make: Make[R] = make
         self._last: R | None = None
 
     def __call__(self, tap: Callable[[Link], Tap]) -> R:
-        """The next one."""
+        """Close the link of the last rig, and make the next one."""
         self._let_go()
         self._last = self._make(tap)
         return self._last
@@ -107,7 +107,7 @@ class OneAtATime(Generic[R]):
 
 
 def check_instrument(make: Make[R]) -> None:
-    """Identity, errors, and the names that belong to every instrument."""
+    """Check identity, errors and shutdown, which every instrument has."""
     tried = Tried(make)
     instrument = tried.rig.instrument
     assert tried.tap.sent == [], "making a driver must send nothing"
@@ -135,7 +135,7 @@ def _check_other_identity(make: Make[R]) -> None:
 
 
 def _check_end(make: Make[R]) -> None:
-    """The end of ``with`` is shutdown, whatever happens in it."""
+    """Check that the end of ``with`` shuts down, even after an error."""
     tried = Tried(make)
     shutdown = rule("the end of with must be shutdown")
     with suppress(_Expected), shutdown, tried.rig.instrument as entered:
@@ -146,7 +146,7 @@ def _check_end(make: Make[R]) -> None:
 
 
 def broken_off(make: Make[R], prepare: Callable[[Tried[R]], Any]) -> Iterator[Tried[R]]:
-    """Rigs on which an action broke off after its first message, its second, and so on.
+    """Yield rigs on which an action broke off after its first message, its second, and so on.
 
     ``prepare`` makes a rig ready, and returns the action. The link is mended again.
     """
@@ -167,7 +167,7 @@ def broken_off(make: Make[R], prepare: Callable[[Tried[R]], Any]) -> Iterator[Tr
 def raises(
     kind: type[HwloopError], action: Callable[[], object], rule: str, *, holding: str = ""
 ) -> None:
-    """Assert that an action raises this, and nothing else; its message holds a text."""
+    """Check that an action raises this, and nothing else, with a text in its message."""
     try:
         outcome = action()
     except kind as exc:
@@ -180,20 +180,20 @@ def raises(
 
 
 def refused_unsent(tap: Tap, action: Callable[[], object], rule: str) -> None:
-    """Assert that an action is Unsupported, and that nothing was sent."""
+    """Check that an action raises Unsupported, and that nothing was sent."""
     sent = len(tap.sent)
     raises(Unsupported, action, rule)
     assert len(tap.sent) == sent, f"{rule} before anything is sent; {tap.sent[sent:]} was"
 
 
 def near(value: float, wanted: float, relative: float, absolute: float = 0.0) -> bool:
-    """Whether a value is the wanted one."""
+    """Return whether a value is the wanted one within a relative or absolute tolerance."""
     return abs(value - wanted) <= max(relative * abs(wanted), absolute)
 
 
 @contextmanager
 def rule(text: str) -> Iterator[None]:
-    """What goes wrong inside breaks this rule."""
+    """Turn an error inside into an AssertionError that names the broken rule."""
     try:
         yield
     except HwloopError as exc:

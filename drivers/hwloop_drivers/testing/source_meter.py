@@ -34,7 +34,7 @@ from hwloop_drivers.testing.tap import holds_number
 
 @dataclass(frozen=True)
 class SourceMeterTrial:
-    """What the suite asks for; the values must be within the instrument's reach.
+    """Values that the suite asks for; they must be within the instrument's reach.
 
     ``level_v``: of pulses, above what the rig calls quiet. ``read_v``: below it. ``width_s``,
     ``read_width_s``: of pulses and of levels with a reading. ``compliance_a`` must be more than
@@ -56,7 +56,7 @@ class SourceMeterTrial:
 
     @property
     def setup(self) -> SourceSetup:
-        """The setup that the trial begins with."""
+        """Get the setup that the trial begins with."""
         return SourceSetup(self.range_v, self.compliance_a, nplc=self.nplc)
 
 
@@ -123,7 +123,7 @@ def _check_set_up(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
 
 
 def _check_lost_compliance(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
-    """The instrument does not take it: what it answers is what it had before."""
+    """Check that a compliance which the instrument does not take is refused."""
     tried = Tried(make)
     tried.rig.instrument.reset()
     tried.tap.lost = lambda text: "?" not in text and holds_number(text, trial.compliance_a, 1e-2)
@@ -268,7 +268,7 @@ def _expect_rest(source: SourceMeter, rig: SourceRig) -> None:
 
 
 def _check_verify_loop(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
-    """Its amplitudes, its end, its readings; or it is Unsupported before anything is sent."""
+    """Check a loop's amplitudes, end and readings, or that it is refused unsent."""
     tried = Tried(make)
     source = _ready(tried, trial)
     read_a = trial.read_v / tried.rig.load_ohm

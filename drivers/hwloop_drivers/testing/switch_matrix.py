@@ -90,7 +90,7 @@ def _check_switching(make: Make[MatrixRig]) -> None:
 
 
 def _check_change(make: Make[MatrixRig]) -> None:
-    """A line is on one or the other all the time, after whichever message it broke off."""
+    """Check that a line is on one or the other, after whichever message a change broke off."""
     tried = _ready(make)
     matrix, (first, second, third) = tried.rig.instrument, tried.rig.channels
     matrix.close_channels([first])
@@ -136,7 +136,7 @@ def _check_garbage(make: Make[MatrixRig]) -> None:
 
 
 def _check_safe_states(make: Make[MatrixRig]) -> None:
-    """After closing, after an error, before anything; and once more."""
+    """Check the safe state after closing, after an error, before any setup, and repeated."""
     for cause in ("closing", "an error", "nothing"):
         tried = _ready(make) if cause != "nothing" else Tried(make)
         if cause != "nothing":

@@ -1,4 +1,4 @@
-"""A link that is read along, and that can be made to fail."""
+"""A link that keeps what is sent, and that can be made to fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"(?<![A-Za-z0-9_.])[+-]?\d+\.?\d*(?:[eE][+-]?\d+)?")
 
 
 class Tap(Link):
-    """Hands messages on to ``inner``, and keeps them in :attr:`sent`.
+    """A link that hands messages on to ``inner``, and keeps them in :attr:`sent`.
 
     ``lost``: messages that this holds for never arrive; nobody answers them. ``garbled``: every
     answer is noise. ``break_after``: so many messages still go through; then nothing does, and
@@ -61,11 +61,11 @@ class Tap(Link):
         self.inner.close()
 
     def mend(self) -> None:
-        """Every message arrives again, and every answer comes back as it is."""
+        """Let every message arrive again, and every answer come back as it is."""
         self.break_after, self.garbled, self.lost = None, False, lambda _: False
 
     def sent_number(self, value: float) -> bool:
-        """Whether a number was sent that agrees with this one to nine digits."""
+        """Return whether a number was sent that agrees with this one to nine digits."""
         return any(holds_number(text, value, NINE_DIGITS) for text in self.sent)
 
     def _ask(self, text: str) -> None:
@@ -82,6 +82,6 @@ class Tap(Link):
 
 
 def holds_number(text: str, value: float, relative: float) -> bool:
-    """Whether one of the numbers in a message is this one."""
+    """Return whether one of the numbers in a message is this one."""
     found = (float(match) for match in _NUMBER.findall(text))
     return any(abs(number - value) <= relative * abs(value) for number in found)

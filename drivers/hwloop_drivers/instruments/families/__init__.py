@@ -1,1 +1,1 @@
-"""Families."""
+"""Families of instruments: code that several drivers share."""

@@ -1,4 +1,4 @@
-"""How outputs that wait in triggered bursts are spoken to, and what they can make."""
+"""Dialects of outputs that wait in triggered bursts, and the bounds of their pulses."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What an output can make into an open circuit.
+    """Bounds of the pulses that an output can make into an open circuit.
 
     ``least_v``: the smallest amplitude. ``width_step_s``: of its widths are multiples.
     """
@@ -69,12 +69,12 @@ class Shape:
 
     @property
     def rest_v(self) -> float:
-        """The level between pulses."""
+        """Get the level between pulses, volts."""
         return self.high_v if self.inverted else self.low_v
 
 
 def level_step_v(level_v: float) -> float:
-    """The resolution of a level: four digits, at least 0.1 mV."""
+    """Return the resolution of a level, volts: four digits, at least 0.1 mV."""
     if level_v == 0:
         return LEVEL_STEP_V
     digit_v: float = 10.0 ** (math.floor(math.log10(abs(level_v))) + 1 - LEVEL_DIGITS)

@@ -45,11 +45,11 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         self._shape: Shape | None = None
 
     def forget(self) -> None:
-        """The box has been reset."""
+        """Forget levels that were known before the instrument was reset."""
         self._shape = None
 
     def read_back(self) -> dict[str, object]:
-        """Load and voltage limits as the box has them."""
+        """Return load and voltage limits as the instrument has them."""
         d = self._dialect
         questions = {"load_ohm": d.load, "limit_high_v": d.limit_high, "limit_low_v": d.limit_low}
         return {name: self._ask(f"{header}?") for name, header in questions.items()}
@@ -144,7 +144,7 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         self._disarm()
 
     def make_safe(self) -> None:
-        """0 V if it waits for triggers, then off whatever happens; not read back.
+        """Go to 0 V if it waits for triggers, then switch off even after an error; not read back.
 
         What is no waiting pulse is switched off first, and its offset taken away afterwards.
         """
@@ -191,7 +191,7 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         self._disarm()
 
     def _move(self, rest_v: float, *, peak_v: float | None = None) -> None:
-        """Rest at a level, ready to pulse to another; both read back, with what is tracked.
+        """Rest at a level, ready to pulse to another; both are read back and kept.
 
         Without ``peak_v`` the polarity stays, and the other level is the least distance away.
         """
@@ -206,7 +206,7 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         self._shape = read
 
     def _confirm_shape(self, read: Shape, rest_v: float, peak_v: float) -> None:
-        """The levels as they were set, within half a step of their resolution."""
+        """Raise InstrumentFault unless levels read back within half a step of their resolution."""
         d = self._dialect
         high_v, low_v = max(rest_v, peak_v), min(rest_v, peak_v)
         for header, is_v, sent_v in ((d.high, read.high_v, high_v), (d.low, read.low_v, low_v)):
@@ -221,7 +221,7 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
             )
 
     def _path(self, now: Shape, rest_v: float, peak_v: float) -> list[str]:
-        """The commands from one shape to another: high above low, and rest moves once."""
+        """Return the commands from one shape to another: high stays above low, rest moves once."""
         d, least_v, at_v = self._dialect, self._bounds.least_v, now.rest_v
         commands = []
         if peak_v < rest_v and not now.inverted:
@@ -283,7 +283,7 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
             time.sleep(duration_s)  # the burst's end is not told; its widths are the box's own
 
     def _disarm(self) -> None:
-        """What a stray trigger would make is one pulse of the smallest amplitude."""
+        """Park the output, so that a stray trigger makes one pulse of the smallest amplitude."""
         d = self._dialect
         self._set(f"{d.source} {d.parked};{d.count} 1")
         self._move((self._shape or self._asked_shape()).rest_v)

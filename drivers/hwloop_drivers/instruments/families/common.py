@@ -14,12 +14,12 @@ NAME = BeforeValidator(lambda value: str(value) if type(value) is int else value
 
 
 def number(value: float) -> str:
-    """A number as it is sent: nine significant digits."""
+    """Return a number as it is sent: nine significant digits."""
     return f"{value:.9g}"
 
 
 def parse_number(link: Link, question: str, reply: str) -> float:
-    """The number in a reply; raises :class:`UnexpectedReply`."""
+    """Return the number in a reply; raises :class:`UnexpectedReply` where there is none."""
     try:
         value = float(reply)
     except ValueError:
@@ -30,7 +30,7 @@ def parse_number(link: Link, question: str, reply: str) -> float:
 
 
 def parse_pairs(link: Link, question: str, reply: str, count: int) -> list[tuple[float, float]]:
-    """``count`` readings, each with its status; raises :class:`UnexpectedReply`."""
+    """Return ``count`` readings with their status; raises :class:`UnexpectedReply` otherwise."""
     fields = reply.split(",")
     if len(fields) != 2 * count:
         raise UnexpectedReply(

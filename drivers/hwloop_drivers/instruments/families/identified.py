@@ -1,4 +1,4 @@
-"""An instrument that answers ``*IDN?``, whatever else it speaks."""
+"""Base of the drivers of instruments that answer ``*IDN?``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hwloop_drivers.roles import Instrument
 
 
 class IdentifiedInstrument(Instrument):
-    """Its identity, asked once, and compared with the models that the driver is for."""
+    """An instrument whose answer to ``*IDN?`` is compared with the models of its driver."""
 
     models: ClassVar[tuple[str, ...]]
     """Words, in capitals, one of which the answer to ``*IDN?`` holds."""

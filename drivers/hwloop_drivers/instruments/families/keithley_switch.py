@@ -1,4 +1,4 @@
-"""What the drivers of Keithley's switch mainframes that speak TSP share."""
+"""Base of the drivers of Keithley's switch mainframes that speak TSP."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class KeithleySwitch(TspInstrument, VerifiedMatrix):
     @staticmethod
     @abstractmethod
     def channels(slot: int, card: str) -> list[str]:
-        """The channels of a card, in order."""
+        """Return the channels of a card, in the order of its numbering."""
 
     @override
     def verify_identity(self) -> None:
@@ -98,7 +98,7 @@ class KeithleySwitch(TspInstrument, VerifiedMatrix):
         return self._switched("channel.open('allslots')")
 
     def _switched(self, command: str) -> frozenset[str]:
-        """What is closed once the relays have settled."""
+        """Send a command; return the closed channels once the relays have settled."""
         closed = self._parsed(self.link.query(f"{command} waitcomplete() print({CLOSED})"))
         if self._errors == "each":
             self._raise_errors()

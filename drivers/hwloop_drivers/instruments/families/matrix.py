@@ -1,4 +1,4 @@
-"""What the drivers of switch matrices share: closing and opening, verified."""
+"""Base of the drivers of switch matrices: closing and opening, verified."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class VerifiedMatrix(SwitchMatrix):
 
     @abstractmethod
     def _close(self, channels: Sequence[str]) -> frozenset[str]:
-        """Close these as well."""
+        """Close channels; return all that the instrument then reports as closed."""
 
     @abstractmethod
     def _open(self, channels: Sequence[str]) -> frozenset[str]:
-        """Open these."""
+        """Open channels; return those that the instrument then reports as closed."""
 
     @abstractmethod
     def _open_everything(self) -> frozenset[str]:
-        """Open every channel."""
+        """Open every channel; return those that the instrument still reports as closed."""
 
     @override
     def close_channels(self, channels: Sequence[str]) -> None:

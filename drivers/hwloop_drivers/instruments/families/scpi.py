@@ -1,4 +1,4 @@
-"""What the drivers of SCPI instruments share."""
+"""Base of the drivers of instruments that speak SCPI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_ERRORS = 100
 
 
 class ScpiSpeaker:
-    """Settings and questions in SCPI: for a box, and for each output of a box with several.
+    """Settings and questions in SCPI, for an instrument or for one of its several outputs.
 
     Settings go through :meth:`_set`, so that the error queue is read as often as the link's
     settings say.
@@ -44,13 +44,13 @@ class ScpiSpeaker:
             raise InstrumentFault(f"{self.link.address}: {'; '.join(errors)}")
 
     def _set(self, command: str) -> None:
-        """Send a setting; its error is raised at once where each is to be checked."""
+        """Send a setting; raise its error at once where each setting is to be checked."""
         self.link.write(command)
         if self._errors == "each":
             self._raise_errors()
 
     def _ask(self, question: str) -> float:
-        """The number that answers."""
+        """Ask, and return the number that is answered."""
         return parse_number(self.link, question, self.link.query(question))
 
     def _set_confirmed(self, header: str, value: float) -> None:
@@ -73,7 +73,7 @@ class ScpiSpeaker:
             )
 
     def _set_finished(self, command: str) -> None:
-        """Send, and wait until it is done: another instrument may be asked next."""
+        """Send, and wait until it has finished: another instrument may be addressed next."""
         reply = self.link.query(f"{command};*OPC?").strip()
         if reply != "1":
             raise UnexpectedReply(f"{self.link.address}: {command};*OPC? answered {reply!r}")
@@ -82,7 +82,7 @@ class ScpiSpeaker:
 
 
 class ScpiInstrument(ScpiSpeaker, IdentifiedInstrument):
-    """Identity and errors of a box that speaks SCPI."""
+    """An instrument that speaks SCPI: its identity and its error queue."""
 
     @override
     def reset(self) -> None:

@@ -1,4 +1,4 @@
-"""What source-measure units have in common as voltage sources: levels, limits, readings."""
+"""Base of source-measure units as voltage sources: levels, limits, readings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OVERFLOW = 9.9e37  # what SCPI and TSP instruments send for a reading beyond its
 
 @dataclass(frozen=True)
 class SourceLimits:
-    """What a source can do.
+    """Ranges and limits of a source.
 
     ``ranges_v``, ``ranges_a``: to source and to measure, nominal, ascending. ``over``: what a range
     of ``ranges_v`` reaches, as a multiple. ``envelope``:
@@ -36,11 +36,11 @@ class SourceLimits:
 
     @property
     def most_v(self) -> float:
-        """The largest level."""
+        """Get the largest level of any range, volts."""
         return self.ranges_v[-1] * self.over
 
     def range_for(self, name: str, setup: SourceSetup) -> float:
-        """The range to lock, volts; raises :class:`Unsupported` for what the box cannot do."""
+        """Return the range to lock, volts; raises :class:`Unsupported` where none suffices."""
         refuse_above(f"{name}: range", setup.range_v, self.most_v, "V")
         range_v = next(r for r in self.ranges_v if abs(setup.range_v) <= r * self.over)
         most_a = next(a for v, a in self.envelope if range_v <= v)
@@ -54,7 +54,7 @@ class SourceLimits:
         return range_v
 
     def measure_range_for(self, name: str, setup: SourceSetup) -> float | None:
-        """The measurement range to lock, amperes; None for automatic."""
+        """Return the measurement range to lock, amperes; None for automatic."""
         if setup.measure_range_a is None:
             return None
         wanted_a = setup.measure_range_a
@@ -63,7 +63,7 @@ class SourceLimits:
 
 
 def measured(current_a: float, status: float, *, compliance: int, over_range: int = 0) -> Measured:
-    """A reading with its status; the bits that say it is at compliance, or beyond its range."""
+    """Return a reading, NaN where its status has a bit of compliance or of over-range."""
     flags = Flag(0)
     if abs(current_a) >= OVERFLOW or int(status) & over_range:
         flags |= Flag.OVER_RANGE
@@ -93,7 +93,7 @@ class LevelledSource(SourceMeter):
 
     @abstractmethod
     def _send_level(self, level: str) -> None:
-        """Set the level, volts; returns when it is set."""
+        """Send the level, volts, and return when it is set."""
 
     def _refuse_levels(self, *levels_v: float) -> None:
         for level_v in levels_v:
@@ -144,4 +144,4 @@ class ScpiSourceMeter(ScpiSpeaker, LevelledSource):
 
     @abstractmethod
     def _measured(self, current_a: float, status: float) -> Measured:
-        """A reading with its status as this box writes it."""
+        """Return a reading by its status as this instrument encodes it."""

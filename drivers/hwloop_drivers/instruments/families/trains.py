@@ -13,7 +13,7 @@ from hwloop_drivers.roles import TrainPoint
 
 @dataclass(frozen=True)
 class SweepLimits:
-    """What a sweep of equal steps can do: ``name`` is the instrument, for its refusals."""
+    """Limits of a sweep of equal steps; ``name`` is the instrument's, for its refusals."""
 
     name: str
     least_width_s: float
@@ -49,12 +49,12 @@ def refuse_sweep(limits: SweepLimits, points: Sequence[TrainPoint]) -> None:
 
 
 def shortest(points: Sequence[TrainPoint]) -> float:
-    """The shortest width, seconds."""
+    """Return the shortest width of the points, seconds."""
     return min(point.width_s for point in points)
 
 
 def equal_steps(points: Sequence[TrainPoint]) -> list[tuple[float, bool]]:
-    """Levels of the shortest width each, and whether the reading at the end of each is wanted."""
+    """Return levels of the shortest width each, and whether a reading ends each."""
     step_s = shortest(points)
     steps = []
     for point in points:
@@ -74,7 +74,7 @@ class Pulses:
 
 
 def as_pulses(points: Sequence[TrainPoint]) -> Pulses | None:
-    """Equal pulses that nobody measures, if that is what the points are."""
+    """Return the points as equal pulses without readings; None if they are not such."""
     on = points[0]
     off = points[1] if len(points) > 1 else None
     alike = all(point == (off if n % 2 else on) for n, point in enumerate(points))

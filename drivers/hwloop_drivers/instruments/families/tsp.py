@@ -1,4 +1,4 @@
-"""What the drivers of instruments that speak TSP share."""
+"""Base of the drivers of instruments that speak TSP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PRECISION = 10  # digits of every number that is printed; the boxes' default is 
 
 
 class TspSpeaker:
-    """Settings and questions in TSP: for a box, and for each channel of a box with several.
+    """Settings and questions in TSP, for an instrument or for one of its several channels.
 
     Settings go through :meth:`_set`, so that the error queue is read as often as the link's
     settings say. A question is an expression, whose value the box prints with
@@ -44,19 +44,19 @@ class TspSpeaker:
             raise InstrumentFault(f"{self.link.address}: {'; '.join(errors)}")
 
     def _set(self, command: str) -> None:
-        """Send Lua that prints nothing; its error is raised at once where each is checked."""
+        """Send Lua that prints nothing; raise its error at once where each setting is checked."""
         self.link.write(command)
         if self._errors == "each":
             self._raise_errors()
 
     def _ask(self, expression: str) -> float:
-        """The value of an expression."""
+        """Evaluate an expression in the instrument, and return its value."""
         self._make_precise()
         question = f"print({expression})"
         return parse_number(self.link, question, self.link.query(question))
 
     def _make_precise(self) -> None:
-        """Have numbers printed with all their digits; verified once after each reset."""
+        """Set the instrument to print all digits of numbers; verified once after each reset."""
         if self._precise:
             return
         command = f"format.data = format.ASCII format.asciiprecision = {PRECISION}"
@@ -80,7 +80,7 @@ class TspSpeaker:
             )
 
     def _set_word_confirmed(self, name: str, word: str) -> None:
-        """Set an attribute to one of the box's constants, and compare it there."""
+        """Set an attribute to one of the instrument's constants, and compare it there."""
         self._set(f"{name} = {word}")
         reply = self.link.query(f"print({name} == {word})").strip()
         if reply != "true":
@@ -89,7 +89,7 @@ class TspSpeaker:
             )
 
     def _set_finished(self, command: str) -> None:
-        """Send, and wait until it is done: another instrument may be asked next."""
+        """Send, and wait until it has finished: another instrument may be addressed next."""
         question = f"{command} waitcomplete() print('done')"
         reply = self.link.query(question).strip()
         if reply != "done":
@@ -99,7 +99,7 @@ class TspSpeaker:
 
 
 class TspInstrument(TspSpeaker, IdentifiedInstrument):
-    """Identity and errors of a box that speaks TSP."""
+    """An instrument that speaks TSP: its identity and its error queue."""
 
     clear_command: ClassVar[str] = "errorqueue.clear()"
 

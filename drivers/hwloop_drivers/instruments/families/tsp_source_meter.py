@@ -24,7 +24,7 @@ LINE_POINTS = 25  # so that no message is longer than about a thousand character
 
 
 class TspSourceMeter(TspSpeaker, LevelledSource):
-    """A box or channel under the names that its subclass gives."""
+    """An instrument or channel under the names that its subclass gives."""
 
     _level_path: str
     _limit_path: str
@@ -63,7 +63,7 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
 
     @abstractmethod
     def _measured(self, current_a: float, status: float) -> Measured:
-        """A reading with its status as the buffers of this box have it."""
+        """Return a reading by its status as the buffers of this instrument have it."""
 
     def _holds(self, expression: str) -> bool:
         reply = self.link.query(f"print({expression})").strip()
@@ -72,7 +72,7 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
         return reply == "true"
 
     def _load_script(self, name: str, version: int) -> None:
-        """Send the Lua files, and see that they were taken."""
+        """Send the Lua files, and check that the instrument has taken them."""
         package = resources.files("hwloop_drivers.instruments")
         self.link.write("loadandrunscript")
         for part in (COMMON_SCRIPT, name):
@@ -84,7 +84,7 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
             raise InstrumentFault(f"{self.link.address}: the script {name} was not taken")
 
     def _send_points(self, points: Sequence[TrainPoint]) -> str:
-        """Send all but the last levels; what is left to send with the question."""
+        """Send all but the last levels; return the command that is left, for the question."""
         chunks = [points[n : n + LINE_POINTS] for n in range(0, len(points), LINE_POINTS)]
         commands = ["hwloop.clear()"]
         for chunk in chunks:
@@ -98,7 +98,7 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
         return commands[-1]
 
     def _wait(self, point: TrainPoint) -> float:
-        """How long the script waits at a level: its reading takes the rest."""
+        """Return the time that the script waits at a level, seconds; its reading takes the rest."""
         wait_s = point.width_s - (self._aperture_s if point.measure else 0.0)
         if wait_s < 0:
             raise Unsupported(
@@ -108,7 +108,7 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
         return wait_s
 
     def _loop_arguments(self, loop: VerifyLoop) -> str:
-        """A verify loop's numbers as ``hwloop.verify`` takes them; refuses its levels."""
+        """Return a loop's numbers as ``hwloop.verify`` takes them; refuse levels out of range."""
         last_v = loop.start_v + (loop.max_pulses - 1) * loop.step_v
         self._refuse_levels(loop.start_v, last_v, loop.read_v)
         wait_s = 0.0
@@ -121,7 +121,7 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
         return ", ".join([*(number(value) for value in values), *map(str, counts)])
 
     def _run_loop(self, command: str, loop: VerifyLoop) -> list[Measured]:
-        """Run a verify loop that measures here; one reading a pulse."""
+        """Run a verify loop that measures here; return one reading for each pulse."""
         sides = _sides(loop)
         read_s = self._aperture_s if loop.read_s is None else loop.read_s
         most_s = loop.max_pulses * (loop.width_s + sides * read_s)
@@ -136,7 +136,7 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
         return [_half_difference(*pair) for pair in zip(readings[::2], readings[1::2], strict=True)]
 
     def _run(self, command: str, duration_s: float, count: int | None) -> list[Measured]:
-        """Run a function of the script; its readings, ``count`` of them unless that is open."""
+        """Run a function of the script; return its readings, ``count`` unless it is None."""
         self._make_precise()
         reply = self.link.query(command, timeout_s=2 * duration_s + self._timeout_s).strip()
         self._level_v = 0.0
@@ -159,5 +159,5 @@ def _sides(loop: VerifyLoop) -> int:
 
 
 def _half_difference(up: Measured, down: Measured) -> Measured:
-    """(I(+v) − I(−v)) / 2; NaN, as its parts are, with the flags of both."""
+    """Return (I(+v) − I(−v)) / 2; NaN where either is, with the flags of both."""
     return Measured((up.current_a - down.current_a) / 2, up.flags | down.flags)

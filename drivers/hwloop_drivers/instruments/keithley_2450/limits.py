@@ -1,4 +1,4 @@
-"""What a Keithley 2450 can do, whichever language it is spoken to in.
+"""Limits of a Keithley 2450, for both of its languages.
 
 Ranges and power envelope after its data sheet, SPEC-2450; the least limit, 10 % of a measurement
 range that is locked, after the reference manual, 2450-901-01.
@@ -40,7 +40,7 @@ class Keithley2450Settings(LinkSettings):
 
 
 def ranges_for(setup: SourceSetup) -> tuple[float, float | None]:
-    """The source range and the measurement range to lock, volts and amperes, None for automatic.
+    """Return the source range, volts, and the measurement range, amperes; None: automatic.
 
     Raises :class:`Unsupported` for what the box cannot do.
     """

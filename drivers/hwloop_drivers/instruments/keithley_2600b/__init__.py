@@ -1,1 +1,1 @@
-"""Keithley 2600b."""
+"""Keithley 2600B: its models, its channels, its driver."""

@@ -44,7 +44,7 @@ class Channel(TspSourceMeter):
         self._compliance_a = 0.0
 
     def read_back(self) -> dict[str, object]:
-        """Range, compliance and integration time as the instrument has them."""
+        """Return range, compliance and integration time as the instrument has them."""
         names = {
             "source_range_v": "source.rangev",
             "compliance_current_a": "source.limiti",
@@ -53,12 +53,12 @@ class Channel(TspSourceMeter):
         return {name: self._ask(f"{self._smu}.{path}") for name, path in names.items()}
 
     def forget(self) -> None:
-        """The box has been reset."""
+        """Forget what was known before the instrument was reset."""
         self._precise = False
         self._level_v = 0.0
 
     def turn_off(self) -> None:
-        """0 V and off, whatever it sources; not read back."""
+        """Go to 0 V or 0 A and switch off; not read back."""
         smu = self._smu
         self.link.write(f"{smu}.source.levelv = 0 {smu}.source.leveli = 0")
         self.link.write(f"{smu}.source.output = {smu}.OUTPUT_OFF")
@@ -165,11 +165,11 @@ class Channel(TspSourceMeter):
 
     @property
     def name(self) -> str:
-        """What its scripts call it."""
+        """Get the channel's name in scripts, such as ``smua``."""
         return self._smu
 
     def run_loop(self, command: str, loop: VerifyLoop) -> list[Measured]:
-        """Run a loop that measures with this channel; one reading a pulse."""
+        """Run a loop that measures with this channel; return one reading for each pulse."""
         return self._run_loop(command, loop)
 
     def refuse_levels(self, *levels_v: float) -> None:
@@ -177,7 +177,7 @@ class Channel(TspSourceMeter):
         self._refuse_levels(*levels_v)
 
     def _loop_levels(self, loop: VerifyLoop) -> Iterator[tuple[Channel, tuple[float, ...]]]:
-        """The other channels of a loop with start, step and level during reads."""
+        """Yield the other channels of a loop with start, step and level during reads, volts."""
         for other in loop.companions:
             if isinstance(other.source, Channel):
                 last_v = other.start_v + (loop.max_pulses - 1) * other.step_v
@@ -185,7 +185,7 @@ class Channel(TspSourceMeter):
                 yield other.source, (other.start_v, other.step_v, other.read_v)
 
     def _range_for(self, setup: SourceSetup) -> float:
-        """The range to lock; refuses what the model cannot do."""
+        """Return the range to lock, volts; raises :class:`Unsupported` where the model has none."""
         model = self._model
         refuse_above(f"{self._name}: range", setup.range_v, model.ranges_v[-1], "V")
         range_v = next(r for r in model.ranges_v if abs(setup.range_v) <= r)

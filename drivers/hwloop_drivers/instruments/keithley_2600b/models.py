@@ -1,4 +1,4 @@
-"""What the models of the Keithley 2600B family differ in, and the settings of their driver."""
+"""Models of the Keithley 2600B family, and the settings of their driver."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Model:
     least_range_a: float = 1e-7
 
     def most_at(self, range_v: float) -> float:
-        """The largest compliance in a range."""
+        """Return the largest compliance in a range, amperes."""
         return dict(self.envelope_a).get(range_v, self.most_a)
 
 

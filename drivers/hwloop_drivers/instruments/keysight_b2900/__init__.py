@@ -1,1 +1,1 @@
-"""Keysight b2900."""
+"""Keysight B2900: its models, its trains, its driver."""

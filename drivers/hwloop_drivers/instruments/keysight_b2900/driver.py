@@ -46,7 +46,7 @@ class Channel(ScpiSourceMeter):
         self._aperture_s = 0.0
 
     def read_back(self) -> dict[str, object]:
-        """Range, compliance and integration time as the instrument has them."""
+        """Return range, compliance and integration time as the instrument has them."""
         return {
             "source_range_v": self._ask(f"{self._source}:VOLT:RANG?"),
             "compliance_current_a": self._ask(f"{self._sense}:CURR:PROT?"),
@@ -54,7 +54,7 @@ class Channel(ScpiSourceMeter):
         }
 
     def turn_off(self) -> None:
-        """Abort what is under way, 0 V and off; not read back."""
+        """Abort what is under way, go to 0 V and switch off; not read back."""
         self.link.write(f":ABOR {self._list}")
         self.link.write(f"{self._source}:VOLT 0")
         self.link.write(f"{self._source}:CURR 0")

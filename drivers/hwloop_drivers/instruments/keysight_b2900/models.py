@@ -1,4 +1,4 @@
-"""What the models of Keysight's B2900 can do.
+"""Models of Keysight's B2900 and their limits.
 
 Ranges, envelope and trigger intervals after the data sheet, 5990-7009EN; the least limit after the
 user's guide, B2910-90010, "Limit/Compliance".

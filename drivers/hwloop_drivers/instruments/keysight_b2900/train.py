@@ -1,4 +1,4 @@
-"""How a B2900 makes a train: a list of equal steps, or the pulse shape, and readings on a timer.
+"""Trains of a B2900: a list of equal steps, or the pulse shape, and readings on a timer.
 
 Source and meter are triggered by timers of their own that start together: the steps are the
 greatest common divisor of all widths, the readings may be further apart.
@@ -47,12 +47,12 @@ class Plan:
 
     @property
     def duration_s(self) -> float:
-        """Until the last period has ended."""
+        """Get the time until the last period has ended, seconds."""
         return self.count * self.period_us * TICK_S
 
 
 def plan_train(name: str, points: Sequence[TrainPoint], *, least_interval_s: float) -> Plan:
-    """What to trigger for these points; raises :class:`Unsupported` if it cannot be made."""
+    """Return the plan of these points; raises :class:`Unsupported` if nothing can make them."""
     if not points:
         raise Unsupported("a train needs a point")
     for point in points:
@@ -94,7 +94,7 @@ def _ticks(name: str, width_s: float) -> int:
 
 
 def _readings(name: str, points: Sequence[TrainPoint], widths_us: list[int]) -> Readings | None:
-    """A timer that ends a reading at the end of every point that measures."""
+    """Return the timer that ends a reading with each point that measures; None without readings."""
     ends_us, at_us = [], 0
     for point, width_us in zip(points, widths_us, strict=True):
         at_us += width_us
