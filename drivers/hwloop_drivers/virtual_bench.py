@@ -142,7 +142,7 @@ class VirtualBenchLink(BenchTime):
         try:
             said = self.ask("status", timeout_s=WHO_S)["unmodelled"][self._unmodelled_before :]
         except BackendError:
-            return None  # gone: whoever lost it says so
+            return None  # gone: the operation that lost it reports it
         if not said:
             return None
         return (

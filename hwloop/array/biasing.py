@@ -57,7 +57,7 @@ class LineBias:
 
 @dataclass(frozen=True)
 class SchemeBias:
-    """Bias of the lines under one scheme, by how a line stands to the selected cell.
+    """Bias of the lines under one scheme, by the place of a line relative to the selected cell.
 
     ``gate``: the drive of the selected row's gate, which carries a voltage of its own; the other
     gates are grounded, and their transistors off. None: the cells have no gates.

@@ -1,7 +1,7 @@
-"""The station file: which instruments stand on the bench, and how they are wired to the array.
+"""The station file: the instruments of a bench, and how they are wired to the array.
 
 Plain data, read alike by the bench that drives the instruments and by the virtual bench that
-stands in for them. Everything that can be judged without opening an instrument is judged here.
+stands in for them. All that can be checked without opening an instrument is checked here.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from hwloop.array.biasing import Scheme
 from hwloop.array.geometry import Geometry
 from hwloop.errors import ConfigError
 from hwloop.settings.model import Settings
-from hwloop.settings.units import (
-    PositiveSecond,
-)
+from hwloop.settings.units import PositiveSecond
 from hwloop.settings.yaml import parse_yaml
 from hwloop.station import checks as station_checks
 from hwloop.station.parts import (

@@ -1,4 +1,4 @@
-"""Every driver that has a virtual box, ready for the conformance suites."""
+"""Every driver that has a virtual instrument, ready for the conformance suites."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hwloop import plugins
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import SwitchMatrix
-from hwloop_drivers.testing import MatrixRig, Pulse, SourceRig, Tap
+from hwloop_drivers.testing import MatrixRig, SeenPulse, SourceRig, Tap
 from hwloop_sim.virtual.circuit.relays import Relays
 from tests.drivers.instruments.test_matrices import Case
 from tests.virtual_link import OneBox
@@ -27,7 +27,7 @@ _loaded = cache(plugins.load)  # a suite makes dozens of instruments of one kind
 class Source:
     """A source by its kind: settings, and the channel that is tried.
 
-    ``driver``: another driver than the kind's, for the same box.
+    ``driver``: another driver than the kind's, for the same instrument.
     """
 
     kind: str
@@ -42,7 +42,7 @@ class Source:
         return "-".join([self.kind, *map(str, self.settings.values()), self.channel]).rstrip("-")
 
     def make(self, tap: TapLink) -> SourceRig:
-        """A fresh virtual box with a resistor, and its driver."""
+        """A fresh virtual instrument with a resistor, and its driver."""
         virtual: Any = _loaded("hwloop.virtual_instruments", self.kind)
         output = f"box.{self.channel}" if self.channel else "box"
         box = OneBox(virtual, conductance_s=1 / self.load_ohm, drive=output, settings=self.settings)
@@ -53,7 +53,7 @@ class Source:
             instrument=driver(tap(box.link), settings),
             again=lambda: driver(box.link, settings),
             pulses=lambda: [
-                Pulse(float(p.amplitude_v[0, 0]), p.width_s) for p in box.device.pulses
+                SeenPulse(float(p.amplitude_v[0, 0]), p.width_s) for p in box.device.pulses
             ],
             output_v=lambda: box.circuit.output_volts()[output],
             load_ohm=self.load_ohm,
@@ -62,7 +62,7 @@ class Source:
 
 
 def matrix_rig(case: Case, tap: TapLink, driver: MakeDriver | None = None) -> MatrixRig:
-    """A fresh virtual box of a case, and its driver, or another one for the same box."""
+    """A fresh virtual instrument of a case, and its driver, or another one for the same instrument."""
     box = case.box()
 
     def opened(link: Link) -> SwitchMatrix:

@@ -54,7 +54,7 @@ class PyMeasureSourceMeter(ForeignSourceMeter):
         return value
 
     @override
-    def _let_go(self) -> None:
+    def _discard(self) -> None:
         self._made = None
 
 

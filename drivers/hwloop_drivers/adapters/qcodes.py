@@ -50,7 +50,7 @@ class QCoDeSSourceMeter(ForeignSourceMeter):
     @override
     def _make(self, made_by: Any) -> Any:
         name = f"hwloop_{next(_numbers)}"
-        with contextlib.redirect_stdout(io.StringIO()):  # it greets whoever listens
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints a greeting
             return made_by(name, None, resource=_resource(self.link), device_clear=False)
 
     @override
@@ -63,7 +63,7 @@ class QCoDeSSourceMeter(ForeignSourceMeter):
         return value
 
     @override
-    def _let_go(self) -> None:
+    def _discard(self) -> None:
         made, self._made = self._made, None
         if made is not None:
             made.close()

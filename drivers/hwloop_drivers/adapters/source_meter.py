@@ -84,7 +84,7 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
         """Return one attribute of the other library's instrument."""
 
     @abstractmethod
-    def _let_go(self) -> None:
+    def _discard(self) -> None:
         """Discard the other library's instrument; send nothing."""
 
     @override
@@ -100,7 +100,7 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
 
     @override
     def reset(self) -> None:
-        self._let_go()
+        self._discard()
         self._made = None
         super().reset()
         self._level_v = 0.0
@@ -206,7 +206,7 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
         try:
             super().shutdown()
         finally:
-            self._let_go()
+            self._discard()
 
     def foreign(self) -> Any:
         """Return the other library's instrument, or its channel; made at the first use."""

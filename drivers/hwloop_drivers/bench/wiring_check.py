@@ -6,7 +6,7 @@ one output, and looks at the current out of the meter:
 
 - *reach*: the ordinary read of every cell. A line none of whose cells conducts is not connected.
 - *ground*: a line is grounded and everything else floats; current from the meter through a cell
-  has to find its way to ground there.
+  has to reach ground there.
 - *apart*: a line is connected to nothing and the others are grounded; no current may reach it.
 - *dummy*: with known resistors in the array's place, every value is where it belongs.
 """
@@ -189,7 +189,7 @@ class _ConnectivityCheck:
         if self._station.self_test.dummy_ohm is not None:
             return "dummy: every resistor is where it belongs"
         return (
-            "dummy: not compared; without self_test.dummy_ohm nobody can tell whether all rows and"
+            "dummy: not compared; without self_test.dummy_ohm it is not known whether all rows and"
             " all columns are exchanged, or the lines of one kind among each other"
         )
 

@@ -11,7 +11,7 @@ from hwloop_drivers.links.link import Link, S
 
 @dataclass(frozen=True)
 class InstrumentKind(Generic[S]):
-    """A driver as it stands in the entry point group ``hwloop.instruments``.
+    """A driver as it is registered in the entry point group ``hwloop.instruments``.
 
     ``make(link, settings)``: the driver on an open link; sends nothing by itself.
     ``serial_board``: plain serial lines through pyserial, not VISA. ``proof``: what the driver's

@@ -101,7 +101,7 @@ class SerialBoard(SwitchMatrix):
         self.link.recover(lambda: None)
         try:
             reply = self._ask("ID?")
-        except UnexpectedReply:  # an answer to an earlier host may still have been on its way
+        except UnexpectedReply:  # the answer to an earlier host's question may have come first
             self.link.recover(lambda: None)
             reply = self._ask("ID?")
         said = dict(word.partition("=")[::2] for word in reply.words)
@@ -132,7 +132,7 @@ class SerialBoard(SwitchMatrix):
     def check_errors(self) -> None:
         if self._keeper is not None and self._keeper.error is not None:
             error = self._keeper.error
-            self._let_go()
+            self._lose_control()
             raise error
 
     @override
@@ -212,7 +212,7 @@ class SerialBoard(SwitchMatrix):
         if self._keeper is None:
             self._keeper = _Keeper(self._feed, self._settings.watchdog_s / FEEDS)
 
-    def _let_go(self) -> None:
+    def _lose_control(self) -> None:
         self._closed = None
         if self._keeper is not None:
             self._keeper.stop()
@@ -229,7 +229,7 @@ class SerialBoard(SwitchMatrix):
         except Unsupported:  # nothing was sent
             raise
         except BackendError:
-            self._let_go()
+            self._lose_control()
             raise
         self._believe(reply, wanted)
         self._closed = wanted
@@ -238,7 +238,7 @@ class SerialBoard(SwitchMatrix):
         """Raise :class:`InstrumentFault` unless the board has exactly these closed, by its host."""
         if reply.state == HOST and reply.closed == wanted:
             return
-        self._let_go()
+        self._lose_control()
         if reply.state != HOST:
             raise InstrumentFault(self._lost(reply.state))
         differing = ", ".join(sorted(reply.closed ^ wanted))
@@ -303,7 +303,7 @@ class _Keeper:
         while not self._stopped.wait(self._interval_s):
             try:
                 self._feed()
-            except BackendError as exc:  # a closed link too: nobody holds the board any more
+            except BackendError as exc:  # a closed link too: the board is no longer controlled
                 self.error = exc
                 return
 

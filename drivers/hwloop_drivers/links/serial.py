@@ -24,7 +24,7 @@ LOST = (OSError, PortError)
 CLOSE_S = 2.0
 
 
-QUIET_S = 0.1  # silence after which nothing stale is believed to be on its way
+QUIET_S = 0.1  # silence after which no late answer is expected
 
 
 class SerialLink(Link):

@@ -69,7 +69,7 @@ class VisaLink(Link):
 
     @override
     def recover(self, verify: Callable[[], None]) -> None:
-        # Start a new session: whatever was on its way in the old one cannot arrive in it.
+        # A new session: a late answer of the old one cannot arrive in it.
         with self._lock:
             self._poisoned = True
             self._shut()
@@ -166,7 +166,7 @@ class VisaLink(Link):
             except (pyvisa.Error, OSError, RuntimeError, UnicodeDecodeError) as exc:
                 self._poisoned = True
                 self._fail(text, bound_s, exc)
-            except BaseException:  # a second Ctrl-C: the answer is still on its way
+            except BaseException:  # a second Ctrl-C: the answer may still come
                 self._poisoned = True
                 raise
             self._log("<", reply)
@@ -301,7 +301,7 @@ class VisaLink(Link):
         self._received = b""
         if source is not None:
             with contextlib.suppress(OSError):
-                source.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for an answer
+                source.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for an answer
         if session is not None:
             # One on a dead link may not come back from its close: that must not hold up safety.
             _bounded(close_quietly, session, CLOSE_S)

@@ -27,7 +27,7 @@ class InProcessLink(Link):
     def write(self, text: str) -> None:
         self.sent.append(text)
         reply = self._receive(text)
-        assert reply is None, f"{text!r} was answered by {reply!r} that nobody reads"
+        assert reply is None, f"{text!r} was answered by {reply!r}, which is never read"
 
     @override
     def query(self, text: str, *, timeout_s: float | None = None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from hwloop_drivers.roles import PulseGenerator, SourceMeter
 from hwloop_drivers.testing.rigs import (
     Make,
-    Pulse,
+    SeenPulse,
     SourceRig,
     Tried,
     broken_off,
@@ -105,7 +105,7 @@ def check_shutdown(make: Make[SourceRig], ready: Ready, level_v: float) -> None:
 
 
 def expect_pulses(
-    seen: Sequence[Pulse], expected: Sequence[tuple[float, float]], relative: float
+    seen: Sequence[SeenPulse], expected: Sequence[tuple[float, float]], relative: float
 ) -> None:
     """Check that the resistor saw these pulses, (volts, seconds), and no others."""
     words = f"the load must see {_listed(expected)}; it saw " + _listed(

@@ -17,7 +17,7 @@ MOST_MESSAGES = 1000
 
 
 @dataclass(frozen=True)
-class Pulse:
+class SeenPulse:
     """A level that the resistor saw for a while: volts across it, seconds."""
 
     level_v: float
@@ -30,14 +30,14 @@ class SourceRig:
 
     ``pulses``: what the resistor has seen so far, in order, of what is above the trial's
     ``quiet_v``. ``output_v``: what the output drives now, into an open circuit; None if it is off.
-    ``again``: another driver on the same instrument, that knows nothing of the first: as when a
+    ``again``: another driver on the same instrument, without the first one's state: as when a
     bench is made safe after its run has died. ``mistake``: a message that the instrument takes
     for an error; "" where it keeps none.
     """
 
     instrument: Instrument
     again: Callable[[], Instrument]
-    pulses: Callable[[], Sequence[Pulse]]
+    pulses: Callable[[], Sequence[SeenPulse]]
     output_v: Callable[[], float | None]
     load_ohm: float
     output: str = ""
@@ -91,7 +91,7 @@ class OneAtATime(Generic[R]):
 
     def __call__(self, tap: Callable[[Link], Tap]) -> R:
         """Close the link of the last rig, and make the next one."""
-        self._let_go()
+        self._close_last()
         self._last = self._make(tap)
         return self._last
 
@@ -99,9 +99,9 @@ class OneAtATime(Generic[R]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._let_go()
+        self._close_last()
 
-    def _let_go(self) -> None:
+    def _close_last(self) -> None:
         if self._last is not None:
             self._last.instrument.link.close()
 

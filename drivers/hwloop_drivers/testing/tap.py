@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"(?<![A-Za-z0-9_.])[+-]?\d+\.?\d*(?:[eE][+-]?\d+)?")
 class Tap(Link):
     """A link that hands messages on to ``inner``, and keeps them in :attr:`sent`.
 
-    ``lost``: messages that this holds for never arrive; nobody answers them. ``garbled``: every
+    ``lost``: messages for which this is True never arrive, and get no answer. ``garbled``: every
     answer is noise. ``break_after``: so many messages still go through; then nothing does, and
     every call raises :class:`hwloop.errors.InstrumentTimeout`, until :meth:`mend`.
     """

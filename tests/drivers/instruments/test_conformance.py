@@ -1,4 +1,4 @@
-"""Every driver that has a virtual box keeps to the rules of its role: one line a driver."""
+"""Every driver that has a virtual instrument keeps to the rules of its role: one line a driver."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from importlib import resources
 import pytest
 
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.keithley_2600b.channel import SCRIPT, Channel
+from hwloop_drivers.instruments.keithley_2600b.channel import SCRIPT, Keithley2600BChannel
 from hwloop_drivers.instruments.keithley_2600b.driver import Keithley2600B
 from hwloop_drivers.instruments.keithley_2600b.models import Keithley2600BSettings
 from hwloop_drivers.links.link import Link
@@ -52,10 +52,10 @@ class Wire(Link):
         pass
 
 
-def _smu(given: dict[str, str] | None = None) -> tuple[Channel, Wire]:
+def _smu(given: dict[str, str] | None = None) -> tuple[Keithley2600BChannel, Wire]:
     wire = Wire(given or {})
     smu = Keithley2600B(wire, Keithley2600BSettings()).outputs()["a"]
-    assert isinstance(smu, Channel)
+    assert isinstance(smu, Keithley2600BChannel)
     return smu, wire
 
 

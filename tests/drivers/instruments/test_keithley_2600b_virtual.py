@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hwloop.array.operations import Flag
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.keithley_2600b.channel import Channel
+from hwloop_drivers.instruments.keithley_2600b.channel import Keithley2600BChannel
 from hwloop_drivers.instruments.keithley_2600b.driver import Keithley2600B
 from hwloop_drivers.instruments.keithley_2600b.models import Keithley2600BSettings
 from hwloop_drivers.roles import SourceSetup, TrainPoint, VerifyLoop
@@ -23,7 +23,7 @@ READ = TrainPoint(0.1, 25e-3, measure=True)
 
 def _bench(
     *, model: str = "2602B", compliance_a: float = 1e-3, nplc: float = 1.0, **box: Any
-) -> tuple[Keithley2600B, Channel, OneBox]:
+) -> tuple[Keithley2600B, Keithley2600BChannel, OneBox]:
     one = OneBox(Virtual2600B, drive="box.a", settings={"model": model}, **box)
     instrument = Keithley2600B(
         one.link, Keithley2600BSettings.model_validate({"model": model, "nplc": nplc})
@@ -31,7 +31,7 @@ def _bench(
     instrument.verify_identity()
     instrument.reset()
     channel = instrument.outputs()["a"]
-    assert isinstance(channel, Channel)
+    assert isinstance(channel, Keithley2600BChannel)
     channel.set_up(SourceSetup(range_v=6 if "260" in model else 2, compliance_a=compliance_a))
     channel.source_enabled = True
     instrument.check_errors()
@@ -88,7 +88,7 @@ def test_train_that_no_script_can_time_is_refused_unsent(
 ) -> None:
     one = OneBox(Virtual2600B, drive="box.a")
     smu = Keithley2600B(one.link, Keithley2600BSettings()).outputs()["a"]
-    assert isinstance(smu, Channel)
+    assert isinstance(smu, Keithley2600BChannel)
     with pytest.raises(Unsupported, match=message):
         smu.refuse_train(points)
     assert one.link.sent == []
@@ -221,7 +221,7 @@ def test_compliance_level_and_width_reach_the_box_with_nine_digits_or_are_refuse
     )
     box = Keithley2600B(one.link, Keithley2600BSettings.model_validate({"model": model}))
     smu = box.outputs()["a"]
-    assert isinstance(smu, Channel)
+    assert isinstance(smu, Keithley2600BChannel)
     most_v = 40 if "260" in model else 200
     most_a = {40: {40: 1.0, 6: 3.0}, 200: {200: 0.1, 20: 1.5}}[most_v]
     high_v = 6 if most_v == 40 else 20

@@ -6,16 +6,16 @@ import pytest
 
 from hwloop.array.operations import Flag
 from hwloop.errors import InstrumentFault, UnexpectedReply
-from hwloop_drivers.instruments.keysight_b2900.driver import Channel, KeysightB2900
+from hwloop_drivers.instruments.keysight_b2900.driver import KeysightB2900, KeysightB2900Channel
 from hwloop_drivers.instruments.keysight_b2900.models import KeysightB2900Settings
 from hwloop_drivers.roles import SourceSetup, TrainPoint
 from tests.scpi_wire import ScpiWire
 
 
-def _second_channel(**given: str) -> tuple[Channel, ScpiWire]:
+def _second_channel(**given: str) -> tuple[KeysightB2900Channel, ScpiWire]:
     wire = ScpiWire({":SYST:LFR": "50"}, given)
     smu = KeysightB2900(wire, KeysightB2900Settings(model="B2902A")).outputs()["2"]
-    assert isinstance(smu, Channel)
+    assert isinstance(smu, KeysightB2900Channel)
     return smu, wire
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hwloop.array.operations import Flag
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.keysight_b2900.driver import Channel, KeysightB2900
+from hwloop_drivers.instruments.keysight_b2900.driver import KeysightB2900, KeysightB2900Channel
 from hwloop_drivers.instruments.keysight_b2900.models import KeysightB2900Settings
 from hwloop_drivers.roles import SourceSetup, TrainPoint
 from hwloop_sim.virtual.instruments.keysight_b2900.box import KeysightB2900 as VirtualB2900
@@ -19,7 +19,7 @@ CELL_S = 1e-5
 
 def _box(
     model: str, *, channel: str = "", errors: str = "batch"
-) -> tuple[KeysightB2900, Channel, OneBox]:
+) -> tuple[KeysightB2900, KeysightB2900Channel, OneBox]:
     drive = f"box.{channel}" if channel else "box"
     one = OneBox(VirtualB2900, conductance_s=CELL_S, drive=drive, settings={"model": model})
     chosen = KeysightB2900Settings.parse({"model": model, "errors": errors})
@@ -27,13 +27,13 @@ def _box(
     made.verify_identity()
     made.reset()
     smu = made.outputs()[channel]
-    assert isinstance(smu, Channel)
+    assert isinstance(smu, KeysightB2900Channel)
     return made, smu, one
 
 
 def _ready(
     *, nplc: float = 0.01, model: str = "B2901A", channel: str = "", errors: str = "batch"
-) -> tuple[KeysightB2900, Channel, OneBox]:
+) -> tuple[KeysightB2900, KeysightB2900Channel, OneBox]:
     made, smu, one = _box(model, channel=channel, errors=errors)
     smu.set_up(SourceSetup(range_v=2, compliance_a=1e-3, nplc=nplc))
     smu.source_enabled = True
@@ -123,12 +123,12 @@ def test_two_channels_are_two_sources_with_the_signs_of_their_own_currents() -> 
     box = KeysightB2900(one.link, KeysightB2900Settings(model="B2902A"))
     box.reset()
     for smu in box.outputs().values():
-        assert isinstance(smu, Channel)
+        assert isinstance(smu, KeysightB2900Channel)
         smu.set_up(SourceSetup(range_v=2, compliance_a=1e-3))
         smu.source_enabled = True
     rows, columns = box.outputs().values()
-    assert isinstance(rows, Channel)
-    assert isinstance(columns, Channel)
+    assert isinstance(rows, KeysightB2900Channel)
+    assert isinstance(columns, KeysightB2900Channel)
     rows.source_voltage, columns.source_voltage = 0.5, -0.5
     assert rows.current == pytest.approx(1.0 * CELL_S)
     assert columns.current == pytest.approx(-1.0 * CELL_S)

@@ -1,4 +1,4 @@
-"""Every switch matrix: what goes over the wire, and its driver against its virtual box."""
+"""Every switch matrix: what goes over the wire, and its driver against its virtual instrument."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -11,13 +11,14 @@ LEVEL_STEP_V = 1e-4
 
 @dataclass(frozen=True)
 class Dialect:
-    """The headers of one output, in their short forms, and how it is made to wait.
+    """The headers of one output, in their short forms, and the words that make it wait.
 
     ``source``: of its triggers, with the words ``parked`` and ``armed`` (over the bus).
     ``waiting``: headers and words that make triggered pulses of it, in the order of sending;
     each is read back. ``edges``: sent after them. ``lock_range``: sent at the largest amplitude,
-    "" for a box that has no range to lock; ``locked`` asks for 0 then. ``load_ohm``: inf where the
-    box knows an open circuit. ``waits``: whether ``*OPC?`` answers after the burst only.
+    "" for an instrument that has no range to lock; ``locked`` asks for 0 then. ``load_ohm``: inf
+    where the instrument knows an open circuit. ``waits``: whether ``*OPC?`` answers after the burst
+    only.
     """
 
     high: str

@@ -1,4 +1,4 @@
-"""A box of outputs that wait in triggered bursts."""
+"""An instrument whose outputs wait in triggered bursts."""
 
 from __future__ import annotations
 

@@ -24,15 +24,15 @@ from hwloop_drivers.instruments.families.scpi import ScpiSpeaker
 from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.roles import PulseGenerator
 
-INFINITE = 9.8e37  # and above: what a box answers for an infinite load
+INFINITE = 9.8e37  # and above: the answer for an infinite load
 SAME = 1e-6  # relative: times that differ less are the same
 
 
 class BurstOutput(ScpiSpeaker, PulseGenerator):
-    """One output; ``name`` for messages.
+    """One output that waits in triggered bursts; ``name`` is for messages.
 
-    Levels have four digits, and no finer steps than 0.1 mV: the box rounds to them, what it then
-    has is read back, and :attr:`source_voltage` is that.
+    Levels have four digits, and no finer steps than 0.1 mV: the instrument rounds to them, the
+    rounded level is read back, and :attr:`source_voltage` returns it.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
     def set_up(self, *, range_v: float) -> None:
         # Open-circuit load, triggered bursts, 0 V, a locked range, limits; all read back. The
         # voltage limits are ±(``range_v`` + the smallest amplitude), which a level at the end
-        # of the range needs beside it. The box is to be reset first, or its output to be off:
-        # what it did before it waits for triggers is another's.
+        # of the range needs beside it. The instrument must have been reset, or its output be off:
+        # what it did before it waits for triggers is unknown.
         d, least_v = self._dialect, self._bounds.least_v
         refuse_above(f"{self._name}: range", range_v, self._bounds.most_v - least_v, "V")
         bound_v = abs(range_v) + least_v
@@ -79,7 +79,7 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
     @property
     @override
     def source_voltage(self) -> float:
-        # The level at which it rests, as the box has rounded it.
+        # The level at which it rests, as the instrument has rounded it.
         return (self._shape or self._asked_shape()).rest_v
 
     @source_voltage.setter
@@ -123,14 +123,14 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
 
     @override
     def apply_pulses(self, *, level_v: float, width_s: float, count: int = 1) -> None:
-        # A burst of pulses with pauses of their own width, or as short as the box can make
-        # them. Returns when it has ended, the last pause included. Everything that shapes it is
-        # read back before it is triggered.
+        # A burst of pulses with pauses of their own width, or the shortest possible. It returns
+        # when the burst has ended, the last pause included. All that shapes it is read back before
+        # it is triggered.
         self.refuse_pulses(level_v=level_v, width_s=width_s, count=count)
         refuse_above(f"{self._name}: level", level_v, self._range_v, "V")
         now = self._shape or self._asked_shape()
         if now.rest_v != 0:
-            raise Unsupported(f"{self._name}: it stands at {now.rest_v:g} V; pulses begin at 0 V")
+            raise Unsupported(f"{self._name}: its level is {now.rest_v:g} V; pulses begin at 0 V")
         d = self._dialect
         period_s = max(2 * width_s, self._bounds.least_period_s)
         # The narrowest pulse in between: width and period never contradict each other.
@@ -280,7 +280,9 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         if not self._dialect.waits:
             import time
 
-            time.sleep(duration_s)  # the burst's end is not told; its widths are the box's own
+            time.sleep(
+                duration_s
+            )  # no answer tells the burst's end; its widths are the instrument's
 
     def _disarm(self) -> None:
         """Park the output, so that a stray trigger makes one pulse of the smallest amplitude."""

@@ -15,7 +15,7 @@ class VerifiedMatrix(SwitchMatrix):
     """Channels are judged before anything is sent, and what is closed is asked for afterwards.
 
     A driver says how to close and open; both return when the relays have settled, with what the
-    box says is closed then.
+    instrument reports as closed then.
     """
 
     @abstractmethod

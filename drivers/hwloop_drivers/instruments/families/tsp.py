@@ -13,14 +13,14 @@ from hwloop_drivers.instruments.families.identified import IdentifiedInstrument
 from hwloop_drivers.links.link import Link, LinkSettings
 
 MOST_ERRORS = 100
-PRECISION = 10  # digits of every number that is printed; the boxes' default is 6
+PRECISION = 10  # digits of every number that is printed; the default is 6
 
 
 class TspSpeaker:
     """Settings and questions in TSP, for an instrument or for one of its several channels.
 
     Settings go through :meth:`_set`, so that the error queue is read as often as the link's
-    settings say. A question is an expression, whose value the box prints with
+    settings say. A question is an expression, whose value the instrument prints with
     :data:`PRECISION` digits.
     """
 

@@ -1,7 +1,8 @@
 """Source-measure units that speak TSP: their trains are scripts inside them.
 
-The Lua file of a box defines functions that run what ``hwloop.add`` of ``families/tsp_trains.lua``
-has collected; they print readings with their statuses, or ``none``, ``errors``, ``stopped``.
+The Lua file of an instrument defines functions that run what ``hwloop.add`` of
+``families/tsp_trains.lua`` has collected; they print readings with their statuses, or ``none``,
+``errors``, ``stopped``.
 """
 
 from __future__ import annotations

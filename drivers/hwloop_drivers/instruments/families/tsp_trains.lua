@@ -1,4 +1,4 @@
--- What every box keeps of hwloop: the levels of a train, sent in several messages. Lua 5.0 only.
+-- What every instrument keeps of hwloop: the levels of a train, sent in several messages. Lua 5.0 only.
 hwloop = {}
 
 -- Levels in volts, waits in seconds after setting each, 1 where it is then measured.

@@ -44,7 +44,7 @@ SWEEP = SweepLimits(
     most_v=LIMITS.most_v,
 )
 LIST_LINE = 100
-FASTEST_NPLC = 0.01  # for steps whose readings nobody wants: the box takes them all the same
+FASTEST_NPLC = 0.01  # for steps without a wanted reading: the instrument reads at every step
 LEAST_DELAY_S = 50e-6  # of a sweep
 BUFFER = '"defbuffer1"'
 DIGITS = 10

@@ -29,7 +29,7 @@ Language = Literal["scpi", "tsp"]
 
 
 class Keithley2450Settings(LinkSettings):
-    """``language``: the command set that the box is set to, from its menu or by ``*LANG``.
+    """``language``: the command set that the instrument is set to, from its menu or by ``*LANG``.
 
     ``nplc``: integration time of a reading; None for the run's. ``four_wire``: sense at the device.
     """
@@ -42,7 +42,7 @@ class Keithley2450Settings(LinkSettings):
 def ranges_for(setup: SourceSetup) -> tuple[float, float | None]:
     """Return the source range, volts, and the measurement range, amperes; None: automatic.
 
-    Raises :class:`Unsupported` for what the box cannot do.
+    Raises :class:`Unsupported` for what the instrument cannot do.
     """
     range_v = LIMITS.range_for(NAME, setup)
     measure_a = LIMITS.measure_range_for(NAME, setup)
@@ -56,7 +56,7 @@ def ranges_for(setup: SourceSetup) -> tuple[float, float | None]:
 
 
 def require_language(link: Link, language: Language) -> None:
-    """Raise :class:`UnexpectedReply` unless the box speaks the driver's language."""
+    """Raise :class:`UnexpectedReply` unless the instrument speaks the driver's language."""
     found = link.query("*LANG?").strip().upper()
     if found != language.upper():
         raise UnexpectedReply(

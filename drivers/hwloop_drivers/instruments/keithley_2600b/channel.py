@@ -25,7 +25,7 @@ SCRIPT = "keithley_2600b/trains.lua"
 SCRIPT_VERSION = 2
 
 
-class Channel(TspSourceMeter):
+class Keithley2600BChannel(TspSourceMeter):
     """One channel as voltage source and ammeter."""
 
     _compliance_bit = STATUS_COMPLIANCE
@@ -148,8 +148,8 @@ class Channel(TspSourceMeter):
                 f" {MOST_POINTS} pulses, not {loop.width_s:g} s and {loop.max_pulses}"
             )
         for other in (*(companion.source for companion in loop.companions), loop.meter or self):
-            if not isinstance(other, Channel) or other.link is not self.link:
-                raise Unsupported(f"{self._name}: a loop has outputs of the same box only")
+            if not isinstance(other, Keithley2600BChannel) or other.link is not self.link:
+                raise Unsupported(f"{self._name}: a loop has outputs of the same instrument only")
 
     @override
     def verify_loop(self, loop: VerifyLoop) -> list[Measured]:
@@ -158,7 +158,7 @@ class Channel(TspSourceMeter):
             f"{{{channel.name}, {', '.join(number(level_v) for level_v in levels)}}}"
             for channel, levels in self._loop_levels(loop)
         ]
-        meter = loop.meter if isinstance(loop.meter, Channel) else self
+        meter = loop.meter if isinstance(loop.meter, Keithley2600BChannel) else self
         parts = f"{self.name}, {meter.name}, {{{', '.join(entries)}}}"
         command = f"hwloop.verify({parts}, {self._loop_arguments(loop)})"
         return meter.run_loop(command, loop)
@@ -176,10 +176,12 @@ class Channel(TspSourceMeter):
         """Raise :class:`Unsupported` where a level is beyond the range that was set up."""
         self._refuse_levels(*levels_v)
 
-    def _loop_levels(self, loop: VerifyLoop) -> Iterator[tuple[Channel, tuple[float, ...]]]:
+    def _loop_levels(
+        self, loop: VerifyLoop
+    ) -> Iterator[tuple[Keithley2600BChannel, tuple[float, ...]]]:
         """Yield the other channels of a loop with start, step and level during reads, volts."""
         for other in loop.companions:
-            if isinstance(other.source, Channel):
+            if isinstance(other.source, Keithley2600BChannel):
                 last_v = other.start_v + (loop.max_pulses - 1) * other.step_v
                 other.source.refuse_levels(other.start_v, last_v, other.read_v)
                 yield other.source, (other.start_v, other.step_v, other.read_v)

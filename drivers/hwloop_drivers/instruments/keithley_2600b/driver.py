@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from hwloop.errors import UnexpectedReply
 from hwloop_drivers.instruments.families.tsp import TspInstrument
-from hwloop_drivers.instruments.keithley_2600b.channel import Channel
+from hwloop_drivers.instruments.keithley_2600b.channel import Keithley2600BChannel
 from hwloop_drivers.instruments.keithley_2600b.models import MODELS, Keithley2600BSettings
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
@@ -24,7 +24,9 @@ class Keithley2600B(TspInstrument):
         super().__init__(link, settings)
         self._model = settings.model
         letters = MODELS[settings.model].letters
-        self._channels = {letter: Channel(link, settings, letter) for letter in letters}
+        self._channels = {
+            letter: Keithley2600BChannel(link, settings, letter) for letter in letters
+        }
 
     @override
     def reset(self) -> None:
@@ -70,7 +72,7 @@ KEITHLEY_2600B = InstrumentKind(
     settings=Keithley2600BSettings,
     make=Keithley2600B,
     proof=(
-        "the manual and data sheets; PyMeasure's and QCoDeS's drivers run its virtual box;"
+        "the manual and data sheets; PyMeasure's and QCoDeS's drivers run its virtual instrument;"
         " never met hardware"
     ),
 )

@@ -25,7 +25,7 @@ class Keithley2600BSettings(LinkSettings):
 
 
 @dataclass(frozen=True)
-class Model:
+class Keithley2600BModel:
     """Ranges and limits of a model, from its data sheet.
 
     ``envelope_a``: the largest current in the ranges that cannot give all of it.
@@ -43,8 +43,8 @@ class Model:
         return dict(self.envelope_a).get(range_v, self.most_a)
 
 
-_2601B = Model("a", (0.1, 1.0, 6.0, 40.0), ((40.0, 1.0),), most_a=3.0)
-_2611B = Model("a", (0.2, 2.0, 20.0, 200.0), ((200.0, 0.1),), most_a=1.5)
+_2601B = Keithley2600BModel("a", (0.1, 1.0, 6.0, 40.0), ((40.0, 1.0),), most_a=3.0)
+_2611B = Keithley2600BModel("a", (0.2, 2.0, 20.0, 200.0), ((200.0, 0.1),), most_a=1.5)
 _2634B = replace(_2611B, letters="ab", least_a=1e-10, least_range_a=1e-9)
 _2635B = replace(_2634B, letters="a", least_range_a=1e-10)
 MODELS = {

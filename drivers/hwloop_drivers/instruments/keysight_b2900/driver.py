@@ -19,7 +19,7 @@ from hwloop_drivers.instruments.keysight_b2900.models import (
     MODELS,
     KeysightB2900Settings,
 )
-from hwloop_drivers.instruments.keysight_b2900.train import TICK_S, Plan, Readings, plan_train
+from hwloop_drivers.instruments.keysight_b2900.train import TICK_S, Readings, TrainPlan, plan_train
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
@@ -28,7 +28,7 @@ LIST_LINE = 100
 STATUS_COMPLIANCE, STATUS_OVER_RANGE = 0b110, 1 << 13  # of a reading: SCPI reference, table 1-2
 
 
-class Channel(ScpiSourceMeter):
+class KeysightB2900Channel(ScpiSourceMeter):
     """One channel as voltage source and ammeter."""
 
     def __init__(self, link: Link, settings: KeysightB2900Settings, number_: int) -> None:
@@ -86,7 +86,7 @@ class Channel(ScpiSourceMeter):
             self._set_word_confirmed(f"{sense}:CURR:RANG:AUTO", "0")
             self._set_confirmed(f"{sense}:CURR:RANG", measure_a)
         self._set_word_confirmed(f"{sense}:REM", "1" if self._settings.four_wire else "0")
-        # The box's own waits would come between a trigger and what it triggers.
+        # The instrument's own waits would come between a trigger and what it triggers.
         self._set_word_confirmed(f"{source}:WAIT", "0")
         self._set_word_confirmed(f"{sense}:WAIT", "0")
         self._set_word_confirmed(f"{self._output_header}:ON:AUTO", "0")
@@ -124,10 +124,10 @@ class Channel(ScpiSourceMeter):
         readings = self._readings(question, reply, len(wanted))
         return [m for m, is_wanted in zip(readings, wanted, strict=True) if is_wanted]
 
-    def _plan(self, points: Sequence[TrainPoint]) -> Plan:
+    def _plan(self, points: Sequence[TrainPoint]) -> TrainPlan:
         return plan_train(self._name, points, least_interval_s=self._model.least_interval_s)
 
-    def _send(self, plan: Plan) -> None:
+    def _send(self, plan: TrainPlan) -> None:
         write, source = self._set, self._source
         write(f"{source}:VOLT 0")
         if plan.pulse_us is None:
@@ -183,7 +183,8 @@ class KeysightB2900(ScpiInstrument):
         self._model = settings.model
         names = MODELS[settings.model].channels
         self._channels = {
-            name: Channel(link, settings, number_) for number_, name in enumerate(names, start=1)
+            name: KeysightB2900Channel(link, settings, number_)
+            for number_, name in enumerate(names, start=1)
         }
 
     @override

@@ -26,7 +26,7 @@ LOW_LIMITS = replace(LIMITS, ranges_a=(1e-8, *LIMITS.ranges_a))
 
 
 @dataclass(frozen=True)
-class Model:
+class KeysightB2900Model:
     """Channels by name, as outputs have them; the least interval of its triggers, seconds."""
 
     channels: tuple[str, ...]
@@ -34,11 +34,11 @@ class Model:
     limits: SourceLimits
 
 
-MODELS: dict[ModelName, Model] = {
-    "B2901A": Model(("",), 2e-5, LIMITS),
-    "B2902A": Model(("1", "2"), 2e-5, LIMITS),
-    "B2911A": Model(("",), 1e-5, LOW_LIMITS),
-    "B2912A": Model(("1", "2"), 1e-5, LOW_LIMITS),
+MODELS: dict[ModelName, KeysightB2900Model] = {
+    "B2901A": KeysightB2900Model(("",), 2e-5, LIMITS),
+    "B2902A": KeysightB2900Model(("1", "2"), 2e-5, LIMITS),
+    "B2911A": KeysightB2900Model(("",), 1e-5, LOW_LIMITS),
+    "B2912A": KeysightB2900Model(("1", "2"), 1e-5, LOW_LIMITS),
 }
 
 

@@ -33,7 +33,7 @@ class Readings:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainPlan:
     """``levels_v`` one after the other, a period each; pulses of ``pulse_us`` if not None.
 
     With pulses there is one level, ``count`` times.
@@ -51,7 +51,7 @@ class Plan:
         return self.count * self.period_us * TICK_S
 
 
-def plan_train(name: str, points: Sequence[TrainPoint], *, least_interval_s: float) -> Plan:
+def plan_train(name: str, points: Sequence[TrainPoint], *, least_interval_s: float) -> TrainPlan:
     """Return the plan of these points; raises :class:`Unsupported` if nothing can make them."""
     if not points:
         raise Unsupported("a train needs a point")
@@ -64,7 +64,7 @@ def plan_train(name: str, points: Sequence[TrainPoint], *, least_interval_s: flo
         off_us = widths_us[1] if len(points) > 1 else round(LEAST_WIDTH_S / TICK_S)
         if pulses.count > MOST_TRIGGERS:
             raise Unsupported(f"{name}: {pulses.count} pulses; {MOST_TRIGGERS} at most")
-        return Plan((pulses.level_v,), on_us + off_us, pulses.count, pulse_us=on_us)
+        return TrainPlan((pulses.level_v,), on_us + off_us, pulses.count, pulse_us=on_us)
     step_us = math.gcd(*widths_us)
     if step_us * TICK_S < least_interval_s * (1 - 1e-9):
         raise Unsupported(
@@ -79,7 +79,7 @@ def plan_train(name: str, points: Sequence[TrainPoint], *, least_interval_s: flo
             f" holds {MOST_STEPS}"
         )
     levels = [p.level_v for p, count in zip(points, counts, strict=True) for _ in range(count)]
-    return Plan((*levels, 0.0), step_us, steps, readings=_readings(name, points, widths_us))
+    return TrainPlan((*levels, 0.0), step_us, steps, readings=_readings(name, points, widths_us))
 
 
 def _ticks(name: str, width_s: float) -> int:

@@ -43,15 +43,15 @@ def virtual(
     from hwloop_sim.virtual.bench.control import serve_control
 
     bench = _make(station, procedure, seed, dummy=dummy)
-    meeting = rendezvous_file(station, private_to=os.getpid() if until_unused else None)
-    _refuse_second(station, meeting)
+    rendezvous = rendezvous_file(station, private_to=os.getpid() if until_unused else None)
+    _refuse_second(station, rendezvous)
     stopped = threading.Event()
     bench.start()
     control, stop_control = serve_control(bench, stopped)
     said = json.dumps(
         {"station": str(station.resolve()), "addresses": bench.addresses, "control": control}
     )
-    meeting.write_text(said, encoding="utf-8")
+    rendezvous.write_text(said, encoding="utf-8")
     if json_line:
         typer.echo(said)
     else:
@@ -66,18 +66,18 @@ def virtual(
     finally:
         bench.stop()
         stop_control()
-        meeting.unlink(missing_ok=True)
+        rendezvous.unlink(missing_ok=True)
 
 
-def _refuse_second(station_file: Path, meeting: Path) -> None:
-    """Raise if the bench of a meeting point still runs: runs would find one of the two."""
+def _refuse_second(station_file: Path, rendezvous: Path) -> None:
+    """Raise if the bench of a rendezvous file still runs: a run would find either of the two."""
     import json
     import socket
 
     from hwloop.errors import ConfigError
 
     try:
-        said = json.loads(meeting.read_text(encoding="utf-8"))
+        said = json.loads(rendezvous.read_text(encoding="utf-8"))
         host, _, number = said["control"].rpartition(":")
         with socket.create_connection((host, int(number)), timeout=WHO_S) as door:
             door.sendall(b'{"ask": "who"}\n')
