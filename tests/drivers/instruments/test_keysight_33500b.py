@@ -138,7 +138,7 @@ def test_pulses_from_another_level_than_zero_are_refused() -> None:
     output, wire = _ready()
     output.source_voltage = 0.5
     sent = len(wire.sent)
-    with pytest.raises(Unsupported, match=r"stands at 0\.5 V; pulses begin at 0 V"):
+    with pytest.raises(Unsupported, match=r"level is 0\.5 V; pulses begin at 0 V"):
         output.apply_pulses(level_v=1, width_s=1e-3)
     assert len(wire.sent) == sent
 
