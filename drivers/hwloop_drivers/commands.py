@@ -23,10 +23,8 @@ def safe(*, station: Annotated[Path, typer.Option(help="The station, a YAML file
             raise ConnectionLost(f"{station}: no virtual bench runs; nothing is on")
         addresses = bench.addresses
         bench.close()
-    for words in make_station_safe(
-        loaded, addresses, note=lambda words: typer.echo(words, err=True)
-    ):
-        typer.echo(words)
+    for line in make_station_safe(loaded, addresses, note=lambda line: typer.echo(line, err=True)):
+        typer.echo(line)
 
 
 def instruments(
@@ -65,7 +63,7 @@ def instruments(
             typer.echo(f"      driver: {fits or 'none; see docs/how-to/use-a-bench.md'}")
     if not seen.found:
         typer.echo("nothing found")
-    for words in seen.looked:
-        typer.echo(f"looked for  {words}")
-    for words in seen.missed:
-        typer.echo(f"could not look for  {words}")
+    for line in seen.looked:
+        typer.echo(f"looked for  {line}")
+    for line in seen.missed:
+        typer.echo(f"could not look for  {line}")

@@ -35,7 +35,7 @@ VISA = ("TCPIP", "USB", "GPIB", "ASRL", "VICP", "PXI", "VXI")  # how its address
 class Found:
     """An instrument that was found, or a place where one may be.
 
-    ``identity``: what it answered, or announces; "" where nothing is known. ``drivers``: the kinds
+    ``identity``: its answer or its announcement; "" where nothing is known. ``drivers``: the kinds
     that accept this identity. ``note``: why there is no identity.
     """
 
@@ -122,7 +122,8 @@ class _FixedReplyLink(Link):
 def _accepts(kind: Any, identity: str) -> bool:
     """Return whether the driver is for this instrument, set for any model that it can name.
 
-    Where a driver names models, they decide: it may go on to ask for cards, which are not here.
+    Where a driver names models, the models decide: it may go on to ask for cards, which the fixed
+    reply cannot give.
     """
     field = kind.settings.model_fields.get("model")
     for model in get_args(field.annotation) if field else (None,):
@@ -152,8 +153,8 @@ def _visa(seen: Survey, library: str) -> None:
             seen.missed.append(f"{place}: {' '.join(str(exc).split())}")
             return
     seen.looked.append(f"{place}: USB, GPIB and VXI-11 resources" if library == "@py" else place)
-    words = {str(w.message) for w in said if issubclass(w.category, UserWarning)}
-    seen.missed += [f"{place}: {_reworded(word)}" for word in sorted(words)]
+    messages = {str(w.message) for w in said if issubclass(w.category, UserWarning)}
+    seen.missed += [f"{place}: {_reworded(word)}" for word in sorted(messages)]
     if library == "@py":
         seen.missed += _missing_backends(place)
     seen.found += [
@@ -246,8 +247,8 @@ def _serial_ports(seen: Survey) -> None:
 
     seen.looked.append("serial ports")
     for port in list_ports.comports():
-        words = "" if port.description in {None, "n/a"} else port.description
-        seen.found.append(Found(port.device, "serial port", name=words, note="not asked"))
+        description = "" if port.description in {None, "n/a"} else port.description
+        seen.found.append(Found(port.device, "serial port", name=description, note="not asked"))
 
 
 def _virtual_benches(seen: Survey) -> None:

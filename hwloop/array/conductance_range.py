@@ -1,7 +1,7 @@
-"""The range of conductance that an array is used in: written out, or that of its calibration.
+"""The range of conductance that an array is used in: written out, or that of a calibration.
 
 ``array.range: {low_s: 10 uS, high_s: 110 uS}``, or ``array.range: my_array.yaml``, a calibration,
-shipped or of one's own: then the range is the one its data covered.
+shipped or your own, for the range that its data covered.
 """
 
 from __future__ import annotations

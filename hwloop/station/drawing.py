@@ -75,11 +75,11 @@ def _draw_output(
         return
     name = instrument_of(output)
     drives = [key for key, value in station.wiring.drive.named().items() if value == output]
-    words = f"{output}\n{station.instruments[name].kind}"
+    label = f"{output}\n{station.instruments[name].kind}"
     axes.text(
         LEFT - 0.1,
         y,
-        words,
+        label,
         ha="right",
         va="center",
         fontsize=8,
@@ -105,17 +105,17 @@ def _draw_wire(axes: Axes, wire: Wire, x: int, y: float, colour: str) -> None:
     marker = "s" if wire.channel is None else "o"
     face = colour if wire.channel is None else "white"
     axes.plot(x, y, marker, color=colour, markerfacecolor=face, markersize=6, zorder=3)
-    words = "soldered" if wire.channel is None else wire.channel
-    axes.text(x + 0.09, y + 0.09, words, fontsize=6, color=BLACK, zorder=4)
+    label = "soldered" if wire.channel is None else wire.channel
+    axes.text(x + 0.09, y + 0.09, label, fontsize=6, color=BLACK, zorder=4)
 
 
 def _draw_array(axes: Axes, station: Station, y: float) -> None:
     """Draw the array below the lines that lead to it."""
     kinds = (("row", "word lines", BLUE), ("col", "bit lines", GREEN), ("gate", "gates", GREY))
     lines = list(station.wiring.lines)
-    for kind, words, colour in kinds:
+    for kind, label, colour in kinds:
         places = [n for n, line in enumerate(lines) if line.startswith(kind)]
         if not places:
             continue
         axes.plot([places[0] - 0.3, places[-1] + 0.3], [y, y], color=colour, linewidth=3)
-        axes.text(sum(places) / len(places), y - 0.12, words, ha="center", va="top", fontsize=8)
+        axes.text(sum(places) / len(places), y - 0.12, label, ha="center", va="top", fontsize=8)

@@ -28,7 +28,8 @@ class InstrumentEntry(Settings):
 
     ``kind``: a driver's name. ``address``: a VISA resource, a serial port, or ``virtual:socket``,
     ``virtual:hislip``, ``virtual:serial`` for an instrument of the virtual bench. ``limit_v``,
-    ``limit_a``: what it may put out here, at most. ``settings``: the driver's own.
+    ``limit_a``: the largest voltage and current that it may supply here. ``settings``: the driver's
+    own.
     """
 
     kind: str
@@ -72,7 +73,7 @@ class Wire(Settings):
 
 
 class Wiring(Settings):
-    """From the instruments to the lines of the array.
+    """Wiring from the instruments to the lines of the array.
 
     ``drive``: see :class:`Drives`. ``lines``: for ``row0``, ``col0``, ``gate0``, … either the
     output (or ``gnd``) that it is soldered to, or the matrix channel to each output and to

@@ -1,9 +1,9 @@
-"""Another library's source meter in the role of ours: it reads, and it holds levels.
+"""Source meters of other libraries in the role of ours: they read, and they hold levels.
 
-What protects the array is not left to it: the compliance and the levels are judged here before it
-is asked, read back through it and compared. Its pulses would be as long as the computer takes, so
-that every train is refused. A reading that is as large as the compliance counts as one at it, for
-such drivers do not tell.
+Protection of the array is not left to the other library: compliance and levels are checked here
+before they are set, read back through it and compared. The width of its pulses would depend on the
+computer, so every train is refused. A reading as large as the compliance counts as a reading at
+compliance, because such drivers do not report it.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class ForeignSettings(LinkSettings):
     """Settings of a foreign driver: its class, and the abilities of its instrument.
 
     ``class``: with its module, as ``pymeasure.instruments.keithley.Keithley2400``. ``identity``:
-    what the answer to ``*IDN?`` holds. ``most_v``, ``least_a``, ``most_a``: the largest level, the
-    smallest and the largest compliance. ``channel``: of an instrument with several, the attribute
-    that is one. ``prepare``: attributes that are set before anything else. ``names``: what this
-    instrument calls a thing, where it is not what the library's instruments usually call it.
+    a part of the answer to ``*IDN?``. ``most_v``, ``least_a``, ``most_a``: the largest level, the
+    smallest and the largest compliance. ``channel``: the attribute
+    that is the channel, of an instrument with several. ``prepare``: attributes that are set before
+    anything else. ``names``: attributes whose names differ from the library's usual ones.
     """
 
     class_: str = Field(alias="class", pattern=r"^\w+(\.\w+)+$")
@@ -53,9 +53,9 @@ class ForeignSettings(LinkSettings):
 class ForeignSourceMeter(ScpiInstrument, SourceMeter):
     """A source meter behind another library's class, over a link of ours.
 
-    The other library speaks through the same link, so that what the link promises holds for it:
-    bounded calls, no stale answers, the wire log. ``names``: what the library calls the level,
-    its range, the compliance, the reading, its integration time and the output.
+    The other library speaks through the same link, so that the link's guarantees hold for it:
+    bounded calls, no stale answers, the wire log. ``names``: the library's attributes for the
+    level, its range, the compliance, the reading, its integration time and the output.
     """
 
     names: Mapping[str, str]

@@ -67,7 +67,8 @@ def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = F
     """Start the watchdog, connect to every instrument, and bring the bench to its idle state.
 
     ``dummy``: a virtual bench that is started for this has its dummy resistors in the array's
-    place.
+    place. Raises :class:`hwloop.errors.BackendError` where an instrument does not answer or the
+    watchdog does not start; then nothing has been switched on.
     """
     dry_run_bench(settings, request)
     station = _station(settings, request)

@@ -2,13 +2,13 @@
 
 The lines that the meter reaches are its side of the array (the columns, where the scheme has an
 output on them), the others the far side. Every test routes a few lines, puts the read voltage on
-one output, and looks at the current out of the meter:
+one output, and measures the current out of the meter:
 
 - *reach*: the ordinary read of every cell. A line none of whose cells conducts is not connected.
 - *ground*: a line is grounded and everything else floats; current from the meter through a cell
   has to reach ground there.
 - *apart*: a line is connected to nothing and the others are grounded; no current may reach it.
-- *dummy*: with known resistors in the array's place, every value is where it belongs.
+- *dummy*: with known resistors in the array's place, every cell reads its own resistor.
 """
 
 from __future__ import annotations

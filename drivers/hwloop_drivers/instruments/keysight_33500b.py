@@ -3,7 +3,7 @@
 Pulses are triggered bursts of the pulse function, the constant level is where the burst rests:
 see :mod:`hwloop_drivers.instruments.families.burst_output`. The width is that at half the height,
 with the steepest edges that the model has. An output has 50 Ω in series and no limit of its
-current: what it drives must not need one.
+current: the device must not need one.
 """
 
 from __future__ import annotations

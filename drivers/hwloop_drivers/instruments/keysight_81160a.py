@@ -2,9 +2,9 @@
 
 Pulses are bursts, armed by hand and triggered over the bus; the constant level is where they
 rest: see :mod:`hwloop_drivers.instruments.families.burst_output`. Its smallest amplitude into an
-open circuit is 100 mV: so much does the line see for the time of two commands when the sign of the
-pulses changes, and so little a pulse must be. ``*OPC?`` does not wait for a burst: the driver waits
-for as long as the burst lasts.
+open circuit is 100 mV: the line sees that for the time of two commands when the sign of the pulses
+changes, and no pulse can be smaller. ``*OPC?`` does not wait for a burst: the driver waits for as
+long as the burst lasts.
 """
 
 from __future__ import annotations

@@ -24,9 +24,9 @@ _LIST = re.compile(r"\(?@?((?:\d{5})(?:,\d{5})*)?\)?")
 
 
 class KeysightE5250ASettings(LinkSettings):
-    """``cards``: the slots with an E5252A.
+    """Settings of an E5250A. ``cards``: the slots with an E5252A.
 
-    ``bias_port``: the input port, 1 to 10, on which every output sits that no channel connects:
+    ``bias_port``: the input port, 1 to 10, to which every output is connected that has no channel:
     the half-select voltage, or ground, without a channel for each line. None: such outputs float.
     """
 

@@ -14,8 +14,8 @@ class InstrumentKind(Generic[S]):
     """A driver as it is registered in the entry point group ``hwloop.instruments``.
 
     ``make(link, settings)``: the driver on an open link; sends nothing by itself.
-    ``serial_board``: plain serial lines through pyserial, not VISA. ``proof``: what the driver's
-    protocol tests rest on, for the documentation.
+    ``serial_board``: plain serial lines through pyserial, not VISA. ``proof``: the sources of the
+    driver's protocol tests, for the documentation.
     """
 
     name: str

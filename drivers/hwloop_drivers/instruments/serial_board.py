@@ -33,10 +33,10 @@ HEAD = 3  # number, verdict and state begin a reply
 
 
 class SerialBoardSettings(LinkSettings):
-    """The board as it was built; compared with what it says of itself.
+    """The board as it was built; compared with its answer to the question for its identity.
 
     ``ground_bus``: the bus that is ground. ``watchdog_s``: silence after which the board grounds
-    every line. ``boot_s``: what it needs after the port is opened, where that resets it.
+    every line. ``boot_s``: time it needs after the port is opened, where that resets it.
     """
 
     timeout_s: float = Field(default=1.0, gt=0)
@@ -73,9 +73,9 @@ def framed(text: str) -> str:
 
 
 class SerialBoard(SwitchMatrix):
-    """A board, held by being spoken to more often than its watchdog allows silence.
+    """A board that is kept under control by messages more frequent than its watchdog requires.
 
-    What is closed is believed only as long as the board says that it is the host's doing: after
+    The closed crosspoints are valid only while the board reports that its host has set them: after
     its watchdog, a reset or a relay's fault, the next call raises
     :class:`hwloop.errors.InstrumentFault`, and the one after that begins anew.
     """

@@ -31,7 +31,7 @@ class LinkSettings(Settings):
 
 
 class Link(ABC):
-    """Text out, text in; every call bounded in time, one caller at a time.
+    """A link for text to one instrument; calls are bounded in time, one caller at a time.
 
     After a timeout the link is poisoned: every call raises
     :class:`hwloop.errors.InstrumentTimeout` until :meth:`recover` has cleared it, so that a late
@@ -50,7 +50,7 @@ class Link(ABC):
     def query(self, text: str, *, timeout_s: float | None = None) -> str:
         """Send one message and return its one-line reply, stripped of the terminator.
 
-        ``timeout_s``: instead of the link's own, for what takes long. Raises
+        ``timeout_s``: instead of the link's own, for long measurements. Raises
         :class:`hwloop.errors.InstrumentTimeout` or :class:`hwloop.errors.ConnectionLost`.
         """
 
@@ -65,7 +65,7 @@ class Link(ABC):
     def recover(self, verify: Callable[[], None]) -> None:
         """Clear the link after a timeout, then ``verify()`` the identity; healthy if it returns.
 
-        Whatever was under way in the instrument is aborted, stale answers are thrown away.
+        Operations under way in the instrument are aborted, stale answers are thrown away.
         """
 
     @abstractmethod

@@ -23,8 +23,8 @@ def shortened(said: str | bytes) -> str:
 def block_length(address: str, got: bytes, end: bytes) -> int | None:
     """Return the length in bytes of the block ``#<n><len>…`` and its end; None: more will come.
 
-    Raises :class:`UnexpectedReply` for what is no block, and for ``#0…``, whose end only a link
-    with an END message shows.
+    Raises :class:`UnexpectedReply` if it is no block, and for ``#0…``, whose end only a link with
+    an END message shows.
     """
     if len(got) < 2:
         return None

@@ -26,9 +26,9 @@ CHUNK = 4096  # bytes handed over at a time, so that each can be bounded
 class VisaLink(Link):
     """One VISA session, used by one caller at a time.
 
-    On a TCP socket beneath pyvisa-py lines are read here: only so is the end of the stream seen
-    at once, and a block not ended by a line feed in its data. ``clear`` False: without a device
-    clear, which aborts what someone else may be doing with the instrument.
+    On a TCP socket beneath pyvisa-py lines are read by this class, which notices the end of the
+    stream at once, and does not end a block at a line feed in its data. ``clear``: False to send no
+    device clear, which aborts what another program may be doing with the instrument.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class VisaLink(Link):
         """Find the socket beneath pyvisa-py, and set TCP_NODELAY, which VISA's attribute does not.
 
         Without it, a write and the query after it take 44 ms. pyvisa-py opens a plain socket to a
-        closed port without a word: only the socket itself knows.
+        closed port without an error: only the socket itself knows.
         """
         sessions = getattr(self._session.visalib, "sessions", {})
         interface = getattr(sessions.get(self._session.session), "interface", None)

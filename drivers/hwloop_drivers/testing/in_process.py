@@ -14,8 +14,8 @@ from hwloop_drivers.links.messages import payload
 class InProcessLink(Link):
     """A link that hands every message to ``receive``, which answers with text or None.
 
-    An answer to what was no question would wait in a real link for the next one: it is an
-    :class:`AssertionError` here.
+    An answer to a message that is no question would be taken for that of the next question on a
+    real link: it is an :class:`AssertionError` here. ``sent`` keeps the messages.
     """
 
     def __init__(self, receive: Callable[[str], str | None]) -> None:

@@ -108,13 +108,13 @@ def expect_pulses(
     seen: Sequence[SeenPulse], expected: Sequence[tuple[float, float]], relative: float
 ) -> None:
     """Check that the resistor saw these pulses, (volts, seconds), and no others."""
-    words = f"the load must see {_listed(expected)}; it saw " + _listed(
+    message = f"the load must see {_listed(expected)}; it saw " + _listed(
         [(pulse.level_v, pulse.width_s) for pulse in seen]
     )
-    assert len(seen) == len(expected), words
+    assert len(seen) == len(expected), message
     for pulse, (level_v, width_s) in zip(seen, expected, strict=True):
-        assert near(pulse.level_v, level_v, relative), words
-        assert near(pulse.width_s, width_s, relative), words
+        assert near(pulse.level_v, level_v, relative), message
+        assert near(pulse.width_s, width_s, relative), message
 
 
 def _make_safe(tried: Tried[SourceRig], when: str) -> None:

@@ -31,8 +31,8 @@ from hwloop_drivers.testing.rigs import (
 class PulseGeneratorTrial:
     """Values that the suite asks for; they must be within the instrument's reach.
 
-    ``level_v``: of pulses, above what the rig calls quiet. ``read_v``: below it. ``widths_s``: of
-    pulses. ``relative``: by which levels and widths may differ.
+    ``level_v``: of pulses, above the rig's quiet level. ``read_v``: below it. ``widths_s``: of
+    pulses. ``relative``: fraction by which levels and widths may differ.
     """
 
     range_v: float = 2.0
@@ -111,8 +111,8 @@ def _check_deaf(make: Make[SourceRig], trial: PulseGeneratorTrial) -> None:
 def _check_refusals(make: Make[SourceRig], trial: PulseGeneratorTrial) -> None:
     tried = Tried(make)
     source, tap = _source(tried), tried.tap
-    words = f"a range of {ABSENT:g} V must be refused"
-    refused_unsent(tap, lambda: source.set_up(range_v=ABSENT), words)
+    message = f"a range of {ABSENT:g} V must be refused"
+    refused_unsent(tap, lambda: source.set_up(range_v=ABSENT), message)
     width_s = trial.widths_s[0]
     wrong = (
         (ABSENT, width_s, 1),
@@ -131,8 +131,8 @@ def _check_refusals(make: Make[SourceRig], trial: PulseGeneratorTrial) -> None:
             def action(level_v: float = level_v, s: float = wrong_s, count: int = count) -> None:
                 act(level_v=level_v, width_s=s, count=count)
 
-            words = f"{count} pulses of {level_v:g} V for {wrong_s:g} s must be refused"
-            refused_unsent(tap, action, words)
+            message = f"{count} pulses of {level_v:g} V for {wrong_s:g} s must be refused"
+            refused_unsent(tap, action, message)
 
     refuse_all(source.refuse_pulses)
     sent = len(tap.sent)
@@ -177,10 +177,10 @@ def _check_garbage(make: Make[SourceRig], trial: PulseGeneratorTrial) -> None:
     tried = Tried(make)
     source = _ready(tried, trial)
     tried.tap.garbled = True
-    words = "a garbled answer must be an UnexpectedReply"
-    raises(UnexpectedReply, lambda: source.source_enabled, words)
+    message = "a garbled answer must be an UnexpectedReply"
+    raises(UnexpectedReply, lambda: source.source_enabled, message)
 
     def pulse() -> None:
         source.apply_pulses(level_v=trial.level_v, width_s=trial.widths_s[0])
 
-    raises(UnexpectedReply, pulse, words)
+    raises(UnexpectedReply, pulse, message)

@@ -28,8 +28,8 @@ class SeenPulse:
 class SourceRig:
     """An instrument whose output ``output`` drives ``load_ohm`` to ground.
 
-    ``pulses``: what the resistor has seen so far, in order, of what is above the trial's
-    ``quiet_v``. ``output_v``: what the output drives now, into an open circuit; None if it is off.
+    ``pulses``: the levels that the resistor has seen so far, in order, above the rig's quiet level.
+    ``output_v``: the level of the output now, into an open circuit; None if it is off.
     ``again``: another driver on the same instrument, without the first one's state: as when a
     bench is made safe after its run has died. ``mistake``: a message that the instrument takes
     for an error; "" where it keeps none.
@@ -48,10 +48,10 @@ class SourceRig:
 class MatrixRig:
     """A matrix whose closed channels are known, and whose relays can be made to stick.
 
-    ``channels``: three that exist, none of which the instrument closes of itself. ``wrong``: names
-    that are none. ``closed``: what connects now, in truth. ``stick``: from now on a relay does not
-    move, and the instrument does not say that it did. ``again``, ``mistake``: as of a
-    :class:`SourceRig`.
+    ``channels``: three that exist, none of which the instrument closes by itself. ``wrong``: names
+    of no channel. ``closed``: the channels that connect now, in truth. ``stick``: from now on a
+    relay does not move, and the instrument does not report a movement. ``again``, ``mistake``: as
+    of a :class:`SourceRig`.
     """
 
     instrument: SwitchMatrix

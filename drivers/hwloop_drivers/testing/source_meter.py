@@ -36,11 +36,11 @@ from hwloop_drivers.testing.tap import holds_number
 class SourceMeterTrial:
     """Values that the suite asks for; they must be within the instrument's reach.
 
-    ``level_v``: of pulses, above what the rig calls quiet. ``read_v``: below it. ``width_s``,
+    ``level_v``: of pulses, above the rig's quiet level. ``read_v``: below it. ``width_s``,
     ``read_width_s``: of pulses and of levels with a reading. ``compliance_a`` must be more than
     ``level_v`` drives through the load. ``beyond_v``: out of the range that the instrument locks
-    for ``range_v``. ``relative``: by which readings and levels may differ. ``trains``: False for
-    an instrument that reads and holds levels only; then every train must be refused.
+    for ``range_v``. ``relative``: fraction by which readings and levels may differ. ``trains``:
+    False for an instrument that reads and holds levels only; then every train must be refused.
     """
 
     range_v: float = 2.0
@@ -150,8 +150,8 @@ def _check_refusals(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
         [TrainPoint(ABSENT, trial.width_s)],
     )
     for train in trains:
-        words = f"a train of {train} must be refused"
-        refused_unsent(tap, partial(source.refuse_train, train), words)
+        message = f"a train of {train} must be refused"
+        refused_unsent(tap, partial(source.refuse_train, train), message)
     good = [TrainPoint(trial.level_v, trial.width_s)]
     sent = len(tap.sent)
     if trial.trains:
@@ -165,11 +165,11 @@ def _check_refusals(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
     refused_unsent(tap, lambda: source.refuse_level(ABSENT), f"a level of {ABSENT:g} V")
     _ready(tried, trial)
     for train in trains:
-        words = f"a train of {train} must be refused"
-        refused_unsent(tap, partial(source.apply_train, train), words)
+        message = f"a train of {train} must be refused"
+        refused_unsent(tap, partial(source.apply_train, train), message)
     beyond = [TrainPoint(trial.beyond_v, trial.width_s)]
-    words = "a train beyond the range that was set up must be refused"
-    refused_unsent(tap, lambda: source.apply_train(beyond), words)
+    message = "a train beyond the range that was set up must be refused"
+    refused_unsent(tap, lambda: source.apply_train(beyond), message)
 
 
 def _check_readings(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
@@ -307,8 +307,8 @@ def _check_garbage(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
     tried = Tried(make)
     source = _ready(tried, trial)
     tried.tap.garbled = True
-    words = "a garbled answer must be an UnexpectedReply"
-    raises(UnexpectedReply, source.measure_current, words)
-    raises(UnexpectedReply, lambda: source.compliance_current, words)
-    raises(UnexpectedReply, lambda: source.source_enabled, words)
-    raises(UnexpectedReply, lambda: source.tripped, words)
+    message = "a garbled answer must be an UnexpectedReply"
+    raises(UnexpectedReply, source.measure_current, message)
+    raises(UnexpectedReply, lambda: source.compliance_current, message)
+    raises(UnexpectedReply, lambda: source.source_enabled, message)
+    raises(UnexpectedReply, lambda: source.tripped, message)

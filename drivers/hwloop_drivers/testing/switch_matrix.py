@@ -47,14 +47,14 @@ def _check_refusals(make: Make[MatrixRig]) -> None:
             matrix.refuse_channel(channel)
     assert tried.tap.sent == [], "refuse_channel must send nothing"
     for wrong in tried.rig.wrong:
-        words = f"{wrong!r} is no channel, and must be refused"
-        refused_unsent(tried.tap, partial(matrix.refuse_channel, wrong), words)
+        message = f"{wrong!r} is no channel, and must be refused"
+        refused_unsent(tried.tap, partial(matrix.refuse_channel, wrong), message)
     tried = _ready(make)
     matrix, good = tried.rig.instrument, tried.rig.channels[0]
     for wrong in tried.rig.wrong:
-        words = f"{wrong!r} is no channel, and must be refused"
-        refused_unsent(tried.tap, partial(matrix.close_channels, [good, wrong]), words)
-        refused_unsent(tried.tap, partial(matrix.open_channels, [good, wrong]), words)
+        message = f"{wrong!r} is no channel, and must be refused"
+        refused_unsent(tried.tap, partial(matrix.close_channels, [good, wrong]), message)
+        refused_unsent(tried.tap, partial(matrix.open_channels, [good, wrong]), message)
     assert not tried.rig.closed() & set(tried.rig.channels), (
         "a refused list must close nothing of it"
     )
@@ -120,19 +120,19 @@ def _check_stuck(make: Make[MatrixRig]) -> None:
             matrix.close_channels(tried.rig.channels)
         tried.rig.stick(stuck)
         act = matrix.close_channels if verb == "close" else matrix.open_channels
-        words = f"a relay that does not {verb} must be an InstrumentFault that names it"
-        raises(InstrumentFault, partial(act, tried.rig.channels), words, holding=stuck)
+        message = f"a relay that does not {verb} must be an InstrumentFault that names it"
+        raises(InstrumentFault, partial(act, tried.rig.channels), message, holding=stuck)
         if verb == "open":
-            raises(InstrumentFault, matrix.open_all, words)
+            raises(InstrumentFault, matrix.open_all, message)
 
 
 def _check_garbage(make: Make[MatrixRig]) -> None:
     tried = _ready(make)
     matrix = tried.rig.instrument
     tried.tap.garbled = True
-    words = "a garbled answer must be an UnexpectedReply"
-    raises(UnexpectedReply, lambda: matrix.closed, words)
-    raises(UnexpectedReply, lambda: matrix.close_channels([tried.rig.channels[0]]), words)
+    message = "a garbled answer must be an UnexpectedReply"
+    raises(UnexpectedReply, lambda: matrix.closed, message)
+    raises(UnexpectedReply, lambda: matrix.close_channels([tried.rig.channels[0]]), message)
 
 
 def _check_safe_states(make: Make[MatrixRig]) -> None:

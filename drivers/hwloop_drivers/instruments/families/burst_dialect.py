@@ -13,12 +13,11 @@ LEVEL_STEP_V = 1e-4
 class Dialect:
     """The headers of one output, in their short forms, and the words that make it wait.
 
-    ``source``: of its triggers, with the words ``parked`` and ``armed`` (over the bus).
-    ``waiting``: headers and words that make triggered pulses of it, in the order of sending;
-    each is read back. ``edges``: sent after them. ``lock_range``: sent at the largest amplitude,
-    "" for an instrument that has no range to lock; ``locked`` asks for 0 then. ``load_ohm``: inf
-    where the instrument knows an open circuit. ``waits``: whether ``*OPC?`` answers after the burst
-    only.
+    ``source``: header of its trigger source, with the words ``parked`` and ``armed`` (over the
+    bus). ``waiting``: headers and words that make triggered pulses of it, in the order of sending;
+    each is read back. ``edges``: sent after them. ``lock_range``: sent at the largest amplitude, ""
+    for an instrument that has no range to lock; ``locked`` asks for 0 then. ``load_ohm``: inf where
+    the instrument knows an open circuit. ``waits``: whether ``*OPC?`` answers after the burst only.
     """
 
     high: str
@@ -48,7 +47,7 @@ class Dialect:
 class Bounds:
     """Bounds of the pulses that an output can make into an open circuit.
 
-    ``least_v``: the smallest amplitude. ``width_step_s``: of its widths are multiples.
+    ``least_v``: the smallest amplitude. ``width_step_s``: widths are multiples of it.
     """
 
     most_v: float

@@ -3,9 +3,9 @@
 The generator stays in its pulse function, in a burst that waits for a trigger. Until then it rests
 at the low level, or at the high one where the polarity is inverted, so that a constant level is
 where it rests, a pulse is one trigger away, and nothing between them changes the function or moves
-a relay. What it would pulse to, while no pulse is wanted, is only ``least_v`` away: a stray
-trigger does next to nothing. It listens to the bus only while a train is to be made, since
-``*TRG`` triggers every output that does.
+a relay. While no pulse is wanted its other level is only ``least_v`` away, so that a stray trigger
+does next to nothing. It listens to the bus only while a train is to be made, since ``*TRG``
+triggers every output that listens.
 
 A pulse of the other sign than the last one needs the other polarity; while that is changed, the
 line sees ``least_v`` towards the coming pulse for the time of two commands.
@@ -146,7 +146,8 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
     def make_safe(self) -> None:
         """Go to 0 V if it waits for triggers, then switch off even after an error; not read back.
 
-        What is no waiting pulse is switched off first, and its offset taken away afterwards.
+        An output that does not wait for triggers is switched off first, and its offset set to 0
+        afterwards.
         """
         waiting = False
         try:

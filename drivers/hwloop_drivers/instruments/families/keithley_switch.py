@@ -16,7 +16,7 @@ CLOSED = "channel.getclose('allslots')"
 
 
 class KeithleySwitch(TspInstrument, VerifiedMatrix):
-    """Cards in slots; every change is one message whose answer is what is closed then.
+    """A mainframe with cards; every change is one message, answered by the closed channels.
 
     ``cards``: the card in each slot that the station uses.
     """

@@ -12,10 +12,10 @@ from hwloop_drivers.roles import SwitchMatrix
 
 
 class VerifiedMatrix(SwitchMatrix):
-    """Channels are judged before anything is sent, and what is closed is asked for afterwards.
+    """A matrix that checks channels before anything is sent, and the closed ones afterwards.
 
-    A driver says how to close and open; both return when the relays have settled, with what the
-    instrument reports as closed then.
+    A driver implements closing and opening; both return when the relays have settled, with the
+    channels that the instrument reports as closed then.
     """
 
     @abstractmethod

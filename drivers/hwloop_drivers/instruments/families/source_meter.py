@@ -22,10 +22,10 @@ OVERFLOW = 9.9e37  # what SCPI and TSP instruments send for a reading beyond its
 class SourceLimits:
     """Ranges and limits of a source.
 
-    ``ranges_v``, ``ranges_a``: to source and to measure, nominal, ascending. ``over``: what a range
-    of ``ranges_v`` reaches, as a multiple. ``envelope``:
-    (volts, amperes), ascending volts: up to so many volts it gives so many amperes. ``least_a``:
-    the smallest limit of the current.
+    ``ranges_v``, ``ranges_a``: nominal ranges of source and meter, ascending. ``over``: the largest
+    level of a range of ``ranges_v``, as a multiple of its nominal value. ``envelope``: (volts,
+    amperes), ascending: the largest current up to each voltage. ``least_a``: the smallest limit of
+    the current.
     """
 
     ranges_v: tuple[float, ...]

@@ -29,7 +29,7 @@ Language = Literal["scpi", "tsp"]
 
 
 class Keithley2450Settings(LinkSettings):
-    """``language``: the command set that the instrument is set to, from its menu or by ``*LANG``.
+    """Settings of a 2450. ``language``: its command set, chosen from its menu or by ``*LANG``.
 
     ``nplc``: integration time of a reading; None for the run's. ``four_wire``: sense at the device.
     """

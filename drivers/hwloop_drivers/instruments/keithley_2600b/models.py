@@ -13,9 +13,9 @@ ModelName = Literal["2601B", "2602B", "2604B", "2611B", "2612B", "2614B", "2634B
 
 
 class Keithley2600BSettings(LinkSettings):
-    """``model``: which one it is, for ranges and limits differ.
+    """Settings of a 2600B. ``model``: ranges and limits differ between models.
 
-    ``nplc``: integration time of a reading; None for what a run asks for. ``four_wire``: sense at
+    ``nplc``: integration time of a reading; None for the run's. ``four_wire``: sense at
     the device.
     """
 
@@ -28,7 +28,7 @@ class Keithley2600BSettings(LinkSettings):
 class Keithley2600BModel:
     """Ranges and limits of a model, from its data sheet.
 
-    ``envelope_a``: the largest current in the ranges that cannot give all of it.
+    ``envelope_a``: the largest current in the ranges that cannot supply the full current.
     """
 
     letters: str

@@ -43,9 +43,9 @@ MODELS: dict[ModelName, KeysightB2900Model] = {
 
 
 class KeysightB2900Settings(LinkSettings):
-    """``model``: verified against its identity. ``nplc``: integration time, None for the run's.
+    """Settings of a B2900. ``model``: verified against its identity.
 
-    ``four_wire``: sense at the device.
+    ``nplc``: integration time of a reading; None for the run's. ``four_wire``: sense at the device.
     """
 
     model: ModelName = "B2901A"

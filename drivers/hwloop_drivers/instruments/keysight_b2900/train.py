@@ -34,7 +34,7 @@ class Readings:
 
 @dataclass(frozen=True)
 class TrainPlan:
-    """``levels_v`` one after the other, a period each; pulses of ``pulse_us`` if not None.
+    """A train: ``levels_v`` in order, one period each; pulses of ``pulse_us`` if not None.
 
     With pulses there is one level, ``count`` times.
     """
