@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -69,6 +70,16 @@ def test_ending_a_child_gives_what_it_said_of_its_trouble_and_can_be_done_twice(
     assert end(child) == "no such station"
     assert end(child) == "no such station"
     assert all(pipe is not None and pipe.closed for pipe in (child.stdin, child.stdout))
+
+
+def test_child_that_ignores_a_request_to_terminate_is_ended_all_the_same() -> None:
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True)"
+    child = _child(f"{deaf}; import sys; sys.stdin.read()")
+    assert first_line(child, within_s=60) == "deaf\n"
+    child.terminate()
+    end(child)
+    if sys.platform != "win32":
+        assert child.returncode == -signal.SIGKILL
 
 
 def test_watchdog_that_never_answers_is_ended_and_nothing_is_switched_on(
