@@ -41,7 +41,7 @@ S = TypeVar("S", bound=Settings)
 
 
 class Effect:
-    """One effect on the cells of a population; does nothing where a method is not overridden.
+    """One effect on the cells of a population; a method that is not overridden does nothing.
 
     ``time_varying``: the observed conductance changes from one vector of a multiplication to the
     next.
@@ -69,7 +69,7 @@ class Effect:
 
         Example, every step 5 % smaller than the model says::
 
-          def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:
+          def pulsed(self, before_s, after_s, pulse):
               return before_s + 0.95 * (after_s - before_s)
         """
         return after_s

@@ -84,7 +84,10 @@ class Dac(Settings):
             )
 
     def convert(self, voltage_v: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Return the voltages of the rows, in the shape given; :class:`Unsupported` out of range."""
+        """Return the voltages of the rows, (..., batch, rows), in volts.
+
+        Raises :class:`Unsupported` beyond the range.
+        """
         self.check(voltage_v)
         levels = self.levels
         # Half a step outside at most, as checked.

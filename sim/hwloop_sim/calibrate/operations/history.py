@@ -20,7 +20,7 @@ from hwloop.errors import ConfigError, RecordError
 from hwloop.messages import cell_name
 from hwloop.record.reader import Record
 from hwloop.types import BoolArray, FloatArray
-from hwloop_sim.emulator.lines import Wiring
+from hwloop_sim.emulator.lines import ArrayLines
 from hwloop_sim.emulator.readout import Tiles
 
 LEAST_READS = 6
@@ -146,7 +146,7 @@ def of_record(path: Path) -> History:
         array = ArraySettings.parse(record.resolved["array"])
         # On lines that float, what the other cells see depends on them: it is left out.
         ideal = array.biasing != "floating"
-        wiring = Wiring(None, Tiles(), array.biasing, (shape[-2], shape[-1])) if ideal else None
+        wiring = ArrayLines(None, Tiles(), array.biasing, (shape[-2], shape[-1])) if ideal else None
         try:
             events = list(_events(record, shape, wiring))
         except RecordError as exc:
@@ -159,7 +159,7 @@ def of_record(path: Path) -> History:
 
 
 def _events(
-    record: Record, shape: tuple[int, ...], wiring: Wiring | None
+    record: Record, shape: tuple[int, ...], wiring: ArrayLines | None
 ) -> Iterator[Drive | Look]:
     for recorded in record.operations():
         if recorded.failed:  # nobody knows whether it reached the cells
@@ -173,7 +173,7 @@ def _events(
             yield from _ramped(operation, recorded.reading, shape, wiring)
 
 
-def _drives(pulse: PulseMap, shape: tuple[int, ...], wiring: Wiring | None) -> Iterator[Drive]:
+def _drives(pulse: PulseMap, shape: tuple[int, ...], wiring: ArrayLines | None) -> Iterator[Drive]:
     """The pulse and what the half-selected cells see of it."""
     full = replace(pulse, amplitude_v=np.broadcast_to(pulse.amplitude_v, shape))
     stresses = [full] if wiring is None else wiring.ideal_stresses(full)
@@ -186,7 +186,7 @@ def _drives(pulse: PulseMap, shape: tuple[int, ...], wiring: Wiring | None) -> I
 
 
 def _ramped(
-    ramp: Ramp, reading: Reading, shape: tuple[int, ...], wiring: Wiring | None
+    ramp: Ramp, reading: Reading, shape: tuple[int, ...], wiring: ArrayLines | None
 ) -> Iterator[Drive | Look]:
     """The pulses that the cells got, each with the read that follows it."""
     for number in range(ramp.steps):

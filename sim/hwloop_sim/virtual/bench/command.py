@@ -1,4 +1,4 @@
-"""``hwloop virtual``: start a station's virtual bench and say where it is."""
+"""``hwloop virtual``: start a station's virtual bench and print its addresses."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def virtual(
 
 
 def _refuse_second(station_file: Path, meeting: Path) -> None:
-    """Raise if the bench of a meeting point still runs: runs would find one of the two."""
+    """Raise if a bench with this rendezvous file still runs: runs would find one of the two."""
     import json
     import socket
 

@@ -1,7 +1,7 @@
 """Ranges, resolutions and power envelope of Keysight's B2900 models; data sheet 5990-7009EN.
 
-It has no noise at one power line cycle: 2 ppm of the range is assumed, which at 0.001 cycles is
-well within the derating that it gives.
+The data sheet has no noise at one power line cycle: 2 ppm of the range is assumed, which at 0.001
+cycles is well within the derating that it gives.
 """
 
 from __future__ import annotations
