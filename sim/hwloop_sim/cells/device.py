@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Settings)
 
 LARGE = 20_000
-"""Cells, or currents, from which on loading the compiled loops pays."""
+"""Number of cells, or currents, from which the compiled loops save more than loading them costs."""
 
 
 class Device(ABC):
@@ -105,7 +105,7 @@ class Device(ABC):
         Called by effects such as drift. Raises :class:`hwloop.errors.Unsupported` where the model
         has no state that could be set.
         """
-        raise Unsupported(f"{type(self).__name__} cannot be put at a conductance")
+        raise Unsupported(f"{type(self).__name__} cannot be set to a conductance")
 
     def take_events(self) -> list[Event]:
         """Return and clear pending log events."""

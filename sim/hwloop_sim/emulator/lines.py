@@ -238,7 +238,7 @@ class ArrayLines:
                     cell_v = solve(cells_s * on, row_v=row_v, col_v=col_v, wires=wires).cell_v
                 else:
                     cell_v = self._nonlinear_v(cells, tile, on, row_v, col_v)
-                # NaN: a line that no terminal reaches, through any cell, and no current flows.
+                # NaN: a line that no terminal reaches through any cell; no current flows there.
                 yield tile, row, col, np.nan_to_num(cell_v) * on
 
     def _nonlinear_v(

@@ -45,7 +45,7 @@ _NODE, _KRONROD, _GAUSS = np.array(
 ).T.copy()
 
 _AGREE = 1e-8
-"""Where the two rules agree to this, the better one errs by less than 1e-11."""
+"""Relative difference of the two rules at which the better one errs by less than 1e-11."""
 _LAST_DIGIT = 1e-15
 _NEAREST = 1e-290  # below it, numbers lose their digits
 _SOLVED = 1e-13

@@ -95,7 +95,7 @@ class VirtualBench:
         self.messages = dict.fromkeys(self.instruments, 0)
         self.struck_host_s = 0.0
         self._stalling = False
-        self.clock.on_elapse(self._stall_in_pulse)  # after the circuit, which feels the time
+        self.clock.on_elapse(self._stall_in_pulse)  # after the circuit has applied the time
 
     def start(self) -> None:
         """Start one server for every address, and the polling of the instruments."""
@@ -169,7 +169,7 @@ class VirtualBench:
             time.sleep(virtual.latency_s)
         with self.lock:
             self.messages[name] += 1
-            self.last_client_s = time.monotonic()  # a serial port does not tell who comes and goes
+            self.last_client_s = time.monotonic()  # a serial port has no connections to count
             fault = self._faults[name].next(message)
             if fault is not None and self._is_cut_off(name, fault):
                 return None

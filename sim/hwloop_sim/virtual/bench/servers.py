@@ -154,7 +154,8 @@ def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
         import tty
     except ImportError:
         raise ConfigError(
-            "virtual:serial needs pseudo-terminals, which this system has not: use virtual:socket"
+            "virtual:serial needs pseudo-terminals, which this system does not have: use"
+            " virtual:socket"
         ) from None
     master, slave = pty.openpty()
     tty.setraw(slave)

@@ -259,7 +259,7 @@ class Circuit:
                 self.pulses[place] += 1
                 self.unmodelled.append(f"{cell_name(place)} at {self._clock.now_s:g} s: {exc}")
             return
-        # A model of any voltage is given half-selected cells too, which nobody calls pulsed.
+        # Half-selected cells of a model that covers any voltage do not count as pulsed.
         self.pulses[place] += not (harmless and self._device.half_select)
         self._device.pulse(pulse)
 

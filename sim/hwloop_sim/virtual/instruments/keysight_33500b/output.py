@@ -265,7 +265,7 @@ class Output:
         if self.function == "DC":
             return middle_v
         if self.function != "PULS" or not self.burst or self.source in {"IMM", "TIM"}:
-            self._note(f"{self.function} that goes on by itself; it stands at its offset")
+            self._note(f"{self.function} running freely; the output stays at its offset")
             return middle_v
         rises = self._pulsing != (self.polarity == "INV")
         return self._high_v if rises else self._low_v
