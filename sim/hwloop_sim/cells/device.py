@@ -34,9 +34,9 @@ class Device(ABC):
 
         A change of state makes a new array; one that was returned is never modified. Example::
 
-          >>> cells = DummyArray([[1000.0, 2000.0]])  # a device of plain resistors, in ohms
-          >>> cells.conductance_s.tolist()
-          [[0.001, 0.0005]]
+          @property
+          def conductance_s(self) -> FloatArray:
+              return self._low_s + self._state * (self._high_s - self._low_s)
         """
 
     @abstractmethod

@@ -194,7 +194,7 @@ def _choose(value: object, info: ValidationInfo) -> object:
         kind: EffectKind[Any] = plugins.load(plugins.EFFECTS, name)
         return ChosenEffect(kind, kind.settings.parse(settings, folder=folder))
     except ConfigError as exc:
-        # ValueError: pydantic knows at which place of the list this stands.
+        # A ValueError, to which pydantic adds the place in the list.
         raise ValueError(f"{name}: {exc}") from None
 
 

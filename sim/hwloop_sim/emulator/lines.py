@@ -228,7 +228,7 @@ class ArrayLines:
             for row, col in self._groups(selected, cells_s.size):
                 rows, cols = line_fractions(self._scheme, shape, row=row, col=col)
                 amplitude_v = own_v[..., row, col][..., None]
-                # In a 1T1R array the transistors of the other rows are off, and take the voltage.
+                # In a 1T1R array the transistors of the other rows are off and take the voltage.
                 on = np.ones((shape[0], 1))
                 if self._scheme == "1T1R":
                     on = (np.arange(shape[0]) == row[0]).astype(np.float64)[:, None]

@@ -53,12 +53,12 @@ class VirtualBench:
         self.seed = seed
         self.lock = threading.RLock()
         self.clock = BenchClock(real_time=station.virtual.real_time)
-        # As the runner and the emulator draw them.
+        # In the order in which the runner and the emulator draw them.
         rng = np.random.default_rng(seed).spawn(2)[0]
         device_rng, noise_rng, effects_rng = rng.spawn(3)
         if settings.cell_law is not None:
             raise ConfigError(
-                "a virtual bench takes its cells as linear; leave the law out, or use the emulator",
+                "the cells of a virtual bench are linear; remove the law, or use the emulator",
                 key="backends.sim.cell_law",
             )
         self.device: Device
@@ -213,7 +213,7 @@ class VirtualBench:
         if fault.kind not in {"drop", "gone", "ignore", "hang"}:
             return False
         self.struck_host_s = self.struck_host_s or time.time()
-        # A serial port is gone with its hang-up, and its name kept from others until the end.
+        # A serial port ends with its hang-up, and its name stays reserved until the bench stops.
         listens = self.addresses.get(name, "").startswith("TCPIP")
         if fault.kind == "gone" and listens and name in self._stops:
             self._stops.pop(name)()

@@ -36,7 +36,7 @@ def serve_control(bench: VirtualBench, stopped: threading.Event) -> tuple[str, C
                     answer = _answer(bench, stopped, line)
                     self.wfile.write(json.dumps(answer).encode() + b"\n")
             except OSError:
-                pass  # whoever asked has gone
+                pass  # the client has gone
             finally:
                 bench.linked("", -1)
 

@@ -177,7 +177,7 @@ def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
                     reply = port.answer(line.decode("latin-1"))
                     if reply is not None:
                         os.write(master, reply)
-        close(1)  # whoever holds the port sees it gone; its name goes to nobody else meanwhile
+        close(1)  # the client sees the port closed; its name stays reserved
 
     threading.Thread(target=serve, daemon=True, name=f"serial {path}").start()
     return path, lambda: close(0)

@@ -104,7 +104,7 @@ class Circuit:
         self.changes: deque[Change] = deque(maxlen=KEPT_CHANGES)
         rows, cols = device.conductance_s.shape[-2:]
         self.pulses = np.zeros((rows, cols), dtype=np.int64)
-        # The line that each row and column of the array is wired to: its own, if all is well.
+        # The line that each row and column is wired to: its own, unless a fault was injected.
         self._row_names = [f"row{n}" for n in range(rows)]
         self._col_names = [f"col{n}" for n in range(cols)]
         self._loose: list[str] = []

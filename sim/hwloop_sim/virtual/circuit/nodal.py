@@ -11,7 +11,7 @@ import numpy as np
 from hwloop.station.parts import GROUND
 from hwloop.types import FloatArray
 
-LEAKAGE_S = 1e-15  # of an open relay to ground: above 1e14 ohm, Keithley 7072 card
+LEAKAGE_S = 1e-15  # from an open relay to ground: above 1e14 ohm, Keithley 7072 card
 LEAST_OHM = 1e-6  # of an output: keeps two outputs on one node solvable, as their leads would
 
 

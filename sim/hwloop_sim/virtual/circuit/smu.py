@@ -25,7 +25,7 @@ HELD = {"NORM", "ZERO"}  # off modes in which an output that is off is at 0 V
 NEVER_A = 1e-21  # a source of 0 A, for the solver
 SETTLED = 1e-3  # of the step, after the settling time of the data sheet
 NEGLIGIBLE = 1e-9
-SAME = 1e-12  # relative: numbers that differ by less are one
+SAME = 1e-12  # relative difference below which numbers are equal
 
 
 class SmuError(Exception):
@@ -57,7 +57,7 @@ class SmuModel:
     least_limit_v: float
     least_limit_of_range: float = 0.0
     off_share: float = 5e-3
-    """Of the current range: the limit of an output that is off in mode NORMAL."""
+    """Limit of an output that is off in mode NORMAL, as a fraction of the current range."""
 
     def ranges(self, function: str) -> tuple[float, ...]:
         """Return the ranges of volts or amperes."""
@@ -94,7 +94,7 @@ class SmuReading:
     time_s: float
     limited: bool
     over: frozenset[str]
-    """Which of VOLT and CURR are beyond their measurement range."""
+    """The quantities, of VOLT and CURR, beyond their measurement range."""
 
     def value(self, function: str) -> float:
         """Return the volts or the amperes."""
@@ -269,5 +269,6 @@ class Smu:
     def _check_envelope(self, range_v: float) -> None:
         if self.limits[VOLT] > self.model.most_amperes(range_v) * (1 + SAME):
             raise SmuError(
-                f"the {range_v:g} V range gives no {self.limits[VOLT]:g} A; lower the limit first"
+                f"the {range_v:g} V range cannot give {self.limits[VOLT]:g} A;"
+                " lower the limit first"
             )

@@ -57,7 +57,7 @@ class VirtualTspInstrument(VirtualInstrument):
     """The default of ``format.asciiprecision``; 0 is automatic."""
     no_error = "Queue Is Empty"
     instructions = MOST_INSTRUCTIONS
-    """After so many a script is stopped as a runaway."""
+    """Number of Lua instructions after which a script is stopped as a runaway."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

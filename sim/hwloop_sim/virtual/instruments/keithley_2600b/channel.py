@@ -214,7 +214,7 @@ class SourceMeasureChannel:
         if state == ON and self.function == DC_VOLTS:
             self._circuit.drive(self._output, volts=self._level["v"], limit_a=self._limit_a)
         elif state == ON:
-            # A source of amperes is one of its limit in volts that is held at them.
+            # A current source is a voltage source at its voltage limit, limited to the current.
             level_a = self._level["i"]
             volts = math.copysign(self._source["limitv"].value, level_a)
             self._circuit.drive(self._output, volts=volts, limit_a=max(abs(level_a), LEAST_A))

@@ -38,4 +38,4 @@ MODELS = {
     "B2911A": (_B2911A, 1, 1e-5),
     "B2912A": (_B2911A, 2, 1e-5),
 }
-"""Of a model: its channels' data, their number, the least interval of their triggers."""
+"""Data of a channel, number of channels, and least trigger interval in seconds, by model."""
