@@ -69,7 +69,7 @@ def contents(calibration: Calibration, source: Mapping[str, Any]) -> dict[str, A
     words = source.get("words", "")
     own = {key: value for key, value in source.items() if key not in {"words", "remarks"}}
     data.update(own)
-    data["validity"]["words"] = words
+    data["validity"]["summary"] = words
     data["remarks"] = [*data["remarks"], *source.get("remarks", ())]
     del data["files"]
     return {key: value for key, value in data.items() if value not in (None, "", {}, [])}

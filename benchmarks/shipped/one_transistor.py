@@ -36,7 +36,7 @@ def contents(folder: Path) -> dict[str, Any]:
     data = fitted.as_data([], sources.ONE_TRANSISTOR["title"])
     del data["files"]
     source = dict(sources.ONE_TRANSISTOR)
-    data["validity"]["words"] = source.pop("words")
+    data["validity"]["summary"] = source.pop("words")
     data["remarks"] = [*data["remarks"], *source.pop("remarks")]
     data.update(source)
     r_ohm = fitted.growth.r_series_ohm

@@ -132,7 +132,7 @@ def made(device: Device, folder: Path) -> dict[str, Any]:
     }
     if device.predicts:
         data["held_out"] = [predicted(device, found, folder)]
-    data["validity"]["words"] = source["words"]
+    data["validity"]["summary"] = source["words"]
     low_s, high_s = _bounds_s(data["parameters"])
     data["validity"] |= {"low_s": low_s, "high_s": high_s}
     # Not pulses, but a voltage that was swept.

@@ -1,4 +1,4 @@
-"""``hwloop virtual``: start a station's virtual bench and say where it is."""
+"""``hwloop virtual``: start a station's virtual bench and print its addresses."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def virtual(
     stopped = threading.Event()
     bench.start()
     control, stop_control = serve_control(bench, stopped)
-    said = json.dumps(
+    content = json.dumps(
         {"station": str(station.resolve()), "addresses": bench.addresses, "control": control}
     )
-    rendezvous.write_text(said, encoding="utf-8")
+    rendezvous.write_text(content, encoding="utf-8")
     if json_line:
-        typer.echo(said)
+        typer.echo(content)
     else:
         for name, address in bench.addresses.items():
             typer.echo(f"{name:16} {bench.station.instruments[name].kind:18} {address}")
@@ -70,7 +70,7 @@ def virtual(
 
 
 def _refuse_second(station_file: Path, rendezvous: Path) -> None:
-    """Raise if the bench of a rendezvous file still runs: a run would find either of the two."""
+    """Raise if a bench with this rendezvous file still runs: runs would find one of the two."""
     import json
     import socket
 
@@ -116,7 +116,7 @@ def _make(
     kind: BackendKind[SimSettings] = load(BACKENDS, "sim")
     settings = procedure.backend_settings(kind)
     if not isinstance(settings, SimSettings):
-        raise TypeError("the settings of the emulator are not its own")
+        raise TypeError("the settings of backend sim are not of type SimSettings")
     chosen = procedure.seed if seed is None else seed
     return VirtualBench(station, procedure.array, settings, seed=chosen, dummy=dummy)
 
@@ -135,7 +135,9 @@ def _wait(bench: VirtualBench, stopped: threading.Event, *, until_unused: bool) 
 
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     if until_unused:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # its user's Ctrl-C is not for the bench
+        signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # Ctrl-C is meant for the run that uses the bench
         threading.Thread(target=watch, daemon=True).start()
     while not stopped.wait(0.2):
         idle_s = time.monotonic() - bench.last_client_s

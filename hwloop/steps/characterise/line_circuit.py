@@ -1,4 +1,4 @@
-"""What an array of equal cells looks like through its lines, read cell by cell, solved exactly."""
+"""Apparent conductances of an array of equal cells behind its line resistances, solved exactly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LEAST_OHM = 1e-6  # a segment of no resistance has no conductance that could be
 
 @dataclass(frozen=True)
 class LineResistances:
-    """Ohm of a segment of rows and columns, and of what drives a row and reads a column.
+    """Resistances of a segment of rows and columns, of a row driver and of a column meter, ohms.
 
     A segment lies from cell to cell, and from the first cell to the terminal.
     """
@@ -27,10 +27,11 @@ class LineResistances:
 def apparent_conductance_s(
     cell_s: float, shape: tuple[int, int], lines: LineResistances
 ) -> FloatArray:
-    """Conductance that each cell seems to have, (rows, cols), siemens.
+    """Return the conductance that a meter makes of each cell, (rows, cols), siemens.
 
-    Rows are driven before column 0 and columns read after the last row. While one row is driven
-    all other lines are at 0 V. Kirchhoff's laws at the two nodes of every cell.
+    ``cell_s``: conductance of every cell, siemens. Rows are driven before column 0 and columns read
+    after the last row. While one row is driven all other lines are at 0 V. Kirchhoff's laws at the
+    two nodes of every cell, by sparse LU.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.linalg import splu

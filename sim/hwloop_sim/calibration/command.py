@@ -35,7 +35,7 @@ def calibrations(
 
 def _of_table(table: ConductanceTable) -> Iterator[str]:
     yield from _heading(table)
-    yield f"{'conditions':12} {_words(table.conditions.model_dump(exclude_none=True))}"
+    yield f"{'conditions':12} {_listed(table.conditions.model_dump(exclude_none=True))}"
     yield f"{'validity':12} {table.validity}"
     low_s, high_s = min(table.conductance_s), max(table.conductance_s)
     yield f"{'range':12} {low_s:.4g} to {high_s:.4g} S, {len(table.conductance_s) - 1} pulses"
@@ -48,10 +48,10 @@ def _of_file(found: Calibration) -> Iterator[str]:
     if found.licence:
         yield f"{'licence':12} {found.licence}"
     if found.conditions:
-        yield f"{'conditions':12} {_words(found.conditions)}"
+        yield f"{'conditions':12} {_listed(found.conditions)}"
     yield from _validity(found)
     for effect in found.effects or ():
-        yield f"{'effect':12} {_words(effect)}"
+        yield f"{'effect':12} {_listed(effect)}"
     for name, value in flat(found.parameters):
         if isinstance(value, int | float | str):
             error = found.uncertainty.get(name.removesuffix(".sigma"))
@@ -59,7 +59,7 @@ def _of_file(found: Calibration) -> Iterator[str]:
     for name, value in found.goodness.items():
         yield f"{'fit':12} {name} {_number(value)}"
     for figures in found.held_out:
-        yield f"{'held out':12} {_words(figures)}"
+        yield f"{'held out':12} {_listed(figures)}"
     for remark in found.remarks:
         yield f"{'remark':12} {remark}"
 
@@ -68,10 +68,10 @@ def _validity(found: Calibration) -> Iterator[str]:
     if found.validity is None:
         return
     stated = found.validity.model_dump(exclude_none=True, exclude_defaults=True)
-    words = stated.pop("words", "")
+    summary = stated.pop("summary", "")
     for pulse in stated.pop("pulses", ()):
-        yield f"{'pulses':12} {_words(pulse)}"
-    yield f"{'validity':12} {'. '.join(part for part in (_words(stated), words) if part)}"
+        yield f"{'pulses':12} {_listed(pulse)}"
+    yield f"{'validity':12} {'. '.join(part for part in (_listed(stated), summary) if part)}"
 
 
 def _heading(found: Calibration | ConductanceTable) -> Iterator[str]:
@@ -80,10 +80,10 @@ def _heading(found: Calibration | ConductanceTable) -> Iterator[str]:
             yield f"{name:12} {value}"
 
 
-def _words(values: Mapping[str, Any]) -> str:
+def _listed(values: Mapping[str, Any]) -> str:
     parts = []
     for name, value in values.items():
-        inner = f"({_words(value)})" if isinstance(value, Mapping) else _number(value)
+        inner = f"({_listed(value)})" if isinstance(value, Mapping) else _number(value)
         parts.append(f"{name} {inner}")
     return ", ".join(parts)
 

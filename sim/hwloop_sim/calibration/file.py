@@ -71,12 +71,12 @@ class Validity(Settings):
     longest_s: PositiveSecond | None = None
     pulses: tuple[Mapping[str, Any], ...] = ()
     temperature_k: Annotated[Kelvin, Field(gt=0)] | None = None
-    words: str = ""
+    summary: str = ""
 
     @model_validator(mode="after")
     def _ordered(self) -> Validity:
-        if self.low_s is None and self.high_s is None and not self.words:
-            raise ValueError("lacks low_s and high_s, and words that say why")
+        if self.low_s is None and self.high_s is None and not self.summary:
+            raise ValueError("lacks low_s and high_s, or a summary that says why")
         if self.low_s is not None or self.high_s is not None:
             MeasuredRange.model_validate(self._range())
         return self

@@ -34,7 +34,7 @@ from hwloop_sim.calibration.file import (
 _SUFFIXES = (*HDF5_SUFFIXES, *YAML_SUFFIXES)
 
 _SAME = 1e-2
-"""As :data:`hwloop_sim.cells.known_pulses.SAME`: no bench applies a pulse more exactly."""
+"""Relative tolerance, as :data:`hwloop_sim.cells.known_pulses.SAME`."""
 
 
 def merged(model: str, settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -146,18 +146,18 @@ class RangeWatch:
 
     def __init__(self, measured: MeasuredRange, shape: tuple[int, ...]) -> None:
         self._range = measured
-        self._said = np.zeros(shape, dtype=np.bool_)
-        self._pulse_said = False
+        self._reported = np.zeros(shape, dtype=np.bool_)
+        self._pulse_reported = False
         self._pulse_events: list[Event] = []
 
     def note(self, pulse: PulseMap) -> None:
         """Record a pulse whose voltage or width was not measured, for the next events."""
-        if self._pulse_said or not (words := self._strange(pulse)):
+        if self._pulse_reported or not (message := self._unmeasured(pulse)):
             return
-        self._pulse_said = True
-        self._pulse_events.append(Event("warning", f"beyond what was measured: {words}"))
+        self._pulse_reported = True
+        self._pulse_events.append(Event("warning", f"beyond what was measured: {message}"))
 
-    def _strange(self, pulse: PulseMap) -> str:
+    def _unmeasured(self, pulse: PulseMap) -> str:
         span = self._range
         if span.low_v is not None and span.high_v is not None:
             margin_v = _SAME * max(abs(span.low_v), abs(span.high_v))
@@ -172,16 +172,16 @@ class RangeWatch:
 
     def events(self, conductance_s: FloatArray) -> list[Event]:
         """Return warnings of unmeasured pulses, and of cells that have left the range."""
-        strange, self._pulse_events = self._pulse_events, []
+        pulses, self._pulse_events = self._pulse_events, []
         beyond = (conductance_s < self._range.low_s) | (conductance_s > self._range.high_s)
-        new = beyond & ~self._said
-        self._said |= beyond
+        new = beyond & ~self._reported
+        self._reported |= beyond
         if not new.any():
-            return strange
+            return pulses
         some = ", ".join(cell_names(new)) + (", …" if new.sum() > 3 else "")
         span = f"{self._range.low_s:.4g} to {self._range.high_s:.4g} S"
-        words = f"extrapolates beyond the measured range, {span}: {new.sum()}: {some}"
-        return [*strange, Event("warning", words)]
+        message = f"extrapolates beyond the measured range, {span}: {new.sum()}: {some}"
+        return [*pulses, Event("warning", message)]
 
 
 def _outside(value: float, low: float, high: float, unit: str) -> str:

@@ -21,7 +21,7 @@ from hwloop_sim.cells.effect import ChosenEffect, make_effects
 from hwloop_sim.cells.memory import refuse_too_large
 
 _ARRAYS = 12
-"""Arrays of float64 that a device model, an operation on it and the guard need at a time."""
+"""Number of float64 arrays that a device model, an operation on it and the guard need at once."""
 
 
 @dataclass(frozen=True)

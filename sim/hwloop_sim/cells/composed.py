@@ -58,7 +58,7 @@ class NonIdealDevice(Device):
         changing = any(self._by_hook[hook] for hook in _CHANGES)
         if changing and type(device).set_conductance is Device.set_conductance:
             raise ConfigError(
-                f"{type(device).__name__} cannot be put at a conductance, which these effects need",
+                f"{type(device).__name__} cannot be set to a conductance, which these effects need",
                 key="backends.sim.effects",
             )
         self._change("begin", lambda effect, state_s: effect.begin(state_s))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Settings)
 
 LARGE = 20_000
-"""Cells, or currents, from which on loading the compiled loops pays."""
+"""Number of cells, or currents, from which the compiled loops save more than loading them costs."""
 
 
 class Device(ABC):
@@ -34,9 +34,9 @@ class Device(ABC):
 
         A change of state makes a new array; one that was returned is never modified. Example::
 
-          >>> cells = DummyArray([[1000.0, 2000.0]])  # a device of plain resistors, in ohms
-          >>> cells.conductance_s.tolist()
-          [[0.001, 0.0005]]
+          @property
+          def conductance_s(self) -> FloatArray:
+              return self._low_s + self._state * (self._high_s - self._low_s)
         """
 
     @abstractmethod
@@ -105,7 +105,7 @@ class Device(ABC):
         Called by effects such as drift. Raises :class:`hwloop.errors.Unsupported` where the model
         has no state that could be set.
         """
-        raise Unsupported(f"{type(self).__name__} cannot be put at a conductance")
+        raise Unsupported(f"{type(self).__name__} cannot be set to a conductance")
 
     def take_events(self) -> list[Event]:
         """Return and clear pending log events."""

@@ -40,7 +40,7 @@ S = TypeVar("S", bound=Settings)
 
 
 class Effect:
-    """One effect on the cells of a population; does nothing where a method is not overridden.
+    """One effect on the cells of a population; a method that is not overridden does nothing.
 
     ``time_varying``: the observed conductance changes from one vector of a multiplication to the
     next.
@@ -193,7 +193,7 @@ def _choose(value: object, info: ValidationInfo) -> object:
         kind: EffectKind[Any] = plugins.load(plugins.EFFECTS, name)
         return ChosenEffect(kind, kind.settings.parse(settings, folder=folder))
     except ConfigError as exc:
-        # ValueError: pydantic knows at which place of the list this stands.
+        # A ValueError, to which pydantic adds the place in the list.
         raise ValueError(f"{name}: {exc}") from None
 
 

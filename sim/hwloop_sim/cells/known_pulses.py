@@ -15,7 +15,7 @@ from hwloop.settings.units import PositiveSecond, Volt, format_quantity
 from hwloop_sim.cells.device import LARGE
 
 SAME = 1e-2
-"""Pulses that differ less than this are the same: no bench applies them more exactly."""
+"""Relative difference below which pulses are equal: no bench applies them more exactly."""
 
 
 class KnownPulse(Settings):
@@ -74,4 +74,4 @@ def _among(amplitude_v: np.ndarray, known: Sequence[KnownPulse]) -> np.ndarray:
 
 def _refuse(source: str, known: Sequence[KnownPulse], asked: str) -> NoReturn:
     pulses = ", or ".join(str(one) for one in known)
-    raise Unsupported(f"{source} with pulses of {pulses}; it does not say what {asked} would do")
+    raise Unsupported(f"{source} with pulses of {pulses}; it does not cover {asked}")

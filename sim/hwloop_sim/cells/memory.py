@@ -45,8 +45,8 @@ def _meminfo_bytes() -> int | None:
     except OSError:
         return None
     fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    words = fields.get("MemAvailable", "").split()
-    return int(words[0]) * 1024 if words else None
+    available = fields.get("MemAvailable", "").split()  # such as "1024 kB"
+    return int(available[0]) * 1024 if available else None
 
 
 def _cgroup_bytes() -> int | None:

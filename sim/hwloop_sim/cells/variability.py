@@ -133,7 +133,7 @@ def draw_initial(
             if not (wrong := (values < low_s) | (values > high_s)).any():
                 break
             values[wrong] = initial.draw((int(wrong.sum()),), rng)
-    # What is a bound but for its last digits is the bound.
+    # Snap values within rounding error of a bound to the bound.
     outside = (values < low_s * (1 - 1e-9)) | (values > high_s * (1 + 1e-9))
     if outside.any():
         place = first_place(outside)

@@ -20,10 +20,10 @@ STEPS = 200
 SETTLED = 1e-12
 
 MOVED = 1e-7
-"""The last step, relative to the voltages applied: the error left is of the order of its square."""
+"""Last step, relative to the voltages applied: the remaining error is about its square."""
 
 STEEPER = 10.0
-"""By how much a cell's slope may grow in one step: an exponential is climbed, not jumped at."""
+"""Largest growth of a cell's slope in one step, so that an exponential law converges."""
 
 
 def solve_cells(

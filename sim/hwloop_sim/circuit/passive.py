@@ -17,13 +17,13 @@ from hwloop_sim.circuit.terminals import Terminals, cut_off, terminals
 from hwloop_sim.circuit.wires import Wires
 
 STOP = 4e-12
-"""Where the iteration stops: residual over the least eigenvalue, relative to the voltages."""
+"""Stopping criterion: residual over the least eigenvalue, relative to the voltages."""
 
 RESIDUAL = 1e-11
-"""The largest residual that is an answer."""
+"""Largest residual of an accepted solution."""
 
 ERROR = 1e-6
-"""The largest estimate of a voltage's error that is an answer."""
+"""Largest estimated error of a voltage in an accepted solution."""
 
 STEPS = 2000
 """Iterations after which a circuit counts as not solved."""
@@ -131,7 +131,7 @@ def run(
             list(pool.map(part, bounds[:-1].tolist(), bounds[1:].tolist()))
     worst = _checked(report, points)
     if points.floating:
-        # No current at a terminal that is not connected: what the sums round to is not one.
+        # A terminal that is not connected carries no current, whatever the sums round to.
         lines_a[0][np.isnan(points.row_v).reshape(jobs, rows)] = 0.0
         lines_a[1][np.isnan(points.col_v).reshape(jobs, cols)] = 0.0
     return Raw(*fields_v, *lines_a, worst)

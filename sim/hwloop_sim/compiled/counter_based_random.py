@@ -132,10 +132,10 @@ def fill_normals(normals, block, draw, key):
         q = np.float32(~bits[i]) * np.float32(2.0**-32) + np.float32(2.0**-33)
         odd[i] = p - q
         inside[i] = min(np.float32(4.0) * p * q, np.float32(1.0))
-    words = inside.view(np.int32)
+    raw = inside.view(np.int32)
     for i in range(size):
-        exponent = np.float32((words[i] >> np.int32(23)) - np.int32(127))
-        words[i] = (words[i] & np.int32(0x7FFFFF)) | np.int32(0x3F800000)
+        exponent = np.float32((raw[i] >> np.int32(23)) - np.int32(127))
+        raw[i] = (raw[i] & np.int32(0x7FFFFF)) | np.int32(0x3F800000)
         normals[i] = exponent
     for i in range(size):
         w = max(-_log(inside[i], normals[i]), np.float32(0.0))

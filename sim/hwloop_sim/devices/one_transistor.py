@@ -241,7 +241,7 @@ class OneTransistor(Device):
         first = resetting & (cycles.strongest_v == 0)
         cycles.again(resetting & ~first)
         level_s = self._level_s(passed_v - begins_v)
-        # What has hardly begun to RESET scatters as little as it has moved.
+        # A cell that has hardly begun to RESET scatters as little as it has moved.
         drawn_s = level_s * np.exp((1 - level_s / self._high_s) * cycles.level)
         here_s = self._conductance_s
         drawn_s = np.where(first, np.minimum(drawn_s, here_s), drawn_s)

@@ -103,7 +103,7 @@ def _conductance_s(x: Any, p: Any) -> Any:
 
 
 def _state(conductance_s: Any, p: Any) -> Any:
-    # More than the resistance lets through is beyond any state, as what is next to it.
+    # A conductance near or above 1/R_s is beyond any state; the caller clips it.
     left = np.maximum(1 - conductance_s * p.r_series_ohm, 1e-12)
     saturation_a = conductance_s * p.e_forward_v / left
     return np.log(saturation_a / p.i_off_a) / np.log(p.i_on_a / p.i_off_a)

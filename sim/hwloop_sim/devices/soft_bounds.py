@@ -115,7 +115,7 @@ class SoftBounds(Device):
         left = np.exp(-pulse.count / constant)
         moved_s = bound_s + (self._conductance_s - bound_s) * left
         if self._scatter:
-            # What n pulses add, each shrunk by those that follow, is normal with this variance.
+            # The sum over n pulses, each shrunk by those that follow, is normal with this variance.
             variance = np.expm1(-2 * pulse.count / constant) / np.expm1(-2 / constant)
             span_s = self._p.g_max_s - self._p.g_min_s
             normal = self._rng.normal(size=moved_s.shape)

@@ -48,7 +48,7 @@ class ReadDisturb(Effect):
     def read(self, conductance_s: FloatArray, voltage_v: FloatArray) -> FloatArray:
         settings = self._settings
         strength = (np.abs(voltage_v) / settings.reference_v) ** settings.exponent
-        # A cell that is not driven is not read, whatever 0 to the power of 0 is.
+        # A cell that is not driven is not read; 0 to the power of 0 would count it.
         strength *= np.sign(voltage_v) if settings.polar else voltage_v != 0
         disturbed: FloatArray = conductance_s * np.exp(settings.rate * strength.sum(axis=0))
         return disturbed

@@ -268,7 +268,7 @@ def open_sim(settings: SimSettings, request: OpenRequest) -> EmulatedArray:
     """Make the emulated array that ``settings`` describe."""
     outer = request.array.outer_shape(request.population)
     shape = (*outer, *request.array.geometry.shape)
-    # Each spawn is counted: what is drawn for the device and the array stays what it is.
+    # The order of the spawns fixes the draws of a seed: new ones come last.
     device_rng, array_rng, effects_rng, readout_rng = request.rng.spawn(4)
     cells = make_cells(
         settings.device,

@@ -85,9 +85,9 @@ class Dac(Settings):
             )
 
     def convert(self, voltage_v: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Return the voltages of the rows, in the shape given.
+        """Return the voltages of the rows, (..., batch, rows), in volts.
 
-        Raises :class:`Unsupported` out of range.
+        Raises :class:`Unsupported` beyond the range.
         """
         self.check(voltage_v)
         levels = self.levels

@@ -228,7 +228,7 @@ class ArrayLines:
             for row, col in self._groups(selected, cells_s.size):
                 rows, cols = line_fractions(self._scheme, shape, row=row, col=col)
                 amplitude_v = own_v[..., row, col][..., None]
-                # In a 1T1R array the transistors of the other rows are off, and take the voltage.
+                # In a 1T1R array the transistors of the other rows are off and take the voltage.
                 on = np.ones((shape[0], 1))
                 if self._scheme == "1T1R":
                     on = (np.arange(shape[0]) == row[0]).astype(np.float64)[:, None]
@@ -238,7 +238,7 @@ class ArrayLines:
                     cell_v = solve(cells_s * on, row_v=row_v, col_v=col_v, wires=wires).cell_v
                 else:
                     cell_v = self._nonlinear_v(cells, tile, on, row_v, col_v)
-                # NaN: a line that no terminal reaches, through any cell, and no current flows.
+                # NaN: a line that no terminal reaches through any cell; no current flows there.
                 yield tile, row, col, np.nan_to_num(cell_v) * on
 
     def _nonlinear_v(

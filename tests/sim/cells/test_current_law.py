@@ -92,5 +92,5 @@ def test_a_virtual_bench_says_that_its_cells_are_linear() -> None:
     procedure = load_procedure(file, ["backends.sim.cell_law={law: sinh, per_volt: 3}"])
     settings = procedure.backend_settings(load(BACKENDS, "sim"))
     station = load_station(ROOT / "stations" / "virtual_4x4.yaml")
-    with pytest.raises(ConfigError, match="takes its cells as linear"):
+    with pytest.raises(ConfigError, match="the cells of a virtual bench are linear"):
         VirtualBench(station, procedure.array, settings, seed=1)  # type: ignore[arg-type]

@@ -181,7 +181,7 @@ def test_a_model_without_a_state_to_put_refuses_effects_that_change_it() -> None
         return make_effects(chosen, (2, 2), np.random.default_rng(1))
 
     NonIdealDevice(Rigid(), made({"effect": "stuck", "high_fraction": 1, "high_s": 2}))
-    with pytest.raises(ConfigError, match="Rigid cannot be put at a conductance"):
+    with pytest.raises(ConfigError, match="Rigid cannot be set to a conductance"):
         NonIdealDevice(Rigid(), made({"effect": "drift", "nu": 0.1}))
 
 

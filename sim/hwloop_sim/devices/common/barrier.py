@@ -1,7 +1,7 @@
 """The tunnel barrier w between two bounds of TEAM and VTEAM, with its two resistance laws.
 
-x = (w − w_on)/(w_off − w_on): 0 is R_on, 1 is R_off; a positive voltage switches *off*. R = R_on +
-(R_off − R_on) x, or R_on (R_off/R_on)^x where the barrier is a tunnel.
+x = (w − w_on)/(w_off − w_on): 0 is R_on, 1 is R_off; a positive voltage switches *off*.
+R = R_on + (R_off − R_on) x, or R_on (R_off/R_on)^x where the barrier is a tunnel.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from hwloop.types import BoolArray, FloatArray
 
 Scatter = Annotated[Number, Field(ge=0, le=3)]
 _LEAST_GAP = 1e-6
-"""Of 1 − G R_s: below it nothing is left in series that could grow."""
+"""Lower bound of 1 − G·R_s, to keep the filament conductance finite."""
 
 
 class Growth(Settings):

@@ -45,7 +45,7 @@ _NODE, _KRONROD, _GAUSS = np.array(
 ).T.copy()
 
 _AGREE = 1e-8
-"""Where the two rules agree to this, the better one errs by less than 1e-11."""
+"""Relative difference of the two rules at which the better one errs by less than 1e-11."""
 _LAST_DIGIT = 1e-15
 _NEAREST = 1e-290  # below it, numbers lose their digits
 _SOLVED = 1e-13
@@ -100,7 +100,7 @@ def _approach(rate, x, end, duration, v, p):  # type: ignore[no-untyped-def]
         h = likely
     while abs(rest) > _NEAREST and x + h != x and (share == 1.0 or x + h != end):
         whole, difference = _duration(rate, x, h, v, p)
-        # Beside the end, what the nodes' last digit leaves of F is all that can be had.
+        # Close to the end, rounding of the nodes limits the accuracy of F.
         agreed = (_AGREE + _LAST_DIGIT * abs(x / h)) * whole
         if not (np.isfinite(whole) and difference <= agreed):
             h *= 0.5
@@ -113,7 +113,7 @@ def _approach(rate, x, end, duration, v, p):  # type: ignore[no-untyped-def]
         x += h
         rest = end - x
         h = 2.0 * h if 2.0 * abs(h) < share * abs(rest) else share * rest
-    # As near to the end as numbers go, or too slow to move at all.
+    # As near to the end as floating-point numbers get, or too slow to move at all.
     return x, 0.0
 
 

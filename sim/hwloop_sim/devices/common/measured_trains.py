@@ -56,7 +56,7 @@ class MeasuredTrains(KnownPulse):
 
 def _of_calibration(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if set(data) != {"calibration"}:
-        raise ValueError("calibration says it all; leave the other keys out")
+        raise ValueError("calibration already gives every value; leave the other keys out")
     try:
         table = load_table(str(data["calibration"]), folder)
     except HwloopError as exc:
@@ -102,7 +102,7 @@ def _columns(path: Path) -> list[list[float]]:
                 ended[index] = True
                 continue
             if ended[index]:
-                raise ValueError(f"{path}: column {index} goes on after an empty field")
+                raise ValueError(f"{path}: column {index} continues after an empty field")
             column.append(_number(field, path, line, index))
     return columns
 

@@ -37,7 +37,7 @@ class StateSettings(Settings):
 
     spreadable: ClassVar[tuple[str, ...]] = ()
     ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """Pairs of parameters of which the first is below the second."""
+    """Pairs of parameters of which the first must be below the second."""
 
     initial: InitialState | None = None
     flipped: bool = False

@@ -1,1 +1,1 @@
-"""Bench."""
+"""A running virtual bench: its instruments, their servers, faults and control port."""

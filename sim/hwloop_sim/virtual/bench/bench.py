@@ -29,12 +29,12 @@ POLL_S = 20e-3
 
 
 class VirtualBench:
-    """The instruments of a station with virtual addresses, ready to be spoken to.
+    """The instruments of a station with virtual addresses, and the servers that reach them.
 
-    The emulated cells are the very ones that the emulator makes of ``settings`` and ``seed``, so
-    that a run over the instruments can be compared with one on the emulator; with ``dummy`` they
-    are the resistors of the station's self-test instead. The instruments have noise and converters
-    of their own instead of the emulator's.
+    The emulated cells are the same that the emulator makes of ``settings`` and ``seed``, so that a
+    run over the instruments can be compared with one on the emulator; with ``dummy`` they are the
+    resistors of the station's self-test instead. The instruments have noise and converters of their
+    own in place of the emulator's.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class VirtualBench:
         self.seed = seed
         self.lock = threading.RLock()
         self.clock = BenchClock(real_time=station.virtual.real_time)
-        # As the runner and the emulator draw them.
+        # In the order in which the runner and the emulator draw them.
         rng = np.random.default_rng(seed).spawn(2)[0]
         device_rng, noise_rng, effects_rng = rng.spawn(3)
         if settings.cell_law is not None:
             raise ConfigError(
-                "a virtual bench takes its cells as linear; leave the law out, or use the emulator",
+                "the cells of a virtual bench are linear; remove the law, or use the emulator",
                 key="backends.sim.cell_law",
             )
         self.device: Device
@@ -95,10 +95,10 @@ class VirtualBench:
         self.messages = dict.fromkeys(self.instruments, 0)
         self.struck_host_s = 0.0
         self._stalling = False
-        self.clock.on_elapse(self._stall_in_pulse)  # after the circuit, which feels the time
+        self.clock.on_elapse(self._stall_in_pulse)  # after the circuit has applied the time
 
     def start(self) -> None:
-        """Listen at every address."""
+        """Start one server for every address, and the polling of the instruments."""
         for name, entry in self.station.instruments.items():
             _, interface, *number = entry.address.split(":")
             port = _InstrumentPort(self, name)
@@ -121,12 +121,12 @@ class VirtualBench:
         self._stops[""] = self._poll()
 
     def stop(self) -> None:
-        """Stop listening."""
+        """Stop all servers and the polling."""
         for name in list(self._stops):
             self._stops.pop(name)()
 
     def status(self) -> dict[str, Any]:
-        """The state of every output and line now, and what happened that no model covers."""
+        """Return the state of every output and line now, and the pulses that no model covers."""
         with self.lock:
             return {
                 "now_s": self.clock.now_s,
@@ -147,7 +147,7 @@ class VirtualBench:
             }
 
     def add_fault(self, fault: Fault) -> None:
-        """Let an instrument misbehave."""
+        """Inject a fault into an instrument or into the wiring."""
         with self.lock:
             match fault.kind:
                 case "break":
@@ -163,13 +163,13 @@ class VirtualBench:
                     self._faults[fault.instrument].add(fault)
 
     def answer(self, name: str, message: str) -> bytes | None:
-        """What an instrument answers to a message, its faults included."""
+        """Return an instrument's reply to a message, with its pending faults; None for no reply."""
         virtual = self.station.virtual
         if virtual is not None and virtual.latency_s:
             time.sleep(virtual.latency_s)
         with self.lock:
             self.messages[name] += 1
-            self.last_client_s = time.monotonic()  # a serial port does not tell who comes and goes
+            self.last_client_s = time.monotonic()  # a serial port has no connections to count
             fault = self._faults[name].next(message)
             if fault is not None and self._is_cut_off(name, fault):
                 return None
@@ -190,7 +190,7 @@ class VirtualBench:
         return reply.encode("latin-1") + b"\n"
 
     def linked(self, name: str, change: int) -> None:
-        """A link to an instrument, or with "" to the bench itself, came (+1) or went (-1)."""
+        """Count a client of an instrument, or with "" of the bench itself: +1 came, -1 went."""
         with self.lock:
             self.clients += change
             self.last_client_s = time.monotonic()
@@ -209,11 +209,11 @@ class VirtualBench:
             self._stalling = False
 
     def _is_cut_off(self, name: str, fault: Fault) -> bool:
-        """Whether a message is not obeyed; raises :class:`Hangup` if the link ends."""
+        """Return whether a message is not obeyed; raise :class:`Hangup` if the link ends."""
         if fault.kind not in {"drop", "gone", "ignore", "hang"}:
             return False
         self.struck_host_s = self.struck_host_s or time.time()
-        # A serial port is gone with its hang-up, and its name kept from others until the end.
+        # A serial port ends with its hang-up, and its name stays reserved until the bench stops.
         listens = self.addresses.get(name, "").startswith("TCPIP")
         if fault.kind == "gone" and listens and name in self._stops:
             self._stops.pop(name)()
@@ -230,7 +230,7 @@ class VirtualBench:
             raise Stalled
 
     def _poll(self) -> Callable[[], None]:
-        """Let the instruments do what they do unasked; how to end that."""
+        """Start to poll the instruments; return a function that ends it."""
         ended = threading.Event()
 
         def poll() -> None:
@@ -262,7 +262,7 @@ def _dummy(station: Station) -> Device:
 
 
 class _InstrumentPort:
-    """One instrument as its server sees it."""
+    """One instrument of the bench, as its server addresses it."""
 
     def __init__(self, bench: VirtualBench, name: str) -> None:
         self._bench = bench

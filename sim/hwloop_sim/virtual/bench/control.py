@@ -1,9 +1,9 @@
-"""The virtual bench's own door: ask for its state, let time pass, make it misbehave.
+"""The control port of a virtual bench: query its state, advance its time, inject faults.
 
 One JSON object a line over TCP, one answer each: ``{"ask": "status"}``, ``{"ask": "advance",
 "duration_s": 10}``, ``{"ask": "history"}``, ``{"ask": "fault", "fault": {…}}``, ``{"ask":
-"stop"}``. Real instruments have no such door, and no driver uses it; a bench run uses it to let a
-wait pass at once. Whoever holds this door keeps the bench alive, as a link to an instrument does.
+"stop"}``. Real instruments have no such port, and no driver uses it; a bench run uses it to make a
+wait pass at once. An open connection keeps the bench alive, as a link to an instrument does.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from hwloop_sim.virtual.bench.faults import Fault
 
 
 def serve_control(bench: VirtualBench, stopped: threading.Event) -> tuple[str, Callable[[], None]]:
-    """Listen; the address as host:port, and how to stop listening.
+    """Listen for control clients; return the address as host:port, and a function to stop.
 
-    ``stopped`` is set when someone asks the bench to stop.
+    ``stopped`` is set when a client asks the bench to stop.
     """
 
     class Handler(socketserver.StreamRequestHandler):
@@ -36,7 +36,7 @@ def serve_control(bench: VirtualBench, stopped: threading.Event) -> tuple[str, C
                     answer = _answer(bench, stopped, line)
                     self.wfile.write(json.dumps(answer).encode() + b"\n")
             except OSError:
-                pass  # whoever asked has gone
+                pass  # the client has gone
             finally:
                 bench.linked("", -1)
 

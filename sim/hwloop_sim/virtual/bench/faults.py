@@ -1,4 +1,4 @@
-"""How a virtual instrument can be told to misbehave."""
+"""Faults that can be injected into a virtual instrument or its wiring."""
 
 from __future__ import annotations
 
@@ -37,17 +37,16 @@ class Stalled(Exception):
 class Fault(Settings):
     """One fault of one instrument, or of the wiring.
 
-    Those of answers befall messages that are answered, and no others.
-    ``drop``: the link is closed at the next message. ``late``: answers come ``delay_s`` late.
-    ``garbage``: answers are noise. ``silent``: no answers. ``ignore``: messages that contain
-    ``text`` are not obeyed. ``hang``: no message is obeyed any more until someone makes a new
-    link. ``stall``: it stops in the middle of its next pulse, the level stays, no answer comes;
-    the next message is obeyed. ``gone``: the link is closed, and every new one refused.
-    ``stick_open``, ``stick_closed``: the relay ``channel`` does not move.
-    ``break``: the lead to ``line`` is open. ``exchange``: those to ``line`` and ``other`` are
-    exchanged.
-    ``trip``: its outputs go off by themselves, and it obeys as before.
-    ``after``: messages that still go well. ``count``: how often it happens; None for always.
+    Faults of replies affect only messages that have one. ``drop``: the link is closed at the next
+    message. ``late``: replies come ``delay_s`` late. ``garbage``: replies are noise. ``silent``: no
+    replies. ``ignore``: messages that contain ``text`` are not obeyed. ``hang``: no message is
+    obeyed until a new link is made. ``stall``: the instrument stops in the middle of its next
+    pulse, the level stays, no reply comes; the next message is obeyed. ``gone``: the link is
+    closed, and every new one refused. ``stick_open``, ``stick_closed``: the relay ``channel`` does
+    not move. ``break``: the lead to ``line`` is open. ``exchange``: the leads to ``line`` and
+    ``other`` are exchanged. ``trip``: the outputs switch off by themselves, messages are obeyed as
+    before. ``after``: number of messages before the fault. ``count``: how often it happens; None
+    for always.
     """
 
     instrument: str = ""
@@ -70,17 +69,17 @@ class _Pending:
 
 
 class Faults:
-    """The faults of one instrument that are still to come."""
+    """The pending faults of one instrument."""
 
     def __init__(self) -> None:
         self._pending: list[_Pending] = []
 
     def add(self, fault: Fault) -> None:
-        """From now on."""
+        """Add a fault, pending from the next message on."""
         self._pending.append(_Pending(fault, fault.after, fault.count))
 
     def next(self, message: str) -> Fault | None:
-        """The fault that befalls this message, if any."""
+        """Return the fault that affects this message, if any."""
         for pending in list(self._pending):
             fault = pending.fault
             hanging = fault.kind == "hang" and pending.struck
@@ -96,11 +95,11 @@ class Faults:
         return None
 
     def linked(self) -> None:
-        """Someone has made a new link: what hung is over."""
+        """End a hang-up, since a new link has been made."""
         self._pending = [p for p in self._pending if p.fault.kind != "hang" or not p.struck]
 
     def spend(self, fault: Fault) -> None:
-        """This fault has happened once."""
+        """Count one occurrence of a fault, and remove it after its last."""
         pending = next(p for p in self._pending if p.fault is fault)
         if pending.left is not None:
             pending.left -= 1

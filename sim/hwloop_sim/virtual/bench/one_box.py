@@ -1,4 +1,4 @@
-"""One virtual instrument around a few resistors: what tests of its driver need."""
+"""One virtual instrument around a few resistors, for tests of its driver."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hwloop_sim.virtual.circuit.instrument import VirtualInstrument
 
 
 class Resistors(Device):
-    """Cells that nothing changes; remembers the pulses that it was given."""
+    """Resistors as cells, which no pulse changes; keeps the pulses that were applied."""
 
     def __init__(self, conductance_s: FloatArray) -> None:
         self._conductance_s = np.asarray(conductance_s, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""How virtual instruments are reached: TCP socket, HiSLIP, serial pseudo-terminal."""
+"""Servers of virtual instruments: TCP socket, HiSLIP, serial pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ MAX_MESSAGE = 1 << 20
 
 
 class Port(Protocol):
-    """What a server serves: one instrument behind the bench's one lock, faults included."""
+    """One instrument as a server sees it, behind the lock of its bench, faults included."""
 
     def answer(self, message: str) -> bytes | None:
-        """The reply to one message, terminator included; None for none."""
+        """Return the reply to one message, with its terminator; None for no reply."""
 
     def device_clear(self) -> None:
-        """What a device clear does."""
+        """Clear the device, as IEEE 488 says: abort pending messages, keep settings."""
 
     def connected(self, change: int) -> None:
-        """A client came (+1) or went (-1)."""
+        """Count a client that came (+1) or went (-1)."""
 
 
 class Hangup(Exception):
@@ -35,7 +35,7 @@ class Hangup(Exception):
 
 
 def serve_socket(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
-    """Lines over TCP; the VISA address, and how to stop."""
+    """Serve lines over TCP; return the VISA address, and a function to stop."""
 
     class Handler(socketserver.StreamRequestHandler):
         disable_nagle_algorithm = True
@@ -57,7 +57,7 @@ def serve_socket(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
 
 
 def serve_hislip(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
-    """HiSLIP 1.0 in synchronous mode (IVI-6.1); the VISA address, and how to stop."""
+    """Serve HiSLIP 1.0, synchronous (IVI-6.1); return the VISA address, and a stop function."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -70,7 +70,7 @@ def serve_hislip(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
 
 
 class _Hislip:
-    """One of the two connections of a session: they differ only in the messages that they carry."""
+    """One of the two connections of a session, which differ only in the messages they carry."""
 
     def __init__(self, connection: socket.socket, port: Port) -> None:
         self._connection = connection
@@ -145,13 +145,17 @@ class _Hislip:
 
 
 def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
-    """Lines over a pseudo-terminal (not on Windows); the device's path, and how to stop."""
+    """Serve lines over a pseudo-terminal; return the device's path, and a function to stop.
+
+    Raises :class:`ConfigError` on Windows, which has no pseudo-terminals.
+    """
     try:
         import pty
         import tty
     except ImportError:
         raise ConfigError(
-            "virtual:serial needs pseudo-terminals, which this system has not: use virtual:socket"
+            "virtual:serial needs pseudo-terminals, which this system does not have: use"
+            " virtual:socket"
         ) from None
     master, slave = pty.openpty()
     tty.setraw(slave)
@@ -173,7 +177,7 @@ def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
                     reply = port.answer(line.decode("latin-1"))
                     if reply is not None:
                         os.write(master, reply)
-        close(1)  # whoever holds the port sees it gone; its name goes to nobody else meanwhile
+        close(1)  # the client sees the port closed; its name stays reserved
 
     threading.Thread(target=serve, daemon=True, name=f"serial {path}").start()
     return path, lambda: close(0)
@@ -185,7 +189,7 @@ class _Server(socketserver.ThreadingTCPServer):
     block_on_close = False  # a client may stay
 
     def end(self) -> None:
-        """Serve no more, and refuse whoever comes."""
+        """Stop serving, and refuse new connections."""
         self.shutdown()
         self.server_close()
 

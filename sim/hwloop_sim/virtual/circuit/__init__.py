@@ -1,1 +1,1 @@
-"""Circuit."""
+"""The circuit of a virtual bench: outputs, relays, lines, the array, and a clock."""

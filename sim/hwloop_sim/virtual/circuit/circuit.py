@@ -1,9 +1,9 @@
-"""Where the terminals of the virtual instruments meet: one nodal circuit around one array.
+"""One nodal circuit around one array, which joins the terminals of the virtual instruments.
 
 Nodes are the outputs and the lines; a closed channel, or a soldered wire, joins two of them. Every
-cell is a conductance between its row and its column. An output is a voltage source behind its
-series resistance until it reaches its limit, then a current source; off, it is not connected. A
-node that nothing drives settles where the leakage of the relays lets it.
+cell is a conductance between its row and its column. An output is a voltage source with a series
+resistance until it reaches its limit, then a current source; off, it is not connected. A node
+without any source settles at the voltage set by the leakage of the relays.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KEPT_CHANGES = 100_000
 
 @dataclass(frozen=True)
 class Sensed:
-    """What an output sees: volts at its terminal, amperes out of it, whether it is limited."""
+    """The state of an output: volts at its terminal, amperes out of it, whether it is limited."""
 
     volts: float
     amperes: float
@@ -41,10 +41,10 @@ class Sensed:
 
 @dataclass(frozen=True)
 class Change:
-    """The state after something was changed, for whoever asks what happened on the bench.
+    """The state of the bench after a change, for its history.
 
-    ``time_s``: on the bench's clock; ``host_s``: on the computer's (``time.time``).
-    ``floating``: lines that neither ground nor an output holds.
+    ``time_s``: on the bench's clock; ``host_s``: on the computer's (``time.time``). ``floating``:
+    lines that neither ground nor an output holds.
     """
 
     time_s: float
@@ -57,7 +57,7 @@ class Change:
 
 @dataclass
 class _Stress:
-    """A voltage that a cell has been seeing since a moment."""
+    """A voltage across a cell, and how long it has lasted."""
 
     volts: float
     duration_s: float
@@ -68,11 +68,11 @@ class Circuit:
     """The wires of a station, its outputs, and the cells of one array.
 
     ``quiet_v``: magnitude up to which a voltage is a read, and changes no cell. A longer stay above
-    it is one pulse, which the device model is given if it covers it. One that it does not cover is
-    noted as unmodelled, unless it is up to ``harmless_v``: what the array's limits call harmless
-    for half-selected cells, ``quiet_v`` if left out.
-    ``gate_on_v``: gate voltage from which the transistors of a row's 1T1R cells conduct; below
-    it they take the voltage. None for cells without. ``wires``: of the array itself.
+    it is one pulse, which is applied to the device model if it covers the pulse. A pulse that the
+    model does not cover is recorded as unmodelled, unless it is up to ``harmless_v``, the limit of
+    the array for half-selected cells; ``quiet_v`` if left out. ``gate_on_v``: gate voltage from
+    which the transistors of a row's 1T1R cells conduct; below it the whole voltage is across the
+    transistor. None for cells without transistors. ``wires``: of the array itself.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Circuit:
         self.changes: deque[Change] = deque(maxlen=KEPT_CHANGES)
         rows, cols = device.conductance_s.shape[-2:]
         self.pulses = np.zeros((rows, cols), dtype=np.int64)
-        # The line that each row and column of the array is wired to: its own, if all is well.
+        # The line that each row and column is wired to: its own, unless a fault was injected.
         self._row_names = [f"row{n}" for n in range(rows)]
         self._col_names = [f"col{n}" for n in range(cols)]
         self._loose: list[str] = []
@@ -121,7 +121,8 @@ class Circuit:
     ) -> None:
         """Let an output drive ``volts`` from now on; an output without a wire drives nothing.
 
-        ``on`` False: it is switched off, and held at ``volts`` by its off mode.
+        ``volts`` None: not connected. ``on`` False: switched off, but held at ``volts`` by its off
+        mode.
         """
         if output not in self._drives:
             return
@@ -131,7 +132,7 @@ class Circuit:
             self._changed()
 
     def sense(self, output: str) -> Sensed:
-        """What an output sees now."""
+        """Measure the voltage and current at an output now."""
         drive = self._drives.get(output, Drive())
         if output not in self._drives:
             return Sensed(drive.volts or 0.0, 0.0, limited=False)
@@ -141,29 +142,29 @@ class Circuit:
         )
 
     def channels(self, matrix: str) -> frozenset[str]:
-        """Every wired channel of a matrix."""
+        """Return every wired channel of a matrix."""
         return frozenset(w.channel for w in self._wires if w.matrix == matrix and w.channel)
 
     def set_closed(self, matrix: str, channels: frozenset[str]) -> None:
-        """These channels of a matrix are closed from now on, and no others."""
+        """Close these channels of a matrix, and open all others."""
         if self._closed.get(matrix, frozenset()) != channels:
             self._closed[matrix] = channels
             self._changed()
 
     def stick(self, matrix: str, channel: str, *, closed: bool) -> None:
-        """A relay does not move any more, whatever it is told."""
+        """Make a relay stick closed or open from now on."""
         self._broken[(matrix, channel)] = closed
         self._changed()
 
     def break_line(self, line: str) -> None:
-        """The lead from a line to the array is open."""
+        """Break the lead from a line to the array."""
         self._require_line(line)
         loose = f"end of the lead to {line}"
         self._loose.append(loose)
         self._rename({line: loose})
 
     def exchange(self, one: str, other: str) -> None:
-        """The leads of two lines are exchanged at the array."""
+        """Exchange the leads of two lines at the array."""
         for line in (one, other):
             self._require_line(line)
         self._rename({one: other, other: one})
@@ -178,22 +179,22 @@ class Circuit:
         self._changed()
 
     def line_volts(self) -> dict[str, float]:
-        """The voltage of every line now."""
+        """Return the voltage of every line now, by name."""
         solution = self._solve()
         return {line: solution.volts(line) for line in self._lines}
 
     def output_volts(self) -> dict[str, float | None]:
-        """What every output drives now; None where it is off."""
+        """Return the voltage that every output drives now; None where it is off."""
         return {n: drive.volts if drive.on else None for n, drive in self._drives.items()}
 
     def floating_lines(self) -> tuple[str, ...]:
-        """The lines that neither ground nor an output holds now."""
+        """Return the lines that neither ground nor an output holds now."""
         nodes = self._solve().nodes
         held = {0, *(nodes.index(n) for n, d in self._drives.items() if d.volts is not None)}
         return tuple(line for line in self._lines if nodes.index(line) not in held)
 
     def cell_volts(self) -> FloatArray:
-        """Voltage of every cell now, (rows, cols), row above column."""
+        """Return the voltage of every cell now, (rows, cols), row above column."""
         solution = self._solve()
         terminals = (*self._row_names, *self._col_names)
         cell_v = self._inside(solution.nodes).cell_v(
@@ -202,7 +203,7 @@ class Circuit:
         return cell_v * self._gated(solution.nodes)[:, None]
 
     def closed_channels(self) -> tuple[str, ...]:
-        """Every channel that connects now, as matrix:channel."""
+        """Return every channel that connects now, as matrix:channel."""
         return tuple(f"{w.matrix}:{w.channel}" for w in self._wires if w.channel and self._on(w))
 
     def _changed(self) -> None:
@@ -232,7 +233,7 @@ class Circuit:
             self._solution = None
 
     def _end_pulses(self) -> None:
-        """Give the devices the pulses that ended with this change."""
+        """Apply the pulses that ended with this change to the device model."""
         if not self._stress:
             return
         cell_v = self.cell_volts()
@@ -258,7 +259,7 @@ class Circuit:
                 self.pulses[place] += 1
                 self.unmodelled.append(f"{cell_name(place)} at {self._clock.now_s:g} s: {exc}")
             return
-        # A model of any voltage is given half-selected cells too, which nobody calls pulsed.
+        # Half-selected cells of a model that covers any voltage do not count as pulsed.
         self.pulses[place] += not (harmless and self._device.half_select)
         self._device.pulse(pulse)
 
@@ -282,7 +283,7 @@ class Circuit:
         return self._solution
 
     def _gate_v(self, row: int) -> float | None:
-        """The voltage on a row's gate; 0 V where nothing holds it. None for cells without one."""
+        """Return the gate voltage of a row, 0 V if nothing holds it; None without transistors."""
         if self._gate_on_v is None:
             return None
         nodes = self._solve().nodes
@@ -297,20 +298,20 @@ class Circuit:
         return [held.get(nodes.index(f"gate{n}"), 0.0) for n in range(len(self._row_names))]
 
     def _gated(self, nodes: Nodes) -> FloatArray:
-        """1 for the rows whose cells conduct, else 0."""
+        """Return 1 for the rows whose cells conduct, else 0, (rows,)."""
         if self._gate_on_v is None:
             return np.ones(len(self._row_names))
         return np.array([float(v >= self._gate_on_v) for v in self._gates_v(nodes)])
 
     def _cells(self, nodes: Nodes) -> FloatArray:
-        """The cells' conductance as a nodal matrix."""
+        """Return the conductances of the cells as a nodal matrix, siemens."""
         terminals = [nodes.index(name) for name in (*self._row_names, *self._col_names)]
         matrix = np.zeros((nodes.count, nodes.count))
         np.add.at(matrix, np.ix_(terminals, terminals), self._inside(nodes).admittance_s)
         return matrix
 
     def _inside(self, nodes: Nodes) -> Interior:
-        """The array with its cells as they are now."""
+        """Return the array with the present conductances of its cells."""
         return interior(
             self._device.conductance_s * self._gated(nodes)[:, None], self._wires_inside
         )

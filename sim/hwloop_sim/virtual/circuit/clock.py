@@ -1,4 +1,4 @@
-"""The virtual bench's own time: delays, integration and relay travel advance it."""
+"""The virtual bench's own time, advanced by delays, integration and relay settling."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Callable
 class BenchClock:
     """Seconds since the bench was switched on; stands still unless something takes time.
 
-    ``elapse``: told of every stretch of time that passes, before it is over: the circuit lets the
-    devices feel it. With ``real_time`` every stretch takes as long as it says.
+    Listeners are called with every stretch of time before it is over: the circuit applies it to the
+    devices. With ``real_time`` every stretch takes as long as it says.
     """
 
     def __init__(self, *, real_time: bool = False) -> None:
@@ -27,11 +27,11 @@ class BenchClock:
         self._listeners.append(listener)
 
     def at(self, time_s: float, callback: Callable[[], None]) -> None:
-        """Call back when the clock passes ``time_s``; what is past comes at the next advance."""
+        """Call back when the clock passes ``time_s``; a time in the past, at the next advance."""
         heapq.heappush(self._events, (max(time_s, self.now_s), next(self._order), callback))
 
     def advance(self, duration_s: float) -> None:
-        """Let time pass, stopping at every event on the way."""
+        """Advance the time, stopping at every event on the way."""
         end_s = self.now_s + duration_s
         while self._events and self._events[0][0] <= end_s:
             due_s, _, callback = heapq.heappop(self._events)

@@ -1,4 +1,4 @@
-"""Known resistors in the array's place, for the self-test of a bench."""
+"""Known resistors in place of the array, for the self-test of a bench."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hwloop_sim.cells.device import Device
 
 
 class DummyArray(Device):
-    """Resistors that no voltage changes, ohms as (rows, cols)."""
+    """Resistors that no voltage changes, given in ohms as (rows, cols)."""
 
     def __init__(self, ohm: Sequence[Sequence[float]]) -> None:
         self._conductance_s: FloatArray = 1.0 / np.array(ohm, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What a virtual instrument is: text in, text out, terminals in the circuit."""
+"""The interface of a virtual instrument: text in, text out, terminals in the circuit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hwloop_sim.virtual.circuit.clock import BenchClock
 
 
 class VirtualInstrument(ABC):
-    """One box of the virtual bench, wired under its own name; ``noise`` None is noiseless.
+    """One instrument of the virtual bench, wired under its own name; ``noise`` None is noiseless.
 
     ``serial_lines``: on a serial port it is reached by the port's path, not as a VISA resource.
     """
@@ -36,20 +36,32 @@ class VirtualInstrument(ABC):
 
     @abstractmethod
     def receive(self, message: str) -> str | None:
-        """Obey one message; the reply without its terminator, None for none."""
+        """Obey one message; return the reply without its terminator, None for no reply.
+
+        Example::
+
+          def receive(self, message: str) -> str | None:
+              return "ACME,1,0,1.0" if message == "*IDN?" else None
+        """
 
     @abstractmethod
     def device_clear(self) -> None:
-        """Abort what is under way; settings stay."""
+        """Abort pending actions; settings stay.
+
+        Example, for an instrument that has none: ``pass``.
+        """
 
     def poll(self) -> None:  # noqa: B027 - most do nothing unasked
-        """What happens without being asked; called many times a second of the host's time."""
+        """Act without being addressed, as a watchdog does; called often in the host's time."""
 
     def trip(self) -> None:
-        """Its outputs go off by themselves, as by an interlock or heat; a matrix has none."""
+        """Switch the outputs off, as by an interlock or overheating; a matrix has no outputs."""
         if self.output_states():
             raise NotImplementedError(f"{type(self).__name__} does not say how it trips")
 
     @abstractmethod
     def output_states(self) -> dict[str, bool]:
-        """Which outputs are on, by channel; {} for a box without any."""
+        """Return whether each output is on, by channel; {} for an instrument without outputs.
+
+        Example, for one output: ``return {"": self._on}``.
+        """

@@ -1,4 +1,4 @@
-"""A small nodal solution: outputs that are voltage sources until they reach their limit."""
+"""A nodal solver for a bench: voltage sources that become current sources at their limit."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from hwloop.station.parts import GROUND
 from hwloop.types import FloatArray
 
-LEAKAGE_S = 1e-15  # of an open relay to ground: above 1e14 ohm, Keithley 7072 card
+LEAKAGE_S = 1e-15  # from an open relay to ground: above 1e14 ohm, Keithley 7072 card
 LEAST_OHM = 1e-6  # of an output: keeps two outputs on one node solvable, as their leads would
 
 
 @dataclass(frozen=True)
 class Drive:
-    """What an output does: ``volts`` None is not connected.
+    """The drive of an output; ``volts`` None: not connected.
 
     ``on`` False with volts: switched off, but held there, as many sources do at 0 V.
     """
@@ -29,7 +29,7 @@ class Drive:
 
 
 class Nodes:
-    """Names joined to nodes; node 0 is ground."""
+    """The nodes that joined names form; node 0 is ground."""
 
     def __init__(self, names: Iterable[str], joined: Iterable[tuple[str, str]]) -> None:
         self._parent = {name: name for name in names}
@@ -44,7 +44,7 @@ class Nodes:
         self.count = len(roots)
 
     def index(self, name: str) -> int:
-        """The number of the node that a name is joined to."""
+        """Return the number of the node that a name belongs to."""
         return self._numbers[self._root(name)]
 
     def _root(self, name: str) -> str:
@@ -55,7 +55,7 @@ class Nodes:
 
 @dataclass(frozen=True)
 class NodalSolution:
-    """Voltage of every node, amperes out of every output, and which outputs are at their limit."""
+    """Voltage of every node, amperes out of every output, and the outputs at their limit."""
 
     nodes: Nodes
     node_v: FloatArray
@@ -63,12 +63,15 @@ class NodalSolution:
     limited: frozenset[str]
 
     def volts(self, name: str) -> float:
-        """The voltage of the node that a name is joined to."""
+        """Return the voltage of the node that a name belongs to."""
         return float(self.node_v[self.nodes.index(name)])
 
 
 def solve(nodes: Nodes, drives: dict[str, Drive], cells: FloatArray) -> NodalSolution:
-    """Node voltages; outputs beyond their limit become current sources, one after the other."""
+    """Solve the node voltages; outputs beyond their limit become current sources, one by one.
+
+    ``cells``: (nodes, nodes), siemens, the nodal matrix of the array between its terminals.
+    """
     limited: dict[str, float] = {}
     while True:
         node_v = _node_volts(nodes, drives, cells, limited)
@@ -91,10 +94,10 @@ def _currents(
     limited: dict[str, float],
     node_v: FloatArray,
 ) -> dict[str, float]:
-    """Amperes out of every output.
+    """Return the current out of every output, amperes.
 
-    An output alone on its node gives what the cells take there: the drop over its own resistance
-    is the difference of two nearly equal voltages, and would round away.
+    That of an output alone on its node is the current of the cells there: the drop over its own
+    resistance is the difference of two nearly equal voltages, and would round away.
     """
     taken = cells @ node_v + LEAKAGE_S * node_v
     amperes = dict.fromkeys(drives, 0.0) | limited

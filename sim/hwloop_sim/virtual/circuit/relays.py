@@ -1,4 +1,4 @@
-"""The relays of a virtual switch box: which there are, which are closed, how long they take."""
+"""The relays of a virtual switch: its channels, the closed ones, and their settling time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hwloop_sim.virtual.circuit.clock import BenchClock
 
 
 class Relays:
-    """The relays of one box in the circuit; every change lasts ``settle_s``.
+    """The relays of one switch in the circuit; every change lasts ``settle_s``.
 
-    ``order``: every channel, in the order in which the box counts them.
+    ``order``: every channel, in the order in which the instrument lists them.
     """
 
     def __init__(
@@ -28,15 +28,15 @@ class Relays:
         return channel in self._place
 
     def in_order(self, channels: Iterable[str]) -> list[str]:
-        """These channels as the box lists them."""
+        """Return these channels in the order of the instrument."""
         return sorted(channels, key=self._place.__getitem__)
 
     def between(self, first: str, last: str) -> list[str]:
-        """The channels of a range, both ends included; raises KeyError for what there is not."""
+        """Return the channels of a range, both ends included; KeyError for an unknown one."""
         return self.order[self._place[first] : self._place[last] + 1]
 
     def become(self, closed: frozenset[str], *, forced: frozenset[str] = frozenset()) -> None:
-        """These are closed from now on, and those that the box closes of itself."""
+        """Close these channels and the ``forced`` ones of the instrument; open all others."""
         if closed == self.closed and forced == self._forced:
             return
         self.closed, self._forced = closed, forced

@@ -1,11 +1,11 @@
-"""The terminals of a source-measure unit, whatever language it is spoken to in.
+"""The terminals of a source-measure unit, independent of its command language.
 
 A channel sources volts up to a limit of its current, or amperes up to a limit of its voltage, and
-measures both at its terminals. Without noise the source is exact; with noise it also has the
-steps of its converter. Readings have the steps of their range, which are coarser, as is the noise,
-where the integration is shorter than a power line cycle. A level settles exponentially: a reading
-that ends soon after a change still has a part of what was there before. Switched off, a channel
-holds 0 V in the off modes NORMAL and ZERO; in the others its relay is open.
+measures both at its terminals. Without noise the source is exact; with noise it also has the steps
+of its converter. Readings have the steps of their range, which are coarser, as is the noise, where
+the integration is shorter than a power line cycle. A level settles exponentially: a reading that
+ends soon after a change still contains part of the previous level. Switched off, a channel holds 0
+V in the off modes NORMAL and ZERO; in the others its relay is open.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ HELD = {"NORM", "ZERO"}  # off modes in which an output that is off is at 0 V
 NEVER_A = 1e-21  # a source of 0 A, for the solver
 SETTLED = 1e-3  # of the step, after the settling time of the data sheet
 NEGLIGIBLE = 1e-9
-SAME = 1e-12  # relative: numbers that differ by less are one
+SAME = 1e-12  # relative difference below which numbers are equal
 
 
 class SmuError(Exception):
-    """A value that the box refuses; its language says how."""
+    """A value that the channel refuses; each command language has its own error for it."""
 
 
 @dataclass(frozen=True)
 class SmuModel:
-    """What a data sheet says of one channel.
+    """The data sheet of one channel.
 
-    ``ranges_v``, ``ranges_a``: nominal, ascending. ``over``: what a range reaches, as a multiple.
-    ``envelope``: (volts, amperes) pairs, ascending volts: up to so many volts it gives so many
-    amperes. ``noise_a``: RMS at one power line cycle, one a current range. ``noise_of_v``: the
+    ``ranges_v``, ``ranges_a``: nominal, ascending. ``over``: largest value of a range, as a
+    multiple. ``envelope``: (volts, amperes) pairs, ascending volts: up to so many volts it gives so
+    many amperes. ``noise_a``: RMS at one power line cycle, one a current range. ``noise_of_v``: the
     same as a fraction of the voltage range. ``reading_steps``, ``source_steps``: steps a range.
-    ``settle_s``: until a level is within 0.1 % of its step. ``least_limit_a``: the smallest
-    current limit; ``least_limit_of_range``: its smallest fraction of a fixed measurement range.
+    ``settle_s``: until a level is within 0.1 % of its step. ``least_limit_a``: the smallest current
+    limit; ``least_limit_of_range``: its smallest fraction of a fixed measurement range.
     """
 
     ranges_v: tuple[float, ...]
@@ -57,29 +57,29 @@ class SmuModel:
     least_limit_v: float
     least_limit_of_range: float = 0.0
     off_share: float = 5e-3
-    """Of the current range: the limit of an output that is off in mode NORMAL."""
+    """Limit of an output that is off in mode NORMAL, as a fraction of the current range."""
 
     def ranges(self, function: str) -> tuple[float, ...]:
-        """The ranges of volts or amperes."""
+        """Return the ranges of volts or amperes."""
         return self.ranges_v if function == VOLT else self.ranges_a
 
     def most(self, function: str) -> float:
-        """The largest volts or amperes."""
+        """Return the largest volts or amperes."""
         return self.envelope[-1][0] if function == VOLT else max(a for _, a in self.envelope)
 
     def range_for(self, function: str, value: float) -> float:
-        """The smallest range that holds a value."""
+        """Return the smallest range that holds a value; SmuError beyond the largest."""
         for full in self.ranges(function):
             if abs(value) <= full * self.over * (1 + SAME):
                 return full
         raise SmuError(f"{value:g} is beyond the largest range")
 
     def most_amperes(self, range_v: float) -> float:
-        """The largest current limit in a voltage range."""
+        """Return the largest current limit in a voltage range."""
         return next(a for v, a in self.envelope if range_v <= v)
 
     def noise(self, function: str, full: float) -> float:
-        """RMS noise of a reading in a range at one power line cycle."""
+        """Return the RMS noise of a reading in a range at one power line cycle."""
         if function == VOLT:
             return self.noise_of_v * full
         return self.noise_a[self.ranges_a.index(full)]
@@ -94,15 +94,15 @@ class SmuReading:
     time_s: float
     limited: bool
     over: frozenset[str]
-    """Which of VOLT and CURR are beyond their measurement range."""
+    """The quantities, of VOLT and CURR, beyond their measurement range."""
 
     def value(self, function: str) -> float:
-        """Volts or amperes."""
+        """Return the volts or the amperes."""
         return self.volts if function == VOLT else self.amperes
 
 
 class Smu:
-    """One channel between its language and the circuit."""
+    """One channel between its command language and the circuit."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class Smu:
     def reset(
         self, *, range_v: float, range_a: float, limit_a: float = 1.05e-4, limit_v: float = 21.0
     ) -> None:
-        """A voltage source at 0 V, off; ranges automatic; all else as given."""
+        """Reset to a voltage source at 0 V, off, with automatic ranges; the rest as given."""
         self.function = VOLT
         self.on, self.off_mode = False, "NORM"
         self.levels = {VOLT: 0.0, CURR: 0.0}
@@ -134,7 +134,7 @@ class Smu:
         self.drive()
 
     def check_level(self, function: str, value: float) -> None:
-        """Raise unless the locked range, or an automatic one, can hold this."""
+        """Raise SmuError unless the locked range, or an automatic one, can hold this level."""
         if self.source_auto[function]:
             full = self.model.range_for(function, value)
             if function == VOLT:
@@ -143,7 +143,7 @@ class Smu:
             raise SmuError(f"{value:g} is beyond the locked range {self.source_range[function]:g}")
 
     def set_level(self, function: str, value: float) -> None:
-        """Source this; a locked range must hold it, an automatic one follows it."""
+        """Set the level; a locked range must hold it, an automatic one follows it."""
         self.check_level(function, value)
         if self.source_auto[function]:
             self.source_range[function] = self.model.range_for(function, value)
@@ -162,7 +162,7 @@ class Smu:
             self.drive()
 
     def set_limit(self, function: str, value: float) -> None:
-        """The limit of the other quantity while this one is sourced."""
+        """Set the limit of the other quantity while this one is sourced."""
         other = OTHER[function]
         least = self.model.least_limit_a if other == CURR else self.model.least_limit_v
         if not self.measure_auto[other]:
@@ -186,12 +186,12 @@ class Smu:
         self.drive()
 
     def switch(self, *, on: bool) -> None:
-        """The output relay."""
+        """Switch the output relay on or off."""
         self.on = on
         self.drive()
 
     def drive(self) -> None:
-        """Let the circuit feel the settings."""
+        """Apply the settings to the circuit."""
         sensed = self._circuit.sense(self._output)
         before = (sensed.volts, sensed.amperes)
         level = self._converted(self.levels[self.function])
@@ -212,20 +212,23 @@ class Smu:
         self._circuit.drive(self._output, volts=held_v, limit_a=limit_a, on=False)
 
     def set_off_mode(self, mode: str) -> None:
-        """NORM, ZERO, HIMP or GUAR."""
+        """Set the off mode: NORM, ZERO, HIMP or GUAR."""
         self.off_mode = mode
         self.drive()
 
     @property
     def limited(self) -> bool:
-        """Whether the source is at its limit now."""
+        """Return whether the source is at its limit now."""
         if not self.on:
             return False
         sensed = self._circuit.sense(self._output)
         return sensed.limited if self.function == VOLT else not sensed.limited
 
     def measure(self, aperture_s: float, *, line_hz: float, cycles: float = 0.0) -> SmuReading:
-        """Integrate for ``aperture_s``; ``cycles``: for the noise, instead of the aperture's."""
+        """Integrate for ``aperture_s`` and return the reading.
+
+        ``cycles``: power line cycles of the noise, in place of the aperture's.
+        """
         self._clock.advance(aperture_s)
         sensed = self._circuit.sense(self._output)
         lag = self._lag()
@@ -238,7 +241,7 @@ class Smu:
         return SmuReading(shown_v, shown_a, self._clock.now_s, self.limited, over)
 
     def _lag(self) -> float:
-        """What is left of the latest step."""
+        """Return the fraction of the latest step that has not yet settled."""
         elapsed = (self._clock.now_s - self._changed_s) / self.model.settle_s
         lag = SETTLED ** min(elapsed, 1e3)
         return lag if lag > NEGLIGIBLE else 0.0
@@ -250,7 +253,7 @@ class Smu:
         return round(level / step) * step
 
     def _shown(self, function: str, value: float, nplc: float) -> tuple[float, bool]:
-        """A value in the steps of its range, and whether it is beyond it."""
+        """Return a value in the steps of its range, and whether it is beyond the range."""
         full = self.measure_range[function]
         if self.measure_auto[function]:
             ranges = self.model.ranges(function)
@@ -266,5 +269,6 @@ class Smu:
     def _check_envelope(self, range_v: float) -> None:
         if self.limits[VOLT] > self.model.most_amperes(range_v) * (1 + SAME):
             raise SmuError(
-                f"the {range_v:g} V range gives no {self.limits[VOLT]:g} A; lower the limit first"
+                f"the {range_v:g} V range cannot give {self.limits[VOLT]:g} A;"
+                " lower the limit first"
             )

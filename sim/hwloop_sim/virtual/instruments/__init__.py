@@ -1,1 +1,1 @@
-"""Virtual instruments, one per file."""
+"""Virtual instruments: one file a model, or one folder where a model takes several."""

@@ -17,7 +17,10 @@ MULTIPLEXED = {"Dual 1x30 Multiplexer": 60, "Dual 1x20 Multiplexer": 40}
 
 
 class Keithley3706A(TspSwitch):
-    """A 3730 matrix in the first slot without ``cards`` in the settings."""
+    """A 3706A; a 3730 matrix in the first slot without ``cards`` in the settings.
+
+    Channels are 1101 to 1616 of a matrix, 1001 and on of a multiplexer, then the backplane relays.
+    """
 
     model = "3706A"
     slots = 6

@@ -16,7 +16,7 @@ ROWS, COLUMNS = 4, 10
 
 
 class Keithley7001(VirtualScpiInstrument):
-    """Closes and opens channels of the circuit; ``model`` in the settings, 7001 without."""
+    """A 7001 or 7002, whose relays are channels of the circuit; ``model`` in the settings."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ class Keithley7001(VirtualScpiInstrument):
         return ",".join(str(int(c in self._relays.closed)) for c in self._channels(arguments))
 
     def _list(self) -> str:
-        """What is closed, neighbours in a row run together: (@1!1!1:1!1!3,1!2!5)."""
+        """Return the closed channels, neighbours joined to ranges: (@1!1!1:1!1!3,1!2!5)."""
         parts = []
         places = [self._relays.order.index(c) for c in self._relays.in_order(self._relays.closed)]
         numbered = list(enumerate(places))

@@ -14,7 +14,10 @@ SLOTS = {"707B": 6, "708B": 1}
 
 
 class Keithley707B(TspSwitch):
-    """``model`` in the settings, 707B without; a 7072 in the first slot without ``cards``."""
+    """A 707B, or the ``model`` in the settings; a 7072 in the first slot without ``cards``.
+
+    Channels are 1A01 to 1H12 in the first slot.
+    """
 
     cards: ClassVar[Mapping[str, Card]] = {  # relay settling after the cards' manuals
         "7072": Card("8x12 Semiconductor Matrix", 15e-3, rows=8, columns=COLUMNS),

@@ -31,7 +31,7 @@ MODULES = {  # rows, columns, numbers from one row to the next; after the module
 
 
 class Keysight34980A(VirtualScpiInstrument):
-    """``modules`` in the settings: the module in each slot; a 34932A in the first without."""
+    """A 34980A; ``modules`` in the settings: the module in each slot; 34932A in the first."""
 
     identity = "Agilent Technologies,34980A,MY00000000,2.43-2.43-1.11-0.00"
 

@@ -22,7 +22,7 @@ CONFLICT = (-221, "Settings conflict")
 
 
 class KeysightE5250A(VirtualScpiInstrument):
-    """``cards`` in the settings: the slots with a card, the first without."""
+    """An E5250A; ``cards`` in the settings: the slots with a card, the first without."""
 
     identity = "Agilent Technologies,E5250A,0,A.01.02"
 
@@ -165,7 +165,7 @@ class KeysightE5250A(VirtualScpiInstrument):
         return "@" + ",".join(found)
 
     def _become(self, closed: frozenset[str]) -> None:
-        """Close these; every enabled output that is on nothing else goes to the bias port."""
+        """Close these channels; connect enabled outputs without a channel to the bias port."""
         taken = {channel[0] + channel[3:] for channel in closed}
         biased = frozenset(
             f"{output[0]}{self._bias_port[int(output[0])]:02d}{output[1:]}"
@@ -176,5 +176,5 @@ class KeysightE5250A(VirtualScpiInstrument):
 
 
 def _meet(one: str, other: str) -> bool:
-    """Whether two channels share a port of one card."""
+    """Return whether two channels share a port of one card."""
     return one[0] == other[0] and (one[1:3] == other[1:3] or one[3:] == other[3:])

@@ -1,4 +1,4 @@
-"""A relay-and-crossbar board, as docs/reference/serial-board.md says that boards behave.
+"""A relay-and-crossbar board, which behaves as docs/reference/serial-board.md specifies.
 
 Its watchdog runs on the host's time, not on the bench's simulated clock: it watches a real process,
 which may be killed or stuck while simulated time stands still.
@@ -27,13 +27,13 @@ _NUMBER = re.compile(r"[1-9]\d{0,2}")
 
 
 class BoardError(Exception):
-    """What is answered by ERR: a code, and perhaps a detail."""
+    """An error reply, ERR: a code, and perhaps a detail."""
 
 
 class SerialBoard(VirtualInstrument):
-    """Buses and lines as the driver's settings say; 3 × 8, ground on the last bus, without.
+    """A board with the driver's settings; without any, 3 buses × 8 lines, ground on the last bus.
 
-    ``senses``: it has sense contacts, and reads back what its relays do; without, what drives them.
+    ``senses``: it has sense contacts, and reads back the state of its relays; without, their drive.
     """
 
     serial_lines: ClassVar[bool] = True
@@ -79,7 +79,7 @@ class SerialBoard(VirtualInstrument):
         pass
 
     def power_cycle(self) -> None:
-        """Off and on again."""
+        """Switch the power off and on again."""
         self._wd_ms = 500
         self._ground("power")
 
@@ -161,7 +161,7 @@ class SerialBoard(VirtualInstrument):
         return text
 
     def _sensed(self) -> frozenset[str]:
-        """What is read back; a relay that no wire leads to does as it was told."""
+        """Return the channels read back; a relay without a wire reads back as driven."""
         if not self._senses:
             return self._closed
         wired = self._circuit.channels(self._name)
@@ -170,7 +170,7 @@ class SerialBoard(VirtualInstrument):
         return (self._closed - wired) | (made & wired)
 
     def _ground(self, state: str) -> None:
-        """Every line to ground; the state after it, if the relays obey."""
+        """Connect every line to ground; set the state, or "fault" if a relay does not obey."""
         self._become(self._grounded)
         self._state = state if self._sensed() == self._grounded else "fault"
 

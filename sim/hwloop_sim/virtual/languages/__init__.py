@@ -1,1 +1,1 @@
-"""Languages."""
+"""Command languages of virtual instruments: SCPI and TSP."""

@@ -1,4 +1,4 @@
-"""Channel lists such as (@1101,1105:1108)."""
+"""Channel lists of SCPI switches such as (@1101,1105:1108)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hwloop_sim.virtual.languages.scpi import ILLEGAL, Arguments, ScpiError
 
 
 def listed(arguments: Arguments, relays: Relays) -> list[str]:
-    """The channels of a list such as ``(@1101,1105:1108)``."""
+    """Return the channels of a list such as ``(@1101,1105:1108)``; ScpiError if it is none."""
     text = arguments.text().replace(" ", "")
     if not (text.startswith("(@") and text.endswith(")")):
         raise ScpiError(*ILLEGAL)

@@ -1,7 +1,7 @@
 """Lua as an instrument runs it: no way out of its environment, no way to run for ever.
 
-What instrument code sees are tables that stand for
-:class:`hwloop_sim.virtual.languages.tsp_tables.Node`; Python objects never come in its reach.
+Instrument code sees tables that stand for :class:`hwloop_sim.virtual.languages.tsp_tables.Node`; it
+never gets hold of a Python object.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class OutOfMemory(LuaRunError):
 class Sandbox:
     """One instrument's Lua state.
 
-    ``queue``: told of every :class:`TspError` that a table or function reports: such an error
-    does not stop a script, as on the real boxes; a :class:`LuaFault` does.
+    ``queue``: called with every :class:`TspError` that a table or function reports: such an error
+    does not stop a script, as on the real instruments; a :class:`LuaFault` does.
     """
 
     def __init__(
@@ -65,29 +65,29 @@ class Sandbox:
         ) = self._lua.execute(source)
 
     def define(self, name: str, value: Value) -> None:
-        """A name that every script finds, unless it makes a variable of that name."""
+        """Define a name that every script finds, unless it makes a variable of that name."""
         self._builtins[name] = self.to_lua(value)
 
     def set_global(self, name: str, value: Any) -> None:
-        """A variable as a script could have made it."""
+        """Set a variable as a script could have done."""
         self._env[name] = value
 
     def compile(self, text: str) -> Any:
-        """A Lua function; raises :class:`LuaRunError` with Lua's syntax error."""
+        """Compile text to a Lua function; raise :class:`LuaRunError` with Lua's syntax error."""
         chunk, message = self._compile(text)
         if chunk is None:
             raise LuaRunError(message)
         return chunk
 
     def script(self, name: str, source: str) -> Any:
-        """A script object: callable, with ``name``, ``source``, ``run``."""
+        """Make a script object: callable, with ``name``, ``source``, ``run``."""
         return self._script(name, source, self.compile(source))
 
     def run(self, function: Any) -> None:
-        """Run a Lua function; raises :class:`LuaRunError` with Lua's runtime error.
+        """Run a Lua function; raise :class:`LuaRunError` with Lua's runtime error.
 
-        Any other exception of a table or function ends the script, whatever it would catch, and
-        is raised again.
+        Any other exception of a table or function ends the script, even inside a pcall, and is
+        raised again.
         """
         self._limit(self._instructions)
         try:
@@ -108,7 +108,7 @@ class Sandbox:
         raise LuaRunError(str(message))
 
     def to_lua(self, value: Value) -> Any:
-        """What Lua sees of a value."""
+        """Convert a value to its Lua counterpart; a node becomes a table that stands for it."""
         if isinstance(value, Node):
             if value not in self._proxies:
                 self._proxies[value] = self._proxy(value)
@@ -120,7 +120,7 @@ class Sandbox:
         return value
 
     def from_lua(self, value: Any) -> Any:
-        """A Lua value in Python: a node for its table, a list for a plain table."""
+        """Convert a Lua value to Python: a node for its table, a list for a plain table."""
         if type(value).__name__ != "_LuaTable":
             return value
         node = self._owner(value)
@@ -155,7 +155,7 @@ class Sandbox:
         return self._callable(call)
 
     def _ask(self, asked: Callable[..., Any], *arguments: Any) -> tuple[str | None, Any]:
-        """What Lua is to raise, or None, and the answer."""
+        """Call ``asked``; return the error that Lua is to raise, or None, and the result."""
         try:
             return None, asked(*arguments)
         except TspError as exc:
@@ -171,5 +171,5 @@ class Sandbox:
 
 
 def _nothing(_object: object, name: str, _setting: bool) -> str:
-    """No attribute of a Python object is reached from Lua."""
+    """Refuse access from Lua to any attribute of a Python object."""
     raise AttributeError(name)

@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)
 
 
 class ScpiError(Exception):
-    """What goes into the error queue: (code, text)."""
+    """An entry of the error queue: (code, text)."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Arguments:
     values: tuple[str, ...]
 
     def text(self, index: int = 0) -> str:
-        """A parameter as written, quotes taken off."""
+        """Return a parameter as written, without quotes."""
         try:
             return self.values[index].strip("'\"")
         except IndexError:
@@ -49,7 +49,7 @@ class Arguments:
     def number(
         self, *, lowest: float = -math.inf, highest: float = math.inf, default: float | None = None
     ) -> float:
-        """A number in any SCPI form, within bounds."""
+        """Parse a number in any SCPI form; ScpiError outside the bounds."""
         word = self.text().upper()
         named = {"MIN": lowest, "MINIMUM": lowest, "MAX": highest, "MAXIMUM": highest}
         if default is not None:
@@ -60,18 +60,18 @@ class Arguments:
         return value
 
     def numbers(self) -> list[float]:
-        """All parameters as numbers."""
+        """Parse all parameters as numbers."""
         if not self.values:
             raise ScpiError(*MISSING)
         return [parse_number(value) for value in self.values]
 
     def boolean(self) -> bool:
-        """ON, OFF or a number."""
+        """Parse ON, OFF or a number."""
         word = self.text().upper()
         return word == "ON" or (word != "OFF" and parse_number(word) != 0)
 
     def choice(self, *forms: str) -> str:
-        """One of the words, in short or long form; its short form is returned."""
+        """Match one of the words, in short or long form; return its short form."""
         word = self.text().upper()
         for form in forms:
             if word in spellings(form):
@@ -84,7 +84,7 @@ Getter = Callable[[Arguments], str]
 
 
 def parse_number(text: str) -> float:
-    """A decimal number with or without a unit, or a hexadecimal, octal or binary one."""
+    """Parse a decimal number with or without a unit, or a hexadecimal, octal or binary one."""
     word = text.strip().upper()
     if word in {"INF", "INFINITY"}:
         return 9.9e37
@@ -122,12 +122,12 @@ def split_outside(text: str, separator: str) -> list[str]:
 
 
 def spellings(form: str) -> tuple[str, str]:
-    """Short and long form of a node that is written as VOLTage, in capitals."""
+    """Return short and long form, in capitals, of a node that is written as VOLTage."""
     return "".join(c for c in form if not c.islower()), form.upper()
 
 
 def _pattern(header: str) -> re.Pattern[str]:
-    """A regular expression for a header such as ``[:SOURce[1]]:VOLTage[:LEVel]``."""
+    """Compile a regular expression for a header such as ``[:SOURce[1]]:VOLTage[:LEVel]``."""
     source = ""
     for token in re.findall(r"\[|\]|:|\*?[A-Za-z]+|\d+", header):
         if token == "[":  # noqa: S105 - a bracket
@@ -142,7 +142,7 @@ def _pattern(header: str) -> re.Pattern[str]:
 
 
 class VirtualScpiInstrument(VirtualInstrument):
-    """A box that speaks SCPI: subclasses register their commands with :meth:`on`."""
+    """An instrument that speaks SCPI: subclasses register their commands with :meth:`on`."""
 
     identity = ""
 
@@ -166,14 +166,14 @@ class VirtualScpiInstrument(VirtualInstrument):
         self._add_status()
 
     def on(self, header: str, *, set: Setter | None = None, get: Getter | None = None) -> None:  # noqa: A002 - what SCPI does
-        """Register what a header sets and answers."""
+        """Register the setter and the getter of a header."""
         self._commands.append((_pattern(header), set, get))
 
     def keep(self, header: str, default: str, *choices: str) -> None:
-        """Register a setting that has no effect here, but is answered as it was set.
+        """Register a setting that has no effect here, and is returned as it was set.
 
-        ``choices``: the words that it may be, as :meth:`Arguments.choice` has them; a number where
-        there are none.
+        ``choices``: the words it may be, as for :meth:`Arguments.choice`; a number where there are
+        none.
         """
         self._kept[header] = default
 
@@ -187,7 +187,7 @@ class VirtualScpiInstrument(VirtualInstrument):
         self.on(header, set=told, get=lambda _: self._kept[header])
 
     def switch_kept(self, header: str, *, on: bool) -> None:
-        """Register a setting that is ON or OFF, has no effect here, and is answered as set."""
+        """Register an ON/OFF setting that has no effect here, and is returned as it was set."""
         self._kept[header] = self._defaults[header] = str(int(on))
 
         def told(arguments: Arguments) -> None:
@@ -196,12 +196,19 @@ class VirtualScpiInstrument(VirtualInstrument):
         self.on(header, set=told, get=lambda _: self._kept[header])
 
     def reset_kept(self) -> None:
-        """What was kept is as it was registered."""
+        """Reset the settings without effect to their registered defaults."""
         self._kept = dict(self._defaults)
 
     @abstractmethod
     def reset(self) -> None:
-        """What *RST does."""
+        """Reset the instrument, as *RST does.
+
+        Example::
+
+          def reset(self) -> None:
+              self._smu.reset(range_v=20.0, range_a=1e-4)
+              self.reset_kept()
+        """
 
     @override
     def device_clear(self) -> None:
@@ -224,7 +231,7 @@ class VirtualScpiInstrument(VirtualInstrument):
         return ";".join(replies) if replies else None
 
     def _unit(self, unit: str, path: str) -> tuple[str, str | None]:
-        """One message unit below the header path that the unit before has left."""
+        """Obey one message unit below the last header path; return its path and the reply."""
         header, _, rest = unit.partition(" ")
         asks = header.endswith("?")
         header = header.rstrip("?").upper()
@@ -247,7 +254,7 @@ class VirtualScpiInstrument(VirtualInstrument):
         return None
 
     def _find(self, header: str) -> tuple[Setter | None, Getter | None]:
-        """What was registered for a header; the first of each where it was registered twice."""
+        """Return setter and getter of a header; the first of each where it is registered twice."""
         if header not in self._found:
             matching = [(s, g) for pattern, s, g in self._commands if pattern.fullmatch(header)]
             if not matching:
@@ -296,7 +303,7 @@ class VirtualScpiInstrument(VirtualInstrument):
         )
 
     def condition(self, register: str) -> int:  # noqa: ARG002 - for boxes that have conditions
-        """The bits of MEAS, QUES or OPER that hold now."""
+        """Return the present condition bits of MEAS, QUES or OPER."""
         return 0
 
     def _set_service(self, arguments: Arguments) -> None:
@@ -316,5 +323,5 @@ def _set_enable(register: Register, arguments: Arguments, most: int) -> None:
 
 
 def scientific(value: float) -> str:
-    """A number as instruments write it."""
+    """Format a number as most instruments do."""
     return f"{value:+.9E}"

@@ -1,4 +1,4 @@
-"""What virtual source-measure units that speak SCPI have in common."""
+"""Common parts of virtual source-measure units that speak SCPI."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OFF_MODES = ("HIMPedance", "NORMal", "ZERO", "GUARd")
 
 
 class ScpiSmu(VirtualScpiInstrument):
-    """A box whose channels refuse what they cannot do as parameters out of range."""
+    """An instrument that refuses what its channels cannot do as a parameter out of range."""
 
     @override
     def _run(self, header: str, arguments: Arguments, *, asks: bool) -> str | None:
@@ -33,7 +33,7 @@ class ScpiSmu(VirtualScpiInstrument):
             raise ScpiError(*OUT_OF_RANGE) from None
 
     def add_source(self, header: str, function: str, smu: Smu) -> None:
-        """Level and range, fixed or automatic, of what a channel sources."""
+        """Register level and range, fixed or automatic, of a channel's source."""
         most = smu.model.most(function)
         self.on(
             f"{header}[:LEVel][:IMMediate][:AMPLitude]",
@@ -45,7 +45,7 @@ class ScpiSmu(VirtualScpiInstrument):
         self._add_range(f"{header}:RANGe", function, smu, measuring=False)
 
     def add_measure_range(self, header: str, function: str, smu: Smu) -> None:
-        """Range, fixed or automatic, of what a channel measures."""
+        """Register the range, fixed or automatic, of a channel's meter."""
         self._add_range(f"{header}:RANGe", function, smu, measuring=True)
 
     def _add_range(self, header: str, function: str, smu: Smu, *, measuring: bool) -> None:
@@ -67,7 +67,7 @@ class ScpiSmu(VirtualScpiInstrument):
         )
 
     def add_limit(self, header: str, function: str, smu: Smu) -> None:
-        """The limit of the other quantity while ``function`` is sourced."""
+        """Register the limit of the other quantity while ``function`` is sourced."""
         most = smu.model.most(OTHER[function])
         self.on(
             header,
@@ -78,7 +78,7 @@ class ScpiSmu(VirtualScpiInstrument):
     def add_list(
         self, header: str, function: str, smu: Smu, lists: Lists, *, line: int, most: int
     ) -> None:
-        """Levels of a list sweep: up to ``line`` in a message, up to ``most`` altogether."""
+        """Register the levels of a list sweep: ``line`` in a message, ``most`` altogether."""
 
         def told(arguments: Arguments, before: list[float]) -> None:
             values = arguments.numbers()
@@ -97,7 +97,7 @@ class ScpiSmu(VirtualScpiInstrument):
         self.on(f"{header}:POINts", get=lambda _: str(len(lists()[function])))
 
     def add_switch(self, header: str, smu: Smu) -> None:
-        """The output relay of a channel."""
+        """Register the output relay of a channel."""
         self.on(
             f"{header}[:STATe]",
             set=lambda a: smu.switch(on=a.boolean()),
@@ -105,7 +105,7 @@ class ScpiSmu(VirtualScpiInstrument):
         )
 
     def flag_in(self, header: str, flags: Callable[[], dict[str, bool]], key: str) -> None:
-        """Register an ON or OFF that is kept in a mapping."""
+        """Register an ON/OFF setting that is kept in a mapping."""
         self.on(
             header,
             set=lambda a: flags().update({key: a.boolean()}),
@@ -121,7 +121,7 @@ class ScpiSmu(VirtualScpiInstrument):
         highest: float = math.inf,
         default: float | None = None,
     ) -> None:
-        """Register a number that is an attribute of this box."""
+        """Register a number that is an attribute of this instrument."""
         self.on(
             header,
             set=lambda a: setattr(
@@ -131,7 +131,7 @@ class ScpiSmu(VirtualScpiInstrument):
         )
 
     def flag_at(self, header: str, name: str) -> None:
-        """Register an ON or OFF that is an attribute of this box."""
+        """Register an ON/OFF setting that is an attribute of this instrument."""
         self.on(
             header,
             set=lambda a: setattr(self, name, a.boolean()),
@@ -140,17 +140,17 @@ class ScpiSmu(VirtualScpiInstrument):
 
 
 def function_of(arguments: Arguments) -> str:
-    """VOLT or CURR, the function that a source is set to."""
+    """Parse VOLT or CURR, the function of a source."""
     return arguments.choice(FORMS[VOLT], FORMS[CURR])
 
 
 def sense_function(word: str) -> str:
-    """VOLT, CURR or RES from a name such as ``"CURRent:DC"``."""
+    """Parse VOLT, CURR or RES from a name such as ``"CURRent:DC"``."""
     head = word.strip().strip("'\"").partition(":")[0]
     return Arguments((head,)).choice(FORMS[VOLT], FORMS[CURR], "RESistance")
 
 
 def refuse_unless(*, holds: bool) -> None:
-    """Raise the error for an illegal parameter."""
+    """Raise the error for an illegal parameter unless the condition holds."""
     if not holds:
         raise ScpiError(*ILLEGAL)

@@ -13,24 +13,24 @@ COMPLETE, DEVICE_ERROR, COMMAND_ERROR, EXECUTION_ERROR = 1 << 0, 1 << 3, 1 << 5,
 
 
 class Register:
-    """An event register: bits latch; ``enable`` says which ones are summarised."""
+    """An event register: bits latch; ``enable`` selects those that are summarised."""
 
     def __init__(self) -> None:
         self.events = 0
         self.enable = 0
 
     def latch(self, bits: int) -> None:
-        """Something has happened."""
+        """Latch the bits of an event."""
         self.events |= bits
 
     def take(self) -> int:
-        """What happened since the last time."""
+        """Return and clear the latched bits."""
         events, self.events = self.events, 0
         return events
 
     @property
     def summary(self) -> bool:
-        """Whether anything that is enabled has happened."""
+        """Return whether any enabled bit is latched."""
         return bool(self.events & self.enable)
 
 
@@ -43,17 +43,17 @@ class Status:
         self.service_enable = 0
 
     def clear(self) -> None:
-        """What ``*CLS`` does: events go, enables stay."""
+        """Clear all events, as ``*CLS`` does; enables stay."""
         for register in (self.standard, *self.registers.values()):
             register.events = 0
 
     def preset(self) -> None:
-        """What ``:STAT:PRES`` does: enables go."""
+        """Clear all enables, as ``:STAT:PRES`` does."""
         for register in self.registers.values():
             register.enable = 0
 
     def byte(self, *, errors: bool) -> int:
-        """The status byte, the service request summary included."""
+        """Return the status byte, with the service request summary."""
         value = ERROR_QUEUE if errors else 0
         value |= EVENT_SUMMARY if self.standard.summary else 0
         for name, bit in SUMMARIES.items():
@@ -61,7 +61,7 @@ class Status:
         return value | (SERVICE if value & self.service_enable else 0)
 
     def error(self, code: int) -> None:
-        """Which kind of error has happened: SCPI-99, volume 2, 21.8."""
+        """Latch the bit of an error's class, by its code: SCPI-99, volume 2, 21.8."""
         if -200 < code <= -100:
             self.standard.latch(COMMAND_ERROR)
         elif -300 < code <= -200:

@@ -39,15 +39,14 @@ _EXIT = "TSP:0: exit"
 
 
 class VirtualTspInstrument(VirtualInstrument):
-    """A box that speaks TSP: subclasses declare their names in :attr:`root`, and :meth:`reset`.
+    """An instrument that speaks TSP: subclasses declare names in :attr:`root`, and :meth:`reset`.
 
-    ``root`` holds what a script sees as globals: ``root.on("smu.source.level", get=…, set=…)``,
+    ``root`` holds the globals of scripts: ``root.on("smu.source.level", get=…, set=…)``,
     ``root.function("channel.close", …)``, ``root.constant("smu.ON", 1)``, ``root.node("smu")`` for
     a table to declare in. All of it must be declared before the end of ``__init__``. A setter or
     function that raises :class:`hwloop_sim.virtual.languages.tsp_tables.TspError` puts it into the
-    error queue and the script goes on, as on the real boxes; names that were not declared are
-    runtime
-    errors (-286), which stop it.
+    error queue and the script goes on, as on the real instruments; names that were not declared are
+    runtime errors (-286), which stop it.
     """
 
     model = ""
@@ -58,7 +57,7 @@ class VirtualTspInstrument(VirtualInstrument):
     """The default of ``format.asciiprecision``; 0 is automatic."""
     no_error = "Queue Is Empty"
     instructions = MOST_INSTRUCTIONS
-    """After so many a script is stopped as a runaway."""
+    """Number of Lua instructions after which a script is stopped as a runaway."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -79,18 +78,24 @@ class VirtualTspInstrument(VirtualInstrument):
 
     @property
     def identity(self) -> str:
-        """The answer to ``*IDN?``."""
+        """Return the answer to the query ``*IDN?``."""
         return f"Keithley Instruments Inc., Model {self.model}, {self.serial}, {self.version}"
 
     @abstractmethod
     def reset(self) -> None:
-        """What ``reset()`` and ``*RST`` do; the language itself is reset by the caller."""
+        """Reset the instrument, as ``reset()`` and ``*RST`` do; the caller resets the language.
+
+        Example::
+
+          def reset(self) -> None:
+              self._relays.become(frozenset())
+        """
 
     def trigger(self) -> None:
-        """What ``*TRG`` does: nothing, unless a box waits for it."""
+        """Trigger, as ``*TRG`` does; nothing happens unless an instrument waits for it."""
 
     def wait_complete(self) -> None:
-        """What ``waitcomplete()`` does: let time pass until nothing is under way."""
+        """Advance the time until no action is pending, as ``waitcomplete()`` does."""
 
     @override
     def device_clear(self) -> None:
@@ -110,7 +115,7 @@ class VirtualTspInstrument(VirtualInstrument):
         return "\n".join(self._printed) if self._printed else None
 
     def queue_error(self, error: TspError) -> None:
-        """Put an error into the queue; the last one says so when it is full."""
+        """Put an error into the queue; when it is full, the last one becomes an overflow."""
         self._event_status |= 16 if error.code > -200 or error.code <= -220 else 32
         if len(self.errors) < MOST_ERRORS:
             self.errors.append(error)
@@ -118,7 +123,7 @@ class VirtualTspInstrument(VirtualInstrument):
             self.errors[-1] = OVERFLOWED
 
     def emit(self, text: str) -> None:
-        """Put one line into the output queue; more than a client could want is a runaway."""
+        """Put one line into the output queue; a script that fills it is stopped as a runaway."""
         if len(self._printed) >= MOST_LINES:
             raise LuaFault("output queue full")
         self._printed.append(text)
@@ -141,7 +146,7 @@ class VirtualTspInstrument(VirtualInstrument):
             self._run_text(line)
 
     def _lua(self) -> Sandbox:
-        """Made when first needed, after the subclass has declared everything."""
+        """Return the sandbox, made when first needed, after the subclass has declared its names."""
         if self._sandbox is None:
             self._sandbox = Sandbox(self.queue_error, instructions=self.instructions)
             for name in self.root.members():
@@ -171,7 +176,7 @@ class VirtualTspInstrument(VirtualInstrument):
             self.stopped()
 
     def stopped(self) -> None:
-        """A script was stopped by a runtime error; outputs stay as they are."""
+        """Handle a script that a runtime error has stopped; outputs stay as they are."""
 
     def _end_script(self) -> None:
         if self._script is None:
@@ -314,7 +319,7 @@ def _exit() -> None:
 
 
 def _described(kind: str, message: str) -> str:
-    """Lua's message with the place as the instruments write it."""
+    """Return Lua's message with the place as the instruments write it."""
     place, _, text = message.partition(": ")
     line = place.rpartition(":")[2]
     if not line.isdigit():

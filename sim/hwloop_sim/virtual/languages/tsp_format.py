@@ -1,4 +1,4 @@
-"""How an instrument that speaks TSP writes numbers: the ``format`` table."""
+"""Number formats of an instrument that speaks TSP: the ``format`` table."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Format(Node):
         self.on("byteorder", get=self._order.get, set=self._order.set)
 
     def reset(self) -> None:
-        """As at power-on."""
+        """Reset the format to its state at power-on."""
         for cell in (self._precision, self._data, self._order):
             cell.reset()
 
     def tabbed(self, values: Sequence[Any]) -> str:
-        """What ``print`` sends."""
+        """Format values as ``print`` does, separated by tabs."""
         return "\t".join(self._text(value) for value in values)
 
     def numbers(self, values: Sequence[Any]) -> str:
-        """What ``printnumber`` sends."""
+        """Format numbers as ``printnumber`` does, as text or as a binary block."""
         numbers = [as_number(value) for value in values]
         if self._data.value == ASCII:
             return ", ".join(self.number(value) for value in numbers)
@@ -48,7 +48,7 @@ class Format(Node):
         return "#0" + packed.decode("latin-1")
 
     def buffers(self, first: Any, last: Any, *buffers: Any) -> str:
-        """What ``printbuffer`` sends: rows ``first`` to ``last``, the buffers interleaved."""
+        """Format rows ``first`` to ``last`` as ``printbuffer`` does, the buffers interleaved."""
         start, end = int(as_number(first)), int(as_number(last))
         if not buffers or not all(isinstance(buffer, Values) for buffer in buffers):
             raise TspError(-104, "Data type error")
@@ -56,7 +56,7 @@ class Format(Node):
         return self.numbers([value for row in zip(*columns, strict=False) for value in row])
 
     def number(self, value: float) -> str:
-        """One number in ASCII."""
+        """Format one number in ASCII with the set precision."""
         digits = int(self._precision.value)
         return f"{value:.{digits - 1}e}" if digits else f"{value:.14g}"
 
@@ -76,7 +76,7 @@ class Format(Node):
 
 
 def _fitting(value: float, kind: str) -> float:
-    """A number beyond a float32 is infinite there."""
+    """Return the value, or infinity where it is beyond a float32."""
     try:
         struct.pack("<" + kind, value)
     except OverflowError:

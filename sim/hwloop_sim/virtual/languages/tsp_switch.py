@@ -1,4 +1,4 @@
-"""What Keithley's switch mainframes that speak TSP share: slots, cards, the ``channel`` table.
+"""Common parts of Keithley's switch mainframes in TSP: slots, cards, the ``channel`` table.
 
 After the 707B/708B reference manual, 707B-901-01, and the Series 3700A's, 3700AS-901-01.
 """
@@ -36,7 +36,7 @@ class Card:
 
 
 class TspSwitch(VirtualTspInstrument):
-    """``cards`` in the settings: the card in each slot."""
+    """A switch mainframe; ``cards`` in the settings: the card in each slot."""
 
     slots: ClassVar[int]
     cards: ClassVar[Mapping[str, Card]]
@@ -70,7 +70,7 @@ class TspSwitch(VirtualTspInstrument):
 
     @staticmethod
     def channels(slot: int, card: Card) -> list[str]:
-        """The channels of a card, in the box's order."""
+        """Return the channels of a card, in the order of the instrument."""
         raise NotImplementedError
 
     @override
@@ -135,7 +135,7 @@ class TspSwitch(VirtualTspInstrument):
         pattern.function("catalog", lambda: list(self._patterns))
 
     def _listed(self, text: Any, *, slots: bool = True) -> list[str]:
-        """The channels of a list: channels, ranges, patterns, and where they may be, slots."""
+        """Return the channels of a list of channels, ranges, patterns, and slots where allowed."""
         if not isinstance(text, str):
             raise TspError(-104, "Data type error")
         found: dict[str, None] = {}
@@ -162,7 +162,7 @@ class TspSwitch(VirtualTspInstrument):
         return found
 
     def _wanted(self, text: Any) -> frozenset[str]:
-        """What is to be closed; refused whole if any of it is forbidden."""
+        """Return the channels to be closed; TspError if any of them is forbidden."""
         wanted = frozenset(self._listed(text, slots=False))
         if wanted & self._forbidden:
             raise FORBIDDEN
@@ -175,7 +175,7 @@ class TspSwitch(VirtualTspInstrument):
         self._become(self.relays.closed - set(self._listed(text)))
 
     def _exclusive(self, text: Any) -> None:
-        """An empty list opens everything."""
+        """Close these channels only; an empty list opens everything."""
         self._become(self._wanted(text) if text != "" else frozenset())
 
     def _exclusive_slot(self, text: Any) -> None:
@@ -184,7 +184,7 @@ class TspSwitch(VirtualTspInstrument):
         self._become(wanted | {c for c in self.relays.closed if c[0] not in touched})
 
     def _become(self, wanted: frozenset[str]) -> None:
-        """By the connection rule; the delays of what closes come after its settling."""
+        """Switch by the connection rule; the delays of closing channels follow the settling."""
         before = self.relays.closed
         steps: dict[float, list[frozenset[str]]] = {
             OFF: [wanted],
@@ -197,7 +197,7 @@ class TspSwitch(VirtualTspInstrument):
         self._clock.advance(max(delays, default=0.0))
 
     def _get_close(self, text: Any) -> tuple[str | None]:
-        """Closed channels joined by semicolons; nil for none."""
+        """Return the closed channels joined by semicolons; nil for none."""
         asked = set(self._listed(text))
         return (";".join(self.relays.in_order(self.relays.closed & asked)) or None,)
 
@@ -220,7 +220,7 @@ class TspSwitch(VirtualTspInstrument):
         self._forbidden -= set(self._listed(text))
 
     def _get_forbidden(self, text: Any) -> tuple[str | None]:
-        """Forbidden channels joined by commas; nil for none."""
+        """Return the forbidden channels joined by commas; nil for none."""
         asked = set(self._listed(text))
         return (",".join(self.relays.in_order(self._forbidden & asked)) or None,)
 

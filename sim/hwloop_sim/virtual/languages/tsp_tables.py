@@ -20,7 +20,7 @@ _PART = re.compile(r"[A-Za-z_]\w*|\[\d+\]")
 
 
 class TspError(Exception):
-    """What goes into the error queue while the script goes on: (code, text)."""
+    """An error for the queue, (code, text), while the script goes on."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(code, text)
@@ -28,12 +28,12 @@ class TspError(Exception):
 
 
 class LuaFault(Exception):
-    """What stops the script with a runtime error, -286, on the line that it is on."""
+    """A runtime error, -286, that stops the script on its present line."""
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """What is asked, and what is told; None where it cannot be."""
+    """The getter and the setter of an attribute; None where it has none."""
 
     get: Getter | None
     set: Setter | None
@@ -50,11 +50,11 @@ class Node:
         self._members: dict[Key, Any] = {}
 
     def on(self, path: str, *, get: Getter | None = None, set: Setter | None = None) -> None:  # noqa: A002 - what TSP does
-        """An attribute that can be read, written, or both."""
+        """Declare an attribute that can be read, written, or both."""
         self._declare(path, Attribute(get, set))
 
     def function(self, path: str, function: Callable[..., Value]) -> None:
-        """A function; wrong numbers of arguments are runtime errors."""
+        """Declare a function; a wrong number of arguments is a runtime error."""
         signature = inspect.signature(function)
 
         def checked(*arguments: Any) -> Value:
@@ -67,16 +67,16 @@ class Node:
         self._declare(path, checked)
 
     def constant(self, path: str, value: Value) -> None:
-        """A value that cannot be changed."""
+        """Declare a value that cannot be changed."""
         self._declare(path, value)
 
     def constants(self, **values: float) -> None:
-        """Several, by name."""
+        """Declare several constants by their names."""
         for name, value in values.items():
             self.constant(name, value)
 
     def node(self, path: str) -> Node:
-        """The sub-table of a path, made if it is not there."""
+        """Return the sub-table of a path, made if it is not there."""
         at = self
         for key in _keys(path):
             below = at._members.setdefault(key, Node())
@@ -86,11 +86,11 @@ class Node:
         return at
 
     def attach(self, path: str, node: Node) -> None:
-        """Put a table of another kind there."""
+        """Attach an existing table under a path."""
         self._declare(path, node)
 
     def index(self, key: Any) -> Value:
-        """What Lua reads."""
+        """Return the member that Lua reads; LuaFault if it cannot be read."""
         member = self._members.get(key, _ABSENT)
         if member is _ABSENT:
             raise LuaFault(f"attempt to access field {_shown(key)}, which is not there")
@@ -102,7 +102,7 @@ class Node:
         return value
 
     def assign(self, key: Any, value: Any) -> None:
-        """What Lua writes."""
+        """Set the member that Lua writes; LuaFault if it cannot be written."""
         member = self._members.get(key, _ABSENT)
         if member is _ABSENT:
             raise LuaFault(f"attempt to set field {_shown(key)}, which is not there")
@@ -111,7 +111,7 @@ class Node:
         member.set(value)
 
     def members(self) -> dict[Key, Any]:
-        """Everything that was declared."""
+        """Return every declared member, by its key."""
         return dict(self._members)
 
     def _declare(self, path: str, member: Any) -> None:
@@ -122,12 +122,12 @@ class Node:
         at.put(last, member)
 
     def put(self, key: Key, member: Any) -> None:
-        """Have a member under a key that may be no name."""
+        """Store a member under a key that need not be a name."""
         self._members[key] = member
 
 
 class Values(Node):
-    """Numbers that are read by their place, from 1; ``read`` gives all of them."""
+    """Numbers that are read by their place, from 1, nil beyond the end; ``read`` returns all."""
 
     def __init__(self, read: Callable[[], list[Any]]) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class ReadingBuffer(Values):
     """Rows of numbers; ``columns`` names them, the first of which are the readings themselves.
 
     Each column can be read as ``buffer.NAME[i]``, the readings also as ``buffer[i]``, and all can
-    be given to ``printbuffer``.
+    be passed to ``printbuffer``.
     """
 
     def __init__(self, *columns: str, capacity: int) -> None:
@@ -161,25 +161,25 @@ class ReadingBuffer(Values):
 
     @property
     def n(self) -> float:
-        """How many rows there are."""
+        """Return the number of rows."""
         return float(len(self.read()))
 
     def append(self, **row: Any) -> None:
-        """One more row; the oldest goes when it is full."""
+        """Append a row; the oldest is dropped when the buffer is full."""
         for name, values in self._rows.items():
             values.append(row[name])
             del values[: -self.size]
 
     def clear(self) -> None:
-        """No rows any more."""
+        """Clear all rows of the buffer."""
         for values in self._rows.values():
             values.clear()
 
 
 class Cell:
-    """A plain setting with its bounds or its choices: what most attributes are.
+    """A plain setting with its bounds or its choices, as most attributes are.
 
-    ``after``: called once it has been changed.
+    ``after``: called after each change.
     """
 
     def __init__(
@@ -196,11 +196,11 @@ class Cell:
         self._after = after
 
     def get(self) -> float:
-        """As it is."""
+        """Return the present value of the setting."""
         return self.value
 
     def set(self, value: Any) -> None:
-        """Raises :class:`TspError` beyond its bounds; then it stays as it was."""
+        """Set the value; :class:`TspError` beyond its bounds, and it stays as it was."""
         wanted = as_number(value)
         if self._choices is not None:
             one_of(wanted, self._choices)
@@ -209,19 +209,19 @@ class Cell:
             self._after()
 
     def reset(self) -> None:
-        """As it was made; tells nobody."""
+        """Reset to the initial value, without calling ``after``."""
         self.value = self.default
 
 
 def as_number(value: Any) -> float:
-    """A number; true and false are 1 and 0; raises :class:`TspError` for anything else."""
+    """Return a number; true and false are 1 and 0; :class:`TspError` for anything else."""
     if isinstance(value, int | float) and not math.isnan(value):
         return float(value)
     raise TspError(-104, "Data type error")
 
 
 def within(value: float, lowest: float, highest: float) -> float:
-    """The value; raises :class:`TspError` beyond the bounds."""
+    """Return the value; :class:`TspError` beyond the bounds."""
     if value > highest:
         raise TspError(1101, "Parameter too big")
     if value < lowest:
@@ -230,7 +230,7 @@ def within(value: float, lowest: float, highest: float) -> float:
 
 
 def one_of(value: float, choices: Collection[float]) -> float:
-    """The value; raises :class:`TspError` if it is no choice."""
+    """Return the value; :class:`TspError` if it is not among the choices."""
     if value not in choices:
         raise TspError(-224, "Illegal parameter value")
     return value

@@ -43,7 +43,7 @@ def test_what_was_read_is_written_out_and_reads_back(tmp_path: Path) -> None:
     [
         ("1,2\n3,x\n", {}, "row 1, column 1: 'x' is no number"),
         ("1,2\n3,nan\n", {}, "row 1, column 1: 'nan' is no number"),
-        ("1,2\n,3\n4,5\n", {}, "column 0 goes on after an empty field"),
+        ("1,2\n,3\n4,5\n", {}, "column 0 continues after an empty field"),
         ("1\n2\n", {"columns": [1]}, "there is no column 1: it has 1"),
         ("1\n2\n", {"read_v": 0.1, "scale_s": 1}, "give read_v for currents, or scale_s"),
         ("", {}, "conductance_s"),

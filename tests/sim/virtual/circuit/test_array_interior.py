@@ -1,4 +1,4 @@
-"""The array of a virtual bench through lines of some resistance, against the emulator's solver."""
+"""The array of a virtual bench through lines of some resistance, against SuperLU and the emulator."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 
 from hwloop_sim.circuit import Crossbar, Wires
 from hwloop_sim.virtual.circuit.array_interior import interior
+from tests.sim.circuit.network import by_sparse_lu, network
 
 CELLS_S = np.random.default_rng(8).uniform(1e-5, 1e-3, (3, 5))
 ENDS = [("left", "bottom"), ("right", "top"), ("both", "both"), ("left", "top")]
@@ -23,6 +24,28 @@ def test_currents_through_resistive_lines_are_those_of_the_emulators_circuit(
     np.testing.assert_allclose(-current_a[3:], wanted_a, rtol=1e-9)
 
 
+@pytest.mark.parametrize(("row_ohm", "col_ohm"), [(3.0, 7.0), (2.0, 0.0), (0.0, 2.0)])
+def test_voltages_and_currents_are_those_of_a_nodal_analysis(
+    row_ohm: float, col_ohm: float
+) -> None:
+    wires = Wires(row_ohm=row_ohm, col_ohm=col_ohm, selector_ohm=11.0, row_ends="both")
+    terminal_v = np.array([0.2, 0.0, -0.1, 0.05, 0.0, -0.2, 0.1, 0.0])
+    circuit = network(CELLS_S, terminal_v[:3], terminal_v[3:], wires)
+    word_v, bit_v = circuit.volts(by_sparse_lu(circuit))
+    cell_v = (word_v - bit_v).astype(np.float64)
+    cell_a = CELLS_S * cell_v
+    inside = interior(CELLS_S, wires)
+    np.testing.assert_allclose(inside.cell_v(terminal_v), cell_v, rtol=0, atol=1e-12)
+    into_a = np.concatenate([cell_a.sum(axis=1), -cell_a.sum(axis=0)])
+    np.testing.assert_allclose(inside.admittance_s @ terminal_v, into_a, rtol=0, atol=1e-15)
+
+
+def test_resistances_of_drivers_and_meters_are_left_to_the_instruments() -> None:
+    bare = interior(CELLS_S, Wires(row_ohm=2.0))
+    with_ends = interior(CELLS_S, Wires(row_ohm=2.0, driver_ohm=1e3, sense_ohm=1e3))
+    np.testing.assert_array_equal(with_ends.admittance_s, bare.admittance_s)
+
+
 def test_ideal_lines_are_the_limit_of_little_resistance() -> None:
     ideal, nearly = interior(CELLS_S, None), interior(CELLS_S, Wires(row_ohm=1e-6, col_ohm=1e-6))
     np.testing.assert_allclose(nearly.admittance_s, ideal.admittance_s, rtol=1e-6, atol=1e-9)
@@ -30,7 +53,8 @@ def test_ideal_lines_are_the_limit_of_little_resistance() -> None:
     np.testing.assert_allclose(nearly.cell_v(terminal_v), ideal.cell_v(terminal_v), atol=1e-6)
 
 
-def test_no_current_where_every_terminal_has_one_voltage() -> None:
-    inside = interior(CELLS_S, Wires(row_ohm=2.0, col_ohm=1.0))
+@pytest.mark.parametrize(("row_ohm", "col_ohm"), [(2.0, 1.0), (2.0, 0.0), (0.0, 2.0)])
+def test_no_current_where_every_terminal_has_one_voltage(row_ohm: float, col_ohm: float) -> None:
+    inside = interior(CELLS_S, Wires(row_ohm=row_ohm, col_ohm=col_ohm))
     np.testing.assert_allclose(inside.admittance_s.sum(axis=1), 0.0, atol=1e-12)
     np.testing.assert_allclose(inside.cell_v(np.ones(8)), 0.0, atol=1e-12)

@@ -1,1 +1,1 @@
-"""Keithley 2400."""
+"""The virtual Keithley 2400 SourceMeter, with its data store."""

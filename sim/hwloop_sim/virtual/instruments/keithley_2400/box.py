@@ -281,7 +281,10 @@ class Keithley2400(ScpiSmu):
         return ",".join(scientific(values[ELEMENTS[word]]) for word in self._elements)
 
     def _values(self, reading: SmuReading) -> tuple[float, ...]:
-        """Volts, amperes, ohms, seconds, status; what was not measured is as programmed, or NAN."""
+        """Return volts, amperes, ohms, seconds and status of a reading.
+
+        A quantity that was not measured is the programmed level, or NAN.
+        """
         smu, sensed = self._smu, self._functions
         shown = {
             function: reading.value(function)

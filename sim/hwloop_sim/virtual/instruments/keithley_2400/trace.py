@@ -31,13 +31,13 @@ class Trace:
         self.reset()
 
     def reset(self) -> None:
-        """Empty, not fed."""
+        """Empty the store and switch the feed off."""
         self._readings: list[str] = []
         self._points, self._feeding, self._statistic = DEFAULT_POINTS, False, "MEAN"
 
     @property
     def full(self) -> bool:
-        """Whether every point has a reading."""
+        """Return whether every point has a reading."""
         return len(self._readings) >= self._points
 
     def store(self, reading: str) -> None:
@@ -47,7 +47,7 @@ class Trace:
             self._feeding = not self.full
 
     def add_commands(self) -> None:
-        """Register the commands at the box."""
+        """Register the commands of the data store at the instrument."""
         on = self._box.on
         on(":TRACe:CLEar", set=lambda _: self._readings.clear())
         on(":TRACe:POINts", set=self._set_points, get=lambda _: str(self._points))
@@ -73,7 +73,7 @@ class Trace:
         self._statistic = arguments.choice(*STATISTIC_FORMS)
 
     def _get_statistic(self, _: Arguments) -> str:
-        """The statistic of every column of the store."""
+        """Return the statistic of every column of the store."""
         if not self._readings:
             raise ScpiError(-230, "Data corrupt or stale")
         rows = np.array([[float(v) for v in reading.split(",")] for reading in self._readings])

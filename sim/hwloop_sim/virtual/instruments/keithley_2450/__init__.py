@@ -1,1 +1,1 @@
-"""Keithley 2450."""
+"""The virtual Keithley 2450 SourceMeter, in SCPI and in TSP."""

@@ -1,6 +1,6 @@
-"""A Keithley 2450 SourceMeter, which speaks SCPI or TSP; ``*LANG`` changes the language at once.
+"""A Keithley 2450 SourceMeter in SCPI or TSP; ``*LANG`` changes the language at once.
 
-The real box wants to be switched off and on after ``*LANG``; the language then stays.
+The real instrument has to be switched off and on after ``*LANG``; the language then stays.
 """
 
 from __future__ import annotations

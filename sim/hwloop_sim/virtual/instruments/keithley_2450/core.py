@@ -1,7 +1,7 @@
-"""What a Keithley 2450 is, whichever language it is spoken to in.
+"""The source, meter, buffers and sweeps of a Keithley 2450, independent of the command language.
 
-Ranges, resolutions and noise after its data sheet, SPEC-2450 rev. A: 6½ digits, source steps of
-25 ppm of the range, settled in 200 µs. The envelope and the defaults after the reference manual,
+Ranges, resolutions and noise after its data sheet, SPEC-2450 rev. A: 6½ digits, source steps of 25
+ppm of the range, settled in 200 µs. The envelope and the defaults after the reference manual,
 2450-901-01. The current limit is at least 10 % of a measurement range that is locked.
 """
 
@@ -48,7 +48,7 @@ class Buffer(ReadingBuffer):
         self.first_s = 0.0
 
     def column(self, name: str) -> list[float]:
-        """Every value of a column."""
+        """Return every value of a column."""
         values: list[float] = self.members()[name].read()
         return values
 
@@ -67,7 +67,7 @@ class SourceSweep:
 
 @dataclass
 class _Settings:
-    """What a reset brings back; by function where it has a value for each."""
+    """The settings that a reset restores; by function where each function has a value."""
 
     measures: str = CURR
     nplc: float = 1.0
@@ -81,7 +81,7 @@ class _Settings:
 
 
 class Core:
-    """Terminals, buffers and sweeps."""
+    """Terminals, buffers and sweeps of a 2450, which both command languages act on."""
 
     def __init__(self, smu: Smu, clock: BenchClock, *, line_hz: float) -> None:
         self.smu = smu
@@ -92,7 +92,7 @@ class Core:
         self.reset()
 
     def reset(self) -> None:
-        """As ``*RST`` and ``reset()``: 0 V, off, default buffers empty, user's own gone."""
+        """Reset as ``*RST`` and ``reset()`` do: 0 V, off, default buffers empty, others gone."""
         self.smu.reset(range_v=0.02, range_a=1e-8, limit_a=1.05e-4, limit_v=21.0)
         self.now = _Settings()
         self.sweep = None
@@ -103,11 +103,11 @@ class Core:
                 del self.buffers[name]
 
     def make_buffer(self, name: str, size: int) -> None:
-        """A buffer of the user's own."""
+        """Make a buffer besides the default ones."""
         self.buffers[name] = Buffer(size)
 
     def read(self, buffer: Buffer) -> float:
-        """Wait the source delay, measure ``count`` times into a buffer; the last reading."""
+        """Wait the source delay, measure ``count`` times into a buffer; return the last reading."""
         self._clock.advance(self._source_delay())
         reading = 0.0
         for _ in range(self.now.count):
@@ -173,5 +173,5 @@ class Core:
         return reading
 
     def measured_range(self) -> str:
-        """The quantity whose range the present measurement has."""
+        """Return the quantity whose range applies to the present measurement."""
         return OTHER[self.smu.function] if self.now.measures == RES else self.now.measures

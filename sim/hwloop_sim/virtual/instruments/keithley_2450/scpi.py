@@ -1,4 +1,4 @@
-"""A Keithley 2450 that is spoken to in SCPI; reference manual 2450-901-01, section 6."""
+"""A Keithley 2450 in SCPI; reference manual 2450-901-01, section 6."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LIMIT_FORMS = {VOLT: "ILIMit", CURR: "VLIMit"}
 
 
 class Keithley2450Scpi(ScpiSmu):
-    """The commands; what they do is the core's."""
+    """The SCPI commands of a 2450, which act on its :class:`Core`."""
 
     def __init__(self, *args: Any, core: Core, identity: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -127,7 +127,7 @@ class Keithley2450Scpi(ScpiSmu):
         self._number(":SENSe[1]:COUNt", "count", 1, 300_000, whole=True)
 
     def _add_measurement(self, header: str) -> None:
-        """Settings that the real box has for each function, and this one for all of them."""
+        """Register settings that the real instrument has for each function, here one for all."""
         self._number(f"{header}:NPLCycles", "nplc", 0.01, 10)
         self._core_flag(f"{header}:AZERo[:STATe]", "autozero")
         self._core_flag(f"{header}:RSENse", "four_wire")
@@ -184,7 +184,11 @@ class Keithley2450Scpi(ScpiSmu):
         self.on("*TRG", set=lambda _: None)
 
     def _spaced(self, function: str, arguments: Arguments, space: Callable[..., Any]) -> None:
-        """start, stop, points[, delay[, count[, range type[, fail abort[, dual[, buffer]]]]]]."""
+        """Define a sweep over evenly spaced levels.
+
+        Arguments: start, stop, points[, delay[, count[, range type[, fail abort[, dual[,
+        buffer]]]]]].
+        """
         given = arguments.values
         start, stop, points = (Arguments((v,)).number() for v in (*given, "", "", "")[:3])
         if not 2 <= points <= 1e6:
@@ -198,7 +202,10 @@ class Keithley2450Scpi(ScpiSmu):
         self._complete(sweep, given[3:5], given[6:7], given[8:9])
 
     def _listed(self, function: str, arguments: Arguments) -> None:
-        """start index[, delay[, count[, fail abort[, buffer]]]]."""
+        """Define a sweep over the list of levels.
+
+        Arguments: start index[, delay[, count[, fail abort[, buffer]]]].
+        """
         given = arguments.values
         first = int(Arguments(given[:1] or ("1",)).number(lowest=1, highest=MOST_LIST))
         levels = self._lists[function][first - 1 :]
@@ -213,7 +220,7 @@ class Keithley2450Scpi(ScpiSmu):
         fail_abort: tuple[str, ...],
         buffer: tuple[str, ...],
     ) -> None:
-        """Fill the optional parameters in: delay and count, fail abort, buffer."""
+        """Complete a sweep with its optional parameters: delay and count, fail abort, buffer."""
         if any(abs(v) > MODEL.most(sweep.function) for v in sweep.levels):
             raise ScpiError(*OUT_OF_RANGE)
         delay_s = Arguments((*times, "0")[:1]).number(lowest=0, highest=MOST_SWEEP_DELAY_S)

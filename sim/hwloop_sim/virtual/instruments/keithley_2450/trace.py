@@ -1,4 +1,4 @@
-"""The 2450's reading buffers as SCPI has them; reference manual 2450-901-01, section 6, TRACe."""
+"""The reading buffers of the 2450 in SCPI; reference manual 2450-901-01, section 6, TRACe."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ STATISTICS: dict[str, Callable[..., Any]] = {
 
 
 class Traces:
-    """Readings, by the buffer that they are in."""
+    """The commands that measure into buffers and read them."""
 
     def __init__(self, box: ScpiSmu, core: Core) -> None:
         self._box, self._core = box, core
 
     def add_commands(self) -> None:
-        """Register the commands at the box."""
+        """Register the buffer commands at the instrument."""
         on = self._box.on
         on(":READ", get=self._read)
         on(":MEASure", get=self._read)
@@ -70,7 +70,7 @@ class Traces:
             on(f":TRACe:STATistics:{form}", get=lambda a, f=form: self._statistic(f, a))  # type: ignore[misc]
 
     def named(self, name: str) -> Buffer:
-        """A buffer by its name."""
+        """Return a buffer by its name; ScpiError for an unknown one."""
         if name not in self._core.buffers:
             raise ScpiError(*ILLEGAL)
         return self._core.buffers[name]
@@ -137,4 +137,4 @@ class Traces:
 
 
 def _drop(_: object) -> None:
-    """The reading is in its buffer."""
+    """Discard a reading that is in its buffer already."""

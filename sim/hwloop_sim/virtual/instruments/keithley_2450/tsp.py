@@ -1,6 +1,6 @@
-"""A Keithley 2450 that is spoken to in TSP; reference manual 2450-901-01, section 8.
+"""A Keithley 2450 in TSP; reference manual 2450-901-01, section 8.
 
-Constants are their own names, as the box prints them; 0 and 1 stand for OFF and ON.
+Constants are their own names, as the instrument prints them; 0 and 1 stand for OFF and ON.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ OUT_OF_RANGE = TspError(-222, "Parameter data out of range")
 
 
 class Keithley2450Tsp(VirtualTspInstrument):
-    """The names; what they do is the core's."""
+    """The TSP names of a 2450, which act on its :class:`Core`."""
 
     model = "2450"
     no_error = "No error"
@@ -171,7 +171,7 @@ class Keithley2450Tsp(VirtualTspInstrument):
         log.function("clear", lambda: self.errors.clear())
 
     def _next_event(self) -> tuple[Any, ...]:
-        """Take the oldest: code, text, severity, node, seconds, nanoseconds."""
+        """Take the oldest event: code, text, severity, node, seconds, nanoseconds."""
         code, text, _, node = self.next_error()
         return code, text, SEVERITY_ERROR if code else 0.0, node if code else 0.0, 0.0, 0.0
 
@@ -182,7 +182,11 @@ class Keithley2450Tsp(VirtualTspInstrument):
         return self._core.read(used)
 
     def _spaced(self, space: Callable[..., Any], _name: Any, *given: Any) -> None:
-        """start, stop, points[, delay[, count[, range type[, fail abort[, dual[, buffer]]]]]]."""
+        """Define a sweep over evenly spaced levels.
+
+        Arguments: start, stop, points[, delay[, count[, range type[, fail abort[, dual[,
+        buffer]]]]]].
+        """
         start, stop, points = (as_number(v) for v in (*given, None, None, None)[:3])
         levels = [float(v) for v in space(start, stop, int(within(points, 2, 1e6)))]
         for level in levels:
@@ -237,7 +241,7 @@ class Keithley2450Tsp(VirtualTspInstrument):
         get: Callable[[], Any],
         told: Callable[[Any], None],
     ) -> None:
-        """An attribute that is one of the constants; ON and OFF are 1 and 0 as well."""
+        """Declare an attribute that is one of the constants; ON and OFF are 1 and 0 as well."""
         values = {word: key for key, word in words.items()}
         if OFF in values:
             values |= {0: False, 1: True}  # type: ignore[dict-item]
@@ -263,5 +267,5 @@ class Keithley2450Tsp(VirtualTspInstrument):
 
 
 def _made(size: Any, *_style: Any) -> Buffer:
-    """What ``buffer.make`` gives."""
+    """Return the new buffer of ``buffer.make``."""
     return Buffer(int(within(as_number(size), LEAST_ROWS, MOST_ROWS)))

@@ -1,1 +1,1 @@
-"""Keithley 2600b."""
+"""The virtual Keithley 2600B, of one or two channels, in TSP."""

@@ -159,7 +159,7 @@ class Keithley2600B(VirtualTspInstrument):
 
 
 def _refusal(pulses: _Pulses) -> str:
-    """Why the factory script would not run these pulses; empty if it would."""
+    """Return why the factory script would not run these pulses; empty if it would."""
     channel = pulses.channel
     checks = {
         "source function must be volts": channel.function != DC_VOLTS,

@@ -23,7 +23,7 @@ UNSAFE = (5007, "Operation would exceed safe operating area of the instrument")
 
 @dataclass(frozen=True)
 class ChannelModel:
-    """What the models differ in.
+    """The data in which the models differ.
 
     ``envelope_a``: the largest current in the source ranges that cannot give all of it.
     ``extra_measure_a``: ranges that measure but do not source. ``limit_a``: the default limit.
@@ -84,41 +84,41 @@ class SourceMeasureChannel:
         self._drive()
 
     def trip(self) -> None:
-        """The output goes off."""
+        """Switch the output off, as an interlock does."""
         self._source["output"].value = OFF
         self._drive()
 
     @property
     def is_on(self) -> bool:
-        """Whether the output is on."""
+        """Return whether the output is on."""
         return self._source["output"].value == ON
 
     @property
     def function(self) -> float:
-        """Amperes or volts."""
+        """Return the sourced quantity: DC_AMPS or DC_VOLTS."""
         return self._source["func"].value
 
     @property
     def limit_a(self) -> float:
-        """Limit of the current when it sources volts."""
+        """Return the current limit while it sources volts."""
         return self._limit_a
 
     @property
     def source_auto(self) -> bool:
-        """Whether the source range follows the level."""
+        """Return whether the source range follows the level."""
         return bool(self._source["autorangev"].value)
 
     def in_range(self, *levels_v: float) -> bool:
-        """Whether the present range gives these voltages."""
+        """Return whether the present range can source these voltages."""
         return all(abs(level_v) <= self._range["v"] * OVER for level_v in levels_v)
 
     def can_limit(self, limit_a: float) -> bool:
-        """Whether the current can be limited there in the present range."""
+        """Return whether the present range allows this current limit."""
         most_a = self._model.envelope_a.get(self._range["v"], self._model.ranges_a[-1])
         return self._model.least_limit_a <= limit_a <= most_a
 
     def reset(self) -> None:
-        """As at power-on."""
+        """Reset the channel to its state at power-on."""
         for cell in self._source.values():
             cell.reset()
         self.meter.reset()
@@ -126,11 +126,11 @@ class SourceMeasureChannel:
         self._drive()
 
     def set_level(self, value: Any) -> None:
-        """Source this voltage."""
+        """Set the voltage level of the source."""
         self._set_source("v", value)
 
     def set_limit(self, value: Any) -> None:
-        """Limit the current when volts are sourced."""
+        """Set the current limit while volts are sourced."""
         model = self._model
         limit_a = within(as_number(value), model.least_limit_a, model.ranges_a[-1] * OVER)
         if limit_a > self._most_a(self._range["v"]):
@@ -139,7 +139,7 @@ class SourceMeasureChannel:
         self._drive()
 
     def condition(self) -> float:
-        """Measurement status: bit 0 the voltage limit, bit 1 the current limit."""
+        """Return the measurement status: bit 0 the voltage limit, bit 1 the current limit."""
         if not self._complies():
             return 0.0
         return 2.0 if self.function == DC_VOLTS else 1.0
@@ -214,7 +214,7 @@ class SourceMeasureChannel:
         if state == ON and self.function == DC_VOLTS:
             self._circuit.drive(self._output, volts=self._level["v"], limit_a=self._limit_a)
         elif state == ON:
-            # A source of amperes is one of its limit in volts that is held at them.
+            # A current source is a voltage source at its voltage limit, limited to the current.
             level_a = self._level["i"]
             volts = math.copysign(self._source["limitv"].value, level_a)
             self._circuit.drive(self._output, volts=volts, limit_a=max(abs(level_a), LEAST_A))

@@ -33,7 +33,7 @@ BUFFER_ROWS = 60_000
 
 @dataclass(frozen=True)
 class Probe:
-    """What a meter asks of the channel that it is in."""
+    """The channel as its meter sees it."""
 
     sense: Callable[[], Sensed]
     complies: Callable[[], bool]
@@ -41,7 +41,7 @@ class Probe:
 
 
 class MeasureBuffer(ReadingBuffer):
-    """A reading buffer as smua.nvbuffer1 and smua.makebuffer() are."""
+    """A reading buffer such as smua.nvbuffer1 or one of smua.makebuffer()."""
 
     def __init__(self, rows: int) -> None:
         super().__init__("readings", "timestamps", "sourcevalues", "statuses", capacity=rows)
@@ -52,7 +52,7 @@ class MeasureBuffer(ReadingBuffer):
             self.on(name, get=cell.get, set=cell.set)
 
     def begin(self) -> None:
-        """A measurement command begins: it overwrites what is there unless it is to append."""
+        """Begin a measurement command: clear the buffer unless it is in append mode."""
         if not self._append.value:
             self.clear()
 
@@ -63,7 +63,7 @@ class MeasureBuffer(ReadingBuffer):
 
 
 class Meter:
-    """Declares ``measure``, the buffers and their constants in a channel's table."""
+    """The meter of a channel; declares ``measure``, buffers, constants in the channel's table."""
 
     def __init__(
         self,
@@ -99,28 +99,28 @@ class Meter:
 
     @property
     def measure_auto(self) -> bool:
-        """Whether the range that current is measured in follows the current."""
+        """Return whether the current range follows the current."""
         return bool(self._cells["autorangei"].value)
 
     @property
     def zeroes(self) -> bool:
-        """Whether every reading comes with two of the references."""
+        """Return whether every reading includes two of the references."""
         return self._cells["autozero"].value == AUTOZERO_AUTO
 
     @property
     def aperture_s(self) -> float:
-        """How long a reading takes."""
+        """Return the duration of a reading, seconds."""
         once_s = self._cells["nplc"].value / self._line_hz
         return 3 * once_s if self.zeroes else once_s
 
     def reset(self) -> None:
-        """As at power-on."""
+        """Reset the meter to its state at power-on."""
         for cell in (*self._cells.values(), self._sense):
             cell.reset()
         self._range = {axis: self._ranges[axis][0] for axis in "vi"}
 
     def measure(self, what: str, buffer: Any = None, second: Any = None) -> Any:
-        """Measure ``v``, ``i``, ``iv``, ``r`` or ``p``; the last reading, or both of ``iv``."""
+        """Measure ``v``, ``i``, ``iv``, ``r`` or ``p``; return the last, or both of ``iv``."""
         buffers = [b for b in (buffer, second) if b is not None]
         if not all(isinstance(b, MeasureBuffer) for b in buffers):
             raise TspError(-104, "Data type error")
@@ -193,7 +193,7 @@ class Meter:
         return [volts / current_a if what == "r" else volts * current_a]
 
     def _displayed(self, axis: str, value: float) -> float:
-        """In the steps of the range that it is measured in; beyond it, the overflow value."""
+        """Return a value in the steps of its range; beyond it, the overflow value."""
         ranges = self._ranges[axis]
         if self._cells[f"autorange{axis}"].value:
             lowest = self._cells[f"lowrange{axis}"].value
@@ -208,7 +208,7 @@ class Meter:
 
 
 def fitting(value: float, ranges: tuple[float, ...]) -> float:
-    """The smallest range that holds a value."""
+    """Return the smallest range that holds a value; TspError beyond the largest."""
     wanted = next((r for r in ranges if value <= r * OVER), None)
     if wanted is None:
         raise TspError(1101, "Parameter too big")

@@ -1,1 +1,1 @@
-"""Keysight 33500b."""
+"""The virtual Keysight 33500B and 33600A waveform generators."""

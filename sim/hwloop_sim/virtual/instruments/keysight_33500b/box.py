@@ -1,9 +1,9 @@
 """A Keysight 33500B or 33600A waveform generator with one or two outputs.
 
-Behaviour after its operating and service guide: levels in four digits, what the output load makes
-of them, voltage limits, the couplings between width and period, bursts that the bus triggers. Of
-what an output does by itself only constant levels and bursts of pulses are modelled; any other
-waveform stands at its offset, and the bench says so.
+Behaviour after its operating and service guide: levels in four digits, their dependence on the
+output load, voltage limits, the couplings between width and period, bursts that the bus triggers.
+Of free-running waveforms only constant levels and bursts of pulses are modelled; any other waveform
+stays at its offset, and the bench reports it as unmodelled.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TRIGGER_IGNORED = (-211, "Trigger ignored")
 
 
 class Keysight33500B(VirtualScpiInstrument):
-    """Outputs named ``name.1`` and ``name.2``, or as the instrument if it has one."""
+    """A generator with outputs ``name.1`` and ``name.2``, or one named as the instrument."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -260,7 +260,7 @@ class _Handlers(TypedDict):
 
 
 def exact(value: float) -> str:
-    """A number as the box writes it."""
+    """Format a number as the instrument does, in 15 digits."""
     return f"{value:+.15E}"
 
 
@@ -273,7 +273,7 @@ def _flag(output: Output, name: str) -> Getter:
 
 
 def _number(output: Output, name: str, lowest: float, highest: float) -> _Handlers:
-    """A setting without effect on what is modelled, within its bounds."""
+    """Make the handlers of a bounded number that has no effect on the model."""
 
     def change(arguments: Arguments) -> None:
         setattr(output, name, arguments.number(lowest=lowest, highest=highest))
@@ -282,7 +282,7 @@ def _number(output: Output, name: str, lowest: float, highest: float) -> _Handle
 
 
 def _word(output: Output, name: str, *forms: str) -> _Handlers:
-    """A setting without effect on what is modelled, one of several words."""
+    """Make the handlers of a choice that has no effect on the model."""
 
     def change(arguments: Arguments) -> None:
         setattr(output, name, arguments.choice(*forms))
@@ -306,5 +306,5 @@ def _load_ohm(arguments: Arguments) -> float:
 
 
 def _ranging(arguments: Arguments) -> bool:
-    """ON, OFF, or ONCE, which is off afterwards."""
+    """Parse ON, OFF, or ONCE, which is off afterwards."""
     return arguments.text().upper() != "ONCE" and arguments.boolean()

@@ -21,7 +21,7 @@ CONFLICT = -221
 
 
 class Output:
-    """Levels are kept as they are without a load: what is told depends on the load that is set."""
+    """One output; levels are kept for an open circuit, and scaled by the load that is set."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Output:
         self.reset()
 
     def reset(self) -> None:
-        """As after *RST."""
+        """Reset the output to its state after *RST."""
         self._high_v, self._low_v = SINE_VPP / 2, -SINE_VPP / 2
         self.load_ohm, self.unit, self.function, self.polarity = 50.0, "VPP", "SIN", "NORM"
         self._limit_high_v, self._limit_low_v = MOST_V, -MOST_V
@@ -64,86 +64,86 @@ class Output:
 
     @property
     def high_v(self) -> float:
-        """The high level into the load that is set."""
+        """Return the high level into the load that is set, volts."""
         return self._high_v * self._scale
 
     @property
     def low_v(self) -> float:
-        """The low level into the load that is set."""
+        """Return the low level into the load that is set, volts."""
         return self._low_v * self._scale
 
     @property
     def amplitude_v(self) -> float:
-        """Peak to peak, into the load that is set."""
+        """Return the peak-to-peak amplitude into the load that is set, volts."""
         return self.high_v - self.low_v
 
     @property
     def offset_v(self) -> float:
-        """Middle between high and low, into the load that is set."""
+        """Return the middle between high and low into the load that is set, volts."""
         return (self.high_v + self.low_v) / 2
 
     @property
     def limit_high_v(self) -> float:
-        """Upper voltage limit, into the load that is set."""
+        """Return the upper voltage limit into the load that is set, volts."""
         return self._limit_high_v * self._scale
 
     @property
     def limit_low_v(self) -> float:
-        """Lower voltage limit, into the load that is set."""
+        """Return the lower voltage limit into the load that is set, volts."""
         return self._limit_low_v * self._scale
 
     def set_amplitude(self, amplitude_v: float) -> None:
-        """Around the offset."""
+        """Set the peak-to-peak amplitude around the offset."""
         half_v, middle_v = self._entered(amplitude_v) / 2, (self._high_v + self._low_v) / 2
         self._become(middle_v + half_v, middle_v - half_v, "high")
 
     def set_offset(self, offset_v: float) -> None:
-        """The amplitude stays; for a constant level it is the level."""
+        """Set the offset and keep the amplitude; for a constant level it is the level."""
         middle_v, half_v = self._entered(offset_v), (self._high_v - self._low_v) / 2
         self._become(middle_v + half_v, middle_v - half_v, "high")
 
     def set_high(self, high_v: float) -> None:
-        """The low level stays, unless it is above."""
+        """Set the high level; the low one stays, unless it is above."""
         self._become(self._entered(high_v), self._low_v, "high")
 
     def set_low(self, low_v: float) -> None:
-        """The high level stays, unless it is below."""
+        """Set the low level; the high one stays, unless it is below."""
         self._become(self._high_v, self._entered(low_v), "low")
 
     def set_limit_high(self, limit_v: float) -> None:
-        """Not below what is put out."""
+        """Set the upper voltage limit, not below the present high level."""
         wanted_v = limit_v / self._scale
         self._limit_high_v = max(min(wanted_v, MOST_V), self._high_v)
         if self._limit_high_v != wanted_v:
             raise ScpiError(CONFLICT, "Settings conflict; limit changed due to high level")
 
     def set_limit_low(self, limit_v: float) -> None:
-        """Not above what is put out."""
+        """Set the lower voltage limit, not above the present low level."""
         wanted_v = limit_v / self._scale
         self._limit_low_v = min(max(wanted_v, -MOST_V), self._low_v)
         if self._limit_low_v != wanted_v:
             raise ScpiError(CONFLICT, "Settings conflict; limit changed due to low level")
 
     def set_limited(self, *, on: bool) -> None:
-        """Only around what is put out."""
+        """Switch the voltage limits, on only if the present levels are within them."""
         fits = self._limit_low_v <= self._low_v and self._high_v <= self._limit_high_v
         self.limited = on and fits
         if on and not fits:
             raise ScpiError(CONFLICT, "Settings conflict; levels are outside of voltage limits")
 
     def set_load(self, load_ohm: float) -> None:
-        """Changes what is told, not what is put out; not while there are voltage limits."""
+        """Set the load, which scales the levels reported; refused while voltage limits are on."""
         if self.limited:
             raise ScpiError(CONFLICT, "Settings conflict; not able to modify load with limits on")
         self.load_ohm = load_ohm
 
     def set_polarity(self, polarity: str) -> None:
-        """Inverted around the offset."""
+        """Set the polarity; inverted around the offset."""
         self.polarity = polarity
         self._drive()
 
     def set_function(self, function: str) -> None:
-        """Levels stay; a burst ends where the function has none."""
+        """Set the waveform and keep the levels; a burst ends where the function has none."""
         self.function = function
         had_burst, self.burst = self.burst, self.burst and function not in NO_BURST
         self._end_burst()
@@ -153,7 +153,7 @@ class Output:
             )
 
     def set_period(self, period_s: float) -> None:
-        """The width gives way to the period."""
+        """Set the period; a width that is too long for it is shortened."""
         self.period_s = period_s
         most_s = period_s - self.least_width_s
         if self.width_s > most_s * (1 + 1e-9):
@@ -162,36 +162,36 @@ class Output:
                 raise ScpiError(CONFLICT, "Settings conflict; pulse width decreased due to period")
 
     def set_width(self, width_s: float) -> None:
-        """At most the period less the shortest pulse; steps of 100 ps."""
+        """Set the pulse width, at most the period less the shortest pulse; steps of 100 ps."""
         most_s = self.period_s - self.least_width_s
         self.width_s = round(min(width_s, most_s) * 1e10) / 1e10
         if width_s > most_s * (1 + 1e-9):
             raise ScpiError(CONFLICT, "Settings conflict; pulse width decreased due to period")
 
     def set_burst(self, *, on: bool) -> None:
-        """Not of a constant level, nor of noise."""
+        """Switch the burst mode; refused for a constant level and for noise."""
         if on and self.function in NO_BURST:
             raise ScpiError(CONFLICT, "Settings conflict; burst not allowed with this function")
         self.burst = on
         self._end_burst()
 
     def set_source(self, source: str) -> None:
-        """What triggers a burst."""
+        """Set the trigger source of a burst."""
         self.source = source
         self._end_burst()
 
     def switch(self, *, on: bool) -> None:
-        """The relay of the output."""
+        """Switch the relay of the output."""
         self.on = on
         self._drive()
 
     @property
     def armed(self) -> bool:
-        """Whether a trigger over the bus begins a burst now."""
+        """Return whether a trigger over the bus begins a burst now."""
         return self.burst and self.burst_mode == "TRIG" and self.source == "BUS" and not self.busy
 
     def fire(self) -> None:
-        """Begin a burst."""
+        """Begin a burst, if the waveform is a pulse."""
         if self.function != "PULS":
             self._note(f"a burst of {self.function}")
             return
@@ -201,7 +201,7 @@ class Output:
         self._begin_cycle(self._burst_number, self._clock.now_s, 0)
 
     def abort(self) -> None:
-        """End the burst that is under way."""
+        """End the burst that is running."""
         self._end_burst()
 
     def _begin_cycle(self, burst: int, start_s: float, cycle: int) -> None:
@@ -227,14 +227,14 @@ class Output:
         self._drive()
 
     def _entered(self, value_v: float) -> float:
-        """A level as the box takes it, four digits, then without a load."""
+        """Round a level to four digits, as the instrument does, and convert to an open circuit."""
         step_v = STEP_V
         if value_v:
             step_v = max(10.0 ** (math.floor(math.log10(abs(value_v))) + 1 - DIGITS), STEP_V)
         return round(round(value_v / step_v) * step_v, 10) / self._scale
 
     def _become(self, high_v: float, low_v: float, entered: str) -> None:
-        """Take new levels as far as amplitude, window and limits allow; else clip, and say so."""
+        """Set new levels within amplitude, window and limits; clip and raise ScpiError beyond."""
         top_v, bottom_v = MOST_V, -MOST_V
         if self.limited:
             top_v, bottom_v = self._limit_high_v, self._limit_low_v
@@ -265,7 +265,7 @@ class Output:
         if self.function == "DC":
             return middle_v
         if self.function != "PULS" or not self.burst or self.source in {"IMM", "TIM"}:
-            self._note(f"{self.function} that goes on by itself; it stands at its offset")
+            self._note(f"{self.function} running freely; the output stays at its offset")
             return middle_v
         rises = self._pulsing != (self.polarity == "INV")
         return self._high_v if rises else self._low_v

@@ -1,1 +1,1 @@
-"""Keysight b2900."""
+"""The virtual Keysight B2900, of one or two channels."""

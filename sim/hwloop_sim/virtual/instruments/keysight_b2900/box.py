@@ -44,7 +44,7 @@ OFF_MODES = {"ZERO": "ZERO", "HIZ": "HIMP", "NORM": "NORM"}
 
 
 class KeysightB2900(ScpiSmu):
-    """Outputs named as the instrument, or with two channels ``.1`` and ``.2``."""
+    """A B2900 with outputs named as the instrument, or with two channels ``.1`` and ``.2``."""
 
     def __init__(self, *args: Any, settings: Mapping[str, object], **kwargs: Any) -> None:
         super().__init__(*args, settings=settings, **kwargs)
@@ -246,7 +246,7 @@ class KeysightB2900(ScpiSmu):
                 self.on(f":MEASure:{form}[:DC]", get=lambda a, w=word: self._measure(a, [w]))  # type: ignore[misc]
 
     def _listed(self, arguments: Arguments) -> list[TriggeredChannel]:
-        """The channels of a list such as ``(@1,2)``; the first where there is none."""
+        """Return the channels of a list such as ``(@1,2)``; the first where there is none."""
         text = arguments.values[0] if arguments.values else "(@1)"
         if not (text.startswith("(@") and text.endswith(")")):
             raise ScpiError(*ILLEGAL)
@@ -311,4 +311,4 @@ def _values(channel: TriggeredChannel, reading: SmuReading, level: float) -> dic
 
 
 def _drop(_: object) -> None:
-    """Nothing is under way between messages."""
+    """Do nothing: no action is pending between messages."""

@@ -1,4 +1,4 @@
-"""One channel of a Keysight B2900: its settings, and what its triggers do.
+"""One channel of a Keysight B2900: its settings, and the actions of its triggers.
 
 Two actions run side by side: the transient one steps the source, or pulses it from its base level,
 the acquire one measures; both start at ``INIT``. SCPI command reference B2910-90030, chapter 4.
@@ -21,7 +21,7 @@ CURRENT_SOURCE, AT_COMPLIANCE, OVERFLOWED = 1, 2, 8192  # bits of a status: tabl
 
 @dataclass
 class Trigger:
-    """One of the two actions: AINT triggers as soon as the one before is done, TIM by its timer."""
+    """The trigger of one action: AINT as soon as the one before is done, TIM by its timer."""
 
     source: str = "AINT"
     timer_s: float = 1e-5
@@ -31,7 +31,7 @@ class Trigger:
 
 @dataclass(frozen=True)
 class TriggerEvent:
-    """Something that happens so long after ``INIT``."""
+    """An action at a time after ``INIT``, seconds."""
 
     at_s: float
     order: int
@@ -39,7 +39,7 @@ class TriggerEvent:
 
 
 class TriggeredChannel:
-    """Terminals, levels to come, readings taken."""
+    """One channel: its terminals, its levels to come, its readings."""
 
     def __init__(self, smu: Smu, clock: BenchClock, *, line_hz: float) -> None:
         self.smu = smu
@@ -48,7 +48,7 @@ class TriggeredChannel:
         self.reset()
 
     def reset(self) -> None:
-        """As ``*RST``: volts, 0 V, 100 µA limit, off, but switched on by the first trigger."""
+        """Reset as ``*RST`` does: 0 V, 100 µA limit, off, but switched on by the first trigger."""
         self.smu.reset(range_v=2.0, range_a=1e-4, limit_a=1e-4, limit_v=2.0)
         self.triggers = {TRANSIENT: Trigger(), ACQUIRE: Trigger()}
         self.lists: dict[str, list[float]] = {VOLT: [], CURR: []}
@@ -63,22 +63,22 @@ class TriggeredChannel:
 
     @property
     def nplc(self) -> float:
-        """Integration time in power line cycles."""
+        """Return the integration time in power line cycles."""
         return self.aperture_s * self.line_hz
 
     def measure(self) -> SmuReading:
-        """One reading now, which takes its integration time."""
+        """Measure once, which takes the integration time."""
         self._clock.advance(self.aperture_s)
         self._take()
         return self.readings[-1]
 
     def trigger_level(self, function: str) -> float:
-        """The level of a trigger without a list: that between triggers, unless it was set."""
+        """Return the level of a trigger without a list: the base level, unless it was set."""
         level = self.triggered[function]
         return self.smu.levels[function] if level is None else level
 
     def refusal(self, actions: tuple[str, ...]) -> str:
-        """Why the triggers cannot run; "" if they can."""
+        """Return why the triggers cannot run; "" if they can."""
         transient, acquire = self.triggers[TRANSIENT], self.triggers[ACQUIRE]
         pulse_s = self.pulse_delay_s + self.pulse_width_s
         if self.shape == "PULS" and transient.source == "TIM" and pulse_s > transient.timer_s:
@@ -91,7 +91,7 @@ class TriggeredChannel:
         return "" if self.smu.on or self.auto_on else "the output is off"
 
     def events(self, actions: tuple[str, ...]) -> list[TriggerEvent]:
-        """What happens after ``INIT``, unordered."""
+        """Return the actions after ``INIT``, unordered."""
         self.readings, self.sourced = [], []
         if self.auto_on and not self.smu.on:
             self.smu.switch(on=True)
@@ -99,7 +99,7 @@ class TriggeredChannel:
         return [*steps, *(self._acquisitions() if ACQUIRE in actions else [])]
 
     def _levels(self) -> list[float]:
-        """The level of each trigger of the source."""
+        """Return the level of each trigger of the source."""
         function, count = self.smu.function, self.triggers[TRANSIENT].count
         if self.modes[function] == "LIST" and self.lists[function]:
             values = self.lists[function]
@@ -134,7 +134,7 @@ class TriggeredChannel:
         ]
 
     def _period(self) -> float:
-        """Between two triggers of the source."""
+        """Return the time between two triggers of the source, seconds."""
         transient, acquire = self.triggers[TRANSIENT], self.triggers[ACQUIRE]
         if transient.source == "TIM":
             return transient.timer_s
@@ -146,14 +146,14 @@ class TriggeredChannel:
         self.sourced.append(self.smu.levels[self.smu.function])
 
     def status(self, reading: SmuReading) -> float:
-        """The status of a reading as a number."""
+        """Return the status of a reading as a number."""
         bits = CURRENT_SOURCE if self.smu.function == CURR else 0
         bits |= AT_COMPLIANCE if reading.limited else 0
         return float(bits | (OVERFLOWED if reading.over & self.senses else 0))
 
 
 def run(clock: BenchClock, channels: list[TriggeredChannel], actions: tuple[str, ...]) -> None:
-    """Let the triggers of these channels run, from now on, to their end."""
+    """Run the triggers of these channels, from now on, to their end."""
     begun_s = clock.now_s
     events = [event for channel in channels for event in channel.events(actions)]
     for event in sorted(events, key=lambda event: (round(event.at_s, 12), event.order)):

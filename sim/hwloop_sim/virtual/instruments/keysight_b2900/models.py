@@ -1,7 +1,7 @@
 """Ranges, resolutions and power envelope of Keysight's B2900 models; data sheet 5990-7009EN.
 
-It has no noise at one power line cycle: 2 ppm of the range is assumed, which at 0.001 cycles is
-well within the derating that it gives.
+The data sheet has no noise at one power line cycle: 2 ppm of the range is assumed, which at 0.001
+cycles is well within the derating that it gives.
 """
 
 from __future__ import annotations
@@ -38,4 +38,4 @@ MODELS = {
     "B2911A": (_B2911A, 1, 1e-5),
     "B2912A": (_B2911A, 2, 1e-5),
 }
-"""Of a model: its channels' data, their number, the least interval of their triggers."""
+"""Data of a channel, number of channels, and least trigger interval in seconds, by model."""
