@@ -1,1 +1,1 @@
-"""What all figures share."""
+"""Style and panels shared by all figures."""
