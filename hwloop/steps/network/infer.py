@@ -89,7 +89,7 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
     outputs = placed.network.forward(x, by_array)
     yield from found
     software = predicted(placed.network.forward(x))
-    row = _counted(predicted(outputs), software, y, classes=max(2, outputs.shape[-1]))
+    row = _count_answers(predicted(outputs), software, y, classes=max(2, outputs.shape[-1]))
     yield row
     yield Outcome(True, _summary(row))
 
@@ -118,7 +118,7 @@ def _rms(values: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(np.mean(np.square(values), axis=(-2, -1))))
 
 
-def _counted(answers: FloatArray, software: FloatArray, y: FloatArray, *, classes: int) -> InferRow:
+def _count_answers(answers: FloatArray, software: FloatArray, y: FloatArray, *, classes: int) -> InferRow:
     if y.min() < 0 or y.max() >= classes or np.any(y != np.round(y)):
         raise ConfigError(f"classes {y.min():g} to {y.max():g}; the network has {classes}")
     outer = answers.shape[:-1]
