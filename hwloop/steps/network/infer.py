@@ -118,7 +118,9 @@ def _rms(values: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(np.mean(np.square(values), axis=(-2, -1))))
 
 
-def _count_answers(answers: FloatArray, software: FloatArray, y: FloatArray, *, classes: int) -> InferRow:
+def _count_answers(
+    answers: FloatArray, software: FloatArray, y: FloatArray, *, classes: int
+) -> InferRow:
     if y.min() < 0 or y.max() >= classes or np.any(y != np.round(y)):
         raise ConfigError(f"classes {y.min():g} to {y.max():g}; the network has {classes}")
     outer = answers.shape[:-1]
