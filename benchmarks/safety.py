@@ -1,9 +1,9 @@
-"""The safety table: what a bench is left like by everything that can end a run.
+"""The safety table: the state of a bench after everything that can end a run.
 
 ``python -m benchmarks.safety`` starts a virtual bench for each incident, runs a shortened
-procedure on it, lets the incident happen in mid-train, and asks the virtual bench what every
-output and every line is at, now and at every change before. Writes docs/reference/safety.md; the
-exit code is 1 if anything is not all off and whole.
+procedure on it, lets the incident happen in mid-train, and reads from the virtual bench the
+voltage of every output and every line, at the end and at every change before. Writes
+docs/reference/safety.md; the exit code is 1 if anything is not all off and whole.
 """
 
 from __future__ import annotations
@@ -143,34 +143,34 @@ def row(incident: Incident, seen: Seen) -> str:
 
 
 WORDS = """\
-# What a bench is left like
+# State of a bench after each incident
 
 Written by `make safety` (`python -m benchmarks.safety`); do not edit.
 
 For each row a virtual bench is started, `procedures/manhattan_4x4.yaml` is run on it for
-{updates} updates through the real drivers and VISA, and something happens to it in the middle of
+{updates} updates through the real drivers and VISA, and an incident happens in the middle of
 the training, at a moment drawn from seed {seed}. Then the virtual bench is asked for the state of
 every output and every line, and for every change since it was switched on. Links time out after
-{timeout_s:g} s here, after 5 s if a station does not say otherwise.
+{timeout_s:g} s here, after 5 s by default.
 
 - *outputs*, *lines*: at the end. A line is *grounded* by a relay to ground or held at 0 V by an
   output that is off, as the off mode ZERO does.
 - *off after*: from the incident to the moment at which the last output went off.
 - *floated*: lines that neither ground nor an output held at any moment after the first output
   had been switched on; *at 0 V* where every output was at 0 V or off. A pulse generator that is off
-  is disconnected: the line that it was on floats, undriven, until the matrix has grounded it.
+  is disconnected: its line floats, undriven, until the matrix has grounded it.
 - *hot*: relay movements while any output was not at 0 V.
 - *record*: its status and how many operations read back. Every pulse that the array has had is in
   it, except for the operation in flight.
 - *exit*: of the run; by signal if negative.
 
 An instrument that never answers again cannot be switched off by anyone but its user. Then all
-others are off, the lines are grounded if the matrix still obeys, though its relays move under
-whatever voltage the lost source has, and the error, the record's log and
-`<record>.watchdog.txt` say which instrument may still be on.
+others are off, the lines are grounded if the matrix still responds, though its relays move under
+the voltage of the lost source, and the error, the record's log and
+`<record>.watchdog.txt` name the instrument that may still be on.
 """
 HEAD = (
-    "| what happens | outputs | lines | off after | floated | hot | record | exit | in order |\n"
+    "| incident | outputs | lines | off after | floated | hot | record | exit | in order |\n"
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 

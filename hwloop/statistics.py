@@ -1,4 +1,4 @@
-"""Figures with their uncertainty."""
+"""Confidence intervals, distances between distributions, and deviations of samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hwloop.types import FloatArray
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """95 % confidence interval of a fraction (E. B. Wilson, JASA 22, 209 (1927))."""
+    """Return the 95 % interval of a fraction, low and high (E. B. Wilson, JASA 22, 209 (1927))."""
     z = 1.959964
     fraction = successes / trials
     centre = fraction + z * z / (2 * trials)
@@ -21,7 +21,7 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
 
 
 def ks_distance(first: ArrayLike, second: ArrayLike) -> float:
-    """The largest distance of two empirical distributions (two-sample Kolmogorov–Smirnov)."""
+    """Return the largest distance of two empirical distributions (Kolmogorov–Smirnov, 0 to 1)."""
     a, b = np.sort(np.ravel(first)), np.sort(np.ravel(second))
     both = np.concatenate([a, b])
     of_a = np.searchsorted(a, both, side="right") / a.size
@@ -30,19 +30,20 @@ def ks_distance(first: ArrayLike, second: ArrayLike) -> float:
 
 
 def ks_expected(first: int, second: int) -> tuple[float, float]:
-    """Mean, and what 95 % stay below, of that distance for equal distributions of so many values.
+    """Return the mean and the 95 % quantile of :func:`ks_distance` for equal distributions.
 
-    Limits of the Kolmogorov distribution for large samples: √(π/2) ln 2 and 1.358, each times
-    √((n + m)/(n m)) (G. Marsaglia et al., J. Stat. Softw. 8(18) (2003)); of independent values.
+    ``first``, ``second``: sizes of two samples of independent values. Large-sample limits of the
+    Kolmogorov distribution: √(π/2) ln 2 and 1.358, each times √((n + m)/(n m)) (G. Marsaglia et
+    al., J. Stat. Softw. 8(18) (2003)).
     """
     scale = math.sqrt((first + second) / (first * second))
     return math.sqrt(math.pi / 2) * math.log(2) * scale, 1.358 * scale
 
 
 def mean_and_deviation(values: ArrayLike) -> tuple[float, float, int]:
-    """Mean and sample standard deviation of the finite ones of ``values``, and their number.
+    """Return mean, sample standard deviation and number of the finite ones of ``values``.
 
-    NaN is the mean of none, and the deviation of fewer than two.
+    The mean is NaN without a finite value, the deviation NaN with fewer than two.
     """
     finite = np.asarray(values, dtype=np.float64).ravel()
     finite = finite[np.isfinite(finite)]
@@ -51,5 +52,5 @@ def mean_and_deviation(values: ArrayLike) -> tuple[float, float, int]:
 
 
 def sample_deviation(values: FloatArray) -> float:
-    """Sample standard deviation of finite values; NaN of fewer than two."""
+    """Return the sample standard deviation of finite values; NaN with fewer than two."""
     return float(values.std(ddof=1)) if values.size > 1 else math.nan

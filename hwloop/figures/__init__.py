@@ -1,1 +1,1 @@
-"""Figures of the steps."""
+"""Figures of the steps, drawn from a record."""

@@ -1,4 +1,4 @@
-"""The figure of device statistics."""
+"""Figure of the device statistics: distributions of both states."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hwloop.record.reader import Record
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Draw the distributions of both states."""
+    """Draw the conductance distributions of both states."""
     rows, derived = record.results(label), record.results(label, "figures")
     if not derived or not len(derived["state"]):
         return

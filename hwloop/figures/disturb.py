@@ -1,4 +1,4 @@
-"""The figure of a disturb test."""
+"""Figure of a disturb test: map of the changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hwloop.record.reader import Record
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Draw the map of changes of the neighbours; the aggressors are marked."""
+    """Draw the map of the relative changes of the neighbours, with the aggressors marked."""
     derived = record.results(label, "figures")
     if not derived or not len(derived["change"]):
         return
@@ -29,7 +29,7 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
             axes.plot(col, row, marker="s", color=plot.BLACK, markersize=14)
         drawn = NamedFigure(
             "map",
-            "What the neighbours suffered",
+            "Disturbance of the neighbours",
             f"Change of the conductance by {settings['rounds'] * settings['count']} pulses of the"
             " cells that are marked black, under the biasing of the array.",
             figure,

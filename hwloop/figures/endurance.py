@@ -1,4 +1,4 @@
-"""The figure of an endurance test."""
+"""Figure of an endurance test: both states over the cycles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hwloop.record.reader import Record
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Draw both states over the cycles."""
+    """Draw the conductances of both states over the cycles."""
     rows = record.results(label)
     if not rows or not len(rows["cycle"]):
         return
@@ -21,7 +21,7 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
         figure = plot.new_figure(6.4, 4.0)
         axes = figure.subplots()
         cycles = np.unique(rows["cycle"])
-        scale = plot.Scale.of(rows["high_s"], "S")
+        scale = plot.AxisScale.of(rows["high_s"], "S")
         for name, label_, colour in (
             ("high_s", "after up", plot.VERMILION),
             ("low_s", "after down", plot.BLUE),

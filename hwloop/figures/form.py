@@ -1,4 +1,4 @@
-"""The figures of a forming."""
+"""Figures of forming: ramps, voltages and maps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hwloop.types import FloatArray
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Draw the ramps, the forming voltages, and the maps."""
+    """Draw the ramps, the distribution of the forming voltages, and the maps."""
     rows = record.results(label)
     if not rows or not len(rows["pulse"]):
         return
@@ -61,7 +61,7 @@ def _ramp(rows: dict[str, FloatArray]) -> NamedFigure:
 
 
 def _map(derived: dict[str, FloatArray]) -> NamedFigure:
-    """Forming voltage of each cell of the first array, or why there is none."""
+    """Draw the forming voltage of each cell of the first array, or why a cell has none."""
     status, form_v = (first_array(derived[name][0]) for name in ("status", "form_v"))
     figure = plot.new_figure(5.2, 4.2)
     marks = np.where(status == FAILED, "failed", np.where(status == FORMED, "was", "not"))

@@ -1,4 +1,4 @@
-"""The figures of an I–V sweep."""
+"""Figures of an I–V sweep: loops and switching voltages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of the steps that map, multiply and evaluate networks."""
+"""Figures of the steps that train, map, multiply and evaluate networks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def training(
     loss: str = "Binary cross-entropy",
     caption: str = "On the training samples, before each update.",
 ) -> Iterator[NamedFigure]:
-    """Accuracy and loss over the iterations, or over what ``each`` says."""
+    """Draw accuracy and loss over the iterations; ``each`` names another unit of the x axis."""
     rows = record.results(label)
     if not rows or not len(rows["loss"]):
         return
@@ -45,7 +45,7 @@ def training(
 
 
 def mapping(record: Record, label: str) -> Iterator[NamedFigure]:
-    """The maps of the tiles, and how the targets are distributed."""
+    """Draw the maps of the tiles, and the distribution of the targets."""
     rows = record.results(label)
     if not rows or not len(rows["target_s"]):
         return
@@ -73,7 +73,7 @@ def mapping(record: Record, label: str) -> Iterator[NamedFigure]:
 def _histogram(tiles_s: FloatArray) -> NamedFigure:
     figure = plot.new_figure(5.6, 3.4)
     axes = figure.subplots()
-    scale = plot.Scale.of(tiles_s, "S")
+    scale = plot.AxisScale.of(tiles_s, "S")
     values = tiles_s[np.isfinite(tiles_s)] * scale.factor
     axes.hist(values, bins=60, color=plot.BLUE, log=True)
     axes.set_xlabel(scale.label("Target conductance"))
@@ -88,7 +88,7 @@ def _histogram(tiles_s: FloatArray) -> NamedFigure:
 
 
 def inference(record: Record, label: str) -> Iterator[NamedFigure]:
-    """The confusion matrix of the first array."""
+    """Draw the confusion matrix of the first array."""
     rows = record.results(label)
     if not rows or not len(rows["confusion"]):
         return
@@ -115,7 +115,7 @@ def inference(record: Record, label: str) -> Iterator[NamedFigure]:
 
 
 def multiplication(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Currents as measured against those expected, and the bits of the columns."""
+    """Draw measured against expected currents, and the effective bits of the columns."""
     rows = record.results(label)
     if not rows or not len(rows["current_a"]):
         return
@@ -124,8 +124,8 @@ def multiplication(record: Record, label: str) -> Iterator[NamedFigure]:
     with plot.style():
         figure = plot.new_figure(8.4, 3.6)
         left, right = figure.subplots(1, 2)
-        scale = plot.Scale.of(expected, "A")
-        error = plot.Scale.of(measured - expected, "A")
+        scale = plot.AxisScale.of(expected, "A")
+        error = plot.AxisScale.of(measured - expected, "A")
         left.plot(
             expected.ravel() * scale.factor,
             (measured - expected).ravel() * error.factor,
@@ -150,7 +150,7 @@ def multiplication(record: Record, label: str) -> Iterator[NamedFigure]:
 
 
 def noise(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Accuracy against σ with every execution, or its distribution for one σ."""
+    """Draw accuracy against σ with every execution, or its distribution for a single σ."""
     rows = record.results(label)
     if not rows or not len(rows["accuracy"]):
         return
@@ -181,7 +181,7 @@ def noise(record: Record, label: str) -> Iterator[NamedFigure]:
 
 
 def _sweep(axes: Axes, rows: dict[str, FloatArray]) -> None:
-    scale = plot.Scale.of(rows["sigma_s"], "S")
+    scale = plot.AxisScale.of(rows["sigma_s"], "S")
     x = rows["sigma_s"] * scale.factor
     axes.plot(
         np.repeat(x, rows["accuracy"].shape[1]),
@@ -204,6 +204,6 @@ def _sweep(axes: Axes, rows: dict[str, FloatArray]) -> None:
 
 
 def binary_training(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Accuracy and loss over the epochs."""
+    """Draw accuracy and loss of a binary training over the epochs."""
     caption = "On the noisy training samples of each epoch, cells between off and on."
     return training(record, label, each="Epoch", loss="Cross-entropy", caption=caption)

@@ -1,4 +1,4 @@
-"""The figures of a program-and-verify."""
+"""Figures of program-and-verify: result, cost, error and maps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REACHED = 1
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Draw what was wanted and what came of it, what it cost, and where in the array."""
+    """Draw targets and results, the cost in pulses, and maps of the array."""
     rows = record.results(label, "cells")
     if not rows or not len(rows["status"]):
         return
@@ -40,7 +40,7 @@ def _achieved(cells: Cells) -> NamedFigure:
     against, errors = figure.subplots(1, 2)
     wanted = cells["status"] != 0
     target_s, seen_s = cells["target_s"][wanted], cells["verified_s"][wanted]
-    scale = plot.Scale.of(target_s, "S")
+    scale = plot.AxisScale.of(target_s, "S")
     good = cells["status"][wanted] == _REACHED
     for which, colour, name in ((good, plot.BLUE, "reached"), (~good, plot.VERMILION, "missed")):
         if which.any():
@@ -78,16 +78,16 @@ def _cost(cells: Cells, rounds: Cells) -> NamedFigure:
         cumulative_panel(course, {"cells": cells["energy_j"][wanted]}, "Energy of a cell", "J")
     return NamedFigure(
         "cost",
-        "What it cost",
+        "Cost of the programming",
         f"Left: pulses of each cell, on average {pulses.mean():.1f}. Right: error of the cells"
-        " still at work, round by round; where cells are programmed group by group, the energy.",
+        " not finished, round by round; where cells are programmed group by group, the energy.",
         figure,
     )
 
 
 def _course(axes: Axes, rounds: Cells) -> None:
-    """The error round by round; a pass over the array begins with a dotted line."""
-    scale = plot.Scale.of(rounds["worst_error_s"], "S")
+    """Draw the error round by round; a dotted line marks the start of a pass over the array."""
+    scale = plot.AxisScale.of(rounds["worst_error_s"], "S")
     begins = np.flatnonzero(np.diff(rounds["attempt"])) + 1
     number = np.arange(1, len(rounds["number"]) + 1)
     for name, colour in (("rms", plot.BLUE), ("worst", plot.VERMILION)):
@@ -97,7 +97,7 @@ def _course(axes: Axes, rounds: Cells) -> None:
     for index, begin in enumerate(begins):
         label = None if index else "next pass"
         axes.axvline(number[begin] - 0.5, color=plot.GREY, linestyle=":", label=label)
-    axes.set(xlabel="Round", ylabel=scale.label("Error of the cells at work"))
+    axes.set(xlabel="Round", ylabel=scale.label("Error of the cells not finished"))
     axes.set_yscale("log")
     axes.legend()
     plot.whole_numbers(axes)

@@ -1,4 +1,4 @@
-"""The figures of a pulse response."""
+"""Figures of a pulse response: trains and grid of conditions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_CONDITIONS = 8
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Draw the trains of each condition, and the change over the grid where there is one."""
+    """Draw the trains of each condition, and the change over the grid of several conditions."""
     rows = record.results(label)
     if not rows or not len(rows["pulse"]):
         return
@@ -33,7 +33,7 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
 def _trains(rows: dict[str, FloatArray]) -> NamedFigure:
     figure = plot.new_figure(8.0, 4.0)
     axes = figure.subplots()
-    scale = plot.Scale.of(rows["conductance_s"], "S")
+    scale = plot.AxisScale.of(rows["conductance_s"], "S")
     first = rows["group"] == rows["group"][0]
     conditions = np.unique(rows["condition"])[:_MOST_CONDITIONS]
     per_cycle = 2 * int(rows["pulse"].max()) + 1
@@ -74,7 +74,7 @@ def _amplitude(rows: dict[str, FloatArray], chosen: FloatArray) -> str:
 
 
 def plot_seconds(width_s: float) -> str:
-    """``"50 ms"``."""
+    """Format a time with its unit, such as ``"50 ms"``."""
     from hwloop.settings.units import format_quantity
 
     return format_quantity(float(width_s), "s", digits=3)
@@ -83,7 +83,7 @@ def plot_seconds(width_s: float) -> str:
 def _grid(derived: dict[str, FloatArray]) -> NamedFigure:
     figure = plot.new_figure(7.6, 3.6)
     change = derived["last_s"] - derived["first_s"]
-    scale = plot.Scale.of(change, "S")
+    scale = plot.AxisScale.of(change, "S")
     panels = figure.subplots(1, 2, sharey=False)
     for axes, direction, title in zip(panels, (1, -1), ("up", "down"), strict=True):
         rows = derived["direction"] == direction

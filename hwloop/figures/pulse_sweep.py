@@ -1,4 +1,4 @@
-"""The figures of a pulse sweep."""
+"""Figures of a pulse sweep: paths, switching voltages, maps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOVES = {"gate": "gained", "line": "lost"}
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Draw the sweeps, then the distribution of where half is gained or lost, and its map."""
+    """Draw the sweeps, the distribution of the half-change voltages, and their map."""
     rows = record.results(label)
     if not rows or not len(rows["pulse"]):
         return
@@ -39,7 +39,7 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
     with plot.style():
         voltages = cumulative_figure(
             f"{_DOES[kind]}_voltages",
-            f"Where half is {_MOVES[kind]}",
+            f"Voltages at which half is {_MOVES[kind]}",
             f"Voltage of the {LINES[kind]} at which half of the conductance is {_MOVES[kind]}:"
             " every sweep, and the median of each cell over its cycles.",
             {"sweeps": derived["half_v"], "cells": spread["cell_half_v"]},
@@ -53,10 +53,10 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
 
 
 def carried_on(rows: dict[str, FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """Swept volts, (levels,), and conductance after each, (levels, cycles, cells), siemens.
+    """Return swept volts (levels,) and siemens after each pulse, (levels, cycles, cells).
 
-    A sweep that has ended keeps what it ended at, one that had no pulse what it began at; NaN
-    where a cell was not swept in a cycle.
+    A sweep that ended early keeps its last conductance at the higher levels, one without a pulse
+    its first; NaN where a cell was not swept in a cycle.
     """
     levels_v = np.unique(rows["swept_v"])
     before_s, after_s = (rows[n].reshape(len(rows["pulse"]), -1) for n in ("before_s", "after_s"))
@@ -78,7 +78,7 @@ def _filled(into: FloatArray, values: FloatArray) -> FloatArray:
 
 
 def _paths(rows: dict[str, FloatArray], kind: str) -> NamedFigure:
-    """Two panels: the cells, each at the median of its cycles, and the cycles within a cell."""
+    """Draw two panels: cells, each at the median of its cycles; and cycles about their cell."""
     levels_v, seen_s = carried_on(rows)
     seen_s = seen_s[:, :, np.isfinite(seen_s).all(axis=0).any(axis=0)]
     of_cells = np.nanmedian(seen_s, axis=1)
@@ -97,7 +97,7 @@ def _paths(rows: dict[str, FloatArray], kind: str) -> NamedFigure:
         f"Conductance against the voltage of the {LINES[kind]}",
         "After each pulse; the line is the median of all cells. Left, the bands hold 50 and 90 %"
         " of the cells, each at the median of its cycles; right, of the cycles, each about its"
-        " cell. A sweep that has ended counts with what it ended at.",
+        " cell. A sweep that ended early keeps its last conductance.",
         figure,
     )
 
@@ -114,7 +114,7 @@ def _panel(
 
 
 def _map(spread: dict[str, FloatArray], kind: str) -> NamedFigure:
-    """Of each cell of the first array."""
+    """Draw the half-change voltage of each cell of the first array, and its deviation."""
     cell_v, sigma_v, never = (
         first_array(spread[name][0]) for name in ("cell_half_v", "cell_sigma_v", "never")
     )
@@ -127,7 +127,7 @@ def _map(spread: dict[str, FloatArray], kind: str) -> NamedFigure:
         map_panel(panels[1], sigma_v, "Deviation over cycles", "V", marks=marks)
     return NamedFigure(
         f"{_DOES[kind]}_map",
-        f"Where half is {_MOVES[kind]}, by cell",
+        f"Voltage at which half is {_MOVES[kind]}, by cell",
         'Median over the cycles, and their standard deviation; "never": in no cycle.',
         figure,
     )

@@ -1,4 +1,4 @@
-"""The figures of a read map."""
+"""Figures of a read map: map and distribution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of read noise."""
+"""Figures of read noise: spectra and scatter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of a retention."""
+"""Figures of retention: conductance over time and drift exponents."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
 def _path(rows: dict[str, FloatArray]) -> NamedFigure:
     figure = plot.new_figure(6.4, 4.0)
     axes = figure.subplots()
-    scale = plot.Scale.of(rows["conductance_s"], "S")
+    scale = plot.AxisScale.of(rows["conductance_s"], "S")
     values = rows["conductance_s"].reshape(len(rows["time_s"]), -1) * scale.factor
     shown = values[:, :: max(1, values.shape[1] // _MOST_LINES)]
     axes.plot(rows["time_s"], shown, color=plot.GREY, linewidth=0.5, alpha=0.5)

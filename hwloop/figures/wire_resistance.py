@@ -1,4 +1,4 @@
-"""The figure of a wire resistance."""
+"""Figure of the wire resistance: map of apparent resistances."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from hwloop.record.reader import Record
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Draw what the cells seem to be through the lines."""
+    """Draw the map of the apparent resistances of the cells, lines included."""
     derived = record.results(label, "figures")
     if not derived or not len(derived["row_ohm"]):
         return
     with style():
         drawn = map_figure(
             "map",
-            "What the lines take",
-            "Apparent resistance of cells that stand in one state: it grows away from the drivers"
+            "Apparent resistance through the lines",
+            "Apparent resistance of cells in one state: it grows away from the drivers"
             " and the meters.",
             [("Apparent resistance", 1 / derived["apparent_s"][0], "ohm")],
         )

@@ -32,7 +32,7 @@ def _cost(forecast: Forecast) -> NamedFigure:
     of_pulses, of_time = figure.subplots(1, 2)
     totals = forecast.pulses.reshape(len(forecast.twins), -1).sum(axis=1).astype(float)
     _histogram(of_pulses, totals, reached, "Pulses of a run")
-    scale = plot.Scale.of(forecast.duration_s, "s")
+    scale = plot.AxisScale.of(forecast.duration_s, "s")
     place = f" on {forecast.station}" if forecast.station else ", emulated"
     _histogram(of_time, forecast.duration_s * scale.factor, reached, scale.label(f"Time{place}"))
     of_pulses.legend()

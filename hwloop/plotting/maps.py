@@ -1,4 +1,4 @@
-"""What the figures of characterisations share: maps of cells, distributions, bands."""
+"""Panels of the characterisation figures: maps of cells, distributions, bands."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _PERCENT = (0.1, 1, 10, 50, 90, 99, 99.9)
 
 
 def flat(values: FloatArray) -> FloatArray:
-    """The finite values, in a row."""
+    """Return the finite values as a one-dimensional array."""
     finite: FloatArray = values[np.isfinite(values)]
     return finite
 
 
 def first_array(values: FloatArray) -> FloatArray:
-    """(..., rows, cols) of the first array of a population."""
+    """Return the map (rows, cols) of the first array of a population (..., rows, cols)."""
     first: FloatArray = values.reshape(-1, *values.shape[-2:])[0]
     return first
 
@@ -41,13 +41,13 @@ def map_panel(
     marks: NDArray[np.str_] | None = None,
     among: FloatArray | None = None,
 ) -> None:
-    """One (rows, cols) map with its numbers where there are few, and its colour bar.
+    """Draw one (rows, cols) map with its colour bar, and its numbers up to 8 × 8 cells.
 
-    ``marks``: (rows, cols), what is written into a cell that has no number, "–" if left out.
-    ``among``: the values of all maps that share one scale of colours; its own, if left out.
+    ``marks``: (rows, cols), text of the cells without a number; "–" if left out. ``among``: the
+    values of all maps that share one colour scale; those of this map if left out.
     """
     of_all = values if among is None else among
-    scale = plot.Scale.of(of_all, unit) if unit else plot.Scale(1.0, "")
+    scale = plot.AxisScale.of(of_all, unit) if unit else plot.AxisScale(1.0, "")
     shown, all_shown = values * scale.factor, of_all * scale.factor
     span = plot.symmetric_span(all_shown) if diverging else plot.finite_span(all_shown)
     cmap = plot.DIVERGING if diverging else plot.SEQUENTIAL
@@ -62,7 +62,7 @@ def map_panel(
 
 
 def _numbers(shown: FloatArray, marks: NDArray[np.str_] | None) -> NDArray[np.str_]:
-    """The numbers of a map, with as many digits as tell its cells apart."""
+    """Format the values of a map with as many digits as tell its cells apart."""
     low, high = plot.finite_span(shown)
     largest = max(abs(low), abs(high))
     digits = 3 if high - low > 0.05 * largest or high == low else 4
@@ -74,7 +74,10 @@ def _numbers(shown: FloatArray, marks: NDArray[np.str_] | None) -> NDArray[np.st
 def map_figure(
     name: str, title: str, caption: str, panels: list[tuple[str, FloatArray, str]], **kind: bool
 ) -> NamedFigure:
-    """Maps side by side: (label, (..., rows, cols), unit) each; of a population its first."""
+    """Draw maps side by side, each given as (label, values (..., rows, cols), unit).
+
+    Shows the first array of a population.
+    """
     figure = plot.new_figure(4.4 * len(panels) + 0.4, 3.6)
     for axes, (label, values, unit) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
@@ -86,9 +89,12 @@ def map_figure(
 def cumulative_panel(
     axes: Axes, samples: dict[str, FloatArray], quantity: str, unit: str, *, log: bool = False
 ) -> None:
-    """Cumulative distributions on a normal-probability axis: a normal one is a straight line."""
+    """Draw cumulative distributions on a normal-probability axis.
+
+    A normal distribution is a straight line there; with ``log``, a lognormal one.
+    """
     everything = np.concatenate([flat(values) for values in samples.values()])
-    scale = plot.Scale.of(everything, unit) if unit else plot.Scale(1.0, "")
+    scale = plot.AxisScale.of(everything, unit) if unit else plot.AxisScale(1.0, "")
     quantile = NormalDist().inv_cdf
     for colour, (label, values) in zip(plot.LINES, samples.items(), strict=False):
         ordered = np.sort(flat(values)) * scale.factor
@@ -117,7 +123,7 @@ def cumulative_figure(
     unit: str,
     log: bool = False,
 ) -> NamedFigure | None:
-    """One panel of cumulative distributions; None where there is no finite value."""
+    """Draw one panel of cumulative distributions; return None without a finite value."""
     if not any(flat(values).size for values in samples.values()):
         return None
     figure = plot.new_figure(5.6, 3.8)
@@ -126,7 +132,7 @@ def cumulative_figure(
 
 
 def band(axes: Axes, x: FloatArray, values: FloatArray, *, colour: str, label: str = "") -> None:
-    """Median and the 5 to 95 % range over cells: ``values`` is (points, ..., rows, cols)."""
+    """Draw median and 5 to 95 % range over cells of ``values``, (points, ..., rows, cols)."""
     lines = values.reshape(len(values), -1)
     lines = lines[:, np.isfinite(lines).all(axis=0)]
     if not lines.size:
@@ -137,7 +143,7 @@ def band(axes: Axes, x: FloatArray, values: FloatArray, *, colour: str, label: s
 
 
 def merged(values: FloatArray) -> FloatArray:
-    """Rows of one point for each group, (groups, ..., rows, cols), as one map."""
+    """Combine one row per group, (groups, ..., rows, cols), NaN outside the group, into one map."""
     out: FloatArray = values[0].copy()
     for row in values[1:]:
         out = np.where(np.isnan(out), row, out)

@@ -1,4 +1,4 @@
-"""What all figures share: style, colours, axes in SI units, PNG files.
+"""Style of all figures: colours, axes in SI units, PNG files.
 
 Figures are made without pyplot, so that nothing global is left behind and no display is needed.
 """
@@ -22,12 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-# M. Okabe and K. Ito, Color Universal Design (2008): told apart with every kind of colour vision.
+# M. Okabe and K. Ito, Color Universal Design (2008): distinct for every colour vision.
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
 GREEN = "#009E73"
@@ -64,7 +59,7 @@ _STYLE: dict[str, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The look of every figure, whatever matplotlib's own settings are; they are put back."""
+    """Apply the style of all figures instead of the user's matplotlib settings; then restore."""
     import matplotlib as mpl
 
     with mpl.rc_context():
@@ -74,39 +69,39 @@ def style() -> Iterator[None]:
 
 
 def new_figure(width_in: float, height_in: float) -> Figure:
-    """An empty figure whose parts are kept from overlapping."""
+    """Return an empty figure, size in inches, whose layout keeps its parts from overlapping."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width_in, height_in), layout="constrained")
 
 
 @dataclass(frozen=True)
-class Scale:
-    """How an axis is scaled: ``values * factor`` are numbers of ``unit``, such as "nS"."""
+class AxisScale:
+    """Scale of an axis: ``values * factor`` are numbers of ``unit``, such as "nS"."""
 
     factor: float
     unit: str
 
     @classmethod
-    def of(cls, values: FloatArray | Sequence[float], unit: str) -> Scale:
-        """The SI prefix that suits the largest finite magnitude of ``values``."""
+    def of(cls, values: FloatArray | Sequence[float], unit: str) -> AxisScale:
+        """Return the scale whose SI prefix suits the largest finite magnitude of ``values``."""
         from matplotlib.ticker import EngFormatter
 
         magnitude = np.abs(np.asarray(values, dtype=np.float64))
         largest = float(magnitude[np.isfinite(magnitude)].max(initial=0.0))
-        # Floor of a logarithm that may fall a last bit short of an integer, as for 1e-9.
+        # The logarithm may be an integer less rounding error, as for 1e-9.
         power = 3 * math.floor((math.log10(largest) + 1e-12) / 3) if largest > 0 else 0
         power = min(max(power, min(EngFormatter.ENG_PREFIXES)), max(EngFormatter.ENG_PREFIXES))
         return cls(10.0**-power, f"{EngFormatter.ENG_PREFIXES[power]}{unit}")
 
     def label(self, quantity: str) -> str:
-        """``"Conductance (nS)"``."""
+        """Return the label of the axis, such as ``"Conductance (nS)"``."""
         return f"{quantity} ({self.unit})"
 
 
 @dataclass(frozen=True)
 class SavedFigure:
-    """A figure as a file."""
+    """File of a figure, with its title and caption."""
 
     path: Path
     title: str
@@ -114,18 +109,18 @@ class SavedFigure:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder for figures that is a file; it need not be there yet."""
+    """Raise :class:`RecordError` if a folder for figures is a file; it need not exist yet."""
     if folder.exists() and not folder.is_dir():
-        raise RecordError(f"{folder}: is a file; figures want a folder")
+        raise RecordError(f"{folder}: is a file; pass a folder for the figures")
 
 
 def save_figures(
     figures: Iterable[NamedFigure], folder: Path, *, prefix: str = ""
 ) -> list[SavedFigure]:
-    """Write each figure to ``<folder>/<prefix><name>.png``, in order, as it is drawn.
+    """Write each figure to ``<folder>/<prefix><name>.png``, in order, as soon as it is drawn.
 
-    ``folder`` is made when there is a figure. Raises :class:`RecordError` rather than overwrite,
-    and where ``folder`` is a file.
+    ``folder`` is made when there is a figure. Raises :class:`RecordError` where a file exists
+    already, and where ``folder`` is a file.
     """
     check_folder(folder)
     saved: list[SavedFigure] = []
@@ -144,7 +139,7 @@ def save_figures(
 def map_of(
     axes: Axes, values: FloatArray, *, cmap: str = SEQUENTIAL, span: tuple[float, float]
 ) -> AxesImage:
-    """Draw (rows, columns) as coloured cells with row 0 on top, between the ends of ``span``."""
+    """Draw (rows, columns) as coloured cells, row 0 on top; ``span``: ends of the colour scale."""
     low, high = span if span[0] < span[1] else (span[0] - 0.5, span[1] + 0.5)
     image = axes.imshow(
         values, cmap=cmap, vmin=low, vmax=high, aspect="auto", interpolation="nearest"
@@ -167,20 +162,20 @@ def write_numbers(
 
 
 def finite_span(values: FloatArray) -> tuple[float, float]:
-    """Least and largest finite value; (0, 0) where there is none."""
+    """Return the least and the largest finite value; (0, 0) if there is none."""
     finite = values[np.isfinite(values)]
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
 def symmetric_span(values: FloatArray) -> tuple[float, float]:
-    """As wide on both sides of 0, for a map of signed values."""
+    """Return a range equally wide on both sides of 0, for a map of signed values."""
     low, high = finite_span(values)
     reach = max(abs(low), abs(high))
     return -reach, reach
 
 
 def whole_numbers(axes: Axes, *, x: bool = True, y: bool = False, at_most: int = 6) -> None:
-    """Ticks at whole numbers only, as counts have them."""
+    """Place ticks at whole numbers only, for an axis of counts."""
     from matplotlib.ticker import MaxNLocator
 
     if x:
@@ -190,7 +185,7 @@ def whole_numbers(axes: Axes, *, x: bool = True, y: bool = False, at_most: int =
 
 
 def thinned(count: int, *, at_most: int = 16) -> list[int]:
-    """Which of ``count`` places get a tick: every one, or every 2nd, 5th, 10th, …"""
+    """Return which of ``count`` positions get a tick: every one, or every 2nd, 5th, 10th, …"""
     steps = (factor * 10**power for power in range(12) for factor in (1, 2, 5))
     step = next(step for step in steps if count <= step * at_most)
     return list(range(0, count, step))
@@ -198,7 +193,7 @@ def thinned(count: int, *, at_most: int = 16) -> list[int]:
 
 @dataclass(frozen=True)
 class NamedFigure:
-    """A figure of a report: file name without suffix, title, and what it shows."""
+    """Figure of a report, with its file name without suffix, title and caption."""
 
     name: str
     title: str

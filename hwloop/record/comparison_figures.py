@@ -25,9 +25,11 @@ def draw(quantities: Sequence[Quantity], names: tuple[str, str]) -> Iterator[Nam
             has_path = len(one.first) > 1 or len(one.second) > 1
             figure = plot.new_figure(7.2 if has_path else 3.8, 3.0)
             panels = figure.subplots(1, 2 if has_path else 1, squeeze=False)[0]
-            scale = plot.Scale.of(np.concatenate([one.first.ravel(), one.second.ravel()]), one.unit)
+            scale = plot.AxisScale.of(
+                np.concatenate([one.first.ravel(), one.second.ravel()]), one.unit
+            )
             if one.unit == "1":
-                scale = plot.Scale(1.0, "1")
+                scale = plot.AxisScale(1.0, "1")
             label = one.name.rpartition(".")[2].removesuffix("_s").replace("_", " ")
             label = label if one.unit == "1" else scale.label(label)
             if has_path:
@@ -38,7 +40,7 @@ def draw(quantities: Sequence[Quantity], names: tuple[str, str]) -> Iterator[Nam
 
 
 def _paths(
-    axes: Axes, one: Quantity, scale: plot.Scale, names: tuple[str, str], label: str
+    axes: Axes, one: Quantity, scale: plot.AxisScale, names: tuple[str, str], label: str
 ) -> None:
     for values, name, colour in zip((one.first, one.second), names, _COLOURS, strict=True):
         rows = np.arange(1, len(values) + 1)
@@ -57,7 +59,7 @@ def _quartiles(values: FloatArray) -> FloatArray:
 
 
 def _distributions(
-    axes: Axes, one: Quantity, scale: plot.Scale, names: tuple[str, str], label: str
+    axes: Axes, one: Quantity, scale: plot.AxisScale, names: tuple[str, str], label: str
 ) -> None:
     for values, name, colour in zip(one.ends, names, _COLOURS, strict=True):
         ordered = np.sort(values) * scale.factor

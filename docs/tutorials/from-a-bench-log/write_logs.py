@@ -1,4 +1,4 @@
-"""Write the trains of a recorded cell as a pulse bench would have logged them, one log a train.
+"""Write the trains of a recorded cell as a pulse bench would have logged them, one log per train.
 
 Run it:  python write_logs.py RECORD FOLDER
 """
@@ -28,7 +28,7 @@ Time stamp (s), Voltage (V), Current (A), Voltage (V), Current (A),Resistance (O
 
 
 def rows(conductance_s: Sequence[float], volts: float, initial: float) -> Iterator[str]:
-    """Pulse, OFF and read of each state; the initial pulse has led to the first."""
+    """Yield pulse, OFF and read row of each state; the first is that of the initial pulse."""
     for number, value_s in enumerate(conductance_s):
         time_s, pulse_v = 1.0 + 3.2 * number, volts if number else initial
         pulse_a, read_a = float(f"{pulse_v * value_s:.6E}"), float(f"{READ_V * value_s:.6E}")
@@ -39,7 +39,7 @@ def rows(conductance_s: Sequence[float], volts: float, initial: float) -> Iterat
 
 
 def main(record: Path, folder: Path) -> None:
-    """One log a train: up_1.dat, down_1.dat, up_2.dat, …"""
+    """Write one log for each train: up_1.dat, down_1.dat, up_2.dat, …"""
     folder.mkdir(parents=True, exist_ok=True)
     with Record(record) as opened:
         seen = opened.results("pulse_response")

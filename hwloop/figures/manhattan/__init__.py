@@ -1,1 +1,1 @@
-"""Figures of a Manhattan training."""
+"""Figures of training by the Manhattan rule."""

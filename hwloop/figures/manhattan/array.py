@@ -1,4 +1,4 @@
-"""The figures of the training of one array."""
+"""Figures of the training of one array."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PANEL_IN = (1.75, 1.3)
 
 
 def conductance_figure(training: Training) -> NamedFigure:
-    """Conductance of every cell over the epochs: a panel a cell, or a map for a large array."""
+    """Draw the conductance of every cell over the epochs: one panel per cell, or a map if large."""
     rows, cols = training.conductance_s.shape[-2:]
     small = max(rows, cols) <= LARGEST_GRID
     return (_conductance_grid if small else _conductance_map)(training)
@@ -33,7 +33,7 @@ def conductance_figure(training: Training) -> NamedFigure:
 
 def _conductance_grid(training: Training) -> NamedFigure:
     rows, cols = training.conductance_s.shape[-2:]
-    scale = plot.Scale.of(training.conductance_s, "S")
+    scale = plot.AxisScale.of(training.conductance_s, "S")
     figure = plot.new_figure(_PANEL_IN[0] * cols + 0.6, _PANEL_IN[1] * rows + 0.7)
     panels = figure.subplots(rows, cols, sharex=True, sharey=True, squeeze=False)
     for (row, col), axes in np.ndenumerate(panels):
@@ -46,15 +46,15 @@ def _conductance_grid(training: Training) -> NamedFigure:
     return NamedFigure(
         "conductances",
         "Conductance of every cell",
-        "As read in each epoch, before its update; panels stand as the cells do in the array."
-        " A pulse on G⁺ (blue) raises a weight, one on G⁻ (orange) lowers it.",
+        "As read in each epoch, before its update; the panels are arranged as the cells of the"
+        " array. A pulse on G⁺ (blue) raises a weight, one on G⁻ (orange) lowers it.",
         figure,
     )
 
 
 def _conductance_map(training: Training) -> NamedFigure:
     rows, cols = training.conductance_s.shape[-2:]
-    scale = plot.Scale.of(training.conductance_s, "S")
+    scale = plot.AxisScale.of(training.conductance_s, "S")
     values = training.conductance_s * scale.factor
     figure = plot.new_figure(9.0, min(2.0 + 0.03 * rows * cols, 9.0))
     for sign, axes in enumerate(figure.subplots(1, 2, sharey=True)):
@@ -76,11 +76,11 @@ def _conductance_map(training: Training) -> NamedFigure:
 
 
 def weight_figure(training: Training) -> NamedFigure:
-    """Differential weights over the epochs: a panel a neuron, a line a row."""
+    """Draw the differential weights over the epochs: one panel per neuron, one line per row."""
     if max(training.weight_s.shape[-2:]) > LARGEST_GRID:
         return _weight_map(training)
     rows, neurons = training.weight_s.shape[-2:]
-    scale = plot.Scale.of(training.weight_s, "S")
+    scale = plot.AxisScale.of(training.weight_s, "S")
     across = min(neurons, 4)
     down = -(-neurons // across)
     figure = plot.new_figure(max(3.2 * across, 5.0) + 0.8, 2.7 * down + 0.4)
@@ -113,9 +113,9 @@ def weight_figure(training: Training) -> NamedFigure:
 
 def _weight_map(training: Training) -> NamedFigure:
     rows, neurons = training.weight_s.shape[-2:]
-    scale = plot.Scale.of(training.weight_s, "S")
+    scale = plot.AxisScale.of(training.weight_s, "S")
     values = training.weight_s * scale.factor
-    # Neuron by neuron: what belongs to one output stands together.
+    # Neuron by neuron, so that the weights of one output are side by side.
     lines = values.transpose(2, 1, 0).reshape(-1, len(values))
     figure = plot.new_figure(8.0, min(2.0 + 0.03 * rows * neurons, 9.0))
     axes = figure.subplots()
@@ -134,7 +134,7 @@ def _weight_map(training: Training) -> NamedFigure:
 
 
 def activation_figure(training: Training) -> NamedFigure:
-    """Activations with their targets: a panel for each pattern and neuron."""
+    """Draw activations and targets over the epochs: one panel per pattern and neuron."""
     if max(training.outputs.shape) > LARGEST_GRID:
         return _activation_map(training)
     patterns, neurons = training.outputs.shape
@@ -154,7 +154,7 @@ def activation_figure(training: Training) -> NamedFigure:
     return NamedFigure(
         "activations",
         "Activations and their targets",
-        "Above each panel the bits of the pattern and the output that is wanted. The dashed line"
+        "Above each panel: the bits of the pattern and the wanted output. The dashed line"
         " is the target and the shaded region lies past it; the training has converged"
         f" {_when(training)}. A filled green dot marks a last value at or past its target, an"
         " orange cross one that falls short.",
@@ -199,18 +199,18 @@ def _activation_map(training: Training) -> NamedFigure:
 
 def _when(training: Training) -> str:
     if training.stop == "targets":
-        return "when every activation is there"
+        return "when every activation has reached its target"
     return "when in every pattern the wanted neuron has the largest"
 
 
 def error_figure(training: Training) -> NamedFigure:
-    """Total error over the epochs, and how many activations or patterns are not as wanted."""
+    """Draw the total error over the epochs, and how many activations or patterns miss."""
     if training.stop == "targets":
         count, name = (training.shortfall > 0).sum(axis=(-2, -1)), "Short of target"
-        words = f"how many of the {training.outputs.size} fall short"
+        count_label = f"how many of the {training.outputs.size} fall short"
     else:
         count, name = training.wrong.sum(axis=-1), "Patterns wrong"
-        words = f"how many of the {len(training.outputs)} patterns are classified wrong"
+        count_label = f"how many of the {len(training.outputs)} patterns are classified wrong"
     figure = plot.new_figure(7.0, 4.2)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     above.plot(training.epoch, training.total_error, color=plot.BLUE, marker="o", markersize=3)
@@ -231,13 +231,13 @@ def error_figure(training: Training) -> NamedFigure:
         "error",
         "Total error",
         "Above: how far the activations fall short of their targets, summed over patterns and"
-        f" neurons. Below: {words}.",
+        f" neurons. Below: {count_label}.",
         figure,
     )
 
 
 def final_figure(training: Training) -> NamedFigure:
-    """The conductances and the weights that they make, as maps: before and after."""
+    """Draw maps of the conductances and of their weights before and after the training."""
     moments = {"before": training.conductance_s[0], "after": training.final_conductance_s}
     both_s = np.array(list(moments.values()))
     rows, cols = both_s.shape[1:]
@@ -245,7 +245,7 @@ def final_figure(training: Training) -> NamedFigure:
     figure = plot.new_figure(min(3.6 + 0.85 * cols, 11.0), min(1.4 * height, 10.0))
     panels = figure.subplots(2, 2, width_ratios=(1.6, 1))
     spans = plot.finite_span(both_s), plot.symmetric_span(differential(both_s))
-    units = plot.Scale.of(both_s, "S"), plot.Scale.of(differential(both_s), "S")
+    units = plot.AxisScale.of(both_s, "S"), plot.AxisScale.of(differential(both_s), "S")
     for (left, right), (when, conductance_s) in zip(panels, moments.items(), strict=True):
         weight_s = differential(conductance_s)
         _final_map(left, conductance_s, f"Conductance {when}", plot.SEQUENTIAL, spans[0], units[0])
@@ -272,7 +272,7 @@ def _final_map(
     name: str,
     cmap: str,
     span_s: tuple[float, float],
-    scale: plot.Scale,
+    scale: plot.AxisScale,
 ) -> None:
     span = (span_s[0] * scale.factor, span_s[1] * scale.factor)
     image = plot.map_of(axes, values_s * scale.factor, cmap=cmap, span=span)
@@ -289,7 +289,7 @@ def _final_map(
 
 
 def _digits(value: float) -> str:
-    """Three significant digits with a proper minus; a dash where nothing was measured."""
+    """Format with three significant digits and a proper minus; a dash if not measured."""
     if not np.isfinite(value):
         return "–"
     decimals = max(2 - int(np.floor(np.log10(abs(value)))), 0) if value else 0
@@ -297,20 +297,20 @@ def _digits(value: float) -> str:
 
 
 def prediction_figure(training: Training) -> NamedFigure | None:
-    """What the trained array says of the held-out patterns."""
-    said = training.predictions
-    if said is None:
+    """Draw the predictions of the trained array for the held-out patterns."""
+    held_out = training.predictions
+    if held_out is None:
         return None
-    patterns, neurons = said.prediction.shape
+    patterns, neurons = held_out.prediction.shape
     figure = plot.new_figure(max(1.1 * neurons + 3.2, 5.2), min(1.2 + 0.3 * patterns, 9.0))
     axes = figure.subplots()
-    image = plot.map_of(axes, said.activation, cmap=plot.DIVERGING, span=(-1.0, 1.0))
-    crowded = said.prediction.size > LARGEST_GRID**2 or neurons > LARGEST_GRID
-    words = {1: "1", 0: "0", -1: "" if crowded else "undecided"}
-    texts = np.array([[words[int(value)] for value in row] for row in said.prediction])
+    image = plot.map_of(axes, held_out.activation, cmap=plot.DIVERGING, span=(-1.0, 1.0))
+    crowded = held_out.prediction.size > LARGEST_GRID**2 or neurons > LARGEST_GRID
+    labels = {1: "1", 0: "0", -1: "" if crowded else "undecided"}
+    texts = np.array([[labels[int(value)] for value in row] for row in held_out.prediction])
     plot.write_numbers(axes, image, texts)
     shown = plot.thinned(patterns, at_most=40)
-    axes.set_yticks(shown, [said.names()[index] for index in shown])
+    axes.set_yticks(shown, [held_out.names()[index] for index in shown])
     axes.set_xticks(plot.thinned(neurons))
     axes.set_xlabel("Neuron")
     axes.set_ylabel("Held-out pattern")

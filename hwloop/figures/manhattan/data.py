@@ -1,4 +1,4 @@
-"""What the figures of a Manhattan training are drawn from, taken out of its record."""
+"""Data of the figures of a Manhattan training, read from its record."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ BITS_SHOWN = 10
 
 @dataclass(frozen=True)
 class Predictions:
-    """Held-out patterns, (held out, rows), and what is said of them, (held out, ..., neurons)."""
+    """Held-out patterns, (held out, rows), and their predictions, (held out, ..., neurons)."""
 
     pattern: IntArray
     activation: FloatArray
     prediction: IntArray
 
     def names(self) -> list[str]:
-        """The bits of each pattern."""
+        """Return the name of each pattern: its bits, or its number."""
         return pattern_names(self.pattern)
 
 
 @dataclass(frozen=True)
 class PulseTable:
-    """The measured table along which emulated cells moved: siemens after 0, 1, 2, … pulses."""
+    """Measured table followed by emulated cells: siemens after 0, 1, 2, … pulses."""
 
     conductance_s: FloatArray
     gain: float
@@ -41,7 +41,7 @@ class PulseTable:
 
 @dataclass(frozen=True)
 class Training:
-    """A training as recorded: epochs first, then the population if there is one.
+    """Recorded training; arrays have the epochs first, then the population if there is one.
 
     ``activation``: (epochs, ..., patterns, neurons). ``conductance_s``: (epochs, ..., rows, cols).
     ``final_conductance_s``: after the last update where that was read, else in the last epoch.
@@ -71,17 +71,17 @@ class Training:
 
     @property
     def population(self) -> int | None:
-        """How many arrays; None for one."""
+        """Return the number of arrays; None for a single one."""
         return self.converged.shape[1] if self.converged.ndim == 2 else None
 
     @property
     def target(self) -> FloatArray:
-        """(patterns, neurons)."""
+        """Return the target of each activation, (patterns, neurons)."""
         return np.where(self.outputs == 1, self.target_1, self.target_0)
 
     @property
     def shortfall(self) -> FloatArray:
-        """How far each activation falls short of its target; 0 at or past it."""
+        """Return how far each activation falls short of its target; 0 at or past it."""
         missing = np.where(
             self.outputs == 1, self.target - self.activation, self.activation - self.target
         )
@@ -89,25 +89,25 @@ class Training:
 
     @property
     def wrong(self) -> BoolArray:
-        """The patterns that are not classified as wanted, (epochs, ..., patterns)."""
+        """Return where a pattern is classified wrong, (epochs, ..., patterns)."""
         return misclassified(self.current_a, self.outputs == 1)
 
     @property
     def convergence_epoch(self) -> FloatArray:
-        """(...): the epoch in which an array converged; NaN where it did not."""
+        """Return the epoch in which each array converged, (...); NaN where it did not."""
         first = self.epoch[self.converged.argmax(axis=0)].astype(np.float64)
         return np.where(self.converged.any(axis=0), first, np.nan)
 
     @property
     def neurons(self) -> int:
-        """How many pairs of columns."""
+        """Return the number of neurons, which is the number of column pairs."""
         return int(self.outputs.shape[1])
 
 
 def read_training(record: Record, label: str) -> Training | None:
-    """The training of ``label``; None where the record has no row of it.
+    """Read the training of the step ``label``; return None if the record has no row of it.
 
-    A population of one is given as the one array that it is.
+    A population of one is returned as a single array.
     """
     if label not in record.labels:
         return None
@@ -138,14 +138,14 @@ def read_training(record: Record, label: str) -> Training | None:
 
 
 def pattern_names(patterns: IntArray) -> list[str]:
-    """The bits of each pattern, or its number where there are too many bits to show."""
+    """Return the bits of each pattern, or its number where there are too many bits to show."""
     if patterns.shape[1] > BITS_SHOWN:
         return [f"#{index}" for index in range(len(patterns))]
     return ["".join(map(str, bits)) for bits in patterns]
 
 
 def column_name(col: int) -> str:
-    """A column by its neuron and its sign: ``"G⁻ of neuron 0"``."""
+    """Return the name of a column by neuron and sign, such as ``"G⁻ of neuron 0"``."""
     return f"G{'⁻' if col % 2 else '⁺'} of neuron {col // 2}"
 
 
@@ -157,7 +157,7 @@ def _lone(values: NDArray[Any], axis: int) -> NDArray[Any]:
 def _final_conductance_s(
     record: Record, label: str, rows: dict[str, NDArray[Any]]
 ) -> NDArray[np.float64]:
-    """Read at the end of the run if nothing came after this step, else in the last epoch."""
+    """Return the conductances read at the end of the run; if steps followed, in the last epoch."""
     final_s = record.array("final_conductance_s")
     last_step = record.resolved["steps"][-1]["label"]
     if final_s is None or label != last_step:

@@ -1,4 +1,4 @@
-"""The figures of a Manhattan training: of one array, or of a population."""
+"""Figures of a Manhattan training: of one array, or of a population."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hwloop.record.reader import Record
 
 
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Draw the training of ``label``, one figure after the other.
+    """Draw the training of the step ``label``, one figure after the other.
 
-    Draws what there is: nothing where the record has no row of it, and no predictions where the
+    Draws the available results: nothing if the record has no row of it, and no predictions if the
     run did not get to them.
     """
     training = read_training(record, label)
@@ -28,6 +28,6 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
 
 
 def _drawn(draw: manhattan_array.Draw, training: Training) -> NamedFigure | None:
-    # Entered for each figure: a style held open across a yield would leak into the caller.
+    # Entered for each figure: a style held across a yield would leak into the caller.
     with style():
         return draw(training)

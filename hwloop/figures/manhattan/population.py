@@ -1,4 +1,4 @@
-"""The figures of a population: N arrays trained with the same settings."""
+"""Figures of a population: N arrays trained with the same settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ YES, NO = plot.BLUE, plot.VERMILION
 
 
 def convergence_figure(training: Training) -> NamedFigure:
-    """In which epoch arrays converged, and how many had by then."""
+    """Draw the histogram of convergence epochs, and the cumulative fraction converged."""
     epochs = training.convergence_epoch
     reached = epochs[np.isfinite(epochs)]
     figure = plot.new_figure(8.0, 3.0)
@@ -42,7 +42,7 @@ def convergence_figure(training: Training) -> NamedFigure:
     plot.whole_numbers(right)
     return NamedFigure(
         "convergence",
-        "Which fraction converged, and when",
+        "Fraction of converged arrays over the epochs",
         f"{reached.size} of {epochs.size} arrays ({reached.size / epochs.size:.1%}) converged"
         f" within the {last} epochs that were judged. Left: in which epoch. Right: the fraction"
         " that had converged by an epoch; where it still rises at the end, more updates help.",
@@ -51,7 +51,7 @@ def convergence_figure(training: Training) -> NamedFigure:
 
 
 def error_figure(training: Training) -> NamedFigure:
-    """Total error over the epochs: median and quantile bands."""
+    """Draw the total error over the epochs: median and quantile bands over the arrays."""
     converged = training.converged[-1]
     groups = [
         (chosen, colour, name)
@@ -92,7 +92,7 @@ def error_figure(training: Training) -> NamedFigure:
 
 
 def final_figure(training: Training) -> NamedFigure:
-    """How conductances and weights are distributed at the end."""
+    """Draw the distributions of conductances and weights at the end."""
     converged = training.converged[-1]
     conductance_s = training.final_conductance_s
     weight_s = conductance_s[..., 0::2] - conductance_s[..., 1::2]
@@ -116,13 +116,13 @@ def final_figure(training: Training) -> NamedFigure:
 
 
 def weight_figure(training: Training) -> NamedFigure | None:
-    """Where each weight ended: quartiles for each row and neuron."""
+    """Draw the final value of each weight: quartiles for each row and neuron."""
     rows, neurons = training.weight_s.shape[-2:]
     if max(rows, neurons) > LARGEST_GRID:
         return None
     converged = training.converged[-1]
     last_s = training.weight_s[-1]
-    scale = plot.Scale.of(last_s, "S")
+    scale = plot.AxisScale.of(last_s, "S")
     figure = plot.new_figure(max(2.6 * neurons, 5.0) + 0.6, 3.2)
     panels = figure.subplots(1, neurons, sharey=True, squeeze=False)[0]
     for neuron, axes in enumerate(panels):
@@ -141,7 +141,7 @@ def weight_figure(training: Training) -> NamedFigure | None:
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return NamedFigure(
         "weights",
-        "Where each weight ended",
+        "Final weights",
         "In the last epoch that was judged: median (dot), middle 50 % (thick) and middle 90 %"
         " (thin) of the arrays. Where the colours stand apart, that weight decides.",
         figure,
@@ -157,13 +157,13 @@ def _quartile_bars(axes: Axes, values: FloatArray, colour: str, shift: float, na
 
 
 def prediction_figure(training: Training) -> NamedFigure | None:
-    """How often each answer is given to a held-out pattern."""
-    said = training.predictions
-    if said is None:
+    """Draw how often each answer is given to each held-out pattern."""
+    held_out = training.predictions
+    if held_out is None:
         return None
     converged = training.converged[-1]
     chosen = converged if converged.any() else np.ones_like(converged)
-    prediction = said.prediction[:, chosen]
+    prediction = held_out.prediction[:, chosen]
     patterns, neurons = prediction.shape[0], prediction.shape[2]
     across = min(neurons, 4)
     down = -(-neurons // across)
@@ -176,7 +176,7 @@ def prediction_figure(training: Training) -> NamedFigure | None:
     for axes in panels[neurons:]:
         axes.set_visible(False)
     shown = plot.thinned(patterns, at_most=30)
-    panels[0].set_yticks(shown, [said.names()[index] for index in shown])
+    panels[0].set_yticks(shown, [held_out.names()[index] for index in shown])
     panels[0].set_ylim(patterns - 0.4, -0.6)
     panels[0].set_xlim(0, 100)
     figure.supylabel("Held-out pattern")
@@ -204,7 +204,7 @@ def _answer_bars(axes: Axes, prediction: IntArray) -> None:
 
 
 def separation_figure(training: Training) -> NamedFigure | None:
-    """What separates the arrays that converged from those that did not."""
+    """Draw the differences between arrays that converged and arrays that did not."""
     converged = training.converged[-1]
     if converged.all():
         return None
@@ -225,7 +225,7 @@ def separation_figure(training: Training) -> NamedFigure | None:
     _short_map(right, training, ~converged)
     return NamedFigure(
         "separation",
-        "What keeps arrays from converging",
+        "Differences of the arrays that did not converge",
         "Left: by how much they missed. Middle: the largest differential weight before the first"
         " pulse, which is how unequal the two cells of a pair are from the beginning. Right: in"
         " which fraction of the arrays that did not converge each activation still falls short"
@@ -258,15 +258,15 @@ def _short_map(axes: Axes, training: Training, chosen: BoolArray) -> None:
 
 
 def _bins(values: int) -> int:
-    """As many as the values fill without falling into single spikes."""
+    """Return the number of bins that the values fill without splitting into single spikes."""
     return int(min(max(np.sqrt(values), 6), 40))
 
 
 def _outcome_histogram(
     axes: Axes, values: FloatArray, converged: BoolArray, *, unit: str, name: str
 ) -> None:
-    """Density by outcome; ``values``: (arrays, ...)."""
-    scale = plot.Scale.of(values, unit)
+    """Draw densities of ``values`` (arrays, ...) by outcome of their array."""
+    scale = plot.AxisScale.of(values, unit)
     low, high = plot.finite_span(values)
     fewest = min(int(group.sum()) for group in (converged, ~converged) if group.any())
     bins = _bins(fewest * values[0].size)

@@ -1,4 +1,4 @@
-"""Which settings would let more arrays of a population converge, as far as its record shows."""
+"""Settings under which more arrays of a population would converge, by its record."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _LATE = 0.1
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What is amiss in the arrays that did not converge.
+    """Reasons why arrays did not converge.
 
     ``slope_factor``: (arrays,) by which β would have to grow for the currents of the array's best
     epoch to reach every target; infinite where no epoch has all currents of the right sign.
     ``missed``: which arrays did not converge. ``right_sign``: of their short activations in the
-    last epoch, the fraction on the right side of 0. ``still_improving``: the fraction of them
-    whose error was least in the last tenth of the epochs. ``exhausted``: the fraction of them
-    with a cell at the end of its table; None where there is no table.
+    last epoch, the fraction on the right side of 0. ``still_improving``: the fraction of them whose
+    error was least in the last tenth of the epochs. ``exhausted``: the fraction of them with a cell
+    at the end of its table; None where there is no table.
     """
 
     slope_factor: FloatArray
@@ -40,7 +40,7 @@ class Diagnosis:
 
 
 def diagnose(training: Training) -> Diagnosis:
-    """Look at the arrays that did not converge; there must be at least one."""
+    """Diagnose the arrays that did not converge; there must be at least one."""
     missed = ~training.converged[-1]
     short = training.shortfall[-1, missed] > 0
     wanted = np.where(training.outputs == 1, 1.0, -1.0)
@@ -61,7 +61,7 @@ def diagnose(training: Training) -> Diagnosis:
 
 
 def _slope_factor(training: Training) -> FloatArray:
-    """(arrays,): least over the epochs of the factor that every activation would need."""
+    """Return the least factor, (arrays,), over the epochs that reaches every target."""
     wanted = np.where(training.outputs == 1, 1.0, -1.0)
     toward_one = training.beta_per_a * training.current_a * wanted
     needed = np.arctanh(training.target) * wanted
@@ -74,9 +74,9 @@ def _slope_factor(training: Training) -> FloatArray:
 
 
 def settings_figure(training: Training) -> NamedFigure | None:
-    """How much steeper the activation would have to be, and what else stands in the way."""
+    """Draw how much steeper the activation must be, and the other causes of failure."""
     if training.converged[-1].all() or training.stop == "classified":
-        return None  # what a slope would do, it does for targets: the order of currents stays
+        return None  # a slope helps to reach targets; it does not change the order of the currents
     diagnosis = diagnose(training)
     figure = plot.new_figure(9.0, 3.0)
     left, right = figure.subplots(1, 2, width_ratios=(1.4, 1))
@@ -104,8 +104,8 @@ def _factor_panel(axes: Axes, training: Training, diagnosis: Diagnosis) -> None:
     axes.set_ylabel("Arrays past every target (%)")
     axes.legend(loc="lower right")
     if not reachable.size:
-        words = "no array had all currents\nof the right sign in any epoch"
-        axes.text(0.05, 0.5, words, va="center", transform=axes.transAxes)
+        text = "no array had all currents\nof the right sign in any epoch"
+        axes.text(0.05, 0.5, text, va="center", transform=axes.transAxes)
 
 
 def _share_panel(axes: Axes, diagnosis: Diagnosis) -> None:
@@ -128,7 +128,7 @@ def _share_panel(axes: Axes, diagnosis: Diagnosis) -> None:
 
 
 def advice(training: Training, diagnosis: Diagnosis) -> list[str]:
-    """What the figures say about β, the gain K, the shifts and the pulse, a paragraph each."""
+    """Return advice on β, the gain K, the shifts and the pulse, one paragraph each."""
     return [
         _about_slope(training, diagnosis),
         _about_range(training, diagnosis),
@@ -139,7 +139,7 @@ def advice(training: Training, diagnosis: Diagnosis) -> list[str]:
 def _about_slope(training: Training, diagnosis: Diagnosis) -> str:
     factor = diagnosis.slope_factor
     possible = np.isfinite(factor)
-    words = (
+    text = (
         "Slope β and gain K. Left: the fraction of arrays whose currents, in their best epoch,"
         f" would have been past every target with a steeper activation. Of the activations that"
         f" fell short, {diagnosis.right_sign:.0%} had the right sign and were too small; for those"
@@ -148,48 +148,48 @@ def _about_slope(training: Training, diagnosis: Diagnosis) -> str:
     )
     half = np.sort(factor)[(factor.size - 1) // 2]
     if np.isfinite(half):
-        words += (
+        text += (
             f" Half of the arrays would have passed with β = {_slope(half * training.beta_per_a)}."
         )
-    words += (
+    text += (
         f" In {1 - possible.mean():.0%} of the arrays no epoch had every current of the right"
         " sign: there no β is enough. A different β also changes the updates, so try it with a"
         " run; it does not make the array better, it makes the same currents count for more."
     )
-    return words
+    return text
 
 
 def _about_range(training: Training, diagnosis: Diagnosis) -> str:
     start_s = np.abs(training.weight_s[0]).max(axis=(-2, -1))
     missed = diagnosis.missed
-    words = "Shifts and pulse width. The largest |weight| before the first pulse was"
-    words += f" {format_quantity(float(np.median(start_s[missed])), 'S', digits=3)} in the median"
-    words += " of the arrays that did not converge"
+    text = "Shifts and pulse width. The largest |weight| before the first pulse was"
+    text += f" {format_quantity(float(np.median(start_s[missed])), 'S', digits=3)} in the median"
+    text += " of the arrays that did not converge"
     if not missed.all():
         median_s = float(np.median(start_s[~missed]))
-        words += f" and {format_quantity(median_s, 'S', digits=3)} in those that did"
+        text += f" and {format_quantity(median_s, 'S', digits=3)} in those that did"
     if training.table is None:
-        return words + ". Cells that begin alike leave more of their range for the training."
+        return text + ". Cells that begin alike leave more of their range for the training."
     rise_s = training.table.gain * float(np.ptp(training.table.conductance_s))
-    words += (
+    text += (
         f"; the whole table moves a cell by {format_quantity(rise_s, 'S', digits=3)}. The closer"
         " the first comes to the second, the more of the range is spent on evening out the cells:"
         " narrower shifts, or a pulse (width, amplitude) with a wider table, help. K does not: it"
         " stretches both."
     )
-    return words
+    return text
 
 
 def _about_updates(training: Training, diagnosis: Diagnosis) -> str:
-    words = (
+    text = (
         f"Number of updates. {diagnosis.still_improving:.0%} of the arrays that did not converge"
         f" had their least error in the last tenth of the {len(training.epoch)} epochs; where this"
         " is many, more updates help"
     )
     if diagnosis.exhausted is None:
-        return words + "."
+        return text + "."
     return (
-        words + f", as long as the cells have range left: in {diagnosis.exhausted:.0%} of them a"
+        text + f", as long as the cells have range left: in {diagnosis.exhausted:.0%} of them a"
         " cell had come to the end of its table."
     )
 

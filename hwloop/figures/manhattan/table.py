@@ -1,4 +1,4 @@
-"""The measured table, and how far along it the cells of an emulated array came."""
+"""Figure of the measured table and of the positions of emulated cells along it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_BARS = 40
 
 
 def table_figure(training: Training) -> NamedFigure | None:
-    """The table against pulse number, and below it the path of each cell along it."""
+    """Draw the table against the pulse number, and below it the path of each cell along it."""
     table = training.table
     if table is None:
         return None
@@ -53,7 +53,7 @@ def _says(table: PulseTable) -> str:
 
 
 def _table_curve(axes: Axes, training: Training, table: PulseTable) -> None:
-    scale = plot.Scale.of(table.conductance_s, "S")
+    scale = plot.AxisScale.of(table.conductance_s, "S")
     values = table.conductance_s * scale.factor
     axes.plot(np.arange(values.size), values, color=plot.BLACK, linewidth=1, label="measured")
     # Beside the curve, not on it: cells of both signs often end in the same state.

@@ -1,1 +1,1 @@
-"""Characterisation."""
+"""Steps that characterise cells and lines of the array."""

@@ -1,4 +1,4 @@
-"""Cycles between two states, both read: what endurance and device statistics are made from."""
+"""Cycles between two states with reads of both, for endurance and device statistics."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from pydantic import model_validator
+from typing_extensions import override
 
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count
@@ -17,7 +18,10 @@ from hwloop.types import BoolArray, FloatArray
 
 
 class TwoStates(Settings):
-    """``up`` then ``down``, ``pulses`` of each, is a cycle."""
+    """Settings of a cycle between two states.
+
+    A cycle is ``pulses`` of ``up``, then ``pulses`` of ``down``; the two have opposite signs.
+    """
 
     up: Pulse
     down: Pulse
@@ -33,15 +37,15 @@ class TwoStates(Settings):
 
 @dataclass(frozen=True, eq=False)
 class StateRow(Row):
-    """Both states in one cycle."""
+    """Conductance of both states of a group of cells in one cycle."""
 
     group: int = column("1", "which group of cells, counted from 0")
     cycle: int = column("1", "counted from 1")
     high_s: FloatArray = column("S", "after the pulses up; NaN outside of the group")
     low_s: FloatArray = column("S", "after the pulses down; (..., rows, cols)")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """The cycle."""
         return {"cycle": self.cycle}
 
 
@@ -55,9 +59,10 @@ def cycle_group(
     read_at: Collection[int],
     step: str,
 ) -> Iterator[StateRow]:
-    """Cycle the cells of ``mask``; both states of the cycles in ``read_at``, counted from 1.
+    """Cycle the cells of ``mask`` and yield both states of the cycles in ``read_at``.
 
-    A failed read is a :class:`hwloop.errors.StepError` that names ``step``.
+    Cycles are counted from 1. Raises :class:`hwloop.errors.StepError`, which names ``step``, where
+    a read failed.
     """
     up, down = (
         pulse_of(mask, p.amplitude_v, p.width_s, gate_v=p.gate_v, count=settings.pulses)

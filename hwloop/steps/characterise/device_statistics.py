@@ -1,4 +1,4 @@
-"""Device statistics: spread from device to device and from cycle to cycle, of both states."""
+"""Device statistics: device-to-device and cycle-to-cycle spread of both states."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from hwloop.types import FloatArray
 
 
 class DeviceStatisticsSettings(TwoStates):
-    """``up`` and ``down``, ``pulses`` of each, in every one of ``cycles``; both states are read."""
+    """Settings of the device statistics: a cycle between two states, and how many ``cycles``."""
 
     cycles: int = Field(strict=True, ge=2)
 
 
 @dataclass(frozen=True, eq=False)
 class StateFigures(Row):
-    """The lognormal spread of a state."""
+    """Lognormal spread of one state over cells and over cycles."""
 
     table: ClassVar[str] = "figures"
 
@@ -44,7 +44,10 @@ class StateFigures(Row):
 
 
 def run(settings: DeviceStatisticsSettings, array: Array) -> Iterator[Yield]:
-    """Cycle each group; a failed read, or a conductance that is not positive, is an error."""
+    """Cycle each group of cells, read both states, and yield their spread.
+
+    Raises :class:`hwloop.errors.StepError` where a read failed or a conductance is not positive.
+    """
     shape = (2, settings.cycles, *array.population, *array.geometry.shape)
     seen = np.full(shape, np.nan)
     for group, mask in enumerate(groups(array, settings.cells)):
@@ -62,11 +65,11 @@ def run(settings: DeviceStatisticsSettings, array: Array) -> Iterator[Yield]:
             yield row
     rows = [state_figures(state, seen[(1 - state) // 2]) for state in (1, -1)]
     yield from rows
-    yield Outcome(True, "; ".join(_words(row) for row in rows))
+    yield Outcome(True, "; ".join(_summary(row) for row in rows))
 
 
 def state_figures(state: int, seen_s: FloatArray) -> StateFigures:
-    """Of (cycles, ..., rows, cols)."""
+    """Compute the lognormal spread of one state from ``seen_s`` (cycles, ..., rows, cols)."""
     if (seen_s <= 0).any():
         raise StepError(
             f"device_statistics: a conductance of {np.nanmin(seen_s):g} S has no logarithm:"
@@ -84,7 +87,7 @@ def state_figures(state: int, seen_s: FloatArray) -> StateFigures:
     )
 
 
-def _words(row: StateFigures) -> str:
+def _summary(row: StateFigures) -> str:
     middle_s = float(np.nanmedian(row.cell_median_s))
     return (
         f"{'high' if row.state > 0 else 'low'} median {format_quantity(middle_s, 'S', digits=3)},"
@@ -94,7 +97,7 @@ def _words(row: StateFigures) -> str:
 
 
 def plan(settings: DeviceStatisticsSettings, array: ArraySettings) -> Plan:
-    """Every cycle, with two reads."""
+    """Return the plan: every cycle, with two reads."""
     operations = [planned_read(array, settings.cells, 2 * settings.cycles)]
     operations += [
         planned_pulse(array, settings.cells, pulse, settings.cycles, count=settings.pulses)

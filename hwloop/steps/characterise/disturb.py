@@ -1,4 +1,4 @@
-"""Disturb: what the neighbours suffer while some cells are pulsed, under the array's biasing."""
+"""Disturb test: change of unselected cells while others are pulsed, under the array's biasing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
+from typing_extensions import override
 
 from hwloop.array.settings import ArraySettings
 from hwloop.settings.model import Settings
@@ -21,9 +22,11 @@ from hwloop.types import BoolArray, FloatArray
 
 
 class DisturbSettings(Settings):
-    """``pulse`` for each of ``aggressors``, ``count`` times between two reads, ``rounds`` times.
+    """Settings of a disturb test.
 
-    ``largest_change``: fraction of its conductance that a neighbour may change by.
+    ``pulse`` is given to each of ``aggressors``, ``count`` times between two reads of the array, in
+    ``rounds`` rounds. ``largest_change``: allowed change of a neighbour, as a fraction of its
+    conductance.
     """
 
     aggressors: Cells
@@ -35,19 +38,19 @@ class DisturbSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class DisturbRow(Row):
-    """The whole array after so many pulses of each aggressor."""
+    """Conductance of the whole array after a number of pulses on each aggressor."""
 
     pulses: int = column("1", "pulses that each aggressor has got in this step")
     conductance_s: FloatArray = column("S", "of every cell; (..., rows, cols)")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """How many pulses."""
         return {"pulses": self.pulses}
 
 
 @dataclass(frozen=True, eq=False)
 class DisturbFigures(Row):
-    """Change of every cell from the first read to the last, relative to the first."""
+    """Relative change of every cell from the first read to the last."""
 
     table: ClassVar[str] = "figures"
 
@@ -58,7 +61,10 @@ class DisturbFigures(Row):
 
 
 def run(settings: DisturbSettings, array: Array) -> Iterator[Yield]:
-    """Read all, then pulse and read all again; a failed read is an error."""
+    """Read the whole array, then pulse the aggressors and read it again, round by round.
+
+    Raises :class:`hwloop.errors.StepError` where a read failed.
+    """
     mask = chosen(settings.aggressors, array.geometry.shape)
     every = np.ones(array.geometry.shape, dtype=np.bool_)
     pulse = pulse_of(
@@ -99,15 +105,15 @@ def _largest(change: FloatArray, mask: BoolArray) -> FloatArray:
 
 def _outcome(settings: DisturbSettings, found: DisturbFigures, biasing: str) -> Outcome:
     worst = {
-        words: float(np.max(values))
-        for words, values in (
+        place: float(np.max(values))
+        for place, values in (
             ("in the row", found.same_row),
             ("in the column", found.same_col),
             ("elsewhere", found.elsewhere),
         )
         if np.isfinite(values).all()
     }
-    parts = ", ".join(f"{value:.3g} {words}" for words, value in worst.items())
+    parts = ", ".join(f"{value:.3g} {place}" for place, value in worst.items())
     return Outcome(
         all(value <= settings.largest_change for value in worst.values()),
         f"{biasing}, {settings.rounds * settings.count} pulses: largest relative change"
@@ -116,7 +122,7 @@ def _outcome(settings: DisturbSettings, found: DisturbFigures, biasing: str) -> 
 
 
 def plan(settings: DisturbSettings, array: ArraySettings) -> Plan:
-    """The pulses of the aggressors, and reads of the whole array."""
+    """Return the plan: the pulses of the aggressors, and reads of the whole array."""
     pulse = planned_pulse(
         array, settings.aggressors, settings.pulse, settings.rounds, count=settings.count
     )
@@ -125,7 +131,7 @@ def plan(settings: DisturbSettings, array: ArraySettings) -> Plan:
 
 DISTURB = Step(
     name="disturb",
-    summary="Map of what the neighbours of pulsed cells suffer under the array's biasing",
+    summary="Change of the neighbours of pulsed cells under the array's biasing",
     settings=DisturbSettings,
     run=run,
     plan=plan,

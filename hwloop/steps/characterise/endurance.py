@@ -1,4 +1,4 @@
-"""Endurance: set and reset again and again, both states read at cycles spaced in the logarithm."""
+"""Endurance: set and reset cycles, with reads of both states at logarithmically spaced cycles."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
+from typing_extensions import override
 
 from hwloop.array.settings import ArraySettings
 from hwloop.settings.units import Count
@@ -22,9 +23,10 @@ from hwloop.types import BoolArray, FloatArray
 
 
 class EnduranceSettings(TwoStates):
-    """``up`` then ``down``, ``pulses`` of each, is a cycle; read ``per_decade`` cycles a decade.
+    """Settings of an endurance test.
 
-    ``least_window``: a cell is alive while high over low is at least this.
+    A cycle is ``pulses`` of ``up``, then ``pulses`` of ``down``; ``per_decade`` cycles are read in
+    each decade. ``least_window``: a cell is alive while high over low is at least this.
     """
 
     cycles: Count
@@ -32,7 +34,7 @@ class EnduranceSettings(TwoStates):
     least_window: float = Field(default=2.0, gt=1)
 
     def read_at(self) -> list[int]:
-        """The cycles that are read, counted from 1; the first and the last are among them."""
+        """Return the cycles that are read, counted from 1, the first and the last among them."""
         count = int(np.ceil(np.log10(self.cycles) * self.per_decade)) + 1
         spaced = np.unique(np.round(np.geomspace(1, self.cycles, max(count, 1))).astype(int))
         return sorted({1, self.cycles, *(int(n) for n in spaced)})
@@ -40,7 +42,7 @@ class EnduranceSettings(TwoStates):
 
 @dataclass(frozen=True, eq=False)
 class EnduranceFigures(Row):
-    """What became of the window of each cell; maps (..., rows, cols)."""
+    """Window of each cell over the cycles; maps (..., rows, cols)."""
 
     table: ClassVar[str] = "figures"
 
@@ -50,13 +52,16 @@ class EnduranceFigures(Row):
         "1", "first cycle that was read with less than the least window; NaN if none was"
     )
 
+    @override
     def failed_cells(self) -> BoolArray:
-        """Those whose window closed."""
         return np.isfinite(self.failed_at)
 
 
 def run(settings: EnduranceSettings, array: Array) -> Iterator[Yield]:
-    """Cycle each group; a failed read is an error."""
+    """Cycle each group of cells and yield both states of the cycles that are read.
+
+    Raises :class:`hwloop.errors.StepError` where a read failed.
+    """
     read_at = settings.read_at()
     shape = (len(read_at), *array.population, *array.geometry.shape)
     window = np.full(shape, np.nan)
@@ -84,16 +89,16 @@ def run(settings: EnduranceSettings, array: Array) -> Iterator[Yield]:
     yield found
     measured = int(np.isfinite(window[-1]).sum())
     failed = int(np.isfinite(found.failed_at).sum())
-    words = (
+    summary = (
         f"{measured - failed} of {measured} cells kept a window of {settings.least_window:g} over"
         f" {settings.cycles} cycles; window first {median_text(found.first_window, '')},"
         f" last {median_text(found.last_window, '')}"
     )
-    yield Outcome(measured > 0 and failed == 0, words)
+    yield Outcome(measured > 0 and failed == 0, summary)
 
 
 def plan(settings: EnduranceSettings, array: ArraySettings) -> Plan:
-    """Every cycle, and two reads in those that are read."""
+    """Return the plan: every cycle, and two reads in those that are read."""
     rows = len(settings.read_at())
     operations = [planned_read(array, settings.cells, 2 * rows)]
     operations += [

@@ -1,7 +1,7 @@
-"""Forming: a ramp of pulses that stops at each cell as soon as its resistance is reached.
+"""Forming: a ramp of pulses that ends for each cell as soon as its resistance is reached.
 
-It fails closed. A cell goes on to the next level only after a read that gave a number and showed
-it unformed; a cell that could not be measured, or read at compliance, gets no further pulse.
+It fails closed. A cell goes on to the next level only after a read that gave a number and showed it
+unformed; a cell that could not be measured, or read at compliance, gets no further pulse.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
+from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.array.settings import ArraySettings
@@ -33,10 +34,10 @@ IntArray = NDArray[np.int64]
 
 
 class FormSettings(Settings):
-    """``amplitude`` is ramped, for each level of ``gate`` where there is one (1T1R).
+    """Settings of forming: ``amplitude`` is ramped at each level of ``gate`` (1T1R), if given.
 
-    ``target_ohm``: a cell at or below it is formed. ``pulses_per_level``: with a read after each.
-    ``pulses_per_cell``: the budget of one cell.
+    ``target_ohm``: a cell at or below it is formed. ``pulses_per_level``: pulses at each level,
+    with a read after each. ``pulses_per_cell``: the most pulses of one cell.
     """
 
     amplitude: LevelSweep
@@ -54,7 +55,7 @@ class FormSettings(Settings):
         return self
 
     def levels(self) -> list[tuple[float | None, float]]:
-        """(gate, amplitude) of every pulse, in order, within the budget of a cell."""
+        """Return (gate, amplitude) in volts of every pulse, in order, within a cell's budget."""
         gates: list[float | None] = [None] if self.gate is None else [*self.gate.levels_v()]
         grid = product(gates, self.amplitude.levels_v(), range(self.pulses_per_level))
         return [(gate, amplitude) for gate, amplitude, _ in grid][: self.pulses_per_cell]
@@ -62,7 +63,7 @@ class FormSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class FormRow(Row):
-    """The cells of a group after one pulse, or before the first."""
+    """State of the cells of a group after one pulse, or before the first."""
 
     group: int = column("1", "which group of cells, counted from 0")
     pulse: int = column("1", "counted from 1; 0 is the read before the first")
@@ -72,14 +73,14 @@ class FormRow(Row):
     conductance_s: FloatArray = column("S", "NaN where not read or not measured; (..., rows, cols)")
     status: IntArray = column("1", "1 formed, 0 not yet, -1 a read failed; (..., rows, cols)")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """The level, and how many cells are formed."""
         return {"level": f"{self.amplitude_v:g} V", "formed": int((self.status == FORMED).sum())}
 
 
 @dataclass(frozen=True, eq=False)
 class FormFigures(Row):
-    """How the forming of each cell ended; maps (..., rows, cols)."""
+    """Result of the forming of each cell; maps (..., rows, cols)."""
 
     table: ClassVar[str] = "figures"
 
@@ -91,14 +92,14 @@ class FormFigures(Row):
     final_s: FloatArray = column("S", "conductance at the last read that gave a number")
     selected: BoolArray = column("1", "cells that were to be formed")
 
+    @override
     def failed_cells(self) -> BoolArray:
-        """Those that were to be formed and are not."""
         failed: BoolArray = self.selected & (self.status != FORMED)
         return failed
 
 
 class _Cells:
-    """What is known of every cell while the ramp goes on."""
+    """State of every cell during the ramp, updated in place."""
 
     def __init__(self, shape: tuple[int, ...], target_ohm: float) -> None:
         self.target_s = 1 / target_ohm
@@ -108,7 +109,7 @@ class _Cells:
         self.already = np.zeros(shape, dtype=np.bool_)
 
     def judge(self, array: Array, asked: BoolArray) -> tuple[FloatArray, BoolArray]:
-        """Read the cells of ``asked``; what they showed, and which of them have formed."""
+        """Read the cells of ``asked``; return their conductance and which of them have formed."""
         reading = array.backend.read(read_of(array.settings, asked))
         failed = asked & (unmeasured(reading) | np.isnan(reading.current_a))
         good = asked & ~failed
@@ -121,7 +122,7 @@ class _Cells:
 
 
 def run(settings: FormSettings, array: Array) -> Iterator[Yield]:
-    """Ramp each group; each cell by itself, as long as it reads as unformed."""
+    """Ramp each group of cells; a cell gets pulses as long as its read shows it unformed."""
     cells = _Cells((*array.population, *array.geometry.shape), settings.target_ohm)
     for group, mask in enumerate(groups(array, settings.cells)):
         yield from _group(settings, array, cells, group, mask)
@@ -177,23 +178,23 @@ def _outcome(cells: _Cells, selected: BoolArray) -> Outcome:
     formed, failed, left = (
         selected & (cells.status == state) for state in (FORMED, FAILED, UNFORMED)
     )
-    words = f"{int(formed.sum())} of {int(selected.sum())} cells formed"
+    summary = f"{int(formed.sum())} of {int(selected.sum())} cells formed"
     if cells.already.any():
-        words += f" ({int(cells.already.sum())} before the first pulse)"
+        summary += f" ({int(cells.already.sum())} before the first pulse)"
     if np.isfinite(cells.form_v).any():
-        words += f", at {median_text(cells.form_v, 'V')}"
+        summary += f", at {median_text(cells.form_v, 'V')}"
     if left.any():
-        words += f"; {int(left.sum())} not: {', '.join(cell_names(left))}"
+        summary += f"; {int(left.sum())} not: {', '.join(cell_names(left))}"
     if failed.any():
-        words += (
+        summary += (
             f"; {int(failed.sum())} could not be measured (over range or compliance) and got no"
             f" further pulse: {', '.join(cell_names(failed))}"
         )
-    return Outcome(bool((formed == selected).all()), words)
+    return Outcome(bool((formed == selected).all()), summary)
 
 
 def plan(settings: FormSettings, array: ArraySettings) -> Plan:
-    """Every level for every cell, up to the budget, and a read after each pulse."""
+    """Return the plan: every level for every cell, up to the budget, with a read after each."""
     mask = chosen(settings.cells, array.geometry.shape)
     levels = settings.levels()
     pulses: list[PulseMap] = [

@@ -1,4 +1,4 @@
-"""I–V sweeps: pulses up and down a staircase, each read at the read voltage; or direct currents."""
+"""I–V sweeps: a staircase of pulses, each followed by a read; or of direct current readings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import model_validator
+from typing_extensions import override
 
 from hwloop.array.operations import ReadMap
 from hwloop.array.settings import ArraySettings
@@ -32,11 +33,11 @@ from hwloop.types import BoolArray, FloatArray
 
 
 class IvSweepSettings(Settings):
-    """A cycle goes 0 → ``positive_v`` → ``negative_v`` → 0 by ``step_v``.
+    """Settings of an I–V sweep: a cycle goes 0 → ``positive_v`` → ``negative_v`` → 0 by ``step_v``.
 
-    ``mode``: ``pulsed`` gives a pulse of ``width_s`` at each level and then reads as the array is
-    read; ``direct`` reads the current at the level itself, within limits.read_v. ``gate_v``: on
-    the gates of the pulses (1T1R).
+    ``mode``: ``pulsed`` gives a pulse of ``width_s`` at each level and then reads at the read
+    voltage; ``direct`` reads the current at the level itself, within limits.read_v. ``gate_v``:
+    gate voltage of the pulses (1T1R).
     """
 
     positive_v: PositiveVolt
@@ -59,23 +60,23 @@ class IvSweepSettings(Settings):
         return self
 
     def levels_v(self) -> list[float]:
-        """One cycle; 0 V is left out, since there is nothing to apply. Both ends are reached."""
+        """Return the levels of one cycle, volts: both ends included, 0 V left out."""
         up, down = _ramp(self.positive_v, self.step_v), _ramp(-self.negative_v, self.step_v)
         negative = [-v for v in down]
         return [*up, *up[-2::-1], *negative, *negative[-2::-1]]
 
 
 def _ramp(end_v: float, step_v: float) -> list[float]:
-    """step, 2 step, …, and the end itself; nothing where the end is 0."""
+    """Return step, 2 step, … up to and including the end; no level if the end is 0 V."""
     whole = int(np.floor(end_v / step_v * (1 + 1e-12)))
-    # Rounded to a nanovolt, so that 3 · 0.1 V is 0.3 V and not beyond a limit of it.
+    # Rounded to a nanovolt, so that 3 · 0.1 V is 0.3 V and does not exceed a limit of 0.3 V.
     ramp = [round(n * step_v, 9) for n in range(1, whole + 1)]
     return ramp if not ramp or np.isclose(ramp[-1], end_v) else [*ramp, end_v]
 
 
 @dataclass(frozen=True, eq=False)
 class SweepRow(Row):
-    """One level of the sweep."""
+    """Currents and conductances of a group at one level of the sweep."""
 
     group: int = column("1", "which group of cells, counted from 0")
     cycle: int = column("1", "counted from 1")
@@ -87,14 +88,14 @@ class SweepRow(Row):
     conductance_s: FloatArray = column("S", "that current over its voltage; (..., rows, cols)")
     time_s: float = column("s", "end of the read on the array's clock")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """Where the sweep is."""
         return {"cycle": self.cycle, "level": f"{self.level_v:g} V"}
 
 
 @dataclass(frozen=True, eq=False)
 class SweepFigures(Row):
-    """What a cycle shows of each cell; maps (..., rows, cols)."""
+    """Window and switching voltages of each cell in one cycle; maps (..., rows, cols)."""
 
     table: ClassVar[str] = "figures"
 
@@ -108,7 +109,10 @@ class SweepFigures(Row):
 
 
 def run(settings: IvSweepSettings, array: Array) -> Iterator[Yield]:
-    """Sweep each group ``cycles`` times; a failed read is an error."""
+    """Sweep each group of cells ``cycles`` times and yield a row for each level.
+
+    Raises :class:`hwloop.errors.StepError` where a read failed.
+    """
     levels_v = settings.levels_v()
     shape = (*array.population, *array.geometry.shape)
     seen = np.full((settings.cycles, len(levels_v), *shape), np.nan)
@@ -134,7 +138,7 @@ def run(settings: IvSweepSettings, array: Array) -> Iterator[Yield]:
 def _point(
     settings: IvSweepSettings, array: Array, mask: BoolArray, level_v: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Current and conductance at one level."""
+    """Apply one level; return current (amperes) and conductance (siemens), (..., rows, cols)."""
     if settings.width_s is None:
         reading = array.backend.read(ReadMap(mask, level_v))
         current_a = measured_a(reading, step="iv_sweep")
@@ -145,7 +149,7 @@ def _point(
 
 
 def sweep_figures(cycle: int, levels_v: FloatArray, seen_s: FloatArray) -> SweepFigures:
-    """Of one cycle: ``seen_s`` is (levels, ..., rows, cols)."""
+    """Compute the figures of one cycle from ``seen_s`` (levels, ..., rows, cols), siemens."""
     low_s, high_s = seen_s.min(axis=0), seen_s.max(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         # A cell without a window, or one that is not positive, has no crossing.
@@ -164,17 +168,17 @@ def _outcome(settings: IvSweepSettings, rows: list[SweepFigures]) -> Outcome:
     set_v, reset_v = (np.stack([getattr(r, n) for r in rows]) for n in ("set_v", "reset_v"))
     low_s, high_s = rows[-1].low_s, rows[-1].high_s
     window = np.nanmedian(high_s / np.where(low_s > 0, low_s, np.nan))
-    words = f"{settings.cycles} cycles, window {window:.3g} in the last"
+    summary = f"{settings.cycles} cycles, window {window:.3g} in the last"
     switched = bool(np.isfinite(set_v).any() and np.isfinite(reset_v).any())
     if switched:
-        words += f", set {median_text(set_v, 'V')}, reset {median_text(reset_v, 'V')}"
+        summary += f", set {median_text(set_v, 'V')}, reset {median_text(reset_v, 'V')}"
     elif settings.mode == "pulsed":
-        words += ": no cell both set and reset"
-    return Outcome(switched or settings.mode == "direct", words)
+        summary += ": no cell both set and reset"
+    return Outcome(switched or settings.mode == "direct", summary)
 
 
 def plan(settings: IvSweepSettings, array: ArraySettings) -> Plan:
-    """Each level of each cycle."""
+    """Return the plan: each level of each cycle."""
     levels_v = settings.levels_v()
     mask = chosen(settings.cells, array.geometry.shape)
     points = len(levels_v) * settings.cycles

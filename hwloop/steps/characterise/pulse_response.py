@@ -1,4 +1,4 @@
-"""Potentiation and depression: trains of equal or growing pulses, read after every one."""
+"""Potentiation and depression: trains of equal or growing pulses, with a read after each."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop.array.settings import ArraySettings
 from hwloop.settings.model import Settings
@@ -25,10 +26,10 @@ _CONSTANTS = 400
 
 
 class TrainSettings(Settings):
-    """One direction: the first pulse's amplitudes, the widths, the growth from pulse to pulse.
+    """Pulses of one direction: amplitudes of the first pulse, widths, growth from pulse to pulse.
 
-    ``amplitudes_v``, ``widths_s``: every combination is a condition. ``increment_v``: added to
-    the amplitude after every pulse, signed as the amplitude; 0 for identical pulses.
+    ``amplitudes_v``, ``widths_s``: every combination is a condition. ``increment_v``: added to the
+    amplitude after every pulse, signed as the amplitude; 0 for identical pulses.
     """
 
     amplitudes_v: tuple[Volt, ...] = Field(min_length=1)
@@ -37,11 +38,11 @@ class TrainSettings(Settings):
     gate_v: PositiveVolt | None = None
 
     def conditions(self) -> list[tuple[float, float]]:
-        """(amplitude, width) of each condition."""
+        """Return (amplitude in volts, width in seconds) of each condition."""
         return list(product(self.amplitudes_v, self.widths_s))
 
     def pulse(self, condition: int, number: int) -> Pulse:
-        """The pulse ``number``, counted from 1, of a condition."""
+        """Return the pulse ``number``, counted from 1, of a condition."""
         amplitude_v, width_s = self.conditions()[condition]
         return Pulse(
             amplitude_v=amplitude_v + (number - 1) * self.increment_v,
@@ -60,7 +61,10 @@ class TrainSettings(Settings):
 
 
 class PulseResponseSettings(Settings):
-    """``up`` raises the conductance, ``down`` lowers it; ``pulses`` of each in a cycle."""
+    """Settings of a pulse response.
+
+    ``up`` raises the conductance, ``down`` lowers it; ``pulses`` of each in a cycle.
+    """
 
     up: TrainSettings
     down: TrainSettings
@@ -81,7 +85,7 @@ class PulseResponseSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class PulseRow(Row):
-    """The cells of a group after one pulse, or before the first."""
+    """Conductance of the cells of a group after one pulse, or before the first."""
 
     group: int = column("1", "which group of cells, counted from 0")
     condition: int = column("1", "which amplitude and width, counted from 0")
@@ -93,8 +97,8 @@ class PulseRow(Row):
     time_s: float = column("s", "end of the read on the array's clock")
     conductance_s: FloatArray = column("S", "NaN outside of the group; (..., rows, cols)")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """Where the step is."""
         return {
             "condition": self.condition,
             "cycle": self.cycle,
@@ -104,7 +108,7 @@ class PulseRow(Row):
 
 @dataclass(frozen=True, eq=False)
 class ResponseRow(Row):
-    """What a condition does to each cell, from the mean of its cycles; maps (..., rows, cols)."""
+    """Response of each cell to a condition, from the mean of its cycles; maps (..., rows, cols)."""
 
     table: ClassVar[str] = "figures"
 
@@ -129,7 +133,10 @@ class ResponseRow(Row):
 
 
 def run(settings: PulseResponseSettings, array: Array) -> Iterator[Yield]:
-    """Cycle each group through each condition, up and then down; a failed read is an error."""
+    """Cycle each group of cells through each condition, up and then down.
+
+    Raises :class:`hwloop.errors.StepError` where a read failed.
+    """
     shape = (*array.population, *array.geometry.shape)
     conditions = len(settings.up.conditions())
     seen = np.full((conditions, 2, settings.cycles, settings.pulses + 1, *shape), np.nan)
@@ -176,7 +183,7 @@ def _group(
 def _response(
     settings: PulseResponseSettings, condition: int, direction: int, seen_s: FloatArray
 ) -> ResponseRow:
-    """``seen_s``: (directions, cycles, pulses + 1, ..., rows, cols) of this condition."""
+    """Compute the response from ``seen_s`` (directions, cycles, pulses + 1, ..., rows, cols)."""
     train = settings.up if direction > 0 else settings.down
     amplitude_v, width_s = train.conditions()[condition]
     mean_s = seen_s.mean(axis=1)
@@ -200,7 +207,10 @@ def _response(
 
 
 def nonlinearity(path_s: FloatArray) -> FloatArray:
-    """Largest signed distance of (points, ...) from the line between its ends, over its range."""
+    """Return the largest signed distance of a path from the line between its ends, over its range.
+
+    ``path_s``: (points, ...), siemens; returns (...), NaN where the ends are equal.
+    """
     points = len(path_s)
     along = np.linspace(0, 1, points).reshape(-1, *(1,) * (path_s.ndim - 1))
     distance = (path_s - path_s[0]) - along * (path_s[-1] - path_s[0])
@@ -209,11 +219,11 @@ def nonlinearity(path_s: FloatArray) -> FloatArray:
 
 
 def e_folding_pulses(path_s: FloatArray) -> FloatArray:
-    """nu of the least-squares a + b exp(-n/nu) through (points, ...), each cell by itself.
+    """Fit a + b exp(-n/nu) to each cell of ``path_s`` (points, ...); return nu, (...), in pulses.
 
-    Searched between a quarter of a pulse and 30 trains, on a logarithmic grid and then by a
-    parabola through its best point; NaN where the best one is an end of it: the train is a
-    straight line, a single jump, or bends away from saturation.
+    Least squares, searched between a quarter of a pulse and 30 trains, on a logarithmic grid and
+    then by a parabola through its best point; NaN where the best point is an end of the grid: the
+    train is a straight line, a single jump, or bends away from saturation.
     """
     count = len(path_s)
     if count < 4:
@@ -242,7 +252,7 @@ def _range_s(path_s: FloatArray) -> FloatArray:
 
 
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    """NaN where the denominator is 0."""
+    """Return the ratio; NaN where the denominator is 0."""
     out = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
     np.divide(numerator, denominator, out=out, where=denominator != 0)
     return out
@@ -253,23 +263,25 @@ def _outcome(rows: list[ResponseRow]) -> Outcome:
     down = next(row for row in rows if row.direction < 0)
     risen_s, fallen_s = up.last_s - up.first_s, down.first_s - down.last_s
     moved = bool(np.nanmedian(risen_s) > 0 and np.nanmedian(fallen_s) > 0)
-    words = (
+    summary = (
         f"{len(rows) // 2} conditions; in the first, up {median_text(risen_s, 'S')},"
         f" down {median_text(fallen_s, 'S')},"
         f" nonlinearity up {np.nanmedian(up.nonlinearity):.2f},"
         f" down {np.nanmedian(down.nonlinearity):.2f},"
         f" asymmetry {np.nanmedian(up.asymmetry):.2f}"
     )
-    return Outcome(moved, words if moved else f"up does not raise or down does not lower: {words}")
+    return Outcome(
+        moved, summary if moved else f"up does not raise or down does not lower: {summary}"
+    )
 
 
 def plan(settings: PulseResponseSettings, array: ArraySettings) -> Plan:
-    """Every pulse of every train, and a read after each and before the first."""
+    """Return the plan: every pulse of every train, with reads before the first and after each."""
     conditions = len(settings.up.conditions())
     points = conditions * settings.cycles * 2 * (settings.pulses + 1)
     operations = [planned_read(array, settings.cells, points)]
     for train, condition in product((settings.up, settings.down), range(conditions)):
-        # Of growing pulses the last is the worst; each is planned, as each has its amplitude.
+        # Growing pulses differ in amplitude, so each is planned; the last is the worst.
         numbers = range(1, settings.pulses + 1) if train.increment_v else (1,)
         each = settings.cycles * settings.pulses // len(numbers)
         operations += [

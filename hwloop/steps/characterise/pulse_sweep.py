@@ -1,4 +1,4 @@
-"""Pulse sweeps of 1T1R cells: the gate, which SETs, or the source line, which RESETs.
+"""Pulse sweeps of 1T1R cells: of the gate voltage (SET) or the source-line voltage (RESET).
 
 Each sweep begins with a pulse of the other direction; each of its pulses is read before and after.
 From records of both :mod:`hwloop_sim.calibrate.one_transistor.calibrate` makes a twin of the cells.
@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
+from typing_extensions import override
 
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
@@ -42,12 +43,13 @@ LINES = {"gate": "gate", "line": "source line"}
 
 
 class PulseSweepSettings(LevelSweep):
-    """``start_v`` to ``stop_v``: of the line that is swept, above 0 V.
+    """Settings of a pulse sweep; ``start_v`` to ``stop_v`` is the swept line's voltage, above 0 V.
 
     ``sweep: gate``: pulses of ``amplitude_v`` > 0 on the bit line, which SET. ``sweep: line``:
     pulses on the source line, which RESET and so count as negative amplitudes, at ``gate_v``.
     ``begin``: the pulse before each sweep, of the other direction. ``until_s``: a cell whose
-    conductance has come so far, up in SET and down in RESET, gets no more pulses of that sweep.
+    conductance has reached this, upwards in SET and downwards in RESET, gets no more pulses of that
+    sweep.
     """
 
     sweep: Literal["gate", "line"]
@@ -69,7 +71,7 @@ class PulseSweepSettings(LevelSweep):
         if getattr(self, held) is None:
             raise ValueError(f"{held} is required: it is held while the {self.sweep} is swept")
         if getattr(self, swept) is not None:
-            raise ValueError(f"{swept}: is what sweep {self.sweep} sweeps; leave it out")
+            raise ValueError(f"{swept}: sweep {self.sweep} sets it; leave it out")
         if (self.begin.amplitude_v < 0) != self.of_gate:
             needed = "a RESET, below" if self.of_gate else "a SET, above"
             raise ValueError(
@@ -82,11 +84,11 @@ class PulseSweepSettings(LevelSweep):
 
     @property
     def of_gate(self) -> bool:
-        """Whether the gate is swept, and the cells are SET."""
+        """Return whether the gate is swept, so that the cells are SET."""
         return self.sweep == "gate"
 
     def pulses(self) -> list[Pulse]:
-        """Those of one sweep."""
+        """Return the pulses of one sweep, in order."""
         return [
             Pulse(
                 amplitude_v=-volts if self.amplitude_v is None else self.amplitude_v,
@@ -97,7 +99,10 @@ class PulseSweepSettings(LevelSweep):
         ]
 
     def reached(self, conductance_s: FloatArray) -> BoolArray:
-        """Where ``until_s`` is reached; nowhere if there is none, nor where there is no number."""
+        """Return where ``until_s`` is reached, shaped as ``conductance_s``.
+
+        False everywhere if ``until_s`` is not given, and where the conductance is NaN.
+        """
         if self.until_s is None:
             return np.zeros(conductance_s.shape, dtype=np.bool_)
         if self.of_gate:
@@ -107,7 +112,7 @@ class PulseSweepSettings(LevelSweep):
 
 @dataclass(frozen=True, eq=False)
 class PulseSweepRow(Row):
-    """The cells of a group before and after one pulse."""
+    """Conductance of the cells of a group before and after one pulse."""
 
     group: int = column("1", "which group of cells, counted from 0")
     cycle: int = column("1", "which sweep of the cells, counted from 1")
@@ -120,8 +125,8 @@ class PulseSweepRow(Row):
     after_s: FloatArray = column("S", "conductance after it, NaN where not pulsed")
     time_s: float = column("s", "end of the read after it on the array's clock")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """The cycle, the voltage, and how many cells still go on."""
         return {
             "cycle": self.cycle,
             "swept": f"{self.swept_v:g} V",
@@ -131,7 +136,7 @@ class PulseSweepRow(Row):
 
 @dataclass(frozen=True, eq=False)
 class CycleFigures(Row):
-    """One sweep of each cell; maps (..., rows, cols)."""
+    """Figures of one sweep of each cell; maps (..., rows, cols)."""
 
     table: ClassVar[str] = "figures"
 
@@ -148,7 +153,7 @@ class CycleFigures(Row):
 
 @dataclass(frozen=True, eq=False)
 class SpreadFigures(Row):
-    """All sweeps of each cell, maps (..., rows, cols), and the spread over them, (...)."""
+    """Figures of all sweeps of each cell, maps (..., rows, cols), and spread over cells, (...)."""
 
     table: ClassVar[str] = "spread"
 
@@ -160,13 +165,16 @@ class SpreadFigures(Row):
         "V", "standard deviation over cells of the mean half_v, less what the cycles add"
     )
 
+    @override
     def failed_cells(self) -> BoolArray:
-        """Those that neither gained nor lost half."""
         return self.never
 
 
 def run(settings: PulseSweepSettings, array: Array) -> Iterator[Yield]:
-    """Sweep each group ``cycles`` times; a failed read is an error."""
+    """Sweep each group of cells ``cycles`` times and yield a row for each pulse.
+
+    Raises :class:`hwloop.errors.StepError` where a read failed.
+    """
     shape = (*array.population, *array.geometry.shape)
     seen_s = np.full((settings.cycles, len(settings.levels_v()) + 1, *shape), np.nan)
     for number, mask in enumerate(groups(array, settings.cells)):
@@ -196,7 +204,7 @@ def _group(
 def _sweep(
     settings: PulseSweepSettings, array: Array, going: BoolArray, *, group: int, cycle: int
 ) -> Iterator[PulseSweepRow]:
-    """One sweep of the cells ``going``, each as long as it has not come to ``until_s``."""
+    """Sweep the cells ``going`` once, each until it has reached ``until_s``."""
     levels = zip(settings.levels_v(), settings.pulses(), strict=True)
     for number, (swept_v, pulse) in enumerate(levels, start=1):
         before_s = conductance_s(array, going, step="pulse_sweep")
@@ -224,10 +232,13 @@ def _sweep(
 
 
 def cycle_figures(settings: PulseSweepSettings, cycle: int, seen_s: FloatArray) -> CycleFigures:
-    """Of one cycle: ``seen_s`` is (1 + levels, ..., rows, cols), NaN from a cell's end on."""
+    """Compute the figures of one cycle.
+
+    ``seen_s``: (1 + levels, ..., rows, cols), siemens, NaN after the last pulse of a cell.
+    """
     pulses = np.isfinite(seen_s[1:]).sum(axis=0)
     last_s = np.take_along_axis(seen_s, pulses[None], axis=0)[0]
-    with np.errstate(invalid="ignore", divide="ignore"):  # what is not positive has no crossing
+    with np.errstate(invalid="ignore", divide="ignore"):  # no crossing unless positive
         beyond = np.log(2 * seen_s / last_s if settings.of_gate else seen_s[0] / (2 * seen_s))
     levels_v = settings.levels_v()
     return CycleFigures(
@@ -240,7 +251,7 @@ def cycle_figures(settings: PulseSweepSettings, cycle: int, seen_s: FloatArray) 
 
 
 def spread_figures(half_v: FloatArray, selected: BoolArray) -> SpreadFigures:
-    """Of (cycles, ..., rows, cols)."""
+    """Compute the spread of the half-change voltages ``half_v`` (cycles, ..., rows, cols)."""
     by_cell = np.moveaxis(half_v, 0, -1)
     cell_v = over_cells(lambda v: float(np.median(v)), by_cell)
     sigma_v = over_cells(sample_deviation, by_cell)
@@ -258,7 +269,7 @@ def spread_figures(half_v: FloatArray, selected: BoolArray) -> SpreadFigures:
 
 def _outcome(settings: PulseSweepSettings, selected: BoolArray, spread: SpreadFigures) -> Outcome:
     what = "exceeds half of its last" if settings.of_gate else "is below half of its first"
-    words = (
+    summary = (
         f"{int((selected & ~spread.never).sum())} of {int(selected.sum())} cells, {settings.cycles}"
         f" {'cycles' if settings.cycles > 1 else 'cycle'}: G {what} at"
         f" {median_text(spread.cell_half_v, 'V')} on the {LINES[settings.sweep]}"
@@ -268,14 +279,16 @@ def _outcome(settings: PulseSweepSettings, selected: BoolArray, spread: SpreadFi
         ("cycle to cycle", spread.cycle_to_cycle_v),
     ):
         if np.isfinite(sigma_v).any():
-            words += f", sigma {format_quantity(float(np.nanmean(sigma_v)), 'V', digits=3)} {name}"
+            summary += (
+                f", sigma {format_quantity(float(np.nanmean(sigma_v)), 'V', digits=3)} {name}"
+            )
     if spread.never.any():
-        words += f"; never: {', '.join(cell_names(spread.never))}"
-    return Outcome(not spread.never.any(), words)
+        summary += f"; never: {', '.join(cell_names(spread.never))}"
+    return Outcome(not spread.never.any(), summary)
 
 
 def plan(settings: PulseSweepSettings, array: ArraySettings) -> Plan:
-    """Every pulse of every sweep, read before and after, and the one that the sweep begins with."""
+    """Return the plan: every pulse of every sweep with its reads, and the pulse before it."""
     if array.cell != "1T1R":
         raise ConfigError(
             f"pulse_sweep is for 1T1R cells, whose gate and source line it sweeps; this array has"

@@ -1,4 +1,4 @@
-"""Read every cell, once or several times: the map that everything else begins with."""
+"""Conductance map: reads of every cell, once or several times."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from hwloop.array.settings import ArraySettings
 from hwloop.messages import cell_names
@@ -22,7 +23,10 @@ from hwloop.types import BoolArray, FlagArray, FloatArray
 
 
 class ReadMapSettings(Settings):
-    """``repeats``: how often the map is read; ``cells``: [row, column] each, all if left out."""
+    """Settings of a read map.
+
+    ``repeats``: number of reads of the map. ``cells``: [row, column] of each cell; all if left out.
+    """
 
     repeats: Count = 1
     cells: Cells | None = None
@@ -30,21 +34,21 @@ class ReadMapSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class MapRow(Row):
-    """One read of the map."""
+    """Conductances of one read of the map."""
 
     repeat: int = column("1", "which read of the map, counted from 1")
     time_s: float = column("s", "end of the read on the array's clock")
     conductance_s: FloatArray = column("S", "I / read_v; NaN where unmeasured; (..., rows, cols)")
     flags: FlagArray = column("1", "why an entry is NaN: 1 over range, 2 compliance, 4 not asked")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """Which read, and how many cells failed."""
         return {"read": self.repeat}
 
 
 @dataclass(frozen=True, eq=False)
 class MapFigures(Row):
-    """What the reads come to."""
+    """Mean and spread over the reads of each cell, and over the cells."""
 
     table: ClassVar[str] = "figures"
 
@@ -55,7 +59,10 @@ class MapFigures(Row):
 
 
 def run(settings: ReadMapSettings, array: Array) -> Iterator[Yield]:
-    """Read the map ``repeats`` times; a cell that fails is NaN with its flag, and is named."""
+    """Read the map ``repeats`` times.
+
+    A cell that could not be measured is NaN with its flag, and the outcome names it.
+    """
     mask = chosen(settings.cells, array.geometry.shape)
     maps, failed = [], np.zeros((*array.population, *array.geometry.shape), dtype=np.bool_)
     for repeat in range(1, settings.repeats + 1):
@@ -94,7 +101,7 @@ def _figures(maps_s: FloatArray, valid: BoolArray) -> MapFigures:
 
 
 def plan(settings: ReadMapSettings, array: ArraySettings) -> Plan:
-    """The map, ``repeats`` times."""
+    """Return the plan: the map, ``repeats`` times."""
     return Plan([planned_read(array, settings.cells, settings.repeats)], rows=settings.repeats)
 
 

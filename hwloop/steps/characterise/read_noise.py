@@ -1,4 +1,4 @@
-"""Read noise: many reads of each cell at several voltages, its scatter and its spectrum."""
+"""Read noise: scatter and spectrum of many reads of each cell at several voltages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
+from typing_extensions import override
 
 from hwloop.array.operations import ReadMap
 from hwloop.array.settings import ArraySettings
@@ -24,7 +25,10 @@ _BINS_PER_DECADE = 5
 
 
 class ReadNoiseSettings(Settings):
-    """``reads`` of each cell at each of ``read_voltages_v``, one polarity, one after the other."""
+    """Settings of read noise.
+
+    ``reads`` of each cell at each of ``read_voltages_v``, one polarity, one after the other.
+    """
 
     read_voltages_v: tuple[PositiveVolt, ...] = Field(min_length=1)
     reads: int = Field(strict=True, ge=8)
@@ -33,21 +37,21 @@ class ReadNoiseSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class NoiseRow(Row):
-    """All reads of a group at one voltage."""
+    """Currents of all reads of a group at one voltage."""
 
     group: int = column("1", "which group of cells, counted from 0")
     read_v: float = column("V", "of the reads")
     time_s: FloatArray = column("s", "end of each read on the array's clock; (reads,)")
     current_a: FloatArray = column("A", "NaN outside of the group; (reads, ..., rows, cols)")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """The voltage."""
         return {"read": f"{self.read_v:g} V"}
 
 
 @dataclass(frozen=True, eq=False)
 class NoiseFigures(Row):
-    """The scatter at one voltage; maps (..., rows, cols)."""
+    """Scatter of the reads at one voltage; maps (..., rows, cols)."""
 
     table: ClassVar[str] = "figures"
 
@@ -59,7 +63,7 @@ class NoiseFigures(Row):
 
 @dataclass(frozen=True, eq=False)
 class SpectrumRow(Row):
-    """The one-sided spectrum at one voltage, relative to the current, mean over the cells."""
+    """One-sided spectrum at one voltage, relative to the current, mean over the cells."""
 
     table: ClassVar[str] = "spectrum"
 
@@ -70,7 +74,10 @@ class SpectrumRow(Row):
 
 
 def run(settings: ReadNoiseSettings, array: Array) -> Iterator[Yield]:
-    """Read each group at each voltage; a failed read is an error."""
+    """Read each group of cells ``reads`` times at each voltage.
+
+    Raises :class:`hwloop.errors.StepError` where a read failed.
+    """
     shape = (settings.reads, *array.population, *array.geometry.shape)
     seen = {read_v: np.full(shape, np.nan) for read_v in settings.read_voltages_v}
     spectra: dict[float, list[tuple[FloatArray, FloatArray]]] = {v: [] for v in seen}
@@ -91,10 +98,10 @@ def run(settings: ReadNoiseSettings, array: Array) -> Iterator[Yield]:
             density_per_hz=density,
             slope=_slope(frequency_hz, density),
         )
-    words = "; ".join(
+    summary = "; ".join(
         f"at {row.read_v:g} V sigma/I {median_text(row.relative_sigma, '')}" for row in rows
     )
-    yield Outcome(True, words)
+    yield Outcome(True, summary)
 
 
 def _reads(
@@ -117,10 +124,10 @@ def _figures(read_v: float, current_a: FloatArray) -> NoiseFigures:
 
 
 def relative_spectrum(time_s: FloatArray, current_a: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Frequencies and the mean periodogram S_I / I² of (reads, ...), one-sided, without 0.
+    """Compute the one-sided periodogram S_I / I² of currents (reads, ...), mean over cells.
 
-    The reads are taken as equally spaced by their mean interval. Its integral over frequency is
-    the variance over I².
+    Returns frequencies in hertz, without 0, and densities in 1/Hz. The reads are taken as equally
+    spaced by their mean interval. The integral over frequency is the variance over I².
     """
     reads = len(time_s)
     interval_s = float(time_s[-1] - time_s[0]) / (reads - 1)
@@ -135,7 +142,10 @@ def relative_spectrum(time_s: FloatArray, current_a: FloatArray) -> tuple[FloatA
 
 
 def _slope(frequency_hz: FloatArray, density: FloatArray) -> float:
-    """Of means in bins of equal width in ln f: else the many high frequencies would decide."""
+    """Fit alpha of f^-alpha to means in bins of equal width in ln f.
+
+    Without the bins the many high frequencies would dominate the fit.
+    """
     bins = np.floor(np.log10(frequency_hz) * _BINS_PER_DECADE).astype(np.int64)
     means = np.array(
         [(frequency_hz[bins == b].mean(), density[bins == b].mean()) for b in np.unique(bins)]
@@ -147,7 +157,7 @@ def _slope(frequency_hz: FloatArray, density: FloatArray) -> float:
 
 
 def plan(settings: ReadNoiseSettings, array: ArraySettings) -> Plan:
-    """Every read at every voltage."""
+    """Return the plan: every read at every voltage."""
     mask = chosen(settings.cells, array.geometry.shape)
     operations = [
         PlannedOperation(ReadMap(mask, read_v), settings.reads)

@@ -1,4 +1,4 @@
-"""Retention: reads at times equally spaced in the logarithm, on the array's own clock."""
+"""Retention: reads at logarithmically spaced times, on the array's own clock."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop.array.operations import Wait
 from hwloop.array.settings import ArraySettings
@@ -23,10 +24,11 @@ from hwloop.types import FloatArray
 
 
 class RetentionSettings(Settings):
-    """``first_s`` to ``last_s`` after the programming, ``per_decade`` reads in each decade.
+    """Settings of a retention test.
 
-    ``program``: pulses before, ``count`` of them; left out, the cells are as they stand.
-    ``largest_loss``: fraction of the conductance that a cell may lose or gain.
+    The cells are read from ``first_s`` to ``last_s`` after the programming, ``per_decade`` times in
+    each decade. ``program``: the programming pulse, given ``count`` times; if left out, the cells
+    are not programmed. ``largest_loss``: fraction of the conductance that a cell may lose or gain.
     """
 
     first_s: PositiveSecond
@@ -44,26 +46,26 @@ class RetentionSettings(Settings):
         return self
 
     def times_s(self) -> FloatArray:
-        """When to read, counted from the programming; at least three times."""
+        """Return the times of the reads, seconds after the programming; at least three."""
         decades = np.log10(self.last_s / self.first_s)
         return np.geomspace(self.first_s, self.last_s, max(3, round(decades * self.per_decade) + 1))
 
 
 @dataclass(frozen=True, eq=False)
 class RetentionRow(Row):
-    """One read of all cells."""
+    """Conductance of all cells in one read."""
 
     time_s: float = column("s", "from the end of the programming to the end of the read")
     conductance_s: FloatArray = column("S", "(..., rows, cols)")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """How long it has been."""
         return {"time": f"{self.time_s:.3g} s"}
 
 
 @dataclass(frozen=True, eq=False)
 class RetentionFigures(Row):
-    """What time does to each cell; maps (..., rows, cols)."""
+    """Drift of each cell; maps (..., rows, cols)."""
 
     table: ClassVar[str] = "figures"
 
@@ -75,7 +77,10 @@ class RetentionFigures(Row):
 
 
 def run(settings: RetentionSettings, array: Array) -> Iterator[Yield]:
-    """Program, then wait and read; a read that is late is done at once, at the time it has."""
+    """Program, then wait and read at each time.
+
+    A read that is late is done at once and recorded with its actual time.
+    """
     mask = chosen(settings.cells, array.geometry.shape)
     if settings.program is not None:
         pulse = settings.program
@@ -103,7 +108,10 @@ def run(settings: RetentionSettings, array: Array) -> Iterator[Yield]:
 
 
 def retention_figures(times_s: FloatArray, seen_s: FloatArray) -> RetentionFigures:
-    """The straight line through ln G against ln t of each cell; NaN where G is not positive."""
+    """Fit ln G against ln t of each cell by a straight line; NaN where G is not positive.
+
+    ``times_s``: (reads,), seconds. ``seen_s``: (reads, ..., rows, cols), siemens.
+    """
     x = np.log(times_s) - np.log(times_s).mean()
     with np.errstate(invalid="ignore", divide="ignore"):
         y = np.where((seen_s > 0).all(axis=0), np.log(seen_s), np.nan)
@@ -134,7 +142,7 @@ def _outcome(settings: RetentionSettings, found: RetentionFigures, end_s: float)
 
 
 def plan(settings: RetentionSettings, array: ArraySettings) -> Plan:
-    """The programming, the waits, and the reads."""
+    """Return the plan: the programming pulses, the waits, and the reads."""
     times_s = settings.times_s()
     operations = [planned_read(array, settings.cells, len(times_s))]
     if settings.program is not None:

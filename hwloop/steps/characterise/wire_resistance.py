@@ -1,4 +1,4 @@
-"""Wire resistance: what the lines take from the currents of cells that stand in one state."""
+"""Wire resistance: ohms per segment of word and bit lines, from cells in one state."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
+from typing_extensions import override
 
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
@@ -25,9 +26,11 @@ _SMALL = 1e-6
 
 
 class WireResistanceSettings(Settings):
-    """All cells must stand in one state. ``row_ends``, ``col_ends``: where rows are driven and
-    columns are read. ``driver_ohm``, ``sense_ohm``: what stands in series there, if it is known;
-    else it becomes part of the cell. ``repeats``: maps that are averaged.
+    """Settings of the measurement; all cells must be in one state.
+
+    ``row_ends``, ``col_ends``: the ends at which rows are driven and columns are read.
+    ``driver_ohm``, ``sense_ohm``: known series resistance there; if left out, it becomes part of
+    the cell. ``repeats``: number of maps to average.
     """
 
     row_ends: Literal["left", "right"] = "left"
@@ -39,13 +42,13 @@ class WireResistanceSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class ApparentRow(Row):
-    """One map of what the cells seem to be through the lines."""
+    """Map of the apparent conductance of the cells, lines included."""
 
     repeat: int = column("1", "which map, counted from 1")
     conductance_s: FloatArray = column("S", "I / read_v; (..., rows, cols)")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """Which map."""
         return {"map": self.repeat}
 
 
@@ -64,7 +67,10 @@ class WireFigures(Row):
 
 
 def run(settings: WireResistanceSettings, array: Array) -> Iterator[Yield]:
-    """Read the maps and fit; a failed read is an error."""
+    """Read the maps and fit the segment resistances.
+
+    Raises :class:`hwloop.errors.StepError` where a read failed.
+    """
     every = np.ones(array.geometry.shape, dtype=np.bool_)
     maps = []
     for repeat in range(1, settings.repeats + 1):
@@ -82,11 +88,12 @@ def run(settings: WireResistanceSettings, array: Array) -> Iterator[Yield]:
 
 
 def wire_figures(apparent_s: FloatArray, settings: WireResistanceSettings) -> WireFigures:
-    """The resistances whose exact map, (..., rows, cols), has the first-order fit of this one.
+    """Find the resistances whose exact map, (..., rows, cols), has the same first-order fit.
 
-    The fit to first order in the drops is quick and its standard errors are those of the noise; it
-    is biased where the drops are large. So it is fitted as well to the exact map of what it found,
-    and corrected by what it misses there, until nothing changes.
+    The fit to first order in the voltage drops is quick and its standard errors are those of the
+    noise, but it is biased where the drops are large. So the fit is also made to the exact map of
+    the resistances found, and these are corrected by the difference of the two fits, until nothing
+    changes.
     """
     rows, cols = apparent_s.shape[-2:]
     outer = apparent_s.shape[:-2]
@@ -105,14 +112,17 @@ def wire_figures(apparent_s: FloatArray, settings: WireResistanceSettings) -> Wi
 
 @dataclass(frozen=True)
 class _Fit:
-    """1/G, ohm of a row segment and of a column segment, with standard errors."""
+    """Fitted 1/G, ohms of a row segment and of a column segment, with standard errors."""
 
     values: FloatArray
     errors: FloatArray
 
 
 def _exact(apparent_s: FloatArray, settings: WireResistanceSettings) -> _Fit:
-    """One map, (rows, cols); rows driven before column 0, columns read after the last row."""
+    """Fit one map, (rows, cols), by corrections from the exact map of the circuit.
+
+    The map is turned so that rows are driven before column 0, columns read after the last row.
+    """
     turned_s = apparent_s if settings.row_ends == "left" else apparent_s[:, ::-1]
     turned_s = turned_s if settings.col_ends == "bottom" else turned_s[::-1]
     seen = _first_order(turned_s)
@@ -129,12 +139,12 @@ def _exact(apparent_s: FloatArray, settings: WireResistanceSettings) -> _Fit:
 
 
 def _first_order(apparent_s: FloatArray) -> _Fit:
-    """Least squares of 1/g = 1/G + r_row A/g + r_col B/g.
+    """Fit 1/g = 1/G + r_row A/g + r_col B/g by least squares.
 
     While a row is read all other lines are at 0 V: the row carries the currents of all its cells,
-    and the other cells of the column lead part of the current away to their rows. So A is the sum
-    over the cells of the row of the segments that they share with the cell, times their g, and B
-    the same along the column, as reciprocity has it.
+    and the other cells of the column lead part of the current away to their rows. So A is the sum,
+    over the cells of the row, of the number of segments shared with the cell times their g; B is
+    the same along the column, by reciprocity.
     """
     rows, cols = apparent_s.shape
     along, down = np.arange(cols), np.arange(rows)[::-1]
@@ -151,7 +161,11 @@ def _first_order(apparent_s: FloatArray) -> _Fit:
 
 
 def plan(settings: WireResistanceSettings, array: ArraySettings) -> Plan:
-    """The maps; refuses an array in which the lines cannot be told from the cells."""
+    """Return the plan: the maps.
+
+    Raises :class:`ConfigError` for fewer than 3 rows or columns: lines and cells cannot be
+    separated.
+    """
     if min(array.rows, array.cols) < 3:
         raise ConfigError(
             f"an array of {array.rows} × {array.cols} is too small: wire_resistance needs 3 rows"

@@ -1,1 +1,1 @@
-"""In-situ training by the Manhattan rule."""
+"""In-situ training of a perceptron by the Manhattan rule."""

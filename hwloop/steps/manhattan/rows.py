@@ -1,4 +1,4 @@
-"""What a Manhattan training yields."""
+"""Rows that a Manhattan training yields."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from hwloop.steps.rows import Row, column
 from hwloop.types import BoolArray, FloatArray
@@ -18,7 +19,7 @@ UNDECIDED = -1
 
 @dataclass(frozen=True, eq=False)
 class EpochRow(Row):
-    """An array as it was judged in one epoch, before that epoch's update."""
+    """Activations and conductances of the array in one epoch, before its update."""
 
     epoch: int = column("1", "epoch, counted from 1")
     total_error: FloatArray = column(
@@ -32,8 +33,8 @@ class EpochRow(Row):
     pulses: IntArray = column("1", "pulses given to the array before this epoch; (...)")
     converged: BoolArray = column("1", "the stop criterion is met; (...)")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """Epoch, error, pulses; in a population their means, and how many have converged."""
         figures: dict[str, str | float | int] = {
             "epoch": self.epoch,
             "error": float(f"{np.mean(self.total_error):.3g}"),
@@ -46,7 +47,7 @@ class EpochRow(Row):
 
 @dataclass(frozen=True, eq=False)
 class PredictionRow(Row):
-    """What the trained array says of one held-out pattern."""
+    """Prediction of the trained array for one held-out pattern."""
 
     table: ClassVar[str] = "predictions"
 
@@ -57,7 +58,7 @@ class PredictionRow(Row):
 
 @dataclass(frozen=True, eq=False)
 class SummaryRow(Row):
-    """How the training of each array ended."""
+    """Result of the training of each array."""
 
     table: ClassVar[str] = "summary"
 

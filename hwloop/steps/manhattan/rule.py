@@ -1,4 +1,4 @@
-"""Equations 1 to 5 of the rule, and whether an array is done."""
+"""Manhattan rule, equations 1 to 5, and the stop criterion."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from hwloop.types import BoolArray, FloatArray
 
 @dataclass(frozen=True)
 class Judgement:
-    """Activations of an epoch, and what the rule makes of them.
+    """Activations of an epoch, their shortfall, and the update that the rule makes of them.
 
-    ``wrong``: the patterns that the stop criterion does not find as they should be.
+    ``current_a``, ``activation``, ``shortfall``: (..., patterns, neurons). ``wrong``: patterns that
+    do not meet the stop criterion, (..., patterns). ``update``: signs, (..., rows, neurons).
     """
 
     current_a: FloatArray
@@ -26,12 +27,15 @@ class Judgement:
 
     @property
     def converged(self) -> BoolArray:
-        """Arrays of which every pattern is as it should be, (...)."""
+        """Return where every pattern meets the stop criterion, (...)."""
         return np.asarray(~self.wrong.any(axis=-1))
 
 
 def judge(settings: ManhattanSettings, column_current_a: FloatArray) -> Judgement:
-    """Eqs. 1 to 5: activations (..., patterns, neurons) and the update's sign."""
+    """Compute activations, shortfalls and the signs of the update by Eqs. 1 to 5.
+
+    ``column_current_a``: (..., patterns, cols), amperes, positive into the column.
+    """
     current_a = differential(column_current_a)
     phase = settings.beta_per_a * current_a
     activation = np.tanh(phase)
@@ -41,7 +45,7 @@ def judge(settings: ManhattanSettings, column_current_a: FloatArray) -> Judgemen
     if settings.stop == "targets":
         wrong: BoolArray = np.asarray((shortfall > 0).any(axis=-1))
     else:
-        # By the currents, whose order is the activations': these may round to 1 alike.
+        # By the currents, which have the order of the activations: several of those may round to 1.
         wrong = misclassified(current_a, wants_one)
     delta = (target - activation) * settings.beta_per_a * _sech_squared(phase)
     voltage_v = settings.voltage_v(settings.patterns)
@@ -51,14 +55,14 @@ def judge(settings: ManhattanSettings, column_current_a: FloatArray) -> Judgemen
 
 
 def differential(values: FloatArray) -> FloatArray:
-    """G⁺ − G⁻, or I⁺ − I⁻: (..., cols) → (..., neurons)."""
+    """Return G⁺ − G⁻ or I⁺ − I⁻ of each column pair, (..., cols) → (..., neurons)."""
     return values[..., 0::2] - values[..., 1::2]
 
 
 def misclassified(values: FloatArray, wants_one: BoolArray) -> BoolArray:
-    """Where the wanted neuron is not above every other: (..., patterns, neurons) → (..., patterns).
+    """Return the patterns in which no wanted neuron exceeds all others, (..., patterns).
 
-    A tie is no answer, so it is wrong.
+    ``values``: (..., patterns, neurons). A tie counts as wrong.
     """
     wanted = np.where(wants_one, values, -np.inf).max(axis=-1)
     others = np.where(wants_one, -np.inf, values).max(axis=-1)
@@ -67,6 +71,6 @@ def misclassified(values: FloatArray, wants_one: BoolArray) -> BoolArray:
 
 
 def _sech_squared(phase: FloatArray) -> FloatArray:
-    """1/cosh², which neither overflows nor rounds to 0 where tanh rounds to 1."""
+    """Return 1/cosh² without overflow, and above 0 where tanh rounds to 1."""
     decay = np.exp(-2.0 * np.abs(phase))
     return 4.0 * decay / (1.0 + decay) ** 2

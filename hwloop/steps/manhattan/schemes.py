@@ -1,4 +1,4 @@
-"""Which pulses carry out an update, one function a scheme, and the worst that each may do."""
+"""Pulse schemes that carry out an update, and the worst case of each."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from hwloop.types import BoolArray, FloatArray
 
 @dataclass(frozen=True)
 class Scheme:
-    """``pulses``: the maps of one update, (..., rows, neurons) of signs; none that is empty.
+    """Pulses of an update, and their worst case.
 
-    ``worst``: maps for an array of (rows, cols) that no update exceeds, neither in their number
-    nor in voltage nor in the pulses of any cell.
+    ``pulses``: yields the maps of one update, given as signs (..., rows, neurons); never an empty
+    map. ``worst``: yields maps for an array of (rows, cols) that no update exceeds in number, in
+    voltage, or in pulses of any cell.
     """
 
     pulses: Callable[[ManhattanSettings, SignArray], Iterator[PulseMap]]
@@ -27,7 +28,7 @@ class Scheme:
 
 
 def potentiate_only(settings: ManhattanSettings, update: SignArray) -> Iterator[PulseMap]:
-    """One pulse on G⁺ where the weight shall rise, on G⁻ where it shall fall."""
+    """Yield one pulse for G⁺ of the weights that rise, and for G⁻ of those that fall."""
     pulse = settings.pulse
     if pulse is None:
         raise ValueError("scheme potentiate_only needs pulse")
@@ -39,7 +40,7 @@ def potentiate_only(settings: ManhattanSettings, update: SignArray) -> Iterator[
 
 
 def bidirectional(settings: ManhattanSettings, update: SignArray) -> Iterator[PulseMap]:
-    """G⁺ up and G⁻ down where the weight shall rise, the reverse where it shall fall.
+    """Yield pulses that raise G⁺ and lower G⁻ where the weight rises, the reverse where it falls.
 
     One half-column at a time: in each column first the cells that go up, then those that go down,
     all with the same pulse (M. Prezioso et al., Nature 521, 61 (2015), doi:10.1038/nature14441).
@@ -56,7 +57,7 @@ def _half_columns(
     up: BoolArray,
     down: BoolArray,
 ) -> Iterator[PulseMap]:
-    """The two halves of a column; ``up``, ``down``: (..., rows)."""
+    """Yield the pulses of the cells that go up, then of those that go down, each (..., rows)."""
     for half, pulse in ((up, settings.up), (down, settings.down)):
         if pulse is None:
             raise ValueError("scheme bidirectional needs up and down")
@@ -71,12 +72,12 @@ def _map(amplitude_v: FloatArray, pulse: Pulse) -> PulseMap:
 
 
 def _worst_potentiation(settings: ManhattanSettings, shape: tuple[int, int]) -> Iterator[PulseMap]:
-    """Every weight rises: one pulse for each pair of columns."""
+    """Yield the pulses of an update in which every weight rises."""
     return potentiate_only(settings, np.ones((shape[0], shape[1] // 2), dtype=np.int8))
 
 
 def _worst_bidirectional(settings: ManhattanSettings, shape: tuple[int, int]) -> Iterator[PulseMap]:
-    """Every cell is pulsed, and in every column half of them up, half of them down."""
+    """Yield pulses for every cell: in each column one half goes up, the other half down."""
     rows, cols = shape
     update = np.ones((rows, cols // 2), dtype=np.int8)
     update[rows - rows // 2 :] = -1

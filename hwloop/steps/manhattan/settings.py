@@ -1,4 +1,4 @@
-"""What to learn by the Manhattan rule, and with which pulses."""
+"""Settings of training by the Manhattan rule: patterns, targets and pulses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hwloop.types import FloatArray
 
 
 class PulseSettings(Settings):
-    """The one pulse of ``potentiate_only``; ``gate_v``: on the gates of a 1T1R array."""
+    """Pulse of ``potentiate_only``; ``gate_v``: gate voltage in a 1T1R array."""
 
     amplitude_v: PositiveVolt
     width_s: PositiveSecond
@@ -23,18 +23,18 @@ class PulseSettings(Settings):
 
 
 class ManhattanSettings(Settings):
-    """What to learn, and how.
+    """Settings of the training.
 
     ``patterns``: (patterns, rows without bias) bits; ``outputs``: (patterns, neurons) bits, written
     out or in a file; ``held_out_patterns``: bits to predict after the training. ``bit_0_v``,
-    ``bit_1_v``: the row voltages that code the bits. ``bias_v``: what the last rows are driven at
-    with every pattern, a voltage for each. ``target_0``, ``target_1``: what the rule drives each
-    activation to. ``stop``: an array is done when every activation is at or past its target
-    (``targets``), or when in every pattern the largest activation is that of the neuron whose
-    output is 1 (``classified``). ``beta_per_a``: slope of the activation. ``scheme``:
+    ``bit_1_v``: the row voltages that code the bits. ``bias_v``: voltages of the last rows, the
+    same with every pattern, one for each. ``target_0``, ``target_1``: targets of the activations
+    for an output of 0 and of 1. ``stop``: an array is done when every activation is at or past its
+    target (``targets``), or when in every pattern the largest activation is that of the neuron
+    whose output is 1 (``classified``). ``beta_per_a``: slope of the activation. ``scheme``:
     ``potentiate_only`` with ``pulse``, or ``bidirectional`` with ``up`` and ``down``, the pulses
-    that raise and lower a conductance. ``currents``: from one ``multiply`` a pattern, or summed
-    from a ``read`` of every cell; ``auto`` takes multiply where the backend has it.
+    that raise and lower a conductance. ``currents``: measured by one ``multiply`` for each pattern,
+    or summed from a ``read`` of every cell; ``auto`` takes multiply if the backend has it.
     """
 
     patterns: BitTable
@@ -68,7 +68,7 @@ class ManhattanSettings(Settings):
         return self
 
     def voltage_v(self, patterns: BitTable) -> FloatArray:
-        """Row voltages that code ``patterns``, the bias rows last, (patterns, rows)."""
+        """Return the row voltages of ``patterns``, (patterns, rows), bias rows last."""
         coded_v = np.where(np.array(patterns) == 1, self.bit_1_v, self.bit_0_v)
         if not self.bias_v:
             return coded_v
@@ -77,7 +77,7 @@ class ManhattanSettings(Settings):
 
     @property
     def target(self) -> FloatArray:
-        """What each activation must reach, (patterns, neurons)."""
+        """Return the target of each activation, (patterns, neurons)."""
         return np.where(np.array(self.outputs) == 1, self.target_1, self.target_0)
 
 

@@ -39,11 +39,11 @@ __all__ = [
 
 
 def run(settings: ManhattanSettings, array: Array) -> Iterator[Yield]:
-    """Train until the stop criterion is met, or the updates are used up.
+    """Train until the stop criterion is met or ``max_updates`` are done.
 
-    Each epoch reads, judges, and then updates the arrays of the population that have not
-    converged. Yields an :class:`EpochRow` an epoch, a :class:`PredictionRow` a held-out pattern,
-    a :class:`SummaryRow` and an outcome.
+    Each epoch reads, judges, and then updates the arrays of the population that have not converged.
+    Yields an :class:`EpochRow` per epoch, a :class:`PredictionRow` per held-out pattern, a
+    :class:`SummaryRow` and an outcome. Raises :class:`StepError` where a read failed.
     """
     scheme = SCHEMES[settings.scheme]
     voltage_v = settings.voltage_v(settings.patterns)
@@ -81,7 +81,10 @@ def run(settings: ManhattanSettings, array: Array) -> Iterator[Yield]:
 
 
 def plan(settings: ManhattanSettings, array: ArraySettings) -> Plan:
-    """Every update used up, and the worst that the scheme does in each of them."""
+    """Return the plan: every update, each at the worst case of its scheme.
+
+    Raises :class:`ConfigError` where patterns or outputs do not fit the array.
+    """
     _check_widths(settings, array)
     read = array.read
     every_cell = ReadMap.every_cell(
@@ -123,7 +126,7 @@ def _check_width(table: BitTable, width: int, key: str, lines: str) -> None:
 def _currents(
     settings: ManhattanSettings, array: Array, voltage_v: FloatArray, conductance_s: FloatArray
 ) -> FloatArray:
-    """Column currents, (..., patterns, cols): measured at once, or summed from the cells'."""
+    """Return column currents (..., patterns, cols), measured or summed from those of the cells."""
     mode = array.backend.description.multiply
     if settings.currents == "read" or (settings.currents == "auto" and mode == "none"):
         return voltage_v @ conductance_s
@@ -135,7 +138,7 @@ def _measured_currents(reading: Reading) -> FloatArray:
 
 
 def _measured(values: FloatArray, what: str) -> FloatArray:
-    """The values, if all of them were measured: a failed read is an error, not a zero."""
+    """Return ``values``; raise :class:`StepError` at the first NaN: a failed read is not a zero."""
     if np.isnan(values).any():
         place = first_place(np.isnan(values))
         raise StepError(
@@ -175,7 +178,7 @@ def _outcome(
 
 
 def _missed(settings: ManhattanSettings, last: Judgement) -> str:
-    """What is wrong with one array in its last epoch."""
+    """Describe how one array missed the stop criterion in its last epoch."""
     if settings.stop == "classified":
         patterns = np.flatnonzero(last.wrong)
         bits = "".join(map(str, settings.patterns[int(patterns[0])]))
@@ -195,14 +198,14 @@ def _missed(settings: ManhattanSettings, last: Judgement) -> str:
 def _population_words(converged: BoolArray, epochs: IntArray) -> str:
     total, reached = converged.size, int(converged.sum())
     low, high = wilson_interval(reached, total)
-    words = (
+    summary = (
         f"{reached} of {total} arrays converged ({reached / total:.1%};"
         f" 95 % interval {low:.1%} to {high:.1%})"
     )
     if reached:
         first, middle, last = np.percentile(epochs[converged], (0, 50, 100)).astype(int)
-        words += f", at epochs {first} to {last}, median {middle}"
-    return words
+        summary += f", at epochs {first} to {last}, median {middle}"
+    return summary
 
 
 TRAIN_MANHATTAN = Step(

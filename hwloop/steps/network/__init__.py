@@ -1,1 +1,1 @@
-"""Networks, trained, mapped and run."""
+"""Steps that train, map and run networks on the array."""

@@ -1,8 +1,8 @@
-"""Layers of a network multiplied by an array: placed, coded as row voltages, and summed.
+"""Multiplication of the layers of a placed network by the array.
 
 The largest input of a batch is driven at the array's read voltage, the others in proportion. Blocks
-on different tiles are driven at once; blocks of one tile one after the other, so that what else
-stands in their columns is at 0 V. Only the columns of the block that is driven are used.
+on different tiles are driven at once, blocks of one tile one after the other, so that the other
+cells of their columns are at 0 V. Only the columns of the driven block are used.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from hwloop.steps.network.network import Network
 from hwloop.types import FloatArray
 
 _MOST_ENTRIES = 4_000_000
-"""Of one operation, so that its voltages stay below 32 MB."""
+"""Most voltages of one operation, which then stay below 32 MB."""
 
 
 @dataclass(frozen=True, eq=False)
 class PlacedNetwork:
-    """A network, its conductances, and where they stand."""
+    """Network with the conductances of its weights and their places on the tiles."""
 
     network: Network
     maps: tuple[WeightMap, ...]
@@ -35,11 +35,11 @@ class PlacedNetwork:
 
     @property
     def target_s(self) -> FloatArray:
-        """(tiles, rows, cols), siemens; NaN where nothing stands."""
+        """Return target conductances (tiles, rows, cols), siemens; NaN in unused cells."""
         return self.placement.on_tiles([one.conductance_s for one in self.maps])
 
     def weights_of(self, tiles_s: FloatArray, layer: int) -> FloatArray:
-        """Weights (..., rows, outputs) that conductances (..., tiles, rows, cols) make."""
+        """Return weights (..., rows, outputs) of a layer from siemens (..., tiles, rows, cols)."""
         matrix, mapped = self.network.matrices[layer], self.maps[layer]
         out = np.full((*tiles_s.shape[:-3], *matrix.weights.shape), np.nan)
         for block in self.placement.of_layer(layer):
@@ -50,12 +50,12 @@ class PlacedNetwork:
 
 
 def with_tiles(values: FloatArray, array: Array) -> FloatArray:
-    """(..., rows, cols) of the array → (..., tiles, rows, cols), also where there is one tile."""
+    """Return (..., rows, cols) of the array as (..., tiles, rows, cols), also for a single tile."""
     return values[..., None, :, :] if array.settings.tiles == 1 else values
 
 
 def multiply(array: Array, placed: PlacedNetwork, layer: int, inputs: FloatArray) -> FloatArray:
-    """Inputs (..., batch, rows) of one layer → sums (..., batch, outputs), by the array.
+    """Multiply inputs (..., batch, rows) by one layer on the array → sums (..., batch, outputs).
 
     Raises :class:`StepError` naming tile and column where a current could not be measured.
     """
@@ -77,7 +77,7 @@ def multiply(array: Array, placed: PlacedNetwork, layer: int, inputs: FloatArray
 
 
 def _rounds(blocks: list[Block]) -> Iterator[list[Block]]:
-    """Blocks that can be driven at once: one of each tile."""
+    """Yield groups of blocks that can be driven at once: one block per tile."""
     left = list(blocks)
     while left:
         first = {block.tile: block for block in reversed(left)}
@@ -92,10 +92,10 @@ def _parts(batch: int, array: Array) -> Iterator[slice]:
 
 
 def _currents(array: Array, blocks: list[Block], voltage_v: FloatArray) -> FloatArray:
-    """Column currents (..., tiles, batch, cols) with each block driven on its tile."""
+    """Measure column currents (..., tiles, batch, cols) with each block driven on its tile."""
     tiles, rows = array.settings.tiles, array.settings.rows
     *outer, batch, _ = voltage_v.shape
-    # The guard takes vectors for one array, or for each of the population and its tiles.
+    # The guard takes vectors for one array, or for each array of the population and each tile.
     if tiles > 1:
         outer = list(array.population[:-1])
     driven_v = np.zeros((*outer, tiles, batch, rows))
@@ -120,10 +120,10 @@ def _refuse_unmeasured(found_a: FloatArray, block: Block, mapped: WeightMap, nam
 
 
 def effective_bits(found: FloatArray, exact: FloatArray) -> FloatArray:
-    """Bits of each column, (..., outputs), from (..., batch, outputs).
+    """Compute the effective bits of each output, (..., outputs), from sums (..., batch, outputs).
 
     log₂ of the range of the exact sums over √12 times the rms error: an ideal converter of n bits
-    over that range has n. inf where there is no error; NaN where the exact sums do not vary.
+    over that range has n. inf without error; NaN where the exact sums do not vary.
     """
     span = np.ptp(exact, axis=-2)
     error = np.sqrt(np.mean(np.square(found - exact), axis=-2))

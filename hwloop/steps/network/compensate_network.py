@@ -1,9 +1,9 @@
-"""Second phase of a mapping: small values on cells of zero weight that make up for the others.
+"""Second phase of a mapping: small values on cells of zero weight that compensate the errors.
 
-After ``map_network`` and ``program_verify``: reads back what every weight became, and gives cells
-of zero weight the small targets that bring the sums of each layer, for the samples named, closest
-to those of the wanted weights (``two_phase.py``). A second ``program_verify`` programs them;
-all other cells are left alone.
+After ``map_network`` and ``program_verify``: reads back the weights, and gives cells of zero weight
+the small targets that bring the sums of each layer, for the given samples, closest to those of the
+wanted weights (``two_phase.py``). A second ``program_verify`` programs them; all other cells are
+left alone.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ from hwloop.types import FloatArray
 
 
 class CompensateNetworkSettings(Settings):
-    """``data``: samples whose inputs the layers see; their classes are not used.
+    """Settings of the second phase.
 
-    ``largest``: magnitude of a small value, as a fraction of the layer's largest weight.
-    ``damping``: of the least squares, as a fraction of the mean square of the inputs.
+    ``data``: samples whose inputs the layers see; their classes are not used. ``largest``:
+    magnitude of a small value, as a fraction of the layer's largest weight. ``damping``: of the
+    least squares, as a fraction of the mean square of the inputs.
     """
 
     data: LabelledData
@@ -47,14 +48,14 @@ class CompensateNetworkSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class SecondTargets(Row):
-    """The cells that are to be programmed in the second phase."""
+    """Targets of the cells that are to be programmed in the second phase."""
 
     target_s: FloatArray = column("S", "conductance wanted; NaN: leave alone; (..., rows, cols)")
 
 
 @dataclass(frozen=True, eq=False)
 class CompensationRow(Row):
-    """What becomes of one layer; errors are of its sums, in units of input times weight."""
+    """Errors of the sums of one layer before and after, in units of input times weight."""
 
     table: ClassVar[str] = "layers"
 
@@ -66,12 +67,15 @@ class CompensationRow(Row):
 
 
 def run(settings: CompensateNetworkSettings, array: Array) -> Iterator[Yield]:
-    """Read back, solve layer by layer, and leave the network with its new targets."""
+    """Read back, solve layer by layer, and leave the network with its new targets.
+
+    Raises :class:`StepError` for more than one array, or where no network is mapped.
+    """
     placed = placed_network(array, step="compensate_network")
     if int(np.prod(array.population)) > array.settings.tiles:
         raise StepError(
-            "compensate_network: each array of a population errs in its own way, and one network"
-            " is placed for all: run one array"
+            "compensate_network: the arrays of a population have different errors, but one"
+            " network is placed for all: run one array"
         )
     x, _ = settings.data.load()
     mask = np.ones(array.geometry.shape, dtype=np.bool_)
@@ -92,7 +96,10 @@ def run(settings: CompensateNetworkSettings, array: Array) -> Iterator[Yield]:
 def _solved(
     network: Network, achieved: list[FloatArray], x: FloatArray, settings: CompensateNetworkSettings
 ) -> tuple[list[FloatArray], list[CompensationRow]]:
-    """Small weights of every layer; a later layer sees the sums of the compensated earlier ones."""
+    """Solve for the small weights of every layer.
+
+    A later layer sees the sums of the compensated earlier ones.
+    """
     found: list[FloatArray] = []
     rows: list[CompensationRow] = []
 
@@ -122,7 +129,7 @@ def _rms(values: FloatArray) -> float:
 
 
 def _changed_s(placed: PlacedNetwork, small: list[FloatArray]) -> FloatArray:
-    """(tiles, rows, cols): every cell of a changed weight, both of a pair; NaN elsewhere."""
+    """Return targets (tiles, rows, cols) of all cells of changed weights; NaN elsewhere."""
     parts = []
     for mapped, values in zip(placed.maps, small, strict=True):
         part_s = np.full(mapped.conductance_s.shape, np.nan)
@@ -134,7 +141,7 @@ def _changed_s(placed: PlacedNetwork, small: list[FloatArray]) -> FloatArray:
 
 
 def plan(settings: CompensateNetworkSettings, array: ArraySettings) -> Plan:
-    """One read of the array."""
+    """Return the plan: one read of the array."""
     settings.data.load()
     return Plan([planned_read(array, None, 1)], rows=2)
 

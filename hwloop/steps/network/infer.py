@@ -1,8 +1,9 @@
-"""Answers of a placed network, layer by layer through the array's own multiplication.
+"""Inference with a placed network, layer by layer through the array's multiplication.
 
-Activations, pooling and the sums of blocks are done in software. Each layer is also multiplied with
-the weights that the read-back conductances make, and the difference is the error of the multiply;
-and the whole network in NumPy with the weights that were wanted, for its accuracy without hardware.
+Activations, pooling and the sums of blocks are done in software. Each layer is also multiplied in
+NumPy with the weights of the read-back conductances; the difference is the error of the array's
+multiplication. The whole network is also evaluated in NumPy with the wanted weights, for its
+accuracy without hardware.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from hwloop.array.operations import VectorBatch
 from hwloop.array.settings import ArraySettings
@@ -32,14 +34,14 @@ IntArray = NDArray[np.int64]
 
 
 class InferSettings(Settings):
-    """``data``: samples and their classes."""
+    """Settings of an inference; ``data``: samples and their classes."""
 
     data: LabelledData
 
 
 @dataclass(frozen=True, eq=False)
 class InferRow(Row):
-    """How many answers are right; (...) is the population."""
+    """Accuracy over the samples; (...) is the population."""
 
     samples: int = column("1", "samples")
     correct: IntArray = column("1", "right answers of the array; (...)")
@@ -49,14 +51,14 @@ class InferRow(Row):
     software_accuracy: float = column("1", "of the wanted weights in NumPy")
     confusion: IntArray = column("1", "counts; (..., true class, answer)")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """The accuracy."""
         return {"accuracy": float(np.mean(self.accuracy))}
 
 
 @dataclass(frozen=True, eq=False)
 class MultiplyRow(Row):
-    """How well one layer was multiplied, against the read-back conductances."""
+    """Error of the multiplication of one layer, against the read-back conductances."""
 
     table: ClassVar[str] = "layers"
 
@@ -67,7 +69,10 @@ class MultiplyRow(Row):
 
 
 def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
-    """Read back, multiply layer by layer, count."""
+    """Read the conductances back, multiply layer by layer, and count the right answers.
+
+    Raises :class:`StepError` where no network is mapped or a current could not be measured.
+    """
     placed = placed_network(array, step="infer")
     x, y = settings.data.load()
     mask = np.ones(array.geometry.shape, dtype=np.bool_)
@@ -83,9 +88,9 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
     outputs = placed.network.forward(x, by_array)
     yield from found
     software = predicted(placed.network.forward(x))
-    row = _counted(predicted(outputs), software, y, classes=max(2, outputs.shape[-1]))
+    row = _count_answers(predicted(outputs), software, y, classes=max(2, outputs.shape[-1]))
     yield row
-    yield Outcome(True, _words(row))
+    yield Outcome(True, _summary(row))
 
 
 def placed_network(array: Array, *, step: str) -> PlacedNetwork:
@@ -112,7 +117,9 @@ def _rms(values: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(np.mean(np.square(values), axis=(-2, -1))))
 
 
-def _counted(answers: FloatArray, software: FloatArray, y: FloatArray, *, classes: int) -> InferRow:
+def _count_answers(
+    answers: FloatArray, software: FloatArray, y: FloatArray, *, classes: int
+) -> InferRow:
     if y.min() < 0 or y.max() >= classes or np.any(y != np.round(y)):
         raise ConfigError(f"classes {y.min():g} to {y.max():g}; the network has {classes}")
     outer = answers.shape[:-1]
@@ -133,7 +140,7 @@ def _counted(answers: FloatArray, software: FloatArray, y: FloatArray, *, classe
     )
 
 
-def _words(row: InferRow) -> str:
+def _summary(row: InferRow) -> str:
     if row.accuracy.ndim == 0:
         found = (
             f"accuracy {float(row.accuracy):.4g} of {row.samples} samples (95 %:"
@@ -145,7 +152,7 @@ def _words(row: InferRow) -> str:
 
 
 def plan(settings: InferSettings, array: ArraySettings) -> Plan:
-    """One read of the array, and multiplications at the read voltage."""
+    """Return the plan: one read of the array, and multiplications at the read voltage."""
     vector = VectorBatch(np.full((1, array.rows), array.read.read_v))
     _, y = settings.data.load()
     return Plan([planned_read(array, None, 1), PlannedOperation(vector, len(y))], rows=1)

@@ -1,7 +1,7 @@
-"""Map a network to target conductances and place them on the array's tiles.
+"""Mapping of a network to target conductances, placed on the array's tiles.
 
-Nothing is done to the array: the step ``program_verify`` programs what this one leaves as
-``target_s``, and ``infer`` and ``multiply_test`` multiply with it.
+Nothing is done to the array: the step ``program_verify`` programs the ``target_s`` of this step,
+and ``infer`` and ``multiply_test`` multiply with it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from hwloop.types import FloatArray
 
 
 class StuckCell(Settings):
-    """A cell that cannot be programmed, and its conductance."""
+    """Cell that cannot be programmed, with its conductance ``at_s``."""
 
     tile: NonNegativeInt = 0
     row: NonNegativeInt
@@ -45,11 +45,11 @@ class StuckCell(Settings):
 
 
 class StuckFound(Settings):
-    """Stuck cells from an earlier step of the run.
+    """Stuck cells as found by an earlier step of the run.
 
-    ``label``, ``table``, ``column``: of its conductances. A cell is stuck where they are below
-    ``low_s`` or above ``high_s``, or where ``mask``, another column of that table, is true; without
-    a mask also where it gave no number, which is taken as 0 S.
+    ``label``, ``table``, ``column``: where their conductances are. A cell is stuck where its
+    conductance is below ``low_s`` or above ``high_s``, or where ``mask``, another column of that
+    table, is true; without a mask also where it could not be measured, which is taken as 0 S.
     """
 
     label: str
@@ -61,12 +61,14 @@ class StuckFound(Settings):
 
 
 class MapNetworkSettings(Settings):
-    """``weights`` and ``layers``: a network from a file; left out, the one that was trained before.
+    """Settings of a mapping.
 
-    ``mapping``: how weights become conductances. ``stuck``: cells that rows and outputs are swapped
-    around, or where an earlier step found them; they are left alone, and in a pair the other cell
-    makes up for them as far as ``array.range``, or else that of the mapping, goes.
-    ``prune_below``: weights below this fraction of the layer's largest become 0, not its bias.
+    ``weights`` and ``layers``: a network from a file; if left out, the one trained by an earlier
+    step. ``mapping``: how weights become conductances. ``stuck``: stuck cells, listed or as found
+    by an earlier step; rows and outputs are swapped to reduce their harm. They are left alone, and
+    in a pair the other cell compensates them as far as ``array.range``, or else that of the
+    mapping, allows. ``prune_below``: weights below this fraction of the layer's largest become 0; a
+    bias does not.
     """
 
     weights: BulkFile | None = None
@@ -78,7 +80,7 @@ class MapNetworkSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class TargetRow(Row):
-    """The whole map."""
+    """Targets of all tiles, and the harm of stuck cells."""
 
     target_s: FloatArray = column("S", "conductance wanted; NaN: leave alone; (..., rows, cols)")
     stuck_s: FloatArray = column("S", "of the cells that are taken as stuck; NaN elsewhere")
@@ -91,7 +93,7 @@ class TargetRow(Row):
 
 @dataclass(frozen=True, eq=False)
 class LayerRow(Row):
-    """What becomes of one layer."""
+    """Size, blocks, clipping and error of the map of one layer."""
 
     table: ClassVar[str] = "layers"
 
@@ -106,7 +108,11 @@ class LayerRow(Row):
 
 
 def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
-    """Map, place, and leave the placed network."""
+    """Map the weights, place them on the tiles, and leave the placed network.
+
+    Raises :class:`StepError` where no network is given or trained; :class:`ConfigError` where it
+    does not fit the tiles.
+    """
     network = _pruned(_network(settings, array), settings.prune_below)
     columns = settings.mapping.within(array.settings.range)
     maps = tuple(map_weights(one.weights, columns) for one in network.matrices)
@@ -145,26 +151,26 @@ def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
         harm_left_s=harm_left(placement, maps, beside, stuck_s),
     )
     yield row
-    yield Outcome(True, _words(placed, stuck_s, row))
+    yield Outcome(True, _summary(placed, stuck_s, row))
 
 
-def _words(placed: PlacedNetwork, stuck_s: FloatArray, row: TargetRow) -> str:
+def _summary(placed: PlacedNetwork, stuck_s: FloatArray, row: TargetRow) -> str:
     weights = sum(one.weights.size for one in placed.network.matrices)
     cells = int(np.isfinite(placed.target_s).sum())
     used = len({block.tile for block in placed.placement.blocks})
-    words = f"{weights} weights on {cells} cells of {used} tile{'s' if used > 1 else ''}"
+    summary = f"{weights} weights on {cells} cells of {used} tile{'s' if used > 1 else ''}"
     clipped = sum(one.clipped for one in placed.maps)
     if clipped:
         largest = max(one.largest_clipped for one in placed.maps)
-        words += f"; {clipped} weights clipped, the largest {largest:.3g}"
+        summary += f"; {clipped} weights clipped, the largest {largest:.3g}"
     if np.isfinite(stuck_s).any():
-        words += (
+        summary += (
             f"; {int(np.isfinite(stuck_s).sum())} stuck cells: harm"
             f" {format_quantity(row.harm_left_s, 'S', digits=3)}; without the other cells of their"
             f" pairs {format_quantity(row.harm_s, 'S', digits=3)}, and without swaps"
             f" {format_quantity(row.harm_before_s, 'S', digits=3)}"
         )
-    return words
+    return summary
 
 
 def _network(settings: MapNetworkSettings, array: Array) -> Network:
@@ -192,7 +198,7 @@ def _pruned(network: Network, below: float | None) -> Network:
 
 
 def _stuck(settings: MapNetworkSettings, array: Array) -> FloatArray:
-    """(tiles, rows, cols), siemens where a cell is stuck, NaN elsewhere."""
+    """Return conductances (tiles, rows, cols) of stuck cells, siemens; NaN elsewhere."""
     out = np.full((array.settings.tiles, *array.geometry.shape), np.nan)
     if isinstance(settings.stuck, StuckFound):
         return _found(settings.stuck, array)
@@ -223,20 +229,23 @@ def _found(stuck: StuckFound, array: Array) -> FloatArray:
         if int(np.prod(found_s.shape[:-3])) > 1:
             raise StepError(
                 f"stuck: the {found_s.shape[0]} arrays of the population differ in their faults,"
-                " and one placement is for all: run one array, or list the cells"
+                " and there is one placement for all: run one array, or list the cells"
             )
         found_s, mask = found_s.reshape(found_s.shape[-3:]), mask.reshape(mask.shape[-3:])
     return np.where(mask, np.nan_to_num(found_s), np.nan)
 
 
 def for_array(tiles_s: FloatArray, array: Array) -> FloatArray:
-    """Values (tiles, rows, cols) as the array's own shape (..., rows, cols)."""
+    """Return values (tiles, rows, cols) in the array's own shape (..., rows, cols)."""
     of_one = tiles_s[0] if array.settings.tiles == 1 else tiles_s
     return np.array(np.broadcast_to(of_one, array.backend.description.shape))
 
 
 def plan(settings: MapNetworkSettings, array: ArraySettings) -> Plan:
-    """Nothing on the array; refuses a network from a file that does not fit."""
+    """Return the empty plan: nothing is done to the array.
+
+    Raises :class:`ConfigError` for a network from a file that does not fit.
+    """
     settings.mapping.within(array.range)
     if settings.weights is not None:
         network = build(settings.layers, settings.weights.arrays())

@@ -1,4 +1,4 @@
-"""Multiply random vectors with the array, and compare with the conductances as read back."""
+"""Multiplication of random vectors by the array, compared with the read-back conductances."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from hwloop.types import FloatArray
 
 
 class MultiplyTestSettings(Settings):
-    """``vectors``: of row voltages, uniform from −``read_v`` to ``read_v`` of the array.
+    """Settings of a multiplication test.
 
-    ``positive``: from 0 instead.
+    ``vectors``: number of vectors of row voltages, uniform from −``read_v`` to ``read_v`` of the
+    array; with ``positive`` from 0 to ``read_v``.
     """
 
     vectors: Count = 100
@@ -33,7 +34,7 @@ class MultiplyTestSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class MultiplyTestRow(Row):
-    """The whole test."""
+    """Currents of all vectors, and error and effective bits of each column."""
 
     current_a: FloatArray = column("A", "column currents; (..., vectors, cols)")
     expected_a: FloatArray = column("A", "of the read-back conductances; (..., vectors, cols)")
@@ -42,7 +43,10 @@ class MultiplyTestRow(Row):
 
 
 def run(settings: MultiplyTestSettings, array: Array) -> Iterator[Yield]:
-    """Read every cell, multiply, compare."""
+    """Read every cell, multiply the vectors, and compare with the exact products.
+
+    Raises :class:`StepError` if no column current could be measured.
+    """
     shape = array.geometry.shape
     read_s = conductance_s(array, np.ones(shape, dtype=np.bool_), step="multiply_test")
     read_v = array.settings.read.read_v
@@ -65,17 +69,17 @@ def run(settings: MultiplyTestSettings, array: Array) -> Iterator[Yield]:
         )
     yield row
     columns = sorted({int(place[-1]) for place in np.argwhere(failed)})
-    words = f"effective bits of a column: {median_text(row.bits, '')}"
+    summary = f"effective bits of a column: {median_text(row.bits, '')}"
     if columns:
         named = ", ".join(map(str, columns[:3]))
-        words += f"; {int(failed.sum())} currents could not be measured, in columns {named}"
+        summary += f"; {int(failed.sum())} currents could not be measured, in columns {named}"
     elif np.isposinf(row.bits).all():
-        words = "no error in any column"
-    yield Outcome(not columns, words)
+        summary = "no error in any column"
+    yield Outcome(not columns, summary)
 
 
 def plan(settings: MultiplyTestSettings, array: ArraySettings) -> Plan:
-    """One read of the array, and the vectors at their largest."""
+    """Return the plan: one read of the array, and the vectors at their largest voltage."""
     vector = VectorBatch(np.full((settings.vectors, array.rows), array.read.read_v))
     return Plan([planned_read(array, None, 1), PlannedOperation(vector, 1)], rows=1)
 

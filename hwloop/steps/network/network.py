@@ -1,8 +1,8 @@
-"""A network as hwloop runs it: matrices that an array multiplies with, and what stands between.
+"""Network of weight matrices, multiplied by an array, and of software layers between them.
 
-Weights are named arrays; ``layers`` says in which order they are used. A bias is one more row of
-the matrix, driven by an input of 1. A convolution is a matrix that multiplies unrolled patches. A
-batch normalisation is folded into the convolution or dense layer before it.
+Weights are named arrays; ``layers`` gives the order of their use. A bias is one more row of the
+matrix, driven by an input of 1. A convolution is a matrix that multiplies unrolled patches. A batch
+normalisation is folded into the convolution or dense layer before it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ Multiply = Callable[[int, FloatArray], FloatArray]
 
 
 class Folded(Settings):
-    """``norm``: prefix of the batch normalisation that follows, such as ``"1"``, as in PyTorch."""
+    """Layer with weights, into which a batch normalisation can be folded.
+
+    ``norm``: prefix of the batch normalisation that follows, such as ``"1"``, as in PyTorch.
+    """
 
     weight: str
     bias: str | None = None
@@ -36,14 +39,14 @@ class Folded(Settings):
 
 
 class DenseLayer(Folded):
-    """A dense layer; ``order``: of the axes of its weights, PyTorch's is ``out_in``."""
+    """Dense layer; ``order``: of the axes of its weights, in PyTorch ``out_in``."""
 
     kind: Literal["dense"]
     order: Literal["out_in", "in_out"] = "out_in"
 
 
 class ConvLayer(Folded):
-    """A convolution with weights (out, in, height, width) on (samples, in, height, width)."""
+    """Convolution with weights (out, in, height, width) on (samples, in, height, width)."""
 
     kind: Literal["conv"]
     padding: NonNegativeInt = 0
@@ -51,13 +54,13 @@ class ConvLayer(Folded):
 
 
 class Function(Settings):
-    """An activation in software: σ(x), tanh, max(x, 0), or e^x / Σ e^x over the outputs."""
+    """Activation in software: σ(x), tanh, max(x, 0), or e^x / Σ e^x over the outputs."""
 
     kind: Literal["sigmoid", "tanh", "relu", "softmax"]
 
 
 class Scale(Settings):
-    """y = ``factor`` x + ``offset``: such as a pixel as the voltage of its row."""
+    """Linear map y = ``factor`` x + ``offset``, for example from a pixel to its row voltage."""
 
     kind: Literal["scale"]
     factor: Number = 1.0
@@ -65,7 +68,7 @@ class Scale(Settings):
 
 
 class Amplifier(Settings):
-    """The inverting amplifier y = −``rail`` tanh(``gain`` x / ``rail``).
+    """Inverting amplifier y = −``rail`` tanh(``gain`` x / ``rail``).
 
     Source: S. Malapaka and R. Nandha V, "Training of Binary Neural Network for CMOS RRAM Crossbar"
     (2024), where the gain is the feedback resistance and the rail the swing of the output.
@@ -77,7 +80,7 @@ class Amplifier(Settings):
 
 
 class Measured(Settings):
-    """An activation as measured: straight lines between points (``x``, ``y``), x rising."""
+    """Measured activation: straight lines between points (``x``, ``y``), x rising."""
 
     kind: Literal["measured"]
     x: tuple[Number, ...] = Field(min_length=2)
@@ -91,14 +94,14 @@ class Measured(Settings):
 
 
 class MaxPool(Settings):
-    """The largest of each ``size`` × ``size`` square; what is left over at an edge is left out."""
+    """Maximum of each ``size`` × ``size`` square; an incomplete square at an edge is left out."""
 
     kind: Literal["max_pool"]
     size: Count
 
 
 class Flatten(Settings):
-    """(samples, channels, height, width) → (samples, features)."""
+    """Reshape from (samples, channels, height, width) to (samples, features)."""
 
     kind: Literal["flatten"]
 
@@ -111,7 +114,7 @@ LayerSettings = Annotated[
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """A layer as a matrix (rows, outputs); ``bias``: its last row is one.
+    """Layer as a matrix (rows, outputs); ``bias``: whether its last row is the bias.
 
     ``kernel``: (channels, height, width) of a convolution, with ``padding`` and ``stride``.
     """
@@ -124,7 +127,11 @@ class Matrix:
     stride: int = 1
 
     def apply(self, x: FloatArray, multiply: Callable[[FloatArray], FloatArray]) -> FloatArray:
-        """Dense (..., batch, in) or convolution (..., batch, channels, height, width)."""
+        """Apply the layer by ``multiply``, which takes inputs (..., batch, rows).
+
+        ``x``: (..., batch, in) of a dense layer, (..., batch, channels, height, width) of a
+        convolution. Raises :class:`StepError` where ``x`` does not fit.
+        """
         if self.kernel is None:
             return multiply(self._with_bias(x))
         patches = self._patches(x)  # (..., batch, up, across, rows)
@@ -154,13 +161,13 @@ class Matrix:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Matrices, and the layers between them: an index of a matrix, or a layer without weights."""
+    """Matrices and their order; an entry is the index of a matrix or a layer without weights."""
 
     matrices: tuple[Matrix, ...]
     order: tuple[int | LayerSettings, ...]
 
     def forward(self, x: FloatArray, multiply: Multiply | None = None) -> FloatArray:
-        """Inputs (samples, …) → outputs (..., samples, outputs); in NumPy without ``multiply``."""
+        """Compute outputs (..., samples, outputs) of (samples, …); in NumPy by default."""
 
         def exact(index: int, inputs: FloatArray) -> FloatArray:
             return inputs @ self.matrices[index].weights
@@ -179,9 +186,10 @@ def _bound(multiply: Multiply, index: int) -> Callable[[FloatArray], FloatArray]
 
 
 def build(layers: Sequence[LayerSettings], arrays: Arrays) -> Network:
-    """The network of ``layers`` with weights from ``arrays``.
+    """Build the network of ``layers`` with weights from ``arrays``.
 
-    Raises :class:`ConfigError` naming a missing array, a wrong shape, a weight that is no number.
+    Raises :class:`ConfigError` naming a missing array, a wrong shape, or a weight that is not
+    finite.
     """
     matrices: list[Matrix] = []
     order: list[int | LayerSettings] = []
@@ -266,7 +274,7 @@ def _interpolated(layer: Measured, x: FloatArray) -> FloatArray:
 
 
 def sigmoid(x: FloatArray) -> FloatArray:
-    """1 / (1 + e^−x), without overflow at either end."""
+    """Return 1 / (1 + e^−x), without overflow at either end."""
     return np.asarray(0.5 * (1 + np.tanh(x / 2)))
 
 
@@ -284,7 +292,7 @@ _FUNCTIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
 
 
 def predicted(outputs: FloatArray) -> FloatArray:
-    """Classes (..., samples): the largest output, or whether the only one is above one half."""
+    """Return classes (..., samples): the largest output, or whether a single one exceeds 0.5."""
     if outputs.shape[-1] == 1:
         return np.asarray(outputs[..., 0] > 0.5, dtype=np.float64)
     return np.asarray(outputs.argmax(axis=-1), dtype=np.float64)

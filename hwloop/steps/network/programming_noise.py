@@ -1,7 +1,7 @@
-"""Accuracy of a mapped network whose conductances scatter as programming does: draws in software.
+"""Accuracy of a mapped network under programming noise, drawn in software.
 
 Nothing is done to the array, and no device is emulated: each execution draws a conductance for each
-programmed cell, and the network is evaluated in NumPy with the weights that these make.
+programmed cell, and the network is evaluated in NumPy with the resulting weights.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeInt
+from typing_extensions import override
 
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
@@ -30,14 +31,14 @@ from hwloop.types import BoolArray, FloatArray
 
 
 class MeasuredSpread(Settings):
-    """σ(G) of measured cells, times ``factor``."""
+    """Spread σ(G) of measured cells, times ``factor``."""
 
     variability: Literal["iterative", "one_shot"]
     factor: Fraction = 1.0
 
 
 class EqualSpread(Settings):
-    """The same σ for every cell, from ``low_s`` to ``high_s`` in ``points`` steps."""
+    """Spread with the same σ for every cell, from ``low_s`` to ``high_s`` in ``points`` steps."""
 
     variability: Literal["equal"]
     low_s: PositiveSiemens
@@ -46,17 +47,17 @@ class EqualSpread(Settings):
 
 
 class Only(Settings):
-    """Only the cells of one output of one layer scatter."""
+    """Restriction of the scatter to the cells of one output of one layer."""
 
     layer: NonNegativeInt
     output: NonNegativeInt
 
 
 class ProgrammingNoiseSettings(Settings):
-    """``executions``: draws for each σ. ``largest_s``: conductances are held between 0 and this.
+    """Settings of the programming noise.
 
-    Cells at 0 S are not programmed and do not scatter. ``only``: which cells scatter; all if left
-    out.
+    ``executions``: draws for each σ. ``largest_s``: conductances are held between 0 and this. Cells
+    at 0 S are not programmed and do not scatter. ``only``: the cells that scatter; all if left out.
     """
 
     data: LabelledData
@@ -68,7 +69,7 @@ class ProgrammingNoiseSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class NoiseRow(Row):
-    """All executions with one σ."""
+    """Accuracies of all executions with one σ."""
 
     sigma_s: float = column(
         "S", "of every cell, or the mean of measured σ(G) over programmed cells"
@@ -80,13 +81,16 @@ class NoiseRow(Row):
     noiseless: float = column("1", "accuracy of the map without scatter")
     always: float = column("1", "accuracy of always answering the most frequent class")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """σ and the mean."""
         return {"sigma (uS)": self.sigma_s * 1e6, "accuracy": self.mean}
 
 
 def run(settings: ProgrammingNoiseSettings, array: Array) -> Iterator[Yield]:
-    """Draw, evaluate, count; σ after σ."""
+    """Draw conductances, evaluate the network, and count right answers, for each σ in turn.
+
+    Raises :class:`StepError` where no network is mapped.
+    """
     placed = placed_network(array, step="programming_noise")
     x, y = settings.data.load()
     rows = []
@@ -94,15 +98,15 @@ def run(settings: ProgrammingNoiseSettings, array: Array) -> Iterator[Yield]:
         rows.append(_row(settings, placed, equal_s, x, y, array.rng))
         yield rows[-1]
     last = rows[-1]
-    words = f"software draw: accuracy {last.mean:.3f} ± {last.deviation:.3f}"
+    summary = f"software draw: accuracy {last.mean:.3f} ± {last.deviation:.3f}"
     if len(rows) > 1:
         first = rows[0]
-        words = (
+        summary = (
             f"software draw: accuracy {first.mean:.3f} ± {first.deviation:.3f} at"
             f" {first.sigma_s * 1e6:.3g} µS, {last.mean:.3f} ± {last.deviation:.3f} at"
             f" {last.sigma_s * 1e6:.3g} µS"
         )
-    yield Outcome(True, f"{words}; {last.noiseless:.3f} without scatter")
+    yield Outcome(True, f"{summary}; {last.noiseless:.3f} without scatter")
 
 
 def _sigmas(programming: MeasuredSpread | EqualSpread) -> list[float | None]:
@@ -181,7 +185,10 @@ def _accuracy(
 
 
 def plan(settings: ProgrammingNoiseSettings, array: ArraySettings) -> Plan:  # noqa: ARG001
-    """Nothing on the array; refuses data that cannot be read."""
+    """Return the empty plan: nothing is done to the array.
+
+    Raises :class:`ConfigError` for data that cannot be read.
+    """
     settings.data.load()
     return Plan([], rows=len(_sigmas(settings.programming)))
 

@@ -1,9 +1,9 @@
-"""How far programmed conductances scatter: σ(G) of measured cells, and draws from it in software.
+"""Spread of programmed conductances: σ(G) of measured cells, and draws from it in software.
 
 The curves are least-squares quartics without a constant term through points read by eye from a
-figure of D. Bonnet et al., Nat. Commun. 14, 7530 (2023), doi:10.1038/s41467-023-43317-9 (HfO2
-1T1R cells), by G. Duarte Tomaz de Sá, "Designing a cat detector with resistive memory" (2025);
-there the points were raised by 1.1 before the fit, which is taken out here. Valid from 0 to 110 µS.
+figure of D. Bonnet et al., Nat. Commun. 14, 7530 (2023), doi:10.1038/s41467-023-43317-9 (HfO2 1T1R
+cells), by G. Duarte Tomaz de Sá, "Designing a cat detector with resistive memory" (2025); there the
+points were raised by 1.1 before the fit; here that offset is removed. Valid from 0 to 110 µS.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ _FITTED: dict[str, tuple[float, float, float, float]] = {  # of G, G², G³, G�
 
 
 def sigma_s(conductance_s: FloatArray, curve: Curve, *, factor: float = 1.0) -> FloatArray:
-    """Standard deviation after programming to ``conductance_s``, times ``factor``; siemens.
+    """Return the standard deviation of cells programmed to ``conductance_s``, siemens.
 
-    Raises :class:`ConfigError` beyond 110 µS, where nothing was measured.
+    The curve is multiplied by ``factor``. Raises :class:`ConfigError` beyond 110 µS, where there is
+    no measurement.
     """
     largest_s = float(conductance_s.max(initial=0.0))
     if largest_s > LARGEST_S * (1 + 1e-9) or float(conductance_s.min(initial=0.0)) < 0:
@@ -47,9 +48,10 @@ def drawn_s(
     largest_s: float,
     noisy: BoolArray | None = None,
 ) -> tuple[FloatArray, int]:
-    """A draw of programmed cells, held between 0 and ``largest_s``, and how many were held.
+    """Draw programmed conductances, held between 0 and ``largest_s``, siemens.
 
-    A cell at 0 is not programmed, and stays there. ``noisy``: which others are drawn; all if None.
+    Returns the conductances and the number of draws that were held at an end. A cell at 0 S is not
+    programmed and stays there. ``noisy``: which of the others are drawn; all if None.
     """
     programmed = conductance_s > 0 if noisy is None else (conductance_s > 0) & noisy
     drawn = conductance_s + deviation_s * rng.normal(size=conductance_s.shape)

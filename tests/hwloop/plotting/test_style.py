@@ -32,12 +32,12 @@ from hwloop.plotting.style import NamedFigure
 def test_an_axis_takes_the_prefix_of_its_largest_value(
     values: list[float], unit: str, label: str
 ) -> None:
-    assert plot.Scale.of(values, unit).label("G") == label
+    assert plot.AxisScale.of(values, unit).label("G") == label
 
 
 @given(st.floats(min_value=1e-25, max_value=1e25))
 def test_a_scaled_number_has_one_to_three_digits_before_its_point(value: float) -> None:
-    scaled = value * plot.Scale.of([value], "S").factor
+    scaled = value * plot.AxisScale.of([value], "S").factor
     assert 0.999999 <= scaled < 1000.001
 
 
@@ -99,7 +99,7 @@ def test_a_saved_figure_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_a_file_is_no_folder_for_figures(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
-    with pytest.raises(RecordError, match="is a file; figures want a folder"):
+    with pytest.raises(RecordError, match="is a file; pass a folder for the figures"):
         plot.save_figures([figure("a")], tmp_path / "a")
 
 

@@ -1,1 +1,1 @@
-"""Mapping."""
+"""Mapping of networks to conductances and their placement on tiles."""

@@ -1,4 +1,4 @@
-"""Signed weights as conductances, which have no sign, and the way back.
+"""Mapping of signed weights to conductances, and back.
 
 With k the siemens of one unit of weight, w_max the largest magnitude of a layer or of a column, and
 the range G_min … G_max:
@@ -33,16 +33,16 @@ from hwloop.types import FloatArray
 Arrangement = Literal["differential", "symmetric", "offset", "direct"]
 Percentile = Annotated[Number, Field(gt=0, le=100)]
 _LEAST = 1e-290
-"""Below this magnitude a slope would overflow."""
+"""Least w_max; below it the slope would overflow."""
 LevelCount = Annotated[int, Field(strict=True, ge=2)]
 
 
-class Columns(Settings):
-    """How weights stand in columns.
+class ColumnSettings(Settings):
+    """Arrangement of weights in columns.
 
     ``scale``: one w_max for the layer, or one for each column. ``clip_percentile``: w_max is this
-    percentile of the magnitudes, and larger weights are clipped to it and counted. ``levels``: so
-    many equally spaced conductances from the smallest to the largest; any, if left out.
+    percentile of the magnitudes, and larger weights are clipped to it and counted. ``levels``:
+    number of equally spaced conductances from the smallest to the largest; continuous if left out.
     """
 
     arrangement: Arrangement = "differential"
@@ -51,18 +51,18 @@ class Columns(Settings):
     levels: LevelCount | None = None
 
     @model_validator(mode="after")
-    def _nothing_scaled(self) -> Columns:
+    def _nothing_scaled(self) -> ColumnSettings:
         if self.arrangement == "direct" and (self.scale == "column" or self.clip_percentile != 100):
             raise ValueError("direct: conductances are not scaled: no scale, no clip_percentile")
         return self
 
     def cols(self, outputs: int) -> int:
-        """How many columns so many outputs need."""
+        """Return the number of columns for a number of outputs."""
         return cols_each(self.arrangement) * outputs + cols_besides(self.arrangement)
 
 
-class WeightColumns(Columns):
-    """With the conductances of the smallest and the largest."""
+class WeightColumns(ColumnSettings):
+    """Arrangement with the smallest and the largest conductance, siemens."""
 
     min_s: Annotated[Siemens, Field(ge=0)]
     max_s: PositiveSiemens
@@ -74,14 +74,14 @@ class WeightColumns(Columns):
         return self
 
 
-class OwnOrArrayRange(Columns):
-    """``min_s`` and ``max_s``: of the array's ``range`` where they are left out."""
+class OwnOrArrayRange(ColumnSettings):
+    """Arrangement whose ``min_s`` and ``max_s`` default to the array's ``range``."""
 
     min_s: Annotated[Siemens, Field(ge=0)] | None = None
     max_s: PositiveSiemens | None = None
 
     def within(self, span: ConductanceRange | None) -> WeightColumns:
-        """With both ends; raises :class:`ConfigError` where nothing says them."""
+        """Return it with both ends; raise :class:`ConfigError` where neither source gives one."""
         ends = {"min_s": self.min_s, "max_s": self.max_s}
         if span is not None:
             for name, of_span in (("min_s", span.low_s), ("max_s", span.high_s)):
@@ -95,21 +95,21 @@ class OwnOrArrayRange(Columns):
 
 
 def cols_each(arrangement: Arrangement) -> int:
-    """Columns of one output."""
+    """Return the number of columns of one output."""
     return 2 if arrangement in ("differential", "symmetric") else 1
 
 
 def cols_besides(arrangement: Arrangement) -> int:
-    """Columns that all outputs of a block share, after theirs."""
+    """Return the number of columns shared by all outputs of a block, which follow theirs."""
     return 1 if arrangement == "offset" else 0
 
 
 @dataclass(frozen=True, eq=False)
 class WeightMap:
-    """Conductances of weights, (rows, cols) siemens, and the slopes that lead back.
+    """Conductances of weights, (rows, cols) siemens, and the slopes to convert them back.
 
-    ``slope_s``: siemens of one unit of weight, (outputs,). ``clipped``: how many weights were
-    beyond w_max, ``largest_clipped`` the largest of them.
+    ``slope_s``: siemens of one unit of weight, (outputs,). ``clipped``: number of weights beyond
+    w_max, ``largest_clipped`` the largest of them.
     """
 
     arrangement: Arrangement
@@ -119,18 +119,18 @@ class WeightMap:
     largest_clipped: float = 0.0
 
     def sums(self, current_a: FloatArray) -> FloatArray:
-        """Column currents (..., cols) → Σ V w of each output, volts; NaN where one is NaN."""
+        """Return Σ V w of each output, volts, from amperes (..., cols); NaN where one is NaN."""
         return differences(current_a, self.arrangement) / self.slope_s
 
     def weights(self, conductance_s: FloatArray | None = None) -> FloatArray:
-        """Conductances (..., rows, cols), its own if left out → weights (..., rows, outputs)."""
+        """Return weights (..., rows, outputs) of siemens (..., rows, cols), by default its own."""
         return self.sums(self.conductance_s if conductance_s is None else conductance_s)
 
 
 def differences(columns: FloatArray, arrangement: Arrangement) -> FloatArray:
-    """Columns (..., cols) → their signed sums (..., outputs).
+    """Return the signed sums (..., outputs) of columns (..., cols).
 
-    The difference of each pair, or from the last column; a direct column is its own.
+    The difference of each pair, or from the offset column; a direct column unchanged.
     """
     if arrangement == "direct":
         return columns
@@ -140,10 +140,10 @@ def differences(columns: FloatArray, arrangement: Arrangement) -> FloatArray:
 
 
 def map_weights(weights: FloatArray, columns: WeightColumns) -> WeightMap:
-    """Weights (rows, outputs) → conductances (rows, cols), ``columns.cols(outputs)`` of them.
+    """Map weights (rows, outputs) to conductances (rows, cols); see the head of the module.
 
-    Raises :class:`ConfigError` naming the first weight that is not finite, or that is outside the
-    range where weights are conductances.
+    Raises :class:`ConfigError` naming the first weight that is not finite, or with ``direct``
+    outside the range.
     """
     refuse_unfinite(weights)
     if columns.arrangement == "direct":
@@ -184,7 +184,7 @@ def _refuse_outside(weights_s: FloatArray, columns: WeightColumns) -> None:
 
 
 def with_small_weights(mapped: WeightMap, small: FloatArray) -> WeightMap:
-    """The map with weights (rows, outputs) added where they are not 0, in its own slopes.
+    """Return the map with weights (rows, outputs) added, in its own slopes.
 
     For weights that were 0: elsewhere a pair could leave the range of its conductances.
     """
@@ -212,13 +212,13 @@ def refuse_unfinite(weights: FloatArray, name: str = "weight") -> None:
 
 
 def _largest(weights: FloatArray, columns: WeightColumns) -> FloatArray:
-    """w_max of each output, (outputs,), 1 where all are 0."""
+    """Return w_max of each output, (outputs,), 1 where all weights are 0."""
     outputs = weights.shape[1]
     if not weights.size:
         return np.ones(outputs)
     axis = 0 if columns.scale == "column" else None
     found = np.percentile(np.abs(weights), columns.clip_percentile, axis=axis)
-    if columns.clip_percentile == 100:  # exactly, where interpolation might err by a last bit
+    if columns.clip_percentile == 100:  # exact, where interpolation might round
         found = np.abs(weights).max(axis=axis)
     largest = np.array(np.broadcast_to(found, (outputs,)), dtype=np.float64)
     held = np.abs(weights).max(axis=0)
@@ -233,7 +233,7 @@ def _largest(weights: FloatArray, columns: WeightColumns) -> FloatArray:
 
 
 def _placed(signed_s: FloatArray, columns: WeightColumns) -> FloatArray:
-    """k w (rows, outputs) → conductances of their columns."""
+    """Return the conductances (rows, cols) of k w (rows, outputs)."""
     middle_s = (columns.min_s + columns.max_s) / 2
     rows = signed_s.shape[0]
     match columns.arrangement:
@@ -245,5 +245,5 @@ def _placed(signed_s: FloatArray, columns: WeightColumns) -> FloatArray:
             placed = middle_s + pairs.reshape(rows, -1)
         case _:  # offset
             placed = middle_s + np.concatenate([signed_s, np.zeros((rows, 1))], axis=-1)
-    # The sum may pass an end of the range by a last bit; a limit would then refuse it.
+    # Rounding may exceed an end of the range; a limit would then refuse the target.
     return np.clip(placed, columns.min_s, columns.max_s)

@@ -1,4 +1,4 @@
-"""Where the conductances of layers stand on tiles: blocks, partial sums, and swaps around faults.
+"""Placement of layers on tiles: blocks, partial sums, and swaps around faults.
 
 A layer's map (rows, cols) is cut into blocks that fit a tile; a pair of columns, or a column and
 its offset, is never parted. Blocks are put side by side on a shelf of a tile while there is room,
@@ -26,10 +26,10 @@ from hwloop.types import BoolArray, FloatArray
 
 @dataclass(frozen=True)
 class Block:
-    """A part of a layer on a tile: where it stands there, and which part it is.
+    """Part of a layer, and its place on a tile.
 
     ``top``, ``left``: first row and column on the tile. ``rows``, ``outputs``: of the layer, by
-    index, in the order in which they stand. ``arrangement``: how many columns an output has, and
+    index, in the order of their places. ``arrangement``: determines the columns of an output, and
     whether the block ends with an offset column.
     """
 
@@ -43,19 +43,19 @@ class Block:
 
     @property
     def width(self) -> int:
-        """Columns on the tile."""
+        """Return the number of columns on the tile."""
         return cols_each(self.arrangement) * len(self.outputs) + cols_besides(self.arrangement)
 
     @property
     def place(self) -> tuple[slice, slice]:
-        """Its rows and columns on the tile."""
+        """Return the slices of rows and columns on the tile."""
         return (
             slice(self.top, self.top + len(self.rows)),
             slice(self.left, self.left + self.width),
         )
 
     def columns(self, cols_of_layer: int) -> list[int]:
-        """Which columns of the layer's map stand here, in order."""
+        """Return the indices of the columns of the layer's map in this block, in order."""
         each, besides = cols_each(self.arrangement), cols_besides(self.arrangement)
         own = [each * output + part for output in self.outputs for part in range(each)]
         return own + list(range(cols_of_layer - besides, cols_of_layer))
@@ -70,11 +70,11 @@ class Placement:
     shape: tuple[int, int]
 
     def of_layer(self, layer: int) -> list[Block]:
-        """The blocks of one layer."""
+        """Return the blocks of one layer."""
         return [block for block in self.blocks if block.layer == layer]
 
     def on_tiles(self, maps: Sequence[FloatArray]) -> FloatArray:
-        """Layer maps (rows, cols) → (tiles, rows, cols); NaN where nothing stands."""
+        """Return layer maps (rows, cols) on their tiles, (tiles, rows, cols); NaN elsewhere."""
         out = np.full((self.tiles, *self.shape), np.nan)
         for block in self.blocks:
             layer = maps[block.layer]
@@ -83,9 +83,9 @@ class Placement:
         return out
 
     def layer_map(self, on_tiles: FloatArray, layer: int, shape: tuple[int, int]) -> FloatArray:
-        """(..., tiles, rows, cols) → the map of one layer (..., rows, cols).
+        """Return the map (..., rows, cols) of one layer from (..., tiles, rows, cols).
 
-        An offset column that stands more than once is that of its last block.
+        If an offset column is on several tiles, that of the last block is returned.
         """
         out = np.full((*on_tiles.shape[:-3], *shape), np.nan)
         for block in self.of_layer(layer):
@@ -102,7 +102,7 @@ def place(
     tiles: int,
     shape: tuple[int, int],
 ) -> Placement:
-    """Blocks for layers of ``sizes`` (rows, outputs).
+    """Place layers of ``sizes`` (rows, outputs) on tiles of ``shape`` (rows, cols).
 
     Raises :class:`ConfigError` naming the sizes where they do not fit.
     """
@@ -133,14 +133,14 @@ def place(
 
 
 class _Shelf:
-    """Blocks side by side, shelf under shelf, tile after tile."""
+    """Packing of blocks side by side, shelf under shelf, tile after tile."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self._shape = shape
         self.tile = self._top = self._left = self._height = 0
 
     def take(self, rows: int, cols: int) -> tuple[int, int, int]:
-        """Tile, row and column of a block's corner."""
+        """Reserve room for a block; return tile, row and column of its corner."""
         if self._left + cols > self._shape[1] or self._top + rows > self._shape[0]:
             self._top, self._left, self._height = self._top + self._height, 0, 0
             if self._top + rows > self._shape[0]:
@@ -152,14 +152,14 @@ class _Shelf:
 
 
 def fault_cost(targets_s: FloatArray, stuck_s: FloatArray) -> float:
-    """Σ |G_target − G_stuck| over stuck cells, siemens; ``stuck_s`` NaN where healthy."""
+    """Return Σ |G_target − G_stuck|, siemens; ``stuck_s`` is NaN where a cell is healthy."""
     return float(np.nansum(np.abs(targets_s - stuck_s)))
 
 
 def around_faults(
     placement: Placement, maps: Sequence[FloatArray], stuck_s: FloatArray
 ) -> Placement:
-    """The same blocks with rows, then outputs, permuted so that stuck cells do least harm.
+    """Permute the rows, then the outputs, of each block so that stuck cells do least harm.
 
     ``stuck_s``: (tiles, rows, cols), conductance where a cell is stuck, NaN elsewhere. The order of
     rows, and then of outputs, of each block is the assignment of least Σ |G_target − G_stuck|
@@ -178,10 +178,10 @@ def beside_faults(
     stuck_s: FloatArray,
     span_s: tuple[float, float],
 ) -> tuple[WeightMap, ...]:
-    """The same maps, but the healthy cell of a pair makes up for a stuck one beside it.
+    """Compensate each stuck cell of a pair by the conductance of the other cell.
 
-    It is given the conductance whose difference from ``stuck_s`` (tiles, rows, cols) is that of the
-    weight, or the end of ``span_s`` that is nearest. Only pairs have such a neighbour.
+    The other cell gets the conductance whose difference from ``stuck_s`` (tiles, rows, cols) is
+    that of the weight, or the nearest end of ``span_s``. Arrangements without pairs are unchanged.
     """
     return tuple(
         _beside(mapped, placement.layer_map(stuck_s, layer, mapped.conductance_s.shape), span_s)
@@ -210,7 +210,7 @@ def harm_left(
     held: Sequence[WeightMap],
     stuck_s: FloatArray,
 ) -> float:
-    """Σ |G of a weight as wanted − as held| with the stuck cells where they are, siemens."""
+    """Return Σ |weight as wanted − as held| in siemens, stuck cells included."""
     total = 0.0
     for layer, (before, after) in enumerate(zip(wanted, held, strict=True)):
         here_s = placement.layer_map(stuck_s, layer, before.conductance_s.shape)
@@ -242,7 +242,7 @@ def _around(block: Block, layer: FloatArray, stuck_s: FloatArray) -> Block:
 
 
 def _assigned(held_s: FloatArray, stuck_s: FloatArray) -> list[int]:
-    """Which line of ``held_s`` goes to each line of ``stuck_s``; both (lines, entries)."""
+    """Return the line of ``held_s`` for each line of ``stuck_s``; both (lines, entries)."""
     from scipy.optimize import linear_sum_assignment
 
     faulty = np.isfinite(stuck_s)
@@ -250,7 +250,7 @@ def _assigned(held_s: FloatArray, stuck_s: FloatArray) -> list[int]:
     for line in np.flatnonzero(faulty.any(axis=1)):
         at = faulty[line]
         cost[line] = np.abs(held_s[:, at] - stuck_s[line, at]).sum(axis=1)
-    # What costs nothing stays in its place, so that a healthy row is not moved for nothing.
+    # Prefer the present place at equal cost, so that a healthy row is not moved.
     cost -= 1e-12 * float(cost.max(initial=0.0) or 1.0) * np.eye(*cost.shape)
     _, chosen = linear_sum_assignment(cost)
     return [int(i) for i in chosen]

@@ -1,10 +1,10 @@
 """Two-phase mapping: large weights first, then small values on zero cells that compensate them.
 
 Phase one programs every cell, those of zero weights to the floor, and reads back. Phase two gives
-cells of zero weights small values so that the error of each column, as a typical input sees it, is
-least. Source: S. Jin, S. Pei and Y. Wang, Future Gener. Comput. Syst. 106, 270 (2020), as reviewed
-in "A review of memristor neural networks". There the second values are found by training; here
-by least squares on the inputs, which needs no labels.
+cells of zero weights small values that minimise the error of each column for typical inputs.
+Source: S. Jin, S. Pei and Y. Wang, Future Gener. Comput. Syst. 106, 270 (2020), as reviewed in "A
+review of memristor neural networks". There the second values are found by training; here by least
+squares on the inputs, which needs no labels.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ def second_phase(
     largest: float,
     damping: float = 1e-3,
 ) -> FloatArray:
-    """Small weights in place of the zero ones, (rows, outputs), 0 elsewhere.
+    """Return small weights in place of the zero ones, (rows, outputs), 0 elsewhere.
 
     ``weights`` and ``achieved``: wanted and programmed, (rows, outputs). ``inputs``: (batch, rows)
-    that the layer sees. ``largest``: magnitude that no new value exceeds. ``damping``: of the least
-    squares, as a fraction of the mean square of the inputs.
+    that the layer sees. ``largest``: bound of the magnitude of a new value. ``damping``: of the
+    least squares, as a fraction of the mean square of the inputs.
     """
     may = weights == 0
-    # A cell that is programmed again loses the error that it has now.
+    # A cell that is programmed again loses its present error.
     missing = inputs @ np.where(may, 0.0, weights - achieved)
     found = np.zeros_like(weights)
     for output in range(weights.shape[1]):
@@ -41,6 +41,6 @@ def second_phase(
         gram = part @ part.T
         gram[np.diag_indices_from(gram)] += damping * (np.trace(gram) / len(gram) or 1.0)
         value = part.T @ np.linalg.solve(gram, missing[:, output])
-        # Scaled as a whole rather than cut: a cut value would no longer point against the error.
+        # Scaled as a whole, not clipped: clipped values would no longer point against the error.
         found[rows, output] = value * min(1.0, largest / max(np.abs(value).max(), 1e-300))
     return found

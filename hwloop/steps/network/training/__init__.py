@@ -1,1 +1,1 @@
-"""Training."""
+"""Training of networks in software, before they are mapped."""

@@ -1,13 +1,13 @@
 """Gradient descent on a network of two layers whose weights become G_ON or G_OFF.
 
-A latent weight w stands for the conductance G_OFF + (G_ON − G_OFF) σ(``sharpness`` · w), a soft
-step; programmed, it is G_ON where w > 0 and G_OFF elsewhere. Behind each column an inverting
-amplifier gives −V_rail tanh(R I / V_rail). Inputs of 0 and 1 are rows at ``low_v`` and ``high_v``.
-Loss: cross-entropy of the softmax of the output voltages. Rate: doubled from 1/1024 over the first
-ten epochs, halved after every ``halve_every``. Normal numbers are added to each batch of inputs.
+A latent weight w gives the conductance G_OFF + (G_ON − G_OFF) σ(``sharpness`` · w), a soft step;
+programmed, it is G_ON where w > 0 and G_OFF elsewhere. Behind each column an inverting amplifier
+gives −V_rail tanh(R I / V_rail). Inputs of 0 and 1 are rows at ``low_v`` and ``high_v``. Loss:
+cross-entropy of the softmax of the output voltages. Rate: doubled from 1/1024 over the first ten
+epochs, halved after every ``halve_every``. Normal numbers are added to each batch of inputs.
 Source: S. Malapaka and R. Nandha V, "Training of Binary Neural Network for CMOS RRAM Crossbar"
-(2024), whose start (Xavier uniform, times ``initial_factor``) and descent these are; the gradients
-are written out here.
+(2024), for the initial weights (Xavier uniform, times ``initial_factor``) and the descent; the
+gradients are written out here.
 """
 
 from __future__ import annotations
@@ -35,11 +35,14 @@ class BinaryCircuit:
     low_v: float
 
     def row_v(self, x: FloatArray) -> FloatArray:
-        """Voltages of inputs, of which 0 and 1 are the two levels."""
+        """Return the row voltages of inputs, where 0 is ``low_v`` and 1 is ``high_v``."""
         return self.low_v + (self.high_v - self.low_v) * x
 
     def answer(self, row_v: FloatArray, first_s: FloatArray, last_s: FloatArray) -> Answer:
-        """Of rows (samples, inputs) through conductances (inputs, hidden), (hidden, outputs)."""
+        """Compute the amplifier outputs of rows (samples, inputs), volts.
+
+        ``first_s``: (inputs, hidden), ``last_s``: (hidden, outputs), siemens.
+        """
         hidden_v = self._amplified(row_v @ first_s, 0)
         return Answer(hidden_v, self._amplified(hidden_v @ last_s, 1))
 
@@ -48,7 +51,7 @@ class BinaryCircuit:
         return np.asarray(-self.rail_v * swing)
 
     def slope_ohm(self, output_v: FloatArray, layer: int) -> FloatArray:
-        """d output / d current of the amplifiers: 0 at the rails."""
+        """Return d output / d current of the amplifiers, ohms: 0 at the rails."""
         return -self.feedback_ohm[layer] * (1 - (output_v / self.rail_v) ** 2)
 
 
@@ -62,7 +65,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class BinaryDescent:
-    """How it is trained; ``rate`` after the warm-up."""
+    """Parameters of the descent; ``rate``: after the warm-up."""
 
     rate: float
     epochs: int
@@ -75,7 +78,7 @@ class BinaryDescent:
 
 @dataclass(frozen=True, eq=False)
 class BinaryTrained:
-    """Latent weights (inputs, hidden), (hidden, outputs); the paths are one entry an epoch."""
+    """Latent weights (inputs, hidden), (hidden, outputs); accuracy and loss of each epoch."""
 
     latent: tuple[FloatArray, FloatArray]
     accuracy: FloatArray
@@ -83,19 +86,19 @@ class BinaryTrained:
 
 
 def soft_s(latent: FloatArray, circuit: BinaryCircuit, sharpness: float) -> FloatArray:
-    """Conductances between G_OFF and G_ON."""
+    """Return conductances between G_OFF and G_ON, siemens, shaped as ``latent``."""
     return circuit.off_s + (circuit.on_s - circuit.off_s) * sigmoid(sharpness * latent)
 
 
 def hard_s(latent: FloatArray, circuit: BinaryCircuit) -> FloatArray:
-    """G_ON or G_OFF."""
+    """Return G_ON where ``latent`` is above 0, else G_OFF, siemens."""
     return np.where(latent > 0, circuit.on_s, circuit.off_s)
 
 
 def start(
     sizes: tuple[int, int, int], factor: float, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """Xavier's uniform numbers, ±√(6 / (inputs + outputs)), times ``factor``."""
+    """Draw initial weights by Xavier: uniform, ±√(6 / (inputs + outputs)), times ``factor``."""
     inputs, hidden, outputs = sizes
 
     def drawn(rows: int, cols: int) -> FloatArray:
@@ -144,7 +147,7 @@ def _rate(epoch: int, descent: BinaryDescent) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Gradients:
-    """Of the mean loss of a batch to the latent weights; ``right``: answers before the step."""
+    """Gradients of a batch's mean loss; ``right``: right answers before the step."""
 
     first: FloatArray
     last: FloatArray
@@ -159,7 +162,10 @@ def gradients(
     circuit: BinaryCircuit,
     descent: BinaryDescent,
 ) -> Gradients:
-    """Rows (batch, inputs) and one-hot classes (batch, outputs) → gradients as the weights."""
+    """Compute the gradients of the loss to the latent weights, shaped as these.
+
+    ``row_v``: (batch, inputs), volts. ``wanted``: one-hot classes, (batch, outputs).
+    """
     first_s, last_s = (soft_s(one, circuit, descent.sharpness) for one in latent)
     answer = circuit.answer(row_v, first_s, last_s)
     logits = answer.output_v - answer.output_v.max(axis=1, keepdims=True)
@@ -176,7 +182,7 @@ def gradients(
 
 
 def _slope_s(conductance_s: FloatArray, circuit: BinaryCircuit, sharpness: float) -> FloatArray:
-    """d conductance / d latent weight, written with the conductance itself."""
+    """Return d conductance / d latent weight, computed from the conductance itself."""
     window_s = circuit.on_s - circuit.off_s
     share = (conductance_s - circuit.off_s) / window_s
     return np.asarray(sharpness * window_s * share * (1 - share))

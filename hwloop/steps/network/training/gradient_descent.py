@@ -4,8 +4,8 @@ Loss: binary cross-entropy; all samples at once. Source: G. Duarte Tomaz de Sá,
 detector with resistive memory" (2025), sections 2.2 and 4.1 and appendix A.
 
 Where there are fewer samples than inputs, the first layer is trained in the space of the samples:
-its weights are those of the start plus Xᵀ C, so that X W = X W₀ + (X Xᵀ) C. The same numbers but
-for rounding, and faster by the ratio of inputs to samples.
+its weights are the initial ones plus Xᵀ C, so that X W = X W₀ + (X Xᵀ) C. The numbers are the same
+but for rounding, and found faster by the ratio of inputs to samples.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hwloop.types import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """``weights``: one or two matrices, (inputs, outputs) each; the paths are one entry a step."""
+    """Weights, one or two matrices (inputs, outputs); accuracy and loss of each iteration."""
 
     weights: tuple[FloatArray, ...]
     accuracy: FloatArray
@@ -29,7 +29,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Descent:
-    """``stop_accuracy``: on the training samples, as it was before the latest update."""
+    """Parameters of the descent; ``stop_accuracy``: on the training samples, before the update."""
 
     rate: float
     iterations: int
@@ -37,13 +37,13 @@ class Descent:
 
 
 def start(inputs: int, hidden: int | None, *, seed: int, scale: float) -> tuple[FloatArray, ...]:
-    """Weights to begin with: 0 for one layer; else ``scale`` times normal numbers.
+    """Return initial weights: 0 for one layer; for two, ``scale`` times normal numbers.
 
-    Drawn from NumPy's legacy generator with ``seed``, output weights first, as the source does.
+    Drawn from NumPy's legacy generator with ``seed``, output weights first, as in the source.
     """
     if hidden is None:
         return (np.zeros((inputs, 1)),)
-    legacy = np.random.RandomState(seed)  # the very numbers of the source
+    legacy = np.random.RandomState(seed)  # same numbers as the source
     last = scale * legacy.randn(1, hidden)
     first = scale * legacy.randn(hidden, inputs)
     return first.T, last.T
@@ -52,7 +52,7 @@ def start(inputs: int, hidden: int | None, *, seed: int, scale: float) -> tuple[
 def train(
     x: FloatArray, y: FloatArray, weights: tuple[FloatArray, ...], descent: Descent
 ) -> Trained:
-    """Train on inputs (samples, inputs), bias among them, and classes 0 or 1 (samples,)."""
+    """Train on inputs (samples, inputs), bias included, and classes 0 or 1 (samples,)."""
     samples, inputs = x.shape
     few = samples < inputs
     began = x @ weights[0]
@@ -82,6 +82,6 @@ def train(
 
 
 def _cross_entropy(answer: FloatArray, wanted: FloatArray) -> float:
-    tiny = 1e-9  # the source's, against ln 0
+    tiny = 1e-9  # as in the source, to avoid ln 0
     terms = wanted * np.log(answer + tiny) + (1 - wanted) * np.log(1 - answer + tiny)
     return float(-terms.mean())

@@ -1,4 +1,4 @@
-"""Train a network of two layers for cells that are only on or off, for a later step to map.
+"""Training of a network of two layers of binary cells (on or off), for a later step to map.
 
 Nothing is done to the array. The network that is left has the conductances G_ON and G_OFF as its
 weights (``map_network`` with ``arrangement: direct``), and the circuit's amplifiers between.
@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
@@ -37,10 +38,11 @@ _AT_THE_RAIL = 0.99
 
 
 class CircuitSettings(Settings):
-    """``on_s``, ``off_s``: of a cell. ``rail_v``, ``feedback_ohm``: of the inverting amplifiers.
+    """Settings of the cells and of the inverting amplifiers.
 
-    ``high_v``, ``low_v``: of a row whose input is 1 or 0. ``last_feedback_ohm``: of the amplifiers
-    of the last layer; as the first, if left out.
+    ``on_s``, ``off_s``: conductances of a cell. ``rail_v``, ``feedback_ohm``: of the amplifiers.
+    ``high_v``, ``low_v``: voltage of a row whose input is 1 or 0. ``last_feedback_ohm``: of the
+    amplifiers of the last layer; as of the first, if left out.
     """
 
     on_s: PositiveSiemens
@@ -60,7 +62,7 @@ class CircuitSettings(Settings):
         return self
 
     def circuit(self) -> BinaryCircuit:
-        """As the training takes it."""
+        """Return the circuit that the training computes with."""
         ohm = (self.feedback_ohm, self.last_feedback_ohm or self.feedback_ohm)
         return BinaryCircuit(
             self.on_s, self.off_s, self.rail_v, ohm, high_v=self.high_v, low_v=self.low_v
@@ -68,12 +70,13 @@ class CircuitSettings(Settings):
 
 
 class TrainBinaryNetworkSettings(Settings):
-    """``data``, ``test``: inputs of 0 and 1 and their classes; ``hidden``: neurons between.
+    """Settings of the training.
 
-    ``sharpness`` of the step that stands for on and off while it is trained; ``initial_factor``: of
-    the random weights that it starts from. ``rate`` is reached after ten epochs of doubling and is
-    halved after every ``halve_every``. ``input_noise``: standard deviation of what is added to the
-    inputs of each batch.
+    ``data``, ``test``: inputs of 0 and 1 and their classes. ``hidden``: number of hidden neurons.
+    ``sharpness``: of the soft step between off and on during the training. ``initial_factor``: of
+    the random initial weights. ``rate``: reached after ten epochs of doubling and halved after
+    every ``halve_every``. ``input_noise``: standard deviation of the noise added to the inputs of
+    each batch.
     """
 
     data: LabelledData
@@ -89,7 +92,7 @@ class TrainBinaryNetworkSettings(Settings):
     input_noise: Annotated[Number, Field(ge=0)] = 0.1
 
     def descent(self) -> BinaryDescent:
-        """As the training takes it."""
+        """Return the parameters of the gradient descent."""
         return BinaryDescent(
             self.rate,
             self.epochs,
@@ -103,7 +106,7 @@ class TrainBinaryNetworkSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class BinaryTrainingRow(Row):
-    """The whole training."""
+    """Accuracies and loss of the whole training."""
 
     accuracy: FloatArray = column("1", "on noisy training samples, in each epoch; (epochs,)")
     loss: FloatArray = column("1", "cross-entropy in each epoch; (epochs,)")
@@ -114,14 +117,14 @@ class BinaryTrainingRow(Row):
     between: float = column("1", "fraction of cells that are 1 to 99 % on when training ends")
     at_the_rail: float = column("1", "fraction of amplifier outputs beyond 99 % of the rail")
 
+    @override
     def headline(self) -> dict[str, str | float | int]:
-        """The accuracy of what will be programmed."""
         return {"accuracy": self.train_accuracy}
 
 
 @dataclass(frozen=True, eq=False)
 class LatentWeights(Row):
-    """What was trained; a cell is on where it is positive."""
+    """Trained latent weights; a cell is on where its latent weight is positive."""
 
     table: ClassVar[str] = "latent"
 
@@ -130,7 +133,10 @@ class LatentWeights(Row):
 
 
 def run(settings: TrainBinaryNetworkSettings, array: Array) -> Iterator[Yield]:
-    """Train, and leave the network with every cell on or off."""
+    """Train, and leave the network with every cell on or off.
+
+    Raises :class:`ConfigError` where classes are not 0, 1, ….
+    """
     x, y = _classes(settings.data, "data")
     circuit = settings.circuit.circuit()
     trained = train_binary(
@@ -141,7 +147,7 @@ def run(settings: TrainBinaryNetworkSettings, array: Array) -> Iterator[Yield]:
     row = _row(settings, trained, (x, y), test)
     yield row
     yield LatentWeights(first=trained.latent[0], last=trained.latent[1])
-    yield Outcome(True, _words(row, test))
+    yield Outcome(True, _summary(row, test))
 
 
 def _classes(data: LabelledData, key: str) -> tuple[FloatArray, FloatArray]:
@@ -184,24 +190,27 @@ def _row(
     )
 
 
-def _words(row: BinaryTrainingRow, test: tuple[FloatArray, FloatArray] | None) -> str:
-    words = (
+def _summary(row: BinaryTrainingRow, test: tuple[FloatArray, FloatArray] | None) -> str:
+    summary = (
         f"training accuracy {row.train_accuracy:.4f} with every cell on or off,"
         f" {row.soft_accuracy:.4f} before"
     )
     if test is not None:
         low, high = wilson_interval(round(row.test_accuracy * len(test[1])), len(test[1]))
-        words += f"; test accuracy {row.test_accuracy:.3f} (95 %: {low:.3f} to {high:.3f})"
+        summary += f"; test accuracy {row.test_accuracy:.3f} (95 %: {low:.3f} to {high:.3f})"
     if row.at_the_rail > 0.5:
-        words += (
-            f"; {row.at_the_rail:.0%} of the amplifier outputs stand at the rail, where they teach"
-            " nothing: lower feedback_ohm"
+        summary += (
+            f"; {row.at_the_rail:.0%} of the amplifier outputs are at the rail, where their"
+            " gradient is 0: lower feedback_ohm"
         )
-    return words
+    return summary
 
 
 def network_of(trained: BinaryTrained, circuit: BinaryCircuit) -> Network:
-    """Rows at their voltages, cells on or off, amplifiers: outputs in volts."""
+    """Return the network: rows at their voltages, cells on or off, amplifiers.
+
+    Its outputs are in volts.
+    """
     first, last = (hard_s(one, circuit) for one in trained.latent)
     order: tuple[int | LayerSettings, ...] = (
         Scale(kind="scale", factor=circuit.high_v - circuit.low_v, offset=circuit.low_v),
@@ -214,7 +223,10 @@ def network_of(trained: BinaryTrained, circuit: BinaryCircuit) -> Network:
 
 
 def plan(settings: TrainBinaryNetworkSettings, array: ArraySettings) -> Plan:  # noqa: ARG001
-    """Nothing on the array; refuses data that cannot be used."""
+    """Return the empty plan: nothing is done to the array.
+
+    Raises :class:`ConfigError` for data that cannot be used.
+    """
     _classes(settings.data, "data")
     return Plan([], rows=1)
 

@@ -1,4 +1,4 @@
-"""Train a network of one or two layers in software, for a later step to map.
+"""Training of a network of one or two layers in software, for a later step to map.
 
 Nothing is done to the array. The bias is an input of 1, the last row of the first matrix.
 """
@@ -27,11 +27,12 @@ from hwloop.types import FloatArray
 
 
 class TrainNetworkSettings(Settings):
-    """``hidden``: neurons between; none if left out, and then it starts from 0.
+    """Settings of the training.
 
-    ``seed``, ``scale``: of the normal numbers that it starts from otherwise. It stops at
-    ``stop_accuracy`` on the training samples, or after ``iterations``. ``test``: samples that it is
-    only tried on.
+    ``hidden``: number of hidden neurons; if left out, there is one layer and its weights start at
+    0. ``seed``, ``scale``: of the normal numbers that two layers start from. The training stops at
+    ``stop_accuracy`` on the training samples, or after ``iterations``. ``test``: samples for
+    evaluation only.
     """
 
     data: LabelledData
@@ -46,7 +47,7 @@ class TrainNetworkSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class TrainingRow(Row):
-    """The whole training."""
+    """Accuracies and loss of the whole training."""
 
     iterations: int = column("1", "updates done")
     train_accuracy: float = column("1", "on the training samples, after the last update")
@@ -57,7 +58,7 @@ class TrainingRow(Row):
 
 @dataclass(frozen=True, eq=False)
 class FirstWeights(Row):
-    """The matrix next to the inputs."""
+    """Trained weights of the first layer."""
 
     table: ClassVar[str] = "weights"
 
@@ -65,7 +66,10 @@ class FirstWeights(Row):
 
 
 def run(settings: TrainNetworkSettings, array: Array) -> Iterator[Yield]:
-    """Train, and leave the network."""
+    """Train, and leave the network for later steps.
+
+    Raises :class:`ConfigError` where classes are not 0 and 1.
+    """
     x, y = _binary(settings.data, "data")
     if settings.test is not None:
         test_x, test_y = _binary(settings.test, "test")
@@ -75,12 +79,12 @@ def run(settings: TrainNetworkSettings, array: Array) -> Iterator[Yield]:
     network = network_of(trained)
     array.leave(network)
     test_accuracy = float("nan")
-    words = f"{len(trained.loss)} iterations"
+    summary = f"{len(trained.loss)} iterations"
     if settings.test is not None:
         right = int((predicted(network.forward(test_x)) == test_y).sum())
         test_accuracy = right / len(test_y)
         low, high = wilson_interval(right, len(test_y))
-        words += f"; test accuracy {test_accuracy:.3f} (95 %: {low:.3f} to {high:.3f})"
+        summary += f"; test accuracy {test_accuracy:.3f} (95 %: {low:.3f} to {high:.3f})"
     train_accuracy = float((predicted(network.forward(x)) == y).mean())
     yield TrainingRow(
         iterations=len(trained.loss),
@@ -91,7 +95,7 @@ def run(settings: TrainNetworkSettings, array: Array) -> Iterator[Yield]:
     )
     yield FirstWeights(weights=trained.weights[0])
     missed = settings.stop_accuracy is not None and trained.accuracy[-1] < settings.stop_accuracy
-    yield Outcome(not missed, f"training accuracy {train_accuracy:.4f} after {words}")
+    yield Outcome(not missed, f"training accuracy {train_accuracy:.4f} after {summary}")
 
 
 def _binary(data: LabelledData, key: str) -> tuple[FloatArray, FloatArray]:
@@ -102,7 +106,7 @@ def _binary(data: LabelledData, key: str) -> tuple[FloatArray, FloatArray]:
 
 
 def network_of(trained: Trained) -> Network:
-    """The trained matrices with the functions between them."""
+    """Return the trained matrices with the functions between them as a network."""
     matrices = [Matrix("first", trained.weights[0], bias=True)]
     order: list[int | LayerSettings] = [0]
     if len(trained.weights) == 2:
@@ -112,7 +116,10 @@ def network_of(trained: Trained) -> Network:
 
 
 def plan(settings: TrainNetworkSettings, array: ArraySettings) -> Plan:  # noqa: ARG001
-    """Nothing on the array; refuses data that cannot be used."""
+    """Return the empty plan: nothing is done to the array.
+
+    Raises :class:`ConfigError` for data that cannot be used.
+    """
     _binary(settings.data, "data")
     return Plan([], rows=1)
 

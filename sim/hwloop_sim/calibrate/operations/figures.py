@@ -41,7 +41,7 @@ def _paths(calibration: OperationCalibration) -> Figure:
     shown = [shown[i] for i in np.linspace(0, len(shown) - 1, min(_PANELS, len(shown))).astype(int)]
     figure = plot.new_figure(3.4 * len(shown) + 0.6, 3.0)
     panels = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
-    scale = plot.Scale.of(np.concatenate([measured for _, measured, _ in shown]), "S")
+    scale = plot.AxisScale.of(np.concatenate([measured for _, measured, _ in shown]), "S")
     for axes, (name, measured_s, model_s) in zip(panels, shown, strict=True):
         read = np.isfinite(measured_s)
         reads = np.flatnonzero(read)

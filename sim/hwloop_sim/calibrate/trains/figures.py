@@ -34,7 +34,9 @@ def _title(one: Prediction) -> str:
 def _paths(predictions: Sequence[Prediction]) -> Figure:
     figure = plot.new_figure(3.6 * len(predictions) + 0.6, 3.0)
     panels = figure.subplots(1, len(predictions), squeeze=False, sharey=True)[0]
-    scale = plot.Scale.of(np.concatenate([p.direction.padded_s.ravel() for p in predictions]), "S")
+    scale = plot.AxisScale.of(
+        np.concatenate([p.direction.padded_s.ravel() for p in predictions]), "S"
+    )
     for axes, one in zip(panels, predictions, strict=True):
         held_s = one.direction.padded_s * scale.factor
         for i, train_s in enumerate(held_s):
@@ -64,7 +66,7 @@ def _residuals(predictions: Sequence[Prediction]) -> Figure:
     figure = plot.new_figure(3.6 * len(predictions) + 0.6, 2.8)
     panels = figure.subplots(1, len(predictions), squeeze=False, sharey=True)[0]
     off = [p.direction.padded_s - p.emulated_s.mean(axis=1).T for p in predictions]
-    scale = plot.Scale.of(np.concatenate([one.ravel() for one in off]), "S")
+    scale = plot.AxisScale.of(np.concatenate([one.ravel() for one in off]), "S")
     for axes, one, off_s in zip(panels, predictions, off, strict=True):
         for train_s in off_s * scale.factor:
             axes.plot(train_s, color=plot.GREY, linewidth=0.6, alpha=0.7)

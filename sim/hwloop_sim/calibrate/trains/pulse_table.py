@@ -91,7 +91,7 @@ class TableCalibration:
         figure = plot.new_figure(4.2, 3.0)
         axes = figure.subplots()
         seen_s = self.direction.padded_s
-        scale = plot.Scale.of(seen_s.ravel(), "S")
+        scale = plot.AxisScale.of(seen_s.ravel(), "S")
         axes.plot(seen_s.T * scale.factor, color=plot.GREY, linewidth=0.6, alpha=0.7)
         pulses = np.arange(self.mean_s.size)
         axes.errorbar(
@@ -110,7 +110,7 @@ class TableCalibration:
         figure = plot.new_figure(4.2, 3.0)
         axes = figure.subplots()
         off_s = self.direction.padded_s - self.mean_s
-        scale = plot.Scale.of(off_s.ravel(), "S")
+        scale = plot.AxisScale.of(off_s.ravel(), "S")
         axes.plot(off_s.T * scale.factor, ".", color=plot.GREY, markersize=3)
         axes.axhline(0, color=plot.BLACK, linewidth=0.8)
         axes.set(xlabel="Pulses", ylabel=scale.label("Train less mean"))

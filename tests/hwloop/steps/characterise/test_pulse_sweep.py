@@ -182,8 +182,8 @@ def test_cells_without_a_gate_are_refused_in_one_line() -> None:
     [
         (GATE | {"amplitude_v": None}, "amplitude_v is required: it is held while the gate"),
         (LINE | {"gate_v": None}, "gate_v is required: it is held while the line"),
-        (GATE | {"gate_v": 3.0}, "gate_v: is what sweep gate sweeps"),
-        (LINE | {"amplitude_v": 1.0}, "amplitude_v: is what sweep line sweeps"),
+        (GATE | {"gate_v": 3.0}, "gate_v: sweep gate sets it"),
+        (LINE | {"amplitude_v": 1.0}, "amplitude_v: sweep line sets it"),
         (LINE | {"start_v": -1.4, "stop_v": -2.4}, "start_v -1.4: voltages of the source line"),
         (GATE | {"begin": LINE["begin"]}, "begin.amplitude_v 2: a sweep of the gate begins with a RESET"),
         (LINE | {"begin": GATE["begin"]}, "begins with a SET, above 0 V"),

@@ -79,7 +79,7 @@ def test_a_circuit_that_cannot_train_is_said(settings: dict[str, Any]) -> None:
     railed = {**settings, "circuit": {**CIRCUIT, "feedback_ohm": 1e9}}
     found = results(TRAIN_BINARY_NETWORK, railed, emulated(9, 4))
     assert found[""][0].at_the_rail == 1.0
-    assert "100% of the amplifier outputs stand at the rail" in found["outcome"][0].message
+    assert "100% of the amplifier outputs are at the rail" in found["outcome"][0].message
 
 
 def test_misfits_are_refused_by_name(settings: dict[str, Any], tmp_path: Path) -> None:
