@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-slow lint check bench safety gallery api peers clean
+.PHONY: help demo test test-slow lint check bench safety gallery api architecture peers clean
 
 help:
 	@echo "make demo       train the emulated 4x4 array, write its record and report"
@@ -13,6 +13,7 @@ help:
 	@echo "make bench      time hwloop beside its peers"
 	@echo "make peers      install packages that tests and benchmarks compare with (needs libcairo2-dev, pkg-config)"
 	@echo "make gallery    run every procedure on the emulator and make docs/gallery.md of its figures"
+	@echo "make architecture  draw the layers and trace the walks of docs/explanation/architecture.md"
 	@echo "make api        write docs/reference/api.md from the public names and their docstrings"
 	@echo "make safety     end runs in every way there is, and write what the bench is left like"
 
@@ -55,6 +56,9 @@ safety: $(VENV)/.dev
 
 gallery: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.gallery
+
+architecture: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.architecture
 
 api: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.api
