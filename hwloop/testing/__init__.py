@@ -9,7 +9,6 @@
 """
 
 from hwloop.testing.backend import check_backend
-from hwloop.testing.operations import check_ramps
-from hwloop.testing.trials import Make
+from hwloop.testing.operations import Make, check_ramps
 
 __all__ = ["Make", "check_backend", "check_ramps"]
