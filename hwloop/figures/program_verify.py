@@ -97,7 +97,7 @@ def _course(axes: Axes, rounds: Cells) -> None:
     for index, begin in enumerate(begins):
         label = None if index else "next pass"
         axes.axvline(number[begin] - 0.5, color=plot.GREY, linestyle=":", label=label)
-    axes.set(xlabel="Round", ylabel=scale.label("Error of the cells not finished"))
+    axes.set(xlabel="Round", ylabel=scale.label("Error of the cells at work"))
     axes.set_yscale("log")
     axes.legend()
     plot.whole_numbers(axes)
