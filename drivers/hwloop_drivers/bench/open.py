@@ -1,4 +1,4 @@
-"""Open the bench of a station: for a run, for a rehearsal, for a self-test."""
+"""Open the bench of a station: for a run, for a dry run, for a self-test."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def dry_run_bench(settings: BenchSettings, request: OpenRequest) -> Bench:
     """The bench without a link to any instrument: what it could do and would refuse."""
     station = _station(settings, request)
     try:
-        instruments = {slot.name: slot.rehearse() for slot in slots(station)}
+        instruments = {slot.name: slot.dry_run() for slot in slots(station)}
         boxes = Boxes.of(station, instruments)
         bench = Bench(station, request.array, boxes)
         boxes.refuse_set_up(station, request.array)

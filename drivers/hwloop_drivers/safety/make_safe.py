@@ -131,7 +131,7 @@ def make_station_safe(
         list(by_name),
         lambda name: make_safe_afresh(station, by_name[name]),
         note=note,
-        last=let_go_when_off({name: slot.rehearse() for name, slot in by_name.items()}),
+        last=let_go_when_off({name: slot.dry_run() for name, slot in by_name.items()}),
     )
 
 

@@ -18,11 +18,11 @@ from hwloop_drivers.roles import Instrument
 
 
 class NotConnected(BackendError):
-    """Something was to be sent in a rehearsal."""
+    """Something was to be sent in a dry run."""
 
 
 class NoLink(Link):
-    """The link of a rehearsal: there is nobody at the other end."""
+    """Link of a dry run, which refuses to send anything."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -69,7 +69,7 @@ class Slot:
             raise
         return instrument
 
-    def rehearse(self) -> Instrument:
+    def dry_run(self) -> Instrument:
         """The instrument without a link: for what can be judged without one."""
         made: Instrument = self.kind.make(NoLink(self.address), self.settings)
         return made
