@@ -38,11 +38,9 @@ def read_array(path: Path, key: str | None) -> FloatArray:
     wrong in it.
     """
     kind = path.suffix.lower()
-    if kind in (".csv", ".npy") and key is not None:
-        raise ConfigError(
-            f"{kind[1:].upper()} files hold one array and have no keys; leave {key!r} out",
-            file=str(path),
-        )
+    without_keys = {".csv": "a CSV file", ".npy": "an NPY file"}
+    if kind in without_keys and key is not None:
+        raise ConfigError(f"{without_keys[kind]} has no keys; leave {key!r} out", file=str(path))
     if kind == ".csv":
         return _table(path)
     found = _read(path, key or "")  # without a key, the names alone

@@ -51,7 +51,7 @@ def test_blank_lines_count_but_hold_nothing(tmp_path: Path) -> None:
         ("a.npz", None, "give one of its keys: map, names"),
         ("a.npz", "mep", "give one of its keys: map, names"),
         ("a.npz", "names", "give one of its keys: map"),
-        ("a.npy", "map", "NPY files hold one array and have no keys; leave 'map' out"),
+        ("a.npy", "map", "an NPY file has no keys; leave 'map' out"),
         ("text.npy", None, "holds no numbers"),
         ("gone.h5", "map", "cannot be read as an HDF5 file"),
         ("a.xls", None, "expected a file ending in .npz"),

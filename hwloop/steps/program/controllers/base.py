@@ -149,7 +149,7 @@ class State:
         return cls(side, number, number.copy(), number.copy(), begin_v)
 
     def kept(self, which: BoolArray) -> State:
-        """Return the part of the cells in ``mask``."""
+        """Return the part of the cells in ``which``, a mask."""
         return replace(
             self,
             **{
@@ -176,7 +176,7 @@ class Move:
     given_up: BoolArray
 
     def kept(self, which: BoolArray) -> Move:
-        """Return the part of the cells in ``mask``."""
+        """Return the part of the cells in ``which``, a mask."""
         return replace(
             self,
             side=self.side[which],
