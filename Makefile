@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-slow lint check bench safety gallery api architecture peers clean
+.PHONY: help demo test test-slow coverage lint check release changelog oldest bench safety gallery api architecture peers clean
 
 help:
 	@echo "make demo       train the emulated 4x4 array, write its record and report"
 	@echo "make test       run the tests"
 	@echo "make test-slow  run the tests that take minutes"
-	@echo "make check      formatting, linting, types, import layers, and the tests"
+	@echo "make lint       formatting, linting, spelling, types, import layers, workflow file"
+	@echo "make check      make lint, and the tests with coverage by branch: what must pass"
+	@echo "make release    build wheel and sdist, and run the main job from the wheel in an empty environment"
+	@echo "make changelog  join the fragments of changelog.d in CHANGELOG.md"
+	@echo "make oldest     write constraints-oldest.txt, the lowest versions allowed"
 	@echo "make bench      time hwloop beside its peers"
 	@echo "make peers      install packages that tests and benchmarks compare with (needs libcairo2-dev, pkg-config)"
 	@echo "make gallery    run every procedure on the emulator and make docs/gallery.md of its figures"
@@ -37,16 +41,40 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
+# The same tests once, counted by line and branch; twice as long as without.
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=91
+
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/pre-commit run --all-files
 
-check: lint test
+check: lint coverage
+
+# Build wheel and sdist, install the wheel where nothing else is, and run the main job there.
+release: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m build
+	set -e; \
+	away=$$(mktemp -d); trap 'rm -rf "$$away"' EXIT; \
+	$(PYTHON) -m venv "$$away/env"; \
+	"$$away/env/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl; \
+	cp procedures/manhattan_4x4.yaml "$$away"; \
+	cd "$$away"; \
+	env/bin/hwloop run manhattan_4x4.yaml --backend sim --report
+
+# Join the fragments of changelog.d in CHANGELOG.md and remove them.
+changelog: $(VENV)/.dev
+	$(BIN)/towncrier build --yes --version "$$($(BIN)/python -c 'from importlib.metadata import version; print(version("hwloop"))')"
+
+# The lowest versions that pyproject.toml allows, for the job that tests them.
+oldest:
+	$(PYTHON) -m venv $(VENV)/uv
+	$(VENV)/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(VENV)/uv/bin/uv pip compile --quiet --resolution lowest-direct --python-version 3.11 --no-header \
+	    --no-annotate pyproject.toml --output-file constraints-oldest.txt
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -76,7 +76,7 @@ LINES = "wiring/lines"
         ("instruments/matrix/address", "TCPIP::10.0.0.1::5025::SOCKET", r"2 of them have the address"),
         ("instruments/matrix/address", "virtual:socket", r"real and virtual addresses cannot be"),
         ("instruments/smu/address", "virtual:sokcet", r"smu\.address: .* are virtual:socket, virt"),
-        ("instruments/smu/adress", "x", r"unknown key"),
+        ("instruments/smu/adress", "x", r"unknown key"),  # codespell:ignore adress
         ("instruments/smu/limit_v", -1, r"limit_v"),
         ("settle", 1, r"settle"),
         ("name", "my lab", r"my lab"),
