@@ -51,8 +51,8 @@ def print_touch(procedure: Procedure, backend: str) -> None:
         raise ConfigError(f"backend {backend!r} has no hardware to touch: give a --station")
     request, _ = request_for(procedure, seed=procedure.seed)
     console = _console()
-    for words in kind.check_connectivity(procedure.backend_settings(kind), request):
-        console.print(escape(words))
+    for text in kind.check_connectivity(procedure.backend_settings(kind), request):
+        console.print(escape(text))
 
 
 def print_comparison(first: Path, second: Path, out: Path | None) -> None:
@@ -130,8 +130,8 @@ def _print_run(console: Console, record: Record) -> None:
     console.print(f"written by   hwloop {attrs['hwloop_version']}, on {escape(attrs['host'])}")
     for label in record.labels:
         outcome = record.outcome(label)
-        words = outcome[1] if outcome else "did not get to its end"
-        console.print(f"outcome      {label}: {escape(words)}")
+        text = outcome[1] if outcome else "did not get to its end"
+        console.print(f"outcome      {label}: {escape(text)}")
 
 
 def status_text(record: Record) -> str:
@@ -212,8 +212,8 @@ def _calibrations() -> Iterable[tuple[str, str]]:
 def _print_list(console: Console, title: str, lines: Iterable[tuple[str, str]]) -> None:
     console.print(title, style="bold")
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
-    for name, words in lines:
-        table.add_row(f"  {escape(name)}", escape(words))
+    for name, text in lines:
+        table.add_row(f"  {escape(name)}", escape(text))
     console.print(table)
 
 

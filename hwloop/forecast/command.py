@@ -81,10 +81,10 @@ def _lines(found: Forecast) -> Iterator[str]:
         [duration_text(float(v)) for v in _quantiles(found.duration_s)]
     )
     yield from _at_risk(found)
-    for count, words in found.reasons()[:_SHOWN]:
-        yield f"missed in {count} of {total}, for example: {words}"
-    for count, words in found.warnings()[:_SHOWN]:
-        yield f"warned in {count} of {total}, for example: {words}"
+    for count, example in found.reasons()[:_SHOWN]:
+        yield f"missed in {count} of {total}, for example: {example}"
+    for count, example in found.warnings()[:_SHOWN]:
+        yield f"warned in {count} of {total}, for example: {example}"
 
 
 def _quantiles(values: ArrayLike) -> list[float]:
@@ -93,8 +93,8 @@ def _quantiles(values: ArrayLike) -> list[float]:
     return [float(v) for v in np.percentile(values, (50, 5, 95))]
 
 
-def _spread(words: list[str]) -> str:
-    middle, low, high = words
+def _spread(values: list[str]) -> str:
+    middle, low, high = values
     return f"median {middle}" + ("" if low == high else f" (5 to 95 %: {low} to {high})")
 
 

@@ -64,7 +64,7 @@ def figure_of(figure: SavedFigure) -> str:
     data = base64.b64encode(png).decode("ascii")
     width_px = int.from_bytes(png[16:20], "big")  # PNG (ISO/IEC 15948), 11.2.2: in the header
     first, *more = figure.caption.split("\n\n")
-    paragraphs = "".join(f"<p>{text_of(words)}</p>" for words in more)
+    paragraphs = "".join(f"<p>{text_of(text)}</p>" for text in more)
     return (
         f'<figure><img src="data:image/png;base64,{data}" alt="{text_of(figure.title)}"'
         f' width="{round(width_px * _SHOWN)}">'
@@ -81,5 +81,5 @@ def link(address: str, shown: object) -> Html:
 def heading_of(name: str) -> str:
     """Return a heading for the name of a column, without its unit."""
     stem, _, suffix = name.rpartition("_")
-    words = (stem if stem and len(suffix) == 1 else name).replace("_", " ")
-    return words[:1].upper() + words[1:]
+    text = (stem if stem and len(suffix) == 1 else name).replace("_", " ")
+    return text[:1].upper() + text[1:]

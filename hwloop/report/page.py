@@ -63,9 +63,9 @@ def _outcomes(record: Record) -> Iterator[str]:
         label = entry["label"]
         outcome = record.outcome(label) if label in record.labels else None
         began = "did not get to its end" if label in record.labels else "did not begin"
-        reached, words = outcome or (False, began)
+        reached, message = outcome or (False, began)
         kind = "good" if reached else "bad"
-        yield f'<p class="outcome {kind}"><b>{text_of(label)}</b>: {text_of(words)}.</p>'
+        yield f'<p class="outcome {kind}"><b>{text_of(label)}</b>: {text_of(message)}.</p>'
     kind = "" if record.status == "completed" else "bad"
     status = text_of(record.status)
     meaning = STATUS_MEANING.get(record.status, "its meaning is not known to this version")
@@ -90,8 +90,8 @@ def _run(record: Record) -> Iterator[tuple[str, str]]:
         on_array_s = record.operation(len(record) - 1).array_time_s
         yield "Time on the array's clock", format_quantity(on_array_s, "s", digits=4)
     counts = Counter(record.operation_kinds)
-    words = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
-    yield "Operations", f"{len(record)} ({words})" if counts else "none"
+    summary = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    yield "Operations", f"{len(record)} ({summary})" if counts else "none"
     yield "Pulses", _pulses(record)
     yield "Record", record.path.name
     yield "Host", f"{attrs['host']}, {attrs['platform']}"
@@ -142,7 +142,7 @@ def _results(record: Record, label: str) -> Iterator[str]:
 def _meanings(record: Record, label: str, table: str) -> dict[str, str]:
     """Return the meaning of each column, without the axes that only a program needs."""
     said = record.meanings(label, table)
-    return {name: without_axes(words) for name, words in said.items()}
+    return {name: without_axes(meaning) for name, meaning in said.items()}
 
 
 def _settings(record: Record) -> Iterator[str]:
@@ -193,8 +193,8 @@ def _log(record: Record) -> Iterator[str]:
             lines += [(time, level, message) for time, message in members]
         else:
             (first, message), (last, _) = members[0], members[-1]
-            words = f"{len(members)} times, until {last}; the first: {message}"
-            lines.append((first, level, words))
+            summary = f"{len(members)} times, until {last}; the first: {message}"
+            lines.append((first, level, summary))
     yield table_of(sorted(lines))
 
 

@@ -46,6 +46,20 @@ class Step(Generic[S]):
     ``tables``: for an array of a shape (..., rows, cols), a row of each table that the step fills,
     of any values; the record makes these tables at its begin, where they cost no copy of what was
     measured by then.
+
+    For example, a step that only waits, registered as ``pause = "lab_steps.pause:PAUSE"``::
+
+        def run(settings: PauseSettings, array: Array) -> Iterator[Yield]:
+            array.clock.sleep(settings.wait_s)
+            yield PauseRow(time_s=array.clock.now_s())
+            yield Outcome(True, "waited")
+
+
+        def plan(settings: PauseSettings, array: ArraySettings) -> Plan:
+            return Plan([PlannedOperation(Wait(settings.wait_s), 1)], rows=1)
+
+
+        PAUSE = Step("pause", "Let time pass", PauseSettings, run, plan)
     """
 
     name: str

@@ -42,13 +42,13 @@ class Manifest(Settings):
     @property
     def command(self) -> str:
         """Command line that repeats the sweep, for a POSIX shell."""
-        words = ["hwloop", "sweep", self.procedure]
+        arguments = ["hwloop", "sweep", self.procedure]
         for option, values in (("--over", self.over), ("--set", self.overrides)):
-            words += [word for value in values for word in (option, value)]
-        words += ["--backend", self.backend]
+            arguments += [one for value in values for one in (option, value)]
+        arguments += ["--backend", self.backend]
         if self.population is not None:
-            words += ["--population", str(self.population)]
-        return shlex.join([*words, "-o", self.folder])
+            arguments += ["--population", str(self.population)]
+        return shlex.join([*arguments, "-o", self.folder])
 
 
 def manifest_of(

@@ -98,10 +98,10 @@ def _outcomes(sweep: Sweep) -> Iterator[str]:
     total, done = len(sweep.results), len(sweep.finished)
     failed = sum(1 for one in sweep.results if one.ended.error)
     rest = total - done - failed
-    words = [f"<b>{done} of {total}</b> points finished"]
-    words += [f"{failed} failed"] if failed else []
-    words += [f"{rest} did not run to the end"] if rest else []
-    yield f'<p class="outcome {"good" if done == total else "bad"}">{"; ".join(words)}.</p>'
+    parts = [f"<b>{done} of {total}</b> points finished"]
+    parts += [f"{failed} failed"] if failed else []
+    parts += [f"{rest} did not run to the end"] if rest else []
+    yield f'<p class="outcome {"good" if done == total else "bad"}">{"; ".join(parts)}.</p>'
     if sweep.manifest.population is None:
         reached = sum(1 for one in sweep.finished if one.reached == 1)
         kind = "good" if reached else "bad"
@@ -185,12 +185,12 @@ def _results(sweep: Sweep) -> Iterator[str]:
 
 
 def _explained(found: Sequence[Group], *, one_array: bool) -> str:
-    words = "The last row that each step wrote"
-    words += "" if one_array else ", as the mean over the population"
+    parts = "The last row that each step wrote"
+    parts += "" if one_array else ", as the mean over the population"
     if all(len(group.results) == 1 for group in found):
-        return f"{words}: one run for each combination of settings."
+        return f"{parts}: one run for each combination of settings."
     return (
-        f"{words}: for each combination of settings the mean ± the sample standard deviation over"
+        f"{parts}: for each combination of settings the mean ± the sample standard deviation over"
         " the seeds, and of what is so or not, in how many runs it was so. A figure that not every"
         " finished run has is followed by the number of those that have it."
     )
@@ -202,7 +202,7 @@ def _constant(sweep: Sweep, about: Mapping[str, Column], changing: Sequence[str]
         value = {name: value for one in sweep.finished for name, value in one.figures.items()}
         yield "<h3>The same at every point</h3>"
         lines = (
-            (name, _one(value[name], about[name]), _words(without_axes(about[name].meaning)))
+            (name, _one(value[name], about[name]), _sentence(without_axes(about[name].meaning)))
             for name in same
         )
         yield _wide(grid_of([("Figure", ""), ("Value", ""), ("Meaning", "")], lines))
@@ -238,13 +238,13 @@ def _spread(spread: Spread, column: Column, finished: int) -> object:
     """Format a spread as ``"300.8 µJ ± 34 µJ"``, breakable only before the sign."""
     if column.yes_or_no and spread.count:
         return f"{round(spread.mean * spread.count)} of {spread.count}"
-    words = [_number(spread.mean, column.unit)]
+    parts = [_number(spread.mean, column.unit)]
     if math.isfinite(spread.deviation):
         two_digits = float(f"{spread.deviation:.2g}")
-        words.append(f"± {_number(two_digits, column.unit)}")
+        parts.append(f"± {_number(two_digits, column.unit)}")
     if 0 < spread.count < finished:
-        words.append(f"(of {spread.count})")
-    unbroken = (text_of(word).replace(" ", "&nbsp;") for word in words)
+        parts.append(f"(of {spread.count})")
+    unbroken = (text_of(word).replace(" ", "&nbsp;") for word in parts)
     return Html(f'<span class="spread">{" ".join(unbroken)}</span>')
 
 
@@ -282,7 +282,7 @@ def _lines(
         [
             *_settings(one.point, sweep.varied),
             _files(one, target),
-            _words(one.message),
+            _sentence(one.message),
         ]
         for one in results
     )
@@ -308,9 +308,9 @@ def _address(path: Path, target: Path) -> str:
         return path.resolve().as_uri()
 
 
-def _words(text: str) -> Html:
+def _sentence(text: str) -> Html:
     """Return a sentence for a cell in which it may take several lines."""
-    return Html(f'<span class="words">{text_of(" ".join(text.split()))}</span>')
+    return Html(f'<span class="sentence">{text_of(" ".join(text.split()))}</span>')
 
 
 def _wide(table: str) -> str:

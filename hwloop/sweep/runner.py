@@ -89,9 +89,9 @@ def run_tasks(tasks: Sequence[Task], options: SweepOptions) -> Iterator[Ended]:
             if error is None:
                 yield future.result()
             else:  # its process died, or it could not be loaded there
-                words = f"{type(error).__name__}: {error}"
+                message = f"{type(error).__name__}: {error}"
                 index = of[future.key].point.index
-                yield Ended(index, "", "failed", words, float("nan"))
+                yield Ended(index, "", "failed", message, float("nan"))
             future.release()
 
 

@@ -47,20 +47,20 @@ def result(point: Point, ended: Ended) -> Result:
     if ended.status != "completed":
         return Result(point, ended, float("nan"), {}, ended.error or ended.status)
     figures: dict[str, float] = {}
-    reached, words = [], []
+    reached, messages = [], []
     with Record(Path(ended.record)) as record:
         population = record.population or 1
         for label in record.labels:
             outcome = record.outcome(label)
             if outcome is not None:
                 reached.append(outcome[0])
-                words.append(f"{label}: {outcome[1]}")
+                messages.append(f"{label}: {outcome[1]}")
             for table in record.tables(label):
                 figures |= _of_table(record, label, table, population)
         times = record.attrs["started_utc"], record.attrs["ended_utc"]
     converged = [value for name, value in figures.items() if name.endswith("summary.converged")]
     fraction = min([float(all(reached)), *converged]) if population == 1 else _least(converged)
-    return Result(point, ended, fraction, figures, "; ".join(words), *times)
+    return Result(point, ended, fraction, figures, "; ".join(messages), *times)
 
 
 def _least(converged: list[float]) -> float:

@@ -167,21 +167,21 @@ def _outcome(
     if not figures.cells:
         return Outcome(True, "no cell has a target")
     fraction = figures.reached / figures.cells
-    words = (
+    message = (
         f"{figures.reached} of {figures.cells} cells reached ({fraction:.1%}), mean"
         f" {figures.mean_pulses:.1f} pulses; error at verify"
         f" {format_quantity(figures.rms_error_s, 'S', digits=3)} rms"
     )
     if np.isfinite(figures.rms_error_after_wait_s):
         after = format_quantity(figures.rms_error_after_wait_s, "S", digits=3)
-        words += f", after the wait {after}, {figures.within_after_wait:.1%} in their windows"
+        message += f", after the wait {after}, {figures.within_after_wait:.1%} in their windows"
     for status, meaning in MEANINGS.items():
         which = cells.status == status
         if status != REACHED and which.any():
             more = ", …" if which.sum() > 3 else ""
-            words += f"; {meaning}: {int(which.sum())}: {', '.join(cell_names(which))}{more}"
-    words += _why(table, figures)
-    return Outcome(fraction >= settings.least_yield, words)
+            message += f"; {meaning}: {int(which.sum())}: {', '.join(cell_names(which))}{more}"
+    message += _why(table, figures)
+    return Outcome(fraction >= settings.least_yield, message)
 
 
 def _why(table: CellTable, figures: ProgrammedFigures) -> str:
