@@ -28,6 +28,9 @@ PACKAGES = {
 BESIDE = ("tests", "procedures", "stations", "benchmarks", "docs", "pyproject.toml")
 SURVIVED, UNTESTED = 0, 33  # exit codes of mutmut; whatever else it gives is a mutant that fell
 CONTROLLERS = "hwloop/steps/program/controllers"
+NO_RUNS = "--deselect=tests/drivers/safety/test_safety.py::" + (
+    "test_every_output_is_off_and_the_record_whole_whatever_happens"
+)
 
 
 @dataclass(frozen=True)
@@ -39,38 +42,37 @@ class Part:
 
 
 PARTS = {
+    "guard": Part(
+        ("hwloop/backend/guard.py", "hwloop/backend/shapes.py"),
+        tuple(f"tests/hwloop/backend/test_{name}.py" for name in ("guard", "shapes", "ramp")),
+    ),
     "array": Part(
         ("hwloop/array/limits.py", "hwloop/array/biasing.py"),
-        ("tests/hwloop/array", "tests/hwloop/backend"),
-    ),
-    "guard": Part(
-        ("hwloop/backend/guard.py", "hwloop/backend/shapes.py"), ("tests/hwloop/backend",)
-    ),
-    "record": Part(
-        tuple(
-            f"hwloop/record/{name}.py"
-            for name in ("file", "writer", "series", "operations", "reader", "recorder", "replay")
-        ),
-        (
-            "tests/hwloop/record",
-            "tests/hwloop/backend/test_ramp.py",
-            "--ignore=tests/hwloop/record/test_record_kill_points.py",
-        ),
+        ("tests/hwloop/array", "tests/hwloop/backend/test_guard.py"),
     ),
     "controllers": Part(
         tuple(
             f"{CONTROLLERS}/{name}.py"
             for name in ("base", "alibart", "ispp", "gate_stepped", "one_shot", "write_or_erase")
         ),
-        ("tests/hwloop/steps/program",),
+        (CONTROLLERS.replace("hwloop", "tests/hwloop", 1),),
     ),
-    "safety": Part(
-        (
-            "hwloop_drivers/station/routes.py",
-            "hwloop_drivers/safety/watchdog.py",
-            "hwloop_drivers/safety/make_safe.py",
+    "routes": Part(
+        ("hwloop_drivers/station/routes.py",), ("tests/drivers/station/test_routes.py",)
+    ),
+    "watchdog": Part(
+        ("hwloop_drivers/safety/watchdog.py",),
+        ("tests/drivers/safety/test_watchdog.py", "tests/drivers/safety/test_safety.py", NO_RUNS),
+    ),
+    "make_safe": Part(
+        ("hwloop_drivers/safety/make_safe.py",), ("tests/drivers/safety/test_safety.py", NO_RUNS)
+    ),
+    "record": Part(
+        tuple(
+            f"hwloop/record/{name}.py"
+            for name in ("file", "writer", "series", "operations", "reader", "recorder", "replay")
         ),
-        ("tests/drivers/station", "tests/drivers/safety"),
+        ("tests/hwloop/record", "--ignore=tests/hwloop/record/test_record_kill_points.py"),
     ),
 }
 

@@ -8,7 +8,7 @@
         check_backend(lambda: MyBackend(...), pulse=a_pulse_that_it_supports, read_v=0.05)
 """
 
-from hwloop.testing.backend import Make, check_backend
-from hwloop.testing.operations import check_ramps
+from hwloop.testing.backend import check_backend
+from hwloop.testing.operations import Make, check_ramps
 
 __all__ = ["Make", "check_backend", "check_ramps"]
