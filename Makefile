@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-slow lint check bench safety gallery peers clean
+.PHONY: help demo test test-slow lint check bench safety mutation gallery peers clean
 
 help:
 	@echo "make demo       train the emulated 4x4 array, write its record and report"
@@ -14,6 +14,7 @@ help:
 	@echo "make peers      install packages that tests and benchmarks compare with (needs libcairo2-dev, pkg-config)"
 	@echo "make gallery    run every procedure on the emulator and make docs/gallery.md of its figures"
 	@echo "make safety     end runs in every way there is, and write what the bench is left like"
+	@echo "make mutation   change the parts that protect the array, and count the changes that tests notice"
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"hwloop needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Set PYTHON=, for example: make demo PYTHON=python3.12")'
@@ -45,6 +46,10 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 check: lint test
+
+mutation: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutation]'
+	$(BIN)/python -m benchmarks.mutation --sample 40
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -32,6 +32,16 @@ NO_RUNS = "--deselect=tests/drivers/safety/test_safety.py::" + (
     "test_every_output_is_off_and_the_record_whole_whatever_happens"
 )
 
+SHOW = """
+import sys
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+for name in sys.argv[1:]:
+    print(f"\\n{name}")
+    for line in get_diff_for_mutant(name).splitlines()[2:]:
+        if line[:1] in "+-":
+            print(f"    {line}")
+"""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -138,10 +148,14 @@ def _try(scratch: Path, sample: int | None, seed: int, at_once: int) -> dict[str
 
 
 def _mutmut(scratch: Path, *arguments: str) -> str:
-    """Run mutmut; its children find the mutated packages before the installed ones."""
+    return _python(scratch, "from mutmut.__main__ import cli; cli()", *arguments)
+
+
+def _python(scratch: Path, program: str, *arguments: str) -> str:
+    """Run a program where its children find the mutated packages before the installed ones."""
     mutants = str(scratch / "mutants")
     done = subprocess.run(
-        [sys.executable, "-c", "from mutmut.__main__ import cli; cli()", *arguments],
+        [sys.executable, "-c", program, *arguments],
         cwd=scratch,
         env={**os.environ, "PYTHONPATH": mutants},
         capture_output=True,
@@ -170,10 +184,9 @@ def _report(codes: dict[str, int], scratch: Path) -> None:
         count = Counter(codes[name] in (SURVIVED, UNTESTED) for name in names)
         share = count[False] / len(names)
         print(f"{file:<50}{len(names):>9}{count[False]:>8}{count[True]:>10}{share:>8.0%}")
-    for name, code in codes.items():
-        if code in (SURVIVED, UNTESTED):
-            why = "survived" if code == SURVIVED else "reached by no test"
-            print(f"\n{name}: {why}\n{_mutmut(scratch, 'show', name)}", flush=True)
+    left = [name for name, code in codes.items() if code in (SURVIVED, UNTESTED)]
+    if left:
+        print(_python(scratch, SHOW, *left), flush=True)
 
 
 if __name__ == "__main__":
