@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-slow coverage lint check release changelog oldest bench safety gallery api architecture peers clean
+.PHONY: help demo test test-slow coverage lint check release changelog oldest bench safety mutation gallery api architecture peers clean
 
 help:
 	@echo "make demo       train the emulated 4x4 array, write its record and report"
@@ -20,6 +20,7 @@ help:
 	@echo "make architecture  draw the layers and trace the walks of docs/explanation/architecture.md"
 	@echo "make api        write docs/reference/api.md from the public names and their docstrings"
 	@echo "make safety     end runs in every way there is, and write what the bench is left like"
+	@echo "make mutation   change the parts that protect the array, and count the changes that tests notice"
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"hwloop needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Set PYTHON=, for example: make demo PYTHON=python3.12")'
@@ -75,6 +76,10 @@ oldest:
 	$(VENV)/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(VENV)/uv/bin/uv pip compile --quiet --resolution lowest-direct --python-version 3.11 --no-header \
 	    --no-annotate pyproject.toml --output-file constraints-oldest.txt
+
+mutation: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutation]'
+	$(BIN)/python -m benchmarks.mutation --sample 40
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

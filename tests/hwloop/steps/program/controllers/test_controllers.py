@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,17 @@ import pytest
 
 from hwloop.errors import ConfigError
 from hwloop.steps.program.controllers import Alibart, GateStepped, Ispp, OneShot
-from hwloop.steps.program.controllers.base import Controller, Move, Train
+from hwloop.steps.program.controllers.base import Controller, Move, State, Steps, Train
 
 
-def _moves(controller: Controller, needs: list[int], seen_s: float = 1e-6) -> list[Move]:
+def _moves(
+    controller: Controller, needs: list[int], seen_s: float | list[float] = 1e-6
+) -> list[Move]:
     state = controller.begin(np.array([1e-6]))
     moves = []
-    for need in needs:
+    for need, now_s in zip(needs, np.broadcast_to(seen_s, len(needs)), strict=True):
         state, move = controller.move(
-            state, seen_s=np.array([seen_s]), need=np.array([need], np.int8)
+            state, seen_s=np.array([now_s]), need=np.array([need], np.int8)
         )
         moves.append(move)
     return moves
@@ -67,6 +70,112 @@ def test_gate_stepped_begins_at_the_gate_that_the_target_says() -> None:
     assert gates == [2.0, 2.1, 4.0, 2.0]
 
 
+GATE_STEPPED: dict[str, Any] = {
+    "name": "gate_stepped",
+    "set": {
+        "amplitude": 1.5,
+        "gate": {"start_v": 1.0, "stop_v": 1.2, "step_v": 0.1},
+        "width_s": 1e-7,
+    },
+    "reset": {"amplitude": -2.0, "gate": 4.0, "width_s": 1e-7},
+}
+
+
+def _gates(moves: list[Move]) -> list[float]:
+    return [round(float(m.gate_v[0]), 9) for m in moves if m.gate_v is not None]
+
+
+def test_gate_stepped_stays_at_its_last_gate_and_never_resets_a_cell_that_is_short() -> None:
+    moves = _moves(GateStepped.parse(GATE_STEPPED), [1] * 5)
+    assert _gates(moves) == [1.0, 1.1, 1.2, 1.2, 1.2]
+    assert _volts(moves) == [1.5] * 5
+    assert [bool(move.at_end[0]) for move in moves] == [0, 0, 1, 1, 1]
+
+
+def test_gate_stepped_resets_until_the_cell_is_as_low_as_it_was_told_and_sets_from_the_start() -> (
+    None
+):
+    needs, seen_s = [1, 1, -1, 1, 1, 1], [10e-6, 12e-6, 90e-6, 40e-6, 5e-6, 12e-6]
+    told = GateStepped.parse({**GATE_STEPPED, "reset_to_s": 5e-6})
+    moves = _moves(told, needs, seen_s)
+    assert _volts(moves) == [1.5, 1.5, -2.0, -2.0, 1.5, 1.5]
+    assert _gates(moves) == [1.0, 1.1, 4.0, 4.0, 1.0, 1.1]
+    untold = _moves(GateStepped.parse(GATE_STEPPED), needs, seen_s)
+    assert _volts(untold) == [1.5, 1.5, -2.0, 1.5, 1.5, 1.5]
+
+
+def test_gate_stepped_spares_a_cell_that_is_in_its_window_on_the_way_down() -> None:
+    told = GateStepped.parse({**GATE_STEPPED, "reset_to_s": 5e-6})
+    moves = _moves(told, [1, -1, 0], [10e-6, 90e-6, 40e-6])
+    assert _volts(moves) == [1.5, -2.0, 0.0]
+    assert _gates(moves) == [1.0, 4.0, 0.0]
+    assert [move.side.tolist() for move in moves] == [[1], [-1], [0]]
+    assert {move.side.dtype for move in moves} == {np.dtype(np.int8)}
+
+
+def test_gate_stepped_gives_up_after_its_attempts() -> None:
+    moves = _moves(GateStepped.parse({**GATE_STEPPED, "attempts": 2}), [1, -1, 1, -1])
+    assert _volts(moves) == [1.5, -2.0, 1.5, 0.0]
+    assert [bool(move.given_up[0]) for move in moves] == [0, 0, 0, 1]
+
+
+def test_a_gate_that_the_target_says_stays_between_the_ends_of_its_steps() -> None:
+    steps = Steps(start_v=1.0, stop_v=2.0, step_v=0.1)
+    table = [(3e-6, 2.5), (1e-6, 0.5)]
+    target_s = np.array([0.5e-6, 1.25e-6, 2e-6, 2.75e-6, 9e-6])
+    np.testing.assert_allclose(steps.first_v(target_s, table), [1.0, 1.0, 1.5, 2.0, 2.0])
+
+
+def test_ispp_lowers_the_conductance_where_it_was_told_so_and_erases_upwards() -> None:
+    settings = {
+        "name": "ispp",
+        "write": {"amplitude": {"start_v": -0.5, "stop_v": -0.7, "step_v": 0.1}, "width_s": 1e-6},
+        "erase": {"amplitude": 0.4, "width_s": 1e-6},
+        "raises": False,
+        "attempts": 9,
+    }
+    moves = _moves(Ispp.parse(settings), [-1, -1, 1, -1])
+    assert _volts(moves) == [-0.5, -0.6, 0.4, -0.5]
+    assert [int(move.side[0]) for move in moves] == [-1, -1, 1, -1]
+    until = _moves(
+        Ispp.parse({**settings, "erase_to_s": 8e-6}), [-1, 1, -1, -1], [9e-6, 1e-6, 5e-6, 8e-6]
+    )
+    assert _volts(until) == [-0.5, 0.4, 0.4, -0.5]
+
+
+def test_ispp_erases_down_to_the_conductance_it_was_told() -> None:
+    settings = {"name": "ispp", "write": UP, "erase": DOWN, "erase_to_s": 2e-6, "attempts": 9}
+    seen_s = [5e-6, 9e-6, 5e-6, 2e-6]
+    assert _volts(_moves(Ispp.parse(settings), [1, -1, 1, 1], seen_s)) == [0.5, -0.4, -0.4, 0.5]
+
+
+def test_ispp_without_an_erase_gives_up_a_cell_that_is_beyond_from_the_beginning() -> None:
+    (move,) = _moves(Ispp.parse({"name": "ispp", "write": UP}), [-1])
+    assert move.given_up.all()
+    assert _volts([move]) == [0.0]
+
+
+def test_states_and_moves_are_kept_cell_by_cell() -> None:
+    numbers = np.arange(3)
+    which = np.array([True, False, True])
+    state = State(numbers.astype(np.int8), numbers + 10, numbers + 20, numbers + 30, None).kept(
+        which
+    )
+    assert [state.side.tolist(), state.number.tolist()] == [[0, 2], [10, 12]]
+    assert [state.turns.tolist(), state.erases.tolist()] == [[20, 22], [30, 32]]
+    assert state.begin_v is None
+    begun = State.new((3,), np.array([0.1, 0.2, 0.3])).kept(which)
+    assert begun.begin_v is not None
+    assert begun.begin_v.tolist() == [0.1, 0.3]
+    move = Move(numbers.astype(np.int8), numbers + 0.5, numbers + 1.5, numbers == 2, numbers == 0)
+    kept = move.kept(which)
+    assert [kept.side.tolist(), kept.amplitude_v.tolist()] == [[0, 2], [0.5, 2.5]]
+    assert kept.gate_v is not None
+    assert kept.gate_v.tolist() == [1.5, 3.5]
+    assert [kept.at_end.tolist(), kept.given_up.tolist()] == [[False, True], [True, False]]
+    assert replace(move, gate_v=None).kept(which).gate_v is None
+
+
 def test_ispp_begins_again_after_a_whole_train_that_fell_short_if_told_so() -> None:
     settings = {"name": "ispp", "write": UP, "erase": DOWN, "attempts": 2}
     needs = [1, 1, 1, 1, 1, 1, 1, 1]
@@ -78,8 +187,8 @@ def test_ispp_begins_again_after_a_whole_train_that_fell_short_if_told_so() -> N
 
 def test_ispp_gives_up_a_cell_that_has_had_its_erases() -> None:
     settings = {"name": "ispp", "write": UP, "erase": DOWN, "attempts": 9, "most_erases": 2}
-    moves = _moves(Ispp.parse(settings), [1, -1, -1, 1, -1])
-    assert _volts(moves) == [0.5, -0.4, -0.4, 0.5, 0.0]
+    moves = _moves(Ispp.parse(settings), [1, 1, 1, -1, -1, 1, -1])
+    assert _volts(moves) == [0.5, 0.6, 0.7, -0.4, -0.4, 0.5, 0.0]
     assert moves[-1].given_up.all()
 
 
@@ -112,6 +221,14 @@ def test_one_shot_gives_the_volts_of_its_curve_once_and_then_no_more() -> None:
     _, move = one_shot.move(state, seen_s=seen_s, need=after)
     assert move.amplitude_v.tolist() == [0] * 6
     assert move.given_up.tolist() == [False, True, True, True, True, False]
+
+
+def test_one_shot_gives_up_cells_whose_targets_it_was_not_told() -> None:
+    one_shot = OneShot.parse(ONE_SHOT)
+    need = np.array([1, 0], np.int8)
+    _, move = one_shot.move(State.new((2,)), seen_s=np.full(2, 1e-6), need=need)
+    assert move.given_up.tolist() == [True, False]
+    assert move.amplitude_v.tolist() == [0.0, 0.0]
 
 
 def test_one_shot_takes_the_gate_from_its_curve_if_told_so() -> None:
