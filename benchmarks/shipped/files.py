@@ -16,7 +16,7 @@ from benchmarks.shipped import measured, one_transistor, sources, sweeps
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
 from hwloop.types import FloatArray
-from hwloop_sim.calibrate.run import Calibration, as_data, calibrate_data
+from hwloop_sim.calibrate.trains.calibrate import TrainCalibration, calibrate_data
 from hwloop_sim.calibrate.trains.data import TrainData
 from hwloop_sim.calibrate.trains.step_response import fit_step_response
 
@@ -24,7 +24,7 @@ CALIBRATIONS = Path(__file__).parents[2] / "sim" / "hwloop_sim" / "calibrations"
 SEED = 1
 SAFETY = 1.1
 
-Fitted = Callable[[Path], Calibration]
+Fitted = Callable[[Path], TrainCalibration]
 
 
 def fitted() -> Mapping[str, tuple[Fitted, Mapping[str, Any]]]:
@@ -46,26 +46,26 @@ def fitted() -> Mapping[str, tuple[Fitted, Mapping[str, Any]]]:
     return found
 
 
-def _bidirectional(folder: Path, *, width_ms: int) -> Calibration:
+def _bidirectional(folder: Path, *, width_ms: int) -> TrainCalibration:
     data = measured.spintronic(folder, width_ms)
-    return Calibration("step_response", data, fit_step_response(data, "linear"), [])
+    return TrainCalibration("step_response", data, fit_step_response(data, "linear"), [])
 
 
-def _whole(data: TrainData) -> Calibration:
-    return Calibration("step_response", data, fit_step_response(data), [])
+def _whole(data: TrainData) -> TrainCalibration:
+    return TrainCalibration("step_response", data, fit_step_response(data), [])
 
 
-def _yflash(folder: Path, *, cells: bool) -> Calibration:
+def _yflash(folder: Path, *, cells: bool) -> TrainCalibration:
     return _half_and_half(measured.yflash(folder, cells=cells))
 
 
-def _half_and_half(data: TrainData) -> Calibration:
+def _half_and_half(data: TrainData) -> TrainCalibration:
     return calibrate_data(data, fit_step_response, model="step_response", seed=SEED)
 
 
-def contents(calibration: Calibration, source: Mapping[str, Any]) -> dict[str, Any]:
+def contents(calibration: TrainCalibration, source: Mapping[str, Any]) -> dict[str, Any]:
     """What stands in a file: fit, source and figures, rounded to five digits."""
-    data = as_data(calibration, [], str(source["title"]))
+    data = calibration.as_data([], str(source["title"]))
     words = source.get("words", "")
     own = {key: value for key, value in source.items() if key not in {"words", "remarks"}}
     data.update(own)

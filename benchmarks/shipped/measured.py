@@ -61,7 +61,7 @@ def yflash(folder: Path, *, cells: bool) -> TrainData:
 
 
 def _both(up: Direction, down: Direction) -> TrainData:
-    return TrainData([up, down], [], "", "")
+    return TrainData([up, down])
 
 
 def _column(path: Path, name: str) -> FloatArray:

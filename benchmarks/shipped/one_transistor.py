@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shipped import sources
-from hwloop.datasets.importing import import_table, write_imported
+from hwloop.datasets.importing import import_measurement
+from hwloop.datasets.measurement import write_measurement
 from hwloop.types import FloatArray
+from hwloop_sim.calibrate.method import Task
 from hwloop_sim.calibrate.one_transistor.calibrate import SweepCalibration, calibrate_sweeps
+from hwloop_sim.calibrate.one_transistor.emulation import MODEL
 from hwloop_sim.devices.common.filament import filament_s
 
 NAME = "levy2021_1t1r"
@@ -52,14 +55,16 @@ def fit(folder: Path) -> SweepCalibration:
     """To both sweeps, with the cycling test."""
     with tempfile.TemporaryDirectory() as place:
         paths = list(_imported(folder / _CELLS, Path(place)))
-        return calibrate_sweeps(paths, seed=SEED)
+        return calibrate_sweeps(Task(MODEL, paths, seed=SEED))
 
 
 def _imported(folder: Path, place: Path) -> Iterator[Path]:
     for number, (name, options) in enumerate(_FILES):
         path = place / f"{number}.h5"
         given = {**options, "source": sources.ONE_TRANSISTOR["source"]}
-        write_imported(import_table(folder / name, reader=None, given=given), path)
+        write_measurement(
+            import_measurement(folder / name, reader=None, given=given).measurement, path
+        )
         yield path
 
 

@@ -88,8 +88,8 @@ def predicted(device: Device, found: OperationFit, folder: Path) -> dict[str, An
     """A sweep that was not fitted; where it begins is taken from its own way up."""
     second = histories(folder, [device.predicts])
     (history,) = second
-    top = int(np.argmax([look.read_v for look in history.looks]))
-    up = np.arange(len(history.looks))[:, None] <= top
+    top = int(np.argmax([read.read_v for read in history.reads]))
+    up = np.arange(len(history.reads))[:, None] <= top
     with np.errstate(invalid="ignore"):
         usable = history.conductance_s > 0
     model = operation_models()["schottky"]
@@ -136,7 +136,7 @@ def made(device: Device, folder: Path) -> dict[str, Any]:
     low_s, high_s = _bounds_s(data["parameters"])
     data["validity"] |= {"low_s": low_s, "high_s": high_s}
     # Not pulses, but a voltage that was swept.
-    volts = [look.read_v for history in sweeps for look in history.looks]
+    volts = [read.read_v for history in sweeps for read in history.reads]
     del data["validity"]["pulses"], data["files"]
     data["validity"] |= {"low_v": min(volts), "high_v": max(volts)}
     return {**data, **{key: value for key, value in source.items() if key != "words"}}

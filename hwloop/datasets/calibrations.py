@@ -14,7 +14,10 @@ _YAML = {".yaml", ".yml"}
 
 
 def read_calibration(reference: str, folder: Path) -> dict[str, Any]:
-    """The mapping of a calibration; raises :class:`ConfigError` where there is none."""
+    """Read a calibration by its shipped name, or by a path relative to ``folder``.
+
+    Raises :class:`ConfigError` if there is none, or if the file is not a YAML mapping.
+    """
     path = folder / reference
     if path.suffix in _YAML:
         try:

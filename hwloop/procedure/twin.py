@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hwloop.datasets.calibrations import _YAML, read_calibration
-from hwloop.datasets.pulse_table import FORMAT as DATASET
-from hwloop.datasets.pulse_table import format_of
+from hwloop.datasets.files import format_of
+from hwloop.datasets.measurement import FORMAT as DATASET
 from hwloop.errors import ConfigError
 
 _TABLE = "pulse_table"

@@ -14,13 +14,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
-from hwloop.datasets.pulse_table import ConductanceTable, read_dataset
 from hwloop.errors import ConfigError, HwloopError
 from hwloop.messages import nearest
 from hwloop.plugins import calibration_files
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Kelvin, PositiveSecond, PositiveSiemens, Volt
 from hwloop.settings.yaml import parse_yaml
+from hwloop_sim.calibration.table import ConductanceTable, read_table
 
 FORMAT = "hwloop-calibration"
 FORMAT_VERSION = 1
@@ -163,7 +163,7 @@ def load_table(reference: str, folder: Path) -> ConductanceTable:
     """
     path = folder / reference
     if path.suffix in {".h5", ".hdf5"}:
-        return read_dataset(path)
+        return read_table(path)
     return _table(*_read(reference, folder))
 
 

@@ -36,7 +36,7 @@ FLOOR = "reset_floor_s"
 class RedrawFit:
     """``match``: the settings that were sought, by name, and their errors.
 
-    ``values``: with what was known. ``left_out``: sweeps, in words.
+    ``values``: with what was known. ``left_out``: sweeps, in messages.
     """
 
     match: Match
@@ -84,10 +84,12 @@ def _usable(sweeps: Sweeps) -> tuple[Sweeps, FloatArray, str]:
             f" expected {_LEAST_SWEEPS}",
             file=sweeps.where,
         )
-    words = f"{int((~usable).sum())} of {usable.size} RESET sweeps left out: they begin in HRS or"
-    words += " never reach half of the conductance"
+    left_out = (
+        f"{int((~usable).sum())} of {usable.size} RESET sweeps left out: they begin in HRS or"
+    )
+    left_out += " never reach half of the conductance"
     lost_v = sweeps.volts[np.argmax(less[usable], axis=1)]
-    return sweeps.of(usable), lost_v, "" if usable.all() else words
+    return sweeps.of(usable), lost_v, "" if usable.all() else left_out
 
 
 def _beyond(sweeps: Sweeps, lost_v: FloatArray) -> int:

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.datasets import columns as measurement
-from hwloop.datasets import pulse_table as dataset
+from hwloop.datasets.measurement import check_unit, read_measurement
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_name
 from hwloop.record.reader import Record
 from hwloop.types import BoolArray, FloatArray
-from hwloop_sim.calibrate.inputs import is_record
+from hwloop_sim.calibrate.inputs import is_dataset, is_record
 
 STEP = "pulse_sweep"
 _LEAST_PULSES = 5
@@ -124,13 +123,13 @@ def load_sweeps(paths: Sequence[Path]) -> tuple[Sweeps, Sweeps]:
 
 def _of_table(path: Path) -> Iterator[tuple[bool, Sweeps]]:
     """The one sweep of an imported table; a sweep ends where the cell changes or the volts fall."""
-    if dataset.format_of(path) != measurement.FORMAT:
+    if not is_dataset(path):
         raise ConfigError(
             "holds no pulse sweeps; `hwloop import --reader pulse_sweep` makes such a dataset, the"
             f" step {STEP} such a record",
             file=str(path),
         )
-    data = measurement.read_measurement(path)
+    data = read_measurement(path)
     if data.kind != "pulse_sweeps":
         raise ConfigError(f"holds {data.kind}: expected pulse_sweeps", file=str(path))
     columns = data.columns
@@ -166,7 +165,7 @@ def _columns(
     row, cell = np.nonzero(pulsed.reshape(len(pulsed), -1))
     columns = {name: rows[name][row] for name in ("width_s", "amplitude_v", "gate_v")}
     columns |= {name: rows[name][pulsed] for name in ("before_s", "after_s")}
-    dataset.check_unit(columns["after_s"], where)
+    check_unit(columns["after_s"], where)
     cycles = rows["cycle"].max()
     return {"cell": cell.astype(np.float64), **columns}, cell * cycles + rows["cycle"][row] - 1
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hwloop_sim.calibrate.operations.calibration import OperationCalibration
     from hwloop_sim.calibrate.operations.history import History
-    from hwloop_sim.calibrate.operations.spread import Spread
+    from hwloop_sim.calibrate.operations.spread import CellSpread
 
 _PANELS = 4
 _MOST_PARAMETERS = 6
@@ -35,7 +35,7 @@ def draw(calibration: OperationCalibration) -> Iterator[NamedFigure]:
 def _paths(calibration: OperationCalibration) -> Figure:
     shown = []
     for history, one_a in _shown(calibration):
-        volts = np.array([look.read_v for look in history.looks])[:, None]
+        volts = np.array([read.read_v for read in history.reads])[:, None]
         pairs = zip(history.names, history.conductance_s.T, (one_a[0] / volts).T, strict=True)
         shown += list(pairs)
     shown = [shown[i] for i in np.linspace(0, len(shown) - 1, min(_PANELS, len(shown))).astype(int)]
@@ -62,7 +62,7 @@ def _paths(calibration: OperationCalibration) -> Figure:
 
 
 def _shown(calibration: OperationCalibration) -> Iterator[tuple[History, FloatArray]]:
-    """Each history with what its own fit shows, (1, looks, cells)."""
+    """Each history with what its own fit shows, (1, reads, cells)."""
     for fit in calibration.fits:
         problem = fit.minimum.problem
         yield from zip(problem.histories, problem.shown_a(fit.minimum.theta[None]), strict=True)
@@ -111,7 +111,7 @@ def _steps(axes: object, values: FloatArray, colour: str, label: str | None) -> 
     axes.step(ordered, fraction, where="post", color=colour, label=label)  # type: ignore[attr-defined]
 
 
-def _spread(spread: Spread) -> Figure:
+def _spread(spread: CellSpread) -> Figure:
     names = list(spread.values)[:_MOST_PARAMETERS]
     figure = plot.new_figure(2.6 * len(names) + 0.6, 2.8)
     panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]

@@ -13,7 +13,7 @@ from hwloop.errors import ConfigError, NotConverged
 from hwloop.messages import nearest
 from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.calibrate.operations.free import OperationModel
-from hwloop_sim.calibrate.operations.history import Drive, History
+from hwloop_sim.calibrate.operations.history import History, Stimulus
 from hwloop_sim.calibrate.operations.least_squares import (
     Minimum,
     Problem,
@@ -41,7 +41,7 @@ class OperationFit:
 
     @property
     def residuals(self) -> list[FloatArray]:
-        """Measured less modelled current over the noise, (looks, cells) of each history; NaN where
+        """Measured less modelled current over the noise, (reads, cells) of each history; NaN where
         nothing was read."""
         problem, found = self.minimum.problem, self.minimum
         shown_a = problem.shown_a(found.theta[None])
@@ -112,7 +112,7 @@ def rising(histories: Sequence[History]) -> bool:
         driven = np.zeros(len(history.names))
         before = np.full(len(history.names), np.nan)
         for event in history.events:
-            if isinstance(event, Drive):
+            if isinstance(event, Stimulus):
                 driven = np.where(event.voltage_v != 0, np.sign(event.voltage_v), driven)
                 continue
             now = event.conductance_s
@@ -135,13 +135,13 @@ def _as_fit(
     off = (problem.measured_a - shown_a) / found.noise.sigma_a(shown_a)
     freedom = max(off.size - len(problem.free) - sum(problem.cells), 1)
     lag = lag_one(OperationFit(_EMPTY, found).residuals, problem.masks)
-    words = [
+    messages = [
         f"{name} is between {one.low:.4g} and {one.high:.4g}: nothing that was applied in between"
         " tells where"
         for name, one in intervals.items()
     ]
     if abs(lag) > _CORRELATED:
-        words.append(
+        messages.append(
             f"successive residuals are correlated ({lag:.2f}): the model is not the device, or the"
             " cells differ; the uncertainties are then too small"
         )
@@ -157,7 +157,7 @@ def _as_fit(
             "read_noise_fraction": found.noise.fraction,
             "read_noise_amplifier_a": found.noise.amplifier_a,
         },
-        words=words,
+        messages=messages,
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from hwloop.array.operations import Flag, PulseMap, Ramp, Reading, ReadMap
 from hwloop.array.settings import ArraySettings
-from hwloop.datasets.pulse_table import check_unit
+from hwloop.datasets.measurement import check_unit
 from hwloop.errors import ConfigError, RecordError
 from hwloop.messages import cell_name
 from hwloop.record.reader import Record
@@ -27,12 +27,12 @@ LEAST_READS = 6
 _WRONG_SIGNS = 0.1
 
 
-class NothingInIt(ConfigError):
+class EmptyRecord(ConfigError):
     """A record without pulses, or without reads after them."""
 
 
 @dataclass(frozen=True, eq=False)
-class Drive:
+class Stimulus:
     """Pulses on every cell: ``voltage_v`` (cells,), 0 for those that see none.
 
     ``selected``: whether these are the cells that the map addressed, not half-selected ones.
@@ -51,7 +51,7 @@ class Drive:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Read:
     """A read: ``current_a`` (cells,), amperes, NaN where a cell was not read."""
 
     read_v: float
@@ -70,27 +70,27 @@ class History:
 
     where: str
     names: Sequence[str]
-    events: Sequence[Drive | Look]
+    events: Sequence[Stimulus | Read]
 
     @property
-    def looks(self) -> list[Look]:
+    def reads(self) -> list[Read]:
         """The reads."""
-        return [event for event in self.events if isinstance(event, Look)]
+        return [event for event in self.events if isinstance(event, Read)]
 
     @property
-    def drives(self) -> list[Drive]:
+    def stimuli(self) -> list[Stimulus]:
         """The pulses."""
-        return [event for event in self.events if isinstance(event, Drive)]
+        return [event for event in self.events if isinstance(event, Stimulus)]
 
     @property
     def current_a(self) -> FloatArray:
-        """(looks, cells), amperes, NaN where a cell was not read."""
-        return np.array([look.current_a for look in self.looks])
+        """(reads, cells), amperes, NaN where a cell was not read."""
+        return np.array([read.current_a for read in self.reads])
 
     @property
     def conductance_s(self) -> FloatArray:
-        """(looks, cells), siemens."""
-        return np.array([look.conductance_s for look in self.looks])
+        """(reads, cells), siemens."""
+        return np.array([read.conductance_s for read in self.reads])
 
     @property
     def first_s(self) -> FloatArray:
@@ -103,9 +103,9 @@ class History:
     def of_cells(self, chosen: Sequence[int] | BoolArray) -> History:
         """The same of some cells, without what none of them saw."""
         index = np.arange(len(self.names))[np.asarray(chosen)]
-        events: list[Drive | Look] = []
+        events: list[Stimulus | Read] = []
         for event in self.events:
-            if isinstance(event, Drive):
+            if isinstance(event, Stimulus):
                 voltage_v = event.voltage_v[index]
                 gate_v = event.gate_v
                 gate_v = gate_v[index] if isinstance(gate_v, np.ndarray) else gate_v
@@ -117,16 +117,16 @@ class History:
 
     def selected_only(self) -> History:
         """Without half-selected cells, for models that do not say what those would do."""
-        kept = [e for e in self.events if isinstance(e, Look) or e.selected]
+        kept = [e for e in self.events if isinstance(e, Read) or e.selected]
         return replace(self, events=kept)
 
     def on_every_train(self) -> FloatArray:
-        """Which train each read belongs to, (looks, cells): counted up where the sign changes."""
+        """Which train each read belongs to, (reads, cells): counted up where the sign changes."""
         number = np.zeros(len(self.names), dtype=np.int64)
         sign = np.zeros(len(self.names))
         found = []
         for event in self.events:
-            if isinstance(event, Look):
+            if isinstance(event, Read):
                 found.append(number.copy())
             elif event.selected:
                 now = np.sign(event.voltage_v)
@@ -160,20 +160,20 @@ def of_record(path: Path) -> History:
 
 def _events(
     record: Record, shape: tuple[int, ...], wiring: Wiring | None
-) -> Iterator[Drive | Look]:
+) -> Iterator[Stimulus | Read]:
     for recorded in record.operations():
         if recorded.failed:  # nobody knows whether it reached the cells
             return
         operation = recorded.operation
         if isinstance(operation, PulseMap):
-            yield from _drives(operation, shape, wiring)
+            yield from _stimuli(operation, shape, wiring)
         elif isinstance(operation, ReadMap) and recorded.reading is not None:
-            yield _look(operation, recorded.reading)
+            yield _read(operation, recorded.reading)
         elif isinstance(operation, Ramp) and recorded.reading is not None:
             yield from _ramped(operation, recorded.reading, shape, wiring)
 
 
-def _drives(pulse: PulseMap, shape: tuple[int, ...], wiring: Wiring | None) -> Iterator[Drive]:
+def _stimuli(pulse: PulseMap, shape: tuple[int, ...], wiring: Wiring | None) -> Iterator[Stimulus]:
     """The pulse and what the half-selected cells see of it."""
     full = replace(pulse, amplitude_v=np.broadcast_to(pulse.amplitude_v, shape))
     stresses = [full] if wiring is None else wiring.ideal_stresses(full)
@@ -182,53 +182,53 @@ def _drives(pulse: PulseMap, shape: tuple[int, ...], wiring: Wiring | None) -> I
         if isinstance(gate_v, np.ndarray):
             gate_v = np.broadcast_to(gate_v, shape).ravel()
         voltage_v = stress.amplitude_v.ravel()
-        yield Drive(voltage_v, stress.width_s, stress.count, gate_v, selected=number == 0)
+        yield Stimulus(voltage_v, stress.width_s, stress.count, gate_v, selected=number == 0)
 
 
 def _ramped(
     ramp: Ramp, reading: Reading, shape: tuple[int, ...], wiring: Wiring | None
-) -> Iterator[Drive | Look]:
+) -> Iterator[Stimulus | Read]:
     """The pulses that the cells got, each with the read that follows it."""
     for number in range(ramp.steps):
         seen = Reading(reading.current_a[number], reading.flags[number])
         given = (seen.flags & Flag.NOT_ADDRESSED) == 0
         if not given.any():
             return
-        yield from _drives(ramp.pulse(number, given), shape, wiring)
-        yield _look(ReadMap(given, ramp.read_v, ramp.both_polarities), seen)
+        yield from _stimuli(ramp.pulse(number, given), shape, wiring)
+        yield _read(ReadMap(given, ramp.read_v, ramp.both_polarities), seen)
 
 
-def _look(read: ReadMap, reading: Reading) -> Look:
+def _read(operation: ReadMap, reading: Reading) -> Read:
     good = reading.flags == 0
     current_a = np.where(good, reading.current_a, np.nan).ravel()
-    return Look(read.read_v, read.both_polarities, current_a)
+    return Read(operation.read_v, operation.both_polarities, current_a)
 
 
 def check(history: History) -> None:
     """Refuse what no model could be fitted to, with file and place."""
     where = history.where
-    if not history.drives:
-        raise NothingInIt("has no characterisation in it: no pulse was given", file=where)
-    if not history.looks or not np.isfinite(history.current_a).any():
-        raise NothingInIt("has no characterisation in it: no cell was read", file=where)
+    if not history.stimuli:
+        raise EmptyRecord("has no characterisation in it: no pulse was given", file=where)
+    if not history.reads or not np.isfinite(history.current_a).any():
+        raise EmptyRecord("has no characterisation in it: no cell was read", file=where)
     current_a, seen_s = history.current_a, history.conductance_s
-    read = np.isfinite(current_a)
-    _check_order(history, read)
-    check_unit(seen_s[read], where)
-    against = read & (seen_s <= 0)
-    if against.sum() > _WRONG_SIGNS * read.sum():
-        look, cell = (int(i) for i in np.argwhere(against)[0])
+    is_read = np.isfinite(current_a)
+    _check_order(history, is_read)
+    check_unit(seen_s[is_read], where)
+    against = is_read & (seen_s <= 0)
+    if against.sum() > _WRONG_SIGNS * is_read.sum():
+        number, cell = (int(i) for i in np.argwhere(against)[0])
         raise ConfigError(
-            f"{history.names[cell]}, read {look}: {current_a[look, cell]:.4g} A at"
-            f" {history.looks[look].read_v:g} V: {against.sum()} of {read.sum()} currents go"
+            f"{history.names[cell]}, read {number}: {current_a[number, cell]:.4g} A at"
+            f" {history.reads[number].read_v:g} V: {against.sum()} of {is_read.sum()} currents go"
             " against their voltage; are the leads, or the signs, exchanged?",
             file=where,
         )
 
 
-def _check_order(history: History, read: BoolArray) -> None:
+def _check_order(history: History, is_read: BoolArray) -> None:
     """Every cell that is read needs reads enough, and pulses between them."""
-    several = read.sum(axis=0)
+    several = is_read.sum(axis=0)
     fewest = int(several[several > 0].min())
     if fewest < LEAST_READS:
         cell = int(np.argmax(several == fewest))
@@ -239,11 +239,11 @@ def _check_order(history: History, read: BoolArray) -> None:
     pulsed = np.zeros(len(history.names), dtype=np.bool_)
     informed = np.zeros_like(pulsed)
     for event in history.events:
-        if isinstance(event, Drive):
+        if isinstance(event, Stimulus):
             pulsed |= event.voltage_v != 0
         else:
             informed |= pulsed & np.isfinite(event.current_a)
     if not informed.any():
-        raise NothingInIt(
+        raise EmptyRecord(
             "has no characterisation in it: no cell was read after a pulse", file=history.where
         )

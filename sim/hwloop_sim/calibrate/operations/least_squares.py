@@ -110,7 +110,7 @@ class Problem:
         return Minimum(self, np.concatenate([inner, self.begin]), self.rough, np.inf)
 
     def shown_a(self, thetas: FloatArray) -> list[FloatArray]:
-        """Currents of each history, (variants, looks, cells); ``thetas``: (variants, all)."""
+        """Currents of each history, (variants, reads, cells); ``thetas``: (variants, all)."""
         variants = [varied(self.settings, self.values(theta)) for theta in thetas]
         first_s = np.exp(thetas[:, len(self.free) :])
         ends = np.cumsum(self.cells)[:-1]

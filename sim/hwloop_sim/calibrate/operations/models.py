@@ -49,16 +49,16 @@ def seen(histories: Sequence[History], *, both: bool = True) -> _Seen:
     """What these histories span; refuses those that lack a direction."""
     values_s = np.concatenate([one.conductance_s.ravel() for one in histories])
     values_s = values_s[np.isfinite(values_s) & (values_s > 0)]
-    drives = [drive for one in histories for drive in one.drives]
-    volts = np.unique(np.concatenate([drive.voltage_v for drive in drives]))
+    stimuli = [stimulus for one in histories for stimulus in one.stimuli]
+    volts = np.unique(np.concatenate([stimulus.voltage_v for stimulus in stimuli]))
     if both and (volts.min() >= 0 or volts.max() <= 0):
         lacking = "negative" if volts.min() >= 0 else "positive"
         raise ConfigError(
             f"no {lacking} pulse in it: one direction does not determine the other",
             file=", ".join(dict.fromkeys(one.where for one in histories)),
         )
-    widths_s = [drive.duration_s for drive in drives]
-    total_s = max(sum(drive.duration_s for drive in one.drives) for one in histories)
+    widths_s = [stimulus.duration_s for stimulus in stimuli]
+    total_s = max(sum(stimulus.duration_s for stimulus in one.stimuli) for one in histories)
     return _Seen(
         float(values_s.min()),
         float(values_s.max()),
@@ -181,7 +181,7 @@ def _schottky(histories: Sequence[History], settings: Any) -> list[Free]:  # noq
 
 def _soft_bounds(histories: Sequence[History], settings: Any) -> list[Free]:  # noqa: ARG001
     data = seen(histories)
-    given = max(sum(drive.count for drive in one.drives) for one in histories)
+    given = max(sum(stimulus.count for stimulus in one.stimuli) for one in histories)
     return [
         Free("g_min_s", 0.3 * data.low_s, data.low_s),
         Free("g_max_s", data.high_s, 3 * data.high_s),
@@ -195,22 +195,22 @@ def _known_pulses(histories: Sequence[History], rises: bool) -> dict[str, Any]:
     from hwloop_sim.cells.known_pulses import KnownPulse
 
     found = {
-        (float(volts), drive.width_s)
+        (float(volts), stimulus.width_s)
         for one in histories
-        for drive in one.drives
-        if drive.selected
-        for volts in np.unique(drive.voltage_v[drive.voltage_v != 0])
+        for stimulus in one.stimuli
+        if stimulus.selected
+        for volts in np.unique(stimulus.voltage_v[stimulus.voltage_v != 0])
     }
     named: dict[str, Any] = {}
     for way, sign in (("up", 1), ("down", -1)) if rises else (("up", -1), ("down", 1)):
         pulses = sorted(one for one in found if one[0] * sign > 0)
         if len(pulses) != 1:
-            words = ", ".join(
+            shown = ", ".join(
                 f"{format_quantity(v, 'V')} {format_quantity(w, 's')}" for v, w in pulses
             )
             raise ConfigError(
                 f"{len(pulses)} {'positive' if sign > 0 else 'negative'} pulses"
-                f" ({words or 'none'}): soft_bounds knows one of each sign",
+                f" ({shown or 'none'}): soft_bounds knows one of each sign",
                 file=", ".join(dict.fromkeys(one.where for one in histories)),
             )
         named[way] = KnownPulse(amplitude_v=pulses[0][0], width_s=pulses[0][1])

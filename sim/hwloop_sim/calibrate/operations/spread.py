@@ -17,7 +17,7 @@ LEAST_CELLS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
+class CellSpread:
     """``values``, ``errors``: of each parameter in each cell that could be fitted, (cells,).
 
     ``fits``: of each. ``left_out``: cells that could not, with the reason.
@@ -54,7 +54,7 @@ class Spread:
         return sigma, float(error / (2 * sigma))
 
 
-def fit_each_cell(model: str, histories: Sequence[History], fixed: Mapping[str, Any]) -> Spread:
+def fit_each_cell(model: str, histories: Sequence[History], fixed: Mapping[str, Any]) -> CellSpread:
     """Every cell by itself, from where the first one ended.
 
     Raises :class:`NotConverged` where fewer than :data:`LEAST_CELLS` can be fitted.
@@ -75,7 +75,7 @@ def fit_each_cell(model: str, histories: Sequence[History], fixed: Mapping[str, 
             f" {LEAST_CELLS}" + (f"; {left_out[0]}" if left_out else "")
         )
     names = list(found[0].fit.uncertainty)
-    return Spread(
+    return CellSpread(
         found,
         {n: np.array([float(one.fit.settings[n]) for one in found]) for n in names},
         {n: np.array([one.fit.uncertainty[n] for one in found]) for n in names},

@@ -14,7 +14,7 @@ import numpy as np
 
 from hwloop.types import FloatArray
 from hwloop_sim.calibrate.operations.free import Free
-from hwloop_sim.calibrate.operations.history import Drive, History
+from hwloop_sim.calibrate.operations.history import History, Stimulus
 from hwloop_sim.calibrate.operations.least_squares import Minimum, descended, not_identifiable
 
 _BY_CHANCE = 1e-5  # that reads scatter so much where nothing moves
@@ -53,7 +53,7 @@ def _runs(history: History) -> Iterator[tuple[float, FloatArray]]:
         applied: set[float] = set()
         volts, run, last = 0.0, list[float](), np.nan
         for event in history.events:
-            if isinstance(event, Drive):
+            if isinstance(event, Stimulus):
                 applied.add(float(event.voltage_v[cell]))
                 continue
             seen_s = float(event.conductance_s[cell])

@@ -31,11 +31,11 @@ def fit_pulse_response(data: TrainData) -> Fit:
     found = spreads([_beside_mean(one) for one in data.directions])[0]
     noise_s, error_s = found.noise, float(found.errors[-1])
     pulses = sum(len(train) - 1 for one in data.directions for train in one.trains)
-    words = []
+    messages = []
     if noise_s > _CLEARLY * error_s:
-        words.append(f"read noise {noise_s:.3g} S is in the trains and is taken for scatter")
+        messages.append(f"read noise {noise_s:.3g} S is in the trains and is taken for scatter")
     else:
-        words.append(
+        messages.append(
             f"read noise is not identifiable: it may be none, or {noise_s + 2 * error_s:.3g} S"
         )
     return Fit(
@@ -43,7 +43,7 @@ def fit_pulse_response(data: TrainData) -> Fit:
         uncertainty={"read_noise_s": error_s},
         read_noise_s=0.0,  # the drawn changes hold it already
         goodness={"pulses": float(pulses), "read_noise_s": noise_s},
-        words=words,
+        messages=messages,
     )
 
 

@@ -23,7 +23,7 @@ _SHORTEST = 3
 
 
 @dataclass(frozen=True)
-class Leftover:
+class Residual:
     """``scatter``, ``scatter_error``: at the knots, and one standard error.
 
     ``noise``: deviation of a read, with its error. ``train_spread``: of ln f. ``begin``,
@@ -41,7 +41,7 @@ class Leftover:
     noise_error: float
     path_deviation: float
     uncertainty: Mapping[str, float]
-    words: Sequence[str]
+    messages: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -69,24 +69,24 @@ def place(trains: Sequence[FloatArray], knots: FloatArray, steps: FloatArray, wa
     return Placed(found, pieces, begin, float(np.sqrt(found.squares / sum(map(len, trains)))))
 
 
-def leftovers(placed: Sequence[Placed]) -> list[Leftover]:
+def residuals(placed: Sequence[Placed]) -> list[Residual]:
     """Of all directions, which share their read noise."""
     found = spreads([one.pieces for one in placed])
-    return [_leftover(one, spread) for one, spread in zip(placed, found, strict=True)]
+    return [_residual(one, spread) for one, spread in zip(placed, found, strict=True)]
 
 
-def _leftover(placed: Placed, found: Spreads) -> Leftover:
+def _residual(placed: Placed, found: Spreads) -> Residual:
     every = np.concatenate([piece.left for piece in placed.pieces])
     of_rho, of_speed, of_noise = map(float, found.errors[-3:])
     count = len(placed.trains.speeds)
     of_speed *= np.sqrt(len(placed.pieces) / count)  # parts of a train share its speed
     uncertainty = {"correlation": of_rho}
-    spread, words = 0.0, []
+    spread, messages = 0.0, []
     if count < _LEAST_FOR_SPREAD:
-        words.append("one or two trains: what differs from train to train is not known")
+        messages.append("one or two trains: what differs from train to train is not known")
     else:
         spread, uncertainty["train_spread"] = _of_logarithm(found.speed, of_speed, count)
-    return Leftover(
+    return Residual(
         scatter=found.scatter,
         scatter_error=found.errors[:-3],
         correlation=found.correlation,
@@ -98,7 +98,7 @@ def _leftover(placed: Placed, found: Spreads) -> Leftover:
         noise_error=of_noise,
         path_deviation=placed.path_deviation,
         uncertainty=uncertainty,
-        words=words,
+        messages=messages,
     )
 
 

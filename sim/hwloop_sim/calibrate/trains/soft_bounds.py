@@ -239,11 +239,11 @@ def _as_fit(
     lag = sum(float(np.nansum(a * b)) for a, b in pairs) / sum(
         float(np.nansum(np.square(one))) for one in residuals
     )
-    words = []
+    messages = []
     if noise == 0.0:
-        words.append("read noise is not identifiable: less than 1e-5 of the measured range")
+        messages.append("read noise is not identifiable: less than 1e-5 of the measured range")
     if abs(lag) > 0.2:
-        words.append(
+        messages.append(
             f"successive deviations are correlated ({lag:.2f}): the model has them independent, so"
             " that its scatter and its uncertainties are too small"
         )
@@ -254,7 +254,7 @@ def _as_fit(
         if not problem.low_s <= value <= top_s
     ]
     if beyond:
-        words.append(
+        messages.append(
             f"extrapolated beyond {problem.low_s:.4g} to {top_s:.4g} S: {', '.join(beyond)}"
         )
     return Fit(
@@ -268,5 +268,5 @@ def _as_fit(
             ),
             "innovation_lag_1": lag,
         },
-        words=words,
+        messages=messages,
     )

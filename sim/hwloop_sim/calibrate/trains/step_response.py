@@ -23,7 +23,7 @@ from hwloop.errors import NotConverged
 from hwloop.types import FloatArray
 from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.calibrate.trains.data import Direction, TrainData
-from hwloop_sim.calibrate.trains.residual import Leftover, leftovers, place, placed_speeds
+from hwloop_sim.calibrate.trains.residual import Residual, place, placed_speeds, residuals
 from hwloop_sim.devices.step_response import StepResponseSettings
 
 _MARGIN = 0.02
@@ -95,13 +95,13 @@ def fit_step_response(
             path = _along_all(trains, path, sign)
         paths.append(path)
         placed.append(place(trains, path.knots, path.steps, path.walk))
-    found = leftovers(placed)
+    found = residuals(placed)
     uncertainty: dict[str, float] = {}
-    words: list[str] = []
+    messages: list[str] = []
     for name, one, path, left in zip(names, data.directions, paths, found, strict=True):
         settings[name] = _settings(one, path, left)
         uncertainty |= _uncertainty(name, path, left)
-        words += [f"{name}: {line}" for line in left.words]
+        messages += [f"{name}: {line}" for line in left.messages]
     noise, error = found[0].noise, found[0].noise_error
     span = float(np.log(ends[1] / ends[0])) if logarithmic else ends[1] - ends[0]
     uncertainty["read_noise" if logarithmic else "read_noise_s"] = error * span
@@ -114,7 +114,7 @@ def fit_step_response(
             f"{name}_path_deviation": left.path_deviation
             for name, left in zip(names, found, strict=True)
         },
-        words=words,
+        messages=messages,
     )
 
 
@@ -126,7 +126,7 @@ def _ends(low_s: float, high_s: float, *, logarithmic: bool) -> tuple[float, flo
     return max(low_s - margin_s, low_s / 2), high_s + margin_s
 
 
-def _settings(one: Direction, path: _Path, left: Leftover) -> dict[str, Any]:
+def _settings(one: Direction, path: _Path, left: Residual) -> dict[str, Any]:
     found: dict[str, Any] = {
         **one.pulse,
         "at": _rounded(path.knots),
@@ -139,7 +139,7 @@ def _settings(one: Direction, path: _Path, left: Leftover) -> dict[str, Any]:
     return found
 
 
-def _uncertainty(name: str, path: _Path, left: Leftover) -> dict[str, float]:
+def _uncertainty(name: str, path: _Path, left: Residual) -> dict[str, float]:
     """One standard error of what :func:`_settings` states, by place where there are several.
 
     None of what one or two trains do not tell.
