@@ -1,4 +1,4 @@
-"""``hwloop calibrate``: fit a device model to what was measured and write the calibration."""
+"""Command ``hwloop calibrate``: fit a device model to measured data and write the calibration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of cumulative distributions."""
+"""Figures of cumulative distributions with their KS distances."""
 
 from __future__ import annotations
 

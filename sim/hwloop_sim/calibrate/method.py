@@ -1,4 +1,4 @@
-"""The interface of all calibrations: a task, the methods that can do it, and what they return."""
+"""Interface of all calibrations: a task, the methods that can do it, and their result."""
 
 from __future__ import annotations
 

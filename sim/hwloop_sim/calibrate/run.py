@@ -61,12 +61,12 @@ def fitted(task: Task) -> FittedCalibration:
     """Fit as :func:`calibrate` does, with errors that do not repeat the files."""
     check_model(task.model)
     _check_files(task.paths)
-    method = _method(task)
+    method = method_of(task)
     _check_options(task, method)
     return method.fit(task)
 
 
-def _method(task: Task) -> CalibrationMethod:
+def method_of(task: Task) -> CalibrationMethod:
     """Return the method for the model; of several, the one for records or for imported data."""
     able = [method for method in METHODS if task.model in method.models()]
     of_records = any(map(is_record, task.paths))

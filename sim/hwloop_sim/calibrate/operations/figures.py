@@ -1,4 +1,4 @@
-"""Data against model, residuals, distributions and spread of a calibration from operations."""
+"""Figures of a calibration from operations: data, residuals, distributions and spread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_PARAMETERS = 6
 
 
 def draw(calibration: OperationCalibration) -> Iterator[NamedFigure]:
-    """The figures one after the other; :data:`_PANELS` cells of those that were fitted."""
+    """Yield the figures; paths are those of :data:`_PANELS` of the fitted cells."""
     with plot.style():
         yield NamedFigure("paths", "Data against model", "first cells", _paths(calibration))
         yield NamedFigure("residuals", "Residuals", "over read noise", _residuals(calibration))
@@ -62,7 +62,7 @@ def _paths(calibration: OperationCalibration) -> Figure:
 
 
 def _shown(calibration: OperationCalibration) -> Iterator[tuple[History, FloatArray]]:
-    """Each history with what its own fit shows, (1, reads, cells)."""
+    """Yield each history with the currents of its own fit, (1, reads, cells), amperes."""
     for fit in calibration.fits:
         problem = fit.minimum.problem
         yield from zip(problem.histories, problem.shown_a(fit.minimum.theta[None]), strict=True)

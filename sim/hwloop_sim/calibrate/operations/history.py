@@ -1,8 +1,8 @@
-"""What was done to cells and what they showed: the data that any device model can be run on.
+"""Histories: pulses and reads of cells, the data that any device model can be run on.
 
-A history is a list of events on cells that were measured together. It comes from the operations
-of a record, or from imported trains and sweeps. Half-selected cells of a record see what the
-biasing scheme gives them, with ideal wires.
+A history is a list of events on cells that were measured together. It comes from the operations of
+a record, or from imported trains and sweeps. Half-selected cells of a record see the voltages of
+the biasing scheme, with ideal wires.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ class EmptyRecord(ConfigError):
 
 @dataclass(frozen=True, eq=False)
 class Stimulus:
-    """Pulses on every cell: ``voltage_v`` (cells,), 0 for those that see none.
+    """Pulses on every cell.
 
-    ``selected``: whether these are the cells that the map addressed, not half-selected ones.
+    ``voltage_v``: (cells,), volts, 0 for cells that see none. ``selected``: whether these are the
+    cells that the map addressed, as opposed to half-selected ones.
     """
 
     voltage_v: FloatArray
@@ -46,13 +47,16 @@ class Stimulus:
 
     @property
     def duration_s(self) -> float:
-        """Of all pulses together."""
+        """Compute the duration of all pulses together, seconds."""
         return self.width_s * self.count
 
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """A read: ``current_a`` (cells,), amperes, NaN where a cell was not read."""
+    """A read of the cells.
+
+    ``current_a``: (cells,), amperes, NaN if a cell was not read.
+    """
 
     read_v: float
     both_polarities: bool
@@ -60,13 +64,13 @@ class Read:
 
     @property
     def conductance_s(self) -> FloatArray:
-        """Current over voltage, (cells,)."""
+        """Compute current over voltage, (cells,), siemens."""
         return self.current_a / self.read_v
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """Events on some cells, in order; ``names``: of the cells, as a person has them."""
+    """Events on some cells, in order; ``names``: of the cells, for messages."""
 
     where: str
     names: Sequence[str]
@@ -74,34 +78,34 @@ class History:
 
     @property
     def reads(self) -> list[Read]:
-        """The reads."""
+        """Return the reads, in order."""
         return [event for event in self.events if isinstance(event, Read)]
 
     @property
     def stimuli(self) -> list[Stimulus]:
-        """The pulses."""
+        """Return the pulses, in order."""
         return [event for event in self.events if isinstance(event, Stimulus)]
 
     @property
     def current_a(self) -> FloatArray:
-        """(reads, cells), amperes, NaN where a cell was not read."""
+        """Return the currents, (reads, cells), amperes, NaN if a cell was not read."""
         return np.array([read.current_a for read in self.reads])
 
     @property
     def conductance_s(self) -> FloatArray:
-        """(reads, cells), siemens."""
+        """Return current over voltage, (reads, cells), siemens."""
         return np.array([read.conductance_s for read in self.reads])
 
     @property
     def first_s(self) -> FloatArray:
-        """Conductance of each cell at its first read whose sign can be, (cells,)."""
+        """Return the conductance of each cell at its first read above 0, (cells,), siemens."""
         seen_s = self.conductance_s
         good = seen_s > 0
         first = np.argmax(np.where(good.any(axis=0), good, np.isfinite(seen_s)), axis=0)
         return np.asarray(seen_s[first, np.arange(seen_s.shape[1])])
 
     def of_cells(self, chosen: Sequence[int] | BoolArray) -> History:
-        """The same of some cells, without what none of them saw."""
+        """Return the history of some cells, without events that none of them saw."""
         index = np.arange(len(self.names))[np.asarray(chosen)]
         events: list[Stimulus | Read] = []
         for event in self.events:
@@ -116,12 +120,15 @@ class History:
         return History(self.where, [self.names[i] for i in index], events)
 
     def selected_only(self) -> History:
-        """Without half-selected cells, for models that do not say what those would do."""
+        """Return the history without half-select stress, for models that do not describe it."""
         kept = [e for e in self.events if isinstance(e, Read) or e.selected]
         return replace(self, events=kept)
 
     def on_every_train(self) -> FloatArray:
-        """Which train each read belongs to, (reads, cells): counted up where the sign changes."""
+        """Return the number of the train of each read, (reads, cells).
+
+        A new train begins where the sign of the pulses changes.
+        """
         number = np.zeros(len(self.names), dtype=np.int64)
         sign = np.zeros(len(self.names))
         found = []
@@ -136,15 +143,15 @@ class History:
 
 
 def of_record(path: Path) -> History:
-    """The history of all cells of a record.
+    """Load the history of all cells of a record.
 
-    Raises :class:`ConfigError` with the file where there is nothing in it to calibrate from: no
-    pulses, no reads, reads that failed, currents against their voltage.
+    Raises :class:`ConfigError` with the file if there is nothing to calibrate from: no pulses, no
+    reads, failed reads, or currents against their voltage.
     """
     with Record(path) as record:
         shape = record.shape
         array = ArraySettings.parse(record.resolved["array"])
-        # On lines that float, what the other cells see depends on them: it is left out.
+        # With floating lines, half-select stress depends on the cells: it is left out.
         ideal = array.biasing != "floating"
         wiring = Wiring(None, Tiles(), array.biasing, (shape[-2], shape[-1])) if ideal else None
         try:
@@ -162,7 +169,7 @@ def _events(
     record: Record, shape: tuple[int, ...], wiring: Wiring | None
 ) -> Iterator[Stimulus | Read]:
     for recorded in record.operations():
-        if recorded.failed:  # nobody knows whether it reached the cells
+        if recorded.failed:  # it may or may not have reached the cells
             return
         operation = recorded.operation
         if isinstance(operation, PulseMap):
@@ -174,7 +181,7 @@ def _events(
 
 
 def _stimuli(pulse: PulseMap, shape: tuple[int, ...], wiring: Wiring | None) -> Iterator[Stimulus]:
-    """The pulse and what the half-selected cells see of it."""
+    """Yield the pulse, and the stress of half-selected cells."""
     full = replace(pulse, amplitude_v=np.broadcast_to(pulse.amplitude_v, shape))
     stresses = [full] if wiring is None else wiring.ideal_stresses(full)
     for number, stress in enumerate(stresses):
@@ -188,7 +195,7 @@ def _stimuli(pulse: PulseMap, shape: tuple[int, ...], wiring: Wiring | None) -> 
 def _ramped(
     ramp: Ramp, reading: Reading, shape: tuple[int, ...], wiring: Wiring | None
 ) -> Iterator[Stimulus | Read]:
-    """The pulses that the cells got, each with the read that follows it."""
+    """Yield the pulses of a ramp, each with the read that follows it."""
     for number in range(ramp.steps):
         seen = Reading(reading.current_a[number], reading.flags[number])
         given = (seen.flags & Flag.NOT_ADDRESSED) == 0
@@ -205,7 +212,7 @@ def _read(operation: ReadMap, reading: Reading) -> Read:
 
 
 def check(history: History) -> None:
-    """Refuse what no model could be fitted to, with file and place."""
+    """Raise :class:`ConfigError` with file and place if no model could be fitted to a history."""
     where = history.where
     if not history.stimuli:
         raise EmptyRecord("has no characterisation in it: no pulse was given", file=where)
@@ -227,7 +234,7 @@ def check(history: History) -> None:
 
 
 def _check_order(history: History, is_read: BoolArray) -> None:
-    """Every cell that is read needs reads enough, and pulses between them."""
+    """Check that every cell was read often enough, and after a pulse."""
     several = is_read.sum(axis=0)
     fewest = int(several[several > 0].min())
     if fewest < LEAST_READS:

@@ -1,4 +1,4 @@
-"""What a device model would have shown where a history was measured, for many parameters at once.
+"""Currents of a device model under the stimuli of a history, for many parameters at once.
 
 State equations run all variants of the parameters as cells of one device; other models run one
 variant after the other.
@@ -19,12 +19,12 @@ from hwloop_sim.cells.device import DeviceKind
 from hwloop_sim.devices.common.state_device import StateModel, per_cell, state_model
 
 Twin = Callable[[History, Sequence[Any], FloatArray], FloatArray]
-"""(history, settings of each variant, first conductance (variants, cells)) → currents,
-(variants, reads, cells), amperes."""
+"""Function from history, settings of each variant and first conductances, (variants, cells),
+siemens, to currents, (variants, reads, cells), amperes."""
 
 
 def twin_of(name: str) -> Twin:
-    """What runs the device model ``name``."""
+    """Return the function that runs the device model ``name`` on a history."""
     kind: DeviceKind[Any] = plugins.load(plugins.DEVICES, name)
     equation = state_model(kind)
     if equation is None:
@@ -33,7 +33,7 @@ def twin_of(name: str) -> Twin:
 
 
 def varied(settings: Any, values: Mapping[str, float]) -> Any:
-    """Settings with other values, unchecked: while a fit is under way they may lie anywhere."""
+    """Return settings with other values, unchecked: during a fit they may be out of range."""
     return settings.model_copy(update=dict(values))
 
 
@@ -83,7 +83,7 @@ def _of_kind(
 
 
 def _maps(history: History) -> list[PulseMap | Read]:
-    """Pulses as maps of one row; equal ones are one map, which a device then checks once."""
+    """Convert pulses to maps of one row; equal ones share one map, which a device checks once."""
     made: dict[object, PulseMap] = {}
     events: list[PulseMap | Read] = []
     for event in history.events:

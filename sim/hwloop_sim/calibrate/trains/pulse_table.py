@@ -87,7 +87,7 @@ class TableCalibration(FittedCalibration):
 
     @override
     def as_data(self, paths: Sequence[Path], title: str) -> dict[str, Any]:
-        # A table is a calibration in a form of its own, which a procedure can also write out.
+        # A table has its own form of file, which a procedure can also contain.
         source = provenance(paths)["source"]
         names = ", ".join(path.name for path in paths)
         head = {"model": MODEL, "title": title, "source": f"{source}; files {names}"}
