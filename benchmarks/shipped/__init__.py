@@ -1,4 +1,4 @@
-"""Make the calibrations that ship, and the table of how true they are, from the measured data.
+"""Make the shipped calibrations, and the table of their accuracy, from the measured data.
 
-python -m benchmarks.shipped ../shared/data
+``python -m benchmarks.shipped ../shared/data``
 """

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.shipped ../shared/data``: the files, then the table."""
+"""Command ``python -m benchmarks.shipped ../shared/data``: write the files, then the table."""
 
 from __future__ import annotations
 

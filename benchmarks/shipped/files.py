@@ -1,4 +1,4 @@
-"""The calibration files: fitted to the measured data, rounded, each with its source."""
+"""Calibration files: fitted to the measured data, rounded, each with its source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.shipped import measured, one_transistor, sources, sweeps
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
 from hwloop.types import FloatArray
-from hwloop_sim.calibrate.run import Calibration, as_data, calibrate_data
+from hwloop_sim.calibrate.trains.calibrate import TrainCalibration, calibrate_data
 from hwloop_sim.calibrate.trains.data import TrainData
 from hwloop_sim.calibrate.trains.step_response import fit_step_response
 
@@ -24,11 +24,11 @@ CALIBRATIONS = Path(__file__).parents[2] / "sim" / "hwloop_sim" / "calibrations"
 SEED = 1
 SAFETY = 1.1
 
-Fitted = Callable[[Path], Calibration]
+Fitted = Callable[[Path], TrainCalibration]
 
 
 def fitted() -> Mapping[str, tuple[Fitted, Mapping[str, Any]]]:
-    """Name → what fits it to the data of a folder, and its source."""
+    """Return name → function that fits it to the data of a folder, and its source."""
     found: dict[str, tuple[Fitted, Mapping[str, Any]]] = {
         f"shumilin2024_bidirectional_{width}ms": (
             partial(_bidirectional, width_ms=width),
@@ -46,26 +46,26 @@ def fitted() -> Mapping[str, tuple[Fitted, Mapping[str, Any]]]:
     return found
 
 
-def _bidirectional(folder: Path, *, width_ms: int) -> Calibration:
+def _bidirectional(folder: Path, *, width_ms: int) -> TrainCalibration:
     data = measured.spintronic(folder, width_ms)
-    return Calibration("step_response", data, fit_step_response(data, "linear"), [])
+    return TrainCalibration("step_response", data, fit_step_response(data, "linear"), [])
 
 
-def _whole(data: TrainData) -> Calibration:
-    return Calibration("step_response", data, fit_step_response(data), [])
+def _whole(data: TrainData) -> TrainCalibration:
+    return TrainCalibration("step_response", data, fit_step_response(data), [])
 
 
-def _yflash(folder: Path, *, cells: bool) -> Calibration:
+def _yflash(folder: Path, *, cells: bool) -> TrainCalibration:
     return _half_and_half(measured.yflash(folder, cells=cells))
 
 
-def _half_and_half(data: TrainData) -> Calibration:
+def _half_and_half(data: TrainData) -> TrainCalibration:
     return calibrate_data(data, fit_step_response, model="step_response", seed=SEED)
 
 
-def contents(calibration: Calibration, source: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands in a file: fit, source and figures, rounded to five digits."""
-    data = as_data(calibration, [], str(source["title"]))
+def contents(calibration: TrainCalibration, source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the contents of a file: fit, source and figures."""
+    data = calibration.as_data([], str(source["title"]))
     words = source.get("words", "")
     own = {key: value for key, value in source.items() if key not in {"words", "remarks"}}
     data.update(own)
@@ -76,7 +76,7 @@ def contents(calibration: Calibration, source: Mapping[str, Any]) -> dict[str, A
 
 
 def without_unit(data: dict[str, Any]) -> dict[str, Any]:
-    """For a device whose conductance has no unit: the user says which ends it stands for."""
+    """Remove the conductance range of a device without a unit: the user states what it means."""
     for name in ("low_s", "high_s"):
         del data["parameters"][name], data["validity"][name]
     data.pop("read_noise_s", None)
@@ -84,7 +84,10 @@ def without_unit(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def tables(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The measured curves of the spintronic cell that ship as tables, but for those with a log."""
+    """Yield the measured curves of the spintronic cell that ship as tables.
+
+    Those made from a bench log are left out.
+    """
     for volts, name, first in ((2.0, "potentiation_2V", 2), (-2.8, "depression_-2.8V", 1)):
         path = folder / "manhattan_4x4" / f"{name}_digitised.csv"
         for width in (width for width in measured.WIDTHS_MS if width >= first):
@@ -106,7 +109,7 @@ def _column(path: Path, name: str) -> FloatArray:
 
 
 def _bridged(curve_s: FloatArray) -> tuple[FloatArray, str]:
-    """The curve from its first visible state to its last, and words on what was hidden."""
+    """Interpolate a curve from its first visible state to its last, with a message on the gaps."""
     seen = np.flatnonzero(~np.isnan(curve_s))
     inside = np.arange(seen[0], seen[-1] + 1)
     bridged = [int(i) for i in inside if np.isnan(curve_s[i])]
@@ -124,7 +127,7 @@ def _bridged(curve_s: FloatArray) -> tuple[FloatArray, str]:
 
 
 def programming(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Spread against conductance: least squares of c1 G + … + c4 G⁴, without constant."""
+    """Fit spread against conductance by least squares of c1 G + … + c4 G⁴, without constant."""
     path = folder / "rram_programming" / "programming_variability.csv"
     with path.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
@@ -156,7 +159,7 @@ def programming(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def rounded(value: Any) -> Any:
-    """Floats to five digits, all the way down."""
+    """Round all floats to five digits, in nested mappings and lists."""
     if isinstance(value, Mapping):
         return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -167,7 +170,7 @@ def rounded(value: Any) -> Any:
 
 
 def text(data: Mapping[str, Any]) -> str:
-    """As YAML; every number so that YAML reads it as one."""
+    """Format as YAML, with every number in a form that YAML reads as one."""
     lines = yaml.safe_dump(
         dict(data), sort_keys=False, default_flow_style=None, width=98, allow_unicode=True
     )
@@ -175,9 +178,9 @@ def text(data: Mapping[str, Any]) -> str:
 
 
 def make(folder: Path, only: Collection[str] = (), out: Path = CALIBRATIONS) -> Iterator[Path]:
-    """Write every file that is made from data, or those named; bench logs of their own stay.
+    """Write every file that is made from data, or those named; other calibrations are kept.
 
-    Raises :class:`ConfigError` of a name that is not among them.
+    Raises :class:`ConfigError` for a name that is not among them.
     """
     makers = _makers(folder)
     for name in only:
@@ -190,7 +193,7 @@ def make(folder: Path, only: Collection[str] = (), out: Path = CALIBRATIONS) -> 
 
 
 def _makers(folder: Path) -> dict[str, Callable[[], Mapping[str, Any]]]:
-    """Name → what makes the contents of its file."""
+    """Return name → function that makes the contents of its file."""
     quick = dict(tables(folder)) | dict(programming(folder))
     makers: dict[str, Callable[[], Mapping[str, Any]]] = {
         name: partial(quick.__getitem__, name) for name in quick

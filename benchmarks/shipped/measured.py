@@ -1,4 +1,4 @@
-"""The measured data sets as trains; where they lie, `../shared/data/README.md` describes them."""
+"""Measured data sets as trains; `../shared/data/README.md` describes the files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDTHS_MS = (1, 2, 5, 10, 50)
 
 
 def spintronic(folder: Path, width_ms: int) -> TrainData:
-    """One train up and one down; 1 ms upwards from the bench log, all else read off a figure.
+    """Return one train up and one down; 1 ms up is from the bench log, the rest from a figure.
 
     NaN where another curve hides the line.
     """
@@ -28,7 +28,7 @@ def spintronic(folder: Path, width_ms: int) -> TrainData:
 
 
 def taox(folder: Path) -> TrainData:
-    """20 trains each way; pulses are not stated, ±1 V and 1 µs stand for them."""
+    """Return 20 trains each way; the pulses are not stated, ±1 V and 1 µs are placeholders."""
     up, down = (
         [np.array(one) / 0.1 for one in _columns(folder / "taox_pulses" / name)]
         for name in ("set.csv", "reset.csv")
@@ -37,7 +37,7 @@ def taox(folder: Path) -> TrainData:
 
 
 def hfo2(folder: Path) -> TrainData:
-    """One train each way, as numbers without unit; 3 is added so that all are positive."""
+    """Return one train each way, without a unit; 3 is added so that all values are positive."""
     table = np.loadtxt(folder / "hfo2_pulse_response" / "gong_et_al.csv", delimiter=",") + HFO2_ZERO
     up, down = ([column] for column in table.T)
     return _both(Direction(1.0, 1e-6, up, True), Direction(-1.0, 1e-6, down, False))
@@ -47,7 +47,10 @@ HFO2_ZERO = 3.0
 
 
 def yflash(folder: Path, *, cells: bool) -> TrainData:
-    """200 cycles of one cell, or a train each way of 48; program is called 1 V, erase −1 V."""
+    """Return 200 cycles of one cell, or one train each way of 48 cells.
+
+    Program pulses are given as 1 V, erase pulses as −1 V.
+    """
     name = "data_device2device_prog_erase.txt" if cells else "data_cycle2cycle.txt"
     trains: dict[str, list[FloatArray]] = {"prog": [], "erase": []}
     for line in (folder / "yflash" / name).read_text("utf-8").splitlines():
@@ -61,7 +64,7 @@ def yflash(folder: Path, *, cells: bool) -> TrainData:
 
 
 def _both(up: Direction, down: Direction) -> TrainData:
-    return TrainData([up, down], [], "", "")
+    return TrainData([up, down])
 
 
 def _column(path: Path, name: str) -> FloatArray:

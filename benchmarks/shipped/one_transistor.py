@@ -1,4 +1,4 @@
-"""The twin of the 1T1R cells: device from sweeps, noise, relaxation and endurance from tests."""
+"""Twin of the 1T1R cells: device from sweeps; noise, relaxation and endurance from tests."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shipped import sources
-from hwloop.datasets.importing import import_table, write_imported
+from hwloop.datasets.importing import import_measurement
+from hwloop.datasets.measurement import write_measurement
 from hwloop.types import FloatArray
+from hwloop_sim.calibrate.method import Task
 from hwloop_sim.calibrate.one_transistor.calibrate import SweepCalibration, calibrate_sweeps
+from hwloop_sim.calibrate.one_transistor.emulation import MODEL
 from hwloop_sim.devices.common.filament import filament_s
 
 NAME = "levy2021_1t1r"
@@ -25,13 +28,13 @@ _FILES = (
 )
 _LEVELS, _WINDOW_S = 32, 7.5e-6
 _SETTLED_S = 100e-6
-"""Levels below it had relaxed before they were read."""
+"""Conductance, siemens, below which levels had relaxed before they were read."""
 _LEAST_S, _MOST_S = 1e-6, 300e-6
-"""Of the fresh window of ``endurance``: so wide that no fresh cell is held by it."""
+"""Fresh window of ``endurance``, siemens: so wide that it limits no fresh cell."""
 
 
 def contents(folder: Path) -> dict[str, Any]:
-    """What stands in the file."""
+    """Return the contents of the calibration file."""
     fitted = fit(folder)
     data = fitted.as_data([], sources.ONE_TRANSISTOR["title"])
     del data["files"]
@@ -49,30 +52,33 @@ def contents(folder: Path) -> dict[str, Any]:
 
 
 def fit(folder: Path) -> SweepCalibration:
-    """To both sweeps, with the cycling test."""
+    """Fit both sweeps, with the cycling test."""
     with tempfile.TemporaryDirectory() as place:
         paths = list(_imported(folder / _CELLS, Path(place)))
-        return calibrate_sweeps(paths, seed=SEED)
+        return calibrate_sweeps(Task(MODEL, paths, seed=SEED))
 
 
 def _imported(folder: Path, place: Path) -> Iterator[Path]:
     for number, (name, options) in enumerate(_FILES):
         path = place / f"{number}.h5"
         given = {**options, "source": sources.ONE_TRANSISTOR["source"]}
-        write_imported(import_table(folder / name, reader=None, given=given), path)
+        write_measurement(
+            import_measurement(folder / name, reader=None, given=given).measurement, path
+        )
         yield path
 
 
 def formed(folder: Path) -> tuple[FloatArray, FloatArray]:
-    """Of 100 cells: bit-line voltage at which each formed, and its conductance then."""
+    """Return the bit-line voltage at which each of 100 cells formed, and its conductance then."""
     table = np.loadtxt(folder / _CELLS / "form-5-1-20.csv")
     return table[:, 2], 1 / table[:, 3]
 
 
 def forming(folder: Path, r_series_ohm: float) -> dict[str, Any]:
-    """Medians, and deviations of the logarithm; of conductances a robust one.
+    """Return the settings of forming: medians, and deviations of logarithms.
 
-    A cell's voltage lies within the step before that at which it was seen to be formed.
+    The deviation of conductances is a robust one. A cell's voltage lies within the step before that
+    at which it was seen to be formed.
     """
     volts, seen_s = formed(folder)
     logs = np.log(filament_s(seen_s, np.asarray(r_series_ohm)))
@@ -87,9 +93,10 @@ def forming(folder: Path, r_series_ohm: float) -> dict[str, Any]:
 
 
 def flicker(folder: Path, r_series_ohm: float) -> dict[str, Any]:
-    """What is left of 10,000 reads of one cell when their white part is taken out.
+    """Estimate flicker noise from 10,000 reads of one cell, less their white noise.
 
-    White: the differences of neighbours; all as a part of the filament's conductance.
+    White noise is estimated from the differences of successive reads; all relative to the
+    filament's conductance.
     """
     table = np.loadtxt(folder / _CHIP / "ret1.csv.gz", delimiter=",")
     time_s, seen_s = table[:, 1], table[:, 3]
@@ -106,7 +113,7 @@ def flicker(folder: Path, r_series_ohm: float) -> dict[str, Any]:
 
 
 def relaxed(folder: Path) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Of each written level from the highest conductance on: before and after the bake."""
+    """Yield conductances before and after the bake of each written level, the highest first."""
     path = folder / _CELLS
     before_s, after_s = (
         1 / np.loadtxt(path / f"relaxation-{when}bake.csv") for when in ("pre", "post")
@@ -118,9 +125,10 @@ def relaxed(folder: Path) -> Iterator[tuple[FloatArray, FloatArray]]:
 
 
 def relaxation(folder: Path, r_series_ohm: float) -> dict[str, Any]:
-    """Spread of a level before the bake, less that of its window: the median of the levels.
+    """Estimate relaxation as the spread of a level before the bake, less that of its window.
 
-    How far the mean moved is not known, nor when: cells were read minutes after they were written.
+    The median over the levels. How far the mean moved, and when, is unknown: cells were read
+    minutes after they were written.
     """
     found = []
     for before_s, _ in relaxed(folder):
@@ -134,9 +142,9 @@ def relaxation(folder: Path, r_series_ohm: float) -> dict[str, Any]:
 
 
 def endurance(folder: Path) -> dict[str, Any]:
-    """Both medians of one cell over 10⁶ cycles by least squares, and moved to the twin's window.
+    """Fit the medians of one cell over 10⁶ cycles, and convert to the window of the twin.
 
-    The effect counts a cycle of the whole window: that of the cell was narrower.
+    The effect counts cycles over the whole window; that of the cell was narrower.
     """
     from scipy.optimize import least_squares
 

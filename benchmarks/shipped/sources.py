@@ -1,4 +1,4 @@
-"""Where each shipped calibration comes from, under which conditions, and what it does not say."""
+"""Sources of the shipped calibrations, their conditions, and the limits of the data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NONE_STATED = "none stated for the data; fitted parameters only"
 
 
 def spintronic_table(volts: float, width_ms: int, hidden: str) -> dict[str, Any]:
-    """Of a measured curve; ``hidden``: what was done about gaps."""
+    """Return the source of a measured curve; ``hidden``: sentence on its gaps."""
     moved = "potentiated" if volts > 0 else "depressed"
     return {
         **_SPINTRONIC,
@@ -33,7 +33,7 @@ def spintronic_table(volts: float, width_ms: int, hidden: str) -> dict[str, Any]
 
 
 def bidirectional(width_ms: int) -> dict[str, Any]:
-    """Of the twin that goes both ways."""
+    """Return the source of the spintronic twin with pulses in both directions."""
     return {
         **_SPINTRONIC,
         "title": f"Spintronic cell, {width_ms} ms pulses of 2 V up and -2.8 V down",
@@ -105,7 +105,7 @@ YFLASH = {
 
 
 def nbsto(radius_um: int, names: Sequence[str]) -> dict[str, Any]:
-    """Of the sweeps of one Nb:SrTiO3 device."""
+    """Return the source of the sweeps of one Nb:SrTiO3 device."""
     return {
         "title": f"Nb:SrTiO3 interface memristor, {radius_um} um radius, I-V sweeps",
         "device": f"Nb-doped SrTiO3 Schottky interface, {radius_um} um radius",
@@ -124,7 +124,7 @@ def nbsto(radius_um: int, names: Sequence[str]) -> dict[str, Any]:
 
 
 def programming(method: str) -> dict[str, Any]:
-    """Of the two curves of spread against conductance."""
+    """Return the source of a curve of spread against conductance."""
     words = "iterative programming" if method == "iterative" else "one-shot programming"
     return {
         "title": f"Spread of HfO2 1T1R cells after {words}, against conductance",

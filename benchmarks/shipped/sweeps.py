@@ -24,9 +24,9 @@ FLOOR_A = 5e-9  # below it the sweeps show the meter's offset
 
 @dataclass(frozen=True)
 class Device:
-    """Sweeps of one device: those fitted, and where the search begins.
+    """Sweeps of one device: those that are fitted, and the initial parameters.
 
-    ``predicts``: a sweep that was not fitted.
+    ``predicts``: a sweep that is not fitted.
     """
 
     radius_um: int
@@ -53,7 +53,7 @@ DEVICES = (
     Device(10, ("radius10um_m3V.csv",), _10, predicts="radius10um_m2V.csv"),
     Device(32, ("radius32um_m2V.csv", "radius32um_m3V.csv"), _32),
 )
-"""Starts are near what searches with forerunners of the model found; each fit goes on from there.
+"""Initial parameters are near the results of earlier versions of the model.
 
 The 100 um device does not ship: its only sweep with times hardly moves, and does not determine
 k_set_per_s even where the lower bound is held.
@@ -61,12 +61,12 @@ k_set_per_s even where the lower bound is held.
 
 
 def histories(folder: Path, names: Sequence[str]) -> list[History]:
-    """The sweeps, without the points at which the source held its current limit."""
+    """Return the sweeps, without the points at the current limit of the source."""
     return [one for name in names for one in of_text(folder / "nbsto_iv" / name, cell=None)]
 
 
 def decades(shown_a: FloatArray, history: History, mask: BoolArray) -> dict[str, float]:
-    """How far the model is off in factors of ten, where the current is above the floor."""
+    """Compute the error of the model in factors of ten, where the current is above the floor."""
     with np.errstate(invalid="ignore"):
         mask = mask & (np.abs(history.current_a) > FLOOR_A) & (history.conductance_s > 0)
     off = np.log10(np.abs(shown_a[mask] / history.current_a[mask]))
@@ -78,18 +78,18 @@ def decades(shown_a: FloatArray, history: History, mask: BoolArray) -> dict[str,
 
 
 def fit(device: Device, sweeps: Sequence[History]) -> OperationFit:
-    """From the device's start, with what it holds."""
+    """Fit the sweeps of a device, beginning at its initial parameters."""
     model = operation_models()["schottky"]
     start = problem_of(model, sweeps, {}, None).at(dict(zip(_NAMES, device.start, strict=True)))
     return fit_operations("schottky", sweeps, fixed={}, start=start)
 
 
 def predicted(device: Device, found: OperationFit, folder: Path) -> dict[str, Any]:
-    """A sweep that was not fitted; where it begins is taken from its own way up."""
+    """Predict a sweep that was not fitted; its first state is fitted to its rising part."""
     second = histories(folder, [device.predicts])
     (history,) = second
-    top = int(np.argmax([look.read_v for look in history.looks]))
-    up = np.arange(len(history.looks))[:, None] <= top
+    top = int(np.argmax([read.read_v for read in history.reads]))
+    up = np.arange(len(history.reads))[:, None] <= top
     with np.errstate(invalid="ignore"):
         usable = history.conductance_s > 0
     model = operation_models()["schottky"]
@@ -107,7 +107,7 @@ def predicted(device: Device, found: OperationFit, folder: Path) -> dict[str, An
 
 
 def _bounds_s(parameters: Mapping[str, Any]) -> tuple[float, float]:
-    """Conductances of the bounds at small voltages: beyond them a cell is put at the nearest."""
+    """Return the conductances of both bounds at small voltages, siemens."""
     settings = SchottkySettings.parse(dict(parameters))
     device = SCHOTTKY.make(settings, (1, 2), np.random.default_rng(0))
     device.set_conductance(np.array([[1e-30, 1.0]]))
@@ -116,7 +116,7 @@ def _bounds_s(parameters: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def made(device: Device, folder: Path) -> dict[str, Any]:
-    """What stands in the file of a device."""
+    """Return the contents of the file of a device."""
     sweeps = histories(folder, device.fitted)
     found = fit(device, sweeps)
     source = sources.nbsto(device.radius_um, device.fitted)
@@ -136,12 +136,12 @@ def made(device: Device, folder: Path) -> dict[str, Any]:
     low_s, high_s = _bounds_s(data["parameters"])
     data["validity"] |= {"low_s": low_s, "high_s": high_s}
     # Not pulses, but a voltage that was swept.
-    volts = [look.read_v for history in sweeps for look in history.looks]
+    volts = [read.read_v for history in sweeps for read in history.reads]
     del data["validity"]["pulses"], data["files"]
     data["validity"] |= {"low_v": min(volts), "high_v": max(volts)}
     return {**data, **{key: value for key, value in source.items() if key != "words"}}
 
 
 def calibrations() -> dict[str, Callable[[Path], dict[str, Any]]]:
-    """Name → what makes the contents of its file from the data of a folder."""
+    """Return name → function that makes the contents of its file from the data of a folder."""
     return {f"tiotto2021_nbsto_{device.radius_um}um": partial(made, device) for device in DEVICES}

@@ -1,4 +1,4 @@
-"""The table of how true the shipped calibrations are, from the figures that stand in the files."""
+"""Table of the accuracy of the shipped calibrations, from the figures in their files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEAD = (
 
 
 def lines() -> Iterator[str]:
-    """A row for each direction of each calibration that has held-out figures."""
+    """Yield a row for each direction of each calibration that has held-out figures."""
     yield _HEAD
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for name in sorted(shipped()):
@@ -44,7 +44,7 @@ def _row(name: str, figures: Mapping[str, Any]) -> str:
 
 
 def write(page: Path = PAGE) -> None:
-    """Put the table between its marks."""
+    """Write the table between its marks on the page."""
     before, rest = page.read_text("utf-8").split(BEGIN)
     _, after = rest.split(END)
     table = "\n".join(lines())

@@ -253,13 +253,13 @@ def import_(
     ] = None,
 ) -> None:
     """Turn recorded conductance data into a file that the emulator can play."""
-    from hwloop.datasets.importing import write_imported
     from hwloop.datasets.joining import import_files
+    from hwloop.datasets.measurement import write_measurement
 
     imported = import_files(sources, reader=reader, given=dict(map(_pair, given or ())))
-    write_imported(imported, out)
-    for words in imported.words:
-        typer.echo(words)
+    write_measurement(imported.measurement, out)
+    for message in imported.messages:
+        typer.echo(message)
     typer.echo(f"dataset: {out}")
 
 

@@ -3,33 +3,31 @@
 A reader of your own is a :class:`Reader` under the entry point group ``hwloop.readers``.
 """
 
-from hwloop.datasets.columns import (
-    MeasuredConditions,
-    Measurement,
-    read_measurement,
-    write_measurement,
-)
 from hwloop.datasets.importing import (
-    Columns,
     Extract,
     Reader,
     fault,
     finite_number,
     first_lines,
-    import_table,
+    import_measurement,
     text_lines,
+)
+from hwloop.datasets.measurement import (
+    Conditions,
+    Measurement,
+    read_measurement,
+    write_measurement,
 )
 
 __all__ = [
-    "Columns",
+    "Conditions",
     "Extract",
-    "MeasuredConditions",
     "Measurement",
     "Reader",
     "fault",
     "finite_number",
     "first_lines",
-    "import_table",
+    "import_measurement",
     "read_measurement",
     "text_lines",
     "write_measurement",

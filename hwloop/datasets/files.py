@@ -1,4 +1,4 @@
-"""HDF5 files of measured data: whole or not at all, and checked when read."""
+"""HDF5 files of measured data: written complete or not at all, and checked when read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from hwloop.errors import ConfigError, RecordError
 
 
 def write_complete(path: Path, fill: Callable[[Any], None]) -> None:
-    """An HDF5 file that ``fill`` fills; it appears under its name when complete, or not at all."""
+    """Create an HDF5 file with ``fill``; it appears under its name only when it is complete.
+
+    Raises :class:`RecordError` if the name is taken or the file cannot be written.
+    """
     import h5py
 
     def write(temporary: Path) -> None:
@@ -26,9 +29,9 @@ def write_complete(path: Path, fill: Callable[[Any], None]) -> None:
 
 
 def appear_complete(path: Path, write: Callable[[Path], None]) -> None:
-    """What ``write`` writes to a temporary name appears as ``path``, whole or not at all.
+    """Rename what ``write`` writes to a temporary file to ``path`` once it is complete.
 
-    Raises :class:`RecordError` when the name is taken or cannot be written.
+    Raises :class:`RecordError` if the name is taken or the file cannot be written.
     """
     # In the same folder: between file systems a rename would be a copy, which can break off.
     if not path.parent.is_dir():
@@ -37,12 +40,12 @@ def appear_complete(path: Path, write: Callable[[Path], None]) -> None:
     _refuse_existing(path)
     try:
         write(temporary)
-        _refuse_existing(path)  # someone may have made it meanwhile, and a rename would replace it
+        _refuse_existing(path)  # created in the meantime: a rename would replace it
         temporary.rename(path)
     except OSError as exc:
         raise RecordError(f"{path}: cannot be written: {exc.strerror or exc}") from None
     finally:
-        with suppress(OSError):  # gone after the rename; if not, the error above matters more
+        with suppress(OSError):  # missing after the rename; else the error above matters more
             temporary.unlink(missing_ok=True)
 
 
@@ -53,7 +56,11 @@ def _refuse_existing(path: Path) -> None:
 
 @contextmanager
 def open_dataset(path: Path, form: str, version: int) -> Iterator[Any]:
-    """The HDF5 file of this format; whatever goes wrong while it is read names the file."""
+    """Open an HDF5 file of the format ``form`` for reading; errors in the block name the file.
+
+    Raises :class:`ConfigError` if the file is missing, damaged, of another format or of a version
+    later than ``version``.
+    """
     import h5py
 
     if not path.is_file():
@@ -79,8 +86,19 @@ def _check_format(file: Any, form: str, version: int) -> None:
         )
 
 
+def format_of(path: Path) -> str:
+    """Return the attribute ``format`` of an HDF5 file; "" if it has none or is not HDF5."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return str(file.attrs.get("format", ""))
+    except OSError:
+        return ""
+
+
 def attributes(item: Any) -> dict[str, Any]:
-    """Attributes as plain Python values, so that the models check them like any other."""
+    """Return HDF5 attributes as plain Python values, which the settings models validate."""
     return {
         name: value.item() if hasattr(value, "item") and value.ndim == 0 else value
         for name, value in item.attrs.items()

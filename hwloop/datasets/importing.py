@@ -1,9 +1,8 @@
-"""Turn a lab's own measurement file into a dataset: the contract of the readers.
+"""Import of a lab's own measurement files: the contract of the readers.
 
-A reader knows one layout of files. It checks what the file says of itself, and hands over an
-:class:`Extract`, the conductances of one train, or :class:`Columns`, a table of any other
-measurement; both in SI units, with the conditions that stand in the file. What the file does not
-say, the user gives; :func:`import_table` joins the two and invents nothing.
+A reader knows one layout of files. It checks the file for contradictions and returns an
+:class:`Extract`: columns in SI units, with the conditions stated in the file. The user gives what
+the file does not state; :func:`import_measurement` combines both and invents nothing.
 """
 
 from __future__ import annotations
@@ -14,112 +13,101 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from hwloop import plugins
-from hwloop.datasets.columns import Column, Kind, MeasuredConditions, Measurement, write_measurement
-from hwloop.datasets.pulse_table import Conditions, ConductanceTable, check_unit, write_dataset
+from hwloop.datasets.measurement import (
+    Column,
+    Conditions,
+    Kind,
+    Measurement,
+    check_unit,
+    train_columns,
+)
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
-from hwloop.settings.model import Settings
 
 _TEXTS = ("title", "device", "source", "doi", "validity")
 _CONDITIONS = tuple(Conditions.model_fields)
-_LEAST = 2
-_REQUIRED = ("amplitude_v", "width_s", "source")
-T = TypeVar("T", bound=Settings)
-C = TypeVar("C", Conditions, MeasuredConditions)
+_OF_PULSE = ("amplitude_v", "width_s")
+_MIN_VALUES = 2
 _BINARY = frozenset(map(chr, range(32))) - set("\t\r\n\f")
 
 
 @dataclass(frozen=True)
 class Extract:
-    """What a reader has taken from a file.
+    """Data that a reader has taken from a file.
 
-    ``conductance_s``: after 0, 1, 2, … pulses. ``found``: the keys of a table and of its
-    conditions that the file itself states. ``words``: what was recognised, in which unit, what
-    was checked, and how much was left out and why.
-    """
-
-    conductance_s: Sequence[float]
-    found: Mapping[str, object]
-    words: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What a reader has taken from a file that is more than one train.
-
-    ``kind`` and ``columns``: as in :class:`hwloop.datasets.columns.Measurement`; the rest as in
-    :class:`Extract`.
+    ``kind`` and ``columns``: as in :class:`hwloop.datasets.measurement.Measurement`. A file with
+    one train of equal pulses has ``conductance_s`` as its only column: the values after 0, 1, 2, …
+    pulses; the pulse comes from the conditions. ``found``: texts and conditions stated in the
+    file. ``messages``: what was recognised, in which unit, what was checked, and how much was left
+    out and why.
     """
 
     kind: Kind
     columns: Mapping[str, Column]
     found: Mapping[str, object]
-    words: Sequence[str]
+    messages: Sequence[str]
+
+    @property
+    def is_single_train(self) -> bool:
+        """Return whether the only column is the conductance of one train."""
+        return self.kind == "trains" and set(self.columns) == {"conductance_s"}
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A reader as it stands in the entry point group ``hwloop.readers``.
+    """Reader of one layout of files, as registered in the entry point group ``hwloop.readers``.
 
-    ``recognises(path)``: whether the file has this layout, from its first lines; raises nothing
-    for a file of another kind. ``read(path, options)``: raises :class:`ConfigError` with file,
-    line, value and what was expected. ``options``: keys that the reader takes from the user
-    besides those of a table, each with its meaning. One that is also a condition, such as
-    ``width_s``, is given to the reader and stays a condition.
+    ``recognises(path)``: whether the file has this layout, judged by its first lines; raises
+    nothing for a file of another kind. ``read(path, options)``: raises :class:`ConfigError` with
+    file, line, value and what was expected. ``options``: keys that the reader takes from the user
+    besides texts and conditions, each with its meaning. A key that is also a condition, such as
+    ``width_s``, is passed to the reader and stays a condition.
     """
 
     name: str
     summary: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Path, Mapping[str, str]], Extract | Columns]
+    read: Callable[[Path, Mapping[str, str]], Extract]
     options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A dataset, and in words what was recognised, checked, inverted and left out."""
+    """A measurement, with messages on what was recognised, checked, converted and left out."""
 
-    table: ConductanceTable | Measurement
-    words: list[str]
+    measurement: Measurement
+    messages: list[str]
 
 
-def import_table(path: Path, *, reader: str | None, given: Mapping[str, object]) -> Imported:
+def import_measurement(path: Path, *, reader: str | None, given: Mapping[str, object]) -> Imported:
     """Read ``path`` with the reader of that name, or with the one that recognises it.
 
     ``given``: conditions and texts from the user (``amplitude_v``, ``width_s``, ``read_v``,
     ``temperature_k``, ``note``, ``title``, ``device``, ``source``, ``doi``, ``validity``, and the
-    reader's own options); they go before what the file says, and where they contradict it that
-    is said. Raises :class:`ConfigError` naming the file and what to do.
+    reader's own options). They override the file; conflicts are reported. Raises
+    :class:`ConfigError` naming the file and what to do.
     """
     _check_file(path)
-    chosen = _recognised(path) if reader is None else _named(reader)
+    chosen = _named(reader) if reader is not None else _recognised(path)
     _check_keys(given, chosen)
     options = {key: str(given[key]) for key in chosen.options if key in given}
     extract = chosen.read(path, options)
-    kept = (*_CONDITIONS, *_TEXTS)
-    texts = {key: value for key, value in given.items() if key in kept}
-    words = [f"recognised as {chosen.name}: {chosen.summary}", *extract.words]
-    if isinstance(extract, Columns):
-        return _join_columns(path, extract, texts, words)
-    return _join(path, extract, texts, words)
-
-
-def write_imported(imported: Imported, path: Path) -> None:
-    """Write the dataset as the file that its kind wants, whole or not at all."""
-    if isinstance(imported.table, Measurement):
-        write_measurement(imported.table, path)
-    else:
-        write_dataset(imported.table, path)
+    kept = {key: value for key, value in given.items() if key in (*_CONDITIONS, *_TEXTS)}
+    measurement = _measurement(path, extract, kept)
+    conflicts, conditions = _conflicts(measurement.conditions, extract.found)
+    return Imported(
+        measurement.model_copy(update={"conditions": conditions}),
+        [f"recognised as {chosen.name}: {chosen.summary}", *extract.messages, *conflicts],
+    )
 
 
 def text_lines(path: Path) -> list[str]:
-    """The lines of a text file without their ends, CRLF or LF; the last is "" after a line end.
+    """Return the lines of a text file without CRLF or LF; the last is "" after a line end.
 
-    Packed with gzip or not. UTF-8, or the Windows code page in which many instruments write "µ".
-    Raises :class:`ConfigError` where the file cannot be read or is not text.
+    The file may be compressed with gzip, and is UTF-8 or the Windows code page 1252, in which many
+    instruments write "µ". Raises :class:`ConfigError` if it cannot be read or is not text.
     """
     raw = _bytes(path)
     try:
@@ -132,7 +120,7 @@ def text_lines(path: Path) -> list[str]:
 
 
 def first_lines(path: Path, count: int) -> list[str]:
-    """The first lines that are not blank, for recognition; none where the file is not text."""
+    """Return the first ``count`` lines that are not blank; none if the file is not text."""
     try:
         lines = text_lines(path)
     except ConfigError:
@@ -141,7 +129,7 @@ def first_lines(path: Path, count: int) -> list[str]:
 
 
 def finite_number(text: str, path: Path, line: int, what: str) -> float:
-    """The number that ``text`` is; :class:`ConfigError` with file, line and value otherwise."""
+    """Parse a finite number; :class:`ConfigError` with file, line and value if it is none."""
     try:
         number = float(text)
     except ValueError:
@@ -152,7 +140,7 @@ def finite_number(text: str, path: Path, line: int, what: str) -> float:
 
 
 def fault(path: Path, line: int, value: str, expected: str) -> ConfigError:
-    """``FILE: line N: VALUE: expected …``."""
+    """Return the error ``FILE: line N: VALUE: expected …``."""
     return ConfigError(f"{value}: expected {expected}", key=f"line {line}", file=str(path))
 
 
@@ -199,8 +187,8 @@ def _recognised(path: Path) -> Reader:
     fitting = [reader for reader in readers.values() if reader.recognises(path)]
     if not fitting:
         raise ConfigError(
-            f"not recognised by any reader; there are: {', '.join(readers)}; named with --reader,"
-            " one says what is in its way",
+            f"not recognised by any reader ({', '.join(readers)}). Pass --reader NAME to see why"
+            " that reader rejects the file.",
             file=str(path),
         )
     if len(fitting) > 1:
@@ -216,37 +204,10 @@ def _check_keys(given: Mapping[str, object], reader: Reader) -> None:
             raise ConfigError(f"reader {reader.name} has no such key{nearest(key, known)}", key=key)
 
 
-def _join(path: Path, extract: Extract, given: Mapping[str, object], words: list[str]) -> Imported:
-    data = _joined(path, extract.found, given, _REQUIRED)
-    if (count := len(extract.conductance_s)) < _LEAST:
-        raise ConfigError(
-            f"holds {count} {'value' if count == 1 else 'values'}: expected {_LEAST} or more, the"
-            " state before the first pulse and after each",
-            file=str(path),
-        )
-    check_unit(extract.conductance_s, str(path))
-    data["conductance_s"] = tuple(extract.conductance_s)
-    table = _parsed(ConductanceTable, data, path, given)
-    against, conditions = _contradictions(table.conditions, extract.found)
-    return Imported(table.model_copy(update={"conditions": conditions}), [*words, *against])
-
-
-def _join_columns(
-    path: Path, columns: Columns, given: Mapping[str, object], words: list[str]
-) -> Imported:
-    data = _joined(path, columns.found, given, ("source",))
-    if "conductance_s" in columns.columns:
-        check_unit(columns.columns["conductance_s"], str(path))
-    data |= {"kind": columns.kind, "columns": dict(columns.columns)}
-    table = _parsed(Measurement, data, path, given)
-    against, conditions = _contradictions(table.conditions, columns.found)
-    return Imported(table.model_copy(update={"conditions": conditions}), [*words, *against])
-
-
-def _joined(
-    path: Path, found: Mapping[str, object], given: Mapping[str, object], required: Sequence[str]
-) -> dict[str, object]:
-    values = {"title": Path(path.name.removesuffix(".gz")).stem, **found, **given}
+def _measurement(path: Path, extract: Extract, given: Mapping[str, object]) -> Measurement:
+    """Combine what the file states with what the user gives, which overrides it."""
+    values = {"title": Path(path.name.removesuffix(".gz")).stem, **extract.found, **given}
+    required = (*_OF_PULSE, "source") if extract.is_single_train else ("source",)
     missing = [key for key in required if key not in values]
     if missing:
         raise ConfigError(
@@ -255,25 +216,54 @@ def _joined(
             file=str(path),
         )
     data: dict[str, object] = {key: values[key] for key in _TEXTS if key in values}
-    data["conditions"] = {key: values[key] for key in _CONDITIONS if key in values}
-    return data
-
-
-def _parsed(model: type[T], data: object, path: Path, given: Mapping[str, object]) -> T:
+    conditions = {key: values[key] for key in _CONDITIONS if key in values}
     try:
-        return model.parse(data)
+        return Measurement.parse(
+            {
+                "kind": extract.kind,
+                **data,
+                "conditions": conditions,
+                "columns": _columns(path, extract, conditions),
+            }
+        )
     except ConfigError as exc:
         # The user gave width_s=…, not conditions.width_s=….
         key = exc.key.removeprefix("conditions.")
         raise ConfigError(exc.message, key=key, file="" if key in given else str(path)) from None
 
 
-def _contradictions(conditions: C, found: Mapping[str, object]) -> tuple[list[str], C]:
-    """Where the user contradicts the file, in words, and conditions whose note says so."""
-    against: list[str] = []
+def _columns(
+    path: Path, extract: Extract, conditions: Mapping[str, object]
+) -> Mapping[str, Column]:
+    """Return the columns of the measurement; those of a single train repeat its conditions."""
+    if extract.is_single_train:
+        count = len(extract.columns["conductance_s"])
+        if count < _MIN_VALUES:
+            raise ConfigError(
+                f"holds {count} {'value' if count == 1 else 'values'}: expected {_MIN_VALUES} or"
+                " more, the state before the first pulse and after each",
+                file=str(path),
+            )
+    if "conductance_s" in extract.columns:
+        check_unit(extract.columns["conductance_s"], str(path))
+    if not extract.is_single_train:
+        return dict(extract.columns)
+    pulse = Conditions.parse(dict(conditions))
+    assert pulse.amplitude_v is not None and pulse.width_s is not None  # noqa: S101, PT018
+    return train_columns(
+        [extract.columns["conductance_s"]],
+        cells=[0],
+        amplitudes_v=[pulse.amplitude_v],
+        widths_s=[pulse.width_s],
+    )
+
+
+def _conflicts(conditions: Conditions, found: Mapping[str, object]) -> tuple[list[str], Conditions]:
+    """Return messages on where the user contradicts the file, and conditions that note them."""
+    messages: list[str] = []
     for key in _CONDITIONS:
         used, stated = getattr(conditions, key), found.get(key)
         if key != "note" and stated is not None and used != stated:
-            against.append(f"{key} {used:g} was given against {stated:g} in the file")
-    note = "; ".join(part for part in (conditions.note, *against) if part)
-    return against, conditions.model_copy(update={"note": note})
+            messages.append(f"{key} {used:g} was given against {stated:g} in the file")
+    note = "; ".join(part for part in (conditions.note, *messages) if part)
+    return messages, conditions.model_copy(update={"note": note})

@@ -1,4 +1,4 @@
-"""Several files of one train each become one dataset of trains, as of one cell."""
+"""Join several files of one train each to one dataset of trains of one cell."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from hwloop.datasets.columns import Column, MeasuredConditions, Measurement
-from hwloop.datasets.importing import Imported, import_table
-from hwloop.datasets.pulse_table import ConductanceTable
+from hwloop.datasets.importing import Imported, import_measurement
+from hwloop.datasets.measurement import Conditions, Measurement, train_columns
 from hwloop.errors import ConfigError
 
 
 def import_files(
     paths: Sequence[Path], *, reader: str | None, given: Mapping[str, object]
 ) -> Imported:
-    """One file as it is, several as trains of one cell; a folder stands for the files in it.
+    """Import one file as it is, or several as trains of one cell; a folder means its files.
 
     Raises :class:`ConfigError` naming the file and what to do.
     """
@@ -26,12 +23,12 @@ def import_files(
         if file.resolve() in {other.resolve() for other in files[:number]}:
             raise ConfigError("is named twice: its train would count twice", file=str(file))
     if len(files) == 1:
-        return import_table(files[0], reader=reader, given=given)
+        return import_measurement(files[0], reader=reader, given=given)
     return import_trains(files, reader=reader, given=given)
 
 
 def _files(path: Path) -> list[Path]:
-    """By name, in the order of the numbers in them; hidden files are none of a measurement."""
+    """List the files of a folder, ordered by the numbers in their names, without hidden files."""
     if not path.is_dir():
         return [path]
     files = [one for one in path.iterdir() if one.is_file() and not one.name.startswith(".")]
@@ -48,67 +45,63 @@ def _order(path: Path) -> list[tuple[int, str]]:
 def import_trains(
     paths: Sequence[Path], *, reader: str | None, given: Mapping[str, object]
 ) -> Imported:
-    """Each file as :func:`hwloop.datasets.importing.import_table` reads it; the trains in the given
-    order.
+    """Import each file with :func:`import_measurement`; the trains keep the order of ``paths``.
 
-    Raises :class:`ConfigError` as that does, and where a file holds more than one train.
+    Raises :class:`ConfigError` as that does, and if a file holds anything but one train.
     """
-    read = [import_table(path, reader=reader, given=given) for path in paths]
-    tables = []
-    for path, one in zip(paths, read, strict=True):
-        if isinstance(one.table, Measurement):
+    imported = [import_measurement(path, reader=reader, given=given) for path in paths]
+    measurements = [one.measurement for one in imported]
+    for path, one in zip(paths, measurements, strict=True):
+        if one.kind != "trains" or one.columns["train"].any():
             raise ConfigError(
-                f"holds {one.table.kind} in columns: files of one train each can be joined, import"
-                " this one by itself",
+                f"holds {one.kind} in columns: files of one train each can be joined, import this"
+                " one by itself",
                 file=str(path),
             )
-        tables.append(one.table)
-    words = list(_words(paths, [one.words for one in read]))
-    return Imported(_joined(tables), [*words, *_pulses(tables)])
+    messages = list(_messages(paths, [one.messages for one in imported]))
+    return Imported(_joined(measurements), [*messages, *_pulses(measurements)])
 
 
-def _joined(tables: Sequence[ConductanceTable]) -> Measurement:
-    first = tables[0]
+def _joined(measurements: Sequence[Measurement]) -> Measurement:
     conditions: dict[str, object] = {
-        name: getattr(first.conditions, name)
+        name: getattr(measurements[0].conditions, name)
         for name in ("amplitude_v", "width_s", "read_v", "temperature_k")
-        if len({getattr(one.conditions, name) for one in tables}) == 1
+        if len({getattr(one.conditions, name) for one in measurements}) == 1
     }
-    conditions["note"] = "; ".join(_once(one.conditions.note for one in tables))
+    conditions["note"] = "; ".join(_once(one.conditions.note for one in measurements))
     texts = {
-        name: "; ".join(_once(getattr(one, name) for one in tables))
+        name: "; ".join(_once(getattr(one, name) for one in measurements))
         for name in ("device", "source", "doi", "validity")
     }
     return Measurement(
         kind="trains",
-        title=first.title,
-        conditions=MeasuredConditions.parse(conditions),
-        columns=_columns(tables),
+        title=measurements[0].title,
+        conditions=Conditions.parse(conditions),
+        columns=train_columns(
+            [one.columns["conductance_s"] for one in measurements],
+            cells=[0] * len(measurements),
+            amplitudes_v=[_pulse(one)[0] for one in measurements],
+            widths_s=[_pulse(one)[1] for one in measurements],
+        ),
         **texts,
     )
 
 
-def _columns(tables: Sequence[ConductanceTable]) -> dict[str, Column]:
-    sizes = [len(one.conductance_s) for one in tables]
-    return {
-        "cell": np.zeros(sum(sizes)),
-        "train": np.repeat(np.arange(len(sizes), dtype=np.float64), sizes),
-        "pulse": np.concatenate([np.arange(size, dtype=np.float64) for size in sizes]),
-        "amplitude_v": np.repeat([one.conditions.amplitude_v for one in tables], sizes),
-        "width_s": np.repeat([one.conditions.width_s for one in tables], sizes),
-        "conductance_s": np.concatenate([one.conductance_s for one in tables]),
-    }
+def _pulse(measurement: Measurement) -> tuple[float, float]:
+    """Return amplitude (volts) and width (seconds) of the first pulse of a measurement."""
+    columns = measurement.columns
+    return float(columns["amplitude_v"][0]), float(columns["width_s"][0])
 
 
-def _words(paths: Sequence[Path], said: Sequence[Sequence[str]]) -> Iterator[str]:
-    """What holds for all files once, the rest with the file that it is said of."""
-    for line in _once(line for words in said for line in words):
-        of = [path.name for path, words in zip(paths, said, strict=True) if line in words]
-        yield line if len(of) == len(paths) else f"{', '.join(of)}: {line}"
+def _messages(paths: Sequence[Path], by_file: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield messages common to all files once, and others after the names of their files."""
+    for line in _once(line for messages in by_file for line in messages):
+        named = [path.name for path, own in zip(paths, by_file, strict=True) if line in own]
+        yield line if len(named) == len(paths) else f"{', '.join(named)}: {line}"
 
 
-def _pulses(tables: Sequence[ConductanceTable]) -> Iterator[str]:
-    pulses = [(one.conditions.amplitude_v, one.conditions.width_s) for one in tables]
+def _pulses(measurements: Sequence[Measurement]) -> Iterator[str]:
+    pulses = [_pulse(one) for one in measurements]
     for amplitude_v, width_s in dict.fromkeys(pulses):
         number = pulses.count((amplitude_v, width_s))
         yield f"{number} trains of {amplitude_v:g} V, {width_s:g} s, taken to be of one cell"

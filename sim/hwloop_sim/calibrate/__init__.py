@@ -1,1 +1,1 @@
-"""Fit device models to measured trains, and say how well they predict what was left out."""
+"""Fits of device models to measured data, compared with data that was left out."""

@@ -1,4 +1,4 @@
-"""``hwloop calibrate``: fit a device model to what was measured and write the calibration."""
+"""Command ``hwloop calibrate``: fit a device model to measured data and write the calibration."""
 
 from __future__ import annotations
 
@@ -35,22 +35,19 @@ def calibrate(
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the emulated trains to compare with.")] = 1,
 ) -> None:
-    """Fit a device model; say how sure each parameter is and what a held-out part says of it."""
+    """Fit a device model; print its parameters, their uncertainty and how well it predicts."""
+    from hwloop_sim.calibrate.method import Task
     from hwloop_sim.calibrate.rank import rank
     from hwloop_sim.calibrate.run import calibrate as fit
     from hwloop_sim.calibrate.run import check_out, write_calibration
-    from hwloop_sim.calibrate.summary import held, lines, table
+    from hwloop_sim.calibrate.summary import held, table
 
     check_out(out)
     fixed = held(fix or [])
     named = model or []
     if len(named) != 1:
         ranked = rank(
-            data,
-            cell=cell,
-            seed=seed,
-            fixed=fixed,
-            spread=spread,
+            Task("", data, cell, seed, fixed, spread),
             among=named,
             progress=lambda one: typer.echo(f"tried {one.model}", err=True),
         )
@@ -59,10 +56,10 @@ def calibrate(
         best = ranked[0].found
     else:
         best = fit(data, model=named[0], cell=cell, seed=seed, fixed=fixed, spread=spread)
-    if best is None:  # rank() has refused that already
+    if best is None:  # rank() raises instead
         return
     written = write_calibration(best, data, out)
-    for line in lines(best):
+    for line in best.summary():
         typer.echo(line)
     typer.echo(f"calibration: {written[0]}")
     for path in written[1:]:

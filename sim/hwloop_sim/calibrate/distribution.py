@@ -1,4 +1,4 @@
-"""Distributions of measured and emulated values."""
+"""Distributions of measured and emulated values, and the distance between them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from hwloop.statistics import ks_distance, ks_expected
 from hwloop.types import FloatArray
 
 REPEATS = 50
-"""Emulated trains from the beginning of each held-out one."""
+"""Emulated trains for each held-out one, from its first value."""
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """One figure of every train or step: emulated, held out, and of the half that was fitted."""
+    """Values of one quantity, siemens: emulated, held out, and of the half that was fitted."""
 
     emulated_s: FloatArray
     held_out_s: FloatArray
     fitted_s: FloatArray
 
     def figures(self) -> dict[str, float]:
-        """Distances to the held-out half, and what equal distributions of that size show."""
+        """Compute KS distances to the held-out half, and those of equal distributions."""
         expected, most = ks_expected(self.emulated_s.size, self.held_out_s.size)
         return {
             "ks_model": ks_distance(self.emulated_s, self.held_out_s),

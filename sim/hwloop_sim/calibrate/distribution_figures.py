@@ -1,4 +1,4 @@
-"""Cumulative distributions, drawn."""
+"""Figures of cumulative distributions with their KS distances."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def cumulative(axes: Axes, of: Distribution, quantity: str) -> None:
-    """Both halves of the data and the model as cumulative fractions, with their distances."""
+    """Draw both halves of the data and the model as cumulative fractions, with their distances."""
     scale = plot.AxisScale.of(np.concatenate([of.held_out_s, of.fitted_s]), "S")
     for values_s, colour, label in (
         (of.fitted_s, plot.SKY, "fitted half"),

@@ -1,16 +1,17 @@
-"""Which kind of file a calibration is given."""
+"""Kinds of files that a calibration is given."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from hwloop.datasets import pulse_table as dataset
+from hwloop.datasets.files import format_of
+from hwloop.datasets.measurement import FORMAT as DATASET
 from hwloop.errors import ConfigError
 from hwloop.record.writer import FORMAT as RECORD
 
 
 def check_format(path: Path) -> None:
-    """Refuse what is neither a record nor a dataset, whole or damaged."""
+    """Refuse a file that is neither a record nor a dataset, complete or damaged."""
     import h5py
 
     if not h5py.is_hdf5(path):
@@ -21,5 +22,10 @@ def check_format(path: Path) -> None:
 
 
 def is_record(path: Path) -> bool:
-    """Whether a file is a record of a run."""
-    return dataset.format_of(path) == RECORD
+    """Return whether a file is a record of a run."""
+    return format_of(path) == RECORD
+
+
+def is_dataset(path: Path) -> bool:
+    """Return whether a file is a dataset that ``hwloop import`` wrote."""
+    return format_of(path) == DATASET

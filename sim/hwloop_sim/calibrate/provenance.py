@@ -1,33 +1,24 @@
-"""Where the data of a calibration come from."""
+"""Origin of the data of a calibration."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hwloop.datasets import columns as measurement
-from hwloop.datasets import pulse_table as dataset
-from hwloop_sim.calibrate.inputs import is_record
-
-if TYPE_CHECKING:
-    pass
+from hwloop.datasets.measurement import read_measurement
+from hwloop_sim.calibrate.inputs import is_dataset, is_record
 
 
 def provenance(paths: Sequence[Path]) -> dict[str, Any]:
-    """Device, source and files, as a calibration states them."""
+    """Return device, source, DOI and files, with their SHA-256, as a calibration states them."""
     texts: dict[str, list[str]] = {"device": [], "source": [], "doi": []}
     for path in paths:
-        form = dataset.format_of(path)
-        if form in {dataset.FORMAT, measurement.FORMAT}:
-            table: Any = (
-                dataset.read_dataset(path)
-                if form == dataset.FORMAT
-                else measurement.read_measurement(path)
-            )
+        if is_dataset(path):
+            measurement = read_measurement(path)
             for name, seen in texts.items():
-                seen.append(getattr(table, name))
+                seen.append(getattr(measurement, name))
         else:
             kind = "record" if is_record(path) else "file"
             texts["source"].append(f"{kind} {path.name}")

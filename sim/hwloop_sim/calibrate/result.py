@@ -1,4 +1,4 @@
-"""What a fit comes to."""
+"""Result of fitting a device model."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Fit:
-    """Settings of a model that were found, each with its uncertainty.
+    """Fitted settings of a device model, each with its uncertainty.
 
-    ``settings``: as a procedure has them below ``device``. ``uncertainty``: one standard
-    deviation of those that were fitted, by name, in the unit of the name. ``read_noise_s``: of a
-    read in the trains, which the model does not hold; None where it was not estimated.
-    ``read_noise``: the same as a fraction of the conductance.
-    ``goodness``: figures by name. ``words``: what a person should know of the fit.
+    ``settings``: as a procedure has them below ``device``. ``uncertainty``: one standard deviation
+    of each fitted setting, by name, in the unit of the name. ``read_noise_s``: standard deviation
+    of a read, siemens, which the model does not include; None if it was not estimated.
+    ``read_noise``: the same as a fraction of the conductance. ``goodness``: figures by name.
+    ``messages``: remarks for the user.
     """
 
     settings: Mapping[str, Any]
     uncertainty: Mapping[str, float]
     read_noise_s: float | None
     goodness: Mapping[str, float]
-    words: Sequence[str]
+    messages: Sequence[str]
     read_noise: float | None = None

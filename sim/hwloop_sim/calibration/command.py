@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from hwloop.datasets.pulse_table import ConductanceTable
     from hwloop_sim.calibration.file import Calibration
+    from hwloop_sim.calibration.table import ConductanceTable
 
 
 def calibrations(

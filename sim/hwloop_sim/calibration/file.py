@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from hwloop.datasets.calibrations import HDF5_SUFFIXES, read_calibration
-from hwloop.datasets.pulse_table import ConductanceTable, read_dataset
 from hwloop.errors import ConfigError, HwloopError
 from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import Kelvin, PositiveSecond, PositiveSiemens, Volt
+from hwloop_sim.calibration.table import ConductanceTable, read_table
 
 FORMAT = "hwloop-calibration"
 FORMAT_VERSION = 1
@@ -161,7 +161,7 @@ def load_table(reference: str, folder: Path) -> ConductanceTable:
     """
     path = folder / reference
     if path.suffix in HDF5_SUFFIXES:
-        return read_dataset(path)
+        return read_table(path)
     return _table(*read_calibration(reference, folder))
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Event
 from hwloop.datasets.calibrations import HDF5_SUFFIXES, YAML_SUFFIXES, read_calibration
-from hwloop.datasets.pulse_table import FORMAT as DATASET
-from hwloop.datasets.pulse_table import format_of
+from hwloop.datasets.files import format_of
+from hwloop.datasets.measurement import FORMAT as DATASET
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_names
 from hwloop.settings.units import format_quantity

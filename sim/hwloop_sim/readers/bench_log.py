@@ -1,11 +1,11 @@
-"""The raw log of a pulse bench: settings, column names, then three rows a pulse.
+"""Raw log of a pulse bench: settings, column names, then three rows per pulse.
 
 The three rows are the pulse, a row at the OFF voltage, and the read at both polarities. The log
 begins with one initial pulse, which resets the cell; its read is the state after 0 pulses.
 
-The log is checked, not trusted. One thing is tolerated because the instrument program does it by
-design: it may write, in each read row, the currents of the read *before*, beside the resistance
-of the read just done. Which of the two a file does is found out, and said.
+Every row is checked against the settings and against the others. One deviation is accepted because
+the instrument program makes it by design: a read row may hold the currents of the *previous* read
+beside the resistance of its own. The import reports which of the two the file does.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+
+import numpy as np
 
 from hwloop.datasets.importing import Extract, Reader, fault, finite_number, first_lines, text_lines
 from hwloop.errors import ConfigError
@@ -40,7 +42,7 @@ _ROWS_PER_PULSE = 3
 
 @dataclass(frozen=True)
 class _Row:
-    """A row of the log; ``second_…``: None in rows that are no read of both polarities."""
+    """One row of the log; ``second_…`` is None except in reads at both polarities."""
 
     line: int
     time_s: float
@@ -49,27 +51,30 @@ class _Row:
     second_voltage_v: float | None
     second_current_a: float | None
     resistance_ohm: float
-    digit_ohm: float  # what one unit of the last printed digit of the resistance is
+    digit_ohm: float  # value of the last printed digit of the resistance
 
     def agrees(self, resistance_ohm: float) -> bool:
-        """Whether the printed resistance is this one, rounded to its printed digits."""
+        """Return whether the printed resistance is this one, rounded to its printed digits."""
         return abs(self.resistance_ohm - resistance_ohm) <= 0.5 * self.digit_ohm * (1 + 1e-6)
 
     @property
     def measured_ohm(self) -> float:
-        """(V1 − V2)/(I1 − I2) of the row's own columns; infinite where no current flowed."""
+        """Compute (V1 − V2)/(I1 − I2) from the columns of this row; inf without a current."""
         current_a = self.current_a - (self.second_current_a or 0.0)
         voltage_v = self.voltage_v - (self.second_voltage_v or 0.0)
         return voltage_v / current_a if current_a else math.inf
 
 
 def recognises(path: Path) -> bool:
-    """The first line announces the number of pulses."""
+    """Return whether the first line announces the number of pulses."""
     return [line.partition(":")[0] for line in first_lines(path, 1)] == ["Number of Pulses"]
 
 
-def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - it has none
-    """1/resistance of the read rows, after every check of the log against itself."""
+def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
+    """Return 1/resistance of the read rows after checking the log against itself.
+
+    Raises :class:`ConfigError` with file, line, value and what was expected.
+    """
     lines = text_lines(path)
     begin = _columns_at(path, lines)
     settings = _settings(path, lines[:begin])
@@ -86,17 +91,18 @@ def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - i
             raise _mismatch(path, pulse, pulse)
     reads = [step[2] for step in steps]
     agreement = _check_resistances(path, reads)
-    # The resistance and not the currents: it is the only column that is always of its own read,
-    # and its inverse is what the authors of such logs publish, to the last digit.
+    # Not from the currents: only the resistance always belongs to its own read, and the authors of
+    # such logs publish its inverse, to the last digit.
     conductance_s = [1.0 / row.resistance_ohm for row in reads]
     interval_s = median(b[0].time_s - a[0].time_s for a, b in pairwise(steps))
-    words = [
+    messages = [
         f"{pulses} pulses after an initial one; {len(rows)} rows, conductance of {len(reads)} read"
         " rows as 1/resistance, ohm to siemens",
         agreement,
         f"{2 * len(steps)} pulse and OFF rows were checked and left out: they are no reads",
     ]
-    return Extract(conductance_s, _found(path, settings, interval_s), words)
+    columns = {"conductance_s": np.array(conductance_s)}
+    return Extract("trains", columns, _found(path, settings, interval_s), messages)
 
 
 def _columns_at(path: Path, lines: Sequence[str]) -> int:
@@ -198,7 +204,10 @@ def _same(value: float, wanted: float) -> bool:
 
 
 def _check_resistances(path: Path, reads: Sequence[_Row]) -> str:
-    """Every resistance against the currents, of its own row or as written one read late."""
+    """Check every resistance against the currents of its own row or of the next read row.
+
+    Returns a message that states which of the two the log does.
+    """
     at_once = list(zip(reads, reads, strict=True))
     late = [at_once[0], *pairwise(reads)]
     wrong_at_once, wrong_late = _disagreeing(at_once), _disagreeing(late)

@@ -1,4 +1,4 @@
-"""Cycling: both states of each cell, a row a cycle, or a row a cell with its cycles in it."""
+"""Cycling tests: both states of each cell, one row per cycle or one row per cell."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.datasets.importing import Columns, Reader, first_lines
+from hwloop.datasets.importing import Extract, Reader, first_lines
 from hwloop.errors import ConfigError
 from hwloop_sim.readers import program_verify
 from hwloop_sim.readers.tables import (
@@ -24,15 +24,15 @@ _LEAST_WIDE = 7  # an address and three cycles; shorter rows could be another ta
 
 
 def recognises(path: Path) -> bool:
-    """Address, SET, RESET, cycle apart by tabs; or an address and three pairs or more."""
+    """Return whether rows are address, SET, RESET, cycle, or an address and three pairs or more."""
     long = starts_with_numbers(path, columns=len(_LONG), separator="\t")
     if long is not None:
         return all(row[3] == round(row[3]) >= 0 for row in long)
     return _wide_columns(path) is not None and not program_verify.recognises(path)
 
 
-def read(path: Path, options: Mapping[str, str]) -> Columns:  # noqa: ARG001 - it has none
-    """Both states in siemens; cycles of a row of pairs are counted from 1."""
+def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
+    """Return both states in siemens; cycles of a row of pairs are numbered from 1."""
     wide = _wide_columns(path)
     cell, cycle, set_s, reset_s = _of_long(path) if wide is None else _of_wide(path, wide)
     columns = {"cell": cell, "cycle": cycle, "set_s": set_s, "reset_s": reset_s}
@@ -44,14 +44,14 @@ def read(path: Path, options: Mapping[str, str]) -> Columns:  # noqa: ARG001 - i
             " round than this reader takes them",
             file=str(path),
         )
-    words = [
+    messages = [
         f"{cell.size} cycles of {cells_in(cell)}, cycle {cycle.min():g} to {cycle.max():g};"
         " resistances from ohm to siemens",
         f"medians {np.median(1 / set_s):.4g} ohm after SET, {np.median(1 / reset_s):.4g} ohm after"
         f" RESET; {swapped:.2%} of the cycles have SET above RESET in resistance",
         "no row was dropped",
     ]
-    return Columns("cycling", columns, {}, words)
+    return Extract("cycling", columns, {}, messages)
 
 
 def _wide_columns(path: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""Sweeps of one device: columns of voltage and current under a header, as SMU programs write."""
+"""Sweeps of one device: columns of voltage and current under a header, as written by SMUs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.datasets.importing import Columns, Reader, fault, finite_number, first_lines, text_lines
+from hwloop.datasets.importing import Extract, Reader, fault, finite_number, first_lines, text_lines
 
 _FEW = 0.1
 _SCALES = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9, "p": 1e-12}
 
 
-def _name(words: str, unit: str) -> re.Pattern[str]:
+def _name(messages: str, unit: str) -> re.Pattern[str]:
     prefixes = "".join(_SCALES)
-    return re.compile(rf"{words}(\s*[(\[](?P<prefix>[{prefixes}]?){unit}[)\]])?", re.IGNORECASE)
+    return re.compile(rf"{messages}(\s*[(\[](?P<prefix>[{prefixes}]?){unit}[)\]])?", re.IGNORECASE)
 
 
 _ROLES = {
@@ -27,14 +27,14 @@ _ROLES = {
 
 
 def recognises(path: Path) -> bool:
-    """A header with one column of voltage and one of current."""
+    """Return whether the header has one column of voltage and one of current."""
     lines = first_lines(path, 1)
     roles = _roles(lines[0]) if lines else {}
     return "voltage" in roles and "current" in roles
 
 
-def read(path: Path, options: Mapping[str, str]) -> Columns:  # noqa: ARG001 - it has none
-    """Voltages and currents, signs kept; a gap in a row is refused."""
+def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
+    """Return voltages and currents with their signs; a gap in a row is refused."""
     lines = [(n, text) for n, text in enumerate(text_lines(path), start=1) if text.strip()]
     header = lines[0][1]
     roles, names = _roles(header), _names(header)
@@ -54,7 +54,7 @@ def read(path: Path, options: Mapping[str, str]) -> Columns:  # noqa: ARG001 - i
     _check_times(path, columns["time_s"], lines)
     others = [name for i, name in enumerate(names) if name and i not in roles.values()]
     scaled = [names[roles[role]] for role, scale in scales.items() if scale != 1]
-    return Columns("iv", columns, {}, _words(columns, scaled, others))
+    return Extract("iv", columns, {}, _messages(columns, scaled, others))
 
 
 def _names(header: str) -> list[str]:
@@ -62,7 +62,7 @@ def _names(header: str) -> list[str]:
 
 
 def _roles(header: str) -> dict[str, int]:
-    """Role → column, of those that exactly one column has."""
+    """Return role → column for roles that exactly one column has."""
     names = _names(header)
     found = {
         role: [i for i, name in enumerate(names) if pattern.fullmatch(name)]
@@ -94,7 +94,7 @@ def _check_times(path: Path, time_s: np.ndarray, lines: Sequence[tuple[int, str]
         )
 
 
-def _words(
+def _messages(
     columns: Mapping[str, np.ndarray], scaled: Sequence[str], others: Sequence[str]
 ) -> list[str]:
     voltage_v, current_a = columns["voltage_v"], columns["current_a"]
@@ -102,15 +102,15 @@ def _words(
     few = against <= _FEW * voltage_v.size
     signs = "as offsets near 0 V do" if few else "are the leads, or the signs, exchanged?"
     units = f"{', '.join(scaled)} to SI units" if scaled else "in V and A as they stand"
-    words = [
+    messages = [
         f"{voltage_v.size} points from {voltage_v.min():.4g} to {voltage_v.max():.4g} V, currents"
         f" from {current_a.min():.4g} to {current_a.max():.4g} A, {units}",
         f"{against} currents have the sign against their voltage: {signs}",
     ]
     if others:
-        words.append(f"columns left out: {', '.join(others)}")
-    words.append("no row was dropped")
-    return words
+        messages.append(f"columns left out: {', '.join(others)}")
+    messages.append("no row was dropped")
+    return messages
 
 
 IV_SWEEP = Reader(

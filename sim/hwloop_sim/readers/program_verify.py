@@ -1,4 +1,4 @@
-"""Program-and-verify results, one cell and target a row, eleven columns apart by tabs."""
+"""Program-and-verify results: one cell and target per row, eleven columns separated by tabs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.datasets.importing import Columns, Reader, fault
+from hwloop.datasets.importing import Extract, Reader, fault
 from hwloop_sim.readers.tables import cells_in, check_whole, inverse, starts_with_numbers, table_of
 
 _NAMES = (
@@ -26,15 +26,15 @@ _NAMES = (
 
 
 def recognises(path: Path) -> bool:
-    """Eleven numbers apart by tabs: counts in columns 2 to 4, 1 or 0 in column 9."""
+    """Return whether rows are eleven numbers: counts in columns 2 to 4, 0 or 1 in column 9."""
     rows = starts_with_numbers(path, columns=len(_NAMES), separator="\t")
     return rows is not None and all(
         row[8] in (0, 1) and all(value == round(value) >= 0 for value in row[1:4]) for row in rows
     )
 
 
-def read(path: Path, options: Mapping[str, str]) -> Columns:  # noqa: ARG001 - it has none
-    """Resistances as conductances; a target's upper resistance is its lower conductance."""
+def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
+    """Return conductances; the upper resistance of a target is its lower conductance."""
     table, lines = table_of(path, _NAMES, "\t")
     for column in (0, 1, 2, 3):
         check_whole(path, table[:, column], lines, _NAMES[column])
@@ -60,23 +60,23 @@ def read(path: Path, options: Mapping[str, str]) -> Columns:  # noqa: ARG001 - i
         "target_high_s": high_s,
         "success": table[:, 8],
     }
-    return Columns("programming", columns, {}, _words(path, table, reached))
+    return Extract("programming", columns, {}, _messages(path, table, reached))
 
 
-def _words(path: Path, table: np.ndarray, reached: np.ndarray) -> list[str]:
+def _messages(path: Path, table: np.ndarray, reached: np.ndarray) -> list[str]:
     success = table[:, 8] != 0
     disagree = int((success != reached).sum())
     targets = len(np.unique(table[:, 6:8], axis=0))
-    words = [
+    messages = [
         f"{len(table)} rows of {cells_in(table[:, 0])}, {targets} targets; final resistance and"
         " targets from ohm to siemens",
         f"success {success.mean():.1%} by the file; the final resistance is in its target in"
         f" {reached.mean():.1%}, and says otherwise than the file in {disagree} rows",
     ]
     if (table[:, 5] == 0).all():
-        words.append(f"column 6, initial resistance, is 0 throughout and left out: {path.name}")
-    words.append("columns 10 and 11, attempts, left out; no row was dropped")
-    return words
+        messages.append(f"column 6, initial resistance, is 0 throughout and left out: {path.name}")
+    messages.append("columns 10 and 11, attempts, left out; no row was dropped")
+    return messages
 
 
 PROGRAM_VERIFY = Reader(

@@ -1,4 +1,4 @@
-"""Pulse sweeps by address: six columns apart by tabs, resistance before and after each pulse."""
+"""Pulse sweeps by address: six columns with the resistance before and after each pulse."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.datasets.importing import Columns, Reader
+from hwloop.datasets.importing import Extract, Reader
 from hwloop.errors import ConfigError
 from hwloop_sim.readers.tables import cells_in, inverse, starts_with_numbers, table_of
 
@@ -16,12 +16,12 @@ _SIGNS = {"bit": 1.0, "source": -1.0}
 
 
 def recognises(path: Path) -> bool:
-    """Six numbers apart by tabs."""
+    """Return whether rows are six numbers separated by tabs."""
     return starts_with_numbers(path, columns=len(_NAMES), separator="\t") is not None
 
 
-def read(path: Path, options: Mapping[str, str]) -> Columns:
-    """Widths from nanoseconds, resistances to conductances, the source line's voltage negative."""
+def read(path: Path, options: Mapping[str, str]) -> Extract:
+    """Return widths in seconds, conductances, and source-line voltages as negative amplitudes."""
     line = options.get("line")
     if line not in _SIGNS:
         raise ConfigError(
@@ -45,14 +45,14 @@ def read(path: Path, options: Mapping[str, str]) -> Columns:
         "before_s": inverse(path, table[:, 4], lines, "resistance before"),
         "after_s": inverse(path, table[:, 5], lines, "resistance after"),
     }
-    words = [
+    messages = [
         f"{len(table)} pulses on {cells_in(table[:, 0])}; widths from nanoseconds to seconds,"
         " resistances from ohm to siemens",
         f"{line} line {table[:, 2].min():g} to {table[:, 2].max():g} V, gate"
         f" {table[:, 3].min():g} to {table[:, 3].max():g} V; the sign is that of the cell",
         "no row was dropped",
     ]
-    return Columns("pulse_sweeps", columns, {}, words)
+    return Extract("pulse_sweeps", columns, {}, messages)
 
 
 PULSE_SWEEP = Reader(

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.datasets.importing import Columns, Reader, fault
+from hwloop.datasets.importing import Extract, Reader, fault
 from hwloop_sim.readers.tables import cells_in, inverse, starts_with_numbers, table_of
 
 _NAMES = ("address", "time", "resistance", "conductance", "current", "shunt voltage")
-_SAME = 1e-6  # by which resistance and conductance may differ: the digits that are printed
+_SAME = 1e-6  # relative difference of 1/resistance and conductance: the printed digits
 
 
 def recognises(path: Path) -> bool:
-    """Six numbers apart by commas, the fourth the inverse of the third."""
+    """Return whether rows are six numbers, the fourth of which is the inverse of the third."""
     rows = starts_with_numbers(path, columns=len(_NAMES), separator=",")
     return rows is not None and all(abs(row[2] * row[3] - 1) < _SAME for row in rows)
 
 
-def read(path: Path, options: Mapping[str, str]) -> Columns:  # noqa: ARG001 - it has none
-    """Conductances checked against the resistances; time from the first read of the file."""
+def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
+    """Return conductances, checked against the resistances, and times from the first read."""
     table, lines = table_of(path, _NAMES, ",")
     conductance_s = inverse(path, table[:, 2], lines, "resistance")
     wrong = np.abs(table[:, 2] * table[:, 3] - 1) >= _SAME
@@ -37,7 +37,7 @@ def read(path: Path, options: Mapping[str, str]) -> Columns:  # noqa: ARG001 - i
         _check_times(path, table[table[:, 0] == cell, 1], lines[table[:, 0] == cell])
     time_s = table[:, 1] - table[:, 1].min()
     columns = {"cell": table[:, 0], "time_s": time_s, "conductance_s": conductance_s}
-    words = [
+    messages = [
         f"{len(table)} reads of {cells_in(table[:, 0])} over {time_s.max():.4g} s; conductance in"
         " siemens, the inverse of the resistance in each row",
         f"mean {conductance_s.mean():.4g} S, deviation {conductance_s.std(ddof=1):.3g} S"
@@ -45,7 +45,7 @@ def read(path: Path, options: Mapping[str, str]) -> Columns:  # noqa: ARG001 - i
         else f"one read of {conductance_s[0]:.4g} S",
         "columns 5 and 6, current and shunt voltage, left out; no row was dropped",
     ]
-    return Columns("reads", columns, {}, words)
+    return Extract("reads", columns, {}, messages)
 
 
 def _check_times(path: Path, time_s: np.ndarray, lines: np.ndarray) -> None:

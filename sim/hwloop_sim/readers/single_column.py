@@ -1,4 +1,4 @@
-"""One column of conductances or resistances, one value a pulse, under a header with the unit."""
+"""One column of conductances or resistances, one value per pulse, under a header with the unit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
+
+import numpy as np
 
 from hwloop.datasets.importing import Extract, Reader, fault, finite_number, first_lines, text_lines
 from hwloop.errors import ConfigError
@@ -19,13 +21,16 @@ _HEADER = re.compile(r"\s*\"?\s*(\w[\w ]*?)\s*[\(\[]\s*([^\)\]]+?)\s*[\)\]]\s*\"
 
 
 def recognises(path: Path) -> bool:
-    """A number alone in its line, at once or after one line of header."""
+    """Return whether each line is one number, after at most one header line."""
     lines = first_lines(path, 2)
     return bool(lines) and (_is_number(lines[-1]) or _unit_in(lines[0]) is not None)
 
 
 def read(path: Path, options: Mapping[str, str]) -> Extract:
-    """Values in siemens; resistances are inverted, and the words say so."""
+    """Return the values in siemens; resistances are inverted, which the messages state.
+
+    Raises :class:`ConfigError` with file, line, value and what was expected.
+    """
     lines = [(n, text.strip()) for n, text in enumerate(text_lines(path), start=1)]
     filled = [(n, text) for n, text in lines if text]
     if not filled:
@@ -33,9 +38,10 @@ def read(path: Path, options: Mapping[str, str]) -> Extract:
     header = None if _is_number(filled[0][1]) else filled[0]
     unit = _unit(path, header, options.get("unit"))
     values = filled if header is None else filled[1:]
-    conductance_s = list(_conductances(path, values, unit))
+    columns = {"conductance_s": np.array(list(_conductances(path, values, unit)))}
     blank = values[-1][0] - values[0][0] + 1 - len(values) if values else 0
-    return Extract(conductance_s, {}, list(_words(header, unit, len(values), blank)))
+    messages = list(_messages(header, unit, len(values), blank))
+    return Extract("trains", columns, {}, messages)
 
 
 def _is_number(text: str) -> bool:
@@ -52,7 +58,7 @@ def _unit_in(header: str) -> str | None:
 
 
 def _spelled(unit: str) -> str | None:
-    """The unit as this module spells it; None where it is none of them."""
+    """Return the unit as this module spells it; None if it is unknown."""
     plain = unit.strip().replace("µ", "u").replace("μ", "u")
     plain = plain.replace("Ω", "Ohm").replace("Ω", "Ohm").replace("ohm", "Ohm")
     return plain if plain in _UNITS else None
@@ -61,7 +67,7 @@ def _spelled(unit: str) -> str | None:
 def _unit(path: Path, header: tuple[int, str] | None, given: str | None) -> str:
     wanted = None if given is None else _spelled(given)
     if given is not None and wanted is None:
-        raise ConfigError(f"{given!r} is not a unit it knows{nearest(given, _UNITS)}", key="unit")
+        raise ConfigError(f"{given!r} is no known unit{nearest(given, _UNITS)}", key="unit")
     stated = None if header is None else _unit_in(header[1])
     if wanted and stated and wanted != stated:
         raise ConfigError(f"{given!r}: the file's own header says {stated}", key="unit")
@@ -86,12 +92,12 @@ def _conductances(path: Path, values: list[tuple[int, str]], unit: str) -> Itera
     for line, text in values:
         if finite_number(text, path, line, what) <= 0:
             raise fault(path, line, f"{what} {text} {unit}", "a value above 0")
-        # In decimal, so that 454.48 nS becomes the very number that 454.48e-9 is.
+        # In decimal, so that 454.48 nS becomes exactly 454.48e-9.
         value = float(Decimal(text).scaleb(power))
         yield 1.0 / value if inverted else value
 
 
-def _words(header: tuple[int, str] | None, unit: str, count: int, blank: int) -> Iterator[str]:
+def _messages(header: tuple[int, str] | None, unit: str, count: int, blank: int) -> Iterator[str]:
     yield f"{count} values in {unit} {'as given' if header is None else f'under {header[1]!r}'}"
     if unit in _RESISTANCE:
         yield "resistances: each was inverted to a conductance"

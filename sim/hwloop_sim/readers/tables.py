@@ -1,4 +1,4 @@
-"""What readers of tables share: lines of numbers, resistances to conductances, addresses."""
+"""Helpers of the readers of tables: lines of numbers, inversion of resistances, addresses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Table = NDArray[np.float64]
 
 
 def starts_with_numbers(path: Path, *, columns: int, separator: str) -> list[list[float]] | None:
-    """The first three lines as numbers, where each has so many; None otherwise."""
+    """Return the first three lines as numbers; None unless each has ``columns`` of them."""
     lines = [line.split(separator) for line in first_lines(path, 3)]
     try:
         rows = [[float(cell) for cell in line] for line in lines]
@@ -26,9 +26,9 @@ def starts_with_numbers(path: Path, *, columns: int, separator: str) -> list[lis
 
 
 def table_of(path: Path, names: Sequence[str], separator: str) -> tuple[Table, NDArray[np.int64]]:
-    """(rows, columns) of a table without header, and the line that each row stands in.
+    """Read a table without header: values, (rows, columns), and the line number of each row.
 
-    Raises :class:`ConfigError` with file, line and value where a field is no finite number.
+    Raises :class:`ConfigError` with file, line and value if a field is no finite number.
     """
     lines = [(n, text) for n, text in enumerate(text_lines(path), start=1) if text.strip()]
     rows = [_row(path, n, text.split(separator), names) for n, text in lines]
@@ -44,7 +44,7 @@ def _row(path: Path, line: int, cells: Sequence[str], names: Sequence[str]) -> l
 
 
 def inverse(path: Path, resistance_ohm: Table, lines: NDArray[np.int64], what: str) -> Table:
-    """1/R; a resistance that is not above 0 is refused with its line."""
+    """Return 1/R in siemens; a resistance that is not above 0 is refused with its line."""
     wrong = resistance_ohm <= 0
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -61,7 +61,7 @@ def check_whole(path: Path, values: Table, lines: NDArray[np.int64], what: str) 
 
 
 def quantity(path: Path, options: Mapping[str, str], key: str, unit: str) -> float:
-    """What the user gave for ``key``; :class:`ConfigError` where it is missing or no quantity."""
+    """Parse what the user gave for ``key``; :class:`ConfigError` if missing or no quantity."""
     if key not in options:
         raise ConfigError(f"does not say {key}; give it with --set {key}=…", file=str(path))
     try:
@@ -71,6 +71,6 @@ def quantity(path: Path, options: Mapping[str, str], key: str, unit: str) -> flo
 
 
 def cells_in(addresses: Table) -> str:
-    """ "1 cell" or "25 cells"."""
+    """Return "1 cell", "25 cells" and so on for the distinct addresses."""
     count = np.unique(addresses).size
     return f"{count} {'cell' if count == 1 else 'cells'}"

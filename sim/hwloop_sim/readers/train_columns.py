@@ -1,4 +1,4 @@
-"""Trains of one pulse side by side: a header, one train a column, one pulse a row."""
+"""Trains of one pulse side by side: a header, then one column per train and one row per pulse."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.datasets.importing import Columns, Reader, fault, finite_number, first_lines, text_lines
+from hwloop.datasets.importing import Extract, Reader, fault, finite_number, first_lines, text_lines
+from hwloop.datasets.measurement import train_columns as columns_of_trains
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
 from hwloop_sim.readers import iv_sweep
@@ -24,7 +25,7 @@ _COUNTERS = ("pulse", "pulses", "pulse number", "n")
 
 
 def recognises(path: Path) -> bool:
-    """Two names or more apart by commas, of no unit or all of one, above rows of numbers."""
+    """Return whether two names or more, of no unit or of one, stand above rows of numbers."""
     lines = first_lines(path, 3)
     if len(lines) < 3 or iv_sweep.recognises(path):
         return False
@@ -36,8 +37,8 @@ def recognises(path: Path) -> bool:
     return fit and all(len(row) == len(header) and _numeric(row) for row in rows)
 
 
-def read(path: Path, options: Mapping[str, str]) -> Columns:
-    """Trains in siemens; each ends at its first empty field, which nothing may follow."""
+def read(path: Path, options: Mapping[str, str]) -> Extract:
+    """Return trains in siemens; each ends at its first empty field, which no value may follow."""
     amplitude_v = quantity(path, options, "amplitude_v", "V")
     width_s = quantity(path, options, "width_s", "s")
     lines = [(n, text) for n, text in enumerate(text_lines(path), start=1) if text.strip()]
@@ -48,22 +49,20 @@ def read(path: Path, options: Mapping[str, str]) -> Columns:
     trains = [_train(path, rows, i, names[i]) for i in chosen]
     conductance_s = [_siemens(path, train, unit, options) for train in trains]
     sizes = [len(train) for train in trains]
-    total = sum(sizes)
-    columns = {
-        "cell": np.zeros(total),
-        "train": np.repeat(np.arange(float(len(sizes))), sizes),
-        "pulse": np.concatenate([np.arange(float(size)) for size in sizes]),
-        "amplitude_v": np.full(total, amplitude_v),
-        "width_s": np.full(total, width_s),
-        "conductance_s": np.concatenate(conductance_s),
-    }
+    count = len(trains)
+    columns = columns_of_trains(
+        conductance_s,
+        cells=[0] * count,
+        amplitudes_v=[amplitude_v] * count,
+        widths_s=[width_s] * count,
+    )
     left_out = len(_of_trains(names)) - len(chosen)
-    words = [
+    messages = [
         f"{len(sizes)} trains of {min(sizes)} to {max(sizes)} values in {unit}, to siemens",
-        f"{len(rows) * len(sizes) - total} empty fields after the ends of trains left out;"
+        f"{len(rows) * len(sizes) - sum(sizes)} empty fields after the ends of trains left out;"
         f" {left_out} columns not chosen; no value was dropped",
     ]
-    return Columns("trains", columns, {}, words)
+    return Extract("trains", columns, {}, messages)
 
 
 def _numeric(row: Sequence[str]) -> bool:
@@ -98,7 +97,7 @@ def _chosen(path: Path, names: Sequence[str], wanted: str | None) -> list[int]:
 def _unit(path: Path, names: Sequence[str], given: str | None) -> str:
     stated = {_unit_of(name) for name in names} - {None}
     if given is not None and given not in _UNITS:
-        raise ConfigError(f"{given!r} is not a unit it knows{nearest(given, _UNITS)}", key="unit")
+        raise ConfigError(f"{given!r} is no known unit{nearest(given, _UNITS)}", key="unit")
     if given is not None and stated - {given}:
         raise ConfigError(f"{given!r}: the file's own header says {stated.pop()}", key="unit")
     if given is None and len(stated) != 1:

@@ -1,4 +1,4 @@
-"""Trains one a line, each after its cell, its pulse width and its direction: program or erase.
+"""Trains, one per line, each after its cell, its pulse width and its direction.
 
 ``(chip,row,column),tprog=0.0002,Gprog, 1.0e-06, …``, or the cell and both widths once in the
 first line and then ``Gprog, …`` and ``Gerase, …`` in turn. Values in siemens, widths in seconds.
@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from hwloop.datasets.importing import Columns, Reader, fault, finite_number, first_lines, text_lines
+from hwloop.datasets.importing import Extract, Reader, fault, finite_number, first_lines, text_lines
+from hwloop.datasets.measurement import train_columns
 from hwloop_sim.readers.tables import quantity
 
 _CELL = r"\((?P<cell>\w+,\d+,\d+)\)"
@@ -33,13 +32,13 @@ class _Train:
 
 
 def recognises(path: Path) -> bool:
-    """A first line that names a cell, a width and a direction."""
+    """Return whether the first line names a cell, a width and a direction."""
     lines = first_lines(path, 1)
     return bool(lines) and any(p.match(lines[0]) for p in (_FIRST, _LINE))
 
 
-def read(path: Path, options: Mapping[str, str]) -> Columns:
-    """Trains of both directions; cells are numbered in the order of the file."""
+def read(path: Path, options: Mapping[str, str]) -> Extract:
+    """Return trains of both directions; cells are numbered in the order of the file."""
     volts = {
         "prog": quantity(path, options, "program_v", "V"),
         "erase": quantity(path, options, "erase_v", "V"),
@@ -47,27 +46,21 @@ def read(path: Path, options: Mapping[str, str]) -> Columns:
     trains = list(_trains(path))
     cells = {name: i for i, name in enumerate(dict.fromkeys(train.cell for train in trains))}
     sizes = [len(train.conductance_s) for train in trains]
-
-    def spread(values: list[float]) -> np.ndarray:
-        return np.repeat(np.array(values, dtype=np.float64), sizes)
-
-    columns = {
-        "cell": spread([cells[train.cell] for train in trains]),
-        "train": spread(list(range(len(trains)))),
-        "pulse": np.concatenate([np.arange(float(size)) for size in sizes]),
-        "amplitude_v": spread([volts[train.direction] for train in trains]),
-        "width_s": spread([train.width_s for train in trains]),
-        "conductance_s": np.concatenate([train.conductance_s for train in trains]),
-    }
+    columns = train_columns(
+        [train.conductance_s for train in trains],
+        cells=[cells[train.cell] for train in trains],
+        amplitudes_v=[volts[train.direction] for train in trains],
+        widths_s=[train.width_s for train in trains],
+    )
     programs = sum(train.direction == "prog" for train in trains)
-    words = [
+    messages = [
         f"{programs} program and {len(trains) - programs} erase trains of {len(cells)}"
         f" {'cell' if len(cells) == 1 else 'cells'}, {min(sizes)} to {max(sizes)} values each, in"
         " siemens and seconds as they stand",
         f"cells numbered from 0 in the order of the file: ({next(iter(cells))}) is 0",
         "no value was dropped",
     ]
-    return Columns("trains", columns, {}, words)
+    return Extract("trains", columns, {}, messages)
 
 
 def _trains(path: Path) -> Iterator[_Train]:

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from hwloop.datasets.importing import import_table
-from hwloop.datasets.pulse_table import read_dataset, write_dataset
+from hwloop.datasets.importing import import_measurement
+from hwloop.datasets.measurement import read_measurement, write_measurement
 from hwloop.errors import ConfigError, RecordError
 
 GIVEN = {"amplitude_v": "2 V", "width_s": "1 ms", "source": "lab book"}
@@ -22,21 +22,36 @@ def log(shared_data: Path) -> Path:
 
 
 def test_the_bench_log_gives_the_published_series_exactly(log: Path) -> None:
-    table = import_table(log, reader=None, given={}).table
+    measurement = import_measurement(log, reader=None, given={}).measurement
     published = np.loadtxt(log.with_name("datafile.csv"), skiprows=1)
-    assert table.conductance_s == tuple(published)
-    assert table.conditions.amplitude_v == 2.0
-    assert table.conditions.width_s == 1e-3
-    assert table.conditions.read_v == 0.05
-    assert table.conditions.temperature_k == 449.1
+    assert measurement.kind == "trains"
+    np.testing.assert_array_equal(measurement.columns["conductance_s"], published)
+    assert measurement.conditions.amplitude_v == 2.0
+    assert measurement.conditions.width_s == 1e-3
+    assert measurement.conditions.read_v == 0.05
+    assert measurement.conditions.temperature_k == 449.1
 
 
 def test_the_published_column_is_read_with_what_the_user_gives(log: Path) -> None:
-    imported = import_table(log.with_name("datafile.csv"), reader=None, given=GIVEN)
-    assert imported.table.conductance_s == tuple(
-        np.loadtxt(log.with_name("datafile.csv"), skiprows=1)
-    )
-    assert "51 values in S under 'Conductance(S)'" in imported.words
+    imported = import_measurement(log.with_name("datafile.csv"), reader=None, given=GIVEN)
+    published = np.loadtxt(log.with_name("datafile.csv"), skiprows=1)
+    np.testing.assert_array_equal(imported.measurement.columns["conductance_s"], published)
+    assert "51 values in S under 'Conductance(S)'" in imported.messages
+
+
+def test_one_train_repeats_its_pulse_in_every_row(tmp_path: Path) -> None:
+    path = tmp_path / "column.csv"
+    path.write_text("Conductance(uS)\n1\n2\n4\n")
+    measurement = import_measurement(path, reader=None, given=GIVEN).measurement
+    for name, values in {
+        "cell": [0, 0, 0],
+        "train": [0, 0, 0],
+        "pulse": [0, 1, 2],
+        "amplitude_v": [2.0, 2.0, 2.0],
+        "width_s": [1e-3, 1e-3, 1e-3],
+        "conductance_s": [1e-6, 2e-6, 4e-6],
+    }.items():
+        np.testing.assert_array_equal(measurement.columns[name], values)
 
 
 Change = Callable[[list[str]], object]
@@ -78,7 +93,7 @@ def test_a_log_that_contradicts_itself_is_refused_with_line_and_value(
     damaged = tmp_path / "damaged.dat"
     damaged.write_text("".join(f"{line}\r\n" for line in lines), encoding="ascii", newline="")
     with pytest.raises(ConfigError) as refusal:
-        import_table(damaged, reader=None, given={})
+        import_measurement(damaged, reader=None, given={})
     assert str(refusal.value).startswith(f"{damaged}: ")
     assert words in str(refusal.value)
 
@@ -97,7 +112,8 @@ def test_a_column_is_taken_to_siemens(
 ) -> None:
     path = tmp_path / "column.csv"
     path.write_text(text, newline="")
-    assert import_table(path, reader=None, given=GIVEN | given).table.conductance_s == values_s
+    measurement = import_measurement(path, reader=None, given=GIVEN | given).measurement
+    np.testing.assert_array_equal(measurement.columns["conductance_s"], values_s)
 
 
 @pytest.mark.parametrize(
@@ -125,12 +141,12 @@ def test_a_column_is_taken_to_siemens(
         (
             "hello\nworld\n",
             GIVEN,
-            "not recognised by any reader; there are: bench_log, cycling",
+            "not recognised by any reader (bench_log, cycling",
         ),
         (
             "hello\nworld\n",
             GIVEN,
-            "named with --reader, one says what is in its way",
+            "Pass --reader NAME to see why that reader rejects the file.",
         ),
         ("", GIVEN, "is empty"),
         ("\x00\x01\x02\x03", GIVEN, "not recognised"),
@@ -142,45 +158,64 @@ def test_a_column_that_cannot_be_used_is_refused_with_place_and_reason(
     path = tmp_path / "column.csv"
     path.write_text(text)
     with pytest.raises(ConfigError) as refusal:
-        import_table(path, reader=None, given=given)
+        import_measurement(path, reader=None, given=given)
     assert words in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no such file"):
-        import_table(tmp_path / "none.csv", reader=None, given=GIVEN)
+        import_measurement(tmp_path / "none.csv", reader=None, given=GIVEN)
     with pytest.raises(ConfigError, match="is a folder"):
-        import_table(tmp_path, reader=None, given=GIVEN)
+        import_measurement(tmp_path, reader=None, given=GIVEN)
 
 
 def test_a_dataset_reads_back_as_it_was_written_and_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "column.csv"
     path.write_text("Conductance(S)\n1e-6\n2e-6\n")
-    table = import_table(path, reader=None, given=GIVEN | {"temperature_k": "300"}).table
-    write_dataset(table, tmp_path / "t.h5")
-    assert read_dataset(tmp_path / "t.h5") == table
+    given = GIVEN | {"temperature_k": "300"}
+    written = import_measurement(path, reader=None, given=given).measurement
+    write_measurement(written, tmp_path / "t.h5")
+    back = read_measurement(tmp_path / "t.h5")
+    for name, column in written.columns.items():
+        np.testing.assert_array_equal(back.columns[name], column)
+    assert back.model_copy(update={"columns": {}}) == written.model_copy(update={"columns": {}})
     with h5py.File(tmp_path / "t.h5") as file:
-        assert file["conductance_s"].attrs["units"] == "S"
+        assert file["columns/conductance_s"].attrs["units"] == "S"
     with pytest.raises(RecordError, match="exists already"):
-        write_dataset(table, tmp_path / "t.h5")
+        write_measurement(written, tmp_path / "t.h5")
     with pytest.raises(RecordError, match=r"t\.h5: there is no folder .*none$"):
-        write_dataset(table, tmp_path / "none" / "t.h5")
+        write_measurement(written, tmp_path / "none" / "t.h5")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """A dataset of 1 and 2 µS."""
+    path = tmp_path / "column.csv"
+    path.write_text("Conductance(S)\n1e-6\n2e-6\n")
+    imported = import_measurement(path, reader=None, given=GIVEN)
+    write_measurement(imported.measurement, tmp_path / "t.h5")
+    return tmp_path / "t.h5"
 
 
 @pytest.mark.parametrize("value", [-1e-6, 0.0, np.nan, np.inf])
-def test_a_dataset_with_an_impossible_conductance_is_refused(value: float, tmp_path: Path) -> None:
-    path = tmp_path / "column.csv"
-    path.write_text("Conductance(S)\n1e-6\n2e-6\n")
-    write_dataset(import_table(path, reader=None, given=GIVEN).table, tmp_path / "t.h5")
-    with h5py.File(tmp_path / "t.h5", "a") as file:
-        file["conductance_s"][1] = value
-    with pytest.raises(ConfigError, match=r"t\.h5: conductance_s\.1"):
-        read_dataset(tmp_path / "t.h5")
+def test_a_dataset_with_an_impossible_conductance_is_refused(value: float, dataset: Path) -> None:
+    with h5py.File(dataset, "a") as file:
+        file["columns/conductance_s"][1] = value
+    words = rf"t\.h5: columns\.conductance_s: row 1 is {value:g}: expected a value above 0 S"
+    with pytest.raises(ConfigError, match=words):
+        read_measurement(dataset)
+
+
+def test_a_dataset_of_another_unit_is_refused(dataset: Path) -> None:
+    with h5py.File(dataset, "a") as file:
+        file["columns/conductance_s"].attrs["units"] = "uS"
+    with pytest.raises(ConfigError, match=r"conductance_s: units are 'uS': expected 'S'"):
+        read_measurement(dataset)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n" + bytes(99)])
 def test_a_damaged_dataset_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "t.h5").write_bytes(content)
     with pytest.raises(ConfigError, match="damaged, or not an HDF5 file"):
-        read_dataset(tmp_path / "t.h5")
+        read_measurement(tmp_path / "t.h5")

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop.datasets.columns import Measurement
-from hwloop.datasets.importing import import_table
+from hwloop.datasets.importing import import_measurement
 from hwloop.datasets.joining import import_files, import_trains
 from hwloop.errors import ConfigError
 
@@ -26,15 +25,14 @@ def test_trains_keep_their_order_their_length_and_their_values(tmp_path: Path) -
         _column(tmp_path / "a.csv", "3", "4", "5", unit="uS"),
     ]
     imported = import_trains(paths, reader=None, given=GIVEN)
-    assert isinstance(imported.table, Measurement)
-    columns = imported.table.columns
+    columns = imported.measurement.columns
     np.testing.assert_array_equal(columns["train"], [0, 0, 1, 1, 1])
     np.testing.assert_array_equal(columns["pulse"], [0, 1, 0, 1, 2])
     np.testing.assert_allclose(columns["conductance_s"], [1e-6, 2e-6, 3e-6, 4e-6, 5e-6], rtol=1e-12)
     assert set(columns["amplitude_v"]) == {2.0}
     assert set(columns["cell"]) == {0.0}
-    assert imported.table.conditions.width_s == 1e-3
-    assert imported.table.source == "lab book"
+    assert imported.measurement.conditions.width_s == 1e-3
+    assert imported.measurement.source == "lab book"
 
 
 def test_what_holds_for_all_files_is_said_once(tmp_path: Path) -> None:
@@ -43,7 +41,7 @@ def test_what_holds_for_all_files_is_said_once(tmp_path: Path) -> None:
         _column(tmp_path / "b.csv", "1e-6", "2e-6"),
         _column(tmp_path / "c.csv", "1e-6", "2e-6", "3e-6"),
     ]
-    words = import_trains(paths, reader=None, given=GIVEN).words
+    words = import_trains(paths, reader=None, given=GIVEN).messages
     assert sum(line.startswith("recognised as single_column") for line in words) == 1
     assert "a.csv, b.csv: 2 values in S under 'Conductance(S)'" in words
     assert "c.csv: 3 values in S under 'Conductance(S)'" in words
@@ -61,11 +59,10 @@ def test_logs_of_two_pulses_are_kept_apart(shared_data: Path, tmp_path: Path) ->
         if cells[1:2] == ["1.500000E+0"]:
             lines[i] = ",".join([*cells[:5], f"{1.5 / float(cells[2]):.6E}"])
     other.write_text("\n".join(lines), encoding="ascii")
-    table = import_trains([up, other], reader=None, given={}).table
-    assert isinstance(table, Measurement)
-    assert table.conditions.amplitude_v is None
-    assert table.conditions.temperature_k == 449.1
-    np.testing.assert_array_equal(np.unique(table.columns["amplitude_v"]), [1.5, 2.0])
+    measurement = import_trains([up, other], reader=None, given={}).measurement
+    assert measurement.conditions.amplitude_v is None
+    assert measurement.conditions.temperature_k == 449.1
+    np.testing.assert_array_equal(np.unique(measurement.columns["amplitude_v"]), [1.5, 2.0])
 
 
 def test_a_file_that_cannot_be_joined_is_named(tmp_path: Path) -> None:
@@ -83,16 +80,20 @@ def test_a_folder_stands_for_its_files_in_the_order_of_their_numbers(tmp_path: P
     for number in (1, 2, 10):
         _column(tmp_path / f"up_{number}.csv", f"{number}e-6", f"{number + 1}e-6")
     (tmp_path / ".hidden").write_text("no data", encoding="utf-8")
-    table = import_files([tmp_path], reader=None, given=GIVEN).table
-    assert isinstance(table, Measurement)
-    np.testing.assert_allclose(table.columns["conductance_s"][::2], [1e-6, 2e-6, 10e-6])
+    measurement = import_files([tmp_path], reader=None, given=GIVEN).measurement
+    np.testing.assert_allclose(measurement.columns["conductance_s"][::2], [1e-6, 2e-6, 10e-6])
 
 
 def test_one_file_is_imported_as_it_is(tmp_path: Path) -> None:
     path = _column(tmp_path / "a.csv", "1e-6", "2e-6")
-    alone = import_table(path, reader=None, given=GIVEN)
+    alone = import_measurement(path, reader=None, given=GIVEN)
     for source in (path, tmp_path):
-        assert import_files([source], reader=None, given=GIVEN) == alone
+        same = import_files([source], reader=None, given=GIVEN)
+        assert same.messages == alone.messages
+        columns = same.measurement.columns
+        assert list(columns) == list(alone.measurement.columns)
+        for name, column in alone.measurement.columns.items():
+            np.testing.assert_array_equal(columns[name], column)
 
 
 def test_a_file_that_comes_twice_is_refused(tmp_path: Path) -> None:

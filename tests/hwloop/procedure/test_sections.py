@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from hwloop.datasets.importing import import_table, write_imported
+from hwloop.datasets.importing import import_measurement
+from hwloop.datasets.measurement import write_measurement
 from hwloop.errors import ConfigError
 from hwloop.plugins import calibration_files
 from hwloop.procedure.procedure import load_procedure
@@ -56,8 +57,8 @@ def test_an_imported_train_is_a_table_to_emulate(tmp_path: Path) -> None:
     train = tmp_path / "train.csv"
     train.write_text("Conductance(S)\n5e-7\n6e-7\n6.5e-7\n", encoding="utf-8")
     given = {"amplitude_v": "2 V", "width_s": "50 ms", "source": "lab book"}
-    imported = import_table(train, reader=None, given=given)
-    write_imported(imported, tmp_path / "train.h5")
+    imported = import_measurement(train, reader=None, given=given)
+    write_measurement(imported.measurement, tmp_path / "train.h5")
     found = _sim(str(tmp_path / "train.h5"))["device"]
     assert found["model"] == "pulse_table"
     assert found["calibration"]["conductance_s"] == [5e-7, 6e-7, 6.5e-7]

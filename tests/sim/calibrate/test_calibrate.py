@@ -9,19 +9,14 @@ import pytest
 import yaml
 
 from hwloop.array.operations import PulseMap
-from hwloop.datasets.columns import Measurement, write_measurement
+from hwloop.datasets.measurement import Measurement, write_measurement
 from hwloop.errors import ConfigError, NotConverged, RecordError
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
 from hwloop.run.runner import RunOptions, run_procedure
-from hwloop_sim.calibrate.run import (
-    calibrate,
-    calibrate_trains,
-    check_out,
-    fitters,
-    write_calibration,
-)
-from hwloop_sim.calibrate.summary import lines
+from hwloop_sim.calibrate.method import Task
+from hwloop_sim.calibrate.run import calibrate, check_out, write_calibration
+from hwloop_sim.calibrate.trains.calibrate import FITTERS, calibrate_trains
 from hwloop_sim.calibrate.trains.data import Direction, TrainData, load_trains
 from hwloop_sim.calibrate.trains.soft_bounds import fit_soft_bounds
 from hwloop_sim.calibration.file import load_calibration
@@ -53,7 +48,7 @@ def emulated(
         read_s = np.array(path)[:, 0, :].T
         read_s = read_s + noise_s * rng.normal(size=read_s.shape)
         directions.append(Direction(volts, 1e-3, list(read_s), rises=volts > 0))
-    return TrainData(directions, ["emulated"], "", "")
+    return TrainData(directions)
 
 
 def random_truth(rng: np.random.Generator) -> tuple[dict[str, float], float]:
@@ -116,10 +111,7 @@ def test_straight_trains_do_not_identify_a_bound_and_the_parameter_is_named() ->
     line_s = 1e-6 + 1e-7 * np.arange(20)
     noisy = [[one + 1e-9 * rng.normal(size=20) for _ in range(4)] for one in (line_s, line_s[::-1])]
     data = TrainData(
-        [Direction(1.0, 1e-3, noisy[0], rises=True), Direction(-1.0, 1e-3, noisy[1], rises=False)],
-        [],
-        "",
-        "",
+        [Direction(1.0, 1e-3, noisy[0], rises=True), Direction(-1.0, 1e-3, noisy[1], rises=False)]
     )
     with pytest.raises(NotConverged, match=r"soft_bounds: (g_m|up_|down_)\w+ is not identifiable"):
         fit_soft_bounds(data)
@@ -130,7 +122,7 @@ def test_a_calibration_is_written_whole_and_a_procedure_names_it(
 ) -> None:
     source = dataset(trains, tmp_path / "trains.h5")
     out = tmp_path / "cell.yaml"
-    found = calibrate_trains([source], model="soft_bounds", cell=None, seed=1)
+    found = calibrate_trains(Task("soft_bounds", [source]))
     written = write_calibration(found, [source], out)
     assert [path.name for path in written] == [
         "cell.yaml",
@@ -160,7 +152,7 @@ def test_a_calibration_is_written_whole_and_a_procedure_names_it(
         assert record.status == "completed"
 
 
-@pytest.mark.parametrize("model", sorted(fitters()))
+@pytest.mark.parametrize("model", sorted(FITTERS))
 def test_every_fit_to_trains_that_differ_is_written_and_told(
     model: str, trains: TrainData, tmp_path: Path
 ) -> None:
@@ -177,12 +169,12 @@ def test_every_fit_to_trains_that_differ_is_written_and_told(
         )
         for one in trains.directions
     ]
-    source = dataset(TrainData(differ, ["emulated"], "", ""), tmp_path / "trains.h5")
-    found = calibrate_trains([source], model=model, cell=None, seed=1)
+    source = dataset(TrainData(differ), tmp_path / "trains.h5")
+    found = calibrate_trains(Task(model, [source]))
     out = tmp_path / "cell.yaml"
     write_calibration(found, [source], out)
     assert load_calibration(str(out), tmp_path).model == model
-    said = "\n".join(lines(found))
+    said = "\n".join(found.summary())
     assert "12 trains of 1 V, 0.001 s, which raise the conductance" in said
     assert "valid from" in said
 
@@ -207,7 +199,7 @@ def test_pulse_response_predicts_trains_that_were_left_out(
     trains: TrainData, tmp_path: Path
 ) -> None:
     source = dataset(trains, tmp_path / "trains.h5")
-    found = calibrate_trains([source], model="pulse_response", cell=None, seed=1)
+    found = calibrate_trains(Task("pulse_response", [source]))
     for one in found.predictions:
         assert one.mean_within_spread > 0.6
         assert one.step.figures()["ks_model"] < 0.2
@@ -219,10 +211,10 @@ def test_what_cannot_be_calibrated_is_refused_in_one_line(
 ) -> None:
     source = dataset(trains, tmp_path / "trains.h5")
     mixed = dataset(trains, tmp_path / "mixed.h5", cells=3)
-    up = TrainData(trains.directions[:1], ["x"], "", "")
+    up = TrainData(trains.directions[:1])
     one_way = dataset(up, tmp_path / "up.h5")
     falling = [train if i % 2 else train[::-1] for i, train in enumerate(up.directions[0].trains)]
-    both = TrainData([Direction(1.0, 1e-3, falling, rises=True)], ["x"], "", "")
+    both = TrainData([Direction(1.0, 1e-3, falling, rises=True)])
     torn = dataset(both, tmp_path / "both.h5")
     text = tmp_path / "text.h5"
     text.write_text("no HDF5")
@@ -235,7 +227,7 @@ def test_what_cannot_be_calibrated_is_refused_in_one_line(
         ([tmp_path / "none.h5"], "soft_bounds", "there is no such file"),
     ):
         with pytest.raises(ConfigError) as refusal:
-            calibrate_trains(paths, model=model, cell=None, seed=1)
+            calibrate_trains(Task(model, paths))
         assert words in str(refusal.value)
         assert "\n" not in str(refusal.value)
     assert len(load_trains([mixed], cell=2).directions) == 2
@@ -245,7 +237,7 @@ def test_nothing_is_half_written(
     trains: TrainData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = dataset(trains, tmp_path / "trains.h5")
-    found = calibrate_trains([source], model="step_response", cell=None, seed=1)
+    found = calibrate_trains(Task("step_response", [source]))
 
     def full(*_: object) -> None:
         raise RecordError("no space left on the device")
@@ -268,7 +260,7 @@ def test_what_is_not_determined_is_said_with_the_file(tmp_path: Path) -> None:
         Direction(volts, 1e-3, [path + 1e-9 * rng.normal(size=15) for _ in range(4)], volts > 0)
         for volts, path in ((1.0, 2e-6 + 1e-7 * n), (-1.0, 4e-6 - 1e-7 * n))
     ]
-    source = dataset(TrainData(straight, ["emulated"], "", ""), tmp_path / "straight.h5")
+    source = dataset(TrainData(straight), tmp_path / "straight.h5")
     with pytest.raises(NotConverged, match=r"straight\.h5: soft_bounds: .* is not identifiable"):
         calibrate([source], model="soft_bounds")
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop.datasets.columns import Measurement, write_measurement
+from hwloop.datasets.measurement import Measurement, write_measurement
 from hwloop.errors import ConfigError
+from hwloop_sim.calibrate.method import Task
 from hwloop_sim.calibrate.rank import rank
 from hwloop_sim.calibrate.run import models
 
@@ -35,10 +36,7 @@ def rising(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_only_the_models_that_are_named_are_tried(rising: Path) -> None:
     told: list[str] = []
     ranked = rank(
-        [rising],
-        cell=None,
-        seed=1,
-        fixed={},
+        Task("", [rising]),
         among=["soft_bounds", "pulse_table", "step_response"],
         progress=lambda one: told.append(one.model),
     )
@@ -52,7 +50,7 @@ def test_only_the_models_that_are_named_are_tried(rising: Path) -> None:
 def test_without_a_model_all_are_tried_and_those_that_cannot_be_fitted_come_last(
     rising: Path,
 ) -> None:
-    ranked = rank([rising], cell=None, seed=1, fixed={})
+    ranked = rank(Task("", [rising]))
     assert sorted(one.model for one in ranked) == models()
     fitted = [one for one in ranked if one.found is not None]
     assert {one.model for one in fitted} == {"pulse_response", "pulse_table", "step_response"}
@@ -66,11 +64,11 @@ def test_without_a_model_all_are_tried_and_those_that_cannot_be_fitted_come_last
 
 def test_a_model_that_there_is_not_is_refused_before_any_is_fitted(rising: Path) -> None:
     with pytest.raises(ConfigError, match=r"'sotf_bounds' cannot be fitted.*'soft_bounds'"):
-        rank([rising], cell=None, seed=1, fixed={}, among=["sotf_bounds", "pulse_table"])
+        rank(Task("", [rising]), among=["sotf_bounds", "pulse_table"])
 
 
 def test_every_reason_is_given_once_where_the_data_suit_none(rising: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"soft_bounds: .*; team, vteam: .*no negative pulse in it: one"
     ):
-        rank([rising], cell=None, seed=1, fixed={}, among=["soft_bounds", "team", "vteam"])
+        rank(Task("", [rising]), among=["soft_bounds", "team", "vteam"])

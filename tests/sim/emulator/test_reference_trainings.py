@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwloop.datasets.pulse_table import ConductanceTable, write_dataset
+from hwloop.datasets.measurement import Measurement, train_columns, write_measurement
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
 from hwloop.run.runner import RunOptions, run_procedure
+from hwloop.settings.units import parse_quantity
 
 PROCEDURE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"
 WIDTH = {"1ms": "1 ms", "50ms": "50 ms"}
@@ -24,15 +25,16 @@ class Reference:
         fields = ("shifts", "converged", "epoch", "conductances", "pulses")
         self.values = {name: archive[f"{width}/{name}"] for name in fields}
         self.folder = folder
-        table = ConductanceTable.parse(
-            {
-                "title": f"table of the reference, {width}",
-                "source": "reference.npz",
-                "conditions": {"amplitude_v": 2.0, "width_s": WIDTH[width]},
-                "conductance_s": tuple(archive[f"{width}/table"].tolist()),
-            }
+        width_s = parse_quantity(WIDTH[width], "s")
+        table = Measurement(
+            kind="trains",
+            title=f"table of the reference, {width}",
+            source="reference.npz",
+            columns=train_columns(
+                [archive[f"{width}/table"]], cells=[0], amplitudes_v=[2.0], widths_s=[width_s]
+            ),
         )
-        write_dataset(table, folder / "table.h5")
+        write_measurement(table, folder / "table.h5")
         np.savez(folder / "shifts.npz", all=self.values["shifts"], one=self.values["shifts"][0])
         self.overrides = [
             f"backends.sim.device.calibration={folder / 'table.h5'}",

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from hwloop import plugins
-from hwloop.datasets.columns import read_measurement
-from hwloop.datasets.importing import import_table, write_imported
+from hwloop.datasets.importing import import_measurement
+from hwloop.datasets.measurement import read_measurement, write_measurement
 from hwloop.errors import ConfigError, RecordError
 
 PULSE = {"amplitude_v": "1 V", "width_s": "1 us"}
@@ -52,16 +52,16 @@ def test_a_layout_is_recognised_by_one_reader_and_written_and_read_back(
     path = written(tmp_path, text)
     readers = plugins.load_all(plugins.READERS)
     assert [key for key, reader in readers.items() if reader.recognises(path)] == [name]
-    imported = import_table(path, reader=None, given=given(more))
-    assert imported.words[0].startswith(f"recognised as {name}: ")
-    assert "dropped" in imported.words[-1]
+    imported = import_measurement(path, reader=None, given=given(more))
+    assert imported.messages[0].startswith(f"recognised as {name}: ")
+    assert "dropped" in imported.messages[-1]
     out = tmp_path / "data.h5"
-    write_imported(imported, out)
+    write_measurement(imported.measurement, out)
     back = read_measurement(out)
-    for column, values in imported.table.columns.items():
+    for column, values in imported.measurement.columns.items():
         np.testing.assert_array_equal(back.columns[column], values)
     with pytest.raises(RecordError, match="exists already"):
-        write_imported(imported, out)
+        write_measurement(imported.measurement, out)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_values_are_in_si_units(
     name: str, column: str, values: list[float], tmp_path: Path
 ) -> None:
     text, more = FILES[name]
-    table = import_table(written(tmp_path, text), reader=None, given=given(more)).table
+    table = import_measurement(written(tmp_path, text), reader=None, given=given(more)).measurement
     np.testing.assert_allclose(table.columns[column], values, rtol=1e-12)
 
 
@@ -100,15 +100,17 @@ def test_sweeps_are_in_the_units_of_their_header(
     header: str, scale_v: float, scale_a: float, tmp_path: Path
 ) -> None:
     path = written(tmp_path, f"{header}\n1,2\n3,4\n1,2\n")
-    imported = import_table(path, reader=None, given=given({}))
-    np.testing.assert_allclose(imported.table.columns["voltage_v"], [scale_v, 3 * scale_v, scale_v])
-    np.testing.assert_allclose(imported.table.columns["current_a"][1], 4 * scale_a)
-    assert ("as they stand" in imported.words[1]) == (scale_v == scale_a == 1)
+    imported = import_measurement(path, reader=None, given=given({}))
+    np.testing.assert_allclose(
+        imported.measurement.columns["voltage_v"], [scale_v, 3 * scale_v, scale_v]
+    )
+    np.testing.assert_allclose(imported.measurement.columns["current_a"][1], 4 * scale_a)
+    assert ("as they stand" in imported.messages[1]) == (scale_v == scale_a == 1)
 
 
 def test_a_sweep_whose_currents_go_against_it_is_asked_about(tmp_path: Path) -> None:
     path = written(tmp_path, "V1,I1\n1,-2\n3,-4\n1,-2\n")
-    words = import_table(path, reader=None, given=given({})).words
+    words = import_measurement(path, reader=None, given=given({})).messages
     assert any("3 currents" in line and "signs, exchanged?" in line for line in words)
 
 
@@ -120,7 +122,9 @@ def test_trains_in_columns_are_in_the_unit_of_their_header(
     unit: str, first_s: float, tmp_path: Path
 ) -> None:
     path = written(tmp_path, f"a ({unit}),b ({unit})\n0.1,0.2\n0.2,0.3\n0.3,0.4\n")
-    table = import_table(path, reader=None, given=given(PULSE | {"read_v": "0.1 V"})).table
+    table = import_measurement(
+        path, reader=None, given=given(PULSE | {"read_v": "0.1 V"})
+    ).measurement
     assert table.columns["conductance_s"][0] == pytest.approx(first_s, rel=1e-12)
 
 
@@ -154,7 +158,7 @@ def test_what_cannot_be_used_is_refused_in_one_line_with_its_place(
 ) -> None:
     path = written(tmp_path, text)
     with pytest.raises(ConfigError) as refusal:
-        import_table(path, reader=None, given=given(more))
+        import_measurement(path, reader=None, given=given(more))
     assert str(refusal.value).startswith(f"{path}: ") or refusal.value.key in more
     assert words in str(refusal.value)
     assert "\n" not in str(refusal.value)
@@ -164,12 +168,12 @@ def test_a_packed_file_is_read_as_it_is_and_a_damaged_one_is_refused(tmp_path: P
     packed = gzip.compress(FILES["cycling"][0].encode())
     path = tmp_path / "cycles.tsv.gz"
     path.write_bytes(packed)
-    table = import_table(path, reader=None, given=given({})).table
+    table = import_measurement(path, reader=None, given=given({})).measurement
     assert table.title == "cycles"
     assert table.columns["cycle"].tolist() == [1, 2]
     path.write_bytes(packed[:-9])
     with pytest.raises(ConfigError, match="gzip"):
-        import_table(path, reader="cycling", given=given({}))
+        import_measurement(path, reader="cycling", given=given({}))
 
 
 @pytest.mark.parametrize(
@@ -197,9 +201,9 @@ def test_a_packed_file_is_read_as_it_is_and_a_damaged_one_is_refused(tmp_path: P
 def test_a_measured_file_is_read_by_its_reader(
     name: str, reader: str, more: dict[str, str], rows: int | None, shared_data: Path
 ) -> None:
-    imported = import_table(shared_data / name, reader=None, given=given(more))
-    assert imported.words[0].startswith(f"recognised as {reader}: ")
-    assert rows is None or imported.table.rows == rows
+    imported = import_measurement(shared_data / name, reader=None, given=given(more))
+    assert imported.messages[0].startswith(f"recognised as {reader}: ")
+    assert rows is None or imported.measurement.rows == rows
 
 
 @pytest.mark.parametrize(
@@ -212,17 +216,17 @@ def test_a_measured_file_is_read_by_its_reader(
 )
 def test_a_file_of_another_kind_is_recognised_by_none(name: str, shared_data: Path) -> None:
     with pytest.raises(ConfigError, match="not recognised by any reader"):
-        import_table(shared_data / name, reader=None, given=given({}))
+        import_measurement(shared_data / name, reader=None, given=given({}))
 
 
 def test_the_published_figures_of_the_measured_files_come_out(shared_data: Path) -> None:
-    reads = import_table(
+    reads = import_measurement(
         shared_data / "rram_1t1r_reliability" / "ret1.csv.gz", reader=None, given=given({})
-    ).table.columns["conductance_s"]
+    ).measurement.columns["conductance_s"]
     assert reads.mean() == pytest.approx(92.96e-6, rel=1e-4)
     assert reads.std() == pytest.approx(1.57e-6, rel=5e-3)
-    cycles = import_table(
+    cycles = import_measurement(
         shared_data / "rram_1t1r_mlc" / "cycling-5-1-20.csv.gz", reader=None, given=given({})
-    ).table.columns
+    ).measurement.columns
     assert 1 / np.median(cycles["set_s"]) == pytest.approx(5.0e3, rel=5e-3)
     assert 1 / np.median(cycles["reset_s"]) == pytest.approx(73.9e3, rel=1e-3)

@@ -1,7 +1,7 @@
-"""A 1T1R cell calibrated from sweeps of its gate and source line: fit, held-out cells, file.
+"""Calibration of 1T1R cells from sweeps of gate and source line: fit, held-out cells, file.
 
-The level of a strong RESET, its spread and its scatter within a cell are those of a cycling test,
-if one is given beside the sweeps: sweeps have few cycles, and end where a resistance is reached.
+A cycling test, if given besides the sweeps, determines the level of a strong RESET, its spread and
+its scatter within a cell: sweeps have few cycles and end where a resistance is reached.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
-from hwloop.datasets import columns as measurement
-from hwloop.datasets import pulse_table as dataset
+from hwloop.datasets.measurement import read_measurement
 from hwloop.errors import ConfigError
 from hwloop.plotting.style import NamedFigure
 from hwloop.types import FloatArray
+from hwloop_sim.calibrate.inputs import is_dataset
+from hwloop_sim.calibrate.method import CalibrationMethod, FittedCalibration, HeldOut, Task
 from hwloop_sim.calibrate.one_transistor.emulation import MODEL
 from hwloop_sim.calibrate.one_transistor.growth_fit import (
     FOLLOWER_V,
@@ -29,19 +31,19 @@ from hwloop_sim.calibrate.one_transistor.growth_fit import (
 from hwloop_sim.calibrate.one_transistor.prediction import SweepPrediction, predict
 from hwloop_sim.calibrate.one_transistor.redraw_fit import FLOOR, RedrawFit, fit_redraw
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps, load_sweeps
-from hwloop_sim.calibrate.provenance import provenance
-from hwloop_sim.calibration.file import FORMAT, FORMAT_VERSION, flat
+from hwloop_sim.calibration.file import flat
 
 _WITHIN = ("redraw.cycle_sigma", "redraw.pulse_sigma")
 _LEAST_SHOWN = 0.1
-"""Of a filament's noise, that a read must show to count."""
+"""Least share of the filament's noise that a read must show to count."""
 
 
 @dataclass(frozen=True)
 class Cycled:
-    """Of ln G after RESET: deviation over the cells with its uncertainty, and within a cell.
+    """Spread of conductance after RESET in a cycling test.
 
-    ``median_s``: conductance of the median cell.
+    ``median_s``: conductance of the median cell, siemens. ``of_cells``: standard deviation of ln G
+    over the cells, with ``of_cells_error``. ``within``: standard deviation of ln G within a cell.
     """
 
     median_s: float
@@ -51,21 +53,23 @@ class Cycled:
 
     @property
     def median_error_s(self) -> float:
-        """Of a median of as many normal deviations as there are cells."""
+        """Estimate the standard error of ``median_s``, siemens, for normal deviations of ln G."""
         count = 1 + (self.of_cells / self.of_cells_error) ** 2 / 2
         return self.median_s * float(np.sqrt(np.pi / 2 / count)) * self.of_cells
 
     def share(self, values: Mapping[str, float]) -> float:
-        """By which this scatter within a cell is more than that of cycle and pulse together."""
+        """Return the ratio of ``within`` to the scatter of cycle and pulse together."""
         cycle, pulse = (values[name] for name in _WITHIN)
         return self.within / float(np.hypot(cycle, pulse))
 
 
 @dataclass(frozen=True, eq=False)
-class SweepCalibration:
-    """``growth``, ``redraw``: of all cells. ``predictions``: by a fit to every second of them.
+class SweepCalibration(FittedCalibration):
+    """The model ``one_transistor`` fitted to sweeps of the gate and of the source line.
 
-    ``noise``: of a read, as a fraction of the filament's conductance, and its uncertainty.
+    ``growth``, ``redraw``: fits to all cells. ``predictions``: by a fit to every second cell.
+    ``noise``: standard deviation of a read, as a fraction of the filament's conductance, and its
+    uncertainty.
     """
 
     gate: Sweeps
@@ -75,20 +79,16 @@ class SweepCalibration:
     cycled: Cycled | None
     noise: tuple[float, float]
     predictions: Sequence[SweepPrediction]
-
-    @property
-    def model(self) -> str:
-        """Its name in a procedure."""
-        return MODEL
+    model: str = MODEL
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The settings of the device."""
+        """Return the settings of the device."""
         return settings(self.growth, self.redraw, self.gate.width_s, self.cycled)
 
     @property
     def uncertainty(self) -> dict[str, float]:
-        """One standard deviation, by the name of the setting, dots inside mappings."""
+        """Return one standard deviation by name of the setting, dots inside mappings."""
         found = self.growth.match.errors | self.redraw.match.errors
         if self.cycled is not None:
             share = self.cycled.share(self.redraw.values)
@@ -99,13 +99,13 @@ class SweepCalibration:
 
     @property
     def effects(self) -> list[dict[str, Any]]:
-        """Read noise."""
+        """Return the effect ``white_noise`` with the read noise of the sweeps."""
         series_ohm = self.growth.r_series_ohm
         return [{"effect": "white_noise", "fraction": self.noise[0], "series_ohm": series_ohm}]
 
     @property
     def held_out_error(self) -> float:
-        """Rms of the mean emulated path less the held-out sweeps, over the range measured."""
+        """Compute the rms of mean emulated less held-out conductance, over the range measured."""
         off_s = [
             np.nanmean(one.emulated_s, axis=(1, 2)) - one.sweeps.after_s for one in self.predictions
         ]
@@ -116,7 +116,7 @@ class SweepCalibration:
 
     @property
     def goodness(self) -> dict[str, float]:
-        """Rms of the median gate sweep from a path, and of all moments, in deviations of theirs."""
+        """Return counts, the rms of the median gate sweep, and of all moments over their errors."""
         return {
             "cells": float(len(self.gate.cells)),
             "gate_sweeps": float(len(self.gate.cell)),
@@ -127,7 +127,7 @@ class SweepCalibration:
         }
 
     def remarks(self) -> list[str]:
-        """What a person should know."""
+        """Return what the fit assumed, and what it left out."""
         gates_v = self.growth.median.volts
         found = [
             f"SET is fitted from {gates_v[0]:g} to {gates_v[-1]:g} V at the gate; its current is"
@@ -147,8 +147,12 @@ class SweepCalibration:
             )
         return found
 
-    def lines(self) -> Iterator[str]:
-        """What a person is told."""
+    @override
+    def predict(self) -> HeldOut:
+        return HeldOut(self.held_out_error, [one.figures() for one in self.predictions])
+
+    @override
+    def summary(self) -> Iterator[str]:
         yield (
             f"{len(self.gate.cell)} gate sweeps of {len(self.gate.cells)} cells,"
             f" {len(self.line.cell)} source-line sweeps of {len(self.line.cells)} cells"
@@ -175,16 +179,11 @@ class SweepCalibration:
                     f" {of['ks_95']:.3f}"
                 )
 
-    def as_data(self, paths: Sequence[Path], title: str) -> dict[str, Any]:
-        """What stands in the file."""
+    @override
+    def findings(self) -> dict[str, Any]:
         gate, line = self.gate, self.line
         every_s = np.concatenate([one.ravel() for one in (gate.after_s, line.after_s)])
         return {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "model": MODEL,
-            "title": title,
-            **provenance(paths),
             "validity": {
                 "low_s": float(np.nanmin(every_s)),
                 "high_s": float(np.nanmax(every_s)),
@@ -208,11 +207,10 @@ class SweepCalibration:
             "uncertainty": {**self.uncertainty, "effects": [{"fraction": self.noise[1]}]},
             "goodness": self.goodness,
             "remarks": self.remarks(),
-            "held_out": [one.figures() for one in self.predictions],
         }
 
+    @override
     def figures(self) -> Iterator[NamedFigure]:
-        """Data against model, distributions."""
         from hwloop_sim.calibrate.one_transistor.figures import draw
 
         return draw(self.predictions)
@@ -221,7 +219,7 @@ class SweepCalibration:
 def settings(
     growth: GrowthFit, redraw: RedrawFit, width_s: float, cycled: Cycled | None
 ) -> dict[str, Any]:
-    """The settings of the device; ``cycled``: what :func:`cycling_spread` found."""
+    """Return the settings of the device; ``cycled``: result of :func:`cycling_spread`."""
     values = growth.match.values | redraw.values
     if cycled is not None:
         share = cycled.share(values)
@@ -234,18 +232,18 @@ def _rms(values: FloatArray) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def calibrate_sweeps(paths: Sequence[Path], *, seed: int) -> SweepCalibration:
-    """Fit to every second cell, predict the others, fit to all.
+def calibrate_sweeps(task: Task) -> SweepCalibration:
+    """Fit every second cell, predict the others, and fit all cells.
 
-    ``paths``: a sweep of the gate, one of the source line, perhaps a cycling test. ``seed``: of the
-    emulated sweeps. Raises as :func:`load_sweeps`, :func:`fit_growth` and :func:`fit_redraw` do.
+    The files are a sweep of the gate, one of the source line and perhaps a cycling test. Raises as
+    :func:`load_sweeps`, :func:`fit_growth` and :func:`fit_redraw` do.
     """
-    cycling = [path for path in paths if _is_cycling(path)]
+    cycling = [path for path in task.paths if _is_cycling(path)]
     if len(cycling) > 1:
         raise ConfigError("is a second cycling test: give one", file=str(cycling[1]))
     cycled = cycling_spread(cycling[0]) if cycling else None
-    gate, line = load_sweeps([path for path in paths if path not in cycling])
-    rng = np.random.default_rng(seed)
+    gate, line = load_sweeps([path for path in task.paths if path not in cycling])
+    rng = np.random.default_rng(task.seed)
     half = gate.half(0), line.half(0)
     floor_s = None if cycled is None else cycled.median_s
     growth, redraw, noise = fit_sweeps(*half, floor_s)
@@ -259,9 +257,10 @@ def calibrate_sweeps(paths: Sequence[Path], *, seed: int) -> SweepCalibration:
 
 
 def read_noise(every: Sequence[Sweeps], r_series_ohm: float) -> tuple[float, float]:
-    """Of one read, as a fraction of the filament's conductance, and its uncertainty.
+    """Estimate the noise of one read as a fraction of the filament's conductance.
 
-    From the two reads between pulses that followed each other; robust, as some cells jump.
+    Returns the fraction and its uncertainty, from pairs of reads without a pulse in between. A
+    robust estimate, as some cells jump.
     """
     pairs = [one.read_pairs() for one in every]
     logs, off = (np.concatenate(one) for one in zip(*pairs, strict=True))
@@ -275,7 +274,10 @@ def read_noise(every: Sequence[Sweeps], r_series_ohm: float) -> tuple[float, flo
 def fit_sweeps(
     gate: Sweeps, line: Sweeps, floor_s: float | None = None
 ) -> tuple[GrowthFit, RedrawFit, tuple[float, float]]:
-    """And the noise of a read. ``floor_s``: what a strong RESET leaves, if that is known."""
+    """Fit growth and redraw, and estimate the read noise with its uncertainty.
+
+    ``floor_s``: conductance after a strong RESET, siemens, if it is known.
+    """
     of_median = fit_median(gate)
     noise = read_noise((gate, line), of_median.path.r_series_ohm)
     growth = fit_growth(gate, of_median, noise[0])
@@ -283,14 +285,15 @@ def fit_sweeps(
 
 
 def _is_cycling(path: Path) -> bool:
-    if dataset.format_of(path) != measurement.FORMAT:
-        return False
-    return measurement.read_measurement(path).kind == "cycling"
+    return is_dataset(path) and read_measurement(path).kind == "cycling"
 
 
 def cycling_spread(path: Path) -> Cycled:
-    """What a cycling test says of the RESET level; :class:`ConfigError` of one with few cells."""
-    columns = measurement.read_measurement(path).columns
+    """Estimate the spread of the RESET level from a cycling test.
+
+    Raises :class:`ConfigError` if fewer than three cells have several cycles.
+    """
+    columns = read_measurement(path).columns
     logs = [
         np.log(columns["reset_s"][columns["cell"] == one]) for one in np.unique(columns["cell"])
     ]
@@ -303,3 +306,11 @@ def cycling_spread(path: Path) -> Cycled:
     of_cells = float(np.sqrt(max(means.var(ddof=1) - err, 0.0)))
     median_s = float(np.exp(np.median([np.median(one) for one in logs])))
     return Cycled(median_s, of_cells, of_cells / float(np.sqrt(2 * (len(logs) - 1))), within)
+
+
+SWEEPS = CalibrationMethod(
+    models=lambda: [MODEL],
+    of_records=True,
+    options=frozenset(),
+    fit=calibrate_sweeps,
+)

@@ -1,4 +1,4 @@
-"""Sweeps of gate or source line, emulated cell by cell and cycle by cycle as they were measured."""
+"""Emulation of gate or source-line sweeps, cell by cell and cycle by cycle as measured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Places = NDArray[np.intp]
 
 MODEL = "one_transistor"
 _STRONG_V, _STRONG_GATE_V = 10.0, 20.0
-"""A SET or RESET of any cell, to begin a cycle; where it ends does not matter."""
+"""Pulse that SETs or RESETs any cell, to begin a cycle; the state after it does not matter."""
 
 
 def emulate(
@@ -31,11 +31,11 @@ def emulate(
     of_gate: bool,
     noise: float,
 ) -> FloatArray:
-    """Conductance that is read after each pulse, siemens, (draws, sweeps, volts).
+    """Emulate the conductance read after each pulse, siemens, (draws, sweeps, volts).
 
-    Each cell of the sweeps is a cell of its own in every draw and keeps its parameters from sweep
-    to sweep; each sweep begins where that one did. ``noise``: of a read, as a fraction of the
-    filament's conductance.
+    Every draw has its own cells, which keep their parameters from sweep to sweep; each sweep begins
+    at the conductance of the measured one. ``noise``: standard deviation of a read, as a fraction
+    of the filament's conductance.
     """
     kind = plugins.load(plugins.DEVICES, MODEL)
     shape = (draws, 1, sweeps.cells.size)
@@ -55,7 +55,7 @@ def emulate(
 
 
 def _cycles(sweeps: Sweeps) -> Iterator[tuple[Places, Places]]:
-    """Of each cycle: which sweeps are of it, and the places of their cells."""
+    """Yield, for each cycle, the indices of its sweeps and the indices of their cells."""
     _, place = np.unique(sweeps.cell, return_inverse=True)
     number = np.array([np.count_nonzero(place[:i] == one) for i, one in enumerate(place)])
     for cycle in range(int(number.max()) + 1):
@@ -64,7 +64,7 @@ def _cycles(sweeps: Sweeps) -> Iterator[tuple[Places, Places]]:
 
 
 def _begin(device: Device, begin_s: FloatArray, *, of_gate: bool) -> None:
-    """The next cycle of every cell: what a RESET, and a SET before one, draw anew."""
+    """Begin the next cycle of every cell with a RESET, and a SET before it, which redraw it."""
     _pulse(device, -_STRONG_V, _STRONG_GATE_V, 1e-6)
     if not of_gate:
         _pulse(device, _STRONG_V, _STRONG_GATE_V, 1e-6)

@@ -1,4 +1,4 @@
-"""Sweeps of held-out cells against emulated ones, and their distributions."""
+"""Figures of held-out against emulated sweeps of 1T1R cells, and of their distributions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN = (16, 50, 84)
 
 
 def draw(predictions: Sequence[SweepPrediction]) -> Iterator[NamedFigure]:
-    """Both figures, a column a direction."""
+    """Yield both figures, with one column per direction."""
     with plot.style():
         yield NamedFigure("paths", "Data against model", "held-out cells", _paths(predictions))
         yield NamedFigure("distributions", "Distributions", "KS", _distributions(predictions))

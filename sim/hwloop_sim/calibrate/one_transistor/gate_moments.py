@@ -1,10 +1,10 @@
-"""Numbers that say how sweeps of the gate run: their middle, their cells, cycles and pulses.
+"""Moments of gate sweeps: medians along the path, spread over cells, cycles and pulses.
 
-All are sums and squares of ln G with fixed weights, those that would be best if the first guess of
-the path were right: the least-squares step of its four parameters from the medians, of a cell's R_s
-and V_t from its own; λ of a cell, its sweeps' deviations from their mean divided by the covariance
-to first order: each pulse adds λ √s ξ to ln g, of which the next leaves 1 − s, and the cycle's
-e^(r λ z) is common to all.
+All are sums and squares of ln G with fixed weights, which would be optimal if the first guess of
+the path were right: the least-squares step of the four parameters of the path from the medians, of
+R_s and V_t of a cell from its own medians; λ of a cell from the deviations of its sweeps from their
+mean, divided by the covariance to first order: each pulse adds λ √s ξ to ln g, of which the next
+pulse keeps 1 − s, and all pulses of a cycle share e^(r λ z).
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ Places = NDArray[np.intp]
 
 _STEP = 1e-3
 _OWN = 2
-"""Parameters of the path that differ from cell to cell: the first."""
+"""Number of parameters of the path that differ from cell to cell; they come first."""
 _LEAST = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
 class GateMoments:
-    """``cells``: sweeps of each. ``path``: ln G that is guessed. ``steps``, ``own_steps``:
-    (parameters, volts), ``inverse``: (volts, volts), ``common``: (volts,).
+    """Weights of the moments of gate sweeps.
+
+    ``cells``: indices of the sweeps of each cell. ``path``: guess of ln G, (volts,). ``steps``,
+    ``own_steps``: (parameters, volts). ``inverse``: inverse covariance, (volts, volts). ``common``:
+    effect of the speed of a cycle, (volts,).
     """
 
     cells: Sequence[Places]
@@ -40,10 +43,11 @@ class GateMoments:
     common: FloatArray
 
     def of(self, logs: FloatArray) -> FloatArray:
-        """(draws, moments) of ln G, (draws, sweeps, volts), free of gaps.
+        """Compute the moments, (draws, moments), of ln G, (draws, sweeps, volts), without gaps.
 
-        Steps of the path's parameters; spread of the cells' own; median and spread of ln λ over the
-        cells, and median of how much more a cycle deviates than a pulse.
+        They are steps of the parameters of the path; spread of the parameters of the cells; median
+        and spread of ln λ over the cells, and the median ratio of cycle to pulse scatter, as a
+        logarithm.
         """
         middle = median(np.swapaxes(logs, 1, 2))
         groups = [logs[:, rows] for rows in self.cells]
@@ -62,7 +66,7 @@ class GateMoments:
         )
 
     def _scatter(self, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Of one cell: ln λ, and the logarithm of what its cycles deviate by."""
+        """Compute ln λ of one cell, and the logarithm of the scatter of its cycles."""
         off = logs - logs.mean(axis=1, keepdims=True)
         divided = off @ self.inverse
         squares = np.mean(np.sum(divided * off, axis=2), axis=1) / off.shape[2]
@@ -76,9 +80,10 @@ def gate_moments(
     guess: FloatArray,
     ratio: float,
 ) -> GateMoments:
-    """``follow``: ln G and s at each voltage, of ln R_s, ln V_t, ln q and ln k; ``guess`` of these.
+    """Compute the weights at a guess of the parameters of the path.
 
-    ``ratio``: of cycle to pulse, r.
+    ``follow``: function from ln R_s, ln V_t, ln q and ln k to ln G and s at each voltage;
+    ``guess``: values of these logarithms. ``ratio``: of cycle to pulse scatter, r.
     """
     path, shares = follow(guess)
     moves = _STEP * np.eye(guess.size)
@@ -94,7 +99,7 @@ def gate_moments(
 def _covariance(
     shares: FloatArray, damped: FloatArray, ratio: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Of ln G for λ = 1, and what a cycle of speed e adds to it."""
+    """Compute the covariance of ln G for λ = 1, and the effect of a cycle of speed e."""
     steps = np.zeros((shares.size, shares.size))
     common = np.zeros(shares.size)
     for i, share in enumerate(shares):

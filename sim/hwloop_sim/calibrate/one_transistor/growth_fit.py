@@ -1,9 +1,8 @@
-"""Fit how the filament grows to sweeps of the gate.
+"""Fit of the growth of the filament to gate sweeps.
 
-Found are the parameters with which the emulated sweeps, of as many cells and cycles, have the
-medians and spreads of the measured ones: see
-:mod:`hwloop_sim.calibrate.one_transistor.simulated_moments`. They begin at the path that is nearest
-to the medians without any scatter.
+The fitted parameters make emulated sweeps of as many cells and cycles have the medians and spreads
+of the measured ones; see :mod:`hwloop_sim.calibrate.one_transistor.simulated_moments`. The search
+begins at the path nearest to the medians without scatter.
 """
 
 from __future__ import annotations
@@ -24,23 +23,26 @@ from hwloop_sim.calibrate.one_transistor.unknowns import Unknowns, nested
 from hwloop_sim.devices.common.filament import cell_s, filament_s, grown_s
 
 _BEGUN = 0.5
-"""Logarithm by which the median has risen where the fit begins."""
+"""Rise of the median ln G at which the fit begins."""
 _REACHED = 0.9
-"""Of the sweeps, that go to the last gate of the fit."""
+"""Share of the sweeps that reach the last gate voltage of the fit."""
 _LEAST = 4
 _AHEAD_V = 0.3
-"""Of the first gate of the fit: where emulated sweeps begin."""
+"""Voltage below the first gate of the fit at which emulated sweeps begin."""
 DRAWS = 64
-"""Of all sweeps, with cells of their own."""
+"""Number of times that all sweeps are emulated, each with new cells."""
 FOLLOWER_V = 1.0
-"""V_t by which a transistor limits a RESET; these sweeps work beyond it."""
+"""V_t by which a transistor limits a RESET, volts; these sweeps are not limited by it."""
 _SEED = 1
 _RATIO = 0.5
 
 
 @dataclass(frozen=True)
 class Path:
-    """R_s, k, V_t and q; ``deviation``: of the medians from it, rms of ln G."""
+    """Parameters of the median path: R_s, k, V_t and q.
+
+    ``deviation``: rms of ln G of the median sweep less the path.
+    """
 
     r_series_ohm: float
     k_s_per_v: float
@@ -51,7 +53,11 @@ class Path:
 
 @dataclass(frozen=True, eq=False)
 class MedianFit:
-    """The path nearest to the median sweep, from ``begin_s`` on at the voltages of ``gates``."""
+    """Path nearest to the median sweep.
+
+    ``begin_s``: conductance at which it begins, siemens. ``gates``, ``volts``: indices and values
+    of the gate voltages that were fitted.
+    """
 
     path: Path
     begin_s: float
@@ -60,7 +66,7 @@ class MedianFit:
 
     @property
     def start(self) -> dict[str, float]:
-        """Of all that is sought."""
+        """Return the initial value of each parameter of the search."""
         path = self.path
         return {
             "r_series_ohm": path.r_series_ohm,
@@ -75,35 +81,42 @@ class MedianFit:
         }
 
     def follow(self, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """:func:`follow` of the logarithms of the first four of ``start``."""
+        """Call :func:`follow` with the logarithms of the first four values of ``start``."""
         r_ohm, v_t, exponent, k = np.exp(logs)
         return follow(Path(r_ohm, k, v_t, exponent), self.volts, self.begin_s)
 
 
 @dataclass(frozen=True, eq=False)
 class GrowthFit:
-    """``median``: where the search began. ``match``: the settings, by name, and their errors."""
+    """Fit of the growth of the filament.
+
+    ``median``: initial point of the search. ``match``: fitted settings by name, with errors.
+    """
 
     median: MedianFit
     match: Match
 
     @property
     def r_series_ohm(self) -> float:
-        """Of the median cell."""
+        """Return the series resistance of the median cell, ohms."""
         return self.match.values["r_series_ohm"]
 
 
 def fit_median(sweeps: Sweeps) -> MedianFit:
-    """Raises :class:`ConfigError` or :class:`NotConverged` with the file and what does not show."""
+    """Fit the path nearest to the median gate sweep.
+
+    Raises :class:`ConfigError` or :class:`NotConverged` with the file and what it does not show.
+    """
     gates, begin_s = _span(sweeps)
     volts, median = sweeps.volts[gates], np.median(held_logs(sweeps.after_s)[:, gates], axis=0)
     return MedianFit(_fit_path(sweeps.where, volts, median, begin_s), begin_s, gates, volts)
 
 
 def fit_growth(sweeps: Sweeps, of_median: MedianFit, noise: float) -> GrowthFit:
-    """``of_median``: of :func:`fit_median`. ``noise``: of a read, as part of the filament's G.
+    """Fit the growth of the filament to gate sweeps, from the result of :func:`fit_median`.
 
-    Raises :class:`ConfigError` or :class:`NotConverged` with the file and what does not show.
+    ``noise``: standard deviation of a read, as a fraction of the filament's conductance. Raises
+    :class:`ConfigError` or :class:`NotConverged` with the file and what it does not show.
     """
     unknowns = Unknowns(of_median.start)
     guess = np.log(list(of_median.start.values())[:4])
@@ -128,7 +141,7 @@ def fit_growth(sweeps: Sweeps, of_median: MedianFit, noise: float) -> GrowthFit:
 
 
 def parameters(values: Mapping[str, float], width_s: float) -> dict[str, Any]:
-    """Settings of a device whose pulses are ``width_s`` long."""
+    """Return the settings of a device for pulses of ``width_s``, from values by name."""
     found = nested(values)
     found["growth"]["width_s"] = width_s
     found["v_follower_v"] = FOLLOWER_V
@@ -136,7 +149,10 @@ def parameters(values: Mapping[str, float], width_s: float) -> dict[str, Any]:
 
 
 def _span(sweeps: Sweeps) -> tuple[slice, float]:
-    """From the gate at which the median has begun to rise to the last that most sweeps reach."""
+    """Return the range of gates that are fitted, and the median conductance before it.
+
+    The range begins where the median has risen and ends at the last gate that most sweeps reach.
+    """
     with np.errstate(all="ignore"):
         median = np.nanmedian(np.log(sweeps.after_s), axis=0)
     reached = np.isfinite(sweeps.after_s).mean(axis=0)
@@ -154,7 +170,7 @@ def _span(sweeps: Sweeps) -> tuple[slice, float]:
 
 
 def follow(path: Path, volts: FloatArray, begin_s: float) -> tuple[FloatArray, FloatArray]:
-    """ln G after each gate voltage, and s of each pulse; free of scatter."""
+    """Compute ln G after each gate voltage, and s of each pulse, without scatter."""
     r_ohm = np.asarray(path.r_series_ohm)
     own_s = filament_s(np.asarray(begin_s), r_ohm)
     seen, shares = [], []

@@ -1,4 +1,4 @@
-"""Numbers that say how sweeps of the source line run: where half is lost, and what comes then."""
+"""Moments of source-line sweeps: voltage at which half of G is lost, and levels beyond it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ _LEVELS = 4
 
 @dataclass(frozen=True, eq=False)
 class LineMoments:
-    """``first_s``: where each sweep begins. ``beyond``: pulses after half is lost, looked at."""
+    """Definition of the moments of source-line sweeps.
+
+    ``volts``: swept voltages. ``first_s``: conductance at which each sweep begins, siemens.
+    ``cells``: indices of the sweeps of each cell. ``beyond``: number of pulses used after the loss
+    of half. ``at``: indices of voltages at which the median path counts.
+    """
 
     volts: FloatArray
     first_s: FloatArray
@@ -30,7 +35,10 @@ class LineMoments:
     at: Places
 
     def of(self, after_s: FloatArray) -> FloatArray:
-        """(draws, moments) of conductances, (draws, sweeps, volts), NaN where a sweep has ended."""
+        """Compute the moments, (draws, moments), of conductances, (draws, sweeps, volts).
+
+        Conductances are in siemens, NaN after the end of a sweep.
+        """
         held = held_logs(after_s)
         half_v, place, lost = self._half(held)
         volts = self._parts(half_v)
@@ -46,9 +54,10 @@ class LineMoments:
         return np.column_stack([*volts, levels, *lags, *self._parts(mean)[1:], path])
 
     def _half(self, logs: FloatArray) -> tuple[FloatArray, Places, BoolArray]:
-        """Volts at which a straight line between pulses loses half, the pulse beyond it, whether.
+        """Return the voltage of the loss of half of G, the index of the next pulse, and a mask.
 
-        A sweep that does not lose it counts as one that does beyond the last voltage.
+        The voltage is interpolated between pulses. Sweeps without the loss, which the mask
+        excludes, get a value beyond the last voltage.
         """
         target = np.log(HALF * self.first_s)[None, :, None]
         less = logs < target
@@ -63,13 +72,13 @@ class LineMoments:
         return np.where(lost, half_v, 2 * self.volts[-1] - self.volts[-2]), place, lost
 
     def _aligned(self, held: FloatArray, place: Places, lost: BoolArray) -> FloatArray:
-        """ln G of each pulse from the one on that lost half; held where a sweep has ended."""
+        """Return ln G of the pulses from the loss of half on; the last value is held to the end."""
         at = place[:, :, None] + np.arange(self.beyond + 1)
         inside = (at < held.shape[2]) & lost[:, :, None]
         return np.where(inside, np.take_along_axis(held, np.where(inside, at, 0), 2), np.nan)
 
     def _parts(self, values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Median, spread of the cells' medians, and spread within cells."""
+        """Compute the median, the spread of the medians of cells, and the spread within cells."""
         groups = [values[:, rows] for rows in self.cells]
         middle = [median(one) for one in groups]
         within = [one - of[:, None] for one, of in zip(groups, middle, strict=True)]

@@ -1,4 +1,4 @@
-"""Sweeps of held-out 1T1R cells, emulated by cells of a fit to others."""
+"""Prediction of sweeps of held-out 1T1R cells by a fit to other cells."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from hwloop_sim.calibrate.one_transistor.emulation import emulate
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps
 
 _MOST_SWEEPS = 0.95
-"""Of the held-out sweeps, that still go on where their conductances are compared."""
+"""Share of the held-out sweeps that still run where their conductances are compared."""
 
 
 @dataclass(frozen=True, eq=False)
 class SweepPrediction:
-    """Emulated against held-out sweeps: of other cells, from where each of them began.
+    """Comparison of emulated and held-out sweeps, which begin at the same conductances.
 
-    ``emulated_s``: (volts, repeats, sweeps), NaN where the held-out sweep has ended.
-    ``at``: the place of the voltage that ``final`` is of.
+    ``emulated_s``: (volts, repeats, sweeps), siemens, NaN after the end of the held-out sweep.
+    ``at``: index of the voltage at which ``final`` is compared.
     """
 
     of_gate: bool
@@ -34,14 +34,17 @@ class SweepPrediction:
 
     @property
     def mean_within_spread(self) -> float:
-        """Of the voltages: mean emulated ln G within one deviation of the held-out sweeps."""
+        """Compute the share of voltages at which the mean path is within the measured spread.
+
+        Both are in ln G; the spread is one standard deviation of the held-out sweeps.
+        """
         seen = np.log(self.sweeps.after_s[:, : self.at + 1])
         shown = np.log(self.emulated_s[: self.at + 1].reshape(self.at + 1, -1))
         off = np.abs(np.nanmean(shown, axis=1) - np.nanmean(seen, axis=0))
         return float(np.mean(off <= np.nanstd(seen, axis=0, ddof=1)))
 
     def figures(self) -> dict[str, Any]:
-        """As they stand in the file."""
+        """Return the entry of ``held_out`` in the calibration file."""
         sweeps, volt = self.sweeps, float(self.sweeps.volts[self.at])
         pulse = {"gate_v": volt} if self.of_gate else {"gate_v": sweeps.held_v}
         return {
@@ -65,7 +68,11 @@ def predict(
     of_gate: bool,
     noise: float,
 ) -> SweepPrediction:
-    """Emulate the held-out sweeps with cells of their own, from where each began, and read them."""
+    """Emulate the held-out sweeps with new cells, each from its first conductance, and compare.
+
+    ``found``: settings of the device. ``fitted``: sweeps of the other half. ``noise``: of a read,
+    as a fraction of the filament's conductance.
+    """
     every_s = emulate(found, held_out, rng, draws=REPEATS, of_gate=of_gate, noise=noise)
     emulated_s = np.where(np.isnan(held_out.after_s), np.nan, every_s).transpose(2, 0, 1)
     goes_on = np.isfinite(held_out.after_s).mean(axis=0) >= _MOST_SWEEPS

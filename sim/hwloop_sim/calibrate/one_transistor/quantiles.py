@@ -10,9 +10,9 @@ _OF_NORMAL = 1.4826
 
 
 def quantiles(values: FloatArray, *parts: float) -> FloatArray:
-    """(parts, ...) of what is not NaN, linear between values; NaN where there is nothing.
+    """Compute quantiles, (parts, ...), of the values that are not NaN; NaN if there are none.
 
-    As ``numpy.nanquantile``, which is many times slower.
+    Interpolates linearly as ``numpy.nanquantile`` does, which is many times slower.
     """
     ordered = np.sort(values, axis=-1)
     last = np.count_nonzero(~np.isnan(ordered), axis=-1) - 1
@@ -29,10 +29,10 @@ def quantiles(values: FloatArray, *parts: float) -> FloatArray:
 
 
 def median(values: FloatArray) -> FloatArray:
-    """Of what is not NaN."""
+    """Compute the median of the values that are not NaN."""
     return np.asarray(quantiles(values, 0.5)[0])
 
 
 def spread(values: FloatArray) -> FloatArray:
-    """Median distance from the median, as the deviation if they are normal; robust to outliers."""
+    """Compute the median absolute deviation, scaled to the standard deviation of a normal."""
     return _OF_NORMAL * median(np.abs(values - median(values)[..., None]))

@@ -1,8 +1,7 @@
-"""Fit what a RESET leaves to sweeps of the source line: where it begins, its level, its scatter.
+"""Fit of the state after a RESET to source-line sweeps: onset, level and scatter.
 
-Found are the parameters with which the emulated sweeps, of as many cells and cycles, have the
-medians and spreads of the measured ones: see
-:mod:`hwloop_sim.calibrate.one_transistor.simulated_moments`.
+The fitted parameters make emulated sweeps of as many cells and cycles have the medians and spreads
+of the measured ones; see :mod:`hwloop_sim.calibrate.one_transistor.simulated_moments`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from hwloop_sim.calibrate.one_transistor.unknowns import Unknowns
 
 _LEAST_SWEEPS = 20
 _ALIVE = 0.7
-"""Of the sweeps, that go on to the last pulse that is looked at."""
+"""Share of the sweeps that run to the last pulse that is used."""
 _LEAST_BEYOND = 5
 _AHEAD_V = 0.3
 _FALLEN = 0.1
@@ -34,9 +33,10 @@ FLOOR = "reset_floor_s"
 
 @dataclass(frozen=True, eq=False)
 class RedrawFit:
-    """``match``: the settings that were sought, by name, and their errors.
+    """Fit of the state after a RESET.
 
-    ``values``: with what was known. ``left_out``: sweeps, in words.
+    ``match``: fitted settings by name, with errors. ``values``: these and the settings that were
+    known. ``left_out``: message on sweeps that were left out.
     """
 
     match: Match
@@ -47,10 +47,11 @@ class RedrawFit:
 def fit_redraw(
     sweeps: Sweeps, growth: GrowthFit, noise: float, floor_s: float | None = None
 ) -> RedrawFit:
-    """``growth``: of the same cells. ``floor_s``: what a strong RESET leaves, if that is known.
-    ``noise``: of a read, as part of the filament's conductance.
+    """Fit the state after a RESET to source-line sweeps.
 
-    Raises :class:`ConfigError` or :class:`NotConverged` with the file and what does not show.
+    ``growth``: fit to the same cells. ``floor_s``: conductance after a strong RESET, siemens, if it
+    is known. ``noise``: of a read, as a fraction of the filament's conductance. Raises
+    :class:`ConfigError` or :class:`NotConverged` with the file and what it does not show.
     """
     usable, lost_v, left_out = _usable(sweeps)
     first = int(np.searchsorted(usable.volts, lost_v.min() - _AHEAD_V))
@@ -74,7 +75,10 @@ def fit_redraw(
 
 
 def _usable(sweeps: Sweeps) -> tuple[Sweeps, FloatArray, str]:
-    """Sweeps that begin in the lower resistance and lose half of it, and at which voltage."""
+    """Return sweeps that begin in the low-resistance state and lose half of their conductance.
+
+    Also returns the voltage of the loss for each, and a message on the sweeps left out.
+    """
     first_s = sweeps.first_s
     less = sweeps.after_s < HALF * first_s[:, None]
     usable = less.any(axis=1) & (first_s > HALF * np.median(first_s))
@@ -84,14 +88,16 @@ def _usable(sweeps: Sweeps) -> tuple[Sweeps, FloatArray, str]:
             f" expected {_LEAST_SWEEPS}",
             file=sweeps.where,
         )
-    words = f"{int((~usable).sum())} of {usable.size} RESET sweeps left out: they begin in HRS or"
-    words += " never reach half of the conductance"
+    left_out = (
+        f"{int((~usable).sum())} of {usable.size} RESET sweeps left out: they begin in HRS or"
+    )
+    left_out += " never reach half of the conductance"
     lost_v = sweeps.volts[np.argmax(less[usable], axis=1)]
-    return sweeps.of(usable), lost_v, "" if usable.all() else words
+    return sweeps.of(usable), lost_v, "" if usable.all() else left_out
 
 
 def _beyond(sweeps: Sweeps, lost_v: FloatArray) -> int:
-    """Pulses beyond the loss of half, that most sweeps have."""
+    """Return the number of pulses after the loss of half that most sweeps have."""
     place = np.searchsorted(sweeps.volts, lost_v)
     left = np.isfinite(sweeps.after_s).sum(axis=1) - 1 - place
     beyond = int(np.quantile(left, 1 - _ALIVE))
@@ -105,7 +111,7 @@ def _beyond(sweeps: Sweeps, lost_v: FloatArray) -> int:
 
 
 def _along(sweeps: Sweeps) -> NDArray[np.intp]:
-    """Places of voltages, from where the median begins to fall to where most sweeps still go on."""
+    """Return indices of voltages, from the first fall of the median to the last of most sweeps."""
     middle = np.nanmedian(np.log(sweeps.after_s), axis=0)
     begun = int(np.argmax(middle < middle[0] - _FALLEN))
     last = int(np.flatnonzero(np.isfinite(sweeps.after_s).mean(axis=0) >= _ALIVE)[-1])
@@ -113,7 +119,7 @@ def _along(sweeps: Sweeps) -> NDArray[np.intp]:
 
 
 def _start(seen: FloatArray, growth: GrowthFit) -> dict[str, float]:
-    """From the moments: half is lost at, between, within; levels; lags; between, within."""
+    """Return initial values from the moments: voltages of the loss of half, levels and lags."""
     half_v, of_cells_v, within_v = seen[:3]
     deepest_s = float(np.exp(seen[6]))
     return {

@@ -1,9 +1,9 @@
-"""Parameters whose simulated measurement has the moments of the real one, and how sure they are.
+"""Method of simulated moments: parameters whose emulated data have the measured moments.
 
-Method of simulated moments, D. McFadden, Econometrica 57, 995 (1989), doi:10.2307/1913621: numbers
-are computed from the measurement (medians, spreads), the same from many simulated measurements,
-and the parameters sought with which the mean of those is nearest, each divided by its deviation.
-What a moment is biased by is in both, so it need not estimate anything.
+D. McFadden, Econometrica 57, 995 (1989), doi:10.2307/1913621: moments (medians, spreads) are
+computed from the measurement and from many simulated measurements; the fit minimises the difference
+to the mean of the simulated ones, each divided by its standard deviation. Bias of a moment is in
+both, so a moment need not estimate any parameter.
 """
 
 from __future__ import annotations
@@ -22,16 +22,19 @@ Simulate = Callable[[FloatArray], FloatArray]
 
 _PASSES = 2
 _STEP, _WIDE_STEP = 0.1, 0.3
-"""Of a number, on the way there; and for the errors, which are about as large."""
+"""Steps of a number for slopes: during the search, and for the errors."""
 _SETTLED = 3e-3
 _MOST_ROUNDS = 40
 _BLIND = 1e-6
-"""Of the largest singular value of the slopes: below it moments say nothing."""
+"""Share of the largest singular value of the slopes below which nothing is determined."""
 
 
 @dataclass(frozen=True, eq=False)
 class Match:
-    """``values``, ``errors``: by name. ``off``: of each moment from its mean, in deviations."""
+    """Fitted values and errors by name.
+
+    ``off``: measured less mean simulated moments, in standard deviations.
+    """
 
     values: dict[str, float]
     errors: dict[str, float]
@@ -39,10 +42,11 @@ class Match:
 
 
 def match_moments(simulate: Simulate, seen: FloatArray, unknowns: Unknowns, where: str) -> Match:
-    """The values of ``unknowns`` with which the moments are nearest to ``seen``.
+    """Find the values of ``unknowns`` whose simulated moments are nearest to ``seen``.
 
-    ``simulate`` takes their numbers. Deviations are those at the start, then those at what was
-    found with them. Raises :class:`NotConverged` with ``where`` and what is not determined.
+    ``simulate``: function from the numbers of the unknowns to moments. Standard deviations are
+    taken at the start, then at the result of a first pass. Raises :class:`NotConverged` with
+    ``where`` and the parameters that are not determined.
     """
     from scipy.optimize import least_squares
 
@@ -78,7 +82,7 @@ def match_moments(simulate: Simulate, seen: FloatArray, unknowns: Unknowns, wher
 def _match(simulate: Simulate, seen: FloatArray, unknowns: Unknowns, numbers: FloatArray) -> Match:
     simulated = simulate(numbers)
     deviation = _deviation(simulated)
-    # The mean of the draws errs too.
+    # Includes the error of the mean of the draws.
     correlation = np.atleast_2d(np.corrcoef(simulated, rowvar=False)) * (1 + 1 / len(simulated))
     errors = _errors(_slope(simulate, numbers) / deviation[:, None], correlation)
     off = (seen - simulated.mean(axis=0)) / deviation
@@ -86,7 +90,7 @@ def _match(simulate: Simulate, seen: FloatArray, unknowns: Unknowns, numbers: Fl
 
 
 def _errors(slope: FloatArray, correlation: FloatArray) -> FloatArray:
-    """Of the parameters; infinite where the moments do not depend on them."""
+    """Compute standard errors of the parameters; infinite if no moment depends on one."""
     inverse = np.linalg.pinv(slope, rcond=_BLIND)
     errors = np.sqrt(np.diag(inverse @ correlation @ inverse.T))
     _, size, direction = np.linalg.svd(slope, full_matrices=False)
@@ -99,14 +103,14 @@ def _deviation(simulated: FloatArray) -> FloatArray:
 
 
 def _forward(simulate: Simulate, numbers: FloatArray) -> FloatArray:
-    """(moments, parameters), as good as the way there needs it."""
+    """Compute slopes, (moments, parameters), by forward differences, for the search."""
     here = simulate(numbers).mean(axis=0)
     columns = [simulate(numbers + one).mean(0) - here for one in _STEP * np.eye(numbers.size)]
     return np.asarray(np.array(columns).T / _STEP)
 
 
 def _slope(simulate: Simulate, numbers: FloatArray) -> FloatArray:
-    """(moments, parameters), by central differences."""
+    """Compute slopes, (moments, parameters), by central differences."""
     moves = _WIDE_STEP * np.eye(numbers.size)
     columns = [simulate(numbers + one).mean(0) - simulate(numbers - one).mean(0) for one in moves]
     return np.asarray(np.array(columns).T / (2 * _WIDE_STEP))

@@ -1,4 +1,4 @@
-"""Sweeps of the gate and of the source line of 1T1R cells, as arrays: one row a sweep."""
+"""Sweeps of the gate and of the source line of 1T1R cells, as arrays with one row per sweep."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.datasets import columns as measurement
-from hwloop.datasets import pulse_table as dataset
+from hwloop.datasets.measurement import check_unit, read_measurement
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_name, first_place
 from hwloop.record.reader import Record
 from hwloop.types import BoolArray, FloatArray
-from hwloop_sim.calibrate.inputs import is_record
+from hwloop_sim.calibrate.inputs import is_dataset, is_record
 
 STEP = "pulse_sweep"
 _LEAST_PULSES = 5
@@ -25,10 +24,10 @@ _NEARLY_NONE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Sweeps:
-    """Conductance before and after each pulse, siemens, (sweeps, volts); NaN where there was none.
+    """Conductance before and after each pulse, siemens, (sweeps, volts); NaN if there was none.
 
-    ``cell``: of each sweep. ``volts``: what was swept, ascending: of the gate, or of the source
-    line as a magnitude. ``held_v``: the other: of the bit line, or of the gate.
+    ``cell``: cell of each sweep. ``volts``: swept voltage, ascending: of the gate, or the magnitude
+    on the source line. ``held_v``: constant voltage: of the bit line, or of the gate.
     """
 
     where: str
@@ -41,18 +40,18 @@ class Sweeps:
 
     @property
     def cells(self) -> FloatArray:
-        """Their addresses, in order."""
+        """Return the distinct addresses of the cells, ascending."""
         return np.unique(self.cell)
 
     @property
     def first_s(self) -> FloatArray:
-        """Where each sweep begins, siemens."""
+        """Return the conductance at which each sweep begins, siemens."""
         return np.array([row[np.isfinite(row)][0] for row in self.before_s])
 
     def until_end(self, after_s: FloatArray) -> FloatArray:
-        """``after_s`` (..., sweeps, volts) with NaN where these sweeps would have ended.
+        """Return ``after_s``, (..., sweeps, volts), with NaN after the criterion of these sweeps.
 
-        They end with the first conductance that is beyond nearly all that early sweeps end with.
+        Sweeps that ended early stop at the first conductance that nearly none of them ends before.
         """
         count = np.isfinite(self.after_s).sum(axis=1)
         early = count < self.volts.size
@@ -67,7 +66,7 @@ class Sweeps:
         return np.where(gone, np.nan, after_s)
 
     def from_to(self, first: int, stop: int) -> Sweeps:
-        """Of some of the voltages."""
+        """Return the sweeps at some of the voltages."""
         return replace(
             self,
             volts=self.volts[first:stop],
@@ -76,7 +75,7 @@ class Sweeps:
         )
 
     def of(self, which: BoolArray) -> Sweeps:
-        """Some of the sweeps."""
+        """Return some of the sweeps, chosen by a mask."""
         return replace(
             self,
             cell=self.cell[which],
@@ -85,28 +84,28 @@ class Sweeps:
         )
 
     def half(self, which: int) -> Sweeps:
-        """The sweeps of every second cell."""
+        """Return the sweeps of every second cell."""
         return self.of(np.isin(self.cell, self.cells[which::2]))
 
     def read_pairs(self) -> tuple[FloatArray, FloatArray]:
-        """Mean and difference of ln G of the two reads between pulses that followed each other."""
+        """Return mean and difference of ln G of pairs of reads without a pulse in between."""
         first, second = np.log(self.after_s[:, :-1]), np.log(self.before_s[:, 1:])
         both = np.isfinite(first) & np.isfinite(second)
         return (first[both] + second[both]) / 2, second[both] - first[both]
 
 
 def held_logs(after_s: FloatArray) -> FloatArray:
-    """ln G, (..., volts); the last one kept on where a sweep has ended."""
+    """Return ln G, (..., volts), with the last value held after the end of a sweep."""
     logs = np.log(after_s)
     last = np.maximum.accumulate(np.where(np.isnan(logs), 0, np.arange(logs.shape[-1])), axis=-1)
     return np.asarray(np.take_along_axis(logs, last, -1))
 
 
 def load_sweeps(paths: Sequence[Path]) -> tuple[Sweeps, Sweeps]:
-    """Of the gate (SET), and of the source line (RESET): from imported tables or records, or both.
+    """Load the sweep of the gate (SET) and that of the source line (RESET).
 
-    Raises :class:`ConfigError` with the file where it holds anything else, and where either is
-    missing or too short to tell cells from cycles.
+    The files are imported tables, records or both. Raises :class:`ConfigError` with the file if it
+    holds anything else, and if either sweep is missing or too short to separate cells from cycles.
     """
     found: dict[bool, Sweeps] = {}
     for path in paths:
@@ -123,14 +122,14 @@ def load_sweeps(paths: Sequence[Path]) -> tuple[Sweeps, Sweeps]:
 
 
 def _of_table(path: Path) -> Iterator[tuple[bool, Sweeps]]:
-    """The one sweep of an imported table; a sweep ends where the cell changes or the volts fall."""
-    if dataset.format_of(path) != measurement.FORMAT:
+    """Yield the sweep of an imported table; it ends if the cell changes or the voltage falls."""
+    if not is_dataset(path):
         raise ConfigError(
             "holds no pulse sweeps; `hwloop import --reader pulse_sweep` makes such a dataset, the"
             f" step {STEP} such a record",
             file=str(path),
         )
-    data = measurement.read_measurement(path)
+    data = read_measurement(path)
     if data.kind != "pulse_sweeps":
         raise ConfigError(f"holds {data.kind}: expected pulse_sweeps", file=str(path))
     columns = data.columns
@@ -141,7 +140,7 @@ def _of_table(path: Path) -> Iterator[tuple[bool, Sweeps]]:
 
 
 def _of_record(path: Path) -> Iterator[tuple[bool, Sweeps]]:
-    """Those of every step of a run that made some; the cells of a population are all different."""
+    """Yield the sweeps of every step of a run; cells of a population count as different cells."""
     with Record(path) as record:
         labels = [entry["label"] for entry in record.resolved["steps"] if entry["step"] == STEP]
         if not labels:
@@ -159,14 +158,14 @@ def _of_record(path: Path) -> Iterator[tuple[bool, Sweeps]]:
 def _columns(
     where: str, rows: Mapping[str, FloatArray]
 ) -> tuple[dict[str, FloatArray], FloatArray]:
-    """One entry a pulse of a cell, and which sweep it is of."""
+    """Return one entry for each pulse of a cell, and the number of the sweep of each."""
     pulsed = np.isfinite(rows["after_s"])
     for name in ("before_s", "after_s"):
         _check_positive(where, name, rows, pulsed)
     row, cell = np.nonzero(pulsed.reshape(len(pulsed), -1))
     columns = {name: rows[name][row] for name in ("width_s", "amplitude_v", "gate_v")}
     columns |= {name: rows[name][pulsed] for name in ("before_s", "after_s")}
-    dataset.check_unit(columns["after_s"], where)
+    check_unit(columns["after_s"], where)
     cycles = rows["cycle"].max()
     return {"cell": cell.astype(np.float64), **columns}, cell * cycles + rows["cycle"][row] - 1
 
@@ -187,7 +186,7 @@ def _check_positive(
 def _sweeps(
     where: str, columns: Mapping[str, FloatArray], sweep: FloatArray, *, of_gate: bool
 ) -> Sweeps:
-    """One row a sweep, in the order of the numbers ``sweep``, which say of each pulse its sweep."""
+    """Return the sweeps with one row per sweep, ordered by ``sweep``, their number per pulse."""
     swept_v, held_v = np.abs(columns["amplitude_v"]), columns["gate_v"]
     if of_gate:
         swept_v, held_v = held_v, swept_v

@@ -1,4 +1,4 @@
-"""Settings that are sought, as unbounded numbers of size about one, and back."""
+"""Settings to be fitted, mapped to unbounded numbers of size about one and back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SQUARE = {
     "spread.v_reset_v",
     "spread.reset_floor_s",
 }
-"""Deviations that may be none: sought as squares, of which less than 0 is none."""
+"""Deviations that may be 0: fitted as squares, of which negative ones mean 0."""
 
 _LIMITS = {
     "growth.exponent": (0.5, 10.0),
@@ -32,24 +32,27 @@ _LIMITS = {
     "redraw.correlation": (1e-3, 0.999),
 }
 _SCALE = {"r_series_ohm": 0.2, "v_transistor_v": 0.05, "v_reset_v": 0.2}
-"""By which logarithm a number of one changes the value; one, but for these."""
+"""Logarithm by which a number of 1 changes the value; 1 for all others."""
 _ROOM, _ROOM_OF_SQUARE = 50.0, 10.0
 _OPEN = 2.0
-"""Error, beside the value, from which on that is not determined."""
+"""Ratio of error to value from which on a setting is not determined."""
 
 
 @dataclass(frozen=True)
 class Unknowns:
-    """``start``: of each by its name, dots inside mappings; all above 0."""
+    """Settings to be fitted.
+
+    ``start``: initial value of each by name, above 0; dots in names are nested mappings.
+    """
 
     start: Mapping[str, float]
 
     def numbers(self) -> FloatArray:
-        """Of the start."""
+        """Return the numbers of the initial values."""
         return np.array([1.0 if name in _SQUARE else 0.0 for name in self.start])
 
     def limits(self) -> tuple[FloatArray, FloatArray]:
-        """Of the numbers: least and greatest that are tried."""
+        """Return the lowest and highest number tried for each setting."""
         pairs = [
             (_number(name, low, of), _number(name, high, of))
             for name, of, low, high in self._room()
@@ -65,7 +68,7 @@ class Unknowns:
             yield name, start, *_LIMITS.get(name, room)
 
     def undetermined(self, values: Mapping[str, float], errors: Mapping[str, float]) -> list[str]:
-        """Those of which nothing is known, and of those that cannot be none, hardly anything."""
+        """List the settings whose errors are infinite, or above twice a value that cannot be 0."""
         found = []
         for name, value in values.items():
             most = np.inf if name in _SQUARE | _LOGIT else _OPEN * value
@@ -74,14 +77,15 @@ class Unknowns:
         return found
 
     def values(self, numbers: FloatArray) -> dict[str, float]:
-        """By name."""
+        """Return the settings that the numbers stand for, by name."""
         pairs = zip(self.start.items(), numbers, strict=True)
         return {name: float(_value(name, start, one)) for (name, start), one in pairs}
 
     def errors(self, numbers: FloatArray, errors: FloatArray) -> dict[str, float]:
-        """Of the values, by name: what they change by within one error, the same either way.
+        """Return the errors of the settings, by name, from those of the numbers.
 
-        A deviation that may be none can only change upwards.
+        They are half of the change within one error each way; a deviation that may be 0 only
+        changes upwards.
         """
         squared = np.array([name in _SQUARE for name in self.start])
         at = np.where(squared, np.maximum(numbers, 0.0), numbers)
@@ -91,7 +95,7 @@ class Unknowns:
 
 
 def nested(values: Mapping[str, float]) -> dict[str, Any]:
-    """As the settings of a device have them."""
+    """Return values by dotted name as the nested settings of a device."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         outer, _, inner = name.partition(".")

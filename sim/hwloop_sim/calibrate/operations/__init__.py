@@ -1,1 +1,1 @@
-"""Operations."""
+"""Calibration of device models from pulses and reads, recorded or imported."""

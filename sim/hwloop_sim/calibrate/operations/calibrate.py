@@ -1,33 +1,30 @@
-"""A calibration from operations: load, fit half, predict the other half, fit all, describe."""
+"""Calibration from operations: load, fit all, predict one half from the other, find effects."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from hwloop.datasets import columns as measurement
-from hwloop.datasets import pulse_table as dataset
 from hwloop.errors import ConfigError, NotConverged
 from hwloop.types import BoolArray, FloatArray
-from hwloop_sim.calibrate.inputs import check_format, is_record
+from hwloop_sim.calibrate.inputs import check_format, is_dataset, is_record
+from hwloop_sim.calibrate.method import CalibrationMethod, Task
+from hwloop_sim.calibrate.operations.calibration import OperationCalibration, PredictedReads
 from hwloop_sim.calibrate.operations.effects_found import effects_of, white_noise
 from hwloop_sim.calibrate.operations.fit import MOST_CELLS, OperationFit, fit_operations
 from hwloop_sim.calibrate.operations.history import EmptyRecord, History, of_record
 from hwloop_sim.calibrate.operations.imported import of_dataset, of_text
+from hwloop_sim.calibrate.operations.models import operation_models
 from hwloop_sim.calibrate.operations.spread import fit_each_cell
-
-if TYPE_CHECKING:
-    pass
-from hwloop_sim.calibrate.operations.calibration import HeldOut, OperationCalibration
 
 
 def load_histories(paths: Sequence[Path], *, cell: int | None) -> list[History]:
-    """The histories of all files; records that hold effects alone add none.
+    """Load the histories of all files; records of effects alone add none.
 
-    Raises :class:`ConfigError` with the file where none of them can be calibrated from.
+    Raises :class:`ConfigError` with the file if there is nothing to calibrate from.
     """
     import h5py
 
@@ -36,7 +33,7 @@ def load_histories(paths: Sequence[Path], *, cell: int | None) -> list[History]:
     for path in paths:
         if not path.is_file():
             raise ConfigError("there is no such file", file=str(path))
-        if dataset.format_of(path) in {dataset.FORMAT, measurement.FORMAT}:
+        if is_dataset(path):
             found += of_dataset(path, cell=cell)
             continue
         if path.suffix.lower() not in {".h5", ".hdf5"} and not h5py.is_hdf5(path):
@@ -64,42 +61,36 @@ def _one_cell(history: History, cell: int) -> History:
 
 
 def calibrate_operations(
-    model: str,
-    paths: Sequence[Path],
-    *,
-    cell: int | None = None,
-    fixed: Mapping[str, Any] | None = None,
-    spread: bool = False,
+    task: Task,
 ) -> OperationCalibration:
-    """Fit ``model`` to what was done and measured; see
-    :mod:`hwloop_sim.calibrate.operations.least_squares`.
+    """Fit a device model to operations and their results.
 
-    Raises :class:`ConfigError` where the data do not fit the model, and :class:`NotConverged`
-    with the parameter that they do not determine.
+    See :mod:`hwloop_sim.calibrate.operations.least_squares`. Raises :class:`ConfigError` if the
+    data do not suit the model, and :class:`NotConverged` with the parameter that they do not
+    determine.
     """
-    fixed = fixed or {}
-    every = load_histories(paths, cell=cell)
-    histories, words = _at_most(every)
-    each = fit_each_cell(model, histories, fixed) if spread else None
+    model, fixed = task.model, task.fixed
+    histories, messages = _at_most(load_histories(task.paths, cell=task.cell))
+    each = fit_each_cell(model, histories, fixed) if task.spread else None
     start = None if each is None else each.fits[0].minimum
-    found = fit_operations(model, histories, fixed=fixed, start=start, uncertain=not spread)
+    found = fit_operations(model, histories, fixed=fixed, start=start, uncertain=not task.spread)
     seen, more = _predicted(model, histories, fixed, found)
     if each is not None:
-        words += [f"left out of the spread: {one}" for one in each.left_out]
-    both = all(look.both_polarities for one in histories for look in one.looks)
-    records = [path for path in paths if is_record(path)]
+        messages += [f"left out of the spread: {one}" for one in each.left_out]
+    both = all(read.both_polarities for one in histories for read in one.reads)
+    records = [path for path in task.paths if is_record(path)]
     fits = [found] if each is None else list(each.fits)
     effects = [
         *effects_of(records),
         *(white_noise(fits, both_polarities=both) if records else []),
     ]
     return OperationCalibration(
-        model, histories, found, seen, fixed, each, effects, [*words, *more]
+        model, histories, found, seen, fixed, each, effects, [*messages, *more]
     )
 
 
 def _at_most(histories: Sequence[History]) -> tuple[list[History], list[str]]:
-    """So many cells that the fit stays small, evenly over all; what is left out is said."""
+    """Take at most ``MOST_CELLS`` cells, evenly over all, with a message on those left out."""
     total = sum(len(one.names) for one in histories)
     if total <= MOST_CELLS:
         return list(histories), []
@@ -115,7 +106,7 @@ def _at_most(histories: Sequence[History]) -> tuple[list[History], list[str]]:
 
 def _predicted(
     model: str, histories: Sequence[History], fixed: Mapping[str, Any], found: OperationFit
-) -> tuple[HeldOut | None, list[str]]:
+) -> tuple[PredictedReads | None, list[str]]:
     masks, of = half_masks(histories)
     try:
         half = fit_operations(
@@ -127,7 +118,10 @@ def _predicted(
 
 
 def half_masks(histories: Sequence[History]) -> tuple[list[BoolArray], str]:
-    """The reads that count in a fit to half of the data; the first of every cell always does."""
+    """Return masks of the reads used in a fit to half of the data, and a description of the rest.
+
+    The masks are (reads, cells) for each history and include the first read of every cell.
+    """
     read = [np.isfinite(one.current_a) for one in histories]
     total = sum(len(one.names) for one in histories)
     kept, begin = [], 0
@@ -144,22 +138,33 @@ def half_masks(histories: Sequence[History]) -> tuple[list[BoolArray], str]:
         first = np.zeros_like(mask)
         first[np.argmax(mask, axis=0), np.arange(mask.shape[1])] = True
         kept.append(mask & (chosen | first))
-    words = "every second cell" if total > 1 else "every second pair of trains"
-    return kept, words if total > 1 or by_train else "every second read"
+    rest = "every second cell" if total > 1 else "every second pair of trains"
+    return kept, rest if total > 1 or by_train else "every second read"
 
 
 def held_out_error(
     half: OperationFit, histories: Sequence[History], masks: Sequence[BoolArray], of: str
-) -> HeldOut:
-    """How far the prediction is from the reads that did not count."""
+) -> PredictedReads:
+    """Compare the prediction of ``half`` with the reads that its ``masks`` left out.
+
+    ``of``: description of these reads.
+    """
     shown_a = half.minimum.problem.shown_a(half.minimum.theta[None])
     off_s: list[FloatArray] = []
     span_s: list[FloatArray] = []
     for history, mask, one_a in zip(histories, masks, shown_a, strict=True):
-        volts = np.array([look.read_v for look in history.looks])[:, None]
+        volts = np.array([read.read_v for read in history.reads])[:, None]
         left = np.isfinite(history.current_a) & ~mask
         off_s.append(((one_a[0] - history.current_a) / volts)[left])
         span_s.append(history.conductance_s[np.isfinite(history.current_a)])
     off, span = np.concatenate(off_s), np.concatenate(span_s)
     error = float(np.sqrt(np.mean(np.square(off))) / (span.max() - span.min()))
-    return HeldOut(error, off.size, of)
+    return PredictedReads(error, off.size, of)
+
+
+OPERATIONS = CalibrationMethod(
+    models=lambda: list(operation_models()),
+    of_records=True,
+    options=frozenset({"cell", "fixed", "spread"}),
+    fit=calibrate_operations,
+)

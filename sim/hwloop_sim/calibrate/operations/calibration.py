@@ -1,32 +1,29 @@
-"""A calibration from operations."""
+"""Result of a calibration from operations."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
+from hwloop.plotting.style import NamedFigure
+from hwloop_sim.calibrate.method import FittedCalibration, HeldOut
 from hwloop_sim.calibrate.operations.fit import OperationFit
 from hwloop_sim.calibrate.operations.found_effect import FoundEffect
 from hwloop_sim.calibrate.operations.history import History
 from hwloop_sim.calibrate.operations.models import operation_models
-from hwloop_sim.calibrate.operations.spread import Spread
-from hwloop_sim.calibration.file import FORMAT, FORMAT_VERSION
-
-if TYPE_CHECKING:
-    pass
-from hwloop_sim.calibrate.provenance import provenance
+from hwloop_sim.calibrate.operations.spread import CellSpread
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOut:
-    """What a fit to half of the reads says of the other half.
+class PredictedReads:
+    """Prediction of half of the reads by a fit to the other half.
 
-    ``error``: root mean square of the conductance predicted less that measured, over the range
-    measured. ``reads``: how many were predicted. ``of``: which they are.
+    ``error``: root mean square of predicted less measured conductance, over the range measured.
+    ``reads``: number of reads predicted. ``of``: their description.
     """
 
     error: float
@@ -35,26 +32,31 @@ class HeldOut:
 
 
 @dataclass(frozen=True, eq=False)
-class OperationCalibration:
-    """``found``: of all reads. ``held_out``: None where half of them does not determine a fit."""
+class OperationCalibration(FittedCalibration):
+    """A device model fitted to operations and their results.
+
+    ``found``: fit to all reads. ``held_out``: None if half of them does not determine a fit.
+    ``fixed``: settings that were held. ``spread``: fits of each cell separately. ``effects``: found
+    in the records besides the device model. ``messages``: remarks on the data.
+    """
 
     model: str
     histories: Sequence[History]
     found: OperationFit
-    held_out: HeldOut | None
+    held_out: PredictedReads | None
     fixed: Mapping[str, Any] = field(default_factory=dict)
-    spread: Spread | None = None
+    spread: CellSpread | None = None
     effects: Sequence[FoundEffect] = ()
-    words: Sequence[str] = ()
+    messages: Sequence[str] = ()
 
     @property
     def fits(self) -> Sequence[OperationFit]:
-        """One for all cells, or one for each."""
+        """Return the fit to all cells, or one fit for each cell."""
         return [self.found] if self.spread is None else self.spread.fits
 
     @property
     def goodness(self) -> dict[str, float]:
-        """Of the fit; of one for each cell: sums of counts, means of the rest."""
+        """Return figures of the fit; over fits of single cells, sums of counts and means else."""
         every = [one.fit.goodness for one in self.fits]
         counts = {"reads", "degrees_of_freedom"}
         found = {
@@ -67,7 +69,7 @@ class OperationCalibration:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Settings of the model; of the median cell where each was fitted by itself."""
+        """Return the settings of the model; those of the median cell if each was fitted."""
         settings = dict(self.found.fit.settings)
         if self.spread is not None:
             settings |= {name: self.spread.median(name)[0] for name in self.spread.values}
@@ -77,14 +79,17 @@ class OperationCalibration:
 
     @property
     def uncertainty(self) -> dict[str, float]:
-        """Of the parameters that were fitted."""
+        """Return one standard deviation of each fitted parameter."""
         errors = dict(self.found.fit.uncertainty)
         if self.spread is not None:
             errors |= {name: self.spread.median(name)[1] for name in self.spread.values}
         return errors
 
     def sigmas(self) -> dict[str, tuple[float, float]]:
-        """Spread of the parameters that can be spread and differ for sure, with uncertainty."""
+        """Return the lognormal sigma over the cells, with its error, of parameters that differ.
+
+        Left out are parameters that the model cannot spread and sigmas below two errors.
+        """
         if self.spread is None:
             return {}
         can = type(self.found.minimum.problem.settings).spreadable
@@ -93,54 +98,87 @@ class OperationCalibration:
 
     @property
     def span_s(self) -> tuple[float, float]:
-        """Lowest and highest conductance measured."""
+        """Return the lowest and highest conductance measured, siemens."""
         values_s = np.concatenate([one.conductance_s.ravel() for one in self.histories])
         values_s = values_s[np.isfinite(values_s) & (values_s > 0)]
         return float(values_s.min()), float(values_s.max())
 
     def pulses(self) -> list[dict[str, float]]:
-        """Every pulse that was given, as far as a model can be held to it."""
+        """Return amplitude, width and number of the pulses on addressed cells, for the file."""
         found: dict[tuple[float, float], int] = {}
         for history in self.histories:
-            for drive in history.drives:
-                if drive.selected:
-                    for volts in np.unique(drive.voltage_v[drive.voltage_v != 0]):
-                        key = float(volts), drive.width_s
-                        found[key] = found.get(key, 0) + drive.count
+            for stimulus in history.stimuli:
+                if stimulus.selected:
+                    for volts in np.unique(stimulus.voltage_v[stimulus.voltage_v != 0]):
+                        key = float(volts), stimulus.width_s
+                        found[key] = found.get(key, 0) + stimulus.count
         return [{"amplitude_v": v, "width_s": w, "given": n} for (v, w), n in sorted(found.items())]
 
     def remarks(self) -> list[str]:
-        """What a person should know."""
+        """Return remarks of the fits, settings that were not fitted, and remarks on the data."""
         held = {k: v for k, v in operation_models()[self.model].held.items() if k not in self.fixed}
         settings = self.found.fit.settings
         return [
-            *dict.fromkeys(word for one in self.fits for word in one.fit.words),
+            *dict.fromkeys(message for one in self.fits for message in one.fit.messages),
             *(f"{name} is {settings[name]}, not fitted: {why}" for name, why in held.items()),
             *(f"{name} is held at {settings[name]}" for name in self.fixed),
-            *self.words,
+            *self.messages,
         ]
 
-    def as_data(self, paths: Sequence[Path], title: str) -> dict[str, Any]:
-        """What stands in the file."""
+    @override
+    def predict(self) -> HeldOut:
+        seen = self.held_out
+        if seen is None:
+            return HeldOut(None, [])
+        figures = {"of": seen.of, "reads": seen.reads, "error_of_range": seen.error}
+        return HeldOut(seen.error, [figures])
+
+    @override
+    def figures(self) -> Iterator[NamedFigure]:
+        from hwloop_sim.calibrate.operations.figures import draw
+
+        return draw(self.fits, self.spread)
+
+    @override
+    def findings(self) -> dict[str, Any]:
         low_s, high_s = self.span_s
-        data: dict[str, Any] = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "model": self.model,
-            "title": title,
-            **provenance(paths),
+        uncertainty: dict[str, Any] = dict(self.uncertainty)
+        if self.effects:
+            uncertainty["effects"] = [one.uncertainty for one in self.effects]
+        if self.spread is not None:
+            uncertainty["spread"] = {n: error for n, (_, error) in self.sigmas().items()}
+        effects = {"effects": [one.settings for one in self.effects]} if self.effects else {}
+        return {
             "validity": {"low_s": low_s, "high_s": high_s, "pulses": self.pulses()},
             "parameters": self.parameters,
-            "uncertainty": dict(self.uncertainty),
+            **effects,
+            "uncertainty": uncertainty,
             "goodness": self.goodness,
             "remarks": self.remarks(),
         }
-        if self.effects:
-            data["effects"] = [one.settings for one in self.effects]
-            data["uncertainty"]["effects"] = [one.uncertainty for one in self.effects]
-        if self.spread is not None:
-            data["uncertainty"]["spread"] = {n: error for n, (_, error) in self.sigmas().items()}
+
+    @override
+    def summary(self) -> Iterator[str]:
+        low_s, high_s = self.span_s
+        cells = sum(len(one.names) for one in self.histories)
+        yield f"{self.model}: {self.goodness['reads']:.0f} reads of {cells} cells"
+        sigmas = self.sigmas()
+        for name, error in self.uncertainty.items():
+            spread = f"; spread over cells {sigmas[name][0]:.3f}" if name in sigmas else ""
+            yield f"  {name:24} {self.parameters[name]:.5g} ± {error:.2g}{spread}"
+        for name, figure in self.goodness.items():
+            yield f"  {name:24} {figure:.4g}"
+        for effect in self.effects:
+            yield effect.summary()
+        pulses = self.pulses()
+        volts = sorted(one["amplitude_v"] for one in pulses)
+        widths_s = sorted(one["width_s"] for one in pulses)
+        yield (
+            f"valid from {low_s:.4g} to {high_s:.4g} S, pulses from {volts[0]:g} to"
+            f" {volts[-1]:g} V, {widths_s[0]:g} to {widths_s[-1]:g} s; beyond it the model"
+            " extrapolates"
+        )
+        yield from self.remarks()
         if self.held_out is not None:
             seen = self.held_out
-            data["held_out"] = [{"of": seen.of, "reads": seen.reads, "error_of_range": seen.error}]
-        return data
+            yield f"held out, {seen.of}: {seen.reads} reads, error {seen.error:.2%} of the range"

@@ -1,4 +1,4 @@
-"""Effects that a record shows beside the device model: drift, read noise, wear."""
+"""Effects that a record shows besides the device model: drift, read noise, wear."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from hwloop_sim.calibrate.operations.endurance_found import endurance_of
 from hwloop_sim.calibrate.operations.fit import OperationFit
 from hwloop_sim.calibrate.operations.found_effect import SURE, FoundEffect
 
-_WHITE = 0.3  # exponent of a spectrum that is flat
+_WHITE = 0.3  # largest exponent of a flat spectrum
 _LEAST_HZ_DECADES = 1.0
 _WITHIN = 0.2
-_RIPPLE = 0.02  # a sum of two processes a decade is 1/f to about this, wherever its band ends
-_EARLIEST, _LATEST = 1e-4, 3.0  # of first and last time: where t0 is looked for
-_STEP = 1e-2  # of ln t0
+_RIPPLE = 0.02  # accuracy of 1/f as a sum of two processes per decade
+_EARLIEST, _LATEST = 1e-4, 3.0  # range of t0, relative to first and last time
+_STEP = 1e-2  # step of ln t0 for derivatives
 
 
 def effects_of(paths: list[Path]) -> list[FoundEffect]:
-    """What the steps retention, read_noise and endurance of these records determine."""
+    """Find the effects that steps retention, read_noise and endurance of records determine."""
     found: list[FoundEffect] = []
     for path in paths:
         with Record(path) as record:
@@ -41,7 +41,7 @@ def effects_of(paths: list[Path]) -> list[FoundEffect]:
 
 
 def _drift(record: Record, label: str) -> Iterator[FoundEffect]:
-    """ln G = a − ν ln(1 + t/t₀) of each cell by least squares; ν normal over the cells."""
+    """Fit ln G = a − ν ln(1 + t/t₀) to each cell by least squares; ν is normal over the cells."""
     rows = record.results(label)
     time_s = rows["time_s"]
     seen_s = rows["conductance_s"].reshape(time_s.size, -1)
@@ -70,10 +70,10 @@ def _drift(record: Record, label: str) -> Iterator[FoundEffect]:
 
 
 def drift_begin(time_s: FloatArray, seen_s: FloatArray) -> tuple[float, float, float]:
-    """t₀ of all cells together, the deviation of its logarithm, and what it adds to that of ν.
+    """Estimate t₀ of all cells, the error of its logarithm, and what it adds to that of ν.
 
-    1 s, with a deviation of 0, where the data do not tell it from 1 s: long after t₀ only the
-    power of the time shows. Then ν still errs by how much it differs between the t₀ that are left.
+    Returns 1 s with an error of 0 if the data do not distinguish t₀ from 1 s: long after t₀ only
+    the power law shows. The error of ν then includes its range over the t₀ that are possible.
     """
     from scipy.optimize import minimize_scalar
 
@@ -101,7 +101,7 @@ def drift_begin(time_s: FloatArray, seen_s: FloatArray) -> tuple[float, float, f
 
 
 def _drift_at(log_t0: float, time_s: FloatArray, seen_s: FloatArray) -> tuple[float, float]:
-    """Squares left over with this t₀, and the mean ν."""
+    """Return the sum of squared residuals with this t₀, and the mean ν."""
     t0_s = float(np.exp(log_t0))
     nu, error = exponents(time_s, seen_s, t0_s=t0_s)
     span = float(np.sum(np.square(_age(time_s, t0_s))))
@@ -116,7 +116,10 @@ def _age(time_s: FloatArray, t0_s: float) -> FloatArray:
 def exponents(
     time_s: FloatArray, seen_s: FloatArray, *, t0_s: float = 1.0
 ) -> tuple[FloatArray, FloatArray]:
-    """ν of each cell and its standard error; ``seen_s``: (times, cells)."""
+    """Fit ν of each cell, with its standard error.
+
+    ``time_s``: (times,). ``seen_s``: conductances, (times, cells), siemens.
+    """
     age = _age(time_s, t0_s)
     logs = np.log(seen_s) - np.log(seen_s).mean(axis=0)
     square = float(np.sum(np.square(age)))
@@ -127,9 +130,9 @@ def exponents(
 
 
 def _flicker(record: Record, label: str) -> Iterator[FoundEffect]:
-    """1/f noise where the mean spectrum falls as one: all of σ_G/G within the band that it shows.
+    """Find 1/f noise: σ_G/G within the measured band, if the mean spectrum falls as 1/f.
 
-    Fitted beside white noise by the likelihood of the spectra at all read voltages; each
+    Fitted together with white noise by the likelihood of the spectra at all read voltages; each
     frequency of each cell is one exponential draw (P. Whittle, Ark. Mat. 2, 423 (1953)).
     """
     if "spectrum" not in record.tables(label):
@@ -156,7 +159,7 @@ def _flicker(record: Record, label: str) -> Iterator[FoundEffect]:
 def flicker_variance(
     frequency_hz: FloatArray, density_per_hz: FloatArray, cells: int
 ) -> tuple[float, float]:
-    """(σ_G/G)² of the effect over the band of these spectra, and its standard error.
+    """Estimate (σ_G/G)² of the effect over the band of the spectra, and its standard error.
 
     ``frequency_hz``, ``density_per_hz``: (voltages, frequencies), each a mean over ``cells``.
     """
@@ -186,9 +189,10 @@ def flicker_variance(
 
 
 def _sampled(frequency_hz: FloatArray, times_s: FloatArray) -> FloatArray:
-    """Spectrum of the effect of variance 1, read at equal intervals: what is faster is folded in.
+    """Compute the spectrum of the effect with variance 1, sampled at equal intervals.
 
-    The frequencies end with that of Nyquist, or half a step below it: n of n reads' interval.
+    Faster components are aliased. The frequencies end at the Nyquist frequency or half a step below
+    it.
     """
     step_hz = float(frequency_hz[0])
     interval_s = 1 / (step_hz * 2 * frequency_hz.size)
@@ -199,7 +203,7 @@ def _sampled(frequency_hz: FloatArray, times_s: FloatArray) -> FloatArray:
 
 
 def white_noise(fits: Sequence[OperationFit], *, both_polarities: bool) -> list[FoundEffect]:
-    """The read noise that fits leave, of one read; none where their residuals are not white."""
+    """Return the noise of one read as an effect; none if the residuals are not white."""
     if np.mean([abs(one.fit.goodness["residual_lag_1"]) for one in fits]) > _WITHIN:
         return []
     reads = float(np.sqrt(2.0)) if both_polarities else 1.0

@@ -1,9 +1,9 @@
-"""The effect ``endurance`` from a record of the step of that name.
+"""Fit of the effect ``endurance`` to a record of the step of that name.
 
-Wear grows by the part of the window that a pulse still moves through: half of w(n) = 1/(1 +
-(n/n½)^β) for each of the two of a cycle, one after the other at first, then as dn/dc = w(n), and so
-n + n^(β+1)/[(β+1) n½^β] = c and a constant. Both states close towards ``closes_at_s`` with w. From
-where the very first pulse came is not known; it is fitted as well.
+Wear n grows by the share of the window that a pulse still moves through: by half of w(n) = 1/(1 +
+(n/n½)^β) for each of the two pulses of a cycle, computed pulse by pulse at first, then as dn/dc =
+w(n), so that n + n^(β+1)/[(β+1) n½^β] = c plus a constant. Both states approach ``closes_at_s``
+with w. The state before the first pulse is unknown and is fitted as well.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from hwloop_sim.calibrate.operations.found_effect import SURE, FoundEffect
 
 _LEAST_ROWS = 6
 _NAMES = ("min_s", "max_s", "closes_at_s", "half_cycles", "beta")
-_ONE_BY_ONE = 100  # cycles: later, a cycle is a small part of the wear
-_MOST_BETA = 10.0  # of the effect
+_ONE_BY_ONE = 100  # cycles, after which one adds little to the wear
+_MOST_BETA = 10.0  # upper bound of the setting
 
 
 def endurance_of(record: Record, label: str) -> Iterator[FoundEffect]:
-    """The mean over the cells of both states against the cycle; none where they do not close."""
+    """Yield the effect from the means over cells of both states; none if the window stays open."""
     rows = record.results(label)
     cycles = np.unique(rows["cycle"])
     if cycles.size < _LEAST_ROWS:
@@ -50,14 +50,14 @@ def endurance_of(record: Record, label: str) -> Iterator[FoundEffect]:
 
 
 def _means(of_row: FloatArray, seen_s: FloatArray, cycles: FloatArray) -> FloatArray:
-    """Mean over the cells, of all groups, at each cycle that was read."""
+    """Compute the mean over the cells of all groups at each cycle that was read."""
     return np.array([np.nanmean(seen_s[of_row == cycle]) for cycle in cycles])
 
 
 def worn(cycles: FloatArray, half: float, beta: float, first: float = 1.0) -> FloatArray:
-    """n after so many cycles, in halves, of the whole window that is left.
+    """Compute the wear n after some cycles, in units of cycles over the whole window.
 
-    ``first``: part of the window that the first pulse of all moved through.
+    ``first``: share of the window that the very first pulse moved through.
     """
     step = [first / 2]
     for _ in range(2 * _ONE_BY_ONE - 1):
@@ -73,10 +73,10 @@ def worn(cycles: FloatArray, half: float, beta: float, first: float = 1.0) -> Fl
 def closing(
     cycles: FloatArray, low_s: FloatArray, high_s: FloatArray
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Settings of the effect and one standard deviation of each, by least squares of ln G.
+    """Fit the settings of the effect, with one standard deviation each, by least squares of ln G.
 
-    ``cycles``: (rows,), counted from 1, at whose end ``low_s``, in whose middle ``high_s`` was
-    read. Raises :class:`NotConverged` where the data do not determine them.
+    ``cycles``: (rows,), counted from 1; ``low_s`` was read at the end of a cycle, ``high_s`` in its
+    middle, siemens. Raises :class:`NotConverged` if the data do not determine them.
     """
     seen = np.log(np.concatenate([low_s, high_s]))
     last = float(np.log(cycles[-1]))
@@ -85,8 +85,8 @@ def closing(
         np.array([seen[0] - 3, start[1] - 1, -8.0, -1.0, np.log(0.1), 0.0]),
         np.array([start[0] + 1, start[1] + 3, 8.0, last + 5, np.log(_MOST_BETA), 1.0]),
     )
-    # What the first pulse did is even between nothing and everything: of deviation 1/√12, beside
-    # the noise that a first descent leaves.
+    # The share of the window of the first pulse is uniform between 0 and 1: of deviation 1/√12,
+    # relative to the noise after a first descent.
     middles = [np.where(np.arange(start.size) == 2, middle, start) for middle in (-2, 0, 2)]
     every = [_descended(cycles, seen, one, ends, 1e-3) for one in middles]
     found = min(every, key=lambda one: float(one.cost))
@@ -100,7 +100,7 @@ def closing(
 
 
 def _shown(cycles: FloatArray, x: FloatArray) -> FloatArray:
-    """ln G of the low states, then of the high ones."""
+    """Compute ln G of the low states, then of the high ones."""
     min_s, max_s = np.exp(x[0]), np.exp(x[1])
     centre_s = min_s + (max_s - min_s) / (1 + np.exp(-x[2]))
     half, beta = float(np.exp(x[3])), float(np.exp(x[4]))

@@ -1,8 +1,8 @@
-"""Data against model, residuals, distributions and spread of a calibration from operations."""
+"""Figures of a calibration from operations: data, residuals, distributions and spread."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,28 +14,32 @@ from hwloop.types import FloatArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from hwloop_sim.calibrate.operations.calibration import OperationCalibration
+    from hwloop_sim.calibrate.operations.fit import OperationFit
     from hwloop_sim.calibrate.operations.history import History
-    from hwloop_sim.calibrate.operations.spread import Spread
+    from hwloop_sim.calibrate.operations.spread import CellSpread
 
 _PANELS = 4
 _MOST_PARAMETERS = 6
 
 
-def draw(calibration: OperationCalibration) -> Iterator[NamedFigure]:
-    """The figures one after the other; :data:`_PANELS` cells of those that were fitted."""
+def draw(fits: Sequence[OperationFit], spread: CellSpread | None) -> Iterator[NamedFigure]:
+    """Yield the figures of a fit to all cells or of one fit a cell, and of ``spread`` if there is
+    one.
+
+    Paths are those of :data:`_PANELS` of the fitted cells.
+    """
     with plot.style():
-        yield NamedFigure("paths", "Data against model", "first cells", _paths(calibration))
-        yield NamedFigure("residuals", "Residuals", "over read noise", _residuals(calibration))
-        yield NamedFigure("distributions", "Distribution", "of residuals", _normal(calibration))
-        if calibration.spread is not None:
-            yield NamedFigure("spread", "Spread", "cell by cell", _spread(calibration.spread))
+        yield NamedFigure("paths", "Data against model", "first cells", _paths(fits))
+        yield NamedFigure("residuals", "Residuals", "over read noise", _residuals(fits))
+        yield NamedFigure("distributions", "Distribution", "of residuals", _normal(fits))
+        if spread is not None:
+            yield NamedFigure("spread", "Spread", "cell by cell", _spread(spread))
 
 
-def _paths(calibration: OperationCalibration) -> Figure:
+def _paths(fits: Sequence[OperationFit]) -> Figure:
     shown = []
-    for history, one_a in _shown(calibration):
-        volts = np.array([look.read_v for look in history.looks])[:, None]
+    for history, one_a in _shown(fits):
+        volts = np.array([read.read_v for read in history.reads])[:, None]
         pairs = zip(history.names, history.conductance_s.T, (one_a[0] / volts).T, strict=True)
         shown += list(pairs)
     shown = [shown[i] for i in np.linspace(0, len(shown) - 1, min(_PANELS, len(shown))).astype(int)]
@@ -61,17 +65,17 @@ def _paths(calibration: OperationCalibration) -> Figure:
     return figure
 
 
-def _shown(calibration: OperationCalibration) -> Iterator[tuple[History, FloatArray]]:
-    """Each history with what its own fit shows, (1, looks, cells)."""
-    for fit in calibration.fits:
+def _shown(fits: Sequence[OperationFit]) -> Iterator[tuple[History, FloatArray]]:
+    """Yield each history with the currents of its own fit, (1, reads, cells), amperes."""
+    for fit in fits:
         problem = fit.minimum.problem
         yield from zip(problem.histories, problem.shown_a(fit.minimum.theta[None]), strict=True)
 
 
-def _residuals(calibration: OperationCalibration) -> Figure:
+def _residuals(fits: Sequence[OperationFit]) -> Figure:
     figure = plot.new_figure(6.4, 3.0)
     axes = figure.subplots()
-    every = [off for fit in calibration.fits for off in fit.residuals]
+    every = [off for fit in fits for off in fit.residuals]
     for number, off in enumerate(every):
         label = "every cell" if number == 0 else None
         axes.plot(off, ".", color=plot.GREY, markersize=2, label=None)
@@ -88,10 +92,10 @@ def _residuals(calibration: OperationCalibration) -> Figure:
     return figure
 
 
-def _normal(calibration: OperationCalibration) -> Figure:
+def _normal(fits: Sequence[OperationFit]) -> Figure:
     from scipy.special import ndtr
 
-    every = [off for fit in calibration.fits for off in fit.residuals]
+    every = [off for fit in fits for off in fit.residuals]
     off = np.concatenate([one[np.isfinite(one)] for one in every])
     figure = plot.new_figure(4.0, 3.0)
     axes = figure.subplots()
@@ -111,7 +115,7 @@ def _steps(axes: object, values: FloatArray, colour: str, label: str | None) -> 
     axes.step(ordered, fraction, where="post", color=colour, label=label)  # type: ignore[attr-defined]
 
 
-def _spread(spread: Spread) -> Figure:
+def _spread(spread: CellSpread) -> Figure:
     names = list(spread.values)[:_MOST_PARAMETERS]
     figure = plot.new_figure(2.6 * len(names) + 0.6, 2.8)
     panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]

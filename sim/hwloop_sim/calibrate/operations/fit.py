@@ -1,4 +1,4 @@
-"""Fit a device model to histories: from the settings to parameters with their uncertainty."""
+"""Fits of device models to histories, with the uncertainty of the parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hwloop.errors import ConfigError, NotConverged
 from hwloop.messages import nearest
 from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.calibrate.operations.free import OperationModel
-from hwloop_sim.calibrate.operations.history import Drive, History
+from hwloop_sim.calibrate.operations.history import History, Stimulus
 from hwloop_sim.calibrate.operations.least_squares import (
     Minimum,
     Problem,
@@ -28,21 +28,26 @@ from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.cells.device import DeviceKind
 
 MOST_CELLS = 64
-"""Cells that are fitted together: what more of them add is not worth their first conductances."""
+"""Most cells fitted together: more would add little, each with one more unknown."""
 _CORRELATED = 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class OperationFit:
-    """``minimum``: of the reads that count. ``intervals``: of parameters that show in steps."""
+    """Fit of a device model to the reads that count.
+
+    ``minimum``: the least squares, with the problem that they solve.
+    """
 
     fit: Fit
     minimum: Minimum
 
     @property
     def residuals(self) -> list[FloatArray]:
-        """Measured less modelled current over the noise, (looks, cells) of each history; NaN where
-        nothing was read."""
+        """Return measured less modelled current over the noise, (reads, cells) for each history.
+
+        NaN where nothing was read.
+        """
         problem, found = self.minimum.problem, self.minimum
         shown_a = problem.shown_a(found.theta[None])
         return [
@@ -60,11 +65,12 @@ def fit_operations(
     start: Minimum | None = None,
     uncertain: bool = True,
 ) -> OperationFit:
-    """The parameters of ``model`` that show what was measured; ``masks``: the reads that count.
+    """Fit the parameters of ``model`` to histories.
 
-    ``uncertain``: state uncertainties; not of cells that differ, which no common parameters show.
-    Raises :class:`ConfigError` where the data do not fit the model, and :class:`NotConverged`
-    with the name of the parameter that they do not determine.
+    ``masks``: the reads that count, (reads, cells) for each history; None for all. ``start``: where
+    the search begins. ``uncertain``: state uncertainties, which common parameters of different
+    cells do not have. Raises :class:`ConfigError` if the data do not suit the model, and
+    :class:`NotConverged` with the parameter that they do not determine.
     """
     problem = problem_of(operation_models()[model], histories, fixed, masks)
     found = minimise(problem, start)
@@ -80,7 +86,7 @@ def problem_of(
     fixed: Mapping[str, Any],
     masks: Sequence[BoolArray] | None,
 ) -> Problem:
-    """What :func:`fit_operations` is to solve; refuses as it does."""
+    """Return the least-squares problem of :func:`fit_operations`; raises as it does."""
     kind: DeviceKind[Any] = plugins.load(plugins.DEVICES, model.name)
     for name in fixed:
         if name not in kind.settings.model_fields:
@@ -106,13 +112,13 @@ def problem_of(
 
 
 def rising(histories: Sequence[History]) -> bool:
-    """Whether a positive voltage raises the conductance, by the steps from read to read."""
+    """Return whether a positive voltage raises the conductance, by the changes between reads."""
     score = 0.0
     for history in histories:
         driven = np.zeros(len(history.names))
         before = np.full(len(history.names), np.nan)
         for event in history.events:
-            if isinstance(event, Drive):
+            if isinstance(event, Stimulus):
                 driven = np.where(event.voltage_v != 0, np.sign(event.voltage_v), driven)
                 continue
             now = event.conductance_s
@@ -135,13 +141,13 @@ def _as_fit(
     off = (problem.measured_a - shown_a) / found.noise.sigma_a(shown_a)
     freedom = max(off.size - len(problem.free) - sum(problem.cells), 1)
     lag = lag_one(OperationFit(_EMPTY, found).residuals, problem.masks)
-    words = [
+    messages = [
         f"{name} is between {one.low:.4g} and {one.high:.4g}: nothing that was applied in between"
         " tells where"
         for name, one in intervals.items()
     ]
     if abs(lag) > _CORRELATED:
-        words.append(
+        messages.append(
             f"successive residuals are correlated ({lag:.2f}): the model is not the device, or the"
             " cells differ; the uncertainties are then too small"
         )
@@ -157,7 +163,7 @@ def _as_fit(
             "read_noise_fraction": found.noise.fraction,
             "read_noise_amplifier_a": found.noise.amplifier_a,
         },
-        words=words,
+        messages=messages,
     )
 
 
@@ -165,7 +171,7 @@ _EMPTY = Fit({}, {}, None, {}, [])
 
 
 def _final_settings(problem: Problem, found: Minimum) -> dict[str, Any]:
-    """As a procedure has them, and accepted as such."""
+    """Return the settings as a procedure has them, after the model has validated them."""
     settings = varied(problem.settings, found.values).model_dump(mode="json")
     chosen = {k: v for k, v in settings.items() if k not in {"initial", "spread"}}
     try:
@@ -178,7 +184,7 @@ def _final_settings(problem: Problem, found: Minimum) -> dict[str, Any]:
 
 
 def lag_one(residuals: Sequence[FloatArray], masks: Sequence[BoolArray]) -> float:
-    """Correlation of a residual with the next one of its cell; near 0 where only noise is left."""
+    """Compute the correlation of successive residuals of a cell; near 0 for white noise."""
     product, square = 0.0, 0.0
     for off, mask in zip(residuals, masks, strict=True):
         for cell in range(off.shape[1]):

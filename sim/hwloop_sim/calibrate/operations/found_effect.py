@@ -1,4 +1,4 @@
-"""An effect that a record shows beside the device model."""
+"""Effects that a record shows besides the device model."""
 
 from __future__ import annotations
 
@@ -6,17 +6,27 @@ from dataclasses import dataclass
 from typing import Any
 
 SURE = 2.0
-"""Deviations from 0: below it an effect is not determined."""
+"""Standard deviations from 0 below which an effect is not determined."""
 
 
 @dataclass(frozen=True)
 class FoundEffect:
-    """``settings``: as a procedure has them below ``effects``; ``uncertainty`` by name."""
+    """An effect found in a record.
+
+    ``settings``: as a procedure has them below ``effects``. ``uncertainty``: one standard
+    deviation by name. ``source``: record, step and range, for the user.
+    """
 
     settings: dict[str, Any]
     uncertainty: dict[str, float]
     source: str
 
-    def dump(self) -> dict[str, Any]:
-        """As it stands in the file."""
-        return {**self.settings}
+    def summary(self) -> str:
+        """Return the line that ``hwloop calibrate`` prints of the effect."""
+        settings = ", ".join(
+            f"{name} {value:.4g}"
+            + (f" ± {self.uncertainty[name]:.2g}" if name in self.uncertainty else "")
+            for name, value in self.settings.items()
+            if name != "effect"
+        )
+        return f"effect {self.settings['effect']}: {settings}; {self.source}"

@@ -1,4 +1,4 @@
-"""Parameters that a fit may move: in which scale, and between which ends it looks for them."""
+"""Parameters that a fit varies: their scale, and the range of the search."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any, Literal
 
 from hwloop_sim.calibrate.operations.history import History
 
-Scale = Literal["log", "logit", "linear"]
+ParameterScale = Literal["log", "logit", "linear"]
 
 
 @dataclass(frozen=True)
 class Free:
-    """A parameter that is fitted; ``low`` to ``high``: where its value is looked for.
+    """A fitted parameter; its value is searched from ``low`` to ``high``.
 
-    ``scale``: "log" of the magnitude, for what keeps its sign; "logit", for what is between 0 and
-    1; "linear", for what may be 0. ``steps_v``: magnitudes that were applied, ascending from 0,
-    of a threshold that the data see only as between two of them: what is found is an interval.
+    ``scale``: "log" of the magnitude, for values that keep their sign; "logit", for values between
+    0 and 1; "linear", for values that may be 0. ``steps_v``: applied magnitudes, ascending from 0,
+    of a threshold that the data only show as lying between two of them: the result is an interval.
     """
 
     name: str
     low: float
     high: float
-    scale: Scale = "log"
+    scale: ParameterScale = "log"
     steps_v: tuple[float, ...] = ()
 
     def inner(self, value: float) -> float:
-        """The value as the fit has it."""
+        """Convert a value to the scale of the fit."""
         if self.scale == "log":
             return math.log(abs(value))
         if self.scale == "logit":
@@ -36,7 +36,7 @@ class Free:
         return value / self._unit
 
     def outer(self, inner: float) -> float:
-        """And back."""
+        """Convert back from the scale of the fit."""
         if self.scale == "log":
             return math.copysign(math.exp(inner), self.high)
         if self.scale == "logit":
@@ -44,7 +44,7 @@ class Free:
         return inner * self._unit
 
     def slope(self, inner: float) -> float:
-        """By how much the value changes with its inner one, without sign."""
+        """Compute the magnitude of the derivative of the value on the scale of the fit."""
         value = self.outer(inner)
         if self.scale == "log":
             return abs(value)
@@ -52,19 +52,19 @@ class Free:
 
     @property
     def middles(self) -> list[float]:
-        """Inner values in the middle of each step."""
+        """Return the middle of each step, on the scale of the fit."""
         pairs = zip(self.steps_v[:-1], self.steps_v[1:], strict=True)
         return [self.inner((low + high) / 2) for low, high in pairs]
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Inner ends of the search."""
+        """Return the ends of the search, on the scale of the fit."""
         ends = sorted((self.inner(self.low), self.inner(self.high)))
         return ends[0], ends[1]
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Inner bounds of the fit, which goes well beyond what the search has seen."""
+        """Return the bounds of the fit on its scale, well beyond the ends of the search."""
         low, high = self.ends
         room = {"log": 7.0, "logit": 3.0, "linear": high - low}[self.scale]
         return low - room, high + room
@@ -79,14 +79,14 @@ Turned = Callable[[Sequence[History], bool], dict[str, Any]]
 
 @dataclass(frozen=True)
 class OperationModel:
-    """How a device model is fitted to histories.
+    """Recipe for fitting a device model to histories.
 
-    ``free(histories, settings)``: its parameters, with the ends that these data suggest.
-    ``held``: settings that no such data determine, with the reason; the others are on their scale.
-    ``turned(histories, rises)``: settings that the data give outright, of cells whose conductance
-    a positive voltage raises, or lowers. ``starts``: how many are tried, fewer for slow models.
-    ``decades``: whether currents are compared on a scale of logarithms above the noise, as an
-    exponential law wants it.
+    ``free(histories, settings)``: its parameters, with the ranges that these data suggest.
+    ``held``: settings that no such data determine, with the reason. ``turned(histories, rises)``:
+    settings that follow directly from the data, for cells whose conductance a positive voltage
+    raises or lowers. ``starts``: number of initial points, fewer for slow models. ``decades``:
+    whether currents are compared on a logarithmic scale above the noise, as an exponential law
+    requires.
     """
 
     name: str

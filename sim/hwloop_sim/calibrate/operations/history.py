@@ -1,8 +1,8 @@
-"""What was done to cells and what they showed: the data that any device model can be run on.
+"""Histories: pulses and reads of cells, the data that any device model can be run on.
 
-A history is a list of events on cells that were measured together. It comes from the operations
-of a record, or from imported trains and sweeps. Half-selected cells of a record see what the
-biasing scheme gives them, with ideal wires.
+A history is a list of events on cells that were measured together. It comes from the operations of
+a record, or from imported trains and sweeps. Half-selected cells of a record see the voltages of
+the biasing scheme, with ideal wires.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from hwloop.array.operations import Flag, PulseMap, Ramp, Reading, ReadMap
 from hwloop.array.settings import ArraySettings
-from hwloop.datasets.pulse_table import check_unit
+from hwloop.datasets.measurement import check_unit
 from hwloop.errors import ConfigError, RecordError
 from hwloop.messages import cell_name, first_place
 from hwloop.record.reader import Record
@@ -32,10 +32,11 @@ class EmptyRecord(ConfigError):
 
 
 @dataclass(frozen=True, eq=False)
-class Drive:
-    """Pulses on every cell: ``voltage_v`` (cells,), 0 for those that see none.
+class Stimulus:
+    """Pulses on every cell.
 
-    ``selected``: whether these are the cells that the map addressed, not half-selected ones.
+    ``voltage_v``: (cells,), volts, 0 for cells that see none. ``selected``: whether these are the
+    cells that the map addressed, as opposed to half-selected ones.
     """
 
     voltage_v: FloatArray
@@ -46,13 +47,16 @@ class Drive:
 
     @property
     def duration_s(self) -> float:
-        """Of all pulses together."""
+        """Compute the duration of all pulses together, seconds."""
         return self.width_s * self.count
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """A read: ``current_a`` (cells,), amperes, NaN where a cell was not read."""
+class Read:
+    """A read of the cells.
+
+    ``current_a``: (cells,), amperes, NaN if a cell was not read.
+    """
 
     read_v: float
     both_polarities: bool
@@ -60,52 +64,52 @@ class Look:
 
     @property
     def conductance_s(self) -> FloatArray:
-        """Current over voltage, (cells,)."""
+        """Compute current over voltage, (cells,), siemens."""
         return self.current_a / self.read_v
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """Events on some cells, in order; ``names``: of the cells, as a person has them."""
+    """Events on some cells, in order; ``names``: of the cells, for messages."""
 
     where: str
     names: Sequence[str]
-    events: Sequence[Drive | Look]
+    events: Sequence[Stimulus | Read]
 
     @property
-    def looks(self) -> list[Look]:
-        """The reads."""
-        return [event for event in self.events if isinstance(event, Look)]
+    def reads(self) -> list[Read]:
+        """Return the reads, in order."""
+        return [event for event in self.events if isinstance(event, Read)]
 
     @property
-    def drives(self) -> list[Drive]:
-        """The pulses."""
-        return [event for event in self.events if isinstance(event, Drive)]
+    def stimuli(self) -> list[Stimulus]:
+        """Return the pulses, in order."""
+        return [event for event in self.events if isinstance(event, Stimulus)]
 
     @property
     def current_a(self) -> FloatArray:
-        """(looks, cells), amperes, NaN where a cell was not read."""
-        return np.array([look.current_a for look in self.looks])
+        """Return the currents, (reads, cells), amperes, NaN if a cell was not read."""
+        return np.array([read.current_a for read in self.reads])
 
     @property
     def conductance_s(self) -> FloatArray:
-        """(looks, cells), siemens."""
-        return np.array([look.conductance_s for look in self.looks])
+        """Return current over voltage, (reads, cells), siemens."""
+        return np.array([read.conductance_s for read in self.reads])
 
     @property
     def first_s(self) -> FloatArray:
-        """Conductance of each cell at its first read whose sign can be, (cells,)."""
+        """Return the conductance of each cell at its first read above 0, (cells,), siemens."""
         seen_s = self.conductance_s
         good = seen_s > 0
         first = np.argmax(np.where(good.any(axis=0), good, np.isfinite(seen_s)), axis=0)
         return np.asarray(seen_s[first, np.arange(seen_s.shape[1])])
 
     def of_cells(self, chosen: Sequence[int] | BoolArray) -> History:
-        """The same of some cells, without what none of them saw."""
+        """Return the history of some cells, without events that none of them saw."""
         index = np.arange(len(self.names))[np.asarray(chosen)]
-        events: list[Drive | Look] = []
+        events: list[Stimulus | Read] = []
         for event in self.events:
-            if isinstance(event, Drive):
+            if isinstance(event, Stimulus):
                 voltage_v = event.voltage_v[index]
                 gate_v = event.gate_v
                 gate_v = gate_v[index] if isinstance(gate_v, np.ndarray) else gate_v
@@ -116,17 +120,20 @@ class History:
         return History(self.where, [self.names[i] for i in index], events)
 
     def selected_only(self) -> History:
-        """Without half-selected cells, for models that do not say what those would do."""
-        kept = [e for e in self.events if isinstance(e, Look) or e.selected]
+        """Return the history without half-select stress, for models that do not describe it."""
+        kept = [e for e in self.events if isinstance(e, Read) or e.selected]
         return replace(self, events=kept)
 
     def on_every_train(self) -> FloatArray:
-        """Which train each read belongs to, (looks, cells): counted up where the sign changes."""
+        """Return the number of the train of each read, (reads, cells).
+
+        A new train begins where the sign of the pulses changes.
+        """
         number = np.zeros(len(self.names), dtype=np.int64)
         sign = np.zeros(len(self.names))
         found = []
         for event in self.events:
-            if isinstance(event, Look):
+            if isinstance(event, Read):
                 found.append(number.copy())
             elif event.selected:
                 now = np.sign(event.voltage_v)
@@ -136,15 +143,15 @@ class History:
 
 
 def of_record(path: Path) -> History:
-    """The history of all cells of a record.
+    """Load the history of all cells of a record.
 
-    Raises :class:`ConfigError` with the file where there is nothing in it to calibrate from: no
-    pulses, no reads, reads that failed, currents against their voltage.
+    Raises :class:`ConfigError` with the file if there is nothing to calibrate from: no pulses, no
+    reads, failed reads, or currents against their voltage.
     """
     with Record(path) as record:
         shape = record.shape
         array = ArraySettings.parse(record.resolved["array"])
-        # On lines that float, what the other cells see depends on them: it is left out.
+        # With floating lines, half-select stress depends on the cells: it is left out.
         ideal = array.biasing != "floating"
         wiring = ArrayLines(None, Tiles(), array.biasing, (shape[-2], shape[-1])) if ideal else None
         try:
@@ -160,21 +167,23 @@ def of_record(path: Path) -> History:
 
 def _events(
     record: Record, shape: tuple[int, ...], wiring: ArrayLines | None
-) -> Iterator[Drive | Look]:
+) -> Iterator[Stimulus | Read]:
     for recorded in record.operations():
-        if recorded.failed:  # nobody knows whether it reached the cells
+        if recorded.failed:  # it may or may not have reached the cells
             return
         operation = recorded.operation
         if isinstance(operation, PulseMap):
-            yield from _drives(operation, shape, wiring)
+            yield from _stimuli(operation, shape, wiring)
         elif isinstance(operation, ReadMap) and recorded.reading is not None:
-            yield _look(operation, recorded.reading)
+            yield _read(operation, recorded.reading)
         elif isinstance(operation, Ramp) and recorded.reading is not None:
             yield from _ramped(operation, recorded.reading, shape, wiring)
 
 
-def _drives(pulse: PulseMap, shape: tuple[int, ...], wiring: ArrayLines | None) -> Iterator[Drive]:
-    """The pulse and what the half-selected cells see of it."""
+def _stimuli(
+    pulse: PulseMap, shape: tuple[int, ...], wiring: ArrayLines | None
+) -> Iterator[Stimulus]:
+    """Yield the pulse, and the stress of half-selected cells."""
     full = replace(pulse, amplitude_v=np.broadcast_to(pulse.amplitude_v, shape))
     stresses = [full] if wiring is None else wiring.ideal_stresses(full)
     for number, stress in enumerate(stresses):
@@ -182,53 +191,53 @@ def _drives(pulse: PulseMap, shape: tuple[int, ...], wiring: ArrayLines | None) 
         if isinstance(gate_v, np.ndarray):
             gate_v = np.broadcast_to(gate_v, shape).ravel()
         voltage_v = stress.amplitude_v.ravel()
-        yield Drive(voltage_v, stress.width_s, stress.count, gate_v, selected=number == 0)
+        yield Stimulus(voltage_v, stress.width_s, stress.count, gate_v, selected=number == 0)
 
 
 def _ramped(
     ramp: Ramp, reading: Reading, shape: tuple[int, ...], wiring: ArrayLines | None
-) -> Iterator[Drive | Look]:
-    """The pulses that the cells got, each with the read that follows it."""
+) -> Iterator[Stimulus | Read]:
+    """Yield the pulses of a ramp, each with the read that follows it."""
     for number in range(ramp.steps):
         seen = Reading(reading.current_a[number], reading.flags[number])
         given = (seen.flags & Flag.NOT_ADDRESSED) == 0
         if not given.any():
             return
-        yield from _drives(ramp.pulse(number, given), shape, wiring)
-        yield _look(ReadMap(given, ramp.read_v, ramp.both_polarities), seen)
+        yield from _stimuli(ramp.pulse(number, given), shape, wiring)
+        yield _read(ReadMap(given, ramp.read_v, ramp.both_polarities), seen)
 
 
-def _look(read: ReadMap, reading: Reading) -> Look:
+def _read(operation: ReadMap, reading: Reading) -> Read:
     good = reading.flags == 0
     current_a = np.where(good, reading.current_a, np.nan).ravel()
-    return Look(read.read_v, read.both_polarities, current_a)
+    return Read(operation.read_v, operation.both_polarities, current_a)
 
 
 def check(history: History) -> None:
-    """Refuse what no model could be fitted to, with file and place."""
+    """Raise :class:`ConfigError` with file and place if no model could be fitted to a history."""
     where = history.where
-    if not history.drives:
+    if not history.stimuli:
         raise EmptyRecord("has no characterisation in it: no pulse was given", file=where)
-    if not history.looks or not np.isfinite(history.current_a).any():
+    if not history.reads or not np.isfinite(history.current_a).any():
         raise EmptyRecord("has no characterisation in it: no cell was read", file=where)
     current_a, seen_s = history.current_a, history.conductance_s
-    read = np.isfinite(current_a)
-    _check_order(history, read)
-    check_unit(seen_s[read], where)
-    against = read & (seen_s <= 0)
-    if against.sum() > _WRONG_SIGNS * read.sum():
-        look, cell = first_place(against)
+    is_read = np.isfinite(current_a)
+    _check_order(history, is_read)
+    check_unit(seen_s[is_read], where)
+    against = is_read & (seen_s <= 0)
+    if against.sum() > _WRONG_SIGNS * is_read.sum():
+        number, cell = first_place(against)
         raise ConfigError(
-            f"{history.names[cell]}, read {look}: {current_a[look, cell]:.4g} A at"
-            f" {history.looks[look].read_v:g} V: {against.sum()} of {read.sum()} currents go"
+            f"{history.names[cell]}, read {number}: {current_a[number, cell]:.4g} A at"
+            f" {history.reads[number].read_v:g} V: {against.sum()} of {is_read.sum()} currents go"
             " against their voltage; are the leads, or the signs, exchanged?",
             file=where,
         )
 
 
-def _check_order(history: History, read: BoolArray) -> None:
-    """Every cell that is read needs reads enough, and pulses between them."""
-    several = read.sum(axis=0)
+def _check_order(history: History, is_read: BoolArray) -> None:
+    """Check that every cell was read often enough, and after a pulse."""
+    several = is_read.sum(axis=0)
     fewest = int(several[several > 0].min())
     if fewest < LEAST_READS:
         cell = int(np.argmax(several == fewest))
@@ -239,7 +248,7 @@ def _check_order(history: History, read: BoolArray) -> None:
     pulsed = np.zeros(len(history.names), dtype=np.bool_)
     informed = np.zeros_like(pulsed)
     for event in history.events:
-        if isinstance(event, Drive):
+        if isinstance(event, Stimulus):
             pulsed |= event.voltage_v != 0
         else:
             informed |= pulsed & np.isfinite(event.current_a)

@@ -1,4 +1,4 @@
-"""Histories of imported data: trains of pulses, and I-V sweeps with their times."""
+"""Histories from imported data: trains of pulses, and I-V sweeps with their times."""
 
 from __future__ import annotations
 
@@ -7,69 +7,61 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.datasets import columns as measurement
-from hwloop.datasets import pulse_table as dataset
-from hwloop.datasets.importing import import_table
+from hwloop.datasets.importing import import_measurement
+from hwloop.datasets.measurement import Measurement, read_measurement
 from hwloop.errors import ConfigError
 from hwloop.types import FloatArray
-from hwloop_sim.calibrate.operations.history import Drive, History, Look, check
+from hwloop_sim.calibrate.operations.history import History, Read, Stimulus, check
 
-_READ_V = 0.1  # of trains whose data do not say it: of no account where current follows voltage
-_SAME = 2e-4  # of the largest current: as alike as currents that a source holds
-_HELD = 5  # so many points alike are held, not at a maximum
-_NO_VOLTAGE = 1e-3  # of the largest: where a current says nothing of the conductance
+_READ_V = 0.1  # of trains that do not state it: irrelevant if current is linear in voltage
+_SAME = 2e-4  # of the largest current: scatter of currents that a source limits
+_HELD = 5  # points alike from which on they are limited, not a maximum
+_NO_VOLTAGE = 1e-3  # of the largest: below it a current does not show the conductance
 
 
 def of_dataset(path: Path, *, cell: int | None) -> list[History]:
-    """The histories of a dataset; refuses, with file and place, what has a gap or no time."""
-    if dataset.format_of(path) == dataset.FORMAT:
-        table = dataset.read_dataset(path)
-        conditions = table.conditions
-        train_s = np.array(table.conductance_s)
-        volts = np.full(train_s.size, conditions.amplitude_v)
-        read_v = conditions.read_v or _READ_V
-        found = [_trains(path, [(train_s, volts)], conditions.width_s, read_v)]
-    else:
-        found = _of_measurement(path, measurement.read_measurement(path), cell)
-    for history in found:
-        check(history)
-    return found
+    """Return the histories of a dataset.
+
+    Raises :class:`ConfigError` with file and place if the data have gaps or no times.
+    """
+    return _of_measurement(path, read_measurement(path), cell)
 
 
 def of_text(path: Path, *, cell: int | None) -> list[History]:
-    """The histories of a lab's own file of columns, by the reader that recognises it.
+    """Return the histories of a lab's own file of columns, by the reader that recognises it.
 
-    Refuses what :func:`of_dataset` refuses, and what must be imported with conditions first.
+    Raises :class:`ConfigError` as :func:`of_dataset` does, and if the file must be imported with
+    conditions first.
     """
-    # Where a calibration says its source, the file is the source.
-    table = import_table(path, reader=None, given={"source": path.name}).table
-    if not isinstance(table, measurement.Measurement):
-        raise ConfigError("holds one train: import it first, with its pulse", file=str(path))
-    found = _of_measurement(path, table, cell)
+    # A calibration states its sources; here the file is the source.
+    imported = import_measurement(path, reader=None, given={"source": path.name})
+    return _of_measurement(path, imported.measurement, cell)
+
+
+def _of_measurement(path: Path, data: Measurement, cell: int | None) -> list[History]:
+    columns = _of_cell(path, data, cell)
+    if data.kind == "trains":
+        found = list(_every_train(path, columns, data.conditions.read_v or _READ_V))
+    elif data.kind == "iv":
+        found = list(_every_sweep(path, columns))
+    else:
+        raise ConfigError(
+            f"holds {data.kind}: a device model is fitted to trains, iv or a record",
+            file=str(path),
+        )
     for history in found:
         check(history)
     return found
 
 
-def _of_measurement(path: Path, data: measurement.Measurement, cell: int | None) -> list[History]:
-    mine = _of_cell(path, data, cell)
-    if data.kind == "trains":
-        return list(_every_train(path, mine, data.conditions.read_v or _READ_V))
-    if data.kind == "iv":
-        return list(_every_sweep(path, mine))
-    raise ConfigError(
-        f"holds {data.kind}: a device model is fitted to trains, iv or a record", file=str(path)
-    )
-
-
-def _of_cell(path: Path, data: measurement.Measurement, cell: int | None) -> dict[str, FloatArray]:
+def _of_cell(path: Path, data: Measurement, cell: int | None) -> dict[str, FloatArray]:
     columns = dict(data.columns)
     if cell is None:
         return columns
-    mine = columns["cell"] == cell
-    if not mine.any():
+    chosen = columns["cell"] == cell
+    if not chosen.any():
         raise ConfigError(f"has no cell {cell}", file=str(path))
-    return {name: column[mine] for name, column in columns.items()}
+    return {name: column[chosen] for name, column in columns.items()}
 
 
 def _every_train(path: Path, columns: dict[str, FloatArray], read_v: float) -> Iterator[History]:
@@ -93,22 +85,22 @@ def _every_train(path: Path, columns: dict[str, FloatArray], read_v: float) -> I
 def _trains(
     path: Path, trains: Sequence[tuple[FloatArray, FloatArray]], width_s: float, read_v: float
 ) -> History:
-    """Each train is a cell: where it begins is known of none."""
+    """Return trains as a history in which each is a cell, as none of their beginnings is known."""
     longest = max(len(train_s) for train_s, _ in trains)
     seen_s = np.full((longest, len(trains)), np.nan)
     volts = np.zeros((longest, len(trains)))
     for column, (train_s, train_v) in enumerate(trains):
         seen_s[: len(train_s), column] = train_s
         volts[: len(train_s), column] = train_v
-    events: list[Drive | Look] = [Look(read_v, True, seen_s[0] * read_v)]
+    events: list[Stimulus | Read] = [Read(read_v, True, seen_s[0] * read_v)]
     for pulse in range(1, longest):
-        events.append(Drive(volts[pulse], width_s))
-        events.append(Look(read_v, True, seen_s[pulse] * read_v))
+        events.append(Stimulus(volts[pulse], width_s))
+        events.append(Read(read_v, True, seen_s[pulse] * read_v))
     return History(str(path), [f"train {n}" for n in range(len(trains))], events)
 
 
 def _every_sweep(path: Path, columns: dict[str, FloatArray]) -> Iterator[History]:
-    """Sweeps of the same waveform come together, each a cell: where it begins is known of none."""
+    """Yield one history per waveform, in which each sweep is a cell with an unknown beginning."""
     together: dict[tuple[bytes, bytes], list[tuple[str, FloatArray, FloatArray, FloatArray]]] = {}
     keys = np.stack([columns["cell"], columns["sweep"]], axis=1)
     for cell, number in np.unique(keys, axis=0):
@@ -143,7 +135,7 @@ def _check_times(path: Path, name: str, time_s: FloatArray) -> None:
 
 
 def _not_held(current_a: FloatArray) -> FloatArray:
-    """NaN where the source held the current at its limit: there the voltage is not the one set."""
+    """Set currents at the limit of the source to NaN: their voltage is not the one set."""
     most_a = np.abs(current_a).max()
     held = np.abs(np.abs(current_a) - most_a) <= _SAME * most_a
     return np.where(held, np.nan, current_a) if held.sum() >= _HELD else current_a
@@ -151,12 +143,14 @@ def _not_held(current_a: FloatArray) -> FloatArray:
 
 def _sweep_events(
     time_s: FloatArray, volts: FloatArray, current_a: FloatArray
-) -> Iterator[Drive | Look]:
-    """Between two points a cell is at the mean of their voltages."""
+) -> Iterator[Stimulus | Read]:
+    """Yield the events of a sweep; between two points a cell sees the mean of their voltages."""
     least_v = _NO_VOLTAGE * float(np.abs(volts).max())
     for index, (volt, currents_a) in enumerate(zip(volts, current_a, strict=True)):
         if index:
             mean_v = (volts[index - 1] + volt) / 2
-            yield Drive(np.full(currents_a.size, mean_v), float(time_s[index] - time_s[index - 1]))
+            yield Stimulus(
+                np.full(currents_a.size, mean_v), float(time_s[index] - time_s[index - 1])
+            )
         if abs(volt) > least_v:
-            yield Look(float(volt), False, currents_a)
+            yield Read(float(volt), False, currents_a)

@@ -1,10 +1,11 @@
-"""Least squares of a device model that is run on the very operations that were measured.
+"""Least squares of a device model that is run on the measured operations.
 
-Residuals are currents less those of the model, over the noise of a read, σ² = a² + (f I)², of
-which a and f are estimated from the residuals by maximum likelihood, in turn with the parameters.
-Beside the parameters, the first conductance of every cell is fitted. Starts are the best of a
-Sobol sequence over the ranges of :class:`Free`; the minimum is scipy's trust-region one. The
-covariance is (JᵀJ)⁻¹ N/(N − p); what its singular values leave open is refused by name.
+Residuals are currents less those of the model, over the noise of a read, σ² = a² + (f I)², of which
+a and f are estimated from the residuals by maximum likelihood, alternating with the parameters. The
+first conductance of every cell is fitted as well. Initial points are the best of a Sobol sequence
+over the ranges of :class:`Free`; the minimum is found by the trust-region method of scipy. The
+covariance is (JᵀJ)⁻¹ N/(N − p); parameters that its singular values leave undetermined are refused
+by name.
 """
 
 from __future__ import annotations
@@ -28,34 +29,35 @@ _SETTLED = 3
 _CELLS_OF_START = 2
 _STEP = 1e-6
 _ROUNDS = 3
-_FLAT = 1e-7  # of the largest singular value: what differences cannot tell from 0
+_FLAT = 1e-7  # share of the largest singular value: 0 within the accuracy of differences
 _LEAST_NOISE = 1e-9
 _STEEP = 1e100  # its square is still finite
-_HARDLY = 6.0  # of -2 ln L
+_HARDLY = 6.0  # gain of −2 ln L that an amplifier noise must bring
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Of a read: σ² = ``amplifier_a``² + (``fraction`` I)²."""
+    """Noise of a read: σ² = ``amplifier_a``² + (``fraction`` I)²."""
 
     amplifier_a: float
     fraction: float
 
     def sigma_a(self, current_a: FloatArray) -> FloatArray:
-        """Standard deviation of a current."""
+        """Compute the standard deviation of a current, amperes."""
         return np.asarray(np.hypot(self.amplifier_a, self.fraction * current_a))
 
     def level(self, current_a: FloatArray) -> FloatArray:
-        """The integral of 1/σ from 0 A: a current on a scale on which the noise is 1."""
+        """Compute the integral of 1/σ from 0 A: a scale of current on which the noise is 1."""
         per_a = self.fraction / self.amplifier_a
         return np.asarray(np.arcsinh(per_a * current_a) / self.fraction)
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What is fitted to what; ``masks``: the reads that count, one map a history.
+    """A least-squares problem.
 
-    ``starts``: how many are tried. ``decades``: see :class:`OperationModel`.
+    ``masks``: the reads that count, one map per history. ``starts``: number of initial points.
+    ``decades``: see :class:`OperationModel`.
     """
 
     model: str
@@ -69,14 +71,15 @@ class Problem:
 
     @property
     def rough(self) -> Noise:
-        """Of the search: what a model that is not yet the device may be off by."""
+        """Return the noise of the search, wide enough for a model that is not fitted yet."""
         large_a = float(np.abs(self.measured_a).max())
         return Noise(1e-7 * large_a, 0.2) if self.decades else Noise(1e-3 * large_a, 0.02)
 
     def off(self, shown_a: FloatArray, sigma_a: FloatArray, noise: Noise) -> FloatArray:
-        """Modelled less measured over the noise.
+        """Compute modelled less measured current over the noise.
 
-        Over decades by asinh(f I/a)/f, whose slope is 1/σ: too high and too low count alike.
+        Over decades, asinh(f I/a)/f is compared, whose slope is 1/σ. The residual is symmetric in
+        log current.
         """
         if not self.decades:
             return np.asarray((shown_a - self.measured_a) / sigma_a)
@@ -84,33 +87,36 @@ class Problem:
 
     @cached_property
     def measured_a(self) -> FloatArray:
-        """All currents that count, flat."""
+        """Return all currents that count, flat, amperes."""
         pairs = zip(self.histories, self.masks, strict=True)
         return np.concatenate([history.current_a[mask] for history, mask in pairs])
 
     @property
     def cells(self) -> list[int]:
-        """How many cells each history has."""
+        """Return the number of cells of each history."""
         return [len(history.names) for history in self.histories]
 
     @property
     def begin(self) -> FloatArray:
-        """Logarithms of the first conductances, all cells of all histories."""
+        """Return logarithms of the first conductances, all cells of all histories."""
         first_s = np.concatenate([history.first_s for history in self.histories])
         return np.asarray(np.log(np.maximum(first_s, 1e-3 * np.median(np.abs(first_s)))))
 
     def values(self, theta: FloatArray) -> dict[str, float]:
-        """Parameters by name, from inner values."""
+        """Return the parameters by name, from values on the scale of the fit."""
         pairs = zip(self.free, theta, strict=False)
         return {one.name: one.outer(float(inner)) for one, inner in pairs}
 
     def at(self, values: Mapping[str, float]) -> Minimum:
-        """These values of the parameters as a place to start from, first conductances as read."""
+        """Return an initial point with these parameters and the first conductances as read."""
         inner = np.array([one.inner(values[one.name]) for one in self.free])
         return Minimum(self, np.concatenate([inner, self.begin]), self.rough, np.inf)
 
     def shown_a(self, thetas: FloatArray) -> list[FloatArray]:
-        """Currents of each history, (variants, looks, cells); ``thetas``: (variants, all)."""
+        """Compute the currents of each history, (variants, reads, cells), amperes.
+
+        ``thetas``: (variants, parameters and first conductances), on the scale of the fit.
+        """
         variants = [varied(self.settings, self.values(theta)) for theta in thetas]
         first_s = np.exp(thetas[:, len(self.free) :])
         ends = np.cumsum(self.cells)[:-1]
@@ -120,12 +126,12 @@ class Problem:
         ]
 
     def counted_a(self, thetas: FloatArray) -> FloatArray:
-        """Those that count, (variants, reads)."""
+        """Compute the currents that count, (variants, reads), amperes."""
         pairs = zip(self.shown_a(thetas), self.masks, strict=True)
         return np.concatenate([shown_a[:, mask] for shown_a, mask in pairs], axis=1)
 
     def owners(self) -> FloatArray:
-        """The column of its cell's first conductance, for each read that counts."""
+        """Return the column of its cell's first conductance, for each read that counts."""
         first = np.cumsum([0, *self.cells])
         parts = [
             np.broadcast_to(np.arange(mask.shape[1]) + begin, mask.shape)[mask]
@@ -134,7 +140,10 @@ class Problem:
         return np.concatenate(parts) + len(self.free)
 
     def jacobian_a(self, theta: FloatArray) -> FloatArray:
-        """Derivatives of the currents, (reads, all); those of first conductances all at once."""
+        """Compute derivatives of the currents, (reads, unknowns).
+
+        Those with respect to first conductances are computed all at once.
+        """
         count = len(self.free)
         moved = np.tile(theta, (count + 2, 1))
         moved[np.arange(count), np.arange(count)] += _STEP
@@ -149,7 +158,10 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Minimum:
-    """``theta``: inner parameters, then logarithms of first conductances."""
+    """A minimum of a problem.
+
+    ``theta``: parameters on the scale of the fit, then logarithms of first conductances.
+    """
 
     problem: Problem
     theta: FloatArray
@@ -158,17 +170,17 @@ class Minimum:
 
     @property
     def values(self) -> dict[str, float]:
-        """Parameters by name."""
+        """Return the parameters by name."""
         return self.problem.values(self.theta)
 
 
 def minimise(problem: Problem, start: Minimum | None = None) -> Minimum:
-    """The least squares of all cells, from a start or from the best of many.
+    """Minimise over all cells, from a start or from the best of many.
 
-    Raises :class:`NotConverged` where none is found.
+    Raises :class:`NotConverged` if no minimum is found.
     """
     found = None
-    # On the way parameters may lie anywhere; what is not finite there counts as far off.
+    # During the search parameters may be extreme; results that are not finite count as far off.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         if start is None:
             theta, noise = _best_start(problem)
@@ -184,7 +196,7 @@ def minimise(problem: Problem, start: Minimum | None = None) -> Minimum:
 
 
 def _best_start(problem: Problem) -> tuple[FloatArray, Noise]:
-    """Inner parameters from few cells: scan, descend from the best, keep the least."""
+    """Return parameters and noise from a few cells: scan, descend from the best, keep the least."""
     few = _few_cells(problem)
     rough = few.rough
     begin = few.begin
@@ -234,7 +246,7 @@ def _best(problem: Problem, thetas: FloatArray, rough: Noise) -> FloatArray:
 
 
 def _costs(problem: Problem, thetas: FloatArray, noise: Noise) -> FloatArray:
-    """How far each is from what was measured; what is far off counts little more."""
+    """Compute a robust cost of each point: large residuals count logarithmically."""
     shown_a = problem.counted_a(thetas)
     off = problem.off(shown_a, noise.sigma_a(problem.measured_a), noise)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -245,10 +257,10 @@ def _costs(problem: Problem, thetas: FloatArray, noise: Noise) -> FloatArray:
 def descended(
     problem: Problem, theta: FloatArray, noise: Noise, *, evaluations: int = 200
 ) -> Minimum:
-    """The least squares that a descent from ``theta`` finds, weighted by the noise there."""
+    """Descend from ``theta`` to a minimum, with weights from the noise there."""
     from scipy.optimize import least_squares
 
-    # Weights of the measured currents would favour what is too small by chance.
+    # Weights from measured currents would favour those that are too small by chance.
     shown_a = problem.counted_a(theta[None])[0]
     shown_a = np.where(np.isfinite(shown_a), shown_a, problem.measured_a)
     near = np.abs(shown_a - problem.measured_a) < 0.5 * np.abs(problem.measured_a)
@@ -281,7 +293,7 @@ def descended(
 
 
 def _noise(problem: Problem, theta: FloatArray) -> Noise:
-    """a and f of the residuals, by maximum likelihood."""
+    """Estimate a and f from the residuals by maximum likelihood."""
     from scipy.optimize import minimize
 
     shown_a = problem.counted_a(theta[None])[0]
@@ -300,13 +312,13 @@ def _noise(problem: Problem, theta: FloatArray) -> Noise:
     least = min(found, key=lambda one: float(one.fun))
     alone = 0.5 * np.log(np.mean(square / np.maximum(current2, 1e-12)))
     pure = np.array([ends[0][0], max(float(alone), ends[0][0])])
-    # An amplifier that hardly shows would only take its part from the fraction.
+    # An insignificant amplifier noise would only reduce the fraction.
     best = np.exp(pure if (loss(pure) - least.fun) * square.size < _HARDLY else least.x)
     return Noise(float(np.hypot(best[0], _LEAST_NOISE)) * large_a, float(best[1]))
 
 
 def deviations(found: Minimum) -> dict[str, float]:
-    """One standard deviation of each parameter, in its own unit.
+    """Compute one standard deviation of each parameter, in its own unit.
 
     Raises :class:`NotConverged` with the name of a parameter that the data do not determine.
     """
@@ -316,7 +328,7 @@ def deviations(found: Minimum) -> dict[str, float]:
     shown_a = problem.counted_a(found.theta[None])[0]
     jacobian = jacobian / found.noise.sigma_a(shown_a)[:, None]
     norms = np.linalg.norm(jacobian, axis=0)
-    # A cell that begins at a bound of the model has no slope there; a parameter must have one.
+    # A cell that begins at a bound of the model has no slope there; every parameter must have one.
     begins = [i for i in range(count, norms.size) if norms[i] > 0]
     if dead := [problem.free[i].name for i in smooth if not norms[i] > 0]:
         raise not_identifiable(problem.model, dead[0])
@@ -335,7 +347,7 @@ def deviations(found: Minimum) -> dict[str, float]:
 
 
 def _checked(problem: Problem, index: int, theta: float, inner: float) -> float:
-    """The deviation as the parameter has it, if it is one to be stated."""
+    """Return a deviation in the unit of its parameter; refuse one that is too large."""
     free = problem.free[index]
     low, high = free.bounds
     if free.scale == "log" and (inner > 1 or min(theta - low, high - theta) < 1e-3):
@@ -346,7 +358,7 @@ def _checked(problem: Problem, index: int, theta: float, inner: float) -> float:
 
 
 def not_identifiable(model: str, name: str) -> NotConverged:
-    """What to say of a parameter that the data do not determine."""
+    """Return the error for a parameter that the data do not determine."""
     return NotConverged(
         f"{model}: {name} is not identifiable: these data do not determine it; measure more, or"
         f" hold it with --fix {name}=VALUE"
@@ -354,5 +366,5 @@ def not_identifiable(model: str, name: str) -> NotConverged:
 
 
 def held_free(free: Sequence[Free], fixed: Mapping[str, Any]) -> list[Free]:
-    """Without those that are held."""
+    """Return the parameters that are not held."""
     return [one for one in free if one.name not in fixed]

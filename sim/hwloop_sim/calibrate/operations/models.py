@@ -1,4 +1,4 @@
-"""Which parameters of each device model a history determines, and where to look for them."""
+"""Parameters of each device model that a history determines, and the ranges of their search."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hwloop_sim.calibrate.operations.free import Free, OperationModel, Turned
 from hwloop_sim.calibrate.operations.history import History
 from hwloop_sim.calibrate.operations.thresholds import moving_step_v
 
-_BELOW = 0.02  # of the largest voltage or current: where a threshold is looked for
+_BELOW = 0.02  # share of the largest voltage or current below which no threshold is searched
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the data span: conductances, voltages of each sign, times of the pulses."""
+    """Ranges of the data: conductances, voltages of each sign, times of the pulses."""
 
     low_s: float
     high_s: float
@@ -31,34 +31,34 @@ class _Seen:
 
     @property
     def r_on(self) -> Free:
-        """Resistance below which no cell was seen."""
+        """Return R_on, searched below the lowest resistance measured."""
         return Free("r_on_ohm", 0.3 / self.high_s, 1 / self.high_s)
 
     @property
     def r_off(self) -> Free:
-        """Resistance above which no cell was seen."""
+        """Return R_off, searched above the highest resistance measured."""
         return Free("r_off_ohm", 1 / self.low_s, 4 / self.low_s)
 
     @property
     def rates_per_s(self) -> tuple[float, float]:
-        """Slowest and fastest crossing of the range that these pulses could show."""
+        """Return the slowest and fastest rate of the state that these pulses could show."""
         return 0.02 / self.longest_s, 2 / self.shortest_s
 
 
 def seen(histories: Sequence[History], *, both: bool = True) -> _Seen:
-    """What these histories span; refuses those that lack a direction."""
+    """Return the ranges of histories; refuse those without pulses in one direction."""
     values_s = np.concatenate([one.conductance_s.ravel() for one in histories])
     values_s = values_s[np.isfinite(values_s) & (values_s > 0)]
-    drives = [drive for one in histories for drive in one.drives]
-    volts = np.unique(np.concatenate([drive.voltage_v for drive in drives]))
+    stimuli = [stimulus for one in histories for stimulus in one.stimuli]
+    volts = np.unique(np.concatenate([stimulus.voltage_v for stimulus in stimuli]))
     if both and (volts.min() >= 0 or volts.max() <= 0):
         lacking = "negative" if volts.min() >= 0 else "positive"
         raise ConfigError(
             f"no {lacking} pulse in it: one direction does not determine the other",
             file=", ".join(dict.fromkeys(one.where for one in histories)),
         )
-    widths_s = [drive.duration_s for drive in drives]
-    total_s = max(sum(drive.duration_s for drive in one.drives) for one in histories)
+    widths_s = [stimulus.duration_s for stimulus in stimuli]
+    total_s = max(sum(stimulus.duration_s for stimulus in one.stimuli) for one in histories)
     return _Seen(
         float(values_s.min()),
         float(values_s.max()),
@@ -80,7 +80,7 @@ def _drift(histories: Sequence[History], settings: Any) -> list[Free]:
 
 
 def _stepwise(name: str, histories: Sequence[History], volts: FloatArray) -> Free:
-    """A threshold that shows in steps; ``volts``: those applied on its side of 0."""
+    """Return a threshold that shows in steps; ``volts``: those applied on its side of 0."""
     sign = int(np.sign(volts[0]))
     steps_v = (0.0, *np.sort(np.abs(volts)).tolist())
     low, high = moving_step_v(histories, sign) or (0.0, steps_v[-1])
@@ -107,7 +107,10 @@ def _sbt(histories: Sequence[History], settings: Any) -> list[Free]:
 def _barrier(
     histories: Sequence[History], settings: Any, unit: str, thresholds: tuple[float, float]
 ) -> list[Free]:
-    """TEAM and VTEAM; ``thresholds``: largest voltage or current applied, of each sign."""
+    """Return parameters of TEAM and VTEAM.
+
+    ``thresholds``: largest voltage or current applied, of each sign.
+    """
     data = seen(histories)
     slow, fast = data.rates_per_s
     span_m = settings.w_off_m - settings.w_on_m
@@ -181,7 +184,7 @@ def _schottky(histories: Sequence[History], settings: Any) -> list[Free]:  # noq
 
 def _soft_bounds(histories: Sequence[History], settings: Any) -> list[Free]:  # noqa: ARG001
     data = seen(histories)
-    given = max(sum(drive.count for drive in one.drives) for one in histories)
+    given = max(sum(stimulus.count for stimulus in one.stimuli) for one in histories)
     return [
         Free("g_min_s", 0.3 * data.low_s, data.low_s),
         Free("g_max_s", data.high_s, 3 * data.high_s),
@@ -191,26 +194,26 @@ def _soft_bounds(histories: Sequence[History], settings: Any) -> list[Free]:  # 
 
 
 def _known_pulses(histories: Sequence[History], rises: bool) -> dict[str, Any]:
-    """The two pulses of ``soft_bounds``; it knows no others."""
+    """Return the two pulses of ``soft_bounds``; refuse data with others."""
     from hwloop_sim.cells.known_pulses import KnownPulse
 
     found = {
-        (float(volts), drive.width_s)
+        (float(volts), stimulus.width_s)
         for one in histories
-        for drive in one.drives
-        if drive.selected
-        for volts in np.unique(drive.voltage_v[drive.voltage_v != 0])
+        for stimulus in one.stimuli
+        if stimulus.selected
+        for volts in np.unique(stimulus.voltage_v[stimulus.voltage_v != 0])
     }
     named: dict[str, Any] = {}
     for way, sign in (("up", 1), ("down", -1)) if rises else (("up", -1), ("down", 1)):
         pulses = sorted(one for one in found if one[0] * sign > 0)
         if len(pulses) != 1:
-            words = ", ".join(
+            shown = ", ".join(
                 f"{format_quantity(v, 'V')} {format_quantity(w, 's')}" for v, w in pulses
             )
             raise ConfigError(
                 f"{len(pulses)} {'positive' if sign > 0 else 'negative'} pulses"
-                f" ({words or 'none'}): soft_bounds knows one of each sign",
+                f" ({shown or 'none'}): soft_bounds knows one of each sign",
                 file=", ".join(dict.fromkeys(one.where for one in histories)),
             )
         named[way] = KnownPulse(amplitude_v=pulses[0][0], width_s=pulses[0][1])
@@ -218,12 +221,15 @@ def _known_pulses(histories: Sequence[History], rises: bool) -> dict[str, Any]:
 
 
 def _flipped_unless(*, raises: bool) -> Turned:
-    """``raises``: what a positive voltage does to the model as it stands in its source."""
+    """Return the rule for ``flipped``.
+
+    ``raises``: whether a positive voltage raises the conductance of the model as published.
+    """
     return lambda _, rises: {"flipped": rises != raises}
 
 
 def operation_models() -> Mapping[str, OperationModel]:
-    """Device model → how it is fitted to operations and their results."""
+    """Return device model → recipe for fitting it to operations and their results."""
     window = "a shape that is chosen, not fitted"
     scale = "only its ratio to the speeds shows"
     barrier = {"w_on_m": scale, "w_off_m": scale, "window": window, "resistance": window}

@@ -1,4 +1,4 @@
-"""From cell to cell: each cell fitted by itself, and the lognormal spread of its parameters."""
+"""Device-to-device spread: fits of single cells, and the lognormal spread of parameters."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from hwloop.types import FloatArray
 from hwloop_sim.calibrate.operations.fit import OperationFit, fit_operations
 from hwloop_sim.calibrate.operations.history import History
 
-LEAST_CELLS = 4
+MIN_CELLS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
-    """``values``, ``errors``: of each parameter in each cell that could be fitted, (cells,).
+class CellSpread:
+    """Fits of single cells.
 
-    ``fits``: of each. ``left_out``: cells that could not, with the reason.
+    ``values``, ``errors``: of each parameter, (cells,). ``left_out``: cells that could not be
+    fitted, with the reason.
     """
 
     fits: Sequence[OperationFit]
@@ -30,19 +31,19 @@ class Spread:
 
     @property
     def cells(self) -> int:
-        """How many were fitted."""
+        """Return the number of cells fitted."""
         return next(iter(self.values.values())).size
 
     def median(self, name: str) -> tuple[float, float]:
-        """exp of the mean logarithm, with the sign of the values, and its uncertainty."""
+        """Return exp of the mean logarithm, with the sign of the values, and its uncertainty."""
         logs = np.log(np.abs(self.values[name]))
         middle = float(np.sign(self.values[name][0]) * np.exp(logs.mean()))
         return middle, float(abs(middle) * logs.std(ddof=1) / np.sqrt(self.cells))
 
     def sigma(self, name: str) -> tuple[float, float]:
-        """Deviation of the logarithm, less what the fits of the cells err by; its uncertainty.
+        """Return the deviation of the logarithm, less the errors of the fits, and its uncertainty.
 
-        0 where the cells differ by no more than that.
+        0 if the cells differ by no more than the errors.
         """
         logs = np.log(np.abs(self.values[name]))
         relative = self.errors[name] / np.abs(self.values[name])
@@ -54,10 +55,10 @@ class Spread:
         return sigma, float(error / (2 * sigma))
 
 
-def fit_each_cell(model: str, histories: Sequence[History], fixed: Mapping[str, Any]) -> Spread:
-    """Every cell by itself, from where the first one ended.
+def fit_each_cell(model: str, histories: Sequence[History], fixed: Mapping[str, Any]) -> CellSpread:
+    """Fit every cell separately, from the minimum of the first one.
 
-    Raises :class:`NotConverged` where fewer than :data:`LEAST_CELLS` can be fitted.
+    Raises :class:`NotConverged` if fewer than :data:`MIN_CELLS` can be fitted.
     """
     found: list[OperationFit] = []
     left_out: list[str] = []
@@ -69,13 +70,13 @@ def fit_each_cell(model: str, histories: Sequence[History], fixed: Mapping[str, 
                 found.append(fit_operations(model, one, fixed=fixed, start=start))
             except NotConverged as exc:
                 left_out.append(f"{name}: {exc}")
-    if len(found) < LEAST_CELLS:
+    if len(found) < MIN_CELLS:
         raise NotConverged(
             f"{model}: {len(found)} cells could be fitted by themselves: a spread needs"
-            f" {LEAST_CELLS}" + (f"; {left_out[0]}" if left_out else "")
+            f" {MIN_CELLS}" + (f"; {left_out[0]}" if left_out else "")
         )
     names = list(found[0].fit.uncertainty)
-    return Spread(
+    return CellSpread(
         found,
         {n: np.array([float(one.fit.settings[n]) for one in found]) for n in names},
         {n: np.array([one.fit.uncertainty[n] for one in found]) for n in names},

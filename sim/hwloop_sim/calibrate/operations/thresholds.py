@@ -1,8 +1,8 @@
-"""Thresholds that data see only as lying between two amplitudes that were applied.
+"""Thresholds that the data only show as lying between two applied amplitudes.
 
-The cost is flat in such a threshold but for a jump at every amplitude: no descent finds it. It is
-looked for where pulses begin to move a cell. Then the other parameters are fitted again with it in
-the neighbouring steps, and what is stated is all steps that are nearly as likely as the best.
+The cost is flat in such a threshold except for a jump at every amplitude, so no descent finds it.
+It is searched where pulses begin to move a cell. Then the other parameters are fitted again with it
+in the neighbouring steps, and the result is all steps that are nearly as likely as the best.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ import numpy as np
 
 from hwloop.types import FloatArray
 from hwloop_sim.calibrate.operations.free import Free
-from hwloop_sim.calibrate.operations.history import Drive, History
+from hwloop_sim.calibrate.operations.history import History, Stimulus
 from hwloop_sim.calibrate.operations.least_squares import Minimum, descended, not_identifiable
 
-_BY_CHANCE = 1e-5  # that reads scatter so much where nothing moves
-_WORSE = 8.0  # of -ln L: a step that is so much worse is out
+_BY_CHANCE = 1e-5  # probability of such scatter without movement
+_WORSE = 8.0  # loss of −ln L beyond which a step is excluded
 _EVALUATIONS = 40
 _MOVES = 6
 
 
 def moving_step_v(histories: Sequence[History], sign: int) -> tuple[float, float] | None:
-    """Between which magnitudes pulses of a sign begin to move cells; None where none is seen to.
+    """Return the magnitudes between which pulses of a sign begin to move cells, or None.
 
-    ``sign``: 1 or -1. The upper one is the least amplitude at which the logarithms of successive
-    reads scatter by more than the noise of reads, the lower one the next that was applied, or 0.
+    ``sign``: 1 or -1. The upper magnitude is the least amplitude at which the logarithms of
+    successive reads scatter by more than the read noise; the lower one is the next applied below
+    it, or 0. Volts.
     """
     from scipy.stats import chi2
 
@@ -48,12 +49,12 @@ def moving_step_v(histories: Sequence[History], sign: int) -> tuple[float, float
 
 
 def _runs(history: History) -> Iterator[tuple[float, FloatArray]]:
-    """Of each cell: a voltage, and ln G before, between and after pulses of this voltage alone."""
+    """Yield, for each cell, a voltage and ln G around pulses of this voltage alone."""
     for cell in range(len(history.names)):
         applied: set[float] = set()
         volts, run, last = 0.0, list[float](), np.nan
         for event in history.events:
-            if isinstance(event, Drive):
+            if isinstance(event, Stimulus):
                 applied.add(float(event.voltage_v[cell]))
                 continue
             seen_s = float(event.conductance_s[cell])
@@ -73,7 +74,7 @@ def _runs(history: History) -> Iterator[tuple[float, FloatArray]]:
 
 
 def _noise(runs: Sequence[tuple[float, FloatArray]]) -> float:
-    """Deviation of ln G from read to read; a bend counts little, and a slope not at all."""
+    """Estimate the deviation of ln G from read to read, insensitive to slopes and bends."""
     for order, share in ((2, 6.0), (1, 2.0)):
         parts = [np.diff(logs, order) for _, logs in runs if logs.size > order]
         if parts and (every := np.concatenate(parts)).size:
@@ -83,8 +84,11 @@ def _noise(runs: Sequence[tuple[float, FloatArray]]) -> float:
 
 @dataclass(frozen=True)
 class Interval:
-    """Where a threshold lies, in its own unit; ``deviation``: its root mean square from the value
-    that is stated, which is the middle of the likeliest step."""
+    """Interval of a threshold, in its own unit.
+
+    ``deviation``: root mean square distance from the stated value, the middle of the likeliest
+    step.
+    """
 
     low: float
     high: float
@@ -92,9 +96,9 @@ class Interval:
 
 
 def in_intervals(found: Minimum) -> tuple[Minimum, dict[str, Interval]]:
-    """Between which values each threshold lies, and the minimum with all of them in a middle.
+    """Return the minimum with each threshold in the middle of a step, and their intervals.
 
-    Raises :class:`hwloop.errors.NotConverged` for one that every pulse went beyond, or none.
+    Raises :class:`hwloop.errors.NotConverged` for a threshold that every pulse exceeded, or none.
     """
     stepped = [index for index, free in enumerate(found.problem.free) if free.steps_v]
     shares: dict[int, dict[int, float]] = {}
@@ -126,15 +130,15 @@ def _interval(free: Free, shares: Mapping[int, float], stated: float) -> Interva
 
 
 def _step_of(found: Minimum, index: int) -> int:
-    """The number of the step that a threshold is in; ``len(middles)`` beyond all of them."""
+    """Return the index of the step of a threshold; ``len(middles)`` if it is beyond all."""
     free = found.problem.free[index]
     return int(np.searchsorted(free.steps_v, abs(free.outer(float(found.theta[index]))))) - 1
 
 
 def _left(found: Minimum, index: int) -> tuple[Minimum, dict[int, float]]:
-    """A minimum in the best step of a threshold, and the probability of each that is left.
+    """Return a minimum in the best step of a threshold, and the probability of each possible step.
 
-    From the step in which it is, outwards on both sides to the first that is out.
+    Steps are tried outwards on both sides up to the first that is excluded.
     """
     free = found.problem.free[index]
     place = _step_of(found, index)
@@ -166,7 +170,7 @@ def _moved(found: Minimum, index: int, inner: float) -> Minimum:
 
 
 def _loss(found: Minimum) -> float:
-    """-ln L of what was measured, but for a constant."""
+    """Compute −ln L of the measured currents, up to a constant."""
     shown_a = found.problem.counted_a(found.theta[None])[0]
     sigma_a = found.noise.sigma_a(shown_a)
     off = (found.problem.measured_a - shown_a) / sigma_a

@@ -1,4 +1,4 @@
-"""What a device model would have shown where a history was measured, for many parameters at once.
+"""Currents of a device model under the stimuli of a history, for many parameters at once.
 
 State equations run all variants of the parameters as cells of one device; other models run one
 variant after the other.
@@ -14,17 +14,17 @@ import numpy as np
 from hwloop import plugins
 from hwloop.array.operations import PulseMap
 from hwloop.types import FloatArray
-from hwloop_sim.calibrate.operations.history import Drive, History, Look
+from hwloop_sim.calibrate.operations.history import History, Read, Stimulus
 from hwloop_sim.cells.device import DeviceKind
 from hwloop_sim.devices.common.state_device import StateModel, per_cell, state_model
 
 Twin = Callable[[History, Sequence[Any], FloatArray], FloatArray]
-"""(history, settings of each variant, first conductance (variants, cells)) → currents,
-(variants, looks, cells), amperes."""
+"""Function from history, settings of each variant and first conductances, (variants, cells),
+siemens, to currents, (variants, reads, cells), amperes."""
 
 
 def twin_of(name: str) -> Twin:
-    """What runs the device model ``name``."""
+    """Return the function that runs the device model ``name`` on a history."""
     kind: DeviceKind[Any] = plugins.load(plugins.DEVICES, name)
     equation = state_model(kind)
     if equation is None:
@@ -33,7 +33,7 @@ def twin_of(name: str) -> Twin:
 
 
 def varied(settings: Any, values: Mapping[str, float]) -> Any:
-    """Settings with other values, unchecked: while a fit is under way they may lie anywhere."""
+    """Return settings with other values, unchecked: during a fit they may be out of range."""
     return settings.model_copy(update=dict(values))
 
 
@@ -54,7 +54,7 @@ def _of_equation(
         state = np.clip(model.state(first_s, p), 0.0, 1.0)
     seen_a = []
     for event in history.events:
-        if isinstance(event, Drive):
+        if isinstance(event, Stimulus):
             voltage_v = signs * event.voltage_v
             state = integrate.advance(*model.compiled, state, voltage_v, event.duration_s, flat)
         else:
@@ -63,14 +63,14 @@ def _of_equation(
 
 
 def _shown_a(
-    model: StateModel[Any], look: Look, state: FloatArray, signs: FloatArray, p: Any
+    model: StateModel[Any], read: Read, state: FloatArray, signs: FloatArray, p: Any
 ) -> FloatArray:
     if model.current_a is None:
-        return np.asarray(model.conductance_s(state, p) * look.read_v)
-    up_a = signs * model.current_a(state, signs * look.read_v, p)
-    if not look.both_polarities:
+        return np.asarray(model.conductance_s(state, p) * read.read_v)
+    up_a = signs * model.current_a(state, signs * read.read_v, p)
+    if not read.both_polarities:
         return np.asarray(up_a)
-    return np.asarray((up_a - signs * model.current_a(state, -signs * look.read_v, p)) / 2)
+    return np.asarray((up_a - signs * model.current_a(state, -signs * read.read_v, p)) / 2)
 
 
 def _of_kind(
@@ -82,12 +82,12 @@ def _of_kind(
     )
 
 
-def _maps(history: History) -> list[PulseMap | Look]:
-    """Pulses as maps of one row; equal ones are one map, which a device then checks once."""
+def _maps(history: History) -> list[PulseMap | Read]:
+    """Convert pulses to maps of one row; equal ones share one map, which a device checks once."""
     made: dict[object, PulseMap] = {}
-    events: list[PulseMap | Look] = []
+    events: list[PulseMap | Read] = []
     for event in history.events:
-        if isinstance(event, Look):
+        if isinstance(event, Read):
             events.append(event)
             continue
         gate_v = event.gate_v
@@ -101,7 +101,7 @@ def _maps(history: History) -> list[PulseMap | Look]:
 
 
 def _of_device(
-    kind: DeviceKind[Any], events: Sequence[PulseMap | Look], settings: Any, first_s: FloatArray
+    kind: DeviceKind[Any], events: Sequence[PulseMap | Read], settings: Any, first_s: FloatArray
 ) -> FloatArray:
     shape = (1, first_s.size)
     device = kind.make(settings, shape, np.random.default_rng(0))

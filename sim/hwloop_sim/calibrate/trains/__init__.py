@@ -1,1 +1,1 @@
-"""Trains."""
+"""Calibration of device models from trains of equal pulses."""

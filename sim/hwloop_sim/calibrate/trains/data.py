@@ -1,4 +1,4 @@
-"""The trains that a calibration is made of: from datasets, of one cell, one pulse a direction."""
+"""Trains that a calibration is made from: of one cell, one pulse in each direction."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from pathlib import Path
 
 import numpy as np
 
-from hwloop.datasets import columns as measurement
-from hwloop.datasets import pulse_table as dataset
+from hwloop.datasets.measurement import Measurement, check_unit, read_measurement
 from hwloop.errors import ConfigError
 from hwloop.settings.units import format_quantity
 from hwloop.types import FloatArray
-from hwloop_sim.calibrate.inputs import check_format
-from hwloop_sim.calibrate.operations.history import Drive, History, of_record
+from hwloop_sim.calibrate.inputs import check_format, is_dataset
+from hwloop_sim.calibrate.operations.history import History, Stimulus, of_record
 
-_LEAST_TRAINS = 2
-
-
-_LEAST_VALUES = 3
-
-
+_MIN_TRAINS = 2
+_MIN_VALUES = 3
 _TURN = 0.25
-
-
+"""Share of the range by which a mean train may go back."""
 _CLEARLY = 4.0
+"""Standard errors by which it must go back to count."""
+_AGAINST = 0.25
+"""Share of trains that may go against the others."""
+
+Pulse = tuple[float, float]
+"""Amplitude, volts, and width, seconds."""
 
 
 @dataclass(frozen=True)
 class Direction:
-    """Trains of one pulse, siemens; ``rises``: whether it raises the conductance."""
+    """Trains of one pulse, siemens; ``rises``: whether the pulse raises the conductance."""
 
     amplitude_v: float
     width_s: float
@@ -39,16 +39,16 @@ class Direction:
 
     @property
     def pulse(self) -> dict[str, float]:
-        """As the settings of a model have it."""
+        """Return amplitude and width as the settings of a device model have them."""
         return {"amplitude_v": self.amplitude_v, "width_s": self.width_s}
 
     def half(self, which: int) -> Direction:
-        """Every second train, so that slow changes of the device fall on both halves alike."""
+        """Return every second train, so that drift of the device affects both halves alike."""
         return Direction(self.amplitude_v, self.width_s, self.trains[which::2], self.rises)
 
     @property
     def padded_s(self) -> FloatArray:
-        """(trains, longest), NaN after the end of each."""
+        """Return the trains as (trains, longest), siemens, NaN after the end of each."""
         padded = np.full((len(self.trains), max(map(len, self.trains))), np.nan)
         for row, train in zip(padded, self.trains, strict=True):
             row[: len(train)] = train
@@ -57,39 +57,35 @@ class Direction:
 
 @dataclass(frozen=True)
 class TrainData:
-    """One or both directions, and where they come from."""
+    """Trains of one or both directions."""
 
     directions: Sequence[Direction]
-    sources: Sequence[str]
-    device: str
-    doi: str
 
     def half(self, which: int) -> TrainData:
-        """Every second train of each direction."""
-        halves = [direction.half(which) for direction in self.directions]
-        return TrainData(halves, self.sources, self.device, self.doi)
+        """Return every second train of each direction."""
+        return TrainData([direction.half(which) for direction in self.directions])
 
     @property
     def span_s(self) -> tuple[float, float]:
-        """Lowest and highest conductance measured."""
+        """Return the lowest and highest conductance measured, siemens."""
         values = np.concatenate([train for one in self.directions for train in one.trains])
         return float(np.nanmin(values)), float(np.nanmax(values))
 
     def named(self, *, rises: bool) -> Direction | None:
-        """The direction that rises, or the one that falls."""
+        """Return the direction that rises, or the one that falls; None if it is missing."""
         return next((one for one in self.directions if one.rises == rises), None)
 
 
 def load_trains(paths: Sequence[Path], *, cell: int | None, mixed: bool = False) -> TrainData:
-    """The trains of all files together; ``mixed``: of several cells, if they hold such.
+    """Load the trains of all files together.
 
-    Raises :class:`ConfigError` with file and what is wrong: several cells without ``cell``, two
-    pulses of one direction, trains that go both ways under one pulse, too few of them.
+    ``mixed``: take the trains of all cells. Raises :class:`ConfigError` with the file: several
+    cells with neither ``cell`` nor ``mixed``, two pulses in one direction, trains that go both
+    ways under one pulse, too few trains.
     """
-    tables = [_read(path) for path in paths]
-    found: dict[tuple[float, float], list[FloatArray]] = {}
-    for path, table in zip(paths, tables, strict=True):
-        for pulse, train in _trains_of(path, table, cell, mixed=mixed):
+    found: dict[Pulse, list[FloatArray]] = {}
+    for path in paths:
+        for pulse, train in _trains_of(path, cell, mixed=mixed):
             found.setdefault(pulse, []).append(train)
     where = ", ".join(map(str, paths))
     if not found:
@@ -98,50 +94,28 @@ def load_trains(paths: Sequence[Path], *, cell: int | None, mixed: bool = False)
             file=where,
         )
     for trains in found.values():
-        dataset.check_unit(np.concatenate(trains), where)
+        check_unit(np.concatenate(trains), where)
     directions = [_direction(where, pulse, trains) for pulse, trains in found.items()]
     _check(where, directions)
-    first = tables[0]
-    return TrainData(
-        sorted(directions, key=lambda one: not one.rises),
-        list(dict.fromkeys(map(_source, tables))),
-        "" if isinstance(first, History) else first.device,
-        "" if isinstance(first, History) else first.doi,
-    )
+    return TrainData(sorted(directions, key=lambda one: not one.rises))
 
 
-Table = dataset.ConductanceTable | measurement.Measurement | History
-
-
-def _source(table: Table) -> str:
-    return f"record {Path(table.where).name}" if isinstance(table, History) else table.source
-
-
-def _read(path: Path) -> Table:
+def _trains_of(path: Path, cell: int | None, *, mixed: bool) -> Iterator[tuple[Pulse, FloatArray]]:
     if not path.is_file():
         raise ConfigError("there is no such file", file=str(path))
-    form = dataset.format_of(path)
-    if form == dataset.FORMAT:
-        return dataset.read_dataset(path)
-    if form == measurement.FORMAT:
-        return measurement.read_measurement(path)
-    check_format(path)
-    return of_record(path)
+    if is_dataset(path):
+        yield from _of_dataset(path, read_measurement(path), cell, mixed=mixed)
+    else:
+        check_format(path)
+        yield from _of_history(path, of_record(path), cell, mixed=mixed)
 
 
-def _trains_of(
-    path: Path, table: Table, cell: int | None, *, mixed: bool
-) -> Iterator[tuple[tuple[float, float], FloatArray]]:
-    if isinstance(table, History):
-        yield from _of_history(path, table, cell, mixed=mixed)
-        return
-    if isinstance(table, dataset.ConductanceTable):
-        pulse = (table.conditions.amplitude_v, table.conditions.width_s)
-        yield pulse, np.array(table.conductance_s)
-        return
-    if table.kind != "trains":
-        raise ConfigError(f"holds {table.kind}: expected trains", file=str(path))
-    columns = table.columns
+def _of_dataset(
+    path: Path, data: Measurement, cell: int | None, *, mixed: bool
+) -> Iterator[tuple[Pulse, FloatArray]]:
+    if data.kind != "trains":
+        raise ConfigError(f"holds {data.kind}: expected trains", file=str(path))
+    columns = data.columns
     cells = np.unique(columns["cell"])
     if cell is None and cells.size > 1 and not mixed:
         raise ConfigError(
@@ -149,11 +123,11 @@ def _trains_of(
             f" with --cell, {cells[0]:g} to {cells[-1]:g}",
             file=str(path),
         )
-    mine = np.ones(table.rows, dtype=np.bool_) if cell is None else columns["cell"] == cell
-    if not mine.any():
+    chosen = np.ones(data.rows, dtype=np.bool_) if cell is None else columns["cell"] == cell
+    if not chosen.any():
         raise ConfigError(f"has no cell {cell}", file=str(path))
-    for number in np.unique(columns["train"][mine]):
-        rows = mine & (columns["train"] == number)
+    for number in np.unique(columns["train"][chosen]):
+        rows = chosen & (columns["train"] == number)
         if not np.array_equal(columns["pulse"][rows], np.arange(rows.sum())):
             raise ConfigError(
                 f"train {number:g} has a gap: its pulses are not 0, 1, 2, …", file=str(path)
@@ -164,10 +138,10 @@ def _trains_of(
 
 def _of_history(
     path: Path, history: History, cell: int | None, *, mixed: bool
-) -> Iterator[tuple[tuple[float, float], FloatArray]]:
-    """Runs of equal single pulses, each read after it.
+) -> Iterator[tuple[Pulse, FloatArray]]:
+    """Yield sequences of equal single pulses, each followed by a read.
 
-    What half-selected cells see between is left out: no model of trains says what it does.
+    Half-select stress in between is left out: models of trains do not describe its effect.
     """
     cells = len(history.names)
     if cell is None and cells > 1 and not mixed:
@@ -181,21 +155,21 @@ def _of_history(
     selected = history.selected_only()
     for index in range(cells) if cell is None else (cell,):
         for pulse, train in trains_of_cell(selected.of_cells([index])):
-            if len(train) >= _LEAST_VALUES:
+            if len(train) >= _MIN_VALUES:
                 yield pulse, train
 
 
-def trains_of_cell(history: History) -> Iterator[tuple[tuple[float, float], FloatArray]]:
-    """(amplitude, width) and conductances of each train of the only cell of a history.
+def trains_of_cell(history: History) -> Iterator[tuple[Pulse, FloatArray]]:
+    """Yield pulse and conductances, siemens, of each train of the only cell of a history.
 
-    A train ends where the pulse changes, where more than one comes between two reads, and where
-    none does: that read begins the next one.
+    A train ends if the pulse changes, and if two reads have several pulses or none between them:
+    the second of these reads begins the next train.
     """
     train: list[float] = []
-    pulse: tuple[float, float] | None = None
+    pulse: Pulse | None = None
     between: list[tuple[float, float, int]] = []
     for event in history.events:
-        if isinstance(event, Drive):
+        if isinstance(event, Stimulus):
             between.append((float(event.voltage_v[0]), event.width_s, event.count))
             continue
         seen_s = float(event.conductance_s[0])
@@ -213,29 +187,29 @@ def trains_of_cell(history: History) -> Iterator[tuple[tuple[float, float], Floa
         yield pulse, np.array(train)
 
 
-def _direction(where: str, pulse: tuple[float, float], trains: list[FloatArray]) -> Direction:
-    words = f"{format_quantity(pulse[0], 'V')}, {format_quantity(pulse[1], 's')}"
+def _direction(where: str, pulse: Pulse, trains: list[FloatArray]) -> Direction:
+    shown = f"{format_quantity(pulse[0], 'V')}, {format_quantity(pulse[1], 's')}"
     if pulse[0] == 0:
-        raise ConfigError(f"{len(trains)} trains of {words}: that is no pulse", file=where)
-    if len(trains) < _LEAST_TRAINS or min(map(len, trains)) < _LEAST_VALUES:
+        raise ConfigError(f"{len(trains)} trains of {shown}: that is no pulse", file=where)
+    if len(trains) < _MIN_TRAINS or min(map(len, trains)) < _MIN_VALUES:
         raise ConfigError(
-            f"{len(trains)} trains of {words}, the shortest of {min(map(len, trains))} values:"
-            f" expected {_LEAST_TRAINS} trains of {_LEAST_VALUES} values or more, as half of them"
+            f"{len(trains)} trains of {shown}, the shortest of {min(map(len, trains))} values:"
+            f" expected {_MIN_TRAINS} trains of {_MIN_VALUES} values or more, as half of them"
             " are left out to compare with",
             file=where,
         )
     change_s = np.array([_change_s(one) for one in trains])
     if not change_s.any():
         raise ConfigError(
-            f"{len(trains)} trains of {words} stay at {trains[0][0]:.4g} S: a pulse that changes"
+            f"{len(trains)} trains of {shown} stay at {trains[0][0]:.4g} S: a pulse that changes"
             " nothing determines nothing",
             file=where,
         )
     rises = bool(np.mean(change_s) > 0)
     against = (change_s > 0) != rises
-    if np.mean(against) > 0.25:
+    if np.mean(against) > _AGAINST:
         raise ConfigError(
-            f"{int(against.sum())} of {len(trains)} trains of {words} go against the others, first"
+            f"{int(against.sum())} of {len(trains)} trains of {shown} go against the others, first"
             f" train {int(np.argmax(against))}: one pulse must raise or lower the conductance",
             file=where,
         )
@@ -243,15 +217,16 @@ def _direction(where: str, pulse: tuple[float, float], trains: list[FloatArray])
 
 
 def _change_s(train: FloatArray) -> float:
-    """From the first readings to the last ones, of which no reading is both."""
+    """Compute the change from the first to the last values, siemens; no value counts as both."""
     ends = min(3, len(train) // 2)
     return float(np.mean(train[-ends:]) - np.mean(train[:ends]))
 
 
 def check_one_way(data: TrainData, model: str, where: str) -> None:
-    """Refuse trains whose mean turns, of which a model with one step for a state knows nothing.
+    """Refuse trains whose mean turns back, which a model with one step per state cannot describe.
 
-    A turn: by more than a quarter of the range, and by more than chance shows.
+    The mean turns if it goes back by more than a quarter of its range and by more than chance.
+    Raises :class:`ConfigError` with ``where`` and the pulses.
     """
     for one in data.directions:
         padded_s = one.padded_s

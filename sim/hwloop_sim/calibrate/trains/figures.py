@@ -1,4 +1,4 @@
-"""Data against model, residuals and distributions of a calibration."""
+"""Figures of a calibration from trains: data against model, residuals, distributions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hwloop_sim.calibrate.distribution_figures import cumulative
 
 
 def draw(predictions: Sequence[Prediction]) -> Iterator[NamedFigure]:
-    """The three figures, a column a direction; all against trains that were left out."""
+    """Yield the three figures, with one column per direction, all for held-out trains."""
     with plot.style():
         yield NamedFigure("paths", "Data against model", "held-out trains", _paths(predictions))
         yield NamedFigure("residuals", "Residuals", "held-out less mean", _residuals(predictions))

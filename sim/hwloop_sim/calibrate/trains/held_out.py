@@ -1,8 +1,8 @@
-"""How well a fitted model predicts trains that it was not fitted to."""
+"""Prediction of trains that were not fitted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,11 @@ from hwloop_sim.calibrate.trains.data import Direction
 
 @dataclass(frozen=True)
 class Prediction:
-    """Emulated against held-out trains of one direction.
+    """Comparison of emulated and held-out trains of one direction.
 
-    ``final``, ``step``: after, and up to, as many pulses as the shortest train has.
-    ``emulated_s``: (values, repeats, trains), NaN after the end of the held-out train.
+    ``emulated_s``: (values, repeats, trains), siemens, NaN after the end of the held-out train.
+    ``final`` and ``step``: conductances after, and steps up to, the last pulse of the shortest
+    train.
     """
 
     direction: Direction
@@ -31,23 +32,53 @@ class Prediction:
 
     @property
     def mean_s(self) -> FloatArray:
-        """Mean emulated path."""
+        """Compute the mean emulated path, (values,), siemens."""
         return np.asarray(np.nanmean(self.emulated_s, axis=(1, 2)))
 
     @property
     def mean_within_spread(self) -> float:
-        """Of the pulses, where the mean path is within one deviation of the held-out trains."""
+        """Compute the share of pulses at which the mean path is within the measured spread.
+
+        The spread is one standard deviation of the held-out trains around their mean.
+        """
         held_s = self.direction.padded_s
         several = (~np.isnan(held_s)).sum(axis=0) > 1
         held_s = held_s[:, several]
         off_s = np.abs(self.mean_s[several] - np.nanmean(held_s, axis=0))
         return float(np.mean(off_s <= np.nanstd(held_s, axis=0, ddof=1))) if several.any() else 0.0
 
+    def figures(self) -> dict[str, Any]:
+        """Return the entry of ``held_out`` in the calibration file."""
+        return {
+            **self.direction.pulse,
+            "trains": len(self.direction.trains),
+            "mean_within_spread": self.mean_within_spread,
+            "final_conductance": self.final.figures(),
+            "step": self.step.figures(),
+        }
+
+    def summary(self) -> Iterator[str]:
+        """Yield the lines that ``hwloop calibrate`` prints of this direction."""
+        yield (
+            f"held out, {self.direction.amplitude_v:g} V: mean path within the measured spread at"
+            f" {self.mean_within_spread:.0%} of the pulses"
+        )
+        for name, of in (("final conductance", self.final), ("step", self.step)):
+            figures = of.figures()
+            yield (
+                f"  {name:18} KS {figures['ks_model']:.3f}; the other half"
+                f" {figures['ks_other_half']:.3f}; equal distributions"
+                f" {figures['ks_expected']:.3f}, 95 % below {figures['ks_95']:.3f}"
+            )
+
 
 def predict(
     model: str, fit: Fit, fitted: Direction, held_out: Direction, rng: np.random.Generator
 ) -> Prediction:
-    """Emulate the held-out trains from their first values, with the fitted read noise."""
+    """Emulate the held-out trains from their first values, with the fitted read noise.
+
+    ``fit``: of ``model`` to the trains ``fitted``.
+    """
     emulated_s = _emulated(model, fit.settings, held_out, rng)
     if fit.read_noise_s:
         emulated_s = emulated_s + fit.read_noise_s * rng.normal(size=emulated_s.shape)
@@ -55,7 +86,7 @@ def predict(
         emulated_s = emulated_s * (1 + fit.read_noise * rng.normal(size=emulated_s.shape))
     held_s = held_out.padded_s
     emulated_s = np.where(np.isnan(held_s.T)[:, np.newaxis, :], np.nan, emulated_s)
-    # Trains that were measured until something was reached differ in length, and end alike.
+    # Trains that were stopped at a conductance differ in length and end alike.
     last = min(len(train) for one in (held_out, fitted) for train in one.trains) - 1
     final = Distribution(emulated_s[last].ravel(), held_s[:, last], fitted.padded_s[:, last])
     step = Distribution(

@@ -1,8 +1,8 @@
-"""Fit ``pulse_response``: its parameters are the trains; what is estimated is the noise in them.
+"""Fit of ``pulse_response``: its parameters are the trains; only their read noise is estimated.
 
-Read noise makes successive changes go against each other, cov(ΔG_n, ΔG_(n+1)) = −σ²; a memory of
-the scatter and trains of different speeds make them go together. What is left of the changes
-beside their mean at each pulse number tells all of these together, by maximum likelihood.
+Read noise makes successive changes anticorrelated, cov(ΔG_n, ΔG_(n+1)) = −σ²; memory of the scatter
+and different speeds of trains make them positively correlated. The residuals of the changes around
+their mean at each pulse number determine all of these together, by maximum likelihood.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from hwloop_sim.calibrate.trains.train_likelihood import Steps, spreads
 
 _NEIGHBOURS = 20
 _KNOTS = 6
-"""Of the scatter along a train."""
+"""Number of knots of the scatter along a train."""
 _BENDS = 3
-"""Degree of the polynomial that says how a step changes with the conductance."""
+"""Degree of the polynomial of the mean step against the conductance."""
 _CLEARLY = 2.0
-"""Deviations, from which on there is read noise."""
+"""Standard errors above which read noise is reported."""
 
 
 def fit_pulse_response(data: TrainData) -> Fit:
-    """The trains of each direction, with the read noise that they show."""
+    """Return the trains of each direction as settings, with the read noise in them."""
     settings: dict[str, object] = {"neighbours": _NEIGHBOURS}
     for one in data.directions:
         trains = [train.tolist() for train in one.trains]
@@ -31,24 +31,24 @@ def fit_pulse_response(data: TrainData) -> Fit:
     found = spreads([_beside_mean(one) for one in data.directions])[0]
     noise_s, error_s = found.noise, float(found.errors[-1])
     pulses = sum(len(train) - 1 for one in data.directions for train in one.trains)
-    words = []
+    messages = []
     if noise_s > _CLEARLY * error_s:
-        words.append(f"read noise {noise_s:.3g} S is in the trains and is taken for scatter")
+        messages.append(f"read noise {noise_s:.3g} S is in the trains and is taken for scatter")
     else:
-        words.append(
+        messages.append(
             f"read noise is not identifiable: it may be none, or {noise_s + 2 * error_s:.3g} S"
         )
     return Fit(
         settings=settings,
         uncertainty={"read_noise_s": error_s},
-        read_noise_s=0.0,  # the drawn changes hold it already
+        read_noise_s=0.0,  # already part of the drawn changes
         goodness={"pulses": float(pulses), "read_noise_s": noise_s},
-        words=words,
+        messages=messages,
     )
 
 
 def _beside_mean(one: Direction) -> list[Steps]:
-    """The changes of each train beside their mean at that pulse number, siemens."""
+    """Return the residuals of the changes of each train around their mean, siemens."""
     change_s = np.diff(one.padded_s, axis=1)
     several = (~np.isnan(change_s)).sum(axis=0) > 1
     mean_s = np.where(several, np.nanmean(change_s, axis=0), np.nan)
@@ -62,7 +62,7 @@ def _beside_mean(one: Direction) -> list[Steps]:
     trains: list[Steps] = []
     for row, state_s in zip(change_s[:, : mean_s.size], at_s, strict=True):
         size = int((~np.isnan(row)).sum())
-        # A train that is beside the mean of its pulse number takes the step of where it is.
+        # The mean step at the conductance of the train, which may differ from the mean one.
         beside_s = law(state_s[:size]) - there_s[:size]
         left_s = (row[:size] - mean_s[:size] - beside_s) * np.sqrt(count / (count - 1))
         slope = law.deriv()(state_s[:size])

@@ -1,4 +1,4 @@
-"""Fit ``pulse_table``: the mean of equal trains, pulse by pulse, with its uncertainty."""
+"""Fit of ``pulse_table``: the mean of equal trains, pulse by pulse, with its uncertainty."""
 
 from __future__ import annotations
 
@@ -8,41 +8,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
 from hwloop.errors import ConfigError
 from hwloop.messages import first_place
 from hwloop.plotting import style as plot
 from hwloop.plotting.style import NamedFigure
 from hwloop.types import FloatArray
+from hwloop_sim.calibrate.method import CalibrationMethod, FittedCalibration, HeldOut, Task
+from hwloop_sim.calibrate.provenance import provenance
 from hwloop_sim.calibrate.trains.data import Direction, load_trains
 from hwloop_sim.calibrate.trains.train_likelihood import error_of_root
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_HALVES = 4
+MODEL = "pulse_table"
+_MIN_TRAINS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class TableCalibration:
-    """``mean_s``, ``error_s``: after 0, 1, 2, … pulses, with one standard error each."""
+class TableCalibration(FittedCalibration):
+    """A table of the mean conductance after 0, 1, 2, … pulses.
+
+    ``mean_s``, ``error_s``: mean and its standard error, (pulses + 1,), siemens.
+    ``held_out_error``: root mean square of every second train less the mean of the others, over
+    the range of the table.
+    """
 
     direction: Direction
-    source: str
     mean_s: FloatArray
     error_s: FloatArray
     held_out_error: float
-
-    @property
-    def model(self) -> str:
-        """Its name in a procedure."""
-        return "pulse_table"
+    model: str = MODEL
 
     @property
     def cycle_to_cycle(self) -> tuple[float, float]:
-        """Deviation of ln of a step's factor, as ``pulse_table`` has it, and its standard error.
+        """Compute the setting ``cycle_to_cycle`` of the device, and its standard error.
 
-        The error is the jackknife's over the trains; the square may be 0 within it.
+        It is the standard deviation of the logarithm of the factor of a step. The error is the
+        jackknife over the trains.
         """
         steps_s = np.diff(np.array(self.direction.trains), axis=1)
         count = len(steps_s)
@@ -52,8 +57,12 @@ class TableCalibration:
         sigma = float(np.sqrt(max(square, 0.0)))
         return sigma, error_of_root(square, error)
 
-    def lines(self) -> Iterator[str]:
-        """What a person is told."""
+    @override
+    def predict(self) -> HeldOut:
+        return HeldOut(self.held_out_error, [])
+
+    @override
+    def summary(self) -> Iterator[str]:
         one = self.direction
         yield (
             f"{len(one.trains)} trains of {one.amplitude_v:g} V, {one.width_s:g} s: their mean is"
@@ -66,23 +75,27 @@ class TableCalibration:
         yield f"held out, every second train: error {self.held_out_error:.2%} of the range"
         yield "valid for this pulse only, from where these trains began"
 
-    def as_data(self, paths: Sequence[Path], title: str) -> dict[str, Any]:
-        """The table as `calibration:` of ``pulse_table`` wants it."""
-        one = self.direction
+    @override
+    def findings(self) -> dict[str, Any]:
         sigma, error = self.cycle_to_cycle
         return {
-            "model": "pulse_table",
-            "title": title,
-            "source": f"{self.source}; files {', '.join(path.name for path in paths)}",
-            "conditions": one.pulse,
-            "validity": f"mean of {len(one.trains)} trains; for this pulse only;"
+            "conditions": self.direction.pulse,
+            "validity": f"mean of {len(self.direction.trains)} trains; for this pulse only;"
             f" cycle_to_cycle {sigma:.3g} ± {error:.2g}",
             "conductance_s": [float(value) for value in self.mean_s],
             "uncertainty_s": [float(value) for value in self.error_s],
         }
 
+    @override
+    def as_data(self, paths: Sequence[Path], title: str) -> dict[str, Any]:
+        # A table has its own form of file, which a procedure can also contain.
+        source = provenance(paths)["source"]
+        names = ", ".join(path.name for path in paths)
+        head = {"model": MODEL, "title": title, "source": f"{source}; files {names}"}
+        return {**head, **self.findings()}
+
+    @override
     def figures(self) -> Iterator[NamedFigure]:
-        """Trains with the table, and what is left of each."""
         with plot.style():
             yield NamedFigure("paths", "Trains and their mean", "pulse by pulse", self._paths())
             yield NamedFigure("residuals", "Residuals", "trains less mean", self._residuals())
@@ -119,11 +132,11 @@ class TableCalibration:
 
 
 def _scatter_square(steps_s: FloatArray) -> float:
-    """σ² of a lognormal factor of the steps, (trains, pulses); read noise falls out.
+    """Estimate σ² of a lognormal factor of the steps, (trains, pulses), free of read noise.
 
-    A read adds σ_r² to the squares of the two steps beside it and takes it from their product, so
-    that a step times the sum of itself and both neighbours holds none. The first and last step
-    have one neighbour, whose product counts twice.
+    A read adds σ_r² to the squares of the two steps next to it and subtracts it from their
+    product, so that a step times the sum of itself and both neighbours is free of it. The first
+    and last step have one neighbour, whose product counts twice.
     """
     count = len(steps_s)
     mean_s = steps_s.mean(axis=0)
@@ -132,36 +145,41 @@ def _scatter_square(steps_s: FloatArray) -> float:
     weights = np.ones(products.shape[1])
     weights[[0, -1]] += 0.5
     squares = (np.square(off_s).sum(axis=1) + 2 * products @ weights).sum() / (count - 1)
-    # The squares of the means hold what the means err by.
+    # The squares of the means include the variance of the means.
     of_means = np.square(mean_s).sum() - np.square(off_s).sum() / (count * (count - 1))
     return float(np.log1p(max(squares / of_means, -0.5))) if of_means > 0 else 0.0
 
 
-def calibrate_table(paths: Sequence[Path], *, cell: int | None) -> TableCalibration:
-    """The table of the trains of one pulse; of several the one that raises the conductance.
+def calibrate_table(task: Task) -> TableCalibration:
+    """Average the trains of one pulse; of two pulses the one that raises the conductance.
 
-    Raises :class:`ConfigError` where too few trains go on to the end.
+    Raises :class:`ConfigError` if there are too few trains, or gaps in them.
     """
-    data = load_trains(paths, cell=cell, mixed=True)
+    data = load_trains(task.paths, cell=task.cell, mixed=True)
     direction = data.named(rises=True) or data.directions[0]
     shortest = min(map(len, direction.trains))
     trains = np.array([train[:shortest] for train in direction.trains])
-    if len(trains) < _HALVES:
+    if len(trains) < _MIN_TRAINS:
         raise ConfigError(
-            f"{len(trains)} trains: a table with an uncertainty needs {_HALVES}",
-            file=", ".join(map(str, paths)),
+            f"{len(trains)} trains: a table with an uncertainty needs {_MIN_TRAINS}",
+            file=task.where,
         )
     if not np.isfinite(trains).all():
         train, pulse = first_place(~np.isfinite(trains))
-        raise ConfigError(
-            f"train {train} has a gap at pulse {pulse}", file=", ".join(map(str, paths))
-        )
+        raise ConfigError(f"train {train} has a gap at pulse {pulse}", file=task.where)
     mean_s = trains.mean(axis=0)
     off_s = trains[1::2] - trains[::2].mean(axis=0)
     return TableCalibration(
         Direction(direction.amplitude_v, direction.width_s, list(trains), direction.rises),
-        "; ".join(data.sources),
         mean_s,
         trains.std(axis=0, ddof=1) / np.sqrt(len(trains)),
         float(np.sqrt(np.mean(np.square(off_s))) / (mean_s.max() - mean_s.min())),
     )
+
+
+TABLE = CalibrationMethod(
+    models=lambda: [MODEL],
+    of_records=False,
+    options=frozenset({"cell"}),
+    fit=calibrate_table,
+)

@@ -1,4 +1,4 @@
-"""What a mean path leaves over of measured trains: spread of trains, scatter, memory, read noise.
+"""Residuals of trains around a mean path: spread of trains, scatter, memory, read noise.
 
 All in states x of ``step_response``, whichever conductances they stand for.
 """
@@ -16,18 +16,19 @@ from hwloop_sim.calibrate.trains.train_likelihood import Spreads, Steps, spreads
 Walk = Callable[..., FloatArray]
 
 _BESIDE = 10.0
-"""By how much ln of the likelihood must rise beside the path, as the path itself is not exact."""
+"""Gain of ln of the likelihood that placing trains at a distance from the path must bring."""
 _LEAST_FOR_SPREAD = 3
 _SHORTEST = 3
-"""Reads, from which on a stretch without a gap says something."""
+"""Fewest reads of a part without a gap that is used."""
 
 
 @dataclass(frozen=True)
-class Leftover:
-    """``scatter``, ``scatter_error``: at the knots, and one standard error.
+class Residual:
+    """Statistics of the residuals of one direction.
 
-    ``noise``: deviation of a read, with its error. ``train_spread``: of ln f. ``begin``,
-    ``begin_spread``: of the trains, where they stay beside the mean path.
+    ``scatter``, ``scatter_error``: at the knots, with one standard error. ``noise``: standard
+    deviation of a read, with its error. ``train_spread``: of ln f, the speed of a train. ``begin``,
+    ``begin_spread``: of the trains, if they keep their distance from the mean path.
     """
 
     scatter: FloatArray
@@ -41,12 +42,16 @@ class Leftover:
     noise_error: float
     path_deviation: float
     uncertainty: Mapping[str, float]
-    words: Sequence[str]
+    messages: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Placed:
-    """Trains of a direction on their mean path, or beside it, and what is left of their steps."""
+    """Trains of a direction, either on their mean path or at a distance from it.
+
+    ``pieces``: residuals of their steps. ``begin``: state at which the path begins, if the trains
+    keep their distance from it.
+    """
 
     trains: Trains
     pieces: Sequence[Steps]
@@ -55,7 +60,10 @@ class Placed:
 
 
 def place(trains: Sequence[FloatArray], knots: FloatArray, steps: FloatArray, walk: Walk) -> Placed:
-    """Trains (pulses + 1,) each, NaN where nothing was read, where they are likelier."""
+    """Place trains on the mean path or at a constant distance from it, whichever is likelier.
+
+    ``trains``: (pulses + 1,) states each, NaN where nothing was read.
+    """
     path = walk(2 * max(map(len, trains)))
     found, begin = Trains.along(trains, path), None
     pieces = _left(trains, knots, steps, found.offsets)
@@ -69,24 +77,24 @@ def place(trains: Sequence[FloatArray], knots: FloatArray, steps: FloatArray, wa
     return Placed(found, pieces, begin, float(np.sqrt(found.squares / sum(map(len, trains)))))
 
 
-def leftovers(placed: Sequence[Placed]) -> list[Leftover]:
-    """Of all directions, which share their read noise."""
+def residuals(placed: Sequence[Placed]) -> list[Residual]:
+    """Compute the residuals of all directions, which share their read noise."""
     found = spreads([one.pieces for one in placed])
-    return [_leftover(one, spread) for one, spread in zip(placed, found, strict=True)]
+    return [_residual(one, spread) for one, spread in zip(placed, found, strict=True)]
 
 
-def _leftover(placed: Placed, found: Spreads) -> Leftover:
+def _residual(placed: Placed, found: Spreads) -> Residual:
     every = np.concatenate([piece.left for piece in placed.pieces])
     of_rho, of_speed, of_noise = map(float, found.errors[-3:])
     count = len(placed.trains.speeds)
     of_speed *= np.sqrt(len(placed.pieces) / count)  # parts of a train share its speed
     uncertainty = {"correlation": of_rho}
-    spread, words = 0.0, []
+    spread, messages = 0.0, []
     if count < _LEAST_FOR_SPREAD:
-        words.append("one or two trains: what differs from train to train is not known")
+        messages.append("one or two trains: what differs from train to train is not known")
     else:
         spread, uncertainty["train_spread"] = _of_logarithm(found.speed, of_speed, count)
-    return Leftover(
+    return Residual(
         scatter=found.scatter,
         scatter_error=found.errors[:-3],
         correlation=found.correlation,
@@ -98,16 +106,16 @@ def _leftover(placed: Placed, found: Spreads) -> Leftover:
         noise_error=of_noise,
         path_deviation=placed.path_deviation,
         uncertainty=uncertainty,
-        words=words,
+        messages=messages,
     )
 
 
 def _left(
     trains: Sequence[FloatArray], knots: FloatArray, steps: FloatArray, offsets: FloatArray
 ) -> list[Steps]:
-    """What is left of the longest stretch of each train that has no gap."""
+    """Return the residuals of the steps in the longest part of each train without a gap."""
     pieces: list[Steps] = []
-    # What the mean steps at the knots have taken away is missing in the squares.
+    # Degrees of freedom used by the mean steps at the knots.
     count = sum(len(train) - 1 for train in trains)
     freedom = np.sqrt(count / max(count - knots.size, 1))
     slopes = np.diff(steps) / np.diff(knots) if knots.size > 1 else np.zeros(1)
@@ -132,21 +140,24 @@ def _longest_stretch(train: FloatArray) -> FloatArray:
 
 
 def _of_logarithm(deviation: float, error: float, count: int) -> tuple[float, float]:
-    """Deviation of ln f from that of f over its mean, and its error; the mean took one train."""
+    """Convert the relative deviation of f, and its error, to those of ln f.
+
+    Corrects for one degree of freedom used by the mean.
+    """
     whole = count / (count - 1)
     spread = float(np.sqrt(np.log1p(whole * deviation**2)))
     return spread, float(error * np.sqrt(whole))
 
 
 def placed_speeds(trains: Sequence[FloatArray], path: FloatArray) -> FloatArray:
-    """How fast each train goes on the path, or beside it if that leaves less over."""
+    """Return the speed of each train on the path, or at a distance if that fits better."""
     along, beside = Trains.along(trains, path), Trains.beside(trains, path)
     return (beside if beside.squares < along.squares else along).speeds
 
 
 @dataclass(frozen=True)
 class Trains:
-    """How fast each train goes, by how much it is beside the mean path, and what is left."""
+    """Placement of trains: speed, distance from the mean path, and sum of squared residuals."""
 
     speeds: FloatArray
     offsets: FloatArray
@@ -154,13 +165,13 @@ class Trains:
 
     @classmethod
     def along(cls, trains: Sequence[FloatArray], path: FloatArray) -> Trains:
-        """Each on the path, from where its first value is on it."""
+        """Place each train on the path, beginning where its first value lies."""
         found = [_fitted(train, path, _time(_first(train, path), path)) for train in trains]
         return cls(np.array([one[0] for one in found]), np.zeros(len(trains)), _sum(found))
 
     @classmethod
     def beside(cls, trains: Sequence[FloatArray], path: FloatArray) -> Trains:
-        """Each from the beginning of the path, as far beside it as it begins."""
+        """Place each train at the beginning of the path, at the distance of its first value."""
         offsets = np.array([_first(train, path) - path[0] for train in trains])
         found = [
             _fitted(train - offset, path, 0.0)
@@ -178,7 +189,7 @@ def _first(train: FloatArray, path: FloatArray) -> float:
 
 
 def _time(state: float, path: FloatArray) -> float:
-    """When the path is at a state, in pulses; below 0 before its beginning."""
+    """Return the time, in pulses, at which the path has a state; below 0 before its beginning."""
     before = float(path[1] - path[0])
     sign = np.sign(before)
     if sign * state < sign * path[0]:
@@ -187,7 +198,7 @@ def _time(state: float, path: FloatArray) -> float:
 
 
 def _fitted(train: FloatArray, path: FloatArray, begin: float) -> tuple[float, float]:
-    """Speed of a train along a path from the time ``begin``, and the squares left over."""
+    """Fit the speed of a train along a path from the time ``begin``; also return the squares."""
     from scipy.optimize import least_squares
 
     times = np.arange(path.size, dtype=np.float64)
@@ -205,7 +216,10 @@ def _fitted(train: FloatArray, path: FloatArray, begin: float) -> tuple[float, f
 
 
 def _skewness(left: FloatArray, variance: float) -> float:
-    """Of the scatter; 0 unless it is clearly there. Read noise adds nothing to a third moment."""
+    """Estimate the skewness of the scatter; 0 unless it exceeds three standard errors.
+
+    Symmetric read noise adds nothing to a third moment.
+    """
     if variance == 0.0 or left.size < 30:
         return 0.0
     third = np.mean((left - left.mean()) ** 3)

@@ -1,12 +1,12 @@
-"""Fit ``soft_bounds``: maximum likelihood of every step, with scatter and read noise apart.
+"""Fit of ``soft_bounds``: maximum likelihood of every step, with scatter and read noise apart.
 
-A train is a state that closes the fraction 1 − e^(−1/ν) of what is left, is scattered by c times
-the range, and is held between the bounds, read with noise. Its likelihood is that of a Kalman
-filter whose predicted distribution is replaced by the normal one of the same mean and variance
-where the bounds cut it (assumed-density filtering; P. S. Maybeck, Stochastic Models, Estimation,
-and Control 2, ch. 12 (1982)). Uncertainties are of the inverse Hessian, or of the slopes of single
-trains (H. White, Econometrica 50, 1 (1982)) where these say more. Good while most of the trains is
-away from the bounds by more than the scatter of a pulse.
+In a train, each pulse closes the fraction 1 − e^(−1/ν) of the distance to the bound; the state is
+scattered by c times the range, kept within the bounds, and read with noise. The likelihood is that
+of a Kalman filter whose predicted distribution is replaced by the normal one of the same mean and
+variance where the bounds cut it (assumed-density filtering; P. S. Maybeck, Stochastic Models,
+Estimation, and Control 2, ch. 12 (1982)). Uncertainties are from the inverse Hessian, or from the
+slopes of single trains (H. White, Econometrica 50, 1 (1982)) if these are larger. Valid while most
+of the trains are further from the bounds than the scatter of a pulse.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.calibrate.trains.data import TrainData
 
 _NAMES = ("g_min_s", "g_max_s", "up_pulses", "down_pulses", "cycle_to_cycle", "read_noise_s")
-_FLOOR = np.log(1e-5)  # scatter and noise below this part of the range are none
+_FLOOR = np.log(1e-5)  # scatter and noise below this share of the range count as 0
 _NU = (np.log(0.2), np.log(1e5))
-_FAR = 6.0  # standard deviations from a bound at which it cuts nothing
+_FAR = 6.0  # standard deviations from a bound beyond which it has no effect
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,14 @@ class _Problem:
     span_s: float
 
     def loss(self, theta: FloatArray) -> float:
-        """−log L; ``theta``: scaled bounds, logarithms of ν up and down, of c and of the noise."""
+        """Compute −log L.
+
+        ``theta``: scaled bounds, logarithms of ν up and down, of c and of the noise.
+        """
         return float(self.losses(theta).sum())
 
     def losses(self, theta: FloatArray) -> FloatArray:
-        """The same of each train, (trains,)."""
+        """Compute −log L of each train, (trains,)."""
         return np.concatenate(
             [
                 0.5 * np.nansum(np.square(innovation) + np.log(variance), axis=1)
@@ -49,14 +52,14 @@ class _Problem:
         )
 
     def residuals(self, theta: FloatArray) -> list[FloatArray]:
-        """Standardised innovations, a map a direction."""
+        """Return standardised innovations, one map per direction."""
         return [innovation for innovation, _ in self._filtered(theta)]
 
     def _filtered(self, theta: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
         low, high = theta[0], theta[1]
         scatter, noise = np.exp(theta[4]) * (high - low), np.exp(theta[5])
-        # A train is cut at the bound that it approaches. The one that it leaves touches its first
-        # pulses at most, and would pass for sharp knowledge of a bound that is hardly seen there.
+        # A train is clipped at the bound that it approaches. The bound that it leaves affects its
+        # first pulses at most; clipping there would overstate what they tell about it.
         ways = (
             (self.up, (-np.inf, high), high, theta[2]),
             (self.down, (low, np.inf), low, theta[3]),
@@ -75,7 +78,7 @@ def _filtered(
     scatter: float,
     noise: float,
 ) -> tuple[FloatArray, FloatArray]:
-    """Standardised innovations and their variances, (trains, values − 1)."""
+    """Return standardised innovations and their variances, (trains, values − 1)."""
     mean = trains[:, 0]
     variance = np.full(mean.shape, noise**2)
     innovations, variances = [], []
@@ -94,7 +97,7 @@ def _filtered(
 def _held(
     mean: FloatArray, variance: FloatArray, ends: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean and variance of a normal number that is held between two ends."""
+    """Compute mean and variance of a normal variable clipped to two ends."""
     from scipy.special import ndtr
 
     spread = np.sqrt(variance)
@@ -111,9 +114,9 @@ def _held(
 
 
 def fit_soft_bounds(data: TrainData) -> Fit:
-    """Both bounds, ν of both directions, cycle-to-cycle scatter and read noise.
+    """Fit both bounds, ν of both directions, cycle-to-cycle scatter and read noise.
 
-    Raises :class:`ConfigError` where a direction is missing or both pulses have one sign, and
+    Raises :class:`ConfigError` if a direction is missing or both pulses have one sign, and
     :class:`NotConverged` with the parameter that the trains do not determine.
     """
     up, down = data.named(rises=True), data.named(rises=False)
@@ -138,7 +141,7 @@ def fit_soft_bounds(data: TrainData) -> Fit:
 
 
 def _start(problem: _Problem) -> FloatArray:
-    """ν from the initial slope of the mean trains; scatter from the second differences."""
+    """Estimate ν from the initial slope of the mean trains, and scatter from the steps."""
     slopes = []
     for trains, sign in ((problem.up, 1.0), (problem.down, -1.0)):
         mean = np.nanmean(trains, axis=0)
@@ -171,7 +174,7 @@ def _minimum(problem: _Problem) -> FloatArray:
 
 
 def _deviations(problem: _Problem, theta: FloatArray) -> FloatArray:
-    """Standard deviations of theta from the inverse Hessian; 0 for what is at its floor."""
+    """Compute standard deviations of theta from the inverse Hessian; 0 for values at the floor."""
     free = [i for i in range(6) if i < 4 or theta[i] > _FLOOR + 0.1]
     step = np.array([1e-3, 1e-3, 1e-3, 1e-3, 1e-2, 1e-2])[free]
     hessian = np.empty((len(free), len(free)))
@@ -187,9 +190,9 @@ def _deviations(problem: _Problem, theta: FloatArray) -> FloatArray:
     inverse = np.linalg.inv(hessian)
     between = inverse @ _between_trains(problem, theta, free, step) @ inverse
     deviation = np.zeros(6)
-    # The likelihood is approximate where a bound cuts: then trains differ more than it says.
+    # The likelihood is approximate at a bound: trains then differ more than it predicts.
     deviation[free] = np.sqrt(np.maximum(np.diag(inverse), np.diag(between)))
-    for i in range(4):  # ν by a factor of e, a bound by the whole measured range: no figure at all
+    for i in range(4):  # ν uncertain by a factor of e, a bound by the whole range
         if deviation[i] > 1:
             raise NotConverged(
                 f"soft_bounds: {_NAMES[i]} is not identifiable: its uncertainty is larger than"
@@ -202,7 +205,7 @@ def _deviations(problem: _Problem, theta: FloatArray) -> FloatArray:
 def _between_trains(
     problem: _Problem, theta: FloatArray, free: list[int], step: FloatArray
 ) -> FloatArray:
-    """Covariance of the slope of the loss, from how the slopes of single trains differ."""
+    """Estimate the covariance of the gradient of the loss from the gradients of single trains."""
     slopes = []
     for index, size in zip(free, step, strict=True):
         moved = np.zeros(theta.size)
@@ -239,11 +242,11 @@ def _as_fit(
     lag = sum(float(np.nansum(a * b)) for a, b in pairs) / sum(
         float(np.nansum(np.square(one))) for one in residuals
     )
-    words = []
+    messages = []
     if noise == 0.0:
-        words.append("read noise is not identifiable: less than 1e-5 of the measured range")
+        messages.append("read noise is not identifiable: less than 1e-5 of the measured range")
     if abs(lag) > 0.2:
-        words.append(
+        messages.append(
             f"successive deviations are correlated ({lag:.2f}): the model has them independent, so"
             " that its scatter and its uncertainties are too small"
         )
@@ -254,7 +257,7 @@ def _as_fit(
         if not problem.low_s <= value <= top_s
     ]
     if beyond:
-        words.append(
+        messages.append(
             f"extrapolated beyond {problem.low_s:.4g} to {top_s:.4g} S: {', '.join(beyond)}"
         )
     return Fit(
@@ -268,5 +271,5 @@ def _as_fit(
             ),
             "innovation_lag_1": lag,
         },
-        words=words,
+        messages=messages,
     )

@@ -1,13 +1,15 @@
-"""Fit ``step_response``: a mean step against the state, scatter, memory, spread of trains.
+"""Fit of ``step_response``: mean step against the state, scatter, memory, spread of trains.
 
-Three parts, each from what the part before leaves over:
+Three parts, each from the residuals of the part before:
 
 1. The mean step at the knots, by least squares of the path that it makes against the mean measured
-   path. Steps against single readings would be biased towards their mean by read noise.
-2. Whether trains follow that path, each from where it begins, or stay beside it, at the distance at
-   which they begin: whichever is likelier.
-3. What is left of the steps, by maximum likelihood: scatter at the knots, its memory, how much
-   trains differ in speed, and read noise, together (``train_likelihood``).
+path. Steps against single readings would be biased towards their mean by read noise.
+
+2. Whether trains follow that path, each from where it begins, or keep the distance from it at which
+they begin: whichever is likelier.
+
+3. Residuals of the steps, by maximum likelihood: scatter at the knots, its memory, differences in
+speed of trains, and read noise, together (``train_likelihood``).
 """
 
 from __future__ import annotations
@@ -23,30 +25,30 @@ from hwloop.errors import NotConverged
 from hwloop.types import FloatArray
 from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.calibrate.trains.data import Direction, TrainData
-from hwloop_sim.calibrate.trains.residual import Leftover, leftovers, place, placed_speeds
+from hwloop_sim.calibrate.trains.residual import Residual, place, placed_speeds, residuals
 from hwloop_sim.devices.step_response import StepResponseSettings
 
 _MARGIN = 0.02
-"""Of the range, by which the ends lie beyond what was measured: noise is not cut off."""
+"""Share of the range by which the ends exceed it, so that noise is not cut off."""
 _DECADE = 10.0
-"""Ratio of highest to lowest conductance from which on the logarithm is the state."""
+"""Ratio of highest to lowest conductance above which the state is logarithmic."""
 _CLOSEST = 0.02
-"""Of the range of a direction: knots nearer than this are one."""
+"""Share of the range of a direction below which two knots are merged."""
 _UNEVEN = 1.2
-"""Longest over shortest train from which on trains were stopped at a state, not at a number."""
+"""Ratio of longest to shortest train above which trains were stopped at a state."""
 _RUNS = 10
-"""Of a noisy mean path: how much its deviation counts against a bend."""
+"""Weight of bends per standard deviation of a noisy mean path."""
 _SMOOTH = 3e-3
-"""Weight of a bend of ln m from knot to knot beside a deviation of the path."""
+"""Weight of a bend of ln m from knot to knot, relative to a deviation of the path."""
 
 
 _LEAST_FOR_ERRORS = 3
-"""Trains, from which on their scatter says how far their mean errs."""
+"""Fewest trains whose scatter gives the error of their mean."""
 
 
 @dataclass(frozen=True)
 class _Path:
-    """A direction in states x: knots and mean steps there, and the path that they make.
+    """Mean path of a direction in states x: knots, mean steps there, and where it begins.
 
     ``errors``: one standard error of each step.
     """
@@ -57,7 +59,7 @@ class _Path:
     errors: FloatArray
 
     def walk(self, pulses: int, *, begin: float | None = None) -> FloatArray:
-        """(pulses + 1,) states."""
+        """Return the states of the path, (pulses + 1,)."""
         state = self.begin if begin is None else begin
         states = [state]
         for _ in range(pulses):
@@ -69,11 +71,11 @@ class _Path:
 def fit_step_response(
     data: TrainData, scale: Literal["linear", "logarithmic"] | None = None
 ) -> Fit:
-    """Mean step, scatter, correlation and spread of each direction, and read noise.
+    """Fit mean step, scatter, correlation and spread of each direction, and read noise.
 
-    ``scale``: of the state; None: logarithmic where the conductances span more than a decade. It
-    decides what a step is beyond the states that were measured. Raises :class:`NotConverged`
-    where a mean step cannot be found.
+    ``scale``: of the state; None: logarithmic if the conductances span more than a decade. It
+    decides how steps continue beyond the measured states. Raises :class:`NotConverged` if a mean
+    step cannot be found.
     """
     low_s, high_s = data.span_s
     if scale is None:
@@ -95,13 +97,13 @@ def fit_step_response(
             path = _along_all(trains, path, sign)
         paths.append(path)
         placed.append(place(trains, path.knots, path.steps, path.walk))
-    found = leftovers(placed)
+    found = residuals(placed)
     uncertainty: dict[str, float] = {}
-    words: list[str] = []
+    messages: list[str] = []
     for name, one, path, left in zip(names, data.directions, paths, found, strict=True):
         settings[name] = _settings(one, path, left)
         uncertainty |= _uncertainty(name, path, left)
-        words += [f"{name}: {line}" for line in left.words]
+        messages += [f"{name}: {line}" for line in left.messages]
     noise, error = found[0].noise, found[0].noise_error
     span = float(np.log(ends[1] / ends[0])) if logarithmic else ends[1] - ends[0]
     uncertainty["read_noise" if logarithmic else "read_noise_s"] = error * span
@@ -114,7 +116,7 @@ def fit_step_response(
             f"{name}_path_deviation": left.path_deviation
             for name, left in zip(names, found, strict=True)
         },
-        words=words,
+        messages=messages,
     )
 
 
@@ -126,7 +128,7 @@ def _ends(low_s: float, high_s: float, *, logarithmic: bool) -> tuple[float, flo
     return max(low_s - margin_s, low_s / 2), high_s + margin_s
 
 
-def _settings(one: Direction, path: _Path, left: Leftover) -> dict[str, Any]:
+def _settings(one: Direction, path: _Path, left: Residual) -> dict[str, Any]:
     found: dict[str, Any] = {
         **one.pulse,
         "at": _rounded(path.knots),
@@ -139,10 +141,10 @@ def _settings(one: Direction, path: _Path, left: Leftover) -> dict[str, Any]:
     return found
 
 
-def _uncertainty(name: str, path: _Path, left: Leftover) -> dict[str, float]:
-    """One standard error of what :func:`_settings` states, by place where there are several.
+def _uncertainty(name: str, path: _Path, left: Residual) -> dict[str, float]:
+    """Return one standard error of each setting, by index where there are several.
 
-    None of what one or two trains do not tell.
+    Settings that one or two trains do not determine are left out.
     """
     found = {f"step[{place}]": float(error) for place, error in enumerate(path.errors)}
     found |= {f"scatter[{place}]": float(e) for place, e in enumerate(left.scatter_error)}
@@ -155,7 +157,7 @@ def _rounded(values: FloatArray) -> list[float]:
 
 
 def _mean_path(trains: Sequence[FloatArray], name: str, *, sign: float) -> _Path:
-    """Knots along the mean path, denser where it moves faster, and the steps there."""
+    """Fit the steps at knots along the mean path, which are denser where it moves faster."""
     from scipy.optimize import isotonic_regression, least_squares
 
     longest = max(map(len, trains))
@@ -167,7 +169,7 @@ def _mean_path(trains: Sequence[FloatArray], name: str, *, sign: float) -> _Path
     mean = np.nanmean(padded[:, pulses], axis=0)
     risen = isotonic_regression(sign * mean).x
     knots = sign * _knots(risen, pulses)
-    # What the mean path leaves over comes in runs: it weighs less than as many readings apart.
+    # Residuals of the mean path are correlated: they weigh less than independent readings.
     smooth = max(_SMOOTH, _RUNS * float(np.std(sign * mean - risen)))
     first = float(mean[0])
 
@@ -194,10 +196,10 @@ def _mean_path(trains: Sequence[FloatArray], name: str, *, sign: float) -> _Path
 
 
 def _path_errors(jacobian: FloatArray, trains: FloatArray) -> FloatArray:
-    """Standard errors of what makes the path, from how the trains (trains, pulses) scatter.
+    """Compute standard errors of the path parameters from the scatter of trains, (trains, pulses).
 
-    The mean path at one pulse errs with that at the others: their covariance is that of the
-    trains. NaN, of one train, as nothing is known of others.
+    Errors of the mean path at different pulses are correlated as the trains are. NaN for fewer than
+    three trains.
     """
     pulses = trains.shape[1]
     if len(trains) < _LEAST_FOR_ERRORS:
@@ -209,9 +211,9 @@ def _path_errors(jacobian: FloatArray, trains: FloatArray) -> FloatArray:
 
 
 def _along_all(trains: Sequence[FloatArray], path: _Path, sign: float) -> _Path:
-    """The mean step over all states, from single steps divided by the speed of their train.
+    """Fit the mean step over all states, from single steps divided by the speed of their train.
 
-    Where trains were stopped at a state, the mean of those still going is that of the slow ones.
+    If trains were stopped at a state, the mean over those still running is biased to slow ones.
     """
     from scipy.optimize import lsq_linear
 
@@ -231,7 +233,7 @@ def _along_all(trains: Sequence[FloatArray], path: _Path, sign: float) -> _Path:
 
 
 def _knots(risen: FloatArray, pulses: NDArray[np.intp]) -> FloatArray:
-    """States of a rising path after 0, 1, 2, 4, 8, … pulses, and between where these are far."""
+    """Return states of a rising path after 0, 1, 2, 4, 8, … pulses, and evenly in between."""
     wanted = np.unique(np.concatenate([[0], 2 ** np.arange(20), [pulses[-1] - pulses[0]]]))
     at = np.interp(wanted, pulses - pulses[0], risen)
     span = float(np.ptp(risen))

@@ -1,13 +1,13 @@
-"""The likelihood of what mean steps leave over of trains: scatter, memory, spread, read noise.
+"""Likelihood of the residuals of trains: scatter, memory, spread of speeds, read noise.
 
-The steps of a train, less the mean ones at its states, are normal with the covariance
+The steps of a train, less the mean steps at its states, are normal with the covariance
 
     C = S R S + τ² m mᵀ + σ² D Dᵀ
 
-S: scatter at the states, straight between knots; R = ρ^|i − j|; m: mean steps, times a factor of
-the train, of deviation τ; D: a read error raises the step before it by itself, and lowers the step
-after it by (1 + m') of itself, m' being the slope of the mean step. All are found together by
-maximum likelihood: apart, read noise and scatter would each take what the other leaves.
+S: scatter at the states, linear between knots; R = ρ^|i − j|; m: mean steps, times a factor of the
+train, of deviation τ; D: a read error e raises the step before it by e, and lowers the step after
+it by (1 + m') e, m' being the slope of the mean step. All are estimated together by maximum
+likelihood: separate estimates of read noise and scatter would each absorb the other.
 """
 
 from __future__ import annotations
@@ -23,27 +23,28 @@ from hwloop.types import FloatArray
 
 _MOST_CORRELATED = 0.97
 _BEND = 0.3
-"""Deviation of a bend of ln s from knot to knot, which keeps knots with few pulses in line."""
+"""Prior deviation of a bend of ln s from knot to knot, which constrains knots with few pulses."""
 CLEARLY = 2.0
-"""By how much ln of the likelihood must rise for what is not taken for granted, as a memory."""
+"""Gain of ln of the likelihood that a memory must bring to be stated."""
 _FIRST = (0.5, 0.2, 0.05, 0.25)
-"""Where the search begins: s², ρ, τ² and σ² beside the mean square step (ρ and τ² as they are)."""
+"""Initial s², ρ, τ² and σ²; s² and σ² relative to the mean square step."""
 
 
 _LEAST_TOLD = 1e-6
-"""Of a value that the likelihood says nothing of, the information that stands for it."""
+"""Information assumed for values that the likelihood does not determine."""
 _LONGEST = 64
-"""Steps whose covariance is taken together."""
+"""Most steps whose covariance is taken together."""
 _NOISES = (1e-6, 2.0)
-"""Least and largest σ², beside the mean square step."""
+"""Least and largest σ², relative to the mean square step."""
 
 
 @dataclass(frozen=True)
 class Spreads:
-    """``scatter`` at the knots, ``correlation`` ρ, ``speed`` τ, ``noise`` σ.
+    """Estimates of one direction.
 
-    ``errors``: one standard error of each, in that order. ``values``: as :class:`Steps` has them;
-    ``cost``: −ln of the likelihood there.
+    ``scatter``: at the knots. ``correlation``: ρ. ``speed``: τ. ``noise``: σ. ``errors``: one
+    standard error of each, in that order. ``values``: as :class:`Steps` takes them; ``cost``: −ln
+    of the likelihood there.
     """
 
     scatter: FloatArray
@@ -56,7 +57,10 @@ class Spreads:
 
 
 class Steps:
-    """Steps of one train less the mean ones; ``hats``: (knots, steps), shares of the knots."""
+    """Residuals of the steps of one train.
+
+    ``hats``: (knots, steps), weights of the knots. ``mean``, ``slope``: mean step and its slope.
+    """
 
     def __init__(self, left: FloatArray, hats: FloatArray, mean: FloatArray, slope: FloatArray):
         self.left, self.hats, self.mean = left, hats, mean
@@ -72,31 +76,31 @@ class Steps:
     def cut(
         cls, left: FloatArray, hats: FloatArray, mean: FloatArray, slope: FloatArray
     ) -> list[Steps]:
-        """Of a long train, its parts: what a step shows of one far away is little, and slow."""
+        """Return a long train in parts, as correlations between distant steps are negligible."""
         parts = np.array_split(np.arange(left.size), -(-left.size // _LONGEST))
         return [cls(left[one], hats[:, one], mean[one], slope[one]) for one in parts]
 
     def in_units(self, unit: float) -> Steps:
-        """The same in other units of the state."""
+        """Return the same steps in other units of the state."""
         other = copy(self)
         other.left, other.mean = self.left / unit, self.mean / unit
         return other
 
     def parts(self, values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """(scatter at each step, its covariance, the whole covariance)."""
+        """Return the scatter at each step, its covariance, and the whole covariance."""
         *ln_scatter, rho, speed2, noise2 = values
         scatter = np.exp(np.array(ln_scatter)) @ self.hats
         walk = np.outer(scatter, scatter) * (rho ** np.arange(self.left.size))[self.lags]
         return scatter, walk, walk + speed2 * np.outer(self.mean, self.mean) + noise2 * self.reads
 
     def remembered(self, scatter: FloatArray, rho: float) -> FloatArray:
-        """What the covariance changes by with ρ."""
+        """Compute the derivative of the covariance with respect to ρ."""
         number = np.arange(1, self.left.size)
         powers = np.concatenate([[0.0], number * rho ** (number - 1.0)])
         return np.asarray(np.outer(scatter, scatter) * powers[self.lags])
 
     def cost(self, values: FloatArray) -> tuple[float, FloatArray]:
-        """−ln of the likelihood, and its gradient."""
+        """Compute −ln of the likelihood, and its gradient."""
         scatter, walk, covariance = self.parts(values)
         knots = len(values) - 3
         inverse = np.linalg.inv(covariance)
@@ -112,7 +116,7 @@ class Steps:
         return float(cost), gradient
 
     def information(self, values: FloatArray) -> FloatArray:
-        """Fisher's, of the values."""
+        """Compute the Fisher information of the values."""
         scatter, walk, covariance = self.parts(values)
         inverse = np.linalg.inv(covariance)
         shares = self.hats * np.exp(values[:-3])[:, np.newaxis] / scatter
@@ -125,7 +129,7 @@ class Steps:
 
 
 def spreads(directions: Sequence[Sequence[Steps]]) -> list[Spreads]:
-    """Most likely scatter, memory and spread of speeds of each direction; read noise is of all."""
+    """Estimate scatter, memory and spread of speeds of each direction; all share the read noise."""
     every = np.concatenate([one.left for trains in directions for one in trains])
     unit = float(np.sqrt(np.mean(np.square(every))))
     if unit == 0.0:
@@ -162,7 +166,7 @@ def _in_states(
 
 
 def _with_memories_that_show(likelihood: _Likelihood) -> FloatArray:
-    """The best values; a direction without a memory that the likelihood clearly asks for has 0."""
+    """Find the best values; ρ is 0 in directions where the likelihood does not favour it."""
     most = [_MOST_CORRELATED] * len(likelihood.directions)
     cost, values = likelihood.best(likelihood.start(), most)
     for number, place in enumerate(likelihood.places):
@@ -176,7 +180,10 @@ def _with_memories_that_show(likelihood: _Likelihood) -> FloatArray:
 
 
 class _Likelihood:
-    """Of all directions. Values: ln s at the knots, ρ and τ² of each in turn, then σ²."""
+    """Likelihood of all directions.
+
+    Its values are ln s at the knots, ρ and τ² of each direction in turn, then σ².
+    """
 
     def __init__(self, directions: Sequence[Sequence[Steps]]) -> None:
         self.directions = directions
@@ -195,7 +202,7 @@ class _Likelihood:
             self._stiff[np.ix_(knots, knots)] = bends.T @ bends
 
     def start(self) -> FloatArray:
-        """Where the search begins."""
+        """Return the initial values of the search."""
         square, *others = _FIRST
         values = np.full(self._size, 0.5 * np.log(square))
         for place in self.places:
@@ -203,7 +210,10 @@ class _Likelihood:
         return values
 
     def best(self, start: FloatArray, most: Sequence[float]) -> tuple[float, FloatArray]:
-        """The least cost and where it is; ``most``: largest memory of each direction."""
+        """Minimise the cost; ``most``: upper bound of ρ of each direction.
+
+        Returns the least cost and the values there.
+        """
         from scipy.optimize import minimize
 
         bounds = [(-0.5 * np.log(self._steps), 1.5)] * self._size
@@ -212,7 +222,7 @@ class _Likelihood:
                 bounds[one] = bound
         low, high = zip(*bounds, strict=True)
         first = np.clip(start, low, high)
-        # In units of their errors at the start: a memory and a variance differ in scale.
+        # In units of their errors at the start, as memory and variances differ in scale.
         unit = 1 / np.sqrt(np.maximum(np.diag(self.information(first)), _LEAST_TOLD))
 
         def cost(steps: FloatArray) -> tuple[float, FloatArray]:
@@ -224,7 +234,7 @@ class _Likelihood:
         return float(found.fun), np.clip(found.x * unit, low, high)
 
     def cost(self, values: FloatArray) -> tuple[float, FloatArray]:
-        """−ln of the likelihood and of what is taken of bends, and its gradient."""
+        """Compute −ln of the likelihood with the penalty on bends of ln s, and its gradient."""
         gradient = self._stiff @ values
         cost = 0.5 * float(values @ gradient)
         for place, trains in zip(self.places, self.directions, strict=True):
@@ -235,7 +245,7 @@ class _Likelihood:
         return cost, gradient
 
     def information(self, values: FloatArray) -> FloatArray:
-        """Fisher's, with what is taken of bends."""
+        """Compute the Fisher information of the values, with the penalty on bends."""
         information = self._stiff.copy()
         for place, trains in zip(self.places, self.directions, strict=True):
             for one in trains:
@@ -243,10 +253,10 @@ class _Likelihood:
         return information
 
     def errors(self, values: FloatArray) -> FloatArray:
-        """Standard errors of s at the knots, ρ, τ and σ, in the order of the values."""
+        """Compute standard errors of s at the knots, ρ, τ and σ, in the order of the values."""
         at = values.copy()
         for place in self.places:
-            # Where there is next to no scatter, the likelihood says nothing of its logarithm.
+            # With hardly any scatter, the likelihood does not determine its logarithm.
             least = np.log(0.5) - 0.25 * np.log(self._steps)
             at[place[:-3]] = np.maximum(at[place[:-3]], least)
         information = self.information(at)
@@ -259,10 +269,10 @@ class _Likelihood:
 
 
 def error_of_root(square: float, error: float) -> float:
-    """Error of a deviation, from its square and that of the square.
+    """Compute the error of a deviation from its square and the error of the square.
 
-    Half of the way up to two errors of its logarithm: a small deviation is found with a small
-    error, and is farther from the truth for it. Of a square below its own error, its root.
+    It is half of the way up to two errors of its logarithm, as estimates that are too small also
+    have errors that are too small. For a square below its own error, it is the root of that error.
     """
     if square <= error:
         return float(np.sqrt(error))

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from hwloop.datasets.columns import Measurement, write_measurement
-from hwloop.datasets.importing import import_table, write_imported
+from hwloop.datasets.importing import import_measurement
+from hwloop.datasets.measurement import Measurement, write_measurement
 from hwloop.errors import ConfigError, NotConverged
 from hwloop_sim.calibrate.one_transistor.calibrate import (
     Cycled,
@@ -30,9 +30,7 @@ from hwloop_sim.calibrate.one_transistor.growth_fit import Path as Path1T1R
 from hwloop_sim.calibrate.one_transistor.redraw_fit import RedrawFit, fit_redraw
 from hwloop_sim.calibrate.one_transistor.simulated_moments import Match
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps, load_sweeps
-from hwloop_sim.calibrate.rank import prediction_error
 from hwloop_sim.calibrate.run import calibrate, write_calibration
-from hwloop_sim.calibrate.summary import lines
 from hwloop_sim.calibration.file import Calibration, flat, load_calibration
 from hwloop_sim.emulator.backend import SimSettings
 from tests.sim.calibrate.one_transistor.swept_truth import (
@@ -107,7 +105,7 @@ def test_a_calibration_is_written_whole_and_emulates_its_held_out_cells(
         "twin_paths.png",
         "twin_distributions.png",
     ]
-    told = list(lines(found))
+    told = list(found.summary())
     assert told[0] == "144 gate sweeps of 24 cells, 144 source-line sweeps of 24 cells"
     assert sum(line.startswith("held out, 12 cells") for line in told) == 2
     back = load_calibration(str(out), tmp_path)
@@ -118,7 +116,7 @@ def test_a_calibration_is_written_whole_and_emulates_its_held_out_cells(
         assert one["mean_within_spread"] > 0.9
         assert one["final_conductance"]["ks_model"] < 2 * one["final_conductance"]["ks_95"]
     assert found.parameters["v_transistor_v"] == pytest.approx(1.96, abs=0.06)
-    assert prediction_error(found) < 0.15
+    assert found.held_out_error < 0.15
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +131,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> dic
     ):
         found[name] = folder / f"{name}.h5"
         given = {**options, "source": "measured"}
-        write_imported(import_table(source / file, reader=None, given=given), found[name])
+        write_measurement(
+            import_measurement(source / file, reader=None, given=given).measurement, found[name]
+        )
     return found
 
 

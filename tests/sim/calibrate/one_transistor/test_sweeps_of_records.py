@@ -11,7 +11,7 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from hwloop.datasets.columns import Measurement, write_measurement
+from hwloop.datasets.measurement import Measurement, write_measurement
 from hwloop.errors import ConfigError
 from hwloop.record.reader import Record
 from hwloop_sim.calibrate.command import calibrate as command

@@ -11,7 +11,7 @@ import pytest
 from hwloop.settings.model import Settings
 from hwloop.types import FloatArray
 from hwloop_sim.calibrate.operations.free import Free
-from hwloop_sim.calibrate.operations.history import Drive, History, Look
+from hwloop_sim.calibrate.operations.history import History, Read, Stimulus
 from hwloop_sim.calibrate.operations.least_squares import Problem, deviations, minimise
 
 
@@ -21,17 +21,17 @@ class _Growth(Settings):
 
 def _grown(history: History, variants: Sequence[Any], first_s: FloatArray) -> FloatArray:
     """Conductance e^(rate n), which overflows from rate 100 on."""
-    pulses = np.arange(len(history.looks))
+    pulses = np.arange(len(history.reads))
     rates = np.array([one.rate for one in variants])
     return np.asarray(0.1 * first_s[:, None, :] * np.exp(rates[:, None] * pulses)[..., None])
 
 
 def test_parameters_that_overflow_are_passed_over_without_a_warning() -> None:
     rng = np.random.default_rng(2)
-    events: list[Drive | Look] = []
+    events: list[Stimulus | Read] = []
     for number in range(12):
         seen_a = 1e-7 * np.exp(0.3 * number) * (1 + 1e-3 * rng.normal())
-        events += [Look(0.1, True, np.array([seen_a])), Drive(np.array([1.0]), 1e-3)]
+        events += [Read(0.1, True, np.array([seen_a])), Stimulus(np.array([1.0]), 1e-3)]
     history = History("a.h5", ["cell (0, 0)"], events)
     mask = np.ones((12, 1), dtype=np.bool_)
     free = [Free("rate", 1e-2, 1e4)]

@@ -10,15 +10,16 @@ import pytest
 import yaml
 from scipy.stats import binom
 
-from hwloop.datasets.columns import Measurement, write_measurement
+from hwloop.datasets.measurement import Measurement, write_measurement
 from hwloop.errors import ConfigError, NotConverged, RecordError
 from hwloop.procedure.procedure import load_procedure
+from hwloop_sim.calibrate.method import Task
 from hwloop_sim.calibrate.operations.calibrate import calibrate_operations
 from hwloop_sim.calibrate.operations.fit import fit_operations
-from hwloop_sim.calibrate.operations.history import History, Look, check, of_record
+from hwloop_sim.calibrate.operations.history import History, Read, check, of_record
 from hwloop_sim.calibrate.rank import rank
 from hwloop_sim.calibrate.run import calibrate, models, write_calibration
-from hwloop_sim.calibrate.summary import held, lines, table
+from hwloop_sim.calibrate.summary import held, table
 from tests.sim.calibrate.characterised_truth import characterise
 from tests.sim.calibrate.truths import TRUTHS, trains, truth_of
 from tests.sim.devices.models import make
@@ -118,7 +119,7 @@ def test_a_twin_is_written_whole_and_a_procedure_names_it(drifting: Path, tmp_pa
 
 
 def test_read_noise_is_found_as_an_effect(drifting: Path) -> None:
-    found = calibrate_operations("linear_ion_drift", [drifting])
+    found = calibrate_operations(Task("linear_ion_drift", [drifting]))
     (noise,) = found.effects
     # 0.2 % in each read, of which two are averaged.
     error = noise.uncertainty["fraction"]
@@ -137,7 +138,7 @@ def test_half_selected_cells_are_run_as_the_biasing_scheme_has_them(tmp_path: Pa
         population=None,
     )
     history = of_record(path)
-    assert any(not drive.selected for drive in history.drives)
+    assert any(not stimulus.selected for stimulus in history.stimuli)
     fit = fit_operations("linear_ion_drift", [history], fixed={}).fit
     for name, value in truth.parameters.items():
         assert fit.settings[name] == pytest.approx(value, abs=4.5 * fit.uncertainty[name])
@@ -154,13 +155,13 @@ def test_the_spread_from_cell_to_cell_is_found(tmp_path: Path) -> None:
         population=16,
     )
     found = calibrate([path], model="linear_ion_drift", spread=True)
-    stated = found.as_data([path], "a")  # type: ignore[union-attr]
+    stated = found.as_data([path], "a")
     sigma = stated["parameters"]["spread"]["mobility_m2_per_vs"]["sigma"]
     error = stated["uncertainty"]["spread"]["mobility_m2_per_vs"]
     assert sigma == pytest.approx(0.1, abs=3 * error)
     assert error < 0.03
     assert set(stated["parameters"]["spread"]) == {"mobility_m2_per_vs"}
-    assert any("spread over cells" in line for line in lines(found))
+    assert any("spread over cells" in line for line in found.summary())
 
 
 def test_the_direction_is_found_of_a_device_that_is_turned_round(tmp_path: Path) -> None:
@@ -188,16 +189,16 @@ def test_a_parameter_that_the_data_do_not_determine_is_named_and_can_be_held(
         calibrate([path], model="linear_ion_drift")
     fixed = held(["r_on_ohm=1000", "r_off_ohm=16e3"])
     found = calibrate([path], model="linear_ion_drift", fixed=fixed)
-    text = "\n".join(lines(found))
+    text = "\n".join(found.summary())
     assert "r_on_ohm is held at 1000" in text
-    fit = found.found.fit  # type: ignore[union-attr]
+    fit = found.found.fit  # type: ignore[attr-defined]
     off = fit.settings["mobility_m2_per_vs"] - 1e-15
     assert abs(off) < 4 * fit.uncertainty["mobility_m2_per_vs"]
 
 
 @pytest.mark.slow
 def test_without_a_model_all_are_tried_and_ranked_by_what_they_predict(drifting: Path) -> None:
-    ranked = rank([drifting], cell=None, seed=1, fixed={})
+    ranked = rank(Task("", [drifting]))
     assert {one.model for one in ranked} == set(models())
     assert ranked[0].model == "linear_ion_drift"
     said = list(table(ranked))
@@ -232,7 +233,7 @@ def sweeps(path: Path, **change: Any) -> Path:
 
 def test_parameters_are_found_in_imported_sweeps(tmp_path: Path) -> None:
     found = calibrate([sweeps(tmp_path / "iv.h5")], model="linear_ion_drift")
-    fit = found.found.fit  # type: ignore[union-attr]
+    fit = found.found.fit  # type: ignore[attr-defined]
     for name, value in truth_of("linear_ion_drift", 7).parameters.items():
         assert fit.settings[name] == pytest.approx(value, abs=4.5 * fit.uncertainty[name])
         assert fit.uncertainty[name] < 0.02 * value
@@ -271,10 +272,10 @@ def test_a_record_without_characterisation_is_refused_with_its_name(tmp_path: Pa
 
 
 def test_too_few_reads_are_refused() -> None:
-    looks = [Look(0.1, True, np.array([1e-6])) for _ in range(3)]
-    from hwloop_sim.calibrate.operations.history import Drive
+    reads = [Read(0.1, True, np.array([1e-6])) for _ in range(3)]
+    from hwloop_sim.calibrate.operations.history import Stimulus
 
-    few = History("a.h5", ["cell (0, 0)"], [looks[0], Drive(np.array([1.0]), 1e-3), *looks[1:]])
+    few = History("a.h5", ["cell (0, 0)"], [reads[0], Stimulus(np.array([1.0]), 1e-3), *reads[1:]])
     with pytest.raises(ConfigError, match=r"a\.h5: cell \(0, 0\) was read 3 times: expected 6"):
         check(few)
 

@@ -106,7 +106,7 @@ def _history(path: Path) -> History:
 def test_a_measured_file_is_read_as_it_is(shared_data: Path) -> None:
     history = _history(shared_data / "nbsto_iv" / "radius10um_m2V.csv")
     # The columns of the file: 601 points, of which those within 2 mV of 0 V say nothing.
-    assert 590 < len(history.looks) < 601
+    assert 590 < len(history.reads) < 601
     assert np.isfinite(history.current_a).all()
     # The first current whose sign can be.
     assert history.first_s[0] == pytest.approx(5.06540143163647e-10 / 0.00999945, rel=1e-6)
@@ -127,7 +127,7 @@ def test_points_at_which_the_source_held_its_limit_do_not_count(tmp_path: Path) 
     )
     path.write_text(f"Smu1.Time[1][1],Smu1.V[1][1],Smu1.I[1][1]\n{text}\n", encoding="utf-8")
     history = _history(path)
-    held = np.array([look.read_v <= -1.0 for look in history.looks])
+    held = np.array([read.read_v <= -1.0 for read in history.reads])
     assert held.sum() == 10
     assert np.array_equal(np.isnan(history.current_a[:, 0]), held)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwloop_sim.calibrate.operations.history import Drive, History, Look
+from hwloop_sim.calibrate.operations.history import History, Read, Stimulus
 from hwloop_sim.calibrate.operations.thresholds import moving_step_v
 
 
@@ -13,18 +13,18 @@ def history(threshold_v: float, *, noise: float = 0.002, step: float = 0.02) -> 
     """Ten pulses at each amplitude of both signs; beyond the threshold each moves ln G."""
     rng = np.random.default_rng(1)
     log_g = np.log(1e-4)
-    events: list[Drive | Look] = []
+    events: list[Stimulus | Read] = []
 
-    def look() -> Look:
-        return Look(0.1, True, np.array([0.1 * np.exp(log_g) * (1 + noise * rng.normal())]))
+    def read() -> Read:
+        return Read(0.1, True, np.array([0.1 * np.exp(log_g) * (1 + noise * rng.normal())]))
 
-    events.append(look())
+    events.append(read())
     for amplitude_v in (0.2, 0.4, 0.6, 0.8):
         for volts in (amplitude_v, -amplitude_v):
             for _ in range(10):
-                events.append(Drive(np.array([volts]), 1e-3))
+                events.append(Stimulus(np.array([volts]), 1e-3))
                 log_g += step * np.sign(volts) * (abs(volts) > threshold_v)
-                events.append(look())
+                events.append(read())
     return History("a.h5", ["cell (0, 0)"], events)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop.datasets.columns import Measurement, write_measurement
+from hwloop.datasets.measurement import Measurement, write_measurement
 from hwloop.errors import ConfigError, RecordError
-from hwloop_sim.calibrate.operations.history import Drive, History, Look
+from hwloop_sim.calibrate.operations.history import History, Read, Stimulus
 from hwloop_sim.calibrate.run import calibrate
 from hwloop_sim.calibrate.trains.data import (
     Direction,
@@ -29,17 +29,17 @@ DEVICE = {
 }
 
 
-def _look(conductance_s: float) -> Look:
-    return Look(0.1, True, np.array([0.1 * conductance_s]))
+def _read(conductance_s: float) -> Read:
+    return Read(0.1, True, np.array([0.1 * conductance_s]))
 
 
-def _pulse(volts: float) -> Drive:
-    return Drive(np.array([volts]), 1e-3)
+def _pulse(volts: float) -> Stimulus:
+    return Stimulus(np.array([volts]), 1e-3)
 
 
 def test_a_read_without_a_pulse_before_it_ends_a_train_and_begins_the_next() -> None:
-    up = [_look(1), _pulse(1.0), _look(2), _pulse(1.0), _look(3)]
-    down = [_look(3.1), _pulse(-1.0), _look(2), _pulse(-1.0), _look(1)]
+    up = [_read(1), _pulse(1.0), _read(2), _pulse(1.0), _read(3)]
+    down = [_read(3.1), _pulse(-1.0), _read(2), _pulse(-1.0), _read(1)]
     found = list(trains_of_cell(History("a.h5", ["cell (0, 0)"], [*up, *down])))
     assert [pulse for pulse, _ in found] == [(1.0, 1e-3), (-1.0, 1e-3)]
     np.testing.assert_allclose(found[0][1], [1, 2, 3])
@@ -126,7 +126,7 @@ def test_trains_that_turn_are_refused_by_models_that_go_one_way(model: str, tmp_
 def test_noise_alone_is_no_turn(seed: int) -> None:
     rng = np.random.default_rng(seed)
     trains_s = [RISING + 2e-6 * rng.normal(size=21) for _ in range(4)]
-    check_one_way(TrainData([Direction(1.0, 1e-3, trains_s, rises=True)], [], "", ""), "m", "a.h5")
+    check_one_way(TrainData([Direction(1.0, 1e-3, trains_s, rises=True)]), "m", "a.h5")
 
 
 def test_a_damaged_record_is_told_from_a_file_of_another_kind(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop_sim.calibrate.run import Calibration, calibrate
+from hwloop_sim.calibrate.run import calibrate
+from hwloop_sim.calibrate.trains.calibrate import TrainCalibration
 from tests.sim.calibrate.trains.train_truths import (
     Deviations,
     least_share,
@@ -23,7 +24,7 @@ def deviations(seed: int, folder: Path) -> Deviations:
     truth = step_truth(seed, logarithmic=False)
     path = trains_record(folder / f"{seed}.h5", truth, seed=seed)
     found = calibrate([path], model="pulse_response", cell=0)
-    assert isinstance(found, Calibration)
+    assert isinstance(found, TrainCalibration)
     off_s = found.fit.goodness["read_noise_s"] - truth.noise_s
     return {"read_noise_s": [off_s / found.fit.uncertainty["read_noise_s"]]}
 

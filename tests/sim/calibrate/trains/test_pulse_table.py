@@ -110,7 +110,7 @@ def test_scatter_that_there_is_none_of_is_within_its_uncertainty_of_none() -> No
     levels_s = 1e-6 * (4 - 3 * np.exp(-np.arange(PULSES + 1) / 8))
     trains_s = levels_s * (1 + 0.01 * rng.normal(size=(20, PULSES + 1)))
     of = Direction(1.0, 1e-3, list(trains_s), rises=True)
-    sigma, error = TableCalibration(of, "s", levels_s, levels_s, 0.0).cycle_to_cycle
+    sigma, error = TableCalibration(of, levels_s, levels_s, 0.0).cycle_to_cycle
     assert sigma < 2 * error
 
 
@@ -120,6 +120,6 @@ def test_read_noise_that_grows_along_the_table_is_not_taken_for_scatter() -> Non
     levels_s = 1e-6 * np.linspace(1, 3, PULSES + 1)
     trains_s = levels_s * (1 + 0.03 * rng.normal(size=(4000, PULSES + 1)))
     of = Direction(1.0, 1e-3, list(trains_s), rises=True)
-    sigma, error = TableCalibration(of, "s", levels_s, levels_s, 0.0).cycle_to_cycle
+    sigma, error = TableCalibration(of, levels_s, levels_s, 0.0).cycle_to_cycle
     assert sigma < 3 * error
     assert error < 0.3

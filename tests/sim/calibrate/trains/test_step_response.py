@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from hwloop.array.operations import PulseMap
-from hwloop_sim.calibrate.run import Calibration, as_data, calibrate
+from hwloop_sim.calibrate.run import calibrate
+from hwloop_sim.calibrate.trains.calibrate import TrainCalibration
 from hwloop_sim.calibrate.trains.data import Direction, TrainData
 from hwloop_sim.calibrate.trains.step_response import fit_step_response
 from tests.sim.calibrate.trains.train_truths import (
@@ -51,7 +52,7 @@ def trains(
             path.append(device.conductance_s)
         read_s = np.array(path)[:, 0].T + noise_s * rng.normal(size=(count, pulses + 1))
         found.append(Direction(volts, 1e-3, list(read_s), rises=volts > 0))
-    return TrainData(found, ["emulated"], "", "")
+    return TrainData(found)
 
 
 def mean_step_s(settings: dict[str, Any], way: str, conductance_s: np.ndarray) -> np.ndarray:
@@ -93,8 +94,8 @@ def deviations(seed: int, folder: Path) -> Deviations:
     truth = step_truth(seed, logarithmic=seed % 4 > 1)
     path = trains_record(folder / f"{seed}.h5", truth, seed=seed)
     calibration = calibrate([path], model="step_response", cell=0)
-    assert isinstance(calibration, Calibration)
-    stated = as_data(calibration, [path], "found")
+    assert isinstance(calibration, TrainCalibration)
+    stated = calibration.as_data([path], "found")
     found = stated["parameters"]
     assert found["scale"] == truth.device["scale"]
     off: dict[str, list[float]] = {}
@@ -151,10 +152,7 @@ def test_gaps_are_left_out() -> None:
         [
             Direction(one.amplitude_v, one.width_s, [train], one.rises)
             for one, train in zip(whole.directions, with_gaps, strict=True)
-        ],
-        [],
-        "",
-        "",
+        ]
     )
     fit, of_whole = fit_step_response(gapped), fit_step_response(whole)
     at_s = np.linspace(1.4e-6, 2.4e-6, 10)
@@ -163,16 +161,14 @@ def test_gaps_are_left_out() -> None:
         mean_step_s(dict(of_whole.settings), "up", at_s),
         rtol=0.05,
     )
-    assert "one or two trains" in fit.words[0]
+    assert "one or two trains" in fit.messages[0]
 
 
 def test_trains_that_were_stopped_at_a_state_do_not_bias_the_mean_to_slow_ones() -> None:
     data = trains(count=40, train_spread=0.4)
     up = data.directions[0]
     stopped = [train[: max(3, int(np.argmax(train > 2.2e-6)) or len(train))] for train in up.trains]
-    short = TrainData(
-        [Direction(up.amplitude_v, up.width_s, stopped, True), data.directions[1]], [], "", ""
-    )
+    short = TrainData([Direction(up.amplitude_v, up.width_s, stopped, True), data.directions[1]])
     found = dict(fit_step_response(short).settings)
     at_s = np.linspace(1.3e-6, 2.0e-6, 8)
     truth = {"low_s": 1e-6, "high_s": 3e-6, "up": UP}

@@ -1,19 +1,20 @@
-"""A measured data set as columns: trains, sweeps, programming, reads, cycling; with its source.
+"""Measured data as columns: trains, sweeps, programming, reads, cycling; with their source.
 
-Each kind has columns of its own, one row a measured value, each in the SI unit that its name
-carries. ``cell`` is the address that the file gave, as an integer. A missing figure is NaN only in
-the columns that may have one.
+Each kind has its own columns, one row per measured value, each in the SI unit that its name
+carries. ``cell`` is the address given in the file, as an integer. Missing values are NaN, and only
+the columns that may have gaps hold any. A single series of conductances after 0, 1, 2, … equal
+pulses, which the emulator can play, is a measurement of kind ``trains`` with one train.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from hwloop.datasets.files import attributes, open_dataset, write_complete
@@ -31,7 +32,10 @@ Column = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Layout:
-    """The columns of a kind: name → unit, and which of them may be missing in a row."""
+    """Columns of one kind of measurement.
+
+    ``columns``: name → unit. ``may_be_nan``: columns whose value may be missing in a row.
+    """
 
     columns: Mapping[str, str]
     may_be_nan: frozenset[str] = frozenset()
@@ -79,15 +83,27 @@ LAYOUTS: Mapping[str, _Layout] = {
 }
 _CONDUCTANCES = ("conductance_s", "before_s", "after_s", "set_s", "reset_s")
 _TEXTS = ("kind", "title", "device", "source", "doi", "validity")
+_HIGHEST_MEDIAN_CONDUCTANCE_S = 1.0
 
 
-class MeasuredConditions(Settings):
-    """What holds for all rows; None where neither the file nor the user says it.
+def _not_zero(amplitude_v: float) -> float:
+    if amplitude_v == 0:
+        raise ValueError("a pulse is not of 0 V")
+    return amplitude_v
 
-    ``amplitude_v``, ``width_s``: of the pulse, where it is the same for all rows.
+
+PulseAmplitude = Annotated[Volt, AfterValidator(_not_zero)]
+"""Amplitude of a pulse, volts, signed (row above column); 0 is refused."""
+
+
+class Conditions(Settings):
+    """Measurement conditions that are the same for all rows; None where they are not known.
+
+    ``amplitude_v`` (signed, row above column) and ``width_s``: of the pulses. ``read_v``: voltage
+    at which the conductance was read.
     """
 
-    amplitude_v: Volt | None = None
+    amplitude_v: PulseAmplitude | None = None
     width_s: PositiveSecond | None = None
     read_v: PositiveVolt | None = None
     temperature_k: Annotated[Kelvin, Field(gt=0)] | None = None
@@ -101,7 +117,10 @@ def _as_column(value: object) -> Column:
 class Measurement(Settings):
     """Columns of one kind, all of the same length, with their source.
 
-    Conductances are above 0. Raises a validation error with column and row otherwise.
+    Every conductance is finite and above 0: no passive device conducts a negative amount, and a
+    measured 0 says that the meter showed nothing. Raises a validation error with column and row
+    otherwise. ``source`` and ``doi``: where the data come from. ``validity``: for what they may be
+    used.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -112,7 +131,7 @@ class Measurement(Settings):
     source: str
     doi: str = ""
     validity: str = ""
-    conditions: MeasuredConditions = MeasuredConditions()
+    conditions: Conditions = Conditions()
     columns: Annotated[
         Mapping[str, Any], AfterValidator(lambda c: {k: _as_column(c[k]) for k in c})
     ]
@@ -136,8 +155,46 @@ class Measurement(Settings):
 
     @property
     def rows(self) -> int:
-        """How many values each column has."""
+        """Return the number of values in each column."""
         return int(next(iter(self.columns.values())).size)
+
+
+def train_columns(
+    trains: Sequence[ArrayLike],
+    *,
+    cells: Sequence[float],
+    amplitudes_v: Sequence[float],
+    widths_s: Sequence[float],
+) -> dict[str, Column]:
+    """Return the columns of kind ``trains``, from one entry per train in each argument.
+
+    ``trains``: conductances after 0, 1, 2, … pulses, siemens; the trains may differ in length.
+    """
+    values = [_as_column(train) for train in trains]
+    sizes = [train.size for train in values]
+    numbers = np.arange(len(sizes))
+    return {
+        "cell": np.repeat(_as_column(cells), sizes),
+        "train": np.repeat(_as_column(numbers), sizes),
+        "pulse": np.concatenate([np.arange(float(size)) for size in sizes]),
+        "amplitude_v": np.repeat(_as_column(amplitudes_v), sizes),
+        "width_s": np.repeat(_as_column(widths_s), sizes),
+        "conductance_s": np.concatenate(values),
+    }
+
+
+def check_unit(conductance_s: ArrayLike, where: str) -> None:
+    """Refuse conductances whose median is above 1 S: their unit was mistaken.
+
+    Raises :class:`ConfigError` with ``where``, the file, and the median.
+    """
+    median_conductance_s = float(np.median(np.abs(conductance_s)))
+    if median_conductance_s > _HIGHEST_MEDIAN_CONDUCTANCE_S:
+        raise ConfigError(
+            f"its conductances are about {median_conductance_s:.3g} S: are they in siemens, and the"
+            " currents in amperes?",
+            file=where,
+        )
 
 
 def _check_column(name: str, column: Column, *, may_be_nan: bool) -> None:
@@ -151,7 +208,10 @@ def _check_column(name: str, column: Column, *, may_be_nan: bool) -> None:
 
 
 def write_measurement(measurement: Measurement, path: Path) -> None:
-    """Write it as an HDF5 file, whole or not at all; refuses to overwrite."""
+    """Write a measurement as an HDF5 file, complete or not at all.
+
+    Raises :class:`hwloop.errors.RecordError` if the file exists or cannot be written.
+    """
     write_complete(path, lambda file: _write(measurement, file))
 
 
@@ -170,7 +230,10 @@ def _write(measurement: Measurement, file: Any) -> None:
 
 
 def read_measurement(path: Path) -> Measurement:
-    """Read one back; :class:`ConfigError` says file, key, value and what is wrong."""
+    """Read a measurement from an HDF5 file.
+
+    Raises :class:`ConfigError` with file, key, value and what was expected.
+    """
     with open_dataset(path, FORMAT, FORMAT_VERSION) as file:
         data = attributes(file)
         del data["format"], data["format_version"]

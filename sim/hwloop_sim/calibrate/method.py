@@ -1,0 +1,107 @@
+"""Interface of all calibrations: a task, the methods that can do it, and their result."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from hwloop_sim.calibrate.provenance import provenance
+from hwloop_sim.calibration.file import FORMAT, FORMAT_VERSION
+
+if TYPE_CHECKING:
+    from hwloop.plotting.style import NamedFigure
+
+Option = Literal["cell", "fixed", "spread"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A device model to fit to measured data.
+
+    ``paths``: records and datasets. ``cell``: the only cell to take; None for all. ``seed``: of the
+    emulated data that a model with scatter is compared with. ``fixed``: settings that are held.
+    ``spread``: fit every cell separately as well.
+    """
+
+    model: str
+    paths: Sequence[Path]
+    cell: int | None = None
+    seed: int = 1
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    spread: bool = False
+
+    @property
+    def where(self) -> str:
+        """Return the names of all files, for messages."""
+        return ", ".join(map(str, self.paths))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Comparison of a prediction with the part of the data that was not fitted.
+
+    ``error``: root mean square of predicted less measured conductance, over the range measured;
+    None if half of the data does not determine a fit. ``figures``: entries of ``held_out`` in the
+    calibration file.
+    """
+
+    error: float | None
+    figures: Sequence[Mapping[str, Any]]
+
+
+class FittedCalibration(ABC):
+    """A device model, ``model``, that was fitted to measured data."""
+
+    model: str
+
+    @abstractmethod
+    def predict(self) -> HeldOut:
+        """Compare what a fit to half of the data predicts with the other half."""
+
+    @abstractmethod
+    def figures(self) -> Iterator[NamedFigure]:
+        """Draw data against model, residuals and distributions."""
+
+    @abstractmethod
+    def summary(self) -> Iterator[str]:
+        """Yield the lines that ``hwloop calibrate`` prints."""
+
+    @abstractmethod
+    def findings(self) -> dict[str, Any]:
+        """Return validity, parameters, uncertainty, goodness, remarks and more, for the file."""
+
+    def as_data(self, paths: Sequence[Path], title: str) -> dict[str, Any]:
+        """Return the contents of the calibration file.
+
+        ``paths``: the measured data, which the file names with their SHA-256.
+        """
+        held_out = list(self.predict().figures)
+        return {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "model": self.model,
+            "title": title,
+            **provenance(paths),
+            **self.findings(),
+            **({"held_out": held_out} if held_out else {}),
+        }
+
+
+@dataclass(frozen=True)
+class CalibrationMethod:
+    """A way to fit device models to one kind of measured data.
+
+    ``models()``: the device models that it fits. ``of_records``: whether it is chosen for records
+    of runs, where another method fits the same model to imported data. ``options``: fields of a
+    task that it takes. ``fit(task)``: raises :class:`hwloop.errors.ConfigError` if the data do not
+    suit the model, and :class:`hwloop.errors.NotConverged` with the parameter that they do not
+    determine.
+    """
+
+    models: Callable[[], Sequence[str]]
+    of_records: bool
+    options: frozenset[Option]
+    fit: Callable[[Task], FittedCalibration]

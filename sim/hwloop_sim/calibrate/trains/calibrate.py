@@ -1,0 +1,140 @@
+"""Calibration from trains: fit half of them, predict the other half, fit all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from typing_extensions import override
+
+from hwloop.errors import ConfigError
+from hwloop.messages import nearest
+from hwloop.plotting.style import NamedFigure
+from hwloop_sim.calibrate.method import CalibrationMethod, FittedCalibration, HeldOut, Task
+from hwloop_sim.calibrate.result import Fit
+from hwloop_sim.calibrate.trains.data import TrainData, check_one_way, load_trains
+from hwloop_sim.calibrate.trains.held_out import Prediction, predict
+from hwloop_sim.calibrate.trains.pulse_response import fit_pulse_response
+from hwloop_sim.calibrate.trains.soft_bounds import fit_soft_bounds
+from hwloop_sim.calibrate.trains.step_response import fit_step_response
+
+Fitter = Callable[[TrainData], Fit]
+FITTERS: Mapping[str, Fitter] = {
+    "pulse_response": fit_pulse_response,
+    "soft_bounds": fit_soft_bounds,
+    "step_response": fit_step_response,
+}
+"""Device model → function that fits it to trains."""
+_ONE_WAY = frozenset({"soft_bounds", "step_response"})
+
+
+@dataclass(frozen=True)
+class TrainCalibration(FittedCalibration):
+    """A device model fitted to trains.
+
+    ``fit``: to all trains. ``predictions``: of the held-out half by a fit to the other half.
+    """
+
+    model: str
+    data: TrainData
+    fit: Fit
+    predictions: Sequence[Prediction]
+
+    @override
+    def predict(self) -> HeldOut:
+        low_s, high_s = self.data.span_s
+        off_s = [one.direction.padded_s - one.mean_s for one in self.predictions]
+        squares = [np.square(one[np.isfinite(one)]) for one in off_s]
+        rms_s = np.sqrt(np.mean(np.concatenate(squares))) if squares else np.nan
+        error = float(rms_s / (high_s - low_s)) if squares else None
+        return HeldOut(error, [one.figures() for one in self.predictions])
+
+    @override
+    def figures(self) -> Iterator[NamedFigure]:
+        from hwloop_sim.calibrate.trains.figures import draw
+
+        return draw(self.predictions)
+
+    @override
+    def findings(self) -> dict[str, Any]:
+        low_s, high_s = self.data.span_s
+        pulses = [
+            {**one.pulse, "longest_train": max(map(len, one.trains)) - 1}
+            for one in self.data.directions
+        ]
+        fit = self.fit
+        return {
+            "validity": {"low_s": low_s, "high_s": high_s, "pulses": pulses},
+            "parameters": dict(fit.settings),
+            "uncertainty": dict(fit.uncertainty),
+            "read_noise_s": fit.read_noise_s,
+            **({} if fit.read_noise is None else {"read_noise": fit.read_noise}),
+            "goodness": dict(fit.goodness),
+            "remarks": list(fit.messages),
+        }
+
+    @override
+    def summary(self) -> Iterator[str]:
+        low_s, high_s = self.data.span_s
+        yield f"{self.model}, fitted to"
+        for one in self.data.directions:
+            yield (
+                f"{len(one.trains)} trains of {one.amplitude_v:g} V, {one.width_s:g} s, which"
+                f" {'raise' if one.rises else 'lower'} the conductance"
+            )
+        yield from self._values()
+        yield f"valid from {low_s:.4g} to {high_s:.4g} S, for these pulses only"
+        yield from self.fit.messages
+        for seen in self.predictions:
+            yield from seen.summary()
+
+    def _values(self) -> Iterator[str]:
+        fit = self.fit
+        values = {k: v for k, v in fit.settings.items() if isinstance(v, int | float)}
+        if fit.read_noise_s:
+            values["read_noise_s"] = fit.read_noise_s
+        for name, value in values.items():
+            error = fit.uncertainty.get(name)
+            yield f"  {name:16} {value:.5g}" + ("" if error is None else f" ± {error:.2g}")
+        for name, figure in fit.goodness.items():
+            yield f"  {name:24} {figure:.4g}"
+
+
+def calibrate_trains(task: Task) -> TrainCalibration:
+    """Fit a device model to the trains of the files.
+
+    Raises :class:`ConfigError` with file and reason if the data do not suit the model, and
+    :class:`hwloop.errors.NotConverged` with the parameter that they do not determine.
+    """
+    if task.model not in FITTERS:
+        raise ConfigError(
+            f"{task.model!r} cannot be fitted to trains{nearest(task.model, FITTERS)}; those that"
+            f" can: {', '.join(FITTERS)}",
+            key="model",
+        )
+    data = load_trains(task.paths, cell=task.cell)
+    if task.model in _ONE_WAY:
+        check_one_way(data, task.model, task.where)
+    return calibrate_data(data, FITTERS[task.model], model=task.model, seed=task.seed)
+
+
+def calibrate_data(data: TrainData, fitter: Fitter, *, model: str, seed: int) -> TrainCalibration:
+    """Fit half of the trains, predict the others, and fit all."""
+    first, second = data.half(0), data.half(1)
+    of_half = fitter(first)
+    rng = np.random.default_rng(seed)
+    predictions = [
+        predict(model, of_half, fitted, held_out, rng)
+        for fitted, held_out in zip(first.directions, second.directions, strict=True)
+    ]
+    return TrainCalibration(model, data, fitter(data), predictions)
+
+
+TRAINS = CalibrationMethod(
+    models=lambda: list(FITTERS),
+    of_records=False,
+    options=frozenset({"cell"}),
+    fit=calibrate_trains,
+)
