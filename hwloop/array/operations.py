@@ -23,7 +23,7 @@ from hwloop.types import BoolArray, FlagArray, FloatArray
 
 
 class Flag(IntFlag):
-    """Why an entry of a :class:`Reading` is NaN, or is not to be trusted."""
+    """Reasons why an entry of a :class:`Reading` is NaN or is not to be trusted."""
 
     OVER_RANGE = 1
     COMPLIANCE = 2

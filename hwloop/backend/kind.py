@@ -67,7 +67,7 @@ class BackendKind(Generic[S]):
 
     @property
     def has_dry_run(self) -> bool:
-        """Whether it can be asked what it would do without touching hardware."""
+        """Return whether it can answer questions about operations without touching hardware."""
         return self.dry_run is not None or not self.touches_hardware
 
     def open_dry(self, settings: S, request: OpenRequest) -> CrossbarBackend:

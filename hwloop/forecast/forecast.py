@@ -49,7 +49,7 @@ class Twin:
 
     @property
     def reached(self) -> bool:
-        """Whether every step reached its aim."""
+        """Return whether every step reached its aim."""
         return not self.reason
 
 

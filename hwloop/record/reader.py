@@ -60,7 +60,7 @@ class Record:
         try:
             self._file = h5py.File(path, "r")
         except BlockingIOError:
-            raise RecordError(f"{path}: is being written by a run that goes on") from None
+            raise RecordError(f"{path}: the run is still in progress; wait for its end") from None
         except OSError as exc:
             raise RecordError(f"{path}: cannot be read as HDF5: {exc}") from None
         if self._file.attrs.get("format") != FORMAT:

@@ -101,20 +101,20 @@ class Series:
 
     @property
     def is_full(self) -> bool:
-        """Whether the next row needs longer columns."""
+        """Return whether the next row needs longer columns."""
         self._bind()
         return bool(self._columns) and self.rows == self._length
 
     @property
     def is_almost_full(self) -> bool:
-        """Whether the next few rows need longer columns; not where none has come yet."""
+        """Return whether the next few rows need longer columns; not where none has come yet."""
         if not self.rows:
             return False
         self._bind()
         return bool(self._columns) and self.rows >= self._length - max(self._length // 4, 1)
 
     def fits(self, values: Mapping[str, NDArray[Any]]) -> bool:
-        """Whether a row can be written without a change of the structure.
+        """Return whether a row can be written without a change of the structure.
 
         Raises :class:`RecordError` where the row is unlike the rows before it.
         """

@@ -204,7 +204,7 @@ class _Run(Follower):
 
 
 class _StopRequest:
-    """Whether someone has asked to stop."""
+    """Return whether someone has asked to stop."""
 
     def __init__(self) -> None:
         self.reason = ""

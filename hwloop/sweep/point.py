@@ -19,7 +19,7 @@ UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True)
-class Task:
+class SweepTask:
     """Work order for one point. ``threads``: most threads of numba; None: unchanged."""
 
     point: Point
@@ -78,7 +78,7 @@ def finished(folder: Path) -> dict[str, Path]:
     return found
 
 
-def run_point(task: Task) -> Ended:
+def run_point(task: SweepTask) -> Ended:
     """Run a point and put its record in place; an error is a result, not raised.
 
     What is left of an earlier, unfinished attempt is replaced; a finished record never is.

@@ -13,7 +13,7 @@ from typing import Any
 from hwloop.backend.registered import backend_kind
 from hwloop.errors import BackendError, ConfigError
 from hwloop.sweep.grid import Point, points, validate
-from hwloop.sweep.point import Ended, Task, finished, name_of, run_point
+from hwloop.sweep.point import Ended, SweepTask, finished, name_of, run_point
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Prepared:
     points: tuple[Point, ...]
     names: tuple[str, ...]
     done: tuple[Ended, ...]
-    tasks: tuple[Task, ...]
+    tasks: tuple[SweepTask, ...]
 
 
 def prepare(options: SweepOptions, over: Sequence[str], overrides: Sequence[str] = ()) -> Prepared:
@@ -61,7 +61,7 @@ def prepare(options: SweepOptions, over: Sequence[str], overrides: Sequence[str]
             done.append(Ended(point.index, str(there[name]), "completed", "", float("nan")))
             continue
         tasks.append(
-            Task(
+            SweepTask(
                 point,
                 str(options.procedure.resolve()),
                 options.backend,
@@ -74,7 +74,7 @@ def prepare(options: SweepOptions, over: Sequence[str], overrides: Sequence[str]
     return Prepared(all_points, names, tuple(done), tuple(tasks))
 
 
-def run_tasks(tasks: Sequence[Task], options: SweepOptions) -> Iterator[Ended]:
+def run_tasks(tasks: Sequence[SweepTask], options: SweepOptions) -> Iterator[Ended]:
     """Run the tasks, and yield each as it ends, in any order."""
     if _inline(options) or not tasks:
         yield from map(run_point, tasks)

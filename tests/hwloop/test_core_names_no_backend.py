@@ -17,8 +17,6 @@ CORE = Path(hwloop.__file__).parent
 OWN = {
     # Registered here and nowhere else: the name is the registration.
     "record/replay.py": {"replay"},
-    # The name of the file format for measured trains, which device models share.
-    "datasets/pulse_table.py": {"pulse_table"},
 }
 
 

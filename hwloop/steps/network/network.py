@@ -79,7 +79,7 @@ class Amplifier(Settings):
     gain: Annotated[Number, Field(gt=0)] = 1.0
 
 
-class Measured(Settings):
+class MeasuredActivation(Settings):
     """Measured activation: straight lines between points (``x``, ``y``), x rising."""
 
     kind: Literal["measured"]
@@ -87,7 +87,7 @@ class Measured(Settings):
     y: tuple[Number, ...] = Field(min_length=2)
 
     @model_validator(mode="after")
-    def _rising(self) -> Measured:
+    def _rising(self) -> MeasuredActivation:
         if len(self.x) != len(self.y) or np.any(np.diff(self.x) <= 0):
             raise ValueError("x must rise, and have as many entries as y")
         return self
@@ -107,7 +107,7 @@ class Flatten(Settings):
 
 
 LayerSettings = Annotated[
-    DenseLayer | ConvLayer | Function | Scale | Amplifier | Measured | MaxPool | Flatten,
+    DenseLayer | ConvLayer | Function | Scale | Amplifier | MeasuredActivation | MaxPool | Flatten,
     Field(discriminator="kind"),
 ]
 
@@ -252,7 +252,7 @@ def _function(layer: LayerSettings, x: FloatArray) -> FloatArray:
             return layer.factor * x + layer.offset
         case Amplifier():
             return -layer.rail * np.tanh(layer.gain * x / layer.rail)
-        case Measured():
+        case MeasuredActivation():
             return _interpolated(layer, x)
         case MaxPool():
             up, across = x.shape[-2] // layer.size, x.shape[-1] // layer.size
@@ -263,7 +263,7 @@ def _function(layer: LayerSettings, x: FloatArray) -> FloatArray:
     return x.reshape(*x.shape[:-3], -1)
 
 
-def _interpolated(layer: Measured, x: FloatArray) -> FloatArray:
+def _interpolated(layer: MeasuredActivation, x: FloatArray) -> FloatArray:
     outside = (x < layer.x[0]) | (x > layer.x[-1])
     if outside.any():
         raise StepError(

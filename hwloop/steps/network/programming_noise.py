@@ -68,7 +68,7 @@ class ProgrammingNoiseSettings(Settings):
 
 
 @dataclass(frozen=True, eq=False)
-class NoiseRow(Row):
+class ProgrammingNoiseRow(Row):
     """Accuracies of all executions with one σ."""
 
     sigma_s: float = column(
@@ -124,7 +124,7 @@ def _row(
     x: FloatArray,
     y: FloatArray,
     rng: np.random.Generator,
-) -> NoiseRow:
+) -> ProgrammingNoiseRow:
     deviations = [
         _deviation(settings.programming, one.conductance_s, equal_s) for one in placed.maps
     ]
@@ -143,7 +143,7 @@ def _row(
         np.broadcast_to(s, one.conductance_s.shape)[one.conductance_s > 0]
         for one, s in zip(placed.maps, deviations, strict=True)
     ]
-    return NoiseRow(
+    return ProgrammingNoiseRow(
         sigma_s=float(np.concatenate(programmed).mean()),
         accuracy=np.array(accuracy),
         mean=float(np.mean(accuracy)),

@@ -38,7 +38,7 @@ class Budgets:
 
     @property
     def are_of_pulses_alone(self) -> bool:
-        """Whether neither energy nor stress is bounded."""
+        """Return whether neither energy nor stress is bounded."""
         return bool(np.isinf(self.energy_j) and np.isinf(self.stress_s))
 
 

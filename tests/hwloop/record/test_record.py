@@ -548,7 +548,7 @@ def test_record_that_is_being_written_is_refused_by_a_second_process(writer: Mak
     )
     command = [sys.executable, "-c", code, str(record_writer.path)]
     reader = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert "is being written by a run that goes on" in reader.stderr
+    assert "the run is still in progress" in reader.stderr
     record_writer.finish("completed", pulses=np.zeros((2, 2)))
     subprocess.run(command, check=True)
 

@@ -22,7 +22,7 @@ from hwloop.errors import NotConverged, RecordError, Stopped
 from hwloop.report.write import write_report
 from hwloop.sweep import command, runner
 from hwloop.sweep.manifest import read_manifest
-from hwloop.sweep.point import Ended, Task
+from hwloop.sweep.point import Ended, SweepTask
 from hwloop.sweep.report import write_sweep_report
 from tests.hwloop.report.test_report import outline
 
@@ -186,7 +186,7 @@ def test_a_population_is_told_by_its_means(tmp_path: Path) -> None:
 def test_an_interrupted_sweep_is_reported_as_far_as_it_went(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stopping(tasks: Sequence[Task], options: runner.SweepOptions) -> Iterator[Ended]:
+    def stopping(tasks: Sequence[SweepTask], options: runner.SweepOptions) -> Iterator[Ended]:
         yield from run_tasks(tasks[:2], options)
         raise Stopped("SIGINT")
 

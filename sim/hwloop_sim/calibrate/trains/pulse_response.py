@@ -11,7 +11,7 @@ import numpy as np
 
 from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.calibrate.trains.data import Direction, TrainData
-from hwloop_sim.calibrate.trains.train_likelihood import Steps, spreads
+from hwloop_sim.calibrate.trains.train_likelihood import TrainSteps, spreads
 
 _NEIGHBOURS = 20
 _KNOTS = 6
@@ -47,7 +47,7 @@ def fit_pulse_response(data: TrainData) -> Fit:
     )
 
 
-def _beside_mean(one: Direction) -> list[Steps]:
+def _beside_mean(one: Direction) -> list[TrainSteps]:
     """Return the residuals of the changes of each train around their mean, siemens."""
     change_s = np.diff(one.padded_s, axis=1)
     several = (~np.isnan(change_s)).sum(axis=0) > 1
@@ -59,12 +59,12 @@ def _beside_mean(one: Direction) -> list[Steps]:
     at_s, place_s = one.padded_s[:, :-1][:, : mean_s.size], np.nanmean(one.padded_s, axis=0)
     law = np.polynomial.Polynomial.fit(place_s[: mean_s.size], mean_s, min(_BENDS, mean_s.size - 1))
     there_s = law(place_s[: mean_s.size])
-    trains: list[Steps] = []
+    trains: list[TrainSteps] = []
     for row, state_s in zip(change_s[:, : mean_s.size], at_s, strict=True):
         size = int((~np.isnan(row)).sum())
         # The mean step at the conductance of the train, which may differ from the mean one.
         beside_s = law(state_s[:size]) - there_s[:size]
         left_s = (row[:size] - mean_s[:size] - beside_s) * np.sqrt(count / (count - 1))
         slope = law.deriv()(state_s[:size])
-        trains += Steps.cut(left_s, hats[:, :size], mean_s[:size], slope)
+        trains += TrainSteps.cut(left_s, hats[:, :size], mean_s[:size], slope)
     return trains

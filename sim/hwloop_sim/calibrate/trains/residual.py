@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwloop.types import FloatArray
-from hwloop_sim.calibrate.trains.train_likelihood import Spreads, Steps, spreads
+from hwloop_sim.calibrate.trains.train_likelihood import Spreads, TrainSteps, spreads
 
 Walk = Callable[..., FloatArray]
 
@@ -54,7 +54,7 @@ class Placed:
     """
 
     trains: Trains
-    pieces: Sequence[Steps]
+    pieces: Sequence[TrainSteps]
     begin: float | None
     path_deviation: float
 
@@ -112,9 +112,9 @@ def _residual(placed: Placed, found: Spreads) -> Residual:
 
 def _left(
     trains: Sequence[FloatArray], knots: FloatArray, steps: FloatArray, offsets: FloatArray
-) -> list[Steps]:
+) -> list[TrainSteps]:
     """Return the residuals of the steps in the longest part of each train without a gap."""
-    pieces: list[Steps] = []
+    pieces: list[TrainSteps] = []
     # Degrees of freedom used by the mean steps at the knots.
     count = sum(len(train) - 1 for train in trains)
     freedom = np.sqrt(count / max(count - knots.size, 1))
@@ -129,7 +129,7 @@ def _left(
         place = np.searchsorted(knots, starts)
         inside = (place > 0) & (place < knots.size)
         slope = np.where(inside, slopes[np.clip(place - 1, 0, slopes.size - 1)], 0.0)
-        pieces += Steps.cut(freedom * (np.diff(stretch) - mean), hats, mean, slope)
+        pieces += TrainSteps.cut(freedom * (np.diff(stretch) - mean), hats, mean, slope)
     return pieces
 
 

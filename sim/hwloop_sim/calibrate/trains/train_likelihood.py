@@ -43,7 +43,7 @@ class Spreads:
     """Estimates of one direction.
 
     ``scatter``: at the knots. ``correlation``: ρ. ``speed``: τ. ``noise``: σ. ``errors``: one
-    standard error of each, in that order. ``values``: as :class:`Steps` takes them; ``cost``: −ln
+    standard error of each, in that order. ``values``: as :class:`TrainSteps` takes them; ``cost``: −ln
     of the likelihood there.
     """
 
@@ -56,7 +56,7 @@ class Spreads:
     cost: float
 
 
-class Steps:
+class TrainSteps:
     """Residuals of the steps of one train.
 
     ``hats``: (knots, steps), weights of the knots. ``mean``, ``slope``: mean step and its slope.
@@ -75,12 +75,12 @@ class Steps:
     @classmethod
     def cut(
         cls, left: FloatArray, hats: FloatArray, mean: FloatArray, slope: FloatArray
-    ) -> list[Steps]:
+    ) -> list[TrainSteps]:
         """Return a long train in parts, as correlations between distant steps are negligible."""
         parts = np.array_split(np.arange(left.size), -(-left.size // _LONGEST))
         return [cls(left[one], hats[:, one], mean[one], slope[one]) for one in parts]
 
-    def in_units(self, unit: float) -> Steps:
+    def in_units(self, unit: float) -> TrainSteps:
         """Return the same steps in other units of the state."""
         other = copy(self)
         other.left, other.mean = self.left / unit, self.mean / unit
@@ -128,7 +128,7 @@ class Steps:
         return np.array(found)
 
 
-def spreads(directions: Sequence[Sequence[Steps]]) -> list[Spreads]:
+def spreads(directions: Sequence[Sequence[TrainSteps]]) -> list[Spreads]:
     """Estimate scatter, memory and spread of speeds of each direction; all share the read noise."""
     every = np.concatenate([one.left for trains in directions for one in trains])
     unit = float(np.sqrt(np.mean(np.square(every))))
@@ -149,7 +149,7 @@ def _none(knots: int) -> Spreads:
 
 
 def _in_states(
-    values: FloatArray, errors: FloatArray, trains: Sequence[Steps], unit: float
+    values: FloatArray, errors: FloatArray, trains: Sequence[TrainSteps], unit: float
 ) -> Spreads:
     knots = len(values) - 3
     values = values + np.concatenate([np.full(knots, np.log(unit)), np.zeros(3)])
@@ -185,7 +185,7 @@ class _Likelihood:
     Its values are ln s at the knots, ρ and τ² of each direction in turn, then σ².
     """
 
-    def __init__(self, directions: Sequence[Sequence[Steps]]) -> None:
+    def __init__(self, directions: Sequence[Sequence[TrainSteps]]) -> None:
         self.directions = directions
         self.places: list[NDArray[np.intp]] = []
         begin, last = 0, sum(len(trains[0].hats) + 2 for trains in directions)

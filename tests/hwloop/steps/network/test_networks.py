@@ -19,7 +19,7 @@ from hwloop.steps.network.infer import INFER, placed_network
 from hwloop.steps.network.map_network import MAP_NETWORK
 from hwloop.steps.network.mapping.mapping import WeightColumns
 from hwloop.steps.network.multiply_accuracy import MULTIPLY_TEST
-from hwloop.steps.network.network import ConvLayer, DenseLayer, Function, Measured, build
+from hwloop.steps.network.network import ConvLayer, DenseLayer, Function, MeasuredActivation, build
 from hwloop.steps.network.programming_spread import sigma_s
 from hwloop.steps.network.training.gradient_descent import Descent, start, train
 from hwloop_sim.emulator.backend import SimSettings, open_sim
@@ -218,7 +218,10 @@ def test_weights_that_are_no_numbers_are_named(files: dict[str, Any], tmp_path: 
 
 
 def test_a_measured_activation_refuses_what_was_not_measured() -> None:
-    layers = [DenseLayer(kind="dense", weight="w"), Measured(kind="measured", x=(-1, 1), y=(0, 4))]
+    layers = [
+        DenseLayer(kind="dense", weight="w"),
+        MeasuredActivation(kind="measured", x=(-1, 1), y=(0, 4)),
+    ]
     network = build(layers, {"w": np.array([[1.0]])})
     assert network.forward(np.array([[0.5]]))[0, 0] == pytest.approx(3.0)
     with pytest.raises(StepError, match="outside the measured -1 to 1"):

@@ -8,14 +8,14 @@ from scipy.optimize import approx_fprime
 from scipy.stats import multivariate_normal
 
 from hwloop.types import FloatArray
-from hwloop_sim.calibrate.trains.train_likelihood import Steps, error_of_root, spreads
+from hwloop_sim.calibrate.trains.train_likelihood import TrainSteps, error_of_root, spreads
 
 SCATTER, RHO, SPEED, NOISE = (0.003, 0.006), 0.6, 0.15, 0.002
 SIZE = 30
 
 
-def drawn(rng: np.random.Generator) -> Steps:
-    """Steps of a train as the model has them, pulse by pulse."""
+def drawn(rng: np.random.Generator) -> TrainSteps:
+    """TrainSteps of a train as the model has them, pulse by pulse."""
     along = np.linspace(0, 1, SIZE)
     hats = np.array([1 - along, along])
     mean = 0.03 * (1 - 0.8 * along)
@@ -25,7 +25,7 @@ def drawn(rng: np.random.Generator) -> Steps:
         walk.append(scatter * deviation)
     reads = NOISE * rng.normal(size=SIZE + 1)
     left = SPEED * rng.normal() * mean + np.array(walk) + np.diff(reads)
-    return Steps(left, hats, mean, np.zeros(SIZE))
+    return TrainSteps(left, hats, mean, np.zeros(SIZE))
 
 
 def values() -> FloatArray:
