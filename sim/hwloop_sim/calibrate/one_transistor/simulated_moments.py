@@ -22,7 +22,7 @@ Simulate = Callable[[FloatArray], FloatArray]
 
 _PASSES = 2
 _STEP, _WIDE_STEP = 0.1, 0.3
-"""TrainSteps of a number for slopes: during the search, and for the errors."""
+"""Steps of a number for slopes: during the search, and for the errors."""
 _SETTLED = 3e-3
 _MOST_ROUNDS = 40
 _BLIND = 1e-6

@@ -138,7 +138,7 @@ def _step_of(found: Minimum, index: int) -> int:
 def _left(found: Minimum, index: int) -> tuple[Minimum, dict[int, float]]:
     """Return a minimum in the best step of a threshold, and the probability of each possible step.
 
-    TrainSteps are tried outwards on both sides up to the first that is excluded.
+    Steps are tried outwards on both sides up to the first that is excluded.
     """
     free = found.problem.free[index]
     place = _step_of(found, index)

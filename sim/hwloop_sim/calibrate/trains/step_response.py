@@ -3,7 +3,7 @@
 Three parts, each from the residuals of the part before:
 
 1. The mean step at the knots, by least squares of the path that it makes against the mean measured
-path. TrainSteps against single readings would be biased towards their mean by read noise.
+path. Steps against single readings would be biased towards their mean by read noise.
 
 2. Whether trains follow that path, each from where it begins, or keep the distance from it at which
 they begin: whichever is likelier.

@@ -43,8 +43,8 @@ class Spreads:
     """Estimates of one direction.
 
     ``scatter``: at the knots. ``correlation``: ρ. ``speed``: τ. ``noise``: σ. ``errors``: one
-    standard error of each, in that order. ``values``: as :class:`TrainSteps` takes them; ``cost``: −ln
-    of the likelihood there.
+    standard error of each, in that order. ``values``: as :class:`TrainSteps` takes them; ``cost``:
+    −ln of the likelihood there.
     """
 
     scatter: FloatArray

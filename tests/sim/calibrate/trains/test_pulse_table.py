@@ -115,7 +115,7 @@ def test_scatter_that_there_is_none_of_is_within_its_uncertainty_of_none() -> No
 
 
 def test_read_noise_that_grows_along_the_table_is_not_taken_for_scatter() -> None:
-    # TrainSteps of 1 % of the conductance and reads of 1 %: the noise of the last read is 3 of the first.
+    # Steps of 1 % of the conductance and reads of 1 %: the noise of the last read is 3 of the first.
     rng = np.random.default_rng(5)
     levels_s = 1e-6 * np.linspace(1, 3, PULSES + 1)
     trains_s = levels_s * (1 + 0.03 * rng.normal(size=(4000, PULSES + 1)))

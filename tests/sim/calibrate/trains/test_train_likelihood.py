@@ -15,7 +15,7 @@ SIZE = 30
 
 
 def drawn(rng: np.random.Generator) -> TrainSteps:
-    """TrainSteps of a train as the model has them, pulse by pulse."""
+    """Return steps of a train as the model has them, pulse by pulse."""
     along = np.linspace(0, 1, SIZE)
     hats = np.array([1 - along, along])
     mean = 0.03 * (1 - 0.8 * along)
