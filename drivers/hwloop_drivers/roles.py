@@ -26,6 +26,15 @@ from hwloop.array.operations import Flag
 from hwloop_drivers.links.link import Link
 
 NO_FLAG = Flag(0)
+READ_BACK_UNITS = {
+    "aperture_s": "s",
+    "compliance_current_a": "A",
+    "limit_high_v": "V",
+    "limit_low_v": "V",
+    "load_ohm": "ohm",
+    "source_range_v": "V",
+}
+"""The unit of each setting that drivers read back; a setting that is not here is shown without."""
 STANDING_S = 1.0  # a level that others wait for lasts at least this long, at worst
 
 
@@ -141,7 +150,11 @@ class Instrument(ABC):
         """Its outputs by channel name: ``{"": self}`` for a box with one, ``{}`` for a matrix."""
 
     def read_back(self) -> dict[str, object]:
-        """Settings as the instrument has them now, for the record."""
+        """Return settings as the instrument has them now, for the record.
+
+        What is in a unit has a name of :data:`READ_BACK_UNITS`, after a channel's name and a dot
+        where there are several channels.
+        """
         return {}
 
     def shutdown(self) -> None:
@@ -335,3 +348,12 @@ class SwitchMatrix(Instrument):
     def safe_state(self) -> None:
         """Open every channel. Whoever knows the wiring grounds the lines first."""
         self.open_all()
+
+
+def units_of_read_back(instrument: str, settings: Mapping[str, object]) -> dict[str, str]:
+    """Return the units of what :meth:`Instrument.read_back` gave, by path below the identity."""
+    return {
+        f"{instrument}.{name}": READ_BACK_UNITS[setting]
+        for name in settings
+        if (setting := name.rpartition(".")[2]) in READ_BACK_UNITS
+    }

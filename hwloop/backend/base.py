@@ -32,6 +32,7 @@ class Description:
     ``population``: the axes before (rows, cols): () for one array, (N,) for N emulated ones.
     ``multiply``: how column currents are obtained. ``identity``: who answered, and the settings
     read back from the instruments or from the emulator, as they are written into the record.
+    ``units``: of what stands in ``identity``, by its path, such as ``{"smu.source_range_v": "V"}``.
     ``verify_steps``: for how many pulses ahead a :class:`hwloop.array.operations.Ramp` is
     worthwhile: 1 where single operations cost no more.
     """
@@ -42,6 +43,7 @@ class Description:
     multiply: MultiplyMode = "parallel"
     identity: Mapping[str, object] = field(default_factory=dict)
     verify_steps: int = 1
+    units: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:

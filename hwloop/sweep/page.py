@@ -15,7 +15,7 @@ from urllib.parse import quote
 from hwloop.plotting.style import SavedFigure
 from hwloop.record.reader import Record
 from hwloop.report.html import Html, document, figure_of, grid_of, link, table_of, text_of, words_of
-from hwloop.report.values import quantity, setting, unit_of, without_axes
+from hwloop.report.values import quantity, setting, without_axes
 from hwloop.settings.units import parse_quantity
 from hwloop.sweep.grid import SEED, Point, shown
 from hwloop.sweep.groups import Group, Spread, groups
@@ -52,6 +52,23 @@ class Sweep:
             for key, value in one.point.values:
                 texts.setdefault(key, set()).add(shown(value))
         return tuple(key for key in texts if len(texts[key]) > 1) or tuple(texts)
+
+    @cached_property
+    def units(self) -> dict[str, str]:
+        """Return the unit of each setting that was given, from the record of a finished point."""
+        keys = {key for one in self.results for key, _ in one.point.values}
+        with Record(Path(self.finished[0].ended.record)) as record:
+            return {key: record.unit_of(key) for key in keys}
+
+    def text_of_setting(self, key: str, value: Any) -> str:
+        """Return a value that a setting took, with its unit where its type has one."""
+        unit = self.units[key]
+        if isinstance(value, list | dict):
+            return shown(value)
+        if isinstance(value, str) and unit:
+            with suppress(ValueError):  # a word that a setting takes in place of a number
+                return setting(parse_quantity(value, unit), unit)
+        return setting(value, unit)
 
 
 def page(sweep: Sweep, figures: Sequence[SavedFigure], target: Path) -> str:
@@ -113,7 +130,7 @@ def _swept(sweep: Sweep) -> Iterator[tuple[str, object]]:
     values: dict[str, dict[str, str]] = {}
     for one in sweep.results:
         for key, value in one.point.values:
-            values.setdefault(key, {})[shown(value)] = _value(key, value)
+            values.setdefault(key, {})[shown(value)] = sweep.text_of_setting(key, value)
     for key, texts in values.items():
         yield f"Over {key}", _listed(list(texts.values()))
     if manifest.overrides:
@@ -130,17 +147,6 @@ def _listed(values: Sequence[str]) -> str:
     return f"{few}, … , {values[-1]} ({len(values)} values)"
 
 
-def _value(key: str, value: Any) -> str:
-    """A value of a setting, with its unit where its name has one."""
-    name = key.rpartition(".")[2]
-    if isinstance(value, list | dict):
-        return shown(value)
-    if isinstance(value, str) and unit_of(name):
-        with suppress(ValueError):  # a word that a setting takes in place of a number
-            return setting(name, parse_quantity(value, unit_of(name)))
-    return setting(name, value)
-
-
 def _heads(keys: Iterable[str]) -> Iterator[tuple[object, object]]:
     """The last part of each key, and in small letters the whole, which may break at its dots."""
     for key in keys:
@@ -149,9 +155,9 @@ def _heads(keys: Iterable[str]) -> Iterator[tuple[object, object]]:
         yield last, whole if path else ""
 
 
-def _settings(point: Point, keys: Iterable[str]) -> Iterator[str]:
+def _settings(sweep: Sweep, point: Point, keys: Iterable[str]) -> Iterator[str]:
     values = dict(point.values)
-    return (_value(key, values[key]) for key in keys)
+    return (sweep.text_of_setting(key, values[key]) for key in keys)
 
 
 def _results(sweep: Sweep) -> Iterator[str]:
@@ -164,14 +170,14 @@ def _results(sweep: Sweep) -> Iterator[str]:
     yield "<h3>Aims</h3>"
     whose = "every step's aim" if one_array else "every step's aim, fraction of the arrays"
     aims = Column("reached", "1", whose, yes_or_no=one_array)
-    yield _grid(keys, found, [aims], [[group.reached] for group in found])
+    yield _grid(sweep, keys, found, [aims], [[group.reached] for group in found])
     changing = moving(sweep.finished)
     for place in dict.fromkeys(name.rpartition(".")[0] for name in changing):
         names = [name for name in changing if name.rpartition(".")[0] == place]
         label, _, table = place.partition(".")
         yield f"<h3>{text_of(label)}: {text_of(words_of(table).lower() or 'at the end')}</h3>"
         spreads = [[group.spread(name) for name in names] for group in found]
-        yield _grid(keys, found, [about[name] for name in names], spreads)
+        yield _grid(sweep, keys, found, [about[name] for name in names], spreads)
     yield from _constant(sweep, about, changing)
 
 
@@ -200,6 +206,7 @@ def _constant(sweep: Sweep, about: Mapping[str, Column], changing: Sequence[str]
 
 
 def _grid(
+    sweep: Sweep,
     keys: Sequence[str],
     found: Sequence[Group],
     shown_columns: Sequence[Column],
@@ -209,11 +216,11 @@ def _grid(
     heads = [
         *_heads(keys),
         ("Finished", "runs"),
-        *((words_of(column.name), without_axes(column.meaning)) for column in shown_columns),
+        *((words_of(one.name, one.unit), without_axes(one.meaning)) for one in shown_columns),
     ]
     lines = (
         [
-            *_settings(group.results[0].point, keys),
+            *_settings(sweep, group.results[0].point, keys),
             f"{len(group.finished)} of {len(group.results)}",
             *(
                 _spread(spread, column, len(group.finished))
@@ -271,7 +278,7 @@ def _lines(
     """A line a point: its settings, its files, what is said of it."""
     lines = (
         [
-            *_settings(one.point, sweep.varied),
+            *_settings(sweep, one.point, sweep.varied),
             _files(one, target),
             _words(one.words),
         ]

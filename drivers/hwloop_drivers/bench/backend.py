@@ -26,7 +26,7 @@ from hwloop.types import BoolArray
 from hwloop_drivers.bench.cell_access import CellAccess, pulse_train
 from hwloop_drivers.bench.multiply import column_currents
 from hwloop_drivers.bench.verify_loop import steps_ahead
-from hwloop_drivers.roles import Measured, SourceMeter
+from hwloop_drivers.roles import Measured, SourceMeter, units_of_read_back
 from hwloop_drivers.safety.make_safe import (
     let_go_when_off,
     make_all_safe,
@@ -89,6 +89,7 @@ class Bench(CrossbarBackend):
         )
         self._verify_steps = steps_ahead(boxes, self._shares, array)
         self._identity: dict[str, object] = {"station": station.name}
+        self._units: dict[str, str] = {}
         self._events: deque[Event] = deque() if events is None else events
         self._time: BenchTime = HostTime()
         self._began_s = self._now_s = 0.0
@@ -122,7 +123,9 @@ class Bench(CrossbarBackend):
             source.source_enabled = True
         for name, instrument in self._boxes.instruments.items():
             instrument.check_errors()
-            self._identity[name] = {"id": instrument.id, **instrument.read_back()}
+            settings = instrument.read_back()
+            self._identity[name] = {"id": instrument.id, **settings}
+            self._units |= units_of_read_back(name, settings)
         if self.description.multiply == "superposition":
             words = (
                 "multiply: vectors with one voltage on their rows are measured in parallel, column"
@@ -139,6 +142,7 @@ class Bench(CrossbarBackend):
             geometry=self._array.geometry,
             multiply="parallel" if one_cell else "superposition",
             identity=self._identity,
+            units=self._units,
             verify_steps=self._verify_steps,
         )
 

@@ -18,7 +18,7 @@ from hwloop.errors import ConfigError, StepError
 from hwloop.messages import nearest
 from hwloop.settings.model import Settings
 from hwloop.settings.tables import GapTable
-from hwloop.settings.units import Number, PositiveSiemens, Siemens
+from hwloop.settings.units import Number, PositiveSiemens, Siemens, Unit
 from hwloop.steps.rows import Row
 from hwloop.types import FloatArray
 
@@ -30,7 +30,7 @@ class MapTarget(Settings):
     """``map_s``: written out (null: leave alone), or ``{file: …}`` of CSV, NPY, NPZ or HDF5."""
 
     kind: Literal["map"]
-    map_s: GapTable
+    map_s: Annotated[GapTable, Unit("S")]
 
     @model_validator(mode="after")
     def _of_cells(self) -> MapTarget:

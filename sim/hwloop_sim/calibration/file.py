@@ -19,7 +19,7 @@ from hwloop.errors import ConfigError, HwloopError
 from hwloop.messages import nearest
 from hwloop.plugins import calibration_files
 from hwloop.settings.model import Settings
-from hwloop.settings.units import Kelvin, PositiveSecond, PositiveSiemens, Volt
+from hwloop.settings.units import Kelvin, PositiveSecond, PositiveSiemens, Siemens, Volt
 from hwloop.settings.yaml import parse_yaml
 
 FORMAT = "hwloop-calibration"
@@ -112,7 +112,7 @@ class Calibration(Settings):
     files: tuple[Mapping[str, str], ...] = ()
     validity: Validity | None = None
     uncertainty: Mapping[str, Any] = {}
-    read_noise_s: float | None = None
+    read_noise_s: Siemens | None = None
     goodness: Mapping[str, Any] = {}
     remarks: tuple[str, ...] = ()
     held_out: tuple[Mapping[str, Any], ...] = ()

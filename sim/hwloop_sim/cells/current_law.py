@@ -13,7 +13,7 @@ from pydantic import Field
 from hwloop.errors import Unsupported
 from hwloop.messages import cell_name
 from hwloop.settings.model import Settings
-from hwloop.settings.units import Number
+from hwloop.settings.units import Number, PerVolt
 from hwloop.types import FloatArray
 from hwloop_sim.circuit import CellLaw, Polynomial, Sinh
 
@@ -22,7 +22,7 @@ class SinhSettings(Settings):
     """I = G sinh(a V)/a; ``per_volt``: a."""
 
     law: Literal["sinh"]
-    per_volt: Annotated[Number, Field(gt=0, le=100)]
+    per_volt: Annotated[PerVolt, Field(gt=0, le=100)]
 
     def made(self) -> CellLaw:
         """As the circuit wants it."""

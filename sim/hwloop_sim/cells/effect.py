@@ -31,6 +31,7 @@ from pydantic import BeforeValidator, InstanceOf, PlainSerializer, ValidationInf
 from hwloop import plugins
 from hwloop.array.operations import PulseMap
 from hwloop.errors import ConfigError
+from hwloop.settings.field_units import units_of
 from hwloop.settings.model import Settings
 from hwloop.types import FloatArray
 
@@ -130,6 +131,10 @@ class ChosenEffect:
     def dump(self) -> dict[str, Any]:
         """As it stands in a procedure."""
         return {"effect": self.kind.name, **self.settings.model_dump(mode="json")}
+
+    def units(self) -> dict[str, str]:
+        """Return the unit of each setting by its path."""
+        return units_of(self.settings)
 
     @property
     def arrays(self) -> float:

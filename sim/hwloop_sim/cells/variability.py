@@ -14,7 +14,7 @@ from hwloop.errors import ConfigError
 from hwloop.messages import cell_name
 from hwloop.settings.model import Settings
 from hwloop.settings.tables import NumberTable
-from hwloop.settings.units import Fraction, Number, PositiveSiemens, format_quantity
+from hwloop.settings.units import Fraction, Number, PositiveSiemens, Unit, format_quantity
 from hwloop.types import FloatArray
 
 
@@ -67,7 +67,7 @@ class Given(Settings):
     """Values given for every cell: (rows, cols), or one such map for each array."""
 
     distribution: Literal["given"]
-    values_s: NumberTable
+    values_s: Annotated[NumberTable, Unit("S")]
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:  # noqa: ARG002
         """The given values; :class:`ConfigError` where their shape does not fit."""

@@ -28,7 +28,14 @@ import numpy as np
 from pydantic import Field
 
 from hwloop.settings.model import Settings
-from hwloop.settings.units import Number, PositiveSecond, PositiveSiemens, PositiveVolt
+from hwloop.settings.units import (
+    Number,
+    PositiveSecond,
+    PositiveSiemens,
+    PositiveVolt,
+    SiemensPerVolt,
+    Volt,
+)
 from hwloop.types import BoolArray, FloatArray
 
 Scatter = Annotated[Number, Field(ge=0, le=3)]
@@ -40,7 +47,7 @@ class Growth(Settings):
     """``exponent``: q; ``k_s_per_v``: k at ``width_s``; ``cycle_ratio``: r."""
 
     exponent: Annotated[Number, Field(ge=0.5, le=10)]
-    k_s_per_v: Annotated[Number, Field(gt=0)]
+    k_s_per_v: Annotated[SiemensPerVolt, Field(gt=0)]
     width_s: PositiveSecond
     cycle_ratio: Annotated[Number, Field(ge=0, le=10)] = 0.0
 
@@ -51,7 +58,7 @@ class Redraw(Settings):
     cycle_sigma: Scatter
     pulse_sigma: Scatter
     correlation: Annotated[Number, Field(ge=0, lt=1)] = 0.0
-    v_sigma_v: Annotated[Number, Field(ge=0, le=2)] = 0.0
+    v_sigma_v: Annotated[Volt, Field(ge=0, le=2)] = 0.0
 
 
 class Forming(Settings):
