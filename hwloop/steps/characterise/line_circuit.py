@@ -24,7 +24,7 @@ class Lines:
     sense_ohm: float = 0.0
 
 
-def apparent_conductance_s(cell_s: float, shape: tuple[int, int], lines: Lines) -> FloatArray:
+def conductance_through_lines_s(cell_s: float, shape: tuple[int, int], lines: Lines) -> FloatArray:
     """Conductance that each cell seems to have, (rows, cols), siemens.
 
     Rows are driven before column 0 and columns read after the last row. While one row is driven

@@ -139,9 +139,9 @@ def _judge_progress(
 ) -> None:
     """How long each cell has stood still under the strongest pulses that there are."""
     index = work.index
-    seen_s, width_s = ledger.seen_s[index], ledger.high_s[index] - ledger.low_s[index]
+    seen_s, window_s = ledger.seen_s[index], ledger.high_s[index] - ledger.low_s[index]
     away_s = np.abs(seen_s - ledger.target_s[index])
-    enough_s = np.minimum(width_s / 2, away_s / 10)
+    enough_s = np.minimum(window_s / 2, away_s / 10)
     crossed = (need != 0) & (ledger.side(index) == -need)
     over, jump_s = index[crossed], np.abs(seen_s - before_s)[crossed]
     ledger.smallest_jump_s[over] = np.minimum(ledger.smallest_jump_s[over], jump_s)

@@ -183,8 +183,8 @@ def _why(ledger: Ledger, figures: ProgrammedFigures) -> str:
     missed = np.isin(ledger.status, (BUDGET, RELAXED))
     if not missed.any():
         return ""
-    width_s = float(np.median((ledger.high_s - ledger.low_s)[missed]))
-    window = f"than the window of {format_quantity(width_s, 'S', digits=3)}"
+    window_s = float(np.median((ledger.high_s - ledger.low_s)[missed]))
+    window = f"than the window of {format_quantity(window_s, 'S', digits=3)}"
     found = {
         "a read scatters by": 4 * figures.read_noise_s,
         "a pulse jumps": figures.smallest_jump_s,
@@ -192,7 +192,7 @@ def _why(ledger: Ledger, figures: ProgrammedFigures) -> str:
     return "".join(
         f"; {what} {format_quantity(size_s, 'S', digits=3)}, which is more {window}"
         for what, size_s in found.items()
-        if np.isfinite(size_s) and size_s > width_s
+        if np.isfinite(size_s) and size_s > window_s
     )
 
 

@@ -324,19 +324,19 @@ def test_a_report_of_programming_prints_conductances_in_siemens_and_times_in_sec
         writer = RecordWriter(tmp_path / "run.h5", header)
         writer.finish("completed", pulses=np.zeros((8, 8), dtype=np.int64))
     text = outline(write_report(writer.path, None).html.read_text(encoding="utf-8")).text
-    for line in (
-        "target.levels.00.target_s20 µS",
-        "target.levels.01.low_s65 µS",
-        "algorithm.reset_to_s60 µS",
-        "algorithm.set.width_s200 ns",
-        "algorithm.set.gate.start_v2 V",
-        "device.reset_floor_s21.2 µS",
-        "device.g_min_s1 µS",
-        "device.k_s_per_v26.35 mS/V²",
-        "device.tau_s20 ns",
-        "pulse_width_s1 µs",
+    for name, value in (
+        ("target.levels.00.target_s", "20 µS"),
+        ("target.levels.01.low_s", "65 µS"),
+        ("algorithm.reset_to_s", "60 µS"),
+        ("algorithm.set.width_s", "200 ns"),
+        ("algorithm.set.gate.start_v", "2 V"),
+        ("device.reset_floor_s", "21.2 µS"),
+        ("device.g_min_s", "1 µS"),
+        ("device.k_s_per_v2", "6.35 mS/V²"),
+        ("device.tau_s", "20 ns"),
+        ("pulse_width_s", "1 µs"),
     ):
-        assert line in text
+        assert f"{name}{value}" in text
 
 
 def test_a_setting_without_a_unit_is_shown_without_one_whatever_its_name() -> None:
