@@ -37,7 +37,7 @@ class Span(Settings):
 
 
 def _of_calibration(reference: str, folder: Path) -> dict[str, Any]:
-    """``low_s`` and ``high_s`` of what the data of a calibration covered."""
+    """Return the ends of the range that the data of a calibration covered, siemens."""
     from hwloop.datasets.calibrations import read_calibration
 
     try:

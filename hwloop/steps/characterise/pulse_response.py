@@ -176,7 +176,10 @@ def _group(
 def _response(
     settings: PulseResponseSettings, condition: int, direction: int, seen_s: FloatArray
 ) -> ResponseRow:
-    """``seen_s``: (directions, cycles, pulses + 1, ..., rows, cols) of this condition."""
+    """Return the figures of one condition and direction.
+
+    ``seen_s``: conductances of this condition, (directions, cycles, pulses + 1, ..., rows, cols).
+    """
     train = settings.up if direction > 0 else settings.down
     amplitude_v, width_s = train.conditions()[condition]
     mean_s = seen_s.mean(axis=1)

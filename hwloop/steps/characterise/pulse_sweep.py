@@ -97,7 +97,7 @@ class PulseSweepSettings(Ramp):
         ]
 
     def reached(self, conductance_s: FloatArray) -> BoolArray:
-        """Where ``until_s`` is reached; nowhere if there is none, nor where there is no number."""
+        """Return where ``until_s`` is met: nowhere without it or where G is NaN."""
         if self.until_s is None:
             return np.zeros(conductance_s.shape, dtype=np.bool_)
         if self.of_gate:
@@ -196,7 +196,7 @@ def _group(
 def _sweep(
     settings: PulseSweepSettings, array: Array, going: BoolArray, *, group: int, cycle: int
 ) -> Iterator[PulseSweepRow]:
-    """One sweep of the cells ``going``, each as long as it has not come to ``until_s``."""
+    """Sweep the cells ``going``, each until it has come to ``until_s``."""
     levels = zip(settings.levels_v(), settings.pulses(), strict=True)
     for number, (swept_v, pulse) in enumerate(levels, start=1):
         before_s = conductance_s(array, going, step="pulse_sweep")
@@ -224,7 +224,10 @@ def _sweep(
 
 
 def cycle_figures(settings: PulseSweepSettings, cycle: int, seen_s: FloatArray) -> CycleFigures:
-    """Of one cycle: ``seen_s`` is (1 + levels, ..., rows, cols), NaN from a cell's end on."""
+    """Return the figures of one cycle.
+
+    ``seen_s``: conductances, (1 + levels, ..., rows, cols), NaN from a cell's end on.
+    """
     pulses = np.isfinite(seen_s[1:]).sum(axis=0)
     last_s = np.take_along_axis(seen_s, pulses[None], axis=0)[0]
     with np.errstate(invalid="ignore", divide="ignore"):  # what is not positive has no crossing

@@ -37,7 +37,10 @@ class MeasuredSpread(Settings):
 
 
 class EqualSpread(Settings):
-    """The same σ for every cell, from ``low_s`` to ``high_s`` in ``points`` steps."""
+    """One σ for every cell, in ``points`` equal steps.
+
+    ``low_s``, ``high_s``: the first and the last σ.
+    """
 
     variability: Literal["equal"]
     low_s: PositiveSiemens
@@ -53,10 +56,10 @@ class Only(Settings):
 
 
 class ProgrammingNoiseSettings(Settings):
-    """``executions``: draws for each σ. ``largest_s``: conductances are held between 0 and this.
+    """Settings of draws of programmed cells, ``executions`` for each σ.
 
-    Cells at 0 S are not programmed and do not scatter. ``only``: which cells scatter; all if left
-    out.
+    ``largest_s``: conductances are held between 0 and this. Cells at 0 S are not programmed and do
+    not scatter. ``only``: which cells scatter; all if left out.
     """
 
     data: LabelledData

@@ -47,9 +47,10 @@ def drawn_s(
     largest_s: float,
     noisy: BoolArray | None = None,
 ) -> tuple[FloatArray, int]:
-    """A draw of programmed cells, held between 0 and ``largest_s``, and how many were held.
+    """Draw programmed cells; return their conductances and how many were held at an end.
 
-    A cell at 0 is not programmed, and stays there. ``noisy``: which others are drawn; all if None.
+    They are held between 0 and ``largest_s``. A cell at 0 is not programmed, and stays there.
+    ``noisy``: which others are drawn; all if None.
     """
     programmed = conductance_s > 0 if noisy is None else (conductance_s > 0) & noisy
     drawn = conductance_s + deviation_s * rng.normal(size=conductance_s.shape)

@@ -101,7 +101,10 @@ def round_row(ledger: Ledger, one: Round, group: int, attempt: int) -> RoundRow:
 
 
 def cells_row(ledger: Ledger, before_s: FloatArray, after_s: FloatArray) -> CellsRow:
-    """How every cell ended; ``before_s``, ``after_s``: siemens, flat or of the array's shape."""
+    """Return how every cell ended.
+
+    ``before_s``, ``after_s``: siemens, flat or of the array's shape.
+    """
     shape = ledger.goals.target_s.shape
     return CellsRow(
         target_s=ledger.goals.target_s,

@@ -27,7 +27,10 @@ LevelName = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int
 
 
 class MapTarget(Settings):
-    """``map_s``: written out (null: leave alone), or ``{file: …}`` of CSV, NPY, NPZ or HDF5."""
+    """A target conductance for each cell.
+
+    ``map_s``: written out (null: leave alone), or ``{file: …}`` of CSV, NPY, NPZ or HDF5.
+    """
 
     kind: Literal["map"]
     map_s: Annotated[GapTable, Unit("S")]
@@ -167,7 +170,7 @@ class OfRange(Settings):
 
 
 class Windows(Settings):
-    """Within ``low_s`` and ``high_s`` of its level; a missing end is open."""
+    """The window that each level states by its ends; a missing end is open."""
 
     kind: Literal["windows"]
 

@@ -59,7 +59,10 @@ class Effect:
         after_s: FloatArray,
         pulse: PulseMap,  # noqa: ARG002
     ) -> FloatArray:
-        """The state after pulses that took it from ``before_s`` to ``after_s``."""
+        """Return the state after pulses.
+
+        They took the device from ``before_s`` to ``after_s``.
+        """
         return after_s
 
     def step_scatter(self, pulse: PulseMap) -> StepScatter | None:  # noqa: ARG002

@@ -19,7 +19,7 @@ from hwloop.types import FloatArray
 
 
 class ScaledLognormal(Settings):
-    """A lognormal draw, rescaled so that each array's extremes meet ``min_s`` and ``max_s``.
+    """A lognormal draw, rescaled so that the extremes of each array are given.
 
     μ = ln((min + max)/2), σ = |ln(max/min)|/divisor; then a linear map takes the smallest draw
     of an array to ``min_s`` and the largest to ``max_s``.

@@ -27,9 +27,9 @@ class CellLaw(ABC):
 
 @dataclass(frozen=True)
 class Sinh(CellLaw):
-    """I = G sinh(a V) / a, with ``per_volt`` a: the I-V of hopping and of thin tunnel barriers.
+    """I = G sinh(a V) / a: the I-V of hopping and of thin tunnel barriers.
 
-    The form in Yakopcic et al., IEEE Electron Device Lett. 32, 1436 (2011).
+    ``per_volt``: a. The form in Yakopcic et al., IEEE Electron Device Lett. 32, 1436 (2011).
     """
 
     per_volt: float

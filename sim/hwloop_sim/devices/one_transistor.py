@@ -58,8 +58,9 @@ _SCATTERS = ("set_sigma", "reset_sigma")
 
 
 class OneTransistorSettings(StateSettings):
-    """``k_s_per_v2``: of the SET level; ``reset_floor_s``: G_f, what a strong RESET ends at.
+    """Parameters of the 1T1R cell and of its filament.
 
+    ``k_s_per_v2``: of the SET level. ``reset_floor_s``: G_f, what a strong RESET ends at.
     ``growth`` stands in for ``k_s_per_v2``, ``tau_s`` and ``set_sigma``, ``redraw`` for
     ``reset_sigma``. ``v_follower_v``: V_t of the limit of RESET, which need not be that of the SET
     level. ``unsteadiness``: λ, by which ``growth`` scatters.

@@ -13,10 +13,10 @@ from hwloop.types import FloatArray
 
 
 class Dependence(Settings):
-    """σ_G/G = ``fraction`` · (G/``reference_s``)^``exponent``; just ``fraction`` without one.
+    """σ_G/G = ``fraction`` · (G/``reference_s``)^``exponent``.
 
-    ``series_ohm``: the noise is that of what stands in series with this, of which the cell shows
-    1 − G R_s; none where the cell conducts 1/R_s or more.
+    Without an exponent just ``fraction``. ``series_ohm``: the noise is that of what stands in
+    series with this, of which the cell shows 1 − G R_s; none where the cell conducts 1/R_s or more.
     """
 
     fraction: Annotated[Number, Field(ge=0, le=1)]

@@ -62,7 +62,12 @@ class DeviceToDevice(Effect):
         """G ← f · G."""
         return conductance_s * self._factor if self._of == "initial" else conductance_s
 
-    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:  # noqa: ARG002
+    def pulsed(
+        self,
+        before_s: FloatArray,
+        after_s: FloatArray,
+        pulse: PulseMap,  # noqa: ARG002 - a hook
+    ) -> FloatArray:
         """ΔG ← f · ΔG."""
         if self._of == "initial":
             return after_s

@@ -24,8 +24,9 @@ BOLTZMANN_EV_PER_K = 8.617333262e-5  # CODATA 2018
 
 
 class DriftSettings(Settings):
-    """``nu``, ``nu_sigma``, ``t0_s``: power law; ``tau_s``, ``rest_s``: exponential approach.
+    """Drift of the conductance by a power law, or towards an end.
 
+    ``nu``, ``nu_sigma``, ``t0_s``: of the power law. ``tau_s``, ``rest_s``: of the exponential.
     ``activation_ev``, ``temperature_k``, ``reference_k``: τ and t₀ hold at the reference.
     """
 
@@ -70,7 +71,12 @@ class Drift(Effect):
         self._log_age = np.zeros(shape)  # ln(1 + t'/t₀)
         self._age_s = np.zeros(shape)
 
-    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:  # noqa: ARG002
+    def pulsed(
+        self,
+        before_s: FloatArray,
+        after_s: FloatArray,
+        pulse: PulseMap,  # noqa: ARG002 - a hook
+    ) -> FloatArray:
         """A cell that has moved begins anew."""
         moved = after_s != before_s
         self._age_s = np.where(moved, 0.0, self._age_s)

@@ -21,7 +21,10 @@ from hwloop_sim.cells.effect import Effect, EffectKind
 
 
 class EnduranceSettings(Settings):
-    """``min_s``, ``max_s``: the fresh window; ``half_cycles``, ``beta``: how it closes."""
+    """A window of conductance that closes with wear.
+
+    ``min_s``, ``max_s``: the fresh window. ``half_cycles``, ``beta``: how it closes.
+    """
 
     min_s: Annotated[Siemens, Field(ge=0)]
     max_s: PositiveSiemens
@@ -56,7 +59,12 @@ class Endurance(Effect):
         """Inside the window that is left."""
         return self._held(conductance_s)
 
-    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:  # noqa: ARG002
+    def pulsed(
+        self,
+        before_s: FloatArray,
+        after_s: FloatArray,
+        pulse: PulseMap,  # noqa: ARG002 - a hook
+    ) -> FloatArray:
         """Wear by what was done, then hold inside the window that is left."""
         full_s = 2 * (self._settings.max_s - self._settings.min_s)
         after_s = self._held(after_s)

@@ -19,7 +19,10 @@ from hwloop_sim.cells.effect import Effect, EffectKind
 
 
 class FiniteStatesSettings(Settings):
-    """``states``: how many; ``min_s``, ``max_s``: the outermost; ``spacing`` of those between."""
+    """The states that a cell can be in, as many as ``states``.
+
+    ``min_s``, ``max_s``: the outermost states. ``spacing``: of those between.
+    """
 
     states: Annotated[int, Field(strict=True, ge=2, le=1_000_000)]
     min_s: Annotated[Siemens, Field(ge=0)]

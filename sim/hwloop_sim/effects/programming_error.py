@@ -25,7 +25,10 @@ _ROUNDS = 1000
 
 
 class ProgrammingErrorSettings(Settings):
-    """``sigma_us``: c_1, c_2, …, of σ and G in microsiemens, where the figures are of size 1."""
+    """The standard deviation of programming, a polynomial of the conductance.
+
+    ``sigma_us``: c_1, c_2, …, of σ and G in microsiemens, where the figures are of size 1.
+    """
 
     sigma_us: Annotated[tuple[Number, ...], Field(min_length=1, max_length=10)]
     valid_to_s: PositiveSiemens

@@ -46,7 +46,12 @@ class Relaxation(Effect):
         self._final = np.zeros(shape)
         self._age_s = np.zeros(shape)
 
-    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:  # noqa: ARG002
+    def pulsed(
+        self,
+        before_s: FloatArray,
+        after_s: FloatArray,
+        pulse: PulseMap,  # noqa: ARG002 - a hook
+    ) -> FloatArray:
         """Begin anew where a cell has moved."""
         moved = after_s != before_s
         settings = self._settings

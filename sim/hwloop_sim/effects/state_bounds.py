@@ -23,7 +23,10 @@ Spread = Annotated[Number, Field(ge=0, le=3)]
 
 
 class StateBoundsSettings(Settings):
-    """``min_s``, ``max_s``: medians of the bounds; the sigmas are of their logarithms."""
+    """Bounds of the conductance, drawn for each cell.
+
+    ``min_s``, ``max_s``: medians of the bounds. The sigmas are of their logarithms.
+    """
 
     min_s: PositiveSiemens
     max_s: PositiveSiemens
@@ -55,7 +58,12 @@ class StateBounds(Effect):
         """Inside its bounds."""
         return self._held(conductance_s)
 
-    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:  # noqa: ARG002
+    def pulsed(
+        self,
+        before_s: FloatArray,  # noqa: ARG002 - a hook
+        after_s: FloatArray,
+        pulse: PulseMap,  # noqa: ARG002
+    ) -> FloatArray:
         """Held at the bounds."""
         return self._held(after_s)
 

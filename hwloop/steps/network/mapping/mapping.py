@@ -74,7 +74,7 @@ class WeightColumns(Columns):
 
 
 class OwnOrArrayRange(Columns):
-    """``min_s`` and ``max_s``: of the array's ``range`` where they are left out."""
+    """A mapping whose conductances are those of the array's ``range`` where they are left out."""
 
     min_s: Annotated[Siemens, Field(ge=0)] | None = None
     max_s: PositiveSiemens | None = None

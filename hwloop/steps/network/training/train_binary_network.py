@@ -38,8 +38,9 @@ _AT_THE_RAIL = 0.99
 
 
 class CircuitSettings(Settings):
-    """``on_s``, ``off_s``: of a cell. ``rail_v``, ``feedback_ohm``: of the inverting amplifiers.
+    """The circuit of a binary network.
 
+    ``on_s``, ``off_s``: of a cell. ``rail_v``, ``feedback_ohm``: of the inverting amplifiers.
     ``high_v``, ``low_v``: of a row whose input is 1 or 0. ``last_feedback_ohm``: of the amplifiers
     of the last layer; as the first, if left out.
     """

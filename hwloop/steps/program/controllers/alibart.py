@@ -39,6 +39,12 @@ class Alibart(Settings):
         """Nothing is known."""
         return State.new(target_s.shape)
 
-    def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:  # noqa: ARG002
+    def move(
+        self,
+        state: State,
+        *,
+        seen_s: FloatArray,  # noqa: ARG002 - other controllers look at it
+        need: Side,
+    ) -> tuple[State, Move]:
         """The polarity that is needed; its train begins where it was not the latest."""
         return next_pulse(state, need, self.trains)

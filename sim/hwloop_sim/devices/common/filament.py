@@ -92,9 +92,10 @@ def cell_s(filament_s: FloatArray, r_series_ohm: FloatArray) -> FloatArray:
 def grown_s(
     before_s: FloatArray, drive_s: FloatArray, exponent: float
 ) -> tuple[FloatArray, FloatArray]:
-    """g after a pulse that adds ``drive_s`` to the power ``exponent``, and the part s that is new.
+    """Return g after a pulse, and the part s of it that is new.
 
-    Scaled by the larger of both, so that no power overflows.
+    The pulse adds ``drive_s`` to the power ``exponent``. Scaled by the larger of both, so that no
+    power overflows.
     """
     largest = np.maximum(before_s, drive_s)
     old, new = (before_s / largest) ** exponent, (drive_s / largest) ** exponent

@@ -21,8 +21,9 @@ _LEAST_OHM = 1e-9  # of a segment beside one that has a resistance
 
 @dataclass(frozen=True)
 class Interior:
-    """``admittance_s``: (rows + cols, rows + cols), currents into the rows, then the columns.
+    """The array as its terminals see it.
 
+    ``admittance_s``: (rows + cols, rows + cols), currents into the rows, then the columns.
     ``reach``: (2 · rows · cols, rows + cols), voltage of the two ends of each cell, those at the
     rows before those at the columns, for 1 V at each terminal; None: they are at the terminals.
     """
