@@ -17,7 +17,7 @@ from hwloop.datasets.calibrations import HDF5_SUFFIXES, read_calibration
 from hwloop.datasets.pulse_table import ConductanceTable, read_dataset
 from hwloop.errors import ConfigError, HwloopError
 from hwloop.settings.model import Settings, folder_of
-from hwloop.settings.units import Kelvin, PositiveSecond, PositiveSiemens, Volt
+from hwloop.settings.units import Kelvin, PositiveSecond, PositiveSiemens, Siemens, Volt
 
 FORMAT = "hwloop-calibration"
 FORMAT_VERSION = 1
@@ -115,7 +115,7 @@ class Calibration(Settings):
     files: tuple[Mapping[str, str], ...] = ()
     validity: Validity | None = None
     uncertainty: Mapping[str, Any] = {}
-    read_noise_s: float | None = None
+    read_noise_s: Siemens | None = None
     goodness: Mapping[str, Any] = {}
     remarks: tuple[str, ...] = ()
     held_out: tuple[Mapping[str, Any], ...] = ()

@@ -51,7 +51,10 @@ class Path:
 
 @dataclass(frozen=True, eq=False)
 class MedianFit:
-    """The path nearest to the median sweep, from ``begin_s`` on at the voltages of ``gates``."""
+    """The path nearest to the median sweep.
+
+    It goes from ``begin_s`` on, at the voltages of ``gates``.
+    """
 
     path: Path
     begin_s: float

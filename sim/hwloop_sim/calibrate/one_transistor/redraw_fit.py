@@ -47,7 +47,9 @@ class RedrawFit:
 def fit_redraw(
     sweeps: Sweeps, growth: GrowthFit, noise: float, floor_s: float | None = None
 ) -> RedrawFit:
-    """``growth``: of the same cells. ``floor_s``: what a strong RESET leaves, if that is known.
+    """Fit what a RESET redraws of the filament.
+
+    ``growth``: of the same cells. ``floor_s``: what a strong RESET leaves, if that is known.
     ``noise``: of a read, as part of the filament's conductance.
 
     Raises :class:`ConfigError` or :class:`NotConverged` with the file and what does not show.

@@ -50,7 +50,7 @@ class Sweeps:
         return np.array([row[np.isfinite(row)][0] for row in self.before_s])
 
     def until_end(self, after_s: FloatArray) -> FloatArray:
-        """``after_s`` (..., sweeps, volts) with NaN where these sweeps would have ended.
+        """Return ``after_s``, (..., sweeps, volts), NaN from where sweeps would end.
 
         They end with the first conductance that is beyond nearly all that early sweeps end with.
         """

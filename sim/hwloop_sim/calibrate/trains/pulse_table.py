@@ -25,7 +25,10 @@ _HALVES = 4
 
 @dataclass(frozen=True, eq=False)
 class TableCalibration:
-    """``mean_s``, ``error_s``: after 0, 1, 2, … pulses, with one standard error each."""
+    """A table of the mean conductance after 0, 1, 2, … pulses.
+
+    ``mean_s``, ``error_s``: (pulses + 1,), siemens; the error is one standard error.
+    """
 
     direction: Direction
     source: str
