@@ -167,9 +167,9 @@ def _print_times(title: str, entries: Iterator[Entry], repeats: int) -> None:
     print(title)
     first_s: float | None = None
     for entry in entries:
-        least_s, median_s = least_and_median_s(entry.work, repeats)
+        least_s, middle_s = least_and_median_s(entry.work, repeats)
         first_s = least_s if first_s is None else first_s
-        times = f"{least_s * 1e3:9.2f} ms ({median_s * 1e3:.2f})"
+        times = f"{least_s * 1e3:9.2f} ms ({middle_s * 1e3:.2f})"
         print(f"  {entry.name:54s} {times} {least_s / first_s:8.2f} ×")
 
 
@@ -177,8 +177,8 @@ def _print_rates(title: str, entries: Iterator[Entry], repeats: int) -> None:
     print(title)
     first: float | None = None
     for entry in entries:
-        least_s, median_s = least_and_median_s(entry.work, repeats)
+        least_s, middle_s = least_and_median_s(entry.work, repeats)
         rate = entry.count / least_s
         first = rate if first is None else first
-        rates = f"{rate / 1e6:8.1f} M/s ({entry.count / median_s / 1e6:.1f})"
+        rates = f"{rate / 1e6:8.1f} M/s ({entry.count / middle_s / 1e6:.1f})"
         print(f"  {entry.name:54s} {rates} {rate / first:8.2f} ×")

@@ -40,6 +40,15 @@ __all__ = [
 ]
 
 NO_FLAG = Flag(0)
+READ_BACK_UNITS = {
+    "aperture_s": "s",
+    "compliance_current_a": "A",
+    "limit_high_v": "V",
+    "limit_low_v": "V",
+    "load_ohm": "ohm",
+    "source_range_v": "V",
+}
+"""The unit of each setting that drivers read back; a setting not listed is shown without a unit."""
 HELD_S = 1.0  # shortest time for which a level around a pulse is held
 
 
@@ -176,7 +185,11 @@ class Instrument(ABC):
         """
 
     def read_back(self) -> dict[str, object]:
-        """Return settings as the instrument has them now, by name with units, for the record."""
+        """Return settings as the instrument has them now, by name, for the record.
+
+        A setting that has a unit has a name of :data:`READ_BACK_UNITS`, after the channel's name
+        and a dot where there are several channels.
+        """
         return {}
 
     def shutdown(self) -> None:
@@ -424,3 +437,12 @@ class SwitchMatrix(Instrument):
     @override
     def safe_state(self) -> None:
         self.open_all()
+
+
+def units_of_read_back(instrument: str, settings: Mapping[str, object]) -> dict[str, str]:
+    """Return the units of what :meth:`Instrument.read_back` gave, by path below the identity."""
+    return {
+        f"{instrument}.{name}": READ_BACK_UNITS[setting]
+        for name in settings
+        if (setting := name.rpartition(".")[2]) in READ_BACK_UNITS
+    }

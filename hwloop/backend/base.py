@@ -32,7 +32,8 @@ class Description:
 
     ``population``: the axes before (rows, cols): () for one array, (N,) for N emulated ones.
     ``multiply``: how column currents are obtained. ``identity``: identities and settings as
-    read back from the instruments or from the emulator, for the record.
+    read back from the instruments or from the emulator, for the record. ``units``: the unit of
+    each value in ``identity`` by its path, such as ``{"smu.source_range_v": "V"}``.
     ``verify_steps``: for how many pulses ahead a :class:`hwloop.array.operations.Ramp` is
     worthwhile: 1 where single operations cost no more.
     """
@@ -43,6 +44,7 @@ class Description:
     multiply: MultiplyMode = "parallel"
     identity: Mapping[str, object] = field(default_factory=dict)
     verify_steps: int = 1
+    units: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:

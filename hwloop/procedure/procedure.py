@@ -15,6 +15,7 @@ from hwloop.backend.kind import BackendKind
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
 from hwloop.procedure.sections import calibration_override
+from hwloop.settings.field_units import below, units_of
 from hwloop.settings.model import Settings
 from hwloop.settings.yaml import parse_yaml, read_text
 from hwloop.steps.contract import Plan, Step
@@ -97,6 +98,19 @@ class Procedure:
                 for entry in self.steps
             ],
         }
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Return the unit of each setting of :attr:`resolved` by its path, from its type.
+
+        ``{"array.limits.positive_v": "V", "steps.0.settings.width_s": "s", …}``.
+        """
+        found = below("array", units_of(self.array))
+        for name, settings in self.backends.items():
+            found |= below(f"backends.{name}", units_of(settings))
+        for index, entry in enumerate(self.steps):
+            found |= below(f"steps.{index}.settings", units_of(entry.settings))
+        return found
 
 
 def load_procedure(

@@ -10,6 +10,7 @@ import numpy as np
 from hwloop.plotting import style as plot
 from hwloop.plotting.style import NamedFigure
 from hwloop.record.comparison import Quantity
+from hwloop.settings.units import without_suffix
 from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def draw(quantities: Sequence[Quantity], names: tuple[str, str]) -> Iterator[Nam
             )
             if one.unit == "1":
                 scale = plot.AxisScale(1.0, "1")
-            label = one.name.rpartition(".")[2].removesuffix("_s").replace("_", " ")
+            label = without_suffix(one.name.rpartition(".")[2], one.unit).replace("_", " ")
             label = label if one.unit == "1" else scale.label(label)
             if has_path:
                 _paths(panels[0], one, scale, names, label)

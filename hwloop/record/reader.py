@@ -107,6 +107,35 @@ class Record:
         return data
 
     @property
+    def identity_units(self) -> dict[str, str]:
+        """Return the unit of what stands in :attr:`identity`, by its path."""
+        return self._units("instruments/units")
+
+    @property
+    def settings_units(self) -> dict[str, str]:
+        """Return the unit of each setting of :attr:`resolved`, by its path.
+
+        As :attr:`hwloop.procedure.procedure.Procedure.units`: from the types that the settings had
+        when the run was recorded.
+        """
+        return self._units("procedure/units")
+
+    def unit_of(self, key: str) -> str:
+        """Return the unit of a setting by its key as ``--set`` takes it; "" where it has none.
+
+        A step may be given by its number from 0, its label, or its name where it stands once.
+        """
+        first, *parts = key.split(".")
+        if first == "steps" and parts and not parts[0].isdigit():
+            steps = self.resolved["steps"]
+            for name in ("label", "step"):
+                found = [i for i, one in enumerate(steps) if one[name] == parts[0]]
+                if len(found) == 1:
+                    parts[0] = str(found[0])
+                    break
+        return self.settings_units.get(".".join((first, *parts)), "")
+
+    @property
     def population(self) -> int | None:
         """Number of arrays in an emulated population; None for one array."""
         return int(self._file.attrs["population"]) or None
@@ -262,6 +291,10 @@ class Record:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _units(self, path: str) -> dict[str, str]:
+        found: dict[str, str] = json.loads(self._file[path][()]) if path in self._file else {}
+        return found
 
     def _rows(self, path: str, name: str) -> NDArray[Any]:
         """Return the complete rows of a column."""

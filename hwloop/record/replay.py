@@ -49,6 +49,7 @@ class Replay(OneVerbBackend):
             multiply=record.attrs["multiply"],
             identity={"recording": record.attrs["run_id"], **record.identity},
             verify_steps=int(record.attrs.get("verify_steps", 1)),
+            units=record.identity_units,
         )
 
     @property

@@ -192,7 +192,10 @@ def _write_header(file: h5py.File, header: RunHeader) -> None:
     texts["text"] = procedure.text
     texts["overrides"] = list(procedure.overrides) or h5py.Empty(h5py.string_dtype())
     texts["resolved"] = json.dumps(procedure.resolved)
-    file.create_group("instruments")["identity"] = json.dumps(dict(header.description.identity))
+    texts["units"] = json.dumps(procedure.units)
+    instruments = file.create_group("instruments")
+    instruments["identity"] = json.dumps(dict(header.description.identity))
+    instruments["units"] = json.dumps(dict(header.description.units))
     _write_array(file.create_group("array"), procedure)
     _prepare(file, header.description)
     known: list[tuple[Any, ...]] = []

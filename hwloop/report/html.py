@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from hwloop.plotting.style import SavedFigure
+from hwloop.settings.units import without_suffix
 
 _SHOWN = 0.75
 """Size of an image on the page: its letters are then as large as the page's."""
@@ -78,8 +79,7 @@ def link(address: str, shown: object) -> Html:
     return Html(f'<a href="{html.escape(address)}">{text_of(shown)}</a>')
 
 
-def heading_of(name: str) -> str:
-    """Return a heading for the name of a column, without its unit."""
-    stem, _, suffix = name.rpartition("_")
-    text = (stem if stem and len(suffix) == 1 else name).replace("_", " ")
-    return text[:1].upper() + text[1:]
+def heading_of(name: str, unit: str = "") -> str:
+    """Return a heading for the name of a column or a table, without the suffix of its unit."""
+    words = without_suffix(name, unit).replace("_", " ")
+    return words[:1].upper() + words[1:]

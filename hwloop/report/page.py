@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hwloop.plotting.style import SavedFigure
 from hwloop.record.reader import STATUS_MEANING, Record
 from hwloop.report.html import document, figure_of, grid_of, heading_of, link, table_of, text_of
-from hwloop.report.values import LARGEST_CELL, flat, result, without_axes
+from hwloop.report.values import LARGEST_CELL, flat, inside, result, without_axes
 from hwloop.settings.units import format_quantity
 
 _MOST_ROWS = 60
@@ -123,7 +123,7 @@ def _results(record: Record, label: str) -> Iterator[str]:
         small = all(values[0].size <= LARGEST_CELL for values in columns.values())
         if table and 1 < rows <= _MOST_ROWS and small:
             yield f"<h3>{text_of(heading_of(table))}</h3>"
-            heads = ((heading_of(key), meanings[key]) for key in columns)
+            heads = ((heading_of(key, units[key]), meanings[key]) for key in columns)
             cells = ([result(one, units[key]) for one in columns[key]] for key in columns)
             yield grid_of(heads, zip(*cells, strict=True))
             continue
@@ -133,7 +133,7 @@ def _results(record: Record, label: str) -> Iterator[str]:
         name = heading_of(table) if table else f"At the end (row {rows} of {rows})"
         yield f"<h3>{text_of(name)}</h3>"
         yield table_of(
-            (heading_of(key), result(values[-1], units[key]), meanings[key])
+            (heading_of(key, units[key]), result(values[-1], units[key]), meanings[key])
             for key, values in columns.items()
             if table or values[-1].ndim <= len(record.shape) - 2
         )
@@ -147,28 +147,34 @@ def _meanings(record: Record, label: str, table: str) -> dict[str, str]:
 
 def _settings(record: Record) -> Iterator[str]:
     yield "<h2>What was asked</h2>"
-    for entry in record.resolved["steps"]:
+    units = record.settings_units
+    for index, entry in enumerate(record.resolved["steps"]):
         yield f"<h3>{text_of(entry['label'])} (step {text_of(entry['step'])})</h3>"
-        yield table_of(flat(entry["settings"]))
+        yield table_of(flat(entry["settings"], inside(units, f"steps.{index}.settings")))
 
 
 def _array(record: Record) -> Iterator[str]:
     array = dict(record.resolved["array"])
+    units = inside(record.settings_units, "array")
     limits = array.pop("limits")
     yield "<h2>The array</h2>"
-    yield table_of(flat(array))
+    yield table_of(flat(array, units))
     yield "<h3>Its limits</h3>"
-    yield table_of(flat(limits))
-    identity = dict(record.identity)
+    yield table_of(flat(limits, inside(units, "limits")))
+    identity, units = dict(record.identity), record.identity_units
     device = dict(identity.pop("device", None) or {})
     calibration = device.pop("calibration", None)
     yield f"<h3>What stood for it: backend {text_of(record.attrs['backend'])}</h3>"
-    yield table_of(flat(identity | ({"device": device} if device else {})))
+    yield table_of(flat(identity | ({"device": device} if device else {}), units))
     if isinstance(calibration, dict):
         yield "<h3>The calibration</h3>"
+        units = inside(units, "device.calibration")
         yield table_of(
-            (heading_of(key), link(f"https://doi.org/{value}", value) if key == "doi" else value)
-            for key, value in flat(calibration)
+            (
+                heading_of(key, units.get(key, "")),
+                link(f"https://doi.org/{value}", value) if key == "doi" else value,
+            )
+            for key, value in flat(calibration, units)
         )
 
 

@@ -11,51 +11,55 @@ from numpy.typing import NDArray
 
 from hwloop.settings.units import format_quantity
 
-_UNITS = {"v": "V", "a": "A", "s": "s", "j": "J", "k": "K", "ohm": "Ω"}
-_SIEMENS = frozenset({"conductance_s", "min_s", "max_s", "median_s", "values_s", "shift_s"})
+_POWERS = str.maketrans({"2": "²"})
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LONGEST = 160
 LARGEST_CELL = 16
 """Values up to which an array is written out in a cell of a table."""
 
 
-def flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield nested settings as (path of the key, value with its unit), without unset ones."""
+def flat(
+    data: Mapping[str, Any], units: Mapping[str, str], prefix: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Yield nested settings as (path of the key, value with its unit), without unset ones.
+
+    ``units``: the unit of a setting by its path; one that is not in it is shown without a unit.
+    """
     for key, value in data.items():
+        path = f"{prefix}{key}"
         if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
+            yield from flat(value, units, f"{path}.")
         elif value is not None and value != "":
-            yield f"{prefix}{key}", setting(key, value)
+            yield path, setting(value, units.get(path, ""))
 
 
-def setting(key: str, value: object) -> str:
-    """Format a value of a procedure: ``setting("width_s", 0.05) == "50 ms"``."""
+def inside(units: Mapping[str, str], path: str) -> dict[str, str]:
+    """Return the units below a path, by the rest of their paths."""
+    start = f"{path}."
+    return {key.removeprefix(start): unit for key, unit in units.items() if key.startswith(start)}
+
+
+def setting(value: object, unit: str) -> str:
+    """Format a value of a procedure: ``setting(0.05, "s") == "50 ms"``."""
     if isinstance(value, list | tuple):
-        return _sequence(key, value)
+        return _sequence(value, unit)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    unit = unit_of(key)
     if unit and isinstance(value, int | float):
         return quantity(value, unit)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def unit_of(key: str) -> str:
-    """Return the unit that a name carries; "" where it carries none."""
-    if key in _SIEMENS or key.endswith("_conductance_s"):
-        return "S"
-    *stem, suffix = key.split("_")
-    unit = _UNITS.get(suffix, "") if stem else ""
-    return f"1/{unit}" if unit and stem[-1] == "per" else unit
-
-
 def quantity(value: float, unit: str) -> str:
     """Format a number with its unit; in powers of ten where a prefix on ``1/A`` would mislead."""
+    shown = unit.replace("ohm", "Ω").translate(_POWERS)
     if unit in {"", "1"}:
         return _number(value)
     if unit.startswith("1/"):
-        return f"{_number(value)} {unit.removeprefix('1')}"
-    return format_quantity(value, unit)
+        return f"{_number(value)} {shown.removeprefix('1')}"
+    if unit.startswith("m2"):
+        return f"{_number(value)} {shown}"
+    return format_quantity(value, shown)
 
 
 def _number(value: float) -> str:
@@ -64,11 +68,11 @@ def _number(value: float) -> str:
     return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}" if e else mantissa
 
 
-def _sequence(key: str, value: list[Any] | tuple[Any, ...]) -> str:
+def _sequence(value: list[Any] | tuple[Any, ...], unit: str) -> str:
     if value and all(isinstance(row, list | tuple) and set(row) <= {0, 1} for row in value):
         text = " ".join("".join(str(int(bit)) for bit in row) for row in value)
     elif value and all(isinstance(item, int | float) for item in value):
-        low, high = setting(key, min(value)), setting(key, max(value))
+        low, high = setting(min(value), unit), setting(max(value), unit)
         return f"{len(value)} values from {low} to {high}"
     else:
         text = str(value)

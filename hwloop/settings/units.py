@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 _PREFIXES = {  # power of ten
     "f": -15,
@@ -75,21 +78,46 @@ def format_quantity(value: float, unit: str, *, digits: int = 4) -> str:
     return f"{rounded / 10.0**power:.{digits}g} {_DISPLAY[power]}{unit}".rstrip()
 
 
+@dataclass(frozen=True)
+class Unit:
+    """The SI unit of a number, as an annotation of its type: ``Annotated[float, Unit("V")]``.
+
+    Reports, tables and the JSON schema take the unit from it, never from the field's name.
+    ``symbol``: "1" for a plain number.
+    """
+
+    symbol: str
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the JSON schema of the number with the key ``unit``."""
+        return {**handler(schema), "unit": self.symbol}
+
+
 def _in(unit: str) -> BeforeValidator:
     return BeforeValidator(lambda value: parse_quantity(value, unit))
 
 
-Volt = Annotated[float, _in("V")]
-Ampere = Annotated[float, _in("A")]
-Second = Annotated[float, _in("s")]
-Siemens = Annotated[float, _in("S")]
-Ohm = Annotated[float, _in("ohm")]
-Joule = Annotated[float, _in("J")]
-Kelvin = Annotated[float, _in("K")]
-PerAmpere = Annotated[float, _in("1/A")]
-Metre = Annotated[float, _in("m")]
-MetrePerSecond = Annotated[float, _in("m/s")]
-Number = Annotated[float, _in("1")]
+Volt = Annotated[float, Unit("V"), _in("V")]
+Ampere = Annotated[float, Unit("A"), _in("A")]
+Second = Annotated[float, Unit("s"), _in("s")]
+Siemens = Annotated[float, Unit("S"), _in("S")]
+Ohm = Annotated[float, Unit("ohm"), _in("ohm")]
+Joule = Annotated[float, Unit("J"), _in("J")]
+Kelvin = Annotated[float, Unit("K"), _in("K")]
+Hertz = Annotated[float, Unit("Hz"), _in("1")]
+Metre = Annotated[float, Unit("m"), _in("m")]
+ElectronVolt = Annotated[float, Unit("eV"), _in("1")]
+MetrePerSecond = Annotated[float, Unit("m/s"), _in("m/s")]
+SiemensPerVolt = Annotated[float, Unit("S/V"), _in("1")]
+SiemensPerSquareVolt = Annotated[float, Unit("S/V2"), _in("1")]
+SquareMetrePerVoltSecond = Annotated[float, Unit("m2/(V s)"), _in("1")]
+SquareMetrePerSecondOhm = Annotated[float, Unit("m2/(s ohm)"), _in("1")]
+PerAmpere = Annotated[float, Unit("1/A"), _in("1/A")]
+PerSecond = Annotated[float, Unit("1/s"), _in("1")]
+PerVolt = Annotated[float, Unit("1/V"), _in("1")]
+Number = Annotated[float, Unit("1"), _in("1")]
 
 PositiveMetre = Annotated[Metre, Field(gt=0)]
 PositiveVolt = Annotated[Volt, Field(gt=0)]
@@ -103,6 +131,35 @@ PositiveJoule = Annotated[Joule, Field(gt=0)]
 Fraction = Annotated[Number, Field(ge=0)]
 """A standard deviation as a fraction of the value that it scatters."""
 Count = Annotated[int, Field(strict=True, ge=1)]
+
+SUFFIXES = {
+    "V": "_v",
+    "A": "_a",
+    "s": "_s",
+    "S": "_s",
+    "ohm": "_ohm",
+    "J": "_j",
+    "K": "_k",
+    "Hz": "_hz",
+    "m": "_m",
+    "eV": "_ev",
+    "m/s": "_m_per_s",
+    "S/V": "_s_per_v",
+    "S/V2": "_s_per_v2",
+    "m2/(V s)": "_m2_per_vs",
+    "m2/(s ohm)": "_m2_per_s_ohm",
+    "1/A": "_per_a",
+    "1/V": "_per_v",
+    "1/s": "_per_s",
+    "1/Hz": "_per_hz",
+}
+"""What a name ends in whose unit this is. A name in siemens has the word ``conductance`` as well:
+every other name in ``_s`` is in seconds."""
+
+
+def without_suffix(name: str, unit: str) -> str:
+    """Return a name without the suffix of its unit, for where the unit stands beside it."""
+    return name.removesuffix(SUFFIXES.get(unit, "")) or name
 
 
 def duration_text(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from pydantic import Field, field_validator
 
@@ -18,6 +18,7 @@ from hwloop.settings.units import (
     PositiveOhm,
     PositiveSiemens,
     PositiveVolt,
+    Second,
 )
 
 VIRTUAL = "virtual:"
@@ -150,7 +151,7 @@ class VirtualSettings(Settings):
     procedure: Path | None = None
     noise: bool = True
     real_time: bool = False
-    latency_s: float = Field(default=0.0, ge=0, le=10)
+    latency_s: Annotated[Second, Field(ge=0, le=10)] = 0.0
 
 
 class SelfTestSettings(Settings):

@@ -24,7 +24,7 @@ from hwloop.report.html import (
     table_of,
     text_of,
 )
-from hwloop.report.values import quantity, setting, unit_of, without_axes
+from hwloop.report.values import quantity, setting, without_axes
 from hwloop.settings.units import parse_quantity
 from hwloop.sweep.grid import SEED, Point, shown
 from hwloop.sweep.groups import Group, Spread, groups
@@ -61,6 +61,23 @@ class Sweep:
             for key, value in one.point.values:
                 texts.setdefault(key, set()).add(shown(value))
         return tuple(key for key in texts if len(texts[key]) > 1) or tuple(texts)
+
+    @cached_property
+    def units(self) -> dict[str, str]:
+        """Return the unit of each setting that was given, from the record of a finished point."""
+        keys = {key for one in self.results for key, _ in one.point.values}
+        with Record(Path(self.finished[0].ended.record)) as record:
+            return {key: record.unit_of(key) for key in keys}
+
+    def text_of_setting(self, key: str, value: Any) -> str:
+        """Return a value that a setting took, with its unit where its type has one."""
+        unit = self.units[key]
+        if isinstance(value, list | dict):
+            return shown(value)
+        if isinstance(value, str) and unit:
+            with suppress(ValueError):  # a word that a setting takes in place of a number
+                return setting(parse_quantity(value, unit), unit)
+        return setting(value, unit)
 
 
 def page(sweep: Sweep, figures: Sequence[SavedFigure], target: Path) -> str:
@@ -122,7 +139,7 @@ def _swept(sweep: Sweep) -> Iterator[tuple[str, object]]:
     values: dict[str, dict[str, str]] = {}
     for one in sweep.results:
         for key, value in one.point.values:
-            values.setdefault(key, {})[shown(value)] = _value(key, value)
+            values.setdefault(key, {})[shown(value)] = sweep.text_of_setting(key, value)
     for key, texts in values.items():
         yield f"Over {key}", _listed(list(texts.values()))
     if manifest.overrides:
@@ -139,17 +156,6 @@ def _listed(values: Sequence[str]) -> str:
     return f"{few}, … , {values[-1]} ({len(values)} values)"
 
 
-def _value(key: str, value: Any) -> str:
-    """Format a value of a setting, with its unit where its name has one."""
-    name = key.rpartition(".")[2]
-    if isinstance(value, list | dict):
-        return shown(value)
-    if isinstance(value, str) and unit_of(name):
-        with suppress(ValueError):  # a word that a setting takes in place of a number
-            return setting(name, parse_quantity(value, unit_of(name)))
-    return setting(name, value)
-
-
 def _heads(keys: Iterable[str]) -> Iterator[tuple[object, object]]:
     """Yield the last part of each key, and the whole in small letters, breakable at dots."""
     for key in keys:
@@ -158,9 +164,9 @@ def _heads(keys: Iterable[str]) -> Iterator[tuple[object, object]]:
         yield last, whole if path else ""
 
 
-def _settings(point: Point, keys: Iterable[str]) -> Iterator[str]:
+def _settings(sweep: Sweep, point: Point, keys: Iterable[str]) -> Iterator[str]:
     values = dict(point.values)
-    return (_value(key, values[key]) for key in keys)
+    return (sweep.text_of_setting(key, values[key]) for key in keys)
 
 
 def _results(sweep: Sweep) -> Iterator[str]:
@@ -173,14 +179,14 @@ def _results(sweep: Sweep) -> Iterator[str]:
     yield "<h3>Aims</h3>"
     whose = "every step's aim" if one_array else "every step's aim, fraction of the arrays"
     aims = Column("reached", "1", whose, yes_or_no=one_array)
-    yield _grid(keys, found, [aims], [[group.reached] for group in found])
+    yield _grid(sweep, keys, found, [aims], [[group.reached] for group in found])
     changing = moving(sweep.finished)
     for place in dict.fromkeys(name.rpartition(".")[0] for name in changing):
         names = [name for name in changing if name.rpartition(".")[0] == place]
         label, _, table = place.partition(".")
         yield f"<h3>{text_of(label)}: {text_of(heading_of(table).lower() or 'at the end')}</h3>"
         spreads = [[group.spread(name) for name in names] for group in found]
-        yield _grid(keys, found, [about[name] for name in names], spreads)
+        yield _grid(sweep, keys, found, [about[name] for name in names], spreads)
     yield from _constant(sweep, about, changing)
 
 
@@ -209,6 +215,7 @@ def _constant(sweep: Sweep, about: Mapping[str, Column], changing: Sequence[str]
 
 
 def _grid(
+    sweep: Sweep,
     keys: Sequence[str],
     found: Sequence[Group],
     shown_columns: Sequence[Column],
@@ -218,11 +225,11 @@ def _grid(
     heads = [
         *_heads(keys),
         ("Finished", "runs"),
-        *((heading_of(column.name), without_axes(column.meaning)) for column in shown_columns),
+        *((heading_of(one.name, one.unit), without_axes(one.meaning)) for one in shown_columns),
     ]
     lines = (
         [
-            *_settings(group.results[0].point, keys),
+            *_settings(sweep, group.results[0].point, keys),
             f"{len(group.finished)} of {len(group.results)}",
             *(
                 _spread(spread, column, len(group.finished))
@@ -280,7 +287,7 @@ def _lines(
     """Return a table with a line a point: settings, files, message."""
     lines = (
         [
-            *_settings(one.point, sweep.varied),
+            *_settings(sweep, one.point, sweep.varied),
             _files(one, target),
             _sentence(one.message),
         ]

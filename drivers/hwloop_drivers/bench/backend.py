@@ -29,7 +29,7 @@ from hwloop.types import BoolArray
 from hwloop_drivers.bench.cell_access import CellAccess, pulse_train
 from hwloop_drivers.bench.multiply import column_currents
 from hwloop_drivers.bench.verify_loop import steps_ahead
-from hwloop_drivers.roles import Measured, SourceMeter
+from hwloop_drivers.roles import Measured, SourceMeter, units_of_read_back
 from hwloop_drivers.safety.make_safe import (
     floating_when_off,
     make_all_safe,
@@ -94,6 +94,7 @@ class Bench(CrossbarBackend):
         )
         self._verify_steps = steps_ahead(drives, self._fractions, array)
         self._identity: dict[str, object] = {"station": station.name}
+        self._units: dict[str, str] = {}
         self._events: deque[Event] = deque() if events is None else events
         self._time: BenchTime = HostTime()
         self._began_s = self._now_s = 0.0
@@ -127,7 +128,9 @@ class Bench(CrossbarBackend):
             self._drives.instruments[name].reset()
         self._switch_on()
         for name, instrument in self._drives.instruments.items():
-            self._identity[name] = {"id": instrument.id, **instrument.read_back()}
+            settings = instrument.read_back()
+            self._identity[name] = {"id": instrument.id, **settings}
+            self._units |= units_of_read_back(name, settings)
         if self.description.multiply == "superposition":
             message = (
                 "multiply: vectors with one voltage on their rows are measured in parallel, column"
@@ -157,6 +160,7 @@ class Bench(CrossbarBackend):
             geometry=self._array.geometry,
             multiply="parallel" if one_cell else "superposition",
             identity=self._identity,
+            units=self._units,
             verify_steps=self._verify_steps,
         )
 

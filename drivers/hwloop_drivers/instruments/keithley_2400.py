@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import override
 
 from hwloop.errors import UnexpectedReply, Unsupported
+from hwloop.settings.units import Hertz
 from hwloop_drivers.instruments.families.common import number
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
 from hwloop_drivers.instruments.families.source_meter import (
@@ -49,7 +51,7 @@ class Keithley2400Settings(LinkSettings):
     """``nplc``: integration time of a reading. ``four_wire``: sense at the device."""
 
     nplc: float = Field(default=1.0, ge=0.01, le=10)
-    line_frequency_hz: float = Field(default=50.0, gt=0)
+    line_frequency_hz: Annotated[Hertz, Field(gt=0)] = 50.0
     four_wire: bool = False
 
 

@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import Field, model_validator
 from typing_extensions import override
 
 from hwloop.errors import BackendError, InstrumentFault, UnexpectedReply, Unsupported
+from hwloop.settings.units import PositiveSecond, Second
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.roles import SwitchMatrix
@@ -39,13 +41,13 @@ class SerialBoardSettings(LinkSettings):
     every line. ``boot_s``: time it needs after the port is opened, where that resets it.
     """
 
-    timeout_s: float = Field(default=1.0, gt=0)
+    timeout_s: PositiveSecond = 1.0
     baud_rate: int = Field(default=115200, gt=0)
     buses: int = Field(ge=2, le=99)
     lines: int = Field(ge=2, le=120)  # all on ground must fit into one line of text
     ground_bus: int = Field(ge=1)
-    watchdog_s: float = Field(default=0.5, ge=0.1, le=10)
-    boot_s: float = Field(default=0.0, ge=0, le=30)
+    watchdog_s: Annotated[Second, Field(ge=0.1, le=10)] = 0.5
+    boot_s: Annotated[Second, Field(ge=0, le=30)] = 0.0
 
     @model_validator(mode="after")
     def _ground_exists(self) -> SerialBoardSettings:

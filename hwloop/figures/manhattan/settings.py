@@ -163,7 +163,8 @@ def _about_range(training: Training, diagnosis: Diagnosis) -> str:
     start_s = np.abs(training.weight_s[0]).max(axis=(-2, -1))
     missed = diagnosis.missed
     text = "Shifts and pulse width. The largest |weight| before the first pulse was"
-    text += f" {format_quantity(float(np.median(start_s[missed])), 'S', digits=3)} in the median"
+    middle_s = float(np.median(start_s[missed]))
+    text += f" {format_quantity(middle_s, 'S', digits=3)} in the median"
     text += " of the arrays that did not converge"
     if not missed.all():
         median_s = float(np.median(start_s[~missed]))

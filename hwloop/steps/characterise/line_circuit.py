@@ -24,7 +24,7 @@ class LineResistances:
     sense_ohm: float = 0.0
 
 
-def apparent_conductance_s(
+def conductance_through_lines_s(
     cell_s: float, shape: tuple[int, int], lines: LineResistances
 ) -> FloatArray:
     """Return the conductance that a meter makes of each cell, (rows, cols), siemens.

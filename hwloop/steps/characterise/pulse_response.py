@@ -183,7 +183,11 @@ def _group(
 def _response(
     settings: PulseResponseSettings, condition: int, direction: int, seen_s: FloatArray
 ) -> ResponseRow:
-    """Compute the response from ``seen_s`` (directions, cycles, pulses + 1, ..., rows, cols)."""
+    """Compute the response of one condition in one direction.
+
+    ``seen_s``: conductances of this condition, (directions, cycles, pulses + 1, ..., rows, cols),
+    siemens.
+    """
     train = settings.up if direction > 0 else settings.down
     amplitude_v, width_s = train.conditions()[condition]
     mean_s = seen_s.mean(axis=1)

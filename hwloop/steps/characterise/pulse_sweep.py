@@ -99,7 +99,7 @@ class PulseSweepSettings(LevelSweep):
         ]
 
     def reached(self, conductance_s: FloatArray) -> BoolArray:
-        """Return where ``until_s`` is reached, shaped as ``conductance_s``.
+        """Return where ``until_s`` is reached, in the shape of the conductances given.
 
         False everywhere if ``until_s`` is not given, and where the conductance is NaN.
         """
@@ -234,7 +234,8 @@ def _sweep(
 def cycle_figures(settings: PulseSweepSettings, cycle: int, seen_s: FloatArray) -> CycleFigures:
     """Compute the figures of one cycle.
 
-    ``seen_s``: (1 + levels, ..., rows, cols), siemens, NaN after the last pulse of a cell.
+    ``seen_s``: conductances, (1 + levels, ..., rows, cols), siemens, NaN after the last pulse of a
+    cell.
     """
     pulses = np.isfinite(seen_s[1:]).sum(axis=0)
     last_s = np.take_along_axis(seen_s, pulses[None], axis=0)[0]

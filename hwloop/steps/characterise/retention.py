@@ -69,8 +69,8 @@ class RetentionFigures(Row):
 
     table: ClassVar[str] = "figures"
 
-    first_s: FloatArray = column("S", "conductance at the first read")
-    last_s: FloatArray = column("S", "conductance at the last read")
+    first_conductance_s: FloatArray = column("S", "conductance at the first read")
+    last_conductance_s: FloatArray = column("S", "conductance at the last read")
     drift_exponent: FloatArray = column("1", "nu of G = G1 (t / 1 s)^-nu, least squares of ln G")
     drift_error: FloatArray = column("1", "standard error of nu")
     one_second_s: FloatArray = column("S", "G1 of that fit")
@@ -120,8 +120,8 @@ def retention_figures(times_s: FloatArray, seen_s: FloatArray) -> RetentionFigur
     rest = y - y.mean(axis=0) - column_x * slope
     error = np.sqrt((rest**2).sum(axis=0) / (len(x) - 2) / (x**2).sum())
     return RetentionFigures(
-        first_s=seen_s[0],
-        last_s=seen_s[-1],
+        first_conductance_s=seen_s[0],
+        last_conductance_s=seen_s[-1],
         drift_exponent=-slope,
         drift_error=error,
         one_second_s=np.exp(y.mean(axis=0) - slope * np.log(times_s).mean()),
@@ -129,8 +129,8 @@ def retention_figures(times_s: FloatArray, seen_s: FloatArray) -> RetentionFigur
 
 
 def _outcome(settings: RetentionSettings, found: RetentionFigures, end_s: float) -> Outcome:
-    first_s = np.where(found.first_s > 0, found.first_s, np.nan)
-    change = (found.last_s - found.first_s) / first_s
+    first_conductance_s = np.where(found.first_conductance_s > 0, found.first_conductance_s, np.nan)
+    change = (found.last_conductance_s - found.first_conductance_s) / first_conductance_s
     known = np.isfinite(change)
     kept = int((np.abs(change[known]) <= settings.largest_loss).sum())
     total = int(known.sum())

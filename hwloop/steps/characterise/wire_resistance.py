@@ -14,7 +14,7 @@ from hwloop.errors import ConfigError
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, Resistance
 from hwloop.steps.array import Array
-from hwloop.steps.characterise.line_circuit import LineResistances, apparent_conductance_s
+from hwloop.steps.characterise.line_circuit import LineResistances, conductance_through_lines_s
 from hwloop.steps.common.cells import conductance_s, planned_read
 from hwloop.steps.common.summaries import median_text
 from hwloop.steps.contract import Plan, Step
@@ -130,7 +130,7 @@ def _exact(apparent_s: FloatArray, settings: WireResistanceSettings) -> _Fit:
     for _ in range(_ROUNDS):
         series_ohm, row_ohm, col_ohm = map(float, values)
         lines = LineResistances(row_ohm, col_ohm, settings.driver_ohm, settings.sense_ohm)
-        model_s = apparent_conductance_s(1 / series_ohm, turned_s.shape, lines)
+        model_s = conductance_through_lines_s(1 / series_ohm, turned_s.shape, lines)
         change = seen.values - _first_order(model_s).values
         values = values + change
         if (np.abs(change) <= _SMALL * np.abs(values)).all():

@@ -38,7 +38,10 @@ class MeasuredSpread(Settings):
 
 
 class EqualSpread(Settings):
-    """Spread with the same σ for every cell, from ``low_s`` to ``high_s`` in ``points`` steps."""
+    """Spread with the same σ for every cell, in ``points`` equal steps.
+
+    ``low_s``, ``high_s``: the first and the last σ.
+    """
 
     variability: Literal["equal"]
     low_s: PositiveSiemens
@@ -54,10 +57,10 @@ class Only(Settings):
 
 
 class ProgrammingNoiseSettings(Settings):
-    """Settings of the programming noise.
+    """Settings of the programming noise: ``executions`` draws for each σ.
 
-    ``executions``: draws for each σ. ``largest_s``: conductances are held between 0 and this. Cells
-    at 0 S are not programmed and do not scatter. ``only``: the cells that scatter; all if left out.
+    ``largest_s``: conductances are held between 0 and this. Cells at 0 S are not programmed and do
+    not scatter. ``only``: the cells that scatter; all if left out.
     """
 
     data: LabelledData

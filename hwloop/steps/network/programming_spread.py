@@ -48,10 +48,10 @@ def drawn_s(
     largest_s: float,
     noisy: BoolArray | None = None,
 ) -> tuple[FloatArray, int]:
-    """Draw programmed conductances, held between 0 and ``largest_s``, siemens.
+    """Draw programmed conductances, siemens; return them and the number held at an end.
 
-    Returns the conductances and the number of draws that were held at an end. A cell at 0 S is not
-    programmed and stays there. ``noisy``: which of the others are drawn; all if None.
+    They are held between 0 and ``largest_s``. A cell at 0 S is not programmed and stays there.
+    ``noisy``: which of the others are drawn; all if None.
     """
     programmed = conductance_s > 0 if noisy is None else (conductance_s > 0) & noisy
     drawn = conductance_s + deviation_s * rng.normal(size=conductance_s.shape)

@@ -138,9 +138,9 @@ def _judge_progress(
 ) -> None:
     """Count the strongest pulses without progress, and mark cells that are stuck."""
     index = work.index
-    seen_s, width_s = table.seen_s[index], table.high_s[index] - table.low_s[index]
+    seen_s, window_s = table.seen_s[index], table.high_s[index] - table.low_s[index]
     away_s = np.abs(seen_s - table.target_s[index])
-    enough_s = np.minimum(width_s / 2, away_s / 10)
+    enough_s = np.minimum(window_s / 2, away_s / 10)
     crossed = (need != 0) & (table.side(index) == -need)
     over, jump_s = index[crossed], np.abs(seen_s - before_s)[crossed]
     table.smallest_jump_s[over] = np.minimum(table.smallest_jump_s[over], jump_s)

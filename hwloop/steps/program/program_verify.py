@@ -189,8 +189,8 @@ def _why(table: CellTable, figures: ProgrammedFigures) -> str:
     missed = np.isin(table.status, (BUDGET, RELAXED))
     if not missed.any():
         return ""
-    width_s = float(np.median((table.high_s - table.low_s)[missed]))
-    window = f"than the window of {format_quantity(width_s, 'S', digits=3)}"
+    window_s = float(np.median((table.high_s - table.low_s)[missed]))
+    window = f"than the window of {format_quantity(window_s, 'S', digits=3)}"
     found = {
         "a read scatters by": 4 * figures.read_noise_s,
         "a pulse jumps": figures.smallest_jump_s,
@@ -198,7 +198,7 @@ def _why(table: CellTable, figures: ProgrammedFigures) -> str:
     return "".join(
         f"; {what} {format_quantity(size_s, 'S', digits=3)}, which is more {window}"
         for what, size_s in found.items()
-        if np.isfinite(size_s) and size_s > width_s
+        if np.isfinite(size_s) and size_s > window_s
     )
 
 

@@ -102,7 +102,10 @@ def round_row(table: CellTable, one: Round, group: int, attempt: int) -> RoundRo
 
 
 def cells_row(table: CellTable, before_s: FloatArray, after_s: FloatArray) -> CellsRow:
-    """Return the final states; ``before_s``, ``after_s``: siemens, flat or in array shape."""
+    """Return the final states.
+
+    ``before_s``, ``after_s``: siemens, flat or in array shape.
+    """
     shape = table.targets.target_s.shape
     return CellsRow(
         target_s=table.targets.target_s,

@@ -18,7 +18,7 @@ from hwloop.errors import ConfigError, StepError
 from hwloop.messages import first_place, nearest
 from hwloop.settings.model import Settings
 from hwloop.settings.tables import GapTable
-from hwloop.settings.units import Number, PositiveSiemens, Siemens
+from hwloop.settings.units import Number, PositiveSiemens, Siemens, Unit
 from hwloop.steps.rows import Row
 from hwloop.types import FloatArray
 
@@ -27,10 +27,13 @@ LevelName = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int
 
 
 class MapTarget(Settings):
-    """Map of targets: written out (null: leave alone), or a CSV, NPY, NPZ or HDF5 file."""
+    """Map of target conductances, one for each cell.
+
+    ``map_s``: written out (null: leave alone), or ``{file: …}`` of CSV, NPY, NPZ or HDF5.
+    """
 
     kind: Literal["map"]
-    map_s: GapTable
+    map_s: Annotated[GapTable, Unit("S")]
 
     @model_validator(mode="after")
     def _of_cells(self) -> MapTarget:
@@ -167,7 +170,7 @@ class OfRange(Settings):
 
 
 class Windows(Settings):
-    """Window of the cell's level, ``low_s`` to ``high_s``; a missing end is open."""
+    """Window that each level states by its two ends; a missing end is open."""
 
     kind: Literal["windows"]
 

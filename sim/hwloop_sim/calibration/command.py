@@ -38,7 +38,8 @@ def _of_table(table: ConductanceTable) -> Iterator[str]:
     yield f"{'conditions':12} {_listed(table.conditions.model_dump(exclude_none=True))}"
     yield f"{'validity':12} {table.validity}"
     low_s, high_s = min(table.conductance_s), max(table.conductance_s)
-    yield f"{'range':12} {low_s:.4g} to {high_s:.4g} S, {len(table.conductance_s) - 1} pulses"
+    pulses = len(table.conductance_s) - 1
+    yield f"{'range':12} {low_s:.4g} to {high_s:.4g} S, {pulses} pulses"
 
 
 def _of_file(found: Calibration) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 from hwloop.datasets.calibrations import HDF5_SUFFIXES, read_calibration
 from hwloop.errors import ConfigError, HwloopError
 from hwloop.settings.model import Settings, folder_of
-from hwloop.settings.units import Kelvin, PositiveSecond, PositiveSiemens, Volt
+from hwloop.settings.units import Kelvin, PositiveSecond, PositiveSiemens, Siemens, Volt
 from hwloop_sim.calibration.table import ConductanceTable, read_table
 
 FORMAT = "hwloop-calibration"
@@ -115,7 +115,7 @@ class Calibration(Settings):
     files: tuple[Mapping[str, str], ...] = ()
     validity: Validity | None = None
     uncertainty: Mapping[str, Any] = {}
-    read_noise_s: float | None = None
+    read_noise_s: Siemens | None = None
     goodness: Mapping[str, Any] = {}
     remarks: tuple[str, ...] = ()
     held_out: tuple[Mapping[str, Any], ...] = ()

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, InstanceOf, PlainSerializer, ValidationInf
 
 from hwloop import plugins
 from hwloop.errors import ConfigError
+from hwloop.settings.field_units import below, units_of
 from hwloop.settings.model import Settings, folder_of
 from hwloop_sim.calibration.file import MeasuredRange
 from hwloop_sim.calibration.twin import RangeWatch, merged, with_model
@@ -43,6 +44,12 @@ class ChosenDevice:
             **self.settings.model_dump(mode="json"),
             **({"measured_range": measured.model_dump(mode="json")} if measured else {}),
         }
+
+    def units(self) -> dict[str, str]:
+        """Return the unit of each setting by its path, as it stands in :meth:`dump`."""
+        measured = self.measured_range
+        of_range = below("measured_range", units_of(measured)) if measured else {}
+        return units_of(self.settings) | of_range
 
 
 def _choose(value: object, info: ValidationInfo) -> object:

@@ -14,7 +14,7 @@ from pydantic import Field
 from hwloop.errors import Unsupported
 from hwloop.messages import cell_name, first_place
 from hwloop.settings.model import Settings
-from hwloop.settings.units import Number
+from hwloop.settings.units import Number, PerVolt
 from hwloop.types import FloatArray
 from hwloop_sim.circuit import CellLaw, Polynomial, Sinh
 
@@ -23,7 +23,7 @@ class SinhSettings(Settings):
     """The law I = G sinh(a V) / a, with ``per_volt`` a, in 1/V."""
 
     law: Literal["sinh"]
-    per_volt: Annotated[Number, Field(gt=0, le=100)]
+    per_volt: Annotated[PerVolt, Field(gt=0, le=100)]
 
     def made(self) -> CellLaw:
         """Return the law for the circuit solver."""

@@ -30,6 +30,7 @@ from pydantic import BeforeValidator, InstanceOf, PlainSerializer, ValidationInf
 from hwloop import plugins
 from hwloop.array.operations import PulseMap
 from hwloop.errors import ConfigError
+from hwloop.settings.field_units import units_of
 from hwloop.settings.model import Settings, folder_of
 from hwloop.types import FloatArray
 
@@ -64,9 +65,9 @@ class Effect:
         after_s: FloatArray,
         pulse: PulseMap,  # noqa: ARG002
     ) -> FloatArray:
-        """Return the state after pulses that took it from ``before_s`` to ``after_s``, siemens.
+        """Return the state after pulses that took it from ``before_s`` to ``after_s``.
 
-        Example, every step 5 % smaller than the model says::
+        All in siemens. Example, every step 5 % smaller than the model says::
 
           def pulsed(self, before_s, after_s, pulse):
               return before_s + 0.95 * (after_s - before_s)
@@ -176,6 +177,10 @@ class ChosenEffect:
     def dump(self) -> dict[str, Any]:
         """Return the settings as a procedure writes them."""
         return {"effect": self.kind.name, **self.settings.model_dump(mode="json")}
+
+    def units(self) -> dict[str, str]:
+        """Return the unit of each setting by its path."""
+        return units_of(self.settings)
 
     @property
     def arrays(self) -> float:

@@ -11,12 +11,12 @@ from hwloop.errors import ConfigError
 from hwloop.messages import cell_name, first_place
 from hwloop.settings.model import Settings
 from hwloop.settings.tables import NumberTable
-from hwloop.settings.units import Fraction, Number, PositiveSiemens, format_quantity
+from hwloop.settings.units import Fraction, Number, PositiveSiemens, Unit, format_quantity
 from hwloop.types import FloatArray
 
 
 class ScaledLognormal(Settings):
-    """A lognormal draw, rescaled so that each array's extremes meet ``min_s`` and ``max_s``.
+    """A lognormal draw, rescaled so that the extremes of each array are given.
 
     μ = ln((min + max)/2), σ = |ln(max/min)|/divisor; then a linear map takes the smallest draw of
     an array to ``min_s`` and the largest to ``max_s``.
@@ -64,7 +64,7 @@ class GivenValues(Settings):
     """Values given for every cell: (rows, cols), or one such map for each array."""
 
     distribution: Literal["given"]
-    values_s: NumberTable
+    values_s: Annotated[NumberTable, Unit("S")]
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:  # noqa: ARG002
         """Return the given values; :class:`ConfigError` where their shape does not fit."""

@@ -31,9 +31,9 @@ class CellLaw(ABC):
 
 @dataclass(frozen=True)
 class Sinh(CellLaw):
-    """The law I = G sinh(a V) / a, with ``per_volt`` a: hopping, and thin tunnel barriers.
+    """The law I = G sinh(a V) / a: hopping, and thin tunnel barriers.
 
-    The form in Yakopcic et al., IEEE Electron Device Lett. 32, 1436 (2011).
+    ``per_volt``: a. The form in Yakopcic et al., IEEE Electron Device Lett. 32, 1436 (2011).
     """
 
     per_volt: float

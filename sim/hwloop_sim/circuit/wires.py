@@ -32,7 +32,7 @@ class Wires:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name.endswith("_ohm") and not (math.isfinite(value) and value >= 0):
+            if not isinstance(value, str) and not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{field.name} {value} is not a finite resistance of 0 or more")
         _one_of(self.row_ends, get_args(RowEnds), "row_ends")
         _one_of(self.col_ends, get_args(ColEnds), "col_ends")

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from hwloop.settings.units import Number, PositiveMetre, PositiveOhm
+from hwloop.settings.units import PositiveMetre, PositiveOhm, SquareMetrePerVoltSecond
 from hwloop_sim.devices.common import integrate
 from hwloop_sim.devices.common.mixed_resistance import (
     mixed_conductance_s,
@@ -42,7 +42,7 @@ class LinearIonDriftSettings(StateSettings):
     r_on_ohm: PositiveOhm = 100.0
     r_off_ohm: PositiveOhm = 16e3
     thickness_m: PositiveMetre = 10e-9
-    mobility_m2_per_vs: Annotated[Number, Field(gt=0)] = 1e-14
+    mobility_m2_per_vs: Annotated[SquareMetrePerVoltSecond, Field(gt=0)] = 1e-14
     window: DriftWindow = NoWindow()
 
 

@@ -32,7 +32,14 @@ from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.errors import Unsupported
-from hwloop.settings.units import Number, PositiveOhm, PositiveSecond, PositiveSiemens, PositiveVolt
+from hwloop.settings.units import (
+    Number,
+    PositiveOhm,
+    PositiveSecond,
+    PositiveSiemens,
+    PositiveVolt,
+    SiemensPerSquareVolt,
+)
 from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.device import Device, DeviceKind
 from hwloop_sim.cells.variability import draw_initial
@@ -73,7 +80,7 @@ class OneTransistorSettings(StateSettings):
     )
 
     r_series_ohm: PositiveOhm = 3970.0
-    k_s_per_v2: Annotated[Number, Field(gt=0)] = 6.35e-3
+    k_s_per_v2: Annotated[SiemensPerSquareVolt, Field(gt=0)] = 6.35e-3
     v_transistor_v: PositiveVolt = 1.916
     v_set_v: PositiveVolt = 1.0
     v_reset_v: PositiveVolt = 1.56

@@ -18,11 +18,11 @@ from pydantic import Field, model_validator
 
 from hwloop.settings.units import (
     Ampere,
-    Number,
     PositiveAmpere,
     PositiveMetre,
     PositiveOhm,
     PositiveVolt,
+    SquareMetrePerSecondOhm,
     Volt,
 )
 from hwloop_sim.devices.common import integrate
@@ -56,7 +56,7 @@ class SbtSettings(StateSettings):
     r_on_ohm: PositiveOhm = 100.0
     r_off_ohm: PositiveOhm = 16e3
     thickness_m: PositiveMetre = 10e-9
-    mobility_m2_per_s_ohm: Annotated[Number, Field(gt=0)] = 1e-17
+    mobility_m2_per_s_ohm: Annotated[SquareMetrePerSecondOhm, Field(gt=0)] = 1e-17
     v_positive_v: PositiveVolt = 0.3
     v_negative_v: Annotated[Volt, Field(lt=0)] = -0.3
     i_off_a: PositiveAmpere = 1e-4

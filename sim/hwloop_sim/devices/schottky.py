@@ -22,10 +22,10 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from hwloop.settings.units import Number, PositiveAmpere, PositiveOhm, PositiveVolt
+from hwloop.settings.units import PerSecond, PositiveAmpere, PositiveOhm, PositiveVolt
 from hwloop_sim.devices.common.state_device import StateModel, StateSettings, state_kind
 
-_Positive = Annotated[Number, Field(gt=0)]
+_Rate = Annotated[PerSecond, Field(gt=0)]
 
 
 class SchottkySettings(StateSettings):
@@ -55,9 +55,9 @@ class SchottkySettings(StateSettings):
     e_reverse_on_v: PositiveVolt = 0.079
     e_reverse_off_v: PositiveVolt = 0.111
     r_series_ohm: PositiveOhm = 38.2
-    k_set_per_s: _Positive = 0.194
+    k_set_per_s: _Rate = 0.194
     v_set_v: PositiveVolt = 0.396
-    k_reset_per_s: _Positive = 3.2e-3
+    k_reset_per_s: _Rate = 3.2e-3
     v_reset_v: PositiveVolt = 0.586
 
 

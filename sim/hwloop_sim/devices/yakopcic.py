@@ -20,10 +20,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from hwloop.settings.units import Number, PositiveAmpere, PositiveVolt
+from hwloop.settings.units import Number, PerSecond, PerVolt, PositiveAmpere, PositiveVolt
 from hwloop_sim.devices.common.state_device import StateModel, StateSettings, state_kind
 
-_Positive = Annotated[Number, Field(gt=0)]
+_Rate = Annotated[PerSecond, Field(gt=0)]
 Knee = Annotated[Number, Field(ge=0, lt=1)]
 
 
@@ -39,11 +39,11 @@ class YakopcicSettings(StateSettings):
 
     a_1_a: PositiveAmpere = 0.17
     a_2_a: PositiveAmpere = 0.17
-    b_per_v: Annotated[Number, Field(gt=0, le=0.7)] = 0.05
+    b_per_v: Annotated[PerVolt, Field(gt=0, le=0.7)] = 0.05
     v_p_v: PositiveVolt = 0.16
     v_n_v: PositiveVolt = 0.15
-    a_p_per_s: _Positive = 4000.0
-    a_n_per_s: _Positive = 4000.0
+    a_p_per_s: _Rate = 4000.0
+    a_n_per_s: _Rate = 4000.0
     x_p: Knee = 0.3
     x_n: Knee = 0.5
     alpha_p: Annotated[Number, Field(ge=0, le=100)] = 1.0

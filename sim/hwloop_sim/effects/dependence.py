@@ -13,10 +13,11 @@ from hwloop.types import FloatArray
 
 
 class Dependence(Settings):
-    """The law σ_G/G = ``fraction`` · (G/``reference_s``)^``exponent``; without one, ``fraction``.
+    """The law σ_G/G = ``fraction`` · (G/``reference_s``)^``exponent``.
 
-    ``series_ohm``: R_s, a noiseless resistance in series with the noisy part; the cell then shows 1
-    − G R_s of the noise, and none where it conducts 1/R_s or more.
+    Without an exponent, σ_G/G is ``fraction``. ``series_ohm``: R_s, a noiseless resistance in
+    series with the noisy part; the cell then shows 1 − G R_s of the noise, and none where it
+    conducts 1/R_s or more.
     """
 
     fraction: Annotated[Number, Field(ge=0, le=1)]

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
-from hwloop.settings.units import Fraction, Kelvin, Number, PositiveSecond, Siemens
+from hwloop.settings.units import ElectronVolt, Fraction, Kelvin, Number, PositiveSecond, Siemens
 from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 
@@ -36,7 +36,7 @@ class DriftSettings(Settings):
     t0_s: PositiveSecond = 1.0
     tau_s: PositiveSecond | None = None
     rest_s: Annotated[Siemens, Field(ge=0)] | None = None
-    activation_ev: Annotated[Number, Field(ge=0, le=5)] = 0.0
+    activation_ev: Annotated[ElectronVolt, Field(ge=0, le=5)] = 0.0
     temperature_k: Annotated[Kelvin, Field(gt=0, le=1000)] = 300.0
     reference_k: Annotated[Kelvin, Field(gt=0, le=1000)] = 300.0
 

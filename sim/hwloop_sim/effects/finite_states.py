@@ -20,7 +20,10 @@ from hwloop_sim.cells.effect import Effect, EffectKind
 
 
 class FiniteStatesSettings(Settings):
-    """Settings of finite states: their number, outermost conductances and ``spacing``."""
+    """Settings of finite states, as many as ``states``.
+
+    ``min_s``, ``max_s``: the outermost states. ``spacing``: of those between.
+    """
 
     states: Annotated[int, Field(strict=True, ge=2, le=1_000_000)]
     min_s: Annotated[Siemens, Field(ge=0)]

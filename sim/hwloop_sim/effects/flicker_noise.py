@@ -19,12 +19,12 @@ import numpy as np
 from pydantic import Field, model_validator
 from typing_extensions import override
 
-from hwloop.settings.units import Number
+from hwloop.settings.units import Hertz
 from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 from hwloop_sim.effects.dependence import Dependence
 
-Frequency = Annotated[Number, Field(gt=0, le=1e12)]
+Frequency = Annotated[Hertz, Field(gt=0, le=1e12)]
 
 
 class FlickerNoiseSettings(Dependence):

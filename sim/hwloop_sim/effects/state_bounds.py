@@ -24,7 +24,10 @@ _LogSigma = Annotated[Number, Field(ge=0, le=3)]
 
 
 class StateBoundsSettings(Settings):
-    """Settings of state bounds: medians ``min_s``, ``max_s``, and sigmas of their logarithms."""
+    """Settings of state bounds, which are drawn for each cell.
+
+    ``min_s``, ``max_s``: medians of the bounds. The sigmas are of their logarithms.
+    """
 
     min_s: PositiveSiemens
     max_s: PositiveSiemens

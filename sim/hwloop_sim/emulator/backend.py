@@ -24,6 +24,7 @@ from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.backend.shapes import check_shape
 from hwloop.errors import BackendError, ConfigError, Unsupported
 from hwloop.messages import cell_name
+from hwloop.settings.field_units import units_of
 from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import Fraction, PositiveSecond
 from hwloop.types import FloatArray
@@ -87,6 +88,7 @@ class EmulatedArray(CrossbarBackend):
         read_noise: float = 0.0,
         read_time_s: float = 1e-3,
         identity: dict[str, object] | None = None,
+        units: dict[str, str] | None = None,
     ) -> None:
         population = request.array.outer_shape(request.population)
         self._description = Description(
@@ -95,6 +97,7 @@ class EmulatedArray(CrossbarBackend):
             population=population,
             multiply="parallel",
             identity=identity or {},
+            units=units or {},
         )
         self._cells = cells
         self._lines = lines
@@ -292,6 +295,7 @@ def open_sim(settings: SimSettings, request: OpenRequest) -> EmulatedArray:
         read_noise=settings.read_noise,
         read_time_s=settings.read_time_s,
         identity={"emulator": "hwloop_sim", **settings.model_dump(mode="json")},
+        units=units_of(settings),
     )
 
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -146,6 +146,40 @@ def test_rows_read_back_with_units(
         assert results["number"].tolist() == [row[0] for row in rows]
         assert [text.decode() for text in results["words"]] == [row[2] for row in rows]
         assert np.array_equal(results["values_v"], np.array([row[1] for row in rows]))
+
+
+def test_a_record_holds_the_units_of_its_settings_and_of_what_was_read_back(
+    procedure: Procedure, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.h5"
+    description = replace(
+        Description("spy", Geometry(rows=2, cols=4)),
+        identity={"smu": {"range": 2.0, "id": "an instrument"}},
+        units={"smu.range": "V"},
+    )
+    RecordWriter(path, RunHeader("run", procedure, 0, None, description)).finish(
+        "completed", pulses=np.zeros((2, 4), dtype=np.int64)
+    )
+    with Record(path) as record:
+        assert record.identity_units == {"smu.range": "V"}
+        assert record.settings_units == procedure.units
+        assert record.unit_of("array.limits.pulse_energy_j") == "J"
+        for step in ("0", procedure.steps[0].label):
+            assert record.unit_of(f"steps.{step}.settings.beta_per_a") == "1/A"
+        assert record.unit_of("steps.0.settings.max_updates") == ""
+        assert record.unit_of("steps.another.settings.beta_per_a") == ""
+
+
+def test_a_record_from_before_units_were_kept_has_none(
+    procedure: Procedure, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.h5"
+    writer_at(path, procedure).finish("completed", pulses=np.zeros((2, 4), dtype=np.int64))
+    with h5py.File(path, "r+") as file:
+        del file["procedure/units"], file["instruments/units"]
+    with Record(path) as record:
+        assert record.settings_units == record.identity_units == {}
+        assert record.unit_of("array.limits.pulse_energy_j") == ""
 
 
 def test_an_existing_file_is_refused_and_left_alone(procedure: Procedure, tmp_path: Path) -> None:

@@ -12,12 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hwloop import plugins
+from hwloop.backend.kind import OpenRequest
 from hwloop.errors import RecordError
-from hwloop.procedure.procedure import from_data
+from hwloop.procedure.procedure import from_data, load_procedure
 from hwloop.record.reader import Record
+from hwloop.record.writer import RecordWriter, RunHeader
 from hwloop.report import write as report
+from hwloop.report.html import heading_of
 from hwloop.report.page import _kind
-from hwloop.report.values import quantity, result, setting
+from hwloop.report.values import flat, quantity, result, setting
 from hwloop.report.write import write_report
 from hwloop.run.observer import Quiet
 from hwloop.run.runner import RunOptions, run_procedure
@@ -287,27 +291,67 @@ def test_a_missing_record_is_one_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "words"),
+    ("value", "unit", "words"),
     [
-        ("width_s", 0.05, "50 ms"),
-        ("wait_s", 1e-6, "1 µs"),
-        ("max_s", 1e-7, "100 nS"),
-        ("initial_conductance_s", 2e-6, "2 µS"),
-        ("beta_per_a", 6e6, "6 × 10⁶ /A"),
-        ("wire_ohm", 2.5, "2.5 Ω"),
-        ("both_polarities", True, "yes"),
-        ("rows", 4, "4"),
-        ("patterns", [[0, 0, 1], [1, 0, 1]], "001 101"),
-        ("conductance_s", [1e-9, 3e-9, 2e-9], "3 values from 1 nS to 3 nS"),
-        ("v", 3, "3"),
+        (0.05, "s", "50 ms"),
+        (1e-6, "s", "1 µs"),
+        (1e-7, "S", "100 nS"),
+        (6e6, "1/A", "6 × 10⁶ /A"),
+        (2.5, "ohm", "2.5 Ω"),
+        (6.35e-3, "S/V2", "6.35 mS/V²"),
+        (1e-14, "m2/(V s)", "1 × 10⁻¹⁴ m²/(V s)"),
+        (True, "", "yes"),
+        (4, "", "4"),
+        ([[0, 0, 1], [1, 0, 1]], "", "001 101"),
+        ([1e-9, 3e-9, 2e-9], "S", "3 values from 1 nS to 3 nS"),
+        ("all", "V", "all"),
     ],
 )
-def test_a_setting_is_written_with_the_unit_of_its_name(key: str, value: Any, words: str) -> None:
-    assert setting(key, value) == words
+def test_a_setting_is_written_with_the_unit_that_it_is_given(
+    value: Any, unit: str, words: str
+) -> None:
+    assert setting(value, unit) == words
+
+
+def test_a_report_of_programming_prints_conductances_in_siemens_and_times_in_seconds(
+    tmp_path: Path,
+) -> None:
+    procedure = load_procedure(PROCEDURE.with_name("program_verify_1t1r_8x8.yaml"))
+    request = OpenRequest(procedure.array, None, np.random.default_rng(0))
+    kind: Any = plugins.load(plugins.BACKENDS, "sim")
+    with kind.open(procedure.backend_settings(kind), request) as backend:
+        header = RunHeader("run", procedure, 0, None, backend.description)
+        writer = RecordWriter(tmp_path / "run.h5", header)
+        writer.finish("completed", pulses=np.zeros((8, 8), dtype=np.int64))
+    text = outline(write_report(writer.path, None).html.read_text(encoding="utf-8")).text
+    for name, value in (
+        ("target.levels.00.target_s", "20 µS"),
+        ("target.levels.01.low_s", "65 µS"),
+        ("algorithm.reset_to_s", "60 µS"),
+        ("algorithm.set.width_s", "200 ns"),
+        ("algorithm.set.gate.start_v", "2 V"),
+        ("device.reset_floor_s", "21.2 µS"),
+        ("device.g_min_s", "1 µS"),
+        ("device.k_s_per_v2", "6.35 mS/V²"),
+        ("device.tau_s", "20 ns"),
+        ("pulse_width_s", "1 µs"),
+    ):
+        assert f"{name}{value}" in text
+
+
+def test_a_setting_without_a_unit_is_shown_without_one_whatever_its_name() -> None:
+    lines = flat({"pulse": {"width_s": 0.05, "target_s": 2e-6}}, {"pulse.width_s": "s"})
+    assert dict(lines) == {"pulse.width_s": "50 ms", "pulse.target_s": "2e-06"}
+
+
+def test_a_column_loses_the_suffix_of_its_own_unit_and_no_other() -> None:
+    assert heading_of("row_error_ohm", "ohm") == "Row error"
+    assert heading_of("rms_error_conductance_s", "S") == "Rms error conductance"
+    assert heading_of("at_rail_v", "1") == "At rail v"
 
 
 def test_a_long_list_is_cut_and_says_how_long_it_was() -> None:
-    words = setting("patterns", [[0, 1, 0, 1]] * 300)
+    words = setting([[0, 1, 0, 1]] * 300, "")
     assert words.endswith("… (300 entries)")
     assert len(words) < 200
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwloop.steps.characterise.line_circuit import LineResistances, apparent_conductance_s
+from hwloop.steps.characterise.line_circuit import LineResistances, conductance_through_lines_s
 from hwloop_sim.circuit import Crossbar, Wires
 
 
@@ -15,7 +15,9 @@ from hwloop_sim.circuit import Crossbar, Wires
 def test_the_step_and_the_emulator_see_the_same_conductances(
     row_ohm: float, col_ohm: float, shape: tuple[int, int], cell_s: float
 ) -> None:
-    seen_s = apparent_conductance_s(cell_s, shape, LineResistances(row_ohm, col_ohm, 50.0, 10.0))
+    seen_s = conductance_through_lines_s(
+        cell_s, shape, LineResistances(row_ohm, col_ohm, 50.0, 10.0)
+    )
     wires = Wires(row_ohm=row_ohm, col_ohm=col_ohm, driver_ohm=50.0, sense_ohm=10.0)
     emulated_s = Crossbar(np.full(shape, cell_s), wires).transfer_s()
     np.testing.assert_allclose(seen_s, emulated_s, rtol=0, atol=1e-11 * cell_s)

@@ -75,7 +75,7 @@ class WeightColumns(ColumnSettings):
 
 
 class OwnOrArrayRange(ColumnSettings):
-    """Arrangement whose ``min_s`` and ``max_s`` default to the array's ``range``."""
+    """Arrangement whose smallest and largest conductance default to the array's ``range``."""
 
     min_s: Annotated[Siemens, Field(ge=0)] | None = None
     max_s: PositiveSiemens | None = None

@@ -152,7 +152,10 @@ class _Shelf:
 
 
 def fault_cost(targets_s: FloatArray, stuck_s: FloatArray) -> float:
-    """Return Σ |G_target − G_stuck|, siemens; ``stuck_s`` is NaN where a cell is healthy."""
+    """Return Σ |G_target − G_stuck| over stuck cells, siemens.
+
+    ``stuck_s``: NaN where a cell is healthy.
+    """
     return float(np.nansum(np.abs(targets_s - stuck_s)))
 
 
@@ -242,7 +245,10 @@ def _around(block: Block, layer: FloatArray, stuck_s: FloatArray) -> Block:
 
 
 def _assigned(held_s: FloatArray, stuck_s: FloatArray) -> list[int]:
-    """Return the line of ``held_s`` for each line of ``stuck_s``; both (lines, entries)."""
+    """Return the line of ``held_s`` for each line of ``stuck_s``.
+
+    Both have the shape (lines, entries).
+    """
     from scipy.optimize import linear_sum_assignment
 
     faulty = np.isfinite(stuck_s)

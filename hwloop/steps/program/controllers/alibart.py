@@ -39,6 +39,12 @@ class Alibart(Settings):
         """Return the state of cells without a pulse."""
         return State.new(target_s.shape)
 
-    def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:  # noqa: ARG002
+    def move(
+        self,
+        state: State,
+        *,
+        seen_s: FloatArray,  # noqa: ARG002 - other controllers look at it
+        need: Side,
+    ) -> tuple[State, Move]:
         """Return pulses of the polarity needed; its train begins anew after a change of sign."""
         return next_pulse(state, need, self.trains)

@@ -68,7 +68,13 @@ class OneShot(Settings):
         )
         return State.new(target_s.shape, value)
 
-    def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:  # noqa: ARG002
+    def move(
+        self,
+        state: State,
+        *,
+        seen_s: FloatArray,  # noqa: ARG002 - other controllers look at it
+        need: Side,
+    ) -> tuple[State, Move]:
         """Return the pulse once, whatever the cell reads, then no more."""
         value = state.begin_v if state.begin_v is not None else np.full(need.shape, np.nan)
         given_up = (need != 0) & ((state.side != 0) | np.isnan(value))

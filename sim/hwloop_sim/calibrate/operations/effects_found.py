@@ -88,10 +88,10 @@ def drift_begin(time_s: FloatArray, seen_s: FloatArray) -> tuple[float, float, f
     )
     best = float(found.x)
     unit = float(found.fun) / max((time_s.size - 2) * seen_s.shape[1] - 1, 1)
-    at_1_s, nu_1_s = _drift_at(0.0, time_s, seen_s)
-    if at_1_s - found.fun < SURE**2 * unit:
+    at_one, nu_at_one = _drift_at(0.0, time_s, seen_s)
+    if at_one - found.fun < SURE**2 * unit:
         weights = np.exp(-(squares - found.fun) / unit / 2)
-        return 1.0, 0.0, float(np.sqrt(weights @ np.square(nus - nu_1_s) / weights.sum()))
+        return 1.0, 0.0, float(np.sqrt(weights @ np.square(nus - nu_at_one) / weights.sum()))
     (below, nu_below), (above, nu_above) = (
         _drift_at(best + step, time_s, seen_s) for step in (-_STEP, _STEP)
     )

@@ -30,7 +30,14 @@ import numpy as np
 from pydantic import Field
 
 from hwloop.settings.model import Settings
-from hwloop.settings.units import Number, PositiveSecond, PositiveSiemens, PositiveVolt
+from hwloop.settings.units import (
+    Number,
+    PositiveSecond,
+    PositiveSiemens,
+    PositiveVolt,
+    SiemensPerVolt,
+    Volt,
+)
 from hwloop.types import BoolArray, FloatArray
 
 Scatter = Annotated[Number, Field(ge=0, le=3)]
@@ -42,7 +49,7 @@ class Growth(Settings):
     """Parameters of growth: ``exponent`` q, ``k_s_per_v`` k at ``width_s``, ``cycle_ratio`` r."""
 
     exponent: Annotated[Number, Field(ge=0.5, le=10)]
-    k_s_per_v: Annotated[Number, Field(gt=0)]
+    k_s_per_v: Annotated[SiemensPerVolt, Field(gt=0)]
     width_s: PositiveSecond
     cycle_ratio: Annotated[Number, Field(ge=0, le=10)] = 0.0
 
@@ -53,7 +60,7 @@ class Redraw(Settings):
     cycle_sigma: Scatter
     pulse_sigma: Scatter
     correlation: Annotated[Number, Field(ge=0, lt=1)] = 0.0
-    v_sigma_v: Annotated[Number, Field(ge=0, le=2)] = 0.0
+    v_sigma_v: Annotated[Volt, Field(ge=0, le=2)] = 0.0
 
 
 class Forming(Settings):
@@ -87,9 +94,10 @@ def cell_s(filament_s: FloatArray, r_series_ohm: FloatArray) -> FloatArray:
 def grown_s(
     before_s: FloatArray, drive_s: FloatArray, exponent: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Return g after a pulse that adds ``drive_s`` to the power ``exponent``, and the new part s.
+    """Return g after a pulse, and the part s of it that is new.
 
-    Scaled by the larger of both, so that no power overflows.
+    The pulse adds ``drive_s`` to the power ``exponent``. Scaled by the larger of both, so that no
+    power overflows.
     """
     largest = np.maximum(before_s, drive_s)
     old, new = (before_s / largest) ** exponent, (drive_s / largest) ** exponent
