@@ -1,7 +1,7 @@
 """The range of conductance that an array is used in: written out, or that of its calibration.
 
-``array.range: {low_s: 10 uS, high_s: 110 uS}``, or ``array.range: my_array.yaml``, a calibration,
-shipped or of one's own: then the range is the one its data covered.
+``array.range: {low_conductance_s: 10 uS, high_conductance_s: 110 uS}``, or ``array.range:
+my_array.yaml``, a calibration, shipped or of one's own: then the range is the one its data covered.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from hwloop.settings.units import PositiveSiemens
 
 
 class Span(Settings):
-    """From ``low_s`` to ``high_s``."""
+    """From ``low_conductance_s`` to ``high_conductance_s``."""
 
-    low_s: PositiveSiemens
-    high_s: PositiveSiemens
+    low_conductance_s: PositiveSiemens
+    high_conductance_s: PositiveSiemens
 
     @model_validator(mode="before")
     @classmethod
@@ -31,8 +31,11 @@ class Span(Settings):
 
     @model_validator(mode="after")
     def _ordered(self) -> Span:
-        if self.low_s >= self.high_s:
-            raise ValueError(f"low_s {self.low_s:g} must be below high_s {self.high_s:g}")
+        if self.low_conductance_s >= self.high_conductance_s:
+            raise ValueError(
+                f"low_conductance_s {self.low_conductance_s:g} must be below high_conductance_s"
+                f" {self.high_conductance_s:g}"
+            )
         return self
 
 
@@ -44,10 +47,11 @@ def _of_calibration(reference: str, folder: Path) -> dict[str, Any]:
         validity = read_calibration(reference, folder).get("validity")
     except ConfigError as exc:
         raise ValueError(str(exc)) from None
-    ends = {key: (validity or {}).get(key) for key in ("low_s", "high_s")}
+    ends = {key: (validity or {}).get(key) for key in ("low_conductance_s", "high_conductance_s")}
     if None in ends.values():
         raise ValueError(
-            f"{reference} does not say which conductances its data covered (validity.low_s and"
-            " high_s): write the range out"
+            f"{reference} does not say which conductances its data covered"
+            " (validity.low_conductance_s and"
+            " high_conductance_s): write the range out"
         )
     return ends

@@ -19,10 +19,10 @@ FORMAT = "hwloop-dataset"
 FORMAT_VERSION = 1
 
 
-_MOST_S = 1.0
+_MOST_CONDUCTANCE_S = 1.0
 
 
-_COLUMNS = ("conductance_s", "uncertainty_s")
+_COLUMNS = ("conductance_s", "conductance_uncertainty_s")
 
 
 _TEXTS = ("model", "title", "device", "source", "doi", "validity")
@@ -57,10 +57,10 @@ def _conducts(conductance_s: float) -> float:
 class ConductanceTable(Settings):
     """Conductance of one device after 0, 1, 2, … equal pulses, siemens.
 
-    Every value is finite and above 0: no passive device conducts a negative amount, and a
-    measured 0 says that the meter showed nothing, not that the device conducts nothing.
-    ``uncertainty_s``: one standard deviation of each value, where it is known. ``source`` and
-    ``doi``: where it comes from. ``validity``: for what it may be used.
+    Every value is finite and above 0: no passive device conducts a negative amount, and a measured
+    0 says that the meter showed nothing, not that the device conducts nothing.
+    ``conductance_uncertainty_s``: one standard deviation of each value, where it is known.
+    ``source`` and ``doi``: where it comes from. ``validity``: for what it may be used.
     """
 
     model: Literal["pulse_table"] = "pulse_table"
@@ -71,14 +71,15 @@ class ConductanceTable(Settings):
     conditions: Conditions
     validity: str = ""
     conductance_s: tuple[Annotated[Siemens, AfterValidator(_conducts)], ...] = Field(min_length=2)
-    uncertainty_s: tuple[Annotated[Siemens, Field(ge=0)], ...] | None = None
+    conductance_uncertainty_s: tuple[Annotated[Siemens, Field(ge=0)], ...] | None = None
 
     @model_validator(mode="after")
     def _one_uncertainty_each(self) -> ConductanceTable:
-        given = self.uncertainty_s
+        given = self.conductance_uncertainty_s
         if given is not None and len(given) != len(self.conductance_s):
             raise ValueError(
-                f"uncertainty_s has {len(given)} values, conductance_s {len(self.conductance_s)}"
+                f"conductance_uncertainty_s has {len(given)} values, conductance_s"
+                f" {len(self.conductance_s)}"
             )
         return self
 
@@ -87,10 +88,11 @@ def check_unit(conductance_s: Any, where: str) -> None:
     """Refuse cells of less than 1 ohm: of those, a unit was mistaken; by the median, siemens."""
     import numpy as np
 
-    typical_s = float(np.median(np.abs(conductance_s)))
-    if typical_s > _MOST_S:
+    typical_conductance_s = float(np.median(np.abs(conductance_s)))
+    if typical_conductance_s > _MOST_CONDUCTANCE_S:
         raise ConfigError(
-            f"its conductances are about {typical_s:.3g} S: are they in siemens, and the currents"
+            f"its conductances are about {typical_conductance_s:.3g} S: are they in siemens, and"
+            " the currents"
             " in amperes?",
             file=where,
         )
@@ -116,8 +118,10 @@ def _write(table: ConductanceTable, file: Any) -> None:
     data = file.create_dataset("conductance_s", data=table.conductance_s)
     data.attrs["units"] = "S"
     data.attrs["meaning"] = "conductance after 0, 1, 2, ... pulses"
-    if table.uncertainty_s is not None:
-        error = file.create_dataset("uncertainty_s", data=table.uncertainty_s)
+    if table.conductance_uncertainty_s is not None:
+        error = file.create_dataset(
+            "conductance_uncertainty_s", data=table.conductance_uncertainty_s
+        )
         error.attrs["units"] = "S"
 
 

@@ -33,18 +33,20 @@ class PlacedNetwork:
     placement: Placement
 
     @property
-    def target_s(self) -> FloatArray:
+    def target_conductance_s(self) -> FloatArray:
         """(tiles, rows, cols), siemens; NaN where nothing stands."""
         return self.placement.on_tiles([one.conductance_s for one in self.maps])
 
-    def weights_of(self, tiles_s: FloatArray, layer: int) -> FloatArray:
+    def weights_of(self, tiles_conductance_s: FloatArray, layer: int) -> FloatArray:
         """Weights (..., rows, outputs) that conductances (..., tiles, rows, cols) make."""
         matrix, mapped = self.network.matrices[layer], self.maps[layer]
-        out = np.full((*tiles_s.shape[:-3], *matrix.weights.shape), np.nan)
+        out = np.full((*tiles_conductance_s.shape[:-3], *matrix.weights.shape), np.nan)
         for block in self.placement.of_layer(layer):
-            signed_s = differences(tiles_s[(..., block.tile, *block.place)], mapped.arrangement)
+            signed_conductance_s = differences(
+                tiles_conductance_s[(..., block.tile, *block.place)], mapped.arrangement
+            )
             rows, outputs = np.array(block.rows)[:, None], list(block.outputs)
-            out[..., rows, outputs] = signed_s / mapped.slope_s[outputs]
+            out[..., rows, outputs] = signed_conductance_s / mapped.slope_conductance_s[outputs]
         return out
 
 
@@ -62,7 +64,7 @@ def multiply(array: Array, placed: PlacedNetwork, layer: int, inputs: FloatArray
     per_unit_v = array.settings.read.read_v / full
     mapped = placed.maps[layer]
     outer = array.population if array.settings.tiles == 1 else array.population[:-1]
-    sums = np.zeros((*outer, inputs.shape[-2], len(mapped.slope_s)))
+    sums = np.zeros((*outer, inputs.shape[-2], len(mapped.slope_conductance_s)))
     for blocks in _rounds(placed.placement.of_layer(layer)):
         for part in _parts(inputs.shape[-2], array):
             current_a = _currents(array, blocks, inputs[..., part, :] * per_unit_v)
@@ -71,7 +73,7 @@ def multiply(array: Array, placed: PlacedNetwork, layer: int, inputs: FloatArray
                 _refuse_unmeasured(found, block, mapped, placed.network.matrices[layer].name)
                 outputs = list(block.outputs)
                 signed_a = differences(found, mapped.arrangement)
-                sums[..., part, outputs] += signed_a / mapped.slope_s[outputs]
+                sums[..., part, outputs] += signed_a / mapped.slope_conductance_s[outputs]
     return sums / per_unit_v
 
 

@@ -100,17 +100,19 @@ def run(settings: ProgramVerifySettings, array: Array) -> Iterator[Yield]:
     mask = np.broadcast_to(chosen(settings.cells, array.geometry.shape), shape).ravel()
     ledger.status[~mask] = LEFT_ALONE
     began_s = array.clock.now_s()
-    before_s, noise_s = _look(array, ledger)
+    before_conductance_s, noise_conductance_s = _look(array, ledger)
     yield from _passes(settings, array, ledger)
-    after_s = np.full_like(ledger.seen_s, np.nan)
+    after_conductance_s = np.full_like(ledger.seen_conductance_s, np.nan)
     _, _, wait_s = passes(settings.algorithm)
     if settings.wait_s is not None:
         array.clock.sleep(settings.wait_s)
     if settings.wait_s is not None or wait_s is not None:
         read(array, ledger, np.flatnonzero(ledger.wanted))
-        after_s = ledger.seen_s.copy()
-    figures = figures_row(ledger, after_s, noise_s, array.clock.now_s() - began_s)
-    cells = cells_row(ledger, before_s, after_s)
+        after_conductance_s = ledger.seen_conductance_s.copy()
+    figures = figures_row(
+        ledger, after_conductance_s, noise_conductance_s, array.clock.now_s() - began_s
+    )
+    cells = cells_row(ledger, before_conductance_s, after_conductance_s)
     yield cells
     yield figures
     yield _outcome(settings, ledger, cells, figures)
@@ -120,14 +122,16 @@ def _look(array: Array, ledger: Ledger) -> tuple[FloatArray, float]:
     """Two reads of every cell: the state before, and the noise of a read."""
     index = np.flatnonzero(ledger.wanted)
     if not index.size:
-        return ledger.seen_s.copy(), float("nan")
+        return ledger.seen_conductance_s.copy(), float("nan")
     read(array, ledger, index)
-    first_s = ledger.seen_s.copy()
+    first_conductance_s = ledger.seen_conductance_s.copy()
     read(array, ledger, index)
-    difference_s = (ledger.seen_s - first_s)[index]
-    finite = difference_s[np.isfinite(difference_s)]
-    noise_s = float(np.sqrt(np.mean(np.square(finite)) / 2)) if finite.size else float("nan")
-    return first_s, noise_s
+    difference_conductance_s = (ledger.seen_conductance_s - first_conductance_s)[index]
+    finite = difference_conductance_s[np.isfinite(difference_conductance_s)]
+    noise_conductance_s = (
+        float(np.sqrt(np.mean(np.square(finite)) / 2)) if finite.size else float("nan")
+    )
+    return first_conductance_s, noise_conductance_s
 
 
 def _passes(settings: ProgramVerifySettings, array: Array, ledger: Ledger) -> Iterator[RoundRow]:
@@ -140,7 +144,7 @@ def _passes(settings: ProgramVerifySettings, array: Array, ledger: Ledger) -> It
                 continue
             for one in program(array, controller, ledger, index, settings.budgets()):
                 yield round_row(ledger, one, group, attempt)
-            ledger.verified_s[index] = ledger.seen_s[index]
+            ledger.verified_conductance_s[index] = ledger.seen_conductance_s[index]
         if wait_s is None:
             return
         array.clock.sleep(wait_s)
@@ -164,10 +168,10 @@ def _outcome(
     words = (
         f"{figures.reached} of {figures.cells} cells reached ({fraction:.1%}), mean"
         f" {figures.mean_pulses:.1f} pulses; error at verify"
-        f" {format_quantity(figures.rms_error_s, 'S', digits=3)} rms"
+        f" {format_quantity(figures.rms_error_conductance_s, 'S', digits=3)} rms"
     )
-    if np.isfinite(figures.rms_error_after_wait_s):
-        after = format_quantity(figures.rms_error_after_wait_s, "S", digits=3)
+    if np.isfinite(figures.rms_error_after_wait_conductance_s):
+        after = format_quantity(figures.rms_error_after_wait_conductance_s, "S", digits=3)
         words += f", after the wait {after}, {figures.within_after_wait:.1%} in their windows"
     for status, meaning in MEANINGS.items():
         which = cells.status == status
@@ -183,16 +187,18 @@ def _why(ledger: Ledger, figures: ProgrammedFigures) -> str:
     missed = np.isin(ledger.status, (BUDGET, RELAXED))
     if not missed.any():
         return ""
-    window_s = float(np.median((ledger.high_s - ledger.low_s)[missed]))
-    window = f"than the window of {format_quantity(window_s, 'S', digits=3)}"
+    window_conductance_s = float(
+        np.median((ledger.high_conductance_s - ledger.low_conductance_s)[missed])
+    )
+    window = f"than the window of {format_quantity(window_conductance_s, 'S', digits=3)}"
     found = {
-        "a read scatters by": 4 * figures.read_noise_s,
-        "a pulse jumps": figures.smallest_jump_s,
+        "a read scatters by": 4 * figures.read_noise_conductance_s,
+        "a pulse jumps": figures.smallest_jump_conductance_s,
     }
     return "".join(
-        f"; {what} {format_quantity(size_s, 'S', digits=3)}, which is more {window}"
-        for what, size_s in found.items()
-        if np.isfinite(size_s) and size_s > window_s
+        f"; {what} {format_quantity(size_conductance_s, 'S', digits=3)}, which is more {window}"
+        for what, size_conductance_s in found.items()
+        if np.isfinite(size_conductance_s) and size_conductance_s > window_conductance_s
     )
 
 

@@ -25,8 +25,10 @@ class RoundRow(Row):
     pulses: int = column("1", "pulses of this round, over all cells")
     done: int = column("1", "cells of the array, or the population, that are reached")
     failed: int = column("1", "cells that are given up: no response, no budget, no reading")
-    rms_error_s: float = column("S", "of the cells at work, from their targets; NaN without any")
-    worst_error_s: float = column("S", "largest magnitude of that; NaN without any")
+    rms_error_conductance_s: float = column(
+        "S", "of the cells at work, from their targets; NaN without any"
+    )
+    worst_error_conductance_s: float = column("S", "largest magnitude of that; NaN without any")
 
     def headline(self) -> dict[str, str | float | int]:
         """Round, cells at work, done and failed."""
@@ -39,13 +41,13 @@ class CellsRow(Row):
 
     table: ClassVar[str] = "cells"
 
-    target_s: FloatArray = column("S", "conductance wanted")
-    low_s: FloatArray = column("S", "lower end of its window")
-    high_s: FloatArray = column("S", "upper end of its window")
+    target_conductance_s: FloatArray = column("S", "conductance wanted")
+    low_conductance_s: FloatArray = column("S", "lower end of its window")
+    high_conductance_s: FloatArray = column("S", "upper end of its window")
     level: IntArray = column("1", "which of the named levels, by its place; -1 none")
-    before_s: FloatArray = column("S", "before the first pulse")
-    verified_s: FloatArray = column("S", "at the read that ended its programming")
-    after_wait_s: FloatArray = column("S", "after the wait; NaN without one")
+    before_conductance_s: FloatArray = column("S", "before the first pulse")
+    verified_conductance_s: FloatArray = column("S", "at the read that ended its programming")
+    after_wait_conductance_s: FloatArray = column("S", "after the wait; NaN without one")
     pulses_up: IntArray = column("1", "pulses of positive polarity")
     pulses_down: IntArray = column("1", "pulses of negative polarity")
     energy_j: FloatArray = column("J", "V² G t of its pulses, at the conductance read before each")
@@ -71,22 +73,26 @@ class ProgrammedFigures(Row):
     cells: int = column("1", "cells with a target")
     reached: int = column("1", "of them, within their window at the end")
     mean_pulses: float = column("1", "pulses a cell, over all that had a target")
-    rms_error_s: float = column("S", "verified - target, of those that were reached")
-    rms_error_after_wait_s: float = column("S", "the same after the wait; NaN without one")
+    rms_error_conductance_s: float = column("S", "verified - target, of those that were reached")
+    rms_error_after_wait_conductance_s: float = column(
+        "S", "the same after the wait; NaN without one"
+    )
     within_after_wait: float = column(
         "1", "fraction of the reached that are in their windows after the wait; NaN without one"
     )
     energy_j: float = column("J", "of all pulses together")
     time_s: float = column("s", "on the array's clock")
-    read_noise_s: float = column("S", "from two reads of each cell before the first pulse")
-    smallest_jump_s: float = column(
+    read_noise_conductance_s: float = column(
+        "S", "from two reads of each cell before the first pulse"
+    )
+    smallest_jump_conductance_s: float = column(
         "S", "of a pulse that took a cell over its window; NaN if none did"
     )
 
 
 def round_row(ledger: Ledger, one: Round, group: int, attempt: int) -> RoundRow:
     """After ``one`` round of a group, in a pass."""
-    error_s = one.error_s[np.isfinite(one.error_s)]
+    error_conductance_s = one.error_conductance_s[np.isfinite(one.error_conductance_s)]
     return RoundRow(
         group=group,
         attempt=attempt,
@@ -95,25 +101,29 @@ def round_row(ledger: Ledger, one: Round, group: int, attempt: int) -> RoundRow:
         pulses=one.pulses,
         done=int((ledger.status == REACHED).sum()),
         failed=int((ledger.status < 0).sum()),
-        rms_error_s=_rms(error_s),
-        worst_error_s=float(np.abs(error_s).max()) if error_s.size else float("nan"),
+        rms_error_conductance_s=_rms(error_conductance_s),
+        worst_error_conductance_s=float(np.abs(error_conductance_s).max())
+        if error_conductance_s.size
+        else float("nan"),
     )
 
 
-def cells_row(ledger: Ledger, before_s: FloatArray, after_s: FloatArray) -> CellsRow:
+def cells_row(
+    ledger: Ledger, before_conductance_s: FloatArray, after_conductance_s: FloatArray
+) -> CellsRow:
     """Return how every cell ended.
 
-    ``before_s``, ``after_s``: siemens, flat or of the array's shape.
+    ``before_conductance_s``, ``after_conductance_s``: siemens, flat or of the array's shape.
     """
-    shape = ledger.goals.target_s.shape
+    shape = ledger.goals.target_conductance_s.shape
     return CellsRow(
-        target_s=ledger.goals.target_s,
-        low_s=ledger.goals.low_s,
-        high_s=ledger.goals.high_s,
+        target_conductance_s=ledger.goals.target_conductance_s,
+        low_conductance_s=ledger.goals.low_conductance_s,
+        high_conductance_s=ledger.goals.high_conductance_s,
         level=ledger.goals.level,
-        before_s=before_s.reshape(shape),
-        verified_s=ledger.verified_s.reshape(shape),
-        after_wait_s=after_s.reshape(shape),
+        before_conductance_s=before_conductance_s.reshape(shape),
+        verified_conductance_s=ledger.verified_conductance_s.reshape(shape),
+        after_wait_conductance_s=after_conductance_s.reshape(shape),
         pulses_up=ledger.pulses_up.reshape(shape),
         pulses_down=ledger.pulses_down.reshape(shape),
         energy_j=ledger.energy_j.reshape(shape),
@@ -123,31 +133,41 @@ def cells_row(ledger: Ledger, before_s: FloatArray, after_s: FloatArray) -> Cell
 
 
 def figures_row(
-    ledger: Ledger, after_s: FloatArray, noise_s: float, time_s: float
+    ledger: Ledger, after_conductance_s: FloatArray, noise_conductance_s: float, time_s: float
 ) -> ProgrammedFigures:
-    """Of all cells; ``after_s``: flat, siemens, NaN without a wait."""
+    """Of all cells; ``after_conductance_s``: flat, siemens, NaN without a wait."""
     wanted, reached = ledger.wanted, ledger.status == REACHED
     counted = reached | (ledger.status == RELAXED)
-    jumps_s = ledger.smallest_jump_s[np.isfinite(ledger.smallest_jump_s)]
+    jumps_conductance_s = ledger.smallest_jump_conductance_s[
+        np.isfinite(ledger.smallest_jump_conductance_s)
+    ]
     return ProgrammedFigures(
         cells=int(wanted.sum()),
         reached=int(reached.sum()),
         mean_pulses=float(ledger.pulses[wanted].mean()) if wanted.any() else 0.0,
-        rms_error_s=_rms((ledger.verified_s - ledger.target_s)[counted]),
-        rms_error_after_wait_s=_rms((after_s - ledger.target_s)[counted]),
-        within_after_wait=_within(ledger, after_s, reached),
+        rms_error_conductance_s=_rms(
+            (ledger.verified_conductance_s - ledger.target_conductance_s)[counted]
+        ),
+        rms_error_after_wait_conductance_s=_rms(
+            (after_conductance_s - ledger.target_conductance_s)[counted]
+        ),
+        within_after_wait=_within(ledger, after_conductance_s, reached),
         energy_j=float(ledger.energy_j.sum()),
         time_s=time_s,
-        read_noise_s=noise_s,
-        smallest_jump_s=float(np.median(jumps_s)) if jumps_s.size else float("nan"),
+        read_noise_conductance_s=noise_conductance_s,
+        smallest_jump_conductance_s=float(np.median(jumps_conductance_s))
+        if jumps_conductance_s.size
+        else float("nan"),
     )
 
 
-def _within(ledger: Ledger, after_s: FloatArray, reached: BoolArray) -> float:
-    known = reached & np.isfinite(after_s)
+def _within(ledger: Ledger, after_conductance_s: FloatArray, reached: BoolArray) -> float:
+    known = reached & np.isfinite(after_conductance_s)
     if not known.any():
         return float("nan")
-    inside = (ledger.low_s <= after_s) & (after_s <= ledger.high_s)
+    inside = (ledger.low_conductance_s <= after_conductance_s) & (
+        after_conductance_s <= ledger.high_conductance_s
+    )
     return float(inside[known].mean())
 
 
@@ -158,8 +178,19 @@ def _rms(values: FloatArray) -> float:
 
 def tables(shape: tuple[int, ...]) -> tuple[Row, ...]:
     """A row of each table: one of cells without targets, of the kinds and shapes of any other."""
-    blank_s = np.full(shape, np.nan)
-    ledger = Ledger(Goals(blank_s, blank_s, blank_s, np.full(shape, -1, np.int64)))
+    blank_conductance_s = np.full(shape, np.nan)
+    ledger = Ledger(
+        Goals(
+            blank_conductance_s,
+            blank_conductance_s,
+            blank_conductance_s,
+            np.full(shape, -1, np.int64),
+        )
+    )
     nothing = Round(0, 0, 0, np.empty(0))
-    cells = cells_row(ledger, blank_s, blank_s)
-    return round_row(ledger, nothing, 0, 0), cells, figures_row(ledger, blank_s.ravel(), 0.0, 0.0)
+    cells = cells_row(ledger, blank_conductance_s, blank_conductance_s)
+    return (
+        round_row(ledger, nothing, 0, 0),
+        cells,
+        figures_row(ledger, blank_conductance_s.ravel(), 0.0, 0.0),
+    )

@@ -90,7 +90,9 @@ def prediction_error(found: Found) -> float | None:
         return None if found.held_out is None else found.held_out.error
     squares = []
     for one in found.predictions:
-        off_s = one.direction.padded_s - one.mean_s
-        squares.append(np.square(off_s[np.isfinite(off_s)]))
-    low_s, high_s = found.data.span_s
-    return float(np.sqrt(np.mean(np.concatenate(squares))) / (high_s - low_s))
+        off_conductance_s = one.direction.padded_conductance_s - one.mean_conductance_s
+        squares.append(np.square(off_conductance_s[np.isfinite(off_conductance_s)]))
+    low_conductance_s, high_conductance_s = found.data.span_conductance_s
+    return float(
+        np.sqrt(np.mean(np.concatenate(squares))) / (high_conductance_s - low_conductance_s)
+    )

@@ -11,16 +11,16 @@ from typing import Any
 class Fit:
     """Settings of a model that were found, each with its uncertainty.
 
-    ``settings``: as a procedure has them below ``device``. ``uncertainty``: one standard
-    deviation of those that were fitted, by name, in the unit of the name. ``read_noise_s``: of a
+    ``settings``: as a procedure has them below ``device``. ``uncertainty``: one standard deviation
+    of those that were fitted, by name, in the unit of the name. ``read_noise_conductance_s``: of a
     read in the trains, which the model does not hold; None where it was not estimated.
-    ``read_noise``: the same as a fraction of the conductance.
-    ``goodness``: figures by name. ``words``: what a person should know of the fit.
+    ``read_noise``: the same as a fraction of the conductance. ``goodness``: figures by name.
+    ``words``: what a person should know of the fit.
     """
 
     settings: Mapping[str, Any]
     uncertainty: Mapping[str, float]
-    read_noise_s: float | None
+    read_noise_conductance_s: float | None
     goodness: Mapping[str, float]
     words: Sequence[str]
     read_noise: float | None = None

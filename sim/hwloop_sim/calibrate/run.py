@@ -172,7 +172,7 @@ def calibrate_data(data: TrainData, fitter: Fitter, *, model: str, seed: int) ->
 def as_data(calibration: Calibration, paths: Sequence[Path], title: str) -> dict[str, Any]:
     """What stands in the file."""
     data, fit = calibration.data, calibration.fit
-    low_s, high_s = data.span_s
+    low_conductance_s, high_conductance_s = data.span_conductance_s
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -186,8 +186,8 @@ def as_data(calibration: Calibration, paths: Sequence[Path], title: str) -> dict
             for path in paths
         ],
         "validity": {
-            "low_s": low_s,
-            "high_s": high_s,
+            "low_conductance_s": low_conductance_s,
+            "high_conductance_s": high_conductance_s,
             "pulses": [
                 {**one.pulse, "longest_train": max(map(len, one.trains)) - 1}
                 for one in data.directions
@@ -195,7 +195,7 @@ def as_data(calibration: Calibration, paths: Sequence[Path], title: str) -> dict
         },
         "parameters": dict(fit.settings),
         "uncertainty": dict(fit.uncertainty),
-        "read_noise_s": fit.read_noise_s,
+        "read_noise_conductance_s": fit.read_noise_conductance_s,
         **({} if fit.read_noise is None else {"read_noise": fit.read_noise}),
         "goodness": dict(fit.goodness),
         "remarks": list(fit.words),

@@ -52,7 +52,7 @@ def lines(found: Found) -> Iterator[str]:
 
 
 def _of_operations(found: OperationCalibration) -> Iterator[str]:
-    low_s, high_s = found.span_s
+    low_conductance_s, high_conductance_s = found.span_conductance_s
     cells = sum(len(one.names) for one in found.histories)
     yield f"{found.model}: {found.goodness['reads']:.0f} reads of {cells} cells"
     sigmas = found.sigmas()
@@ -73,7 +73,8 @@ def _of_operations(found: OperationCalibration) -> Iterator[str]:
     volts = sorted(one["amplitude_v"] for one in pulses)
     widths_s = sorted(one["width_s"] for one in pulses)
     yield (
-        f"valid from {low_s:.4g} to {high_s:.4g} S, pulses from {volts[0]:g} to {volts[-1]:g} V,"
+        f"valid from {low_conductance_s:.4g} to {high_conductance_s:.4g} S, pulses from"
+        f" {volts[0]:g} to {volts[-1]:g} V,"
         f" {widths_s[0]:g} to {widths_s[-1]:g} s; beyond it the model extrapolates"
     )
     yield from found.remarks()
@@ -83,7 +84,7 @@ def _of_operations(found: OperationCalibration) -> Iterator[str]:
 
 
 def _of_trains(found: Calibration) -> Iterator[str]:
-    low_s, high_s = found.data.span_s
+    low_conductance_s, high_conductance_s = found.data.span_conductance_s
     yield f"{found.model}, fitted to"
     for one in found.data.directions:
         yield (
@@ -94,12 +95,14 @@ def _of_trains(found: Calibration) -> Iterator[str]:
         if isinstance(value, int | float):
             error = found.fit.uncertainty.get(name)
             yield f"  {name:16} {value:.5g}" + ("" if error is None else f" ± {error:.2g}")
-    if noise_s := found.fit.read_noise_s:
-        error = found.fit.uncertainty.get("read_noise_s")
-        yield f"  {'read_noise_s':16} {noise_s:.5g}" + ("" if error is None else f" ± {error:.2g}")
+    if noise_conductance_s := found.fit.read_noise_conductance_s:
+        error = found.fit.uncertainty.get("read_noise_conductance_s")
+        yield f"  {'read_noise_conductance_s':16} {noise_conductance_s:.5g}" + (
+            "" if error is None else f" ± {error:.2g}"
+        )
     for name, figure in found.fit.goodness.items():
         yield f"  {name:24} {figure:.4g}"
-    yield f"valid from {low_s:.4g} to {high_s:.4g} S, for these pulses only"
+    yield f"valid from {low_conductance_s:.4g} to {high_conductance_s:.4g} S, for these pulses only"
     yield from found.fit.words
     for seen in found.predictions:
         yield (

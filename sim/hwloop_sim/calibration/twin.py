@@ -121,13 +121,15 @@ class RangeWatch:
     def events(self, conductance_s: FloatArray) -> list[Event]:
         """Warnings of strange pulses, and of the cells that are outside now and were not before."""
         strange, self._pulse_events = self._pulse_events, []
-        beyond = (conductance_s < self._range.low_s) | (conductance_s > self._range.high_s)
+        beyond = (conductance_s < self._range.low_conductance_s) | (
+            conductance_s > self._range.high_conductance_s
+        )
         new = beyond & ~self._said
         self._said |= beyond
         if not new.any():
             return strange
         some = ", ".join(cell_names(new)) + (", …" if new.sum() > 3 else "")
-        span = f"{self._range.low_s:.4g} to {self._range.high_s:.4g} S"
+        span = f"{self._range.low_conductance_s:.4g} to {self._range.high_conductance_s:.4g} S"
         words = f"extrapolates beyond the measured range, {span}: {new.sum()}: {some}"
         return [*strange, Event("warning", words)]
 

@@ -19,14 +19,14 @@ from hwloop_sim.circuit import CellLaw, Polynomial, Sinh
 
 
 class SinhSettings(Settings):
-    """I = G sinh(a V)/a; ``per_volt``: a."""
+    """I = G sinh(a V)/a; ``nonlinearity_per_v``: a."""
 
     law: Literal["sinh"]
-    per_volt: Annotated[PerVolt, Field(gt=0, le=100)]
+    nonlinearity_per_v: Annotated[PerVolt, Field(gt=0, le=100)]
 
     def made(self) -> CellLaw:
         """As the circuit wants it."""
-        return Sinh(self.per_volt)
+        return Sinh(self.nonlinearity_per_v)
 
 
 class PolynomialSettings(Settings):
@@ -50,8 +50,8 @@ def law_current_a(law: CellLaw, conductance_s: FloatArray, voltage_v: FloatArray
         voltage_v, np.broadcast_shapes(np.shape(voltage_v), conductance_s.shape)
     )
     with np.errstate(over="ignore"):
-        current_a, slope_s = law.at(conductance_s, every_v)
-    wrong = ~(np.isfinite(current_a) & (slope_s >= 0))
+        current_a, slope_conductance_s = law.at(conductance_s, every_v)
+    wrong = ~(np.isfinite(current_a) & (slope_conductance_s >= 0))
     if wrong.any():
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise Unsupported(

@@ -43,7 +43,7 @@ class Device(ABC):
     def pulse(self, pulse: PulseMap) -> None:
         """Apply a pulse map of any broadcastable shape."""
 
-    def scattered_s(self, pulse: PulseMap, scatter: StepScatter) -> FloatArray | None:  # noqa: ARG002
+    def scattered_conductance_s(self, pulse: PulseMap, scatter: StepScatter) -> FloatArray | None:  # noqa: ARG002
         """The state that :meth:`pulse` and then a scatter of the steps would leave, not yet taken.
 
         For models that work out both in one loop; None from all others.

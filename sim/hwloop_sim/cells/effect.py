@@ -55,15 +55,15 @@ class Effect:
 
     def pulsed(
         self,
-        before_s: FloatArray,  # noqa: ARG002 - a hook
-        after_s: FloatArray,
+        before_conductance_s: FloatArray,  # noqa: ARG002 - a hook
+        after_conductance_s: FloatArray,
         pulse: PulseMap,  # noqa: ARG002
     ) -> FloatArray:
         """Return the state after pulses.
 
-        They took the device from ``before_s`` to ``after_s``.
+        They took the device from ``before_conductance_s`` to ``after_conductance_s``.
         """
-        return after_s
+        return after_conductance_s
 
     def step_scatter(self, pulse: PulseMap) -> StepScatter | None:  # noqa: ARG002
         """What :meth:`pulsed` does, where it is a normal factor on every step and nothing else."""
@@ -89,7 +89,7 @@ class Effect:
 class ReadNoise(Effect):
     """An effect that scatters each read anew, and so is added to the currents."""
 
-    def variance_s2(self, conductance_s: FloatArray) -> FloatArray:
+    def conductance_variance_s2(self, conductance_s: FloatArray) -> FloatArray:
         """Variance of each cell's conductance in one read, siemens²."""
         raise NotImplementedError
 

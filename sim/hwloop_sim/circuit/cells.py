@@ -29,19 +29,24 @@ class CellLaw(ABC):
 class Sinh(CellLaw):
     """I = G sinh(a V) / a: the I-V of hopping and of thin tunnel barriers.
 
-    ``per_volt``: a. The form in Yakopcic et al., IEEE Electron Device Lett. 32, 1436 (2011).
+    ``nonlinearity_per_v``: a. The form in Yakopcic et al., IEEE Electron Device Lett. 32, 1436
+    (2011).
     """
 
-    per_volt: float
+    nonlinearity_per_v: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.per_volt) and self.per_volt > 0):
-            raise ValueError(f"per_volt {self.per_volt} is not a finite number above 0")
+        if not (np.isfinite(self.nonlinearity_per_v) and self.nonlinearity_per_v > 0):
+            raise ValueError(
+                f"nonlinearity_per_v {self.nonlinearity_per_v} is not a finite number above 0"
+            )
 
     def at(self, conductance_s: FloatArray, cell_v: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Current and slope."""
-        bent = self.per_volt * cell_v
-        return conductance_s * np.sinh(bent) / self.per_volt, conductance_s * np.cosh(bent)
+        bent = self.nonlinearity_per_v * cell_v
+        return conductance_s * np.sinh(bent) / self.nonlinearity_per_v, conductance_s * np.cosh(
+            bent
+        )
 
 
 @dataclass(frozen=True)
@@ -82,9 +87,9 @@ class BehindTransistor(CellLaw):
         ohm = np.where(on, self.ohm, 0.0)
         device_v = np.where(on, cell_v, 0.0)
         for _ in range(INNER_STEPS):
-            current_a, slope_s = self.law.at(conductance_s, device_v)
+            current_a, slope_conductance_s = self.law.at(conductance_s, device_v)
             excess_v = np.where(on, device_v + ohm * current_a - cell_v, 0.0)
-            step_v = excess_v / (1 + ohm * slope_s)
+            step_v = excess_v / (1 + ohm * slope_conductance_s)
             device_v = device_v - step_v
             if (np.abs(step_v) <= 4e-16 * np.abs(cell_v) + 1e-300).all():
                 break
@@ -95,8 +100,10 @@ class BehindTransistor(CellLaw):
                     f"a cell behind its transistor still moves by {worst:.2g} V after"
                     f" {INNER_STEPS} iterations"
                 )
-        current_a, slope_s = self.law.at(conductance_s, device_v)
-        return np.where(on, current_a, 0.0), np.where(on, slope_s / (1 + ohm * slope_s), 0.0)
+        current_a, slope_conductance_s = self.law.at(conductance_s, device_v)
+        return np.where(on, current_a, 0.0), np.where(
+            on, slope_conductance_s / (1 + ohm * slope_conductance_s), 0.0
+        )
 
 
 def behind(conductance_s: ArrayLike, ohm: ArrayLike) -> FloatArray:
@@ -106,12 +113,17 @@ def behind(conductance_s: ArrayLike, ohm: ArrayLike) -> FloatArray:
     (rows, 1) where the gates run along the rows. The device's own share of a cell's voltage is
     the cell's current over the device's conductance.
     """
-    device_s, transistor_ohm = np.asarray(conductance_s, dtype=np.float64), _resistance(ohm)
-    on = np.isfinite(transistor_ohm)
-    cell_s: FloatArray = np.where(
-        on, device_s / (1 + device_s * np.where(on, transistor_ohm, 0.0)), 0.0
+    device_conductance_s, transistor_ohm = (
+        np.asarray(conductance_s, dtype=np.float64),
+        _resistance(ohm),
     )
-    return cell_s
+    on = np.isfinite(transistor_ohm)
+    cell_conductance_s: FloatArray = np.where(
+        on,
+        device_conductance_s / (1 + device_conductance_s * np.where(on, transistor_ohm, 0.0)),
+        0.0,
+    )
+    return cell_conductance_s
 
 
 def triode_ohm(gate_v: ArrayLike, *, threshold_v: float, gain_a_per_v2: float) -> FloatArray:

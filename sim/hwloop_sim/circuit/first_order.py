@@ -39,18 +39,18 @@ def first_order(
 
     Shapes as in :func:`hwloop_sim.circuit.solve`; every line must be driven, else Unsupported.
     """
-    cells_s = checked_cells(conductance_s)
-    points = terminals(cells_s.shape, row_v, col_v)
+    cells_conductance_s = checked_cells(conductance_s)
+    points = terminals(cells_conductance_s.shape, row_v, col_v)
     if points.floating:
         raise Unsupported("first_order: a floating line has no first order; use solve")
-    flat_s = cells_s.reshape(-1, 1, *cells_s.shape[-2:])
+    flat_conductance_s = cells_conductance_s.reshape(-1, 1, *cells_conductance_s.shape[-2:])
     ideal_v = points.row_v[..., :, np.newaxis] - points.col_v[..., np.newaxis, :]
-    lost_v = _drop_v(flat_s * ideal_v, wires)
+    lost_v = _drop_v(flat_conductance_s * ideal_v, wires)
     cell_v = ideal_v - lost_v
-    next_v = _drop_v(flat_s * lost_v, wires)
-    cell_a = flat_s * cell_v
+    next_v = _drop_v(flat_conductance_s * lost_v, wires)
+    cell_a = flat_conductance_s * cell_v
     largest_v = max(float(np.abs(ideal_v).max()), 1e-300)
-    rows, cols = cells_s.shape[-2:]
+    rows, cols = cells_conductance_s.shape[-2:]
     return FirstOrder(
         cell_v.reshape(*points.shape, rows, cols),
         cell_a.reshape(*points.shape, rows, cols),

@@ -64,15 +64,17 @@ class DeviceToDevice(Effect):
 
     def pulsed(
         self,
-        before_s: FloatArray,
-        after_s: FloatArray,
+        before_conductance_s: FloatArray,
+        after_conductance_s: FloatArray,
         pulse: PulseMap,  # noqa: ARG002 - a hook
     ) -> FloatArray:
         """ΔG ← f · ΔG."""
         if self._of == "initial":
-            return after_s
+            return after_conductance_s
         return np.where(
-            after_s == before_s, after_s, before_s + self._factor * (after_s - before_s)
+            after_conductance_s == before_conductance_s,
+            after_conductance_s,
+            before_conductance_s + self._factor * (after_conductance_s - before_conductance_s),
         )
 
 

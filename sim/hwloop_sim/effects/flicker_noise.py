@@ -77,7 +77,9 @@ class FlickerNoise(Effect):
 
     def seen(self, conductance_s: FloatArray) -> FloatArray:
         """With the deviation of this moment; a conductance does not go below 0."""
-        return np.maximum(conductance_s + self._settings.sigma_s(conductance_s) * self._sum, 0.0)
+        return np.maximum(
+            conductance_s + self._settings.sigma_conductance_s(conductance_s) * self._sum, 0.0
+        )
 
 
 FLICKER_NOISE = EffectKind(

@@ -63,8 +63,8 @@ class RandomTelegraph(Effect):
 
     def seen(self, conductance_s: FloatArray) -> FloatArray:
         """Less by the amplitude where the trap is filled."""
-        shown_s: FloatArray = conductance_s * (1 - self._amplitude * self._filled)
-        return shown_s
+        shown_conductance_s: FloatArray = conductance_s * (1 - self._amplitude * self._filled)
+        return shown_conductance_s
 
 
 RANDOM_TELEGRAPH = EffectKind(

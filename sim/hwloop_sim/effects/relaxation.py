@@ -48,19 +48,19 @@ class Relaxation(Effect):
 
     def pulsed(
         self,
-        before_s: FloatArray,
-        after_s: FloatArray,
+        before_conductance_s: FloatArray,
+        after_conductance_s: FloatArray,
         pulse: PulseMap,  # noqa: ARG002 - a hook
     ) -> FloatArray:
         """Begin anew where a cell has moved."""
-        moved = after_s != before_s
+        moved = after_conductance_s != before_conductance_s
         settings = self._settings
-        drawn = self._rng.normal(settings.mean, settings.sigma, after_s.shape)
+        drawn = self._rng.normal(settings.mean, settings.sigma, after_conductance_s.shape)
         if settings.series_ohm is not None:
-            drawn = drawn * shown_of_series(after_s, settings.series_ohm)
+            drawn = drawn * shown_of_series(after_conductance_s, settings.series_ohm)
         self._final = np.where(moved, np.maximum(drawn, -1.0), self._final)
         self._age_s = np.where(moved, 0.0, self._age_s)
-        return after_s
+        return after_conductance_s
 
     def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:
         """Go on from one age to the next."""

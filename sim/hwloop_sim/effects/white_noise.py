@@ -42,9 +42,9 @@ class WhiteNoise(ReadNoise):
         self._settings = settings
         self._draws = Draws.spawn(rng)
 
-    def variance_s2(self, conductance_s: FloatArray) -> FloatArray:
+    def conductance_variance_s2(self, conductance_s: FloatArray) -> FloatArray:
         """σ_G² of each cell."""
-        return np.square(self._settings.sigma_s(conductance_s))
+        return np.square(self._settings.sigma_conductance_s(conductance_s))
 
     def add(
         self,

@@ -19,10 +19,10 @@ def test_error_is_the_one_it_gives_while_that_is_small(
     ohm: float, size: int, ends: tuple[str, str]
 ) -> None:
     between = Wires(row_ohm=ohm, col_ohm=ohm, row_ends=ends[0], col_ends=ends[1])  # type: ignore[arg-type]
-    cells_s = four_decades(size, size)
+    cells_conductance_s = four_decades(size, size)
     row_v = np.random.default_rng(0).uniform(-0.2, 0.2, (2, size))
-    near = first_order(cells_s, row_v=row_v, wires=between)
-    exact = solve(cells_s, row_v=row_v, wires=between)
+    near = first_order(cells_conductance_s, row_v=row_v, wires=between)
+    exact = solve(cells_conductance_s, row_v=row_v, wires=between)
     error = np.abs(near.cell_v - exact.cell_v).max() / np.abs(row_v).max()
     if near.error < 0.1:
         assert 0.5 * near.error < error < 2 * near.error

@@ -35,15 +35,15 @@ class Alibart(Settings):
         """Both."""
         return self.up, self.down
 
-    def begin(self, target_s: FloatArray) -> State:
+    def begin(self, target_conductance_s: FloatArray) -> State:
         """Nothing is known."""
-        return State.new(target_s.shape)
+        return State.new(target_conductance_s.shape)
 
     def move(
         self,
         state: State,
         *,
-        seen_s: FloatArray,  # noqa: ARG002 - other controllers look at it
+        seen_conductance_s: FloatArray,  # noqa: ARG002 - other controllers look at it
         need: Side,
     ) -> tuple[State, Move]:
         """The polarity that is needed; its train begins where it was not the latest."""

@@ -25,15 +25,15 @@ class GateStepped(Settings):
     """``set`` and ``reset``: trains with a gate; what steps in ``set`` makes the variant.
 
     ``set.gate`` steps: IGVVA; ``set.amplitude`` steps: ISPVA. ``reset`` may step too, and begins
-    anew at every overshoot. ``reset_to_s``: RESET until a read is at or below it; left out, until
-    it is below the window. ``begin_gate``: (conductance, gate) points of a sweep: a cell begins at
-    the gate that its target says. ``attempts``: how often a cell is SET.
+    anew at every overshoot. ``reset_to_conductance_s``: RESET until a read is at or below it; left
+    out, until it is below the window. ``begin_gate``: (conductance, gate) points of a sweep: a cell
+    begins at the gate that its target says. ``attempts``: how often a cell is SET.
     """
 
     name: Literal["gate_stepped"]
     set: Train
     reset: Train
-    reset_to_s: PositiveSiemens | None = None
+    reset_to_conductance_s: PositiveSiemens | None = None
     begin_gate: tuple[tuple[PositiveSiemens, PositiveVolt], ...] | None = Field(
         default=None, min_length=1
     )
@@ -52,14 +52,18 @@ class GateStepped(Settings):
         """SET raises, RESET lowers."""
         return self.set, self.reset
 
-    def begin(self, target_s: FloatArray) -> State:
+    def begin(self, target_conductance_s: FloatArray) -> State:
         """With the gate that each target says."""
         gates = self.set.gate_steps
         if self.begin_gate is None or gates is None:
-            return State.new(target_s.shape)
-        return State.new(target_s.shape, gates.first_v(target_s, self.begin_gate))
+            return State.new(target_conductance_s.shape)
+        return State.new(
+            target_conductance_s.shape, gates.first_v(target_conductance_s, self.begin_gate)
+        )
 
-    def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:
+    def move(
+        self, state: State, *, seen_conductance_s: FloatArray, need: Side
+    ) -> tuple[State, Move]:
         """The next SET step, or RESET."""
-        deep = deep_enough(seen_s, self.reset_to_s, write=1)
+        deep = deep_enough(seen_conductance_s, self.reset_to_conductance_s, write=1)
         return write_or_erase(state, need, self.trains, write=1, attempts=self.attempts, deep=deep)

@@ -51,9 +51,15 @@ def write_or_erase(
     return replace(after, erases=state.erases + (move.side == -write)), move
 
 
-def deep_enough(seen_s: FloatArray, erase_to_s: float | None, *, write: int) -> BoolArray | None:
-    """Where an erased cell is at or beyond ``erase_to_s``; None where any will do."""
-    if erase_to_s is None:
+def deep_enough(
+    seen_conductance_s: FloatArray, erase_to_conductance_s: float | None, *, write: int
+) -> BoolArray | None:
+    """Where an erased cell is at or beyond ``erase_to_conductance_s``; None where any will do."""
+    if erase_to_conductance_s is None:
         return None
-    deep: BoolArray = seen_s <= erase_to_s if write > 0 else seen_s >= erase_to_s
+    deep: BoolArray = (
+        seen_conductance_s <= erase_to_conductance_s
+        if write > 0
+        else seen_conductance_s >= erase_to_conductance_s
+    )
     return deep

@@ -21,17 +21,20 @@ _LEVELS = 4
 
 @dataclass(frozen=True, eq=False)
 class LineMoments:
-    """``first_s``: where each sweep begins. ``beyond``: pulses after half is lost, looked at."""
+    """``first_conductance_s``: where each sweep begins.
+
+    ``beyond``: pulses after half is lost, looked at.
+    """
 
     volts: FloatArray
-    first_s: FloatArray
+    first_conductance_s: FloatArray
     cells: Sequence[Places]
     beyond: int
     at: Places
 
-    def of(self, after_s: FloatArray) -> FloatArray:
+    def of(self, after_conductance_s: FloatArray) -> FloatArray:
         """(draws, moments) of conductances, (draws, sweeps, volts), NaN where a sweep has ended."""
-        held = held_logs(after_s)
+        held = held_logs(after_conductance_s)
         half_v, place, lost = self._half(held)
         volts = self._parts(half_v)
         beyond = self._aligned(held, place, lost)
@@ -50,7 +53,7 @@ class LineMoments:
 
         A sweep that does not lose it counts as one that does beyond the last voltage.
         """
-        target = np.log(HALF * self.first_s)[None, :, None]
+        target = np.log(HALF * self.first_conductance_s)[None, :, None]
         less = logs < target
         place = np.argmax(less, axis=2)
         ahead = np.maximum(place - 1, 0)

@@ -92,11 +92,13 @@ class OperationCalibration:
         return {name: pair for name, pair in every.items() if pair[0] > 2 * pair[1]}
 
     @property
-    def span_s(self) -> tuple[float, float]:
+    def span_conductance_s(self) -> tuple[float, float]:
         """Lowest and highest conductance measured."""
-        values_s = np.concatenate([one.conductance_s.ravel() for one in self.histories])
-        values_s = values_s[np.isfinite(values_s) & (values_s > 0)]
-        return float(values_s.min()), float(values_s.max())
+        values_conductance_s = np.concatenate([one.conductance_s.ravel() for one in self.histories])
+        values_conductance_s = values_conductance_s[
+            np.isfinite(values_conductance_s) & (values_conductance_s > 0)
+        ]
+        return float(values_conductance_s.min()), float(values_conductance_s.max())
 
     def pulses(self) -> list[dict[str, float]]:
         """Every pulse that was given, as far as a model can be held to it."""
@@ -122,14 +124,18 @@ class OperationCalibration:
 
     def as_data(self, paths: Sequence[Path], title: str) -> dict[str, Any]:
         """What stands in the file."""
-        low_s, high_s = self.span_s
+        low_conductance_s, high_conductance_s = self.span_conductance_s
         data: dict[str, Any] = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "model": self.model,
             "title": title,
             **provenance(paths),
-            "validity": {"low_s": low_s, "high_s": high_s, "pulses": self.pulses()},
+            "validity": {
+                "low_conductance_s": low_conductance_s,
+                "high_conductance_s": high_conductance_s,
+                "pulses": self.pulses(),
+            },
             "parameters": self.parameters,
             "uncertainty": dict(self.uncertainty),
             "goodness": self.goodness,

@@ -93,12 +93,12 @@ class History:
         return np.array([look.conductance_s for look in self.looks])
 
     @property
-    def first_s(self) -> FloatArray:
+    def first_conductance_s(self) -> FloatArray:
         """Conductance of each cell at its first read whose sign can be, (cells,)."""
-        seen_s = self.conductance_s
-        good = seen_s > 0
-        first = np.argmax(np.where(good.any(axis=0), good, np.isfinite(seen_s)), axis=0)
-        return np.asarray(seen_s[first, np.arange(seen_s.shape[1])])
+        seen_conductance_s = self.conductance_s
+        good = seen_conductance_s > 0
+        first = np.argmax(np.where(good.any(axis=0), good, np.isfinite(seen_conductance_s)), axis=0)
+        return np.asarray(seen_conductance_s[first, np.arange(seen_conductance_s.shape[1])])
 
     def of_cells(self, chosen: Sequence[int] | BoolArray) -> History:
         """The same of some cells, without what none of them saw."""
@@ -211,11 +211,11 @@ def check(history: History) -> None:
         raise NothingInIt("has no characterisation in it: no pulse was given", file=where)
     if not history.looks or not np.isfinite(history.current_a).any():
         raise NothingInIt("has no characterisation in it: no cell was read", file=where)
-    current_a, seen_s = history.current_a, history.conductance_s
+    current_a, seen_conductance_s = history.current_a, history.conductance_s
     read = np.isfinite(current_a)
     _check_order(history, read)
-    check_unit(seen_s[read], where)
-    against = read & (seen_s <= 0)
+    check_unit(seen_conductance_s[read], where)
+    against = read & (seen_conductance_s <= 0)
     if against.sum() > _WRONG_SIGNS * read.sum():
         look, cell = (int(i) for i in np.argwhere(against)[0])
         raise ConfigError(

@@ -25,10 +25,10 @@ def of_dataset(path: Path, *, cell: int | None) -> list[History]:
     if dataset.format_of(path) == dataset.FORMAT:
         table = dataset.read_dataset(path)
         conditions = table.conditions
-        train_s = np.array(table.conductance_s)
-        volts = np.full(train_s.size, conditions.amplitude_v)
+        train_conductance_s = np.array(table.conductance_s)
+        volts = np.full(train_conductance_s.size, conditions.amplitude_v)
         read_v = conditions.read_v or _READ_V
-        found = [_trains(path, [(train_s, volts)], conditions.width_s, read_v)]
+        found = [_trains(path, [(train_conductance_s, volts)], conditions.width_s, read_v)]
     else:
         found = _of_measurement(path, measurement.read_measurement(path), cell)
     for history in found:
@@ -94,16 +94,16 @@ def _trains(
     path: Path, trains: Sequence[tuple[FloatArray, FloatArray]], width_s: float, read_v: float
 ) -> History:
     """Each train is a cell: where it begins is known of none."""
-    longest = max(len(train_s) for train_s, _ in trains)
-    seen_s = np.full((longest, len(trains)), np.nan)
+    longest = max(len(train_conductance_s) for train_conductance_s, _ in trains)
+    seen_conductance_s = np.full((longest, len(trains)), np.nan)
     volts = np.zeros((longest, len(trains)))
-    for column, (train_s, train_v) in enumerate(trains):
-        seen_s[: len(train_s), column] = train_s
-        volts[: len(train_s), column] = train_v
-    events: list[Drive | Look] = [Look(read_v, True, seen_s[0] * read_v)]
+    for column, (train_conductance_s, train_v) in enumerate(trains):
+        seen_conductance_s[: len(train_conductance_s), column] = train_conductance_s
+        volts[: len(train_conductance_s), column] = train_v
+    events: list[Drive | Look] = [Look(read_v, True, seen_conductance_s[0] * read_v)]
     for pulse in range(1, longest):
         events.append(Drive(volts[pulse], width_s))
-        events.append(Look(read_v, True, seen_s[pulse] * read_v))
+        events.append(Look(read_v, True, seen_conductance_s[pulse] * read_v))
     return History(str(path), [f"train {n}" for n in range(len(trains))], events)
 
 

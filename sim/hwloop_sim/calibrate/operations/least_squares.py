@@ -96,8 +96,12 @@ class Problem:
     @property
     def begin(self) -> FloatArray:
         """Logarithms of the first conductances, all cells of all histories."""
-        first_s = np.concatenate([history.first_s for history in self.histories])
-        return np.asarray(np.log(np.maximum(first_s, 1e-3 * np.median(np.abs(first_s)))))
+        first_conductance_s = np.concatenate(
+            [history.first_conductance_s for history in self.histories]
+        )
+        return np.asarray(
+            np.log(np.maximum(first_conductance_s, 1e-3 * np.median(np.abs(first_conductance_s))))
+        )
 
     def values(self, theta: FloatArray) -> dict[str, float]:
         """Parameters by name, from inner values."""
@@ -112,11 +116,13 @@ class Problem:
     def shown_a(self, thetas: FloatArray) -> list[FloatArray]:
         """Currents of each history, (variants, looks, cells); ``thetas``: (variants, all)."""
         variants = [varied(self.settings, self.values(theta)) for theta in thetas]
-        first_s = np.exp(thetas[:, len(self.free) :])
+        first_conductance_s = np.exp(thetas[:, len(self.free) :])
         ends = np.cumsum(self.cells)[:-1]
         return [
             self.twin(history, variants, part)
-            for history, part in zip(self.histories, np.split(first_s, ends, axis=1), strict=True)
+            for history, part in zip(
+                self.histories, np.split(first_conductance_s, ends, axis=1), strict=True
+            )
         ]
 
     def counted_a(self, thetas: FloatArray) -> FloatArray:

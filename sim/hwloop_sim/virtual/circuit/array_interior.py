@@ -23,13 +23,14 @@ _LEAST_OHM = 1e-9  # of a segment beside one that has a resistance
 class Interior:
     """The array as its terminals see it.
 
-    ``admittance_s``: (rows + cols, rows + cols), currents into the rows, then the columns.
-    ``reach``: (2 · rows · cols, rows + cols), voltage of the two ends of each cell, those at the
-    rows before those at the columns, for 1 V at each terminal; None: they are at the terminals.
+    ``terminal_conductance_s``: (rows + cols, rows + cols), currents into the rows, then the
+    columns. ``reach``: (2 · rows · cols, rows + cols), voltage of the two ends of each cell, those
+    at the rows before those at the columns, for 1 V at each terminal; None: they are at the
+    terminals.
     """
 
     shape: tuple[int, int]
-    admittance_s: FloatArray
+    terminal_conductance_s: FloatArray
     reach: FloatArray | None
 
     def cell_v(self, terminal_v: FloatArray) -> FloatArray:
@@ -57,31 +58,31 @@ def interior(conductance_s: FloatArray, wires: Wires | None) -> Interior:
     at_row, at_col = np.arange(2 * rows * cols).reshape(2, rows, cols)
     matrix = _branches(at_row, at_col, conductance_s, 2 * rows * cols)
     for line, ohm in ((at_row, wires.row_ohm), (at_col.T, wires.col_ohm)):
-        segment_s = np.full(line[:, 1:].shape, 1 / max(ohm, _LEAST_OHM))
-        matrix += _branches(line[:, :-1], line[:, 1:], segment_s, len(matrix))
+        segment_conductance_s = np.full(line[:, 1:].shape, 1 / max(ohm, _LEAST_OHM))
+        matrix += _branches(line[:, :-1], line[:, 1:], segment_conductance_s, len(matrix))
     leads = _leads(wires, at_row, at_col)
-    total_s = leads.sum(axis=1)
-    reach = np.asarray(np.linalg.solve(matrix + np.diag(total_s), leads))
-    admittance_s = np.diag(leads.sum(axis=0)) - leads.T @ reach
-    return Interior((rows, cols), admittance_s, reach)
+    total_conductance_s = leads.sum(axis=1)
+    reach = np.asarray(np.linalg.solve(matrix + np.diag(total_conductance_s), leads))
+    terminal_conductance_s = np.diag(leads.sum(axis=0)) - leads.T @ reach
+    return Interior((rows, cols), terminal_conductance_s, reach)
 
 
 def _leads(wires: Wires, at_row: Nodes, at_col: Nodes) -> FloatArray:
     """Conductance from each inner node to each terminal."""
     rows, cols = at_row.shape
     leads = np.zeros((2 * rows * cols, rows + cols))
-    row_s = 1 / max(wires.row_ohm + wires.selector_ohm, _LEAST_OHM)
-    col_s = 1 / max(wires.col_ohm + wires.selector_ohm, _LEAST_OHM)
+    row_conductance_s = 1 / max(wires.row_ohm + wires.selector_ohm, _LEAST_OHM)
+    col_conductance_s = 1 / max(wires.col_ohm + wires.selector_ohm, _LEAST_OHM)
     for end, place in (("left", 0), ("right", -1)):
         if wires.row_ends in (end, "both"):
-            leads[at_row[:, place], np.arange(rows)] += row_s
+            leads[at_row[:, place], np.arange(rows)] += row_conductance_s
     for end, place in (("top", 0), ("bottom", -1)):
         if wires.col_ends in (end, "both"):
-            leads[at_col[place], rows + np.arange(cols)] += col_s
+            leads[at_col[place], rows + np.arange(cols)] += col_conductance_s
     return leads
 
 
-def _branches(one: Nodes, other: Nodes, branch_s: FloatArray, count: int) -> FloatArray:
+def _branches(one: Nodes, other: Nodes, branch_conductance_s: FloatArray, count: int) -> FloatArray:
     """The nodal matrix of conductances between pairs of nodes."""
     matrix = np.zeros((count, count))
     for first, second, sign in (
@@ -90,5 +91,5 @@ def _branches(one: Nodes, other: Nodes, branch_s: FloatArray, count: int) -> Flo
         (one, other, -1),
         (other, one, -1),
     ):
-        np.add.at(matrix, (first, second), sign * branch_s)
+        np.add.at(matrix, (first, second), sign * branch_conductance_s)
     return matrix

@@ -8,7 +8,7 @@ import pytest
 from hwloop_sim.circuit import Crossbar, Wires
 from hwloop_sim.virtual.circuit.array_interior import interior
 
-CELLS_S = np.random.default_rng(8).uniform(1e-5, 1e-3, (3, 5))
+CELLS_CONDUCTANCE_S = np.random.default_rng(8).uniform(1e-5, 1e-3, (3, 5))
 ENDS = [("left", "bottom"), ("right", "top"), ("both", "both"), ("left", "top")]
 
 
@@ -18,19 +18,26 @@ def test_currents_through_resistive_lines_are_those_of_the_emulators_circuit(
 ) -> None:
     wires = Wires(row_ohm=3.0, col_ohm=7.0, selector_ohm=11.0, row_ends=row_ends, col_ends=col_ends)
     rows_v = np.array([0.2, 0.0, -0.1])
-    current_a = interior(CELLS_S, wires).admittance_s @ np.r_[rows_v, np.zeros(5)]
-    wanted_a = Crossbar(CELLS_S, wires).multiply(rows_v[None])[0]
+    current_a = (
+        interior(CELLS_CONDUCTANCE_S, wires).terminal_conductance_s @ np.r_[rows_v, np.zeros(5)]
+    )
+    wanted_a = Crossbar(CELLS_CONDUCTANCE_S, wires).multiply(rows_v[None])[0]
     np.testing.assert_allclose(-current_a[3:], wanted_a, rtol=1e-9)
 
 
 def test_ideal_lines_are_the_limit_of_little_resistance() -> None:
-    ideal, nearly = interior(CELLS_S, None), interior(CELLS_S, Wires(row_ohm=1e-6, col_ohm=1e-6))
-    np.testing.assert_allclose(nearly.admittance_s, ideal.admittance_s, rtol=1e-6, atol=1e-9)
+    ideal, nearly = (
+        interior(CELLS_CONDUCTANCE_S, None),
+        interior(CELLS_CONDUCTANCE_S, Wires(row_ohm=1e-6, col_ohm=1e-6)),
+    )
+    np.testing.assert_allclose(
+        nearly.terminal_conductance_s, ideal.terminal_conductance_s, rtol=1e-6, atol=1e-9
+    )
     terminal_v = np.linspace(-1, 1, 8)
     np.testing.assert_allclose(nearly.cell_v(terminal_v), ideal.cell_v(terminal_v), atol=1e-6)
 
 
 def test_no_current_where_every_terminal_has_one_voltage() -> None:
-    inside = interior(CELLS_S, Wires(row_ohm=2.0, col_ohm=1.0))
-    np.testing.assert_allclose(inside.admittance_s.sum(axis=1), 0.0, atol=1e-12)
+    inside = interior(CELLS_CONDUCTANCE_S, Wires(row_ohm=2.0, col_ohm=1.0))
+    np.testing.assert_allclose(inside.terminal_conductance_s.sum(axis=1), 0.0, atol=1e-12)
     np.testing.assert_allclose(inside.cell_v(np.ones(8)), 0.0, atol=1e-12)

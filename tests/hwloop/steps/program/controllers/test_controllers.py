@@ -12,12 +12,14 @@ from hwloop.steps.program.controllers import Alibart, GateStepped, Ispp, OneShot
 from hwloop.steps.program.controllers.base import Controller, Move, Train
 
 
-def _moves(controller: Controller, needs: list[int], seen_s: float = 1e-6) -> list[Move]:
+def _moves(
+    controller: Controller, needs: list[int], seen_conductance_s: float = 1e-6
+) -> list[Move]:
     state = controller.begin(np.array([1e-6]))
     moves = []
     for need in needs:
         state, move = controller.move(
-            state, seen_s=np.array([seen_s]), need=np.array([need], np.int8)
+            state, seen_conductance_s=np.array([seen_conductance_s]), need=np.array([need], np.int8)
         )
         moves.append(move)
     return moves
@@ -100,16 +102,16 @@ ONE_SHOT: dict[str, Any] = {
 def test_one_shot_gives_the_volts_of_its_curve_once_and_then_no_more() -> None:
     one_shot = OneShot.parse(ONE_SHOT)
     state = one_shot.begin(np.array([1e-6, 1.5e-6, 3e-6, 0.9e-6, 5e-6, 2e-6]))
-    seen_s = np.full(6, 1e-6)
+    seen_conductance_s = np.full(6, 1e-6)
     # One is within its window from the beginning; one is above, and gets the pulse all the same.
     need = np.array([1, -1, 1, 1, 1, 0], np.int8)
-    state, move = one_shot.move(state, seen_s=seen_s, need=need)
+    state, move = one_shot.move(state, seen_conductance_s=seen_conductance_s, need=need)
     np.testing.assert_allclose(move.amplitude_v, [0.5, 0.6, 0.9, 0, 0, 0], rtol=1e-12)
     assert move.side.tolist() == [1, 1, 1, 0, 0, 0]
     assert move.given_up.tolist() == [False, False, False, True, True, False]
     assert move.gate_v is None
     after = np.array([0, 1, -1, 1, 1, 0], np.int8)
-    _, move = one_shot.move(state, seen_s=seen_s, need=after)
+    _, move = one_shot.move(state, seen_conductance_s=seen_conductance_s, need=after)
     assert move.amplitude_v.tolist() == [0] * 6
     assert move.given_up.tolist() == [False, True, True, True, True, False]
 
@@ -121,7 +123,9 @@ def test_one_shot_takes_the_gate_from_its_curve_if_told_so() -> None:
     assert up is None
     assert down is not None
     state = one_shot.begin(np.array([2e-6, 9e-6]))
-    _, move = one_shot.move(state, seen_s=np.full(2, 5e-6), need=np.array([-1, -1], np.int8))
+    _, move = one_shot.move(
+        state, seen_conductance_s=np.full(2, 5e-6), need=np.array([-1, -1], np.int8)
+    )
     assert move.gate_v is not None
     np.testing.assert_allclose(move.gate_v, [0.7, 0], rtol=1e-12)
     assert move.amplitude_v.tolist() == [-2.0, 0.0]
