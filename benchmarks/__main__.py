@@ -18,7 +18,7 @@ import typer
 from benchmarks import bare_numpy, bench, circuit, ramps
 from benchmarks.emulator import print_emulator
 from benchmarks.inference import print_inference
-from benchmarks.plain_loop import draw_shifts_s, train
+from benchmarks.plain_loop import draw_shifts_conductance_s, train
 from benchmarks.programming import print_programming
 from benchmarks.sweeps import print_sweeps
 from benchmarks.timing import median_s
@@ -92,7 +92,7 @@ def _fresh(folder: Path) -> Path:
     return folder / f"{time.perf_counter_ns()}.h5"
 
 
-def _table_s(procedure: Procedure) -> list[float]:
+def _table_conductance_s(procedure: Procedure) -> list[float]:
     table: list[float] = procedure.resolved["backends"]["sim"]["device"]["calibration"][
         "conductance_s"
     ]
@@ -100,14 +100,20 @@ def _table_s(procedure: Procedure) -> list[float]:
 
 
 def _plain_loop(procedure: Procedure) -> int:
-    table_s = _table_s(procedure)
+    table_conductance_s = _table_conductance_s(procedure)
     rng = random.Random(procedure.seed)  # noqa: S311 - no secret is drawn
-    return sum(train(table_s, draw_shifts_s(rng)).converged for _ in range(ARRAYS))
+    return sum(
+        train(table_conductance_s, draw_shifts_conductance_s(rng)).converged for _ in range(ARRAYS)
+    )
 
 
 def _bare_numpy(procedure: Procedure) -> int:
-    shift_s = bare_numpy.draw_shifts_s(ARRAYS, np.random.default_rng(procedure.seed))
-    return int(bare_numpy.train_all(np.array(_table_s(procedure)), shift_s).sum())
+    shift_conductance_s = bare_numpy.draw_shifts_conductance_s(
+        ARRAYS, np.random.default_rng(procedure.seed)
+    )
+    return int(
+        bare_numpy.train_all(np.array(_table_conductance_s(procedure)), shift_conductance_s).sum()
+    )
 
 
 def _population(procedure: Procedure, folder: Path) -> None:

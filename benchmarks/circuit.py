@@ -50,64 +50,68 @@ def _array(size: int, vectors: int) -> tuple[Floats, Floats]:
 def _one_vector(
     size: int, repeats: int, peers: dict[str, Callable[[Floats, Floats], Floats]]
 ) -> None:
-    cells_s, row_v = _array(size, 1)
+    cells_conductance_s, row_v = _array(size, 1)
     print(f"{size}² cells, 1 vector")
-    bare = _bare(cells_s, row_v)
+    bare = _bare(cells_conductance_s, row_v)
     bare_ms = _line("bare compiled loop, buffers at hand", bare, 5 * repeats)
     ours_ms = _line(
         "hwloop: solve, every voltage and current",
-        lambda: solve(cells_s, row_v=row_v, wires=WIRES),
+        lambda: solve(cells_conductance_s, row_v=row_v, wires=WIRES),
         5 * repeats,
         aim_ms=AIMS_MS[size],
     )
     print(f"    {'ratio hwloop / bare loop':46s} {ours_ms / bare_ms:10.2f} ×")
-    _beside(peers, cells_s, row_v, ours_ms, repeats)
+    _beside(peers, cells_conductance_s, row_v, ours_ms, repeats)
 
 
 def _many_vectors(
     size: int, repeats: int, peers: dict[str, Callable[[Floats, Floats], Floats]]
 ) -> None:
-    cells_s, row_v = _array(size, VECTORS)
+    cells_conductance_s, row_v = _array(size, VECTORS)
     print(f"{size}² cells, {VECTORS} vectors")
     ours_ms = _line(
         "hwloop: multiply, new conductances",
-        lambda: Crossbar(cells_s, WIRES).multiply(row_v),
+        lambda: Crossbar(cells_conductance_s, WIRES).multiply(row_v),
         repeats,
         aim_ms=200,
     )
-    kept = Crossbar(cells_s, WIRES)
-    _line("hwloop: matrix of a state, once", lambda: Crossbar(cells_s, WIRES).transfer_s(), repeats)
-    kept.transfer_s()
+    kept = Crossbar(cells_conductance_s, WIRES)
+    _line(
+        "hwloop: matrix of a state, once",
+        lambda: Crossbar(cells_conductance_s, WIRES).transfer_conductance_s(),
+        repeats,
+    )
+    kept.transfer_conductance_s()
     again_ms = _line(
         "hwloop: multiply, conductances unchanged",
         lambda: kept.multiply(row_v),
         20 * repeats,
         aim_ms=0.5,
     )
-    transfer_s = kept.transfer_s()
-    product_ms = _line("bare matrix product", lambda: row_v @ transfer_s, 20 * repeats)
+    transfer_conductance_s = kept.transfer_conductance_s()
+    product_ms = _line("bare matrix product", lambda: row_v @ transfer_conductance_s, 20 * repeats)
     print(f"    {'ratio hwloop unchanged / bare product':46s} {again_ms / product_ms:10.2f} ×")
-    _beside(peers, cells_s, row_v, ours_ms, repeats)
+    _beside(peers, cells_conductance_s, row_v, ours_ms, repeats)
 
 
 def _beside(
     peers: dict[str, Callable[[Floats, Floats], Floats]],
-    cells_s: Floats,
+    cells_conductance_s: Floats,
     row_v: Floats,
     ours_ms: float,
     repeats: int,
 ) -> None:
-    ours_a = solve(cells_s, row_v=row_v, wires=WIRES).col_a
+    ours_a = solve(cells_conductance_s, row_v=row_v, wires=WIRES).col_a
     for name, peer in peers.items():
-        theirs_a = peer(cells_s, row_v)
+        theirs_a = peer(cells_conductance_s, row_v)
         differs = np.abs(theirs_a - ours_a).max() / np.abs(ours_a).max()
-        few = 1 if cells_s.size > 50_000 else repeats
-        theirs_ms = _line(name, lambda peer=peer: peer(cells_s, row_v), few)  # type: ignore[misc]
+        few = 1 if cells_conductance_s.size > 50_000 else repeats
+        theirs_ms = _line(name, lambda peer=peer: peer(cells_conductance_s, row_v), few)  # type: ignore[misc]
         ratio = theirs_ms / ours_ms
         print(f"    {'  ratio to hwloop; differs by':46s} {ratio:10.1f} × ({differs:.0e})")
 
 
-def _bare(cells_s: Floats, row_v: Floats) -> Callable[[], None]:
+def _bare(cells_conductance_s: Floats, row_v: Floats) -> Callable[[], None]:
     """The compiled loop with everything laid out beforehand."""
     from hwloop_sim.circuit.entry import solve_jobs
 
@@ -115,12 +119,23 @@ def _bare(cells_s: Floats, row_v: Floats) -> Callable[[], None]:
     fields = tuple(np.empty((jobs, size, size)) for _ in range(3))
     lines = tuple(np.empty((jobs, size)) for _ in range(2))
     report = np.empty((jobs, 3))
-    segment_ohm, lead_s = np.full(2, SEGMENT_OHM), np.array(WIRES.lead_s())
-    none, cells, rows = np.empty((0, 0, 0)), cells_s[np.newaxis], row_v[np.newaxis]
+    segment_ohm, lead_conductance_s = np.full(2, SEGMENT_OHM), np.array(WIRES.lead_conductance_s())
+    none, cells, rows = np.empty((0, 0, 0)), cells_conductance_s[np.newaxis], row_v[np.newaxis]
     cols = np.zeros((1, jobs, size))
     control = (passive.STOP, passive.STEPS)
     return lambda: solve_jobs(
-        cells, none, segment_ohm, lead_s, rows, cols, 0, jobs, fields, lines, report, control
+        cells,
+        none,
+        segment_ohm,
+        lead_conductance_s,
+        rows,
+        cols,
+        0,
+        jobs,
+        fields,
+        lines,
+        report,
+        control,
     )
 
 
@@ -128,14 +143,16 @@ def _peers() -> dict[str, Callable[[Floats, Floats], Floats]]:
     peers: dict[str, Callable[[Floats, Floats], Floats]] = {}
     badcrossbar = _module("badcrossbar", "pip install -e .[peers]")
     if badcrossbar:
-        peers["badcrossbar"] = lambda cells_s, row_v: _badcrossbar(badcrossbar, cells_s, row_v)
+        peers["badcrossbar"] = lambda cells_conductance_s, row_v: _badcrossbar(
+            badcrossbar, cells_conductance_s, row_v
+        )
     if _module("scipy.sparse.linalg", "pip install scipy"):
-        peers["scipy SuperLU"] = lambda cells_s, row_v: sparse_circuit.by_superlu(
-            cells_s, row_v, SEGMENT_OHM
+        peers["scipy SuperLU"] = lambda cells_conductance_s, row_v: sparse_circuit.by_superlu(
+            cells_conductance_s, row_v, SEGMENT_OHM
         )
     if _module("sksparse.cholmod", "pip install -e .[peers-cholmod], Debian's libsuitesparse-dev"):
-        peers["scikit-sparse CHOLMOD"] = lambda cells_s, row_v: sparse_circuit.by_cholmod(
-            cells_s, row_v, SEGMENT_OHM
+        peers["scikit-sparse CHOLMOD"] = lambda cells_conductance_s, row_v: (
+            sparse_circuit.by_cholmod(cells_conductance_s, row_v, SEGMENT_OHM)
         )
     return peers
 
@@ -148,10 +165,10 @@ def _module(name: str, how: str) -> ModuleType | None:
         return None
 
 
-def _badcrossbar(module: ModuleType, cells_s: Floats, row_v: Floats) -> Floats:
+def _badcrossbar(module: ModuleType, cells_conductance_s: Floats, row_v: Floats) -> Floats:
     logging.disable(logging.INFO)
     with contextlib.redirect_stdout(io.StringIO()):
-        found = module.compute(row_v.T, 1 / cells_s, SEGMENT_OHM)
+        found = module.compute(row_v.T, 1 / cells_conductance_s, SEGMENT_OHM)
     logging.disable(logging.NOTSET)
     output_a: Floats = np.asarray(found.currents.output)
     return output_a

@@ -46,8 +46,12 @@ class Trial:
     undisturbed: bool
 
 
-def _uniform(min_s: float, max_s: float) -> dict[str, Any]:
-    return {"distribution": "uniform", "min_s": min_s, "max_s": max_s}
+def _uniform(min_conductance_s: float, max_conductance_s: float) -> dict[str, Any]:
+    return {
+        "distribution": "uniform",
+        "min_conductance_s": min_conductance_s,
+        "max_conductance_s": max_conductance_s,
+    }
 
 
 _TURNED = {"flipped": True}  # so that a positive pulse raises the conductance

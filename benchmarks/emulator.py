@@ -72,7 +72,7 @@ _TABLE = {
         "conditions": {"amplitude_v": 2.0, "width_s": 1e-3},
         "conductance_s": np.linspace(1e-6, 11e-6, 1001).tolist(),
     },
-    "shift": {"distribution": "lognormal", "median_s": 1e-6, "sigma": 0.5},
+    "shift": {"distribution": "lognormal", "median_conductance_s": 1e-6, "sigma": 0.5},
 }
 
 

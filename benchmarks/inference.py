@@ -51,7 +51,11 @@ def procedure(folder: Path, emulator: dict[str, Any]) -> Procedure:
         },
         "backends": {
             "sim": {
-                "device": {"model": "soft_bounds", "g_min_s": 1e-6, "g_max_s": 1e-4},
+                "device": {
+                    "model": "soft_bounds",
+                    "min_conductance_s": 1e-6,
+                    "max_conductance_s": 1e-4,
+                },
                 **emulator,
             }
         },
@@ -61,7 +65,7 @@ def procedure(folder: Path, emulator: dict[str, Any]) -> Procedure:
                 "settings": {
                     "weights": "net.npz",
                     "layers": [{"kind": "dense", "weight": "w"}],
-                    "mapping": {"min_s": 2e-6, "max_s": 9e-5},
+                    "mapping": {"min_conductance_s": 2e-6, "max_conductance_s": 9e-5},
                 },
             },
             {

@@ -26,25 +26,37 @@ class Ending:
     epoch: int
 
 
-def draw_shifts_s(
-    rng: random.Random, lowest_s: float = 1e-8, highest_s: float = 1e-7
+def draw_shifts_conductance_s(
+    rng: random.Random, lowest_conductance_s: float = 1e-8, highest_conductance_s: float = 1e-7
 ) -> list[list[float]]:
     """A lognormal draw for 4×4 cells, rescaled to the bounds, siemens."""
-    mu = math.log((lowest_s + highest_s) / 2)
-    sigma = abs(math.log(highest_s / lowest_s)) / 5
+    mu = math.log((lowest_conductance_s + highest_conductance_s) / 2)
+    sigma = abs(math.log(highest_conductance_s / lowest_conductance_s)) / 5
     draws = [rng.lognormvariate(mu, sigma) for _ in range(16)]
     low, high = min(draws), max(draws)
-    values = [lowest_s + (x - low) / (high - low) * (highest_s - lowest_s) for x in draws]
+    values = [
+        lowest_conductance_s
+        + (x - low) / (high - low) * (highest_conductance_s - lowest_conductance_s)
+        for x in draws
+    ]
     return [values[4 * row : 4 * row + 4] for row in range(4)]
 
 
-def train(table_s: list[float], shift_s: list[list[float]]) -> Ending:
+def train(table_conductance_s: list[float], shift_conductance_s: list[list[float]]) -> Ending:
     """Train one 4×4 array."""
     position = [[0] * 4 for _ in range(4)]
     voltages = [[0.1 if bit == "1" else -0.1 for bit in pattern] for pattern in PATTERNS]
     for epoch in range(1, MAX_UPDATES + 1):
         conductance = [
-            [GAIN * (table_s[position[i][j]] - table_s[0] + shift_s[i][j]) for j in range(4)]
+            [
+                GAIN
+                * (
+                    table_conductance_s[position[i][j]]
+                    - table_conductance_s[0]
+                    + shift_conductance_s[i][j]
+                )
+                for j in range(4)
+            ]
             for i in range(4)
         ]
         converged, update = _judge(conductance, voltages)

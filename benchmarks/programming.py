@@ -18,7 +18,7 @@ from hwloop.steps.array import Array
 from hwloop_sim.emulator.backend import open_sim
 
 SIZE = 128
-LOW_S, HIGH_S, PULSES, SIGMA, NOISE = 1e-5, 1.1e-4, 20.0, 0.3, 0.001
+LOW_CONDUCTANCE_S, HIGH_CONDUCTANCE_S, PULSES, SIGMA, NOISE = 1e-5, 1.1e-4, 20.0, 0.3, 0.001
 UP = {"amplitude": 3.2, "width_s": 3e-4}
 DOWN = {"amplitude": -2.8, "width_s": 3e-4}
 
@@ -47,8 +47,8 @@ def procedure() -> dict[str, Any]:
             "sim": {
                 "device": {
                     "model": "soft_bounds",
-                    "g_min_s": LOW_S,
-                    "g_max_s": HIGH_S,
+                    "min_conductance_s": LOW_CONDUCTANCE_S,
+                    "max_conductance_s": HIGH_CONDUCTANCE_S,
                     "up_pulses": PULSES,
                     "down_pulses": PULSES,
                     "initial": 5e-5,
@@ -65,9 +65,16 @@ def procedure() -> dict[str, Any]:
             {
                 "step": "program_verify",
                 "settings": {
-                    "target": {"kind": "random", "low_s": 2e-5, "high_s": 1e-4},
+                    "target": {
+                        "kind": "random",
+                        "low_conductance_s": 2e-5,
+                        "high_conductance_s": 1e-4,
+                    },
                     "tolerance": {"kind": "range", "fraction": 0.01},
-                    "range": {"low_s": LOW_S, "high_s": HIGH_S},
+                    "range": {
+                        "low_conductance_s": LOW_CONDUCTANCE_S,
+                        "high_conductance_s": HIGH_CONDUCTANCE_S,
+                    },
                     "algorithm": {"name": "alibart", "up": UP, "down": DOWN},
                     "pulses_per_cell": 400,
                 },
@@ -79,20 +86,32 @@ def procedure() -> dict[str, Any]:
 def bare_numpy() -> int:
     """The same loop without anything around it; pulses that were given."""
     rng = np.random.default_rng(4)
-    cells_s = np.full((SIZE, SIZE), 5e-5)
-    target_s = rng.uniform(2e-5, 1e-4, cells_s.shape)
-    half_s, left, pulses = 0.01 * (HIGH_S - LOW_S), np.exp(-1 / PULSES), 0
-    done = np.zeros(cells_s.shape, np.bool_)
+    cells_conductance_s = np.full((SIZE, SIZE), 5e-5)
+    target_conductance_s = rng.uniform(2e-5, 1e-4, cells_conductance_s.shape)
+    half_conductance_s, left, pulses = (
+        0.01 * (HIGH_CONDUCTANCE_S - LOW_CONDUCTANCE_S),
+        np.exp(-1 / PULSES),
+        0,
+    )
+    done = np.zeros(cells_conductance_s.shape, np.bool_)
     while True:
-        seen_s = cells_s * (1 + NOISE * rng.standard_normal(cells_s.shape))
-        done |= np.abs(seen_s - target_s) <= half_s
+        seen_conductance_s = cells_conductance_s * (
+            1 + NOISE * rng.standard_normal(cells_conductance_s.shape)
+        )
+        done |= np.abs(seen_conductance_s - target_conductance_s) <= half_conductance_s
         if done.all():
             return pulses
-        up = seen_s < target_s
-        bound_s = np.where(up, HIGH_S, LOW_S)
-        step_s = (bound_s - cells_s) * (1 - left)
-        step_s *= 1 + SIGMA * rng.standard_normal(cells_s.shape)
-        cells_s = np.where(done, cells_s, np.clip(cells_s + step_s, LOW_S, HIGH_S))
+        up = seen_conductance_s < target_conductance_s
+        bound_conductance_s = np.where(up, HIGH_CONDUCTANCE_S, LOW_CONDUCTANCE_S)
+        step_conductance_s = (bound_conductance_s - cells_conductance_s) * (1 - left)
+        step_conductance_s *= 1 + SIGMA * rng.standard_normal(cells_conductance_s.shape)
+        cells_conductance_s = np.where(
+            done,
+            cells_conductance_s,
+            np.clip(
+                cells_conductance_s + step_conductance_s, LOW_CONDUCTANCE_S, HIGH_CONDUCTANCE_S
+            ),
+        )
         pulses += int((~done).sum())
 
 

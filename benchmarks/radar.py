@@ -30,7 +30,7 @@ CELLS, SEED = 4096, 1
 BIT_V, RESET_GATE_V, WIDTH_S = 2.0, 4.0, 2e-7
 MOST_RESETS = 200
 _MOST_PULSES = 10000
-_HIGHEST_S = 1e-3
+_HIGHEST_CONDUCTANCE_S = 1e-3
 """Where a level is open above; no cell conducts as much."""
 
 
@@ -74,7 +74,7 @@ OTHERWISE = {
     "no flicker noise, no relaxation": Bench(twin={"effects": []}),
     "HRS as in the sweeps": Bench(
         twin={
-            "spread": {"reset_floor_s": {"sigma": 0.455}},
+            "spread": {"reset_floor_conductance_s": {"sigma": 0.455}},
             "redraw": {"cycle_sigma": 0.053},
         }
     ),
@@ -139,9 +139,16 @@ def array_settings() -> ArraySettings:
 
 def algorithm(step_v: float, level: Result, bench: Bench) -> ProgramVerifySettings:
     """ISPP by the gate, with a RESET where a cell has gone over or a train has ended short."""
-    low_s, high_s = 1 / level.high_ohm, 1 / level.low_ohm if level.low_ohm else _HIGHEST_S
+    low_conductance_s, high_conductance_s = (
+        1 / level.high_ohm,
+        1 / level.low_ohm if level.low_ohm else _HIGHEST_CONDUCTANCE_S,
+    )
     resets_only = level.high_ohm > 1e9
-    window = {"low_s": 0.0, "high_s": high_s} if resets_only else {"low_s": low_s, "high_s": high_s}
+    window = (
+        {"low_conductance_s": 0.0, "high_conductance_s": high_conductance_s}
+        if resets_only
+        else {"low_conductance_s": low_conductance_s, "high_conductance_s": high_conductance_s}
+    )
     settings = {
         "target": {"kind": "levels", "levels": {"all": window}},
         "tolerance": {"kind": "windows"},

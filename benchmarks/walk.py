@@ -28,7 +28,7 @@ from hwloop.run.runner import RunOptions, run_procedure
 ROOT = Path(__file__).parents[1]
 STATION = ROOT / "stations" / "virtual_2602b_707b.yaml"
 AMPLITUDE_V = 1.9375
-TARGET_S = 3.1250e-6
+TARGET_CONDUCTANCE_S = 3.1250e-6
 READ_V = 0.1
 WINDOW = 0.0625
 PACKAGES = ("hwloop", "drivers/hwloop_drivers")
@@ -51,14 +51,15 @@ array:
   read: {{read_v: {READ_V}, both_polarities: false}}
 backends:
   sim:
-    device: {{model: soft_bounds, g_min_s: 500 nS, g_max_s: 5 uS, up_pulses: 60, down_pulses: 60,
-             initial: 2.9 uS, up: {{amplitude_v: {AMPLITUDE_V}, width_s: 5 ms}},
+    device: {{model: soft_bounds, min_conductance_s: 500 nS, max_conductance_s: 5 uS,
+             up_pulses: 60, down_pulses: 60, initial: 2.9 uS, up: {{amplitude_v: {AMPLITUDE_V}, width_s: 5 ms}},
              down: {{amplitude_v: -2.8, width_s: 5 ms}}}}
   bench: {{station: {STATION.as_posix()}}}
 steps:
   - step: program_verify
     settings:
-      target: {{kind: map, map_s: [[null, null, null, null], [null, null, {TARGET_S}, null],
+      target: {{kind: map, map_conductance_s: [[null, null, null, null],
+                                   [null, null, {TARGET_CONDUCTANCE_S}, null],
                                    [null, null, null, null], [null, null, null, null]]}}
       tolerance: {{kind: relative, fraction: {WINDOW}}}
       cells: [[1, 2]]
@@ -69,9 +70,9 @@ steps:
 FOLLOWED: Mapping[str, tuple[float, ...]] = {
     "amplitude": (AMPLITUDE_V, AMPLITUDE_V / 2),
     "conductance": (
-        TARGET_S,
-        *(TARGET_S * (1 + side * WINDOW) for side in (-1, 1)),
-        *(TARGET_S * (1 + side * WINDOW) * READ_V for side in (-1, 0, 1)),
+        TARGET_CONDUCTANCE_S,
+        *(TARGET_CONDUCTANCE_S * (1 + side * WINDOW) for side in (-1, 1)),
+        *(TARGET_CONDUCTANCE_S * (1 + side * WINDOW) * READ_V for side in (-1, 0, 1)),
     ),
 }
 

@@ -16,7 +16,7 @@ from hwloop_sim.cells.device import Device
 from hwloop_sim.cells.effect import make_effects
 from hwloop_sim.emulator.backend import SimSettings, open_sim
 
-STEP_S = 1e-6
+STEP_CONDUCTANCE_S = 1e-6
 
 
 class Steps(Device):
@@ -33,8 +33,10 @@ class Steps(Device):
         pass
 
     def pulse(self, pulse: PulseMap) -> None:
-        moved_s = self._conductance_s + STEP_S * pulse.amplitude_v * pulse.count
-        self._conductance_s = np.maximum(moved_s, 0.0)
+        moved_conductance_s = (
+            self._conductance_s + STEP_CONDUCTANCE_S * pulse.amplitude_v * pulse.count
+        )
+        self._conductance_s = np.maximum(moved_conductance_s, 0.0)
 
     def set_conductance(self, conductance_s: FloatArray) -> None:
         self._conductance_s = np.array(conductance_s)
@@ -42,14 +44,14 @@ class Steps(Device):
 
 def non_ideal(
     *effects: dict[str, Any],
-    start_s: float = 1e-4,
+    start_conductance_s: float = 1e-4,
     shape: tuple[int, ...] = (100, 100),
     seed: int = 1,
 ) -> NonIdealDevice:
-    """Cells at ``start_s`` under effects written as in a procedure."""
+    """Cells at ``start_conductance_s`` under effects written as in a procedure."""
     settings = SimSettings.parse({"device": DEVICE, "effects": effects})
     made = make_effects(settings.effects, shape, np.random.default_rng(seed))
-    return NonIdealDevice(Steps(np.full(shape, start_s)), made)
+    return NonIdealDevice(Steps(np.full(shape, start_conductance_s)), made)
 
 
 def everywhere(device: Device, volts: float, count: int = 1) -> PulseMap:

@@ -77,9 +77,9 @@ def contents(calibration: TrainCalibration, source: Mapping[str, Any]) -> dict[s
 
 def without_unit(data: dict[str, Any]) -> dict[str, Any]:
     """Remove the conductance range of a device without a unit: the user states what it means."""
-    for name in ("low_s", "high_s"):
+    for name in ("low_conductance_s", "high_conductance_s"):
         del data["parameters"][name], data["validity"][name]
-    data.pop("read_noise_s", None)
+    data.pop("read_noise_conductance_s", None)
     return data
 
 
@@ -93,10 +93,10 @@ def tables(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         for width in (width for width in measured.WIDTHS_MS if width >= first):
             if volts > 0 and width == 50:
                 continue  # by hand, with its words
-            curve_s, words = _bridged(_column(path, f"{width}ms"))
+            curve_conductance_s, words = _bridged(_column(path, f"{width}ms"))
             sign = "" if volts > 0 else "minus"
             source = sources.spintronic_table(volts, width, words)
-            values = [float(f"{value:.4g}") for value in curve_s]
+            values = [float(f"{value:.4g}") for value in curve_conductance_s]
             yield (
                 f"shumilin2024_{sign}{abs(volts):g}V_{width}ms",
                 {"model": "pulse_table", **source, "conductance_s": values},
@@ -108,22 +108,22 @@ def _column(path: Path, name: str) -> FloatArray:
         return np.array([float(row[name] or "nan") for row in csv.DictReader(stream)])
 
 
-def _bridged(curve_s: FloatArray) -> tuple[FloatArray, str]:
+def _bridged(curve_conductance_s: FloatArray) -> tuple[FloatArray, str]:
     """Interpolate a curve from its first visible state to its last, with a message on the gaps."""
-    seen = np.flatnonzero(~np.isnan(curve_s))
+    seen = np.flatnonzero(~np.isnan(curve_conductance_s))
     inside = np.arange(seen[0], seen[-1] + 1)
-    bridged = [int(i) for i in inside if np.isnan(curve_s[i])]
+    bridged = [int(i) for i in inside if np.isnan(curve_conductance_s[i])]
     parts = []
     if seen[0] > 0:
         parts.append(f"it begins after pulse {seen[0]} of the figure, all before being hidden")
-    if seen[-1] < curve_s.size - 1:
+    if seen[-1] < curve_conductance_s.size - 1:
         parts.append(f"it ends at pulse {seen[-1]}, what follows being hidden")
     if bridged:
         pulses = ", ".join(map(str, bridged))
         parts.append(f"{len(bridged)} states (pulse {pulses}) hidden by another curve are bridged")
     hidden = "; ".join(parts)
     words = f"{hidden[0].upper()}{hidden[1:]}." if hidden else "No state is hidden."
-    return np.interp(inside, seen, curve_s[seen]), words
+    return np.interp(inside, seen, curve_conductance_s[seen]), words
 
 
 def programming(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -133,15 +133,15 @@ def programming(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         rows = list(csv.DictReader(stream))
     for method in ("iterative", "one_shot"):
         mine = [row for row in rows if row["method"] == method]
-        g_us = np.array([float(row["g_mean_uS"]) for row in mine])
-        sigma_us = SAFETY * np.array([float(row["g_sigma_uS"]) for row in mine])
-        columns = g_us[:, np.newaxis] ** np.arange(1, 5)
-        found, *_ = np.linalg.lstsq(columns, sigma_us, rcond=None)
-        off = columns @ found - sigma_us
+        conductance_us = np.array([float(row["g_mean_uS"]) for row in mine])
+        sigma_conductance_us = SAFETY * np.array([float(row["g_sigma_uS"]) for row in mine])
+        columns = conductance_us[:, np.newaxis] ** np.arange(1, 5)
+        found, *_ = np.linalg.lstsq(columns, sigma_conductance_us, rcond=None)
+        off = columns @ found - sigma_conductance_us
         effect = {
             "effect": "programming_error",
-            "sigma_us": [float(f"{value:.6g}") for value in found],
-            "valid_to_s": 110e-6,
+            "sigma_conductance_us": [float(f"{value:.6g}") for value in found],
+            "valid_to_conductance_s": 110e-6,
         }
         yield (
             f"bonnet2023_{method}",
@@ -152,7 +152,7 @@ def programming(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 "effects": [effect],
                 "goodness": {
                     "points": len(mine),
-                    "rms_us": float(f"{np.sqrt(np.mean(off**2)):.4g}"),
+                    "rms_conductance_us": float(f"{np.sqrt(np.mean(off**2)):.4g}"),
                 },
             },
         )

@@ -19,12 +19,19 @@ def spintronic(folder: Path, width_ms: int) -> TrainData:
 
     NaN where another curve hides the line.
     """
-    up_s = _column(folder / "manhattan_4x4" / "potentiation_2V_digitised.csv", f"{width_ms}ms")
+    up_conductance_s = _column(
+        folder / "manhattan_4x4" / "potentiation_2V_digitised.csv", f"{width_ms}ms"
+    )
     if width_ms == 1:
-        up_s = np.loadtxt(folder / "manhattan_4x4" / "datafile.csv", skiprows=1)
-    down_s = _column(folder / "manhattan_4x4" / "depression_-2.8V_digitised.csv", f"{width_ms}ms")
+        up_conductance_s = np.loadtxt(folder / "manhattan_4x4" / "datafile.csv", skiprows=1)
+    down_conductance_s = _column(
+        folder / "manhattan_4x4" / "depression_-2.8V_digitised.csv", f"{width_ms}ms"
+    )
     width_s = width_ms * 1e-3
-    return _both(Direction(2.0, width_s, [up_s], True), Direction(-2.8, width_s, [down_s], False))
+    return _both(
+        Direction(2.0, width_s, [up_conductance_s], True),
+        Direction(-2.8, width_s, [down_conductance_s], False),
+    )
 
 
 def taox(folder: Path) -> TrainData:

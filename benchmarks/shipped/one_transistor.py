@@ -16,7 +16,7 @@ from hwloop.types import FloatArray
 from hwloop_sim.calibrate.method import Task
 from hwloop_sim.calibrate.one_transistor.calibrate import SweepCalibration, calibrate_sweeps
 from hwloop_sim.calibrate.one_transistor.emulation import MODEL
-from hwloop_sim.devices.common.filament import filament_s
+from hwloop_sim.devices.common.filament import filament_conductance_s
 
 NAME = "levy2021_1t1r"
 SEED = 1
@@ -26,10 +26,10 @@ _FILES = (
     ("reset-sweep-sl-200ns-step-0.05-7-30-20.csv.gz", {"line": "source"}),
     ("cycling-5-1-20.csv.gz", {}),
 )
-_LEVELS, _WINDOW_S = 32, 7.5e-6
-_SETTLED_S = 100e-6
+_LEVELS, _WINDOW_CONDUCTANCE_S = 32, 7.5e-6
+_SETTLED_CONDUCTANCE_S = 100e-6
 """Conductance, siemens, below which levels had relaxed before they were read."""
-_LEAST_S, _MOST_S = 1e-6, 300e-6
+_LEAST_CONDUCTANCE_S, _MOST_CONDUCTANCE_S = 1e-6, 300e-6
 """Fresh window of ``endurance``, siemens: so wide that it limits no fresh cell."""
 
 
@@ -80,13 +80,13 @@ def forming(folder: Path, r_series_ohm: float) -> dict[str, Any]:
     The deviation of conductances is a robust one. A cell's voltage lies within the step before that
     at which it was seen to be formed.
     """
-    volts, seen_s = formed(folder)
-    logs = np.log(filament_s(seen_s, np.asarray(r_series_ohm)))
+    volts, seen_conductance_s = formed(folder)
+    logs = np.log(filament_conductance_s(seen_conductance_s, np.asarray(r_series_ohm)))
     step_v = float(np.min(np.diff(np.unique(volts))))
     return {
         "voltage_v": float(np.median(volts)) - step_v / 2,
         "sigma": float(np.log(volts - step_v / 2).std(ddof=1)),
-        "formed_s": float(np.median(seen_s)),
+        "formed_conductance_s": float(np.median(seen_conductance_s)),
         "formed_sigma": 1.4826 * float(np.median(np.abs(logs - np.median(logs)))),
         "begin": "formed",
     }
@@ -99,13 +99,13 @@ def flicker(folder: Path, r_series_ohm: float) -> dict[str, Any]:
     filament's conductance.
     """
     table = np.loadtxt(folder / _CHIP / "ret1.csv.gz", delimiter=",")
-    time_s, seen_s = table[:, 1], table[:, 3]
-    mean_s = seen_s.mean()
-    left = seen_s.var() - np.diff(seen_s).var() / 2
-    shown = 1 - mean_s * r_series_ohm
+    time_s, seen_conductance_s = table[:, 1], table[:, 3]
+    mean_conductance_s = seen_conductance_s.mean()
+    left = seen_conductance_s.var() - np.diff(seen_conductance_s).var() / 2
+    shown = 1 - mean_conductance_s * r_series_ohm
     return {
         "effect": "flicker_noise",
-        "fraction": float(np.sqrt(left) / mean_s / shown),
+        "fraction": float(np.sqrt(left) / mean_conductance_s / shown),
         "series_ohm": r_series_ohm,
         "low_hz": float(1 / np.ptp(time_s)),
         "high_hz": float(1 / (2 * np.median(np.diff(time_s)))),
@@ -115,13 +115,13 @@ def flicker(folder: Path, r_series_ohm: float) -> dict[str, Any]:
 def relaxed(folder: Path) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yield conductances before and after the bake of each written level, the highest first."""
     path = folder / _CELLS
-    before_s, after_s = (
+    before_conductance_s, after_conductance_s = (
         1 / np.loadtxt(path / f"relaxation-{when}bake.csv") for when in ("pre", "post")
     )
-    cell = np.arange(before_s.size)
+    cell = np.arange(before_conductance_s.size)
     level = (cell + cell // _LEVELS) % _LEVELS
     for one in range(1, _LEVELS):
-        yield before_s[level == one], after_s[level == one]
+        yield before_conductance_s[level == one], after_conductance_s[level == one]
 
 
 def relaxation(folder: Path, r_series_ohm: float) -> dict[str, Any]:
@@ -131,12 +131,16 @@ def relaxation(folder: Path, r_series_ohm: float) -> dict[str, Any]:
     minutes after they were written.
     """
     found = []
-    for before_s, _ in relaxed(folder):
-        median_s = float(np.median(before_s))
-        if median_s < _SETTLED_S:
+    for before_conductance_s, _ in relaxed(folder):
+        median_conductance_s = float(np.median(before_conductance_s))
+        if median_conductance_s < _SETTLED_CONDUCTANCE_S:
             continue
-        own_s = np.sqrt(max(before_s.var(ddof=1) - _WINDOW_S**2 / 12, 0.0))
-        found.append(own_s / median_s / (1 - median_s * r_series_ohm))
+        own_conductance_s = np.sqrt(
+            max(before_conductance_s.var(ddof=1) - _WINDOW_CONDUCTANCE_S**2 / 12, 0.0)
+        )
+        found.append(
+            own_conductance_s / median_conductance_s / (1 - median_conductance_s * r_series_ohm)
+        )
     sigma = float(np.median(found))
     return {"effect": "relaxation", "sigma": sigma, "tau_s": 1.0, "series_ohm": r_series_ohm}
 
@@ -153,7 +157,9 @@ def endurance(folder: Path) -> dict[str, Any]:
     places = np.digitize(table[:, 3], edges)
     bins = [table[places == one] for one in range(1, edges.size)]
     cycle = np.array([np.median(one[:, 3]) for one in bins])
-    high_s, low_s = (np.array([1 / np.median(one[:, i]) for one in bins]) for i in (1, 2))
+    high_conductance_s, low_conductance_s = (
+        np.array([1 / np.median(one[:, i]) for one in bins]) for i in (1, 2)
+    )
 
     def left(theta: FloatArray) -> FloatArray:
         return np.asarray(1 / (1 + (cycle / np.exp(theta[3])) ** theta[4]))
@@ -162,17 +168,21 @@ def endurance(folder: Path) -> dict[str, Any]:
         high, low, closes = np.exp(theta[:3])
         window = left(theta)
         seen_high, seen_low = closes + window * (high - closes), closes - window * (closes - low)
-        return np.concatenate([np.log(seen_high / high_s), np.log(seen_low / low_s)])
+        return np.concatenate(
+            [np.log(seen_high / high_conductance_s), np.log(seen_low / low_conductance_s)]
+        )
 
     start = [np.log(95e-6), np.log(7e-6), np.log(25e-6), np.log(2e6), 1.0]
     found = least_squares(off, start)
     high, low, closes, half = np.exp(found.x[:4])
-    span_s = _MOST_S - _LEAST_S
+    span_conductance_s = _MOST_CONDUCTANCE_S - _LEAST_CONDUCTANCE_S
     return {
         "effect": "endurance",
-        "min_s": _LEAST_S,
-        "max_s": _MOST_S,
-        "closes_at_s": float(_LEAST_S + (closes - low) / (high - low) * span_s),
-        "half_cycles": float(half * (high - low) / span_s),
+        "min_conductance_s": _LEAST_CONDUCTANCE_S,
+        "max_conductance_s": _MOST_CONDUCTANCE_S,
+        "closes_at_conductance_s": float(
+            _LEAST_CONDUCTANCE_S + (closes - low) / (high - low) * span_conductance_s
+        ),
+        "half_cycles": float(half * (high - low) / span_conductance_s),
         "beta": float(found.x[4]),
     }

@@ -75,7 +75,8 @@ HFO2 = {
     "licence": "data MIT; fitted parameters",
     "conditions": {"note": "amplitude and width are not stated; 1 V, -1 V and 1 us stand for them"},
     "words": "One train each way, conductance normalised to about -1.3 to 1.4, without a unit. The"
-    " file has no low_s and high_s: give the conductances that -1.41 and 1.47 stand for.",
+    " file has no low_conductance_s and high_conductance_s: give the conductances that -1.41 and"
+    " 1.47 stand for.",
 }
 _YFLASH = {
     "device": "two-terminal floating-gate (Y-Flash) memristor",
@@ -116,7 +117,8 @@ def nbsto(radius_um: int, names: Sequence[str]) -> dict[str, Any]:
         "licence": NONE_STATED,
         "conditions": {"note": f"{', '.join(names)}: 10 mV steps of about 83 ms"},
         "words": "One device, one sweep a file: nothing is known of the spread from cycle to cycle"
-        " or from device to device. low_s and high_s are those of the model's bounds at small"
+        " or from device to device. low_conductance_s and high_conductance_s are those of the"
+        " model's bounds at small"
         " positive voltages. Points at the current limit are left out; below 5 nA the sweeps show"
         " the meter's offset. Says nothing of pulses far shorter or longer than a step of the"
         " sweep, nor of retention.",
@@ -135,8 +137,8 @@ def programming(method: str) -> dict[str, Any]:
         "licence": "article CC BY 4.0; coefficients only",
         "conditions": {"note": "sigma times 1.1, the safety factor of the points' source"},
         "validity": {
-            "low_s": 1e-9,
-            "high_s": 110e-6,
+            "low_conductance_s": 1e-9,
+            "high_conductance_s": 110e-6,
             "words": "Between 0 and 110 uS, where the curve is positive; of one cell's outcome"
             " nothing but its deviation is known: taken for normal.",
         },

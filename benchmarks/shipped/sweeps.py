@@ -106,13 +106,13 @@ def predicted(device: Device, found: OperationFit, folder: Path) -> dict[str, An
     }
 
 
-def _bounds_s(parameters: Mapping[str, Any]) -> tuple[float, float]:
+def _bounds_conductance_s(parameters: Mapping[str, Any]) -> tuple[float, float]:
     """Return the conductances of both bounds at small voltages, siemens."""
     settings = SchottkySettings.parse(dict(parameters))
     device = SCHOTTKY.make(settings, (1, 2), np.random.default_rng(0))
     device.set_conductance(np.array([[1e-30, 1.0]]))
-    low_s, high_s = device.conductance_s[0]
-    return float(low_s), float(high_s)
+    low_conductance_s, high_conductance_s = device.conductance_s[0]
+    return float(low_conductance_s), float(high_conductance_s)
 
 
 def made(device: Device, folder: Path) -> dict[str, Any]:
@@ -133,8 +133,11 @@ def made(device: Device, folder: Path) -> dict[str, Any]:
     if device.predicts:
         data["held_out"] = [predicted(device, found, folder)]
     data["validity"]["summary"] = source["words"]
-    low_s, high_s = _bounds_s(data["parameters"])
-    data["validity"] |= {"low_s": low_s, "high_s": high_s}
+    low_conductance_s, high_conductance_s = _bounds_conductance_s(data["parameters"])
+    data["validity"] |= {
+        "low_conductance_s": low_conductance_s,
+        "high_conductance_s": high_conductance_s,
+    }
     # Not pulses, but a voltage that was swept.
     volts = [read.read_v for history in sweeps for read in history.reads]
     del data["validity"]["pulses"], data["files"]

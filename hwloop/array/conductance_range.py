@@ -1,7 +1,7 @@
 """The range of conductance that an array is used in: written out, or that of a calibration.
 
-``array.range: {low_s: 10 uS, high_s: 110 uS}``, or ``array.range: my_array.yaml``, a calibration,
-shipped or your own, for the range that its data covered.
+``array.range: {low_conductance_s: 10 uS, high_conductance_s: 110 uS}``, or ``array.range:
+my_array.yaml``, a calibration, shipped or your own, for the range that its data covered.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from hwloop.settings.units import PositiveSiemens
 
 
 class ConductanceRange(Settings):
-    """Range of conductance from ``low_s`` to ``high_s``, siemens."""
+    """Range of conductance from ``low_conductance_s`` to ``high_conductance_s``, siemens."""
 
-    low_s: PositiveSiemens
-    high_s: PositiveSiemens
+    low_conductance_s: PositiveSiemens
+    high_conductance_s: PositiveSiemens
 
     @model_validator(mode="before")
     @classmethod
@@ -35,6 +35,9 @@ class ConductanceRange(Settings):
 
     @model_validator(mode="after")
     def _ordered(self) -> ConductanceRange:
-        if self.low_s >= self.high_s:
-            raise ValueError(f"low_s {self.low_s:g} must be below high_s {self.high_s:g}")
+        if self.low_conductance_s >= self.high_conductance_s:
+            raise ValueError(
+                f"low_conductance_s {self.low_conductance_s:g} must be below high_conductance_s"
+                f" {self.high_conductance_s:g}"
+            )
         return self

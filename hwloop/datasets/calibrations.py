@@ -46,17 +46,18 @@ def read_calibration(reference: str, folder: Path) -> tuple[str, dict[str, Any]]
 
 
 def covered_range(reference: str, folder: Path) -> dict[str, Any]:
-    """Return ``low_s`` and ``high_s``, the conductances that the data of a calibration covered.
+    """Return ``low_conductance_s`` and ``high_conductance_s`` that a calibration's data covered.
 
     They stand under ``validity`` as written there, in siemens. Raises :class:`ConfigError` where
     the calibration cannot be read or does not state them.
     """
     _, found = read_calibration(reference, folder)
     validity = found.get("validity") or {}
-    ends = {key: validity.get(key) for key in ("low_s", "high_s")}
+    ends = {key: validity.get(key) for key in ("low_conductance_s", "high_conductance_s")}
     if None in ends.values():
         raise ConfigError(
-            f"{reference} does not say which conductances its data covered (validity.low_s and"
-            " high_s): write the range out"
+            f"{reference} does not say which conductances its data covered"
+            " (validity.low_conductance_s and"
+            " high_conductance_s): write the range out"
         )
     return ends

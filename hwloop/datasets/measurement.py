@@ -62,8 +62,8 @@ LAYOUTS: Mapping[str, _Layout] = {
             "width_s": "s",
             "amplitude_v": "V",
             "gate_v": "V",
-            "before_s": "S",
-            "after_s": "S",
+            "before_conductance_s": "S",
+            "after_conductance_s": "S",
         }
     ),
     "programming": _Layout(
@@ -73,15 +73,23 @@ LAYOUTS: Mapping[str, _Layout] = {
             "set_pulses": "1",
             "reset_pulses": "1",
             "conductance_s": "S",
-            "target_low_s": "S",
-            "target_high_s": "S",
+            "target_low_conductance_s": "S",
+            "target_high_conductance_s": "S",
             "success": "1",
         }
     ),
     "reads": _Layout({"cell": "1", "time_s": "s", "conductance_s": "S"}),
-    "cycling": _Layout({"cell": "1", "cycle": "1", "set_s": "S", "reset_s": "S"}),
+    "cycling": _Layout(
+        {"cell": "1", "cycle": "1", "set_conductance_s": "S", "reset_conductance_s": "S"}
+    ),
 }
-_CONDUCTANCES = ("conductance_s", "before_s", "after_s", "set_s", "reset_s")
+_CONDUCTANCES = (
+    "conductance_s",
+    "before_conductance_s",
+    "after_conductance_s",
+    "set_conductance_s",
+    "reset_conductance_s",
+)
 _TEXTS = ("kind", "title", "device", "source", "doi", "validity")
 _HIGHEST_MEDIAN_CONDUCTANCE_S = 1.0
 

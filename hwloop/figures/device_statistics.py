@@ -21,10 +21,10 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
             "Every read of every cell, and the median of each cell over its cycles; a lognormal"
             " distribution is a straight line, the steeper the narrower.",
             {
-                "high, all cycles": rows["high_s"],
-                "high, medians of the cells": derived["cell_median_s"][0],
-                "low, all cycles": rows["low_s"],
-                "low, medians of the cells": derived["cell_median_s"][1],
+                "high, all cycles": rows["high_conductance_s"],
+                "high, medians of the cells": derived["cell_median_conductance_s"][0],
+                "low, all cycles": rows["low_conductance_s"],
+                "low, medians of the cells": derived["cell_median_conductance_s"][1],
             },
             quantity="Conductance",
             unit="S",

@@ -21,10 +21,10 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
         figure = plot.new_figure(6.4, 4.0)
         axes = figure.subplots()
         cycles = np.unique(rows["cycle"])
-        scale = plot.AxisScale.of(rows["high_s"], "S")
+        scale = plot.AxisScale.of(rows["high_conductance_s"], "S")
         for name, label_, colour in (
-            ("high_s", "after up", plot.VERMILION),
-            ("low_s", "after down", plot.BLUE),
+            ("high_conductance_s", "after up", plot.VERMILION),
+            ("low_conductance_s", "after down", plot.BLUE),
         ):
             values = np.stack([merged(rows[name][rows["cycle"] == cycle]) for cycle in cycles])
             band(axes, cycles, values * scale.factor, colour=colour, label=label_)

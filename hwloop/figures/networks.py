@@ -47,12 +47,12 @@ def training(
 def mapping(record: Record, label: str) -> Iterator[NamedFigure]:
     """Draw the maps of the tiles, and the distribution of the targets."""
     rows = record.results(label)
-    if not rows or not len(rows["target_s"]):
+    if not rows or not len(rows["target_conductance_s"]):
         return
     tiled = len(record.shape) > 2 and int(record.resolved["array"].get("tiles", 1)) > 1
-    target_s = rows["target_s"][0]
-    tiles_s = target_s.reshape(-1, *target_s.shape[-2:])
-    count = target_s.shape[-3] if tiled else 1
+    target_conductance_s = rows["target_conductance_s"][0]
+    tiles_conductance_s = target_conductance_s.reshape(-1, *target_conductance_s.shape[-2:])
+    count = target_conductance_s.shape[-3] if tiled else 1
     with plot.style():
         shown = min(count, _MOST_TILES)
         figure = plot.new_figure(4.4 * min(shown, 3) + 0.4, 3.6 * (1 + (shown - 1) // 3))
@@ -60,21 +60,27 @@ def mapping(record: Record, label: str) -> Iterator[NamedFigure]:
         for axes in panels[shown:]:
             axes.set_axis_off()
         for tile, axes in zip(range(shown), panels, strict=False):
-            map_panel(axes, tiles_s[tile], "Target conductance", "S", among=tiles_s[:count])
+            map_panel(
+                axes,
+                tiles_conductance_s[tile],
+                "Target conductance",
+                "S",
+                among=tiles_conductance_s[:count],
+            )
             axes.set_title(f"Tile {tile}")
     more = f" The first {shown} of {count} tiles." if count > shown else ""
     yield NamedFigure(
         "targets", "Target conductances", f"White or –: no cell of the network.{more}", figure
     )
     with plot.style():
-        yield _histogram(tiles_s[:count])
+        yield _histogram(tiles_conductance_s[:count])
 
 
-def _histogram(tiles_s: FloatArray) -> NamedFigure:
+def _histogram(tiles_conductance_s: FloatArray) -> NamedFigure:
     figure = plot.new_figure(5.6, 3.4)
     axes = figure.subplots()
-    scale = plot.AxisScale.of(tiles_s, "S")
-    values = tiles_s[np.isfinite(tiles_s)] * scale.factor
+    scale = plot.AxisScale.of(tiles_conductance_s, "S")
+    values = tiles_conductance_s[np.isfinite(tiles_conductance_s)] * scale.factor
     axes.hist(values, bins=60, color=plot.BLUE, log=True)
     axes.set_xlabel(scale.label("Target conductance"))
     axes.set_ylabel("Cells")
@@ -181,8 +187,8 @@ def noise(record: Record, label: str) -> Iterator[NamedFigure]:
 
 
 def _sweep(axes: Axes, rows: dict[str, FloatArray]) -> None:
-    scale = plot.AxisScale.of(rows["sigma_s"], "S")
-    x = rows["sigma_s"] * scale.factor
+    scale = plot.AxisScale.of(rows["sigma_conductance_s"], "S")
+    x = rows["sigma_conductance_s"] * scale.factor
     axes.plot(
         np.repeat(x, rows["accuracy"].shape[1]),
         rows["accuracy"].ravel(),

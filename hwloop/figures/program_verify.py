@@ -39,21 +39,31 @@ def _achieved(cells: Cells) -> NamedFigure:
     figure = plot.new_figure(8.6, 3.6)
     against, errors = figure.subplots(1, 2)
     wanted = cells["status"] != 0
-    target_s, seen_s = cells["target_s"][wanted], cells["verified_s"][wanted]
-    scale = plot.AxisScale.of(target_s, "S")
+    target_conductance_s, seen_conductance_s = (
+        cells["target_conductance_s"][wanted],
+        cells["verified_conductance_s"][wanted],
+    )
+    scale = plot.AxisScale.of(target_conductance_s, "S")
     good = cells["status"][wanted] == _REACHED
     for which, colour, name in ((good, plot.BLUE, "reached"), (~good, plot.VERMILION, "missed")):
         if which.any():
-            x, y = target_s[which] * scale.factor, seen_s[which] * scale.factor
+            x, y = (
+                target_conductance_s[which] * scale.factor,
+                seen_conductance_s[which] * scale.factor,
+            )
             against.plot(x, y, ".", color=colour, label=name, markersize=4)
-    ends = np.array(plot.finite_span(target_s)) * scale.factor
+    ends = np.array(plot.finite_span(target_conductance_s)) * scale.factor
     against.plot(ends, ends, color=plot.GREY, linewidth=0.8)
     against.set(xlabel=scale.label("Target"), ylabel=scale.label("At verify"))
     against.legend()
-    samples = {"at verify": (cells["verified_s"] - cells["target_s"])[wanted]}
-    after_s = (cells["after_wait_s"] - cells["target_s"])[wanted]
-    if np.isfinite(after_s).any():
-        samples["after the wait"] = after_s
+    samples = {
+        "at verify": (cells["verified_conductance_s"] - cells["target_conductance_s"])[wanted]
+    }
+    after_conductance_s = (cells["after_wait_conductance_s"] - cells["target_conductance_s"])[
+        wanted
+    ]
+    if np.isfinite(after_conductance_s).any():
+        samples["after the wait"] = after_conductance_s
     cumulative_panel(errors, samples, "Error", "S")
     return NamedFigure(
         "achieved",
@@ -87,11 +97,11 @@ def _cost(cells: Cells, rounds: Cells) -> NamedFigure:
 
 def _course(axes: Axes, rounds: Cells) -> None:
     """Draw the error round by round; a dotted line marks the start of a pass over the array."""
-    scale = plot.AxisScale.of(rounds["worst_error_s"], "S")
+    scale = plot.AxisScale.of(rounds["worst_error_conductance_s"], "S")
     begins = np.flatnonzero(np.diff(rounds["attempt"])) + 1
     number = np.arange(1, len(rounds["number"]) + 1)
     for name, colour in (("rms", plot.BLUE), ("worst", plot.VERMILION)):
-        error = rounds[f"{name}_error_s"] * scale.factor
+        error = rounds[f"{name}_error_conductance_s"] * scale.factor
         x, y = np.insert(number * 1.0, begins, np.nan), np.insert(error, begins, np.nan)
         axes.plot(x, y, color=colour, label=name)
     for index, begin in enumerate(begins):
@@ -116,12 +126,16 @@ def _histogram(axes: Axes, good: FloatArray, missed: FloatArray) -> None:
 def _maps(cells: Cells) -> NamedFigure:
     figure = plot.new_figure(12.6, 3.6)
     target, achieved, error = figure.subplots(1, 3)
-    target_s, seen_s = (first_array(cells[name]) for name in ("target_s", "verified_s"))
+    target_conductance_s, seen_conductance_s = (
+        first_array(cells[name]) for name in ("target_conductance_s", "verified_conductance_s")
+    )
     status = first_array(cells["status"])
     marks = np.where(status == 0, "–", "?")
-    map_panel(target, target_s, "Target", "S", marks=marks)
-    map_panel(achieved, seen_s, "At verify", "S", marks=marks)
-    map_panel(error, seen_s - target_s, "Error", "S", diverging=True, marks=marks)
+    map_panel(target, target_conductance_s, "Target", "S", marks=marks)
+    map_panel(achieved, seen_conductance_s, "At verify", "S", marks=marks)
+    map_panel(
+        error, seen_conductance_s - target_conductance_s, "Error", "S", diverging=True, marks=marks
+    )
     for axes in (achieved, error):
         for row, col in np.argwhere(status < 0):
             axes.plot(col, row, "x", color=plot.VERMILION, markersize=12)
@@ -135,10 +149,12 @@ def _maps(cells: Cells) -> NamedFigure:
 
 def _levels(cells: Cells, names: list[str]) -> NamedFigure:
     figure = plot.new_figure(5.8, 3.8)
-    after = np.isfinite(cells["after_wait_s"]).any()
-    seen_s = cells["after_wait_s"] if after else cells["verified_s"]
+    after = np.isfinite(cells["after_wait_conductance_s"]).any()
+    seen_conductance_s = (
+        cells["after_wait_conductance_s"] if after else cells["verified_conductance_s"]
+    )
     named = {
-        names[int(level)]: seen_s[cells["level"] == level]
+        names[int(level)]: seen_conductance_s[cells["level"] == level]
         for level in np.unique(cells["level"][cells["level"] >= 0])
     }
     cumulative_panel(figure.subplots(), named, "Conductance", "S", log=True)

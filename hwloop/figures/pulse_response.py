@@ -82,7 +82,7 @@ def plot_seconds(width_s: float) -> str:
 
 def _grid(derived: dict[str, FloatArray]) -> NamedFigure:
     figure = plot.new_figure(7.6, 3.6)
-    change = derived["last_s"] - derived["first_s"]
+    change = derived["last_conductance_s"] - derived["first_conductance_s"]
     scale = plot.AxisScale.of(change, "S")
     panels = figure.subplots(1, 2, sharey=False)
     for axes, direction, title in zip(panels, (1, -1), ("up", "down"), strict=True):

@@ -59,18 +59,25 @@ def carried_on(rows: dict[str, FloatArray]) -> tuple[FloatArray, FloatArray]:
     its first; NaN where a cell was not swept in a cycle.
     """
     levels_v = np.unique(rows["swept_v"])
-    before_s, after_s = (rows[n].reshape(len(rows["pulse"]), -1) for n in ("before_s", "after_s"))
+    before_conductance_s, after_conductance_s = (
+        rows[n].reshape(len(rows["pulse"]), -1)
+        for n in ("before_conductance_s", "after_conductance_s")
+    )
     cycles = int(rows["cycle"].max())
-    seen_s = np.full((levels_v.size + 1, cycles, after_s.shape[1]), np.nan)
+    seen_conductance_s = np.full((levels_v.size + 1, cycles, after_conductance_s.shape[1]), np.nan)
     for row, (level, cycle) in enumerate(
         zip(np.searchsorted(levels_v, rows["swept_v"]), rows["cycle"] - 1, strict=True)
     ):
         if rows["pulse"][row] == 1:
-            seen_s[0, cycle] = _filled(seen_s[0, cycle], before_s[row])
-        seen_s[level + 1, cycle] = _filled(seen_s[level + 1, cycle], after_s[row])
-    for earlier, later in pairwise(seen_s):
+            seen_conductance_s[0, cycle] = _filled(
+                seen_conductance_s[0, cycle], before_conductance_s[row]
+            )
+        seen_conductance_s[level + 1, cycle] = _filled(
+            seen_conductance_s[level + 1, cycle], after_conductance_s[row]
+        )
+    for earlier, later in pairwise(seen_conductance_s):
         later[:] = _filled(earlier, later)
-    return levels_v, seen_s[1:]
+    return levels_v, seen_conductance_s[1:]
 
 
 def _filled(into: FloatArray, values: FloatArray) -> FloatArray:
@@ -79,16 +86,18 @@ def _filled(into: FloatArray, values: FloatArray) -> FloatArray:
 
 def _paths(rows: dict[str, FloatArray], kind: str) -> NamedFigure:
     """Draw two panels: cells, each at the median of its cycles; and cycles about their cell."""
-    levels_v, seen_s = carried_on(rows)
-    seen_s = seen_s[:, :, np.isfinite(seen_s).all(axis=0).any(axis=0)]
-    of_cells = np.nanmedian(seen_s, axis=1)
+    levels_v, seen_conductance_s = carried_on(rows)
+    seen_conductance_s = seen_conductance_s[
+        :, :, np.isfinite(seen_conductance_s).all(axis=0).any(axis=0)
+    ]
+    of_cells = np.nanmedian(seen_conductance_s, axis=1)
     middle = np.median(of_cells, axis=1)
-    around = (seen_s / of_cells[:, None]).reshape(levels_v.size, -1) * middle[:, None]
+    around = (seen_conductance_s / of_cells[:, None]).reshape(levels_v.size, -1) * middle[:, None]
     around = around[:, np.isfinite(around).all(axis=0)]
     figure = plot.new_figure(8.0, 3.8)
     left, right = figure.subplots(1, 2, sharey=True)
     _panel(left, levels_v, of_cells, middle, f"over {of_cells.shape[1]} cells")
-    _panel(right, levels_v, around, middle, f"over {seen_s.shape[1]} cycles of a cell")
+    _panel(right, levels_v, around, middle, f"over {seen_conductance_s.shape[1]} cycles of a cell")
     left.set_ylabel("Conductance (S)")
     for axes in (left, right):
         axes.set_xlabel(f"{_AXES[kind]} (V)")
@@ -103,12 +112,25 @@ def _paths(rows: dict[str, FloatArray], kind: str) -> NamedFigure:
 
 
 def _panel(
-    axes: Axes, levels_v: FloatArray, values_s: FloatArray, middle_s: FloatArray, title: str
+    axes: Axes,
+    levels_v: FloatArray,
+    values_conductance_s: FloatArray,
+    middle_conductance_s: FloatArray,
+    title: str,
 ) -> None:
     for inside, alpha in ((90, 0.18), (50, 0.25)):
-        low_s, high_s = np.percentile(values_s, (50 - inside / 2, 50 + inside / 2), axis=1)
-        axes.fill_between(levels_v, low_s, high_s, color=plot.BLUE, alpha=alpha, linewidth=0)
-    axes.plot(levels_v, middle_s, color=plot.BLUE, marker=".")
+        low_conductance_s, high_conductance_s = np.percentile(
+            values_conductance_s, (50 - inside / 2, 50 + inside / 2), axis=1
+        )
+        axes.fill_between(
+            levels_v,
+            low_conductance_s,
+            high_conductance_s,
+            color=plot.BLUE,
+            alpha=alpha,
+            linewidth=0,
+        )
+    axes.plot(levels_v, middle_conductance_s, color=plot.BLUE, marker=".")
     axes.set_yscale("log")
     axes.set_title(title)
 

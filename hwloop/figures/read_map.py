@@ -12,15 +12,15 @@ from hwloop.record.reader import Record
 def figures(record: Record, label: str) -> Iterator[NamedFigure]:
     """Draw the map of means and the cumulative distribution of the conductances."""
     rows = record.results(label, "figures")
-    if not rows or not len(rows["mean_s"]):
+    if not rows or not len(rows["mean_conductance_s"]):
         return
-    mean_s = rows["mean_s"][0]
+    mean_conductance_s = rows["mean_conductance_s"][0]
     with style():
         drawn = map_figure(
             "map",
             "Conductance map",
             "Mean of the reads of each cell; – where a cell could not be measured or was not read.",
-            [("Conductance", mean_s, "S")],
+            [("Conductance", mean_conductance_s, "S")],
         )
     yield drawn
     with style():
@@ -29,7 +29,7 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
             "Distribution of the conductances",
             "Over the cells of all arrays; on these axes a lognormal distribution is a straight"
             " line.",
-            {"cells": mean_s},
+            {"cells": mean_conductance_s},
             quantity="Conductance",
             unit="S",
             log=True,

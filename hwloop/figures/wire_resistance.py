@@ -20,6 +20,6 @@ def figures(record: Record, label: str) -> Iterator[NamedFigure]:
             "Apparent resistance through the lines",
             "Apparent resistance of cells in one state: it grows away from the drivers"
             " and the meters.",
-            [("Apparent resistance", 1 / derived["apparent_s"][0], "ohm")],
+            [("Apparent resistance", 1 / derived["apparent_conductance_s"][0], "ohm")],
         )
     yield drawn

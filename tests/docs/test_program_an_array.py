@@ -38,6 +38,8 @@ def test_the_virtual_bench_programs_the_same_targets(procedure: Path, tmp_path: 
     assert run_procedure(loaded, RunOptions("bench", path)).outcomes["program_verify"].reached
     with Record(path) as record:
         cells = record.results("program_verify", "cells")
-    error_s = np.abs(cells["verified_s"] - cells["target_s"])[np.isfinite(cells["target_s"])]
-    assert error_s.size == 13
-    assert error_s.max() <= 0.02 * 9e-5
+    error_conductance_s = np.abs(cells["verified_conductance_s"] - cells["target_conductance_s"])[
+        np.isfinite(cells["target_conductance_s"])
+    ]
+    assert error_conductance_s.size == 13
+    assert error_conductance_s.max() <= 0.02 * 9e-5

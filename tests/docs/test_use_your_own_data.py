@@ -36,8 +36,8 @@ def write_trains(folder: Path) -> None:
     device = make(
         "soft_bounds",
         (1, 10),
-        g_min_s=2e-6,
-        g_max_s=12e-6,
+        min_conductance_s=2e-6,
+        max_conductance_s=12e-6,
         up_pulses=10,
         down_pulses=8,
         cycle_to_cycle=0.01,
@@ -51,8 +51,8 @@ def write_trains(folder: Path) -> None:
             device.pulse(PulseMap(np.full((1, 10), volts), 1e-3))
             path.append(device.conductance_s[0] * 1e6)
         np.savetxt(folder / name, path, delimiter=",", header=header, comments="", fmt="%.6g")
-    series_s = 4.5e-7 + 2e-7 * (1 - np.exp(-np.arange(51) / 20))
-    np.savetxt(folder / "datafile.csv", series_s, header="Conductance(S)", comments="")
+    series_conductance_s = 4.5e-7 + 2e-7 * (1 - np.exp(-np.arange(51) / 20))
+    np.savetxt(folder / "datafile.csv", series_conductance_s, header="Conductance(S)", comments="")
 
 
 def test_the_commands_of_the_page_work_in_their_order(

@@ -44,7 +44,7 @@ _PROCEDURE: dict[str, Any] = {
                 "model": "pulse_table",
                 "calibration": "shumilin2024_2V_50ms",
                 "gain": 10,
-                "shift": {"distribution": "lognormal", "median_s": 3e-8, "sigma": 0.5},
+                "shift": {"distribution": "lognormal", "median_conductance_s": 3e-8, "sigma": 0.5},
             }
         }
     },

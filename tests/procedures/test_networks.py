@@ -120,7 +120,7 @@ def test_the_reference_network_reads_mnist_as_well_as_it_is_said_to(shared_data:
     layers = yaml.safe_load(text)["steps"][0]["settings"]["layers"]
     weights = read_arrays(shared_data / "reference_networks" / "mnist_cnn.npz")
     settings = MAP_NETWORK.settings.parse(
-        {"layers": layers, "mapping": {"min_s": 1e-6, "max_s": 1e-4}}
+        {"layers": layers, "mapping": {"min_conductance_s": 1e-6, "max_conductance_s": 1e-4}}
     )
     images = read_arrays(shared_data / "mnist" / "t10k-images-idx3-ubyte.gz")
     classes = read_arrays(shared_data / "mnist" / "t10k-labels-idx1-ubyte.gz")

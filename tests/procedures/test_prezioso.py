@@ -24,7 +24,9 @@ def _patterns() -> np.ndarray:
     return np.array(made)
 
 
-def _written_out(state_s: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:
+def _written_out(
+    state_conductance_s: np.ndarray,
+) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:
     """The training from its beginning, for cells of soft bounds: states, signs, wrong patterns.
 
     Shares nothing with the step: the rule, the pulses and the cells are written out again.
@@ -33,20 +35,24 @@ def _written_out(state_s: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray
     wanted = np.repeat(np.eye(3), 10, axis=0)
     states, signs, wrong = [], [], []
     for _ in range(100):
-        weight_s = state_s[:, 0::2] - state_s[:, 1::2]
-        current_a = voltage_v @ weight_s
-        states.append(state_s)
+        weight_conductance_s = state_conductance_s[:, 0::2] - state_conductance_s[:, 1::2]
+        current_a = voltage_v @ weight_conductance_s
+        states.append(state_conductance_s)
         wrong.append(int((current_a.argmax(axis=1) != wanted.argmax(axis=1)).sum()))
         if not wrong[-1]:
             break
         answer = np.tanh(1e4 * current_a)
         error = np.where(wanted == 1, 0.85, -0.85) - answer
         signs.append(np.sign(voltage_v.T @ (error * (1 - answer**2))))
-        rises = np.empty(state_s.shape)
+        rises = np.empty(state_conductance_s.shape)
         rises[:, 0::2], rises[:, 1::2] = signs[-1], -signs[-1]
-        up_s = 2.5e-3 - (2.5e-3 - state_s) * np.exp(-1 / 80)
-        down_s = 1.6e-3 + (state_s - 1.6e-3) * np.exp(-1 / 60)
-        state_s = np.where(rises > 0, up_s, np.where(rises < 0, down_s, state_s))
+        up_conductance_s = 2.5e-3 - (2.5e-3 - state_conductance_s) * np.exp(-1 / 80)
+        down_conductance_s = 1.6e-3 + (state_conductance_s - 1.6e-3) * np.exp(-1 / 60)
+        state_conductance_s = np.where(
+            rises > 0,
+            up_conductance_s,
+            np.where(rises < 0, down_conductance_s, state_conductance_s),
+        )
     return states, signs, wrong
 
 
@@ -55,9 +61,9 @@ def test_a_training_is_the_rule_written_out_from_the_first_read_to_the_last(
     tmp_path: Path, seed: int
 ) -> None:
     device = (
-        "{model: soft_bounds, g_min_s: 1.6 mS, g_max_s: 2.5 mS, up_pulses: 80, down_pulses: 60,"
+        "{model: soft_bounds, min_conductance_s: 1.6 mS, max_conductance_s: 2.5 mS, up_pulses: 80, down_pulses: 60,"
         " up: {amplitude_v: 1 V, width_s: 1 us}, down: {amplitude_v: -1 V, width_s: 1 us},"
-        " initial: {distribution: uniform, min_s: 1.8 mS, max_s: 2.3 mS}}"
+        " initial: {distribution: uniform, min_conductance_s: 1.8 mS, max_conductance_s: 2.3 mS}}"
     )
     path = tmp_path / "run.h5"
     procedure = load_procedure(PROCEDURE, [f"backends.sim.device={device}"])
@@ -82,8 +88,10 @@ def test_every_update_is_the_sign_that_the_rule_gives_by_hand(tmp_path: Path) ->
     wanted = np.repeat(np.where(np.eye(3), 0.85, -0.85), 10, axis=0)
     epochs = len(rows["epoch"])
     for epoch in range(epochs):
-        weight_s = rows["conductance_s"][epoch][:, 0::2] - rows["conductance_s"][epoch][:, 1::2]
-        current_a = voltage_v @ weight_s
+        weight_conductance_s = (
+            rows["conductance_s"][epoch][:, 0::2] - rows["conductance_s"][epoch][:, 1::2]
+        )
+        current_a = voltage_v @ weight_conductance_s
         answer = np.tanh(1e4 * current_a)
         delta = (wanted - answer) * 1e4 * (1 - answer**2)
         np.testing.assert_array_equal(
@@ -94,9 +102,9 @@ def test_every_update_is_the_sign_that_the_rule_gives_by_hand(tmp_path: Path) ->
     # One pulse for each cell of every pair that moves, up or down as its weight is to go.
     moved = sum(2 * int(np.count_nonzero(update)) for update in rows["update"][:-1])
     assert rows["pulses"][-1] == moved
-    step_s, update = np.diff(rows["conductance_s"], axis=0), rows["update"][:-1]
-    np.testing.assert_array_equal(np.sign(step_s[..., 0::2]), update)
-    np.testing.assert_array_equal(np.sign(step_s[..., 1::2]), -update)
+    step_conductance_s, update = np.diff(rows["conductance_s"], axis=0), rows["update"][:-1]
+    np.testing.assert_array_equal(np.sign(step_conductance_s[..., 0::2]), update)
+    np.testing.assert_array_equal(np.sign(step_conductance_s[..., 1::2]), -update)
 
 
 def test_arrays_learn_the_letters_in_the_epochs_that_the_page_states(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 PROCEDURE = ROOT / "procedures" / "manhattan_4x4.yaml"
 STATION = ROOT / "stations" / "virtual_4x4.yaml"
 PAGE = ROOT / "docs" / "how-to" / "use-pymeasure-or-qcodes.md"
-RESOLUTION_S = 10e-12 / 0.05  # of the 2400 in its 1 µA range, at 0.05 V
+RESOLUTION_CONDUCTANCE_S = 10e-12 / 0.05  # of the 2400 in its 1 µA range, at 0.05 V
 
 
 def _on_page() -> dict[str, object]:
@@ -72,7 +72,7 @@ def test_training_with_the_meter_of_the_page_is_the_emulators(tmp_path: Path) ->
                 seen.results("train_manhattan", "")["conductance_s"],
                 wanted.results("train_manhattan", "")["conductance_s"],
                 rtol=0,
-                atol=RESOLUTION_S,
+                atol=RESOLUTION_CONDUCTANCE_S,
             )
         assert not any(bench.status()["outputs_on"].values())
     finally:

@@ -29,9 +29,12 @@ Time stamp (s), Voltage (V), Current (A), Voltage (V), Current (A),Resistance (O
 
 def rows(conductance_s: Sequence[float], volts: float, initial: float) -> Iterator[str]:
     """Yield pulse, OFF and read row of each state; the first is that of the initial pulse."""
-    for number, value_s in enumerate(conductance_s):
+    for number, value_conductance_s in enumerate(conductance_s):
         time_s, pulse_v = 1.0 + 3.2 * number, volts if number else initial
-        pulse_a, read_a = float(f"{pulse_v * value_s:.6E}"), float(f"{READ_V * value_s:.6E}")
+        pulse_a, read_a = (
+            float(f"{pulse_v * value_conductance_s:.6E}"),
+            float(f"{READ_V * value_conductance_s:.6E}"),
+        )
         yield f"{time_s:.4f},{pulse_v:.6E},{pulse_a:.6E},,,{pulse_v / pulse_a:.6E}"
         yield f"{time_s + 0.1:.4f},{0:.6E},{0:.6E},,,{0:.6E}"
         pair = f"{READ_V:.6E},{read_a:.6E},{-READ_V:.6E},{-read_a:.6E}"
@@ -46,14 +49,16 @@ def main(record: Path, folder: Path) -> None:
     amplitude_v = {way: seen["amplitude_v"][seen["direction"] == way][-1] for way in (1, -1)}
     for cycle in sorted(set(seen["cycle"])):
         for way, name in ((1, "up"), (-1, "down")):
-            train_s = seen["conductance_s"][(seen["cycle"] == cycle) & (seen["direction"] == way)]
+            train_conductance_s = seen["conductance_s"][
+                (seen["cycle"] == cycle) & (seen["direction"] == way)
+            ]
             header = HEADER.format(
-                pulses=len(train_s) - 1,
+                pulses=len(train_conductance_s) - 1,
                 initial=amplitude_v[-way],
                 read=READ_V,
                 volts=amplitude_v[way],
             )
-            lines = rows(train_s.ravel().tolist(), amplitude_v[way], amplitude_v[-way])
+            lines = rows(train_conductance_s.ravel().tolist(), amplitude_v[way], amplitude_v[-way])
             log = folder / f"{name}_{cycle}.dat"
             log.write_text(header + "".join(f"{line}\n" for line in lines), encoding="ascii")
 

@@ -74,14 +74,16 @@ class _ConnectivityCheck:
         self._switched = {wire.line for wire in station.wires() if wire.channel is not None}
         on_columns = COLUMNS in self._outputs
         self._meter = COLUMNS if on_columns else ROWS
-        self._map_s = self._read_map_s()
+        self._map_conductance_s = self._read_map_conductance_s()
         near, far = (cols, rows) if on_columns else (rows, cols)
-        self._sides = _Sides(near, far, self._map_s.T if on_columns else self._map_s)
+        self._sides = _Sides(
+            near, far, self._map_conductance_s.T if on_columns else self._map_conductance_s
+        )
         self.lines = len(near) + len(far)
 
     def reach(self) -> list[str]:
         """Return faults of lines that no current reaches, with the likely cause."""
-        conducts = np.abs(self._map_s) >= self._station.self_test.least_conductance_s
+        conducts = np.abs(self._map_conductance_s) >= self._station.self_test.least_conductance_s
         crossed = _crossed(conducts)
         if crossed is not None:
             return [
@@ -105,15 +107,23 @@ class _ConnectivityCheck:
         """
         sides, problems = self._sides, []
         for near, name in enumerate(sides.near):
-            seen_s = self._conductance_s({name: None}) if name in self._switched else 0.0
-            if np.isfinite(seen_s) and seen_s > LEAK * self._scale_s(sides.conductance_s[near]):
+            seen_conductance_s = (
+                self._conductance_s({name: None}) if name in self._switched else 0.0
+            )
+            if np.isfinite(
+                seen_conductance_s
+            ) and seen_conductance_s > LEAK * self._scale_conductance_s(sides.conductance_s[near]):
                 problems.append(self._stuck(name, self._meter))
         for key in (ROWS, "other_rows") if self._meter == COLUMNS else ():
             for far, name in enumerate(sides.far if key in self._outputs else []):
                 near = sides.best_near(far)
                 lines: Lines = {name: None, sides.near[near]: self._outputs[self._meter]}
-                seen_s = self._conductance_s(lines, drive=key) if name in self._switched else 0.0
-                if seen_s > LEAK * self._scale_s(sides.conductance_s[near, far]):
+                seen_conductance_s = (
+                    self._conductance_s(lines, drive=key) if name in self._switched else 0.0
+                )
+                if seen_conductance_s > LEAK * self._scale_conductance_s(
+                    sides.conductance_s[near, far]
+                ):
                     problems.append(self._stuck(name, key))
         return problems
 
@@ -122,12 +132,16 @@ class _ConnectivityCheck:
         sides, problems = self._sides, []
         for far, name in enumerate(sides.far):
             near = sides.best_near(far)
-            path_s = float(sides.conductance_s[near, far])
-            problems += self._not_grounded(name, through=sides.near[near], path_s=path_s)
+            path_conductance_s = float(sides.conductance_s[near, far])
+            problems += self._not_grounded(
+                name, through=sides.near[near], path_conductance_s=path_conductance_s
+            )
         for near, name in enumerate(sides.near):
-            other, path_s = self._way_round(near)
+            other, path_conductance_s = self._way_round(near)
             if other is not None:  # else there is nothing to reach it through
-                problems += self._not_grounded(name, through=sides.near[other], path_s=path_s)
+                problems += self._not_grounded(
+                    name, through=sides.near[other], path_conductance_s=path_conductance_s
+                )
         return problems
 
     def other_outputs(self) -> list[str]:
@@ -145,12 +159,12 @@ class _ConnectivityCheck:
             ):
                 problems.append(self._no_current(name, "other_rows"))
         for near, name in enumerate(sides.near):
-            other, path_s = self._way_round(near)
+            other, path_conductance_s = self._way_round(near)
             if other is None:
                 continue
             lines = dict.fromkeys([*self._rows, *self._cols])
             lines |= {name: self._outputs["other_columns"], sides.near[other]: meter}
-            if self._conductance_s(lines, drive="other_columns") < ENOUGH * path_s:
+            if self._conductance_s(lines, drive="other_columns") < ENOUGH * path_conductance_s:
                 problems.append(self._no_current(name, "other_columns"))
         return problems
 
@@ -159,23 +173,25 @@ class _ConnectivityCheck:
         ohm = self._station.self_test.dummy_ohm
         if ohm is None:
             return []
-        wanted_s = 1.0 / np.array(ohm)
-        seen_s, tolerance = self._map_s, self._station.self_test.tolerance
-        if _close(seen_s, wanted_s, tolerance):
+        wanted_conductance_s = 1.0 / np.array(ohm)
+        seen_conductance_s, tolerance = self._map_conductance_s, self._station.self_test.tolerance
+        if _close(seen_conductance_s, wanted_conductance_s, tolerance):
             return []
-        if wanted_s.shape[0] == wanted_s.shape[1] and _close(seen_s, wanted_s.T, tolerance):
+        if wanted_conductance_s.shape[0] == wanted_conductance_s.shape[1] and _close(
+            seen_conductance_s, wanted_conductance_s.T, tolerance
+        ):
             return ["rows and columns are exchanged: every cell reads its mirror's resistor"]
         for kind, axis in (("row", 0), ("col", 1)):
-            order = _order(seen_s, wanted_s, axis, tolerance)
+            order = _order(seen_conductance_s, wanted_conductance_s, axis, tolerance)
             if order is not None:
                 moved = ", ".join(
                     f"{kind}{n} is on {kind}{was}" for n, was in enumerate(order) if n != was
                 )
                 return [f"{kind} lines are exchanged: {moved} of the dummy"]
-        error = np.abs(seen_s / wanted_s - 1)
+        error = np.abs(seen_conductance_s / wanted_conductance_s - 1)
         row, col = (int(n) for n in np.unravel_index(error.argmax(), error.shape))
-        cell_s = float(seen_s[row, col])
-        reads = f"{1 / cell_s:.4g} ohm" if cell_s else "nothing"
+        cell_conductance_s = float(seen_conductance_s[row, col])
+        reads = f"{1 / cell_conductance_s:.4g} ohm" if cell_conductance_s else "nothing"
         found = f"{cell_name((row, col))}: reads {reads}, the dummy has {ohm[row][col]:g} ohm"
         if (error > tolerance).all():
             return [
@@ -193,7 +209,7 @@ class _ConnectivityCheck:
             " all columns are exchanged, or the lines of one kind among each other"
         )
 
-    def _read_map_s(self) -> FloatArray:
+    def _read_map_conductance_s(self) -> FloatArray:
         """Return the conductance of every cell; 0 for NaN, which is a short or beyond the range."""
         reading = self._bench.read(
             ReadMap.every_cell(
@@ -213,28 +229,30 @@ class _ConnectivityCheck:
         measured = self._bench.current_a(lines, levels_v)
         return float("inf") if measured.flags else abs(measured.current_a) / self._read_v
 
-    def _scale_s(self, conductance_s: FloatArray) -> float:
+    def _scale_conductance_s(self, conductance_s: FloatArray) -> float:
         """Return the conductance that a stuck relay would show, or the smallest that counts."""
-        least_s = self._station.self_test.least_conductance_s
-        return max(float(np.sum(conductance_s)), least_s / LEAK)
+        least_conductance_s = self._station.self_test.least_conductance_s
+        return max(float(np.sum(conductance_s)), least_conductance_s / LEAK)
 
     def _way_round(self, near: int) -> tuple[int | None, float]:
         """Return the near line that conducts best to this one over a floating far line, and S."""
         best: tuple[int | None, float] = (None, 0.0)
-        cells_s = np.maximum(self._sides.conductance_s, np.finfo(float).tiny)
-        for other in range(len(cells_s)):
-            path_s = float((1 / (1 / cells_s[near] + 1 / cells_s[other])).max())
-            if other != near and path_s > best[1]:
-                best = other, path_s
+        cells_conductance_s = np.maximum(self._sides.conductance_s, np.finfo(float).tiny)
+        for other in range(len(cells_conductance_s)):
+            path_conductance_s = float(
+                (1 / (1 / cells_conductance_s[near] + 1 / cells_conductance_s[other])).max()
+            )
+            if other != near and path_conductance_s > best[1]:
+                best = other, path_conductance_s
         return best
 
-    def _not_grounded(self, line: str, *, through: str, path_s: float) -> list[str]:
+    def _not_grounded(self, line: str, *, through: str, path_conductance_s: float) -> list[str]:
         """Return the fault of a line that does not take the meter's current to ground, if any."""
         if line not in self._switched:
             return []
         lines: Lines = {name: None for name in (*self._rows, *self._cols) if name in self._switched}
         lines |= {through: self._outputs[self._meter], line: GROUND}
-        if self._conductance_s(lines) >= ENOUGH * path_s:
+        if self._conductance_s(lines) >= ENOUGH * path_conductance_s:
             return []
         return [
             f"{line}: floats when it should be on ground; its relay to ground"
@@ -273,15 +291,20 @@ def _crossed(conducts: BoolArray) -> tuple[int, int] | None:
     return None
 
 
-def _close(seen_s: FloatArray, wanted_s: FloatArray, tolerance: float) -> bool:
-    return bool(np.allclose(seen_s, wanted_s, rtol=tolerance, atol=0))
+def _close(
+    seen_conductance_s: FloatArray, wanted_conductance_s: FloatArray, tolerance: float
+) -> bool:
+    return bool(np.allclose(seen_conductance_s, wanted_conductance_s, rtol=tolerance, atol=0))
 
 
 def _order(
-    seen_s: FloatArray, wanted_s: FloatArray, axis: int, tolerance: float
+    seen_conductance_s: FloatArray, wanted_conductance_s: FloatArray, axis: int, tolerance: float
 ) -> list[int] | None:
     """Return for each seen line the wanted line that it is; None if that is no permutation."""
-    seen, wanted = np.moveaxis(seen_s, axis, 0), np.moveaxis(wanted_s, axis, 0)
+    seen, wanted = (
+        np.moveaxis(seen_conductance_s, axis, 0),
+        np.moveaxis(wanted_conductance_s, axis, 0),
+    )
     order = []
     for line in seen:
         fits = [n for n, known in enumerate(wanted) if _close(line, known, tolerance)]

@@ -77,10 +77,10 @@ def _conductance_map(training: Training) -> NamedFigure:
 
 def weight_figure(training: Training) -> NamedFigure:
     """Draw the differential weights over the epochs: one panel per neuron, one line per row."""
-    if max(training.weight_s.shape[-2:]) > LARGEST_GRID:
+    if max(training.weight_conductance_s.shape[-2:]) > LARGEST_GRID:
         return _weight_map(training)
-    rows, neurons = training.weight_s.shape[-2:]
-    scale = plot.AxisScale.of(training.weight_s, "S")
+    rows, neurons = training.weight_conductance_s.shape[-2:]
+    scale = plot.AxisScale.of(training.weight_conductance_s, "S")
     across = min(neurons, 4)
     down = -(-neurons // across)
     figure = plot.new_figure(max(3.2 * across, 5.0) + 0.8, 2.7 * down + 0.4)
@@ -90,7 +90,7 @@ def weight_figure(training: Training) -> NamedFigure:
         for row in range(rows):
             axes.plot(
                 training.epoch,
-                training.weight_s[:, row, neuron] * scale.factor,
+                training.weight_conductance_s[:, row, neuron] * scale.factor,
                 color=plot.LINES[row],
                 label=f"row {row}",
             )
@@ -112,9 +112,9 @@ def weight_figure(training: Training) -> NamedFigure:
 
 
 def _weight_map(training: Training) -> NamedFigure:
-    rows, neurons = training.weight_s.shape[-2:]
-    scale = plot.AxisScale.of(training.weight_s, "S")
-    values = training.weight_s * scale.factor
+    rows, neurons = training.weight_conductance_s.shape[-2:]
+    scale = plot.AxisScale.of(training.weight_conductance_s, "S")
+    values = training.weight_conductance_s * scale.factor
     # Neuron by neuron, so that the weights of one output are side by side.
     lines = values.transpose(2, 1, 0).reshape(-1, len(values))
     figure = plot.new_figure(8.0, min(2.0 + 0.03 * rows * neurons, 9.0))
@@ -239,17 +239,25 @@ def error_figure(training: Training) -> NamedFigure:
 def final_figure(training: Training) -> NamedFigure:
     """Draw maps of the conductances and of their weights before and after the training."""
     moments = {"before": training.conductance_s[0], "after": training.final_conductance_s}
-    both_s = np.array(list(moments.values()))
-    rows, cols = both_s.shape[1:]
+    both_conductance_s = np.array(list(moments.values()))
+    rows, cols = both_conductance_s.shape[1:]
     height = min(1.6 + 0.5 * rows, 8.0)
     figure = plot.new_figure(min(3.6 + 0.85 * cols, 11.0), min(1.4 * height, 10.0))
     panels = figure.subplots(2, 2, width_ratios=(1.6, 1))
-    spans = plot.finite_span(both_s), plot.symmetric_span(differential(both_s))
-    units = plot.AxisScale.of(both_s, "S"), plot.AxisScale.of(differential(both_s), "S")
+    spans = (
+        plot.finite_span(both_conductance_s),
+        plot.symmetric_span(differential(both_conductance_s)),
+    )
+    units = (
+        plot.AxisScale.of(both_conductance_s, "S"),
+        plot.AxisScale.of(differential(both_conductance_s), "S"),
+    )
     for (left, right), (when, conductance_s) in zip(panels, moments.items(), strict=True):
-        weight_s = differential(conductance_s)
+        weight_conductance_s = differential(conductance_s)
         _final_map(left, conductance_s, f"Conductance {when}", plot.SEQUENTIAL, spans[0], units[0])
-        _final_map(right, weight_s, f"Weight {when}", plot.DIVERGING, spans[1], units[1])
+        _final_map(
+            right, weight_conductance_s, f"Weight {when}", plot.DIVERGING, spans[1], units[1]
+        )
         left.set_ylabel("Row")
     names = [f"{col // 2}{'⁻' if col % 2 else '⁺'}" for col in range(cols)]
     for left in panels[:, 0]:
@@ -268,19 +276,19 @@ def final_figure(training: Training) -> NamedFigure:
 
 def _final_map(
     axes: Axes,
-    values_s: FloatArray,
+    values_conductance_s: FloatArray,
     name: str,
     cmap: str,
-    span_s: tuple[float, float],
+    span_conductance_s: tuple[float, float],
     scale: plot.AxisScale,
 ) -> None:
-    span = (span_s[0] * scale.factor, span_s[1] * scale.factor)
-    image = plot.map_of(axes, values_s * scale.factor, cmap=cmap, span=span)
-    rows, cols = values_s.shape
+    span = (span_conductance_s[0] * scale.factor, span_conductance_s[1] * scale.factor)
+    image = plot.map_of(axes, values_conductance_s * scale.factor, cmap=cmap, span=span)
+    rows, cols = values_conductance_s.shape
     axes.set_yticks(plot.thinned(rows))
     axes.set_xticks(plot.thinned(cols))
     if max(rows, cols) <= LARGEST_GRID:
-        texts = np.array([[_digits(v) for v in row] for row in values_s * scale.factor])
+        texts = np.array([[_digits(v) for v in row] for row in values_conductance_s * scale.factor])
         plot.write_numbers(axes, image, texts)
         axes.set_title(scale.label(name))
     else:

@@ -53,7 +53,7 @@ class Training:
     activation: FloatArray
     current_a: FloatArray
     conductance_s: FloatArray
-    weight_s: FloatArray
+    weight_conductance_s: FloatArray
     total_error: FloatArray
     converged: BoolArray
     final_conductance_s: FloatArray
@@ -116,13 +116,20 @@ def read_training(record: Record, label: str) -> Training | None:
         return None
     settings = record.settings(label)
     lone = len(record.shape) == 3 and record.shape[0] == 1
-    final_s, pulses = _final_conductance_s(record, label, rows), record.pulses_given()
-    names = ("activation", "current_a", "conductance_s", "weight_s", "total_error", "converged")
+    final_conductance_s, pulses = _final_conductance_s(record, label, rows), record.pulses_given()
+    names = (
+        "activation",
+        "current_a",
+        "conductance_s",
+        "weight_conductance_s",
+        "total_error",
+        "converged",
+    )
     columns = {name: _lone(rows[name], 1) if lone else rows[name] for name in names}
     return Training(
         epoch=rows["epoch"],
         **columns,
-        final_conductance_s=_lone(final_s, 0) if lone else final_s,
+        final_conductance_s=_lone(final_conductance_s, 0) if lone else final_conductance_s,
         pulses=_lone(pulses, 0) if lone else pulses,
         patterns=np.array(settings["patterns"], dtype=np.int64),
         outputs=np.array(settings["outputs"], dtype=np.int64),
@@ -158,11 +165,11 @@ def _final_conductance_s(
     record: Record, label: str, rows: dict[str, NDArray[Any]]
 ) -> NDArray[np.float64]:
     """Return the conductances read at the end of the run; if steps followed, in the last epoch."""
-    final_s = record.array("final_conductance_s")
+    final_conductance_s = record.array("final_conductance_s")
     last_step = record.resolved["steps"][-1]["label"]
-    if final_s is None or label != last_step:
+    if final_conductance_s is None or label != last_step:
         return np.asarray(rows["conductance_s"][-1])
-    return final_s
+    return final_conductance_s
 
 
 def _predictions(record: Record, label: str, *, lone: bool) -> Predictions | None:

@@ -95,13 +95,13 @@ def final_figure(training: Training) -> NamedFigure:
     """Draw the distributions of conductances and weights at the end."""
     converged = training.converged[-1]
     conductance_s = training.final_conductance_s
-    weight_s = conductance_s[..., 0::2] - conductance_s[..., 1::2]
+    weight_conductance_s = conductance_s[..., 0::2] - conductance_s[..., 1::2]
     figure = plot.new_figure(9.0, 3.2)
     left, middle, right = figure.subplots(1, 3)
     for axes, values, name in (
         (left, conductance_s[..., 0::2], "Conductance of G⁺"),
         (middle, conductance_s[..., 1::2], "Conductance of G⁻"),
-        (right, weight_s, "Weight G⁺ − G⁻"),
+        (right, weight_conductance_s, "Weight G⁺ − G⁻"),
     ):
         _outcome_histogram(axes, values, converged, unit="S", name=name)
     left.set_ylabel("Density")
@@ -117,12 +117,12 @@ def final_figure(training: Training) -> NamedFigure:
 
 def weight_figure(training: Training) -> NamedFigure | None:
     """Draw the final value of each weight: quartiles for each row and neuron."""
-    rows, neurons = training.weight_s.shape[-2:]
+    rows, neurons = training.weight_conductance_s.shape[-2:]
     if max(rows, neurons) > LARGEST_GRID:
         return None
     converged = training.converged[-1]
-    last_s = training.weight_s[-1]
-    scale = plot.AxisScale.of(last_s, "S")
+    last_conductance_s = training.weight_conductance_s[-1]
+    scale = plot.AxisScale.of(last_conductance_s, "S")
     figure = plot.new_figure(max(2.6 * neurons, 5.0) + 0.6, 3.2)
     panels = figure.subplots(1, neurons, sharey=True, squeeze=False)[0]
     for neuron, axes in enumerate(panels):
@@ -132,7 +132,9 @@ def weight_figure(training: Training) -> NamedFigure | None:
             (~converged, NO, 0.13, "did not converge"),
         ):
             if chosen.any():
-                _quartile_bars(axes, last_s[chosen, :, neuron] * scale.factor, colour, shift, name)
+                _quartile_bars(
+                    axes, last_conductance_s[chosen, :, neuron] * scale.factor, colour, shift, name
+                )
         axes.set_title(f"neuron {neuron}")
         axes.set_xticks(range(rows))
         axes.grid(visible=False, axis="x")
@@ -218,8 +220,10 @@ def separation_figure(training: Training) -> NamedFigure | None:
     left.set_xlabel("Total error in the last epoch")
     left.set_ylabel("Arrays that did not converge")
     left.set_title(f"closest miss: {final_error.min():.3g}", loc="left")
-    start_s = np.abs(training.weight_s[0]).max(axis=(-2, -1))
-    _outcome_histogram(middle, start_s, converged, unit="S", name="Largest |weight| at the start")
+    start_conductance_s = np.abs(training.weight_conductance_s[0]).max(axis=(-2, -1))
+    _outcome_histogram(
+        middle, start_conductance_s, converged, unit="S", name="Largest |weight| at the start"
+    )
     middle.set_ylabel("Density")
     middle.legend()
     _short_map(right, training, ~converged)

@@ -160,20 +160,21 @@ def _about_slope(training: Training, diagnosis: Diagnosis) -> str:
 
 
 def _about_range(training: Training, diagnosis: Diagnosis) -> str:
-    start_s = np.abs(training.weight_s[0]).max(axis=(-2, -1))
+    start_conductance_s = np.abs(training.weight_conductance_s[0]).max(axis=(-2, -1))
     missed = diagnosis.missed
     text = "Shifts and pulse width. The largest |weight| before the first pulse was"
-    middle_s = float(np.median(start_s[missed]))
-    text += f" {format_quantity(middle_s, 'S', digits=3)} in the median"
+    middle_conductance_s = float(np.median(start_conductance_s[missed]))
+    text += f" {format_quantity(middle_conductance_s, 'S', digits=3)} in the median"
     text += " of the arrays that did not converge"
     if not missed.all():
-        median_s = float(np.median(start_s[~missed]))
-        text += f" and {format_quantity(median_s, 'S', digits=3)} in those that did"
+        median_conductance_s = float(np.median(start_conductance_s[~missed]))
+        text += f" and {format_quantity(median_conductance_s, 'S', digits=3)} in those that did"
     if training.table is None:
         return text + ". Cells that begin alike leave more of their range for the training."
-    rise_s = training.table.gain * float(np.ptp(training.table.conductance_s))
+    rise_conductance_s = training.table.gain * float(np.ptp(training.table.conductance_s))
     text += (
-        f"; the whole table moves a cell by {format_quantity(rise_s, 'S', digits=3)}. The closer"
+        f"; the whole table moves a cell by {format_quantity(rise_conductance_s, 'S', digits=3)}."
+        " The closer"
         " the first comes to the second, the more of the range is spent on evening out the cells:"
         " narrower shifts, or a pulse (width, amplitude) with a wider table, help. K does not: it"
         " stretches both."

@@ -41,8 +41,8 @@ class StateRow(Row):
 
     group: int = column("1", "which group of cells, counted from 0")
     cycle: int = column("1", "counted from 1")
-    high_s: FloatArray = column("S", "after the pulses up; NaN outside of the group")
-    low_s: FloatArray = column("S", "after the pulses down; (..., rows, cols)")
+    high_conductance_s: FloatArray = column("S", "after the pulses up; NaN outside of the group")
+    low_conductance_s: FloatArray = column("S", "after the pulses down; (..., rows, cols)")
 
     @override
     def headline(self) -> dict[str, str | float | int]:
@@ -70,8 +70,13 @@ def cycle_group(
     )
     for cycle in range(1, cycles + 1):
         array.backend.pulse(up)
-        high_s = conductance_s(array, mask, step=step) if cycle in read_at else None
+        high_conductance_s = conductance_s(array, mask, step=step) if cycle in read_at else None
         array.backend.pulse(down)
-        if high_s is not None:
-            low_s = conductance_s(array, mask, step=step)
-            yield StateRow(group=group, cycle=cycle, high_s=high_s, low_s=low_s)
+        if high_conductance_s is not None:
+            low_conductance_s = conductance_s(array, mask, step=step)
+            yield StateRow(
+                group=group,
+                cycle=cycle,
+                high_conductance_s=high_conductance_s,
+                low_conductance_s=low_conductance_s,
+            )

@@ -35,7 +35,9 @@ class StateFigures(Row):
     table: ClassVar[str] = "figures"
 
     state: int = column("1", "1 high, -1 low")
-    cell_median_s: FloatArray = column("S", "exp of the mean of ln G of a cell; (..., rows, cols)")
+    cell_median_conductance_s: FloatArray = column(
+        "S", "exp of the mean of ln G of a cell; (..., rows, cols)"
+    )
     cell_sigma: FloatArray = column("1", "standard deviation of ln G of a cell over the cycles")
     cycle_to_cycle: FloatArray = column("1", "root mean square of that over the cells; (...)")
     device_to_device: FloatArray = column(
@@ -60,27 +62,35 @@ def run(settings: DeviceStatisticsSettings, array: Array) -> Iterator[Yield]:
             read_at=range(1, settings.cycles + 1),
             step="device_statistics",
         ):
-            for index, at_s in enumerate((row.high_s, row.low_s)):
-                seen[index, row.cycle - 1] = filled(seen[index, row.cycle - 1], at_s, mask)
+            for index, at_conductance_s in enumerate(
+                (row.high_conductance_s, row.low_conductance_s)
+            ):
+                seen[index, row.cycle - 1] = filled(
+                    seen[index, row.cycle - 1], at_conductance_s, mask
+                )
             yield row
     rows = [state_figures(state, seen[(1 - state) // 2]) for state in (1, -1)]
     yield from rows
     yield Outcome(True, "; ".join(_summary(row) for row in rows))
 
 
-def state_figures(state: int, seen_s: FloatArray) -> StateFigures:
-    """Compute the lognormal spread of one state from ``seen_s`` (cycles, ..., rows, cols)."""
-    if (seen_s <= 0).any():
+def state_figures(state: int, seen_conductance_s: FloatArray) -> StateFigures:
+    """Compute the lognormal spread of one state.
+
+    ``seen_conductance_s``: (cycles, ..., rows, cols), siemens.
+    """
+    if (seen_conductance_s <= 0).any():
         raise StepError(
-            f"device_statistics: a conductance of {np.nanmin(seen_s):g} S has no logarithm:"
+            f"device_statistics: a conductance of {np.nanmin(seen_conductance_s):g} S has no"
+            " logarithm:"
             " read at a higher voltage, or leave its cell out"
         )
-    ln = np.log(seen_s)
+    ln = np.log(seen_conductance_s)
     mean, sigma = ln.mean(axis=0), ln.std(axis=0, ddof=1)
     of_cycles, of_devices = cycle_and_device_spread(mean, sigma, np.array(len(ln)))
     return StateFigures(
         state=state,
-        cell_median_s=np.exp(mean),
+        cell_median_conductance_s=np.exp(mean),
         cell_sigma=sigma,
         cycle_to_cycle=of_cycles,
         device_to_device=of_devices,
@@ -88,9 +98,10 @@ def state_figures(state: int, seen_s: FloatArray) -> StateFigures:
 
 
 def _summary(row: StateFigures) -> str:
-    middle_s = float(np.nanmedian(row.cell_median_s))
+    middle_conductance_s = float(np.nanmedian(row.cell_median_conductance_s))
     return (
-        f"{'high' if row.state > 0 else 'low'} median {format_quantity(middle_s, 'S', digits=3)},"
+        f"{'high' if row.state > 0 else 'low'} median"
+        f" {format_quantity(middle_conductance_s, 'S', digits=3)},"
         f" sigma of ln G {float(np.mean(row.device_to_device)):.3g} from device to device,"
         f" {float(np.mean(row.cycle_to_cycle)):.3g} from cycle to cycle"
     )

@@ -74,19 +74,23 @@ def run(settings: DisturbSettings, array: Array) -> Iterator[Yield]:
         gate_v=settings.pulse.gate_v,
         count=settings.count,
     )
-    first_s = last_s = conductance_s(array, every, step="disturb")
-    yield DisturbRow(pulses=0, conductance_s=first_s)
+    first_conductance_s = last_conductance_s = conductance_s(array, every, step="disturb")
+    yield DisturbRow(pulses=0, conductance_s=first_conductance_s)
     for number in range(1, settings.rounds + 1):
         array.backend.pulse(pulse)
-        last_s = conductance_s(array, every, step="disturb")
-        yield DisturbRow(pulses=number * settings.count, conductance_s=last_s)
-    found = _figures(first_s, last_s, mask)
+        last_conductance_s = conductance_s(array, every, step="disturb")
+        yield DisturbRow(pulses=number * settings.count, conductance_s=last_conductance_s)
+    found = _figures(first_conductance_s, last_conductance_s, mask)
     yield found
     yield _outcome(settings, found, array.settings.biasing)
 
 
-def _figures(first_s: FloatArray, last_s: FloatArray, mask: BoolArray) -> DisturbFigures:
-    change = (last_s - first_s) / np.where(first_s != 0, first_s, np.nan)
+def _figures(
+    first_conductance_s: FloatArray, last_conductance_s: FloatArray, mask: BoolArray
+) -> DisturbFigures:
+    change = (last_conductance_s - first_conductance_s) / np.where(
+        first_conductance_s != 0, first_conductance_s, np.nan
+    )
     in_row = ~mask & mask.any(axis=1, keepdims=True)
     in_col = ~mask & ~in_row & mask.any(axis=0, keepdims=True)
     return DisturbFigures(

@@ -76,7 +76,9 @@ def run(settings: EnduranceSettings, array: Array) -> Iterator[Yield]:
             step="endurance",
         ):
             index = read_at.index(row.cycle)
-            ratio = row.high_s / np.where(row.low_s > 0, row.low_s, np.nan)
+            ratio = row.high_conductance_s / np.where(
+                row.low_conductance_s > 0, row.low_conductance_s, np.nan
+            )
             window[index] = filled(window[index], ratio, mask)
             yield row
     below = window < settings.least_window

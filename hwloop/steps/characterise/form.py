@@ -89,7 +89,7 @@ class FormFigures(Row):
     form_gate_v: FloatArray = column("V", "gate voltage at which it formed; NaN if none")
     pulses: IntArray = column("1", "pulses that the cell got")
     already: BoolArray = column("1", "at or below the target before the first pulse")
-    final_s: FloatArray = column("S", "conductance at the last read that gave a number")
+    final_conductance_s: FloatArray = column("S", "conductance at the last read that gave a number")
     selected: BoolArray = column("1", "cells that were to be formed")
 
     @override
@@ -102,9 +102,11 @@ class _Cells:
     """State of every cell during the ramp, updated in place."""
 
     def __init__(self, shape: tuple[int, ...], target_ohm: float) -> None:
-        self.target_s = 1 / target_ohm
+        self.target_conductance_s = 1 / target_ohm
         self.status = np.full(shape, UNFORMED, dtype=np.int64)
-        self.form_v, self.form_gate_v, self.final_s = (np.full(shape, np.nan) for _ in range(3))
+        self.form_v, self.form_gate_v, self.final_conductance_s = (
+            np.full(shape, np.nan) for _ in range(3)
+        )
         self.pulses = np.zeros(shape, dtype=np.int64)
         self.already = np.zeros(shape, dtype=np.bool_)
 
@@ -113,12 +115,12 @@ class _Cells:
         reading = array.backend.read(read_of(array.settings, asked))
         failed = asked & (unmeasured(reading) | np.isnan(reading.current_a))
         good = asked & ~failed
-        at_s = np.where(good, array.conductance_s(reading), np.nan)
-        formed = good & (at_s >= self.target_s)
+        at_conductance_s = np.where(good, array.conductance_s(reading), np.nan)
+        formed = good & (at_conductance_s >= self.target_conductance_s)
         self.status[failed] = FAILED
         self.status[formed] = FORMED
-        self.final_s = np.where(good, at_s, self.final_s)
-        return at_s, formed
+        self.final_conductance_s = np.where(good, at_conductance_s, self.final_conductance_s)
+        return at_conductance_s, formed
 
 
 def run(settings: FormSettings, array: Array) -> Iterator[Yield]:
@@ -133,7 +135,7 @@ def run(settings: FormSettings, array: Array) -> Iterator[Yield]:
         form_gate_v=cells.form_gate_v,
         pulses=cells.pulses,
         already=cells.already,
-        final_s=cells.final_s,
+        final_conductance_s=cells.final_conductance_s,
         selected=selected,
     )
     yield _outcome(cells, selected)
@@ -143,7 +145,7 @@ def _group(
     settings: FormSettings, array: Array, cells: _Cells, group: int, mask: BoolArray
 ) -> Iterator[FormRow]:
     everywhere = np.broadcast_to(mask, cells.status.shape)
-    at_s, formed = cells.judge(array, everywhere)
+    at_conductance_s, formed = cells.judge(array, everywhere)
     cells.already |= formed
     yield FormRow(
         group=group,
@@ -151,7 +153,7 @@ def _group(
         amplitude_v=0.0,
         gate_v=np.nan,
         pulsed=np.zeros_like(everywhere),
-        conductance_s=at_s,
+        conductance_s=at_conductance_s,
         status=cells.status.copy(),
     )
     for number, (gate_v, amplitude_v) in enumerate(settings.levels(), start=1):
@@ -160,7 +162,7 @@ def _group(
             return
         array.backend.pulse(pulse_of(active, amplitude_v, settings.width_s, gate_v=gate_v))
         cells.pulses += active
-        at_s, formed = cells.judge(array, active)
+        at_conductance_s, formed = cells.judge(array, active)
         cells.form_v[formed] = amplitude_v
         cells.form_gate_v[formed] = np.nan if gate_v is None else gate_v
         yield FormRow(
@@ -169,7 +171,7 @@ def _group(
             amplitude_v=amplitude_v,
             gate_v=np.nan if gate_v is None else gate_v,
             pulsed=active,
-            conductance_s=at_s,
+            conductance_s=at_conductance_s,
             status=cells.status.copy(),
         )
 

@@ -100,8 +100,8 @@ class SweepFigures(Row):
     table: ClassVar[str] = "figures"
 
     cycle: int = column("1", "counted from 1")
-    low_s: FloatArray = column("S", "lowest conductance of the cycle")
-    high_s: FloatArray = column("S", "highest conductance of the cycle")
+    low_conductance_s: FloatArray = column("S", "lowest conductance of the cycle")
+    high_conductance_s: FloatArray = column("S", "highest conductance of the cycle")
     set_v: FloatArray = column(
         "V", "level at which G first rises through sqrt(low high), between levels; NaN: never"
     )
@@ -148,17 +148,27 @@ def _point(
     return at_s * array.settings.read.read_v, at_s
 
 
-def sweep_figures(cycle: int, levels_v: FloatArray, seen_s: FloatArray) -> SweepFigures:
-    """Compute the figures of one cycle from ``seen_s`` (levels, ..., rows, cols), siemens."""
-    low_s, high_s = seen_s.min(axis=0), seen_s.max(axis=0)
+def sweep_figures(cycle: int, levels_v: FloatArray, seen_conductance_s: FloatArray) -> SweepFigures:
+    """Compute the figures of one cycle.
+
+    ``seen_conductance_s``: (levels, ..., rows, cols), siemens.
+    """
+    low_conductance_s, high_conductance_s = (
+        seen_conductance_s.min(axis=0),
+        seen_conductance_s.max(axis=0),
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         # A cell without a window, or one that is not positive, has no crossing.
-        ln_middle = np.where(high_s > low_s, np.log(low_s * high_s) / 2, np.nan)
-        ln = np.log(seen_s) - ln_middle
+        ln_middle = np.where(
+            high_conductance_s > low_conductance_s,
+            np.log(low_conductance_s * high_conductance_s) / 2,
+            np.nan,
+        )
+        ln = np.log(seen_conductance_s) - ln_middle
     return SweepFigures(
         cycle=cycle,
-        low_s=low_s,
-        high_s=high_s,
+        low_conductance_s=low_conductance_s,
+        high_conductance_s=high_conductance_s,
         set_v=crossing_v(levels_v, ln),
         reset_v=crossing_v(levels_v, -ln),
     )
@@ -166,8 +176,10 @@ def sweep_figures(cycle: int, levels_v: FloatArray, seen_s: FloatArray) -> Sweep
 
 def _outcome(settings: IvSweepSettings, rows: list[SweepFigures]) -> Outcome:
     set_v, reset_v = (np.stack([getattr(r, n) for r in rows]) for n in ("set_v", "reset_v"))
-    low_s, high_s = rows[-1].low_s, rows[-1].high_s
-    window = np.nanmedian(high_s / np.where(low_s > 0, low_s, np.nan))
+    low_conductance_s, high_conductance_s = rows[-1].low_conductance_s, rows[-1].high_conductance_s
+    window = np.nanmedian(
+        high_conductance_s / np.where(low_conductance_s > 0, low_conductance_s, np.nan)
+    )
     summary = f"{settings.cycles} cycles, window {window:.3g} in the last"
     switched = bool(np.isfinite(set_v).any() and np.isfinite(reset_v).any())
     if switched:

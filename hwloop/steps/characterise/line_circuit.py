@@ -25,13 +25,13 @@ class LineResistances:
 
 
 def conductance_through_lines_s(
-    cell_s: float, shape: tuple[int, int], lines: LineResistances
+    cell_conductance_s: float, shape: tuple[int, int], lines: LineResistances
 ) -> FloatArray:
     """Return the conductance that a meter makes of each cell, (rows, cols), siemens.
 
-    ``cell_s``: conductance of every cell, siemens. Rows are driven before column 0 and columns read
-    after the last row. While one row is driven all other lines are at 0 V. Kirchhoff's laws at the
-    two nodes of every cell, by sparse LU.
+    ``cell_conductance_s``: conductance of every cell, siemens. Rows are driven before column 0 and
+    columns read after the last row. While one row is driven all other lines are at 0 V. Kirchhoff's
+    laws at the two nodes of every cell, by sparse LU.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.linalg import splu
@@ -39,17 +39,19 @@ def conductance_through_lines_s(
     rows, cols = shape
     row_node = np.arange(rows * cols).reshape(shape)
     col_node = row_node + rows * cols
-    row_s, col_s = (1 / max(ohm, _LEAST_OHM) for ohm in (lines.row_ohm, lines.col_ohm))
-    driver_s = 1 / max(lines.row_ohm + lines.driver_ohm, _LEAST_OHM)
-    sense_s = 1 / max(lines.col_ohm + lines.sense_ohm, _LEAST_OHM)
+    row_conductance_s, col_conductance_s = (
+        1 / max(ohm, _LEAST_OHM) for ohm in (lines.row_ohm, lines.col_ohm)
+    )
+    driver_conductance_s = 1 / max(lines.row_ohm + lines.driver_ohm, _LEAST_OHM)
+    sense_conductance_s = 1 / max(lines.col_ohm + lines.sense_ohm, _LEAST_OHM)
     branches = [
-        (row_node, col_node, cell_s),
-        (row_node[:, :-1], row_node[:, 1:], row_s),
-        (col_node[:-1], col_node[1:], col_s),
+        (row_node, col_node, cell_conductance_s),
+        (row_node[:, :-1], row_node[:, 1:], row_conductance_s),
+        (col_node[:-1], col_node[1:], col_conductance_s),
     ]
     diagonal = np.zeros(2 * rows * cols)
-    diagonal[row_node[:, 0]] += driver_s
-    diagonal[col_node[-1]] += sense_s
+    diagonal[row_node[:, 0]] += driver_conductance_s
+    diagonal[col_node[-1]] += sense_conductance_s
     places, values = [(np.arange(diagonal.size),) * 2], [diagonal]
     for one, other, conductance_s in branches:
         a, b = one.ravel(), other.ravel()
@@ -58,7 +60,7 @@ def conductance_through_lines_s(
     first, second = (np.concatenate([place[axis] for place in places]) for axis in (0, 1))
     matrix = coo_array((np.concatenate(values), (first, second))).tocsc()
     driven = np.zeros((2 * rows * cols, rows))
-    driven[row_node[:, 0], np.arange(rows)] = driver_s
+    driven[row_node[:, 0], np.arange(rows)] = driver_conductance_s
     potential_v = splu(matrix).solve(driven)
-    apparent_s: FloatArray = potential_v[col_node[-1]].T * sense_s
-    return apparent_s
+    apparent_conductance_s: FloatArray = potential_v[col_node[-1]].T * sense_conductance_s
+    return apparent_conductance_s

@@ -116,8 +116,8 @@ class ResponseRow(Row):
     direction: int = column("1", "1 up, -1 down")
     amplitude_v: float = column("V", "of the first pulse")
     width_s: float = column("s", "of the pulses")
-    first_s: FloatArray = column("S", "conductance before the first pulse")
-    last_s: FloatArray = column("S", "conductance after the last one")
+    first_conductance_s: FloatArray = column("S", "conductance before the first pulse")
+    last_conductance_s: FloatArray = column("S", "conductance after the last one")
     e_folding_pulses: FloatArray = column(
         "1", "nu of a least-squares G = a + b exp(-n/nu); NaN where the train is no such curve"
     )
@@ -127,7 +127,7 @@ class ResponseRow(Row):
     asymmetry: FloatArray = column(
         "1", "mean |G_up(n) - G_down(N - n)| over the range of up: 0 where down retraces up"
     )
-    step_sigma_s: FloatArray = column(
+    step_sigma_conductance_s: FloatArray = column(
         "S", "scatter of the steps from cycle to cycle; NaN with one cycle"
     )
 
@@ -181,58 +181,65 @@ def _group(
 
 
 def _response(
-    settings: PulseResponseSettings, condition: int, direction: int, seen_s: FloatArray
+    settings: PulseResponseSettings, condition: int, direction: int, seen_conductance_s: FloatArray
 ) -> ResponseRow:
     """Compute the response of one condition in one direction.
 
-    ``seen_s``: conductances of this condition, (directions, cycles, pulses + 1, ..., rows, cols),
-    siemens.
+    ``seen_conductance_s``: conductances of this condition, (directions, cycles, pulses + 1, ...,
+    rows, cols), siemens.
     """
     train = settings.up if direction > 0 else settings.down
     amplitude_v, width_s = train.conditions()[condition]
-    mean_s = seen_s.mean(axis=1)
-    path_s = mean_s[(1 - direction) // 2]
-    steps_s = np.diff(seen_s[(1 - direction) // 2], axis=1)
-    scatter_s = np.full(path_s.shape[1:], np.nan)
+    mean_conductance_s = seen_conductance_s.mean(axis=1)
+    path_conductance_s = mean_conductance_s[(1 - direction) // 2]
+    steps_conductance_s = np.diff(seen_conductance_s[(1 - direction) // 2], axis=1)
+    scatter_conductance_s = np.full(path_conductance_s.shape[1:], np.nan)
     if settings.cycles > 1:
-        scatter_s = np.sqrt(steps_s.var(axis=0, ddof=1).mean(axis=0))
+        scatter_conductance_s = np.sqrt(steps_conductance_s.var(axis=0, ddof=1).mean(axis=0))
     return ResponseRow(
         condition=condition,
         direction=direction,
         amplitude_v=amplitude_v,
         width_s=width_s,
-        first_s=path_s[0],
-        last_s=path_s[-1],
-        e_folding_pulses=e_folding_pulses(path_s),
-        nonlinearity=nonlinearity(path_s),
-        asymmetry=_ratio(np.abs(mean_s[0] - mean_s[1][::-1]).mean(axis=0), _range_s(mean_s[0])),
-        step_sigma_s=scatter_s,
+        first_conductance_s=path_conductance_s[0],
+        last_conductance_s=path_conductance_s[-1],
+        e_folding_pulses=e_folding_pulses(path_conductance_s),
+        nonlinearity=nonlinearity(path_conductance_s),
+        asymmetry=_ratio(
+            np.abs(mean_conductance_s[0] - mean_conductance_s[1][::-1]).mean(axis=0),
+            _range_conductance_s(mean_conductance_s[0]),
+        ),
+        step_sigma_conductance_s=scatter_conductance_s,
     )
 
 
-def nonlinearity(path_s: FloatArray) -> FloatArray:
+def nonlinearity(path_conductance_s: FloatArray) -> FloatArray:
     """Return the largest signed distance of a path from the line between its ends, over its range.
 
-    ``path_s``: (points, ...), siemens; returns (...), NaN where the ends are equal.
+    ``path_conductance_s``: (points, ...), siemens; returns (...), NaN where the ends are equal.
     """
-    points = len(path_s)
-    along = np.linspace(0, 1, points).reshape(-1, *(1,) * (path_s.ndim - 1))
-    distance = (path_s - path_s[0]) - along * (path_s[-1] - path_s[0])
+    points = len(path_conductance_s)
+    along = np.linspace(0, 1, points).reshape(-1, *(1,) * (path_conductance_s.ndim - 1))
+    distance = (path_conductance_s - path_conductance_s[0]) - along * (
+        path_conductance_s[-1] - path_conductance_s[0]
+    )
     largest = np.take_along_axis(distance, np.abs(distance).argmax(axis=0)[None], axis=0)[0]
-    return _ratio(largest, path_s[-1] - path_s[0])
+    return _ratio(largest, path_conductance_s[-1] - path_conductance_s[0])
 
 
-def e_folding_pulses(path_s: FloatArray) -> FloatArray:
-    """Fit a + b exp(-n/nu) to each cell of ``path_s`` (points, ...); return nu, (...), in pulses.
+def e_folding_pulses(path_conductance_s: FloatArray) -> FloatArray:
+    """Fit a + b exp(-n/nu) to each cell of ``path_conductance_s``, (points, ...).
+
+    Returns nu, (...), in pulses.
 
     Least squares, searched between a quarter of a pulse and 30 trains, on a logarithmic grid and
     then by a parabola through its best point; NaN where the best point is an end of the grid: the
     train is a straight line, a single jump, or bends away from saturation.
     """
-    count = len(path_s)
+    count = len(path_conductance_s)
     if count < 4:
-        return np.full(path_s.shape[1:], np.nan)
-    lines = (path_s - path_s.mean(axis=0)).reshape(count, -1)
+        return np.full(path_conductance_s.shape[1:], np.nan)
+    lines = (path_conductance_s - path_conductance_s.mean(axis=0)).reshape(count, -1)
     ln_nu = np.linspace(np.log(0.25), np.log(30 * count), _CONSTANTS)
     decay = np.exp(-np.arange(count)[None, :] / np.exp(ln_nu)[:, None])
     decay -= decay.mean(axis=1, keepdims=True)
@@ -246,13 +253,13 @@ def e_folding_pulses(path_s: FloatArray) -> FloatArray:
     offset = _ratio(0.5 * (left - right), curvature)
     nu = np.exp(ln_nu[inner] + offset * (ln_nu[1] - ln_nu[0]))
     nu = np.where((best == inner) & (curvature < 0), nu, np.nan)
-    found: FloatArray = nu.reshape(path_s.shape[1:])
+    found: FloatArray = nu.reshape(path_conductance_s.shape[1:])
     return found
 
 
-def _range_s(path_s: FloatArray) -> FloatArray:
-    span_s: FloatArray = np.abs(path_s[-1] - path_s[0])
-    return span_s
+def _range_conductance_s(path_conductance_s: FloatArray) -> FloatArray:
+    span_conductance_s: FloatArray = np.abs(path_conductance_s[-1] - path_conductance_s[0])
+    return span_conductance_s
 
 
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
@@ -265,11 +272,14 @@ def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
 def _outcome(rows: list[ResponseRow]) -> Outcome:
     up = next(row for row in rows if row.direction > 0)
     down = next(row for row in rows if row.direction < 0)
-    risen_s, fallen_s = up.last_s - up.first_s, down.first_s - down.last_s
-    moved = bool(np.nanmedian(risen_s) > 0 and np.nanmedian(fallen_s) > 0)
+    risen_conductance_s, fallen_conductance_s = (
+        up.last_conductance_s - up.first_conductance_s,
+        down.first_conductance_s - down.last_conductance_s,
+    )
+    moved = bool(np.nanmedian(risen_conductance_s) > 0 and np.nanmedian(fallen_conductance_s) > 0)
     summary = (
-        f"{len(rows) // 2} conditions; in the first, up {median_text(risen_s, 'S')},"
-        f" down {median_text(fallen_s, 'S')},"
+        f"{len(rows) // 2} conditions; in the first, up {median_text(risen_conductance_s, 'S')},"
+        f" down {median_text(fallen_conductance_s, 'S')},"
         f" nonlinearity up {np.nanmedian(up.nonlinearity):.2f},"
         f" down {np.nanmedian(down.nonlinearity):.2f},"
         f" asymmetry {np.nanmedian(up.asymmetry):.2f}"

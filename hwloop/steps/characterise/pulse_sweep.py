@@ -47,9 +47,9 @@ class PulseSweepSettings(LevelSweep):
 
     ``sweep: gate``: pulses of ``amplitude_v`` > 0 on the bit line, which SET. ``sweep: line``:
     pulses on the source line, which RESET and so count as negative amplitudes, at ``gate_v``.
-    ``begin``: the pulse before each sweep, of the other direction. ``until_s``: a cell whose
-    conductance has reached this, upwards in SET and downwards in RESET, gets no more pulses of that
-    sweep.
+    ``begin``: the pulse before each sweep, of the other direction. ``until_conductance_s``: a cell
+    whose conductance has reached this, upwards in SET and downwards in RESET, gets no more pulses
+    of that sweep.
     """
 
     sweep: Literal["gate", "line"]
@@ -58,7 +58,7 @@ class PulseSweepSettings(LevelSweep):
     gate_v: PositiveVolt | None = None
     begin: Pulse
     cycles: Count = 1
-    until_s: PositiveSiemens | None = None
+    until_conductance_s: PositiveSiemens | None = None
     cells: Cells | None = None
 
     @model_validator(mode="after")
@@ -99,15 +99,15 @@ class PulseSweepSettings(LevelSweep):
         ]
 
     def reached(self, conductance_s: FloatArray) -> BoolArray:
-        """Return where ``until_s`` is reached, in the shape of the conductances given.
+        """Return where ``until_conductance_s`` is reached, in the shape of the conductances given.
 
-        False everywhere if ``until_s`` is not given, and where the conductance is NaN.
+        False everywhere if ``until_conductance_s`` is not given, and where the conductance is NaN.
         """
-        if self.until_s is None:
+        if self.until_conductance_s is None:
             return np.zeros(conductance_s.shape, dtype=np.bool_)
         if self.of_gate:
-            return np.asarray(conductance_s >= self.until_s)
-        return np.asarray(conductance_s <= self.until_s)
+            return np.asarray(conductance_s >= self.until_conductance_s)
+        return np.asarray(conductance_s <= self.until_conductance_s)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +121,8 @@ class PulseSweepRow(Row):
     amplitude_v: float = column("V", "of the pulse: above 0 on the bit line, below on the source")
     gate_v: float = column("V", "of the pulse")
     width_s: float = column("s", "of the pulse")
-    before_s: FloatArray = column("S", "conductance before it, NaN where not read")
-    after_s: FloatArray = column("S", "conductance after it, NaN where not pulsed")
+    before_conductance_s: FloatArray = column("S", "conductance before it, NaN where not read")
+    after_conductance_s: FloatArray = column("S", "conductance after it, NaN where not pulsed")
     time_s: float = column("s", "end of the read after it on the array's clock")
 
     @override
@@ -130,7 +130,7 @@ class PulseSweepRow(Row):
         return {
             "cycle": self.cycle,
             "swept": f"{self.swept_v:g} V",
-            "cells": int(np.isfinite(self.after_s).sum()),
+            "cells": int(np.isfinite(self.after_conductance_s).sum()),
         }
 
 
@@ -141,8 +141,8 @@ class CycleFigures(Row):
     table: ClassVar[str] = "figures"
 
     cycle: int = column("1", "counted from 1")
-    first_s: FloatArray = column("S", "conductance before the first pulse")
-    last_s: FloatArray = column("S", "conductance after the last one that the cell got")
+    first_conductance_s: FloatArray = column("S", "conductance before the first pulse")
+    last_conductance_s: FloatArray = column("S", "conductance after the last one that the cell got")
     pulses: NDArray[np.int64] = column("1", "pulses of the sweep that the cell got")
     half_v: FloatArray = column(
         "V",
@@ -176,15 +176,18 @@ def run(settings: PulseSweepSettings, array: Array) -> Iterator[Yield]:
     Raises :class:`hwloop.errors.StepError` where a read failed.
     """
     shape = (*array.population, *array.geometry.shape)
-    seen_s = np.full((settings.cycles, len(settings.levels_v()) + 1, *shape), np.nan)
+    seen_conductance_s = np.full((settings.cycles, len(settings.levels_v()) + 1, *shape), np.nan)
     for number, mask in enumerate(groups(array, settings.cells)):
         for row in _group(settings, array, number, np.broadcast_to(mask, shape)):
-            of_cycle = seen_s[row.cycle - 1]
+            of_cycle = seen_conductance_s[row.cycle - 1]
             if row.pulse == 1:
-                of_cycle[0] = filled(of_cycle[0], row.before_s, mask)
-            of_cycle[row.pulse] = filled(of_cycle[row.pulse], row.after_s, mask)
+                of_cycle[0] = filled(of_cycle[0], row.before_conductance_s, mask)
+            of_cycle[row.pulse] = filled(of_cycle[row.pulse], row.after_conductance_s, mask)
             yield row
-    rows = [cycle_figures(settings, n + 1, values_s) for n, values_s in enumerate(seen_s)]
+    rows = [
+        cycle_figures(settings, n + 1, values_conductance_s)
+        for n, values_conductance_s in enumerate(seen_conductance_s)
+    ]
     yield from rows
     selected = np.broadcast_to(chosen(settings.cells, array.geometry.shape), shape)
     spread = spread_figures(np.stack([row.half_v for row in rows]), selected)
@@ -204,16 +207,16 @@ def _group(
 def _sweep(
     settings: PulseSweepSettings, array: Array, going: BoolArray, *, group: int, cycle: int
 ) -> Iterator[PulseSweepRow]:
-    """Sweep the cells ``going`` once, each until it has reached ``until_s``."""
+    """Sweep the cells ``going`` once, each until it has reached ``until_conductance_s``."""
     levels = zip(settings.levels_v(), settings.pulses(), strict=True)
     for number, (swept_v, pulse) in enumerate(levels, start=1):
-        before_s = conductance_s(array, going, step="pulse_sweep")
+        before_conductance_s = conductance_s(array, going, step="pulse_sweep")
         if number == 1:
-            going = going & ~settings.reached(before_s)
+            going = going & ~settings.reached(before_conductance_s)
         if not going.any():
             return
         array.backend.pulse(pulse_of(going, pulse.amplitude_v, pulse.width_s, gate_v=pulse.gate_v))
-        after_s = conductance_s(array, going, step="pulse_sweep")
+        after_conductance_s = conductance_s(array, going, step="pulse_sweep")
         yield PulseSweepRow(
             group=group,
             cycle=cycle,
@@ -222,30 +225,36 @@ def _sweep(
             amplitude_v=pulse.amplitude_v,
             gate_v=np.nan if pulse.gate_v is None else pulse.gate_v,
             width_s=pulse.width_s,
-            before_s=before_s,
-            after_s=after_s,
+            before_conductance_s=before_conductance_s,
+            after_conductance_s=after_conductance_s,
             time_s=array.clock.now_s(),
         )
-        going = going & ~settings.reached(after_s)
+        going = going & ~settings.reached(after_conductance_s)
         if not going.any():
             return
 
 
-def cycle_figures(settings: PulseSweepSettings, cycle: int, seen_s: FloatArray) -> CycleFigures:
+def cycle_figures(
+    settings: PulseSweepSettings, cycle: int, seen_conductance_s: FloatArray
+) -> CycleFigures:
     """Compute the figures of one cycle.
 
-    ``seen_s``: conductances, (1 + levels, ..., rows, cols), siemens, NaN after the last pulse of a
-    cell.
+    ``seen_conductance_s``: conductances, (1 + levels, ..., rows, cols), siemens, NaN after the last
+    pulse of a cell.
     """
-    pulses = np.isfinite(seen_s[1:]).sum(axis=0)
-    last_s = np.take_along_axis(seen_s, pulses[None], axis=0)[0]
+    pulses = np.isfinite(seen_conductance_s[1:]).sum(axis=0)
+    last_conductance_s = np.take_along_axis(seen_conductance_s, pulses[None], axis=0)[0]
     with np.errstate(invalid="ignore", divide="ignore"):  # no crossing unless positive
-        beyond = np.log(2 * seen_s / last_s if settings.of_gate else seen_s[0] / (2 * seen_s))
+        beyond = np.log(
+            2 * seen_conductance_s / last_conductance_s
+            if settings.of_gate
+            else seen_conductance_s[0] / (2 * seen_conductance_s)
+        )
     levels_v = settings.levels_v()
     return CycleFigures(
         cycle=cycle,
-        first_s=seen_s[0],
-        last_s=last_s,
+        first_conductance_s=seen_conductance_s[0],
+        last_conductance_s=last_conductance_s,
         pulses=np.asarray(pulses, dtype=np.int64),
         half_v=crossing_v(np.array([levels_v[0], *levels_v]), beyond),
     )

@@ -52,9 +52,11 @@ class MapFigures(Row):
 
     table: ClassVar[str] = "figures"
 
-    mean_s: FloatArray = column("S", "mean of the reads of a cell; (..., rows, cols)")
-    read_sigma_s: FloatArray = column("S", "standard deviation of them; NaN with one read")
-    median_s: FloatArray = column("S", "median over the cells; (...)")
+    mean_conductance_s: FloatArray = column("S", "mean of the reads of a cell; (..., rows, cols)")
+    read_sigma_conductance_s: FloatArray = column(
+        "S", "standard deviation of them; NaN with one read"
+    )
+    median_conductance_s: FloatArray = column("S", "median over the cells; (...)")
     ln_sigma: FloatArray = column("1", "standard deviation of ln G over the cells; (...)")
 
 
@@ -84,19 +86,25 @@ def run(settings: ReadMapSettings, array: Array) -> Iterator[Yield]:
             f" compliance): {', '.join(cell_names(failed))}",
         )
         return
-    yield Outcome(True, f"conductance: {median_text(figures_row.mean_s, 'S')}")
+    yield Outcome(True, f"conductance: {median_text(figures_row.mean_conductance_s, 'S')}")
 
 
-def _figures(maps_s: FloatArray, valid: BoolArray) -> MapFigures:
-    mean_s = maps_s.mean(axis=0)
-    spread_s = maps_s.std(axis=0, ddof=1) if len(maps_s) > 1 else np.full_like(mean_s, np.nan)
-    cells_s = np.where(valid, mean_s, np.nan).reshape(*mean_s.shape[:-2], -1)
-    positive_s = np.where(cells_s > 0, cells_s, np.nan)
+def _figures(maps_conductance_s: FloatArray, valid: BoolArray) -> MapFigures:
+    mean_conductance_s = maps_conductance_s.mean(axis=0)
+    spread_conductance_s = (
+        maps_conductance_s.std(axis=0, ddof=1)
+        if len(maps_conductance_s) > 1
+        else np.full_like(mean_conductance_s, np.nan)
+    )
+    cells_conductance_s = np.where(valid, mean_conductance_s, np.nan).reshape(
+        *mean_conductance_s.shape[:-2], -1
+    )
+    positive_conductance_s = np.where(cells_conductance_s > 0, cells_conductance_s, np.nan)
     return MapFigures(
-        mean_s=mean_s,
-        read_sigma_s=spread_s,
-        median_s=over_cells(np.median, cells_s),
-        ln_sigma=over_cells(sample_deviation, np.log(positive_s)),
+        mean_conductance_s=mean_conductance_s,
+        read_sigma_conductance_s=spread_conductance_s,
+        median_conductance_s=over_cells(np.median, cells_conductance_s),
+        ln_sigma=over_cells(sample_deviation, np.log(positive_conductance_s)),
     )
 
 

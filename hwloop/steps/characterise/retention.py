@@ -73,7 +73,7 @@ class RetentionFigures(Row):
     last_conductance_s: FloatArray = column("S", "conductance at the last read")
     drift_exponent: FloatArray = column("1", "nu of G = G1 (t / 1 s)^-nu, least squares of ln G")
     drift_error: FloatArray = column("1", "standard error of nu")
-    one_second_s: FloatArray = column("S", "G1 of that fit")
+    one_second_conductance_s: FloatArray = column("S", "G1 of that fit")
 
 
 def run(settings: RetentionSettings, array: Array) -> Iterator[Yield]:
@@ -94,37 +94,37 @@ def run(settings: RetentionSettings, array: Array) -> Iterator[Yield]:
             )
         )
     began_s = array.clock.now_s()
-    times_s, seen_s = [], []
+    times_s, seen_conductance_s = [], []
     for due_s in settings.times_s():
         left_s = began_s + float(due_s) - array.clock.now_s()
         if left_s > 0:
             array.clock.sleep(left_s)
-        seen_s.append(conductance_s(array, mask, step="retention"))
+        seen_conductance_s.append(conductance_s(array, mask, step="retention"))
         times_s.append(array.clock.now_s() - began_s)
-        yield RetentionRow(time_s=times_s[-1], conductance_s=seen_s[-1])
-    found = retention_figures(np.array(times_s), np.stack(seen_s))
+        yield RetentionRow(time_s=times_s[-1], conductance_s=seen_conductance_s[-1])
+    found = retention_figures(np.array(times_s), np.stack(seen_conductance_s))
     yield found
     yield _outcome(settings, found, times_s[-1])
 
 
-def retention_figures(times_s: FloatArray, seen_s: FloatArray) -> RetentionFigures:
+def retention_figures(times_s: FloatArray, seen_conductance_s: FloatArray) -> RetentionFigures:
     """Fit ln G against ln t of each cell by a straight line; NaN where G is not positive.
 
-    ``times_s``: (reads,), seconds. ``seen_s``: (reads, ..., rows, cols), siemens.
+    ``times_s``: (reads,), seconds. ``seen_conductance_s``: (reads, ..., rows, cols), siemens.
     """
     x = np.log(times_s) - np.log(times_s).mean()
     with np.errstate(invalid="ignore", divide="ignore"):
-        y = np.where((seen_s > 0).all(axis=0), np.log(seen_s), np.nan)
+        y = np.where((seen_conductance_s > 0).all(axis=0), np.log(seen_conductance_s), np.nan)
     column_x = x.reshape(-1, *(1,) * (y.ndim - 1))
     slope = (column_x * y).sum(axis=0) / (x**2).sum()
     rest = y - y.mean(axis=0) - column_x * slope
     error = np.sqrt((rest**2).sum(axis=0) / (len(x) - 2) / (x**2).sum())
     return RetentionFigures(
-        first_conductance_s=seen_s[0],
-        last_conductance_s=seen_s[-1],
+        first_conductance_s=seen_conductance_s[0],
+        last_conductance_s=seen_conductance_s[-1],
         drift_exponent=-slope,
         drift_error=error,
-        one_second_s=np.exp(y.mean(axis=0) - slope * np.log(times_s).mean()),
+        one_second_conductance_s=np.exp(y.mean(axis=0) - slope * np.log(times_s).mean()),
     )
 
 

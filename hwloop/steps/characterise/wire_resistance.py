@@ -62,8 +62,10 @@ class WireFigures(Row):
     row_error_ohm: FloatArray = column("ohm", "standard error")
     col_ohm: FloatArray = column("ohm", "of a bit line, from cell to cell")
     col_error_ohm: FloatArray = column("ohm", "standard error")
-    cell_s: FloatArray = column("S", "a cell, with what stands in series and is not given")
-    apparent_s: FloatArray = column("S", "mean of the maps; (..., rows, cols)")
+    cell_conductance_s: FloatArray = column(
+        "S", "a cell, with what stands in series and is not given"
+    )
+    apparent_conductance_s: FloatArray = column("S", "mean of the maps; (..., rows, cols)")
 
 
 def run(settings: WireResistanceSettings, array: Array) -> Iterator[Yield]:
@@ -87,7 +89,9 @@ def run(settings: WireResistanceSettings, array: Array) -> Iterator[Yield]:
     )
 
 
-def wire_figures(apparent_s: FloatArray, settings: WireResistanceSettings) -> WireFigures:
+def wire_figures(
+    apparent_conductance_s: FloatArray, settings: WireResistanceSettings
+) -> WireFigures:
     """Find the resistances whose exact map, (..., rows, cols), has the same first-order fit.
 
     The fit to first order in the voltage drops is quick and its standard errors are those of the
@@ -95,9 +99,9 @@ def wire_figures(apparent_s: FloatArray, settings: WireResistanceSettings) -> Wi
     the resistances found, and these are corrected by the difference of the two fits, until nothing
     changes.
     """
-    rows, cols = apparent_s.shape[-2:]
-    outer = apparent_s.shape[:-2]
-    fits = [_exact(one, settings) for one in apparent_s.reshape(-1, rows, cols)]
+    rows, cols = apparent_conductance_s.shape[-2:]
+    outer = apparent_conductance_s.shape[:-2]
+    fits = [_exact(one, settings) for one in apparent_conductance_s.reshape(-1, rows, cols)]
     values = np.array([fit.values for fit in fits]).T.reshape(3, *outer)
     errors = np.array([fit.errors for fit in fits]).T.reshape(3, *outer)
     return WireFigures(
@@ -105,8 +109,8 @@ def wire_figures(apparent_s: FloatArray, settings: WireResistanceSettings) -> Wi
         row_error_ohm=errors[1],
         col_ohm=values[2],
         col_error_ohm=errors[2],
-        cell_s=1 / values[0],
-        apparent_s=apparent_s,
+        cell_conductance_s=1 / values[0],
+        apparent_conductance_s=apparent_conductance_s,
     )
 
 
@@ -118,27 +122,33 @@ class _Fit:
     errors: FloatArray
 
 
-def _exact(apparent_s: FloatArray, settings: WireResistanceSettings) -> _Fit:
+def _exact(apparent_conductance_s: FloatArray, settings: WireResistanceSettings) -> _Fit:
     """Fit one map, (rows, cols), by corrections from the exact map of the circuit.
 
     The map is turned so that rows are driven before column 0, columns read after the last row.
     """
-    turned_s = apparent_s if settings.row_ends == "left" else apparent_s[:, ::-1]
-    turned_s = turned_s if settings.col_ends == "bottom" else turned_s[::-1]
-    seen = _first_order(turned_s)
+    turned_conductance_s = (
+        apparent_conductance_s if settings.row_ends == "left" else apparent_conductance_s[:, ::-1]
+    )
+    turned_conductance_s = (
+        turned_conductance_s if settings.col_ends == "bottom" else turned_conductance_s[::-1]
+    )
+    seen = _first_order(turned_conductance_s)
     values = seen.values
     for _ in range(_ROUNDS):
         series_ohm, row_ohm, col_ohm = map(float, values)
         lines = LineResistances(row_ohm, col_ohm, settings.driver_ohm, settings.sense_ohm)
-        model_s = conductance_through_lines_s(1 / series_ohm, turned_s.shape, lines)
-        change = seen.values - _first_order(model_s).values
+        model_conductance_s = conductance_through_lines_s(
+            1 / series_ohm, turned_conductance_s.shape, lines
+        )
+        change = seen.values - _first_order(model_conductance_s).values
         values = values + change
         if (np.abs(change) <= _SMALL * np.abs(values)).all():
             break
     return _Fit(values, seen.errors)
 
 
-def _first_order(apparent_s: FloatArray) -> _Fit:
+def _first_order(apparent_conductance_s: FloatArray) -> _Fit:
     """Fit 1/g = 1/G + r_row A/g + r_col B/g by least squares.
 
     While a row is read all other lines are at 0 V: the row carries the currents of all its cells,
@@ -146,13 +156,17 @@ def _first_order(apparent_s: FloatArray) -> _Fit:
     over the cells of the row, of the number of segments shared with the cell times their g; B is
     the same along the column, by reciprocity.
     """
-    rows, cols = apparent_s.shape
+    rows, cols = apparent_conductance_s.shape
     along, down = np.arange(cols), np.arange(rows)[::-1]
-    row_part = apparent_s @ np.minimum(along[:, None], along[None, :])
-    col_part = np.minimum(down[:, None], down[None, :]) @ apparent_s
-    parts = (np.ones_like(apparent_s), row_part / apparent_s, col_part / apparent_s)
+    row_part = apparent_conductance_s @ np.minimum(along[:, None], along[None, :])
+    col_part = np.minimum(down[:, None], down[None, :]) @ apparent_conductance_s
+    parts = (
+        np.ones_like(apparent_conductance_s),
+        row_part / apparent_conductance_s,
+        col_part / apparent_conductance_s,
+    )
     matrix = np.stack([part.ravel() for part in parts], axis=1)
-    wanted = 1 / apparent_s.ravel()
+    wanted = 1 / apparent_conductance_s.ravel()
     solution, *_ = np.linalg.lstsq(matrix, wanted, rcond=None)
     rest = wanted - matrix @ solution
     variance = float(rest @ rest) / (len(wanted) - 3)

@@ -28,7 +28,7 @@ class EpochRow(Row):
     activation: FloatArray = column("1", "tanh(beta I), Eq. 1; (..., patterns, neurons)")
     current_a: FloatArray = column("A", "differential current I+ - I-; (..., patterns, neurons)")
     conductance_s: FloatArray = column("S", "conductance of every cell; (..., rows, cols)")
-    weight_s: FloatArray = column("S", "G+ - G-; (..., rows, neurons)")
+    weight_conductance_s: FloatArray = column("S", "G+ - G-; (..., rows, neurons)")
     update: SignArray = column("1", "sign of the update that follows, Eq. 5; (..., rows, neurons)")
     pulses: IntArray = column("1", "pulses given to the array before this epoch; (...)")
     converged: BoolArray = column("1", "the stop criterion is met; (...)")

@@ -65,7 +65,7 @@ def run(settings: ManhattanSettings, array: Array) -> Iterator[Yield]:
             activation=judgement.activation,
             current_a=judgement.current_a,
             conductance_s=conductance_s,
-            weight_s=differential(conductance_s),
+            weight_conductance_s=differential(conductance_s),
             update=update,
             pulses=pulses.copy(),
             converged=converged,

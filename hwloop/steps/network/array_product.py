@@ -34,18 +34,20 @@ class PlacedNetwork:
     placement: Placement
 
     @property
-    def target_s(self) -> FloatArray:
+    def target_conductance_s(self) -> FloatArray:
         """Return target conductances (tiles, rows, cols), siemens; NaN in unused cells."""
         return self.placement.on_tiles([one.conductance_s for one in self.maps])
 
-    def weights_of(self, tiles_s: FloatArray, layer: int) -> FloatArray:
+    def weights_of(self, tiles_conductance_s: FloatArray, layer: int) -> FloatArray:
         """Return weights (..., rows, outputs) of a layer from siemens (..., tiles, rows, cols)."""
         matrix, mapped = self.network.matrices[layer], self.maps[layer]
-        out = np.full((*tiles_s.shape[:-3], *matrix.weights.shape), np.nan)
+        out = np.full((*tiles_conductance_s.shape[:-3], *matrix.weights.shape), np.nan)
         for block in self.placement.of_layer(layer):
-            signed_s = differences(tiles_s[(..., block.tile, *block.place)], mapped.arrangement)
+            signed_conductance_s = differences(
+                tiles_conductance_s[(..., block.tile, *block.place)], mapped.arrangement
+            )
             rows, outputs = np.array(block.rows)[:, None], list(block.outputs)
-            out[..., rows, outputs] = signed_s / mapped.slope_s[outputs]
+            out[..., rows, outputs] = signed_conductance_s / mapped.slope_conductance_s[outputs]
         return out
 
 
@@ -63,7 +65,7 @@ def multiply(array: Array, placed: PlacedNetwork, layer: int, inputs: FloatArray
     per_unit_v = array.settings.read.read_v / full
     mapped = placed.maps[layer]
     outer = array.population if array.settings.tiles == 1 else array.population[:-1]
-    sums = np.zeros((*outer, inputs.shape[-2], len(mapped.slope_s)))
+    sums = np.zeros((*outer, inputs.shape[-2], len(mapped.slope_conductance_s)))
     for blocks in _rounds(placed.placement.of_layer(layer)):
         for part in _parts(inputs.shape[-2], array):
             current_a = _currents(array, blocks, inputs[..., part, :] * per_unit_v)
@@ -72,7 +74,7 @@ def multiply(array: Array, placed: PlacedNetwork, layer: int, inputs: FloatArray
                 _refuse_unmeasured(found, block, mapped, placed.network.matrices[layer].name)
                 outputs = list(block.outputs)
                 signed_a = differences(found, mapped.arrangement)
-                sums[..., part, outputs] += signed_a / mapped.slope_s[outputs]
+                sums[..., part, outputs] += signed_a / mapped.slope_conductance_s[outputs]
     return sums / per_unit_v
 
 
@@ -111,11 +113,12 @@ def _refuse_unmeasured(found_a: FloatArray, block: Block, mapped: WeightMap, nam
     if not wrong.any():
         return
     column = block.left + first_place(wrong)[-1]
-    most_s = len(block.rows) * float(mapped.conductance_s.max())
+    most_conductance_s = len(block.rows) * float(mapped.conductance_s.max())
     raise StepError(
         f"layer {name}: tile {block.tile}, column {column}: the current could not be measured"
         f" ({wrong.sum()} of {found_a.size}, over-range or compliance): raise limits.current_a or"
-        f" lower read.read_v; a column of {len(block.rows)} cells gives up to {most_s:.3g} S"
+        f" lower read.read_v; a column of {len(block.rows)} cells gives up to"
+        f" {most_conductance_s:.3g} S"
     )
 
 

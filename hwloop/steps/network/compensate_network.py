@@ -50,7 +50,9 @@ class CompensateNetworkSettings(Settings):
 class SecondTargets(Row):
     """Targets of the cells that are to be programmed in the second phase."""
 
-    target_s: FloatArray = column("S", "conductance wanted; NaN: leave alone; (..., rows, cols)")
+    target_conductance_s: FloatArray = column(
+        "S", "conductance wanted; NaN: leave alone; (..., rows, cols)"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,15 +81,17 @@ def run(settings: CompensateNetworkSettings, array: Array) -> Iterator[Yield]:
         )
     x, _ = settings.data.load()
     mask = np.ones(array.geometry.shape, dtype=np.bool_)
-    read_s = with_tiles(conductance_s(array, mask, step="compensate_network"), array)
-    tiles_s = read_s.reshape(read_s.shape[-3:])
-    achieved = [placed.weights_of(tiles_s, layer) for layer in range(len(placed.maps))]
+    read_conductance_s = with_tiles(conductance_s(array, mask, step="compensate_network"), array)
+    tiles_conductance_s = read_conductance_s.reshape(read_conductance_s.shape[-3:])
+    achieved = [placed.weights_of(tiles_conductance_s, layer) for layer in range(len(placed.maps))]
     small, rows = _solved(placed.network, achieved, x, settings)
     maps = tuple(with_small_weights(*pair) for pair in zip(placed.maps, small, strict=True))
     second = replace(placed, maps=maps)
     array.leave(second)
     yield from rows
-    yield SecondTargets(target_s=for_array(_changed_s(second, small), array))
+    yield SecondTargets(
+        target_conductance_s=for_array(_changed_conductance_s(second, small), array)
+    )
     changed = sum(row.changed for row in rows)
     gain = ", ".join(f"{one.rms_error:.3g} to {one.rms_error_expected:.3g}" for one in rows)
     yield Outcome(True, f"{changed} zero weights get small values; error of the sums from {gain}")
@@ -128,15 +132,15 @@ def _rms(values: FloatArray) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def _changed_s(placed: PlacedNetwork, small: list[FloatArray]) -> FloatArray:
+def _changed_conductance_s(placed: PlacedNetwork, small: list[FloatArray]) -> FloatArray:
     """Return targets (tiles, rows, cols) of all cells of changed weights; NaN elsewhere."""
     parts = []
     for mapped, values in zip(placed.maps, small, strict=True):
-        part_s = np.full(mapped.conductance_s.shape, np.nan)
+        part_conductance_s = np.full(mapped.conductance_s.shape, np.nan)
         changed = np.repeat(values != 0, cols_each(mapped.arrangement), axis=1)
-        own_s = part_s[:, : changed.shape[1]]
-        own_s[changed] = mapped.conductance_s[:, : changed.shape[1]][changed]
-        parts.append(part_s)
+        own_conductance_s = part_conductance_s[:, : changed.shape[1]]
+        own_conductance_s[changed] = mapped.conductance_s[:, : changed.shape[1]][changed]
+        parts.append(part_conductance_s)
     return placed.placement.on_tiles(parts)
 
 

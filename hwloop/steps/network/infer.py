@@ -76,11 +76,11 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
     placed = placed_network(array, step="infer")
     x, y = settings.data.load()
     mask = np.ones(array.geometry.shape, dtype=np.bool_)
-    tiles_s = with_tiles(conductance_s(array, mask, step="infer"), array)
+    tiles_conductance_s = with_tiles(conductance_s(array, mask, step="infer"), array)
     found: list[MultiplyRow] = []
 
     def by_array(layer: int, inputs: FloatArray) -> FloatArray:
-        weights = placed.weights_of(tiles_s, layer)
+        weights = placed.weights_of(tiles_conductance_s, layer)
         sums = multiply(array, placed, layer, inputs)
         found.append(_compared(placed, layer, sums, inputs @ weights, weights))
         return sums

@@ -1,7 +1,7 @@
 """Mapping of a network to target conductances, placed on the array's tiles.
 
-Nothing is done to the array: the step ``program_verify`` programs the ``target_s`` of this step,
-and ``infer`` and ``multiply_test`` multiply with it.
+Nothing is done to the array: the step ``program_verify`` programs the ``target_conductance_s`` of
+this step, and ``infer`` and ``multiply_test`` multiply with it.
 """
 
 from __future__ import annotations
@@ -36,28 +36,29 @@ from hwloop.types import FloatArray
 
 
 class StuckCell(Settings):
-    """Cell that cannot be programmed, with its conductance ``at_s``."""
+    """Cell that cannot be programmed, with its conductance ``at_conductance_s``."""
 
     tile: NonNegativeInt = 0
     row: NonNegativeInt
     col: NonNegativeInt
-    at_s: Annotated[Siemens, Field(ge=0)]
+    at_conductance_s: Annotated[Siemens, Field(ge=0)]
 
 
 class StuckFound(Settings):
     """Stuck cells as found by an earlier step of the run.
 
     ``label``, ``table``, ``column``: where their conductances are. A cell is stuck where its
-    conductance is below ``low_s`` or above ``high_s``, or where ``mask``, another column of that
-    table, is true; without a mask also where it could not be measured, which is taken as 0 S.
+    conductance is below ``low_conductance_s`` or above ``high_conductance_s``, or where ``mask``,
+    another column of that table, is true; without a mask also where it could not be measured, which
+    is taken as 0 S.
     """
 
     label: str
     table: str = ""
     column: str = "conductance_s"
     mask: str | None = None
-    low_s: Annotated[Siemens, Field(ge=0)] | None = None
-    high_s: PositiveSiemens | None = None
+    low_conductance_s: Annotated[Siemens, Field(ge=0)] | None = None
+    high_conductance_s: PositiveSiemens | None = None
 
 
 class MapNetworkSettings(Settings):
@@ -82,11 +83,17 @@ class MapNetworkSettings(Settings):
 class TargetRow(Row):
     """Targets of all tiles, and the harm of stuck cells."""
 
-    target_s: FloatArray = column("S", "conductance wanted; NaN: leave alone; (..., rows, cols)")
-    stuck_s: FloatArray = column("S", "of the cells that are taken as stuck; NaN elsewhere")
-    harm_before_s: float = column("S", "sum of |target - stuck| over stuck cells, without swaps")
-    harm_s: float = column("S", "the same as placed")
-    harm_left_s: float = column(
+    target_conductance_s: FloatArray = column(
+        "S", "conductance wanted; NaN: leave alone; (..., rows, cols)"
+    )
+    stuck_conductance_s: FloatArray = column(
+        "S", "of the cells that are taken as stuck; NaN elsewhere"
+    )
+    harm_before_conductance_s: float = column(
+        "S", "sum of |target - stuck| over stuck cells, without swaps"
+    )
+    harm_conductance_s: float = column("S", "the same as placed")
+    harm_left_conductance_s: float = column(
         "S", "sum of |weight as wanted - as held|, once the other cell of a pair makes up for it"
     )
 
@@ -103,7 +110,7 @@ class LayerRow(Row):
     blocks: int = column("1", "blocks that it stands in")
     clipped: int = column("1", "weights that were clipped")
     largest_weight: float = column("1", "largest magnitude of a weight")
-    slope_s: float = column("S", "least siemens of one unit of weight")
+    slope_conductance_s: float = column("S", "least siemens of one unit of weight")
     rms_weight_error: float = column("1", "rms of weight as mapped - weight")
 
 
@@ -123,12 +130,16 @@ def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
         tiles=array.settings.tiles,
         shape=array.geometry.shape,
     )
-    stuck_s = _stuck(settings, array)
+    stuck_conductance_s = _stuck(settings, array)
     held = [one.conductance_s for one in maps]
-    placement = around_faults(plain, held, stuck_s)
+    placement = around_faults(plain, held, stuck_conductance_s)
     span = array.settings.range
-    span_s = (columns.min_s, columns.max_s) if span is None else (span.low_s, span.high_s)
-    beside = beside_faults(placement, maps, stuck_s, span_s)
+    span_conductance_s = (
+        (columns.min_conductance_s, columns.max_conductance_s)
+        if span is None
+        else (span.low_conductance_s, span.high_conductance_s)
+    )
+    beside = beside_faults(placement, maps, stuck_conductance_s, span_conductance_s)
     placed = PlacedNetwork(network, beside, placement)
     array.leave(placed)
     for index, (matrix, mapped) in enumerate(zip(network.matrices, maps, strict=True)):
@@ -140,35 +151,38 @@ def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
             blocks=len(placement.of_layer(index)),
             clipped=mapped.clipped,
             largest_weight=float(np.abs(matrix.weights).max()),
-            slope_s=float(mapped.slope_s.min()),
+            slope_conductance_s=float(mapped.slope_conductance_s.min()),
             rms_weight_error=float(np.sqrt(np.mean(np.square(error)))),
         )
     row = TargetRow(
-        target_s=for_array(np.where(np.isnan(stuck_s), placed.target_s, np.nan), array),
-        stuck_s=for_array(stuck_s, array),
-        harm_before_s=fault_cost(plain.on_tiles(held), stuck_s),
-        harm_s=fault_cost(placement.on_tiles(held), stuck_s),
-        harm_left_s=harm_left(placement, maps, beside, stuck_s),
+        target_conductance_s=for_array(
+            np.where(np.isnan(stuck_conductance_s), placed.target_conductance_s, np.nan), array
+        ),
+        stuck_conductance_s=for_array(stuck_conductance_s, array),
+        harm_before_conductance_s=fault_cost(plain.on_tiles(held), stuck_conductance_s),
+        harm_conductance_s=fault_cost(placement.on_tiles(held), stuck_conductance_s),
+        harm_left_conductance_s=harm_left(placement, maps, beside, stuck_conductance_s),
     )
     yield row
-    yield Outcome(True, _summary(placed, stuck_s, row))
+    yield Outcome(True, _summary(placed, stuck_conductance_s, row))
 
 
-def _summary(placed: PlacedNetwork, stuck_s: FloatArray, row: TargetRow) -> str:
+def _summary(placed: PlacedNetwork, stuck_conductance_s: FloatArray, row: TargetRow) -> str:
     weights = sum(one.weights.size for one in placed.network.matrices)
-    cells = int(np.isfinite(placed.target_s).sum())
+    cells = int(np.isfinite(placed.target_conductance_s).sum())
     used = len({block.tile for block in placed.placement.blocks})
     summary = f"{weights} weights on {cells} cells of {used} tile{'s' if used > 1 else ''}"
     clipped = sum(one.clipped for one in placed.maps)
     if clipped:
         largest = max(one.largest_clipped for one in placed.maps)
         summary += f"; {clipped} weights clipped, the largest {largest:.3g}"
-    if np.isfinite(stuck_s).any():
+    if np.isfinite(stuck_conductance_s).any():
         summary += (
-            f"; {int(np.isfinite(stuck_s).sum())} stuck cells: harm"
-            f" {format_quantity(row.harm_left_s, 'S', digits=3)}; without the other cells of their"
-            f" pairs {format_quantity(row.harm_s, 'S', digits=3)}, and without swaps"
-            f" {format_quantity(row.harm_before_s, 'S', digits=3)}"
+            f"; {int(np.isfinite(stuck_conductance_s).sum())} stuck cells: harm"
+            f" {format_quantity(row.harm_left_conductance_s, 'S', digits=3)}; without the other"
+            " cells of their"
+            f" pairs {format_quantity(row.harm_conductance_s, 'S', digits=3)}, and without swaps"
+            f" {format_quantity(row.harm_before_conductance_s, 'S', digits=3)}"
         )
     return summary
 
@@ -206,7 +220,7 @@ def _stuck(settings: MapNetworkSettings, array: Array) -> FloatArray:
         place_ = (cell.tile, cell.row, cell.col)
         if any(index >= size for index, size in zip(place_, out.shape, strict=True)):
             raise ConfigError(f"tile, row, column {place_} is not among {out.shape}", key="stuck")
-        out[place_] = cell.at_s
+        out[place_] = cell.at_conductance_s
     return out
 
 
@@ -218,26 +232,34 @@ def _found(stuck: StuckFound, array: Array) -> FloatArray:
         if wanted is not None and wanted not in columns:
             known = nearest(name, array.earlier) if row is None else nearest(wanted, columns)
             raise StepError(f"stuck: earlier steps have no {name}: {wanted}{known}")
-    found_s = with_tiles(np.asarray(columns[stuck.column], np.float64), array)
-    mask = ~np.isfinite(found_s)
+    found_conductance_s = with_tiles(np.asarray(columns[stuck.column], np.float64), array)
+    mask = ~np.isfinite(found_conductance_s)
     if stuck.mask is not None:
         mask = with_tiles(np.asarray(columns[stuck.mask], np.bool_), array).copy()
     with np.errstate(invalid="ignore"):
-        mask |= found_s < (0 if stuck.low_s is None else stuck.low_s)
-        mask |= found_s > (np.inf if stuck.high_s is None else stuck.high_s)
-    if found_s.ndim > 3:
-        if int(np.prod(found_s.shape[:-3])) > 1:
+        mask |= found_conductance_s < (
+            0 if stuck.low_conductance_s is None else stuck.low_conductance_s
+        )
+        mask |= found_conductance_s > (
+            np.inf if stuck.high_conductance_s is None else stuck.high_conductance_s
+        )
+    if found_conductance_s.ndim > 3:
+        if int(np.prod(found_conductance_s.shape[:-3])) > 1:
             raise StepError(
-                f"stuck: the {found_s.shape[0]} arrays of the population differ in their faults,"
+                f"stuck: the {found_conductance_s.shape[0]} arrays of the population differ in"
+                " their faults,"
                 " and there is one placement for all: run one array, or list the cells"
             )
-        found_s, mask = found_s.reshape(found_s.shape[-3:]), mask.reshape(mask.shape[-3:])
-    return np.where(mask, np.nan_to_num(found_s), np.nan)
+        found_conductance_s, mask = (
+            found_conductance_s.reshape(found_conductance_s.shape[-3:]),
+            mask.reshape(mask.shape[-3:]),
+        )
+    return np.where(mask, np.nan_to_num(found_conductance_s), np.nan)
 
 
-def for_array(tiles_s: FloatArray, array: Array) -> FloatArray:
+def for_array(tiles_conductance_s: FloatArray, array: Array) -> FloatArray:
     """Return values (tiles, rows, cols) in the array's own shape (..., rows, cols)."""
-    of_one = tiles_s[0] if array.settings.tiles == 1 else tiles_s
+    of_one = tiles_conductance_s[0] if array.settings.tiles == 1 else tiles_conductance_s
     return np.array(np.broadcast_to(of_one, array.backend.description.shape))
 
 

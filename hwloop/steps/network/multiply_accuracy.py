@@ -48,12 +48,12 @@ def run(settings: MultiplyTestSettings, array: Array) -> Iterator[Yield]:
     Raises :class:`StepError` if no column current could be measured.
     """
     shape = array.geometry.shape
-    read_s = conductance_s(array, np.ones(shape, dtype=np.bool_), step="multiply_test")
+    read_conductance_s = conductance_s(array, np.ones(shape, dtype=np.bool_), step="multiply_test")
     read_v = array.settings.read.read_v
     low_v = 0.0 if settings.positive else -read_v
     voltage_v = array.rng.uniform(low_v, read_v, size=(settings.vectors, shape[0]))
     current_a = array.backend.multiply(VectorBatch(voltage_v)).current_a
-    expected_a = voltage_v @ read_s
+    expected_a = voltage_v @ read_conductance_s
     failed = np.isnan(current_a)
     if failed.all():
         raise StepError(

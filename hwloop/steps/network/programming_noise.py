@@ -25,7 +25,7 @@ from hwloop.steps.network.array_product import PlacedNetwork
 from hwloop.steps.network.infer import placed_network
 from hwloop.steps.network.mapping.mapping import cols_each
 from hwloop.steps.network.network import predicted
-from hwloop.steps.network.programming_spread import drawn_s, sigma_s
+from hwloop.steps.network.programming_spread import drawn_conductance_s, sigma_conductance_s
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import BoolArray, FloatArray
 
@@ -40,12 +40,12 @@ class MeasuredSpread(Settings):
 class EqualSpread(Settings):
     """Spread with the same σ for every cell, in ``points`` equal steps.
 
-    ``low_s``, ``high_s``: the first and the last σ.
+    ``low_conductance_s``, ``high_conductance_s``: the first and the last σ.
     """
 
     variability: Literal["equal"]
-    low_s: PositiveSiemens
-    high_s: PositiveSiemens
+    low_conductance_s: PositiveSiemens
+    high_conductance_s: PositiveSiemens
     points: Count = 40
 
 
@@ -59,14 +59,14 @@ class Only(Settings):
 class ProgrammingNoiseSettings(Settings):
     """Settings of the programming noise: ``executions`` draws for each σ.
 
-    ``largest_s``: conductances are held between 0 and this. Cells at 0 S are not programmed and do
-    not scatter. ``only``: the cells that scatter; all if left out.
+    ``largest_conductance_s``: conductances are held between 0 and this. Cells at 0 S are not
+    programmed and do not scatter. ``only``: the cells that scatter; all if left out.
     """
 
     data: LabelledData
     programming: Annotated[MeasuredSpread | EqualSpread, Field(discriminator="variability")]
     executions: Count = 100
-    largest_s: PositiveSiemens
+    largest_conductance_s: PositiveSiemens
     only: Only | None = None
 
 
@@ -74,7 +74,7 @@ class ProgrammingNoiseSettings(Settings):
 class ProgrammingNoiseRow(Row):
     """Accuracies of all executions with one σ."""
 
-    sigma_s: float = column(
+    sigma_conductance_s: float = column(
         "S", "of every cell, or the mean of measured σ(G) over programmed cells"
     )
     accuracy: FloatArray = column("1", "of each execution; (executions,)")
@@ -86,7 +86,7 @@ class ProgrammingNoiseRow(Row):
 
     @override
     def headline(self) -> dict[str, str | float | int]:
-        return {"sigma (uS)": self.sigma_s * 1e6, "accuracy": self.mean}
+        return {"sigma (uS)": self.sigma_conductance_s * 1e6, "accuracy": self.mean}
 
 
 def run(settings: ProgrammingNoiseSettings, array: Array) -> Iterator[Yield]:
@@ -97,8 +97,8 @@ def run(settings: ProgrammingNoiseSettings, array: Array) -> Iterator[Yield]:
     placed = placed_network(array, step="programming_noise")
     x, y = settings.data.load()
     rows = []
-    for equal_s in _sigmas(settings.programming):
-        rows.append(_row(settings, placed, equal_s, x, y, array.rng))
+    for equal_conductance_s in _sigmas(settings.programming):
+        rows.append(_row(settings, placed, equal_conductance_s, x, y, array.rng))
         yield rows[-1]
     last = rows[-1]
     summary = f"software draw: accuracy {last.mean:.3f} ± {last.deviation:.3f}"
@@ -106,8 +106,8 @@ def run(settings: ProgrammingNoiseSettings, array: Array) -> Iterator[Yield]:
         first = rows[0]
         summary = (
             f"software draw: accuracy {first.mean:.3f} ± {first.deviation:.3f} at"
-            f" {first.sigma_s * 1e6:.3g} µS, {last.mean:.3f} ± {last.deviation:.3f} at"
-            f" {last.sigma_s * 1e6:.3g} µS"
+            f" {first.sigma_conductance_s * 1e6:.3g} µS, {last.mean:.3f} ± {last.deviation:.3f} at"
+            f" {last.sigma_conductance_s * 1e6:.3g} µS"
         )
     yield Outcome(True, f"{summary}; {last.noiseless:.3f} without scatter")
 
@@ -116,28 +116,36 @@ def _sigmas(programming: MeasuredSpread | EqualSpread) -> list[float | None]:
     if isinstance(programming, MeasuredSpread):
         return [None]
     return [
-        float(s) for s in np.linspace(programming.low_s, programming.high_s, programming.points)
+        float(s)
+        for s in np.linspace(
+            programming.low_conductance_s, programming.high_conductance_s, programming.points
+        )
     ]
 
 
 def _row(
     settings: ProgrammingNoiseSettings,
     placed: PlacedNetwork,
-    equal_s: float | None,
+    equal_conductance_s: float | None,
     x: FloatArray,
     y: FloatArray,
     rng: np.random.Generator,
 ) -> ProgrammingNoiseRow:
     deviations = [
-        _deviation(settings.programming, one.conductance_s, equal_s) for one in placed.maps
+        _deviation(settings.programming, one.conductance_s, equal_conductance_s)
+        for one in placed.maps
     ]
     noisy = [_noisy(settings.only, placed, layer) for layer in range(len(placed.maps))]
     accuracy, held = [], 0
     for _ in range(settings.executions):
         weights = []
-        for one, deviation_s, mask in zip(placed.maps, deviations, noisy, strict=True):
-            drawn, count = drawn_s(
-                one.conductance_s, deviation_s, rng, largest_s=settings.largest_s, noisy=mask
+        for one, deviation_conductance_s, mask in zip(placed.maps, deviations, noisy, strict=True):
+            drawn, count = drawn_conductance_s(
+                one.conductance_s,
+                deviation_conductance_s,
+                rng,
+                largest_conductance_s=settings.largest_conductance_s,
+                noisy=mask,
             )
             weights.append(one.weights(drawn))
             held += count
@@ -147,7 +155,7 @@ def _row(
         for one, s in zip(placed.maps, deviations, strict=True)
     ]
     return ProgrammingNoiseRow(
-        sigma_s=float(np.concatenate(programmed).mean()),
+        sigma_conductance_s=float(np.concatenate(programmed).mean()),
         accuracy=np.array(accuracy),
         mean=float(np.mean(accuracy)),
         deviation=float(np.std(accuracy)),
@@ -158,11 +166,15 @@ def _row(
 
 
 def _deviation(
-    programming: MeasuredSpread | EqualSpread, conductance_s: FloatArray, equal_s: float | None
+    programming: MeasuredSpread | EqualSpread,
+    conductance_s: FloatArray,
+    equal_conductance_s: float | None,
 ) -> FloatArray:
     if isinstance(programming, MeasuredSpread):
-        return sigma_s(conductance_s, programming.variability, factor=programming.factor)
-    return np.asarray(equal_s, dtype=np.float64)
+        return sigma_conductance_s(
+            conductance_s, programming.variability, factor=programming.factor
+        )
+    return np.asarray(equal_conductance_s, dtype=np.float64)
 
 
 def _noisy(only: Only | None, placed: PlacedNetwork, layer: int) -> BoolArray | None:
@@ -173,8 +185,10 @@ def _noisy(only: Only | None, placed: PlacedNetwork, layer: int) -> BoolArray | 
         raise ConfigError(f"layer {only.layer}: the network has {len(placed.maps)}", key="only")
     mask = np.zeros(mapped.conductance_s.shape, dtype=np.bool_)
     if layer == only.layer:
-        if only.output >= len(mapped.slope_s):
-            raise ConfigError(f"output {only.output} of {len(mapped.slope_s)}", key="only")
+        if only.output >= len(mapped.slope_conductance_s):
+            raise ConfigError(
+                f"output {only.output} of {len(mapped.slope_conductance_s)}", key="only"
+            )
         each = cols_each(mapped.arrangement)
         mask[:, each * only.output : each * (only.output + 1)] = True
     return mask

@@ -49,7 +49,7 @@ class Round:
     number: int
     at_work: int
     pulses: int
-    error_s: FloatArray
+    error_conductance_s: FloatArray
 
 
 @dataclass(eq=False)
@@ -59,12 +59,12 @@ class _AtWork:
     index: IntArray
     state: State
     hits: IntArray
-    since_s: FloatArray
+    since_conductance_s: FloatArray
     idle: IntArray
 
     def keep(self, which: BoolArray) -> None:
         self.index, self.hits = self.index[which], self.hits[which]
-        self.since_s, self.idle = self.since_s[which], self.idle[which]
+        self.since_conductance_s, self.idle = self.since_conductance_s[which], self.idle[which]
         self.state = self.state.kept(which)
 
 
@@ -76,9 +76,9 @@ def program(
     index = index[table.status[index] == WAITING]
     work = _AtWork(
         index,
-        controller.begin(table.target_s[index]),
+        controller.begin(table.target_conductance_s[index]),
         np.zeros(index.size, np.int64),
-        table.seen_s[index].copy(),
+        table.seen_conductance_s[index].copy(),
         np.zeros(index.size, np.int64),
     )
     number = 0
@@ -86,8 +86,8 @@ def program(
         number += 1
         given = _round(array, controller, table, work, budgets)
         index = work.index
-        error_s = table.seen_s[index] - table.target_s[index]
-        yield Round(number, index.size, given, error_s)
+        error_conductance_s = table.seen_conductance_s[index] - table.target_conductance_s[index]
+        yield Round(number, index.size, given, error_conductance_s)
 
 
 def _round(
@@ -99,7 +99,9 @@ def _round(
     done = work.hits >= budgets.hits
     _end(table, work, done, REACHED)
     need = need[~done]
-    state, move = controller.move(work.state, seen_s=table.seen_s[work.index], need=need)
+    state, move = controller.move(
+        work.state, seen_conductance_s=table.seen_conductance_s[work.index], need=need
+    )
     work.state = state
     ends = {
         STUCK: (work.idle >= budgets.patience) & (need != 0),
@@ -116,14 +118,14 @@ def _round(
         work.keep(going)
     if not work.index.size:
         return 0
-    before_s = table.seen_s[work.index]
+    before_conductance_s = table.seen_conductance_s[work.index]
     left = budgets.pulses - table.pulses[work.index]
     left = np.minimum(left, np.maximum(1, budgets.patience - work.idle))
     if not budgets.are_of_pulses_alone:
         left = np.ones_like(left)
     given = apply(array, table, work.index, move, controller.trains, left)
     work.state = replace(work.state, number=work.state.number + np.maximum(given.pulses - 1, 0))
-    _judge_progress(table, work, move.at_end, before_s, need, given.pulses)
+    _judge_progress(table, work, move.at_end, before_conductance_s, need, given.pulses)
     _end(table, work, given.failed, UNREADABLE)
     return int(given.pulses.sum())
 
@@ -132,21 +134,33 @@ def _judge_progress(
     table: CellTable,
     work: _AtWork,
     at_end: BoolArray,
-    before_s: FloatArray,
+    before_conductance_s: FloatArray,
     need: Side,
     pulses: IntArray,
 ) -> None:
     """Count the strongest pulses without progress, and mark cells that are stuck."""
     index = work.index
-    seen_s, window_s = table.seen_s[index], table.high_s[index] - table.low_s[index]
-    away_s = np.abs(seen_s - table.target_s[index])
-    enough_s = np.minimum(window_s / 2, away_s / 10)
+    seen_conductance_s, window_conductance_s = (
+        table.seen_conductance_s[index],
+        table.high_conductance_s[index] - table.low_conductance_s[index],
+    )
+    away_conductance_s = np.abs(seen_conductance_s - table.target_conductance_s[index])
+    enough_conductance_s = np.minimum(window_conductance_s / 2, away_conductance_s / 10)
     crossed = (need != 0) & (table.side(index) == -need)
-    over, jump_s = index[crossed], np.abs(seen_s - before_s)[crossed]
-    table.smallest_jump_s[over] = np.minimum(table.smallest_jump_s[over], jump_s)
-    moved = (np.abs(seen_s - work.since_s) >= enough_s) | crossed | ~at_end
+    over, jump_conductance_s = (
+        index[crossed],
+        np.abs(seen_conductance_s - before_conductance_s)[crossed],
+    )
+    table.smallest_jump_conductance_s[over] = np.minimum(
+        table.smallest_jump_conductance_s[over], jump_conductance_s
+    )
+    moved = (
+        (np.abs(seen_conductance_s - work.since_conductance_s) >= enough_conductance_s)
+        | crossed
+        | ~at_end
+    )
     work.idle = np.where(moved, 0, work.idle + pulses)
-    work.since_s = np.where(moved, seen_s, work.since_s)
+    work.since_conductance_s = np.where(moved, seen_conductance_s, work.since_conductance_s)
 
 
 def _affordable(
@@ -163,7 +177,7 @@ def _affordable(
         width_s = np.where(amplitude_v > 0, up, down)
         if up and down and controller.trains[0] is not None and controller.trains[0].sign < 0:
             width_s = np.where(amplitude_v > 0, down, up)
-        energy_j = np.square(amplitude_v) * np.abs(table.seen_s[index]) * width_s
+        energy_j = np.square(amplitude_v) * np.abs(table.seen_conductance_s[index]) * width_s
         affordable &= table.energy_j[index] + energy_j <= budgets.energy_j
         affordable &= table.stress_s[index] + width_s <= budgets.stress_s * (1 + 1e-12)
     return affordable

@@ -106,17 +106,19 @@ def run(settings: ProgramVerifySettings, array: Array) -> Iterator[Yield]:
     mask = np.broadcast_to(chosen(settings.cells, array.geometry.shape), shape).ravel()
     table.status[~mask] = LEFT_ALONE
     began_s = array.clock.now_s()
-    before_s, noise_s = _look(array, table)
+    before_conductance_s, noise_conductance_s = _look(array, table)
     yield from _passes(settings, array, table)
-    after_s = np.full_like(table.seen_s, np.nan)
+    after_conductance_s = np.full_like(table.seen_conductance_s, np.nan)
     _, _, wait_s = passes(settings.algorithm)
     if settings.wait_s is not None:
         array.clock.sleep(settings.wait_s)
     if settings.wait_s is not None or wait_s is not None:
         read(array, table, np.flatnonzero(table.wanted))
-        after_s = table.seen_s.copy()
-    figures = figures_row(table, after_s, noise_s, array.clock.now_s() - began_s)
-    cells = cells_row(table, before_s, after_s)
+        after_conductance_s = table.seen_conductance_s.copy()
+    figures = figures_row(
+        table, after_conductance_s, noise_conductance_s, array.clock.now_s() - began_s
+    )
+    cells = cells_row(table, before_conductance_s, after_conductance_s)
     yield cells
     yield figures
     yield _outcome(settings, table, cells, figures)
@@ -126,14 +128,16 @@ def _look(array: Array, table: CellTable) -> tuple[FloatArray, float]:
     """Read every cell twice: return the state before, and the noise of a read."""
     index = np.flatnonzero(table.wanted)
     if not index.size:
-        return table.seen_s.copy(), float("nan")
+        return table.seen_conductance_s.copy(), float("nan")
     read(array, table, index)
-    first_s = table.seen_s.copy()
+    first_conductance_s = table.seen_conductance_s.copy()
     read(array, table, index)
-    difference_s = (table.seen_s - first_s)[index]
-    finite = difference_s[np.isfinite(difference_s)]
-    noise_s = float(np.sqrt(np.mean(np.square(finite)) / 2)) if finite.size else float("nan")
-    return first_s, noise_s
+    difference_conductance_s = (table.seen_conductance_s - first_conductance_s)[index]
+    finite = difference_conductance_s[np.isfinite(difference_conductance_s)]
+    noise_conductance_s = (
+        float(np.sqrt(np.mean(np.square(finite)) / 2)) if finite.size else float("nan")
+    )
+    return first_conductance_s, noise_conductance_s
 
 
 def _passes(settings: ProgramVerifySettings, array: Array, table: CellTable) -> Iterator[RoundRow]:
@@ -146,7 +150,7 @@ def _passes(settings: ProgramVerifySettings, array: Array, table: CellTable) -> 
                 continue
             for one in program(array, controller, table, index, settings.budgets()):
                 yield round_row(table, one, group, attempt)
-            table.verified_s[index] = table.seen_s[index]
+            table.verified_conductance_s[index] = table.seen_conductance_s[index]
         if wait_s is None:
             return
         array.clock.sleep(wait_s)
@@ -170,10 +174,10 @@ def _outcome(
     message = (
         f"{figures.reached} of {figures.cells} cells reached ({fraction:.1%}), mean"
         f" {figures.mean_pulses:.1f} pulses; error at verify"
-        f" {format_quantity(figures.rms_error_s, 'S', digits=3)} rms"
+        f" {format_quantity(figures.rms_error_conductance_s, 'S', digits=3)} rms"
     )
-    if np.isfinite(figures.rms_error_after_wait_s):
-        after = format_quantity(figures.rms_error_after_wait_s, "S", digits=3)
+    if np.isfinite(figures.rms_error_after_wait_conductance_s):
+        after = format_quantity(figures.rms_error_after_wait_conductance_s, "S", digits=3)
         message += f", after the wait {after}, {figures.within_after_wait:.1%} in their windows"
     for status, meaning in MEANINGS.items():
         which = cells.status == status
@@ -189,16 +193,18 @@ def _why(table: CellTable, figures: ProgrammedFigures) -> str:
     missed = np.isin(table.status, (BUDGET, RELAXED))
     if not missed.any():
         return ""
-    window_s = float(np.median((table.high_s - table.low_s)[missed]))
-    window = f"than the window of {format_quantity(window_s, 'S', digits=3)}"
+    window_conductance_s = float(
+        np.median((table.high_conductance_s - table.low_conductance_s)[missed])
+    )
+    window = f"than the window of {format_quantity(window_conductance_s, 'S', digits=3)}"
     found = {
-        "a read scatters by": 4 * figures.read_noise_s,
-        "a pulse jumps": figures.smallest_jump_s,
+        "a read scatters by": 4 * figures.read_noise_conductance_s,
+        "a pulse jumps": figures.smallest_jump_conductance_s,
     }
     return "".join(
-        f"; {what} {format_quantity(size_s, 'S', digits=3)}, which is more {window}"
-        for what, size_s in found.items()
-        if np.isfinite(size_s) and size_s > window_s
+        f"; {what} {format_quantity(size_conductance_s, 'S', digits=3)}, which is more {window}"
+        for what, size_conductance_s in found.items()
+        if np.isfinite(size_conductance_s) and size_conductance_s > window_conductance_s
     )
 
 

@@ -43,12 +43,12 @@ def apply(
     steps = array.backend.description.verify_steps
     if steps > 1:
         return _ramp(array, table, index, move, trains, np.minimum(left, steps))
-    before_s = table.seen_s[index]
+    before_conductance_s = table.seen_conductance_s[index]
     for which, width_s in _widths(move, trains):
         amplitude_v = np.where(which, move.amplitude_v, 0.0)
         gate_v = None if move.gate_v is None else _map(array, index, move.gate_v)
         array.backend.pulse(PulseMap(_map(array, index, amplitude_v), width_s, gate_v=gate_v))
-        _charge(table, index[which], amplitude_v[which], before_s[which], width_s)
+        _charge(table, index[which], amplitude_v[which], before_conductance_s[which], width_s)
     failed = read(array, table, index)
     return Given((move.side != 0).astype(np.int64), failed)
 
@@ -68,7 +68,7 @@ def _ramp(
         cells, amplitude_v = index[which], move.amplitude_v[which]
         gate_v = None if move.gate_v is None else move.gate_v[which]
         count, step_v, gate_step_v = _linear(train, amplitude_v, gate_v, int(left[which].min()))
-        bound_a = np.array([table.low_s[cells], table.high_s[cells]])
+        bound_a = np.array([table.low_conductance_s[cells], table.high_conductance_s[cells]])
         bound_a *= array.settings.read.read_v
         ramp = Ramp(
             _map(array, cells, amplitude_v),
@@ -89,7 +89,9 @@ def _ramp(
             if not given.any():
                 break
             volts = amplitude_v[given] + number * step_v
-            _charge(table, cells[given], volts, table.seen_s[cells[given]], train.width_s)
+            _charge(
+                table, cells[given], volts, table.seen_conductance_s[cells[given]], train.width_s
+            )
             failed[which[given]] = _take(array, table, cells[given], seen)
             pulses[which[given]] += 1
     return Given(pulses, failed)
@@ -126,18 +128,22 @@ def _widths(move: Move, trains: Trains) -> list[tuple[BoolArray, float]]:
 
 def _take(array: Array, table: CellTable, index: IntArray, reading: Reading) -> BoolArray:
     failed: BoolArray = unmeasured(reading).ravel()[index]
-    seen_s = reading.current_a.ravel()[index] / array.settings.read.read_v
-    table.seen_s[index] = np.where(failed, np.nan, seen_s)
+    seen_conductance_s = reading.current_a.ravel()[index] / array.settings.read.read_v
+    table.seen_conductance_s[index] = np.where(failed, np.nan, seen_conductance_s)
     return failed
 
 
 def _charge(
-    table: CellTable, index: IntArray, amplitude_v: FloatArray, before_s: FloatArray, width_s: float
+    table: CellTable,
+    index: IntArray,
+    amplitude_v: FloatArray,
+    before_conductance_s: FloatArray,
+    width_s: float,
 ) -> None:
     """Add the energy of a pulse at the conductance read before it."""
     table.pulses_up[index] += amplitude_v > 0
     table.pulses_down[index] += amplitude_v < 0
-    table.energy_j[index] += np.square(amplitude_v) * np.abs(before_s) * width_s
+    table.energy_j[index] += np.square(amplitude_v) * np.abs(before_conductance_s) * width_s
     table.stress_s[index] += width_s
 
 

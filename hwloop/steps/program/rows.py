@@ -26,8 +26,10 @@ class RoundRow(Row):
     pulses: int = column("1", "pulses of this round, over all cells")
     done: int = column("1", "cells of the array, or the population, that are reached")
     failed: int = column("1", "cells that are given up: no response, no budget, no reading")
-    rms_error_s: float = column("S", "of the cells at work, from their targets; NaN without any")
-    worst_error_s: float = column("S", "largest magnitude of that; NaN without any")
+    rms_error_conductance_s: float = column(
+        "S", "of the cells at work, from their targets; NaN without any"
+    )
+    worst_error_conductance_s: float = column("S", "largest magnitude of that; NaN without any")
 
     @override
     def headline(self) -> dict[str, str | float | int]:
@@ -40,13 +42,13 @@ class CellsRow(Row):
 
     table: ClassVar[str] = "cells"
 
-    target_s: FloatArray = column("S", "conductance wanted")
-    low_s: FloatArray = column("S", "lower end of its window")
-    high_s: FloatArray = column("S", "upper end of its window")
+    target_conductance_s: FloatArray = column("S", "conductance wanted")
+    low_conductance_s: FloatArray = column("S", "lower end of its window")
+    high_conductance_s: FloatArray = column("S", "upper end of its window")
     level: IntArray = column("1", "which of the named levels, by its place; -1 none")
-    before_s: FloatArray = column("S", "before the first pulse")
-    verified_s: FloatArray = column("S", "at the read that ended its programming")
-    after_wait_s: FloatArray = column("S", "after the wait; NaN without one")
+    before_conductance_s: FloatArray = column("S", "before the first pulse")
+    verified_conductance_s: FloatArray = column("S", "at the read that ended its programming")
+    after_wait_conductance_s: FloatArray = column("S", "after the wait; NaN without one")
     pulses_up: IntArray = column("1", "pulses of positive polarity")
     pulses_down: IntArray = column("1", "pulses of negative polarity")
     energy_j: FloatArray = column("J", "V² G t of its pulses, at the conductance read before each")
@@ -72,22 +74,26 @@ class ProgrammedFigures(Row):
     cells: int = column("1", "cells with a target")
     reached: int = column("1", "of them, within their window at the end")
     mean_pulses: float = column("1", "pulses a cell, over all that had a target")
-    rms_error_s: float = column("S", "verified - target, of those that were reached")
-    rms_error_after_wait_s: float = column("S", "the same after the wait; NaN without one")
+    rms_error_conductance_s: float = column("S", "verified - target, of those that were reached")
+    rms_error_after_wait_conductance_s: float = column(
+        "S", "the same after the wait; NaN without one"
+    )
     within_after_wait: float = column(
         "1", "fraction of the reached that are in their windows after the wait; NaN without one"
     )
     energy_j: float = column("J", "of all pulses together")
     time_s: float = column("s", "on the array's clock")
-    read_noise_s: float = column("S", "from two reads of each cell before the first pulse")
-    smallest_jump_s: float = column(
+    read_noise_conductance_s: float = column(
+        "S", "from two reads of each cell before the first pulse"
+    )
+    smallest_jump_conductance_s: float = column(
         "S", "of a pulse that took a cell over its window; NaN if none did"
     )
 
 
 def round_row(table: CellTable, one: Round, group: int, attempt: int) -> RoundRow:
     """Return the row after round ``one`` of a group in pass ``attempt``."""
-    error_s = one.error_s[np.isfinite(one.error_s)]
+    error_conductance_s = one.error_conductance_s[np.isfinite(one.error_conductance_s)]
     return RoundRow(
         group=group,
         attempt=attempt,
@@ -96,25 +102,29 @@ def round_row(table: CellTable, one: Round, group: int, attempt: int) -> RoundRo
         pulses=one.pulses,
         done=int((table.status == REACHED).sum()),
         failed=int((table.status < 0).sum()),
-        rms_error_s=_rms(error_s),
-        worst_error_s=float(np.abs(error_s).max()) if error_s.size else float("nan"),
+        rms_error_conductance_s=_rms(error_conductance_s),
+        worst_error_conductance_s=float(np.abs(error_conductance_s).max())
+        if error_conductance_s.size
+        else float("nan"),
     )
 
 
-def cells_row(table: CellTable, before_s: FloatArray, after_s: FloatArray) -> CellsRow:
+def cells_row(
+    table: CellTable, before_conductance_s: FloatArray, after_conductance_s: FloatArray
+) -> CellsRow:
     """Return the final states.
 
-    ``before_s``, ``after_s``: siemens, flat or in array shape.
+    ``before_conductance_s``, ``after_conductance_s``: siemens, flat or in array shape.
     """
-    shape = table.targets.target_s.shape
+    shape = table.targets.target_conductance_s.shape
     return CellsRow(
-        target_s=table.targets.target_s,
-        low_s=table.targets.low_s,
-        high_s=table.targets.high_s,
+        target_conductance_s=table.targets.target_conductance_s,
+        low_conductance_s=table.targets.low_conductance_s,
+        high_conductance_s=table.targets.high_conductance_s,
         level=table.targets.level,
-        before_s=before_s.reshape(shape),
-        verified_s=table.verified_s.reshape(shape),
-        after_wait_s=after_s.reshape(shape),
+        before_conductance_s=before_conductance_s.reshape(shape),
+        verified_conductance_s=table.verified_conductance_s.reshape(shape),
+        after_wait_conductance_s=after_conductance_s.reshape(shape),
         pulses_up=table.pulses_up.reshape(shape),
         pulses_down=table.pulses_down.reshape(shape),
         energy_j=table.energy_j.reshape(shape),
@@ -124,31 +134,44 @@ def cells_row(table: CellTable, before_s: FloatArray, after_s: FloatArray) -> Ce
 
 
 def figures_row(
-    table: CellTable, after_s: FloatArray, noise_s: float, time_s: float
+    table: CellTable, after_conductance_s: FloatArray, noise_conductance_s: float, time_s: float
 ) -> ProgrammedFigures:
-    """Return the figures of all cells; ``after_s``: flat, siemens, NaN without a wait."""
+    """Return the figures of all cells.
+
+    ``after_conductance_s``: flat, siemens, NaN without a wait.
+    """
     wanted, reached = table.wanted, table.status == REACHED
     counted = reached | (table.status == RELAXED)
-    jumps_s = table.smallest_jump_s[np.isfinite(table.smallest_jump_s)]
+    jumps_conductance_s = table.smallest_jump_conductance_s[
+        np.isfinite(table.smallest_jump_conductance_s)
+    ]
     return ProgrammedFigures(
         cells=int(wanted.sum()),
         reached=int(reached.sum()),
         mean_pulses=float(table.pulses[wanted].mean()) if wanted.any() else 0.0,
-        rms_error_s=_rms((table.verified_s - table.target_s)[counted]),
-        rms_error_after_wait_s=_rms((after_s - table.target_s)[counted]),
-        within_after_wait=_within(table, after_s, reached),
+        rms_error_conductance_s=_rms(
+            (table.verified_conductance_s - table.target_conductance_s)[counted]
+        ),
+        rms_error_after_wait_conductance_s=_rms(
+            (after_conductance_s - table.target_conductance_s)[counted]
+        ),
+        within_after_wait=_within(table, after_conductance_s, reached),
         energy_j=float(table.energy_j.sum()),
         time_s=time_s,
-        read_noise_s=noise_s,
-        smallest_jump_s=float(np.median(jumps_s)) if jumps_s.size else float("nan"),
+        read_noise_conductance_s=noise_conductance_s,
+        smallest_jump_conductance_s=float(np.median(jumps_conductance_s))
+        if jumps_conductance_s.size
+        else float("nan"),
     )
 
 
-def _within(table: CellTable, after_s: FloatArray, reached: BoolArray) -> float:
-    known = reached & np.isfinite(after_s)
+def _within(table: CellTable, after_conductance_s: FloatArray, reached: BoolArray) -> float:
+    known = reached & np.isfinite(after_conductance_s)
     if not known.any():
         return float("nan")
-    inside = (table.low_s <= after_s) & (after_s <= table.high_s)
+    inside = (table.low_conductance_s <= after_conductance_s) & (
+        after_conductance_s <= table.high_conductance_s
+    )
     return float(inside[known].mean())
 
 
@@ -159,8 +182,19 @@ def _rms(values: FloatArray) -> float:
 
 def tables(shape: tuple[int, ...]) -> tuple[Row, ...]:
     """Return a row of each table, for cells without targets, in final types and shapes."""
-    blank_s = np.full(shape, np.nan)
-    table = CellTable(TargetsAndWindows(blank_s, blank_s, blank_s, np.full(shape, -1, np.int64)))
+    blank_conductance_s = np.full(shape, np.nan)
+    table = CellTable(
+        TargetsAndWindows(
+            blank_conductance_s,
+            blank_conductance_s,
+            blank_conductance_s,
+            np.full(shape, -1, np.int64),
+        )
+    )
     nothing = Round(0, 0, 0, np.empty(0))
-    cells = cells_row(table, blank_s, blank_s)
-    return round_row(table, nothing, 0, 0), cells, figures_row(table, blank_s.ravel(), 0.0, 0.0)
+    cells = cells_row(table, blank_conductance_s, blank_conductance_s)
+    return (
+        round_row(table, nothing, 0, 0),
+        cells,
+        figures_row(table, blank_conductance_s.ravel(), 0.0, 0.0),
+    )

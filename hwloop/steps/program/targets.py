@@ -29,20 +29,21 @@ LevelName = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int
 class MapTarget(Settings):
     """Map of target conductances, one for each cell.
 
-    ``map_s``: written out (null: leave alone), or ``{file: …}`` of CSV, NPY, NPZ or HDF5.
+    ``map_conductance_s``: written out (null: leave alone), or ``{file: …}`` of CSV, NPY, NPZ or
+    HDF5.
     """
 
     kind: Literal["map"]
-    map_s: Annotated[GapTable, Unit("S")]
+    map_conductance_s: Annotated[GapTable, Unit("S")]
 
     @model_validator(mode="after")
     def _of_cells(self) -> MapTarget:
-        target_s = np.array(self.map_s, dtype=np.float64)
-        below = target_s < 0
+        target_conductance_s = np.array(self.map_conductance_s, dtype=np.float64)
+        below = target_conductance_s < 0
         if below.any():
             place = first_place(below)
             raise ValueError(
-                f"entry {place} is {target_s[place]:g} S: a conductance is not below 0"
+                f"entry {place} is {target_conductance_s[place]:g} S: a conductance is not below 0"
             )
         return self
 
@@ -50,26 +51,44 @@ class MapTarget(Settings):
 class Level(Settings):
     """Named level: its target, by default the middle of the window, and the window's ends."""
 
-    target_s: PositiveSiemens | None = None
-    low_s: Annotated[Siemens, Field(ge=0)] | None = None
-    high_s: PositiveSiemens | None = None
+    target_conductance_s: PositiveSiemens | None = None
+    low_conductance_s: Annotated[Siemens, Field(ge=0)] | None = None
+    high_conductance_s: PositiveSiemens | None = None
 
     @model_validator(mode="after")
     def _some(self) -> Level:
-        if self.target_s is None and (self.low_s is None or self.high_s is None):
-            raise ValueError("a level needs target_s, or both low_s and high_s")
-        if self.low_s is not None and self.high_s is not None and self.low_s >= self.high_s:
-            raise ValueError(f"low_s {self.low_s:g} must be below high_s {self.high_s:g}")
-        if not (self.low_s or 0.0) <= self.aim_s <= (self.high_s or np.inf):
-            raise ValueError(f"target_s {self.aim_s:g} is not within its window")
+        if self.target_conductance_s is None and (
+            self.low_conductance_s is None or self.high_conductance_s is None
+        ):
+            raise ValueError(
+                "a level needs target_conductance_s, or both low_conductance_s and"
+                " high_conductance_s"
+            )
+        if (
+            self.low_conductance_s is not None
+            and self.high_conductance_s is not None
+            and self.low_conductance_s >= self.high_conductance_s
+        ):
+            raise ValueError(
+                f"low_conductance_s {self.low_conductance_s:g} must be below high_conductance_s"
+                f" {self.high_conductance_s:g}"
+            )
+        if (
+            not (self.low_conductance_s or 0.0)
+            <= self.aim_conductance_s
+            <= (self.high_conductance_s or np.inf)
+        ):
+            raise ValueError(
+                f"target_conductance_s {self.aim_conductance_s:g} is not within its window"
+            )
         return self
 
     @property
-    def aim_s(self) -> float:
+    def aim_conductance_s(self) -> float:
         """Target conductance, or the middle of the window, siemens."""
-        if self.target_s is not None:
-            return self.target_s
-        return ((self.low_s or 0.0) + (self.high_s or 0.0)) / 2
+        if self.target_conductance_s is not None:
+            return self.target_conductance_s
+        return ((self.low_conductance_s or 0.0) + (self.high_conductance_s or 0.0)) / 2
 
 
 Pattern = Literal["rows", "columns", "cycle", "random"]
@@ -119,13 +138,16 @@ class RandomTarget(Settings):
     """Random target for each cell between two conductances, drawn from the run's seed."""
 
     kind: Literal["random"]
-    low_s: PositiveSiemens
-    high_s: PositiveSiemens
+    low_conductance_s: PositiveSiemens
+    high_conductance_s: PositiveSiemens
 
     @model_validator(mode="after")
     def _ordered(self) -> RandomTarget:
-        if self.low_s > self.high_s:
-            raise ValueError(f"low_s {self.low_s:g} is above high_s {self.high_s:g}")
+        if self.low_conductance_s > self.high_conductance_s:
+            raise ValueError(
+                f"low_conductance_s {self.low_conductance_s:g} is above high_conductance_s"
+                f" {self.high_conductance_s:g}"
+            )
         return self
 
 
@@ -138,17 +160,17 @@ class StepTarget(Settings):
     kind: Literal["step"]
     label: str = "map_network"
     table: str = ""
-    column: str = "target_s"
+    column: str = "target_conductance_s"
 
 
 Target = Annotated[MapTarget | LevelTarget | RandomTarget | StepTarget, Field(discriminator="kind")]
 
 
 class Absolute(Settings):
-    """Window of ± ``by_s`` around the target."""
+    """Window of ± ``by_conductance_s`` around the target."""
 
     kind: Literal["absolute"]
-    by_s: PositiveSiemens
+    by_conductance_s: PositiveSiemens
 
 
 class Relative(Settings):
@@ -185,9 +207,9 @@ class TargetsAndWindows:
     ``level``: which of the named levels, by its place; -1: none.
     """
 
-    target_s: FloatArray
-    low_s: FloatArray
-    high_s: FloatArray
+    target_conductance_s: FloatArray
+    low_conductance_s: FloatArray
+    high_conductance_s: FloatArray
     level: IntArray
 
 
@@ -207,17 +229,23 @@ def targets_and_windows(
     level = np.full(shape, -1, dtype=np.int64)
     match target:
         case MapTarget():
-            target_s = _fitting(np.array(target.map_s, dtype=np.float64), shape)
+            target_conductance_s = _fitting(
+                np.array(target.map_conductance_s, dtype=np.float64), shape
+            )
         case RandomTarget():
-            target_s = rng.uniform(target.low_s, target.high_s, size=shape)
+            target_conductance_s = rng.uniform(
+                target.low_conductance_s, target.high_conductance_s, size=shape
+            )
         case StepTarget():
-            target_s = _fitting(_from_step(target, earlier), shape)
+            target_conductance_s = _fitting(_from_step(target, earlier), shape)
         case LevelTarget():
             level = np.array(np.broadcast_to(target.index(shape, rng), shape))
-            aims = np.array([*(one.aim_s for one in target.levels.values()), np.nan])
-            target_s = aims[level]
-    low_s, high_s = _window(target, tolerance, span, target_s, level)
-    return TargetsAndWindows(target_s, low_s, high_s, level)
+            aims = np.array([*(one.aim_conductance_s for one in target.levels.values()), np.nan])
+            target_conductance_s = aims[level]
+    low_conductance_s, high_conductance_s = _window(
+        target, tolerance, span, target_conductance_s, level
+    )
+    return TargetsAndWindows(target_conductance_s, low_conductance_s, high_conductance_s, level)
 
 
 def refuse_misfit(
@@ -226,14 +254,18 @@ def refuse_misfit(
     """Raise :class:`ConfigError` where target, tolerance, range and array do not fit."""
     if isinstance(tolerance, OfRange) and span is None:
         raise ConfigError(
-            "a fraction of the range needs range: {low_s, high_s}, or array.range", key="tolerance"
+            "a fraction of the range needs range: {low_conductance_s, high_conductance_s}, or"
+            " array.range",
+            key="tolerance",
         )
     if isinstance(tolerance, Windows) and not isinstance(target, LevelTarget):
         raise ConfigError("windows belong to levels: target.kind must be levels", key="tolerance")
     if isinstance(target, MapTarget):
-        given = np.shape(target.map_s)
+        given = np.shape(target.map_conductance_s)
         if given[-2:] != shape:
-            raise ConfigError(f"has shape {given}; the array has {shape}", key="target.map_s")
+            raise ConfigError(
+                f"has shape {given}; the array has {shape}", key="target.map_conductance_s"
+            )
     if isinstance(target, LevelTarget) and not isinstance(target.pattern, str):
         given = np.shape(np.array(target.pattern, dtype=object))
         if given != shape:
@@ -243,7 +275,7 @@ def refuse_misfit(
 def planned_mask(target: Target, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Return the cells that may be programmed by these settings, (rows, cols)."""
     if isinstance(target, MapTarget):
-        known = np.isfinite(np.array(target.map_s, dtype=np.float64))
+        known = np.isfinite(np.array(target.map_conductance_s, dtype=np.float64))
         mask: NDArray[np.bool_] = np.logical_or.reduce(known.reshape(-1, *shape))
         return mask
     if isinstance(target, LevelTarget) and not isinstance(target.pattern, str):
@@ -255,25 +287,36 @@ def _window(
     target: Target,
     tolerance: Tolerance,
     span: ConductanceRange | None,
-    target_s: FloatArray,
+    target_conductance_s: FloatArray,
     level: IntArray,
 ) -> tuple[FloatArray, FloatArray]:
     match tolerance:
         case Absolute():
-            half_s: FloatArray | float = tolerance.by_s
+            half_conductance_s: FloatArray | float = tolerance.by_conductance_s
         case Relative():
-            half_s = tolerance.fraction * target_s
+            half_conductance_s = tolerance.fraction * target_conductance_s
         case OfRange():
-            half_s = tolerance.fraction * (span.high_s - span.low_s) if span else np.nan
+            half_conductance_s = (
+                tolerance.fraction * (span.high_conductance_s - span.low_conductance_s)
+                if span
+                else np.nan
+            )
             if tolerance.open_below and span:
-                at_end = target_s <= span.low_s * (1 + 1e-9)
-                return np.where(at_end, 0.0, target_s - half_s), target_s + half_s
+                at_end = target_conductance_s <= span.low_conductance_s * (1 + 1e-9)
+                return np.where(
+                    at_end, 0.0, target_conductance_s - half_conductance_s
+                ), target_conductance_s + half_conductance_s
         case Windows():
             levels = target.levels.values() if isinstance(target, LevelTarget) else ()
-            low = [0.0 if one.low_s is None else one.low_s for one in levels]
-            high = [np.inf if one.high_s is None else one.high_s for one in levels]
+            low = [
+                0.0 if one.low_conductance_s is None else one.low_conductance_s for one in levels
+            ]
+            high = [
+                np.inf if one.high_conductance_s is None else one.high_conductance_s
+                for one in levels
+            ]
             return np.array([*low, np.nan])[level], np.array([*high, np.nan])[level]
-    return target_s - half_s, target_s + half_s
+    return target_conductance_s - half_conductance_s, target_conductance_s + half_conductance_s
 
 
 def _from_step(target: StepTarget, earlier: Mapping[str, Row]) -> FloatArray:
@@ -292,7 +335,9 @@ def _from_step(target: StepTarget, earlier: Mapping[str, Row]) -> FloatArray:
     return np.array(values[target.column], dtype=np.float64)
 
 
-def _fitting(target_s: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    if target_s.shape not in (shape, shape[-2:]):
-        raise StepError(f"the target map has shape {target_s.shape}; the array has {shape}")
-    return np.array(np.broadcast_to(target_s, shape))
+def _fitting(target_conductance_s: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    if target_conductance_s.shape not in (shape, shape[-2:]):
+        raise StepError(
+            f"the target map has shape {target_conductance_s.shape}; the array has {shape}"
+        )
+    return np.array(np.broadcast_to(target_conductance_s, shape))

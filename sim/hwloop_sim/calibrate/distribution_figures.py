@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 def cumulative(axes: Axes, of: Distribution, quantity: str) -> None:
     """Draw both halves of the data and the model as cumulative fractions, with their distances."""
-    scale = plot.AxisScale.of(np.concatenate([of.held_out_s, of.fitted_s]), "S")
-    for values_s, colour, label in (
-        (of.fitted_s, plot.SKY, "fitted half"),
-        (of.held_out_s, plot.BLACK, "held-out half"),
-        (of.emulated_s, plot.VERMILION, "model"),
+    scale = plot.AxisScale.of(
+        np.concatenate([of.held_out_conductance_s, of.fitted_conductance_s]), "S"
+    )
+    for values_conductance_s, colour, label in (
+        (of.fitted_conductance_s, plot.SKY, "fitted half"),
+        (of.held_out_conductance_s, plot.BLACK, "held-out half"),
+        (of.emulated_conductance_s, plot.VERMILION, "model"),
     ):
-        _step_line(axes, values_s * scale.factor, colour, label)
+        _step_line(axes, values_conductance_s * scale.factor, colour, label)
     figures = of.figures()
     title = f"{axes.get_title()}\n" if axes.get_title() else ""
     axes.set_title(

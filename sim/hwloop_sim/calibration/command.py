@@ -37,9 +37,9 @@ def _of_table(table: ConductanceTable) -> Iterator[str]:
     yield from _heading(table)
     yield f"{'conditions':12} {_listed(table.conditions.model_dump(exclude_none=True))}"
     yield f"{'validity':12} {table.validity}"
-    low_s, high_s = min(table.conductance_s), max(table.conductance_s)
+    low_conductance_s, high_conductance_s = min(table.conductance_s), max(table.conductance_s)
     pulses = len(table.conductance_s) - 1
-    yield f"{'range':12} {low_s:.4g} to {high_s:.4g} S, {pulses} pulses"
+    yield f"{'range':12} {low_conductance_s:.4g} to {high_conductance_s:.4g} S, {pulses} pulses"
 
 
 def _of_file(found: Calibration) -> Iterator[str]:

@@ -35,8 +35,8 @@ class MeasuredRange(Settings):
     ``low_v`` to ``high_v`` are signed; None: the model itself refuses, or nothing is known.
     """
 
-    low_s: PositiveSiemens
-    high_s: PositiveSiemens
+    low_conductance_s: PositiveSiemens
+    high_conductance_s: PositiveSiemens
     low_v: Volt | None = None
     high_v: Volt | None = None
     shortest_s: PositiveSecond | None = None
@@ -44,7 +44,11 @@ class MeasuredRange(Settings):
 
     @model_validator(mode="after")
     def _ordered(self) -> MeasuredRange:
-        for low, high in (("low_s", "high_s"), ("low_v", "high_v"), ("shortest_s", "longest_s")):
+        for low, high in (
+            ("low_conductance_s", "high_conductance_s"),
+            ("low_v", "high_v"),
+            ("shortest_s", "longest_s"),
+        ):
             least, most = getattr(self, low), getattr(self, high)
             if (least is None) != (most is None):
                 raise ValueError(f"give both {low} and {high}, or neither")
@@ -63,8 +67,8 @@ class Validity(Settings):
     ``pulses``: amplitude and width of the pulses, and the longest train of them.
     """
 
-    low_s: PositiveSiemens | None = None
-    high_s: PositiveSiemens | None = None
+    low_conductance_s: PositiveSiemens | None = None
+    high_conductance_s: PositiveSiemens | None = None
     low_v: Volt | None = None
     high_v: Volt | None = None
     shortest_s: PositiveSecond | None = None
@@ -75,9 +79,11 @@ class Validity(Settings):
 
     @model_validator(mode="after")
     def _ordered(self) -> Validity:
-        if self.low_s is None and self.high_s is None and not self.summary:
-            raise ValueError("lacks low_s and high_s, or a summary that says why")
-        if self.low_s is not None or self.high_s is not None:
+        if self.low_conductance_s is None and self.high_conductance_s is None and not self.summary:
+            raise ValueError(
+                "lacks low_conductance_s and high_conductance_s, or a summary that says why"
+            )
+        if self.low_conductance_s is not None or self.high_conductance_s is not None:
             MeasuredRange.model_validate(self._range())
         return self
 
@@ -87,7 +93,7 @@ class Validity(Settings):
     @property
     def measured(self) -> dict[str, Any] | None:
         """Return the range that emulated cells are watched for; None without conductance bounds."""
-        return None if self.low_s is None else self._range()
+        return None if self.low_conductance_s is None else self._range()
 
 
 class Calibration(Settings):
@@ -115,7 +121,7 @@ class Calibration(Settings):
     files: tuple[Mapping[str, str], ...] = ()
     validity: Validity | None = None
     uncertainty: Mapping[str, Any] = {}
-    read_noise_s: Siemens | None = None
+    read_noise_conductance_s: Siemens | None = None
     goodness: Mapping[str, Any] = {}
     remarks: tuple[str, ...] = ()
     held_out: tuple[Mapping[str, Any], ...] = ()
@@ -123,7 +129,9 @@ class Calibration(Settings):
     @model_validator(mode="after")
     def _of_something(self) -> Calibration:
         if self.model is not None and (not self.parameters or self.validity is None):
-            raise ValueError("lacks parameters, or validity with low_s and high_s")
+            raise ValueError(
+                "lacks parameters, or validity with low_conductance_s and high_conductance_s"
+            )
         if self.model is None and not self.effects:
             raise ValueError("names neither a model nor effects")
         return self

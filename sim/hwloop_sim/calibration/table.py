@@ -30,9 +30,9 @@ def _positive(conductance_s: float) -> float:
 class ConductanceTable(Settings):
     """Conductance of one device after 0, 1, 2, … equal pulses, siemens.
 
-    Every value is finite and above 0. ``uncertainty_s``: one standard deviation of each value,
-    siemens, where it is known. ``source`` and ``doi``: where the table comes from. ``validity``:
-    for what it may be used.
+    Every value is finite and above 0. ``conductance_uncertainty_s``: one standard deviation of each
+    value, siemens, where it is known. ``source`` and ``doi``: where the table comes from.
+    ``validity``: for what it may be used.
     """
 
     model: Literal["pulse_table"] = "pulse_table"
@@ -43,14 +43,15 @@ class ConductanceTable(Settings):
     conditions: PulseConditions
     validity: str = ""
     conductance_s: tuple[Annotated[Siemens, AfterValidator(_positive)], ...] = Field(min_length=2)
-    uncertainty_s: tuple[Annotated[Siemens, Field(ge=0)], ...] | None = None
+    conductance_uncertainty_s: tuple[Annotated[Siemens, Field(ge=0)], ...] | None = None
 
     @model_validator(mode="after")
     def _one_uncertainty_each(self) -> ConductanceTable:
-        given = self.uncertainty_s
+        given = self.conductance_uncertainty_s
         if given is not None and len(given) != len(self.conductance_s):
             raise ValueError(
-                f"uncertainty_s has {len(given)} values, conductance_s {len(self.conductance_s)}"
+                f"conductance_uncertainty_s has {len(given)} values, conductance_s"
+                f" {len(self.conductance_s)}"
             )
         return self
 

@@ -173,13 +173,15 @@ class RangeWatch:
     def events(self, conductance_s: FloatArray) -> list[Event]:
         """Return warnings of unmeasured pulses, and of cells that have left the range."""
         pulses, self._pulse_events = self._pulse_events, []
-        beyond = (conductance_s < self._range.low_s) | (conductance_s > self._range.high_s)
+        beyond = (conductance_s < self._range.low_conductance_s) | (
+            conductance_s > self._range.high_conductance_s
+        )
         new = beyond & ~self._reported
         self._reported |= beyond
         if not new.any():
             return pulses
         some = ", ".join(cell_names(new)) + (", …" if new.sum() > 3 else "")
-        span = f"{self._range.low_s:.4g} to {self._range.high_s:.4g} S"
+        span = f"{self._range.low_conductance_s:.4g} to {self._range.high_conductance_s:.4g} S"
         message = f"extrapolates beyond the measured range, {span}: {new.sum()}: {some}"
         return [*pulses, Event("warning", message)]
 

@@ -53,7 +53,7 @@ class NonIdealDevice(Device):
         }
         self.read_noise = [effect for effect in effects if isinstance(effect, ReadNoise)]
         self.time_varying = any(effect.time_varying for effect in effects)
-        self._seen_s: FloatArray | None = None
+        self._seen_conductance_s: FloatArray | None = None
         self._checked: PulseMap | None = None
         changing = any(self._by_hook[hook] for hook in _CHANGES)
         if changing and type(device).set_conductance is Device.set_conductance:
@@ -61,17 +61,17 @@ class NonIdealDevice(Device):
                 f"{type(device).__name__} cannot be set to a conductance, which these effects need",
                 key="backends.sim.effects",
             )
-        self._change("begin", lambda effect, state_s: effect.begin(state_s))
+        self._change("begin", lambda effect, state_conductance_s: effect.begin(state_conductance_s))
 
     @property
     @override
     def conductance_s(self) -> FloatArray:
-        if self._seen_s is None:
-            seen_s = self._device.conductance_s
+        if self._seen_conductance_s is None:
+            seen_conductance_s = self._device.conductance_s
             for effect in self._by_hook["seen"]:
-                seen_s = effect.seen(seen_s)
-            self._seen_s = seen_s
-        return self._seen_s
+                seen_conductance_s = effect.seen(seen_conductance_s)
+            self._seen_conductance_s = seen_conductance_s
+        return self._seen_conductance_s
 
     @property
     @override
@@ -89,11 +89,16 @@ class NonIdealDevice(Device):
             return law_current_a(self._law, self.conductance_s, voltage_v)
         if self._device.linear:
             return self.conductance_s * voltage_v
-        model_s, shown_s = self._device.conductance_s, self.conductance_s
-        if shown_s is model_s:
+        model_conductance_s, shown_conductance_s = self._device.conductance_s, self.conductance_s
+        if shown_conductance_s is model_conductance_s:
             return self._device.current_a(voltage_v)
-        share = np.divide(shown_s, model_s, out=np.zeros_like(shown_s), where=model_s > 0)
-        without_model_a = np.where(model_s > 0, 0.0, shown_s) * voltage_v
+        share = np.divide(
+            shown_conductance_s,
+            model_conductance_s,
+            out=np.zeros_like(shown_conductance_s),
+            where=model_conductance_s > 0,
+        )
+        without_model_a = np.where(model_conductance_s > 0, 0.0, shown_conductance_s) * voltage_v
         return self._device.current_a(voltage_v) * share + without_model_a
 
     @property
@@ -113,40 +118,50 @@ class NonIdealDevice(Device):
     def pulse(self, pulse: PulseMap) -> None:
         if not self._by_hook["pulsed"]:
             self._device.pulse(pulse)
-            self._seen_s = None
+            self._seen_conductance_s = None
             return
         if self._pulsed_at_once(pulse):
             return
-        before_s = self._device.conductance_s
+        before_conductance_s = self._device.conductance_s
         self._device.pulse(pulse)
-        self._change("pulsed", lambda effect, state_s: effect.pulsed(before_s, state_s, pulse))
+        self._change(
+            "pulsed",
+            lambda effect, state_conductance_s: effect.pulsed(
+                before_conductance_s, state_conductance_s, pulse
+            ),
+        )
 
     def _pulsed_at_once(self, pulse: PulseMap) -> bool:
         """Pulse and scatter in one loop of the model; return False where it has none."""
         first, *others = self._by_hook["pulsed"]
         scatter = first.step_scatter(pulse)
-        state_s = None if scatter is None else self._device.scattered_s(pulse, scatter)
-        if state_s is None:
+        state_conductance_s = (
+            None if scatter is None else self._device.scattered_conductance_s(pulse, scatter)
+        )
+        if state_conductance_s is None:
             return False
-        before_s = self._device.conductance_s
+        before_conductance_s = self._device.conductance_s
         for effect in others:
-            state_s = effect.pulsed(before_s, state_s, pulse)
-        self._seen_s = None
-        self._device.set_conductance(self._held_at_zero(state_s))
+            state_conductance_s = effect.pulsed(before_conductance_s, state_conductance_s, pulse)
+        self._seen_conductance_s = None
+        self._device.set_conductance(self._held_at_zero(state_conductance_s))
         return True
 
     @override
     def wait(self, duration_s: float) -> None:
         self._device.wait(duration_s)
         if self._device.volatile:
-            self._seen_s = None
+            self._seen_conductance_s = None
         if duration_s > 0:
-            self._change("elapsed", lambda effect, state_s: effect.elapsed(state_s, duration_s))
+            self._change(
+                "elapsed",
+                lambda effect, state_conductance_s: effect.elapsed(state_conductance_s, duration_s),
+            )
 
     @override
     def set_conductance(self, conductance_s: FloatArray) -> None:
         self._device.set_conductance(conductance_s)
-        self._seen_s = None
+        self._seen_conductance_s = None
 
     def note_read(self, voltage_v: Callable[[], FloatArray]) -> None:
         """Let the effects act on a read at ``voltage_v()``, volts, (reads, ..., rows, cols).
@@ -155,7 +170,9 @@ class NonIdealDevice(Device):
         """
         if self._by_hook["read"]:
             seen_v = voltage_v()
-            self._change("read", lambda effect, state_s: effect.read(state_s, seen_v))
+            self._change(
+                "read", lambda effect, state_conductance_s: effect.read(state_conductance_s, seen_v)
+            )
 
     @override
     def take_events(self) -> list[Event]:
@@ -168,20 +185,20 @@ class NonIdealDevice(Device):
         effects = self._by_hook[hook]
         if not effects:
             return
-        self._seen_s = None
-        begin_s = state_s = self._device.conductance_s
+        self._seen_conductance_s = None
+        begin_conductance_s = state_conductance_s = self._device.conductance_s
         for effect in effects:
-            state_s = act(effect, state_s)
-        if state_s is not begin_s:
-            self._device.set_conductance(self._held_at_zero(state_s))
+            state_conductance_s = act(effect, state_conductance_s)
+        if state_conductance_s is not begin_conductance_s:
+            self._device.set_conductance(self._held_at_zero(state_conductance_s))
 
-    def _held_at_zero(self, state_s: FloatArray) -> FloatArray:
+    def _held_at_zero(self, state_conductance_s: FloatArray) -> FloatArray:
         """Clip negative conductances, which no passive device has, to 0 S, and report the cells."""
-        below = state_s < 0
+        below = state_conductance_s < 0
         if not below.any():
-            return state_s
+            return state_conductance_s
         some = ", ".join(cell_names(below))
         self._events.append(
             Event("warning", f"held at 0 S, where an effect would have gone below: {some}")
         )
-        return np.maximum(state_s, 0.0)
+        return np.maximum(state_conductance_s, 0.0)

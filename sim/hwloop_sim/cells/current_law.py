@@ -20,14 +20,14 @@ from hwloop_sim.circuit import CellLaw, Polynomial, Sinh
 
 
 class SinhSettings(Settings):
-    """The law I = G sinh(a V) / a, with ``per_volt`` a, in 1/V."""
+    """The law I = G sinh(a V) / a, with ``nonlinearity_per_v`` a, in 1/V."""
 
     law: Literal["sinh"]
-    per_volt: Annotated[PerVolt, Field(gt=0, le=100)]
+    nonlinearity_per_v: Annotated[PerVolt, Field(gt=0, le=100)]
 
     def made(self) -> CellLaw:
         """Return the law for the circuit solver."""
-        return Sinh(self.per_volt)
+        return Sinh(self.nonlinearity_per_v)
 
 
 class PolynomialSettings(Settings):
@@ -55,8 +55,8 @@ def law_current_a(law: CellLaw, conductance_s: FloatArray, voltage_v: FloatArray
         voltage_v, np.broadcast_shapes(np.shape(voltage_v), conductance_s.shape)
     )
     with np.errstate(over="ignore"):
-        current_a, slope_s = law.at(conductance_s, every_v)
-    wrong = ~(np.isfinite(current_a) & (slope_s >= 0))
+        current_a, slope_conductance_s = law.at(conductance_s, every_v)
+    wrong = ~(np.isfinite(current_a) & (slope_conductance_s >= 0))
     if wrong.any():
         place = first_place(wrong)
         raise Unsupported(

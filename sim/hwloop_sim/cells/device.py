@@ -36,7 +36,7 @@ class Device(ABC):
 
           @property
           def conductance_s(self) -> FloatArray:
-              return self._low_s + self._state * (self._high_s - self._low_s)
+              return self._floor_conductance_s + self._state * self._span_conductance_s
         """
 
     @abstractmethod
@@ -64,7 +64,7 @@ class Device(ABC):
               self._conductance_s = self._conductance_s * factor
         """
 
-    def scattered_s(self, pulse: PulseMap, scatter: StepScatter) -> FloatArray | None:  # noqa: ARG002
+    def scattered_conductance_s(self, pulse: PulseMap, scatter: StepScatter) -> FloatArray | None:  # noqa: ARG002
         """Return the state after ``pulse`` with a scatter of its steps, siemens, without taking it.
 
         For models that compute both in one loop. Returns None for all others.

@@ -61,18 +61,20 @@ class Effect:
 
     def pulsed(
         self,
-        before_s: FloatArray,  # noqa: ARG002 - a hook
-        after_s: FloatArray,
+        before_conductance_s: FloatArray,  # noqa: ARG002 - a hook
+        after_conductance_s: FloatArray,
         pulse: PulseMap,  # noqa: ARG002
     ) -> FloatArray:
-        """Return the state after pulses that took it from ``before_s`` to ``after_s``.
+        """Return the conductance after pulses, siemens.
 
-        All in siemens. Example, every step 5 % smaller than the model says::
+        The device model takes it from ``before_conductance_s`` to ``after_conductance_s``.
 
-          def pulsed(self, before_s, after_s, pulse):
-              return before_s + 0.95 * (after_s - before_s)
+        Example, every step 5 % smaller than the model says::
+
+          def pulsed(self, before_conductance_s, after_conductance_s, pulse):
+              return before_conductance_s + 0.95 * (after_conductance_s - before_conductance_s)
         """
-        return after_s
+        return after_conductance_s
 
     def step_scatter(self, pulse: PulseMap) -> StepScatter | None:  # noqa: ARG002
         """Return the scatter of :meth:`pulsed`, if it is a normal factor on every step.
@@ -121,12 +123,12 @@ class Effect:
 class ReadNoise(Effect):
     """An effect that is drawn anew in each read, and so is added to the currents."""
 
-    def variance_s2(self, conductance_s: FloatArray) -> FloatArray:
+    def conductance_variance_s2(self, conductance_s: FloatArray) -> FloatArray:
         """Return the variance of each cell's conductance in one read, siemens², (..., rows, cols).
 
         Example, a standard deviation of 1 % of the conductance::
 
-          def variance_s2(self, conductance_s: FloatArray) -> FloatArray:
+          def conductance_variance_s2(self, conductance_s: FloatArray) -> FloatArray:
               return np.square(0.01 * conductance_s)
         """
         raise NotImplementedError

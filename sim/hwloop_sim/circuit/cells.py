@@ -33,19 +33,24 @@ class CellLaw(ABC):
 class Sinh(CellLaw):
     """The law I = G sinh(a V) / a: hopping, and thin tunnel barriers.
 
-    ``per_volt``: a. The form in Yakopcic et al., IEEE Electron Device Lett. 32, 1436 (2011).
+    ``nonlinearity_per_v``: a. The form in Yakopcic et al., IEEE Electron Device Lett. 32, 1436
+    (2011).
     """
 
-    per_volt: float
+    nonlinearity_per_v: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.per_volt) and self.per_volt > 0):
-            raise ValueError(f"per_volt {self.per_volt} is not a finite number above 0")
+        if not (np.isfinite(self.nonlinearity_per_v) and self.nonlinearity_per_v > 0):
+            raise ValueError(
+                f"nonlinearity_per_v {self.nonlinearity_per_v} is not a finite number above 0"
+            )
 
     @override
     def at(self, conductance_s: FloatArray, cell_v: FloatArray) -> tuple[FloatArray, FloatArray]:
-        argument = self.per_volt * cell_v
-        return conductance_s * np.sinh(argument) / self.per_volt, conductance_s * np.cosh(argument)
+        argument = self.nonlinearity_per_v * cell_v
+        return conductance_s * np.sinh(argument) / self.nonlinearity_per_v, conductance_s * np.cosh(
+            argument
+        )
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,9 @@ class BehindTransistor(CellLaw):
         ohm = np.where(on, self.ohm, 0.0)
         device_v = np.where(on, cell_v, 0.0)
         for _ in range(INNER_STEPS):
-            current_a, slope_s = self.law.at(conductance_s, device_v)
+            current_a, slope_conductance_s = self.law.at(conductance_s, device_v)
             excess_v = np.where(on, device_v + ohm * current_a - cell_v, 0.0)
-            step_v = excess_v / (1 + ohm * slope_s)
+            step_v = excess_v / (1 + ohm * slope_conductance_s)
             device_v = device_v - step_v
             if (np.abs(step_v) <= 4e-16 * np.abs(cell_v) + 1e-300).all():
                 break
@@ -99,8 +104,10 @@ class BehindTransistor(CellLaw):
                     f"a cell behind its transistor still moves by {worst:.2g} V after"
                     f" {INNER_STEPS} iterations"
                 )
-        current_a, slope_s = self.law.at(conductance_s, device_v)
-        return np.where(on, current_a, 0.0), np.where(on, slope_s / (1 + ohm * slope_s), 0.0)
+        current_a, slope_conductance_s = self.law.at(conductance_s, device_v)
+        return np.where(on, current_a, 0.0), np.where(
+            on, slope_conductance_s / (1 + ohm * slope_conductance_s), 0.0
+        )
 
 
 def _resistance(ohm: ArrayLike) -> FloatArray:

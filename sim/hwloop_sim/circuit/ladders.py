@@ -58,16 +58,16 @@ def largest_magnitude(field):
 
 
 @compiled
-def factor_words(g, first_s, last_s, ohm, floats, share, inverse):
+def factor_words(g, first_conductance_s, last_conductance_s, ohm, floats, share, inverse):
     """Factor the ladders along the rows: ``share`` (rows, cols), ``inverse`` (rows,).
 
     Four rows at once: the divisions of a single row would wait for each other.
     """
     rows, cols = g.shape
-    held = np.isinf(first_s) or np.isinf(last_s)
+    held = np.isinf(first_conductance_s) or np.isinf(last_conductance_s)
     seen = np.empty(rows)
     for i in range(rows):
-        seen[i] = 0.0 if floats[i] or held else first_s
+        seen[i] = 0.0 if floats[i] or held else first_conductance_s
     for start in range(0, rows, 4):
         p, q = start, min(start + 1, rows - 1)
         r, s = min(start + 2, rows - 1), min(start + 3, rows - 1)
@@ -86,23 +86,23 @@ def factor_words(g, first_s, last_s, ohm, floats, share, inverse):
             fill(share[i], 1.0)
             inverse[i] = 0.0
             continue
-        total = inverse[i] if floats[i] else inverse[i] + last_s
+        total = inverse[i] if floats[i] else inverse[i] + last_conductance_s
         inverse[i] = 1.0 / total if total > 0.0 else 0.0
 
 
 @compiled
-def factor_bits(g, first_s, last_s, ohm, floats, share, inverse):
+def factor_bits(g, first_conductance_s, last_conductance_s, ohm, floats, share, inverse):
     """Factor the ladders along the columns: ``share`` (rows, cols), ``inverse`` (cols,)."""
     rows, cols = g.shape
-    held = np.isinf(first_s) or np.isinf(last_s)
+    held = np.isinf(first_conductance_s) or np.isinf(last_conductance_s)
     seen = np.empty(cols)
     for j in range(cols):
-        seen[j] = 0.0 if floats[j] else first_s
+        seen[j] = 0.0 if floats[j] else first_conductance_s
     for i in range(rows):
         for j in range(cols):
             value = g[i, j] + (seen[j] * share[i - 1, j] if i > 0 else seen[j])
             if i == rows - 1 and not floats[j]:
-                value += last_s
+                value += last_conductance_s
             seen[j] = value
             share[i, j] = 1.0 / (1.0 + ohm * value)
     for j in range(cols):
@@ -197,7 +197,7 @@ def settle(share, inverse, ohm, r, z):
 
 
 @compiled
-def image_of(g, first_s, last_s, ohm, floats, z, r):
+def image_of(g, first_conductance_s, last_conductance_s, ohm, floats, z, r):
     """Compute r = B z, the currents that the bit lines need for the voltages z."""
     rows, cols = g.shape
     for i in range(rows):
@@ -208,13 +208,13 @@ def image_of(g, first_s, last_s, ohm, floats, z, r):
                 r[i, j] += flow
                 r[i - 1, j] -= flow
     for j in range(cols):
-        if not (floats[j] or np.isinf(first_s) or np.isinf(last_s)):
-            r[0, j] += first_s * z[0, j]
-            r[rows - 1, j] += last_s * z[rows - 1, j]
+        if not (floats[j] or np.isinf(first_conductance_s) or np.isinf(last_conductance_s)):
+            r[0, j] += first_conductance_s * z[0, j]
+            r[rows - 1, j] += last_conductance_s * z[rows - 1, j]
 
 
 @compiled
-def put_in(line_v, first_s, last_s):
+def put_in(line_v, first_conductance_s, last_conductance_s):
     """Return currents put into the first and last node of each line, and voltages held.
 
     A line with an end of no resistance is held at its terminal's voltage instead.
@@ -225,11 +225,11 @@ def put_in(line_v, first_s, last_s):
     for k in range(line_v.size):
         if np.isnan(line_v[k]):
             continue
-        if np.isinf(first_s) or np.isinf(last_s):
+        if np.isinf(first_conductance_s) or np.isinf(last_conductance_s):
             held_v[k] = line_v[k]
         else:
-            first_a[k] = first_s * line_v[k]
-            last_a[k] = last_s * line_v[k]
+            first_a[k] = first_conductance_s * line_v[k]
+            last_a[k] = last_conductance_s * line_v[k]
     return first_a, last_a, held_v
 
 

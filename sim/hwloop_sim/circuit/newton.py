@@ -41,13 +41,13 @@ def solve_cells(
     largest current. Raises BackendError if that does not fall to 1e-11, or if the law falls at a
     voltage reached.
     """
-    cells_s = checked_cells(conductance_s)
-    asked = terminals(cells_s.shape, row_v, col_v)
-    flat_s = cells_s.reshape(-1, *cells_s.shape[-2:])
-    every_s = np.repeat(flat_s, asked.row_v.shape[1], axis=0)
+    cells_conductance_s = checked_cells(conductance_s)
+    asked = terminals(cells_conductance_s.shape, row_v, col_v)
+    flat_conductance_s = cells_conductance_s.reshape(-1, *cells_conductance_s.shape[-2:])
+    every_conductance_s = np.repeat(flat_conductance_s, asked.row_v.shape[1], axis=0)
     points = _one_by_one(asked)
-    raw, steps, residual = _newton(every_s, law, points, wires)
-    undefine(raw, every_s, points)
+    raw, steps, residual = _newton(every_conductance_s, law, points, wires)
+    undefine(raw, every_conductance_s, points)
     return replace(shaped(raw, asked.shape), steps=steps, residual=residual)
 
 
@@ -58,22 +58,30 @@ def _one_by_one(points: Terminals) -> Terminals:
 
 
 def _newton(
-    cells_s: FloatArray, law: CellLaw, points: Terminals, wires: Wires
+    cells_conductance_s: FloatArray, law: CellLaw, points: Terminals, wires: Wires
 ) -> tuple[Raw, int, float]:
     span_v = _span_v(points)
-    cell_v = np.zeros(cells_s.shape)
+    cell_v = np.zeros(cells_conductance_s.shape)
     residual = moved = np.inf
     steps = 0
     while residual > SETTLED or moved > MOVED:
         steps += 1
-        current_a, slope_s = _checked(law, cells_s, cell_v)
-        raw = run(slope_s, points, wires, source_a=current_a - slope_s * cell_v)
+        current_a, slope_conductance_s = _checked(law, cells_conductance_s, cell_v)
+        raw = run(
+            slope_conductance_s, points, wires, source_a=current_a - slope_conductance_s * cell_v
+        )
         linear_v = raw.word_v - raw.bit_v
-        new_v = _limited(law, cells_s, cell_v, slope_s, np.clip(linear_v, -span_v, span_v))
+        new_v = _limited(
+            law,
+            cells_conductance_s,
+            cell_v,
+            slope_conductance_s,
+            np.clip(linear_v, -span_v, span_v),
+        )
         moved = np.abs(linear_v - cell_v).max() / max(float(span_v.max()), 1e-300)
-        linear_a = current_a + slope_s * (linear_v - cell_v)
+        linear_a = current_a + slope_conductance_s * (linear_v - cell_v)
         cell_v = new_v
-        raw.cell_a[:] = law.at(cells_s, cell_v)[0]
+        raw.cell_a[:] = law.at(cells_conductance_s, cell_v)[0]
         largest_a = np.abs(raw.cell_a).max(axis=(-2, -1), keepdims=True)
         off = np.abs(raw.cell_a - linear_a) / np.where(largest_a > 0, largest_a, 1.0)
         residual = float(off.max())
@@ -93,13 +101,17 @@ def _newton(
 
 
 def _limited(
-    law: CellLaw, cells_s: FloatArray, cell_v: FloatArray, slope_s: FloatArray, wanted_v: FloatArray
+    law: CellLaw,
+    cells_conductance_s: FloatArray,
+    cell_v: FloatArray,
+    slope_conductance_s: FloatArray,
+    wanted_v: FloatArray,
 ) -> FloatArray:
     """Step from ``cell_v`` as far towards ``wanted_v`` as the slopes allow, cell by cell."""
     new_v = wanted_v
     for _ in range(60):
         with np.errstate(over="ignore"):
-            steep = law.at(cells_s, new_v)[1] > STEEPER * slope_s
+            steep = law.at(cells_conductance_s, new_v)[1] > STEEPER * slope_conductance_s
         if not steep.any():
             break
         new_v = np.where(steep, 0.5 * (new_v + cell_v), new_v)
@@ -120,14 +132,16 @@ def _span_v(points: Terminals) -> FloatArray:
 
 
 def _checked(
-    law: CellLaw, cells_s: FloatArray, cell_v: FloatArray
+    law: CellLaw, cells_conductance_s: FloatArray, cell_v: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    current_a, slope_s = law.at(cells_s, cell_v)
-    wrong = ~((slope_s >= 0) & np.isfinite(slope_s) & np.isfinite(current_a))
+    current_a, slope_conductance_s = law.at(cells_conductance_s, cell_v)
+    wrong = ~(
+        (slope_conductance_s >= 0) & np.isfinite(slope_conductance_s) & np.isfinite(current_a)
+    )
     if wrong.any():
         job, row, col = first_place(wrong)
         raise BackendError(
             f"vector {job}, cell ({row}, {col}): at {cell_v[job, row, col]:g} V the slope of {law}"
-            f" is {slope_s[job, row, col]:.3g} S; needs a finite one of 0 or more"
+            f" is {slope_conductance_s[job, row, col]:.3g} S; needs a finite one of 0 or more"
         )
-    return current_a, np.ascontiguousarray(slope_s)
+    return current_a, np.ascontiguousarray(slope_conductance_s)

@@ -58,29 +58,32 @@ def solve(
     has the leading axes (*population, *batch). Raises ValueError for impossible values,
     :class:`hwloop.errors.BackendError` if the circuit could not be solved to 1e-11.
     """
-    cells_s = checked_cells(conductance_s)
-    points = terminals(cells_s.shape, row_v, col_v)
-    flat_s = cells_s.reshape(-1, *cells_s.shape[-2:])
-    raw = run(flat_s, points, wires)
-    undefine(raw, flat_s, points)
+    cells_conductance_s = checked_cells(conductance_s)
+    points = terminals(cells_conductance_s.shape, row_v, col_v)
+    flat_conductance_s = cells_conductance_s.reshape(-1, *cells_conductance_s.shape[-2:])
+    raw = run(flat_conductance_s, points, wires)
+    undefine(raw, flat_conductance_s, points)
     return shaped(raw, points.shape)
 
 
 def checked_cells(conductance_s: ArrayLike) -> FloatArray:
     """Return the conductances as a contiguous array; ValueError naming the first invalid one."""
-    cells_s = np.ascontiguousarray(conductance_s, dtype=np.float64)
-    if cells_s.ndim < 2 or cells_s.size == 0:
-        raise ValueError(f"conductance_s has shape {cells_s.shape}; needs (..., rows, cols)")
-    if not (cells_s.min() >= 0 and cells_s.max() < np.inf):
-        place = first_place(~((cells_s >= 0) & (cells_s < np.inf)))
+    cells_conductance_s = np.ascontiguousarray(conductance_s, dtype=np.float64)
+    if cells_conductance_s.ndim < 2 or cells_conductance_s.size == 0:
         raise ValueError(
-            f"conductance_s at {place} is {cells_s[place]}; needs a finite value of 0 S or more"
+            f"conductance_s has shape {cells_conductance_s.shape}; needs (..., rows, cols)"
         )
-    return cells_s
+    if not (cells_conductance_s.min() >= 0 and cells_conductance_s.max() < np.inf):
+        place = first_place(~((cells_conductance_s >= 0) & (cells_conductance_s < np.inf)))
+        raise ValueError(
+            f"conductance_s at {place} is {cells_conductance_s[place]}; needs a finite value of 0 S"
+            " or more"
+        )
+    return cells_conductance_s
 
 
 def run(
-    cells_s: FloatArray,
+    cells_conductance_s: FloatArray,
     points: Terminals,
     wires: Wires,
     *,
@@ -94,7 +97,7 @@ def run(
     """
     from hwloop_sim.circuit.entry import solve_jobs
 
-    rows, cols = cells_s.shape[-2:]
+    rows, cols = cells_conductance_s.shape[-2:]
     jobs = points.jobs
     shape = (jobs if fields else 0, rows, cols)
     fields_v = (np.empty(shape), np.empty(shape), np.empty(shape))
@@ -102,14 +105,14 @@ def run(
     report = np.empty((jobs, 3))
     source = np.empty((0, 0, 0)) if source_a is None else source_a
     segment_ohm = np.array((wires.row_ohm, wires.col_ohm), dtype=np.float64)
-    lead_s = np.array(wires.lead_s(), dtype=np.float64)
+    lead_conductance_s = np.array(wires.lead_conductance_s(), dtype=np.float64)
 
     def part(first: int, last: int) -> None:
         solve_jobs(
-            cells_s,
+            cells_conductance_s,
             source,
             segment_ohm,
-            lead_s,
+            lead_conductance_s,
             points.row_v,
             points.col_v,
             first,
@@ -153,7 +156,7 @@ def _checked(report: FloatArray, points: Terminals) -> tuple[int, float, float]:
     )
 
 
-def undefine(raw: Raw, cells_s: FloatArray, points: Terminals) -> None:
+def undefine(raw: Raw, cells_conductance_s: FloatArray, points: Terminals) -> None:
     """Set the voltages of lines that no terminal reaches to NaN, in place."""
     if not points.floating:
         return
@@ -162,7 +165,7 @@ def undefine(raw: Raw, cells_s: FloatArray, points: Terminals) -> None:
     for array, vector in np.argwhere(floats):
         rows_float = np.isnan(points.row_v[array, vector])
         cols_float = np.isnan(points.col_v[array, vector])
-        lost = cut_off(cells_s[array], rows_float, cols_float)
+        lost = cut_off(cells_conductance_s[array], rows_float, cols_float)
         job = array * vectors + vector
         raw.word_v[job, lost[: len(rows_float)], :] = np.nan
         raw.bit_v[job, :, lost[len(rows_float) :]] = np.nan

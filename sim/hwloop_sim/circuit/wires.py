@@ -47,18 +47,21 @@ class Wires:
         """Return the resistance from a column's nearest cell to the virtual ground of its meter."""
         return self.sense_ohm + self.selector_ohm + self.col_ohm
 
-    def lead_s(self) -> tuple[float, float, float, float]:
+    def lead_conductance_s(self) -> tuple[float, float, float, float]:
         """Return the conductance from the terminals to the left, right, top and bottom line ends.
 
         Siemens; 0 where there is no terminal, infinity where the end is held without any
         resistance.
         """
-        row_s, col_s = _inverse(self.row_lead_ohm), _inverse(self.col_lead_ohm)
+        row_conductance_s, col_conductance_s = (
+            _inverse(self.row_lead_ohm),
+            _inverse(self.col_lead_ohm),
+        )
         return (
-            row_s if self.row_ends != "right" else 0.0,
-            row_s if self.row_ends != "left" else 0.0,
-            col_s if self.col_ends != "bottom" else 0.0,
-            col_s if self.col_ends != "top" else 0.0,
+            row_conductance_s if self.row_ends != "right" else 0.0,
+            row_conductance_s if self.row_ends != "left" else 0.0,
+            col_conductance_s if self.col_ends != "bottom" else 0.0,
+            col_conductance_s if self.col_ends != "top" else 0.0,
         )
 
 

@@ -3,23 +3,22 @@
 SET, v > v_set, gate above V_t: towards G_set = 1/(R_s + 1/(k (V_g − V_t)²)), upwards only. The
 filament grows until it takes all the current that the transistor gives, I = β/2 (V_g − V_t)², at
 the voltage V_C at which growth stops, so k = β/(2 V_C); D. Ielmini, IEEE Trans. Electron Devices
-58, 4309 (2011), doi:10.1109/TED.2011.2167513. R_s is what stands in series.
-RESET, v < −v_reset: towards G_reset = G_f + (1/R_s − G_f) e^(−(u − v_reset)/v_slope), downwards
-only; u = min(|v|, V_g − V_t), which is all that the transistor passes to its source; there V_t is
-``v_follower_v``, if that is given.
-Either way G(t) = target + (G − target) e^(−t/τ), in closed form.
-Source of the defaults: sweeps of the gate (bit line 2.0 V) and of the source line (gate 4.0 V), 25
-1T1R cells, 200 ns, B. Q. Le, A. Levy et al., IEEE Trans. Electron Devices 68, 4397 (2021),
-doi:10.1109/TED.2021.3097975. Their medians are met to 0.9 % rms (SET, 2.0 to 2.75 V at the gate)
-and 6.8 % rms (RESET, 1.6 to 2.5 V). Scatter: lognormal, drawn for each pulse, from 300 cycles of
-100 of those cells (0.057 and 0.73 within a cell). v_set and τ are chosen: the sweeps have one
-bit-line voltage and one width. ``g_min_s`` bounds what scatter can reach. Cells begin at G_f.
-Valid near those conditions; the width acts through τ alone, the drive of SET not at all beyond
-v_set; failure is not modelled, forming where ``forming`` says so. Positive voltage: bit line above
-source line. The current of a read is G · v, as with the gate fully on.
-With ``growth``, SET adds to the filament pulse by pulse instead; with ``redraw``, RESET draws
-levels that may lie above the one before: see :mod:`hwloop_sim.devices.common.filament`. Stepped
-trains need both; the shipped calibration ``levy2021_1t1r`` has them.
+58, 4309 (2011), doi:10.1109/TED.2011.2167513. R_s is what stands in series. RESET, v < −v_reset:
+towards G_reset = G_f + (1/R_s − G_f) e^(−(u − v_reset)/v_slope), downwards only; u = min(|v|, V_g −
+V_t), which is all that the transistor passes to its source; there V_t is ``v_follower_v``, if that
+is given. Either way G(t) = target + (G − target) e^(−t/τ), in closed form. Source of the defaults:
+sweeps of the gate (bit line 2.0 V) and of the source line (gate 4.0 V), 25 1T1R cells, 200 ns, B.
+Q. Le, A. Levy et al., IEEE Trans. Electron Devices 68, 4397 (2021), doi:10.1109/TED.2021.3097975.
+Their medians are met to 0.9 % rms (SET, 2.0 to 2.75 V at the gate) and 6.8 % rms (RESET, 1.6 to 2.5
+V). Scatter: lognormal, drawn for each pulse, from 300 cycles of 100 of those cells (0.057 and 0.73
+within a cell). v_set and τ are chosen: the sweeps have one bit-line voltage and one width.
+``min_conductance_s`` bounds what scatter can reach. Cells begin at G_f. Valid near those
+conditions; the width acts through τ alone, the drive of SET not at all beyond v_set; failure is not
+modelled, forming where ``forming`` says so. Positive voltage: bit line above source line. The
+current of a read is G · v, as with the gate fully on. With ``growth``, SET adds to the filament
+pulse by pulse instead; with ``redraw``, RESET draws levels that may lie above the one before: see
+:mod:`hwloop_sim.devices.common.filament`. Stepped trains need both; the shipped calibration
+``levy2021_1t1r`` has them.
 """
 
 from __future__ import annotations
@@ -49,9 +48,9 @@ from hwloop_sim.devices.common.filament import (
     Growth,
     Redraw,
     Scatter,
-    cell_s,
-    filament_s,
-    grown_s,
+    cell_conductance_s,
+    filament_conductance_s,
+    grown_conductance_s,
 )
 from hwloop_sim.devices.common.state_device import StateSettings, drawn_parameters, per_cell
 
@@ -61,32 +60,32 @@ _SCATTERS = ("set_sigma", "reset_sigma")
 class OneTransistorSettings(StateSettings):
     """Settings of 1T1R cells.
 
-    ``k_s_per_v2``: of the SET level; ``reset_floor_s``: G_f, the level of a strong RESET.
-    ``growth`` replaces ``k_s_per_v2``, ``tau_s`` and ``set_sigma``, ``redraw`` replaces
-    ``reset_sigma``. ``v_follower_v``: V_t of the limit of RESET, which need not be that of the SET
-    level. ``unsteadiness``: λ, by which ``growth`` scatters.
+    ``set_conductance_s_per_v2``: of the SET level; ``reset_floor_conductance_s``: G_f, the level of
+    a strong RESET. ``growth`` replaces ``set_conductance_s_per_v2``, ``tau_s`` and ``set_sigma``,
+    ``redraw`` replaces ``reset_sigma``. ``v_follower_v``: V_t of the limit of RESET, which need not
+    be that of the SET level. ``unsteadiness``: λ, by which ``growth`` scatters.
     """
 
     spreadable: ClassVar = (
         "r_series_ohm",
-        "k_s_per_v2",
+        "set_conductance_s_per_v2",
         "v_transistor_v",
         "v_set_v",
         "v_reset_v",
         "v_slope_v",
-        "reset_floor_s",
+        "reset_floor_conductance_s",
         "tau_s",
         "unsteadiness",
     )
 
     r_series_ohm: PositiveOhm = 3970.0
-    k_s_per_v2: Annotated[SiemensPerSquareVolt, Field(gt=0)] = 6.35e-3
+    set_conductance_s_per_v2: Annotated[SiemensPerSquareVolt, Field(gt=0)] = 6.35e-3
     v_transistor_v: PositiveVolt = 1.916
     v_set_v: PositiveVolt = 1.0
     v_reset_v: PositiveVolt = 1.56
     v_slope_v: PositiveVolt = 0.104
-    reset_floor_s: PositiveSiemens = 21.2e-6
-    g_min_s: PositiveSiemens = 1e-6
+    reset_floor_conductance_s: PositiveSiemens = 21.2e-6
+    min_conductance_s: PositiveSiemens = 1e-6
     tau_s: PositiveSecond = 20e-9
     set_sigma: Scatter = 0.057
     reset_sigma: Scatter = 0.73
@@ -98,13 +97,14 @@ class OneTransistorSettings(StateSettings):
 
     @model_validator(mode="after")
     def _levels(self) -> OneTransistorSettings:
-        if not self.g_min_s <= self.reset_floor_s < 1 / self.r_series_ohm:
+        if not self.min_conductance_s <= self.reset_floor_conductance_s < 1 / self.r_series_ohm:
             raise ValueError(
-                f"reset_floor_s {self.reset_floor_s:g} must be from g_min_s {self.g_min_s:g} to"
+                f"reset_floor_conductance_s {self.reset_floor_conductance_s:g} must be from"
+                f" min_conductance_s {self.min_conductance_s:g} to"
                 f" below 1 / r_series_ohm = {1 / self.r_series_ohm:g}"
             )
         if self.pristine and self.initial is not None:
-            raise ValueError("initial: pristine cells begin at g_min_s; leave it out")
+            raise ValueError("initial: pristine cells begin at min_conductance_s; leave it out")
         return self
 
     @property
@@ -127,8 +127,8 @@ class OneTransistor(Device):
         self._p = per_cell(drawn_parameters(nominal, settings, shape, rng), shape)
         self._sign = -1.0 if settings.flipped else 1.0
         self._sigma = {name: getattr(settings, name) for name in _SCATTERS}
-        self._low_s = settings.g_min_s
-        self._high_s = 1 / self._p.r_series_ohm
+        self._low_conductance_s = settings.min_conductance_s
+        self._high_conductance_s = 1 / self._p.r_series_ohm
         self._rng = rng
         self._growth, self._redraw = settings.growth, settings.redraw
         self._follower_v = settings.v_follower_v
@@ -140,12 +140,18 @@ class OneTransistor(Device):
         if self._forming is not None and settings.pristine:
             factors = rng.lognormal(0.0, self._forming.sigma, shape)
             self._forms_v = self._forming.voltage_v * factors
-            self._conductance_s = np.full(shape, self._low_s)
+            self._conductance_s = np.full(shape, self._low_conductance_s)
         elif settings.initial is None:
-            self._conductance_s = np.array(np.broadcast_to(self._p.reset_floor_s, shape))
+            self._conductance_s = np.array(
+                np.broadcast_to(self._p.reset_floor_conductance_s, shape)
+            )
         else:
             self._conductance_s = draw_initial(
-                settings.initial, shape, rng, low_s=self._low_s, high_s=self._high_s
+                settings.initial,
+                shape,
+                rng,
+                low_conductance_s=self._low_conductance_s,
+                high_conductance_s=self._high_conductance_s,
             )
 
     @property
@@ -155,7 +161,9 @@ class OneTransistor(Device):
 
     @override
     def set_conductance(self, conductance_s: FloatArray) -> None:
-        self._conductance_s = np.clip(conductance_s, self._low_s, self._high_s)
+        self._conductance_s = np.clip(
+            conductance_s, self._low_conductance_s, self._high_conductance_s
+        )
 
     @override
     def check(self, pulse: PulseMap) -> None:
@@ -174,36 +182,44 @@ class OneTransistor(Device):
         passing_v = overdrive_v
         if self._follower_v is not None:
             passing_v = np.maximum(pulse.gate_v - self._follower_v, 0.0)
-        before_s = self._conductance_s
+        before_conductance_s = self._conductance_s
         setting = (overdrive_v > 0) & (voltage_v > self._p.v_set_v)
         if setting.any():
             self._set(setting, overdrive_v, pulse)
         self._reset(np.minimum(-voltage_v, passing_v), pulse)
         if self._forming is not None and self._pristine.any():
             forms = (passing_v > 0) & (voltage_v >= self._forms_v)
-            self._form(self._pristine & forms, before_s, self._forming)
+            self._form(self._pristine & forms, before_conductance_s, self._forming)
 
-    def _form(self, forms: BoolArray, before_s: FloatArray, forming: Forming) -> None:
+    def _form(self, forms: BoolArray, before_conductance_s: FloatArray, forming: Forming) -> None:
         """Form the cells of ``forms``; all other pristine cells stay as they were."""
         r_ohm = self._p.r_series_ohm
-        own_s = filament_s(np.broadcast_to(forming.formed_s, forms.shape), r_ohm)
-        own_s = own_s * self._rng.lognormal(0.0, forming.formed_sigma, forms.shape)
-        drawn_s = np.clip(cell_s(own_s, r_ohm), self._low_s, self._high_s)
-        kept_s = np.where(self._pristine, before_s, self._conductance_s)
-        self._conductance_s = np.where(forms, drawn_s, kept_s)
+        own_conductance_s = filament_conductance_s(
+            np.broadcast_to(forming.formed_conductance_s, forms.shape), r_ohm
+        )
+        own_conductance_s = own_conductance_s * self._rng.lognormal(
+            0.0, forming.formed_sigma, forms.shape
+        )
+        drawn_conductance_s = np.clip(
+            cell_conductance_s(own_conductance_s, r_ohm),
+            self._low_conductance_s,
+            self._high_conductance_s,
+        )
+        kept_conductance_s = np.where(self._pristine, before_conductance_s, self._conductance_s)
+        self._conductance_s = np.where(forms, drawn_conductance_s, kept_conductance_s)
         self._pristine = self._pristine & ~forms
 
     def _set(self, setting: BoolArray, overdrive_v: FloatArray, pulse: PulseMap) -> None:
         """Raise to the level of the gate, or by what the pulse adds to the filament."""
-        before_s = self._conductance_s
+        before_conductance_s = self._conductance_s
         if self._growth is not None and self._cycles is not None:
             self._grow(setting, overdrive_v, pulse, self._growth, self._cycles)
         else:
-            drive = self._p.k_s_per_v2 * overdrive_v**2
-            set_s = drive / (1 + drive * self._p.r_series_ohm)
-            self._relax(setting, set_s, np.maximum, self._sigma["set_sigma"], pulse)
+            drive = self._p.set_conductance_s_per_v2 * overdrive_v**2
+            set_conductance_s = drive / (1 + drive * self._p.r_series_ohm)
+            self._relax(setting, set_conductance_s, np.maximum, self._sigma["set_sigma"], pulse)
         if self._cycles is not None:
-            self._cycles.note_set(self._conductance_s != before_s)
+            self._cycles.note_set(self._conductance_s != before_conductance_s)
 
     def _grow(
         self,
@@ -216,16 +232,24 @@ class OneTransistor(Device):
         sigma = self._p.unsteadiness
         times = pulse.count if sigma.any() else 1
         width_s = pulse.width_s * pulse.count / times
-        drive_s = growth.k_s_per_v * overdrive_v * cycles.speed
-        drive_s = drive_s * (width_s / growth.width_s) ** (1 / growth.exponent)
+        drive_conductance_s = growth.conductance_s_per_v * overdrive_v * cycles.speed
+        drive_conductance_s = drive_conductance_s * (width_s / growth.width_s) ** (
+            1 / growth.exponent
+        )
         for _ in range(times):
-            own_s = filament_s(self._conductance_s, self._p.r_series_ohm)
-            own_s, share = grown_s(own_s, drive_s, growth.exponent)
+            own_conductance_s = filament_conductance_s(self._conductance_s, self._p.r_series_ohm)
+            own_conductance_s, share = grown_conductance_s(
+                own_conductance_s, drive_conductance_s, growth.exponent
+            )
             if sigma.any():
-                drawn = self._rng.standard_normal(own_s.shape)
-                own_s = own_s * np.exp(sigma * np.sqrt(share) * drawn)
-            after_s = np.clip(cell_s(own_s, self._p.r_series_ohm), self._low_s, self._high_s)
-            self._conductance_s = np.where(setting, after_s, self._conductance_s)
+                drawn = self._rng.standard_normal(own_conductance_s.shape)
+                own_conductance_s = own_conductance_s * np.exp(sigma * np.sqrt(share) * drawn)
+            after_conductance_s = np.clip(
+                cell_conductance_s(own_conductance_s, self._p.r_series_ohm),
+                self._low_conductance_s,
+                self._high_conductance_s,
+            )
+            self._conductance_s = np.where(setting, after_conductance_s, self._conductance_s)
 
     def _reset(self, passed_v: FloatArray, pulse: PulseMap) -> None:
         """Lower to the level of the source line, or to levels drawn about it."""
@@ -235,8 +259,10 @@ class OneTransistor(Device):
             return
         resetting = passed_v > self._p.v_reset_v
         if resetting.any():
-            level_s = self._level_s(passed_v - self._p.v_reset_v)
-            self._relax(resetting, level_s, np.minimum, self._sigma["reset_sigma"], pulse)
+            level_conductance_s = self._level_conductance_s(passed_v - self._p.v_reset_v)
+            self._relax(
+                resetting, level_conductance_s, np.minimum, self._sigma["reset_sigma"], pulse
+            )
             if self._cycles is not None:
                 self._cycles.note_reset(resetting, passed_v)
 
@@ -247,27 +273,37 @@ class OneTransistor(Device):
             return
         first = resetting & (cycles.strongest_v == 0)
         cycles.again(resetting & ~first)
-        level_s = self._level_s(passed_v - begins_v)
+        level_conductance_s = self._level_conductance_s(passed_v - begins_v)
         # A cell that has hardly begun to RESET scatters as little as it has moved.
-        drawn_s = level_s * np.exp((1 - level_s / self._high_s) * cycles.level)
-        here_s = self._conductance_s
-        drawn_s = np.where(first, np.minimum(drawn_s, here_s), drawn_s)
-        drawn_s = np.clip(drawn_s, self._low_s, self._high_s)
-        after_s = drawn_s + (here_s - drawn_s) * np.exp(-width_s / self._p.tau_s)
-        self._conductance_s = np.where(resetting, after_s, here_s)
+        drawn_conductance_s = level_conductance_s * np.exp(
+            (1 - level_conductance_s / self._high_conductance_s) * cycles.level
+        )
+        here_conductance_s = self._conductance_s
+        drawn_conductance_s = np.where(
+            first, np.minimum(drawn_conductance_s, here_conductance_s), drawn_conductance_s
+        )
+        drawn_conductance_s = np.clip(
+            drawn_conductance_s, self._low_conductance_s, self._high_conductance_s
+        )
+        after_conductance_s = drawn_conductance_s + (
+            here_conductance_s - drawn_conductance_s
+        ) * np.exp(-width_s / self._p.tau_s)
+        self._conductance_s = np.where(resetting, after_conductance_s, here_conductance_s)
         cycles.note_reset(resetting, passed_v)
 
-    def _level_s(self, beyond_v: FloatArray) -> FloatArray:
+    def _level_conductance_s(self, beyond_v: FloatArray) -> FloatArray:
         """Return the level of a RESET that exceeds its onset by ``beyond_v``, siemens."""
-        floor_s = self._p.reset_floor_s
+        floor_conductance_s = self._p.reset_floor_conductance_s
         left = np.exp(-np.maximum(beyond_v, 0.0) / self._p.v_slope_v)
-        level_s: FloatArray = floor_s + (self._high_s - floor_s) * left
-        return level_s
+        level_conductance_s: FloatArray = (
+            floor_conductance_s + (self._high_conductance_s - floor_conductance_s) * left
+        )
+        return level_conductance_s
 
     def _relax(
         self,
         moving: BoolArray,
-        target_s: FloatArray,
+        target_conductance_s: FloatArray,
         further: np.ufunc,
         sigma: float,
         pulse: PulseMap,
@@ -276,11 +312,17 @@ class OneTransistor(Device):
         alike = sigma == 0
         left = np.exp(-pulse.width_s * (pulse.count if alike else 1) / self._p.tau_s)
         for _ in range(1 if alike else pulse.count):
-            here_s = self._conductance_s
-            factor = 1.0 if alike else self._rng.lognormal(0.0, sigma, here_s.shape)
-            aim_s = np.clip(target_s * factor, self._low_s, self._high_s)
-            aim_s = further(aim_s, here_s)
-            self._conductance_s = np.where(moving, aim_s + (here_s - aim_s) * left, here_s)
+            here_conductance_s = self._conductance_s
+            factor = 1.0 if alike else self._rng.lognormal(0.0, sigma, here_conductance_s.shape)
+            aim_conductance_s = np.clip(
+                target_conductance_s * factor, self._low_conductance_s, self._high_conductance_s
+            )
+            aim_conductance_s = further(aim_conductance_s, here_conductance_s)
+            self._conductance_s = np.where(
+                moving,
+                aim_conductance_s + (here_conductance_s - aim_conductance_s) * left,
+                here_conductance_s,
+            )
 
 
 ONE_TRANSISTOR = DeviceKind(

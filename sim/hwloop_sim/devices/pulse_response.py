@@ -65,20 +65,20 @@ class _Response:
 
     def __init__(self, trains: MeasuredTrains, neighbours: int) -> None:
         pairs = [(np.array(one[:-1]), np.diff(one)) for one in trains.conductance_s]
-        start_s = np.concatenate([start for start, _ in pairs])
-        order = np.argsort(start_s, kind="stable")
+        start_conductance_s = np.concatenate([start for start, _ in pairs])
+        order = np.argsort(start_conductance_s, kind="stable")
         self.amplitude_v = trains.amplitude_v
-        self._start_s = start_s[order]
-        self._change_s = np.concatenate([change for _, change in pairs])[order]
-        self._neighbours = min(neighbours, self._start_s.size)
+        self._start_conductance_s = start_conductance_s[order]
+        self._change_conductance_s = np.concatenate([change for _, change in pairs])[order]
+        self._neighbours = min(neighbours, self._start_conductance_s.size)
 
     def draw(self, conductance_s: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Draw a ΔG for each conductance, siemens."""
-        first = np.searchsorted(self._start_s, conductance_s) - self._neighbours // 2
-        first = np.clip(first, 0, self._start_s.size - self._neighbours)
+        first = np.searchsorted(self._start_conductance_s, conductance_s) - self._neighbours // 2
+        first = np.clip(first, 0, self._start_conductance_s.size - self._neighbours)
         pick = first + rng.integers(0, self._neighbours, size=conductance_s.shape)
-        change_s: FloatArray = self._change_s[pick]
-        return change_s
+        change_conductance_s: FloatArray = self._change_conductance_s[pick]
+        return change_conductance_s
 
 
 class PulseResponse(Device):
@@ -93,13 +93,17 @@ class PulseResponse(Device):
         self._trains = settings.trains
         self._responses = [_Response(trains, settings.neighbours) for trains in self._trains]
         values = [np.array(one) for trains in self._trains for one in trains.conductance_s]
-        self._low_s = min(float(one.min()) for one in values)
-        self._high_s = max(float(one.max()) for one in values)
+        self._low_conductance_s = min(float(one.min()) for one in values)
+        self._high_conductance_s = max(float(one.max()) for one in values)
         self._rng = rng
-        first_s = float(np.mean([one[0] for one in self._trains[0].conductance_s]))
-        initial = first_s if settings.initial is None else settings.initial
+        first_conductance_s = float(np.mean([one[0] for one in self._trains[0].conductance_s]))
+        initial = first_conductance_s if settings.initial is None else settings.initial
         self._conductance_s = draw_initial(
-            initial, shape, rng, low_s=self._low_s, high_s=self._high_s
+            initial,
+            shape,
+            rng,
+            low_conductance_s=self._low_conductance_s,
+            high_conductance_s=self._high_conductance_s,
         )
         self._at_bound = np.zeros(shape, dtype=np.bool_)
         self._events: list[Event] = []
@@ -111,7 +115,9 @@ class PulseResponse(Device):
 
     @override
     def set_conductance(self, conductance_s: FloatArray) -> None:
-        self._conductance_s = np.clip(conductance_s, self._low_s, self._high_s)
+        self._conductance_s = np.clip(
+            conductance_s, self._low_conductance_s, self._high_conductance_s
+        )
 
     @override
     def check(self, pulse: PulseMap) -> None:
@@ -125,13 +131,17 @@ class PulseResponse(Device):
         held = np.zeros(conductance_s.shape, dtype=np.bool_)
         for response in self._responses:
             mask = np.isclose(amplitude_v, response.amplitude_v, rtol=SAME, atol=0)
-            moving_s = conductance_s[mask]
-            beyond = np.zeros(moving_s.shape, dtype=np.bool_)
-            for _ in range(pulse.count if moving_s.size else 0):
-                moved_s = moving_s + response.draw(moving_s, self._rng)
-                moving_s = np.clip(moved_s, self._low_s, self._high_s)
-                beyond |= moved_s != moving_s
-            conductance_s[mask] = moving_s
+            moving_conductance_s = conductance_s[mask]
+            beyond = np.zeros(moving_conductance_s.shape, dtype=np.bool_)
+            for _ in range(pulse.count if moving_conductance_s.size else 0):
+                moved_conductance_s = moving_conductance_s + response.draw(
+                    moving_conductance_s, self._rng
+                )
+                moving_conductance_s = np.clip(
+                    moved_conductance_s, self._low_conductance_s, self._high_conductance_s
+                )
+                beyond |= moved_conductance_s != moving_conductance_s
+            conductance_s[mask] = moving_conductance_s
             held[mask] |= beyond
         self._conductance_s = conductance_s
         self._note(held)
@@ -151,7 +161,8 @@ class PulseResponse(Device):
         self._events.append(
             Event(
                 "warning",
-                f"held at an end of the measured range, {self._low_s:.4g} to {self._high_s:.4g} S:"
+                f"held at an end of the measured range, {self._low_conductance_s:.4g} to"
+                f" {self._high_conductance_s:.4g} S:"
                 f" {count} {'cell' if count == 1 else 'cells'}: {some}",
             )
         )

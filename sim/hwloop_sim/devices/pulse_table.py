@@ -52,22 +52,24 @@ class PulseTableDevice(Device):
         self._calibration = settings.calibration
         self._gain = settings.gain
         self._scatter = settings.cycle_to_cycle
-        self._rise_s = table - table[0]
+        self._rise_conductance_s = table - table[0]
         self._rng = rng
         if settings.shift is None:
-            self._shift_s = np.full(shape, table[0])
+            self._shift_conductance_s = np.full(shape, table[0])
         else:
-            self._shift_s = _draw_shift(settings.shift, shape, rng)
-        _refuse_negative(self._rise_s, self._shift_s)
+            self._shift_conductance_s = _draw_shift(settings.shift, shape, rng)
+        _refuse_negative(self._rise_conductance_s, self._shift_conductance_s)
         self._position = np.zeros(shape, dtype=np.int64)
-        self._deviation_s = np.zeros(shape)
+        self._deviation_conductance_s = np.zeros(shape)
         self._events: list[Event] = []
 
     @property
     @override
     def conductance_s(self) -> FloatArray:
         conductance: FloatArray = self._gain * (
-            self._rise_s[self._position] + self._deviation_s + self._shift_s
+            self._rise_conductance_s[self._position]
+            + self._deviation_conductance_s
+            + self._shift_conductance_s
         )
         return conductance
 
@@ -81,7 +83,7 @@ class PulseTableDevice(Device):
     @override
     def pulse(self, pulse: PulseMap) -> None:
         addressed = np.broadcast_to(pulse.addressed, self._position.shape)
-        end = self._rise_s.size - 1
+        end = self._rise_conductance_s.size - 1
         before = self._position
         self._position = np.minimum(before + addressed * pulse.count, end)
         if self._scatter:
@@ -90,8 +92,8 @@ class PulseTableDevice(Device):
 
     @override
     def set_conductance(self, conductance_s: FloatArray) -> None:
-        nominal_s = self._rise_s[self._position] + self._shift_s
-        self._deviation_s = conductance_s / self._gain - nominal_s
+        nominal_conductance_s = self._rise_conductance_s[self._position] + self._shift_conductance_s
+        self._deviation_conductance_s = conductance_s / self._gain - nominal_conductance_s
 
     @override
     def take_events(self) -> list[Event]:
@@ -100,19 +102,28 @@ class PulseTableDevice(Device):
 
     def _scatter_steps(self, before: np.ndarray, after: np.ndarray) -> None:
         while (moving := before < after).any():
-            step_s = self._rise_s[np.minimum(before + 1, after)] - self._rise_s[before]
-            spread = self._rng.normal(size=step_s.shape) * self._scatter
+            step_conductance_s = (
+                self._rise_conductance_s[np.minimum(before + 1, after)]
+                - self._rise_conductance_s[before]
+            )
+            spread = self._rng.normal(size=step_conductance_s.shape) * self._scatter
             factor = np.exp(spread - self._scatter**2 / 2)
-            self._deviation_s = self._deviation_s + np.where(moving, (factor - 1) * step_s, 0.0)
+            self._deviation_conductance_s = self._deviation_conductance_s + np.where(
+                moving, (factor - 1) * step_conductance_s, 0.0
+            )
             before = np.where(moving, before + 1, before)
         self._hold_at_zero()
 
     def _hold_at_zero(self) -> None:
         """Clip negative conductances, which no passive device has, to 0 S, and report the cells."""
-        least_s = -(self._rise_s[self._position] + self._shift_s)
-        below = self._deviation_s < least_s
+        least_conductance_s = -(
+            self._rise_conductance_s[self._position] + self._shift_conductance_s
+        )
+        below = self._deviation_conductance_s < least_conductance_s
         if below.any():
-            self._deviation_s = np.maximum(self._deviation_s, least_s)
+            self._deviation_conductance_s = np.maximum(
+                self._deviation_conductance_s, least_conductance_s
+            )
             some = ", ".join(cell_names(below))
             self._events.append(
                 Event("warning", f"held at 0 S, where cycle-to-cycle scatter went below: {some}")
@@ -127,7 +138,8 @@ class PulseTableDevice(Device):
             Event(
                 "warning",
                 f"saturated: {count} {'cell' if count == 1 else 'cells'} reached the end of the"
-                f" conductance table after {self._rise_s.size - 1} pulses, further ones change"
+                f" conductance table after {self._rise_conductance_s.size - 1} pulses, further ones"
+                " change"
                 f" nothing: {some}",
             )
         )
@@ -142,13 +154,15 @@ def _draw_shift(
         raise exc.below("shift") from None
 
 
-def _refuse_negative(rise_s: FloatArray, shift_s: FloatArray) -> None:
+def _refuse_negative(rise_conductance_s: FloatArray, shift_conductance_s: FloatArray) -> None:
     """Raise :class:`ConfigError` where table and shift make a conductance negative."""
-    lowest_s = rise_s.min() + shift_s
-    if (lowest_s < 0).any():
+    lowest_conductance_s = rise_conductance_s.min() + shift_conductance_s
+    if (lowest_conductance_s < 0).any():
         raise ConfigError(
-            f"{next(cell_names(lowest_s < 0))}: its shift {shift_s[lowest_s < 0][0]:.4g} S makes"
-            f" the conductance negative; this table needs at least {-rise_s.min():.4g} S",
+            f"{next(cell_names(lowest_conductance_s < 0))}: its shift"
+            f" {shift_conductance_s[lowest_conductance_s < 0][0]:.4g} S makes"
+            f" the conductance negative; this table needs at least {-rise_conductance_s.min():.4g}"
+            " S",
             key="shift",
         )
 

@@ -40,11 +40,11 @@ class SoftBoundsSettings(StateSettings):
     ``up``, ``down``: the pulses of each direction. ``flipped`` turns both round.
     """
 
-    spreadable: ClassVar = ("g_min_s", "g_max_s", "up_pulses", "down_pulses")
-    ordered: ClassVar = (("g_min_s", "g_max_s"),)
+    spreadable: ClassVar = ("min_conductance_s", "max_conductance_s", "up_pulses", "down_pulses")
+    ordered: ClassVar = (("min_conductance_s", "max_conductance_s"),)
 
-    g_min_s: PositiveSiemens = 3.08e-9
-    g_max_s: PositiveSiemens = 38.5e-9
+    min_conductance_s: PositiveSiemens = 3.08e-9
+    max_conductance_s: PositiveSiemens = 38.5e-9
     up_pulses: _Pulses = 30.0
     down_pulses: _Pulses = 30.0
     up: KnownPulse = KnownPulse(amplitude_v=3.2, width_s=300e-6)
@@ -81,10 +81,14 @@ class SoftBounds(Device):
         self._scatter = settings.cycle_to_cycle
         self._rng = rng
         if settings.initial is None:
-            self._conductance_s = np.array(np.broadcast_to(self._p.g_min_s, shape))
+            self._conductance_s = np.array(np.broadcast_to(self._p.min_conductance_s, shape))
         else:
             self._conductance_s = draw_initial(
-                settings.initial, shape, rng, low_s=self._p.g_min_s, high_s=self._p.g_max_s
+                settings.initial,
+                shape,
+                rng,
+                low_conductance_s=self._p.min_conductance_s,
+                high_conductance_s=self._p.max_conductance_s,
             )
 
     @property
@@ -94,7 +98,9 @@ class SoftBounds(Device):
 
     @override
     def set_conductance(self, conductance_s: FloatArray) -> None:
-        self._conductance_s = np.clip(conductance_s, self._p.g_min_s, self._p.g_max_s)
+        self._conductance_s = np.clip(
+            conductance_s, self._p.min_conductance_s, self._p.max_conductance_s
+        )
 
     @override
     def check(self, pulse: PulseMap) -> None:
@@ -106,36 +112,45 @@ class SoftBounds(Device):
     def pulse(self, pulse: PulseMap) -> None:
         self.check(pulse)
         if not self._scatter and self._conductance_s.size >= LARGE:
-            self._conductance_s = self._moved_s(pulse)
+            self._conductance_s = self._moved_conductance_s(pulse)
             return
         sign = np.broadcast_to(np.sign(pulse.amplitude_v), self._conductance_s.shape)
         up = sign == self._up_sign
-        bound_s = np.where(up, self._p.g_max_s, self._p.g_min_s)
+        bound_conductance_s = np.where(up, self._p.max_conductance_s, self._p.min_conductance_s)
         constant = np.where(up, self._p.up_pulses, self._p.down_pulses)
         left = np.exp(-pulse.count / constant)
-        moved_s = bound_s + (self._conductance_s - bound_s) * left
+        moved_conductance_s = (
+            bound_conductance_s + (self._conductance_s - bound_conductance_s) * left
+        )
         if self._scatter:
             # The sum over n pulses, each shrunk by those that follow, is normal with this variance.
             variance = np.expm1(-2 * pulse.count / constant) / np.expm1(-2 / constant)
-            span_s = self._p.g_max_s - self._p.g_min_s
-            normal = self._rng.normal(size=moved_s.shape)
-            moved_s = moved_s + self._scatter * span_s * np.sqrt(variance) * normal
-            moved_s = np.clip(moved_s, self._p.g_min_s, self._p.g_max_s)
-        self._conductance_s = np.where(sign != 0, moved_s, self._conductance_s)
+            span_conductance_s = self._p.max_conductance_s - self._p.min_conductance_s
+            normal = self._rng.normal(size=moved_conductance_s.shape)
+            moved_conductance_s = (
+                moved_conductance_s
+                + self._scatter * span_conductance_s * np.sqrt(variance) * normal
+            )
+            moved_conductance_s = np.clip(
+                moved_conductance_s, self._p.min_conductance_s, self._p.max_conductance_s
+            )
+        self._conductance_s = np.where(sign != 0, moved_conductance_s, self._conductance_s)
 
     @override
-    def scattered_s(self, pulse: PulseMap, scatter: StepScatter) -> FloatArray | None:
+    def scattered_conductance_s(self, pulse: PulseMap, scatter: StepScatter) -> FloatArray | None:
         self.check(pulse)
-        return None if self._scatter else self._moved_s(pulse, scatter)
+        return None if self._scatter else self._moved_conductance_s(pulse, scatter)
 
-    def _moved_s(self, pulse: PulseMap, scatter: StepScatter | None = None) -> FloatArray:
+    def _moved_conductance_s(
+        self, pulse: PulseMap, scatter: StepScatter | None = None
+    ) -> FloatArray:
         """Return the state after a train in one compiled loop, the same to the last bit."""
         from hwloop_sim.compiled import kernels
 
         if self._ways is None or self._ways[0] != pulse.count:
             up, down = self._p.up_pulses, self._p.down_pulses
             left = [np.exp(-pulse.count / constant) for constant in (up, down)]
-            parts = (self._p.g_min_s, self._p.g_max_s, *left)
+            parts = (self._p.min_conductance_s, self._p.max_conductance_s, *left)
             shape = np.broadcast_shapes(*(part.shape for part in parts))
             self._ways = pulse.count, [np.array(np.broadcast_to(part, shape)) for part in parts]
         up_v = pulse.amplitude_v if self._up_sign > 0 else -pulse.amplitude_v

@@ -1,16 +1,17 @@
 """Step response: a smooth mean step that depends on the state, with scatter, memory and spread.
 
-x is the state, 0 at ``low_s`` and 1 at ``high_s``, linear in G or in ln G. A pulse does
-x ← x + f m(x) + s(x) e, where m and s are given at a few knots and are straight between them, and
-hold beyond the outermost; e is normal of variance 1 with correlation ρ from one pulse of a cell to
-its next; f is lognormal of median 1, one draw for a cell, times one for each train, which begins
-where a cell's direction changes. A train that begins near ``begin`` keeps its distance from the
-mean train: m and s are those at x − δ, where δ = x_0 − begin, at most ``begin_spread`` either way.
-Skewness γ turns e into a shifted gamma deviate of the same variance. Source: the mean and the
-scatter against G of lookup tables, S. Agarwal et al., IJCNN 2016, doi:10.1109/IJCNN.2016.7727298,
-in a form of few parameters; correlation and spread of trains are what such tables leave out. Valid
-for the two pulses that it is given for and between the two ends, where cells are held, with an
-event; beyond the outermost knots of a direction the step is a guess. No current-voltage relation.
+x is the state, 0 at ``low_conductance_s`` and 1 at ``high_conductance_s``, linear in G or in ln G.
+A pulse does x ← x + f m(x) + s(x) e, where m and s are given at a few knots and are straight
+between them, and hold beyond the outermost; e is normal of variance 1 with correlation ρ from one
+pulse of a cell to its next; f is lognormal of median 1, one draw for a cell, times one for each
+train, which begins where a cell's direction changes. A train that begins near ``begin`` keeps its
+distance from the mean train: m and s are those at x − δ, where δ = x_0 − begin, at most
+``begin_spread`` either way. Skewness γ turns e into a shifted gamma deviate of the same variance.
+Source: the mean and the scatter against G of lookup tables, S. Agarwal et al., IJCNN 2016,
+doi:10.1109/IJCNN.2016.7727298, in a form of few parameters; correlation and spread of trains are
+what such tables leave out. Valid for the two pulses that it is given for and between the two ends,
+where cells are held, with an event; beyond the outermost knots of a direction the step is a guess.
+No current-voltage relation.
 """
 
 from __future__ import annotations
@@ -68,12 +69,12 @@ class StepResponseSettings(Settings):
     """Settings of the step response.
 
     ``up``, ``down``: the two directions; one of them may be left out. ``scale``: x is linear in G,
-    or in its logarithm. ``initial``: left out, cells begin at ``low_s``, or at ``high_s`` where
-    there is no ``up``.
+    or in its logarithm. ``initial``: left out, cells begin at ``low_conductance_s``, or at
+    ``high_conductance_s`` where there is no ``up``.
     """
 
-    low_s: PositiveSiemens
-    high_s: PositiveSiemens
+    low_conductance_s: PositiveSiemens
+    high_conductance_s: PositiveSiemens
     scale: Literal["linear", "logarithmic"] = "linear"
     up: StepCurve | None = None
     down: StepCurve | None = None
@@ -81,8 +82,11 @@ class StepResponseSettings(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> StepResponseSettings:
-        if self.low_s >= self.high_s:
-            raise ValueError(f"low_s {self.low_s:g} must be below high_s {self.high_s:g}")
+        if self.low_conductance_s >= self.high_conductance_s:
+            raise ValueError(
+                f"low_conductance_s {self.low_conductance_s:g} must be below high_conductance_s"
+                f" {self.high_conductance_s:g}"
+            )
         if not self.curves:
             raise ValueError("give up, down, or both")
         if self.up and self.down:
@@ -99,14 +103,25 @@ class StepResponseSettings(Settings):
     def state(self, conductance_s: FloatArray) -> FloatArray:
         """Return the state x of a conductance, siemens."""
         if self.scale == "linear":
-            return np.asarray((conductance_s - self.low_s) / (self.high_s - self.low_s))
-        return np.asarray(np.log(conductance_s / self.low_s) / np.log(self.high_s / self.low_s))
+            return np.asarray(
+                (conductance_s - self.low_conductance_s)
+                / (self.high_conductance_s - self.low_conductance_s)
+            )
+        return np.asarray(
+            np.log(conductance_s / self.low_conductance_s)
+            / np.log(self.high_conductance_s / self.low_conductance_s)
+        )
 
     def conductance_s(self, state: FloatArray) -> FloatArray:
         """Return the conductance of a state x, siemens."""
         if self.scale == "linear":
-            return np.asarray(self.low_s + (self.high_s - self.low_s) * state)
-        return np.asarray(self.low_s * np.exp(np.log(self.high_s / self.low_s) * state))
+            return np.asarray(
+                self.low_conductance_s + (self.high_conductance_s - self.low_conductance_s) * state
+            )
+        return np.asarray(
+            self.low_conductance_s
+            * np.exp(np.log(self.high_conductance_s / self.low_conductance_s) * state)
+        )
 
 
 class StepResponse(Device):
@@ -120,9 +135,15 @@ class StepResponse(Device):
         self._rng = rng
         initial = settings.initial
         if initial is None:
-            initial = settings.low_s if settings.up else settings.high_s
-        begin_s = draw_initial(initial, shape, rng, low_s=settings.low_s, high_s=settings.high_s)
-        self._state = np.clip(settings.state(begin_s), 0.0, 1.0)
+            initial = settings.low_conductance_s if settings.up else settings.high_conductance_s
+        begin_conductance_s = draw_initial(
+            initial,
+            shape,
+            rng,
+            low_conductance_s=settings.low_conductance_s,
+            high_conductance_s=settings.high_conductance_s,
+        )
+        self._state = np.clip(settings.state(begin_conductance_s), 0.0, 1.0)
         self._cell = [_factors(curve.cell_spread, rng.normal(size=shape)) for curve in self._curves]
         self._train = np.ones(shape)
         self._offset = np.zeros(shape)
@@ -138,8 +159,13 @@ class StepResponse(Device):
 
     @override
     def set_conductance(self, conductance_s: FloatArray) -> None:
-        low_s, high_s = self._settings.low_s, self._settings.high_s
-        self._state = self._settings.state(np.clip(conductance_s, low_s, high_s))
+        low_conductance_s, high_conductance_s = (
+            self._settings.low_conductance_s,
+            self._settings.high_conductance_s,
+        )
+        self._state = self._settings.state(
+            np.clip(conductance_s, low_conductance_s, high_conductance_s)
+        )
 
     @override
     def check(self, pulse: PulseMap) -> None:
@@ -201,10 +227,17 @@ class StepResponse(Device):
         if not (count := int(new.sum())):
             return
         some = ", ".join(cell_names(new)) + (", …" if count > 3 else "")
-        low_s, high_s = self._settings.low_s, self._settings.high_s
+        low_conductance_s, high_conductance_s = (
+            self._settings.low_conductance_s,
+            self._settings.high_conductance_s,
+        )
         cells = "cell" if count == 1 else "cells"
         self._events.append(
-            Event("warning", f"held at {low_s:.4g} or {high_s:.4g} S: {count} {cells}: {some}")
+            Event(
+                "warning",
+                f"held at {low_conductance_s:.4g} or {high_conductance_s:.4g} S: {count} {cells}:"
+                f" {some}",
+            )
         )
 
 

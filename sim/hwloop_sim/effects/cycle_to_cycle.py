@@ -58,16 +58,24 @@ class CycleToCycle(Effect):
         return StepScatter(self._settings.sigma / np.sqrt(pulse.count), self._draws)
 
     @override
-    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:
+    def pulsed(
+        self, before_conductance_s: FloatArray, after_conductance_s: FloatArray, pulse: PulseMap
+    ) -> FloatArray:
         from hwloop_sim.compiled import kernels
 
         scatter = self.step_scatter(pulse)
         if scatter is not None:
-            return kernels.scatter(before_s, after_s, scatter)
+            return kernels.scatter(before_conductance_s, after_conductance_s, scatter)
         of_log = np.sqrt(np.log1p(np.expm1(self._settings.sigma**2) / pulse.count))
-        normals = kernels.normals(after_s.size, self._draws).reshape(after_s.shape)
+        normals = kernels.normals(after_conductance_s.size, self._draws).reshape(
+            after_conductance_s.shape
+        )
         factor: FloatArray = np.exp(of_log * normals - of_log**2 / 2)
-        return np.where(after_s == before_s, after_s, before_s + factor * (after_s - before_s))
+        return np.where(
+            after_conductance_s == before_conductance_s,
+            after_conductance_s,
+            before_conductance_s + factor * (after_conductance_s - before_conductance_s),
+        )
 
 
 CYCLE_TO_CYCLE = EffectKind(

@@ -13,7 +13,7 @@ from hwloop.types import FloatArray
 
 
 class Dependence(Settings):
-    """The law σ_G/G = ``fraction`` · (G/``reference_s``)^``exponent``.
+    """The law σ_G/G = ``fraction`` · (G/``reference_conductance_s``)^``exponent``.
 
     Without an exponent, σ_G/G is ``fraction``. ``series_ohm``: R_s, a noiseless resistance in
     series with the noisy part; the cell then shows 1 − G R_s of the noise, and none where it
@@ -22,24 +22,26 @@ class Dependence(Settings):
 
     fraction: Annotated[Number, Field(ge=0, le=1)]
     exponent: Annotated[Number, Field(ge=-2, le=2)] = 0.0
-    reference_s: PositiveSiemens | None = None
+    reference_conductance_s: PositiveSiemens | None = None
     series_ohm: PositiveOhm | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Dependence:
-        if self.exponent and self.reference_s is None:
-            raise ValueError("exponent needs reference_s, the conductance where fraction holds")
+        if self.exponent and self.reference_conductance_s is None:
+            raise ValueError(
+                "exponent needs reference_conductance_s, the conductance where fraction holds"
+            )
         return self
 
-    def sigma_s(self, conductance_s: FloatArray) -> FloatArray:
+    def sigma_conductance_s(self, conductance_s: FloatArray) -> FloatArray:
         """Return the standard deviation of the conductance, siemens; 0 at 0 S."""
         shown = 1.0 if self.series_ohm is None else shown_of_series(conductance_s, self.series_ohm)
-        if not self.exponent or self.reference_s is None:
+        if not self.exponent or self.reference_conductance_s is None:
             return self.fraction * shown * conductance_s
-        relative = conductance_s / self.reference_s
+        relative = conductance_s / self.reference_conductance_s
         power = np.zeros_like(relative)
         np.power(relative, 1 + self.exponent, out=power, where=relative > 0)
-        sigma: FloatArray = self.fraction * self.reference_s * shown * power
+        sigma: FloatArray = self.fraction * self.reference_conductance_s * shown * power
         return sigma
 
 

@@ -68,11 +68,15 @@ class DeviceToDevice(Effect):
         return conductance_s * self._factor if self._of == "initial" else conductance_s
 
     @override
-    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:
+    def pulsed(
+        self, before_conductance_s: FloatArray, after_conductance_s: FloatArray, pulse: PulseMap
+    ) -> FloatArray:
         if self._of == "initial":
-            return after_s
+            return after_conductance_s
         return np.where(
-            after_s == before_s, after_s, before_s + self._factor * (after_s - before_s)
+            after_conductance_s == before_conductance_s,
+            after_conductance_s,
+            before_conductance_s + self._factor * (after_conductance_s - before_conductance_s),
         )
 
 

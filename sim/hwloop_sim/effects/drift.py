@@ -1,10 +1,10 @@
 """Retention: the state drifts with time and temperature.
 
 With ν, a power law from the moment of the last change: G(t) = G(0) · (1 + t'/t₀)^(−ν), ν normal
-over the cells. With τ, an exponential approach to ``rest_s``: G(t) = G∞ + (G(0) − G∞) exp(−t'/τ).
-Both: two effects. Temperature counts as time: t' = t · exp[(Eₐ/k)(1/T_ref − 1/T)] (Arrhenius).
-Sources: D. Ielmini et al., IEEE Trans. Electron Devices 54, 308 (2007) for the power law; JEDEC
-JEP122 for the acceleration. A temperature that changes during a run is not modelled.
+over the cells. With τ, an exponential approach to ``rest_conductance_s``: G(t) = G∞ + (G(0) − G∞)
+exp(−t'/τ). Both: two effects. Temperature counts as time: t' = t · exp[(Eₐ/k)(1/T_ref − 1/T)]
+(Arrhenius). Sources: D. Ielmini et al., IEEE Trans. Electron Devices 54, 308 (2007) for the power
+law; JEDEC JEP122 for the acceleration. A temperature that changes during a run is not modelled.
 """
 
 from __future__ import annotations
@@ -27,23 +27,24 @@ BOLTZMANN_EV_PER_K = 8.617333262e-5  # CODATA 2018
 class DriftSettings(Settings):
     """Settings of drift: a power law, or an exponential approach.
 
-    ``nu``, ``nu_sigma``, ``t0_s``: of the power law; ``tau_s``, ``rest_s``: of the exponential.
-    ``activation_ev``, ``temperature_k``, ``reference_k``: τ and t₀ hold at the reference.
+    ``nu``, ``nu_sigma``, ``t0_s``: of the power law; ``tau_s``, ``rest_conductance_s``: of the
+    exponential. ``activation_ev``, ``temperature_k``, ``reference_k``: τ and t₀ hold at the
+    reference.
     """
 
     nu: Annotated[Number, Field(ge=-0.5, le=0.5)] = 0.0
     nu_sigma: Fraction = 0.0
     t0_s: PositiveSecond = 1.0
     tau_s: PositiveSecond | None = None
-    rest_s: Annotated[Siemens, Field(ge=0)] | None = None
+    rest_conductance_s: Annotated[Siemens, Field(ge=0)] | None = None
     activation_ev: Annotated[ElectronVolt, Field(ge=0, le=5)] = 0.0
     temperature_k: Annotated[Kelvin, Field(gt=0, le=1000)] = 300.0
     reference_k: Annotated[Kelvin, Field(gt=0, le=1000)] = 300.0
 
     @model_validator(mode="after")
     def _some(self) -> DriftSettings:
-        if (self.tau_s is None) != (self.rest_s is None):
-            raise ValueError("tau_s and rest_s go together")
+        if (self.tau_s is None) != (self.rest_conductance_s is None):
+            raise ValueError("tau_s and rest_conductance_s go together")
         if (self.nu == 0 and self.nu_sigma == 0) == (self.tau_s is None):
             raise ValueError("give nu or nu_sigma for a power law, or tau_s for an exponential one")
         if self.acceleration_exponent > 100:
@@ -73,24 +74,31 @@ class Drift(Effect):
         self._age_s = np.zeros(shape)
 
     @override
-    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:
-        moved = after_s != before_s
+    def pulsed(
+        self, before_conductance_s: FloatArray, after_conductance_s: FloatArray, pulse: PulseMap
+    ) -> FloatArray:
+        moved = after_conductance_s != before_conductance_s
         self._age_s = np.where(moved, 0.0, self._age_s)
         self._log_age = np.where(moved, 0.0, self._log_age)
-        return after_s
+        return after_conductance_s
 
     @override
     def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:
         settings = self._settings
         aged_s = duration_s * self._faster
         self._age_s = self._age_s + aged_s
-        if settings.tau_s is not None and settings.rest_s is not None:
+        if settings.tau_s is not None and settings.rest_conductance_s is not None:
             remaining = np.exp(-aged_s / settings.tau_s)
-            decayed_s: FloatArray = settings.rest_s + (conductance_s - settings.rest_s) * remaining
-            return decayed_s
+            decayed_conductance_s: FloatArray = (
+                settings.rest_conductance_s
+                + (conductance_s - settings.rest_conductance_s) * remaining
+            )
+            return decayed_conductance_s
         before, self._log_age = self._log_age, np.log1p(self._age_s / settings.t0_s)
-        drifted_s: FloatArray = conductance_s * np.exp(-self._nu * (self._log_age - before))
-        return drifted_s
+        drifted_conductance_s: FloatArray = conductance_s * np.exp(
+            -self._nu * (self._log_age - before)
+        )
+        return drifted_conductance_s
 
 
 DRIFT = EffectKind(

@@ -2,8 +2,9 @@
 
 A cell's wear n is the conductance that pulses have moved it through, in full cycles: n ← n + |ΔG| /
 [2 (G_max − G_min)]. The remaining fraction of the window is w(n) = 1/(1 + (n/n½)^β), and the state
-is held between G_c − w (G_c − G_min) and G_c + w (G_max − G_c), where G_c is ``closes_at_s``. The
-form is chosen, not derived: half closed at n½, gradual in log n; n½ and β are to be measured.
+is held between G_c − w (G_c − G_min) and G_c + w (G_max − G_c), where G_c is
+``closes_at_conductance_s``. The form is chosen, not derived: half closed at n½, gradual in log n;
+n½ and β are to be measured.
 """
 
 from __future__ import annotations
@@ -24,21 +25,27 @@ from hwloop_sim.cells.effect import Effect, EffectKind
 class EnduranceEffectSettings(Settings):
     """Settings of endurance.
 
-    ``min_s``, ``max_s``: the fresh window; ``closes_at_s``, ``half_cycles``, ``beta``: its closing.
+    ``min_conductance_s``, ``max_conductance_s``: the fresh window; ``closes_at_conductance_s``,
+    ``half_cycles``, ``beta``: its closing.
     """
 
-    min_s: Annotated[Siemens, Field(ge=0)]
-    max_s: PositiveSiemens
-    closes_at_s: Annotated[Siemens, Field(ge=0)]
+    min_conductance_s: Annotated[Siemens, Field(ge=0)]
+    max_conductance_s: PositiveSiemens
+    closes_at_conductance_s: Annotated[Siemens, Field(ge=0)]
     half_cycles: Annotated[Number, Field(gt=0)]
     beta: Annotated[Number, Field(gt=0, le=10)] = 1.0
     cycles_before: Annotated[Number, Field(ge=0)] = 0.0
 
     @model_validator(mode="after")
     def _ordered(self) -> EnduranceEffectSettings:
-        if not self.min_s <= self.closes_at_s <= self.max_s or self.min_s == self.max_s:
+        if (
+            not self.min_conductance_s <= self.closes_at_conductance_s <= self.max_conductance_s
+            or self.min_conductance_s == self.max_conductance_s
+        ):
             raise ValueError(
-                f"min_s {self.min_s:g}, closes_at_s {self.closes_at_s:g} and max_s {self.max_s:g}"
+                f"min_conductance_s {self.min_conductance_s:g}, closes_at_conductance_s"
+                f" {self.closes_at_conductance_s:g} and max_conductance_s"
+                f" {self.max_conductance_s:g}"
                 " must ascend"
             )
         return self
@@ -64,11 +71,17 @@ class Endurance(Effect):
         return self._held(conductance_s)
 
     @override
-    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:
-        full_s = 2 * (self._settings.max_s - self._settings.min_s)
-        after_s = self._held(after_s)
-        self._cycles = self._cycles + np.abs(after_s - before_s) / full_s
-        return self._held(after_s)
+    def pulsed(
+        self, before_conductance_s: FloatArray, after_conductance_s: FloatArray, pulse: PulseMap
+    ) -> FloatArray:
+        full_conductance_s = 2 * (
+            self._settings.max_conductance_s - self._settings.min_conductance_s
+        )
+        after_conductance_s = self._held(after_conductance_s)
+        self._cycles = (
+            self._cycles + np.abs(after_conductance_s - before_conductance_s) / full_conductance_s
+        )
+        return self._held(after_conductance_s)
 
     @override
     def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:
@@ -81,9 +94,13 @@ class Endurance(Effect):
     def _held(self, conductance_s: FloatArray) -> FloatArray:
         settings = self._settings
         left = 1 / (1 + (self._cycles / settings.half_cycles) ** settings.beta)
-        low_s = settings.closes_at_s - left * (settings.closes_at_s - settings.min_s)
-        high_s = settings.closes_at_s + left * (settings.max_s - settings.closes_at_s)
-        return np.clip(conductance_s, low_s, high_s)
+        low_conductance_s = settings.closes_at_conductance_s - left * (
+            settings.closes_at_conductance_s - settings.min_conductance_s
+        )
+        high_conductance_s = settings.closes_at_conductance_s + left * (
+            settings.max_conductance_s - settings.closes_at_conductance_s
+        )
+        return np.clip(conductance_s, low_conductance_s, high_conductance_s)
 
 
 ENDURANCE = EffectKind(

@@ -81,7 +81,9 @@ class FlickerNoise(Effect):
 
     @override
     def seen(self, conductance_s: FloatArray) -> FloatArray:
-        return np.maximum(conductance_s + self._settings.sigma_s(conductance_s) * self._sum, 0.0)
+        return np.maximum(
+            conductance_s + self._settings.sigma_conductance_s(conductance_s) * self._sum, 0.0
+        )
 
 
 FLICKER_NOISE = EffectKind(

@@ -3,8 +3,9 @@
 G ← G + σ(G) ξ, once, when the cells are made: the initial conductances of the device are the
 targets, and the programmed ones are drawn about them. σ(G) = Σ c_k G^k, the form of the curves of
 spread against mean conductance in D. Bonnet et al., Nat. Commun. 14, 7530 (2023),
-doi:10.1038/s41467-023-43317-9. Valid up to ``valid_to_s``: a higher target is refused. A draw below
-0 S is drawn again. Later pulses have the scatter of the device and of other effects, not this one.
+doi:10.1038/s41467-023-43317-9. Valid up to ``valid_to_conductance_s``: a higher target is refused.
+A draw below 0 S is drawn again. Later pulses have the scatter of the device and of other effects,
+not this one.
 """
 
 from __future__ import annotations
@@ -28,37 +29,38 @@ _ROUNDS = 1000
 class ProgrammingErrorSettings(Settings):
     """Settings of the programming error.
 
-    ``sigma_us``: c_1, c_2, …, of σ and G in microsiemens, in which they are of order 1.
+    ``sigma_conductance_us``: c_1, c_2, …, of σ and G in microsiemens, in which they are of order 1.
     """
 
-    sigma_us: Annotated[tuple[Number, ...], Field(min_length=1, max_length=10)]
-    valid_to_s: PositiveSiemens
+    sigma_conductance_us: Annotated[tuple[Number, ...], Field(min_length=1, max_length=10)]
+    valid_to_conductance_s: PositiveSiemens
 
-    def sigma_s(self, conductance_s: FloatArray) -> FloatArray:
+    def sigma_conductance_s(self, conductance_s: FloatArray) -> FloatArray:
         """Return the standard deviation at a target conductance, siemens.
 
         Raises :class:`ConfigError` outside the range in which the curve holds.
         """
-        beyond = (conductance_s > self.valid_to_s * (1 + 1e-9)) | (conductance_s < 0)
+        beyond = (conductance_s > self.valid_to_conductance_s * (1 + 1e-9)) | (conductance_s < 0)
         if beyond.any():
             place = first_place(beyond)
             raise ConfigError(
                 f"programming_error: {cell_name(place)} is set to"
                 f" {format_quantity(conductance_s[place], 'S')}; the curve holds from 0 to"
-                f" {format_quantity(self.valid_to_s, 'S')}"
+                f" {format_quantity(self.valid_to_conductance_s, 'S')}"
             )
-        coefficients = np.array([0.0, *self.sigma_us])
-        sigma_s = np.asarray(
+        coefficients = np.array([0.0, *self.sigma_conductance_us])
+        sigma_conductance_s = np.asarray(
             1e-6 * np.polynomial.polynomial.polyval(1e6 * conductance_s, coefficients)
         )
-        if (sigma_s < 0).any():
-            place = first_place(sigma_s < 0)
+        if (sigma_conductance_s < 0).any():
+            place = first_place(sigma_conductance_s < 0)
             raise ConfigError(
-                f"programming_error: sigma_us gives {sigma_s[place]:.3g} S at"
+                f"programming_error: sigma_conductance_us gives {sigma_conductance_s[place]:.3g} S"
+                " at"
                 f" {conductance_s[place]:.3g} S: expected 0 or more",
-                key="sigma_us",
+                key="sigma_conductance_us",
             )
-        return sigma_s
+        return sigma_conductance_s
 
 
 class ProgrammingError(Effect):
@@ -75,14 +77,16 @@ class ProgrammingError(Effect):
 
     @override
     def begin(self, conductance_s: FloatArray) -> FloatArray:
-        sigma_s = self._settings.sigma_s(conductance_s)
-        found_s = conductance_s + sigma_s * self._rng.normal(size=conductance_s.shape)
+        sigma_conductance_s = self._settings.sigma_conductance_s(conductance_s)
+        found_conductance_s = conductance_s + sigma_conductance_s * self._rng.normal(
+            size=conductance_s.shape
+        )
         for _ in range(_ROUNDS):
-            if not (below := found_s < 0).any():
+            if not (below := found_conductance_s < 0).any():
                 break
             normal = self._rng.normal(size=int(below.sum()))
-            found_s[below] = conductance_s[below] + sigma_s[below] * normal
-        return found_s
+            found_conductance_s[below] = conductance_s[below] + sigma_conductance_s[below] * normal
+        return found_conductance_s
 
 
 PROGRAMMING_ERROR = EffectKind(

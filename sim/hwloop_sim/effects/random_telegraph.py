@@ -67,8 +67,8 @@ class RandomTelegraph(Effect):
 
     @override
     def seen(self, conductance_s: FloatArray) -> FloatArray:
-        shown_s: FloatArray = conductance_s * (1 - self._amplitude * self._filled)
-        return shown_s
+        shown_conductance_s: FloatArray = conductance_s * (1 - self._amplitude * self._filled)
+        return shown_conductance_s
 
 
 RANDOM_TELEGRAPH = EffectKind(

@@ -51,15 +51,17 @@ class Relaxation(Effect):
         self._age_s = np.zeros(shape)
 
     @override
-    def pulsed(self, before_s: FloatArray, after_s: FloatArray, pulse: PulseMap) -> FloatArray:
-        moved = after_s != before_s
+    def pulsed(
+        self, before_conductance_s: FloatArray, after_conductance_s: FloatArray, pulse: PulseMap
+    ) -> FloatArray:
+        moved = after_conductance_s != before_conductance_s
         settings = self._settings
-        drawn = self._rng.normal(settings.mean, settings.sigma, after_s.shape)
+        drawn = self._rng.normal(settings.mean, settings.sigma, after_conductance_s.shape)
         if settings.series_ohm is not None:
-            drawn = drawn * shown_of_series(after_s, settings.series_ohm)
+            drawn = drawn * shown_of_series(after_conductance_s, settings.series_ohm)
         self._final = np.where(moved, np.maximum(drawn, -1.0), self._final)
         self._age_s = np.where(moved, 0.0, self._age_s)
-        return after_s
+        return after_conductance_s
 
     @override
     def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:

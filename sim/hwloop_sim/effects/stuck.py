@@ -23,12 +23,15 @@ _Level = Annotated[Siemens, Field(ge=0)]
 
 
 class StuckSettings(Settings):
-    """Settings of stuck cells: ``high_fraction`` at ``high_s``, ``low_fraction`` at ``low_s``."""
+    """Settings of stuck cells.
+
+    ``high_fraction`` of them at ``high_conductance_s``, ``low_fraction`` at ``low_conductance_s``.
+    """
 
     high_fraction: _Part = 0.0
-    high_s: _Level | None = None
+    high_conductance_s: _Level | None = None
     low_fraction: _Part = 0.0
-    low_s: _Level | None = None
+    low_conductance_s: _Level | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> StuckSettings:
@@ -37,12 +40,19 @@ class StuckSettings(Settings):
                 f"high_fraction {self.high_fraction:g} and low_fraction {self.low_fraction:g}"
                 " together exceed 1"
             )
-        if self.high_fraction and self.high_s is None:
-            raise ValueError("high_fraction needs high_s")
-        if self.low_fraction and self.low_s is None:
-            raise ValueError("low_fraction needs low_s")
-        if self.high_s is not None and self.low_s is not None and self.high_s <= self.low_s:
-            raise ValueError(f"high_s {self.high_s:g} must be above low_s {self.low_s:g}")
+        if self.high_fraction and self.high_conductance_s is None:
+            raise ValueError("high_fraction needs high_conductance_s")
+        if self.low_fraction and self.low_conductance_s is None:
+            raise ValueError("low_fraction needs low_conductance_s")
+        if (
+            self.high_conductance_s is not None
+            and self.low_conductance_s is not None
+            and self.high_conductance_s <= self.low_conductance_s
+        ):
+            raise ValueError(
+                f"high_conductance_s {self.high_conductance_s:g} must be above low_conductance_s"
+                f" {self.low_conductance_s:g}"
+            )
         return self
 
 
@@ -56,11 +66,13 @@ class Stuck(Effect):
         high = draw < settings.high_fraction
         low = ~high & (draw < settings.high_fraction + settings.low_fraction)
         self._stuck = high | low
-        self._at_s = np.where(high, settings.high_s or 0.0, settings.low_s or 0.0)
+        self._at_conductance_s = np.where(
+            high, settings.high_conductance_s or 0.0, settings.low_conductance_s or 0.0
+        )
 
     @override
     def seen(self, conductance_s: FloatArray) -> FloatArray:
-        return np.where(self._stuck, self._at_s, conductance_s)
+        return np.where(self._stuck, self._at_conductance_s, conductance_s)
 
 
 STUCK = EffectKind(

@@ -47,8 +47,8 @@ class WhiteNoise(ReadNoise):
         self._draws = Draws.spawn(rng)
 
     @override
-    def variance_s2(self, conductance_s: FloatArray) -> FloatArray:
-        return np.square(self._settings.sigma_s(conductance_s))
+    def conductance_variance_s2(self, conductance_s: FloatArray) -> FloatArray:
+        return np.square(self._settings.sigma_conductance_s(conductance_s))
 
     @override
     def add(

@@ -162,7 +162,7 @@ class EmulatedArray(CrossbarBackend):
             noise = self._rng.normal(size=(reads, *current_a.shape)).mean(axis=0)
             current_a = current_a * (1 + self._read_noise * noise)
         for noise_ in self._cells.read_noise:
-            variance_a2 = noise_.variance_s2(conductance_s) * read.read_v**2
+            variance_a2 = noise_.conductance_variance_s2(conductance_s) * read.read_v**2
             noise_.add(current_a, variance_a2, unit_a2=1.0, reads=reads)
         reading = metered(current_a, self._compliance_a)
         addressed = np.broadcast_to(read.addressed, current_a.shape)

@@ -75,8 +75,8 @@ class _Law(CellLaw):
     def at(self, conductance_s: FloatArray, cell_v: FloatArray) -> tuple[FloatArray, FloatArray]:
         step_v = 1e-6
         above_a, below_a = self._current_a(cell_v + step_v), self._current_a(cell_v - step_v)
-        slope_s = np.maximum((above_a - below_a) / (2 * step_v), 1e-3 * conductance_s)
-        return self._current_a(cell_v), slope_s * self.on
+        slope_conductance_s = np.maximum((above_a - below_a) / (2 * step_v), 1e-3 * conductance_s)
+        return self._current_a(cell_v), slope_conductance_s * self.on
 
     def _current_a(self, cell_v: FloatArray) -> FloatArray:
         *population, rows, cols = self.cells.conductance_s.shape
@@ -109,7 +109,7 @@ class ArrayLines:
         self._tiles = [
             _Tile(rows, cols) for rows in self.row_slices for cols in tiles.col_slices(shape[1])
         ]
-        self._known_s: FloatArray | None = None
+        self._known_conductance_s: FloatArray | None = None
         self._crossbars: dict[tuple[int, int], Crossbar] = {}
 
     def multiply(self, cells: Device, row_v: FloatArray, rows: slice) -> FloatArray:
@@ -222,10 +222,10 @@ class ArrayLines:
         """
         conductance_s = cells.conductance_s
         for tile in self._tiles:
-            own_v, cells_s = pulse.amplitude_v[tile.place], conductance_s[tile.place]
-            shape = cells_s.shape[-2:]
+            own_v, cells_conductance_s = pulse.amplitude_v[tile.place], conductance_s[tile.place]
+            shape = cells_conductance_s.shape[-2:]
             selected = (own_v != 0).reshape(-1, *shape).any(axis=0)
-            for row, col in self._groups(selected, cells_s.size):
+            for row, col in self._groups(selected, cells_conductance_s.size):
                 rows, cols = line_fractions(self._scheme, shape, row=row, col=col)
                 amplitude_v = own_v[..., row, col][..., None]
                 # In a 1T1R array the transistors of the other rows are off and take the voltage.
@@ -235,7 +235,9 @@ class ArrayLines:
                 row_v, col_v = rows * amplitude_v, cols * amplitude_v
                 if cells.linear:
                     wires = self._wires or Wires()
-                    cell_v = solve(cells_s * on, row_v=row_v, col_v=col_v, wires=wires).cell_v
+                    cell_v = solve(
+                        cells_conductance_s * on, row_v=row_v, col_v=col_v, wires=wires
+                    ).cell_v
                 else:
                     cell_v = self._nonlinear_v(cells, tile, on, row_v, col_v)
                 # NaN: a line that no terminal reaches through any cell; no current flows there.
@@ -294,17 +296,19 @@ class ArrayLines:
         for tile in self._tiles:
             if tile.rows != rows:
                 continue
-            cells_s = cells.conductance_s[tile.place] * on
+            cells_conductance_s = cells.conductance_s[tile.place] * on
             if cells.linear:
-                solution = solve(cells_s, row_v=row_v, wires=wires)
+                solution = solve(cells_conductance_s, row_v=row_v, wires=wires)
             else:
-                solution = solve_cells(cells_s, _Law(cells, tile, on), row_v=row_v, wires=wires)
+                solution = solve_cells(
+                    cells_conductance_s, _Law(cells, tile, on), row_v=row_v, wires=wires
+                )
             columns.append(solution.col_a[..., 0, :])
         return np.concatenate(columns, axis=-1)
 
     def _crossbar(self, conductance_s: FloatArray, tile: _Tile) -> Crossbar:
-        if conductance_s is not self._known_s:
-            self._known_s = conductance_s
+        if conductance_s is not self._known_conductance_s:
+            self._known_conductance_s = conductance_s
             self._crossbars = {}
         key = (tile.rows.start, tile.cols.start)
         if key not in self._crossbars:

@@ -46,7 +46,7 @@ class Products:
         self._noises = noises
         self._fraction = fraction
         self._rng = rng
-        self._known_s: FloatArray | None = None
+        self._known_conductance_s: FloatArray | None = None
         self._variance: list[tuple[NDArray[np.float32], float]] = []
 
     def of(self, cells: Device, voltage_v: FloatArray, rows: slice, *, unit_v: float) -> Product:
@@ -57,8 +57,8 @@ class Products:
         conductance_s = cells.conductance_s
         self._know(conductance_s)
         part_v = voltage_v[..., rows]
-        part_s = conductance_s[..., rows, :]
-        squares_a2 = np.square(part_v) @ np.square(part_s) if self._fraction else None
+        part_conductance_s = conductance_s[..., rows, :]
+        squares_a2 = np.square(part_v) @ np.square(part_conductance_s) if self._fraction else None
         current_a = self._lines.multiply(cells, part_v, rows)
         variances = tuple(
             self._variances(variance[..., rows, :], part_v, unit_v, current_a.shape)
@@ -72,7 +72,7 @@ class Products:
         if product.squares_a2 is not None:
             noise = self._rng.normal(size=current_a.shape)
             current_a = current_a + self._fraction * np.sqrt(product.squares_a2) * noise
-        units = (unit_v**2 * unit_s2 for _, unit_s2 in self._variance)
+        units = (unit_v**2 * unit_conductance_s2 for _, unit_conductance_s2 in self._variance)
         for noise_, variance, unit_a2 in zip(self._noises, product.variances, units, strict=True):
             noise_.add(current_a, variance, unit_a2=unit_a2, reads=1)
         return current_a
@@ -94,14 +94,19 @@ class Products:
         return shares @ variance
 
     def _know(self, conductance_s: FloatArray) -> None:
-        if conductance_s is self._known_s:
+        if conductance_s is self._known_conductance_s:
             return
-        self._known_s = conductance_s
+        self._known_conductance_s = conductance_s
         self._variance = []
         for noise in self._noises:
-            variance_s2 = noise.variance_s2(conductance_s)
-            unit_s2 = float(variance_s2.max()) or 1.0
-            self._variance.append(((variance_s2 / unit_s2).astype(np.float32), unit_s2))
+            conductance_variance_s2 = noise.conductance_variance_s2(conductance_s)
+            unit_conductance_s2 = float(conductance_variance_s2.max()) or 1.0
+            self._variance.append(
+                (
+                    (conductance_variance_s2 / unit_conductance_s2).astype(np.float32),
+                    unit_conductance_s2,
+                )
+            )
 
 
 def joined(products: Sequence[Product]) -> Product:

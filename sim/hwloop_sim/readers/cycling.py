@@ -34,20 +34,29 @@ def recognises(path: Path) -> bool:
 def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
     """Return both states in siemens; cycles of a row of pairs are numbered from 1."""
     wide = _wide_columns(path)
-    cell, cycle, set_s, reset_s = _of_long(path) if wide is None else _of_wide(path, wide)
-    columns = {"cell": cell, "cycle": cycle, "set_s": set_s, "reset_s": reset_s}
-    swapped = float((set_s < reset_s).mean())
-    if np.median(set_s) <= np.median(reset_s):
+    cell, cycle, set_conductance_s, reset_conductance_s = (
+        _of_long(path) if wide is None else _of_wide(path, wide)
+    )
+    columns = {
+        "cell": cell,
+        "cycle": cycle,
+        "set_conductance_s": set_conductance_s,
+        "reset_conductance_s": reset_conductance_s,
+    }
+    swapped = float((set_conductance_s < reset_conductance_s).mean())
+    if np.median(set_conductance_s) <= np.median(reset_conductance_s):
         raise ConfigError(
-            f"after SET it conducts {np.median(set_s):.4g} S, less than the"
-            f" {np.median(reset_s):.4g} S after RESET (medians): the columns are the other way"
+            f"after SET it conducts {np.median(set_conductance_s):.4g} S, less than the"
+            f" {np.median(reset_conductance_s):.4g} S after RESET (medians): the columns are the"
+            " other way"
             " round than this reader takes them",
             file=str(path),
         )
     messages = [
         f"{cell.size} cycles of {cells_in(cell)}, cycle {cycle.min():g} to {cycle.max():g};"
         " resistances from ohm to siemens",
-        f"medians {np.median(1 / set_s):.4g} ohm after SET, {np.median(1 / reset_s):.4g} ohm after"
+        f"medians {np.median(1 / set_conductance_s):.4g} ohm after SET,"
+        f" {np.median(1 / reset_conductance_s):.4g} ohm after"
         f" RESET; {swapped:.2%} of the cycles have SET above RESET in resistance",
         "no row was dropped",
     ]
@@ -66,8 +75,8 @@ def _wide_columns(path: Path) -> int | None:
 def _of_long(path: Path) -> tuple[Table, Table, Table, Table]:
     table, lines = table_of(path, _LONG, "\t")
     check_whole(path, table[:, 3], lines, "cycle")
-    set_s = inverse(path, table[:, 1], lines, _LONG[1])
-    return table[:, 0], table[:, 3], set_s, inverse(path, table[:, 2], lines, _LONG[2])
+    set_conductance_s = inverse(path, table[:, 1], lines, _LONG[1])
+    return table[:, 0], table[:, 3], set_conductance_s, inverse(path, table[:, 2], lines, _LONG[2])
 
 
 def _of_wide(path: Path, count: int) -> tuple[Table, Table, Table, Table]:
@@ -77,10 +86,10 @@ def _of_wide(path: Path, count: int) -> tuple[Table, Table, Table, Table]:
         names += [f"RESET of cycle {cycle}", f"SET of cycle {cycle}"]
     table, lines = table_of(path, names, "\t")
     each = np.repeat(lines, cycles)
-    reset_s = inverse(path, table[:, 1::2].ravel(), each, "resistance after RESET")
-    set_s = inverse(path, table[:, 2::2].ravel(), each, "resistance after SET")
+    reset_conductance_s = inverse(path, table[:, 1::2].ravel(), each, "resistance after RESET")
+    set_conductance_s = inverse(path, table[:, 2::2].ravel(), each, "resistance after SET")
     number = np.tile(np.arange(1.0, cycles + 1), len(table))
-    return np.repeat(table[:, 0], cycles), number, set_s, reset_s
+    return np.repeat(table[:, 0], cycles), number, set_conductance_s, reset_conductance_s
 
 
 CYCLING = Reader(

@@ -38,8 +38,8 @@ def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - n
     table, lines = table_of(path, _NAMES, "\t")
     for column in (0, 1, 2, 3):
         check_whole(path, table[:, column], lines, _NAMES[column])
-    final_s = inverse(path, table[:, 4], lines, "final resistance")
-    low_s = inverse(path, table[:, 7], lines, "target high")
+    final_conductance_s = inverse(path, table[:, 4], lines, "final resistance")
+    low_conductance_s = inverse(path, table[:, 7], lines, "target high")
     wrong = (table[:, 6] < 0) | (table[:, 6] >= table[:, 7])
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -47,17 +47,21 @@ def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - n
             path, int(lines[row]), f"target low {table[row, 6]:g} ohm", f"below {table[row, 7]:g}"
         )
     # A window that begins at 0 ohm has no upper end: the largest number, since all are finite.
-    most_s = np.finfo(np.float64).max
-    high_s = np.where(table[:, 6] > 0, 1 / np.where(table[:, 6] > 0, table[:, 6], 1.0), most_s)
-    reached = (final_s >= low_s) & (final_s <= high_s)
+    most_conductance_s = np.finfo(np.float64).max
+    high_conductance_s = np.where(
+        table[:, 6] > 0, 1 / np.where(table[:, 6] > 0, table[:, 6], 1.0), most_conductance_s
+    )
+    reached = (final_conductance_s >= low_conductance_s) & (
+        final_conductance_s <= high_conductance_s
+    )
     columns = {
         "cell": table[:, 0],
         "reads": table[:, 1],
         "set_pulses": table[:, 2],
         "reset_pulses": table[:, 3],
-        "conductance_s": final_s,
-        "target_low_s": low_s,
-        "target_high_s": high_s,
+        "conductance_s": final_conductance_s,
+        "target_low_conductance_s": low_conductance_s,
+        "target_high_conductance_s": high_conductance_s,
         "success": table[:, 8],
     }
     return Extract("programming", columns, {}, _messages(path, table, reached))

@@ -42,8 +42,8 @@ def read(path: Path, options: Mapping[str, str]) -> Extract:
         "width_s": table[:, 1] / 1e9,
         "amplitude_v": _SIGNS[line] * table[:, 2],
         "gate_v": table[:, 3],
-        "before_s": inverse(path, table[:, 4], lines, "resistance before"),
-        "after_s": inverse(path, table[:, 5], lines, "resistance after"),
+        "before_conductance_s": inverse(path, table[:, 4], lines, "resistance before"),
+        "after_conductance_s": inverse(path, table[:, 5], lines, "resistance after"),
     }
     messages = [
         f"{len(table)} pulses on {cells_in(table[:, 0])}; widths from nanoseconds to seconds,"

@@ -143,11 +143,13 @@ def test_floating_read_has_the_sneak_paths_of_its_array(tmp_path: Path) -> None:
     with _open(_station(tmp_path, "floating"), _procedure("floating")) as (bench, _):
         reading = bench.read(ReadMap.every_cell((4, 4), read_v=0.1))
     siemens = 1 / np.array(OHM)
-    np.testing.assert_allclose(reading.current_a[3, 3], 0.1 * _floating_s(siemens, 3, 3), rtol=1e-4)
+    np.testing.assert_allclose(
+        reading.current_a[3, 3], 0.1 * _floating_conductance_s(siemens, 3, 3), rtol=1e-4
+    )
     assert reading.current_a[3, 3] > 0.1 * siemens[3, 3] * 1.5
 
 
-def _floating_s(siemens: np.ndarray[Any, Any], row: int, col: int) -> float:
+def _floating_conductance_s(siemens: np.ndarray[Any, Any], row: int, col: int) -> float:
     """Between one row and one column with all others floating, by the graph's Laplacian."""
     rows, cols = siemens.shape
     laplacian = np.zeros((rows + cols, rows + cols))
@@ -272,9 +274,9 @@ def test_a_wait_passes_on_the_clock_and_shows_an_output_that_went_off_meanwhile(
     tmp_path: Path,
 ) -> None:
     with _open(_station(tmp_path, "V/2"), _procedure("V/2")) as (bench, _):
-        before_s = bench.now_s()
+        before_conductance_s = bench.now_s()
         bench.wait(Wait(7.0))
-        assert bench.now_s() - before_s == pytest.approx(7.0, abs=0.5)
+        assert bench.now_s() - before_conductance_s == pytest.approx(7.0, abs=0.5)
         bench._boxes.rows.source_enabled = False  # as an interlock does
         with pytest.raises(InstrumentFault, match="s1: its output has gone off by itself"):
             bench.wait(Wait(1.0))

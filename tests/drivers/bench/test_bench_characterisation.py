@@ -15,7 +15,7 @@ from hwloop.run.observer import Quiet
 from hwloop.run.runner import RunOptions, run_procedure
 
 STATION = Path(__file__).parents[3] / "stations" / "virtual_4x4.yaml"
-RESOLUTION_S = 10e-12 / 0.1  # Keithley 2400, 1 µA range, at the read voltage
+RESOLUTION_CONDUCTANCE_S = 10e-12 / 0.1  # Keithley 2400, 1 µA range, at the read voltage
 ARRAY = {
     "rows": 4,
     "cols": 4,
@@ -33,13 +33,13 @@ ARRAY = {
 }
 DEVICE = {
     "model": "soft_bounds",
-    "g_min_s": 5e-7,
-    "g_max_s": 5e-6,
+    "min_conductance_s": 5e-7,
+    "max_conductance_s": 5e-6,
     "up_pulses": 4,
     "down_pulses": 6,
     "up": {"amplitude_v": 2.0, "width_s": 5e-3},
     "down": {"amplitude_v": -2.8, "width_s": 5e-3},
-    "spread": {"g_max_s": {"distribution": "lognormal", "sigma": 0.2}},
+    "spread": {"max_conductance_s": {"distribution": "lognormal", "sigma": 0.2}},
 }
 RESPONSE = {
     "up": {"amplitudes_v": [2.0], "widths_s": [5e-3]},
@@ -90,9 +90,9 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_the_map_over_instruments_is_the_emulators_up_to_their_resolution(both: Any) -> None:
     (bench, _), (sim, _) = both
-    for name in ("mean_s", "median_s"):
+    for name in ("mean_conductance_s", "median_conductance_s"):
         np.testing.assert_allclose(
-            bench["read_map"][name], sim["read_map"][name], rtol=0, atol=RESOLUTION_S
+            bench["read_map"][name], sim["read_map"][name], rtol=0, atol=RESOLUTION_CONDUCTANCE_S
         )
     assert bench["read_map"]["ln_sigma"] == pytest.approx(sim["read_map"]["ln_sigma"], abs=1e-3)
 
@@ -100,8 +100,8 @@ def test_the_map_over_instruments_is_the_emulators_up_to_their_resolution(both: 
 def test_the_response_over_instruments_is_the_emulators_up_to_their_resolution(both: Any) -> None:
     (bench, _), (sim, _) = both
     seen, wanted = bench["pulse_response"], sim["pulse_response"]
-    for name in ("first_s", "last_s"):
-        np.testing.assert_allclose(seen[name], wanted[name], rtol=0, atol=RESOLUTION_S)
+    for name in ("first_conductance_s", "last_conductance_s"):
+        np.testing.assert_allclose(seen[name], wanted[name], rtol=0, atol=RESOLUTION_CONDUCTANCE_S)
     np.testing.assert_allclose(wanted["e_folding_pulses"][0], 4, rtol=1e-2)
     for name in ("e_folding_pulses", "nonlinearity", "asymmetry"):
         np.testing.assert_allclose(seen[name], wanted[name], rtol=2e-3, atol=1e-3)

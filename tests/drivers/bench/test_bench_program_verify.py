@@ -25,18 +25,20 @@ from tests.drivers.running_bench import ROOT, copy_station, running_bench
 STATION = ROOT / "stations" / "virtual_2602b_707b.yaml"
 DEVICE = {
     "model": "soft_bounds",
-    "g_min_s": 5e-7,
-    "g_max_s": 5e-6,
+    "min_conductance_s": 5e-7,
+    "max_conductance_s": 5e-6,
     "up_pulses": 60,
     "down_pulses": 60,
     "initial": 6e-7,
     "up": {"amplitude_v": 2.0, "width_s": 5e-3},
     "down": {"amplitude_v": -2.8, "width_s": 5e-3},
 }
-RESOLUTION_S = 1e-10  # of a read of 0.1 V: 10 pA, several times the noise-free 2602B's digit
+RESOLUTION_CONDUCTANCE_S = (
+    1e-10  # of a read of 0.1 V: 10 pA, several times the noise-free 2602B's digit
+)
 CELLS = [[0, 0], [1, 2], [3, 1]]
 SETTINGS: dict[str, Any] = {
-    "target": {"kind": "map", "map_s": np.full((4, 4), 3e-6).tolist()},
+    "target": {"kind": "map", "map_conductance_s": np.full((4, 4), 3e-6).tolist()},
     "tolerance": {"kind": "relative", "fraction": 0.02},
     "algorithm": {
         "name": "alibart",
@@ -47,7 +49,7 @@ SETTINGS: dict[str, Any] = {
     "cells": CELLS,
 }
 EXACT = ("pulses_up", "pulses_down", "status")
-NEAR = ("before_s", "verified_s")
+NEAR = ("before_conductance_s", "verified_conductance_s")
 
 
 def _procedure(folder: Path, station: Path, settings: dict[str, Any]) -> Procedure:
@@ -74,18 +76,24 @@ def _ended(backend: str, settings: dict[str, Any], folder: Path) -> dict[str, ND
 
 def test_cells_end_over_instruments_as_on_the_emulator(tmp_path: Path) -> None:
     targets = np.full((4, 4), np.nan)
-    for place, target_s in zip(CELLS, (1e-6, 2e-6, 3e-6), strict=True):
-        targets[tuple(place)] = target_s
-    map_s = [[None if np.isnan(value) else float(value) for value in row] for row in targets]
-    settings = SETTINGS | {"target": {"kind": "map", "map_s": map_s}}
+    for place, target_conductance_s in zip(CELLS, (1e-6, 2e-6, 3e-6), strict=True):
+        targets[tuple(place)] = target_conductance_s
+    map_conductance_s = [
+        [None if np.isnan(value) else float(value) for value in row] for row in targets
+    ]
+    settings = SETTINGS | {"target": {"kind": "map", "map_conductance_s": map_conductance_s}}
     seen, wanted = (_ended(backend, settings, tmp_path) for backend in ("bench", "sim"))
     assert wanted["pulses_up"].sum() > 60
     for name in EXACT:
         np.testing.assert_array_equal(seen[name], wanted[name], err_msg=name)
     for name in NEAR:
-        cells = np.isfinite(wanted["verified_s"])
+        cells = np.isfinite(wanted["verified_conductance_s"])
         np.testing.assert_allclose(
-            seen[name][cells], wanted[name][cells], rtol=1e-3, atol=RESOLUTION_S, err_msg=name
+            seen[name][cells],
+            wanted[name][cells],
+            rtol=1e-3,
+            atol=RESOLUTION_CONDUCTANCE_S,
+            err_msg=name,
         )
 
 
@@ -116,4 +124,9 @@ def test_the_instruments_own_loop_ends_alike_in_a_tenth_of_the_round_trips(
     assert trips["pulse by pulse"] >= 10 * trips["in the box"], trips
     for name in EXACT:
         np.testing.assert_array_equal(getattr(box, name), getattr(host, name), err_msg=name)
-    np.testing.assert_allclose(box.verified_s, host.verified_s, rtol=1e-3, atol=RESOLUTION_S)
+    np.testing.assert_allclose(
+        box.verified_conductance_s,
+        host.verified_conductance_s,
+        rtol=1e-3,
+        atol=RESOLUTION_CONDUCTANCE_S,
+    )

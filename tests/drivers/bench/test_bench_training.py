@@ -85,8 +85,8 @@ def test_training_over_instruments_is_the_emulators_up_to_their_resolution(
             assert (seen["epoch"][-1], seen["pulses"][-1]) == (23, 176)
         conductance_s = wanted["conductance_s"]
         if "33500b" in template.stem:  # reads through the output resistance of the generator
-            row_s = conductance_s.sum(axis=-1, keepdims=True)
-            conductance_s = conductance_s / (1 + GENERATOR_OHM * row_s)
+            row_conductance_s = conductance_s.sum(axis=-1, keepdims=True)
+            conductance_s = conductance_s / (1 + GENERATOR_OHM * row_conductance_s)
         np.testing.assert_allclose(
             seen["conductance_s"], conductance_s, rtol=0, atol=RESOLUTION_A / READ_V
         )
@@ -241,7 +241,7 @@ def test_cells_that_any_voltage_moves_are_trained_over_instruments_far_below_the
     tmp_path: Path,
 ) -> None:
     """SBT cells at 0.5 V, where the array lets half-selected cells see 1.1 V."""
-    device = "{model: sbt, initial: {distribution: uniform, min_s: 65 uS, max_s: 90 uS}}"
+    device = "{model: sbt, initial: {distribution: uniform, min_conductance_s: 65 uS, max_conductance_s: 90 uS}}"
     pulse = "{amplitude_v: 0.5 V, width_s: 1 ms}"
     overrides = [
         f"backends.bench.station={_station(tmp_path).as_posix()}",
@@ -251,15 +251,15 @@ def test_cells_that_any_voltage_moves_are_trained_over_instruments_far_below_the
         "steps.0.settings.max_updates=3",
     ]
     procedure = load_procedure(PROCEDURE, overrides)
-    ends_s = []
+    ends_conductance_s = []
     for backend in ("sim", "bench"):
         path = tmp_path / f"{backend}.h5"
         run_procedure(procedure, RunOptions(backend, path))
         with Record(path) as record:
-            trained_s = record.results("train_manhattan", "")["conductance_s"]
-        assert (trained_s[-1] > 1.04 * trained_s[0]).any()
-        ends_s.append(trained_s[-1])
-    np.testing.assert_allclose(ends_s[1], ends_s[0], rtol=1e-4)
+            trained_conductance_s = record.results("train_manhattan", "")["conductance_s"]
+        assert (trained_conductance_s[-1] > 1.04 * trained_conductance_s[0]).any()
+        ends_conductance_s.append(trained_conductance_s[-1])
+    np.testing.assert_allclose(ends_conductance_s[1], ends_conductance_s[0], rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -276,9 +276,9 @@ def test_training_with_pulses_of_both_polarities_is_the_emulators(
 ) -> None:
     # A cell without scatter: the bench pulses cell by cell, so it draws in another order.
     device = (
-        "{model: soft_bounds, g_min_s: 100 nS, g_max_s: 800 nS, up_pulses: 40, down_pulses: 20,"
+        "{model: soft_bounds, min_conductance_s: 100 nS, max_conductance_s: 800 nS, up_pulses: 40, down_pulses: 20,"
         " up: {amplitude_v: 2 V, width_s: 50 ms}, down: {amplitude_v: -2.8 V, width_s: 50 ms},"
-        " initial: {distribution: uniform, min_s: 460 nS, max_s: 660 nS}}"
+        " initial: {distribution: uniform, min_conductance_s: 460 nS, max_conductance_s: 660 nS}}"
     )
     station = _station(tmp_path)
     runs = {}

@@ -15,11 +15,11 @@ from hwloop_sim.virtual.instruments.keithley_2400.box import (
 )
 from tests.virtual_link import OneBox
 
-CELL_S = 1e-5
+CELL_CONDUCTANCE_S = 1e-5
 
 
 def _smu(**more: object) -> tuple[Keithley2400, OneBox]:
-    box = OneBox(VirtualKeithley2400, conductance_s=CELL_S)
+    box = OneBox(VirtualKeithley2400, conductance_s=CELL_CONDUCTANCE_S)
     smu = Keithley2400(box.link, Keithley2400Settings.parse(more))
     smu.verify_identity()
     smu.reset()
@@ -48,7 +48,7 @@ def test_fifty_pulses_and_reads_are_one_round_trip(errors: str) -> None:
     trips = box.link.round_trips - before
     smu.check_errors()
     assert errors == "each" or trips == 1
-    assert [r.current_a for r in readings] == pytest.approx([0.1 * CELL_S] * 50)
+    assert [r.current_a for r in readings] == pytest.approx([0.1 * CELL_CONDUCTANCE_S] * 50)
     assert [p.width_s for p in box.device.pulses] == pytest.approx([0.03] * 50, rel=1e-9)
     assert smu.measure_current().current_a == pytest.approx(0, abs=1e-11)
 
@@ -112,7 +112,7 @@ def test_limit_level_and_width_reach_the_box_to_nine_digits_or_are_refused(
     before = len(box.device.pulses)
     smu.apply_train(train)
     smu.check_errors()
-    seen_v = min(level_v, compliance_a / CELL_S)
+    seen_v = min(level_v, compliance_a / CELL_CONDUCTANCE_S)
     if seen_v > 0.2:
         assert box.device.pulses[before].width_s == pytest.approx(width_s, rel=1e-8)
         assert box.device.pulses[before].amplitude_v[0, 0] == pytest.approx(seen_v, rel=1e-8)

@@ -19,11 +19,11 @@ from tests.virtual_link import OneBox
 
 LANGUAGES = ("scpi", "tsp")
 both = pytest.mark.parametrize("language", LANGUAGES)
-CELL_S = 1e-5
+CELL_CONDUCTANCE_S = 1e-5
 
 
 def _smu(
-    language: str, *, conductance_s: float = CELL_S, errors: str = "batch"
+    language: str, *, conductance_s: float = CELL_CONDUCTANCE_S, errors: str = "batch"
 ) -> tuple[Keithley2450 | Keithley2450Tsp, OneBox]:
     box = OneBox(Virtual2450, conductance_s=conductance_s, settings={"language": language})
     made = KEITHLEY_2450.make(
@@ -65,7 +65,7 @@ def test_fifty_pulses_and_reads_reach_the_device_in_one_round_trip(
     assert errors == "each" or trips == 1
     assert [p.amplitude_v[0, 0] for p in box.device.pulses] == pytest.approx([1.5] * 50)
     assert [p.width_s for p in box.device.pulses] == pytest.approx([0.03] * 50, rel=1e-9)
-    assert [r.current_a for r in readings] == pytest.approx([0.1 * CELL_S] * 50)
+    assert [r.current_a for r in readings] == pytest.approx([0.1 * CELL_CONDUCTANCE_S] * 50)
     assert {r.flags for r in readings} == {Flag(0)}
     assert box.instrument.output_states() == {"": True}
     assert box.circuit.output_volts() == {"box": 0.0}
@@ -244,7 +244,7 @@ def _reaches(
     before = len(box.device.pulses)
     smu.apply_train(train)
     smu.check_errors()
-    seen_v = min(level_v, compliance_a / CELL_S)
+    seen_v = min(level_v, compliance_a / CELL_CONDUCTANCE_S)
     if seen_v > 0.2:
         assert box.device.pulses[before].width_s == pytest.approx(width_s, rel=1e-8)
         assert box.device.pulses[before].amplitude_v[0, 0] == pytest.approx(seen_v, rel=1e-8)

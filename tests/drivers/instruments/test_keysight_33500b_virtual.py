@@ -16,14 +16,14 @@ from hwloop_sim.virtual.instruments.keysight_33500b.box import (
 )
 from tests.virtual_link import OneBox
 
-CELL_S = 1e-5
-SHARE = 1 / (1 + 50 * CELL_S)  # of the open-circuit voltage, behind 50 Ω
+CELL_CONDUCTANCE_S = 1e-5
+SHARE = 1 / (1 + 50 * CELL_CONDUCTANCE_S)  # of the open-circuit voltage, behind 50 Ω
 
 
 def _ready(
     range_v: float = 2.0, *, model: str = "33511B"
 ) -> tuple[OneBox, Keysight33500B, BurstOutput]:
-    box = OneBox(Virtual33500B, conductance_s=CELL_S, settings={"model": model})
+    box = OneBox(Virtual33500B, conductance_s=CELL_CONDUCTANCE_S, settings={"model": model})
     generator = Keysight33500B(box.link, Keysight33500BSettings.parse({"model": model}))
     generator.verify_identity()
     generator.reset()
@@ -122,7 +122,7 @@ def test_two_outputs_are_set_apart_and_only_one_of_them_pulses() -> None:
         lines={"row0": "box.1", "col0": "box.2"},
         drive="box.1",
         settings={"model": "33522B"},
-        conductance_s=CELL_S,
+        conductance_s=CELL_CONDUCTANCE_S,
     )
     generator = Keysight33500B(box.link, Keysight33500BSettings())
     generator.reset()
@@ -139,7 +139,7 @@ def test_two_outputs_are_set_apart_and_only_one_of_them_pulses() -> None:
     one.apply_pulses(level_v=0.5, width_s=1e-3)
     two.apply_pulses(level_v=-1.0, width_s=1e-3)
     generator.check_errors()
-    share = 1 / (1 + 100 * CELL_S)
+    share = 1 / (1 + 100 * CELL_CONDUCTANCE_S)
     seen_v = [p.amplitude_v[0, 0] for p in box.device.pulses]
     assert seen_v == pytest.approx([2 * share] * 2 + [0.5 * share, share])
     assert generator.read_back()["2.limit_high_v"] == pytest.approx(2.002)

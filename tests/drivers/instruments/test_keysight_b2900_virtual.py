@@ -14,14 +14,16 @@ from hwloop_drivers.roles import SourceSetup, TrainPoint
 from hwloop_sim.virtual.instruments.keysight_b2900.box import KeysightB2900 as VirtualB2900
 from tests.virtual_link import OneBox
 
-CELL_S = 1e-5
+CELL_CONDUCTANCE_S = 1e-5
 
 
 def _box(
     model: str, *, channel: str = "", errors: str = "batch"
 ) -> tuple[KeysightB2900, KeysightB2900Channel, OneBox]:
     drive = f"box.{channel}" if channel else "box"
-    one = OneBox(VirtualB2900, conductance_s=CELL_S, drive=drive, settings={"model": model})
+    one = OneBox(
+        VirtualB2900, conductance_s=CELL_CONDUCTANCE_S, drive=drive, settings={"model": model}
+    )
     chosen = KeysightB2900Settings.parse({"model": model, "errors": errors})
     made = KeysightB2900(one.link, chosen)
     made.verify_identity()
@@ -54,7 +56,7 @@ def test_fifty_pulses_and_reads_reach_the_device_in_one_round_trip(
     assert errors == "each" or trips == 1
     assert [p.amplitude_v[0, 0] for p in one.device.pulses] == pytest.approx([1.5] * 50)
     assert [p.width_s for p in one.device.pulses] == pytest.approx([1e-4] * 50, rel=1e-9)
-    assert [r.current_a for r in readings] == pytest.approx([0.1 * CELL_S] * 50)
+    assert [r.current_a for r in readings] == pytest.approx([0.1 * CELL_CONDUCTANCE_S] * 50)
     assert {r.flags for r in readings} == {Flag(0)}
     assert smu.source_voltage == 0
     assert one.circuit.line_volts()["row0"] == 0
@@ -80,7 +82,7 @@ def test_pulse_and_reading_have_widths_of_their_own() -> None:
     readings = smu.apply_train(train)
     box.check_errors()
     assert [p.width_s for p in one.device.pulses] == pytest.approx([5e-5] * 10, rel=1e-9)
-    assert [r.current_a for r in readings] == pytest.approx([0.1 * CELL_S] * 10)
+    assert [r.current_a for r in readings] == pytest.approx([0.1 * CELL_CONDUCTANCE_S] * 10)
 
 
 def test_readings_that_are_not_equally_spaced_are_picked_out_of_those_that_are() -> None:
@@ -95,7 +97,7 @@ def test_reading_soon_after_a_step_has_a_part_of_the_level_before() -> None:
     # Settled to 0.1 % of the step after 50 us: data sheet.
     _, smu, _ = _ready(nplc=0.001)
     (reading,) = smu.apply_train([TrainPoint(1.0, 5e-5, measure=True)])
-    assert reading.current_a == pytest.approx(CELL_S * (1 - 1e-3), rel=2e-4)
+    assert reading.current_a == pytest.approx(CELL_CONDUCTANCE_S * (1 - 1e-3), rel=2e-4)
 
 
 def test_compliance_is_told_for_each_reading() -> None:
@@ -115,7 +117,7 @@ def test_compliance_is_told_for_each_reading() -> None:
 def test_two_channels_are_two_sources_with_the_signs_of_their_own_currents() -> None:
     one = OneBox(
         VirtualB2900,
-        conductance_s=CELL_S,
+        conductance_s=CELL_CONDUCTANCE_S,
         drive="box.1",
         lines={"row0": "box.1", "col0": "box.2"},
         settings={"model": "B2902A"},
@@ -130,8 +132,8 @@ def test_two_channels_are_two_sources_with_the_signs_of_their_own_currents() -> 
     assert isinstance(rows, KeysightB2900Channel)
     assert isinstance(columns, KeysightB2900Channel)
     rows.source_voltage, columns.source_voltage = 0.5, -0.5
-    assert rows.current == pytest.approx(1.0 * CELL_S)
-    assert columns.current == pytest.approx(-1.0 * CELL_S)
+    assert rows.current == pytest.approx(1.0 * CELL_CONDUCTANCE_S)
+    assert columns.current == pytest.approx(-1.0 * CELL_CONDUCTANCE_S)
     box.check_errors()
     box.safe_state()
     assert one.instrument.output_states() == {"1": False, "2": False}
@@ -232,7 +234,7 @@ def test_limit_level_and_width_reach_the_box_to_nine_digits_or_are_refused(
     before = len(one.device.pulses)
     smu.apply_train(train)
     box.check_errors()
-    seen_v = min(level_v, compliance_a / CELL_S)
+    seen_v = min(level_v, compliance_a / CELL_CONDUCTANCE_S)
     if seen_v > 0.2:
         assert one.device.pulses[before].width_s == pytest.approx(width_s, rel=1e-8)
         assert one.device.pulses[before].amplitude_v[0, 0] == pytest.approx(seen_v, rel=1e-8)

@@ -26,7 +26,7 @@ by_name = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def _procedure(path: Path) -> Procedure:
     """The emulated device of the training, in an array that fits the station."""
     station = load_station(path)
-    shift = "{distribution: lognormal, median_s: 30 nS, sigma: 0.5}"
+    shift = "{distribution: lognormal, median_conductance_s: 30 nS, sigma: 0.5}"
     procedure = load_procedure(PROCEDURE, [f"backends.sim.device.shift={shift}"])
     array = procedure.array.model_dump()
     array |= {"rows": station.wiring.count("row"), "cols": station.wiring.count("col")}
@@ -63,15 +63,17 @@ def test_example_pulses_and_reads_where_virtual_instruments_stand(
         running_bench(station, procedure) as virtual,
         open_bench(BenchSettings(station=station), _request(procedure)) as bench,
     ):
-        before_s = virtual.device.conductance_s.copy()
-        map_v = np.zeros(before_s.shape)
+        before_conductance_s = virtual.device.conductance_s.copy()
+        map_v = np.zeros(before_conductance_s.shape)
         map_v[0, 0] = 2.0
         bench.pulse(PulseMap(map_v, 50e-3))
-        reading = bench.read(ReadMap.every_cell(before_s.shape, read_v=0.05))
-        after_s = virtual.device.conductance_s
-        assert after_s[0, 0] > before_s[0, 0] * 1.1
+        reading = bench.read(ReadMap.every_cell(before_conductance_s.shape, read_v=0.05))
+        after_conductance_s = virtual.device.conductance_s
+        assert after_conductance_s[0, 0] > before_conductance_s[0, 0] * 1.1
         assert virtual.circuit.pulses.sum() == virtual.circuit.pulses[0, 0] == 1
         assert not reading.flags.any()
         if virtual.station.scheme != "floating":  # else the sneak paths are in it
-            np.testing.assert_allclose(reading.current_a / 0.05, after_s, rtol=1e-3, atol=2e-10)
+            np.testing.assert_allclose(
+                reading.current_a / 0.05, after_conductance_s, rtol=1e-3, atol=2e-10
+            )
         assert virtual.status()["unmodelled"] == []

@@ -31,10 +31,16 @@ def _array(span: object) -> ArraySettings:
 
 
 def test_the_range_of_a_calibration_is_what_its_data_covered(tmp_path: Path) -> None:
-    assert _array("crosssim_taox").range == ConductanceRange(low_s=0.0016057, high_s=0.0024851)
+    assert _array("crosssim_taox").range == ConductanceRange(
+        low_conductance_s=0.0016057, high_conductance_s=0.0024851
+    )
     own = tmp_path / "own.yaml"
-    own.write_text("validity: {low_s: 1.0e-6, high_s: 2.0e-6}\n", encoding="utf-8")
-    assert _array(str(own)).range == ConductanceRange(low_s=1e-6, high_s=2e-6)
+    own.write_text(
+        "validity: {low_conductance_s: 1.0e-6, high_conductance_s: 2.0e-6}\n", encoding="utf-8"
+    )
+    assert _array(str(own)).range == ConductanceRange(
+        low_conductance_s=1e-6, high_conductance_s=2e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,7 +49,10 @@ def test_the_range_of_a_calibration_is_what_its_data_covered(tmp_path: Path) -> 
         ("crosssim_tao", "did you mean 'crosssim_taox'"),
         ("gone.yaml", "cannot be read"),
         ("gong2018_hfo2", "does not say which conductances its data covered"),
-        ({"low_s": 2e-6, "high_s": 1e-6}, "low_s 2e-06 must be below high_s 1e-06"),
+        (
+            {"low_conductance_s": 2e-6, "high_conductance_s": 1e-6},
+            "low_conductance_s 2e-06 must be below high_conductance_s 1e-06",
+        ),
     ],
 )
 def test_a_range_that_cannot_be_had_is_refused(named: object, words: str) -> None:
@@ -53,11 +62,11 @@ def test_a_range_that_cannot_be_had_is_refused(named: object, words: str) -> Non
 
 def test_mapping_and_programming_take_the_range_of_the_array(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", w=np.array([[1.0, -0.5], [0.25, 0.0]]))
-    settings = _array({"low_s": 1e-5, "high_s": 9e-5})
+    settings = _array({"low_conductance_s": 1e-5, "high_conductance_s": 9e-5})
     device = {
         "model": "soft_bounds",
-        "g_min_s": 5e-6,
-        "g_max_s": 1e-4,
+        "min_conductance_s": 5e-6,
+        "max_conductance_s": 1e-4,
         "up": {"amplitude_v": 3.2, "width_s": 3e-4},
         "down": {"amplitude_v": -2.8, "width_s": 3e-4},
     }
@@ -67,18 +76,23 @@ def test_mapping_and_programming_take_the_range_of_the_array(tmp_path: Path) -> 
     layers = [{"kind": "dense", "weight": "w"}]
     mapped = results(MAP_NETWORK, {"weights": str(tmp_path / "w.npz"), "layers": layers}, array)
     np.testing.assert_allclose(
-        mapped[""][0].target_s, [[9e-5, 1e-5, 3e-5, 1e-5], [1e-5, 5e-5, 1e-5, 1e-5]]
+        mapped[""][0].target_conductance_s, [[9e-5, 1e-5, 3e-5, 1e-5], [1e-5, 5e-5, 1e-5, 1e-5]]
     )
     by_range = {
-        "target": {"kind": "random", "low_s": 2e-5, "high_s": 8e-5},
+        "target": {"kind": "random", "low_conductance_s": 2e-5, "high_conductance_s": 8e-5},
         "tolerance": {"kind": "range", "fraction": 0.02},
         "algorithm": ALIBART,
     }
     cells = results(PROGRAM_VERIFY, by_range, array)["cells"][0]
-    assert np.abs(cells.verified_s - cells.target_s).max() <= 0.02 * 8e-5
+    assert np.abs(cells.verified_conductance_s - cells.target_conductance_s).max() <= 0.02 * 8e-5
 
 
 def test_without_any_range_the_missing_ends_are_named() -> None:
-    with pytest.raises(ConfigError, match="give min_s and max_s, or array"):
+    with pytest.raises(ConfigError, match="give min_conductance_s and max_conductance_s, or array"):
         OwnOrArrayRange().within(None)
-    assert OwnOrArrayRange(min_s=0.0).within(ConductanceRange(low_s=1e-6, high_s=1e-4)).min_s == 0.0
+    assert (
+        OwnOrArrayRange(min_conductance_s=0.0)
+        .within(ConductanceRange(low_conductance_s=1e-6, high_conductance_s=1e-4))
+        .min_conductance_s
+        == 0.0
+    )

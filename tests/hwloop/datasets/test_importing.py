@@ -99,7 +99,7 @@ def test_a_log_that_contradicts_itself_is_refused_with_line_and_value(
 
 
 @pytest.mark.parametrize(
-    ("text", "given", "values_s"),
+    ("text", "given", "values_conductance_s"),
     [
         ("Conductance(S)\n1e-6\n2e-6\n", {}, (1e-6, 2e-6)),
         ("G (uS)\n454.48\n490.1\n", {}, (454.48e-6, 490.1e-6)),
@@ -108,12 +108,12 @@ def test_a_log_that_contradicts_itself_is_refused_with_line_and_value(
     ],
 )
 def test_a_column_is_taken_to_siemens(
-    text: str, given: dict[str, str], values_s: tuple[float, ...], tmp_path: Path
+    text: str, given: dict[str, str], values_conductance_s: tuple[float, ...], tmp_path: Path
 ) -> None:
     path = tmp_path / "column.csv"
     path.write_text(text, newline="")
     measurement = import_measurement(path, reader=None, given=GIVEN | given).measurement
-    np.testing.assert_array_equal(measurement.columns["conductance_s"], values_s)
+    np.testing.assert_array_equal(measurement.columns["conductance_s"], values_conductance_s)
 
 
 @pytest.mark.parametrize(

@@ -22,19 +22,19 @@ def test_sweeps_that_ended_go_on_at_their_last_value_and_groups_are_joined() -> 
         "pulse": np.array([1, 2, 3, 1, 2, 1, 2, 1]),
         "cycle": np.array([1, 1, 1, 2, 2, 1, 2, 2]),
         "swept_v": np.array([1.0, 1.5, 2.0, 1.0, 1.5, 1.0, 1.5, 1.0]),
-        "before_s": np.array(
+        "before_conductance_s": np.array(
             [[9, NAN], [8, NAN], [7, NAN], [9, NAN], [6, NAN], [NAN, 5], [NAN, 3], [NAN, 4]]
         ),
-        "after_s": np.array(
+        "after_conductance_s": np.array(
             [[8, NAN], [7, NAN], [6, NAN], [6, NAN], [5, NAN], [NAN, NAN], [NAN, 2], [NAN, 3]]
         ),
     }
-    volts, seen_s = carried_on(rows)
+    volts, seen_conductance_s = carried_on(rows)
     np.testing.assert_array_equal(volts, [1.0, 1.5, 2.0])
-    np.testing.assert_array_equal(seen_s[:, 0, 0], [8, 7, 6])
-    np.testing.assert_array_equal(seen_s[:, 1, 0], [6, 5, 5])
-    np.testing.assert_array_equal(seen_s[:, 0, 1], [5, 5, 5])
-    np.testing.assert_array_equal(seen_s[:, 1, 1], [3, 2, 2])
+    np.testing.assert_array_equal(seen_conductance_s[:, 0, 0], [8, 7, 6])
+    np.testing.assert_array_equal(seen_conductance_s[:, 1, 0], [6, 5, 5])
+    np.testing.assert_array_equal(seen_conductance_s[:, 0, 1], [5, 5, 5])
+    np.testing.assert_array_equal(seen_conductance_s[:, 1, 1], [3, 2, 2])
 
 
 def record(path: Path, *, cycles: int, population: int | None) -> Path:
@@ -48,7 +48,7 @@ def record(path: Path, *, cycles: int, population: int | None) -> Path:
         "width_s": 2e-7,
         "begin": {"amplitude_v": 2.0, "width_s": 2e-7, "gate_v": 2.7},
         "cycles": cycles,
-        "until_s": 15e-6,
+        "until_conductance_s": 15e-6,
     }
     procedure = from_data(
         {
@@ -83,12 +83,14 @@ def test_the_line_of_the_sweeps_is_the_median_of_the_cells_each_at_its_median(
     assert (left.get_yscale(), left.get_ylabel()) == ("log", "Conductance (S)")
     assert left.get_xlabel() == right.get_xlabel() == "Source-line voltage (V)"
     # At 2.4 V, or where a sweep has ended before: one value for each cycle and cell.
-    last_s = np.empty((cycles, rows["after_s"][0].size))
+    last_conductance_s = np.empty((cycles, rows["after_conductance_s"][0].size))
     for row in np.argsort(rows["pulse"], kind="stable"):
-        after_s = rows["after_s"][row].ravel()
+        after_conductance_s = rows["after_conductance_s"][row].ravel()
         cycle = int(rows["cycle"][row]) - 1
-        last_s[cycle, np.isfinite(after_s)] = after_s[np.isfinite(after_s)]
+        last_conductance_s[cycle, np.isfinite(after_conductance_s)] = after_conductance_s[
+            np.isfinite(after_conductance_s)
+        ]
     for axes in (left, right):
         x, y = axes.lines[0].get_data()
         np.testing.assert_allclose(x, 1.4 + 0.1 * np.arange(11))
-        assert y[-1] == pytest.approx(np.median(np.median(last_s, axis=0)))
+        assert y[-1] == pytest.approx(np.median(np.median(last_conductance_s, axis=0)))

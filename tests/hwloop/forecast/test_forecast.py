@@ -132,12 +132,12 @@ def test_a_forecast_hands_results_from_step_to_step_and_counts_every_tile(tmp_pa
             "sim": {
                 "device": {
                     "model": "soft_bounds",
-                    "g_min_s": 1e-5,
-                    "g_max_s": 1e-4,
+                    "min_conductance_s": 1e-5,
+                    "max_conductance_s": 1e-4,
                     "up": {"amplitude_v": 3.2, "width_s": 3e-4},
                     "down": {"amplitude_v": -2.8, "width_s": 3e-4},
                 },
-                "effects": [{"effect": "stuck", "low_fraction": 0.2, "low_s": 1e-5}],
+                "effects": [{"effect": "stuck", "low_fraction": 0.2, "low_conductance_s": 1e-5}],
             }
         },
         "steps": [
@@ -146,7 +146,7 @@ def test_a_forecast_hands_results_from_step_to_step_and_counts_every_tile(tmp_pa
                 "settings": {
                     "weights": "w.npz",
                     "layers": [{"kind": "dense", "weight": "w"}],
-                    "mapping": {"min_s": 2e-5, "max_s": 8e-5},
+                    "mapping": {"min_conductance_s": 2e-5, "max_conductance_s": 8e-5},
                 },
             },
             {

@@ -89,7 +89,10 @@ def test_a_procedure_survives_the_way_through_its_plain_data(
         ("steps.0.settings.patterns=['000x']", "'000x': a bit string has only 0 and 1"),
         ("steps.0.settings.max_updates=1.5", "max_updates"),
         ("backends.sim.device.shift.distribution=normal", "backends.sim.device.shift"),
-        ("backends.sim.device.shift.min_s=1", "min_s 1 must be below max_s 1e-07"),
+        (
+            "backends.sim.device.shift.min_conductance_s=1",
+            "min_conductance_s 1 must be below max_conductance_s 1e-07",
+        ),
         ("backends.sims={}", "there is no backend 'sims'; did you mean 'sim'?"),
         ("seed=-1", "seed: -1"),
         ("steps=[]", "steps: "),

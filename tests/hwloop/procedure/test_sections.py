@@ -20,10 +20,10 @@ TWIN = """
 format: hwloop-calibration
 format_version: 1
 model: soft_bounds
-validity: {low_s: 1.0e-7, high_s: 1.0e-6}
+validity: {low_conductance_s: 1.0e-7, high_conductance_s: 1.0e-6}
 parameters:
-  g_min_s: 1.0e-7
-  g_max_s: 1.0e-6
+  min_conductance_s: 1.0e-7
+  max_conductance_s: 1.0e-6
   up: {amplitude_v: 2.0, width_s: 0.05}
   down: {amplitude_v: -2.8, width_s: 0.05}
 effects:
@@ -68,7 +68,11 @@ def test_an_imported_train_is_a_table_to_emulate(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(file.name[:-5] for file in calibration_files()))
 def test_every_shipped_calibration_can_be_put_in_place(name: str) -> None:
     # Normalised data have no siemens: their ends are the user's to give.
-    ends = ["backends.sim.device={low_s: 1 uS, high_s: 2 uS}"] if "gong" in name else []
+    ends = (
+        ["backends.sim.device={low_conductance_s: 1 uS, high_conductance_s: 2 uS}"]
+        if "gong" in name
+        else []
+    )
     assert _sim(name, *ends)["device"]["model"]
 
 
@@ -87,9 +91,9 @@ def test_a_recording_is_refused_with_what_to_do(tmp_path: Path) -> None:
 def test_settings_of_the_command_line_come_after_the_calibration(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(TWIN, encoding="utf-8")
-    found = _sim(str(file), "backends.sim.device={g_max_s: 2e-6}")
-    assert found["device"]["g_max_s"] == 2e-6
-    assert found["device"]["g_min_s"] == 1e-7
+    found = _sim(str(file), "backends.sim.device={max_conductance_s: 2e-6}")
+    assert found["device"]["max_conductance_s"] == 2e-6
+    assert found["device"]["min_conductance_s"] == 1e-7
 
 
 def test_a_run_on_a_calibration_runs_again_from_its_record(tmp_path: Path) -> None:

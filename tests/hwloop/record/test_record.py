@@ -76,7 +76,7 @@ class Large(Row):
 class Beside(Row):
     table: ClassVar[str] = "beside"
 
-    map_s: Any = column("S", "a map")
+    map_conductance_s: Any = column("S", "a map")
 
 
 @dataclass(frozen=True, eq=False)
@@ -400,8 +400,10 @@ def test_a_table_said_beforehand_is_made_with_the_file_and_is_none_until_it_has_
     shutil.copy(record_writer.path, killed)
     with Record(killed) as record:
         assert (record.labels, record.tables(label)) == ([label], ["beside"])
-        np.testing.assert_array_equal(record.results(label, "beside")["map_s"], [beside.map_s])
-        assert record.units(label, "beside") == {"map_s": "S"}
+        np.testing.assert_array_equal(
+            record.results(label, "beside")["map_conductance_s"], [beside.map_conductance_s]
+        )
+        assert record.units(label, "beside") == {"map_conductance_s": "S"}
     record_writer.finish("completed", pulses=np.zeros((2, 2)))
     with h5py.File(record_writer.path) as file:
         assert list(file["results"][label]) == ["beside"]
@@ -413,10 +415,17 @@ def test_a_side_table_said_beforehand_has_room_for_one_row_and_grows(writer: Mak
     record_writer = writer(announced=(row,))
     for length in (1, 2, 4, 4, 8):
         record_writer.row("train_manhattan", row)
-        assert record_writer._file.file["results/train_manhattan/beside/map_s"].shape[0] == length
+        assert (
+            record_writer._file.file["results/train_manhattan/beside/map_conductance_s"].shape[0]
+            == length
+        )
     record_writer.finish("completed", pulses=np.zeros((2, 2)))
     with Record(record_writer.path) as record:
-        assert record.results("train_manhattan", "beside")["map_s"].shape == (5, 128, 128)
+        assert record.results("train_manhattan", "beside")["map_conductance_s"].shape == (
+            5,
+            128,
+            128,
+        )
 
 
 def test_a_table_that_waits_for_its_row_does_not_grow_with_the_series_that_are_full(
@@ -427,7 +436,7 @@ def test_a_table_that_waits_for_its_row_does_not_grow_with_the_series_that_are_f
         record_writer.log("info", "a line")
     file = record_writer._file.file
     assert file["log/message"].shape[0] > 256
-    assert file["results/train_manhattan/beside/map_s"].shape[0] == 1
+    assert file["results/train_manhattan/beside/map_conductance_s"].shape[0] == 1
     record_writer.finish("completed", pulses=np.zeros((2, 2)))
 
 
@@ -560,9 +569,9 @@ def test_what_was_not_reached_is_none_and_not_filler(writer: Make) -> None:
     record_writer.finish("stopped", pulses=np.arange(4).reshape(2, 2))
     for name, pulses in (("run.h5", [[0, 1], [2, 3]]), ("copy.h5", None)):
         with Record(record_writer.path.with_name(name)) as record:
-            initial_s = record.array("initial_conductance_s")
-            assert initial_s is not None
-            assert initial_s.tolist() == [[1e-6, 1e-6], [1e-6, 1e-6]]
+            initial_conductance_s = record.array("initial_conductance_s")
+            assert initial_conductance_s is not None
+            assert initial_conductance_s.tolist() == [[1e-6, 1e-6], [1e-6, 1e-6]]
             assert record.array("final_conductance_s") is None
             recorded = record.array("pulses")
             assert (None if recorded is None else recorded.tolist()) == pulses

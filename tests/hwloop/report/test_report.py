@@ -159,7 +159,7 @@ def test_settings_are_told_in_si_units(page: str) -> None:
     text = outline(page).text
     assert "pulse.width_s50 ms" in text
     assert "beta_per_a6 × 10⁶ /A" in text
-    assert "device.shift.min_s10 nS" in text
+    assert "device.shift.min_conductance_s10 nS" in text
     assert "half_select_v1.1 V" in text
 
 
@@ -325,14 +325,14 @@ def test_a_report_of_programming_prints_conductances_in_siemens_and_times_in_sec
         writer.finish("completed", pulses=np.zeros((8, 8), dtype=np.int64))
     text = outline(write_report(writer.path, None).html.read_text(encoding="utf-8")).text
     for name, value in (
-        ("target.levels.00.target_s", "20 µS"),
-        ("target.levels.01.low_s", "65 µS"),
-        ("algorithm.reset_to_s", "60 µS"),
+        ("target.levels.00.target_conductance_s", "20 µS"),
+        ("target.levels.01.low_conductance_s", "65 µS"),
+        ("algorithm.reset_to_conductance_s", "60 µS"),
         ("algorithm.set.width_s", "200 ns"),
         ("algorithm.set.gate.start_v", "2 V"),
-        ("device.reset_floor_s", "21.2 µS"),
-        ("device.g_min_s", "1 µS"),
-        ("device.k_s_per_v2", "6.35 mS/V²"),
+        ("device.reset_floor_conductance_s", "21.2 µS"),
+        ("device.min_conductance_s", "1 µS"),
+        ("device.set_conductance_s_per_v2", "6.35 mS/V²"),
         ("device.tau_s", "20 ns"),
         ("pulse_width_s", "1 µs"),
     ):
@@ -340,8 +340,8 @@ def test_a_report_of_programming_prints_conductances_in_siemens_and_times_in_sec
 
 
 def test_a_setting_without_a_unit_is_shown_without_one_whatever_its_name() -> None:
-    lines = flat({"pulse": {"width_s": 0.05, "target_s": 2e-6}}, {"pulse.width_s": "s"})
-    assert dict(lines) == {"pulse.width_s": "50 ms", "pulse.target_s": "2e-06"}
+    lines = flat({"pulse": {"width_s": 0.05, "target_conductance_s": 2e-6}}, {"pulse.width_s": "s"})
+    assert dict(lines) == {"pulse.width_s": "50 ms", "pulse.target_conductance_s": "2e-06"}
 
 
 def test_a_column_loses_the_suffix_of_its_own_unit_and_no_other() -> None:

@@ -22,10 +22,10 @@ from hwloop_sim.calibrate.trains.soft_bounds import fit_soft_bounds
 from hwloop_sim.calibration.file import load_calibration
 from tests.sim.devices.models import KNOWN, make
 
-FITTED = ("g_min_s", "g_max_s", "up_pulses", "down_pulses", "cycle_to_cycle")
+FITTED = ("min_conductance_s", "max_conductance_s", "up_pulses", "down_pulses", "cycle_to_cycle")
 TRUTH = {
-    "g_min_s": 2e-6,
-    "g_max_s": 12e-6,
+    "min_conductance_s": 2e-6,
+    "max_conductance_s": 12e-6,
     "up_pulses": 10.0,
     "down_pulses": 8.0,
     "cycle_to_cycle": 0.01,
@@ -33,7 +33,12 @@ TRUTH = {
 
 
 def emulated(
-    truth: dict[str, float], *, noise_s: float, seed: int, trains: int = 12, pulses: int = 20
+    truth: dict[str, float],
+    *,
+    noise_conductance_s: float,
+    seed: int,
+    trains: int = 12,
+    pulses: int = 20,
 ) -> TrainData:
     """Trains up, then down, of so many cells alike, read with noise."""
     rng = np.random.default_rng(seed)
@@ -45,23 +50,30 @@ def emulated(
         for _ in range(pulses):
             device.pulse(PulseMap(np.full((1, trains), volts), 1e-3))
             path.append(device.conductance_s)
-        read_s = np.array(path)[:, 0, :].T
-        read_s = read_s + noise_s * rng.normal(size=read_s.shape)
-        directions.append(Direction(volts, 1e-3, list(read_s), rises=volts > 0))
+        read_conductance_s = np.array(path)[:, 0, :].T
+        read_conductance_s = read_conductance_s + noise_conductance_s * rng.normal(
+            size=read_conductance_s.shape
+        )
+        directions.append(Direction(volts, 1e-3, list(read_conductance_s), rises=volts > 0))
     return TrainData(directions)
 
 
 def random_truth(rng: np.random.Generator) -> tuple[dict[str, float], float]:
     """Parameters of a device, and read noise."""
-    low_s, span_s = rng.uniform(1, 5) * 1e-6, rng.uniform(3, 20) * 1e-6
-    values = (low_s, low_s + span_s, *rng.uniform(8, 25, size=2), rng.uniform(0.003, 0.02))
-    return dict(zip(FITTED, values, strict=True)), rng.uniform(0.002, 0.01) * span_s
+    low_conductance_s, span_conductance_s = rng.uniform(1, 5) * 1e-6, rng.uniform(3, 20) * 1e-6
+    values = (
+        low_conductance_s,
+        low_conductance_s + span_conductance_s,
+        *rng.uniform(8, 25, size=2),
+        rng.uniform(0.003, 0.02),
+    )
+    return dict(zip(FITTED, values, strict=True)), rng.uniform(0.002, 0.01) * span_conductance_s
 
 
 def deviations(seed: int) -> np.ndarray:
     """By how many stated deviations each fitted parameter is from the truth."""
-    truth, noise_s = random_truth(np.random.default_rng(1000 + seed))
-    fit = fit_soft_bounds(emulated(truth, noise_s=noise_s, seed=seed))
+    truth, noise_conductance_s = random_truth(np.random.default_rng(1000 + seed))
+    fit = fit_soft_bounds(emulated(truth, noise_conductance_s=noise_conductance_s, seed=seed))
     return np.array([(fit.settings[key] - truth[key]) / fit.uncertainty[key] for key in FITTED])
 
 
@@ -84,7 +96,7 @@ def dataset(data: TrainData, path: Path, *, cells: int = 1) -> Path:
 
 @pytest.fixture(scope="module")
 def trains() -> TrainData:
-    return emulated(TRUTH, noise_s=3e-8, seed=3)
+    return emulated(TRUTH, noise_conductance_s=3e-8, seed=3)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -101,15 +113,20 @@ def test_stated_uncertainties_cover_fifty_random_truths() -> None:
 
 
 def test_read_noise_is_told_from_scatter() -> None:
-    fit = fit_soft_bounds(emulated(TRUTH, noise_s=1e-7, seed=4))
-    assert fit.read_noise_s == pytest.approx(1e-7, abs=3 * fit.uncertainty["read_noise_s"])
-    assert fit.uncertainty["read_noise_s"] < 2e-8
+    fit = fit_soft_bounds(emulated(TRUTH, noise_conductance_s=1e-7, seed=4))
+    assert fit.read_noise_conductance_s == pytest.approx(
+        1e-7, abs=3 * fit.uncertainty["read_noise_conductance_s"]
+    )
+    assert fit.uncertainty["read_noise_conductance_s"] < 2e-8
 
 
 def test_straight_trains_do_not_identify_a_bound_and_the_parameter_is_named() -> None:
     rng = np.random.default_rng(1)
-    line_s = 1e-6 + 1e-7 * np.arange(20)
-    noisy = [[one + 1e-9 * rng.normal(size=20) for _ in range(4)] for one in (line_s, line_s[::-1])]
+    line_conductance_s = 1e-6 + 1e-7 * np.arange(20)
+    noisy = [
+        [one + 1e-9 * rng.normal(size=20) for _ in range(4)]
+        for one in (line_conductance_s, line_conductance_s[::-1])
+    ]
     data = TrainData(
         [Direction(1.0, 1e-3, noisy[0], rises=True), Direction(-1.0, 1e-3, noisy[1], rises=False)]
     )
@@ -133,7 +150,7 @@ def test_a_calibration_is_written_whole_and_a_procedure_names_it(
     with pytest.raises(RecordError, match="exists already"):
         write_calibration(found, [source], out)
     stated = yaml.safe_load(out.read_text("utf-8"))
-    assert set(stated["uncertainty"]) == {*FITTED, "read_noise_s"}
+    assert set(stated["uncertainty"]) == {*FITTED, "read_noise_conductance_s"}
     for one in stated["held_out"]:
         assert one["final_conductance"]["ks_model"] < one["final_conductance"]["ks_95"]
         assert one["mean_within_spread"] > 0.7
@@ -145,8 +162,8 @@ def test_a_calibration_is_written_whole_and_a_procedure_names_it(
         ],
     )
     device = procedure.resolved["backends"]["sim"]["device"]
-    assert device["g_max_s"] == stated["parameters"]["g_max_s"]
-    assert device["measured_range"]["low_s"] == stated["validity"]["low_s"]
+    assert device["max_conductance_s"] == stated["parameters"]["max_conductance_s"]
+    assert device["measured_range"]["low_conductance_s"] == stated["validity"]["low_conductance_s"]
     run_procedure(procedure, RunOptions("sim", tmp_path / "run.h5"))
     with Record(tmp_path / "run.h5") as record:
         assert record.status == "completed"
@@ -182,11 +199,11 @@ def test_every_fit_to_trains_that_differ_is_written_and_told(
 def test_leaving_the_measured_range_is_said_in_the_record(
     trains: TrainData, tmp_path: Path
 ) -> None:
-    narrow = "measured_range: {low_s: 2.1e-6, high_s: 2.5e-6}"
+    narrow = "measured_range: {low_conductance_s: 2.1e-6, high_conductance_s: 2.5e-6}"
     procedure = load_procedure(
         Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml",
         [
-            f"backends.sim.device={{model: soft_bounds, g_min_s: 2e-6, g_max_s: 9e-6, {narrow},"
+            f"backends.sim.device={{model: soft_bounds, min_conductance_s: 2e-6, max_conductance_s: 9e-6, {narrow},"
             " up: {amplitude_v: 2 V, width_s: 50 ms}}"
         ],
     )
@@ -203,7 +220,7 @@ def test_pulse_response_predicts_trains_that_were_left_out(
     for one in found.predictions:
         assert one.mean_within_spread > 0.6
         assert one.step.figures()["ks_model"] < 0.2
-    assert found.fit.goodness["read_noise_s"] == pytest.approx(3e-8, rel=1.0)
+    assert found.fit.goodness["read_noise_conductance_s"] == pytest.approx(3e-8, rel=1.0)
 
 
 def test_what_cannot_be_calibrated_is_refused_in_one_line(
@@ -269,7 +286,7 @@ def test_a_calibration_of_another_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.yaml"
     path.write_text(
         "{format: hwloop-calibration, format_version: 1, model: vteam,"
-        " parameters: {r_on_ohm: 100.0}, validity: {low_s: 1.0e-6, high_s: 2.0e-6}}"
+        " parameters: {r_on_ohm: 100.0}, validity: {low_conductance_s: 1.0e-6, high_conductance_s: 2.0e-6}}"
     )
     with pytest.raises(ConfigError, match="is of 'vteam', not 'soft_bounds'"):
         load_procedure(

@@ -24,11 +24,14 @@ from tests.sim.calibrate.truths import trains, truth_of
 def both_ways(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six trains of 15 pulses each way, with 10 nS of noise."""
     rng = np.random.default_rng(4)
-    up_s = 3e-6 - 2e-6 * np.exp(-np.arange(16) / 5)
-    down_s = 1e-6 + 2e-6 * np.exp(-np.arange(16) / 5)
-    measured_s = [path_s + 1e-8 * rng.normal(size=16) for path_s in (up_s, down_s) * 6]
+    up_conductance_s = 3e-6 - 2e-6 * np.exp(-np.arange(16) / 5)
+    down_conductance_s = 1e-6 + 2e-6 * np.exp(-np.arange(16) / 5)
+    measured_conductance_s = [
+        path_conductance_s + 1e-8 * rng.normal(size=16)
+        for path_conductance_s in (up_conductance_s, down_conductance_s) * 6
+    ]
     columns = train_columns(
-        measured_s, cells=[0] * 12, amplitudes_v=[1.0, -1.0] * 6, widths_s=[1e-3] * 12
+        measured_conductance_s, cells=[0] * 12, amplitudes_v=[1.0, -1.0] * 6, widths_s=[1e-3] * 12
     )
     path = tmp_path_factory.mktemp("method") / "trains.h5"
     written = Measurement(

@@ -18,15 +18,15 @@ from hwloop_sim.calibrate.run import models
 def rising(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six noisy trains of one pulse that bend towards 3 µS."""
     rng = np.random.default_rng(4)
-    path_s = 3e-6 - 2e-6 * np.exp(-np.arange(16) / 5)
-    trains_s = path_s + 1e-8 * rng.normal(size=(6, 16))
+    path_conductance_s = 3e-6 - 2e-6 * np.exp(-np.arange(16) / 5)
+    trains_conductance_s = path_conductance_s + 1e-8 * rng.normal(size=(6, 16))
     columns = {
         "cell": np.zeros(96),
         "train": np.repeat(np.arange(6), 16),
         "pulse": np.tile(np.arange(16), 6),
         "amplitude_v": np.ones(96),
         "width_s": np.full(96, 1e-3),
-        "conductance_s": trains_s.ravel(),
+        "conductance_s": trains_conductance_s.ravel(),
     }
     path = tmp_path_factory.mktemp("rank") / "trains.h5"
     write_measurement(Measurement(kind="trains", title="t", source="s", columns=columns), path)

@@ -131,15 +131,15 @@ def _yakopcic(rng: np.random.Generator) -> Truth:
 
 
 def _soft_bounds(rng: np.random.Generator) -> Truth:
-    low_s, span_s = rng.uniform(1, 5) * 1e-6, rng.uniform(5, 20) * 1e-6
+    low_conductance_s, span_conductance_s = rng.uniform(1, 5) * 1e-6, rng.uniform(5, 20) * 1e-6
     pulses = {
         "up": {"amplitude_v": 1.0, "width_s": WIDTH_S},
         "down": {"amplitude_v": -1.0, "width_s": WIDTH_S},
     }
     return Truth(
         {
-            "g_min_s": low_s,
-            "g_max_s": low_s + span_s,
+            "min_conductance_s": low_conductance_s,
+            "max_conductance_s": low_conductance_s + span_conductance_s,
             "up_pulses": rng.uniform(5, 20),
             "down_pulses": rng.uniform(5, 20),
         },

@@ -48,7 +48,7 @@ def test_a_shipped_calibration_names_its_source_and_can_be_emulated_whole(name: 
     found = load_calibration(name, Path())
     assert found.title
     assert found.source
-    device = {"low_s": 1e-6, "high_s": 2e-6} if name == UNITLESS else {}
+    device = {"low_conductance_s": 1e-6, "high_conductance_s": 2e-6} if name == UNITLESS else {}
     if isinstance(found, Calibration) and found.model is None:
         device = {"model": "soft_bounds"}
     made = SimSettings.parse({"calibration": name, **({"device": device} if device else {})})
@@ -72,8 +72,8 @@ def test_the_model_of_a_calibration_need_not_be_named() -> None:
     assert by_name == twin(device={"model": "step_response", "calibration": TWIN})
     assert by_name["device"]["measured_range"] == {
         **by_name["device"]["measured_range"],
-        "low_s": 1.8424e-08,
-        "high_s": 6.6437e-07,
+        "low_conductance_s": 1.8424e-08,
+        "high_conductance_s": 6.6437e-07,
     }
 
 
@@ -86,9 +86,16 @@ def test_a_calibration_of_another_model_or_a_table_is_refused() -> None:
 
 def test_keys_beside_a_whole_twin_go_before_those_of_the_file(tmp_path: Path) -> None:
     data = yaml.safe_load((files.CALIBRATIONS / f"{TWIN}.yaml").read_text("utf-8"))
-    data["effects"] = [{"effect": "stuck", "low_fraction": 0.1, "low_s": 0.0, "high_s": 1e-6}]
+    data["effects"] = [
+        {
+            "effect": "stuck",
+            "low_fraction": 0.1,
+            "low_conductance_s": 0.0,
+            "high_conductance_s": 1e-6,
+        }
+    ]
     data["read_noise"] = 0.01
-    data["cell_law"] = {"law": "sinh", "per_volt": 1.0}
+    data["cell_law"] = {"law": "sinh", "nonlinearity_per_v": 1.0}
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(data))
     whole = twin(calibration=str(path))
@@ -113,8 +120,11 @@ def test_keys_beside_a_whole_twin_go_before_those_of_the_file(tmp_path: Path) ->
     ("change", "words"),
     [
         ({"model": None}, "neither a model nor effects"),
-        ({"validity": {"low_s": 2e-6, "high_s": 1e-6}}, "low_s 2e-06 must be below"),
-        ({"validity": {}}, "lacks low_s and high_s"),
+        (
+            {"validity": {"low_conductance_s": 2e-6, "high_conductance_s": 1e-6}},
+            "low_conductance_s 2e-06 must be below",
+        ),
+        ({"validity": {}}, "lacks low_conductance_s and high_conductance_s"),
         ({"parameters": {}}, "lacks parameters"),
         ({"licnce": "MIT"}, "unknown key; did you mean 'licence'"),
         ({"format_version": 9}, "format_version 9: this hwloop reads 1"),
@@ -133,7 +143,7 @@ def test_what_is_wrong_in_a_file_is_said_with_the_file(
 
 
 def test_a_pulse_that_was_not_measured_is_said_once() -> None:
-    measured = {"low_s": 1e-5, "high_s": 1e-2, "low_v": -1, "high_v": 1}
+    measured = {"low_conductance_s": 1e-5, "high_conductance_s": 1e-2, "low_v": -1, "high_v": 1}
     device = {
         "model": "yakopcic",
         "measured_range": {**measured, "shortest_s": 1e-6, "longest_s": 1e-3},
@@ -150,7 +160,7 @@ def test_a_pulse_that_was_not_measured_is_said_once() -> None:
 def test_check_says_that_a_procedure_leaves_the_validity(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    measured = "{low_s: 1.0e-9, high_s: 1.0, low_v: -1.0, high_v: 1.0}"
+    measured = "{low_conductance_s: 1.0e-9, high_conductance_s: 1.0, low_v: -1.0, high_v: 1.0}"
     device = f"{{model: yakopcic, measured_range: {measured}}}"
     print_preview(load_procedure(PROCEDURE, [f"backends.sim.device={device}"]), "sim")
     assert "beyond what was measured: a pulse of 2 V" in capsys.readouterr().out
@@ -173,7 +183,10 @@ def test_the_command_lists_them_and_says_how_far_one_holds() -> None:
 def test_the_curves_of_the_programming_spread_are_those_of_the_reference(shared_data: Path) -> None:
     folder = shared_data / "rram_programming"
     fits = json.loads((folder / "programming_variability_fit.json").read_text("utf-8"))["fits"]
-    for method, peak_us, at_us in (("iterative", 9.5, 31), ("one_shot", 13.9, 42)):
+    for method, peak_conductance_us, at_conductance_us in (
+        ("iterative", 9.5, 31),
+        ("one_shot", 13.9, 42),
+    ):
         settings = (
             SimSettings.parse(
                 {"calibration": f"bonnet2023_{method}", "device": {"model": "soft_bounds"}}
@@ -183,10 +196,10 @@ def test_the_curves_of_the_programming_spread_are_those_of_the_reference(shared_
         )
         reference = fits[method]["microsiemens"]
         expected = [reference[f"c{power}"] for power in (1, 2, 3, 4)]
-        np.testing.assert_allclose(settings.sigma_us, expected, rtol=1e-5)  # type: ignore[attr-defined]
-        sigma_us = 1e6 * settings.sigma_s(np.arange(111.0) * 1e-6)  # type: ignore[attr-defined]
-        assert sigma_us.max() == pytest.approx(peak_us, abs=0.05)
-        assert sigma_us.argmax() == at_us
+        np.testing.assert_allclose(settings.sigma_conductance_us, expected, rtol=1e-5)  # type: ignore[attr-defined]
+        sigma_conductance_us = 1e6 * settings.sigma_conductance_s(np.arange(111.0) * 1e-6)  # type: ignore[attr-defined]
+        assert sigma_conductance_us.max() == pytest.approx(peak_conductance_us, abs=0.05)
+        assert sigma_conductance_us.argmax() == at_conductance_us
 
 
 @pytest.mark.parametrize("name", ["crosssim_taox", TWIN, "wang2022_yflash_48_cells"])
@@ -236,7 +249,7 @@ def test_noise_relaxation_and_endurance_of_the_1t1r_twin_are_those_of_the_files(
 def test_pristine_cells_of_the_1t1r_twin_form_at_the_voltages_of_the_file(
     shared_data: Path,
 ) -> None:
-    volts, seen_s = one_transistor.formed(shared_data)
+    volts, seen_conductance_s = one_transistor.formed(shared_data)
     ramp = {"start_v": 2.3, "stop_v": 3.9, "step_v": 0.05}
     settings = {
         "amplitude": ramp,
@@ -252,17 +265,17 @@ def test_pristine_cells_of_the_1t1r_twin_form_at_the_voltages_of_the_file(
     assert (found.status == 1).all()
     _, most = ks_expected(volts.size, found.form_v.size)
     assert ks_distance(volts, found.form_v) < most
-    assert ks_distance(seen_s, found.final_s) < most
+    assert ks_distance(seen_conductance_s, found.final_conductance_s) < most
 
 
 def test_a_bake_lowers_the_levels_by_what_the_1t1r_twin_says(shared_data: Path) -> None:
     levels = list(one_transistor.relaxed(shared_data))
     remarks = " ".join(load_calibration(one_transistor.NAME, Path()).remarks)  # type: ignore[union-attr]
     for level, percent in ((1, "0.7 %"), (12, "6 %"), (16, "18 %"), (20, "32 %")):
-        before_s, after_s = levels[level - 1]
-        lowered = -100 * float(np.mean(after_s / before_s - 1))
+        before_conductance_s, after_conductance_s = levels[level - 1]
+        lowered = -100 * float(np.mean(after_conductance_s / before_conductance_s - 1))
         assert lowered == pytest.approx(float(percent.split()[0]), abs=0.5)
-        assert f"{1e6 * np.median(before_s):.0f} uS by {percent}" in remarks
+        assert f"{1e6 * np.median(before_conductance_s):.0f} uS by {percent}" in remarks
 
 
 def test_a_held_out_half_is_met_nearly_as_well_as_by_the_other_half() -> None:

@@ -17,9 +17,12 @@ from hwloop_sim.virtual.bench.bench import VirtualBench
 from tests.emulated import emulated, read_all
 from tests.sim.virtual.bench.test_effects import ROOT
 
-SINH = {"law": "sinh", "per_volt": 3}
+SINH = {"law": "sinh", "nonlinearity_per_v": 3}
 CUBE = {"law": "polynomial", "higher": ["0.1", 0.4]}
-SBT = {"model": "sbt", "initial": {"distribution": "uniform", "min_s": 1e-4, "max_s": 5e-3}}
+SBT = {
+    "model": "sbt",
+    "initial": {"distribution": "uniform", "min_conductance_s": 1e-4, "max_conductance_s": 5e-3},
+}
 LINES = {"row_ohm": 10, "col_ohm": 20, "driver_ohm": 50}
 WIRES = Wires(row_ohm=10.0, col_ohm=20.0, driver_ohm=50.0)
 
@@ -39,10 +42,10 @@ def test_reads_and_products_follow_the_law_through_wires(
     products_a = backend.multiply(VectorBatch(voltage_v)).current_a
     reads_a = read_all(backend, 0.5)
     for array in np.ndindex(conductance_s.shape[:-2]):
-        cells_s = conductance_s[array]
-        expected = solve_cells(cells_s, made, row_v=voltage_v, wires=WIRES).col_a
+        cells_conductance_s = conductance_s[array]
+        expected = solve_cells(cells_conductance_s, made, row_v=voltage_v, wires=WIRES).col_a
         np.testing.assert_allclose(products_a[array], expected, rtol=1e-7, atol=1e-12)
-        alone = solve_cells(cells_s, made, row_v=0.5 * np.eye(3), wires=WIRES).col_a
+        alone = solve_cells(cells_conductance_s, made, row_v=0.5 * np.eye(3), wires=WIRES).col_a
         np.testing.assert_allclose(reads_a[array], alone, rtol=1e-7)
 
 
@@ -55,20 +58,20 @@ def test_without_wires_a_column_adds_up_what_its_cells_give() -> None:
 
 
 def test_a_pulse_through_wires_moves_cells_less_where_they_draw_more() -> None:
-    moved_s = []
+    moved_conductance_s = []
     for law in (None, SINH):
         backend = nonlinear(law, wires=LINES)  # type: ignore[arg-type]
-        before_s = backend._cells.conductance_s
+        before_conductance_s = backend._cells.conductance_s
         backend.pulse(PulseMap(np.full((3, 4), -1.5), 1e-5))
-        moved_s.append(before_s - backend._cells.conductance_s)
-    assert (moved_s[1] < moved_s[0]).all()
+        moved_conductance_s.append(before_conductance_s - backend._cells.conductance_s)
+    assert (moved_conductance_s[1] < moved_conductance_s[0]).all()
 
 
 @pytest.mark.parametrize(
     ("device", "law", "words"),
     [
         (SBT, {"law": "sin"}, "'sinh', 'polynomial'"),
-        (SBT, {"law": "sinh", "per_volt": 0}, r"cell_law\.sinh\.per_volt: 0"),
+        (SBT, {"law": "sinh", "nonlinearity_per_v": 0}, r"cell_law\.sinh\.nonlinearity_per_v: 0"),
         (SBT, {"law": "polynomial", "higher": []}, r"cell_law\.polynomial\.higher"),
         ({"model": "yakopcic"}, SINH, r"backends\.sim\.cell_law: the device model has a"),
     ],
@@ -89,7 +92,7 @@ def test_a_law_that_falls_at_a_voltage_is_refused_there() -> None:
 
 def test_a_virtual_bench_says_that_its_cells_are_linear() -> None:
     file = ROOT / "procedures" / "manhattan_4x4.yaml"
-    procedure = load_procedure(file, ["backends.sim.cell_law={law: sinh, per_volt: 3}"])
+    procedure = load_procedure(file, ["backends.sim.cell_law={law: sinh, nonlinearity_per_v: 3}"])
     settings = procedure.backend_settings(load(BACKENDS, "sim"))
     station = load_station(ROOT / "stations" / "virtual_4x4.yaml")
     with pytest.raises(ConfigError, match="the cells of a virtual bench are linear"):

@@ -26,16 +26,31 @@ from tests.emulated import DEVICE, Steps, emulated, everywhere, non_ideal, read_
 
 PROCEDURE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"
 EVERY: dict[str, dict[str, Any]] = {
-    "programming_error": {"sigma_us": [0.05], "valid_to_s": 1e-4},
+    "programming_error": {"sigma_conductance_us": [0.05], "valid_to_conductance_s": 1e-4},
     "device_to_device": {"sigma": 0.05},
     "cycle_to_cycle": {"sigma": 0.2},
     "relaxation": {"sigma": 0.02, "tau_s": 0.5, "beta": 0.7},
     "drift": {"nu": 0.002, "nu_sigma": 0.001},
     "read_disturb": {"rate": 1e-6, "reference_v": 0.1},
-    "endurance": {"min_s": 0, "max_s": 1e-4, "closes_at_s": 0, "half_cycles": 1e4},
-    "state_bounds": {"min_s": 1e-9, "max_s": 5e-5, "min_sigma": 0.1, "max_sigma": 0.1},
-    "finite_states": {"states": 4096, "min_s": 0, "max_s": 5e-5},
-    "stuck": {"high_fraction": 0.02, "high_s": 1e-5, "low_fraction": 0.02, "low_s": 0},
+    "endurance": {
+        "min_conductance_s": 0,
+        "max_conductance_s": 1e-4,
+        "closes_at_conductance_s": 0,
+        "half_cycles": 1e4,
+    },
+    "state_bounds": {
+        "min_conductance_s": 1e-9,
+        "max_conductance_s": 5e-5,
+        "min_sigma": 0.1,
+        "max_sigma": 0.1,
+    },
+    "finite_states": {"states": 4096, "min_conductance_s": 0, "max_conductance_s": 5e-5},
+    "stuck": {
+        "high_fraction": 0.02,
+        "high_conductance_s": 1e-5,
+        "low_fraction": 0.02,
+        "low_conductance_s": 0,
+    },
     "random_telegraph": {"amplitude": 0.01, "capture_s": 0.1, "emission_s": 0.1},
     "flicker_noise": {"fraction": 0.005, "low_hz": 0.1, "high_hz": 100},
     "white_noise": {"fraction": 0.005, "amplifier_a": "10 pA"},
@@ -90,7 +105,7 @@ def test_with_every_effect_a_population_of_one_is_an_array_alone_to_the_last_bit
 
 @pytest.mark.parametrize("name", [name for name in EVERY if name != "read_disturb"])
 def test_each_effect_changes_what_is_read(name: str) -> None:
-    narrow = {"endurance": {"max_s": 1e-6}, "state_bounds": {"max_s": 1e-6}}
+    narrow = {"endurance": {"max_conductance_s": 1e-6}, "state_bounds": {"max_conductance_s": 1e-6}}
     without = exercise(emulated(20, 20))
     with_it = exercise(
         emulated(20, 20, effects=[{"effect": name} | EVERY[name] | narrow.get(name, {})])
@@ -100,7 +115,7 @@ def test_each_effect_changes_what_is_read(name: str) -> None:
 
 @pytest.mark.parametrize("added", list(EVERY))
 def test_one_more_effect_changes_no_draw_of_the_others(added: str) -> None:
-    stuck = {"effect": "stuck", "high_fraction": 0.5, "high_s": 1e-3}
+    stuck = {"effect": "stuck", "high_fraction": 0.5, "high_conductance_s": 1e-3}
     trap = {"effect": "random_telegraph", "amplitude": 0.5, "capture_s": 1, "emission_s": 1}
     more = {"effect": added, **EVERY[added]}
     masks = []
@@ -117,10 +132,10 @@ def test_one_more_effect_changes_no_draw_of_the_others(added: str) -> None:
 
 def test_the_order_in_a_procedure_does_not_matter() -> None:
     effects = (
-        {"effect": "finite_states", "states": 3, "min_s": 0, "max_s": 2e-4},
+        {"effect": "finite_states", "states": 3, "min_conductance_s": 0, "max_conductance_s": 2e-4},
         {"effect": "device_to_device", "sigma": 0.5},
-        {"effect": "state_bounds", "min_s": 6e-5, "max_s": 1.2e-4},
-        {"effect": "stuck", "low_fraction": 0.2, "low_s": 3e-5},
+        {"effect": "state_bounds", "min_conductance_s": 6e-5, "max_conductance_s": 1.2e-4},
+        {"effect": "stuck", "low_fraction": 0.2, "low_conductance_s": 3e-5},
     )
     shown = [non_ideal(*order, shape=(9, 9)).conductance_s for order in permutations(effects)]
     assert all((values == shown[0]).all() for values in shown)
@@ -130,7 +145,7 @@ def test_the_order_in_a_procedure_does_not_matter() -> None:
 
 def test_scatter_comes_after_the_factor_of_the_cell_and_before_its_bounds() -> None:
     effects = (
-        {"effect": "state_bounds", "min_s": 1e-6, "max_s": 1.001e-4},
+        {"effect": "state_bounds", "min_conductance_s": 1e-6, "max_conductance_s": 1.001e-4},
         {"effect": "cycle_to_cycle", "sigma": 0.5},
         {"effect": "device_to_device", "of": "step", "measured": [1.0, 3.0]},
     )
@@ -180,7 +195,7 @@ def test_a_model_without_a_state_to_put_refuses_effects_that_change_it() -> None
         chosen = SimSettings.parse({"device": DEVICE, "effects": [effect]}).effects
         return make_effects(chosen, (2, 2), np.random.default_rng(1))
 
-    NonIdealDevice(Rigid(), made({"effect": "stuck", "high_fraction": 1, "high_s": 2}))
+    NonIdealDevice(Rigid(), made({"effect": "stuck", "high_fraction": 1, "high_conductance_s": 2}))
     with pytest.raises(ConfigError, match="Rigid cannot be set to a conductance"):
         NonIdealDevice(Rigid(), made({"effect": "drift", "nu": 0.1}))
 

@@ -18,10 +18,10 @@ def four_decades(rows: int, cols: int, seed: int = 0) -> FloatArray:
 def with_faults(rows: int, cols: int, seed: int = 0) -> FloatArray:
     """10 % of the cells at 100 ohm, 5 % open."""
     draw = np.random.default_rng(seed).random((rows, cols))
-    cells_s = four_decades(rows, cols, seed + 1)
-    cells_s[draw < 0.1] = 1e-2
-    cells_s[draw > 0.95] = 0.0
-    return cells_s
+    cells_conductance_s = four_decades(rows, cols, seed + 1)
+    cells_conductance_s[draw < 0.1] = 1e-2
+    cells_conductance_s[draw > 0.95] = 0.0
+    return cells_conductance_s
 
 
 def biased(scheme: str, rows: int, cols: int, seed: int = 0) -> tuple[FloatArray, FloatArray]:

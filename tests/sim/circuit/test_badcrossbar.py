@@ -22,11 +22,13 @@ badcrossbar = pytest.importorskip(
 @pytest.mark.parametrize("ohm", [0.1, 1.0, 100.0])
 @pytest.mark.parametrize("cells", [four_decades, with_faults])
 def test_currents_and_voltages_agree(cells, shape: tuple[int, int], ohm: float) -> None:  # type: ignore[no-untyped-def]
-    cells_s = cells(*shape)
+    cells_conductance_s = cells(*shape)
     row_v = np.random.default_rng(3).uniform(-0.5, 0.5, (2, shape[0]))
     with np.errstate(divide="ignore"), contextlib.redirect_stdout(io.StringIO()):
-        theirs = badcrossbar.compute(row_v.T, 1 / cells_s, r_i_word_line=ohm, r_i_bit_line=2 * ohm)
-    ours = solve(cells_s, row_v=row_v, wires=Wires(row_ohm=ohm, col_ohm=2 * ohm))
+        theirs = badcrossbar.compute(
+            row_v.T, 1 / cells_conductance_s, r_i_word_line=ohm, r_i_bit_line=2 * ohm
+        )
+    ours = solve(cells_conductance_s, row_v=row_v, wires=Wires(row_ohm=ohm, col_ohm=2 * ohm))
     scale_a = np.abs(ours.cell_a).max()
     np.testing.assert_allclose(ours.col_a, theirs.currents.output, rtol=0, atol=1e-9 * scale_a)
     for vector in range(2):

@@ -12,10 +12,12 @@ from tests.sim.circuit.cases import wires, with_faults
 
 @pytest.mark.parametrize("shape", [(12, 7), (7, 12), (1, 1)])
 def test_transfer_is_what_each_row_alone_gives(shape: tuple[int, int]) -> None:
-    cells_s = with_faults(*shape, seed=5)
-    transfer_s = Crossbar(cells_s, wires(20.0)).transfer_s()
-    alone_a = solve(cells_s, row_v=np.eye(shape[0]), wires=wires(20.0)).col_a
-    np.testing.assert_allclose(transfer_s, alone_a, rtol=0, atol=1e-12 * cells_s.max())
+    cells_conductance_s = with_faults(*shape, seed=5)
+    transfer_conductance_s = Crossbar(cells_conductance_s, wires(20.0)).transfer_conductance_s()
+    alone_a = solve(cells_conductance_s, row_v=np.eye(shape[0]), wires=wires(20.0)).col_a
+    np.testing.assert_allclose(
+        transfer_conductance_s, alone_a, rtol=0, atol=1e-12 * cells_conductance_s.max()
+    )
 
 
 def test_multiplication_is_the_same_before_and_after_the_matrix_is_there(
@@ -36,19 +38,22 @@ def test_multiplication_is_the_same_before_and_after_the_matrix_is_there(
 
 def test_floating_rows_are_solved_and_not_multiplied() -> None:
     crossbar = Crossbar(with_faults(6, 6), wires(5.0))
-    crossbar.transfer_s()
+    crossbar.transfer_conductance_s()
     row_v = np.array([0.1, np.nan, 0.1, 0.1, 0.0, 0.1])
     expected = solve(with_faults(6, 6), row_v=row_v, wires=wires(5.0)).col_a
     np.testing.assert_array_equal(crossbar.multiply(row_v), expected)
 
 
 def test_crossbar_keeps_its_state_when_the_array_it_was_made_of_changes() -> None:
-    cells_s = with_faults(6, 6)
-    crossbar = Crossbar(cells_s, wires(5.0))
-    before_s = crossbar.transfer_s()
-    cells_s[2, 3] *= 2
-    assert Crossbar(cells_s, wires(5.0)).transfer_s()[2, 3] > before_s[2, 3]
-    np.testing.assert_array_equal(crossbar.transfer_s(), before_s)
+    cells_conductance_s = with_faults(6, 6)
+    crossbar = Crossbar(cells_conductance_s, wires(5.0))
+    before_conductance_s = crossbar.transfer_conductance_s()
+    cells_conductance_s[2, 3] *= 2
+    assert (
+        Crossbar(cells_conductance_s, wires(5.0)).transfer_conductance_s()[2, 3]
+        > before_conductance_s[2, 3]
+    )
+    np.testing.assert_array_equal(crossbar.transfer_conductance_s(), before_conductance_s)
 
 
 def test_solution_of_a_crossbar_is_that_of_its_cells() -> None:

@@ -26,19 +26,19 @@ def test_one_cell_in_series_with_a_resistor() -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_law_that_is_a_line_gives_the_linear_circuit(scheme: str) -> None:
-    cells_s = with_faults(9, 8)
+    cells_conductance_s = with_faults(9, 8)
     row_v, col_v = biased(scheme, 9, 8)
-    linear = solve(cells_s, row_v=row_v, col_v=col_v, wires=wires(30.0))
+    linear = solve(cells_conductance_s, row_v=row_v, col_v=col_v, wires=wires(30.0))
     law = Polynomial(())
-    newton = solve_cells(cells_s, law, row_v=row_v, col_v=col_v, wires=wires(30.0))
+    newton = solve_cells(cells_conductance_s, law, row_v=row_v, col_v=col_v, wires=wires(30.0))
     np.testing.assert_allclose(newton.cell_v, linear.cell_v, rtol=0, atol=1e-11)
     np.testing.assert_allclose(newton.col_a, linear.col_a, rtol=0, atol=1e-11 * 1e-2)
 
 
 def test_currents_balance_at_every_line_of_a_floating_array() -> None:
-    cells_s = four_decades(20, 20)
+    cells_conductance_s = four_decades(20, 20)
     row_v, col_v = biased("floating", 20, 20)
-    found = solve_cells(cells_s, Sinh(8.0), row_v=row_v, col_v=col_v, wires=wires(1.0))
+    found = solve_cells(cells_conductance_s, Sinh(8.0), row_v=row_v, col_v=col_v, wires=wires(1.0))
     through_a = np.abs(found.cell_a).sum(axis=1)
     lost = np.abs(found.cell_a.sum(axis=1))[np.isnan(row_v)]
     assert (lost / through_a[np.isnan(row_v)]).max() < 1e-9
@@ -46,12 +46,14 @@ def test_currents_balance_at_every_line_of_a_floating_array() -> None:
 
 
 def test_batches_and_populations_equal_runs_of_one() -> None:
-    cells_s = np.stack([four_decades(4, 3, seed) for seed in range(2)])
+    cells_conductance_s = np.stack([four_decades(4, 3, seed) for seed in range(2)])
     row_v = np.random.default_rng(0).uniform(-1, 1, (2, 3, 4))
     row_v[0, 1, 2] = np.nan
-    together = solve_cells(cells_s, Sinh(2.0), row_v=row_v, wires=wires(100.0))
+    together = solve_cells(cells_conductance_s, Sinh(2.0), row_v=row_v, wires=wires(100.0))
     for a, v in np.ndindex(2, 3):
-        alone = solve_cells(cells_s[a], Sinh(2.0), row_v=row_v[a, v], wires=wires(100.0))
+        alone = solve_cells(
+            cells_conductance_s[a], Sinh(2.0), row_v=row_v[a, v], wires=wires(100.0)
+        )
         np.testing.assert_allclose(together.cell_v[a, v], alone.cell_v, rtol=1e-11)
         np.testing.assert_allclose(together.col_a[a, v], alone.col_a, rtol=1e-9)
 
@@ -79,14 +81,16 @@ def test_law_that_falls_is_refused_with_cell_and_voltage() -> None:
 
 
 def test_law_too_steep_for_its_voltage_is_an_error() -> None:
-    with pytest.raises(BackendError, match=r"the circuit of Sinh\(per_volt=1000.0\) is not solved"):
+    with pytest.raises(
+        BackendError, match=r"the circuit of Sinh\(nonlinearity_per_v=1000.0\) is not solved"
+    ):
         solve_cells([[1e-3]], Sinh(1000.0), row_v=[1.0], wires=Wires())
 
 
-@pytest.mark.parametrize("per_volt", [0.0, -1.0, np.nan])
-def test_refuses_a_sinh_without_a_voltage(per_volt: float) -> None:
-    with pytest.raises(ValueError, match="per_volt"):
-        Sinh(per_volt)
+@pytest.mark.parametrize("nonlinearity_per_v", [0.0, -1.0, np.nan])
+def test_refuses_a_sinh_without_a_voltage(nonlinearity_per_v: float) -> None:
+    with pytest.raises(ValueError, match="nonlinearity_per_v"):
+        Sinh(nonlinearity_per_v)
 
 
 def test_refuses_a_transistor_of_negative_resistance() -> None:

@@ -39,23 +39,23 @@ def assert_same(found: Solution, cell_v: FloatArray, cell_a: FloatArray) -> None
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("ohm", [0.1, 1.0, 100.0])
 def test_passive_array(shape: tuple[int, int], scheme: str, ohm: float, tmp_path: Path) -> None:
-    cells_s = four_decades(*shape)
+    cells_conductance_s = four_decades(*shape)
     row_v, col_v = biased(scheme, *shape)
-    circuit = network(cells_s, row_v, col_v, wires(ohm))
+    circuit = network(cells_conductance_s, row_v, col_v, wires(ohm))
     word_v, bit_v = circuit.volts(by_ngspice(circuit, tmp_path))
-    found = solve(cells_s, row_v=row_v, col_v=col_v, wires=wires(ohm))
-    assert_same(found, word_v - bit_v, cells_s * (word_v - bit_v))
+    found = solve(cells_conductance_s, row_v=row_v, col_v=col_v, wires=wires(ohm))
+    assert_same(found, word_v - bit_v, cells_conductance_s * (word_v - bit_v))
 
 
 @pytest.mark.parametrize("between", [Wires(), wires(1.0, ends="both")], ids=["ideal", "both ends"])
 @pytest.mark.parametrize("scheme", ["multiply", "floating"])
 def test_faulty_array(scheme: str, between: Wires, tmp_path: Path) -> None:
-    cells_s = with_faults(16, 12)
+    cells_conductance_s = with_faults(16, 12)
     row_v, col_v = biased(scheme, 16, 12)
-    circuit = network(cells_s, row_v, col_v, between)
+    circuit = network(cells_conductance_s, row_v, col_v, between)
     word_v, bit_v = circuit.volts(by_ngspice(circuit, tmp_path))
-    found = solve(cells_s, row_v=row_v, col_v=col_v, wires=between)
-    assert_same(found, word_v - bit_v, cells_s * (word_v - bit_v))
+    found = solve(cells_conductance_s, row_v=row_v, col_v=col_v, wires=between)
+    assert_same(found, word_v - bit_v, cells_conductance_s * (word_v - bit_v))
 
 
 @pytest.mark.parametrize(
@@ -66,37 +66,37 @@ def test_faulty_array(scheme: str, between: Wires, tmp_path: Path) -> None:
 def test_array_of_cells_that_are_not_linear(
     law: Sinh | Polynomial, scheme: str, shape: tuple[int, int], tmp_path: Path
 ) -> None:
-    cells_s = four_decades(*shape)
+    cells_conductance_s = four_decades(*shape)
     row_v, col_v = biased(scheme, *shape)
     if scheme == "multiply":
         row_v = 5 * row_v
-    circuit = network(cells_s, row_v, col_v, wires(10.0))
-    siemens = cells_s.ravel()
+    circuit = network(cells_conductance_s, row_v, col_v, wires(10.0))
+    siemens = cells_conductance_s.ravel()
 
     def cell(number: int, v: str) -> str:
         scaled = f"{float(siemens[number])!r}"
         if isinstance(law, Sinh):
-            return f"{scaled}*sinh({law.per_volt}*{v})/{law.per_volt}"
+            return f"{scaled}*sinh({law.nonlinearity_per_v}*{v})/{law.nonlinearity_per_v}"
         return f"{scaled}*({v}+0.2*{v}*{v}+1.5*{v}*{v}*{v})"
 
     word_v, bit_v = circuit.volts(by_ngspice(circuit, tmp_path, cell=cell))
-    found = solve_cells(cells_s, law, row_v=row_v, col_v=col_v, wires=wires(10.0))
+    found = solve_cells(cells_conductance_s, law, row_v=row_v, col_v=col_v, wires=wires(10.0))
     cell_v = word_v - bit_v
     shape_v = np.sinh(3 * cell_v) / 3 if isinstance(law, Sinh) else np.polyval(
         [1.5, 0.2, 1, 0], cell_v
     )  # fmt: skip
-    assert_same(found, cell_v, cells_s * shape_v)
+    assert_same(found, cell_v, cells_conductance_s * shape_v)
 
 
 def test_one_transistor_array_with_gates_along_the_rows(tmp_path: Path) -> None:
-    cells_s = four_decades(8, 8)
+    cells_conductance_s = four_decades(8, 8)
     gate_ohm = np.full((8, 1), np.inf)
     gate_ohm[3] = 2e3
     row_v, col_v = np.full(8, 0.8), np.linspace(0, 0.2, 8)
-    joined_s = np.zeros((8, 8))
-    joined_s[3] = 1 / (1 / cells_s[3] + 2e3)
-    circuit = network(joined_s, row_v, col_v, wires(10.0))
+    joined_conductance_s = np.zeros((8, 8))
+    joined_conductance_s[3] = 1 / (1 / cells_conductance_s[3] + 2e3)
+    circuit = network(joined_conductance_s, row_v, col_v, wires(10.0))
     word_v, bit_v = circuit.volts(by_ngspice(circuit, tmp_path))
     law = BehindTransistor(Polynomial(()), gate_ohm)
-    newton = solve_cells(cells_s, law, row_v=row_v, col_v=col_v, wires=wires(10.0))
-    assert_same(newton, word_v - bit_v, joined_s * (word_v - bit_v))
+    newton = solve_cells(cells_conductance_s, law, row_v=row_v, col_v=col_v, wires=wires(10.0))
+    assert_same(newton, word_v - bit_v, joined_conductance_s * (word_v - bit_v))

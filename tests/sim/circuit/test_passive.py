@@ -21,17 +21,17 @@ OHMS = (0.0, 0.1, 1.0, 30.0, 100.0)
 
 
 def reference(
-    cells_s: FloatArray, row_v: FloatArray, col_v: FloatArray, between: Wires
+    cells_conductance_s: FloatArray, row_v: FloatArray, col_v: FloatArray, between: Wires
 ) -> tuple[FloatArray, FloatArray]:
     """Voltages of the word and bit lines at every cell."""
-    circuit = network(cells_s, row_v, col_v, between)
+    circuit = network(cells_conductance_s, row_v, col_v, between)
     word_v, bit_v = circuit.volts(by_sparse_lu(circuit))
     return word_v, bit_v
 
 
 def assert_is(
     found: Solution,
-    cells_s: FloatArray,
+    cells_conductance_s: FloatArray,
     word_v: FloatArray,
     bit_v: FloatArray,
     *,
@@ -40,9 +40,11 @@ def assert_is(
 ) -> None:
     """``found`` within ``rel`` of the largest voltage and current; NaN in the same places."""
     cell_v = word_v - bit_v
-    cell_a = np.where((cells_s > 0) & ~np.isnan(cell_v), cells_s * cell_v, 0.0)  # islands: 0 A
+    cell_a = np.where(
+        (cells_conductance_s > 0) & ~np.isnan(cell_v), cells_conductance_s * cell_v, 0.0
+    )  # islands: 0 A
     # A dead end carries what rounding of its voltage makes, not 0 A.
-    largest_a = max(float(np.abs(cell_a).max()), largest_v * float(cells_s.max()))
+    largest_a = max(float(np.abs(cell_a).max()), largest_v * float(cells_conductance_s.max()))
     np.testing.assert_allclose(found.word_v, word_v, rtol=0, atol=rel * largest_v)
     np.testing.assert_allclose(found.bit_v, bit_v, rtol=0, atol=rel * largest_v)
     np.testing.assert_allclose(found.cell_v, cell_v, rtol=0, atol=rel * largest_v)
@@ -56,13 +58,13 @@ def assert_is(
 @pytest.mark.parametrize("ends", ["one", "both"])
 def test_agrees_with_sparse_lu_for_every_scheme(scheme: str, ohm: float, ends: str) -> None:
     row_v, col_v = biased(scheme, 12, 17)
-    for cells_s in (four_decades(12, 17), with_faults(12, 17)):
+    for cells_conductance_s in (four_decades(12, 17), with_faults(12, 17)):
         between = wires(ohm, ends=ends)
-        found = solve(cells_s, row_v=row_v, col_v=col_v, wires=between)
+        found = solve(cells_conductance_s, row_v=row_v, col_v=col_v, wires=between)
         assert_is(
             found,
-            cells_s,
-            *reference(cells_s, row_v, col_v, between),
+            cells_conductance_s,
+            *reference(cells_conductance_s, row_v, col_v, between),
             largest_v=float(np.nanmax(np.abs(row_v))),
             rel=1e-11,
         )
@@ -72,12 +74,12 @@ def test_agrees_with_sparse_lu_for_every_scheme(scheme: str, ohm: float, ends: s
 @pytest.mark.parametrize("scheme", ["multiply", "floating"])
 def test_agrees_with_sparse_lu_at_64_by_64(scheme: str, ohm: float) -> None:
     row_v, col_v = biased(scheme, 64, 64)
-    cells_s = with_faults(64, 64)
-    found = solve(cells_s, row_v=row_v, col_v=col_v, wires=wires(ohm))
+    cells_conductance_s = with_faults(64, 64)
+    found = solve(cells_conductance_s, row_v=row_v, col_v=col_v, wires=wires(ohm))
     assert_is(
         found,
-        cells_s,
-        *reference(cells_s, row_v, col_v, wires(ohm)),
+        cells_conductance_s,
+        *reference(cells_conductance_s, row_v, col_v, wires(ohm)),
         largest_v=float(np.nanmax(np.abs(row_v))),
         rel=1e-11,
     )
@@ -106,8 +108,8 @@ def circuits(draw: st.DrawFn) -> tuple[FloatArray, FloatArray, FloatArray, Wires
         row_ends=draw(st.sampled_from(("left", "right", "both"))),
         col_ends=draw(st.sampled_from(("top", "bottom", "both"))),
     )
-    cells_s = draw(arrays(np.float64, (rows, cols), elements=siemens))
-    return cells_s, draw(line_voltages(rows)), draw(line_voltages(cols)), between
+    cells_conductance_s = draw(arrays(np.float64, (rows, cols), elements=siemens))
+    return cells_conductance_s, draw(line_voltages(rows)), draw(line_voltages(cols)), between
 
 
 HANGING_S = np.zeros((2, 6))  # everything floats on 1e-4 and 1e-8 S
@@ -120,21 +122,21 @@ HANGING_S[0, 4:], HANGING_S[1, 5] = (5.62341325e-3, 1e-4), 1e-8
 def test_agrees_with_sparse_lu_for_any_circuit(
     circuit: tuple[FloatArray, FloatArray, FloatArray, Wires],
 ) -> None:
-    cells_s, row_v, col_v, between = circuit
-    found = solve(cells_s, row_v=row_v, col_v=col_v, wires=between)
+    cells_conductance_s, row_v, col_v, between = circuit
+    found = solve(cells_conductance_s, row_v=row_v, col_v=col_v, wires=between)
     # Six decades: a floating line may hang on a millionth of what it carries, and says so.
     rel = max(1e-9, 30 * found.error)
     largest_v = float(np.nanmax(np.abs(np.concatenate([row_v, col_v])), initial=0.0))
-    lines_v = reference(cells_s, row_v, col_v, between)
-    assert_is(found, cells_s, *lines_v, largest_v=largest_v, rel=rel)
+    lines_v = reference(cells_conductance_s, row_v, col_v, between)
+    assert_is(found, cells_conductance_s, *lines_v, largest_v=largest_v, rel=rel)
 
 
 def test_ideal_wires_give_ohms_law() -> None:
-    cells_s = four_decades(5, 7)
+    cells_conductance_s = four_decades(5, 7)
     row_v = np.linspace(-0.2, 0.2, 5)
-    found = solve(cells_s, row_v=row_v, wires=Wires())
+    found = solve(cells_conductance_s, row_v=row_v, wires=Wires())
     np.testing.assert_allclose(found.cell_v, np.broadcast_to(row_v[:, None], (5, 7)), rtol=0)
-    np.testing.assert_allclose(found.col_a, row_v @ cells_s, rtol=1e-15)
+    np.testing.assert_allclose(found.col_a, row_v @ cells_conductance_s, rtol=1e-15)
 
 
 def test_two_resistors_in_series_with_all_the_leads() -> None:
@@ -155,8 +157,8 @@ def test_floating_line_is_a_divider_of_its_cells() -> None:
 
 
 def test_line_that_nothing_reaches_has_no_voltage_and_no_current() -> None:
-    cells_s = np.array([[1e-3, 0.0], [0.0, 1e-4]])
-    found = solve(cells_s, row_v=[1.0, np.nan], col_v=[0.0, np.nan], wires=wires(1.0))
+    cells_conductance_s = np.array([[1e-3, 0.0], [0.0, 1e-4]])
+    found = solve(cells_conductance_s, row_v=[1.0, np.nan], col_v=[0.0, np.nan], wires=wires(1.0))
     assert np.isnan(found.word_v[1]).all()
     assert np.isnan(found.bit_v[:, 1]).all()
     assert np.isnan(found.cell_v).tolist() == [[False, True], [True, True]]
@@ -167,9 +169,9 @@ def test_line_that_nothing_reaches_has_no_voltage_and_no_current() -> None:
 def test_both_ends_of_a_row_are_two_drivers_in_parallel() -> None:
     one = Wires(driver_ohm=100.0)
     both = Wires(driver_ohm=100.0, row_ends="both")
-    cells_s, row_v = [[1e-2]], [1.0]
-    assert solve(cells_s, row_v=row_v, wires=one).row_a[0] == pytest.approx(1 / 200)
-    assert solve(cells_s, row_v=row_v, wires=both).row_a[0] == pytest.approx(1 / 150)
+    cells_conductance_s, row_v = [[1e-2]], [1.0]
+    assert solve(cells_conductance_s, row_v=row_v, wires=one).row_a[0] == pytest.approx(1 / 200)
+    assert solve(cells_conductance_s, row_v=row_v, wires=both).row_a[0] == pytest.approx(1 / 150)
 
 
 def test_current_of_rows_is_the_current_of_columns() -> None:
@@ -178,33 +180,36 @@ def test_current_of_rows_is_the_current_of_columns() -> None:
 
 
 def test_populations_and_batches_equal_runs_of_one() -> None:
-    cells_s = np.stack([with_faults(6, 5, seed) for seed in range(3)])
+    cells_conductance_s = np.stack([with_faults(6, 5, seed) for seed in range(3)])
     row_v = np.random.default_rng(1).uniform(-1, 1, (3, 4, 6))
     row_v[1, 2, 3] = np.nan
-    together = solve(cells_s, row_v=row_v, wires=wires(20.0))
+    together = solve(cells_conductance_s, row_v=row_v, wires=wires(20.0))
     assert together.cell_v.shape == (3, 4, 6, 5)
     assert together.col_a.shape == (3, 4, 5)
     for a, v in np.ndindex(3, 4):
-        alone = solve(cells_s[a], row_v=row_v[a, v], wires=wires(20.0))
+        alone = solve(cells_conductance_s[a], row_v=row_v[a, v], wires=wires(20.0))
         np.testing.assert_array_equal(together.cell_v[a, v], alone.cell_v)
         np.testing.assert_array_equal(together.col_a[a, v], alone.col_a)
-    shared = solve(cells_s, row_v=row_v[0], wires=wires(20.0))
+    shared = solve(cells_conductance_s, row_v=row_v[0], wires=wires(20.0))
     np.testing.assert_array_equal(shared.row_a[0], together.row_a[0])
-    assert solve(cells_s, row_v=row_v[0, 0], wires=wires(20.0)).row_a.shape == (3, 6)
+    assert solve(cells_conductance_s, row_v=row_v[0, 0], wires=wires(20.0)).row_a.shape == (3, 6)
 
 
 def test_answer_does_not_depend_on_the_number_of_threads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cells_s, row_v = with_faults(70, 70), np.random.default_rng(2).uniform(-1, 1, (7, 70))
-    several = solve(cells_s, row_v=row_v, wires=wires(5.0))
+    cells_conductance_s, row_v = (
+        with_faults(70, 70),
+        np.random.default_rng(2).uniform(-1, 1, (7, 70)),
+    )
+    several = solve(cells_conductance_s, row_v=row_v, wires=wires(5.0))
     monkeypatch.setattr(passive, "_processors", lambda: 1)
-    one = solve(cells_s, row_v=row_v, wires=wires(5.0))
+    one = solve(cells_conductance_s, row_v=row_v, wires=wires(5.0))
     np.testing.assert_array_equal(several.cell_v, one.cell_v)
 
 
 @pytest.mark.parametrize(
-    ("cells_s", "row_v", "message"),
+    ("cells_conductance_s", "row_v", "message"),
     [
         ([[1e-3, -1e-6]], [1.0], r"conductance_s at \(0, 1\) is -1e-06"),
         ([[1e-3, np.nan]], [1.0], r"conductance_s at \(0, 1\) is nan"),
@@ -214,10 +219,10 @@ def test_answer_does_not_depend_on_the_number_of_threads(
     ],
 )
 def test_refuses_values_that_mean_nothing(
-    cells_s: list[list[float]], row_v: list[float], message: str
+    cells_conductance_s: list[list[float]], row_v: list[float], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        solve(cells_s, row_v=row_v, wires=Wires())
+        solve(cells_conductance_s, row_v=row_v, wires=Wires())
 
 
 def test_refuses_batches_that_differ() -> None:
@@ -234,9 +239,9 @@ def test_unsolved_circuit_is_an_error_with_its_residual(monkeypatch: pytest.Monk
 
 def test_circuit_that_rounding_decides_is_an_error() -> None:
     # Row 1 and column 1, joined by 1 S, hang on 1e-13 S: the voltage is lost in the arithmetic.
-    cells_s = np.array([[0.0, 1e-13], [1e-13, 1.0]])
+    cells_conductance_s = np.array([[0.0, 1e-13], [1e-13, 1.0]])
     with pytest.raises(BackendError, match="the error may be"):
-        solve(cells_s, row_v=[1.0, np.nan], col_v=[0.0, np.nan], wires=Wires())
+        solve(cells_conductance_s, row_v=[1.0, np.nan], col_v=[0.0, np.nan], wires=Wires())
 
 
 def test_importing_the_circuit_does_not_import_numba() -> None:

@@ -98,7 +98,7 @@ def test_the_layer_of_threads_is_the_one_that_starts_at_once() -> None:
 def test_soft_bounds_move_in_the_compiled_loop_as_they_do_without_it(count: int) -> None:
     rng = np.random.default_rng(2)
     chosen = rng.choice([3.2, -2.8, 0.0], (150, 150))
-    settings = SoftBoundsSettings.parse({"spread": {"g_max_s": {"sigma": 0.2}}})
+    settings = SoftBoundsSettings.parse({"spread": {"max_conductance_s": {"sigma": 0.2}}})
     large = SoftBounds(settings, (150, 150), np.random.default_rng(1))
     small = SoftBounds(settings, (150, 150), np.random.default_rng(1))
     large._conductance_s = small._conductance_s = rng.uniform(3.1e-9, 30e-9, (150, 150))
@@ -111,7 +111,7 @@ def test_soft_bounds_move_in_the_compiled_loop_as_they_do_without_it(count: int)
         assert (large.conductance_s == small.conductance_s).all()
 
 
-@pytest.mark.parametrize("spread", [{}, {"g_max_s": {"sigma": 0.2}}])
+@pytest.mark.parametrize("spread", [{}, {"max_conductance_s": {"sigma": 0.2}}])
 @pytest.mark.parametrize("population", [(), (1,), (3,)])
 def test_scattered_steps_in_one_loop_are_those_in_two(
     population: tuple[int, ...], spread: dict[str, Any]
@@ -120,7 +120,7 @@ def test_scattered_steps_in_one_loop_are_those_in_two(
     device = {"model": "soft_bounds", "spread": spread, "initial": 10e-9}
     effects = [
         {"effect": "cycle_to_cycle", "sigma": 0.9},
-        {"effect": "state_bounds", "min_s": 4e-9, "max_s": 36e-9},
+        {"effect": "state_bounds", "min_conductance_s": 4e-9, "max_conductance_s": 36e-9},
     ]
     settings = SimSettings.parse({"device": device, "effects": effects})
     at_once, one_by_one = (
@@ -136,11 +136,11 @@ def test_scattered_steps_in_one_loop_are_those_in_two(
     one_by_one._pulsed_at_once = lambda _: False  # type: ignore[method-assign]
     for count in (1, 1, 5):
         pulse = PulseMap(rng.choice([3.2, -2.8, 0.0], (40, 50)), 300e-6, count)
-        before_s = at_once.conductance_s
+        before_conductance_s = at_once.conductance_s
         for cells in (at_once, one_by_one):
             cells.pulse(pulse)
         assert (at_once.conductance_s == one_by_one.conductance_s).all()
-        moved = at_once.conductance_s != before_s
+        moved = at_once.conductance_s != before_conductance_s
         assert not moved[..., ~pulse.addressed].any()
         assert moved[..., pulse.addressed].mean() > 0.9
 

@@ -26,8 +26,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "pulse_response": {"up": UP, "down": DOWN, "neighbours": 2},
     "soft_bounds": {"up": KNOWN, "down": {"amplitude_v": -1.0, "width_s": 1e-3}},
     "step_response": {
-        "low_s": 1e-6,
-        "high_s": 3e-6,
+        "low_conductance_s": 1e-6,
+        "high_conductance_s": 3e-6,
         "up": {**KNOWN, "at": [0.0, 1.0], "step": [0.1, 0.02], "scatter": [0.01, 0.02]},
         "down": {"amplitude_v": -1.0, "width_s": 1e-3, "at": [0.5], "step": [-0.1]},
     },

@@ -168,7 +168,7 @@ def test_states_stay_in_bounds_for_any_pulse(
     name: str, train: list[tuple[float, float, int, float]]
 ) -> None:
     device = make(name)
-    lowest_s, highest_s = {
+    lowest_conductance_s, highest_conductance_s = {
         "linear_ion_drift": (1 / 16e3, 1 / 100),
         "sbt": (1 / 16e3, 1 / 100),
         "schottky": (122e-12 / 0.0516, 94e-9 / 0.0515),
@@ -180,8 +180,8 @@ def test_states_stay_in_bounds_for_any_pulse(
     for volts, width_s, count, gate in train:
         device.pulse(pulses(device, volts, width_s, count, gate_v(name, gate)))
         assert np.isfinite(device.conductance_s).all()
-        assert (device.conductance_s >= lowest_s * (1 - 1e-12)).all()
-        assert (device.conductance_s <= highest_s * (1 + 1e-12)).all()
+        assert (device.conductance_s >= lowest_conductance_s * (1 - 1e-12)).all()
+        assert (device.conductance_s <= highest_conductance_s * (1 + 1e-12)).all()
         if isinstance(device, StateDevice):
             assert ((device.state >= 0) & (device.state <= 1)).all()
 
@@ -193,12 +193,12 @@ def test_a_longer_pulse_never_does_less(
     name: str, exponent: float, factor: float, volts: float
 ) -> None:
     short, long = make(name), make(name)
-    begin_s = short.conductance_s.copy()
+    begin_conductance_s = short.conductance_s.copy()
     short.pulse(pulses(short, volts, 10.0**exponent))
     long.pulse(pulses(long, volts, factor * 10.0**exponent))
     sign = -1 if name in LOWERED_BY_POSITIVE else 1
-    assert (sign * (short.conductance_s - begin_s) >= 0).all()
-    assert (sign * (long.conductance_s - short.conductance_s) >= -1e-12 * begin_s).all()
+    assert (sign * (short.conductance_s - begin_conductance_s) >= 0).all()
+    assert (sign * (long.conductance_s - short.conductance_s) >= -1e-12 * begin_conductance_s).all()
 
 
 @pytest.mark.parametrize("name", STATE_EQUATIONS)
@@ -248,23 +248,38 @@ def test_a_model_without_a_current_voltage_relation_refuses_a_sweep(name: str) -
 
 @pytest.mark.parametrize("name", [name for name in names() if name != "pulse_table"])
 def test_initial_states_are_given_uniform_or_lognormal(name: str) -> None:
-    middle_s = float(make(name).conductance_s[0, 0]) * 1.05
+    middle_conductance_s = float(make(name).conductance_s[0, 0]) * 1.05
     if name == "pulse_response":
-        middle_s = 1.5e-6
-    same = make(name, (2, 3), initial=middle_s)
-    np.testing.assert_allclose(same.conductance_s, middle_s, rtol=1e-12)
-    values = [[middle_s * (1 + 0.01 * (3 * row + col)) for col in range(3)] for row in range(2)]
-    given_ = make(name, (4, 2, 3), initial={"distribution": "given", "values_s": values})
+        middle_conductance_s = 1.5e-6
+    same = make(name, (2, 3), initial=middle_conductance_s)
+    np.testing.assert_allclose(same.conductance_s, middle_conductance_s, rtol=1e-12)
+    values = [
+        [middle_conductance_s * (1 + 0.01 * (3 * row + col)) for col in range(3)]
+        for row in range(2)
+    ]
+    given_ = make(
+        name, (4, 2, 3), initial={"distribution": "given", "values_conductance_s": values}
+    )
     np.testing.assert_allclose(given_.conductance_s, np.broadcast_to(values, (4, 2, 3)), rtol=1e-12)
-    uniform = {"distribution": "uniform", "min_s": middle_s, "max_s": 1.1 * middle_s}
+    uniform = {
+        "distribution": "uniform",
+        "min_conductance_s": middle_conductance_s,
+        "max_conductance_s": 1.1 * middle_conductance_s,
+    }
     drawn = make(name, (40, 40), initial=uniform).conductance_s
-    assert (drawn >= middle_s * (1 - 1e-9)).all()
-    assert (drawn <= 1.1 * middle_s * (1 + 1e-9)).all()
+    assert (drawn >= middle_conductance_s * (1 - 1e-9)).all()
+    assert (drawn <= 1.1 * middle_conductance_s * (1 + 1e-9)).all()
     # Mean and deviation of a uniform distribution, 1,600 values.
-    assert drawn.mean() == pytest.approx(1.05 * middle_s, rel=3e-3)
-    assert drawn.std() == pytest.approx(0.1 * middle_s / np.sqrt(12), rel=0.05)
-    lognormal = {"distribution": "lognormal", "median_s": 1.05 * middle_s, "sigma": 0.01}
-    logs = np.log(make(name, (40, 40), initial=lognormal).conductance_s / (1.05 * middle_s))
+    assert drawn.mean() == pytest.approx(1.05 * middle_conductance_s, rel=3e-3)
+    assert drawn.std() == pytest.approx(0.1 * middle_conductance_s / np.sqrt(12), rel=0.05)
+    lognormal = {
+        "distribution": "lognormal",
+        "median_conductance_s": 1.05 * middle_conductance_s,
+        "sigma": 0.01,
+    }
+    logs = np.log(
+        make(name, (40, 40), initial=lognormal).conductance_s / (1.05 * middle_conductance_s)
+    )
     assert logs.mean() == pytest.approx(0, abs=1e-3)
     assert logs.std() == pytest.approx(0.01, rel=0.08)
 
@@ -326,8 +341,16 @@ def test_a_spread_that_reverses_bounds_is_refused_with_the_cell() -> None:
             r"i_0_a 0\.001 must be below v_positive_v / r_off_ohm = 1\.875e-05",
         ),
         ("schottky", {"i_off_a": 1e-6}, r"i_off_a 1e-06 must be below i_on_a 9\.4e-08"),
-        ("one_transistor", {"reset_floor_s": 1.0}, "reset_floor_s 1 must be from g_min_s"),
-        ("soft_bounds", {"g_min_s": 1.0}, r"g_min_s 1 must be below g_max_s 3\.85e-08"),
+        (
+            "one_transistor",
+            {"reset_floor_conductance_s": 1.0},
+            "reset_floor_conductance_s 1 must be from min_conductance_s",
+        ),
+        (
+            "soft_bounds",
+            {"min_conductance_s": 1.0},
+            r"min_conductance_s 1 must be below max_conductance_s 3\.85e-08",
+        ),
         ("pulse_response", {"neighbours": 0}, "neighbours: 0: .*greater than or equal to 1"),
     ],
 )

@@ -15,7 +15,7 @@ from tests.sim.devices.models import make, pulses
 QUIET = {"set_sigma": 0.0, "reset_sigma": 0.0}
 
 
-def level_s(
+def level_conductance_s(
     volts: float, gate_v: float, width_s: float = 1e-6, count: int = 1, **settings: object
 ) -> float:
     device = make("one_transistor", **{**QUIET, **settings})
@@ -23,7 +23,7 @@ def level_s(
     return float(device.conductance_s[0, 0])
 
 
-def medians_s(path: Path, column: int) -> dict[float, float]:
+def medians_conductance_s(path: Path, column: int) -> dict[float, float]:
     """Median conductance after the pulse, by the voltage that was swept."""
     found = defaultdict(list)
     with gzip.open(path, "rt") as lines:
@@ -37,28 +37,30 @@ def test_each_cell_follows_its_own_gate_as_if_pulsed_alone() -> None:
     gates_v = np.array([[2.1, 2.4], [2.7, 1.0]])
     device = make("one_transistor", (3, 2, 2), **QUIET)
     device.pulse(PulseMap(np.full((2, 2), 2.0), 1e-6, gate_v=gates_v))
-    alone_s = [[level_s(2.0, gate_v) for gate_v in row] for row in gates_v]
-    for member_s in device.conductance_s:
-        np.testing.assert_array_equal(member_s, alone_s)
+    alone_conductance_s = [[level_conductance_s(2.0, gate_v) for gate_v in row] for row in gates_v]
+    for member_conductance_s in device.conductance_s:
+        np.testing.assert_array_equal(member_conductance_s, alone_conductance_s)
 
 
 def test_set_follows_the_gate_as_measured(shared_data: Path) -> None:
-    sweep = medians_s(
+    sweep = medians_conductance_s(
         shared_data / "rram_1t1r_mlc" / "set-sweep-wl-noreset-200ns-step-0.05-7-30-20.csv.gz", 3
     )
     gates_v = [volts for volts in sweep if 2.0 <= volts <= 2.75]
     assert len(gates_v) == 16
     for gate_v in gates_v:
-        assert level_s(2.0, gate_v, 200e-9, initial=1e-6) == pytest.approx(sweep[gate_v], rel=0.025)
+        assert level_conductance_s(2.0, gate_v, 200e-9, initial=1e-6) == pytest.approx(
+            sweep[gate_v], rel=0.025
+        )
 
 
 def test_reset_follows_the_source_line_as_measured(shared_data: Path) -> None:
-    sweep = medians_s(
+    sweep = medians_conductance_s(
         shared_data / "rram_1t1r_mlc" / "reset-sweep-sl-200ns-step-0.05-7-30-20.csv.gz", 2
     )
     lines_v = [volts for volts in sweep if 1.6 <= volts <= 2.5]
     ratios = [
-        level_s(-volts, 4.0, 200e-9, initial=220e-6) / sweep[volts]
+        level_conductance_s(-volts, 4.0, 200e-9, initial=220e-6) / sweep[volts]
         for volts in lines_v
         if volts > 1.6
     ]
@@ -85,35 +87,43 @@ def _robust(values: np.ndarray) -> float:
 
 def test_the_set_level_is_the_transistors_current_and_the_series_resistance_by_hand() -> None:
     # (2.5 − 1.916)² · 6.35 mS/V² = 2.16569 mS; with 3970 ohm in series 225.75 µS.
-    assert level_s(2.0, 2.5) == pytest.approx(1 / (3970 + 1 / 2.16569e-3), rel=1e-5)
+    assert level_conductance_s(2.0, 2.5) == pytest.approx(1 / (3970 + 1 / 2.16569e-3), rel=1e-5)
 
 
 @pytest.mark.parametrize("volts", [1.1, 2.0, 3.0])
 def test_set_depends_on_the_gate_and_not_on_the_bit_line(volts: float) -> None:
-    assert level_s(volts, 2.5) == level_s(2.0, 2.5)
-    assert level_s(volts, 2.6) > level_s(volts, 2.5)
+    assert level_conductance_s(volts, 2.5) == level_conductance_s(2.0, 2.5)
+    assert level_conductance_s(volts, 2.6) > level_conductance_s(volts, 2.5)
 
 
 def test_reset_depends_on_the_source_line_and_not_on_the_gate_until_that_limits_it() -> None:
     begin = {"initial": 2e-4}
-    assert level_s(-1.8, 4.0, **begin) == level_s(-1.8, 5.0, **begin)
-    assert level_s(-1.9, 4.0, **begin) < level_s(-1.8, 4.0, **begin)
+    assert level_conductance_s(-1.8, 4.0, **begin) == level_conductance_s(-1.8, 5.0, **begin)
+    assert level_conductance_s(-1.9, 4.0, **begin) < level_conductance_s(-1.8, 4.0, **begin)
     # A gate at 3.5 V passes 3.5 − 1.916 = 1.584 V at most.
-    assert level_s(-3.0, 3.5, **begin) == pytest.approx(level_s(-1.584, 4.0, **begin), rel=1e-9)
+    assert level_conductance_s(-3.0, 3.5, **begin) == pytest.approx(
+        level_conductance_s(-1.584, 4.0, **begin), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize(
     ("volts", "gate_v"), [(3.0, 1.9), (-3.0, 1.9), (0.99, 4.0), (-1.55, 4.0), (3.0, -5.0)]
 )
 def test_without_gate_or_below_threshold_nothing_happens(volts: float, gate_v: float) -> None:
-    assert level_s(volts, gate_v, 1.0, 100, initial=1e-4) == 1e-4
+    assert level_conductance_s(volts, gate_v, 1.0, 100, initial=1e-4) == 1e-4
 
 
 def test_the_approach_is_exponential_in_the_time_of_all_pulses() -> None:
-    target_s = level_s(2.0, 2.5)
-    expected_s = target_s + (21.2e-6 - target_s) * np.exp(-3 * 7e-9 / 20e-9)
-    assert level_s(2.0, 2.5, 7e-9, 3) == pytest.approx(expected_s, rel=1e-12)
-    assert level_s(2.0, 2.5, 7e-9, 3, set_sigma=1e-9) == pytest.approx(expected_s, rel=1e-6)
+    target_conductance_s = level_conductance_s(2.0, 2.5)
+    expected_conductance_s = target_conductance_s + (21.2e-6 - target_conductance_s) * np.exp(
+        -3 * 7e-9 / 20e-9
+    )
+    assert level_conductance_s(2.0, 2.5, 7e-9, 3) == pytest.approx(
+        expected_conductance_s, rel=1e-12
+    )
+    assert level_conductance_s(2.0, 2.5, 7e-9, 3, set_sigma=1e-9) == pytest.approx(
+        expected_conductance_s, rel=1e-6
+    )
 
 
 def test_set_never_lowers_and_reset_never_raises() -> None:

@@ -13,7 +13,7 @@ from hwloop.errors import ConfigError, Unsupported
 from tests.sim.devices.models import DOWN, UP, make, pulses
 
 
-def measured_s(path: Path) -> list[np.ndarray]:
+def measured_conductance_s(path: Path) -> list[np.ndarray]:
     """Trains of a CSV of currents at 0.1 V, one a column, read without the package's reader."""
     with path.open(newline="") as stream:
         rows = list(csv.reader(stream))[1:]
@@ -37,9 +37,9 @@ def taox(shared_data: Path) -> dict[str, object]:
 
 def test_one_neighbour_walks_along_a_train_without_scatter() -> None:
     device = make("pulse_response", (2, 2), neighbours=1)
-    for expected_s in (2e-6, 2.8e-6, 3e-6):
+    for expected_conductance_s in (2e-6, 2.8e-6, 3e-6):
         device.pulse(pulses(device, 1.0, 1e-3))
-        np.testing.assert_allclose(device.conductance_s, expected_s, rtol=1e-12)
+        np.testing.assert_allclose(device.conductance_s, expected_conductance_s, rtol=1e-12)
     device.pulse(pulses(device, -1.0, 1e-3, 3))
     np.testing.assert_allclose(device.conductance_s, 1e-6, rtol=1e-12)
 
@@ -63,36 +63,40 @@ def test_changes_are_drawn_from_the_nearest_pulses_alike() -> None:
 def test_steps_at_a_state_have_the_measured_mean_and_scatter(
     direction: str, volts: float, name: str, taox: dict[str, object], shared_data: Path
 ) -> None:
-    trains = measured_s(shared_data / "taox_pulses" / name)
-    start_s = np.concatenate([train[:-1] for train in trains])
-    change_s = np.concatenate([np.diff(train) for train in trains])
+    trains = measured_conductance_s(shared_data / "taox_pulses" / name)
+    start_conductance_s = np.concatenate([train[:-1] for train in trains])
+    change_conductance_s = np.concatenate([np.diff(train) for train in trains])
     for quantile in (0.2, 0.5, 0.8):
-        here_s = float(np.quantile(start_s, quantile))
-        near = np.argsort(np.abs(start_s - here_s))[:100]
-        device = make("pulse_response", (100, 100), **taox, neighbours=100, initial=here_s)
+        here_conductance_s = float(np.quantile(start_conductance_s, quantile))
+        near = np.argsort(np.abs(start_conductance_s - here_conductance_s))[:100]
+        device = make(
+            "pulse_response", (100, 100), **taox, neighbours=100, initial=here_conductance_s
+        )
         device.pulse(pulses(device, volts, 1e-6))
-        step_s = device.conductance_s - here_s
-        deviation_s = change_s[near].std()
-        assert step_s.mean() == pytest.approx(change_s[near].mean(), abs=0.1 * deviation_s)
-        assert step_s.std() == pytest.approx(deviation_s, rel=0.1)
-        assert np.quantile(step_s, [0.1, 0.9]) == pytest.approx(
-            np.quantile(change_s[near], [0.1, 0.9]), abs=0.2 * deviation_s
+        step_conductance_s = device.conductance_s - here_conductance_s
+        deviation_conductance_s = change_conductance_s[near].std()
+        assert step_conductance_s.mean() == pytest.approx(
+            change_conductance_s[near].mean(), abs=0.1 * deviation_conductance_s
+        )
+        assert step_conductance_s.std() == pytest.approx(deviation_conductance_s, rel=0.1)
+        assert np.quantile(step_conductance_s, [0.1, 0.9]) == pytest.approx(
+            np.quantile(change_conductance_s[near], [0.1, 0.9]), abs=0.2 * deviation_conductance_s
         )
 
 
 def test_trains_of_the_model_rise_as_the_measured_ones_do(
     taox: dict[str, object], shared_data: Path
 ) -> None:
-    trains = measured_s(shared_data / "taox_pulses" / "set.csv")
+    trains = measured_conductance_s(shared_data / "taox_pulses" / "set.csv")
     shortest = min(map(len, trains))
     measured = np.array([train[:shortest] for train in trains])
     device = make("pulse_response", (20, 20), **taox, initial=float(measured[:, 0].mean()))
-    span_s = measured[:, -1].mean() - measured[:, 0].mean()
+    span_conductance_s = measured[:, -1].mean() - measured[:, 0].mean()
     for pulse in range(1, shortest):
         device.pulse(pulses(device, 1.0, 1e-6))
         if pulse % 30 == 0:
             assert device.conductance_s.mean() == pytest.approx(
-                measured[:, pulse].mean(), abs=0.08 * span_s
+                measured[:, pulse].mean(), abs=0.08 * span_conductance_s
             )
 
 
@@ -128,7 +132,12 @@ def test_a_calibration_is_a_train_with_its_own_pulse() -> None:
 def test_normalised_numbers_become_siemens_by_scale_and_offset(shared_data: Path) -> None:
     file = shared_data / "hfo2_pulse_response" / "gong_et_al.csv"
     numbers = np.loadtxt(file, delimiter=",")
-    rest = {"width_s": 1e-3, "file": str(file), "scale_s": "1 uS", "offset_s": "5 uS"}
+    rest = {
+        "width_s": 1e-3,
+        "file": str(file),
+        "scale_conductance_s": "1 uS",
+        "offset_conductance_s": "5 uS",
+    }
     device = make(
         "pulse_response",
         (20, 20),
@@ -137,9 +146,9 @@ def test_normalised_numbers_become_siemens_by_scale_and_offset(shared_data: Path
     )
     np.testing.assert_allclose(device.conductance_s, 5e-6 + 1e-6 * numbers[0, 0])
     device.pulse(pulses(device, 1.0, 1e-3, 50))
-    bounds_s = 5e-6 + 1e-6 * numbers.min(), 5e-6 + 1e-6 * numbers.max()
-    assert (device.conductance_s >= bounds_s[0]).all()
-    assert (device.conductance_s <= bounds_s[1]).all()
+    bounds_conductance_s = 5e-6 + 1e-6 * numbers.min(), 5e-6 + 1e-6 * numbers.max()
+    assert (device.conductance_s >= bounds_conductance_s[0]).all()
+    assert (device.conductance_s <= bounds_conductance_s[1]).all()
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,8 @@ def test_backwards_the_slope_is_between_those_of_the_bounds(x: float, volts: flo
 def test_a_small_voltage_sees_the_conductance_and_a_large_one_the_resistance() -> None:
     device = at_state(0.7)
     assert current_a(device, 1e-9) == pytest.approx(float(device.conductance_s[0, 0]) * 1e-9)
-    slope_s = (current_a(device, 101.0) - current_a(device, 100.0)) / 1.0
-    assert slope_s == pytest.approx(1 / OHM, rel=1e-3)
+    slope_conductance_s = (current_a(device, 101.0) - current_a(device, 100.0)) / 1.0
+    assert slope_conductance_s == pytest.approx(1 / OHM, rel=1e-3)
     assert not device.linear
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hwloop.errors import ConfigError
 from tests.sim.devices.models import make, pulses
 
-LOW_S, HIGH_S = 3.08e-9, 38.5e-9
+LOW_CONDUCTANCE_S, HIGH_CONDUCTANCE_S = 3.08e-9, 38.5e-9
 
 
 @given(
@@ -23,15 +23,19 @@ def test_it_is_the_recursion_of_a_fixed_fraction_of_what_is_left(
     train: list[tuple[float, int]],
 ) -> None:
     device = make("soft_bounds", up_pulses=30.0, down_pulses=50.0)
-    expected_s = LOW_S
+    expected_conductance_s = LOW_CONDUCTANCE_S
     for volts, count in train:
         device.pulse(pulses(device, volts, 1e-3, count))
         for _ in range(count):
             if volts > 0:
-                expected_s += (HIGH_S - expected_s) * (1 - np.exp(-1 / 30))
+                expected_conductance_s += (HIGH_CONDUCTANCE_S - expected_conductance_s) * (
+                    1 - np.exp(-1 / 30)
+                )
             else:
-                expected_s -= (expected_s - LOW_S) * (1 - np.exp(-1 / 50))
-    assert device.conductance_s[0, 0] == pytest.approx(expected_s, rel=1e-9)
+                expected_conductance_s -= (expected_conductance_s - LOW_CONDUCTANCE_S) * (
+                    1 - np.exp(-1 / 50)
+                )
+    assert device.conductance_s[0, 0] == pytest.approx(expected_conductance_s, rel=1e-9)
 
 
 def test_its_own_pulses_are_those_of_the_published_device() -> None:
@@ -40,27 +44,37 @@ def test_its_own_pulses_are_those_of_the_published_device() -> None:
     kind = plugins.load(plugins.DEVICES, "soft_bounds")
     device = kind.make(kind.settings.parse({}), (1, 1), np.random.default_rng(1))
     device.pulse(pulses(device, 3.2, 300e-6, 30))
-    assert device.conductance_s[0, 0] == pytest.approx(HIGH_S - (HIGH_S - LOW_S) / np.e)
+    assert device.conductance_s[0, 0] == pytest.approx(
+        HIGH_CONDUCTANCE_S - (HIGH_CONDUCTANCE_S - LOW_CONDUCTANCE_S) / np.e
+    )
 
 
 @pytest.mark.parametrize("count", [1, 10])
 def test_the_scatter_of_a_train_is_that_of_its_pulses_one_by_one(count: int) -> None:
-    begin_s = 20e-9
-    device = make("soft_bounds", (150, 150), cycle_to_cycle=0.01, initial=begin_s)
+    begin_conductance_s = 20e-9
+    device = make("soft_bounds", (150, 150), cycle_to_cycle=0.01, initial=begin_conductance_s)
     device.pulse(pulses(device, 1.0, 1e-3, count))
     left = np.exp(-1 / 30)
-    deviation_s = 0.01 * (HIGH_S - LOW_S) * np.sqrt(sum(left ** (2 * k) for k in range(count)))
-    mean_s = HIGH_S - (HIGH_S - begin_s) * left**count
+    deviation_conductance_s = (
+        0.01
+        * (HIGH_CONDUCTANCE_S - LOW_CONDUCTANCE_S)
+        * np.sqrt(sum(left ** (2 * k) for k in range(count)))
+    )
+    mean_conductance_s = (
+        HIGH_CONDUCTANCE_S - (HIGH_CONDUCTANCE_S - begin_conductance_s) * left**count
+    )
     # 22,500 values: the relative standard error of a deviation is 0.5 %.
-    assert device.conductance_s.std() == pytest.approx(deviation_s, rel=0.02)
-    assert device.conductance_s.mean() == pytest.approx(mean_s, abs=4 * deviation_s / 150)
+    assert device.conductance_s.std() == pytest.approx(deviation_conductance_s, rel=0.02)
+    assert device.conductance_s.mean() == pytest.approx(
+        mean_conductance_s, abs=4 * deviation_conductance_s / 150
+    )
 
 
 def test_scatter_is_held_between_the_bounds() -> None:
     device = make("soft_bounds", (50, 50), cycle_to_cycle=0.5)
     device.pulse(pulses(device, 1.0, 1e-3, 3))
-    assert device.conductance_s.min() >= LOW_S
-    assert device.conductance_s.max() <= HIGH_S
+    assert device.conductance_s.min() >= LOW_CONDUCTANCE_S
+    assert device.conductance_s.max() <= HIGH_CONDUCTANCE_S
 
 
 def test_two_directions_of_the_same_sign_are_refused() -> None:

@@ -17,7 +17,7 @@ FLAT = {"at": [0.0, 1.0], "step": [0.001, 0.001]}
 
 
 def made(shape: tuple[int, int] = (1, 1), **settings: Any) -> Any:
-    given = {"low_s": 1e-6, "high_s": 3e-6, "down": None, **settings}
+    given = {"low_conductance_s": 1e-6, "high_conductance_s": 3e-6, "down": None, **settings}
     return make("step_response", shape, **given)
 
 
@@ -42,7 +42,9 @@ def test_beyond_the_outermost_knots_the_step_holds() -> None:
 
 
 def test_a_logarithmic_state_steps_by_a_factor() -> None:
-    device = made(scale="logarithmic", high_s=1e-4, up={**UP, "at": [0.0], "step": [0.25]})
+    device = made(
+        scale="logarithmic", high_conductance_s=1e-4, up={**UP, "at": [0.0], "step": [0.25]}
+    )
     device.pulse(pulses(device, 1.0, 1e-3, 2))
     # Two quarters of two decades.
     assert device.conductance_s[0, 0] == pytest.approx(1e-5)
@@ -87,8 +89,8 @@ def test_a_cell_keeps_its_speed_and_a_train_has_its_own() -> None:
 
 def test_a_train_that_begins_beside_the_mean_keeps_its_distance() -> None:
     curve = {**UP, "at": [0.0, 1.0], "step": [0.1, 0.0], "begin": 0.2, "begin_spread": 0.05}
-    values_s = [[1.4e-6, 1.44e-6, 2.4e-6]]  # x 0.2, 0.22, 0.7
-    initial = {"distribution": "given", "values_s": values_s}
+    values_conductance_s = [[1.4e-6, 1.44e-6, 2.4e-6]]  # x 0.2, 0.22, 0.7
+    initial = {"distribution": "given", "values_conductance_s": values_conductance_s}
     path = states(made((1, 3), initial=initial, up=curve), 1)[:, 0]
     np.testing.assert_allclose(path[1] - path[0], [0.08, 0.08, 0.035], atol=1e-12)
 
@@ -111,7 +113,7 @@ def test_cells_at_an_end_are_held_and_it_is_said_once() -> None:
         ({"up": {**UP, "at": [0.5], "step": [0.1, 0.1]}}, "step has 2 values: expected 1"),
         ({"up": {**UP, **FLAT, "scatter": [0.1]}}, "scatter has 1 values: expected 2"),
         ({"up": {**UP, **FLAT}, "down": {**UP, **FLAT}}, "the same amplitude_v, 1"),
-        ({"up": {**UP, **FLAT}, "high_s": 1e-7}, "must be below high_s"),
+        ({"up": {**UP, **FLAT}, "high_conductance_s": 1e-7}, "must be below high_conductance_s"),
     ],
 )
 def test_settings_that_contradict_themselves_are_refused(

@@ -14,7 +14,7 @@ from hwloop_sim.effects.flicker_noise import FlickerNoiseSettings
 from hwloop_sim.emulator.backend import SimSettings
 from tests.emulated import DEVICE, emulated, non_ideal
 
-START_S = 1e-6  # of the emulated arrays
+START_CONDUCTANCE_S = 1e-6  # of the emulated arrays
 
 
 def test_white_noise_has_its_variance_in_single_and_in_double_reads() -> None:
@@ -28,7 +28,7 @@ def test_white_noise_has_its_variance_in_single_and_in_double_reads() -> None:
 def test_white_noise_depends_on_the_conductance_as_asked() -> None:
     for exponent in (-0.5, 1.0):
         noise = {"effect": "white_noise", "fraction": 0.02, "exponent": exponent}
-        noise |= {"reference_s": "4 uS"}
+        noise |= {"reference_conductance_s": "4 uS"}
         current_a = emulated(100, 100, effects=[noise]).read(
             ReadMap.every_cell((100, 100), read_v=0.1)
         )
@@ -42,8 +42,8 @@ def test_the_noise_of_a_column_is_that_of_its_cells_in_quadrature_and_of_the_amp
     backend = emulated(4, 100, effects=[noise])
     vector_v = np.array([0.1, -0.1, 0.05, 0.0])
     current_a = backend.multiply(VectorBatch(np.tile(vector_v, (200, 1)))).current_a.ravel()
-    sigma_a = np.sqrt((0.05 * START_S) ** 2 * (vector_v**2).sum() + 3e-9**2)
-    mean_a = START_S * vector_v.sum()
+    sigma_a = np.sqrt((0.05 * START_CONDUCTANCE_S) ** 2 * (vector_v**2).sum() + 3e-9**2)
+    mean_a = START_CONDUCTANCE_S * vector_v.sum()
     assert stats.kstest((current_a - mean_a) / sigma_a, "norm").pvalue > 1e-3
 
 
@@ -103,9 +103,14 @@ def test_the_spectrum_of_the_sum_is_1_over_f_between_its_ends() -> None:
 
 
 def test_flicker_noise_depends_on_the_conductance() -> None:
-    effect = {"effect": "flicker_noise", "fraction": 0.02, "exponent": -1.0, "reference_s": 5e-5}
-    shown_s = non_ideal(effect).conductance_s
-    assert shown_s.std() / 1e-4 == pytest.approx(0.01, rel=0.03)
+    effect = {
+        "effect": "flicker_noise",
+        "fraction": 0.02,
+        "exponent": -1.0,
+        "reference_conductance_s": 5e-5,
+    }
+    shown_conductance_s = non_ideal(effect).conductance_s
+    assert shown_conductance_s.std() / 1e-4 == pytest.approx(0.01, rel=0.03)
 
 
 @pytest.mark.parametrize("step_s", [0.02, 0.7, 40.0])
@@ -133,11 +138,14 @@ def test_a_trap_stays_for_exponential_times() -> None:
         for begin, end in pairwise(moments):
             dwell[change[begin, cell]].append((end - begin) * step_s)
     # Sampled: steps shorter than 10 ms are not seen, which costs about half a step in the mean.
-    for kind, mean_s in ((1, 1.0), (-1, 2.0)):
+    for kind, mean_conductance_s in ((1, 1.0), (-1, 2.0)):
         times_s = np.array(dwell[kind])
-        error_s = mean_s / np.sqrt(times_s.size)
+        error_conductance_s = mean_conductance_s / np.sqrt(times_s.size)
         # 30 s of 3 s cycles: the last, unfinished stay is left out, which shortens the mean.
-        assert abs(times_s.mean() - mean_s) < 4.5 * error_s + 0.1 * mean_s
+        assert (
+            abs(times_s.mean() - mean_conductance_s)
+            < 4.5 * error_conductance_s + 0.1 * mean_conductance_s
+        )
 
 
 def test_only_a_part_of_the_cells_has_a_trap_and_amplitudes_spread() -> None:

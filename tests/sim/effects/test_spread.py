@@ -8,7 +8,7 @@ from scipy import stats
 
 from hwloop.errors import ConfigError
 from hwloop_sim.emulator.backend import SimSettings
-from tests.emulated import DEVICE, STEP_S, everywhere, non_ideal
+from tests.emulated import DEVICE, STEP_CONDUCTANCE_S, everywhere, non_ideal
 
 CELLS = 100 * 100
 
@@ -34,14 +34,14 @@ def test_the_initial_state_follows_measured_values_scaled_to_their_mean() -> Non
 
 def test_the_response_of_a_cell_has_the_same_factor_at_every_pulse() -> None:
     cells = non_ideal({"effect": "device_to_device", "of": "step", "sigma": 0.3})
-    first_s = cells.conductance_s
-    assert (first_s == 1e-4).all()
+    first_conductance_s = cells.conductance_s
+    assert (first_conductance_s == 1e-4).all()
     cells.pulse(everywhere(cells, 2.0))
-    second_s = cells.conductance_s
+    second_conductance_s = cells.conductance_s
     cells.pulse(everywhere(cells, -2.0))
-    factor = (second_s - first_s) / (2 * STEP_S)
+    factor = (second_conductance_s - first_conductance_s) / (2 * STEP_CONDUCTANCE_S)
     assert factor.std() == pytest.approx(np.sqrt(np.expm1(0.09)), rel=0.05)
-    np.testing.assert_allclose(cells.conductance_s, first_s, rtol=1e-12)
+    np.testing.assert_allclose(cells.conductance_s, first_conductance_s, rtol=1e-12)
 
 
 @pytest.mark.parametrize("count", [1, 9])
@@ -49,7 +49,7 @@ def test_the_response_of_a_cell_has_the_same_factor_at_every_pulse() -> None:
 def test_a_step_scatters_as_asked_and_a_train_as_its_steps(distribution: str, count: int) -> None:
     cells = non_ideal({"effect": "cycle_to_cycle", "sigma": 0.3, "distribution": distribution})
     cells.pulse(everywhere(cells, 1.0, count))
-    step = (cells.conductance_s - 1e-4) / (count * STEP_S)
+    step = (cells.conductance_s - 1e-4) / (count * STEP_CONDUCTANCE_S)
     variance = (0.09 if distribution == "normal" else np.expm1(0.09)) / count
     assert within(step.mean(), 1.0, np.sqrt(variance / CELLS))
     assert within(step.var(), variance, np.sqrt(2.5 / CELLS))
@@ -65,9 +65,9 @@ def test_pulses_scatter_independently_of_each_other() -> None:
     cells = non_ideal({"effect": "cycle_to_cycle", "sigma": 0.3})
     steps = []
     for _ in range(2):
-        before_s = cells.conductance_s
+        before_conductance_s = cells.conductance_s
         cells.pulse(everywhere(cells, 1.0))
-        steps.append((cells.conductance_s - before_s).ravel())
+        steps.append((cells.conductance_s - before_conductance_s).ravel())
     assert abs(stats.pearsonr(*steps).statistic) < 4.5 / np.sqrt(CELLS)
 
 
@@ -79,7 +79,7 @@ def test_a_cell_that_does_not_move_does_not_scatter(distribution: str) -> None:
 
 
 def test_scatter_that_would_go_below_zero_is_held_there_and_said() -> None:
-    cells = non_ideal({"effect": "cycle_to_cycle", "sigma": 2.0}, start_s=2e-6)
+    cells = non_ideal({"effect": "cycle_to_cycle", "sigma": 2.0}, start_conductance_s=2e-6)
     cells.pulse(everywhere(cells, -1.5))
     assert cells.conductance_s.min() == 0
     (event,) = cells.take_events()

@@ -14,7 +14,7 @@ from hwloop_sim.cells.effect import make_effects
 from hwloop_sim.emulator.backend import SimSettings
 from tests.emulated import DEVICE, Steps, everywhere, non_ideal
 
-BOUNDS = {"effect": "state_bounds", "min_s": 1e-6, "max_s": 1e-4}
+BOUNDS = {"effect": "state_bounds", "min_conductance_s": 1e-6, "max_conductance_s": 1e-4}
 
 
 def showing(conductance_s: np.ndarray, *effects: dict[str, object], seed: int = 1) -> np.ndarray:
@@ -38,7 +38,7 @@ def test_bounds_are_lognormal_over_the_cells() -> None:
 
 
 def test_bounds_that_overlap_are_drawn_until_they_are_in_order() -> None:
-    effect = {"effect": "state_bounds", "min_s": 1e-6, "max_s": 2e-6}
+    effect = {"effect": "state_bounds", "min_conductance_s": 1e-6, "max_conductance_s": 2e-6}
     effect |= {"min_sigma": 2.0, "max_sigma": 2.0}
     low, high = (showing(np.full((50, 50), at), effect) for at in (0.0, 1.0))
     assert (low < high).all()
@@ -61,31 +61,51 @@ def test_states_stay_within_their_bounds_for_any_pulses(
         BOUNDS | {"min_sigma": spread, "max_sigma": spread},
     )
     cells = non_ideal(*effects, shape=(5, 6), seed=seed)
-    low_s = showing(np.zeros((5, 6)), *effects[3:], seed=seed)
-    high_s = showing(np.ones((5, 6)), *effects[3:], seed=seed)
+    low_conductance_s = showing(np.zeros((5, 6)), *effects[3:], seed=seed)
+    high_conductance_s = showing(np.ones((5, 6)), *effects[3:], seed=seed)
     for amplitude_v in volts:
         cells.pulse(everywhere(cells, amplitude_v))
         cells.wait(3.0)
-        assert (cells.conductance_s >= low_s).all()
-        assert (cells.conductance_s <= high_s).all()
+        assert (cells.conductance_s >= low_conductance_s).all()
+        assert (cells.conductance_s <= high_conductance_s).all()
 
 
-@pytest.mark.parametrize(("spacing", "low_s"), [("linear", 0.0), ("logarithmic", 1e-6)])
+@pytest.mark.parametrize(("spacing", "low_conductance_s"), [("linear", 0.0), ("logarithmic", 1e-6)])
 @pytest.mark.parametrize("states", [2, 8, 64])
-def test_a_cell_shows_the_nearest_of_its_levels(spacing: str, low_s: float, states: int) -> None:
+def test_a_cell_shows_the_nearest_of_its_levels(
+    spacing: str, low_conductance_s: float, states: int
+) -> None:
     conductance_s = random_matrix()
-    effect = {"effect": "finite_states", "states": states, "min_s": low_s, "max_s": 1e-4}
-    shown_s = showing(conductance_s, effect | {"spacing": spacing})
+    effect = {
+        "effect": "finite_states",
+        "states": states,
+        "min_conductance_s": low_conductance_s,
+        "max_conductance_s": 1e-4,
+    }
+    shown_conductance_s = showing(conductance_s, effect | {"spacing": spacing})
     linear = spacing == "linear"
-    levels_s = np.linspace(low_s, 1e-4, states) if linear else np.geomspace(low_s, 1e-4, states)
+    levels_conductance_s = (
+        np.linspace(low_conductance_s, 1e-4, states)
+        if linear
+        else np.geomspace(low_conductance_s, 1e-4, states)
+    )
     measure = (lambda x: x) if linear else np.log
-    nearest = np.abs(measure(conductance_s)[..., None] - measure(levels_s)).argmin(axis=-1)
-    np.testing.assert_allclose(shown_s, levels_s[nearest], rtol=1e-12, atol=1e-20)
+    nearest = np.abs(measure(conductance_s)[..., None] - measure(levels_conductance_s)).argmin(
+        axis=-1
+    )
+    np.testing.assert_allclose(
+        shown_conductance_s, levels_conductance_s[nearest], rtol=1e-12, atol=1e-20
+    )
 
 
 def test_pulses_smaller_than_a_level_add_up() -> None:
-    effect = {"effect": "finite_states", "states": 11, "min_s": 0.0, "max_s": 1e-4}
-    cells = non_ideal(effect, start_s=5e-5, shape=(2, 2))
+    effect = {
+        "effect": "finite_states",
+        "states": 11,
+        "min_conductance_s": 0.0,
+        "max_conductance_s": 1e-4,
+    }
+    cells = non_ideal(effect, start_conductance_s=5e-5, shape=(2, 2))
     shown = []
     for _ in range(12):
         cells.pulse(everywhere(cells, 1.0))
@@ -94,17 +114,17 @@ def test_pulses_smaller_than_a_level_add_up() -> None:
 
 
 def test_the_fractions_asked_for_are_stuck_where_asked() -> None:
-    effect = {"effect": "stuck", "high_fraction": 0.0904, "high_s": 1e-3}
-    shown_s = showing(
-        random_matrix(shape=(200, 200)), effect | {"low_fraction": 0.0175, "low_s": 0}
+    effect = {"effect": "stuck", "high_fraction": 0.0904, "high_conductance_s": 1e-3}
+    shown_conductance_s = showing(
+        random_matrix(shape=(200, 200)), effect | {"low_fraction": 0.0175, "low_conductance_s": 0}
     )
-    for level_s, part in ((1e-3, 0.0904), (0.0, 0.0175)):
-        count = int((shown_s == level_s).sum())
+    for level_conductance_s, part in ((1e-3, 0.0904), (0.0, 0.0175)):
+        count = int((shown_conductance_s == level_conductance_s).sum())
         assert stats.binomtest(count, 40_000, part).pvalue > 1e-3
 
 
 def test_a_stuck_cell_stays_whatever_is_done_to_it_and_others_do_not_notice() -> None:
-    effect = {"effect": "stuck", "high_fraction": 0.3, "high_s": 1e-3}
+    effect = {"effect": "stuck", "high_fraction": 0.3, "high_conductance_s": 1e-3}
     cells, free = non_ideal(effect, shape=(20, 20)), non_ideal(shape=(20, 20))
     stuck = cells.conductance_s == 1e-3
     for device in (cells, free):
@@ -117,32 +137,59 @@ def test_a_stuck_cell_stays_whatever_is_done_to_it_and_others_do_not_notice() ->
 @pytest.mark.parametrize(
     ("effect", "words"),
     [
-        ({"effect": "finite_states", "states": 1, "min_s": 0, "max_s": 1}, "greater than or"),
-        ({"effect": "finite_states", "states": 4, "min_s": 2, "max_s": 1}, "must be below max_s"),
+        (
+            {
+                "effect": "finite_states",
+                "states": 1,
+                "min_conductance_s": 0,
+                "max_conductance_s": 1,
+            },
+            "greater than or",
+        ),
         (
             {
                 "effect": "finite_states",
                 "states": 4,
-                "min_s": 0,
-                "max_s": 1,
+                "min_conductance_s": 2,
+                "max_conductance_s": 1,
+            },
+            "must be below max_conductance_s",
+        ),
+        (
+            {
+                "effect": "finite_states",
+                "states": 4,
+                "min_conductance_s": 0,
+                "max_conductance_s": 1,
                 "spacing": "logarithmic",
             },
-            "need min_s above 0",
+            "need min_conductance_s above 0",
         ),
-        ({"effect": "stuck", "high_fraction": 0.1}, "high_fraction needs high_s"),
-        ({"effect": "stuck", "low_fraction": 0.1}, "low_fraction needs low_s"),
+        ({"effect": "stuck", "high_fraction": 0.1}, "high_fraction needs high_conductance_s"),
+        ({"effect": "stuck", "low_fraction": 0.1}, "low_fraction needs low_conductance_s"),
         (
             {
                 "effect": "stuck",
                 "high_fraction": 0.6,
-                "high_s": 1,
+                "high_conductance_s": 1,
                 "low_fraction": 0.6,
-                "low_s": 0,
+                "low_conductance_s": 0,
             },
             "together exceed 1",
         ),
-        ({"effect": "stuck", "high_fraction": 0.1, "high_s": 1, "low_s": 2}, "must be above low_s"),
-        ({"effect": "state_bounds", "min_s": 2, "max_s": 1}, "must be below max_s"),
+        (
+            {
+                "effect": "stuck",
+                "high_fraction": 0.1,
+                "high_conductance_s": 1,
+                "low_conductance_s": 2,
+            },
+            "must be above low_conductance_s",
+        ),
+        (
+            {"effect": "state_bounds", "min_conductance_s": 2, "max_conductance_s": 1},
+            "must be below max_conductance_s",
+        ),
     ],
 )
 def test_a_parameter_outside_its_validity_is_refused(effect: dict[str, object], words: str) -> None:

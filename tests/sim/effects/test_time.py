@@ -10,7 +10,7 @@ from scipy import stats
 
 from hwloop.errors import ConfigError
 from hwloop_sim.emulator.backend import SimSettings
-from tests.emulated import DEVICE, STEP_S, everywhere, non_ideal
+from tests.emulated import DEVICE, STEP_CONDUCTANCE_S, everywhere, non_ideal
 
 FEW = (3, 4)
 
@@ -29,7 +29,9 @@ def test_exponents_spread_over_the_cells() -> None:
 
 
 def test_an_exponential_decay_goes_to_its_rest() -> None:
-    cells = non_ideal({"effect": "drift", "tau_s": "1 ks", "rest_s": "20 uS"}, shape=FEW)
+    cells = non_ideal(
+        {"effect": "drift", "tau_s": "1 ks", "rest_conductance_s": "20 uS"}, shape=FEW
+    )
     cells.wait(1000.0)
     np.testing.assert_allclose(cells.conductance_s, 2e-5 + 8e-5 / np.e, rtol=1e-12)
 
@@ -39,7 +41,7 @@ def test_heat_is_time_by_arrhenius() -> None:
         {
             "effect": "drift",
             "tau_s": 1e6,
-            "rest_s": 0,
+            "rest_conductance_s": 0,
             "activation_ev": 1.1,
             "temperature_k": 400,
             "reference_k": 300,
@@ -54,16 +56,20 @@ def test_heat_is_time_by_arrhenius() -> None:
 def test_a_pulse_takes_a_drifted_cell_from_where_it_is_and_its_age_begins_anew() -> None:
     cells = non_ideal({"effect": "drift", "nu": 0.1}, shape=FEW)
     cells.wait(99.0)
-    drifted_s = 1e-4 * 100**-0.1
+    drifted_conductance_s = 1e-4 * 100**-0.1
     amplitude_v = np.zeros(FEW)
     amplitude_v[0, 0] = 1.0
     cells.pulse(everywhere(cells, 0.0))
-    np.testing.assert_allclose(cells.conductance_s, drifted_s, rtol=1e-12)
+    np.testing.assert_allclose(cells.conductance_s, drifted_conductance_s, rtol=1e-12)
     cells.pulse(type(everywhere(cells, 1.0))(amplitude_v, 1e-3))
-    np.testing.assert_allclose(cells.conductance_s[0, 0], drifted_s + STEP_S, rtol=1e-12)
+    np.testing.assert_allclose(
+        cells.conductance_s[0, 0], drifted_conductance_s + STEP_CONDUCTANCE_S, rtol=1e-12
+    )
     cells.wait(99.0)
     np.testing.assert_allclose(
-        cells.conductance_s[0, 0], (drifted_s + STEP_S) * 100**-0.1, rtol=1e-12
+        cells.conductance_s[0, 0],
+        (drifted_conductance_s + STEP_CONDUCTANCE_S) * 100**-0.1,
+        rtol=1e-12,
     )
     np.testing.assert_allclose(cells.conductance_s[1, 1], 1e-4 * 199**-0.1, rtol=1e-12)
 
@@ -73,11 +79,11 @@ def test_relaxation_comes_to_its_spread_and_is_half_way_at_its_time() -> None:
     cells.wait(1e4)
     assert (cells.conductance_s == 1e-4).all(), "a cell that was not pulsed does not relax"
     cells.pulse(everywhere(cells, 1.0))
-    programmed_s = cells.conductance_s
+    programmed_conductance_s = cells.conductance_s
     cells.wait(10.0 * np.log(2))
-    half = cells.conductance_s / programmed_s - 1
+    half = cells.conductance_s / programmed_conductance_s - 1
     cells.wait(1e4)
-    whole = cells.conductance_s / programmed_s - 1
+    whole = cells.conductance_s / programmed_conductance_s - 1
     np.testing.assert_allclose(half, whole / 2, atol=1e-12)
     assert stats.kstest(whole.ravel(), "norm", (-0.02, 0.05)).pvalue > 1e-3
 
@@ -88,11 +94,11 @@ def test_a_stretched_relaxation_is_faster_at_first_and_slower_later() -> None:
         effect = {"effect": "relaxation", "mean": 0.5, "sigma": 0.0, "tau_s": 1.0, "beta": beta}
         cells = non_ideal(effect, shape=FEW)
         cells.pulse(everywhere(cells, 1.0))
-        start_s = cells.conductance_s[0, 0]
+        start_conductance_s = cells.conductance_s[0, 0]
         done[beta] = []
         for duration_s in (0.04, 3.96):
             cells.wait(duration_s)
-            done[beta].append((cells.conductance_s[0, 0] / start_s - 1) / 0.5)
+            done[beta].append((cells.conductance_s[0, 0] / start_conductance_s - 1) / 0.5)
     np.testing.assert_allclose(done[0.5], [1 - np.exp(-0.2), 1 - np.exp(-2)], rtol=1e-12)
     np.testing.assert_allclose(done[1.0], [1 - np.exp(-0.04), 1 - np.exp(-4)], rtol=1e-12)
 
@@ -104,7 +110,7 @@ def test_a_stretched_relaxation_is_faster_at_first_and_slower_later() -> None:
         [
             {"effect": "relaxation", "sigma": 0.1, "tau_s": 10.0, "beta": 0.6},
             {"effect": "drift", "nu": 0.03, "nu_sigma": 0.01},
-            {"effect": "drift", "tau_s": 1e4, "rest_s": 1e-5},
+            {"effect": "drift", "tau_s": 1e4, "rest_conductance_s": 1e-5},
         ]
     ),
 )
@@ -120,25 +126,37 @@ def test_however_time_is_divided_the_state_is_the_same(
 
 
 def test_the_window_is_half_closed_after_half_its_cycles() -> None:
-    window = {"min_s": 0.0, "max_s": 100e-6, "closes_at_s": 40e-6, "half_cycles": 5.0}
-    cells = non_ideal({"effect": "endurance", **window, "beta": 2.0}, start_s=0.0, shape=FEW)
+    window = {
+        "min_conductance_s": 0.0,
+        "max_conductance_s": 100e-6,
+        "closes_at_conductance_s": 40e-6,
+        "half_cycles": 5.0,
+    }
+    cells = non_ideal(
+        {"effect": "endurance", **window, "beta": 2.0}, start_conductance_s=0.0, shape=FEW
+    )
     extremes = []
     for _ in range(40):
         for volts in (200.0, -200.0):
             cells.pulse(everywhere(cells, volts))
             extremes.append(cells.conductance_s[0, 0])
-    high_s, low_s = np.array(extremes[0::2]), np.array(extremes[1::2])
-    moved_s = np.abs(np.diff([0.0, *extremes]))
-    wear = np.cumsum(moved_s) / (2 * 100e-6)
+    high_conductance_s, low_conductance_s = np.array(extremes[0::2]), np.array(extremes[1::2])
+    moved_conductance_s = np.abs(np.diff([0.0, *extremes]))
+    wear = np.cumsum(moved_conductance_s) / (2 * 100e-6)
     left = 1 / (1 + (wear / 5.0) ** 2)
-    np.testing.assert_allclose(high_s, 40e-6 + left[0::2] * 60e-6, rtol=0.05)
-    np.testing.assert_allclose(low_s, 40e-6 - left[1::2] * 40e-6, rtol=0.08, atol=1e-7)
-    assert (np.diff(high_s) < 0).all()
-    assert (np.diff(low_s) > 0).all()
+    np.testing.assert_allclose(high_conductance_s, 40e-6 + left[0::2] * 60e-6, rtol=0.05)
+    np.testing.assert_allclose(low_conductance_s, 40e-6 - left[1::2] * 40e-6, rtol=0.08, atol=1e-7)
+    assert (np.diff(high_conductance_s) < 0).all()
+    assert (np.diff(low_conductance_s) > 0).all()
 
 
 def test_wear_before_the_run_has_closed_the_window_already() -> None:
-    window = {"min_s": 0.0, "max_s": 100e-6, "closes_at_s": 0.0, "half_cycles": 1e3}
+    window = {
+        "min_conductance_s": 0.0,
+        "max_conductance_s": 100e-6,
+        "closes_at_conductance_s": 0.0,
+        "half_cycles": 1e3,
+    }
     cells = non_ideal({"effect": "endurance", **window, "cycles_before": 1e3}, shape=FEW)
     np.testing.assert_allclose(cells.conductance_s, 50e-6)
 
@@ -177,7 +195,13 @@ def test_a_disturbance_without_polarity_adds_up_and_spares_cells_at_0_v() -> Non
         ({"effect": "relaxation", "sigma": 0.1, "tau_s": 1, "beta": 2}, "less than or equal to 1"),
         ({"effect": "relaxation", "sigma": 0.1}, "tau_s: this key is required"),
         (
-            {"effect": "endurance", "min_s": 1, "max_s": 3, "closes_at_s": 4, "half_cycles": 1},
+            {
+                "effect": "endurance",
+                "min_conductance_s": 1,
+                "max_conductance_s": 3,
+                "closes_at_conductance_s": 4,
+                "half_cycles": 1,
+            },
             "must ascend",
         ),
         ({"effect": "read_disturb", "rate": 1, "reference_v": 1}, "less than or equal to 0.1"),

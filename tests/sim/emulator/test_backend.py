@@ -16,7 +16,7 @@ from hwloop.errors import ConfigError, Unsupported
 from hwloop.testing import check_backend
 from hwloop_sim.emulator.backend import SimSettings, open_sim
 
-TABLE_S = (1.0e-6, 1.4e-6, 1.3e-6, 2.0e-6)
+TABLE_CONDUCTANCE_S = (1.0e-6, 1.4e-6, 1.3e-6, 2.0e-6)
 ARRAY = {
     "rows": 3,
     "cols": 4,
@@ -46,7 +46,7 @@ def emulated(
         "title": "four states",
         "source": "made for this test",
         "conditions": {"amplitude_v": 2.0, "width_s": 1e-3},
-        "conductance_s": TABLE_S,
+        "conductance_s": TABLE_CONDUCTANCE_S,
     }
     noise = {key: sim.pop(key) for key in ("read_noise",) if key in sim}
     device = {"model": "pulse_table", "calibration": table, **sim}
@@ -77,14 +77,16 @@ def test_a_guarded_emulator_keeps_to_the_contract_of_backends() -> None:
 
 def test_without_a_shift_the_cell_is_the_measured_device() -> None:
     backend = emulated()
-    for expected in TABLE_S:
+    for expected in TABLE_CONDUCTANCE_S:
         assert conductance_s(backend)[1, 2] == pytest.approx(expected, rel=1e-12)
         backend.pulse(one_pulse())
 
 
 def test_gain_and_shift_follow_the_published_formula() -> None:
     shifts = np.arange(12).reshape(3, 4) * 1e-7
-    backend = emulated(gain=10, shift={"distribution": "given", "values_s": shifts.tolist()})
+    backend = emulated(
+        gain=10, shift={"distribution": "given", "values_conductance_s": shifts.tolist()}
+    )
     backend.pulse(PulseMap(np.full((3, 4), 2.0), 1e-3, count=2))
     np.testing.assert_allclose(conductance_s(backend), 10 * (0.3e-6 + shifts), rtol=1e-12)
 
@@ -97,7 +99,7 @@ def test_a_cell_saturates_at_the_end_of_the_table_and_says_so_once() -> None:
     assert "cell (1, 2)" in event.message
     backend.pulse(one_pulse())
     assert backend.take_events() == []
-    assert conductance_s(backend)[1, 2] == pytest.approx(TABLE_S[-1])
+    assert conductance_s(backend)[1, 2] == pytest.approx(TABLE_CONDUCTANCE_S[-1])
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,9 @@ def test_a_pulse_that_was_not_measured_is_refused(pulse: PulseMap, words: str) -
 
 def test_a_shift_that_makes_a_conductance_negative_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"shift: cell \(0, 0\)"):
-        emulated(shift={"distribution": "given", "values_s": np.full((3, 4), -1e-9).tolist()})
+        emulated(
+            shift={"distribution": "given", "values_conductance_s": np.full((3, 4), -1e-9).tolist()}
+        )
 
 
 def test_read_noise_has_the_standard_deviation_asked_for() -> None:
@@ -135,19 +139,19 @@ def test_read_noise_has_the_standard_deviation_asked_for() -> None:
 def test_multiply_noise_is_that_of_the_cells_in_quadrature() -> None:
     backend = emulated(8000, read_noise=0.05)
     current_a = backend.multiply(VectorBatch(np.array([[0.1, -0.1, 0.05]]))).current_a
-    expected = 0.05 * TABLE_S[0] * np.sqrt(0.1**2 + 0.1**2 + 0.05**2)
+    expected = 0.05 * TABLE_CONDUCTANCE_S[0] * np.sqrt(0.1**2 + 0.1**2 + 0.05**2)
     assert current_a.std() == pytest.approx(expected, rel=0.02)
-    assert current_a.mean() == pytest.approx(0.05 * TABLE_S[0], rel=0.02)
+    assert current_a.mean() == pytest.approx(0.05 * TABLE_CONDUCTANCE_S[0], rel=0.02)
 
 
 def test_cycle_to_cycle_scatter_keeps_the_mean_step_and_has_its_spread() -> None:
     backend = emulated(20000, cycle_to_cycle=0.3)
     backend.pulse(one_pulse())
-    step_s = conductance_s(backend)[:, 1, 2] - TABLE_S[0]
+    step_conductance_s = conductance_s(backend)[:, 1, 2] - TABLE_CONDUCTANCE_S[0]
     # A lognormal factor of mean 1: variance exp(sigma^2) - 1.
-    assert step_s.mean() == pytest.approx(0.4e-6, rel=0.01)
-    assert step_s.std() == pytest.approx(0.4e-6 * np.sqrt(np.exp(0.09) - 1), rel=0.03)
-    assert (step_s > 0).all()
+    assert step_conductance_s.mean() == pytest.approx(0.4e-6, rel=0.01)
+    assert step_conductance_s.std() == pytest.approx(0.4e-6 * np.sqrt(np.exp(0.09) - 1), rel=0.03)
+    assert (step_conductance_s > 0).all()
 
 
 def test_scatter_that_would_go_below_zero_is_held_there_and_said() -> None:
@@ -155,7 +159,7 @@ def test_scatter_that_would_go_below_zero_is_held_there_and_said() -> None:
         5000,
         cycle_to_cycle=3.0,
         gain=1,
-        shift={"distribution": "given", "values_s": np.full((3, 4), 1e-9).tolist()},
+        shift={"distribution": "given", "values_conductance_s": np.full((3, 4), 1e-9).tolist()},
     )
     for _ in range(3):
         backend.pulse(PulseMap(np.full((3, 4), 2.0), 1e-3))
@@ -185,7 +189,7 @@ def test_a_population_of_one_equals_an_array_alone_to_the_last_bit() -> None:
     options = {
         "cycle_to_cycle": 0.2,
         "read_noise": 0.01,
-        "shift": {"distribution": "lognormal", "median_s": 1e-7, "sigma": 0.4},
+        "shift": {"distribution": "lognormal", "median_conductance_s": 1e-7, "sigma": 0.4},
     }
     answers = []
     for population in (None, 1):
@@ -196,7 +200,12 @@ def test_a_population_of_one_equals_an_array_alone_to_the_last_bit() -> None:
 
 
 def test_scaled_lognormal_meets_its_bounds_on_every_array_and_is_lognormal_between() -> None:
-    shift = {"distribution": "scaled_lognormal", "min_s": 1e-8, "max_s": 1e-7, "divisor": 5}
+    shift = {
+        "distribution": "scaled_lognormal",
+        "min_conductance_s": 1e-8,
+        "max_conductance_s": 1e-7,
+        "divisor": 5,
+    }
     values = conductance_s(emulated(500, shift=shift))
     np.testing.assert_allclose(values.min(axis=(1, 2)), 1e-8, rtol=1e-9)
     np.testing.assert_allclose(values.max(axis=(1, 2)), 1e-7, rtol=1e-9)
@@ -205,7 +214,7 @@ def test_scaled_lognormal_meets_its_bounds_on_every_array_and_is_lognormal_betwe
 
 
 def test_lognormal_has_its_median_and_its_spread() -> None:
-    shift = {"distribution": "lognormal", "median_s": 3e-7, "sigma": 0.4}
+    shift = {"distribution": "lognormal", "median_conductance_s": 3e-7, "sigma": 0.4}
     logs = np.log(conductance_s(emulated(3000, shift=shift)))
     assert np.exp(np.median(logs)) == pytest.approx(3e-7, rel=0.02)
     assert logs.std() == pytest.approx(0.4, rel=0.02)

@@ -23,7 +23,9 @@ from tests.emulated import DEVICE, Steps, emulated, read_all
 
 LINES = {"row_ohm": "10 ohm", "col_ohm": "20 ohm", "driver_ohm": 50, "sense_ohm": 30}
 WIRES = Wires(row_ohm=10.0, col_ohm=20.0, driver_ohm=50.0, sense_ohm=30.0)
-LOW_OHMIC = DEVICE | {"shift": {"distribution": "lognormal", "median_s": "100 uS", "sigma": 0.8}}
+LOW_OHMIC = DEVICE | {
+    "shift": {"distribution": "lognormal", "median_conductance_s": "100 uS", "sigma": 0.8}
+}
 SCHEMES: list[Scheme] = ["V/2", "V/3", "grounded"]
 
 
@@ -40,7 +42,7 @@ def wired(rows: int, cols: int, **sim: object):  # type: ignore[no-untyped-def]
     return emulated(rows, cols, device=LOW_OHMIC, wires=LINES, **sim)  # type: ignore[arg-type]
 
 
-def cells_s(rows: int, cols: int, **sim: object) -> FloatArray:
+def cells_conductance_s(rows: int, cols: int, **sim: object) -> FloatArray:
     """The conductances of the same array, without wires."""
     return read_all(emulated(rows, cols, device=LOW_OHMIC, **sim)) / 0.1  # type: ignore[arg-type]
 
@@ -48,16 +50,16 @@ def cells_s(rows: int, cols: int, **sim: object) -> FloatArray:
 def test_a_product_is_that_of_the_circuit() -> None:
     vectors_v = np.random.default_rng(1).uniform(-0.2, 0.2, (9, 6))
     backend = wired(6, 5)
-    expected = solve(cells_s(6, 5), row_v=vectors_v, wires=WIRES).col_a
+    expected = solve(cells_conductance_s(6, 5), row_v=vectors_v, wires=WIRES).col_a
     for _ in range(3):  # solved at first, a matrix later
         current_a = backend.multiply(VectorBatch(vectors_v)).current_a
         np.testing.assert_allclose(current_a, expected, rtol=1e-9, atol=1e-18)
-    assert np.abs(expected).max() < 0.97 * np.abs(vectors_v @ cells_s(6, 5)).max()
+    assert np.abs(expected).max() < 0.97 * np.abs(vectors_v @ cells_conductance_s(6, 5)).max()
 
 
 def test_each_tile_has_wires_of_its_own() -> None:
     vectors_v = np.random.default_rng(1).uniform(-0.2, 0.2, (4, 7))
-    conductance_s = cells_s(7, 5)
+    conductance_s = cells_conductance_s(7, 5)
     expected = np.zeros((4, 5))
     for rows in (slice(0, 3), slice(3, 6), slice(6, 7)):
         for cols in (slice(0, 4), slice(4, 5)):
@@ -70,7 +72,7 @@ def test_each_tile_has_wires_of_its_own() -> None:
 
 
 def test_a_read_sees_its_cell_through_its_lines_all_others_at_0_v() -> None:
-    backend, conductance_s = wired(4, 5), cells_s(4, 5)
+    backend, conductance_s = wired(4, 5), cells_conductance_s(4, 5)
     seen_a = read_all(backend)
     for row, col in np.ndindex(4, 5):
         one_v = 0.1 * (np.arange(4) == row)
@@ -229,13 +231,13 @@ def test_a_read_of_a_1t1r_array_has_the_transistors_of_one_row_on(
     for place in np.ndindex(shape):
         # One cell, its driver, the segments on its way, and what its row's other cells draw.
         *array, row, col = place
-        alone_s = np.zeros((5, 4))
-        alone_s[row] = conductance_s[(*array, row)]
+        alone_conductance_s = np.zeros((5, 4))
+        alone_conductance_s[row] = conductance_s[(*array, row)]
         volts = {"row_v": 0.2 * np.eye(5)[row], "wires": WIRES}
         if make is Steps:
-            expected = solve(alone_s, **volts)  # type: ignore[arg-type]
+            expected = solve(alone_conductance_s, **volts)  # type: ignore[arg-type]
         else:
-            expected = solve_cells(alone_s, Sinh(3.0), **volts)  # type: ignore[arg-type]
+            expected = solve_cells(alone_conductance_s, Sinh(3.0), **volts)  # type: ignore[arg-type]
         assert read_a[place] == pytest.approx(expected.col_a[col], rel=1e-8)
 
 
@@ -258,7 +260,7 @@ def with_device(make: Callable[[FloatArray], Steps], rows: int, cols: int, **sim
     """An emulator of these cells, each at 1 mS."""
     backend = emulated(rows, cols, **sim)  # type: ignore[arg-type]
     backend._cells._device = make(np.full(backend.description.shape, 1e-3))  # type: ignore[attr-defined]
-    backend._cells._seen_s = None  # type: ignore[attr-defined]
+    backend._cells._seen_conductance_s = None  # type: ignore[attr-defined]
     return backend
 
 
@@ -271,22 +273,22 @@ def test_half_selected_cells_move_if_the_model_says_so_and_stay_if_not() -> None
     ):
         backend = with_device(make, 3, 3)
         backend.pulse(PulseMap(amplitude_v, 1e-3))
-        moved_s = read_all(backend) / 0.1 - 1e-3
-        np.testing.assert_allclose(moved_s, 1e-6 * np.array(expected_v), atol=1e-12)
+        moved_conductance_s = read_all(backend) / 0.1 - 1e-3
+        np.testing.assert_allclose(moved_conductance_s, 1e-6 * np.array(expected_v), atol=1e-12)
 
 
 def test_through_wires_half_selected_cells_see_a_little_of_everything() -> None:
     amplitude_v = np.zeros((3, 3))
     amplitude_v[1, 1] = 2.0
     backend = with_device(HalfSelect, 3, 3, wires=LINES)
-    before_s = np.full((3, 3), 1e-3)
+    before_conductance_s = np.full((3, 3), 1e-3)
     backend.pulse(PulseMap(amplitude_v, 1e-3))
     rows, cols = line_fractions("V/2", (3, 3), row=np.array([1]), col=np.array([1]))
-    seen_v = solve(before_s, row_v=2 * rows[0], col_v=2 * cols[0], wires=WIRES).cell_v
-    moved_s = backend._cells.conductance_s - before_s
-    np.testing.assert_allclose(moved_s, 1e-6 * seen_v, rtol=1e-6, atol=1e-15)
-    assert moved_s[0, 0] != 0
-    assert moved_s[1, 1] < 1.9e-6
+    seen_v = solve(before_conductance_s, row_v=2 * rows[0], col_v=2 * cols[0], wires=WIRES).cell_v
+    moved_conductance_s = backend._cells.conductance_s - before_conductance_s
+    np.testing.assert_allclose(moved_conductance_s, 1e-6 * seen_v, rtol=1e-6, atol=1e-15)
+    assert moved_conductance_s[0, 0] != 0
+    assert moved_conductance_s[1, 1] < 1.9e-6
 
 
 def test_cells_that_are_not_linear_are_read_and_multiplied_by_their_own_law() -> None:

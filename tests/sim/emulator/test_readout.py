@@ -13,7 +13,7 @@ from hwloop.testing import check_backend
 from hwloop_sim.emulator.backend import SimSettings
 from tests.emulated import DEVICE, emulated, everywhere, read_all
 
-SHIFTS = {"distribution": "lognormal", "median_s": "5 uS", "sigma": 0.8}
+SHIFTS = {"distribution": "lognormal", "median_conductance_s": "5 uS", "sigma": 0.8}
 RANDOM = DEVICE | {"shift": SHIFTS}
 FINE = {"bits": 24, "range": {"kind": "calibrated", "margin": 0.5}}
 

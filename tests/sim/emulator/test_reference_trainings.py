@@ -42,9 +42,7 @@ class Reference:
         ]
 
     def run(self, key: str, population: int | None) -> Record:
-        shift = (
-            f"{{distribution: given, values_s: {{file: {self.folder / 'shifts.npz'}, key: {key}}}}}"
-        )
+        shift = f"{{distribution: given, values_conductance_s: {{file: {self.folder / 'shifts.npz'}, key: {key}}}}}"
         path = self.folder / f"{key}.h5"
         procedure = load_procedure(
             PROCEDURE, [*self.overrides, f"backends.sim.device.shift={shift}"]
@@ -66,8 +64,10 @@ def test_every_array_ends_as_in_the_published_program(reference: Reference) -> N
         assert (summary["converged"][0] == expected["converged"]).all()
         assert (summary["epoch"][0] == expected["epoch"]).all()
         assert (record.array("pulses") == expected["pulses"]).all()
-        final_s = record.array("final_conductance_s")
-        np.testing.assert_allclose(final_s, expected["conductances"], rtol=1e-12, atol=0)
+        final_conductance_s = record.array("final_conductance_s")
+        np.testing.assert_allclose(
+            final_conductance_s, expected["conductances"], rtol=1e-12, atol=0
+        )
 
 
 def test_an_array_alone_trains_as_it_does_in_a_population(reference: Reference) -> None:
@@ -81,11 +81,11 @@ def test_an_array_alone_trains_as_it_does_in_a_population(reference: Reference) 
 
 
 @pytest.mark.parametrize(
-    ("bounds_s", "published"),
+    ("bounds_conductance_s", "published"),
     [((1e-8, 1e-7), 0.212), ((1e-9, 1e-8), 0.489)],
 )
 def test_the_fraction_that_converges_is_the_published_one(
-    bounds_s: tuple[float, float], published: float, tmp_path: Path
+    bounds_conductance_s: tuple[float, float], published: float, tmp_path: Path
 ) -> None:
     """Against an independent calculation of 5,000 arrays: within 3.3 standard errors of both.
 
@@ -94,8 +94,8 @@ def test_the_fraction_that_converges_is_the_published_one(
     """
     arrays = 2000
     overrides = [
-        f"backends.sim.device.shift.min_s={bounds_s[0]}",
-        f"backends.sim.device.shift.max_s={bounds_s[1]}",
+        f"backends.sim.device.shift.min_conductance_s={bounds_conductance_s[0]}",
+        f"backends.sim.device.shift.max_conductance_s={bounds_conductance_s[1]}",
     ]
     options = RunOptions("sim", tmp_path / "run.h5", population=arrays)
     run_procedure(load_procedure(PROCEDURE, overrides), options)

@@ -74,9 +74,9 @@ def test_a_layout_is_recognised_by_one_reader_and_written_and_read_back(
         ("iv_sweep", "current_a", [2e-3, 0, -2e-3]),
         ("pulse_sweep", "amplitude_v", [-0.5, -1]),
         ("pulse_sweep", "width_s", [2e-7, 2e-7]),
-        ("pulse_sweep", "after_s", [1e-4, 5e-5]),
-        ("program_verify", "target_low_s", [1 / 6010, 1 / 5000]),
-        ("cycling", "reset_s", [1 / 80000, 1 / 70000]),
+        ("pulse_sweep", "after_conductance_s", [1e-4, 5e-5]),
+        ("program_verify", "target_low_conductance_s", [1 / 6010, 1 / 5000]),
+        ("cycling", "reset_conductance_s", [1 / 80000, 1 / 70000]),
         ("read_series", "time_s", [0, 0.5]),
     ],
 )
@@ -115,17 +115,17 @@ def test_a_sweep_whose_currents_go_against_it_is_asked_about(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("unit", "first_s"),
+    ("unit", "first_conductance_s"),
     [("S", 1e-1), ("nS", 1e-10), ("nA", 1e-9), ("uA", 1e-6), ("mA", 1e-3), ("MOhm", 1e-5)],
 )
 def test_trains_in_columns_are_in_the_unit_of_their_header(
-    unit: str, first_s: float, tmp_path: Path
+    unit: str, first_conductance_s: float, tmp_path: Path
 ) -> None:
     path = written(tmp_path, f"a ({unit}),b ({unit})\n0.1,0.2\n0.2,0.3\n0.3,0.4\n")
     table = import_measurement(
         path, reader=None, given=given(PULSE | {"read_v": "0.1 V"})
     ).measurement
-    assert table.columns["conductance_s"][0] == pytest.approx(first_s, rel=1e-12)
+    assert table.columns["conductance_s"][0] == pytest.approx(first_conductance_s, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -228,5 +228,5 @@ def test_the_published_figures_of_the_measured_files_come_out(shared_data: Path)
     cycles = import_measurement(
         shared_data / "rram_1t1r_mlc" / "cycling-5-1-20.csv.gz", reader=None, given=given({})
     ).measurement.columns
-    assert 1 / np.median(cycles["set_s"]) == pytest.approx(5.0e3, rel=5e-3)
-    assert 1 / np.median(cycles["reset_s"]) == pytest.approx(73.9e3, rel=1e-3)
+    assert 1 / np.median(cycles["set_conductance_s"]) == pytest.approx(5.0e3, rel=5e-3)
+    assert 1 / np.median(cycles["reset_conductance_s"]) == pytest.approx(73.9e3, rel=1e-3)

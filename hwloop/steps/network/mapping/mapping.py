@@ -64,34 +64,45 @@ class ColumnSettings(Settings):
 class WeightColumns(ColumnSettings):
     """Arrangement with the smallest and the largest conductance, siemens."""
 
-    min_s: Annotated[Siemens, Field(ge=0)]
-    max_s: PositiveSiemens
+    min_conductance_s: Annotated[Siemens, Field(ge=0)]
+    max_conductance_s: PositiveSiemens
 
     @model_validator(mode="after")
     def _ordered(self) -> WeightColumns:
-        if self.min_s >= self.max_s:
-            raise ValueError(f"min_s {self.min_s:g} must be below max_s {self.max_s:g}")
+        if self.min_conductance_s >= self.max_conductance_s:
+            raise ValueError(
+                f"min_conductance_s {self.min_conductance_s:g} must be below max_conductance_s"
+                f" {self.max_conductance_s:g}"
+            )
         return self
 
 
 class OwnOrArrayRange(ColumnSettings):
     """Arrangement whose smallest and largest conductance default to the array's ``range``."""
 
-    min_s: Annotated[Siemens, Field(ge=0)] | None = None
-    max_s: PositiveSiemens | None = None
+    min_conductance_s: Annotated[Siemens, Field(ge=0)] | None = None
+    max_conductance_s: PositiveSiemens | None = None
 
     def within(self, span: ConductanceRange | None) -> WeightColumns:
         """Return it with both ends; raise :class:`ConfigError` where neither source gives one."""
-        ends = {"min_s": self.min_s, "max_s": self.max_s}
+        ends = {
+            "min_conductance_s": self.min_conductance_s,
+            "max_conductance_s": self.max_conductance_s,
+        }
         if span is not None:
-            for name, of_span in (("min_s", span.low_s), ("max_s", span.high_s)):
+            for name, of_span in (
+                ("min_conductance_s", span.low_conductance_s),
+                ("max_conductance_s", span.high_conductance_s),
+            ):
                 ends[name] = of_span if ends[name] is None else ends[name]
         missing = [name for name, value in ends.items() if value is None]
         if missing:
             raise ConfigError(
                 f"give {' and '.join(missing)}, or array.range for all steps", key="mapping"
             )
-        return WeightColumns.parse({**self.model_dump(exclude={"min_s", "max_s"}), **ends})
+        return WeightColumns.parse(
+            {**self.model_dump(exclude={"min_conductance_s", "max_conductance_s"}), **ends}
+        )
 
 
 def cols_each(arrangement: Arrangement) -> int:
@@ -108,19 +119,19 @@ def cols_besides(arrangement: Arrangement) -> int:
 class WeightMap:
     """Conductances of weights, (rows, cols) siemens, and the slopes to convert them back.
 
-    ``slope_s``: siemens of one unit of weight, (outputs,). ``clipped``: number of weights beyond
-    w_max, ``largest_clipped`` the largest of them.
+    ``slope_conductance_s``: siemens of one unit of weight, (outputs,). ``clipped``: number of
+    weights beyond w_max, ``largest_clipped`` the largest of them.
     """
 
     arrangement: Arrangement
     conductance_s: FloatArray
-    slope_s: FloatArray
+    slope_conductance_s: FloatArray
     clipped: int = 0
     largest_clipped: float = 0.0
 
     def sums(self, current_a: FloatArray) -> FloatArray:
         """Return Σ V w of each output, volts, from amperes (..., cols); NaN where one is NaN."""
-        return differences(current_a, self.arrangement) / self.slope_s
+        return differences(current_a, self.arrangement) / self.slope_conductance_s
 
     def weights(self, conductance_s: FloatArray | None = None) -> FloatArray:
         """Return weights (..., rows, outputs) of siemens (..., rows, cols), by default its own."""
@@ -153,14 +164,16 @@ def map_weights(weights: FloatArray, columns: WeightColumns) -> WeightMap:
     largest = _largest(weights, columns)
     beyond = np.abs(weights) > largest
     inside = np.clip(weights, -largest, largest)
-    window_s = columns.max_s - columns.min_s
-    full_s = window_s / 2 if columns.arrangement == "offset" else window_s
-    slope_s = full_s / largest
-    conductance_s = _on_levels(_placed(inside * slope_s, columns), columns)
+    window_conductance_s = columns.max_conductance_s - columns.min_conductance_s
+    full_conductance_s = (
+        window_conductance_s / 2 if columns.arrangement == "offset" else window_conductance_s
+    )
+    slope_conductance_s = full_conductance_s / largest
+    conductance_s = _on_levels(_placed(inside * slope_conductance_s, columns), columns)
     return WeightMap(
         columns.arrangement,
         conductance_s,
-        slope_s,
+        slope_conductance_s,
         int(beyond.sum()),
         float(np.abs(weights[beyond]).max(initial=0.0)),
     )
@@ -169,17 +182,25 @@ def map_weights(weights: FloatArray, columns: WeightColumns) -> WeightMap:
 def _on_levels(conductance_s: FloatArray, columns: WeightColumns) -> FloatArray:
     if columns.levels is None:
         return conductance_s
-    step_s = (columns.max_s - columns.min_s) / (columns.levels - 1)
-    return columns.min_s + step_s * np.round((conductance_s - columns.min_s) / step_s)
+    step_conductance_s = (columns.max_conductance_s - columns.min_conductance_s) / (
+        columns.levels - 1
+    )
+    return columns.min_conductance_s + step_conductance_s * np.round(
+        (conductance_s - columns.min_conductance_s) / step_conductance_s
+    )
 
 
-def _refuse_outside(weights_s: FloatArray, columns: WeightColumns) -> None:
-    outside = (weights_s < columns.min_s) | (weights_s > columns.max_s)
+def _refuse_outside(weights_conductance_s: FloatArray, columns: WeightColumns) -> None:
+    outside = (weights_conductance_s < columns.min_conductance_s) | (
+        weights_conductance_s > columns.max_conductance_s
+    )
     if outside.any():
         place = first_place(outside)
         raise ConfigError(
-            f"direct: weight {place} is {weights_s[place]:g} S, outside min_s {columns.min_s:g} to"
-            f" max_s {columns.max_s:g} ({outside.sum()} of {weights_s.size} are)"
+            f"direct: weight {place} is {weights_conductance_s[place]:g} S, outside"
+            f" min_conductance_s {columns.min_conductance_s:g} to"
+            f" max_conductance_s {columns.max_conductance_s:g} ({outside.sum()} of"
+            f" {weights_conductance_s.size} are)"
         )
 
 
@@ -188,16 +209,22 @@ def with_small_weights(mapped: WeightMap, small: FloatArray) -> WeightMap:
 
     For weights that were 0: elsewhere a pair could leave the range of its conductances.
     """
-    signed_s = small * mapped.slope_s
-    added_s = np.zeros_like(mapped.conductance_s)
+    signed_conductance_s = small * mapped.slope_conductance_s
+    added_conductance_s = np.zeros_like(mapped.conductance_s)
     match mapped.arrangement:
         case "differential":
-            added_s[:, 0::2], added_s[:, 1::2] = np.maximum(signed_s, 0), np.maximum(-signed_s, 0)
+            added_conductance_s[:, 0::2], added_conductance_s[:, 1::2] = (
+                np.maximum(signed_conductance_s, 0),
+                np.maximum(-signed_conductance_s, 0),
+            )
         case "symmetric":
-            added_s[:, 0::2], added_s[:, 1::2] = signed_s / 2, -signed_s / 2
+            added_conductance_s[:, 0::2], added_conductance_s[:, 1::2] = (
+                signed_conductance_s / 2,
+                -signed_conductance_s / 2,
+            )
         case _:
-            added_s[:, : signed_s.shape[1]] = signed_s
-    return replace(mapped, conductance_s=mapped.conductance_s + added_s)
+            added_conductance_s[:, : signed_conductance_s.shape[1]] = signed_conductance_s
+    return replace(mapped, conductance_s=mapped.conductance_s + added_conductance_s)
 
 
 def refuse_unfinite(weights: FloatArray, name: str = "weight") -> None:
@@ -232,18 +259,23 @@ def _largest(weights: FloatArray, columns: WeightColumns) -> FloatArray:
     return largest
 
 
-def _placed(signed_s: FloatArray, columns: WeightColumns) -> FloatArray:
+def _placed(signed_conductance_s: FloatArray, columns: WeightColumns) -> FloatArray:
     """Return the conductances (rows, cols) of k w (rows, outputs)."""
-    middle_s = (columns.min_s + columns.max_s) / 2
-    rows = signed_s.shape[0]
+    middle_conductance_s = (columns.min_conductance_s + columns.max_conductance_s) / 2
+    rows = signed_conductance_s.shape[0]
     match columns.arrangement:
         case "differential":
-            pairs = np.stack([np.maximum(signed_s, 0.0), np.maximum(-signed_s, 0.0)], axis=-1)
-            placed: FloatArray = columns.min_s + pairs.reshape(rows, -1)
+            pairs = np.stack(
+                [np.maximum(signed_conductance_s, 0.0), np.maximum(-signed_conductance_s, 0.0)],
+                axis=-1,
+            )
+            placed: FloatArray = columns.min_conductance_s + pairs.reshape(rows, -1)
         case "symmetric":
-            pairs = np.stack([signed_s, -signed_s], axis=-1) / 2
-            placed = middle_s + pairs.reshape(rows, -1)
+            pairs = np.stack([signed_conductance_s, -signed_conductance_s], axis=-1) / 2
+            placed = middle_conductance_s + pairs.reshape(rows, -1)
         case _:  # offset
-            placed = middle_s + np.concatenate([signed_s, np.zeros((rows, 1))], axis=-1)
+            placed = middle_conductance_s + np.concatenate(
+                [signed_conductance_s, np.zeros((rows, 1))], axis=-1
+            )
     # Rounding may exceed an end of the range; a limit would then refuse the target.
-    return np.clip(placed, columns.min_s, columns.max_s)
+    return np.clip(placed, columns.min_conductance_s, columns.max_conductance_s)

@@ -151,25 +151,29 @@ class _Shelf:
         return found
 
 
-def fault_cost(targets_s: FloatArray, stuck_s: FloatArray) -> float:
+def fault_cost(targets_conductance_s: FloatArray, stuck_conductance_s: FloatArray) -> float:
     """Return Σ |G_target − G_stuck| over stuck cells, siemens.
 
-    ``stuck_s``: NaN where a cell is healthy.
+    ``stuck_conductance_s``: NaN where a cell is healthy.
     """
-    return float(np.nansum(np.abs(targets_s - stuck_s)))
+    return float(np.nansum(np.abs(targets_conductance_s - stuck_conductance_s)))
 
 
 def around_faults(
-    placement: Placement, maps: Sequence[FloatArray], stuck_s: FloatArray
+    placement: Placement, maps: Sequence[FloatArray], stuck_conductance_s: FloatArray
 ) -> Placement:
     """Permute the rows, then the outputs, of each block so that stuck cells do least harm.
 
-    ``stuck_s``: (tiles, rows, cols), conductance where a cell is stuck, NaN elsewhere. The order of
-    rows, and then of outputs, of each block is the assignment of least Σ |G_target − G_stuck|
-    (Hungarian method); the inputs and outputs are permuted with them, so nothing else changes.
+    ``stuck_conductance_s``: (tiles, rows, cols), conductance where a cell is stuck, NaN elsewhere.
+    The order of rows, and then of outputs, of each block is the assignment of least Σ |G_target −
+    G_stuck| (Hungarian method); the inputs and outputs are permuted with them, so nothing else
+    changes.
     """
     return Placement(
-        tuple(_around(block, maps[block.layer], stuck_s[block.tile]) for block in placement.blocks),
+        tuple(
+            _around(block, maps[block.layer], stuck_conductance_s[block.tile])
+            for block in placement.blocks
+        ),
         placement.tiles,
         placement.shape,
     )
@@ -178,58 +182,74 @@ def around_faults(
 def beside_faults(
     placement: Placement,
     maps: Sequence[WeightMap],
-    stuck_s: FloatArray,
-    span_s: tuple[float, float],
+    stuck_conductance_s: FloatArray,
+    span_conductance_s: tuple[float, float],
 ) -> tuple[WeightMap, ...]:
     """Compensate each stuck cell of a pair by the conductance of the other cell.
 
-    The other cell gets the conductance whose difference from ``stuck_s`` (tiles, rows, cols) is
-    that of the weight, or the nearest end of ``span_s``. Arrangements without pairs are unchanged.
+    The other cell gets the conductance whose difference from ``stuck_conductance_s`` (tiles, rows,
+    cols) is that of the weight, or the nearest end of ``span_conductance_s``. Arrangements without
+    pairs are unchanged.
     """
     return tuple(
-        _beside(mapped, placement.layer_map(stuck_s, layer, mapped.conductance_s.shape), span_s)
+        _beside(
+            mapped,
+            placement.layer_map(stuck_conductance_s, layer, mapped.conductance_s.shape),
+            span_conductance_s,
+        )
         for layer, mapped in enumerate(maps)
     )
 
 
-def _beside(mapped: WeightMap, stuck_s: FloatArray, span_s: tuple[float, float]) -> WeightMap:
-    if cols_each(mapped.arrangement) == 1 or not np.isfinite(stuck_s).any():
+def _beside(
+    mapped: WeightMap, stuck_conductance_s: FloatArray, span_conductance_s: tuple[float, float]
+) -> WeightMap:
+    if cols_each(mapped.arrangement) == 1 or not np.isfinite(stuck_conductance_s).any():
         return mapped
-    made_s = mapped.conductance_s.copy()
-    signed_s = differences(made_s, mapped.arrangement)
-    plus_s, minus_s = stuck_s[:, 0::2], stuck_s[:, 1::2]
-    plus, minus = np.isfinite(plus_s), np.isfinite(minus_s)
-    for healthy, wanted_s, stuck in (
-        (made_s[:, 1::2], plus_s - signed_s, plus & ~minus),
-        (made_s[:, 0::2], minus_s + signed_s, minus & ~plus),
+    made_conductance_s = mapped.conductance_s.copy()
+    signed_conductance_s = differences(made_conductance_s, mapped.arrangement)
+    plus_conductance_s, minus_conductance_s = (
+        stuck_conductance_s[:, 0::2],
+        stuck_conductance_s[:, 1::2],
+    )
+    plus, minus = np.isfinite(plus_conductance_s), np.isfinite(minus_conductance_s)
+    for healthy, wanted_conductance_s, stuck in (
+        (made_conductance_s[:, 1::2], plus_conductance_s - signed_conductance_s, plus & ~minus),
+        (made_conductance_s[:, 0::2], minus_conductance_s + signed_conductance_s, minus & ~plus),
     ):
-        healthy[stuck] = np.clip(wanted_s, *span_s)[stuck]
-    return replace(mapped, conductance_s=made_s)
+        healthy[stuck] = np.clip(wanted_conductance_s, *span_conductance_s)[stuck]
+    return replace(mapped, conductance_s=made_conductance_s)
 
 
 def harm_left(
     placement: Placement,
     wanted: Sequence[WeightMap],
     held: Sequence[WeightMap],
-    stuck_s: FloatArray,
+    stuck_conductance_s: FloatArray,
 ) -> float:
     """Return Σ |weight as wanted − as held| in siemens, stuck cells included."""
     total = 0.0
     for layer, (before, after) in enumerate(zip(wanted, held, strict=True)):
-        here_s = placement.layer_map(stuck_s, layer, before.conductance_s.shape)
-        real_s = np.where(np.isfinite(here_s), here_s, after.conductance_s)
-        signed_s = differences(before.conductance_s, before.arrangement)
-        total += float(np.abs(differences(real_s, before.arrangement) - signed_s).sum())
+        here_conductance_s = placement.layer_map(
+            stuck_conductance_s, layer, before.conductance_s.shape
+        )
+        real_conductance_s = np.where(
+            np.isfinite(here_conductance_s), here_conductance_s, after.conductance_s
+        )
+        signed_conductance_s = differences(before.conductance_s, before.arrangement)
+        total += float(
+            np.abs(differences(real_conductance_s, before.arrangement) - signed_conductance_s).sum()
+        )
     return total
 
 
-def _around(block: Block, layer: FloatArray, stuck_s: FloatArray) -> Block:
-    here_s = stuck_s[block.place]
-    faulty: BoolArray = np.isfinite(here_s)
+def _around(block: Block, layer: FloatArray, stuck_conductance_s: FloatArray) -> Block:
+    here_conductance_s = stuck_conductance_s[block.place]
+    faulty: BoolArray = np.isfinite(here_conductance_s)
     if not faulty.any():
         return block
     held = layer[np.ix_(block.rows, block.columns(layer.shape[1]))]
-    order = _assigned(held, here_s)
+    order = _assigned(held, here_conductance_s)
     rows = tuple(block.rows[i] for i in order)
     held = held[order]
     # Outputs as wholes: a pair of columns stays a pair, the offset column stays last.
@@ -240,22 +260,24 @@ def _around(block: Block, layer: FloatArray, stuck_s: FloatArray) -> Block:
         parts = values[:, :wide].reshape(len(rows), len(block.outputs), width)
         return parts.transpose(1, 0, 2).reshape(len(block.outputs), -1)
 
-    outputs = tuple(block.outputs[i] for i in _assigned(by_output(held), by_output(here_s)))
+    outputs = tuple(
+        block.outputs[i] for i in _assigned(by_output(held), by_output(here_conductance_s))
+    )
     return replace(block, rows=rows, outputs=outputs)
 
 
-def _assigned(held_s: FloatArray, stuck_s: FloatArray) -> list[int]:
-    """Return the line of ``held_s`` for each line of ``stuck_s``.
+def _assigned(held_conductance_s: FloatArray, stuck_conductance_s: FloatArray) -> list[int]:
+    """Return the line of ``held_conductance_s`` for each line of ``stuck_conductance_s``.
 
     Both have the shape (lines, entries).
     """
     from scipy.optimize import linear_sum_assignment
 
-    faulty = np.isfinite(stuck_s)
-    cost = np.zeros((len(stuck_s), len(held_s)))
+    faulty = np.isfinite(stuck_conductance_s)
+    cost = np.zeros((len(stuck_conductance_s), len(held_conductance_s)))
     for line in np.flatnonzero(faulty.any(axis=1)):
         at = faulty[line]
-        cost[line] = np.abs(held_s[:, at] - stuck_s[line, at]).sum(axis=1)
+        cost[line] = np.abs(held_conductance_s[:, at] - stuck_conductance_s[line, at]).sum(axis=1)
     # Prefer the present place at equal cost, so that a healthy row is not moved.
     cost -= 1e-12 * float(cost.max(initial=0.0) or 1.0) * np.eye(*cost.shape)
     _, chosen = linear_sum_assignment(cost)

@@ -27,8 +27,8 @@ _WARM_UP = 10
 class BinaryCircuit:
     """Cells, amplifiers and rows: siemens, volts and ohms; ``feedback_ohm``: of both layers."""
 
-    on_s: float
-    off_s: float
+    on_conductance_s: float
+    off_conductance_s: float
     rail_v: float
     feedback_ohm: tuple[float, float]
     high_v: float
@@ -38,13 +38,16 @@ class BinaryCircuit:
         """Return the row voltages of inputs, where 0 is ``low_v`` and 1 is ``high_v``."""
         return self.low_v + (self.high_v - self.low_v) * x
 
-    def answer(self, row_v: FloatArray, first_s: FloatArray, last_s: FloatArray) -> Answer:
+    def answer(
+        self, row_v: FloatArray, first_conductance_s: FloatArray, last_conductance_s: FloatArray
+    ) -> Answer:
         """Compute the amplifier outputs of rows (samples, inputs), volts.
 
-        ``first_s``: (inputs, hidden), ``last_s``: (hidden, outputs), siemens.
+        ``first_conductance_s``: (inputs, hidden), ``last_conductance_s``: (hidden, outputs),
+        siemens.
         """
-        hidden_v = self._amplified(row_v @ first_s, 0)
-        return Answer(hidden_v, self._amplified(hidden_v @ last_s, 1))
+        hidden_v = self._amplified(row_v @ first_conductance_s, 0)
+        return Answer(hidden_v, self._amplified(hidden_v @ last_conductance_s, 1))
 
     def _amplified(self, current_a: FloatArray, layer: int) -> FloatArray:
         swing = np.tanh(self.feedback_ohm[layer] * current_a / self.rail_v)
@@ -85,14 +88,16 @@ class BinaryTrained:
     loss: FloatArray
 
 
-def soft_s(latent: FloatArray, circuit: BinaryCircuit, sharpness: float) -> FloatArray:
+def soft_conductance_s(latent: FloatArray, circuit: BinaryCircuit, sharpness: float) -> FloatArray:
     """Return conductances between G_OFF and G_ON, siemens, shaped as ``latent``."""
-    return circuit.off_s + (circuit.on_s - circuit.off_s) * sigmoid(sharpness * latent)
+    return circuit.off_conductance_s + (
+        circuit.on_conductance_s - circuit.off_conductance_s
+    ) * sigmoid(sharpness * latent)
 
 
-def hard_s(latent: FloatArray, circuit: BinaryCircuit) -> FloatArray:
+def hard_conductance_s(latent: FloatArray, circuit: BinaryCircuit) -> FloatArray:
     """Return G_ON where ``latent`` is above 0, else G_OFF, siemens."""
-    return np.where(latent > 0, circuit.on_s, circuit.off_s)
+    return np.where(latent > 0, circuit.on_conductance_s, circuit.off_conductance_s)
 
 
 def start(
@@ -166,23 +171,29 @@ def gradients(
 
     ``row_v``: (batch, inputs), volts. ``wanted``: one-hot classes, (batch, outputs).
     """
-    first_s, last_s = (soft_s(one, circuit, descent.sharpness) for one in latent)
-    answer = circuit.answer(row_v, first_s, last_s)
+    first_conductance_s, last_conductance_s = (
+        soft_conductance_s(one, circuit, descent.sharpness) for one in latent
+    )
+    answer = circuit.answer(row_v, first_conductance_s, last_conductance_s)
     logits = answer.output_v - answer.output_v.max(axis=1, keepdims=True)
     log_share = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     wrong = (np.exp(log_share) - wanted) / len(row_v)
     behind_last = wrong * circuit.slope_ohm(answer.output_v, 1)
-    behind_first = (behind_last @ last_s.T) * circuit.slope_ohm(answer.hidden_v, 0)
+    behind_first = (behind_last @ last_conductance_s.T) * circuit.slope_ohm(answer.hidden_v, 0)
     return Gradients(
-        first=(row_v.T @ behind_first) * _slope_s(first_s, circuit, descent.sharpness),
-        last=(answer.hidden_v.T @ behind_last) * _slope_s(last_s, circuit, descent.sharpness),
+        first=(row_v.T @ behind_first)
+        * _slope_conductance_s(first_conductance_s, circuit, descent.sharpness),
+        last=(answer.hidden_v.T @ behind_last)
+        * _slope_conductance_s(last_conductance_s, circuit, descent.sharpness),
         loss=float(-(log_share * wanted).sum() / len(row_v)),
         right=int((logits.argmax(axis=1) == wanted.argmax(axis=1)).sum()),
     )
 
 
-def _slope_s(conductance_s: FloatArray, circuit: BinaryCircuit, sharpness: float) -> FloatArray:
+def _slope_conductance_s(
+    conductance_s: FloatArray, circuit: BinaryCircuit, sharpness: float
+) -> FloatArray:
     """Return d conductance / d latent weight, computed from the conductance itself."""
-    window_s = circuit.on_s - circuit.off_s
-    share = (conductance_s - circuit.off_s) / window_s
-    return np.asarray(sharpness * window_s * share * (1 - share))
+    window_conductance_s = circuit.on_conductance_s - circuit.off_conductance_s
+    share = (conductance_s - circuit.off_conductance_s) / window_conductance_s
+    return np.asarray(sharpness * window_conductance_s * share * (1 - share))

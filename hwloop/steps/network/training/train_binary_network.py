@@ -27,8 +27,8 @@ from hwloop.steps.network.training.binary_gradient_descent import (
     BinaryCircuit,
     BinaryDescent,
     BinaryTrained,
-    hard_s,
-    soft_s,
+    hard_conductance_s,
+    soft_conductance_s,
     train_binary,
 )
 from hwloop.steps.rows import Outcome, Row, Yield, column
@@ -40,13 +40,13 @@ _AT_THE_RAIL = 0.99
 class CircuitSettings(Settings):
     """Settings of the cells and of the inverting amplifiers.
 
-    ``on_s``, ``off_s``: conductances of a cell. ``rail_v``, ``feedback_ohm``: of the amplifiers.
-    ``high_v``, ``low_v``: voltage of a row whose input is 1 or 0. ``last_feedback_ohm``: of the
-    amplifiers of the last layer; as of the first, if left out.
+    ``on_conductance_s``, ``off_conductance_s``: conductances of a cell. ``rail_v``,
+    ``feedback_ohm``: of the amplifiers. ``high_v``, ``low_v``: voltage of a row whose input is 1 or
+    0. ``last_feedback_ohm``: of the amplifiers of the last layer; as of the first, if left out.
     """
 
-    on_s: PositiveSiemens
-    off_s: PositiveSiemens
+    on_conductance_s: PositiveSiemens
+    off_conductance_s: PositiveSiemens
     rail_v: PositiveVolt
     feedback_ohm: PositiveOhm
     last_feedback_ohm: PositiveOhm | None = None
@@ -55,8 +55,11 @@ class CircuitSettings(Settings):
 
     @model_validator(mode="after")
     def _ordered(self) -> CircuitSettings:
-        if self.off_s >= self.on_s:
-            raise ValueError(f"off_s {self.off_s:g} must be below on_s {self.on_s:g}")
+        if self.off_conductance_s >= self.on_conductance_s:
+            raise ValueError(
+                f"off_conductance_s {self.off_conductance_s:g} must be below on_conductance_s"
+                f" {self.on_conductance_s:g}"
+            )
         if self.high_v == self.low_v:
             raise ValueError(f"high_v and low_v are both {self.low_v:g} V")
         return self
@@ -65,7 +68,12 @@ class CircuitSettings(Settings):
         """Return the circuit that the training computes with."""
         ohm = (self.feedback_ohm, self.last_feedback_ohm or self.feedback_ohm)
         return BinaryCircuit(
-            self.on_s, self.off_s, self.rail_v, ohm, high_v=self.high_v, low_v=self.low_v
+            self.on_conductance_s,
+            self.off_conductance_s,
+            self.rail_v,
+            ohm,
+            high_v=self.high_v,
+            low_v=self.low_v,
         )
 
 
@@ -164,19 +172,23 @@ def _row(
     test: tuple[FloatArray, FloatArray] | None,
 ) -> BinaryTrainingRow:
     circuit = settings.circuit.circuit()
-    soft = [soft_s(one, circuit, settings.sharpness) for one in trained.latent]
-    hard = [hard_s(one, circuit) for one in trained.latent]
+    soft = [soft_conductance_s(one, circuit, settings.sharpness) for one in trained.latent]
+    hard = [hard_conductance_s(one, circuit) for one in trained.latent]
 
-    def accuracy(of: tuple[FloatArray, FloatArray] | None, cells_s: list[FloatArray]) -> float:
+    def accuracy(
+        of: tuple[FloatArray, FloatArray] | None, cells_conductance_s: list[FloatArray]
+    ) -> float:
         if of is None:
             return float("nan")
-        answer = circuit.answer(circuit.row_v(of[0]), cells_s[0], cells_s[1])
+        answer = circuit.answer(
+            circuit.row_v(of[0]), cells_conductance_s[0], cells_conductance_s[1]
+        )
         return float(np.mean(answer.output_v.argmax(axis=1) == of[1]))
 
     answer = circuit.answer(circuit.row_v(samples[0]), soft[0], soft[1])
     swing = np.abs(np.concatenate([answer.hidden_v.ravel(), answer.output_v.ravel()]))
-    on = (np.concatenate([one.ravel() for one in soft]) - circuit.off_s) / (
-        circuit.on_s - circuit.off_s
+    on = (np.concatenate([one.ravel() for one in soft]) - circuit.off_conductance_s) / (
+        circuit.on_conductance_s - circuit.off_conductance_s
     )
     return BinaryTrainingRow(
         accuracy=trained.accuracy,
@@ -211,7 +223,7 @@ def network_of(trained: BinaryTrained, circuit: BinaryCircuit) -> Network:
 
     Its outputs are in volts.
     """
-    first, last = (hard_s(one, circuit) for one in trained.latent)
+    first, last = (hard_conductance_s(one, circuit) for one in trained.latent)
     order: tuple[int | LayerSettings, ...] = (
         Scale(kind="scale", factor=circuit.high_v - circuit.low_v, offset=circuit.low_v),
         0,

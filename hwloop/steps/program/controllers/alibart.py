@@ -35,15 +35,15 @@ class Alibart(Settings):
         """The train that raises the conductance, and the one that lowers it."""
         return self.up, self.down
 
-    def begin(self, target_s: FloatArray) -> State:
+    def begin(self, target_conductance_s: FloatArray) -> State:
         """Return the state of cells without a pulse."""
-        return State.new(target_s.shape)
+        return State.new(target_conductance_s.shape)
 
     def move(
         self,
         state: State,
         *,
-        seen_s: FloatArray,  # noqa: ARG002 - other controllers look at it
+        seen_conductance_s: FloatArray,  # noqa: ARG002 - other controllers look at it
         need: Side,
     ) -> tuple[State, Move]:
         """Return pulses of the polarity needed; its train begins anew after a change of sign."""

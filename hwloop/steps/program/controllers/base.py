@@ -67,14 +67,18 @@ class Steps(Settings):
         level_v: FloatArray = np.minimum(magnitude_v + number * step_v, abs(self.end_v))
         return level_v if self.start_v > 0 else -level_v
 
-    def first_v(self, target_s: FloatArray, table: Sequence[tuple[float, float]]) -> FloatArray:
+    def first_v(
+        self, target_conductance_s: FloatArray, table: Sequence[tuple[float, float]]
+    ) -> FloatArray:
         """Interpolate the first level of cells with these targets in ``table``, constant outside.
 
         Never beyond the end of the steps, nor short of their start.
         """
         points = sorted(table)
         low, high = sorted((abs(self.start_v), abs(self.end_v)))
-        found_v = np.interp(target_s, [x for x, _ in points], [abs(y) for _, y in points])
+        found_v = np.interp(
+            target_conductance_s, [x for x, _ in points], [abs(y) for _, y in points]
+        )
         return np.clip(found_v, low, high)
 
 
@@ -194,10 +198,12 @@ class Controller(Protocol):
     def trains(self) -> tuple[Train | None, Train | None]:
         """Trains that raise and that lower the conductance; None: the algorithm has none."""
 
-    def begin(self, target_s: FloatArray) -> State:
+    def begin(self, target_conductance_s: FloatArray) -> State:
         """Return the state of cells before their first pulse."""
 
-    def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:
+    def move(
+        self, state: State, *, seen_conductance_s: FloatArray, need: Side
+    ) -> tuple[State, Move]:
         """Return the next pulse; ``need`` is 1 below the window, -1 above it, 0 within."""
 
 

@@ -25,15 +25,15 @@ class GateStepped(Settings):
     """Settings: the trains ``set`` and ``reset``; the voltage that steps makes the variant.
 
     ``set.gate`` steps: IGVVA; ``set.amplitude`` steps: ISPVA. ``reset`` may step too, and begins
-    anew at every overshoot. ``reset_to_s``: RESET until a read is at or below it; left out, until
-    it is below the window. ``begin_gate``: (conductance, gate) points of a sweep: a cell begins at
-    the gate that its target says. ``attempts``: how often a cell is SET.
+    anew at every overshoot. ``reset_to_conductance_s``: RESET until a read is at or below it; left
+    out, until it is below the window. ``begin_gate``: (conductance, gate) points of a sweep: a cell
+    begins at the gate that its target says. ``attempts``: how often a cell is SET.
     """
 
     name: Literal["gate_stepped"]
     set: Train
     reset: Train
-    reset_to_s: PositiveSiemens | None = None
+    reset_to_conductance_s: PositiveSiemens | None = None
     begin_gate: tuple[tuple[PositiveSiemens, PositiveVolt], ...] | None = Field(
         default=None, min_length=1
     )
@@ -52,16 +52,20 @@ class GateStepped(Settings):
         """SET, which raises the conductance, and RESET, which lowers it."""
         return self.set, self.reset
 
-    def begin(self, target_s: FloatArray) -> State:
+    def begin(self, target_conductance_s: FloatArray) -> State:
         """Return the first state of cells, with the gate voltage for each target."""
         gates = self.set.gate_steps
         if self.begin_gate is None or gates is None:
-            return State.new(target_s.shape)
-        return State.new(target_s.shape, gates.first_v(target_s, self.begin_gate))
+            return State.new(target_conductance_s.shape)
+        return State.new(
+            target_conductance_s.shape, gates.first_v(target_conductance_s, self.begin_gate)
+        )
 
-    def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:
+    def move(
+        self, state: State, *, seen_conductance_s: FloatArray, need: Side
+    ) -> tuple[State, Move]:
         """Return the next SET pulse, or RESET after an overshoot."""
-        at_depth = at_reset_depth(seen_s, self.reset_to_s, write=1)
+        at_depth = at_reset_depth(seen_conductance_s, self.reset_to_conductance_s, write=1)
         return write_or_erase(
             state, need, self.trains, write=1, attempts=self.attempts, at_depth=at_depth
         )

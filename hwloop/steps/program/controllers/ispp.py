@@ -21,18 +21,18 @@ from hwloop.types import FloatArray
 class Ispp(Settings):
     """Settings: ``write``, the train that steps; ``raises``: whether it raises conductance.
 
-    ``erase``: the way back of a cell that is beyond its window; without it such a cell is given
-    up. ``erase_to_s``: erase until a read is at or beyond it; left out, until the cell is on the
-    side from which it can be written. ``attempts``: how often a cell is written. ``begin_again``:
-    a cell that is still short after the whole train is erased too, instead of getting its last
-    pulse over and over. ``most_erases``: pulses of ``erase`` that a cell may get.
+    ``erase``: the way back of a cell that is beyond its window; without it such a cell is given up.
+    ``erase_to_conductance_s``: erase until a read is at or beyond it; left out, until the cell is
+    on the side from which it can be written. ``attempts``: how often a cell is written.
+    ``begin_again``: a cell that is still short after the whole train is erased too, instead of
+    getting its last pulse over and over. ``most_erases``: pulses of ``erase`` that a cell may get.
     """
 
     name: Literal["ispp"]
     write: Train
     erase: Train | None = None
     raises: bool = True
-    erase_to_s: PositiveSiemens | None = None
+    erase_to_conductance_s: PositiveSiemens | None = None
     attempts: Count = 1
     begin_again: bool = False
     most_erases: Count | None = None
@@ -44,9 +44,11 @@ class Ispp(Settings):
         elif (
             self.attempts > 1
             or self.begin_again
-            or (self.erase_to_s, self.most_erases) != (None, None)
+            or (self.erase_to_conductance_s, self.most_erases) != (None, None)
         ):
-            raise ValueError("erase_to_s, attempts, begin_again and most_erases need erase")
+            raise ValueError(
+                "erase_to_conductance_s, attempts, begin_again and most_erases need erase"
+            )
         return self
 
     @property
@@ -54,11 +56,13 @@ class Ispp(Settings):
         """The train that raises the conductance, and the one that lowers it."""
         return (self.write, self.erase) if self.raises else (self.erase, self.write)
 
-    def begin(self, target_s: FloatArray) -> State:
+    def begin(self, target_conductance_s: FloatArray) -> State:
         """Return the state of cells without a pulse."""
-        return State.new(target_s.shape)
+        return State.new(target_conductance_s.shape)
 
-    def move(self, state: State, *, seen_s: FloatArray, need: Side) -> tuple[State, Move]:
+    def move(
+        self, state: State, *, seen_conductance_s: FloatArray, need: Side
+    ) -> tuple[State, Move]:
         """Return the next pulse of the write train, or an erase pulse."""
         write = 1 if self.raises else -1
         return write_or_erase(
@@ -67,7 +71,7 @@ class Ispp(Settings):
             self.trains,
             write=write,
             attempts=self.attempts,
-            at_depth=at_reset_depth(seen_s, self.erase_to_s, write=write),
+            at_depth=at_reset_depth(seen_conductance_s, self.erase_to_conductance_s, write=write),
             begin_again=self.begin_again,
             most_erases=self.most_erases,
         )

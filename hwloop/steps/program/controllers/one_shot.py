@@ -60,19 +60,23 @@ class OneShot(Settings):
             train = Train(amplitude=span, gate=self.gate_v, width_s=self.width_s)
         return (train, None) if self.raises else (None, train)
 
-    def begin(self, target_s: FloatArray) -> State:
+    def begin(self, target_conductance_s: FloatArray) -> State:
         """Return the first state of cells, with the voltage of each target; NaN off the curve."""
         points = sorted(self.curve)
         value = np.interp(
-            target_s, [g for g, _ in points], [v for _, v in points], left=np.nan, right=np.nan
+            target_conductance_s,
+            [g for g, _ in points],
+            [v for _, v in points],
+            left=np.nan,
+            right=np.nan,
         )
-        return State.new(target_s.shape, value)
+        return State.new(target_conductance_s.shape, value)
 
     def move(
         self,
         state: State,
         *,
-        seen_s: FloatArray,  # noqa: ARG002 - other controllers look at it
+        seen_conductance_s: FloatArray,  # noqa: ARG002 - other controllers look at it
         need: Side,
     ) -> tuple[State, Move]:
         """Return the pulse once, whatever the cell reads, then no more."""

@@ -52,9 +52,15 @@ def write_or_erase(
     return replace(after, erases=state.erases + (move.side == -write)), move
 
 
-def at_reset_depth(seen_s: FloatArray, erase_to_s: float | None, *, write: int) -> BoolArray | None:
-    """Return which cells are at or beyond the reset depth ``erase_to_s``; None without one."""
-    if erase_to_s is None:
+def at_reset_depth(
+    seen_conductance_s: FloatArray, erase_to_conductance_s: float | None, *, write: int
+) -> BoolArray | None:
+    """Return which cells are at or beyond the reset depth; None without one."""
+    if erase_to_conductance_s is None:
         return None
-    at_depth: BoolArray = seen_s <= erase_to_s if write > 0 else seen_s >= erase_to_s
+    at_depth: BoolArray = (
+        seen_conductance_s <= erase_to_conductance_s
+        if write > 0
+        else seen_conductance_s >= erase_to_conductance_s
+    )
     return at_depth

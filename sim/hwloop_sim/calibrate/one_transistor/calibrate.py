@@ -42,20 +42,21 @@ _LEAST_SHOWN = 0.1
 class Cycled:
     """Spread of conductance after RESET in a cycling test.
 
-    ``median_s``: conductance of the median cell, siemens. ``of_cells``: standard deviation of ln G
-    over the cells, with ``of_cells_error``. ``within``: standard deviation of ln G within a cell.
+    ``median_conductance_s``: conductance of the median cell, siemens. ``of_cells``: standard
+    deviation of ln G over the cells, with ``of_cells_error``. ``within``: standard deviation of ln
+    G within a cell.
     """
 
-    median_s: float
+    median_conductance_s: float
     of_cells: float
     of_cells_error: float
     within: float
 
     @property
-    def median_error_s(self) -> float:
-        """Estimate the standard error of ``median_s``, siemens, for normal deviations of ln G."""
+    def median_error_conductance_s(self) -> float:
+        """Estimate the standard error of a median, siemens, for normal deviations of ln G."""
         count = 1 + (self.of_cells / self.of_cells_error) ** 2 / 2
-        return self.median_s * float(np.sqrt(np.pi / 2 / count)) * self.of_cells
+        return self.median_conductance_s * float(np.sqrt(np.pi / 2 / count)) * self.of_cells
 
     def share(self, values: Mapping[str, float]) -> float:
         """Return the ratio of ``within`` to the scatter of cycle and pulse together."""
@@ -93,8 +94,8 @@ class SweepCalibration(FittedCalibration):
         if self.cycled is not None:
             share = self.cycled.share(self.redraw.values)
             found |= {name: share * found[name] for name in _WITHIN}
-            found["spread.reset_floor_s"] = self.cycled.of_cells_error
-            found[FLOOR] = self.cycled.median_error_s
+            found["spread.reset_floor_conductance_s"] = self.cycled.of_cells_error
+            found[FLOOR] = self.cycled.median_error_conductance_s
         return {name: float(value) for name, value in found.items()}
 
     @property
@@ -106,13 +107,16 @@ class SweepCalibration(FittedCalibration):
     @property
     def held_out_error(self) -> float:
         """Compute the rms of mean emulated less held-out conductance, over the range measured."""
-        off_s = [
-            np.nanmean(one.emulated_s, axis=(1, 2)) - one.sweeps.after_s for one in self.predictions
+        off_conductance_s = [
+            np.nanmean(one.emulated_conductance_s, axis=(1, 2)) - one.sweeps.after_conductance_s
+            for one in self.predictions
         ]
-        every_s = np.concatenate([one.ravel() for one in (self.gate.after_s, self.line.after_s)])
-        left_s = np.concatenate([one[np.isfinite(one)] for one in off_s])
-        span_s = np.nanmax(every_s) - np.nanmin(every_s)
-        return float(np.sqrt(np.mean(np.square(left_s))) / span_s)
+        every_conductance_s = np.concatenate(
+            [one.ravel() for one in (self.gate.after_conductance_s, self.line.after_conductance_s)]
+        )
+        left_conductance_s = np.concatenate([one[np.isfinite(one)] for one in off_conductance_s])
+        span_conductance_s = np.nanmax(every_conductance_s) - np.nanmin(every_conductance_s)
+        return float(np.sqrt(np.mean(np.square(left_conductance_s))) / span_conductance_s)
 
     @property
     def goodness(self) -> dict[str, float]:
@@ -142,7 +146,8 @@ class SweepCalibration(FittedCalibration):
             found.append(self.redraw.left_out)
         if self.cycled is not None:
             found.append(
-                "reset_floor_s, its spread and its scatter within a cell are of the cycling test;"
+                "reset_floor_conductance_s, its spread and its scatter within a cell are of the"
+                " cycling test;"
                 " the ratio of redraw.cycle_sigma to pulse_sigma is of the sweeps"
             )
         return found
@@ -182,11 +187,13 @@ class SweepCalibration(FittedCalibration):
     @override
     def findings(self) -> dict[str, Any]:
         gate, line = self.gate, self.line
-        every_s = np.concatenate([one.ravel() for one in (gate.after_s, line.after_s)])
+        every_conductance_s = np.concatenate(
+            [one.ravel() for one in (gate.after_conductance_s, line.after_conductance_s)]
+        )
         return {
             "validity": {
-                "low_s": float(np.nanmin(every_s)),
-                "high_s": float(np.nanmax(every_s)),
+                "low_conductance_s": float(np.nanmin(every_conductance_s)),
+                "high_conductance_s": float(np.nanmax(every_conductance_s)),
                 "low_v": float(-line.volts[-1]),
                 "high_v": gate.held_v,
                 "pulses": [
@@ -224,7 +231,7 @@ def settings(
     if cycled is not None:
         share = cycled.share(values)
         values |= {name: share * values[name] for name in _WITHIN}
-        values["spread.reset_floor_s"] = cycled.of_cells
+        values["spread.reset_floor_conductance_s"] = cycled.of_cells
     return parameters(values, width_s)
 
 
@@ -245,14 +252,14 @@ def calibrate_sweeps(task: Task) -> SweepCalibration:
     gate, line = load_sweeps([path for path in task.paths if path not in cycling])
     rng = np.random.default_rng(task.seed)
     half = gate.half(0), line.half(0)
-    floor_s = None if cycled is None else cycled.median_s
-    growth, redraw, noise = fit_sweeps(*half, floor_s)
+    floor_conductance_s = None if cycled is None else cycled.median_conductance_s
+    growth, redraw, noise = fit_sweeps(*half, floor_conductance_s)
     found = settings(growth, redraw, gate.width_s, cycled)
     predictions = [
         predict(found, sweeps.half(0), sweeps.half(1), rng, of_gate=of_gate, noise=noise[0])
         for sweeps, of_gate in ((gate, True), (line, False))
     ]
-    growth, redraw, noise = fit_sweeps(gate, line, floor_s)
+    growth, redraw, noise = fit_sweeps(gate, line, floor_conductance_s)
     return SweepCalibration(gate, line, growth, redraw, cycled, noise, predictions)
 
 
@@ -272,16 +279,16 @@ def read_noise(every: Sequence[Sweeps], r_series_ohm: float) -> tuple[float, flo
 
 
 def fit_sweeps(
-    gate: Sweeps, line: Sweeps, floor_s: float | None = None
+    gate: Sweeps, line: Sweeps, floor_conductance_s: float | None = None
 ) -> tuple[GrowthFit, RedrawFit, tuple[float, float]]:
     """Fit growth and redraw, and estimate the read noise with its uncertainty.
 
-    ``floor_s``: conductance after a strong RESET, siemens, if it is known.
+    ``floor_conductance_s``: conductance after a strong RESET, siemens, if it is known.
     """
     of_median = fit_median(gate)
     noise = read_noise((gate, line), of_median.path.r_series_ohm)
     growth = fit_growth(gate, of_median, noise[0])
-    return growth, fit_redraw(line, growth, noise[0], floor_s), noise
+    return growth, fit_redraw(line, growth, noise[0], floor_conductance_s), noise
 
 
 def _is_cycling(path: Path) -> bool:
@@ -295,7 +302,8 @@ def cycling_spread(path: Path) -> Cycled:
     """
     columns = read_measurement(path).columns
     logs = [
-        np.log(columns["reset_s"][columns["cell"] == one]) for one in np.unique(columns["cell"])
+        np.log(columns["reset_conductance_s"][columns["cell"] == one])
+        for one in np.unique(columns["cell"])
     ]
     logs = [one for one in logs if one.size > 1]
     if len(logs) < 3:
@@ -304,8 +312,10 @@ def cycling_spread(path: Path) -> Cycled:
     means = np.array([one.mean() for one in logs])
     err = within**2 * float(np.mean([1 / one.size for one in logs]))
     of_cells = float(np.sqrt(max(means.var(ddof=1) - err, 0.0)))
-    median_s = float(np.exp(np.median([np.median(one) for one in logs])))
-    return Cycled(median_s, of_cells, of_cells / float(np.sqrt(2 * (len(logs) - 1))), within)
+    median_conductance_s = float(np.exp(np.median([np.median(one) for one in logs])))
+    return Cycled(
+        median_conductance_s, of_cells, of_cells / float(np.sqrt(2 * (len(logs) - 1))), within
+    )
 
 
 SWEEPS = CalibrationMethod(

@@ -40,18 +40,20 @@ def emulate(
     kind = plugins.load(plugins.DEVICES, MODEL)
     shape = (draws, 1, sweeps.cells.size)
     device = kind.make(kind.settings.parse(dict(parameters)), shape, rng)
-    after_s = np.empty((draws, *sweeps.after_s.shape))
-    first_s = sweeps.first_s
+    after_conductance_s = np.empty((draws, *sweeps.after_conductance_s.shape))
+    first_conductance_s = sweeps.first_conductance_s
     for rows, cells in _cycles(sweeps):
-        begin_s = np.full(shape, np.median(first_s))
-        begin_s[..., cells] = first_s[rows]
-        _begin(device, begin_s, of_gate=of_gate)
+        begin_conductance_s = np.full(shape, np.median(first_conductance_s))
+        begin_conductance_s[..., cells] = first_conductance_s[rows]
+        _begin(device, begin_conductance_s, of_gate=of_gate)
         for place, volt in enumerate(sweeps.volts):
             amplitude_v, gate_v = (sweeps.held_v, volt) if of_gate else (-volt, sweeps.held_v)
             _pulse(device, amplitude_v, float(gate_v), sweeps.width_s)
-            after_s[:, rows, place] = device.conductance_s[:, 0, cells]
-    shown = shown_of_series(after_s, parameters["r_series_ohm"])
-    return np.asarray(after_s * np.exp(noise * shown * rng.standard_normal(after_s.shape)))
+            after_conductance_s[:, rows, place] = device.conductance_s[:, 0, cells]
+    shown = shown_of_series(after_conductance_s, parameters["r_series_ohm"])
+    return np.asarray(
+        after_conductance_s * np.exp(noise * shown * rng.standard_normal(after_conductance_s.shape))
+    )
 
 
 def _cycles(sweeps: Sweeps) -> Iterator[tuple[Places, Places]]:
@@ -63,12 +65,12 @@ def _cycles(sweeps: Sweeps) -> Iterator[tuple[Places, Places]]:
         yield rows, place[rows]
 
 
-def _begin(device: Device, begin_s: FloatArray, *, of_gate: bool) -> None:
+def _begin(device: Device, begin_conductance_s: FloatArray, *, of_gate: bool) -> None:
     """Begin the next cycle of every cell with a RESET, and a SET before it, which redraw it."""
     _pulse(device, -_STRONG_V, _STRONG_GATE_V, 1e-6)
     if not of_gate:
         _pulse(device, _STRONG_V, _STRONG_GATE_V, 1e-6)
-    device.set_conductance(begin_s)
+    device.set_conductance(begin_conductance_s)
 
 
 def _pulse(device: Device, amplitude_v: float, gate_v: float, width_s: float) -> None:

@@ -35,12 +35,14 @@ def _paths(predictions: Sequence[SweepPrediction]) -> Figure:
     panels = figure.subplots(1, len(predictions), squeeze=False, sharey=True)[0]
     for axes, one in zip(panels, predictions, strict=True):
         volts = one.sweeps.volts[: one.at + 1]
-        seen_us = 1e6 * one.sweeps.after_s[:, : one.at + 1]
-        for i, row in enumerate(seen_us):
+        seen_conductance_us = 1e6 * one.sweeps.after_conductance_s[:, : one.at + 1]
+        for i, row in enumerate(seen_conductance_us):
             label = "held-out sweeps" if i == 0 else None
             axes.plot(volts, row, color=plot.GREY, linewidth=0.4, alpha=0.5, label=label)
-        shown_us = 1e6 * one.emulated_s[: one.at + 1].reshape(volts.size, -1)
-        low, middle, high = np.nanpercentile(shown_us, _SHOWN, axis=1)
+        shown_conductance_us = 1e6 * one.emulated_conductance_s[: one.at + 1].reshape(
+            volts.size, -1
+        )
+        low, middle, high = np.nanpercentile(shown_conductance_us, _SHOWN, axis=1)
         axes.fill_between(
             volts,
             low,
@@ -51,7 +53,12 @@ def _paths(predictions: Sequence[SweepPrediction]) -> Figure:
             label="model, 16 to 84 %",
         )
         axes.plot(volts, middle, color=plot.VERMILION, label="model, median")
-        axes.plot(volts, np.nanmedian(seen_us, axis=0), color=plot.BLACK, label="held-out median")
+        axes.plot(
+            volts,
+            np.nanmedian(seen_conductance_us, axis=0),
+            color=plot.BLACK,
+            label="held-out median",
+        )
         axes.set(xlabel=_label(one), yscale="log")
     panels[0].set_ylabel("Conductance (µS)")
     panels[0].legend()

@@ -20,7 +20,11 @@ from hwloop_sim.calibrate.one_transistor.gate_moments import gate_moments
 from hwloop_sim.calibrate.one_transistor.simulated_moments import Match, match_moments
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps, held_logs
 from hwloop_sim.calibrate.one_transistor.unknowns import Unknowns, nested
-from hwloop_sim.devices.common.filament import cell_s, filament_s, grown_s
+from hwloop_sim.devices.common.filament import (
+    cell_conductance_s,
+    filament_conductance_s,
+    grown_conductance_s,
+)
 
 _BEGUN = 0.5
 """Rise of the median ln G at which the fit begins."""
@@ -45,7 +49,7 @@ class Path:
     """
 
     r_series_ohm: float
-    k_s_per_v: float
+    conductance_s_per_v: float
     v_transistor_v: float
     exponent: float
     deviation: float = 0.0
@@ -55,12 +59,12 @@ class Path:
 class MedianFit:
     """Path nearest to the median sweep.
 
-    ``begin_s``: conductance at which it begins, siemens. ``gates``, ``volts``: indices and values
-    of the gate voltages that were fitted.
+    ``begin_conductance_s``: conductance at which it begins, siemens. ``gates``, ``volts``: indices
+    and values of the gate voltages that were fitted.
     """
 
     path: Path
-    begin_s: float
+    begin_conductance_s: float
     gates: slice
     volts: FloatArray
 
@@ -72,7 +76,7 @@ class MedianFit:
             "r_series_ohm": path.r_series_ohm,
             "v_transistor_v": path.v_transistor_v,
             "growth.exponent": path.exponent,
-            "growth.k_s_per_v": path.k_s_per_v,
+            "growth.conductance_s_per_v": path.conductance_s_per_v,
             "growth.cycle_ratio": _RATIO,
             "unsteadiness": 0.3,
             "spread.unsteadiness": 0.5,
@@ -83,7 +87,7 @@ class MedianFit:
     def follow(self, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Call :func:`follow` with the logarithms of the first four values of ``start``."""
         r_ohm, v_t, exponent, k = np.exp(logs)
-        return follow(Path(r_ohm, k, v_t, exponent), self.volts, self.begin_s)
+        return follow(Path(r_ohm, k, v_t, exponent), self.volts, self.begin_conductance_s)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +111,17 @@ def fit_median(sweeps: Sweeps) -> MedianFit:
 
     Raises :class:`ConfigError` or :class:`NotConverged` with the file and what it does not show.
     """
-    gates, begin_s = _span(sweeps)
-    volts, median = sweeps.volts[gates], np.median(held_logs(sweeps.after_s)[:, gates], axis=0)
-    return MedianFit(_fit_path(sweeps.where, volts, median, begin_s), begin_s, gates, volts)
+    gates, begin_conductance_s = _span(sweeps)
+    volts, median = (
+        sweeps.volts[gates],
+        np.median(held_logs(sweeps.after_conductance_s)[:, gates], axis=0),
+    )
+    return MedianFit(
+        _fit_path(sweeps.where, volts, median, begin_conductance_s),
+        begin_conductance_s,
+        gates,
+        volts,
+    )
 
 
 def fit_growth(sweeps: Sweeps, of_median: MedianFit, noise: float) -> GrowthFit:
@@ -127,16 +139,16 @@ def fit_growth(sweeps: Sweeps, of_median: MedianFit, noise: float) -> GrowthFit:
     first = int(np.searchsorted(sweeps.volts, of_median.volts[0] - _AHEAD_V))
     part = sweeps.from_to(first, gates.stop)
 
-    def of(after_s: FloatArray) -> FloatArray:
-        return moments.of(held_logs(after_s)[:, :, gates.start - first :])
+    def of(after_conductance_s: FloatArray) -> FloatArray:
+        return moments.of(held_logs(after_conductance_s)[:, :, gates.start - first :])
 
     def simulate(numbers: FloatArray) -> FloatArray:
         found = parameters(unknowns.values(numbers), sweeps.width_s)
         rng = np.random.default_rng(_SEED)
-        after_s = emulate(found, part, rng, draws=DRAWS, of_gate=True, noise=noise)
-        return of(part.until_end(after_s))
+        after_conductance_s = emulate(found, part, rng, draws=DRAWS, of_gate=True, noise=noise)
+        return of(part.until_end(after_conductance_s))
 
-    seen = of(part.after_s[None])[0]
+    seen = of(part.after_conductance_s[None])[0]
     return GrowthFit(of_median, match_moments(simulate, seen, unknowns, sweeps.where))
 
 
@@ -154,8 +166,8 @@ def _span(sweeps: Sweeps) -> tuple[slice, float]:
     The range begins where the median has risen and ends at the last gate that most sweeps reach.
     """
     with np.errstate(all="ignore"):
-        median = np.nanmedian(np.log(sweeps.after_s), axis=0)
-    reached = np.isfinite(sweeps.after_s).mean(axis=0)
+        median = np.nanmedian(np.log(sweeps.after_conductance_s), axis=0)
+    reached = np.isfinite(sweeps.after_conductance_s).mean(axis=0)
     risen = np.flatnonzero(median - median[0] > _BEGUN)
     last = np.flatnonzero(reached >= _REACHED)
     if not risen.size or not last.size or last[-1] - risen[0] < 2 * _LEAST:
@@ -165,24 +177,32 @@ def _span(sweeps: Sweeps) -> tuple[slice, float]:
             file=sweeps.where,
         )
     first = int(risen[0])
-    begin_s = float(np.exp(np.median(median[: max(first - 1, 1)])))
-    return slice(first, int(last[-1]) + 1), begin_s
+    begin_conductance_s = float(np.exp(np.median(median[: max(first - 1, 1)])))
+    return slice(first, int(last[-1]) + 1), begin_conductance_s
 
 
-def follow(path: Path, volts: FloatArray, begin_s: float) -> tuple[FloatArray, FloatArray]:
+def follow(
+    path: Path, volts: FloatArray, begin_conductance_s: float
+) -> tuple[FloatArray, FloatArray]:
     """Compute ln G after each gate voltage, and s of each pulse, without scatter."""
     r_ohm = np.asarray(path.r_series_ohm)
-    own_s = filament_s(np.asarray(begin_s), r_ohm)
+    own_conductance_s = filament_conductance_s(np.asarray(begin_conductance_s), r_ohm)
     seen, shares = [], []
     for volt in volts:
-        drive_s = np.asarray(path.k_s_per_v * max(volt - path.v_transistor_v, 1e-6))
-        own_s, share = grown_s(own_s, drive_s, path.exponent)
-        seen.append(np.log(cell_s(own_s, r_ohm)))
+        drive_conductance_s = np.asarray(
+            path.conductance_s_per_v * max(volt - path.v_transistor_v, 1e-6)
+        )
+        own_conductance_s, share = grown_conductance_s(
+            own_conductance_s, drive_conductance_s, path.exponent
+        )
+        seen.append(np.log(cell_conductance_s(own_conductance_s, r_ohm)))
         shares.append(share)
     return np.array(seen), np.array(shares)
 
 
-def _fit_path(where: str, volts: FloatArray, median: FloatArray, begin_s: float) -> Path:
+def _fit_path(
+    where: str, volts: FloatArray, median: FloatArray, begin_conductance_s: float
+) -> Path:
     from scipy.optimize import least_squares
 
     lowest_ohm = float(np.exp(-median.max()))
@@ -192,14 +212,16 @@ def _fit_path(where: str, volts: FloatArray, median: FloatArray, begin_s: float)
         return Path(r_ohm, k, float(theta[2]), float(np.exp(theta[3])))
 
     found = least_squares(
-        lambda theta: follow(of(theta), volts, begin_s)[0] - median,
+        lambda theta: follow(of(theta), volts, begin_conductance_s)[0] - median,
         [0.9, -6.5, volts[0] - 0.03, 0.5],
         bounds=([0.3, -14.0, volts[0] - 1.0, -0.6], [0.999, 2.0, volts[0] + 0.05, 2.3]),
     )
     if np.any(found.active_mask):
-        names = ("r_series_ohm", "growth.k_s_per_v", "v_transistor_v", "growth.exponent")
+        names = ("r_series_ohm", "growth.conductance_s_per_v", "v_transistor_v", "growth.exponent")
         name = names[int(np.argmax(found.active_mask != 0))]
         raise NotConverged(f"{where}: {name} is not determined by these sweeps")
     one = of(found.x)
     deviation = float(np.sqrt(np.mean(np.square(found.fun))))
-    return Path(one.r_series_ohm, one.k_s_per_v, one.v_transistor_v, one.exponent, deviation)
+    return Path(
+        one.r_series_ohm, one.conductance_s_per_v, one.v_transistor_v, one.exponent, deviation
+    )

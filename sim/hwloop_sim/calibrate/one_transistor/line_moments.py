@@ -23,23 +23,23 @@ _LEVELS = 4
 class LineMoments:
     """Definition of the moments of source-line sweeps.
 
-    ``volts``: swept voltages. ``first_s``: conductance at which each sweep begins, siemens.
-    ``cells``: indices of the sweeps of each cell. ``beyond``: number of pulses used after the loss
-    of half. ``at``: indices of voltages at which the median path counts.
+    ``volts``: swept voltages. ``first_conductance_s``: conductance at which each sweep begins,
+    siemens. ``cells``: indices of the sweeps of each cell. ``beyond``: number of pulses used after
+    the loss of half. ``at``: indices of voltages at which the median path counts.
     """
 
     volts: FloatArray
-    first_s: FloatArray
+    first_conductance_s: FloatArray
     cells: Sequence[Places]
     beyond: int
     at: Places
 
-    def of(self, after_s: FloatArray) -> FloatArray:
+    def of(self, after_conductance_s: FloatArray) -> FloatArray:
         """Compute the moments, (draws, moments), of conductances, (draws, sweeps, volts).
 
         Conductances are in siemens, NaN after the end of a sweep.
         """
-        held = held_logs(after_s)
+        held = held_logs(after_conductance_s)
         half_v, place, lost = self._half(held)
         volts = self._parts(half_v)
         beyond = self._aligned(held, place, lost)
@@ -59,7 +59,7 @@ class LineMoments:
         The voltage is interpolated between pulses. Sweeps without the loss, which the mask
         excludes, get a value beyond the last voltage.
         """
-        target = np.log(HALF * self.first_s)[None, :, None]
+        target = np.log(HALF * self.first_conductance_s)[None, :, None]
         less = logs < target
         place = np.argmax(less, axis=2)
         ahead = np.maximum(place - 1, 0)

@@ -21,13 +21,13 @@ _MOST_SWEEPS = 0.95
 class SweepPrediction:
     """Comparison of emulated and held-out sweeps, which begin at the same conductances.
 
-    ``emulated_s``: (volts, repeats, sweeps), siemens, NaN after the end of the held-out sweep.
-    ``at``: index of the voltage at which ``final`` is compared.
+    ``emulated_conductance_s``: (volts, repeats, sweeps), siemens, NaN after the end of the held-out
+    sweep. ``at``: index of the voltage at which ``final`` is compared.
     """
 
     of_gate: bool
     sweeps: Sweeps
-    emulated_s: FloatArray
+    emulated_conductance_s: FloatArray
     at: int
     final: Distribution
     step: Distribution
@@ -38,8 +38,8 @@ class SweepPrediction:
 
         Both are in ln G; the spread is one standard deviation of the held-out sweeps.
         """
-        seen = np.log(self.sweeps.after_s[:, : self.at + 1])
-        shown = np.log(self.emulated_s[: self.at + 1].reshape(self.at + 1, -1))
+        seen = np.log(self.sweeps.after_conductance_s[:, : self.at + 1])
+        shown = np.log(self.emulated_conductance_s[: self.at + 1].reshape(self.at + 1, -1))
         off = np.abs(np.nanmean(shown, axis=1) - np.nanmean(seen, axis=0))
         return float(np.mean(off <= np.nanstd(seen, axis=0, ddof=1)))
 
@@ -73,22 +73,24 @@ def predict(
     ``found``: settings of the device. ``fitted``: sweeps of the other half. ``noise``: of a read,
     as a fraction of the filament's conductance.
     """
-    every_s = emulate(found, held_out, rng, draws=REPEATS, of_gate=of_gate, noise=noise)
-    emulated_s = np.where(np.isnan(held_out.after_s), np.nan, every_s).transpose(2, 0, 1)
-    goes_on = np.isfinite(held_out.after_s).mean(axis=0) >= _MOST_SWEEPS
+    every_conductance_s = emulate(found, held_out, rng, draws=REPEATS, of_gate=of_gate, noise=noise)
+    emulated_conductance_s = np.where(
+        np.isnan(held_out.after_conductance_s), np.nan, every_conductance_s
+    ).transpose(2, 0, 1)
+    goes_on = np.isfinite(held_out.after_conductance_s).mean(axis=0) >= _MOST_SWEEPS
     at = int(np.flatnonzero(goes_on)[-1])
-    volt_s = emulated_s[at].ravel()
+    volt_conductance_s = emulated_conductance_s[at].ravel()
     final = Distribution(
-        volt_s[np.isfinite(volt_s)],
-        _finite(held_out.after_s[:, at]),
-        _finite(fitted.after_s[:, at]),
+        volt_conductance_s[np.isfinite(volt_conductance_s)],
+        _finite(held_out.after_conductance_s[:, at]),
+        _finite(fitted.after_conductance_s[:, at]),
     )
     step = Distribution(
-        _finite(np.diff(emulated_s[: at + 1], axis=0)),
-        _finite(np.diff(held_out.after_s[:, : at + 1], axis=1)),
-        _finite(np.diff(fitted.after_s[:, : at + 1], axis=1)),
+        _finite(np.diff(emulated_conductance_s[: at + 1], axis=0)),
+        _finite(np.diff(held_out.after_conductance_s[:, : at + 1], axis=1)),
+        _finite(np.diff(fitted.after_conductance_s[:, : at + 1], axis=1)),
     )
-    return SweepPrediction(of_gate, held_out, emulated_s, at, final, step)
+    return SweepPrediction(of_gate, held_out, emulated_conductance_s, at, final, step)
 
 
 def _finite(values: FloatArray) -> FloatArray:

@@ -28,7 +28,7 @@ _AHEAD_V = 0.3
 _FALLEN = 0.1
 _OF_PATH = 5
 _SEED = 2
-FLOOR = "reset_floor_s"
+FLOOR = "reset_floor_conductance_s"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,30 +45,30 @@ class RedrawFit:
 
 
 def fit_redraw(
-    sweeps: Sweeps, growth: GrowthFit, noise: float, floor_s: float | None = None
+    sweeps: Sweeps, growth: GrowthFit, noise: float, floor_conductance_s: float | None = None
 ) -> RedrawFit:
     """Fit the state after a RESET to source-line sweeps.
 
-    ``growth``: fit to the same cells. ``floor_s``: conductance after a strong RESET, siemens, if it
-    is known. ``noise``: of a read, as a fraction of the filament's conductance. Raises
-    :class:`ConfigError` or :class:`NotConverged` with the file and what it does not show.
+    ``growth``: fit to the same cells. ``floor_conductance_s``: conductance after a strong RESET,
+    siemens, if it is known. ``noise``: of a read, as a fraction of the filament's conductance.
+    Raises :class:`ConfigError` or :class:`NotConverged` with the file and what it does not show.
     """
     usable, lost_v, left_out = _usable(sweeps)
     first = int(np.searchsorted(usable.volts, lost_v.min() - _AHEAD_V))
     part = usable.from_to(first, usable.volts.size)
     cells = [np.flatnonzero(usable.cell == one) for one in usable.cells]
     beyond = _beyond(usable, lost_v)
-    moments = LineMoments(part.volts, part.first_s, cells, beyond, _along(part))
-    seen = moments.of(part.after_s[None])[0]
+    moments = LineMoments(part.volts, part.first_conductance_s, cells, beyond, _along(part))
+    seen = moments.of(part.after_conductance_s[None])[0]
     start = _start(seen, growth)
-    known = {} if floor_s is None else {FLOOR: floor_s}
+    known = {} if floor_conductance_s is None else {FLOOR: floor_conductance_s}
     unknowns = Unknowns({name: value for name, value in start.items() if name not in known})
 
     def simulate(numbers: FloatArray) -> FloatArray:
         found = parameters(growth.match.values | known | unknowns.values(numbers), usable.width_s)
         rng = np.random.default_rng(_SEED)
-        after_s = emulate(found, part, rng, draws=DRAWS, of_gate=False, noise=noise)
-        return moments.of(part.until_end(after_s))
+        after_conductance_s = emulate(found, part, rng, draws=DRAWS, of_gate=False, noise=noise)
+        return moments.of(part.until_end(after_conductance_s))
 
     match = match_moments(simulate, seen, unknowns, sweeps.where)
     return RedrawFit(match, known | match.values, left_out)
@@ -79,9 +79,9 @@ def _usable(sweeps: Sweeps) -> tuple[Sweeps, FloatArray, str]:
 
     Also returns the voltage of the loss for each, and a message on the sweeps left out.
     """
-    first_s = sweeps.first_s
-    less = sweeps.after_s < HALF * first_s[:, None]
-    usable = less.any(axis=1) & (first_s > HALF * np.median(first_s))
+    first_conductance_s = sweeps.first_conductance_s
+    less = sweeps.after_conductance_s < HALF * first_conductance_s[:, None]
+    usable = less.any(axis=1) & (first_conductance_s > HALF * np.median(first_conductance_s))
     if usable.sum() < _LEAST_SWEEPS:
         raise ConfigError(
             f"{int(usable.sum())} sweeps begin in the lower resistance and lose half of it:"
@@ -99,7 +99,7 @@ def _usable(sweeps: Sweeps) -> tuple[Sweeps, FloatArray, str]:
 def _beyond(sweeps: Sweeps, lost_v: FloatArray) -> int:
     """Return the number of pulses after the loss of half that most sweeps have."""
     place = np.searchsorted(sweeps.volts, lost_v)
-    left = np.isfinite(sweeps.after_s).sum(axis=1) - 1 - place
+    left = np.isfinite(sweeps.after_conductance_s).sum(axis=1) - 1 - place
     beyond = int(np.quantile(left, 1 - _ALIVE))
     if beyond < _LEAST_BEYOND:
         raise ConfigError(
@@ -112,24 +112,24 @@ def _beyond(sweeps: Sweeps, lost_v: FloatArray) -> int:
 
 def _along(sweeps: Sweeps) -> NDArray[np.intp]:
     """Return indices of voltages, from the first fall of the median to the last of most sweeps."""
-    middle = np.nanmedian(np.log(sweeps.after_s), axis=0)
+    middle = np.nanmedian(np.log(sweeps.after_conductance_s), axis=0)
     begun = int(np.argmax(middle < middle[0] - _FALLEN))
-    last = int(np.flatnonzero(np.isfinite(sweeps.after_s).mean(axis=0) >= _ALIVE)[-1])
+    last = int(np.flatnonzero(np.isfinite(sweeps.after_conductance_s).mean(axis=0) >= _ALIVE)[-1])
     return np.linspace(begun, max(last, begun), _OF_PATH).round().astype(int)
 
 
 def _start(seen: FloatArray, growth: GrowthFit) -> dict[str, float]:
     """Return initial values from the moments: voltages of the loss of half, levels and lags."""
     half_v, of_cells_v, within_v = seen[:3]
-    deepest_s = float(np.exp(seen[6]))
+    deepest_conductance_s = float(np.exp(seen[6]))
     return {
         "v_reset_v": half_v - 0.07,
         "v_slope_v": 0.1,
-        FLOOR: min(0.7 * deepest_s, 0.3 / growth.r_series_ohm),
+        FLOOR: min(0.7 * deepest_conductance_s, 0.3 / growth.r_series_ohm),
         "redraw.cycle_sigma": 0.2,
         "redraw.pulse_sigma": 0.4,
         "redraw.correlation": 0.5,
         "redraw.v_sigma_v": max(within_v, 0.01),
         "spread.v_reset_v": max(of_cells_v / half_v, 0.01),
-        "spread.reset_floor_s": 0.5,
+        "spread.reset_floor_conductance_s": 0.5,
     }

@@ -33,8 +33,8 @@ class Sweeps:
     where: str
     cell: FloatArray
     volts: FloatArray
-    before_s: FloatArray
-    after_s: FloatArray
+    before_conductance_s: FloatArray
+    after_conductance_s: FloatArray
     width_s: float
     held_v: float
 
@@ -44,34 +44,34 @@ class Sweeps:
         return np.unique(self.cell)
 
     @property
-    def first_s(self) -> FloatArray:
+    def first_conductance_s(self) -> FloatArray:
         """Return the conductance at which each sweep begins, siemens."""
-        return np.array([row[np.isfinite(row)][0] for row in self.before_s])
+        return np.array([row[np.isfinite(row)][0] for row in self.before_conductance_s])
 
-    def until_end(self, after_s: FloatArray) -> FloatArray:
-        """Return ``after_s``, (..., sweeps, volts), with NaN after the criterion of these sweeps.
+    def until_end(self, after_conductance_s: FloatArray) -> FloatArray:
+        """Return conductances, (..., sweeps, volts), with NaN after the criterion of these sweeps.
 
         Sweeps that ended early stop at the first conductance that nearly none of them ends before.
         """
-        count = np.isfinite(self.after_s).sum(axis=1)
+        count = np.isfinite(self.after_conductance_s).sum(axis=1)
         early = count < self.volts.size
         if not early.any():
-            return after_s
-        last_s = self.after_s[early, count[early] - 1]
-        if np.median(last_s) > np.median(self.first_s):
-            beyond = after_s > np.quantile(last_s, _NEARLY_NONE)
+            return after_conductance_s
+        last_conductance_s = self.after_conductance_s[early, count[early] - 1]
+        if np.median(last_conductance_s) > np.median(self.first_conductance_s):
+            beyond = after_conductance_s > np.quantile(last_conductance_s, _NEARLY_NONE)
         else:
-            beyond = after_s < np.quantile(last_s, 1 - _NEARLY_NONE)
+            beyond = after_conductance_s < np.quantile(last_conductance_s, 1 - _NEARLY_NONE)
         gone = np.cumsum(beyond, axis=-1) > beyond
-        return np.where(gone, np.nan, after_s)
+        return np.where(gone, np.nan, after_conductance_s)
 
     def from_to(self, first: int, stop: int) -> Sweeps:
         """Return the sweeps at some of the voltages."""
         return replace(
             self,
             volts=self.volts[first:stop],
-            before_s=self.before_s[:, first:stop],
-            after_s=self.after_s[:, first:stop],
+            before_conductance_s=self.before_conductance_s[:, first:stop],
+            after_conductance_s=self.after_conductance_s[:, first:stop],
         )
 
     def of(self, which: BoolArray) -> Sweeps:
@@ -79,8 +79,8 @@ class Sweeps:
         return replace(
             self,
             cell=self.cell[which],
-            before_s=self.before_s[which],
-            after_s=self.after_s[which],
+            before_conductance_s=self.before_conductance_s[which],
+            after_conductance_s=self.after_conductance_s[which],
         )
 
     def half(self, which: int) -> Sweeps:
@@ -89,14 +89,17 @@ class Sweeps:
 
     def read_pairs(self) -> tuple[FloatArray, FloatArray]:
         """Return mean and difference of ln G of pairs of reads without a pulse in between."""
-        first, second = np.log(self.after_s[:, :-1]), np.log(self.before_s[:, 1:])
+        first, second = (
+            np.log(self.after_conductance_s[:, :-1]),
+            np.log(self.before_conductance_s[:, 1:]),
+        )
         both = np.isfinite(first) & np.isfinite(second)
         return (first[both] + second[both]) / 2, second[both] - first[both]
 
 
-def held_logs(after_s: FloatArray) -> FloatArray:
+def held_logs(after_conductance_s: FloatArray) -> FloatArray:
     """Return ln G, (..., volts), with the last value held after the end of a sweep."""
-    logs = np.log(after_s)
+    logs = np.log(after_conductance_s)
     last = np.maximum.accumulate(np.where(np.isnan(logs), 0, np.arange(logs.shape[-1])), axis=-1)
     return np.asarray(np.take_along_axis(logs, last, -1))
 
@@ -159,13 +162,15 @@ def _columns(
     where: str, rows: Mapping[str, FloatArray]
 ) -> tuple[dict[str, FloatArray], FloatArray]:
     """Return one entry for each pulse of a cell, and the number of the sweep of each."""
-    pulsed = np.isfinite(rows["after_s"])
-    for name in ("before_s", "after_s"):
+    pulsed = np.isfinite(rows["after_conductance_s"])
+    for name in ("before_conductance_s", "after_conductance_s"):
         _check_positive(where, name, rows, pulsed)
     row, cell = np.nonzero(pulsed.reshape(len(pulsed), -1))
     columns = {name: rows[name][row] for name in ("width_s", "amplitude_v", "gate_v")}
-    columns |= {name: rows[name][pulsed] for name in ("before_s", "after_s")}
-    check_unit(columns["after_s"], where)
+    columns |= {
+        name: rows[name][pulsed] for name in ("before_conductance_s", "after_conductance_s")
+    }
+    check_unit(columns["after_conductance_s"], where)
     cycles = rows["cycle"].max()
     return {"cell": cell.astype(np.float64), **columns}, cell * cycles + rows["cycle"][row] - 1
 
@@ -192,19 +197,22 @@ def _sweeps(
         swept_v, held_v = held_v, swept_v
     numbers, first, row = np.unique(sweep, return_index=True, return_inverse=True)
     volts, place = np.unique(np.round(swept_v, 6).astype(np.float64), return_inverse=True)
-    before_s = np.full((numbers.size, volts.size), np.nan)
-    after_s = before_s.copy()
-    before_s[row, place], after_s[row, place] = columns["before_s"], columns["after_s"]
+    before_conductance_s = np.full((numbers.size, volts.size), np.nan)
+    after_conductance_s = before_conductance_s.copy()
+    before_conductance_s[row, place], after_conductance_s[row, place] = (
+        columns["before_conductance_s"],
+        columns["after_conductance_s"],
+    )
     every = Sweeps(
         where,
         columns["cell"][first],
         volts,
-        before_s,
-        after_s,
+        before_conductance_s,
+        after_conductance_s,
         _one(where, "width", columns["width_s"], "s"),
         _one(where, "voltage of the other line", held_v, "V"),
     )
-    kept = every.of(np.isfinite(after_s).sum(axis=1) >= _LEAST_PULSES)
+    kept = every.of(np.isfinite(after_conductance_s).sum(axis=1) >= _LEAST_PULSES)
     counts = [int((kept.cell == one).sum()) for one in kept.cells]
     several = sum(count >= _LEAST_SWEEPS for count in counts)
     if several < _LEAST_CELLS:

@@ -18,7 +18,7 @@ _SQUARE = {
     "spread.v_transistor_v",
     "spread.unsteadiness",
     "spread.v_reset_v",
-    "spread.reset_floor_s",
+    "spread.reset_floor_conductance_s",
 }
 """Deviations that may be 0: fitted as squares, of which negative ones mean 0."""
 
@@ -26,7 +26,7 @@ _LIMITS = {
     "growth.exponent": (0.5, 10.0),
     "unsteadiness": (1e-3, 2.5),
     "spread.unsteadiness": (0.0, 1.9),
-    "spread.reset_floor_s": (0.0, 1.9),
+    "spread.reset_floor_conductance_s": (0.0, 1.9),
     "redraw.pulse_sigma": (0.02, 2.5),
     "redraw.v_sigma_v": (1e-3, 1.0),
     "redraw.correlation": (1e-3, 0.999),

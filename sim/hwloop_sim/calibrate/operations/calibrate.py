@@ -150,14 +150,14 @@ def held_out_error(
     ``of``: description of these reads.
     """
     shown_a = half.minimum.problem.shown_a(half.minimum.theta[None])
-    off_s: list[FloatArray] = []
-    span_s: list[FloatArray] = []
+    off_conductance_s: list[FloatArray] = []
+    span_conductance_s: list[FloatArray] = []
     for history, mask, one_a in zip(histories, masks, shown_a, strict=True):
         volts = np.array([read.read_v for read in history.reads])[:, None]
         left = np.isfinite(history.current_a) & ~mask
-        off_s.append(((one_a[0] - history.current_a) / volts)[left])
-        span_s.append(history.conductance_s[np.isfinite(history.current_a)])
-    off, span = np.concatenate(off_s), np.concatenate(span_s)
+        off_conductance_s.append(((one_a[0] - history.current_a) / volts)[left])
+        span_conductance_s.append(history.conductance_s[np.isfinite(history.current_a)])
+    off, span = np.concatenate(off_conductance_s), np.concatenate(span_conductance_s)
     error = float(np.sqrt(np.mean(np.square(off))) / (span.max() - span.min()))
     return PredictedReads(error, off.size, of)
 

@@ -97,11 +97,13 @@ class OperationCalibration(FittedCalibration):
         return {name: pair for name, pair in every.items() if pair[0] > 2 * pair[1]}
 
     @property
-    def span_s(self) -> tuple[float, float]:
+    def span_conductance_s(self) -> tuple[float, float]:
         """Return the lowest and highest conductance measured, siemens."""
-        values_s = np.concatenate([one.conductance_s.ravel() for one in self.histories])
-        values_s = values_s[np.isfinite(values_s) & (values_s > 0)]
-        return float(values_s.min()), float(values_s.max())
+        values_conductance_s = np.concatenate([one.conductance_s.ravel() for one in self.histories])
+        values_conductance_s = values_conductance_s[
+            np.isfinite(values_conductance_s) & (values_conductance_s > 0)
+        ]
+        return float(values_conductance_s.min()), float(values_conductance_s.max())
 
     def pulses(self) -> list[dict[str, float]]:
         """Return amplitude, width and number of the pulses on addressed cells, for the file."""
@@ -141,7 +143,7 @@ class OperationCalibration(FittedCalibration):
 
     @override
     def findings(self) -> dict[str, Any]:
-        low_s, high_s = self.span_s
+        low_conductance_s, high_conductance_s = self.span_conductance_s
         uncertainty: dict[str, Any] = dict(self.uncertainty)
         if self.effects:
             uncertainty["effects"] = [one.uncertainty for one in self.effects]
@@ -149,7 +151,11 @@ class OperationCalibration(FittedCalibration):
             uncertainty["spread"] = {n: error for n, (_, error) in self.sigmas().items()}
         effects = {"effects": [one.settings for one in self.effects]} if self.effects else {}
         return {
-            "validity": {"low_s": low_s, "high_s": high_s, "pulses": self.pulses()},
+            "validity": {
+                "low_conductance_s": low_conductance_s,
+                "high_conductance_s": high_conductance_s,
+                "pulses": self.pulses(),
+            },
             "parameters": self.parameters,
             **effects,
             "uncertainty": uncertainty,
@@ -159,7 +165,7 @@ class OperationCalibration(FittedCalibration):
 
     @override
     def summary(self) -> Iterator[str]:
-        low_s, high_s = self.span_s
+        low_conductance_s, high_conductance_s = self.span_conductance_s
         cells = sum(len(one.names) for one in self.histories)
         yield f"{self.model}: {self.goodness['reads']:.0f} reads of {cells} cells"
         sigmas = self.sigmas()
@@ -174,7 +180,8 @@ class OperationCalibration(FittedCalibration):
         volts = sorted(one["amplitude_v"] for one in pulses)
         widths_s = sorted(one["width_s"] for one in pulses)
         yield (
-            f"valid from {low_s:.4g} to {high_s:.4g} S, pulses from {volts[0]:g} to"
+            f"valid from {low_conductance_s:.4g} to {high_conductance_s:.4g} S, pulses from"
+            f" {volts[0]:g} to"
             f" {volts[-1]:g} V, {widths_s[0]:g} to {widths_s[-1]:g} s; beyond it the model"
             " extrapolates"
         )

@@ -44,12 +44,12 @@ def _drift(record: Record, label: str) -> Iterator[FoundEffect]:
     """Fit ln G = a − ν ln(1 + t/t₀) to each cell by least squares; ν is normal over the cells."""
     rows = record.results(label)
     time_s = rows["time_s"]
-    seen_s = rows["conductance_s"].reshape(time_s.size, -1)
-    seen_s = seen_s[:, (seen_s > 0).all(axis=0)]
-    if time_s.size < 4 or not seen_s.size:
+    seen_conductance_s = rows["conductance_s"].reshape(time_s.size, -1)
+    seen_conductance_s = seen_conductance_s[:, (seen_conductance_s > 0).all(axis=0)]
+    if time_s.size < 4 or not seen_conductance_s.size:
         return
-    t0_s, log_error, of_t0 = drift_begin(time_s, seen_s)
-    nu, error = exponents(time_s, seen_s, t0_s=t0_s)
+    t0_s, log_error, of_t0 = drift_begin(time_s, seen_conductance_s)
+    nu, error = exponents(time_s, seen_conductance_s, t0_s=t0_s)
     cells = nu.size
     mean = float(nu.mean())
     own = float(np.mean(np.square(error)))
@@ -69,7 +69,7 @@ def _drift(record: Record, label: str) -> Iterator[FoundEffect]:
     )
 
 
-def drift_begin(time_s: FloatArray, seen_s: FloatArray) -> tuple[float, float, float]:
+def drift_begin(time_s: FloatArray, seen_conductance_s: FloatArray) -> tuple[float, float, float]:
     """Estimate t₀ of all cells, the error of its logarithm, and what it adds to that of ν.
 
     Returns 1 s with an error of 0 if the data do not distinguish t₀ from 1 s: long after t₀ only
@@ -78,32 +78,34 @@ def drift_begin(time_s: FloatArray, seen_s: FloatArray) -> tuple[float, float, f
     from scipy.optimize import minimize_scalar
 
     logs = np.linspace(np.log(time_s[0] * _EARLIEST), np.log(time_s[-1] * _LATEST), 121)
-    squares, nus = np.array([_drift_at(float(one), time_s, seen_s) for one in logs]).T
+    squares, nus = np.array([_drift_at(float(one), time_s, seen_conductance_s) for one in logs]).T
     at = logs[np.argmin(squares)]
     found = minimize_scalar(
-        lambda one: _drift_at(float(one), time_s, seen_s)[0],
+        lambda one: _drift_at(float(one), time_s, seen_conductance_s)[0],
         bounds=(max(at - 0.5, logs[0]), min(at + 0.5, logs[-1])),
         method="bounded",
         options={"xatol": 1e-9},
     )
     best = float(found.x)
-    unit = float(found.fun) / max((time_s.size - 2) * seen_s.shape[1] - 1, 1)
-    at_one, nu_at_one = _drift_at(0.0, time_s, seen_s)
+    unit = float(found.fun) / max((time_s.size - 2) * seen_conductance_s.shape[1] - 1, 1)
+    at_one, nu_at_one = _drift_at(0.0, time_s, seen_conductance_s)
     if at_one - found.fun < SURE**2 * unit:
         weights = np.exp(-(squares - found.fun) / unit / 2)
         return 1.0, 0.0, float(np.sqrt(weights @ np.square(nus - nu_at_one) / weights.sum()))
     (below, nu_below), (above, nu_above) = (
-        _drift_at(best + step, time_s, seen_s) for step in (-_STEP, _STEP)
+        _drift_at(best + step, time_s, seen_conductance_s) for step in (-_STEP, _STEP)
     )
     bend = max(below + above - 2 * float(found.fun), 1e-300)
     log_error = _STEP * float(np.sqrt(2 * unit / bend))
     return float(np.exp(best)), log_error, abs(nu_above - nu_below) / (2 * _STEP) * log_error
 
 
-def _drift_at(log_t0: float, time_s: FloatArray, seen_s: FloatArray) -> tuple[float, float]:
+def _drift_at(
+    log_t0: float, time_s: FloatArray, seen_conductance_s: FloatArray
+) -> tuple[float, float]:
     """Return the sum of squared residuals with this t₀, and the mean ν."""
     t0_s = float(np.exp(log_t0))
-    nu, error = exponents(time_s, seen_s, t0_s=t0_s)
+    nu, error = exponents(time_s, seen_conductance_s, t0_s=t0_s)
     span = float(np.sum(np.square(_age(time_s, t0_s))))
     return float(np.sum(np.square(error))) * (time_s.size - 2) * span, float(nu.mean())
 
@@ -114,14 +116,14 @@ def _age(time_s: FloatArray, t0_s: float) -> FloatArray:
 
 
 def exponents(
-    time_s: FloatArray, seen_s: FloatArray, *, t0_s: float = 1.0
+    time_s: FloatArray, seen_conductance_s: FloatArray, *, t0_s: float = 1.0
 ) -> tuple[FloatArray, FloatArray]:
     """Fit ν of each cell, with its standard error.
 
-    ``time_s``: (times,). ``seen_s``: conductances, (times, cells), siemens.
+    ``time_s``: (times,). ``seen_conductance_s``: conductances, (times, cells), siemens.
     """
     age = _age(time_s, t0_s)
-    logs = np.log(seen_s) - np.log(seen_s).mean(axis=0)
+    logs = np.log(seen_conductance_s) - np.log(seen_conductance_s).mean(axis=0)
     square = float(np.sum(np.square(age)))
     slope = age @ logs / square
     off = logs - np.outer(age, slope)

@@ -2,8 +2,9 @@
 
 Wear n grows by the share of the window that a pulse still moves through: by half of w(n) = 1/(1 +
 (n/n½)^β) for each of the two pulses of a cycle, computed pulse by pulse at first, then as dn/dc =
-w(n), so that n + n^(β+1)/[(β+1) n½^β] = c plus a constant. Both states approach ``closes_at_s``
-with w. The state before the first pulse is unknown and is fitted as well.
+w(n), so that n + n^(β+1)/[(β+1) n½^β] = c plus a constant. Both states approach
+``closes_at_conductance_s`` with w. The state before the first pulse is unknown and is fitted as
+well.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ from hwloop.types import FloatArray
 from hwloop_sim.calibrate.operations.found_effect import SURE, FoundEffect
 
 _LEAST_ROWS = 6
-_NAMES = ("min_s", "max_s", "closes_at_s", "half_cycles", "beta")
+_NAMES = (
+    "min_conductance_s",
+    "max_conductance_s",
+    "closes_at_conductance_s",
+    "half_cycles",
+    "beta",
+)
 _ONE_BY_ONE = 100  # cycles, after which one adds little to the wear
 _MOST_BETA = 10.0  # upper bound of the setting
 
@@ -30,14 +37,17 @@ def endurance_of(record: Record, label: str) -> Iterator[FoundEffect]:
     cycles = np.unique(rows["cycle"])
     if cycles.size < _LEAST_ROWS:
         return
-    states = [_means(rows["cycle"], rows[name], cycles) for name in ("low_s", "high_s")]
+    states = [
+        _means(rows["cycle"], rows[name], cycles)
+        for name in ("low_conductance_s", "high_conductance_s")
+    ]
     if not all(np.isfinite(one).all() and (one > 0).all() for one in states):
         return
-    low_s, high_s = states
-    if not (high_s > low_s).all():
+    low_conductance_s, high_conductance_s = states
+    if not (high_conductance_s > low_conductance_s).all():
         return
     try:
-        values, errors = closing(cycles.astype(np.float64), low_s, high_s)
+        values, errors = closing(cycles.astype(np.float64), low_conductance_s, high_conductance_s)
     except NotConverged:
         return
     if any(errors[name] * SURE > abs(values[name]) for name in ("half_cycles", "beta")):
@@ -49,9 +59,9 @@ def endurance_of(record: Record, label: str) -> Iterator[FoundEffect]:
     )
 
 
-def _means(of_row: FloatArray, seen_s: FloatArray, cycles: FloatArray) -> FloatArray:
+def _means(of_row: FloatArray, seen_conductance_s: FloatArray, cycles: FloatArray) -> FloatArray:
     """Compute the mean over the cells of all groups at each cycle that was read."""
-    return np.array([np.nanmean(seen_s[of_row == cycle]) for cycle in cycles])
+    return np.array([np.nanmean(seen_conductance_s[of_row == cycle]) for cycle in cycles])
 
 
 def worn(cycles: FloatArray, half: float, beta: float, first: float = 1.0) -> FloatArray:
@@ -71,16 +81,19 @@ def worn(cycles: FloatArray, half: float, beta: float, first: float = 1.0) -> Fl
 
 
 def closing(
-    cycles: FloatArray, low_s: FloatArray, high_s: FloatArray
+    cycles: FloatArray, low_conductance_s: FloatArray, high_conductance_s: FloatArray
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Fit the settings of the effect, with one standard deviation each, by least squares of ln G.
 
-    ``cycles``: (rows,), counted from 1; ``low_s`` was read at the end of a cycle, ``high_s`` in its
-    middle, siemens. Raises :class:`NotConverged` if the data do not determine them.
+    ``cycles``: (rows,), counted from 1; ``low_conductance_s`` was read at the end of a cycle,
+    ``high_conductance_s`` in its middle, siemens. Raises :class:`NotConverged` if the data do not
+    determine them.
     """
-    seen = np.log(np.concatenate([low_s, high_s]))
+    seen = np.log(np.concatenate([low_conductance_s, high_conductance_s]))
     last = float(np.log(cycles[-1]))
-    start = np.array([np.log(low_s[0]), np.log(high_s[0]), 0.0, last - 0.5, 0.0, 0.5])
+    start = np.array(
+        [np.log(low_conductance_s[0]), np.log(high_conductance_s[0]), 0.0, last - 0.5, 0.0, 0.5]
+    )
     ends = (
         np.array([seen[0] - 3, start[1] - 1, -8.0, -1.0, np.log(0.1), 0.0]),
         np.array([start[0] + 1, start[1] + 3, 8.0, last + 5, np.log(_MOST_BETA), 1.0]),
@@ -101,13 +114,22 @@ def closing(
 
 def _shown(cycles: FloatArray, x: FloatArray) -> FloatArray:
     """Compute ln G of the low states, then of the high ones."""
-    min_s, max_s = np.exp(x[0]), np.exp(x[1])
-    centre_s = min_s + (max_s - min_s) / (1 + np.exp(-x[2]))
+    min_conductance_s, max_conductance_s = np.exp(x[0]), np.exp(x[1])
+    centre_conductance_s = min_conductance_s + (max_conductance_s - min_conductance_s) / (
+        1 + np.exp(-x[2])
+    )
     half, beta = float(np.exp(x[3])), float(np.exp(x[4]))
     n = [worn(at, half, beta, float(x[5])) for at in (cycles, cycles - 0.5)]
     left = [1 / (1 + (one / half) ** beta) for one in n]
-    low_s = centre_s - left[0] * (centre_s - min_s)
-    return np.asarray(np.log(np.append(low_s, centre_s + left[1] * (max_s - centre_s))))
+    low_conductance_s = centre_conductance_s - left[0] * (centre_conductance_s - min_conductance_s)
+    return np.asarray(
+        np.log(
+            np.append(
+                low_conductance_s,
+                centre_conductance_s + left[1] * (max_conductance_s - centre_conductance_s),
+            )
+        )
+    )
 
 
 def _descended(
@@ -127,14 +149,22 @@ def _descended(
 
 
 def _outer(x: FloatArray, covariance: FloatArray) -> tuple[dict[str, float], dict[str, float]]:
-    min_s, max_s = np.exp(x[0]), np.exp(x[1])
+    min_conductance_s, max_conductance_s = np.exp(x[0]), np.exp(x[1])
     share = 1 / (1 + np.exp(-x[2]))
-    centre_s = min_s + (max_s - min_s) * share
+    centre_conductance_s = min_conductance_s + (max_conductance_s - min_conductance_s) * share
     half, beta = np.exp(x[3]), np.exp(x[4])
-    slopes = np.diag([min_s, max_s, (max_s - min_s) * share * (1 - share), half, beta])
-    slopes[2, 0], slopes[2, 1] = (1 - share) * min_s, share * max_s
+    slopes = np.diag(
+        [
+            min_conductance_s,
+            max_conductance_s,
+            (max_conductance_s - min_conductance_s) * share * (1 - share),
+            half,
+            beta,
+        ]
+    )
+    slopes[2, 0], slopes[2, 1] = (1 - share) * min_conductance_s, share * max_conductance_s
     errors = np.sqrt(np.diag(slopes @ covariance @ slopes.T))
-    values = (min_s, max_s, centre_s, half, beta)
+    values = (min_conductance_s, max_conductance_s, centre_conductance_s, half, beta)
     return (
         dict(zip(_NAMES, map(float, values), strict=True)),
         dict(zip(_NAMES, map(float, errors), strict=True)),

@@ -46,18 +46,22 @@ def _paths(fits: Sequence[OperationFit]) -> Figure:
     figure = plot.new_figure(3.4 * len(shown) + 0.6, 3.0)
     panels = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
     scale = plot.AxisScale.of(np.concatenate([measured for _, measured, _ in shown]), "S")
-    for axes, (name, measured_s, model_s) in zip(panels, shown, strict=True):
-        read = np.isfinite(measured_s)
+    for axes, (name, measured_conductance_s, model_conductance_s) in zip(
+        panels, shown, strict=True
+    ):
+        read = np.isfinite(measured_conductance_s)
         reads = np.flatnonzero(read)
         axes.plot(
             reads,
-            measured_s[read] * scale.factor,
+            measured_conductance_s[read] * scale.factor,
             ".",
             color=plot.GREY,
             markersize=3,
             label="measured",
         )
-        axes.plot(reads, model_s[read] * scale.factor, color=plot.VERMILION, label="model")
+        axes.plot(
+            reads, model_conductance_s[read] * scale.factor, color=plot.VERMILION, label="model"
+        )
         axes.set(title=name, xlabel="Reads")
         plot.whole_numbers(axes)
     panels[0].set_ylabel(scale.label("Current over voltage"))

@@ -154,7 +154,7 @@ def _as_fit(
     return Fit(
         settings=settings,
         uncertainty=dict(errors),
-        read_noise_s=None,
+        read_noise_conductance_s=None,
         goodness={
             "reads": float(off.size),
             "degrees_of_freedom": float(freedom),

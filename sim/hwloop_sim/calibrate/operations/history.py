@@ -97,12 +97,12 @@ class History:
         return np.array([read.conductance_s for read in self.reads])
 
     @property
-    def first_s(self) -> FloatArray:
+    def first_conductance_s(self) -> FloatArray:
         """Return the conductance of each cell at its first read above 0, (cells,), siemens."""
-        seen_s = self.conductance_s
-        good = seen_s > 0
-        first = np.argmax(np.where(good.any(axis=0), good, np.isfinite(seen_s)), axis=0)
-        return np.asarray(seen_s[first, np.arange(seen_s.shape[1])])
+        seen_conductance_s = self.conductance_s
+        good = seen_conductance_s > 0
+        first = np.argmax(np.where(good.any(axis=0), good, np.isfinite(seen_conductance_s)), axis=0)
+        return np.asarray(seen_conductance_s[first, np.arange(seen_conductance_s.shape[1])])
 
     def of_cells(self, chosen: Sequence[int] | BoolArray) -> History:
         """Return the history of some cells, without events that none of them saw."""
@@ -220,11 +220,11 @@ def check(history: History) -> None:
         raise EmptyRecord("has no characterisation in it: no pulse was given", file=where)
     if not history.reads or not np.isfinite(history.current_a).any():
         raise EmptyRecord("has no characterisation in it: no cell was read", file=where)
-    current_a, seen_s = history.current_a, history.conductance_s
+    current_a, seen_conductance_s = history.current_a, history.conductance_s
     is_read = np.isfinite(current_a)
     _check_order(history, is_read)
-    check_unit(seen_s[is_read], where)
-    against = is_read & (seen_s <= 0)
+    check_unit(seen_conductance_s[is_read], where)
+    against = is_read & (seen_conductance_s <= 0)
     if against.sum() > _WRONG_SIGNS * is_read.sum():
         number, cell = first_place(against)
         raise ConfigError(

@@ -86,16 +86,16 @@ def _trains(
     path: Path, trains: Sequence[tuple[FloatArray, FloatArray]], width_s: float, read_v: float
 ) -> History:
     """Return trains as a history in which each is a cell, as none of their beginnings is known."""
-    longest = max(len(train_s) for train_s, _ in trains)
-    seen_s = np.full((longest, len(trains)), np.nan)
+    longest = max(len(train_conductance_s) for train_conductance_s, _ in trains)
+    seen_conductance_s = np.full((longest, len(trains)), np.nan)
     volts = np.zeros((longest, len(trains)))
-    for column, (train_s, train_v) in enumerate(trains):
-        seen_s[: len(train_s), column] = train_s
-        volts[: len(train_s), column] = train_v
-    events: list[Stimulus | Read] = [Read(read_v, True, seen_s[0] * read_v)]
+    for column, (train_conductance_s, train_v) in enumerate(trains):
+        seen_conductance_s[: len(train_conductance_s), column] = train_conductance_s
+        volts[: len(train_conductance_s), column] = train_v
+    events: list[Stimulus | Read] = [Read(read_v, True, seen_conductance_s[0] * read_v)]
     for pulse in range(1, longest):
         events.append(Stimulus(volts[pulse], width_s))
-        events.append(Read(read_v, True, seen_s[pulse] * read_v))
+        events.append(Read(read_v, True, seen_conductance_s[pulse] * read_v))
     return History(str(path), [f"train {n}" for n in range(len(trains))], events)
 
 

@@ -99,8 +99,12 @@ class Problem:
     @property
     def begin(self) -> FloatArray:
         """Return logarithms of the first conductances, all cells of all histories."""
-        first_s = np.concatenate([history.first_s for history in self.histories])
-        return np.asarray(np.log(np.maximum(first_s, 1e-3 * np.median(np.abs(first_s)))))
+        first_conductance_s = np.concatenate(
+            [history.first_conductance_s for history in self.histories]
+        )
+        return np.asarray(
+            np.log(np.maximum(first_conductance_s, 1e-3 * np.median(np.abs(first_conductance_s))))
+        )
 
     def values(self, theta: FloatArray) -> dict[str, float]:
         """Return the parameters by name, from values on the scale of the fit."""
@@ -118,11 +122,13 @@ class Problem:
         ``thetas``: (variants, parameters and first conductances), on the scale of the fit.
         """
         variants = [varied(self.settings, self.values(theta)) for theta in thetas]
-        first_s = np.exp(thetas[:, len(self.free) :])
+        first_conductance_s = np.exp(thetas[:, len(self.free) :])
         ends = np.cumsum(self.cells)[:-1]
         return [
             self.twin(history, variants, part)
-            for history, part in zip(self.histories, np.split(first_s, ends, axis=1), strict=True)
+            for history, part in zip(
+                self.histories, np.split(first_conductance_s, ends, axis=1), strict=True
+            )
         ]
 
     def counted_a(self, thetas: FloatArray) -> FloatArray:

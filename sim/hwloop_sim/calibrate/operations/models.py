@@ -22,8 +22,8 @@ _BELOW = 0.02  # share of the largest voltage or current below which no threshol
 class _Seen:
     """Ranges of the data: conductances, voltages of each sign, times of the pulses."""
 
-    low_s: float
-    high_s: float
+    low_conductance_s: float
+    high_conductance_s: float
     positive_v: FloatArray
     negative_v: FloatArray
     shortest_s: float
@@ -32,12 +32,12 @@ class _Seen:
     @property
     def r_on(self) -> Free:
         """Return R_on, searched below the lowest resistance measured."""
-        return Free("r_on_ohm", 0.3 / self.high_s, 1 / self.high_s)
+        return Free("r_on_ohm", 0.3 / self.high_conductance_s, 1 / self.high_conductance_s)
 
     @property
     def r_off(self) -> Free:
         """Return R_off, searched above the highest resistance measured."""
-        return Free("r_off_ohm", 1 / self.low_s, 4 / self.low_s)
+        return Free("r_off_ohm", 1 / self.low_conductance_s, 4 / self.low_conductance_s)
 
     @property
     def rates_per_s(self) -> tuple[float, float]:
@@ -47,8 +47,10 @@ class _Seen:
 
 def seen(histories: Sequence[History], *, both: bool = True) -> _Seen:
     """Return the ranges of histories; refuse those without pulses in one direction."""
-    values_s = np.concatenate([one.conductance_s.ravel() for one in histories])
-    values_s = values_s[np.isfinite(values_s) & (values_s > 0)]
+    values_conductance_s = np.concatenate([one.conductance_s.ravel() for one in histories])
+    values_conductance_s = values_conductance_s[
+        np.isfinite(values_conductance_s) & (values_conductance_s > 0)
+    ]
     stimuli = [stimulus for one in histories for stimulus in one.stimuli]
     volts = np.unique(np.concatenate([stimulus.voltage_v for stimulus in stimuli]))
     if both and (volts.min() >= 0 or volts.max() <= 0):
@@ -60,8 +62,8 @@ def seen(histories: Sequence[History], *, both: bool = True) -> _Seen:
     widths_s = [stimulus.duration_s for stimulus in stimuli]
     total_s = max(sum(stimulus.duration_s for stimulus in one.stimuli) for one in histories)
     return _Seen(
-        float(values_s.min()),
-        float(values_s.max()),
+        float(values_conductance_s.min()),
+        float(values_conductance_s.max()),
         volts[volts > 0],
         volts[volts < 0],
         min(widths_s),
@@ -75,7 +77,11 @@ def _drift(histories: Sequence[History], settings: Any) -> list[Free]:
     volts = float(np.abs(np.concatenate([data.positive_v, data.negative_v])).max())
     # dx/dt = mu R_on/D^2 v/R, at R between R_on and R_off.
     unit = settings.thickness_m**2 / volts
-    mobility = Free("mobility_m2_per_vs", slow * unit, fast * unit * data.high_s / data.low_s)
+    mobility = Free(
+        "mobility_m2_per_vs",
+        slow * unit,
+        fast * unit * data.high_conductance_s / data.low_conductance_s,
+    )
     return [data.r_on, data.r_off, mobility]
 
 
@@ -93,12 +99,20 @@ def _sbt(histories: Sequence[History], settings: Any) -> list[Free]:
     slow, fast = data.rates_per_s
     up_v, down_v = float(data.positive_v.max()), float(-data.negative_v.min())
     # Upwards dx/dt = mu R_on/D^2 i_off R/v, downwards mu R_on/D^2 v/(R i_on).
-    pace = settings.mobility_m2_per_s_ohm / data.high_s / settings.thickness_m**2
+    pace = settings.mobility_m2_per_s_ohm / data.high_conductance_s / settings.thickness_m**2
     return [
         data.r_on,
         data.r_off,
-        Free("i_off_a", slow / pace * up_v * data.low_s, fast / pace * up_v * data.high_s),
-        Free("i_on_a", pace / fast * down_v * data.low_s, pace / slow * down_v * data.high_s),
+        Free(
+            "i_off_a",
+            slow / pace * up_v * data.low_conductance_s,
+            fast / pace * up_v * data.high_conductance_s,
+        ),
+        Free(
+            "i_on_a",
+            pace / fast * down_v * data.low_conductance_s,
+            pace / slow * down_v * data.high_conductance_s,
+        ),
         _stepwise("v_positive_v", histories, data.positive_v),
         _stepwise("v_negative_v", histories, data.negative_v),
     ]
@@ -132,7 +146,9 @@ def _barrier(
 def _team(histories: Sequence[History], settings: Any) -> list[Free]:
     data = seen(histories)
     off, on = float(data.positive_v.max()), float(-data.negative_v.min())
-    return _barrier(histories, settings, "ia", (off * data.high_s, on * data.high_s))
+    return _barrier(
+        histories, settings, "ia", (off * data.high_conductance_s, on * data.high_conductance_s)
+    )
 
 
 def _vteam(histories: Sequence[History], settings: Any) -> list[Free]:
@@ -146,10 +162,10 @@ def _yakopcic(histories: Sequence[History], settings: Any) -> list[Free]:  # noq
     slow, fast = data.rates_per_s
     up_v, down_v = float(data.positive_v.max()), float(-data.negative_v.min())
     # G = a b x with x up to 1.
-    most = 3 * data.high_s
+    most = 3 * data.high_conductance_s
     return [
-        Free("a_1_a", data.high_s / 0.7, most / 0.05),
-        Free("a_2_a", data.high_s / 0.7, most / 0.05),
+        Free("a_1_a", data.high_conductance_s / 0.7, most / 0.05),
+        Free("a_2_a", data.high_conductance_s / 0.7, most / 0.05),
         Free("b_per_v", 0.05, 0.7),
         Free("v_p_v", _BELOW * up_v, 0.95 * up_v),
         Free("v_n_v", _BELOW * down_v, 0.95 * down_v),
@@ -186,8 +202,8 @@ def _soft_bounds(histories: Sequence[History], settings: Any) -> list[Free]:  # 
     data = seen(histories)
     given = max(sum(stimulus.count for stimulus in one.stimuli) for one in histories)
     return [
-        Free("g_min_s", 0.3 * data.low_s, data.low_s),
-        Free("g_max_s", data.high_s, 3 * data.high_s),
+        Free("min_conductance_s", 0.3 * data.low_conductance_s, data.low_conductance_s),
+        Free("max_conductance_s", data.high_conductance_s, 3 * data.high_conductance_s),
         Free("up_pulses", 0.5, float(max(given, 2))),
         Free("down_pulses", 0.5, float(max(given, 2))),
     ]

@@ -57,10 +57,10 @@ def _runs(history: History) -> Iterator[tuple[float, FloatArray]]:
             if isinstance(event, Stimulus):
                 applied.add(float(event.voltage_v[cell]))
                 continue
-            seen_s = float(event.conductance_s[cell])
-            if not seen_s > 0:
+            seen_conductance_s = float(event.conductance_s[cell])
+            if not seen_conductance_s > 0:
                 continue
-            now, given = float(np.log(seen_s)), applied - {0.0}
+            now, given = float(np.log(seen_conductance_s)), applied - {0.0}
             if given == {volts} or not given:
                 run.append(now)
             else:

@@ -28,8 +28,12 @@ def twin_of(name: str) -> Twin:
     kind: DeviceKind[Any] = plugins.load(plugins.DEVICES, name)
     equation = state_model(kind)
     if equation is None:
-        return lambda history, variants, first_s: _of_kind(kind, history, variants, first_s)
-    return lambda history, variants, first_s: _of_equation(equation, history, variants, first_s)
+        return lambda history, variants, first_conductance_s: _of_kind(
+            kind, history, variants, first_conductance_s
+        )
+    return lambda history, variants, first_conductance_s: _of_equation(
+        equation, history, variants, first_conductance_s
+    )
 
 
 def varied(settings: Any, values: Mapping[str, float]) -> Any:
@@ -38,20 +42,23 @@ def varied(settings: Any, values: Mapping[str, float]) -> Any:
 
 
 def _of_equation(
-    model: StateModel[Any], history: History, variants: Sequence[Any], first_s: FloatArray
+    model: StateModel[Any],
+    history: History,
+    variants: Sequence[Any],
+    first_conductance_s: FloatArray,
 ) -> FloatArray:
     from hwloop_sim.devices.common import integrate
 
-    cells = first_s.shape[1]
+    cells = first_conductance_s.shape[1]
     signs = np.array([[-1.0 if one.flipped else 1.0] for one in variants])
     nominal = [model.parameters(one) for one in variants]
     drawn = np.empty((len(variants), cells), dtype=[(name, np.float64) for name in nominal[0]])
     for name in nominal[0]:
         drawn[name] = np.array([one[name] for one in nominal])[:, None]
-    p = per_cell(drawn.ravel(), first_s.shape)
+    p = per_cell(drawn.ravel(), first_conductance_s.shape)
     flat = drawn.ravel()
     with np.errstate(all="ignore"):
-        state = np.clip(model.state(first_s, p), 0.0, 1.0)
+        state = np.clip(model.state(first_conductance_s, p), 0.0, 1.0)
     seen_a = []
     for event in history.events:
         if isinstance(event, Stimulus):
@@ -74,11 +81,17 @@ def _shown_a(
 
 
 def _of_kind(
-    kind: DeviceKind[Any], history: History, variants: Sequence[Any], first_s: FloatArray
+    kind: DeviceKind[Any],
+    history: History,
+    variants: Sequence[Any],
+    first_conductance_s: FloatArray,
 ) -> FloatArray:
     events = _maps(history.selected_only())
     return np.array(
-        [_of_device(kind, events, one, first_s[index]) for index, one in enumerate(variants)]
+        [
+            _of_device(kind, events, one, first_conductance_s[index])
+            for index, one in enumerate(variants)
+        ]
     )
 
 
@@ -101,11 +114,14 @@ def _maps(history: History) -> list[PulseMap | Read]:
 
 
 def _of_device(
-    kind: DeviceKind[Any], events: Sequence[PulseMap | Read], settings: Any, first_s: FloatArray
+    kind: DeviceKind[Any],
+    events: Sequence[PulseMap | Read],
+    settings: Any,
+    first_conductance_s: FloatArray,
 ) -> FloatArray:
-    shape = (1, first_s.size)
+    shape = (1, first_conductance_s.size)
     device = kind.make(settings, shape, np.random.default_rng(0))
-    device.set_conductance(first_s.reshape(shape))
+    device.set_conductance(first_conductance_s.reshape(shape))
     seen_a = []
     for event in events:
         if isinstance(event, PulseMap):

@@ -44,11 +44,15 @@ class TrainCalibration(FittedCalibration):
 
     @override
     def predict(self) -> HeldOut:
-        low_s, high_s = self.data.span_s
-        off_s = [one.direction.padded_s - one.mean_s for one in self.predictions]
-        squares = [np.square(one[np.isfinite(one)]) for one in off_s]
-        rms_s = np.sqrt(np.mean(np.concatenate(squares))) if squares else np.nan
-        error = float(rms_s / (high_s - low_s)) if squares else None
+        low_conductance_s, high_conductance_s = self.data.span_conductance_s
+        off_conductance_s = [
+            one.direction.padded_conductance_s - one.mean_conductance_s for one in self.predictions
+        ]
+        squares = [np.square(one[np.isfinite(one)]) for one in off_conductance_s]
+        rms_conductance_s = np.sqrt(np.mean(np.concatenate(squares))) if squares else np.nan
+        error = (
+            float(rms_conductance_s / (high_conductance_s - low_conductance_s)) if squares else None
+        )
         return HeldOut(error, [one.figures() for one in self.predictions])
 
     @override
@@ -59,17 +63,21 @@ class TrainCalibration(FittedCalibration):
 
     @override
     def findings(self) -> dict[str, Any]:
-        low_s, high_s = self.data.span_s
+        low_conductance_s, high_conductance_s = self.data.span_conductance_s
         pulses = [
             {**one.pulse, "longest_train": max(map(len, one.trains)) - 1}
             for one in self.data.directions
         ]
         fit = self.fit
         return {
-            "validity": {"low_s": low_s, "high_s": high_s, "pulses": pulses},
+            "validity": {
+                "low_conductance_s": low_conductance_s,
+                "high_conductance_s": high_conductance_s,
+                "pulses": pulses,
+            },
             "parameters": dict(fit.settings),
             "uncertainty": dict(fit.uncertainty),
-            "read_noise_s": fit.read_noise_s,
+            "read_noise_conductance_s": fit.read_noise_conductance_s,
             **({} if fit.read_noise is None else {"read_noise": fit.read_noise}),
             "goodness": dict(fit.goodness),
             "remarks": list(fit.messages),
@@ -77,7 +85,7 @@ class TrainCalibration(FittedCalibration):
 
     @override
     def summary(self) -> Iterator[str]:
-        low_s, high_s = self.data.span_s
+        low_conductance_s, high_conductance_s = self.data.span_conductance_s
         yield f"{self.model}, fitted to"
         for one in self.data.directions:
             yield (
@@ -85,7 +93,8 @@ class TrainCalibration(FittedCalibration):
                 f" {'raise' if one.rises else 'lower'} the conductance"
             )
         yield from self._values()
-        yield f"valid from {low_s:.4g} to {high_s:.4g} S, for these pulses only"
+        ends = f"{low_conductance_s:.4g} to {high_conductance_s:.4g} S"
+        yield f"valid from {ends}, for these pulses only"
         yield from self.fit.messages
         for seen in self.predictions:
             yield from seen.summary()
@@ -93,8 +102,8 @@ class TrainCalibration(FittedCalibration):
     def _values(self) -> Iterator[str]:
         fit = self.fit
         values = {k: v for k, v in fit.settings.items() if isinstance(v, int | float)}
-        if fit.read_noise_s:
-            values["read_noise_s"] = fit.read_noise_s
+        if fit.read_noise_conductance_s:
+            values["read_noise_conductance_s"] = fit.read_noise_conductance_s
         for name, value in values.items():
             error = fit.uncertainty.get(name)
             yield f"  {name:16} {value:.5g}" + ("" if error is None else f" ± {error:.2g}")

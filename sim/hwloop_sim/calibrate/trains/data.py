@@ -47,7 +47,7 @@ class Direction:
         return Direction(self.amplitude_v, self.width_s, self.trains[which::2], self.rises)
 
     @property
-    def padded_s(self) -> FloatArray:
+    def padded_conductance_s(self) -> FloatArray:
         """Return the trains as (trains, longest), siemens, NaN after the end of each."""
         padded = np.full((len(self.trains), max(map(len, self.trains))), np.nan)
         for row, train in zip(padded, self.trains, strict=True):
@@ -66,7 +66,7 @@ class TrainData:
         return TrainData([direction.half(which) for direction in self.directions])
 
     @property
-    def span_s(self) -> tuple[float, float]:
+    def span_conductance_s(self) -> tuple[float, float]:
         """Return the lowest and highest conductance measured, siemens."""
         values = np.concatenate([train for one in self.directions for train in one.trains])
         return float(np.nanmin(values)), float(np.nanmax(values))
@@ -172,16 +172,16 @@ def trains_of_cell(history: History) -> Iterator[tuple[Pulse, FloatArray]]:
         if isinstance(event, Stimulus):
             between.append((float(event.voltage_v[0]), event.width_s, event.count))
             continue
-        seen_s = float(event.conductance_s[0])
+        seen_conductance_s = float(event.conductance_s[0])
         given = between[0][:2] if len(between) == 1 and between[0][2] == 1 else None
         if pulse is not None and given != pulse:
             yield pulse, np.array(train)
             train, pulse = train[-1:], None
         if given is None:
-            train = [seen_s]
+            train = [seen_conductance_s]
         else:
             pulse = given
-            train.append(seen_s)
+            train.append(seen_conductance_s)
         between = []
     if pulse is not None:
         yield pulse, np.array(train)
@@ -198,15 +198,15 @@ def _direction(where: str, pulse: Pulse, trains: list[FloatArray]) -> Direction:
             " are left out to compare with",
             file=where,
         )
-    change_s = np.array([_change_s(one) for one in trains])
-    if not change_s.any():
+    change_conductance_s = np.array([_change_conductance_s(one) for one in trains])
+    if not change_conductance_s.any():
         raise ConfigError(
             f"{len(trains)} trains of {shown} stay at {trains[0][0]:.4g} S: a pulse that changes"
             " nothing determines nothing",
             file=where,
         )
-    rises = bool(np.mean(change_s) > 0)
-    against = (change_s > 0) != rises
+    rises = bool(np.mean(change_conductance_s) > 0)
+    against = (change_conductance_s > 0) != rises
     if np.mean(against) > _AGAINST:
         raise ConfigError(
             f"{int(against.sum())} of {len(trains)} trains of {shown} go against the others, first"
@@ -216,7 +216,7 @@ def _direction(where: str, pulse: Pulse, trains: list[FloatArray]) -> Direction:
     return Direction(*pulse, trains, rises)
 
 
-def _change_s(train: FloatArray) -> float:
+def _change_conductance_s(train: FloatArray) -> float:
     """Compute the change from the first to the last values, siemens; no value counts as both."""
     ends = min(3, len(train) // 2)
     return float(np.mean(train[-ends:]) - np.mean(train[:ends]))
@@ -229,17 +229,21 @@ def check_one_way(data: TrainData, model: str, where: str) -> None:
     Raises :class:`ConfigError` with ``where`` and the pulses.
     """
     for one in data.directions:
-        padded_s = one.padded_s
-        kept = np.isfinite(padded_s).sum(axis=0) > len(one.trains) / 2
-        padded_s = padded_s[:, kept] * (1 if one.rises else -1)
-        mean_s = np.nanmean(padded_s, axis=0)
-        back_s = np.maximum.accumulate(mean_s) - mean_s
-        last = int(np.argmax(back_s))
-        first = int(np.argmax(mean_s[: last + 1]))
-        parts_s = padded_s[:, first] - padded_s[:, last]
-        chance_s = np.nanstd(parts_s) / np.sqrt(max(len(parts_s) - 1, 1))
-        if back_s[last] > max(_TURN * float(np.ptp(mean_s)), _CLEARLY * chance_s):
-            share = back_s[last] / float(np.ptp(mean_s))
+        padded_conductance_s = one.padded_conductance_s
+        kept = np.isfinite(padded_conductance_s).sum(axis=0) > len(one.trains) / 2
+        padded_conductance_s = padded_conductance_s[:, kept] * (1 if one.rises else -1)
+        mean_conductance_s = np.nanmean(padded_conductance_s, axis=0)
+        back_conductance_s = np.maximum.accumulate(mean_conductance_s) - mean_conductance_s
+        last = int(np.argmax(back_conductance_s))
+        first = int(np.argmax(mean_conductance_s[: last + 1]))
+        parts_conductance_s = padded_conductance_s[:, first] - padded_conductance_s[:, last]
+        chance_conductance_s = np.nanstd(parts_conductance_s) / np.sqrt(
+            max(len(parts_conductance_s) - 1, 1)
+        )
+        if back_conductance_s[last] > max(
+            _TURN * float(np.ptp(mean_conductance_s)), _CLEARLY * chance_conductance_s
+        ):
+            share = back_conductance_s[last] / float(np.ptp(mean_conductance_s))
             raise ConfigError(
                 f"{len(one.trains)} trains of {one.amplitude_v:g} V turn: their mean goes back by"
                 f" {share:.0%} of its range from pulse {first} to pulse {last}; {model} needs"

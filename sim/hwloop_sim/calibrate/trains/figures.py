@@ -35,26 +35,26 @@ def _paths(predictions: Sequence[Prediction]) -> Figure:
     figure = plot.new_figure(3.6 * len(predictions) + 0.6, 3.0)
     panels = figure.subplots(1, len(predictions), squeeze=False, sharey=True)[0]
     scale = plot.AxisScale.of(
-        np.concatenate([p.direction.padded_s.ravel() for p in predictions]), "S"
+        np.concatenate([p.direction.padded_conductance_s.ravel() for p in predictions]), "S"
     )
     for axes, one in zip(panels, predictions, strict=True):
-        held_s = one.direction.padded_s * scale.factor
-        for i, train_s in enumerate(held_s):
+        held_conductance_s = one.direction.padded_conductance_s * scale.factor
+        for i, train_conductance_s in enumerate(held_conductance_s):
             label = "held-out trains" if i == 0 else None
-            axes.plot(train_s, color=plot.GREY, linewidth=0.6, alpha=0.7, label=label)
-        mean_s = one.mean_s * scale.factor
-        spread_s = np.nanstd(one.emulated_s, axis=(1, 2)) * scale.factor
-        pulses = np.arange(mean_s.size)
+            axes.plot(train_conductance_s, color=plot.GREY, linewidth=0.6, alpha=0.7, label=label)
+        mean_conductance_s = one.mean_conductance_s * scale.factor
+        spread_conductance_s = np.nanstd(one.emulated_conductance_s, axis=(1, 2)) * scale.factor
+        pulses = np.arange(mean_conductance_s.size)
         axes.fill_between(
             pulses,
-            mean_s - spread_s,
-            mean_s + spread_s,
+            mean_conductance_s - spread_conductance_s,
+            mean_conductance_s + spread_conductance_s,
             color=plot.VERMILION,
             alpha=0.25,
             linewidth=0,
             label="model, ± 1 deviation",
         )
-        axes.plot(pulses, mean_s, color=plot.VERMILION, label="model, mean")
+        axes.plot(pulses, mean_conductance_s, color=plot.VERMILION, label="model, mean")
         axes.set(title=_title(one), xlabel="Pulses")
         plot.whole_numbers(axes)
     panels[0].set_ylabel(scale.label("Conductance"))
@@ -65,12 +65,17 @@ def _paths(predictions: Sequence[Prediction]) -> Figure:
 def _residuals(predictions: Sequence[Prediction]) -> Figure:
     figure = plot.new_figure(3.6 * len(predictions) + 0.6, 2.8)
     panels = figure.subplots(1, len(predictions), squeeze=False, sharey=True)[0]
-    off = [p.direction.padded_s - p.emulated_s.mean(axis=1).T for p in predictions]
+    off = [
+        p.direction.padded_conductance_s - p.emulated_conductance_s.mean(axis=1).T
+        for p in predictions
+    ]
     scale = plot.AxisScale.of(np.concatenate([one.ravel() for one in off]), "S")
-    for axes, one, off_s in zip(panels, predictions, off, strict=True):
-        for train_s in off_s * scale.factor:
-            axes.plot(train_s, color=plot.GREY, linewidth=0.6, alpha=0.7)
-        axes.plot(np.nanmean(off_s, axis=0) * scale.factor, color=plot.BLUE, label="mean")
+    for axes, one, off_conductance_s in zip(panels, predictions, off, strict=True):
+        for train_conductance_s in off_conductance_s * scale.factor:
+            axes.plot(train_conductance_s, color=plot.GREY, linewidth=0.6, alpha=0.7)
+        axes.plot(
+            np.nanmean(off_conductance_s, axis=0) * scale.factor, color=plot.BLUE, label="mean"
+        )
         axes.axhline(0, color=plot.BLACK, linewidth=0.8)
         axes.set(title=_title(one), xlabel="Pulses")
         plot.whole_numbers(axes)

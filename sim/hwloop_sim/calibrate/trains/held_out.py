@@ -20,20 +20,20 @@ from hwloop_sim.calibrate.trains.data import Direction
 class Prediction:
     """Comparison of emulated and held-out trains of one direction.
 
-    ``emulated_s``: (values, repeats, trains), siemens, NaN after the end of the held-out train.
-    ``final`` and ``step``: conductances after, and steps up to, the last pulse of the shortest
-    train.
+    ``emulated_conductance_s``: (values, repeats, trains), siemens, NaN after the end of the
+    held-out train. ``final`` and ``step``: conductances after, and steps up to, the last pulse of
+    the shortest train.
     """
 
     direction: Direction
-    emulated_s: FloatArray
+    emulated_conductance_s: FloatArray
     final: Distribution
     step: Distribution
 
     @property
-    def mean_s(self) -> FloatArray:
+    def mean_conductance_s(self) -> FloatArray:
         """Compute the mean emulated path, (values,), siemens."""
-        return np.asarray(np.nanmean(self.emulated_s, axis=(1, 2)))
+        return np.asarray(np.nanmean(self.emulated_conductance_s, axis=(1, 2)))
 
     @property
     def mean_within_spread(self) -> float:
@@ -41,11 +41,17 @@ class Prediction:
 
         The spread is one standard deviation of the held-out trains around their mean.
         """
-        held_s = self.direction.padded_s
-        several = (~np.isnan(held_s)).sum(axis=0) > 1
-        held_s = held_s[:, several]
-        off_s = np.abs(self.mean_s[several] - np.nanmean(held_s, axis=0))
-        return float(np.mean(off_s <= np.nanstd(held_s, axis=0, ddof=1))) if several.any() else 0.0
+        held_conductance_s = self.direction.padded_conductance_s
+        several = (~np.isnan(held_conductance_s)).sum(axis=0) > 1
+        held_conductance_s = held_conductance_s[:, several]
+        off_conductance_s = np.abs(
+            self.mean_conductance_s[several] - np.nanmean(held_conductance_s, axis=0)
+        )
+        return (
+            float(np.mean(off_conductance_s <= np.nanstd(held_conductance_s, axis=0, ddof=1)))
+            if several.any()
+            else 0.0
+        )
 
     def figures(self) -> dict[str, Any]:
         """Return the entry of ``held_out`` in the calibration file."""
@@ -79,22 +85,32 @@ def predict(
 
     ``fit``: of ``model`` to the trains ``fitted``.
     """
-    emulated_s = _emulated(model, fit.settings, held_out, rng)
-    if fit.read_noise_s:
-        emulated_s = emulated_s + fit.read_noise_s * rng.normal(size=emulated_s.shape)
+    emulated_conductance_s = _emulated(model, fit.settings, held_out, rng)
+    if fit.read_noise_conductance_s:
+        emulated_conductance_s = emulated_conductance_s + fit.read_noise_conductance_s * rng.normal(
+            size=emulated_conductance_s.shape
+        )
     if fit.read_noise:
-        emulated_s = emulated_s * (1 + fit.read_noise * rng.normal(size=emulated_s.shape))
-    held_s = held_out.padded_s
-    emulated_s = np.where(np.isnan(held_s.T)[:, np.newaxis, :], np.nan, emulated_s)
+        emulated_conductance_s = emulated_conductance_s * (
+            1 + fit.read_noise * rng.normal(size=emulated_conductance_s.shape)
+        )
+    held_conductance_s = held_out.padded_conductance_s
+    emulated_conductance_s = np.where(
+        np.isnan(held_conductance_s.T)[:, np.newaxis, :], np.nan, emulated_conductance_s
+    )
     # Trains that were stopped at a conductance differ in length and end alike.
     last = min(len(train) for one in (held_out, fitted) for train in one.trains) - 1
-    final = Distribution(emulated_s[last].ravel(), held_s[:, last], fitted.padded_s[:, last])
-    step = Distribution(
-        _steps(emulated_s[: last + 1].reshape(last + 1, -1).T),
-        _steps(held_s[:, : last + 1]),
-        _steps(fitted.padded_s[:, : last + 1]),
+    final = Distribution(
+        emulated_conductance_s[last].ravel(),
+        held_conductance_s[:, last],
+        fitted.padded_conductance_s[:, last],
     )
-    return Prediction(held_out, emulated_s, final, step)
+    step = Distribution(
+        _steps(emulated_conductance_s[: last + 1].reshape(last + 1, -1).T),
+        _steps(held_conductance_s[:, : last + 1]),
+        _steps(fitted.padded_conductance_s[:, : last + 1]),
+    )
+    return Prediction(held_out, emulated_conductance_s, final, step)
 
 
 def _emulated(
@@ -103,8 +119,8 @@ def _emulated(
     kind = plugins.load(plugins.DEVICES, model)
     shape = (REPEATS, 1, len(direction.trains))
     device = kind.make(kind.settings.parse(dict(settings)), shape, rng)
-    first_s = np.array([train[0] for train in direction.trains])
-    device.set_conductance(np.broadcast_to(first_s, shape))
+    first_conductance_s = np.array([train[0] for train in direction.trains])
+    device.set_conductance(np.broadcast_to(first_conductance_s, shape))
     pulse = PulseMap(np.full(shape[1:], direction.amplitude_v), direction.width_s)
     path = [device.conductance_s[:, 0, :]]
     for _ in range(max(map(len, direction.trains)) - 1):
@@ -113,6 +129,6 @@ def _emulated(
     return np.array(path)
 
 
-def _steps(trains_s: FloatArray) -> FloatArray:
-    change_s = np.diff(trains_s, axis=1)
-    return np.asarray(change_s[~np.isnan(change_s)])
+def _steps(trains_conductance_s: FloatArray) -> FloatArray:
+    change_conductance_s = np.diff(trains_conductance_s, axis=1)
+    return np.asarray(change_conductance_s[~np.isnan(change_conductance_s)])

@@ -31,14 +31,14 @@ _MIN_TRAINS = 4
 class TableCalibration(FittedCalibration):
     """A table of the mean conductance after 0, 1, 2, … pulses.
 
-    ``mean_s``, ``error_s``: mean and its standard error, (pulses + 1,), siemens.
-    ``held_out_error``: root mean square of every second train less the mean of the others, over
-    the range of the table.
+    ``mean_conductance_s``, ``error_conductance_s``: mean and its standard error, (pulses + 1,),
+    siemens. ``held_out_error``: root mean square of every second train less the mean of the others,
+    over the range of the table.
     """
 
     direction: Direction
-    mean_s: FloatArray
-    error_s: FloatArray
+    mean_conductance_s: FloatArray
+    error_conductance_s: FloatArray
     held_out_error: float
     model: str = MODEL
 
@@ -49,10 +49,10 @@ class TableCalibration(FittedCalibration):
         It is the standard deviation of the logarithm of the factor of a step. The error is the
         jackknife over the trains.
         """
-        steps_s = np.diff(np.array(self.direction.trains), axis=1)
-        count = len(steps_s)
-        square = _scatter_square(steps_s)
-        without = [_scatter_square(np.delete(steps_s, i, axis=0)) for i in range(count)]
+        steps_conductance_s = np.diff(np.array(self.direction.trains), axis=1)
+        count = len(steps_conductance_s)
+        square = _scatter_square(steps_conductance_s)
+        without = [_scatter_square(np.delete(steps_conductance_s, i, axis=0)) for i in range(count)]
         error = float(np.sqrt((count - 1) * np.var(without)))
         sigma = float(np.sqrt(max(square, 0.0)))
         return sigma, error_of_root(square, error)
@@ -66,10 +66,12 @@ class TableCalibration(FittedCalibration):
         one = self.direction
         yield (
             f"{len(one.trains)} trains of {one.amplitude_v:g} V, {one.width_s:g} s: their mean is"
-            f" a table of {self.mean_s.size} values"
+            f" a table of {self.mean_conductance_s.size} values"
         )
-        for pulse, (mean_s, error_s) in enumerate(zip(self.mean_s, self.error_s, strict=True)):
-            yield f"  {pulse:4} {mean_s:.5g} S ± {error_s:.2g}"
+        for pulse, (mean_conductance_s, error_conductance_s) in enumerate(
+            zip(self.mean_conductance_s, self.error_conductance_s, strict=True)
+        ):
+            yield f"  {pulse:4} {mean_conductance_s:.5g} S ± {error_conductance_s:.2g}"
         sigma, error = self.cycle_to_cycle
         yield f"scatter of a step, cycle_to_cycle: {sigma:.3g} ± {error:.2g}"
         yield f"held out, every second train: error {self.held_out_error:.2%} of the range"
@@ -82,8 +84,8 @@ class TableCalibration(FittedCalibration):
             "conditions": self.direction.pulse,
             "validity": f"mean of {len(self.direction.trains)} trains; for this pulse only;"
             f" cycle_to_cycle {sigma:.3g} ± {error:.2g}",
-            "conductance_s": [float(value) for value in self.mean_s],
-            "uncertainty_s": [float(value) for value in self.error_s],
+            "conductance_s": [float(value) for value in self.mean_conductance_s],
+            "conductance_uncertainty_s": [float(value) for value in self.error_conductance_s],
         }
 
     @override
@@ -103,14 +105,14 @@ class TableCalibration(FittedCalibration):
     def _paths(self) -> Figure:
         figure = plot.new_figure(4.2, 3.0)
         axes = figure.subplots()
-        seen_s = self.direction.padded_s
-        scale = plot.AxisScale.of(seen_s.ravel(), "S")
-        axes.plot(seen_s.T * scale.factor, color=plot.GREY, linewidth=0.6, alpha=0.7)
-        pulses = np.arange(self.mean_s.size)
+        seen_conductance_s = self.direction.padded_conductance_s
+        scale = plot.AxisScale.of(seen_conductance_s.ravel(), "S")
+        axes.plot(seen_conductance_s.T * scale.factor, color=plot.GREY, linewidth=0.6, alpha=0.7)
+        pulses = np.arange(self.mean_conductance_s.size)
         axes.errorbar(
             pulses,
-            self.mean_s * scale.factor,
-            2 * self.error_s * scale.factor,
+            self.mean_conductance_s * scale.factor,
+            2 * self.error_conductance_s * scale.factor,
             color=plot.VERMILION,
             label="mean ± 2 errors",
         )
@@ -122,31 +124,35 @@ class TableCalibration(FittedCalibration):
     def _residuals(self) -> Figure:
         figure = plot.new_figure(4.2, 3.0)
         axes = figure.subplots()
-        off_s = self.direction.padded_s - self.mean_s
-        scale = plot.AxisScale.of(off_s.ravel(), "S")
-        axes.plot(off_s.T * scale.factor, ".", color=plot.GREY, markersize=3)
+        off_conductance_s = self.direction.padded_conductance_s - self.mean_conductance_s
+        scale = plot.AxisScale.of(off_conductance_s.ravel(), "S")
+        axes.plot(off_conductance_s.T * scale.factor, ".", color=plot.GREY, markersize=3)
         axes.axhline(0, color=plot.BLACK, linewidth=0.8)
         axes.set(xlabel="Pulses", ylabel=scale.label("Train less mean"))
         plot.whole_numbers(axes)
         return figure
 
 
-def _scatter_square(steps_s: FloatArray) -> float:
+def _scatter_square(steps_conductance_s: FloatArray) -> float:
     """Estimate σ² of a lognormal factor of the steps, (trains, pulses), free of read noise.
 
     A read adds σ_r² to the squares of the two steps next to it and subtracts it from their
     product, so that a step times the sum of itself and both neighbours is free of it. The first
     and last step have one neighbour, whose product counts twice.
     """
-    count = len(steps_s)
-    mean_s = steps_s.mean(axis=0)
-    off_s = steps_s - mean_s
-    products = off_s[:, 1:] * off_s[:, :-1]
+    count = len(steps_conductance_s)
+    mean_conductance_s = steps_conductance_s.mean(axis=0)
+    off_conductance_s = steps_conductance_s - mean_conductance_s
+    products = off_conductance_s[:, 1:] * off_conductance_s[:, :-1]
     weights = np.ones(products.shape[1])
     weights[[0, -1]] += 0.5
-    squares = (np.square(off_s).sum(axis=1) + 2 * products @ weights).sum() / (count - 1)
+    squares = (np.square(off_conductance_s).sum(axis=1) + 2 * products @ weights).sum() / (
+        count - 1
+    )
     # The squares of the means include the variance of the means.
-    of_means = np.square(mean_s).sum() - np.square(off_s).sum() / (count * (count - 1))
+    of_means = np.square(mean_conductance_s).sum() - np.square(off_conductance_s).sum() / (
+        count * (count - 1)
+    )
     return float(np.log1p(max(squares / of_means, -0.5))) if of_means > 0 else 0.0
 
 
@@ -167,13 +173,16 @@ def calibrate_table(task: Task) -> TableCalibration:
     if not np.isfinite(trains).all():
         train, pulse = first_place(~np.isfinite(trains))
         raise ConfigError(f"train {train} has a gap at pulse {pulse}", file=task.where)
-    mean_s = trains.mean(axis=0)
-    off_s = trains[1::2] - trains[::2].mean(axis=0)
+    mean_conductance_s = trains.mean(axis=0)
+    off_conductance_s = trains[1::2] - trains[::2].mean(axis=0)
     return TableCalibration(
         Direction(direction.amplitude_v, direction.width_s, list(trains), direction.rises),
-        mean_s,
+        mean_conductance_s,
         trains.std(axis=0, ddof=1) / np.sqrt(len(trains)),
-        float(np.sqrt(np.mean(np.square(off_s))) / (mean_s.max() - mean_s.min())),
+        float(
+            np.sqrt(np.mean(np.square(off_conductance_s)))
+            / (mean_conductance_s.max() - mean_conductance_s.min())
+        ),
     )
 
 

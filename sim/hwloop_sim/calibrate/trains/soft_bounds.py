@@ -20,7 +20,14 @@ from hwloop.types import FloatArray
 from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.calibrate.trains.data import TrainData
 
-_NAMES = ("g_min_s", "g_max_s", "up_pulses", "down_pulses", "cycle_to_cycle", "read_noise_s")
+_NAMES = (
+    "min_conductance_s",
+    "max_conductance_s",
+    "up_pulses",
+    "down_pulses",
+    "cycle_to_cycle",
+    "read_noise_conductance_s",
+)
 _FLOOR = np.log(1e-5)  # scatter and noise below this share of the range count as 0
 _NU = (np.log(0.2), np.log(1e5))
 _FAR = 6.0  # standard deviations from a bound beyond which it has no effect
@@ -32,8 +39,8 @@ class _Problem:
 
     up: FloatArray
     down: FloatArray
-    low_s: float
-    span_s: float
+    low_conductance_s: float
+    span_conductance_s: float
 
     def loss(self, theta: FloatArray) -> float:
         """Compute −log L.
@@ -130,10 +137,13 @@ def fit_soft_bounds(data: TrainData) -> Fit:
             f"amplitudes {up.amplitude_v:g} and {down.amplitude_v:g} V: soft_bounds needs opposite"
             " signs",
         )
-    low_s, high_s = data.span_s
-    span_s = high_s - low_s
+    low_conductance_s, high_conductance_s = data.span_conductance_s
+    span_conductance_s = high_conductance_s - low_conductance_s
     problem = _Problem(
-        (up.padded_s - low_s) / span_s, (down.padded_s - low_s) / span_s, low_s, span_s
+        (up.padded_conductance_s - low_conductance_s) / span_conductance_s,
+        (down.padded_conductance_s - low_conductance_s) / span_conductance_s,
+        low_conductance_s,
+        span_conductance_s,
     )
     theta = _minimum(problem)
     deviation = _deviations(problem, theta)
@@ -156,7 +166,9 @@ def _start(problem: _Problem) -> FloatArray:
 def _minimum(problem: _Problem) -> FloatArray:
     from scipy.optimize import minimize
 
-    floor = -0.999 * problem.low_s / problem.span_s  # g_min_s stays above 0
+    floor = (
+        -0.999 * problem.low_conductance_s / problem.span_conductance_s
+    )  # min_conductance_s stays above 0
     ends = [(floor, 0.9), (0.1, 50.0), _NU, _NU, (_FLOOR, 0.0), (_FLOOR, 0.0)]
     start = np.clip(_start(problem), [low for low, _ in ends], [high for _, high in ends])
     found = minimize(problem.loss, start, method="L-BFGS-B", bounds=ends, options={"maxiter": 500})
@@ -232,11 +244,21 @@ def _second(
 def _as_fit(
     problem: _Problem, theta: FloatArray, deviation: FloatArray, pulses: dict[str, dict[str, float]]
 ) -> Fit:
-    low_s, high_s = (problem.low_s + problem.span_s * theta[:2]).tolist()
+    low_conductance_s, high_conductance_s = (
+        problem.low_conductance_s + problem.span_conductance_s * theta[:2]
+    ).tolist()
     nu = np.exp(theta[2:4])
     c, noise = (float(np.exp(x)) if x > _FLOOR + 0.1 else 0.0 for x in theta[4:])
-    values = (low_s, high_s, *nu.tolist(), c)
-    scales = np.array([problem.span_s, problem.span_s, *nu, c, noise * problem.span_s])
+    values = (low_conductance_s, high_conductance_s, *nu.tolist(), c)
+    scales = np.array(
+        [
+            problem.span_conductance_s,
+            problem.span_conductance_s,
+            *nu,
+            c,
+            noise * problem.span_conductance_s,
+        ]
+    )
     residuals = problem.residuals(theta)
     pairs = [(one[:, 1:], one[:, :-1]) for one in residuals]
     lag = sum(float(np.nansum(a * b)) for a, b in pairs) / sum(
@@ -250,20 +272,24 @@ def _as_fit(
             f"successive deviations are correlated ({lag:.2f}): the model has them independent, so"
             " that its scatter and its uncertainties are too small"
         )
-    top_s = problem.low_s + problem.span_s
+    top_conductance_s = problem.low_conductance_s + problem.span_conductance_s
     beyond = [
         f"{name} {value:.4g} S"
-        for name, value in (("g_min_s", low_s), ("g_max_s", high_s))
-        if not problem.low_s <= value <= top_s
+        for name, value in (
+            ("min_conductance_s", low_conductance_s),
+            ("max_conductance_s", high_conductance_s),
+        )
+        if not problem.low_conductance_s <= value <= top_conductance_s
     ]
     if beyond:
         messages.append(
-            f"extrapolated beyond {problem.low_s:.4g} to {top_s:.4g} S: {', '.join(beyond)}"
+            f"extrapolated beyond {problem.low_conductance_s:.4g} to {top_conductance_s:.4g} S:"
+            f" {', '.join(beyond)}"
         )
     return Fit(
         settings={**dict(zip(_NAMES[:5], values, strict=True)), **pulses},
         uncertainty=dict(zip(_NAMES, (scales * deviation).tolist(), strict=True)),
-        read_noise_s=noise * problem.span_s,
+        read_noise_conductance_s=noise * problem.span_conductance_s,
         goodness={
             "log_likelihood": -problem.loss(theta),
             "innovation_deviation": float(

@@ -77,16 +77,20 @@ def fit_step_response(
     decides how steps continue beyond the measured states. Raises :class:`NotConverged` if a mean
     step cannot be found.
     """
-    low_s, high_s = data.span_s
+    low_conductance_s, high_conductance_s = data.span_conductance_s
     if scale is None:
-        scale = "logarithmic" if high_s > _DECADE * low_s else "linear"
+        scale = "logarithmic" if high_conductance_s > _DECADE * low_conductance_s else "linear"
     logarithmic = scale == "logarithmic"
-    ends = _ends(low_s, high_s, logarithmic=logarithmic)
+    ends = _ends(low_conductance_s, high_conductance_s, logarithmic=logarithmic)
     empty = {"amplitude_v": 1.0, "width_s": 1.0, "at": [0.0], "step": [0.1]}
     axis = StepResponseSettings.parse(
-        {"low_s": ends[0], "high_s": ends[1], "scale": scale, "up": empty}
+        {"low_conductance_s": ends[0], "high_conductance_s": ends[1], "scale": scale, "up": empty}
     )
-    settings: dict[str, Any] = {"low_s": ends[0], "high_s": ends[1], "scale": scale}
+    settings: dict[str, Any] = {
+        "low_conductance_s": ends[0],
+        "high_conductance_s": ends[1],
+        "scale": scale,
+    }
     names = ["up" if one.rises else "down" for one in data.directions]
     paths, placed = [], []
     for name, one in zip(names, data.directions, strict=True):
@@ -106,11 +110,11 @@ def fit_step_response(
         messages += [f"{name}: {line}" for line in left.messages]
     noise, error = found[0].noise, found[0].noise_error
     span = float(np.log(ends[1] / ends[0])) if logarithmic else ends[1] - ends[0]
-    uncertainty["read_noise" if logarithmic else "read_noise_s"] = error * span
+    uncertainty["read_noise" if logarithmic else "read_noise_conductance_s"] = error * span
     return Fit(
         settings=settings,
         uncertainty=uncertainty,
-        read_noise_s=None if logarithmic else noise * span,
+        read_noise_conductance_s=None if logarithmic else noise * span,
         read_noise=noise * span if logarithmic else None,
         goodness={
             f"{name}_path_deviation": left.path_deviation
@@ -120,12 +124,16 @@ def fit_step_response(
     )
 
 
-def _ends(low_s: float, high_s: float, *, logarithmic: bool) -> tuple[float, float]:
+def _ends(
+    low_conductance_s: float, high_conductance_s: float, *, logarithmic: bool
+) -> tuple[float, float]:
     if logarithmic:
-        factor = (high_s / low_s) ** _MARGIN
-        return low_s / factor, high_s * factor
-    margin_s = _MARGIN * (high_s - low_s)
-    return max(low_s - margin_s, low_s / 2), high_s + margin_s
+        factor = (high_conductance_s / low_conductance_s) ** _MARGIN
+        return low_conductance_s / factor, high_conductance_s * factor
+    margin_conductance_s = _MARGIN * (high_conductance_s - low_conductance_s)
+    return max(
+        low_conductance_s - margin_conductance_s, low_conductance_s / 2
+    ), high_conductance_s + margin_conductance_s
 
 
 def _settings(one: Direction, path: _Path, left: Residual) -> dict[str, Any]:

@@ -46,10 +46,13 @@ _LEAST_GAP = 1e-6
 
 
 class Growth(Settings):
-    """Parameters of growth: ``exponent`` q, ``k_s_per_v`` k at ``width_s``, ``cycle_ratio`` r."""
+    """Parameters of growth.
+
+    ``exponent``: q. ``conductance_s_per_v``: k at ``width_s``. ``cycle_ratio``: r.
+    """
 
     exponent: Annotated[Number, Field(ge=0.5, le=10)]
-    k_s_per_v: Annotated[SiemensPerVolt, Field(gt=0)]
+    conductance_s_per_v: Annotated[SiemensPerVolt, Field(gt=0)]
     width_s: PositiveSecond
     cycle_ratio: Annotated[Number, Field(ge=0, le=10)] = 0.0
 
@@ -67,43 +70,46 @@ class Forming(Settings):
     """Forming of the cells: the voltage that forms them, and their conductance afterwards.
 
     ``voltage_v``: median over the cells of the forming voltage, ``sigma`` of its logarithm.
-    ``formed_s``: median conductance after forming; ``formed_sigma``: of the logarithm of the
-    filament's part. ``begin``: whether the cells are made formed or pristine.
+    ``formed_conductance_s``: median conductance after forming; ``formed_sigma``: of the logarithm
+    of the filament's part. ``begin``: whether the cells are made formed or pristine.
     """
 
     voltage_v: PositiveVolt
     sigma: Scatter = 0.0
-    formed_s: PositiveSiemens
+    formed_conductance_s: PositiveSiemens
     formed_sigma: Scatter = 0.0
     begin: Literal["formed", "pristine"] = "formed"
 
 
-def filament_s(conductance_s: FloatArray, r_series_ohm: FloatArray) -> FloatArray:
+def filament_conductance_s(conductance_s: FloatArray, r_series_ohm: FloatArray) -> FloatArray:
     """Return g of a cell of conductance G, siemens; a very large number at 1/R_s."""
     gap = np.maximum(1 - conductance_s * r_series_ohm, _LEAST_GAP)
     found: FloatArray = conductance_s / gap
     return found
 
 
-def cell_s(filament_s: FloatArray, r_series_ohm: FloatArray) -> FloatArray:
+def cell_conductance_s(filament_conductance_s: FloatArray, r_series_ohm: FloatArray) -> FloatArray:
     """Return G of a cell whose filament has the conductance g, siemens."""
-    found: FloatArray = filament_s / (1 + filament_s * r_series_ohm)
+    found: FloatArray = filament_conductance_s / (1 + filament_conductance_s * r_series_ohm)
     return found
 
 
-def grown_s(
-    before_s: FloatArray, drive_s: FloatArray, exponent: float
+def grown_conductance_s(
+    before_conductance_s: FloatArray, drive_conductance_s: FloatArray, exponent: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return g after a pulse, and the part s of it that is new.
 
-    The pulse adds ``drive_s`` to the power ``exponent``. Scaled by the larger of both, so that no
-    power overflows.
+    The pulse adds ``drive_conductance_s`` to the power ``exponent``. Scaled by the larger of both,
+    so that no power overflows.
     """
-    largest = np.maximum(before_s, drive_s)
-    old, new = (before_s / largest) ** exponent, (drive_s / largest) ** exponent
-    after_s: FloatArray = largest * (old + new) ** (1 / exponent)
+    largest = np.maximum(before_conductance_s, drive_conductance_s)
+    old, new = (
+        (before_conductance_s / largest) ** exponent,
+        (drive_conductance_s / largest) ** exponent,
+    )
+    after_conductance_s: FloatArray = largest * (old + new) ** (1 / exponent)
     share: FloatArray = new / (old + new)
-    return after_s, share
+    return after_conductance_s, share
 
 
 class Cycles:

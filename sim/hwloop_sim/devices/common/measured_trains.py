@@ -9,7 +9,7 @@ In a procedure they are written out, or referred to in one of two ways, and read
 A CSV file holds one train a column, one pulse a row, short columns ending in empty fields; a first
 line that is not of numbers is a header. ``columns`` selects some of them, numbered from 0. The
 numbers are conductances in siemens; currents in amperes where ``read_v`` is given; otherwise
-offset_s + scale_s · number where ``scale_s`` is.
+offset_conductance_s + scale_conductance_s · number where ``scale_conductance_s`` is.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from hwloop.settings.units import PositiveSiemens, parse_quantity
 from hwloop_sim.calibration.file import load_table
 from hwloop_sim.cells.known_pulses import KnownPulse
 
-_OF_FILES = ("file", "columns", "read_v", "scale_s", "offset_s")
+_OF_FILES = ("file", "columns", "read_v", "scale_conductance_s", "offset_conductance_s")
 
 
 class MeasuredTrains(KnownPulse):
@@ -77,13 +77,15 @@ def _of_file(data: Mapping[str, Any], folder: Path) -> list[list[float]]:
     for index in chosen:
         if not 0 <= index < len(columns):
             raise ValueError(f"{path}: there is no column {index}: it has {len(columns)}")
-    if "read_v" in data and "scale_s" in data:
-        raise ValueError("give read_v for currents, or scale_s for numbers without a unit")
-    offset_s = parse_quantity(data.get("offset_s", 0.0), "S")
-    scale = parse_quantity(data.get("scale_s", 1.0), "S")
+    if "read_v" in data and "scale_conductance_s" in data:
+        raise ValueError(
+            "give read_v for currents, or scale_conductance_s for numbers without a unit"
+        )
+    offset_conductance_s = parse_quantity(data.get("offset_conductance_s", 0.0), "S")
+    scale = parse_quantity(data.get("scale_conductance_s", 1.0), "S")
     if "read_v" in data:
         scale = 1 / parse_quantity(data["read_v"], "V")
-    return [[offset_s + scale * value for value in columns[index]] for index in chosen]
+    return [[offset_conductance_s + scale * value for value in columns[index]] for index in chosen]
 
 
 def _columns(path: Path) -> list[list[float]]:

@@ -113,9 +113,15 @@ class StateDevice(Device):
             self._state = np.full(shape, model.begin)
         else:
             ends = [model.conductance_s(np.full(shape, end), self._p) for end in (0.0, 1.0)]
-            low_s, high_s = ends if model.rising else ends[::-1]
+            low_conductance_s, high_conductance_s = ends if model.rising else ends[::-1]
             self.set_conductance(
-                draw_initial(settings.initial, shape, rng, low_s=low_s, high_s=high_s)
+                draw_initial(
+                    settings.initial,
+                    shape,
+                    rng,
+                    low_conductance_s=low_conductance_s,
+                    high_conductance_s=high_conductance_s,
+                )
             )
 
     @property

@@ -20,13 +20,13 @@ from hwloop_sim.circuit import Wires, solve
 class Interior:
     """Admittance of an array at its terminals, rows before columns, and the voltages inside.
 
-    ``admittance_s``: (rows + cols, rows + cols), siemens, current into the array at each terminal
-    for 1 V at one of them and 0 V at all others. ``cell_share``: (rows + cols, rows, cols), voltage
-    of each cell for 1 V at one terminal; None for ideal lines.
+    ``terminal_conductance_s``: (rows + cols, rows + cols), siemens, current into the array at each
+    terminal for 1 V at one of them and 0 V at all others. ``cell_share``: (rows + cols, rows,
+    cols), voltage of each cell for 1 V at one terminal; None for ideal lines.
     """
 
     shape: tuple[int, int]
-    admittance_s: FloatArray
+    terminal_conductance_s: FloatArray
     cell_share: FloatArray | None
 
     def cell_v(self, terminal_v: FloatArray) -> FloatArray:
@@ -61,5 +61,5 @@ def interior(conductance_s: FloatArray, wires: Wires | None) -> Interior:
         col_v=terminal_v[:, rows:],
         wires=replace(wires, driver_ohm=0.0, sense_ohm=0.0),
     )
-    admittance_s = np.concatenate([found.row_a, -found.col_a], axis=-1).T
-    return Interior((rows, cols), admittance_s, found.cell_v)
+    terminal_conductance_s = np.concatenate([found.row_a, -found.col_a], axis=-1).T
+    return Interior((rows, cols), terminal_conductance_s, found.cell_v)

@@ -307,7 +307,7 @@ class Circuit:
         """Return the conductances of the cells as a nodal matrix, siemens."""
         terminals = [nodes.index(name) for name in (*self._row_names, *self._col_names)]
         matrix = np.zeros((nodes.count, nodes.count))
-        np.add.at(matrix, np.ix_(terminals, terminals), self._inside(nodes).admittance_s)
+        np.add.at(matrix, np.ix_(terminals, terminals), self._inside(nodes).terminal_conductance_s)
         return matrix
 
     def _inside(self, nodes: Nodes) -> Interior:

@@ -11,7 +11,7 @@ import numpy as np
 from hwloop.station.parts import GROUND
 from hwloop.types import FloatArray
 
-LEAKAGE_S = 1e-15  # from an open relay to ground: above 1e14 ohm, Keithley 7072 card
+LEAKAGE_CONDUCTANCE_S = 1e-15  # from an open relay to ground: above 1e14 ohm, Keithley 7072 card
 LEAST_OHM = 1e-6  # of an output: keeps two outputs on one node solvable, as their leads would
 
 
@@ -99,7 +99,7 @@ def _currents(
     That of an output alone on its node is the current of the cells there: the drop over its own
     resistance is the difference of two nearly equal voltages, and would round away.
     """
-    taken = cells @ node_v + LEAKAGE_S * node_v
+    taken = cells @ node_v + LEAKAGE_CONDUCTANCE_S * node_v
     amperes = dict.fromkeys(drives, 0.0) | limited
     sources: dict[int, list[str]] = {}
     for name, drive in drives.items():
@@ -121,7 +121,7 @@ def _currents(
 def _node_volts(
     nodes: Nodes, drives: dict[str, Drive], cells: FloatArray, limited: dict[str, float]
 ) -> FloatArray:
-    matrix = cells + np.eye(nodes.count) * LEAKAGE_S
+    matrix = cells + np.eye(nodes.count) * LEAKAGE_CONDUCTANCE_S
     sources = np.zeros(nodes.count)
     for name, drive in drives.items():
         if drive.volts is None:

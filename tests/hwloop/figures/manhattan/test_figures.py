@@ -91,8 +91,8 @@ def test_each_cell_has_a_panel_with_its_conductance_over_the_epochs(one: Path) -
     assert len(panels) == 16
     for index, axes in enumerate(panels):
         (line,) = axes.get_lines()
-        expected_us = 1e6 * conductance_s[:, index // 4, index % 4]
-        np.testing.assert_allclose(line.get_ydata(), expected_us, rtol=1e-12)
+        expected_conductance_us = 1e6 * conductance_s[:, index // 4, index % 4]
+        np.testing.assert_allclose(line.get_ydata(), expected_conductance_us, rtol=1e-12)
         np.testing.assert_array_equal(line.get_xdata(), np.arange(1, 24))
 
 
@@ -157,8 +157,8 @@ def test_a_large_array_is_drawn_as_maps_of_cell_against_epoch(tmp_path: Path) ->
     assert np.shape(plus.images[0].get_array()) == (128, 3)
     with Record(path) as record:
         conductance_s = record.results(LABEL)["conductance_s"]
-    expected_us = 1e6 * conductance_s[:, :, 1::2].reshape(3, -1).T
-    np.testing.assert_allclose(minus.images[0].get_array(), expected_us, rtol=1e-12)
+    expected_conductance_us = 1e6 * conductance_s[:, :, 1::2].reshape(3, -1).T
+    np.testing.assert_allclose(minus.images[0].get_array(), expected_conductance_us, rtol=1e-12)
 
 
 def test_a_rectangular_array_has_as_many_panels_as_cells(tmp_path: Path) -> None:
@@ -305,13 +305,15 @@ def test_no_slope_is_advised_where_classes_stop_the_training(tmp_path: Path) -> 
 def test_maps_before_and_after_share_their_colours(one: Path) -> None:
     before, before_w, after, after_w = final_figure(training_of(one)).figure.axes
     with Record(one) as record:
-        first_s = record.results(LABEL)["conductance_s"][0]
-        last_s = record.array("final_conductance_s")
-    assert last_s is not None
-    np.testing.assert_allclose(before.images[0].get_array(), 1e6 * first_s, rtol=1e-12)
-    np.testing.assert_allclose(after.images[0].get_array(), 1e6 * last_s, rtol=1e-12)
+        first_conductance_s = record.results(LABEL)["conductance_s"][0]
+        last_conductance_s = record.array("final_conductance_s")
+    assert last_conductance_s is not None
+    np.testing.assert_allclose(before.images[0].get_array(), 1e6 * first_conductance_s, rtol=1e-12)
+    np.testing.assert_allclose(after.images[0].get_array(), 1e6 * last_conductance_s, rtol=1e-12)
     np.testing.assert_allclose(
-        after_w.images[0].get_array(), 1e6 * (last_s[:, 0::2] - last_s[:, 1::2]), rtol=1e-12
+        after_w.images[0].get_array(),
+        1e6 * (last_conductance_s[:, 0::2] - last_conductance_s[:, 1::2]),
+        rtol=1e-12,
     )
     assert before.images[0].get_clim() == after.images[0].get_clim()
     assert before_w.images[0].get_clim() == after_w.images[0].get_clim()

@@ -31,8 +31,8 @@ def test_the_scatter_within_a_cell_is_that_of_the_device() -> None:
 def test_both_spreads_are_told_apart() -> None:
     rng = np.random.default_rng(5)
     cells = rng.normal(scale=0.3, size=(1, 300, 300))
-    seen_s = 1e-6 * np.exp(cells + rng.normal(scale=0.5, size=(4, 300, 300)))
-    row = state_figures(1, seen_s)
+    seen_conductance_s = 1e-6 * np.exp(cells + rng.normal(scale=0.5, size=(4, 300, 300)))
+    row = state_figures(1, seen_conductance_s)
     # Without the correction the means of 4 cycles would show sqrt(0.09 + 0.25 / 4) = 0.39.
     assert row.device_to_device == pytest.approx(0.3, rel=0.02)
     assert row.cycle_to_cycle == pytest.approx(0.5, rel=0.02)

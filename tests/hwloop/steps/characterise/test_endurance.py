@@ -13,8 +13,8 @@ from tests.characterised import emulated, results
 
 DEVICE = {
     "model": "soft_bounds",
-    "g_min_s": 1e-8,
-    "g_max_s": 1e-7,
+    "min_conductance_s": 1e-8,
+    "max_conductance_s": 1e-7,
     "up_pulses": 0.1,
     "down_pulses": 0.1,
 }
@@ -26,9 +26,9 @@ SETTINGS: dict[str, Any] = {
 }
 WEAR = {
     "effect": "endurance",
-    "min_s": 1e-8,
-    "max_s": 1e-7,
-    "closes_at_s": 5e-8,
+    "min_conductance_s": 1e-8,
+    "max_conductance_s": 1e-7,
+    "closes_at_conductance_s": 5e-8,
     "half_cycles": 10,
 }
 

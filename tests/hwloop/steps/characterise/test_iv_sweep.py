@@ -30,8 +30,8 @@ def test_set_and_reset_are_found_within_a_step_beyond_the_thresholds() -> None:
     assert second.set_v.shape == (2, 2, 3)
     assert np.all((second.set_v > 0.2) & (second.set_v <= 0.21 + 1e-9))
     assert np.all((second.reset_v < -0.05) & (second.reset_v >= -0.06 - 1e-9))
-    np.testing.assert_allclose(second.high_s, 1 / 50, rtol=1e-6)
-    np.testing.assert_allclose(second.low_s, 1 / 1000, rtol=1e-6)
+    np.testing.assert_allclose(second.high_conductance_s, 1 / 50, rtol=1e-6)
+    np.testing.assert_allclose(second.low_conductance_s, 1 / 1000, rtol=1e-6)
     assert found["outcome"][0].reached
 
 

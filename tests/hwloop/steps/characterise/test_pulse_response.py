@@ -36,8 +36,8 @@ def test_it_finds_the_constants_of_soft_bounds() -> None:
     reached = 38.5e-9 - (38.5e-9 - 3.08e-9) * np.exp(-20 / 8)
     down_to = 3.08e-9 + (reached - 3.08e-9) * np.exp(-20 / 14)
     first = (3.08e-9 + down_to) / 2  # mean of the two cycles
-    np.testing.assert_allclose(up.first_s, first, rtol=1e-9)
-    assert np.all(up.step_sigma_s > 0)  # the second cycle begins elsewhere
+    np.testing.assert_allclose(up.first_conductance_s, first, rtol=1e-9)
+    assert np.all(up.step_sigma_conductance_s > 0)  # the second cycle begins elsewhere
 
 
 def test_rows_follow_the_equation_pulse_by_pulse() -> None:

@@ -20,7 +20,7 @@ from tests.characterised import array_settings, emulated, results
 
 CELL: dict[str, Any] = {"model": "one_transistor", "set_sigma": 0.0, "reset_sigma": 0.0}
 # The defaults of the model, and a width of 50 of its time constants.
-R_OHM, K, V_T, V_RESET, SLOPE_V, FLOOR_S = 3970.0, 6.35e-3, 1.916, 1.56, 0.104, 21.2e-6
+R_OHM, K, V_T, V_RESET, SLOPE_V, FLOOR_CONDUCTANCE_S = 3970.0, 6.35e-3, 1.916, 1.56, 0.104, 21.2e-6
 WIDTH_S = 1e-6
 GATE: dict[str, Any] = {
     "sweep": "gate",
@@ -42,26 +42,34 @@ LINE: dict[str, Any] = {
 }
 
 
-def set_s(gate_v: float) -> float:
+def set_conductance_s(gate_v: float) -> float:
     """What SET ends at: Eq. in the model's docstring, the floor where the gate gives no more."""
     over_v = gate_v - V_T
-    return max(1 / (R_OHM + 1 / (K * over_v**2)), FLOOR_S) if over_v > 0 else FLOOR_S
+    return (
+        max(1 / (R_OHM + 1 / (K * over_v**2)), FLOOR_CONDUCTANCE_S)
+        if over_v > 0
+        else FLOOR_CONDUCTANCE_S
+    )
 
 
-def reset_s(line_v: float, from_s: float) -> float:
+def reset_conductance_s(line_v: float, from_conductance_s: float) -> float:
     """What RESET ends at."""
     beyond_v = line_v - V_RESET
-    level_s = FLOOR_S + (1 / R_OHM - FLOOR_S) * np.exp(-max(beyond_v, 0) / SLOPE_V)
-    return float(min(level_s, from_s))
+    level_conductance_s = FLOOR_CONDUCTANCE_S + (1 / R_OHM - FLOOR_CONDUCTANCE_S) * np.exp(
+        -max(beyond_v, 0) / SLOPE_V
+    )
+    return float(min(level_conductance_s, from_conductance_s))
 
 
 def array_of(**more: Any) -> Array:
     return emulated(CELL | more.pop("device", {}), biasing="1T1R", **more)
 
 
-def interpolated_v(volts: list[float], seen_s: list[float], half_s: float) -> float:
-    """Where the straight line of ln G between neighbours is at ``half_s``; G rises with volts."""
-    return float(np.interp(np.log(half_s), np.log(seen_s), volts))
+def interpolated_v(
+    volts: list[float], seen_conductance_s: list[float], half_conductance_s: float
+) -> float:
+    """Where the straight line of ln G between neighbours is at ``half_conductance_s``; G rises with volts."""
+    return float(np.interp(np.log(half_conductance_s), np.log(seen_conductance_s), volts))
 
 
 def test_a_gate_sweep_climbs_the_levels_of_the_cell_and_finds_half_of_the_last() -> None:
@@ -72,58 +80,77 @@ def test_a_gate_sweep_climbs_the_levels_of_the_cell_and_finds_half_of_the_last()
     assert all(row.gate_v == row.swept_v for row in rows)
     for row in rows:
         # The RESET before goes 1.94 V beyond v_reset: exp(-18.7) of 252 µS is left of the floor.
-        np.testing.assert_allclose(row.after_s, set_s(row.swept_v), rtol=1e-5)
+        np.testing.assert_allclose(
+            row.after_conductance_s, set_conductance_s(row.swept_v), rtol=1e-5
+        )
     for earlier, later in pairwise(rows[:10]):
-        np.testing.assert_allclose(later.before_s, earlier.after_s, rtol=1e-12)
-    np.testing.assert_allclose(rows[10].before_s, FLOOR_S, rtol=1e-3)  # RESET before each sweep
+        np.testing.assert_allclose(
+            later.before_conductance_s, earlier.after_conductance_s, rtol=1e-12
+        )
+    np.testing.assert_allclose(
+        rows[10].before_conductance_s, FLOOR_CONDUCTANCE_S, rtol=1e-3
+    )  # RESET before each sweep
     volts = [1.9, 2.0, 2.1, 2.2]
-    half_v = interpolated_v(volts, [set_s(v) for v in volts], set_s(2.7) / 2)
+    half_v = interpolated_v(
+        volts, [set_conductance_s(v) for v in volts], set_conductance_s(2.7) / 2
+    )
     assert 2.1 < half_v < 2.2
     for figures in found["figures"]:
         np.testing.assert_allclose(figures.half_v, half_v, rtol=1e-6)
-        np.testing.assert_allclose(figures.last_s, set_s(2.7), rtol=1e-9)
+        np.testing.assert_allclose(figures.last_conductance_s, set_conductance_s(2.7), rtol=1e-9)
         assert np.all(figures.pulses == 10)
     assert found["outcome"][0].reached
 
 
 def test_a_line_sweep_falls_to_the_levels_of_the_cell_and_finds_where_half_is_lost() -> None:
     found = results(PULSE_SWEEP, LINE, array_of())
-    begin_s = set_s(2.7)
+    begin_conductance_s = set_conductance_s(2.7)
     for row in found[""]:
         assert (row.amplitude_v, row.gate_v) == (-row.swept_v, 5.0)
-        np.testing.assert_allclose(row.after_s, reset_s(row.swept_v, begin_s), rtol=1e-9)
+        np.testing.assert_allclose(
+            row.after_conductance_s,
+            reset_conductance_s(row.swept_v, begin_conductance_s),
+            rtol=1e-9,
+        )
     figures, spread = found["figures"][0], found["spread"][0]
-    np.testing.assert_allclose(figures.first_s, begin_s, rtol=1e-9)
+    np.testing.assert_allclose(figures.first_conductance_s, begin_conductance_s, rtol=1e-9)
     volts = [1.7, 1.6]
-    half_v = interpolated_v(volts, [reset_s(v, begin_s) for v in volts], begin_s / 2)
+    half_v = interpolated_v(
+        volts, [reset_conductance_s(v, begin_conductance_s) for v in volts], begin_conductance_s / 2
+    )
     np.testing.assert_allclose(figures.half_v, half_v, rtol=1e-9)
     np.testing.assert_allclose(spread.cell_half_v, half_v, rtol=1e-9)
     assert np.isnan(spread.cell_sigma_v).all()  # of one cycle
     assert spread.device_to_device_v == pytest.approx(0, abs=1e-9)
 
 
-@pytest.mark.parametrize(("settings", "until_s"), [(GATE, 150e-6), (LINE, 60e-6)])
+@pytest.mark.parametrize(("settings", "until_conductance_s"), [(GATE, 150e-6), (LINE, 60e-6)])
 def test_a_cell_gets_no_pulse_beyond_the_conductance_that_ends_its_sweep(
-    settings: dict[str, Any], until_s: float
+    settings: dict[str, Any], until_conductance_s: float
 ) -> None:
     spread = {"v_transistor_v": {"sigma": 0.05}, "v_reset_v": {"sigma": 0.1}}
     array = array_of(device={"spread": spread}, population=2)
     guard = Guard(array.backend, array.settings)
     held = Array(guard, array.settings, array.rng)
-    found = results(PULSE_SWEEP, settings | {"cycles": 3, "until_s": until_s}, held)
+    found = results(
+        PULSE_SWEEP, settings | {"cycles": 3, "until_conductance_s": until_conductance_s}, held
+    )
     pulses = np.array([row.pulses for row in found["figures"]])
     assert len(np.unique(pulses)) > 3
     np.testing.assert_array_equal(guard.pulses, 3 + pulses.sum(axis=0))
     sign = 1 if settings is GATE else -1
     for cycle in (1, 2, 3):
         rows = [row for row in found[""] if row.cycle == cycle]
-        after_s = np.array([row.after_s for row in rows])
-        ended = sign * after_s >= sign * until_s
+        after_conductance_s = np.array([row.after_conductance_s for row in rows])
+        ended = sign * after_conductance_s >= sign * until_conductance_s
         assert (ended.sum(axis=0) == 1).all()
         np.testing.assert_array_equal(ended.argmax(axis=0) + 1, pulses[cycle - 1])
-        np.testing.assert_array_equal(np.isfinite(after_s).sum(axis=0), pulses[cycle - 1])
         np.testing.assert_array_equal(
-            np.isfinite([row.before_s for row in rows]), np.isfinite(after_s)
+            np.isfinite(after_conductance_s).sum(axis=0), pulses[cycle - 1]
+        )
+        np.testing.assert_array_equal(
+            np.isfinite([row.before_conductance_s for row in rows]),
+            np.isfinite(after_conductance_s),
         )
         assert len(rows) == pulses[cycle - 1].max()
 
@@ -132,7 +159,9 @@ def test_a_cell_that_begins_beyond_the_end_is_not_pulsed_and_judged_as_never_mov
     array = array_of()
     guard = Guard(array.backend, array.settings)
     held = Array(guard, array.settings, array.rng)
-    found = results(PULSE_SWEEP, GATE | {"until_s": 10e-6}, held)  # after RESET they have 21 µS
+    found = results(
+        PULSE_SWEEP, GATE | {"until_conductance_s": 10e-6}, held
+    )  # after RESET they have 21 µS
     assert "" not in found
     assert np.all(guard.pulses == 1)
     assert np.all(found["figures"][0].pulses == 0)

@@ -10,21 +10,21 @@ from hwloop.errors import ConfigError
 from hwloop.steps.characterise.read_map import READ_MAP
 from tests.characterised import emulated, equal, results
 
-GIVEN_S = np.array([[4e-9, 10e-9, 20e-9], [5e-9, 30e-9, 38e-9]])
+GIVEN_CONDUCTANCE_S = np.array([[4e-9, 10e-9, 20e-9], [5e-9, 30e-9, 38e-9]])
 DEVICE = {
     "model": "soft_bounds",
-    "initial": {"distribution": "given", "values_s": GIVEN_S.tolist()},
+    "initial": {"distribution": "given", "values_conductance_s": GIVEN_CONDUCTANCE_S.tolist()},
 }
 
 
 def test_the_map_is_the_given_one_and_its_figures_those_of_its_cells() -> None:
     found = results(READ_MAP, {"repeats": 2}, emulated(DEVICE, shape=(2, 3)))
     figures = found["figures"][0]
-    equal(found[""][0].conductance_s, GIVEN_S)
-    equal(figures.mean_s, GIVEN_S)
-    assert figures.median_s == pytest.approx(15e-9)
-    assert figures.ln_sigma == pytest.approx(np.std(np.log(GIVEN_S), ddof=1))
-    assert np.all(figures.read_sigma_s == 0)
+    equal(found[""][0].conductance_s, GIVEN_CONDUCTANCE_S)
+    equal(figures.mean_conductance_s, GIVEN_CONDUCTANCE_S)
+    assert figures.median_conductance_s == pytest.approx(15e-9)
+    assert figures.ln_sigma == pytest.approx(np.std(np.log(GIVEN_CONDUCTANCE_S), ddof=1))
+    assert np.all(figures.read_sigma_conductance_s == 0)
     assert found["outcome"][0].reached
 
 
@@ -32,8 +32,8 @@ def test_the_scatter_of_reads_is_the_noise_that_was_put_in() -> None:
     noise = {"effects": [{"effect": "white_noise", "fraction": 0.02}]}
     array = emulated(DEVICE, shape=(2, 3), population=50, sim=noise)
     figures = results(READ_MAP, {"repeats": 40}, array)["figures"][0]
-    assert figures.mean_s.shape == (50, 2, 3)
-    relative = figures.read_sigma_s / figures.mean_s
+    assert figures.mean_conductance_s.shape == (50, 2, 3)
+    relative = figures.read_sigma_conductance_s / figures.mean_conductance_s
     # 300 cells of 40 reads, both polarities averaged: 0.02 / sqrt(2), known to 0.7 %.
     assert np.sqrt((relative**2).mean()) == pytest.approx(0.02 / np.sqrt(2), rel=0.03)
 
@@ -44,8 +44,8 @@ def test_a_cell_at_compliance_is_named_and_no_number() -> None:
     row, figures, outcome = found[""][0], found["figures"][0], found["outcome"][0]
     assert np.isnan(row.conductance_s[1, 2])
     assert row.flags[1, 2] == Flag.COMPLIANCE
-    assert np.isnan(figures.mean_s[1, 2])
-    assert figures.median_s == pytest.approx(10e-9)
+    assert np.isnan(figures.mean_conductance_s[1, 2])
+    assert figures.median_conductance_s == pytest.approx(10e-9)
     assert not outcome.reached
     assert "1 of 6 cells" in outcome.message
     assert "cell (1, 2)" in outcome.message

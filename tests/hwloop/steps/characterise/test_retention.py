@@ -24,9 +24,11 @@ def test_the_drift_exponent_is_the_one_that_was_put_in() -> None:
     assert figures.drift_exponent.shape == (2, 4, 4)
     np.testing.assert_allclose(figures.drift_exponent, 0.05, rtol=1e-3)
     assert np.all(figures.drift_error < 1e-4)
-    programmed_s = 38.5e-9 - (38.5e-9 - 3.08e-9) * np.exp(-50 / 30)
+    programmed_conductance_s = 38.5e-9 - (38.5e-9 - 3.08e-9) * np.exp(-50 / 30)
     # G = G0 (1 + t/t0)^-nu: at 1 s of the power law, G0 t0^nu.
-    np.testing.assert_allclose(figures.one_second_s, programmed_s * 0.01**0.05, rtol=2e-3)
+    np.testing.assert_allclose(
+        figures.one_second_conductance_s, programmed_conductance_s * 0.01**0.05, rtol=2e-3
+    )
 
 
 def test_reads_are_equally_spaced_in_the_logarithm_of_the_arrays_time() -> None:

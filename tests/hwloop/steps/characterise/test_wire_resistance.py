@@ -8,7 +8,12 @@ from hwloop.errors import ConfigError, StepError
 from hwloop.steps.characterise.wire_resistance import WIRE_RESISTANCE
 from tests.characterised import emulated, results
 
-DEVICE = {"model": "soft_bounds", "g_min_s": 1e-6, "g_max_s": 1e-3, "initial": 2e-5}
+DEVICE = {
+    "model": "soft_bounds",
+    "min_conductance_s": 1e-6,
+    "max_conductance_s": 1e-3,
+    "initial": 2e-5,
+}
 
 
 @pytest.mark.parametrize(
@@ -20,14 +25,14 @@ def test_ohm_per_segment_is_the_given_one(row_ends: str, col_ends: str) -> None:
     figures = results(WIRE_RESISTANCE, ends, array)["figures"][0]
     assert figures.row_ohm == pytest.approx(2.0, rel=1e-4)
     assert figures.col_ohm == pytest.approx(5.0, rel=1e-4)
-    assert figures.cell_s == pytest.approx(2e-5, rel=1e-6)
+    assert figures.cell_conductance_s == pytest.approx(2e-5, rel=1e-6)
 
 
 def test_large_drops_are_no_bias() -> None:
     wires = {"row_ohm": 10.0, "col_ohm": 1.0}
     array = emulated(DEVICE | {"initial": 5e-4}, shape=(12, 12), sim={"wires": wires})
     figures = results(WIRE_RESISTANCE, {}, array)["figures"][0]
-    assert figures.apparent_s.min() < 0.8 * figures.apparent_s.max()
+    assert figures.apparent_conductance_s.min() < 0.8 * figures.apparent_conductance_s.max()
     assert figures.row_ohm == pytest.approx(10.0, rel=1e-3)
     assert figures.col_ohm == pytest.approx(1.0, rel=1e-3)
 
@@ -38,7 +43,7 @@ def test_what_stands_in_series_and_is_not_given_becomes_part_of_the_cell() -> No
     figures = results(WIRE_RESISTANCE, {}, array)["figures"][0]
     assert figures.row_ohm == pytest.approx(2.0, rel=0.05)
     assert figures.col_ohm == pytest.approx(5.0, rel=0.05)
-    assert figures.cell_s < 2e-5
+    assert figures.cell_conductance_s < 2e-5
 
 
 def test_noise_shows_in_the_standard_error_of_each_array() -> None:

@@ -20,7 +20,7 @@ from hwloop.steps.manhattan.train_manhattan import plan, run
 from hwloop.steps.rows import Outcome
 from tests.hwloop.spy import ARRAY, SpyBackend
 
-UP_S, DOWN_S = 0.7e-6, 0.4e-6
+UP_CONDUCTANCE_S, DOWN_CONDUCTANCE_S = 0.7e-6, 0.4e-6
 BETA_PER_A = 2e6
 BIAS_V = (-0.1, 0.07)
 
@@ -29,11 +29,14 @@ class TwoWay(SpyBackend):
     """Cells that a positive pulse raises by 0.7 µS and a negative one lowers by 0.4 µS."""
 
     def perform(self, operation: Operation) -> Reading | None:
-        before_s = self.conductance_s
+        before_conductance_s = self.conductance_s
         reading = super().perform(operation)
         if isinstance(operation, PulseMap):
-            step_s = np.choose(np.sign(operation.amplitude_v).astype(int) + 1, [-DOWN_S, 0, UP_S])
-            self.conductance_s = before_s + step_s
+            step_conductance_s = np.choose(
+                np.sign(operation.amplitude_v).astype(int) + 1,
+                [-DOWN_CONDUCTANCE_S, 0, UP_CONDUCTANCE_S],
+            )
+            self.conductance_s = before_conductance_s + step_conductance_s
         return reading
 
 
@@ -59,23 +62,23 @@ def array_of(backend: SpyBackend) -> Array:
 
 
 def train_by_hand(
-    start_s: np.ndarray, patterns: list[str], outputs: list[str], updates: int
+    start_conductance_s: np.ndarray, patterns: list[str], outputs: list[str], updates: int
 ) -> tuple[list[np.ndarray], list[int], bool]:
     """States and pulses before each epoch, and whether all patterns were classified at the end."""
-    state_s, given_pulses = start_s.copy(), 0
+    state_conductance_s, given_pulses = start_conductance_s.copy(), 0
     states: list[np.ndarray] = []
     pulses: list[int] = []
     for _ in range(updates):
-        states.append(state_s.copy())
+        states.append(state_conductance_s.copy())
         pulses.append(given_pulses)
-        total = np.zeros((state_s.shape[0], state_s.shape[1] // 2))
+        total = np.zeros((state_conductance_s.shape[0], state_conductance_s.shape[1] // 2))
         scale = np.zeros_like(total)
         right = 0
         for pattern, output in zip(patterns, outputs, strict=True):
             voltage_v = [0.1 if bit == "1" else -0.1 for bit in pattern] + list(BIAS_V)
             current_a = []
             for neuron in range(len(output)):
-                pair = state_s[:, 2 * neuron] - state_s[:, 2 * neuron + 1]
+                pair = state_conductance_s[:, 2 * neuron] - state_conductance_s[:, 2 * neuron + 1]
                 current_a.append(math.fsum(v * g for v, g in zip(voltage_v, pair, strict=True)))
             ranked = sorted(current_a)
             assume(ranked[-1] - ranked[-2] > 1e-13)  # a tie is decided by rounding
@@ -91,9 +94,9 @@ def train_by_hand(
             return states, pulses, True
         assume(np.all(np.abs(total) > 1e-9 * scale))  # so is the sign of a sum that cancels
         rises = total > 0
-        state_s[:, 0::2] += np.where(rises, UP_S, -DOWN_S)
-        state_s[:, 1::2] += np.where(rises, -DOWN_S, UP_S)
-        given_pulses += state_s.size
+        state_conductance_s[:, 0::2] += np.where(rises, UP_CONDUCTANCE_S, -DOWN_CONDUCTANCE_S)
+        state_conductance_s[:, 1::2] += np.where(rises, -DOWN_CONDUCTANCE_S, UP_CONDUCTANCE_S)
+        given_pulses += state_conductance_s.size
     return states, pulses, False
 
 
@@ -115,14 +118,14 @@ def test_a_training_both_ways_with_bias_follows_its_equations_until_all_is_class
     patterns, outputs, seed = task
     shape = (len(patterns[0]) + len(BIAS_V), 2 * len(outputs[0]))
     backend = TwoWay(shape)
-    start_s = np.random.default_rng(seed).uniform(8e-6, 12e-6, shape)
-    backend.conductance_s = start_s.copy()
-    states, pulses, reached = train_by_hand(start_s, patterns, outputs, 8)
+    start_conductance_s = np.random.default_rng(seed).uniform(8e-6, 12e-6, shape)
+    backend.conductance_s = start_conductance_s.copy()
+    states, pulses, reached = train_by_hand(start_conductance_s, patterns, outputs, 8)
     yielded = list(run(settings_of(patterns, outputs, currents=currents), array_of(backend)))
     epochs = [row for row in yielded if isinstance(row, EpochRow)]
     assert len(epochs) == len(states)
-    for epoch, state_s, count in zip(epochs, states, pulses, strict=True):
-        np.testing.assert_allclose(epoch.conductance_s, state_s, rtol=1e-12)
+    for epoch, state_conductance_s, count in zip(epochs, states, pulses, strict=True):
+        np.testing.assert_allclose(epoch.conductance_s, state_conductance_s, rtol=1e-12)
         assert epoch.pulses == count
     outcome = yielded[-1]
     assert isinstance(outcome, Outcome)
@@ -146,16 +149,18 @@ def test_pulses_come_half_a_column_at_a_time_with_their_own_widths() -> None:
 
 def test_arrays_that_classify_get_no_more_pulses_of_either_polarity() -> None:
     backend = TwoWay((3, 4), population=(2,))
-    right_s, wrong_s = np.full((3, 4), 5e-6), np.full((3, 4), 5e-6)
-    right_s[0, 0] = wrong_s[0, 2] = 8e-6  # neuron 0 above 1 with 0.3 µA, or the reverse
-    backend.conductance_s = np.stack([right_s, wrong_s])
+    right_conductance_s, wrong_conductance_s = np.full((3, 4), 5e-6), np.full((3, 4), 5e-6)
+    right_conductance_s[0, 0] = wrong_conductance_s[0, 2] = (
+        8e-6  # neuron 0 above 1 with 0.3 µA, or the reverse
+    )
+    backend.conductance_s = np.stack([right_conductance_s, wrong_conductance_s])
     yielded = list(run(settings_of(["1"], ["10"]), array_of(backend)))
     (summary,) = [row for row in yielded if isinstance(row, SummaryRow)]
     # A pulse moves each weight of a row by 1.1 µS, times 0.27 V of the three rows, so the two
     # neurons come nearer by 0.594 µA: one update makes up for 0.3 µA.
     assert summary.epoch.tolist() == [1, 2]
     assert summary.pulses.tolist() == [0, 12]
-    np.testing.assert_array_equal(backend.conductance_s[0], right_s)
+    np.testing.assert_array_equal(backend.conductance_s[0], right_conductance_s)
 
 
 def test_gate_voltages_reach_the_array_with_either_scheme() -> None:

@@ -41,12 +41,14 @@ def files(tmp_path: Path) -> dict[str, Any]:
 def _missed(files: dict[str, Any], arrangement: str, population: int | None = None) -> Array:
     """Mapped, and programmed with an error of 3 % of the range at every cell."""
     array = emulated(30, 6, population=population)
-    mapping = {"arrangement": arrangement, "min_s": 1e-6, "max_s": 1e-4}
-    target_s = results(MAP_NETWORK, {**files["map"], "mapping": mapping}, array)[""][0].target_s
+    mapping = {"arrangement": arrangement, "min_conductance_s": 1e-6, "max_conductance_s": 1e-4}
+    target_conductance_s = results(MAP_NETWORK, {**files["map"], "mapping": mapping}, array)[""][
+        0
+    ].target_conductance_s
     pruned = placed_network(array, step="test").network.matrices[0].weights == 0
     assert 0.3 < pruned.mean() < 0.7
-    error_s = np.random.default_rng(9).normal(0, 3e-6, target_s.shape)
-    program(array, np.maximum(target_s + error_s, 2e-7))
+    error_conductance_s = np.random.default_rng(9).normal(0, 3e-6, target_conductance_s.shape)
+    program(array, np.maximum(target_conductance_s + error_conductance_s, 2e-7))
     return array
 
 
@@ -57,17 +59,17 @@ def test_small_values_on_zero_weights_bring_the_sums_back(
     array = _missed(files, arrangement)
     found = results(COMPENSATE_NETWORK, {"data": files["data"]}, array)
     layer = found["layers"][0]
-    second_s = found[""][0].target_s
+    second_conductance_s = found[""][0].target_conductance_s
     # 16 zero weights an output for 12 samples; what is left is the damping's and the bound's.
     assert layer.rms_error_expected < 0.25 * layer.rms_error
-    chosen = np.isfinite(second_s)
+    chosen = np.isfinite(second_conductance_s)
     pairs = np.repeat(
         placed_network(array, step="test").network.matrices[0].weights == 0, 2, axis=1
     )
     assert chosen.sum() > 0
     assert not chosen[~pairs].any()
     now_s = np.array(array.backend._cells.conductance_s)  # type: ignore[attr-defined]
-    program(array, np.where(chosen, second_s, now_s))
+    program(array, np.where(chosen, second_conductance_s, now_s))
     weights = placed_network(array, step="test").weights_of(
         np.array(array.backend._cells.conductance_s)[None],  # type: ignore[attr-defined]
         0,

@@ -20,12 +20,12 @@ from hwloop.steps.network.map_network import MAP_NETWORK
 from hwloop.steps.network.mapping.mapping import WeightColumns
 from hwloop.steps.network.multiply_accuracy import MULTIPLY_TEST
 from hwloop.steps.network.network import ConvLayer, DenseLayer, Function, MeasuredActivation, build
-from hwloop.steps.network.programming_spread import sigma_s
+from hwloop.steps.network.programming_spread import sigma_conductance_s
 from hwloop.steps.network.training.gradient_descent import Descent, start, train
 from hwloop_sim.emulator.backend import SimSettings, open_sim
 from tests.characterised import LIMITS, results
 
-DEVICE = {"model": "soft_bounds", "g_min_s": 1e-12, "g_max_s": 1e-3}
+DEVICE = {"model": "soft_bounds", "min_conductance_s": 1e-12, "max_conductance_s": 1e-3}
 
 
 def emulated(rows: int, cols: int, *, tiles: int = 1, population: int | None = None) -> Array:
@@ -43,9 +43,11 @@ def emulated(rows: int, cols: int, *, tiles: int = 1, population: int | None = N
     return Array(backend, settings, np.random.default_rng(2))
 
 
-def program(array: Array, target_s: np.ndarray) -> None:
+def program(array: Array, target_conductance_s: np.ndarray) -> None:
     """Put the emulator's cells where they are wanted, which no step may do."""
-    array.backend._cells.set_conductance(np.where(np.isnan(target_s), 5e-5, target_s))  # type: ignore[attr-defined]
+    array.backend._cells.set_conductance(
+        np.where(np.isnan(target_conductance_s), 5e-5, target_conductance_s)
+    )  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def files(tmp_path: Path) -> dict[str, Any]:
         {
             "weights": str(tmp_path / "net.npz"),
             "layers": layers,
-            "mapping": {"min_s": 1e-6, "max_s": 1e-4},
+            "mapping": {"min_conductance_s": 1e-6, "max_conductance_s": 1e-4},
         }
     )
     outputs = build(parsed.layers, arrays).forward(x)
@@ -88,7 +90,7 @@ def files(tmp_path: Path) -> dict[str, Any]:
         "map": {
             "weights": str(tmp_path / "net.npz"),
             "layers": layers,
-            "mapping": {"min_s": 1e-6, "max_s": 1e-4},
+            "mapping": {"min_conductance_s": 1e-6, "max_conductance_s": 1e-4},
         },
         "data": {
             "inputs": str(tmp_path / "x.npy"),
@@ -119,7 +121,9 @@ def test_inference_on_ideal_cells_equals_numpy(
     shape = (40, 16) if tiles == 1 else (8, 8)
     array = emulated(*shape, tiles=tiles, population=population)
     mapping = {**files["map"]["mapping"], "arrangement": arrangement}
-    target = results(MAP_NETWORK, {**files["map"], "mapping": mapping}, array)[""][0].target_s
+    target = results(MAP_NETWORK, {**files["map"], "mapping": mapping}, array)[""][
+        0
+    ].target_conductance_s
     program(array, target)
     from hwloop.steps.network.array_product import multiply
 
@@ -144,48 +148,63 @@ def test_a_network_that_does_not_fit_is_refused_before_anything_runs(files: dict
 
 
 def test_rows_are_swapped_around_stuck_cells_that_are_listed(files: dict[str, Any]) -> None:
-    stuck = [{"row": 2, "col": 0, "at_s": 1e-6}, {"row": 2, "col": 1, "at_s": 1e-4}]
+    stuck = [
+        {"row": 2, "col": 0, "at_conductance_s": 1e-6},
+        {"row": 2, "col": 1, "at_conductance_s": 1e-4},
+    ]
     array = emulated(40, 16)
     found = results(MAP_NETWORK, {**files["map"], "stuck": stuck}, array)
     row = found[""][0]
-    assert row.harm_s < row.harm_before_s
+    assert row.harm_conductance_s < row.harm_before_conductance_s
     assert "2 stuck cells" in found["outcome"][0].message
-    assert np.isnan(row.target_s[2, :2]).all()  # a stuck cell is left alone
+    assert np.isnan(row.target_conductance_s[2, :2]).all()  # a stuck cell is left alone
     with pytest.raises(ConfigError, match="stuck"):
         results(
             MAP_NETWORK,
-            {**files["map"], "stuck": [{"row": 99, "col": 0, "at_s": 0}]},
+            {**files["map"], "stuck": [{"row": 99, "col": 0, "at_conductance_s": 0}]},
             emulated(40, 16),
         )
 
 
 def test_the_other_cell_of_a_pair_makes_up_for_a_stuck_one(files: dict[str, Any]) -> None:
-    stuck = [{"row": row, "col": row % 6, "at_s": 9e-5} for row in range(0, 9, 3)]
+    stuck = [{"row": row, "col": row % 6, "at_conductance_s": 9e-5} for row in range(0, 9, 3)]
     array = emulated(40, 16)
     row = results(MAP_NETWORK, {**files["map"], "stuck": stuck}, array)[""][0]
-    assert row.harm_left_s < row.harm_s < row.harm_before_s
-    program(array, np.where(np.isfinite(row.stuck_s), row.stuck_s, row.target_s))
+    assert row.harm_left_conductance_s < row.harm_conductance_s < row.harm_before_conductance_s
+    program(
+        array,
+        np.where(
+            np.isfinite(row.stuck_conductance_s), row.stuck_conductance_s, row.target_conductance_s
+        ),
+    )
     layer = results(INFER, {"data": files["data"]}, array)["layers"][0]
-    slope_s = placed_network(array, step="test").maps[0].slope_s.min()
+    slope_conductance_s = placed_network(array, step="test").maps[0].slope_conductance_s.min()
     wrong = layer.rms_weight_error * np.sqrt(
         placed_network(array, step="test").network.matrices[0].weights.size
     )
-    assert wrong <= row.harm_left_s / slope_s + 1e-12
+    assert wrong <= row.harm_left_conductance_s / slope_conductance_s + 1e-12
 
 
 def test_stuck_cells_come_from_a_map_that_was_read_in_the_same_run(files: dict[str, Any]) -> None:
     from hwloop.steps.characterise.read_map import READ_MAP
 
     array = emulated(40, 16)
-    held_s = np.full((40, 16), 5e-5)
-    held_s[3, 2] = 1e-9
-    program(array, held_s)
+    held_conductance_s = np.full((40, 16), 5e-5)
+    held_conductance_s[3, 2] = 1e-9
+    program(array, held_conductance_s)
     latest = results(READ_MAP, {}, array)["figures"][0]
     seen = Array(array.backend, array.settings, array.rng, {"read_map/figures": latest})
-    stuck = {"label": "read_map", "table": "figures", "column": "mean_s", "low_s": 1e-6}
+    stuck = {
+        "label": "read_map",
+        "table": "figures",
+        "column": "mean_conductance_s",
+        "low_conductance_s": 1e-6,
+    }
     row = results(MAP_NETWORK, {**files["map"], "stuck": stuck}, seen)[""][0]
-    assert np.argwhere(np.isfinite(row.stuck_s)).tolist() == [[3, 2]]
-    with pytest.raises(StepError, match="earlier steps have no read_mop/figures: mean_s"):
+    assert np.argwhere(np.isfinite(row.stuck_conductance_s)).tolist() == [[3, 2]]
+    with pytest.raises(
+        StepError, match="earlier steps have no read_mop/figures: mean_conductance_s"
+    ):
         results(MAP_NETWORK, {**files["map"], "stuck": {**stuck, "label": "read_mop"}}, seen)
 
 
@@ -201,7 +220,11 @@ def test_steps_say_what_is_missing(files: dict[str, Any]) -> None:
     with pytest.raises(StepError, match="put a step map_network before it"):
         results(INFER, {"data": files["data"]}, emulated(4, 4))
     with pytest.raises(StepError, match="no earlier step trained a network"):
-        results(MAP_NETWORK, {"mapping": {"min_s": 0, "max_s": 1e-4}}, emulated(4, 4))
+        results(
+            MAP_NETWORK,
+            {"mapping": {"min_conductance_s": 0, "max_conductance_s": 1e-4}},
+            emulated(4, 4),
+        )
     with pytest.raises(ConfigError, match=r"there is no file .*gone\.npz; it comes from the moon"):
         LabelledData.parse(
             {"inputs": {"file": "gone.npz", "source": "the moon"}, "classes": "gone.npz"}
@@ -267,13 +290,16 @@ def test_training_in_the_space_of_the_samples_gives_the_same_weights(hidden: int
 
 
 def test_the_measured_spread_has_the_peaks_of_its_curves_and_ends_at_110_us() -> None:
-    g_s = np.linspace(0, 110e-6, 1101)
-    for curve, peak_s, at_s in (("iterative", 9.502e-6, 31e-6), ("one_shot", 13.855e-6, 42e-6)):
-        found = sigma_s(g_s, curve, factor=1.1)  # type: ignore[arg-type]
-        assert found.max() == pytest.approx(peak_s, rel=1e-3)
-        assert g_s[found.argmax()] == pytest.approx(at_s, abs=1e-6)
+    axis_conductance_s = np.linspace(0, 110e-6, 1101)
+    for curve, peak_conductance_s, at_conductance_s in (
+        ("iterative", 9.502e-6, 31e-6),
+        ("one_shot", 13.855e-6, 42e-6),
+    ):
+        found = sigma_conductance_s(axis_conductance_s, curve, factor=1.1)  # type: ignore[arg-type]
+        assert found.max() == pytest.approx(peak_conductance_s, rel=1e-3)
+        assert axis_conductance_s[found.argmax()] == pytest.approx(at_conductance_s, abs=1e-6)
     with pytest.raises(ConfigError, match=r"measured from 0 to 0\.00011 S; the map has 0\.0002 S"):
-        sigma_s(np.array([2e-4]), "iterative")
+        sigma_conductance_s(np.array([2e-4]), "iterative")
 
 
 def test_softmax_and_columns() -> None:
@@ -281,7 +307,9 @@ def test_softmax_and_columns() -> None:
         [DenseLayer(kind="dense", weight="w"), Function(kind="softmax")], {"w": np.eye(3)}
     )
     np.testing.assert_allclose(network.forward(np.zeros((1, 3))), 1 / 3)
-    assert WeightColumns(min_s=0, max_s=1, arrangement="offset").cols(4) == 5
+    assert (
+        WeightColumns(min_conductance_s=0, max_conductance_s=1, arrangement="offset").cols(4) == 5
+    )
 
 
 def test_a_real_bench_has_one_tile() -> None:

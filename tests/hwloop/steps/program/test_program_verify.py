@@ -21,8 +21,8 @@ from tests.characterised import array_settings, emulated, results
 UP, DOWN = {"amplitude_v": 3.2, "width_s": 3e-4}, {"amplitude_v": -2.8, "width_s": 3e-4}
 DEVICE: dict[str, Any] = {
     "model": "soft_bounds",
-    "g_min_s": 1e-5,
-    "g_max_s": 1.1e-4,
+    "min_conductance_s": 1e-5,
+    "max_conductance_s": 1.1e-4,
     "up_pulses": 60,
     "down_pulses": 60,
     "initial": 2e-5,
@@ -39,20 +39,20 @@ ALIBART: dict[str, Any] = {
     "down": {"amplitude": -2.8, "width_s": 3e-4},
 }
 ONE_PERCENT: dict[str, Any] = {
-    "target": {"kind": "random", "low_s": 2e-5, "high_s": 9e-5},
+    "target": {"kind": "random", "low_conductance_s": 2e-5, "high_conductance_s": 9e-5},
     "tolerance": {"kind": "range", "fraction": 0.01},
-    "range": {"low_s": 1e-5, "high_s": 1.1e-4},
+    "range": {"low_conductance_s": 1e-5, "high_conductance_s": 1.1e-4},
     "algorithm": ALIBART,
     "pulses_per_cell": 400,
 }
 
 
 def _map(values: Any) -> dict[str, Any]:
-    return {"kind": "map", "map_s": np.asarray(values, dtype=object).tolist()}
+    return {"kind": "map", "map_conductance_s": np.asarray(values, dtype=object).tolist()}
 
 
 def test_alibart_brings_99_percent_of_healthy_cells_within_1_percent_of_the_range() -> None:
-    stuck = {"effect": "stuck", "low_fraction": 0.02, "low_s": 1.2e-5}
+    stuck = {"effect": "stuck", "low_fraction": 0.02, "low_conductance_s": 1.2e-5}
     array = emulated(
         DEVICE, shape=(16, 16), population=4, sim={"effects": [*NOISY, stuck]}, read_v=0.1
     )
@@ -62,17 +62,17 @@ def test_alibart_brings_99_percent_of_healthy_cells_within_1_percent_of_the_rang
     assert 0 < (~healthy).sum() < 0.05 * healthy.size
     assert (cells.status[healthy] == REACHED).mean() >= 0.99
     reached = cells.status == REACHED
-    error_s = np.abs(cells.verified_s - cells.target_s)[reached]
-    assert error_s.max() <= 0.01 * 1e-4 * (1 + 1e-9)
+    error_conductance_s = np.abs(cells.verified_conductance_s - cells.target_conductance_s)[reached]
+    assert error_conductance_s.max() <= 0.01 * 1e-4 * (1 + 1e-9)
     assert "do not respond" in found["outcome"][0].message
     assert not found["outcome"][0].reached
 
 
 def test_number_of_pulses_is_that_of_the_model() -> None:
     # Each pulse closes 1 − e^(−1/60) of what is left to the bound: G(n) in closed form.
-    target_s = [[5e-5, 8e-5], [None, 2e-5]]
-    tolerance = {"kind": "absolute", "by_s": 1e-6}
-    settings_ = {"target": _map(target_s), "tolerance": tolerance, "algorithm": ALIBART}
+    target_conductance_s = [[5e-5, 8e-5], [None, 2e-5]]
+    tolerance = {"kind": "absolute", "by_conductance_s": 1e-6}
+    settings_ = {"target": _map(target_conductance_s), "tolerance": tolerance, "algorithm": ALIBART}
     cells = results(PROGRAM_VERIFY, settings_, emulated(DEVICE, shape=(2, 2)))["cells"][0]
     wanted = [np.ceil(-60 * np.log((1.1e-4 - (t - 1e-6)) / (1.1e-4 - 2e-5))) for t in (5e-5, 8e-5)]
     np.testing.assert_array_equal(cells.pulses_up, [[*wanted], [0, 0]])
@@ -83,13 +83,15 @@ def test_number_of_pulses_is_that_of_the_model() -> None:
 def test_energy_is_v_squared_g_t_of_every_pulse() -> None:
     settings_ = {
         "target": _map([[4e-5]]),
-        "tolerance": {"kind": "absolute", "by_s": 1e-6},
+        "tolerance": {"kind": "absolute", "by_conductance_s": 1e-6},
         "algorithm": ALIBART,
     }
     cells = results(PROGRAM_VERIFY, settings_, emulated(DEVICE, shape=(1, 1)))["cells"][0]
     number = np.arange(cells.pulses_up[0, 0])
-    before_s = 1.1e-4 - 9e-5 * np.exp(-number / 60)
-    assert cells.energy_j[0, 0] == pytest.approx(3.2**2 * 3e-4 * before_s.sum(), rel=1e-9)
+    before_conductance_s = 1.1e-4 - 9e-5 * np.exp(-number / 60)
+    assert cells.energy_j[0, 0] == pytest.approx(
+        3.2**2 * 3e-4 * before_conductance_s.sum(), rel=1e-9
+    )
 
 
 class DeadRow(Wrapper):
@@ -123,7 +125,7 @@ def test_a_cell_that_creeps_towards_a_wide_window_is_not_called_stuck() -> None:
     # Near 16 µS twenty pulses move it by 0.6 µS, far less than half of its window of 8 µS.
     settings_ = {
         "target": _map([[1.2e-5]]),
-        "tolerance": {"kind": "absolute", "by_s": 4e-6},
+        "tolerance": {"kind": "absolute", "by_conductance_s": 4e-6},
         "algorithm": ALIBART,
     }
     array = emulated({**DEVICE, "initial": 2.5e-5, "down_pulses": 200}, shape=(1, 1))
@@ -161,7 +163,7 @@ def test_cells_that_relax_are_written_again_and_at_last_named() -> None:
     cells = found["cells"][0]
     assert {row.attempt for row in found[""]} == {1, 2}
     assert (cells.status == RELAXED).all()
-    assert (cells.after_wait_s < cells.verified_s * 0.96).all()
+    assert (cells.after_wait_conductance_s < cells.verified_conductance_s * 0.96).all()
 
 
 def test_ispp_without_an_erase_ends_a_cell_that_it_cannot_bring_there() -> None:
@@ -198,8 +200,8 @@ def test_one_shot_gives_each_cell_the_one_pulse_that_its_curve_says() -> None:
     cells = found["cells"][0]
     np.testing.assert_array_equal(cells.status, [[REACHED, GIVEN_UP], [GIVEN_UP, LEFT_ALONE]])
     np.testing.assert_array_equal(cells.pulses_up, [[1, 1], [0, 0]])
-    one_pulse_s = 1.1e-4 - 9e-5 * np.exp(-1 / 60)
-    np.testing.assert_allclose(cells.verified_s[0], one_pulse_s, rtol=1e-9)
+    one_pulse_conductance_s = 1.1e-4 - 9e-5 * np.exp(-1 / 60)
+    np.testing.assert_allclose(cells.verified_conductance_s[0], one_pulse_conductance_s, rtol=1e-9)
 
 
 def test_a_round_without_a_number_has_no_error_and_a_wait_says_what_it_left() -> None:
@@ -211,8 +213,8 @@ def test_a_round_without_a_number_has_no_error_and_a_wait_says_what_it_left() ->
         "wait_s": 1e4,
     }
     found = results(PROGRAM_VERIFY, settings_, inner)
-    assert np.isnan(found[""][-1].rms_error_s)
-    assert np.isnan(found[""][-1].worst_error_s)
+    assert np.isnan(found[""][-1].rms_error_conductance_s)
+    assert np.isnan(found[""][-1].worst_error_conductance_s)
     assert (found["cells"][0].status == REACHED).all()  # at verify, which is what it says
     assert found["figures"][0].within_after_wait == 0.0
     assert "0.0% in their windows" in found["outcome"][0].message
@@ -268,14 +270,17 @@ def test_budgets_are_never_exceeded_and_done_cells_are_within_their_windows(
     assert (pulses * 3e-4).max() <= stress_s * (1 + 1e-9)
     done = cells.status == REACHED
     assert (
-        np.abs(cells.verified_s - cells.target_s)[done] <= fraction * cells.target_s[done]
+        np.abs(cells.verified_conductance_s - cells.target_conductance_s)[done]
+        <= fraction * cells.target_conductance_s[done]
     ).all()
     assert (cells.status != 0).all()
 
 
 def test_misfits_are_refused_before_anything_is_touched() -> None:
     wide = ONE_PERCENT | {"target": _map(np.full((2, 3), 5e-5))}
-    with pytest.raises(ConfigError, match=r"target.map_s: has shape \(2, 3\); the array has"):
+    with pytest.raises(
+        ConfigError, match=r"target.map_conductance_s: has shape \(2, 3\); the array has"
+    ):
         PROGRAM_VERIFY.plan(PROGRAM_VERIFY.settings.parse(wide), array_settings(4, 4))
     with pytest.raises(ConfigError, match="a fraction of the range needs range"):
         PROGRAM_VERIFY.plan(
@@ -288,7 +293,7 @@ def test_a_cell_whose_target_is_the_low_end_may_be_below_it_where_that_end_is_op
     settings_ = {
         "target": _map([[3e-5, 5e-5]]),
         "tolerance": {"kind": "range", "fraction": 0.01},
-        "range": {"low_s": 3e-5, "high_s": 1e-4},
+        "range": {"low_conductance_s": 3e-5, "high_conductance_s": 1e-4},
         "algorithm": ALIBART,
     }
     cells = results(PROGRAM_VERIFY, settings_, emulated(DEVICE, shape=(1, 2)))["cells"][0]

@@ -18,11 +18,15 @@ WIDTH_S = 3e-4
 
 
 @pytest.mark.parametrize(
-    ("initial_s", "target_s", "start_v", "stop_v"),
+    ("initial_conductance_s", "target_conductance_s", "start_v", "stop_v"),
     [(2e-5, 6e-5, 3.0, 3.6), (9e-5, 5e-5, -2.6, -3.2)],
 )
 def test_a_ramp_run_in_the_instrument_is_charged_for_the_voltage_of_each_of_its_pulses(
-    linear_array: type[Any], initial_s: float, target_s: float, start_v: float, stop_v: float
+    linear_array: type[Any],
+    initial_conductance_s: float,
+    target_conductance_s: float,
+    start_v: float,
+    stop_v: float,
 ) -> None:
     class RunsRamps(linear_array):  # type: ignore[misc]
         ramps: list[Ramp]
@@ -35,7 +39,7 @@ def test_a_ramp_run_in_the_instrument_is_charged_for_the_voltage_of_each_of_its_
             self.ramps = [*getattr(self, "ramps", []), ramp]
             return super().ramp(ramp)
 
-    backend = RunsRamps(np.array([[initial_s]]))
+    backend = RunsRamps(np.array([[initial_conductance_s]]))
     train = {
         "amplitude": {"start_v": start_v, "stop_v": stop_v, "step_v": 0.05},
         "width_s": WIDTH_S,
@@ -43,8 +47,8 @@ def test_a_ramp_run_in_the_instrument_is_charged_for_the_voltage_of_each_of_its_
     other = {"amplitude": -1.0 if start_v > 0 else 1.0, "width_s": WIDTH_S}
     up, down = (train, other) if start_v > 0 else (other, train)
     settings = {
-        "target": {"kind": "map", "map_s": [[target_s]]},
-        "tolerance": {"kind": "absolute", "by_s": 3e-6},
+        "target": {"kind": "map", "map_conductance_s": [[target_conductance_s]]},
+        "tolerance": {"kind": "absolute", "by_conductance_s": 3e-6},
         "algorithm": {"name": "alibart", "up": up, "down": down},
     }
     array = Array(backend, array_settings(1, 1), np.random.default_rng(1))
@@ -56,6 +60,8 @@ def test_a_ramp_run_in_the_instrument_is_charged_for_the_voltage_of_each_of_its_
     assert number.size == len(applied) >= 10
     sign = np.sign(start_v)
     volts = sign * np.minimum(abs(start_v) + 0.05 * number, abs(stop_v))
-    before_s = initial_s + 1e-6 * (np.cumsum(volts) - volts)
+    before_conductance_s = initial_conductance_s + 1e-6 * (np.cumsum(volts) - volts)
     np.testing.assert_allclose([float(p.amplitude_v[0, 0]) for p in applied], volts, rtol=1e-12)
-    assert cells.energy_j[0, 0] == pytest.approx((volts**2 * before_s * WIDTH_S).sum(), rel=1e-9)
+    assert cells.energy_j[0, 0] == pytest.approx(
+        (volts**2 * before_conductance_s * WIDTH_S).sum(), rel=1e-9
+    )

@@ -15,19 +15,24 @@ from tests.characterised import LIMITS
 TRUE: dict[str, Any] = {
     "r_series_ohm": 3800.0,
     "v_transistor_v": 1.96,
-    "growth": {"exponent": 1.6, "k_s_per_v": 1.15e-3, "width_s": 2e-7, "cycle_ratio": 0.5},
+    "growth": {
+        "exponent": 1.6,
+        "conductance_s_per_v": 1.15e-3,
+        "width_s": 2e-7,
+        "cycle_ratio": 0.5,
+    },
     "unsteadiness": 0.23,
     "v_reset_v": 1.6,
     "v_slope_v": 0.09,
     "v_follower_v": 1.0,
-    "reset_floor_s": 1.4e-5,
+    "reset_floor_conductance_s": 1.4e-5,
     "redraw": {"cycle_sigma": 0.3, "pulse_sigma": 0.5, "correlation": 0.5, "v_sigma_v": 0.08},
     "spread": {
         "r_series_ohm": {"sigma": 0.03},
         "v_transistor_v": {"sigma": 0.02},
         "unsteadiness": {"sigma": 0.5},
         "v_reset_v": {"sigma": 0.06},
-        "reset_floor_s": {"sigma": 0.4},
+        "reset_floor_conductance_s": {"sigma": 0.4},
     },
 }
 RESET = {"amplitude_v": -2.9, "width_s": 2e-7, "gate_v": 4.0}
@@ -92,14 +97,14 @@ def random_cells(seed: int) -> dict[str, Any]:
         "v_transistor_v": between(1.8, 2.0),
         "growth": {
             "exponent": between(1.2, 2.2),
-            "k_s_per_v": between(0.8e-3, 1.6e-3),
+            "conductance_s_per_v": between(0.8e-3, 1.6e-3),
             "cycle_ratio": between(0.3, 0.8),
             "width_s": 2e-7,
         },
         "unsteadiness": between(0.15, 0.3),
         "v_reset_v": between(1.45, 1.7),
         "v_slope_v": between(0.07, 0.12),
-        "reset_floor_s": between(1e-5, 2.5e-5),
+        "reset_floor_conductance_s": between(1e-5, 2.5e-5),
         "v_follower_v": 1.0,
         "redraw": {
             "cycle_sigma": between(0.2, 0.4),
@@ -112,6 +117,6 @@ def random_cells(seed: int) -> dict[str, Any]:
             "v_transistor_v": {"sigma": between(0.01, 0.03)},
             "unsteadiness": {"sigma": between(0.3, 0.6)},
             "v_reset_v": {"sigma": between(0.04, 0.08)},
-            "reset_floor_s": {"sigma": between(0.3, 0.5)},
+            "reset_floor_conductance_s": {"sigma": between(0.3, 0.5)},
         },
     }

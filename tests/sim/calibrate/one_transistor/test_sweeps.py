@@ -139,11 +139,11 @@ def measured(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> dic
 
 def test_the_measured_medians_are_met_by_a_path(measured: dict[str, Path]) -> None:
     gate, line = load_sweeps([measured["line"], measured["gate"]])
-    assert (gate.after_s.shape, gate.held_v, len(gate.cells)) == ((224, 61), 2.0, 25)
-    assert (line.after_s.shape, line.held_v, len(line.cells)) == ((250, 61), 4.0, 25)
+    assert (gate.after_conductance_s.shape, gate.held_v, len(gate.cells)) == ((224, 61), 2.0, 25)
+    assert (line.after_conductance_s.shape, line.held_v, len(line.cells)) == ((250, 61), 4.0, 25)
     found = fit_median(gate)
-    median = np.nanmedian(np.log(gate.after_s[:, found.gates]), axis=0)
-    shown, _ = follow(found.path, found.volts, found.begin_s)
+    median = np.nanmedian(np.log(gate.after_conductance_s[:, found.gates]), axis=0)
+    shown, _ = follow(found.path, found.volts, found.begin_conductance_s)
     assert (found.volts[0], found.volts[-1]) == (2.0, 2.65)
     assert np.abs(shown - median).max() < 0.015
     assert np.sqrt(np.mean((shown - median) ** 2)) < 0.005
@@ -153,7 +153,7 @@ def test_the_measured_medians_are_met_by_a_path(measured: dict[str, Path]) -> No
 def test_the_shipped_file_is_what_a_fit_to_the_sweeps_gives(measured: dict[str, Path]) -> None:
     cycled = cycling_spread(measured["cycling"])
     gate, line = load_sweeps([measured["line"], measured["gate"]])
-    growth, redraw, noise = fit_sweeps(gate, line, cycled.median_s)
+    growth, redraw, noise = fit_sweeps(gate, line, cycled.median_conductance_s)
     # Half of the sweeps have lost half of their conductance by 1.65 V: counted in the file.
     assert 1.5 < redraw.values["v_reset_v"] < 1.65
     shipped = load_calibration("levy2021_1t1r", Path())
@@ -171,15 +171,19 @@ def test_spread_and_scatter_of_the_cycling_test_are_those_of_the_file(
     # Computed from the file by itself: within 0.739, standard deviation of the means 0.869 (ddof 1).
     found = cycling_spread(measured["cycling"])
     assert found.within == pytest.approx(0.740, abs=0.002)
-    assert found.median_s == pytest.approx(14.7e-6, abs=0.1e-6)
+    assert found.median_conductance_s == pytest.approx(14.7e-6, abs=0.1e-6)
     assert found.of_cells == pytest.approx(0.868, abs=0.002)
     assert found.of_cells_error == pytest.approx(0.868 / np.sqrt(2 * 99), rel=0.01)
 
 
 def test_a_cycling_test_gives_the_level_its_spread_and_the_size_of_what_sweeps_divide() -> None:
-    cycled = Cycled(median_s=1e-5, of_cells=0.8, of_cells_error=0.08, within=0.75)
+    cycled = Cycled(median_conductance_s=1e-5, of_cells=0.8, of_cells_error=0.08, within=0.75)
     growth = {"r_series_ohm": 4e3, "growth.exponent": 1.5}
-    redraw = {"reset_floor_s": 1e-5, "redraw.cycle_sigma": 0.3, "redraw.pulse_sigma": 0.4}
+    redraw = {
+        "reset_floor_conductance_s": 1e-5,
+        "redraw.cycle_sigma": 0.3,
+        "redraw.pulse_sigma": 0.4,
+    }
     median = MedianFit(Path1T1R(4e3, 1e-3, 2.0, 1.5), 1e-6, slice(0, 1), np.array([2.0]))
     found = settings(
         GrowthFit(median, Match(growth, {}, np.zeros(1))),
@@ -189,10 +193,10 @@ def test_a_cycling_test_gives_the_level_its_spread_and_the_size_of_what_sweeps_d
     )
     # A scatter of 0.5 becomes one of 0.75, three parts to four.
     assert found["redraw"] == pytest.approx({"cycle_sigma": 0.45, "pulse_sigma": 0.6})
-    assert found["spread"] == {"reset_floor_s": {"sigma": 0.8}}
+    assert found["spread"] == {"reset_floor_conductance_s": {"sigma": 0.8}}
     assert found["growth"] == {"exponent": 1.5, "width_s": 2e-7}
     # 0.08 of 0.8 is that of 51 normal cells, whose median errs by 0.8 √(π/2/51).
-    assert cycled.median_error_s == pytest.approx(1e-5 * 0.8 * np.sqrt(np.pi / 2 / 51))
+    assert cycled.median_error_conductance_s == pytest.approx(1e-5 * 0.8 * np.sqrt(np.pi / 2 / 51))
 
 
 def test_a_level_that_is_known_is_held_and_the_rest_is_sought(swept: Path) -> None:
@@ -201,10 +205,10 @@ def test_a_level_that_is_known_is_held_and_the_rest_is_sought(swept: Path) -> No
     match = Match(
         {name: truth_of(TRUE, name) for name in of_median.start}, {}, np.zeros(of_median.volts.size)
     )
-    known_s = TRUE["reset_floor_s"]
-    found = fit_redraw(line, GrowthFit(of_median, match), 0.007, known_s)
-    assert found.values["reset_floor_s"] == known_s
-    assert "reset_floor_s" not in found.match.errors
+    known_conductance_s = TRUE["reset_floor_conductance_s"]
+    found = fit_redraw(line, GrowthFit(of_median, match), 0.007, known_conductance_s)
+    assert found.values["reset_floor_conductance_s"] == known_conductance_s
+    assert "reset_floor_conductance_s" not in found.match.errors
     for name, error in found.match.errors.items():
         assert abs(found.values[name] - truth_of(TRUE, name)) < 3.5 * error, name
 
@@ -221,8 +225,8 @@ def dataset(path: Path, *, amplitude_v: float, cells: int = 8, sweeps: int = 4) 
         "width_s": np.full(size, 2e-7),
         "amplitude_v": line_v,
         "gate_v": gate_v,
-        "before_s": np.full(size, 1e-5),
-        "after_s": np.full(size, 1e-5),
+        "before_conductance_s": np.full(size, 1e-5),
+        "after_conductance_s": np.full(size, 1e-5),
     }
     write_measurement(
         Measurement(kind="pulse_sweeps", title="flat", source="made", columns=columns), path
@@ -254,20 +258,24 @@ def test_sweeps_that_begin_in_the_higher_resistance_are_not_fitted(swept: Path) 
     stuck = replace(
         line,
         where="flat",
-        before_s=np.full_like(line.before_s, 1e-5),
-        after_s=np.full_like(line.after_s, 1e-5),
+        before_conductance_s=np.full_like(line.before_conductance_s, 1e-5),
+        after_conductance_s=np.full_like(line.after_conductance_s, 1e-5),
     )
     with pytest.raises(ConfigError, match=r"flat.*0 sweeps begin in the lower resistance"):
         fit_sweeps(gate, stuck)
 
 
 def test_sweeps_end_with_what_nearly_all_early_ones_end_with() -> None:
-    seen_s = np.array([[8, 6, 3, np.nan], [8, 5, 3.1, np.nan], [9, 7, 6, 2]]) * 1e-5
+    seen_conductance_s = np.array([[8, 6, 3, np.nan], [8, 5, 3.1, np.nan], [9, 7, 6, 2]]) * 1e-5
     volts = np.arange(4.0)
-    sweeps = Sweeps("made", np.arange(3.0), volts, seen_s, seen_s, 2e-7, 4.0)
+    sweeps = Sweeps(
+        "made", np.arange(3.0), volts, seen_conductance_s, seen_conductance_s, 2e-7, 4.0
+    )
     # Beyond 3.09e-5, below which nine in ten of the two early ends are.
-    given_s = np.array([[9, 7, 3.05, 1], [9, 3.08, 8, 8], [9, 7, 3.5, 2]]) * 1e-5
-    wanted_s = np.array([[9, 7, 3.05, np.nan], [9, 3.08, np.nan, np.nan], [9, 7, 3.5, 2]]) * 1e-5
-    np.testing.assert_array_equal(sweeps.until_end(given_s), wanted_s)
+    given_conductance_s = np.array([[9, 7, 3.05, 1], [9, 3.08, 8, 8], [9, 7, 3.5, 2]]) * 1e-5
+    wanted_conductance_s = (
+        np.array([[9, 7, 3.05, np.nan], [9, 3.08, np.nan, np.nan], [9, 7, 3.5, 2]]) * 1e-5
+    )
+    np.testing.assert_array_equal(sweeps.until_end(given_conductance_s), wanted_conductance_s)
     whole = sweeps.of(np.array([False, False, True]))
-    np.testing.assert_array_equal(whole.until_end(given_s), given_s)
+    np.testing.assert_array_equal(whole.until_end(given_conductance_s), given_conductance_s)

@@ -27,13 +27,23 @@ def imported(record_path: Path, label: str, path: Path) -> Path:
     lines = []
     with Record(record_path) as record:
         rows = record.results(label)
-    for cell in range(rows["after_s"][0].size):
+    for cell in range(rows["after_conductance_s"][0].size):
         for row in np.lexsort((rows["pulse"], rows["cycle"])):
-            before_s, after_s = rows["before_s"][row].flat[cell], rows["after_s"][row].flat[cell]
-            if np.isfinite(after_s):
+            before_conductance_s, after_conductance_s = (
+                rows["before_conductance_s"][row].flat[cell],
+                rows["after_conductance_s"][row].flat[cell],
+            )
+            if np.isfinite(after_conductance_s):
                 pulse = (rows[name][row] for name in ("width_s", "amplitude_v", "gate_v"))
-                lines.append((cell, *pulse, before_s, after_s))
-    names = ("cell", "width_s", "amplitude_v", "gate_v", "before_s", "after_s")
+                lines.append((cell, *pulse, before_conductance_s, after_conductance_s))
+    names = (
+        "cell",
+        "width_s",
+        "amplitude_v",
+        "gate_v",
+        "before_conductance_s",
+        "after_conductance_s",
+    )
     columns = dict(zip(names, np.array(lines).T, strict=True))
     made = Measurement(kind="pulse_sweeps", title="made", source="made", columns=columns)
     write_measurement(made, path)
@@ -48,7 +58,14 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def same(first: Any, second: Any) -> None:
-    for name in ("cell", "volts", "before_s", "after_s", "width_s", "held_v"):
+    for name in (
+        "cell",
+        "volts",
+        "before_conductance_s",
+        "after_conductance_s",
+        "width_s",
+        "held_v",
+    ):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
@@ -57,7 +74,7 @@ def test_one_record_holds_both_sweeps_as_they_were_measured(both: Path) -> None:
     assert (gate.width_s, gate.held_v, line.held_v) == (2e-7, 2.0, 4.0)
     np.testing.assert_allclose(gate.volts, 1.5 + 0.05 * np.arange(25))
     np.testing.assert_allclose(line.volts, 1.0 + 0.05 * np.arange(29))
-    assert gate.before_s.shape == (24 * 6, 25)
+    assert gate.before_conductance_s.shape == (24 * 6, 25)
     np.testing.assert_array_equal(gate.cell, np.repeat(np.arange(24), 6))
     with Record(both) as record:
         rows = record.results("line")
@@ -65,8 +82,8 @@ def test_one_record_holds_both_sweeps_as_they_were_measured(both: Path) -> None:
     row = (rows["cycle"] == 4) & (rows["pulse"] == 8)
     assert line.volts[7] == pytest.approx(rows["swept_v"][row][0])
     sweep = np.flatnonzero(line.cell == 15)[3]
-    assert line.before_s[sweep, 7] == rows["before_s"][row][0, 2, 3]
-    assert line.after_s[sweep, 7] == rows["after_s"][row][0, 2, 3]
+    assert line.before_conductance_s[sweep, 7] == rows["before_conductance_s"][row][0, 2, 3]
+    assert line.after_conductance_s[sweep, 7] == rows["after_conductance_s"][row][0, 2, 3]
 
 
 def test_two_records_or_a_record_and_a_table_are_as_good_as_one(both: Path, tmp_path: Path) -> None:
@@ -82,7 +99,7 @@ def test_two_records_or_a_record_and_a_table_are_as_good_as_one(both: Path, tmp_
 
 
 def test_cells_of_a_population_are_all_different_cells(tmp_path: Path) -> None:
-    fewer = {"cycles": 3, "until_s": 1e-4}
+    fewer = {"cycles": 3, "until_conductance_s": 1e-4}
     steps = step(GATE, "gate", **fewer), step(LINE, "line", **fewer)
     path = sweep(tmp_path / "several.h5", *steps, population=3)
     for sweeps, label in zip(load_sweeps([path]), ("gate", "line"), strict=True):
@@ -93,7 +110,9 @@ def test_cells_of_a_population_are_all_different_cells(tmp_path: Path) -> None:
         by_sweep = np.moveaxis(pulses, 0, -1).reshape(-1)
         long = by_sweep >= 5
         np.testing.assert_array_equal(sweeps.cell, np.repeat(np.arange(72), 3)[long])
-        np.testing.assert_array_equal(np.isfinite(sweeps.after_s).sum(axis=1), by_sweep[long])
+        np.testing.assert_array_equal(
+            np.isfinite(sweeps.after_conductance_s).sum(axis=1), by_sweep[long]
+        )
 
 
 def test_the_command_makes_a_twin_of_a_record(both: Path, tmp_path: Path) -> None:
@@ -137,8 +156,8 @@ def test_a_record_of_one_sweep_or_of_one_twice_is_refused(both: Path, tmp_path: 
     # Both end before the first pulse: the cells are there already.
     none = sweep(
         tmp_path / "none.h5",
-        step(GATE, "gate", until_s=1e-9),
-        step(LINE, "line", until_s=1e-3),
+        step(GATE, "gate", until_conductance_s=1e-9),
+        step(LINE, "line", until_conductance_s=1e-3),
     )
     with pytest.raises(ConfigError, match=r"none\.h5: no sweep of the gate"):
         load_sweeps([none])
@@ -152,10 +171,10 @@ def test_a_conductance_without_a_logarithm_is_refused_with_its_place(tmp_path: P
     path = sweep(tmp_path / "noisy.h5", step(GATE, "gate", cycles=3), effects=noisy)
     with Record(path) as record:
         rows = record.results("gate")
-    row, *place = np.argwhere(rows["before_s"] <= 0)[0]
+    row, *place = np.argwhere(rows["before_conductance_s"] <= 0)[0]
     words = (
         rf"noisy\.h5: gate: cell \({place[0]}, {place[1]}\), sweep {int(rows['cycle'][row])},"
-        rf" {rows['swept_v'][row]:g} V: before_s is -.*: expected a value above 0 S"
+        rf" {rows['swept_v'][row]:g} V: before_conductance_s is -.*: expected a value above 0 S"
     )
     with pytest.raises(ConfigError, match=words):
         load_sweeps([path])

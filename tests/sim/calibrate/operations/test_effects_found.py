@@ -16,7 +16,13 @@ from tests.sim.calibrate.characterised_truth import characterise
 
 FULL = {"amplitude_v": 2.0, "width_s": 1e-3}
 BACK = {"amplitude_v": -2.0, "width_s": 1e-3}
-WHOLE = {"model": "soft_bounds", "g_min_s": 1e-4, "g_max_s": 3e-3, "up": FULL, "down": BACK}
+WHOLE = {
+    "model": "soft_bounds",
+    "min_conductance_s": 1e-4,
+    "max_conductance_s": 3e-3,
+    "up": FULL,
+    "down": BACK,
+}
 WHOLE |= {"up_pulses": 0.1, "down_pulses": 0.1}
 """Goes from end to end with every pulse."""
 
@@ -70,7 +76,13 @@ def test_flicker_noise_has_the_density_that_was_given(
 
 
 def test_the_closing_of_the_window_is_found(tmp_path: Path) -> None:
-    truth = {"min_s": 2e-4, "max_s": 2e-3, "closes_at_s": 7e-4, "half_cycles": 150.0, "beta": 1.5}
+    truth = {
+        "min_conductance_s": 2e-4,
+        "max_conductance_s": 2e-3,
+        "closes_at_conductance_s": 7e-4,
+        "half_cycles": 150.0,
+        "beta": 1.5,
+    }
     settings = {"up": FULL, "down": BACK, "pulses": 1, "cycles": 500, "per_decade": 8}
     (wear,) = found({"effect": "endurance", **truth}, "endurance", settings, tmp_path, population=4)
     for name, value in truth.items():
@@ -96,5 +108,11 @@ def test_the_states_of_a_closing_window_give_its_settings_exactly() -> None:
     cycles = np.unique(np.geomspace(1, 1000, 25).round())
     left = [1 / (1 + worn(c, 100.0, 2.0) ** 2 / 1e4) for c in (cycles, cycles - 0.5)]
     values, _ = closing(cycles, 5e-5 - left[0] * 4e-5, 5e-5 + left[1] * 5e-5)
-    expected = {"min_s": 1e-5, "max_s": 1e-4, "closes_at_s": 5e-5, "half_cycles": 100, "beta": 2}
+    expected = {
+        "min_conductance_s": 1e-5,
+        "max_conductance_s": 1e-4,
+        "closes_at_conductance_s": 5e-5,
+        "half_cycles": 100,
+        "beta": 2,
+    }
     assert values == pytest.approx(expected, rel=1e-3)

@@ -19,11 +19,15 @@ class _Growth(Settings):
     rate: float = 1.0
 
 
-def _grown(history: History, variants: Sequence[Any], first_s: FloatArray) -> FloatArray:
+def _grown(
+    history: History, variants: Sequence[Any], first_conductance_s: FloatArray
+) -> FloatArray:
     """Conductance e^(rate n), which overflows from rate 100 on."""
     pulses = np.arange(len(history.reads))
     rates = np.array([one.rate for one in variants])
-    return np.asarray(0.1 * first_s[:, None, :] * np.exp(rates[:, None] * pulses)[..., None])
+    return np.asarray(
+        0.1 * first_conductance_s[:, None, :] * np.exp(rates[:, None] * pulses)[..., None]
+    )
 
 
 def test_parameters_that_overflow_are_passed_over_without_a_warning() -> None:

@@ -109,7 +109,9 @@ def test_a_measured_file_is_read_as_it_is(shared_data: Path) -> None:
     assert 590 < len(history.reads) < 601
     assert np.isfinite(history.current_a).all()
     # The first current whose sign can be.
-    assert history.first_s[0] == pytest.approx(5.06540143163647e-10 / 0.00999945, rel=1e-6)
+    assert history.first_conductance_s[0] == pytest.approx(
+        5.06540143163647e-10 / 0.00999945, rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", ["large_m2V.csv", "small_m2V.csv", "radius100um_m3V.csv"])

@@ -65,24 +65,29 @@ def test_a_record_without_trains_is_refused_with_its_name(tmp_path: Path) -> Non
 
 
 def _dataset(
-    path: Path, trains_s: Sequence[np.ndarray], volts: float | Sequence[float] = 1.0
+    path: Path, trains_conductance_s: Sequence[np.ndarray], volts: float | Sequence[float] = 1.0
 ) -> Path:
-    sizes = [len(one) for one in trains_s]
+    sizes = [len(one) for one in trains_conductance_s]
     columns = {
         "cell": np.zeros(sum(sizes)),
         "train": np.repeat(np.arange(len(sizes)), sizes),
         "pulse": np.concatenate([np.arange(size) for size in sizes]),
         "amplitude_v": np.repeat(np.broadcast_to(volts, len(sizes)), sizes),
         "width_s": np.full(sum(sizes), 1e-3),
-        "conductance_s": np.concatenate(trains_s),
+        "conductance_s": np.concatenate(trains_conductance_s),
     }
     write_measurement(Measurement(kind="trains", title="t", source="s", columns=columns), path)
     return path
 
 
-def _noisy(path_s: np.ndarray, *, count: int = 6, noise: float = 0.01) -> list[np.ndarray]:
+def _noisy(
+    path_conductance_s: np.ndarray, *, count: int = 6, noise: float = 0.01
+) -> list[np.ndarray]:
     rng = np.random.default_rng(3)
-    return [path_s * (1 + noise * rng.normal(size=path_s.size)) for _ in range(count)]
+    return [
+        path_conductance_s * (1 + noise * rng.normal(size=path_conductance_s.size))
+        for _ in range(count)
+    ]
 
 
 RISING = 2e-6 + 8e-6 * (1 - np.exp(-np.arange(21) / 8))
@@ -95,7 +100,7 @@ def test_trains_of_three_values_have_a_direction(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trains_s", "volts", "words"),
+    ("trains_conductance_s", "volts", "words"),
     [
         (_noisy(1e6 * RISING), 1.0, r"a\.h5: its conductances are about .* S: are they in siemens"),
         ([np.full(9, 5e-6)] * 4, 1.0, r"a\.h5: 4 trains of 1 V, 1 ms stay at 5e-06 S"),
@@ -103,9 +108,9 @@ def test_trains_of_three_values_have_a_direction(tmp_path: Path) -> None:
     ],
 )
 def test_trains_that_determine_nothing_are_refused(
-    trains_s: list[np.ndarray], volts: float, words: str, tmp_path: Path
+    trains_conductance_s: list[np.ndarray], volts: float, words: str, tmp_path: Path
 ) -> None:
-    path = _dataset(tmp_path / "a.h5", trains_s, volts)
+    path = _dataset(tmp_path / "a.h5", trains_conductance_s, volts)
     with pytest.raises(ConfigError, match=words):
         load_trains([path], cell=None)
 
@@ -125,8 +130,8 @@ def test_trains_that_turn_are_refused_by_models_that_go_one_way(model: str, tmp_
 @pytest.mark.parametrize("seed", range(5))
 def test_noise_alone_is_no_turn(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    trains_s = [RISING + 2e-6 * rng.normal(size=21) for _ in range(4)]
-    check_one_way(TrainData([Direction(1.0, 1e-3, trains_s, rises=True)]), "m", "a.h5")
+    trains_conductance_s = [RISING + 2e-6 * rng.normal(size=21) for _ in range(4)]
+    check_one_way(TrainData([Direction(1.0, 1e-3, trains_conductance_s, rises=True)]), "m", "a.h5")
 
 
 def test_a_damaged_record_is_told_from_a_file_of_another_kind(tmp_path: Path) -> None:

@@ -25,12 +25,16 @@ def deviations(seed: int, folder: Path) -> Deviations:
     path = trains_record(folder / f"{seed}.h5", truth, seed=seed)
     found = calibrate([path], model="pulse_response", cell=0)
     assert isinstance(found, TrainCalibration)
-    off_s = found.fit.goodness["read_noise_s"] - truth.noise_s
-    return {"read_noise_s": [off_s / found.fit.uncertainty["read_noise_s"]]}
+    off_conductance_s = found.fit.goodness["read_noise_conductance_s"] - truth.noise_conductance_s
+    return {
+        "read_noise_conductance_s": [
+            off_conductance_s / found.fit.uncertainty["read_noise_conductance_s"]
+        ]
+    }
 
 
 def test_read_noise_of_a_characterised_array_is_found_again(tmp_path: Path) -> None:
-    assert np.abs(deviations(2, tmp_path)["read_noise_s"]).max() < 3
+    assert np.abs(deviations(2, tmp_path)["read_noise_conductance_s"]).max() < 3
 
 
 @pytest.mark.slow

@@ -22,9 +22,9 @@ SHIFT = 0.05
 
 @dataclass(frozen=True)
 class Table:
-    """``levels_s``: after 0, 1, … pulses, of the mean cell; ``scatter``: of ln of a step."""
+    """``levels_conductance_s``: after 0, 1, … pulses, of the mean cell; ``scatter``: of ln of a step."""
 
-    levels_s: FloatArray
+    levels_conductance_s: FloatArray
     scatter: float
     noise: float
     shape: tuple[int, int]
@@ -33,10 +33,12 @@ class Table:
 def table_truth(seed: int) -> Table:
     """Cells that differ in where they begin, of 12 to 30 a characterisation."""
     rng = np.random.default_rng([seed, 17])
-    low_s, rise = 10 ** rng.uniform(-7, -5), rng.uniform(0.5, 4)
-    levels_s = low_s * (1 + rise * -np.expm1(-np.arange(PULSES + 1) / rng.uniform(4, 15)))
+    low_conductance_s, rise = 10 ** rng.uniform(-7, -5), rng.uniform(0.5, 4)
+    levels_conductance_s = low_conductance_s * (
+        1 + rise * -np.expm1(-np.arange(PULSES + 1) / rng.uniform(4, 15))
+    )
     return Table(
-        levels_s,
+        levels_conductance_s,
         scatter=float(rng.uniform(0.05, 0.4)),
         noise=float(np.exp(rng.uniform(np.log(5e-4), np.log(1e-2)))),
         shape=(int(rng.integers(3, 6)), int(rng.integers(4, 7))),
@@ -52,12 +54,12 @@ def tabled(truth: Table, seed: int, folder: Path) -> TableCalibration:
             "title": "truth",
             "source": "made for this test",
             "conditions": pulse,
-            "conductance_s": truth.levels_s.tolist(),
+            "conductance_s": truth.levels_conductance_s.tolist(),
         },
         "cycle_to_cycle": truth.scatter,
         "shift": {
             "distribution": "lognormal",
-            "median_s": float(truth.levels_s[0] * np.exp(-(SHIFT**2) / 2)),
+            "median_conductance_s": float(truth.levels_conductance_s[0] * np.exp(-(SHIFT**2) / 2)),
             "sigma": SHIFT,
         },
     }
@@ -83,7 +85,9 @@ def deviations(seed: int, folder: Path) -> Deviations:
     found = tabled(truth, seed, folder)
     sigma, error = found.cycle_to_cycle
     return {
-        "levels": list((found.mean_s - truth.levels_s) / found.error_s),
+        "levels": list(
+            (found.mean_conductance_s - truth.levels_conductance_s) / found.error_conductance_s
+        ),
         "scatter": [(sigma - truth.scatter) / error],
     }
 
@@ -107,19 +111,23 @@ def test_levels_and_scatter_of_fifty_random_tables_are_within_their_uncertainty(
 
 def test_scatter_that_there_is_none_of_is_within_its_uncertainty_of_none() -> None:
     rng = np.random.default_rng(3)
-    levels_s = 1e-6 * (4 - 3 * np.exp(-np.arange(PULSES + 1) / 8))
-    trains_s = levels_s * (1 + 0.01 * rng.normal(size=(20, PULSES + 1)))
-    of = Direction(1.0, 1e-3, list(trains_s), rises=True)
-    sigma, error = TableCalibration(of, levels_s, levels_s, 0.0).cycle_to_cycle
+    levels_conductance_s = 1e-6 * (4 - 3 * np.exp(-np.arange(PULSES + 1) / 8))
+    trains_conductance_s = levels_conductance_s * (1 + 0.01 * rng.normal(size=(20, PULSES + 1)))
+    of = Direction(1.0, 1e-3, list(trains_conductance_s), rises=True)
+    sigma, error = TableCalibration(
+        of, levels_conductance_s, levels_conductance_s, 0.0
+    ).cycle_to_cycle
     assert sigma < 2 * error
 
 
 def test_read_noise_that_grows_along_the_table_is_not_taken_for_scatter() -> None:
     # Steps of 1 % of the conductance and reads of 1 %: the noise of the last read is 3 of the first.
     rng = np.random.default_rng(5)
-    levels_s = 1e-6 * np.linspace(1, 3, PULSES + 1)
-    trains_s = levels_s * (1 + 0.03 * rng.normal(size=(4000, PULSES + 1)))
-    of = Direction(1.0, 1e-3, list(trains_s), rises=True)
-    sigma, error = TableCalibration(of, levels_s, levels_s, 0.0).cycle_to_cycle
+    levels_conductance_s = 1e-6 * np.linspace(1, 3, PULSES + 1)
+    trains_conductance_s = levels_conductance_s * (1 + 0.03 * rng.normal(size=(4000, PULSES + 1)))
+    of = Direction(1.0, 1e-3, list(trains_conductance_s), rises=True)
+    sigma, error = TableCalibration(
+        of, levels_conductance_s, levels_conductance_s, 0.0
+    ).cycle_to_cycle
     assert sigma < 3 * error
     assert error < 0.3

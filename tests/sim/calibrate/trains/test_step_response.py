@@ -30,19 +30,24 @@ DOWN = {"amplitude_v": -1.0, "width_s": 1e-3, "at": [0.0, 1.0], "step": [-0.002,
 
 
 def trains(
-    *, count: int = 24, pulses: int = 60, noise_s: float = 0.0, seed: int = 1, **of_up: Any
+    *,
+    count: int = 24,
+    pulses: int = 60,
+    noise_conductance_s: float = 0.0,
+    seed: int = 1,
+    **of_up: Any,
 ) -> TrainData:
     """Trains up from near the lower end, and down from near the upper, of cells alike."""
     rng = np.random.default_rng(seed)
     found = []
-    for volts, begin_s in ((1.0, 1.1e-6), (-1.0, 2.9e-6)):
+    for volts, begin_conductance_s in ((1.0, 1.1e-6), (-1.0, 2.9e-6)):
         device = make(
             "step_response",
             (1, count),
             seed=seed,
-            low_s=1e-6,
-            high_s=3e-6,
-            initial=begin_s,
+            low_conductance_s=1e-6,
+            high_conductance_s=3e-6,
+            initial=begin_conductance_s,
             up={**UP, **of_up},
             down=DOWN,
         )
@@ -50,39 +55,48 @@ def trains(
         for _ in range(pulses):
             device.pulse(PulseMap(np.full((1, count), volts), 1e-3))
             path.append(device.conductance_s)
-        read_s = np.array(path)[:, 0].T + noise_s * rng.normal(size=(count, pulses + 1))
-        found.append(Direction(volts, 1e-3, list(read_s), rises=volts > 0))
+        read_conductance_s = np.array(path)[:, 0].T + noise_conductance_s * rng.normal(
+            size=(count, pulses + 1)
+        )
+        found.append(Direction(volts, 1e-3, list(read_conductance_s), rises=volts > 0))
     return TrainData(found)
 
 
-def mean_step_s(settings: dict[str, Any], way: str, conductance_s: np.ndarray) -> np.ndarray:
+def mean_step_conductance_s(
+    settings: dict[str, Any], way: str, conductance_s: np.ndarray
+) -> np.ndarray:
     """ΔG of a linear step response at a conductance, siemens."""
-    span_s = settings["high_s"] - settings["low_s"]
-    curve, state = settings[way], (conductance_s - settings["low_s"]) / span_s
-    return np.asarray(np.interp(state, curve["at"], curve["step"]) * span_s)
+    span_conductance_s = settings["high_conductance_s"] - settings["low_conductance_s"]
+    curve, state = (
+        settings[way],
+        (conductance_s - settings["low_conductance_s"]) / span_conductance_s,
+    )
+    return np.asarray(np.interp(state, curve["at"], curve["step"]) * span_conductance_s)
 
 
 def test_the_mean_step_is_found_through_read_noise_as_large_as_a_step() -> None:
     # 2 % of 2 µS: at the far end a step is 0.4 % of it.
-    fit = fit_step_response(trains(noise_s=4e-8))
-    truth = {"low_s": 1e-6, "high_s": 3e-6, "up": UP, "down": DOWN}
+    fit = fit_step_response(trains(noise_conductance_s=4e-8))
+    truth = {"low_conductance_s": 1e-6, "high_conductance_s": 3e-6, "up": UP, "down": DOWN}
     for way in ("up", "down"):
-        at_s = np.linspace(1.3e-6, 2.4e-6, 12)
-        found = mean_step_s(dict(fit.settings), way, at_s) / mean_step_s(truth, way, at_s)
+        at_conductance_s = np.linspace(1.3e-6, 2.4e-6, 12)
+        found = mean_step_conductance_s(
+            dict(fit.settings), way, at_conductance_s
+        ) / mean_step_conductance_s(truth, way, at_conductance_s)
         # A knot errs by what noise leaves between its neighbours; the whole path does not.
         np.testing.assert_allclose(found, 1, atol=0.2)
         assert np.mean(np.abs(found - 1)) < 0.06
-    assert fit.read_noise_s == pytest.approx(4e-8, rel=0.05)
+    assert fit.read_noise_conductance_s == pytest.approx(4e-8, rel=0.05)
 
 
 @pytest.mark.slow
 def test_scatter_memory_and_the_spread_of_trains_are_told_apart() -> None:
     rough = {"scatter": [0.004, 0.004], "train_spread": 0.15}
-    fit = fit_step_response(trains(count=60, noise_s=4e-9, **rough))
+    fit = fit_step_response(trains(count=60, noise_conductance_s=4e-9, **rough))
     up = fit.settings["up"]
     assert up["train_spread"] == pytest.approx(0.15, abs=3 * fit.uncertainty["up.train_spread"])
     # Of the range that is fitted, which is a little wider than that of the data.
-    scale = 2e-6 / (fit.settings["high_s"] - fit.settings["low_s"])
+    scale = 2e-6 / (fit.settings["high_conductance_s"] - fit.settings["low_conductance_s"])
     assert np.median(up["scatter"]) == pytest.approx(0.004 * scale, rel=0.15)
     remembered = fit_step_response(trains(count=60, **rough, correlation=0.8)).settings["up"]
     assert remembered["correlation"] == pytest.approx(0.8, abs=0.1)
@@ -107,7 +121,10 @@ def deviations(seed: int, folder: Path) -> Deviations:
             value = found[way].get(kind, 0.0)
             value = value[int(place[:-1])] if place else value
         else:
-            true = {"read_noise_s": truth.noise_s, "read_noise": truth.relative_noise}[name]
+            true = {
+                "read_noise_conductance_s": truth.noise_conductance_s,
+                "read_noise": truth.relative_noise,
+            }[name]
             kind, value = "read noise", stated[name]
         off.setdefault(kind, []).append((value - true) / error)
     return off
@@ -120,7 +137,7 @@ def true_value(
     curve = getattr(truth.settings, way)
     if place is None:
         return float(getattr(curve, kind))
-    ends = truth.settings.state(np.array([found["low_s"], found["high_s"]]))
+    ends = truth.settings.state(np.array([found["low_conductance_s"], found["high_conductance_s"]]))
     at = ends[0] + found[way]["at"][place] * (ends[1] - ends[0])
     return float(np.interp(at, curve.at, getattr(curve, kind)) / (ends[1] - ends[0]))
 
@@ -155,10 +172,10 @@ def test_gaps_are_left_out() -> None:
         ]
     )
     fit, of_whole = fit_step_response(gapped), fit_step_response(whole)
-    at_s = np.linspace(1.4e-6, 2.4e-6, 10)
+    at_conductance_s = np.linspace(1.4e-6, 2.4e-6, 10)
     np.testing.assert_allclose(
-        mean_step_s(dict(fit.settings), "up", at_s),
-        mean_step_s(dict(of_whole.settings), "up", at_s),
+        mean_step_conductance_s(dict(fit.settings), "up", at_conductance_s),
+        mean_step_conductance_s(dict(of_whole.settings), "up", at_conductance_s),
         rtol=0.05,
     )
     assert "one or two trains" in fit.messages[0]
@@ -170,8 +187,10 @@ def test_trains_that_were_stopped_at_a_state_do_not_bias_the_mean_to_slow_ones()
     stopped = [train[: max(3, int(np.argmax(train > 2.2e-6)) or len(train))] for train in up.trains]
     short = TrainData([Direction(up.amplitude_v, up.width_s, stopped, True), data.directions[1]])
     found = dict(fit_step_response(short).settings)
-    at_s = np.linspace(1.3e-6, 2.0e-6, 8)
-    truth = {"low_s": 1e-6, "high_s": 3e-6, "up": UP}
+    at_conductance_s = np.linspace(1.3e-6, 2.0e-6, 8)
+    truth = {"low_conductance_s": 1e-6, "high_conductance_s": 3e-6, "up": UP}
     np.testing.assert_allclose(
-        mean_step_s(found, "up", at_s), mean_step_s(truth, "up", at_s), rtol=0.25
+        mean_step_conductance_s(found, "up", at_conductance_s),
+        mean_step_conductance_s(truth, "up", at_conductance_s),
+        rtol=0.25,
     )

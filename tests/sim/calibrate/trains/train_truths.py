@@ -36,14 +36,18 @@ class StepTruth:
         return StepResponseSettings.parse({k: v for k, v in self.device.items() if k != "model"})
 
     @property
-    def noise_s(self) -> float:
+    def noise_conductance_s(self) -> float:
         """Deviation of a read, siemens; of a logarithmic state there is none."""
-        return self.noise * float(self.device["high_s"] - self.device["low_s"])
+        return self.noise * float(
+            self.device["high_conductance_s"] - self.device["low_conductance_s"]
+        )
 
     @property
     def relative_noise(self) -> float:
         """Deviation of a read, as a part of the conductance, of a logarithmic state."""
-        return self.noise * float(np.log(self.device["high_s"] / self.device["low_s"]))
+        return self.noise * float(
+            np.log(self.device["high_conductance_s"] / self.device["low_conductance_s"])
+        )
 
 
 def step_truth(seed: int, *, logarithmic: bool) -> StepTruth:
@@ -52,7 +56,7 @@ def step_truth(seed: int, *, logarithmic: bool) -> StepTruth:
     Ranges of 1.5 to 6 : 1, or of 15 to 300 : 1 where logarithmic.
     """
     rng = np.random.default_rng([seed, 91, logarithmic])
-    low_s = 10 ** rng.uniform(-7, -5)
+    low_conductance_s = 10 ** rng.uniform(-7, -5)
     ratio = np.exp(rng.uniform(np.log(15), np.log(300))) if logarithmic else rng.uniform(1.5, 6)
     train_spread = rng.uniform(0.03, 0.2)
     correlation = rng.uniform(0.2, 0.8) if seed % 2 else 0.0
@@ -72,12 +76,12 @@ def step_truth(seed: int, *, logarithmic: bool) -> StepTruth:
 
     device = {
         "model": "step_response",
-        "low_s": low_s,
-        "high_s": low_s * ratio,
+        "low_conductance_s": low_conductance_s,
+        "high_conductance_s": low_conductance_s * ratio,
         "scale": "logarithmic" if logarithmic else "linear",
         "up": curve(UP_V),
         "down": curve(DOWN_V),
-        "initial": low_s * (ratio**0.18 if logarithmic else 1 + 0.18 * (ratio - 1)),
+        "initial": low_conductance_s * (ratio**0.18 if logarithmic else 1 + 0.18 * (ratio - 1)),
     }
     noise = float(np.exp(rng.uniform(np.log(5e-4), np.log(5e-3))))
     return StepTruth(device, noise, int(rng.integers(32, 44)), int(rng.integers(16, 31)))
@@ -86,7 +90,11 @@ def step_truth(seed: int, *, logarithmic: bool) -> StepTruth:
 def trains_record(path: Path, truth: StepTruth, *, seed: int) -> Path:
     """Potentiation and depression of an array of 1 × 2 cells, cycle by cycle, read once a pulse."""
     logarithmic = truth.device["scale"] == "logarithmic"
-    amplifier = {"effect": "white_noise", "fraction": 0.0, "amplifier_a": truth.noise_s * READ_V}
+    amplifier = {
+        "effect": "white_noise",
+        "fraction": 0.0,
+        "amplifier_a": truth.noise_conductance_s * READ_V,
+    }
     step = {
         "step": "pulse_response",
         "settings": {

@@ -24,7 +24,7 @@ def test_columns_are_trains_and_may_differ_in_length(tmp_path: Path) -> None:
 
 def test_currents_and_bare_numbers_become_conductances(tmp_path: Path) -> None:
     assert read(tmp_path, "1e-7\n2e-7\n", read_v="100 mV").conductance_s == ((1e-6, 2e-6),)
-    scaled = read(tmp_path, "-1\n1\n", scale_s="1 uS", offset_s="2 uS")
+    scaled = read(tmp_path, "-1\n1\n", scale_conductance_s="1 uS", offset_conductance_s="2 uS")
     assert scaled.conductance_s[0] == pytest.approx((1e-6, 3e-6))
 
 
@@ -45,7 +45,11 @@ def test_what_was_read_is_written_out_and_reads_back(tmp_path: Path) -> None:
         ("1,2\n3,nan\n", {}, "row 1, column 1: 'nan' is no number"),
         ("1,2\n,3\n4,5\n", {}, "column 0 continues after an empty field"),
         ("1\n2\n", {"columns": [1]}, "there is no column 1: it has 1"),
-        ("1\n2\n", {"read_v": 0.1, "scale_s": 1}, "give read_v for currents, or scale_s"),
+        (
+            "1\n2\n",
+            {"read_v": 0.1, "scale_conductance_s": 1},
+            "give read_v for currents, or scale_conductance_s",
+        ),
         ("", {}, "conductance_s"),
     ],
 )

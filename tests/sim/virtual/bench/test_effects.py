@@ -17,7 +17,7 @@ from hwloop_sim.virtual.bench.bench import VirtualBench
 ROOT = Path(__file__).parents[4]
 EFFECTS = (
     "[{effect: device_to_device, sigma: 0.3}, {effect: drift, nu: 0.05, nu_sigma: 0.01},"
-    " {effect: stuck, high_fraction: 0.2, high_s: 1 uS}]"
+    " {effect: stuck, high_fraction: 0.2, high_conductance_s: 1 uS}]"
 )
 
 
@@ -29,9 +29,9 @@ def test_a_virtual_bench_has_the_cells_of_the_emulator_and_they_age_as_these_do(
     bench = VirtualBench(station, procedure.array, settings, seed=5)  # type: ignore[arg-type]
     rng = np.random.default_rng(5).spawn(2)[0]
     emulator = open_sim(settings, OpenRequest(procedure.array, None, rng))  # type: ignore[arg-type]
-    fresh_s = emulator._cells.conductance_s
-    np.testing.assert_array_equal(bench.device.conductance_s, fresh_s)
+    fresh_conductance_s = emulator._cells.conductance_s
+    np.testing.assert_array_equal(bench.device.conductance_s, fresh_conductance_s)
     bench.clock.advance(1000.0)
     emulator.wait(Wait(1000.0))
     np.testing.assert_allclose(bench.device.conductance_s, emulator._cells.conductance_s, rtol=1e-9)
-    assert (bench.device.conductance_s < fresh_s).any()
+    assert (bench.device.conductance_s < fresh_conductance_s).any()

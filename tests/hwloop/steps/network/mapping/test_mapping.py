@@ -28,7 +28,7 @@ weights = arrays(
 
 
 def columns(**settings: object) -> WeightColumns:
-    return WeightColumns.parse({"min_s": 1e-6, "max_s": 1e-4, **settings})
+    return WeightColumns.parse({"min_conductance_s": 1e-6, "max_conductance_s": 1e-4, **settings})
 
 
 @given(
@@ -45,9 +45,9 @@ def test_weights_come_back_exactly_over_scales_and_tilings(
     mapped = map_weights(wanted, columns(arrangement=arrangement, scale=scale))
     placement = place([wanted.shape], mapped.arrangement, tiles=60, shape=tile)
     tiles = placement.on_tiles([mapped.conductance_s])
-    back_s = placement.layer_map(tiles, 0, mapped.conductance_s.shape)
+    back_conductance_s = placement.layer_map(tiles, 0, mapped.conductance_s.shape)
     np.testing.assert_allclose(
-        mapped.weights(back_s), wanted, rtol=1e-12, atol=1e-12 * np.abs(wanted).max()
+        mapped.weights(back_conductance_s), wanted, rtol=1e-12, atol=1e-12 * np.abs(wanted).max()
     )
     assert mapped.clipped == 0
     assert 1e-6 <= mapped.conductance_s.min() <= mapped.conductance_s.max() <= 1e-4
@@ -64,30 +64,34 @@ def test_currents_of_mapped_weights_give_the_weighted_sums_back(
 
 
 def test_a_pair_holds_a_weight_in_its_even_or_in_its_odd_column() -> None:
-    mapped = map_weights(np.array([[2.0, -1.0]]), columns(max_s="11 uS"))
+    mapped = map_weights(np.array([[2.0, -1.0]]), columns(max_conductance_s="11 uS"))
     np.testing.assert_allclose(mapped.conductance_s, [[11e-6, 1e-6, 1e-6, 6e-6]])
 
 
 def test_a_symmetric_pair_stands_about_the_middle() -> None:
-    mapped = map_weights(np.array([[2.0, -1.0]]), columns(max_s="11 uS", arrangement="symmetric"))
+    mapped = map_weights(
+        np.array([[2.0, -1.0]]), columns(max_conductance_s="11 uS", arrangement="symmetric")
+    )
     np.testing.assert_allclose(mapped.conductance_s, [[11e-6, 1e-6, 3.5e-6, 8.5e-6]])
 
 
 def test_an_offset_column_stands_last_and_in_the_middle() -> None:
-    mapped = map_weights(np.array([[2.0, -1.0]]), columns(max_s="11 uS", arrangement="offset"))
+    mapped = map_weights(
+        np.array([[2.0, -1.0]]), columns(max_conductance_s="11 uS", arrangement="offset")
+    )
     np.testing.assert_allclose(mapped.conductance_s, [[11e-6, 3.5e-6, 6e-6]])
 
 
 def test_a_column_that_was_not_measured_makes_its_output_none() -> None:
-    mapped = map_weights(np.eye(2), columns(min_s=0, max_s=1))
+    mapped = map_weights(np.eye(2), columns(min_conductance_s=0, max_conductance_s=1))
     sums = mapped.sums(np.array([1.0, np.nan, 3.0, 1.0]))
     assert np.isnan(sums[0])
     assert sums[1] == 2
 
 
 def test_conductances_in_the_wrong_order_are_refused() -> None:
-    with pytest.raises(ConfigError, match="must be below max_s"):
-        WeightColumns.parse({"min_s": 2e-6, "max_s": 1e-6})
+    with pytest.raises(ConfigError, match="must be below max_conductance_s"):
+        WeightColumns.parse({"min_conductance_s": 2e-6, "max_conductance_s": 1e-6})
 
 
 def test_a_weight_that_is_no_number_is_named() -> None:
@@ -132,10 +136,10 @@ def test_swaps_never_make_the_harm_of_stuck_cells_worse_and_keep_the_network(
         fault_cost(one.on_tiles([mapped.conductance_s]), stuck) for one in (plain, swapped)
     )
     assert after <= before * (1 + 1e-9) + 1e-18
-    back_s = swapped.layer_map(
+    back_conductance_s = swapped.layer_map(
         swapped.on_tiles([mapped.conductance_s]), 0, mapped.conductance_s.shape
     )
-    np.testing.assert_array_equal(back_s, mapped.conductance_s)
+    np.testing.assert_array_equal(back_conductance_s, mapped.conductance_s)
 
 
 def test_a_large_weight_leaves_a_cell_that_is_stuck_at_the_floor() -> None:
@@ -163,19 +167,21 @@ def test_small_values_on_zero_weights_undo_most_of_the_error_of_the_large_ones()
 
 
 def test_direct_weights_are_conductances_in_columns_of_their_own() -> None:
-    weights_s = np.array([[2e-6, 7e-5, 3e-5], [1e-6, 1e-4, 5e-5]])
-    mapped = map_weights(weights_s, columns(arrangement="direct"))
-    np.testing.assert_array_equal(mapped.conductance_s, weights_s)
-    np.testing.assert_array_equal(mapped.weights(), weights_s)
-    placement = place([weights_s.shape], "direct", tiles=4, shape=(1, 2))
+    weights_conductance_s = np.array([[2e-6, 7e-5, 3e-5], [1e-6, 1e-4, 5e-5]])
+    mapped = map_weights(weights_conductance_s, columns(arrangement="direct"))
+    np.testing.assert_array_equal(mapped.conductance_s, weights_conductance_s)
+    np.testing.assert_array_equal(mapped.weights(), weights_conductance_s)
+    placement = place([weights_conductance_s.shape], "direct", tiles=4, shape=(1, 2))
     tiles = placement.on_tiles([mapped.conductance_s])
-    assert np.isfinite(tiles).sum() == weights_s.size
-    back_s = placement.layer_map(tiles, 0, weights_s.shape)
-    np.testing.assert_array_equal(back_s, weights_s)
+    assert np.isfinite(tiles).sum() == weights_conductance_s.size
+    back_conductance_s = placement.layer_map(tiles, 0, weights_conductance_s.shape)
+    np.testing.assert_array_equal(back_conductance_s, weights_conductance_s)
 
 
 def test_direct_weights_outside_the_range_are_refused_by_place_and_value() -> None:
-    with pytest.raises(ConfigError, match=r"weight \(0, 1\) is 0\.001 S, outside min_s 1e-06"):
+    with pytest.raises(
+        ConfigError, match=r"weight \(0, 1\) is 0\.001 S, outside min_conductance_s 1e-06"
+    ):
         map_weights(np.array([[2e-6, 1e-3]]), columns(arrangement="direct"))
     with pytest.raises(ConfigError, match="conductances are not scaled"):
         columns(arrangement="direct", scale="column")
@@ -189,19 +195,25 @@ def test_the_healthy_cell_of_a_pair_holds_the_weight_as_far_as_its_range_goes(
     chosen = columns(arrangement=arrangement)
     mapped = map_weights(values, chosen)
     placement = place([values.shape], mapped.arrangement, tiles=1, shape=(9, 10))
-    stuck_s = np.full((1, 9, 10), np.nan)
+    stuck_conductance_s = np.full((1, 9, 10), np.nan)
     at = tuple(rng.integers(0, size) for size in mapped.conductance_s.shape)
-    stuck_s[(0, *at)] = rng.uniform(1e-6, 1e-4)
-    (held,) = beside_faults(placement, [mapped], stuck_s, (1e-6, 1e-4))
-    real_s = held.conductance_s.copy()
-    real_s[at] = stuck_s[(0, *at)]
-    signed_s = values[at[0], at[1] // 2] * mapped.slope_s[at[1] // 2]
-    needed_s = real_s[at] - signed_s if at[1] % 2 == 0 else real_s[at] + signed_s
+    stuck_conductance_s[(0, *at)] = rng.uniform(1e-6, 1e-4)
+    (held,) = beside_faults(placement, [mapped], stuck_conductance_s, (1e-6, 1e-4))
+    real_conductance_s = held.conductance_s.copy()
+    real_conductance_s[at] = stuck_conductance_s[(0, *at)]
+    signed_conductance_s = values[at[0], at[1] // 2] * mapped.slope_conductance_s[at[1] // 2]
+    needed_conductance_s = (
+        real_conductance_s[at] - signed_conductance_s
+        if at[1] % 2 == 0
+        else real_conductance_s[at] + signed_conductance_s
+    )
     partner = (at[0], at[1] ^ 1)
-    assert held.conductance_s[partner] == pytest.approx(np.clip(needed_s, 1e-6, 1e-4), rel=1e-9)
-    others = np.ones(real_s.shape, bool)
+    assert held.conductance_s[partner] == pytest.approx(
+        np.clip(needed_conductance_s, 1e-6, 1e-4), rel=1e-9
+    )
+    others = np.ones(real_conductance_s.shape, bool)
     others[at] = others[partner] = False
-    np.testing.assert_array_equal(real_s[others], mapped.conductance_s[others])
-    left_s = harm_left(placement, [mapped], [held], stuck_s)
-    missing_s = abs(needed_s - np.clip(needed_s, 1e-6, 1e-4))
-    assert left_s == pytest.approx(missing_s, rel=1e-6, abs=1e-15)
+    np.testing.assert_array_equal(real_conductance_s[others], mapped.conductance_s[others])
+    left_conductance_s = harm_left(placement, [mapped], [held], stuck_conductance_s)
+    missing_conductance_s = abs(needed_conductance_s - np.clip(needed_conductance_s, 1e-6, 1e-4))
+    assert left_conductance_s == pytest.approx(missing_conductance_s, rel=1e-6, abs=1e-15)

@@ -13,8 +13,8 @@ from hwloop.steps.network.training.binary_gradient_descent import (
     BinaryCircuit,
     BinaryDescent,
     gradients,
-    hard_s,
-    soft_s,
+    hard_conductance_s,
+    soft_conductance_s,
     start,
     train_binary,
 )
@@ -62,9 +62,10 @@ def test_gradients_are_the_finite_differences_of_the_loss(seed: int) -> None:
 
 def test_a_cell_is_on_where_its_latent_weight_is_positive_and_soft_between() -> None:
     latent = np.array([-1.0, -1e-9, 0.0, 1e-9, 1.0])
-    np.testing.assert_array_equal(hard_s(latent, CIRCUIT), [2.88e-6] * 3 + [7.7e-5] * 2)
+    np.testing.assert_array_equal(hard_conductance_s(latent, CIRCUIT), [2.88e-6] * 3 + [7.7e-5] * 2)
     np.testing.assert_allclose(
-        soft_s(latent, CIRCUIT, 100.0)[[0, 2, 4]], [2.88e-6, (7.7e-5 + 2.88e-6) / 2, 7.7e-5]
+        soft_conductance_s(latent, CIRCUIT, 100.0)[[0, 2, 4]],
+        [2.88e-6, (7.7e-5 + 2.88e-6) / 2, 7.7e-5],
     )
 
 

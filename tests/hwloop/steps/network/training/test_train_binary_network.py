@@ -17,8 +17,8 @@ from tests.characterised import results
 from tests.hwloop.steps.network.test_networks import emulated, program
 
 CIRCUIT = {
-    "on_s": 7.7e-5,
-    "off_s": 2.88e-6,
+    "on_conductance_s": 7.7e-5,
+    "off_conductance_s": 2.88e-6,
     "rail_v": 5,
     "feedback_ohm": 5e3,
     "high_v": 0.1,
@@ -52,10 +52,15 @@ def test_an_array_of_on_and_off_cells_answers_as_the_formulas_of_the_circuit(
     array = emulated(9, 4, tiles=2)
     found = results(TRAIN_BINARY_NETWORK, settings, array)
     assert found[""][0].train_accuracy == 1.0
-    mapping = {"arrangement": "direct", "min_s": 2.88e-6, "max_s": 7.7e-5}
-    target_s = results(MAP_NETWORK, {"mapping": mapping}, array)[""][0].target_s
-    assert set(np.unique(target_s[np.isfinite(target_s)])) <= {2.88e-6, 7.7e-5}
-    program(array, target_s)
+    mapping = {"arrangement": "direct", "min_conductance_s": 2.88e-6, "max_conductance_s": 7.7e-5}
+    target_conductance_s = results(MAP_NETWORK, {"mapping": mapping}, array)[""][
+        0
+    ].target_conductance_s
+    assert set(np.unique(target_conductance_s[np.isfinite(target_conductance_s)])) <= {
+        2.88e-6,
+        7.7e-5,
+    }
+    program(array, target_conductance_s)
     x = np.random.default_rng(4).integers(0, 2, (25, 9)).astype(float)
     placed = placed_network(array, step="test")
     outputs = placed.network.forward(
@@ -84,7 +89,10 @@ def test_a_circuit_that_cannot_train_is_said(settings: dict[str, Any]) -> None:
 
 def test_misfits_are_refused_by_name(settings: dict[str, Any], tmp_path: Path) -> None:
     for change, words in (
-        ({"off_s": 1e-4}, "off_s 0.0001 must be below on_s 7.7e-05"),
+        (
+            {"off_conductance_s": 1e-4},
+            "off_conductance_s 0.0001 must be below on_conductance_s 7.7e-05",
+        ),
         ({"low_v": 0.1}, "high_v and low_v are both 0.1 V"),
     ):
         with pytest.raises(ConfigError, match=words):

@@ -14,13 +14,13 @@ from hwloop.steps.program.controllers.base import Controller, Move, State, Steps
 
 
 def _moves(
-    controller: Controller, needs: list[int], seen_s: float | list[float] = 1e-6
+    controller: Controller, needs: list[int], seen_conductance_s: float | list[float] = 1e-6
 ) -> list[Move]:
     state = controller.begin(np.array([1e-6]))
     moves = []
-    for need, now_s in zip(needs, np.broadcast_to(seen_s, len(needs)), strict=True):
+    for need, now_s in zip(needs, np.broadcast_to(seen_conductance_s, len(needs)), strict=True):
         state, move = controller.move(
-            state, seen_s=np.array([now_s]), need=np.array([need], np.int8)
+            state, seen_conductance_s=np.array([now_s]), need=np.array([need], np.int8)
         )
         moves.append(move)
     return moves
@@ -95,17 +95,17 @@ def test_gate_stepped_stays_at_its_last_gate_and_never_resets_a_cell_that_is_sho
 def test_gate_stepped_resets_until_the_cell_is_as_low_as_it_was_told_and_sets_from_the_start() -> (
     None
 ):
-    needs, seen_s = [1, 1, -1, 1, 1, 1], [10e-6, 12e-6, 90e-6, 40e-6, 5e-6, 12e-6]
-    told = GateStepped.parse({**GATE_STEPPED, "reset_to_s": 5e-6})
-    moves = _moves(told, needs, seen_s)
+    needs, seen_conductance_s = [1, 1, -1, 1, 1, 1], [10e-6, 12e-6, 90e-6, 40e-6, 5e-6, 12e-6]
+    told = GateStepped.parse({**GATE_STEPPED, "reset_to_conductance_s": 5e-6})
+    moves = _moves(told, needs, seen_conductance_s)
     assert _volts(moves) == [1.5, 1.5, -2.0, -2.0, 1.5, 1.5]
     assert _gates(moves) == [1.0, 1.1, 4.0, 4.0, 1.0, 1.1]
-    untold = _moves(GateStepped.parse(GATE_STEPPED), needs, seen_s)
+    untold = _moves(GateStepped.parse(GATE_STEPPED), needs, seen_conductance_s)
     assert _volts(untold) == [1.5, 1.5, -2.0, 1.5, 1.5, 1.5]
 
 
 def test_gate_stepped_spares_a_cell_that_is_in_its_window_on_the_way_down() -> None:
-    told = GateStepped.parse({**GATE_STEPPED, "reset_to_s": 5e-6})
+    told = GateStepped.parse({**GATE_STEPPED, "reset_to_conductance_s": 5e-6})
     moves = _moves(told, [1, -1, 0], [10e-6, 90e-6, 40e-6])
     assert _volts(moves) == [1.5, -2.0, 0.0]
     assert _gates(moves) == [1.0, 4.0, 0.0]
@@ -122,8 +122,10 @@ def test_gate_stepped_gives_up_after_its_attempts() -> None:
 def test_a_gate_that_the_target_says_stays_between_the_ends_of_its_steps() -> None:
     steps = Steps(start_v=1.0, stop_v=2.0, step_v=0.1)
     table = [(3e-6, 2.5), (1e-6, 0.5)]
-    target_s = np.array([0.5e-6, 1.25e-6, 2e-6, 2.75e-6, 9e-6])
-    np.testing.assert_allclose(steps.first_v(target_s, table), [1.0, 1.0, 1.5, 2.0, 2.0])
+    target_conductance_s = np.array([0.5e-6, 1.25e-6, 2e-6, 2.75e-6, 9e-6])
+    np.testing.assert_allclose(
+        steps.first_v(target_conductance_s, table), [1.0, 1.0, 1.5, 2.0, 2.0]
+    )
 
 
 def test_ispp_lowers_the_conductance_where_it_was_told_so_and_erases_upwards() -> None:
@@ -138,15 +140,28 @@ def test_ispp_lowers_the_conductance_where_it_was_told_so_and_erases_upwards() -
     assert _volts(moves) == [-0.5, -0.6, 0.4, -0.5]
     assert [int(move.side[0]) for move in moves] == [-1, -1, 1, -1]
     until = _moves(
-        Ispp.parse({**settings, "erase_to_s": 8e-6}), [-1, 1, -1, -1], [9e-6, 1e-6, 5e-6, 8e-6]
+        Ispp.parse({**settings, "erase_to_conductance_s": 8e-6}),
+        [-1, 1, -1, -1],
+        [9e-6, 1e-6, 5e-6, 8e-6],
     )
     assert _volts(until) == [-0.5, 0.4, 0.4, -0.5]
 
 
 def test_ispp_erases_down_to_the_conductance_it_was_told() -> None:
-    settings = {"name": "ispp", "write": UP, "erase": DOWN, "erase_to_s": 2e-6, "attempts": 9}
-    seen_s = [5e-6, 9e-6, 5e-6, 2e-6]
-    assert _volts(_moves(Ispp.parse(settings), [1, -1, 1, 1], seen_s)) == [0.5, -0.4, -0.4, 0.5]
+    settings = {
+        "name": "ispp",
+        "write": UP,
+        "erase": DOWN,
+        "erase_to_conductance_s": 2e-6,
+        "attempts": 9,
+    }
+    seen_conductance_s = [5e-6, 9e-6, 5e-6, 2e-6]
+    assert _volts(_moves(Ispp.parse(settings), [1, -1, 1, 1], seen_conductance_s)) == [
+        0.5,
+        -0.4,
+        -0.4,
+        0.5,
+    ]
 
 
 def test_ispp_without_an_erase_gives_up_a_cell_that_is_beyond_from_the_beginning() -> None:
@@ -209,16 +224,16 @@ ONE_SHOT: dict[str, Any] = {
 def test_one_shot_gives_the_volts_of_its_curve_once_and_then_no_more() -> None:
     one_shot = OneShot.parse(ONE_SHOT)
     state = one_shot.begin(np.array([1e-6, 1.5e-6, 3e-6, 0.9e-6, 5e-6, 2e-6]))
-    seen_s = np.full(6, 1e-6)
+    seen_conductance_s = np.full(6, 1e-6)
     # One is within its window from the beginning; one is above, and gets the pulse all the same.
     need = np.array([1, -1, 1, 1, 1, 0], np.int8)
-    state, move = one_shot.move(state, seen_s=seen_s, need=need)
+    state, move = one_shot.move(state, seen_conductance_s=seen_conductance_s, need=need)
     np.testing.assert_allclose(move.amplitude_v, [0.5, 0.6, 0.9, 0, 0, 0], rtol=1e-12)
     assert move.side.tolist() == [1, 1, 1, 0, 0, 0]
     assert move.given_up.tolist() == [False, False, False, True, True, False]
     assert move.gate_v is None
     after = np.array([0, 1, -1, 1, 1, 0], np.int8)
-    _, move = one_shot.move(state, seen_s=seen_s, need=after)
+    _, move = one_shot.move(state, seen_conductance_s=seen_conductance_s, need=after)
     assert move.amplitude_v.tolist() == [0] * 6
     assert move.given_up.tolist() == [False, True, True, True, True, False]
 
@@ -226,7 +241,7 @@ def test_one_shot_gives_the_volts_of_its_curve_once_and_then_no_more() -> None:
 def test_one_shot_gives_up_cells_whose_targets_it_was_not_told() -> None:
     one_shot = OneShot.parse(ONE_SHOT)
     need = np.array([1, 0], np.int8)
-    _, move = one_shot.move(State.new((2,)), seen_s=np.full(2, 1e-6), need=need)
+    _, move = one_shot.move(State.new((2,)), seen_conductance_s=np.full(2, 1e-6), need=need)
     assert move.given_up.tolist() == [True, False]
     assert move.amplitude_v.tolist() == [0.0, 0.0]
 
@@ -238,7 +253,9 @@ def test_one_shot_takes_the_gate_from_its_curve_if_told_so() -> None:
     assert up is None
     assert down is not None
     state = one_shot.begin(np.array([2e-6, 9e-6]))
-    _, move = one_shot.move(state, seen_s=np.full(2, 5e-6), need=np.array([-1, -1], np.int8))
+    _, move = one_shot.move(
+        state, seen_conductance_s=np.full(2, 5e-6), need=np.array([-1, -1], np.int8)
+    )
     assert move.gate_v is not None
     np.testing.assert_allclose(move.gate_v, [0.7, 0], rtol=1e-12)
     assert move.amplitude_v.tolist() == [-2.0, 0.0]
