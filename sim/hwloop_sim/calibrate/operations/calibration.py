@@ -171,9 +171,9 @@ class OperationCalibration(FittedCalibration):
         sigmas = self.sigmas()
         for name, error in self.uncertainty.items():
             spread = f"; spread over cells {sigmas[name][0]:.3f}" if name in sigmas else ""
-            yield f"  {name:24} {self.parameters[name]:.5g} ± {error:.2g}{spread}"
+            yield f"  {name:34} {self.parameters[name]:.5g} ± {error:.2g}{spread}"
         for name, figure in self.goodness.items():
-            yield f"  {name:24} {figure:.4g}"
+            yield f"  {name:34} {figure:.4g}"
         for effect in self.effects:
             yield effect.summary()
         pulses = self.pulses()

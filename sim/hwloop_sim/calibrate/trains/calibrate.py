@@ -106,9 +106,9 @@ class TrainCalibration(FittedCalibration):
             values["read_noise_conductance_s"] = fit.read_noise_conductance_s
         for name, value in values.items():
             error = fit.uncertainty.get(name)
-            yield f"  {name:16} {value:.5g}" + ("" if error is None else f" ± {error:.2g}")
+            yield f"  {name:34} {value:.5g}" + ("" if error is None else f" ± {error:.2g}")
         for name, figure in fit.goodness.items():
-            yield f"  {name:24} {figure:.4g}"
+            yield f"  {name:34} {figure:.4g}"
 
 
 def calibrate_trains(task: Task) -> TrainCalibration:
