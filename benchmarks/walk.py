@@ -52,7 +52,8 @@ array:
 backends:
   sim:
     device: {{model: soft_bounds, min_conductance_s: 500 nS, max_conductance_s: 5 uS,
-             up_pulses: 60, down_pulses: 60, initial: 2.9 uS, up: {{amplitude_v: {AMPLITUDE_V}, width_s: 5 ms}},
+             up_pulses: 60, down_pulses: 60, initial: 2.9 uS,
+             up: {{amplitude_v: {AMPLITUDE_V}, width_s: 5 ms}},
              down: {{amplitude_v: -2.8, width_s: 5 ms}}}}
   bench: {{station: {STATION.as_posix()}}}
 steps:
