@@ -123,7 +123,7 @@ def print_record(path: Path) -> None:
         kinds = Counter(record.operation_kinds)
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         console.print(f"operations   {len(record)}{f': {counts}' if counts else ''}")
-        console.print(_results_table(record))
+        _print_unbroken(_results_table(record))
         for time, level, message in record.log:
             console.print(f"{time}  {level}: {escape(message)}", style=_colour(level))
 
@@ -232,6 +232,14 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def _print_unbroken(table: Table) -> None:
+    """Print a table as wide as it is: a name in it stays one word, in a pipe as well."""
+    console = _console()
+    unbounded = console.options.update(max_width=1000)
+    width = console.measure(table, options=unbounded).maximum
+    Console(highlight=False, soft_wrap=True, width=max(width, console.width)).print(table)
 
 
 def _colour(level: str) -> str:

@@ -58,9 +58,9 @@ def _of_operations(found: OperationCalibration) -> Iterator[str]:
     sigmas = found.sigmas()
     for name, error in found.uncertainty.items():
         spread = f"; spread over cells {sigmas[name][0]:.3f}" if name in sigmas else ""
-        yield f"  {name:24} {found.parameters[name]:.5g} ± {error:.2g}{spread}"
+        yield f"  {name:34} {found.parameters[name]:.5g} ± {error:.2g}{spread}"
     for name, figure in found.goodness.items():
-        yield f"  {name:24} {figure:.4g}"
+        yield f"  {name:34} {figure:.4g}"
     for effect in found.effects:
         settings = ", ".join(
             f"{name} {value:.4g}"
@@ -94,14 +94,14 @@ def _of_trains(found: Calibration) -> Iterator[str]:
     for name, value in found.fit.settings.items():
         if isinstance(value, int | float):
             error = found.fit.uncertainty.get(name)
-            yield f"  {name:16} {value:.5g}" + ("" if error is None else f" ± {error:.2g}")
+            yield f"  {name:34} {value:.5g}" + ("" if error is None else f" ± {error:.2g}")
     if noise_conductance_s := found.fit.read_noise_conductance_s:
         error = found.fit.uncertainty.get("read_noise_conductance_s")
-        yield f"  {'read_noise_conductance_s':16} {noise_conductance_s:.5g}" + (
+        yield f"  {'read_noise_conductance_s':34} {noise_conductance_s:.5g}" + (
             "" if error is None else f" ± {error:.2g}"
         )
     for name, figure in found.fit.goodness.items():
-        yield f"  {name:24} {figure:.4g}"
+        yield f"  {name:34} {figure:.4g}"
     yield f"valid from {low_conductance_s:.4g} to {high_conductance_s:.4g} S, for these pulses only"
     yield from found.fit.words
     for seen in found.predictions:

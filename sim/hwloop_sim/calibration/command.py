@@ -55,7 +55,7 @@ def _of_file(found: Calibration) -> Iterator[str]:
     for name, value in flat(found.parameters):
         if isinstance(value, int | float | str):
             error = found.uncertainty.get(name.removesuffix(".sigma"))
-            yield f"  {name:20} {_number(value)}" + ("" if error is None else f" ± {error:.2g}")
+            yield f"  {name:34} {_number(value)}" + ("" if error is None else f" ± {error:.2g}")
     for name, value in found.goodness.items():
         yield f"{'fit':12} {name} {_number(value)}"
     for figures in found.held_out:

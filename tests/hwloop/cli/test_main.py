@@ -9,6 +9,9 @@ from pathlib import Path
 
 import h5py
 import pytest
+from rich.table import Table
+
+from hwloop.cli.printing import _print_unbroken
 
 REPOSITORY = Path(__file__).parents[3]
 PROCEDURE = REPOSITORY / "procedures" / "manhattan_4x4.yaml"
@@ -248,3 +251,14 @@ def test_help_names_every_command() -> None:
     done = hwloop("--help")
     for command in ("run", "check", "list", "show", "replay", "report", "import"):
         assert command in done.stdout
+
+
+def test_a_name_in_the_table_of_results_is_one_word_however_narrow_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "program_verify/figures/rms_error_after_wait_conductance_s"
+    table = Table("result", "unit", box=None)
+    table.add_row(name, "S")
+    _print_unbroken(table)
+    assert f"{name}  S" in capsys.readouterr().out

@@ -160,9 +160,9 @@ class SweepCalibration:
         values = dict(flat(self.parameters))
         for name, error in self.uncertainty.items():
             value = values.get(name, values.get(f"{name}.sigma"))
-            yield f"  {name:24} {value:.5g} ± {error:.2g}"
+            yield f"  {name:34} {value:.5g} ± {error:.2g}"
         for name, figure in self.goodness.items():
-            yield f"  {name:24} {figure:.4g}"
+            yield f"  {name:34} {figure:.4g}"
         yield f"effect white_noise: {self.noise[0]:.4g} ± {self.noise[1]:.2g} of the filament"
         yield from self.remarks()
         for one in self.predictions:
