@@ -159,7 +159,8 @@ def test_settings_are_told_in_si_units(page: str) -> None:
     text = outline(page).text
     assert "pulse.width_s50 ms" in text
     assert "beta_per_a6 × 10⁶ /A" in text
-    assert "device.shift.min_s10 nS" in text
+    name = "device.shift.min_conductance_s"
+    assert f"{name}10 nS" in text
     assert "half_select_v1.1 V" in text
 
 
