@@ -64,6 +64,7 @@ PLACES = {  # across the width of a package, so that no arrow runs behind a room
     "hwloop_drivers.virtual_bench": 0.82,
     "hwloop_drivers.roles": 0.36,
     "hwloop_drivers.links": 0.36,
+    "hwloop_drivers.child_process": 0.62,
     "hwloop_sim.commands": 0.7,
     "hwloop_sim.calibrate": 0.25,
     "hwloop_sim.virtual": 0.78,

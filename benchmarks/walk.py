@@ -96,6 +96,11 @@ REASONS: Mapping[str, str] = {
     "hwloop/array/operations.py": "the worst pulses of a ramp for the limits, every pulse for the"
     " instrument",
     "hwloop/backend/guard.py": "as the limits, which it holds",
+    "hwloop/backend/shapes.py": "the bench checks the shape when asked whether it can, the guard"
+    " with each operation",
+    "hwloop/run/execute.py": "what the backend is opened with, then the loop over the steps",
+    "hwloop/run/runner.py": "the run, which takes each row of a step",
+    "hwloop/settings/yaml.py": "the text of the file, then its content: the record holds both",
     "hwloop/backend/wrapper.py": "a wrapper does an operation, and passes on the question whether"
     " it can be done",
     "hwloop/record/writer.py": "the file is laid out before the bench works; then each operation"
