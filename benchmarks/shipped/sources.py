@@ -137,7 +137,7 @@ def programming(method: str) -> dict[str, Any]:
         "validity": {
             "low_s": 1e-9,
             "high_s": 110e-6,
-            "words": "Between 0 and 110 uS, where the curve is positive; of one cell's outcome"
+            "summary": "Between 0 and 110 uS, where the curve is positive; of one cell's outcome"
             " nothing but its deviation is known: taken for normal.",
         },
     }
