@@ -13,7 +13,7 @@ PAGE = ROOT / "docs" / "reference" / "api.md"
 PACKAGES = {"hwloop": ".", "hwloop_sim": "sim", "hwloop_drivers": "drivers"}
 ENUMERATIONS = {"IntFlag", "Enum", "StrEnum", "IntEnum"}
 
-HEAD = """# What your own package may import
+HEAD = """# Public names
 
 Made by `make api` from the packages' `__all__` and docstrings; do not edit.
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 import pytest
-from hwloop.datasets.columns import LAYOUTS
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -17,6 +16,7 @@ import hwloop
 import hwloop_drivers
 import hwloop_sim
 from hwloop import plugins
+from hwloop.datasets.measurement import LAYOUTS
 from hwloop.procedure.procedure import ProcedureFile
 from hwloop.settings.field_units import units_in
 from hwloop.settings.model import Settings

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hwloop import plugins
+from hwloop.array.operations import PulseMap
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.station.parts import InstrumentEntry
@@ -26,6 +27,19 @@ from hwloop_sim.virtual.circuit.instrument import VirtualInstrument
 
 VIRTUAL_INSTRUMENTS = "hwloop.virtual_instruments"
 POLL_S = 20e-3
+
+
+def _compile(settings: SimSettings, array: ArraySettings) -> None:
+    """Compile the state integration of the device model, on cells that nobody else uses.
+
+    Compiled at the first pulse, it would outlast the time-outs of the links that wait for it.
+    """
+    rng = np.random.default_rng(0)
+    shape = array.geometry.shape
+    cells = make_cells(
+        settings.device, settings.effects, shape, device_rng=rng, effects_rng=rng.spawn(1)[0]
+    )
+    cells.pulse(PulseMap(np.full(shape, 1e-3), 1e-6))
 
 
 class VirtualBench:
@@ -72,6 +86,8 @@ class VirtualBench:
                 device_rng=device_rng,
                 effects_rng=effects_rng,
             )
+            if self.device.half_select:
+                _compile(settings, array)
         gate_v = array.read.gate_v
         self.circuit = Circuit(
             station,

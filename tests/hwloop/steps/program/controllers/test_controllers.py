@@ -249,7 +249,9 @@ def test_one_shot_gives_up_cells_whose_targets_it_was_not_told() -> None:
 def test_one_shot_opens_the_gate_of_the_cells_that_get_their_pulse_and_of_no_other() -> None:
     one_shot = OneShot.parse(ONE_SHOT | {"gate_v": 3.0})
     state = one_shot.begin(np.array([1e-6, 3e-6, 9e-6]))
-    _, move = one_shot.move(state, seen_s=np.full(3, 1e-7), need=np.array([1, 0, 1], np.int8))
+    _, move = one_shot.move(
+        state, seen_conductance_s=np.full(3, 1e-7), need=np.array([1, 0, 1], np.int8)
+    )
     assert move.gate_v is not None
     assert move.gate_v.tolist() == [3.0, 0.0, 0.0]
     assert move.gate_v.dtype == np.float64
