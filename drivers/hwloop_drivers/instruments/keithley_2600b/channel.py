@@ -206,5 +206,5 @@ class Keithley2600BChannel(TspSourceMeter):
         return range_v
 
     @override
-    def _measured(self, current_a: float, status: float) -> Measured:
+    def _measured(self, current_a: float, status: int) -> Measured:
         return measured(current_a, status, compliance=STATUS_COMPLIANCE)
