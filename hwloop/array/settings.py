@@ -52,6 +52,11 @@ class ArraySettings(Settings):
         """Return rows, columns and the kind of cell."""
         return Geometry.parse({"rows": self.rows, "cols": self.cols, "cell": self.cell})
 
+    @property
+    def most_readable_conductance_s(self) -> float:
+        """Return the conductance whose current at ``read.read_v`` is ``limits.current_a``."""
+        return self.limits.current_a / self.read.read_v
+
     def outer_shape(self, population: int | None) -> tuple[int, ...]:
         """Return the axes before (rows, cols): a population's, if any, then tiles', if several."""
         return outer_shape(population, self.tiles)
@@ -67,7 +72,18 @@ class ArraySettings(Settings):
             raise ValueError(
                 f"read.read_v {self.read.read_v:g} exceeds limits.read_v {self.limits.read_v:g}"
             )
+        _check_range(self)
         return self
+
+
+def _check_range(array: ArraySettings) -> None:
+    most_conductance_s = array.most_readable_conductance_s
+    if array.range is not None and array.range.high_conductance_s > most_conductance_s:
+        raise ValueError(
+            f"range.high_conductance_s {array.range.high_conductance_s:g} cannot be read: at"
+            f" read.read_v {array.read.read_v:g} the compliance, limits.current_a"
+            f" {array.limits.current_a:g}, ends at {most_conductance_s:g} S"
+        )
 
 
 def _check_gate(array: ArraySettings) -> None:

@@ -240,7 +240,7 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
             found = float(cast("float", value))
         except (TypeError, ValueError):
             found = math.nan
-        if math.isnan(found):
+        if not math.isfinite(found):
             raise UnexpectedReply(f"{self.link.address}: {name} is {value!r}, not a number")
         return found
 

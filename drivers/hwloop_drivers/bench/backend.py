@@ -28,6 +28,7 @@ from hwloop.station.station import Station
 from hwloop.types import BoolArray
 from hwloop_drivers.bench.cell_access import CellAccess, pulse_train
 from hwloop_drivers.bench.multiply import column_currents
+from hwloop_drivers.bench.readings import refuse_impossible
 from hwloop_drivers.bench.verify_loop import steps_ahead
 from hwloop_drivers.roles import Measured, SourceMeter, units_of_read_back
 from hwloop_drivers.safety.make_safe import (
@@ -318,7 +319,9 @@ class Bench(CrossbarBackend):
         """
         self._cells.select(lines)
         with self._drives.held(levels_v):
-            return self._drives.meter.measure_current()
+            seen = self._drives.meter.measure_current()
+        refuse_impossible(seen, self._array.limits.current_a)
+        return seen
 
     def _make_one_safe(self, name: str) -> str:
         instrument = self._drives.instruments[name]

@@ -12,6 +12,7 @@ from hwloop.array.settings import ArraySettings
 from hwloop.errors import HwloopError
 from hwloop.messages import cell_name
 from hwloop.station.station import Station
+from hwloop_drivers.bench.readings import measure, refuse_impossible
 from hwloop_drivers.bench.verify_loop import on_instrument_loop, refuse_broken_off
 from hwloop_drivers.roles import Measured, SourceMeter, TrainPoint
 from hwloop_drivers.station.addressing import Lines, cell_lines
@@ -72,6 +73,8 @@ class CellAccess:
         self.select(cell_lines(self._station, *place))
         with prefix_errors(cell_name(place)):
             measured = rows.verify_loop(loop)
+            for seen in measured:
+                refuse_impossible(seen, self._array.limits.current_a)
             refuse_broken_off(loop, measured)
         sign = -1.0 if self._drives.meter_on_columns else 1.0
         yield from ((sign * seen.current_a, int(seen.flags)) for seen in measured)
@@ -117,7 +120,7 @@ class CellAccess:
         with self._drives.held(gates):
             for level_v in levels:
                 self._drives.rows.source_voltage = level_v
-                seen = self._drives.meter.measure_current()
+                seen = measure(self._drives, self._array.limits.current_a)
                 measured.append(Measured(sign * seen.current_a, seen.flags))
             self._drives.rows.source_voltage = 0.0
         return measured

@@ -160,7 +160,7 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
         return self._readings(":READ?", reply, len(levels))[:-1]
 
     @override
-    def _measured(self, current_a: float, status: float) -> Measured:
+    def _measured(self, current_a: float, status: int) -> Measured:
         bits = {"compliance": STATUS_COMPLIANCE, "over_range": STATUS_OVER_RANGE}
         return measured(current_a, status, **bits)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 from typing_extensions import override
 
+from hwloop.array.conductance_bounds import refuse_unreadable
 from hwloop.array.operations import PulseMap
 from hwloop.array.settings import ArraySettings
 from hwloop.messages import cell_names
@@ -197,6 +198,7 @@ def _outcome(cells: _Cells, selected: BoolArray) -> Outcome:
 
 def plan(settings: FormSettings, array: ArraySettings) -> Plan:
     """Return the plan: every level for every cell, up to the budget, with a read after each."""
+    refuse_unreadable(1 / settings.target_ohm, array, key="target_ohm")
     mask = chosen(settings.cells, array.geometry.shape)
     levels = settings.levels()
     pulses: list[PulseMap] = [

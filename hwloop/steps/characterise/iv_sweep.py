@@ -27,9 +27,12 @@ from hwloop.steps.common.cells import (
 )
 from hwloop.steps.common.pulses import pulse_of
 from hwloop.steps.common.summaries import crossing_v, median_text
+from hwloop.steps.common.windows import chance_of_window, stands_out
 from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import BoolArray, FloatArray
+
+Mode = Literal["pulsed", "direct"]
 
 
 class IvSweepSettings(Settings):
@@ -43,7 +46,7 @@ class IvSweepSettings(Settings):
     positive_v: PositiveVolt
     negative_v: NegativeVolt
     step_v: PositiveVolt
-    mode: Literal["pulsed", "direct"] = "pulsed"
+    mode: Mode = "pulsed"
     width_s: PositiveSecond | None = None
     gate_v: PositiveVolt | None = None
     cycles: Count = 1
@@ -102,10 +105,15 @@ class SweepFigures(Row):
     cycle: int = column("1", "counted from 1")
     low_conductance_s: FloatArray = column("S", "lowest conductance of the cycle")
     high_conductance_s: FloatArray = column("S", "highest conductance of the cycle")
-    set_v: FloatArray = column(
-        "V", "level at which G first rises through sqrt(low high), between levels; NaN: never"
+    chance: FloatArray = column(
+        "1", "bound on the probability that scatter alone shows such a window; NaN: not swept"
     )
-    reset_v: FloatArray = column("V", "level at which G first falls through it; NaN: never")
+    set_v: FloatArray = column(
+        "V",
+        "level at which G first rises through sqrt(low high), between levels; NaN: never, or no"
+        " window that stands out of the scatter",
+    )
+    reset_v: FloatArray = column("V", "level at which G first falls through it; NaN: as for set_v")
 
 
 def run(settings: IvSweepSettings, array: Array) -> Iterator[Yield]:
@@ -130,7 +138,10 @@ def run(settings: IvSweepSettings, array: Array) -> Iterator[Yield]:
                     conductance_s=at_s,
                     time_s=array.clock.now_s(),
                 )
-    rows = [sweep_figures(n + 1, np.array(levels_v), values) for n, values in enumerate(seen)]
+    rows = [
+        sweep_figures(n + 1, np.array(levels_v), values, mode=settings.mode)
+        for n, values in enumerate(seen)
+    ]
     yield from rows
     yield _outcome(settings, rows)
 
@@ -148,11 +159,19 @@ def _point(
     return at_s * array.settings.read.read_v, at_s
 
 
-def sweep_figures(cycle: int, levels_v: FloatArray, seen_conductance_s: FloatArray) -> SweepFigures:
+def sweep_figures(
+    cycle: int, levels_v: FloatArray, seen_conductance_s: FloatArray, *, mode: Mode = "pulsed"
+) -> SweepFigures:
     """Compute the figures of one cycle.
 
-    ``seen_conductance_s``: (levels, ..., rows, cols), siemens.
+    ``seen_conductance_s``: (levels, ..., rows, cols), siemens. ``mode``: in ``direct`` the scatter
+    may be that of the current, so that the conductance scatters by the inverse of the level, or
+    may not: the window has to stand out of either.
     """
+    chance = chance_of_window(seen_conductance_s, np.ones(len(levels_v)))
+    if mode == "direct":
+        chance = np.maximum(chance, chance_of_window(seen_conductance_s, levels_v**2))
+    switches = stands_out(chance)
     low_conductance_s, high_conductance_s = (
         seen_conductance_s.min(axis=0),
         seen_conductance_s.max(axis=0),
@@ -169,8 +188,9 @@ def sweep_figures(cycle: int, levels_v: FloatArray, seen_conductance_s: FloatArr
         cycle=cycle,
         low_conductance_s=low_conductance_s,
         high_conductance_s=high_conductance_s,
-        set_v=crossing_v(levels_v, ln),
-        reset_v=crossing_v(levels_v, -ln),
+        chance=chance,
+        set_v=np.where(switches, crossing_v(levels_v, ln), np.nan),
+        reset_v=np.where(switches, crossing_v(levels_v, -ln), np.nan),
     )
 
 
@@ -180,7 +200,11 @@ def _outcome(settings: IvSweepSettings, rows: list[SweepFigures]) -> Outcome:
     window = np.nanmedian(
         high_conductance_s / np.where(low_conductance_s > 0, low_conductance_s, np.nan)
     )
-    summary = f"{settings.cycles} cycles, window {window:.3g} in the last"
+    chance = rows[-1].chance
+    summary = (
+        f"{settings.cycles} cycles, window {window:.3g} in the last, beyond the scatter of"
+        f" {int(stands_out(chance).sum())} of {int(np.isfinite(chance).sum())} cells"
+    )
     switched = bool(np.isfinite(set_v).any() and np.isfinite(reset_v).any())
     if switched:
         summary += f", set {median_text(set_v, 'V')}, reset {median_text(reset_v, 'V')}"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 from typing_extensions import override
 
+from hwloop.array.conductance_bounds import refuse_unreadable
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_names
@@ -304,6 +305,7 @@ def plan(settings: PulseSweepSettings, array: ArraySettings) -> Plan:
             f"pulse_sweep is for 1T1R cells, whose gate and source line it sweeps; this array has"
             f" {array.cell} cells"
         )
+    refuse_unreadable(settings.until_conductance_s, array, key="until_conductance_s")
     pulses = settings.pulses()
     rows = settings.cycles * len(pulses)
     operations = [planned_read(array, settings.cells, 2 * rows)]

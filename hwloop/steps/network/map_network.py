@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field, NonNegativeInt
 
+from hwloop.array.conductance_bounds import refuse_outside
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, StepError
 from hwloop.messages import nearest
@@ -268,7 +269,9 @@ def plan(settings: MapNetworkSettings, array: ArraySettings) -> Plan:
 
     Raises :class:`ConfigError` for a network from a file that does not fit.
     """
-    settings.mapping.within(array.range)
+    columns = settings.mapping.within(array.range)
+    for end in ("min_conductance_s", "max_conductance_s"):
+        refuse_outside(getattr(columns, end), array, key=f"mapping.{end}")
     if settings.weights is not None:
         network = build(settings.layers, settings.weights.arrays())
         sizes = [(one.weights.shape[0], one.weights.shape[1]) for one in network.matrices]

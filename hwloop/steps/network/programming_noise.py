@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field, NonNegativeInt
 from typing_extensions import override
 
+from hwloop.array.conductance_bounds import refuse_unreadable
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.settings.bulk import LabelledData
@@ -201,11 +202,13 @@ def _accuracy(
     return float(np.mean(predicted(outputs) == y))
 
 
-def plan(settings: ProgrammingNoiseSettings, array: ArraySettings) -> Plan:  # noqa: ARG001
+def plan(settings: ProgrammingNoiseSettings, array: ArraySettings) -> Plan:
     """Return the empty plan: nothing is done to the array.
 
-    Raises :class:`ConfigError` for data that cannot be read.
+    Raises :class:`ConfigError` for data that cannot be read, and for a conductance that no read
+    could show.
     """
+    refuse_unreadable(settings.largest_conductance_s, array, key="largest_conductance_s")
     settings.data.load()
     return Plan([], rows=len(_sigmas(settings.programming)))
 

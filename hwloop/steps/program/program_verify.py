@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from hwloop.array.conductance_bounds import refuse_unreadable
 from hwloop.array.conductance_range import ConductanceRange
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
@@ -46,12 +47,16 @@ from hwloop.steps.program.targets import (
     Tolerance,
     planned_mask,
     refuse_misfit,
+    refuse_unusable,
+    refuse_unusable_targets,
     targets_and_windows,
 )
 from hwloop.steps.rows import Outcome, Yield
 from hwloop.types import BoolArray, FloatArray
 
 IntArray = NDArray[np.int64]
+THRESHOLDS = ("erase_to_conductance_s", "reset_to_conductance_s")
+"""Settings of algorithms that a read is compared with."""
 
 
 class ProgramVerifySettings(Settings):
@@ -102,6 +107,7 @@ def run(settings: ProgramVerifySettings, array: Array) -> Iterator[Yield]:
         rng=array.rng,
         earlier=array.earlier,
     )
+    refuse_unusable_targets(wanted.target_conductance_s, settings.range, array.settings)
     table = CellTable(wanted)
     mask = np.broadcast_to(chosen(settings.cells, array.geometry.shape), shape).ravel()
     table.status[~mask] = LEFT_ALONE
@@ -212,6 +218,9 @@ def plan(settings: ProgramVerifySettings, array: ArraySettings) -> Plan:
     """Plan the strongest pulse of each train, with every budget used up."""
     shape = array.geometry.shape
     refuse_misfit(settings.target, settings.tolerance, settings.range or array.range, shape)
+    refuse_unusable(settings.target, settings.tolerance, settings.range, array)
+    if settings.range is not None:
+        refuse_unreadable(settings.range.high_conductance_s, array, key="range")
     mask = chosen(settings.cells, shape) & planned_mask(settings.target, shape)
     controller, times, _ = passes(settings.algorithm)
     # Noise may take a cell out of its window after each hit but the last: up to ``hits`` rounds to
@@ -221,6 +230,8 @@ def plan(settings: ProgramVerifySettings, array: ArraySettings) -> Plan:
     for train in controller.trains:
         if train is not None:
             operations.append(_planned(train, mask, settings.pulses_per_cell))
+    for key in THRESHOLDS:
+        refuse_unreadable(getattr(controller, key, None), array, key=f"algorithm.{key}")
     if array.cell == "1T1R" and any(t is not None and t.gate is None for t in controller.trains):
         raise ConfigError("a 1T1R cell needs a gate in every train", key="algorithm")
     return Plan(operations, rows=rounds, by_group=True, pulses_per_cell=settings.pulses_per_cell)

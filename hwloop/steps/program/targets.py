@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
+from hwloop.array.conductance_bounds import refuse_outside, refuse_unreadable
 from hwloop.array.conductance_range import ConductanceRange
+from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, StepError
 from hwloop.messages import first_place, nearest
 from hwloop.settings.model import Settings
@@ -270,6 +272,42 @@ def refuse_misfit(
         given = np.shape(np.array(target.pattern, dtype=object))
         if given != shape:
             raise ConfigError(f"has shape {given}; the array has {shape}", key="target.pattern")
+
+
+def refuse_unusable(
+    target: Target, tolerance: Tolerance, span: ConductanceRange | None, array: ArraySettings
+) -> None:
+    """Raise :class:`ConfigError` for targets and windows that the array cannot have.
+
+    ``span``: range of the step, for an array without one. Targets of an earlier step are known
+    only when it has run: see :func:`refuse_unusable_targets`.
+    """
+    match target:
+        case MapTarget():
+            targets_conductance_s = np.array(target.map_conductance_s, dtype=np.float64)
+            refuse_outside(targets_conductance_s, array, key="target.map_conductance_s", span=span)
+        case LevelTarget():
+            for name, level in target.levels.items():
+                key = f"target.levels.{name}"
+                refuse_outside(level.aim_conductance_s, array, key=key, span=span)
+        case RandomTarget():
+            for end in ("low_conductance_s", "high_conductance_s"):
+                refuse_outside(getattr(target, end), array, key=f"target.{end}", span=span)
+    if isinstance(tolerance, Absolute):
+        refuse_unreadable(tolerance.by_conductance_s, array, key="tolerance.by_conductance_s")
+
+
+def refuse_unusable_targets(
+    target_conductance_s: FloatArray, span: ConductanceRange | None, array: ArraySettings
+) -> None:
+    """Raise :class:`StepError` for targets (..., rows, cols), siemens, that the array cannot have.
+
+    NaN: the cell is left alone.
+    """
+    try:
+        refuse_outside(target_conductance_s, array, key="target", span=span)
+    except ConfigError as exc:
+        raise StepError(str(exc)) from None
 
 
 def planned_mask(target: Target, shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -62,12 +62,12 @@ class SourceLimits:
         return next(r for r in self.ranges_a if abs(wanted_a) <= r)
 
 
-def measured(current_a: float, status: float, *, compliance: int, over_range: int = 0) -> Measured:
+def measured(current_a: float, status: int, *, compliance: int, over_range: int = 0) -> Measured:
     """Return a reading, NaN where its status has a bit of compliance or of over-range."""
     flags = Flag(0)
-    if abs(current_a) >= OVERFLOW or int(status) & over_range:
+    if not abs(current_a) < OVERFLOW or status & over_range:
         flags |= Flag.OVER_RANGE
-    if int(status) & compliance:
+    if status & compliance:
         flags |= Flag.COMPLIANCE
     return Measured(math.nan if flags else current_a, flags)
 
@@ -143,5 +143,5 @@ class ScpiSourceMeter(ScpiSpeaker, LevelledSource):
         return [self._measured(*pair) for pair in pairs]
 
     @abstractmethod
-    def _measured(self, current_a: float, status: float) -> Measured:
+    def _measured(self, current_a: float, status: int) -> Measured:
         """Return a reading by its status as this instrument encodes it."""

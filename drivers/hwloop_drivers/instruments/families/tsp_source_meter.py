@@ -14,7 +14,7 @@ from importlib import resources
 from typing_extensions import override
 
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.families.common import number, parse_number
+from hwloop_drivers.instruments.families.common import number, parse_number, parse_pairs
 from hwloop_drivers.instruments.families.source_meter import LevelledSource
 from hwloop_drivers.instruments.families.tsp import TspSpeaker
 from hwloop_drivers.roles import Measured, TrainPoint, VerifyLoop
@@ -63,7 +63,7 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
         return self._measured(current_a, self._compliance_bit * (limited == "true"))
 
     @abstractmethod
-    def _measured(self, current_a: float, status: float) -> Measured:
+    def _measured(self, current_a: float, status: int) -> Measured:
         """Return a reading by its status as the buffers of this instrument have it."""
 
     def _holds(self, expression: str) -> bool:
@@ -146,13 +146,13 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
             self._raise_errors()
             raise InstrumentFault(f"{self.link.address}: {command} stopped: {message}")
         fields = [] if word == "none" else reply.split(",")
-        values = [parse_number(self.link, command, field) for field in fields]
-        if len(values) % 2 or (count is not None and len(values) != 2 * count):
+        if len(fields) % 2 or (count is not None and len(fields) != 2 * count):
             raise UnexpectedReply(
-                f"{self.link.address}: {command} answered {len(values)} values for"
+                f"{self.link.address}: {command} answered {len(fields)} values for"
                 f" {'its' if count is None else count} readings with their status"
             )
-        return [self._measured(*values[n : n + 2]) for n in range(0, len(values), 2)]
+        pairs = parse_pairs(self.link, command, reply, len(fields) // 2) if fields else []
+        return [self._measured(*pair) for pair in pairs]
 
 
 def _sides(loop: VerifyLoop) -> int:

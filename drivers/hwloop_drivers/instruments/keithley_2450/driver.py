@@ -158,7 +158,7 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
         return self._readings(data, reply, len(levels))[:-1]
 
     @override
-    def _measured(self, current_a: float, status: float) -> Measured:
+    def _measured(self, current_a: float, status: int) -> Measured:
         return measured(current_a, status, compliance=STATUS_LIMIT)
 
 

@@ -160,5 +160,5 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
         return self._run_loop(command, loop)
 
     @override
-    def _measured(self, current_a: float, status: float) -> Measured:
+    def _measured(self, current_a: float, status: int) -> Measured:
         return measured(current_a, status, compliance=STATUS_LIMIT)

@@ -22,7 +22,7 @@ LEAST_PULSE_S = 1e-4  # the trigger model's: data sheet, minimum pulse width
 MOST_WIDTH_S = 1e5
 MOST_POINTS = 10_000
 SCRIPT = "keithley_2600b/trains.lua"
-SCRIPT_VERSION = 2
+SCRIPT_VERSION = 3
 
 
 class Keithley2600BChannel(TspSourceMeter):
@@ -206,5 +206,5 @@ class Keithley2600BChannel(TspSourceMeter):
         return range_v
 
     @override
-    def _measured(self, current_a: float, status: float) -> Measured:
+    def _measured(self, current_a: float, status: int) -> Measured:
         return measured(current_a, status, compliance=STATUS_COMPLIANCE)

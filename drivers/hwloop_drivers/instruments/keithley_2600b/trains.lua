@@ -63,6 +63,9 @@ function hwloop.verify(smu, meter, others, start, step, width, read, wait, low, 
         local seen = meter.measure.i(meter.nvbuffer1)
         current = current + sign * seen / sides
         failed = failed or meter.source.compliance or math.abs(seen) > 1e30
+        if not failed and smu.source.compliance then
+          error("the source was at its compliance during a read")
+        end
       end
       if failed then return end
       if current >= low and current <= high then return end
@@ -70,4 +73,4 @@ function hwloop.verify(smu, meter, others, start, step, width, read, wait, low, 
   end, outputs)
 end
 
-hwloop.version = 2
+hwloop.version = 3

@@ -168,7 +168,7 @@ class KeysightB2900Channel(ScpiSourceMeter):
                 )
 
     @override
-    def _measured(self, current_a: float, status: float) -> Measured:
+    def _measured(self, current_a: float, status: int) -> Measured:
         bits = {"compliance": STATUS_COMPLIANCE, "over_range": STATUS_OVER_RANGE}
         return measured(current_a, status, **bits)
 

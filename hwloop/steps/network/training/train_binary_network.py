@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from typing_extensions import override
 
+from hwloop.array.conductance_bounds import refuse_unreadable
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.settings.bulk import LabelledData
@@ -234,11 +235,13 @@ def network_of(trained: BinaryTrained, circuit: BinaryCircuit) -> Network:
     return Network((Matrix("first", first, bias=False), Matrix("last", last, bias=False)), order)
 
 
-def plan(settings: TrainBinaryNetworkSettings, array: ArraySettings) -> Plan:  # noqa: ARG001
+def plan(settings: TrainBinaryNetworkSettings, array: ArraySettings) -> Plan:
     """Return the empty plan: nothing is done to the array.
 
-    Raises :class:`ConfigError` for data that cannot be used.
+    Raises :class:`ConfigError` for data that cannot be used, and for a conductance that no read
+    could show.
     """
+    refuse_unreadable(settings.circuit.on_conductance_s, array, key="circuit.on_conductance_s")
     _classes(settings.data, "data")
     return Plan([], rows=1)
 

@@ -80,3 +80,28 @@ def test_a_pulsed_sweep_needs_a_width() -> None:
 def test_a_failed_read_is_an_error() -> None:
     with pytest.raises(StepError, match=r"iv_sweep: .*could not be measured"):
         results(IV_SWEEP, SWEEP, emulated(DEVICE, current_a=1e-3))
+
+
+@pytest.mark.parametrize("mode", ["pulsed", "direct"])
+def test_cells_that_cannot_switch_have_no_voltages_however_they_scatter(mode: str) -> None:
+    # 50 arrays of 16 cells: as many seeds.
+    device = {"model": "vteam", "flipped": True, "v_on_v": -5.0, "v_off_v": 5.0}
+    sim = {"effects": [{"effect": "white_noise", "fraction": 0.02}]}
+    sweep = SWEEP | {"mode": mode, "width_s": 1e-3 if mode == "pulsed" else None, "cycles": 1}
+    found = results(IV_SWEEP, sweep, emulated(device, population=50, sim=sim))
+    (figures,) = found["figures"]
+    assert (figures.high_conductance_s > 1.02 * figures.low_conductance_s).all()
+    assert np.isnan(figures.set_v).all()
+    assert np.isnan(figures.reset_v).all()
+    assert (figures.chance > 1e-5).all()
+    assert found["outcome"][0].reached == (mode == "direct")
+    assert "beyond the scatter of 0 of 800 cells" in found["outcome"][0].message
+
+
+def test_noise_loses_no_cell_that_switches() -> None:
+    sim = {"effects": [{"effect": "white_noise", "fraction": 0.02}]}
+    found = results(IV_SWEEP, SWEEP, emulated(DEVICE, population=50, sim=sim))
+    for figures in found["figures"]:
+        assert np.all((figures.set_v > 0.2) & (figures.set_v <= 0.22))
+        assert (figures.chance < 1e-20).all()
+    assert np.all((found["figures"][1].reset_v < -0.05) & (found["figures"][1].reset_v >= -0.07))

@@ -1,0 +1,48 @@
+"""Readings that the station can have made: within the compliance of both ends of a line.
+
+A meter whose own compliance is ``limits.current_a`` cannot read more: a larger number was changed
+on its way. A source on the rows that is at its compliance no longer holds its level: the current
+that the meter reads is right, but the conductance that would be derived from it is not.
+"""
+
+from __future__ import annotations
+
+import math
+
+from hwloop.array.operations import Flag
+from hwloop.errors import UnexpectedReply
+from hwloop.settings.units import format_quantity
+from hwloop_drivers.roles import Measured, SourceMeter
+from hwloop_drivers.station.drives import BenchDrives
+
+EXCESS = 0.1
+"""Relative: a source at its compliance delivers no more than this above it. The ranges of the
+source-measure units reach 5 % beyond their nominal value, and limits are accurate to 1 %."""
+OFFSET_A = 1e-9
+"""Absolute: offset of limit and meter together on the smallest ranges."""
+
+
+def measure(drives: BenchDrives, compliance_a: float) -> Measured:
+    """Measure the current now; NaN with a flag where a limit spoils it.
+
+    Raises :class:`UnexpectedReply` for a current that the compliance does not let through.
+    """
+    seen = drives.meter.measure_current()
+    refuse_impossible(seen, compliance_a)
+    rows = drives.rows
+    if rows is not drives.meter and isinstance(rows, SourceMeter) and rows.tripped:
+        return Measured(math.nan, seen.flags | Flag.COMPLIANCE)
+    return seen
+
+
+def refuse_impossible(seen: Measured, compliance_a: float) -> None:
+    """Raise :class:`UnexpectedReply` unless the station can have delivered this current."""
+    if math.isnan(seen.current_a) and seen.flags:
+        return
+    bound_a = compliance_a * (1 + EXCESS) + OFFSET_A
+    if not abs(seen.current_a) <= bound_a:
+        raise UnexpectedReply(
+            f"the meter reads {format_quantity(seen.current_a, 'A', digits=4)}, which its"
+            f" compliance of {format_quantity(compliance_a, 'A', digits=4)} does not let through:"
+            " the reply was changed on its way; check the cable"
+        )
