@@ -124,6 +124,66 @@ def test_unexpected_error_of_one_instrument_keeps_no_other_on() -> None:
     assert "matrix" in done
 
 
+@pytest.mark.parametrize(
+    "ends", [SystemExit, SystemExit(0), KeyboardInterrupt("Ctrl-C"), GeneratorExit, MemoryError]
+)
+@pytest.mark.parametrize("ended", ["row_smu", "col_smu", "matrix"])
+def test_instrument_whose_thread_ended_in_any_way_without_an_answer_is_not_safe(
+    ends: BaseException, ended: str
+) -> None:
+    done: list[str] = []
+
+    def make_one(name: str) -> str:
+        if name == ended:
+            raise ends
+        done.append(name)
+        return f"{name}: safe"
+
+    with pytest.raises(BackendError, match=f"NOT EVERYTHING IS SAFE: {ended} may still"):
+        make_all_safe(_station(), ["row_smu", "col_smu", "matrix"], make_one, note=done.append)
+    assert {"row_smu", "col_smu", "matrix"} - {ended} <= set(done)
+
+
+def test_program_that_exits_in_every_thread_leaves_every_instrument_named() -> None:
+    with pytest.raises(BackendError) as caught:
+        make_all_safe(
+            _station(), ["row_smu", "col_smu", "matrix"], lambda _: sys.exit(), note=print
+        )
+    for name in ("row_smu may still be ON", "col_smu may still be ON", "matrix may still connect"):
+        assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("last", [[], ["row_smu"]])
+def test_instrument_whose_thread_cannot_start_is_not_safe_and_the_others_are(
+    monkeypatch: pytest.MonkeyPatch, last: list[str]
+) -> None:
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "safe row_smu":
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    done: list[str] = []
+
+    def make_one(name: str) -> str:
+        done.append(name)
+        return name
+
+    with pytest.raises(BackendError, match=r"row_smu may still be ON.*can't start new thread"):
+        make_all_safe(
+            _station(), ["row_smu", "col_smu", "matrix"], make_one, note=lambda _: None, last=last
+        )
+    assert done == ["col_smu", "matrix"]
+
+
+def test_thread_that_never_ran_confirms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading.Thread, "run", lambda _: None)
+    with pytest.raises(BackendError, match=r"row_smu may still be ON.*not confirmed.*matrix"):
+        make_all_safe(_station(), ["row_smu", "matrix"], lambda name: name, note=print)
+
+
 def test_box_with_one_socket_gets_time_to_notice_that_the_old_link_has_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
