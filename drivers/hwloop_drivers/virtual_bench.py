@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from typing_extensions import override
 
 from hwloop.errors import BackendError, ConnectionLost
 from hwloop.station.rendezvous import rendezvous_file
-from hwloop_drivers.child_process import end, first_line
+from hwloop_drivers.child_process import PYTHON, end, first_line
+from hwloop_drivers.links.waiting import await_readable, sleep
 
 START_S, STOP_S = 30.0, 10.0
 ANSWER_S, WHO_S = 60.0, 2.0
@@ -31,8 +31,11 @@ class BenchTime(ABC):
         """Return the time in seconds since some fixed moment; never goes back."""
 
     @abstractmethod
-    def sleep(self, duration_s: float) -> None:
-        """Let ``duration_s`` seconds pass on the bench's clock."""
+    def sleep(self, duration_s: float, check: Callable[[], None] = lambda: None) -> None:
+        """Let ``duration_s`` seconds pass on the bench's clock.
+
+        ``check``: called several times a second; an exception that it raises ends the wait.
+        """
 
 
 class HostTime(BenchTime):
@@ -43,8 +46,8 @@ class HostTime(BenchTime):
         return time.monotonic()
 
     @override
-    def sleep(self, duration_s: float) -> None:
-        time.sleep(duration_s)
+    def sleep(self, duration_s: float, check: Callable[[], None] = lambda: None) -> None:
+        sleep(duration_s, check)
 
 
 class VirtualBenchLink(BenchTime):
@@ -70,8 +73,15 @@ class VirtualBenchLink(BenchTime):
         self._file = self._socket.makefile("rb")
         self._unmodelled_before: int | None = None
 
-    def ask(self, ask: str, *, timeout_s: float = ANSWER_S, **arguments: object) -> dict[str, Any]:
-        """Ask the bench itself, and return its answer.
+    def ask(
+        self,
+        ask: str,
+        *,
+        timeout_s: float = ANSWER_S,
+        check: Callable[[], None] = lambda: None,
+        **arguments: object,
+    ) -> dict[str, Any]:
+        """Ask the bench itself, and return its answer; ``check`` as for :meth:`BenchTime.sleep`.
 
         Raises :class:`hwloop.errors.ConnectionLost` where none comes within ``timeout_s``, and
         :class:`hwloop.errors.BackendError` with the error that the bench answers.
@@ -79,6 +89,8 @@ class VirtualBenchLink(BenchTime):
         try:
             self._socket.settimeout(timeout_s)
             self._socket.sendall(json.dumps({"ask": ask, **arguments}).encode() + b"\n")
+            if not await_readable(self._socket, timeout_s, check):
+                raise TimeoutError(f"no answer within {timeout_s:g} s")
             answer: dict[str, Any] = json.loads(self._file.readline())
         except (OSError, ValueError) as exc:
             raise ConnectionLost(f"virtual bench at {self.control}: gone ({exc})") from exc
@@ -91,8 +103,8 @@ class VirtualBenchLink(BenchTime):
         return float(self.ask("now")["now_s"])
 
     @override
-    def sleep(self, duration_s: float) -> None:
-        self.ask("advance", duration_s=duration_s)
+    def sleep(self, duration_s: float, check: Callable[[], None] = lambda: None) -> None:
+        self.ask("advance", check=check, duration_s=duration_s)
 
     def close(self, *, safe: bool = True) -> str | None:  # noqa: ARG002 - software ends either way
         """End a bench that was started here; leave one that was found.
@@ -188,7 +200,7 @@ def start(
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False, encoding="utf-8") as file:
         json.dump(procedure, file)  # JSON is YAML
     command = [
-        *(sys.executable, "-m", "hwloop.cli", "virtual", str(station_file)),
+        *(*PYTHON, "-m", "hwloop.cli", "virtual", str(station_file)),
         *("--procedure", file.name, "--seed", str(seed), "--json", "--until-unused"),
         *(["--dummy"] if dummy else []),
     ]

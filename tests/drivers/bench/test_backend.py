@@ -277,7 +277,7 @@ def test_a_wait_passes_on_the_clock_and_shows_an_output_that_went_off_meanwhile(
         before_conductance_s = bench.now_s()
         bench.wait(Wait(7.0))
         assert bench.now_s() - before_conductance_s == pytest.approx(7.0, abs=0.5)
-        bench._boxes.rows.source_enabled = False  # as an interlock does
+        bench._drives.rows.source_enabled = False  # as an interlock does
         with pytest.raises(InstrumentFault, match="s1: its output has gone off by itself"):
             bench.wait(Wait(1.0))
 

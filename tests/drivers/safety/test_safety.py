@@ -24,6 +24,11 @@ TELLING = (
     "nothing: the run ends by itself",
     "an exception in the step",
     "SIGKILL, the virtual bench is the run's own",
+    "the station file is deleted, then SIGKILL",
+    "the station file is half saved, then SIGKILL",
+    "the watchdog is killed in the middle of a pulse",
+    "SIGSTOP in the middle of a pulse, SIGCONT after 60 s",
+    "SIGKILL, the run's folder is full of traps",
     "row_smu stops in the middle of a pulse",
     "row_smu stops in the middle of a pulse and disappears",
     "matrix disappears and refuses new links",
@@ -254,13 +259,13 @@ ADDRESSES = dict.fromkeys(("row_smu", "col_smu", "matrix"), "TCPIP::127.0.0.1::1
 
 
 def test_watchdog_that_is_let_go_says_and_writes_nothing(tmp_path: Path) -> None:
-    watchdog = Watchdog(STATION, ADDRESSES, record=tmp_path / "r.h5")
+    watchdog = Watchdog(_station(), ADDRESSES, record=tmp_path / "r.h5")
     assert watchdog.release(safe=True) is None
     assert list(tmp_path.iterdir()) == []
 
 
 def test_watchdog_that_reaches_nothing_says_so_in_a_file_beside_the_record(tmp_path: Path) -> None:
-    watchdog = Watchdog(STATION, ADDRESSES, record=tmp_path / "r.h5")
+    watchdog = Watchdog(_station(), ADDRESSES, record=tmp_path / "r.h5")
     said = watchdog.release(safe=False)
     assert said is not None
     assert "NOT EVERYTHING IS SAFE" in said
@@ -271,16 +276,19 @@ def test_watchdog_that_reaches_nothing_says_so_in_a_file_beside_the_record(tmp_p
 
 
 def test_watchdog_that_has_died_is_reported(tmp_path: Path) -> None:
-    watchdog = Watchdog(STATION, ADDRESSES)
+    watchdog = Watchdog(_station(), ADDRESSES)
     watchdog._process.kill()
     watchdog._process.wait()
     assert "had ended with -9 before the run did" in str(watchdog.release(safe=True))
 
 
-def test_watchdog_that_cannot_read_its_station_does_not_start(tmp_path: Path) -> None:
+def test_watchdog_whose_station_names_no_driver_does_not_start() -> None:
+    station = _station()
+    entry = station.instruments["row_smu"].model_copy(update={"kind": "keithley_0000"})
+    bad = station.model_copy(update={"instruments": {**station.instruments, "row_smu": entry}})
     began_s = time.monotonic()
     with pytest.raises(BackendError, match="did not start; without it nothing is switched on"):
-        Watchdog(tmp_path / "none.yaml", ADDRESSES)
+        Watchdog(bad, ADDRESSES)
     assert time.monotonic() - began_s < 30
 
 
@@ -289,7 +297,7 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX sessions
 
 @POSIX
 def test_watchdog_is_out_of_reach_of_what_is_sent_to_the_session_of_the_run() -> None:
-    watchdog = Watchdog(STATION, ADDRESSES)
+    watchdog = Watchdog(_station(), ADDRESSES)
     try:
         process = watchdog._process.pid
         assert os.getsid(process) == process != os.getsid(0)
@@ -303,7 +311,7 @@ def test_watchdog_is_out_of_reach_of_what_is_sent_to_the_session_of_the_run() ->
 def test_signal_that_is_meant_for_the_run_does_not_end_the_watchdog(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    watchdog = Watchdog(STATION, ADDRESSES, record=tmp_path / "r.h5")
+    watchdog = Watchdog(_station(), ADDRESSES, record=tmp_path / "r.h5")
     os.kill(watchdog._process.pid, number)
     said = watchdog.release(safe=False)  # it has its turn all the same, and reaches nothing
     assert watchdog._process.returncode == 1
