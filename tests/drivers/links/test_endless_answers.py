@@ -15,6 +15,7 @@ from hwloop.errors import BackendError, InstrumentTimeout, UnexpectedReply
 from hwloop_drivers.links import messages, serial, visa
 from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.links.opening import open_link, open_serial
+from hwloop_sim.virtual.bench import servers
 from hwloop_sim.virtual.bench.servers import serve_hislip
 
 SHORT = LinkSettings(timeout_s=0.5)
@@ -198,3 +199,41 @@ def test_wait_for_an_answer_ends_as_soon_as_the_run_must_not_go_on(
         link.sleep(50)
     assert time.monotonic() - began_s < 20
     link.close()
+
+
+@pytest.mark.parametrize("piece", [b"x", b"x" * 60_000], ids=["trickle", "flood"])
+@pytest.mark.parametrize("ends", [6, 7], ids=["fragments", "one message"])
+def test_hislip_answer_without_end_ends_within_its_bound(
+    piece: bytes, ends: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = servers._Hislip._send
+
+    def endless(
+        self: servers._Hislip, kind: int, control: int, parameter: int, payload: bytes = b""
+    ) -> None:
+        if kind != 7:
+            real(self, kind, control, parameter, payload)
+            return
+        if ends == 7:  # one message that is said to be as long as may be, and trickles in
+            header = servers.HEADER.pack(b"HS", 7, 0, parameter, messages.LINE_BYTES)
+            self._connection.sendall(header)
+        while True:
+            if ends == 6:
+                real(self, 6, 0, parameter, piece)
+            else:
+                self._connection.sendall(piece)
+            time.sleep(0.05)
+
+    monkeypatch.setattr(servers._Hislip, "_send", endless)
+    address, stop = serve_hislip(_LongAnswers())
+    try:
+        link = open_link(address, SHORT)
+        began_s = time.monotonic()
+        with pytest.raises(InstrumentTimeout, match=r"within 0\.5 s"):
+            link.query("1?")
+        assert time.monotonic() - began_s < 5  # a bound, not a speed
+        with pytest.raises(InstrumentTimeout, match="must be recovered"):
+            link.query("again?")
+        link.close()
+    finally:
+        stop()
