@@ -67,6 +67,7 @@ def incidents(station: Station, moment: random.Random) -> Iterator[Incident]:
             yield Incident(f"{name} closes its link", fault="drop", **at)
         yield Incident(f"{name} answers once, but after the time-out", fault="late", **at)
         yield Incident(f"{name} answers garbage once", fault="garbage", **at)
+        yield Incident(f"{name} answers a stream without end", fault="stream", **at)
         if not serial:  # a port is no link: it does not come and go
             yield Incident(f"{name} answers nothing until it gets a new link", fault="hang", **at)
         yield Incident(f"{name} answers nothing any more, ever", fault="ignore", dead=True, **at)

@@ -206,7 +206,7 @@ def test_wait_for_an_answer_ends_as_soon_as_the_run_must_not_go_on(
 def test_hislip_answer_without_end_ends_within_its_bound(
     piece: bytes, ends: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = servers._Hislip._send
+    real = servers._Hislip.send
 
     def endless(
         self: servers._Hislip, kind: int, control: int, parameter: int, payload: bytes = b""
@@ -224,7 +224,7 @@ def test_hislip_answer_without_end_ends_within_its_bound(
                 self._connection.sendall(piece)
             time.sleep(0.05)
 
-    monkeypatch.setattr(servers._Hislip, "_send", endless)
+    monkeypatch.setattr(servers._Hislip, "send", endless)
     address, stop = serve_hislip(_LongAnswers())
     try:
         link = open_link(address, SHORT)
