@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from hwloop.errors import BackendError, InstrumentTimeout, UnexpectedReply
+from hwloop.errors import BackendError, ConnectionLost, InstrumentTimeout, UnexpectedReply
+from hwloop_drivers import virtual_bench
 from hwloop_drivers.links import messages, serial, visa
 from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.links.opening import open_link, open_serial
@@ -131,6 +134,32 @@ def test_block_of_the_largest_size_is_taken_and_a_larger_one_refused(
         return
     with pytest.raises(UnexpectedReply, match=f"said to have {size} bytes"):
         messages.block_length("here", got, b"\n")
+
+
+@pytest.mark.parametrize("stream", list(STREAMS))
+def test_port_that_streams_is_not_taken_for_a_virtual_bench(
+    talker: Callable[..., int], stream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(virtual_bench, "ANSWER_BYTES", 1 << 18)
+    monkeypatch.setattr(virtual_bench, "WHO_S", 0.5)
+    rendezvous = tmp_path / "bench.json"
+    said = {"addresses": {}, "control": f"127.0.0.1:{talker(STREAMS[stream])}", "station": ""}
+    rendezvous.write_text(json.dumps(said), encoding="utf-8")
+    began_s = time.monotonic()
+    assert virtual_bench.connect(rendezvous) is None
+    assert time.monotonic() - began_s < 20  # a bound, not a speed
+
+
+def test_late_answer_of_a_virtual_bench_is_not_taken_for_that_to_the_next_question() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        bench = virtual_bench.VirtualBenchLink({}, f"127.0.0.1:{server.getsockname()[1]}", None)
+        connection, _ = server.accept()
+        with connection:
+            with pytest.raises(ConnectionLost, match="no answer within 0"):
+                bench.ask("now", timeout_s=0.1)
+            connection.sendall(b'{"now_s": 1.0}\n{"now_s": 2.0}\n')
+            assert bench.now_s() == 2.0
+            bench.close()
 
 
 class _LongAnswers:
