@@ -137,7 +137,7 @@ class _Hislip:
                 self.send(7, 0, parameter, reply)
 
     def send(self, kind: int, control: int, parameter: int, payload: bytes = b"") -> None:
-        """Send one HiSLIP message."""
+        """Send one HiSLIP message with its header."""
         header = HEADER.pack(b"HS", kind, control, parameter, len(payload))
         self._connection.sendall(header + payload)
 
