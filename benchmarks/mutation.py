@@ -71,7 +71,7 @@ PARTS = {
         ("hwloop_drivers/station/routes.py",), ("tests/drivers/station/test_routes.py",)
     ),
     "watchdog": Part(
-        ("hwloop_drivers/safety/watchdog.py",),
+        ("hwloop_drivers/safety/watchdog_process.py",),
         ("tests/drivers/safety/test_watchdog.py", "tests/drivers/safety/test_safety.py", NO_RUNS),
     ),
     "make_safe": Part(

@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs" / "reference" / "safety.md"
 TIMEOUT_S = 2.0
 UPDATES = 4
+PAUSE_S = 60.0
 
 
 def incidents(station: Station, moment: random.Random) -> Iterator[Incident]:
@@ -50,6 +51,15 @@ def incidents(station: Station, moment: random.Random) -> Iterator[Incident]:
     )
     yield Incident("SIGTERM in the middle of a pulse", number=signal.SIGTERM, **stop)
     yield Incident("SIGKILL in the middle of a pulse", **kill)
+    yield Incident("the station file is deleted, then SIGKILL", station="", **kill)
+    yield Incident("the station file is half saved, then SIGKILL", station="name: [", **kill)
+    yield Incident("the watchdog is killed in the middle of a pulse", unwatched=True)
+    yield Incident(
+        f"SIGSTOP in the middle of a pulse, SIGCONT after {PAUSE_S:g} s",
+        number=signal.SIGSTOP,
+        pause_s=PAUSE_S,
+    )
+    yield Incident("SIGKILL, the run's folder is full of traps", at=0.5, traps=True, **kill)
     for name, entry in station.instruments.items():
         at = {"instrument": name, "at": _mid(moment)}
         serial = entry.address.startswith("virtual:serial")
@@ -57,6 +67,7 @@ def incidents(station: Station, moment: random.Random) -> Iterator[Incident]:
             yield Incident(f"{name} closes its link", fault="drop", **at)
         yield Incident(f"{name} answers once, but after the time-out", fault="late", **at)
         yield Incident(f"{name} answers garbage once", fault="garbage", **at)
+        yield Incident(f"{name} answers a stream without end", fault="stream", **at)
         if not serial:  # a port is no link: it does not come and go
             yield Incident(f"{name} answers nothing until it gets a new link", fault="hang", **at)
         yield Incident(f"{name} answers nothing any more, ever", fault="ignore", dead=True, **at)

@@ -21,7 +21,7 @@ from hwloop.errors import BackendError, RecordError
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
 from hwloop.station.rendezvous import rendezvous_file
-from hwloop.station.station import load_station
+from hwloop.station.station import Station, load_station
 from hwloop_drivers.safety.make_safe import ground_channels
 from hwloop_drivers.safety.watchdog import report_path
 from hwloop_drivers.virtual_bench import VirtualBenchLink, connect, find
@@ -41,7 +41,10 @@ class Incident:
     messages for ``fault``); None with a signal is in the middle of a pulse. ``then``: a second
     fault of the same instrument, once the first has struck. ``dead``: it never comes back, so
     that only the others can be made safe. ``private``: the run starts its own virtual bench.
-    ``twice``: the signal comes a second time, which stops a run at once.
+    ``twice``: the signal comes a second time, which stops a run at once. ``station``: what the
+    station file is replaced by before, "" for deleted; None leaves it. ``unwatched``: the watchdog
+    is killed instead of the run. ``pause_s``: after which a stopped run continues. ``traps``: the
+    run's working folder has files named like the libraries that it imports.
     """
 
     words: str
@@ -55,6 +58,10 @@ class Incident:
     private: bool = False
     twice: bool = False
     raises: bool = False
+    station: str | None = None
+    unwatched: bool = False
+    pause_s: float = 0.0
+    traps: bool = False
 
     @property
     def kills(self) -> bool:
@@ -64,7 +71,7 @@ class Incident:
     @property
     def in_pulse(self) -> bool:
         """Whether it waits for a pulse; the bench then runs in real time."""
-        return self.number is not None and self.at is None
+        return (self.number is not None or self.unwatched) and self.at is None
 
 
 @dataclass
@@ -86,6 +93,7 @@ class Seen:
     total_s: float = 0.0
     messages: Mapping[str, int] = field(default_factory=dict)
     words: str = ""
+    traps: list[str] = field(default_factory=list)
 
     def faults(self, incident: Incident) -> list[str]:
         """Everything that is not as it must be; empty if all is off and whole."""
@@ -98,6 +106,7 @@ class Seen:
             f"record {self.status}, not {incident.ends}": self.status == incident.ends,
             f"record has no operation of {self.operations}": self.operations > 0,
             f"{self.lost_pulses} pulses more than recorded": abs(self.lost_pulses) <= 1,
+            f"ran {', '.join(self.traps)} of the working folder": not self.traps,
             "it was not said what may be left on": self.said or not incident.dead,
         }
         return [words for words, holds in checks.items() if not holds]
@@ -139,6 +148,7 @@ def run_incident(
     record, errors = folder / "run.h5", folder / "stderr.txt"
     for left in (record, report_path(record)):
         left.unlink(missing_ok=True)
+    loaded = load_station(station)
     procedure = Path(json.loads(station.read_text(encoding="utf-8"))["virtual"]["procedure"])
     read_v = load_procedure(procedure).array.read.read_v
     server = None if incident.private else _start_bench(station)
@@ -150,11 +160,11 @@ def run_incident(
                 _arm(link, incident, usual)
         run = _start_run(procedure, station, record, incident, errors, updates)
         link = link or _meet(lambda: _find_private(station))
-        began_s = _strike(link, incident, run, usual=usual, read_v=read_v)
+        began_s = _strike(link, incident, run, station, usual=usual, read_v=read_v)
         exit_code = run.wait(timeout=RUN_S)
         if incident.kills:
-            _await_calm(link, station)
-        return _look(link, station, incident, Files(record, errors, exit_code, began_s))
+            _await_calm(link, loaded)
+        return _look(link, loaded, incident, Files(record, errors, exit_code, began_s))
     finally:
         if link is not None:
             link.close()
@@ -185,9 +195,34 @@ def _start_run(
             *(*HWLOOP, "run", str(procedure), "--backend", "bench", "--station", str(station)),
             *("--out", str(record), "--set", f"steps.0.settings.max_updates={updates}"),
         ]
-    root = Path(__file__).parents[1]
+    folder = lay_traps(record.parent / "traps") if incident.traps else Path(__file__).parents[1]
+    if incident.traps:  # the installed command: `python -m` itself looks into the folder first
+        command[:3] = [str(Path(sys.executable).with_name("hwloop"))]
     with errors.open("w", encoding="utf-8") as file:
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=file, cwd=root)
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=file, cwd=folder)
+
+
+TRAPS = (
+    *("hwloop", "hwloop_drivers", "hwloop_sim", "numpy", "yaml", "serial", "pyvisa", "pyvisa_py"),
+    *("typing", "json", "signal", "pathlib", "pydantic", "typer", "h5py", "lupa", "distributed"),
+)
+"""Modules that a run, its watchdog, its virtual bench or its workers import."""
+
+
+def lay_traps(folder: Path) -> Path:
+    """Fill a folder with files named like libraries; one that is run leaves ``<name>.sprung``."""
+    folder.mkdir()
+    for name in TRAPS:
+        trap = (
+            f"open({str(folder / name) + '.sprung'!r}, 'w').close()\nraise SystemExit({name!r})\n"
+        )
+        (folder / f"{name}.py").write_text(trap, encoding="utf-8")
+    return folder
+
+
+def sprung(folder: Path) -> list[str]:
+    """Return the names of the traps that were run."""
+    return sorted(path.stem for path in folder.glob("*.sprung"))
 
 
 def _find_private(station: Path) -> VirtualBenchLink | None:
@@ -226,12 +261,13 @@ def _strike(
     link: VirtualBenchLink,
     incident: Incident,
     run: subprocess.Popen[bytes],
+    station: Path,
     *,
     usual: Seen | None,
     read_v: float,
 ) -> float:
     """Send the signal, or the second fault, at its moment; the computer's time then."""
-    if incident.number is None and not incident.then:
+    if incident.number is None and not incident.then and not incident.unwatched:
         return 0.0
 
     def pulsed() -> bool:
@@ -250,16 +286,40 @@ def _strike(
         if run.poll() is not None or time.monotonic() > end_s:
             raise BackendError(f"{incident.words}: the run ended before its moment came")
         time.sleep(0.002)
-    if incident.number is not None:
+    _do(link, incident, run, station)
+    struck_s = time.time()
+    if incident.pause_s:
+        time.sleep(incident.pause_s)
+        os.kill(run.pid, signal.SIGCONT)
+    return struck_s
+
+
+def _do(
+    link: VirtualBenchLink, incident: Incident, run: subprocess.Popen[bytes], station: Path
+) -> None:
+    if incident.station is not None:
+        station.unlink()
+        if incident.station:
+            station.write_text(incident.station, encoding="utf-8")
+    if incident.unwatched:
+        os.kill(_watchdog_of(run), signal.SIGKILL)
+    elif incident.number is None:
+        _fault(link, incident.instrument, incident.then)
+    else:
         for n in range(1 + incident.twice):
             time.sleep(0.05 * n)
             os.kill(run.pid, incident.number)
-    else:
-        _fault(link, incident.instrument, incident.then)
-    return time.time()
 
 
-def _await_calm(link: VirtualBenchLink, station: Path) -> None:
+def _watchdog_of(run: subprocess.Popen[bytes]) -> int:
+    """Return the process of a run's watchdog (Linux)."""
+    for number in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text("ascii").split():
+        if b"watchdog" in Path(f"/proc/{number}/cmdline").read_bytes():
+            return int(number)
+    raise BackendError("the run has no watchdog")
+
+
+def _await_calm(link: VirtualBenchLink, station: Station) -> None:
     """Until the watchdog is done, or has had the time for it."""
     grounds = _grounds(station)
     end_s = time.monotonic() + CALM_S
@@ -270,16 +330,15 @@ def _await_calm(link: VirtualBenchLink, station: Path) -> None:
         time.sleep(0.05)
 
 
-def _grounds(station: Path) -> set[str]:
-    loaded = load_station(station)
-    return {f"{m}:{c}" for m in loaded.matrices for c in ground_channels(loaded, m)}
+def _grounds(station: Station) -> set[str]:
+    return {f"{m}:{c}" for m in station.matrices for c in ground_channels(station, m)}
 
 
-def _look(link: VirtualBenchLink, station: Path, incident: Incident, files: Files) -> Seen:
+def _look(link: VirtualBenchLink, station: Station, incident: Incident, files: Files) -> Seen:
     status = link.ask("status")
     changes = link.ask("history")["changes"]
     grounds = _grounds(station)
-    floats = load_station(station).scheme == "floating"
+    floats = station.scheme == "floating"
     recorded = _recorded(files.record)
     lost = np.array(status["pulses"]) - recorded.pulses
     told = files.told()
@@ -299,6 +358,7 @@ def _look(link: VirtualBenchLink, station: Path, incident: Incident, files: File
         total_s=float(status["now_s"]),
         messages=status["messages"],
         words=told,
+        traps=sprung(files.record.parent / "traps"),
     )
 
 

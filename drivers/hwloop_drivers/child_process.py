@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import sys
 from queue import Empty, SimpleQueue
 from threading import Thread
 
 END_S = 5.0
+# -P: `python -m` would put the working folder before the libraries, and run a serial.py that lies
+# there.
+PYTHON = (sys.executable, "-P")
+"""Beginning of the command of every Python process that is started."""
 
 
 def first_line(process: subprocess.Popen[str], *, within_s: float) -> str | None:

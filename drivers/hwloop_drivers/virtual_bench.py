@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,12 @@ from typing_extensions import override
 
 from hwloop.errors import BackendError, ConnectionLost
 from hwloop.station.rendezvous import rendezvous_file
-from hwloop_drivers.child_process import end, first_line
+from hwloop_drivers.child_process import PYTHON, end, first_line
+from hwloop_drivers.links.waiting import await_readable, sleep
 
 START_S, STOP_S = 30.0, 10.0
 ANSWER_S, WHO_S = 60.0, 2.0
+ANSWER_BYTES = 1 << 28  # the history of a long run
 
 
 class BenchTime(ABC):
@@ -31,8 +32,11 @@ class BenchTime(ABC):
         """Return the time in seconds since some fixed moment; never goes back."""
 
     @abstractmethod
-    def sleep(self, duration_s: float) -> None:
-        """Let ``duration_s`` seconds pass on the bench's clock."""
+    def sleep(self, duration_s: float, check: Callable[[], None] = lambda: None) -> None:
+        """Let ``duration_s`` seconds pass on the bench's clock.
+
+        ``check``: called several times a second; an exception that it raises ends the wait.
+        """
 
 
 class HostTime(BenchTime):
@@ -43,8 +47,8 @@ class HostTime(BenchTime):
         return time.monotonic()
 
     @override
-    def sleep(self, duration_s: float) -> None:
-        time.sleep(duration_s)
+    def sleep(self, duration_s: float, check: Callable[[], None] = lambda: None) -> None:
+        sleep(duration_s, check)
 
 
 class VirtualBenchLink(BenchTime):
@@ -67,11 +71,19 @@ class VirtualBenchLink(BenchTime):
         self._process = process
         host, _, number = control.rpartition(":")
         self._socket = socket.create_connection((host, int(number)), timeout=WHO_S)
-        self._file = self._socket.makefile("rb")
+        self._received = bytearray()
+        self._owed = 0  # answers to come: that to a question that was given up is thrown away
         self._unmodelled_before: int | None = None
 
-    def ask(self, ask: str, *, timeout_s: float = ANSWER_S, **arguments: object) -> dict[str, Any]:
-        """Ask the bench itself, and return its answer.
+    def ask(
+        self,
+        ask: str,
+        *,
+        timeout_s: float = ANSWER_S,
+        check: Callable[[], None] = lambda: None,
+        **arguments: object,
+    ) -> dict[str, Any]:
+        """Ask the bench itself, and return its answer; ``check`` as for :meth:`BenchTime.sleep`.
 
         Raises :class:`hwloop.errors.ConnectionLost` where none comes within ``timeout_s``, and
         :class:`hwloop.errors.BackendError` with the error that the bench answers.
@@ -79,20 +91,39 @@ class VirtualBenchLink(BenchTime):
         try:
             self._socket.settimeout(timeout_s)
             self._socket.sendall(json.dumps({"ask": ask, **arguments}).encode() + b"\n")
-            answer: dict[str, Any] = json.loads(self._file.readline())
+            self._owed += 1
+            while self._owed:
+                line = self._line(timeout_s, check)
+                self._owed -= 1
+            answer: dict[str, Any] = json.loads(line)
         except (OSError, ValueError) as exc:
             raise ConnectionLost(f"virtual bench at {self.control}: gone ({exc})") from exc
         if "error" in answer:
             raise BackendError(f"virtual bench at {self.control}: {answer['error']}")
         return answer
 
+    def _line(self, timeout_s: float, check: Callable[[], None]) -> bytes:
+        """Return the next line; bounded in time and bytes, since the port may be another's."""
+        end_s = time.monotonic() + timeout_s
+        while (place := self._received.find(b"\n")) < 0:
+            if len(self._received) > ANSWER_BYTES:
+                raise ValueError(f"more than {ANSWER_BYTES} bytes came without the end of a line")
+            if not await_readable(self._socket, end_s - time.monotonic(), check):
+                raise TimeoutError(f"no answer within {timeout_s:g} s")
+            part = self._socket.recv(1 << 20)
+            if not part:
+                raise ConnectionError("closed by the bench")
+            self._received += part
+        line, self._received = bytes(self._received[:place]), self._received[place + 1 :]
+        return line
+
     @override
     def now_s(self) -> float:
         return float(self.ask("now")["now_s"])
 
     @override
-    def sleep(self, duration_s: float) -> None:
-        self.ask("advance", duration_s=duration_s)
+    def sleep(self, duration_s: float, check: Callable[[], None] = lambda: None) -> None:
+        self.ask("advance", check=check, duration_s=duration_s)
 
     def close(self, *, safe: bool = True) -> str | None:  # noqa: ARG002 - software ends either way
         """End a bench that was started here; leave one that was found.
@@ -103,7 +134,6 @@ class VirtualBenchLink(BenchTime):
         message = self._unmodelled_message()
         if self._process is not None:
             self._stop(self._process)
-        self._file.close()
         self._socket.close()
         return message
 
@@ -188,7 +218,7 @@ def start(
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False, encoding="utf-8") as file:
         json.dump(procedure, file)  # JSON is YAML
     command = [
-        *(sys.executable, "-m", "hwloop.cli", "virtual", str(station_file)),
+        *(*PYTHON, "-m", "hwloop.cli", "virtual", str(station_file)),
         *("--procedure", file.name, "--seed", str(seed), "--json", "--until-unused"),
         *(["--dummy"] if dummy else []),
     ]

@@ -15,6 +15,8 @@ from hwloop.errors import BackendError, ConfigError
 from hwloop.sweep.grid import Point, points, validate
 from hwloop.sweep.point import Ended, SweepTask, finished, name_of, run_point
 
+SAFE_PATH = "PYTHONSAFEPATH"
+
 
 @dataclass(frozen=True)
 class SweepOptions:
@@ -129,6 +131,23 @@ def _check_workers(options: SweepOptions) -> None:
 
 
 @contextmanager
+def _safe_path() -> Iterator[None]:
+    """Start Python processes with the working folder off their import path.
+
+    Dask starts its workers by ``python -c``, which would run a ``typing.py`` that lies there.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
+
+
+@contextmanager
 def _client(options: SweepOptions, tasks: int) -> Iterator[Any]:
     """Open a client of the cluster, or of local processes that end with it."""
     from distributed import Client, LocalCluster
@@ -142,6 +161,7 @@ def _client(options: SweepOptions, tasks: int) -> Iterator[Any]:
             yield client
         return
     with (
+        _safe_path(),
         tempfile.TemporaryDirectory(prefix="hwloop-sweep-", ignore_cleanup_errors=True) as scratch,
         LocalCluster(
             n_workers=min(workers_of(options), tasks),

@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 
 from hwloop.errors import BackendError
+from hwloop.station.station import load_station
 from hwloop_drivers import virtual_bench
 from hwloop_drivers.child_process import end, first_line
 from hwloop_drivers.safety import watchdog
@@ -89,14 +90,14 @@ def test_watchdog_that_never_answers_is_ended_and_nothing_is_switched_on(
     monkeypatch.setattr(watchdog, "START_S", 0.2)
     words = r"did not start within 0\.2 s; without it nothing is switched on"
     with pytest.raises(BackendError, match=words):
-        watchdog.Watchdog(STATION, {})
+        watchdog.Watchdog(load_station(STATION), {})
     assert [child.poll() is not None for child in started] == [True]
 
 
 def test_watchdog_that_answers_something_else_is_ended(instead: Instead) -> None:
     started = instead(watchdog, "print('hello', flush=True); import sys; sys.stdin.read()")
     with pytest.raises(BackendError, match=r"did not start; without it"):
-        watchdog.Watchdog(STATION, {})
+        watchdog.Watchdog(load_station(STATION), {})
     assert [child.poll() is not None for child in started] == [True]
 
 

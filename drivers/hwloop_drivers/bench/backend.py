@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -38,6 +41,7 @@ from hwloop_drivers.safety.make_safe import (
     reconnect_and_make_safe,
     sources_first,
 )
+from hwloop_drivers.safety.watchdog import Watchdog
 from hwloop_drivers.station.addressing import Lines, in_order
 from hwloop_drivers.station.configured import ConfiguredInstrument
 from hwloop_drivers.station.drives import GATES, ROWS, BenchDrives
@@ -91,7 +95,7 @@ class Bench(CrossbarBackend):
             drives,
             routes=self._routes,
             fractions=self._fractions,
-            sleep=lambda duration_s: self._time.sleep(duration_s),
+            sleep=self._sleep,
         )
         self._verify_steps = steps_ahead(drives, self._fractions, array)
         self._identity: dict[str, object] = {"station": station.name}
@@ -101,6 +105,8 @@ class Bench(CrossbarBackend):
         self._began_s = self._now_s = 0.0
         self._connected = self._closed = self._outputs_on = False
         self._unsafe: BackendError | None = None
+        self._watchdog: Watchdog | None = None
+        self._lock = threading.RLock()  # an operation, or making safe: not both at once
         self._by_name: Mapping[str, ConfiguredInstrument] = {}
         self._checked: Operation | None = None
         self._at_close: list[Release] = []
@@ -110,18 +116,23 @@ class Bench(CrossbarBackend):
         time: BenchTime,
         by_name: Mapping[str, ConfiguredInstrument],
         at_close: list[Release],
+        watchdog: Watchdog | None = None,
     ) -> None:
         """Reset every instrument, ground every line, and switch every output on at 0 V.
 
-        After an error the bench is closed.
+        ``watchdog``: told of every message from now on; where it ends or has acted, the bench is
+        made safe and every operation refused. After an error the bench is closed.
         """
         self._time, self._by_name, self._at_close = time, by_name, at_close
-        self._connected = True
+        self._watchdog, self._connected = watchdog, True
         try:
-            self._set_up()
+            with self._watched():
+                self._set_up()
         except BaseException:
             self.close()
             raise
+        if watchdog is not None:
+            watchdog.on_end(self._make_safe_unwatched)
         self._began_s = time.now_s()
 
     def _set_up(self) -> None:
@@ -221,54 +232,59 @@ class Bench(CrossbarBackend):
 
     @override
     def pulse(self, pulse: PulseMap) -> None:
-        self._begin(pulse)
-        for place in in_order(pulse.addressed):
-            self._cells.pulse(pulse, place)
-        self._end()
+        with self._operation(pulse):
+            for place in in_order(pulse.addressed):
+                self._cells.pulse(pulse, place)
 
     @override
     def read(self, read: ReadMap) -> Reading:
-        self._begin(read)
         shape = self._array.geometry.shape
         reading = Reading(np.full(shape, np.nan), np.full(shape, Flag.NOT_ADDRESSED, np.uint8))
-        for place in in_order(read.addressed):
-            reading.current_a[place], reading.flags[place] = self._cells.read(read, place)
-        self._end()
+        with self._operation(read):
+            for place in in_order(read.addressed):
+                reading.current_a[place], reading.flags[place] = self._cells.read(read, place)
         return reading
 
     @override
     def ramp(self, ramp: Ramp) -> Reading:
-        self._begin(ramp)
         reading = ramp.blank(self._array.geometry.shape)
-        for place in in_order(ramp.addressed):
-            for number, (current_a, flags) in enumerate(self._cells.ramp(ramp, place)):
-                reading.current_a[number][place], reading.flags[number][place] = current_a, flags
-        self._end()
+        with self._operation(ramp):
+            for place in in_order(ramp.addressed):
+                for number, (current_a, flags) in enumerate(self._cells.ramp(ramp, place)):
+                    reading.current_a[number][place] = current_a
+                    reading.flags[number][place] = flags
         return reading
 
     @override
     def multiply(self, batch: VectorBatch) -> Reading:
-        self._begin(batch)
         *batches, rows = batch.voltage_v.shape
-        current_a, flags = column_currents(
-            self._station, batch.voltage_v.reshape(-1, rows), self._cells.measure
-        )
-        self._end()
+        with self._operation(batch):
+            current_a, flags = column_currents(
+                self._station, batch.voltage_v.reshape(-1, rows), self._cells.measure
+            )
         shape = (*batches, self._array.geometry.cols)
         return Reading(current_a.reshape(shape), flags.reshape(shape))
 
     @override
     def wait(self, wait: Wait) -> None:
-        self._begin(wait)
-        self._routes.route({})
-        self._time.sleep(wait.duration_s)
-        self._end()
+        with self._operation(wait):
+            self._routes.route({})
+            if self._watchdog is not None:
+                self._watchdog.idle()  # every line is at 0 V: it may last
+            self._sleep(wait.duration_s)
+            if self._watchdog is not None:
+                self._watchdog.begin()
 
     @override
     def make_safe(self) -> None:
+        with self._lock:
+            self._make_safe()
+
+    def _make_safe(self) -> None:
         if not self._connected:
             return
         self._outputs_on = False
+        self._unwatch()  # whatever the watchdog does: this goes on
         try:
             make_all_safe(
                 self._station,
@@ -281,9 +297,15 @@ class Bench(CrossbarBackend):
             self._unsafe = exc
             raise
         self._unsafe = None
+        if self._watchdog is not None:
+            self._watchdog.safe()
 
     @override
     def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
         if self._closed:
             return
         self._closed = True
@@ -317,9 +339,10 @@ class Bench(CrossbarBackend):
 
         ``lines``: connected for it. ``levels_v``: by drive; the others are at 0 V.
         """
-        self._cells.select(lines)
-        with self._drives.held(levels_v):
-            seen = self._drives.meter.measure_current()
+        with self._lock, self._watched():
+            self._cells.select(lines)
+            with self._drives.held(levels_v):
+                seen = self._drives.meter.measure_current()
         refuse_impossible(seen, self._array.limits.current_a)
         return seen
 
@@ -339,11 +362,58 @@ class Bench(CrossbarBackend):
     def _warn(self, message: str) -> None:
         self._events.append(Event("warning", message))
 
-    def _begin(self, operation: Operation) -> None:
+    @contextmanager
+    def _operation(self, operation: Operation) -> Iterator[None]:
+        """Check an operation, have it watched while it lasts, and look for errors at its end."""
+        with self._lock:
+            self._refuse_unconnected()
+            with self._watched():
+                self._begin(operation)
+                yield
+                self._end()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Have the watchdog follow every message, and tell it when the levels are at 0 V again."""
+        if self._watchdog is None:
+            yield
+            return
+        self._watchdog.begin()
+        for instrument in self._drives.instruments.values():
+            instrument.link.watch = self._watchdog
+        yield
+        self._watchdog.idle()
+
+    def _unwatch(self) -> None:
+        if self._watchdog is None:
+            return
+        for instrument in self._drives.instruments.values():
+            instrument.link.watch = None
+        self._watchdog.making_safe()
+
+    def _sleep(self, duration_s: float) -> None:
+        check = (lambda: None) if self._watchdog is None else self._watchdog.check
+        self._time.sleep(duration_s, check)
+
+    def _make_safe_unwatched(self) -> None:
+        """Make the bench safe because its watchdog has ended: between two operations, at once.
+
+        An operation under way notices by itself, and the run makes safe.
+        """
+        with self._lock:
+            if self._closed or not self._outputs_on:
+                return
+            self._warn("the watchdog has ended before the run did: the bench is made safe")
+            with contextlib.suppress(BackendError):  # it is kept, and raised at the next operation
+                self._make_safe()
+
+    def _refuse_unconnected(self) -> None:
         if self._closed or not self._connected:
             raise BackendError("the bench is not connected")
         if self._unsafe is not None:
             raise BackendError(f"the bench could not be made safe: {self._unsafe}")
+
+    def _begin(self, operation: Operation) -> None:
         if operation is not self._checked:  # else the guard has just asked for it
             self.check(operation)
         self._checked = None

@@ -89,7 +89,7 @@ def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = F
     opened: dict[str, Instrument] = {}
     by_name = {one.name: one for one in configured_instruments(station, addresses)}
     try:
-        watchdog = Watchdog(settings.station, addresses, record=request.record, control=control)
+        watchdog = Watchdog(station, addresses, record=request.record, control=control)
         at_close.insert(0, watchdog.release)
         for name, one in by_name.items():
             with prefix_errors(name):
@@ -101,7 +101,7 @@ def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = F
         for release in at_close:
             release(safe=True)  # nothing was switched on
         raise
-    bench.connect(time, by_name, at_close)
+    bench.connect(time, by_name, at_close, watchdog)
     return bench
 
 

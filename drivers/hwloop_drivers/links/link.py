@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from pydantic import Field
 
 from hwloop.settings.model import Settings
 from hwloop.settings.units import PositiveSecond
+from hwloop_drivers.links.waiting import sleep
 
 WireLog = Callable[[str, str, str], None]
 """Called with every message: address, ">" or "<", and the text, shortened if it is long."""
@@ -30,10 +31,27 @@ class LinkSettings(Settings):
     errors: Literal["each", "batch", "never"] = "batch"
 
 
+class Watch(Protocol):
+    """Surveillance of a run, which hears of every message to an instrument."""
+
+    def expect(self, within_s: float) -> None:
+        """Note that a message is sent whose answer comes within ``within_s`` seconds.
+
+        Raises :class:`hwloop.errors.BackendError` where the run must not go on.
+        """
+
+    def check(self) -> None:
+        """Raise :class:`hwloop.errors.BackendError` where the run must not go on."""
+
+
 class Link(ABC):
     """A link for text to one instrument; calls are bounded in time, one caller at a time.
 
-    After a timeout the link is poisoned: every call raises
+    Answers are bounded in bytes as well, by LINE_BYTES and BLOCK_BYTES of
+    :mod:`hwloop_drivers.links.messages`: an instrument that sends more does not stop talking, and
+    :class:`hwloop.errors.UnexpectedReply` is raised.
+
+    After a timeout or such an answer the link is poisoned: every call raises
     :class:`hwloop.errors.InstrumentTimeout` until :meth:`recover` has cleared it, so that a late
     answer is never taken for the answer to the next question.
     """
@@ -41,6 +59,21 @@ class Link(ABC):
     address: str
     round_trips: int = 0
     """Queries so far: what a batch saves."""
+    watch: Watch | None = None
+    """Surveillance that is told of every message and can end a wait; none while making safe."""
+
+    def sleep(self, duration_s: float) -> None:
+        """Wait while the instrument works on its own; ends early where the run must not go on."""
+        self._expect(duration_s)
+        sleep(duration_s, self._check)
+
+    def _expect(self, bound_s: float) -> None:
+        if self.watch is not None:
+            self.watch.expect(bound_s)
+
+    def _check(self) -> None:
+        if self.watch is not None:
+            self.watch.check()
 
     @abstractmethod
     def write(self, text: str) -> None:

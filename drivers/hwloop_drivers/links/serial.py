@@ -10,7 +10,8 @@ from typing_extensions import override
 
 from hwloop.errors import ConnectionLost, InstrumentTimeout, UnexpectedReply
 from hwloop_drivers.links.link import Link, LinkSettings, WireLog
-from hwloop_drivers.links.messages import close_quietly
+from hwloop_drivers.links.messages import LINE_BYTES, close_quietly, refuse_endless
+from hwloop_drivers.links.waiting import POLL_S
 
 try:  # POSIX: what pyserial lets through when a port is gone
     from termios import error as PortError  # noqa: N812 - termios calls it error
@@ -24,6 +25,7 @@ LOST = (OSError, PortError)
 CLOSE_S = 2.0
 
 
+CHUNK = 256  # bytes handed over at a time, so that a stream without a line end is bounded
 QUIET_S = 0.1  # silence after which no late answer is expected
 
 
@@ -54,21 +56,18 @@ class SerialLink(Link):
 
     @override
     def write(self, text: str) -> None:
+        self._expect(self._settings.timeout_s)
         with self._lock:
             self._send(text)
 
     @override
     def query(self, text: str, *, timeout_s: float | None = None) -> str:
         bound_s = self._settings.timeout_s if timeout_s is None else timeout_s
+        self._expect(self._settings.timeout_s + bound_s)
         with self._lock:
             self._send(text)
             self.round_trips += 1
             raw = self._read_line(text, bound_s)
-            if not raw.endswith(self._read_end):
-                self._poisoned = True
-                raise InstrumentTimeout(
-                    f"{self.address}: no answer to {text!r} within {bound_s:g} s"
-                )
             reply = raw.removesuffix(self._read_end).decode("latin-1").strip()
             if self._wire_log is not None:
                 self._wire_log(self.address, "<", reply)
@@ -125,10 +124,31 @@ class SerialLink(Link):
             raise ConnectionLost(f"{self.address}: lost while sending {text!r}: {exc}") from exc
 
     def _read_line(self, text: str, bound_s: float) -> bytes:
+        """Return the answer with its end; bounded in time and in bytes, whatever comes."""
+        end_s = time.monotonic() + bound_s
         try:
-            if self._port.timeout != bound_s:  # to set it asks the port for all its settings
-                self._port.timeout = bound_s
-            return bytes(self._port.read_until(self._read_end))
+            slice_s = min(POLL_S, bound_s)
+            if self._port.timeout != slice_s:  # to set it asks the port for all its settings
+                self._port.timeout = slice_s
+            return self._read_until_end(end_s)
+        except TimeoutError as exc:
+            self._poisoned = True
+            raise InstrumentTimeout(
+                f"{self.address}: no answer to {text!r} within {bound_s:g} s"
+            ) from exc
         except LOST as exc:
             self._poisoned = True
             raise ConnectionLost(f"{self.address}: lost while waiting for {text!r}: {exc}") from exc
+        except BaseException:  # the answer may still come
+            self._poisoned = True
+            raise
+
+    def _read_until_end(self, end_s: float) -> bytes:
+        got = bytearray()
+        while not got.endswith(self._read_end):
+            refuse_endless(self.address, len(got), LINE_BYTES)
+            if time.monotonic() >= end_s:
+                raise TimeoutError
+            got += self._port.read_until(self._read_end, size=CHUNK)
+            self._check()
+        return bytes(got)

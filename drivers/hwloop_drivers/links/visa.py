@@ -8,18 +8,28 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from typing_extensions import override
 
 from hwloop.errors import ConnectionLost, InstrumentTimeout, UnexpectedReply
 from hwloop_drivers.links.link import Link, LinkSettings, WireLog
-from hwloop_drivers.links.messages import block_length, close_quietly, payload, shortened
+from hwloop_drivers.links.messages import (
+    BLOCK_BYTES,
+    LINE_BYTES,
+    block_length,
+    close_quietly,
+    payload,
+    refuse_endless,
+    shortened,
+)
 from hwloop_drivers.links.visa_address import not_opened, nothing_answers, probe, refuse_address
+from hwloop_drivers.links.waiting import await_readable
 
 PROBE_S = 5.0
 CLOSE_S = CLEAR_S = 2.0
+HEADER, DATA_END = 16, 7  # of a HiSLIP message: bytes, and the type of the last one
 CHUNK = 4096  # bytes handed over at a time, so that each can be bounded
 
 
@@ -47,7 +57,8 @@ class VisaLink(Link):
         self._session: Any = None
         self._socket: socket.socket | None = None
         self._raw = False
-        self._received = b""
+        self._port: Any = None  # of a serial port, where its file can be waited on
+        self._received = bytearray()
         self._bound_s = 0.0
         self._clears = clear
         refuse_address(address)
@@ -55,6 +66,7 @@ class VisaLink(Link):
 
     @override
     def write(self, text: str) -> None:
+        self._expect(self._settings.timeout_s)
         with self._lock:
             self._send(text, self._settings.timeout_s)
 
@@ -123,7 +135,8 @@ class VisaLink(Link):
         self._raw = isinstance(interface, socket.socket)
         found = interface if self._raw else getattr(interface, "_sync", None)  # HiSLIP
         self._socket = found if isinstance(found, socket.socket) else None
-        self._received = b""
+        self._received = bytearray()
+        self._port = interface if os.name == "posix" and hasattr(interface, "in_waiting") else None
         if self._socket is None:
             return
         try:
@@ -158,6 +171,7 @@ class VisaLink(Link):
         import pyvisa
 
         bound_s = self._settings.timeout_s if timeout_s is None else timeout_s
+        self._expect(self._settings.timeout_s + bound_s)
         with self._lock:
             try:
                 self._send(text, self._settings.timeout_s)
@@ -207,7 +221,7 @@ class VisaLink(Link):
         """Raise if something has come before the question: it would be taken for the answer."""
         if self._socket is None:
             return
-        unread = self._received
+        unread = bytes(self._received)
         try:
             if not unread and select.select([self._socket], [], [], 0)[0]:
                 unread = self._socket.recv(CHUNK, socket.MSG_PEEK)
@@ -226,13 +240,11 @@ class VisaLink(Link):
         end = self._settings.read_termination.encode("latin-1")
         if self._raw:
             return (
-                self._take(text, bound_s, lambda got: _after(got, end))
+                self._take(text, bound_s, lambda got: _after(self.address, got, end))
                 .removesuffix(end)
                 .decode("latin-1")
             )
-        self._await_data(text, bound_s)
-        self._bound(bound_s)
-        return str(self._session.read(encoding="latin-1"))
+        return self._message(text, bound_s, LINE_BYTES).removesuffix(end).decode("latin-1")
 
     def _bound(self, bound_s: float) -> None:
         if bound_s != self._bound_s:  # to set it takes as long as to ask
@@ -243,15 +255,85 @@ class VisaLink(Link):
         end = self._settings.read_termination.encode("latin-1")
         if self._raw:
             return self._take(text, bound_s, lambda got: block_length(self.address, got, end))
-        self._await_data(text, bound_s)
-        self._bound(bound_s)
         self._session.read_termination = None  # a line feed in the data is no end
         try:
-            return bytes(self._session.read_raw())
+            return self._message(text, bound_s, BLOCK_BYTES)
         finally:
             self._session.read_termination = self._settings.read_termination
 
-    def _take(self, text: str, bound_s: float, length: Callable[[bytes], int | None]) -> bytes:
+    def _message(self, text: str, bound_s: float, most: int) -> bytes:
+        """Read a message of at most ``most`` bytes in pieces, so that time and bytes are bounded.
+
+        A library's own reading of a whole message begins its time-out anew with every piece.
+        """
+        end_s = time.monotonic() + bound_s
+        self._await_data(text, bound_s)
+        whole = self._is_whole(most)
+        with contextlib.nullcontext() if whole else self._cut_off(text, bound_s, end_s):
+            return self._pieces(text, bound_s, end_s, most)
+
+    def _pieces(self, text: str, bound_s: float, end_s: float, most: int) -> bytes:
+        from pyvisa.constants import StatusCode
+
+        more = StatusCode.success_max_count_read
+        session, got, status = self._session, bytearray(), more
+        self._bound(bound_s)
+        with session.ignore_warning(StatusCode.success_device_not_present, more):
+            while status == more:
+                piece, status = session.visalib.read(session.session, session.chunk_size)
+                got += piece
+                refuse_endless(self.address, len(got), most)
+                left_s = end_s - time.monotonic()
+                if status == more:
+                    if left_s <= 0:
+                        raise self._no_answer(text, bound_s)
+                    self._bound(left_s)
+                self._check()
+        return bytes(got)
+
+    def _is_whole(self, most: int) -> bool:
+        """Return whether the next HiSLIP message is here to its end; True for other links.
+
+        Raises :class:`UnexpectedReply` for one whose header tells of more than ``most`` bytes.
+        """
+        if self._socket is None:
+            return True
+        seen = self._socket.recv(CHUNK, socket.MSG_PEEK)
+        if len(seen) < HEADER or seen[:2] != b"HS":
+            return False
+        size = int.from_bytes(seen[8:HEADER], "big")
+        refuse_endless(self.address, size, most)
+        return seen[2] == DATA_END and len(seen) >= HEADER + size
+
+    @contextlib.contextmanager
+    def _cut_off(self, text: str, bound_s: float, end_s: float) -> Iterator[None]:
+        """End the link at ``end_s``: a message that trickles in keeps pyvisa-py reading."""
+        source, over = self._socket, threading.Event()
+
+        def cut() -> None:
+            over.set()
+            with contextlib.suppress(OSError):
+                if source is not None:
+                    source.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads
+
+        timer = threading.Timer(max(end_s - time.monotonic(), 0.0), cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except (OSError, RuntimeError) as exc:
+            if over.is_set():
+                raise self._no_answer(text, bound_s) from exc
+            raise
+        finally:
+            timer.cancel()
+
+    def _no_answer(self, text: str, bound_s: float) -> InstrumentTimeout:
+        return InstrumentTimeout(
+            f"{self.address}: no answer to {shortened(text)!r} within {bound_s:g} s"
+        )
+
+    def _take(self, text: str, bound_s: float, length: Callable[[bytearray], int | None]) -> bytes:
         """Read from the socket until ``length`` says how much of it is the answer."""
         source = self._socket
         assert source is not None  # noqa: S101 - tells the type checker
@@ -262,20 +344,18 @@ class VisaLink(Link):
             if not part:
                 self._ended(text)
             self._received += part
-        taken, self._received = self._received[:wanted], self._received[wanted:]
+        taken, self._received = bytes(self._received[:wanted]), self._received[wanted:]
         return taken
 
     def _await_data(self, text: str, bound_s: float, *, left_s: float | None = None) -> None:
         """Wait on the socket itself: pyvisa-py spins a core when the peer has gone."""
         source = self._socket
-        if source is None:
+        if source is None and self._port is None:
             return
         wait_s = max(bound_s if left_s is None else left_s, 0.0)
-        if not select.select([source], [], [], wait_s)[0]:
-            raise InstrumentTimeout(
-                f"{self.address}: no answer to {shortened(text)!r} within {bound_s:g} s"
-            )
-        if not self._raw and not source.recv(1, socket.MSG_PEEK):
+        if not await_readable(source or self._port, wait_s, self._check):
+            raise self._no_answer(text, bound_s)
+        if source is not None and not self._raw and not source.recv(1, socket.MSG_PEEK):
             self._ended(text)
 
     def _ended(self, text: str) -> NoReturn:
@@ -288,17 +368,16 @@ class VisaLink(Link):
         import pyvisa
 
         code = getattr(exc, "error_code", None)
-        said = shortened(text)
         if code == pyvisa.constants.StatusCode.error_timeout:
-            raise InstrumentTimeout(
-                f"{self.address}: no answer to {said!r} within {bound_s:g} s"
-            ) from exc
-        raise ConnectionLost(f"{self.address}: lost while waiting for {said!r}: {exc}") from exc
+            raise self._no_answer(text, bound_s) from exc
+        raise ConnectionLost(
+            f"{self.address}: lost while waiting for {shortened(text)!r}: {exc}"
+        ) from exc
 
     def _shut(self) -> None:
         session, self._session = self._session, None
         source, self._socket = self._socket, None
-        self._received = b""
+        self._received, self._port = bytearray(), None
         if source is not None:
             with contextlib.suppress(OSError):
                 source.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for an answer
@@ -311,9 +390,12 @@ class VisaLink(Link):
             self._wire_log(self.address, direction, shortened(said))
 
 
-def _after(got: bytes, end: bytes) -> int | None:
+def _after(address: str, got: bytearray, end: bytes) -> int | None:
     place = got.find(end)
-    return None if place < 0 else place + len(end)
+    if place >= 0:
+        return place + len(end)
+    refuse_endless(address, len(got), LINE_BYTES)
+    return None
 
 
 def _bounded(work: Callable[[Any], None], session: Any, bound_s: float) -> bool:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from hwloop.errors import BackendError, ConnectionLost, UnexpectedReply
+from hwloop.errors import BackendError, ConnectionLost, HwloopError, UnexpectedReply
 from hwloop.station.parts import GROUND
 from hwloop.station.station import Station
 from hwloop_drivers.roles import Instrument, PulseGenerator, SwitchMatrix
@@ -105,24 +105,31 @@ def make_all_safe(
     No instrument waits for another of its kind, and none longer than :data:`ROUND_S`. Where a
     source does not answer, the lines are grounded all the same, so that the array is not left at
     its voltage, and ``note`` is called with a warning. Raises :class:`hwloop.errors.BackendError`
-    that names the instruments that may still be on or connected.
+    that names the instruments that may still be on or connected: all that were not confirmed.
     """
     matrices = [name for name in names if name in station.matrices]
     sources = [name for name in names if name not in matrices]
     lines, failures = _at_once(sources, make_one, last)
     left = [
-        f"{name} may still be ON, switch it off by hand ({failures[name]})" for name in failures
+        f"{name} may still be ON, switch it off by hand ({_reason(exc)})"
+        for name, exc in failures.items()
     ]
     if failures and matrices:
         note(f"relays are moved although {', '.join(failures)} may still be on")
     more_lines, more_failures = _at_once(matrices, make_one)
     left += [
-        f"{name} may still connect lines to outputs ({exc})" for name, exc in more_failures.items()
+        f"{name} may still connect lines to outputs ({_reason(exc)})"
+        for name, exc in more_failures.items()
     ]
     if left:
         done = "; ".join(lines + more_lines) or "nothing else"
         raise BackendError(f"NOT EVERYTHING IS SAFE: {'; '.join(left)}. Done: {done}")
     return lines + more_lines
+
+
+def _reason(exc: BaseException) -> str:
+    """Return the message of an error, with its type where hwloop did not raise it on purpose."""
+    return str(exc) if isinstance(exc, HwloopError) else f"{type(exc).__name__}: {exc}"
 
 
 def make_station_safe(
@@ -145,15 +152,19 @@ def make_station_safe(
 
 def _at_once(
     names: list[str], make_one: Callable[[str], str], last: Sequence[str] = ()
-) -> tuple[list[str], dict[str, Exception]]:
-    """Make each safe in a thread of its own; return the lines, and the failures by name."""
+) -> tuple[list[str], dict[str, BaseException]]:
+    """Make each safe in a thread of its own; return the lines, and the failures by name.
+
+    An instrument counts as safe only if its thread returned a line: one whose thread ended in any
+    other way, or never ran, is a failure.
+    """
     done: dict[str, str] = {}
-    failures: dict[str, Exception] = {}
+    failures: dict[str, BaseException] = {}
 
     def work(name: str) -> None:
         try:
             done[name] = make_one(name)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, the others must be made safe
+        except BaseException as exc:  # noqa: BLE001 - SystemExit too: the others must be made safe
             failures[name] = exc
 
     threads = {
@@ -161,22 +172,36 @@ def _at_once(
         for name in names
     }
     began_s = time.monotonic()
-    first = [thread for name, thread in threads.items() if name not in last]
-    for thread in first:
-        thread.start()
-    if len(first) < len(threads):
-        _join(first, began_s + GRACE_S)
-        for name in set(threads) & set(last):
-            threads[name].start()
+    first = [name for name in names if name not in last]
+    _start(threads, first, failures)
+    if len(first) < len(names):
+        _join((threads[name] for name in first), began_s + GRACE_S)
+        _start(threads, [name for name in names if name in last], failures)
     _join(threads.values(), began_s + ROUND_S)
     for name, thread in threads.items():
         if thread.is_alive():
             failures[name] = BackendError(f"did not come back within {ROUND_S:g} s")
+        elif name not in done and name not in failures:
+            failures[name] = BackendError("it was not confirmed that it is safe")
     return [done[n] for n in names if n in done and n not in failures], {
         n: failures[n] for n in names if n in failures
     }
 
 
+def _start(
+    threads: Mapping[str, threading.Thread],
+    names: Sequence[str],
+    failures: dict[str, BaseException],
+) -> None:
+    """Start threads; one that cannot be started is a failure, and keeps no other from its start."""
+    for name in names:
+        try:
+            threads[name].start()
+        except (RuntimeError, MemoryError) as exc:
+            failures[name] = exc
+
+
 def _join(threads: Iterable[threading.Thread], end_s: float) -> None:
     for thread in threads:
-        thread.join(timeout=max(end_s - time.monotonic(), 0.0))
+        if thread.ident is not None:  # it was started
+            thread.join(timeout=max(end_s - time.monotonic(), 0.0))

@@ -1,31 +1,23 @@
-"""Make the bench safe when its run is killed: a process of its own, at the end of a pipe.
-
-Run as ``python -m hwloop_drivers.safety.watchdog``. The first line of its input says which station;
-the line ``done`` ends it. If the input ends without that line, the run has died, and the watchdog
-opens every instrument over a link of its own and makes it safe. It reports what it did on its
-output, on the standard error, which is the user's terminal, and in a file beside the record.
-"""
+"""Handle of a run on its watchdog, the process that makes the bench safe in its stead."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import signal
-import socket
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from threading import Event, Lock, Thread
 
-from hwloop.errors import BackendError, HwloopError
-from hwloop_drivers.child_process import end, first_line
-from hwloop_drivers.safety.make_safe import ROUND_S
+from hwloop.errors import BackendError
+from hwloop.station.station import Station
+from hwloop_drivers.child_process import PYTHON, end, first_line
+from hwloop_drivers.safety.watchdog_process import DONE, EXPECT, IDLE, SHUTDOWN_S, WATCHING, now_s
 
-DONE = "done"
-START_S = 30.0
-SHUTDOWN_S = 2 * ROUND_S + 15.0
+START_S, END_S = 30.0, 5.0
+MARGIN_S = 10.0  # beyond the bound of the message under way, for the run's own work
 
 
 class Watchdog:
@@ -39,14 +31,14 @@ class Watchdog:
 
     def __init__(
         self,
-        station_file: Path,
+        station: Station,
         addresses: Mapping[str, str],
         *,
         record: Path | None = None,
         control: str = "",
     ) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "hwloop_drivers.safety.watchdog"],
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            [*PYTHON, "-m", "hwloop_drivers.safety.watchdog_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -54,47 +46,141 @@ class Watchdog:
             creationflags=_apart(),
         )
         told = {
-            "station": str(station_file.resolve()),
+            "station": station.model_dump(mode="json"),
             "addresses": dict(addresses),
             "report": "" if record is None else str(report_path(record).resolve()),
             "control": control,
         }
+        self._said: list[str] = []
+        self._ended, self._released = Event(), Event()
+        self._on_end: Callable[[], None] = lambda: None
+        self._due_s = float("inf")
+        self._stuck = self._operating = False
+        self._lock = Lock()
         self._say(json.dumps(told))
         line = first_line(self._process, within_s=START_S)
-        if line is None or line.strip() != "watching":
+        if line is None or line.strip() != WATCHING:
             end(self._process)
             why = f" within {START_S:g} s" if line is None else ""
             raise BackendError(
                 f"the watchdog did not start{why}; without it nothing is switched on"
             )
+        if self._process.stdin is not None and sys.platform != "win32":
+            # One that is stopped reads nothing: the run must not wait for it in a full pipe.
+            os.set_blocking(self._process.stdin.fileno(), False)
+        self._follower = Thread(target=self._follow, daemon=True, name="watchdog")
+        self._follower.start()
+
+    def on_end(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called, in a thread, as soon as the watchdog ends before its release."""
+        self._on_end = call
+        if self._ended.is_set():
+            call()
+
+    def check(self) -> None:
+        """Raise :class:`hwloop.errors.BackendError` unless the watchdog watches, and has not acted.
+
+        A run that was stopped and continues finds here that the time it had announced is over.
+        """
+        if self._said:
+            raise BackendError(f"the watchdog has acted: {self._said[0]}")
+        if now_s() > self._due_s:
+            raise BackendError(
+                "the run stood still for longer than the watchdog waits; the bench has been made"
+                " safe, or is being made so"
+            )
+        if self._stuck or self._ended.is_set():
+            raise BackendError(
+                "the watchdog does not watch any more; without it nothing stays switched on"
+            )
+
+    def expect(self, within_s: float) -> None:
+        """Announce that levels may stand, and progress within ``within_s`` and a margin.
+
+        The watchdog is told anew only where half the margin has gone, so that a message costs next
+        to nothing. Raises as :meth:`check` does.
+        """
+        with self._lock:
+            self.check()
+            now = now_s()
+            if not self._operating:  # a keep-alive between two operations, when nothing stands
+                return
+            if now + within_s + MARGIN_S / 2 <= self._due_s < float("inf"):
+                return
+            self._due_s = now + within_s + MARGIN_S
+            self._say(f"{EXPECT} {within_s + MARGIN_S!r}")
+
+    def begin(self) -> None:
+        """Note that an operation begins: levels may stand. Raises as :meth:`check` does."""
+        with self._lock:
+            self.check()
+            self._operating = True
+
+    def idle(self) -> None:
+        """Tell the watchdog that every level is at 0 V. Raises as :meth:`check` does."""
+        with self._lock:
+            self.check()
+            self._operating = False
+            if self._due_s < float("inf"):
+                self._say(IDLE)
+                self._due_s = float("inf")
+
+    def making_safe(self) -> None:
+        """Give the run the time that making safe may take; never raises."""
+        with self._lock:
+            self._operating, self._due_s = False, float("inf")
+            self._say(f"{EXPECT} {SHUTDOWN_S!r}")
+
+    def safe(self) -> None:
+        """Tell the watchdog that every output is off; never raises."""
+        with self._lock:
+            self._say(IDLE)
 
     def release(self, *, safe: bool) -> str | None:
         """Stop the watchdog. If the bench is not ``safe``, let it run its shutdown first.
 
         Returns what the watchdog did, or that it had ended before; None where all is in order.
         """
-        if self._process.poll() is not None:
-            self._close_pipes()
-            return f"the watchdog had ended with {self._process.returncode} before the run did"
+        self._released.set()
+        had_ended = self._ended.is_set() or self._process.poll() is not None
         if safe:
             self._say(DONE)
+        with contextlib.suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
         try:
-            said, _ = self._process.communicate(timeout=SHUTDOWN_S)  # closes its input
+            self._process.wait(timeout=SHUTDOWN_S)
         except subprocess.TimeoutExpired:
             return f"the watchdog, process {self._process.pid}, is still at work"
-        return None if safe else f"watchdog: {said.strip()}"
+        self._follower.join(timeout=END_S)
+        if self._process.stdout is not None and not self._follower.is_alive():
+            self._process.stdout.close()
+        if self._said:
+            return "watchdog: " + "\n".join(self._said)
+        if had_ended or not safe:
+            return f"the watchdog had ended with {self._process.returncode} before the run did"
+        return None
+
+    def _follow(self) -> None:
+        """Collect what the watchdog says until it ends."""
+        assert self._process.stdout is not None  # noqa: S101 - tells the type checker
+        for line in self._process.stdout:
+            self._said.append(line.strip())
+        self._ended.set()
+        if not self._released.is_set():
+            self._on_end()
 
     def _say(self, line: str) -> None:
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):  # a dead one is found out when it is read or polled
-                self._process.stdin.write(line + "\n")
-                self._process.stdin.flush()
-
-    def _close_pipes(self) -> None:
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        if self._process.stdin is None or self._process.stdin.closed:
+            return
+        message = f"{line}\n".encode()
+        try:  # to the pipe itself: a buffer would keep what did not fit
+            while message:
+                message = message[os.write(self._process.stdin.fileno(), message) :]
+        except BlockingIOError:
+            self._stuck = True
+        except OSError:  # a dead one is found out when it is read or polled
+            pass
 
 
 def report_path(record: Path) -> Path:
@@ -110,78 +196,3 @@ def _apart() -> int:
     if sys.platform == "win32":
         return subprocess.CREATE_NEW_PROCESS_GROUP
     return 0
-
-
-def main() -> int:
-    """Watch until the input ends; return 0 if all was in order or could be made safe, else 1."""
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # sent to the run, which makes the bench safe itself
-        signal.signal(number, signal.SIG_IGN)
-    import pyvisa  # noqa: F401 - now, not when every moment counts
-
-    from hwloop.station.station import load_station
-    from hwloop_drivers.station.configured import configured_instruments
-
-    told = json.loads(sys.stdin.readline())
-    try:
-        configured_instruments(load_station(Path(told["station"])), told["addresses"])
-    except HwloopError as exc:
-        _print(f"hwloop watchdog: {exc}", sys.stderr)
-        return 1
-    with _held(told["control"]):
-        print("watching", flush=True)
-        for line in sys.stdin:
-            if line.strip() == DONE:
-                return 0
-        return _shut_down(told, _reporter(told["report"]))
-
-
-def _shut_down(told: Mapping[str, str], say: Callable[[str], None]) -> int:
-    from hwloop.station.station import load_station
-    from hwloop_drivers.safety.make_safe import make_station_safe
-
-    say("the run has ended without making the bench safe; doing it now")
-    addresses: object = told["addresses"]
-    try:
-        station = load_station(Path(told["station"]))
-        assert isinstance(addresses, dict)  # noqa: S101 - as it was told
-        for line in make_station_safe(station, addresses, note=say):
-            say(line)
-    except Exception as exc:  # noqa: BLE001 - whatever it is, it is the last report
-        say(str(exc))
-        return 1
-    say("every output is off and every line grounded")
-    return 0
-
-
-def _reporter(path: str) -> Callable[[str], None]:
-    """Return a function that reports a message in the file, on standard error and on output."""
-
-    def say(message: str) -> None:
-        stamp = datetime.now(UTC).isoformat(timespec="seconds")
-        if path:
-            with contextlib.suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
-                file.write(f"{stamp} {message}\n")
-        _print(f"hwloop watchdog: {message}", sys.stderr)
-        _print(message, sys.stdout)
-
-    return say
-
-
-def _print(message: str, stream: TextIO) -> None:
-    with contextlib.suppress(OSError, ValueError):  # the terminal, or the run, has gone
-        print(message, file=stream, flush=True)
-
-
-def _held(control: str) -> contextlib.AbstractContextManager[object]:
-    """Hold a connection to a virtual bench, which keeps it alive; nothing for a real one."""
-    if not control:
-        return contextlib.nullcontext()
-    host, _, number = control.rpartition(":")
-    return socket.create_connection((host, int(number)), timeout=SHUTDOWN_S)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,5 +1,6 @@
 """The most telling rows of the safety table; `make safety` has them all."""
 
+import dataclasses
 import os
 import random
 import signal
@@ -20,10 +21,17 @@ from hwloop_drivers.safety.make_safe import make_all_safe
 from hwloop_drivers.safety.watchdog import Watchdog, report_path
 
 STATION = Path(__file__).parents[3] / "stations" / "virtual_4x4.yaml"
+STOPPED_S = 25.0  # the watchdog acts 12 s after the last message
 TELLING = (
     "nothing: the run ends by itself",
     "an exception in the step",
     "SIGKILL, the virtual bench is the run's own",
+    "the station file is deleted, then SIGKILL",
+    "the station file is half saved, then SIGKILL",
+    "the watchdog is killed in the middle of a pulse",
+    "SIGSTOP in the middle of a pulse, SIGCONT after 60 s",
+    "SIGKILL, the run's folder is full of traps",
+    "row_smu answers a stream without end",
     "row_smu stops in the middle of a pulse",
     "row_smu stops in the middle of a pulse and disappears",
     "matrix disappears and refuses new links",
@@ -33,7 +41,10 @@ TELLING = (
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 def test_every_output_is_off_and_the_record_whole_whatever_happens(tmp_path: Path) -> None:
     every = {i.words: i for i in incidents(load_station(STATION), random.Random(1))}  # noqa: S311 - no secret
-    chosen = [every[words] for words in TELLING]
+    chosen = [
+        dataclasses.replace(every[words], pause_s=min(every[words].pause_s, STOPPED_S))
+        for words in TELLING
+    ]
     for incident, seen in try_station(
         STATION, chosen, tmp_path, timeout_s=0.5, updates=2, at_once=3
     ):
@@ -124,6 +135,66 @@ def test_unexpected_error_of_one_instrument_keeps_no_other_on() -> None:
     assert "matrix" in done
 
 
+@pytest.mark.parametrize(
+    "ends", [SystemExit, SystemExit(0), KeyboardInterrupt("Ctrl-C"), GeneratorExit, MemoryError]
+)
+@pytest.mark.parametrize("ended", ["row_smu", "col_smu", "matrix"])
+def test_instrument_whose_thread_ended_in_any_way_without_an_answer_is_not_safe(
+    ends: BaseException, ended: str
+) -> None:
+    done: list[str] = []
+
+    def make_one(name: str) -> str:
+        if name == ended:
+            raise ends
+        done.append(name)
+        return f"{name}: safe"
+
+    with pytest.raises(BackendError, match=f"NOT EVERYTHING IS SAFE: {ended} may still"):
+        make_all_safe(_station(), ["row_smu", "col_smu", "matrix"], make_one, note=done.append)
+    assert {"row_smu", "col_smu", "matrix"} - {ended} <= set(done)
+
+
+def test_program_that_exits_in_every_thread_leaves_every_instrument_named() -> None:
+    with pytest.raises(BackendError) as caught:
+        make_all_safe(
+            _station(), ["row_smu", "col_smu", "matrix"], lambda _: sys.exit(), note=print
+        )
+    for name in ("row_smu may still be ON", "col_smu may still be ON", "matrix may still connect"):
+        assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("last", [[], ["row_smu"]])
+def test_instrument_whose_thread_cannot_start_is_not_safe_and_the_others_are(
+    monkeypatch: pytest.MonkeyPatch, last: list[str]
+) -> None:
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "safe row_smu":
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    done: list[str] = []
+
+    def make_one(name: str) -> str:
+        done.append(name)
+        return name
+
+    with pytest.raises(BackendError, match=r"row_smu may still be ON.*can't start new thread"):
+        make_all_safe(
+            _station(), ["row_smu", "col_smu", "matrix"], make_one, note=lambda _: None, last=last
+        )
+    assert done == ["col_smu", "matrix"]
+
+
+def test_thread_that_never_ran_confirms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading.Thread, "run", lambda _: None)
+    with pytest.raises(BackendError, match=r"row_smu may still be ON.*not confirmed.*matrix"):
+        make_all_safe(_station(), ["row_smu", "matrix"], lambda name: name, note=print)
+
+
 def test_box_with_one_socket_gets_time_to_notice_that_the_old_link_has_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -194,13 +265,13 @@ ADDRESSES = dict.fromkeys(("row_smu", "col_smu", "matrix"), "TCPIP::127.0.0.1::1
 
 
 def test_watchdog_that_is_let_go_says_and_writes_nothing(tmp_path: Path) -> None:
-    watchdog = Watchdog(STATION, ADDRESSES, record=tmp_path / "r.h5")
+    watchdog = Watchdog(_station(), ADDRESSES, record=tmp_path / "r.h5")
     assert watchdog.release(safe=True) is None
     assert list(tmp_path.iterdir()) == []
 
 
 def test_watchdog_that_reaches_nothing_says_so_in_a_file_beside_the_record(tmp_path: Path) -> None:
-    watchdog = Watchdog(STATION, ADDRESSES, record=tmp_path / "r.h5")
+    watchdog = Watchdog(_station(), ADDRESSES, record=tmp_path / "r.h5")
     said = watchdog.release(safe=False)
     assert said is not None
     assert "NOT EVERYTHING IS SAFE" in said
@@ -211,16 +282,19 @@ def test_watchdog_that_reaches_nothing_says_so_in_a_file_beside_the_record(tmp_p
 
 
 def test_watchdog_that_has_died_is_reported(tmp_path: Path) -> None:
-    watchdog = Watchdog(STATION, ADDRESSES)
+    watchdog = Watchdog(_station(), ADDRESSES)
     watchdog._process.kill()
     watchdog._process.wait()
     assert "had ended with -9 before the run did" in str(watchdog.release(safe=True))
 
 
-def test_watchdog_that_cannot_read_its_station_does_not_start(tmp_path: Path) -> None:
+def test_watchdog_whose_station_names_no_driver_does_not_start() -> None:
+    station = _station()
+    entry = station.instruments["row_smu"].model_copy(update={"kind": "keithley_0000"})
+    bad = station.model_copy(update={"instruments": {**station.instruments, "row_smu": entry}})
     began_s = time.monotonic()
     with pytest.raises(BackendError, match="did not start; without it nothing is switched on"):
-        Watchdog(tmp_path / "none.yaml", ADDRESSES)
+        Watchdog(bad, ADDRESSES)
     assert time.monotonic() - began_s < 30
 
 
@@ -229,7 +303,7 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX sessions
 
 @POSIX
 def test_watchdog_is_out_of_reach_of_what_is_sent_to_the_session_of_the_run() -> None:
-    watchdog = Watchdog(STATION, ADDRESSES)
+    watchdog = Watchdog(_station(), ADDRESSES)
     try:
         process = watchdog._process.pid
         assert os.getsid(process) == process != os.getsid(0)
@@ -243,7 +317,7 @@ def test_watchdog_is_out_of_reach_of_what_is_sent_to_the_session_of_the_run() ->
 def test_signal_that_is_meant_for_the_run_does_not_end_the_watchdog(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    watchdog = Watchdog(STATION, ADDRESSES, record=tmp_path / "r.h5")
+    watchdog = Watchdog(_station(), ADDRESSES, record=tmp_path / "r.h5")
     os.kill(watchdog._process.pid, number)
     said = watchdog.release(safe=False)  # it has its turn all the same, and reaches nothing
     assert watchdog._process.returncode == 1

@@ -1,170 +1,208 @@
-"""The watching process from inside: what it is told, when it acts, and what it says."""
+"""The run's handle on its watchdog: what it announces, and when it must not go on."""
 
 from __future__ import annotations
 
-import io
-import json
+import os
 import signal
-import socket
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from hwloop.array.operations import PulseMap, ReadMap, Wait
+from hwloop.backend.kind import OpenRequest
 from hwloop.errors import BackendError
-from hwloop.station.station import Station
-from hwloop_drivers.safety import make_safe, watchdog
+from hwloop.procedure.procedure import load_procedure
+from hwloop.run.execute import request_for
+from hwloop.station.station import load_station
+from hwloop_drivers.bench.backend import Bench
+from hwloop_drivers.bench.open import BenchSettings, open_bench
+from hwloop_drivers.safety import watchdog as handle
+from hwloop_drivers.safety.watchdog import Watchdog
+from tests.drivers.running_bench import PROCEDURE, copy_station, running_bench
 
 STATION = Path(__file__).parents[3] / "stations" / "virtual_4x4.yaml"
-ADDRESSES = dict.fromkeys(("row_smu", "col_smu", "matrix"), "TCPIP::127.0.0.1::1::SOCKET")
-Watch = Callable[..., int]
+NOWHERE = dict.fromkeys(("row_smu", "col_smu", "matrix"), "TCPIP::127.0.0.1::1::SOCKET")
 
-
-@pytest.fixture(autouse=True)
-def _signals() -> Iterator[None]:
-    """The watching process ignores signals that these tests share with their own process."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 
 
 @pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Watch:
-    """``watch(*lines, station=..., ...)``: watch a station until the lines end; the exit code."""
+def watchdog() -> Iterator[Watchdog]:
+    made = Watchdog(load_station(STATION), NOWHERE)
+    yield made
+    made.release(safe=True)
 
-    def run(
-        *lines: str,
-        station: Path = STATION,
-        addresses: dict[str, str] = ADDRESSES,
-        report: str = "",
-        control: str = "",
-    ) -> int:
-        told = {
-            "station": str(station),
-            "addresses": addresses,
-            "report": report,
-            "control": control,
-        }
-        text = "\n".join([json.dumps(told), *lines])
-        monkeypatch.setattr("sys.stdin", io.StringIO(text))
-        return watchdog.main()
 
-    return run
+def _wait_until(holds: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
+
+
+def test_run_hears_of_the_end_of_its_watchdog_and_may_not_go_on(watchdog: Watchdog) -> None:
+    watchdog.begin()
+    watchdog.expect(1.0)
+    heard = threading.Event()
+    watchdog.on_end(heard.set)
+    watchdog._process.kill()
+    assert heard.wait(60)
+    for go_on in (watchdog.check, watchdog.begin, watchdog.idle, lambda: watchdog.expect(1.0)):
+        with pytest.raises(BackendError, match="does not watch any more"):
+            go_on()
+    watchdog.making_safe()  # what makes the bench safe goes on all the same
+    watchdog.safe()
+    assert "had ended with -9" in str(watchdog.release(safe=True))
+
+
+def test_end_that_came_before_anyone_asked_is_told_at_once(watchdog: Watchdog) -> None:
+    watchdog._process.kill()
+    _wait_until(watchdog._ended.is_set)
+    heard = threading.Event()
+    watchdog.on_end(heard.set)
+    assert heard.is_set()
+
+
+def test_release_is_no_end_that_the_run_has_to_hear_of() -> None:
+    made = Watchdog(load_station(STATION), NOWHERE)
+    heard = threading.Event()
+    made.on_end(heard.set)
+    assert made.release(safe=True) is None
+    assert not heard.is_set()
+
+
+def test_run_that_stood_still_for_longer_than_announced_may_not_go_on(
+    watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(handle, "now_s", lambda: clock[0])
+    watchdog.begin()
+    watchdog.expect(5.0)
+    clock[0] += 5.0 + handle.MARGIN_S
+    watchdog.check()
+    clock[0] += 0.001
+    for go_on in (watchdog.check, watchdog.idle, lambda: watchdog.expect(5.0)):
+        with pytest.raises(BackendError, match="the run stood still for longer"):
+            go_on()
+
+
+def test_announcement_covers_every_message_and_is_renewed_only_where_it_must(
+    watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, said = [0.0], list[str]()
+    monkeypatch.setattr(handle, "now_s", lambda: clock[0])
+    monkeypatch.setattr(watchdog, "_say", said.append)
+    watchdog.expect(5.0)
+    assert said == []  # between two operations nothing stands
+    watchdog.begin()
+    for _ in range(100):
+        watchdog.expect(1.0)
+    assert said == ["expect 11.0"]
+    clock[0] = 5.5
+    watchdog.expect(1.0)  # 5 s of the margin have gone
+    watchdog.expect(60.0)  # a long train
+    assert said[1:] == ["expect 11.0", "expect 70.0"]
+    watchdog.idle()
+    watchdog.idle()
+    assert said[3:] == ["idle"]
+    clock[0] += 3600.0
+    watchdog.check()
+
+
+def test_watchdog_that_reads_nothing_does_not_hold_up_the_run(watchdog: Watchdog) -> None:
+    os.kill(watchdog._process.pid, signal.SIGSTOP)
+    try:
+        watchdog.begin()
+
+        def announce() -> None:
+            for n in range(100_000):
+                watchdog.expect(10.0 + 10.0 * n)
+
+        with pytest.raises(BackendError, match="does not watch any more"):
+            announce()
+    finally:
+        os.kill(watchdog._process.pid, signal.SIGCONT)
+        watchdog._process.kill()
+
+
+def test_watchdog_acts_on_the_station_that_it_was_given(tmp_path: Path) -> None:
+    path = copy_station(STATION, tmp_path)
+    made = Watchdog(load_station(path), NOWHERE, record=tmp_path / "r.h5")
+    path.write_text("name: [half saved", encoding="utf-8")
+    said = str(made.release(safe=False))
+    for name in ("row_smu may still be ON", "col_smu may still be ON", "matrix may still connect"):
+        assert name in said
 
 
 @pytest.fixture
-def made_safe(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str]]]:
-    """The stations, with their addresses, that were made safe; each says that it was."""
-    done: list[tuple[str, dict[str, str]]] = []
-
-    def make_station_safe(
-        station: Station, addresses: dict[str, str], *, note: Callable[[str], None]
-    ) -> list[str]:
-        done.append((station.name, addresses))
-        note("relays are moved")
-        return ["row_smu: safe", "matrix: safe"]
-
-    monkeypatch.setattr(make_safe, "make_station_safe", make_station_safe)
-    return done
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    procedure = load_procedure(PROCEDURE)
+    station = copy_station(STATION, tmp_path)
+    request: OpenRequest = request_for(procedure, seed=1, record=tmp_path / "r.h5")[0]
+    with running_bench(station, procedure):
+        made = open_bench(BenchSettings(station=station), request)
+        try:
+            yield made
+        finally:
+            made.close()
 
 
-def test_run_that_says_it_is_done_is_left_alone(
-    watch: Watch, made_safe: list[Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+def _outputs_on(bench: Bench) -> bool:
+    return any(source.source_enabled for source in bench._drives.sources.values())
+
+
+def test_bench_between_two_operations_is_made_safe_when_its_watchdog_ends(bench: Bench) -> None:
+    read = ReadMap.every_cell((4, 4), read_v=0.05)
+    assert bench.read(read).current_a.shape == (4, 4)
+    assert _outputs_on(bench)
+    assert bench._watchdog is not None
+    bench._watchdog._process.kill()
+    _wait_until(lambda: not bench._outputs_on)
+    with bench._lock:  # it has finished
+        assert not _outputs_on(bench)
+    with pytest.raises(BackendError, match="does not watch any more"):
+        bench.read(read)
+    said = [event.message for event in bench.take_events()]
+    assert any("the watchdog has ended before the run did" in message for message in said)
+
+
+def test_wait_ends_when_the_watchdog_does(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hwloop_drivers.virtual_bench import HostTime
+
+    monkeypatch.setattr(bench, "_time", HostTime())
+    assert bench._watchdog is not None
+    threading.Timer(0.5, bench._watchdog._process.kill).start()
+    began_s = time.monotonic()
+    with pytest.raises(BackendError, match="does not watch any more"):
+        bench.wait(Wait(600.0))
+    assert time.monotonic() - began_s < 60  # a bound, not a speed
+    bench.make_safe()
+    assert not _outputs_on(bench)
+
+
+def test_operation_after_a_standstill_is_refused_and_the_bench_safe(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = tmp_path / "run.watchdog.txt"
-    assert watch("something else", " done ", report=str(report)) == 0
-    assert made_safe == []
-    assert capsys.readouterr() == ("watching\n", "")
-    assert not report.exists()
+    import numpy as np
 
+    assert bench._watchdog is not None
+    real_s, skipped_s = handle.now_s, [0.0]
+    monkeypatch.setattr(handle, "now_s", lambda: real_s() + skipped_s[0])
+    rows = bench._drives.rows
+    real = type(rows).apply_train
 
-@pytest.mark.parametrize("lines", [(), ("something else",)])
-def test_input_that_ends_without_a_word_makes_the_station_safe_and_says_so_everywhere(
-    watch: Watch,
-    made_safe: list[Any],
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    lines: tuple[str, ...],
-) -> None:
-    report = tmp_path / "run.watchdog.txt"
-    assert watch(*lines, report=str(report)) == 0
-    assert made_safe == [("virtual_4x4", ADDRESSES)]
-    wanted = [
-        "the run has ended without making the bench safe; doing it now",
-        "relays are moved",
-        "row_smu: safe",
-        "matrix: safe",
-        "every output is off and every line grounded",
-    ]
-    out, error = capsys.readouterr()
-    assert out.splitlines() == ["watching", *wanted]
-    assert error.splitlines() == [f"hwloop watchdog: {words}" for words in wanted]
-    written = [line.split(" ", 1) for line in report.read_text(encoding="utf-8").splitlines()]
-    assert [words for _, words in written] == wanted
-    assert all(len(stamp) == len("2024-01-31T12:00:00+00:00") for stamp, _ in written)
+    def stopped(self: object, points: object) -> object:
+        skipped_s[0] = 3600.0  # a suspended laptop
+        return real(self, points)  # type: ignore[arg-type]
 
-
-def test_whatever_goes_wrong_is_its_last_word_and_its_exit_code(
-    watch: Watch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for error in (BackendError("NOT EVERYTHING IS SAFE: row_smu"), ZeroDivisionError("a bug")):
-
-        def fail(*_: object, error: Exception = error, **__: object) -> list[str]:
-            raise error
-
-        monkeypatch.setattr(make_safe, "make_station_safe", fail)
-        assert watch() == 1
-        assert capsys.readouterr().out.splitlines()[-1] == str(error)
-
-
-def test_station_that_cannot_be_read_is_told_before_it_watches(
-    watch: Watch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert watch("done", station=tmp_path / "none.yaml") == 1
-    out, error = capsys.readouterr()
-    assert out == ""
-    assert error.startswith("hwloop watchdog: ")
-    assert "none.yaml" in error
-
-
-def test_address_that_no_link_can_reach_is_told_before_it_watches(
-    watch: Watch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert watch("done", addresses={**ADDRESSES, "col_smu": "the second shelf"}) == 1
-    out, error = capsys.readouterr()
-    assert out == ""
-    assert "instruments.col_smu.address" in error
-    assert "the second shelf" in error
-
-
-def test_signals_of_the_run_are_ignored_from_the_first_moment(
-    watch: Watch, made_safe: list[Any]
-) -> None:
-    assert watch("done") == 0
-    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
-
-
-def test_virtual_bench_is_held_by_a_connection_until_it_has_been_made_safe(
-    watch: Watch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        held: list[bool] = []
-
-        def make_station_safe(*_: object, **__: object) -> list[str]:
-            connection, _ = server.accept()
-            connection.setblocking(False)
-            with connection, pytest.raises(BlockingIOError):  # open, and nothing said
-                connection.recv(1)
-            held.append(True)
-            return []
-
-        monkeypatch.setattr(make_safe, "make_station_safe", make_station_safe)
-        assert watch(control=f"127.0.0.1:{server.getsockname()[1]}") == 0
-        assert held == [True]
-
-
-def test_report_stands_beside_the_record_of_its_run() -> None:
-    assert watchdog.report_path(Path("runs/one.h5")) == Path("runs/one.watchdog.txt")
+    monkeypatch.setattr(type(rows), "apply_train", stopped)
+    amplitude_v = np.zeros((4, 4))
+    amplitude_v[1, 2] = 0.6
+    with pytest.raises(BackendError, match=r"cell \(1, 2\): the run stood still for longer"):
+        bench.pulse(PulseMap(amplitude_v, width_s=1e-3))
+    bench.make_safe()
+    assert not _outputs_on(bench)

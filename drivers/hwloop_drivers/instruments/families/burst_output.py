@@ -279,11 +279,8 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         if reply != "1":
             raise UnexpectedReply(f"{self.link.address}: *TRG;*OPC? answered {reply!r}")
         if not self._dialect.waits:
-            import time
-
-            time.sleep(
-                duration_s
-            )  # no answer tells the burst's end; its widths are the instrument's
+            # No answer tells the burst's end; its widths are the instrument's.
+            self.link.sleep(duration_s)
 
     def _disarm(self) -> None:
         """Park the output, so that a stray trigger makes one pulse of the smallest amplitude."""

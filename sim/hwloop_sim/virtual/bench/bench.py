@@ -19,7 +19,13 @@ from hwloop_sim.cells.choice import make_cells
 from hwloop_sim.cells.device import Device
 from hwloop_sim.emulator.backend import SimSettings
 from hwloop_sim.virtual.bench.faults import Fault, Faults, Stalled
-from hwloop_sim.virtual.bench.servers import Hangup, serve_hislip, serve_serial, serve_socket
+from hwloop_sim.virtual.bench.servers import (
+    Endless,
+    Hangup,
+    serve_hislip,
+    serve_serial,
+    serve_socket,
+)
 from hwloop_sim.virtual.circuit.circuit import Circuit
 from hwloop_sim.virtual.circuit.clock import BenchClock
 from hwloop_sim.virtual.circuit.dummy import DummyArray
@@ -200,6 +206,8 @@ class VirtualBench:
             return None if reply is None else reply.encode("latin-1") + b"\n"
         if fault.kind == "silent":
             return None
+        if fault.kind == "stream":
+            raise Endless
         if fault.kind == "garbage":
             return b"\x00#?~!\n"
         time.sleep(fault.delay_s)

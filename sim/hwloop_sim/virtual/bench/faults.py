@@ -15,6 +15,7 @@ FaultKind = Literal[
     "late",
     "garbage",
     "silent",
+    "stream",
     "ignore",
     "hang",
     "trip",
@@ -39,14 +40,15 @@ class Fault(Settings):
 
     Faults of replies affect only messages that have one. ``drop``: the link is closed at the next
     message. ``late``: replies come ``delay_s`` late. ``garbage``: replies are noise. ``silent``: no
-    replies. ``ignore``: messages that contain ``text`` are not obeyed. ``hang``: no message is
-    obeyed until a new link is made. ``stall``: the instrument stops in the middle of its next
-    pulse, the level stays, no reply comes; the next message is obeyed. ``gone``: the link is
-    closed, and every new one refused. ``stick_open``, ``stick_closed``: the relay ``channel`` does
-    not move. ``break``: the lead to ``line`` is open. ``exchange``: the leads to ``line`` and
-    ``other`` are exchanged. ``trip``: the outputs switch off by themselves, messages are obeyed as
-    before. ``after``: number of messages before the fault. ``count``: how often it happens; None
-    for always.
+    replies. ``stream``: bytes without end in a reply's place, until the link is closed or, on a
+    serial port, sent something. ``ignore``: messages that contain ``text`` are not obeyed.
+    ``hang``: no message is obeyed until a new link is made. ``stall``: the instrument stops in the
+    middle of its next pulse, the level stays, no reply comes; the next message is obeyed. ``gone``:
+    the link is closed, and every new one refused. ``stick_open``, ``stick_closed``: the relay
+    ``channel`` does not move. ``break``: the lead to ``line`` is open. ``exchange``: the leads to
+    ``line`` and ``other`` are exchanged. ``trip``: the outputs switch off by themselves, messages
+    are obeyed as before. ``after``: number of messages before the fault. ``count``: how often it
+    happens; None for always.
     """
 
     instrument: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import socketserver
 import struct
@@ -15,6 +16,8 @@ from hwloop.errors import ConfigError
 
 HEADER = struct.Struct("!2sBBIQ")
 MAX_MESSAGE = 1 << 20
+DATA = 6  # type of a HiSLIP message that more will follow
+STREAM = b"x" * 1000
 
 
 class Port(Protocol):
@@ -34,6 +37,10 @@ class Hangup(Exception):
     """The instrument drops its link."""
 
 
+class Endless(Exception):
+    """The instrument sends bytes without end in the place of a reply."""
+
+
 def serve_socket(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
     """Serve lines over TCP; return the VISA address, and a function to stop."""
 
@@ -47,6 +54,8 @@ def serve_socket(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
                     reply = port.answer(line.decode("latin-1").rstrip("\r\n"))
                     if reply is not None:
                         self.wfile.write(reply)
+            except Endless:
+                _send_without_end(self.wfile.write)
             except (Hangup, OSError):
                 pass
             finally:
@@ -62,8 +71,13 @@ def serve_hislip(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with contextlib.suppress(Hangup, OSError):
-                _Hislip(self.request, port).serve()
+            link = _Hislip(self.request, port)
+            try:
+                link.serve()
+            except Endless:
+                _send_without_end(lambda piece: link.send(DATA, 0, 0, piece))
+            except (Hangup, OSError):
+                pass
 
     server = _listen(Handler, number)
     return f"TCPIP::127.0.0.1::hislip0,{server.server_address[1]}::INSTR", server.end
@@ -93,21 +107,21 @@ class _Hislip:
     def _handle(self, kind: int, _control: int, parameter: int, payload: bytes) -> None:  # noqa: C901 - one flat case a message
         match kind:
             case 0:  # Initialize: protocol 1.0, session 1
-                self._send(1, 0, 0x01000001)
+                self.send(1, 0, 0x01000001)
             case 17:  # AsyncInitialize
-                self._send(18, 0, 0x4857)
+                self.send(18, 0, 0x4857)
             case 15:  # AsyncMaximumMessageSize
-                self._send(16, 0, 0, MAX_MESSAGE.to_bytes(8, "big"))
+                self.send(16, 0, 0, MAX_MESSAGE.to_bytes(8, "big"))
             case 4:  # AsyncLock: there is nobody to lock out
-                self._send(5, 1, 0)
+                self.send(5, 1, 0)
             case 21:  # AsyncStatusQuery
-                self._send(22, 0, 0)
+                self.send(22, 0, 0)
             case 19:  # AsyncDeviceClear
                 self._port.device_clear()
-                self._send(23, 0, 0)
+                self.send(23, 0, 0)
             case 8:  # DeviceClearComplete
                 self._received = b""
-                self._send(9, 0, 0)
+                self.send(9, 0, 0)
             case 6:  # Data
                 self._received += payload
             case 7:  # DataEnd
@@ -120,9 +134,10 @@ class _Hislip:
         for line in text.splitlines():
             reply = self._port.answer(line)
             if reply is not None:
-                self._send(7, 0, parameter, reply)
+                self.send(7, 0, parameter, reply)
 
-    def _send(self, kind: int, control: int, parameter: int, payload: bytes = b"") -> None:
+    def send(self, kind: int, control: int, parameter: int, payload: bytes = b"") -> None:
+        """Send one HiSLIP message with its header."""
         header = HEADER.pack(b"HS", kind, control, parameter, len(payload))
         self._connection.sendall(header + payload)
 
@@ -174,13 +189,31 @@ def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
                 pending += os.read(master, 4096)
                 *lines, pending = pending.replace(b"\r", b"\n").split(b"\n")
                 for line in filter(None, lines):
-                    reply = port.answer(line.decode("latin-1"))
+                    try:
+                        reply = port.answer(line.decode("latin-1"))
+                    except Endless:
+                        _stream_until_spoken_to(master)
+                        break
                     if reply is not None:
                         os.write(master, reply)
         close(1)  # the client sees the port closed; its name stays reserved
 
     threading.Thread(target=serve, daemon=True, name=f"serial {path}").start()
     return path, lambda: close(0)
+
+
+def _send_without_end(send: Callable[[bytes], object]) -> None:
+    """Send pieces until the client has closed the link."""
+    with contextlib.suppress(OSError):
+        while True:
+            send(STREAM)
+
+
+def _stream_until_spoken_to(master: int) -> None:
+    """Send pieces to a pseudo-terminal until something is sent to it."""
+    while not select.select([master], [], [], 0.001)[0]:
+        if select.select([], [master], [], 0.001)[1]:
+            os.write(master, STREAM[:50])
 
 
 class _Server(socketserver.ThreadingTCPServer):

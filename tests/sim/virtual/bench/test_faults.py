@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from hwloop.errors import BackendError, ConfigError, ConnectionLost, InstrumentTimeout
+from hwloop.errors import (
+    BackendError,
+    ConfigError,
+    ConnectionLost,
+    InstrumentTimeout,
+    UnexpectedReply,
+)
 from hwloop.plugins import BACKENDS, load
 from hwloop.procedure.procedure import load_procedure
 from hwloop.station.station import load_station
@@ -74,6 +80,16 @@ def test_late_answer_comes_after_its_delay_once(link: Link, strike: Strike) -> N
     assert _answers(link)
     assert time.monotonic() - began_s >= 0.1
     assert _answers(link)
+
+
+def test_stream_without_end_ends_with_the_link_and_a_new_one_is_answered(
+    link: Link, strike: Strike
+) -> None:
+    strike("stream", count=1)
+    with pytest.raises((InstrumentTimeout, UnexpectedReply), match=r"no answer|without an end"):
+        link.query("*IDN?")
+    link.recover(lambda: None)
+    assert "KEITHLEY" in link.query("*IDN?").upper()
 
 
 def test_garbage_is_one_line_that_is_no_answer(link: Link, strike: Strike) -> None:
