@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import stat
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from hwloop.errors import ConfigError
+
+MAX_DATA_TEXT_BYTES = 128 * 2**20
+"""Largest text of measured data, packed or unpacked."""
+
+MAX_NUMBERS = 2**28
+"""Most numbers that are read from one file: 2 GiB as doubles."""
 
 _PIECE_BYTES = 2**20
 
@@ -41,14 +49,14 @@ def read_bounded(path: Path, at_most: int) -> bytes:
     """
     size = file_bytes(path)
     if size > at_most:
-        raise ConfigError(too_large(size, at_most), file=str(path))
+        raise ConfigError(_too_large(size, at_most), file=str(path))
     try:
         with path.open("rb") as stream:
             raw = stream.read(at_most + 1)  # files below /proc have no size until they are read
     except OSError as exc:
         raise ConfigError(f"cannot be read: {exc.strerror}", file=str(path)) from None
     if len(raw) > at_most:
-        raise ConfigError(too_large(len(raw), at_most), file=str(path))
+        raise ConfigError(_too_large(len(raw), at_most), file=str(path))
     return raw
 
 
@@ -72,7 +80,22 @@ def unpack_gzip(packed: bytes, at_most: int, path: Path) -> bytes:
     return bytes(unpacked)
 
 
-def too_large(size: int, at_most: int) -> str:
+def refuse_claims(shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse the shapes that the arrays of a file claim to have where they are too many numbers.
+
+    A few bytes can claim any shape, and memory would be taken for it. Raises :class:`ValueError`
+    with the largest array, its shape and the bound.
+    """
+    counts = {name: math.prod(shape) for name, shape in shapes.items()}
+    if sum(counts.values()) > MAX_NUMBERS:
+        name = max(counts, key=lambda one: counts[one])
+        raise ValueError(
+            f"{name} claims the shape {shapes[name]}; at most {MAX_NUMBERS} numbers are read from"
+            " a file"
+        )
+
+
+def _too_large(size: int, at_most: int) -> str:
     """Return the message about a content of ``size`` bytes where ``at_most`` are allowed."""
     return f"has {_size(size)}; at most {_size(at_most)} are read"
 
