@@ -13,6 +13,10 @@ __all__ = [
     "FloatArray",
 ]
 
+LARGEST_INTEGER = 2**63 - 1
+"""Largest whole number of a setting or an option: it fits NumPy, HDF5 and every instrument."""
+
+
 FloatArray: TypeAlias = NDArray[np.float64]
 
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hwloop.terminal import say
+
 
 def safe(*, station: Annotated[Path, typer.Option(help="The station, a YAML file.")]) -> None:
     """Switch every output of a station off and ground every line, by hand."""
@@ -23,8 +25,8 @@ def safe(*, station: Annotated[Path, typer.Option(help="The station, a YAML file
             raise ConnectionLost(f"{station}: no virtual bench runs; nothing is on")
         addresses = bench.addresses
         bench.close()
-    for line in make_station_safe(loaded, addresses, note=lambda line: typer.echo(line, err=True)):
-        typer.echo(line)
+    for line in make_station_safe(loaded, addresses, note=lambda line: say(line, err=True)):
+        say(line)
 
 
 def instruments(
@@ -51,19 +53,19 @@ def instruments(
         import json
         from dataclasses import asdict
 
-        typer.echo(json.dumps(asdict(seen)))
+        say(json.dumps(asdict(seen)))
         return
     where = ""
     for one in seen.found:
         if one.where != where:
-            typer.echo(where := one.where)
-        typer.echo("  " + "  ".join(filter(None, (one.address, one.name, one.identity, one.note))))
+            say(where := one.where)
+        say("  " + "  ".join(filter(None, (one.address, one.name, one.identity, one.note))))
         if one.identity:
             fits = ", ".join(one.drivers)
-            typer.echo(f"      driver: {fits or 'none; see docs/how-to/use-a-bench.md'}")
+            say(f"      driver: {fits or 'none; see docs/how-to/use-a-bench.md'}")
     if not seen.found:
-        typer.echo("nothing found")
+        say("nothing found")
     for line in seen.looked:
-        typer.echo(f"looked for  {line}")
+        say(f"looked for  {line}")
     for line in seen.missed:
-        typer.echo(f"could not look for  {line}")
+        say(f"could not look for  {line}")

@@ -11,6 +11,9 @@ from hwloop.array.limits import Limits
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveVolt
 
+MAX_CELLS = 2**24
+"""Most cells of an array with its tiles: every map of them, 128 MiB of doubles, fits a memory."""
+
 
 class ReadSettings(Settings):
     """Settings of a read: at ``read_v``, averaged over both polarities or not.
@@ -63,6 +66,12 @@ class ArraySettings(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> ArraySettings:
+        cells = self.tiles * self.rows * self.cols
+        if cells > MAX_CELLS:
+            raise ValueError(
+                f"{self.tiles} × {self.rows} × {self.cols} are {cells:.4g} cells; at most"
+                f" {MAX_CELLS} are emulated or driven"
+            )
         if (self.cell == "1T1R") != (self.biasing == "1T1R"):
             raise ValueError(
                 f"biasing {self.biasing} does not fit cell {self.cell}: 1T1R goes with 1T1R"

@@ -10,6 +10,8 @@ import typer
 
 from hwloop import plugins
 from hwloop.errors import ConfigError, HwloopError
+from hwloop.terminal import say
+from hwloop.types import LARGEST_INTEGER
 
 if TYPE_CHECKING:
     from hwloop.cli.progress import JsonLines, LiveLine
@@ -40,7 +42,10 @@ Backend = Annotated[
     typer.Option(help="What stands for the array, see `hwloop list`; the emulator if left out."),
 ]
 Population = Annotated[
-    int | None, typer.Option(min=1, help="Emulate this many arrays in one vectorised run.")
+    int | None,
+    typer.Option(
+        min=1, max=LARGEST_INTEGER, help="Emulate this many arrays in one vectorised run."
+    ),
 ]
 StationFile = Annotated[
     Path | None, typer.Option(help="The station, a YAML file, for a backend that has one.")
@@ -65,7 +70,7 @@ def _main(
     if version:
         from importlib.metadata import version as installed
 
-        typer.echo(f"hwloop {installed('hwloop')}")
+        say(f"hwloop {installed('hwloop')}")
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -77,7 +82,9 @@ def run(
     *,
     backend: Backend = None,
     population: Population = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the procedure's own.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_INTEGER, help="Instead of the procedure's own.")
+    ] = None,
     overrides: Overrides = None,
     calibration: Calibration = None,
     recording: Recording = None,
@@ -111,8 +118,8 @@ def run(
     else:
         for label, outcome in result.outcomes.items():
             if outcome.reached:  # what was missed ends the command as its error
-                typer.echo(f"{label}: {outcome.message}")
-        typer.echo(f"record: {result.path}")
+                say(f"{label}: {outcome.message}")
+        say(f"record: {result.path}")
     if report:
         _report(result.path, None, overwrite=False, quiet=json_lines)
     result.raise_unless_reached()
@@ -182,7 +189,7 @@ def replay(
 
     same = reproduce(record, procedure_file=procedure, overrides=overrides or ())
     extent = "" if same.complete else ", as far as the record goes"
-    typer.echo(f"identical to the last bit{extent}: {same.operations} operations, {same.rows} rows")
+    say(f"identical to the last bit{extent}: {same.operations} operations, {same.rows} rows")
 
 
 @app.command()
@@ -200,7 +207,7 @@ def report(
     if record.is_dir():
         from hwloop.sweep.report import write_sweep_report
 
-        typer.echo(f"report: {write_sweep_report(record, out, overwrite=overwrite)}")
+        say(f"report: {write_sweep_report(record, out, overwrite=overwrite)}")
         return
     _report(record, out, overwrite=overwrite, quiet=False)
 
@@ -231,7 +238,7 @@ def wiring(
     from hwloop.station.station import load_station
 
     draw_wiring(load_station(station), out)
-    typer.echo(f"wiring: {out}")
+    say(f"wiring: {out}")
 
 
 @app.command("import")
@@ -259,8 +266,8 @@ def import_(
     imported = import_files(sources, reader=reader, given=dict(map(_pair, given or ())))
     write_measurement(imported.measurement, out)
     for message in imported.messages:
-        typer.echo(message)
-    typer.echo(f"dataset: {out}")
+        say(message)
+    say(f"dataset: {out}")
 
 
 def main() -> None:
@@ -270,10 +277,15 @@ def main() -> None:
     try:
         _add_commands()
         app()
+    except MemoryError as exc:
+        if debug:
+            raise
+        say(f"hwloop: needs more memory than there is: {exc}", err=True)
+        sys.exit(1)
     except (HwloopError, OSError) as exc:
         if debug:
             raise
-        typer.echo(f"hwloop: {exc}", err=True)
+        say(f"hwloop: {exc}", err=True)
         sys.exit(exc.exit_code if isinstance(exc, HwloopError) else 1)
 
 
@@ -314,7 +326,7 @@ def _report(record: Path, out: Path | None, *, overwrite: bool, quiet: bool) -> 
 
     written = write_report(record, out, overwrite=overwrite)
     if not quiet:
-        typer.echo(f"report: {written.html}")
+        say(f"report: {written.html}")
 
 
 def _observer(*, json_lines: bool) -> JsonLines | LiveLine | None:
@@ -322,11 +334,10 @@ def _observer(*, json_lines: bool) -> JsonLines | LiveLine | None:
         return _json_writer()
     if not sys.stderr.isatty():
         return None
-    from rich.console import Console
-
     from hwloop.cli.progress import LiveLine
+    from hwloop.terminal import plain_console
 
-    return LiveLine(Console(stderr=True))
+    return LiveLine(plain_console(stderr=True))
 
 
 def _json_writer() -> JsonLines:

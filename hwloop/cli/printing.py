@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from hwloop import plugins
@@ -21,6 +20,7 @@ from hwloop.run.execute import request_for
 from hwloop.run.preview import Preview, preview, refuse_beyond_limits, refuse_unsupported
 from hwloop.settings.units import duration_text, format_quantity
 from hwloop.settings.yaml import read_yaml
+from hwloop.terminal import plain_console
 
 
 def print_preview(procedure: Procedure, backend: str) -> None:
@@ -32,16 +32,16 @@ def print_preview(procedure: Procedure, backend: str) -> None:
         refuse_unsupported(procedure, opened)
         seen = preview(procedure, opened)
         events = opened.take_events()
-    console = _console()
+    console = plain_console()
     console.print(
-        f"{escape(procedure.name)}: valid. {procedure.array.rows} × {procedure.array.cols} array,"
+        f"{procedure.name}: valid. {procedure.array.rows} × {procedure.array.cols} array,"
         f" biasing {procedure.array.biasing}, backend {backend}."
     )
     console.print(_operations_table(seen))
     console.print(_limits_table(seen, procedure))
     console.print(f"Expected duration on the array: at most {duration_text(seen.duration_s)}.")
     for event in events:
-        console.print(f"{event.level}: {escape(event.message)}", style=_colour(event.level))
+        console.print(f"{event.level}: {event.message}", style=_colour(event.level))
 
 
 def print_touch(procedure: Procedure, backend: str) -> None:
@@ -50,32 +50,32 @@ def print_touch(procedure: Procedure, backend: str) -> None:
     if kind.check_connectivity is None:
         raise ConfigError(f"backend {backend!r} has no hardware to touch: give a --station")
     request, _ = request_for(procedure, seed=procedure.seed)
-    console = _console()
+    console = plain_console()
     for text in kind.check_connectivity(procedure.backend_settings(kind), request):
-        console.print(escape(text))
+        console.print(text)
 
 
 def print_comparison(first: Path, second: Path, out: Path | None) -> None:
     """Print how far two records are apart, and draw it where ``out`` names a folder."""
     quantities = compare_records(first, second)
-    console = _console()
+    console = plain_console()
     heads = ("quantity", "values", "first", "second", "KS", "if equal", "95 %")
     rows = [heads, *(_compared(one) for one in quantities)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        console.print(escape(line.rstrip()), soft_wrap=True)
+        console.print(line.rstrip(), soft_wrap=True)
     console.print("first, second: medians at the end. if equal: mean for equal distributions.")
     console.print("95 %: what equal distributions of independent values stay below.")
     for one in quantities:
         if one.failed:
-            console.print(f"{escape(one.name)}: {one.failed} failed values left out")
+            console.print(f"{one.name}: {one.failed} failed values left out")
     if out is not None:
         from hwloop.plotting.style import save_figures
         from hwloop.record.comparison_figures import draw
 
         for saved in save_figures(draw(quantities, (first.stem, second.stem)), out):
-            console.print(f"figure: {escape(str(saved.path))}", soft_wrap=True)
+            console.print(f"figure: {saved.path}", soft_wrap=True)
 
 
 def _compared(one: Quantity) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ def _compared(one: Quantity) -> tuple[str, ...]:
 
 def print_plugins() -> None:
     """List what is installed, with a line each."""
-    console = _console()
+    console = plain_console()
     for title, group in (
         ("Backends", plugins.BACKENDS),
         ("Steps", plugins.STEPS),
@@ -107,7 +107,7 @@ def print_plugins() -> None:
 
 def print_record(path: Path) -> None:
     """Print what is in a record."""
-    console = _console()
+    console = plain_console()
     with Record(path) as record:
         _print_run(console, record)
         kinds = Counter(record.operation_kinds)
@@ -115,23 +115,23 @@ def print_record(path: Path) -> None:
         console.print(f"operations   {len(record)}{f': {counts}' if counts else ''}")
         _print_unbroken(_results_table(record))
         for time, level, message in record.log:
-            console.print(f"{time}  {level}: {escape(message)}", style=_colour(level))
+            console.print(f"{time}  {level}: {message}", style=_colour(level))
 
 
 def _print_run(console: Console, record: Record) -> None:
     attrs = record.attrs
-    console.print(f"record       {escape(str(record.path))}")
-    console.print(f"procedure    {escape(attrs['procedure'])}, seed {attrs['seed']}")
+    console.print(f"record       {record.path}")
+    console.print(f"procedure    {attrs['procedure']}, seed {attrs['seed']}")
     console.print(f"status       {status_text(record)}")
     ended = attrs["ended_utc"] or "not ended in order"
     console.print(f"time         {attrs['started_utc']} to {ended}")
     shape = " × ".join(map(str, record.shape))
     console.print(f"array        {shape} on backend {attrs['backend']}")
-    console.print(f"written by   hwloop {attrs['hwloop_version']}, on {escape(attrs['host'])}")
+    console.print(f"written by   hwloop {attrs['hwloop_version']}, on {attrs['host']}")
     for label in record.labels:
         outcome = record.outcome(label)
         text = outcome[1] if outcome else "did not get to its end"
-        console.print(f"outcome      {label}: {escape(text)}")
+        console.print(f"outcome      {label}: {text}")
 
 
 def status_text(record: Record) -> str:
@@ -213,7 +213,7 @@ def _print_list(console: Console, title: str, lines: Iterable[tuple[str, str]]) 
     console.print(title, style="bold")
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
     for name, text in lines:
-        table.add_row(f"  {escape(name)}", escape(text))
+        table.add_row(f"  {name}", text)
     console.print(table)
 
 
@@ -226,15 +226,11 @@ def _table(*columns: str) -> Table:
 
 def _print_unbroken(table: Table) -> None:
     """Print a table as wide as it is: a name in it stays one word, in a pipe as well."""
-    console = _console()
+    console = plain_console()
     unbounded = console.options.update(max_width=1000)
     width = console.measure(table, options=unbounded).maximum
-    Console(highlight=False, soft_wrap=True, width=max(width, console.width)).print(table)
+    plain_console(width=max(width, console.width)).print(table)
 
 
 def _colour(level: str) -> str:
     return {"warning": "yellow", "error": "red"}.get(level, "none")
-
-
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from hwloop.backend.base import Event
 from hwloop.procedure.procedure import PreparedStep
 from hwloop.run.observer import Quiet
 from hwloop.steps.rows import Outcome, Row
+from hwloop.terminal import printable
 
 if TYPE_CHECKING:
     from rich.progress import Task
@@ -29,7 +30,9 @@ class LiveLine(Quiet):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
-            TextColumn("{task.description} {task.fields[figures]} {task.fields[time]}"),
+            TextColumn(
+                "{task.description} {task.fields[figures]} {task.fields[time]}", markup=False
+            ),
             console=console,
             transient=True,
         )
@@ -47,14 +50,14 @@ class LiveLine(Quiet):
         if self._task is None or row.table:
             return
         self._progress.advance(self._task)
-        figures = " ".join(f"{name} {value}" for name, value in row.headline().items())
+        figures = printable(" ".join(f"{name} {value}" for name, value in row.headline().items()))
         self._progress.update(
             self._task, figures=figures, time=_time(self._progress.tasks[self._task])
         )
 
     @override
     def event(self, event: Event) -> None:
-        self._progress.console.print(f"[yellow]{event.level}:[/] {event.message}", highlight=False)
+        self._progress.console.print(f"{event.level}: {event.message}", style="yellow")
 
     @override
     def step_ended(self, label: str, outcome: Outcome | None) -> None:

@@ -72,7 +72,16 @@ def open_dataset(path: Path, form: str, version: int) -> Iterator[Any]:
     except ConfigError as exc:
         raise exc.below(file=str(path)) from None
     # What h5py raises for a damaged file depends on where the damage is.
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as exc:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as exc:
         raise ConfigError(f"damaged, or not an HDF5 file: {exc}", file=str(path)) from None
 
 
@@ -93,7 +102,7 @@ def format_of(path: Path) -> str:
     try:
         with h5py.File(path, "r") as file:
             return str(file.attrs.get("format", ""))
-    except OSError:
+    except (OSError, RuntimeError, TypeError, ValueError):  # as in open_dataset()
         return ""
 
 

@@ -7,9 +7,7 @@ the file does not state; :func:`import_measurement` combines both and invents no
 
 from __future__ import annotations
 
-import gzip
 import math
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +23,12 @@ from hwloop.datasets.measurement import (
 )
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
+from hwloop.settings.foreign_files import (
+    MAX_DATA_TEXT_BYTES,
+    file_bytes,
+    read_bounded,
+    unpack_gzip,
+)
 
 _TEXTS = ("title", "device", "source", "doi", "validity")
 _CONDITIONS = tuple(Conditions.model_fields)
@@ -145,16 +149,9 @@ def fault(path: Path, line: int, value: str, expected: str) -> ConfigError:
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        raw = path.read_bytes()
-    except OSError as exc:
-        raise ConfigError(f"cannot be read: {exc.strerror}", file=str(path)) from None
-    if not raw.startswith(b"\x1f\x8b"):
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error) as exc:
-        raise ConfigError(f"cannot be unpacked as gzip: {exc}", file=str(path)) from None
+    raw = read_bounded(path, MAX_DATA_TEXT_BYTES)
+    packed = raw.startswith(b"\x1f\x8b")
+    return unpack_gzip(raw, MAX_DATA_TEXT_BYTES, path) if packed else raw
 
 
 def _decoded(raw: bytes) -> str:
@@ -169,11 +166,7 @@ def _check_file(path: Path) -> None:
         raise ConfigError("is a folder; name a file in it", file=str(path))
     if not path.exists():
         raise ConfigError("there is no such file", file=str(path))
-    try:
-        empty = path.stat().st_size == 0
-    except OSError as exc:
-        raise ConfigError(f"cannot be read: {exc.strerror}", file=str(path)) from None
-    if empty:
+    if file_bytes(path) == 0:
         raise ConfigError("is empty; there is nothing to import", file=str(path))
 
 

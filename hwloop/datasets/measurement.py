@@ -20,6 +20,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from hwloop.datasets.files import attributes, open_dataset, write_complete
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
+from hwloop.settings.foreign_files import refuse_claims
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Kelvin, PositiveSecond, PositiveVolt, Volt
 
@@ -246,6 +247,7 @@ def read_measurement(path: Path) -> Measurement:
         data = attributes(file)
         del data["format"], data["format_version"]
         data["conditions"] = attributes(file["conditions"])
+        refuse_claims({name: item.shape for name, item in file["columns"].items()})
         data["columns"] = {name: item[:] for name, item in file["columns"].items()}
         units = {name: item.attrs.get("units") for name, item in file["columns"].items()}
         try:

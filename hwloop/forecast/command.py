@@ -10,6 +10,9 @@ import numpy as np
 import typer
 from numpy.typing import ArrayLike
 
+from hwloop.terminal import say
+from hwloop.types import LARGEST_INTEGER
+
 if TYPE_CHECKING:
     from hwloop.forecast.forecast import Forecast
 
@@ -28,7 +31,10 @@ def forecast(
     ] = None,
     twins: Annotated[int, typer.Option(min=1, help="How many emulated arrays.")] = 200,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of the first twin; the procedure's own if left out.")
+        int | None,
+        typer.Option(
+            min=0, max=LARGEST_INTEGER, help="Of the first twin; the procedure's own if left out."
+        ),
     ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
@@ -55,13 +61,13 @@ def forecast(
     loaded = load_procedure(procedure, given, calibration=calibration)
     found = make(loaded, twins=twins, seed=seed, timed_on=timed_on)
     for line in _lines(found):
-        typer.echo(line)
+        say(line)
     if out is not None:
         from hwloop.forecast.figures import draw
         from hwloop.plotting.style import save_figures
 
         for saved in save_figures(draw(found), out):
-            typer.echo(f"figure: {saved.path}")
+            say(f"figure: {saved.path}")
 
 
 def _lines(found: Forecast) -> Iterator[str]:

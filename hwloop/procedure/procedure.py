@@ -220,8 +220,9 @@ def _child(data: Any, part: str) -> Any:
 
 def _index(data: list[Any], part: str) -> int:
     """Return the index of an entry by number, or by the label or the name of one step only."""
-    if part.isdigit() and int(part) < len(data):
-        return int(part)
+    index = {str(number): number for number in range(len(data))}.get(part)
+    if index is not None:
+        return index
     for key in ("label", "step"):
         found = [i for i, one in enumerate(data) if isinstance(one, dict) and one.get(key) == part]
         if len(found) == 1:

@@ -3,23 +3,33 @@
 The only reader of such files. By name, every column of numbers of a CSV file with a line of names
 is an array, and every initialiser of an ONNX file. PyTorch and ONNX are optional
 (``pip install 'hwloop[torch]'``, ``'hwloop[onnx]'``) and imported only when such a file is read. A
-state dict is loaded with ``weights_only``: nothing in it is executed.
+state dict is loaded with ``weights_only``: nothing in it is executed. Text, unpacked bytes and the
+shapes that a file claims are bounded before memory is taken for them.
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
+import io
+import math
 import re
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from hwloop.errors import ConfigError
+from hwloop.settings.foreign_files import (
+    MAX_DATA_TEXT_BYTES,
+    MAX_NUMBERS,
+    file_bytes,
+    read_bounded,
+    refuse_claims,
+    unpack_gzip,
+)
 from hwloop.types import FloatArray
 
 
@@ -59,12 +69,10 @@ def csv_lines(path: Path) -> list[tuple[int, list[str]]]:
 
     Raises :class:`ConfigError` where it cannot be read or is not UTF-8 text.
     """
+    raw = read_bounded(path, MAX_DATA_TEXT_BYTES)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = csv.reader(stream)
-            return [(rows.line_num, row) for row in rows if row]
-    except OSError as exc:
-        raise ConfigError(f"cannot be read: {exc.strerror}", file=str(path)) from None
+        rows = csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline=""))
+        return [(rows.line_num, row) for row in rows if row]
     except (UnicodeDecodeError, csv.Error) as exc:
         raise ConfigError(f"not a CSV file: {exc}", file=str(path)) from None
 
@@ -76,13 +84,18 @@ def _read(path: Path, only: str | None) -> dict[str, Any]:
     if found is None:
         raise ConfigError(f"expected a file ending in {', '.join(_READERS)}", file=str(path))
     kind, reader = found
+    if path.exists():  # else the library says so
+        file_bytes(path)  # refuses a pipe, on which every library waits
     try:
         return reader(path, only)
     except ImportError as exc:
         raise ConfigError(
             f"{exc.name} is not installed: pip install 'hwloop[{exc.name}]'", file=str(path)
         ) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, struct.error) as exc:
+    except ConfigError:
+        raise
+    # The libraries raise anything, from OverflowError to their own, depending on the damage.
+    except Exception as exc:  # noqa: BLE001
         raise ConfigError(f"cannot be read as {kind}: {exc}", file=str(path)) from None
 
 
@@ -93,12 +106,41 @@ def _numeric(arrays: Mapping[str, Any], only: str | None = None) -> dict[str, An
 
 
 def _npz(path: Path, only: str | None) -> dict[str, Any]:
+    claims: dict[str, tuple[int, ...]] = {}
+    with zipfile.ZipFile(path) as members:
+        for member in members.infolist():
+            name = member.filename.removesuffix(".npy")
+            if name != member.filename and only in (None, name):
+                with members.open(member) as stream:
+                    claims[name] = _claimed_shape(stream, member.file_size)
+    refuse_claims(claims)
     with np.load(path, allow_pickle=False) as archive:
         return _numeric(archive, only)
 
 
 def _npy(path: Path, _only: str | None) -> dict[str, Any]:
+    with path.open("rb") as stream:
+        refuse_claims({path.stem: _claimed_shape(stream, file_bytes(path))})
     return _numeric({path.stem: np.load(path, allow_pickle=False)})
+
+
+def _claimed_shape(stream: IO[bytes], size: int) -> tuple[int, ...]:
+    """Return the shape in the header of an NPY file of ``size`` bytes.
+
+    Raises :class:`ValueError` where so many bytes cannot hold it.
+    """
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+    else:  # (3, 0) is for names of fields that are not Latin-1
+        raise ValueError(f"holds no plain numbers (version {version[0]}.{version[1]})")
+    if not dtype.hasobject and min(shape, default=0) >= 0:
+        needed = dtype.itemsize * math.prod(shape)
+        if needed > size:
+            raise ValueError(f"claims the shape {shape}, {needed} bytes, but has {size}")
+    return tuple(shape)
 
 
 def _hdf5(path: Path, only: str | None) -> dict[str, Any]:
@@ -107,11 +149,16 @@ def _hdf5(path: Path, only: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     def note(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf":
-            found[name] = item[()] if only in (None, name) else None
+        if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf" and item.shape is not None:
+            found[name] = item if only in (None, name) else None
 
     with h5py.File(path, "r") as file:
         file.visititems(note)
+        wanted = {name: item for name, item in found.items() if item is not None}
+        refuse_claims({name: item.shape for name, item in wanted.items()})
+        for name, item in wanted.items():
+            refuse_claims({f"a chunk of {name}": item.chunks or ()})
+            found[name] = item[()]
     return found
 
 
@@ -168,7 +215,10 @@ def _torch(path: Path, _only: str | None) -> dict[str, Any]:
         raise ValueError(f"not a state dict of tensors: {exc}") from None
     if not isinstance(state, dict):
         raise ValueError(f"holds a {type(state).__name__}, not a state dict")
-    return _numeric({key: value.numpy() for key, value in state.items()})
+    other = [key for key, value in state.items() if not isinstance(value, torch.Tensor)]
+    if other:
+        raise ValueError(f"not a state dict of tensors: {other[0]!r} is none")
+    return _numeric({str(key): value.numpy() for key, value in state.items()})
 
 
 def _onnx(path: Path, _only: str | None) -> dict[str, Any]:
@@ -185,7 +235,9 @@ def _onnx(path: Path, _only: str | None) -> dict[str, Any]:
 
 def _idx(path: Path, _only: str | None) -> dict[str, Any]:
     """Read the format of MNIST: two zero bytes, type, axes, their lengths, then unsigned bytes."""
-    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    raw = read_bounded(path, MAX_NUMBERS)  # of a byte each
+    if path.suffix == ".gz":
+        raw = unpack_gzip(raw, MAX_NUMBERS, path)
     zero, kind, axes = struct.unpack_from(">HBB", raw)
     if zero or kind != 8:
         raise ValueError("not an idx file of unsigned bytes")

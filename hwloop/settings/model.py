@@ -11,6 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
 from hwloop.settings.known_keys import known_keys
+from hwloop.types import LARGEST_INTEGER
+
+MAX_DEPTH = 64
+"""How deep lists and mappings of settings may be nested."""
 
 
 class Settings(BaseModel):
@@ -24,6 +28,7 @@ class Settings(BaseModel):
 
         Raises :class:`ConfigError` with the key's path, the value and what is allowed.
         """
+        _refuse_unbounded(data, ())
         try:
             return cls.model_validate(data, context={"folder": folder or Path.cwd()})
         except ValidationError as exc:
@@ -36,6 +41,23 @@ def folder_of(info: ValidationInfo) -> Path:
     The folder that :meth:`Settings.parse` was given; else the working directory.
     """
     return Path((info.context or {}).get("folder", "."))
+
+
+def _refuse_unbounded(data: object, place: tuple[str, ...]) -> None:
+    """Refuse whole numbers that no 64 bits hold, and nesting without end."""
+    if isinstance(data, int) and abs(data) > LARGEST_INTEGER:
+        sign = "" if data > 0 else "−"
+        raise ConfigError(
+            f"{sign}2^{abs(data).bit_length() - 1} or more: whole numbers go up to"
+            f" {LARGEST_INTEGER}",
+            key=".".join(place),
+        )
+    if not isinstance(data, Mapping | list | tuple):
+        return
+    if len(place) == MAX_DEPTH:
+        raise ConfigError(f"nested deeper than {MAX_DEPTH} levels", key=place[0])
+    for key, item in data.items() if isinstance(data, Mapping) else enumerate(data):
+        _refuse_unbounded(item, (*place, str(key)))
 
 
 def _config_error(exc: ValidationError, model: type[BaseModel]) -> ConfigError:

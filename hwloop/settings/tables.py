@@ -37,7 +37,7 @@ def array_of(value: object, folder: Path, *, gaps: bool = False) -> NDArray[np.f
         value = [_bits(row, index) for index, row in enumerate(value)]
     try:
         array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             "expected rows of numbers of equal length, quoted bit strings, or {file: …, key: …}"
         ) from None

@@ -37,7 +37,10 @@ def parse_quantity(value: object, unit: str) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"expected {_form(unit)}")
-    number = _parse_text(value, unit) if isinstance(value, str) else float(value)
+    try:
+        number = _parse_text(value, unit) if isinstance(value, str) else float(value)
+    except (OverflowError, ArithmeticError):  # more digits than a number or its exponent can have
+        number = math.inf
     if not math.isfinite(number):
         raise ValueError(f"expected a finite number of {unit}")
     return number

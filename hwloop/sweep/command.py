@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwloop.errors import NotConverged
+from hwloop.terminal import say
 
 if TYPE_CHECKING:
     from hwloop.sweep.table import Result
@@ -68,7 +69,7 @@ def sweep(
     write_manifest(manifest, out)
     total = len(prepared.points)
     if prepared.done:
-        typer.echo(f"{len(prepared.done)} of {total} points stand in {out} already")
+        say(f"{len(prepared.done)} of {total} points stand in {out} already")
     ended = {one.index: one for one in prepared.done}
     began_s = time.monotonic()
     try:
@@ -80,12 +81,12 @@ def sweep(
     results = [result(point, ended[point.index]) for point in prepared.points]
     write_csv(results, out / "sweep.csv")
     _print(results)
-    typer.echo(f"table: {out / 'sweep.csv'}")
+    say(f"table: {out / 'sweep.csv'}")
     _figures(results, out)
     failed = [one for one in results if one.ended.status != "completed"]
     if report and len(failed) < total:
         write_page(Sweep(out, manifest, tuple(results)), out / REPORT)
-        typer.echo(f"report: {out / REPORT}")
+        say(f"report: {out / REPORT}")
     if failed:
         first = failed[0]
         raise NotConverged(
@@ -105,9 +106,9 @@ def _progress(number: int, total: int, began_s: float) -> None:
 def _print(results: Sequence[Result]) -> None:
     for one in results[:_SHOWN]:
         reached = f"reached {one.reached:.3g}" if math.isfinite(one.reached) else one.ended.status
-        typer.echo(f"{one.point.summary}: {reached}; {one.message}")
+        say(f"{one.point.summary}: {reached}; {one.message}")
     if len(results) > _SHOWN:
-        typer.echo(f"… and {len(results) - _SHOWN} more in the table")
+        say(f"… and {len(results) - _SHOWN} more in the table")
 
 
 def _figures(results: Sequence[Result], out: Path) -> None:
@@ -117,4 +118,4 @@ def _figures(results: Sequence[Result], out: Path) -> None:
     for figure in draw(results):
         (out / f"{figure.name}.png").unlink(missing_ok=True)
         for saved in save_figures([figure], out):
-            typer.echo(f"figure: {saved.path}")
+            say(f"figure: {saved.path}")

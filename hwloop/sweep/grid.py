@@ -18,9 +18,11 @@ from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.run.execute import request_for
 from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported
 from hwloop.settings.yaml import parse_yaml
+from hwloop.types import LARGEST_INTEGER
 
 SEED = "seed"
 MOST_POINTS = 100_000
+_MOST_DIGITS = len(f"-{LARGEST_INTEGER}")
 _WHOLE = re.compile(r"-?\d+")
 _RANGE = re.compile(r"(-?\d+):(-?\d+)(?::(\d+))?")
 
@@ -81,10 +83,19 @@ def read_axis(text: str) -> Axis:
 
 def _whole_numbers(part: str) -> Sequence[int]:
     match = _RANGE.fullmatch(part)
-    if match is None:
-        return [int(part)]
-    first, end, step = match.groups()
-    return range(int(first), int(end), int(step or 1) or 1)
+    first, end, step = (part, None, None) if match is None else match.groups()
+    for digits in (first, end, step):
+        if len(digits or "") > _MOST_DIGITS or abs(int(digits or 0)) > LARGEST_INTEGER:
+            raise ConfigError(
+                f"--over: {(digits or '')[:_MOST_DIGITS]}…: whole numbers go up to"
+                f" {LARGEST_INTEGER}"
+            )
+    if end is None:
+        return [int(first)]
+    found = range(int(first), int(end), int(step or 1) or 1)
+    if found and (found[-1] - found[0]) // found.step >= MOST_POINTS:
+        raise ConfigError(f"--over {part}: more values than a sweep has points, {MOST_POINTS}")
+    return found
 
 
 def points(over: Sequence[str], overrides: Sequence[str] = ()) -> tuple[Point, ...]:

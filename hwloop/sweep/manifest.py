@@ -103,5 +103,5 @@ def read_manifest(folder: Path) -> Manifest:
         )
     try:
         return Manifest.parse(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, ConfigError) as exc:
+    except (ValueError, RecursionError, ConfigError) as exc:
         raise RecordError(f"{path}: does not describe a sweep: {exc}") from None

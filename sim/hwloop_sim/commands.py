@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hwloop.terminal import say
+from hwloop.types import LARGEST_INTEGER
+
 if TYPE_CHECKING:
     import threading
 
@@ -21,7 +24,9 @@ def virtual(
     procedure: Annotated[
         Path | None, typer.Option(help="Emulate this procedure's array, not the station's.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the procedure's own.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_INTEGER, help="Instead of the procedure's own.")
+    ] = None,
     json_line: Annotated[
         bool, typer.Option("--json", help="Say the addresses as one line of JSON.")
     ] = False,
@@ -56,9 +61,9 @@ def virtual(
         typer.echo(content)
     else:
         for name, address in bench.addresses.items():
-            typer.echo(f"{name:16} {bench.station.instruments[name].kind:18} {address}")
-        typer.echo(f"{'control':16} {'JSON lines':18} {control}")
-        typer.echo("Ctrl-C ends the bench.")
+            say(f"{name:16} {bench.station.instruments[name].kind:18} {address}")
+        say(f"{'control':16} {'JSON lines':18} {control}")
+        say("Ctrl-C ends the bench.")
     try:
         _wait(bench, stopped, until_unused=until_unused)
     except KeyboardInterrupt:

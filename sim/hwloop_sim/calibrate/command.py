@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from hwloop.terminal import say
+from hwloop.types import LARGEST_INTEGER
+
 
 def calibrate(
     data: Annotated[
@@ -33,7 +36,10 @@ def calibrate(
     spread: Annotated[
         bool, typer.Option("--spread", help="Fit every cell by itself, for their spread.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the emulated trains to compare with.")] = 1,
+    seed: Annotated[
+        int,
+        typer.Option(min=0, max=LARGEST_INTEGER, help="Of the emulated trains to compare with."),
+    ] = 1,
 ) -> None:
     """Fit a device model; print its parameters, their uncertainty and how well it predicts."""
     from hwloop_sim.calibrate.method import Task
@@ -49,10 +55,10 @@ def calibrate(
         ranked = rank(
             Task("", data, cell, seed, fixed, spread),
             among=named,
-            progress=lambda one: typer.echo(f"tried {one.model}", err=True),
+            progress=lambda one: say(f"tried {one.model}", err=True),
         )
         for line in table(ranked):
-            typer.echo(line)
+            say(line)
         best = ranked[0].found
     else:
         best = fit(data, model=named[0], cell=cell, seed=seed, fixed=fixed, spread=spread)
@@ -60,7 +66,7 @@ def calibrate(
         return
     written = write_calibration(best, data, out)
     for line in best.summary():
-        typer.echo(line)
-    typer.echo(f"calibration: {written[0]}")
+        say(line)
+    say(f"calibration: {written[0]}")
     for path in written[1:]:
-        typer.echo(f"figure: {path}")
+        say(f"figure: {path}")

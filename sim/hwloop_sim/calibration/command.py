@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hwloop.terminal import say
+
 if TYPE_CHECKING:
     from hwloop_sim.calibration.file import Calibration
     from hwloop_sim.calibration.table import ConductanceTable
@@ -25,12 +27,12 @@ def calibrations(
     if name is None:
         for one in sorted(shipped()):
             found = load_calibration(one, Path())
-            typer.echo(f"{one:36} {found.model or 'effects':14} {found.title}")
+            say(f"{one:36} {found.model or 'effects':14} {found.title}")
         return
     found = load_calibration(name, Path())
     lines = _of_file(found) if isinstance(found, Calibration) else _of_table(found)
     for line in lines:
-        typer.echo(line)
+        say(line)
 
 
 def _of_table(table: ConductanceTable) -> Iterator[str]:

@@ -151,7 +151,7 @@ def _row(path: Path, line: int, text: str) -> _Row:
     assert time_s is not None and voltage_v is not None  # noqa: S101, PT018 - for the type checker
     assert current_a is not None and resistance_ohm is not None  # noqa: S101, PT018 - likewise
     exponent = Decimal(cells[5]).as_tuple().exponent
-    digit_ohm = 10.0 ** int(exponent)
+    digit_ohm = 10.0 ** min(int(exponent), 300)  # "0e999" is a finite number, too
     return _Row(line, time_s, voltage_v, current_a, second_v, second_a, resistance_ohm, digit_ohm)
 
 

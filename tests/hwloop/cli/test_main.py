@@ -11,6 +11,7 @@ import h5py
 import pytest
 from rich.table import Table
 
+from hwloop.cli import main as cli
 from hwloop.cli.printing import _print_unbroken
 
 REPOSITORY = Path(__file__).parents[3]
@@ -262,3 +263,58 @@ def test_a_name_in_the_table_of_results_is_one_word_however_narrow_the_terminal(
     table.add_row(name, "S")
     _print_unbroken(table)
     assert f"{name}  S" in capsys.readouterr().out
+
+
+def test_show_writes_out_what_a_foreign_record_would_do_to_the_terminal(
+    record: Path, tmp_path: Path
+) -> None:
+    forged = tmp_path / "forged.h5"
+    forged.write_bytes(record.read_bytes())
+    with h5py.File(forged, "r+") as file:
+        for name in ("procedure", "host", "backend", "hwloop_version", "started_utc", "status"):
+            file.attrs[name] = f"\x1b]0;{name}\x07[/red]"
+        file["results/train_manhattan/epoch"].attrs["units"] = "\x1b[2J[/x]"
+    done = hwloop("show", forged)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert "procedure    \\x1b]0;procedure\\x07[/red], seed" in done.stdout
+    assert "\\x1b[2J[/x]" in done.stdout
+
+
+def test_an_error_writes_out_control_characters_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text('"\\x1b[2J": 1\nname: "[/red]\\x1b[31m"\n')
+    done = hwloop("check", path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "\x1b" not in done.stderr
+    assert "\\x1b[2J: unknown key" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "option", [("--seed", 2**200), ("--seed", "9" * 5000), ("--population", 2**63)]
+)
+def test_a_number_beyond_64_bits_on_the_command_line_is_refused(
+    option: tuple[str, object], tmp_path: Path
+) -> None:
+    done = hwloop("run", PROCEDURE, *option, "--out", tmp_path / "a.h5")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert option[0] in done.stderr
+    assert not (tmp_path / "a.h5").exists()
+
+
+def test_more_memory_than_there_is_ends_a_command_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hungry() -> None:
+        raise MemoryError("Unable to allocate 8 TiB")
+
+    monkeypatch.setattr(cli, "_add_commands", hungry)
+    monkeypatch.setattr(sys, "argv", ["hwloop"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (
+        "hwloop: needs more memory than there is: Unable to allocate 8 TiB\n"
+    )

@@ -96,6 +96,13 @@ def test_a_procedure_survives_the_way_through_its_plain_data(
         ("backends.sims={}", "there is no backend 'sims'; did you mean 'sim'?"),
         ("seed=-1", "seed: -1"),
         ("steps=[]", "steps: "),
+        ("array.rows=1000000000", "1 × 1000000000 × 4 are 4e+09 cells; at most 16777216"),
+        ("array.tiles=9223372036854775807", "cells; at most 16777216"),
+        (f"seed={2**200}", "is beyond the largest whole number, 9223372036854775807"),
+        ("array.limits.positive_v=1e400", "expected a finite number of V"),
+        ("about=2001-99-99", "'2001-99-99' is not a valid timestamp"),
+        ("steps.²={}", "there is no '²' to set"),
+        (f"steps.{'0' * 5000}={{}}", "to set"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_key_value_and_bound(override: str, words: str) -> None:

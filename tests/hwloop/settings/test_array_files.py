@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import struct
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -10,6 +14,7 @@ import pytest
 
 from hwloop.errors import ConfigError
 from hwloop.settings.array_files import csv_lines, read_array, read_arrays
+from hwloop.settings.foreign_files import MAX_NUMBERS
 
 MAP = np.array([[1.0, 2.0], [3.0, 4.0]])
 
@@ -66,3 +71,109 @@ def test_an_array_that_is_not_there_is_refused_with_the_file(
     with pytest.raises(ConfigError) as refusal:
         read_array(tmp_path / name, key)
     assert str(refusal.value).startswith(f"{tmp_path / name}: {message}")
+
+
+def npy_claiming(shape: str) -> bytes:
+    """Return an NPY file of version 1.0 of eight bytes of data, whose header claims ``shape``."""
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}"
+    text = header.ljust(117).encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(8)
+
+
+@pytest.mark.parametrize("shape", ["(1000000000000,)", "(1000000, 1000000)", "(18,)"])
+def test_an_npy_header_that_claims_more_than_the_file_has_is_refused(
+    shape: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.npy").write_bytes(npy_claiming(shape))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("map.npy", npy_claiming(shape))
+    for name in ("a.npy", "a.npz"):
+        with pytest.raises(ConfigError, match=rf"{name}: .*claims the shape .* but has 136"):
+            read_arrays(tmp_path / name)
+
+
+def test_an_npz_of_packed_zeros_is_refused_by_what_it_unpacks_to(tmp_path: Path) -> None:
+    count = MAX_NUMBERS + 1
+    header = npy_claiming(f"({count},)").replace(b"<f8", b"|u1")[:-8]
+    with (
+        zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("map.npy", "w", force_zip64=True) as stream,
+    ):
+        stream.write(header)
+        for _ in range(2**8):
+            stream.write(bytes(2**20))
+        stream.write(bytes(1))
+    assert (tmp_path / "a.npz").stat().st_size < 2**19
+    with pytest.raises(ConfigError, match=rf"map claims the shape \({count},\); at most 268435456"):
+        read_arrays(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("shape", [(10**12,), (2**20, 2**20)])
+def test_a_sparse_hdf5_dataset_is_refused_by_its_shape(
+    shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("huge", shape, "f8", chunks=(1024,) * len(shape))
+        file["small"] = MAP
+        file["nothing"] = h5py.Empty("f8")
+    assert (tmp_path / "a.h5").stat().st_size < 2**16
+    with pytest.raises(ConfigError, match=r"huge claims the shape .*; at most 268435456 numbers"):
+        read_arrays(tmp_path / "a.h5")
+    assert np.array_equal(read_array(tmp_path / "a.h5", "small"), MAP)
+
+
+def test_an_idx_file_that_unpacks_without_end_or_claims_too_much_is_refused(tmp_path: Path) -> None:
+    packed = gzip.compress(bytes(2**20)) * 257  # gzip files one after the other are one
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    path.write_bytes(packed)
+    with pytest.raises(ConfigError, match="unpacks to more than 256 MiB, from "):
+        read_arrays(path)
+    header = struct.pack(">HBBIII", 0, 8, 3, 2**31, 2**31, 2**31)
+    path.write_bytes(gzip.compress(header + bytes(10)))
+    with pytest.raises(ConfigError, match=r"cannot be read as an idx file: cannot reshape"):
+        read_arrays(path)
+
+
+def test_a_table_of_a_long_line_or_of_too_many_bytes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"x" * 2**20)
+    with pytest.raises(ConfigError, match="not a CSV file: field larger than field limit"):
+        csv_lines(path)
+    with path.open("wb") as stream:
+        stream.truncate(200 * 2**20)
+    with pytest.raises(ConfigError, match="has 200 MiB; at most 128 MiB are read"):
+        csv_lines(path)
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.npy", "a.h5", "a.csv", "x-idx1-ubyte"])
+def test_a_pipe_is_refused_in_every_format_without_waiting(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ConfigError, match="is a pipe or a device"):
+        read_arrays(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.npy", "a.h5", "a.csv", "x-idx1-ubyte.gz"])
+def test_a_damaged_file_of_every_format_is_one_error_with_its_name(
+    name: str, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "a.npy", MAP)
+    np.savez(tmp_path / "a.npz", map=MAP, other=MAP)
+    np.savetxt(tmp_path / "a.csv", MAP, delimiter=",")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["inner/map"] = MAP
+    idx = struct.pack(">HBBII", 0, 8, 2, 2, 2) + bytes(4)
+    (tmp_path / "x-idx1-ubyte.gz").write_bytes(gzip.compress(idx))
+    whole = (tmp_path / name).read_bytes()
+    rng = np.random.default_rng(15)
+    refused = 0
+    for _ in range(60):
+        damaged = bytearray(whole[: rng.choice([len(whole), rng.integers(len(whole))])])
+        for _ in range(rng.choice([0, 1, 4, 20]) if damaged else 0):
+            damaged[rng.integers(len(damaged))] = int(rng.integers(256))
+        (tmp_path / name).write_bytes(damaged)
+        try:
+            read_arrays(tmp_path / name)
+        except ConfigError as exc:
+            assert name in str(exc)  # noqa: PT017 - some damage leaves a file that can be read
+            refused += 1
+    assert refused > 10

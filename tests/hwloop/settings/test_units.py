@@ -64,3 +64,11 @@ def test_what_is_written_for_people_reads_back_to_its_four_digits(value: float, 
 )
 def test_numbers_for_people_take_the_prefix_that_fits(value: float, text: str) -> None:
     assert format_quantity(value, "S") == text
+
+
+@pytest.mark.parametrize(
+    "value", [10**400, "9" * 400, "9" * 5000, "9" * 400 + " mV", "1e999999999999999999 mV", "1e400"]
+)
+def test_a_number_of_hundreds_of_digits_is_no_finite_number(value: object) -> None:
+    with pytest.raises(ValueError, match="finite number of V"):
+        parse_quantity(value, "V")

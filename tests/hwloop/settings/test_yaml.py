@@ -1,0 +1,90 @@
+"""YAML files from elsewhere: one line for every mistake, and bounds before memory is taken."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hwloop.errors import ConfigError
+from hwloop.settings.yaml import MAX_TEXT_BYTES, parse_yaml, read_yaml
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("2001-99-99", "'2001-99-99' is not a valid timestamp"),
+        ("2001-02-30", "'2001-02-30' is not a valid timestamp"),
+        ("!!timestamp x", "'x' is not a valid timestamp"),
+        ("!!int x", "'x' is not a valid int"),
+        ('!!int ""', "'' is not a valid int"),
+        ("!!float x", "'x' is not a valid float"),
+        ("!!bool x", "'x' is not a valid bool"),
+        ("{? [a]: b}", "a key must be a single value"),
+        ("{? {a: b}: c}", "a key must be a single value"),
+        ("!!map [a]", "expected a mapping node, but found sequence"),
+        ("&a [*a]", "the alias 'a' contains itself"),
+        (str(2**63), "is beyond the largest whole number, 9223372036854775807"),
+        ("0x" + "f" * 5000, "is beyond the largest whole number"),
+        ("9" * 5000, "is not a valid int"),
+    ],
+)
+def test_a_value_that_yaml_cannot_make_is_one_line_with_its_place(value: str, reason: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_yaml(f"good: 1\nbad: {value}\n", file="p.yaml")
+    text = str(caught.value)
+    assert text.startswith("p.yaml: line 2: ")
+    assert reason in text
+    assert len(text) < 200
+
+
+def test_octal_digits_that_are_none_are_text_and_64_bits_are_a_number() -> None:
+    assert parse_yaml("[0o9, 0o17, 9223372036854775807, -9223372036854775807]") == [
+        "0o9",
+        "0o17",
+        2**63 - 1,
+        -(2**63) + 1,
+    ]
+
+
+@pytest.mark.parametrize("brackets", ["[", "{a: ", "- "])
+def test_a_hundred_thousand_brackets_are_refused_by_the_depth(brackets: str) -> None:
+    with pytest.raises(ConfigError, match="line 1: nested deeper than 64 levels"):
+        parse_yaml(brackets * 100_000)
+
+
+def test_aliases_that_multiply_are_refused_before_they_are_written_out() -> None:
+    lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 9)]
+    with pytest.raises(ConfigError, match="line 7: expands to more than 8 MiB"):
+        parse_yaml("\n".join(lines))  # 20 bytes ten to the n times: 20 MB in the seventh line
+
+
+def test_aliases_of_one_long_text_are_counted_by_its_length() -> None:
+    text = "a: &a " + "x" * 2**20 + "\nb: [" + ", ".join(["*a"] * 9) + "]"
+    with pytest.raises(ConfigError, match="line 2: expands to more than 8 MiB"):
+        parse_yaml(text)
+    assert parse_yaml("a: &a {x: 1}\nb: [*a, *a]")["b"] == [{"x": 1}, {"x": 1}]
+
+
+def test_a_file_beyond_the_bound_is_refused_with_its_size_unread(tmp_path: Path) -> None:
+    path = tmp_path / "long.yaml"
+    with path.open("wb") as stream:
+        stream.truncate(200 * 2**20)
+    with pytest.raises(ConfigError, match=r"long\.yaml: has 200 MiB; at most 8 MiB are read"):
+        read_yaml(path)
+    assert MAX_TEXT_BYTES == 8 * 2**20
+
+
+def test_a_pipe_a_device_and_a_folder_are_refused_unopened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for path in (tmp_path / "pipe.yaml", Path("/dev/zero")):
+        with pytest.raises(ConfigError, match="is a pipe or a device"):
+            read_yaml(path)
+    with pytest.raises(ConfigError, match="is a folder"):
+        read_yaml(tmp_path)
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        read_yaml(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="cannot be read: embedded null byte"):
+        read_yaml(tmp_path / "zero\0.yaml")
