@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hwloop import plugins
+from hwloop.array.settings import ArraySettings
 from hwloop.backend.registered import backend_kind
 from hwloop.datasets.calibrations import shipped
 from hwloop.errors import ConfigError
@@ -24,7 +25,10 @@ from hwloop.settings.yaml import read_yaml
 
 
 def print_preview(procedure: Procedure, backend: str) -> None:
-    """Check a procedure against its limits and a backend, and print what it would do."""
+    """Check a procedure against its limits and a backend, and print what it would do.
+
+    Raises :class:`hwloop.errors.LimitError` after the tables where a bound exceeds its limit.
+    """
     kind = backend_kind(backend)
     refuse_beyond_limits(procedure)
     request, _ = request_for(procedure, seed=procedure.seed)
@@ -32,16 +36,18 @@ def print_preview(procedure: Procedure, backend: str) -> None:
         refuse_unsupported(procedure, opened)
         seen = preview(procedure, opened)
         events = opened.take_events()
-    console = _console()
+    array, console = procedure.array, _console()
+    verdict = "exceeds its limits" if any(c.exceeds for c in seen.worst_cases(array)) else "valid"
     console.print(
-        f"{escape(procedure.name)}: valid. {procedure.array.rows} × {procedure.array.cols} array,"
-        f" biasing {procedure.array.biasing}, backend {backend}."
+        f"{escape(procedure.name)}: {verdict}. {array.rows} × {array.cols} array,"
+        f" biasing {array.biasing}, backend {backend}."
     )
     console.print(_operations_table(seen))
-    console.print(_limits_table(seen, procedure))
+    console.print(_limits_table(seen, array))
     console.print(f"Expected duration on the array: at most {duration_text(seen.duration_s)}.")
     for event in events:
         console.print(f"{event.level}: {escape(event.message)}", style=_colour(event.level))
+    seen.refuse_beyond_limits(array)
 
 
 def print_touch(procedure: Procedure, backend: str) -> None:
@@ -163,32 +169,11 @@ def _operations_table(seen: Preview) -> Table:
     return table
 
 
-def _limits_table(seen: Preview, procedure: Procedure) -> Table:
-    limits = procedure.array.limits
+def _limits_table(seen: Preview, array: ArraySettings) -> Table:
     table = _table("worst case", "value", "limit")
-    rows = (
-        _voltage_row("highest pulse", seen.highest_v, limits.positive_v),
-        _voltage_row("lowest pulse", seen.lowest_v, limits.negative_v),
-        _voltage_row(
-            f"half-selected cell ({procedure.array.biasing})",
-            seen.half_selected_v,
-            limits.half_select_v,
-        ),
-        _voltage_row("read", seen.read_v, limits.read_v),
-        (
-            "energy of a pulse at the compliance",
-            format_quantity(seen.pulse_energy_j, "J"),
-            format_quantity(limits.pulse_energy_j, "J"),
-        ),
-        ("pulses per device", str(seen.pulses_per_device), str(limits.pulses_per_device)),
-    )
-    for row in rows:
-        table.add_row(*row)
+    for case in seen.worst_cases(array):
+        table.add_row(*case.texts(), style="red" if case.exceeds else None)
     return table
-
-
-def _voltage_row(what: str, value_v: float, limit_v: float) -> tuple[str, str, str]:
-    return (what, format_quantity(value_v, "V"), format_quantity(limit_v, "V"))
 
 
 def _summary(group: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -33,6 +34,41 @@ class PreviewedOperation:
 
 
 @dataclass(frozen=True)
+class WorstCase:
+    """Bound of what a procedure does, beside the limit of the array that it is held against.
+
+    ``value``, ``limit``: in ``unit``, signed; "" is a count. A negative limit is a lower one.
+    ``setting``: the limit's name below ``array.limits``.
+    """
+
+    summary: str
+    value: float
+    setting: str
+    limit: float
+    unit: str = ""
+
+    @property
+    def exceeds(self) -> bool:
+        """Return whether the value is beyond the limit by more than rounding."""
+        beyond = self.value > self.limit if self.limit > 0 else self.value < self.limit
+        rounded = bool(self.unit) and math.isclose(self.value, self.limit, rel_tol=1e-12)
+        return beyond and not rounded
+
+    def texts(self) -> tuple[str, str, str]:
+        """Return summary, value and limit for a table."""
+        value, limit = (
+            format_quantity(one, self.unit) if self.unit else str(one)
+            for one in (self.value, self.limit)
+        )
+        return self.summary, value, limit
+
+    def __str__(self) -> str:
+        """Return the bound in a sentence with its limit."""
+        summary, value, limit = self.texts()
+        return f"{summary}: {value} exceeds limits.{self.setting} {limit}"
+
+
+@dataclass(frozen=True)
 class Preview:
     """Upper bounds of everything that a procedure does.
 
@@ -52,6 +88,38 @@ class Preview:
     def duration_s(self) -> float:
         """Expected time on the array, at most."""
         return sum(operation.duration_s for operation in self.operations)
+
+    def worst_cases(self, array: ArraySettings) -> tuple[WorstCase, ...]:
+        """Return the bounds beside the limits of the array, in the order of its limits."""
+        limits = array.limits
+        half_selected = f"half-selected cell ({array.biasing})"
+        return (
+            WorstCase("highest pulse", self.highest_v, "positive_v", limits.positive_v, "V"),
+            WorstCase("lowest pulse", self.lowest_v, "negative_v", limits.negative_v, "V"),
+            WorstCase(
+                half_selected, self.half_selected_v, "half_select_v", limits.half_select_v, "V"
+            ),
+            WorstCase("read", self.read_v, "read_v", limits.read_v, "V"),
+            WorstCase(
+                "energy of a pulse at the compliance",
+                self.pulse_energy_j,
+                "pulse_energy_j",
+                limits.pulse_energy_j,
+                "J",
+            ),
+            WorstCase(
+                "pulses per device",
+                self.pulses_per_device,
+                "pulses_per_device",
+                limits.pulses_per_device,
+            ),
+        )
+
+    def refuse_beyond_limits(self, array: ArraySettings) -> None:
+        """Raise :class:`LimitError` with every bound that is beyond its limit."""
+        beyond = [str(case) for case in self.worst_cases(array) if case.exceeds]
+        if beyond:
+            raise LimitError("the procedure may exceed its limits: " + "; ".join(beyond))
 
 
 def refuse_beyond_limits(procedure: Procedure) -> None:
@@ -183,15 +251,18 @@ def _energy(pulse: PulseMap, array: ArraySettings) -> float:
 def _pulses_per_device(procedure: Procedure) -> int:
     """Count the pulses of the cell that may get most, those before this run included."""
     array = procedure.array
-    counts = np.full(array.geometry.shape, array.pulses_before)
+    # In Python's integers, which do not wrap around.
+    counts = np.full(array.geometry.shape, array.pulses_before, dtype=object)
     for prepared in procedure.steps:
-        of_step = np.zeros(array.geometry.shape, np.int64)
+        of_step = np.zeros(array.geometry.shape, dtype=object)
         for planned in prepared.plan.operations:
             match planned.operation:
                 case PulseMap() as pulse:
-                    of_step = of_step + pulse.addressed * pulse.count * planned.at_most
+                    each = int(pulse.count) * planned.at_most
+                    of_step = of_step + pulse.addressed.astype(object) * each
                 case Ramp() as ramp:
-                    of_step = of_step + ramp.addressed * ramp.steps * planned.at_most
+                    each = ramp.steps * planned.at_most
+                    of_step = of_step + ramp.addressed.astype(object) * each
         bound = prepared.plan.pulses_per_cell
         counts = counts + (of_step if bound is None else np.minimum(of_step, bound))
     return int(counts.max())

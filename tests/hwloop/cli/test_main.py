@@ -93,6 +93,26 @@ def test_check_prints_operations_worst_voltages_pulses_and_duration() -> None:
     assert "at most 21.9 s" in words
 
 
+def test_check_fails_where_its_own_table_exceeds_a_limit() -> None:
+    endurance = REPOSITORY / "procedures" / "endurance_8x8.yaml"
+    # A cycle is one pulse up and one down: 50,000 of them are just the 100,000 of a life.
+    most = hwloop("check", endurance, "--set", "steps.0.settings.cycles=50000")
+    assert (most.returncode, most.stderr) == (0, "")
+    assert "endurance_8x8: valid." in most.stdout
+    over = hwloop("check", endurance, "--set", "steps.0.settings.cycles=50001")
+    assert over.returncode == 3
+    assert "valid" not in over.stdout
+    assert "pulses per device 100002 100000" in " ".join(over.stdout.split())
+    assert "pulses per device: 100002 exceeds limits.pulses_per_device 100000" in over.stderr
+
+
+def test_check_counts_pulses_beyond_all_machine_integers() -> None:
+    endurance = REPOSITORY / "procedures" / "endurance_8x8.yaml"
+    done = hwloop("check", endurance, "--set", f"steps.0.settings.cycles={2**62}")
+    assert done.returncode == 3
+    assert f"{2**63} exceeds limits.pulses_per_device 100000" in done.stderr
+
+
 def test_check_leaves_nothing_behind(tmp_path: Path) -> None:
     assert hwloop("check", PROCEDURE, cwd=tmp_path).returncode == 0
     assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +251,36 @@ def test_the_preview_takes_a_ramp_by_its_worst_pulse_and_its_last() -> None:
     assert seen.operations[0].summary == (
         "ramp 2 of 8 cells, up to 6 pulses of up to 1.5 V, 2 ms, gate up to 3 V, each read at -100 mV"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"highest_v": 2.1}, "highest pulse: 2.1 V exceeds limits.positive_v 2 V"),
+        ({"lowest_v": -2.1}, "lowest pulse: -2.1 V exceeds limits.negative_v -2 V"),
+        (
+            {"half_selected_v": 1.1},
+            "half-selected cell (V/2): 1.1 V exceeds limits.half_select_v 1 V",
+        ),
+        ({"read_v": 0.3}, "read: 300 mV exceeds limits.read_v 200 mV"),
+        (
+            {"pulse_energy_j": 2.0},
+            "energy of a pulse at the compliance: 2 J exceeds limits.pulse_energy_j 1 J",
+        ),
+        (
+            {"pulses_per_device": 4},
+            "pulses per device: 4 exceeds limits.pulses_per_device 3",
+        ),
+    ],
+)
+def test_every_bound_of_a_preview_is_held_against_its_limit(
+    changes: dict[str, float], message: str
+) -> None:
+    at_the_limits = preview.Preview((), 2.0, -2.0, 1.0, 0.2, 3, 1.0)
+    at_the_limits.refuse_beyond_limits(array_settings())
+    with pytest.raises(LimitError) as error:
+        replace(at_the_limits, **changes).refuse_beyond_limits(array_settings())
+    assert str(error.value) == f"the procedure may exceed its limits: {message}"
 
 
 def test_requests_carry_population_and_a_generator_of_the_seed() -> None:
