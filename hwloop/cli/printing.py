@@ -6,17 +6,21 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from hwloop import plugins
 from hwloop.array.settings import ArraySettings
+from hwloop.backend.kind import LifeKind
 from hwloop.backend.registered import backend_kind
 from hwloop.datasets.calibrations import shipped
 from hwloop.errors import ConfigError
 from hwloop.procedure.procedure import Procedure
 from hwloop.record.comparison import Quantity, compare_records
+from hwloop.record.life import NO_NAME, life_path, read_life
 from hwloop.record.reader import STATUS_MEANING, Record
 from hwloop.run.execute import request_for
 from hwloop.run.preview import Preview, preview, refuse_beyond_limits, refuse_unsupported
@@ -24,19 +28,22 @@ from hwloop.settings.units import duration_text, format_quantity
 from hwloop.settings.yaml import read_yaml
 
 
-def print_preview(procedure: Procedure, backend: str) -> None:
+def print_preview(procedure: Procedure, backend: str, *, life_folder: Path | None = None) -> None:
     """Check a procedure against its limits and a backend, and print what it would do.
 
+    ``life_folder``: where the ledger of the array is, if it has one; its pulses count.
     Raises :class:`hwloop.errors.LimitError` after the tables where a bound exceeds its limit.
     """
     kind = backend_kind(backend)
     refuse_beyond_limits(procedure)
     request, _ = request_for(procedure, seed=procedure.seed)
-    with kind.open_dry(procedure.backend_settings(kind), request) as opened:
+    settings = procedure.backend_settings(kind)
+    with kind.open_dry(settings, request) as opened:
         refuse_unsupported(procedure, opened)
-        seen = preview(procedure, opened)
+        before, life_text = _life_before(procedure.array, kind.life_of(settings), life_folder)
+        seen = preview(procedure, opened, pulses_before=before)
         events = opened.take_events()
-    array, console = procedure.array, _console()
+    array, console = procedure.array, console_of()
     verdict = "exceeds its limits" if any(c.exceeds for c in seen.worst_cases(array)) else "valid"
     console.print(
         f"{escape(procedure.name)}: {verdict}. {array.rows} × {array.cols} array,"
@@ -45,9 +52,26 @@ def print_preview(procedure: Procedure, backend: str) -> None:
     console.print(_operations_table(seen))
     console.print(_limits_table(seen, array))
     console.print(f"Expected duration on the array: at most {duration_text(seen.duration_s)}.")
+    if life_text:
+        console.print(escape(life_text))
     for event in events:
         console.print(f"{event.level}: {escape(event.message)}", style=_colour(event.level))
     seen.refuse_beyond_limits(array)
+
+
+def _life_before(
+    array: ArraySettings, kind: LifeKind | None, folder: Path | None
+) -> tuple[NDArray[np.int64] | int, str]:
+    """Return the pulses of each cell in earlier runs, (rows, cols) or 0, and a line about them."""
+    if kind is None or folder is None:
+        return 0, ""
+    if array.name is None:
+        return 0, f"warning: {NO_NAME}"
+    path = life_path(folder, array.name, kind)
+    life = read_life(path, array.name)
+    pulses = life.table(array.geometry.shape)["pulses"]
+    runs = len(life.entries) + len(life.running)
+    return pulses, f"Ledger {path}: {pulses.max()} pulses of a cell at most; runs: {runs}."
 
 
 def print_touch(procedure: Procedure, backend: str) -> None:
@@ -56,7 +80,7 @@ def print_touch(procedure: Procedure, backend: str) -> None:
     if kind.check_connectivity is None:
         raise ConfigError(f"backend {backend!r} has no hardware to touch: give a --station")
     request, _ = request_for(procedure, seed=procedure.seed)
-    console = _console()
+    console = console_of()
     for text in kind.check_connectivity(procedure.backend_settings(kind), request):
         console.print(escape(text))
 
@@ -64,7 +88,7 @@ def print_touch(procedure: Procedure, backend: str) -> None:
 def print_comparison(first: Path, second: Path, out: Path | None) -> None:
     """Print how far two records are apart, and draw it where ``out`` names a folder."""
     quantities = compare_records(first, second)
-    console = _console()
+    console = console_of()
     heads = ("quantity", "values", "first", "second", "KS", "if equal", "95 %")
     rows = [heads, *(_compared(one) for one in quantities)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -97,7 +121,7 @@ def _compared(one: Quantity) -> tuple[str, ...]:
 
 def print_plugins() -> None:
     """List what is installed, with a line each."""
-    console = _console()
+    console = console_of()
     for title, group in (
         ("Backends", plugins.BACKENDS),
         ("Steps", plugins.STEPS),
@@ -113,13 +137,13 @@ def print_plugins() -> None:
 
 def print_record(path: Path) -> None:
     """Print what is in a record."""
-    console = _console()
+    console = console_of()
     with Record(path) as record:
         _print_run(console, record)
         kinds = Counter(record.operation_kinds)
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         console.print(f"operations   {len(record)}{f': {counts}' if counts else ''}")
-        _print_unbroken(_results_table(record))
+        print_unbroken(_results_table(record))
         for time, level, message in record.log:
             console.print(f"{time}  {level}: {escape(message)}", style=_colour(level))
 
@@ -146,7 +170,7 @@ def status_text(record: Record) -> str:
 
 
 def _results_table(record: Record) -> Table:
-    table = _table("result", "rows", "shape of a row", "unit")
+    table = table_of("result", "rows", "shape of a row", "unit")
     for label in record.labels:
         for name in record.tables(label):
             units = record.units(label, name)
@@ -158,7 +182,7 @@ def _results_table(record: Record) -> Table:
 
 
 def _operations_table(seen: Preview) -> Table:
-    table = _table("step", "operation", "at most", "time on the array")
+    table = table_of("step", "operation", "at most", "time on the array")
     for operation in seen.operations:
         table.add_row(
             operation.label,
@@ -170,7 +194,7 @@ def _operations_table(seen: Preview) -> Table:
 
 
 def _limits_table(seen: Preview, array: ArraySettings) -> Table:
-    table = _table("worst case", "value", "limit")
+    table = table_of("worst case", "value", "limit")
     for case in seen.worst_cases(array):
         table.add_row(*case.texts(), style="red" if case.exceeds else None)
     return table
@@ -202,16 +226,17 @@ def _print_list(console: Console, title: str, lines: Iterable[tuple[str, str]]) 
     console.print(table)
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
+    """Return an empty table in the style of all output."""
     table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
 
 
-def _print_unbroken(table: Table) -> None:
+def print_unbroken(table: Table) -> None:
     """Print a table as wide as it is: a name in it stays one word, in a pipe as well."""
-    console = _console()
+    console = console_of()
     unbounded = console.options.update(max_width=1000)
     width = console.measure(table, options=unbounded).maximum
     Console(highlight=False, soft_wrap=True, width=max(width, console.width)).print(table)
@@ -221,5 +246,6 @@ def _colour(level: str) -> str:
     return {"warning": "yellow", "error": "red"}.get(level, "none")
 
 
-def _console() -> Console:
+def console_of() -> Console:
+    """Return a console that neither highlights nor wraps."""
     return Console(highlight=False, soft_wrap=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwloop.array.biasing import worst_half_select_v
 from hwloop.array.limits import check_operation
@@ -73,7 +74,7 @@ class Preview:
     """Upper bounds of everything that a procedure does.
 
     ``highest_v``, ``lowest_v``: of the pulses, signed; the other voltages are magnitudes.
-    ``pulses_per_device`` counts from the array's ``pulses_before``.
+    ``pulses_per_device`` counts from the array's ``pulses_before`` and its earlier runs.
     """
 
     operations: tuple[PreviewedOperation, ...]
@@ -138,8 +139,13 @@ def refuse_unsupported(procedure: Procedure, backend: CrossbarBackend) -> None:
         guard.check(planned.operation)
 
 
-def preview(procedure: Procedure, backend: CrossbarBackend) -> Preview:
-    """Compute upper bounds for a procedure; durations are those that ``backend`` expects."""
+def preview(
+    procedure: Procedure, backend: CrossbarBackend, *, pulses_before: NDArray[np.int64] | int = 0
+) -> Preview:
+    """Compute upper bounds for a procedure; durations are those that ``backend`` expects.
+
+    ``pulses_before``: of each cell in earlier runs, (rows, cols), besides the array's own.
+    """
     array = procedure.array
     planned = list(_planned(procedure))
     pulses = [pulse for _, entry in planned for pulse in _worst_pulses(entry.operation)]
@@ -157,7 +163,7 @@ def preview(procedure: Procedure, backend: CrossbarBackend) -> Preview:
         lowest_v=min((float(pulse.amplitude_v.min()) for pulse in pulses), default=0.0),
         half_selected_v=max((_half_selected(pulse, array) for pulse in pulses), default=0.0),
         read_v=max((_read(entry.operation) for _, entry in planned), default=0.0),
-        pulses_per_device=_pulses_per_device(procedure),
+        pulses_per_device=_pulses_per_device(procedure, pulses_before),
         pulse_energy_j=max((_energy(pulse, array) for pulse in pulses), default=0.0),
     )
 
@@ -248,11 +254,11 @@ def _energy(pulse: PulseMap, array: ArraySettings) -> float:
     return _magnitude(pulse) * array.limits.current_a * pulse.width_s
 
 
-def _pulses_per_device(procedure: Procedure) -> int:
+def _pulses_per_device(procedure: Procedure, pulses_before: NDArray[np.int64] | int) -> int:
     """Count the pulses of the cell that may get most, those before this run included."""
     array = procedure.array
     # In Python's integers, which do not wrap around.
-    counts = np.full(array.geometry.shape, array.pulses_before, dtype=object)
+    counts = np.full(array.geometry.shape, array.pulses_before, dtype=object) + pulses_before
     for prepared in procedure.steps:
         of_step = np.zeros(array.geometry.shape, dtype=object)
         for planned in prepared.plan.operations:
@@ -263,6 +269,8 @@ def _pulses_per_device(procedure: Procedure) -> int:
                 case Ramp() as ramp:
                     each = ramp.steps * planned.at_most
                     of_step = of_step + ramp.addressed.astype(object) * each
+        if prepared.plan.any_cell:
+            of_step = np.full(of_step.shape, of_step.max())
         bound = prepared.plan.pulses_per_cell
         counts = counts + (of_step if bound is None else np.minimum(of_step, bound))
     return int(counts.max())
