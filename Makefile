@@ -74,7 +74,7 @@ changelog: $(VENV)/.dev
 oldest:
 	$(PYTHON) -m venv $(VENV)/uv
 	$(VENV)/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
-	$(VENV)/uv/bin/uv pip compile --quiet --resolution lowest-direct --python-version 3.11 --no-header \
+	$(VENV)/uv/bin/uv pip compile --quiet --upgrade --resolution lowest-direct --python-version 3.11 --no-header \
 	    --no-annotate pyproject.toml --output-file constraints-oldest.txt
 
 mutation: $(VENV)/.dev

@@ -17,7 +17,7 @@ from hwloop.procedure.procedure import Procedure, from_data
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.array import Array
 from hwloop.steps.network.array_product import multiply
-from hwloop.steps.network.map_network import PLACED
+from hwloop.steps.network.infer import placed_network
 from hwloop_sim.emulator.backend import open_sim
 
 ROWS, OUTPUTS, VECTORS, TILE = 256, 64, 10_000, 64
@@ -119,7 +119,7 @@ def _guarded(loaded: Procedure, x: np.ndarray) -> Any:
     array = Array(Guard(backend, loaded.array), loaded.array, np.random.default_rng(4))
     mapping = loaded.steps[0]
     list(mapping.step(mapping.settings, array))
-    return lambda: multiply(array, array.left[PLACED], 0, x)
+    return lambda: multiply(array, placed_network(array, step="multiply"), 0, x)
 
 
 def _recorded(loaded: Procedure, folder: Path) -> Callable[[], None]:

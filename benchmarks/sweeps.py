@@ -25,7 +25,7 @@ def print_sweeps() -> None:
 
 def _swept_s(workers: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        options = SweepOptions(PROCEDURE, Path(folder), workers=workers)
+        options = SweepOptions(PROCEDURE, Path(folder), "sim", workers=workers)
         began = time.perf_counter()
         prepared = prepare(options, [f"seed=0:{POINTS}"])
         ended = list(run_tasks(prepared.tasks, options))

@@ -26,7 +26,7 @@ from hwloop_drivers.bench import open as opening
 from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.bench.open import BenchSettings, open_bench
 from hwloop_sim.emulator.backend import SIM, open_sim
-from tests.drivers.running_bench import PROCEDURE, ROOT, STATIONS, copy_station, standing_bench
+from tests.drivers.running_bench import PROCEDURE, ROOT, STATIONS, copy_station, running_bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:(pymeasure|qcodes).*")
 
@@ -104,7 +104,7 @@ def _benches(
             place = folder / str(len(made))
             place.mkdir()
             path = copy_station(station, place)
-            virtual = made[-1].enter_context(standing_bench(path, procedure))
+            virtual = made[-1].enter_context(running_bench(path, procedure))
             if meter is not None:
                 _replace_meter(path, meter, virtual.addresses)
             bench = open_bench(BenchSettings(station=path), _request(procedure))

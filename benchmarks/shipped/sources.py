@@ -139,7 +139,7 @@ def programming(method: str) -> dict[str, Any]:
         "validity": {
             "low_conductance_s": 1e-9,
             "high_conductance_s": 110e-6,
-            "words": "Between 0 and 110 uS, where the curve is positive; of one cell's outcome"
+            "summary": "Between 0 and 110 uS, where the curve is positive; of one cell's outcome"
             " nothing but its deviation is known: taken for normal.",
         },
     }

@@ -126,9 +126,9 @@ def test_what_its_driver_raises_is_told_in_our_terms(library: str) -> None:
         ({"class": "hwloop.errors.NoSuchClass"}, "has no NoSuchClass"),
         ({"class": "Keithley2400"}, "Keithley2400"),
         (
-            {"names": {"levle": "volt"}},
-            "levle: what can be named is level, range",
-        ),  # codespell:ignore levle
+            {"names": {"levle": "volt"}},  # codespell:ignore levle
+            "levle: what can be named is level, range",  # codespell:ignore levle
+        ),
         ({"clas": "a.b"}, "unknown key"),
     ],
 )

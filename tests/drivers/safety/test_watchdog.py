@@ -34,10 +34,16 @@ def _signals() -> Iterator[None]:
 def watch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Watch:
     """``watch(*lines, station=..., ...)``: watch a station until the lines end; the exit code."""
 
-    def run(*lines: str, station: Path = STATION, report: str = "", control: str = "") -> int:
+    def run(
+        *lines: str,
+        station: Path = STATION,
+        addresses: dict[str, str] = ADDRESSES,
+        report: str = "",
+        control: str = "",
+    ) -> int:
         told = {
             "station": str(station),
-            "addresses": ADDRESSES,
+            "addresses": addresses,
             "report": report,
             "control": control,
         }
@@ -121,6 +127,16 @@ def test_station_that_cannot_be_read_is_told_before_it_watches(
     assert out == ""
     assert error.startswith("hwloop watchdog: ")
     assert "none.yaml" in error
+
+
+def test_address_that_no_link_can_reach_is_told_before_it_watches(
+    watch: Watch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert watch("done", addresses={**ADDRESSES, "col_smu": "the second shelf"}) == 1
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert "instruments.col_smu.address" in error
+    assert "the second shelf" in error
 
 
 def test_signals_of_the_run_are_ignored_from_the_first_moment(

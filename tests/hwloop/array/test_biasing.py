@@ -109,3 +109,31 @@ def test_array_of_one_line_has_only_the_neighbours_that_are_there(shape: tuple[i
     expected_v = np.ones(shape)
     expected_v[-1, -1] = 0.0
     assert seen_v.tolist() == expected_v.tolist()
+
+
+NAN = np.nan
+# Rows, then columns, of a 2×3 array while cell (1, 2), then cell (0, 0), is selected.
+FRACTIONS = {
+    "V/2": ([[0, 0.5], [0.5, 0]], [[0, 0, -0.5], [-0.5, 0, 0]]),
+    "V/3": ([[-1 / 6, 0.5], [0.5, -1 / 6]], [[1 / 6, 1 / 6, -0.5], [-0.5, 1 / 6, 1 / 6]]),
+    "grounded": ([[0, 1], [1, 0]], [[0, 0, 0], [0, 0, 0]]),
+    "floating": ([[NAN, 1], [1, NAN]], [[NAN, NAN, 0], [0, NAN, NAN]]),
+    "1T1R": ([[0, 1], [1, 0]], [[1, 1, 0], [0, 1, 1]]),
+}
+
+
+@pytest.mark.parametrize("scheme", FRACTIONS)
+def test_lines_carry_what_the_published_scheme_says_for_each_selected_cell(scheme: Scheme) -> None:
+    rows, cols = line_fractions(scheme, (2, 3), row=np.array([1, 0]), col=np.array([2, 0]))
+    np.testing.assert_array_equal(rows, FRACTIONS[scheme][0])
+    np.testing.assert_array_equal(cols, FRACTIONS[scheme][1])
+
+
+@pytest.mark.parametrize("scheme", ["V/2", "V/3", "grounded"])
+def test_arrays_of_a_population_do_not_see_each_others_pulses(scheme: Scheme) -> None:
+    amplitude_v = np.random.default_rng(1).uniform(-2, 2, (3, 4, 5))
+    amplitude_v[1] = 0.0
+    together_v = worst_half_select_v(scheme, amplitude_v)
+    alone_v = [worst_half_select_v(scheme, one_v) for one_v in amplitude_v]
+    np.testing.assert_array_equal(together_v, alone_v)
+    assert not together_v[1].any()

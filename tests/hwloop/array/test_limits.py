@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hwloop.array.biasing import Scheme, line_fractions, worst_half_select_v
 from hwloop.array.limits import Limits, check_operation
-from hwloop.array.operations import PulseMap, ReadMap, VectorBatch
+from hwloop.array.operations import PulseMap, Ramp, ReadMap, VectorBatch
 from hwloop.errors import LimitError
 
 SCHEMES: tuple[Scheme, ...] = ("V/2", "V/3", "grounded")
@@ -172,3 +172,39 @@ def test_a_one_transistor_cell_spares_its_neighbours() -> None:
     check_operation(PulseMap([[1.9, 0], [0, 0]], 1e-3), limits(half_select_v=1e-9), "1T1R")
     with pytest.raises(LimitError, match="half-selected"):
         check_operation(PulseMap([[1.9, 0], [0, 0]], 1e-3), limits(half_select_v=1.8), "floating")
+
+
+def _ramp(*, step_v: float = 0.1, read_v: float = 0.1) -> Ramp:
+    """Ten pulses of cell (0, 1) from 0.5 V."""
+    start_v = np.array([[0.0, 0.5], [0.0, 0.0]])
+    bounds = {"low_a": np.array(0.0), "high_a": np.array(1.0)}
+    return Ramp(start_v, np.array(step_v), 1e-3, 10, read_v, **bounds)
+
+
+@pytest.mark.parametrize(
+    ("ramp", "changes", "words"),
+    [
+        (_ramp(step_v=0.2), {}, r"cell \(0, 1\): amplitude_v 2.3 exceeds limits.positive_v 2"),
+        (_ramp(), {"half_select_v": 0.69}, r"0.7 V while half-selected \(scheme V/2\) exceeds"),
+        (_ramp(), {"pulse_energy_j": 1.39e-6}, r"1.4 V and 0.001 s delivers up to 1.4e-06 J"),
+        (_ramp(read_v=0.21), {}, "read_v 0.21 exceeds limits.read_v 0.2"),
+    ],
+)
+def test_a_ramp_is_held_to_its_limits_by_its_strongest_pulse_and_its_reads(
+    ramp: Ramp, changes: dict[str, float], words: str
+) -> None:
+    with pytest.raises(LimitError, match=words):
+        check_operation(ramp, limits(**changes), "V/2")
+
+
+def test_a_ramp_exactly_at_its_limits_is_allowed_under_the_scheme_in_use() -> None:
+    exact = limits(positive_v=1.4, half_select_v=1.4 / 3 * (1 + 1e-12), pulse_energy_j=1.41e-6)
+    check_operation(_ramp(step_v=0.1 * (1 - 1e-12)), exact, "V/3")
+    with pytest.raises(LimitError, match="half-selected"):
+        check_operation(_ramp(step_v=0.1 * (1 - 1e-12)), exact, "V/2")
+
+
+def test_a_gate_at_0_v_or_at_its_limit_is_allowed() -> None:
+    for gate_v in (0.0, 2.0):
+        pulse = PulseMap([[1, 0], [0, 0]], 0.1, gate_v=gate_v)
+        check_operation(pulse, limits(gate_v=2.0), "1T1R")

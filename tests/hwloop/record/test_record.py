@@ -579,13 +579,13 @@ def test_what_was_not_reached_is_none_and_not_filler(writer: Make) -> None:
         assert "final_conductance_s" not in file["array"]
 
 
-def test_outcomes_and_log_read_back_however_long_their_words(writer: Make) -> None:
+def test_outcomes_and_log_read_back_however_long_their_text(writer: Make) -> None:
     record_writer = writer()
     words = "µ" * 1000
     record_writer.log("warning", "short")
     record_writer.log("error", words)
     record_writer.log("warning", "\udc80 broken text of an instrument")
-    record_writer.outcome("train_manhattan", reached=False, words=words)
+    record_writer.outcome("train_manhattan", reached=False, message=words)
     record_writer._file.close()
     with Record(record_writer.path) as record:
         assert [(level, text) for _, level, text in record.log] == [

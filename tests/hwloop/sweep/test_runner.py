@@ -20,7 +20,7 @@ OVER = [f"{BETA}=6e6,8e6", "seed=21:23"]
 
 
 def _swept(folder: Path, workers: int) -> list[Ended]:
-    options = SweepOptions(MANHATTAN, folder, workers=workers)
+    options = SweepOptions(MANHATTAN, folder, "sim", workers=workers)
     ended = run_tasks(prepare(options, OVER).tasks, options)
     return sorted(ended, key=lambda one: one.index)
 
@@ -50,7 +50,7 @@ def test_a_finished_point_is_known_by_its_content_and_a_broken_record_is_redone(
     Path(ended[0].record).rename(tmp_path / "another name.h5")
     broken = Path(ended[1].record)
     broken.write_bytes(broken.read_bytes()[:1000])
-    options = SweepOptions(MANHATTAN, tmp_path, workers=1)
+    options = SweepOptions(MANHATTAN, tmp_path, "sim", workers=1)
     prepared = prepare(options, OVER)
     assert [task.point.index for task in prepared.tasks] == [1]
     assert [one.status for one in run_tasks(prepared.tasks, options)] == ["completed"]
@@ -59,7 +59,7 @@ def test_a_finished_point_is_known_by_its_content_and_a_broken_record_is_redone(
 
 
 def test_one_invalid_point_is_named_and_nothing_runs(tmp_path: Path) -> None:
-    options = SweepOptions(MANHATTAN, tmp_path, workers=1)
+    options = SweepOptions(MANHATTAN, tmp_path, "sim", workers=1)
     with pytest.raises(LimitError, match=r"point 1 \(.*amplitude_v=9 V\): .*exceeds"):
         prepare(options, ["steps.0.settings.pulse.amplitude_v=2 V,9 V"])
     with pytest.raises(ConfigError, match=r"point 0 .*nope: unknown key"):

@@ -10,7 +10,8 @@ import pytest
 from hwloop.backend.guard import Guard
 from hwloop.errors import ConfigError
 from hwloop.steps.array import Array
-from hwloop.steps.characterise.form import FORM, Ramp
+from hwloop.steps.characterise.form import FORM
+from hwloop.steps.common.pulses import LevelSweep
 from tests.characterised import emulated, results
 
 # So strong above its threshold that the first pulse beyond it forms the cell.
@@ -114,11 +115,11 @@ def test_what_is_planned_covers_what_the_guard_counts() -> None:
 )
 def test_a_ramp_that_is_none_is_refused(ramp: dict[str, float], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        Ramp.parse(ramp)
+        LevelSweep.parse(ramp)
 
 
 def test_a_ramp_ends_exactly_at_its_stop() -> None:
-    assert Ramp.parse({"start_v": -0.1, "stop_v": -0.35, "step_v": 0.1}).levels_v() == [
+    assert LevelSweep.parse({"start_v": -0.1, "stop_v": -0.35, "step_v": 0.1}).levels_v() == [
         -0.1,
         -0.2,
         -0.3,
