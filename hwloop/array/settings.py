@@ -33,13 +33,15 @@ def outer_shape(population: int | None, tiles: int) -> tuple[int, ...]:
 
 
 class ArraySettings(Settings):
-    """One array: its size, its limits, how it is biased and read, and its history.
+    """One array: its name, its size, its limits, how it is biased and read, and its history.
 
-    ``pulses_before``: pulses that every device has had before this run. ``tiles``: how many equal
-    arrays of this size are the hardware together. ``range``: conductances that the cells are used
-    in, for steps that map and program.
+    ``name``: of this very array, such as that of its wafer and die; its life is kept by it.
+    ``pulses_before``: pulses that every device has had and no ledger counts. ``tiles``: how many
+    equal arrays of this size are the hardware together. ``range``: conductances that the cells are
+    used in, for steps that map and program.
     """
 
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=60)
     rows: Count
     cols: Count
     tiles: Count = 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
@@ -14,24 +16,42 @@ from hwloop.backend.shapes import check_shape
 from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import BackendError, LimitError
 from hwloop.messages import cell_name
-from hwloop.types import BoolArray
+from hwloop.types import BoolArray, FloatArray
+
+
+class CellHistory(Protocol):
+    """History of an array's cells over its runs.
+
+    ``pulses``: of each cell before this run, (rows, cols).
+    """
+
+    pulses: NDArray[np.int64]
+
+    def add(self, pulses: NDArray[np.int64], energy_j: FloatArray) -> None:
+        """Count pulses and joules of each cell, (rows, cols); negative ones are taken back."""
 
 
 class Guard(Wrapper):
     """A backend that checks every operation against the array's limits before passing it on.
 
     ``pulses``: pulses that each cell has had in its life, (..., rows, cols), counted on from
-    ``array.pulses_before``.
+    ``array.pulses_before`` and those of ``history``, which is told of every pulse before it is
+    applied, with the most energy that the compliance allows.
     """
 
-    def __init__(self, inner: CrossbarBackend, array: ArraySettings) -> None:
+    def __init__(
+        self, inner: CrossbarBackend, array: ArraySettings, history: CellHistory | None = None
+    ) -> None:
         super().__init__(inner)
         self._array = array
+        self._history = history
         self._shape = inner.description.shape
         self._closed = False
         before = np.broadcast_to(np.array(array.pulses_before, dtype=np.int64), self._shape)
         self.pulses: NDArray[np.int64] = before.copy()
-        self._most = int(before.max())  # no cell has had more pulses
+        if history is not None:
+            self.pulses += history.pulses
+        self._most = int(self.pulses.max())  # no cell has had more pulses
 
     @override
     def perform(self, operation: Operation) -> Reading | None:
@@ -39,6 +59,8 @@ class Guard(Wrapper):
         if isinstance(operation, PulseMap):
             # Counted before it is applied: a pulse that failed half-way may have reached the cell.
             self._count(operation.addressed, operation.count)
+            if self._history is not None:
+                self._note(self._history, operation.addressed * operation.count, operation)
         if isinstance(operation, Ramp):
             return self._ramp(operation)
         return self._inner.perform(operation)
@@ -46,15 +68,26 @@ class Guard(Wrapper):
     def _ramp(self, ramp: Ramp) -> Reading | None:
         """Count every pulse of the ramp before it, and take off those not needed after it."""
         self._count(ramp.addressed, ramp.steps)
+        if self._history is not None:
+            for pulse in ramp.pulses():
+                self._note(self._history, pulse.addressed * 1, pulse)
         reading = self._inner.perform(ramp)
         if reading is not None:
-            spared = (reading.flags & Flag.NOT_ADDRESSED != 0).sum(axis=0)
-            self.pulses -= ramp.addressed * spared
+            not_applied = reading.flags & Flag.NOT_ADDRESSED != 0
+            self.pulses -= ramp.addressed * not_applied.sum(axis=0)
+            if self._history is not None:
+                for pulse, spared in zip(ramp.pulses(), not_applied, strict=True):
+                    self._note(self._history, pulse.addressed * spared * -1, pulse)
         return reading
 
     def _count(self, addressed: BoolArray, count: int) -> None:
         self.pulses += addressed * count
         self._most += int(count)
+
+    def _note(self, history: CellHistory, pulses: NDArray[np.int64], pulse: PulseMap) -> None:
+        """Tell the history of pulses of each cell that are like ``pulse``."""
+        each_j = np.abs(pulse.amplitude_v) * self._array.limits.current_a * pulse.width_s
+        history.add(pulses, pulses * each_j)
 
     @override
     def check(self, operation: Operation) -> None:

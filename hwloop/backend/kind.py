@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from hwloop.errors import ConfigError
 from hwloop.settings.model import Settings
 
 S = TypeVar("S", bound=Settings)
+LifeKind = Literal["physical", "virtual"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class BackendKind(Generic[S]):
     ``twins``: whether it emulates any number of arrays, each from a seed of its own; such a
     backend stands for the array where none is named. ``with_calibration``: return the section of
     this backend, plain data, with a calibration, by name or path, in place of its device; raises
-    :class:`ConfigError`.
+    :class:`ConfigError`. ``life``: return whose life the pulses count in, see :meth:`life_of`.
     """
 
     name: str
@@ -60,10 +61,21 @@ class BackendKind(Generic[S]):
     check_connectivity: Callable[[S, OpenRequest], Iterator[str]] | None = None
     twins: bool = False
     with_calibration: Callable[[Mapping[str, Any], str], dict[str, Any]] | None = None
+    life: Callable[[S], LifeKind | None] | None = None
 
     def takes(self, setting: str) -> bool:
         """Return whether ``setting`` is one of its settings, such as ``"station"``."""
         return setting in self.settings.model_fields
+
+    def life_of(self, settings: S) -> LifeKind | None:
+        """Return whose life the pulses count in.
+
+        That of a physical array, of the one behind a virtual bench, or None: an emulated twin and
+        a recording do not wear. By default physical where the backend touches hardware.
+        """
+        if self.life is not None:
+            return self.life(settings)
+        return "physical" if self.touches_hardware else None
 
     @property
     def has_dry_run(self) -> bool:

@@ -119,6 +119,8 @@ def run(
         for label, outcome in result.outcomes.items():
             if outcome.reached:  # what was missed ends the command as its error
                 say(f"{label}: {outcome.message}")
+        if result.life:
+            say(result.life)
         say(f"record: {result.path}")
     if report:
         _report(result.path, None, overwrite=False, quiet=json_lines)
@@ -147,14 +149,19 @@ def check(
             " voltage; no pulse.",
         ),
     ] = False,
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder or file of the record, beside which the array's ledger is."),
+    ] = Path("runs"),
 ) -> None:
     """Validate a procedure and say what it would do, without touching hardware."""
     from hwloop.backend.registered import backend_taking
     from hwloop.cli.printing import print_preview, print_touch
+    from hwloop.run.runner import record_folder
 
     chosen = backend or (backend_taking("station").name if station else _backend(None))
     loaded = _load(chosen, procedure, overrides, calibration, recording, station)
-    print_preview(loaded, chosen)
+    print_preview(loaded, chosen, life_folder=record_folder(out))
     if touch:
         print_touch(loaded, chosen)
 
@@ -168,11 +175,25 @@ def list_() -> None:
 
 
 @app.command()
-def show(record: RecordFile) -> None:
-    """Say what is in a record."""
+def show(
+    record: Annotated[
+        Path,
+        typer.Argument(help="The record of a run; with --ledger also a ledger or its folder."),
+    ],
+    *,
+    life: Annotated[
+        bool,
+        typer.Option("--ledger", help="Show the life of the record's array over all its runs."),
+    ] = False,
+) -> None:
+    """Say what is in a record, or in the ledger of its array."""
+    from hwloop.cli.lives import print_lives
     from hwloop.cli.printing import print_record
 
-    print_record(record)
+    if life:
+        print_lives(record)
+    else:
+        print_record(record)
 
 
 @app.command()

@@ -6,15 +6,20 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from hwloop import plugins
+from hwloop.array.settings import ArraySettings
+from hwloop.backend.kind import LifeKind
 from hwloop.backend.registered import backend_kind
 from hwloop.datasets.calibrations import shipped
 from hwloop.errors import ConfigError
 from hwloop.procedure.procedure import Procedure
 from hwloop.record.comparison import Quantity, compare_records
+from hwloop.record.life import NO_NAME, life_path, read_life
 from hwloop.record.reader import STATUS_MEANING, Record
 from hwloop.run.execute import request_for
 from hwloop.run.preview import Preview, preview, refuse_beyond_limits, refuse_unsupported
@@ -23,25 +28,50 @@ from hwloop.settings.yaml import read_yaml
 from hwloop.terminal import plain_console
 
 
-def print_preview(procedure: Procedure, backend: str) -> None:
-    """Check a procedure against its limits and a backend, and print what it would do."""
+def print_preview(procedure: Procedure, backend: str, *, life_folder: Path | None = None) -> None:
+    """Check a procedure against its limits and a backend, and print what it would do.
+
+    ``life_folder``: where the ledger of the array is, if it has one; its pulses count.
+    Raises :class:`hwloop.errors.LimitError` after the tables where a bound exceeds its limit.
+    """
     kind = backend_kind(backend)
     refuse_beyond_limits(procedure)
     request, _ = request_for(procedure, seed=procedure.seed)
-    with kind.open_dry(procedure.backend_settings(kind), request) as opened:
+    settings = procedure.backend_settings(kind)
+    with kind.open_dry(settings, request) as opened:
         refuse_unsupported(procedure, opened)
-        seen = preview(procedure, opened)
+        before, life_text = _life_before(procedure.array, kind.life_of(settings), life_folder)
+        seen = preview(procedure, opened, pulses_before=before)
         events = opened.take_events()
-    console = plain_console()
+    array, console = procedure.array, plain_console()
+    verdict = "exceeds its limits" if any(c.exceeds for c in seen.worst_cases(array)) else "valid"
     console.print(
-        f"{procedure.name}: valid. {procedure.array.rows} × {procedure.array.cols} array,"
-        f" biasing {procedure.array.biasing}, backend {backend}."
+        f"{procedure.name}: {verdict}. {array.rows} × {array.cols} array,"
+        f" biasing {array.biasing}, backend {backend}."
     )
     console.print(_operations_table(seen))
-    console.print(_limits_table(seen, procedure))
+    console.print(_limits_table(seen, array))
     console.print(f"Expected duration on the array: at most {duration_text(seen.duration_s)}.")
+    if life_text:
+        console.print(life_text)
     for event in events:
         console.print(f"{event.level}: {event.message}", style=_colour(event.level))
+    seen.refuse_beyond_limits(array)
+
+
+def _life_before(
+    array: ArraySettings, kind: LifeKind | None, folder: Path | None
+) -> tuple[NDArray[np.int64] | int, str]:
+    """Return the pulses of each cell in earlier runs, (rows, cols) or 0, and a line about them."""
+    if kind is None or folder is None:
+        return 0, ""
+    if array.name is None:
+        return 0, f"warning: {NO_NAME}"
+    path = life_path(folder, array.name, kind)
+    life = read_life(path, array.name)
+    pulses = life.table(array.geometry.shape)["pulses"]
+    runs = len(life.entries) + len(life.running)
+    return pulses, f"Ledger {path}: {pulses.max()} pulses of a cell at most; runs: {runs}."
 
 
 def print_touch(procedure: Procedure, backend: str) -> None:
@@ -113,7 +143,7 @@ def print_record(path: Path) -> None:
         kinds = Counter(record.operation_kinds)
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         console.print(f"operations   {len(record)}{f': {counts}' if counts else ''}")
-        _print_unbroken(_results_table(record))
+        print_unbroken(_results_table(record))
         for time, level, message in record.log:
             console.print(f"{time}  {level}: {message}", style=_colour(level))
 
@@ -140,7 +170,7 @@ def status_text(record: Record) -> str:
 
 
 def _results_table(record: Record) -> Table:
-    table = _table("result", "rows", "shape of a row", "unit")
+    table = table_of("result", "rows", "shape of a row", "unit")
     for label in record.labels:
         for name in record.tables(label):
             units = record.units(label, name)
@@ -152,7 +182,7 @@ def _results_table(record: Record) -> Table:
 
 
 def _operations_table(seen: Preview) -> Table:
-    table = _table("step", "operation", "at most", "time on the array")
+    table = table_of("step", "operation", "at most", "time on the array")
     for operation in seen.operations:
         table.add_row(
             operation.label,
@@ -163,32 +193,11 @@ def _operations_table(seen: Preview) -> Table:
     return table
 
 
-def _limits_table(seen: Preview, procedure: Procedure) -> Table:
-    limits = procedure.array.limits
-    table = _table("worst case", "value", "limit")
-    rows = (
-        _voltage_row("highest pulse", seen.highest_v, limits.positive_v),
-        _voltage_row("lowest pulse", seen.lowest_v, limits.negative_v),
-        _voltage_row(
-            f"half-selected cell ({procedure.array.biasing})",
-            seen.half_selected_v,
-            limits.half_select_v,
-        ),
-        _voltage_row("read", seen.read_v, limits.read_v),
-        (
-            "energy of a pulse at the compliance",
-            format_quantity(seen.pulse_energy_j, "J"),
-            format_quantity(limits.pulse_energy_j, "J"),
-        ),
-        ("pulses per device", str(seen.pulses_per_device), str(limits.pulses_per_device)),
-    )
-    for row in rows:
-        table.add_row(*row)
+def _limits_table(seen: Preview, array: ArraySettings) -> Table:
+    table = table_of("worst case", "value", "limit")
+    for case in seen.worst_cases(array):
+        table.add_row(*case.texts(), style="red" if case.exceeds else None)
     return table
-
-
-def _voltage_row(what: str, value_v: float, limit_v: float) -> tuple[str, str, str]:
-    return (what, format_quantity(value_v, "V"), format_quantity(limit_v, "V"))
 
 
 def _summary(group: str, name: str) -> str:
@@ -217,14 +226,15 @@ def _print_list(console: Console, title: str, lines: Iterable[tuple[str, str]]) 
     console.print(table)
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
+    """Return an empty table in the style of all output."""
     table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
 
 
-def _print_unbroken(table: Table) -> None:
+def print_unbroken(table: Table) -> None:
     """Print a table as wide as it is: a name in it stays one word, in a pipe as well."""
     console = plain_console()
     unbounded = console.options.update(max_width=1000)

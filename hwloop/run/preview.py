@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwloop.array.biasing import worst_half_select_v
 from hwloop.array.limits import check_operation
@@ -33,11 +35,46 @@ class PreviewedOperation:
 
 
 @dataclass(frozen=True)
+class WorstCase:
+    """Bound of what a procedure does, beside the limit of the array that it is held against.
+
+    ``value``, ``limit``: in ``unit``, signed; "" is a count. A negative limit is a lower one.
+    ``setting``: the limit's name below ``array.limits``.
+    """
+
+    summary: str
+    value: float
+    setting: str
+    limit: float
+    unit: str = ""
+
+    @property
+    def exceeds(self) -> bool:
+        """Return whether the value is beyond the limit by more than rounding."""
+        beyond = self.value > self.limit if self.limit > 0 else self.value < self.limit
+        rounded = bool(self.unit) and math.isclose(self.value, self.limit, rel_tol=1e-12)
+        return beyond and not rounded
+
+    def texts(self) -> tuple[str, str, str]:
+        """Return summary, value and limit for a table."""
+        value, limit = (
+            format_quantity(one, self.unit) if self.unit else str(one)
+            for one in (self.value, self.limit)
+        )
+        return self.summary, value, limit
+
+    def __str__(self) -> str:
+        """Return the bound in a sentence with its limit."""
+        summary, value, limit = self.texts()
+        return f"{summary}: {value} exceeds limits.{self.setting} {limit}"
+
+
+@dataclass(frozen=True)
 class Preview:
     """Upper bounds of everything that a procedure does.
 
     ``highest_v``, ``lowest_v``: of the pulses, signed; the other voltages are magnitudes.
-    ``pulses_per_device`` counts from the array's ``pulses_before``.
+    ``pulses_per_device`` counts from the array's ``pulses_before`` and its earlier runs.
     """
 
     operations: tuple[PreviewedOperation, ...]
@@ -52,6 +89,38 @@ class Preview:
     def duration_s(self) -> float:
         """Expected time on the array, at most."""
         return sum(operation.duration_s for operation in self.operations)
+
+    def worst_cases(self, array: ArraySettings) -> tuple[WorstCase, ...]:
+        """Return the bounds beside the limits of the array, in the order of its limits."""
+        limits = array.limits
+        half_selected = f"half-selected cell ({array.biasing})"
+        return (
+            WorstCase("highest pulse", self.highest_v, "positive_v", limits.positive_v, "V"),
+            WorstCase("lowest pulse", self.lowest_v, "negative_v", limits.negative_v, "V"),
+            WorstCase(
+                half_selected, self.half_selected_v, "half_select_v", limits.half_select_v, "V"
+            ),
+            WorstCase("read", self.read_v, "read_v", limits.read_v, "V"),
+            WorstCase(
+                "energy of a pulse at the compliance",
+                self.pulse_energy_j,
+                "pulse_energy_j",
+                limits.pulse_energy_j,
+                "J",
+            ),
+            WorstCase(
+                "pulses per device",
+                self.pulses_per_device,
+                "pulses_per_device",
+                limits.pulses_per_device,
+            ),
+        )
+
+    def refuse_beyond_limits(self, array: ArraySettings) -> None:
+        """Raise :class:`LimitError` with every bound that is beyond its limit."""
+        beyond = [str(case) for case in self.worst_cases(array) if case.exceeds]
+        if beyond:
+            raise LimitError("the procedure may exceed its limits: " + "; ".join(beyond))
 
 
 def refuse_beyond_limits(procedure: Procedure) -> None:
@@ -70,8 +139,13 @@ def refuse_unsupported(procedure: Procedure, backend: CrossbarBackend) -> None:
         guard.check(planned.operation)
 
 
-def preview(procedure: Procedure, backend: CrossbarBackend) -> Preview:
-    """Compute upper bounds for a procedure; durations are those that ``backend`` expects."""
+def preview(
+    procedure: Procedure, backend: CrossbarBackend, *, pulses_before: NDArray[np.int64] | int = 0
+) -> Preview:
+    """Compute upper bounds for a procedure; durations are those that ``backend`` expects.
+
+    ``pulses_before``: of each cell in earlier runs, (rows, cols), besides the array's own.
+    """
     array = procedure.array
     planned = list(_planned(procedure))
     pulses = [pulse for _, entry in planned for pulse in _worst_pulses(entry.operation)]
@@ -89,7 +163,7 @@ def preview(procedure: Procedure, backend: CrossbarBackend) -> Preview:
         lowest_v=min((float(pulse.amplitude_v.min()) for pulse in pulses), default=0.0),
         half_selected_v=max((_half_selected(pulse, array) for pulse in pulses), default=0.0),
         read_v=max((_read(entry.operation) for _, entry in planned), default=0.0),
-        pulses_per_device=_pulses_per_device(procedure),
+        pulses_per_device=_pulses_per_device(procedure, pulses_before),
         pulse_energy_j=max((_energy(pulse, array) for pulse in pulses), default=0.0),
     )
 
@@ -180,18 +254,23 @@ def _energy(pulse: PulseMap, array: ArraySettings) -> float:
     return _magnitude(pulse) * array.limits.current_a * pulse.width_s
 
 
-def _pulses_per_device(procedure: Procedure) -> int:
+def _pulses_per_device(procedure: Procedure, pulses_before: NDArray[np.int64] | int) -> int:
     """Count the pulses of the cell that may get most, those before this run included."""
     array = procedure.array
-    counts = np.full(array.geometry.shape, array.pulses_before)
+    # In Python's integers, which do not wrap around.
+    counts = np.full(array.geometry.shape, array.pulses_before, dtype=object) + pulses_before
     for prepared in procedure.steps:
-        of_step = np.zeros(array.geometry.shape, np.int64)
+        of_step = np.zeros(array.geometry.shape, dtype=object)
         for planned in prepared.plan.operations:
             match planned.operation:
                 case PulseMap() as pulse:
-                    of_step = of_step + pulse.addressed * pulse.count * planned.at_most
+                    each = int(pulse.count) * planned.at_most
+                    of_step = of_step + pulse.addressed.astype(object) * each
                 case Ramp() as ramp:
-                    of_step = of_step + ramp.addressed * ramp.steps * planned.at_most
+                    each = ramp.steps * planned.at_most
+                    of_step = of_step + ramp.addressed.astype(object) * each
+        if prepared.plan.any_cell:
+            of_step = np.full(of_step.shape, of_step.max())
         bound = prepared.plan.pulses_per_cell
         counts = counts + (of_step if bound is None else np.minimum(of_step, bound))
     return int(counts.max())

@@ -13,11 +13,14 @@ from types import FrameType
 import numpy as np
 from typing_extensions import override
 
-from hwloop.backend.base import CrossbarBackend
+from hwloop.array.settings import ArraySettings
+from hwloop.backend.base import CrossbarBackend, Event
 from hwloop.backend.guard import Guard
+from hwloop.backend.kind import LifeKind
 from hwloop.backend.registered import backend_kind
-from hwloop.errors import HwloopError, NotConverged, Stopped
+from hwloop.errors import ConfigError, HwloopError, NotConverged, Stopped
 from hwloop.procedure.procedure import PreparedStep, Procedure
+from hwloop.record.life import NO_NAME, ArrayLife, life_path
 from hwloop.record.recorder import Recorder
 from hwloop.record.writer import RecordWriter, RunHeader
 from hwloop.run.execute import Follower, execute, request_for
@@ -30,21 +33,29 @@ from hwloop.types import FloatArray
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Options of a run: the backend, how many arrays, the seed, and the file of the record."""
+    """Options of a run: the backend, how many arrays, the seed, and the file of the record.
+
+    ``life_folder``: where the ledger of the array's life is; None: beside the record.
+    """
 
     backend: str
     path: Path
     population: int | None = None
     seed: int | None = None
+    life_folder: Path | None = None
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """Result of a run: its status, "completed" or "stopped", and the outcomes of its steps."""
+    """Result of a run: its status, "completed" or "stopped", and the outcomes of its steps.
+
+    ``life``: how far the array's life has gone; "" where it has none, as an emulated twin.
+    """
 
     path: Path
     status: str
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    life: str = ""
 
     def raise_unless_reached(self) -> None:
         """Raise :class:`Stopped` or :class:`NotConverged` where the run did not reach its aim."""
@@ -57,9 +68,14 @@ class RunResult:
             raise NotConverged("; ".join(missed))
 
 
+def record_folder(out: Path) -> Path:
+    """Return the folder of a record: that of ``out`` if it names an HDF5 file, else ``out``."""
+    return out.parent if out.suffix in {".h5", ".hdf5"} else out
+
+
 def record_path(out: Path, procedure: Procedure, seed: int) -> Path:
     """Return the file of a record: ``out`` if it names an HDF5 file, else a new file in it."""
-    if out.suffix in {".h5", ".hdf5"}:
+    if record_folder(out) != out:
         return out
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     stem = f"{procedure.name}-{stamp}-seed{seed}"
@@ -85,17 +101,44 @@ def run_procedure(
     refuse_beyond_limits(procedure)
     # Before anything is switched on: a signal while the bench is brought up is one to stop, too.
     with _stop_on_signal() as stop:
-        inner = kind.open(procedure.backend_settings(kind), request)
-        try:
-            refuse_unsupported(procedure, inner)
-            header = RunHeader(
-                options.path.stem, procedure, seed, options.population, inner.description
-            )
-            writer = RecordWriter(options.path, header)
-        except BaseException:
-            inner.close()
-            raise
-        return _Run(procedure, inner, writer, step_rng, observer or Quiet(), stop).go()
+        settings = procedure.backend_settings(kind)
+        wears = kind.life_of(settings)
+        # Locked before anything is switched on: another run may have the array.
+        with _open_life(procedure.array, wears, options) as life:
+            inner = kind.open(settings, request)
+            try:
+                refuse_unsupported(procedure, inner)
+                header = RunHeader(
+                    options.path.stem, procedure, seed, options.population, inner.description
+                )
+                writer = RecordWriter(options.path, header)
+            except BaseException:
+                inner.close()
+                raise
+            unknown = wears is not None and life is None
+            return _Run(
+                procedure, inner, writer, step_rng, observer or Quiet(), stop, life, unknown=unknown
+            ).go()
+
+
+@contextmanager
+def _open_life(
+    array: ArraySettings, kind: LifeKind | None, options: RunOptions
+) -> Iterator[ArrayLife | None]:
+    """Hold the ledger of the array's life; None where it has no life, or no name."""
+    if kind is None or array.name is None:
+        yield None
+        return
+    if array.outer_shape(options.population):
+        raise ConfigError(
+            f"array.name {array.name!r} is of one array: leave the population out, tiles at 1"
+        )
+    folder = options.life_folder or options.path.parent
+    life = ArrayLife(life_path(folder, array.name, kind), options.path.stem, array)
+    try:
+        yield life
+    finally:
+        life.close()
 
 
 class _Run(Follower):
@@ -109,12 +152,16 @@ class _Run(Follower):
         rng: np.random.Generator,
         observer: Observer,
         stop: _StopRequest,
+        life: ArrayLife | None,
+        *,
+        unknown: bool,
     ) -> None:
         self._procedure = procedure
         self._writer = writer
         self._observer = observer
         self._recorder = Recorder(inner, writer)
-        self._guard = Guard(self._recorder, procedure.array)
+        self._life, self._unknown = life, unknown
+        self._guard = Guard(self._recorder, procedure.array, life)
         self._array = Array(self._guard, procedure.array, rng)
         self._outcomes: dict[str, Outcome] = {}
         self._unsafe: HwloopError | None = None
@@ -137,10 +184,11 @@ class _Run(Follower):
             raise
         finally:
             self._end(status)
-        return RunResult(self._writer.path, status, self._outcomes)
+        return RunResult(self._writer.path, status, self._outcomes, self._life_text())
 
     def _execute(self) -> None:
         try:
+            self._note_unknown_array()
             execute(self._procedure, self._array, self)
         finally:
             # From here on a signal must not keep the lines from going to 0 V; and this comes
@@ -164,6 +212,9 @@ class _Run(Follower):
         else:
             self._writer.row(label, item)
             self._observer.row(label, item)
+            formed = item.formed_cells()
+            if self._life is not None and formed is not None:
+                self._life.add_formed(formed)
         self._show_events()
         self._stop.check()
 
@@ -182,6 +233,21 @@ class _Run(Follower):
         for event in self._recorder.take_events():
             self._observer.event(event)
 
+    def _note_unknown_array(self) -> None:
+        """Say in the record and to the observer that no ledger counts the pulses of this run."""
+        if self._unknown:
+            self._writer.log("warning", NO_NAME)
+            self._observer.event(Event("warning", NO_NAME))
+
+    def _life_text(self) -> str:
+        if self._life is None:
+            return NO_NAME if self._unknown else ""
+        most, bound = int(self._guard.pulses.max()), self._procedure.array.limits.pulses_per_device
+        return (
+            f"array {self._procedure.array.name}: at most {most} of {bound} pulses of a device's"
+            f" life are used ({self._life.path})"
+        )
+
     def _make_safe(self) -> None:
         try:
             self._guard.make_safe()
@@ -198,6 +264,8 @@ class _Run(Follower):
                     status = "failed"
                     self._writer.log("error", f"could not be made safe: {self._unsafe}")
             finally:
+                if self._life is not None:
+                    self._life.status = status
                 self._writer.finish(status, pulses=self._guard.pulses)
         if self._unsafe is not None:
             raise self._unsafe

@@ -29,12 +29,14 @@ class Plan:
 
     ``by_group``: the rows are for each group of cells that the backend addresses at once.
     ``pulses_per_cell``: that a cell gets at most, where that is less than all pulses together.
+    ``any_cell``: the cells of the maps are examples, and others may get the pulses as well.
     """
 
     operations: Sequence[PlannedOperation]
     rows: int
     by_group: bool = False
     pulses_per_cell: int | None = None
+    any_cell: bool = False
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,10 @@ class Row:
         """
         return None
 
+    def formed_cells(self) -> BoolArray | None:
+        """Return the cells that a pulse of this row has formed, (..., rows, cols); None: none."""
+        return None
+
 
 @dataclass(frozen=True)
 class Outcome:

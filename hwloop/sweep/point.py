@@ -94,7 +94,9 @@ def run_point(task: SweepTask) -> Ended:
         scratch.parent.mkdir(parents=True, exist_ok=True)
         scratch.unlink(missing_ok=True)
         procedure = load_procedure(Path(task.procedure), task.point.overrides)
-        options = RunOptions(task.backend, scratch, population=task.population)
+        options = RunOptions(
+            task.backend, scratch, population=task.population, life_folder=Path(task.folder)
+        )
         status = run_procedure(procedure, options).status
         if status == "completed":
             scratch.replace(task.record)

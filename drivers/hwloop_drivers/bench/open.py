@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationInfo, field_validator
 
 from hwloop.backend.base import Event
-from hwloop.backend.kind import BackendKind, OpenRequest
+from hwloop.backend.kind import BackendKind, LifeKind, OpenRequest
 from hwloop.errors import ConfigError, Unsupported
 from hwloop.settings.model import Settings, folder_of
 from hwloop.station.station import Station, load_station
@@ -120,6 +120,11 @@ def check_connectivity(settings: BenchSettings, request: OpenRequest) -> Iterato
         yield from self_test(bench, station, request.array)
 
 
+def life_of_bench(settings: BenchSettings) -> LifeKind:
+    """Return "virtual" where a virtual bench answers at every address of the station."""
+    return "virtual" if load_station(settings.station).is_virtual else "physical"
+
+
 def _wire_log(name: str, events: deque[Event]) -> WireLog:
     return lambda _, direction, text: events.append(Event("wire", f"{name} {direction} {text}"))
 
@@ -143,4 +148,5 @@ BENCH = BackendKind(
     touches_hardware=True,
     dry_run=dry_run_bench,
     check_connectivity=check_connectivity,
+    life=life_of_bench,
 )

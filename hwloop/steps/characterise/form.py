@@ -78,6 +78,11 @@ class FormRow(Row):
     def headline(self) -> dict[str, str | float | int]:
         return {"level": f"{self.amplitude_v:g} V", "formed": int((self.status == FORMED).sum())}
 
+    @override
+    def formed_cells(self) -> BoolArray:
+        formed: BoolArray = self.pulsed & (self.status == FORMED)
+        return formed
+
 
 @dataclass(frozen=True, eq=False)
 class FormFigures(Row):

@@ -100,7 +100,7 @@ def plan(settings: ManhattanSettings, array: ArraySettings) -> Plan:
     if settings.currents != "read" and settings.held_out_patterns is not None:
         held_out = VectorBatch(settings.voltage_v(settings.held_out_patterns))
         operations.append(PlannedOperation(held_out, 1))
-    return Plan(operations, rows=settings.max_updates)
+    return Plan(operations, rows=settings.max_updates, any_cell=True)
 
 
 def _check_widths(settings: ManhattanSettings, array: ArraySettings) -> None:

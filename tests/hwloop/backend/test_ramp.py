@@ -142,6 +142,49 @@ def test_the_guard_counts_the_pulses_that_a_ramp_applied_and_all_where_it_failed
     assert (broken.pulses == 4).all()
 
 
+class Told:
+    """A history that adds up what the guard tells it."""
+
+    def __init__(self, before: int = 0) -> None:
+        self.pulses = np.full((2, 4), before)
+        self.told = np.zeros((2, 4), np.int64)
+        self.energy_j = np.zeros((2, 4))
+
+    def add(self, pulses: np.ndarray, energy_j: np.ndarray) -> None:
+        self.told += pulses
+        self.energy_j += energy_j
+
+
+def test_the_history_is_told_of_the_pulses_of_a_ramp_and_of_their_energy() -> None:
+    limits = array_settings().limits.model_dump() | {"pulses_per_device": 14}
+    history = Told(before=10)
+    guard = Guard(SpyBackend(), array_settings(limits=limits), history)
+    asked = ramp(0.5, step_v=0.25, low_a=np.where(np.eye(2, 4), 0.0, 0.35e-6))
+    guard.ramp(asked)
+    np.testing.assert_array_equal(history.told, [[1, 3, 3, 3], [3, 1, 3, 3]])
+    np.testing.assert_array_equal(guard.pulses, 10 + history.told)
+    # Pulses of 0.5, 0.75 and 1 V at the compliance of 1 mA.
+    each_j = 1e-3 * asked.width_s
+    few, all_three = 0.5 * each_j, 2.25 * each_j
+    np.testing.assert_allclose(
+        history.energy_j,
+        [[few, all_three, all_three, all_three], [all_three, few, all_three, all_three]],
+    )
+    broken = Told()
+    failing = SpyBackend(fail_at=3, error=RuntimeError("gone"))
+    with pytest.raises(RuntimeError):
+        Guard(failing, array_settings(limits=limits), broken).ramp(asked)
+    assert (broken.told == asked.steps).all()
+
+
+def test_the_guard_refuses_what_the_history_and_this_run_exceed_together() -> None:
+    limits = array_settings().limits.model_dump() | {"pulses_per_device": 10}
+    guard = Guard(SpyBackend(), array_settings(limits=limits, pulses_before=2), Told(before=5))
+    with pytest.raises(LimitError, match="this would be pulse 11 of its life"):
+        guard.ramp(ramp(0.5, step_v=0.0))
+    assert guard.pulses.max() == 7
+
+
 def test_a_ramp_is_one_operation_of_a_record_and_replays_to_the_bit(tmp_path: Path) -> None:
     spy, path = SpyBackend((4, 4)), tmp_path / "a.h5"
     procedure = load_procedure(PROCEDURE)

@@ -46,6 +46,23 @@ def _put(monkeypatch: pytest.MonkeyPatch, *kinds: BackendKind[Any]) -> None:
     monkeypatch.setattr(plugins, "load", load)
 
 
+def test_pulses_count_in_the_life_of_what_the_backend_reaches() -> None:
+    settings = Settings.parse({})
+    assert _kind("twin").life_of(settings) is None
+    assert _kind("lab", touches_hardware=True).life_of(settings) == "physical"
+    stands_in = _kind("lab", touches_hardware=True, life=lambda _settings: "virtual")
+    assert stands_in.life_of(settings) == "virtual"
+
+
+@pytest.mark.parametrize(
+    ("station", "life"), [("virtual_4x4", "virtual"), ("serial_board_4x4", "physical")]
+)
+def test_a_bench_of_virtual_instruments_wears_a_virtual_array(station: str, life: str) -> None:
+    bench = backend_taking("station")
+    file = Path(__file__).parents[3] / "stations" / f"{station}.yaml"
+    assert bench.life_of(bench.settings.parse({"station": str(file)})) == life
+
+
 def test_the_shipped_backends_are_found_without_their_names() -> None:
     assert emulator().name == "sim"
     assert backend_taking("station").name == "bench"

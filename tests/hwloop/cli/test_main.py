@@ -12,7 +12,7 @@ import pytest
 from rich.table import Table
 
 from hwloop.cli import main as cli
-from hwloop.cli.printing import _print_unbroken
+from hwloop.cli.printing import print_unbroken
 
 REPOSITORY = Path(__file__).parents[3]
 PROCEDURE = REPOSITORY / "procedures" / "manhattan_4x4.yaml"
@@ -92,6 +92,58 @@ def test_check_prints_operations_worst_voltages_pulses_and_duration() -> None:
     assert "pulses per device 50 10000" in words
     # 50 x (8 cells x 50 ms + 16 cells x 2 x 1 ms + 6 ms) + 10 ms
     assert "at most 21.9 s" in words
+
+
+def test_check_fails_where_its_own_table_exceeds_a_limit() -> None:
+    endurance = REPOSITORY / "procedures" / "endurance_8x8.yaml"
+    # A cycle is one pulse up and one down: 50,000 of them are just the 100,000 of a life.
+    most = hwloop("check", endurance, "--set", "steps.0.settings.cycles=50000")
+    assert (most.returncode, most.stderr) == (0, "")
+    assert "endurance_8x8: valid." in most.stdout
+    over = hwloop("check", endurance, "--set", "steps.0.settings.cycles=50001")
+    assert over.returncode == 3
+    assert "valid" not in over.stdout
+    assert "pulses per device 100002 100000" in " ".join(over.stdout.split())
+    assert "pulses per device: 100002 exceeds limits.pulses_per_device 100000" in over.stderr
+
+
+def test_check_counts_pulses_beyond_all_machine_integers() -> None:
+    endurance = REPOSITORY / "procedures" / "endurance_8x8.yaml"
+    done = hwloop("check", endurance, "--set", f"steps.0.settings.cycles={2**62}")
+    assert done.returncode == 3
+    assert f"{2**63} exceeds limits.pulses_per_device 100000" in done.stderr
+
+
+def test_check_counts_the_life_in_the_ledger_and_show_prints_it(tmp_path: Path) -> None:
+    cells = [[0, 1, 9_960, 2e-3, 1], [3, 2, 7, 1e-6, 0]]
+    entry = {"array": "W3-D12", "run": "first", "key": "1", "status": "completed"}
+    entry |= {"ended_utc": "2026-01-01T00:00:00+00:00", "rows": 4, "cols": 4, "cells": cells}
+    ledger = tmp_path / "W3-D12.life-virtual.jsonl"
+    ledger.write_text(json.dumps(entry) + "\n")
+    check = ("check", PROCEDURE, "--station", REPOSITORY / "stations" / "virtual_4x4.yaml")
+    unnamed = hwloop(*check, "--out", tmp_path)
+    assert unnamed.returncode == 0
+    assert "warning: the array has no name (array.name)" in unnamed.stdout
+    named = hwloop(*check, "--set", "array.name=W3-D12", "--out", tmp_path)
+    assert named.returncode == 3
+    # 9,960 so far and at most 50 of this run.
+    assert "pulses per device: 10010 exceeds limits.pulses_per_device 10000" in named.stderr
+    assert f"Ledger {ledger}: 9960 pulses of a cell at most; runs: 1." in named.stdout
+    shown = " ".join(hwloop("show", "--ledger", ledger).stdout.split())
+    assert "array W3-D12, 4 × 4" in shown
+    assert "first completed 2026-01-01T00:00:00+00:00 2 9967 2.001 mJ 1" in shown
+    assert "(0, 1) 9960 2 mJ 1 (3, 2) 7 1 µJ 0 (0, 0) 0 0 J 0" in shown
+    assert hwloop("show", "--ledger", tmp_path).stdout == hwloop("show", "--ledger", ledger).stdout
+
+
+def test_show_says_where_there_is_no_ledger(record: Path, tmp_path: Path) -> None:
+    unnamed = hwloop("show", "--ledger", record)
+    assert (unnamed.returncode, unnamed.stdout) == (2, "")
+    assert "the array has no name (array.name)" in unnamed.stderr
+    for place in (tmp_path, tmp_path / "x.life.jsonl"):
+        missing = hwloop("show", "--ledger", place)
+        assert missing.returncode == 7
+        assert "there is no ledger of an array here" in missing.stderr
 
 
 def test_check_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -261,7 +313,7 @@ def test_a_name_in_the_table_of_results_is_one_word_however_narrow_the_terminal(
     name = "program_verify/figures/rms_error_after_wait_conductance_s"
     table = Table("result", "unit", box=None)
     table.add_row(name, "S")
-    _print_unbroken(table)
+    print_unbroken(table)
     assert f"{name}  S" in capsys.readouterr().out
 
 

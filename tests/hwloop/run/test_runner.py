@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ import pytest
 from hwloop import plugins
 from hwloop.array.operations import PulseMap, Ramp, Wait
 from hwloop.array.settings import ArraySettings
+from hwloop.backend.base import Event
 from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.errors import (
+    ConfigError,
     ConnectionLost,
     HwloopError,
     LimitError,
@@ -25,6 +27,7 @@ from hwloop.errors import (
     Stopped,
 )
 from hwloop.procedure.procedure import PreparedStep, Procedure
+from hwloop.record.life import ArrayLife, read_life
 from hwloop.record.reader import Record
 from hwloop.record.writer import RecordWriter
 from hwloop.run import preview
@@ -71,6 +74,30 @@ def procedure_of(step: Step[StepSettings], **settings: object) -> Procedure:
     array = array_settings()
     prepared = PreparedStep("count", step, parsed, step.plan(parsed, array))
     return Procedure("probe", "", 1, array, {}, (prepared,), "text", ())
+
+
+@pytest.fixture
+def worn(spy: SpyBackend, monkeypatch: pytest.MonkeyPatch) -> SpyBackend:
+    """The spy as a backend that touches hardware, so that its array has a life."""
+
+    def load(group: str, name: str) -> BackendKind[Settings]:
+        return BackendKind("spy", "", Settings, lambda _s, _r: spy, touches_hardware=True)
+
+    monkeypatch.setattr(plugins, "load", load)
+    return spy
+
+
+def pulsing(name: str | None, *, pulses: int = 1, **changes: object) -> Procedure:
+    """Return a procedure that gives cell (1, 3) of the array so many pulses, one a row."""
+
+    def pulse(number: int, array: Array) -> None:
+        if number < pulses:
+            amplitude_v = np.zeros((2, 4))
+            amplitude_v[1, 3] = 2.0
+            array.backend.pulse(PulseMap(amplitude_v, 1e-3))
+
+    procedure = procedure_of(step_of(pulse))
+    return replace(procedure, array=array_settings(name=name, **changes))
 
 
 @pytest.fixture
@@ -253,6 +280,36 @@ def test_the_preview_takes_a_ramp_by_its_worst_pulse_and_its_last() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"highest_v": 2.1}, "highest pulse: 2.1 V exceeds limits.positive_v 2 V"),
+        ({"lowest_v": -2.1}, "lowest pulse: -2.1 V exceeds limits.negative_v -2 V"),
+        (
+            {"half_selected_v": 1.1},
+            "half-selected cell (V/2): 1.1 V exceeds limits.half_select_v 1 V",
+        ),
+        ({"read_v": 0.3}, "read: 300 mV exceeds limits.read_v 200 mV"),
+        (
+            {"pulse_energy_j": 2.0},
+            "energy of a pulse at the compliance: 2 J exceeds limits.pulse_energy_j 1 J",
+        ),
+        (
+            {"pulses_per_device": 4},
+            "pulses per device: 4 exceeds limits.pulses_per_device 3",
+        ),
+    ],
+)
+def test_every_bound_of_a_preview_is_held_against_its_limit(
+    changes: dict[str, float], message: str
+) -> None:
+    at_the_limits = preview.Preview((), 2.0, -2.0, 1.0, 0.2, 3, 1.0)
+    at_the_limits.refuse_beyond_limits(array_settings())
+    with pytest.raises(LimitError) as error:
+        replace(at_the_limits, **changes).refuse_beyond_limits(array_settings())
+    assert str(error.value) == f"the procedure may exceed its limits: {message}"
+
+
 def test_requests_carry_population_and_a_generator_of_the_seed() -> None:
     request = OpenRequest(array_settings(), 3, np.random.default_rng(1))
     assert request.population == 3
@@ -304,3 +361,87 @@ def test_what_a_stopped_step_does_at_its_end_is_done_while_the_array_is_driven(
     step = Step("count", "Count", StepSettings, tidy, step_of().plan)
     assert run(procedure_of(step), tmp_path / "a.h5").status == "stopped"
     assert ended == [(0, 0)]
+
+
+def test_pulses_of_a_life_are_counted_over_runs_and_the_next_beyond_the_limit_is_refused(
+    worn: SpyBackend, tmp_path: Path
+) -> None:
+    first = run(pulsing("W3-D12", pulses=2), tmp_path / "a.h5")
+    ledger = tmp_path / "W3-D12.life.jsonl"
+    assert first.life == (
+        f"array W3-D12: at most 2 of 3 pulses of a device's life are used ({ledger})"
+    )
+    with pytest.raises(LimitError, match=r"cell \(1, 3\): this would be pulse 4 of its life"):
+        run(pulsing("W3-D12", pulses=2), tmp_path / "b.h5")
+    run(pulsing("W3-D13", pulses=2), tmp_path / "c.h5")  # another array
+    life = read_life(ledger)
+    assert [(e.run, e.status) for e in life.entries] == [("a", "completed"), ("b", "failed")]
+    total = life.table((2, 4))
+    assert total["pulses"].tolist() == [[0, 0, 0, 0], [0, 0, 0, 3]]
+    # 2 V at the compliance of 1 mA for 1 ms, three times.
+    assert total["energy_j"][1, 3] == pytest.approx(3 * 2e-6)
+
+
+def test_pulses_before_the_ledger_and_in_it_add_up(worn: SpyBackend, tmp_path: Path) -> None:
+    run(pulsing("x", pulses=1, pulses_before=1), tmp_path / "a.h5")
+    with pytest.raises(LimitError, match="this would be pulse 4 of its life"):
+        run(pulsing("x", pulses=2, pulses_before=1), tmp_path / "b.h5")
+
+
+def test_a_run_on_an_array_without_a_name_says_that_its_pulses_are_not_kept(
+    worn: SpyBackend, tmp_path: Path
+) -> None:
+    seen: list[Event] = []
+
+    class Listens(Quiet):
+        def event(self, event: Event) -> None:
+            seen.append(event)
+
+    result = run(pulsing(None), tmp_path / "a.h5", Listens())
+    message = "the array has no name (array.name): no ledger counts its pulses over its runs"
+    assert (result.life, seen) == (message, [Event("warning", message)])
+    with Record(tmp_path / "a.h5") as record:
+        assert record.log[0][1:] == ("warning", message)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.h5"]
+
+
+@pytest.mark.parametrize("name", [None, "x"])
+def test_an_emulated_array_has_no_life(spy: SpyBackend, tmp_path: Path, name: str | None) -> None:
+    for record in ("a.h5", "b.h5"):
+        assert run(pulsing(name, pulses=2), tmp_path / record).life == ""
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.h5", "b.h5"]
+
+
+def test_a_run_on_an_array_that_is_in_use_reaches_no_instrument(
+    worn: SpyBackend, tmp_path: Path
+) -> None:
+    life = ArrayLife(tmp_path / "x.life.jsonl", "first", array_settings(name="x"))
+    with pytest.raises(RecordError, match="array x is in use by run first"):
+        run(pulsing("x"), tmp_path / "a.h5")
+    life.close()
+    assert (worn.asked, worn.closed) == ([], 0)
+    assert not (tmp_path / "a.h5").exists()
+
+
+def test_a_ledger_is_of_one_array_and_not_of_several_tiles(
+    worn: SpyBackend, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"array.name 'x' is of one array"):
+        run(pulsing("x", tiles=2), tmp_path / "a.h5")
+
+
+def test_the_preview_adds_the_pulses_of_earlier_runs_cell_by_cell() -> None:
+    amplitude_v = np.zeros((2, 4))
+    amplitude_v[0, 0] = 1.5
+    plan = Plan([PlannedOperation(PulseMap(amplitude_v, 2e-3), 10)], rows=10)
+    prepared = PreparedStep("count", step_of(), StepSettings(), plan)
+    procedure = Procedure("probe", "", 1, array_settings(), {}, (prepared,), "", ())
+    examples = replace(prepared, plan=replace(plan, any_cell=True))
+    anywhere = replace(procedure, steps=(examples,))
+    for cell, most in (((0, 0), 17), ((0, 1), 10), ((1, 3), 10)):
+        before = np.zeros((2, 4), np.int64)
+        before[cell] = 7
+        seen = preview.preview(procedure, SpyBackend(), pulses_before=before)
+        assert seen.pulses_per_device == most
+        seen = preview.preview(anywhere, SpyBackend(), pulses_before=before)
+        assert seen.pulses_per_device == 17

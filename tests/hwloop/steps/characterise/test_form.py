@@ -42,6 +42,8 @@ def test_cells_form_at_the_first_level_beyond_their_threshold_and_get_no_pulse_m
     assert np.unique(figures.form_v).size > 3
     given = sum(row.pulsed.astype(int) for row in found[""])
     np.testing.assert_array_equal(given, figures.pulses)
+    formed = sum(row.formed_cells().astype(int) for row in found[""])
+    np.testing.assert_array_equal(formed, np.ones_like(given))  # each once, by its last pulse
     # The median of a lognormal spread is the given threshold; 32 cells, steps of 20 mV.
     assert np.median(figures.form_v) == pytest.approx(0.21, abs=0.03)
     assert found["outcome"][0].reached
@@ -79,6 +81,7 @@ def test_a_formed_cell_is_left_alone() -> None:
     found = results(FORM, SETTINGS, emulated(DEVICE | {"initial": 6e-3}))
     assert found["figures"][0].already.all()
     assert np.all(found["figures"][0].pulses == 0)
+    assert not any(row.formed_cells().any() for row in found[""])  # not by a pulse
     assert found["outcome"][0].message == "16 of 16 cells formed (16 before the first pulse)"
 
 

@@ -1,0 +1,51 @@
+"""A lock on a file between processes, which the operating system releases with the process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from hwloop.errors import RecordError
+
+# Windows keeps others from reading what is locked: a byte beyond any content.
+_BEYOND = 2**40
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(stream: IO[bytes]) -> None:
+        stream.seek(_BEYOND)
+        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+
+    def _unlock(stream: IO[bytes]) -> None:
+        stream.seek(_BEYOND)
+        msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(stream: IO[bytes]) -> None:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(stream: IO[bytes]) -> None:
+        fcntl.flock(stream, fcntl.LOCK_UN)
+
+
+@contextmanager
+def lock_file(path: Path, in_use: str) -> Iterator[None]:
+    """Hold a file, made if need be, for this process alone.
+
+    Raises :class:`RecordError` with the text ``in_use`` where another holds it.
+    """
+    with path.open("ab") as stream:
+        try:
+            _lock(stream)
+        except (BlockingIOError, PermissionError):
+            raise RecordError(f"{path}: {in_use}; wait for its end") from None
+        try:
+            yield
+        finally:
+            _unlock(stream)
