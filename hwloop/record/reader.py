@@ -150,7 +150,8 @@ class Record:
     def array(self, name: str) -> NDArray[Any] | None:
         """Return a map of ``/array``, (..., rows, cols); None if the run ended before it.
 
-        ``name``: ``"initial_conductance_s"``, ``"final_conductance_s"`` or ``"pulses"``.
+        ``name``: ``"initial_conductance_s"``, ``"final_conductance_s"``, ``"pulses"`` or
+        ``"pulses_in_ledger"``, which only the record of an array with a ledger has.
         """
         counter = f"recorder/{counter_name(f'array/{name}')}"
         reached = bool(self._file[counter][0]) if counter in self._file else True
@@ -165,7 +166,8 @@ class Record:
         lifetime = self.array("pulses")
         if lifetime is not None:
             given: NDArray[np.int64] = lifetime - int(self.resolved["array"]["pulses_before"])
-            return given
+            in_ledger = self.array("pulses_in_ledger")
+            return given if in_ledger is None else given - in_ledger
         pulses = np.zeros(self.shape, dtype=np.int64)
         for index, kind in enumerate(self.operation_kinds):
             recorded = self.operation(index) if kind in {"pulse", "ramp"} else None

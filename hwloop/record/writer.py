@@ -123,8 +123,14 @@ class RecordWriter:
         self._file.write([(whole.id.get_offset(), stored.data)])
         self._file.write([(counter.id.get_offset(), np.array(1).data)])
 
-    def finish(self, status: str, *, pulses: np.ndarray) -> None:
-        """Cut off the unused rows, write the status and close the file."""
+    def finish(
+        self, status: str, *, pulses: np.ndarray, in_ledger: np.ndarray | None = None
+    ) -> None:
+        """Cut off the unused rows, write the status and close the file.
+
+        ``pulses``: of each cell in its life. ``in_ledger``: those of them that the ledger of the
+        array had counted before the run.
+        """
         try:
             with self._file.changing() as file:
                 for series in self._all_series():
@@ -137,6 +143,9 @@ class RecordWriter:
                 dataset = file["array"].create_dataset("pulses", data=pulses)
                 about = {"units": "1", "meaning": "pulses each device has had in its life"}
                 dataset.attrs.update(about)
+                if in_ledger is not None:
+                    earlier = file["array"].create_dataset("pulses_in_ledger", data=in_ledger)
+                    earlier.attrs.update({"units": "1", "meaning": "pulses in earlier runs"})
                 file.attrs["ended_utc"] = utc_now()
                 file.attrs["status"] = status
             self._file.sync()

@@ -105,8 +105,11 @@ def _run(record: Record) -> Iterator[tuple[str, str]]:
 def _pulses(record: Record) -> str:
     given = record.pulses_given()
     before = int(record.resolved["array"]["pulses_before"])
+    in_ledger = record.array("pulses_in_ledger")
+    if in_ledger is not None:
+        before += int(in_ledger.max())
     bound = record.resolved["array"]["limits"]["pulses_per_device"]
-    history = f"{before} before this run, " if before else ""
+    history = f"up to {before} before this run, " if before else ""
     return (
         f"{int(given.sum())} in all; at most {int(given.max())} on a device"
         f" ({history}limit {bound} in its life)"

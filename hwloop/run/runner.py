@@ -266,7 +266,8 @@ class _Run(Follower):
             finally:
                 if self._life is not None:
                     self._life.status = status
-                self._writer.finish(status, pulses=self._guard.pulses)
+                earlier = None if self._life is None else self._life.pulses
+                self._writer.finish(status, pulses=self._guard.pulses, in_ledger=earlier)
         if self._unsafe is not None:
             raise self._unsafe
 

@@ -374,6 +374,8 @@ def test_pulses_of_a_life_are_counted_over_runs_and_the_next_beyond_the_limit_is
     with pytest.raises(LimitError, match=r"cell \(1, 3\): this would be pulse 4 of its life"):
         run(pulsing("W3-D12", pulses=2), tmp_path / "b.h5")
     run(pulsing("W3-D13", pulses=2), tmp_path / "c.h5")  # another array
+    with Record(tmp_path / "b.h5") as record:  # its own pulse, not the two of the run before
+        assert record.pulses_given().tolist() == [[0, 0, 0, 0], [0, 0, 0, 1]]
     life = read_life(ledger)
     assert [(e.run, e.status) for e in life.entries] == [("a", "completed"), ("b", "failed")]
     total = life.table((2, 4))

@@ -76,3 +76,18 @@ def test_one_invalid_point_is_named_and_nothing_runs(tmp_path: Path) -> None:
 def test_a_bench_is_refused_to_several_workers(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is one array"):
         prepare(SweepOptions(MANHATTAN, tmp_path, backend="bench", workers=2), ["seed=0:2"])
+
+
+def test_every_point_counts_in_one_ledger_beside_the_finished_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RunOptions] = []
+
+    def refuse(_procedure: object, options: RunOptions) -> None:
+        asked.append(options)
+        raise LimitError("no further")
+
+    monkeypatch.setattr("hwloop.run.runner.run_procedure", refuse)
+    ended = _swept(tmp_path, 1)
+    assert [one.error for one in ended] == ["LimitError: no further"] * 4
+    assert [options.life_folder for options in asked] == [tmp_path] * 4
