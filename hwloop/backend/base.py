@@ -132,9 +132,9 @@ class CrossbarBackend(ABC):
 
         Example::
 
-            before_conductance_s = backend.now_s()
+            before_s = backend.now_s()
             backend.wait(Wait(60.0))
-            backend.now_s() - before_conductance_s  # 60 s, or a little more on a bench
+            backend.now_s() - before_s  # 60 s, or a little more on a bench
         """
 
     @abstractmethod

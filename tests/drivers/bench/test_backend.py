@@ -274,9 +274,9 @@ def test_a_wait_passes_on_the_clock_and_shows_an_output_that_went_off_meanwhile(
     tmp_path: Path,
 ) -> None:
     with _open(_station(tmp_path, "V/2"), _procedure("V/2")) as (bench, _):
-        before_conductance_s = bench.now_s()
+        before_s = bench.now_s()
         bench.wait(Wait(7.0))
-        assert bench.now_s() - before_conductance_s == pytest.approx(7.0, abs=0.5)
+        assert bench.now_s() - before_s == pytest.approx(7.0, abs=0.5)
         bench._drives.rows.source_enabled = False  # as an interlock does
         with pytest.raises(InstrumentFault, match="s1: its output has gone off by itself"):
             bench.wait(Wait(1.0))
