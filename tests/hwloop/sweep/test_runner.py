@@ -66,9 +66,7 @@ def test_one_invalid_point_is_named_and_nothing_runs(tmp_path: Path) -> None:
         prepare(options, ["steps.0.settings.nope=1,2"])
     with pytest.raises(ConfigError, match=r"point 1 \(seed=-1\)"):
         prepare(options, ["seed=1,-1"])
-    with pytest.raises(
-        Unsupported, match=r"point 1 \(.*width_s=20 ms\): .*does not say what 20 ms"
-    ):
+    with pytest.raises(Unsupported, match=r"point 1 \(.*width_s=20 ms\): .*does not cover 20 ms"):
         prepare(options, ["steps.0.settings.pulse.width_s=50 ms,20 ms"])
     assert list(tmp_path.iterdir()) == []
 

@@ -30,9 +30,12 @@ def test_on_linux_it_is_no_more_than_the_system_has() -> None:
 
 @pytest.mark.parametrize("population", [None, 10**9])
 def test_an_array_too_large_says_how_much_it_needs_and_what_is_there(
-    population: int | None,
+    population: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = 1_000_000 if population is None else 64
+    size = 64
+    if population is None:
+        size = 4096
+        monkeypatch.setattr(memory, "available_bytes", lambda: 10**8)
     with pytest.raises(ConfigError) as refusal:
         emulated(size, size, population=population)
     message = str(refusal.value)

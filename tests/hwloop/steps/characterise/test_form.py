@@ -64,7 +64,9 @@ def test_the_ramp_stops_at_cells_that_cannot_be_measured() -> None:
 
 
 def test_a_cell_that_fails_before_the_first_pulse_gets_none() -> None:
-    found = results(FORM, SETTINGS, emulated(DEVICE, current_a=1e-5))
+    # Begun at 3 mS they are beyond what the compliance lets through at the read voltage, 2 mS.
+    settings = SETTINGS | {"target_ohm": 600}
+    found = results(FORM, settings, emulated(DEVICE | {"initial": 3e-3}, current_a=2e-4))
     assert len(found[""]) == 1
     assert np.all(found["figures"][0].pulses == 0)
     assert not found["outcome"][0].reached
