@@ -42,9 +42,8 @@ from hwloop.steps.program.rows import (
     round_row,
     tables,
 )
+from hwloop.steps.program.target_settings import Target, Tolerance
 from hwloop.steps.program.targets import (
-    Target,
-    Tolerance,
     planned_mask,
     refuse_misfit,
     refuse_unusable,
@@ -61,7 +60,7 @@ THRESHOLDS = ("erase_to_conductance_s", "reset_to_conductance_s")
 
 class ProgramVerifySettings(Settings):
     """``target``, ``tolerance``: what each cell is to come to, and how near; see
-    hwloop.steps.program.targets.
+    hwloop.steps.program.target_settings.
 
     ``range``: that a tolerance may be a fraction of; the array's, if left out. ``algorithm``:
     see hwloop.steps.program.controllers. ``hits``: reads in a row within the window until a cell is

@@ -12,16 +12,12 @@ from hwloop import plugins
 from hwloop.errors import ConfigError, NotConverged
 from hwloop.messages import nearest
 from hwloop.types import BoolArray, FloatArray
+from hwloop_sim.calibrate.operations.deviations import deviations
 from hwloop_sim.calibrate.operations.free import OperationModel
 from hwloop_sim.calibrate.operations.history import History, Stimulus
-from hwloop_sim.calibrate.operations.least_squares import (
-    Minimum,
-    Problem,
-    deviations,
-    held_free,
-    minimise,
-)
+from hwloop_sim.calibrate.operations.least_squares import held_free, minimise
 from hwloop_sim.calibrate.operations.models import operation_models
+from hwloop_sim.calibrate.operations.problem import Minimum, Problem
 from hwloop_sim.calibrate.operations.thresholds import Interval, in_intervals
 from hwloop_sim.calibrate.operations.twin import twin_of, varied
 from hwloop_sim.calibrate.result import Fit

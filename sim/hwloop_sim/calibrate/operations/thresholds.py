@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwloop.types import FloatArray
+from hwloop_sim.calibrate.operations.deviations import not_identifiable
 from hwloop_sim.calibrate.operations.free import Free
 from hwloop_sim.calibrate.operations.history import History, Stimulus
-from hwloop_sim.calibrate.operations.least_squares import Minimum, descended, not_identifiable
+from hwloop_sim.calibrate.operations.least_squares import descended
+from hwloop_sim.calibrate.operations.problem import Minimum
 
 _BY_CHANCE = 1e-5  # probability of such scatter without movement
 _WORSE = 8.0  # loss of −ln L beyond which a step is excluded

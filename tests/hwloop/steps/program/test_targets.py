@@ -14,10 +14,9 @@ from pydantic import TypeAdapter
 from hwloop.array.conductance_range import ConductanceRange
 from hwloop.errors import ConfigError, StepError
 from hwloop.settings.model import Settings
+from hwloop.steps.program.target_settings import Target, Tolerance
 from hwloop.steps.program.targets import (
-    Target,
     TargetsAndWindows,
-    Tolerance,
     planned_mask,
     refuse_misfit,
     targets_and_windows,

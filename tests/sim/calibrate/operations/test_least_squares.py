@@ -10,9 +10,11 @@ import pytest
 
 from hwloop.settings.model import Settings
 from hwloop.types import FloatArray
+from hwloop_sim.calibrate.operations.deviations import deviations
 from hwloop_sim.calibrate.operations.free import Free
 from hwloop_sim.calibrate.operations.history import History, Read, Stimulus
-from hwloop_sim.calibrate.operations.least_squares import Problem, deviations, minimise
+from hwloop_sim.calibrate.operations.least_squares import minimise
+from hwloop_sim.calibrate.operations.problem import Problem
 
 
 class _Growth(Settings):
