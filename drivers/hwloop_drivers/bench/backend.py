@@ -46,6 +46,7 @@ from hwloop_drivers.station.addressing import Lines, in_order
 from hwloop_drivers.station.configured import ConfiguredInstrument
 from hwloop_drivers.station.drives import GATES, ROWS, BenchDrives
 from hwloop_drivers.station.routes import Routes
+from hwloop_drivers.station.wired_circuit import WiredCircuit
 from hwloop_drivers.virtual_bench import BenchTime, HostTime
 
 SWITCHING_S = 20e-3  # two relay movements and their confirmation: 707B 15 ms, 7001 3 ms
@@ -84,6 +85,7 @@ class Bench(CrossbarBackend):
             )
         self._station, self._array, self._drives = station, array, drives
         self._routes = Routes(station, drives.matrices)
+        self.circuit = WiredCircuit(station, drives.series_ohm(station))
         self._fractions = {
             key: fraction
             for key, fraction in drive_fractions(station.scheme).items()

@@ -117,7 +117,7 @@ def check_connectivity(settings: BenchSettings, request: OpenRequest) -> Iterato
             if isinstance(said, dict):
                 settings_read = ", ".join(f"{k} {v}" for k, v in said.items() if k != "id")
                 yield f"{name}: {said['id']}" + (f"; {settings_read}" if settings_read else "")
-        yield from self_test(bench, station, request.array)
+        yield from self_test(bench, bench.circuit, request.array)
 
 
 def life_of_bench(settings: BenchSettings) -> LifeKind:
