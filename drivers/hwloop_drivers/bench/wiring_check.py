@@ -70,7 +70,7 @@ def self_test(
     reading = bench.read(ReadMap.every_cell(shape, read_v=read_v, both_polarities=both_polarities))
     seen_conductance_s = np.nan_to_num(reading.current_a / read_v)  # NaN: a short, or over range
     check = ConnectivityCheck(bench, circuit, array, seen_conductance_s)
-    dead = check.reach()
+    dead = check.crossed() or check.reach()
     # A relay that stays closed shorts every line but its own: look for one before blaming them.
     problems = check.apart() or dead
     if not problems:
@@ -115,24 +115,39 @@ class ConnectivityCheck:
         near, far = (cols, rows) if on_columns else (rows, cols)
         self._sides = _Sides(near, far, cells.T if on_columns else cells)
 
-    def reach(self) -> list[str]:
-        """Return faults of lines that no current reaches, with the likely cause."""
-        conducts = np.abs(self._seen_conductance_s) >= self._station.self_test.least_conductance_s
-        crossed = _crossed(conducts)
-        if crossed is not None:
-            return [
-                f"row{crossed[0]} and col{crossed[1]} are exchanged: only the cell where they meet"
-                " conducts on them"
-            ]
+    def crossed(self) -> list[str]:
+        """Return the fault of a row that is exchanged with a column, if any."""
+        crossed = _crossed(self._conducts())
+        if crossed is None:
+            return []
+        return [
+            f"row{crossed[0]} and col{crossed[1]} are exchanged: only the cell where they meet"
+            " conducts on them"
+        ]
+
+    def reach(self, judged: tuple[BoolArray, BoolArray] | None = None) -> list[str]:
+        """Return faults of lines that no current reaches, with the likely cause.
+
+        ``judged``: the rows and the columns that have to conduct; all if left out.
+        """
+        conducts = self._conducts()
         if not conducts.any():
             return [
                 f"no cell conducts {self._station.self_test.least_conductance_s:g} S: nothing is"
                 f" connected to {self._rows[0]} … {self._cols[-1]}, or the array is pristine (then"
                 " test with a dummy in its place)"
             ]
-        rows = [self._no_current(f"row{n}", ROWS) for n in np.flatnonzero(~conducts.any(axis=1))]
-        cols = [self._no_current(f"col{n}", COLUMNS) for n in np.flatnonzero(~conducts.any(axis=0))]
+        dead_rows, dead_cols = ~conducts.any(axis=1), ~conducts.any(axis=0)
+        if judged is not None:
+            dead_rows, dead_cols = dead_rows & judged[0], dead_cols & judged[1]
+        rows = [self._no_current(f"row{n}", ROWS) for n in np.flatnonzero(dead_rows)]
+        cols = [self._no_current(f"col{n}", COLUMNS) for n in np.flatnonzero(dead_cols)]
         return rows + cols
+
+    def _conducts(self) -> BoolArray:
+        least_conductance_s = self._station.self_test.least_conductance_s
+        conducts: BoolArray = np.abs(self._seen_conductance_s) >= least_conductance_s
+        return conducts
 
     def apart(self) -> list[str]:
         """Return faults of lines that stay on the meter, or on the far side's output."""
@@ -209,8 +224,13 @@ class ConnectivityCheck:
         return problems
 
     def _carries(self, lines: Lines, *, drive: str | None = None) -> bool:
-        """Return whether enough of the current flows that the circuit as wired would carry."""
+        """Return whether enough of the current flows that the circuit as wired would carry.
+
+        So little that it could be none of a cell's is not judged.
+        """
         wanted_conductance_s = self._expected_conductance_s(lines, drive=drive)
+        if ENOUGH * wanted_conductance_s < self._station.self_test.least_conductance_s:
+            return True
         return self._conductance_s(lines, drive=drive) >= ENOUGH * wanted_conductance_s
 
     def _conductance_s(self, lines: Lines, *, drive: str | None = None) -> float:
