@@ -14,7 +14,6 @@ from typing_extensions import override
 
 from hwloop.array.biasing import drive_fractions
 from hwloop.array.operations import (
-    Flag,
     Operation,
     PulseMap,
     Ramp,
@@ -30,8 +29,8 @@ from hwloop.errors import BackendError, ConfigError, Unsupported
 from hwloop.station.station import Station
 from hwloop.types import BoolArray
 from hwloop_drivers.bench.cell_access import CellAccess, pulse_train
+from hwloop_drivers.bench.line_watch import LineWatch
 from hwloop_drivers.bench.multiply import column_currents
-from hwloop_drivers.bench.readings import refuse_impossible
 from hwloop_drivers.bench.verify_loop import steps_ahead
 from hwloop_drivers.roles import Measured, SourceMeter, units_of_read_back
 from hwloop_drivers.safety.make_safe import (
@@ -46,6 +45,7 @@ from hwloop_drivers.station.addressing import Lines, in_order
 from hwloop_drivers.station.configured import ConfiguredInstrument
 from hwloop_drivers.station.drives import GATES, ROWS, BenchDrives
 from hwloop_drivers.station.routes import Routes
+from hwloop_drivers.station.wired_circuit import WiredCircuit
 from hwloop_drivers.virtual_bench import BenchTime, HostTime
 
 SWITCHING_S = 20e-3  # two relay movements and their confirmation: 707B 15 ms, 7001 3 ms
@@ -84,6 +84,7 @@ class Bench(CrossbarBackend):
             )
         self._station, self._array, self._drives = station, array, drives
         self._routes = Routes(station, drives.matrices)
+        self.circuit = WiredCircuit(station, drives.series_ohm(station))
         self._fractions = {
             key: fraction
             for key, fraction in drive_fractions(station.scheme).items()
@@ -97,6 +98,7 @@ class Bench(CrossbarBackend):
             fractions=self._fractions,
             sleep=self._sleep,
         )
+        self._lines: LineWatch | None = None
         self._verify_steps = steps_ahead(drives, self._fractions, array)
         self._identity: dict[str, object] = {"station": station.name}
         self._units: dict[str, str] = {}
@@ -110,6 +112,19 @@ class Bench(CrossbarBackend):
         self._by_name: Mapping[str, ConfiguredInstrument] = {}
         self._checked: Operation | None = None
         self._at_close: list[Release] = []
+
+    def watch_lines(self, *, forming: bool) -> None:
+        """Judge every read from now on, and check the lines from time to time.
+
+        ``forming``: lines may have no cell that conducts yet.
+        """
+        self._lines = LineWatch(
+            self._cells,
+            self.circuit,
+            self._array,
+            measure_s=READING_S + SWITCHING_S,
+            forming=forming,
+        )
 
     def connect(
         self,
@@ -238,11 +253,10 @@ class Bench(CrossbarBackend):
 
     @override
     def read(self, read: ReadMap) -> Reading:
-        shape = self._array.geometry.shape
-        reading = Reading(np.full(shape, np.nan), np.full(shape, Flag.NOT_ADDRESSED, np.uint8))
         with self._operation(read):
-            for place in in_order(read.addressed):
-                reading.current_a[place], reading.flags[place] = self._cells.read(read, place)
+            reading = self._cells.read(read)
+            if self._lines is not None:
+                self._lines.after_read(reading, read.read_v)
         return reading
 
     @override
@@ -253,6 +267,8 @@ class Bench(CrossbarBackend):
                 for number, (current_a, flags) in enumerate(self._cells.ramp(ramp, place)):
                     reading.current_a[number][place] = current_a
                     reading.flags[number][place] = flags
+            if self._lines is not None:
+                self._lines.after_ramp(ramp, reading)
         return reading
 
     @override
@@ -340,11 +356,7 @@ class Bench(CrossbarBackend):
         ``lines``: connected for it. ``levels_v``: by drive; the others are at 0 V.
         """
         with self._lock, self._watched():
-            self._cells.select(lines)
-            with self._drives.held(levels_v):
-                seen = self._drives.meter.measure_current()
-        refuse_impossible(seen, self._array.limits.current_a)
-        return seen
+            return self._cells.current_a(lines, levels_v)
 
     def _make_one_safe(self, name: str) -> str:
         instrument = self._drives.instruments[name]
@@ -419,6 +431,8 @@ class Bench(CrossbarBackend):
         self._checked = None
         if not self._outputs_on:
             self._switch_on()
+        if self._lines is not None:
+            self._lines.before(operation, self.duration_s(operation))
 
     def _end(self) -> None:
         for instrument in self._drives.instruments.values():

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from hwloop.array.operations import PulseMap, Ramp, ReadMap
+from hwloop.array.operations import Flag, PulseMap, Ramp, Reading, ReadMap
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import HwloopError
 from hwloop.messages import cell_name
@@ -15,7 +15,7 @@ from hwloop.station.station import Station
 from hwloop_drivers.bench.readings import measure, refuse_impossible
 from hwloop_drivers.bench.verify_loop import on_instrument_loop, refuse_broken_off
 from hwloop_drivers.roles import Measured, SourceMeter, TrainPoint
-from hwloop_drivers.station.addressing import Lines, cell_lines
+from hwloop_drivers.station.addressing import Lines, cell_lines, in_order
 from hwloop_drivers.station.drives import GATES, HELD_ORDER, ROWS, BenchDrives
 from hwloop_drivers.station.routes import Routes
 
@@ -50,7 +50,26 @@ class CellAccess:
         with prefix_errors(cell_name(place)), self._drives.held(levels_v):
             self._apply(amplitude_v * self._fractions[ROWS], pulse)
 
-    def read(self, read: ReadMap, place: tuple[int, int]) -> tuple[float, int]:
+    def read(self, read: ReadMap) -> Reading:
+        """Return the currents of the addressed cells, one after the other, (rows, cols)."""
+        shape = self._array.geometry.shape
+        reading = Reading(np.full(shape, np.nan), np.full(shape, Flag.NOT_ADDRESSED, np.uint8))
+        for place in in_order(read.addressed):
+            reading.current_a[place], reading.flags[place] = self.read_cell(read, place)
+        return reading
+
+    def current_a(self, lines: Lines, levels_v: Mapping[str, float]) -> Measured:
+        """Return the current out of the meter with drives at levels, then go to 0 V.
+
+        ``lines``: connected for it. ``levels_v``: by drive; the others are at 0 V.
+        """
+        self.select(lines)
+        with self._drives.held(levels_v):
+            seen = self._drives.meter.measure_current()
+        refuse_impossible(seen, self._array.limits.current_a)
+        return seen
+
+    def read_cell(self, read: ReadMap, place: tuple[int, int]) -> tuple[float, int]:
         """Return current, amperes, and flags of one cell (row, col)."""
         levels = [read.read_v, -read.read_v] if read.both_polarities else [read.read_v]
         with prefix_errors(cell_name(place)):
@@ -85,7 +104,7 @@ class CellAccess:
         low_a, high_a = ramp.low_a[place], ramp.high_a[place]
         for number in range(ramp.steps):
             self.pulse(ramp.pulse(number, cell), place)
-            current_a, flags = self.read(ramp.read(cell), place)
+            current_a, flags = self.read_cell(ramp.read(cell), place)
             yield current_a, flags
             if flags or low_a <= current_a <= high_a:
                 return

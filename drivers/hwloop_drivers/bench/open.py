@@ -63,11 +63,18 @@ def _refuse_channels(station: Station, drives: BenchDrives) -> None:
             raise ConfigError(f"{wire.matrix}: {exc}", key=key) from exc
 
 
-def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = False) -> Bench:
+def open_bench(
+    settings: BenchSettings,
+    request: OpenRequest,
+    *,
+    dummy: bool = False,
+    watch_lines: bool = True,
+) -> Bench:
     """Start the watchdog, connect to every instrument, and bring the bench to its idle state.
 
     ``dummy``: a virtual bench that is started for this has its dummy resistors in the array's
-    place. Raises :class:`hwloop.errors.BackendError` where an instrument does not answer or the
+    place. ``watch_lines``: whether reads are judged, and lines checked, as in a run. Raises
+    :class:`hwloop.errors.BackendError` where an instrument does not answer or the
     watchdog does not start; then nothing has been switched on.
     """
     dry_run_bench(settings, request)
@@ -94,7 +101,10 @@ def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = F
         for name, one in by_name.items():
             with prefix_errors(name):
                 opened[name] = one.open(_wire_log(name, events) if station.wire_log else None)
-        bench = Bench(station, request.array, BenchDrives.of(station, opened), events)
+        drives = BenchDrives.of(station, opened)
+        bench = Bench(station, request.array, drives, events)
+        if watch_lines:
+            bench.watch_lines(forming=_forms(request))
     except BaseException:
         for instrument in opened.values():
             instrument.link.close()
@@ -112,17 +122,24 @@ def check_connectivity(settings: BenchSettings, request: OpenRequest) -> Iterato
     :class:`hwloop.errors.InstrumentFault` with every fault that was found.
     """
     station = load_station(settings.station)
-    with open_bench(settings, request, dummy=station.self_test.dummy_ohm is not None) as bench:
+    dummy = station.self_test.dummy_ohm is not None
+    with open_bench(settings, request, dummy=dummy, watch_lines=False) as bench:
         for name, said in bench.description.identity.items():
             if isinstance(said, dict):
                 settings_read = ", ".join(f"{k} {v}" for k, v in said.items() if k != "id")
                 yield f"{name}: {said['id']}" + (f"; {settings_read}" if settings_read else "")
-        yield from self_test(bench, station, request.array)
+        yield from self_test(bench, bench.circuit, request.array)
 
 
 def life_of_bench(settings: BenchSettings) -> LifeKind:
     """Return "virtual" where a virtual bench answers at every address of the station."""
     return "virtual" if load_station(settings.station).is_virtual else "physical"
+
+
+def _forms(request: OpenRequest) -> bool:
+    """Return whether a step of the procedure forms cells: until then they need not conduct."""
+    steps = (request.procedure or {}).get("steps", [])
+    return any(step.get("step") == "form" for step in steps)
 
 
 def _wire_log(name: str, events: deque[Event]) -> WireLog:

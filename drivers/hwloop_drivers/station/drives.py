@@ -64,6 +64,15 @@ class BenchDrives:
         """Get the switch matrices by name."""
         return {n: i for n, i in self.instruments.items() if isinstance(i, SwitchMatrix)}
 
+    def series_ohm(self, station: Station) -> dict[str, float]:
+        """Return the resistance in the lead of each output, with that of the output itself."""
+        named = station.wiring.drive.named()
+        return {
+            named[key]: station.wiring.series_ohm.get(named[key], 0.0)
+            + (source.output_ohm if isinstance(source, PulseGenerator) else 0.0)
+            for key, source in self.sources.items()
+        }
+
     def set_up(self, station: Station, array: ArraySettings) -> None:
         """Set every output to 0 V, with the range and compliance that the array's limits need."""
         for key, source in self.sources.items():

@@ -113,7 +113,7 @@ def test_the_instruments_own_loop_ends_alike_in_a_tenth_of_the_round_trips(
         request = OpenRequest(procedure.array, None, rng, procedure=procedure.resolved)
         with (
             running_bench(station, procedure),
-            open_bench(BenchSettings(station=station), request) as bench,
+            open_bench(BenchSettings(station=station), request, watch_lines=False) as bench,
         ):
             before = bench.round_trips
             array = Array(bench, procedure.array, rng)

@@ -88,7 +88,7 @@ def _request(procedure: Procedure) -> OpenRequest:
 def _open(station: Path, procedure: Procedure) -> Iterator[tuple[Bench, VirtualBench]]:
     with (
         running_bench(station, procedure) as virtual,
-        open_bench(BenchSettings(station=station), _request(procedure)) as bench,
+        open_bench(BenchSettings(station=station), _request(procedure), watch_lines=False) as bench,
     ):
         yield bench, virtual
 

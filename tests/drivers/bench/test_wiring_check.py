@@ -1,5 +1,6 @@
 """Wrong wiring and stuck relays on the virtual bench, and what the self-test says of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,10 @@ from tests.drivers.running_bench import (
 )
 
 
-def _self_test(station: Path, *faults: dict[str, str], dummy: bool = True) -> list[str]:
-    procedure = load_procedure(PROCEDURE)
+def _self_test(
+    station: Path, *faults: dict[str, str], dummy: bool = True, overrides: Sequence[str] = ()
+) -> list[str]:
+    procedure = load_procedure(PROCEDURE, overrides)
     request = OpenRequest(
         procedure.array, None, np.random.default_rng(0), procedure=procedure.resolved
     )
@@ -119,3 +122,105 @@ def test_dummy_of_another_shape_is_refused(tmp_path: Path) -> None:
     path = copy_station(STATIONS[0], tmp_path, **{row: ""})
     with pytest.raises(ConfigError, match="3 × 4 resistors; the array is 4 × 4"):
         _self_test(path)
+
+
+ONE_SMU = """
+name: one_smu
+scheme: floating
+instruments:
+  smu: {kind: keithley_2450, address: virtual:socket, settings: {language: scpi}}
+  matrix: {kind: keithley_707b, address: virtual:socket, settings: {model: 708B, cards: {1: "7072"}}}
+wiring:
+  drive: {rows: smu}
+  lines:
+    row0: {smu: 1A01, gnd: 1B01}
+    row1: {smu: 1A02, gnd: 1B02}
+    row2: {smu: 1A03, gnd: 1B03}
+    row3: {smu: 1A04, gnd: 1B04}
+    col0: {gnd: 1B05}
+    col1: {gnd: 1B06}
+    col2: {gnd: 1B07}
+    col3: {gnd: 1B08}
+  series_ohm: {smu: 1 kohm}
+virtual: {noise: false}
+"""  # stations/smu_matrix_4x4.yaml with virtual instruments
+
+
+def _wired_otherwise(way: str, folder: Path) -> tuple[Path, Sequence[str]]:
+    """A station with series resistors or floating lines, and what its array needs."""
+    two_channels = next(path for path in STATIONS if path.stem == "virtual_2602b_707b")
+    generator = next(path for path in STATIONS if path.stem == "virtual_2450_33500b_3706a")
+    match way:
+        case "rows behind 1 kohm":
+            resistors = {"\nvirtual:": "  series_ohm: {smu.a: 1 kohm}\n\nvirtual:"}
+            return copy_station(two_channels, folder, **resistors), ()
+        case "rows and columns behind 2 kohm":
+            resistors = {
+                "\nvirtual:": "  series_ohm: {generator.1: 2 kohm, smu: 2 kohm}\n\nvirtual:"
+            }
+            return copy_station(generator, folder, **resistors), ()
+        case "floating, a meter on the columns":
+            changed = {"scheme: V/2 ": "scheme: floating "}
+            return copy_station(two_channels, folder, **changed), _FLOATING
+    path = folder / "station.yaml"
+    whole = two_channels.read_text(encoding="utf-8")
+    path.write_text(ONE_SMU + whole[whole.index("\nself_test:") :], encoding="utf-8")
+    return path, _FLOATING
+
+
+_FLOATING = ("array.biasing=floating", "array.limits.half_select_v=2.0")
+WAYS = (
+    "rows behind 1 kohm",
+    "rows and columns behind 2 kohm",
+    "floating, a meter on the columns",
+    "floating, one SMU behind 1 kohm",
+)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_good_wiring_passes_with_resistors_and_floating_lines(way: str, tmp_path: Path) -> None:
+    station, overrides = _wired_otherwise(way, tmp_path)
+    words = _self_test(station, overrides=overrides)
+    assert words[-1] == "dummy: every resistor is where it belongs"
+    assert any(line.startswith("relays:") for line in words)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_good_wiring_around_an_array_passes_too(way: str, tmp_path: Path) -> None:
+    station, overrides = _wired_otherwise(way, tmp_path)
+    text = station.read_text(encoding="utf-8")
+    station.write_text(text[: text.index("\nself_test:")], encoding="utf-8")
+    words = _self_test(station, dummy=False, overrides=overrides)
+    assert any(line.startswith("relays:") for line in words)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_faults_are_named_behind_resistors_and_among_floating_lines(
+    way: str, tmp_path: Path
+) -> None:
+    station, overrides = _wired_otherwise(way, tmp_path)
+    drive = load_station(station).wiring.drive
+    with pytest.raises(InstrumentFault, match="self-test: row2: no current"):
+        _self_test(station, {"kind": "break", "line": "row2"}, overrides=overrides)
+    stuck = {"kind": "stick_closed", **_channel(station, "row1", drive.rows)}
+    with pytest.raises(InstrumentFault, match="self-test: row1: stays on"):
+        _self_test(station, stuck, overrides=overrides)
+    stuck = {"kind": "stick_open", **_channel(station, "row3", "gnd")}
+    with pytest.raises(InstrumentFault, match="self-test: row3: floats when"):
+        _self_test(station, stuck, overrides=overrides)
+    with pytest.raises(InstrumentFault, match="row1 is on row3, row3 is on row1"):
+        _self_test(
+            station, {"kind": "exchange", "line": "row1", "other": "row3"}, overrides=overrides
+        )
+
+
+def test_a_resistor_that_the_station_does_not_know_is_noticed(tmp_path: Path) -> None:
+    station, _ = _wired_otherwise("rows behind 1 kohm", tmp_path)
+    procedure = load_procedure(PROCEDURE)
+    request = OpenRequest(procedure.array, None, np.random.default_rng(0))
+    with running_bench(station, procedure, dummy=True):
+        text = station.read_text(encoding="utf-8")
+        station.write_text(text.replace("smu.a: 1 kohm", "smu.a: 700 ohm"), encoding="utf-8")
+        # 15 kohm · (1 + R · 305.6 uS), the conductance of the row: 1 kohm there, 700 ohm assumed.
+        with pytest.raises(InstrumentFault, match=r"reads 1\.958e\+04 ohm, .* reads 1\.821e\+04"):
+            list(check_connectivity(BenchSettings(station=station), request))
