@@ -125,7 +125,7 @@ def _population(procedure: Procedure, folder: Path) -> None:
 def _record_rows(procedure: Procedure, folder: Path) -> None:
     path = _fresh(folder)
     description = Description("sim", Geometry(rows=4, cols=4))
-    writer = RecordWriter(path, RunHeader(path.stem, procedure, 0, None, description))
+    writer = RecordWriter(path, RunHeader(path.stem, procedure, 0, None, description, "emulated"))
     settings = procedure.steps[0].settings
     assert isinstance(settings, ManhattanSettings)  # noqa: S101 - tells the type checker
     pulse = PulseMap(np.full((4, 4), settings.pulse.amplitude_v), settings.pulse.width_s)

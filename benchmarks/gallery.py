@@ -67,7 +67,8 @@ def drawn(record: Record, folder: Path, shown: set[tuple[str, str]]) -> Iterator
             one for one in figures(record, entry["label"]) if (entry["step"], one.name) not in shown
         ]
         shown.update((entry["step"], one.name) for one in new)
-        yield from save_figures(new, folder, prefix=f"{entry['label']}-")
+        prefix = f"{entry['label']}-"
+        yield from save_figures(new, folder, prefix=prefix, origin=record.origin)
 
 
 def shrink(source: Path, target: Path) -> None:

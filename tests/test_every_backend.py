@@ -159,7 +159,7 @@ class _Recordings:
 
     def record(self) -> CrossbarBackend:
         inner = self._make()
-        header = RunHeader("run", load_procedure(PROCEDURE), 1, None, inner.description)
+        header = RunHeader("run", load_procedure(PROCEDURE), 1, None, inner.description, "emulated")
         self._writers.append(RecordWriter(self._folder / f"{len(self._writers)}.h5", header))
         return Guard(Recorder(inner, self._writers[-1]), load_procedure(PROCEDURE).array)
 

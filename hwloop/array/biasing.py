@@ -114,6 +114,11 @@ SCHEMES: Mapping[Scheme, SchemeBias] = {
 }
 
 
+def floats(scheme: Scheme) -> bool:
+    """Return whether lines are left unconnected, so that one cell is driven and read at a time."""
+    return any(line.fraction is None for _, line in SCHEMES[scheme].by_kind())
+
+
 @dataclass(frozen=True)
 class Stress:
     """Voltage on the cells that are not selected, as a fraction of the selected cell's.

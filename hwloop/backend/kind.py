@@ -11,6 +11,7 @@ import numpy as np
 
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend
+from hwloop.backend.origin import Origin
 from hwloop.errors import ConfigError
 from hwloop.settings.model import Settings
 
@@ -50,6 +51,7 @@ class BackendKind(Generic[S]):
     backend stands for the array where none is named. ``with_calibration``: return the section of
     this backend, plain data, with a calibration, by name or path, in place of its device; raises
     :class:`ConfigError`. ``life``: return whose life the pulses count in, see :meth:`life_of`.
+    ``origin``: return where the numbers come from, see :meth:`origin_of`.
     """
 
     name: str
@@ -62,6 +64,7 @@ class BackendKind(Generic[S]):
     twins: bool = False
     with_calibration: Callable[[Mapping[str, Any], str], dict[str, Any]] | None = None
     life: Callable[[S], LifeKind | None] | None = None
+    origin: Callable[[S], Origin] | None = None
 
     def takes(self, setting: str) -> bool:
         """Return whether ``setting`` is one of its settings, such as ``"station"``."""
@@ -76,6 +79,15 @@ class BackendKind(Generic[S]):
         if self.life is not None:
             return self.life(settings)
         return "physical" if self.touches_hardware else None
+
+    def origin_of(self, settings: S) -> Origin:
+        """Return where the numbers of a run come from.
+
+        By default measured where they wear a physical array, else emulated.
+        """
+        if self.origin is not None:
+            return self.origin(settings)
+        return "measured" if self.life_of(settings) == "physical" else "emulated"
 
     @property
     def has_dry_run(self) -> bool:

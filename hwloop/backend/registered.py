@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from hwloop import plugins
@@ -32,6 +33,24 @@ def backend_taking(setting: str, preferred: str | None = None) -> BackendKind[An
     :class:`ConfigError` where no installed backend has it, or several do.
     """
     return _only(lambda kind: kind.takes(setting), preferred, f"has a setting {setting!r}")
+
+
+def backend_for(named: str | None, files: Mapping[str, Path | None]) -> str:
+    """Return the backend of a run: the one that was named, that of the files, or the emulator.
+
+    ``files``: given on the command line, by the setting that each is for, such as ``"station"``.
+    Raises :class:`ConfigError` where a file is for another backend than the one chosen.
+    """
+    given = [setting for setting, file in files.items() if file is not None]
+    chosen = named or (backend_taking(given[0]).name if given else emulator().name)
+    for setting in given:
+        if not backend_kind(chosen).takes(setting):
+            taking = backend_taking(setting).name
+            other = f"--backend {chosen}" if named else f"--{given[0]}"
+            raise ConfigError(
+                f"--{setting} is for backend {taking!r}, which {other} contradicts: leave one out"
+            )
+    return chosen
 
 
 def _only(

@@ -39,7 +39,10 @@ Overrides = Annotated[
 ]
 Backend = Annotated[
     str | None,
-    typer.Option(help="What stands for the array, see `hwloop list`; the emulator if left out."),
+    typer.Option(
+        help="What stands for the array, see `hwloop list`; left out: the bench of --station, the"
+        " replay of --recording, else the emulator."
+    ),
 ]
 Population = Annotated[
     int | None,
@@ -103,7 +106,7 @@ def run(
     from hwloop.run.observer import Quiet
     from hwloop.run.runner import RunOptions, record_path, run_procedure
 
-    chosen = _backend(backend)
+    chosen = _backend(backend, recording, station)
     loaded = _load(chosen, procedure, overrides, calibration, recording, station)
     path = record_path(out, loaded, loaded.seed if seed is None else seed)
     observer = _observer(json_lines=json_lines)
@@ -114,11 +117,13 @@ def run(
     finally:
         _close(observer)
     if json_lines:
-        _json_writer().emit("end", status=result.status, record=str(result.path))
+        _json_writer().emit(
+            "end", status=result.status, origin=result.origin, record=str(result.path)
+        )
     else:
         for label, outcome in result.outcomes.items():
             if outcome.reached:  # what was missed ends the command as its error
-                say(f"{label}: {outcome.message}")
+                say(result.outcome_text(label))
         if result.life:
             say(result.life)
         say(f"record: {result.path}")
@@ -131,12 +136,7 @@ def run(
 def check(
     procedure: ProcedureFile,
     *,
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            help="What stands for the array; left out: the bench of --station, else the emulator."
-        ),
-    ] = None,
+    backend: Backend = None,
     overrides: Overrides = None,
     calibration: Calibration = None,
     recording: Recording = None,
@@ -155,11 +155,10 @@ def check(
     ] = Path("runs"),
 ) -> None:
     """Validate a procedure and say what it would do, without touching hardware."""
-    from hwloop.backend.registered import backend_taking
     from hwloop.cli.printing import print_preview, print_touch
     from hwloop.run.runner import record_folder
 
-    chosen = backend or (backend_taking("station").name if station else _backend(None))
+    chosen = _backend(backend, recording, station)
     loaded = _load(chosen, procedure, overrides, calibration, recording, station)
     print_preview(loaded, chosen, life_folder=record_folder(out))
     if touch:
@@ -316,11 +315,11 @@ def _add_commands() -> None:
         app.command(name)(plugins.load(plugins.COMMANDS, name))
 
 
-def _backend(name: str | None) -> str:
-    """Return the backend that was named, else the emulator."""
-    from hwloop.backend.registered import emulator
+def _backend(named: str | None, recording: Path | None, station: Path | None) -> str:
+    """Return the backend that was named, else that of the file given, else the emulator."""
+    from hwloop.backend.registered import backend_for
 
-    return name or emulator().name
+    return backend_for(named, {"recording": recording, "station": station})
 
 
 def _load(

@@ -18,7 +18,7 @@ from hwloop.backend.registered import backend_kind
 from hwloop.datasets.calibrations import shipped
 from hwloop.errors import ConfigError
 from hwloop.procedure.procedure import Procedure
-from hwloop.record.comparison import Quantity, compare_records
+from hwloop.record.comparison import Quantity, compare_records, origin_of_record
 from hwloop.record.life import NO_NAME, life_path, read_life
 from hwloop.record.reader import STATUS_MEANING, Record
 from hwloop.run.execute import request_for
@@ -89,6 +89,9 @@ def print_comparison(first: Path, second: Path, out: Path | None) -> None:
     """Print how far two records are apart, and draw it where ``out`` names a folder."""
     quantities = compare_records(first, second)
     console = plain_console()
+    origins = [origin_of_record(path) for path in (first, second)]
+    for name, path, origin in zip(("first", "second"), (first, second), origins, strict=True):
+        console.print(f"{name}: {origin} ({path})", soft_wrap=True)
     heads = ("quantity", "values", "first", "second", "KS", "if equal", "95 %")
     rows = [heads, *(_compared(one) for one in quantities)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -104,7 +107,9 @@ def print_comparison(first: Path, second: Path, out: Path | None) -> None:
         from hwloop.plotting.style import save_figures
         from hwloop.record.comparison_figures import draw
 
-        for saved in save_figures(draw(quantities, (first.stem, second.stem)), out):
+        footer = f"first {origins[0]}, second {origins[1]}"
+        figures = draw(quantities, (first.stem, second.stem))
+        for saved in save_figures(figures, out, origin=footer):
             console.print(f"figure: {saved.path}", soft_wrap=True)
 
 
@@ -152,6 +157,7 @@ def _print_run(console: Console, record: Record) -> None:
     attrs = record.attrs
     console.print(f"record       {record.path}")
     console.print(f"procedure    {attrs['procedure']}, seed {attrs['seed']}")
+    console.print(f"numbers      {record.origin}")
     console.print(f"status       {status_text(record)}")
     ended = attrs["ended_utc"] or "not ended in order"
     console.print(f"time         {attrs['started_utc']} to {ended}")
@@ -161,7 +167,7 @@ def _print_run(console: Console, record: Record) -> None:
     for label in record.labels:
         outcome = record.outcome(label)
         text = outcome[1] if outcome else "did not get to its end"
-        console.print(f"outcome      {label}: {text}")
+        console.print(f"outcome      {label}: {text} ({record.origin})")
 
 
 def status_text(record: Record) -> str:

@@ -66,7 +66,7 @@ def forecast(
         from hwloop.forecast.figures import draw
         from hwloop.plotting.style import save_figures
 
-        for saved in save_figures(draw(found), out):
+        for saved in save_figures(draw(found), out, origin="emulated"):
             say(f"figure: {saved.path}")
 
 
@@ -76,7 +76,7 @@ def _lines(found: Forecast) -> Iterator[str]:
     seeds = [twin.seed for twin in found.twins]
     total, reached = len(found.twins), found.successes
     low, high = found.interval
-    yield f"{found.procedure.name}: {total} twins, seeds {seeds[0]} to {seeds[-1]}"
+    yield f"{found.procedure.name}: {total} twins, seeds {seeds[0]} to {seeds[-1]}, emulated"
     interval = f"95 % interval {low:.1%} to {high:.1%}"
     yield f"success: {reached} of {total} ({reached / total:.1%}; {interval})"
     of_run = found.pulses.reshape(len(found.twins), -1).sum(axis=1)

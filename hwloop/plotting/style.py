@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ LINES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY)
 SEQUENTIAL = "cividis"
 DIVERGING = "PuOr"
 PNG_DPI = 150
+_FOOTER_IN = 0.18
+_FOOTER_SIZE = 7.0
 
 _STYLE: dict[str, Any] = {
     "font.size": 9.0,
@@ -115,10 +117,11 @@ def check_folder(folder: Path) -> None:
 
 
 def save_figures(
-    figures: Iterable[NamedFigure], folder: Path, *, prefix: str = ""
+    figures: Iterable[NamedFigure], folder: Path, *, origin: str, prefix: str = ""
 ) -> list[SavedFigure]:
     """Write each figure to ``<folder>/<prefix><name>.png``, in order, as soon as it is drawn.
 
+    ``origin``: where its numbers come from, such as "measured", in the footer of each.
     ``folder`` is made when there is a figure. Raises :class:`RecordError` where a file exists
     already, and where ``folder`` is a file.
     """
@@ -129,11 +132,31 @@ def save_figures(
         path = folder / f"{prefix}{item.name}.png"
         try:
             with path.open("xb") as stream, style():
-                item.figure.savefig(stream, format="png", dpi=PNG_DPI)
+                _save_with_footer(item.figure, stream, origin)
         except FileExistsError:
             raise RecordError(f"{path}: exists already; choose another folder") from None
         saved.append(SavedFigure(path, item.title, item.caption))
     return saved
+
+
+def _save_with_footer(figure: Figure, stream: BinaryIO, text: str) -> None:
+    """Write a figure as PNG with a line of text in a strip below it."""
+    from matplotlib.transforms import Bbox
+
+    width_in, height_in = figure.get_size_inches()
+    footer = figure.text(
+        1 - _FOOTER_IN / 2 / width_in,
+        -_FOOTER_IN / 2 / height_in,
+        text,
+        ha="right",
+        va="center",
+        fontsize=_FOOTER_SIZE,
+        color=GREY,
+    )
+    footer.set_in_layout(False)
+    whole = Bbox([[0, -_FOOTER_IN], [width_in, height_in]])
+    figure.savefig(stream, format="png", dpi=PNG_DPI, bbox_inches=whole)
+    footer.remove()
 
 
 def map_of(

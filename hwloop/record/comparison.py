@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwloop.backend.origin import Origin
 from hwloop.errors import RecordError
 from hwloop.record.reader import Record
 from hwloop.statistics import ks_distance, ks_expected
@@ -69,6 +70,12 @@ def compare_records(first: Path, second: Path) -> list[Quantity]:
             f"{first} and {second}: no quantity stands in both with more than one value"
         )
     return found
+
+
+def origin_of_record(path: Path) -> Origin:
+    """Return whether the numbers of a record are measured or emulated."""
+    with Record(path) as record:
+        return record.origin
 
 
 def _quantities(a: Record, b: Record) -> Iterator[Quantity]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, Reading
 from hwloop.array.settings import outer_shape
+from hwloop.backend.origin import Origin, recorded_origin
 from hwloop.errors import RecordError
 from hwloop.record.operations import operation_of
 from hwloop.record.series import counter_name
@@ -82,6 +83,11 @@ class Record:
         """Status of the run: "completed", "stopped", "failed", or "interrupted" if killed."""
         status = str(self._file.attrs["status"])
         return "interrupted" if status == "running" else status
+
+    @property
+    def origin(self) -> Origin:
+        """Origin of the numbers: measured, emulated, or a replay of one of them."""
+        return recorded_origin(self._file.attrs.get("origin"))
 
     @property
     def resolved(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from hwloop.array.geometry import Geometry
 from hwloop.array.operations import Operation, Reading
 from hwloop.backend.base import Description
 from hwloop.backend.kind import BackendKind, OpenRequest
+from hwloop.backend.origin import Origin, replayed
 from hwloop.backend.wrapper import OneVerbBackend
 from hwloop.errors import BackendError, ConfigError, RecordError, ReplayMismatch
 from hwloop.messages import first_place
@@ -163,9 +164,16 @@ def open_replay(settings: ReplaySettings, request: OpenRequest) -> Replay:
     return Replay(record)
 
 
+def origin_of_recording(settings: ReplaySettings) -> Origin:
+    """Return the origin of a replay: that of the recorded run, marked as replayed."""
+    with Record(settings.recording) as record:
+        return replayed(record.origin)
+
+
 REPLAY = BackendKind(
     name="replay",
     summary="Answers from the record of an earlier run, bit for bit",
     settings=ReplaySettings,
     open=open_replay,
+    origin=origin_of_recording,
 )

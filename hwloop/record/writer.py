@@ -23,6 +23,7 @@ import numpy as np
 
 from hwloop.array.operations import Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch
 from hwloop.backend.base import Description
+from hwloop.backend.origin import Origin
 from hwloop.procedure.procedure import Procedure
 from hwloop.record.file import RecordFile
 from hwloop.record.operations import columns_of
@@ -52,13 +53,14 @@ _READS_OF_A_RUN = len(CONDUCTANCES)  # besides those of its steps
 
 @dataclass(frozen=True)
 class RunHeader:
-    """Head of a record: run, procedure, seed, population and backend."""
+    """Head of a record: run, procedure, seed, population, backend, and where numbers come from."""
 
     run_id: str
     procedure: Procedure
     seed: int
     population: int | None
     description: Description
+    origin: Origin
 
 
 class RecordWriter:
@@ -189,6 +191,7 @@ def _write_header(file: h5py.File, header: RunHeader) -> None:
             "seed": header.seed,
             "population": header.population or 0,
             "backend": header.description.name,
+            "origin": header.origin,
             "multiply": header.description.multiply,
             "verify_steps": header.description.verify_steps,
             "host": platform.node(),

@@ -29,12 +29,12 @@ class StepFigures:
 
 def page(record: Record, drawn: Sequence[StepFigures]) -> str:
     """Return the whole page with its images embedded."""
-    title = f"{record.attrs['procedure']}: {record.path.stem}"
+    title = f"{record.attrs['procedure']}, {record.origin}: {record.path.stem}"
     return document(title, _body(record, drawn))
 
 
 def _body(record: Record, drawn: Sequence[StepFigures]) -> Iterator[str]:
-    yield f"<h1>{text_of(record.attrs['procedure'])}</h1>"
+    yield f"<h1>{text_of(record.attrs['procedure'])}: {text_of(record.origin)}</h1>"
     yield from _outcomes(record)
     if record.resolved["about"]:
         yield f"<p>{text_of(record.resolved['about'])}</p>"
@@ -65,7 +65,8 @@ def _outcomes(record: Record) -> Iterator[str]:
         began = "did not get to its end" if label in record.labels else "did not begin"
         reached, message = outcome or (False, began)
         kind = "good" if reached else "bad"
-        yield f'<p class="outcome {kind}"><b>{text_of(label)}</b>: {text_of(message)}.</p>'
+        said = f"{text_of(message)} ({text_of(record.origin)})"
+        yield f'<p class="outcome {kind}"><b>{text_of(label)}</b>: {said}.</p>'
     kind = "" if record.status == "completed" else "bad"
     status = text_of(record.status)
     meaning = STATUS_MEANING.get(record.status, "its meaning is not known to this version")
@@ -79,6 +80,7 @@ def _run(record: Record) -> Iterator[tuple[str, str]]:
     each = f"{rows} × {cols} cells (rows × columns)"
     yield "Array", f"{population} arrays of {each}" if population else each
     yield "Backend", attrs["backend"]
+    yield "Numbers", record.origin
     device = record.identity.get("device")
     if isinstance(device, dict) and "model" in device:
         yield "Device model", str(device["model"])

@@ -88,7 +88,7 @@ def _draw(record: Record, folder: Path) -> Iterator[StepFigures]:
         saved: list[SavedFigure] = []
         if draw is not None:
             prefix = f"{label}-" if len(entries) > 1 else ""
-            saved = save_figures(draw(record, label), folder, prefix=prefix)
+            saved = save_figures(draw(record, label), folder, prefix=prefix, origin=record.origin)
         yield StepFigures(label, tuple(saved), "")
 
 

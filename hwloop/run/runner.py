@@ -17,6 +17,7 @@ from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend, Event
 from hwloop.backend.guard import Guard
 from hwloop.backend.kind import LifeKind
+from hwloop.backend.origin import Origin
 from hwloop.backend.registered import backend_kind
 from hwloop.errors import ConfigError, HwloopError, NotConverged, Stopped
 from hwloop.procedure.procedure import PreparedStep, Procedure
@@ -50,19 +51,25 @@ class RunResult:
     """Result of a run: its status, "completed" or "stopped", and the outcomes of its steps.
 
     ``life``: how far the array's life has gone; "" where it has none, as an emulated twin.
+    ``origin``: whether the numbers are measured or emulated.
     """
 
     path: Path
     status: str
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     life: str = ""
+    origin: Origin = "not recorded"
+
+    def outcome_text(self, label: str) -> str:
+        """Return a step's label, its message, and whether that was measured or emulated."""
+        return f"{label}: {self.outcomes[label].message} ({self.origin})"
 
     def raise_unless_reached(self) -> None:
         """Raise :class:`Stopped` or :class:`NotConverged` where the run did not reach its aim."""
         if self.status == "stopped":
             raise Stopped(f"stopped before its end; what was done is in {self.path}")
         missed = [
-            f"{label}: {out.message}" for label, out in self.outcomes.items() if not out.reached
+            self.outcome_text(label) for label, out in self.outcomes.items() if not out.reached
         ]
         if missed:
             raise NotConverged("; ".join(missed))
@@ -102,23 +109,29 @@ def run_procedure(
     # Before anything is switched on: a signal while the bench is brought up is one to stop, too.
     with _stop_on_signal() as stop:
         settings = procedure.backend_settings(kind)
-        wears = kind.life_of(settings)
+        wears, origin = kind.life_of(settings), kind.origin_of(settings)
         # Locked before anything is switched on: another run may have the array.
         with _open_life(procedure.array, wears, options) as life:
             inner = kind.open(settings, request)
             try:
                 refuse_unsupported(procedure, inner)
                 header = RunHeader(
-                    options.path.stem, procedure, seed, options.population, inner.description
+                    options.path.stem,
+                    procedure,
+                    seed,
+                    options.population,
+                    inner.description,
+                    origin,
                 )
                 writer = RecordWriter(options.path, header)
             except BaseException:
                 inner.close()
                 raise
             unknown = wears is not None and life is None
-            return _Run(
+            result = _Run(
                 procedure, inner, writer, step_rng, observer or Quiet(), stop, life, unknown=unknown
             ).go()
+            return replace(result, origin=origin)
 
 
 @contextmanager

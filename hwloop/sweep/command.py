@@ -106,7 +106,8 @@ def _progress(number: int, total: int, began_s: float) -> None:
 def _print(results: Sequence[Result]) -> None:
     for one in results[:_SHOWN]:
         reached = f"reached {one.reached:.3g}" if math.isfinite(one.reached) else one.ended.status
-        say(f"{one.point.summary}: {reached}; {one.message}")
+        whose = f" ({one.origin})" if one.origin else ""
+        say(f"{one.point.summary}: {reached}{whose}; {one.message}")
     if len(results) > _SHOWN:
         say(f"… and {len(results) - _SHOWN} more in the table")
 
@@ -114,8 +115,9 @@ def _print(results: Sequence[Result]) -> None:
 def _figures(results: Sequence[Result], out: Path) -> None:
     from hwloop.plotting.style import save_figures
     from hwloop.sweep.figures import draw
+    from hwloop.sweep.table import origins
 
     for figure in draw(results):
         (out / f"{figure.name}.png").unlink(missing_ok=True)
-        for saved in save_figures([figure], out):
+        for saved in save_figures([figure], out, origin=origins(results)):
             say(f"figure: {saved.path}")

@@ -29,7 +29,7 @@ from hwloop.settings.units import parse_quantity
 from hwloop.sweep.grid import SEED, Point, shown
 from hwloop.sweep.groups import Group, Spread, groups
 from hwloop.sweep.manifest import Manifest
-from hwloop.sweep.table import Column, Result, columns, figure_names, moving
+from hwloop.sweep.table import Column, Result, columns, figure_names, moving, origins
 
 _MOST_POINTS = 2000
 _MOST_VALUES = 12
@@ -92,7 +92,7 @@ def _body(
     sweep: Sweep, figures: Sequence[SavedFigure], target: Path, procedure: tuple[str, str, str]
 ) -> Iterator[str]:
     name, about, text = procedure
-    yield f"<h1>{text_of(name)}: a sweep</h1>"
+    yield f"<h1>{text_of(name)}: a sweep, {text_of(origins(sweep.finished))}</h1>"
     yield from _outcomes(sweep)
     if about:
         yield f"<p>{text_of(about)}</p>"
@@ -133,6 +133,7 @@ def _swept(sweep: Sweep) -> Iterator[tuple[str, object]]:
     yield "Procedure", manifest.procedure
     yield "SHA-256 of its file", manifest.procedure_sha256
     yield "Backend", manifest.backend
+    yield "Numbers", origins(sweep.finished)
     if manifest.population is not None:
         yield "Arrays at every point", str(manifest.population)
     yield "Version", f"hwloop {manifest.hwloop_version}"

@@ -13,7 +13,7 @@ from hwloop.sweep.grid import Point, points
 from hwloop.sweep.manifest import MANIFEST, Manifest, read_manifest
 from hwloop.sweep.page import Sweep, page
 from hwloop.sweep.point import UNFINISHED, Ended, finished
-from hwloop.sweep.table import result
+from hwloop.sweep.table import origins, result
 
 REPORT = "sweep-report.html"
 
@@ -39,7 +39,7 @@ def write_page(sweep: Sweep, target: Path) -> None:
     Raises :class:`RecordError` where it cannot be written, and leaves the former one.
     """
     with scratch_for(target) as scratch:
-        figures = save_figures(draw(sweep.finished), scratch)
+        figures = save_figures(draw(sweep.finished), scratch, origin=origins(sweep.finished))
         written = scratch / target.name
         written.write_text(page(sweep, figures, target), encoding="utf-8")
         written.replace(target)

@@ -6,10 +6,11 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from hwloop.backend.origin import Origin
 from hwloop.record.reader import Record
 from hwloop.sweep.grid import Point, shown
 from hwloop.sweep.point import Ended
@@ -29,6 +30,7 @@ class Column:
 class Result:
     """Result of one point. ``reached``: fraction that reached every aim; NaN if it failed.
 
+    ``origin``: whether its numbers are measured or emulated; "" where it failed.
     ``figures``: the last row of every table, where it is a number for an array; means over a
     population. ``message``: of the outcomes, or the error. The times are "" where it failed.
     """
@@ -40,6 +42,7 @@ class Result:
     message: str
     started_utc: str = ""
     ended_utc: str = ""
+    origin: Origin | Literal[""] = ""
 
 
 def result(point: Point, ended: Ended) -> Result:
@@ -58,9 +61,10 @@ def result(point: Point, ended: Ended) -> Result:
             for table in record.tables(label):
                 figures |= _of_table(record, label, table, population)
         times = record.attrs["started_utc"], record.attrs["ended_utc"]
+        origin = record.origin
     converged = [value for name, value in figures.items() if name.endswith("summary.converged")]
     fraction = min([float(all(reached)), *converged]) if population == 1 else _least(converged)
-    return Result(point, ended, fraction, figures, "; ".join(messages), *times)
+    return Result(point, ended, fraction, figures, "; ".join(messages), *times, origin)
 
 
 def _least(converged: list[float]) -> float:
@@ -77,6 +81,11 @@ def _of_table(record: Record, label: str, table: str, population: int) -> dict[s
             key = ".".join(part for part in (label, table, name) if part)
             found[key] = float(last.mean())
     return found
+
+
+def origins(results: Sequence[Result]) -> str:
+    """Return where the numbers of all finished points come from, in words."""
+    return " and ".join(dict.fromkeys(one.origin for one in results if one.origin))
 
 
 def figure_names(results: Sequence[Result]) -> list[str]:
@@ -122,10 +131,12 @@ def write_csv(results: Sequence[Result], path: Path) -> None:
     names = figure_names(results)
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow([*keys, "status", "reached", *names, "wall_s", "record", "message"])
+        writer.writerow(
+            [*keys, "status", "origin", "reached", *names, "wall_s", "record", "message"]
+        )
         for one in results:
             values = [shown(value) for _, value in one.point.values]
             figures = [one.figures.get(name, "") for name in names]
             record = Path(one.ended.record).name if one.ended.record else ""
-            row: list[Any] = [*values, one.ended.status, one.reached, *figures]
+            row: list[Any] = [*values, one.ended.status, one.origin, one.reached, *figures]
             writer.writerow([*row, one.ended.wall_s, record, one.message])

@@ -13,7 +13,7 @@ from hwloop.run.runner import RunOptions, run_procedure
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "find-better-settings.md").read_text(encoding="utf-8")
-SHOWN = re.findall(r"^\$ hwloop run (.*)\ntrain_manhattan: (.*)$", PAGE, re.MULTILINE)
+SHOWN = re.findall(r"^\$ hwloop run (.*)\n(train_manhattan: .*)$", PAGE, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("command", "words"), SHOWN, ids=["both ways", "alone"])
@@ -23,7 +23,7 @@ def test_a_population_ends_as_the_page_shows(tmp_path: Path, command: str, words
     assert rest[0::2] == ["--set"] * (len(rest) // 2)
     procedure = load_procedure(ROOT / file, rest[1::2])
     options = RunOptions("sim", tmp_path / "run.h5", population=int(population))
-    assert run_procedure(procedure, options).outcomes["train_manhattan"].message == words
+    assert run_procedure(procedure, options).outcome_text("train_manhattan") == words
 
 
 def test_the_table_gives_what_the_commands_gave() -> None:

@@ -39,5 +39,5 @@ def test_own_weights_are_programmed_and_answer_as_the_page_shows(tmp_path: Path)
     file.write_text(procedure, encoding="utf-8")
     result = run_procedure(load_procedure(file), RunOptions("sim", tmp_path / "run.h5"))
     assert all(outcome.reached for outcome in result.outcomes.values())
-    said = [f"{label}: {outcome.message}" for label, outcome in result.outcomes.items()]
+    said = [result.outcome_text(label) for label in result.outcomes]
     assert said == shown.splitlines()

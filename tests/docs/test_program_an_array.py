@@ -26,9 +26,8 @@ def procedure(tmp_path: Path) -> Path:
 
 def test_own_targets_are_reached_as_the_page_shows(procedure: Path, tmp_path: Path) -> None:
     result = run_procedure(load_procedure(procedure), RunOptions("sim", tmp_path / "run.h5"))
-    outcome = result.outcomes["program_verify"]
-    assert outcome.reached
-    assert f"program_verify: {outcome.message}\n" in TEXT
+    assert result.outcomes["program_verify"].reached
+    assert f"{result.outcome_text('program_verify')}\n" in TEXT
 
 
 def test_the_virtual_bench_programs_the_same_targets(procedure: Path, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_suite_passes_a_replay_of_itself(
 
     def record() -> CrossbarBackend:
         inner = linear_array(np.broadcast_to(CONDUCTANCE_S[:, :2], shape))
-        header = RunHeader("r", tiny_procedure(), 5, population, inner.description)
+        header = RunHeader("r", tiny_procedure(), 5, population, inner.description, "emulated")
         writers.append(RecordWriter(tmp_path / f"{len(writers)}.h5", header))
         return Recorder(inner, writers[-1])
 

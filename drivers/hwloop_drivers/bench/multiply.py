@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from hwloop.array.biasing import floats
 from hwloop.station.station import Station
 from hwloop.types import BoolArray, FlagArray, FloatArray
 from hwloop_drivers.roles import Measured
@@ -22,12 +23,13 @@ def column_currents(
 
     A vector with one voltage on all the rows that it drives is measured in parallel, a column at
     a time, where a meter holds the column; the others are superposed from the current of every
-    cell at every level that they need.
+    cell at every level that they need. Where lines float, all are superposed: vectors without the
+    sneak paths of the others could not be compared with them.
     """
     cols = station.wiring.count("col")
     current_a = np.zeros((len(vectors), cols))
     flags = np.zeros(current_a.shape, dtype=np.uint8)
-    metered = station.wiring.drive.columns is not None
+    metered = station.wiring.drive.columns is not None and not floats(station.scheme)
     at_once = np.array([metered and _has_one_level(v) for v in vectors], dtype=np.bool_)
     for n in np.flatnonzero(at_once):
         driven = vectors[n] != 0

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hwloop.backend.origin import Origin
 from hwloop.datasets.measurement import read_measurement
+from hwloop.record.reader import Record
 from hwloop_sim.calibrate.inputs import is_dataset, is_record
 
 
@@ -20,11 +22,25 @@ def provenance(paths: Sequence[Path]) -> dict[str, Any]:
             for name, seen in texts.items():
                 seen.append(getattr(measurement, name))
         else:
-            kind = "record" if is_record(path) else "file"
-            texts["source"].append(f"{kind} {path.name}")
+            source = (
+                f"record {path.name} ({_origin(path)})" if is_record(path) else f"file {path.name}"
+            )
+            texts["source"].append(source)
     joined = {name: "; ".join(dict.fromkeys(filter(None, seen))) for name, seen in texts.items()}
     files = [
         {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         for path in paths
     ]
     return {**joined, "files": files}
+
+
+def origin_of_data(paths: Sequence[Path]) -> str:
+    """Return whether the data of a calibration are measured or emulated; a dataset is measured."""
+    return " and ".join(dict.fromkeys(map(_origin, paths))) + " data"
+
+
+def _origin(path: Path) -> Origin:
+    if not is_record(path):
+        return "measured"
+    with Record(path) as record:
+        return record.origin

@@ -13,6 +13,7 @@ from hwloop_sim.calibrate.inputs import is_record
 from hwloop_sim.calibrate.method import CalibrationMethod, FittedCalibration, Option, Task
 from hwloop_sim.calibrate.one_transistor.calibrate import SWEEPS
 from hwloop_sim.calibrate.operations.calibrate import OPERATIONS
+from hwloop_sim.calibrate.provenance import origin_of_data
 from hwloop_sim.calibrate.trains.calibrate import TRAINS
 from hwloop_sim.calibrate.trains.pulse_table import TABLE
 
@@ -116,7 +117,7 @@ def write_calibration(
 
     check_out(out)
     data = calibration.as_data(paths, out.stem)
-    figures = list(calibration.figures())
+    figures, origin = list(calibration.figures()), origin_of_data(paths)
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
 
     def write(path: Path) -> None:
@@ -125,7 +126,8 @@ def write_calibration(
     saved: list[Path] = []
     try:
         for one in figures:
-            saved += [f.path for f in save_figures([one], out.parent, prefix=f"{out.stem}_")]
+            drawn = save_figures([one], out.parent, origin=origin, prefix=f"{out.stem}_")
+            saved += [figure.path for figure in drawn]
         appear_complete(out, write)
     except BaseException:
         for path in saved:

@@ -34,6 +34,17 @@ class Crossbar:
         """Solve every voltage and current; arguments as in :func:`hwloop_sim.circuit.solve`."""
         return solve(self._cells_conductance_s, row_v=row_v, col_v=col_v, wires=self._wires)
 
+    def line_currents(
+        self, *, row_v: ArrayLike, col_v: ArrayLike = 0.0
+    ) -> tuple[FloatArray, FloatArray]:
+        """Solve the currents at the terminals only, (..., rows) and (..., cols), amperes.
+
+        Arguments as in :func:`hwloop_sim.circuit.solve`, signs as in its solution.
+        """
+        points = terminals(self._cells_conductance_s.shape, row_v, col_v)
+        row_a, col_a = self._lines(points)
+        return row_a.reshape(*points.shape, -1), col_a.reshape(*points.shape, -1)
+
     def multiply(self, row_v: ArrayLike) -> FloatArray:
         """Return column currents, all columns at 0 V: (..., batch, rows) → (..., batch, cols), A.
 

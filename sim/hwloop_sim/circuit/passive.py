@@ -161,7 +161,11 @@ def undefine(raw: Raw, cells_conductance_s: FloatArray, points: Terminals) -> No
     if not points.floating:
         return
     vectors = points.row_v.shape[1]
-    floats = np.isnan(points.row_v).any(axis=-1) | np.isnan(points.col_v).any(axis=-1)
+    lines_v = np.concatenate([points.row_v, points.col_v], axis=-1)
+    # Where every cell conducts, one terminal reaches every line.
+    least_conductance_s = cells_conductance_s.min(axis=(-2, -1), keepdims=True)[..., 0]
+    reached = np.isfinite(lines_v).any(-1) & (least_conductance_s > 0)
+    floats = np.isnan(lines_v).any(-1) & ~reached
     for array, vector in np.argwhere(floats):
         rows_float = np.isnan(points.row_v[array, vector])
         cols_float = np.isnan(points.col_v[array, vector])

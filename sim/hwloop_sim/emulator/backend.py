@@ -74,8 +74,8 @@ class EmulatedArray(CrossbarBackend):
     """A population of arrays of one device model; see :class:`SimSettings`.
 
     Time passes before the effect of an operation: a read shows the cells at its end. Cells are
-    pulsed and read one after the other; all rows of a vector are multiplied at once. Nothing is
-    driven between operations.
+    pulsed and read one after the other; all rows of a vector are multiplied at once, or where lines
+    float, its products are summed from reads of single cells. Nothing is driven between operations.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class EmulatedArray(CrossbarBackend):
             name="sim",
             geometry=request.array.geometry,
             population=population,
-            multiply="parallel",
+            multiply="superposition" if lines.one_by_one else "parallel",
             identity=identity or {},
             units=units or {},
         )
@@ -106,6 +106,8 @@ class EmulatedArray(CrossbarBackend):
         self._compliance_a = request.array.limits.current_a
         self._read_noise = read_noise
         self._read_time_s = read_time_s
+        cells_of_vector = request.array.rows * request.array.cols if lines.one_by_one else 1
+        self._vector_time_s = cells_of_vector * read_time_s
         self._products = Products(lines, cells.read_noise, fraction=read_noise, rng=request.rng)
         self._latest: tuple[int, int, object, PulseMap] | None = None
         self._now_s = 0.0
@@ -140,7 +142,7 @@ class EmulatedArray(CrossbarBackend):
                 reads = 2 * cells if operation.both_polarities else cells
                 return float(reads * self._read_time_s)
             case VectorBatch():
-                return float(operation.voltage_v.shape[-2] * self._read_time_s)
+                return float(operation.voltage_v.shape[-2] * self._vector_time_s)
         return super().duration_s(operation)
 
     @override
@@ -251,7 +253,7 @@ class EmulatedArray(CrossbarBackend):
         chunks = []
         for begin in range(0, max(vectors, 1), size):
             chunk_v = voltage_v[..., begin : begin + size, :]
-            self._elapse(chunk_v.shape[-2] * self._read_time_s)
+            self._elapse(chunk_v.shape[-2] * self._vector_time_s)
             chunks.append(
                 [
                     self._products.of(self._cells, chunk_v, rows, unit_v=unit_v)

@@ -1,30 +1,31 @@
 """The lines of an array between its terminals and its cells, tile by tile.
 
-Without wires a cell has the voltage that drives its lines. With them, the circuit of its tile is
-solved: in a read or a multiplication all columns, and the rows without a voltage, are at 0 V; in a
-pulse the lines are driven as the array's biasing scheme says. The voltages of one pulse map are
-those of the state in which it begins.
+Without wires a cell has the voltage that drives its lines. With them, or where lines float, the
+circuit of its tile is solved: in a read or a multiplication all columns, and the rows without a
+voltage, are at 0 V, or float; in a pulse the lines are driven as the array's biasing scheme says.
+The voltages of one pulse map are those of the state in which it begins, or, where lines float, each
+pulse.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from types import EllipsisType
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import override
 
-from hwloop.array.biasing import Scheme, line_fractions, stress
+from hwloop.array.biasing import Scheme, floats, line_fractions, stress
 from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Resistance
 from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.device import Device
-from hwloop_sim.circuit import CellLaw, Crossbar, Wires, solve, solve_cells
+from hwloop_sim.circuit import Crossbar, Wires, solve, solve_cells
 from hwloop_sim.circuit.wires import ColEnds, RowEnds
+from hwloop_sim.emulator.floating import FloatingReads
 from hwloop_sim.emulator.readout import Tiles
+from hwloop_sim.emulator.tile import Tile, TileLaw
 
 _AT_A_TIME = 2_000_000
 """Cells times selected cells that are solved at a time: about 100 MB."""
@@ -46,48 +47,7 @@ class WireSettings(Settings):
         return Wires(**self.model_dump())
 
 
-@dataclass(frozen=True)
-class _Tile:
-    rows: slice
-    cols: slice
-
-    @property
-    def place(self) -> tuple[EllipsisType, slice, slice]:
-        """Return the index of this tile in a map (..., rows, cols)."""
-        return (..., self.rows, self.cols)
-
-
-@dataclass(frozen=True)
-class _Law(CellLaw):
-    """The current of a device's cells in a tile, as a law for the circuit solver.
-
-    The slope is taken over a microvolt to either side. ``on``: (rows, 1), 0 where transistors keep
-    the cells of a row off. ``vectors``: how many circuits there are of each array, next to each
-    other.
-    """
-
-    cells: Device
-    tile: _Tile
-    on: FloatArray | float = 1.0
-    vectors: int = 1
-
-    @override
-    def at(self, conductance_s: FloatArray, cell_v: FloatArray) -> tuple[FloatArray, FloatArray]:
-        step_v = 1e-6
-        above_a, below_a = self._current_a(cell_v + step_v), self._current_a(cell_v - step_v)
-        slope_conductance_s = np.maximum((above_a - below_a) / (2 * step_v), 1e-3 * conductance_s)
-        return self._current_a(cell_v), slope_conductance_s * self.on
-
-    def _current_a(self, cell_v: FloatArray) -> FloatArray:
-        *population, rows, cols = self.cells.conductance_s.shape
-        every_v = np.zeros((self.vectors, *population, rows, cols))
-        own_v = cell_v.reshape(*population, self.vectors, *cell_v.shape[-2:])
-        every_v[self.tile.place] = np.moveaxis(own_v, -3, 0)
-        current_a = np.moveaxis(self.cells.current_a(every_v)[self.tile.place], 0, -3) * self.on
-        return np.ascontiguousarray(current_a).reshape(cell_v.shape)
-
-
-def _line_gate_v(pulse: PulseMap, tile: _Tile, row: int, col: int) -> float | FloatArray | None:
+def _line_gate_v(pulse: PulseMap, tile: Tile, row: int, col: int) -> float | FloatArray | None:
     """Return the gate voltage of a tile's row while one of its cells is selected.
 
     The transistors of the other rows are off; their cells have no voltage.
@@ -107,16 +67,24 @@ class ArrayLines:
         self._scheme: Scheme = scheme
         self.row_slices = tiles.row_slices(shape[0])
         self._tiles = [
-            _Tile(rows, cols) for rows in self.row_slices for cols in tiles.col_slices(shape[1])
+            Tile(rows, cols) for rows in self.row_slices for cols in tiles.col_slices(shape[1])
         ]
+        self._floating = FloatingReads(wires or Wires(), self._tiles) if floats(scheme) else None
         self._known_conductance_s: FloatArray | None = None
         self._crossbars: dict[tuple[int, int], Crossbar] = {}
+
+    @property
+    def one_by_one(self) -> bool:
+        """Return whether only one cell can be driven at a time, since all other lines float."""
+        return self._floating is not None
 
     def multiply(self, cells: Device, row_v: FloatArray, rows: slice) -> FloatArray:
         """Return column currents of a row of tiles, (..., batch, cols), amperes.
 
         ``row_v``: volts on its rows, (..., batch, rows).
         """
+        if self._floating is not None:
+            return self._floating.multiply(cells, row_v, rows)
         conductance_s = cells.conductance_s
         if not cells.linear:
             vectors = range(row_v.shape[-2])
@@ -140,6 +108,8 @@ class ArrayLines:
 
         NaN in rows of which no cell is read.
         """
+        if self._floating is not None:
+            return self._floating.read(cells, addressed, read_v)
         if self._wires is None:
             return cells.current_a(np.full(cells.conductance_s.shape, read_v))
         current_a = np.full(cells.conductance_s.shape, np.nan)
@@ -173,7 +143,10 @@ class ArrayLines:
         Without wires, cells with equal voltages come together: first the selected ones, then the
         half-selected ones, as often as they are stressed.
         """
-        if self._wires is None and self._scheme != "floating":
+        if self._floating is not None:
+            yield from self._floating_stresses(cells, pulse)
+            return
+        if self._wires is None:
             yield from self.ideal_stresses(pulse)
             return
         shape = np.broadcast_shapes(pulse.amplitude_v.shape, cells.conductance_s.shape)
@@ -190,7 +163,24 @@ class ArrayLines:
         for tile in self._tiles:
             yield from self._half_selected(tile, pulse)
 
-    def _half_selected(self, tile: _Tile, pulse: PulseMap) -> Iterator[PulseMap]:
+    def _floating_stresses(self, cells: Device, pulse: PulseMap) -> Iterator[PulseMap]:
+        """Yield every single pulse, each with the voltages of the state that the last has left.
+
+        Column by column, as a bench addresses cells: where lines float, a cell that has moved
+        changes what all others see.
+        """
+        shape = np.broadcast_shapes(pulse.amplitude_v.shape, cells.conductance_s.shape)
+        for tile in self._tiles:
+            own_v = pulse.amplitude_v[tile.place]
+            selected = (own_v != 0).reshape(-1, *own_v.shape[-2:]).any(axis=0)
+            for col, row in np.argwhere(selected.T):
+                for _ in range(pulse.count):
+                    every_v = np.zeros(shape)
+                    solved_v = self._cell_v(cells, pulse, tile, np.array([row]), np.array([col]))
+                    every_v[tile.place] = solved_v[..., 0, :, :]
+                    yield replace(pulse, amplitude_v=every_v, count=1)
+
+    def _half_selected(self, tile: Tile, pulse: PulseMap) -> Iterator[PulseMap]:
         fractions = stress(self._scheme)
         own_v = pulse.amplitude_v[tile.place]
         for amplitude_v in np.unique(own_v[own_v != 0]):
@@ -214,42 +204,63 @@ class ArrayLines:
 
     def _solved(
         self, cells: Device, pulse: PulseMap
-    ) -> Iterator[tuple[_Tile, NDArray[np.intp], NDArray[np.intp], FloatArray]]:
+    ) -> Iterator[tuple[Tile, NDArray[np.intp], NDArray[np.intp], FloatArray]]:
         """Yield tile, rows and columns (n,) of selected cells, all voltages, (..., n, rows, cols).
 
         Linear cells are solved with the conductances that they have at the first group, nonlinear
         ones with those that they have when their group is solved.
         """
-        conductance_s = cells.conductance_s
+        begin_conductance_s = cells.conductance_s
         for tile in self._tiles:
-            own_v, cells_conductance_s = pulse.amplitude_v[tile.place], conductance_s[tile.place]
-            shape = cells_conductance_s.shape[-2:]
+            own_v = pulse.amplitude_v[tile.place]
+            shape = own_v.shape[-2:]
             selected = (own_v != 0).reshape(-1, *shape).any(axis=0)
-            for row, col in self._groups(selected, cells_conductance_s.size):
-                rows, cols = line_fractions(self._scheme, shape, row=row, col=col)
-                amplitude_v = own_v[..., row, col][..., None]
-                # In a 1T1R array the transistors of the other rows are off and take the voltage.
-                on = np.ones((shape[0], 1))
-                if self._scheme == "1T1R":
-                    on = (np.arange(shape[0]) == row[0]).astype(np.float64)[:, None]
-                row_v, col_v = rows * amplitude_v, cols * amplitude_v
-                if cells.linear:
-                    wires = self._wires or Wires()
-                    cell_v = solve(
-                        cells_conductance_s * on, row_v=row_v, col_v=col_v, wires=wires
-                    ).cell_v
-                else:
-                    cell_v = self._nonlinear_v(cells, tile, on, row_v, col_v)
-                # NaN: a line that no terminal reaches through any cell; no current flows there.
-                yield tile, row, col, np.nan_to_num(cell_v) * on
+            for row, col in self._groups(selected, begin_conductance_s[tile.place].size):
+                yield (
+                    tile,
+                    row,
+                    col,
+                    self._cell_v(cells, pulse, tile, row, col, begin_conductance_s),
+                )
+
+    def _cell_v(
+        self,
+        cells: Device,
+        pulse: PulseMap,
+        tile: Tile,
+        row: NDArray[np.intp],
+        col: NDArray[np.intp],
+        linear_conductance_s: FloatArray | None = None,
+    ) -> FloatArray:
+        """Return the voltages of a tile's cells while each of n is selected, (..., n, rows, cols).
+
+        ``linear_conductance_s``: of linear cells, if not those that they have now.
+        """
+        own_v = pulse.amplitude_v[tile.place]
+        shape = own_v.shape[-2:]
+        rows, cols = line_fractions(self._scheme, shape, row=row, col=col)
+        amplitude_v = own_v[..., row, col][..., None]
+        # In a 1T1R array the transistors of the other rows are off and take the voltage.
+        on = np.ones((shape[0], 1))
+        if self._scheme == "1T1R":
+            on = (np.arange(shape[0]) == row[0]).astype(np.float64)[:, None]
+        row_v, col_v = rows * amplitude_v, cols * amplitude_v
+        if cells.linear:
+            known = cells.conductance_s if linear_conductance_s is None else linear_conductance_s
+            cells_conductance_s, wires = known[tile.place] * on, self._wires or Wires()
+            cell_v = solve(cells_conductance_s, row_v=row_v, col_v=col_v, wires=wires).cell_v
+        else:
+            cell_v = self._nonlinear_v(cells, tile, on, row_v, col_v)
+        # NaN: a line that no terminal reaches through any cell; no current flows there.
+        return np.nan_to_num(cell_v) * on
 
     def _nonlinear_v(
-        self, cells: Device, tile: _Tile, on: FloatArray, row_v: FloatArray, col_v: FloatArray
+        self, cells: Device, tile: Tile, on: FloatArray, row_v: FloatArray, col_v: FloatArray
     ) -> FloatArray:
         """Solve the voltages of nonlinear cells, (..., n, rows, cols), for n vectors of lines."""
         return solve_cells(
             cells.conductance_s[tile.place] * on,
-            _Law(cells, tile, on, vectors=row_v.shape[-2]),
+            TileLaw(cells, tile, on, vectors=row_v.shape[-2]),
             row_v=row_v,
             col_v=col_v,
             wires=self._wires or Wires(),
@@ -279,7 +290,7 @@ class ArrayLines:
         columns = [
             solve_cells(
                 cells.conductance_s[tile.place],
-                _Law(cells, tile),
+                TileLaw(cells, tile),
                 row_v=row_v,
                 wires=self._wires,
             ).col_a[..., 0, :]
@@ -301,12 +312,12 @@ class ArrayLines:
                 solution = solve(cells_conductance_s, row_v=row_v, wires=wires)
             else:
                 solution = solve_cells(
-                    cells_conductance_s, _Law(cells, tile, on), row_v=row_v, wires=wires
+                    cells_conductance_s, TileLaw(cells, tile, on), row_v=row_v, wires=wires
                 )
             columns.append(solution.col_a[..., 0, :])
         return np.concatenate(columns, axis=-1)
 
-    def _crossbar(self, conductance_s: FloatArray, tile: _Tile) -> Crossbar:
+    def _crossbar(self, conductance_s: FloatArray, tile: Tile) -> Crossbar:
         if conductance_s is not self._known_conductance_s:
             self._known_conductance_s = conductance_s
             self._crossbars = {}

@@ -188,7 +188,7 @@ def test_the_guard_refuses_what_the_history_and_this_run_exceed_together() -> No
 def test_a_ramp_is_one_operation_of_a_record_and_replays_to_the_bit(tmp_path: Path) -> None:
     spy, path = SpyBackend((4, 4)), tmp_path / "a.h5"
     procedure = load_procedure(PROCEDURE)
-    writer = RecordWriter(path, RunHeader("a", procedure, 1, None, spy.description))
+    writer = RecordWriter(path, RunHeader("a", procedure, 1, None, spy.description, "emulated"))
     asked = ramp(shape=(4, 4), low_a=0.35e-6, gate_v=np.eye(4), gate_step_v=0.5)
     answer = Recorder(spy, writer).ramp(asked)
     writer.finish("completed", pulses=np.zeros((4, 4), dtype=np.int64))
@@ -211,7 +211,9 @@ def test_a_ramp_takes_the_time_of_its_pulses_and_reads_at_most() -> None:
 
 def test_a_killed_run_tells_the_pulses_of_its_ramps(tmp_path: Path) -> None:
     spy, path = SpyBackend((4, 4)), tmp_path / "a.h5"
-    writer = RecordWriter(path, RunHeader("a", load_procedure(PROCEDURE), 1, None, spy.description))
+    writer = RecordWriter(
+        path, RunHeader("a", load_procedure(PROCEDURE), 1, None, spy.description, "emulated")
+    )
     Recorder(spy, writer).ramp(ramp(shape=(4, 4), low_a=0.35e-6))
     with Record(path) as record:  # never finished
         assert (record.pulses_given() == 3).all()

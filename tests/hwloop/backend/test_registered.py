@@ -12,7 +12,8 @@ import pytest
 from hwloop import plugins
 from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.kind import BackendKind, OpenRequest
-from hwloop.backend.registered import backend_taking, emulator
+from hwloop.backend.origin import recorded_origin, replayed
+from hwloop.backend.registered import backend_for, backend_taking, emulator
 from hwloop.errors import ConfigError
 from hwloop.procedure.sections import calibration_override, file_override
 from hwloop.settings.model import Settings
@@ -61,6 +62,68 @@ def test_a_bench_of_virtual_instruments_wears_a_virtual_array(station: str, life
     bench = backend_taking("station")
     file = Path(__file__).parents[3] / "stations" / f"{station}.yaml"
     assert bench.life_of(bench.settings.parse({"station": str(file)})) == life
+
+
+@pytest.mark.parametrize(
+    ("station", "origin"), [("virtual_4x4", "emulated"), ("serial_board_4x4", "measured")]
+)
+def test_only_a_station_of_real_instruments_measures(station: str, origin: str) -> None:
+    bench = backend_taking("station")
+    file = Path(__file__).parents[3] / "stations" / f"{station}.yaml"
+    assert bench.origin_of(bench.settings.parse({"station": str(file)})) == origin
+
+
+def test_a_backend_measures_where_it_wears_a_physical_array_unless_it_says_otherwise() -> None:
+    settings = Settings.parse({})
+    assert _kind("twin", twins=True).origin_of(settings) == "emulated"
+    assert _kind("lab", touches_hardware=True).origin_of(settings) == "measured"
+    says = _kind("lab", touches_hardware=True, origin=lambda _settings: "emulated")
+    assert says.origin_of(settings) == "emulated"
+
+
+def test_a_replay_of_a_replay_still_says_what_was_measured() -> None:
+    assert replayed("measured") == "replayed, measured"
+    assert replayed(replayed("emulated")) == "replayed, emulated"
+    assert replayed(recorded_origin(None)) == "not recorded"
+    assert [recorded_origin(one) for one in ("measured", "replayed, emulated", "so")] == [
+        "measured",
+        "replayed, emulated",
+        "not recorded",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("named", "given", "chosen"),
+    [
+        (None, (), "sim"),
+        (None, ("station",), "bench"),
+        (None, ("recording",), "replay"),
+        ("bench", ("station",), "bench"),
+        ("replay", (), "replay"),
+    ],
+)
+def test_the_file_that_is_given_decides_the_backend(
+    named: str | None, given: tuple[str, ...], chosen: str
+) -> None:
+    files = {key: Path("x") if key in given else None for key in ("recording", "station")}
+    assert backend_for(named, files) == chosen
+
+
+@pytest.mark.parametrize(
+    ("named", "given", "message"),
+    [
+        ("sim", ("station",), "--station is for backend 'bench', which --backend sim contradicts"),
+        ("sim", ("recording",), "--recording is for backend 'replay', which --backend sim"),
+        ("bench", ("recording",), "--recording is for backend 'replay', which --backend bench"),
+        (None, ("recording", "station"), "--station is for backend 'bench', which --recording"),
+    ],
+)
+def test_a_file_for_another_backend_than_the_one_chosen_is_refused(
+    named: str | None, given: tuple[str, ...], message: str
+) -> None:
+    files = {key: Path("x") if key in given else None for key in ("recording", "station")}
+    with pytest.raises(ConfigError, match=message):
+        backend_for(named, files)
 
 
 def test_the_shipped_backends_are_found_without_their_names() -> None:

@@ -118,7 +118,7 @@ def test_a_folder_that_is_a_file_is_seen_before_a_twin_runs(tmp_path: Path) -> N
 def test_figures_are_drawn_where_all_twins_are_alike(tmp_path: Path) -> None:
     procedure = from_data(_procedure("read_map", {"repeats": 1}), folder=ROOT)
     found = forecast(procedure, twins=2)
-    assert len(save_figures(draw(found), tmp_path)) == 2
+    assert len(save_figures(draw(found), tmp_path, origin="emulated")) == 2
 
 
 def test_a_forecast_hands_results_from_step_to_step_and_counts_every_tile(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_forecast_hands_results_from_step_to_step_and_counts_every_tile(tmp_pa
     (tmp_path / "planned.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
     shown = _shown(tmp_path / "planned.yaml", "--twins", "3")
     assert "pulses of a cell: at most" in shown
-    assert len(save_figures(draw(found), tmp_path)) == 2
+    assert len(save_figures(draw(found), tmp_path, origin="emulated")) == 2
 
 
 def _invoked(*words: object) -> Result:

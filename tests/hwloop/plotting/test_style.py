@@ -84,25 +84,42 @@ def figure(name: str) -> NamedFigure:
 
 
 def test_figures_are_saved_in_order_as_png(tmp_path: Path) -> None:
-    saved = plot.save_figures([figure("b"), figure("a")], tmp_path / "new", prefix="x-")
+    saved = plot.save_figures(
+        [figure("b"), figure("a")], tmp_path / "new", prefix="x-", origin="emulated"
+    )
     assert [item.path.name for item in saved] == ["x-b.png", "x-a.png"]
-    assert imread(saved[0].path).shape[:2] == (150, 300)
+    # 2 in × 1 in at 150 dots an inch, and a footer of 0.18 in.
+    assert imread(saved[0].path).shape[:2] == (177, 300)
     assert saved[0].title == "Title b"
+
+
+def test_the_footer_says_where_the_numbers_come_from_and_leaves_the_figure_as_it_is(
+    tmp_path: Path,
+) -> None:
+    saved = [
+        imread(plot.save_figures([figure("a")], tmp_path / name, origin=origin)[0].path)
+        for name, origin in (("none", ""), ("one", "emulated"), ("two", "measured"))
+    ]
+    footers = [image[150:].mean(axis=-1).min() for image in saved]
+    assert footers[0] == 1.0
+    assert max(footers[1:]) < 0.7
+    assert (saved[1][150:] != saved[2][150:]).any()
+    assert (saved[1][:150] == saved[0][:150]).all()
 
 
 def test_a_saved_figure_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"mine")
     with pytest.raises(RecordError, match=r"a\.png: exists already; choose another folder"):
-        plot.save_figures([figure("a")], tmp_path)
+        plot.save_figures([figure("a")], tmp_path, origin="emulated")
     assert (tmp_path / "a.png").read_bytes() == b"mine"
 
 
 def test_a_file_is_no_folder_for_figures(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     with pytest.raises(RecordError, match="is a file; pass a folder for the figures"):
-        plot.save_figures([figure("a")], tmp_path / "a")
+        plot.save_figures([figure("a")], tmp_path / "a", origin="emulated")
 
 
 def test_no_folder_is_made_without_a_figure(tmp_path: Path) -> None:
-    assert plot.save_figures([], tmp_path / "none") == []
+    assert plot.save_figures([], tmp_path / "none", origin="emulated") == []
     assert not (tmp_path / "none").exists()

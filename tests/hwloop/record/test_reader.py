@@ -37,7 +37,7 @@ RAMP = Ramp(
 
 def _record(folder: Path, name: str, asked: tuple[Operation, ...], *, end: bool = True) -> Path:
     spy = SpyBackend((4, 4))
-    header = RunHeader("spy", load_procedure(FILE), 1, None, spy.description)
+    header = RunHeader("spy", load_procedure(FILE), 1, None, spy.description, "emulated")
     writer = RecordWriter(folder / name, header)
     recorder = Recorder(spy, writer)
     for operation in asked:
@@ -80,7 +80,7 @@ def test_what_only_one_of_two_records_has_is_named_and_the_rest_compared(tmp_pat
 
 def test_table_of_operations_says_which_were_done_and_which_failed(tmp_path: Path) -> None:
     spy = SpyBackend((4, 4), fail_at=1, error=InstrumentTimeout("late"))
-    header = RunHeader("spy", load_procedure(FILE), 1, None, spy.description)
+    header = RunHeader("spy", load_procedure(FILE), 1, None, spy.description, "emulated")
     before = datetime.now(UTC)
     writer = RecordWriter(tmp_path / "run.h5", header)
     recorder = Recorder(spy, writer)
@@ -99,7 +99,7 @@ def test_table_of_operations_says_which_were_done_and_which_failed(tmp_path: Pat
 
 def test_traffic_of_a_link_is_logged_and_handed_to_nobody(tmp_path: Path) -> None:
     spy = SpyBackend((4, 4))
-    header = RunHeader("spy", load_procedure(FILE), 1, None, spy.description)
+    header = RunHeader("spy", load_procedure(FILE), 1, None, spy.description, "emulated")
     writer = RecordWriter(tmp_path / "run.h5", header)
     recorder = Recorder(spy, writer)
     spy.events += [Event("wire", "smu > *IDN?"), Event("warning", "warm")]

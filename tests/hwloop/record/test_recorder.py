@@ -39,7 +39,7 @@ def procedure() -> Procedure:
 
 def writer_at(path: Path, procedure: Procedure, rows: int = 2) -> RecordWriter:
     description = Description("spy", Geometry(rows=rows, cols=4))
-    return RecordWriter(path, RunHeader(path.stem, procedure, 7, None, description))
+    return RecordWriter(path, RunHeader(path.stem, procedure, 7, None, description, "emulated"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +157,7 @@ def test_a_record_holds_the_units_of_its_settings_and_of_what_was_read_back(
         identity={"smu": {"range": 2.0, "id": "an instrument"}},
         units={"smu.range": "V"},
     )
-    RecordWriter(path, RunHeader("run", procedure, 0, None, description)).finish(
+    RecordWriter(path, RunHeader("run", procedure, 0, None, description, "emulated")).finish(
         "completed", pulses=np.zeros((2, 4), dtype=np.int64)
     )
     with Record(path) as record:

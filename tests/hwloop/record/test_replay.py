@@ -38,7 +38,7 @@ def recorded(
 ) -> Record:
     path = folder / "spy.h5"
     spy = SpyBackend((4, 4), fail_at=fail_at, error=InstrumentTimeout("late"))
-    header = RunHeader("spy", load_procedure(FILE), 1, None, spy.description)
+    header = RunHeader("spy", load_procedure(FILE), 1, None, spy.description, "emulated")
     writer = RecordWriter(path, header)
     recorder = Recorder(spy, writer)
     for operation in asked:
@@ -134,7 +134,14 @@ def test_what_a_replay_records_equals_the_original_but_for_its_source(tmp_path: 
     found = differences(tmp_path / "a.h5", tmp_path / "b.h5")
     assert all(
         place.startswith(
-            ("/: attribute backend", "instruments/", "procedure/", "log", "recorder/log")
+            (
+                "/: attribute backend",
+                "/: attribute origin",
+                "instruments/",
+                "procedure/",
+                "log",
+                "recorder/log",
+            )
         )
         for place in found
     )
@@ -180,7 +187,8 @@ def test_a_replay_keeps_to_the_contract_where_the_recorded_backend_did(tmp_path:
             paths.append(path)
             spy = ClosingSpy((4, 4))
             self.writer = RecordWriter(
-                path, RunHeader(path.stem, load_procedure(FILE), 1, None, spy.description)
+                path,
+                RunHeader(path.stem, load_procedure(FILE), 1, None, spy.description, "emulated"),
             )
             super().__init__(spy, self.writer)
             self.finished = False

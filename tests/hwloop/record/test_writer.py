@@ -25,7 +25,9 @@ def test_record_is_synced_with_the_first_row_after_each_interval_and_at_the_end(
     monkeypatch.setattr(record_writer, "time", SimpleNamespace(monotonic=lambda: now_s))
     path = tmp_path / "run.h5"
     description = Description("linear", Geometry(rows=2, cols=2))
-    writer = RecordWriter(path, RunHeader("run", tiny_procedure(), 5, None, description))
+    writer = RecordWriter(
+        path, RunHeader("run", tiny_procedure(), 5, None, description, "emulated")
+    )
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
 

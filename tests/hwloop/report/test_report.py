@@ -321,7 +321,7 @@ def test_a_report_of_programming_prints_conductances_in_siemens_and_times_in_sec
     request = OpenRequest(procedure.array, None, np.random.default_rng(0))
     kind: Any = plugins.load(plugins.BACKENDS, "sim")
     with kind.open(procedure.backend_settings(kind), request) as backend:
-        header = RunHeader("run", procedure, 0, None, backend.description)
+        header = RunHeader("run", procedure, 0, None, backend.description, "emulated")
         writer = RecordWriter(tmp_path / "run.h5", header)
         writer.finish("completed", pulses=np.zeros((8, 8), dtype=np.int64))
     text = outline(write_report(writer.path, None).html.read_text(encoding="utf-8")).text
