@@ -97,6 +97,7 @@ class Bench(CrossbarBackend):
             fractions=self._fractions,
             sleep=self._sleep,
         )
+        self._circuits = drives.circuits(station, array)
         self._verify_steps = steps_ahead(drives, self._fractions, array)
         self._identity: dict[str, object] = {"station": station.name}
         self._units: dict[str, str] = {}
@@ -174,6 +175,7 @@ class Bench(CrossbarBackend):
             identity=self._identity,
             units=self._units,
             verify_steps=self._verify_steps,
+            drives=self._circuits,
         )
 
     @override

@@ -147,10 +147,8 @@ class _ConnectivityCheck:
     def other_outputs(self) -> list[str]:
         """Return faults of lines that the outputs for unselected lines do not reach (V/3)."""
         sides, problems = self._sides, []
-        if "other_rows" not in self._outputs:
-            return []
         meter = self._outputs[self._meter]
-        for far, name in enumerate(sides.far):
+        for far, name in enumerate(sides.far if "other_rows" in self._outputs else []):
             near = sides.best_near(far)
             lines: Lines = {name: self._outputs["other_rows"], sides.near[near]: meter}
             if (
@@ -158,7 +156,7 @@ class _ConnectivityCheck:
                 < ENOUGH * sides.conductance_s[near, far]
             ):
                 problems.append(self._no_current(name, "other_rows"))
-        for near, name in enumerate(sides.near):
+        for near, name in enumerate(sides.near if "other_columns" in self._outputs else []):
             other, path_conductance_s = self._way_round(near)
             if other is None:
                 continue

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from hwloop.array.biasing import drive_fractions
+from hwloop.array.biasing import SWITCHING_ORDER, DriveName, drive_fractions
+from hwloop.array.line_bounds import DriveCircuit
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, InstrumentFault, Unsupported
 from hwloop.station.parts import instrument_of
@@ -17,9 +18,8 @@ from hwloop_drivers.station.configured import NotConnected
 Source = SourceMeter | PulseGenerator
 
 ROWS, COLUMNS, GATES = "rows", "columns", "gates"
-HELD_ORDER = ("other_rows", "other_columns", COLUMNS)
-"""Order in which levels are set that are held around a pulse. The selected column comes last:
-until then no cell sees more than the scheme gives it."""
+HELD_ORDER: tuple[DriveName, ...] = tuple(key for key in SWITCHING_ORDER if key != ROWS)
+"""Order in which levels are set that are held around a pulse."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,20 @@ class BenchDrives:
     def matrices(self) -> dict[str, SwitchMatrix]:
         """Get the switch matrices by name."""
         return {n: i for n, i in self.instruments.items() if isinstance(i, SwitchMatrix)}
+
+    def circuits(self, station: Station, array: ArraySettings) -> dict[DriveName, DriveCircuit]:
+        """Return the resistance and the current limit of every output on rows and columns."""
+        found = {}
+        for key in SWITCHING_ORDER:
+            if key not in self.sources:
+                continue
+            source, output = self.sources[key], station.wiring.drive.named()[key]
+            series_ohm = station.wiring.series_ohm.get(output, 0.0)
+            if isinstance(source, SourceMeter):
+                found[key] = DriveCircuit(series_ohm, array.limits.current_a)
+            else:
+                found[key] = DriveCircuit(series_ohm + source.output_ohm)
+        return found
 
     def set_up(self, station: Station, array: ArraySettings) -> None:
         """Set every output to 0 V, with the range and compliance that the array's limits need."""
