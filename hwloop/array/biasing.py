@@ -6,7 +6,7 @@ For a cell selected with ``v`` volts (row above column):
 scheme    selected row  selected column  other rows       other columns
 ========  ============  ===============  ===============  ================
 V/2       v/2           −v/2             0                0
-V/3       v/2           −v/2             −v/6             v/6
+V/3       2v/3          −v/3             0                v/3
 grounded  v             0                0                0
 floating  v             0                not connected    not connected
 1T1R      v             0                transistor off   v
@@ -16,11 +16,14 @@ floating  v             0                not connected    not connected
 routes of a bench, the drives that a station needs and the lines of the emulator follow from it.
 
 V/2 leaves v/2 on the cells that share a line with the selected one and nothing elsewhere; V/3
-leaves v/3, of either sign, on every other cell. Sources: Y.-C. Chen et al., IEDM 2003 (V/2, V/3);
-A. Flocke and T. G. Noll, ESSCIRC 2007 (floating lines). A floating line settles between the
-lowest and the highest driven voltage, so v itself is the bound for every cell that it touches.
-In a 1T1R array the transistors of the other rows are off and take the voltage, and the other
-columns are held at the selected row's potential, so that only the selected device sees any.
+leaves v/3, of either sign, on every other cell. The levels of V/3 are the published ones but for an
+offset that is common to all lines, which no cell sees: so its rows rest at 0 V like the other rows,
+and the selected cell itself sees no more than v/3 until its row is driven. Sources: Y.-C. Chen et
+al., IEDM 2003 (V/2, V/3); A. Flocke and T. G. Noll, ESSCIRC 2007 (floating lines). A floating line
+settles between the lowest and the highest driven voltage, so v itself is the bound for every cell
+that it touches. In a 1T1R array the transistors of the other rows are off and take the voltage, and
+the other columns are held at the selected row's potential, so that only the selected device sees
+any.
 """
 
 from __future__ import annotations
@@ -39,6 +42,12 @@ from hwloop.types import FloatArray
 Scheme = Literal["V/2", "V/3", "grounded", "floating", "1T1R"]
 DriveName = Literal["rows", "columns", "other_rows", "other_columns", "gates"]
 LineKind = Literal["row", "col", "gate"]
+
+SWITCHING_ORDER: tuple[DriveName, ...] = ("other_rows", "other_columns", "columns", "rows")
+"""Order in which the levels of a pulse are applied; they are taken back in reverse.
+
+The row comes last and makes the width. Until the selected column is driven, no cell sees more than
+the scheme gives it."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +84,8 @@ class SchemeBias:
         yield from (("row", self.other_rows), ("col", self.other_cols))
 
 
-# Exact, since in floating point 1/2 - 1/6 exceeds 1/3, and 0.9 V would not fit a limit of 0.3 V.
-_HALF, _SIXTH, _ONE, _ZERO = Fraction(1, 2), Fraction(1, 6), Fraction(1), Fraction(0)
+# Exact: differences of rounded thirds could exceed 1/3, and 0.9 V would not fit a limit of 0.3 V.
+_HALF, _THIRD, _ONE, _ZERO = Fraction(1, 2), Fraction(1, 3), Fraction(1), Fraction(0)
 _GROUNDED, _OPEN = LineBias(_ZERO), LineBias(None)
 
 SCHEMES: Mapping[Scheme, SchemeBias] = {
@@ -87,10 +96,10 @@ SCHEMES: Mapping[Scheme, SchemeBias] = {
         other_cols=_GROUNDED,
     ),
     "V/3": SchemeBias(
-        selected_row=LineBias(_HALF, "rows"),
-        selected_col=LineBias(-_HALF, "columns"),
-        other_rows=LineBias(-_SIXTH, "other_rows"),
-        other_cols=LineBias(_SIXTH, "other_columns"),
+        selected_row=LineBias(2 * _THIRD, "rows"),
+        selected_col=LineBias(-_THIRD, "columns"),
+        other_rows=LineBias(_ZERO, "other_rows", required=False),
+        other_cols=LineBias(_THIRD, "other_columns"),
     ),
     "grounded": SchemeBias(
         selected_row=LineBias(_ONE, "rows"),
@@ -123,17 +132,20 @@ def floats(scheme: Scheme) -> bool:
 class Stress:
     """Voltage on the cells that are not selected, as a fraction of the selected cell's.
 
-    For a floating scheme these are bounds, not values.
+    For a floating scheme these are bounds, not values. ``selected``: on the selected cell itself
+    outside of its pulse, while other levels stand; 0 where all levels come and go together.
     """
 
     same_row: float
     same_col: float
     elsewhere: float
+    selected: float = 0.0
 
     @property
     def worst(self) -> float:
-        """Return the largest magnitude of the three."""
-        return max(abs(self.same_row), abs(self.same_col), abs(self.elsewhere))
+        """Return the largest magnitude of them."""
+        voltages = (self.same_row, self.same_col, self.elsewhere, self.selected)
+        return max(abs(one) for one in voltages)
 
 
 @cache
@@ -215,14 +227,16 @@ def _number(line: LineBias) -> float:
     return float("nan") if line.fraction is None else float(line.fraction)
 
 
-def worst_half_select_v(scheme: Scheme, amplitude_v: FloatArray) -> FloatArray:
-    """Return the largest magnitude that each cell sees while others are selected, volts.
+def worst_half_select_v(
+    scheme: Scheme, amplitude_v: FloatArray, bound: Stress | None = None
+) -> FloatArray:
+    """Return the largest magnitude that each cell sees outside of its own pulse, volts.
 
     ``amplitude_v``: a pulse map, (..., rows, cols), the shape of the answer. Its cells are
     selected one after the other, or together where they share a line and an amplitude, which
-    gives the same voltages.
+    gives the same voltages. ``bound``: of a station's outputs; None: all hold their levels.
     """
-    fractions = stress(scheme)
+    fractions = stress(scheme) if bound is None else bound
     magnitude = np.abs(amplitude_v)
     in_row = _largest_other(magnitude, axis=-1)
     in_col = _largest_other(magnitude, axis=-2)
@@ -233,6 +247,7 @@ def worst_half_select_v(scheme: Scheme, amplitude_v: FloatArray) -> FloatArray:
             abs(fractions.same_row) * in_row,
             abs(fractions.same_col) * in_col,
             abs(fractions.elsewhere) * elsewhere,
+            abs(fractions.selected) * magnitude,
         ]
     )
     return worst

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from hwloop.array.biasing import Scheme, stress, worst_half_select_v
+from hwloop.array.line_bounds import LineBounds
 from hwloop.array.operations import Operation, PulseMap, Ramp, ReadMap, VectorBatch
 from hwloop.errors import LimitError
 from hwloop.messages import cell_name
@@ -25,11 +26,12 @@ class Limits(Settings):
     """Absolute maximum ratings of the array; they belong to it, not to the procedure.
 
     ``positive_v``, ``negative_v``: the range of pulse amplitudes, signed. ``read_v``: largest
-    magnitude of a read or input voltage. ``half_select_v``: largest magnitude on any cell that
-    is not selected, during pulses. ``current_a``: compliance of every output. ``pulse_width_s``:
-    longest pulse. ``pulse_energy_j``: bound on |amplitude| · current_a · width of one pulse,
-    the most that it can deliver into a cell at the compliance. ``pulses_per_device``: in its
-    life. ``gate_v``: highest gate voltage of a 1T1R cell.
+    magnitude of a read or input voltage. ``half_select_v``: largest magnitude on any cell
+    outside of its own pulses: while others are pulsed, and between and around its own.
+    ``current_a``: compliance of every output. ``pulse_width_s``: longest pulse.
+    ``pulse_energy_j``: bound on |amplitude| · current_a · width of one pulse, the most that it can
+    deliver into a cell at the compliance. ``pulses_per_device``: in its life. ``gate_v``: highest
+    gate voltage of a 1T1R cell.
     """
 
     positive_v: PositiveVolt
@@ -43,26 +45,29 @@ class Limits(Settings):
     gate_v: PositiveVolt | None = Field(default=None)
 
 
-def check_operation(operation: Operation, limits: Limits, scheme: Scheme) -> None:
+def check_operation(
+    operation: Operation, limits: Limits, scheme: Scheme, lines: LineBounds | None = None
+) -> None:
     """Raise :class:`LimitError` naming cell, value and bound if a limit would be exceeded.
 
+    ``lines``: bounds of a station's lines; None: every line has the level of the scheme.
     The life of the devices is not checked here: that needs their history (see the guard).
     """
     match operation:
         case PulseMap():
-            _check_pulse(operation, limits, scheme)
+            _check_pulse(operation, limits, scheme, lines)
         case ReadMap():
             _check_magnitude(operation.read_v, limits.read_v)
         case Ramp():
             # The other pulses lie between these two, of the cells, gates and lines alike.
             for pulse in operation.ends():
-                _check_pulse(pulse, limits, scheme)
+                _check_pulse(pulse, limits, scheme, lines)
             _check_magnitude(operation.read_v, limits.read_v)
         case VectorBatch():
             _check_vectors(operation.voltage_v, limits.read_v)
 
 
-def _check_pulse(pulse: PulseMap, limits: Limits, scheme: Scheme) -> None:
+def _check_pulse(pulse: PulseMap, limits: Limits, scheme: Scheme, lines: LineBounds | None) -> None:
     amplitude_v = pulse.amplitude_v
     highest_v, lowest_v = float(amplitude_v.max()), float(amplitude_v.min())
     if highest_v > limits.positive_v:
@@ -74,7 +79,7 @@ def _check_pulse(pulse: PulseMap, limits: Limits, scheme: Scheme) -> None:
             f"width_s {pulse.width_s:g} exceeds limits.pulse_width_s {limits.pulse_width_s:g}"
         )
     _check_energy(pulse, max(highest_v, -lowest_v), limits)
-    _check_half_select(pulse, limits, scheme)
+    _check_half_select(pulse, limits, scheme, lines)
     _check_gate(pulse, limits)
 
 
@@ -89,16 +94,22 @@ def _check_energy(pulse: PulseMap, magnitude_v: float, limits: Limits) -> None:
         )
 
 
-def _check_half_select(pulse: PulseMap, limits: Limits, scheme: Scheme) -> None:
-    quick_bound_v = float(np.abs(pulse.amplitude_v).max()) * stress(scheme).worst
-    if quick_bound_v <= limits.half_select_v:
+def _check_half_select(
+    pulse: PulseMap, limits: Limits, scheme: Scheme, lines: LineBounds | None
+) -> None:
+    magnitude_v = float(np.abs(pulse.amplitude_v).max())
+    bound = stress(scheme) if lines is None else lines.stress(magnitude_v)
+    if magnitude_v * bound.worst <= limits.half_select_v:
         return
-    seen_v = worst_half_select_v(scheme, pulse.amplitude_v)
+    seen_v = worst_half_select_v(scheme, pulse.amplitude_v, bound)
     if seen_v.max() > limits.half_select_v:
         place = _place(seen_v, seen_v.argmax())
+        at_levels_v = worst_half_select_v(scheme, pulse.amplitude_v)[place]
+        reason = lines.reason(magnitude_v) if lines and seen_v[place] > at_levels_v else ""
         raise LimitError(
-            f"{cell_name(place)}: {seen_v[place]:g} V while half-selected (scheme {scheme})"
-            f" exceeds limits.half_select_v {limits.half_select_v:g}"
+            f"{cell_name(place)}: {'up to ' if reason else ''}{seen_v[place]:g} V while"
+            f" half-selected (scheme {scheme}{'; ' if reason else ''}{reason}) exceeds"
+            f" limits.half_select_v {limits.half_select_v:g}"
         )
 
 

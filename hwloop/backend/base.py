@@ -10,7 +10,9 @@ from typing import Literal, Self
 
 import numpy as np
 
+from hwloop.array.biasing import DriveName
 from hwloop.array.geometry import Geometry
+from hwloop.array.line_bounds import DriveCircuit
 from hwloop.array.operations import Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch, Wait
 from hwloop.backend.shapes import check_shape
 from hwloop.types import BoolArray
@@ -35,7 +37,9 @@ class Description:
     read back from the instruments or from the emulator, for the record. ``units``: the unit of
     each value in ``identity`` by its path, such as ``{"smu.source_range_v": "V"}``.
     ``verify_steps``: for how many pulses ahead a :class:`hwloop.array.operations.Ramp` is
-    worthwhile: 1 where single operations cost no more.
+    worthwhile: 1 where single operations cost no more. ``drives``: the outputs on the lines, from
+    which the guard bounds what half-selected cells see; None: every line has the very level of the
+    biasing scheme, and all levels of a pulse come and go together.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Description:
     identity: Mapping[str, object] = field(default_factory=dict)
     verify_steps: int = 1
     units: Mapping[str, str] = field(default_factory=dict)
+    drives: Mapping[DriveName, DriveCircuit] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

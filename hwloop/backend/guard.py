@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from hwloop.array.limits import check_operation
+from hwloop.array.line_bounds import LineBounds
 from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, Reading
 from hwloop.array.settings import ArraySettings
-from hwloop.backend.base import CrossbarBackend
+from hwloop.backend.base import CrossbarBackend, Description
 from hwloop.backend.shapes import check_shape
 from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import BackendError, LimitError
@@ -31,6 +32,18 @@ class CellHistory(Protocol):
         """Count pulses and joules of each cell, (rows, cols); negative ones are taken back."""
 
 
+def line_bounds(description: Description, array: ArraySettings) -> LineBounds | None:
+    """Return the bounds of a backend's lines; None where they have the levels of the scheme."""
+    if description.drives is None:
+        return None
+    return LineBounds(
+        array.biasing,
+        array.geometry.shape,
+        drives=description.drives,
+        most_conductance_s=None if array.range is None else array.range.high_conductance_s,
+    )
+
+
 class Guard(Wrapper):
     """A backend that checks every operation against the array's limits before passing it on.
 
@@ -46,6 +59,7 @@ class Guard(Wrapper):
         self._array = array
         self._history = history
         self._shape = inner.description.shape
+        self._lines = line_bounds(inner.description, array)
         self._closed = False
         before = np.broadcast_to(np.array(array.pulses_before, dtype=np.int64), self._shape)
         self.pulses: NDArray[np.int64] = before.copy()
@@ -94,7 +108,7 @@ class Guard(Wrapper):
         if self._closed:
             raise BackendError("the backend is closed; open it again to go on")
         check_shape(operation, self._shape)
-        check_operation(operation, self._array.limits, self._array.biasing)
+        check_operation(operation, self._array.limits, self._array.biasing, self._lines)
         if isinstance(operation, PulseMap):
             self._check_life(operation.addressed, operation.count)
         if isinstance(operation, Ramp):

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from hwloop.array.biasing import worst_half_select_v
 from hwloop.array.limits import check_operation
+from hwloop.array.line_bounds import LineBounds
 from hwloop.array.operations import Operation, PulseMap, Ramp, ReadMap, VectorBatch
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend
-from hwloop.backend.guard import Guard
+from hwloop.backend.guard import Guard, line_bounds
 from hwloop.errors import LimitError
 from hwloop.procedure.procedure import Procedure
 from hwloop.settings.units import format_quantity
@@ -147,6 +148,7 @@ def preview(
     ``pulses_before``: of each cell in earlier runs, (rows, cols), besides the array's own.
     """
     array = procedure.array
+    lines = line_bounds(backend.description, array)
     planned = list(_planned(procedure))
     pulses = [pulse for _, entry in planned for pulse in _worst_pulses(entry.operation)]
     return Preview(
@@ -161,7 +163,7 @@ def preview(
         ),
         highest_v=max((float(pulse.amplitude_v.max()) for pulse in pulses), default=0.0),
         lowest_v=min((float(pulse.amplitude_v.min()) for pulse in pulses), default=0.0),
-        half_selected_v=max((_half_selected(pulse, array) for pulse in pulses), default=0.0),
+        half_selected_v=max((_half_selected(pulse, array, lines) for pulse in pulses), default=0.0),
         read_v=max((_read(entry.operation) for _, entry in planned), default=0.0),
         pulses_per_device=_pulses_per_device(procedure, pulses_before),
         pulse_energy_j=max((_energy(pulse, array) for pulse in pulses), default=0.0),
@@ -237,8 +239,9 @@ def _magnitude(pulse: PulseMap) -> float:
     return float(np.abs(pulse.amplitude_v).max())
 
 
-def _half_selected(pulse: PulseMap, array: ArraySettings) -> float:
-    return float(worst_half_select_v(array.biasing, pulse.amplitude_v).max())
+def _half_selected(pulse: PulseMap, array: ArraySettings, lines: LineBounds | None) -> float:
+    bound = None if lines is None else lines.stress(_magnitude(pulse))
+    return float(worst_half_select_v(array.biasing, pulse.amplitude_v, bound).max())
 
 
 def _read(operation: Operation) -> float:

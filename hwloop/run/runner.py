@@ -95,20 +95,23 @@ def run_procedure(
 ) -> RunResult:
     """Run every step of a procedure on a backend, and record it.
 
-    What the steps plan is checked against the limits before the backend is opened, and against
-    the backend before the record is begun. However the run ends, the backend is made safe and
-    the record closed. Errors of the backend, the guard and the steps are logged in the record
-    and raised again.
+    What the steps plan is checked against the limits, and against the station of a bench, before
+    the backend is opened, and against the backend before the record is begun. However the run
+    ends, the backend is made safe and the record closed. Errors of the backend, the guard and the
+    steps are logged in the record and raised again.
     """
     seed = procedure.seed if options.seed is None else options.seed
     kind = backend_kind(options.backend)
     request, step_rng = request_for(
         procedure, seed=seed, population=options.population, record=options.path
     )
+    settings = procedure.backend_settings(kind)
     refuse_beyond_limits(procedure)
+    if kind.touches_hardware and kind.has_dry_run:
+        with kind.open_dry(settings, request) as dry:
+            refuse_unsupported(procedure, dry)
     # Before anything is switched on: a signal while the bench is brought up is one to stop, too.
     with _stop_on_signal() as stop:
-        settings = procedure.backend_settings(kind)
         wears, origin = kind.life_of(settings), kind.origin_of(settings)
         # Locked before anything is switched on: another run may have the array.
         with _open_life(procedure.array, wears, options) as life:

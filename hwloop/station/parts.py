@@ -49,8 +49,8 @@ class Drives(Settings):
     """The drives by output: ``rows`` drives the selected row, ``columns`` the selected column.
 
     An output is named by its instrument, or instrument.channel: ``smu.a``. The one on the columns
-    is also the meter, where there is one. ``other_rows``, ``other_columns``: for V/3.
-    ``gates``: the gate of the selected row of a 1T1R array.
+    is also the meter, where there is one. ``other_columns``: for V/3, whose ``other_rows`` are on
+    ground unless an output is given. ``gates``: the gate of the selected row of a 1T1R array.
     """
 
     rows: str

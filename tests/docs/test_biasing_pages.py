@@ -26,12 +26,12 @@ def _row(page: str, scheme: str) -> list[str]:
 
 
 def _fraction(text: str) -> Fraction | None:
-    """What "v", "−v/6", "V/3", "0", "open" say, as a fraction of the selected cell's voltage."""
+    """What "v", "−v/3", "2v/3", "0", "open" say, as a fraction of the selected cell's voltage."""
     text = text.strip().lower().removeprefix("up to ").replace("−", "-")
     if text in NUMBERS:
         return NUMBERS[text]
-    sign, divisor = re.fullmatch(r"(-?)v(?:/(\d+))?", text).groups()  # type: ignore[union-attr]
-    return (-1 if sign else 1) * Fraction(1, int(divisor or 1))
+    sign, times, divisor = re.fullmatch(r"(-?)(\d*)v(?:/(\d+))?", text).groups()  # type: ignore[union-attr]
+    return (-1 if sign else 1) * Fraction(int(times or 1), int(divisor or 1))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

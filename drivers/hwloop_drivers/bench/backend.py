@@ -99,6 +99,7 @@ class Bench(CrossbarBackend):
             sleep=self._sleep,
         )
         self._lines: LineWatch | None = None
+        self._circuits = drives.circuits(station, array)
         self._verify_steps = steps_ahead(drives, self._fractions, array)
         self._identity: dict[str, object] = {"station": station.name}
         self._units: dict[str, str] = {}
@@ -189,6 +190,7 @@ class Bench(CrossbarBackend):
             identity=self._identity,
             units=self._units,
             verify_steps=self._verify_steps,
+            drives=self._circuits,
         )
 
     @override

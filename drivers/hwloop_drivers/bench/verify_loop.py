@@ -37,7 +37,7 @@ def on_instrument_loop(
         return None
     first, step_v = ramp.first, float(ramp.step_v[place])
     start_v = float(first.amplitude_v[place])
-    levels = {
+    levels: dict[str, tuple[float, float, float]] = {
         key: (start_v * fractions.get(key, 0.0), step_v * fractions.get(key, 0.0), 0.0)
         for key in HELD_ORDER
     }

@@ -203,17 +203,15 @@ class ConnectivityCheck:
     def other_outputs(self) -> list[str]:
         """Return faults of lines that the outputs for unselected lines do not reach (V/3)."""
         sides, problems = self._sides, []
-        if "other_rows" not in self._outputs:
-            return []
         meter = self._outputs[self._meter]
-        for far, name in enumerate(sides.far):
+        for far, name in enumerate(sides.far if "other_rows" in self._outputs else []):
             lines: Lines = {
                 name: self._outputs["other_rows"],
                 sides.near[sides.best_near(far)]: meter,
             }
             if not self._carries(lines, drive="other_rows"):
                 problems.append(self._no_current(name, "other_rows"))
-        for near, name in enumerate(sides.near):
+        for near, name in enumerate(sides.near if "other_columns" in self._outputs else []):
             other = self._way_round(near)
             if other is None:
                 continue

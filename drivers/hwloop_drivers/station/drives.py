@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from hwloop.array.biasing import drive_fractions
+from hwloop.array.biasing import SWITCHING_ORDER, DriveName, drive_fractions
+from hwloop.array.line_bounds import DriveCircuit
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, InstrumentFault, Unsupported
 from hwloop.station.parts import instrument_of
@@ -17,9 +19,8 @@ from hwloop_drivers.station.configured import NotConnected
 Source = SourceMeter | PulseGenerator
 
 ROWS, COLUMNS, GATES = "rows", "columns", "gates"
-HELD_ORDER = ("other_rows", "other_columns", COLUMNS)
-"""Order in which levels are set that are held around a pulse. The selected column comes last:
-until then no cell sees more than the scheme gives it."""
+HELD_ORDER: tuple[DriveName, ...] = tuple(key for key in SWITCHING_ORDER if key != ROWS)
+"""Order in which levels are set that are held around a pulse."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,19 @@ class BenchDrives:
             named[key]: station.wiring.series_ohm.get(named[key], 0.0)
             + (source.output_ohm if isinstance(source, PulseGenerator) else 0.0)
             for key, source in self.sources.items()
+        }
+
+    def circuits(self, station: Station, array: ArraySettings) -> dict[DriveName, DriveCircuit]:
+        """Return the resistance and the current limit of every output on rows and columns."""
+        series_ohm, named = self.series_ohm(station), station.wiring.drive.named()
+        limits_a = {
+            key: array.limits.current_a if isinstance(source, SourceMeter) else math.inf
+            for key, source in self.sources.items()
+        }
+        return {
+            key: DriveCircuit(series_ohm[named[key]], limits_a[key])
+            for key in SWITCHING_ORDER
+            if key in self.sources
         }
 
     def set_up(self, station: Station, array: ArraySettings) -> None:

@@ -22,10 +22,10 @@ from hwloop.station.parts import Drives
 from tests.biased_cells import UNSELECTED_V
 
 # Row and column voltages from the published schemes, for 3 V on cell (1, 2) of a 3×4 array.
-ROW_V = {"V/2": [0, 1.5, 0], "V/3": [-0.5, 1.5, -0.5], "grounded": [0, 3, 0], "1T1R": [0, 3, 0]}
+ROW_V = {"V/2": [0, 1.5, 0], "V/3": [0, 2, 0], "grounded": [0, 3, 0], "1T1R": [0, 3, 0]}
 COL_V = {
     "V/2": [0, 0, -1.5, 0],
-    "V/3": [0.5, 0.5, -1.5, 0.5],
+    "V/3": [1, 1, -1, 1],
     "grounded": [0, 0, 0, 0],
     "1T1R": [3, 3, 0, 3],
 }
@@ -66,8 +66,8 @@ def test_third_scheme_puts_exactly_a_third_on_every_other_cell() -> None:
         ("V/2", {"rows": 1 / 2, "columns": -1 / 2}, {"rows", "columns"}),
         (
             "V/3",
-            {"rows": 1 / 2, "columns": -1 / 2, "other_rows": -1 / 6, "other_columns": 1 / 6},
-            {"rows", "columns", "other_rows", "other_columns"},
+            {"rows": 2 / 3, "columns": -1 / 3, "other_rows": 0.0, "other_columns": 1 / 3},
+            {"rows", "columns", "other_columns"},
         ),
         ("grounded", {"rows": 1.0, "columns": 0.0}, {"rows", "columns"}),
         ("floating", {"rows": 1.0, "columns": 0.0}, {"rows"}),
@@ -115,7 +115,7 @@ NAN = np.nan
 # Rows, then columns, of a 2×3 array while cell (1, 2), then cell (0, 0), is selected.
 FRACTIONS = {
     "V/2": ([[0, 0.5], [0.5, 0]], [[0, 0, -0.5], [-0.5, 0, 0]]),
-    "V/3": ([[-1 / 6, 0.5], [0.5, -1 / 6]], [[1 / 6, 1 / 6, -0.5], [-0.5, 1 / 6, 1 / 6]]),
+    "V/3": ([[0, 2 / 3], [2 / 3, 0]], [[1 / 3, 1 / 3, -1 / 3], [-1 / 3, 1 / 3, 1 / 3]]),
     "grounded": ([[0, 1], [1, 0]], [[0, 0, 0], [0, 0, 0]]),
     "floating": ([[NAN, 1], [1, NAN]], [[NAN, NAN, 0], [0, NAN, NAN]]),
     "1T1R": ([[0, 1], [1, 0]], [[1, 1, 0], [0, 1, 1]]),

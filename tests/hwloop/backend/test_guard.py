@@ -24,7 +24,7 @@ def line_voltages_v(
     """What the table of biasing schemes puts on the lines; for driven schemes only."""
     selected_row, selected_col, other_row, other_col = {
         "V/2": (v / 2, -v / 2, 0.0, 0.0),
-        "V/3": (v / 2, -v / 2, -v / 6, v / 6),
+        "V/3": (2 * v / 3, -v / 3, 0.0, v / 3),
         "grounded": (v, 0.0, 0.0, 0.0),
     }[scheme]
     rows = [selected_row if i == row else other_row for i in range(shape[0])]

@@ -71,7 +71,7 @@ LINES = "wiring/lines"
         ("wiring/series_ohm", {"smu.c": 100}, r"series_ohm: no line reaches an output 'smu\.c'"),
         ("wiring/series_ohm", {"smu.a": -1}, r"smu\.a: -1 ohm is below 0"),
         ("wiring/drive/gates", "smu.c", r"wiring\.drive\.gates: scheme V/2 has no use for it"),
-        ("scheme", "V/3", r"scheme V/3 needs wiring\.drive\.other_rows"),
+        ("scheme", "V/3", r"scheme V/3 needs wiring\.drive\.other_columns"),
         ("scheme", "1T1R", r"scheme 1T1R needs wiring\.drive\.gates"),
         ("instruments/matrix/address", "TCPIP::10.0.0.1::5025::SOCKET", r"2 of them have the address"),
         ("instruments/matrix/address", "virtual:socket", r"real and virtual addresses cannot be"),
