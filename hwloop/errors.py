@@ -10,6 +10,7 @@
     │   ├── InstrumentTimeout
     │   ├── UnexpectedReply
     │   ├── InstrumentFault
+    │   ├── InstrumentInUse
     │   └── Unsupported
     ├── StepError                   5   a step cannot go on
     │   └── NotConverged            6   a step ended without reaching its aim: a result
@@ -28,6 +29,7 @@ __all__ = [
     "ConnectionLost",
     "HwloopError",
     "InstrumentFault",
+    "InstrumentInUse",
     "InstrumentTimeout",
     "LimitError",
     "NotConverged",
@@ -96,6 +98,10 @@ class UnexpectedReply(BackendError):
 
 class InstrumentFault(BackendError):
     """An instrument reported an error of its own."""
+
+
+class InstrumentInUse(BackendError):
+    """Another run uses an instrument; nothing was sent to it."""
 
 
 class Unsupported(BackendError):

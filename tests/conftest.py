@@ -12,6 +12,12 @@ settings.register_profile("hwloop", deadline=None)  # no test asserts a time
 settings.load_profile("hwloop")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _locks_of_these_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Locks on instruments are apart from those of other sessions on this computer."""
+    os.environ["HWLOOP_LOCKS"] = str(tmp_path_factory.mktemp("locks"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of measured data sets: $HWLOOP_SHARED/data, else that beside this checkout."""

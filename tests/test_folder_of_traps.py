@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,11 @@ def traps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def _hwloop(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def _hwloop(
+    *arguments: str | Path, command: Sequence[str | Path] = (HWLOOP,)
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [HWLOOP, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False
+        [*command, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -45,13 +48,29 @@ def test_trap_is_sprung_where_the_working_folder_is_on_the_path(traps: Path) -> 
     assert "serial" in sprung(traps)
 
 
-def test_run_on_a_bench_of_its_own_springs_no_trap(traps: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [(HWLOOP,), (sys.executable, "-m", "hwloop.cli")])
+def test_run_on_a_bench_of_its_own_springs_no_trap(
+    traps: Path, tmp_path: Path, command: Sequence[str | Path]
+) -> None:
+    if "-m" in command:  # the one that nothing can be done about: it would be the program itself
+        (traps / "hwloop.py").unlink()
     station = copy_station(STATION, tmp_path)
     where = ("--backend", "bench", "--station", station, "--out", tmp_path / "run.h5")
-    done = _hwloop("run", PROCEDURE, *where, *SHORT)
+    done = _hwloop("run", PROCEDURE, *where, *SHORT, command=command)
     assert sprung(traps) == []
     assert done.returncode in {0, 6}, done.stderr  # one update need not reach the targets
     assert (tmp_path / "run.h5").exists()
+
+
+def test_module_runs_from_a_checkout_that_is_the_working_folder(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hwloop.cli", "--version"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("hwloop "), done.stderr
 
 
 def test_connectivity_check_springs_no_trap(traps: Path, tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from hwloop.terminal import say
 
 
 def safe(*, station: Annotated[Path, typer.Option(help="The station, a YAML file.")]) -> None:
-    """Switch every output of a station off and ground every line, by hand."""
+    """Switch every output of a station off and ground every line, by hand; also during a run."""
     from hwloop.errors import ConnectionLost
     from hwloop.station.station import load_station
-    from hwloop_drivers.safety.make_safe import make_station_safe
+    from hwloop_drivers.safety.by_hand import make_safe_by_hand
     from hwloop_drivers.virtual_bench import find
 
     loaded = load_station(station)
@@ -25,7 +25,7 @@ def safe(*, station: Annotated[Path, typer.Option(help="The station, a YAML file
             raise ConnectionLost(f"{station}: no virtual bench runs; nothing is on")
         addresses = bench.addresses
         bench.close()
-    for line in make_station_safe(loaded, addresses, note=lambda line: say(line, err=True)):
+    for line in make_safe_by_hand(loaded, addresses, note=lambda line: say(line, err=True)):
         say(line)
 
 

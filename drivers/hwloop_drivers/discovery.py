@@ -12,9 +12,10 @@ from typing import Any, get_args
 from typing_extensions import override
 
 from hwloop import plugins
-from hwloop.errors import BackendError, ConfigError
+from hwloop.errors import BackendError, ConfigError, InstrumentInUse
 from hwloop.station.rendezvous import rendezvous_files
 from hwloop_drivers.instruments.families.identified import IdentifiedInstrument
+from hwloop_drivers.links.instrument_locks import Holder, hold
 from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.links.messages import close_quietly
 from hwloop_drivers.links.visa import VisaLink
@@ -282,10 +283,13 @@ def _ask_all(found: list[Found], *, ask_serial: bool) -> list[Found]:
 
 
 def _asked(one: Found) -> Found:
+    """Return a finding with its identity; one that a run is using is left alone."""
+    ask = _ask_visa if one.address.upper().startswith(VISA) else _ask_serial
     try:
-        if one.address.upper().startswith(VISA):
-            return replace(one, identity=_ask_visa(one.address), note="")
-        return replace(one, identity=_ask_serial(one.address), note="")
+        with hold({one.name: one.address}, Holder("a search (hwloop instruments)")):
+            return replace(one, identity=ask(one.address), note="")
+    except InstrumentInUse as exc:
+        return replace(one, note=f"not asked: {exc}")
     except Exception as exc:  # noqa: BLE001 - a strange device; the others are still told of
         return replace(one, note=str(exc).removeprefix(f"{one.address}: "))
 

@@ -15,7 +15,7 @@ from typing import Any
 from typing_extensions import override
 
 from hwloop.errors import BackendError, ConnectionLost
-from hwloop.station.rendezvous import rendezvous_file
+from hwloop.station.rendezvous import read_rendezvous, rendezvous_file
 from hwloop_drivers.child_process import PYTHON, end, first_line
 from hwloop_drivers.links.waiting import await_readable, sleep
 
@@ -189,10 +189,11 @@ def find(station_file: Path) -> VirtualBenchLink | None:
 def connect(rendezvous: Path) -> VirtualBenchLink | None:
     """Return a link to the virtual bench that left a rendezvous file; None if it has ended.
 
-    Its port may be another program's by now, or another bench's: so it is asked who it is.
+    A file that is a link, or that another user owns or can write, is not believed. Its port may be
+    another program's by now, or another bench's: so it is asked who it is.
     """
     try:
-        said = json.loads(rendezvous.read_text(encoding="utf-8"))
+        said = read_rendezvous(rendezvous)
         link = VirtualBenchLink(said["addresses"], said["control"], None, said["station"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -34,6 +34,19 @@ else:
         fcntl.flock(stream, fcntl.LOCK_UN)
 
 
+def try_lock(stream: IO[bytes]) -> bool:
+    """Lock an open file for this process, until it is closed; return False where another has it.
+
+    The content can be read by others meanwhile. The lock belongs to this opening of the file: a
+    second one, of the same process too, is refused.
+    """
+    try:
+        _lock(stream)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
 @contextmanager
 def lock_file(path: Path, in_use: str) -> Iterator[None]:
     """Hold a file, made if need be, for this process alone.
@@ -41,10 +54,8 @@ def lock_file(path: Path, in_use: str) -> Iterator[None]:
     Raises :class:`RecordError` with the text ``in_use`` where another holds it.
     """
     with path.open("ab") as stream:
-        try:
-            _lock(stream)
-        except (BlockingIOError, PermissionError):
-            raise RecordError(f"{path}: {in_use}; wait for its end") from None
+        if not try_lock(stream):
+            raise RecordError(f"{path}: {in_use}; wait for its end")
         try:
             yield
         finally:

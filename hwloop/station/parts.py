@@ -144,8 +144,9 @@ class VirtualSettings(Settings):
 
     ``procedure``: its array and its ``backends.sim`` are emulated when the bench is started by
     itself; a run that starts its own bench emulates the array of its own procedure. ``noise``:
-    whether the instruments are as noisy as the real ones. ``real_time``: whether delays last as
-    long as on real instruments. ``latency_s``: added to every message.
+    whether the instruments are as noisy as the real ones; the cells are as noisy as the effects of
+    ``backends.sim`` make them, either way. ``real_time``: whether delays last as long as on real
+    instruments. ``latency_s``: added to every message.
     """
 
     procedure: Path | None = None

@@ -12,10 +12,11 @@ from hwloop.types import LARGEST_INTEGER
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Mapping
 
     from hwloop_sim.virtual.bench.bench import VirtualBench
 
-LINGER_S, WHO_S = 5.0, 2.0
+LINGER_S, WHO_S, WHO_BYTES = 5.0, 2.0, 1 << 16
 
 
 def virtual(
@@ -53,12 +54,19 @@ def virtual(
     stopped = threading.Event()
     bench.start()
     control, stop_control = serve_control(bench, stopped)
-    content = json.dumps(
-        {"station": str(station.resolve()), "addresses": bench.addresses, "control": control}
-    )
-    rendezvous.write_text(content, encoding="utf-8")
+    content = {
+        "station": str(station.resolve()),
+        "addresses": bench.addresses,
+        "control": control,
+    }
+    try:
+        _leave(station, rendezvous, content, shared=not until_unused)
+    except BaseException:
+        bench.stop()
+        stop_control()
+        raise
     if json_line:
-        typer.echo(content)
+        typer.echo(json.dumps(content))
     else:
         for name, address in bench.addresses.items():
             say(f"{name:16} {bench.station.instruments[name].kind:18} {address}")
@@ -74,19 +82,40 @@ def virtual(
         rendezvous.unlink(missing_ok=True)
 
 
+def _leave(
+    station_file: Path, rendezvous: Path, content: Mapping[str, object], *, shared: bool
+) -> None:
+    """Write the rendezvous file, in the place of one that an earlier bench has left.
+
+    ``shared``: other runs look for it; of two that are started at once, one is refused.
+    """
+    import contextlib
+
+    from hwloop.record.lock import lock_file
+    from hwloop.station.rendezvous import leave_rendezvous
+
+    in_use = "another virtual bench of this station is being started"
+    lock = lock_file(rendezvous.with_suffix(".lock"), in_use) if shared else None
+    with lock or contextlib.nullcontext():
+        _refuse_second(station_file, rendezvous)
+        rendezvous.unlink(missing_ok=True)
+        leave_rendezvous(rendezvous, content)
+
+
 def _refuse_second(station_file: Path, rendezvous: Path) -> None:
     """Raise if a bench with this rendezvous file still runs: runs would find one of the two."""
     import json
     import socket
 
     from hwloop.errors import ConfigError
+    from hwloop.station.rendezvous import read_rendezvous
 
     try:
-        said = json.loads(rendezvous.read_text(encoding="utf-8"))
+        said = read_rendezvous(rendezvous)
         host, _, number = said["control"].rpartition(":")
         with socket.create_connection((host, int(number)), timeout=WHO_S) as door:
             door.sendall(b'{"ask": "who"}\n')
-            who = json.loads(door.makefile("rb").readline())
+            who = json.loads(door.makefile("rb").readline(WHO_BYTES))
     except (OSError, ValueError, KeyError, TypeError):
         return  # none was started, or it has ended
     if who.get("addresses") == said["addresses"]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hwloop.procedure.procedure import Procedure
-from hwloop.station.rendezvous import rendezvous_file
+from hwloop.station.rendezvous import leave_rendezvous, rendezvous_file
 from hwloop.station.station import load_station
 from hwloop_sim.emulator.backend import SIM
 from hwloop_sim.virtual.bench.bench import VirtualBench
@@ -43,7 +42,7 @@ def running_bench(
     bench.start()
     control, stop_control = serve_control(bench, threading.Event())
     said = {"station": str(station_file), "addresses": bench.addresses, "control": control}
-    rendezvous_file(station_file).write_text(json.dumps(said), encoding="utf-8")
+    leave_rendezvous(rendezvous_file(station_file), said)
     try:
         yield bench
     finally:

@@ -182,7 +182,7 @@ def _app() -> Any:
 def test_rendezvous_files_are_those_of_any_station(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(rendezvous.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     shared = rendezvous.rendezvous_file(tmp_path / "s.yaml")
     private = rendezvous.rendezvous_file(tmp_path / "s.yaml", private_to=7)
     for path in (shared, private):

@@ -16,6 +16,7 @@ from hwloop.station.station import Station, load_station
 from hwloop_drivers.bench.backend import Bench, Release
 from hwloop_drivers.bench.cell_access import prefix_errors
 from hwloop_drivers.bench.wiring_check import self_test
+from hwloop_drivers.links.instrument_locks import Holder, hold
 from hwloop_drivers.links.link import WireLog
 from hwloop_drivers.roles import Instrument
 from hwloop_drivers.safety.watchdog import Watchdog
@@ -70,12 +71,13 @@ def open_bench(
     dummy: bool = False,
     watch_lines: bool = True,
 ) -> Bench:
-    """Start the watchdog, connect to every instrument, and bring the bench to its idle state.
+    """Lock the instruments, start the watchdog, connect, and bring the bench to its idle state.
 
     ``dummy``: a virtual bench that is started for this has its dummy resistors in the array's
     place. ``watch_lines``: whether reads are judged, and lines checked, as in a run. Raises
-    :class:`hwloop.errors.BackendError` where an instrument does not answer or the
-    watchdog does not start; then nothing has been switched on.
+    :class:`hwloop.errors.InstrumentInUse` where another run has an instrument, and
+    :class:`hwloop.errors.BackendError` where one does not answer or the watchdog does not start;
+    then nothing has been switched on.
     """
     dry_run_bench(settings, request)
     station = _station(settings, request)
@@ -84,19 +86,22 @@ def open_bench(
     addresses: Mapping[str, str] = {}
     control = ""
     events: deque[Event] = deque()
-    if station.is_virtual:
-        time = virtual = find(settings.station) or start(
-            settings.station, request.procedure or {}, seed=request.seed, dummy=dummy
-        )
-        message = virtual.begin_run()
-        if message:
-            events.append(Event("warning", message))
-        addresses, control = virtual.addresses, virtual.control
-        at_close.append(virtual.close)
     opened: dict[str, Instrument] = {}
-    by_name = {one.name: one for one in configured_instruments(station, addresses)}
     try:
-        watchdog = Watchdog(station, addresses, record=request.record, control=control)
+        if station.is_virtual:
+            time = virtual = find(settings.station) or start(
+                settings.station, request.procedure or {}, seed=request.seed, dummy=dummy
+            )
+            addresses, control = virtual.addresses, virtual.control
+            at_close.append(virtual.close)
+        by_name = {one.name: one for one in configured_instruments(station, addresses)}
+        locks = hold(
+            {name: one.address for name, one in by_name.items()}, _holder(request, station)
+        )
+        at_close.append(locks.release)
+        if station.is_virtual and (message := virtual.begin_run()):
+            events.append(Event("warning", message))
+        watchdog = Watchdog(station, addresses, record=request.record, control=control, locks=locks)
         at_close.insert(0, watchdog.release)
         for name, one in by_name.items():
             with prefix_errors(name):
@@ -113,6 +118,12 @@ def open_bench(
         raise
     bench.connect(time, by_name, at_close, watchdog)
     return bench
+
+
+def _holder(request: OpenRequest, station: Station) -> Holder:
+    if request.record is None:
+        return Holder("a check", station.name)
+    return Holder("a run", station.name, str(request.record.resolve()))
 
 
 def check_connectivity(settings: BenchSettings, request: OpenRequest) -> Iterator[str]:

@@ -14,6 +14,7 @@ from threading import Event, Lock, Thread
 from hwloop.errors import BackendError
 from hwloop.station.station import Station
 from hwloop_drivers.child_process import PYTHON, end, first_line
+from hwloop_drivers.links.instrument_locks import InstrumentLocks
 from hwloop_drivers.safety.watchdog_process import DONE, EXPECT, IDLE, SHUTDOWN_S, WATCHING, now_s
 
 START_S, END_S = 30.0, 5.0
@@ -25,8 +26,10 @@ class Watchdog:
 
     ``addresses``: by instrument, instead of the station's virtual ones. ``record``: the run's,
     beside which the watchdog reports. ``control``: host:port of a virtual bench, which the watchdog
-    keeps alive until it has finished. Raises :class:`hwloop.errors.BackendError` if it does not
-    say within :data:`START_S` that it watches; the process is ended then.
+    keeps alive until it has finished. ``locks``: of the run on its instruments; the watchdog has
+    its own beside them, so that they stay in use until it has ended. Raises
+    :class:`hwloop.errors.BackendError` if it does not say within :data:`START_S` that it watches;
+    the process is ended then.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Watchdog:
         *,
         record: Path | None = None,
         control: str = "",
+        locks: InstrumentLocks | None = None,
     ) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             [*PYTHON, "-m", "hwloop_drivers.safety.watchdog_process"],
@@ -50,7 +54,10 @@ class Watchdog:
             "addresses": dict(addresses),
             "report": "" if record is None else str(report_path(record).resolve()),
             "control": control,
+            "locked": [] if locks is None else [str(path) for path in locks.paths],
+            "record": "" if record is None else str(record.resolve()),
         }
+        self._locks = locks
         self._said: list[str] = []
         self._ended, self._released = Event(), Event()
         self._on_end: Callable[[], None] = lambda: None
@@ -80,8 +87,11 @@ class Watchdog:
     def check(self) -> None:
         """Raise :class:`hwloop.errors.BackendError` unless the watchdog watches, and has not acted.
 
-        A run that was stopped and continues finds here that the time it had announced is over.
+        A run that was stopped and continues finds here that the time it had announced is over. So
+        does one whose bench has been made safe by hand.
         """
+        if self._locks is not None:
+            self._locks.refuse_stopped()
         if self._said:
             raise BackendError(f"the watchdog has acted: {self._said[0]}")
         if now_s() > self._due_s:

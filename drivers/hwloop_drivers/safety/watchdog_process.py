@@ -1,8 +1,9 @@
 """Process that makes a bench safe when its run is killed, or stands still under voltage.
 
 Run as ``python -P -m hwloop_drivers.safety.watchdog_process``. The first line of its input is what
-it needs, as JSON: the parsed station, the addresses, where to report. It reads no file later. Then
-come lines of the run:
+it needs, as JSON: the parsed station, the addresses, where to report, the run's locks on its
+instruments. It locks the same instruments beside the run: another run is refused until both have
+ended. It reads no file later. Then come lines of the run:
 
 - ``expect <seconds>``: levels may stand, and the next line comes within that time;
 - ``idle``: every level is at 0 V again, and the run may take its time;
@@ -32,6 +33,7 @@ from typing import Any, TextIO
 
 from hwloop.errors import HwloopError
 from hwloop.station.station import Station
+from hwloop_drivers.links.instrument_locks import hold_for_watchdog
 from hwloop_drivers.safety.make_safe import ROUND_S
 from hwloop_drivers.station.configured import configured_instruments
 
@@ -58,10 +60,11 @@ def main() -> int:
     try:
         station = Station.parse(told["station"])
         _import_all(station, told["addresses"])
+        locks = hold_for_watchdog(map(Path, told["locked"]), station.name, told["record"])
     except HwloopError as exc:
         _print(f"hwloop watchdog: {exc}", sys.stderr)
         return 1
-    with _held(told["control"]):
+    with locks, _held(told["control"]):
         print(WATCHING, flush=True)
         why = _watch()
         if not why:

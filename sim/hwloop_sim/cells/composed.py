@@ -163,6 +163,11 @@ class NonIdealDevice(Device):
         self._device.set_conductance(conductance_s)
         self._seen_conductance_s = None
 
+    @property
+    def changed_by_reads(self) -> bool:
+        """Return whether an effect changes the state in a read."""
+        return bool(self._by_hook["read"])
+
     def note_read(self, voltage_v: Callable[[], FloatArray]) -> None:
         """Let the effects act on a read at ``voltage_v()``, volts, (reads, ..., rows, cols).
 

@@ -8,7 +8,7 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 
 from hwloop.errors import BackendError
 from hwloop.station.station import Station, load_station
+from hwloop_drivers.links.instrument_locks import Holder, hold, hold_for_watchdog
 from hwloop_drivers.safety import make_safe
 from hwloop_drivers.safety import watchdog_process as watchdog
 from hwloop_drivers.safety.watchdog import report_path
@@ -41,13 +42,19 @@ def watch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Watch:
     """``watch(*lines, station=..., ...)``: watch a station until the lines end; the exit code."""
 
     def run(
-        *lines: str, station: dict[str, Any] = STATION, report: str = "", control: str = ""
+        *lines: str,
+        station: dict[str, Any] = STATION,
+        report: str = "",
+        control: str = "",
+        locked: Sequence[str] = (),
     ) -> int:
         told = {
             "station": station,
             "addresses": ADDRESSES,
             "report": report,
             "control": control,
+            "locked": locked,
+            "record": "run.h5",
         }
         text = "\n".join([json.dumps(told), *lines])
         monkeypatch.setattr("sys.stdin", io.StringIO(text))
@@ -181,8 +188,22 @@ class _Pipe:
             yield line + "\n"
 
 
+def test_watchdog_that_cannot_lock_its_instruments_does_not_watch(
+    watch: Watch, made_safe: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with hold({"row_smu": "GPIB::24"}, Holder("a run")) as locks:
+        paths = [str(path) for path in locks.paths]
+        with hold_for_watchdog(locks.paths, "lab", ""):
+            assert watch("done", locked=paths) == 1
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert "in use by the watchdog of a run of station lab" in error
+    assert made_safe == []
+
+
 def _told() -> str:
-    return json.dumps({"station": STATION, "addresses": ADDRESSES, "report": "", "control": ""})
+    told = {"station": STATION, "addresses": ADDRESSES, "report": "", "control": ""}
+    return json.dumps({**told, "locked": [], "record": ""})
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from hwloop_sim.virtual.bench.servers import (
     serve_serial,
     serve_socket,
 )
+from hwloop_sim.virtual.circuit.cell_reads import CellReads
 from hwloop_sim.virtual.circuit.circuit import Circuit
 from hwloop_sim.virtual.circuit.clock import BenchClock
 from hwloop_sim.virtual.circuit.dummy import DummyArray
@@ -36,16 +37,20 @@ POLL_S = 20e-3
 
 
 def _compile(settings: SimSettings, array: ArraySettings) -> None:
-    """Compile the state integration of the device model, on cells that nobody else uses.
+    """Compile the device model and its read noise, on cells that nobody else uses.
 
-    Compiled at the first pulse, it would outlast the time-outs of the links that wait for it.
+    Compiled at the first pulse or reading, they would outlast the time-outs of the links that wait.
     """
     rng = np.random.default_rng(0)
     shape = array.geometry.shape
     cells = make_cells(
         settings.device, settings.effects, shape, device_rng=rng, effects_rng=rng.spawn(1)[0]
     )
-    cells.pulse(PulseMap(np.full(shape, 1e-3), 1e-6))
+    if cells.half_select:
+        cells.pulse(PulseMap(np.full(shape, 1e-3), 1e-6))
+    if cells.read_noise:
+        reads = CellReads(cells, fraction=0.0, quiet_v=1.0, rng=rng)
+        reads.noise_a(np.zeros(shape), np.ones(shape, dtype=np.bool_))
 
 
 class VirtualBench:
@@ -53,8 +58,9 @@ class VirtualBench:
 
     The emulated cells are the same that the emulator makes of ``settings`` and ``seed``, so that a
     run over the instruments can be compared with one on the emulator; with ``dummy`` they are the
-    resistors of the station's self-test instead. The instruments have noise and converters of their
-    own in place of the emulator's.
+    resistors of the station's self-test instead. All effects of the cells act, those of a read on
+    every reading of an instrument. The instruments have noise and converters of their own in place
+    of the emulator's converters.
     """
 
     def __init__(
@@ -76,24 +82,28 @@ class VirtualBench:
         # In the order in which the runner and the emulator draw them.
         rng = np.random.default_rng(seed).spawn(2)[0]
         device_rng, noise_rng, effects_rng = rng.spawn(3)
+        (reads_rng,) = rng.spawn(1)
         if settings.cell_law is not None:
             raise ConfigError(
                 "the cells of a virtual bench are linear; remove the law, or use the emulator",
                 key="backends.sim.cell_law",
             )
         self.device: Device
+        reads = None
         if dummy:
             self.device = _dummy(station)
         else:
-            self.device = make_cells(
+            self.device = cells = make_cells(
                 settings.device,
                 settings.effects,
                 array.geometry.shape,
                 device_rng=device_rng,
                 effects_rng=effects_rng,
             )
-            if self.device.half_select:
-                _compile(settings, array)
+            _compile(settings, array)
+            reads = CellReads(
+                cells, fraction=settings.read_noise, quiet_v=array.limits.read_v, rng=reads_rng
+            )
         gate_v = array.read.gate_v
         self.circuit = Circuit(
             station,
@@ -103,6 +113,7 @@ class VirtualBench:
             harmless_v=array.limits.half_select_v,
             gate_on_v=None if gate_v is None else gate_v / 2,
             wires=None if settings.wires is None or dummy else settings.wires.wires(),
+            reads=reads,
         )
         self._pulse_v = array.limits.half_select_v * (1 + 1e-9)  # above it a cell is pulsed
         self.clients = 0

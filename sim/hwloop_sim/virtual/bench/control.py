@@ -18,6 +18,10 @@ from typing import Any
 from hwloop.errors import HwloopError
 from hwloop_sim.virtual.bench.bench import VirtualBench
 from hwloop_sim.virtual.bench.faults import Fault
+from hwloop_sim.virtual.bench.servers import Hangup, bounded_lines
+
+MAX_QUESTION = 1 << 16
+"""Longest question, in bytes."""
 
 
 def serve_control(bench: VirtualBench, stopped: threading.Event) -> tuple[str, Callable[[], None]]:
@@ -32,11 +36,11 @@ def serve_control(bench: VirtualBench, stopped: threading.Event) -> tuple[str, C
         def handle(self) -> None:
             bench.linked("", +1)
             try:
-                for line in self.rfile:
+                for line in bounded_lines(self.rfile, MAX_QUESTION):
                     answer = _answer(bench, stopped, line)
                     self.wfile.write(json.dumps(answer).encode() + b"\n")
-            except OSError:
-                pass  # the client has gone
+            except (Hangup, OSError):
+                pass  # the client has gone, or sends a line without an end
             finally:
                 bench.linked("", -1)
 
@@ -80,5 +84,5 @@ def _answer(bench: VirtualBench, stopped: threading.Event, line: bytes) -> dict[
                 stopped.set()
                 return {"done": True}
         return {"error": f"cannot {question['ask']!r}"}
-    except (ValueError, KeyError, TypeError, HwloopError) as exc:
+    except (ValueError, KeyError, TypeError, RecursionError, HwloopError) as exc:
         return {"error": f"{type(exc).__name__}: {exc}"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -57,7 +57,7 @@ class Fault(Settings):
     channel: str = ""
     line: str = ""
     other: str = ""
-    delay_s: Second = 0.0
+    delay_s: Annotated[Second, Field(ge=0, le=3600)] = 0.0
     after: int = Field(default=0, ge=0)
     count: int | None = Field(default=None, ge=1)
 

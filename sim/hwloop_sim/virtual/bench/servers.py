@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import select
 import socket
 import socketserver
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from hwloop.errors import ConfigError
 
 HEADER = struct.Struct("!2sBBIQ")
 MAX_MESSAGE = 1 << 20
+"""Longest message that an instrument takes, in bytes; the link of a longer one is dropped."""
 DATA = 6  # type of a HiSLIP message that more will follow
 STREAM = b"x" * 1000
 
@@ -37,6 +39,14 @@ class Hangup(Exception):
     """The instrument drops its link."""
 
 
+def bounded_lines(stream: io.BufferedIOBase, most: int) -> Iterator[bytes]:
+    """Yield the lines of a stream; raise :class:`Hangup` at one of more than ``most`` bytes."""
+    while line := stream.readline(most + 1):
+        if len(line) > most:
+            raise Hangup
+        yield line
+
+
 class Endless(Exception):
     """The instrument sends bytes without end in the place of a reply."""
 
@@ -50,7 +60,7 @@ def serve_socket(port: Port, number: int = 0) -> tuple[str, Callable[[], None]]:
         def handle(self) -> None:
             port.connected(+1)
             try:
-                for line in self.rfile:
+                for line in bounded_lines(self.rfile, MAX_MESSAGE):
                     reply = port.answer(line.decode("latin-1").rstrip("\r\n"))
                     if reply is not None:
                         self.wfile.write(reply)
@@ -123,12 +133,18 @@ class _Hislip:
                 self._received = b""
                 self.send(9, 0, 0)
             case 6:  # Data
-                self._received += payload
+                self._add(payload)
             case 7:  # DataEnd
-                text, self._received = self._received + payload, b""
+                self._add(payload)
+                text, self._received = self._received, b""
                 self._lines(text.decode("latin-1"), parameter)
             case 12:  # Trigger
                 self._lines("*TRG", parameter)
+
+    def _add(self, payload: bytes) -> None:
+        if len(self._received) + len(payload) > MAX_MESSAGE:
+            raise Hangup
+        self._received += payload
 
     def _lines(self, text: str, parameter: int) -> None:
         for line in text.splitlines():
@@ -146,17 +162,19 @@ class _Hislip:
         if header is None:
             return None
         _, kind, control, parameter, length = HEADER.unpack(header)
+        if length > MAX_MESSAGE:
+            raise Hangup
         payload = self._exactly(length) if length else b""
         return None if payload is None else (kind, control, parameter, payload)
 
     def _exactly(self, size: int) -> bytes | None:
-        data = b""
+        data = bytearray()
         while len(data) < size:
             part = self._connection.recv(size - len(data))
             if not part:
                 return None
             data += part
-        return data
+        return bytes(data)
 
 
 def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
@@ -183,12 +201,9 @@ def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
                 os.close(open_ends.pop())
 
     def serve() -> None:
-        pending = b""
         with contextlib.suppress(Hangup, OSError):
-            while True:
-                pending += os.read(master, 4096)
-                *lines, pending = pending.replace(b"\r", b"\n").split(b"\n")
-                for line in filter(None, lines):
+            for lines in _lines_of_port(lambda: os.read(master, 4096)):
+                for line in lines:
                     try:
                         reply = port.answer(line.decode("latin-1"))
                     except Endless:
@@ -200,6 +215,23 @@ def serve_serial(port: Port) -> tuple[str, Callable[[], None]]:
 
     threading.Thread(target=serve, daemon=True, name=f"serial {path}").start()
     return path, lambda: close(0)
+
+
+def _lines_of_port(read: Callable[[], bytes]) -> Iterator[list[bytes]]:
+    """Yield the whole lines of each piece that is read from a port.
+
+    A line of more than :data:`MAX_MESSAGE` bytes is left out: there is no link to drop.
+    """
+    pending = bytearray()
+    while True:
+        got = read().replace(b"\r", b"\n")
+        pending += got
+        if b"\n" not in got:
+            del pending[MAX_MESSAGE + 1 :]
+            continue
+        *lines, rest = bytes(pending).split(b"\n")
+        pending = bytearray(rest)
+        yield [line for line in lines if 0 < len(line) <= MAX_MESSAGE]
 
 
 def _send_without_end(send: Callable[[bytes], object]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
@@ -20,10 +20,11 @@ from hwloop.errors import ConfigError, Unsupported
 from hwloop.messages import cell_name
 from hwloop.station.parts import GROUND, Wire
 from hwloop.station.station import Station
-from hwloop.types import FloatArray
+from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.device import Device
 from hwloop_sim.circuit import Wires
 from hwloop_sim.virtual.circuit.array_interior import Interior, interior
+from hwloop_sim.virtual.circuit.cell_reads import CellReads
 from hwloop_sim.virtual.circuit.clock import BenchClock
 from hwloop_sim.virtual.circuit.nodal import Drive, NodalSolution, Nodes, solve
 
@@ -72,7 +73,8 @@ class Circuit:
     model does not cover is recorded as unmodelled, unless it is up to ``harmless_v``, the limit of
     the array for half-selected cells; ``quiet_v`` if left out. ``gate_on_v``: gate voltage from
     which the transistors of a row's 1T1R cells conduct; below it the whole voltage is across the
-    transistor. None for cells without transistors. ``wires``: of the array itself.
+    transistor. None for cells without transistors. ``wires``: of the array itself. ``reads``: the
+    effects of the cells in a reading.
     """
 
     def __init__(
@@ -85,7 +87,9 @@ class Circuit:
         harmless_v: float | None = None,
         gate_on_v: float | None = None,
         wires: Wires | None = None,
+        reads: CellReads | None = None,
     ) -> None:
+        self._reads = reads
         self._gate_on_v = gate_on_v
         self._wires_inside = wires
         self._device = device
@@ -140,6 +144,32 @@ class Circuit:
         return Sensed(
             solution.volts(output), solution.amperes[output], limited=output in solution.limited
         )
+
+    def read(self, output: str) -> Sensed:
+        """Measure as an instrument does in a reading: with the noise of the cells that it reads.
+
+        The effects of a read act on the cells. A current at its limit is the limit.
+        """
+        sensed = self.sense(output)
+        if self._reads is None or not self._reads.act or output not in self._drives:
+            return sensed
+        nodes, cell_v = self._solve().nodes, self.cell_volts()
+        if not sensed.limited:
+            noise_a = self._reads.noise_a(cell_v, self._measured(nodes, output))
+            limit_a = self._drives[output].limit_a
+            amperes = min(max(sensed.amperes + noise_a, -limit_a), limit_a)
+            sensed = replace(sensed, amperes=amperes)
+        self._reads.note(cell_v)
+        self._solution = None  # a read may have changed the cells
+        return sensed
+
+    def _measured(self, nodes: Nodes, output: str) -> BoolArray:
+        """Return the cells with one end at an output, (rows, cols)."""
+        place = nodes.index(output)
+        rows = np.array([nodes.index(name) == place for name in self._row_names])
+        cols = np.array([nodes.index(name) == place for name in self._col_names])
+        measured: BoolArray = rows[:, None] ^ cols
+        return measured
 
     def channels(self, matrix: str) -> frozenset[str]:
         """Return every wired channel of a matrix."""

@@ -7,6 +7,8 @@ import itertools
 import time
 from collections.abc import Callable
 
+MOST_S = 1e9  # 31 years; the time is told to 0.1 µs there
+
 
 class BenchClock:
     """Seconds since the bench was switched on; stands still unless something takes time.
@@ -31,8 +33,14 @@ class BenchClock:
         heapq.heappush(self._events, (max(time_s, self.now_s), next(self._order), callback))
 
     def advance(self, duration_s: float) -> None:
-        """Advance the time, stopping at every event on the way."""
+        """Advance the time, stopping at every event on the way.
+
+        Raises :class:`ValueError` for a duration that is no number or negative, and for one that
+        leads beyond :data:`MOST_S`: there a pulse would be lost in the last digit of the time.
+        """
         end_s = self.now_s + duration_s
+        if not (duration_s >= 0 and end_s <= MOST_S):  # NaN compares with nothing
+            raise ValueError(f"duration_s {duration_s:g}: from 0 to {MOST_S - self.now_s:g}")
         while self._events and self._events[0][0] <= end_s:
             due_s, _, callback = heapq.heappop(self._events)
             self._pass(due_s)

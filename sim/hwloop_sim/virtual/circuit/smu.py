@@ -230,7 +230,7 @@ class Smu:
         ``cycles``: power line cycles of the noise, in place of the aperture's.
         """
         self._clock.advance(aperture_s)
-        sensed = self._circuit.sense(self._output)
+        sensed = self._circuit.read(self._output)
         lag = self._lag()
         volts = sensed.volts + (self._before[0] - sensed.volts) * lag
         amperes = sensed.amperes + (self._before[1] - sensed.amperes) * lag
@@ -254,17 +254,26 @@ class Smu:
 
     def _shown(self, function: str, value: float, nplc: float) -> tuple[float, bool]:
         """Return a value in the steps of its range, and whether it is beyond the range."""
-        full = self.measure_range[function]
-        if self.measure_auto[function]:
-            ranges = self.model.ranges(function)
-            full = next((r for r in ranges if abs(value) <= r * self.model.over), ranges[-1])
-        if self._noise is not None:
-            spread = self.model.noise(function, full) / math.sqrt(nplc)
-            value += float(self._noise.normal()) * spread
-        if abs(value) > full * self.model.over * (1 + NEGLIGIBLE):
-            return OVERFLOW, True
-        step = full / self.model.reading_steps / math.sqrt(min(nplc, 1.0))
-        return round(value / step) * step, False
+        for full in self._measuring_ranges(function, value):
+            seen = value
+            if self._noise is not None:
+                spread = self.model.noise(function, full) / math.sqrt(nplc)
+                seen += float(self._noise.normal()) * spread
+            if abs(seen) <= full * self.model.over * (1 + NEGLIGIBLE):
+                step = full / self.model.reading_steps / math.sqrt(min(nplc, 1.0))
+                return round(seen / step) * step, False
+        return OVERFLOW, True
+
+    def _measuring_ranges(self, function: str, value: float) -> list[float]:
+        """Return the ranges in which a value is measured, each where it is beyond the one before.
+
+        An automatic range that holds the value, but not the value with its noise, is left for the
+        next.
+        """
+        if not self.measure_auto[function]:
+            return [self.measure_range[function]]
+        ranges = self.model.ranges(function)
+        return [r for r in ranges if abs(value) <= r * self.model.over] or [ranges[-1]]
 
     def _check_envelope(self, range_v: float) -> None:
         if self.limits[VOLT] > self.model.most_amperes(range_v) * (1 + SAME):

@@ -1,9 +1,13 @@
 -- What a virtual instrument's Lua is made of: called once with Lua's own functions, it returns
 -- the environment in which messages run, and what the host needs to reach into it. Everything
--- that user code could reach outside the instrument (os, io, debug, package, bytecode) stays out.
+-- that user code could reach outside the instrument (os, io, debug, package, bytecode) stays out,
+-- and so does every function that could work for long within one instruction.
+
+local patterns = ... -- the source of lua_patterns.lua
 
 local setmetatable, error, type, unpack = setmetatable, error, type, unpack
 local loadstring, setfenv, byte, sethook = loadstring, setfenv, string.byte, debug.sethook
+local clock = os.clock
 
 python = nil
 string.dump = nil
@@ -19,6 +23,19 @@ local function all(from)
   local to = {}
   for name, value in pairs(from) do to[name] = value end
   return to
+end
+
+string.find, string.gsub, string.gfind = assert(loadstring(patterns, "=patterns"))({
+  byte = string.byte, sub = string.sub, find = string.find, char = string.char,
+  lower = string.lower, concat = table.concat, getinfo = debug.getinfo,
+  error = error, type = type, tostring = tostring,
+})
+
+local repeated, inserted = string.rep, table.insert
+
+string.rep = function(text, count)
+  if text == "" then return "" end -- else it is done `count` times
+  return repeated(text, count)
 end
 
 local builtins = copy({
@@ -45,20 +62,44 @@ end
 builtins.loadstring = function(text) return compile(text) end
 
 -- A runaway is stopped at its every instruction from then on, so that no pcall of its own saves it.
--- What the host is asked takes it as long as this many instructions.
-local left = 0
-local step, asked = 10000, 250
+-- What the host is asked takes it as long as this many instructions. An instruction on long strings
+-- takes longer than others: so there is a limit of the processor's time as well, without the host's.
+local left, end_s = 0, 0
+local step, asked = 1000, 250
 local function spend()
   left = left - step
-  if left <= 0 then
+  if left <= 0 or clock() > end_s then
+    left = 0
     sethook(spend, "", 1)
     error("TSP:0: aborted, the script ran for too long", 0)
   end
 end
 
-local function limit(instructions)
-  left = instructions
+local function limit(instructions, seconds)
+  left, end_s = instructions, clock() + seconds
   sethook(spend, "", step)
+end
+
+-- Charge what the table library does within one instruction: it moves all that comes after.
+builtins.table.insert = function(list, ...)
+  local count = #list
+  local place, value = ...
+  if select("#", ...) == 1 then return inserted(list, place) end
+  if type(place) ~= "number" or place < 1 or place > count + 1 then
+    error("bad argument #2 to 'insert' (position out of bounds)", 2)
+  end
+  left = left - (count - place) / 4
+  return inserted(list, place, value)
+end
+
+local function took(began_s, ...)
+  end_s = end_s + clock() - began_s
+  return ...
+end
+
+local function host(ask, ...)
+  left = left - asked
+  return took(clock(), ask(...))
 end
 
 -- The instrument's tables: an access is answered by the host, or is a fault on the line it is on.
@@ -67,14 +108,12 @@ local owners = setmetatable({}, {__mode = "k"})
 local function node(owner, index, assign)
   local proxy = setmetatable({}, {
     __index = function(_, key)
-      left = left - asked
-      local fault, value = index(key)
+      local fault, value = host(index, key)
       if fault then error(fault, 2) end
       return value
     end,
     __newindex = function(_, key, value)
-      left = left - asked
-      local fault = assign(key, value)
+      local fault = host(assign, key, value)
       if fault then error(fault, 2) end
     end,
     __metatable = "instrument",
@@ -85,8 +124,7 @@ end
 
 local function callable(call)
   return function(...)
-    left = left - asked
-    local results = {call(...)} -- fault, count, values
+    local results = {host(call, ...)} -- fault, count, values
     if results[1] then error(results[1], 2) end
     return unpack(results, 3, 2 + results[2])
   end

@@ -1,7 +1,9 @@
 """Lua as an instrument runs it: no way out of its environment, no way to run for ever.
 
 Instrument code sees tables that stand for :class:`hwloop_sim.virtual.languages.tsp_tables.Node`; it
-never gets hold of a Python object.
+never gets hold of a Python object. Instructions, processor time and memory are bounded, and no
+function works for long within one instruction: pattern matching is Lua itself
+(``lua_patterns.lua``).
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ from typing import Any
 from hwloop_sim.virtual.languages.tsp_tables import LuaFault, Node, TspError, Value
 
 MOST_INSTRUCTIONS = 50_000_000  # below a second of Lua, or 200 000 calls to the instrument
+MOST_CPU_S = 5.0  # of Lua itself, without what the instrument does for it
 MOST_MEMORY = 64 << 20
-SOURCE = "lua_sandbox.lua"
+MOST_ITEMS, MOST_DEPTH = 1_000_000, 20  # of a table that is handed to the instrument
+SOURCE, PATTERNS = "lua_sandbox.lua", "lua_patterns.lua"
 
 
 class LuaRunError(Exception):
@@ -50,7 +54,8 @@ class Sandbox:
         self._pcall: Any = self._lua.globals().pcall
         self._proxies: dict[Node, Any] = {}
         self._failure: Exception | None = None
-        source = resources.files("hwloop_sim.virtual.languages").joinpath(SOURCE).read_text("utf-8")
+        folder = resources.files("hwloop_sim.virtual.languages")
+        source, patterns = (folder.joinpath(n).read_text("utf-8") for n in (SOURCE, PATTERNS))
         (
             self._env,
             self._builtins,
@@ -62,7 +67,7 @@ class Sandbox:
             self._limit,
             self._sethook,
             self._spend,
-        ) = self._lua.execute(source)
+        ) = self._lua.execute(source, patterns)
 
     def define(self, name: str, value: Value) -> None:
         """Define a name that every script finds, unless it makes a variable of that name."""
@@ -74,14 +79,21 @@ class Sandbox:
 
     def compile(self, text: str) -> Any:
         """Compile text to a Lua function; raise :class:`LuaRunError` with Lua's syntax error."""
-        chunk, message = self._compile(text)
+        try:
+            chunk, message = self._compile(text)
+        except MemoryError as exc:
+            raise OutOfMemory(str(exc)) from None
         if chunk is None:
             raise LuaRunError(message)
         return chunk
 
     def script(self, name: str, source: str) -> Any:
         """Make a script object: callable, with ``name``, ``source``, ``run``."""
-        return self._script(name, source, self.compile(source))
+        chunk = self.compile(source)
+        try:
+            return self._script(name, source, chunk)
+        except MemoryError as exc:
+            raise OutOfMemory(str(exc)) from None
 
     def run(self, function: Any) -> None:
         """Run a Lua function; raise :class:`LuaRunError` with Lua's runtime error.
@@ -89,7 +101,7 @@ class Sandbox:
         Any other exception of a table or function ends the script, even inside a pcall, and is
         raised again.
         """
-        self._limit(self._instructions)
+        self._limit(self._instructions, MOST_CPU_S)
         try:
             result = self._pcall(function)
         finally:
@@ -120,11 +132,22 @@ class Sandbox:
         return value
 
     def from_lua(self, value: Any) -> Any:
-        """Convert a Lua value to Python: a node for its table, a list for a plain table."""
+        """Convert a Lua value to Python: a node for its table, a list for a plain table.
+
+        Raises :class:`LuaFault` for tables in tables without end.
+        """
+        return self._converted(value, [MOST_ITEMS], 0)
+
+    def _converted(self, value: Any, left: list[int], depth: int) -> Any:
+        left[0] -= 1
         if type(value).__name__ != "_LuaTable":
             return value
         node = self._owner(value)
-        return [self.from_lua(item) for item in value.values()] if node is None else node
+        if node is not None:
+            return node
+        if depth > MOST_DEPTH or left[0] < 0:
+            raise LuaFault("table too large")
+        return [self._converted(item, left, depth + 1) for item in value.values()]
 
     def _proxy(self, node: Node) -> Any:
         kept: dict[Any, Any] = {}  # a function is the same whenever it is looked up
@@ -139,13 +162,13 @@ class Sandbox:
             return fault, made
 
         def assign(key: Any, value: Any) -> str | None:
-            return self._ask(node.assign, key, self.from_lua(value))[0]
+            return self._ask(lambda: node.assign(key, self.from_lua(value)))[0]
 
         return self._node(node, index, assign)
 
     def _function(self, function: Callable[..., Value]) -> Any:
         def call(*arguments: Any) -> tuple[Any, ...]:
-            fault, result = self._ask(function, *map(self.from_lua, arguments))
+            fault, result = self._ask(lambda: function(*map(self.from_lua, arguments)))
             if fault is not None:
                 return fault, 0
             if isinstance(result, tuple):
@@ -165,7 +188,7 @@ class Sandbox:
             return str(exc), None
         except Exception as exc:  # noqa: BLE001 - raised again by run()
             self._failure = exc
-            self._limit(0)
+            self._limit(0, 0)
             self._sethook(self._spend, "", 1)
             return str(exc) or "stopped", None
 

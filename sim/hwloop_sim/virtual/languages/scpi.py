@@ -26,6 +26,7 @@ WRONG_TYPE = (-104, "Data type error")
 OUT_OF_RANGE = (-222, "Parameter data out of range")
 ILLEGAL = (-224, "Illegal parameter value")
 SCALES = {"": 1.0, "K": 1e3, "M": 1e-3, "U": 1e-6, "N": 1e-9, "P": 1e-12, "MA": 1e6}
+MOST_DIGITS = 255  # of a number as text: IEEE 488.2, 7.7.2.4
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)")
 
 
@@ -85,13 +86,15 @@ Getter = Callable[[Arguments], str]
 
 def parse_number(text: str) -> float:
     """Parse a decimal number with or without a unit, or a hexadecimal, octal or binary one."""
+    if len(text) > MOST_DIGITS:
+        raise ScpiError(*WRONG_TYPE)
     word = text.strip().upper()
     if word in {"INF", "INFINITY"}:
         return 9.9e37
     if word[:2] in {"#H", "#Q", "#B"}:
         try:
             return float(int(word[2:], {"H": 16, "Q": 8, "B": 2}[word[1]]))
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ScpiError(*WRONG_TYPE) from None
     match = _NUMBER.fullmatch(word)
     if match is None:
@@ -100,14 +103,20 @@ def parse_number(text: str) -> float:
     for base in ("OHM", "HZ", "V", "A", "S", "W", ""):
         prefix = unit.removesuffix(base)
         if unit.endswith(base) and prefix in SCALES:
-            return float(digits) * SCALES[prefix]
+            return _finite(float(digits) * SCALES[prefix])
     raise ScpiError(*WRONG_TYPE)
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ScpiError(*OUT_OF_RANGE)
+    return value
 
 
 def split_outside(text: str, separator: str) -> list[str]:
     """Split at separators that are neither in quotes nor in parentheses."""
-    parts, quote, depth = [""], "", 0
-    for character in text:
+    parts, begin, quote, depth = [], 0, "", 0
+    for place, character in enumerate(text):
         if quote:
             quote = "" if character == quote else quote
         elif character in "'\"":
@@ -115,10 +124,9 @@ def split_outside(text: str, separator: str) -> list[str]:
         else:
             depth += (character == "(") - (character == ")")
             if character == separator and depth == 0:
-                parts.append("")
-                continue
-        parts[-1] += character
-    return parts
+                parts.append(text[begin:place])
+                begin = place + 1
+    return [*parts, text[begin:]]
 
 
 def spellings(form: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from hwloop_sim.virtual.languages.lua_sandbox import (
     OutOfMemory,
     Sandbox,
 )
-from hwloop_sim.virtual.languages.tsp_format import Format
+from hwloop_sim.virtual.languages.tsp_format import Format, error_text
 from hwloop_sim.virtual.languages.tsp_tables import (
     Cell,
     LuaFault,
@@ -33,8 +33,12 @@ SYNTAX, RUNTIME = -285, -286
 MOST_ERRORS = 100
 RECOVERABLE = 20.0
 OVERFLOWED = TspError(-350, "Queue overflow")
+OUT_OF_MEMORY = TspError(-225, "Out of memory or TSP memory allocation error")
 MOST_DELAY_S = 1e6
 MOST_LINES = 100_000
+MOST_BYTES = 1 << 24
+"""Of the output queue, and of a script that is being loaded."""
+MOST_ERROR_TEXT = 255  # SCPI-99, 21.8.1
 _EXIT = "TSP:0: exit"
 
 
@@ -66,6 +70,7 @@ class VirtualTspInstrument(VirtualInstrument):
         self.format = Format(self.ascii_precision)
         self._settings: Mapping[str, object] = kwargs["settings"]
         self._printed: list[str] = []
+        self._printed_bytes = self._script_bytes = 0
         self._event_status = 0
         self._sandbox: Sandbox | None = None
         self._script: tuple[str, bool, list[str]] | None = None
@@ -103,7 +108,7 @@ class VirtualTspInstrument(VirtualInstrument):
 
     @override
     def receive(self, message: str) -> str | None:
-        self._printed = []
+        self._printed, self._printed_bytes = [], 0
         for line in message.splitlines():
             self._line(line.strip("\r\n"))
             if self._show_errors.value:
@@ -116,6 +121,7 @@ class VirtualTspInstrument(VirtualInstrument):
 
     def queue_error(self, error: TspError) -> None:
         """Put an error into the queue; when it is full, the last one becomes an overflow."""
+        error = TspError(error.code, error.text[:MOST_ERROR_TEXT])
         self._event_status |= 16 if error.code > -200 or error.code <= -220 else 32
         if len(self.errors) < MOST_ERRORS:
             self.errors.append(error)
@@ -124,7 +130,8 @@ class VirtualTspInstrument(VirtualInstrument):
 
     def emit(self, text: str) -> None:
         """Put one line into the output queue; a script that fills it is stopped as a runaway."""
-        if len(self._printed) >= MOST_LINES:
+        self._printed_bytes += len(text)
+        if len(self._printed) >= MOST_LINES or self._printed_bytes > MOST_BYTES:
             raise LuaFault("output queue full")
         self._printed.append(text)
 
@@ -136,9 +143,10 @@ class VirtualTspInstrument(VirtualInstrument):
             if word == "endscript":
                 self._end_script()
             else:
-                self._script[2].append(line)
+                self._load(line)
         elif word in {"loadscript", "loadandrunscript"}:
             self._script = (rest.strip(), word == "loadandrunscript", [])
+            self._script_bytes = 0
         elif word.startswith("*"):
             for unit in line.split(";"):
                 self._common(unit.strip())
@@ -156,8 +164,11 @@ class VirtualTspInstrument(VirtualInstrument):
     def _run_text(self, text: str) -> None:
         try:
             chunk = self._lua().compile(text)
+        except OutOfMemory:
+            self._forget_all()
+            return
         except LuaRunError as exc:
-            self.queue_error(TspError(SYNTAX, _described("Syntax", str(exc))))
+            self.queue_error(TspError(SYNTAX, error_text("Syntax", str(exc))))
             return
         self._run(chunk)
 
@@ -165,18 +176,31 @@ class VirtualTspInstrument(VirtualInstrument):
         try:
             self._lua().run(chunk)
         except OutOfMemory:
-            self._sandbox = None  # every variable and script is lost
-            self._scripts.clear()
-            self.queue_error(TspError(-225, "Out of memory or TSP memory allocation error"))
-            self.stopped()
+            self._forget_all()
         except LuaRunError as exc:
             if str(exc).endswith(_EXIT):
                 return
-            self.queue_error(TspError(RUNTIME, _described("Runtime", str(exc))))
+            self.queue_error(TspError(RUNTIME, error_text("Runtime", str(exc))))
             self.stopped()
+
+    def _forget_all(self) -> None:
+        """Start anew with an empty memory: every variable and script is lost."""
+        self._sandbox = None
+        self._scripts.clear()
+        self.queue_error(OUT_OF_MEMORY)
+        self.stopped()
 
     def stopped(self) -> None:
         """Handle a script that a runtime error has stopped; outputs stay as they are."""
+
+    def _load(self, line: str) -> None:
+        """Add a line to the script that is being loaded; give up one that has no end."""
+        self._script_bytes += len(line) + 1
+        if self._script_bytes > MOST_BYTES:
+            self._script = None
+            self.queue_error(OUT_OF_MEMORY)
+        elif self._script is not None:
+            self._script[2].append(line)
 
     def _end_script(self) -> None:
         if self._script is None:
@@ -194,8 +218,10 @@ class VirtualTspInstrument(VirtualInstrument):
     def _new_script(self, source: str, name: str = "") -> Any:
         try:
             script = self._lua().script(name, source)
+        except OutOfMemory:
+            raise OUT_OF_MEMORY from None
         except LuaRunError as exc:
-            raise TspError(SYNTAX, _described("Syntax", str(exc))) from None
+            raise TspError(SYNTAX, error_text("Syntax", str(exc))) from None
         if name:
             if not name.isidentifier():
                 raise TspError(-282, "Illegal program name")
@@ -316,12 +342,3 @@ class VirtualTspInstrument(VirtualInstrument):
 
 def _exit() -> None:
     raise LuaFault(_EXIT)
-
-
-def _described(kind: str, message: str) -> str:
-    """Return Lua's message with the place as the instruments write it."""
-    place, _, text = message.partition(": ")
-    line = place.rpartition(":")[2]
-    if not line.isdigit():
-        return f"TSP {kind} error: {message}"
-    return f"TSP {kind} error at line {line}: {text}"

@@ -82,3 +82,12 @@ def _fitting(value: float, kind: str) -> float:
     except OverflowError:
         return float("inf") if value > 0 else float("-inf")
     return value
+
+
+def error_text(kind: str, message: str) -> str:
+    """Return the text of a Lua error as the instruments write it, with its line."""
+    place, _, text = message.partition(": ")
+    line = place.rpartition(":")[2]
+    if not line.isdigit():
+        return f"TSP {kind} error: {message}"
+    return f"TSP {kind} error at line {line}: {text}"

@@ -73,7 +73,7 @@ class SourceMeasureChannel:
         }
         self.meter = Meter(
             node,
-            Probe(partial(circuit.sense, output), self._complies, self._sourced),
+            Probe(partial(circuit.read, output), self._complies, self._sourced),
             {"v": model.ranges_v, "i": (*model.extra_measure_a, *model.ranges_a)},
             clock=clock,
             noise=noise,

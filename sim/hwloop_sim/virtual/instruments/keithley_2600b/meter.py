@@ -35,7 +35,7 @@ BUFFER_ROWS = 60_000
 class Probe:
     """The channel as its meter sees it."""
 
-    sense: Callable[[], Sensed]
+    read: Callable[[], Sensed]
     complies: Callable[[], bool]
     sourced: Callable[[], float]
 
@@ -172,7 +172,7 @@ class Meter:
 
     def _reading(self, what: str) -> tuple[list[float], float]:
         self._clock.advance(max(self._cells["delay"].value, 0.0) + self.aperture_s)
-        sensed = self._probe.sense()
+        sensed = self._probe.read()
         status = STATUS_COMPLIANCE * self._probe.complies()
         automatic = self._cells["autorangei" if "i" in what else "autorangev"].value
         status |= STATUS_AUTO * bool(automatic)
@@ -194,17 +194,29 @@ class Meter:
 
     def _displayed(self, axis: str, value: float) -> float:
         """Return a value in the steps of its range; beyond it, the overflow value."""
-        ranges = self._ranges[axis]
-        if self._cells[f"autorange{axis}"].value:
-            lowest = self._cells[f"lowrange{axis}"].value
-            high = [r for r in ranges if r >= lowest and abs(value) <= r * MEASURED_OVER]
-            self._range[axis] = high[0] if high else ranges[-1]
-        span = self._range[axis]
-        step = span / COUNTS / math.sqrt(min(self._cells["nplc"].value, 1.0))
-        if self._noise is not None:
-            spread = NOISE_COUNTS * span / COUNTS / math.sqrt(self._cells["nplc"].value)
-            value += float(self._noise.normal()) * spread
-        return OVERFLOW if abs(value) > span * MEASURED_OVER else round(value / step) * step
+        nplc = self._cells["nplc"].value
+        for span in self._measuring_ranges(axis, value):
+            self._range[axis] = span
+            seen = value
+            if self._noise is not None:
+                spread = NOISE_COUNTS * span / COUNTS / math.sqrt(nplc)
+                seen += float(self._noise.normal()) * spread
+            if abs(seen) <= span * MEASURED_OVER:
+                step = span / COUNTS / math.sqrt(min(nplc, 1.0))
+                return round(seen / step) * step
+        return OVERFLOW
+
+    def _measuring_ranges(self, axis: str, value: float) -> list[float]:
+        """Return the ranges in which a value is measured, each where it is beyond the one before.
+
+        An automatic range that holds the value, but not the value with its noise, is left for the
+        next.
+        """
+        if not self._cells[f"autorange{axis}"].value:
+            return [self._range[axis]]
+        ranges, lowest = self._ranges[axis], self._cells[f"lowrange{axis}"].value
+        high = [r for r in ranges if r >= lowest and abs(value) <= r * MEASURED_OVER]
+        return high or [ranges[-1]]
 
 
 def fitting(value: float, ranges: tuple[float, ...]) -> float:
