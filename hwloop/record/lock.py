@@ -16,7 +16,8 @@ _BEYOND = 2**40
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(stream: IO[bytes]) -> None:
+    def lock(stream: IO[bytes]) -> None:
+        """Hold a file for this process alone; raises :class:`OSError` where another holds it."""
         stream.seek(_BEYOND)
         msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
 
@@ -27,7 +28,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _lock(stream: IO[bytes]) -> None:
+    def lock(stream: IO[bytes]) -> None:
+        """Hold a file for this process alone; raises :class:`OSError` where another holds it."""
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _unlock(stream: IO[bytes]) -> None:
@@ -42,7 +44,7 @@ def lock_file(path: Path, in_use: str) -> Iterator[None]:
     """
     with path.open("ab") as stream:
         try:
-            _lock(stream)
+            lock(stream)
         except (BlockingIOError, PermissionError):
             raise RecordError(f"{path}: {in_use}; wait for its end") from None
         try:
