@@ -26,7 +26,8 @@ from hwloop.array.geometry import Geometry
 from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Description
 from hwloop.procedure.procedure import Procedure, load_procedure
-from hwloop.record.writer import RecordWriter, RunHeader
+from hwloop.record.header import RunHeader
+from hwloop.record.writer import RecordWriter
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.manhattan.train_manhattan import ManhattanSettings
 

@@ -105,6 +105,7 @@ REASONS: Mapping[str, str] = {
     "hwloop/settings/yaml.py": "the text of the file, then its content: the record holds both",
     "hwloop/backend/wrapper.py": "a wrapper does an operation, and passes on the question whether"
     " it can be done",
+    "hwloop/record/header.py": "the series to be filled: once to lay them out, once to keep them",
     "hwloop/record/writer.py": "the file is laid out before the bench works; then each operation"
     " and each row is written",
     "hwloop/record/operations.py": "the columns of an operation: once to lay them out, once filled",

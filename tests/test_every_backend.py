@@ -17,10 +17,11 @@ from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.guard import Guard
 from hwloop.backend.kind import OpenRequest
 from hwloop.procedure.procedure import Procedure, load_procedure
+from hwloop.record.header import RunHeader
 from hwloop.record.reader import Record
 from hwloop.record.recorder import Recorder
 from hwloop.record.replay import Replay
-from hwloop.record.writer import RecordWriter, RunHeader
+from hwloop.record.writer import RecordWriter
 from hwloop.testing import check_backend
 from hwloop_drivers.bench import open as opening
 from hwloop_drivers.bench.backend import Bench

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from hwloop.disk import hdf5_file
 from hwloop.errors import ConfigError, RecordError
 
 
@@ -17,13 +18,10 @@ def write_complete(path: Path, fill: Callable[[Any], None]) -> None:
 
     Raises :class:`RecordError` if the name is taken or the file cannot be written.
     """
-    import h5py
 
     def write(temporary: Path) -> None:
-        with h5py.File(temporary, "x") as file:
+        with hdf5_file(temporary, "x", durable=True) as file:
             fill(file)
-            file.flush()
-            os.fsync(file.id.get_vfd_handle())  # on the disk before the name is
 
     appear_complete(path, write)
 

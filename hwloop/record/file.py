@@ -5,11 +5,16 @@ which the file cannot be read. So the structure is changed in a copy, which then
 place at once. Between two such changes only the bytes of a row and of a counter are written, in
 place and straight to the operating system. Datasets double their length, so that a run of n rows
 is copied about log2(n) times.
+
+Others may replace, delete, move or cut the file meanwhile. The open file is compared with what has
+its name before each change and each synchronisation; where they differ, the run does not go on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import os
 import shutil
 import sys
@@ -17,10 +22,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 
+from hwloop.disk import hdf5_file, read_at, sync, write_at
 from hwloop.errors import RecordError
+from hwloop.record.lock import lock
 
 _REPLACE_PATIENCE_S = 2.0
 
@@ -31,29 +39,39 @@ Placed = tuple[int, memoryview]
 class RecordFile:
     """File that any HDF5 reader can open, whenever the writing process is killed.
 
-    ``begin`` writes what the file holds from the first moment that it exists. Raises
-    :class:`RecordError` where the file exists already or cannot be written.
+    ``begin`` writes what the file holds from the first moment that it exists. ``holds``: what is
+    safe in it by now, for the message of an error. Raises :class:`RecordError` where the file
+    exists already, cannot be written, or is not the one that has its name any more; in the last
+    case ``path`` is that of a copy from then on.
     """
 
-    def __init__(self, path: Path, begin: Callable[[h5py.File], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        begin: Callable[[h5py.File], None],
+        *,
+        holds: Callable[[], str] = lambda: "",
+    ) -> None:
         self.path = path
         self.changes = 0
+        self._holds: Callable[[], str] = lambda: ""
         # The process id keeps two runs that were given one name from writing into one draft.
         self._draft = path.with_name(f"{path.name}.{os.getpid()}.new")
         self._changing: h5py.File | None = None
         self._has_durable_rows = False
+        self._last: tuple[int, bytes] | None = None
         with self._our_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
                 raise FileExistsError
             try:
-                with h5py.File(self._draft, "w") as file:
+                with hdf5_file(self._draft, "w", durable=True) as file:
                     begin(file)
-                sync(self._draft)
                 _place_new(self._draft, path)
             finally:
                 self._draft.unlink(missing_ok=True)
-            self._file = _open(path)
+            self._take(*_open(path))
+        self._holds = holds
 
     @property
     def file(self) -> h5py.File:
@@ -69,21 +87,23 @@ class RecordFile:
         if self._changing is not None:
             yield self._changing
             return
-        with self._our_errors():
-            # Closed first: Windows neither copies nor replaces a file that is locked.
-            self._file.close()
-            try:
-                _copy(self.path, self._draft, room)
-                with h5py.File(self._draft, "r+") as self._changing:
-                    yield self._changing
-                if self._has_durable_rows:
-                    sync(self._draft)
-                _replace(self._draft, self.path)
-            finally:
-                self._changing = None
-                self.changes += 1
-                self._draft.unlink(missing_ok=True)
-                self._file = _open(self.path)
+        with self._our_errors(), self._drafting():
+            _copy(self._descriptor, self._draft, room)
+            with hdf5_file(self._draft, "r+") as self._changing:
+                yield self._changing
+            if self._has_durable_rows:
+                sync(self._draft)
+
+    @contextmanager
+    def rewriting(self) -> Iterator[tuple[h5py.File, h5py.File]]:
+        """Write the file anew: yields it as it is, and an empty one that takes its place."""
+        with (
+            self._our_errors(),
+            self._drafting(),
+            hdf5_file(self.path, "r") as file,
+            hdf5_file(self._draft, "w", durable=True, compact=True) as anew,
+        ):
+            yield file, anew
 
     def write(self, places: Iterable[Placed]) -> None:
         """Write bytes in place, in order, past HDF5, which must not have read them before.
@@ -91,14 +111,21 @@ class RecordFile:
         The operating system has them at once, and keeps them if this process is killed.
         """
         with self._our_errors():
-            descriptor = self._file.id.get_vfd_handle()
-            for offset, values in places:
-                _write_at(descriptor, offset, values)
+            now = os.fstat(self._descriptor)
+            if not now.st_nlink or now.st_size < self._size:
+                self._refuse_displaced()
+            self._last = None
+            last: Placed | None = None
+            for last in places:
+                write_at(self._descriptor, *last)
+            if last is not None:
+                self._last = last[0], last[1].tobytes()
 
     def sync(self) -> None:
         """Flush everything to the disk, so that it survives a power failure."""
         with self._our_errors():
-            sync(self.path)
+            self._refuse_displaced()
+            os.fsync(self._descriptor)
             # From now on a copy must be on the disk before it takes this file's place: else a
             # loss of power could take rows that were safe. Before, there is nothing to lose.
             self._has_durable_rows = True
@@ -106,6 +133,86 @@ class RecordFile:
     def close(self) -> None:
         """Close the file; may be called again."""
         self._file.close()
+        self._stream.close()
+        self._descriptor = -1  # its number may be another file's from now on
+
+    def _take(self, stream: BinaryIO, file: h5py.File) -> None:
+        """Go on with another open file."""
+        self._stream, self._file = stream, file
+        self._descriptor = stream.fileno()
+        self._size = os.fstat(self._descriptor).st_size
+        self._last = None
+
+    @contextmanager
+    def _drafting(self) -> Iterator[None]:
+        """Put the draft that the block writes in the place of the file."""
+        self._refuse_displaced()
+        try:
+            yield
+            self._refuse_displaced()
+            self._put_in_place()
+        finally:
+            self._changing = None
+            self.changes += 1
+            self._draft.unlink(missing_ok=True)
+
+    def _put_in_place(self) -> None:
+        if sys.platform == "win32":  # which does not replace a file that is open
+            self.close()
+            try:
+                _replace(self._draft, self.path)
+            finally:
+                self._take(*_open(self.path))
+            return
+        _replace(self._draft, self.path)
+        self._go_on_with(self.path)
+
+    def _go_on_with(self, path: Path) -> None:
+        before = self._file, self._stream
+        self._take(*_open(path))
+        for one in before:
+            one.close()
+
+    def _refuse_displaced(self) -> None:
+        """Raise unless the open file is the one that has its name, with what was written last."""
+        here = os.fstat(self._descriptor)
+        if here.st_size < self._size:
+            raise RecordError(
+                f"{self.path}: was cut from {self._size} to {here.st_size} bytes by another program"
+                " while the run was in progress; what it held is lost"
+            )
+        if self._last is not None:
+            offset, values = self._last
+            if read_at(self._descriptor, offset, len(values)) != values:
+                raise RecordError(
+                    f"{self.path}: was overwritten by another program while the run was in"
+                    " progress; what it held is lost"
+                )
+        try:
+            there = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            self._keep("was deleted or moved")
+        else:
+            if not os.path.samestat(here, there):
+                self._keep("was replaced by another file")
+
+    def _keep(self, fate: str) -> None:
+        """Copy the open file to a name of its own, go on there, and raise."""
+        lost = f"{self.path}: {fate} while the run was in progress"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _copy(self._descriptor, self._draft, 0)
+            sync(self._draft)
+            kept = _place_beside(self._draft, self.path)
+        except OSError as exc:
+            raise RecordError(f"{lost}; what it held cannot be kept: {exc}") from exc
+        finally:
+            self._draft.unlink(missing_ok=True)
+        self._draft = kept.with_name(f"{kept.name}.{os.getpid()}.new")
+        self._go_on_with(kept)
+        self.path = kept
+        self.changes += 1
+        raise RecordError(f"{lost}; what was recorded until then is in {kept}")
 
     @contextmanager
     def _our_errors(self) -> Iterator[None]:
@@ -116,68 +223,53 @@ class RecordFile:
                 f"{self.path}: exists already; choose another name with --out"
             ) from None
         except OSError as exc:
-            raise RecordError(f"{self.path}: cannot be written: {exc}") from exc
+            held = self._holds()
+            raise RecordError(
+                f"{self.path}: cannot be written: {exc}" + (f"; {held}" if held else "")
+            ) from exc
 
 
-def _copy(source: Path, target: Path, room: int) -> None:
-    """Copy a file into space that is set aside first, with ``room`` for what is to be added.
+def _copy(source: int, target: Path, room: int) -> None:
+    """Copy an open file into space that is set aside first, with ``room`` for what is to be added.
 
     ext4 begins to write a file out when it replaces another by rename, unless its place on the
     disk is known by then; setting it aside takes a quarter of that time. Where the disk is full,
     it also shows before anything is copied.
     """
-    if not sys.platform.startswith("linux"):
-        shutil.copyfile(source, target)
-        return
-    with source.open("rb") as given, target.open("wb") as taken:
-        size, done = os.fstat(given.fileno()).st_size, 0
+    with target.open("wb") as taken:
+        if not sys.platform.startswith("linux"):
+            os.lseek(source, 0, os.SEEK_SET)
+            with os.fdopen(source, "rb", closefd=False) as given:
+                shutil.copyfileobj(given, taken)
+            return
+        size, done = os.fstat(source).st_size, 0
         try:
             os.posix_fallocate(taken.fileno(), 0, size + room)
         except OSError as exc:
             if exc.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system without it
                 raise
         while done < size:
-            sent = os.sendfile(taken.fileno(), given.fileno(), done, size - done)
+            sent = os.sendfile(taken.fileno(), source, done, size - done)
             if not sent:
-                raise OSError(errno.EIO, f"{source} ended at {done} of {size} bytes while copied")
+                raise OSError(errno.EIO, f"the file ended at {done} of {size} bytes while copied")
             done += sent
 
 
-def _write_at(descriptor: int, offset: int, values: memoryview) -> None:
-    """Write values at an offset of an open file."""
-    written = _pwrite(descriptor, values, offset)
-    if written < values.nbytes:  # interrupted, or the disk is full, as the next attempt will tell
-        whole = values.tobytes()
-        while written < len(whole):
-            written += _pwrite(descriptor, whole[written:], offset + written)
+def _open(path: Path) -> tuple[BinaryIO, h5py.File]:
+    """Open a file for writing in place, locked, and its structure for reading.
 
-
-def _seek_and_write(descriptor: int, values: bytes | memoryview, offset: int) -> int:
-    """Write at an offset and restore the position, as ``os.pwrite``, which Windows lacks."""
-    position = os.lseek(descriptor, 0, os.SEEK_CUR)
+    HDF5 itself has it open for reading only: on closing it would write once more.
+    """
+    stream = path.open("r+b", buffering=0)
     try:
-        os.lseek(descriptor, offset, os.SEEK_SET)
-        return os.write(descriptor, values)
-    finally:
-        os.lseek(descriptor, position, os.SEEK_SET)
-
-
-_pwrite: Callable[[int, bytes | memoryview, int], int] = getattr(os, "pwrite", _seek_and_write)
-
-
-def sync(path: Path) -> None:
-    """Flush a file from the operating system's memory to the disk."""
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
-
-
-def _open(path: Path) -> h5py.File:
-    try:
-        return h5py.File(path, "r+")
-    except BlockingIOError:
-        # Someone reads the file just now. The run must not end for that, and the reader comes to
-        # no harm, since the structure does not change below it.
-        return h5py.File(path, "r+", locking=False)
+        # Someone may read the file just now, or the file system has no locks. The run must not end
+        # for that, and the reader comes to no harm: the structure does not change below it.
+        with contextlib.suppress(OSError):
+            lock(stream)
+        return stream, h5py.File(path, "r", locking=False)
+    except BaseException:
+        stream.close()
+        raise
 
 
 def _place_new(draft: Path, path: Path) -> None:
@@ -190,6 +282,18 @@ def _place_new(draft: Path, path: Path) -> None:
         if path.exists():
             raise FileExistsError from None
         _replace(draft, path)
+
+
+def _place_beside(draft: Path, path: Path) -> Path:
+    """Move a draft to a free name beside ``path``, and return it."""
+    for number in itertools.count(1):
+        kept = path.with_name(f"{path.stem}.kept{number}{path.suffix}")
+        try:
+            _place_new(draft, kept)
+        except FileExistsError:
+            continue
+        return kept
+    raise AssertionError("numbers do not end")
 
 
 def _replace(draft: Path, path: Path) -> None:

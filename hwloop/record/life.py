@@ -24,8 +24,8 @@ from pydantic import Field, NonNegativeInt, model_validator
 
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.kind import LifeKind
+from hwloop.disk import sync
 from hwloop.errors import ConfigError, RecordError
-from hwloop.record.file import sync
 from hwloop.record.lock import lock_file
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count

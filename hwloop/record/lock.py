@@ -16,7 +16,8 @@ _BEYOND = 2**40
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(stream: IO[bytes]) -> None:
+    def lock(stream: IO[bytes]) -> None:
+        """Hold a file for this process alone; raises :class:`OSError` where another holds it."""
         stream.seek(_BEYOND)
         msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
 
@@ -27,7 +28,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _lock(stream: IO[bytes]) -> None:
+    def lock(stream: IO[bytes]) -> None:
+        """Hold a file for this process alone; raises :class:`OSError` where another holds it."""
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _unlock(stream: IO[bytes]) -> None:
@@ -41,7 +43,7 @@ def try_lock(stream: IO[bytes]) -> bool:
     second one, of the same process too, is refused.
     """
     try:
-        _lock(stream)
+        lock(stream)
     except (BlockingIOError, PermissionError):
         return False
     return True

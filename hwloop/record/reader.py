@@ -17,9 +17,9 @@ from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, Reading
 from hwloop.array.settings import outer_shape
 from hwloop.backend.origin import Origin, recorded_origin
 from hwloop.errors import RecordError
+from hwloop.record.header import FORMAT, FORMAT_VERSION, LOG, OPERATIONS, OUTCOMES, STATUS
 from hwloop.record.operations import operation_of
 from hwloop.record.series import counter_name
-from hwloop.record.writer import FORMAT, FORMAT_VERSION, LOG, OPERATIONS, OUTCOMES
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,8 @@ class Record:
     def status(self) -> str:
         """Status of the run: "completed", "stopped", "failed", or "interrupted" if killed."""
         status = str(self._file.attrs["status"])
+        if status == "running" and STATUS in self._file:  # of one that could not be packed
+            status = self._file[STATUS][()].decode()
         return "interrupted" if status == "running" else status
 
     @property

@@ -158,22 +158,9 @@ class Series:
         if self._counter is not None:
             yield self._counter.placed(0, np.array(self.rows))
 
-    def trim(self, file: h5py.File) -> None:
-        """Cut off everything beyond the last row; within :meth:`RecordFile.changing`."""
-        for name in self._names_in(file):
-            _resize(file, f"{self.path}/{name}", self.rows)
-
-    def drop_if_empty(self, file: h5py.File) -> None:
-        """Remove a series that got no row; within :meth:`RecordFile.changing`."""
-        if self.rows or not (names := self._names_in(file)):
-            return
-        group = file[self.path]
-        for name in names:
-            del group[name]
-        del file[f"recorder/{counter_name(self.path)}"]
-        while not len(group) and group.parent.name != "/":
-            group, empty = group.parent, group.name
-            del file[empty]
+    def columns_in(self, file: h5py.File) -> list[str]:
+        """Return the paths of the columns; none where they have not been made."""
+        return [f"{self.path}/{name}" for name in self._names_in(file)]
 
     def _names_in(self, file: h5py.File) -> tuple[str, ...]:
         """Return the names of the columns; none where they have not been made."""

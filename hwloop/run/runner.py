@@ -21,9 +21,10 @@ from hwloop.backend.origin import Origin
 from hwloop.backend.registered import backend_kind
 from hwloop.errors import ConfigError, HwloopError, NotConverged, Stopped
 from hwloop.procedure.procedure import PreparedStep, Procedure
+from hwloop.record.header import RunHeader
 from hwloop.record.life import NO_NAME, ArrayLife, life_path
 from hwloop.record.recorder import Recorder
-from hwloop.record.writer import RecordWriter, RunHeader
+from hwloop.record.writer import RecordWriter
 from hwloop.run.execute import Follower, execute, request_for
 from hwloop.run.observer import Observer, Quiet
 from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported

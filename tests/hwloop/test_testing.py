@@ -12,10 +12,11 @@ from hwloop.array.operations import Flag, Operation, PulseMap, Reading, ReadMap,
 from hwloop.backend.base import CrossbarBackend, Description, Event, MultiplyMode
 from hwloop.backend.guard import Guard
 from hwloop.errors import BackendError, Unsupported
+from hwloop.record.header import RunHeader
 from hwloop.record.reader import Record
 from hwloop.record.recorder import Recorder
 from hwloop.record.replay import Replay
-from hwloop.record.writer import RecordWriter, RunHeader
+from hwloop.record.writer import RecordWriter
 from hwloop.testing import check_backend
 from hwloop.types import BoolArray
 

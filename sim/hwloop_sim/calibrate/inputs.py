@@ -7,7 +7,7 @@ from pathlib import Path
 from hwloop.datasets.files import format_of
 from hwloop.datasets.measurement import FORMAT as DATASET
 from hwloop.errors import ConfigError
-from hwloop.record.writer import FORMAT as RECORD
+from hwloop.record.header import FORMAT as RECORD
 
 
 def check_format(path: Path) -> None:

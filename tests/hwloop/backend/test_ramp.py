@@ -16,10 +16,11 @@ from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.guard import Guard
 from hwloop.errors import LimitError, ReplayMismatch
 from hwloop.procedure.procedure import load_procedure
+from hwloop.record.header import RunHeader
 from hwloop.record.reader import Record
 from hwloop.record.recorder import Recorder
 from hwloop.record.replay import Replay
-from hwloop.record.writer import RecordWriter, RunHeader
+from hwloop.record.writer import RecordWriter
 from tests.hwloop.spy import SpyBackend, array_settings
 
 PROCEDURE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"

@@ -15,10 +15,11 @@ from hwloop.array.operations import Operation, PulseMap, Ramp, ReadMap, VectorBa
 from hwloop.backend.base import Event
 from hwloop.errors import InstrumentTimeout, ReplayMismatch
 from hwloop.procedure.procedure import load_procedure
+from hwloop.record.header import RunHeader
 from hwloop.record.reader import Record, differences
 from hwloop.record.recorder import Recorder
 from hwloop.record.replay import Replay
-from hwloop.record.writer import RecordWriter, RunHeader
+from hwloop.record.writer import RecordWriter
 from tests.hwloop.spy import SpyBackend
 
 FILE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"

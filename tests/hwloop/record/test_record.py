@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from hwloop import disk
 from hwloop.array.geometry import Geometry
 from hwloop.array.operations import Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch, Wait
 from hwloop.backend.base import Description
@@ -27,9 +28,10 @@ from hwloop.errors import RecordError
 from hwloop.procedure.procedure import Procedure
 from hwloop.record import file as record_file
 from hwloop.record.file import _open
+from hwloop.record.header import RunHeader
 from hwloop.record.reader import Record
 from hwloop.record.recorder import Recorder
-from hwloop.record.writer import RecordWriter, RunHeader
+from hwloop.record.writer import RecordWriter
 from hwloop.steps.rows import Row, column
 
 Make = Callable[..., RecordWriter]
@@ -497,19 +499,19 @@ def _assert_forty_rows_read_back(writer: Make) -> None:
 def test_rows_read_back_where_the_system_writes_at_its_own_position_only(
     writer: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record_file, "_pwrite", record_file._seek_and_write)
+    monkeypatch.setattr(disk, "_pwrite", disk._seek_and_write)
     _assert_forty_rows_read_back(writer)
 
 
 def test_rows_read_back_where_the_system_takes_only_a_part_of_them_at_a_time(
     writer: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = record_file._pwrite
+    whole = disk._pwrite
 
     def part(descriptor: int, values: bytes | memoryview, offset: int) -> int:
         return whole(descriptor, bytes(values)[:29], offset)
 
-    monkeypatch.setattr(record_file, "_pwrite", part)
+    monkeypatch.setattr(disk, "_pwrite", part)
     _assert_forty_rows_read_back(writer)
 
 
@@ -523,7 +525,7 @@ def test_row_that_the_disk_does_not_take_is_an_error_and_is_not_counted(
         def fail(*_: object) -> int:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-        patch.setattr(record_file, "_pwrite", fail)
+        patch.setattr(disk, "_pwrite", fail)
         with pytest.raises(RecordError, match=r"run\.h5: cannot be written: .*Errno 5"):
             record_writer.row("step", Noted(2.0, "b"))
     record_writer.row("step", Noted(3.0, "c"))
@@ -540,7 +542,7 @@ def test_run_goes_on_where_someone_began_to_read_between_two_changes(writer: Mak
     record_writer._file.close()
     with record_writer.path.open() as viewer:
         fcntl.flock(viewer, fcntl.LOCK_SH)
-        record_writer._file._file = _open(record_writer.path)
+        record_writer._file._take(*_open(record_writer.path))
         done(record_writer, Wait(1.0))
         record_writer.row("step", Noted(1.0, "a"))
     record_writer.finish("completed", pulses=np.zeros((2, 2)))

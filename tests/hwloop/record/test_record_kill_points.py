@@ -59,6 +59,8 @@ class Disk:
 
     def apply(self, call: str, text: str) -> bool:
         """Do what a traced call did; whether it changed a file of the folder."""
+        if ">(deleted)" in text:  # one that another has replaced, before it is closed
+            return False
         data = b""
         if call in ("write", "pwrite64"):
             before, quoted, after = text.split('"')

@@ -21,9 +21,10 @@ from hwloop.array.operations import Operation, PulseMap, ReadMap, VectorBatch, W
 from hwloop.backend.base import Description, Event
 from hwloop.errors import InstrumentTimeout, RecordError
 from hwloop.procedure.procedure import Procedure, load_procedure
+from hwloop.record.header import RunHeader
 from hwloop.record.reader import Record
 from hwloop.record.recorder import Recorder
-from hwloop.record.writer import RecordWriter, RunHeader
+from hwloop.record.writer import RecordWriter
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.rows import Row, column
 from hwloop.types import FloatArray

@@ -12,10 +12,11 @@ from hwloop.array.operations import Operation, PulseMap, ReadMap, VectorBatch, W
 from hwloop.backend.shapes import check_shape
 from hwloop.errors import ConfigError, InstrumentTimeout, RecordError, ReplayMismatch
 from hwloop.procedure.procedure import load_procedure
+from hwloop.record.header import RunHeader
 from hwloop.record.reader import Record, differences
 from hwloop.record.recorder import Recorder
 from hwloop.record.replay import Replay
-from hwloop.record.writer import RecordWriter, RunHeader
+from hwloop.record.writer import RecordWriter
 from hwloop.run.reproduce import reproduce
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.rows import Row

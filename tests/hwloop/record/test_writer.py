@@ -15,7 +15,8 @@ from hwloop.array.operations import Wait
 from hwloop.backend.base import Description
 from hwloop.procedure.procedure import Procedure
 from hwloop.record import writer as record_writer
-from hwloop.record.writer import RecordWriter, RunHeader
+from hwloop.record.header import RunHeader
+from hwloop.record.writer import RecordWriter
 
 
 def test_record_is_synced_with_the_first_row_after_each_interval_and_at_the_end(

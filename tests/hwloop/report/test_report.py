@@ -16,8 +16,9 @@ from hwloop import plugins
 from hwloop.backend.kind import OpenRequest
 from hwloop.errors import RecordError
 from hwloop.procedure.procedure import from_data, load_procedure
+from hwloop.record.header import RunHeader
 from hwloop.record.reader import Record
-from hwloop.record.writer import RecordWriter, RunHeader
+from hwloop.record.writer import RecordWriter
 from hwloop.report import write as report
 from hwloop.report.html import heading_of
 from hwloop.report.page import _kind

@@ -1,0 +1,168 @@
+"""HDF5 files on a disk that may fail, be full or be taken away.
+
+HDF5 cannot let go of a file whose last bytes it could not write: it keeps the file open, tries once
+more when the process ends, and crashes it then. So its bytes go through :class:`_Through`, which
+tells HDF5 that all went well, and the error is raised when HDF5 has closed the file. What was
+written until then is to be thrown away.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import h5py
+
+_OF_SYSTEM = {"r": "rb", "r+": "r+b", "w": "w+b", "x": "x+b"}
+
+
+@contextmanager
+def hdf5_file(
+    path: Path,
+    mode: Literal["r", "r+", "w", "x"],
+    *,
+    durable: bool = False,
+    compact: bool = False,
+) -> Iterator[h5py.File]:
+    """Open an HDF5 file; an error of the disk is raised when the block has ended.
+
+    ``mode``: as that of :class:`h5py.File`. ``durable``: whether the file is on the disk at the
+    end. ``compact``: in the format of HDF5 1.8, whose groups and attributes take less room than
+    those of the oldest one. Raises :class:`OSError` as the operating system gave it, in place of
+    whatever the block raised because of it.
+    """
+    with path.open(_OF_SYSTEM[mode], buffering=0) as stream:
+        through = _Through(stream)
+        try:
+            with _open(through, mode, compact=compact) as file:
+                yield file
+        finally:
+            if through.error is not None:
+                raise through.error
+        if durable:
+            os.fsync(stream.fileno())
+
+
+def _open(through: _Through, mode: str, *, compact: bool) -> h5py.File:
+    import h5py
+
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    try:
+        access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+        if compact:
+            access.set_libver_bounds(h5py.h5f.LIBVER_V18, h5py.h5f.LIBVER_V18)
+        access.set_fileobj_driver(h5py.h5fd.fileobj_driver, through)
+        name = hex(id(through)).encode("ascii")
+        if mode in ("w", "x"):
+            return h5py.File(h5py.h5f.create(name, h5py.h5f.ACC_TRUNC, fapl=access))
+        flags = h5py.h5f.ACC_RDONLY if mode == "r" else h5py.h5f.ACC_RDWR
+        return h5py.File(h5py.h5f.open(name, flags, fapl=access))
+    finally:
+        # Else it would be freed when the process ends, after Python has: where a file could not
+        # be opened, h5py leaves that to HDF5.
+        access.close()
+
+
+class _Through:
+    """A file in the form that h5py takes, which keeps the first error and goes on."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._at = 0
+        self.error: BaseException | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """Return nothing: h5py asks for the method, and calls :meth:`readinto`."""
+        raise NotImplementedError(size)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer; with zeros where the file has ended or cannot be read."""
+        into = memoryview(buffer).cast("B")
+        into[:] = bytes(into.nbytes)
+        done = 0
+        with self._kept_error():
+            self._stream.seek(self._at)
+            while count := _read_into(self._stream, into[done:]):
+                done += count
+        self._at += into.nbytes
+        return into.nbytes
+
+    def write(self, values: Any) -> int:
+        """Write bytes, unless an error came before."""
+        view = memoryview(values).cast("B")
+        if self.error is None:
+            with self._kept_error():
+                write_at(self._stream.fileno(), self._at, view)
+        self._at += view.nbytes
+        return view.nbytes
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Set the position of the next call; from the end with ``os.SEEK_END``."""
+        if whence == os.SEEK_END:
+            with self._kept_error():
+                offset += os.fstat(self._stream.fileno()).st_size
+        self._at = offset
+        return offset
+
+    def tell(self) -> int:
+        """Return the position of the next call."""
+        return self._at
+
+    def truncate(self, size: int) -> int:
+        """Set the size of the file, unless an error came before."""
+        if self.error is None:
+            with self._kept_error():
+                os.ftruncate(self._stream.fileno(), size)
+        return size
+
+    def flush(self) -> None:
+        """Do nothing: every write goes to the operating system at once."""
+
+    @contextmanager
+    def _kept_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as exc:  # noqa: BLE001 - also Ctrl-C: raised when HDF5 has closed
+            self.error = self.error or exc
+
+
+def _read_into(stream: Any, buffer: memoryview) -> int:
+    return int(stream.readinto(buffer))
+
+
+def write_at(descriptor: int, offset: int, values: memoryview) -> None:
+    """Write values at an offset of an open file; raises :class:`OSError`."""
+    written = _pwrite(descriptor, values, offset)
+    if written < values.nbytes:  # interrupted, or the disk is full, as the next attempt will tell
+        whole = values.tobytes()
+        while written < len(whole):
+            written += _pwrite(descriptor, whole[written:], offset + written)
+
+
+def _seek_and_write(descriptor: int, values: bytes | memoryview, offset: int) -> int:
+    """Write at an offset and restore the position, as ``os.pwrite``, which Windows lacks."""
+    position = os.lseek(descriptor, 0, os.SEEK_CUR)
+    try:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.write(descriptor, values)
+    finally:
+        os.lseek(descriptor, position, os.SEEK_SET)
+
+
+_pwrite: Callable[[int, bytes | memoryview, int], int] = getattr(os, "pwrite", _seek_and_write)
+
+
+def read_at(descriptor: int, offset: int, size: int) -> bytes:
+    """Return at most ``size`` bytes at an offset of an open file; raises :class:`OSError`."""
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, size)
+
+
+def sync(path: Path) -> None:
+    """Flush a file from the operating system's memory to the disk."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())

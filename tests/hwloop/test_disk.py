@@ -1,0 +1,166 @@
+"""HDF5 files on a disk that fails: the error comes as it is, and the process lives on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from hwloop import disk
+from hwloop.disk import hdf5_file
+
+CODES = [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS]
+
+
+def _fill(file: h5py.File) -> None:
+    for number in range(6):
+        column = file.create_dataset(
+            f"group{number % 2}/column{number}", (4, 100), "f8", maxshape=(None, 100)
+        )
+        column[:] = number
+        column.attrs["units"] = "S"
+    file.attrs["text"] = "a text"
+
+
+class Failing:
+    """``os.pwrite`` that fails at a call and from then on."""
+
+    def __init__(self, at: int, code: int) -> None:
+        self.at, self.code, self.calls = at, code, 0
+        self.whole = disk._pwrite
+
+    def __call__(self, descriptor: int, values: bytes | memoryview, offset: int) -> int:
+        self.calls += 1
+        if self.calls >= self.at:
+            raise OSError(self.code, os.strerror(self.code))
+        return self.whole(descriptor, values, offset)
+
+
+def test_file_holds_what_was_put_into_it(tmp_path: Path) -> None:
+    with hdf5_file(tmp_path / "a.h5", "x", durable=True) as file:
+        _fill(file)
+    with hdf5_file(tmp_path / "a.h5", "r+") as file:
+        file["group0/column0"].resize((6, 100))
+        file["group0/column0"][4:] = 7.0
+    with hdf5_file(tmp_path / "a.h5", "r") as file:
+        np.testing.assert_array_equal(file["group0/column0"][:, 0], [0, 0, 0, 0, 7, 7])
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert [float(file[f"group{n % 2}/column{n}"][3, 99]) for n in range(6)] == [
+            0,
+            1,
+            2,
+            3,
+            4,
+            5,
+        ]
+        assert file.attrs["text"] == "a text"
+
+
+def test_existing_file_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "a.h5").write_text("of value")
+    with pytest.raises(FileExistsError), hdf5_file(tmp_path / "a.h5", "x"):
+        pytest.fail("it was opened")
+    assert (tmp_path / "a.h5").read_text() == "of value"
+
+
+@pytest.mark.parametrize("code", CODES, ids=errno.errorcode.get)
+def test_error_of_the_disk_at_any_write_is_raised_as_it_is(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Failing(sys.maxsize, code)
+    monkeypatch.setattr(disk, "_pwrite", counted)
+    with hdf5_file(tmp_path / "whole.h5", "x") as file:
+        _fill(file)
+    assert counted.calls > 10
+    for at in range(1, counted.calls + 1):
+        monkeypatch.setattr(disk, "_pwrite", Failing(at, code))
+        with (
+            pytest.raises(OSError, match=os.strerror(code)) as raised,
+            hdf5_file(tmp_path / f"{at}.h5", "x") as file,
+        ):
+            _fill(file)
+        assert raised.value.errno == code
+
+
+def test_error_of_reading_is_raised_as_it_is_whatever_hdf5_makes_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hdf5_file(tmp_path / "a.h5", "x") as file:
+        _fill(file)
+
+    def broken(*_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(disk, "_read_into", broken)
+    with pytest.raises(OSError, match="Input/output error"), hdf5_file(tmp_path / "a.h5", "r"):
+        pytest.fail("it was opened")
+
+
+_READING_CHILD = """
+import os, sys
+from pathlib import Path
+from hwloop import disk
+
+with disk.hdf5_file(Path(sys.argv[1]), "x") as file:
+    file.create_dataset("x", data=[1.0] * 10000)
+calls, whole = 0, disk._read_into
+def read_into(*args):
+    global calls
+    calls += 1
+    if calls > int(sys.argv[2]):
+        raise OSError(5, os.strerror(5))
+    return whole(*args)
+disk._read_into = read_into
+try:
+    with disk.hdf5_file(Path(sys.argv[1]), "r+") as file:
+        file["x"].attrs["units"] = "S"
+except OSError as exc:
+    sys.exit(f"{exc}")
+"""
+
+
+@pytest.mark.parametrize("at", [0, 2, 6])
+def test_process_whose_disk_cannot_be_read_ends_in_order(at: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _READING_CHILD, str(tmp_path / "a.h5"), str(at)]
+    child = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (child.returncode, child.stderr) == (1, "[Errno 5] Input/output error\n")
+
+
+_CHILD = """
+import os, sys
+from pathlib import Path
+from hwloop import disk
+from hwloop.datasets.files import write_complete
+from hwloop.errors import RecordError
+
+calls, whole = 0, disk._pwrite
+def pwrite(*args):
+    global calls
+    calls += 1
+    if calls >= int(sys.argv[2]):
+        raise OSError(28, os.strerror(28))
+    return whole(*args)
+disk._pwrite = pwrite
+try:
+    write_complete(Path(sys.argv[1]), lambda file: file.create_dataset("x", data=[1.0] * 10000))
+except RecordError as exc:
+    sys.exit(f"{exc}")
+"""
+
+
+@pytest.mark.parametrize("at", [1, 2, 4])
+def test_process_whose_disk_is_full_ends_in_order(at: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    command = [sys.executable, "-c", _CHILD, str(path), str(at)]
+    child = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (child.returncode, child.stderr) == (
+        1,
+        f"{path}: cannot be written: No space left on device\n",
+    )
+    assert list(tmp_path.iterdir()) == []
