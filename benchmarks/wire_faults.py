@@ -28,12 +28,15 @@ from benchmarks.campaigns.hosted_bench import PROCEDURE, ROOT, end_run, hosted, 
 from benchmarks.campaigns.mischief import KINDS, Kind
 from benchmarks.campaigns.proxy import Mischief, Proxy, proxy_for
 from benchmarks.campaigns.records import Judged, judge
+from hwloop.errors import BackendError, NotConverged, StepError
 
 SERIAL = ("virtual_serial_board",)
 STATIONS = ("virtual_4x4", "virtual_2602b_707b", "virtual_2450_33500b_3706a", *SERIAL)
 UPDATES = "steps.0.settings.max_updates=2"
 TIMEOUT_S = 2.0
 HANG_S, CALM_S = 120.0, 10.0
+EXITS = {None, 0, BackendError.exit_code, StepError.exit_code, NotConverged.exit_code}
+"""Exit codes that a bad wire may lead to; None, for a hang, is judged by itself."""
 LOUD = "NOT EVERYTHING IS SAFE"
 
 
@@ -112,6 +115,8 @@ class Seen:
             "traceback": "Traceback" not in self.errors,
             f"record cannot be read: {self.judged.unreadable}": not self.judged.unreadable,
             self.wrong_numbers: not self.wrong_numbers or self.only_digits,
+            f"ended with {self.exit_code}, as if the wire were not at fault": self.exit_code
+            in EXITS,
         }
         return [words for words, holds in checks.items() if not holds]
 

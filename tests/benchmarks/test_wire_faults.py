@@ -37,6 +37,9 @@ def test_every_kind_strikes_every_station_and_a_number_is_always_the_same_fault(
     [
         ({}, ""),
         ({"exit_code": None}, "still running"),
+        ({"exit_code": 2}, "ended with 2"),
+        ({"exit_code": -11}, "ended with -11"),
+        ({"exit_code": 5}, ""),
         ({"errors": "Traceback (most recent call last)"}, "traceback"),
         ({"alarms": ("smu on",), "errors": ""}, "left smu on"),
         ({"alarms": ("smu on",)}, ""),  # said, and out of reach
