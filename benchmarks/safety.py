@@ -3,7 +3,9 @@
 ``python -m benchmarks.safety`` starts a virtual bench for each incident, runs a shortened
 procedure on it, lets the incident happen in mid-train, and reads from the virtual bench the
 voltage of every output and every line, at the end and at every change before. Writes
-docs/reference/safety.md; the exit code is 1 if anything is not all off and whole.
+docs/reference/safety.md; the exit code is 1 if anything is not all off and whole. With
+``--stations virtual_4x4`` or ``--rows "SIGKILL,second run"`` only those are tried, with
+``--untried`` only rows that the page does not have yet; its other rows stay as they are.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.safety_case import Incident, Seen, prepare, run_incident
+from benchmarks.safety_page import Page, is_wrong, row
 from hwloop.errors import BackendError
 from hwloop.station.station import Station, load_station
 
@@ -60,6 +63,9 @@ def incidents(station: Station, moment: random.Random) -> Iterator[Incident]:
         pause_s=PAUSE_S,
     )
     yield Incident("SIGKILL, the run's folder is full of traps", at=0.5, traps=True, **kill)
+    yield Incident(
+        "a second run is started on the station", at=_mid(moment), ends="completed", second=True
+    )
     for name, entry in station.instruments.items():
         at = {"instrument": name, "at": _mid(moment)}
         serial = entry.address.startswith("virtual:serial")
@@ -84,7 +90,7 @@ def _mid(moment: random.Random) -> float:
     return moment.uniform(0.35, 0.8)
 
 
-def stations() -> list[Path]:
+def stations_with_bench() -> list[Path]:
     """Every station of the project that has a virtual bench."""
     found = sorted((ROOT / "stations").glob("*.yaml"))
     return [path for path in found if load_station(path).virtual is not None]
@@ -129,91 +135,50 @@ def try_station(
             yield incident, future.result()
 
 
-def row(incident: Incident, seen: Seen) -> str:
-    """One row of the table."""
-    wrong = seen.faults(incident)
-    on = ", ".join(seen.left_on)
-    outputs = f"**{on} out of reach**, others off" if on else "all off"
-    grounded = "all at 0 V" if seen.line_v <= 1e-9 else f"**{seen.line_v:g} V**"
-    if seen.not_grounded:
-        grounded += ", **as the matrix left them**"
-    after = "" if seen.off_after_s is None else f"{max(seen.off_after_s, 0):.1f} s"
-    cells = [
-        incident.words,
-        outputs,
-        grounded,
-        after,
-        ", ".join([f"**{x}**" for x in seen.floating] + [f"{x} at 0 V" for x in seen.floating_cold])
-        or "none",
-        f"**{seen.hot_moves}**" if seen.hot_moves else "none",
-        f"{seen.status}, {seen.operations} operations",
-        str(seen.exit_code) + (", says what is left" if incident.dead and seen.said else ""),
-        "**" + "; ".join(wrong) + "**" if wrong else "yes",
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-WORDS = """\
-# State of a bench after each incident
-
-Written by `make safety` (`python -m benchmarks.safety`); do not edit.
-
-For each row a virtual bench is started, `procedures/manhattan_4x4.yaml` is run on it for
-{updates} updates through the real drivers and VISA, and an incident happens in the middle of
-the training, at a moment drawn from seed {seed}. Then the virtual bench is asked for the state of
-every output and every line, and for every change since it was switched on. Links time out after
-{timeout_s:g} s here, after 5 s by default.
-
-- *outputs*, *lines*: at the end. A line is *grounded* by a relay to ground or held at 0 V by an
-  output that is off, as the off mode ZERO does.
-- *off after*: from the incident to the moment at which the last output went off.
-- *floated*: lines that neither ground nor an output held at any moment after the first output
-  had been switched on; *at 0 V* where every output was at 0 V or off. A pulse generator that is off
-  is disconnected: its line floats, undriven, until the matrix has grounded it.
-- *hot*: relay movements while any output was not at 0 V.
-- *record*: its status and how many operations read back. Every pulse that the array has had is in
-  it, except for the operation in flight.
-- *exit*: of the run; by signal if negative.
-
-An instrument that never answers again cannot be switched off by anyone but its user. Then all
-others are off, the lines are grounded if the matrix still responds, though its relays move under
-the voltage of the lost source, and the error, the record's log and
-`<record>.watchdog.txt` name the instrument that may still be on.
-"""
-HEAD = (
-    "| incident | outputs | lines | off after | floated | hot | record | exit | in order |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
-)
-
-
 def main(
-    station: Annotated[list[Path] | None, typer.Option(help="Only these stations.")] = None,
-    out: Annotated[Path, typer.Option(help="Where the table goes.")] = TABLE,
+    stations: Annotated[str, typer.Option(help="Only these: names, or files, by commas.")] = "",
+    rows: Annotated[str, typer.Option(help="Only rows with one of these in their words.")] = "",
+    untried: Annotated[bool, typer.Option("--untried", help="Only rows not on the page.")] = False,
+    out: Annotated[Path, typer.Option(help="The page that the rows are put into.")] = TABLE,
     seed: Annotated[int, typer.Option(help="Of the moments.")] = 1,
-    only: Annotated[str, typer.Option(help="Only incidents with this in their words.")] = "",
+    at_once: Annotated[int, typer.Option(help="How many side by side; 0: by the station.")] = 0,
 ) -> None:
-    """Try everything on every station and write the table."""
-    text = [WORDS.format(updates=UPDATES, seed=seed, timeout_s=TIMEOUT_S)]
+    """Try everything on every station, or part of it, and put what was seen into the page."""
+    page = Page(out)
     wrong = 0
-    for path in station or stations():
-        loaded = load_station(path)
-        chosen = list(incidents(loaded, random.Random(seed)))  # noqa: S311 - no secret
-        chosen = [chosen[0], *(i for i in chosen[1:] if only in i.words)]
-        text += [f"\n## {loaded.name}\n", HEAD]
+    for path in _chosen_stations(stations):
+        station = load_station(path)
+        every = list(incidents(station, random.Random(seed)))  # noqa: S311 - no secret
+        page.begin(station.name, [incident.words for incident in every])
+        chosen = [
+            incident
+            for incident in every[1:]
+            if _is_chosen(incident, rows)
+            and (not untried or page.is_untried(station.name, incident.words))
+        ]
+        if not chosen:
+            continue
         with tempfile.TemporaryDirectory() as folder:
-            for incident, seen in try_station(path, chosen, Path(folder)):
-                if isinstance(seen, BackendError):
-                    line, bad = f"| {incident.words} | **{seen}** ||||||||", True
-                else:
-                    line, bad = row(incident, seen), bool(seen.faults(incident))
-                    if bad:
-                        print(seen.words, file=sys.stderr)
+            for incident, seen in try_station(
+                path, [every[0], *chosen], Path(folder), at_once=at_once
+            ):
+                line, bad = row(incident, seen), is_wrong(incident, seen)
+                if bad and isinstance(seen, Seen):
+                    print(seen.words, file=sys.stderr)
                 print(line, flush=True)
-                text.append(line)
+                page.put(station.name, incident.words, line)
+                page.write(updates=UPDATES, seed=seed, timeout_s=TIMEOUT_S)
                 wrong += bad
-    if not only:
-        out.write_text("\n".join(text) + "\n", encoding="utf-8")
     raise typer.Exit(1 if wrong else 0)
+
+
+def _chosen_stations(names: str) -> list[Path]:
+    every = {path.stem: path for path in stations_with_bench()}
+    return [every.get(name, Path(name)) for name in names.split(",") if name] or [*every.values()]
+
+
+def _is_chosen(incident: Incident, rows: str) -> bool:
+    return not rows or any(words in incident.words for words in rows.split(",") if words)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import signal
@@ -10,13 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
+from benchmarks.bench_history import ZERO_V, floated, hot_moves, off_after_s
+from benchmarks.campaigns.records import judge
+from benchmarks.traps import lay_traps, sprung
 from hwloop.errors import BackendError, RecordError
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
@@ -29,7 +31,6 @@ from hwloop_drivers.virtual_bench import VirtualBenchLink, connect, find
 HWLOOP = [sys.executable, "-m", "hwloop.cli"]
 RUN_S, CALM_S, START_S = 240.0, 90.0, 30.0
 LOUD = "NOT EVERYTHING IS SAFE"
-ZERO_V = 1e-9
 LATE_S = 3.0
 
 
@@ -44,7 +45,8 @@ class Incident:
     ``twice``: the signal comes a second time, which stops a run at once. ``station``: what the
     station file is replaced by before, "" for deleted; None leaves it. ``unwatched``: the watchdog
     is killed instead of the run. ``pause_s``: after which a stopped run continues. ``traps``: the
-    run's working folder has files named like the libraries that it imports.
+    run's working folder has files named like the libraries that it imports. ``second``: a second
+    run is started on the same station, which has to be refused.
     """
 
     words: str
@@ -62,6 +64,7 @@ class Incident:
     unwatched: bool = False
     pause_s: float = 0.0
     traps: bool = False
+    second: bool = False
 
     @property
     def kills(self) -> bool:
@@ -94,6 +97,8 @@ class Seen:
     messages: Mapping[str, int] = field(default_factory=dict)
     words: str = ""
     traps: list[str] = field(default_factory=list)
+    second: str = ""
+    """What is wrong with a second run; "" where it was refused and did nothing to the first."""
 
     def faults(self, incident: Incident) -> list[str]:
         """Everything that is not as it must be; empty if all is off and whole."""
@@ -108,6 +113,7 @@ class Seen:
             f"{self.lost_pulses} pulses more than recorded": abs(self.lost_pulses) <= 1,
             f"ran {', '.join(self.traps)} of the working folder": not self.traps,
             "it was not said what may be left on": self.said or not incident.dead,
+            self.second: not self.second,
         }
         return [words for words, holds in checks.items() if not holds]
 
@@ -161,10 +167,14 @@ def run_incident(
         run = _start_run(procedure, station, record, incident, errors, updates)
         link = link or _meet(lambda: _find_private(station))
         began_s = _strike(link, incident, run, station, usual=usual, read_v=read_v)
+        second = _refused(procedure, station, folder, updates) if incident.second else ""
         exit_code = run.wait(timeout=RUN_S)
         if incident.kills:
             _await_calm(link, loaded)
-        return _look(link, loaded, incident, Files(record, errors, exit_code, began_s))
+        seen = _look(link, loaded, incident, Files(record, errors, exit_code, began_s))
+        if incident.second and not second:
+            second = judge(record, folder.parent / "0" / "run.h5").departs
+        return replace(seen, second=second)
     finally:
         if link is not None:
             link.close()
@@ -202,27 +212,14 @@ def _start_run(
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=file, cwd=folder)
 
 
-TRAPS = (
-    *("hwloop", "hwloop_drivers", "hwloop_sim", "numpy", "yaml", "serial", "pyvisa", "pyvisa_py"),
-    *("typing", "json", "signal", "pathlib", "pydantic", "typer", "h5py", "lupa", "distributed"),
-)
-"""Modules that a run, its watchdog, its virtual bench or its workers import."""
-
-
-def lay_traps(folder: Path) -> Path:
-    """Fill a folder with files named like libraries; one that is run leaves ``<name>.sprung``."""
-    folder.mkdir()
-    for name in TRAPS:
-        trap = (
-            f"open({str(folder / name) + '.sprung'!r}, 'w').close()\nraise SystemExit({name!r})\n"
-        )
-        (folder / f"{name}.py").write_text(trap, encoding="utf-8")
-    return folder
-
-
-def sprung(folder: Path) -> list[str]:
-    """Return the names of the traps that were run."""
-    return sorted(path.stem for path in folder.glob("*.sprung"))
+def _refused(procedure: Path, station: Path, folder: Path, updates: int) -> str:
+    """Start a second run on a station in use; return what is wrong with it, "" if it is refused."""
+    record, errors = folder / "second.h5", folder / "second.txt"
+    run = _start_run(procedure, station, record, Incident("a second run"), errors, updates)
+    exit_code, said = run.wait(timeout=RUN_S), errors.read_text(encoding="utf-8")
+    if exit_code == BackendError.exit_code and "in use" in said and "Traceback" not in said:
+        return ""
+    return f"the second run was not refused: exit {exit_code}"
 
 
 def _find_private(station: Path) -> VirtualBenchLink | None:
@@ -267,7 +264,7 @@ def _strike(
     read_v: float,
 ) -> float:
     """Send the signal, or the second fault, at its moment; the computer's time then."""
-    if incident.number is None and not incident.then and not incident.unwatched:
+    if incident.number is None and not (incident.then or incident.unwatched or incident.second):
         return 0.0
 
     def pulsed() -> bool:
@@ -301,6 +298,8 @@ def _do(
         station.unlink()
         if incident.station:
             station.write_text(incident.station, encoding="utf-8")
+    if incident.second:
+        return
     if incident.unwatched:
         os.kill(_watchdog_of(run), signal.SIGKILL)
     elif incident.number is None:
@@ -346,11 +345,11 @@ def _look(link: VirtualBenchLink, station: Station, incident: Incident, files: F
         exit_code=files.exit_code,
         left_on=[name for name, on in status["outputs_on"].items() if on],
         line_v=max(abs(v) for v in status["lines_v"].values()),
-        floating=[] if floats else _floated(changes, hot=True),
-        floating_cold=status["floating"] if floats else _floated(changes, hot=False),
+        floating=[] if floats else floated(changes, hot=True),
+        floating_cold=status["floating"] if floats else floated(changes, hot=False),
         not_grounded=sorted(grounds ^ set(status["closed"])),
-        hot_moves=_hot_moves(changes),
-        off_after_s=_off_after_s(changes, files.began_s or status["struck_host_s"]),
+        hot_moves=hot_moves(changes),
+        off_after_s=off_after_s(changes, files.began_s or status["struck_host_s"]),
         status=recorded.status,
         operations=recorded.operations,
         lost_pulses=int(lost.flat[np.abs(lost).argmax()]),
@@ -360,44 +359,6 @@ def _look(link: VirtualBenchLink, station: Station, incident: Incident, files: F
         words=told,
         traps=sprung(files.record.parent / "traps"),
     )
-
-
-def _floated(changes: list[dict[str, Any]], *, hot: bool) -> list[str]:
-    """Lines that floated at any time after an output was first switched on.
-
-    ``hot``: while an output was not at 0 V; else while all were at 0 V or off.
-    """
-    on = (n for n, c in enumerate(changes) if any(v is not None for v in c["outputs_v"].values()))
-    return sorted(
-        {
-            line
-            for change in changes[next(on, 0) :]
-            for line in change["floating"]
-            if any(abs(v or 0.0) > ZERO_V for v in change["outputs_v"].values()) == hot
-        }
-    )
-
-
-def _hot_moves(changes: list[dict[str, Any]]) -> int:
-    """Relay movements while an output was not at 0 V."""
-    return sum(
-        before["closed"] != after["closed"]
-        and any(abs(v or 0.0) > ZERO_V for v in before["outputs_v"].values())
-        for before, after in itertools.pairwise(changes)
-    )
-
-
-def _off_after_s(changes: list[dict[str, Any]], began_s: float) -> float | None:
-    """When the last output went off: seconds after the incident, or after what it followed."""
-    off = [
-        after["host_s"]
-        for before, after in itertools.pairwise(changes)
-        if any(
-            v is None and before["outputs_v"][name] is not None
-            for name, v in after["outputs_v"].items()
-        )
-    ]
-    return off[-1] - began_s if off and began_s else None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.safety_case import lay_traps, sprung
+from benchmarks.traps import lay_traps, sprung
 from hwloop.procedure.procedure import load_procedure
 from hwloop.station.station import load_station
 from hwloop_drivers import virtual_bench

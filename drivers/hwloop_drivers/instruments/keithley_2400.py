@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import override
 
-from hwloop.errors import UnexpectedReply, Unsupported
+from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop.settings.units import Hertz
-from hwloop_drivers.instruments.families.common import number
+from hwloop_drivers.instruments.families.common import number, parse_number
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
 from hwloop_drivers.instruments.families.source_meter import (
     LOW_LIMIT_A,
@@ -36,6 +37,8 @@ LIMITS = SourceLimits(  # of the 2400; the others of its family give more or les
     least_a=1e-9,  # 0.1 % of the smallest measurement range
 )
 LIST_LINE = 100
+ANSWER_CHARACTERS, BITS = 16, 10  # of one level that is read back, and of a byte on a serial port
+DELAY_STEP_S, TIME_STEP = 1e-5, 1e-4  # of the source delay: seconds, relative
 SWEEP = SweepLimits(
     name="2400",
     least_width_s=1e-3,  # a list step takes about 0.5 ms itself
@@ -62,7 +65,7 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
     _name = "2400"
     _level_header, _output_header = ":SOUR:VOLT", ":OUTP"
     _limit_question, _trip_question = ":SENS:CURR:PROT?", ":SENS:CURR:PROT:TRIP?"
-    _read_question = ":READ?"
+    _read_question, _again_question = ":READ?", ":FETC?"
 
     def __init__(self, link: Link, settings: Keithley2400Settings) -> None:
         super().__init__(link, settings)
@@ -108,7 +111,7 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
         self._set_confirmed(":SENS:CURR:NPLC", self._settings.nplc)
         if measure_a is not None:
             self._set_confirmed(":SENS:CURR:RANG", measure_a)
-        write(f":SYST:RSEN {'ON' if self._settings.four_wire else 'OFF'}")
+        self._set_word_confirmed(":SYST:RSEN", "1" if self._settings.four_wire else "0")
         write(":SYST:AZER OFF")  # else a reading lasts three times its integration time
         self._set_word_confirmed(":OUTP:SMOD", "ZERO")
         write(":FORM:ELEM CURR,STAT")
@@ -151,13 +154,49 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
         aperture_s = self._settings.nplc / self._settings.line_frequency_hz
         duration_s = len(levels) * (delay_s + 3 * aperture_s + 1e-2)
         # If no answer comes there is no link to restore anything over: the bench is made safe.
-        reply = self.link.query(":READ?", timeout_s=duration_s + self._settings.timeout_s)
+        if not self.link.protects_bytes:
+            self._confirm_sweep(levels, delay_s)
+        reply = self._ask_readings(":READ?", timeout_s=duration_s + self._settings.timeout_s)
         for restored in _AFTER_SWEEP:
             write(restored)
+        if not self.link.protects_bytes:
+            self._confirm({":SOUR:VOLT:MODE": "FIX", ":TRIG:COUN": 1, ":SOUR:VOLT": 0.0})
         if not measuring:
             self._set_finished(':SENS:FUNC "CURR"')
         self._level_v = 0.0
         return self._readings(":READ?", reply, len(levels))[:-1]
+
+    def _confirm_sweep(self, levels: Sequence[float], delay_s: float) -> None:
+        """Read back what makes a sweep before it is made: a byte of it may have been changed."""
+        settings: dict[str, str | float] = {":SOUR:VOLT:MODE": "LIST", ":TRIG:COUN": len(levels)}
+        self._confirm(settings | {":SOUR:DEL": delay_s})
+        question = ":SOUR:LIST:VOLT?"
+        answer_s = ANSWER_CHARACTERS * len(levels) * BITS / self._settings.baud_rate
+        reply = self.link.query(question, timeout_s=answer_s + self._settings.timeout_s)
+        read = [parse_number(self.link, question, text) for text in reply.split(",")]
+        if len(read) != len(levels):
+            raise InstrumentFault(
+                f"{self.link.address}: {len(levels)} levels were sent but {len(read)} read back"
+            )
+        for level_v, read_v in zip(levels, read, strict=True):
+            self._confirm_level(number(level_v), read_v)
+
+    def _confirm(self, settings: Mapping[str, str | float]) -> None:
+        """Read settings back in one message and compare; raises :class:`InstrumentFault`."""
+        question = ";".join(f"{header}?" for header in settings)
+        replies = self.link.query(question).strip().split(";")
+        if len(replies) != len(settings):
+            raise UnexpectedReply(f"{self.link.address}: {question} answered {replies!r}")
+        for (header, sent), reply in zip(settings.items(), replies, strict=True):
+            if isinstance(sent, str):
+                same = reply.upper() == sent
+            else:
+                read = parse_number(self.link, f"{header}?", reply)
+                same = math.isclose(read, sent, rel_tol=TIME_STEP, abs_tol=DELAY_STEP_S)
+            if not same:
+                raise InstrumentFault(
+                    f"{self.link.address}: {header} was set to {sent} but reads back {reply!r}"
+                )
 
     @override
     def _measured(self, current_a: float, status: int) -> Measured:

@@ -59,6 +59,8 @@ class Link(ABC):
     address: str
     round_trips: int = 0
     """Queries so far: what a batch saves."""
+    protects_bytes: bool = True
+    """Whether a byte that changes on the way is noticed there; a serial port has no checksum."""
     watch: Watch | None = None
     """Surveillance that is told of every message and can end a wait; none while making safe."""
 

@@ -32,6 +32,8 @@ QUIET_S = 0.1  # silence after which no late answer is expected
 class SerialLink(Link):
     """Lines over a serial port, by pyserial: for boards that are no VISA instruments."""
 
+    protects_bytes = False
+
     def __init__(
         self, address: str, settings: LinkSettings, *, wire_log: WireLog | None = None
     ) -> None:

@@ -112,7 +112,8 @@ class VisaLink(Link):
             self._session.timeout = settings.timeout_s * 1e3
             self._session.read_termination = settings.read_termination
             self._session.write_termination = settings.write_termination
-            if self._resource.upper().startswith("ASRL"):
+            self.protects_bytes = not isinstance(self._session, pyvisa.resources.SerialInstrument)
+            if not self.protects_bytes:
                 self._session.baud_rate = settings.baud_rate
         except Exception as exc:
             self._shut()

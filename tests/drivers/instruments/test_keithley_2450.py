@@ -47,7 +47,7 @@ def test_limit_or_off_mode_that_reads_back_otherwise_is_a_fault() -> None:
 
 def test_train_is_a_list_sweep_whose_data_come_with_its_start() -> None:
     run = ':INIT;*WAI;:SOUR:VOLT 0;:OUTP ON;:TRAC:DATA? 1,201,"defbuffer1",READ,SOURSTAT'
-    smu, wire = _smu(**{run: ",".join(["+1E-6,+128", "+2E-6,+160"] * 100 + ["+0,+128"])})
+    smu, wire = _smu(**{run: ",".join(["+1E-6,+128", "+2E-6,+160"] * 100 + ["+0E-6,+128"])})
     smu.set_up(SourceSetup(range_v=2, compliance_a=1e-4))
     wire.sent.clear()
     pulse, read = TrainPoint(1.2, 0.03), TrainPoint(0.1, 0.03, measure=True)

@@ -55,6 +55,12 @@ def test_closed_port_is_a_lost_connection_that_names_the_address(serve: Serve) -
         open_link("TCPIP::127.0.0.1::1::SOCKET", LinkSettings())
 
 
+def test_socket_protects_the_bytes_that_it_carries(serve: Serve) -> None:
+    link = open_link(serve(lambda line: line), LinkSettings())
+    assert link.protects_bytes
+    link.close()
+
+
 def test_after_a_timeout_nothing_is_asked_until_the_link_is_recovered(serve: Serve) -> None:
     def answer(line: bytes, handler: socketserver.StreamRequestHandler) -> None:
         if line.strip() != b"silent?":

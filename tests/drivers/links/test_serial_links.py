@@ -84,6 +84,12 @@ def test_port_that_does_not_exist_is_a_lost_connection(opener: Opener) -> None:
         opener("/dev/no_such_port", LinkSettings())
 
 
+def test_serial_ports_protect_no_bytes_whatever_opens_them(port: Port, opener: Opener) -> None:
+    link = opener(port.path, LinkSettings())
+    assert not link.protects_bytes
+    link.close()
+
+
 def test_silence_is_a_timeout_within_its_bound_and_poisons_the_link(
     port: Port, opener: Opener
 ) -> None:

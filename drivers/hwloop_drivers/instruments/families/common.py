@@ -14,6 +14,9 @@ NAME = BeforeValidator(lambda value: str(value) if type(value) is int else value
 """For a model or card whose name YAML reads as a number: 7002."""
 
 MOST_STATUS = 1 << 32
+OVERFLOW = 9.9e37
+"""Least number that SCPI and TSP instruments send for a reading beyond its range, amperes."""
+_FORM = re.compile(r"([+-]?)(\d*)\.?(\d*)(?:[eE]([+-]?\d*))?", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
@@ -42,7 +45,60 @@ def parse_status(link: Link, question: str, reply: str) -> int:
     return int(value)
 
 
-def parse_pairs(link: Link, question: str, reply: str, count: int) -> list[tuple[float, int]]:
+class NumberForm:
+    """The form of the readings of one instrument, which stays as it was at the first.
+
+    Instruments send as many digits before and after the point and in the exponent with each
+    reading, and a plus before all that are not negative, or before none: so that a digit that was
+    lost or doubled on the way shows.
+    """
+
+    def __init__(self) -> None:
+        self._lengths: tuple[int, ...] = ()
+        self._has_plus = False
+
+    def refuse_other(self, link: Link, question: str, text: str) -> None:
+        """Raise :class:`UnexpectedReply` where a number, one by its text, has another form."""
+        match = _FORM.fullmatch(text.strip())
+        if match is None:
+            raise UnexpectedReply(f"{link.address}: {question} answered {text!r}, not a number")
+        sign, *parts = match.groups()
+        lengths = tuple(len(part or "") for part in parts)
+        self._lengths = self._lengths or lengths
+        self._has_plus = self._has_plus or sign == "+"
+        if lengths != self._lengths or (self._has_plus and not sign):
+            raise UnexpectedReply(
+                f"{link.address}: {question} answered {text!r}, which has not the form of the"
+                " readings before: a byte was lost or doubled on the way; check the cable"
+            )
+
+
+def agreed(link: Link, question: str, reply: str, separator: str) -> str:
+    """Return an answer that came twice in one message; raises where the two are not the same."""
+    middle = len(reply) // 2
+    first, between, second = reply[:middle], reply[middle : middle + 1], reply[middle + 1 :]
+    if between != separator or first != second:
+        raise UnexpectedReply(
+            f"{link.address}: {question} was answered twice and not alike, {reply!r}: a byte was"
+            " changed on the way; check the cable"
+        )
+    return first
+
+
+def parse_reading(link: Link, question: str, text: str, form: NumberForm) -> float:
+    """Return a reading; one that says that there is none, from :data:`OVERFLOW` on, has any form.
+
+    Raises :class:`UnexpectedReply` where it is no number, or not in the form of those before.
+    """
+    value = parse_number(link, question, text)
+    if abs(value) < OVERFLOW:
+        form.refuse_other(link, question, text)
+    return value
+
+
+def parse_pairs(
+    link: Link, question: str, reply: str, count: int, form: NumberForm
+) -> list[tuple[float, int]]:
     """Return ``count`` readings with their status; raises :class:`UnexpectedReply` otherwise."""
     fields = reply.split(",")
     if len(fields) != 2 * count:
@@ -51,7 +107,7 @@ def parse_pairs(link: Link, question: str, reply: str, count: int) -> list[tuple
             " their status"
         )
     return [
-        (parse_number(link, question, value), parse_status(link, question, status))
+        (parse_reading(link, question, value, form), parse_status(link, question, status))
         for value, status in zip(fields[::2], fields[1::2], strict=True)
     ]
 

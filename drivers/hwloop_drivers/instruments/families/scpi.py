@@ -8,7 +8,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from hwloop.errors import InstrumentFault, UnexpectedReply
-from hwloop_drivers.instruments.families.common import number, parse_number
+from hwloop_drivers.instruments.families.common import agreed, number, parse_number
 from hwloop_drivers.instruments.families.identified import IdentifiedInstrument
 from hwloop_drivers.links.link import Link, LinkSettings
 
@@ -50,8 +50,11 @@ class ScpiSpeaker:
             self._raise_errors()
 
     def _ask(self, question: str) -> float:
-        """Ask, and return the number that is answered."""
-        return parse_number(self.link, question, self.link.query(question))
+        """Ask, and return the number that is answered; twice in one message if bytes may change."""
+        if self.link.protects_bytes:
+            return parse_number(self.link, question, self.link.query(question))
+        reply = self.link.query(f"{question};{question}").strip()
+        return parse_number(self.link, question, agreed(self.link, question, reply, ";"))
 
     def _set_confirmed(self, header: str, value: float) -> None:
         """Send a number, read it back and compare; raises :class:`InstrumentFault`."""

@@ -5,17 +5,27 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from typing_extensions import override
 
 from hwloop.array.operations import Flag
-from hwloop.errors import Unsupported
-from hwloop_drivers.instruments.families.common import number, parse_pairs, refuse_above
+from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
+from hwloop_drivers.instruments.families.common import (
+    OVERFLOW,
+    NumberForm,
+    agreed,
+    number,
+    parse_number,
+    parse_pairs,
+    refuse_above,
+)
 from hwloop_drivers.instruments.families.scpi import ScpiSpeaker
+from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.roles import Measured, SourceMeter, SourceSetup
 
 LOW_LIMIT_A = 1e-6  # while the range changes: any range allows it
-OVERFLOW = 9.9e37  # what SCPI and TSP instruments send for a reading beyond its range
+LEVEL_STEP = 1e-4  # of a range: levels that differ less read back alike
 
 
 @dataclass(frozen=True)
@@ -75,10 +85,19 @@ def measured(current_a: float, status: int, *, compliance: int, over_range: int 
 class LevelledSource(SourceMeter):
     """A source that knows the range that was set up for it, and its level within it."""
 
+    link: Link
     _name: str
     """The instrument or channel, in refusals."""
     _range_v = 0.0
     _level_v = 0.0
+
+    def _confirm_level(self, level: str, read: float) -> None:
+        """Raise :class:`InstrumentFault` where another level than was sent reads back, volts."""
+        if not abs(read - float(level)) <= LEVEL_STEP * self._range_v:
+            raise InstrumentFault(
+                f"{self.link.address}: the level was set to {level} V but reads back"
+                f" {number(read)} V"
+            )
 
     @property
     @override
@@ -109,10 +128,25 @@ class ScpiSourceMeter(ScpiSpeaker, LevelledSource):
     _output_header: str
     _read_question: str
     """Answered by one current and its status."""
+    _again_question: ClassVar[str] = ""
+    """Answered by the readings of the question before it; "" where there is no such question."""
+
+    def __init__(self, link: Link, settings: LinkSettings) -> None:
+        super().__init__(link, settings)
+        self._form = NumberForm()
 
     @override
     def _send_level(self, level: str) -> None:
-        self._set_finished(f"{self._level_header} {level}")
+        if self.link.protects_bytes:
+            self._set_finished(f"{self._level_header} {level}")
+            return
+        question = f"{self._level_header} {level};*OPC?;{self._level_header}?"
+        finished, _, read = self.link.query(question).strip().partition(";")
+        if finished != "1":
+            raise UnexpectedReply(f"{self.link.address}: {question} answered {finished!r}")
+        self._confirm_level(level, parse_number(self.link, question, read))
+        if self._errors == "each":
+            self._raise_errors()
 
     @property
     @override
@@ -136,10 +170,21 @@ class ScpiSourceMeter(ScpiSpeaker, LevelledSource):
     @override
     def measure_current(self) -> Measured:
         question = self._read_question
-        return self._readings(question, self.link.query(question), 1)[0]
+        return self._readings(question, self._ask_readings(question), 1)[0]
+
+    def _ask_readings(self, question: str, *, timeout_s: float | None = None) -> str:
+        """Return the answer to a question that measures; where bytes may change, asked for twice.
+
+        The second time the instrument measures nothing: it sends what it has measured.
+        """
+        again = "" if self.link.protects_bytes else self._again_question
+        if not again:
+            return self.link.query(question, timeout_s=timeout_s)
+        reply = self.link.query(f"{question};{again}", timeout_s=timeout_s)
+        return agreed(self.link, question, reply.strip(), ";")
 
     def _readings(self, question: str, reply: str, count: int) -> list[Measured]:
-        pairs = parse_pairs(self.link, question, reply, count)
+        pairs = parse_pairs(self.link, question, reply, count, self._form)
         return [self._measured(*pair) for pair in pairs]
 
     @abstractmethod

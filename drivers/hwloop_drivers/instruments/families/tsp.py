@@ -8,7 +8,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from hwloop.errors import InstrumentFault, UnexpectedReply
-from hwloop_drivers.instruments.families.common import number, parse_number
+from hwloop_drivers.instruments.families.common import agreed, number, parse_number
 from hwloop_drivers.instruments.families.identified import IdentifiedInstrument
 from hwloop_drivers.links.link import Link, LinkSettings
 
@@ -52,8 +52,14 @@ class TspSpeaker:
     def _ask(self, expression: str) -> float:
         """Evaluate an expression in the instrument, and return its value."""
         self._make_precise()
-        question = f"print({expression})"
-        return parse_number(self.link, question, self.link.query(question))
+        return parse_number(self.link, expression, self._printed(expression))
+
+    def _printed(self, expression: str) -> str:
+        """Return the text of a value; printed twice in one message where bytes may change."""
+        if self.link.protects_bytes:
+            return self.link.query(f"print({expression})").strip()
+        reply = self.link.query(f"print({expression}, {expression})").strip()
+        return agreed(self.link, expression, reply, "\t")
 
     def _make_precise(self) -> None:
         """Set the instrument to print all digits of numbers; verified once after each reset."""

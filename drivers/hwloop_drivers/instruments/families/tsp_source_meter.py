@@ -14,9 +14,16 @@ from importlib import resources
 from typing_extensions import override
 
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.families.common import number, parse_number, parse_pairs
+from hwloop_drivers.instruments.families.common import (
+    NumberForm,
+    agreed,
+    number,
+    parse_pairs,
+    parse_reading,
+)
 from hwloop_drivers.instruments.families.source_meter import LevelledSource
 from hwloop_drivers.instruments.families.tsp import TspSpeaker
+from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.roles import Measured, TrainPoint, VerifyLoop
 
 COMMON_SCRIPT = "families/tsp_trains.lua"
@@ -37,9 +44,15 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
     _aperture_s = 0.0
     _timeout_s: float
 
+    def __init__(self, link: Link, settings: LinkSettings) -> None:
+        super().__init__(link, settings)
+        self._form = NumberForm()
+
     @override
     def _send_level(self, level: str) -> None:
         self._set_finished(f"{self._level_path} = {level}")
+        if not self.link.protects_bytes:
+            self._confirm_level(level, self._ask(self._level_path))
 
     @property
     @override
@@ -55,11 +68,16 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
     def measure_current(self) -> Measured:
         self._make_precise()
         question = f"print({self._read_call}, {self._limited})"
-        reply = self.link.query(question)
-        value, _, limited = reply.strip().partition("\t")
+        if self.link.protects_bytes:
+            reply = self.link.query(question).strip()
+        else:
+            twice = f"local i, limited = {self._read_call}, {self._limited}"
+            reply = self.link.query(f"{twice} print(i, limited, i, limited)").strip()
+            reply = agreed(self.link, question, reply, "\t")
+        value, _, limited = reply.partition("\t")
         if limited not in {"true", "false"}:
             raise UnexpectedReply(f"{self.link.address}: {question} answered {reply!r}")
-        current_a = parse_number(self.link, question, value)
+        current_a = parse_reading(self.link, question, value, self._form)
         return self._measured(current_a, self._compliance_bit * (limited == "true"))
 
     @abstractmethod
@@ -67,7 +85,7 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
         """Return a reading by its status as the buffers of this instrument have it."""
 
     def _holds(self, expression: str) -> bool:
-        reply = self.link.query(f"print({expression})").strip()
+        reply = self._printed(expression)
         if reply not in {"true", "false"}:
             raise UnexpectedReply(f"{self.link.address}: print({expression}) answered {reply!r}")
         return reply == "true"
@@ -151,7 +169,8 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
                 f"{self.link.address}: {command} answered {len(fields)} values for"
                 f" {'its' if count is None else count} readings with their status"
             )
-        pairs = parse_pairs(self.link, command, reply, len(fields) // 2) if fields else []
+        count = len(fields) // 2
+        pairs = parse_pairs(self.link, command, reply, count, self._form) if fields else []
         return [self._measured(*pair) for pair in pairs]
 
 
