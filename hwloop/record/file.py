@@ -21,6 +21,7 @@ from pathlib import Path
 import h5py
 
 from hwloop.errors import RecordError
+from hwloop.settings.foreign_hdf5 import trust
 
 _REPLACE_PATIENCE_S = 2.0
 
@@ -106,6 +107,7 @@ class RecordFile:
     def close(self) -> None:
         """Close the file; may be called again."""
         self._file.close()
+        trust(self.path)
 
     @contextmanager
     def _our_errors(self) -> Iterator[None]:
