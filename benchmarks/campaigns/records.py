@@ -10,7 +10,8 @@ import numpy as np
 
 from hwloop.array.operations import Flag, Operation
 from hwloop.errors import RecordError
-from hwloop.record.reader import Record, RecordedOperation
+from hwloop.record.operations import RecordedOperation
+from hwloop.record.reader import Record
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from hwloop.disk import hdf5_file
 from hwloop.errors import ConfigError, RecordError
+from hwloop.settings.foreign_hdf5 import has_signature, open_foreign, trust
 
 
 def write_complete(path: Path, fill: Callable[[Any], None]) -> None:
@@ -40,6 +41,7 @@ def appear_complete(path: Path, write: Callable[[Path], None]) -> None:
         write(temporary)
         _refuse_existing(path)  # created in the meantime: a rename would replace it
         temporary.rename(path)
+        trust(path)
     except OSError as exc:
         raise RecordError(f"{path}: cannot be written: {exc.strerror or exc}") from None
     finally:
@@ -59,28 +61,11 @@ def open_dataset(path: Path, form: str, version: int) -> Iterator[Any]:
     Raises :class:`ConfigError` if the file is missing, damaged, of another format or of a version
     later than ``version``.
     """
-    import h5py
-
-    if not path.is_file():
+    if not path.exists():
         raise ConfigError("there is no such file", file=str(path))
-    try:
-        with h5py.File(path, "r") as file:
-            _check_format(file, form, version)
-            yield file
-    except ConfigError as exc:
-        raise exc.below(file=str(path)) from None
-    # What h5py raises for a damaged file depends on where the damage is.
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        MemoryError,
-        OSError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as exc:
-        raise ConfigError(f"damaged, or not an HDF5 file: {exc}", file=str(path)) from None
+    with open_foreign(path) as file:
+        _check_format(file, form, version)
+        yield file
 
 
 def _check_format(file: Any, form: str, version: int) -> None:
@@ -94,14 +79,14 @@ def _check_format(file: Any, form: str, version: int) -> None:
 
 
 def format_of(path: Path) -> str:
-    """Return the attribute ``format`` of an HDF5 file; "" if it has none or is not HDF5."""
-    import h5py
+    """Return the attribute ``format`` of an HDF5 file; "" if it has none or is not HDF5.
 
-    try:
-        with h5py.File(path, "r") as file:
-            return str(file.attrs.get("format", ""))
-    except (OSError, RuntimeError, TypeError, ValueError):  # as in open_dataset()
+    Raises :class:`ConfigError` where it is a damaged HDF5 file.
+    """
+    if not path.is_file() or not has_signature(path):
         return ""
+    with open_foreign(path) as file:
+        return str(file.attrs.get("format", ""))
 
 
 def attributes(item: Any) -> dict[str, Any]:

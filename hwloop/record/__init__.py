@@ -3,7 +3,8 @@
 The other files of this folder write, replay and compare records.
 """
 
-from hwloop.record.reader import Record, RecordedOperation
+from hwloop.record.operations import RecordedOperation
+from hwloop.record.reader import Record
 
 __all__ = [
     "Record",

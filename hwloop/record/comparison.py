@@ -1,4 +1,4 @@
-"""Compare two records: the course of every result, its distribution, and the distance."""
+"""Compare two records: where they differ, and how far their results are apart."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.backend.origin import Origin
 from hwloop.errors import RecordError
 from hwloop.record.reader import Record
+from hwloop.settings.foreign_hdf5 import open_foreign
 from hwloop.statistics import ks_distance, ks_expected
 from hwloop.types import FloatArray
 
@@ -102,3 +104,54 @@ def _numbers(column: NDArray[Any]) -> FloatArray | None:
     if column.dtype.kind not in "bif" or not column.size:
         return None
     return column.astype(np.float64).reshape(len(column), -1)
+
+
+TIMES = frozenset({"started_s", "ended_s", "started_utc", "ended_utc", "time_utc", "run_id"})
+"""What differs between two runs that are otherwise the same."""
+
+
+def differences(first: Path, second: Path) -> list[str]:
+    """Return where two records differ, apart from times; empty if identical to the last bit."""
+    with open_foreign(first) as a, open_foreign(second) as b:
+        found: list[str] = []
+        names_a, names_b = _names(a), _names(b)
+        found += [f"{name}: only in one of them" for name in sorted(names_a ^ names_b)]
+        for name in sorted(names_a & names_b):
+            found += _different_attrs(name, a[name], b[name])
+            if isinstance(a[name], h5py.Dataset) and name.rsplit("/", 1)[-1] not in TIMES:
+                found += _different_data(name, a[name][()], b[name][()])
+        return found
+
+
+def _names(file: h5py.File) -> set[str]:
+    names = {"/"}
+    file.visit(lambda name: names.add(name))
+    return names
+
+
+def _different_attrs(name: str, a: Any, b: Any) -> list[str]:
+    keys = (set(a.attrs) | set(b.attrs)) - TIMES
+    return [
+        f"{name}: attribute {key}"
+        for key in sorted(keys)
+        if not np.array_equal(a.attrs.get(key), b.attrs.get(key))
+    ]
+
+
+def _different_data(name: str, a: Any, b: Any) -> list[str]:
+    if isinstance(a, h5py.Empty) or isinstance(b, h5py.Empty):
+        return [] if a == b else [f"{name}: one of them is empty"]
+    a, b = np.asarray(a), np.asarray(b)
+    if a.dtype.names:
+        return [
+            line
+            for field in a.dtype.names
+            if field not in TIMES
+            for line in _different_data(f"{name}.{field}", a[field], b[field])
+        ]
+    same = a.shape == b.shape and a.dtype == b.dtype
+    if same and a.dtype.kind == "O":
+        same = bool((a == b).all())
+    elif same:
+        same = a.tobytes() == b.tobytes()
+    return [] if same else [f"{name}: values"]

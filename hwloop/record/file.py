@@ -29,6 +29,7 @@ import h5py
 from hwloop.disk import hdf5_file, read_at, sync, write_at
 from hwloop.errors import RecordError
 from hwloop.record.lock import lock
+from hwloop.settings.foreign_hdf5 import trust
 
 _REPLACE_PATIENCE_S = 2.0
 
@@ -135,6 +136,7 @@ class RecordFile:
         self._file.close()
         self._stream.close()
         self._descriptor = -1  # its number may be another file's from now on
+        trust(self.path)
 
     def _take(self, stream: BinaryIO, file: h5py.File) -> None:
         """Go on with another open file."""

@@ -1,14 +1,51 @@
-"""Convert operations to the columns of a record, and back."""
+"""Convert operations to the columns of a record, and read them back."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+import h5py
 import numpy as np
+from numpy.typing import NDArray
 
-from hwloop.array.operations import Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch, Wait
+from hwloop.array.operations import (
+    Flag,
+    Operation,
+    PulseMap,
+    Ramp,
+    Reading,
+    ReadMap,
+    VectorBatch,
+    Wait,
+)
 from hwloop.errors import RecordError
 from hwloop.types import FloatArray
+
+
+@dataclass(frozen=True)
+class RecordedOperation:
+    """One recorded operation, with its measured values and the time of its end."""
+
+    index: int
+    kind: str
+    operation: Operation
+    reading: Reading | None
+    failed: bool
+    array_time_s: float
+
+    @property
+    def pulses(self) -> NDArray[np.int64]:
+        """Pulses of each cell, (..., rows, cols); for a ramp that failed, their upper bound."""
+        match self.operation:
+            case PulseMap() as pulse:
+                return np.asarray(pulse.addressed * pulse.count, dtype=np.int64)
+            case Ramp() as ramp if self.reading is None:
+                return np.asarray(ramp.addressed * ramp.steps, dtype=np.int64)
+            case Ramp() if self.reading is not None:
+                applied = self.reading.flags & Flag.NOT_ADDRESSED == 0
+                return np.asarray(applied.sum(axis=0), dtype=np.int64)
+        return np.zeros((1, 1), dtype=np.int64)
 
 
 def columns_of(operation: Operation, reading: Reading | None) -> tuple[str, dict[str, Any]]:
@@ -101,3 +138,35 @@ def _gate(stored: Any) -> float | FloatArray | None:
     if np.ndim(stored):
         return np.asarray(stored, dtype=np.float64)
     return None if np.isnan(stored) else float(stored)
+
+
+class Blocks:
+    """Rows of the series of operations, read several at a time: HDF5 takes as long for one."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self._file = file
+        self._blocks: dict[str, tuple[int, int, dict[str, NDArray[Any]]]] = {}
+
+    def row(self, series: str, item: int) -> dict[str, Any]:
+        """Return row ``item`` of every column of a series.
+
+        Raises :class:`RecordError` where there is no such row.
+        """
+        first, end, columns = self._blocks.get(series, (0, 0, {}))
+        if not first <= item < end:
+            first, end, columns = self._blocks[series] = self._block(series, item)
+        return {name: column[item - first] for name, column in columns.items()}
+
+    def _block(self, series: str, item: int) -> tuple[int, int, dict[str, NDArray[Any]]]:
+        """Return the first row, the end and the columns of a block that begins at ``item``."""
+        group = self._file.get(f"operations/{series}")
+        counter = self._file.get(f"recorder/operations.{series}")
+        rows = 0 if counter is None else int(counter[0])
+        if not isinstance(group, h5py.Group) or not 0 <= item < rows:
+            raise RecordError(f"row {item} of operations/{series} is missing; it has {rows}")
+        row_bytes = sum(one.dtype.itemsize * one.size // len(one) for one in group.values())
+        end = min(item + max(_BLOCK_BYTES // max(row_bytes, 1), 1), rows)
+        return item, end, {name: column[item:end] for name, column in group.items()}
+
+
+_BLOCK_BYTES = 2**20

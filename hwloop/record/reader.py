@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,65 +12,45 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, Reading
+from hwloop.array.operations import Reading
 from hwloop.array.settings import outer_shape
 from hwloop.backend.origin import Origin, recorded_origin
-from hwloop.errors import RecordError
-from hwloop.record.header import FORMAT, FORMAT_VERSION, LOG, OPERATIONS, OUTCOMES, STATUS
-from hwloop.record.operations import operation_of
+from hwloop.errors import ConfigError, HwloopError, RecordError
+from hwloop.record.form import check_form, text_of
+from hwloop.record.header import LOG, OPERATIONS, OUTCOMES, STATUS
+from hwloop.record.operations import Blocks, RecordedOperation, operation_of
 from hwloop.record.series import counter_name
-
-
-@dataclass(frozen=True)
-class RecordedOperation:
-    """One recorded operation, with its measured values and the time of its end."""
-
-    index: int
-    kind: str
-    operation: Operation
-    reading: Reading | None
-    failed: bool
-    array_time_s: float
-
-    @property
-    def pulses(self) -> NDArray[np.int64]:
-        """Pulses of each cell, (..., rows, cols); for a ramp that failed, their upper bound."""
-        match self.operation:
-            case PulseMap() as pulse:
-                return np.asarray(pulse.addressed * pulse.count, dtype=np.int64)
-            case Ramp() as ramp if self.reading is None:
-                return np.asarray(ramp.addressed * ramp.steps, dtype=np.int64)
-            case Ramp() if self.reading is not None:
-                applied = self.reading.flags & Flag.NOT_ADDRESSED == 0
-                return np.asarray(applied.sum(axis=0), dtype=np.int64)
-        return np.zeros((1, 1), dtype=np.int64)
+from hwloop.settings.foreign_hdf5 import MISREAD, refuse_damaged
 
 
 class Record:
     """A record, opened for reading; shows complete rows only.
 
-    Raises :class:`RecordError` where the file is missing, damaged, still being written, or not a
-    record.
+    Used as a context manager, it turns what reading a damaged record ends in into a
+    :class:`RecordError`. Raises :class:`RecordError` where the file is missing, damaged, still
+    being written, or not a record, with the place in the file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not path.is_file():
+        if not path.exists():
             raise RecordError(f"{path}: there is no such file")
         try:
+            refuse_damaged(path)
             self._file = h5py.File(path, "r")
+        except ConfigError as exc:
+            raise RecordError(str(exc)) from None
         except BlockingIOError:
             raise RecordError(f"{path}: the run is still in progress; wait for its end") from None
         except OSError as exc:
             raise RecordError(f"{path}: cannot be read as HDF5: {exc}") from None
-        if self._file.attrs.get("format") != FORMAT:
+        try:
+            check_form(self._file)
+            self._entries = self._rows(OPERATIONS, "table")
+        except (RecordError, *MISREAD) as exc:
             self._file.close()
-            raise RecordError(f"{path}: is not a record of hwloop")
-        if int(self._file.attrs["format_version"]) > FORMAT_VERSION:
-            newer = self._file.attrs["hwloop_version"]
-            self._file.close()
-            raise RecordError(f"{path}: was written by the newer hwloop {newer}; update this one")
-        self._entries = self._rows(OPERATIONS, "table")
+            raise RecordError(f"{path}: {exc}") from None
+        self._blocks = Blocks(self._file)
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -94,13 +73,13 @@ class Record:
     @property
     def resolved(self) -> dict[str, Any]:
         """Procedure as plain data, with every default and array."""
-        data: dict[str, Any] = json.loads(self._file["procedure/resolved"][()])
+        data: dict[str, Any] = json.loads(text_of(self._file, "procedure/resolved"))
         return data
 
     @property
     def procedure_text(self) -> str:
         """Text of the procedure file as it was read."""
-        return _text(self._file["procedure/text"])
+        return text_of(self._file, "procedure/text")
 
     @property
     def overrides(self) -> list[str]:
@@ -267,18 +246,24 @@ class Record:
             yield self.operation(index)
 
     def operation(self, index: int) -> RecordedOperation:
-        """Return the operation at ``index``, counted from 0."""
+        """Return the operation at ``index``, counted from 0.
+
+        Raises :class:`RecordError` where what was recorded of it is no operation.
+        """
         entry = self._entries[index]
-        kind = entry["kind"].decode()
-        group = self._file[f"operations/{entry['series'].decode()}"]
-        values = {name: column[entry["item"]] for name, column in group.items()}
-        reading = None
-        if "current_a" in values:
-            reading = Reading(np.asarray(values["current_a"]), np.asarray(values["flags"]))
+        try:
+            kind = entry["kind"].decode()
+            values = self._blocks.row(entry["series"].decode(), int(entry["item"]))
+            reading = None
+            if "current_a" in values:
+                reading = Reading(np.array(values["current_a"]), np.array(values["flags"]))
+            operation = operation_of(kind, values)
+        except (RecordError, *MISREAD) as exc:
+            raise RecordError(f"{self.path}: operation {index}: {exc}") from None
         return RecordedOperation(
             index=index,
             kind=kind,
-            operation=operation_of(kind, values),
+            operation=operation,
             reading=reading,
             failed=entry["outcome"] == b"failed",
             array_time_s=float(entry["array_time_s"]),
@@ -301,6 +286,9 @@ class Record:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+        if isinstance(error, MISREAD) and not isinstance(error, HwloopError | OSError):
+            what = f"{type(error).__name__}: {error}"
+            raise RecordError(f"{self.path}: damaged, or not of this kind: {what}") from error
 
     def _units(self, path: str) -> dict[str, str]:
         found: dict[str, str] = json.loads(self._file[path][()]) if path in self._file else {}
@@ -324,62 +312,6 @@ def _place(label: str, table: str) -> str:
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _text(dataset: h5py.Dataset) -> str:
-    value: str = dataset[()].decode()
-    return value
-
-
-TIMES = frozenset({"started_s", "ended_s", "started_utc", "ended_utc", "time_utc", "run_id"})
-"""What differs between two runs that are otherwise the same."""
-
-
-def differences(first: Path, second: Path) -> list[str]:
-    """Return where two records differ, apart from times; empty if identical to the last bit."""
-    with h5py.File(first, "r") as a, h5py.File(second, "r") as b:
-        found: list[str] = []
-        names_a, names_b = _names(a), _names(b)
-        found += [f"{name}: only in one of them" for name in sorted(names_a ^ names_b)]
-        for name in sorted(names_a & names_b):
-            found += _different_attrs(name, a[name], b[name])
-            if isinstance(a[name], h5py.Dataset) and name.rsplit("/", 1)[-1] not in TIMES:
-                found += _different_data(name, a[name][()], b[name][()])
-        return found
-
-
-def _names(file: h5py.File) -> set[str]:
-    names = {"/"}
-    file.visit(lambda name: names.add(name))
-    return names
-
-
-def _different_attrs(name: str, a: Any, b: Any) -> list[str]:
-    keys = (set(a.attrs) | set(b.attrs)) - TIMES
-    return [
-        f"{name}: attribute {key}"
-        for key in sorted(keys)
-        if not np.array_equal(a.attrs.get(key), b.attrs.get(key))
-    ]
-
-
-def _different_data(name: str, a: Any, b: Any) -> list[str]:
-    if isinstance(a, h5py.Empty) or isinstance(b, h5py.Empty):
-        return [] if a == b else [f"{name}: one of them is empty"]
-    a, b = np.asarray(a), np.asarray(b)
-    if a.dtype.names:
-        return [
-            line
-            for field in a.dtype.names
-            if field not in TIMES
-            for line in _different_data(f"{name}.{field}", a[field], b[field])
-        ]
-    same = a.shape == b.shape and a.dtype == b.dtype
-    if same and a.dtype.kind == "O":
-        same = bool((a == b).all())
-    elif same:
-        same = a.tobytes() == b.tobytes()
-    return [] if same else [f"{name}: values"]
 
 
 STATUS_MEANING = {

@@ -39,16 +39,14 @@ def reproduce(
     """
     with Record(path) as record:
         procedure = _procedure(record, procedure_file, overrides)
-        population = record.population
-        with tempfile.TemporaryDirectory() as folder:
-            again = Path(folder) / "replay.h5"
-            seed = record.attrs["seed"]
-            options = RunOptions(REPLAY.name, again, population=population, seed=seed)
-            complete = _run(procedure, options)
-            with Record(again) as replayed:
-                _compare_ends(record, replayed, complete=complete)
-                rows = _compare_results(record, replayed, complete=complete)
-                return Reproduction(len(replayed), rows, complete)
+        population, seed = record.population, record.attrs["seed"]
+    with tempfile.TemporaryDirectory() as folder:
+        again = Path(folder) / "replay.h5"
+        complete = _run(procedure, RunOptions(REPLAY.name, again, population=population, seed=seed))
+        with Record(path) as record, Record(again) as replayed:
+            _compare_ends(record, replayed, complete=complete)
+            rows = _compare_results(record, replayed, complete=complete)
+            return Reproduction(len(replayed), rows, complete)
 
 
 def _procedure(record: Record, procedure_file: Path | None, overrides: Sequence[str]) -> Procedure:

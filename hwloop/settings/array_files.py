@@ -30,6 +30,7 @@ from hwloop.settings.foreign_files import (
     refuse_claims,
     unpack_gzip,
 )
+from hwloop.settings.foreign_hdf5 import open_foreign
 from hwloop.types import FloatArray
 
 
@@ -152,7 +153,7 @@ def _hdf5(path: Path, only: str | None) -> dict[str, Any]:
         if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf" and item.shape is not None:
             found[name] = item if only in (None, name) else None
 
-    with h5py.File(path, "r") as file:
+    with open_foreign(path) as file:
         file.visititems(note)
         wanted = {name: item for name, item in found.items() if item is not None}
         refuse_claims({name: item.shape for name, item in wanted.items()})

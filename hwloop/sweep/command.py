@@ -55,6 +55,7 @@ def sweep(
 ) -> None:
     """Run every point, each with its record; then a table and figures. Resumes where it ended."""
     from hwloop.backend.registered import emulator
+    from hwloop.settings.foreign_hdf5 import walk
     from hwloop.sweep.manifest import manifest_of, with_failures, write_manifest
     from hwloop.sweep.page import Sweep
     from hwloop.sweep.report import REPORT, write_page
@@ -78,6 +79,7 @@ def sweep(
             _progress(number, len(prepared.tasks), began_s)
     finally:  # what failed before it was interrupted
         write_manifest(with_failures(manifest, ended.values()), out)
+    walk([Path(one.record) for one in ended.values() if one.status == "completed"])
     results = [result(point, ended[point.index]) for point in prepared.points]
     write_csv(results, out / "sweep.csv")
     _print(results)

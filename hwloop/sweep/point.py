@@ -12,6 +12,7 @@ from typing import Any
 
 from hwloop.errors import HwloopError, RecordError, Stopped
 from hwloop.record.reader import Record
+from hwloop.settings.foreign_hdf5 import walk
 from hwloop.sweep.grid import Point
 
 UNFINISHED = "unfinished"
@@ -68,12 +69,14 @@ def content_of(record: Record) -> str:
 def finished(folder: Path) -> dict[str, Path]:
     """Return the records of completed runs in ``folder`` by the name of their content."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.glob("*.h5")):
+    paths = sorted(folder.glob("*.h5"))
+    walk(paths)
+    for path in paths:
         try:
             with Record(path) as record:
                 if record.status == "completed":
                     found[content_of(record)] = path
-        except (RecordError, KeyError, ValueError):
+        except RecordError:
             continue  # half-written, or not a record: it is no point's
     return found
 

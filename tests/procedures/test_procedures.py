@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hwloop.procedure.procedure import load_procedure
-from hwloop.record.reader import Record, differences
+from hwloop.record.comparison import differences
+from hwloop.record.reader import Record
 from hwloop.run.reproduce import reproduce
 from hwloop.run.runner import RunOptions, run_procedure
 

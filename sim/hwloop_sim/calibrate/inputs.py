@@ -8,13 +8,12 @@ from hwloop.datasets.files import format_of
 from hwloop.datasets.measurement import FORMAT as DATASET
 from hwloop.errors import ConfigError
 from hwloop.record.header import FORMAT as RECORD
+from hwloop.settings.foreign_hdf5 import has_signature
 
 
 def check_format(path: Path) -> None:
     """Refuse a file that is neither a record nor a dataset, complete or damaged."""
-    import h5py
-
-    if not h5py.is_hdf5(path):
+    if not has_signature(path):
         raise ConfigError(
             "has nothing measured in it: neither a record nor a dataset; `hwloop import` makes one",
             file=str(path),

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pytest
 
-from hwloop.record.reader import Record, RecordedOperation
+from hwloop.record import Record, RecordedOperation
 
 pytestmark = pytest.mark.skipif(
     shutil.which("strace") is None, reason="needs strace, which shows and injects system calls"

@@ -12,8 +12,9 @@ from hwloop.array.operations import Operation, PulseMap, ReadMap, VectorBatch, W
 from hwloop.backend.shapes import check_shape
 from hwloop.errors import ConfigError, InstrumentTimeout, RecordError, ReplayMismatch
 from hwloop.procedure.procedure import load_procedure
+from hwloop.record.comparison import differences
 from hwloop.record.header import RunHeader
-from hwloop.record.reader import Record, differences
+from hwloop.record.reader import Record
 from hwloop.record.recorder import Recorder
 from hwloop.record.replay import Replay
 from hwloop.record.writer import RecordWriter

@@ -8,7 +8,8 @@ import pytest
 
 from hwloop.errors import ConfigError, LimitError, Unsupported
 from hwloop.procedure.procedure import load_procedure
-from hwloop.record.reader import Record, differences
+from hwloop.record.comparison import differences
+from hwloop.record.reader import Record
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.sweep.grid import read_axis
 from hwloop.sweep.point import Ended

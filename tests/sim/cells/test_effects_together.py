@@ -15,7 +15,8 @@ from hwloop import plugins
 from hwloop.array.operations import PulseMap, ReadMap, VectorBatch, Wait
 from hwloop.errors import ConfigError
 from hwloop.procedure.procedure import load_procedure
-from hwloop.record.reader import Record, differences
+from hwloop.record.comparison import differences
+from hwloop.record.reader import Record
 from hwloop.run.reproduce import reproduce
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop_sim.cells.composed import NonIdealDevice

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwloop.errors import ConfigError, NotConverged
+from hwloop.settings.foreign_hdf5 import has_signature
 from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.calibrate.inputs import check_format, is_dataset, is_record
 from hwloop_sim.calibrate.method import CalibrationMethod, Task
@@ -26,8 +27,6 @@ def load_histories(paths: Sequence[Path], *, cell: int | None) -> list[History]:
 
     Raises :class:`ConfigError` with the file if there is nothing to calibrate from.
     """
-    import h5py
-
     found: list[History] = []
     refused: ConfigError | None = None
     for path in paths:
@@ -36,7 +35,7 @@ def load_histories(paths: Sequence[Path], *, cell: int | None) -> list[History]:
         if is_dataset(path):
             found += of_dataset(path, cell=cell)
             continue
-        if path.suffix.lower() not in {".h5", ".hdf5"} and not h5py.is_hdf5(path):
+        if path.suffix.lower() not in {".h5", ".hdf5"} and not has_signature(path):
             found += of_text(path, cell=cell)
             continue
         check_format(path)
