@@ -24,7 +24,16 @@ from pydantic import (
 
 from hwloop.array.settings import outer_shape
 from hwloop.errors import RecordError
-from hwloop.record.header import FORMAT, FORMAT_VERSION, LOG, OPERATION, OPERATIONS, OUTCOMES
+from hwloop.record.header import (
+    FORMAT,
+    FORMAT_VERSION,
+    LOG,
+    OPERATION,
+    OPERATIONS,
+    OUTCOMES,
+    STATUS,
+    STATUSES,
+)
 from hwloop.record.series import counter_name
 from hwloop.settings.foreign_files import MAX_NUMBERS
 from hwloop.types import LARGEST_INTEGER
@@ -193,7 +202,10 @@ def _check_tables(file: h5py.File) -> None:
             _check_rows(file, f"results/{label}{place}")
             _check_about(file[f"results/{label}{place}"])
     for name in _group(file, "recorder"):
-        _count(file, f"recorder/{name}")
+        if f"recorder/{name}" != STATUS:
+            _count(file, f"recorder/{name}")
+    if STATUS in file and text_of(file, STATUS) not in STATUSES:
+        raise RecordError(f"{STATUS}: is none of {', '.join(STATUSES)}")
 
 
 def _check_rows(file: h5py.File, place: str) -> None:

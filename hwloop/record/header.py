@@ -36,6 +36,7 @@ OPERATION = np.dtype(
 )
 OPERATIONS, OUTCOMES, LOG = "operations", "outcomes", "log"
 STATUS, STATUS_TEXT = "recorder/status", np.dtype("S16")
+STATUSES = ("running", "completed", "stopped", "failed")
 CONDUCTANCES = ("initial_conductance_s", "final_conductance_s")
 _USUAL_TEXT = " " * 256
 _READS_OF_A_RUN = len(CONDUCTANCES)  # besides those of its steps
