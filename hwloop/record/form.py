@@ -116,6 +116,7 @@ def check_form(file: h5py.File) -> None:
             _check_json(file, place, _UNITS)
     _check_array(_group(file, "array"), resolved, int(file.attrs["population"]))
     _check_tables(file)
+    _check_recorder(file)
 
 
 def _check_json(file: h5py.File, place: str, form: TypeAdapter[Any]) -> Any:
@@ -201,6 +202,9 @@ def _check_tables(file: h5py.File) -> None:
         for place in ("", *(f"/{name}" for name in _groups_in(step))):
             _check_rows(file, f"results/{label}{place}")
             _check_about(file[f"results/{label}{place}"])
+
+
+def _check_recorder(file: h5py.File) -> None:
     for name in _group(file, "recorder"):
         if f"recorder/{name}" != STATUS:
             _count(file, f"recorder/{name}")
