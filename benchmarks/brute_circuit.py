@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEAD_OHM, LEAK_CONDUCTANCE_S = 1e-5, 1e-14
+LEAD_OHM = 1e-5
+LEAK_CONDUCTANCE_S = 1e-15  # of an open relay to ground: above 1e14 ohm, data sheet of the 7072
 SLACK = 1e-9  # relative of a current, absolute of a voltage: rounding
 
 
