@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEAD_OHM, LEAK_CONDUCTANCE_S = 1e-5, 1e-14
+LEAD_OHM = 1e-5
+LEAK_CONDUCTANCE_S = 1e-15  # of an open relay to ground: above 1e14 ohm, data sheet of the 7072
+SLACK = 1e-9  # relative of a current, absolute of a voltage: rounding
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,12 @@ def _solved(
             matrix[at, at] += conductance_s
             current_a[at] += output.level_v * conductance_s
     volts = np.linalg.solve(matrix, current_a)
+    taken_a = cells @ volts  # out of each output, since no two are on one node
     for output, state in zip(outputs, states, strict=True):
-        wanted_a = (output.level_v - volts[node[output.lines[0]]]) / max(
-            output.series_ohm, LEAD_OHM
-        )
-        most_a = output.limit_a * (1 + 1e-6) + 1e-12
-        if state == 0 and abs(wanted_a) > most_a:
+        at = node[output.lines[0]]
+        if state == 0 and abs(taken_a[at]) > output.limit_a * (1 + SLACK):
             return None
-        if state and wanted_a * state < output.limit_a * (1 - 1e-6) - 1e-12:
+        drop_v = output.limit_a * max(output.series_ohm, LEAD_OHM)
+        if state and (output.level_v - volts[at]) * state < drop_v - SLACK:
             return None
     return volts

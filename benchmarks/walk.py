@@ -93,6 +93,8 @@ REASONS: Mapping[str, str] = {
     " before the record is begun",
     "hwloop/array/limits.py": "the plan is held to the limits before the bench is opened, and each"
     " operation before it is done: a step decides as it goes",
+    "hwloop/array/line_bounds.py": "that of the plan is asked before the bench is opened, and that"
+    " of each operation before it is done",
     "hwloop/array/conductance_bounds.py": "targets are held to what can be read"
     " when the file is read, and again when the step takes them",
     "hwloop/array/operations.py": "the worst pulses of a ramp for the limits, every pulse for the"

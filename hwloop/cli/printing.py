@@ -13,6 +13,7 @@ from rich.table import Table
 
 from hwloop import plugins
 from hwloop.array.settings import ArraySettings
+from hwloop.backend.base import Event
 from hwloop.backend.kind import LifeKind
 from hwloop.backend.registered import backend_kind
 from hwloop.datasets.calibrations import shipped
@@ -22,6 +23,7 @@ from hwloop.record.comparison import Quantity, compare_records, origin_of_record
 from hwloop.record.life import NO_NAME, life_path, read_life
 from hwloop.record.reader import STATUS_MEANING, Record
 from hwloop.run.execute import request_for
+from hwloop.run.limited_reads import limited_reads
 from hwloop.run.preview import Preview, preview, refuse_beyond_limits, refuse_unsupported
 from hwloop.settings.units import duration_text, format_quantity
 from hwloop.settings.yaml import read_yaml
@@ -43,6 +45,7 @@ def print_preview(procedure: Procedure, backend: str, *, life_folder: Path | Non
         before, life_text = _life_before(procedure.array, kind.life_of(settings), life_folder)
         seen = preview(procedure, opened, pulses_before=before)
         events = opened.take_events()
+        doubtful = limited_reads(procedure, opened.description)
     array, console = procedure.array, plain_console()
     verdict = "exceeds its limits" if any(c.exceeds for c in seen.worst_cases(array)) else "valid"
     console.print(
@@ -54,6 +57,7 @@ def print_preview(procedure: Procedure, backend: str, *, life_folder: Path | Non
     console.print(f"Expected duration on the array: at most {duration_text(seen.duration_s)}.")
     if life_text:
         console.print(life_text)
+    events += [Event("warning", text) for text in doubtful]
     for event in events:
         console.print(f"{event.level}: {event.message}", style=_colour(event.level))
     seen.refuse_beyond_limits(array)
