@@ -128,6 +128,16 @@ def floats(scheme: Scheme) -> bool:
     return any(line.fraction is None for _, line in SCHEMES[scheme].by_kind())
 
 
+def loads_whole_row(scheme: Scheme) -> bool:
+    """Return whether the row of a cell that is read carries the currents of its other cells too.
+
+    Not where the other columns float, or follow the row, which leaves no voltage on these cells.
+    """
+    bias = SCHEMES[scheme]
+    follows = bias.other_cols.drive == bias.selected_row.drive
+    return not floats(scheme) and not follows
+
+
 @dataclass(frozen=True)
 class Stress:
     """Voltage on the cells that are not selected, as a fraction of the selected cell's.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from hwloop.messages import cell_name
 from hwloop.settings.field_units import units_of
 from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import Fraction, PositiveSecond
-from hwloop.types import FloatArray
+from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.calibration.twin import in_place_of_device, whole_twin
 from hwloop_sim.cells.choice import DeviceChoice, make_cells
 from hwloop_sim.cells.composed import NonIdealDevice
@@ -119,6 +119,18 @@ class EmulatedArray(CrossbarBackend):
         return self._description
 
     @override
+    def groups(self) -> Iterator[BoolArray]:
+        if not self._lines.one_by_one:
+            yield from super().groups()
+            return
+        # As on a bench: where lines float, what is read of a cell depends on the order.
+        rows, cols = shape = self._description.geometry.shape
+        for col, row in np.ndindex(cols, rows):
+            group = np.zeros(shape, dtype=np.bool_)
+            group[row, col] = True
+            yield group
+
+    @override
     def now_s(self) -> float:
         return self._now_s
 
@@ -167,6 +179,10 @@ class EmulatedArray(CrossbarBackend):
             variance_a2 = noise_.conductance_variance_s2(conductance_s) * read.read_v**2
             noise_.add(current_a, variance_a2, unit_a2=1.0, reads=reads)
         reading = metered(current_a, self._compliance_a)
+        levels_v = (read.read_v, -read.read_v) if read.both_polarities else (read.read_v,)
+        for level_v in levels_v if not self._cells.linear else levels_v[:1]:
+            limited = self._lines.limited(self._cells, level_v, bound_a=self._compliance_a)
+            _spoil(reading, limited)
         addressed = np.broadcast_to(read.addressed, current_a.shape)
         reading.current_a[~addressed] = np.nan
         reading.flags[~addressed] = Flag.NOT_ADDRESSED
@@ -183,7 +199,17 @@ class EmulatedArray(CrossbarBackend):
             self._products.noisy(product, unit_v=unit_v)
             for product in self._partial_products(voltage_v, unit_v)
         ]
-        reading = self._readout.read(partial_a, compliance_a=self._compliance_a)
+        limited = [
+            self._lines.limited_products(
+                self._cells, voltage_v[..., rows], rows, bound_a=self._compliance_a
+            )
+            for rows in self._lines.row_slices
+        ]
+        # A sum of reads may exceed the compliance that each of them keeps.
+        bound_a = np.inf if self._lines.one_by_one else self._compliance_a
+        reading = self._readout.read(partial_a, compliance_a=bound_a)
+        for mask in limited:
+            _spoil(reading, mask)
         self._cells.note_read(lambda: np.moveaxis(voltage_v, -2, 0)[..., None])
         return reading
 
@@ -261,6 +287,13 @@ class EmulatedArray(CrossbarBackend):
                 ]
             )
         return [joined(products) for products in zip(*chunks, strict=True)]
+
+
+def _spoil(reading: Reading, limited: BoolArray | None) -> None:
+    """Mark the currents, in place, that were read with a source at its compliance: no numbers."""
+    if limited is not None:
+        reading.current_a[limited] = np.nan
+        reading.flags[limited] |= np.uint8(Flag.COMPLIANCE)
 
 
 def _read_voltages_v(read: ReadMap) -> FloatArray:

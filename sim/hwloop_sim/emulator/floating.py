@@ -54,23 +54,50 @@ class FloatingReads:
 
         ``row_v``: volts on those rows, (..., batch, rows).
         """
-        conductance_s = cells.conductance_s
-        lines, cols = conductance_s.shape[-2:]
-        wanted = np.zeros((lines, cols), dtype=np.bool_)
         if cells.linear:
-            wanted[rows] = True
-            product_a: FloatArray = row_v @ self._apparent(conductance_s, wanted)[..., rows, :]
-            return product_a
-        outer = np.broadcast_shapes(row_v.shape[:-2], conductance_s.shape[:-2])
-        current_a = np.zeros((*outer, row_v.shape[-2], cols))
+            linear_a: FloatArray = row_v @ self._apparent_rows(cells, rows)
+            return linear_a
+        singles = list(self._singles(cells, row_v, rows))
+        product_a: FloatArray = np.add.reduce(singles)
+        return product_a
+
+    def limited_products(
+        self, cells: Device, row_v: FloatArray, rows: slice, *, bound_a: float
+    ) -> BoolArray | None:
+        """Return the sums, (..., batch, cols), of which a single read exceeds ``bound_a``, or None.
+
+        ``row_v``: as in :meth:`multiply`.
+        """
+        if cells.linear:
+            largest_a = np.abs(row_v).max(initial=0.0) * self._apparent_rows(cells, rows).max()
+            if largest_a <= bound_a:
+                return None
+        beyond = [np.abs(single_a) > bound_a for single_a in self._singles(cells, row_v, rows)]
+        limited: BoolArray = np.logical_or.reduce(beyond)
+        return limited if limited.any() else None
+
+    def _apparent_rows(self, cells: Device, rows: slice) -> FloatArray:
+        """Return the apparent conductances of some rows of linear cells, (..., rows, cols)."""
+        wanted = np.zeros(cells.conductance_s.shape[-2:], dtype=np.bool_)
+        wanted[rows] = True
+        return self._apparent(cells.conductance_s, wanted)[..., rows, :]
+
+    def _singles(self, cells: Device, row_v: FloatArray, rows: slice) -> Iterator[FloatArray]:
+        """Yield what the cells of each row add to the products, (..., batch, cols), amperes."""
+        lines, cols = cells.conductance_s.shape[-2:]
         for index, row in enumerate(range(lines)[rows]):
-            wanted[:], wanted[row] = False, True
-            for level_v in np.unique(row_v[..., index]):
-                if level_v:
-                    single_a = self.read(cells, wanted, float(level_v))[..., row, :]
-                    at_level = (row_v[..., index] == level_v)[..., None]
-                    current_a += np.where(at_level, single_a[..., None, :], 0.0)
-        return current_a
+            volts = row_v[..., index][..., None]
+            if cells.linear:
+                yield volts * self._apparent_rows(cells, rows)[..., index, None, :]
+                continue
+            wanted = np.zeros((lines, cols), dtype=np.bool_)
+            wanted[row] = True
+            outer = np.broadcast_shapes(row_v.shape[:-2], cells.conductance_s.shape[:-2])
+            single_a = np.zeros((*outer, row_v.shape[-2], cols))
+            for level_v in np.unique(volts[volts != 0]):
+                read_a = self.read(cells, wanted, float(level_v))[..., row, None, :]
+                single_a = np.where(volts == level_v, read_a, single_a)
+            yield single_a
 
     def _apparent(self, conductance_s: FloatArray, wanted: BoolArray) -> FloatArray:
         """Return current over voltage of each wanted cell, sneak paths included, siemens."""

@@ -25,6 +25,7 @@ from hwloop_sim.circuit import Crossbar, Wires, solve, solve_cells
 from hwloop_sim.circuit.wires import ColEnds, RowEnds
 from hwloop_sim.emulator.floating import FloatingReads
 from hwloop_sim.emulator.readout import Tiles
+from hwloop_sim.emulator.row_drivers import RowDrivers
 from hwloop_sim.emulator.tile import Tile, TileLaw
 
 _AT_A_TIME = 2_000_000
@@ -70,6 +71,7 @@ class ArrayLines:
             Tile(rows, cols) for rows in self.row_slices for cols in tiles.col_slices(shape[1])
         ]
         self._floating = FloatingReads(wires or Wires(), self._tiles) if floats(scheme) else None
+        self._drivers = RowDrivers(wires, self._tiles, scheme)
         self._known_conductance_s: FloatArray | None = None
         self._crossbars: dict[tuple[int, int], Crossbar] = {}
 
@@ -125,6 +127,20 @@ class ArrayLines:
                 one_v = read_v * np.eye(lines.shape[-1])[read]
                 current_a[..., rows, :][..., read, :] = self.multiply(cells, one_v, rows)
         return current_a
+
+    def limited(self, cells: Device, read_v: float, *, bound_a: float) -> BoolArray | None:
+        """Return the cells whose row is at its compliance while they are read, or None."""
+        return self._drivers.limited(cells, read_v, bound_a=bound_a)
+
+    def limited_products(
+        self, cells: Device, row_v: FloatArray, rows: slice, *, bound_a: float
+    ) -> BoolArray | None:
+        """Return the currents of a product, (..., batch, cols), that a compliance spoils, or None.
+
+        Of a row while lines are held; of the reads that are summed where they float.
+        """
+        one = self._drivers if self._floating is None else self._floating
+        return one.limited_products(cells, row_v, rows, bound_a=bound_a)
 
     def selected(self, cells: Device, pulse: PulseMap) -> PulseMap:
         """Return the pulse map with the voltages that reach each selected cell."""

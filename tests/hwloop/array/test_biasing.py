@@ -13,7 +13,9 @@ from hwloop.array.biasing import (
     Scheme,
     drive_fractions,
     driven_lines,
+    floats,
     line_fractions,
+    loads_whole_row,
     required_drives,
     stress,
     worst_half_select_v,
@@ -137,3 +139,9 @@ def test_arrays_of_a_population_do_not_see_each_others_pulses(scheme: Scheme) ->
     alone_v = [worst_half_select_v(scheme, one_v) for one_v in amplitude_v]
     np.testing.assert_array_equal(together_v, alone_v)
     assert not together_v[1].any()
+
+
+def test_only_held_columns_that_do_not_follow_load_the_row_that_is_read() -> None:
+    schemes = get_args(Scheme)
+    assert {one for one in schemes if floats(one)} == {"floating"}
+    assert {one for one in schemes if loads_whole_row(one)} == {"V/2", "V/3", "grounded"}

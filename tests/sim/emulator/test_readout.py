@@ -73,14 +73,17 @@ def test_a_current_at_compliance_is_flagged_as_such_by_the_adc_too() -> None:
     assert np.isnan(reading.current_a).all()
 
 
-@pytest.mark.parametrize("size", [20, 200])
-def test_compliance_is_the_same_for_few_and_for_many_currents(size: int) -> None:
-    backend = emulated(4, size, device=RANDOM, current_a=4e-6)
-    batch = vectors(4, batch=size)
-    reading = backend.multiply(batch)
-    current_a = batch.voltage_v @ (read_all(emulated(4, size, device=RANDOM)) / 0.1)
-    beyond = np.abs(current_a) > 4e-6
-    assert 0 < beyond.sum() < beyond.size
+@pytest.mark.parametrize("batch", [20, 5000])  # of 4 columns: 80 currents, and 20,000
+def test_compliance_is_the_same_for_few_and_for_many_currents(batch: int) -> None:
+    vectors_v, bound_a = vectors(60, batch=batch), 15e-6
+    reading = emulated(60, 4, device=RANDOM, current_a=bound_a).multiply(vectors_v)
+    conductance_s = read_all(emulated(60, 4, device=RANDOM)) / 0.1
+    current_a = vectors_v.voltage_v @ conductance_s
+    of_column = np.abs(current_a) > bound_a
+    of_row = (np.abs(vectors_v.voltage_v) * conductance_s.sum(axis=1) > bound_a).any(axis=1)
+    assert 0 < of_row.sum() < batch
+    assert of_column[~of_row].any()
+    beyond = of_column | of_row[:, None]
     assert (reading.flags == beyond * Flag.COMPLIANCE).all()
     np.testing.assert_allclose(reading.current_a, np.where(beyond, np.nan, current_a), rtol=1e-9)
 
