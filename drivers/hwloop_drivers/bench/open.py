@@ -98,7 +98,8 @@ def open_bench(settings: BenchSettings, request: OpenRequest, *, dummy: bool = F
         at_close.insert(0, watchdog.release)
         for name, one in by_name.items():
             with prefix_errors(name):
-                opened[name] = one.open(_wire_log(name, events) if station.wire_log else None)
+                log = _wire_log(name, events) if station.wire_log else None
+                opened[name] = one.open(log, alone=True)
         bench = Bench(station, request.array, BenchDrives.of(station, opened), events)
     except BaseException:
         for instrument in opened.values():
