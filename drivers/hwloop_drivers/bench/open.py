@@ -105,7 +105,8 @@ def open_bench(
         at_close.insert(0, watchdog.release)
         for name, one in by_name.items():
             with prefix_errors(name):
-                opened[name] = one.open(_wire_log(name, events) if station.wire_log else None)
+                log = _wire_log(name, events) if station.wire_log else None
+                opened[name] = one.open(log, alone=True)
         drives = BenchDrives.of(station, opened)
         bench = Bench(station, request.array, drives, events)
         if watch_lines:

@@ -7,9 +7,14 @@ from hwloop_drivers.links.serial import SerialLink
 from hwloop_drivers.links.visa import VisaLink
 
 
-def open_link(address: str, settings: LinkSettings, *, wire_log: WireLog | None = None) -> Link:
-    """Return a link to a VISA resource; raises :class:`ConnectionLost` if nothing is there."""
-    return VisaLink(address, settings, wire_log=wire_log)
+def open_link(
+    address: str, settings: LinkSettings, *, wire_log: WireLog | None = None, alone: bool = False
+) -> Link:
+    """Return a link to a VISA resource; raises :class:`ConnectionLost` if nothing is there.
+
+    ``alone``: raise :class:`InstrumentInUse` where another computer has the instrument's lock.
+    """
+    return VisaLink(address, settings, wire_log=wire_log, alone=alone)
 
 
 def open_serial(address: str, settings: LinkSettings, *, wire_log: WireLog | None = None) -> Link:

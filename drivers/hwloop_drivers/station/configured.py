@@ -59,14 +59,18 @@ class ConfiguredInstrument:
     kind: InstrumentKind[Any]
     settings: LinkSettings
 
-    def open(self, wire_log: WireLog | None = None) -> Instrument:
+    def open(self, wire_log: WireLog | None = None, *, alone: bool = False) -> Instrument:
         """Return the instrument on an open link, its identity verified; nothing else was sent.
+
+        ``alone``: raise :class:`hwloop.errors.InstrumentInUse` where another computer has its lock.
 
         Raises :class:`hwloop.errors.ConnectionLost` where nothing answers and
         :class:`hwloop.errors.UnexpectedReply` where another instrument does.
         """
-        opener = open_serial if self.kind.serial_board else open_link
-        link = opener(self.address, self.settings, wire_log=wire_log)
+        if self.kind.serial_board:
+            link = open_serial(self.address, self.settings, wire_log=wire_log)
+        else:
+            link = open_link(self.address, self.settings, wire_log=wire_log, alone=alone)
         link.address = f"{self.name} at {self.address}"  # errors name the instrument of the link
         instrument: Instrument = self.kind.make(link, self.settings)
         try:

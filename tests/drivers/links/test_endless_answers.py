@@ -18,8 +18,8 @@ from hwloop_drivers import virtual_bench
 from hwloop_drivers.links import messages, serial, visa
 from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.links.opening import open_link, open_serial
-from hwloop_sim.virtual.bench import servers
-from hwloop_sim.virtual.bench.servers import serve_hislip
+from hwloop_sim.virtual.bench import hislip
+from hwloop_sim.virtual.bench.hislip import serve_hislip
 
 SHORT = LinkSettings(timeout_s=0.5)
 Talk = Callable[[Callable[[bytes], object]], None]
@@ -235,16 +235,16 @@ def test_wait_for_an_answer_ends_as_soon_as_the_run_must_not_go_on(
 def test_hislip_answer_without_end_ends_within_its_bound(
     piece: bytes, ends: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = servers._Hislip.send
+    real = hislip._Hislip.send
 
     def endless(
-        self: servers._Hislip, kind: int, control: int, parameter: int, payload: bytes = b""
+        self: hislip._Hislip, kind: int, control: int, parameter: int, payload: bytes = b""
     ) -> None:
         if kind != 7:
             real(self, kind, control, parameter, payload)
             return
         if ends == 7:  # one message that is said to be as long as may be, and trickles in
-            header = servers.HEADER.pack(b"HS", 7, 0, parameter, messages.LINE_BYTES)
+            header = hislip.HEADER.pack(b"HS", 7, 0, parameter, messages.LINE_BYTES)
             self._connection.sendall(header)
         while True:
             if ends == 6:
@@ -253,7 +253,7 @@ def test_hislip_answer_without_end_ends_within_its_bound(
                 self._connection.sendall(piece)
             time.sleep(0.05)
 
-    monkeypatch.setattr(servers._Hislip, "send", endless)
+    monkeypatch.setattr(hislip._Hislip, "send", endless)
     address, stop = serve_hislip(_LongAnswers())
     try:
         link = open_link(address, SHORT)

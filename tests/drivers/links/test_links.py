@@ -23,7 +23,8 @@ from hwloop_drivers.links.link import LinkSettings
 from hwloop_drivers.links.messages import SHOWN_TEXT
 from hwloop_drivers.links.opening import open_link
 from hwloop_drivers.links.visa import VisaLink
-from hwloop_sim.virtual.bench.servers import Hangup, serve_hislip
+from hwloop_sim.virtual.bench.hislip import serve_hislip
+from hwloop_sim.virtual.bench.servers import Hangup
 
 Serve = Callable[[Callable[[bytes, "socketserver.StreamRequestHandler"], None]], str]
 

@@ -19,10 +19,10 @@ from hwloop_sim.cells.choice import make_cells
 from hwloop_sim.cells.device import Device
 from hwloop_sim.emulator.backend import SimSettings
 from hwloop_sim.virtual.bench.faults import Fault, Faults, Stalled
+from hwloop_sim.virtual.bench.hislip import serve_hislip
 from hwloop_sim.virtual.bench.servers import (
     Endless,
     Hangup,
-    serve_hislip,
     serve_serial,
     serve_socket,
 )

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hwloop_sim.virtual.bench import control, servers
-from hwloop_sim.virtual.bench.servers import HEADER, serve_hislip, serve_serial, serve_socket
+from hwloop_sim.virtual.bench import control, hislip, servers
+from hwloop_sim.virtual.bench.hislip import HEADER, serve_hislip
+from hwloop_sim.virtual.bench.servers import serve_serial, serve_socket
 from hwloop_sim.virtual.circuit.clock import MOST_S, BenchClock
 from tests.sim.virtual.bench.test_faults import bench as bench_fixture
 
@@ -31,7 +32,8 @@ class _Echo:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers, "MAX_MESSAGE", 1000)
+    for module in (servers, hislip):
+        monkeypatch.setattr(module, "MAX_MESSAGE", 1000)
 
 
 def _connect(number: int) -> socket.socket:
