@@ -202,8 +202,8 @@ class LineWatch:
         self._passed()
 
     def _check(self) -> ConnectivityCheck:
-        most_conductance_s = self._array.most_readable_conductance_s
-        seen_conductance_s = np.nan_to_num(self._seen_conductance_s, posinf=most_conductance_s)
+        # At compliance it is not known how well a cell conducts: nothing is expected of it.
+        seen_conductance_s = np.nan_to_num(self._seen_conductance_s, posinf=0.0)
         return ConnectivityCheck(self._probe, self._circuit, self._array, seen_conductance_s)
 
     def _crossed(self, check: ConnectivityCheck, before: _Known) -> list[str]:
@@ -220,8 +220,18 @@ class LineWatch:
         return check.crossed()
 
     def _dead(self, check: ConnectivityCheck) -> list[str]:
+        """Return faults of lines that no current reaches, or whose source is at its limit."""
         rows, cols = self._array.geometry.shape
-        return check.reach(judged=(self._judged[0] & (cols > 1), self._judged[1] & (rows > 1)))
+        limited = np.isinf(self._seen_conductance_s)
+        judged = (
+            self._judged[0] & (cols > 1) & ~limited.any(axis=1),
+            self._judged[1] & (rows > 1) & ~limited.any(axis=0),
+        )
+        faults = check.reach(judged=judged) if (judged[0].any() or judged[1].any()) else []
+        for axis, kind in enumerate(("row", "col")):
+            for line in np.flatnonzero(limited.all(axis=1 - axis)):
+                faults += check.stays_grounded(f"{kind}{line}")
+        return faults
 
     def _passed(self) -> None:
         self._checked_s = self._elapsed_s

@@ -189,6 +189,21 @@ class ConnectivityCheck:
                     problems.append(self._stuck(name, key))
         return problems
 
+    def stays_grounded(self, line: str) -> list[str]:
+        """Return the fault of a line that stays on ground, if any: all others float meanwhile."""
+        least_conductance_s = self._station.self_test.least_conductance_s
+        meter = self._outputs[self._meter]
+        floating = dict.fromkeys(sorted(self._switched & {*self._rows, *self._cols}))
+        if line not in self._switched:
+            return []
+        for through in [line] if line in self._sides.near else self._sides.near:
+            if self._conductance_s(floating | {through: meter}) >= least_conductance_s:
+                return [
+                    f"{line}: stays on ground when it should be off it; its relay to ground"
+                    f" ({self._channel(line, GROUND)}) does not open"
+                ]
+        return []
+
     def ground(self) -> list[str]:
         """Return faults of lines that do not come to ground when they should."""
         sides, problems = self._sides, []

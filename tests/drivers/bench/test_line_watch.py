@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwloop.array.operations import PulseMap, ReadMap
+from hwloop.array.operations import Flag, PulseMap, ReadMap
 from hwloop.backend.kind import OpenRequest
 from hwloop.errors import InstrumentFault
 from hwloop.procedure.procedure import load_procedure
@@ -92,6 +92,7 @@ CASES = [
     ("break", "col1", "", "col1: no current through any of its cells"),
     ("stick_open", "row2", "output", "row2: no current through any of its cells"),
     ("stick_closed", "row2", "output", "row2: stays on"),
+    ("stick_closed", "row2", "gnd", "row2: "),
     ("stick_closed", "col1", "gnd", "col1: no current through any of its cells"),
     ("exchange", "row1", "row3", "row1 and row3 read as each other did before"),
     ("exchange", "row1", "col2", "row1 and col2 are exchanged"),
@@ -169,6 +170,43 @@ class _OneOpenCell:
     def conductance_s(self) -> FloatArray:
         conductance_s: FloatArray = self._cells.conductance_s.copy()
         conductance_s[self._place] = 0.0
+        return conductance_s
+
+
+def test_a_row_that_stays_on_ground_is_told_from_one_that_draws_too_much(tmp_path: Path) -> None:
+    station = copy_station(TWO_CHANNELS, tmp_path)
+    with _bench(station) as (bench, virtual):
+        _read(bench)
+        virtual.add_fault(_fault(station, "stick_closed", "row2", "gnd"))
+        with pytest.raises(InstrumentFault, match="row2: stays on ground when it should be off it"):
+            _read(bench)
+
+
+def test_a_row_that_draws_more_than_the_compliance_is_no_fault(tmp_path: Path) -> None:
+    station = copy_station(TWO_CHANNELS, tmp_path)
+    with _bench(station) as (bench, virtual):
+        _read(bench)
+        virtual.circuit._device = _GoodRow(virtual.device, 2)  # type: ignore[assignment]
+        virtual.circuit._solution = None
+        reading = bench.read(ReadMap.every_cell(SHAPE, read_v=0.05))
+        # 4 · 20 mS at 50 mV draw 4 mA from the row, whose compliance is 3 mA; one cell draws 1 mA.
+        assert (reading.flags[2] == Flag.COMPLIANCE).all()
+        assert not reading.flags[[0, 1, 3]].any()
+
+
+class _GoodRow:
+    """The cells of a virtual bench, one row of which conducts well."""
+
+    def __init__(self, cells: Any, row: int) -> None:
+        self._cells, self._row = cells, row
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cells, name)
+
+    @property
+    def conductance_s(self) -> FloatArray:
+        conductance_s: FloatArray = self._cells.conductance_s.copy()
+        conductance_s[self._row] = 20e-3
         return conductance_s
 
 
