@@ -10,7 +10,7 @@ import typer
 
 from hwloop import plugins
 from hwloop.errors import ConfigError, HwloopError
-from hwloop.terminal import say
+from hwloop.terminal import outlive_terminal, say
 from hwloop.types import LARGEST_INTEGER
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def run(
     from hwloop.run.observer import Quiet
     from hwloop.run.runner import RunOptions, record_path, run_procedure
 
+    outlive_terminal()
     chosen = _backend(backend)
     loaded = _load(chosen, procedure, overrides, calibration, recording, station)
     path = record_path(out, loaded, loaded.seed if seed is None else seed)
@@ -307,6 +308,8 @@ def main() -> None:
         if debug:
             raise
         say(f"hwloop: {exc}", err=True)
+        for note in getattr(exc, "__notes__", ()):
+            say(f"hwloop: {note}", err=True)
         sys.exit(exc.exit_code if isinstance(exc, HwloopError) else 1)
 
 
