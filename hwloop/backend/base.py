@@ -35,7 +35,8 @@ class Description:
     read back from the instruments or from the emulator, for the record. ``units``: the unit of
     each value in ``identity`` by its path, such as ``{"smu.source_range_v": "V"}``.
     ``verify_steps``: for how many pulses ahead a :class:`hwloop.array.operations.Ramp` is
-    worthwhile: 1 where single operations cost no more.
+    worthwhile: 1 where single operations cost no more. ``station``: text of the station file as it
+    was read; "" where there is none.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Description:
     identity: Mapping[str, object] = field(default_factory=dict)
     verify_steps: int = 1
     units: Mapping[str, str] = field(default_factory=dict)
+    station: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:

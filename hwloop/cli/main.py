@@ -186,12 +186,20 @@ def show(
         bool,
         typer.Option("--ledger", help="Show the life of the record's array over all its runs."),
     ] = False,
+    instruments: Annotated[
+        bool,
+        typer.Option(
+            "--instruments", help="Show the settings read back, and the station file as it was."
+        ),
+    ] = False,
 ) -> None:
-    """Say what is in a record, or in the ledger of its array."""
+    """Say what is in a record, what it was measured with, or what its array's ledger holds."""
     from hwloop.cli.lives import print_lives
-    from hwloop.cli.printing import print_record
+    from hwloop.cli.printing import print_instruments, print_record
 
-    if life:
+    if instruments:
+        print_instruments(record)
+    elif life:
         print_lives(record)
     else:
         print_record(record)
