@@ -47,7 +47,7 @@ def incidents(station: Station, moment: random.Random) -> Iterator[Incident]:
         "SIGHUP, as when the terminal is closed",
         number=signal.SIGHUP,
         at=_mid(moment),
-        ends="interrupted",
+        **stop,
     )
     yield Incident(
         "SIGINT twice, in the middle of a pulse", number=signal.SIGINT, twice=True, **stop

@@ -69,7 +69,7 @@ class Incident:
     @property
     def kills(self) -> bool:
         """Whether the run itself can do nothing any more."""
-        return self.number in {signal.SIGKILL, signal.SIGHUP}
+        return self.number == signal.SIGKILL
 
     @property
     def in_pulse(self) -> bool:

@@ -79,9 +79,21 @@ class LimitError(HwloopError):
 
 
 class BackendError(HwloopError):
-    """The array or an instrument could not do what was asked."""
+    """The array or an instrument could not do what was asked.
+
+    An instrument may answer with megabytes, which the message quotes: of a message of more than
+    ``longest`` characters the begin, the length and the end are kept.
+    """
 
     exit_code = 4
+    longest = 16384
+
+    def __init__(self, message: str = "", *more: object) -> None:
+        if len(message) > self.longest:
+            end = self.longest // 4
+            size = f" … ({len(message)} characters) … "
+            message = message[: self.longest - end] + size + message[-end:]
+        super().__init__(message, *more)
 
 
 class ConnectionLost(BackendError):
@@ -94,6 +106,8 @@ class InstrumentTimeout(BackendError):
 
 class UnexpectedReply(BackendError):
     """An instrument answered something that the driver cannot interpret."""
+
+    longest = 1000
 
 
 class InstrumentFault(BackendError):

@@ -1,4 +1,4 @@
-"""Parts of messages: the nearest known name, a cell, the first few of many cells."""
+"""Parts of messages: the nearest known name, a long text, a cell, the first few of many cells."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; there are: {', '.join(known)}" if known else ""
+
+
+def shortened(text: str, at_most: int) -> str:
+    """Return a text of about ``at_most`` characters: of a longer one its begin, length and end."""
+    if len(text) <= at_most:
+        return text
+    end = at_most // 4
+    return f"{text[: at_most - end]} … ({len(text)} characters) … {text[-end:]}"
 
 
 def cell_name(place: tuple[int, ...]) -> str:

@@ -7,10 +7,15 @@ take for markup. Everything that a command prints goes through :func:`say` or :f
 
 from __future__ import annotations
 
+import io
+import sys
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from typing_extensions import override
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
     from rich.console import Console
 
 _KEPT = "\n\t"
@@ -42,6 +47,42 @@ def say(text: object, *, err: bool = False) -> None:
     typer.echo(printable(str(text)), err=err)
 
 
+def outlive_terminal() -> None:
+    """Let this process go on when its terminal, or the reader of its pipe, has gone.
+
+    What it prints is lost from then on: for commands whose result is a record, not their output.
+    """
+    sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
+
+
+def _lasting(stream: TextIO) -> TextIO:
+    try:
+        raw = _Lasting(stream.fileno(), "w", closefd=False)
+    except (OSError, ValueError, AttributeError):  # no file, as in a notebook; or closed already
+        return stream
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=True,
+    )
+
+
+class _Lasting(io.FileIO):
+    """A file that throws away what it cannot write."""
+
+    _lost = False
+
+    @override
+    def write(self, data: ReadableBuffer, /) -> int:
+        if not self._lost:
+            try:
+                return super().write(data)
+            except OSError:
+                self._lost = True
+        return memoryview(data).nbytes
+
+
 def plain_console(*, stderr: bool = False, width: int | None = None) -> Console:
     """Return a console of rich for tables and colours, which reads no markup in a text.
 
@@ -49,7 +90,6 @@ def plain_console(*, stderr: bool = False, width: int | None = None) -> Console:
     """
     from rich.console import Console
     from rich.text import Text
-    from typing_extensions import override
 
     class _Plain(Console):
         @override

@@ -39,7 +39,8 @@ class Description:
     ``verify_steps``: for how many pulses ahead a :class:`hwloop.array.operations.Ramp` is
     worthwhile: 1 where single operations cost no more. ``drives``: the outputs on the lines, from
     which the guard bounds what half-selected cells see; None: every line has the very level of the
-    biasing scheme, and all levels of a pulse come and go together.
+    biasing scheme, and all levels of a pulse come and go together. ``station``: text of the station
+    file as it was read; "" where there is none.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Description:
     verify_steps: int = 1
     units: Mapping[str, str] = field(default_factory=dict)
     drives: Mapping[DriveName, DriveCircuit] | None = None
+    station: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:

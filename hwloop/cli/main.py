@@ -10,7 +10,7 @@ import typer
 
 from hwloop import plugins
 from hwloop.errors import ConfigError, HwloopError
-from hwloop.terminal import say
+from hwloop.terminal import outlive_terminal, say
 from hwloop.types import LARGEST_INTEGER
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def run(
     from hwloop.run.observer import Quiet
     from hwloop.run.runner import RunOptions, record_path, run_procedure
 
+    outlive_terminal()
     chosen = _backend(backend, recording, station)
     loaded = _load(chosen, procedure, overrides, calibration, recording, station)
     path = record_path(out, loaded, loaded.seed if seed is None else seed)
@@ -184,12 +185,20 @@ def show(
         bool,
         typer.Option("--ledger", help="Show the life of the record's array over all its runs."),
     ] = False,
+    instruments: Annotated[
+        bool,
+        typer.Option(
+            "--instruments", help="Show the settings read back, and the station file as it was."
+        ),
+    ] = False,
 ) -> None:
-    """Say what is in a record, or in the ledger of its array."""
+    """Say what is in a record, what it was measured with, or what its array's ledger holds."""
     from hwloop.cli.lives import print_lives
-    from hwloop.cli.printing import print_record
+    from hwloop.cli.printing import print_instruments, print_record
 
-    if life:
+    if instruments:
+        print_instruments(record)
+    elif life:
         print_lives(record)
     else:
         print_record(record)
@@ -306,6 +315,8 @@ def main() -> None:
         if debug:
             raise
         say(f"hwloop: {exc}", err=True)
+        for note in getattr(exc, "__notes__", ()):
+            say(f"hwloop: {note}", err=True)
         sys.exit(exc.exit_code if isinstance(exc, HwloopError) else 1)
 
 

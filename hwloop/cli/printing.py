@@ -157,6 +157,23 @@ def print_record(path: Path) -> None:
             console.print(f"{time}  {level}: {message}", style=_colour(level))
 
 
+def print_instruments(path: Path) -> None:
+    """Print the settings that were read back for a record, and the station file as it was."""
+    console = plain_console()
+    with Record(path) as record:
+        units = record.identity_units
+        for name, said in record.identity.items():
+            if not isinstance(said, dict):
+                console.print(f"{name}: {said}")
+                continue
+            console.print(f"{name}: {said.get('id', '')}")
+            for key, value in said.items():
+                if key != "id":
+                    console.print(f"  {key}: {value} {units.get(f'{name}.{key}', '')}".rstrip())
+        text = record.station_text
+        console.print(f"station file:\n{text}" if text else "There was no station file.")
+
+
 def _print_run(console: Console, record: Record) -> None:
     attrs = record.attrs
     console.print(f"record       {record.path}")

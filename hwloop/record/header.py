@@ -91,6 +91,8 @@ def write_header(file: h5py.File, header: RunHeader) -> None:
     instruments = file.create_group("instruments")
     instruments["identity"] = json.dumps(dict(header.description.identity))
     instruments["units"] = json.dumps(dict(header.description.units))
+    if header.description.station:
+        instruments["station"] = header.description.station
     _write_array(file.create_group("array"), procedure)
     _prepare(file, header.description)
     known: list[tuple[Any, ...]] = []

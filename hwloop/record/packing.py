@@ -45,7 +45,11 @@ def _pack_dataset(source: h5py.Dataset, target: h5py.Group, name: str, rows: int
     else:
         length, *row = source.shape
         kept = length if rows is None else rows
-        packed = target.create_dataset(name, shape=(kept, *row), dtype=source.dtype)
+        # Texts are as wide as the longest one, and mostly empty.
+        squeeze = "gzip" if source.dtype.kind == "S" and source.nbytes > _PIECE_BYTES else None
+        packed = target.create_dataset(
+            name, shape=(kept, *row), dtype=source.dtype, compression=squeeze
+        )
         row_bytes = max(math.prod(row) * source.dtype.itemsize, 1)
         step = max(_PIECE_BYTES // row_bytes, 1)
         if source.chunks:  # whole chunks: each is read once

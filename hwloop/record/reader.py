@@ -94,6 +94,13 @@ class Record:
         return data
 
     @property
+    def station_text(self) -> str:
+        """Text of the station file as it was read; "" where the backend has none."""
+        return (
+            _text(self._file["instruments/station"]) if "instruments/station" in self._file else ""
+        )
+
+    @property
     def identity_units(self) -> dict[str, str]:
         """Return the unit of what stands in :attr:`identity`, by its path."""
         return self._units("instruments/units")

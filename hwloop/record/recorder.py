@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from typing_extensions import override
 
 from hwloop.array.operations import Operation, Reading
 from hwloop.backend.base import CrossbarBackend, Event
 from hwloop.backend.wrapper import Wrapper
+from hwloop.errors import RecordError
 from hwloop.record.writer import RecordWriter
 
 
@@ -21,35 +24,55 @@ class Recorder(Wrapper):
     @override
     def perform(self, operation: Operation) -> Reading | None:
         started_s = self._writer.now_s()
-        reading: Reading | None = None
-        failed = True
         try:
             reading = self._inner.perform(operation)
-            failed = False
-        finally:
-            self._writer.operation(
-                operation,
-                reading,
-                started_s=started_s,
-                array_time_s=self._inner.now_s(),
-                failed=failed,
-            )
-            self._note_events()
+        except BaseException as exc:
+            self._after(exc, lambda: self._record(operation, None, started_s, failed=True))
+            raise
+        self._record(operation, reading, started_s)
         return reading
 
     def make_safe(self) -> None:
         """Make the backend inside safe, then record what happened meanwhile."""
         try:
             self._inner.make_safe()
-        finally:
-            self._note_events()
+        except BaseException as exc:
+            self._after(exc, self._note_events)
+            raise
+        self._note_events()
 
     def close(self) -> None:
         """Close the backend inside, then record what happened meanwhile."""
         try:
             self._inner.close()
-        finally:
-            self._note_events()
+        except BaseException as exc:
+            self._after(exc, self._note_events)
+            raise
+        self._note_events()
+
+    def _record(
+        self,
+        operation: Operation,
+        reading: Reading | None,
+        started_s: float,
+        *,
+        failed: bool = False,
+    ) -> None:
+        self._writer.operation(
+            operation,
+            reading,
+            started_s=started_s,
+            array_time_s=self._inner.now_s(),
+            failed=failed,
+        )
+        self._note_events()
+
+    def _after(self, error: BaseException, record: Callable[[], None]) -> None:
+        """Record what there is after an error, which a record that fails as well must not hide."""
+        try:
+            record()
+        except RecordError as exc:
+            error.add_note(str(exc))
 
     @override
     def take_events(self) -> list[Event]:
@@ -57,7 +80,7 @@ class Recorder(Wrapper):
         return events
 
     def _note_events(self) -> None:
-        for event in self._inner.take_events():
+        events = self._inner.take_events()
+        self._events += [event for event in events if event.level != "wire"]  # for the record alone
+        for event in events:
             self._writer.log(event.level, event.message)
-            if event.level != "wire":  # for the record alone
-                self._events.append(event)

@@ -19,7 +19,7 @@ _LEAST_BYTES = 16384
 _FIRST_BYTES = 6 * 2**20
 _FIRST_ROWS, _MOST_FIRST_ROWS = 16, 32
 _MOST_CHUNK_ROWS = 256
-_LEAST_TEXT_BYTES = 64
+_LEAST_TEXT_BYTES, _MOST_TEXT_BYTES = 64, 65536
 
 About = Mapping[str, Mapping[str, str]]
 
@@ -272,6 +272,11 @@ def _stored(path: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         array = np.asarray(value)
         if array.dtype.kind == "U":
             array = np.char.encode(array, "utf-8", "backslashreplace")
+        if array.dtype.kind == "S" and array.dtype.itemsize > _MOST_TEXT_BYTES:
+            raise RecordError(
+                f"{path}/{name}: a text of {array.dtype.itemsize} bytes; at most"
+                f" {_MOST_TEXT_BYTES} are recorded, since every row is as wide as the longest"
+            )
         if array.dtype.kind not in "biufSV":
             raise RecordError(
                 f"{path}/{name}: {array.dtype} cannot be recorded; a column holds numbers,"

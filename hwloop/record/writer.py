@@ -19,6 +19,7 @@ import numpy as np
 
 from hwloop.array.operations import Operation, Reading
 from hwloop.errors import RecordError
+from hwloop.messages import shortened
 from hwloop.record.file import RecordFile
 from hwloop.record.header import (
     CONDUCTANCES,
@@ -44,6 +45,7 @@ from hwloop.steps.rows import Row
 from hwloop.types import FloatArray
 
 _SYNC_INTERVAL_S = 1.0
+_LONGEST_MESSAGE = 2000  # characters: every row of the column is as wide as the longest
 
 
 class RecordWriter:
@@ -100,11 +102,13 @@ class RecordWriter:
 
     def outcome(self, label: str, *, reached: bool, message: str) -> None:
         """Write how a step ended."""
-        self._write((self._outcomes, {"label": label, "reached": reached, "message": message}, {}))
+        text = shortened(message, _LONGEST_MESSAGE)
+        self._write((self._outcomes, {"label": label, "reached": reached, "message": text}, {}))
 
     def log(self, level: str, message: str) -> None:
-        """Write a line of the log."""
-        self._write((self._log, {"time_utc": utc_now(), "level": level, "message": message}, {}))
+        """Write a line of the log; of a very long one the begin, the length and the end."""
+        text = shortened(message, _LONGEST_MESSAGE)
+        self._write((self._log, {"time_utc": utc_now(), "level": level, "message": text}, {}))
 
     def conductance(self, name: str, conductance_s: FloatArray) -> None:
         """Write a conductance map, one of :data:`CONDUCTANCES`, (..., rows, cols)."""

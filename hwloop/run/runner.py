@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 from typing_extensions import override
@@ -19,7 +17,7 @@ from hwloop.backend.guard import Guard
 from hwloop.backend.kind import LifeKind
 from hwloop.backend.origin import Origin
 from hwloop.backend.registered import backend_kind
-from hwloop.errors import ConfigError, HwloopError, NotConverged, Stopped
+from hwloop.errors import ConfigError, HwloopError, NotConverged, RecordError, Stopped
 from hwloop.procedure.procedure import PreparedStep, Procedure
 from hwloop.record.header import RunHeader
 from hwloop.record.life import NO_NAME, ArrayLife, life_path
@@ -28,6 +26,7 @@ from hwloop.record.writer import RecordWriter
 from hwloop.run.execute import Follower, execute, request_for
 from hwloop.run.observer import Observer, Quiet
 from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported
+from hwloop.run.stopping import StopRequest, stop_on_signal
 from hwloop.steps.array import Array
 from hwloop.steps.rows import Outcome, Yield
 from hwloop.types import FloatArray
@@ -112,7 +111,7 @@ def run_procedure(
         with kind.open_dry(settings, request) as dry:
             refuse_unsupported(procedure, dry)
     # Before anything is switched on: a signal while the bench is brought up is one to stop, too.
-    with _stop_on_signal() as stop:
+    with stop_on_signal() as stop:
         wears, origin = kind.life_of(settings), kind.origin_of(settings)
         # Locked before anything is switched on: another run may have the array.
         with _open_life(procedure.array, wears, options) as life:
@@ -168,7 +167,7 @@ class _Run(Follower):
         writer: RecordWriter,
         rng: np.random.Generator,
         observer: Observer,
-        stop: _StopRequest,
+        stop: StopRequest,
         life: ArrayLife | None,
         *,
         unknown: bool,
@@ -182,26 +181,45 @@ class _Run(Follower):
         self._array = Array(self._guard, procedure.array, rng)
         self._outcomes: dict[str, Outcome] = {}
         self._unsafe: HwloopError | None = None
+        self._unrecorded: list[RecordError] = []
         self._stop = stop
 
     def go(self) -> RunResult:
         """Run to the end, a stop or an error, and leave a safe array and a closed record."""
-        status = "failed"
+        error: BaseException | None = None
         try:
             self._execute()
             status = "completed"
         except (Stopped, KeyboardInterrupt) as exc:
             status = "stopped"
-            self._writer.log("warning", f"stopped: {exc}")
+            self._note("warning", f"stopped: {exc}")
         except HwloopError as exc:
-            self._writer.log("error", f"{type(exc).__name__}: {exc}")
-            raise
-        except BaseException as exc:
-            self._writer.log("error", f"unexpected {type(exc).__name__}: {exc}")
-            raise
-        finally:
-            self._end(status)
+            status, error = "failed", exc
+            self._note("error", f"{type(exc).__name__}: {exc}")
+        except BaseException as exc:  # noqa: BLE001 - raised at the end, when all is safe
+            status, error = "failed", exc
+            self._note("error", f"unexpected {type(exc).__name__}: {exc}")
+        self._end(status)
+        self._raise_first(self._unsafe, error, *self._unrecorded)
         return RunResult(self._writer.path, status, self._outcomes, self._life_text())
+
+    def _note(self, level: str, message: str) -> None:
+        """Log why the run ended; a disk that does not take it must not hide the reason."""
+        try:
+            self._writer.log(level, message)
+        except RecordError as exc:
+            self._unrecorded.append(exc)
+
+    def _raise_first(self, *errors: BaseException | None) -> None:
+        """Raise the first error, with the messages of the others as notes."""
+        found = [error for error in errors if error is not None]
+        if not found:
+            return
+        first, *others = found
+        for text in dict.fromkeys(str(other) for other in others):
+            if text != str(first):
+                first.add_note(text)
+        raise first
 
     def _execute(self) -> None:
         try:
@@ -268,66 +286,27 @@ class _Run(Follower):
     def _make_safe(self) -> None:
         try:
             self._guard.make_safe()
+        except RecordError as exc:  # safe, but not written down
+            self._unrecorded.append(exc)
         except HwloopError as exc:
             self._unsafe = exc  # raised at the end, after what led to it was logged
 
     def _end(self, status: str) -> None:
         try:
             self._guard.close()
+        except RecordError as exc:
+            self._unrecorded.append(exc)
+        except HwloopError as exc:
+            self._unsafe = self._unsafe or exc
         finally:
             self._show_events()
+            if self._unsafe is not None:
+                status = "failed"
+                self._note("error", f"could not be made safe: {self._unsafe}")
+            if self._life is not None:
+                self._life.status = status
+            earlier = None if self._life is None else self._life.pulses
             try:
-                if self._unsafe is not None:
-                    status = "failed"
-                    self._writer.log("error", f"could not be made safe: {self._unsafe}")
-            finally:
-                if self._life is not None:
-                    self._life.status = status
-                earlier = None if self._life is None else self._life.pulses
                 self._writer.finish(status, pulses=self._guard.pulses, in_ledger=earlier)
-        if self._unsafe is not None:
-            raise self._unsafe
-
-
-class _StopRequest:
-    """Return whether someone has asked to stop."""
-
-    def __init__(self) -> None:
-        self.reason = ""
-        self._ignored = False
-
-    def ask(self, reason: str) -> None:
-        """Note the first request; the second stops at once."""
-        if self._ignored:
-            return
-        if self.reason:
-            raise KeyboardInterrupt(reason)
-        self.reason = reason
-
-    def ignore(self) -> None:
-        """Ignore every later request, since the run is ending already."""
-        self._ignored = True
-
-    def check(self) -> None:
-        if self.reason:
-            raise Stopped(self.reason)
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[_StopRequest]:
-    """Turn the first SIGINT or SIGTERM into a stop between two rows; the second stops at once."""
-    request = _StopRequest()
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        request.ask(signal.Signals(number).name)
-
-    try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: whoever runs us there handles signals
-        yield request
-        return
-    try:
-        yield request
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+            except RecordError as exc:
+                self._unrecorded.append(exc)

@@ -18,7 +18,7 @@ from hwloop.settings.model import Settings
 from hwloop.settings.units import (
     PositiveSecond,
 )
-from hwloop.settings.yaml import read_yaml
+from hwloop.settings.yaml import parse_yaml, read_text
 from hwloop.station import checks as station_checks
 from hwloop.station.parts import (
     GROUND,
@@ -113,7 +113,12 @@ class Station(Settings):
 
 def load_station(path: Path) -> Station:
     """Read and validate a station file; raises :class:`ConfigError` with file and key."""
-    data = read_yaml(path)
+    return parse_station(read_text(path), path)
+
+
+def parse_station(text: str, path: Path) -> Station:
+    """Validate the text of the station file at ``path``; raises as :func:`load_station`."""
+    data = parse_yaml(text, file=str(path))
     try:
         return Station.parse(data, folder=path.parent)
     except ConfigError as exc:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwloop.errors import NotConverged
-from hwloop.terminal import say
+from hwloop.terminal import outlive_terminal, say
 
 if TYPE_CHECKING:
     from hwloop.sweep.table import Result
@@ -62,6 +62,7 @@ def sweep(
     from hwloop.sweep.runner import SweepOptions, prepare, run_tasks
     from hwloop.sweep.table import result, write_csv
 
+    outlive_terminal()
     chosen = backend or emulator().name
     options = SweepOptions(procedure, out, chosen, population, workers, scheduler)
     prepared = prepare(options, over, list(overrides or ()))

@@ -65,7 +65,7 @@ class Bench(CrossbarBackend):
     Relays move only while every output is at 0 V. The width of a pulse is made by the output on
     the rows; the other outputs hold their levels from before the pulse begins until it has ended.
     A current is measured at the column, held at 0 V, where there is a meter. ``events``: the queue
-    that takes warnings and the wire log.
+    that takes warnings and the wire log. ``text``: of the station file.
     """
 
     def __init__(
@@ -74,6 +74,8 @@ class Bench(CrossbarBackend):
         array: ArraySettings,
         drives: BenchDrives,
         events: deque[Event] | None = None,
+        *,
+        text: str = "",
     ) -> None:
         station.check_geometry(array.geometry)
         if station.scheme != array.biasing:
@@ -82,7 +84,7 @@ class Bench(CrossbarBackend):
                 f" the array is biased by {array.biasing}",
                 key="scheme",
             )
-        self._station, self._array, self._drives = station, array, drives
+        self._station, self._array, self._drives, self._text = station, array, drives, text
         self._routes = Routes(station, drives.matrices)
         self.circuit = WiredCircuit(station, drives.series_ohm(station))
         self._fractions = {
@@ -191,6 +193,7 @@ class Bench(CrossbarBackend):
             units=self._units,
             verify_steps=self._verify_steps,
             drives=self._circuits,
+            station=self._text,
         )
 
     @override

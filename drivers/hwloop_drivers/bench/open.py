@@ -12,7 +12,8 @@ from hwloop.backend.base import Event
 from hwloop.backend.kind import BackendKind, LifeKind, OpenRequest
 from hwloop.errors import ConfigError, Unsupported
 from hwloop.settings.model import Settings, folder_of
-from hwloop.station.station import Station, load_station
+from hwloop.settings.yaml import read_text
+from hwloop.station.station import Station, load_station, parse_station
 from hwloop_drivers.bench.backend import Bench, Release
 from hwloop_drivers.bench.cell_access import prefix_errors
 from hwloop_drivers.bench.wiring_check import self_test
@@ -41,11 +42,12 @@ def dry_run_bench(settings: BenchSettings, request: OpenRequest) -> Bench:
 
     Raises :class:`hwloop.errors.ConfigError` with the key of what the instruments would refuse.
     """
-    station = _station(settings, request)
+    text = read_text(settings.station)
+    station = _station(settings, request, text)
     try:
         instruments = {one.name: one.dry_run() for one in configured_instruments(station)}
         drives = BenchDrives.of(station, instruments)
-        bench = Bench(station, request.array, drives)
+        bench = Bench(station, request.array, drives, text=text)
         drives.refuse_set_up(station, request.array)
         _refuse_channels(station, drives)
     except ConfigError as exc:
@@ -80,7 +82,8 @@ def open_bench(
     then nothing has been switched on.
     """
     dry_run_bench(settings, request)
-    station = _station(settings, request)
+    text = read_text(settings.station)
+    station = _station(settings, request, text)
     at_close: list[Release] = []
     time: BenchTime = HostTime()
     addresses: Mapping[str, str] = {}
@@ -108,7 +111,7 @@ def open_bench(
                 log = _wire_log(name, events) if station.wire_log else None
                 opened[name] = one.open(log, alone=True)
         drives = BenchDrives.of(station, opened)
-        bench = Bench(station, request.array, drives, events)
+        bench = Bench(station, request.array, drives, events, text=text)
         if watch_lines:
             bench.watch_lines(forming=_forms(request))
     except BaseException:
@@ -158,7 +161,7 @@ def _wire_log(name: str, events: deque[Event]) -> WireLog:
     return lambda _, direction, text: events.append(Event("wire", f"{name} {direction} {text}"))
 
 
-def _station(settings: BenchSettings, request: OpenRequest) -> Station:
+def _station(settings: BenchSettings, request: OpenRequest, text: str) -> Station:
     if request.population is not None:
         raise Unsupported("a bench has one array: leave the population out")
     if request.array.tiles != 1:
@@ -166,7 +169,7 @@ def _station(settings: BenchSettings, request: OpenRequest) -> Station:
             f"array.tiles is {request.array.tiles}: a bench is one array of {request.array.rows} ×"
             f" {request.array.cols}"
         )
-    return load_station(settings.station)
+    return parse_station(text, settings.station)
 
 
 BENCH = BackendKind(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from hwloop.cli import main as cli
 from hwloop.cli.printing import print_unbroken
+from hwloop.record.reader import Record
 
 REPOSITORY = Path(__file__).parents[3]
 PROCEDURE = REPOSITORY / "procedures" / "manhattan_4x4.yaml"
@@ -371,3 +373,46 @@ def test_more_memory_than_there_is_ends_a_command_in_one_line(
     assert capsys.readouterr().err == (
         "hwloop: needs more memory than there is: Unable to allocate 8 TiB\n"
     )
+
+
+_ON_ITS_TERMINAL = """
+import fcntl, os, signal, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+if sys.argv[1] == "nohup":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, "-m", "hwloop.cli", "run", *sys.argv[2:]])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are of POSIX systems")
+@pytest.mark.parametrize(
+    ("started", "code", "status"), [("plainly", 130, "stopped"), ("nohup", 6, "completed")]
+)
+def test_run_whose_terminal_closes_is_stopped_in_order_or_goes_on(
+    started: str, code: int, status: str, tmp_path: Path
+) -> None:
+    overrides = [
+        *("--set", "steps.0.settings.max_updates=400"),
+        *("--set", "steps.0.settings.target_1=0.999999"),
+        *("--set", "array.limits.pulses_per_device=1000000"),
+    ]
+    record = tmp_path / "run.h5"
+    command = [sys.executable, "-c", _ON_ITS_TERMINAL, started, str(PROCEDURE)]
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [*command, "--out", str(record), *overrides], stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        seen = b""
+        while b"epoch" not in seen:
+            seen += os.read(ours, 4096)
+        os.close(ours)
+        assert process.wait(120) == code, seen
+    with Record(record) as kept:
+        assert kept.status == status
+        stopped = "stopped: SIGHUP" in [text for _, _, text in kept.log]
+        assert stopped == (status == "stopped")
+        epochs = kept.results("train_manhattan")["epoch"]
+        assert epochs.tolist() == list(range(1, len(epochs) + 1))
+        assert (len(epochs) > 400) == (status == "completed")

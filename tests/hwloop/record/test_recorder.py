@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hwloop.array.geometry import Geometry
 from hwloop.array.operations import Operation, PulseMap, ReadMap, VectorBatch, Wait
 from hwloop.backend.base import Description, Event
+from hwloop.cli.printing import print_instruments
 from hwloop.errors import InstrumentTimeout, RecordError
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.record.header import RunHeader
@@ -169,6 +170,39 @@ def test_a_record_holds_the_units_of_its_settings_and_of_what_was_read_back(
             assert record.unit_of(f"steps.{step}.settings.beta_per_a") == "1/A"
         assert record.unit_of("steps.0.settings.max_updates") == ""
         assert record.unit_of("steps.another.settings.beta_per_a") == ""
+
+
+def test_a_record_holds_the_station_as_it_was_and_shows_it_with_what_was_read_back(
+    procedure: Procedure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.h5"
+    text = "# the bench of room 3 [/red]\nname: bench_1\n"
+    description = replace(
+        Description("spy", Geometry(rows=2, cols=4)),
+        identity={"station": "bench_1", "smu": {"id": "KEITHLEY,2400", "range": 2.0, "on": True}},
+        units={"smu.range": "V"},
+        station=text,
+    )
+    RecordWriter(path, RunHeader("run", procedure, 0, None, description)).finish(
+        "completed", pulses=np.zeros((2, 4), dtype=np.int64)
+    )
+    with Record(path) as record:
+        assert record.station_text == text
+    print_instruments(path)
+    assert capsys.readouterr().out == (
+        f"station: bench_1\nsmu: KEITHLEY,2400\n  range: 2.0 V\n  on: True\nstation file:\n{text}\n"
+    )
+
+
+def test_a_record_without_a_station_says_so(
+    procedure: Procedure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.h5"
+    writer_at(path, procedure).finish("completed", pulses=np.zeros((2, 4), dtype=np.int64))
+    with Record(path) as record:
+        assert record.station_text == ""
+    print_instruments(path)
+    assert capsys.readouterr().out == "There was no station file.\n"
 
 
 def test_a_record_from_before_units_were_kept_has_none(

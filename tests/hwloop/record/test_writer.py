@@ -1,9 +1,10 @@
-"""How often a record is brought to the disk while its run goes on."""
+"""How often a record is brought to the disk, and how much of a long text it takes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,10 +14,20 @@ import pytest
 from hwloop.array.geometry import Geometry
 from hwloop.array.operations import Wait
 from hwloop.backend.base import Description
+from hwloop.errors import RecordError, UnexpectedReply
 from hwloop.procedure.procedure import Procedure
 from hwloop.record import writer as record_writer
 from hwloop.record.header import RunHeader
+from hwloop.record.reader import Record
 from hwloop.record.writer import RecordWriter
+from hwloop.steps.rows import Row, column
+
+
+@dataclass(frozen=True, eq=False)
+class Worded(Row):
+    """A row with a text."""
+
+    words: str = column("1", "some words")
 
 
 def test_record_is_synced_with_the_first_row_after_each_interval_and_at_the_end(
@@ -42,3 +53,49 @@ def test_record_is_synced_with_the_first_row_after_each_interval_and_at_the_end(
     assert [syncs(at_s) for at_s in (0.4, 0.9, 1.1, 1.2, 2.0, 2.2)] == [0, 0, 1, 0, 0, 1]
     writer.finish("completed", pulses=np.zeros((2, 2)))
     assert synced[-1] == path.stat().st_ino
+
+
+def test_message_of_ten_megabytes_makes_no_large_record(
+    tmp_path: Path, tiny_procedure: Callable[..., Procedure]
+) -> None:
+    path = tmp_path / "run.h5"
+    description = Description("linear", Geometry(rows=2, cols=2))
+    writer = RecordWriter(path, RunHeader("run", tiny_procedure(), 5, None, description))
+    flood = "begin " + "9" * 10_000_000 + " end"
+    whole = f"smu: READ? answered {flood!r}, not a number; check its settings"
+    reply = UnexpectedReply(whole)
+    assert len(str(reply)) < 1100
+    assert str(reply).startswith("smu: READ? answered 'begin 999")
+    assert str(reply).endswith("999 end', not a number; check its settings")
+    assert f"({len(whole)} characters)" in str(reply)
+    before = path.stat().st_size
+    writer.log("error", flood)
+    writer.outcome("train_manhattan", reached=False, message=flood)
+    assert path.stat().st_size < before + 4 * 2**20
+    with pytest.raises(RecordError, match="a text of 10000010 bytes; at most 65536 are recorded"):
+        writer.row("train_manhattan", Worded(flood))
+    writer.finish("failed", pulses=np.zeros((2, 2)))
+    with Record(path) as record:
+        ((_, level, text),) = record.log
+        outcome = record.outcome("train_manhattan")
+    assert outcome is not None
+    assert outcome[1] == text
+    assert text.startswith("begin 9999")
+    assert text.endswith("9999 end")
+    assert (level, len(text)) == ("error", 2000 + len(" … (10000010 characters) … "))
+    assert path.stat().st_size < 100_000
+
+
+def test_message_of_the_longest_length_is_whole(
+    tmp_path: Path, tiny_procedure: Callable[..., Procedure]
+) -> None:
+    path = tmp_path / "run.h5"
+    description = Description("linear", Geometry(rows=2, cols=2))
+    writer = RecordWriter(path, RunHeader("run", tiny_procedure(), 5, None, description))
+    for length in (1999, 2000, 2001):
+        writer.log("info", "µ" * length)
+    writer.finish("completed", pulses=np.zeros((2, 2)))
+    with Record(path) as record:
+        texts = [text for _, _, text in record.log]
+    assert texts[:2] == ["µ" * 1999, "µ" * 2000]
+    assert texts[2] == "µ" * 1500 + " … (2001 characters) … " + "µ" * 500

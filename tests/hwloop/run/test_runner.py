@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hwloop import plugins
-from hwloop.array.operations import PulseMap, Ramp, Wait
+from hwloop.array.operations import Operation, PulseMap, Ramp, Reading, Wait
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import Event
 from hwloop.backend.kind import BackendKind, OpenRequest
@@ -27,6 +27,7 @@ from hwloop.errors import (
     Stopped,
 )
 from hwloop.procedure.procedure import PreparedStep, Procedure
+from hwloop.record import writer as record_writer
 from hwloop.record.life import ArrayLife, read_life
 from hwloop.record.reader import Record
 from hwloop.record.writer import RecordWriter
@@ -447,3 +448,121 @@ def test_the_preview_adds_the_pulses_of_earlier_runs_cell_by_cell() -> None:
         assert seen.pulses_per_device == most
         seen = preview.preview(anywhere, SpyBackend(), pulses_before=before)
         assert seen.pulses_per_device == 17
+
+
+def _full(*_: object, **__: object) -> None:
+    raise RecordError("a.h5: cannot be written: the disk is full")
+
+
+def test_what_ended_a_run_is_raised_first_also_where_the_record_takes_nothing_any_more(
+    spy: SpyBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(row: int, array: Array) -> None:
+        if row == 1:
+            for name in ("log", "row", "operation"):
+                monkeypatch.setattr(RecordWriter, name, _full)
+            spy.events.append(Event("warning", "relay 3 is slow"))
+            raise ConnectionLost("smu: gone")
+
+    with pytest.raises(ConnectionLost, match="smu: gone") as raised:
+        run(procedure_of(step_of(fail)), tmp_path / "a.h5")
+    assert raised.value.__notes__ == ["a.h5: cannot be written: the disk is full"]
+    assert (spy.made_safe, spy.closed) == (1, 1)
+    with Record(tmp_path / "a.h5") as record:
+        assert record.status == "failed"
+
+
+def test_operation_that_fails_is_what_ended_the_run_and_not_the_record_of_it(
+    spy: SpyBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    perform = spy.perform
+
+    def fail(operation: Operation) -> Reading | None:
+        if isinstance(operation, Wait):
+            monkeypatch.setattr(RecordWriter, "operation", _full)
+            raise ConnectionLost("smu: gone")
+        return perform(operation)
+
+    monkeypatch.setattr(spy, "perform", fail)
+    with pytest.raises(ConnectionLost, match="smu: gone") as raised:
+        run(procedure_of(step_of()), tmp_path / "a.h5")
+    assert "a.h5: cannot be written: the disk is full" in raised.value.__notes__
+
+
+def test_array_that_is_safe_is_not_called_unsafe_because_the_record_fails(
+    spy: SpyBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def safe() -> None:
+        monkeypatch.setattr(RecordWriter, "log", _full)
+        spy.events.append(Event("warning", "relay 3 is slow"))
+
+    monkeypatch.setattr(spy, "make_safe", safe)
+    with pytest.raises(RecordError, match="the disk is full"):
+        run(procedure_of(step_of()), tmp_path / "a.h5")
+    with Record(tmp_path / "a.h5") as record:
+        assert record.status == "completed"
+
+
+def test_backend_that_cannot_be_made_safe_is_told_also_where_the_record_fails(
+    spy: SpyBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsafe() -> None:
+        monkeypatch.setattr(RecordWriter, "log", _full)
+        spy.events.append(Event("warning", "smu: no answer"))
+        raise ConnectionLost("smu may still be on")
+
+    monkeypatch.setattr(spy, "make_safe", unsafe)
+    with pytest.raises(ConnectionLost, match="smu may still be on"):
+        run(procedure_of(step_of()), tmp_path / "a.h5")
+    with Record(tmp_path / "a.h5") as record:
+        assert record.status == "failed"
+
+
+def test_run_whose_record_cannot_be_packed_says_how_it_ended(
+    spy: SpyBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(record_writer, "pack", full)
+    path = tmp_path / "a.h5"
+    with pytest.raises(RecordError) as raised:
+        run(procedure_of(step_of()), path)
+    assert str(raised.value) == (
+        f"{path}: cannot be written: [Errno 28] No space left on device; the 5 operations and 3"
+        " rows before are safe in it"
+    )
+    with Record(path) as record:
+        assert (record.status, len(record), record.attrs["ended_utc"]) == ("completed", 5, "")
+        assert record.results("count")["number"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a signal of POSIX systems")
+def test_terminal_that_closes_stops_a_run_in_order_however_often_it_says_so(
+    spy: SpyBackend, tmp_path: Path
+) -> None:
+    before = signal.getsignal(signal.SIGHUP)
+
+    def hang_up(row: int, array: Array) -> None:
+        if row == 1:
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGHUP)
+
+    result = run(procedure_of(step_of(hang_up)), tmp_path / "a.h5")
+    assert result.status == "stopped"
+    with Record(tmp_path / "a.h5") as record:
+        assert record.results("count")["number"].tolist() == [0, 1]
+        assert record.log[-1][1:] == ("warning", "stopped: SIGHUP")
+    assert signal.getsignal(signal.SIGHUP) == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a signal of POSIX systems")
+def test_run_under_nohup_goes_on_when_the_terminal_closes(spy: SpyBackend, tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        result = run(
+            procedure_of(step_of(lambda *_: signal.raise_signal(signal.SIGHUP))), tmp_path / "a.h5"
+        )
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert result.status == "completed"
