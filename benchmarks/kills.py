@@ -287,13 +287,17 @@ def campaign(
     """
     end_s = time.monotonic() + most_s
     usual = {place: undisturbed(place, folder) for place in {one.place for one in attempts}}
+
+    def in_time(one: Attempt) -> Left | None:
+        return end_one(one, usual[one.place], folder) if time.monotonic() <= end_s else None
+
     with ThreadPoolExecutor(at_once) as pool:
-        futures = [pool.submit(end_one, one, usual[one.place], folder) for one in attempts]
+        futures = [pool.submit(in_time, one) for one in attempts]
         for one, future in zip(attempts, futures, strict=True):
-            if time.monotonic() > end_s and not (future.running() or future.done()):
-                pool.shutdown(cancel_futures=True)
+            left = future.result()
+            if left is None:
                 return
-            yield one, future.result()
+            yield one, left
 
 
 def main(

@@ -191,17 +191,19 @@ def campaign(
         if seen.exit_code not in {0, 6} or seen.alarms or seen.wrong_numbers:
             raise SystemExit(f"{station}, undisturbed: {seen}")
 
-    def disturb(fault: Fault) -> Seen:
+    def disturb(fault: Fault) -> Seen | None:
+        if time.monotonic() > end_s:
+            return None
         inside = folder / str(fault.number)
         return attempt(fault, fault.station, usual[fault.station], inside, seed)
 
     with ThreadPoolExecutor(at_once) as pool:
         futures = [pool.submit(disturb, fault) for fault in faults]
         for fault, future in zip(faults, futures, strict=True):
-            if time.monotonic() > end_s and not (future.running() or future.done()):
-                pool.shutdown(cancel_futures=True)
+            made = future.result()
+            if made is None:
                 return
-            yield fault, future.result()
+            yield fault, made
 
 
 def main(
