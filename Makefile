@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-slow coverage lint check release changelog oldest bench safety mutation gallery api architecture peers clean
+.PHONY: help demo test test-slow coverage lint check release changelog oldest bench safety kills wires mutation gallery api architecture peers clean
 
 help:
 	@echo "make demo       train the emulated 4x4 array, write its record and report"
@@ -20,6 +20,8 @@ help:
 	@echo "make architecture  draw the layers and trace the walks of docs/explanation/architecture.md"
 	@echo "make api        write docs/reference/api.md from the public names and their docstrings"
 	@echo "make safety     end runs in every way there is, and write what the bench is left like"
+	@echo "make kills      end 300 runs at random moments, and judge their records and what is left on"
+	@echo "make wires      disturb 640 messages between runs and instruments, and judge what is made of it"
 	@echo "make mutation   change the parts that protect the array, and count the changes that tests notice"
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
@@ -86,6 +88,12 @@ bench: $(VENV)/.dev
 
 safety: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.safety
+
+kills: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.kills
+
+wires: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.wire_faults
 
 gallery: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.gallery

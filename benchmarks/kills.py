@@ -11,6 +11,7 @@ is any. Linux only.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import signal
@@ -278,14 +279,25 @@ def _release(process: int | None) -> None:
 
 
 def campaign(
-    attempts: list[Attempt], folder: Path, *, at_once: int
+    attempts: list[Attempt], folder: Path, *, at_once: int, most_s: float = math.inf
 ) -> Iterator[tuple[Attempt, Left]]:
-    """Yield every attempt with what it left, in order; ``at_once``: how many run side by side."""
+    """Yield attempts with what they left, in order; none is begun after ``most_s`` seconds.
+
+    ``at_once``: how many run side by side.
+    """
+    end_s = time.monotonic() + most_s
     usual = {place: undisturbed(place, folder) for place in {one.place for one in attempts}}
+
+    def in_time(one: Attempt) -> Left | None:
+        return end_one(one, usual[one.place], folder) if time.monotonic() <= end_s else None
+
     with ThreadPoolExecutor(at_once) as pool:
-        futures = [pool.submit(end_one, one, usual[one.place], folder) for one in attempts]
+        futures = [pool.submit(in_time, one) for one in attempts]
         for one, future in zip(attempts, futures, strict=True):
-            yield one, future.result()
+            left = future.result()
+            if left is None:
+                return
+            yield one, left
 
 
 def main(
@@ -293,14 +305,16 @@ def main(
     seed: Annotated[int, typer.Option(help="Of places, ways and moments.")] = 1,
     first: Annotated[int, typer.Option(help="Number of the first; each number is its own.")] = 0,
     at_once: Annotated[int, typer.Option(help="How many run side by side.")] = 2,
+    minutes: Annotated[float, typer.Option(help="Begin none after these.")] = math.inf,
 ) -> None:
     """End runs in every way, print what is not as it must be, and count."""
     attempts = [attempt_of(number, seed) for number in range(first, first + runs)]
     ends: Counter[tuple[str, str]] = Counter()
     safe_s: list[float] = []
-    wrong = readable = 0
+    done = wrong = readable = 0
     with tempfile.TemporaryDirectory() as folder:
-        for attempt, left in campaign(attempts, Path(folder), at_once=at_once):
+        for attempt, left in campaign(attempts, Path(folder), at_once=at_once, most_s=60 * minutes):
+            done += 1
             ends[attempt.way.name, left.judged.status] += 1
             readable += left.judged.status not in {"none", "unreadable"}
             if left.safe_s is not None:
@@ -313,7 +327,7 @@ def main(
         print(f"{way:18} record {status:12} {count:4}")
     slowest = f", at most {max(safe_s):.1f} s" if safe_s else ""
     print(
-        f"{runs} runs from {first}, seed {seed}: {wrong} with findings; {readable} records, all"
+        f"{done} runs from {first}, seed {seed}: {wrong} with findings; {readable} records, all"
         f" readable prefixes but for the findings; {len(safe_s)} benches made safe by the"
         f" watchdog{slowest}"
     )

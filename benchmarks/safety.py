@@ -61,6 +61,7 @@ def incidents(station: Station, moment: random.Random) -> Iterator[Incident]:
         f"SIGSTOP in the middle of a pulse, SIGCONT after {PAUSE_S:g} s",
         number=signal.SIGSTOP,
         pause_s=PAUSE_S,
+        board_grounds=any(e.kind == "serial_board" for e in station.instruments.values()),
     )
     yield Incident("SIGKILL, the run's folder is full of traps", at=0.5, traps=True, **kill)
     yield Incident(

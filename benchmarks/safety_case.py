@@ -46,7 +46,8 @@ class Incident:
     station file is replaced by before, "" for deleted; None leaves it. ``unwatched``: the watchdog
     is killed instead of the run. ``pause_s``: after which a stopped run continues. ``traps``: the
     run's working folder has files named like the libraries that it imports. ``second``: a second
-    run is started on the same station, which has to be refused.
+    run is started on the same station, which has to be refused. ``board_grounds``: a serial board
+    grounds every line by itself while a source is still at its level.
     """
 
     words: str
@@ -65,6 +66,7 @@ class Incident:
     pause_s: float = 0.0
     traps: bool = False
     second: bool = False
+    board_grounds: bool = False
 
     @property
     def kills(self) -> bool:
@@ -107,7 +109,9 @@ class Seen:
             f"{self.line_v:g} V on a line": self.line_v <= ZERO_V,
             f"floated under voltage: {', '.join(self.floating)}": not self.floating,
             f"not grounded: {', '.join(self.not_grounded)}": not self.not_grounded or incident.dead,
-            f"{self.hot_moves} relay movements under voltage": not self.hot_moves or incident.dead,
+            f"{self.hot_moves} relay movements under voltage": not self.hot_moves
+            or incident.dead
+            or incident.board_grounds,
             f"record {self.status}, not {incident.ends}": self.status == incident.ends,
             f"record has no operation of {self.operations}": self.operations > 0,
             f"{self.lost_pulses} pulses more than recorded": abs(self.lost_pulses) <= 1,

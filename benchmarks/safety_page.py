@@ -34,6 +34,10 @@ An instrument that never answers again cannot be switched off by anyone but its 
 others are off, the lines are grounded if the matrix still responds, though its relays move under
 the voltage of the lost source, and the error, the record's log and
 `<record>.watchdog.txt` name the instrument that may still be on.
+
+A serial board that hears nothing of its run for the time of its own watchdog, 2 s on this station,
+grounds every line by itself, whatever the sources are at: so its relays move while a run is stopped
+in the middle of a pulse, before hwloop's watchdog switches the source off.
 """
 HEAD = (
     "| incident | outputs | lines | off after | floated | hot | record | exit | in order |\n"

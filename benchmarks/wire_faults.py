@@ -5,13 +5,15 @@ and one instrument of a virtual bench (over TCP, or a pseudo-terminal for a seri
 drops, doubles, reorders or corrupts one message, drawn over the whole run; the kinds are those of
 ``benchmarks/campaigns/mischief.py``, each on every station. Afterwards no run may hang, no output
 may be on unsaid, no traceback be shown, and no number of the record differ from the undisturbed
-run's, except where a digit became another digit, which nothing on the wire can show: those are
+run's, except where a digit or sign became another, which nothing on the wire can show: those are
 counted and listed. ``--first N --faults 1`` repeats one. The exit code is 1 if there is a finding.
 """
 
 from __future__ import annotations
 
+import math
 import random
+import re
 import tempfile
 import time
 from collections import Counter
@@ -37,6 +39,7 @@ TIMEOUT_S = 2.0
 HANG_S, CALM_S = 120.0, 10.0
 EXITS = {None, 0, BackendError.exit_code, StepError.exit_code, NotConverged.exit_code}
 """Exit codes that a bad wire may lead to; None, for a hang, is judged by itself."""
+_SIGN = re.compile(rb"(?<![eE])[+-](?=\d)")  # of a number, not of its exponent
 LOUD = "NOT EVERYTHING IS SAFE"
 
 
@@ -88,10 +91,10 @@ class Seen:
 
     @property
     def only_digits(self) -> bool:
-        """Whether all that went wrong on the wire is a digit that became another digit."""
+        """Whether all that went wrong on the wire is a digit or sign that became another."""
         if self.struck is None:
             return False
-        message, sent = self.struck[0], self.struck[1].removesuffix(b"\n")
+        message, sent = (_SIGN.sub(b"", text.removesuffix(b"\n")) for text in self.struck)
         return len(message) == len(sent) and all(
             a == b or (chr(a).isdigit() and chr(b).isdigit())
             for a, b in zip(message, sent, strict=True)
@@ -173,9 +176,13 @@ def _mischief(fault: Fault | None, usual: Seen | None, seed: int) -> tuple[str, 
 
 
 def campaign(
-    faults: list[Fault], folder: Path, *, seed: int, at_once: int
+    faults: list[Fault], folder: Path, *, seed: int, at_once: int, most_s: float = math.inf
 ) -> Iterator[tuple[Fault, Seen]]:
-    """Yield every fault with what the run made of it, in order."""
+    """Yield faults with what the runs made of them, in order; none is begun after ``most_s``.
+
+    ``at_once``: how many run side by side.
+    """
+    end_s = time.monotonic() + most_s
     usual = {
         station: attempt(None, station, None, folder / f"usual-{station}", seed)
         for station in sorted({fault.station for fault in faults})
@@ -184,14 +191,19 @@ def campaign(
         if seen.exit_code not in {0, 6} or seen.alarms or seen.wrong_numbers:
             raise SystemExit(f"{station}, undisturbed: {seen}")
 
-    def disturb(fault: Fault) -> Seen:
+    def disturb(fault: Fault) -> Seen | None:
+        if time.monotonic() > end_s:
+            return None
         inside = folder / str(fault.number)
         return attempt(fault, fault.station, usual[fault.station], inside, seed)
 
     with ThreadPoolExecutor(at_once) as pool:
         futures = [pool.submit(disturb, fault) for fault in faults]
         for fault, future in zip(faults, futures, strict=True):
-            yield fault, future.result()
+            made = future.result()
+            if made is None:
+                return
+            yield fault, made
 
 
 def main(
@@ -199,16 +211,20 @@ def main(
     seed: Annotated[int, typer.Option(help="Of moments and of what becomes of messages.")] = 1,
     first: Annotated[int, typer.Option(help="Number of the first; each number is its own.")] = 0,
     at_once: Annotated[int, typer.Option(help="How many runs go on side by side.")] = 2,
+    minutes: Annotated[float, typer.Option(help="Begin none after these.")] = math.inf,
 ) -> None:
     """Disturb messages in every way, print what is not as it must be, and count."""
     chosen = [fault_of(number, seed) for number in range(first, first + faults)]
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
-        for fault, seen in campaign(chosen, Path(folder), seed=seed, at_once=at_once):
+        for fault, seen in campaign(
+            chosen, Path(folder), seed=seed, at_once=at_once, most_s=60 * minutes
+        ):
             findings = seen.findings(fault)
             digits = bool(seen.wrong_numbers) and seen.only_digits
             counts.update(
                 {
+                    "done": 1,
                     "struck": seen.struck is not None,
                     "hangs": seen.exit_code is None,
                     "outputs on unsaid": bool(seen.alarms) and not seen.said,
@@ -217,6 +233,7 @@ def main(
                     "wrong numbers": bool(seen.wrong_numbers) and not digits,
                     "changed digits": digits,
                     f"exit {seen.exit_code}": 1,
+                    **({"done, on serial ports": 1} if fault.station in SERIAL else {}),
                     "findings": bool(findings),
                 }
             )
@@ -225,7 +242,7 @@ def main(
                 print(f"{fault}, {seen.instrument}: {what}\n  {seen.struck!r:.300}", flush=True)
             if findings:
                 print(f"  exit {seen.exit_code}; {seen.errors[-400:]}", flush=True)
-    print(f"{faults} faults from {first}, seed {seed}:")
+    print(f"{counts['done']} faults from {first}, seed {seed}:")
     for name, count in sorted(counts.items()):
         print(f"  {name:20} {count:4}")
     raise typer.Exit(1 if counts["findings"] else 0)

@@ -203,7 +203,7 @@ KINDS = (
     Kind("NAN instead of a number", "answer", _in_place(b"NAN"), numeric=True),
     Kind("INF instead of a number", "answer", _in_place(b"INF"), numeric=True),
     Kind("overflow instead of a number", "answer", _in_place(b"+9.910000E+37"), numeric=True),
-    Kind("answer of 10 MB", "answer", lambda _: [b"7" * 10_000_000 + LF]),
+    Kind("answer of 10 MB", "answer", lambda _: [b"7" * 10_000_000 + LF], of_link=True),
     Kind("answer without end", "answer", _endless, endless=True),
     Kind("byte of a message lost", "request", _lost_byte),
     Kind("byte of a message doubled", "request", _doubled_byte),

@@ -176,6 +176,14 @@ class Instrument(ABC):
         :class:`SwitchMatrix`). Example: ``smu.safe_state(); smu.source_enabled`` gives False.
         """
 
+    def rest_at_zero(self) -> bool:
+        """Bring every output to 0 V, read back, and leave it on; return whether that was done.
+
+        For instruments that let go of their lines when they are off: so a line is held until it is
+        grounded. Example: False, and nothing sent, for a source that holds 0 V when it is off.
+        """
+        return False
+
     @abstractmethod
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
         """Return the outputs by channel name.

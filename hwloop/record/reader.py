@@ -96,9 +96,8 @@ class Record:
     @property
     def station_text(self) -> str:
         """Text of the station file as it was read; "" where the backend has none."""
-        return (
-            _text(self._file["instruments/station"]) if "instruments/station" in self._file else ""
-        )
+        place = "instruments/station"
+        return text_of(self._file, place) if place in self._file else ""
 
     @property
     def identity_units(self) -> dict[str, str]:

@@ -52,7 +52,7 @@ def test_everything_that_must_not_be_is_a_finding(change: dict[str, object], fin
 def test_killed_and_stopped_runs_leave_prefixes_and_a_safe_bench(tmp_path: Path) -> None:
     attempts = [
         Attempt(0, "manhattan_4x4", WAY["SIGTERM"], 0.4),
-        Attempt(1, "virtual_4x4", WAY["SIGKILL"], 0.6),
+        Attempt(1, "virtual_4x4", WAY["SIGKILL"], 0.05),
     ]
     (_, emulated), (_, killed) = campaign(attempts, tmp_path, at_once=1)
     assert emulated.findings(attempts[0]) == []
@@ -60,3 +60,9 @@ def test_killed_and_stopped_runs_leave_prefixes_and_a_safe_bench(tmp_path: Path)
     assert emulated.exit_code in {130, 0, -signal.SIGTERM}  # one that is over may still be ended
     assert killed.exit_code == -signal.SIGKILL
     assert killed.judged.status == "interrupted"
+
+
+def test_no_run_is_begun_after_the_time_is_over(tmp_path: Path) -> None:
+    attempts = [Attempt(n, "manhattan_4x4", WAY["SIGKILL"], 0.5) for n in range(50)]
+    assert list(campaign(attempts, tmp_path, at_once=1, most_s=0.0)) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["usual-manhattan_4x4"]

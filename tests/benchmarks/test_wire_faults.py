@@ -46,6 +46,20 @@ def test_every_kind_strikes_every_station_and_a_number_is_always_the_same_fault(
         ({"alarms": ("smu on",), "instrument": "matrix"}, "left smu on"),
         ({"judged": Judged("unreadable", unreadable="it is cut")}, "cannot be read: it is cut"),
         ({"judged": Judged("completed", departs="operation 3")}, ""),  # a digit became another
+        (
+            {
+                "judged": Judged("completed", departs="operation 3"),
+                "struck": (b"6.44e-08\tfalse", b"-6.44e-08\tfalse\n"),
+            },
+            "",  # a sign likewise
+        ),
+        (
+            {
+                "judged": Judged("completed", departs="operation 3"),
+                "struck": (b"6.44e-08\tfalse", b"6.44e+08\tfalse\n"),
+            },
+            "departs at operation 3",
+        ),
         ({"lost_pulses": 1}, ""),
         ({"lost_pulses": 2, "struck": (b"1", b"11\n")}, "2 pulses more than recorded"),
         (

@@ -313,6 +313,7 @@ class Bench(CrossbarBackend):
                 self._make_one_safe,
                 note=self._warn,
                 last=floating_when_off(self._drives.instruments),
+                rest=lambda name: self._drives.instruments[name].rest_at_zero(),
             )
         except BackendError as exc:
             self._unsafe = exc

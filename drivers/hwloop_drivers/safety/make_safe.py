@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hwloop.errors import BackendError, ConnectionLost, HwloopError, UnexpectedReply
 from hwloop.station.parts import GROUND
@@ -95,12 +95,15 @@ def make_all_safe(
     *,
     note: Note,
     last: Sequence[str] = (),
+    rest: Callable[[str], bool] = lambda _: False,
 ) -> list[str]:
     """Make every source safe at once, then every matrix; return what was done, a line each.
 
     ``make_one(name)`` makes an instrument safe and returns a line about it. ``last``: sources that
     leave their lines floating when off: they follow when the others are off, or after
-    :data:`GRACE_S`, so that no line floats beside one under voltage.
+    :data:`GRACE_S`, so that no line floats beside one under voltage. ``rest(name)`` brings one of
+    them to 0 V at once, leaves it on, and returns whether it could: where another source is not off
+    by then, such a one holds its lines until the matrices have grounded them.
 
     No instrument waits for another of its kind, and none longer than :data:`ROUND_S`. Where a
     source does not answer, the lines are grounded all the same, so that the array is not left at
@@ -108,23 +111,51 @@ def make_all_safe(
     that names the instruments that may still be on or connected: all that were not confirmed.
     """
     matrices = [name for name in names if name in station.matrices]
-    sources = [name for name in names if name not in matrices]
-    lines, failures = _at_once(sources, make_one, last)
-    left = [
-        f"{name} may still be ON, switch it off by hand ({_reason(exc)})"
-        for name, exc in failures.items()
-    ]
+    sources = _Round(make_one)
+    holding = _start_sources(sources, [n for n in names if n not in matrices], last, rest)
+    lines, failures = sources.result()
     if failures and matrices:
         note(f"relays are moved although {', '.join(failures)} may still be on")
-    more_lines, more_failures = _at_once(matrices, make_one)
+    grounding = _Round(make_one)
+    grounding.start(matrices)
+    more_lines, more_failures = grounding.result()
+    held = _Round(make_one)
+    held.start(holding)
+    held_lines, held_failures = held.result()
+    left = [
+        f"{name} may still be ON, switch it off by hand ({_reason(exc)})"
+        for name, exc in (failures | held_failures).items()
+    ]
     left += [
         f"{name} may still connect lines to outputs ({_reason(exc)})"
         for name, exc in more_failures.items()
     ]
+    done = lines + more_lines + held_lines
     if left:
-        done = "; ".join(lines + more_lines) or "nothing else"
-        raise BackendError(f"NOT EVERYTHING IS SAFE: {'; '.join(left)}. Done: {done}")
-    return lines + more_lines
+        raise BackendError(
+            f"NOT EVERYTHING IS SAFE: {'; '.join(left)}. Done: {'; '.join(done) or 'nothing else'}"
+        )
+    return done
+
+
+def _start_sources(
+    sources: _Round, names: Sequence[str], last: Sequence[str], rest: Callable[[str], bool]
+) -> list[str]:
+    """Start to make sources safe; return those that rest at 0 V until the lines are grounded."""
+    first = [name for name in names if name not in last]
+    floating = [name for name in names if name in last]
+    sources.start(first)
+    if not floating:
+        return []
+    resting = _Round(lambda name: name if rest(name) else "")
+    resting.start(floating)
+    sources.join(GRACE_S)
+    if not all(name in sources.done for name in first):
+        resting.join(GRACE_S)
+        if all(resting.done.get(name) for name in floating):
+            return floating
+    sources.start(floating)
+    return []
 
 
 def _reason(exc: BaseException) -> str:
@@ -141,67 +172,73 @@ def make_station_safe(
     :class:`hwloop.errors.BackendError` with all failures at the end.
     """
     by_name = {one.name: one for one in configured_instruments(station, addresses)}
+
+    def rest(name: str) -> bool:
+        instrument = by_name[name].open()
+        try:
+            return instrument.rest_at_zero()
+        finally:
+            instrument.link.close()
+
     return make_all_safe(
         station,
         list(by_name),
         lambda name: reconnect_and_make_safe(station, by_name[name]),
         note=note,
         last=floating_when_off({name: one.dry_run() for name, one in by_name.items()}),
+        rest=rest,
     )
 
 
-def _at_once(
-    names: list[str], make_one: Callable[[str], str], last: Sequence[str] = ()
-) -> tuple[list[str], dict[str, BaseException]]:
-    """Make each safe in a thread of its own; return the lines, and the failures by name.
+class _Round:
+    """Instruments that are made safe at once, each in a thread of its own.
 
-    An instrument counts as safe only if its thread returned a line: one whose thread ended in any
-    other way, or never ran, is a failure.
+    One counts as safe only if its thread returned a line: one whose thread ended in any other way,
+    or never ran, is a failure.
     """
-    done: dict[str, str] = {}
-    failures: dict[str, BaseException] = {}
 
-    def work(name: str) -> None:
+    def __init__(self, make_one: Callable[[str], str]) -> None:
+        self.done: dict[str, str] = {}
+        self._make_one = make_one
+        self._failures: dict[str, BaseException] = {}
+        self._threads: dict[str, threading.Thread] = {}
+        self._began_s = time.monotonic()
+
+    def start(self, names: Sequence[str]) -> None:
+        """Start threads; one that cannot be started is a failure, and keeps no other back."""
+        for name in names:
+            thread = threading.Thread(
+                target=self._work, args=(name,), daemon=True, name=f"safe {name}"
+            )
+            self._threads[name] = thread
+            try:
+                thread.start()
+            except (RuntimeError, MemoryError) as exc:
+                self._failures[name] = exc
+
+    def join(self, bound_s: float) -> None:
+        """Wait for all that were started, until ``bound_s`` seconds after the round was begun."""
+        for thread in self._threads.values():
+            if thread.ident is not None:  # it was started
+                thread.join(timeout=max(self._began_s + bound_s - time.monotonic(), 0.0))
+
+    def result(self) -> tuple[list[str], dict[str, BaseException]]:
+        """Wait for :data:`ROUND_S` at most; return the lines, and the failures by name."""
+        self.join(ROUND_S)
+        failures: dict[str, BaseException] = {}
+        for name, thread in self._threads.items():
+            if thread.is_alive():
+                failures[name] = BackendError(f"did not come back within {ROUND_S:g} s")
+            elif name in self._failures:
+                failures[name] = self._failures[name]
+            elif name not in self.done:
+                failures[name] = BackendError("it was not confirmed that it is safe")
+        return [
+            self.done[n] for n in self._threads if n in self.done and n not in failures
+        ], failures
+
+    def _work(self, name: str) -> None:
         try:
-            done[name] = make_one(name)
+            self.done[name] = self._make_one(name)
         except BaseException as exc:  # noqa: BLE001 - SystemExit too: the others must be made safe
-            failures[name] = exc
-
-    threads = {
-        name: threading.Thread(target=work, args=(name,), daemon=True, name=f"safe {name}")
-        for name in names
-    }
-    began_s = time.monotonic()
-    first = [name for name in names if name not in last]
-    _start(threads, first, failures)
-    if len(first) < len(names):
-        _join((threads[name] for name in first), began_s + GRACE_S)
-        _start(threads, [name for name in names if name in last], failures)
-    _join(threads.values(), began_s + ROUND_S)
-    for name, thread in threads.items():
-        if thread.is_alive():
-            failures[name] = BackendError(f"did not come back within {ROUND_S:g} s")
-        elif name not in done and name not in failures:
-            failures[name] = BackendError("it was not confirmed that it is safe")
-    return [done[n] for n in names if n in done and n not in failures], {
-        n: failures[n] for n in names if n in failures
-    }
-
-
-def _start(
-    threads: Mapping[str, threading.Thread],
-    names: Sequence[str],
-    failures: dict[str, BaseException],
-) -> None:
-    """Start threads; one that cannot be started is a failure, and keeps no other from its start."""
-    for name in names:
-        try:
-            threads[name].start()
-        except (RuntimeError, MemoryError) as exc:
-            failures[name] = exc
-
-
-def _join(threads: Iterable[threading.Thread], end_s: float) -> None:
-    for thread in threads:
-        if thread.ident is not None:  # it was started
-            thread.join(timeout=max(end_s - time.monotonic(), 0.0))
+            self._failures[name] = exc

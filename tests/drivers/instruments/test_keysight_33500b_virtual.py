@@ -169,6 +169,54 @@ def test_safe_state_ends_a_level_that_another_program_has_left() -> None:
     assert box.circuit.output_volts()["box"] == 0.0
 
 
+@pytest.mark.parametrize("level_v", [1.5, -2.0, 0.0])
+def test_generator_that_rests_at_zero_is_at_0_v_and_still_holds_its_line(level_v: float) -> None:
+    box, generator, output = _ready()
+    output.source_voltage = level_v
+    assert generator.rest_at_zero()
+    assert box.circuit.output_volts()["box"] == 0.0
+    assert box.instrument.output_states() == {"": True}
+    generator.check_errors()
+
+
+def test_output_that_is_off_is_left_and_keeps_no_other_from_resting() -> None:
+    box = OneBox(
+        Virtual33500B,
+        drive="box.1",
+        conductance_s=CELL_CONDUCTANCE_S,
+        settings={"model": "33522B"},
+    )
+    generator = Keysight33500B(box.link, Keysight33500BSettings.parse({"model": "33522B"}))
+    generator.reset()
+    output = generator.outputs()["1"]
+    assert isinstance(output, BurstOutput)
+    output.set_up(range_v=2.0)
+    output.source_enabled = True
+    output.source_voltage = 1.5
+    assert generator.rest_at_zero()
+    assert box.circuit.output_volts()["box.1"] == 0.0
+    assert box.instrument.output_states() == {"1": True, "2": False}
+
+
+def test_generator_in_mid_train_rests_at_zero_without_letting_go() -> None:
+    box, generator, _ = _ready()
+    box.instrument.receive("SOUR1:FUNC:PULS:PER 1;:SOUR1:VOLT:HIGH 2;:SOUR1:BURS:NCYC 5")
+    box.instrument.receive("TRIG:SOUR BUS;*TRG")
+    box.clock.advance(0.05e-3)
+    assert box.circuit.output_volts()["box"] == 2.0
+    assert generator.rest_at_zero()
+    assert box.instrument.output_states() == {"": True}
+    assert abs(box.circuit.output_volts()["box"] or 0.0) <= 1e-3  # the least amplitude
+
+
+def test_level_that_another_program_has_left_is_not_called_at_rest() -> None:
+    box = OneBox(Virtual33500B, settings={"model": "33511B"})
+    box.instrument.receive("OUTP1:LOAD INF;:SOUR1:FUNC DC;:SOUR1:VOLT:OFFS 5;:OUTP1 ON")
+    generator = Keysight33500B(box.link, Keysight33500BSettings(model="33511B"))
+    assert not generator.rest_at_zero()
+    assert box.circuit.output_volts()["box"] == 5.0
+
+
 def test_another_model_than_the_station_says_is_refused() -> None:
     box = OneBox(Virtual33500B, settings={"model": "33511B"})
     with pytest.raises(UnexpectedReply, match=r"the station says model 33522B, found .*33511B"):

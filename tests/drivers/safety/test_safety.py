@@ -98,6 +98,84 @@ def test_generator_lets_go_of_its_line_only_after_the_others_are_at_0_v(
     assert order == ["row_smu", "col_smu", "matrix"]  # it does not wait long for one that hangs
 
 
+@pytest.mark.parametrize(
+    ("ends", "rests", "order"),
+    [
+        # the other source is off at once: the generator follows, then the matrix
+        ("safe", True, ["rest", "col_smu", "row_smu", "matrix"]),
+        # it fails: the generator, at 0 V, holds its line until it is grounded
+        ("fails", True, ["rest", "matrix", "row_smu"]),
+        ("hangs", True, ["rest", "matrix", "row_smu"]),
+        # the generator cannot be brought to 0 V: it is switched off without waiting
+        ("fails", False, ["rest", "row_smu", "matrix"]),
+        ("hangs", False, ["rest", "row_smu", "matrix"]),
+    ],
+)
+def test_generator_holds_its_line_at_0_v_until_it_is_grounded_where_another_source_is_lost(
+    monkeypatch: pytest.MonkeyPatch, ends: str, rests: bool, order: list[str]
+) -> None:
+    monkeypatch.setattr(safe, "GRACE_S", 0.1)
+    monkeypatch.setattr(safe, "ROUND_S", 0.3)
+    ended, done = threading.Event(), list[str]()
+
+    def make_one(name: str) -> str:
+        if name == "col_smu" and ends != "safe":
+            ended.wait(10 if ends == "hangs" else 0)
+            raise BackendError("lost")
+        done.append(name)
+        return f"{name}: safe"
+
+    def rest(name: str) -> bool:
+        assert name == "row_smu"
+        done.append("rest")
+        return rests
+
+    def make() -> list[str]:
+        return make_all_safe(
+            _station(),
+            ["row_smu", "col_smu", "matrix"],
+            make_one,
+            note=lambda _: None,
+            last=["row_smu"],
+            rest=rest,
+        )
+
+    if ends == "safe":
+        assert sorted(make()) == ["col_smu: safe", "matrix: safe", "row_smu: safe"]
+        assert sorted(done[:2]) == ["col_smu", "rest"]
+        assert done[2:] == order[2:]
+    else:
+        with pytest.raises(BackendError, match=r"SAFE: col_smu may still be ON") as caught:
+            make()
+        assert "row_smu may" not in str(caught.value)
+        assert "row_smu: safe" in str(caught.value)
+        assert done == order
+    ended.set()
+
+
+def test_generator_that_held_its_line_and_cannot_be_switched_off_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(safe, "GRACE_S", 0.1)
+
+    def make_one(name: str) -> str:
+        if name != "matrix":
+            raise BackendError("lost")
+        return "matrix: safe"
+
+    with pytest.raises(
+        BackendError, match=r"col_smu may still be ON.*row_smu may still be ON.*Done: matrix: safe"
+    ):
+        make_all_safe(
+            _station(),
+            ["row_smu", "col_smu", "matrix"],
+            make_one,
+            note=lambda _: None,
+            last=["row_smu"],
+            rest=lambda _: True,
+        )
+
+
 def test_source_that_does_not_come_back_is_named_and_the_lines_grounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -67,6 +67,16 @@ class BurstGenerator(ScpiInstrument):
         }
 
     @override
+    def rest_at_zero(self) -> bool:
+        if self.abort:
+            self.link.write(self.abort)
+        # One that is off has let go already.
+        resting = [
+            not output.source_enabled or output.rest_at_zero() for output in self._outputs.values()
+        ]
+        return all(resting)
+
+    @override
     def safe_state(self) -> None:
         # End every burst; each output to 0 V where it waits for triggers, then off, read back.
         if self.abort:

@@ -151,15 +151,20 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         """
         waiting = False
         try:
-            self.link.write(f"{self._dialect.source} {self._dialect.parked}")
-            waiting = self._is_waiting()
-            if waiting:
-                self._shape = None
-                self._move(0.0)
+            waiting = self.rest_at_zero()
         finally:
             self.link.write(f"{self._dialect.output} 0")
         if not waiting:
             self.link.write(f"{self._dialect.offset} 0")
+
+    def rest_at_zero(self) -> bool:
+        """Go to 0 V, read back, if it waits for triggers; return whether it does."""
+        self.link.write(f"{self._dialect.source} {self._dialect.parked}")
+        if not self._is_waiting():
+            return False
+        self._shape = None
+        self._move(0.0)
+        return True
 
     def _is_waiting(self) -> bool:
         words = [
