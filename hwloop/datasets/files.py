@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hwloop.errors import ConfigError, RecordError
-from hwloop.settings.foreign_hdf5 import has_signature, open_foreign, trust
+from hwloop.settings.foreign_hdf5 import open_foreign, trust
 
 
 def write_complete(path: Path, fill: Callable[[Any], None]) -> None:
@@ -81,14 +81,15 @@ def _check_format(file: Any, form: str, version: int) -> None:
 
 
 def format_of(path: Path) -> str:
-    """Return the attribute ``format`` of an HDF5 file; "" if it has none or is not HDF5.
+    """Return the attribute ``format`` of an HDF5 file; "" if it has none, or is damaged, or none.
 
-    Raises :class:`ConfigError` where it is a damaged HDF5 file.
+    Whoever then opens a damaged one is told.
     """
-    if not path.is_file() or not has_signature(path):
+    try:
+        with open_foreign(path) as file:
+            return str(file.attrs.get("format", ""))
+    except ConfigError:
         return ""
-    with open_foreign(path) as file:
-        return str(file.attrs.get("format", ""))
 
 
 def attributes(item: Any) -> dict[str, Any]:

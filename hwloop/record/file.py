@@ -106,8 +106,9 @@ class RecordFile:
 
     def close(self) -> None:
         """Close the file; may be called again."""
-        self._file.close()
-        trust(self.path)
+        if self._file:
+            self._file.close()
+            trust(self.path)
 
     @contextmanager
     def _our_errors(self) -> Iterator[None]:
