@@ -50,7 +50,7 @@ def tried(kind: str, seed: int, numbers: range, sources: Path) -> list[dict[str,
         left = numbers[len(found) :]
         command = [sys.executable, "-m", "benchmarks.fuzzing.attempt", kind, str(seed)]
         command += [str(left.start), str(len(left)), str(sources)]
-        lines, ending = _lines(command, _START_S + HANG_S * len(left) / 4)
+        lines, ending = _lines(command, _START_S + 10 * HANG_S + 5 * len(left))
         found += [json.loads(line) for line in lines]
         if len(found) < len(numbers):
             found.append({"index": numbers[len(found)], "fault": ending, "note": ""})
