@@ -1,19 +1,22 @@
 """Damaged files of every kind, given to the command line: tracebacks, hangs, wrong acceptances.
 
-``python -m benchmarks.fuzz [--files N] [--seed S] [--kinds KIND,…] [--workers W]`` makes copies of
-sound procedures, stations, calibrations, records, datasets and networks, damages them, and gives
-each to `hwloop check`, `run`, `show`, `replay` and so on. It prints what ended in another way than
-in a result or in one line with an exit code of its own, and exits with 1 if anything did. A case is
-made again by its kind, seed and number: ``python -m benchmarks.fuzzing.attempt``.
+``python -m benchmarks.fuzz [--files N] [--seed S] [--kinds KIND,…] [--workers W] [--minutes M]``
+makes copies of sound procedures, stations, calibrations, records, datasets and networks, damages
+them, and gives each to `hwloop check`, `run`, `show`, `replay` and so on. It prints what ended in
+another way than in a result or in one line with an exit code of its own, and exits with 1 if
+anything did. After ``--minutes`` it begins no more. A case is made again by its kind, seed and
+number: ``python -m benchmarks.fuzzing.attempt``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +26,7 @@ from typing import Any
 from benchmarks.fuzzing.attempt import HANG_S
 from benchmarks.fuzzing.cases import KINDS, make_sources
 
-_AT_ONCE = 50
+_AT_ONCE = 100
 _START_S = 60.0
 
 
@@ -47,7 +50,7 @@ def tried(kind: str, seed: int, numbers: range, sources: Path) -> list[dict[str,
         left = numbers[len(found) :]
         command = [sys.executable, "-m", "benchmarks.fuzzing.attempt", kind, str(seed)]
         command += [str(left.start), str(len(left)), str(sources)]
-        lines, ending = _lines(command, _START_S + HANG_S * len(left) / 4)
+        lines, ending = _lines(command, _START_S + 10 * HANG_S + 5 * len(left))
         found += [json.loads(line) for line in lines]
         if len(found) < len(numbers):
             found.append({"index": numbers[len(found)], "fault": ending, "note": ""})
@@ -100,14 +103,25 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=float("inf"))
     asked = parser.parse_args()
+    until_s = time.monotonic() + 60 * asked.minutes
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(asked.workers) as pool:
         make_sources(Path(folder))
         work = batches(asked.files, asked.kinds.split(","))
-        ends = pool.map(lambda one: tried(one[0], asked.seed, one[1], Path(folder)), work)
+        random.Random(asked.seed).shuffle(work)  # noqa: S311 - so that every kind is tried early
+
+        def in_time(one: tuple[str, range]) -> list[dict[str, Any]]:
+            if time.monotonic() > until_s:
+                return []
+            return tried(one[0], asked.seed, one[1], Path(folder))
+
+        ends = pool.map(in_time, work)
         for (kind, _), attempts in zip(work, ends, strict=True):
             found[kind] += attempts
+            faults = sum(bool(one["fault"]) for one in attempts)
+            print(f"{kind}: {len(attempts)} files, {faults} faults", file=sys.stderr, flush=True)
     for line in report(found, asked.seed):
         print(line)
     return int(any(one["fault"] for attempts in found.values() for one in attempts))

@@ -70,7 +70,7 @@ def attempt(index: int, case: Case, folder: Path, sources: Path) -> Attempt:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
                 code = _command(case.arguments)
         except _Late:
-            fault = f"hang: {HANG_S} s"
+            fault = f"hang: {HANG_S} s of processor time"
         except BaseException as exc:  # noqa: BLE001 - whatever comes is what is looked for
             fault = f"traceback: {_where(exc)}"
     if not fault:
@@ -174,7 +174,10 @@ def _odd_numbers(value: Any) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _alarm() -> Iterator[None]:
-    """Bound the time of the block, where the system has an alarm."""
+    """Bound the processor time of the block, where the system has a timer of it.
+
+    What waits without using any is ended by who started the process.
+    """
     if sys.platform == "win32":
         yield
         return
@@ -182,13 +185,13 @@ def _alarm() -> Iterator[None]:
     def late(_number: int, _frame: FrameType | None) -> None:
         raise _Late
 
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(HANG_S)
+    before = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, HANG_S)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _peak_bytes() -> int:

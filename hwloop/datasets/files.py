@@ -11,7 +11,7 @@ from typing import Any
 
 from hwloop.disk import hdf5_file
 from hwloop.errors import ConfigError, RecordError
-from hwloop.settings.foreign_hdf5 import has_signature, open_foreign, trust
+from hwloop.settings.foreign_hdf5 import open_foreign, trust
 
 
 def write_complete(path: Path, fill: Callable[[Any], None]) -> None:
@@ -79,14 +79,15 @@ def _check_format(file: Any, form: str, version: int) -> None:
 
 
 def format_of(path: Path) -> str:
-    """Return the attribute ``format`` of an HDF5 file; "" if it has none or is not HDF5.
+    """Return the attribute ``format`` of an HDF5 file; "" if it has none, or is damaged, or none.
 
-    Raises :class:`ConfigError` where it is a damaged HDF5 file.
+    Whoever then opens a damaged one is told.
     """
-    if not path.is_file() or not has_signature(path):
+    try:
+        with open_foreign(path) as file:
+            return str(file.attrs.get("format", ""))
+    except ConfigError:
         return ""
-    with open_foreign(path) as file:
-        return str(file.attrs.get("format", ""))
 
 
 def attributes(item: Any) -> dict[str, Any]:

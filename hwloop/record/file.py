@@ -133,10 +133,11 @@ class RecordFile:
 
     def close(self) -> None:
         """Close the file; may be called again."""
-        self._file.close()
-        self._stream.close()
-        self._descriptor = -1  # its number may be another file's from now on
-        trust(self.path)
+        if self._file:
+            self._file.close()
+            self._stream.close()
+            self._descriptor = -1  # its number may be another file's from now on
+            trust(self.path)
 
     def _take(self, stream: BinaryIO, file: h5py.File) -> None:
         """Go on with another open file."""

@@ -20,7 +20,7 @@ from hwloop.record.form import check_form, text_of
 from hwloop.record.header import LOG, OPERATIONS, OUTCOMES, STATUS
 from hwloop.record.operations import Blocks, RecordedOperation, operation_of
 from hwloop.record.series import counter_name
-from hwloop.settings.foreign_hdf5 import MISREAD, refuse_damaged
+from hwloop.settings.foreign_hdf5 import MISREAD, is_checked, note_checked, refuse_damaged
 
 
 class Record:
@@ -45,7 +45,9 @@ class Record:
         except OSError as exc:
             raise RecordError(f"{path}: cannot be read as HDF5: {exc}") from None
         try:
-            check_form(self._file)
+            if not is_checked(path):
+                check_form(self._file)
+                note_checked(path)
             self._entries = self._rows(OPERATIONS, "table")
         except (RecordError, *MISREAD) as exc:
             self._file.close()

@@ -7,7 +7,9 @@ having it; see :mod:`hwloop.settings.hdf5_walk`. A file that this process wrote 
 from __future__ import annotations
 
 import json
+import math
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,13 +25,23 @@ if TYPE_CHECKING:
     import h5py
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_LEAST_S, _BYTES_PER_S = 20.0, 10 * 2**20
+_LEAST_CPU_S, _BYTES_PER_CPU_S = 20.0, 10 * 2**20
+_WALL_PER_CPU = 4
+_OVERTIME = -getattr(signal, "SIGXCPU", 0)
+"""Exit code of a child that has used up its processor time."""
+
 _KNOWN: dict[tuple[int, ...], str] = {}
 """What is wrong with the files that were walked, "" for nothing, by their identity."""
 
+_WITHOUT_CLAIMS: dict[tuple[int, ...], str] = {}
+"""The same of walks that refused no claims."""
+
+_CHECKED: set[tuple[int, ...]] = set()
+"""Files whose content this process wrote, or has checked for what it should be."""
+
 
 @contextmanager
-def open_foreign(path: Path) -> Iterator[h5py.File]:
+def open_foreign(path: Path, *, claims: bool = True) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading after :func:`refuse_damaged`.
 
     Raises :class:`ConfigError` with the file; also for what h5py raises in the block, whose type
@@ -37,7 +49,7 @@ def open_foreign(path: Path) -> Iterator[h5py.File]:
     """
     import h5py
 
-    refuse_damaged(path)
+    refuse_damaged(path, claims=claims)
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -72,19 +84,26 @@ def has_signature(path: Path) -> bool:
     return False
 
 
-def refuse_damaged(path: Path) -> None:
+def refuse_damaged(path: Path, *, claims: bool = True) -> None:
     """Refuse what is not an HDF5 file, is damaged, or claims or links to more than it holds.
 
-    Raises :class:`ConfigError` with the file and the place in it.
+    Without ``claims`` a dataset may claim any size: its reader has to bound what it takes. Raises
+    :class:`ConfigError` with the file and the place in it.
     """
+    if not path.exists():
+        raise ConfigError("cannot be read as an HDF5 file: there is none", file=str(path))
     try:
         if not has_signature(path):
-            raise ConfigError("is not an HDF5 file", file=str(path))
+            raise ConfigError(hdf5_walk.NOT_HDF5, file=str(path))
     except OSError as exc:
         raise ConfigError(f"cannot be read: {exc.strerror}", file=str(path)) from None
-    if _identity(path) not in _KNOWN:
-        walk([path])
-    fault = _KNOWN.get(_identity(path), "was changed while it was read")
+    identity = _identity(path)  # before the walk: a run may be writing rows meanwhile
+    fault = _KNOWN.get(identity)
+    if fault != "" and not claims:  # it may have been the claims
+        fault = _WITHOUT_CLAIMS.get(identity)
+    if fault is None:
+        fault = _faults([path], claims=claims)[0]
+        (_KNOWN if claims else _WITHOUT_CLAIMS)[identity] = fault
     if fault:
         raise ConfigError(fault, file=str(path))
 
@@ -95,6 +114,17 @@ def trust(path: Path) -> None:
         _KNOWN[_identity(path)] = ""
     except OSError:
         return  # gone meanwhile: nobody will open it
+    note_checked(path)
+
+
+def note_checked(path: Path) -> None:
+    """Note that the content of a file, as it is now, is what it should be."""
+    _CHECKED.add(_identity(path))
+
+
+def is_checked(path: Path) -> bool:
+    """Return whether the content of a file was checked, or written here, and has not changed."""
+    return _identity(path) in _CHECKED
 
 
 def walk(paths: Sequence[Path]) -> None:
@@ -112,17 +142,17 @@ def walk(paths: Sequence[Path]) -> None:
             continue  # whoever opens it is told
     while waiting:
         identities = [_identity(path) for path in waiting]
-        faults = _faults(waiting)
+        faults = _faults(waiting, claims=True)
         _KNOWN.update(zip(identities, faults, strict=False))
         waiting = waiting[len(faults) :]
 
 
-def _faults(paths: Sequence[Path]) -> list[str]:
+def _faults(paths: Sequence[Path], *, claims: bool) -> list[str]:
     """Return what is wrong with the first of ``paths``, at least one, in order."""
-    within_s = _LEAST_S + sum(path.stat().st_size for path in paths) / _BYTES_PER_S
+    cpu_s = _LEAST_CPU_S + sum(path.stat().st_size for path in paths) / _BYTES_PER_CPU_S
     # -I: nothing in the working folder is imported; by its path: hwloop itself is not.
     command = [sys.executable, "-I", hdf5_walk.__file__]
-    asked = json.dumps([str(path.absolute()) for path in paths])
+    asked = json.dumps([math.ceil(cpu_s), claims, *(str(path.absolute()) for path in paths)])
     lone_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # each takes memory
     with subprocess.Popen(  # noqa: S603 - our own script, in this Python
         command,
@@ -133,12 +163,14 @@ def _faults(paths: Sequence[Path]) -> list[str]:
         env=os.environ | lone_thread,
     ) as child:
         try:
-            said, _ = child.communicate(asked, timeout=within_s)
+            said, _ = child.communicate(asked, timeout=_WALL_PER_CPU * cpu_s)
             ending = f"stops the library that reads it (exit code {child.returncode})"
+            if child.returncode == _OVERTIME:
+                ending = f"cannot be read within {cpu_s:.0f} s of processor time"
         except subprocess.TimeoutExpired:
             child.kill()
             said, _ = child.communicate()
-            ending = f"cannot be read within {within_s:.0f} s"
+            ending = f"cannot be read within {_WALL_PER_CPU * cpu_s:.0f} s"
     found = list(_answers(said))
     return found if len(found) == len(paths) else [*found, f"damaged: {ending}"]
 

@@ -2,8 +2,9 @@
 
 The library for HDF5, written in C, can loop or crash on a damaged file, and what a file claims can
 take any memory; here that harms nobody. Started by its path, so that it imports h5py and no more.
-The input is a JSON list of files; each line of the output is what is wrong with one of them, as
-JSON, "" if nothing.
+The input is a JSON list: seconds of processor time for all, whether claims beyond the bound are
+refused, and the files. Each line of the output is what is wrong with one of them, as JSON, "" if
+nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
+
+NOT_HDF5 = "cannot be read as HDF5: damaged, or not an HDF5 file"
 
 LEAST_CLAIMED_BYTES = 512 * 2**20
 CLAIMED_PER_BYTE = 4
@@ -35,10 +39,14 @@ class Refused(Exception):
 
 
 class Walk:
-    """Walk over every object, attribute and dataset that an open HDF5 file holds itself."""
+    """Walk over every object, attribute and dataset that an open HDF5 file holds itself.
 
-    def __init__(self, file: Any, size: int) -> None:
+    Without ``refuses_claims`` a dataset that claims too much is passed by: who reads it bounds it.
+    """
+
+    def __init__(self, file: Any, size: int, *, refuses_claims: bool) -> None:
         self._file = file
+        self._refuses_claims = refuses_claims
         self._bound = max(LEAST_CLAIMED_BYTES, CLAIMED_PER_BYTE * size)
         self._size = size
         self._claimed = 0
@@ -97,6 +105,10 @@ class Walk:
             return
         is_text = item.dtype.hasobject
         row_bytes = max(item.dtype.itemsize, _TEXT_BYTES if is_text else 0)
+        needed = math.prod(item.shape) * row_bytes
+        needed += math.prod(item.chunks or ()) * item.dtype.itemsize
+        if not self._refuses_claims and self._claimed + needed > self._bound:
+            return
         self._claim(place, item.shape, row_bytes)
         if item.chunks:
             self._claim(f"a chunk of {place}", item.chunks, item.dtype.itemsize)
@@ -153,40 +165,48 @@ def _address(item: Any) -> tuple[int, int]:
     return about.fileno, about.addr
 
 
-def _bound_memory() -> None:
-    """Bound the memory of this process where the system can."""
+def _bound(cpu_s: int) -> None:
+    """Bound the memory and the processor time of this process where the system can."""
     if sys.platform == "win32":
         return
     import resource
 
-    with suppress(OSError, ValueError):  # macOS refuses it
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    used_s = math.ceil(time.process_time())
+    bounds = {
+        resource.RLIMIT_AS: (_MEMORY_BYTES, _MEMORY_BYTES),
+        resource.RLIMIT_CPU: (cpu_s + used_s, cpu_s + used_s + 1),
+        resource.RLIMIT_CORE: (0, 0),  # no image of the memory of each crash
+    }
+    for kind, bound in bounds.items():
+        with suppress(OSError, ValueError):  # macOS refuses that of memory
+            resource.setrlimit(kind, bound)
 
 
-def fault_of(path: str) -> str:
+def fault_of(path: str, *, refuses_claims: bool) -> str:
     """Return what is wrong with a file, with its place; "" if nothing is."""
     import h5py
 
     try:
         with h5py.File(path, "r", locking=False) as file:  # its writer and readers go on meanwhile
-            Walk(file, os.stat(path).st_size).run()  # noqa: PTH116 - pathlib would be imported late
+            size = os.stat(path).st_size  # noqa: PTH116 - pathlib would be imported late
+            Walk(file, size, refuses_claims=refuses_claims).run()
     except Refused as exc:
         return str(exc)
     except MemoryError:
         return f"needs more than {_MEMORY_BYTES} bytes of memory to be read"
     except Exception as exc:  # noqa: BLE001 - what h5py raises depends on where the damage is
-        return f"cannot be read as HDF5: {str(exc) or type(exc).__name__}"
+        return f"{NOT_HDF5}: {str(exc) or type(exc).__name__}"
     return ""
 
 
-def main(paths: list[str]) -> None:
+def main(cpu_s: int, refuses_claims: bool, *paths: str) -> None:
     """Write what is wrong with each file, a line each, as soon as it is known."""
     import h5py  # noqa: F401 - imported before memory is bounded
 
-    _bound_memory()
+    _bound(cpu_s)
     for path in paths:
-        print(json.dumps(fault_of(path)), flush=True)
+        print(json.dumps(fault_of(path, refuses_claims=refuses_claims)), flush=True)
 
 
 if __name__ == "__main__":
-    main(json.load(sys.stdin))
+    main(*json.load(sys.stdin))

@@ -177,3 +177,18 @@ def test_a_damaged_file_of_every_format_is_one_error_with_its_name(
             assert name in str(exc)  # noqa: PT017 - some damage leaves a file that can be read
             refused += 1
     assert refused > 10
+
+
+def test_onnx_array_whose_data_is_in_another_file_is_refused(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="ONNX is not installed (extra onnx)")
+    weight = onnx.numpy_helper.from_array(np.ones((2, 3), np.float32), "w")
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], [weight]))
+    onnx.save(
+        model,
+        tmp_path / "a.onnx",
+        save_as_external_data=True,
+        location="beside.bin",
+        size_threshold=0,
+    )
+    with pytest.raises(ConfigError, match=r"a\.onnx: .*'w' has its data in another file"):
+        read_arrays(tmp_path / "a.onnx")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,6 +91,18 @@ def test_sound_file_opens_and_errors_in_the_block_name_it(tmp_path: Path) -> Non
         raise KeyError("absent")
 
 
+def test_claims_are_passed_by_where_the_reader_bounds_what_it_takes(tmp_path: Path) -> None:
+    def fill(file: h5py.File) -> None:
+        file.create_dataset("huge", shape=(10**9,), chunks=(1024,), dtype="f8")
+        file["small"] = np.arange(4.0)
+
+    path = _file(tmp_path / "sparse.h5", fill)
+    with open_foreign(path, claims=False) as file:
+        assert file["small"][3] == 3.0
+    with pytest.raises(ConfigError, match="huge: claims the shape"):
+        refuse_damaged(path)
+
+
 def test_group_that_holds_itself_is_walked_once(tmp_path: Path) -> None:
     path = _file(tmp_path / "ring.h5", lambda file: file.create_group("g").update({"self": file}))
     refuse_damaged(path)
@@ -111,7 +126,11 @@ def test_signature_is_found_behind_a_user_block_and_not_in_a_text(tmp_path: Path
     ("script", "words"),
     [
         ("import os; os.abort()", "stops the library that reads it"),
-        ("while True: pass", "cannot be read within 1 s"),
+        ("import time; time.sleep(60)", "cannot be read within 1 s"),
+        (
+            "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 2))\nwhile True: pass",
+            "cannot be read within 0 s of processor time",
+        ),
         ("print('[' * 9)", "stops the library that reads it"),
     ],
 )
@@ -121,9 +140,28 @@ def test_file_that_crashes_or_holds_up_the_reading_process_is_an_error_with_its_
     path = _file(tmp_path / "fatal.h5", lambda file: file.create_group("g"))
     (tmp_path / "walk.py").write_text(script, encoding="utf-8")
     monkeypatch.setattr(hdf5_walk, "__file__", str(tmp_path / "walk.py"))
-    monkeypatch.setattr(foreign_hdf5, "_LEAST_S", 1.0)
+    is_slow = "sleep" in script
+    monkeypatch.setattr(foreign_hdf5, "_LEAST_CPU_S", 0.25)
+    monkeypatch.setattr(foreign_hdf5, "_WALL_PER_CPU", 4 if is_slow else 400)
     with pytest.raises(ConfigError, match=f"^{re.escape(str(path))}: damaged: {words}"):
         refuse_damaged(path)
+
+
+def test_walk_bounds_its_own_processor_time(tmp_path: Path) -> None:
+    path = _file(tmp_path / "sound.h5", lambda file: file.create_group("g"))
+    (tmp_path / "walk.py").write_text(
+        Path(hdf5_walk.__file__)
+        .read_text(encoding="utf-8")
+        .replace(
+            "        print(json",
+            "        import resource\n        raise SystemExit("
+            "resource.getrlimit(resource.RLIMIT_CPU)[0])\n        print(json",
+        ),
+        encoding="utf-8",
+    )
+    command = [sys.executable, str(tmp_path / "walk.py")]
+    done = subprocess.run(command, input=json.dumps([40, True, str(path)]), text=True, check=False)
+    assert 40 < done.returncode <= 60  # what was left, and what h5py had taken to be imported
 
 
 def test_files_after_one_that_crashes_the_reading_process_are_walked_by_another(
@@ -135,7 +173,7 @@ def test_files_after_one_that_crashes_the_reading_process_are_walked_by_another(
     ]
     (tmp_path / "walk.py").write_text(
         "import json, os, sys\n"
-        "for path in json.load(sys.stdin):\n"
+        "for path in json.load(sys.stdin)[2:]:\n"
         "    'fatal' in path and os.abort()\n"
         "    print('\"\"', flush=True)\n",
         encoding="utf-8",
