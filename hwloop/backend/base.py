@@ -12,6 +12,7 @@ import numpy as np
 
 from hwloop.array.geometry import Geometry
 from hwloop.array.operations import Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch, Wait
+from hwloop.array.read_path import ReadPath
 from hwloop.backend.shapes import check_shape
 from hwloop.types import BoolArray
 
@@ -35,7 +36,8 @@ class Description:
     read back from the instruments or from the emulator, for the record. ``units``: the unit of
     each value in ``identity`` by its path, such as ``{"smu.source_range_v": "V"}``.
     ``verify_steps``: for how many pulses ahead a :class:`hwloop.array.operations.Ramp` is
-    worthwhile: 1 where single operations cost no more.
+    worthwhile: 1 where single operations cost no more. ``read_path``: the known resistors that
+    read currents pass besides the cells; None without any.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Description:
     identity: Mapping[str, object] = field(default_factory=dict)
     verify_steps: int = 1
     units: Mapping[str, str] = field(default_factory=dict)
+    read_path: ReadPath | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -191,6 +191,7 @@ def _write_header(file: h5py.File, header: RunHeader) -> None:
             "backend": header.description.name,
             "multiply": header.description.multiply,
             "verify_steps": header.description.verify_steps,
+            **_read_path(header.description),
             "host": platform.node(),
             "platform": platform.platform(),
             "python_version": platform.python_version(),
@@ -213,6 +214,19 @@ def _write_header(file: h5py.File, header: RunHeader) -> None:
         known.append(signature)
     for path, row, rows in _announced(header):
         make_columns(file, path, row.columns(), _about(row), rows=rows)
+
+
+def _read_path(description: Description) -> dict[str, float | str | bool]:
+    """Return the known resistors that reads pass, and what is corrected for them; {} without."""
+    path = description.read_path
+    if path is None:
+        return {}
+    return {
+        "read_rows_ohm": path.rows_ohm,
+        "read_cols_ohm": path.cols_ohm,
+        "read_path_exact": path.exact,
+        "conductance_corrected": path.correction,
+    }
 
 
 def _announced(header: RunHeader) -> Iterator[tuple[str, Row, int]]:

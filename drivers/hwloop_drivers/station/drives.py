@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hwloop.array.biasing import drive_fractions
+from hwloop.array.read_path import ReadPath
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, InstrumentFault, Unsupported
 from hwloop.station.parts import instrument_of
@@ -72,6 +73,19 @@ class BenchDrives:
             + (source.output_ohm if isinstance(source, PulseGenerator) else 0.0)
             for key, source in self.sources.items()
         }
+
+    def read_path(self, station: Station, shape: tuple[int, int]) -> ReadPath | None:
+        """Return the known resistors that a read current passes; None without any.
+
+        Where the outputs of other lines have resistors too, those lines are not quite at 0 V.
+        """
+        named, series_ohm = station.wiring.drive.named(), self.series_ohm(station)
+        by_drive = {key: series_ohm[output] for key, output in named.items() if key != GATES}
+        if not any(by_drive.values()):
+            return None
+        rows_ohm, cols_ohm = by_drive.pop(ROWS), by_drive.pop(COLUMNS, 0.0)
+        exact = not any(by_drive.values())
+        return ReadPath(station.scheme, shape, rows_ohm, cols_ohm, exact=exact)
 
     def set_up(self, station: Station, array: ArraySettings) -> None:
         """Set every output to 0 V, with the range and compliance that the array's limits need."""
