@@ -14,6 +14,7 @@ from hwloop.array.biasing import DriveName
 from hwloop.array.geometry import Geometry
 from hwloop.array.line_bounds import DriveCircuit
 from hwloop.array.operations import Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch, Wait
+from hwloop.array.read_path import ReadPath
 from hwloop.backend.shapes import check_shape
 from hwloop.types import BoolArray
 
@@ -40,7 +41,8 @@ class Description:
     worthwhile: 1 where single operations cost no more. ``drives``: the outputs on the lines, from
     which the guard bounds what half-selected cells see; None: every line has the very level of the
     biasing scheme, and all levels of a pulse come and go together. ``station``: text of the station
-    file as it was read; "" where there is none.
+    file as it was read; "" where there is none. ``read_path``: the known resistors that read
+    currents pass besides the cells; None without any.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Description:
     units: Mapping[str, str] = field(default_factory=dict)
     drives: Mapping[DriveName, DriveCircuit] | None = None
     station: str = ""
+    read_path: ReadPath | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -77,6 +77,7 @@ def write_header(file: h5py.File, header: RunHeader) -> None:
             "origin": header.origin,
             "multiply": header.description.multiply,
             "verify_steps": header.description.verify_steps,
+            **_read_path(header.description),
             "host": platform.node(),
             "platform": platform.platform(),
             "python_version": platform.python_version(),
@@ -101,6 +102,19 @@ def write_header(file: h5py.File, header: RunHeader) -> None:
         known.append(signature)
     for path, row, rows in announced(header):
         make_columns(file, path, row.columns(), about_columns(row), rows=rows)
+
+
+def _read_path(description: Description) -> dict[str, float | str | bool]:
+    """Return the known resistors that reads pass, and what is corrected for them; {} without."""
+    path = description.read_path
+    if path is None:
+        return {}
+    return {
+        "read_rows_ohm": path.rows_ohm,
+        "read_cols_ohm": path.cols_ohm,
+        "read_path_exact": path.exact,
+        "conductance_corrected": path.correction,
+    }
 
 
 def announced(header: RunHeader) -> Iterator[tuple[str, Row, int]]:

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from hwloop.array.geometry import Geometry
 from hwloop.array.operations import Operation, Reading
+from hwloop.array.read_path import ReadPath
 from hwloop.backend.base import Description
 from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.backend.origin import Origin, replayed
@@ -51,6 +52,7 @@ class Replay(OneVerbBackend):
             identity={"recording": record.attrs["run_id"], **record.identity},
             verify_steps=int(record.attrs.get("verify_steps", 1)),
             units=record.identity_units,
+            read_path=_read_path(record, geometry),
         )
 
     @property
@@ -98,6 +100,20 @@ class Replay(OneVerbBackend):
     def close(self) -> None:
         self._closed = True
         self._record.close()
+
+
+def _read_path(record: Record, geometry: Geometry) -> ReadPath | None:
+    """Return the resistors that the recorded reads have passed; None without any."""
+    attrs = record.attrs
+    if "read_rows_ohm" not in attrs:
+        return None
+    return ReadPath(
+        record.resolved["array"]["biasing"],
+        geometry.shape,
+        float(attrs["read_rows_ohm"]),
+        float(attrs["read_cols_ohm"]),
+        exact=bool(attrs["read_path_exact"]),
+    )
 
 
 def _kind(operation: Operation) -> str:

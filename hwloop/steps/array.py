@@ -69,6 +69,21 @@ class Array:
             )
         )
 
-    def conductance_s(self, reading: Reading) -> FloatArray:
-        """Convert a :meth:`read_all` to (..., rows, cols), siemens; NaN where unmeasured."""
-        return reading.current_a / self.settings.read.read_v
+    def conductance_s(self, reading: Reading, read_v: float | None = None) -> FloatArray:
+        """Convert a reading to (..., rows, cols), siemens; NaN where unmeasured.
+
+        ``read_v``: of the read, volts; the array's if left out. Corrected for known resistors of
+        the bench as far as :attr:`hwloop.array.read_path.ReadPath.correction` says.
+        """
+        level_v = self.settings.read.read_v if read_v is None else read_v
+        path = self.backend.description.read_path
+        if path is None:
+            return reading.current_a / level_v
+        return path.conductance_s(reading.current_a, level_v)
+
+    def read_current_a(self, conductance_s: FloatArray) -> FloatArray:
+        """Return the current, amperes, at ``read_v``, of cells of these conductances, siemens."""
+        path, read_v = self.backend.description.read_path, self.settings.read.read_v
+        if path is None:
+            return conductance_s * read_v
+        return path.read_current_a(conductance_s, read_v)

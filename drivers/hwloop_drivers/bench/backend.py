@@ -31,6 +31,7 @@ from hwloop.types import BoolArray
 from hwloop_drivers.bench.cell_access import CellAccess, pulse_train
 from hwloop_drivers.bench.line_watch import LineWatch
 from hwloop_drivers.bench.multiply import column_currents
+from hwloop_drivers.bench.readings import resistors_in_words
 from hwloop_drivers.bench.verify_loop import steps_ahead
 from hwloop_drivers.roles import Measured, SourceMeter, units_of_read_back
 from hwloop_drivers.safety.make_safe import (
@@ -100,6 +101,7 @@ class Bench(CrossbarBackend):
             fractions=self._fractions,
             sleep=self._sleep,
         )
+        self._read_path = drives.read_path(station, array.geometry.shape)
         self._lines: LineWatch | None = None
         self._circuits = drives.circuits(station, array)
         self._verify_steps = steps_ahead(drives, self._fractions, array)
@@ -168,6 +170,9 @@ class Bench(CrossbarBackend):
             )
             self._events.append(Event("info", message))
 
+        if self._read_path is not None:
+            self._events.append(Event(*resistors_in_words(self._read_path)))
+
     def _switch_on(self) -> None:
         """Ground every line, set every output up at 0 V, and switch it on: the idle state.
 
@@ -194,6 +199,7 @@ class Bench(CrossbarBackend):
             verify_steps=self._verify_steps,
             drives=self._circuits,
             station=self._text,
+            read_path=self._read_path,
         )
 
     @override

@@ -8,8 +8,10 @@ that the meter reads is right, but the conductance that would be derived from it
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from hwloop.array.operations import Flag
+from hwloop.array.read_path import ReadPath
 from hwloop.errors import UnexpectedReply
 from hwloop.settings.units import format_quantity
 from hwloop_drivers.roles import Measured, SourceMeter
@@ -33,6 +35,22 @@ def measure(drives: BenchDrives, compliance_a: float) -> Measured:
     if rows is not drives.meter and isinstance(rows, SourceMeter) and rows.tripped:
         return Measured(math.nan, seen.flags | Flag.COMPLIANCE)
     return seen
+
+
+def resistors_in_words(path: ReadPath) -> tuple[Literal["info", "warning"], str]:
+    """Return the level of an event, and its text: what is corrected for the known resistors."""
+    ohm = path.rows_ohm + path.cols_ohm
+    lead = f"{ohm:g} ohm in the leads of the selected row and column"
+    if path.correction == "every read":
+        return "info", f"conductances are corrected for {lead}; currents are as they were measured"
+    if path.correction == "whole maps":
+        return "warning", (
+            f"conductances from reads of all cells are corrected for {lead}; those of single"
+            " cells, and of maps with a cell that could not be measured, are not corrected"
+        )
+    return "warning", (
+        f"conductances are not corrected for {lead}: other cells and resistors are in the path"
+    )
 
 
 def refuse_impossible(seen: Measured, compliance_a: float) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hwloop.array.biasing import SWITCHING_ORDER, DriveName, drive_fractions
 from hwloop.array.line_bounds import DriveCircuit
+from hwloop.array.read_path import ReadPath
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, InstrumentFault, Unsupported
 from hwloop.station.parts import instrument_of
@@ -86,6 +87,19 @@ class BenchDrives:
             for key in SWITCHING_ORDER
             if key in self.sources
         }
+
+    def read_path(self, station: Station, shape: tuple[int, int]) -> ReadPath | None:
+        """Return the known resistors that a read current passes; None without any.
+
+        Where the outputs of other lines have resistors too, those lines are not quite at 0 V.
+        """
+        named, series_ohm = station.wiring.drive.named(), self.series_ohm(station)
+        by_drive = {key: series_ohm[output] for key, output in named.items() if key != GATES}
+        if not any(by_drive.values()):
+            return None
+        rows_ohm, cols_ohm = by_drive.pop(ROWS), by_drive.pop(COLUMNS, 0.0)
+        exact = not any(by_drive.values())
+        return ReadPath(station.scheme, shape, rows_ohm, cols_ohm, exact=exact)
 
     def set_up(self, station: Station, array: ArraySettings) -> None:
         """Set every output to 0 V, with the range and compliance that the array's limits need."""

@@ -19,11 +19,11 @@ from hwloop.steps.array import Array
 from hwloop.steps.common.cells import (
     Cells,
     chosen,
-    conductance_s,
     filled,
     groups,
     measured_a,
     planned_read,
+    read_of,
 )
 from hwloop.steps.common.pulses import pulse_of
 from hwloop.steps.common.summaries import crossing_v, median_text
@@ -88,7 +88,7 @@ class SweepRow(Row):
     current_a: FloatArray = column(
         "A", "at the read voltage after the pulse, or at the level; (..., rows, cols)"
     )
-    conductance_s: FloatArray = column("S", "that current over its voltage; (..., rows, cols)")
+    conductance_s: FloatArray = column("S", "of that current at its voltage; (..., rows, cols)")
     time_s: float = column("s", "end of the read on the array's clock")
 
     @override
@@ -153,10 +153,10 @@ def _point(
     if settings.width_s is None:
         reading = array.backend.read(ReadMap(mask, level_v))
         current_a = measured_a(reading, step="iv_sweep")
-        return current_a, current_a / level_v
+        return current_a, array.conductance_s(reading, level_v)
     array.backend.pulse(pulse_of(mask, level_v, settings.width_s, gate_v=settings.gate_v))
-    at_s = conductance_s(array, mask, step="iv_sweep")
-    return at_s * array.settings.read.read_v, at_s
+    reading = array.backend.read(read_of(array.settings, mask))
+    return measured_a(reading, step="iv_sweep"), array.conductance_s(reading)
 
 
 def sweep_figures(

@@ -56,7 +56,8 @@ def conductance_s(array: Array, mask: BoolArray, *, step: str) -> FloatArray:
     Raises :class:`StepError` where a cell of ``mask`` could not be measured.
     """
     reading = array.backend.read(read_of(array.settings, mask))
-    return measured_a(reading, step=step) / array.settings.read.read_v
+    measured_a(reading, step=step)
+    return array.conductance_s(reading)
 
 
 def measured_a(reading: Reading, *, step: str) -> FloatArray:

@@ -68,8 +68,9 @@ def _ramp(
         cells, amplitude_v = index[which], move.amplitude_v[which]
         gate_v = None if move.gate_v is None else move.gate_v[which]
         count, step_v, gate_step_v = _linear(train, amplitude_v, gate_v, int(left[which].min()))
-        bound_a = np.array([table.low_conductance_s[cells], table.high_conductance_s[cells]])
-        bound_a *= array.settings.read.read_v
+        bound_a = array.read_current_a(
+            np.array([table.low_conductance_s[cells], table.high_conductance_s[cells]])
+        )
         ramp = Ramp(
             _map(array, cells, amplitude_v),
             np.array(step_v),
@@ -128,7 +129,7 @@ def _widths(move: Move, trains: Trains) -> list[tuple[BoolArray, float]]:
 
 def _take(array: Array, table: CellTable, index: IntArray, reading: Reading) -> BoolArray:
     failed: BoolArray = unmeasured(reading).ravel()[index]
-    seen_conductance_s = reading.current_a.ravel()[index] / array.settings.read.read_v
+    seen_conductance_s = array.conductance_s(reading).ravel()[index]
     table.seen_conductance_s[index] = np.where(failed, np.nan, seen_conductance_s)
     return failed
 
