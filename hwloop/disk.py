@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from hwloop.errors import RecordError
+
 if TYPE_CHECKING:
     import h5py
 
@@ -160,6 +162,15 @@ def read_at(descriptor: int, offset: int, size: int) -> bytes:
     """Return at most ``size`` bytes at an offset of an open file; raises :class:`OSError`."""
     os.lseek(descriptor, offset, os.SEEK_SET)
     return os.read(descriptor, size)
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Raise an error of the disk in the block as :class:`RecordError`, with the file's name."""
+    try:
+        yield
+    except OSError as exc:
+        raise RecordError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
 
 
 def sync(path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hwloop.disk import named_errors
 from hwloop.errors import NotConverged
 from hwloop.terminal import outlive_terminal, say
 
@@ -66,7 +67,8 @@ def sweep(
     chosen = backend or emulator().name
     options = SweepOptions(procedure, out, chosen, population, workers, scheduler)
     prepared = prepare(options, over, list(overrides or ()))
-    out.mkdir(parents=True, exist_ok=True)
+    with named_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
     manifest = manifest_of(options, prepared, over, overrides or ())
     write_manifest(manifest, out)
     total = len(prepared.points)
@@ -121,6 +123,7 @@ def _figures(results: Sequence[Result], out: Path) -> None:
     from hwloop.sweep.table import origins
 
     for figure in draw(results):
-        (out / f"{figure.name}.png").unlink(missing_ok=True)
-        for saved in save_figures([figure], out, origin=origins(results)):
-            say(f"figure: {saved.path}")
+        with named_errors(out / f"{figure.name}.png"):
+            (out / f"{figure.name}.png").unlink(missing_ok=True)
+            for saved in save_figures([figure], out, origin=origins(results)):
+                say(f"figure: {saved.path}")

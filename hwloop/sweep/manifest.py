@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+from hwloop.disk import named_errors
 from hwloop.errors import ConfigError, RecordError
 from hwloop.settings.model import Settings
 from hwloop.sweep.point import Ended
@@ -82,15 +83,19 @@ def with_failures(manifest: Manifest, ended: Iterable[Ended]) -> Manifest:
 def write_manifest(manifest: Manifest, folder: Path) -> None:
     """Put it in place at once: a reader finds the former one or this one, whole.
 
-    Raises :class:`RecordError` where another file has that name.
+    Raises :class:`RecordError` where another file has that name, or it cannot be written.
     """
     path = folder / MANIFEST
     if path.exists():
         read_manifest(folder)
     scratch = path.with_suffix(".json.part")
     text = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    scratch.write_text(text + "\n", encoding="utf-8")
-    scratch.replace(path)
+    with named_errors(path):
+        try:
+            scratch.write_text(text + "\n", encoding="utf-8")
+            scratch.replace(path)
+        finally:
+            scratch.unlink(missing_ok=True)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hwloop.backend.origin import Origin
+from hwloop.disk import named_errors
 from hwloop.record.reader import Record
 from hwloop.sweep.grid import Point, shown
 from hwloop.sweep.point import Ended
@@ -126,10 +127,13 @@ def _column(record: Record, key: str) -> Column:
 
 
 def write_csv(results: Sequence[Result], path: Path) -> None:
-    """Write one line a point: settings, status, figures, record."""
+    """Write one line a point: settings, status, figures, record.
+
+    Raises :class:`hwloop.errors.RecordError` where it cannot be written.
+    """
     keys = [key for key, _ in results[0].point.values] if results else []
     names = figure_names(results)
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with named_errors(path), path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(
             [*keys, "status", "origin", "reached", *names, "wall_s", "record", "message"]

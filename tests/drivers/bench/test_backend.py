@@ -372,6 +372,14 @@ def test_what_an_output_cannot_be_set_up_for_is_refused_without_a_link(
         dry_run_bench(BenchSettings(station=station), _request(procedure))
 
 
+def test_bench_describes_itself_by_the_text_of_its_station(tmp_path: Path) -> None:
+    station = _station(tmp_path, "V/2")
+    text = station.read_text(encoding="utf-8") + "# of room 3\n"
+    station.write_text(text, encoding="utf-8")
+    bench = dry_run_bench(BenchSettings(station=station), _request(_procedure("V/2")))
+    assert bench.description.station == text
+
+
 def test_station_limit_above_the_instruments_range_is_refused(tmp_path: Path) -> None:
     station = _station(tmp_path, "V/2")
     text = station.read_text(encoding="utf-8")
