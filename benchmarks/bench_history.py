@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 ZERO_V = 1e-9
 
 
-def floated(changes: list[dict[str, Any]], *, hot: bool) -> list[str]:
+def floated(
+    changes: list[dict[str, Any]], *, above_v: float = -math.inf, up_to_v: float = math.inf
+) -> list[str]:
     """Lines that floated at any time after an output was first switched on.
 
-    ``hot``: while an output was not at 0 V; else while all were at 0 V or off.
+    Only while the largest voltage of an output was above ``above_v`` and no more than ``up_to_v``;
+    it is 0 where all were at 0 V or off.
     """
     on = (n for n, c in enumerate(changes) if any(v is not None for v in c["outputs_v"].values()))
     return sorted(
@@ -19,7 +23,7 @@ def floated(changes: list[dict[str, Any]], *, hot: bool) -> list[str]:
             line
             for change in changes[next(on, 0) :]
             for line in change["floating"]
-            if any(abs(v or 0.0) > ZERO_V for v in change["outputs_v"].values()) == hot
+            if above_v < max(abs(v or 0.0) for v in change["outputs_v"].values()) <= up_to_v
         }
     )
 

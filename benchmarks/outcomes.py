@@ -22,7 +22,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.safety import ROOT, stations
+from benchmarks.safety import ROOT, stations_with_bench
 from hwloop.errors import NotConverged
 from hwloop.station.station import load_station
 
@@ -130,7 +130,7 @@ def main(
     pairs = [
         (procedure, station)
         for procedure in procedures()
-        for station in stations()
+        for station in stations_with_bench()
         if only in procedure.stem and on in load_station(station).name
     ]
     print(HEAD, flush=True)

@@ -21,8 +21,9 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.safety_case import Incident, Seen, prepare, run_incident
+from benchmarks.safety_case import Incident, Seen, run_incident
 from benchmarks.safety_page import Page, is_wrong, row
+from benchmarks.safety_start import prepare
 from hwloop.errors import BackendError
 from hwloop.station.station import Station, load_station
 
@@ -64,9 +65,9 @@ def incidents(station: Station, moment: random.Random) -> Iterator[Incident]:
         board_grounds=any(e.kind == "serial_board" for e in station.instruments.values()),
     )
     yield Incident("SIGKILL, the run's folder is full of traps", at=0.5, traps=True, **kill)
-    yield Incident(
-        "a second run is started on the station", at=_mid(moment), ends="completed", second=True
-    )
+    yield Incident("a second run is started on the station", at=0.1, ends="completed", second=True)
+    yield Incident("the terminal vanishes", terminal=True, at=_mid(moment), **stop)
+    yield Incident("the disk of the record becomes full", full_disk=True, at=0.3, ends="failed")
     for name, entry in station.instruments.items():
         at = {"instrument": name, "at": _mid(moment)}
         serial = entry.address.startswith("virtual:serial")
@@ -118,7 +119,12 @@ def try_station(
     def attempt(n: int, incident: Incident, usual: Seen | None) -> Seen | BackendError:
         inside = folder / str(n)
         inside.mkdir()
-        station = prepare(station_file, inside, real_time=incident.in_pulse, timeout_s=timeout_s)
+        station = prepare(
+            station_file,
+            inside,
+            real_time=incident.in_pulse or incident.second,
+            timeout_s=timeout_s,
+        )
         try:
             return run_incident(station, incident, inside, usual=usual, updates=updates)
         except BackendError as exc:

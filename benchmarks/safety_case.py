@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from benchmarks.bench_history import ZERO_V, floated, hot_moves, off_after_s
 from benchmarks.campaigns.records import judge
-from benchmarks.traps import lay_traps, sprung
+from benchmarks.safety_start import HWLOOP, Started, start_bench, start_run
+from benchmarks.small_disk import fill, small_disk
+from benchmarks.traps import sprung
 from hwloop.errors import BackendError, RecordError
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
@@ -28,7 +29,6 @@ from hwloop_drivers.safety.make_safe import ground_channels
 from hwloop_drivers.safety.watchdog import report_path
 from hwloop_drivers.virtual_bench import VirtualBenchLink, connect, find
 
-HWLOOP = [sys.executable, "-m", "hwloop.cli"]
 RUN_S, CALM_S, START_S = 240.0, 90.0, 30.0
 LOUD = "NOT EVERYTHING IS SAFE"
 LATE_S = 3.0
@@ -47,7 +47,8 @@ class Incident:
     is killed instead of the run. ``pause_s``: after which a stopped run continues. ``traps``: the
     run's working folder has files named like the libraries that it imports. ``second``: a second
     run is started on the same station, which has to be refused. ``board_grounds``: a serial board
-    grounds every line by itself while a source is still at its level.
+    grounds every line by itself while a source is still at its level. ``terminal``: the run has a
+    terminal, which vanishes. ``full_disk``: the disk of its record has no room left.
     """
 
     words: str
@@ -67,11 +68,19 @@ class Incident:
     traps: bool = False
     second: bool = False
     board_grounds: bool = False
+    terminal: bool = False
+    full_disk: bool = False
 
     @property
     def kills(self) -> bool:
         """Whether the run itself can do nothing any more."""
         return self.number == signal.SIGKILL
+
+    @property
+    def comes_later(self) -> bool:
+        """Whether it is done to the run at its moment; else it is there, or armed, before."""
+        later = (self.then, self.unwatched, self.second, self.terminal, self.full_disk)
+        return self.number is not None or any(later)
 
     @property
     def in_pulse(self) -> bool:
@@ -87,6 +96,7 @@ class Seen:
     left_on: list[str]
     line_v: float
     floating: list[str]
+    floating_read: list[str]
     floating_cold: list[str]
     not_grounded: list[str]
     hot_moves: int
@@ -122,19 +132,6 @@ class Seen:
         return [words for words, holds in checks.items() if not holds]
 
 
-def prepare(station_file: Path, folder: Path, *, real_time: bool, timeout_s: float) -> Path:
-    """A copy of a station with short time-outs, in ``folder``."""
-    data = yaml.safe_load(station_file.read_text(encoding="utf-8"))
-    for entry in data["instruments"].values():
-        entry.setdefault("settings", {})["timeout_s"] = timeout_s
-    virtual = data["virtual"]
-    virtual["procedure"] = str((station_file.parent / virtual["procedure"]).resolve())
-    virtual["real_time"] = real_time
-    path = folder / station_file.name
-    path.write_text(json.dumps(data), encoding="utf-8")  # JSON is YAML
-    return path
-
-
 @dataclass(frozen=True)
 class Files:
     """What a run has left, and when the incident was."""
@@ -155,27 +152,42 @@ def run_incident(
     station: Path, incident: Incident, folder: Path, *, usual: Seen | None, updates: int
 ) -> Seen:
     """Let it happen to a run on a virtual bench of its own; ``usual``: an undisturbed run."""
-    record, errors = folder / "run.h5", folder / "stderr.txt"
-    for left in (record, report_path(record)):
-        left.unlink(missing_ok=True)
+    with small_disk(folder / "disk") if incident.full_disk else nullcontext(folder) as disk:
+        return _run_incident(station, incident, folder, disk / "run.h5", usual, updates)
+
+
+def _run_incident(
+    station: Path,
+    incident: Incident,
+    folder: Path,
+    record: Path,
+    usual: Seen | None,
+    updates: int,
+) -> Seen:
+    errors = folder / "stderr.txt"
     loaded = load_station(station)
     procedure = Path(json.loads(station.read_text(encoding="utf-8"))["virtual"]["procedure"])
     read_v = load_procedure(procedure).array.read.read_v
-    server = None if incident.private else _start_bench(station)
+    server = None if incident.private else start_bench(station)
     link: VirtualBenchLink | None = None
     try:
         if server is not None:
             link = _meet(lambda: find(station))
             if incident.fault:
                 _arm(link, incident, usual)
-        run = _start_run(procedure, station, record, incident, errors, updates)
+        run = start_run(
+            _command(incident, procedure, station, record, updates),
+            errors,
+            terminal=incident.terminal,
+            traps=record.parent / "traps" if incident.traps else None,
+        )
         link = link or _meet(lambda: _find_private(station))
-        began_s = _strike(link, incident, run, station, usual=usual, read_v=read_v)
+        began_s = _strike(link, incident, run, station, record, usual=usual, read_v=read_v)
         second = _refused(procedure, station, folder, updates) if incident.second else ""
-        exit_code = run.wait(timeout=RUN_S)
+        exit_code = run.process.wait(timeout=RUN_S)
         if incident.kills:
             _await_calm(link, loaded)
-        seen = _look(link, loaded, incident, Files(record, errors, exit_code, began_s))
+        seen = _look(link, loaded, incident, Files(record, errors, exit_code, began_s), read_v)
         if incident.second and not second:
             second = judge(record, folder.parent / "0" / "run.h5").departs
         return replace(seen, second=second)
@@ -187,40 +199,27 @@ def run_incident(
             server.communicate()
 
 
-def _start_bench(station: Path) -> subprocess.Popen[str]:
-    server = subprocess.Popen(
-        [*HWLOOP, "virtual", str(station), "--json"], stdout=subprocess.PIPE, text=True
-    )
-    if server.stdout is None or not server.stdout.readline():
-        raise BackendError("the virtual bench did not start")
-    return server
-
-
-def _start_run(
-    procedure: Path, station: Path, record: Path, incident: Incident, errors: Path, updates: int
-) -> subprocess.Popen[bytes]:
+def _command(
+    incident: Incident, procedure: Path, station: Path, record: Path, updates: int
+) -> list[str]:
+    """Return the command of a run, shortened to so many updates."""
     if incident.raises:
-        command = [
+        return [
             *(sys.executable, "-m", "benchmarks.failing_run", str(procedure), str(station)),
             *(str(record), "--updates", str(updates), "--rows", str(updates // 2)),
         ]
-    else:
-        command = [
-            *(*HWLOOP, "run", str(procedure), "--backend", "bench", "--station", str(station)),
-            *("--out", str(record), "--set", f"steps.0.settings.max_updates={updates}"),
-        ]
-    folder = lay_traps(record.parent / "traps") if incident.traps else Path(__file__).parents[1]
-    if incident.traps:  # the installed command: `python -m` itself looks into the folder first
-        command[:3] = [str(Path(sys.executable).with_name("hwloop"))]
-    with errors.open("w", encoding="utf-8") as file:
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=file, cwd=folder)
+    return [
+        *(*HWLOOP, "run", str(procedure), "--backend", "bench", "--station", str(station)),
+        *("--out", str(record), "--set", f"steps.0.settings.max_updates={updates}"),
+    ]
 
 
 def _refused(procedure: Path, station: Path, folder: Path, updates: int) -> str:
     """Start a second run on a station in use; return what is wrong with it, "" if it is refused."""
     record, errors = folder / "second.h5", folder / "second.txt"
-    run = _start_run(procedure, station, record, Incident("a second run"), errors, updates)
-    exit_code, said = run.wait(timeout=RUN_S), errors.read_text(encoding="utf-8")
+    command = _command(Incident("a second run"), procedure, station, record, updates)
+    run = start_run(command, errors)
+    exit_code, said = run.process.wait(timeout=RUN_S), errors.read_text(encoding="utf-8")
     if exit_code == BackendError.exit_code and "in use" in said and "Traceback" not in said:
         return ""
     return f"the second run was not refused: exit {exit_code}"
@@ -261,14 +260,15 @@ def _fault(link: VirtualBenchLink, instrument: str, kind: str, *, after: int = 0
 def _strike(
     link: VirtualBenchLink,
     incident: Incident,
-    run: subprocess.Popen[bytes],
+    run: Started,
     station: Path,
+    record: Path,
     *,
     usual: Seen | None,
     read_v: float,
 ) -> float:
     """Send the signal, or the second fault, at its moment; the computer's time then."""
-    if incident.number is None and not (incident.then or incident.unwatched or incident.second):
+    if not incident.comes_later:
         return 0.0
 
     def pulsed() -> bool:
@@ -284,19 +284,19 @@ def _strike(
 
     end_s = time.monotonic() + RUN_S
     while not due():
-        if run.poll() is not None or time.monotonic() > end_s:
+        if run.process.poll() is not None or time.monotonic() > end_s:
             raise BackendError(f"{incident.words}: the run ended before its moment came")
         time.sleep(0.002)
-    _do(link, incident, run, station)
+    _do(link, incident, run, station, record)
     struck_s = time.time()
     if incident.pause_s:
         time.sleep(incident.pause_s)
-        os.kill(run.pid, signal.SIGCONT)
+        os.kill(run.process.pid, signal.SIGCONT)
     return struck_s
 
 
 def _do(
-    link: VirtualBenchLink, incident: Incident, run: subprocess.Popen[bytes], station: Path
+    link: VirtualBenchLink, incident: Incident, run: Started, station: Path, record: Path
 ) -> None:
     if incident.station is not None:
         station.unlink()
@@ -304,19 +304,25 @@ def _do(
             station.write_text(incident.station, encoding="utf-8")
     if incident.second:
         return
-    if incident.unwatched:
+    if incident.full_disk:
+        fill(record.parent)
+    elif incident.terminal:
+        run.vanish()
+    elif incident.unwatched:
         os.kill(_watchdog_of(run), signal.SIGKILL)
     elif incident.number is None:
         _fault(link, incident.instrument, incident.then)
     else:
         for n in range(1 + incident.twice):
             time.sleep(0.05 * n)
-            os.kill(run.pid, incident.number)
+            os.kill(run.process.pid, incident.number)
 
 
-def _watchdog_of(run: subprocess.Popen[bytes]) -> int:
+def _watchdog_of(run: Started) -> int:
     """Return the process of a run's watchdog (Linux)."""
-    for number in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text("ascii").split():
+    for number in (
+        Path(f"/proc/{run.process.pid}/task/{run.process.pid}/children").read_text("ascii").split()
+    ):
         if b"watchdog" in Path(f"/proc/{number}/cmdline").read_bytes():
             return int(number)
     raise BackendError("the run has no watchdog")
@@ -337,7 +343,10 @@ def _grounds(station: Station) -> set[str]:
     return {f"{m}:{c}" for m in station.matrices for c in ground_channels(station, m)}
 
 
-def _look(link: VirtualBenchLink, station: Station, incident: Incident, files: Files) -> Seen:
+def _look(
+    link: VirtualBenchLink, station: Station, incident: Incident, files: Files, read_v: float
+) -> Seen:
+    most_read_v = read_v * (1 + 1e-3)  # a generator rounds its levels to four digits
     status = link.ask("status")
     changes = link.ask("history")["changes"]
     grounds = _grounds(station)
@@ -349,8 +358,9 @@ def _look(link: VirtualBenchLink, station: Station, incident: Incident, files: F
         exit_code=files.exit_code,
         left_on=[name for name, on in status["outputs_on"].items() if on],
         line_v=max(abs(v) for v in status["lines_v"].values()),
-        floating=[] if floats else floated(changes, hot=True),
-        floating_cold=status["floating"] if floats else floated(changes, hot=False),
+        floating=[] if floats else floated(changes, above_v=most_read_v),
+        floating_read=[] if floats else floated(changes, above_v=ZERO_V, up_to_v=most_read_v),
+        floating_cold=status["floating"] if floats else floated(changes, up_to_v=ZERO_V),
         not_grounded=sorted(grounds ^ set(status["closed"])),
         hot_moves=hot_moves(changes),
         off_after_s=off_after_s(changes, files.began_s or status["struck_host_s"]),

@@ -23,7 +23,8 @@ every output and every line, and for every change since it was switched on. Link
   output that is off, as the off mode ZERO does.
 - *off after*: from the incident to the moment at which the last output went off.
 - *floated*: lines that neither ground nor an output held at any moment after the first output
-  had been switched on; *at 0 V* where every output was at 0 V or off. A pulse generator that is off
+  had been switched on; *at 0 V* where every output was at 0 V or off, *at read voltage* where none
+  was above it: so the wiring is checked, line by line, in a run. A pulse generator that is off
   is disconnected: its line floats, undriven, until the matrix has grounded it.
 - *hot*: relay movements while any output was not at 0 V.
 - *record*: its status and how many operations read back. Every pulse that the array has had is in
@@ -67,7 +68,11 @@ def row(incident: Incident, seen: Seen | BackendError) -> str:
         outputs,
         grounded,
         after,
-        ", ".join([f"**{x}**" for x in seen.floating] + [f"{x} at 0 V" for x in seen.floating_cold])
+        ", ".join(
+            [f"**{x}**" for x in seen.floating]
+            + [f"{x} at 0 V" for x in sorted({*seen.floating_cold} - {*seen.floating_read})]
+            + (["lines at read voltage"] if seen.floating_read else [])
+        )
         or "none",
         f"**{seen.hot_moves}**" if seen.hot_moves else "none",
         f"{seen.status}, {seen.operations} operations",
