@@ -21,8 +21,9 @@ from hwloop.array.operations import Operation, PulseMap, ReadMap
 from hwloop.backend.guard import Guard
 from hwloop.backend.registered import backend_kind
 from hwloop.procedure.procedure import load_procedure
+from hwloop.record.header import RunHeader
 from hwloop.record.recorder import Recorder
-from hwloop.record.writer import RecordWriter, RunHeader
+from hwloop.record.writer import RecordWriter
 from hwloop.run.execute import request_for
 
 PROCEDURE = Path(__file__).parents[1] / "procedures" / "program_verify_8x8.yaml"
@@ -60,7 +61,9 @@ def long_run(operations: int, path: Path) -> list[Tenth]:
     request, _ = request_for(procedure, seed=1)
     found = []
     with kind.open(procedure.backend_settings(kind), request) as inner:
-        writer = RecordWriter(path, RunHeader("long", procedure, 1, None, inner.description))
+        writer = RecordWriter(
+            path, RunHeader("long", procedure, 1, None, inner.description, "emulated")
+        )
         guard = Guard(Recorder(inner, writer), procedure.array)
         for operation in CYCLE:
             guard.perform(operation)  # compiled, and its columns made, before it is timed

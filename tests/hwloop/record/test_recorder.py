@@ -183,7 +183,7 @@ def test_a_record_holds_the_station_as_it_was_and_shows_it_with_what_was_read_ba
         units={"smu.range": "V"},
         station=text,
     )
-    RecordWriter(path, RunHeader("run", procedure, 0, None, description)).finish(
+    RecordWriter(path, RunHeader("run", procedure, 0, None, description, "emulated")).finish(
         "completed", pulses=np.zeros((2, 4), dtype=np.int64)
     )
     with Record(path) as record:

@@ -60,7 +60,9 @@ def test_message_of_ten_megabytes_makes_no_large_record(
 ) -> None:
     path = tmp_path / "run.h5"
     description = Description("linear", Geometry(rows=2, cols=2))
-    writer = RecordWriter(path, RunHeader("run", tiny_procedure(), 5, None, description))
+    writer = RecordWriter(
+        path, RunHeader("run", tiny_procedure(), 5, None, description, "emulated")
+    )
     flood = "begin " + "9" * 10_000_000 + " end"
     whole = f"smu: READ? answered {flood!r}, not a number; check its settings"
     reply = UnexpectedReply(whole)
@@ -91,7 +93,9 @@ def test_message_of_the_longest_length_is_whole(
 ) -> None:
     path = tmp_path / "run.h5"
     description = Description("linear", Geometry(rows=2, cols=2))
-    writer = RecordWriter(path, RunHeader("run", tiny_procedure(), 5, None, description))
+    writer = RecordWriter(
+        path, RunHeader("run", tiny_procedure(), 5, None, description, "emulated")
+    )
     for length in (1999, 2000, 2001):
         writer.log("info", "µ" * length)
     writer.finish("completed", pulses=np.zeros((2, 2)))
