@@ -205,9 +205,16 @@ def _check_tables(file: h5py.File) -> None:
 
 
 def _check_recorder(file: h5py.File) -> None:
+    """Check that whatever is counted is there, and the status."""
+    there: list[str] = []
+    file.visit(there.append)
+    counted = {counter_name(place) for place in there}
     for name in _group(file, "recorder"):
-        if f"recorder/{name}" != STATUS:
-            _count(file, f"recorder/{name}")
+        if f"recorder/{name}" == STATUS:
+            continue
+        rows = _count(file, f"recorder/{name}")
+        if rows and name not in counted:
+            raise RecordError(f"recorder/{name}: counts {rows} rows of what is not there")
     if STATUS in file and text_of(file, STATUS) not in STATUSES:
         raise RecordError(f"{STATUS}: is none of {', '.join(STATUSES)}")
 

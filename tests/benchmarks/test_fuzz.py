@@ -10,7 +10,7 @@ from benchmarks.fuzz import batches, report
 from benchmarks.fuzzing.attempt import attempt, attempts
 from benchmarks.fuzzing.cases import KINDS, Case, make_sources
 
-_FILES = {"procedure": 40, "record": 50}
+_FILES = {"procedure": 40, "record": 50, "override": 60}
 _SEED = 20
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of NumPy about numbers out of all reason

@@ -86,7 +86,8 @@ def test_disturbed_run_is_judged_by_the_bench_itself(name: str, tmp_path: Path) 
     assert seen.findings(fault) == []
     assert seen.instrument == "row_smu"
     assert seen.struck is not None
-    assert seen.exit_code == (6 if name == "answer late, in time" else 4)
+    # Of the instrument, or of the step, where the source seems to be at its limit; 6: not trained.
+    assert seen.exit_code in ({6} if name == "answer late, in time" else {4, 5})
     if kind.cuts_off:
         assert seen.said
         assert "row_smu on" in seen.alarms

@@ -25,7 +25,7 @@ from hwloop.array.operations import (
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend, Description, Event
 from hwloop.backend.shapes import check_shape
-from hwloop.errors import BackendError, ConfigError, Unsupported
+from hwloop.errors import BackendError, ConfigError, InstrumentFault, Unsupported
 from hwloop.station.station import Station
 from hwloop.types import BoolArray
 from hwloop_drivers.bench.cell_access import CellAccess, pulse_train
@@ -266,8 +266,9 @@ class Bench(CrossbarBackend):
     def read(self, read: ReadMap) -> Reading:
         with self._operation(read):
             reading = self._cells.read(read)
-            if self._lines is not None:
-                self._lines.after_read(reading, read.read_v)
+            with self._unless_tripped():
+                if self._lines is not None:
+                    self._lines.after_read(reading, read.read_v)
         return reading
 
     @override
@@ -278,8 +279,9 @@ class Bench(CrossbarBackend):
                 for number, (current_a, flags) in enumerate(self._cells.ramp(ramp, place)):
                     reading.current_a[number][place] = current_a
                     reading.flags[number][place] = flags
-            if self._lines is not None:
-                self._lines.after_ramp(ramp, reading)
+            with self._unless_tripped():
+                if self._lines is not None:
+                    self._lines.after_ramp(ramp, reading)
         return reading
 
     @override
@@ -395,6 +397,15 @@ class Bench(CrossbarBackend):
                 self._begin(operation)
                 yield
                 self._end()
+
+    @contextmanager
+    def _unless_tripped(self) -> Iterator[None]:
+        """Blame an output that has gone off by itself for what looks like a fault of the wiring."""
+        try:
+            yield
+        except InstrumentFault:
+            self._drives.refuse_tripped(self._station)
+            raise
 
     @contextmanager
     def _watched(self) -> Iterator[None]:

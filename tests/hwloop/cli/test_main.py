@@ -379,8 +379,8 @@ _ON_ITS_TERMINAL = """
 import fcntl, os, signal, sys, termios
 os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-if sys.argv[1] == "nohup":
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+ignored = sys.argv[1] == "nohup"
+signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
 os.execv(sys.executable, [sys.executable, "-m", "hwloop.cli", "run", *sys.argv[2:]])
 """
 

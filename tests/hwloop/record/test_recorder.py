@@ -39,6 +39,13 @@ def procedure() -> Procedure:
     return load_procedure(PROCEDURE_FILE)
 
 
+@pytest.fixture(scope="module")
+def small() -> Procedure:
+    """A procedure of an array of 2 × 4 cells."""
+    reads = PROCEDURE_FILE.with_name("read_map_8x8.yaml")
+    return load_procedure(reads, ["array.rows=2", "array.cols=4"])
+
+
 def writer_at(path: Path, procedure: Procedure, rows: int = 2) -> RecordWriter:
     description = Description("spy", Geometry(rows=rows, cols=4))
     return RecordWriter(path, RunHeader(path.stem, procedure, 7, None, description, "emulated"))
@@ -93,11 +100,11 @@ def assert_same(mine: Operation, theirs: Operation) -> None:
 def test_operations_read_back_to_the_bit_also_from_an_unfinished_file(
     asked: list[Operation],
     finished: bool,
-    procedure: Procedure,
+    small: Procedure,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     path = tmp_path_factory.mktemp("record") / "run.h5"
-    writer = writer_at(path, procedure)
+    writer = writer_at(path, small)
     recorder = Recorder(SpyBackend(), writer)
     answers = [recorder.perform(operation) for operation in asked]
     copy = path.with_name("copy.h5")
@@ -173,7 +180,7 @@ def test_a_record_holds_the_units_of_its_settings_and_of_what_was_read_back(
 
 
 def test_a_record_holds_the_station_as_it_was_and_shows_it_with_what_was_read_back(
-    procedure: Procedure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small: Procedure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "run.h5"
     text = "# the bench of room 3 [/red]\nname: bench_1\n"
@@ -183,7 +190,7 @@ def test_a_record_holds_the_station_as_it_was_and_shows_it_with_what_was_read_ba
         units={"smu.range": "V"},
         station=text,
     )
-    RecordWriter(path, RunHeader("run", procedure, 0, None, description, "emulated")).finish(
+    RecordWriter(path, RunHeader("run", small, 0, None, description, "emulated")).finish(
         "completed", pulses=np.zeros((2, 4), dtype=np.int64)
     )
     with Record(path) as record:
@@ -205,11 +212,9 @@ def test_a_record_without_a_station_says_so(
     assert capsys.readouterr().out == "There was no station file.\n"
 
 
-def test_a_record_from_before_units_were_kept_has_none(
-    procedure: Procedure, tmp_path: Path
-) -> None:
+def test_a_record_from_before_units_were_kept_has_none(small: Procedure, tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
-    writer_at(path, procedure).finish("completed", pulses=np.zeros((2, 4), dtype=np.int64))
+    writer_at(path, small).finish("completed", pulses=np.zeros((2, 4), dtype=np.int64))
     with h5py.File(path, "r+") as file:
         del file["procedure/units"], file["instruments/units"]
     with Record(path) as record:

@@ -541,19 +541,22 @@ def test_run_whose_record_cannot_be_packed_says_how_it_ended(
 def test_terminal_that_closes_stops_a_run_in_order_however_often_it_says_so(
     spy: SpyBackend, tmp_path: Path
 ) -> None:
-    before = signal.getsignal(signal.SIGHUP)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 
     def hang_up(row: int, array: Array) -> None:
         if row == 1:
             signal.raise_signal(signal.SIGHUP)
             signal.raise_signal(signal.SIGHUP)
 
-    result = run(procedure_of(step_of(hang_up)), tmp_path / "a.h5")
+    try:
+        result = run(procedure_of(step_of(hang_up)), tmp_path / "a.h5")
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert result.status == "stopped"
     with Record(tmp_path / "a.h5") as record:
         assert record.results("count")["number"].tolist() == [0, 1]
         assert record.log[-1][1:] == ("warning", "stopped: SIGHUP")
-    assert signal.getsignal(signal.SIGHUP) == before
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a signal of POSIX systems")

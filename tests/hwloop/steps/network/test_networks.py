@@ -318,4 +318,4 @@ def test_a_real_bench_has_one_tile() -> None:
 
     array = emulated(8, 8, tiles=3).settings
     with pytest.raises(Unsupported, match=r"array\.tiles is 3: a bench is one array of 8 × 8"):
-        _station(None, OpenRequest(array, None, np.random.default_rng(0)))  # type: ignore[arg-type]
+        _station(None, OpenRequest(array, None, np.random.default_rng(0)), "")  # type: ignore[arg-type]

@@ -123,7 +123,7 @@ def test_the_command_makes_a_twin_of_a_record(both: Path, tmp_path: Path) -> Non
     assert shown.exit_code == 0, shown.output
     assert "144 gate sweeps of 24 cells, 144 source-line sweeps of 24 cells" in shown.output
     data = yaml.safe_load(out.read_text(encoding="utf-8"))
-    assert data["source"] == "record both.h5"
+    assert data["source"] == "record both.h5 (emulated)"
     for name in ("r_series_ohm", "v_transistor_v"):
         error = data["uncertainty"][name]
         assert data["parameters"][name] == pytest.approx(TRUE[name], abs=3 * error)
