@@ -73,7 +73,7 @@ class Way:
     @property
     def kills(self) -> bool:
         """Whether the run can do nothing after it."""
-        return self.signal in {signal.SIGKILL, signal.SIGHUP, signal.SIGQUIT} and not self.watchdog
+        return self.signal in {signal.SIGKILL, signal.SIGQUIT} and not self.watchdog
 
 
 KILLED, STOPPED = ("interrupted",), ("stopped", "interrupted")
@@ -83,7 +83,7 @@ WAYS = (
     Way("SIGTERM twice", signal.SIGTERM, STOPPED, twice=True),
     *[Way("SIGINT", signal.SIGINT, STOPPED)] * 2,
     Way("SIGINT twice", signal.SIGINT, STOPPED, twice=True),
-    *[Way("SIGHUP", signal.SIGHUP, KILLED)] * 2,
+    *[Way("SIGHUP", signal.SIGHUP, STOPPED)] * 2,
     Way("SIGQUIT", signal.SIGQUIT, KILLED),
     Way("SIGSTOP", signal.SIGSTOP, ("failed",)),
     Way("SIGTSTP", signal.SIGTSTP, ("failed",)),
