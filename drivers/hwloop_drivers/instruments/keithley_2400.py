@@ -65,7 +65,8 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
     _name = "2400"
     _level_header, _output_header = ":SOUR:VOLT", ":OUTP"
     _limit_question, _trip_question = ":SENS:CURR:PROT?", ":SENS:CURR:PROT:TRIP?"
-    _read_question, _again_question = ":READ?", ":FETC?"
+    _read_question = ":READ?"
+    _again_question = ":FETC?"  # it repeats the readings until there are new ones: 17-3
 
     def __init__(self, link: Link, settings: Keithley2400Settings) -> None:
         super().__init__(link, settings)
@@ -111,7 +112,7 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
         self._set_confirmed(":SENS:CURR:NPLC", self._settings.nplc)
         if measure_a is not None:
             self._set_confirmed(":SENS:CURR:RANG", measure_a)
-        self._set_word_confirmed(":SYST:RSEN", "1" if self._settings.four_wire else "0")
+        self._set_word_confirmed(":SYST:RSEN", "1" if self._settings.four_wire else "0")  # 18-104
         write(":SYST:AZER OFF")  # else a reading lasts three times its integration time
         self._set_word_confirmed(":OUTP:SMOD", "ZERO")
         write(":FORM:ELEM CURR,STAT")
@@ -170,7 +171,7 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
         """Read back what makes a sweep before it is made: a byte of it may have been changed."""
         settings: dict[str, str | float] = {":SOUR:VOLT:MODE": "LIST", ":TRIG:COUN": len(levels)}
         self._confirm(settings | {":SOUR:DEL": delay_s})
-        question = ":SOUR:LIST:VOLT?"
+        question = ":SOUR:LIST:VOLT?"  # 18-91
         answer_s = ANSWER_CHARACTERS * len(levels) * BITS / self._settings.baud_rate
         reply = self.link.query(question, timeout_s=answer_s + self._settings.timeout_s)
         read = [parse_number(self.link, question, text) for text in reply.split(",")]

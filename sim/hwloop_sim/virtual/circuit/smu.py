@@ -11,6 +11,7 @@ V in the off modes NORMAL and ZERO; in the others its relay is open.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,6 +100,15 @@ class SmuReading:
     def value(self, function: str) -> float:
         """Return the volts or the amperes."""
         return self.volts if function == VOLT else self.amperes
+
+
+def ranges_from(ranges: Sequence[float], value: float, *, over: float) -> list[float]:
+    """Return the ranges that an automatic range tries for a value, each if the last is exceeded.
+
+    ``ranges``: nominal, ascending; each holds up to ``over`` times as much. A range that holds the
+    value, but not the value with its noise, is left for the next.
+    """
+    return [full for full in ranges if abs(value) <= full * over] or [ranges[-1]]
 
 
 class Smu:
@@ -265,15 +275,10 @@ class Smu:
         return OVERFLOW, True
 
     def _measuring_ranges(self, function: str, value: float) -> list[float]:
-        """Return the ranges in which a value is measured, each where it is beyond the one before.
-
-        An automatic range that holds the value, but not the value with its noise, is left for the
-        next.
-        """
+        """Return the ranges in which a value is measured: the locked one, or see ranges_from."""
         if not self.measure_auto[function]:
             return [self.measure_range[function]]
-        ranges = self.model.ranges(function)
-        return [r for r in ranges if abs(value) <= r * self.model.over] or [ranges[-1]]
+        return ranges_from(self.model.ranges(function), value, over=self.model.over)
 
     def _check_envelope(self, range_v: float) -> None:
         if self.limits[VOLT] > self.model.most_amperes(range_v) * (1 + SAME):

@@ -12,6 +12,7 @@ import numpy as np
 
 from hwloop_sim.virtual.circuit.circuit import Sensed
 from hwloop_sim.virtual.circuit.clock import BenchClock
+from hwloop_sim.virtual.circuit.smu import ranges_from
 from hwloop_sim.virtual.languages.tsp_tables import (
     Cell,
     Node,
@@ -207,16 +208,12 @@ class Meter:
         return OVERFLOW
 
     def _measuring_ranges(self, axis: str, value: float) -> list[float]:
-        """Return the ranges in which a value is measured, each where it is beyond the one before.
-
-        An automatic range that holds the value, but not the value with its noise, is left for the
-        next.
-        """
+        """Return the ranges in which a value is measured: the locked one, or see ranges_from."""
         if not self._cells[f"autorange{axis}"].value:
             return [self._range[axis]]
         ranges, lowest = self._ranges[axis], self._cells[f"lowrange{axis}"].value
-        high = [r for r in ranges if r >= lowest and abs(value) <= r * MEASURED_OVER]
-        return high or [ranges[-1]]
+        usable = [r for r in ranges if r >= lowest] or [ranges[-1]]
+        return ranges_from(usable, value, over=MEASURED_OVER)
 
 
 def fitting(value: float, ranges: tuple[float, ...]) -> float:
