@@ -20,6 +20,7 @@ from benchmarks.emulator import print_emulator
 from benchmarks.inference import print_inference
 from benchmarks.plain_loop import draw_shifts_conductance_s, train
 from benchmarks.programming import print_programming
+from benchmarks.replays import print_replays
 from benchmarks.sweeps import print_sweeps
 from benchmarks.timing import median_s
 from hwloop.array.geometry import Geometry
@@ -62,6 +63,7 @@ def main(repeats: int = 5) -> None:
         print(f"{'ratio hwloop / bare NumPy':58s} {hwloop_s / numpy_s:9.1f} ×")
         recorded_s = median_s(lambda: _record_rows(procedure, out), repeats)
         print(f"{'recorder, row after row':58s} {RECORDED_ROWS / recorded_s:9.0f} rows/s")
+    print_replays(repeats)
     bench.main(repeats)
     ramps.main()
     print_programming(repeats)

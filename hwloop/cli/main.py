@@ -321,8 +321,11 @@ def main() -> None:
 
 
 def _add_commands() -> None:
-    """Add the commands that installed packages register."""
+    """Add the commands that installed packages register, where they have not been added yet."""
+    known = {command.name for command in app.registered_commands}
     for name in plugins.names(plugins.COMMANDS):
+        if name in known:
+            continue
         app.command(name)(plugins.load(plugins.COMMANDS, name))
 
 

@@ -205,7 +205,7 @@ def write_rows(
     file, which may grow by the same change. Raises :class:`RecordError` where a row is unlike
     those before it, and then writes none.
     """
-    stored = [(series, _stored(series.path, values), about) for series, values, about in rows]
+    stored = [(series, stored_values(series.path, values), about) for series, values, about in rows]
     full = [entry for entry in stored if not entry[0].fits(entry[1])]
     if full:
         _make_room(full, others)
@@ -244,7 +244,7 @@ def make_columns(
     large. Only within :meth:`RecordFile.changing`, or while the file is begun.
     """
     group = file.require_group(path)
-    stored = _stored(path, values)
+    stored = stored_values(path, values)
     largest = max(max(array.nbytes, 1) for array in stored.values())
     row_bytes = max(sum(array.nbytes for array in stored.values()), 1)
     least = min(max(_LEAST_BYTES // largest, 1), _MOST_CHUNK_ROWS)
@@ -263,8 +263,8 @@ def counter_name(path: str) -> str:
     return path.replace("/", ".")
 
 
-def _stored(path: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-    """Convert a value for storing: numbers stay, text becomes bytes of a fixed length."""
+def stored_values(path: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Return the values of a row as they are stored: numbers stay, text becomes bytes."""
     if not values:
         raise RecordError(f"{path}: a row without columns cannot be recorded")
     stored: dict[str, NDArray[Any]] = {}

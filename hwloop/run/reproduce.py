@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from hwloop.array.operations import Operation, Reading
 from hwloop.errors import ReplayMismatch
 from hwloop.procedure.procedure import Procedure, from_data, load_procedure
 from hwloop.procedure.sections import file_override
 from hwloop.record.reader import Record
 from hwloop.record.replay import REPLAY, RecordEnded
+from hwloop.record.series import stored_values
 from hwloop.run.runner import RunOptions, run_procedure
+from hwloop.steps.rows import Row
+from hwloop.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -39,14 +44,13 @@ def reproduce(
     """
     with Record(path) as record:
         procedure = _procedure(record, procedure_file, overrides)
-        population, seed = record.population, record.attrs["seed"]
-    with tempfile.TemporaryDirectory() as folder:
-        again = Path(folder) / "replay.h5"
-        complete = _run(procedure, RunOptions(REPLAY.name, again, population=population, seed=seed))
-        with Record(path) as record, Record(again) as replayed:
-            _compare_ends(record, replayed, complete=complete)
-            rows = _compare_results(record, replayed, complete=complete)
-            return Reproduction(len(replayed), rows, complete)
+        options = RunOptions(
+            REPLAY.name, path, population=record.population, seed=record.attrs["seed"]
+        )
+        compared = _Compared(record)
+        complete = _run(procedure, options, compared)
+        compared.compare_ends(complete=complete)
+        return Reproduction(compared.operations, compared.recorded_rows, complete)
 
 
 def _procedure(record: Record, procedure_file: Path | None, overrides: Sequence[str]) -> Procedure:
@@ -59,10 +63,10 @@ def _procedure(record: Record, procedure_file: Path | None, overrides: Sequence[
     )
 
 
-def _run(procedure: Procedure, options: RunOptions) -> bool:
+def _run(procedure: Procedure, options: RunOptions, compared: _Compared) -> bool:
     """Replay a record; return False where it was cut short and came to its end."""
     try:
-        run_procedure(procedure, options)
+        run_procedure(procedure, options, sink=lambda *_: compared)
     except RecordEnded as exc:
         if exc.status == "completed":
             raise
@@ -70,38 +74,104 @@ def _run(procedure: Procedure, options: RunOptions) -> bool:
     return True
 
 
-def _compare_ends(record: Record, replayed: Record, *, complete: bool) -> None:
-    if complete and len(replayed) != len(record):
-        raise ReplayMismatch(
-            f"operation {len(replayed)}: the run ends here, but the record goes on with a"
-            f" {record.operation_kinds[len(replayed)]}"
-        )
+class _Compared:
+    """Comparison of a run with a record, in place of a record of its own.
+
+    A row is compared with the recorded one as it comes; operations are by the backend that replays
+    them. Raises :class:`ReplayMismatch` where a row differs.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self.operations = 0
+        self.path = record.path
+        self._record = record
+        self._began = time.monotonic()
+        self._columns: dict[str, dict[str, NDArray[Any]]] = {
+            _place(label, table): record.results(label, table)
+            for label in record.labels
+            for table in record.tables(label)
+        }
+        self._rows = dict.fromkeys(self._columns, 0)
+
+    @property
+    def recorded_rows(self) -> int:
+        """Return how many rows the record has."""
+        return sum(_length(columns) for columns in self._columns.values())
+
+    def now_s(self) -> float:
+        """Return the seconds since the replay was begun."""
+        return time.monotonic() - self._began
+
+    def operation(
+        self,
+        operation: Operation,
+        reading: Reading | None,
+        *,
+        started_s: float,
+        array_time_s: float,
+        failed: bool = False,
+    ) -> None:
+        """Count an operation, which is the recorded one."""
+        del operation, reading, started_s, array_time_s, failed
+        self.operations += 1
+
+    def row(self, label: str, row: Row) -> None:
+        """Compare a row with the recorded one; one beyond them waits for the end."""
+        place = row.place(label)
+        number = self._rows.get(place, 0)
+        self._rows[place] = number + 1
+        recorded = self._columns.get(place, {})
+        if number >= _length(recorded):
+            return
+        values = stored_values(place, row.columns())
+        if values.keys() != recorded.keys():
+            raise ReplayMismatch(f"{place}: the columns differ")
+        for name, column in recorded.items():
+            if not _same(values[name], column[number]):
+                raise ReplayMismatch(f"{place}/{name}: row {number} differs")
+
+    def compare_ends(self, *, complete: bool) -> None:
+        """Raise where the run or the record goes on, and ``complete`` says that neither may."""
+        if not complete:
+            return
+        if self.operations != len(self._record):
+            raise ReplayMismatch(
+                f"operation {self.operations}: the run ends here, but the record goes on with a"
+                f" {self._record.operation_kinds[self.operations]}"
+            )
+        for place, count in self._rows.items():
+            recorded = _length(self._columns.get(place, {}))
+            if count != recorded:
+                raise ReplayMismatch(f"{place}: {count} rows, in the record {recorded}")
+
+    def outcome(self, label: str, *, reached: bool, message: str) -> None:
+        """Leave out what follows from the rows."""
+
+    def log(self, level: str, message: str) -> None:
+        """Leave out what is not of the array."""
+
+    def conductance(self, name: str, conductance_s: FloatArray) -> None:
+        """Leave out what follows from the operations."""
+
+    def finish(
+        self, status: str, *, pulses: np.ndarray, in_ledger: np.ndarray | None = None
+    ) -> None:
+        """Leave out what follows from the operations."""
 
 
-def _compare_results(record: Record, replayed: Record, *, complete: bool) -> int:
-    rows = 0
-    for label in record.labels:
-        for table in record.tables(label):
-            theirs = record.results(label, table)
-            mine = replayed.results(label, table)
-            place = "/".join(part for part in ("results", label, table) if part)
-            rows += _compare_table(place, mine, theirs, complete=complete)
-    return rows
+def _place(label: str, table: str) -> str:
+    return "/".join(part for part in ("results", label, table) if part)
 
 
-def _compare_table(
-    place: str, mine: dict[str, Any], theirs: dict[str, Any], *, complete: bool
-) -> int:
-    if mine.keys() != theirs.keys():
-        raise ReplayMismatch(f"{place}: the columns differ")
-    for name, recorded in theirs.items():
-        again = mine[name]
-        if complete and len(again) != len(recorded):
-            raise ReplayMismatch(f"{place}: {len(again)} rows, in the record {len(recorded)}")
-        count = min(len(again), len(recorded))
-        if again[:count].tobytes() == recorded[:count].tobytes():
-            continue
-        for row in range(count):
-            if np.asarray(again[row]).tobytes() != np.asarray(recorded[row]).tobytes():
-                raise ReplayMismatch(f"{place}/{name}: row {row} differs")
-    return len(next(iter(theirs.values())))
+def _length(columns: Mapping[str, NDArray[Any]]) -> int:
+    return len(next(iter(columns.values()))) if columns else 0
+
+
+def _same(value: NDArray[Any], recorded: Any) -> bool:
+    """Return whether a value is stored as the recorded one, to the last bit; text may be padded."""
+    theirs = np.asarray(recorded)
+    if value.dtype.kind == theirs.dtype.kind == "S":
+        return value.shape == theirs.shape and bool(np.all(value == theirs))
+    if value.shape != theirs.shape or not np.can_cast(value.dtype, theirs.dtype, "safe"):
+        return False
+    return np.asarray(value, theirs.dtype).tobytes() == theirs.tobytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from hwloop.errors import ConfigError, HwloopError, NotConverged, RecordError, S
 from hwloop.procedure.procedure import PreparedStep, Procedure
 from hwloop.record.header import RunHeader
 from hwloop.record.life import NO_NAME, ArrayLife, life_path
-from hwloop.record.recorder import Recorder
+from hwloop.record.recorder import Recorder, RecordSink
 from hwloop.record.writer import RecordWriter
 from hwloop.run.execute import Follower, execute, request_for
 from hwloop.run.observer import Observer, Quiet
@@ -91,14 +91,18 @@ def record_path(out: Path, procedure: Procedure, seed: int) -> Path:
 
 
 def run_procedure(
-    procedure: Procedure, options: RunOptions, observer: Observer | None = None
+    procedure: Procedure,
+    options: RunOptions,
+    observer: Observer | None = None,
+    *,
+    sink: Callable[[Path, RunHeader], RecordSink] = RecordWriter,
 ) -> RunResult:
     """Run every step of a procedure on a backend, and record it.
 
     What the steps plan is checked against the limits, and against the station of a bench, before
     the backend is opened, and against the backend before the record is begun. However the run
     ends, the backend is made safe and the record closed. Errors of the backend, the guard and the
-    steps are logged in the record and raised again.
+    steps are logged in the record and raised again. ``sink`` begins what takes the record.
     """
     seed = procedure.seed if options.seed is None else options.seed
     kind = backend_kind(options.backend)
@@ -126,7 +130,7 @@ def run_procedure(
                     inner.description,
                     origin,
                 )
-                writer = RecordWriter(options.path, header)
+                writer = sink(options.path, header)
             except BaseException:
                 inner.close()
                 raise
@@ -164,7 +168,7 @@ class _Run(Follower):
         self,
         procedure: Procedure,
         inner: CrossbarBackend,
-        writer: RecordWriter,
+        writer: RecordSink,
         rng: np.random.Generator,
         observer: Observer,
         stop: StopRequest,
