@@ -9,6 +9,7 @@ before the first pulse and from time to time; see decision 0036 for how often.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +18,20 @@ from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, Reading, Re
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import InstrumentFault
 from hwloop.types import BoolArray, FloatArray
-from hwloop_drivers.bench.exchanged_lines import LEAST_CELLS, MOVED, exchanged_lines
+from hwloop_drivers.bench.exchanged_lines import (
+    LEAST_CELLS,
+    LEAST_MOVED,
+    MOVED,
+    Change,
+    exchanged_lines,
+)
 from hwloop_drivers.bench.wiring_check import ConnectivityCheck, LineProbe
 from hwloop_drivers.station.wired_circuit import WiredCircuit
 
 SHARE = 0.1  # of the time of a run: most that checks without a doubt take, once it is long
 DOUBT_SHARE = 0.25  # the same, of checks because of doubts that a cell by itself may give
+REPEATS, LEAST_REPEATS = 512, 16  # reads of unpulsed cells that tell how well reads repeat
+SCATTERS = 5  # times the usual difference of two reads: a cell has moved
 
 
 class LineWatch:
@@ -54,6 +63,7 @@ class LineWatch:
         self._due_s = self._relays_s
         self._doubted_s = -np.inf
         self._conducted = False  # whether any cell has conducted yet
+        self._repeats: deque[float] = deque(maxlen=REPEATS)  # |change of ln G| without a pulse
 
     def before(self, operation: Operation, duration_s: float) -> None:
         """Look at the lines if that is due before an operation of this duration."""
@@ -80,6 +90,7 @@ class LineWatch:
         elif doubts.any() and self._elapsed_s - self._doubted_s >= self._whole_s / DOUBT_SHARE:
             self._doubted_s = self._elapsed_s
             self._look_at_all(before)
+        self._note_repeats(before, now_conductance_s, addressed)
 
     def after_ramp(self, ramp: Ramp, reading: Reading) -> None:
         """Judge the latest read of each cell of a ramp, (steps, rows, cols)."""
@@ -159,9 +170,21 @@ class LineWatch:
 
     def _exchanged(self, before: _Known) -> str | None:
         after_conductance_s = self._seen_conductance_s
-        return exchanged_lines(
-            before.conductance_s, after_conductance_s, before.unexplained(after_conductance_s)
-        )
+        change = Change(before.conductance_s, after_conductance_s, before.up, before.down)
+        moved = MOVED
+        if len(self._repeats) >= LEAST_REPEATS:
+            moved = float(np.clip(SCATTERS * np.median(self._repeats), LEAST_MOVED, MOVED))
+        return exchanged_lines(change, moved=moved)
+
+    def _note_repeats(
+        self, before: _Known, now_conductance_s: FloatArray, addressed: BoolArray
+    ) -> None:
+        """Keep by how much cells without a pulse read otherwise than before."""
+        same = addressed & ~before.up & ~before.down
+        same &= (before.conductance_s > 0) & (now_conductance_s > 0)
+        same &= np.isfinite(before.conductance_s) & np.isfinite(now_conductance_s)
+        change = np.log(now_conductance_s[same] / before.conductance_s[same])
+        self._repeats.extend(np.abs(change).tolist())
 
     def _read(self, which: BoolArray) -> None:
         read_v = self._array.read.read_v
