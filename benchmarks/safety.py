@@ -57,7 +57,12 @@ def incidents(station: Station, moment: random.Random) -> Iterator[Incident]:
     yield Incident("SIGKILL in the middle of a pulse", **kill)
     yield Incident("the station file is deleted, then SIGKILL", station="", **kill)
     yield Incident("the station file is half saved, then SIGKILL", station="name: [", **kill)
-    yield Incident("the watchdog is killed in the middle of a pulse", unwatched=True)
+    yield Incident(
+        "the watchdog is killed in the middle of a pulse", unwatched=True, number=signal.SIGKILL
+    )
+    yield Incident(
+        "the watchdog is stopped in the middle of a pulse", unwatched=True, number=signal.SIGSTOP
+    )
     yield Incident(
         f"SIGSTOP in the middle of a pulse, SIGCONT after {PAUSE_S:g} s",
         number=signal.SIGSTOP,

@@ -43,12 +43,13 @@ class Incident:
     fault of the same instrument, once the first has struck. ``dead``: it never comes back, so
     that only the others can be made safe. ``private``: the run starts its own virtual bench.
     ``twice``: the signal comes a second time, which stops a run at once. ``station``: what the
-    station file is replaced by before, "" for deleted; None leaves it. ``unwatched``: the watchdog
-    is killed instead of the run. ``pause_s``: after which a stopped run continues. ``traps``: the
-    run's working folder has files named like the libraries that it imports. ``second``: a second
-    run is started on the same station, which has to be refused. ``board_grounds``: a serial board
-    grounds every line by itself while a source is still at its level. ``terminal``: the run has a
-    terminal, which vanishes. ``full_disk``: the disk of its record has no room left.
+    station file is replaced by before, "" for deleted; None leaves it. ``unwatched``: the signal
+    is sent to the watchdog instead of the run. ``pause_s``: after which a stopped run continues.
+    ``traps``: the run's working folder has files named like the libraries that it imports.
+    ``second``: a second run is started on the same station, which has to be refused.
+    ``board_grounds``: a serial board grounds every line by itself while a source is still at its
+    level. ``terminal``: the run has a terminal, which vanishes. ``full_disk``: the disk of its
+    record has no room left.
     """
 
     words: str
@@ -74,18 +75,18 @@ class Incident:
     @property
     def kills(self) -> bool:
         """Whether the run itself can do nothing any more."""
-        return self.number == signal.SIGKILL
+        return self.number == signal.SIGKILL and not self.unwatched
 
     @property
     def comes_later(self) -> bool:
         """Whether it is done to the run at its moment; else it is there, or armed, before."""
-        later = (self.then, self.unwatched, self.second, self.terminal, self.full_disk)
+        later = (self.then, self.second, self.terminal, self.full_disk)
         return self.number is not None or any(later)
 
     @property
     def in_pulse(self) -> bool:
         """Whether it waits for a pulse; the bench then runs in real time."""
-        return (self.number is not None or self.unwatched) and self.at is None
+        return self.number is not None and self.at is None
 
 
 @dataclass
@@ -308,10 +309,10 @@ def _do(
         fill(record.parent)
     elif incident.terminal:
         run.vanish()
-    elif incident.unwatched:
-        os.kill(_watchdog_of(run), signal.SIGKILL)
     elif incident.number is None:
         _fault(link, incident.instrument, incident.then)
+    elif incident.unwatched:
+        os.kill(_watchdog_of(run), incident.number)
     else:
         for n in range(1 + incident.twice):
             time.sleep(0.05 * n)

@@ -8,6 +8,7 @@ take for markup. Everything that a command prints goes through :func:`say` or :f
 from __future__ import annotations
 
 import io
+import os
 import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any, TextIO
@@ -44,7 +45,35 @@ def say(text: object, *, err: bool = False) -> None:
     """Print a line to the standard output, or to the standard error, with :func:`printable`."""
     import typer
 
-    typer.echo(printable(str(text)), err=err)
+    # Into the stream itself: left to typer, what ASCII lacks would come as UTF-8.
+    typer.echo(printable(str(text)), file=sys.stderr if err else sys.stdout)
+
+
+def prepare_streams() -> None:
+    """Give a process streams to which every text can be printed: at its entry, before all else.
+
+    A missing one (a service, ``pythonw``, ``2>&-``) is replaced by the null device, so that no file
+    that is opened later gets its number and, with it, what others print. A letter that the encoding
+    does not have is written out. Where the reader of a pipe has gone (``| head``), the rest of the
+    standard output is lost; other errors are raised.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            os.set_inheritable(number, True)  # children are to have it
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            # By its number, which stays open whatever becomes of this object.
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+    sys.stdout = _lasting(sys.stdout, BrokenPipeError)
 
 
 def outlive_terminal() -> None:
@@ -52,12 +81,13 @@ def outlive_terminal() -> None:
 
     What it prints is lost from then on: for commands whose result is a record, not their output.
     """
-    sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
+    sys.stdout, sys.stderr = _lasting(sys.stdout, OSError), _lasting(sys.stderr, OSError)
 
 
-def _lasting(stream: TextIO) -> TextIO:
+def _lasting(stream: TextIO, lost: type[OSError]) -> TextIO:
     try:
         raw = _Lasting(stream.fileno(), "w", closefd=False)
+        raw.lost = lost
     except (OSError, ValueError, AttributeError):  # no file, as in a notebook; or closed already
         return stream
     return io.TextIOWrapper(
@@ -69,17 +99,18 @@ def _lasting(stream: TextIO) -> TextIO:
 
 
 class _Lasting(io.FileIO):
-    """A file that throws away what it cannot write."""
+    """A file that throws away what it cannot write; ``lost``: the error by which it learns that."""
 
-    _lost = False
+    lost: type[OSError] = OSError
+    _is_lost = False
 
     @override
     def write(self, data: ReadableBuffer, /) -> int:
-        if not self._lost:
+        if not self._is_lost:
             try:
                 return super().write(data)
-            except OSError:
-                self._lost = True
+            except self.lost:
+                self._is_lost = True
         return memoryview(data).nbytes
 
 

@@ -69,10 +69,9 @@ class VirtualBenchLink(BenchTime):
         self.station = station
         self.control = control
         self._process = process
-        host, _, number = control.rpartition(":")
-        self._socket = socket.create_connection((host, int(number)), timeout=WHO_S)
+        self._socket = self._connected()
         self._received = bytearray()
-        self._owed = 0  # answers to come: that to a question that was given up is thrown away
+        self._asking = False  # between a question and the end of its answer
         self._unmodelled_before: int | None = None
 
     def ask(
@@ -89,18 +88,32 @@ class VirtualBenchLink(BenchTime):
         :class:`hwloop.errors.BackendError` with the error that the bench answers.
         """
         try:
+            if self._asking:
+                self._reconnect()
+            self._asking = True
             self._socket.settimeout(timeout_s)
             self._socket.sendall(json.dumps({"ask": ask, **arguments}).encode() + b"\n")
-            self._owed += 1
-            while self._owed:
-                line = self._line(timeout_s, check)
-                self._owed -= 1
+            line = self._line(timeout_s, check)
+            self._asking = False
             answer: dict[str, Any] = json.loads(line)
         except (OSError, ValueError) as exc:
             raise ConnectionLost(f"virtual bench at {self.control}: gone ({exc})") from exc
         if "error" in answer:
             raise BackendError(f"virtual bench at {self.control}: {answer['error']}")
         return answer
+
+    def _connected(self) -> socket.socket:
+        host, _, number = self.control.rpartition(":")
+        return socket.create_connection((host, int(number)), timeout=WHO_S)
+
+    def _reconnect(self) -> None:
+        """Drop what may still be answered to a question that was given up, wherever that was.
+
+        The new connection comes first: a bench may end when the last one goes.
+        """
+        anew = self._connected()
+        self._socket.close()
+        self._socket, self._received = anew, bytearray()
 
     def _line(self, timeout_s: float, check: Callable[[], None]) -> bytes:
         """Return the next line; bounded in time and bytes, since the port may be another's."""

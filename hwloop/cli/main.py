@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwloop import plugins
-from hwloop.errors import ConfigError, HwloopError
-from hwloop.terminal import outlive_terminal, say
+from hwloop.errors import ConfigError, HwloopError, Stopped
+from hwloop.terminal import outlive_terminal, prepare_streams, say
 from hwloop.types import LARGEST_INTEGER
 
 if TYPE_CHECKING:
@@ -105,18 +105,20 @@ def run(
     """Run a procedure and record it."""
     from hwloop.run.observer import Quiet
     from hwloop.run.runner import RunOptions, record_path, run_procedure
+    from hwloop.run.stopping import stop_on_signal
 
     outlive_terminal()
-    chosen = _backend(backend, recording, station)
-    loaded = _load(chosen, procedure, overrides, calibration, recording, station)
-    path = record_path(out, loaded, loaded.seed if seed is None else seed)
-    observer = _observer(json_lines=json_lines)
-    try:
-        result = run_procedure(
-            loaded, RunOptions(chosen, path, population=population, seed=seed), observer or Quiet()
-        )
-    finally:
-        _close(observer)
+    with stop_on_signal(ends_process=True) as stop:
+        chosen = _backend(backend, recording, station)
+        loaded = _load(chosen, procedure, overrides, calibration, recording, station)
+        path = record_path(out, loaded, loaded.seed if seed is None else seed)
+        options = RunOptions(chosen, path, population=population, seed=seed)
+        observer = _observer(json_lines=json_lines)
+        stop.check()
+        try:
+            result = run_procedure(loaded, options, observer or Quiet(), stop=stop)
+        finally:
+            _close(observer)
     if json_lines:
         _json_writer().emit(
             "end", status=result.status, origin=result.origin, record=str(result.path)
@@ -301,11 +303,17 @@ def import_(
 
 def main() -> None:
     """Run the command line: an error is one line and an exit code of its own class."""
+    prepare_streams()
     debug = "--debug" in sys.argv  # wherever it stands, also behind the command
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
         _add_commands()
         app()
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        say("hwloop: stopped", err=True)
+        sys.exit(Stopped.exit_code)
     except MemoryError as exc:
         if debug:
             raise
@@ -314,10 +322,22 @@ def main() -> None:
     except (HwloopError, OSError) as exc:
         if debug:
             raise
-        say(f"hwloop: {exc}", err=True)
-        for note in getattr(exc, "__notes__", ()):
-            say(f"hwloop: {note}", err=True)
+        for message in _messages(exc):
+            say(f"hwloop: {message}", err=True)
         sys.exit(exc.exit_code if isinstance(exc, HwloopError) else 1)
+
+
+def _messages(exc: HwloopError | OSError) -> list[str]:
+    """Return the lines of an error: its message, its notes, and a working folder that is gone."""
+    messages = [str(exc), *getattr(exc, "__notes__", ())]
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        gone = "the working folder has been deleted: change to one that exists"
+        if isinstance(exc, OSError) and exc.filename is None:
+            return [gone]
+        messages.append(gone)
+    return messages
 
 
 def _add_commands() -> None:

@@ -6,8 +6,9 @@ place at once. Between two such changes only the bytes of a row and of a counter
 place and straight to the operating system. Datasets double their length, so that a run of n rows
 is copied about log2(n) times.
 
-Others may replace, delete, move or cut the file meanwhile. The open file is compared with what has
-its name before each change and each synchronisation; where they differ, the run does not go on.
+Others may replace, delete, move, cut or overwrite the file meanwhile. The open file is compared
+with what has its name before each change and each synchronisation, and wherever HDF5 cannot make
+sense of it; where they differ, the run does not go on.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from hwloop.record.lock import lock
 from hwloop.settings.foreign_hdf5 import trust
 
 _REPLACE_PATIENCE_S = 2.0
+_HEAD_BYTES = 48  # of HDF5's superblock, which no row that is written in place touches
 
 Placed = tuple[int, memoryview]
 """An offset in the file, bytes, and what stands there."""
@@ -55,6 +57,7 @@ class RecordFile:
     ) -> None:
         self.path = path
         self.changes = 0
+        self._descriptor = -1
         self._holds: Callable[[], str] = lambda: ""
         # The process id keeps two runs that were given one name from writing into one draft.
         self._draft = path.with_name(f"{path.name}.{os.getpid()}.new")
@@ -88,7 +91,7 @@ class RecordFile:
         if self._changing is not None:
             yield self._changing
             return
-        with self._our_errors(), self._drafting():
+        with self._our_errors(), self._drafting(), self._readable():
             _copy(self._descriptor, self._draft, room)
             with hdf5_file(self._draft, "r+") as self._changing:
                 yield self._changing
@@ -101,10 +104,17 @@ class RecordFile:
         with (
             self._our_errors(),
             self._drafting(),
+            self._readable(),
             hdf5_file(self.path, "r") as file,
             hdf5_file(self._draft, "w", durable=True, compact=True) as anew,
         ):
             yield file, anew
+
+    @contextmanager
+    def reading(self) -> Iterator[h5py.File]:
+        """Read the structure of the open file; what is damaged in it is a :class:`RecordError`."""
+        with self._our_errors(), self._readable():
+            yield self._file
 
     def write(self, places: Iterable[Placed]) -> None:
         """Write bytes in place, in order, past HDF5, which must not have read them before.
@@ -144,6 +154,7 @@ class RecordFile:
         self._stream, self._file = stream, file
         self._descriptor = stream.fileno()
         self._size = os.fstat(self._descriptor).st_size
+        self._head = read_at(self._descriptor, 0, _HEAD_BYTES)
         self._last = None
 
     @contextmanager
@@ -184,8 +195,7 @@ class RecordFile:
                 f"{self.path}: was cut from {self._size} to {here.st_size} bytes by another program"
                 " while the run was in progress; what it held is lost"
             )
-        if self._last is not None:
-            offset, values = self._last
+        for offset, values in filter(None, ((0, self._head), self._last)):
             if read_at(self._descriptor, offset, len(values)) != values:
                 raise RecordError(
                     f"{self.path}: was overwritten by another program while the run was in"
@@ -226,10 +236,28 @@ class RecordFile:
                 f"{self.path}: exists already; choose another name with --out"
             ) from None
         except OSError as exc:
+            self._refuse_where_open()
             held = self._holds()
             raise RecordError(
                 f"{self.path}: cannot be written: {exc}" + (f"; {held}" if held else "")
             ) from exc
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Raise as :class:`RecordError` what HDF5 says of a file that it cannot make sense of."""
+        try:
+            yield
+        except (KeyError, RuntimeError, ValueError) as exc:
+            self._refuse_where_open()
+            raise RecordError(
+                f"{self.path}: is damaged, by another program while the run was in progress: {exc}"
+            ) from exc
+
+    def _refuse_where_open(self) -> None:
+        """Raise as :meth:`_refuse_displaced`, unless the disk does not let us look."""
+        if self._descriptor >= 0:
+            with contextlib.suppress(OSError):
+                self._refuse_displaced()
 
 
 def _copy(source: int, target: Path, room: int) -> None:

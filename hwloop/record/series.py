@@ -31,9 +31,10 @@ class _Column:
     takes longer than the writing.
     """
 
-    def __init__(self, file: h5py.File, path: str) -> None:
+    def __init__(self, record: RecordFile, path: str) -> None:
         self.path = path
-        self.reopen(file)
+        self._record = record
+        self.reopen()
         self.dtype: np.dtype[Any] = self._id.dtype
         self.shape: tuple[int, ...] = tuple(self._id.shape[1:])
         self._row_bytes: int = math.prod(self.shape) * self.dtype.itemsize
@@ -41,9 +42,9 @@ class _Column:
         self._is_chunked = made.get_layout() == h5py.h5d.CHUNKED
         self._chunk_rows: int = made.get_chunk()[0] if self._is_chunked else self.length
 
-    def reopen(self, file: h5py.File) -> None:
+    def reopen(self) -> None:
         """Continue in a file whose structure has changed; the type of this column has not."""
-        self._id = h5py.h5d.open(file.id, self.path.encode())
+        self._id = h5py.h5d.open(self._record.file.id, self.path.encode())
         self.length: int = self._id.shape[0]
         self._first, self._offset = -1, 0  # of the chunk that was written last
 
@@ -57,7 +58,8 @@ class _Column:
         stored = np.ascontiguousarray(value, dtype=self.dtype)
         first = row - row % self._chunk_rows
         if first != self._first:
-            self._first, self._offset = first, self._offset_of(first)
+            with self._record.reading():
+                self._first, self._offset = first, self._offset_of(first)
         return self._offset + (row - first) * self._row_bytes, stored.data
 
     def _offset_of(self, row: int) -> int:
@@ -173,13 +175,13 @@ class Series:
         """Bind to the datasets of the present file: each change of structure makes a new one."""
         if self._bound_at == self.file.changes:
             return
-        file = self.file.file
-        if not self._columns and (names := self._names_in(file)):
-            self._columns = {name: _Column(file, f"{self.path}/{name}") for name in names}
-            self._counter = _Column(file, f"recorder/{counter_name(self.path)}")
-        elif self._counter is not None:
-            for column in (self._counter, *self._columns.values()):
-                column.reopen(file)
+        with self.file.reading() as file:
+            if not self._columns and (names := self._names_in(file)):
+                self._columns = {name: _Column(self.file, f"{self.path}/{name}") for name in names}
+                self._counter = _Column(self.file, f"recorder/{counter_name(self.path)}")
+            elif self._counter is not None:
+                for column in (self._counter, *self._columns.values()):
+                    column.reopen()
         if self._columns:
             self._length = next(iter(self._columns.values())).length
         self._bound_at = self.file.changes

@@ -112,11 +112,13 @@ class RecordWriter:
 
     def conductance(self, name: str, conductance_s: FloatArray) -> None:
         """Write a conductance map, one of :data:`CONDUCTANCES`, (..., rows, cols)."""
-        file = self._file.file
-        whole, counter = file[f"array/{name}"], file[f"recorder/{counter_name(f'array/{name}')}"]
-        stored = np.ascontiguousarray(np.broadcast_to(conductance_s, whole.shape), np.float64)
-        self._file.write([(whole.id.get_offset(), stored.data)])
-        self._file.write([(counter.id.get_offset(), np.array(1).data)])
+        with self._file.reading() as file:
+            whole = file[f"array/{name}"]
+            shape, place = whole.shape, whole.id.get_offset()
+            counter_place = file[f"recorder/{counter_name(f'array/{name}')}"].id.get_offset()
+        stored = np.ascontiguousarray(np.broadcast_to(conductance_s, shape), np.float64)
+        self._file.write([(place, stored.data)])
+        self._file.write([(counter_place, np.array(1).data)])
 
     def finish(
         self, status: str, *, pulses: np.ndarray, in_ledger: np.ndarray | None = None
@@ -160,7 +162,8 @@ class RecordWriter:
     def _state(self, status: str) -> None:
         """Write in place how the run has ended, where the file cannot be written anew."""
         with contextlib.suppress(RecordError):  # what kept it from being written is told already
-            place = self._file.file[STATUS].id.get_offset()
+            with self._file.reading() as file:
+                place = file[STATUS].id.get_offset()
             text = np.array(status.encode(), STATUS_TEXT)
             self._file.write([(place, text.data)])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from hwloop.record.writer import RecordWriter
 from hwloop.run.execute import Follower, execute, request_for
 from hwloop.run.observer import Observer, Quiet
 from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported
-from hwloop.run.stopping import StopRequest, stop_on_signal
+from hwloop.run.stopping import Interruptible, StopRequest, stop_on_signal
 from hwloop.steps.array import Array
 from hwloop.steps.rows import Outcome, Yield
 from hwloop.types import FloatArray
@@ -96,6 +96,7 @@ def run_procedure(
     observer: Observer | None = None,
     *,
     sink: Callable[[Path, RunHeader], RecordSink] = RecordWriter,
+    stop: StopRequest | None = None,
 ) -> RunResult:
     """Run every step of a procedure on a backend, and record it.
 
@@ -103,6 +104,7 @@ def run_procedure(
     the backend is opened, and against the backend before the record is begun. However the run
     ends, the backend is made safe and the record closed. Errors of the backend, the guard and the
     steps are logged in the record and raised again. ``sink`` begins what takes the record.
+    ``stop``: of a caller that turns signals into it; None: they are during the run alone.
     """
     seed = procedure.seed if options.seed is None else options.seed
     kind = backend_kind(options.backend)
@@ -115,7 +117,7 @@ def run_procedure(
         with kind.open_dry(settings, request) as dry:
             refuse_unsupported(procedure, dry)
     # Before anything is switched on: a signal while the bench is brought up is one to stop, too.
-    with stop_on_signal() as stop:
+    with stop_on_signal() if stop is None else nullcontext(stop) as stop:
         wears, origin = kind.life_of(settings), kind.origin_of(settings)
         # Locked before anything is switched on: another run may have the array.
         with _open_life(procedure.array, wears, options) as life:
@@ -179,10 +181,12 @@ class _Run(Follower):
         self._procedure = procedure
         self._writer = writer
         self._observer = observer
-        self._recorder = Recorder(inner, writer)
+        # A second signal may break off an operation of the backend, but not the record of it.
+        self._recorder = Recorder(Interruptible(inner, stop, may_raise=True), writer)
         self._life, self._unknown = life, unknown
         self._guard = Guard(self._recorder, procedure.array, life)
-        self._array = Array(self._guard, procedure.array, rng)
+        shielded = Interruptible(self._guard, stop, may_raise=False)
+        self._array = Array(shielded, procedure.array, rng)
         self._outcomes: dict[str, Outcome] = {}
         self._unsafe: HwloopError | None = None
         self._unrecorded: list[RecordError] = []
@@ -242,9 +246,17 @@ class _Run(Follower):
     @override
     def step_began(self, prepared: PreparedStep) -> None:
         self._observer.step_began(self._counted(prepared))
+        self._stop.may_raise = True  # in the code of the step
 
     @override
     def take(self, label: str, item: Yield) -> None:
+        self._stop.may_raise = False
+        self._keep(label, item)
+        self._show_events()
+        self._stop.check()
+        self._stop.may_raise = True
+
+    def _keep(self, label: str, item: Yield) -> None:
         if isinstance(item, Outcome):
             self._outcomes[label] = item
             self._writer.outcome(label, reached=item.reached, message=item.message)
@@ -254,11 +266,10 @@ class _Run(Follower):
             formed = item.formed_cells()
             if self._life is not None and formed is not None:
                 self._life.add_formed(formed)
-        self._show_events()
-        self._stop.check()
 
     @override
     def step_ended(self, label: str) -> None:
+        self._stop.may_raise = False
         self._observer.step_ended(label, self._outcomes.get(label))
 
     def _counted(self, prepared: PreparedStep) -> PreparedStep:

@@ -140,8 +140,8 @@ class Bench(CrossbarBackend):
     ) -> None:
         """Reset every instrument, ground every line, and switch every output on at 0 V.
 
-        ``watchdog``: told of every message from now on; where it ends or has acted, the bench is
-        made safe and every operation refused. After an error the bench is closed.
+        ``watchdog``: told of every message from now on; where it ends, is stopped or has acted, the
+        bench is made safe and every operation refused. After an error the bench is closed.
         """
         self._time, self._by_name, self._at_close = time, by_name, at_close
         self._watchdog, self._connected = watchdog, True
@@ -430,15 +430,15 @@ class Bench(CrossbarBackend):
         check = (lambda: None) if self._watchdog is None else self._watchdog.check
         self._time.sleep(duration_s, check)
 
-    def _make_safe_unwatched(self) -> None:
-        """Make the bench safe because its watchdog has ended: between two operations, at once.
+    def _make_safe_unwatched(self, reason: str) -> None:
+        """Make the bench safe because it is not watched: between two operations, at once.
 
         An operation under way notices by itself, and the run makes safe.
         """
         with self._lock:
             if self._closed or not self._outputs_on:
                 return
-            self._warn("the watchdog has ended before the run did: the bench is made safe")
+            self._warn(f"{reason}; the bench is made safe")
             with contextlib.suppress(BackendError):  # it is kept, and raised at the next operation
                 self._make_safe()
 

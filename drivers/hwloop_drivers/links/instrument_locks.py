@@ -26,6 +26,7 @@ from typing import IO, Self
 from hwloop.errors import BackendError, InstrumentInUse
 from hwloop.record.lock import try_lock
 from hwloop_drivers.links.same_instrument import identities
+from hwloop_drivers.process_state import how_to_end_stopped, is_stopped
 
 FOLDER_VARIABLE = "HWLOOP_LOCKS"
 RUN, WATCHDOG, STOP = "run", "watchdog", "stop"
@@ -39,6 +40,15 @@ _OPEN = (
     | getattr(os, "O_NONBLOCK", 0)  # another user's FIFO would keep us waiting
     | getattr(os, "O_BINARY", 0)
 )
+
+
+class HeldByWatchdog(InstrumentInUse):
+    """No run uses the instruments, but the watchdog of one that has ended, which only makes safe.
+
+    ``is_stopped``: it does nothing at all until it is continued.
+    """
+
+    is_stopped = False
 
 
 @dataclass(frozen=True)
@@ -132,21 +142,29 @@ class InstrumentLocks:
         self.release()
 
 
-def hold(addresses: Mapping[str, str], holder: Holder) -> InstrumentLocks:
+def hold(
+    addresses: Mapping[str, str], holder: Holder, *, beside_watchdog: bool = False
+) -> InstrumentLocks:
     """Lock instruments, by name, for this process; all of them or none.
 
-    Raises :class:`hwloop.errors.InstrumentInUse` with who uses one of them, and
-    :class:`hwloop.errors.BackendError` where no lock can be made.
+    ``beside_watchdog``: also while the watchdog of a run that has ended has them, for an emergency
+    stop. Raises :class:`hwloop.errors.InstrumentInUse` with who uses one of them,
+    :class:`HeldByWatchdog` where that is no run, and :class:`hwloop.errors.BackendError` where no
+    lock can be made.
     """
     streams: dict[Path, IO[bytes]] = {}
     folder = _folder()
     about = holder.of_this_process()
     try:
-        for name, address in addresses.items():
-            for path in _paths(folder, identities(address)):
-                if path not in streams:
-                    streams[path] = _lock_or_refuse(path, about, f"{name} at {address}")
-                _refuse_watched(watchdog_path(path), f"{name} at {address}")
+        paths = {
+            path: f"{name} at {address}"
+            for name, address in addresses.items()
+            for path in _paths(folder, identities(address))
+        }
+        for path, what in paths.items():
+            streams[path] = _lock_or_refuse(path, about, what)
+        for path, what in paths.items() if not beside_watchdog else ():
+            _refuse_watched(watchdog_path(path), what)
     except BaseException:
         InstrumentLocks(streams).release()
         raise
@@ -286,14 +304,30 @@ def _in_use(what: str, stream: IO[bytes]) -> InstrumentInUse:
         stream.seek(0)
         holder = Holder(**json.loads(stream.read(_HOLDER_BYTES)))
         by, watchdog = str(holder), str(holder.what).startswith("the watchdog")
-    except (OSError, ValueError, TypeError, RecursionError):
-        by, watchdog = "another process, which has not yet written who it is", False
-    remedy = (
-        "its run was killed, and it makes the bench safe: try again in a minute"
-        if watchdog
-        else "wait for its end, or end it; two at a time would falsify each other's readings"
-    )
+        pid = int(holder.pid)
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
+        by, watchdog, pid = "another process, which has not yet written who it is", False, 0
+    stopped = is_stopped(pid)
+    if watchdog:
+        error = HeldByWatchdog(f"{what}: in use by {by}; {_watchdog_remedy(pid, stopped=stopped)}")
+        error.is_stopped = stopped
+        return error
+    remedy = "wait for its end, or end it; two at a time would falsify each other's readings"
+    if stopped:
+        remedy = f"it is stopped: {how_to_end_stopped(pid)}"
     return InstrumentInUse(f"{what}: in use by {by}; {remedy}")
+
+
+def _watchdog_remedy(pid: int, *, stopped: bool) -> str:
+    if stopped:
+        return (
+            "its run has ended, and it is stopped, so that it makes nothing safe:"
+            f" {how_to_end_stopped(pid)}; then `hwloop safe`"
+        )
+    return (
+        "its run has ended, and it is there to make the bench safe: try again in a minute; if it"
+        f" has not ended by then, `kill -9 {pid}` and `hwloop safe`"
+    )
 
 
 def _no_lock(path: Path, exc: OSError) -> BackendError:

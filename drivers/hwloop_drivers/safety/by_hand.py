@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from hwloop.errors import BackendError, InstrumentInUse
 from hwloop.station.station import Station
-from hwloop_drivers.links.instrument_locks import Holder, hold, request_stop
+from hwloop_drivers.links.instrument_locks import HeldByWatchdog, Holder, hold, request_stop
 from hwloop_drivers.safety.make_safe import Note, make_station_safe
 from hwloop_drivers.station.configured import configured_instruments
 
@@ -22,7 +22,8 @@ def make_safe_by_hand(
     The instruments are locked meanwhile, so that no run begins. Where they are in use, ``note`` is
     called with who uses them, that run is told to stop, and they are made safe at once, over links
     of their own. When the run has ended they are made safe again, since it may have been about to
-    switch something on. Raises :class:`hwloop.errors.BackendError` as
+    switch something on. The watchdog of a run that has ended switches nothing on: where it does not
+    end, ``note`` is called with what to do about it. Raises :class:`hwloop.errors.BackendError` as
     :func:`hwloop_drivers.safety.make_safe.make_station_safe`, and where the run has not ended
     within :data:`END_S`.
     """
@@ -31,6 +32,8 @@ def make_safe_by_hand(
     try:
         with hold(by_name, holder):
             return make_station_safe(station, addresses, note=note)
+    except HeldByWatchdog as exc:
+        note(f"{exc}. The bench is made safe at once")
     except InstrumentInUse as exc:
         note(f"{exc}. It is told to stop, and the bench made safe at once")
     return _stop_and_make_safe(station, addresses, by_name, holder, note)
@@ -56,9 +59,16 @@ def _stop_and_make_safe(
         try:
             with hold(by_name, holder):
                 return make_station_safe(station, addresses, note=note)
+        except HeldByWatchdog as exc:
+            if exc.is_stopped or time.monotonic() > end_s:
+                break
         except InstrumentInUse as exc:
             if time.monotonic() > end_s:
                 raise InstrumentInUse(
                     f"it has not ended within {END_S:g} s, and may switch outputs on again: {exc}"
                 ) from exc
         time.sleep(POLL_S)
+    with hold(by_name, holder, beside_watchdog=True):
+        done = make_station_safe(station, addresses, note=note)
+    note("the bench is safe, but no run can begin until that watchdog has ended")
+    return done

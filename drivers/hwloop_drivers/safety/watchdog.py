@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -15,10 +16,23 @@ from hwloop.errors import BackendError
 from hwloop.station.station import Station
 from hwloop_drivers.child_process import PYTHON, end, first_line
 from hwloop_drivers.links.instrument_locks import InstrumentLocks
-from hwloop_drivers.safety.watchdog_process import DONE, EXPECT, IDLE, SHUTDOWN_S, WATCHING, now_s
+from hwloop_drivers.process_state import is_stopped
+from hwloop_drivers.safety.watchdog_process import (
+    DONE,
+    EXPECT,
+    IDLE,
+    PING,
+    PONG,
+    SHUTDOWN_S,
+    WATCHING,
+    now_s,
+)
 
 START_S, END_S = 30.0, 5.0
 MARGIN_S = 10.0  # beyond the bound of the message under way, for the run's own work
+# The watchdog is asked for an answer this often. One without an answer twice is looked at, whether
+# it is stopped; one that is not may have to wait for a processor, and is given the longer time.
+PING_S, ANSWER_S = 0.25, 3.0
 
 
 class Watchdog:
@@ -60,9 +74,11 @@ class Watchdog:
         self._locks = locks
         self._said: list[str] = []
         self._ended, self._released = Event(), Event()
-        self._on_end: Callable[[], None] = lambda: None
+        self._on_end: Callable[[str], None] = lambda _: None
         self._due_s = float("inf")
-        self._stuck = self._operating = False
+        self._operating = False
+        self._silent = ""  # why it does not watch, although it has not ended
+        self._answered = Event()
         self._lock = Lock()
         self._say(json.dumps(told))
         line = first_line(self._process, within_s=START_S)
@@ -77,12 +93,16 @@ class Watchdog:
             os.set_blocking(self._process.stdin.fileno(), False)
         self._follower = Thread(target=self._follow, daemon=True, name="watchdog")
         self._follower.start()
+        Thread(target=self._ask_for_answers, daemon=True, name="watchdog answers").start()
 
-    def on_end(self, call: Callable[[], None]) -> None:
-        """Have ``call`` called, in a thread, as soon as the watchdog ends before its release."""
+    def on_end(self, call: Callable[[str], None]) -> None:
+        """Have ``call`` called, in a thread, as soon as the watchdog ends or does not answer.
+
+        It is given the reason. Not called once the watchdog has been released.
+        """
         self._on_end = call
-        if self._ended.is_set():
-            call()
+        if reason := self._why_unwatched():
+            call(reason)
 
     def check(self) -> None:
         """Raise :class:`hwloop.errors.BackendError` unless the watchdog watches, and has not acted.
@@ -99,10 +119,8 @@ class Watchdog:
                 "the run stood still for longer than the watchdog waits; the bench has been made"
                 " safe, or is being made so"
             )
-        if self._stuck or self._ended.is_set():
-            raise BackendError(
-                "the watchdog does not watch any more; without it nothing stays switched on"
-            )
+        if reason := self._why_unwatched():
+            raise BackendError(f"{reason}; without it nothing stays switched on")
 
     def expect(self, within_s: float) -> None:
         """Announce that levels may stand, and progress within ``within_s`` and a margin.
@@ -149,36 +167,96 @@ class Watchdog:
     def release(self, *, safe: bool) -> str | None:
         """Stop the watchdog. If the bench is not ``safe``, let it run its shutdown first.
 
-        Returns what the watchdog did, or that it had ended before; None where all is in order.
+        One that is stopped goes on for that; one that does not answer is ended where the bench is
+        safe. Returns what the watchdog did, that it had ended before, or that it did not answer;
+        None where all is in order.
         """
-        self._released.set()
+        with self._lock:
+            self._released.set()
         had_ended = self._ended.is_set() or self._process.poll() is not None
+        had_acted, silent = bool(self._said), self._silent
         if safe:
             self._say(DONE)
         with contextlib.suppress(OSError):
             if self._process.stdin is not None:
                 self._process.stdin.close()
-        try:
-            self._process.wait(timeout=SHUTDOWN_S)
-        except subprocess.TimeoutExpired:
-            return f"the watchdog, process {self._process.pid}, is still at work"
-        self._follower.join(timeout=END_S)
-        if self._process.stdout is not None and not self._follower.is_alive():
-            self._process.stdout.close()
+        if silent and not had_acted and safe:
+            self._process.kill()  # nothing is left for it to do, and it would keep the instruments
+        elif is_stopped(self._process.pid):
+            self._process.send_signal(signal.SIGCONT)
+        if not self._has_ended():
+            return f"the watchdog, process {self._process.pid}, still runs after {SHUTDOWN_S:g} s"
         if self._said:
             return "watchdog: " + "\n".join(self._said)
+        if silent:
+            return f"{silent}; it was ended when the bench was safe" if safe else silent
         if had_ended or not safe:
             return f"the watchdog had ended with {self._process.returncode} before the run did"
         return None
+
+    def _has_ended(self) -> bool:
+        """Wait until the process has ended and all that it said is here; False if it does not."""
+        try:
+            self._process.wait(timeout=SHUTDOWN_S)
+        except subprocess.TimeoutExpired:
+            return False
+        self._follower.join(timeout=END_S)
+        if self._process.stdout is not None and not self._follower.is_alive():
+            self._process.stdout.close()
+        return True
+
+    def _why_unwatched(self) -> str:
+        """Return why nothing is watched any more, "" while all is in order."""
+        if self._ended.is_set():
+            return "the watchdog has ended before the run did: it does not watch any more"
+        return self._silent
 
     def _follow(self) -> None:
         """Collect what the watchdog says until it ends."""
         assert self._process.stdout is not None  # noqa: S101 - tells the type checker
         for line in self._process.stdout:
-            self._said.append(line.strip())
+            if line.strip() == PONG:
+                self._answered.set()
+            else:
+                self._said.append(line.strip())
         self._ended.set()
         if not self._released.is_set():
-            self._on_end()
+            self._on_end(self._why_unwatched())
+
+    def _ask_for_answers(self) -> None:
+        """Ask the watchdog for an answer again and again, until it gives none.
+
+        Its silence is counted in turns of this thread: where this process, or the computer, stood
+        still, the watchdog is not to blame.
+        """
+        turns = 0
+        self._answered.set()
+        while not self._released.wait(PING_S):
+            if self._ended.is_set() or self._said:  # making safe, it answers nothing
+                return
+            if self._answered.is_set():
+                turns = 0
+                self._answered.clear()
+                self._ping()
+                continue
+            turns += 1
+            if turns >= 2 and is_stopped(self._process.pid):
+                self._lose("is stopped")
+            elif turns * PING_S >= ANSWER_S:
+                self._lose(f"has not answered for {ANSWER_S:g} s")
+            if self._silent:
+                self._on_end(self._silent)
+                return
+
+    def _ping(self) -> None:
+        with self._lock:
+            if not self._released.is_set():
+                self._say(PING)
+
+    def _lose(self, state: str) -> None:
+        self._silent = (
+            f"the watchdog, process {self._process.pid}, {state}: it does not watch any more"
+        )
 
     def _say(self, line: str) -> None:
         if self._process.stdin is None or self._process.stdin.closed:
@@ -188,7 +266,7 @@ class Watchdog:
             while message:
                 message = message[os.write(self._process.stdin.fileno(), message) :]
         except BlockingIOError:
-            self._stuck = True
+            self._lose("reads nothing")
         except OSError:  # a dead one is found out when it is read or polled
             pass
 

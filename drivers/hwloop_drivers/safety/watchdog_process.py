@@ -7,6 +7,7 @@ ended. It reads no file later. Then come lines of the run:
 
 - ``expect <seconds>``: levels may stand, and the next line comes within that time;
 - ``idle``: every level is at 0 V again, and the run may take its time;
+- ``ping``: answered by ``pong``, by which the run knows that this process is not stopped;
 - ``done``: the run has made the bench safe; the process ends.
 
 If the input ends without ``done``, the run has died; if a line is overdue, it stands still. In both
@@ -38,6 +39,7 @@ from hwloop_drivers.safety.make_safe import ROUND_S
 from hwloop_drivers.station.configured import configured_instruments
 
 EXPECT, IDLE, DONE, WATCHING = "expect", "idle", "done", "watching"
+PING, PONG = "ping", "pong"
 SHUTDOWN_S = 2 * ROUND_S + 15.0
 LATE_S = 1.0  # allowed beyond what was announced: the run itself goes no further than that
 POLL_S = 0.5  # the clock of a queue stands still while a computer is suspended; this one does not
@@ -90,14 +92,14 @@ def _watch() -> str:
     Thread(target=_read_lines, args=(lines,), daemon=True).start()
     due_s, within_s = float("inf"), 0.0
     while True:
+        if lines.empty() and now_s() > due_s:  # pings do not count: the run itself has to move
+            return (
+                f"the run did not move for {within_s:.3g} s while levels could stand;"
+                " making the bench safe"
+            )
         try:
             line = lines.get(timeout=POLL_S)
         except Empty:
-            if now_s() > due_s:
-                return (
-                    f"the run did not move for {within_s:.3g} s while levels could stand;"
-                    " making the bench safe"
-                )
             continue
         word, _, value = line.strip().partition(" ")
         if word == DONE:
@@ -109,6 +111,8 @@ def _watch() -> str:
             due_s = now_s() + within_s
         elif word == IDLE:
             due_s = float("inf")
+        elif word == PING:
+            _print(PONG, sys.stdout)
 
 
 def _read_lines(lines: SimpleQueue[str]) -> None:

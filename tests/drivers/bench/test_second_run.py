@@ -1,5 +1,8 @@
 """A second run on a station that is in use, and an emergency stop during a run."""
 
+import os
+import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -142,3 +145,24 @@ def test_emergency_stop_says_when_the_run_does_not_end(
         with pytest.raises(InstrumentInUse, match=r"not ended within .* may switch outputs on"):
             make_safe_by_hand(load_station(station), virtual.addresses, note=lambda _: None)
         assert not any(virtual.status()["outputs_on"].values())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_emergency_stop_beside_the_stopped_watchdog_of_a_dead_run_makes_safe_and_says_what_to_do(
+    station: Path, virtual: VirtualBench
+) -> None:
+    loaded = load_station(station)
+    locks = hold(virtual.addresses, Holder("a run", loaded.name))
+    watchdog = Watchdog(loaded, virtual.addresses, locks=locks)
+    locks.release()  # as when the run is killed
+    os.kill(watchdog._process.pid, signal.SIGSTOP)
+    os.waitpid(watchdog._process.pid, os.WUNTRACED)  # returns when it is
+    try:
+        notes: list[str] = []
+        done = make_safe_by_hand(loaded, virtual.addresses, note=notes.append)
+        assert [line.split(":")[0] for line in done] == ["row_smu", "col_smu", "matrix"]
+        assert f"`kill -9 {watchdog._process.pid}` ends it" in notes[0]
+        assert "told to stop" not in notes[0]
+        assert notes[-1] == "the bench is safe, but no run can begin until that watchdog has ended"
+    finally:
+        watchdog.release(safe=True)

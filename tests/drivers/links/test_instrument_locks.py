@@ -15,11 +15,18 @@ import pytest
 
 from hwloop.errors import BackendError, InstrumentInUse
 from hwloop_drivers.links import instrument_locks as locks
-from hwloop_drivers.links.instrument_locks import Holder, hold, hold_for_watchdog, request_stop
+from hwloop_drivers.links.instrument_locks import (
+    HeldByWatchdog,
+    Holder,
+    hold,
+    hold_for_watchdog,
+    request_stop,
+)
 
 SMU, MATRIX = "GPIB0::24::INSTR", "GPIB0::7::INSTR"
 RUN = Holder("a run", "lab", "/records/first.h5")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX files")
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 
 
@@ -58,6 +65,11 @@ sys.stdin.read()
 def _said(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    os.kill(process.pid, signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)  # returns when it is
 
 
 def test_second_user_of_an_instrument_is_refused_and_told_of_the_first() -> None:
@@ -122,6 +134,50 @@ def test_instruments_of_a_dead_run_are_in_use_until_its_watchdog_has_ended() -> 
     watchdog.release()
     with hold({"smu": SMU}, RUN):
         pass
+
+
+@linux
+def test_message_tells_of_a_watchdog_or_run_that_is_stopped_and_of_what_to_do() -> None:
+    with _process(f"hold({{'smu': {SMU!r}}}, Holder('the watchdog of a run'))") as other:
+        assert _said(other) == "done"
+        told = f"`kill -9 {other.pid}` and `hwloop safe`"
+        with pytest.raises(HeldByWatchdog, match=told) as refused:
+            hold({"smu": SMU}, RUN)
+        assert not refused.value.is_stopped
+        _stop(other)
+        told = (
+            "it is stopped, so that it makes nothing safe: `kill -CONT {0}` lets it go on,"
+            " `kill -9 {0}` ends it; then `hwloop safe`$"
+        )
+        with pytest.raises(HeldByWatchdog, match=told.format(other.pid)) as refused:
+            hold({"smu": SMU}, RUN)
+        assert refused.value.is_stopped
+    with _process(f"hold({{'smu': {SMU!r}}}, Holder('a run'))") as other:
+        assert _said(other) == "done"
+        _stop(other)
+        with pytest.raises(InstrumentInUse, match=f"it is stopped: `kill -CONT {other.pid}`"):
+            hold({"smu": SMU}, RUN)
+
+
+def test_emergency_stop_is_let_in_beside_a_watchdog_but_not_beside_a_run() -> None:
+    held = hold({"smu": SMU}, RUN)
+    with hold_for_watchdog(held.paths, "lab", ""):
+        with pytest.raises(InstrumentInUse, match="in use by a run"):
+            hold({"smu": SMU}, RUN, beside_watchdog=True)
+        held.release()
+        with hold({"smu": SMU}, RUN, beside_watchdog=True):
+            pass
+
+
+def test_run_on_one_instrument_is_told_before_the_watchdog_of_another() -> None:
+    dead = hold({"smu": SMU}, RUN)
+    with hold_for_watchdog(dead.paths, "lab", ""):
+        dead.release()
+        with (
+            hold({"matrix": MATRIX}, RUN),
+            pytest.raises(InstrumentInUse, match="in use by a run"),
+        ):
+            hold({"smu": SMU, "matrix": MATRIX}, RUN)
 
 
 def test_refused_run_takes_nothing_from_a_watchdog_at_work() -> None:

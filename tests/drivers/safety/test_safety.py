@@ -30,6 +30,7 @@ TELLING = (
     "the station file is deleted, then SIGKILL",
     "the station file is half saved, then SIGKILL",
     "the watchdog is killed in the middle of a pulse",
+    "the watchdog is stopped in the middle of a pulse",
     "SIGSTOP in the middle of a pulse, SIGCONT after 60 s",
     "SIGKILL, the run's folder is full of traps",
     "row_smu answers a stream without end",

@@ -20,6 +20,7 @@ from hwloop.run.execute import request_for
 from hwloop.station.station import load_station
 from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.bench.open import BenchSettings, open_bench
+from hwloop_drivers.process_state import is_stopped
 from hwloop_drivers.safety import watchdog as handle
 from hwloop_drivers.safety.watchdog import Watchdog
 from tests.drivers.running_bench import PROCEDURE, copy_station, running_bench
@@ -27,6 +28,7 @@ from tests.drivers.running_bench import PROCEDURE, copy_station, running_bench
 STATION = Path(__file__).parents[3] / "stations" / "virtual_4x4.yaml"
 NOWHERE = dict.fromkeys(("row_smu", "col_smu", "matrix"), "TCPIP::127.0.0.1::1::SOCKET")
 
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 
 
@@ -44,13 +46,25 @@ def _wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+class _Heard:
+    """What a run hears of its watchdog, and why."""
+
+    def __init__(self, watchdog: Watchdog) -> None:
+        self.event, self.reason = threading.Event(), ""
+        watchdog.on_end(self._hear)
+
+    def _hear(self, reason: str) -> None:
+        self.reason = reason
+        self.event.set()
+
+
 def test_run_hears_of_the_end_of_its_watchdog_and_may_not_go_on(watchdog: Watchdog) -> None:
     watchdog.begin()
     watchdog.expect(1.0)
-    heard = threading.Event()
-    watchdog.on_end(heard.set)
+    heard = _Heard(watchdog)
     watchdog._process.kill()
-    assert heard.wait(60)
+    assert heard.event.wait(60)
+    assert heard.reason == "the watchdog has ended before the run did: it does not watch any more"
     for go_on in (watchdog.check, watchdog.begin, watchdog.idle, lambda: watchdog.expect(1.0)):
         with pytest.raises(BackendError, match="does not watch any more"):
             go_on()
@@ -62,17 +76,14 @@ def test_run_hears_of_the_end_of_its_watchdog_and_may_not_go_on(watchdog: Watchd
 def test_end_that_came_before_anyone_asked_is_told_at_once(watchdog: Watchdog) -> None:
     watchdog._process.kill()
     _wait_until(watchdog._ended.is_set)
-    heard = threading.Event()
-    watchdog.on_end(heard.set)
-    assert heard.is_set()
+    assert _Heard(watchdog).event.is_set()
 
 
 def test_release_is_no_end_that_the_run_has_to_hear_of() -> None:
     made = Watchdog(load_station(STATION), NOWHERE)
-    heard = threading.Event()
-    made.on_end(heard.set)
+    heard = _Heard(made)
     assert made.release(safe=True) is None
-    assert not heard.is_set()
+    assert not heard.event.is_set()
 
 
 def test_run_that_stood_still_for_longer_than_announced_may_not_go_on(
@@ -111,6 +122,59 @@ def test_announcement_covers_every_message_and_is_renewed_only_where_it_must(
     assert said[3:] == ["idle"]
     clock[0] += 3600.0
     watchdog.check()
+
+
+@linux
+def test_run_hears_that_its_watchdog_is_stopped_and_may_not_go_on() -> None:
+    made = Watchdog(load_station(STATION), NOWHERE)
+    heard = _Heard(made)
+    os.kill(made._process.pid, signal.SIGSTOP)
+    assert heard.event.wait(60)
+    stopped = f"the watchdog, process {made._process.pid}, is stopped: it does not watch any more"
+    assert heard.reason == stopped
+    with pytest.raises(BackendError, match=f"^{stopped}; without it nothing stays switched on$"):
+        made.begin()
+    made.making_safe()
+    made.safe()
+    assert made.release(safe=True) == f"{stopped}; it was ended when the bench was safe"
+    assert made._process.returncode == -signal.SIGKILL
+
+
+@linux
+def test_stopped_watchdog_goes_on_where_it_has_to_make_the_bench_safe() -> None:
+    made = Watchdog(load_station(STATION), NOWHERE)
+    heard = _Heard(made)
+    os.kill(made._process.pid, signal.SIGSTOP)
+    assert heard.event.wait(60)
+    assert "row_smu may still be ON" in str(made.release(safe=False))
+
+
+@linux
+def test_watchdog_that_is_stopped_at_the_end_of_its_run_ends_with_it() -> None:
+    made = Watchdog(load_station(STATION), NOWHERE)
+    os.kill(made._process.pid, signal.SIGSTOP)
+    _wait_until(lambda: is_stopped(made._process.pid))
+    made.release(safe=True)
+    assert made._process.returncode is not None
+
+
+def test_watchdog_that_gives_no_answer_is_lost_and_one_that_answers_late_is_not(
+    monkeypatch: pytest.MonkeyPatch, watchdog: Watchdog
+) -> None:
+    monkeypatch.setattr(handle, "is_stopped", lambda _: False)
+    os.kill(watchdog._process.pid, signal.SIGSTOP)
+    try:
+        time.sleep(4 * handle.PING_S)
+        watchdog.check()  # within the time for an answer
+        os.kill(watchdog._process.pid, signal.SIGCONT)
+        _wait_until(watchdog._answered.is_set)
+        watchdog.check()
+        os.kill(watchdog._process.pid, signal.SIGSTOP)
+        heard = _Heard(watchdog)
+        assert heard.event.wait(60)
+        assert "has not answered for 3 s: it does not watch any more" in heard.reason
+    finally:
+        os.kill(watchdog._process.pid, signal.SIGCONT)
 
 
 def test_watchdog_that_reads_nothing_does_not_hold_up_the_run(watchdog: Watchdog) -> None:
@@ -167,7 +231,29 @@ def test_bench_between_two_operations_is_made_safe_when_its_watchdog_ends(bench:
     with pytest.raises(BackendError, match="does not watch any more"):
         bench.read(read)
     said = [event.message for event in bench.take_events()]
-    assert any("the watchdog has ended before the run did" in message for message in said)
+    assert any(
+        "the watchdog has ended before the run did: it does not watch any more" in message
+        for message in said
+    )
+
+
+@linux
+def test_bench_whose_watchdog_is_stopped_is_made_safe_and_its_run_may_not_go_on(
+    bench: Bench,
+) -> None:
+    read = ReadMap.every_cell((4, 4), read_v=0.05)
+    bench.read(read)
+    assert _outputs_on(bench)
+    assert bench._watchdog is not None
+    os.kill(bench._watchdog._process.pid, signal.SIGSTOP)
+    _wait_until(lambda: not bench._outputs_on)
+    with bench._lock:  # it has finished
+        assert not _outputs_on(bench)
+    with pytest.raises(BackendError, match="is stopped: it does not watch any more"):
+        bench.read(read)
+    bench.close()
+    said = [event.message for event in bench.take_events()]
+    assert any("it was ended when the bench was safe" in message for message in said)
 
 
 def test_wait_ends_when_the_watchdog_does(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

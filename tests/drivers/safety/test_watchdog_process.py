@@ -244,5 +244,23 @@ def test_run_that_is_idle_or_within_its_time_is_left_alone(
     assert made_safe == []
 
 
+def test_ping_is_answered_and_nothing_else(
+    watch: Watch, made_safe: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert watch("ping", "idle", "ping", "done") == 0
+    assert capsys.readouterr().out.splitlines() == ["watching", "pong", "pong"]
+    assert made_safe == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_run_that_only_asks_for_answers_does_not_move(
+    monkeypatch: pytest.MonkeyPatch, made_safe: list[Any]
+) -> None:
+    pings = [(0.01, "ping")] * 6000  # for a minute, where nothing ends it
+    monkeypatch.setattr("sys.stdin", _Pipe(_told(), (0.0, "expect 0.1"), *pings, (0.0, "done")))
+    assert watchdog.main() == 0
+    assert [name for name, _ in made_safe] == ["virtual_4x4"]
+
+
 def test_report_stands_beside_the_record_of_its_run() -> None:
     assert report_path(Path("runs/one.h5")) == Path("runs/one.watchdog.txt")

@@ -416,3 +416,46 @@ def test_run_whose_terminal_closes_is_stopped_in_order_or_goes_on(
         epochs = kept.results("train_manhattan")["epoch"]
         assert epochs.tolist() == list(range(1, len(epochs) + 1))
         assert (len(epochs) == 400) == (status == "completed")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes streams by a POSIX shell")
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-"])
+def test_run_without_streams_is_recorded(closed: str, tmp_path: Path) -> None:
+    record = tmp_path / "run.h5"
+    command = [sys.executable, "-m", "hwloop.cli", "run", str(PROCEDURE), "--out", str(record)]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *command], capture_output=True, check=False
+    )
+    assert done.returncode == 0
+    with Record(record) as kept:
+        assert kept.status == "completed"
+
+
+def test_checked_procedure_is_told_in_an_encoding_that_lacks_its_letters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    done = hwloop("check", PROCEDURE)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "4 \\xd7 4 array" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a working folder")
+@pytest.mark.parametrize("arguments", [("run", PROCEDURE), ("check", "procedure.yaml")])
+def test_working_folder_that_was_deleted_is_named_as_the_reason(
+    arguments: tuple[object, ...], tmp_path: Path
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    command = [sys.executable, "-m", "hwloop.cli", *map(str, arguments)]
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", *command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "the working folder has been deleted: change to one that exists" in done.stderr
+    assert "Traceback" not in done.stderr

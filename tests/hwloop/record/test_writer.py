@@ -103,3 +103,91 @@ def test_message_of_the_longest_length_is_whole(
         texts = [text for _, _, text in record.log]
     assert texts[:2] == ["µ" * 1999, "µ" * 2000]
     assert texts[2] == "µ" * 1500 + " … (2001 characters) … " + "µ" * 500
+
+
+def _cut_to(size: int) -> Callable[[Path], None]:
+    return lambda path: os.truncate(path, size)
+
+
+def _zeroed(first: float, last: float) -> Callable[[Path], None]:
+    """Return what fills a part of a file with zeros in place; bounds as fractions of its size."""
+
+    def fill(path: Path) -> None:
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            file.seek(round(first * size))
+            file.write(bytes(round(last * size) - round(first * size)))
+
+    return fill
+
+
+def _scrambled(path: Path) -> None:
+    values = np.random.default_rng(1).bytes(path.stat().st_size)
+    path.write_bytes(values)
+
+
+def _extended(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"x" * 100)
+
+
+DAMAGES = {
+    "cut to 0": _cut_to(0),
+    "cut to 1000": _cut_to(1000),
+    "cut to 20000": _cut_to(20000),
+    "zeros": _zeroed(0, 1),
+    "zeros in its first half": _zeroed(0, 0.5),
+    "zeros in its middle": _zeroed(0.05, 0.6),
+    "zeros behind the superblock": _zeroed(0.004, 1),
+    "noise": _scrambled,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("operations", [0, 1, 20])
+def test_record_that_others_damage_in_place_during_a_run_is_refused_in_a_line_or_whole(
+    damage: str, operations: int, tmp_path: Path, tiny_procedure: Callable[..., Procedure]
+) -> None:
+    path = tmp_path / "run.h5"
+    description = Description("linear", Geometry(rows=2, cols=2))
+    header = RunHeader("run", tiny_procedure(), 5, None, description, "emulated")
+    writer = RecordWriter(path, header)
+
+    def work(number: int) -> None:
+        writer.operation(Wait(1.0), None, started_s=0.0, array_time_s=0.0)
+        writer.row("words", Worded("w" * 10 * number))
+
+    for number in range(operations):
+        work(number)
+    DAMAGES[damage](path)
+    acts: list[Callable[[], None]] = [lambda number=number: work(number) for number in range(100)]  # type: ignore[misc]
+    acts.append(lambda: writer.conductance("final_conductance_s", np.zeros((2, 2))))
+    acts.append(lambda: writer.log("error", "as when the run ends"))
+    acts.append(lambda: writer.finish("failed", pulses=np.zeros((2, 2))))
+    refused: list[str] = []
+    for act in acts:
+        try:
+            act()
+        except RecordError as exc:
+            refused.append(str(exc))
+    assert refused
+    assert all("another program while the run was in progress" in message for message in refused)
+    assert not any("\n" in message for message in refused)
+
+
+def test_record_to_which_others_append_loses_nothing(
+    tmp_path: Path, tiny_procedure: Callable[..., Procedure]
+) -> None:
+    path = tmp_path / "run.h5"
+    description = Description("linear", Geometry(rows=2, cols=2))
+    header = RunHeader("run", tiny_procedure(), 5, None, description, "emulated")
+    writer = RecordWriter(path, header)
+    for number in range(100):
+        writer.operation(Wait(1.0), None, started_s=0.0, array_time_s=0.0)
+        writer.row("words", Worded("w" * number))
+        if number == 7:
+            _extended(path)
+    writer.finish("completed", pulses=np.zeros((2, 2)))
+    with Record(path) as record:
+        assert len(record) == 100
+        assert [len(words) for words in record.results("words")["words"]] == list(range(100))

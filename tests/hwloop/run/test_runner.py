@@ -186,6 +186,47 @@ def test_a_second_interrupt_does_not_wait_for_the_row(spy: SpyBackend, tmp_path:
     assert (spy.made_safe, spy.closed) == (1, 1)
 
 
+class _Insisting(RecordWriter):
+    """A writer during each of whose calls somebody presses Ctrl-C twice."""
+
+    def operation(self, *args: Any, **named: Any) -> None:
+        self._insist()
+        super().operation(*args, **named)
+
+    def row(self, *args: Any, **named: Any) -> None:
+        self._insist()
+        super().row(*args, **named)
+
+    def log(self, *args: Any, **named: Any) -> None:
+        self._insist()
+        super().log(*args, **named)
+
+    def finish(self, *args: Any, **named: Any) -> None:
+        self._insist()
+        super().finish(*args, **named)
+
+    def _insist(self) -> None:
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_signals_while_the_record_is_written_break_nothing_off(
+    spy: SpyBackend, tmp_path: Path
+) -> None:
+    def work(row: int, array: Array) -> None:
+        array.backend.wait(Wait(2.0))
+
+    path = tmp_path / "a.h5"
+    options = RunOptions("spy", path)
+    result = run_procedure(procedure_of(step_of(work), rows=50), options, sink=_Insisting)
+    assert result.status == "stopped"
+    assert (spy.made_safe, spy.closed) == (1, 1)
+    with Record(path) as record:
+        assert record.status == "stopped"
+        assert len(record) == 1  # the read of all cells; the next operation was not begun
+        assert "stopped: SIGINT" in record.log[-1][2]
+
+
 def test_a_refused_operation_is_logged_and_never_reaches_the_backend(
     spy: SpyBackend, tmp_path: Path
 ) -> None:
