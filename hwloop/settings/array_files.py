@@ -34,7 +34,7 @@ from hwloop.settings.foreign_files import (
     unpack_gzip,
 )
 from hwloop.settings.foreign_hdf5 import open_foreign
-from hwloop.types import FloatArray
+from hwloop.types import LARGEST_NUMBER, FloatArray
 
 _NPY = b"\x93NUMPY"
 _MAX_HEADER_BYTES = 10_000  # as numpy has it: longer ones take long to parse
@@ -46,7 +46,7 @@ def read_arrays(path: Path) -> dict[str, FloatArray]:
 
     Raises :class:`ConfigError` with the file and what is wrong in it.
     """
-    return {name: np.asarray(value, np.float64) for name, value in _read(path, None).items()}
+    return {name: _as_numbers(value, name, path) for name, value in _read(path, None).items()}
 
 
 def read_array(path: Path, key: str | None) -> FloatArray:
@@ -60,7 +60,7 @@ def read_array(path: Path, key: str | None) -> FloatArray:
     if kind in without_keys and key is not None:
         raise ConfigError(f"{without_keys[kind]} has no keys; leave {key!r} out", file=str(path))
     if kind == ".csv":
-        return _table(path)
+        return _as_numbers(_table(path), path.stem, path)
     found = _read(path, key or "")  # without a key, the names alone
     if kind == ".npy" and found:
         key = path.stem
@@ -69,7 +69,24 @@ def read_array(path: Path, key: str | None) -> FloatArray:
             f"give one of its keys: {', '.join(found)}" if found else "holds no numbers",
             file=str(path),
         )
-    return np.asarray(found[key], np.float64)
+    return _as_numbers(found[key], key, path)
+
+
+def _as_numbers(value: Any, name: str, path: Path) -> FloatArray:
+    """Return an array as doubles; raises :class:`ConfigError` where one is beyond any quantity.
+
+    What is not finite is left to whoever asks for finite numbers.
+    """
+    numbers = np.asarray(value, np.float64)
+    if numbers.size:
+        ends = np.fmin.reduce(numbers, axis=None), np.fmax.reduce(numbers, axis=None)
+        worst = float(max(ends, key=abs))
+        if LARGEST_NUMBER < abs(worst) < math.inf:
+            raise ConfigError(
+                f"{name} holds {worst:g}; magnitudes of up to {LARGEST_NUMBER:g} are read",
+                file=str(path),
+            )
+    return numbers
 
 
 def csv_lines(path: Path) -> list[tuple[int, list[str]]]:

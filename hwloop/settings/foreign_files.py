@@ -57,7 +57,9 @@ def read_bounded(path: Path, at_most: int) -> bytes:
         raise ConfigError(_too_large(size, at_most), file=str(path))
     try:
         with path.open("rb") as stream:
-            raw = stream.read(at_most + 1)  # files below /proc have no size until they are read
+            raw = stream.read(size + 1)
+            if len(raw) > size:  # files below /proc have no size until they are read
+                raw += stream.read(at_most + 1 - len(raw))
     except OSError as exc:
         raise ConfigError(f"cannot be read: {exc.strerror}", file=str(path)) from None
     if len(raw) > at_most:

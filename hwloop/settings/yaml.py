@@ -57,9 +57,9 @@ def parse_yaml(text: str, *, file: str = "") -> Any:
         line = f"line {exc.problem_mark.line + 1}: " if exc.problem_mark else ""
         raise ConfigError(f"{line}{exc.problem or 'not valid YAML'}", file=file) from None
     except yaml.reader.ReaderError as exc:
-        line = 1 + text.count("\n", 0, exc.position)
+        number = 1 + text.count("\n", 0, exc.position)
         reason = f"the character {text[exc.position]!a} is not allowed in YAML"
-        raise ConfigError(f"line {line}: {reason}", file=file) from None
+        raise ConfigError(f"line {number}: {reason}", file=file) from None
     # The scanner itself converts the digits of "%YAML 9…9" and of escapes such as "\UFFFFFFFF".
     except (yaml.YAMLError, ValueError, OverflowError) as exc:
         raise ConfigError(f"not valid YAML: {one_line(str(exc), 200)}", file=file) from None
@@ -84,7 +84,7 @@ class _StrictLoader(yaml.SafeLoader):
                 " into a file of numbers",
                 self.get_mark(),
             )
-        return super().fetch_more_tokens()  # type: ignore[no-untyped-call]
+        return super().fetch_more_tokens()
 
     @override
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:

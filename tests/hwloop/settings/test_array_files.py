@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import os
+import re
 import struct
 import tracemalloc
 import zipfile
@@ -275,3 +276,24 @@ def test_onnx_array_whose_data_is_in_another_file_is_refused(tmp_path: Path) -> 
     )
     with pytest.raises(ConfigError, match=r"a\.onnx: .*'w' has its data in another file"):
         read_arrays(tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.npy", "a.h5", "a.csv"])
+@pytest.mark.parametrize("value", [1e308, -1e101])
+def test_a_number_beyond_any_quantity_is_refused_and_a_missing_one_is_left(
+    name: str, value: float, tmp_path: Path
+) -> None:
+    table = MAP.copy()
+    for missing, refused in ((np.nan, False), (value, True)):
+        table[0, 1] = missing
+        np.save(tmp_path / "a.npy", table)
+        np.savez(tmp_path / "a.npz", a=table)
+        np.savetxt(tmp_path / "a.csv", table, delimiter=",")
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file["a"] = table
+        key = "a" if name in ("a.npz", "a.h5") else None
+        if not refused:
+            assert np.array_equal(read_array(tmp_path / name, key), table, equal_nan=True)
+            continue
+        with pytest.raises(ConfigError, match=rf"a holds {re.escape(f'{value:g}')}; magnitudes of"):
+            read_array(tmp_path / name, key)
