@@ -24,7 +24,7 @@ from benchmarks.fuzzing.damage import (
     paths_in,
 )
 from benchmarks.fuzzing.damage_hdf5 import damage_hdf5
-from benchmarks.fuzzing.ledgers import NAME, damage_ledger
+from benchmarks.fuzzing.damage_life import NAME, damage_life
 from hwloop.datasets.measurement import Conditions, Measurement, write_measurement
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.life import life_path
@@ -235,9 +235,9 @@ def network_procedure(name: str) -> str:
     return _NETWORK + step.strip("\n").replace("NAME", name) + "\n"
 
 
-def ledger(random: Random, _sources: Path, folder: Path) -> Case:
+def life(random: Random, _sources: Path, folder: Path) -> Case:
     """A damaged ledger is shown, or counts in a check of a run on its array."""
-    note = damage_ledger(random, folder)
+    note = damage_life(random, folder)
     file = str(life_path(Path(), NAME, "virtual"))
     station = str(ROOT / "stations" / "virtual_4x4.yaml")
     check = ("check", str(TRAINING), "--station", station, "--set", f"array.name={NAME}")
@@ -271,6 +271,6 @@ KINDS: dict[str, tuple[Callable[[Random, Path, Path], Case], float]] = {
     "record": (record, 2400),
     "dataset": (dataset, 1500),
     "network": (network, 900),
-    "ledger": (ledger, 500),
+    "ledger": (life, 500),
 }
 """How a case of each kind is made, and its weight among all."""

@@ -10,7 +10,7 @@ time.
 from hwloop.record.life.beginning import beginning_of
 from hwloop.record.life.counting import ArrayLife
 from hwloop.record.life.entry import CELL, LifeEntry, LifeSoFar
-from hwloop.record.life.ledger import NO_NAME, life_path, life_paths, read_life
+from hwloop.record.life.life_file import NO_NAME, life_path, life_paths, read_life
 
 __all__ = [
     "CELL",

@@ -1,4 +1,4 @@
-"""What is to be said where the ledger of an array begins: what it does not count."""
+"""The message about a ledger that begins: pulses that it does not count."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from hwloop.backend.base import Event
 from hwloop.backend.origin import Origin
 from hwloop.errors import HwloopError
-from hwloop.record.life.ledger import array_of, life_paths
+from hwloop.record.life.life_file import array_of, life_paths
 from hwloop.record.reader import Record
 from hwloop.settings.foreign_hdf5 import walk
 

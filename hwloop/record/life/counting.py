@@ -16,7 +16,7 @@ from hwloop.array.settings import ArraySettings
 from hwloop.disk import sync
 from hwloop.errors import RecordError
 from hwloop.record.life.entry import CELL, entry_of
-from hwloop.record.life.ledger import (
+from hwloop.record.life.life_file import (
     RUNNING,
     append,
     read_life,

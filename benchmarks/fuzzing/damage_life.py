@@ -21,7 +21,7 @@ _SHAPES = ((4, 4), (4, 4), (4, 4), (1, 16), (0, 4), (16,), (), (2, 2, 4))
 _SPARSE_BYTES = 2**31
 
 
-def damage_ledger(random: Random, folder: Path) -> str:
+def damage_life(random: Random, folder: Path) -> str:
     """Write a damaged ledger of a virtual array of 4 × 4 into ``folder``; return a note of it."""
     path = life_path(folder, NAME, "virtual")
     running = path.with_name(f"{path.name}.{random.randrange(10**6)}.killed.running")
