@@ -51,6 +51,7 @@ class RunResult:
     """Result of a run: its status, "completed" or "stopped", and the outcomes of its steps.
 
     ``life``: how far the array's life has gone; "" where it has none, as an emulated twin.
+    ``beginning``: what the ledger does not count, where this run began it; else "".
     ``origin``: whether the numbers are measured or emulated.
     """
 
@@ -58,6 +59,7 @@ class RunResult:
     status: str
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     life: str = ""
+    beginning: str = ""
     origin: Origin = "not recorded"
 
     def outcome_text(self, label: str) -> str:
@@ -221,7 +223,9 @@ class _Run(Follower):
             self._note("error", f"unexpected {type(exc).__name__}: {exc}")
         self._end(status)
         self._raise_first(self._unsafe, error, *self._unrecorded)
-        return RunResult(self._writer.path, status, self._outcomes, self._life_text())
+        about = self._about_life if self._life is not None else None
+        beginning = "" if about is None else f"{about.level}: {about.message}"
+        return RunResult(self._writer.path, status, self._outcomes, self._life_text(), beginning)
 
     def _note(self, level: str, message: str) -> None:
         """Log why the run ended; a disk that does not take it must not hide the reason."""

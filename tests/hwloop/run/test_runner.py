@@ -395,13 +395,14 @@ def test_a_run_that_begins_a_ledger_says_so_and_names_records_whose_ledger_is_go
             seen.append(event)
 
     ledger = tmp_path / "W3-D12.life.jsonl"
-    run(pulsing("W3-D12"), tmp_path / "a.h5", Listens())
+    first = run(pulsing("W3-D12"), tmp_path / "a.h5", Listens())
     (begins,) = seen
+    assert first.beginning == f"info: {begins.message}"  # for who shows no events
     assert begins.level == "info"
     assert f"the ledger of array W3-D12 begins with this run ({ledger})" in begins.message
     with Record(tmp_path / "a.h5") as record:
         assert record.log[0][1:] == ("info", begins.message)
-    run(pulsing("W3-D12"), tmp_path / "b.h5", Listens())
+    assert run(pulsing("W3-D12"), tmp_path / "b.h5", Listens()).beginning == ""
     run(pulsing("W3-D13"), tmp_path / "c.h5", Listens())
     assert [event.level for event in seen] == ["info", "info"]  # b says nothing, c is another
     ledger.unlink()
