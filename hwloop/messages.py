@@ -26,6 +26,11 @@ def shortened(text: str, at_most: int) -> str:
     return f"{text[: at_most - end]} … ({len(text)} characters) … {text[-end:]}"
 
 
+def one_line(text: str, at_most: int) -> str:
+    """Return a text of about ``at_most`` characters whose line ends are blanks."""
+    return shortened(" ".join(text.split()), at_most)
+
+
 def cell_name(place: tuple[int, ...]) -> str:
     """Return ``"cell (3, 7)"``, or ``"array 12, cell (3, 7)"`` in a population; from 0."""
     *array, row, col = place

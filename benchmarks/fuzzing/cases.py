@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,8 +24,10 @@ from benchmarks.fuzzing.damage import (
     paths_in,
 )
 from benchmarks.fuzzing.damage_hdf5 import damage_hdf5
+from benchmarks.fuzzing.damage_life import NAME, damage_life
 from hwloop.datasets.measurement import Conditions, Measurement, write_measurement
 from hwloop.procedure.procedure import load_procedure
+from hwloop.record.life import life_path
 from hwloop.run.runner import RunOptions, run_procedure
 
 ROOT = Path(__file__).parents[2]
@@ -232,6 +235,17 @@ def network_procedure(name: str) -> str:
     return _NETWORK + step.strip("\n").replace("NAME", name) + "\n"
 
 
+def life(random: Random, _sources: Path, folder: Path) -> Case:
+    """A damaged ledger is shown, or counts in a check of a run on its array."""
+    note = damage_life(random, folder)
+    file = str(life_path(Path(), NAME, "virtual"))
+    station = str(ROOT / "stations" / "virtual_4x4.yaml")
+    check = ("check", str(TRAINING), "--station", station, "--set", f"array.name={NAME}")
+    shown = random.choice((file, file, "."))
+    arguments = random.choice((("show", shown, "--ledger"), (*check, "--out", ".")))
+    return Case(arguments, note)
+
+
 def _damage_members(random: Random, source: Path, path: Path) -> None:
     packing = random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
     with zipfile.ZipFile(source) as members, zipfile.ZipFile(path, "w", packing) as damaged:
@@ -239,8 +253,14 @@ def _damage_members(random: Random, source: Path, path: Path) -> None:
             raw = members.read(name)
             if random.random() < 0.5:
                 raw = damaged_bytes(random, raw)[0]
-            shown = random.choice((name, name, f"../{name}", f"/etc/{name}", name.upper()))
-            damaged.writestr(shown, raw)
+            plain = name.removesuffix(".npy")
+            shown = random.choice(
+                (name, name, plain, f"../{name}", f"/etc/{name}", name.upper(), "w.npy")
+            )
+            if random.random() < 0.1:
+                raw = random.choice((raw[:10], b"")) + bytes(2**28)  # packed, 256 KiB
+            with warnings.catch_warnings(action="ignore"):  # of two members with one name
+                damaged.writestr(shown, raw)
 
 
 KINDS: dict[str, tuple[Callable[[Random, Path, Path], Case], float]] = {
@@ -251,5 +271,6 @@ KINDS: dict[str, tuple[Callable[[Random, Path, Path], Case], float]] = {
     "record": (record, 2400),
     "dataset": (dataset, 1500),
     "network": (network, 900),
+    "ledger": (life, 500),
 }
 """How a case of each kind is made, and its weight among all."""

@@ -48,15 +48,14 @@ def _print_life(console: Console, life: LifeSoFar) -> None:
     console.print(f"array        {array.array}, {array.rows} × {array.cols}")
     runs = table_of("run", "ended", "time", "cells", "pulses", "energy at most", "formings")
     for entry in entries:
-        table = entry.table()
         runs.add_row(
             entry.run,
             entry.status if entry in life.entries else "in progress, or killed",
             entry.ended_utc,
             str(len(entry.cells)),
-            str(table["pulses"].sum()),
-            format_quantity(table["energy_j"].sum(), "J"),
-            str(table["formings"].sum()),
+            str(sum(cell[2] for cell in entry.cells)),
+            format_quantity(sum(cell[3] for cell in entry.cells), "J"),
+            str(sum(cell[4] for cell in entry.cells)),
         )
     print_unbroken(runs)
     _print_cells(console, life.table((array.rows, array.cols)))

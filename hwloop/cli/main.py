@@ -127,8 +127,9 @@ def run(
         for label, outcome in result.outcomes.items():
             if outcome.reached:  # what was missed ends the command as its error
                 say(result.outcome_text(label))
-        if result.life:
-            say(result.life)
+        for text in (result.beginning, result.life):
+            if text:
+                say(text)
         say(f"record: {result.path}")
     if report:
         _report(result.path, None, overwrite=False, quiet=json_lines)

@@ -15,12 +15,13 @@ from hwloop import plugins
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import Event
 from hwloop.backend.kind import LifeKind
+from hwloop.backend.origin import Origin
 from hwloop.backend.registered import backend_kind
 from hwloop.datasets.calibrations import shipped
 from hwloop.errors import ConfigError
 from hwloop.procedure.procedure import Procedure
 from hwloop.record.comparison import Quantity, compare_records, origin_of_record
-from hwloop.record.life import NO_NAME, life_path, read_life
+from hwloop.record.life import NO_NAME, beginning_of, life_path, read_life
 from hwloop.record.reader import STATUS_MEANING, Record
 from hwloop.run.execute import request_for
 from hwloop.run.limited_reads import limited_reads
@@ -42,7 +43,9 @@ def print_preview(procedure: Procedure, backend: str, *, life_folder: Path | Non
     settings = procedure.backend_settings(kind)
     with kind.open_dry(settings, request) as opened:
         refuse_unsupported(procedure, opened)
-        before, life_text = _life_before(procedure.array, kind.life_of(settings), life_folder)
+        before, life_text = _life_before(
+            procedure.array, backend, kind.origin_of(settings), kind.life_of(settings), life_folder
+        )
         seen = preview(procedure, opened, pulses_before=before)
         events = opened.take_events()
         doubtful = limited_reads(procedure, opened.description)
@@ -64,9 +67,12 @@ def print_preview(procedure: Procedure, backend: str, *, life_folder: Path | Non
 
 
 def _life_before(
-    array: ArraySettings, kind: LifeKind | None, folder: Path | None
+    array: ArraySettings, backend: str, origin: Origin, kind: LifeKind | None, folder: Path | None
 ) -> tuple[NDArray[np.int64] | int, str]:
-    """Return the pulses of each cell in earlier runs, (rows, cols) or 0, and a line about them."""
+    """Return the pulses of each cell in earlier runs, (rows, cols) or 0, and a line about them.
+
+    ``folder``: where the ledger is; None: the life is not asked for.
+    """
     if kind is None or folder is None:
         return 0, ""
     if array.name is None:
@@ -74,7 +80,10 @@ def _life_before(
     path = life_path(folder, array.name, kind)
     life = read_life(path, array.name)
     pulses = life.table(array.geometry.shape)["pulses"]
-    runs = len(life.entries) + len(life.running)
+    runs = sum(1 for entry in (*life.entries, *life.running) if entry.cells)
+    if not runs:
+        event = beginning_of(path, array.name, backend=backend, origin=origin)
+        return pulses, f"{event.level}: {event.message}"
     return pulses, f"Ledger {path}: {pulses.max()} pulses of a cell at most; runs: {runs}."
 
 

@@ -26,7 +26,9 @@ from hwloop.messages import nearest
 from hwloop.settings.foreign_files import (
     MAX_DATA_TEXT_BYTES,
     file_bytes,
+    first_bytes,
     read_bounded,
+    refuse_many_fields,
     unpack_gzip,
 )
 
@@ -34,6 +36,7 @@ _TEXTS = ("title", "device", "source", "doi", "validity")
 _CONDITIONS = tuple(Conditions.model_fields)
 _OF_PULSE = ("amplitude_v", "width_s")
 _MIN_VALUES = 2
+_BEGIN_BYTES = 2**20
 _BINARY = frozenset(map(chr, range(32))) - set("\t\r\n\f")
 
 
@@ -113,20 +116,21 @@ def text_lines(path: Path) -> list[str]:
     The file may be compressed with gzip, and is UTF-8 or the Windows code page 1252, in which many
     instruments write "µ". Raises :class:`ConfigError` if it cannot be read or is not text.
     """
-    raw = _bytes(path)
-    try:
-        text = _decoded(raw)
-    except UnicodeDecodeError:
-        raise ConfigError("cannot be read: it is not text", file=str(path)) from None
-    if not _BINARY.isdisjoint(text):
-        raise ConfigError("cannot be read: it is not text", file=str(path))
+    text = _decoded(_bytes(path), path)
+    refuse_many_fields(text, path)
     return text.replace("\r\n", "\n").split("\n")
 
 
 def first_lines(path: Path, count: int) -> list[str]:
-    """Return the first ``count`` lines that are not blank; none if the file is not text."""
+    """Return the first ``count`` lines that are not blank, of the begin of the file.
+
+    None if it is not text, or no line ends within the begin.
+    """
     try:
-        lines = text_lines(path)
+        raw = first_bytes(path, _BEGIN_BYTES)
+        if len(raw) == _BEGIN_BYTES:
+            raw = raw[: raw.rfind(b"\n") + 1]  # the last line may go on
+        lines = _decoded(raw, path).replace("\r\n", "\n").split("\n")
     except ConfigError:
         return []
     return [line for line in lines if line.strip()][:count]
@@ -154,11 +158,18 @@ def _bytes(path: Path) -> bytes:
     return unpack_gzip(raw, MAX_DATA_TEXT_BYTES, path) if packed else raw
 
 
-def _decoded(raw: bytes) -> str:
+def _decoded(raw: bytes, path: Path) -> str:
+    """Return the text; raises :class:`ConfigError` where it is none. ``path``: for the message."""
     try:
-        return raw.decode("utf-8-sig")
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = raw.decode("cp1252")
     except UnicodeDecodeError:
-        return raw.decode("cp1252")
+        raise ConfigError("cannot be read: it is not text", file=str(path)) from None
+    if not _BINARY.isdisjoint(text):
+        raise ConfigError("cannot be read: it is not text", file=str(path))
+    return text
 
 
 def _check_file(path: Path) -> None:

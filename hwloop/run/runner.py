@@ -20,7 +20,7 @@ from hwloop.backend.registered import backend_kind
 from hwloop.errors import ConfigError, HwloopError, NotConverged, RecordError, Stopped
 from hwloop.procedure.procedure import PreparedStep, Procedure
 from hwloop.record.header import RunHeader
-from hwloop.record.life import NO_NAME, ArrayLife, life_path
+from hwloop.record.life import NO_NAME, ArrayLife, beginning_of, life_path
 from hwloop.record.recorder import Recorder, RecordSink
 from hwloop.record.writer import RecordWriter
 from hwloop.run.execute import Follower, execute, request_for
@@ -51,6 +51,7 @@ class RunResult:
     """Result of a run: its status, "completed" or "stopped", and the outcomes of its steps.
 
     ``life``: how far the array's life has gone; "" where it has none, as an emulated twin.
+    ``beginning``: what the ledger does not count, where this run began it; else "".
     ``origin``: whether the numbers are measured or emulated.
     """
 
@@ -58,6 +59,7 @@ class RunResult:
     status: str
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     life: str = ""
+    beginning: str = ""
     origin: Origin = "not recorded"
 
     def outcome_text(self, label: str) -> str:
@@ -121,6 +123,7 @@ def run_procedure(
         wears, origin = kind.life_of(settings), kind.origin_of(settings)
         # Locked before anything is switched on: another run may have the array.
         with _open_life(procedure.array, wears, options) as life:
+            about_life = _about_life(life, wears, procedure.array, options, origin)
             inner = kind.open(settings, request)
             try:
                 refuse_unsupported(procedure, inner)
@@ -136,9 +139,8 @@ def run_procedure(
             except BaseException:
                 inner.close()
                 raise
-            unknown = wears is not None and life is None
             result = _Run(
-                procedure, inner, writer, step_rng, observer or Quiet(), stop, life, unknown=unknown
+                procedure, inner, writer, step_rng, observer or Quiet(), stop, life, about_life
             ).go()
             return replace(result, origin=origin)
 
@@ -163,6 +165,23 @@ def _open_life(
         life.close()
 
 
+def _about_life(
+    life: ArrayLife | None,
+    kind: LifeKind | None,
+    array: ArraySettings,
+    options: RunOptions,
+    origin: Origin,
+) -> Event | None:
+    """Return what to say of the array's life: that no ledger counts it, or that one begins."""
+    if kind is None:
+        return None
+    if life is None or array.name is None:
+        return Event("warning", NO_NAME)
+    if not life.begins:
+        return None
+    return beginning_of(life.path, array.name, backend=options.backend, origin=origin)
+
+
 class _Run(Follower):
     """One recorded run: the open backend, its guard, and the writer of the record."""
 
@@ -175,15 +194,14 @@ class _Run(Follower):
         observer: Observer,
         stop: StopRequest,
         life: ArrayLife | None,
-        *,
-        unknown: bool,
+        about_life: Event | None,
     ) -> None:
         self._procedure = procedure
         self._writer = writer
         self._observer = observer
         # A second signal may break off an operation of the backend, but not the record of it.
         self._recorder = Recorder(Interruptible(inner, stop, may_raise=True), writer)
-        self._life, self._unknown = life, unknown
+        self._life, self._about_life = life, about_life
         self._guard = Guard(self._recorder, procedure.array, life)
         shielded = Interruptible(self._guard, stop, may_raise=False)
         self._array = Array(shielded, procedure.array, rng)
@@ -209,7 +227,9 @@ class _Run(Follower):
             self._note("error", f"unexpected {type(exc).__name__}: {exc}")
         self._end(status)
         self._raise_first(self._unsafe, error, *self._unrecorded)
-        return RunResult(self._writer.path, status, self._outcomes, self._life_text())
+        about = self._about_life if self._life is not None else None
+        beginning = "" if about is None else f"{about.level}: {about.message}"
+        return RunResult(self._writer.path, status, self._outcomes, self._life_text(), beginning)
 
     def _note(self, level: str, message: str) -> None:
         """Log why the run ended; a disk that does not take it must not hide the reason."""
@@ -231,7 +251,7 @@ class _Run(Follower):
 
     def _execute(self) -> None:
         try:
-            self._note_unknown_array()
+            self._note_life()
             execute(self._procedure, self._array, self)
         finally:
             # From here on a signal must not keep the lines from going to 0 V; and this comes
@@ -283,15 +303,15 @@ class _Run(Follower):
         for event in self._recorder.take_events():
             self._observer.event(event)
 
-    def _note_unknown_array(self) -> None:
-        """Say in the record and to the observer that no ledger counts the pulses of this run."""
-        if self._unknown:
-            self._writer.log("warning", NO_NAME)
-            self._observer.event(Event("warning", NO_NAME))
+    def _note_life(self) -> None:
+        """Say in the record and to the observer what the ledger of the array does not count."""
+        if self._about_life is not None:
+            self._writer.log(self._about_life.level, self._about_life.message)
+            self._observer.event(self._about_life)
 
     def _life_text(self) -> str:
         if self._life is None:
-            return NO_NAME if self._unknown else ""
+            return self._about_life.message if self._about_life is not None else ""
         most, bound = int(self._guard.pulses.max()), self._procedure.array.limits.pulses_per_device
         return (
             f"array {self._procedure.array.name}: at most {most} of {bound} pulses of a device's"

@@ -20,18 +20,25 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from typing_extensions import override
 
 from hwloop.errors import ConfigError
+from hwloop.messages import one_line
 from hwloop.settings.foreign_files import (
     MAX_DATA_TEXT_BYTES,
     MAX_NUMBERS,
     file_bytes,
     read_bounded,
     refuse_claims,
+    refuse_many_fields,
     unpack_gzip,
 )
 from hwloop.settings.foreign_hdf5 import open_foreign
-from hwloop.types import FloatArray
+from hwloop.types import LARGEST_NUMBER, FloatArray
+
+_NPY = b"\x93NUMPY"
+_MAX_HEADER_BYTES = 10_000  # as numpy has it: longer ones take long to parse
+_MAX_DIRECTORY_BYTES = 16 * 2**20  # of a few hundred thousand members
 
 
 def read_arrays(path: Path) -> dict[str, FloatArray]:
@@ -39,7 +46,7 @@ def read_arrays(path: Path) -> dict[str, FloatArray]:
 
     Raises :class:`ConfigError` with the file and what is wrong in it.
     """
-    return {name: np.asarray(value, np.float64) for name, value in _read(path, None).items()}
+    return {name: _as_numbers(value, name, path) for name, value in _read(path, None).items()}
 
 
 def read_array(path: Path, key: str | None) -> FloatArray:
@@ -53,7 +60,7 @@ def read_array(path: Path, key: str | None) -> FloatArray:
     if kind in without_keys and key is not None:
         raise ConfigError(f"{without_keys[kind]} has no keys; leave {key!r} out", file=str(path))
     if kind == ".csv":
-        return _table(path)
+        return _as_numbers(_table(path), path.stem, path)
     found = _read(path, key or "")  # without a key, the names alone
     if kind == ".npy" and found:
         key = path.stem
@@ -62,7 +69,24 @@ def read_array(path: Path, key: str | None) -> FloatArray:
             f"give one of its keys: {', '.join(found)}" if found else "holds no numbers",
             file=str(path),
         )
-    return np.asarray(found[key], np.float64)
+    return _as_numbers(found[key], key, path)
+
+
+def _as_numbers(value: Any, name: str, path: Path) -> FloatArray:
+    """Return an array as doubles; raises :class:`ConfigError` where one is beyond any quantity.
+
+    What is not finite is left to whoever asks for finite numbers.
+    """
+    numbers = np.asarray(value, np.float64)
+    if numbers.size:
+        ends = np.fmin.reduce(numbers, axis=None), np.fmax.reduce(numbers, axis=None)
+        worst = float(max(ends, key=abs))
+        if LARGEST_NUMBER < abs(worst) < math.inf:
+            raise ConfigError(
+                f"{name} holds {worst:g}; magnitudes of up to {LARGEST_NUMBER:g} are read",
+                file=str(path),
+            )
+    return numbers
 
 
 def csv_lines(path: Path) -> list[tuple[int, list[str]]]:
@@ -72,7 +96,9 @@ def csv_lines(path: Path) -> list[tuple[int, list[str]]]:
     """
     raw = read_bounded(path, MAX_DATA_TEXT_BYTES)
     try:
-        rows = csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline=""))
+        text = raw.decode("utf-8-sig")
+        refuse_many_fields(text, path)
+        rows = csv.reader(io.StringIO(text, newline=""))
         return [(rows.line_num, row) for row in rows if row]
     except (UnicodeDecodeError, csv.Error) as exc:
         raise ConfigError(f"not a CSV file: {exc}", file=str(path)) from None
@@ -97,7 +123,9 @@ def _read(path: Path, only: str | None) -> dict[str, Any]:
         raise
     # The libraries raise anything, from OverflowError to their own, depending on the damage.
     except Exception as exc:  # noqa: BLE001
-        raise ConfigError(f"cannot be read as {kind}: {exc}", file=str(path)) from None
+        raise ConfigError(
+            f"cannot be read as {kind}: {one_line(str(exc), 300)}", file=str(path)
+        ) from None
 
 
 def _numeric(arrays: Mapping[str, Any], only: str | None = None) -> dict[str, Any]:
@@ -107,41 +135,89 @@ def _numeric(arrays: Mapping[str, Any], only: str | None = None) -> dict[str, An
 
 
 def _npz(path: Path, only: str | None) -> dict[str, Any]:
+    """Read the members that hold numbers, each bounded by its header before it is unpacked.
+
+    NumPy takes a member by its name with or without the ending .npy.
+    """
+    found: dict[str, Any] = {}
     claims: dict[str, tuple[int, ...]] = {}
-    with zipfile.ZipFile(path) as members:
-        for member in members.infolist():
+    with _Directory(path) as raw, zipfile.ZipFile(raw) as archive:
+        members = {}
+        for member in archive.infolist():
             name = member.filename.removesuffix(".npy")
-            if name != member.filename and only in (None, name):
-                with members.open(member) as stream:
-                    claims[name] = _claimed_shape(stream, member.file_size)
-    refuse_claims(claims)
-    with np.load(path, allow_pickle=False) as archive:
-        return _numeric(archive, only)
+            if name in members:
+                raise ValueError(f"holds two members with the name {name!r}")
+            members[name] = member
+            if only not in (None, name):
+                found[name] = None
+                continue
+            with archive.open(member) as stream:
+                shape = _shape_of_numbers(stream, member.file_size, name)
+            if shape is not None:
+                claims[name] = shape
+        refuse_claims(claims)
+        for name in claims:
+            with archive.open(members[name]) as stream:
+                found[name] = np.lib.format.read_array(stream, allow_pickle=False)
+    return {name: found[name] for name in members if name in found}
+
+
+class _Directory(io.FileIO):
+    """File of a ZIP archive, of which no piece is read that is larger than a bound.
+
+    The archive says how long its directory is, which is read in one piece.
+    """
+
+    @override
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _MAX_DIRECTORY_BYTES:
+            raise ValueError(f"its directory has {size} bytes; at most {_MAX_DIRECTORY_BYTES}")
+        return super().read(-1 if size is None else size)
 
 
 def _npy(path: Path, _only: str | None) -> dict[str, Any]:
     with path.open("rb") as stream:
-        refuse_claims({path.stem: _claimed_shape(stream, file_bytes(path))})
-    return _numeric({path.stem: np.load(path, allow_pickle=False)})
+        if stream.read(len(_NPY)) != _NPY:
+            raise ValueError("it does not begin as an NPY file")
+        stream.seek(0)
+        shape = _shape_of_numbers(stream, file_bytes(path), path.stem)
+        if shape is None:
+            return {}
+        refuse_claims({path.stem: shape})
+        stream.seek(0)
+        return {path.stem: np.lib.format.read_array(stream, allow_pickle=False)}
 
 
-def _claimed_shape(stream: IO[bytes], size: int) -> tuple[int, ...]:
-    """Return the shape in the header of an NPY file of ``size`` bytes.
+def _shape_of_numbers(stream: IO[bytes], size: int, name: str) -> tuple[int, ...] | None:
+    """Return the shape in the header of an NPY file of ``size`` bytes; None if it has no numbers.
 
-    Raises :class:`ValueError` where so many bytes cannot hold it.
+    Raises :class:`ValueError` where so many bytes cannot hold it, or it holds pickled objects.
     """
-    version = np.lib.format.read_magic(stream)
+    start = stream.read(len(_NPY) + 2 + 4)
+    if not start.startswith(_NPY):
+        return None
+    version = tuple(start[len(_NPY) : len(_NPY) + 2])
+    reads = np.lib.format.read_array_header_2_0
+    length = int.from_bytes(start[len(_NPY) + 2 :][: 2 if version == (1, 0) else 4], "little")
     if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-    elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
-    else:  # (3, 0) is for names of fields that are not Latin-1
-        raise ValueError(f"holds no plain numbers (version {version[0]}.{version[1]})")
-    if not dtype.hasobject and min(shape, default=0) >= 0:
-        needed = dtype.itemsize * math.prod(shape)
-        if needed > size:
-            raise ValueError(f"claims the shape {shape}, {needed} bytes, but has {size}")
-    return tuple(shape)
+        reads = np.lib.format.read_array_header_1_0
+    elif version != (2, 0):  # (3, 0) is for names of fields that are not Latin-1
+        return None
+    if length > _MAX_HEADER_BYTES:
+        raise ValueError(
+            f"the header of {name} has {length} bytes; at most {_MAX_HEADER_BYTES} are read"
+        )
+    header = io.BytesIO(start[len(_NPY) + 2 :] + stream.read(length))
+    try:
+        shape, _, dtype = reads(header)
+    except Exception as exc:  # numpy parses the header as Python, which raises anything
+        raise ValueError(f"the header of {name} is not that of an NPY file") from exc
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds pickled objects, which are not read")
+    needed = dtype.itemsize * math.prod(shape)
+    if min(shape, default=0) < 0 or needed > size:
+        raise ValueError(f"{name} claims the shape {shape}, {needed} bytes, but has {size}")
+    return tuple(shape) if dtype.kind in "biuf" else None
 
 
 def _hdf5(path: Path, only: str | None) -> dict[str, Any]:

@@ -90,7 +90,12 @@ class LabelledData(Settings):
 
     def load(self) -> tuple[FloatArray, FloatArray]:
         """Return inputs (samples, …) and classes (samples,); :class:`ConfigError` on a misfit."""
-        x, y = self.inputs.array()[: self.first], self.classes.array()[: self.first].ravel()
+        x, y = self.inputs.array(), self.classes.array().ravel()
+        if not x.ndim or not x.size:
+            raise ConfigError(
+                f"{self.inputs.file}: has shape {x.shape}: it holds no samples", key="inputs"
+            )
+        x, y = x[: self.first], y[: self.first]
         if len(x) != len(y) or not len(x):
             raise ConfigError(
                 f"{self.inputs.file}: {len(x)} samples, but {len(y)} classes", key="classes"

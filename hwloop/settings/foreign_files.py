@@ -21,7 +21,12 @@ MAX_DATA_TEXT_BYTES = 128 * 2**20
 MAX_NUMBERS = 2**28
 """Most numbers that are read from one file: 2 GiB as doubles."""
 
+MAX_FIELDS = 2**23
+"""Most fields of a text of measured data: a million rows of eight columns."""
+
 _PIECE_BYTES = 2**20
+_GZIP = b"\x1f\x8b"
+_SEPARATORS = ("\n", ",", ";", "\t")
 
 
 def file_bytes(path: Path) -> int:
@@ -52,7 +57,9 @@ def read_bounded(path: Path, at_most: int) -> bytes:
         raise ConfigError(_too_large(size, at_most), file=str(path))
     try:
         with path.open("rb") as stream:
-            raw = stream.read(at_most + 1)  # files below /proc have no size until they are read
+            raw = stream.read(size + 1)
+            if len(raw) > size:  # files below /proc have no size until they are read
+                raw += stream.read(at_most + 1 - len(raw))
     except OSError as exc:
         raise ConfigError(f"cannot be read: {exc.strerror}", file=str(path)) from None
     if len(raw) > at_most:
@@ -80,6 +87,25 @@ def unpack_gzip(packed: bytes, at_most: int, path: Path) -> bytes:
     return bytes(unpacked)
 
 
+def first_bytes(path: Path, count: int) -> bytes:
+    """Return the first ``count`` bytes of an ordinary file, unpacked if it is a gzip file.
+
+    Fewer where it is shorter. Raises :class:`ConfigError` as :func:`file_bytes` does, and where
+    they cannot be read or unpacked.
+    """
+    file_bytes(path)
+    try:
+        with path.open("rb") as stream:
+            packed = stream.read(2) == _GZIP
+            stream.seek(0)
+            if not packed:
+                return stream.read(count)
+            with gzip.GzipFile(fileobj=stream) as unpacked:
+                return unpacked.read(count)
+    except (OSError, EOFError, zlib.error) as exc:
+        raise ConfigError(f"cannot be read: {exc}", file=str(path)) from None
+
+
 def refuse_claims(shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse the shapes that the arrays of a file claim to have where they are too many numbers.
 
@@ -92,6 +118,20 @@ def refuse_claims(shapes: Mapping[str, tuple[int, ...]]) -> None:
         raise ValueError(
             f"{name} claims the shape {shapes[name]}; at most {MAX_NUMBERS} numbers are read from"
             " a file"
+        )
+
+
+def refuse_many_fields(text: str, path: Path) -> None:
+    """Raise :class:`ConfigError` where a text has more than :data:`MAX_FIELDS` fields.
+
+    Each takes some 60 bytes as text of its own. ``path``: for the message.
+    """
+    fields = sum(map(text.count, _SEPARATORS))
+    if fields > MAX_FIELDS:
+        raise ConfigError(
+            f"has {fields} fields; at most {MAX_FIELDS} are read from a text: divide it, or save"
+            " its numbers as NPZ",
+            file=str(path),
         )
 
 

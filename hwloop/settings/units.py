@@ -12,6 +12,8 @@ from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from hwloop.types import LARGEST_NUMBER, SMALLEST_NUMBER
+
 _PREFIXES = {  # power of ten
     "f": -15,
     "p": -12,
@@ -33,7 +35,8 @@ _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\D*)$")
 def parse_quantity(value: object, unit: str) -> float:
     """Read ``5e-6``, ``"5e-6"`` or ``"50 ms"`` as a finite number of ``unit``.
 
-    Raises :class:`ValueError` with the accepted forms when it is none of these.
+    Raises :class:`ValueError` with the accepted forms when it is none of these, and with the bounds
+    where its magnitude is so large or small that arithmetic with it would not be finite or exact.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"expected {_form(unit)}")
@@ -43,6 +46,11 @@ def parse_quantity(value: object, unit: str) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise ValueError(f"expected a finite number of {unit}")
+    if number and not SMALLEST_NUMBER <= abs(number) <= LARGEST_NUMBER:
+        raise ValueError(
+            f"expected 0 or a magnitude of {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g}, beyond which"
+            " double precision cannot compute with it"
+        )
     return number
 
 
@@ -73,11 +81,10 @@ def format_quantity(value: float, unit: str, *, digits: int = 4) -> str:
     """Write a number for people: ``format_quantity(3.2e-7, "S") == "320 nS"``."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {unit}".rstrip()
-    power = 3 * math.floor(math.log10(abs(value)) / 3)
     rounded = float(f"{value:.{digits}g}")
-    if abs(rounded) >= 10.0 ** (power + 3):
-        power += 3
-    power = min(max(power, -15), 9)
+    if not math.isfinite(rounded):  # the largest numbers, rounded up
+        rounded = value
+    power = min(max(3 * math.floor(math.log10(abs(rounded)) / 3), -15), 9)
     return f"{rounded / 10.0**power:.{digits}g} {_DISPLAY[power]}{unit}".rstrip()
 
 

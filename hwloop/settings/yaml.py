@@ -1,7 +1,7 @@
 """Read YAML files, and name file and line of every mistake.
 
 A file may come from anywhere: its size, the depth of its nesting, what its aliases expand to and
-its whole numbers are bounded, each before memory is taken for it.
+its whole numbers are bounded, and how many values it has, each before memory is taken for it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,18 @@ import yaml
 from typing_extensions import override
 
 from hwloop.errors import ConfigError
+from hwloop.messages import one_line
 from hwloop.settings.foreign_files import read_bounded
 from hwloop.settings.model import MAX_DEPTH
 from hwloop.types import LARGEST_INTEGER
 
 MAX_TEXT_BYTES = 8 * 2**20
 """Largest file or text in YAML, and largest content with every alias written out."""
+
+MAX_TOKENS = 2**18
+"""Most tokens of a text: a number in a list takes two, with its comma. Some 5 s of scanning."""
+
+_VALUE_CHARACTERS = 8  # at least, so that aliases make no more than a million
 
 
 def read_text(path: Path | Traversable) -> str:
@@ -50,11 +56,13 @@ def parse_yaml(text: str, *, file: str = "") -> Any:
     except yaml.MarkedYAMLError as exc:
         line = f"line {exc.problem_mark.line + 1}: " if exc.problem_mark else ""
         raise ConfigError(f"{line}{exc.problem or 'not valid YAML'}", file=file) from None
-    except yaml.YAMLError as exc:
-        raise ConfigError(f"not valid YAML: {exc}", file=file) from None
+    except yaml.reader.ReaderError as exc:
+        number = 1 + text.count("\n", 0, exc.position)
+        reason = f"the character {text[exc.position]!a} is not allowed in YAML"
+        raise ConfigError(f"line {number}: {reason}", file=file) from None
     # The scanner itself converts the digits of "%YAML 9…9" and of escapes such as "\UFFFFFFFF".
-    except (ValueError, OverflowError) as exc:
-        raise ConfigError(f"not valid YAML: {exc}", file=file) from None
+    except (yaml.YAMLError, ValueError, OverflowError) as exc:
+        raise ConfigError(f"not valid YAML: {one_line(str(exc), 200)}", file=file) from None
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -63,8 +71,20 @@ class _StrictLoader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._depth = 0
+        self._tokens = 0
         self._characters = 0
         self._sizes: dict[int, int] = {}
+
+    @override
+    def fetch_more_tokens(self) -> Any:
+        self._tokens += 1
+        if self._tokens > MAX_TOKENS:
+            raise _error(
+                f"has more than {MAX_TOKENS} values and separators up to here; put large tables"
+                " into a file of numbers",
+                self.get_mark(),
+            )
+        return super().fetch_more_tokens()
 
     @override
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
@@ -72,21 +92,23 @@ class _StrictLoader(yaml.SafeLoader):
         if self._depth == MAX_DEPTH:
             raise _error(f"nested deeper than {MAX_DEPTH} levels", event.start_mark)
         self._depth += 1
-        before, self._characters = self._characters, 0
+        before = self._characters
         node = super().compose_node(parent, index)
         self._depth -= 1
         if isinstance(event, yaml.AliasEvent):
             if id(node) not in self._sizes:
                 raise _error(f"the alias {event.anchor!r} contains itself", event.start_mark)
+            self._characters += self._sizes[id(node)]
+            if self._characters > MAX_TEXT_BYTES:
+                raise _error(
+                    f"expands to more than {MAX_TEXT_BYTES // 2**20} MiB with its aliases written"
+                    " out",
+                    event.start_mark,
+                )
         else:
             own = len(node.value) if isinstance(node, yaml.ScalarNode) else 0
-            self._sizes[id(node)] = 1 + own + self._characters
-        self._characters = before + self._sizes[id(node)]
-        if self._characters > MAX_TEXT_BYTES:
-            raise _error(
-                f"expands to more than {MAX_TEXT_BYTES // 2**20} MiB with its aliases written out",
-                event.start_mark,
-            )
+            self._characters += own + _VALUE_CHARACTERS
+            self._sizes[id(node)] = self._characters - before
         return node
 
     @override

@@ -63,10 +63,10 @@ def test_traceback_and_an_error_without_a_reason_are_noticed(
 
 
 def test_files_are_shared_out_by_weight_and_every_number_comes_once() -> None:
-    work = batches(10500, list(KINDS))
+    work = batches(11000, list(KINDS))
     numbers = [number for kind, batch in work if kind == "record" for number in batch]
     assert numbers == list(range(2400))
-    assert sum(len(batch) for _, batch in work) == 10500
+    assert sum(len(batch) for _, batch in work) == 11000
 
 
 def test_report_counts_the_faults_of_each_kind_and_names_the_numbers() -> None:

@@ -211,16 +211,16 @@ def _matrix(layer: DenseLayer | ConvLayer, arrays: Arrays) -> Matrix:
         raise ConfigError(
             f"{layer.weight} has shape {weight.shape}; a {layer.kind} has {axes} axes"
         )
+    if not weight.size:
+        raise ConfigError(f"{layer.weight} has shape {weight.shape}: it holds no weight")
     if isinstance(layer, DenseLayer) and layer.order == "in_out":
         weight = weight.T
     flat = weight.reshape(len(weight), -1)
-    bias = None if layer.bias is None else _named(arrays, layer.bias).ravel()
+    bias = None if layer.bias is None else _of_outputs(arrays, layer.bias, len(flat))
     if layer.norm is not None:
-        scale, shift = _normalisation(layer, arrays)
+        scale, shift = _normalisation(layer, arrays, len(flat))
         flat = flat * scale[:, None]
         bias = shift if bias is None else bias * scale + shift
-    if bias is not None and bias.shape != (len(flat),):
-        raise ConfigError(f"{layer.bias} has {bias.size} entries for {len(flat)} outputs")
     rows = flat.T if bias is None else np.concatenate([flat.T, bias[None]])
     refuse_unfinite(rows, f"{layer.weight}: weight")
     if isinstance(layer, ConvLayer):
@@ -229,11 +229,16 @@ def _matrix(layer: DenseLayer | ConvLayer, arrays: Arrays) -> Matrix:
     return Matrix(layer.weight, rows, bias is not None)
 
 
-def _normalisation(layer: Folded, arrays: Arrays) -> tuple[FloatArray, FloatArray]:
+def _normalisation(layer: Folded, arrays: Arrays, outputs: int) -> tuple[FloatArray, FloatArray]:
     gamma, beta, mean, variance = (
-        _named(arrays, f"{layer.norm}.{part}")
+        _of_outputs(arrays, f"{layer.norm}.{part}", outputs)
         for part in ("weight", "bias", "running_mean", "running_var")
     )
+    if not (variance + layer.norm_eps > 0).all():
+        raise ConfigError(
+            f"{layer.norm}.running_var plus norm_eps has the entry"
+            f" {(variance + layer.norm_eps).min():g}; expected all above 0"
+        )
     scale = gamma / np.sqrt(variance + layer.norm_eps)
     return scale, beta - mean * scale
 
@@ -242,6 +247,13 @@ def _named(arrays: Arrays, name: str) -> FloatArray:
     if name not in arrays:
         raise ConfigError(f"there is no array {name!r}{nearest(name, arrays)}", key="layers")
     return arrays[name]
+
+
+def _of_outputs(arrays: Arrays, name: str, outputs: int) -> FloatArray:
+    found = _named(arrays, name).ravel()
+    if len(found) != outputs:
+        raise ConfigError(f"{name} has {len(found)} entries for {outputs} outputs")
+    return found
 
 
 def _function(layer: LayerSettings, x: FloatArray) -> FloatArray:

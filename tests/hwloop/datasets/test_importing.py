@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from hwloop.datasets import importing
 from hwloop.datasets.importing import import_measurement
 from hwloop.datasets.measurement import read_measurement, write_measurement
 from hwloop.errors import ConfigError, RecordError
@@ -52,6 +54,32 @@ def test_one_train_repeats_its_pulse_in_every_row(tmp_path: Path) -> None:
         "conductance_s": [1e-6, 2e-6, 4e-6],
     }.items():
         np.testing.assert_array_equal(measurement.columns[name], values)
+
+
+def test_packed_rows_beyond_the_bound_are_refused_with_their_count(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv.gz"
+    rows = b"11,22,33\n" * 100_000
+    path.write_bytes(gzip.compress(b"Voltage (V),Current (A),Time (s)\n" + rows * 28))
+    with pytest.raises(ConfigError, match=r"has 8400003 fields; at most 8388608 are read"):
+        import_measurement(path, reader=None, given={"source": "lab book"})
+
+
+def test_a_reader_is_chosen_by_the_begin_of_a_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sweep.csv"
+    path.write_text("Voltage (V),Current (A)\n0.1,1e-6\n0.2,2e-6\n0.3,3e-6\n")
+    read: list[Path] = []
+    whole = importing.read_bounded
+
+    def noted(one: Path, at_most: int) -> bytes:
+        read.append(one)
+        return whole(one, at_most)
+
+    monkeypatch.setattr(importing, "read_bounded", noted)
+    measurement = import_measurement(path, reader=None, given={"source": "x"}).measurement
+    assert measurement.columns["current_a"].tolist() == [1e-6, 2e-6, 3e-6]
+    assert read == [path]  # once, by the reader that was chosen
 
 
 Change = Callable[[list[str]], object]

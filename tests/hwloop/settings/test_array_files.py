@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
 import os
+import re
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -108,6 +112,86 @@ def test_an_npz_of_packed_zeros_is_refused_by_what_it_unpacks_to(tmp_path: Path)
         read_arrays(tmp_path / "a.npz")
 
 
+@pytest.mark.parametrize("name", ["w", "w.npy", "W", "x/w", "../w"])
+def test_a_member_of_any_name_is_read_only_if_its_header_is_of_numbers(
+    name: str, tmp_path: Path
+) -> None:
+    with (
+        zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(name, "w") as stream,
+    ):
+        for _ in range(16):
+            stream.write(bytes(2**22))
+    tracemalloc.start()
+    key = name.removesuffix(".npy")
+    for read in (read_arrays, lambda path: read_array(path, key)):
+        with contextlib.suppress(ConfigError):  # by its key: there is none of that name
+            assert read(tmp_path / "a.npz") == {}
+    assert tracemalloc.get_traced_memory()[1] < 2**22  # unpacked, it is 64 MiB
+    tracemalloc.stop()
+
+
+def test_a_member_without_the_ending_of_numpy_is_an_array_and_bounded_as_one(
+    tmp_path: Path,
+) -> None:
+    content = io.BytesIO()
+    np.save(content, MAP)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("map", content.getvalue())
+        archive.writestr("huge", npy_claiming("(1000000000000,)"))
+    assert np.array_equal(read_array(tmp_path / "a.npz", "map"), MAP)
+    with pytest.raises(ConfigError, match=r"huge claims the shape .* but has 136"):
+        read_array(tmp_path / "a.npz", "huge")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("names", [("w.npy", "w.npy"), ("w", "w.npy"), ("w", "w")])
+def test_two_members_of_one_name_are_refused(names: tuple[str, str], tmp_path: Path) -> None:
+    content = io.BytesIO()
+    np.save(content, MAP)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        for name in names:
+            archive.writestr(name, content.getvalue())
+    with pytest.raises(ConfigError, match="holds two members with the name 'w'"):
+        read_array(tmp_path / "a.npz", "w")
+
+
+def test_a_directory_of_an_archive_that_is_longer_than_the_bound_is_not_read(
+    tmp_path: Path,
+) -> None:
+    length, offset = 2**30, 0
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, length, offset, 0)
+    with (tmp_path / "a.npz").open("wb") as stream:
+        stream.truncate(length)
+        stream.seek(length)
+        stream.write(end)
+    with pytest.raises(ConfigError, match="its directory has 1073741824 bytes; at most 16777216"):
+        read_arrays(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("length", [10_001, 2**32 - 1])
+def test_a_long_header_is_one_line_with_its_place(length: int, tmp_path: Path) -> None:
+    raw = b"\x93NUMPY\x02\x00" + length.to_bytes(4, "little") + b" " * 20_000
+    (tmp_path / "a.npy").write_bytes(raw)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("map", raw)
+    for name, member in (("a.npy", "a"), ("a.npz", "map")):
+        with pytest.raises(ConfigError) as refusal:
+            read_arrays(tmp_path / name)
+        assert str(refusal.value) == (
+            f"{tmp_path / name}: cannot be read as a NumPy file: the header of {member} has"
+            f" {length} bytes; at most 10000 are read"
+        )
+
+
+@pytest.mark.parametrize("header", [b"(" * 9000, b"{'descr': '<f8'}", b"\xff" * 50, b"1 +\n" * 99])
+def test_a_header_that_python_cannot_parse_is_one_line(header: bytes, tmp_path: Path) -> None:
+    raw = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    (tmp_path / "a.npy").write_bytes(raw)
+    with pytest.raises(ConfigError, match=r"file: the header of a is not that of an NPY file$"):
+        read_arrays(tmp_path / "a.npy")
+
+
 @pytest.mark.parametrize("shape", [(10**12,), (2**20, 2**20)])
 def test_a_sparse_hdf5_dataset_is_refused_by_its_shape(
     shape: tuple[int, ...], tmp_path: Path
@@ -192,3 +276,24 @@ def test_onnx_array_whose_data_is_in_another_file_is_refused(tmp_path: Path) -> 
     )
     with pytest.raises(ConfigError, match=r"a\.onnx: .*'w' has its data in another file"):
         read_arrays(tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.npy", "a.h5", "a.csv"])
+@pytest.mark.parametrize("value", [1e308, -1e101])
+def test_a_number_beyond_any_quantity_is_refused_and_a_missing_one_is_left(
+    name: str, value: float, tmp_path: Path
+) -> None:
+    table = MAP.copy()
+    for missing, refused in ((np.nan, False), (value, True)):
+        table[0, 1] = missing
+        np.save(tmp_path / "a.npy", table)
+        np.savez(tmp_path / "a.npz", a=table)
+        np.savetxt(tmp_path / "a.csv", table, delimiter=",")
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file["a"] = table
+        key = "a" if name in ("a.npz", "a.h5") else None
+        if not refused:
+            assert np.array_equal(read_array(tmp_path / name, key), table, equal_nan=True)
+            continue
+        with pytest.raises(ConfigError, match=rf"a holds {re.escape(f'{value:g}')}; magnitudes of"):
+            read_array(tmp_path / name, key)

@@ -82,3 +82,15 @@ def test_mnist_is_read_in_its_own_format(shared_data: Path) -> None:
     # Published counts of the ten digits in the test set.
     counts = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     np.testing.assert_array_equal(np.bincount(y.astype(int)), counts)
+
+
+@pytest.mark.parametrize("shape", [(0, 7), (4, 0), (0,), ()])
+def test_samples_without_an_entry_are_refused_with_their_shape(
+    shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    file = tmp_path / "samples.npz"
+    np.savez(file, x=np.zeros(shape), y=np.zeros(shape[:1]))
+    data = {"inputs": {"file": str(file), "key": "x"}, "classes": {"file": str(file), "key": "y"}}
+    with pytest.raises(ConfigError) as refusal:
+        LabelledData.parse(data).load()
+    assert f"has shape {shape}: it holds no samples" in str(refusal.value)

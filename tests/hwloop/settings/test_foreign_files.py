@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from hwloop.errors import ConfigError
-from hwloop.settings.foreign_files import read_bounded, refuse_claims, unpack_gzip
+from hwloop.settings.foreign_files import (
+    first_bytes,
+    read_bounded,
+    refuse_claims,
+    refuse_many_fields,
+    unpack_gzip,
+)
 
 NAME = Path("a.gz")
 
@@ -48,3 +54,23 @@ def test_claimed_shapes_count_together() -> None:
     refuse_claims({"a": (2**14, 2**13), "b": (2**27,), "scalar": ()} | {"scalar": (0, 9)})
     with pytest.raises(ValueError, match=r"b claims the shape \(134217728,\)"):
         refuse_claims({"a": (2**14, 2**12), "b": (2**27,), "c": (2**26, 2)})
+
+
+def test_the_begin_of_a_file_is_read_without_the_rest(tmp_path: Path) -> None:
+    text = b"a,b\n1,2\n" + b"3,4\n" * 100
+    (tmp_path / "a.csv").write_bytes(text)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text) + b"no gzip file any more")
+    for name in ("a.csv", "a.csv.gz"):
+        assert first_bytes(tmp_path / name, 8) == b"a,b\n1,2\n"[:8]
+    assert first_bytes(tmp_path / "a.csv", 10**6) == text
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(text)[:12])
+    with pytest.raises(ConfigError, match=r"cut\.gz: cannot be read: "):
+        first_bytes(tmp_path / "cut.gz", 8)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "\n"])
+def test_fields_are_counted_before_they_are_taken_apart(separator: str) -> None:
+    text = f"1{separator}" * 2**23
+    refuse_many_fields(text, Path("a.csv"))
+    with pytest.raises(ConfigError, match=r"^a\.csv: has 8388609 fields; at most 8388608 are"):
+        refuse_many_fields(text + separator, Path("a.csv"))

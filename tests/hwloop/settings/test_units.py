@@ -47,6 +47,36 @@ def test_what_is_not_finite_is_refused(value: object) -> None:
         parse_quantity(value, "V")
 
 
+@pytest.mark.parametrize(
+    "value", [5e-324, 1e-310, -1e-320, "1e-101 V", "9e-86 fV", 1e101, -1e308, "1e92 GV", 10**101]
+)
+def test_a_magnitude_that_double_precision_cannot_compute_with_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match=r"0 or a magnitude of 1e-100 to 1e\+100"):
+        parse_quantity(value, "V")
+
+
+@pytest.mark.parametrize("value", [0, -0.0, 1e-100, 1e100, "-1e100 V", "0 V"])
+def test_zero_and_the_bounds_themselves_are_quantities(value: object) -> None:
+    assert parse_quantity(value, "V") == float(str(value).removesuffix("V"))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1e308, "1e+299 GJ"),
+        (-1.7976931348623157e308, "-1.798e+299 GJ"),
+        (5e-324, "4.941e-309 fJ"),
+        (999.96, "1 kJ"),
+        (999.94, "999.9 J"),
+        (1e9, "1 GJ"),
+        (9.9999e11, "1000 GJ"),
+        (1e-15, "1 fJ"),
+    ],
+)
+def test_every_finite_number_is_written_for_people(value: float, text: str) -> None:
+    assert format_quantity(value, "J") == text
+
+
 def test_a_plain_number_with_a_unit_is_told_to_have_none() -> None:
     with pytest.raises(ValueError, match="a number without a unit, such as 5e-3; got the unit '%'"):
         parse_quantity("1 %", "1")

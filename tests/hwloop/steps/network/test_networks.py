@@ -240,6 +240,34 @@ def test_weights_that_are_no_numbers_are_named(files: dict[str, Any], tmp_path: 
         build([DenseLayer(kind="dense", weight="5.weigt")], broken)
 
 
+@pytest.mark.parametrize("shape", [(0, 7), (7, 0), (0, 0)])
+def test_weights_without_an_entry_are_refused_with_their_shape(shape: tuple[int, int]) -> None:
+    for order in ("out_in", "in_out"):
+        layer = DenseLayer(kind="dense", weight="w", bias="b", order=order)
+        with pytest.raises(ConfigError) as refusal:
+            build([layer], {"w": np.zeros(shape), "b": np.zeros(shape[0])})
+        assert str(refusal.value) == f"w has shape {shape}: it holds no weight"
+
+
+@pytest.mark.parametrize("name", ["b", "n.weight", "n.bias", "n.running_mean", "n.running_var"])
+def test_a_bias_or_normalisation_of_another_length_is_refused_by_name(name: str) -> None:
+    parts = ("weight", "bias", "running_mean", "running_var")
+    arrays = {"w": np.ones((3, 2)), "b": np.zeros(3)} | {f"n.{part}": np.ones(3) for part in parts}
+    layer = DenseLayer(kind="dense", weight="w", bias="b", norm="n")
+    assert build([layer], arrays).matrices[0].weights.shape == (3, 3)
+    for length in (0, 1, 4):
+        with pytest.raises(ConfigError, match=f"{name} has {length} entries for 3 outputs"):
+            build([layer], arrays | {name: np.ones(length)})
+
+
+def test_a_variance_that_is_none_is_refused_without_a_warning() -> None:
+    parts = ("weight", "bias", "running_mean")
+    arrays = {"w": np.ones((2, 2)), "n.running_var": np.array([1.0, -0.5])}
+    arrays |= {f"n.{part}": np.ones(2) for part in parts}
+    with pytest.raises(ConfigError, match=r"n\.running_var plus norm_eps has the entry -0\.4999"):
+        build([DenseLayer(kind="dense", weight="w", norm="n")], arrays)
+
+
 def test_a_measured_activation_refuses_what_was_not_measured() -> None:
     layers = [
         DenseLayer(kind="dense", weight="w"),

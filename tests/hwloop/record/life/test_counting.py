@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hwloop.errors import RecordError
-from hwloop.record.life import CELL, ArrayLife, life_path, life_paths, read_life
+from hwloop.record.life import ArrayLife, life_path, life_paths, read_life
 from tests.hwloop.spy import array_settings
 
 ARRAY = array_settings(name="W3-D12")
@@ -159,53 +159,3 @@ def test_a_ledger_of_another_shape_or_name_is_refused(tmp_path: Path) -> None:
         read_life(path).table((2, 2))
     with pytest.raises(RecordError, match="is the ledger of W3-D12, not of w3-d12"):
         read_life(path, "w3-d12")  # one file where the file system ignores case
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "[]",
-        "{",
-        "[" * 10**5,
-        {"cells": [[0, 1, -3, 0.0, 0]]},
-        {"cells": [[2, 0, 3, 0.0, 0]]},
-        {"cells": [[0, 1, 2**63, 0.0, 0]]},
-        {"cells": [[0, 1, 1, float("nan"), 0]]},
-        {"more": 1},
-    ],
-)
-def test_a_damaged_entry_is_named_by_file_and_line(
-    damage: str | dict[str, object], tmp_path: Path
-) -> None:
-    path = tmp_path / "W3-D12.life.jsonl"
-    one_run(path, "a", 0, 1, 3)
-    whole = path.read_text()
-    line = damage if isinstance(damage, str) else json.dumps(json.loads(whole) | damage)
-    path.write_text(f"{whole}{line}\n")
-    with pytest.raises(RecordError, match=r"W3-D12\.life\.jsonl: line 2: is no entry"):
-        ArrayLife(path, "b", ARRAY)
-
-
-@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"PK\x03\x04", b"text"])
-def test_a_damaged_count_of_a_killed_run_is_refused(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "W3-D12.life.jsonl"
-    (tmp_path / f"{path.name}.1234.killed.running").write_bytes(content)
-    with pytest.raises(RecordError, match="pulses of a run that was killed cannot be read"):
-        ArrayLife(path, "b", ARRAY)
-
-
-def test_counts_of_a_killed_run_must_be_counts(tmp_path: Path) -> None:
-    path = tmp_path / "W3-D12.life.jsonl"
-    file = tmp_path / f"{path.name}.1234.killed.running"
-    negative = np.zeros((2, 4), CELL)
-    negative["pulses"][0, 1], negative["pulses"][1, 1] = 1, -1
-    negative["formings"][0, 1] = -1
-    for table, message in (
-        (np.zeros(8, CELL), r"holds .* of shape \(8,\)"),
-        (np.zeros((2, 4)), "holds float64"),
-        (negative, "greater than or equal to 0"),
-    ):
-        with file.open("wb") as stream:
-            np.save(stream, table)
-        with pytest.raises(RecordError, match=message):
-            read_life(path)
