@@ -7,6 +7,7 @@ the file does not state; :func:`import_measurement` combines both and invents no
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -119,6 +120,14 @@ def text_lines(path: Path) -> list[str]:
     text = _decoded(_bytes(path), path)
     refuse_many_fields(text, path)
     return text.replace("\r\n", "\n").split("\n")
+
+
+def fields_of(path: Path, number: int, line: str) -> list[str]:
+    """Return the comma-separated fields of a line; ConfigError with its number if it has none."""
+    try:
+        return next(csv.reader([line]))
+    except csv.Error as exc:
+        raise ConfigError(f"{path}: line {number}: {exc}") from exc
 
 
 def first_lines(path: Path, count: int) -> list[str]:

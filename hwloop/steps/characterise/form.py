@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from typing import ClassVar
 
 import numpy as np
@@ -24,7 +24,7 @@ from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveOhm, PositiveSecond
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import Cells, chosen, groups, planned_read, read_of, unmeasured
-from hwloop.steps.common.pulses import LevelSweep, pulse_of
+from hwloop.steps.common.pulses import MOST_LEVELS, LevelSweep, pulse_of
 from hwloop.steps.common.summaries import median_text
 from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.rows import Outcome, Row, Yield, column
@@ -50,16 +50,21 @@ class FormSettings(Settings):
     cells: Cells | None = None
 
     @model_validator(mode="after")
-    def _gate_positive(self) -> FormSettings:
+    def _consistent(self) -> FormSettings:
         if self.gate is not None and self.gate.start_v < 0:
             raise ValueError(f"gate.start_v {self.gate.start_v:g} is below 0 V")
+        gates = 1 if self.gate is None else len(self.gate.levels_v())
+        pulses = gates * len(self.amplitude.levels_v()) * self.pulses_per_level
+        if min(pulses, self.pulses_per_cell) > MOST_LEVELS:
+            raise ValueError(f"{pulses:.3g} pulses of each cell; at most {MOST_LEVELS}")
         return self
 
     def levels(self) -> list[tuple[float | None, float]]:
         """Return (gate, amplitude) in volts of every pulse, in order, within a cell's budget."""
         gates: list[float | None] = [None] if self.gate is None else [*self.gate.levels_v()]
-        grid = product(gates, self.amplitude.levels_v(), range(self.pulses_per_level))
-        return [(gate, amplitude) for gate, amplitude, _ in grid][: self.pulses_per_cell]
+        each = range(min(self.pulses_per_level, self.pulses_per_cell))
+        grid = product(gates, self.amplitude.levels_v(), each)
+        return [(gate, amplitude) for gate, amplitude, _ in islice(grid, self.pulses_per_cell)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ from hwloop.steps.common.cells import (
     planned_read,
     read_of,
 )
-from hwloop.steps.common.pulses import pulse_of
+from hwloop.steps.common.pulses import pulse_of, steps_within
 from hwloop.steps.common.summaries import crossing_v, median_text
 from hwloop.steps.common.windows import chance_of_window, stands_out
 from hwloop.steps.contract import Plan, PlannedOperation, Step
@@ -60,6 +60,7 @@ class IvSweepSettings(Settings):
             raise ValueError("gate_v is of pulses; direct reads take array.read.gate_v")
         if self.step_v > min(self.positive_v, abs(self.negative_v) or self.positive_v):
             raise ValueError(f"step_v {self.step_v:g} is larger than the sweep")
+        steps_within(self.positive_v - self.negative_v, self.step_v)
         return self
 
     def levels_v(self) -> list[float]:
@@ -71,7 +72,7 @@ class IvSweepSettings(Settings):
 
 def _ramp(end_v: float, step_v: float) -> list[float]:
     """Return step, 2 step, … up to and including the end; no level if the end is 0 V."""
-    whole = int(np.floor(end_v / step_v * (1 + 1e-12)))
+    whole = steps_within(end_v, step_v)
     # Rounded to a nanovolt, so that 3 · 0.1 V is 0.3 V and does not exceed a limit of 0.3 V.
     ramp = [round(n * step_v, 9) for n in range(1, whole + 1)]
     return ramp if not ramp or np.isclose(ramp[-1], end_v) else [*ramp, end_v]

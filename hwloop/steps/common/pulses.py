@@ -28,6 +28,18 @@ class Pulse(Settings):
         return self
 
 
+MOST_LEVELS = 100_000
+"""The most levels of a sweep, so that a slip in a step or an end is refused and not planned."""
+
+
+def steps_within(span_v: float, step_v: float) -> int:
+    """Return how many whole steps a span of volts has; ValueError above :data:`MOST_LEVELS`."""
+    steps = span_v / step_v * (1 + 1e-12)
+    if not steps <= MOST_LEVELS:
+        raise ValueError(f"{steps:.3g} levels by steps of {step_v:g} V; at most {MOST_LEVELS}")
+    return int(steps)
+
+
 class LevelSweep(Settings):
     """Levels from ``start_v`` to ``stop_v``, volts, in steps of the magnitude ``step_v``."""
 
@@ -41,12 +53,13 @@ class LevelSweep(Settings):
             raise ValueError("start_v and stop_v must be of one sign and not 0 V")
         if abs(self.stop_v) < abs(self.start_v):
             raise ValueError(f"stop_v {self.stop_v:g} is smaller than start_v {self.start_v:g}")
+        steps_within(abs(self.stop_v - self.start_v), self.step_v)
         return self
 
     def levels_v(self) -> list[float]:
         """Return every level, volts; ``stop_v`` is the last one."""
         sign = np.sign(self.stop_v)
-        count = int(np.floor(abs(self.stop_v - self.start_v) / self.step_v * (1 + 1e-12)))
+        count = steps_within(abs(self.stop_v - self.start_v), self.step_v)
         levels = [round(self.start_v + sign * n * self.step_v, 9) for n in range(count + 1)]
         return levels if np.isclose(levels[-1], self.stop_v) else [*levels, self.stop_v]
 

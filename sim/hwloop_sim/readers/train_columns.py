@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from hwloop.datasets.importing import Extract, Reader, fault, finite_number, first_lines, text_lines
+from hwloop.datasets.importing import (
+    Extract,
+    Reader,
+    fault,
+    fields_of,
+    finite_number,
+    first_lines,
+    text_lines,
+)
 from hwloop.datasets.measurement import train_columns as columns_of_trains
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
@@ -29,7 +36,10 @@ def recognises(path: Path) -> bool:
     lines = first_lines(path, 3)
     if len(lines) < 3 or iv_sweep.recognises(path):
         return False
-    header, *rows = (next(csv.reader([line])) for line in lines)
+    try:
+        header, *rows = (fields_of(path, n, line) for n, line in enumerate(lines, start=1))
+    except ConfigError:
+        return False
     if len(header) < 2 or not all(name.strip() for name in header) or _numeric(header):
         return False
     units = {_unit_of(name) for name in _of_trains(header)}
@@ -42,8 +52,8 @@ def read(path: Path, options: Mapping[str, str]) -> Extract:
     amplitude_v = quantity(path, options, "amplitude_v", "V")
     width_s = quantity(path, options, "width_s", "s")
     lines = [(n, text) for n, text in enumerate(text_lines(path), start=1) if text.strip()]
-    names = [name.strip() for name in next(csv.reader([lines[0][1]]))]
-    rows = [(n, next(csv.reader([text]))) for n, text in lines[1:]]
+    names = [name.strip() for name in fields_of(path, *lines[0])]
+    rows = [(n, fields_of(path, n, text)) for n, text in lines[1:]]
     chosen = _chosen(path, names, options.get("columns"))
     unit = _unit(path, [names[i] for i in chosen], options.get("unit"))
     trains = [_train(path, rows, i, names[i]) for i in chosen]

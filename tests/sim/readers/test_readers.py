@@ -230,3 +230,12 @@ def test_the_published_figures_of_the_measured_files_come_out(shared_data: Path)
     ).measurement.columns
     assert 1 / np.median(cycles["set_conductance_s"]) == pytest.approx(5.0e3, rel=5e-3)
     assert 1 / np.median(cycles["reset_conductance_s"]) == pytest.approx(73.9e3, rel=1e-3)
+
+
+def test_line_that_a_table_cannot_have_is_named_and_no_traceback(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    rows = [f"{n},{n}e-6,{2 * n}e-6" for n in range(1, 9)]
+    table.write_bytes("\n".join(["n,a (S),b (S)", *rows, "9,1e-6\r2e-6,3e-6"]).encode())
+    given = {"amplitude_v": "2 V", "width_s": "1 ms", "source": "lab book"}
+    with pytest.raises(ConfigError, match=r"t\.csv: line 10: new-line character"):
+        import_measurement(table, reader=None, given=given)

@@ -10,7 +10,7 @@ import pytest
 from hwloop.backend.guard import Guard
 from hwloop.errors import ConfigError
 from hwloop.steps.array import Array
-from hwloop.steps.characterise.form import FORM
+from hwloop.steps.characterise.form import FORM, FormSettings
 from hwloop.steps.common.pulses import LevelSweep
 from tests.characterised import emulated, results
 
@@ -113,11 +113,22 @@ def test_what_is_planned_covers_what_the_guard_counts() -> None:
     [
         ({"start_v": 0.0, "stop_v": 1.0, "step_v": 0.1}, "of one sign"),
         ({"start_v": 1.0, "stop_v": 0.5, "step_v": 0.1}, "smaller than start_v"),
+        ({"start_v": 1.0, "stop_v": 2.0, "step_v": 1e-6}, "1e.06 levels by steps of 1e-06 V"),
+        ({"start_v": 1.0, "stop_v": 2.0, "step_v": 1e-99}, "at most 100000"),
     ],
 )
 def test_a_ramp_that_is_none_is_refused(ramp: dict[str, float], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         LevelSweep.parse(ramp)
+
+
+def test_a_budget_of_more_pulses_than_a_cell_can_have_is_refused_before_they_are_listed() -> None:
+    ramp = {"start_v": 1.0, "stop_v": 2.0, "step_v": 1e-4}
+    forming = {"amplitude": ramp, "width_s": 1e-3, "target_ohm": 1e4, "pulses_per_level": 2**52}
+    with pytest.raises(ConfigError, match=r"pulses of each cell; at most 100000"):
+        FormSettings.parse(forming | {"pulses_per_cell": 2**52})
+    levels = FormSettings.parse(forming | {"pulses_per_cell": 5}).levels()
+    assert levels == [(None, 1.0)] * 5
 
 
 def test_a_ramp_ends_exactly_at_its_stop() -> None:

@@ -77,6 +77,12 @@ def test_a_pulsed_sweep_needs_a_width() -> None:
         IvSweepSettings.parse({"positive_v": 1, "negative_v": -1, "step_v": 0.1})
 
 
+def test_a_sweep_of_more_levels_than_anyone_wants_is_refused_before_they_are_listed() -> None:
+    sweep = {"negative_v": -1, "step_v": 0.1, "width_s": 1e-3}
+    with pytest.raises(ConfigError, match=r"6\.55e\+05 levels by steps of 0\.1 V; at most 100000"):
+        IvSweepSettings.parse(sweep | {"positive_v": 65536})
+
+
 def test_a_failed_read_is_an_error() -> None:
     with pytest.raises(StepError, match=r"iv_sweep: .*could not be measured"):
         results(IV_SWEEP, SWEEP, emulated(DEVICE, current_a=1e-3))
