@@ -24,7 +24,7 @@ from hwloop.run.execute import Follower, execute, request_for
 from hwloop.steps.array import Array
 from hwloop.steps.rows import Yield
 from hwloop.types import FloatArray
-from hwloop_drivers.bench.exchanged_lines import LEAST_MOVED, Change, exchanged_lines
+from hwloop_drivers.bench.exchanged_lines import LEAST_MOVED, ReadChange, exchanged_lines
 from hwloop_sim.emulator.backend import SIM
 
 PROCEDURES = Path(__file__).parents[1] / "procedures"
@@ -124,7 +124,7 @@ class _Exchanging(OneVerbBackend):
         seen_conductance_s = np.where(
             operation.addressed, now_conductance_s, self._seen_conductance_s
         )
-        change = Change(self._seen_conductance_s, seen_conductance_s, self._up, self._down)
+        change = ReadChange(self._seen_conductance_s, seen_conductance_s, self._up, self._down)
         self.noticed.append(exchanged_lines(change, moved=max(5 * SCATTER, LEAST_MOVED)))
         self.judged += 1
         self._seen_conductance_s = seen_conductance_s

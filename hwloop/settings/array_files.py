@@ -201,8 +201,10 @@ def _shape_of_numbers(stream: IO[bytes], size: int, name: str) -> tuple[int, ...
     length = int.from_bytes(start[len(_NPY) + 2 :][: 2 if version == (1, 0) else 4], "little")
     if version == (1, 0):
         reads = np.lib.format.read_array_header_1_0
-    elif version != (2, 0):  # (3, 0) is for names of fields that are not Latin-1
+    elif version == (3, 0):  # for names of fields that are not Latin-1: of records, not numbers
         return None
+    elif version != (2, 0):
+        raise ValueError(f"{name} says that it is of another version than NPY files have")
     if length > _MAX_HEADER_BYTES:
         raise ValueError(
             f"the header of {name} has {length} bytes; at most {_MAX_HEADER_BYTES} are read"

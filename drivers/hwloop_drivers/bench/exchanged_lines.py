@@ -23,7 +23,7 @@ LEAST_SURPRISE = 4.0  # sum over these cells of ln(change / distance to the othe
 
 
 @dataclass(frozen=True)
-class Change:
+class ReadChange:
     """Reads of cells before and after, and the pulses between, all (rows, cols).
 
     ``before_conductance_s``, ``after_conductance_s``: NaN where unknown or not above 0. ``up``,
@@ -36,7 +36,7 @@ class Change:
     down: BoolArray
 
 
-def exchanged_lines(change: Change, *, moved: float = MOVED) -> str | None:
+def exchanged_lines(change: ReadChange, *, moved: float = MOVED) -> str | None:
     """Return which two lines read as each other did before; None where no two do.
 
     ``moved``: change of ln G that is none of a read's scatter. Lines whose cells read alike cannot

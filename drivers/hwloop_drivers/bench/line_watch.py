@@ -22,7 +22,7 @@ from hwloop_drivers.bench.exchanged_lines import (
     LEAST_CELLS,
     LEAST_MOVED,
     MOVED,
-    Change,
+    ReadChange,
     exchanged_lines,
 )
 from hwloop_drivers.bench.wiring_check import ConnectivityCheck, LineProbe
@@ -170,7 +170,7 @@ class LineWatch:
 
     def _exchanged(self, before: _Known) -> str | None:
         after_conductance_s = self._seen_conductance_s
-        change = Change(before.conductance_s, after_conductance_s, before.up, before.down)
+        change = ReadChange(before.conductance_s, after_conductance_s, before.up, before.down)
         moved = MOVED
         if len(self._repeats) >= LEAST_REPEATS:
             moved = float(np.clip(SCATTERS * np.median(self._repeats), LEAST_MOVED, MOVED))

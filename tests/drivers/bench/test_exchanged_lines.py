@@ -7,7 +7,7 @@ import pytest
 
 from hwloop.types import BoolArray, FloatArray
 from hwloop_drivers.bench import exchanged_lines as module
-from hwloop_drivers.bench.exchanged_lines import Change
+from hwloop_drivers.bench.exchanged_lines import ReadChange
 
 BEFORE_S = 1e-6 * np.array([[10.0, 40.0, 20.0], [30.0, 15.0, 55.0], [25.0, 70.0, 35.0]])
 
@@ -20,7 +20,9 @@ def exchanged_lines(
     **moved: float,
 ) -> str | None:
     none = np.zeros(before_s.shape, np.bool_)
-    change = Change(before_s, after_s, none if up is None else up, none if down is None else down)
+    change = ReadChange(
+        before_s, after_s, none if up is None else up, none if down is None else down
+    )
     return module.exchanged_lines(change, **moved)
 
 

@@ -151,14 +151,23 @@ def test_port_that_streams_is_not_taken_for_a_virtual_bench(
 
 
 def test_late_answer_of_a_virtual_bench_is_not_taken_for_that_to_the_next_question() -> None:
+    def answer_late(server: socket.socket, first: socket.socket) -> None:
+        first.sendall(b'{"now_s": 1.0}\n')  # to the question that was given up
+        again, _ = server.accept()
+        with again:
+            again.recv(4096)
+            again.sendall(b'{"now_s": 2.0}\n')
+
     with socket.create_server(("127.0.0.1", 0)) as server:
         bench = virtual_bench.VirtualBenchLink({}, f"127.0.0.1:{server.getsockname()[1]}", None)
         connection, _ = server.accept()
         with connection:
             with pytest.raises(ConnectionLost, match="no answer within 0"):
                 bench.ask("now", timeout_s=0.1)
-            connection.sendall(b'{"now_s": 1.0}\n{"now_s": 2.0}\n')
+            late = threading.Thread(target=answer_late, args=(server, connection))
+            late.start()
             assert bench.now_s() == 2.0
+            late.join()
             bench.close()
 
 

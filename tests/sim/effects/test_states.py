@@ -47,8 +47,8 @@ def test_bounds_that_overlap_are_drawn_until_they_are_in_order() -> None:
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.floats(-50, 50), min_size=1, max_size=8),
-    st.floats(0, 1),
-    st.floats(0, 1),
+    st.just(0.0) | st.floats(1e-9, 1),
+    st.just(0.0) | st.floats(1e-9, 1),
     st.integers(0, 1000),
 )
 def test_states_stay_within_their_bounds_for_any_pulses(

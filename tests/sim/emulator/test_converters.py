@@ -35,7 +35,11 @@ def test_another_range_uses_every_code() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(2, 16), st.floats(-0.3, 0.29), st.integers(0, 2**31))
+@given(
+    st.integers(2, 16),
+    st.just(0.0) | st.floats(-0.3, -1e-9) | st.floats(1e-9, 0.29),
+    st.integers(0, 2**31),
+)
 def test_a_voltage_within_the_range_is_never_wrong_by_more_than_half_a_step(
     bits: int, low_v: float, seed: int
 ) -> None:
