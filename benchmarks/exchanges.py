@@ -16,15 +16,14 @@ import typer
 from typing_extensions import override
 
 from hwloop.array.operations import Operation, PulseMap, Reading, ReadMap, VectorBatch
-from hwloop.backend.base import CrossbarBackend, Description
+from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.guard import Guard
-from hwloop.backend.wrapper import OneVerbBackend
-from hwloop.procedure.procedure import PreparedStep, load_procedure
+from hwloop.backend.wrapper import Wrapper
+from hwloop.procedure.procedure import load_procedure
 from hwloop.run.execute import Follower, execute, request_for
 from hwloop.steps.array import Array
-from hwloop.steps.rows import Yield
-from hwloop.types import FloatArray
-from hwloop_drivers.bench.exchanged_lines import LEAST_MOVED, ReadChange, exchanged_lines
+from hwloop_drivers.bench.exchanged_lines import LEAST_MOVED, KnownCells, exchanged_lines
+from hwloop_drivers.bench.line_watch import SCATTERS
 from hwloop_sim.emulator.backend import SIM
 
 PROCEDURES = Path(__file__).parents[1] / "procedures"
@@ -35,27 +34,15 @@ NEVER = 10**9
 SCATTER = 0.01  # of each read, of ln G
 
 
-class _Quiet(Follower):
-    """Follower that keeps nothing of the run."""
-
-    @override
-    def conductance(self, name: str, conductance_s: FloatArray) -> None: ...
-    @override
-    def step_began(self, prepared: PreparedStep) -> None: ...
-    @override
-    def take(self, label: str, item: Yield) -> None: ...
-    @override
-    def step_ended(self, label: str) -> None: ...
-
-
-class _Exchanging(OneVerbBackend):
+class _Exchanging(Wrapper):
     """Backend whose lines are exchanged from one operation on; it judges reads as the bench does.
 
-    ``noticed``: for each read after the exchange, the lines that were named.
+    ``noticed``: for each read, the lines that were named.
     """
 
     def __init__(self, inner: CrossbarBackend, pair: tuple[str, int, int], moment: int) -> None:
-        self._inner, self._axis = inner, ("row", "col").index(pair[0]) - 2
+        super().__init__(inner)
+        self._axis = ("row", "col").index(pair[0]) - 2
         self._order = np.arange(inner.description.shape[self._axis])
         self._order[[*pair[1:]]] = self._order[[*pair[:0:-1]]]
         self._left = moment
@@ -63,47 +50,26 @@ class _Exchanging(OneVerbBackend):
         self._seen_conductance_s = np.full(inner.description.shape, np.nan)
         self._up, self._down = np.zeros((2, *inner.description.shape), np.bool_)
         self.noticed: list[str | None] = []
-        self.judged = 0
-
-    @property
-    @override
-    def description(self) -> Description:
-        return self._inner.description
-
-    @override
-    def now_s(self) -> float:
-        return self._inner.now_s()
-
-    @override
-    def make_safe(self) -> None:
-        self._inner.make_safe()
-
-    @override
-    def close(self) -> None:
-        self._inner.close()
 
     @override
     def perform(self, operation: Operation) -> Reading | None:
         self._left -= 1
-        inside = self._as_wired(operation)
-        reading = self._inner.perform(inside)
+        exchanged = self._left < 0
+        reading = self._inner.perform(self._as_wired(operation) if exchanged else operation)
         if isinstance(operation, PulseMap):
             self._up |= operation.amplitude_v > 0
             self._down |= operation.amplitude_v < 0
-        if reading is None or inside is operation:
+        if reading is None:
+            return None
+        if exchanged and (isinstance(operation, ReadMap) or self._axis == -1):
+            current_a = np.take(reading.current_a, self._order, self._axis)
+            reading = Reading(current_a, np.take(reading.flags, self._order, self._axis))
+        if isinstance(operation, ReadMap):
             self._judge(operation, reading)
-            return reading
-        if isinstance(operation, ReadMap) or self._axis == -1:
-            axis = self._axis if isinstance(operation, ReadMap) else -1
-            current_a = np.take(reading.current_a, self._order, axis)
-            reading = Reading(current_a, np.take(reading.flags, self._order, axis))
-        self._judge(operation, reading)
         return reading
 
     def _as_wired(self, operation: Operation) -> Operation:
-        """Return the operation as it reaches the array; the same one while the leads are right."""
-        if self._left >= 0:
-            return operation
+        """Return the operation as it reaches the array, over exchanged leads."""
         match operation:
             case PulseMap():
                 amplitude_v = np.take(operation.amplitude_v, self._order, self._axis)
@@ -111,22 +77,19 @@ class _Exchanging(OneVerbBackend):
             case ReadMap():
                 addressed = np.take(operation.addressed, self._order, self._axis)
                 return replace(operation, addressed=addressed)
-            case VectorBatch():
-                rows = self._order if self._axis == -2 else np.arange(operation.voltage_v.shape[-1])
-                return replace(operation, voltage_v=np.take(operation.voltage_v, rows, -1))
+            case VectorBatch() if self._axis == -2:
+                return replace(operation, voltage_v=np.take(operation.voltage_v, self._order, -1))
         return operation
 
-    def _judge(self, operation: Operation, reading: Reading | None) -> None:
-        if not isinstance(operation, ReadMap) or reading is None:
-            return
+    def _judge(self, operation: ReadMap, reading: Reading) -> None:
         scatter = np.exp(SCATTER * self._rng.normal(size=reading.current_a.shape))
         now_conductance_s = reading.current_a / operation.read_v * scatter
         seen_conductance_s = np.where(
             operation.addressed, now_conductance_s, self._seen_conductance_s
         )
-        change = ReadChange(self._seen_conductance_s, seen_conductance_s, self._up, self._down)
-        self.noticed.append(exchanged_lines(change, moved=max(5 * SCATTER, LEAST_MOVED)))
-        self.judged += 1
+        before = KnownCells(self._seen_conductance_s, self._up, self._down)
+        moved = max(SCATTERS * SCATTER, LEAST_MOVED)
+        self.noticed.append(exchanged_lines(before, seen_conductance_s, moved=moved))
         self._seen_conductance_s = seen_conductance_s
         self._up, self._down = self._up & ~operation.addressed, self._down & ~operation.addressed
 
@@ -136,7 +99,7 @@ def _trained(name: str, seed: int, pair: tuple[str, int, int], moment: int) -> _
     request, rng = request_for(procedure, seed=seed)
     backend = _Exchanging(SIM.open(procedure.backend_settings(SIM), request), pair, moment)
     guard = Guard(backend, procedure.array, None)
-    execute(procedure, Array(guard, procedure.array, rng), _Quiet())
+    execute(procedure, Array(guard, procedure.array, rng), Follower())
     return backend
 
 
@@ -146,7 +109,7 @@ def table(seeds: int) -> Iterator[str]:
     for name in NAMES:
         right = [_trained(name, seed, PAIRS[0], NEVER) for seed in range(seeds)]
         false = sum(one is not None for run in right for one in run.noticed)
-        reads = sum(run.judged for run in right)
+        reads = sum(len(run.noticed) for run in right)
         tries = noticed = named = 0
         for seed in range(seeds):
             for pair in PAIRS:

@@ -48,14 +48,15 @@ def _print_life(console: Console, life: LifeSoFar) -> None:
     console.print(f"array        {array.array}, {array.rows} × {array.cols}")
     runs = table_of("run", "ended", "time", "cells", "pulses", "energy at most", "formings")
     for entry in entries:
+        pulses, energy_j, formings = entry.totals()
         runs.add_row(
             entry.run,
             entry.status if entry in life.entries else "in progress, or killed",
             entry.ended_utc,
             str(len(entry.cells)),
-            str(sum(cell[2] for cell in entry.cells)),
-            format_quantity(sum(cell[3] for cell in entry.cells), "J"),
-            str(sum(cell[4] for cell in entry.cells)),
+            str(pulses),
+            format_quantity(energy_j, "J"),
+            str(formings),
         )
     print_unbroken(runs)
     _print_cells(console, life.table((array.rows, array.cols)))

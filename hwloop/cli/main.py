@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hwloop import plugins
+from hwloop.cli.options import (
+    chosen_backend,
+    close_observer,
+    json_writer,
+    load,
+    observer_for,
+    write_report_of,
+)
 from hwloop.errors import ConfigError, HwloopError, Stopped
 from hwloop.terminal import outlive_terminal, prepare_streams, say
 from hwloop.types import LARGEST_INTEGER
-
-if TYPE_CHECKING:
-    from hwloop.cli.progress import JsonLines, LiveLine
-    from hwloop.procedure.procedure import Procedure
 
 app = typer.Typer(
     name="hwloop",
@@ -109,18 +113,18 @@ def run(
 
     outlive_terminal()
     with stop_on_signal(ends_process=True) as stop:
-        chosen = _backend(backend, recording, station)
-        loaded = _load(chosen, procedure, overrides, calibration, recording, station)
+        chosen = chosen_backend(backend, recording, station)
+        loaded = load(chosen, procedure, overrides, calibration, recording, station)
         path = record_path(out, loaded, loaded.seed if seed is None else seed)
         options = RunOptions(chosen, path, population=population, seed=seed)
-        observer = _observer(json_lines=json_lines)
+        observer = observer_for(json_lines=json_lines)
         stop.check()
         try:
             result = run_procedure(loaded, options, observer or Quiet(), stop=stop)
         finally:
-            _close(observer)
+            close_observer(observer)
     if json_lines:
-        _json_writer().emit(
+        json_writer().emit(
             "end", status=result.status, origin=result.origin, record=str(result.path)
         )
     else:
@@ -132,7 +136,7 @@ def run(
                 say(text)
         say(f"record: {result.path}")
     if report:
-        _report(result.path, None, overwrite=False, quiet=json_lines)
+        write_report_of(result.path, None, overwrite=False, quiet=json_lines)
     result.raise_unless_reached()
 
 
@@ -162,8 +166,8 @@ def check(
     from hwloop.cli.printing import print_preview, print_touch
     from hwloop.run.runner import record_folder
 
-    chosen = _backend(backend, recording, station)
-    loaded = _load(chosen, procedure, overrides, calibration, recording, station)
+    chosen = chosen_backend(backend, recording, station)
+    loaded = load(chosen, procedure, overrides, calibration, recording, station)
     print_preview(loaded, chosen, life_folder=record_folder(out))
     if touch:
         print_touch(loaded, chosen)
@@ -241,7 +245,7 @@ def report(
 
         say(f"report: {write_sweep_report(record, out, overwrite=overwrite)}")
         return
-    _report(record, out, overwrite=overwrite, quiet=False)
+    write_report_of(record, out, overwrite=overwrite, quiet=False)
 
 
 @app.command()
@@ -348,63 +352,6 @@ def _add_commands() -> None:
         if name in known:
             continue
         app.command(name)(plugins.load(plugins.COMMANDS, name))
-
-
-def _backend(named: str | None, recording: Path | None, station: Path | None) -> str:
-    """Return the backend that was named, else that of the file given, else the emulator."""
-    from hwloop.backend.registered import backend_for
-
-    return backend_for(named, {"recording": recording, "station": station})
-
-
-def _load(
-    backend: str,
-    path: Path,
-    overrides: list[str] | None,
-    calibration: str | None,
-    recording: Path | None,
-    station: Path | None,
-) -> Procedure:
-    """Load the procedure with the files that the options name in the sections they belong to."""
-    from hwloop.procedure.procedure import load_procedure
-    from hwloop.procedure.sections import file_override
-
-    files = {"recording": recording, "station": station}
-    source = [file_override(key, file, backend) for key, file in files.items() if file]
-    return load_procedure(
-        path, [*(overrides or ()), *source], calibration=calibration, backend=backend
-    )
-
-
-def _report(record: Path, out: Path | None, *, overwrite: bool, quiet: bool) -> None:
-    from hwloop.report.write import write_report
-
-    written = write_report(record, out, overwrite=overwrite)
-    if not quiet:
-        say(f"report: {written.html}")
-
-
-def _observer(*, json_lines: bool) -> JsonLines | LiveLine | None:
-    if json_lines:
-        return _json_writer()
-    if not sys.stderr.isatty():
-        return None
-    from hwloop.cli.progress import LiveLine
-    from hwloop.terminal import plain_console
-
-    return LiveLine(plain_console(stderr=True))
-
-
-def _json_writer() -> JsonLines:
-    from hwloop.cli.progress import JsonLines
-
-    return JsonLines(typer.echo)
-
-
-def _close(observer: JsonLines | LiveLine | None) -> None:
-    close = getattr(observer, "close", None)
-    if close is not None:
-        close()
 
 
 def _pair(text: str) -> tuple[str, str]:

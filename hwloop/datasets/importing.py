@@ -25,6 +25,7 @@ from hwloop.datasets.measurement import (
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
 from hwloop.settings.foreign_files import (
+    GZIP_BEGIN,
     MAX_DATA_TEXT_BYTES,
     file_bytes,
     first_bytes,
@@ -127,7 +128,7 @@ def fields_of(path: Path, number: int, line: str) -> list[str]:
     try:
         return next(csv.reader([line]))
     except csv.Error as exc:
-        raise ConfigError(f"{path}: line {number}: {exc}") from exc
+        raise ConfigError(str(exc), key=f"line {number}", file=str(path)) from None
 
 
 def first_lines(path: Path, count: int) -> list[str]:
@@ -163,7 +164,7 @@ def fault(path: Path, line: int, value: str, expected: str) -> ConfigError:
 
 def _bytes(path: Path) -> bytes:
     raw = read_bounded(path, MAX_DATA_TEXT_BYTES)
-    packed = raw.startswith(b"\x1f\x8b")
+    packed = raw.startswith(GZIP_BEGIN)
     return unpack_gzip(raw, MAX_DATA_TEXT_BYTES, path) if packed else raw
 
 

@@ -18,7 +18,7 @@ from hwloop.backend.kind import BackendKind
 from hwloop.backend.registered import backend_kind, emulator
 from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import ConfigError, HwloopError
-from hwloop.procedure.procedure import PreparedStep, Procedure
+from hwloop.procedure.procedure import Procedure
 from hwloop.run.execute import Follower, execute, request_for
 from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported
 from hwloop.statistics import wilson_interval
@@ -140,23 +140,11 @@ class _Tally(Follower):
         self.missed: list[str] = []
 
     @override
-    def conductance(self, name: str, conductance_s: FloatArray) -> None:
-        pass
-
-    @override
-    def step_began(self, prepared: PreparedStep) -> None:
-        pass
-
-    @override
     def take(self, label: str, item: Yield) -> None:
         if isinstance(item, Outcome):
             self.missed += [] if item.reached else [f"{label}: {item.message}"]
         elif (cells := item.failed_cells()) is not None:
             self.failed |= cells
-
-    @override
-    def step_ended(self, label: str) -> None:
-        pass
 
 
 def forecast(

@@ -3,57 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol
 
-import numpy as np
 from typing_extensions import override
 
 from hwloop.array.operations import Operation, Reading
 from hwloop.backend.base import CrossbarBackend, Event
 from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import RecordError
-from hwloop.steps.rows import Row
-from hwloop.types import FloatArray
-
-
-class RecordSink(Protocol):
-    """Taker of all that a run records: :class:`~hwloop.record.writer.RecordWriter` keeps it."""
-
-    @property
-    def path(self) -> Path:
-        """Return the file of the record."""
-
-    def now_s(self) -> float:
-        """Return the seconds since the record was begun."""
-
-    def operation(
-        self,
-        operation: Operation,
-        reading: Reading | None,
-        *,
-        started_s: float,
-        array_time_s: float,
-        failed: bool = False,
-    ) -> None:
-        """Take an operation with what it measured."""
-
-    def row(self, label: str, row: Row) -> None:
-        """Take a row that a step yielded."""
-
-    def outcome(self, label: str, *, reached: bool, message: str) -> None:
-        """Take how a step ended."""
-
-    def log(self, level: str, message: str) -> None:
-        """Take a line of the log."""
-
-    def conductance(self, name: str, conductance_s: FloatArray) -> None:
-        """Take a conductance map, siemens."""
-
-    def finish(
-        self, status: str, *, pulses: np.ndarray, in_ledger: np.ndarray | None = None
-    ) -> None:
-        """Take how the run ended, and the pulses of each cell in its life."""
+from hwloop.record.writer import RecordSink
 
 
 class Recorder(Wrapper):

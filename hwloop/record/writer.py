@@ -16,6 +16,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from typing_extensions import override
 
 from hwloop.array.operations import Operation, Reading
 from hwloop.errors import RecordError
@@ -48,28 +49,19 @@ _SYNC_INTERVAL_S = 1.0
 _LONGEST_MESSAGE = 2000  # characters: every row of the column is as wide as the longest
 
 
-class RecordWriter:
-    """Writer of the record of one run; refuses to overwrite an existing file."""
+class RecordSink:
+    """Taker of all that a run records; it keeps nothing, and subclasses what they override.
 
-    def __init__(self, path: Path, header: RunHeader) -> None:
-        self._began = self._synced = time.monotonic()
-        self._file = RecordFile(
-            path, lambda file: write_header(file, header), holds=self._what_is_safe
-        )
-        self._operations = Series(self._file, OPERATIONS)
-        self._outcomes = Series(self._file, OUTCOMES)
-        self._log = Series(self._file, LOG)
-        self._results: dict[str, Series] = {}
-        self._measured: dict[tuple[Any, ...], Series] = {}
-        for kind, columns, _ in expected_operations(header):
-            self._series_for(kind, columns)
-        for place, _, _ in announced(header):
-            self._results[place] = Series(self._file, place)
+    ``path``: the file of the record.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._began = path, time.monotonic()
 
     @property
     def path(self) -> Path:
         """Return the file of the record; another one where the first was taken away."""
-        return self._file.path
+        return self._path
 
     def now_s(self) -> float:
         """Return the seconds since the record was begun, from a monotonic clock."""
@@ -84,7 +76,68 @@ class RecordWriter:
         array_time_s: float,
         failed: bool = False,
     ) -> None:
-        """Write an operation with what it measured."""
+        """Take an operation with what it measured."""
+
+    def row(self, label: str, row: Row) -> None:
+        """Take a row that a step yielded."""
+
+    def outcome(self, label: str, *, reached: bool, message: str) -> None:
+        """Take how a step ended."""
+
+    def log(self, level: str, message: str) -> None:
+        """Take a line of the log."""
+
+    def conductance(self, name: str, conductance_s: FloatArray) -> None:
+        """Take a conductance map, one of :data:`CONDUCTANCES`, (..., rows, cols), siemens."""
+
+    def finish(
+        self, status: str, *, pulses: np.ndarray, in_ledger: np.ndarray | None = None
+    ) -> None:
+        """Take how the run ended.
+
+        ``pulses``: of each cell in its life. ``in_ledger``: those of them that the ledger of the
+        array had counted before the run.
+        """
+
+
+class RecordWriter(RecordSink):
+    """Writer of the record of one run; refuses to overwrite an existing file.
+
+    When it finishes it packs the record, writes the status and closes the file. Where the record
+    cannot be packed, the status alone is written, for which no room is needed.
+    """
+
+    def __init__(self, path: Path, header: RunHeader) -> None:
+        super().__init__(path)
+        self._synced = self._began
+        self._file = RecordFile(
+            path, lambda file: write_header(file, header), holds=self._what_is_safe
+        )
+        self._operations = Series(self._file, OPERATIONS)
+        self._outcomes = Series(self._file, OUTCOMES)
+        self._log = Series(self._file, LOG)
+        self._results: dict[str, Series] = {}
+        self._measured: dict[tuple[Any, ...], Series] = {}
+        for kind, columns, _ in expected_operations(header):
+            self._series_for(kind, columns)
+        for place, _, _ in announced(header):
+            self._results[place] = Series(self._file, place)
+
+    @property
+    @override
+    def path(self) -> Path:
+        return self._file.path
+
+    @override
+    def operation(
+        self,
+        operation: Operation,
+        reading: Reading | None,
+        *,
+        started_s: float,
+        array_time_s: float,
+        failed: bool = False,
+    ) -> None:
         kind, columns = columns_of(operation, reading)
         series = self._series_for(kind, columns)
         entry = np.zeros((), OPERATION)
@@ -94,24 +147,25 @@ class RecordWriter:
         entry["array_time_s"] = array_time_s
         self._write((series, columns, {}), (self._operations, {"table": entry}, {}))
 
+    @override
     def row(self, label: str, row: Row) -> None:
-        """Write a row that a step yielded."""
         path = row.place(label)
         series = self._results.setdefault(path, Series(self._file, path))
         self._write((series, row.columns(), about_columns(row)))
 
+    @override
     def outcome(self, label: str, *, reached: bool, message: str) -> None:
-        """Write how a step ended."""
         text = shortened(message, _LONGEST_MESSAGE)
         self._write((self._outcomes, {"label": label, "reached": reached, "message": text}, {}))
 
+    @override
     def log(self, level: str, message: str) -> None:
-        """Write a line of the log; of a very long one the begin, the length and the end."""
+        # Of a very long message the begin, the length and the end.
         text = shortened(message, _LONGEST_MESSAGE)
         self._write((self._log, {"time_utc": utc_now(), "level": level, "message": text}, {}))
 
+    @override
     def conductance(self, name: str, conductance_s: FloatArray) -> None:
-        """Write a conductance map, one of :data:`CONDUCTANCES`, (..., rows, cols)."""
         with self._file.reading() as file:
             whole = file[f"array/{name}"]
             shape, place = whole.shape, whole.id.get_offset()
@@ -120,16 +174,10 @@ class RecordWriter:
         self._file.write([(place, stored.data)])
         self._file.write([(counter_place, np.array(1).data)])
 
+    @override
     def finish(
         self, status: str, *, pulses: np.ndarray, in_ledger: np.ndarray | None = None
     ) -> None:
-        """Pack the record, write the status and close the file.
-
-        Where it cannot be packed, the status alone is written, for which no room is needed.
-
-        ``pulses``: of each cell in its life. ``in_ledger``: those of them that the ledger of the
-        array had counted before the run.
-        """
         ended = utc_now()
         try:
             with self._file.rewriting() as (file, packed):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -15,8 +14,8 @@ from hwloop.steps.rows import Row, Yield
 from hwloop.types import FloatArray
 
 
-class Follower(Protocol):
-    """Receiver of everything that a procedure measures and yields, while it runs."""
+class Follower:
+    """Receiver of everything that a procedure measures and yields; it keeps nothing by itself."""
 
     def conductance(self, name: str, conductance_s: FloatArray) -> None:
         """Take the conductance of every cell, (..., rows, cols), siemens; NaN where unmeasured.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +9,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
-from hwloop.array.operations import Operation, Reading
 from hwloop.errors import ReplayMismatch
 from hwloop.procedure.procedure import Procedure, from_data, load_procedure
 from hwloop.procedure.sections import file_override
 from hwloop.record.reader import Record
 from hwloop.record.replay import REPLAY, RecordEnded
 from hwloop.record.series import stored_values
+from hwloop.record.writer import RecordSink
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.rows import Row
-from hwloop.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def _run(procedure: Procedure, options: RunOptions, compared: _Compared) -> bool
     return True
 
 
-class _Compared:
+class _Compared(RecordSink):
     """Comparison of a run with a record, in place of a record of its own.
 
     A row is compared with the recorded one as it comes; operations are by the backend that replays
@@ -82,10 +81,9 @@ class _Compared:
     """
 
     def __init__(self, record: Record) -> None:
+        super().__init__(record.path)
         self.operations = 0
-        self.path = record.path
         self._record = record
-        self._began = time.monotonic()
         self._columns: dict[str, dict[str, NDArray[Any]]] = {
             _place(label, table): record.results(label, table)
             for label in record.labels
@@ -98,25 +96,13 @@ class _Compared:
         """Return how many rows the record has."""
         return sum(_length(columns) for columns in self._columns.values())
 
-    def now_s(self) -> float:
-        """Return the seconds since the replay was begun."""
-        return time.monotonic() - self._began
+    @override
+    def operation(self, *_: Any, **__: Any) -> None:
+        self.operations += 1  # it is the recorded one
 
-    def operation(
-        self,
-        operation: Operation,
-        reading: Reading | None,
-        *,
-        started_s: float,
-        array_time_s: float,
-        failed: bool = False,
-    ) -> None:
-        """Count an operation, which is the recorded one."""
-        del operation, reading, started_s, array_time_s, failed
-        self.operations += 1
-
+    @override
     def row(self, label: str, row: Row) -> None:
-        """Compare a row with the recorded one; one beyond them waits for the end."""
+        # One beyond the recorded rows waits for the end.
         place = row.place(label)
         number = self._rows.get(place, 0)
         self._rows[place] = number + 1
@@ -143,20 +129,6 @@ class _Compared:
             recorded = _length(self._columns.get(place, {}))
             if count != recorded:
                 raise ReplayMismatch(f"{place}: {count} rows, in the record {recorded}")
-
-    def outcome(self, label: str, *, reached: bool, message: str) -> None:
-        """Leave out what follows from the rows."""
-
-    def log(self, level: str, message: str) -> None:
-        """Leave out what is not of the array."""
-
-    def conductance(self, name: str, conductance_s: FloatArray) -> None:
-        """Leave out what follows from the operations."""
-
-    def finish(
-        self, status: str, *, pulses: np.ndarray, in_ledger: np.ndarray | None = None
-    ) -> None:
-        """Leave out what follows from the operations."""
 
 
 def _place(label: str, table: str) -> str:

@@ -21,8 +21,8 @@ from hwloop.errors import ConfigError, HwloopError, NotConverged, RecordError, S
 from hwloop.procedure.procedure import PreparedStep, Procedure
 from hwloop.record.header import RunHeader
 from hwloop.record.life import NO_NAME, ArrayLife, beginning_of, life_path
-from hwloop.record.recorder import Recorder, RecordSink
-from hwloop.record.writer import RecordWriter
+from hwloop.record.recorder import Recorder
+from hwloop.record.writer import RecordSink, RecordWriter
 from hwloop.run.execute import Follower, execute, request_for
 from hwloop.run.observer import Observer, Quiet
 from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported

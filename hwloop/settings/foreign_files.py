@@ -24,8 +24,10 @@ MAX_NUMBERS = 2**28
 MAX_FIELDS = 2**23
 """Most fields of a text of measured data: a million rows of eight columns."""
 
+GZIP_BEGIN = b"\x1f\x8b"
+"""First bytes of a gzip file."""
+
 _PIECE_BYTES = 2**20
-_GZIP = b"\x1f\x8b"
 _SEPARATORS = ("\n", ",", ";", "\t")
 
 
@@ -96,7 +98,7 @@ def first_bytes(path: Path, count: int) -> bytes:
     file_bytes(path)
     try:
         with path.open("rb") as stream:
-            packed = stream.read(2) == _GZIP
+            packed = stream.read(2) == GZIP_BEGIN
             stream.seek(0)
             if not packed:
                 return stream.read(count)

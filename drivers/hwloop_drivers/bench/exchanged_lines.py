@@ -23,27 +23,33 @@ LEAST_SURPRISE = 4.0  # sum over these cells of ln(change / distance to the othe
 
 
 @dataclass(frozen=True)
-class ReadChange:
-    """Reads of cells before and after, and the pulses between, all (rows, cols).
+class KnownCells:
+    """The cells at a time, (rows, cols): what they read last, and pulses since, by direction.
 
-    ``before_conductance_s``, ``after_conductance_s``: NaN where unknown or not above 0. ``up``,
-    ``down``: pulses that raise and lower the conductance.
+    ``conductance_s``: NaN where unknown. ``up``, ``down``: pulses that raise and lower it.
     """
 
-    before_conductance_s: FloatArray
-    after_conductance_s: FloatArray
+    conductance_s: FloatArray
     up: BoolArray
     down: BoolArray
 
+    def unexplained(self, after_conductance_s: FloatArray) -> BoolArray:
+        """Return the cells whose change is not in the direction of a pulse since their read."""
+        with np.errstate(invalid="ignore"):
+            return ~_driven(after_conductance_s - self.conductance_s, self.up, self.down)
 
-def exchanged_lines(change: ReadChange, *, moved: float = MOVED) -> str | None:
+
+def exchanged_lines(
+    before: KnownCells, after_conductance_s: FloatArray, *, moved: float = MOVED
+) -> str | None:
     """Return which two lines read as each other did before; None where no two do.
 
     ``moved``: change of ln G that is none of a read's scatter. Lines whose cells read alike cannot
     be told apart.
     """
-    before, after = _logarithm(change.before_conductance_s), _logarithm(change.after_conductance_s)
-    maps = np.array([before, after, change.up, change.down])
+    maps = np.array(
+        [_logarithm(before.conductance_s), _logarithm(after_conductance_s), before.up, before.down]
+    )
     found: list[tuple[float, str]] = []
     for kind, lines in (("row", maps), ("col", maps.swapaxes(1, 2))):
         for pair in combinations(range(lines.shape[1]), 2):

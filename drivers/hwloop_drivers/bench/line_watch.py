@@ -10,7 +10,6 @@ before the first pulse and from time to time; see decision 0036 for how often.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from hwloop_drivers.bench.exchanged_lines import (
     LEAST_CELLS,
     LEAST_MOVED,
     MOVED,
-    ReadChange,
+    KnownCells,
     exchanged_lines,
 )
 from hwloop_drivers.bench.wiring_check import ConnectivityCheck, LineProbe
@@ -83,14 +82,17 @@ class LineWatch:
             return
         now_conductance_s = _apparent(reading, read_v)
         before = self._known()
-        doubts = addressed & self._doubtful(now_conductance_s)
+        change = self._change(now_conductance_s)
+        repeated = addressed & ~self._up & ~self._down & np.isfinite(change)
+        doubts = addressed & (self._doubtful(now_conductance_s) | (repeated & (change > MOVED)))
         self._take(now_conductance_s, addressed)
         if self._dead_lines(addressed) or self._exchanged(before):
             self._look_at_all(before)
         elif doubts.any() and self._elapsed_s - self._doubted_s >= self._whole_s / DOUBT_SHARE:
             self._doubted_s = self._elapsed_s
             self._look_at_all(before)
-        self._note_repeats(before, now_conductance_s, addressed)
+        # Last, so that reads are not judged by themselves.
+        self._repeats.extend(change[repeated & (now_conductance_s > 0)].tolist())
 
     def after_ramp(self, ramp: Ramp, reading: Reading) -> None:
         """Judge the latest read of each cell of a ramp, (steps, rows, cols)."""
@@ -106,19 +108,22 @@ class LineWatch:
         self._up |= amplitude_v > 0
         self._down |= amplitude_v < 0
 
-    def _known(self) -> _Known:
-        return _Known(self._seen_conductance_s.copy(), self._up.copy(), self._down.copy())
+    def _known(self) -> KnownCells:
+        return KnownCells(self._seen_conductance_s.copy(), self._up.copy(), self._down.copy())
+
+    def _change(self, now_conductance_s: FloatArray) -> FloatArray:
+        """Return the magnitude of the change of ln G since the latest read; not finite: unknown."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            change: FloatArray = np.abs(np.log(now_conductance_s / self._seen_conductance_s))
+        return change
 
     def _doubtful(self, now_conductance_s: FloatArray) -> BoolArray:
-        """Return the cells whose read may be that of a fault, or of the cell itself."""
+        """Return the cells that turned to zero or to a limit: by a fault, or by themselves."""
         before_conductance_s = self._seen_conductance_s
         known = ~np.isnan(before_conductance_s)
         zero = self._is_zero(now_conductance_s) & ~self._is_zero(before_conductance_s)
         limited = np.isinf(now_conductance_s) & ~np.isinf(before_conductance_s)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            change = np.abs(np.log(now_conductance_s / before_conductance_s))
-        moved = np.isfinite(change) & (change > MOVED) & ~self._up & ~self._down
-        doubtful: BoolArray = (zero & known) | limited | moved
+        doubtful: BoolArray = (zero & known) | limited
         return doubtful
 
     def _is_zero(self, conductance_s: FloatArray) -> BoolArray:
@@ -168,23 +173,11 @@ class LineWatch:
                 return True
         return False
 
-    def _exchanged(self, before: _Known) -> str | None:
-        after_conductance_s = self._seen_conductance_s
-        change = ReadChange(before.conductance_s, after_conductance_s, before.up, before.down)
+    def _exchanged(self, before: KnownCells) -> str | None:
         moved = MOVED
         if len(self._repeats) >= LEAST_REPEATS:
             moved = float(np.clip(SCATTERS * np.median(self._repeats), LEAST_MOVED, MOVED))
-        return exchanged_lines(change, moved=moved)
-
-    def _note_repeats(
-        self, before: _Known, now_conductance_s: FloatArray, addressed: BoolArray
-    ) -> None:
-        """Keep by how much cells without a pulse read otherwise than before."""
-        same = addressed & ~before.up & ~before.down
-        same &= (before.conductance_s > 0) & (now_conductance_s > 0)
-        same &= np.isfinite(before.conductance_s) & np.isfinite(now_conductance_s)
-        change = np.log(now_conductance_s[same] / before.conductance_s[same])
-        self._repeats.extend(np.abs(change).tolist())
+        return exchanged_lines(before, self._seen_conductance_s, moved=moved)
 
     def _read(self, which: BoolArray) -> None:
         read_v = self._array.read.read_v
@@ -203,7 +196,7 @@ class LineWatch:
         else:
             self._passed()
 
-    def _look_at_all(self, before: _Known) -> None:
+    def _look_at_all(self, before: KnownCells) -> None:
         """Read every cell, look at every line, and raise what is wrong with them.
 
         ``before``: the cells as they were known before the read that is in doubt.
@@ -229,7 +222,7 @@ class LineWatch:
         seen_conductance_s = np.nan_to_num(self._seen_conductance_s, posinf=0.0)
         return ConnectivityCheck(self._probe, self._circuit, self._array, seen_conductance_s)
 
-    def _crossed(self, check: ConnectivityCheck, before: _Known) -> list[str]:
+    def _crossed(self, check: ConnectivityCheck, before: KnownCells) -> list[str]:
         """Return the exchange of a row with a column, unless pulses can have written what it reads.
 
         A cross of cells that no longer conduct is written by hardly any step; in two rows or
@@ -259,24 +252,6 @@ class LineWatch:
     def _passed(self) -> None:
         self._checked_s = self._elapsed_s
         self._due_s = min(2 * self._due_s, self._relays_s / SHARE)
-
-
-@dataclass(frozen=True)
-class _Known:
-    """The cells at a time: conductances of their latest reads, and pulses since, by direction."""
-
-    conductance_s: FloatArray
-    up: BoolArray
-    down: BoolArray
-
-    def unexplained(self, after_conductance_s: FloatArray) -> BoolArray:
-        """Return the cells whose change is not in the direction of a pulse since their read."""
-        before_conductance_s = self.conductance_s
-        with np.errstate(invalid="ignore"):
-            raised = (after_conductance_s > before_conductance_s) & self.up
-            lowered = (after_conductance_s < before_conductance_s) & self.down
-        unexplained: BoolArray = ~(raised | lowered)
-        return unexplained
 
 
 def _apparent(reading: Reading, read_v: float) -> FloatArray:

@@ -35,9 +35,8 @@ class ArrayLife:
     """Ledger of one array, open and locked for one run.
 
     ``pulses``: of each cell before this run, (rows, cols). ``begins``: whether no earlier run is
-    in the ledger. ``status``: how the run has ended, for
-    its entry. Raises :class:`RecordError` where another run has the array, or the ledger cannot be
-    read or written.
+    in the ledger. ``status``: how the run has ended, for its entry. Raises :class:`RecordError`
+    where another run has the array, or the ledger cannot be read or written.
     """
 
     def __init__(self, path: Path, run: str, array: ArraySettings) -> None:

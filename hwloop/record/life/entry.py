@@ -56,6 +56,14 @@ class LifeEntry(Settings):
             raise ValueError("a cell stands twice in it")
         return self
 
+    def totals(self) -> tuple[int, float, int]:
+        """Return the pulses, joules and formings of all its cells together."""
+        return (
+            sum(cell[2] for cell in self.cells),
+            sum(cell[3] for cell in self.cells),
+            sum(cell[4] for cell in self.cells),
+        )
+
     def add_to(self, total: NDArray[np.void]) -> None:
         """Add the entry to a map of :data:`CELL`, (rows, cols), whose values are within bounds.
 

@@ -7,7 +7,7 @@ import pytest
 
 from hwloop.types import BoolArray, FloatArray
 from hwloop_drivers.bench import exchanged_lines as module
-from hwloop_drivers.bench.exchanged_lines import ReadChange
+from hwloop_drivers.bench.exchanged_lines import KnownCells
 
 BEFORE_S = 1e-6 * np.array([[10.0, 40.0, 20.0], [30.0, 15.0, 55.0], [25.0, 70.0, 35.0]])
 
@@ -20,10 +20,8 @@ def exchanged_lines(
     **moved: float,
 ) -> str | None:
     none = np.zeros(before_s.shape, np.bool_)
-    change = ReadChange(
-        before_s, after_s, none if up is None else up, none if down is None else down
-    )
-    return module.exchanged_lines(change, **moved)
+    before = KnownCells(before_s, none if up is None else up, none if down is None else down)
+    return module.exchanged_lines(before, after_s, **moved)
 
 
 @pytest.mark.parametrize(

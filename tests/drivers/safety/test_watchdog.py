@@ -124,12 +124,18 @@ def test_announcement_covers_every_message_and_is_renewed_only_where_it_must(
     watchdog.check()
 
 
-@linux
-def test_run_hears_that_its_watchdog_is_stopped_and_may_not_go_on() -> None:
+def _stopped() -> tuple[Watchdog, _Heard]:
+    """Return a watchdog that is stopped, and what its run has heard of that."""
     made = Watchdog(load_station(STATION), NOWHERE)
     heard = _Heard(made)
     os.kill(made._process.pid, signal.SIGSTOP)
     assert heard.event.wait(60)
+    return made, heard
+
+
+@linux
+def test_run_hears_that_its_watchdog_is_stopped_and_may_not_go_on() -> None:
+    made, heard = _stopped()
     stopped = f"the watchdog, process {made._process.pid}, is stopped: it does not watch any more"
     assert heard.reason == stopped
     with pytest.raises(BackendError, match=f"^{stopped}; without it nothing stays switched on$"):
@@ -142,10 +148,7 @@ def test_run_hears_that_its_watchdog_is_stopped_and_may_not_go_on() -> None:
 
 @linux
 def test_stopped_watchdog_goes_on_where_it_has_to_make_the_bench_safe() -> None:
-    made = Watchdog(load_station(STATION), NOWHERE)
-    heard = _Heard(made)
-    os.kill(made._process.pid, signal.SIGSTOP)
-    assert heard.event.wait(60)
+    made, _ = _stopped()
     assert "row_smu may still be ON" in str(made.release(safe=False))
 
 

@@ -426,29 +426,35 @@ def test_pulses_of_a_life_are_counted_over_runs_and_the_next_beyond_the_limit_is
     assert total["energy_j"][1, 3] == pytest.approx(3 * 2e-6)
 
 
+class Listens(Quiet):
+    """The events that a run tells, in order."""
+
+    def __init__(self) -> None:
+        self.seen: list[Event] = []
+
+    def event(self, event: Event) -> None:
+        self.seen.append(event)
+
+
 def test_a_run_that_begins_a_ledger_says_so_and_names_records_whose_ledger_is_gone(
     worn: SpyBackend, tmp_path: Path
 ) -> None:
-    seen: list[Event] = []
-
-    class Listens(Quiet):
-        def event(self, event: Event) -> None:
-            seen.append(event)
-
+    listens = Listens()
+    seen = listens.seen
     ledger = tmp_path / "W3-D12.life.jsonl"
-    first = run(pulsing("W3-D12"), tmp_path / "a.h5", Listens())
+    first = run(pulsing("W3-D12"), tmp_path / "a.h5", listens)
     (begins,) = seen
     assert first.beginning == f"info: {begins.message}"  # for who shows no events
     assert begins.level == "info"
     assert f"the ledger of array W3-D12 begins with this run ({ledger})" in begins.message
     with Record(tmp_path / "a.h5") as record:
         assert record.log[0][1:] == ("info", begins.message)
-    assert run(pulsing("W3-D12"), tmp_path / "b.h5", Listens()).beginning == ""
-    run(pulsing("W3-D13"), tmp_path / "c.h5", Listens())
+    assert run(pulsing("W3-D12"), tmp_path / "b.h5", listens).beginning == ""
+    run(pulsing("W3-D13"), tmp_path / "c.h5", listens)
     assert [event.level for event in seen] == ["info", "info"]  # b says nothing, c is another
     ledger.unlink()
     for name, others in (("W3-D12", "a.h5, b.h5"), ("w3-d13", "c.h5")):
-        run(pulsing(name), tmp_path / f"{name}-d.h5", Listens())
+        run(pulsing(name), tmp_path / f"{name}-d.h5", listens)
         assert seen[-1].level == "warning"
         assert seen[-1].message.endswith(f"records of this array lie beside it: {others}")
 
@@ -462,13 +468,9 @@ def test_pulses_before_the_ledger_and_in_it_add_up(worn: SpyBackend, tmp_path: P
 def test_a_run_on_an_array_without_a_name_says_that_its_pulses_are_not_kept(
     worn: SpyBackend, tmp_path: Path
 ) -> None:
-    seen: list[Event] = []
-
-    class Listens(Quiet):
-        def event(self, event: Event) -> None:
-            seen.append(event)
-
-    result = run(pulsing(None), tmp_path / "a.h5", Listens())
+    listens = Listens()
+    seen = listens.seen
+    result = run(pulsing(None), tmp_path / "a.h5", listens)
     message = "the array has no name (array.name): no ledger counts its pulses over its runs"
     assert (result.life, seen) == (message, [Event("warning", message)])
     with Record(tmp_path / "a.h5") as record:
