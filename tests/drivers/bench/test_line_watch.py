@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typing_extensions import override
 
 from hwloop.array.operations import Flag, PulseMap, ReadMap
 from hwloop.backend.kind import OpenRequest
@@ -208,6 +209,35 @@ class _GoodRow:
         conductance_s: FloatArray = self._cells.conductance_s.copy()
         conductance_s[self._row] = 20e-3
         return conductance_s
+
+
+class _AlikeCells(_GoodRow):
+    """The cells of a virtual bench, of which those of ``row`` conduct 12 % more than the others."""
+
+    @property
+    @override
+    def conductance_s(self) -> FloatArray:
+        conductance_s: FloatArray = np.full_like(self._cells.conductance_s, 50e-6)
+        conductance_s[self._row] *= 1.12
+        return conductance_s
+
+
+@pytest.mark.parametrize("reads", [1, 2])
+def test_rows_that_differ_by_less_than_a_fault_does_are_told_once_reads_are_known_to_repeat(
+    tmp_path: Path, reads: int
+) -> None:
+    station = copy_station(TWO_CHANNELS, tmp_path)
+    with _bench(station) as (bench, virtual):
+        virtual.circuit._device = _AlikeCells(virtual.device, 1)  # type: ignore[assignment]
+        virtual.circuit._solution = None
+        for _ in range(reads):
+            _read(bench)
+        virtual.add_fault(_fault(station, "exchange", "row1", "row3"))
+        if reads == 1:
+            _read(bench)
+            return
+        with pytest.raises(InstrumentFault, match="row1 and row3 read as each other did before"):
+            _read(bench)
 
 
 def test_one_cell_that_does_not_conduct_is_no_fault(tmp_path: Path) -> None:
