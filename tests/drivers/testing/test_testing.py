@@ -14,7 +14,7 @@ from hwloop.errors import UnexpectedReply
 from hwloop_drivers.instruments import keithley_7001
 from hwloop_drivers.instruments.families.burst_output import BurstOutput
 from hwloop_drivers.instruments.families.common import number
-from hwloop_drivers.instruments.keithley_2400 import Keithley2400
+from hwloop_drivers.instruments.keithley_2400.driver import Keithley2400
 from hwloop_drivers.instruments.keithley_7001 import Keithley7001
 from hwloop_drivers.instruments.keysight_33500b import Keysight33500B
 from hwloop_drivers.roles import Measured, SourceSetup, TrainPoint, VerifyLoop
