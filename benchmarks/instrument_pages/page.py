@@ -89,9 +89,9 @@ def page(name: str, subject: Subject, sources: Sources, found: Sequence[Session]
     ordered = list({id(entries[command]): entries[command] for command in sent}.values())
     parts = [f"# {sources.title}\n", LEGEND.format(name=name), _count(ordered)]
     parts += ["## Texts\n", "".join(f"- *{k}*: {text}\n" for k, text in sources.texts.items())]
-    parts += ["## What a lab should try first\n", _unconfirmed(ordered)]
+    parts += ["## To be tried first on hardware\n", _unconfirmed(ordered)]
     if sources.rules:
-        parts += ["## Rules that no single command has\n", _bullets(sources.rules)]
+        parts += ["## Rules beyond single commands\n", _bullets(sources.rules)]
     parts += ["## In the order of sending\n", *_sessions(subject, entries, found)]
     parts += ["## Commands\n", *(_entry(entry) for entry in ordered)]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
