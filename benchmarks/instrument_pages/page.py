@@ -22,7 +22,8 @@ NO_ENTRY = Entry(
 )
 LEGEND = """Made by `make instruments` from what the driver sends to its virtual instrument and from
 `docs/reference/instruments/sources/{name}.yaml`; do not edit. *confirmed*: the maker's text says
-so. *seen*: no public text of the maker was found, but a driver that has met hardware sends it.
+so.
+*seen*: no public text of the maker was found, but a driver that has met hardware sends it.
 *unconfirmed*: neither was found. No driver of hwloop has met hardware yet.
 """
 CONTENTS = """# Instruments: every command, and where it is written
@@ -89,7 +90,7 @@ def page(name: str, subject: Subject, sources: Sources, found: Sequence[Session]
     ordered = list({id(entries[command]): entries[command] for command in sent}.values())
     parts = [f"# {sources.title}\n", LEGEND.format(name=name), _count(ordered)]
     parts += ["## Texts\n", "".join(f"- *{k}*: {text}\n" for k, text in sources.texts.items())]
-    parts += ["## To be tried first on hardware\n", _unconfirmed(ordered)]
+    parts += ["## To be tried first on hardware\n", _to_try(sources, ordered)]
     if sources.rules:
         parts += ["## Rules beyond single commands\n", _bullets(sources.rules)]
     parts += ["## In the order of sending\n", *_sessions(subject, entries, found)]
@@ -120,13 +121,10 @@ def _count(entries: Sequence[Entry]) -> str:
     return f"{sum(counts.values())} commands: {told}.\n"
 
 
-def _unconfirmed(entries: Sequence[Entry]) -> str:
-    lines = [
-        f"- {_codes(entry.commands)}: {entry.try_first}\n"
-        for entry in entries
-        if entry.mark == "unconfirmed" or entry.try_first
-    ]
-    return "".join(lines) or "Nothing: every command is in a text or has been seen.\n"
+def _to_try(sources: Sources, entries: Sequence[Entry]) -> str:
+    lines = [f"{_codes(e.commands)}: {e.try_first}" for e in entries if e.try_first]
+    everything = [*sources.try_first, *lines]
+    return _bullets(everything) or "Nothing: every command is in a text or has been seen.\n"
 
 
 def _bullets(lines: Sequence[str]) -> str:

@@ -48,11 +48,15 @@ class Entry(Settings):
 
 
 class Sources(Settings):
-    """The sources of one page. ``texts``: a short name of each text, and what it is."""
+    """The sources of one page. ``texts``: a short name of each text, and what it is.
+
+    ``rules``: what the texts say of no single command. ``try_first``: what they leave open.
+    """
 
     title: str
     texts: dict[str, str]
     rules: tuple[str, ...] = ()
+    try_first: tuple[str, ...] = ()
     commands: tuple[Entry, ...]
 
     @model_validator(mode="after")
