@@ -21,10 +21,9 @@ NO_ENTRY = Entry(
     commands=("?",), mark="unconfirmed", does="Nothing is written yet.", try_first="find its text"
 )
 LEGEND = """Made by `make instruments` from what the driver sends to its virtual instrument and from
-`docs/reference/instruments/sources/{name}.yaml`; do not edit. *confirmed*: the maker's text says
-so.
-*seen*: no public text of the maker was found, but a driver that has met hardware sends it.
-*unconfirmed*: neither was found. No driver of hwloop has met hardware yet.
+[its sources](sources/{name}.yaml); do not edit. *confirmed*: the maker's text says so. *seen*: no
+public text of the maker was found, but a driver that has met hardware sends it. *unconfirmed*:
+neither was found. No driver of hwloop has met hardware yet.
 """
 CONTENTS = """# Instruments: every command, and where it is written
 
