@@ -23,8 +23,7 @@ from tests.drivers.instruments.test_matrices import CASES, Case
 from tests.drivers.instruments.test_serial_board import SETTINGS, Bench
 
 SOURCE_METERS = [
-    # The range that carries this compliance resolves a reading inside a train to 0.1 %.
-    (Source("keithley_2400"), SourceMeterTrial(compliance_a=2.3456789e-5)),
+    (Source("keithley_2400"), SourceMeterTrial()),
     (Source("keithley_2450"), SourceMeterTrial()),
     (Source("keithley_2450", {"language": "tsp"}), SourceMeterTrial()),
     (Source("keithley_2600b", {"model": "2602B"}, "a"), SourceMeterTrial()),

@@ -82,6 +82,34 @@ def test_compliance_and_level_arrive_with_nine_digits_or_are_refused(
     assert float(sent_v) == pytest.approx(level_v, rel=1e-8)
 
 
+def test_range_may_be_read_back_as_its_nominal_or_its_largest_value() -> None:
+    setup = SourceSetup(range_v=1, compliance_a=1e-4)
+    for source_v, sense_a in [("2", "1E-4"), ("2.100000E+00", "1.050000E-04")]:
+        smu, _ = _smu(**{":SOUR:VOLT:RANG?": source_v, ":SENS:CURR:RANG?": sense_a})
+        smu.set_up(setup)
+    smu, _ = _smu(**{":SENS:CURR:RANG?": "1.050000E-03"})
+    with pytest.raises(InstrumentFault, match=r"RANG was set to 0\.0001 but reads back 0\.00105"):
+        smu.set_up(setup)
+
+
+@pytest.mark.parametrize(
+    ("later", "header", "reads"),
+    [(":SENS:CURR:RANG ", ":SENS:CURR:PROT", "1.05E-2"), (":SYST:AZER", ":SOUR:VOLT:RANG", "20")],
+)
+def test_setting_that_a_later_one_changes_is_a_fault(later: str, header: str, reads: str) -> None:
+    smu, wire = _smu()
+    write = wire.write
+
+    def changing(text: str) -> None:
+        write(text)
+        if text.startswith(later):
+            wire.values[header] = reads
+
+    wire.write = changing  # type: ignore[method-assign]
+    with pytest.raises(InstrumentFault, match=f"{header} was set to .* but reads back"):
+        smu.set_up(SourceSetup(range_v=1, compliance_a=1e-4))
+
+
 def test_compliance_that_reads_back_otherwise_is_a_fault() -> None:
     smu, _ = _smu(**{":SENS:CURR:PROT?": "1.05E-4"})
     with pytest.raises(InstrumentFault, match=r"set to 1e-07 but reads back 0\.000105"):
@@ -112,6 +140,15 @@ def test_train_of_fifty_pulses_is_one_list_sweep() -> None:
 
 def test_reading_at_compliance_is_nan_and_flagged() -> None:
     smu, _ = _smu(**{":READ?": "+1.000000E-04,+8.000000E+00"})
+    measured = smu.measure_current()
+    assert math.isnan(measured.current_a)
+    assert measured.flags == Flag.COMPLIANCE
+
+
+@pytest.mark.parametrize("bit", [3, 16])  # real compliance, range compliance: 18-50
+def test_reading_with_either_bit_of_compliance_is_nan(bit: int) -> None:
+    smu, _ = _smu(**{":READ?": f"+1.000000E-04,{float(1 << bit):+E}"})
+    smu.set_up(SourceSetup(range_v=1, compliance_a=1e-3))
     measured = smu.measure_current()
     assert math.isnan(measured.current_a)
     assert measured.flags == Flag.COMPLIANCE

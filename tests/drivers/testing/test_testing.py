@@ -28,7 +28,7 @@ from hwloop_drivers.testing import (
 from tests.drivers.conformance_rigs import Source, matrix_rig
 from tests.drivers.instruments.test_matrices import CASES
 
-NPLC = {"nplc": 0.1}
+NPLC = {"nplc": 1}
 
 
 def broken_meters() -> Iterator[tuple[str, type[Keithley2400]]]:

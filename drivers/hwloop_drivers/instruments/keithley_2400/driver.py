@@ -9,6 +9,7 @@ inside a train are made in the range that carries the compliance.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from typing_extensions import override
@@ -182,6 +183,18 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
                 f"{self.link.address}: {question} was answered twice and not alike, {first!r} and"
                 f" {second!r}: a byte was changed on the way; check the cable"
             )
+
+    @override
+    def _compare_setting(
+        self, header: str, sent: float | str, reply: str, *, abs_tol: float = 1e-15
+    ) -> None:
+        # Whether a range is answered as its nominal value or as the largest of it is not said:
+        # the default of a measurement range is 1.05e-4 (18-63), that of a source the 20 V range.
+        if header.endswith(":RANG") and isinstance(sent, float):
+            largest = sent * self._limits.over
+            if math.isclose(parse_number(self.link, f"{header}?", reply), largest, rel_tol=1e-6):
+                return
+        super()._compare_setting(header, sent, reply, abs_tol=abs_tol)
 
     def _refuse_unlocked(self, range_: str, auto: str) -> None:
         """Raise unless the measurement range is locked on the one that carries the compliance."""
