@@ -117,7 +117,7 @@ _ANSWERS_81160A = {  # it has no virtual instrument
             ":OUTP{}:LOAD": "50",
             ":OUTP{}:POL": "NORM",
             ":OUTP{}": "0",
-            ":FUNC{}": "PULS",
+            ":FUNC{}": "SIN",
         }.items()
     },
 }
