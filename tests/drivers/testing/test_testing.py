@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,9 +16,10 @@ from hwloop_drivers.instruments import keithley_7001
 from hwloop_drivers.instruments.families.burst_output import BurstOutput
 from hwloop_drivers.instruments.families.common import number
 from hwloop_drivers.instruments.keithley_2400.driver import Keithley2400
+from hwloop_drivers.instruments.keithley_2400.sweep import ListSweep
 from hwloop_drivers.instruments.keithley_7001 import Keithley7001
 from hwloop_drivers.instruments.keysight_33500b import Keysight33500B
-from hwloop_drivers.roles import Measured, SourceSetup, TrainPoint, VerifyLoop
+from hwloop_drivers.roles import Measured, SourceSetup, Train, TrainPoint, VerifyLoop
 from hwloop_drivers.testing import (
     PulseGeneratorTrial,
     SourceMeterTrial,
@@ -78,14 +80,14 @@ def broken_meters() -> Iterator[tuple[str, type[Keithley2400]]]:
     yield "set_up must leave the output as it was", TurnsOff
 
     class SixDigits(Keithley2400):
-        def _set_confirmed(self, header: str, value: float) -> None:
-            self._set(f"{header} {value:.6g}")
+        def _send_setting(self, header: str, value: float | str) -> None:
+            self._set(f"{header} {value if isinstance(value, str) else format(value, '.6g')}")
 
     yield "the compliance must be sent with nine digits", SixDigits
 
     class Trusts(Keithley2400):
-        def _set_confirmed(self, header: str, value: float) -> None:
-            self._set(f"{header} {number(value)}")
+        def _confirm_settings(self) -> None:
+            pass
 
     yield "that the instrument did not take must be an InstrumentFault", Trusts
 
@@ -106,14 +108,14 @@ def broken_meters() -> Iterator[tuple[str, type[Keithley2400]]]:
         def refuse_train(self, points: Sequence[TrainPoint]) -> None:
             pass
 
-        def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
+        def apply_train(self, points: Sequence[TrainPoint]) -> Train:
             readings = []
             for point in points:
                 self.source_voltage = point.level_v
                 if point.measure:
                     readings.append(self.measure_current())
             self.source_voltage = 0.0
-            return readings
+            return Train.of(readings)
 
     yield "a train of [] must be refused", TimesByHand
 
@@ -142,7 +144,7 @@ def broken_meters() -> Iterator[tuple[str, type[Keithley2400]]]:
 
     class NumberAtCompliance(Keithley2400):
         def measure_current(self) -> Measured:
-            return Measured(float(self.link.query(":READ?").split(",")[0]))
+            return replace(super().measure_current(), current_a=self.compliance_current)
 
     yield "a reading at compliance must be NaN", NumberAtCompliance
 
@@ -160,28 +162,29 @@ def broken_meters() -> Iterator[tuple[str, type[Keithley2400]]]:
     yield "an output at its compliance must be tripped", NeverTripped
 
     class Hurries(Keithley2400):
-        def _sweep(self, levels: list[float], delay_s: float, measuring: bool) -> list[Measured]:
-            return super()._sweep(levels, delay_s / 2, measuring)
+        def _run(self, sweep: ListSweep) -> tuple[list[Measured], Flag]:
+            return super()._run(replace(sweep, delay_s=sweep.delay_s / 2))
 
     yield "V for 0.002 s; it saw", Hurries
 
     class LosesThePolarity(Keithley2400):
-        def _sweep(self, levels: list[float], delay_s: float, measuring: bool) -> list[Measured]:
-            return super()._sweep([abs(v) for v in levels], delay_s, measuring)
+        def _run(self, sweep: ListSweep) -> tuple[list[Measured], Flag]:
+            return super()._run(replace(sweep, levels_v=tuple(map(abs, sweep.levels_v))))
 
     yield "the load must see", LosesThePolarity
 
     class ForgetsReadings(Keithley2400):
-        def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
-            return super().apply_train(points)[:1]
+        def apply_train(self, points: Sequence[TrainPoint]) -> Train:
+            train = super().apply_train(points)
+            return replace(train, readings=train.readings[:1])
 
     yield "one reading for each point that measures", ForgetsReadings
 
     class StaysUp(Keithley2400):
-        def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
-            readings = super().apply_train(points)
+        def apply_train(self, points: Sequence[TrainPoint]) -> Train:
+            train = super().apply_train(points)
             self.link.write(":SOUR:VOLT 0.1")
-            return readings
+            return train
 
     yield "after a train the output must be on, at 0 V", StaysUp
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from typing_extensions import override
 
@@ -22,6 +23,7 @@ from hwloop_drivers.instruments.families.common import (
     parse_status,
     refuse_above,
 )
+from hwloop_drivers.instruments.families.identified import KEITHLEY, Identity
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
 from hwloop_drivers.instruments.families.source_meter import (
     LOW_LIMIT_A,
@@ -33,7 +35,6 @@ from hwloop_drivers.instruments.keithley_2400.models import (
     MODELS,
     Keithley2400Settings,
     ModelName,
-    model_of,
 )
 from hwloop_drivers.instruments.keithley_2400.sweep import (
     AFTER_SWEEP,
@@ -44,7 +45,14 @@ from hwloop_drivers.instruments.keithley_2400.sweep import (
 )
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
-from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
+from hwloop_drivers.roles import (
+    Measured,
+    PulseGenerator,
+    SourceMeter,
+    SourceSetup,
+    Train,
+    TrainPoint,
+)
 
 STATUS_OVER_RANGE = 1 << 0  # of a reading: 18-50
 STATUS_COMPLIANCE = (1 << 3) | (1 << 16)  # real, and of the range
@@ -57,7 +65,9 @@ DELAY_STEP_S = 1e-5
 class Keithley2400(ScpiSourceMeter, ScpiInstrument):
     """A 2400, 2401, 2410 … as voltage source and ammeter."""
 
-    models = tuple(f"MODEL {name}" for name in MODELS)
+    makers = KEITHLEY
+    models: tuple[str, ...] = tuple(MODELS)
+    near: tuple[str, ...] = ("6430",)
     _level_header, _output_header = ":SOUR:VOLT", ":OUTP"
     _limit_question, _trip_question = ":SENS:CURR:PROT?", ":SENS:CURR:PROT:TRIP?"
     _again_question = ":FETC?"  # it repeats the readings until there are new ones: 17-3
@@ -65,6 +75,8 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
     def __init__(self, link: Link, settings: Keithley2400Settings) -> None:
         super().__init__(link, settings)
         self._settings = settings
+        if settings.model is not None:
+            self.models, self.near = (settings.model,), ()
         self._use_model(settings.model or "2400")
         self._read_range = ":SENS:CURR:RANG:AUTO ON"
         self._carrying_a = self._limits.ranges_a[-1]
@@ -76,7 +88,8 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
     @override
     def verify_identity(self) -> None:
         super().verify_identity()
-        self._use_model(model_of(self.id, self._settings.model, self.link.address))
+        found = Identity.parsed(self.id).model
+        self._use_model(next((model for model in MODELS if model == found), "2400"))
 
     @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
@@ -226,7 +239,7 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
         return self._settings.nplc / self._settings.line_frequency_hz
 
     @override
-    def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
+    def apply_train(self, points: Sequence[TrainPoint]) -> Train:
         self.refuse_train(points)
         self._refuse_levels(*(point.level_v for point in points))
         steps = equal_steps(points)
@@ -236,11 +249,14 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
             delay_s=self._delay_s(points),
             aperture_s=self._aperture_s if measuring else None,
         )
-        readings, _ = self._run(sweep)
-        return [m for m, (_, wanted) in zip(readings, steps, strict=True) if wanted]
+        readings, latched = self._run(sweep)
+        train = Train.of(
+            [m for m, (_, wanted) in zip(readings, steps, strict=True) if wanted], seen=readings
+        )
+        return replace(train, flags=train.flags | latched)
 
     def _run(self, sweep: ListSweep) -> tuple[list[Measured], Flag]:
-        """Make the levels; return the reading of each but the last, and the flags of them all."""
+        """Make the levels; return the reading of each but the last, and what was latched."""
         for message in sweep.messages():
             self._set(message)
         if not self.link.protects_bytes:
@@ -266,7 +282,7 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
         """Start the sweep; return its readings, what was latched during it, and the range."""
         latched = ":STAT:MEAS?"
         again = "" if self.link.protects_bytes else f"{self._again_question};"
-        question = f"{latched};:READ?;{again}{latched};{LOCKED}"  # asked for, it is cleared: 15-20
+        question = f"{latched};:READ?;{again}{latched};{LOCKED}"  # asked for, it is cleared: 15-16
         answer = self.link.query(question, timeout_s=timeout_s)
         _, reply, *seconds, events, range_, auto = self._split(question, answer, 6 if again else 5)
         for second in seconds:

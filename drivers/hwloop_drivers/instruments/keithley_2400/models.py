@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hwloop.errors import ConfigError, UnexpectedReply
 from hwloop.settings.units import Hertz
 from hwloop_drivers.instruments.families.source_meter import SourceLimits
 from hwloop_drivers.links.link import LinkSettings
@@ -83,22 +82,3 @@ class Keithley2400Settings(LinkSettings):
     line_frequency_hz: Annotated[Hertz, Field(gt=0)] = 50.0
     four_wire: bool = False
     autozero: bool = True
-
-
-def model_of(identity: str, wanted: ModelName | None, address: str) -> ModelName:
-    """Return the model that an answer to ``*IDN?`` names.
-
-    Raises :class:`hwloop.errors.UnexpectedReply` for no model of the family, and
-    :class:`hwloop.errors.ConfigError` for another than is wanted.
-    """
-    words = identity.upper().split(",")
-    named = words[1].strip().removeprefix("MODEL ").strip() if len(words) > 1 else ""
-    for model in MODELS:
-        if model == named:
-            if wanted not in {None, model}:
-                raise ConfigError(
-                    f"{address}: settings.model is {wanted}, but the instrument is a {model}",
-                    key="settings.model",
-                )
-            return model
-    raise UnexpectedReply(f"{address}: expected one of {', '.join(MODELS)}, found {identity!r}")

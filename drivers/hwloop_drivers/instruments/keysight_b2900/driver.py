@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import number
+from hwloop_drivers.instruments.families.identified import KEYSIGHT
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
 from hwloop_drivers.instruments.families.source_meter import (
     LOW_LIMIT_A,
@@ -18,11 +19,19 @@ from hwloop_drivers.instruments.keysight_b2900.models import (
     LIMITS,
     MODELS,
     KeysightB2900Settings,
+    near_models,
 )
 from hwloop_drivers.instruments.keysight_b2900.train import TICK_S, Readings, TrainPlan, plan_train
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
-from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
+from hwloop_drivers.roles import (
+    Measured,
+    PulseGenerator,
+    SourceMeter,
+    SourceSetup,
+    Train,
+    TrainPoint,
+)
 
 LIST_LINE = 100
 STATUS_COMPLIANCE, STATUS_OVER_RANGE = 0b110, 1 << 13  # of a reading: SCPI reference, table 1-2
@@ -102,7 +111,7 @@ class KeysightB2900Channel(ScpiSourceMeter):
         self._plan(points)
 
     @override
-    def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
+    def apply_train(self, points: Sequence[TrainPoint]) -> Train:
         plan = self._plan(points)
         self._refuse_levels(*plan.levels_v)
         if plan.readings is not None:
@@ -114,7 +123,7 @@ class KeysightB2900Channel(ScpiSourceMeter):
             if plan.readings is None:
                 question = f":INIT:TRAN {self._list};*OPC?"
                 self.link.query(question, timeout_s=timeout_s)
-                return []
+                return Train()
             question = f":INIT {self._list};*WAI;:FETC:ARR? {self._list}"
             reply = self.link.query(question, timeout_s=timeout_s)
         finally:
@@ -123,7 +132,8 @@ class KeysightB2900Channel(ScpiSourceMeter):
             self._level_v = 0.0
         wanted = plan.readings.wanted
         readings = self._readings(question, reply, len(wanted))
-        return [m for m, is_wanted in zip(readings, wanted, strict=True) if is_wanted]
+        kept = [m for m, is_wanted in zip(readings, wanted, strict=True) if is_wanted]
+        return Train.of(kept, seen=readings)
 
     def _plan(self, points: Sequence[TrainPoint]) -> TrainPlan:
         return plan_train(self._name, points, least_interval_s=self._model.least_interval_s)
@@ -177,24 +187,16 @@ class KeysightB2900Channel(ScpiSourceMeter):
 class KeysightB2900(ScpiInstrument):
     """A B2900 with its one channel, or two named ``1`` and ``2``."""
 
-    models = tuple(MODELS)
+    makers, models = KEYSIGHT, tuple(MODELS)
 
     def __init__(self, link: Link, settings: KeysightB2900Settings) -> None:
         super().__init__(link, settings)
-        self._model = settings.model
+        self.models, self.near = (settings.model,), near_models(settings.model)
         names = MODELS[settings.model].channels
         self._channels = {
             name: KeysightB2900Channel(link, settings, number_)
             for number_, name in enumerate(names, start=1)
         }
-
-    @override
-    def verify_identity(self) -> None:
-        super().verify_identity()
-        if f",{self._model}," not in self.id.upper().replace(" ", ""):
-            raise UnexpectedReply(
-                f"{self.link.address}: the station says model {self._model}, found {self.id!r}"
-            )
 
     @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
