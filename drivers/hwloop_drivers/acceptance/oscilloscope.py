@@ -26,7 +26,7 @@ KINDS = ("keysight_infiniivision",)
 MODELS = ("DSO-X", "MSO-X", "DSOX", "MSOX", "EDUX")
 POINTS = 10_000
 RUNNING = 1 << 3
-POLL_S, GRACE_S, ARMED_S = 0.02, 1.0, 5.0
+POLL_S, GRACE_S, ARMED_S = 0.02, 0.5, 5.0
 REST_WINDOW_S = 1e-3
 PREAMBLE_FIELDS = 10
 

@@ -10,13 +10,12 @@ from hwloop_drivers.acceptance.record import Outcome
 
 HEADS = (
     ("place", "instrument, line, cell"),
-    ("condition", ""),
+    ("condition", "what was done there"),
     ("expected", ""),
     ("seen", ""),
     ("tolerance", ""),
-    ("seen by", ""),
-    ("source of the promise", ""),
 )
+LONG = 24  # letters from which a text may break
 
 
 def page(outcome: Outcome) -> str:
@@ -45,6 +44,7 @@ def _body(outcome: Outcome) -> Iterator[str]:
     for test in dict.fromkeys(finding.test for finding in outcome.findings):
         found = [finding for finding in outcome.findings if finding.test == test]
         yield f"<h2>{text_of(test[:1].upper() + test[1:])}</h2>"
+        yield f"<p>{text_of(_provenance(found))}</p>"
         yield _grid(found, with_test=False)
     yield "<h2>The station file</h2>"
     yield f"<pre>{text_of(outcome.station_text)}</pre>"
@@ -61,26 +61,26 @@ def _bench(outcome: Outcome) -> Iterator[tuple[str, object]]:
     yield "Ended", outcome.ended_utc
 
 
+def _provenance(found: list[Finding]) -> str:
+    """Return where the promises of a test come from, and who saw whether they are kept."""
+    sources = dict.fromkeys(finding.source for finding in found if finding.source)
+    seen_by = dict.fromkeys(finding.witness for finding in found if finding.witness)
+    parts = {"Promise and tolerance": sources, "Seen by": seen_by}
+    return " ".join(f"{head}: {'; '.join(texts)}." for head, texts in parts.items() if texts)
+
+
 def _grid(findings: Iterable[Finding], *, with_test: bool) -> str:
     heads = [("test", ""), *HEADS] if with_test else [*HEADS, ("verdict", "")]
     rows = [
-        [*([finding.test] if with_test else []), *_cells(finding)]
-        + ([] if with_test else [_verdict(finding)])
+        [finding.test, *_cells(finding)] if with_test else [*_cells(finding), _verdict(finding)]
         for finding in findings
     ]
     return f'<div class="wide">{grid_of(heads, rows)}</div>'
 
 
 def _cells(finding: Finding) -> list[object]:
-    return [
-        _sentence(finding.place),
-        _sentence(finding.condition),
-        finding.expected,
-        _sentence(finding.seen),
-        finding.tolerance,
-        _sentence(finding.witness),
-        _sentence(finding.source),
-    ]
+    texts = (finding.place, finding.condition, finding.expected, finding.seen, finding.tolerance)
+    return [_sentence(text) for text in texts]
 
 
 def _verdict(finding: Finding) -> object:
@@ -88,5 +88,6 @@ def _verdict(finding: Finding) -> object:
 
 
 def _sentence(text: str) -> object:
-    long = 24
-    return Html(f'<span class="sentence">{text_of(text)}</span>') if len(text) > long else text
+    if len(text) <= LONG:
+        return text
+    return Html(f'<span class="sentence">{text_of(text)}</span>')

@@ -16,7 +16,7 @@ from hwloop.types import BoolArray, FloatArray
 from hwloop_drivers.acceptance.oscilloscope import Oscilloscope
 from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.station.addressing import Lines, cell_lines
-from hwloop_drivers.station.drives import COLUMNS, GATES, ROWS
+from hwloop_drivers.station.drives import GATES
 from hwloop_drivers.station.wired_circuit import Connection, WiredCircuit
 
 Place = tuple[int, int]

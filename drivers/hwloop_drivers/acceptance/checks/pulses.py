@@ -108,7 +108,7 @@ def _shown(trial: Trial, oscilloscope: Oscilloscope, asked: _Asked) -> Iterator[
     if found:
         yield from _rows(trial, oscilloscope, asked, traces[f"row{row}"], found)
         yield from _columns(trial, oscilloscope, asked, traces[f"col{col}"], found)
-    yield from _rests(trial, oscilloscope, str(asked))
+    yield from rests(oscilloscope, f"after {asked}")
 
 
 def _screen(level_v: float) -> tuple[float, float]:
@@ -174,17 +174,11 @@ def _columns(
     )
 
 
-def _rests(trial: Trial, oscilloscope: Oscilloscope, condition: str) -> Iterator[Finding]:
-    """Yield that every line with a probe is at 0 V after an operation."""
-    most_v = FLAT_V
-    for line, (volts, unsure_v) in oscilloscope.rest_v(most_v).items():
-        promise = Promise(
-            "rest at 0 V",
-            f"{line}",
-            f"after {condition}",
-            _source(oscilloscope),
-            OSCILLOSCOPE,
-        )
+def rests(oscilloscope: Oscilloscope, condition: str) -> Iterator[Finding]:
+    """Yield that every line with a probe is at 0 V now."""
+    source = f"{oscilloscope.accuracy:.0%} of full scale of the oscilloscope"
+    for line, (volts, unsure_v) in oscilloscope.rest_v(FLAT_V).items():
+        promise = Promise("rest at 0 V", line, condition, source, OSCILLOSCOPE)
         yield promise.quantity(expected=0.0, seen=volts, tolerance=unsure_v, unit="V")
 
 
