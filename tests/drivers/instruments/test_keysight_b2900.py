@@ -42,7 +42,7 @@ def test_train_of_pulses_and_readings_runs_on_two_timers() -> None:
     smu.set_up(SourceSetup(range_v=2, compliance_a=1e-4, nplc=0.01))
     wire.sent.clear()
     pulse, read = TrainPoint(1.2, 1e-4), TrainPoint(0.1, 3e-4, measure=True)
-    good, over, limited = smu.apply_train([pulse, read] * 3)
+    good, over, limited = smu.apply_train([pulse, read] * 3).readings
     period = "1.2,0.1,0.1,0.1"
     assert wire.sent == [
         ":SOUR2:VOLT 0",

@@ -22,7 +22,14 @@ from hwloop_drivers.instruments.keysight_b2900.models import (
 from hwloop_drivers.instruments.keysight_b2900.train import TICK_S, Readings, TrainPlan, plan_train
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
-from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
+from hwloop_drivers.roles import (
+    Measured,
+    PulseGenerator,
+    SourceMeter,
+    SourceSetup,
+    Train,
+    TrainPoint,
+)
 
 LIST_LINE = 100
 STATUS_COMPLIANCE, STATUS_OVER_RANGE = 0b110, 1 << 13  # of a reading: SCPI reference, table 1-2
@@ -101,7 +108,7 @@ class KeysightB2900Channel(ScpiSourceMeter):
         self._plan(points)
 
     @override
-    def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
+    def apply_train(self, points: Sequence[TrainPoint]) -> Train:
         plan = self._plan(points)
         self._refuse_levels(*plan.levels_v)
         if plan.readings is not None:
@@ -113,7 +120,7 @@ class KeysightB2900Channel(ScpiSourceMeter):
             if plan.readings is None:
                 question = f":INIT:TRAN {self._list};*OPC?"
                 self.link.query(question, timeout_s=timeout_s)
-                return []
+                return Train()
             question = f":INIT {self._list};*WAI;:FETC:ARR? {self._list}"
             reply = self.link.query(question, timeout_s=timeout_s)
         finally:
@@ -122,7 +129,8 @@ class KeysightB2900Channel(ScpiSourceMeter):
             self._level_v = 0.0
         wanted = plan.readings.wanted
         readings = self._readings(question, reply, len(wanted))
-        return [m for m, is_wanted in zip(readings, wanted, strict=True) if is_wanted]
+        kept = [m for m, is_wanted in zip(readings, wanted, strict=True) if is_wanted]
+        return Train.of(kept, seen=readings)
 
     def _plan(self, points: Sequence[TrainPoint]) -> TrainPlan:
         return plan_train(self._name, points, least_interval_s=self._model.least_interval_s)
