@@ -29,6 +29,7 @@ EDGE, BEYOND = 0.13, 1.13  # of the level, at the edges of the screen
 FLAT_V = 0.2  # of the screen of a line that stays at 0 V
 WINDOW = 1.5  # of the pulses
 COUNT = 3
+LATCHED = "roles: the flag of a train is that of the limit, as the instrument latched it"
 TRIGGER = 0.15  # of the level: a pulse that a limit keeps low triggers too
 
 
@@ -212,13 +213,16 @@ def _in_trains(trial: Trial) -> Iterator[Finding]:
                 cells.select(lines)
                 point = TrainPoint(levels_v[trial.output(ROWS)], READ_S, measure=True)
                 with drives.held(cells.held_v(trial.amplitude_v)):
-                    (measured,) = rows.apply_train([point])
+                    train = rows.apply_train([point])
             expected_a = trial.current_a(lines, levels_v, output=trial.output(ROWS))
             before = f"after a read of {format_quantity(abs(current_a), 'A', digits=2)}"
             condition = f"{format_quantity(trial.amplitude_v, 'V')} on {cell_name(place)}, {before}"
             yield Promise("current in a pulse", where, condition, source, DRIVER).quantity(
                 expected=expected_a,
-                seen=measured.current_a,
+                seen=train.readings[0].current_a,
                 tolerance=trial.tolerance * abs(expected_a),
                 unit="A",
+            )
+            yield Promise("flag of a pulse", where, condition, LATCHED, DRIVER).state(
+                expected="no flag", seen=train.flags.name or "no flag", kept=not train.flags
             )
