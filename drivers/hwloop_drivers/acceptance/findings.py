@@ -49,7 +49,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Promise:
-    """What is promised: the test, the place, the condition, the source, and who sees it."""
+    """One promise: its test, place and condition, its source, and who sees whether it is kept."""
 
     test: str
     place: str

@@ -53,7 +53,7 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Trace:
+class LineTrace:
     """Voltage of a line over time; ``full_scale_v``: of the screen, for the accuracy."""
 
     time_s: FloatArray
@@ -132,7 +132,7 @@ class Oscilloscope:
                 raise InstrumentTimeout(f"{self._link.address}: not armed within {ARMED_S:g} s")
             time.sleep(POLL_S)
 
-    def capture(self, shot: Shot) -> dict[str, Trace]:
+    def capture(self, shot: Shot) -> dict[str, LineTrace]:
         """Return the traces of an armed shot by line; none where its trigger has not come."""
         end_s = time.monotonic() + shot.window_s + GRACE_S
         while self._number(":OPERegister:CONDition?") & RUNNING:
@@ -156,7 +156,7 @@ class Oscilloscope:
         """Close the link to it."""
         self._link.close()
 
-    def _trace(self, line: str, screen_v: tuple[float, float]) -> Trace:
+    def _trace(self, line: str, screen_v: tuple[float, float]) -> LineTrace:
         self._link.write(f":WAVeform:SOURce CHANnel{self._channels[line]}")
         self._link.write(f":WAVeform:POINts {POINTS}")
         fields = self._link.query(":WAVeform:PREamble?").split(",")
@@ -170,7 +170,7 @@ class Oscilloscope:
             )
         volts = (words.astype(np.float64) - middle) * step_v + middle_v
         time_s: FloatArray = begin_s + step_s * np.arange(len(words), dtype=np.float64)
-        return Trace(time_s, volts, screen_v[1] - screen_v[0])
+        return LineTrace(time_s, volts, screen_v[1] - screen_v[0])
 
     def _number(self, question: str) -> int:
         return int(float(self._link.query(question)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from hwloop.report.html import Html, document, grid_of, table_of, text_of
 from hwloop_drivers.acceptance.findings import Finding
-from hwloop_drivers.acceptance.record import Outcome
+from hwloop_drivers.acceptance.record import AcceptanceRecord
 
 HEADS = (
     ("place", "instrument, line, cell"),
@@ -18,12 +18,12 @@ HEADS = (
 LONG = 24  # letters from which a text may break
 
 
-def page(outcome: Outcome) -> str:
-    """Return the whole page."""
+def page(outcome: AcceptanceRecord) -> str:
+    """Return the whole page as HTML text."""
     return document(f"Acceptance of {outcome.station}, {outcome.began_utc}", _body(outcome))
 
 
-def _body(outcome: Outcome) -> Iterator[str]:
+def _body(outcome: AcceptanceRecord) -> Iterator[str]:
     yield f"<h1>Acceptance of {text_of(outcome.station)}</h1>"
     kind = "good" if outcome.passed else "bad"
     yield f'<p class="outcome {kind}">{text_of(outcome.message())}.</p>'
@@ -50,7 +50,7 @@ def _body(outcome: Outcome) -> Iterator[str]:
     yield f"<pre>{text_of(outcome.station_text)}</pre>"
 
 
-def _bench(outcome: Outcome) -> Iterator[tuple[str, object]]:
+def _bench(outcome: AcceptanceRecord) -> Iterator[tuple[str, object]]:
     for name, said in outcome.instruments.items():
         settings = ", ".join(f"{key} {value}" for key, value in said.items() if key != "id")
         yield name, f"{said.get('id', 'no answer')}" + (f"; {settings}" if settings else "")

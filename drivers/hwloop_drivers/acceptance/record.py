@@ -23,7 +23,7 @@ def _now() -> str:
 
 
 @dataclass
-class Outcome:
+class AcceptanceRecord:
     """Everything that an acceptance test leaves; ``instruments``: identity and settings by name.
 
     ``virtual``: a virtual bench has answered; then it is evidence about no box.

@@ -12,7 +12,7 @@ from hwloop_drivers.acceptance.checks import lines, pulses, resistors
 from hwloop_drivers.acceptance.findings import DRIVER, Finding, Promise
 from hwloop_drivers.acceptance.hosting import StationOnTrial
 from hwloop_drivers.acceptance.oscilloscope import Oscilloscope, open_oscilloscope
-from hwloop_drivers.acceptance.record import Outcome
+from hwloop_drivers.acceptance.record import AcceptanceRecord
 from hwloop_drivers.acceptance.trial import Trial
 from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.bench.open import BenchSettings, open_bench
@@ -30,10 +30,10 @@ CHECKS: dict[str, Check] = {
 
 def run_acceptance(
     tried: StationOnTrial, *, checks: tuple[str, ...] = tuple(CHECKS), note: Note = lambda _: None
-) -> Outcome:
+) -> AcceptanceRecord:
     """Run tests on a station, and return what they found; ``note`` is called with each finding."""
     findings: list[Finding] = []
-    outcome = Outcome(tried.station.name, tried.text, tried.virtual, tried.resistor_ohm)
+    outcome = AcceptanceRecord(tried.station.name, tried.text, tried.virtual, tried.resistor_ohm)
 
     def keep(finding: Finding) -> None:
         findings.append(finding)
@@ -64,7 +64,7 @@ def _witness(tried: StationOnTrial, keep: Note) -> Oscilloscope | None:
 
 
 def _on_open_bench(
-    tried: StationOnTrial, oscilloscope: Oscilloscope | None, name: str, outcome: Outcome
+    tried: StationOnTrial, oscilloscope: Oscilloscope | None, name: str, outcome: AcceptanceRecord
 ) -> Iterator[Finding]:
     """Yield what one test finds, on a bench that is opened for it and closed after it."""
     promise = Promise(name, "bench", "the test runs to its end", "", DRIVER)

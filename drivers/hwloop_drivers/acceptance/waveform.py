@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwloop_drivers.acceptance.oscilloscope import Trace
+from hwloop_drivers.acceptance.oscilloscope import LineTrace
 
 LEAST = 0.1  # of the level that was asked: below it nothing counts as a pulse
 
@@ -25,7 +25,7 @@ class TracePulse:
         return self.end_s - self.begin_s
 
 
-def pulses_in(trace: Trace, level_v: float) -> list[TracePulse]:
+def pulses_in(trace: LineTrace, level_v: float) -> list[TracePulse]:
     """Return the pulses on the side of ``level_v``, in order; what is below a tenth is none.
 
     Edges are at half of the highest level that is seen: a pulse that a limit keeps low is one too.
@@ -44,13 +44,13 @@ def pulses_in(trace: Trace, level_v: float) -> list[TracePulse]:
     ]
 
 
-def level_during(trace: Trace, pulse: TracePulse) -> float:
+def level_during(trace: LineTrace, pulse: TracePulse) -> float:
     """Return the median voltage of another line while a pulse lasts, volts."""
     inside = (trace.time_s >= pulse.begin_s) & (trace.time_s < pulse.end_s)
     return float(np.median(trace.volts[inside])) if inside.any() else float("nan")
 
 
-def level_after(trace: Trace, pulse: TracePulse) -> float:
+def level_after(trace: LineTrace, pulse: TracePulse) -> float:
     """Return the median voltage from the end of a pulse to the end of the trace; NaN for none."""
     after = trace.time_s > pulse.end_s + trace.step_s
     return float(np.median(trace.volts[after])) if after.any() else float("nan")

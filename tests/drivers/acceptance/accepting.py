@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hwloop.procedure.procedure import load_procedure
 from hwloop_drivers.acceptance.hosting import station_on_trial
-from hwloop_drivers.acceptance.record import Outcome
+from hwloop_drivers.acceptance.record import AcceptanceRecord
 from hwloop_drivers.acceptance.run import run_acceptance
 from hwloop_sim.virtual.bench.bench import VirtualBench
 from tests.drivers.running_bench import PROCEDURE, ROOT, copy_station, running_bench
@@ -19,7 +19,7 @@ def accepted(
     station: str = "virtual_4x4",
     broken: Callable[[VirtualBench], None] = lambda _: None,
     watched: bool = True,
-) -> Outcome:
+) -> AcceptanceRecord:
     """What these tests find on a station, with a bench that was broken first."""
     file = copy_station(ROOT / "stations" / f"{station}.yaml", folder)
     if not watched:
@@ -32,6 +32,6 @@ def accepted(
             return run_acceptance(tried, checks=checks)
 
 
-def places(outcome: Outcome, test: str) -> set[str]:
+def places(outcome: AcceptanceRecord, test: str) -> set[str]:
     """Where findings of one kind are out of tolerance."""
     return {finding.place for finding in outcome.failed if finding.test == test}
