@@ -12,7 +12,7 @@ from hwloop.errors import Unsupported
 from hwloop.messages import cell_name
 from hwloop.settings.units import format_quantity
 from hwloop_drivers.acceptance.findings import DRIVER, OSCILLOSCOPE, Finding, Promise
-from hwloop_drivers.acceptance.oscilloscope import Oscilloscope, Shot, LineTrace
+from hwloop_drivers.acceptance.oscilloscope import LineTrace, Oscilloscope, Shot
 from hwloop_drivers.acceptance.trial import Place, Trial, cell_mask
 from hwloop_drivers.acceptance.waveform import TracePulse, level_after, level_during, pulses_in
 from hwloop_drivers.roles import SourceMeter, TrainPoint
