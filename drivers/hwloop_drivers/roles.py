@@ -35,6 +35,7 @@ __all__ = [
     "SourceMeter",
     "SourceSetup",
     "SwitchMatrix",
+    "Train",
     "TrainPoint",
     "VerifyLoop",
 ]
@@ -70,6 +71,29 @@ class Measured:
 
     current_a: float
     flags: Flag = NO_FLAG
+
+
+@dataclass(frozen=True)
+class Train:
+    """Result of a train: ``readings``, one for each point that measures, and ``flags`` of it all.
+
+    ``flags``: COMPLIANCE where the source was at a limit, its own or that of a range, at any time
+    while a level other than 0 V stood, as the instrument latched or reported it.
+    """
+
+    readings: tuple[Measured, ...] = ()
+    flags: Flag = NO_FLAG
+
+    @classmethod
+    def of(cls, readings: Sequence[Measured], *, seen: Sequence[Measured] = ()) -> Train:
+        """Return the result of ``readings``, limited where one of them or of ``seen`` was.
+
+        ``seen``: readings of other levels, which only tell whether the source was at a limit.
+        """
+        flags = NO_FLAG
+        for reading in (*readings, *seen):
+            flags |= reading.flags & Flag.COMPLIANCE
+        return cls(tuple(readings), flags)
 
 
 @dataclass(frozen=True)
@@ -297,16 +321,16 @@ class SourceMeter(ABC):
         """
 
     @abstractmethod
-    def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
+    def apply_train(self, points: Sequence[TrainPoint]) -> Train:
         """Run the levels one after the other inside the instrument, then go to 0 V.
 
-        Returns one :class:`Measured` for each point that measures. One round trip for as many
-        points as the instrument's memory holds. The output must be on. Raises
-        :class:`hwloop.errors.InstrumentFault` if the instrument reports an error. Example, a pulse
-        and a read::
+        Returns one reading for each point that measures, and whether the source was at a limit
+        during the train. One round trip for as many points as the instrument's memory holds. The
+        output must be on. Raises :class:`hwloop.errors.InstrumentFault` if the instrument reports
+        an error. Example, a pulse and a read::
 
             pulse, read = TrainPoint(1.5, 1e-3), TrainPoint(0.1, 20e-3, measure=True)
-            (measured,) = smu.apply_train([pulse, read])
+            (measured,) = smu.apply_train([pulse, read]).readings
         """
 
     def refuse_loop(self, loop: VerifyLoop) -> None:  # noqa: ARG002 - for those that can

@@ -153,7 +153,7 @@ class VirtualBenchLink(BenchTime):
     def _stop(self, process: subprocess.Popen[str]) -> None:
         """Ask the bench to end; kill it where it does not."""
         try:
-            self.ask("stop")
+            self.ask("stop", timeout_s=WHO_S)
         except BackendError:
             process.terminate()
         try:

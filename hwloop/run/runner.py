@@ -103,7 +103,8 @@ def run_procedure(
     """Run every step of a procedure on a backend, and record it.
 
     What the steps plan is checked against the limits, and against the station of a bench, before
-    the backend is opened, and against the backend before the record is begun. However the run
+    the backend is opened, and what they import is loaded; then they are checked against the
+    backend before the record is begun. However the run
     ends, the backend is made safe and the record closed. Errors of the backend, the guard and the
     steps are logged in the record and raised again. ``sink`` begins what takes the record.
     ``stop``: of a caller that turns signals into it; None: they are during the run alone.
@@ -115,6 +116,8 @@ def run_procedure(
     )
     settings = procedure.backend_settings(kind)
     refuse_beyond_limits(procedure)
+    for prepared in procedure.steps:
+        prepared.step.load_libraries()
     if kind.touches_hardware and kind.has_dry_run:
         with kind.open_dry(settings, request) as dry:
             refuse_unsupported(procedure, dry)

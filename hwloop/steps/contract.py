@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Generic, TypeVar
 
 from hwloop.array.operations import Operation
 from hwloop.array.settings import ArraySettings
+from hwloop.errors import StepError
 from hwloop.settings.model import Settings
 from hwloop.steps.array import Array
 from hwloop.steps.rows import Row, Yield
@@ -48,6 +50,8 @@ class Step(Generic[S]):
     ``tables``: for an array of a shape (..., rows, cols), a row of each table that the step fills,
     of any values; the record makes these tables at its begin, where they cost no copy of what was
     measured by then.
+    ``libraries``: modules that it imports while it runs; a run loads them before it touches an
+    instrument, so that none fails to load while a level stands.
 
     For example, a step that only waits, registered as ``pause = "lab_steps.pause:PAUSE"``::
 
@@ -71,6 +75,15 @@ class Step(Generic[S]):
     plan: Callable[[S, ArraySettings], Plan]
     figures: str = ""
     tables: Callable[[tuple[int, ...]], Sequence[Row]] | None = None
+    libraries: tuple[str, ...] = ()
+
+    def load_libraries(self) -> None:
+        """Import what the step needs; raise :class:`hwloop.errors.StepError` where that fails."""
+        for library in self.libraries:
+            try:
+                import_module(library)
+            except (ImportError, MemoryError, OSError) as exc:
+                raise StepError(f"{self.name}: cannot load {library} ({exc})") from exc
 
     def __call__(self, settings: S, array: Array) -> Iterator[Yield]:
         """Run the step: hardware is called, results are yielded."""

@@ -12,7 +12,7 @@ from hwloop.array.operations import PulseMap
 from hwloop.array.settings import ArraySettings
 from hwloop.station.station import Station
 from hwloop_drivers.bench.backend import Bench
-from hwloop_drivers.roles import Instrument, Measured, SourceMeter, SwitchMatrix, TrainPoint
+from hwloop_drivers.roles import Instrument, Measured, SourceMeter, SwitchMatrix, Train, TrainPoint
 from hwloop_drivers.station.drives import BenchDrives
 from hwloop_drivers.virtual_bench import HostTime
 
@@ -63,12 +63,12 @@ class Output(Fake, SourceMeter):
     def measure_current(self) -> Measured:
         return Measured(0.0)
 
-    def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
+    def apply_train(self, points: Sequence[TrainPoint]) -> Train:
         for point in points:
             self.source_voltage = point.level_v
             self.applied()
         self.source_voltage = 0.0
-        return []
+        return Train()
 
 
 class Matrix(Fake, SwitchMatrix):

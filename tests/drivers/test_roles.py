@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hwloop_drivers.roles import units_of_read_back
+import math
+
+from hwloop.array.operations import Flag
+from hwloop_drivers.roles import Measured, Train, units_of_read_back
 
 
 def test_settings_read_back_have_units_where_their_names_are_declared() -> None:
@@ -11,3 +14,11 @@ def test_settings_read_back_have_units_where_their_names_are_declared() -> None:
         "smu.a.compliance_current_a": "A",
         "smu.source_range_v": "V",
     }
+
+
+def test_train_is_limited_where_any_reading_of_it_was_at_compliance() -> None:
+    good, limited = Measured(1e-6), Measured(math.nan, Flag.COMPLIANCE)
+    over = Measured(math.nan, Flag.OVER_RANGE)
+    assert Train.of([good, over]).flags == Flag(0)  # over range is of the meter, not the source
+    assert Train.of([good, limited]).flags == Flag.COMPLIANCE
+    assert Train.of([good], seen=[limited, good]) == Train((good,), Flag.COMPLIANCE)

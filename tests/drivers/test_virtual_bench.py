@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -68,3 +71,20 @@ def test_question_that_was_given_up_in_its_answer_spoils_no_later_one(
     with pytest.raises(ConnectionLost, match="no answer within 0 s"):
         link.ask("who", timeout_s=0)
     assert "unmodelled" in link.ask("status")
+
+
+def test_bench_that_answers_no_more_is_ended_without_waiting_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bounds_s = []
+
+    def waited(_: socket.socket, timeout_s: float, check: Callable[[], None]) -> bool:
+        bounds_s.append(timeout_s)
+        return False  # nothing came
+
+    monkeypatch.setattr(virtual_bench, "await_readable", waited)
+    child = subprocess.Popen([sys.executable], stdin=subprocess.PIPE, text=True)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        VirtualBenchLink({}, f"127.0.0.1:{mute.getsockname()[1]}", child).close()
+    assert child.returncode == -signal.SIGTERM
+    assert 0 < max(bounds_s) <= 2.0

@@ -23,7 +23,14 @@ from hwloop.settings.units import PositiveAmpere, PositiveVolt
 from hwloop_drivers.instruments.families.common import number, refuse_above
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
 from hwloop_drivers.links.link import Link, LinkSettings
-from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
+from hwloop_drivers.roles import (
+    Measured,
+    PulseGenerator,
+    SourceMeter,
+    SourceSetup,
+    Train,
+    TrainPoint,
+)
 
 SIX_DIGITS = 5e-6  # relative: the most that public drivers send
 AT_LIMIT = 5e-3  # relative: a reading so near to the compliance is at it
@@ -197,7 +204,7 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
         )
 
     @override
-    def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
+    def apply_train(self, points: Sequence[TrainPoint]) -> Train:
         self.refuse_train(points)
         raise AssertionError  # pragma: no cover - it is always refused
 

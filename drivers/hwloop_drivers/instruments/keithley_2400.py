@@ -27,7 +27,14 @@ from hwloop_drivers.instruments.families.trains import (
 )
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link, LinkSettings
-from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
+from hwloop_drivers.roles import (
+    Measured,
+    PulseGenerator,
+    SourceMeter,
+    SourceSetup,
+    Train,
+    TrainPoint,
+)
 
 LIMITS = SourceLimits(  # of the 2400; the others of its family give more or less
     ranges_v=(0.2, 2.0, 20.0, 200.0),
@@ -124,7 +131,7 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
         refuse_sweep(SWEEP, points)
 
     @override
-    def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
+    def apply_train(self, points: Sequence[TrainPoint]) -> Train:
         # A list sweep: one round trip for the whole train. Where no point measures, the steps
         # do not either, and last the source delay alone; else each step ends with a reading,
         # and the delay is shorter by its integration time.
@@ -138,7 +145,8 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
                 f"2400: a level of {step_s:g} s is shorter than its reading, {aperture_s:g} s"
             )
         readings = self._sweep([level for level, _ in steps], step_s - aperture_s, measuring)
-        return [m for m, (_, wanted) in zip(readings, steps, strict=True) if wanted]
+        wanted = [m for m, (_, wanted) in zip(readings, steps, strict=True) if wanted]
+        return Train.of(wanted, seen=readings)
 
     def _sweep(self, levels: list[float], delay_s: float, measuring: bool) -> list[Measured]:
         levels = [*levels, 0.0]  # the level stays at the last of the list

@@ -9,7 +9,7 @@ from functools import partial
 
 from hwloop.array.operations import Flag
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
-from hwloop_drivers.roles import Measured, SourceMeter, SourceSetup, TrainPoint, VerifyLoop
+from hwloop_drivers.roles import Measured, SourceMeter, SourceSetup, Train, TrainPoint, VerifyLoop
 from hwloop_drivers.testing.outputs import (
     check_broken_off,
     check_levels,
@@ -229,8 +229,10 @@ def _train_of(tried: Tried[SourceRig], trial: SourceMeterTrial) -> Callable[[], 
 def _check_train(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
     tried = Tried(make)
     source = _ready(tried, trial)
-    readings = source.apply_train(_train(trial))
-    assert readings == [], "a train that measures nothing must give no reading"
+    train = source.apply_train(_train(trial))
+    assert train == Train(), (
+        "a train that measures nothing and was not limited must give no reading and no flag"
+    )
     tried.rig.instrument.check_errors()
     expected = [(p.level_v, p.width_s) for p in _train(trial) if p.level_v]
     expect_pulses(tried.rig.pulses(), expected, trial.relative)
@@ -239,9 +241,10 @@ def _check_train(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
         TrainPoint(trial.level_v, trial.read_width_s),
         TrainPoint(trial.read_v, trial.read_width_s, measure=True),
     ]
-    readings = source.apply_train(measuring * 3)
+    train = source.apply_train(measuring * 3)
     tried.rig.instrument.check_errors()
-    _expect_readings(readings, 3, trial.read_v / tried.rig.load_ohm, trial.relative)
+    _expect_readings(train.readings, 3, trial.read_v / tried.rig.load_ohm, trial.relative)
+    assert train.flags == Flag(0), "a train that no limit touched must have no flag"
     expected += [(trial.level_v, trial.read_width_s)] * 3
     expect_pulses(tried.rig.pulses(), expected, trial.relative)
     _expect_rest(source, tried.rig)

@@ -250,4 +250,5 @@ IV_SWEEP = Step(
     run=run,
     plan=plan,
     figures="hwloop.figures.iv_sweep:figures",
+    libraries=("scipy.special",),
 )

@@ -195,4 +195,5 @@ WIRE_RESISTANCE = Step(
     run=run,
     plan=plan,
     figures="hwloop.figures.wire_resistance:figures",
+    libraries=("scipy.sparse", "scipy.sparse.linalg"),
 )

@@ -289,4 +289,5 @@ MAP_NETWORK = Step(
     run=run,
     plan=plan,
     figures="hwloop.figures.networks:mapping",
+    libraries=("scipy.optimize",),
 )

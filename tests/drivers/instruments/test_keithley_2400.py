@@ -11,7 +11,7 @@ from hwloop.array.operations import Flag
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.keithley_2400 import Keithley2400, Keithley2400Settings
 from hwloop_drivers.links.link import Link
-from hwloop_drivers.roles import SourceSetup, TrainPoint
+from hwloop_drivers.roles import SourceSetup, Train, TrainPoint
 
 
 class Wire(Link):
@@ -89,7 +89,7 @@ def test_train_of_fifty_pulses_is_one_list_sweep() -> None:
     smu.set_up(SourceSetup(range_v=2, compliance_a=1e-4))
     wire.sent.clear()
     on, off = TrainPoint(1.2, 1e-3), TrainPoint(0.0, 1e-3)
-    assert smu.apply_train([on, off] * 49 + [on]) == []
+    assert smu.apply_train([on, off] * 49 + [on]) == Train()
     assert wire.sent.count(":READ?") == 1
     assert ":SOUR:DEL 0.001" in wire.sent
     assert ":TRIG:COUN 100" in wire.sent

@@ -44,7 +44,7 @@ def test_fifty_pulses_and_reads_are_one_round_trip(errors: str) -> None:
     smu.source_enabled = True
     before = box.link.round_trips
     train = [TrainPoint(1.5, 0.03), TrainPoint(0.1, 0.03, measure=True)] * 50
-    readings = smu.apply_train(train)
+    readings = smu.apply_train(train).readings
     trips = box.link.round_trips - before
     smu.check_errors()
     assert errors == "each" or trips == 1

@@ -51,7 +51,7 @@ def test_train_is_a_list_sweep_whose_data_come_with_its_start() -> None:
     smu.set_up(SourceSetup(range_v=2, compliance_a=1e-4))
     wire.sent.clear()
     pulse, read = TrainPoint(1.2, 0.03), TrainPoint(0.1, 0.03, measure=True)
-    readings = smu.apply_train([pulse, read] * 100)
+    readings = smu.apply_train([pulse, read] * 100).readings
     level = ",".join(["1.2,0.1"] * 50)
     assert wire.sent == [
         f":SOUR:LIST:VOLT {level}",

@@ -13,7 +13,7 @@ from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.keithley_2450.driver import KEITHLEY_2450, Keithley2450
 from hwloop_drivers.instruments.keithley_2450.limits import Keithley2450Settings
 from hwloop_drivers.instruments.keithley_2450.tsp import Keithley2450Tsp
-from hwloop_drivers.roles import SourceSetup, TrainPoint, VerifyLoop
+from hwloop_drivers.roles import SourceSetup, Train, TrainPoint, VerifyLoop
 from hwloop_sim.virtual.instruments.keithley_2450.box import Keithley2450 as Virtual2450
 from tests.virtual_link import OneBox
 
@@ -59,7 +59,7 @@ def test_fifty_pulses_and_reads_reach_the_device_in_one_round_trip(
     smu, box = _ready(language, errors=errors)
     before = box.link.round_trips
     pulse, read = TrainPoint(1.5, 0.03), TrainPoint(0.1, 0.03, measure=True)
-    readings = smu.apply_train([pulse, read] * 50)
+    readings = smu.apply_train([pulse, read] * 50).readings
     trips = box.link.round_trips - before
     smu.check_errors()
     assert errors == "each" or trips == 1
@@ -76,7 +76,7 @@ def test_fifty_pulses_and_reads_reach_the_device_in_one_round_trip(
 def test_pulses_that_nobody_measures_are_as_short_as_a_millisecond(language: str) -> None:
     smu, box = _ready(language)
     on, off = TrainPoint(-1.2, 1e-3), TrainPoint(0.0, 2e-3)
-    assert smu.apply_train([on, off, on]) == []
+    assert smu.apply_train([on, off, on]) == Train()
     smu.check_errors()
     assert [p.amplitude_v[0, 0] for p in box.device.pulses] == pytest.approx([-1.2] * 2)
     assert [p.width_s for p in box.device.pulses] == pytest.approx([1e-3] * 2, rel=1e-9)
@@ -97,7 +97,7 @@ def test_reading_at_the_limit_is_nan_and_flagged_and_the_others_are_not(language
     smu.set_up(SourceSetup(range_v=2, compliance_a=5e-6))
     smu.source_enabled = True
     train = [TrainPoint(v, 0.03, measure=True) for v in (0.1, 1.0, 0.1)]
-    low, limited, low_again = smu.apply_train(train)
+    low, limited, low_again = smu.apply_train(train).readings
     assert limited.flags == Flag.COMPLIANCE
     assert math.isnan(limited.current_a)
     assert [low.current_a, low_again.current_a] == pytest.approx([1e-6, 1e-6])

@@ -114,7 +114,7 @@ def test_single_pulse_is_one_message_that_answers_when_the_level_is_back_at_0_v(
     smu.set_up(SourceSetup(range_v=2, compliance_a=1e-4))
     wire.sent.clear()
     points = [TrainPoint(1.2, 2e-3), TrainPoint(0, 2e-3), TrainPoint(0.1, 50e-3, measure=True)]
-    (measured,) = smu.apply_train(points)
+    (measured,) = smu.apply_train(points).readings
     assert measured.current_a == 1.5e-6
     assert wire.sent == [train]
 

@@ -13,7 +13,7 @@ from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.keithley_2600b.channel import Keithley2600BChannel
 from hwloop_drivers.instruments.keithley_2600b.driver import Keithley2600B
 from hwloop_drivers.instruments.keithley_2600b.models import Keithley2600BSettings
-from hwloop_drivers.roles import SourceSetup, TrainPoint, VerifyLoop
+from hwloop_drivers.roles import SourceSetup, Train, TrainPoint, VerifyLoop
 from hwloop_sim.virtual.instruments.keithley_2600b.box import Keithley2600B as Virtual2600B
 from tests.virtual_link import OneBox
 
@@ -41,7 +41,7 @@ def _bench(
 def test_fifty_pulses_with_reads_are_one_round_trip() -> None:
     instrument, smu, box = _bench()
     before = box.link.round_trips
-    readings = smu.apply_train([ON, READ] * 50)
+    readings = smu.apply_train([ON, READ] * 50).readings
     assert box.link.round_trips - before == 1
     assert max(len(text) for text in box.link.sent) < 1100
     assert [m.current_a for m in readings] == pytest.approx([1e-6] * 50)
@@ -63,7 +63,7 @@ def test_equal_pulses_below_a_millisecond_are_timed_by_the_trigger_model() -> No
     instrument, smu, box = _bench()
     on, off = TrainPoint(-1.2, 100e-6), TrainPoint(0.0, 200e-6)
     before = box.link.round_trips
-    assert smu.apply_train([on, off, on]) == []
+    assert smu.apply_train([on, off, on]) == Train()
     assert box.link.round_trips - before == 1
     assert [p.amplitude_v[0, 0] for p in box.device.pulses] == pytest.approx([-1.2, -1.2])
     assert [p.width_s for p in box.device.pulses] == pytest.approx([100e-6, 100e-6])
@@ -96,7 +96,7 @@ def test_train_that_no_script_can_time_is_refused_unsent(
 
 def test_reading_at_compliance_is_nan_and_flagged() -> None:
     _, smu, _ = _bench(compliance_a=1e-6)
-    free, held = smu.apply_train([READ, TrainPoint(1.0, 25e-3, measure=True)])
+    free, held = smu.apply_train([READ, TrainPoint(1.0, 25e-3, measure=True)]).readings
     assert free.current_a == pytest.approx(1e-6, rel=1e-5)
     assert math.isnan(held.current_a)
     assert held.flags == Flag.COMPLIANCE
@@ -111,7 +111,9 @@ def test_reading_beyond_its_fixed_range_is_nan_and_flagged() -> None:
     smu.set_up(SourceSetup(range_v=6, compliance_a=1e-3, measure_range_a=1e-6))
     smu.source_voltage = 1.0
     assert smu.measure_current().flags == Flag.OVER_RANGE
-    assert smu.apply_train([TrainPoint(1.0, 25e-3, measure=True)])[0].flags == Flag.OVER_RANGE
+    assert (
+        smu.apply_train([TrainPoint(1.0, 25e-3, measure=True)]).readings[0].flags == Flag.OVER_RANGE
+    )
     # Not inside the window, and all the same the end: who cannot see does not go on.
     loop = VerifyLoop(1.2, 0.1, 2e-3, 1.0, 25e-3, -math.inf, 1e-9, 9)
     assert [m.flags for m in smu.verify_loop(loop)] == [Flag.OVER_RANGE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from hwloop_drivers.instruments.families.common import number
 from hwloop_drivers.instruments.keithley_2400 import Keithley2400
 from hwloop_drivers.instruments.keithley_7001 import Keithley7001
 from hwloop_drivers.instruments.keysight_33500b import Keysight33500B
-from hwloop_drivers.roles import Measured, SourceSetup, TrainPoint, VerifyLoop
+from hwloop_drivers.roles import Measured, SourceSetup, Train, TrainPoint, VerifyLoop
 from hwloop_drivers.testing import (
     PulseGeneratorTrial,
     SourceMeterTrial,
@@ -106,14 +107,14 @@ def broken_meters() -> Iterator[tuple[str, type[Keithley2400]]]:
         def refuse_train(self, points: Sequence[TrainPoint]) -> None:
             pass
 
-        def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
+        def apply_train(self, points: Sequence[TrainPoint]) -> Train:
             readings = []
             for point in points:
                 self.source_voltage = point.level_v
                 if point.measure:
                     readings.append(self.measure_current())
             self.source_voltage = 0.0
-            return readings
+            return Train.of(readings)
 
     yield "a train of [] must be refused", TimesByHand
 
@@ -172,16 +173,17 @@ def broken_meters() -> Iterator[tuple[str, type[Keithley2400]]]:
     yield "the load must see", LosesThePolarity
 
     class ForgetsReadings(Keithley2400):
-        def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
-            return super().apply_train(points)[:1]
+        def apply_train(self, points: Sequence[TrainPoint]) -> Train:
+            train = super().apply_train(points)
+            return replace(train, readings=train.readings[:1])
 
     yield "one reading for each point that measures", ForgetsReadings
 
     class StaysUp(Keithley2400):
-        def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
-            readings = super().apply_train(points)
+        def apply_train(self, points: Sequence[TrainPoint]) -> Train:
+            train = super().apply_train(points)
             self.link.write(":SOUR:VOLT 0.1")
-            return readings
+            return train
 
     yield "after a train the output must be on, at 0 V", StaysUp
 

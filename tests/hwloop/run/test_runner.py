@@ -24,6 +24,7 @@ from hwloop.errors import (
     LimitError,
     NotConverged,
     RecordError,
+    StepError,
     Stopped,
 )
 from hwloop.procedure.procedure import PreparedStep, Procedure
@@ -262,6 +263,16 @@ def test_an_existing_record_is_refused_before_the_array_is_asked_anything(
         run(procedure_of(step_of()), tmp_path / "a.h5")
     assert spy.asked == []
     assert spy.closed == 1
+
+
+def test_a_library_that_cannot_be_loaded_ends_a_run_before_anything_is_opened(
+    spy: SpyBackend, tmp_path: Path
+) -> None:
+    step = replace(step_of(), libraries=("json", "no_such_library"))
+    with pytest.raises(StepError, match="count: cannot load no_such_library"):
+        run(procedure_of(step), tmp_path / "a.h5")
+    assert spy.closed == 0  # it was not even opened
+    assert not (tmp_path / "a.h5").exists()
 
 
 def test_a_failure_to_make_safe_is_raised_logged_and_still_closes(

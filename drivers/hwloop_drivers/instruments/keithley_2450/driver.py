@@ -34,7 +34,14 @@ from hwloop_drivers.instruments.keithley_2450.limits import (
 from hwloop_drivers.instruments.keithley_2450.tsp import Keithley2450Tsp
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
-from hwloop_drivers.roles import Measured, PulseGenerator, SourceMeter, SourceSetup, TrainPoint
+from hwloop_drivers.roles import (
+    Measured,
+    PulseGenerator,
+    SourceMeter,
+    SourceSetup,
+    Train,
+    TrainPoint,
+)
 
 SWEEP = SweepLimits(
     name=NAME,
@@ -125,7 +132,7 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
         refuse_sweep(SWEEP, points)
 
     @override
-    def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
+    def apply_train(self, points: Sequence[TrainPoint]) -> Train:
         self.refuse_train(points)
         self._refuse_levels(*(point.level_v for point in points))
         steps, step_s = equal_steps(points), shortest(points)
@@ -142,7 +149,8 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
         readings = self._sweep([level for level, _ in steps], step_s - aperture_s, step_s)
         if not measuring:
             self._set_confirmed(":SENS:CURR:NPLC", self._nplc)
-        return [m for m, (_, wanted) in zip(readings, steps, strict=True) if wanted]
+        wanted = [m for m, (_, wanted) in zip(readings, steps, strict=True) if wanted]
+        return Train.of(wanted, seen=readings)
 
     def _sweep(self, levels: list[float], delay_s: float, step_s: float) -> list[Measured]:
         levels = [*levels, 0.0]  # the level stays at the last of the list

@@ -26,6 +26,7 @@ from hwloop_drivers.roles import (
     PulseGenerator,
     SourceMeter,
     SourceSetup,
+    Train,
     TrainPoint,
     VerifyLoop,
 )
@@ -134,12 +135,13 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
                 )
 
     @override
-    def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
+    def apply_train(self, points: Sequence[TrainPoint]) -> Train:
         self.refuse_train(points)
         self._refuse_levels(*(point.level_v for point in points))
         command = self._send_points(points)
         total_s = math.fsum(point.width_s for point in points)
-        return self._run(f"{command} hwloop.train()", total_s, sum(p.measure for p in points))
+        count = sum(p.measure for p in points)
+        return Train.of(self._run(f"{command} hwloop.train()", total_s, count))
 
     @override
     def refuse_loop(self, loop: VerifyLoop) -> None:

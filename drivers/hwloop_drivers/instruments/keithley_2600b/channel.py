@@ -14,7 +14,7 @@ from hwloop_drivers.instruments.families.trains import as_pulses
 from hwloop_drivers.instruments.families.tsp_source_meter import TspSourceMeter
 from hwloop_drivers.instruments.keithley_2600b.models import MODELS, Keithley2600BSettings
 from hwloop_drivers.links.link import Link
-from hwloop_drivers.roles import Measured, SourceSetup, TrainPoint, VerifyLoop
+from hwloop_drivers.roles import Measured, SourceSetup, Train, TrainPoint, VerifyLoop
 
 STATUS_COMPLIANCE = 0x40  # of a reading in a buffer: reference manual, bufferVar.statuses
 LEAST_DELAY_S = 1e-3  # a level set by a script line, which takes up to about 0.1 ms itself
@@ -122,7 +122,7 @@ class Keithley2600BChannel(TspSourceMeter):
                 )
 
     @override
-    def apply_train(self, points: Sequence[TrainPoint]) -> list[Measured]:
+    def apply_train(self, points: Sequence[TrainPoint]) -> Train:
         self.refuse_train(points)
         self._refuse_levels(*(point.level_v for point in points))
         pulses = as_pulses(points)
@@ -134,9 +134,9 @@ class Keithley2600BChannel(TspSourceMeter):
                 f" {number(self._compliance_a)}, {number(pulses.on_s)}, {number(off_s)},"
                 f" {pulses.count})"
             )
-            return self._run(command, total_s + off_s, 0)
+            return Train.of(self._run(command, total_s + off_s, 0))
         command = f"{self._send_points(points)} hwloop.train({self._smu})"
-        return self._run(command, total_s, sum(p.measure for p in points))
+        return Train.of(self._run(command, total_s, sum(p.measure for p in points)))
 
     @override
     def refuse_loop(self, loop: VerifyLoop) -> None:
