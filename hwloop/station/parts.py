@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from hwloop.array.biasing import Scheme
 from hwloop.messages import nearest
@@ -22,6 +22,7 @@ from hwloop.settings.units import (
 )
 
 VIRTUAL = "virtual:"
+_MODEL = BeforeValidator(lambda value: str(value) if type(value) is int else value)  # 2602 in YAML
 
 
 class InstrumentEntry(Settings):
@@ -30,7 +31,8 @@ class InstrumentEntry(Settings):
     ``kind``: a driver's name. ``address``: a VISA resource, a serial port, or ``virtual:socket``,
     ``virtual:hislip``, ``virtual:serial`` for an instrument of the virtual bench. ``limit_v``,
     ``limit_a``: the largest voltage and current that it may supply here. ``settings``: the driver's
-    own.
+    own. ``accept_model``: a model that is near the driver's own, and is accepted as well: 2636A in
+    the place of a 2636B.
     """
 
     kind: str
@@ -38,6 +40,7 @@ class InstrumentEntry(Settings):
     limit_v: PositiveVolt | None = None
     limit_a: PositiveAmpere | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
+    accept_model: Annotated[str, _MODEL] | None = Field(default=None, min_length=1)
 
     @property
     def is_virtual(self) -> bool:

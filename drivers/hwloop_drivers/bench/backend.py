@@ -161,8 +161,11 @@ class Bench(CrossbarBackend):
         self._switch_on()
         for name, instrument in self._drives.instruments.items():
             settings = instrument.read_back()
-            self._identity[name] = {"id": instrument.id, **settings}
+            accepted = {"accepted_model": instrument.stand_in} if instrument.stand_in else {}
+            self._identity[name] = {"id": instrument.id, **accepted, **settings}
             self._units |= units_of_read_back(name, settings)
+            if instrument.stand_in:
+                self._events.append(Event("warning", _stand_in_message(name, instrument.stand_in)))
         if self.description.multiply == "superposition":
             message = (
                 "multiply: vectors with one voltage on their rows are measured in parallel, column"
@@ -474,3 +477,10 @@ class Bench(CrossbarBackend):
             )
         for gate_v in np.unique(np.asarray(pulse.gate_v)):
             self._drives.refuse_level(GATES, float(gate_v))
+
+
+def _stand_in_message(name: str, model: str) -> str:
+    return (
+        f"{name}: a {model} is used because the station has accept_model: {model}; its ranges,"
+        " limits and commands are taken to be those of the driver's own model"
+    )
