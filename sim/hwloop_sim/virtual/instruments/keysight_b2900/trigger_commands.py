@@ -6,7 +6,7 @@ SCPI command reference B2910-90030, chapter 4; sources after the user's guide, 6
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hwloop_sim.virtual.circuit.smu import VOLT
 from hwloop_sim.virtual.instruments.keysight_b2900.channel import (
@@ -15,10 +15,7 @@ from hwloop_sim.virtual.instruments.keysight_b2900.channel import (
     TriggeredChannel,
 )
 from hwloop_sim.virtual.instruments.keysight_b2900.triggers import Layer
-from hwloop_sim.virtual.languages.scpi import Arguments, scientific
-
-if TYPE_CHECKING:
-    from hwloop_sim.virtual.instruments.keysight_b2900.box import KeysightB2900
+from hwloop_sim.virtual.languages.scpi import Arguments, VirtualScpiInstrument, scientific
 
 MOST_TIME_S = 1e5
 MOST_TRIGGERS = 100_000
@@ -38,7 +35,7 @@ SOURCES = (
 
 
 def add_triggers(
-    box: KeysightB2900, suffix: str, channel: TriggeredChannel, *, least_interval_s: float
+    box: VirtualScpiInstrument, suffix: str, channel: TriggeredChannel, *, least_interval_s: float
 ) -> None:
     """Register both layers of both actions of a channel."""
     for form, actions in ACTIONS.items():
@@ -54,7 +51,7 @@ def add_triggers(
 
 
 def _add_layer(
-    box: KeysightB2900, header: str, layers: Callable[[], list[Layer]], least_s: float
+    box: VirtualScpiInstrument, header: str, layers: Callable[[], list[Layer]], least_s: float
 ) -> None:
     def setting(
         name: str, parse: Callable[[Arguments], Any], show: Callable[[Any], str]
@@ -78,7 +75,7 @@ def _add_layer(
 
 
 def add_sweep(
-    box: KeysightB2900, level: str, sweep: str, function: str, channel: TriggeredChannel
+    box: VirtualScpiInstrument, level: str, sweep: str, function: str, channel: TriggeredChannel
 ) -> None:
     """Register start, stop and points of a sweep of volts or amperes.
 
@@ -108,7 +105,7 @@ def add_sweep(
         _add_shared(box, sweep, channel)
 
 
-def _add_shared(box: KeysightB2900, header: str, channel: TriggeredChannel) -> None:
+def _add_shared(box: VirtualScpiInstrument, header: str, channel: TriggeredChannel) -> None:
     def shared(name: str, *forms: str) -> dict[str, Any]:
         def told(arguments: Arguments) -> None:
             word = arguments.choice(*forms)
