@@ -12,7 +12,7 @@ from hwloop_sim.virtual.circuit.clock import BenchClock
 from hwloop_sim.virtual.circuit.smu import CURR, SAME, VOLT, Smu, SmuReading
 from hwloop_sim.virtual.instruments.keysight_b2900.triggers import (
     INTERNAL,
-    Sweep,
+    StaircaseSweep,
     Trigger,
     TriggerEvent,
     later,
@@ -46,7 +46,7 @@ class TriggeredChannel:
         self.aperture_s = 0.1 / self.line_hz
         self.auto_on, self.four_wire = True, False
         self.measure_wait = True
-        self.sweeps = {VOLT: Sweep(), CURR: Sweep()}
+        self.sweeps = {VOLT: StaircaseSweep(), CURR: StaircaseSweep()}
         self.least_auto_a = LEAST_AUTO_A
         self.waiting: list[list[TriggerEvent]] = []
         self.senses = {CURR}

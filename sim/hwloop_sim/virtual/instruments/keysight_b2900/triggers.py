@@ -48,7 +48,7 @@ class TriggerEvent:
 
 
 @dataclass
-class Sweep:
+class StaircaseSweep:
     """A linear or logarithmic sweep of the source: SCPI reference, 4-96 to 4-98."""
 
     start: float = 0.0
