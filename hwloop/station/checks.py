@@ -18,8 +18,12 @@ _INTERFACES = ("socket", "hislip", "serial")
 
 def check(station: StationView) -> None:
     """Raise :class:`ValueError` with the first contradiction in a station."""
-    for judge in (_check_names, _check_addresses, _check_drives, _check_wires, _check_scheme):
-        judge(station)
+    _check_names(station)
+    _check_addresses(station)
+    _check_virtual(station)
+    _check_drives(station)
+    _check_wires(station)
+    _check_scheme(station)
 
 
 def _check_names(station: StationView) -> None:
@@ -44,6 +48,16 @@ def _check_addresses(station: StationView) -> None:
         raise ValueError("instruments: real and virtual addresses cannot be mixed on one bench")
     if not real and station.virtual is None:
         raise ValueError("virtual: this key is required with virtual addresses")
+
+
+def _check_virtual(station: StationView) -> None:
+    if station.virtual is None:
+        return
+    names = list(station.instruments)
+    for key in ("earlier_messages", "line_ends"):
+        for name in getattr(station.virtual, key):
+            if name not in names:
+                raise ValueError(f"virtual.{key}: there is no {name!r}{nearest(name, names)}")
 
 
 def _check_drives(station: StationView) -> None:
