@@ -130,7 +130,7 @@ class TspInstrument(TspSpeaker, IdentifiedInstrument):
         try:
             send()
         except UnexpectedReply as exc:
-            if not any(prompt in str(exc) for prompt in PROMPTS):
+            if not any(word in str(exc) for word in (*PROMPTS, "came before")):
                 raise
             self.link.recover(lambda: None)
             send()
