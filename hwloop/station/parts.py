@@ -134,6 +134,10 @@ class StationView(Protocol):
         """Return the scheme by which cells are biased."""
 
     @property
+    def witness(self) -> WitnessEntry | None:
+        """Return the oscilloscope of the acceptance test, if any."""
+
+    @property
     def virtual(self) -> VirtualSettings | None:
         """Return the settings of the virtual bench, if any."""
 
@@ -163,6 +167,28 @@ class VirtualSettings(Settings):
     latency_s: Annotated[Second, Field(ge=0, le=10)] = 0.0
     earlier_messages: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     line_ends: dict[str, LineEnd] = Field(default_factory=dict)
+
+
+class WitnessEntry(Settings):
+    """The oscilloscope that watches lines during ``hwloop accept``; no run speaks to it.
+
+    ``kind``, ``address``, ``settings``: as of an instrument. ``probes``: the line that the tip of
+    each channel's probe is on; their grounds are at the star point. ``accuracy``: of its readings,
+    as a fraction of full scale.
+    """
+
+    kind: str = "keysight_infiniivision"
+    address: str = Field(min_length=1)
+    settings: dict[str, Any] = Field(default_factory=dict)
+    probes: dict[Annotated[int, Field(ge=1, le=8)], str] = Field(
+        default_factory=lambda: {1: "row0", 2: "col0"}, min_length=1
+    )
+    accuracy: Fraction = 0.02
+
+    @property
+    def is_virtual(self) -> bool:
+        """Return whether a virtual bench answers at its address."""
+        return self.address.startswith(VIRTUAL)
 
 
 class SelfTestSettings(Settings):

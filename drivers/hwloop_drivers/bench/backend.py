@@ -375,6 +375,20 @@ class Bench(CrossbarBackend):
         with self._lock, self._watched():
             return self._cells.current_a(lines, levels_v)
 
+    @contextmanager
+    def lend(self) -> Iterator[tuple[BenchDrives, CellAccess]]:
+        """Lend the outputs and the cells to a test of the bench itself, watched as an operation.
+
+        Every output is on at 0 V when they are lent, and has to be when they are given back.
+        """
+        with self._lock:
+            self._refuse_unconnected()
+            with self._watched():
+                if not self._outputs_on:
+                    self._switch_on()
+                yield self._drives, self._cells
+                self._end()
+
     def _make_one_safe(self, name: str) -> str:
         instrument = self._drives.instruments[name]
         try:
