@@ -11,11 +11,10 @@ from typing_extensions import override
 
 from hwloop.errors import InstrumentFault, UnexpectedReply
 from hwloop_drivers.instruments.families.common import agreed, number, parse_number
-from hwloop_drivers.instruments.families.identified import IdentifiedInstrument
+from hwloop_drivers.instruments.families.identified import IdentifiedInstrument, Identity
 from hwloop_drivers.links.link import Link, LinkSettings
 
 MOST_ERRORS = 100
-PROMPTS = ("TSP>", "TSP?", ">>>>")
 PRECISION = 10  # digits of every number that is printed; the default is 6
 
 
@@ -120,18 +119,19 @@ class TspInstrument(TspSpeaker, IdentifiedInstrument):
         # script that an earlier client left running or half sent would swallow the question: it
         # is ended first, and the errors of that are forgotten. Prompts that an earlier client has
         # turned on, which a reset leaves on, would be taken for answers.
+        self._id = ""
         for message in ("abort", "endscript", self.quiet_command):
             self._past_prompts(partial(self.link.write, message))
         self._past_prompts(self.clear)
         self._past_prompts(super().verify_identity)
 
     def _past_prompts(self, send: Callable[[], None]) -> None:
-        """Send; where prompts came instead, throw them away with the old link and send again."""
+        """Send; where prompts or errors came instead, throw them away with the old link, again."""
         try:
             send()
-        except UnexpectedReply as exc:
-            if not any(word in str(exc) for word in (*PROMPTS, "came before")):
-                raise
+        except UnexpectedReply:
+            if Identity.parsed(self._id).maker.startswith(self.makers or "?"):
+                raise  # an identity has come: no prompt
             self.link.recover(lambda: None)
             send()
 
