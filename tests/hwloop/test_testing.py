@@ -412,7 +412,7 @@ def test_suite_names_the_broken_rule_of_each_broken_backend(linear_array: type[A
         with pytest.raises(kind) as caught:
             check(backend_type)
         assert rule in str(caught.value), names[-1]
-    assert len(names) == 21
+    assert len(names) == 24
 
 
 def test_suite_refuses_multiplication_that_is_said_to_be_absent(linear_array: type[Any]) -> None:
