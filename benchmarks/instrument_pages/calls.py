@@ -23,6 +23,7 @@ LEVEL_V, READ_V, LIMIT_A, NPLC = 1.5, 0.1, 1e-3, 0.1
 PULSE = TrainPoint(LEVEL_V, WIDTH_S)
 READ = TrainPoint(READ_V, READ_S, measure=True)
 PAIR = [PULSE, TrainPoint(0.0, WIDTH_S), PULSE]
+LONG = [TrainPoint(LEVEL_V * (n % 2), WIDTH_S) for n in range(121)]  # more than one message holds
 SHORT_PAIR = [TrainPoint(LEVEL_V, SHORT_S), TrainPoint(0.0, SHORT_S), TrainPoint(LEVEL_V, SHORT_S)]
 SETUP = SourceSetup(2.0, LIMIT_A, nplc=NPLC)
 LOOP = VerifyLoop(
@@ -62,6 +63,7 @@ def _source_meter(instrument: Instrument, source: SourceMeter, output: str) -> I
     yield "compliance_current", lambda: source.compliance_current
     yield "ramp_to_voltage(0.0)", partial(source.ramp_to_voltage, 0.0, steps=2)
     yield "apply_train(…), pulses", partial(source.apply_train, PAIR)
+    yield "apply_train(…), 121 levels", partial(source.apply_train, LONG)
     yield "apply_train(…), short pulses", partial(source.apply_train, SHORT_PAIR)
     yield "apply_train(…), a pulse and a read", partial(source.apply_train, [PULSE, READ])
     yield "verify_loop(…)", partial(source.verify_loop, LOOP)
@@ -82,6 +84,7 @@ def _generator(output: PulseGenerator) -> Iterator[Call]:
     pulses = partial(output.apply_pulses, width_s=1e-6, count=5)
     yield "apply_pulses(level_v=1.5, …)", partial(pulses, level_v=LEVEL_V)
     yield "apply_pulses(level_v=-1.5, …)", partial(pulses, level_v=-LEVEL_V)
+    yield "apply_pulses(level_v=1.5, …), after negative ones", partial(pulses, level_v=LEVEL_V)
 
 
 def matrix_calls(matrix: SwitchMatrix, channels: tuple[str, str, str]) -> Iterator[Call]:

@@ -163,7 +163,8 @@ def _own(subject: Subject, messages: Sequence[str], text: str) -> list[str]:
 
 
 def _mark(marks: dict[str, Mark], commands: Sequence[str]) -> str:
-    worst = max((marks[c] for c in commands), key=list(MARKS).index, default="confirmed")
+    found: list[Mark] = [marks[c] for c in commands] or ["confirmed"]
+    worst = max(found, key=list(MARKS).index)
     return MARKS[worst]
 
 

@@ -117,11 +117,13 @@ _ANSWERS_81160A = {  # it has no virtual instrument
             ":OUTP{}:LOAD": "50",
             ":OUTP{}:POL": "NORM",
             ":OUTP{}": "0",
-            ":FUNC{}": "PULS",
+            ":FUNC{}": "SIN",
         }.items()
     },
 }
 _OVER_SERIAL = "over a serial port, where no checksum protects the bytes"
+
+_FOUR_WIRE = "with `four_wire: true`"
 
 SUBJECTS: dict[str, Subject] = {
     "keithley_2400": Subject(
@@ -132,11 +134,18 @@ SUBJECTS: dict[str, Subject] = {
         ),
     ),
     "keithley_2450": Subject(SCPI, (Setup("keithley_2450"),)),
-    "keithley_2450_tsp": Subject(TSP, (Setup("keithley_2450", {"language": "tsp"}),)),
+    "keithley_2450_tsp": Subject(
+        TSP,
+        (
+            Setup("keithley_2450", {"language": "tsp"}),
+            Setup("keithley_2450", {"language": "tsp", "four_wire": True}, also=_FOUR_WIRE),
+        ),
+    ),
     "keithley_2600b": Subject(
         Dialect("tsp", CHANNELS_2600B),
         (
             Setup("keithley_2600b", {"model": "2602B"}, "a"),
+            Setup("keithley_2600b", {"model": "2602B", "four_wire": True}, "a", also=_FOUR_WIRE),
             Setup("keithley_2600b", {"model": "2635B"}, "a", also="a 2635B"),
         ),
     ),

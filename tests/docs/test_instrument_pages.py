@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
+
 import pytest
 
 from benchmarks.instrument_pages.page import (
@@ -13,12 +17,16 @@ from benchmarks.instrument_pages.page import (
     sessions,
 )
 from benchmarks.instrument_pages.sessions import SUBJECTS, Sent, Subject
-from benchmarks.instrument_pages.sources import FOLDER, PAGES, Sources, load
+from benchmarks.instrument_pages.sources import FOLDER, PAGES, ROOT, Sources, load
 from benchmarks.instrument_pages.wire import Dialect, scpi_commands
 from hwloop import plugins
 from hwloop.errors import ConfigError
 
 ADAPTERS = {"pymeasure", "qcodes"}  # these send what the foreign driver sends
+COMMAND = re.compile(
+    r"[:*][A-Z]{3,}|[A-Z]{3,4}(:[A-Z]+)+\b|(smu|channel|event|error|format|localnode)\w*[.(]|\.[a-z]+\."
+)
+CHANNEL = re.compile(r"(?<=[A-Z])[12](?=[:? ]|$)", re.MULTILINE)
 names = pytest.mark.parametrize("name", SUBJECTS)
 ONE = Subject(Dialect("scpi"), ())
 SENT = [Session("", (Sent("reset()", ("*RST",)), Sent("read_back()", (":SOUR:VOLT?",))))]
@@ -34,6 +42,21 @@ ENTRY = {
 @pytest.fixture(scope="module")
 def found() -> dict[str, list[Session]]:
     return {name: sessions(subject) for name, subject in SUBJECTS.items()}
+
+
+def command_texts(source: str) -> Iterator[str]:
+    """Yield the pieces of text in a driver's source that begin as a command does."""
+    tree = ast.parse(source)
+    docstrings = {
+        ast.get_docstring(node, clean=False)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value.strip()
+            if COMMAND.match(text) and node.value not in docstrings:
+                yield text.removesuffix("?")
 
 
 def sources(*entries: dict[str, object]) -> Sources:
@@ -64,6 +87,20 @@ def test_every_driver_and_no_other_has_a_page() -> None:
     assert kinds == set(plugins.names(plugins.INSTRUMENTS)) - ADAPTERS
     assert {path.stem for path in PAGES.glob("*.md")} == {*SUBJECTS, "contents"}
     assert {path.stem for path in FOLDER.glob("*.yaml")} == set(SUBJECTS)
+
+
+def test_the_script_of_calls_makes_every_command_of_the_drivers_be_sent(
+    found: dict[str, list[Session]],
+) -> None:
+    messages = [
+        m for parts in found.values() for part in parts for s in part.sent for m in s.messages
+    ]
+    sent = CHANNEL.sub("", "\n".join(messages))
+    files = sorted((ROOT / "drivers" / "hwloop_drivers" / "instruments").rglob("*.py"))
+    texts = {file: set(command_texts(file.read_text(encoding="utf-8"))) for file in files}
+    assert len(set().union(*texts.values())) > 100
+    unsent = {file.name: sorted(t for t in told if t not in sent) for file, told in texts.items()}
+    assert {name: texts for name, texts in unsent.items() if texts} == {}
 
 
 def test_a_command_without_a_source_is_named() -> None:

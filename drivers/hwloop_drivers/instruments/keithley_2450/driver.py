@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import number
+from hwloop_drivers.instruments.families.identified import KEITHLEY
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
 from hwloop_drivers.instruments.families.source_meter import (
     LOW_LIMIT_A,
@@ -26,6 +27,7 @@ from hwloop_drivers.instruments.families.trains import (
 from hwloop_drivers.instruments.keithley_2450.limits import (
     LIMITS,
     NAME,
+    NEAR,
     STATUS_LIMIT,
     Keithley2450Settings,
     ranges_for,
@@ -61,7 +63,7 @@ ELEMENTS = "READ,SOURSTAT"
 class Keithley2450(ScpiSourceMeter, ScpiInstrument):
     """A 2450 as voltage source and ammeter."""
 
-    models = ("MODEL 2450",)
+    makers, models, near = KEITHLEY, (NAME,), NEAR
     _name = NAME
     _level_header, _output_header = ":SOUR:VOLT", ":OUTP"
     _limit_question, _trip_question = ":SOUR:VOLT:ILIM?", ":SOUR:VOLT:ILIM:TRIP?"
