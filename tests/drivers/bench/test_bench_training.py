@@ -298,7 +298,7 @@ def test_training_with_pulses_of_both_polarities_is_the_emulators(
     )
 
 
-CELLS = {  # least and largest shift, of which gain makes ten times as much, and a step of the 2400's range at 50 mV
+CELLS = {  # least and largest shift, a tenth of the conductance; a step of the range at 50 mV
     "10 kohm": ("9 uS", "11 uS", 1e-10),
     "1 Mohm": ("90 nS", "110 nS", 1e-11),
     "100 nA": ("180 nS", "220 nS", 1e-11),
