@@ -85,16 +85,15 @@ class _Seen:
         self.own = source.measure_current()
         self.read = measure(drives, trial.array.limits.current_a)
         self.across = drives.meter.measure_current() if source is drives.rows else None
-        self.rows = drives.rows.measure_current() if self._other(drives, source) else None
+        rows = drives.rows
+        self.rows: Measured | None = None
+        if isinstance(rows, SourceMeter) and rows is not source:
+            self.rows = rows.measure_current()
         drives.rows.source_voltage = 0.0
         self.train: Flag | None = None
         if source is drives.rows:
             points = [TrainPoint(trial.read_v, TRAIN_S, measure=True)]
             self.train = source.apply_train(points).flags
-
-    @staticmethod
-    def _other(drives: BenchDrives, source: SourceMeter) -> bool:
-        return source is not drives.rows and isinstance(drives.rows, SourceMeter)
 
     def findings(self, where: str, condition: str, *, acts: bool) -> Iterator[Finding]:
         """Yield whether every answer says that the limit acts, or that it does not."""
