@@ -83,7 +83,7 @@ class _Seen:
         drives.rows.source_voltage = trial.read_v
         self.tripped = source.tripped
         self.own = source.measure_current()
-        self.read = measure(drives, trial.array.limits.current_a)
+        self.read, _ = measure(drives, trial.array.limits.current_a)
         self.across = drives.meter.measure_current() if source is drives.rows else None
         rows = drives.rows
         self.rows: Measured | None = None
