@@ -1,11 +1,14 @@
 """Limits of a Keithley 2450, for both of its languages.
 
-Ranges and power envelope after its data sheet, SPEC-2450; the least limit, 10 % of a measurement
-range that is locked, after the reference manual, 2450-901-01.
+Ranges and power envelope after its data sheet, SPEC-2450. The rest after Keithley's help, by topic:
+*smu.measure.autorangerebound* (the output gives no more than 105 % of the measurement range in
+use), *smu.source.xlimit.level* (a limit is at least 10.6 % of a fixed measurement range; the
+instrument raises a smaller one without an error), *Source delay* (how long a level settles).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
@@ -21,9 +24,13 @@ LIMITS = SourceLimits(
     ranges_a=(1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),
     over=1.05,
     envelope=((21.0, 1.05), (210.0, 0.105)),
-    least_a=1e-9,  # 10 % of the smallest measurement range
+    least_a=1e-9,
 )
-LEAST_OF_RANGE = 0.1
+LEAST_OF_RANGE = 0.106
+LEAST_AUTOMATIC_A = 1e-6
+"""The lowest range of automatic ranging: lower ones settle for 50 ms after each level."""
+SETTLE_S = dict(zip(LIMITS.ranges_a, (0.05, 0.05, 3e-3, 2e-3, *(1e-3,) * 5), strict=True))
+"""By measurement range: the automatic delays of a voltage source."""
 STATUS_LIMIT = 32  # bit of a source status: bufferVar.sourcestatuses
 Language = Literal["scpi", "tsp"]
 
@@ -39,20 +46,35 @@ class Keithley2450Settings(LinkSettings):
     four_wire: bool = False
 
 
-def ranges_for(setup: SourceSetup) -> tuple[float, float | None]:
-    """Return the source range, volts, and the measurement range, amperes; None: automatic.
+@dataclass(frozen=True)
+class ChosenRanges:
+    """Ranges for a set-up: of the source, volts, and of the meter, amperes.
 
-    Raises :class:`Unsupported` for what the instrument cannot do.
+    ``automatic``: the meter's range follows each reading, from ``lowest_a`` on, and is back at
+    ``measure_a``, which carries the limit, after it. ``settle_s``: from a level to its reading.
     """
-    range_v = LIMITS.range_for(NAME, setup)
-    measure_a = LIMITS.measure_range_for(NAME, setup)
-    least_a = LEAST_OF_RANGE * (measure_a or 0.0)
-    if setup.compliance_a < least_a * (1 - 1e-9):
+
+    source_v: float
+    measure_a: float
+    lowest_a: float
+    automatic: bool
+    settle_s: float
+
+
+def ranges_for(setup: SourceSetup) -> ChosenRanges:
+    """Return the ranges; raises :class:`Unsupported` for what the instrument cannot do."""
+    source_v = LIMITS.range_for(NAME, setup)
+    compliance_a = setup.compliance_a
+    fixed_a = LIMITS.measure_range_for(NAME, setup)
+    measure_a = LIMITS.carrying_range(compliance_a) if fixed_a is None else fixed_a
+    least_a, most_a = LEAST_OF_RANGE * measure_a, LIMITS.over * measure_a
+    if not least_a * (1 - 1e-9) <= compliance_a <= most_a * (1 + 1e-9):
         raise Unsupported(
-            f"{NAME}: compliance {setup.compliance_a:g} A is below {least_a:g} A,"
-            f" the least in its {measure_a:g} A measurement range"
+            f"{NAME}: compliance {compliance_a:g} A is outside {least_a:g} to {most_a:g} A, which"
+            f" its {measure_a:g} A measurement range allows"
         )
-    return range_v, measure_a
+    lowest_a = min(measure_a, LEAST_AUTOMATIC_A) if fixed_a is None else measure_a
+    return ChosenRanges(source_v, measure_a, lowest_a, fixed_a is None, SETTLE_S[lowest_a])
 
 
 def require_language(link: Link, language: Language) -> None:

@@ -22,7 +22,7 @@ LEAST_PULSE_S = 1e-4  # the trigger model's: data sheet, minimum pulse width
 MOST_WIDTH_S = 1e5
 MOST_POINTS = 10_000
 SCRIPT = "keithley_2600b/trains.lua"
-SCRIPT_VERSION = 3
+SCRIPT_VERSION = 4
 
 
 class Keithley2600BChannel(TspSourceMeter):
@@ -130,13 +130,14 @@ class Keithley2600BChannel(TspSourceMeter):
         if pulses is not None and pulses.on_s < LEAST_DELAY_S:
             off_s = pulses.on_s if pulses.off_s is None else pulses.off_s
             command = (
-                f"hwloop.pulses({self._smu}, {number(pulses.level_v)},"
+                f"hwloop.pulses({self._smu}, status.measurement.instrument.{self._smu},"
+                f" {number(pulses.level_v)},"
                 f" {number(self._compliance_a)}, {number(pulses.on_s)}, {number(off_s)},"
                 f" {pulses.count})"
             )
-            return Train.of(self._run(command, total_s + off_s, 0))
+            return self._run(command, total_s + off_s, 0)
         command = f"{self._send_points(points)} hwloop.train({self._smu})"
-        return Train.of(self._run(command, total_s, sum(p.measure for p in points)))
+        return self._run(command, total_s, sum(p.measure for p in points))
 
     @override
     def refuse_loop(self, loop: VerifyLoop) -> None:

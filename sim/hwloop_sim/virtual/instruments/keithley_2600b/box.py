@@ -102,9 +102,9 @@ class Keithley2600B(VirtualTspInstrument):
 
     def _declare_rest(self) -> None:
         for letter, channel in self._channels.items():
-            self.root.on(
-                f"status.measurement.instrument.smu{letter}.condition", get=channel.condition
-            )
+            status = f"status.measurement.instrument.smu{letter}"
+            self.root.on(f"{status}.condition", get=channel.condition)
+            self.root.on(f"{status}.event", get=channel.take_event)
         display = self.root.node("display")
         display.constants(SMUA=0, SMUB=1, SMUA_SMUB=2, USER=3)
         display.function("sendkey", lambda _key: None)

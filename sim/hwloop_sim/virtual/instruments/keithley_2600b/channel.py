@@ -144,7 +144,16 @@ class SourceMeasureChannel:
             return 0.0
         return 2.0 if self.function == DC_VOLTS else 1.0
 
+    def take_event(self) -> float:
+        """Return the measurement events since the last call, with the bits of the condition."""
+        event, self._event = self._event, 0
+        return float(event)
+
+    def _latch(self) -> None:
+        self._event |= int(self.condition())
+
     def _set_defaults(self) -> None:
+        self._event = 0
         self._level = {"v": 0.0, "i": 0.0}
         self._range = {"v": self._ranges["v"][0], "i": self._ranges["i"][0]}
         self._limit_a = self._model.limit_a
@@ -224,6 +233,7 @@ class SourceMeasureChannel:
             # Off, it holds 0 V within the off limit.
             limit_a = self._source["offlimiti"].value
             self._circuit.drive(self._output, volts=0.0, limit_a=limit_a, on=False)
+        self._latch()
 
     def _complies(self) -> bool:
         if not self.is_on:
