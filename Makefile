@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-slow coverage lint check release changelog oldest bench safety kills wires mutation gallery api architecture peers clean
+.PHONY: help demo test test-slow coverage lint check release changelog oldest bench safety kills wires mutation gallery api architecture instruments peers clean
 
 help:
 	@echo "make demo       train the emulated 4x4 array, write its record and report"
@@ -19,6 +19,7 @@ help:
 	@echo "make gallery    run every procedure on the emulator and make docs/gallery.md of its figures"
 	@echo "make architecture  draw the layers and trace the walks of docs/explanation/architecture.md"
 	@echo "make api        write docs/reference/api.md from the public names and their docstrings"
+	@echo "make instruments write docs/reference/instruments: every command that a driver sends, and its source"
 	@echo "make safety     end runs in every way there is, and write what the bench is left like"
 	@echo "make kills      end 300 runs at random moments, and judge their records and what is left on"
 	@echo "make wires      disturb 640 messages between runs and instruments, and judge what is made of it"
@@ -103,6 +104,9 @@ architecture: $(VENV)/.dev
 
 api: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.api
+
+instruments: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.instrument_pages
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

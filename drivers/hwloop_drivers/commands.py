@@ -46,7 +46,8 @@ def instruments(
     json_line: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
 ) -> None:
     """Say what is connected, and which driver fits."""
-    from hwloop_drivers.discovery import survey
+    from hwloop_drivers.discovery.page import page
+    from hwloop_drivers.discovery.survey import survey
 
     seen = survey(visa_libraries=("@py", *(visa or [])), ask=ask, ask_serial=ask_serial)
     if json_line:
@@ -55,17 +56,5 @@ def instruments(
 
         say(json.dumps(asdict(seen)))
         return
-    where = ""
-    for one in seen.found:
-        if one.where != where:
-            say(where := one.where)
-        say("  " + "  ".join(filter(None, (one.address, one.name, one.identity, one.note))))
-        if one.identity:
-            fits = ", ".join(one.drivers)
-            say(f"      driver: {fits or 'none; see docs/how-to/use-a-bench.md'}")
-    if not seen.found:
-        say("nothing found")
-    for line in seen.looked:
-        say(f"looked for  {line}")
-    for line in seen.missed:
-        say(f"could not look for  {line}")
+    for line in page(seen):
+        say(line)

@@ -25,6 +25,7 @@ from typing import Self
 from typing_extensions import override
 
 from hwloop.array.operations import Flag
+from hwloop.errors import ConfigError
 from hwloop_drivers.links.link import Link
 
 __all__ = [
@@ -170,6 +171,22 @@ class Instrument(ABC):
         Example: a driver for a 2400 whose link leads to a 2450 raises "expected a MODEL 2400,
         found 'KEITHLEY INSTRUMENTS,MODEL 2450,…'".
         """
+
+    def allow(self, model: str) -> None:
+        """Accept a model that is near the driver's own as well, where the station says so.
+
+        Raises :class:`hwloop.errors.ConfigError` where it is not near. Example: a driver for a
+        2636B accepts a 2636A after ``smu.allow("2636A")``.
+        """
+        raise ConfigError(f"{model!r} cannot be accepted: the driver knows no models")
+
+    @property
+    def stand_in(self) -> str:
+        """Get the allowed model that was found in the place of the driver's own; "" for its own.
+
+        Example: "2636A" after ``smu.allow("2636A")`` where a 2636A is connected.
+        """
+        return ""
 
     @abstractmethod
     def reset(self) -> None:

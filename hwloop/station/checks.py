@@ -18,7 +18,14 @@ _INTERFACES = ("socket", "hislip", "serial")
 
 def check(station: StationView) -> None:
     """Raise :class:`ValueError` with the first contradiction in a station."""
-    for judge in (_check_names, _check_addresses, _check_drives, _check_wires, _check_scheme):
+    for judge in (
+        _check_names,
+        _check_addresses,
+        _check_drives,
+        _check_wires,
+        _check_scheme,
+        _check_witness,
+    ):
         judge(station)
 
 
@@ -112,6 +119,21 @@ def _check_scheme(station: StationView) -> None:
     for key, kinds in lines.items():
         if key in drives:
             _check_reach(station, drives[key], kinds)
+
+
+def _check_witness(station: StationView) -> None:
+    witness = station.witness
+    if witness is None:
+        return
+    lines = list(station.wiring.lines)
+    for channel, line in witness.probes.items():
+        if line not in lines:
+            raise ValueError(f"witness.probes.{channel}: no line {line!r}{nearest(line, lines)}")
+    entries = list(station.instruments.values())
+    if any(witness.is_virtual != entry.is_virtual for entry in entries):
+        raise ValueError("witness.address: real and virtual addresses cannot be mixed on one bench")
+    if not witness.is_virtual and any(witness.address == entry.address for entry in entries):
+        raise ValueError(f"witness.address: {witness.address} is that of an instrument")
 
 
 def _check_reach(station: StationView, output: str, kinds: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from hwloop.array.biasing import Scheme
 from hwloop.messages import nearest
@@ -22,6 +22,7 @@ from hwloop.settings.units import (
 )
 
 VIRTUAL = "virtual:"
+_MODEL = BeforeValidator(lambda value: str(value) if type(value) is int else value)  # 2602 in YAML
 
 
 class InstrumentEntry(Settings):
@@ -30,7 +31,8 @@ class InstrumentEntry(Settings):
     ``kind``: a driver's name. ``address``: a VISA resource, a serial port, or ``virtual:socket``,
     ``virtual:hislip``, ``virtual:serial`` for an instrument of the virtual bench. ``limit_v``,
     ``limit_a``: the largest voltage and current that it may supply here. ``settings``: the driver's
-    own.
+    own. ``accept_model``: a model that is near the driver's own, and is accepted as well: 2636A in
+    the place of a 2636B.
     """
 
     kind: str
@@ -38,6 +40,7 @@ class InstrumentEntry(Settings):
     limit_v: PositiveVolt | None = None
     limit_a: PositiveAmpere | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
+    accept_model: Annotated[str, _MODEL] | None = Field(default=None, min_length=1)
 
     @property
     def is_virtual(self) -> bool:
@@ -128,6 +131,10 @@ class StationView(Protocol):
         """Return the scheme by which cells are biased."""
 
     @property
+    def witness(self) -> WitnessEntry | None:
+        """Return the oscilloscope of the acceptance test, if any."""
+
+    @property
     def virtual(self) -> VirtualSettings | None:
         """Return the settings of the virtual bench, if any."""
 
@@ -153,6 +160,28 @@ class VirtualSettings(Settings):
     noise: bool = True
     real_time: bool = False
     latency_s: Annotated[Second, Field(ge=0, le=10)] = 0.0
+
+
+class WitnessEntry(Settings):
+    """The oscilloscope that watches lines during ``hwloop accept``; no run speaks to it.
+
+    ``kind``, ``address``, ``settings``: as of an instrument. ``probes``: the line that the tip of
+    each channel's probe is on; their grounds are at the star point. ``accuracy``: of its readings,
+    as a fraction of full scale.
+    """
+
+    kind: str = "keysight_infiniivision"
+    address: str = Field(min_length=1)
+    settings: dict[str, Any] = Field(default_factory=dict)
+    probes: dict[Annotated[int, Field(ge=1, le=8)], str] = Field(
+        default_factory=lambda: {1: "row0", 2: "col0"}, min_length=1
+    )
+    accuracy: Fraction = 0.02
+
+    @property
+    def is_virtual(self) -> bool:
+        """Return whether a virtual bench answers at its address."""
+        return self.address.startswith(VIRTUAL)
 
 
 class SelfTestSettings(Settings):

@@ -27,6 +27,7 @@ from hwloop.station.parts import (
     VirtualSettings,
     Wire,
     Wiring,
+    WitnessEntry,
     instrument_of,
 )
 
@@ -35,7 +36,7 @@ class Station(Settings):
     """One bench: its instruments, how they are wired, and how cells are biased with them.
 
     ``settle_s``: waited after relays have moved. ``wire_log``: whether everything that goes over
-    the links is written into the record's log.
+    the links is written into the record's log. ``witness``: watches during ``hwloop accept``.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
@@ -46,6 +47,7 @@ class Station(Settings):
     settle_s: PositiveSecond = 1e-3
     wire_log: bool = Field(default=False, strict=True)
     self_test: SelfTestSettings = SelfTestSettings()
+    witness: WitnessEntry | None = None
     virtual: VirtualSettings | None = None
 
     @model_validator(mode="after")

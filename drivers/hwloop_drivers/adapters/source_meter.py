@@ -21,6 +21,7 @@ from hwloop.array.operations import Flag
 from hwloop.errors import ConfigError, HwloopError, InstrumentFault, UnexpectedReply, Unsupported
 from hwloop.settings.units import PositiveAmpere, PositiveVolt
 from hwloop_drivers.instruments.families.common import number, refuse_above
+from hwloop_drivers.instruments.families.identified import Verdict
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
 from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.roles import (
@@ -70,13 +71,19 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
 
     def __init__(self, link: Link, settings: ForeignSettings, *, library: str) -> None:
         super().__init__(link, settings)
-        self.models = (settings.identity.upper(),)  # type: ignore[misc]
+        self.models = (settings.identity.upper(),)
         self._settings = settings
         self._called = _known_names(self.names, settings.names)
         self._class = _class(settings.class_, library)
         self._made: Any = None
         self._range_v = self._compliance_a = 0.0
         self._level_v = 0.0
+
+    @override
+    def judge(self, identity: str) -> Verdict:
+        # The station says which part of the answer has to be there.
+        held = any(model in identity.upper() for model in self.models)
+        return Verdict.ACCEPTED if held else Verdict.OTHER
 
     @abstractmethod
     def _make(self, made_by: Any) -> Any:

@@ -161,8 +161,11 @@ class Bench(CrossbarBackend):
         self._switch_on()
         for name, instrument in self._drives.instruments.items():
             settings = instrument.read_back()
-            self._identity[name] = {"id": instrument.id, **settings}
+            accepted = {"accepted_model": instrument.stand_in} if instrument.stand_in else {}
+            self._identity[name] = {"id": instrument.id, **accepted, **settings}
             self._units |= units_of_read_back(name, settings)
+            if instrument.stand_in:
+                self._events.append(Event("warning", _stand_in_message(name, instrument.stand_in)))
         if self.description.multiply == "superposition":
             message = (
                 "multiply: vectors with one voltage on their rows are measured in parallel, column"
@@ -372,6 +375,20 @@ class Bench(CrossbarBackend):
         with self._lock, self._watched():
             return self._cells.current_a(lines, levels_v)
 
+    @contextmanager
+    def lend(self) -> Iterator[tuple[BenchDrives, CellAccess]]:
+        """Lend the outputs and the cells to a test of the bench itself, watched as an operation.
+
+        Every output is on at 0 V when they are lent, and has to be when they are given back.
+        """
+        with self._lock:
+            self._refuse_unconnected()
+            with self._watched():
+                if not self._outputs_on:
+                    self._switch_on()
+                yield self._drives, self._cells
+                self._end()
+
     def _make_one_safe(self, name: str) -> str:
         instrument = self._drives.instruments[name]
         try:
@@ -474,3 +491,10 @@ class Bench(CrossbarBackend):
             )
         for gate_v in np.unique(np.asarray(pulse.gate_v)):
             self._drives.refuse_level(GATES, float(gate_v))
+
+
+def _stand_in_message(name: str, model: str) -> str:
+    return (
+        f"{name}: a {model} is used because the station has accept_model: {model}; its ranges,"
+        " limits and commands are taken to be those of the driver's own model"
+    )

@@ -12,6 +12,7 @@ from typing_extensions import override
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop.settings.units import Hertz
 from hwloop_drivers.instruments.families.common import number, parse_number
+from hwloop_drivers.instruments.families.identified import KEITHLEY
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
 from hwloop_drivers.instruments.families.source_meter import (
     LOW_LIMIT_A,
@@ -68,7 +69,9 @@ class Keithley2400Settings(LinkSettings):
 class Keithley2400(ScpiSourceMeter, ScpiInstrument):
     """A 2400, 2401, 2410 … as voltage source and ammeter."""
 
-    models = tuple(f"MODEL {n}" for n in (2400, 2401, 2410, 2420, 2425, 2430, 2440))
+    makers = KEITHLEY
+    models = tuple(map(str, (2400, 2401, 2410, 2420, 2425, 2430, 2440)))
+    near = ("2400-LV", "6430")
     _name = "2400"
     _level_header, _output_header = ":SOUR:VOLT", ":OUTP"
     _limit_question, _trip_question = ":SENS:CURR:PROT?", ":SENS:CURR:PROT:TRIP?"

@@ -6,12 +6,13 @@ card are slot and a number of three digits: 1001.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field, field_validator
 from typing_extensions import override
 
 from hwloop_drivers.instruments.families.common import NAME
+from hwloop_drivers.instruments.families.identified import KEITHLEY
 from hwloop_drivers.instruments.families.keithley_switch import KeithleySwitch
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link, LinkSettings
@@ -42,7 +43,8 @@ class Keithley3706ASettings(LinkSettings):
 class Keithley3706A(KeithleySwitch):
     """A mainframe with matrix or multiplexer cards."""
 
-    models: ClassVar[tuple[str, ...]] = ("MODEL 3706A",)
+    makers, models = KEITHLEY, ("3706A", "3706A-S", "3706A-NFP", "3706A-SNFP")
+    near = ("3706", "3706-S", "3706-NFP", "3706-SNFP")
 
     def __init__(self, link: Link, settings: Keithley3706ASettings) -> None:
         super().__init__(link, settings, settings.cards)

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import NAME
+from hwloop_drivers.instruments.families.identified import KEITHLEY
 from hwloop_drivers.instruments.families.matrix import VerifiedMatrix
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
 from hwloop_drivers.instruments.kind import InstrumentKind
@@ -32,10 +33,12 @@ class Keithley7001Settings(LinkSettings):
 class Keithley7001(ScpiInstrument, VerifiedMatrix):
     """A mainframe with 4 × 10 matrix cards, such as 7012, in its slots."""
 
+    makers, models = KEITHLEY, tuple(SLOTS)
+
     def __init__(self, link: Link, settings: Keithley7001Settings) -> None:
         super().__init__(link, settings)
         self._model = settings.model
-        self.models = (f"MODEL {settings.model}",)  # type: ignore[misc]
+        self.models = (settings.model,)
 
     @property
     @override

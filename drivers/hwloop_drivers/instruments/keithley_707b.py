@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from hwloop_drivers.instruments.families.common import NAME
+from hwloop_drivers.instruments.families.identified import KEITHLEY
 from hwloop_drivers.instruments.families.keithley_switch import KeithleySwitch
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link, LinkSettings
@@ -39,9 +40,11 @@ class Keithley707BSettings(LinkSettings):
 class Keithley707B(KeithleySwitch):
     """A mainframe with matrix cards of 12 columns."""
 
+    makers, models = KEITHLEY, tuple(SLOTS)
+
     def __init__(self, link: Link, settings: Keithley707BSettings) -> None:
         super().__init__(link, settings, settings.cards)
-        self.models = (f"MODEL {settings.model}",)  # type: ignore[misc]
+        self.models = (settings.model,)
 
     @staticmethod
     @override

@@ -8,10 +8,11 @@ current: the device must not need one.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from hwloop_drivers.instruments.families.burst_dialect import Bounds, Dialect
 from hwloop_drivers.instruments.families.burst_generator import BurstGenerator
+from hwloop_drivers.instruments.families.identified import KEYSIGHT
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link, LinkSettings
 
@@ -29,6 +30,7 @@ ModelName = Literal[
     "33621A",
     "33622A",
 ]
+NEAR = {"33521B": ("33521A",), "33522B": ("33522A",)}
 TWO_CHANNELS = frozenset({"33510B", "33512B", "33520B", "33522B", "33612A", "33622A"})
 
 
@@ -88,7 +90,7 @@ def _dialect(channel: int) -> Dialect:
 class Keysight33500B(BurstGenerator):
     """A 33500B or 33600A with its one or two outputs."""
 
-    models = ("3350", "3351", "3352", "3361", "3362")
+    makers, models = KEYSIGHT, get_args(ModelName)
     abort = ":ABOR"
 
     def __init__(self, link: Link, settings: Keysight33500BSettings) -> None:
@@ -100,6 +102,7 @@ class Keysight33500B(BurstGenerator):
             dialects={n: _dialect(n) for n in channels},
             bounds=_bounds(settings.model),
         )
+        self.near = NEAR.get(settings.model, ())
 
 
 KEYSIGHT_33500B = InstrumentKind(

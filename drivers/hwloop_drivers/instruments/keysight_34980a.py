@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from typing_extensions import override
 
 from hwloop.errors import UnexpectedReply, Unsupported
+from hwloop_drivers.instruments.families.identified import KEYSIGHT
 from hwloop_drivers.instruments.families.matrix import VerifiedMatrix
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
 from hwloop_drivers.instruments.kind import InstrumentKind
@@ -70,7 +71,7 @@ class Keysight34980ASettings(LinkSettings):
 class Keysight34980A(ScpiInstrument, VerifiedMatrix):
     """A mainframe with matrix modules."""
 
-    models = ("34980A",)
+    makers, models = KEYSIGHT, ("34980A",)
 
     def __init__(self, link: Link, settings: Keysight34980ASettings) -> None:
         super().__init__(link, settings)

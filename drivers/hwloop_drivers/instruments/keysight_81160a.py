@@ -13,6 +13,7 @@ from typing import Literal
 
 from hwloop_drivers.instruments.families.burst_dialect import Bounds, Dialect
 from hwloop_drivers.instruments.families.burst_generator import BurstGenerator
+from hwloop_drivers.instruments.families.identified import KEYSIGHT
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link, LinkSettings
 
@@ -59,7 +60,7 @@ def _dialect(channel: int) -> Dialect:
 class Keysight81160A(BurstGenerator):
     """An 81160A with its one or two outputs."""
 
-    models = ("81160A",)
+    makers, models, near = KEYSIGHT, ("81160A",), ("81150A",)
 
     def __init__(self, link: Link, settings: Keysight81160ASettings) -> None:
         super().__init__(

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from typing_extensions import override
 
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
+from hwloop_drivers.instruments.families.identified import KEYSIGHT
 from hwloop_drivers.instruments.families.matrix import VerifiedMatrix
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
 from hwloop_drivers.instruments.kind import InstrumentKind
@@ -44,7 +45,7 @@ class KeysightE5250ASettings(LinkSettings):
 class KeysightE5250A(ScpiInstrument, VerifiedMatrix):
     """A mainframe whose cards are matrices of their own."""
 
-    models = ("E5250A",)
+    makers, models, near = KEYSIGHT, ("E5250A",), ("B2200A", "B2201A")
 
     def __init__(self, link: Link, settings: KeysightE5250ASettings) -> None:
         super().__init__(link, settings)

@@ -58,6 +58,7 @@ class ConfiguredInstrument:
     address: str
     kind: InstrumentKind[Any]
     settings: LinkSettings
+    accept_model: str | None = None
 
     def open(self, wire_log: WireLog | None = None, *, alone: bool = False) -> Instrument:
         """Return the instrument on an open link, its identity verified; nothing else was sent.
@@ -72,7 +73,7 @@ class ConfiguredInstrument:
         else:
             link = open_link(self.address, self.settings, wire_log=wire_log, alone=alone)
         link.address = f"{self.name} at {self.address}"  # errors name the instrument of the link
-        instrument: Instrument = self.kind.make(link, self.settings)
+        instrument = self._made(link)
         try:
             instrument.verify_identity()
         except BaseException:
@@ -82,7 +83,15 @@ class ConfiguredInstrument:
 
     def dry_run(self) -> Instrument:
         """Return the instrument without a link: for what can be judged without one."""
-        made: Instrument = self.kind.make(NoLink(self.address), self.settings)
+        return self._made(NoLink(self.address))
+
+    def _made(self, link: Link) -> Instrument:
+        made: Instrument = self.kind.make(link, self.settings)
+        if self.accept_model is not None:
+            try:
+                made.allow(self.accept_model)
+            except ConfigError as exc:
+                raise exc.below(f"instruments.{self.name}.accept_model") from None
         return made
 
 
@@ -110,5 +119,5 @@ def configured_instruments(
                 refuse_address(address)
             except ConfigError as exc:
                 raise exc.below(f"instruments.{name}.address") from None
-        found.append(ConfiguredInstrument(name, address, kind, settings))
+        found.append(ConfiguredInstrument(name, address, kind, settings, entry.accept_model))
     return found

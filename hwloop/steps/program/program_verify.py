@@ -30,7 +30,7 @@ from hwloop.steps.program.cell_table import (
     CellTable,
 )
 from hwloop.steps.program.controllers import Algorithm, passes
-from hwloop.steps.program.controllers.base import Train
+from hwloop.steps.program.controllers.base import PulseTrain
 from hwloop.steps.program.loop import Budgets, program
 from hwloop.steps.program.pulses import read
 from hwloop.steps.program.rows import (
@@ -236,7 +236,7 @@ def plan(settings: ProgramVerifySettings, array: ArraySettings) -> Plan:
     return Plan(operations, rows=rounds, by_group=True, pulses_per_cell=settings.pulses_per_cell)
 
 
-def _planned(train: Train, mask: BoolArray, at_most: int) -> PlannedOperation:
+def _planned(train: PulseTrain, mask: BoolArray, at_most: int) -> PlannedOperation:
     gate_v = None if train.gate_steps is None else train.gate_steps.end_v
     end_v = train.amplitude_steps.end_v
     return PlannedOperation(pulse_of(mask, end_v, train.width_s, gate_v=gate_v), at_most)

@@ -10,10 +10,10 @@ from hwloop.array.operations import Flag, PulseMap, Ramp, Reading
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import read_of, unmeasured
 from hwloop.steps.program.cell_table import CellTable
-from hwloop.steps.program.controllers.base import IntArray, Move, Steps, Train
+from hwloop.steps.program.controllers.base import IntArray, Move, PulseTrain, Steps
 from hwloop.types import BoolArray, FloatArray
 
-Trains = tuple[Train | None, Train | None]
+Trains = tuple[PulseTrain | None, PulseTrain | None]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _ramp(
 
 
 def _linear(
-    train: Train, amplitude_v: FloatArray, gate_v: FloatArray | None, most: int
+    train: PulseTrain, amplitude_v: FloatArray, gate_v: FloatArray | None, most: int
 ) -> tuple[int, float, float]:
     """Return the number of pulses in equal steps from here, and the steps in volts."""
     count, step_v = _left(train.amplitude_steps, amplitude_v, most)

@@ -177,7 +177,7 @@ def test_model_decides_the_channels_and_is_checked_against_the_identity() -> Non
         box.verify_identity()
         assert set(box.outputs()) == letters == set(one.instrument.output_states())
     box = Keithley2600B(one.link, Keithley2600BSettings(model="2636B"))
-    with pytest.raises(UnexpectedReply, match="the station says model 2636B"):
+    with pytest.raises(UnexpectedReply, match="expected 2636B, found"):
         box.verify_identity()
 
 

@@ -219,7 +219,7 @@ def test_level_that_another_program_has_left_is_not_called_at_rest() -> None:
 
 def test_another_model_than_the_station_says_is_refused() -> None:
     box = OneBox(Virtual33500B, settings={"model": "33511B"})
-    with pytest.raises(UnexpectedReply, match=r"the station says model 33522B, found .*33511B"):
+    with pytest.raises(UnexpectedReply, match=r"expected 33522B, found .*33511B"):
         Keysight33500B(box.link, Keysight33500BSettings()).verify_identity()
 
 

@@ -152,7 +152,7 @@ def test_output_that_is_off_stays_off_when_it_is_measured() -> None:
 def test_another_model_than_the_stations_is_refused() -> None:
     one = OneBox(VirtualB2900, settings={"model": "B2901A"})
     box = KeysightB2900(one.link, KeysightB2900Settings(model="B2911A"))
-    with pytest.raises(UnexpectedReply, match=r"says model B2911A, found .*B2901A"):
+    with pytest.raises(UnexpectedReply, match=r"expected B2911A, found .*B2901A"):
         box.verify_identity()
 
 

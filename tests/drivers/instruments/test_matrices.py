@@ -308,10 +308,10 @@ def test_relay_that_did_not_close_is_named(index: int, answer: str) -> None:
 @pytest.mark.parametrize(
     ("index", "given", "match"),
     [
-        (1, {"model": "7001"}, "MODEL 7001"),
+        (1, {"model": "7001"}, "expected 7001"),
         (2, {"cards": {2: "7072"}}, "expected a 7072 in slot 2, found 'Empty Slot'"),
         (2, {"cards": {1: "7174A"}}, "expected a 7174A in slot 1, found '7072,"),
-        (3, {"model": "707B"}, "expected MODEL 707B"),
+        (3, {"model": "707B"}, "expected 707B"),
         (4, {"cards": {3: "3730"}}, "expected a 3730 in slot 3, found '3720,"),
         (6, {"modules": {2: "34932A"}}, "expected a 34932A in slot 2, found 'Agilent"),
         (6, {"modules": {1: "34931A"}}, "expected a 34931A in slot 1"),

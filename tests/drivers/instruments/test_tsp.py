@@ -37,7 +37,7 @@ class VirtualBox(VirtualTsp):
 
 
 class Driver(TspInstrument):
-    models = ("MODEL 1,",)
+    models = ("1",)
 
     def safe_state(self) -> None:
         pass
@@ -84,8 +84,8 @@ def test_every_entry_of_the_error_queue_is_raised() -> None:
 def test_wrong_model_at_the_address_is_noticed() -> None:
     driver, _ = _driver()
     driver.verify_identity()
-    driver.models = ("MODEL 2",)  # type: ignore[misc]
-    with pytest.raises(UnexpectedReply, match=r"expected MODEL 2, found 'Keithley"):
+    driver.models = ("2",)
+    with pytest.raises(UnexpectedReply, match=r"expected 2, found 'Keithley"):
         driver.verify_identity()
 
 

@@ -110,3 +110,21 @@ def test_every_example_station_is_valid_and_says_how_it_is_run(path: Path) -> No
     station = load_station(path)
     assert station.name == path.stem
     assert f"stations/{path.name}" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("witness", "message"),
+    [
+        ({"probes": {1: "row9"}}, r"witness\.probes\.1: no line 'row9'"),
+        ({"address": "TCPIP::1.2.3.4::5025::SOCKET"}, "real and virtual addresses cannot be mixed"),
+        ({"probes": {}}, r"witness\.probes"),
+    ],
+)
+def test_oscilloscope_of_a_station_has_its_probes_on_lines_of_its_own_bench(
+    witness: dict[str, object], message: str
+) -> None:
+    data = yaml.safe_load((ROOT / "stations/virtual_4x4.yaml").read_text(encoding="utf-8"))
+    assert Station.parse(data).witness is not None
+    data["witness"] = {"address": "virtual:socket", **witness}
+    with pytest.raises(ConfigError, match=message):
+        Station.parse(data)

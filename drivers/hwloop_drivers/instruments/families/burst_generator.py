@@ -32,21 +32,13 @@ class BurstGenerator(ScpiInstrument):
         bounds: Bounds,
     ) -> None:
         super().__init__(link, settings)
-        self._model = model
+        self.models = (model,)
         self._outputs = {
             str(n) if len(dialects) > 1 else "": BurstOutput(
                 link, settings, f"{model} output {n}", dialect, bounds
             )
             for n, dialect in dialects.items()
         }
-
-    @override
-    def verify_identity(self) -> None:
-        super().verify_identity()
-        if self._model not in self._id.upper():
-            raise UnexpectedReply(
-                f"{self.link.address}: the station says model {self._model}, found {self._id!r}"
-            )
 
     @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import number, parse_number
+from hwloop_drivers.instruments.families.identified import KEITHLEY
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
 from hwloop_drivers.instruments.families.source_meter import (
     LOW_LIMIT_A,
@@ -30,6 +31,7 @@ from hwloop_drivers.instruments.families.trains import (
 from hwloop_drivers.instruments.keithley_2450.limits import (
     LIMITS,
     NAME,
+    NEAR,
     STATUS_LIMIT,
     ChosenRanges,
     Keithley2450Settings,
@@ -71,7 +73,7 @@ TOLERANCE_S, TOLERANCE = 2e-4, 0.02
 class Keithley2450(ScpiSourceMeter, ScpiInstrument):
     """A 2450 as voltage source and ammeter."""
 
-    models = ("MODEL 2450",)
+    makers, models, near = KEITHLEY, (NAME,), NEAR
     _name = NAME
     _level_header, _output_header = ":SOUR:VOLT", ":OUTP"
     _limit_question, _trip_question = ":SOUR:VOLT:ILIM?", ":SOUR:VOLT:ILIM:TRIP?"

@@ -19,6 +19,7 @@ from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.roles import SourceSetup
 
 NAME = "2450"
+NEAR = ("2460", "2461", "2470")
 LIMITS = SourceLimits(
     ranges_v=(0.02, 0.2, 2.0, 20.0, 200.0),
     ranges_a=(1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),

@@ -9,12 +9,14 @@ from typing_extensions import override
 
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import number, refuse_above
+from hwloop_drivers.instruments.families.identified import KEITHLEY
 from hwloop_drivers.instruments.families.source_meter import LOW_LIMIT_A, measured
 from hwloop_drivers.instruments.families.tsp import TspInstrument
 from hwloop_drivers.instruments.families.tsp_source_meter import TspSourceMeter
 from hwloop_drivers.instruments.keithley_2450.limits import (
     LIMITS,
     NAME,
+    NEAR,
     STATUS_LIMIT,
     Keithley2450Settings,
     ranges_for,
@@ -41,7 +43,7 @@ SCRIPT_VERSION = 3
 class Keithley2450Tsp(TspSourceMeter, TspInstrument):
     """A 2450 as voltage source and ammeter; its trains are scripts inside it."""
 
-    models = ("MODEL 2450",)
+    makers, models, near = KEITHLEY, (NAME,), NEAR
     error_question = "print(eventlog.next(eventlog.SEV_ERROR))"
     clear_command = "eventlog.clear()"
     _name = NAME

@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from typing_extensions import override
 
 from hwloop.errors import UnexpectedReply
+from hwloop_drivers.instruments.families.identified import KEITHLEY
 from hwloop_drivers.instruments.families.tsp import TspInstrument
 from hwloop_drivers.instruments.keithley_2600b.channel import Keithley2600BChannel
-from hwloop_drivers.instruments.keithley_2600b.models import MODELS, Keithley2600BSettings
+from hwloop_drivers.instruments.keithley_2600b.models import (
+    MODELS,
+    Keithley2600BSettings,
+    near_models,
+)
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import PulseGenerator, SourceMeter
@@ -18,11 +23,11 @@ from hwloop_drivers.roles import PulseGenerator, SourceMeter
 class Keithley2600B(TspInstrument):
     """A 2600B with its one or two channels, ``a`` and ``b``."""
 
-    models = ("MODEL 26",)
+    makers, models = KEITHLEY, tuple(MODELS)
 
     def __init__(self, link: Link, settings: Keithley2600BSettings) -> None:
         super().__init__(link, settings)
-        self._model = settings.model
+        self.models, self.near = (settings.model,), near_models(settings.model)
         letters = MODELS[settings.model].letters
         self._channels = {
             letter: Keithley2600BChannel(link, settings, letter) for letter in letters
@@ -33,14 +38,6 @@ class Keithley2600B(TspInstrument):
         super().reset()
         for channel in self._channels.values():
             channel.forget()
-
-    @override
-    def verify_identity(self) -> None:
-        super().verify_identity()
-        if f"MODEL {self._model}" not in self._id.upper():
-            raise UnexpectedReply(
-                f"{self.link.address}: the station says model {self._model}, found {self._id!r}"
-            )
 
     @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:

@@ -24,6 +24,12 @@ class Keithley2600BSettings(LinkSettings):
     four_wire: bool = False
 
 
+def near_models(model: str) -> tuple[str, ...]:
+    """Return the 2600A and the 2600 of a model's ranges: 2636A and 2636 for the 2636B."""
+    number = model.removesuffix("B")
+    return (f"{number}A", number)
+
+
 @dataclass(frozen=True)
 class Keithley2600BModel:
     """Ranges and limits of a model, from its data sheet.

@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from hwloop.errors import UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import number
+from hwloop_drivers.instruments.families.identified import KEYSIGHT
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
 from hwloop_drivers.instruments.families.source_meter import (
     LOW_LIMIT_A,
@@ -18,6 +19,7 @@ from hwloop_drivers.instruments.keysight_b2900.models import (
     LIMITS,
     MODELS,
     KeysightB2900Settings,
+    near_models,
 )
 from hwloop_drivers.instruments.keysight_b2900.train import TICK_S, Readings, TrainPlan, plan_train
 from hwloop_drivers.instruments.kind import InstrumentKind
@@ -184,24 +186,16 @@ class KeysightB2900Channel(ScpiSourceMeter):
 class KeysightB2900(ScpiInstrument):
     """A B2900 with its one channel, or two named ``1`` and ``2``."""
 
-    models = tuple(MODELS)
+    makers, models = KEYSIGHT, tuple(MODELS)
 
     def __init__(self, link: Link, settings: KeysightB2900Settings) -> None:
         super().__init__(link, settings)
-        self._model = settings.model
+        self.models, self.near = (settings.model,), near_models(settings.model)
         names = MODELS[settings.model].channels
         self._channels = {
             name: KeysightB2900Channel(link, settings, number_)
             for number_, name in enumerate(names, start=1)
         }
-
-    @override
-    def verify_identity(self) -> None:
-        super().verify_identity()
-        if f",{self._model}," not in self.id.upper().replace(" ", ""):
-            raise UnexpectedReply(
-                f"{self.link.address}: the station says model {self._model}, found {self.id!r}"
-            )
 
     @override
     def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:

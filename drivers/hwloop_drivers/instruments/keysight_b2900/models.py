@@ -25,6 +25,11 @@ LIMITS = SourceLimits(
 LOW_LIMITS = replace(LIMITS, ranges_a=(1e-8, *LIMITS.ranges_a))
 
 
+def near_models(model: str) -> tuple[str, ...]:
+    """Return the B2900B of a model's channels and ranges: B2912B for the B2912A."""
+    return (model.removesuffix("A") + "B",)
+
+
 @dataclass(frozen=True)
 class KeysightB2900Model:
     """Channels by name, as outputs have them; the least interval of its triggers, seconds."""

@@ -14,7 +14,14 @@ from typing import Literal
 from pydantic import model_validator
 
 from hwloop.settings.model import Settings
-from hwloop.steps.program.controllers.base import Move, Side, State, Train, next_pulse, opposite
+from hwloop.steps.program.controllers.base import (
+    Move,
+    PulseTrain,
+    Side,
+    State,
+    next_pulse,
+    opposite,
+)
 from hwloop.types import FloatArray
 
 
@@ -22,8 +29,8 @@ class Alibart(Settings):
     """Settings: ``up``, the train that raises the conductance, and ``down``, that lowers it."""
 
     name: Literal["alibart"]
-    up: Train
-    down: Train
+    up: PulseTrain
+    down: PulseTrain
 
     @model_validator(mode="after")
     def _both(self) -> Alibart:
@@ -31,7 +38,7 @@ class Alibart(Settings):
         return self
 
     @property
-    def trains(self) -> tuple[Train | None, Train | None]:
+    def trains(self) -> tuple[PulseTrain | None, PulseTrain | None]:
         """The train that raises the conductance, and the one that lowers it."""
         return self.up, self.down
 

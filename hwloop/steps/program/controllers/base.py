@@ -82,7 +82,7 @@ class Steps(Settings):
         return np.clip(found_v, low, high)
 
 
-class Train(Settings):
+class PulseTrain(Settings):
     """Pulses of one polarity: what steps from one to the next, and their width.
 
     ``amplitude``, ``gate``: either may step; a number is a level that does not.
@@ -93,7 +93,7 @@ class Train(Settings):
     gate: Steps | PositiveVolt | None = None
 
     @model_validator(mode="after")
-    def _levels(self) -> Train:
+    def _levels(self) -> PulseTrain:
         if self.amplitude == 0:
             raise ValueError("amplitude is 0 V: that is no pulse")
         if isinstance(self.gate, Steps) and self.gate.start_v < 0:
@@ -195,7 +195,7 @@ class Controller(Protocol):
     """Interface of an algorithm that programs cells."""
 
     @property
-    def trains(self) -> tuple[Train | None, Train | None]:
+    def trains(self) -> tuple[PulseTrain | None, PulseTrain | None]:
         """Trains that raise and that lower the conductance; None: the algorithm has none."""
 
     def begin(self, target_conductance_s: FloatArray) -> State:
@@ -210,7 +210,7 @@ class Controller(Protocol):
 def next_pulse(
     state: State,
     side: Side,
-    trains: tuple[Train | None, Train | None],
+    trains: tuple[PulseTrain | None, PulseTrain | None],
     *,
     given_up: BoolArray | None = None,
 ) -> tuple[State, Move]:
@@ -246,7 +246,7 @@ def next_pulse(
     return after, Move(side, amplitude_v, gate_v, at_end, given_up)
 
 
-def opposite(up: Train, down: Train) -> None:
+def opposite(up: PulseTrain, down: PulseTrain) -> None:
     """Raise :class:`ValueError` where both have one sign."""
     if up.sign == down.sign:
         raise ValueError("the trains that raise and lower the conductance have the same sign")

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveSiemens, PositiveVolt
-from hwloop.steps.program.controllers.base import Move, Side, State, Train, opposite
+from hwloop.steps.program.controllers.base import Move, PulseTrain, Side, State, opposite
 from hwloop.steps.program.controllers.write_or_erase import at_reset_depth, write_or_erase
 from hwloop.types import FloatArray
 
@@ -31,8 +31,8 @@ class GateStepped(Settings):
     """
 
     name: Literal["gate_stepped"]
-    set: Train
-    reset: Train
+    set: PulseTrain
+    reset: PulseTrain
     reset_to_conductance_s: PositiveSiemens | None = None
     begin_gate: tuple[tuple[PositiveSiemens, PositiveVolt], ...] | None = Field(
         default=None, min_length=1
@@ -48,7 +48,7 @@ class GateStepped(Settings):
         return self
 
     @property
-    def trains(self) -> tuple[Train | None, Train | None]:
+    def trains(self) -> tuple[PulseTrain | None, PulseTrain | None]:
         """SET, which raises the conductance, and RESET, which lowers it."""
         return self.set, self.reset
 

@@ -13,7 +13,7 @@ from pydantic import model_validator
 
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveSiemens
-from hwloop.steps.program.controllers.base import Move, Side, State, Train, opposite
+from hwloop.steps.program.controllers.base import Move, PulseTrain, Side, State, opposite
 from hwloop.steps.program.controllers.write_or_erase import at_reset_depth, write_or_erase
 from hwloop.types import FloatArray
 
@@ -29,8 +29,8 @@ class Ispp(Settings):
     """
 
     name: Literal["ispp"]
-    write: Train
-    erase: Train | None = None
+    write: PulseTrain
+    erase: PulseTrain | None = None
     raises: bool = True
     erase_to_conductance_s: PositiveSiemens | None = None
     attempts: Count = 1
@@ -52,7 +52,7 @@ class Ispp(Settings):
         return self
 
     @property
-    def trains(self) -> tuple[Train | None, Train | None]:
+    def trains(self) -> tuple[PulseTrain | None, PulseTrain | None]:
         """The train that raises the conductance, and the one that lowers it."""
         return (self.write, self.erase) if self.raises else (self.erase, self.write)
 

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from hwloop.settings.model import Settings
 from hwloop.settings.units import PositiveSecond, PositiveSiemens, PositiveVolt, Volt
-from hwloop.steps.program.controllers.base import Move, Side, State, Steps, Train
+from hwloop.steps.program.controllers.base import Move, PulseTrain, Side, State, Steps
 from hwloop.types import FloatArray
 
 
@@ -48,16 +48,16 @@ class OneShot(Settings):
         return self
 
     @property
-    def trains(self) -> tuple[Train | None, Train | None]:
+    def trains(self) -> tuple[PulseTrain | None, PulseTrain | None]:
         """The pulse as a train, from the weakest to the strongest of the curve."""
         volts = sorted((v for _, v in self.curve), key=abs)
         span = Steps(
             start_v=volts[0], stop_v=volts[-1], step_v=max(abs(volts[-1] - volts[0]), 1e-9)
         )
         if self.vary == "gate":
-            train = Train(amplitude=self.amplitude_v or 0.0, gate=span, width_s=self.width_s)
+            train = PulseTrain(amplitude=self.amplitude_v or 0.0, gate=span, width_s=self.width_s)
         else:
-            train = Train(amplitude=span, gate=self.gate_v, width_s=self.width_s)
+            train = PulseTrain(amplitude=span, gate=self.gate_v, width_s=self.width_s)
         return (train, None) if self.raises else (None, train)
 
     def begin(self, target_conductance_s: FloatArray) -> State:

@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from hwloop.steps.program.controllers.base import Move, Side, State, Train, next_pulse
+from hwloop.steps.program.controllers.base import Move, PulseTrain, Side, State, next_pulse
 from hwloop.types import BoolArray, FloatArray
 
 
 def write_or_erase(
     state: State,
     need: Side,
-    trains: tuple[Train | None, Train | None],
+    trains: tuple[PulseTrain | None, PulseTrain | None],
     *,
     write: int,
     attempts: int,

@@ -31,8 +31,10 @@ from hwloop_sim.virtual.circuit.circuit import Circuit
 from hwloop_sim.virtual.circuit.clock import BenchClock
 from hwloop_sim.virtual.circuit.dummy import DummyArray
 from hwloop_sim.virtual.circuit.instrument import VirtualInstrument
+from hwloop_sim.virtual.witnesses.keysight_infiniivision import KeysightInfiniiVision
 
 VIRTUAL_INSTRUMENTS = "hwloop.virtual_instruments"
+WITNESSES: dict[str, type[VirtualInstrument]] = {"keysight_infiniivision": KeysightInfiniiVision}
 POLL_S = 20e-3
 
 
@@ -123,7 +125,9 @@ class VirtualBench:
         for name, entry in station.instruments.items():
             noise = noise_rng.spawn(1)[0] if station.virtual.noise else None
             self.instruments[name] = self._make(name, entry, noise)
+        self.witness = self._make_witness()
         self.addresses: dict[str, str] = {}
+        self.witness_address = ""
         self._stops: dict[str, Callable[[], None]] = {}
         self.messages = dict.fromkeys(self.instruments, 0)
         self.struck_host_s = 0.0
@@ -151,6 +155,10 @@ class VirtualBench:
                 )
             self.addresses[name] = address
             self._stops[name] = stop
+        if self.witness is not None:
+            self.witness_address, self._stops["witness of the bench"] = serve_socket(
+                _WitnessPort(self, self.witness)
+            )
         self._stops[""] = self._poll()
 
     def stop(self) -> None:
@@ -277,6 +285,19 @@ class VirtualBench:
         threading.Thread(target=poll, daemon=True, name="poll").start()
         return ended.set
 
+    def _make_witness(self) -> VirtualInstrument | None:
+        """Make the oscilloscope of the station; it is none of the instruments of a run."""
+        entry = self.station.witness
+        if entry is None:
+            return None
+        if entry.kind not in WITNESSES:
+            known = ", ".join(WITNESSES)
+            raise ConfigError(f"there is no virtual {entry.kind!r}: {known}", key="witness.kind")
+        settings = {**entry.settings, "probes": entry.probes}
+        return WITNESSES[entry.kind](
+            "witness", self.circuit, self.clock, noise=None, settings=settings
+        )
+
     def _make(
         self, name: str, entry: InstrumentEntry, noise: np.random.Generator | None
     ) -> VirtualInstrument:
@@ -312,3 +333,22 @@ class _InstrumentPort:
 
     def connected(self, change: int) -> None:
         self._bench.linked(self._name, change)
+
+
+class _WitnessPort:
+    """The oscilloscope of the bench, as its server addresses it; it has no faults."""
+
+    def __init__(self, bench: VirtualBench, witness: VirtualInstrument) -> None:
+        self._bench, self._witness = bench, witness
+
+    def answer(self, message: str) -> bytes | None:
+        with self._bench.lock:
+            reply = self._witness.receive(message)
+        return None if reply is None else reply.encode("latin-1") + b"\n"
+
+    def device_clear(self) -> None:
+        with self._bench.lock:
+            self._witness.device_clear()
+
+    def connected(self, change: int) -> None:
+        self._bench.linked("", change)

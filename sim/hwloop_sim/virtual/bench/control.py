@@ -71,6 +71,7 @@ def _answer(bench: VirtualBench, stopped: threading.Event, line: bytes) -> dict[
             case "who":
                 return {
                     "addresses": bench.addresses,
+                    "witness": bench.witness_address,
                     "seed": bench.seed,
                     "pulses": int(bench.circuit.pulses.sum()),
                 }

@@ -10,7 +10,7 @@ import pytest
 
 from hwloop.errors import ConfigError
 from hwloop.steps.program.controllers import Alibart, GateStepped, Ispp, OneShot
-from hwloop.steps.program.controllers.base import Controller, Move, State, Steps, Train
+from hwloop.steps.program.controllers.base import Controller, Move, PulseTrain, State, Steps
 
 
 def _moves(
@@ -209,9 +209,9 @@ def test_ispp_gives_up_a_cell_that_has_had_its_erases() -> None:
 
 def test_a_train_has_as_many_pulses_as_its_longer_steps() -> None:
     gate = {"start_v": 1.8, "stop_v": 3.5, "step_v": 0.1}
-    assert Train.parse({**UP, "gate": gate}).pulses == 18
-    assert Train.parse({**UP, "gate": {**gate, "stop_v": 3.55}}).pulses == 19
-    assert (Train.parse(UP).pulses, Train.parse(DOWN).pulses) == (3, 1)
+    assert PulseTrain.parse({**UP, "gate": gate}).pulses == 18
+    assert PulseTrain.parse({**UP, "gate": {**gate, "stop_v": 3.55}}).pulses == 19
+    assert (PulseTrain.parse(UP).pulses, PulseTrain.parse(DOWN).pulses) == (3, 1)
 
 
 ONE_SHOT: dict[str, Any] = {

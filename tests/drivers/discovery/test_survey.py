@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from hwloop.cli.main import app
 from hwloop.station import rendezvous
-from hwloop_drivers import discovery
-from hwloop_drivers.discovery import Found, fitting, survey
+from hwloop_drivers.discovery import asking, places
+from hwloop_drivers.discovery.found import Found
+from hwloop_drivers.discovery.survey import survey
 from hwloop_sim.virtual.bench.servers import serve_socket
 
 IDENTITY = "KEITHLEY INSTRUMENTS INC.,MODEL 2410,1234567,C34 Sep 21 2016"
@@ -46,16 +47,16 @@ def box() -> Iterator[tuple[_Box, int]]:
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of this computer's own is found."""
-    monkeypatch.setattr(discovery, "_visa", lambda seen, library: seen.looked.append(library))
-    monkeypatch.setattr(discovery, "rendezvous_files", lambda: sorted(tmp_path.glob("*.json")))
+    monkeypatch.setattr(places, "search_visa", lambda seen, library: seen.looked.append(library))
+    monkeypatch.setattr(places, "rendezvous_files", lambda: sorted(tmp_path.glob("*.json")))
     monkeypatch.setattr("serial.tools.list_ports.comports", list)
-    monkeypatch.setattr(discovery, "LISTEN_S", 0.5)
+    monkeypatch.setattr(places, "LISTEN_S", 0.5)
 
 
 @pytest.fixture
 def announced(box: tuple[_Box, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     zeroconf = pytest.importorskip("zeroconf")
-    monkeypatch.setattr(discovery, "LISTEN_S", 3.0)  # announcements are late on a busy machine
+    monkeypatch.setattr(places, "LISTEN_S", 3.0)  # announcements are late on a busy machine
     _, number = box
     network = zeroconf.Zeroconf(interfaces=["127.0.0.1"])
     text = {"Manufacturer": "Maker", "Model": "M1", "SerialNumber": "7", "FirmwareVersion": "2"}
@@ -103,7 +104,7 @@ def test_missing_library_is_said_with_how_to_get_it() -> None:
 def test_serial_ports_are_asked_only_when_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
     port = SimpleNamespace(device="/dev/ttyX", description="a board")
     monkeypatch.setattr("serial.tools.list_ports.comports", lambda: [port])
-    monkeypatch.setattr(discovery, "_ask_serial", lambda path: f"BOARD at {path}")
+    monkeypatch.setattr(asking, "_ask_serial", lambda path: f"BOARD at {path}")
     with mock.patch.dict(sys.modules, {"zeroconf": None}):
         (quiet,) = survey().found
         (asked,) = survey(ask_serial=True).found
@@ -115,8 +116,8 @@ def test_serial_ports_are_asked_only_when_told_to(monkeypatch: pytest.MonkeyPatc
 def test_instrument_that_does_not_answer_holds_up_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(discovery, "ANSWER_S", 0.2)
-    monkeypatch.setattr(discovery, "_visa", _silent_resource)
+    monkeypatch.setattr(asking, "ANSWER_S", 0.2)
+    monkeypatch.setattr(places, "search_visa", _silent_resource)
     with (
         mock.patch.dict(sys.modules, {"zeroconf": None}),
         socket.create_server(("127.0.0.1", 0)) as silent,
@@ -143,21 +144,6 @@ def test_virtual_bench_that_has_ended_is_not_listed(tmp_path: Path) -> None:
             mock.patch("hwloop_drivers.virtual_bench.WHO_S", 0.2),
         ):
             assert survey().found == []
-
-
-@pytest.mark.parametrize(
-    ("identity", "drivers"),
-    [
-        (IDENTITY, ("keithley_2400",)),
-        ("KEITHLEY INSTRUMENTS INC.,MODEL 7001,0,A08", ("keithley_7001",)),
-        ("ACME,TOASTER,1,1", ()),
-        ("", ()),
-    ],
-)
-def test_driver_is_the_one_that_accepts_the_identity(
-    identity: str, drivers: tuple[str, ...]
-) -> None:
-    assert fitting(identity) == drivers
 
 
 def test_command_says_what_was_looked_for_when_nothing_is_there() -> None:
@@ -189,21 +175,3 @@ def test_rendezvous_files_are_those_of_any_station(
         path.write_text("{}", "utf-8")
     assert rendezvous.rendezvous_files() == sorted([shared, private])
     assert shared != private
-
-
-@pytest.mark.parametrize(
-    ("identity", "driver"),
-    [
-        ("KEITHLEY INSTRUMENTS INC.,MODEL 2400,0000000,C32", "keithley_2400"),
-        ("KEITHLEY INSTRUMENTS,MODEL 2450,00000000,1.7.12b", "keithley_2450"),
-        ("Keithley Instruments Inc., Model 2636B, 0000000, 3.4.0", "keithley_2600b"),
-        ("KEITHLEY INSTRUMENTS INC.,MODEL 708B,0000000,01.30a", "keithley_707b"),
-        ("KEITHLEY INSTRUMENTS INC.,MODEL 3706A,0000000,01.56a", "keithley_3706a"),
-        ("KEITHLEY INSTRUMENTS INC.,MODEL 7002,0000000,A08", "keithley_7001"),
-        ("Keysight Technologies,B2912A,MY0000,1.0", "keysight_b2900"),
-        ("Keysight Technologies,33622A,MY00000000,5.03", "keysight_33500b"),
-        ("KEYSIGHT TECHNOLOGIES,34980A,MY0000,1.0", "keysight_34980a"),
-    ],
-)
-def test_every_model_of_a_family_finds_its_driver(identity: str, driver: str) -> None:
-    assert fitting(identity) == (driver,)

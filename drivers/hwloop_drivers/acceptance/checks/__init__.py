@@ -1,0 +1,1 @@
+"""The tests of ``hwloop accept``, one kind a file: each yields findings about a bench."""

@@ -1,0 +1,1 @@
+"""Discovery of instruments: where they are looked for, what they answer, which drivers fit."""

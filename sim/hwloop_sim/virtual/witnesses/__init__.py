@@ -1,0 +1,1 @@
+"""Virtual oscilloscopes, which watch the lines of a virtual bench and drive nothing."""
