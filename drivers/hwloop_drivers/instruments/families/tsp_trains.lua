@@ -1,6 +1,6 @@
 -- What every instrument keeps of hwloop: the levels of a train, sent in several messages, and how
--- levels are held and readings told. Lua 5.0 only. The file of an instrument defines hwloop.set(level),
--- hwloop.at_limit() and hwloop.now().
+-- levels are held and readings told. Lua 5.0 only. The file of an instrument defines
+-- hwloop.set(level), hwloop.at_limit() and hwloop.now().
 hwloop = {}
 
 -- Levels in volts, widths in seconds, 1 where a level is then measured.
@@ -24,12 +24,13 @@ function hwloop.begin(level)
   hwloop.lead = hwloop.now() - begun
 end
 
--- Set a level and hold it for so long, from its beginning to the next command's. The limit is looked at
--- at both ends: cells change in between. A level that lasted otherwise stops the train.
+-- Set a level and hold it for so long, from its beginning to the next command's. The limit is looked
+-- at at both ends: cells change in between. A level that lasted otherwise stops the train.
 function hwloop.hold(level, width)
   local begun, rest = hwloop.now(), width - (hwloop.lead or 0)
   if rest < 0 then
-    error(string.format("a level of %g s is shorter than the %g s that setting it takes", width, hwloop.lead))
+    local text = "a level of %g s is shorter than the %g s that setting it takes"
+    error(string.format(text, width, hwloop.lead))
   end
   hwloop.set(level)
   local limited = hwloop.at_limit()

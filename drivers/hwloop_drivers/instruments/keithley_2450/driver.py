@@ -115,7 +115,8 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
 
     @override
     def set_up(self, setup: SourceSetup) -> None:
-        ranges, settings = ranges_for(setup), self._settings
+        settings = self._settings
+        ranges = ranges_for(setup, settings.lowest_range_a)
         write, send = self._set, self._send_setting
         self._nplc = setup.nplc if settings.nplc is None else settings.nplc
         send(":SOUR:FUNC", "VOLT")

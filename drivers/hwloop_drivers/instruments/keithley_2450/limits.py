@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from hwloop.errors import UnexpectedReply, Unsupported
+from hwloop.settings.units import Ampere
 from hwloop_drivers.instruments.families.source_meter import SourceLimits
 from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.roles import SourceSetup
@@ -28,8 +29,6 @@ LIMITS = SourceLimits(
     least_a=1e-9,
 )
 LEAST_OF_RANGE = 0.106
-LEAST_AUTOMATIC_A = 1e-6
-"""The lowest range of automatic ranging: lower ones settle for 50 ms after each level."""
 SETTLE_S = dict(zip(LIMITS.ranges_a, (0.05, 0.05, 3e-3, 2e-3, *(1e-3,) * 5), strict=True))
 """By measurement range: the automatic delays of a voltage source."""
 STATUS_LIMIT = 32  # bit of a source status: bufferVar.sourcestatuses
@@ -40,11 +39,14 @@ class Keithley2450Settings(LinkSettings):
     """Settings of a 2450. ``language``: its command set, chosen from its menu or by ``*LANG``.
 
     ``nplc``: integration time of a reading; None for the run's. ``four_wire``: sense at the device.
+    ``lowest_range_a``: the lowest range that readings are made in; each reading waits until the
+    current has settled in it, 50 ms below 1 uA.
     """
 
     language: Language = "scpi"
     nplc: float | None = Field(default=None, ge=0.01, le=10)
     four_wire: bool = False
+    lowest_range_a: Ampere = Field(default=1e-6, ge=1e-8, le=1)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class ChosenRanges:
     settle_s: float
 
 
-def ranges_for(setup: SourceSetup) -> ChosenRanges:
+def ranges_for(setup: SourceSetup, lowest_range_a: float) -> ChosenRanges:
     """Return the ranges; raises :class:`Unsupported` for what the instrument cannot do."""
     source_v = LIMITS.range_for(NAME, setup)
     compliance_a = setup.compliance_a
@@ -74,7 +76,9 @@ def ranges_for(setup: SourceSetup) -> ChosenRanges:
             f"{NAME}: compliance {compliance_a:g} A is outside {least_a:g} to {most_a:g} A, which"
             f" its {measure_a:g} A measurement range allows"
         )
-    lowest_a = min(measure_a, LEAST_AUTOMATIC_A) if fixed_a is None else measure_a
+    lowest_a = measure_a
+    if fixed_a is None:
+        lowest_a = next(r for r in LIMITS.ranges_a if min(lowest_range_a, measure_a) <= r)
     return ChosenRanges(source_v, measure_a, lowest_a, fixed_a is None, SETTLE_S[lowest_a])
 
 

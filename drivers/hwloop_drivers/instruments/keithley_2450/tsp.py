@@ -87,7 +87,8 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
 
     @override
     def set_up(self, setup: SourceSetup) -> None:
-        ranges, settings = ranges_for(setup), self._settings
+        settings = self._settings
+        ranges = ranges_for(setup, settings.lowest_range_a)
         nplc = setup.nplc if settings.nplc is None else settings.nplc
         self._load_script(SCRIPT, SCRIPT_VERSION)
         self._set_word_confirmed("smu.source.func", "smu.FUNC_DC_VOLTAGE")

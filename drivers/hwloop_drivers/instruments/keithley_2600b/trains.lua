@@ -2,6 +2,17 @@
 
 function hwloop.now() return timer.measure.t() end
 
+-- Measure in an automatic range, which then is again the one that carries the limit: 1 and 2 are
+-- AUTORANGE_ON and AUTORANGE_FOLLOW_LIMIT. A fixed range stays.
+function hwloop.read(smu, buffer)
+  local automatic = smu.measure.autorangei ~= 0
+  if automatic then smu.measure.autorangei = 1 end
+  local current
+  if buffer then current = smu.measure.i(buffer) else current = smu.measure.i() end
+  if automatic then smu.measure.autorangei = 2 end
+  return current
+end
+
 -- Run something that measures into nvbuffer1 and holds levels of the source, leave the level at 0 V
 -- whatever happens, print all readings with their status, or what else came of it.
 function hwloop.run(source, meter, body, others)
@@ -30,13 +41,13 @@ function hwloop.train(smu)
   hwloop.run(smu, smu, function()
     for n = 1, table.getn(hwloop.levels) do
       hwloop.hold(hwloop.levels[n], hwloop.waits[n])
-      if hwloop.reads[n] == 1 then smu.measure.i(smu.nvbuffer1) end
+      if hwloop.reads[n] == 1 then hwloop.read(smu, smu.nvbuffer1) end
     end
   end)
 end
 
--- Equal pulses from 0 V, timed by the trigger model of the factory script; the current limit is latched
--- in the status of the channel, bit 1, until it is read.
+-- Equal pulses from 0 V, timed by the trigger model of the factory script; the current limit is
+-- latched in the status of the channel, bit 1, until it is read.
 function hwloop.pulses(smu, status, level, limit, on, off, count)
   local automatic = smu.measure.autorangei
   hwloop.run(smu, smu, function()
@@ -66,7 +77,7 @@ function hwloop.verify(smu, meter, others, start, step, width, read, wait, low, 
         local sign = 3 - 2 * side
         smu.source.levelv = sign * read
         delay(wait)
-        local seen = meter.measure.i(meter.nvbuffer1)
+        local seen = hwloop.read(meter, meter.nvbuffer1)
         current = current + sign * seen / sides
         failed = failed or meter.source.compliance or math.abs(seen) > 1e30
         if not failed and smu.source.compliance then
