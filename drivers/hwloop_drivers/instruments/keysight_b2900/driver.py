@@ -77,31 +77,32 @@ class KeysightB2900Channel(ScpiSourceMeter):
         measure_a = limits.measure_range_for(self._name, setup)
         source, sense, write = self._source, self._sense, self._set
         nplc = setup.nplc if self._settings.nplc is None else self._settings.nplc
-        self._set_word_confirmed(f"{source}:FUNC:MODE", "VOLT")
-        self._set_word_confirmed(f"{source}:FUNC", "DC")
+        self._send_setting(f"{source}:FUNC:MODE", "VOLT")
+        self._send_setting(f"{source}:FUNC", "DC")
         write(f"{source}:VOLT:MODE FIX")
         write(f"{source}:VOLT 0")
         write(f"{sense}:CURR:PROT {number(LOW_LIMIT_A)}")
-        self._set_confirmed(f"{source}:VOLT:RANG", range_v)
-        self._set_word_confirmed(f"{source}:VOLT:RANG:AUTO", "0")
-        self._set_confirmed(f"{sense}:CURR:PROT", setup.compliance_a)
+        self._send_setting(f"{source}:VOLT:RANG", range_v)
+        self._send_setting(f"{source}:VOLT:RANG:AUTO", "0")
+        self._send_setting(f"{sense}:CURR:PROT", setup.compliance_a)
         write(f"{sense}:FUNC:OFF:ALL")
         write(f'{sense}:FUNC "CURR"')
         self._aperture_s = nplc / self._ask(":SYST:LFR?")
-        self._set_confirmed(f"{sense}:CURR:APER", self._aperture_s)
+        self._send_setting(f"{sense}:CURR:APER", self._aperture_s)
         if measure_a is None:
-            self._set_word_confirmed(f"{sense}:CURR:RANG:AUTO", "1")
+            self._send_setting(f"{sense}:CURR:RANG:AUTO", "1")
         else:
-            self._set_word_confirmed(f"{sense}:CURR:RANG:AUTO", "0")
-            self._set_confirmed(f"{sense}:CURR:RANG", measure_a)
-        self._set_word_confirmed(f"{sense}:REM", "1" if self._settings.four_wire else "0")
+            self._send_setting(f"{sense}:CURR:RANG:AUTO", "0")
+            self._send_setting(f"{sense}:CURR:RANG", measure_a)
+        self._send_setting(f"{sense}:REM", "1" if self._settings.four_wire else "0")
         # The instrument's own waits would come between a trigger and what it triggers.
-        self._set_word_confirmed(f"{source}:WAIT", "0")
-        self._set_word_confirmed(f"{sense}:WAIT", "0")
-        self._set_word_confirmed(f"{self._output_header}:ON:AUTO", "0")
-        self._set_word_confirmed(f"{self._output_header}:OFF:AUTO", "0")
-        self._set_word_confirmed(f"{self._output_header}:OFF:MODE", "ZERO")
+        self._send_setting(f"{source}:WAIT", "0")
+        self._send_setting(f"{sense}:WAIT", "0")
+        self._send_setting(f"{self._output_header}:ON:AUTO", "0")
+        self._send_setting(f"{self._output_header}:OFF:AUTO", "0")
+        self._send_setting(f"{self._output_header}:OFF:MODE", "ZERO")
         write(":FORM:ELEM:SENS CURR,STAT")
+        self._confirm_settings()
         self._range_v, self._level_v = range_v * LIMITS.over, 0.0
 
     @override
