@@ -63,7 +63,7 @@ class SourceMeasureChannel:
                 self._complies,
                 self._sourced,
                 self._step,
-                lambda: self._limit_a,
+                lambda: self.limit_a,
             ),
             model,
             clock=clock,
@@ -144,10 +144,10 @@ class SourceMeasureChannel:
         self._event |= int(self.condition())
 
     def _set_defaults(self) -> None:
-        self._event = 0
+        self._event: int = 0
         self._level = {"v": 0.0, "i": 0.0}
-        self._range = {"v": self._ranges["v"][0], "i": self._ranges["i"][0]}
-        self._limit_a = self._model.limit_a
+        self._range: dict[str, float] = {axis: self._ranges[axis][0] for axis in "vi"}
+        self._limit_a: float = self._model.limit_a
 
     def _declare(self) -> None:
         node, source = self.node, self.node.node("source")
