@@ -19,6 +19,8 @@ from hwloop.errors import RecordError
 if TYPE_CHECKING:
     import h5py
 
+_STRUCTURE_BYTES = 2**18
+"""Of a file's structure, as many bytes are kept in memory; HDF5 itself would keep up to 32 MiB."""
 _OF_SYSTEM = {"r": "rb", "r+": "r+b", "w": "w+b", "x": "x+b"}
 
 
@@ -49,6 +51,15 @@ def hdf5_file(
             os.fsync(stream.fileno())
 
 
+def with_bounded_cache(file: h5py.File) -> h5py.File:
+    """Bound what HDF5 keeps in memory of a file's structure, which grows with its chunks."""
+    config = file.id.get_mdc_config()
+    config.set_initial_size = True
+    config.initial_size = config.min_size = config.max_size = _STRUCTURE_BYTES
+    file.id.set_mdc_config(config)
+    return file
+
+
 def _open(through: _Through, mode: str, *, compact: bool) -> h5py.File:
     import h5py
 
@@ -60,9 +71,10 @@ def _open(through: _Through, mode: str, *, compact: bool) -> h5py.File:
         access.set_fileobj_driver(h5py.h5fd.fileobj_driver, through)
         name = hex(id(through)).encode("ascii")
         if mode in ("w", "x"):
-            return h5py.File(h5py.h5f.create(name, h5py.h5f.ACC_TRUNC, fapl=access))
+            made = h5py.h5f.create(name, h5py.h5f.ACC_TRUNC, fapl=access)
+            return with_bounded_cache(h5py.File(made))
         flags = h5py.h5f.ACC_RDONLY if mode == "r" else h5py.h5f.ACC_RDWR
-        return h5py.File(h5py.h5f.open(name, flags, fapl=access))
+        return with_bounded_cache(h5py.File(h5py.h5f.open(name, flags, fapl=access)))
     finally:
         # Else it would be freed when the process ends, after Python has: where a file could not
         # be opened, h5py leaves that to HDF5.

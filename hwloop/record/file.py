@@ -27,7 +27,7 @@ from typing import BinaryIO
 
 import h5py
 
-from hwloop.disk import hdf5_file, read_at, sync, write_at
+from hwloop.disk import hdf5_file, read_at, sync, with_bounded_cache, write_at
 from hwloop.errors import RecordError
 from hwloop.record.lock import lock
 from hwloop.settings.foreign_hdf5 import trust
@@ -297,7 +297,7 @@ def _open(path: Path) -> tuple[BinaryIO, h5py.File]:
         # for that, and the reader comes to no harm: the structure does not change below it.
         with contextlib.suppress(OSError):
             lock(stream)
-        return stream, h5py.File(path, "r", locking=False)
+        return stream, with_bounded_cache(h5py.File(path, "r", locking=False))
     except BaseException:
         stream.close()
         raise

@@ -164,3 +164,16 @@ def test_process_whose_disk_is_full_ends_in_order(at: int, tmp_path: Path) -> No
         f"{path}: cannot be written: No space left on device\n",
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_index_of_many_chunks_is_not_kept_in_memory_whole(tmp_path: Path) -> None:
+    rows = 10_000
+    with hdf5_file(tmp_path / "a.h5", "w") as file:
+        for number in range(3):  # their index takes 960 kB
+            file.create_dataset(f"c{number}", (rows,), "u1", chunks=(1,), fillvalue=0)
+            file[f"c{number}"][:] = 1
+    with hdf5_file(tmp_path / "a.h5", "r") as file:
+        for number in range(3):
+            assert file[f"c{number}"].id.get_chunk_info_by_coord((rows - 1,)).size == 1
+        _, _, kept_bytes, _ = file.id.get_mdc_size()
+    assert 1e5 < kept_bytes < 3e5
