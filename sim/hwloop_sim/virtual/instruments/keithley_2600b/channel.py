@@ -38,6 +38,8 @@ class SourceMeasureChannel:
     ) -> None:
         self.node, self._output, self._model = node, output, model
         self._circuit = circuit
+        self._event, self._limit_a = 0, model.limit_a
+        self._range: dict[str, float] = {}
         self._step = LastStep(output, circuit, clock)
         self._ranges = {"v": model.ranges_v, "i": model.ranges_a}
         most_v = model.ranges_v[-1]
@@ -144,10 +146,10 @@ class SourceMeasureChannel:
         self._event |= int(self.condition())
 
     def _set_defaults(self) -> None:
-        self._event: int = 0
+        self._event = 0
         self._level = {"v": 0.0, "i": 0.0}
-        self._range: dict[str, float] = {axis: self._ranges[axis][0] for axis in "vi"}
-        self._limit_a: float = self._model.limit_a
+        self._range = {axis: self._ranges[axis][0] for axis in "vi"}
+        self._limit_a = self._model.limit_a
 
     def _declare(self) -> None:
         node, source = self.node, self.node.node("source")
