@@ -44,7 +44,7 @@ def _ready(
 
 @pytest.mark.parametrize(("model", "channel"), [("B2901A", ""), ("B2912A", "1"), ("B2902A", "2")])
 @pytest.mark.parametrize("errors", ["batch", "each"])
-def test_fifty_pulses_and_reads_reach_the_device_in_one_round_trip(
+def test_fifty_pulses_and_reads_reach_the_device_in_one_round_trip_and_one_that_reads_back(
     model: str, channel: str, errors: str
 ) -> None:
     box, smu, one = _ready(model=model, channel=channel, errors=errors)
@@ -53,10 +53,11 @@ def test_fifty_pulses_and_reads_reach_the_device_in_one_round_trip(
     readings = smu.apply_train([pulse, read] * 50).readings
     trips = one.link.round_trips - before
     box.check_errors()
-    assert errors == "each" or trips == 1
+    assert errors == "each" or trips == 2
     assert [p.amplitude_v[0, 0] for p in one.device.pulses] == pytest.approx([1.5] * 50)
     assert [p.width_s for p in one.device.pulses] == pytest.approx([1e-4] * 50, rel=1e-9)
-    assert [r.current_a for r in readings] == pytest.approx([0.1 * CELL_CONDUCTANCE_S] * 50)
+    # In the 1 mA range of the limit, whose step is 17 nA where 67 us are integrated at a time.
+    assert [r.current_a for r in readings] == pytest.approx([1e-6] * 50, abs=9e-9)
     assert {r.flags for r in readings} == {Flag(0)}
     assert smu.source_voltage == 0
     assert one.circuit.line_volts()["row0"] == 0
@@ -76,13 +77,13 @@ def test_equal_pulses_are_made_by_the_pulse_shape_and_may_be_many() -> None:
 
 
 def test_pulse_and_reading_have_widths_of_their_own() -> None:
-    # The list has steps of 50 us, the meter a timer of its own.
-    box, smu, one = _ready(nplc=0.1)
+    # The list has steps of 50 us; 1 ms is integrated in 27 readings of 37 us, of which 38 us fit.
+    box, smu, one = _ready(nplc=0.05)
     train = [TrainPoint(1.5, 5e-5), TrainPoint(0.1, 2.5e-3, measure=True)] * 10
     readings = smu.apply_train(train).readings
     box.check_errors()
     assert [p.width_s for p in one.device.pulses] == pytest.approx([5e-5] * 10, rel=1e-9)
-    assert [r.current_a for r in readings] == pytest.approx([0.1 * CELL_CONDUCTANCE_S] * 10)
+    assert [r.current_a for r in readings] == pytest.approx([1e-6] * 10, abs=1.2e-8)  # half a step
 
 
 def test_readings_that_are_not_equally_spaced_are_picked_out_of_those_that_are() -> None:
@@ -91,13 +92,6 @@ def test_readings_that_are_not_equally_spaced_are_picked_out_of_those_that_are()
     readings = smu.apply_train([TrainPoint(*level) for level in levels]).readings
     box.check_errors()
     assert [r.current_a for r in readings] == pytest.approx([1e-6, 2e-6, 4e-6])
-
-
-def test_reading_soon_after_a_step_has_a_part_of_the_level_before() -> None:
-    # Settled to 0.1 % of the step after 50 us: data sheet.
-    _, smu, _ = _ready(nplc=0.001)
-    (reading,) = smu.apply_train([TrainPoint(1.0, 5e-5, measure=True)]).readings
-    assert reading.current_a == pytest.approx(CELL_CONDUCTANCE_S * (1 - 1e-3), rel=2e-4)
 
 
 def test_compliance_is_told_for_each_reading() -> None:

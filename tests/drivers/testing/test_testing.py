@@ -144,7 +144,8 @@ def broken_meters() -> Iterator[tuple[str, type[Keithley2400]]]:
 
     class NumberAtCompliance(Keithley2400):
         def measure_current(self) -> Measured:
-            return replace(super().measure_current(), current_a=self.compliance_current)
+            seen = super().measure_current()
+            return replace(seen, current_a=self.compliance_current) if seen.flags else seen
 
     yield "a reading at compliance must be NaN", NumberAtCompliance
 

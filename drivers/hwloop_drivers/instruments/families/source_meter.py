@@ -76,6 +76,10 @@ class SourceLimits:
         refuse_above(f"{name}: measurement range", wanted_a, self.ranges_a[-1], "A")
         return next(r for r in self.ranges_a if abs(wanted_a) <= r)
 
+    def range_of_limit(self, limit_a: float) -> float:
+        """Return the smallest range that holds a limit of the current, amperes."""
+        return next(r for r in self.ranges_a if limit_a <= r * self.over)
+
 
 def measured(current_a: float, status: int, *, compliance: int, over_range: int = 0) -> Measured:
     """Return a reading, NaN where its status has a bit of compliance or of over-range."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from typing_extensions import override
 
-from hwloop.errors import UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.families.common import number
+from hwloop.array.operations import Flag
+from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
+from hwloop_drivers.instruments.families.common import number, parse_number
 from hwloop_drivers.instruments.families.identified import KEYSIGHT
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
 from hwloop_drivers.instruments.families.source_meter import (
@@ -15,13 +17,17 @@ from hwloop_drivers.instruments.families.source_meter import (
     ScpiSourceMeter,
     measured,
 )
+from hwloop_drivers.instruments.keysight_b2900.acquisition import (
+    Acquisition,
+    Timing,
+    plan_acquisition,
+)
 from hwloop_drivers.instruments.keysight_b2900.models import (
-    LIMITS,
     MODELS,
     KeysightB2900Settings,
-    near_models,
+    settling_s,
 )
-from hwloop_drivers.instruments.keysight_b2900.train import TICK_S, Readings, TrainPlan, plan_train
+from hwloop_drivers.instruments.keysight_b2900.train import TICK_S, TrainPlan, plan_train
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import (
@@ -35,6 +41,7 @@ from hwloop_drivers.roles import (
 
 LIST_LINE = 100
 STATUS_COMPLIANCE, STATUS_OVER_RANGE = 0b110, 1 << 13  # of a reading: SCPI reference, table 1-2
+SAME, SAME_APERTURE = 1e-6, 1e-3  # relative: settings that differ less read back alike
 
 
 class KeysightB2900Channel(ScpiSourceMeter):
@@ -51,8 +58,11 @@ class KeysightB2900Channel(ScpiSourceMeter):
         self._limit_question = f"{self._sense}:CURR:PROT?"
         self._trip_question = f"{self._sense}:CURR:PROT:TRIP?"
         self._read_question = f":MEAS? {self._list}"
-        self._range_v = LIMITS.ranges_v[0] * LIMITS.over
+        self._range_v = self._model.limits.ranges_v[0] * self._model.limits.over
         self._aperture_s = 0.0
+        self._limit_range_a = self._model.limits.ranges_a[0]
+        self._read_range_a: float | None = None
+        self._protecting: dict[str, float | str] = {}
 
     def read_back(self) -> dict[str, object]:
         """Return range, compliance and integration time as the instrument has them."""
@@ -74,36 +84,91 @@ class KeysightB2900Channel(ScpiSourceMeter):
     def set_up(self, setup: SourceSetup) -> None:
         limits = self._model.limits
         range_v = limits.range_for(self._name, setup)
-        measure_a = limits.measure_range_for(self._name, setup)
+        self._limit_range_a = limits.range_of_limit(setup.compliance_a)
+        self._read_range_a = limits.measure_range_for(self._name, setup)
+        if self._read_range_a is not None and self._read_range_a > self._limit_range_a:
+            # No range above the smallest that holds the limit is used: user's guide, 6-4.
+            raise Unsupported(
+                f"{self._name}: measurement range {self._read_range_a:g} A is above the"
+                f" {self._limit_range_a:g} A range of the compliance, {setup.compliance_a:g} A"
+            )
         source, sense, write = self._source, self._sense, self._set
         nplc = setup.nplc if self._settings.nplc is None else self._settings.nplc
-        self._send_setting(f"{source}:FUNC:MODE", "VOLT")
-        self._send_setting(f"{source}:FUNC", "DC")
-        write(f"{source}:VOLT:MODE FIX")
-        write(f"{source}:VOLT 0")
-        write(f"{sense}:CURR:PROT {number(LOW_LIMIT_A)}")
-        self._send_setting(f"{source}:VOLT:RANG", range_v)
-        self._send_setting(f"{source}:VOLT:RANG:AUTO", "0")
-        self._send_setting(f"{sense}:CURR:PROT", setup.compliance_a)
-        write(f"{sense}:FUNC:OFF:ALL")
-        write(f'{sense}:FUNC "CURR"')
+        for command in (
+            f"{source}:FUNC:MODE VOLT",
+            f"{source}:FUNC DC",
+            f"{source}:VOLT:MODE FIX",
+            f"{source}:VOLT 0",
+            f"{sense}:CURR:PROT {number(LOW_LIMIT_A)}",
+            f"{source}:VOLT:RANG:AUTO 0",
+            f"{source}:VOLT:RANG {number(range_v)}",
+            f"{sense}:CURR:PROT {number(setup.compliance_a)}",
+            f"{sense}:FUNC:OFF:ALL",
+            f'{sense}:FUNC "CURR"',
+        ):
+            write(command)
         self._aperture_s = nplc / self._ask(":SYST:LFR?")
-        self._send_setting(f"{sense}:CURR:APER", self._aperture_s)
-        if measure_a is None:
-            self._send_setting(f"{sense}:CURR:RANG:AUTO", "1")
-        else:
-            self._send_setting(f"{sense}:CURR:RANG:AUTO", "0")
-            self._send_setting(f"{sense}:CURR:RANG", measure_a)
-        self._send_setting(f"{sense}:REM", "1" if self._settings.four_wire else "0")
-        # The instrument's own waits would come between a trigger and what it triggers.
-        self._send_setting(f"{source}:WAIT", "0")
-        self._send_setting(f"{sense}:WAIT", "0")
-        self._send_setting(f"{self._output_header}:ON:AUTO", "0")
-        self._send_setting(f"{self._output_header}:OFF:AUTO", "0")
-        self._send_setting(f"{self._output_header}:OFF:MODE", "ZERO")
+        write(f"{sense}:CURR:APER {number(self._aperture_s)}")
+        self._set_read_range()
+        words = {
+            f"{sense}:REM": "1" if self._settings.four_wire else "0",
+            f"{source}:WAIT": "0",  # it would come between a trigger and its step
+            f"{sense}:WAIT": "1",  # until a level has settled: SCPI reference, 4-91
+            f"{self._output_header}:ON:AUTO": "0",
+            f"{self._output_header}:OFF:AUTO": "0",
+            f"{self._output_header}:OFF:MODE": "ZERO",
+        }
+        for header, word in words.items():
+            write(f"{header} {word}")
         write(":FORM:ELEM:SENS CURR,STAT")
-        self._confirm_settings()
-        self._range_v, self._level_v = range_v * LIMITS.over, 0.0
+        self._protecting = {
+            f"{source}:VOLT:RANG": range_v,
+            f"{source}:VOLT:RANG:AUTO": "0",
+            f"{sense}:CURR:PROT": setup.compliance_a,
+        }
+        # After all settings, since one may change another.
+        functions: dict[str, float | str] = {f"{source}:FUNC:MODE": "VOLT", f"{source}:FUNC": "DC"}
+        self._confirm(functions | self._protecting | self._read_settings() | words)
+        self._range_v, self._level_v = range_v * limits.over, 0.0
+
+    def _read_settings(self) -> dict[str, float | str]:
+        """Return aperture and range of readings, as they are to be read back."""
+        ranging: dict[str, float | str] = {f"{self._sense}:CURR:RANG:AUTO": "1"}
+        if self._read_range_a is not None:
+            ranging = {
+                f"{self._sense}:CURR:RANG:AUTO": "0",
+                f"{self._sense}:CURR:RANG": self._read_range_a,
+            }
+        return {f"{self._sense}:CURR:APER": self._aperture_s, **ranging}
+
+    def _set_read_range(self) -> None:
+        if self._read_range_a is None:
+            self._set(f"{self._sense}:CURR:RANG:AUTO 1")
+        else:
+            self._set_range(self._read_range_a)
+
+    def _set_range(self, range_a: float) -> None:
+        self._set(f"{self._sense}:CURR:RANG:AUTO 0")
+        self._set(f"{self._sense}:CURR:RANG {number(range_a)}")
+
+    def _confirm(self, settings: Mapping[str, float | str]) -> None:
+        """Read settings back in one message and compare; raises :class:`InstrumentFault`."""
+        question = ";".join(f"{header}?" for header in settings)
+        replies = self.link.query(question).strip().split(";")
+        if len(replies) != len(settings):
+            raise UnexpectedReply(f"{self.link.address}: {question} answered {replies!r}")
+        for (header, sent), reply in zip(settings.items(), replies, strict=True):
+            if isinstance(sent, str):
+                same = reply.strip().strip('"').upper() == sent
+            else:
+                relative = SAME_APERTURE if header.endswith("APER") else SAME
+                read = parse_number(self.link, f"{header}?", reply)
+                same = math.isclose(read, sent, rel_tol=relative, abs_tol=1e-15)
+            if not same:
+                shown = sent if isinstance(sent, str) else number(sent)
+                raise InstrumentFault(
+                    f"{self.link.address}: {header} was set to {shown} but reads back {reply!r}"
+                )
 
     @override
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
@@ -112,31 +177,40 @@ class KeysightB2900Channel(ScpiSourceMeter):
 
     @override
     def apply_train(self, points: Sequence[TrainPoint]) -> Train:
+        # The range of readings is fixed for the train: that of the limit, where pulses are made.
         plan = self._plan(points)
         self._refuse_levels(*plan.levels_v)
-        if plan.readings is not None:
-            self._refuse_readings(points, plan.readings)
-        self._send(plan)
+        range_a = self._limit_range_a
+        if self._read_range_a is not None and not plan.has_unmeasured_levels:
+            range_a = self._read_range_a
+        timing = Timing(self._aperture_s, settling_s(range_a), self._model.between_readings_s)
+        acquisition = plan_acquisition(self._name, plan, timing)
+        question = f":INIT {self._list};*WAI;:FETC:ARR? {self._list}"
         timeout_s = 2 * plan.duration_s + self._settings.timeout_s
         source = self._source
         try:
-            if plan.readings is None:
-                question = f":INIT:TRAN {self._list};*OPC?"
-                self.link.query(question, timeout_s=timeout_s)
-                return Train()
-            question = f":INIT {self._list};*WAI;:FETC:ARR? {self._list}"
+            self._send(plan)
+            self._send_acquisition(acquisition, range_a)
             reply = self.link.query(question, timeout_s=timeout_s)
         finally:
             for restored in (f"{source}:VOLT:MODE FIX", f"{source}:FUNC DC", f"{source}:VOLT 0"):
                 self.link.write(restored)
             self._level_v = 0.0
-        wanted = plan.readings.wanted
-        readings = self._readings(question, reply, len(wanted))
-        kept = [m for m, is_wanted in zip(readings, wanted, strict=True) if is_wanted]
-        return Train.of(kept, seen=readings)
+        self._set_read_range()
+        self._set(f"{self._sense}:CURR:APER {number(self._aperture_s)}")
+        self._set(f"{self._sense}:WAIT 1")
+        readings = self._readings(question, reply, acquisition.count)
+        return Train.of(
+            [_mean(readings[part.start : part.stop]) for part in acquisition.wanted], seen=readings
+        )
 
     def _plan(self, points: Sequence[TrainPoint]) -> TrainPlan:
-        return plan_train(self._name, points, least_interval_s=self._model.least_interval_s)
+        return plan_train(
+            self._name,
+            points,
+            least_interval_s=self._model.least_interval_s,
+            most_v=self._model.limits.most_v,
+        )
 
     def _send(self, plan: TrainPlan) -> None:
         write, source = self._set, self._source
@@ -152,11 +226,19 @@ class KeysightB2900Channel(ScpiSourceMeter):
             self._set_confirmed(f"{source}:PULS:WIDT", plan.pulse_us * TICK_S)
             write(f"{source}:FUNC PULS")
         self._send_trigger("TRAN", plan.period_us * TICK_S, plan.count, 0.0)
-        readings = plan.readings
-        if readings is not None:
-            spacing_s = max(readings.spacing_us * TICK_S, self._model.least_interval_s)
-            delay_s = readings.first_us * TICK_S - self._aperture_s
-            self._send_trigger("ACQ", spacing_s, len(readings.wanted), delay_s)
+
+    def _send_acquisition(self, acquisition: Acquisition, range_a: float) -> None:
+        """Send the readings of a train, and read back what protects the array during it."""
+        self._set_range(range_a)
+        self._set(f"{self._sense}:CURR:APER {number(acquisition.aperture_s)}")
+        self._set(f"{self._sense}:WAIT 0")  # it would come between a trigger and its reading
+        spacing_s = max(acquisition.spacing_us * TICK_S, self._model.least_interval_s)
+        self._send_trigger("ACQ", spacing_s, acquisition.count, acquisition.delay_s)
+        ranging: dict[str, float | str] = {
+            f"{self._sense}:CURR:RANG": range_a,
+            f"{self._sense}:CURR:RANG:AUTO": "0",
+        }
+        self._confirm(self._protecting | ranging)
 
     def _send_trigger(self, action: str, period_s: float, count: int, delay_s: float) -> None:
         header = f"{self._trigger}:{action}"
@@ -168,20 +250,18 @@ class KeysightB2900Channel(ScpiSourceMeter):
         ):
             self._set(command)
 
-    def _refuse_readings(self, points: Sequence[TrainPoint], readings: Readings) -> None:
-        shortest_s = min(point.width_s for point in points if point.measure)
-        room_s = readings.spacing_us * TICK_S or shortest_s
-        for bound_s, what in ((shortest_s, "level"), (room_s, "spacing of readings")):
-            if self._aperture_s > bound_s * (1 + 1e-9):
-                raise Unsupported(
-                    f"{self._name}: a {what} of {bound_s:g} s is shorter than its reading,"
-                    f" {self._aperture_s:g} s"
-                )
-
     @override
     def _measured(self, current_a: float, status: int) -> Measured:
         bits = {"compliance": STATUS_COMPLIANCE, "over_range": STATUS_OVER_RANGE}
         return measured(current_a, status, **bits)
+
+
+def _mean(readings: Sequence[Measured]) -> Measured:
+    """Return the mean of readings of one level; NaN with all their flags where one has any."""
+    flags = Flag(0)
+    for reading in readings:
+        flags |= reading.flags
+    return Measured(math.fsum(r.current_a for r in readings) / len(readings), flags)
 
 
 class KeysightB2900(ScpiInstrument):
@@ -191,7 +271,7 @@ class KeysightB2900(ScpiInstrument):
 
     def __init__(self, link: Link, settings: KeysightB2900Settings) -> None:
         super().__init__(link, settings)
-        self.models, self.near = (settings.model,), near_models(settings.model)
+        self.models = (settings.model,)
         names = MODELS[settings.model].channels
         self._channels = {
             name: KeysightB2900Channel(link, settings, number_)
@@ -223,7 +303,7 @@ class KeysightB2900(ScpiInstrument):
 
 KEYSIGHT_B2900 = InstrumentKind(
     name="keysight_b2900",
-    summary="Keysight B2900A source-measure units, one or two channels, SCPI",
+    summary="Keysight B2900A, B2900B and B2900BL source-measure units, one or two channels, SCPI",
     settings=KeysightB2900Settings,
     make=KeysightB2900,
 )

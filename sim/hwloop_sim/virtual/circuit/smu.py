@@ -347,6 +347,16 @@ class Smu:
         lag = SETTLED ** min(elapsed, 1e3)
         return lag if lag > NEGLIGIBLE else 0.0
 
+    @property
+    def settling_s(self) -> float:
+        """Return the time in which a step settles to 0.1 %, seconds."""
+        return self.model.settle_s
+
+    @property
+    def unsettled_s(self) -> float:
+        """Return the time until the latest step has settled to 0.1 %, seconds."""
+        return max(self._changed_s + self.settling_s - self._clock.now_s, 0.0)
+
     def _converted(self, level: float) -> float:
         if self._noise is None:
             return level

@@ -1,4 +1,4 @@
-"""How long a source-delay-measure cycle takes: user's manual 2400S-900-01, A-4 to A-8.
+"""Times of a source-delay-measure cycle: user's manual 2400S-900-01, A-4 to A-8.
 
 What the manual gives as a maximum or "about" is taken as exact. The latency of the trigger is left
 out where the source is set anew, since no level is shorter for it.

@@ -55,6 +55,8 @@ class Keithley2450Tsp(VirtualTspInstrument):
     counts_anew = True
     """Whether ``eventlog.getcount`` counts from when it was last asked."""
 
+    show_errors = ("showevents", tuple(range(8)))
+
     def __init__(self, *args: Any, core: Core, full_identity: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._core, self._smu = core, core.smu

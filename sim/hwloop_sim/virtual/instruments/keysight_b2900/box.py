@@ -6,7 +6,7 @@ and trigger times after the data sheet, 5990-7009EN.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from typing_extensions import override
@@ -14,15 +14,19 @@ from typing_extensions import override
 from hwloop.errors import ConfigError
 from hwloop_sim.virtual.circuit.smu import CURR, OTHER, OVERFLOW, VOLT, Smu, SmuReading
 from hwloop_sim.virtual.instruments.keysight_b2900.channel import (
-    ACQUIRE,
     LEAST_APERTURE_S,
     MOST_APERTURE_S,
     MOST_LIST,
-    TRANSIENT,
     TriggeredChannel,
-    run,
 )
 from hwloop_sim.virtual.instruments.keysight_b2900.models import MODELS
+from hwloop_sim.virtual.instruments.keysight_b2900.trigger_commands import (
+    ACTIONS,
+    MOST_TIME_S,
+    add_sweep,
+    add_triggers,
+)
+from hwloop_sim.virtual.instruments.keysight_b2900.triggers import run
 from hwloop_sim.virtual.languages.scpi import (
     ILLEGAL,
     OUT_OF_RANGE,
@@ -32,14 +36,9 @@ from hwloop_sim.virtual.languages.scpi import (
 )
 from hwloop_sim.virtual.languages.scpi_smu import FORMS, ScpiSmu, function_of, sense_function
 
-LEAST_PULSE_S, MOST_TIME_S = 5e-5, 1e5
-MOST_TRIGGERS = 100_000
+LEAST_PULSE_S = 5e-5
 ELEMENTS = ("VOLT", "CURR", "RES", "TIME", "STAT", "SOUR")
 ELEMENT_FORMS = ("VOLTage", "CURRent", "RESistance", "TIME", "STATus", "SOURce")
-ACTIONS = {"": (TRANSIENT, ACQUIRE), ":ALL": (TRANSIENT, ACQUIRE)} | {
-    ":TRANsient": (TRANSIENT,),
-    ":ACQuire": (ACQUIRE,),
-}
 OFF_MODES = {"ZERO": "ZERO", "HIZ": "HIMP", "NORM": "NORM"}
 
 
@@ -82,6 +81,12 @@ class KeysightB2900(ScpiSmu):
             channel.reset()
         self.reset_kept()
 
+    @override
+    def _add_common(self) -> None:
+        self.on("*WAI", set=lambda _: self._refuse_waiting())
+        self.on("*OPC", get=lambda _: self._when_done())
+        super()._add_common()
+
     def _add_channel(self, number: int, channel: TriggeredChannel) -> None:
         suffix = "[1]" if number == 1 else str(number)
         source = f"[:SOURce{suffix}]" if number == 1 else f":SOURce{suffix}"
@@ -91,8 +96,7 @@ class KeysightB2900(ScpiSmu):
             self._add_sense(f":SENSe{suffix}:{FORMS[function]}[:DC]", function, channel)
         self._add_functions(f":SENSe{suffix}", channel)
         self._add_output(f":OUTPut{suffix}", channel)
-        for form, actions in ACTIONS.items():
-            self._add_trigger(f":TRIGger{suffix}{form}", actions, channel)
+        add_triggers(self, suffix, channel, least_interval_s=self._least_interval_s)
 
     def _add_source(self, header: str, channel: TriggeredChannel) -> None:
         self.on(
@@ -128,7 +132,7 @@ class KeysightB2900(ScpiSmu):
         )
         self.on(
             f"{header}:MODE",
-            set=lambda a: channel.modes.update({function: a.choice("FIXed", "LIST")}),
+            set=lambda a: channel.modes.update({function: a.choice("FIXed", "LIST", "SWEep")}),
             get=lambda _: channel.modes[function],
         )
         self.add_list(
@@ -139,10 +143,12 @@ class KeysightB2900(ScpiSmu):
             line=MOST_LIST,
             most=MOST_LIST,
         )
+        add_sweep(self, header, f"{source}:SWEep", function, channel)
 
     def _add_sense(self, header: str, function: str, channel: TriggeredChannel) -> None:
         smu, sourced = channel.smu, OTHER[function]
-        self.add_limit(f"{header}:PROTection[:LEVel][:BOTH]", sourced, smu)
+        for side in ("[:BOTH]", ":POSitive", ":NEGative"):  # one limit for both signs here
+            self.add_limit(f"{header}:PROTection[:LEVel]{side}", sourced, smu)
         self.on(
             f"{header}:PROTection:TRIPped",
             get=lambda _: str(int(smu.limited and smu.function == sourced)),
@@ -181,7 +187,11 @@ class KeysightB2900(ScpiSmu):
             set=lambda a: setattr(channel, "four_wire", a.boolean()),
             get=lambda _: str(int(channel.four_wire)),
         )
-        self.switch_kept(f"{header}:WAIT[:STATe]", on=True)
+        self.on(
+            f"{header}:WAIT[:STATe]",
+            set=lambda a: setattr(channel, "measure_wait", a.boolean()),
+            get=lambda _: str(int(channel.measure_wait)),
+        )
 
     def _add_output(self, header: str, channel: TriggeredChannel) -> None:
         smu = channel.smu
@@ -198,33 +208,9 @@ class KeysightB2900(ScpiSmu):
             get=lambda _: words[smu.off_mode],
         )
         self.switch_kept(f"{header}:OFF:AUTO", on=False)
-
-    def _add_trigger(
-        self, header: str, actions: tuple[str, ...], channel: TriggeredChannel
-    ) -> None:
-        def setting(
-            name: str, parse: Callable[[Arguments], Any], show: Callable[[Any], str]
-        ) -> Any:
-            def told(arguments: Arguments) -> None:
-                value = parse(arguments)
-                for action in actions:
-                    setattr(channel.triggers[action], name, value)
-
-            def asked(_: Arguments) -> str:
-                return show(getattr(channel.triggers[actions[0]], name))
-
-            return {"set": told, "get": asked}
-
-        least_s = self._least_interval_s
-        self.on(f"{header}:SOURce", **setting("source", lambda a: a.choice("AINT", "TIMer"), str))
-        interval = setting(
-            "timer_s", lambda a: a.number(lowest=least_s, highest=MOST_TIME_S), scientific
-        )
-        self.on(f"{header}:TIMer", **interval)
-        delay = setting("delay_s", lambda a: a.number(lowest=0, highest=MOST_TIME_S), scientific)
-        self.on(f"{header}:DELay", **delay)
-        count = setting("count", lambda a: int(a.number(lowest=1, highest=MOST_TRIGGERS)), str)
-        self.on(f"{header}:COUNt", **count)
+        self.switch_kept(f"{header}:HCAPacitance[:STATe]", on=False)
+        self.switch_kept(f"{header}:PROTection[:STATe]", on=False)
+        self.keep(f"{header}:LOW", "GRO", "GROund", "FLOating")
 
     def _add_box(self) -> None:
         for form, actions in ACTIONS.items():
@@ -234,7 +220,12 @@ class KeysightB2900(ScpiSmu):
                     f":INITiate[:IMMediate]{middle}",
                     set=lambda a, which=actions: self._initiate(a, which),  # type: ignore[misc]
                 )
-        self.on(":ABORt[:ALL]", set=lambda a: _drop(self._listed(a)))
+                self.on(f":ABORt{middle}", set=self._abort)
+                self.on(
+                    f":TRIGger{middle}[:IMMediate]", set=lambda a: self._trigger(self._listed(a))
+                )
+                self.on(f":ARM{middle}[:IMMediate]", set=lambda a: self._trigger(self._listed(a)))
+        self.on("*TRG", set=lambda _: self._trigger(self._channels))
         self.on(":FORMat:ELEMents:SENSe", set=self._set_elements, get=self._get_elements)
         self.keep(":FORMat[:DATA]", "ASC", "ASCii")
         self.keep(":SYSTem:LFRequency", "50")
@@ -250,7 +241,7 @@ class KeysightB2900(ScpiSmu):
         text = arguments.values[0] if arguments.values else "(@1)"
         if not (text.startswith("(@") and text.endswith(")")):
             raise ScpiError(*ILLEGAL)
-        numbers = [part.strip() for part in text[2:-1].split(",")]
+        numbers = _numbers(text[2:-1])
         known = {str(n): c for n, c in enumerate(self._channels, start=1)}
         if any(number not in known for number in numbers):
             raise ScpiError(*OUT_OF_RANGE)
@@ -262,7 +253,25 @@ class KeysightB2900(ScpiSmu):
             refusal = channel.refusal(actions)
             if refusal:
                 raise ScpiError(-221, f"Settings conflict; {refusal}")
-        run(self._clock, channels, actions)
+        run(self._clock, [event for channel in channels for event in channel.initiate(actions)])
+
+    def _trigger(self, channels: list[TriggeredChannel]) -> None:
+        if not any(channel.waiting for channel in channels):
+            raise ScpiError(-211, "Trigger ignored")
+        run(self._clock, [event for c in channels for event in c.triggered_events()])
+
+    def _abort(self, arguments: Arguments) -> None:
+        for channel in self._listed(arguments):
+            channel.waiting.clear()
+
+    def _refuse_waiting(self) -> None:
+        """Refuse to wait for triggers of which none can come while the instrument waits."""
+        if any(channel.waiting for channel in self._channels):
+            raise ScpiError(-214, "Trigger deadlock")
+
+    def _when_done(self) -> str:
+        self._refuse_waiting()
+        return "1"
 
     def _set_elements(self, arguments: Arguments) -> None:
         words = {Arguments((value,)).choice(*ELEMENT_FORMS) for value in arguments.values}
@@ -286,7 +295,8 @@ class KeysightB2900(ScpiSmu):
             if not (channel.smu.on or channel.auto_on):
                 raise ScpiError(-221, "Settings conflict; the output is off")
             channel.readings, channel.sourced = [], []
-            channel.smu.switch(on=True)
+            if not channel.smu.on:
+                channel.smu.switch(on=True)
             channel.measure()
         return self._fetch(arguments, elements)
 
@@ -310,5 +320,10 @@ def _values(channel: TriggeredChannel, reading: SmuReading, level: float) -> dic
     }
 
 
-def _drop(_: object) -> None:
-    """Do nothing: no action is pending between messages."""
+def _numbers(text: str) -> list[str]:
+    """Return the channels of a list such as ``1,2`` or ``1:2``, ascending: SCPI reference, 1-8."""
+    ends = [part.strip() for part in text.split(":")]
+    if len(ends) == 2 and all(end.isdigit() for end in ends):
+        low, high = sorted(int(end) for end in ends)
+        return [str(n) for n in range(low, high + 1)]
+    return sorted({part.strip() for part in text.split(",")})

@@ -1,41 +1,29 @@
 """One channel of a Keysight B2900: its settings, and the actions of its triggers.
 
 Two actions run side by side: the transient one steps the source, or pulses it from its base level,
-the acquire one measures; both start at ``INIT``. SCPI command reference B2910-90030, chapter 4.
+the acquire one measures; both start at ``INIT``. Each has an arm layer and a trigger layer with a
+source, a count and a delay (user's guide, 6-27); a source that is not internal is waited for. SCPI
+command reference B2910-90030, chapter 4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from hwloop_sim.virtual.circuit.clock import BenchClock
 from hwloop_sim.virtual.circuit.smu import CURR, SAME, VOLT, Smu, SmuReading
+from hwloop_sim.virtual.instruments.keysight_b2900.triggers import (
+    INTERNAL,
+    StaircaseSweep,
+    Trigger,
+    TriggerEvent,
+    later,
+)
 
 LEAST_APERTURE_S, MOST_APERTURE_S = 8e-6, 2.0
 MOST_LIST = 2500
+LEAST_AUTO_A = 1e-6  # the lowest automatic range after a reset: SCPI reference, 2-17
 TRANSIENT, ACQUIRE = "TRAN", "ACQ"
 READ_FIRST, STEP_AFTER = 0, 1  # at one instant a reading ends before the level changes
 CURRENT_SOURCE, AT_COMPLIANCE, OVERFLOWED = 1, 2, 8192  # bits of a status: table 1-2
-
-
-@dataclass
-class Trigger:
-    """The trigger of one action: AINT as soon as the one before is done, TIM by its timer."""
-
-    source: str = "AINT"
-    timer_s: float = 1e-5
-    count: int = 1
-    delay_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class TriggerEvent:
-    """An action at a time after ``INIT``, seconds."""
-
-    at_s: float
-    order: int
-    do: Callable[[], None]
 
 
 class TriggeredChannel:
@@ -57,6 +45,10 @@ class TriggeredChannel:
         self.shape, self.pulse_delay_s, self.pulse_width_s = "DC", 0.0, 5e-5
         self.aperture_s = 0.1 / self.line_hz
         self.auto_on, self.four_wire = True, False
+        self.measure_wait = True
+        self.sweeps = {VOLT: StaircaseSweep(), CURR: StaircaseSweep()}
+        self.least_auto_a = LEAST_AUTO_A
+        self.waiting: list[list[TriggerEvent]] = []
         self.senses = {CURR}
         self.readings: list[SmuReading] = []
         self.sourced: list[float] = []
@@ -67,7 +59,9 @@ class TriggeredChannel:
         return self.aperture_s * self.line_hz
 
     def measure(self) -> SmuReading:
-        """Measure once, which takes the integration time."""
+        """Measure once, which takes the integration time, after the measurement wait time."""
+        if self.measure_wait:
+            self._clock.advance(self.smu.unsettled_s)
         self._clock.advance(self.aperture_s)
         self._take()
         return self.readings[-1]
@@ -90,19 +84,87 @@ class TriggeredChannel:
             self.smu.check_level(self.smu.function, level)
         return "" if self.smu.on or self.auto_on else "the output is off"
 
-    def events(self, actions: tuple[str, ...]) -> list[TriggerEvent]:
-        """Return the actions after ``INIT``, unordered."""
+    def initiate(self, actions: tuple[str, ...]) -> list[TriggerEvent]:
+        """Return the actions after ``INIT``, unordered; those of other triggers wait for them."""
         self.readings, self.sourced = [], []
         if self.auto_on and not self.smu.on:
             self.smu.switch(on=True)
-        steps = self._steps() if TRANSIENT in actions else []
-        return [*steps, *(self._acquisitions() if ACQUIRE in actions else [])]
+        self.waiting = []
+        now = []
+        for action in actions:
+            made = self._cycles(action)
+            if self.triggers[action].waits:
+                missing = len(made) - len(self.waiting)
+                self.waiting += [[] for _ in range(missing)]
+                for waiting, events in zip(self.waiting, made, strict=False):
+                    waiting += events
+            else:
+                now += [event for events in made for event in events]
+        return self._after_waits(now)
+
+    def _after_waits(self, events: list[TriggerEvent]) -> list[TriggerEvent]:
+        """Return the events with readings later where the measurement wait time keeps them.
+
+        It runs from the start of a level: SCPI reference, 4-91. The source does not wait for it.
+        """
+        if not self.measure_wait:
+            return events
+        steps_s = [event.at_s for event in events if event.order == STEP_AFTER]
+        kept = []
+        for event in events:
+            begins_s = event.at_s - self.aperture_s
+            before_s = [at_s for at_s in steps_s if at_s <= begins_s * (1 + SAME)]
+            late_s = max(before_s) + self.smu.settling_s - begins_s if before_s else 0.0
+            is_late = event.order == READ_FIRST and late_s > 0
+            kept.append(later(event, late_s) if is_late else event)
+        return kept
+
+    def triggered_events(self) -> list[TriggerEvent]:
+        """Return what the next trigger from outside begins."""
+        return self.waiting.pop(0) if self.waiting else []
+
+    def _cycles(self, action: str) -> list[list[TriggerEvent]]:
+        """Return the events of an action by the trigger that begins them, times from there on."""
+        trigger = self.triggers[action]
+        arm = trigger.arm
+        events = self._steps() if action == TRANSIENT else self._acquisitions()
+        if trigger.source not in INTERNAL:
+            return self._one_by_one(action) * arm.count
+        cycle_s = max((event.at_s for event in events), default=0.0)
+        period_s = arm.timer_s if arm.source == "TIM" else cycle_s
+        if arm.source not in INTERNAL:
+            return [[later(event, arm.delay_s) for event in events] for _ in range(arm.count)]
+        return [
+            [later(event, n * period_s + arm.delay_s) for event in events] for n in range(arm.count)
+        ]
+
+    def _one_by_one(self, action: str) -> list[list[TriggerEvent]]:
+        """Return the events of each trigger of an action that waits for every one of them."""
+        trigger = self.triggers[action]
+        if action == ACQUIRE:
+            at_s = trigger.delay_s + self.aperture_s
+            return [[TriggerEvent(at_s, READ_FIRST, self._take)] for _ in range(trigger.count)]
+        base = self.smu.levels[self.smu.function]
+        made = []
+        for level in self._levels():
+            at_s = trigger.delay_s
+            events = []
+            if self.shape == "PULS":
+                at_s += self.pulse_delay_s
+                events.append(self._step(at_s + self.pulse_width_s, base))
+            made.append([self._step(at_s, level), *events])
+        made[-1].append(self._step(self._period(), base))
+        return made
 
     def _levels(self) -> list[float]:
         """Return the level of each trigger of the source."""
         function, count = self.smu.function, self.triggers[TRANSIENT].count
-        if self.modes[function] == "LIST" and self.lists[function]:
+        values: list[float] = []
+        if self.modes[function] == "LIST":
             values = self.lists[function]
+        elif self.modes[function] == "SWE":
+            values = self.sweeps[function].levels()
+        if values:
             return [values[n % len(values)] for n in range(count)]
         return [self.trigger_level(function)] * count
 
@@ -139,7 +201,9 @@ class TriggeredChannel:
         if transient.source == "TIM":
             return transient.timer_s
         pulse_s = self.pulse_delay_s + self.pulse_width_s if self.shape == "PULS" else 0.0
-        return max(transient.delay_s + pulse_s, acquire.delay_s + self.aperture_s)
+        wait_s = self.smu.settling_s if self.measure_wait else 0.0
+        reading_s = max(acquire.delay_s, transient.delay_s + wait_s) + self.aperture_s
+        return max(transient.delay_s + pulse_s, reading_s)
 
     def _take(self) -> None:
         self.readings.append(self.smu.measure(0.0, line_hz=self.line_hz, cycles=self.nplc))
@@ -150,12 +214,3 @@ class TriggeredChannel:
         bits = CURRENT_SOURCE if self.smu.function == CURR else 0
         bits |= AT_COMPLIANCE if reading.limited else 0
         return float(bits | (OVERFLOWED if reading.over & self.senses else 0))
-
-
-def run(clock: BenchClock, channels: list[TriggeredChannel], actions: tuple[str, ...]) -> None:
-    """Run the triggers of these channels, from now on, to their end."""
-    begun_s = clock.now_s
-    events = [event for channel in channels for event in channel.events(actions)]
-    for event in sorted(events, key=lambda event: (round(event.at_s, 12), event.order)):
-        clock.advance(max(begun_s + event.at_s - clock.now_s, 0.0))
-        event.do()

@@ -32,10 +32,28 @@ _B2911A = replace(
     noise_a=tuple(NOISE_OF_RANGE * r for r in _LOW_A),
     source_steps=2e6,
 )
+_RANGES_BL_A = tuple(range_a for range_a in _RANGES_A if range_a <= 1.5)
+_B2910BL = replace(
+    _B2901A,
+    ranges_a=_RANGES_BL_A,
+    noise_a=tuple(NOISE_OF_RANGE * r for r in _RANGES_BL_A),
+    envelope=((21.0, 1.515), (210.0, 0.105)),
+)
+_B2901BL = replace(_B2910BL, ranges_v=(0.2, 2.0, 20.0), envelope=((21.0, 1.515),))
 MODELS = {
     "B2901A": (_B2901A, 1, 2e-5),
     "B2902A": (_B2901A, 2, 2e-5),
     "B2911A": (_B2911A, 1, 1e-5),
     "B2912A": (_B2911A, 2, 1e-5),
+    "B2901B": (_B2901A, 1, 2e-5),
+    "B2902B": (_B2901A, 2, 2e-5),
+    "B2911B": (_B2911A, 1, 1e-5),
+    "B2912B": (_B2911A, 2, 1e-5),
+    "B2901BL": (_B2901BL, 1, 2e-5),
+    "B2910BL": (_B2910BL, 1, 2e-5),
 }
-"""Data of a channel, number of channels, and least trigger interval in seconds, by model."""
+"""Data of a channel, number of channels, and least trigger interval in seconds, by model.
+
+The B models are taken to be as the A models of the same number; of the BL models no data sheet was
+found, and they have what any of their family is sure to have.
+"""
