@@ -58,14 +58,15 @@ def test_train_is_a_list_sweep_whose_data_come_with_its_start() -> None:
     pulse, read = TrainPoint(1.2, 0.03), TrainPoint(0.1, 0.03, measure=True)
     train = smu.apply_train([pulse, read] * 100)
     level = ",".join(["1.2,0.1"] * 49)
-    assert wire.sent[wire.sent.index(run.format(6)) + 1 :][-7:] == [
+    begun = wire.sent.index(f":SOUR:LIST:VOLT 0,{level},1.2")
+    assert wire.sent[begun : begun + 7] == [
         f":SOUR:LIST:VOLT 0,{level},1.2",
         f":SOUR:LIST:VOLT:APP 0.1,{level},1.2",
         ":SOUR:LIST:VOLT:APP 0.1,0",
         ":SENS:CURR:RANG 0.0001",
         ':TRAC:CLE "defbuffer1"',
-        # 30 ms less 20 of reading, 3 of settling in the 1 uA range, 3.75 of the step
-        ':SOUR:SWE:VOLT:LIST 1,0.00325,1,OFF,"defbuffer1"',
+        # 30 ms less 20 of reading and 3.75 of the step: more than the 3 of settling in the 1 uA range
+        ':SOUR:SWE:VOLT:LIST 1,0.00625,1,OFF,"defbuffer1"',
         run.format(202),
     ]
     assert len(train.readings) == 100

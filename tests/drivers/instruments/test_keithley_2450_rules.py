@@ -225,6 +225,17 @@ def test_width_is_made_exactly_or_refused(language: str, width_s: float) -> None
 
 
 @both
+def test_width_is_right_where_levels_stay_as_they_are(language: str) -> None:
+    # Topic Source delay: left out where the magnitude does not change.
+    box = _box(language)
+    smu = _source(box, language)
+    pulse, read = TrainPoint(1.0, 0.06), TrainPoint(0.0, 0.03, measure=True)
+    smu.apply_train([read, pulse, TrainPoint(-1.0, 0.03), read, pulse])
+    widths_s = [p.width_s for p in box.device.pulses]
+    assert widths_s == pytest.approx([0.06, 0.03, 0.06], rel=1e-9)
+
+
+@both
 @pytest.mark.parametrize("step_s", [1e-4, 9e-4])
 def test_width_is_right_on_a_box_that_is_slower_or_faster(
     language: str, step_s: float, monkeypatch: pytest.MonkeyPatch

@@ -178,36 +178,36 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
         measuring = any(point.measure for point in points)
         nplc = self._nplc if measuring else FASTEST_NPLC
         settle_s = self._ranges.settle_s if measuring and self._ranges is not None else 0.0
-        reading_s = nplc / self._line_hz + settle_s
-        self._refuse_step(step_s, reading_s)
+        aperture_s = nplc / self._line_hz
+        self._refuse_step(step_s, aperture_s, settle_s)
+        # No source delay within a train: it is left out where a level stays as it is.
+        self._prepare(FASTEST_NPLC, 0)
         if self._overhead_s is None:
             self._overhead_s = self._find_overhead()
-            self._refuse_step(step_s, reading_s)
-        if not measuring:
-            self._prepare(FASTEST_NPLC, 0)
-        delay_s = step_s - reading_s - self._overhead_s
+            self._refuse_step(step_s, aperture_s, settle_s)
+        if measuring:
+            self._prepare(nplc, 0)
+        delay_s = step_s - aperture_s - self._overhead_s
         seen = self._sweep([level for level, _ in steps], delay_s, step_s)
-        if not measuring:
-            self._prepare(self._nplc, self._ranges.settle_s if self._ranges is not None else 0)
+        self._prepare(self._nplc, self._ranges.settle_s if self._ranges is not None else 0)
         self._refuse_odd_steps([time_s for _, time_s in seen], step_s)
         readings = [reading for reading, _ in seen[1:-1]]
         wanted = [m for m, (_, measure) in zip(readings, steps, strict=True) if measure]
         return Train.of(wanted, seen=readings)
 
-    def _refuse_step(self, step_s: float, reading_s: float) -> None:
+    def _refuse_step(self, step_s: float, aperture_s: float, settle_s: float) -> None:
         """Raise :class:`Unsupported` where a step cannot be as short as that."""
-        least_s = reading_s + (self._overhead_s or 0.0) + LEAST_DELAY_S
+        overhead_s = self._overhead_s or 0.0
+        least_s = aperture_s + overhead_s + max(settle_s, LEAST_DELAY_S)
         if step_s < least_s * (1 - 1e-9):
             raise Unsupported(
-                f"{NAME}: a level of {step_s:g} s is shorter than its reading, {reading_s:g} s"
-                f" with settling, and what a step takes besides; {least_s:g} s altogether"
+                f"{NAME}: a level of {step_s:g} s is shorter than its reading, {aperture_s:g} s,"
+                f" the {settle_s:g} s until it has settled and {overhead_s:g} s of the step itself"
             )
 
     def _find_overhead(self) -> float:
         """Return what a step takes beside its delay and its reading, found by a sweep at 0 V."""
-        self._prepare(FASTEST_NPLC, 0)
         seen = self._sweep([0.0] * TRIED_STEPS, LEAST_DELAY_S, MOST_OVERHEAD_S)
-        self._prepare(self._nplc, self._ranges.settle_s if self._ranges is not None else 0)
         step_s = (seen[-1][1] - seen[0][1]) / (len(seen) - 1)
         overhead_s = step_s - LEAST_DELAY_S - FASTEST_NPLC / self._line_hz
         if not -1e-6 <= overhead_s <= MOST_OVERHEAD_S:

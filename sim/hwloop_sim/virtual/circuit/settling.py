@@ -1,4 +1,4 @@
-"""What a reading still contains of the last change of an output.
+"""The part of a reading that still stems from the last change of an output.
 
 A current settles exponentially in the time of its range: the difference to the current before the
 step decays to 0.1 % within it. Behind it the cable charges, through the resistor that is in series
