@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from hwloop_drivers.roles import SwitchMatrix
 from hwloop_drivers.testing import InProcessLink, Tap
 from hwloop_sim.virtual import OneBox
 
+LIBRARIES = ("pymeasure", "qcodes")
 SCPI, TSP = Dialect("scpi"), Dialect("tsp")
 CHANNELS_2600B = {
     r"\bsmu[ab]?\b": "smuX",
@@ -30,7 +32,8 @@ class Setup:
 
     ``also``: why it is there beside the page's first one; its calls are shown where they differ.
     ``checked_bytes``: False for a serial port, whose link notices no changed byte. ``answers``:
-    what a stand-in answers before it is set, for a kind without a virtual instrument.
+    what a stand-in answers before it is set, for a kind without a virtual instrument. ``box``: the
+    virtual instrument, where it is not of the same kind.
     """
 
     kind: str
@@ -40,6 +43,12 @@ class Setup:
     also: str = ""
     checked_bytes: bool = True
     answers: Mapping[str, str] | None = None
+    box: str = ""
+
+    @property
+    def library(self) -> str:
+        """Get the library that an adapter needs, "" for a driver of hwloop's own."""
+        return self.kind if self.kind in LIBRARIES else ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,13 @@ class Subject:
 
 def session(setup: Setup) -> list[Sent]:
     """Return what each call sent; calls that the driver refuses are left out."""
+    with warnings.catch_warnings():
+        if setup.library:
+            warnings.simplefilter("ignore")
+        return _session(setup)
+
+
+def _session(setup: Setup) -> list[Sent]:
     kind = plugins.load(plugins.INSTRUMENTS, setup.kind)
     tap = Tap(_link(setup))
     tap.protects_bytes = setup.checked_bytes
@@ -87,14 +103,14 @@ def _calls(instrument: Any, setup: Setup) -> Iterator[Call]:
 def _link(setup: Setup) -> Link:
     if setup.answers is not None:
         return RememberingLink(setup.answers)
-    virtual = plugins.load("hwloop.virtual_instruments", setup.kind)
+    virtual = plugins.load("hwloop.virtual_instruments", setup.box or setup.kind)
     return InProcessLink(_box(virtual, setup).instrument.receive)
 
 
 def _box(virtual: Any, setup: Setup) -> OneBox:
     if not setup.channels:
         drive = f"box.{setup.output}" if setup.output else "box"
-        return OneBox(virtual, drive=drive, settings=setup.settings)
+        return OneBox(virtual, drive=drive, settings={} if setup.box else setup.settings)
     first, second, third = setup.channels
     lines: dict[str, str | dict[str, str]] = {
         "row0": {"smu": first, "gnd": second},
@@ -124,6 +140,18 @@ _ANSWERS_81160A = {  # it has no virtual instrument
 _OVER_SERIAL = "over a serial port, where no checksum protects the bytes"
 
 _FOUR_WIRE = "with `four_wire: true`"
+
+
+def _foreign(library: str, made_by: str) -> Subject:
+    settings = {
+        "class": made_by,
+        "identity": "MODEL 2400",
+        "most_v": 210,
+        "least_a": "1 nA",
+        "most_a": 1.05,
+    }
+    return Subject(SCPI, (Setup(library, settings, box="keithley_2400"),))
+
 
 SUBJECTS: dict[str, Subject] = {
     "keithley_2400": Subject(
@@ -197,4 +225,6 @@ SUBJECTS: dict[str, Subject] = {
             ),
         ),
     ),
+    "pymeasure_keithley_2400": _foreign("pymeasure", "pymeasure.instruments.keithley.Keithley2400"),
+    "qcodes_keithley_2400": _foreign("qcodes", "qcodes.instrument_drivers.Keithley.Keithley2400"),
 }

@@ -23,11 +23,17 @@ from hwloop.types import BoolArray, FlagArray, FloatArray
 
 
 class Flag(IntFlag):
-    """Reasons why an entry of a :class:`Reading` is NaN or is not to be trusted."""
+    """Reasons why an entry of a :class:`Reading`, or a pulse, is not what was asked for.
+
+    COMPLIANCE: a source of the path was at its limit: no current was measured, or the pulse did not
+    reach its cell in full. AFTER_LIMITED: of a :class:`Ramp`, the pulse before this read was such
+    a one; the current is what was read. With any other flag the entry is NaN.
+    """
 
     OVER_RANGE = 1
     COMPLIANCE = 2
     NOT_ADDRESSED = 4
+    AFTER_LIMITED = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +119,7 @@ class Ramp:
     ``start_v``: (..., rows, cols), volts, 0 = not addressed; the sign of the pulses must not
     change. ``step_v``, ``low_a``, ``high_a``: one, or maps that broadcast to ``start_v``; a bound
     may be infinite. The answer is a :class:`Reading` of (steps, ..., rows, cols), flagged
-    NOT_ADDRESSED after a cell's last pulse.
+    NOT_ADDRESSED after a cell's last pulse, AFTER_LIMITED where compliance cut the pulse before it.
     """
 
     start_v: FloatArray
@@ -180,7 +186,7 @@ class Ramp:
     def ended(self, reading: Reading) -> BoolArray:
         """Return a mask of cells with their last pulse before ``reading``, (..., rows, cols)."""
         inside = (reading.current_a >= self.low_a) & (reading.current_a <= self.high_a)
-        ended: BoolArray = inside | (reading.flags != 0)
+        ended: BoolArray = inside | (reading.flags & ~np.uint8(Flag.AFTER_LIMITED) != 0)
         return ended
 
     def blank(self, shape: tuple[int, ...]) -> Reading:
@@ -256,6 +262,23 @@ class Reading:
         """Return whether every addressed entry is a number."""
         unmeasured = np.isnan(self.current_a) & (self.flags != Flag.NOT_ADDRESSED)
         return not bool(unmeasured.any())
+
+
+Answer: TypeAlias = Reading | FlagArray | None
+"""Of an operation: what was read, the flags of the pulses, or nothing of a wait."""
+
+
+def unlimited(pulse: PulseMap, shape: tuple[int, ...]) -> FlagArray:
+    """Return the flags of pulses that no limit touched, of ``shape`` (..., rows, cols)."""
+    addressed = np.broadcast_to(pulse.addressed, shape)
+    flags: FlagArray = np.where(addressed, 0, Flag.NOT_ADDRESSED).astype(np.uint8)
+    return flags
+
+
+def limited(flags: FlagArray) -> BoolArray:
+    """Return which pulses were kept from their cell by a limit, of the flags of a pulse map."""
+    mask: BoolArray = (flags & np.uint8(Flag.COMPLIANCE)) != 0
+    return mask
 
 
 def _map(values: ArrayLike, name: str) -> FloatArray:

@@ -13,10 +13,21 @@ import numpy as np
 from hwloop.array.biasing import DriveName
 from hwloop.array.geometry import Geometry
 from hwloop.array.line_bounds import DriveCircuit
-from hwloop.array.operations import Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch, Wait
+from hwloop.array.operations import (
+    Answer,
+    Flag,
+    Operation,
+    PulseMap,
+    Ramp,
+    Reading,
+    ReadMap,
+    VectorBatch,
+    Wait,
+    limited,
+)
 from hwloop.array.read_path import ReadPath
 from hwloop.backend.shapes import check_shape
-from hwloop.types import BoolArray
+from hwloop.types import BoolArray, FlagArray
 
 MultiplyMode = Literal["parallel", "superposition", "none"]
 
@@ -81,14 +92,17 @@ class CrossbarBackend(ABC):
         """
 
     @abstractmethod
-    def pulse(self, pulse: PulseMap) -> None:
-        """Apply the pulses of the map, then return every line to 0 V.
+    def pulse(self, pulse: PulseMap) -> FlagArray:
+        """Apply the pulses of the map, return every line to 0 V, and return what became of them.
 
-        Example, one pulse of 1.2 V and 1 ms on cell (0, 1)::
+        The flags, (..., rows, cols): NOT_ADDRESSED for a cell without a pulse, COMPLIANCE where a
+        source was at its limit, so that not all of the pulse reached the cell, else 0. Example,
+        one pulse of 1.2 V and 1 ms on cell (0, 1)::
 
             amplitude_v = np.zeros((4, 4))
             amplitude_v[0, 1] = 1.2
-            backend.pulse(PulseMap(amplitude_v, width_s=1e-3))
+            flags = backend.pulse(PulseMap(amplitude_v, width_s=1e-3))
+            flags[0, 1]  # 0: as it was asked for
 
         Raises :class:`hwloop.errors.Unsupported` for amplitudes or widths that it cannot make, and
         :class:`hwloop.errors.BackendError` where the hardware fails.
@@ -118,9 +132,10 @@ class CrossbarBackend(ABC):
         for number in range(ramp.steps):
             if not running.any():
                 break
-            self.pulse(ramp.pulse(number, running) if number else ramp.first)
+            flags = self.pulse(ramp.pulse(number, running) if number else ramp.first)
             reading = self.read(ramp.read(running))
             answer.current_a[number], answer.flags[number] = reading.current_a, reading.flags
+            answer.flags[number][limited(flags)] |= np.uint8(Flag.AFTER_LIMITED)
             running = running & ~ramp.ended(reading)
         return answer
 
@@ -202,7 +217,7 @@ class CrossbarBackend(ABC):
         """Return and clear pending log events."""
         return []
 
-    def perform(self, operation: Operation) -> Reading | None:
+    def perform(self, operation: Operation) -> Answer:
         """Perform any of the five operations: for code that treats them alike."""
         match operation:
             case PulseMap():

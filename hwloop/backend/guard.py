@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from hwloop.array.limits import check_operation
 from hwloop.array.line_bounds import LineBounds
-from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, Reading
+from hwloop.array.operations import Answer, Flag, Operation, PulseMap, Ramp, Reading
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend, Description
 from hwloop.backend.shapes import check_shape
@@ -68,7 +68,7 @@ class Guard(Wrapper):
         self._most = int(self.pulses.max())  # no cell has had more pulses
 
     @override
-    def perform(self, operation: Operation) -> Reading | None:
+    def perform(self, operation: Operation) -> Answer:
         self.check(operation)
         if isinstance(operation, PulseMap):
             # Counted before it is applied: a pulse that failed half-way may have reached the cell.
@@ -79,14 +79,14 @@ class Guard(Wrapper):
             return self._ramp(operation)
         return self._inner.perform(operation)
 
-    def _ramp(self, ramp: Ramp) -> Reading | None:
+    def _ramp(self, ramp: Ramp) -> Answer:
         """Count every pulse of the ramp before it, and take off those not needed after it."""
         self._count(ramp.addressed, ramp.steps)
         if self._history is not None:
             for pulse in ramp.pulses():
                 self._note(self._history, pulse.addressed * 1, pulse)
         reading = self._inner.perform(ramp)
-        if reading is not None:
+        if isinstance(reading, Reading):
             not_applied = reading.flags & Flag.NOT_ADDRESSED != 0
             self.pulses -= ramp.addressed * not_applied.sum(axis=0)
             if self._history is not None:

@@ -7,9 +7,18 @@ from collections.abc import Iterator
 
 from typing_extensions import override
 
-from hwloop.array.operations import Operation, PulseMap, Ramp, Reading, ReadMap, VectorBatch, Wait
+from hwloop.array.operations import (
+    Answer,
+    Operation,
+    PulseMap,
+    Ramp,
+    Reading,
+    ReadMap,
+    VectorBatch,
+    Wait,
+)
 from hwloop.backend.base import CrossbarBackend, Description, Event
-from hwloop.types import BoolArray
+from hwloop.types import BoolArray, FlagArray
 
 
 class OneVerbBackend(CrossbarBackend):
@@ -17,11 +26,14 @@ class OneVerbBackend(CrossbarBackend):
 
     @abstractmethod
     @override
-    def perform(self, operation: Operation) -> Reading | None: ...
+    def perform(self, operation: Operation) -> Answer: ...
 
     @override
-    def pulse(self, pulse: PulseMap) -> None:
-        self.perform(pulse)
+    def pulse(self, pulse: PulseMap) -> FlagArray:
+        flags = self.perform(pulse)
+        if flags is None or isinstance(flags, Reading):
+            raise TypeError("a pulse must answer with flags")
+        return flags
 
     @override
     def read(self, read: ReadMap) -> Reading:
@@ -80,7 +92,7 @@ class Wrapper(OneVerbBackend):
         self._inner.close()
 
 
-def _answer(reading: Reading | None) -> Reading:
-    if reading is None:
+def _answer(reading: Answer) -> Reading:
+    if not isinstance(reading, Reading):
         raise TypeError("a read, a ramp or a multiplication must answer with a Reading")
     return reading

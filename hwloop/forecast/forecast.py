@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from hwloop.array.operations import Operation, Reading
+from hwloop.array.operations import Answer, Operation
 from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.guard import Guard
 from hwloop.backend.kind import BackendKind
@@ -118,7 +118,7 @@ class _OnStation(Wrapper):
         self.taken_s = 0.0
 
     @override
-    def perform(self, operation: Operation) -> Reading | None:
+    def perform(self, operation: Operation) -> Answer:
         self.taken_s += self._station.duration_s(operation)
         return self._inner.perform(operation)
 

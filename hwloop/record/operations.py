@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.array.operations import (
+    Answer,
     Flag,
     Operation,
     PulseMap,
@@ -18,14 +19,19 @@ from hwloop.array.operations import (
     ReadMap,
     VectorBatch,
     Wait,
+    limited,
+    unlimited,
 )
 from hwloop.errors import RecordError
-from hwloop.types import FloatArray
+from hwloop.types import FlagArray, FloatArray
 
 
 @dataclass(frozen=True)
 class RecordedOperation:
-    """One recorded operation, with its measured values and the time of its end."""
+    """One recorded operation, with its measured values and the time of its end.
+
+    ``limited_flags``: of a pulse map that compliance kept from a cell, (..., rows, cols), or None.
+    """
 
     index: int
     kind: str
@@ -33,6 +39,7 @@ class RecordedOperation:
     reading: Reading | None
     failed: bool
     array_time_s: float
+    limited_flags: FlagArray | None = None
 
     @property
     def pulses(self) -> NDArray[np.int64]:
@@ -47,17 +54,31 @@ class RecordedOperation:
                 return np.asarray(applied.sum(axis=0), dtype=np.int64)
         return np.zeros((1, 1), dtype=np.int64)
 
+    def answer(self, shape: tuple[int, ...]) -> Answer:
+        """Return what the backend answered, for an array of ``shape`` (..., rows, cols)."""
+        if not isinstance(self.operation, PulseMap):
+            return self.reading
+        given = self.limited_flags
+        return unlimited(self.operation, shape) if given is None else given
 
-def columns_of(operation: Operation, reading: Reading | None) -> tuple[str, dict[str, Any]]:
-    """Return the kind of an operation, and the columns of its series."""
+
+def columns_of(operation: Operation, answer: Answer) -> tuple[str, dict[str, Any]]:
+    """Return the kind of an operation, and the columns of its series.
+
+    Flags of pulses are among them only where a limit kept one from its cell.
+    """
+    reading = answer if isinstance(answer, Reading) else None
     match operation:
         case PulseMap():
-            return "pulse", {
+            pulsed: dict[str, Any] = {
                 "amplitude_v": operation.amplitude_v,
                 "width_s": np.float64(operation.width_s),
                 "count": np.int64(operation.count),
                 "gate_v": _stored_gate(operation.gate_v),
             }
+            if isinstance(answer, np.ndarray) and limited(answer).any():
+                pulsed["flags"] = answer
+            return "pulse", pulsed
         case ReadMap():
             columns = {
                 "addressed": operation.addressed,

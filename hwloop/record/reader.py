@@ -266,6 +266,7 @@ class Record:
             if "current_a" in values:
                 reading = Reading(np.array(values["current_a"]), np.array(values["flags"]))
             operation = operation_of(kind, values)
+            flags = values.get("flags") if kind == "pulse" else None
         except (RecordError, *MISREAD) as exc:
             raise RecordError(f"{self.path}: operation {index}: {exc}") from None
         return RecordedOperation(
@@ -275,6 +276,7 @@ class Record:
             reading=reading,
             failed=entry["outcome"] == b"failed",
             array_time_s=float(entry["array_time_s"]),
+            limited_flags=None if flags is None else np.array(flags),
         )
 
     def close(self) -> None:

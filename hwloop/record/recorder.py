@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from typing_extensions import override
 
-from hwloop.array.operations import Operation, Reading
+from hwloop.array.operations import Answer, Operation
 from hwloop.backend.base import CrossbarBackend, Event
 from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import RecordError
@@ -22,15 +22,15 @@ class Recorder(Wrapper):
         self._events: list[Event] = []
 
     @override
-    def perform(self, operation: Operation) -> Reading | None:
+    def perform(self, operation: Operation) -> Answer:
         started_s = self._writer.now_s()
         try:
-            reading = self._inner.perform(operation)
+            answer = self._inner.perform(operation)
         except BaseException as exc:
             self._after(exc, lambda: self._record(operation, None, started_s, failed=True))
             raise
-        self._record(operation, reading, started_s)
-        return reading
+        self._record(operation, answer, started_s)
+        return answer
 
     def make_safe(self) -> None:
         """Make the backend inside safe, then record what happened meanwhile."""
@@ -53,14 +53,14 @@ class Recorder(Wrapper):
     def _record(
         self,
         operation: Operation,
-        reading: Reading | None,
+        answer: Answer,
         started_s: float,
         *,
         failed: bool = False,
     ) -> None:
         self._writer.operation(
             operation,
-            reading,
+            answer,
             started_s=started_s,
             array_time_s=self._inner.now_s(),
             failed=failed,

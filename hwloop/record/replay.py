@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, ValidationInfo
 from typing_extensions import override
 
 from hwloop.array.geometry import Geometry
-from hwloop.array.operations import Operation, Reading
+from hwloop.array.operations import Answer, Operation
 from hwloop.array.read_path import ReadPath
 from hwloop.backend.base import Description
 from hwloop.backend.kind import BackendKind, OpenRequest
@@ -70,7 +70,7 @@ class Replay(OneVerbBackend):
         return self._now_s
 
     @override
-    def perform(self, operation: Operation) -> Reading | None:
+    def perform(self, operation: Operation) -> Answer:
         if self._closed:
             raise BackendError("the replay is closed")
         if self.remaining == 0:
@@ -90,7 +90,7 @@ class Replay(OneVerbBackend):
             raise RecordError(
                 f"operation {recorded.index} ({recorded.kind}) failed in the recording"
             )
-        return recorded.reading
+        return recorded.answer(self._description.shape)
 
     @override
     def make_safe(self) -> None:

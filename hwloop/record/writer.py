@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 from typing_extensions import override
 
-from hwloop.array.operations import Operation, Reading
+from hwloop.array.operations import Answer, Operation
 from hwloop.errors import RecordError
 from hwloop.messages import shortened
 from hwloop.record.file import RecordFile
@@ -70,13 +70,13 @@ class RecordSink:
     def operation(
         self,
         operation: Operation,
-        reading: Reading | None,
+        answer: Answer,
         *,
         started_s: float,
         array_time_s: float,
         failed: bool = False,
     ) -> None:
-        """Take an operation with what it measured."""
+        """Take an operation with its answer."""
 
     def row(self, label: str, row: Row) -> None:
         """Take a row that a step yielded."""
@@ -132,13 +132,13 @@ class RecordWriter(RecordSink):
     def operation(
         self,
         operation: Operation,
-        reading: Reading | None,
+        answer: Answer,
         *,
         started_s: float,
         array_time_s: float,
         failed: bool = False,
     ) -> None:
-        kind, columns = columns_of(operation, reading)
+        kind, columns = columns_of(operation, answer)
         series = self._series_for(kind, columns)
         entry = np.zeros((), OPERATION)
         entry["kind"], entry["series"], entry["item"] = kind, series.name, series.rows

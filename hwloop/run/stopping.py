@@ -15,7 +15,7 @@ from types import FrameType
 
 from typing_extensions import override
 
-from hwloop.array.operations import Operation, Reading
+from hwloop.array.operations import Answer, Operation
 from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import Stopped
@@ -71,7 +71,7 @@ class Interruptible(Wrapper):
         self._stop, self._may_raise = stop, may_raise
 
     @override
-    def perform(self, operation: Operation) -> Reading | None:
+    def perform(self, operation: Operation) -> Answer:
         self._stop.refuse_second()
         before, self._stop.may_raise = self._stop.may_raise, self._may_raise
         try:

@@ -21,6 +21,7 @@ def check(station: StationView) -> None:
     for judge in (
         _check_names,
         _check_addresses,
+        _check_virtual,
         _check_drives,
         _check_wires,
         _check_scheme,
@@ -51,6 +52,16 @@ def _check_addresses(station: StationView) -> None:
         raise ValueError("instruments: real and virtual addresses cannot be mixed on one bench")
     if not real and station.virtual is None:
         raise ValueError("virtual: this key is required with virtual addresses")
+
+
+def _check_virtual(station: StationView) -> None:
+    if station.virtual is None:
+        return
+    names = list(station.instruments)
+    for key in ("earlier_messages", "line_ends"):
+        for name in getattr(station.virtual, key):
+            if name not in names:
+                raise ValueError(f"virtual.{key}: there is no {name!r}{nearest(name, names)}")
 
 
 def _check_drives(station: StationView) -> None:

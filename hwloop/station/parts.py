@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -23,6 +23,9 @@ from hwloop.settings.units import (
 
 VIRTUAL = "virtual:"
 _MODEL = BeforeValidator(lambda value: str(value) if type(value) is int else value)  # 2602 in YAML
+
+
+LineEnd = Literal["LF", "CR", "CR LF", "LF CR"]
 
 
 class InstrumentEntry(Settings):
@@ -153,13 +156,17 @@ class VirtualSettings(Settings):
     itself; a run that starts its own bench emulates the array of its own procedure. ``noise``:
     whether the instruments are as noisy as the real ones; the cells are as noisy as the effects of
     ``backends.sim`` make them, either way. ``real_time``: whether delays last as long as on real
-    instruments. ``latency_s``: added to every message.
+    instruments. ``latency_s``: added to every message. ``earlier_messages``: by instrument, what an
+    earlier client has sent to it and left it with. ``line_ends``: by instrument, the end of its
+    lines where it is not LF.
     """
 
     procedure: Path | None = None
     noise: bool = True
     real_time: bool = False
     latency_s: Annotated[Second, Field(ge=0, le=10)] = 0.0
+    earlier_messages: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    line_ends: dict[str, LineEnd] = Field(default_factory=dict)
 
 
 class WitnessEntry(Settings):

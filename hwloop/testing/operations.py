@@ -6,7 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hwloop.array.operations import Flag, Operation, PulseMap, ReadMap, VectorBatch, Wait
+from hwloop.array.operations import (
+    Flag,
+    Operation,
+    PulseMap,
+    ReadMap,
+    VectorBatch,
+    Wait,
+    unlimited,
+)
 from hwloop.backend.base import CrossbarBackend
 from hwloop.errors import Unsupported
 from hwloop.testing.trials import (
@@ -71,12 +79,13 @@ def check_pulses(make: Make, pulse: PulseMap, read_v: float, tolerance: float) -
     with make() as backend:
         backend.check(pulse)
         before = read_all(backend, read_v)
-        backend.pulse(PulseMap(np.zeros_like(pulse.amplitude_v), pulse.width_s))
+        none = PulseMap(np.zeros_like(pulse.amplitude_v), pulse.width_s)
+        _check_pulse_flags(backend.pulse(none), none, backend.description.shape)
         after_none = read_all(backend, read_v)
         assert np.allclose(before, after_none, rtol=tolerance, atol=0), (
             "a map of zeros must change nothing"
         )
-        backend.pulse(pulse)
+        _check_pulse_flags(backend.pulse(pulse), pulse, backend.description.shape)
         after = read_all(backend, read_v)
         spared = np.broadcast_to(~pulse.addressed, after.shape)
         assert np.allclose(before[spared], after[spared], rtol=tolerance, atol=0), (
@@ -84,6 +93,16 @@ def check_pulses(make: Make, pulse: PulseMap, read_v: float, tolerance: float) -
         )
     _check_refusals(make, pulse, read_v)
     _check_broadcast(make, pulse, read_v, tolerance)
+
+
+def _check_pulse_flags(flags: object, pulse: PulseMap, shape: tuple[int, ...]) -> None:
+    """Check that a pulse map within all limits is answered with the flags of what was asked."""
+    assert isinstance(flags, np.ndarray), "pulse must answer with flags (..., rows, cols)"
+    assert flags.shape == shape, "pulse must answer with flags (..., rows, cols)"
+    assert flags.dtype == np.uint8, "the flags of pulses must be uint8"
+    assert np.array_equal(flags, unlimited(pulse, shape)), (
+        "a pulse within all limits must be flagged 0, and a cell without one NOT_ADDRESSED"
+    )
 
 
 def _check_refusals(make: Make, pulse: PulseMap, read_v: float) -> None:

@@ -11,13 +11,22 @@ import numpy as np
 import pytest
 
 from hwloop.array.geometry import Geometry
-from hwloop.array.operations import Flag, Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
+from hwloop.array.operations import (
+    Flag,
+    Operation,
+    PulseMap,
+    Reading,
+    ReadMap,
+    VectorBatch,
+    Wait,
+    unlimited,
+)
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend, Description, Event, MultiplyMode
 from hwloop.backend.shapes import check_shape
 from hwloop.errors import BackendError
 from hwloop.procedure.procedure import Procedure, from_data
-from hwloop.types import FloatArray
+from hwloop.types import FlagArray, FloatArray
 
 _LIMITS = {
     "positive_v": 2.5,
@@ -92,9 +101,10 @@ class LinearArray(CrossbarBackend):
     def description(self) -> Description:
         return self._description
 
-    def pulse(self, pulse: PulseMap) -> None:
+    def pulse(self, pulse: PulseMap) -> FlagArray:
         self._begin(pulse)
         self.conductance_s = self.conductance_s + 1e-6 * pulse.count * pulse.amplitude_v
+        return unlimited(pulse, self._description.shape)
 
     def read(self, read: ReadMap) -> Reading:
         self._begin(read)

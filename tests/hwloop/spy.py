@@ -6,6 +6,7 @@ import numpy as np
 
 from hwloop.array.geometry import Geometry
 from hwloop.array.operations import (
+    Answer,
     Flag,
     Operation,
     PulseMap,
@@ -14,6 +15,7 @@ from hwloop.array.operations import (
     ReadMap,
     VectorBatch,
     Wait,
+    unlimited,
 )
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend, Description, Event
@@ -70,7 +72,7 @@ class SpyBackend(OneVerbBackend):
     def now_s(self) -> float:
         return self._now_s
 
-    def perform(self, operation: Operation) -> Reading | None:
+    def perform(self, operation: Operation) -> Answer:
         if len(self.asked) == self._fail_at:
             assert self._error is not None
             raise self._error
@@ -81,7 +83,7 @@ class SpyBackend(OneVerbBackend):
         match operation:
             case PulseMap():
                 self.conductance_s = self.conductance_s + 1e-6 * operation.addressed
-                return None
+                return unlimited(operation, self.description.shape)
             case ReadMap():
                 current_a = np.where(
                     operation.addressed, self.conductance_s * operation.read_v, np.nan

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from hwloop.array.geometry import Geometry
-from hwloop.array.operations import Flag, Operation, PulseMap, Reading, ReadMap, VectorBatch, Wait
+from hwloop.array.operations import (
+    Answer,
+    Flag,
+    Operation,
+    PulseMap,
+    Reading,
+    ReadMap,
+    VectorBatch,
+    Wait,
+)
 from hwloop.backend.base import CrossbarBackend, Description, Event, MultiplyMode
 from hwloop.backend.guard import Guard
 from hwloop.errors import BackendError, Unsupported
@@ -18,7 +27,7 @@ from hwloop.record.recorder import Recorder
 from hwloop.record.replay import Replay
 from hwloop.record.writer import RecordWriter
 from hwloop.testing import check_backend
-from hwloop.types import BoolArray
+from hwloop.types import BoolArray, FlagArray
 
 CONDUCTANCE_S = np.array([[1e-6, 2e-6, 3e-6], [4e-6, 5e-6, 6e-6]])
 PULSE = PulseMap(np.array([[0.0, 2.0, 0.0], [0.0, 0.0, 0.0]]), 1e-3)
@@ -135,18 +144,38 @@ def broken(base: type[Any]) -> Iterator[tuple[str, type[Any]]]:
     yield "a multiplication must answer with (..., batch, cols)", Shortens
 
     class PulsesNothing(base):  # type: ignore[misc]
-        def pulse(self, pulse: PulseMap) -> None:
-            super().pulse(pulse)
+        def pulse(self, pulse: PulseMap) -> FlagArray:
+            flags: FlagArray = super().pulse(pulse)
             self.conductance_s = self.conductance_s * 1.1
+            return flags
 
     yield "a map of zeros must change nothing", PulsesNothing
 
     class Disturbed(base):  # type: ignore[misc]
-        def pulse(self, pulse: PulseMap) -> None:
-            super().pulse(pulse)
+        def pulse(self, pulse: PulseMap) -> FlagArray:
+            flags: FlagArray = super().pulse(pulse)
             self.conductance_s = self.conductance_s + 1e-9 * np.abs(pulse.amplitude_v).max()
+            return flags
 
     yield "a cell that is not addressed must not change", Disturbed
+
+    class SaysNothingOfPulses(base):  # type: ignore[misc]
+        def pulse(self, pulse: PulseMap) -> None:
+            super().pulse(pulse)
+
+    yield "perform must answer a PulseMap with flags", SaysNothingOfPulses
+
+    class FlagsOtherCells(base):  # type: ignore[misc]
+        def pulse(self, pulse: PulseMap) -> FlagArray:
+            return np.zeros_like(super().pulse(pulse))
+
+    yield "and a cell without one NOT_ADDRESSED", FlagsOtherCells
+
+    class FlagsAll(base):  # type: ignore[misc]
+        def pulse(self, pulse: PulseMap) -> FlagArray:
+            return np.where(pulse.addressed, Flag.COMPLIANCE, super().pulse(pulse)).astype(np.uint8)
+
+    yield "a pulse within all limits must be flagged 0", FlagsAll
 
     class RunsBack(base):  # type: ignore[misc]
         def now_s(self) -> float:
@@ -293,7 +322,7 @@ def broken_around_operations(base: type[Any]) -> Iterator[tuple[str, type[Any]]]
     yield "the expected duration of a wait must be its own at least", Hasty
 
     class Chatty(base):  # type: ignore[misc]
-        def perform(self, operation: Operation) -> Reading | None:
+        def perform(self, operation: Operation) -> Answer:
             answer = super().perform(operation)
             if isinstance(operation, Wait):
                 return super().read(ReadMap.every_cell((2, 3), read_v=0.1))  # type: ignore[no-any-return]
@@ -302,9 +331,9 @@ def broken_around_operations(base: type[Any]) -> Iterator[tuple[str, type[Any]]]
     yield "perform must answer a Wait with None", Chatty
 
     class Silent(base):  # type: ignore[misc]
-        def perform(self, operation: Operation) -> Reading | None:
-            super().perform(operation)
-            return None
+        def perform(self, operation: Operation) -> Answer:
+            answer = super().perform(operation)
+            return None if isinstance(operation, ReadMap) else answer  # type: ignore[no-any-return]
 
     yield "perform must answer a ReadMap with a Reading", Silent
 
@@ -383,7 +412,7 @@ def test_suite_names_the_broken_rule_of_each_broken_backend(linear_array: type[A
         with pytest.raises(kind) as caught:
             check(backend_type)
         assert rule in str(caught.value), names[-1]
-    assert len(names) == 21
+    assert len(names) == 24
 
 
 def test_suite_refuses_multiplication_that_is_said_to_be_absent(linear_array: type[Any]) -> None:
@@ -413,11 +442,12 @@ def test_suite_refuses_an_array_whose_populations_share_their_pulses(
     linear_array: type[Any],
 ) -> None:
     class Shared(linear_array):  # type: ignore[misc]
-        def pulse(self, pulse: PulseMap) -> None:
+        def pulse(self, pulse: PulseMap) -> FlagArray:
             amplitude_v = pulse.amplitude_v
             if amplitude_v.ndim > 2:
                 amplitude_v = np.broadcast_to(amplitude_v[0], amplitude_v.shape)
-            super().pulse(PulseMap(amplitude_v, pulse.width_s))
+            flags: FlagArray = super().pulse(PulseMap(amplitude_v, pulse.width_s))
+            return flags
 
     with pytest.raises(AssertionError, match="must change only the arrays that it addresses"):
         check_backend(

@@ -42,8 +42,11 @@ def test_pymeasure_sources_measures_fills_its_buffer_and_shuts_down(bench: Virtu
     assert everything["resistance"] == pytest.approx(CELL_OHM, rel=1e-4)
     assert everything["status"] == 0
     smu.compliance_current = 1e-6
-    assert smu.current == pytest.approx(1e-6)  # held by the limit
-    assert smu.measure_all()["status"] == 8  # bit 3: compliance
+    everything = smu.measure_all()  # by :READ?
+    assert everything["current"] == pytest.approx(1e-6)  # held by the limit
+    assert everything["status"] == 8  # bit 3: compliance
+    assert smu.current == pytest.approx(5e-6)  # by :MEASure?, which resets the limit: 17-2
+    assert smu.compliance_current == pytest.approx(1.05e-4)
     smu.compliance_current = 1e-3
     smu.config_buffer(points=10)
     smu.start_buffer()
@@ -68,7 +71,7 @@ def test_pymeasure_sources_a_current_and_measures_its_voltage(bench: VirtualBenc
     smu.enable_source()
     assert smu.voltage == pytest.approx(1e-5 * CELL_OHM)
     smu.compliance_voltage = 0.5
-    assert smu.voltage == pytest.approx(0.5)
+    assert smu.measure_all()["voltage"] == pytest.approx(0.5)
     assert smu.check_errors() == []
     smu.shutdown()
     assert goes_off(bench)

@@ -25,13 +25,17 @@ from hwloop_drivers.links.link import Link
 
 
 class PyMeasureSourceMeter(ForeignSourceMeter):
-    """The names are those of PyMeasure's Keithley 2400."""
+    """The names are those of PyMeasure's Keithley 2400.
+
+    Its ``current`` is a ``:MEASure?``, which resets the compliance and turns the output on (2400
+    user's manual, 17-2); ``measure_all`` is a ``:READ?``.
+    """
 
     names = {  # noqa: RUF012 - a constant
         "level": "source_voltage",
         "range": "source_voltage_range",
         "compliance": "compliance_current",
-        "current": "current",
+        "current": "measure_all",
         "nplc": "current_nplc",
         "enabled": "source_enabled",
     }

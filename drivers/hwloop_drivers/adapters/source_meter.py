@@ -36,6 +36,9 @@ from hwloop_drivers.roles import (
 SIX_DIGITS = 5e-6  # relative: the most that public drivers send
 AT_LIMIT = 5e-3  # relative: a reading so near to the compliance is at it
 OVERFLOW = 9.9e36
+MEASURE_RANGE = ":SENS:CURR:RANG"  # SCPI-99, volume 2, 18.3
+RANGE_OVER = 1.05  # a range is answered as its nominal value, or as its largest
+STATUS_OVER_RANGE, STATUS_COMPLIANCE = 1 << 0, (1 << 3) | (1 << 16)  # of a 2400: 18-50
 
 
 class ForeignSettings(LinkSettings):
@@ -46,6 +49,8 @@ class ForeignSettings(LinkSettings):
     smallest and the largest compliance. ``channel``: the attribute
     that is the channel, of an instrument with several. ``prepare``: attributes that are set before
     anything else. ``names``: attributes whose names differ from the library's usual ones.
+    ``lock_range``: false for an instrument whose output is not limited by its measurement range,
+    or that has no ``:SENSe:CURRent:RANGe``.
     """
 
     class_: str = Field(alias="class", pattern=r"^\w+(\.\w+)+$")
@@ -56,6 +61,7 @@ class ForeignSettings(LinkSettings):
     channel: str = ""
     prepare: dict[str, Any] = Field(default_factory=dict)
     names: dict[str, str] = Field(default_factory=dict)
+    lock_range: bool = True
 
 
 class ForeignSourceMeter(ScpiInstrument, SourceMeter):
@@ -63,7 +69,8 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
 
     The other library speaks through the same link, so that the link's guarantees hold for it:
     bounded calls, no stale answers, the wire log. ``names``: the library's attributes for the
-    level, its range, the compliance, the reading, its integration time and the output.
+    level, its range, the compliance, the reading, its integration time and the output. The reading
+    may be a method that returns a mapping with ``current``, and perhaps ``status`` as of a 2400.
     """
 
     names: Mapping[str, str]
@@ -144,7 +151,10 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
         self._set_confirmed_as("level", 0.0)
         if self._called["range"]:
             self._set_value("range", abs(setup.range_v))
+        if settings.lock_range:  # no compliance is allowed far below the range in use
+            self._set(f"{MEASURE_RANGE} {number(min(setup.compliance_a, self.compliance_current))}")
         self._set_confirmed_as("compliance", setup.compliance_a)
+        self._lock(setup.compliance_a)
         if self._called["nplc"]:
             self._set_confirmed_as("nplc", setup.nplc)
         self._range_v, self._compliance_a = abs(setup.range_v), setup.compliance_a
@@ -190,13 +200,45 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
 
     @override
     def measure_current(self) -> Measured:
-        current_a = self._number("current")
+        if self._settings.lock_range:
+            self._set(f"{MEASURE_RANGE}:AUTO ON")
+        current_a, status = self._reading()
+        self._lock(self._compliance_a)
         flags = Flag(0)
-        if abs(current_a) >= OVERFLOW:
+        if abs(current_a) >= OVERFLOW or status & STATUS_OVER_RANGE:
             flags |= Flag.OVER_RANGE
-        elif abs(current_a) >= self._compliance_a * (1 - AT_LIMIT):
+        elif status & STATUS_COMPLIANCE or abs(current_a) >= self._compliance_a * (1 - AT_LIMIT):
             flags |= Flag.COMPLIANCE
         return Measured(math.nan if flags else current_a, flags)
+
+    def _reading(self) -> tuple[float, int]:
+        """Return the current, amperes, and the status of its reading; 0 where there is none."""
+        taken = self._guarded(lambda: self._take(self._called["current"]))
+        if not callable(taken):
+            return self._as_number("current", taken), 0
+        fields = self._guarded(taken)
+        if not (isinstance(fields, Mapping) and "current" in fields):
+            raise UnexpectedReply(
+                f"{self.link.address}: {self._called['current']} answered {fields!r}"
+            )
+        status = self._as_number("current", fields.get("status", 0))
+        return self._as_number("current", fields["current"]), int(status)
+
+    def _lock(self, limit_a: float) -> None:
+        """Lock the measurement range that carries the compliance, and read it back.
+
+        In many source meters the range in use limits the output, and an automatic one stays where
+        the last reading left it.
+        """
+        if not self._settings.lock_range:
+            return
+        self._set(f"{MEASURE_RANGE} {number(limit_a)}")
+        range_a = self._ask(f"{MEASURE_RANGE}?")
+        if range_a * RANGE_OVER < limit_a * (1 - SIX_DIGITS):
+            raise InstrumentFault(
+                f"{self.link.address}: {MEASURE_RANGE} was set to {number(limit_a)} but reads back"
+                f" {number(range_a)}, which limits the output below its compliance"
+            )
 
     @override
     def refuse_level(self, level_v: float) -> None:
@@ -249,7 +291,10 @@ class ForeignSourceMeter(ScpiInstrument, SourceMeter):
 
     def _number(self, what: str) -> float:
         name = self._called[what]
-        value = self._guarded(lambda: self._take(name))
+        return self._as_number(what, self._guarded(lambda: self._take(name)))
+
+    def _as_number(self, what: str, value: object) -> float:
+        name = self._called[what]
         try:
             found = float(cast("float", value))
         except (TypeError, ValueError):

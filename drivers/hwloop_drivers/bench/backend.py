@@ -21,14 +21,16 @@ from hwloop.array.operations import (
     ReadMap,
     VectorBatch,
     Wait,
+    unlimited,
 )
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend, Description, Event
 from hwloop.backend.shapes import check_shape
 from hwloop.errors import BackendError, ConfigError, InstrumentFault, Unsupported
 from hwloop.station.station import Station
-from hwloop.types import BoolArray
+from hwloop.types import BoolArray, FlagArray
 from hwloop_drivers.bench.cell_access import CellAccess, pulse_train
+from hwloop_drivers.bench.limited_lines import LimitedLines
 from hwloop_drivers.bench.line_watch import LineWatch
 from hwloop_drivers.bench.multiply import column_currents
 from hwloop_drivers.bench.readings import resistors_in_words
@@ -88,6 +90,7 @@ class Bench(CrossbarBackend):
         self._station, self._array, self._drives, self._text = station, array, drives, text
         self._routes = Routes(station, drives.matrices)
         self.circuit = WiredCircuit(station, drives.series_ohm(station))
+        self._events: deque[Event] = deque() if events is None else events
         self._fractions = {
             key: fraction
             for key, fraction in drive_fractions(station.scheme).items()
@@ -100,6 +103,7 @@ class Bench(CrossbarBackend):
             routes=self._routes,
             fractions=self._fractions,
             sleep=self._sleep,
+            limited=LimitedLines(station, self._events),
         )
         self._read_path = drives.read_path(station, array.geometry.shape)
         self._lines: LineWatch | None = None
@@ -107,7 +111,6 @@ class Bench(CrossbarBackend):
         self._verify_steps = steps_ahead(drives, self._fractions, array)
         self._identity: dict[str, object] = {"station": station.name}
         self._units: dict[str, str] = {}
-        self._events: deque[Event] = deque() if events is None else events
         self._time: BenchTime = HostTime()
         self._began_s = self._now_s = 0.0
         self._connected = self._closed = self._outputs_on = False
@@ -260,10 +263,12 @@ class Bench(CrossbarBackend):
         return self._now_s
 
     @override
-    def pulse(self, pulse: PulseMap) -> None:
+    def pulse(self, pulse: PulseMap) -> FlagArray:
+        flags = unlimited(pulse, self._array.geometry.shape)
         with self._operation(pulse):
             for place in in_order(pulse.addressed):
-                self._cells.pulse(pulse, place)
+                flags[place] |= self._cells.pulse(pulse, place)
+        return flags
 
     @override
     def read(self, read: ReadMap) -> Reading:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,6 +12,7 @@ from hwloop.array.settings import ArraySettings
 from hwloop.errors import HwloopError
 from hwloop.messages import cell_name
 from hwloop.station.station import Station
+from hwloop_drivers.bench.limited_lines import LimitedLines, drives_at_limit
 from hwloop_drivers.bench.readings import measure, refuse_impossible
 from hwloop_drivers.bench.verify_loop import on_instrument_loop, refuse_broken_off
 from hwloop_drivers.roles import Measured, SourceMeter, TrainPoint
@@ -24,6 +25,7 @@ class CellAccess:
     """Access to one cell at a time, by the station's wires and scheme; 0 V everywhere in between.
 
     ``fractions``: the bias fraction of each drive. ``sleep``: lets relays settle, seconds.
+    ``limited``: is told of the lines whose source limits.
     """
 
     def __init__(
@@ -35,20 +37,28 @@ class CellAccess:
         routes: Routes,
         fractions: Mapping[str, float],
         sleep: Callable[[float], None],
+        limited: LimitedLines,
     ) -> None:
         self._station, self._array, self._drives = station, array, drives
         self._routes, self._fractions, self._sleep = routes, fractions, sleep
+        self._limited = limited
 
-    def pulse(self, pulse: PulseMap, place: tuple[int, int]) -> None:
-        """Apply the pulses of a map to one cell (row, col)."""
+    def pulse(self, pulse: PulseMap, place: tuple[int, int]) -> Flag:
+        """Apply the pulses of a map to one cell (row, col).
+
+        Returns COMPLIANCE where a source was at its limit meanwhile.
+        """
         amplitude_v = float(pulse.amplitude_v[place])
         levels_v = self.held_v(amplitude_v)
         gate_v = pulse.gate_at(place)
         if gate_v is not None:
             levels_v[GATES] = gate_v
-        self.select(cell_lines(self._station, *place))
+        lines = cell_lines(self._station, *place)
+        self.select(lines)
         with prefix_errors(cell_name(place)), self._drives.held(levels_v):
-            self._apply(amplitude_v * self._fractions[ROWS], pulse)
+            at_limit = self._apply(amplitude_v * self._fractions[ROWS], pulse, held=levels_v)
+        self._limited.note("pulse", lines, at_limit)
+        return Flag.COMPLIANCE if at_limit else Flag(0)
 
     def read(self, read: ReadMap) -> Reading:
         """Return the currents of the addressed cells, one after the other, (rows, cols)."""
@@ -103,9 +113,9 @@ class CellAccess:
         cell[place] = True
         low_a, high_a = ramp.low_a[place], ramp.high_a[place]
         for number in range(ramp.steps):
-            self.pulse(ramp.pulse(number, cell), place)
+            pulsed = self.pulse(ramp.pulse(number, cell), place)
             current_a, flags = self.read_cell(ramp.read(cell), place)
-            yield current_a, flags
+            yield current_a, flags | (Flag.AFTER_LIMITED if pulsed else 0)
             if flags or low_a <= current_a <= high_a:
                 return
 
@@ -122,12 +132,18 @@ class CellAccess:
         if self._routes.route(lines):
             self._sleep(self._station.settle_s)
 
-    def _apply(self, level_v: float, pulse: PulseMap) -> None:
-        rows = self._drives.rows
+    def _apply(self, level_v: float, pulse: PulseMap, *, held: Iterable[str]) -> list[str]:
+        """Make the pulses on the row; return the drives that were at their limit.
+
+        The row's source as it says of its train, the ``held`` ones as they are when it has ended.
+        """
+        rows, at_limit = self._drives.rows, list[str]()
         if isinstance(rows, SourceMeter):
-            rows.apply_train(pulse_train(level_v, pulse))
+            train = rows.apply_train(pulse_train(level_v, pulse))
+            at_limit += [ROWS] if Flag.COMPLIANCE in train.flags else []
         else:
             rows.apply_pulses(level_v=level_v, width_s=pulse.width_s, count=pulse.count)
+        return at_limit + drives_at_limit(self._drives, held)
 
     def measure(self, lines: Lines, levels: list[float]) -> list[Measured]:
         """Return the current into the column at each row voltage, in order, then go to 0 V."""
@@ -139,7 +155,8 @@ class CellAccess:
         with self._drives.held(gates):
             for level_v in levels:
                 self._drives.rows.source_voltage = level_v
-                seen = measure(self._drives, self._array.limits.current_a)
+                seen, at_limit = measure(self._drives, self._array.limits.current_a)
+                self._limited.note("read", lines, at_limit)
                 measured.append(Measured(sign * seen.current_a, seen.flags))
             self._drives.rows.source_voltage = 0.0
         return measured

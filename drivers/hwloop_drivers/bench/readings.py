@@ -14,8 +14,9 @@ from hwloop.array.operations import Flag
 from hwloop.array.read_path import ReadPath
 from hwloop.errors import UnexpectedReply
 from hwloop.settings.units import format_quantity
-from hwloop_drivers.roles import Measured, SourceMeter
-from hwloop_drivers.station.drives import BenchDrives
+from hwloop_drivers.bench.limited_lines import drives_at_limit
+from hwloop_drivers.roles import Measured
+from hwloop_drivers.station.drives import COLUMNS, ROWS, BenchDrives
 
 EXCESS = 0.1
 """Relative: a source at its compliance delivers no more than this above it. The ranges of the
@@ -24,17 +25,21 @@ OFFSET_A = 1e-9
 """Absolute: offset of limit and meter together on the smallest ranges."""
 
 
-def measure(drives: BenchDrives, compliance_a: float) -> Measured:
+def measure(drives: BenchDrives, compliance_a: float) -> tuple[Measured, list[str]]:
     """Measure the current now; NaN with a flag where a limit spoils it.
 
-    Raises :class:`UnexpectedReply` for a current that the compliance does not let through.
+    Returns the drives at their limit besides. Raises :class:`UnexpectedReply` for a current that
+    the compliance does not let through.
     """
     seen = drives.meter.measure_current()
     refuse_impossible(seen, compliance_a)
-    rows = drives.rows
-    if rows is not drives.meter and isinstance(rows, SourceMeter) and rows.tripped:
-        return Measured(math.nan, seen.flags | Flag.COMPLIANCE)
-    return seen
+    others = [key for key, source in drives.sources.items() if source is not drives.meter]
+    at_limit = drives_at_limit(drives, others)
+    if at_limit:
+        seen = Measured(math.nan, seen.flags | Flag.COMPLIANCE)
+    if Flag.COMPLIANCE in seen.flags and not at_limit:
+        at_limit = [COLUMNS if drives.meter_on_columns else ROWS]
+    return seen, at_limit
 
 
 def resistors_in_words(path: ReadPath) -> tuple[Literal["info", "warning"], str]:

@@ -3,15 +3,78 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-from hwloop.errors import UnexpectedReply
+from hwloop.errors import ConnectionLost, InstrumentTimeout, UnexpectedReply
 
 SHOWN_TEXT, SHOWN_BYTES = 500, 60
 LINE_BYTES = 1 << 22
 """Largest answer of one line, in bytes: 4 MiB, about 250 000 readings."""
 BLOCK_BYTES = 1 << 26
 """Largest binary block, in bytes: 64 MiB."""
+
+
+LINE_ENDS = frozenset(b"\r\n")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question under way: what was asked, how long its answer may take, how that ends.
+
+    ``check``: called several times a second; what it raises ends the wait.
+    """
+
+    address: str
+    text: str
+    bound_s: float
+    end: bytes
+    check: Callable[[], None]
+    asked_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def left_s(self) -> float:
+        """Get the time that is left for the answer, at least 0."""
+        return max(self.asked_s + self.bound_s - time.monotonic(), 0.0)
+
+    def no_answer(self, got: bytes = b"") -> InstrumentTimeout:
+        """Return the error of an answer that did not come, or of which only ``got`` came."""
+        missing = f"{self.address}: no answer to {shortened(self.text)!r} within {self.bound_s:g} s"
+        if not got:
+            return InstrumentTimeout(missing)
+        if got[-1] in LINE_ENDS:
+            return InstrumentTimeout(
+                f"{missing} that ends with {self.end!r}, but {got[-40:]!r}: set the instrument's"
+                f" terminator to LF, or read_termination to {got[-1:].decode('latin-1')!r} in the"
+                " settings of the station"
+            )
+        return InstrumentTimeout(f"{missing} to its end: after {got[-40:]!r} nothing came")
+
+    def ended(self) -> ConnectionLost:
+        """Return the error of a link that the instrument has closed."""
+        return ConnectionLost(
+            f"{self.address}: the instrument has closed the link, noticed at"
+            f" {shortened(self.text)!r}"
+        )
+
+    def line(self, raw: bytes) -> str:
+        """Return the text of a line that came: without its end, however CR and LF make it."""
+        text = raw.removesuffix(self.end)
+        return (text.strip(b"\r\n") if set(self.end) <= LINE_ENDS else text).decode("latin-1")
+
+    def line_length(self, got: bytearray) -> int | None:
+        """Return the length in bytes of a line and its end; None: more will come."""
+        place = got.find(self.end)
+        if place >= 0:
+            return place + len(self.end)
+        refuse_endless(self.address, len(got), LINE_BYTES)
+        return None
+
+    def block_length(self, got: bytearray) -> int | None:
+        """Return the length in bytes of a block and its end; None: more will come."""
+        return block_length(self.address, got, self.end)
 
 
 def shortened(said: str | bytes) -> str:
@@ -48,7 +111,8 @@ def block_length(address: str, got: bytes | bytearray, end: bytes) -> int | None
             f"{address}: the block is said to have {int(length)} bytes; at most {BLOCK_BYTES} are"
             " taken"
         )
-    whole = 2 + digits + int(length) + len(end)
+    whole = 2 + digits + int(length)
+    whole += len(end) + (end == b"\n" and got[whole : whole + 1] == b"\r")
     return whole if len(got) >= whole else None
 
 

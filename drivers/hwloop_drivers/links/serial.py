@@ -10,7 +10,12 @@ from typing_extensions import override
 
 from hwloop.errors import ConnectionLost, InstrumentTimeout, UnexpectedReply
 from hwloop_drivers.links.link import Link, LinkSettings, WireLog
-from hwloop_drivers.links.messages import LINE_BYTES, close_quietly, refuse_endless
+from hwloop_drivers.links.messages import (
+    LINE_BYTES,
+    Question,
+    close_quietly,
+    refuse_endless,
+)
 from hwloop_drivers.links.waiting import POLL_S
 
 try:  # POSIX: what pyserial lets through when a port is gone
@@ -69,8 +74,8 @@ class SerialLink(Link):
         with self._lock:
             self._send(text)
             self.round_trips += 1
-            raw = self._read_line(text, bound_s)
-            reply = raw.removesuffix(self._read_end).decode("latin-1").strip()
+            question = Question(self.address, text, bound_s, self._read_end, self._check)
+            reply = question.line(self._read_line(question)).strip()
             if self._wire_log is not None:
                 self._wire_log(self.address, "<", reply)
             return reply
@@ -125,32 +130,28 @@ class SerialLink(Link):
             self._poisoned = True
             raise ConnectionLost(f"{self.address}: lost while sending {text!r}: {exc}") from exc
 
-    def _read_line(self, text: str, bound_s: float) -> bytes:
+    def _read_line(self, question: Question) -> bytes:
         """Return the answer with its end; bounded in time and in bytes, whatever comes."""
-        end_s = time.monotonic() + bound_s
         try:
-            slice_s = min(POLL_S, bound_s)
+            slice_s = min(POLL_S, question.bound_s)
             if self._port.timeout != slice_s:  # to set it asks the port for all its settings
                 self._port.timeout = slice_s
-            return self._read_until_end(end_s)
-        except TimeoutError as exc:
-            self._poisoned = True
-            raise InstrumentTimeout(
-                f"{self.address}: no answer to {text!r} within {bound_s:g} s"
-            ) from exc
+            return self._read_until_end(question)
         except LOST as exc:
             self._poisoned = True
-            raise ConnectionLost(f"{self.address}: lost while waiting for {text!r}: {exc}") from exc
+            raise ConnectionLost(
+                f"{self.address}: lost while waiting for {question.text!r}: {exc}"
+            ) from exc
         except BaseException:  # the answer may still come
             self._poisoned = True
             raise
 
-    def _read_until_end(self, end_s: float) -> bytes:
+    def _read_until_end(self, question: Question) -> bytes:
         got = bytearray()
-        while not got.endswith(self._read_end):
+        while not got.endswith(question.end):
             refuse_endless(self.address, len(got), LINE_BYTES)
-            if time.monotonic() >= end_s:
-                raise TimeoutError
-            got += self._port.read_until(self._read_end, size=CHUNK)
-            self._check()
+            if question.left_s <= 0:
+                raise question.no_answer(bytes(got))
+            got += self._port.read_until(question.end, size=CHUNK)
+            question.check()
         return bytes(got)

@@ -7,8 +7,7 @@ import os
 import select
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from typing_extensions import override
@@ -18,27 +17,26 @@ from hwloop_drivers.links.link import Link, LinkSettings, WireLog
 from hwloop_drivers.links.messages import (
     BLOCK_BYTES,
     LINE_BYTES,
-    block_length,
+    Question,
     close_quietly,
     payload,
-    refuse_endless,
     shortened,
 )
 from hwloop_drivers.links.network_lock import share_lock
+from hwloop_drivers.links.stream import ByteStream
 from hwloop_drivers.links.visa_address import not_opened, nothing_answers, probe, refuse_address
-from hwloop_drivers.links.waiting import await_readable
+from hwloop_drivers.links.visa_message import MessageReader
 
 PROBE_S = 5.0
 CLOSE_S = CLEAR_S = 2.0
-HEADER, DATA_END = 16, 7  # of a HiSLIP message: bytes, and the type of the last one
 CHUNK = 4096  # bytes handed over at a time, so that each can be bounded
 
 
 class VisaLink(Link):
     """One VISA session, used by one caller at a time.
 
-    On a TCP socket beneath pyvisa-py lines are read by this class, which notices the end of the
-    stream at once, and does not end a block at a line feed in its data. ``clear``: False to send no
+    A TCP socket or serial port beneath pyvisa-py is read by :mod:`hwloop_drivers.links.stream`,
+    all else as messages. ``clear``: False to send no
     device clear, which aborts what another program may be doing with the instrument. ``alone``:
     raise :class:`hwloop.errors.InstrumentInUse` where another computer has the instrument's lock.
     """
@@ -60,9 +58,9 @@ class VisaLink(Link):
         self._session: Any = None
         self._socket: socket.socket | None = None
         self._raw = False
-        self._port: Any = None  # of a serial port, where its file can be waited on
-        self._received = bytearray()
-        self._bound_s = 0.0
+        self._stream: ByteStream | None = None
+        self._messages: MessageReader | None = None
+        self._end = settings.read_termination.encode("latin-1")
         self._clears = clear
         refuse_address(address)
         self._open(alone=alone)
@@ -111,7 +109,6 @@ class VisaLink(Link):
         try:
             manager = pyvisa.ResourceManager(settings.visa_library)
             self._session = manager.open_resource(self._resource, open_timeout=int(PROBE_S * 1e3))
-            self._bound_s = settings.timeout_s
             self._session.timeout = settings.timeout_s * 1e3
             self._session.read_termination = settings.read_termination
             self._session.write_termination = settings.write_termination
@@ -141,8 +138,9 @@ class VisaLink(Link):
         self._raw = isinstance(interface, socket.socket)
         found = interface if self._raw else getattr(interface, "_sync", None)  # HiSLIP
         self._socket = found if isinstance(found, socket.socket) else None
-        self._received = bytearray()
-        self._port = interface if os.name == "posix" and hasattr(interface, "in_waiting") else None
+        waits = os.name == "posix" and hasattr(interface, "in_waiting")  # a port that is a file
+        self._stream = ByteStream(interface) if self._raw or waits else None
+        self._messages = MessageReader(self._session, self._socket)
         if self._socket is None:
             return interface
         try:
@@ -173,7 +171,7 @@ class VisaLink(Link):
             raise ConnectionLost(f"{self.address}: cannot be cleared: {failed[0]}") from failed[0]
 
     def _ask(
-        self, text: str, timeout_s: float | None, receive: Callable[[str, float], bytes | str]
+        self, text: str, timeout_s: float | None, receive: Callable[[Question], bytes | str]
     ) -> Any:
         import pyvisa
 
@@ -183,10 +181,10 @@ class VisaLink(Link):
             try:
                 self._send(text, self._settings.timeout_s)
                 self.round_trips += 1
-                reply = receive(text, bound_s)
+                reply = receive(self._question(text, bound_s))
             except (pyvisa.Error, OSError, RuntimeError, UnicodeDecodeError) as exc:
                 self._poisoned = True
-                self._fail(text, bound_s, exc)
+                self._fail(self._question(text, bound_s), exc)
             except BaseException:  # a second Ctrl-C: the answer may still come
                 self._poisoned = True
                 raise
@@ -226,165 +224,66 @@ class VisaLink(Link):
 
     def _refuse_unread(self, text: str) -> None:
         """Raise if something has come before the question: it would be taken for the answer."""
-        if self._socket is None:
-            return
-        unread = bytes(self._received)
         try:
-            if not unread and select.select([self._socket], [], [], 0)[0]:
-                unread = self._socket.recv(CHUNK, socket.MSG_PEEK)
-                if not unread:
-                    self._ended(text)
+            unread = self._unread(self._question(text, 0.0))
         except OSError as exc:
             self._poisoned = True
             raise ConnectionLost(f"{self.address}: lost before {text!r}: {exc}") from exc
+        except ConnectionLost:
+            self._poisoned = True
+            raise
         if unread:
             self._poisoned = True
             raise UnexpectedReply(
                 f"{self.address}: {unread[:40]!r} came before {shortened(text)!r} was sent"
             )
 
-    def _line(self, text: str, bound_s: float) -> str:
-        end = self._settings.read_termination.encode("latin-1")
-        if self._raw:
-            return (
-                self._take(text, bound_s, lambda got: _after(self.address, got, end))
-                .removesuffix(end)
-                .decode("latin-1")
-            )
-        return self._message(text, bound_s, LINE_BYTES).removesuffix(end).decode("latin-1")
+    def _unread(self, question: Question) -> bytes:
+        if self._stream is not None:
+            return self._stream.unread(question)
+        if self._socket is None or not select.select([self._socket], [], [], 0)[0]:
+            return b""
+        unread = self._socket.recv(CHUNK, socket.MSG_PEEK)
+        if not unread:
+            raise question.ended()
+        return unread
 
-    def _bound(self, bound_s: float) -> None:
-        if bound_s != self._bound_s:  # to set it takes as long as to ask
-            self._session.timeout = bound_s * 1e3
-            self._bound_s = bound_s
+    def _question(self, text: str, bound_s: float) -> Question:
+        return Question(self.address, text, bound_s, self._end, self._check)
 
-    def _block(self, text: str, bound_s: float) -> bytes:
-        end = self._settings.read_termination.encode("latin-1")
-        if self._raw:
-            return self._take(text, bound_s, lambda got: block_length(self.address, got, end))
+    def _line(self, question: Question) -> str:
+        if self._stream is not None:
+            return question.line(self._stream.take(question, question.line_length))
+        return question.line(self._message(question, LINE_BYTES))
+
+    def _block(self, question: Question) -> bytes:
+        if self._stream is not None:
+            return self._stream.take(question, question.block_length)
         self._session.read_termination = None  # a line feed in the data is no end
         try:
-            return self._message(text, bound_s, BLOCK_BYTES)
+            return self._message(question, BLOCK_BYTES)
         finally:
             self._session.read_termination = self._settings.read_termination
 
-    def _message(self, text: str, bound_s: float, most: int) -> bytes:
-        """Read a message of at most ``most`` bytes in pieces, so that time and bytes are bounded.
+    def _message(self, question: Question, most: int) -> bytes:
+        if self._messages is None:
+            raise ConnectionLost(f"{self.address}: the link is closed")
+        return self._messages.take(question, most=most)
 
-        A library's own reading of a whole message begins its time-out anew with every piece.
-        """
-        end_s = time.monotonic() + bound_s
-        self._await_data(text, bound_s)
-        whole = self._is_whole(most)
-        with contextlib.nullcontext() if whole else self._cut_off(text, bound_s, end_s):
-            return self._pieces(text, bound_s, end_s, most)
-
-    def _pieces(self, text: str, bound_s: float, end_s: float, most: int) -> bytes:
-        from pyvisa.constants import StatusCode
-
-        more = StatusCode.success_max_count_read
-        session, got, status = self._session, bytearray(), more
-        self._bound(bound_s)
-        with session.ignore_warning(StatusCode.success_device_not_present, more):
-            while status == more:
-                piece, status = session.visalib.read(session.session, session.chunk_size)
-                got += piece
-                refuse_endless(self.address, len(got), most)
-                left_s = end_s - time.monotonic()
-                if status == more:
-                    if left_s <= 0:
-                        raise self._no_answer(text, bound_s)
-                    self._bound(left_s)
-                self._check()
-        return bytes(got)
-
-    def _is_whole(self, most: int) -> bool:
-        """Return whether the next HiSLIP message is here to its end; True for other links.
-
-        Raises :class:`UnexpectedReply` for one whose header tells of more than ``most`` bytes.
-        """
-        if self._socket is None:
-            return True
-        seen = self._socket.recv(CHUNK, socket.MSG_PEEK)
-        if len(seen) < HEADER or seen[:2] != b"HS":
-            return False
-        size = int.from_bytes(seen[8:HEADER], "big")
-        refuse_endless(self.address, size, most)
-        return seen[2] == DATA_END and len(seen) >= HEADER + size
-
-    @contextlib.contextmanager
-    def _cut_off(self, text: str, bound_s: float, end_s: float) -> Iterator[None]:
-        """End the link at ``end_s``: a message that trickles in keeps pyvisa-py reading."""
-        source, over = self._socket, threading.Event()
-
-        def cut() -> None:
-            over.set()
-            with contextlib.suppress(OSError):
-                if source is not None:
-                    source.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads
-
-        timer = threading.Timer(max(end_s - time.monotonic(), 0.0), cut)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        except (OSError, RuntimeError) as exc:
-            if over.is_set():
-                raise self._no_answer(text, bound_s) from exc
-            raise
-        finally:
-            timer.cancel()
-
-    def _no_answer(self, text: str, bound_s: float) -> InstrumentTimeout:
-        return InstrumentTimeout(
-            f"{self.address}: no answer to {shortened(text)!r} within {bound_s:g} s"
-        )
-
-    def _take(self, text: str, bound_s: float, length: Callable[[bytearray], int | None]) -> bytes:
-        """Read from the socket until ``length`` says how much of it is the answer."""
-        source = self._socket
-        assert source is not None  # noqa: S101 - tells the type checker
-        end_s = time.monotonic() + bound_s
-        while (wanted := length(self._received)) is None:
-            self._await_data(text, bound_s, left_s=end_s - time.monotonic())
-            part = source.recv(1 << 16)
-            if not part:
-                self._ended(text)
-            self._received += part
-        taken, self._received = bytes(self._received[:wanted]), self._received[wanted:]
-        return taken
-
-    def _await_data(self, text: str, bound_s: float, *, left_s: float | None = None) -> None:
-        """Wait on the socket itself: pyvisa-py spins a core when the peer has gone."""
-        source = self._socket
-        if source is None and self._port is None:
-            return
-        wait_s = max(bound_s if left_s is None else left_s, 0.0)
-        if not await_readable(source or self._port, wait_s, self._check):
-            raise self._no_answer(text, bound_s)
-        if source is not None and not self._raw and not source.recv(1, socket.MSG_PEEK):
-            self._ended(text)
-
-    def _ended(self, text: str) -> NoReturn:
-        self._poisoned = True
-        raise ConnectionLost(
-            f"{self.address}: the instrument has closed the link, noticed at {shortened(text)!r}"
-        )
-
-    def _fail(self, text: str, bound_s: float, exc: Exception) -> NoReturn:
+    def _fail(self, question: Question, exc: Exception) -> NoReturn:
         import pyvisa
 
         code = getattr(exc, "error_code", None)
         if code == pyvisa.constants.StatusCode.error_timeout:
-            raise self._no_answer(text, bound_s) from exc
+            raise question.no_answer() from exc
         raise ConnectionLost(
-            f"{self.address}: lost while waiting for {shortened(text)!r}: {exc}"
+            f"{self.address}: lost while waiting for {shortened(question.text)!r}: {exc}"
         ) from exc
 
     def _shut(self) -> None:
         session, self._session = self._session, None
         source, self._socket = self._socket, None
-        self._received, self._port = bytearray(), None
+        self._stream = self._messages = None
         if source is not None:
             with contextlib.suppress(OSError):
                 source.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for an answer
@@ -395,14 +294,6 @@ class VisaLink(Link):
     def _log(self, direction: str, said: str | bytes) -> None:
         if self._wire_log is not None:
             self._wire_log(self.address, direction, shortened(said))
-
-
-def _after(address: str, got: bytearray, end: bytes) -> int | None:
-    place = got.find(end)
-    if place >= 0:
-        return place + len(end)
-    refuse_endless(address, len(got), LINE_BYTES)
-    return None
 
 
 def _bounded(work: Callable[[Any], None], session: Any, bound_s: float) -> bool:

@@ -38,9 +38,11 @@ class SourceMeterTrial:
 
     ``level_v``: of pulses, above the rig's quiet level. ``read_v``: below it. ``width_s``,
     ``read_width_s``: of pulses and of levels with a reading. ``compliance_a`` must be more than
-    ``level_v`` drives through the load. ``beyond_v``: out of the range that the instrument locks
-    for ``range_v``. ``relative``: fraction by which readings and levels may differ. ``trains``:
-    False for an instrument that reads and holds levels only; then every train must be refused.
+    ``level_v`` drives through the load, and not so much more that a range that carries it does not
+    resolve ``read_v``: some instruments read in that range inside a train. ``beyond_v``: out of the
+    range that the instrument locks for ``range_v``. ``relative``: fraction by which readings and
+    levels may differ. ``trains``: False for an instrument that reads and holds levels only; then
+    every train must be refused.
     """
 
     range_v: float = 2.0
@@ -48,7 +50,7 @@ class SourceMeterTrial:
     read_v: float = 0.1
     width_s: float = 2e-3
     read_width_s: float = 0.1
-    compliance_a: float = 1.23456789e-3
+    compliance_a: float = 2.34567891e-5
     nplc: float = 1.0
     beyond_v: float = 100.0
     relative: float = 1e-3

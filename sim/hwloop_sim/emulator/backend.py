@@ -18,6 +18,7 @@ from hwloop.array.operations import (
     ReadMap,
     VectorBatch,
     Wait,
+    unlimited,
 )
 from hwloop.backend.base import CrossbarBackend, Description, Event
 from hwloop.backend.kind import BackendKind, OpenRequest
@@ -27,7 +28,7 @@ from hwloop.messages import cell_name
 from hwloop.settings.field_units import units_of
 from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import Fraction, PositiveSecond
-from hwloop.types import BoolArray, FloatArray
+from hwloop.types import BoolArray, FlagArray, FloatArray
 from hwloop_sim.calibration.twin import in_place_of_device, whole_twin
 from hwloop_sim.cells.choice import DeviceChoice, make_cells
 from hwloop_sim.cells.composed import NonIdealDevice
@@ -104,6 +105,7 @@ class EmulatedArray(CrossbarBackend):
         self._readout = readout
         self._rng = request.rng
         self._compliance_a = request.array.limits.current_a
+        self._pulse_limits = lines.pulse_limits(bound_a=self._compliance_a)
         self._read_noise = read_noise
         self._read_time_s = read_time_s
         cells_of_vector = request.array.rows * request.array.cols if lines.one_by_one else 1
@@ -158,13 +160,18 @@ class EmulatedArray(CrossbarBackend):
         return super().duration_s(operation)
 
     @override
-    def pulse(self, pulse: PulseMap) -> None:
+    def pulse(self, pulse: PulseMap) -> FlagArray:
         self._begin(pulse)
-        if not self._cells.half_select:
+        flags = unlimited(pulse, self._description.shape)
+        _mark(flags, self._pulse_limits.limited(self._cells, pulse))
+        if self._cells.half_select:
+            for stress in self._lines.stresses(self._cells, pulse):
+                self._cells.pulse(stress)
+        else:
             self._cells.pulse(self._applied(pulse))
-            return
-        for stress in self._lines.stresses(self._cells, pulse):
-            self._cells.pulse(stress)
+        # A cell that a pulse has turned on meets the compliance before its pulse ends.
+        _mark(flags, self._pulse_limits.limited(self._cells, pulse))
+        return flags
 
     @override
     def read(self, read: ReadMap) -> Reading:
@@ -293,7 +300,13 @@ def _spoil(reading: Reading, limited: BoolArray | None) -> None:
     """Mark the currents, in place, that were read with a source at its compliance: no numbers."""
     if limited is not None:
         reading.current_a[limited] = np.nan
-        reading.flags[limited] |= np.uint8(Flag.COMPLIANCE)
+        _mark(reading.flags, limited)
+
+
+def _mark(flags: FlagArray, limited: BoolArray | None) -> None:
+    """Flag, in place, what a source at its compliance has spoilt."""
+    if limited is not None:
+        flags[limited] |= np.uint8(Flag.COMPLIANCE)
 
 
 def _read_voltages_v(read: ReadMap) -> FloatArray:

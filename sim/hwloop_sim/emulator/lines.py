@@ -24,6 +24,7 @@ from hwloop_sim.cells.device import Device
 from hwloop_sim.circuit import Crossbar, Wires, solve, solve_cells
 from hwloop_sim.circuit.wires import ColEnds, RowEnds
 from hwloop_sim.emulator.floating import FloatingReads
+from hwloop_sim.emulator.pulse_limits import PulseLimits
 from hwloop_sim.emulator.readout import Tiles
 from hwloop_sim.emulator.row_drivers import RowDrivers
 from hwloop_sim.emulator.tile import Tile, TileLaw
@@ -131,6 +132,10 @@ class ArrayLines:
     def limited(self, cells: Device, read_v: float, *, bound_a: float) -> BoolArray | None:
         """Return the cells whose row is at its compliance while they are read, or None."""
         return self._drivers.limited(cells, read_v, bound_a=bound_a)
+
+    def pulse_limits(self, *, bound_a: float) -> PulseLimits:
+        """Return the limits of the outputs that drive pulses; ``bound_a``: of each, amperes."""
+        return PulseLimits(self._tiles, self._scheme, bound_a=bound_a)
 
     def limited_products(
         self, cells: Device, row_v: FloatArray, rows: slice, *, bound_a: float

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hwloop import plugins
-from hwloop.errors import ConfigError, InstrumentFault, UnexpectedReply, Unsupported
+from hwloop.errors import BackendError, ConfigError, InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.adapters.source_meter import ForeignSettings, ForeignSourceMeter
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.roles import SourceSetup, TrainPoint
@@ -109,6 +109,40 @@ def test_what_it_reads_and_holds_reaches_the_box(library: str) -> None:
     smu.check_errors()
     smu.shutdown()
     assert box.instrument.output_states() == {"": False}
+
+
+@libraries
+def test_reading_leaves_compliance_and_output_as_they_are(library: str) -> None:
+    # :MEASure? would reset the one to 105 uA, and turn the other on: 2400 user's manual, 17-2.
+    box = OneBox(VirtualKeithley2400, conductance_s=1e-3)
+    smu = _driver(library, box.link)
+    smu.reset()
+    smu.set_up(SourceSetup(range_v=2, compliance_a=1e-3))
+    smu.source_enabled = True
+    smu.source_voltage = 0.5
+    assert smu.current == pytest.approx(5e-4)
+    assert smu.compliance_current == 1e-3
+    smu.source_enabled = False
+    with pytest.raises(BackendError):
+        smu.measure_current()
+    assert box.instrument.output_states() == {"": False}
+    assert not any("MEAS:CURR" in text.upper().replace("URE", "") for text in box.link.sent)
+
+
+@libraries
+@pytest.mark.parametrize("ohm", [1e4, 1e5, 1e6])
+def test_level_held_after_a_reading_is_limited_by_the_compliance_alone(
+    library: str, ohm: float
+) -> None:
+    box = OneBox(VirtualKeithley2400, conductance_s=1 / ohm)
+    smu = _driver(library, box.link)
+    smu.reset()
+    smu.set_up(SourceSetup(range_v=2, compliance_a=1e-3))
+    smu.source_enabled = True
+    smu.source_voltage = 0.1
+    assert smu.current == pytest.approx(0.1 / ohm, rel=1e-4)
+    smu.source_voltage = 2.0
+    assert box.circuit.sense("box").volts == pytest.approx(2.0)
 
 
 @libraries

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from hwloop.errors import BackendError, InstrumentFault, UnexpectedReply
-from hwloop_drivers.instruments.keithley_2400 import Keithley2400, Keithley2400Settings
+from hwloop_drivers.instruments.keithley_2400.driver import Keithley2400
+from hwloop_drivers.instruments.keithley_2400.models import Keithley2400Settings
 from hwloop_drivers.instruments.keithley_2600b.driver import Keithley2600B
 from hwloop_drivers.instruments.keithley_2600b.models import Keithley2600BSettings
 from hwloop_drivers.roles import PulseGenerator, SourceMeter, SourceSetup, TrainPoint
@@ -139,8 +140,8 @@ def test_compliance_and_trip_are_asked_for_twice(make: Callable[[], Smu]) -> Non
         (":SOUR:LIST:VOLT 1.5,0", ":SOUR:LIST:VOLT 1.7,0"),
         (":SOUR:LIST:VOLT 1.5,0", ":SOUR:LIST:VOLT 1.5,0,0"),
         (":SOUR:LIST:VOLT 1.5,0", ""),
-        (":SOUR:DEL 0.002", ":SOUR:DEL 0.02"),
-        (":SOUR:DEL 0.002", ""),
+        (":SOUR:DEL 0.00164", ":SOUR:DEL 0.0164"),
+        (":SOUR:DEL 0.00164", ""),
         (":TRIG:COUN 2", ":TRIG:COUN 22"),
         (":TRIG:COUN 2", ""),
         (":SOUR:VOLT:MODE LIST", ""),

@@ -23,7 +23,7 @@ from tests.drivers.instruments.test_matrices import CASES, Case
 from tests.drivers.instruments.test_serial_board import SETTINGS, Bench
 
 SOURCE_METERS = [
-    (Source("keithley_2400", {"nplc": 0.1}), SourceMeterTrial()),
+    (Source("keithley_2400"), SourceMeterTrial()),
     (Source("keithley_2450"), SourceMeterTrial()),
     (Source("keithley_2450", {"language": "tsp"}), SourceMeterTrial()),
     (Source("keithley_2600b", {"model": "2602B"}, "a"), SourceMeterTrial()),

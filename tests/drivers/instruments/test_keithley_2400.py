@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from hwloop.array.operations import Flag
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.keithley_2400 import Keithley2400, Keithley2400Settings
+from hwloop_drivers.instruments.keithley_2400.driver import Keithley2400
+from hwloop_drivers.instruments.keithley_2400.models import Keithley2400Settings
 from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import SourceSetup, Train, TrainPoint
 
@@ -21,18 +22,24 @@ class Wire(Link):
         self.address = "wire"
         self.sent: list[str] = []
         self.given = given
-        self.values: dict[str, str] = {}
+        self.values = {":SYST:LFR": "50", ":STAT:MEAS": "64", ":SENS:CURR:RANG:AUTO": "1"}
 
     def write(self, text: str) -> None:
         self.sent.append(text)
-        header, _, value = text.partition(" ")
-        self.values[header] = value
+        self.values |= _as_kept(text)
 
     def query(self, text: str, *, timeout_s: float | None = None) -> str:
         self.sent.append(text)
-        if text in self.given:
-            return self.given[text]
-        return "1" if text.endswith("*OPC?") else self.values[text.removesuffix("?")]
+        replies = []
+        for part in text.split(";"):
+            if "?" in part:
+                replies.append(self.given[part] if part in self.given else self._answer(part))
+            else:
+                self.values |= _as_kept(part)
+        return ";".join(replies)
+
+    def _answer(self, question: str) -> str:
+        return "1" if question == "*OPC?" else self.values[question.removesuffix("?")]
 
     def query_binary(self, text: str, *, timeout_s: float | None = None) -> bytes:
         raise AssertionError(text)
@@ -42,6 +49,13 @@ class Wire(Link):
 
     def close(self) -> None:
         pass
+
+
+def _as_kept(text: str) -> dict[str, str]:
+    """A setting as it is answered; a range that is set is automatic no more: 18-63."""
+    header, _, value = text.partition(" ")
+    kept = {header: {"ON": "1", "OFF": "0"}.get(value, value)}
+    return kept | ({":SENS:CURR:RANG:AUTO": "0"} if header == ":SENS:CURR:RANG" else {})
 
 
 def _smu(**given: str) -> tuple[Keithley2400, Wire]:
@@ -68,6 +82,34 @@ def test_compliance_and_level_arrive_with_nine_digits_or_are_refused(
     assert float(sent_v) == pytest.approx(level_v, rel=1e-8)
 
 
+def test_range_may_be_read_back_as_its_nominal_or_its_largest_value() -> None:
+    setup = SourceSetup(range_v=1, compliance_a=1e-4)
+    for source_v, sense_a in [("2", "1E-4"), ("2.100000E+00", "1.050000E-04")]:
+        smu, _ = _smu(**{":SOUR:VOLT:RANG?": source_v, ":SENS:CURR:RANG?": sense_a})
+        smu.set_up(setup)
+    smu, _ = _smu(**{":SENS:CURR:RANG?": "1.050000E-03"})
+    with pytest.raises(InstrumentFault, match=r"RANG was set to 0\.0001 but reads back 0\.00105"):
+        smu.set_up(setup)
+
+
+@pytest.mark.parametrize(
+    ("later", "header", "reads"),
+    [(":SENS:CURR:RANG ", ":SENS:CURR:PROT", "1.05E-2"), (":SYST:AZER", ":SOUR:VOLT:RANG", "20")],
+)
+def test_setting_that_a_later_one_changes_is_a_fault(later: str, header: str, reads: str) -> None:
+    smu, wire = _smu()
+    write = wire.write
+
+    def changing(text: str) -> None:
+        write(text)
+        if text.startswith(later):
+            wire.values[header] = reads
+
+    wire.write = changing  # type: ignore[method-assign]
+    with pytest.raises(InstrumentFault, match=f"{header} was set to .* but reads back"):
+        smu.set_up(SourceSetup(range_v=1, compliance_a=1e-4))
+
+
 def test_compliance_that_reads_back_otherwise_is_a_fault() -> None:
     smu, _ = _smu(**{":SENS:CURR:PROT?": "1.05E-4"})
     with pytest.raises(InstrumentFault, match=r"set to 1e-07 but reads back 0\.000105"):
@@ -90,14 +132,23 @@ def test_train_of_fifty_pulses_is_one_list_sweep() -> None:
     wire.sent.clear()
     on, off = TrainPoint(1.2, 1e-3), TrainPoint(0.0, 1e-3)
     assert smu.apply_train([on, off] * 49 + [on]) == Train()
-    assert wire.sent.count(":READ?") == 1
-    assert ":SOUR:DEL 0.001" in wire.sent
+    assert sum(":READ?" in text for text in wire.sent) == 1
+    assert ":SOUR:DEL 0.00064" in wire.sent  # 1 ms less 50 and 310 us: A-7, case IV
     assert ":TRIG:COUN 100" in wire.sent
     assert max(len(text.split(",")) for text in wire.sent) <= 100
 
 
 def test_reading_at_compliance_is_nan_and_flagged() -> None:
     smu, _ = _smu(**{":READ?": "+1.000000E-04,+8.000000E+00"})
+    measured = smu.measure_current()
+    assert math.isnan(measured.current_a)
+    assert measured.flags == Flag.COMPLIANCE
+
+
+@pytest.mark.parametrize("bit", [3, 16])  # real compliance, range compliance: 18-50
+def test_reading_with_either_bit_of_compliance_is_nan(bit: int) -> None:
+    smu, _ = _smu(**{":READ?": f"+1.000000E-04,{float(1 << bit):+E}"})
+    smu.set_up(SourceSetup(range_v=1, compliance_a=1e-3))
     measured = smu.measure_current()
     assert math.isnan(measured.current_a)
     assert measured.flags == Flag.COMPLIANCE

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from hwloop.array.operations import Flag
 from hwloop.errors import InstrumentFault, Unsupported
-from hwloop_drivers.instruments.keithley_2400 import Keithley2400, Keithley2400Settings
+from hwloop_drivers.instruments.keithley_2400.driver import Keithley2400
+from hwloop_drivers.instruments.keithley_2400.models import Keithley2400Settings
 from hwloop_drivers.roles import SourceSetup, TrainPoint
 from hwloop_sim.virtual.instruments.keithley_2400.box import (
     Keithley2400 as VirtualKeithley2400,
@@ -72,18 +73,18 @@ def test_levels_are_set_measured_and_refused_by_the_box_however_errors_are_read(
         smu.check_errors()
 
 
-def test_autozero_would_make_a_reading_last_three_times_as_long() -> None:
-    smu, box = _smu()
-    smu.set_up(SourceSetup(range_v=2, compliance_a=1e-3))
-    smu.source_enabled = True
-    box.link.write(":SOUR:DEL 0")
+def test_reading_of_a_source_that_stays_lasts_as_long_as_on_page_a_8() -> None:
     durations_s = []
-    for autozero in ("OFF", "ON"):
-        box.link.write(f":SYST:AZER {autozero}")
+    for autozero in (False, True):
+        smu, box = _smu(autozero=autozero)
+        smu.set_up(SourceSetup(range_v=2, compliance_a=1e-6))  # one range: nothing to search
+        smu.source_enabled = True
+        smu.measure_current()
         begun_s = box.clock.now_s
         smu.measure_current()
         durations_s.append(box.clock.now_s - begun_s)
-    assert durations_s == pytest.approx([0.02, 0.06])
+    one_s = 1 / 50 + 185e-6  # one power line cycle, and the conversion
+    assert durations_s == pytest.approx([100e-6 + one_s, 500e-6 + 3 * one_s])
 
 
 @settings(max_examples=40, deadline=None)
@@ -116,3 +117,101 @@ def test_limit_level_and_width_reach_the_box_to_nine_digits_or_are_refused(
     if seen_v > 0.2:
         assert box.device.pulses[before].width_s == pytest.approx(width_s, rel=1e-8)
         assert box.device.pulses[before].amplitude_v[0, 0] == pytest.approx(seen_v, rel=1e-8)
+
+
+def _cell(ohm: float, **more: object) -> tuple[Keithley2400, OneBox]:
+    """A driver on a cell of this resistance, with its output on."""
+    box = OneBox(VirtualKeithley2400, conductance_s=1 / ohm, settings=more)
+    smu = Keithley2400(box.link, Keithley2400Settings.parse(more))
+    smu.verify_identity()
+    smu.reset()
+    smu.set_up(SourceSetup(range_v=2, compliance_a=1e-3))
+    smu.source_enabled = True
+    return smu, box
+
+
+@pytest.mark.parametrize("ohm", [1e4, 1e5, 1e6])
+def test_pulse_after_a_read_reaches_the_cell_in_full_despite_range_compliance(ohm: float) -> None:
+    smu, box = _cell(ohm)
+    for _ in range(2):
+        smu.source_voltage = 0.1
+        assert smu.measure_current().current_a == pytest.approx(0.1 / ohm, rel=1e-4)
+        smu.source_voltage = 0.0
+        smu.apply_train([TrainPoint(2.0, 10e-3)])
+    smu.check_errors()
+    assert [p.amplitude_v[0, 0] for p in box.device.pulses] == pytest.approx([2.0, 2.0])
+    assert [p.width_s for p in box.device.pulses] == pytest.approx([10e-3, 10e-3])
+
+
+@pytest.mark.parametrize("ohm", [1e4, 1e5, 1e6])
+def test_level_held_after_a_read_is_limited_by_the_compliance_alone(ohm: float) -> None:
+    # As of the SMU that holds the column while another instrument pulses the row.
+    smu, box = _cell(ohm)
+    smu.source_voltage = 0.1
+    smu.measure_current()
+    smu.source_voltage = 2.0
+    assert box.circuit.sense("box").volts == pytest.approx(2.0)
+    assert not smu.tripped
+
+
+@pytest.mark.parametrize("ohm", [1e4, 1e5, 1e6, 1e8])
+def test_read_after_a_pulse_has_the_resolution_of_its_own_range(ohm: float) -> None:
+    smu, _ = _cell(ohm)
+    smu.apply_train([TrainPoint(2.0, 2e-3)])
+    smu.source_voltage = 0.123456
+    # 5 1/2 digits of the range in use; 1 nA of the range that carries 1 mA is 10 nA.
+    assert smu.measure_current().current_a == pytest.approx(0.123456 / ohm, rel=1e-4, abs=1e-11)
+
+
+def test_range_that_was_changed_between_reading_and_train_is_a_fault() -> None:
+    smu, box = _cell(1e4)
+    box.link.write(":SENS:CURR:RANG 1E-6")
+    with pytest.raises(InstrumentFault, match=r"RANG was set to 0\.001 but reads back 1e-06"):
+        smu.apply_train([TrainPoint(2.0, 2e-3)])
+
+
+def test_measure_range_above_that_of_the_compliance_is_refused_unsent() -> None:
+    smu, box = _smu()
+    before = box.link.round_trips
+    with pytest.raises(Unsupported, match=r"range of 0\.1 A is above that of the compliance"):
+        smu.set_up(SourceSetup(range_v=2, compliance_a=1e-3, measure_range_a=0.1))
+    assert box.link.round_trips == before
+
+
+def test_fixed_measure_range_is_that_of_readings_and_pulses_have_their_own() -> None:
+    smu, box = _cell(1e4)
+    smu.set_up(SourceSetup(range_v=2, compliance_a=1e-3, measure_range_a=1e-5))
+    smu.source_voltage = 0.1
+    assert smu.current == pytest.approx(1e-5)
+    smu.source_voltage = 2.0  # 200 uA, beyond the range of readings
+    measured = smu.measure_current()
+    assert math.isnan(measured.current_a)
+    assert Flag.COMPLIANCE in measured.flags
+    assert box.circuit.sense("box").volts == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("width_s", [1e-3, 2e-3, 5e-3, 10e-3, 50e-3])
+def test_width_asked_for_is_the_time_for_which_the_cell_sees_the_level(width_s: float) -> None:
+    smu, box = _cell(1e5)
+    smu.apply_train([TrainPoint(1.5, width_s), TrainPoint(0.0, width_s), TrainPoint(1.5, width_s)])
+    assert [p.width_s for p in box.device.pulses] == pytest.approx([width_s] * 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("width_s", [5e-3, 10e-3, 50e-3])
+def test_width_with_readings_is_made_too_or_refused_by_what_a_reading_lasts(
+    width_s: float,
+) -> None:
+    smu, box = _cell(1e5, nplc=0.2, line_frequency_hz=60.0)
+    least_s = 50e-6 + 0.2 / 60 + 185e-6 + 300e-6  # A-6, case III
+    smu.apply_train([TrainPoint(1.5, width_s, measure=True)])
+    assert [p.width_s for p in box.device.pulses] == pytest.approx([width_s], rel=1e-6)
+    with pytest.raises(Unsupported, match=r"shorter than its reading"):
+        smu.refuse_train([TrainPoint(1.5, 0.99 * least_s, measure=True)])
+    smu.refuse_train([TrainPoint(1.5, least_s, measure=True)])
+
+
+def test_line_frequency_that_the_instrument_does_not_share_is_a_fault() -> None:
+    smu, box = _cell(1e5)
+    box.link.write(":SYST:LFR 60")
+    with pytest.raises(InstrumentFault, match=r"60 Hz, but settings\.line_frequency_hz is 50"):
+        smu.set_up(SourceSetup(range_v=2, compliance_a=1e-3))

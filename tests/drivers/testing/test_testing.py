@@ -15,7 +15,8 @@ from hwloop.errors import UnexpectedReply
 from hwloop_drivers.instruments import keithley_7001
 from hwloop_drivers.instruments.families.burst_output import BurstOutput
 from hwloop_drivers.instruments.families.common import number
-from hwloop_drivers.instruments.keithley_2400 import Keithley2400
+from hwloop_drivers.instruments.keithley_2400.driver import Keithley2400
+from hwloop_drivers.instruments.keithley_2400.sweep import ListSweep
 from hwloop_drivers.instruments.keithley_7001 import Keithley7001
 from hwloop_drivers.instruments.keysight_33500b import Keysight33500B
 from hwloop_drivers.roles import Measured, SourceSetup, Train, TrainPoint, VerifyLoop
@@ -29,7 +30,7 @@ from hwloop_drivers.testing import (
 from tests.drivers.conformance_rigs import Source, matrix_rig
 from tests.drivers.instruments.test_matrices import CASES
 
-NPLC = {"nplc": 0.1}
+NPLC = {"nplc": 1}
 
 
 def broken_meters() -> Iterator[tuple[str, type[Keithley2400]]]:
@@ -79,14 +80,14 @@ def broken_meters() -> Iterator[tuple[str, type[Keithley2400]]]:
     yield "set_up must leave the output as it was", TurnsOff
 
     class SixDigits(Keithley2400):
-        def _set_confirmed(self, header: str, value: float) -> None:
-            self._set(f"{header} {value:.6g}")
+        def _send_setting(self, header: str, value: float | str) -> None:
+            self._set(f"{header} {value if isinstance(value, str) else format(value, '.6g')}")
 
     yield "the compliance must be sent with nine digits", SixDigits
 
     class Trusts(Keithley2400):
-        def _set_confirmed(self, header: str, value: float) -> None:
-            self._set(f"{header} {number(value)}")
+        def _confirm_settings(self) -> None:
+            pass
 
     yield "that the instrument did not take must be an InstrumentFault", Trusts
 
@@ -143,7 +144,8 @@ def broken_meters() -> Iterator[tuple[str, type[Keithley2400]]]:
 
     class NumberAtCompliance(Keithley2400):
         def measure_current(self) -> Measured:
-            return Measured(float(self.link.query(":READ?").split(",")[0]))
+            seen = super().measure_current()
+            return replace(seen, current_a=self.compliance_current) if seen.flags else seen
 
     yield "a reading at compliance must be NaN", NumberAtCompliance
 
@@ -161,14 +163,14 @@ def broken_meters() -> Iterator[tuple[str, type[Keithley2400]]]:
     yield "an output at its compliance must be tripped", NeverTripped
 
     class Hurries(Keithley2400):
-        def _sweep(self, levels: list[float], delay_s: float, measuring: bool) -> list[Measured]:
-            return super()._sweep(levels, delay_s / 2, measuring)
+        def _run(self, sweep: ListSweep) -> tuple[list[Measured], Flag]:
+            return super()._run(replace(sweep, delay_s=sweep.delay_s / 2))
 
     yield "V for 0.002 s; it saw", Hurries
 
     class LosesThePolarity(Keithley2400):
-        def _sweep(self, levels: list[float], delay_s: float, measuring: bool) -> list[Measured]:
-            return super()._sweep([abs(v) for v in levels], delay_s, measuring)
+        def _run(self, sweep: ListSweep) -> tuple[list[Measured], Flag]:
+            return super()._run(replace(sweep, levels_v=tuple(map(abs, sweep.levels_v))))
 
     yield "the load must see", LosesThePolarity
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, Reading
+from hwloop.array.operations import Answer, Flag, Operation, PulseMap, Ramp, Reading
 from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.guard import Guard
 from hwloop.errors import LimitError, ReplayMismatch
@@ -51,9 +51,13 @@ def test_each_cell_stops_at_the_first_read_inside_its_own_window() -> None:
 
 def test_a_read_that_fails_ends_the_series_of_its_cell_and_says_so() -> None:
     class AtCompliance(SpyBackend):
-        def perform(self, operation: Operation) -> Reading | None:
+        def perform(self, operation: Operation) -> Answer:
             reading = super().perform(operation)
-            if reading is not None and reading.current_a.ndim == 2 and len(self.asked) == 4:
+            if (
+                isinstance(reading, Reading)
+                and reading.current_a.ndim == 2
+                and len(self.asked) == 4
+            ):
                 reading.current_a[0, 1] = np.nan
                 reading.flags[0, 1] = Flag.COMPLIANCE
             return reading

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop.array.operations import Operation, PulseMap, ReadMap, VectorBatch, Wait
+from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, ReadMap, VectorBatch, Wait
 from hwloop.backend.shapes import check_shape
 from hwloop.errors import ConfigError, InstrumentTimeout, RecordError, ReplayMismatch
 from hwloop.procedure.procedure import load_procedure
@@ -58,10 +58,52 @@ def test_a_replay_gives_the_recorded_answers_and_times(tmp_path: Path) -> None:
     for operation in ASKED:
         mine, theirs = replay.perform(operation), spy.perform(operation)
         assert replay.now_s() == spy.now_s()
-        if theirs is not None:
-            assert mine is not None
+        assert type(mine) is type(theirs)
+        if isinstance(theirs, np.ndarray):
+            np.testing.assert_array_equal(mine, theirs)
+        elif theirs is not None:
             assert mine.current_a.tobytes() == theirs.current_a.tobytes()
     assert replay.remaining == 0
+
+
+class Limits(SpyBackend):
+    """A spy whose source limits on cell (1, 2), from its second pulse on."""
+
+    def perform(self, operation: Operation):  # type: ignore[no-untyped-def]
+        answer = super().perform(operation)
+        pulses = sum(isinstance(one, PulseMap) for one in self.asked)
+        if isinstance(operation, PulseMap) and operation.addressed[1, 2] and pulses > 1:
+            answer[1, 2] = Flag.COMPLIANCE
+        return answer
+
+
+def test_pulses_that_a_limit_cut_are_recorded_and_replayed_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "limited.h5"
+    spy = Limits((4, 4))
+    every = PulseMap(np.full((4, 4), 1.0), 1e-3)
+    ramp = Ramp(np.full((4, 4), 1.0), np.zeros((4, 4)), 1e-3, 2, 0.1, 1.0, 2.0)
+    writer = RecordWriter(
+        path, RunHeader("spy", load_procedure(FILE), 1, None, spy.description, "emulated")
+    )
+    recorder = Recorder(spy, writer)
+    answers = [recorder.perform(one) for one in (every, every, ramp)]
+    writer.finish("completed", pulses=np.zeros((4, 4), dtype=np.int64))
+    with Record(path) as record:
+        first, second, _ = record.operations()
+        assert first.limited_flags is None  # takes no room where no limit was met
+        assert second.limited_flags is not None
+        assert second.limited_flags.tolist() == [
+            [0, 0, 0, 0], [0, 0, 2, 0], [0, 0, 0, 0], [0, 0, 0, 0]
+        ]  # fmt: skip
+        assert int(second.pulses.sum()) == 16  # it counts in the device's life
+    replay = Replay(Record(path))
+    for operation, answer in zip((every, every), answers, strict=False):
+        np.testing.assert_array_equal(replay.pulse(operation), answer)
+    told = replay.ramp(ramp)
+    assert told.flags[:, 1, 2].tolist() == [Flag.AFTER_LIMITED, Flag.AFTER_LIMITED]
+    assert np.isfinite(told.current_a[:, 1, 2]).all()
+    assert (told.flags[:, 0, 0] == 0).all()
+    replay.close()
 
 
 @pytest.mark.parametrize(

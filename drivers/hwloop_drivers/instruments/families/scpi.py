@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 from typing_extensions import override
@@ -27,6 +28,7 @@ class ScpiSpeaker:
     def __init__(self, link: Link, settings: LinkSettings) -> None:
         self.link = link
         self._errors = settings.errors
+        self._unconfirmed: dict[str, float | str] = {}
 
     def _raise_errors(self) -> None:
         errors = []
@@ -56,24 +58,62 @@ class ScpiSpeaker:
         reply = self.link.query(f"{question};{question}").strip()
         return parse_number(self.link, question, agreed(self.link, question, reply, ";"))
 
+    def _send_setting(self, header: str, value: float | str) -> None:
+        """Send a number, or a word in its short form; :meth:`_confirm_settings` compares it."""
+        self._set(f"{header} {value if isinstance(value, str) else number(value)}")
+        self._unconfirmed[header] = value
+
+    def _confirm_settings(self) -> None:
+        """Read back and compare what :meth:`_send_setting` has sent since the last time.
+
+        Only now, after all was sent: an instrument may change a setting when it is sent another.
+        """
+        settings, self._unconfirmed = self._unconfirmed, {}
+        self._confirm_all(settings)
+
     def _set_confirmed(self, header: str, value: float) -> None:
         """Send a number, read it back and compare; raises :class:`InstrumentFault`."""
         self._set(f"{header} {number(value)}")
-        reply = self._ask(f"{header}?")
-        if not math.isclose(reply, value, rel_tol=1e-6, abs_tol=1e-15):
-            raise InstrumentFault(
-                f"{self.link.address}: {header} was set to {number(value)} but reads back"
-                f" {number(reply)}"
-            )
+        self._confirm_setting(header, value)
 
     def _set_word_confirmed(self, header: str, word: str) -> None:
         """Send a word in its short form, read it back and compare."""
         self._set(f"{header} {word}")
-        reply = self.link.query(f"{header}?").strip().strip('"')
-        if reply.upper() != word.upper():
-            raise InstrumentFault(
-                f"{self.link.address}: {header} was set to {word} but reads back {reply!r}"
+        self._confirm_setting(header, word)
+
+    def _confirm_all(self, settings: Mapping[str, float | str]) -> None:
+        """Read settings back and compare; raises :class:`InstrumentFault`."""
+        for header, sent in settings.items():
+            self._confirm_setting(header, sent)
+
+    def _confirm_setting(self, header: str, sent: float | str, *, abs_tol: float = 1e-15) -> None:
+        """Read a setting back and compare; raises :class:`InstrumentFault`."""
+        question = f"{header}?"
+        if isinstance(sent, str) or self.link.protects_bytes:
+            reply = self.link.query(question).strip()
+        else:
+            reply = agreed(
+                self.link, question, self.link.query(f"{question};{question}").strip(), ";"
             )
+        self._compare_setting(header, sent, reply, abs_tol=abs_tol)
+
+    def _compare_setting(
+        self, header: str, sent: float | str, reply: str, *, abs_tol: float = 1e-15
+    ) -> None:
+        """Raise :class:`InstrumentFault` where the answer to a setting's question is another."""
+        if isinstance(sent, str):
+            reply = reply.strip().strip('"')
+            if reply.upper() == sent.upper():
+                return
+            found, wanted = repr(reply), sent
+        else:
+            read = parse_number(self.link, f"{header}?", reply)
+            if math.isclose(read, sent, rel_tol=1e-6, abs_tol=abs_tol):
+                return
+            found, wanted = number(read), number(sent)
+        raise InstrumentFault(
+            f"{self.link.address}: {header} was set to {wanted} but reads back {found}"
+        )
 
     def _set_finished(self, command: str) -> None:
         """Send, and wait until it has finished: another instrument may be addressed next."""

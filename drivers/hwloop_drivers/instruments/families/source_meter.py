@@ -25,6 +25,7 @@ from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.roles import Measured, SourceMeter, SourceSetup
 
 LOW_LIMIT_A = 1e-6  # while the range changes: any range allows it
+ROUNDING = 1e-9  # relative
 LEVEL_STEP = 1e-4  # of a range: levels that differ less read back alike
 
 
@@ -62,6 +63,10 @@ class SourceLimits:
                 f" {self.least_a:g} A"
             )
         return range_v
+
+    def carrying_range(self, limit_a: float) -> float:
+        """Return the smallest measurement range that shows a current as large as the limit."""
+        return next(r for r in self.ranges_a if limit_a <= r * self.over * (1 + ROUNDING))
 
     def measure_range_for(self, name: str, setup: SourceSetup) -> float | None:
         """Return the measurement range to lock, amperes; None for automatic."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 from typing_extensions import override
 
 from hwloop.errors import InstrumentFault, UnexpectedReply
 from hwloop_drivers.instruments.families.common import agreed, number, parse_number
-from hwloop_drivers.instruments.families.identified import IdentifiedInstrument
+from hwloop_drivers.instruments.families.identified import IdentifiedInstrument, Identity
 from hwloop_drivers.links.link import Link, LinkSettings
 
 MOST_ERRORS = 100
@@ -108,16 +110,30 @@ class TspInstrument(TspSpeaker, IdentifiedInstrument):
     """An instrument that speaks TSP: its identity and its error queue."""
 
     clear_command: ClassVar[str] = "errorqueue.clear()"
+    quiet_command: ClassVar[str] = "localnode.prompts = 0 localnode.showerrors = 0"
+    """What ends that prompts and errors are sent unasked."""
 
     @override
     def verify_identity(self) -> None:
         # Raise :class:`hwloop.errors.UnexpectedReply` unless this driver is for this model. A
         # script that an earlier client left running or half sent would swallow the question: it
-        # is ended first, and the errors of that are forgotten.
-        self.link.write("abort")
-        self.link.write("endscript")
-        self.clear()
-        super().verify_identity()
+        # is ended first, and the errors of that are forgotten. Prompts that an earlier client has
+        # turned on, which a reset leaves on, would be taken for answers.
+        self._id = ""
+        for message in ("abort", "endscript", self.quiet_command):
+            self._past_prompts(partial(self.link.write, message))
+        self._past_prompts(self.clear)
+        self._past_prompts(super().verify_identity)
+
+    def _past_prompts(self, send: Callable[[], None]) -> None:
+        """Send; where prompts or errors came instead, throw them away with the old link, again."""
+        try:
+            send()
+        except UnexpectedReply:
+            if Identity.parsed(self._id).maker.startswith(self.makers or "?"):
+                raise  # an identity has come: no prompt
+            self.link.recover(lambda: None)
+            send()
 
     @override
     def reset(self) -> None:

@@ -106,26 +106,27 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
         range_v, measure_a = ranges_for(setup)
         write, settings = self._set, self._settings
         self._nplc = setup.nplc if settings.nplc is None else settings.nplc
-        self._set_word_confirmed(":SOUR:FUNC", "VOLT")
+        self._send_setting(":SOUR:FUNC", "VOLT")
         write(":SOUR:VOLT 0")
         write(':SENS:FUNC "CURR"')
         write(":SENS:CURR:RANG:AUTO ON")
         write(f":SOUR:VOLT:ILIM {number(LOW_LIMIT_A)}")
-        self._set_confirmed(":SOUR:VOLT:RANG", range_v)
-        self._set_confirmed(":SOUR:VOLT:ILIM", setup.compliance_a)
+        self._send_setting(":SOUR:VOLT:RANG", range_v)
+        self._send_setting(":SOUR:VOLT:ILIM", setup.compliance_a)
         if measure_a is not None:
-            self._set_confirmed(":SENS:CURR:RANG", measure_a)
-        self._set_confirmed(":SENS:CURR:NPLC", self._nplc)
-        self._set_word_confirmed(":SENS:CURR:RSEN", "1" if settings.four_wire else "0")
+            self._send_setting(":SENS:CURR:RANG", measure_a)
+        self._send_setting(":SENS:CURR:NPLC", self._nplc)
+        self._send_setting(":SENS:CURR:RSEN", "1" if settings.four_wire else "0")
         # A reading lasts its integration time and no longer: no auto zero, no source readback.
-        self._set_word_confirmed(":SENS:CURR:AZER", "0")
+        self._send_setting(":SENS:CURR:AZER", "0")
         write(":SENS:AZER:ONCE")
-        self._set_word_confirmed(":SOUR:VOLT:READ:BACK", "0")
-        self._set_confirmed(":SOUR:VOLT:DEL", 0)
+        self._send_setting(":SOUR:VOLT:READ:BACK", "0")
+        self._send_setting(":SOUR:VOLT:DEL", 0)
         write(":SENS:COUN 1")
         write(f":FORM:ASC:PREC {DIGITS}")
-        self._set_word_confirmed(":OUTP:VOLT:SMOD", "ZERO")
+        self._send_setting(":OUTP:VOLT:SMOD", "ZERO")
         self._line_hz = self._ask(":SYST:LFR?")
+        self._confirm_settings()
         self._range_v, self._level_v = range_v * LIMITS.over, 0.0
 
     @override

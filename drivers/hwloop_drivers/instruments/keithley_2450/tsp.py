@@ -46,6 +46,7 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
     makers, models, near = KEITHLEY, (NAME,), NEAR
     error_question = "print(eventlog.next(eventlog.SEV_ERROR))"
     clear_command = "eventlog.clear()"
+    quiet_command = "localnode.prompts = 0 localnode.showevents = 0"
     _name = NAME
     _level_path, _limit_path = "smu.source.level", "smu.source.ilimit.level"
     _limited = "smu.source.ilimit.tripped == smu.ON"

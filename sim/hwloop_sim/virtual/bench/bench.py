@@ -36,6 +36,7 @@ from hwloop_sim.virtual.witnesses.keysight_infiniivision import KeysightInfiniiV
 VIRTUAL_INSTRUMENTS = "hwloop.virtual_instruments"
 WITNESSES: dict[str, type[VirtualInstrument]] = {"keysight_infiniivision": KeysightInfiniiVision}
 POLL_S = 20e-3
+LINE_ENDS = {"LF": b"\n", "CR": b"\r", "CR LF": b"\r\n", "LF CR": b"\n\r"}
 
 
 def _compile(settings: SimSettings, array: ArraySettings) -> None:
@@ -121,10 +122,16 @@ class VirtualBench:
         self.clients = 0
         self.last_client_s = time.monotonic()
         self.instruments: dict[str, VirtualInstrument] = {}
+        self._ends = {
+            name: LINE_ENDS[station.virtual.line_ends.get(name, "LF")]
+            for name in station.instruments
+        }
         self._faults = {name: Faults() for name in station.instruments}
         for name, entry in station.instruments.items():
             noise = noise_rng.spawn(1)[0] if station.virtual.noise else None
             self.instruments[name] = self._make(name, entry, noise)
+            for message in station.virtual.earlier_messages.get(name, ()):
+                self.instruments[name].receive(message)
         self.witness = self._make_witness()
         self.addresses: dict[str, str] = {}
         self.witness_address = ""
@@ -222,7 +229,7 @@ class VirtualBench:
             if fault is not None and reply is not None and fault.kind != "stall":
                 self._strike(name, fault)
         if fault is None or reply is None or fault.kind == "stall":
-            return None if reply is None else reply.encode("latin-1") + b"\n"
+            return None if reply is None else self._wired(name, reply)
         if fault.kind == "silent":
             return None
         if fault.kind == "stream":
@@ -230,7 +237,14 @@ class VirtualBench:
         if fault.kind == "garbage":
             return b"\x00#?~!\n"
         time.sleep(fault.delay_s)
-        return reply.encode("latin-1") + b"\n"
+        return self._wired(name, reply)
+
+    def _wired(self, name: str, reply: str) -> bytes:
+        """Return the bytes of a reply, each line with the end that this instrument makes."""
+        end = self._ends[name]
+        if reply.startswith("#"):  # a block, in whose data a line feed is no end
+            return reply.encode("latin-1") + end
+        return b"".join(line.encode("latin-1") + end for line in reply.split("\n"))
 
     def linked(self, name: str, change: int) -> None:
         """Count a client of an instrument, or with "" of the bench itself: +1 came, -1 went."""

@@ -6,6 +6,9 @@ of its converter. Readings have the steps of their range, which are coarser, as 
 the integration is shorter than a power line cycle. A level settles exponentially: a reading that
 ends soon after a change still contains part of the previous level. Switched off, a channel holds 0
 V in the off modes NORMAL and ZERO; in the others its relay is open.
+
+In some models the measurement range in use limits the output too: it gives no more than that range
+can show. An automatic range then changes with a reading, and only then (:mod:`.measure_ranges`).
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import numpy as np
 
 from hwloop_sim.virtual.circuit.circuit import Circuit
 from hwloop_sim.virtual.circuit.clock import BenchClock
+from hwloop_sim.virtual.circuit.measure_ranges import searched
 
 VOLT, CURR = "VOLT", "CURR"
 OTHER = {VOLT: CURR, CURR: VOLT}
@@ -59,6 +63,10 @@ class SmuModel:
     least_limit_of_range: float = 0.0
     off_share: float = 5e-3
     """Limit of an output that is off in mode NORMAL, as a fraction of the current range."""
+    range_limits: bool = False
+    """Whether the output is limited to what the measurement range in use can show."""
+    settle_of_range_s: tuple[float, ...] = ()
+    """As ``settle_s``, one a current range that measures; empty where it is the same in all."""
 
     def ranges(self, function: str) -> tuple[float, ...]:
         """Return the ranges of volts or amperes."""
@@ -96,6 +104,8 @@ class SmuReading:
     limited: bool
     over: frozenset[str]
     """The quantities, of VOLT and CURR, beyond their measurement range."""
+    range_limited: bool = False
+    """Whether the source was limited by the measurement range, below the limit that was set."""
 
     def value(self, function: str) -> float:
         """Return the volts or the amperes."""
@@ -139,6 +149,7 @@ class Smu:
         self.limits = {VOLT: limit_a, CURR: limit_v}
         self.measure_range = {VOLT: range_v, CURR: range_a}
         self.measure_auto = {VOLT: True, CURR: True}
+        self.rebound = False
         self._before = (0.0, 0.0)
         self._changed_s = -math.inf
         self.drive()
@@ -187,8 +198,9 @@ class Smu:
 
     def set_measure_range(self, function: str, value: float) -> None:
         """Measure in the smallest range that holds a value, and no other."""
-        self.measure_range[function] = self.model.range_for(function, value)
+        full = self.model.range_for(function, value)
         self.measure_auto[function] = False
+        self._use_range(function, full)
 
     def set_function(self, function: str) -> None:
         """Source volts or amperes from now on."""
@@ -208,9 +220,9 @@ class Smu:
         if not self.on:
             self._drive_off()
         elif self.function == VOLT:
-            self._circuit.drive(self._output, volts=level, limit_a=self.limits[VOLT])
+            self._circuit.drive(self._output, volts=level, limit_a=self.limit_in_force)
         else:
-            volts = math.copysign(self.limits[CURR], level)
+            volts = math.copysign(self.limit_in_force, level)
             self._circuit.drive(self._output, volts=volts, limit_a=max(abs(level), NEVER_A))
         self._before, self._changed_s = before, self._clock.now_s
 
@@ -227,6 +239,11 @@ class Smu:
         self.drive()
 
     @property
+    def changed_s(self) -> float:
+        """Return when the output was last driven anew, seconds on the bench's clock."""
+        return self._changed_s
+
+    @property
     def limited(self) -> bool:
         """Return whether the source is at its limit now."""
         if not self.on:
@@ -234,25 +251,95 @@ class Smu:
         sensed = self._circuit.sense(self._output)
         return sensed.limited if self.function == VOLT else not sensed.limited
 
-    def measure(self, aperture_s: float, *, line_hz: float, cycles: float = 0.0) -> SmuReading:
+    @property
+    def limit_in_force(self) -> float:
+        """Return the limit of the output now: the one set, or less by the measurement range."""
+        limit = self.limits[self.function]
+        if not self.model.range_limits:
+            return limit
+        return min(limit, self.measure_range[OTHER[self.function]] * self.model.over)
+
+    @property
+    def range_limited(self) -> bool:
+        """Return whether the source is limited now, and by the measurement range."""
+        return self.limited and self.limit_in_force < self.limits[self.function] * (1 - SAME)
+
+    def limit_range(self, function: str) -> float:
+        """Return the measurement range that carries the limit while ``function`` is sourced."""
+        return self.model.range_for(OTHER[function], self.limits[function])
+
+    def measure(
+        self,
+        aperture_s: float,
+        *,
+        line_hz: float,
+        cycles: float = 0.0,
+        searching: bool = True,
+        delay_s: float = 0.0,
+    ) -> SmuReading:
         """Integrate for ``aperture_s`` and return the reading.
 
-        ``cycles``: power line cycles of the noise, in place of the aperture's.
+        ``cycles``: power line cycles of the noise, in place of the aperture's. ``searching``:
+        whether the quantity with the limit is measured, so that its automatic range changes;
+        ``delay_s``: waited for after each change of it.
         """
+        other = OTHER[self.function]
+
+        def read() -> SmuReading:
+            return self._read(aperture_s, cycles or aperture_s * line_hz)
+
+        if not (searching and self._range_changes(other)):
+            return read()
+
+        def read_in(full: float) -> SmuReading:
+            self._use_range(other, full)
+            self._clock.advance(delay_s)
+            return read()
+
+        reading = searched(
+            read(),
+            read_in,
+            ranges=self.model.ranges(other),
+            present=self.measure_range[other],
+            top=self.limit_range(self.function),
+            value=lambda r: math.inf if other in r.over or r.range_limited else r.value(other),
+        )
+        if self.rebound:
+            self._use_range(other, self.limit_range(self.function))
+        return reading
+
+    def _range_changes(self, function: str) -> bool:
+        """Return whether an automatic range is kept from one reading to the next."""
+        limits = self.model.range_limits and self.on
+        return limits and self.measure_auto[function] and function == OTHER[self.function]
+
+    def _use_range(self, function: str, full: float) -> None:
+        """Measure in a range from now on; drive again where it changes the limit in force."""
+        before = self.limit_in_force
+        self.measure_range[function] = full
+        if self.limit_in_force != before:
+            self.drive()
+
+    def _read(self, aperture_s: float, nplc: float) -> SmuReading:
         self._clock.advance(aperture_s)
         sensed = self._circuit.read(self._output)
         lag = self._lag()
         volts = sensed.volts + (self._before[0] - sensed.volts) * lag
         amperes = sensed.amperes + (self._before[1] - sensed.amperes) * lag
-        nplc = cycles or aperture_s * line_hz
         shown_v, over_v = self._shown(VOLT, volts, nplc)
         shown_a, over_a = self._shown(CURR, amperes, nplc)
         over = frozenset(f for f, is_over in ((VOLT, over_v), (CURR, over_a)) if is_over)
-        return SmuReading(shown_v, shown_a, self._clock.now_s, self.limited, over)
+        return SmuReading(
+            shown_v, shown_a, self._clock.now_s, self.limited, over, self.range_limited
+        )
 
     def _lag(self) -> float:
         """Return the fraction of the latest step that has not yet settled."""
-        elapsed = (self._clock.now_s - self._changed_s) / self.model.settle_s
+        model = self.model
+        settle_s = model.settle_s
+        if model.settle_of_range_s:
+            settle_s = model.settle_of_range_s[model.ranges_a.index(self.measure_range[CURR])]
+        elapsed = (self._clock.now_s - self._changed_s) / settle_s
         lag = SETTLED ** min(elapsed, 1e3)
         return lag if lag > NEGLIGIBLE else 0.0
 
@@ -286,7 +373,7 @@ class Smu:
 
     def _measuring_ranges(self, function: str, value: float) -> list[float]:
         """Return the ranges in which a value is measured: the locked one, or see ranges_from."""
-        if not self.measure_auto[function]:
+        if not self.measure_auto[function] or self._range_changes(function):
             return [self.measure_range[function]]
         return ranges_from(self.model.ranges(function), value, over=self.model.over)
 

@@ -76,16 +76,30 @@ class ScpiSmu(VirtualScpiInstrument):
         )
 
     def add_list(
-        self, header: str, function: str, smu: Smu, lists: Lists, *, line: int, most: int
+        self,
+        header: str,
+        function: str,
+        smu: Smu,
+        lists: Lists,
+        *,
+        line: int,
+        most: int,
+        any_range: bool = False,
     ) -> None:
-        """Register the levels of a list sweep: ``line`` in a message, ``most`` altogether."""
+        """Register the levels of a list sweep: ``line`` in a message, ``most`` altogether.
+
+        ``any_range``: levels beyond a locked range are accepted.
+        """
 
         def told(arguments: Arguments, before: list[float]) -> None:
             values = arguments.numbers()
             if len(values) > line or len(before) + len(values) > most:
                 raise ScpiError(-223, "Too much data")
             for value in values:
-                smu.check_level(function, value)
+                if any_range:
+                    smu.model.range_for(function, value)
+                else:
+                    smu.check_level(function, value)
             lists()[function] = [*before, *values]
 
         self.on(

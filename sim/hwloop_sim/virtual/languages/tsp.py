@@ -60,6 +60,8 @@ class VirtualTspInstrument(VirtualInstrument):
     ascii_precision = 6
     """The default of ``format.asciiprecision``; 0 is automatic."""
     no_error = "Queue Is Empty"
+    show_errors: tuple[str, tuple[int, ...]] = ("showerrors", (0, 1))
+    """Attribute of ``localnode`` by which errors are sent unasked, and its values."""
     instructions = MOST_INSTRUCTIONS
     """Number of Lua instructions after which a script is stopped as a runaway."""
 
@@ -76,7 +78,8 @@ class VirtualTspInstrument(VirtualInstrument):
         self._script: tuple[str, bool, list[str]] | None = None
         self._scripts: dict[str, Any] = {}
         self._timer_s = 0.0
-        self._prompts, self._show_errors = Cell(0, choices=(0, 1)), Cell(0, choices=(0, 1))
+        self._prompts = Cell(0, choices=(0, 1))
+        self._show_errors = Cell(0, choices=self.show_errors[1])
         self._declare_language()
         self._declare_status()
         self._declare_front_panel()
@@ -111,7 +114,7 @@ class VirtualTspInstrument(VirtualInstrument):
         self._printed, self._printed_bytes = [], 0
         for line in message.splitlines():
             self._line(line.strip("\r\n"))
-            if self._show_errors.value:
+            if int(self._show_errors.value) & 1:
                 self._printed += [f"{error.code} {error.text}" for error in self.errors]
                 self.errors.clear()
             if self._prompts.value:
@@ -273,7 +276,7 @@ class VirtualTspInstrument(VirtualInstrument):
         node.on("revision", get=lambda: self.version)
         node.on("linefreq", get=lambda: self.line_hz)
         node.on("prompts", get=self._prompts.get, set=self._prompts.set)
-        node.on("showerrors", get=self._show_errors.get, set=self._show_errors.set)
+        node.on(self.show_errors[0], get=self._show_errors.get, set=self._show_errors.set)
         node.function("reset", lambda: self._reset())
         enable, screen = Cell(1, choices=(0, 1)), Cell(0)
         self.root.on("beeper.enable", get=enable.get, set=enable.set)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwloop.array.operations import Flag, PulseMap, Reading, ReadMap, VectorBatch
+from hwloop.array.operations import Answer, Flag, PulseMap, Reading, ReadMap, VectorBatch
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import StepError
 from hwloop.steps.array import Array
@@ -164,9 +164,9 @@ def test_held_out_patterns_are_predicted_as_1_0_or_undecided() -> None:
 
 def test_a_current_that_could_not_be_measured_is_an_error_and_not_a_zero() -> None:
     class Blind(SpyBackend):
-        def perform(self, operation: Any) -> Reading | None:
+        def perform(self, operation: Any) -> Answer:
             reading = super().perform(operation)
-            if reading is not None:
+            if isinstance(reading, Reading):
                 reading.current_a[0, 1] = np.nan
                 reading.flags[0, 1] = Flag.OVER_RANGE
             return reading

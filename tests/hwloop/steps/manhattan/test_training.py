@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hwloop.array.operations import Operation, PulseMap, Reading, VectorBatch
+from hwloop.array.operations import Answer, Operation, PulseMap, VectorBatch
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.steps.array import Array
@@ -28,7 +28,7 @@ BIAS_V = (-0.1, 0.07)
 class TwoWay(SpyBackend):
     """Cells that a positive pulse raises by 0.7 µS and a negative one lowers by 0.4 µS."""
 
-    def perform(self, operation: Operation) -> Reading | None:
+    def perform(self, operation: Operation) -> Answer:
         before_conductance_s = self.conductance_s
         reading = super().perform(operation)
         if isinstance(operation, PulseMap):

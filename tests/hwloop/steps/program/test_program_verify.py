@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hwloop.array.operations import Operation, Reading, ReadMap
+from hwloop.array.operations import Answer, Operation, Reading, ReadMap
 from hwloop.backend.guard import Guard
 from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import ConfigError
@@ -97,9 +97,9 @@ def test_energy_is_v_squared_g_t_of_every_pulse() -> None:
 class DeadRow(Wrapper):
     """Row 1 stands at 10 µS whatever is done to it."""
 
-    def perform(self, operation: Operation) -> Reading | None:
+    def perform(self, operation: Operation) -> Answer:
         reading = self._inner.perform(operation)
-        if reading is not None and isinstance(operation, ReadMap):
+        if isinstance(reading, Reading) and isinstance(operation, ReadMap):
             reading.current_a[1] = np.where(reading.flags[1] == 0, 1e-6, np.nan)
         return reading
 

@@ -1,20 +1,36 @@
 """A Keithley 2400 SourceMeter.
 
-Commands after its user's manual, 2400S-900-01; ranges, resolutions, compliance and noise after its
-data sheet: 5½ digits, 50 ppm source steps, 0.1 % of the range as the least compliance, settled in
-100 µs. A reading lasts its integration time for each function that is measured, three times as
-long while autozero is on. After a reset the source waits 1 ms before a reading (auto delay).
+Commands after its user's manual, 2400S-900-01; the pages in the code are its. The measurement range
+in use limits the output (range compliance: 6-2), and an automatic range changes only with a reading
+(auto range change mode SINGle: 18-113). A reading lasts its integration time for each function that
+is measured, three times as long while autozero is on. After a reset the source waits 1 ms before a
+reading (auto delay).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from typing_extensions import override
 
-from hwloop_sim.virtual.circuit.smu import CURR, OVERFLOW, VOLT, Smu, SmuModel, SmuReading
+from hwloop_sim.virtual.circuit.smu import CURR, OTHER, OVERFLOW, SAME, VOLT, Smu, SmuReading
+from hwloop_sim.virtual.instruments.keithley_2400.models import MODEL_2400
+from hwloop_sim.virtual.instruments.keithley_2400.timing import (
+    LATENCY_S,
+    SET_SOURCE_S,
+    conversions_s,
+    firmware_s,
+)
 from hwloop_sim.virtual.instruments.keithley_2400.trace import Trace
-from hwloop_sim.virtual.languages.scpi import ILLEGAL, Arguments, ScpiError, scientific
+from hwloop_sim.virtual.languages.scpi import (
+    ILLEGAL,
+    OUT_OF_RANGE,
+    Arguments,
+    ScpiError,
+    scientific,
+)
 from hwloop_sim.virtual.languages.scpi_smu import (
     FORMS,
     OFF_MODES,
@@ -24,20 +40,6 @@ from hwloop_sim.virtual.languages.scpi_smu import (
     sense_function,
 )
 
-MODEL = SmuModel(
-    ranges_v=(0.2, 2.0, 20.0, 200.0),
-    ranges_a=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),
-    over=1.05,
-    envelope=((21.0, 1.05), (210.0, 0.105)),
-    noise_a=(3e-11, 3e-10, 3e-9, 3e-8, 3e-7, 3e-6, 3e-5),
-    noise_of_v=1e-5,
-    reading_steps=1e5,
-    source_steps=4e4,
-    settle_s=1e-4,
-    least_limit_a=1e-9,
-    least_limit_v=2e-4,
-    least_limit_of_range=1e-3,
-)
 MOST_POINTS = 2500
 LIST_LINE = 100
 AUTO_DELAY_S = 1e-3
@@ -45,8 +47,12 @@ NOT_A_NUMBER = 9.91e37
 ELEMENTS = {"VOLT": 0, "CURR": 1, "RES": 2, "TIME": 3, "STAT": 4}
 ELEMENT_FORMS = ("VOLTage", "CURRent", "RESistance", "TIME", "STATus")
 RES = "RES"
+RANGES = {VOLT: 20.0, CURR: 1e-4}  # after *RST: 18-63
+LIMITS = {VOLT: 21.0, CURR: 1.05e-4}  # 18-67
+LEAST_OF_RANGE = 1e-3
 SENSE_FORMS = {VOLT: "VOLTage[:DC]", CURR: "CURRent[:DC]", RES: "RESistance"}
 NAMES = {VOLT: '"VOLT:DC"', CURR: '"CURR:DC"', RES: '"RES"'}
+OVER_RANGE, COMPLIANCE, RANGE_COMPLIANCE = 1 << 0, 1 << 3, 1 << 16  # of a reading: 18-50
 READING_AVAILABLE, BUFFER_FULL, AT_COMPLIANCE = 1 << 6, 1 << 9, 1 << 14
 
 
@@ -58,7 +64,7 @@ class Keithley2400(ScpiSmu):
     def __init__(self, *args: Any, settings: Any, **kwargs: Any) -> None:
         super().__init__(*args, settings=settings, **kwargs)
         self._line_hz = float(settings.get("line_frequency_hz", 50.0))
-        self._smu = Smu(self._name, MODEL, self._circuit, self._clock, self._noise)
+        self._smu = Smu(self._name, MODEL_2400, self._circuit, self._clock, self._noise)
         self._trace = Trace(self)
         self._add_source()
         self._add_sense()
@@ -78,15 +84,18 @@ class Keithley2400(ScpiSmu):
 
     @override
     def reset(self) -> None:
-        self._smu.reset(range_v=20.0, range_a=1e-4)
+        self._smu.reset(
+            range_v=RANGES[VOLT], range_a=RANGES[CURR], limit_a=LIMITS[CURR], limit_v=LIMITS[VOLT]
+        )
         self._lists: dict[str, list[float]] = {VOLT: [], CURR: []}
-        self._modes = {VOLT: "FIX", CURR: "FIX"}
+        self._modes, self._sweep_range = {VOLT: "FIX", CURR: "FIX"}, "BEST"
         self._delay_s, self._delay_auto, self._trigger_delay_s = 0.0, True, 0.0
         self._count, self._arm_count, self._nplc = 1, 1, 1.0
         self._functions, self._concurrent = {CURR}, True
         self._averaging, self._average_count, self._autozero = False, 10, True
         self._elements = list(ELEMENTS)
         self._readings: list[str] = []
+        self._cycled_s = -math.inf
         self._trace.reset()
         self.reset_kept()
 
@@ -108,6 +117,11 @@ class Keithley2400(ScpiSmu):
         self.on(":SOURce[1]:DELay", set=self._set_delay, get=lambda _: scientific(self._delay()))
         self.flag_at(":SOURce[1]:DELay:AUTO", "_delay_auto")
         self.switch_kept(":SOURce[1]:CLEar:AUTO", on=False)
+        self.on(
+            ":SOURce[1]:SWEep:RANGing",
+            set=lambda a: setattr(self, "_sweep_range", a.choice("BEST", "AUTO", "FIXed")),
+            get=lambda _: self._sweep_range,
+        )
 
     def _add_source_of(self, function: str, header: str) -> None:
         self.add_source(header, function, self._smu)
@@ -123,6 +137,7 @@ class Keithley2400(ScpiSmu):
             lambda: self._lists,
             line=LIST_LINE,
             most=MOST_POINTS,
+            any_range=True,
         )
 
     def _add_sense(self) -> None:
@@ -142,9 +157,32 @@ class Keithley2400(ScpiSmu):
 
     def _add_sense_of(self, function: str, header: str) -> None:
         sourced = CURR if function == VOLT else VOLT  # whose compliance this is
+        self.on(f"{header}:PROTection[:LEVel]", set=lambda a: self._set_limit(sourced, a))
         self.add_limit(f"{header}:PROTection[:LEVel]", sourced, self._smu)
         self.on(f"{header}:PROTection:TRIPped", get=lambda _: str(int(self._smu.limited)))
+        self.on(
+            f"{header}:RANGe[:UPPer]", set=lambda a: self._set_measure_range(function, a)
+        )  # before the usual one, whose question remains
         self.add_measure_range(header, function, self._smu)
+
+    def _set_limit(self, sourced: str, arguments: Arguments) -> None:
+        """Set a compliance; none below 0.1 % of the measurement range in use: 18-68."""
+        smu, limited = self._smu, OTHER[sourced]
+        most = smu.model.most(limited)
+        value = arguments.number(lowest=-most, highest=most, default=LIMITS[limited])
+        if abs(value) < LEAST_OF_RANGE * smu.measure_range[limited] * (1 - SAME):
+            raise ScpiError(*OUT_OF_RANGE)
+        smu.set_limit(sourced, value)
+
+    def _set_measure_range(self, function: str, arguments: Arguments) -> None:
+        """Lock a measurement range; none above that of the compliance: 18-62, note 3."""
+        smu = self._smu
+        most = smu.model.ranges(function)[-1] * smu.model.over
+        value = arguments.number(lowest=-most, highest=most)
+        highest = smu.limit_range(smu.function)
+        if function == OTHER[smu.function] and smu.model.range_for(function, value) > highest:
+            raise ScpiError(*OUT_OF_RANGE)
+        smu.set_measure_range(function, value)
 
     def _add_filter(self) -> None:
         self.flag_at(":SENSe[1]:AVERage[:STATe]", "_averaging")
@@ -187,20 +225,30 @@ class Keithley2400(ScpiSmu):
         self.on(":INITiate[:IMMediate]", set=lambda _: self._run_sweep())
         self.on(":READ", get=lambda _: self._read())
         self.on(":FETCh", get=lambda _: ",".join(self._readings))
-        self.on(":MEASure", get=lambda _: self._read())
-        for function, form in SENSE_FORMS.items():
-            self.on(f":MEASure:{form}", get=lambda _, f=function: self._measure_one(f))  # type: ignore[misc]
+        self._add_configure()
         self._trace.add_commands()
+
+    def _add_configure(self) -> None:
+        self.on(":CONFigure", get=lambda _: self._sensed())
+        self.on(":MEASure", get=lambda _: self._measure_one(next(iter(self._functions), CURR)))
+        for function, form in SENSE_FORMS.items():
+            self.on(f":CONFigure:{form}", set=lambda _, f=function: self._configure(f))  # type: ignore[misc]
+            self.on(f":MEASure:{form}", get=lambda _, f=function: self._measure_one(f))  # type: ignore[misc]
 
     def _add_panel(self) -> None:
         self.keep(":ROUTe:TERMinals", "FRON", "FRONt", "REAR")
-        self.on(":SYSTem:LFRequency", get=lambda _: f"{self._line_hz:g}")
+        self.on(":SYSTem:LFRequency", set=self._set_line_hz, get=lambda _: f"{self._line_hz:g}")
         self.switch_kept(":SYSTem:LFRequency:AUTO", on=True)
         self.switch_kept(":DISPlay:ENABle", on=True)
         self.on(":SYSTem:BEEPer[:IMMediate]", set=lambda a: refuse_unless(holds=len(a.values) == 2))
 
+    def _set_line_hz(self, arguments: Arguments) -> None:
+        wanted = arguments.number()
+        refuse_unless(holds=wanted in {50.0, 60.0})
+        self._line_hz, self._kept[":SYSTem:LFRequency:AUTO"] = wanted, "0"
+
     def _set_delay(self, arguments: Arguments) -> None:
-        self._delay_s = arguments.number(lowest=0, highest=9999.999, default=0.0)
+        self._delay_s = arguments.number(lowest=0, highest=999.9999, default=0.0)  # 18-82
         self._delay_auto = False
 
     def _delay(self) -> float:
@@ -252,9 +300,23 @@ class Keithley2400(ScpiSmu):
         return ",".join(self._readings)
 
     def _measure_one(self, function: str) -> str:
-        self._functions = {function}
-        self._count = self._arm_count = 1
+        self._configure(function)
         return self._read()
+
+    def _configure(self, function: str) -> None:
+        """Reset what belongs to a measured function, and turn the output on: 17-2, 17-3."""
+        smu = self._smu
+        self._functions = {function}
+        if function in RANGES:
+            smu.measure_auto[function] = True
+            smu.measure_range[function] = RANGES[function]
+            smu.limits[OTHER[function]] = LIMITS[function]
+        self._nplc, self._averaging, self._autozero = 1.0, False, True
+        self._count = self._arm_count = 1
+        self._trigger_delay_s = 0.0
+        self._kept |= {h: self._defaults[h] for h in (":TRIGger:SOURce", ":ARM:SOURce")}
+        self._trace.stop()
+        smu.switch(on=True)
 
     def _run_sweep(self) -> None:
         if not self._smu.on:
@@ -262,21 +324,67 @@ class Keithley2400(ScpiSmu):
         self._readings = []
         source = self._smu.function
         values = self._lists[source] if self._modes[source] == "LIST" else []
+        before = self._smu.source_range[source], self._smu.source_auto[source]
+        self._take_sweep_range(values)
         for n in range(self._count * self._arm_count):
             self._clock.advance(self._trigger_delay_s)
-            if values:
-                self._smu.set_level(source, values[n % len(values)])
-            self._clock.advance(self._delay())
-            self._readings.append(self._reading())
-            self._trace.store(self._readings[-1])
+            self._cycle(values[n % len(values)] if values else None)
+        if values:
+            self._smu.source_range[source], self._smu.source_auto[source] = before
         self.status.registers["MEAS"].latch(READING_AVAILABLE | self.condition("MEAS"))
+
+    def _take_sweep_range(self, values: Sequence[float]) -> None:
+        """Choose the source range of a sweep: 18-83."""
+        if not values or self._sweep_range == "FIX":
+            return
+        smu = self._smu
+        smu.source_auto[smu.function] = self._sweep_range == "AUTO"
+        smu.source_range[smu.function] = max(
+            smu.model.range_for(smu.function, value) for value in values
+        )
+
+    def _cycle(self, level: float | None) -> None:
+        """Make one cycle of source, delay and measurement; ``level`` None: the source stays."""
+        smu = self._smu
+        functions = self._measured_functions()
+        if level is not None:
+            most = smu.source_range[smu.function] * smu.model.over
+            if not smu.source_auto[smu.function]:
+                level = min(max(level, -most), most)  # 18-83: the largest of the range
+            smu.set_level(smu.function, level)
+            self._clock.advance(SET_SOURCE_S + self._delay())
+        else:
+            self._clock.advance(LATENCY_S[self._autozero])
+            if smu.changed_s > self._cycled_s:  # A-8: the delay is omitted for a source that stays
+                self._clock.advance(self._delay())
+        self._latch_limits()
+        self._readings.append(self._reading())
+        self._trace.store(self._readings[-1])
+        if level is not None:
+            self._clock.advance(
+                firmware_s(functions, autozero=self._autozero, sources_volts=smu.function == VOLT)
+            )
+            self._latch_limits()
+        self._cycled_s = self._clock.now_s
+
+    def _latch_limits(self) -> None:
+        self.status.registers["MEAS"].latch(self.condition("MEAS"))
+
+    def _measured_functions(self) -> int:
+        return len(self._functions - {RES}) or 2 * (RES in self._functions)
 
     def _reading(self) -> str:
         cycles = self._nplc * (self._average_count if self._averaging else 1)
-        integrations = len(self._functions - {RES}) or int(RES in self._functions)
-        phases = 3 if self._autozero else 1
-        aperture_s = cycles / self._line_hz * integrations * phases
-        reading = self._smu.measure(aperture_s, line_hz=self._line_hz, cycles=cycles)
+        aperture_s = conversions_s(
+            self._measured_functions(), nplc=cycles, line_hz=self._line_hz, autozero=self._autozero
+        )
+        reading = self._smu.measure(
+            aperture_s,
+            line_hz=self._line_hz,
+            cycles=cycles,
+            searching=bool(self._functions & {OTHER[self._smu.function], RES}),
+            delay_s=self._delay(),
+        )
         values = self._values(reading)
         return ",".join(scientific(values[ELEMENTS[word]]) for word in self._elements)
 
@@ -297,5 +405,7 @@ class Keithley2400(ScpiSmu):
             over = reading.over or not shown[CURR]
             ohm = OVERFLOW if over else shown[VOLT] / shown[CURR]
         over_range = bool(reading.over & sensed)
-        status = int(over_range) | (int(reading.limited) << 3)
+        status = over_range * OVER_RANGE
+        if reading.limited:
+            status |= RANGE_COMPLIANCE if reading.range_limited else COMPLIANCE
         return shown[VOLT], shown[CURR], ohm, reading.time_s, float(status)

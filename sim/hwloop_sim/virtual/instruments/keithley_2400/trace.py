@@ -35,6 +35,10 @@ class Trace:
         self._readings: list[str] = []
         self._points, self._feeding, self._statistic = DEFAULT_POINTS, False, "MEAN"
 
+    def stop(self) -> None:
+        """Switch the feed off; what is stored stays."""
+        self._feeding = False
+
     @property
     def full(self) -> bool:
         """Return whether every point has a reading."""

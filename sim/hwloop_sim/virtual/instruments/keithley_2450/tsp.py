@@ -51,6 +51,8 @@ class Keithley2450Tsp(VirtualTspInstrument):
     no_error = "No error"
     ascii_precision = 0
 
+    show_errors = ("showevents", tuple(range(8)))
+
     def __init__(self, *args: Any, core: Core, full_identity: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._core, self._smu = core, core.smu
