@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from hwloop_sim.virtual.bench.bench import VirtualBench
+
+Break = Callable[[VirtualBench], None]
 
 
 @dataclass(frozen=True)
@@ -14,15 +15,12 @@ class BrokenBox:
     """One rule that is broken: ``apply`` breaks it on a bench that has not been used yet.
 
     ``named``: texts of which a finding out of tolerance has to hold one, in its place or in what
-    was seen. ``checks``: the tests that have to find it; all where it is empty.
+    was seen. ``checks``: the tests that are to find it; the others may find it too. ``unwatched``:
+    the process that is killed at a level has no watchdog.
     """
 
     name: str
-    apply: Callable[[VirtualBench], None]
+    apply: Break
     named: tuple[str, ...]
-    checks: tuple[str, ...] = ()
-
-
-def becomes(box: Any, mixin: type) -> None:
-    """Put a class before that of an object: its methods are asked first."""
-    box.__class__ = type(f"Broken{type(box).__name__}", (mixin, type(box)), {})
+    checks: tuple[str, ...]
+    unwatched: bool = False

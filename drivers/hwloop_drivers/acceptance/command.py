@@ -39,11 +39,11 @@ def accept(
     from hwloop_drivers.acceptance.findings import Finding
     from hwloop_drivers.acceptance.hosting import station_on_trial
     from hwloop_drivers.acceptance.page import page
-    from hwloop_drivers.acceptance.run import CHECKS, run_acceptance
+    from hwloop_drivers.acceptance.run import TESTS, run_acceptance
 
-    chosen = tuple(only or CHECKS)
-    if unknown := [name for name in chosen if name not in CHECKS]:
-        raise ConfigError(f"--only {unknown[0]}: the tests are {', '.join(CHECKS)}")
+    chosen = tuple(only or TESTS)
+    if unknown := [name for name in chosen if name not in TESTS]:
+        raise ConfigError(f"--only {unknown[0]}: the tests are {', '.join(TESTS)}")
 
     def note(finding: Finding) -> None:
         if finding.failed:

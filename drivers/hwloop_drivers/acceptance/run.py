@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from hwloop.backend.kind import OpenRequest
 from hwloop.errors import BackendError, HwloopError
-from hwloop_drivers.acceptance.checks import lines, pulses, resistors
+from hwloop_drivers.acceptance.checks import (
+    compliance,
+    lines,
+    off_states,
+    pulses,
+    relays,
+    resistors,
+    settling,
+    timeouts,
+    watchdog,
+)
 from hwloop_drivers.acceptance.findings import DRIVER, Finding, Promise
 from hwloop_drivers.acceptance.hosting import StationOnTrial
 from hwloop_drivers.acceptance.oscilloscope import Oscilloscope, open_oscilloscope
@@ -24,31 +34,47 @@ CHECKS: dict[str, Check] = {
     "lines": lines.check,
     "resistors": resistors.check,
     "pulses": pulses.check,
+    "settling": settling.check,
+    "compliance": compliance.check,
+    "relays": relays.check,
+    "off states": off_states.check,
+    "time-outs": timeouts.check,
 }
 """The tests on an open bench, in order: what the later ones take for granted comes first."""
+WATCHDOG = "watchdog"
+TESTS = (*CHECKS, WATCHDOG)
 
 
 def run_acceptance(
-    tried: StationOnTrial, *, checks: tuple[str, ...] = tuple(CHECKS), note: Note = lambda _: None
+    tried: StationOnTrial,
+    *,
+    checks: tuple[str, ...] = TESTS,
+    note: Note = lambda _: None,
+    holder: Sequence[str] = watchdog.HOLDER,
 ) -> AcceptanceRecord:
-    """Run tests on a station, and return what they found; ``note`` is called with each finding."""
-    findings: list[Finding] = []
-    outcome = AcceptanceRecord(tried.station.name, tried.text, tried.virtual, tried.resistor_ohm)
+    """Run tests on a station, and return what they found; ``note`` is called with each finding.
+
+    ``holder``: the command that holds a level until it is killed.
+    """
+    record = AcceptanceRecord(tried.station.name, tried.text, tried.virtual, tried.resistor_ohm)
 
     def keep(finding: Finding) -> None:
-        findings.append(finding)
+        record.findings.append(finding)
         note(finding)
 
     oscilloscope = _witness(tried, keep)
     try:
-        for name in checks:
-            for finding in _on_open_bench(tried, oscilloscope, name, outcome):
+        for finding in _opened(tried, oscilloscope, [n for n in CHECKS if n in checks], record):
+            keep(finding)
+        if WATCHDOG in checks:
+            for finding in _unless_error(
+                WATCHDOG, watchdog.check(tried, oscilloscope, holder=holder)
+            ):
                 keep(finding)
     finally:
         if oscilloscope is not None:
             oscilloscope.close()
-    outcome.findings = findings
-    return outcome.ended()
+    return record.ended()
 
 
 def _witness(tried: StationOnTrial, keep: Note) -> Oscilloscope | None:
@@ -63,18 +89,37 @@ def _witness(tried: StationOnTrial, keep: Note) -> Oscilloscope | None:
         return None
 
 
-def _on_open_bench(
-    tried: StationOnTrial, oscilloscope: Oscilloscope | None, name: str, outcome: AcceptanceRecord
+def _opened(
+    tried: StationOnTrial,
+    oscilloscope: Oscilloscope | None,
+    names: list[str],
+    record: AcceptanceRecord,
 ) -> Iterator[Finding]:
-    """Yield what one test finds, on a bench that is opened for it and closed after it."""
-    promise = Promise(name, "bench", "the test runs to its end", "", DRIVER)
+    """Yield what tests find on an open bench; after an error it is opened anew for the others."""
     request = OpenRequest(tried.array, None, np.random.default_rng(0))
+    left = list(names)
+    while left:
+        try:
+            with open_bench(BenchSettings(station=tried.file), request, watch_lines=False) as bench:
+                record.identify(bench.description.identity, oscilloscope)
+                trial = _trial(tried, bench, oscilloscope)
+                while left:
+                    yield from CHECKS[left[0]](trial)
+                    left.pop(0)
+        except HwloopError as exc:
+            name = left.pop(0) if left else "end"
+            yield _ends(name).broken_off(f"{type(exc).__name__}: {exc}")
+
+
+def _unless_error(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
     try:
-        with open_bench(BenchSettings(station=tried.file), request, watch_lines=False) as bench:
-            outcome.identify(bench.description.identity, oscilloscope)
-            yield from CHECKS[name](_trial(tried, bench, oscilloscope))
+        yield from findings
     except HwloopError as exc:
-        yield promise.broken_off(f"{type(exc).__name__}: {exc}")
+        yield _ends(name).broken_off(f"{type(exc).__name__}: {exc}")
+
+
+def _ends(name: str) -> Promise:
+    return Promise(name, "bench", "the test runs to its end", "no error of the bench", DRIVER)
 
 
 def _trial(tried: StationOnTrial, bench: Bench, oscilloscope: Oscilloscope | None) -> Trial:

@@ -29,6 +29,7 @@ EDGE, BEYOND = 0.13, 1.13  # of the level, at the edges of the screen
 FLAT_V = 0.2  # of the screen of a line that stays at 0 V
 WINDOW = 1.5  # of the pulses
 COUNT = 3
+DELAY_S, DELAY_PART = 0.2, 0.8  # longest from the column's level to the pulse; of a window
 LATCHED = "roles: the flag of a train is that of the limit, as the instrument latched it"
 TRIGGER = 0.15  # of the level: a pulse that a limit keeps low triggers too
 
@@ -70,6 +71,7 @@ def check(trial: Trial) -> Iterator[Finding]:
         yield from _shown(trial, oscilloscope, asked)
     asked = _Asked(place, -trial.amplitude_v, USUAL_S, COUNT, "after a pulse")
     yield from _shown(trial, oscilloscope, asked)
+    yield from _delay(trial, oscilloscope, place)
 
 
 def _widths(trial: Trial) -> tuple[float, ...]:
@@ -110,6 +112,28 @@ def _shown(trial: Trial, oscilloscope: Oscilloscope, asked: _Asked) -> Iterator[
         yield from _rows(trial, oscilloscope, asked, traces[f"row{row}"], found)
         yield from _columns(trial, oscilloscope, asked, traces[f"col{col}"], found)
     yield from rests(oscilloscope, f"after {asked}")
+
+
+def _delay(trial: Trial, oscilloscope: Oscilloscope, place: Place) -> Iterator[Finding]:
+    """Yield how long the column holds its level before the row makes its pulse."""
+    row, col = place
+    row_v = trial.line_v(place, trial.amplitude_v, ROWS)
+    col_v = trial.line_v(place, trial.amplitude_v, COLUMNS)
+    if not col_v:
+        return
+    screens_v = {f"row{row}": _screen(row_v), f"col{col}": _screen(col_v)}
+    shot = Shot(screens_v, DELAY_S / DELAY_PART, trigger=f"col{col}", level_v=TRIGGER * col_v)
+    amplitude_v = np.where(cell_mask(trial, place), trial.amplitude_v, 0.0)
+    oscilloscope.arm(shot)
+    trial.bench.pulse(PulseMap(amplitude_v, USUAL_S, gate_v=trial.array.read.gate_v))
+    traces = oscilloscope.capture(shot)
+    found = pulses_in(traces[f"row{row}"], row_v) if traces else []
+    where = f"{trial.output(ROWS)} on row{row}, {trial.output(COLUMNS)} on col{col}"
+    condition = f"{format_quantity(trial.amplitude_v, 'V')}, {format_quantity(USUAL_S, 's')}"
+    source = "the level of the column stands as long as the messages of one pulse take"
+    yield Promise("delay of a pulse", where, condition, source, OSCILLOSCOPE).quantity(
+        expected=0.0, seen=found[0].begin_s if found else np.inf, tolerance=DELAY_S, unit="s"
+    )
 
 
 def _screen(level_v: float) -> tuple[float, float]:

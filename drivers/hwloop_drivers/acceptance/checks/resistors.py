@@ -10,6 +10,7 @@ from hwloop.messages import cell_name
 from hwloop_drivers.acceptance.findings import METER, Finding, Promise
 from hwloop_drivers.acceptance.trial import Trial
 from hwloop_drivers.station.addressing import cell_lines
+from hwloop_drivers.station.drives import COLUMNS, ROWS
 
 OFFSET_V = 1e-3  # of two outputs at 0 V against each other; 2400: 0.6 mV, specifications rev. L
 OFFSET_A = 2e-9
@@ -26,7 +27,8 @@ def check(trial: Trial) -> Iterator[Finding]:
             plus, minus = cells.measure(
                 cell_lines(trial.station, row, col), [trial.read_v, -trial.read_v]
             )
-        where = f"{cell_name((row, col))}: {trial.output('rows')} to row{row}, col{col}"
+        outputs = f"{trial.output(ROWS)} on row{row}, {trial.output(COLUMNS)} on col{col}"
+        where = f"{cell_name((row, col))}: {outputs}"
         condition = f"± {trial.read_v:g} V on {trial.resistor_ohm[place]:g} ohm"
         wanted_a = float(expected_a[place])
         yield Promise("resistor", where, condition, SOURCE, METER).quantity(
