@@ -30,7 +30,7 @@ class Memory:
         self.clear()
 
     def clear(self) -> None:
-        """Forget every waveform."""
+        """Forget every waveform that was loaded."""
         self.waveforms: dict[str, tuple[float, ...]] = {}
         self.chosen = BUILT_IN
         self._output.samples = ()
