@@ -10,18 +10,17 @@ from pydantic import ValidationInfo, field_validator
 
 from hwloop.backend.base import Event
 from hwloop.backend.kind import BackendKind, LifeKind, OpenRequest
-from hwloop.errors import ConfigError, Unsupported
+from hwloop.errors import BackendError, ConfigError, Unsupported
 from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.yaml import read_text
 from hwloop.station.station import Station, load_station, parse_station
 from hwloop_drivers.bench.backend import Bench, Release
-from hwloop_drivers.bench.cell_access import prefix_errors
 from hwloop_drivers.bench.wiring_check import self_test
 from hwloop_drivers.links.instrument_locks import Holder, hold
 from hwloop_drivers.links.link import WireLog
 from hwloop_drivers.roles import Instrument
 from hwloop_drivers.safety.watchdog import Watchdog
-from hwloop_drivers.station.configured import configured_instruments
+from hwloop_drivers.station.configured import ConfiguredInstrument, configured_instruments
 from hwloop_drivers.station.drives import BenchDrives
 from hwloop_drivers.virtual_bench import BenchTime, HostTime, find, start
 
@@ -99,17 +98,14 @@ def open_bench(
             at_close.append(virtual.close)
         by_name = {one.name: one for one in configured_instruments(station, addresses)}
         locks = hold(
-            {name: one.address for name, one in by_name.items()}, _holder(request, station)
+            {name: one.lock_address for name, one in by_name.items()}, _holder(request, station)
         )
         at_close.append(locks.release)
         if station.is_virtual and (message := virtual.begin_run()):
             events.append(Event("warning", message))
         watchdog = Watchdog(station, addresses, record=request.record, control=control, locks=locks)
         at_close.insert(0, watchdog.release)
-        for name, one in by_name.items():
-            with prefix_errors(name):
-                log = _wire_log(name, events) if station.wire_log else None
-                opened[name] = one.open(log, alone=True)
+        _open_all(by_name, opened, events if station.wire_log else None)
         drives = BenchDrives.of(station, opened)
         bench = Bench(station, request.array, drives, events, text=text)
         if watch_lines:
@@ -122,6 +118,32 @@ def open_bench(
         raise
     bench.connect(time, by_name, at_close, watchdog)
     return bench
+
+
+def _open_all(
+    by_name: Mapping[str, ConfiguredInstrument],
+    opened: dict[str, Instrument],
+    log: deque[Event] | None,
+) -> None:
+    """Open every instrument; raise one error that names all that cannot be used, and why."""
+    failures: dict[str, BackendError] = {}
+    for name, one in by_name.items():
+        try:
+            opened[name] = one.open(None if log is None else _wire_log(name, log), alone=True)
+        except BackendError as exc:
+            failures[name] = exc
+    if not failures:
+        return
+    reasons = [
+        said if (said := str(exc)).startswith(f"{name} at ") else f"{name}: {said}"
+        for name, exc in failures.items()
+    ]
+    kinds = {type(exc) for exc in failures.values()}
+    kind = kinds.pop() if len(kinds) == 1 else BackendError
+    count = f"{len(failures)} of {len(by_name)} instruments cannot be used: "
+    raise kind((count if len(failures) > 1 else "") + "; ".join(reasons)) from next(
+        iter(failures.values())
+    )
 
 
 def _holder(request: OpenRequest, station: Station) -> Holder:

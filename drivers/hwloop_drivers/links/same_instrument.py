@@ -130,6 +130,8 @@ def _port(address: str) -> frozenset[str]:
         return frozenset([f"url:{address.casefold()}"])
     if sys.platform == "win32":
         return frozenset(["serial:" + address.removeprefix("\\\\.\\").upper()])
+    if os.sep not in address and not Path(address).exists():
+        return frozenset([f"alias:{address.casefold()}"])  # which an installed VISA knows
     path = os.path.realpath(address)
     with contextlib.suppress(OSError):
         status = Path(path).stat()

@@ -24,7 +24,7 @@ from hwloop_drivers.links.messages import (
 )
 from hwloop_drivers.links.network_lock import share_lock
 from hwloop_drivers.links.stream import ByteStream
-from hwloop_drivers.links.visa_address import not_opened, nothing_answers, probe, refuse_address
+from hwloop_drivers.links.visa_address import not_opened, nothing_answers, probe, visa_resource
 from hwloop_drivers.links.visa_message import MessageReader
 
 PROBE_S = 5.0
@@ -50,7 +50,8 @@ class VisaLink(Link):
         clear: bool = True,
         alone: bool = False,
     ) -> None:
-        self.address = self._resource = address
+        self.address = address
+        self._resource = visa_resource(address, settings.visa_library)
         self._settings = settings
         self._wire_log = wire_log
         self._lock = threading.Lock()
@@ -62,7 +63,6 @@ class VisaLink(Link):
         self._messages: MessageReader | None = None
         self._end = settings.read_termination.encode("latin-1")
         self._clears = clear
-        refuse_address(address)
         self._open(alone=alone)
 
     @override
@@ -155,7 +155,12 @@ class VisaLink(Link):
 
     def _clear(self) -> None:
         """Send a device clear: a bus keeps the answer to a question of an earlier run."""
-        if not self._clears or self._raw or self._resource.upper().startswith("ASRL"):
+        from pyvisa.constants import StatusCode
+        from pyvisa.resources import SerialInstrument, TCPIPSocket
+
+        unsupported = StatusCode.error_nonsupported_operation  # a link without device clear
+
+        if not self._clears or isinstance(self._session, (SerialInstrument, TCPIPSocket)):
             return  # a stream has no such message, and a new one no earlier answers
         failed: list[Exception] = []
 
@@ -167,7 +172,7 @@ class VisaLink(Link):
 
         if not _bounded(clear, self._session, CLEAR_S):
             raise InstrumentTimeout(f"{self.address}: no device clear within {CLEAR_S:g} s")
-        if failed:
+        if failed and getattr(failed[0], "error_code", None) != unsupported:
             raise ConnectionLost(f"{self.address}: cannot be cleared: {failed[0]}") from failed[0]
 
     def _ask(

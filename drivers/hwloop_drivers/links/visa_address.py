@@ -11,20 +11,56 @@ HISLIP_PORT, PORTMAPPER_PORT = 4880, 111
 _LAN = re.compile(
     r"TCPIP\d*::([^:,]+)(?:,(\d+))?(?:::([^:]+))??(?:::(INSTR|SOCKET))?", re.IGNORECASE
 )
+_PORT = re.compile(r"COM(\d+)", re.IGNORECASE)
 _EXTRAS = {"USB": ("PyUSB", "hwloop[usb]"), "GPIB": ("linux-gpib or gpib-ctypes", "hwloop[gpib]")}
 
 
-def refuse_address(address: str) -> None:
-    """Raise :class:`ConfigError` if this is no VISA resource's address; nothing is opened."""
+def visa_resource(address: str, visa_library: str) -> str:
+    """Return the resource of an address as VISA opens it; nothing is opened.
+
+    A serial port by its name (``COM3``, ``/dev/ttyUSB0``) becomes a resource. An alias and
+    ``visa://host/resource`` are left to an installed VISA, which alone can know them. Raises
+    :class:`ConfigError` for what can be no resource.
+    """
     from pyvisa.rname import InvalidResourceName, parse_resource_name
 
+    if port := _PORT.fullmatch(address):
+        return f"ASRL{port[1]}::INSTR"
+    own = visa_library.endswith("@py")
+    if own and address.startswith("/dev/"):
+        return f"ASRL{address}::INSTR"
     try:
         parse_resource_name(address)
     except (InvalidResourceName, ValueError) as exc:
+        is_remote = address.lower().startswith("visa://")
+        if not own and (is_remote or "::" not in address):
+            return address
+        needs = (
+            "; an alias, or visa://host/..., needs an installed VISA that knows it: visa_library:"
+            " '@ivi'"
+        )
         raise ConfigError(
             f"{address!r} is no VISA address ({exc}); they read TCPIP::host::5025::SOCKET,"
-            " TCPIP::host::hislip0::INSTR, USB::0x05E6::0x2450::serial::INSTR, GPIB0::24::INSTR"
+            " TCPIP::host::hislip0::INSTR, USB::0x05E6::0x2450::serial::INSTR, GPIB0::24::INSTR,"
+            f" COM3{needs if is_remote or '::' not in address else ''}"
         ) from None
+    return address
+
+
+def unaliased(address: str, visa_library: str) -> str:
+    """Return the resource that an installed VISA has for an alias; the address for all else.
+
+    By it an instrument is locked: under its alias and under its address it is the same one.
+    """
+    if visa_library.endswith("@py") or "::" in address or address.startswith("virtual:"):
+        return address
+    try:
+        import pyvisa
+
+        found = pyvisa.ResourceManager(visa_library).resource_info(address).resource_name
+    except Exception:  # noqa: BLE001 - whatever a VISA library raises; opening it says why
+        return address
+    return found or address
 
 
 def probe(address: str, visa_library: str, *, timeout_s: float) -> None:

@@ -27,7 +27,7 @@ def make_safe_by_hand(
     :func:`hwloop_drivers.safety.make_safe.make_station_safe`, and where the run has not ended
     within :data:`END_S`.
     """
-    by_name = {one.name: one.address for one in configured_instruments(station, addresses)}
+    by_name = {one.name: one.lock_address for one in configured_instruments(station, addresses)}
     holder = Holder("an emergency stop (hwloop safe)", station.name)
     try:
         with hold(by_name, holder):

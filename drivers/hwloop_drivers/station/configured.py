@@ -15,7 +15,7 @@ from hwloop.station.station import Station
 from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link, LinkSettings, WireLog
 from hwloop_drivers.links.opening import open_link, open_serial
-from hwloop_drivers.links.visa_address import refuse_address
+from hwloop_drivers.links.visa_address import unaliased, visa_resource
 from hwloop_drivers.roles import Instrument
 
 
@@ -59,6 +59,13 @@ class ConfiguredInstrument:
     kind: InstrumentKind[Any]
     settings: LinkSettings
     accept_model: str | None = None
+
+    @property
+    def lock_address(self) -> str:
+        """Get the address by which the instrument is locked: of an alias, what it stands for."""
+        if self.kind.serial_board:
+            return self.address
+        return unaliased(self.address, self.settings.visa_library)
 
     def open(self, wire_log: WireLog | None = None, *, alone: bool = False) -> Instrument:
         """Return the instrument on an open link, its identity verified; nothing else was sent.
@@ -116,7 +123,7 @@ def configured_instruments(
         address = (addresses or {}).get(name, entry.address)
         if not kind.serial_board and not address.startswith(VIRTUAL):
             try:
-                refuse_address(address)
+                visa_resource(address, settings.visa_library)
             except ConfigError as exc:
                 raise exc.below(f"instruments.{name}.address") from None
         found.append(ConfiguredInstrument(name, address, kind, settings, entry.accept_model))

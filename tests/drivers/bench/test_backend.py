@@ -1,5 +1,6 @@
 """What the cells of an array see and what is measured, whatever the scheme, on the virtual bench."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -417,5 +418,12 @@ def test_instrument_that_does_not_answer_is_named(tmp_path: Path) -> None:
     for n in range(1, 4):  # ports at which nothing listens
         text = text.replace("virtual:socket", f"TCPIP::127.0.0.1::{n}::SOCKET", 1)
     station.write_text(text)
-    with pytest.raises(ConnectionLost, match=r"^s1: TCPIP::127\.0\.0\.1::1::SOCKET: nothing answ"):
+    with pytest.raises(ConnectionLost) as caught:
         open_bench(BenchSettings(station=station), _request(_procedure("V/2")))
+    said = str(caught.value)
+    assert "\n" not in said
+    count, *reasons = re.split(r": (?=s1: )|; (?=\w+: TCPIP)", said)
+    assert count == "3 of 3 instruments cannot be used"
+    for n, reason in enumerate(reasons, start=1):
+        assert f"TCPIP::127.0.0.1::{n}::SOCKET: nothing answers at 127.0.0.1 port {n}" in reason
+    assert len(reasons) == 3

@@ -337,7 +337,7 @@ def test_closed_port_is_named_whatever_the_protocol(address: str) -> None:
         _open(address)
 
 
-@pytest.mark.parametrize("address", ["FOO::1", "TCPIP", "/dev/ttyUSB0"])
+@pytest.mark.parametrize("address", ["FOO::1", "TCPIP", "ttyUSB0", "visa://host/GPIB0::24::INSTR"])
 def test_what_is_no_visa_address_is_a_mistake_in_the_station(address: str) -> None:
     with pytest.raises(ConfigError, match="is no VISA address"):
         _open(address)
