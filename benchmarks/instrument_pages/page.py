@@ -82,6 +82,11 @@ def differences(name: str, sources: Sources, sent: Sequence[str]) -> list[str]:
     return missing + unsent
 
 
+def makes_pulses(found: Sequence[Session]) -> bool:
+    """Return whether any call made a train or pulses."""
+    return any(sent.call.startswith("apply_") for part in found for sent in part.sent)
+
+
 def page(name: str, subject: Subject, sources: Sources, found: Sequence[Session]) -> str:
     """Return the whole page."""
     sent = commands_of(subject, found)
@@ -90,6 +95,8 @@ def page(name: str, subject: Subject, sources: Sources, found: Sequence[Session]
     parts = [f"# {sources.title}\n", LEGEND.format(name=name), _count(ordered)]
     parts += ["## Texts\n", "".join(f"- *{k}*: {text}\n" for k, text in sources.texts.items())]
     parts += ["## To be tried first on hardware\n", _to_try(sources, ordered)]
+    if sources.widths:
+        parts += ["## Widths that the driver makes\n", " ".join(sources.widths.split()) + "\n"]
     if sources.rules:
         parts += ["## Rules beyond single commands\n", _bullets(sources.rules)]
     parts += ["## In the order of sending\n", *_sessions(subject, entries, found)]

@@ -50,11 +50,14 @@ class Entry(Settings):
 class Sources(Settings):
     """The sources of one page. ``texts``: a short name of each text, and what it is.
 
-    ``rules``: what the texts say of no single command. ``try_first``: what they leave open.
+    ``widths``: which widths of pulses the driver makes, within which tolerance, and which it
+    refuses. ``rules``: what the texts say of no single command. ``try_first``: what they leave
+    open.
     """
 
     title: str
     texts: dict[str, str]
+    widths: str = ""
     rules: tuple[str, ...] = ()
     try_first: tuple[str, ...] = ()
     commands: tuple[Entry, ...]

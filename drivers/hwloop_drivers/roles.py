@@ -6,10 +6,13 @@ driver implements one role for each of its outputs (see :meth:`Instrument.output
 Rules for every driver, checked by :mod:`hwloop_drivers.testing`:
 
 - Numbers are sent with nine significant digits; what protects the array (compliance, range,
-  limits, output load, off mode) is read back and compared, and a difference is an
-  :class:`hwloop.errors.InstrumentFault` that names setting, sent and read value.
-- What the instrument cannot do exactly is refused with :class:`hwloop.errors.Unsupported` before
-  anything is sent: nothing is clipped.
+  limits, output load, off mode) is read back and compared once all settings are made, since a later
+  one may change an earlier; a difference is an :class:`hwloop.errors.InstrumentFault` that names
+  setting, sent and read value.
+- What the instrument cannot do is refused with :class:`hwloop.errors.Unsupported` before anything
+  is sent: nothing is clipped. A level is rounded to the steps that the instrument has, and must
+  read back within half a step. A width is made within the tolerance that the driver states, which
+  covers what the instrument adds by itself, or refused.
 - A reply that is not what was asked for is an :class:`hwloop.errors.UnexpectedReply`; a reading
   at compliance or beyond the range is NaN with a :class:`hwloop.array.operations.Flag`.
 """

@@ -24,6 +24,7 @@ from hwloop.record.life import NO_NAME, ArrayLife, beginning_of, life_path
 from hwloop.record.recorder import Recorder
 from hwloop.record.writer import RecordSink, RecordWriter
 from hwloop.run.execute import Follower, execute, request_for
+from hwloop.run.limited_pulses import LimitedPulses
 from hwloop.run.observer import Observer, Quiet
 from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported
 from hwloop.run.stopping import Interruptible, StopRequest, stop_on_signal
@@ -207,7 +208,8 @@ class _Run(Follower):
         self._life, self._about_life = life, about_life
         self._guard = Guard(self._recorder, procedure.array, life)
         shielded = Interruptible(self._guard, stop, may_raise=False)
-        self._array = Array(shielded, procedure.array, rng)
+        self._pulses = LimitedPulses(shielded)
+        self._array = Array(self._pulses, procedure.array, rng)
         self._outcomes: dict[str, Outcome] = {}
         self._unsafe: HwloopError | None = None
         self._unrecorded: list[RecordError] = []
@@ -269,6 +271,7 @@ class _Run(Follower):
     @override
     def step_began(self, prepared: PreparedStep) -> None:
         self._observer.step_began(self._counted(prepared))
+        self._pulses.begin()
         self._stop.may_raise = True  # in the code of the step
 
     @override
@@ -281,6 +284,7 @@ class _Run(Follower):
 
     def _keep(self, label: str, item: Yield) -> None:
         if isinstance(item, Outcome):
+            item = self._pulses.told(item)
             self._outcomes[label] = item
             self._writer.outcome(label, reached=item.reached, message=item.message)
         else:

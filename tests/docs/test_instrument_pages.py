@@ -14,6 +14,7 @@ from benchmarks.instrument_pages.page import (
     commands_of,
     contents,
     differences,
+    makes_pulses,
     page,
     sessions,
 )
@@ -84,6 +85,13 @@ def test_page_is_what_the_command_makes(name: str, found: dict[str, list[Session
 def test_contents_are_what_the_command_makes(found: dict[str, list[Session]]) -> None:
     made = contents({n: (SUBJECTS[n], load(n), found[n]) for n in SUBJECTS})
     assert (PAGES / "contents.md").read_text(encoding="utf-8") == made, "run `make instruments`"
+
+
+@names
+def test_page_of_an_instrument_that_makes_pulses_states_their_widths(
+    name: str, found: dict[str, list[Session]]
+) -> None:
+    assert bool(load(name).widths) == makes_pulses(found[name])
 
 
 def test_every_driver_and_no_other_has_a_page() -> None:

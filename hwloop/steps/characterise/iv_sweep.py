@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import model_validator
 from typing_extensions import override
 
-from hwloop.array.operations import ReadMap
+from hwloop.array.operations import ReadMap, limited
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.settings.model import Settings
@@ -91,6 +91,9 @@ class SweepRow(Row):
     )
     conductance_s: FloatArray = column("S", "of that current at its voltage; (..., rows, cols)")
     time_s: float = column("s", "end of the read on the array's clock")
+    limited: BoolArray = column(
+        "1", "where compliance kept the pulse from its cell; (..., rows, cols)"
+    )
 
     @override
     def headline(self) -> dict[str, str | float | int]:
@@ -111,8 +114,8 @@ class SweepFigures(Row):
     )
     set_v: FloatArray = column(
         "V",
-        "level at which G first rises through sqrt(low high), between levels; NaN: never, or no"
-        " window that stands out of the scatter",
+        "level at which G first rises through sqrt(low high), between levels; NaN: never, no"
+        " window that stands out of the scatter, or compliance cut the pulse before already",
     )
     reset_v: FloatArray = column("V", "level at which G first falls through it; NaN: as for set_v")
 
@@ -125,10 +128,12 @@ def run(settings: IvSweepSettings, array: Array) -> Iterator[Yield]:
     levels_v = settings.levels_v()
     shape = (*array.population, *array.geometry.shape)
     seen = np.full((settings.cycles, len(levels_v), *shape), np.nan)
+    cut = np.zeros(seen.shape, dtype=np.bool_)
     for group, mask in enumerate(groups(array, settings.cells)):
         for cycle in range(1, settings.cycles + 1):
             for point, level_v in enumerate(levels_v):
-                current_a, at_s = _point(settings, array, mask, level_v)
+                current_a, at_s, cut_now = _point(settings, array, mask, level_v)
+                cut[cycle - 1, point] |= cut_now
                 seen[cycle - 1, point] = filled(seen[cycle - 1, point], at_s, mask)
                 yield SweepRow(
                     group=group,
@@ -138,9 +143,10 @@ def run(settings: IvSweepSettings, array: Array) -> Iterator[Yield]:
                     current_a=current_a,
                     conductance_s=at_s,
                     time_s=array.clock.now_s(),
+                    limited=cut_now,
                 )
     rows = [
-        sweep_figures(n + 1, np.array(levels_v), values, mode=settings.mode)
+        sweep_figures(n + 1, np.array(levels_v), values, mode=settings.mode, cut=cut[n])
         for n, values in enumerate(seen)
     ]
     yield from rows
@@ -149,25 +155,35 @@ def run(settings: IvSweepSettings, array: Array) -> Iterator[Yield]:
 
 def _point(
     settings: IvSweepSettings, array: Array, mask: BoolArray, level_v: float
-) -> tuple[FloatArray, FloatArray]:
-    """Apply one level; return current (amperes) and conductance (siemens), (..., rows, cols)."""
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Apply one level; return current, conductance, and where the pulse was limited.
+
+    Amperes, siemens and a mask, (..., rows, cols).
+    """
     if settings.width_s is None:
         reading = array.backend.read(ReadMap(mask, level_v))
         current_a = measured_a(reading, step="iv_sweep")
-        return current_a, array.conductance_s(reading, level_v)
-    array.backend.pulse(pulse_of(mask, level_v, settings.width_s, gate_v=settings.gate_v))
+        return current_a, array.conductance_s(reading, level_v), np.zeros(current_a.shape, np.bool_)
+    pulse = pulse_of(mask, level_v, settings.width_s, gate_v=settings.gate_v)
+    cut = limited(array.backend.pulse(pulse))
     reading = array.backend.read(read_of(array.settings, mask))
-    return measured_a(reading, step="iv_sweep"), array.conductance_s(reading)
+    return measured_a(reading, step="iv_sweep"), array.conductance_s(reading), cut
 
 
 def sweep_figures(
-    cycle: int, levels_v: FloatArray, seen_conductance_s: FloatArray, *, mode: Mode = "pulsed"
+    cycle: int,
+    levels_v: FloatArray,
+    seen_conductance_s: FloatArray,
+    *,
+    mode: Mode = "pulsed",
+    cut: BoolArray | None = None,
 ) -> SweepFigures:
     """Compute the figures of one cycle.
 
     ``seen_conductance_s``: (levels, ..., rows, cols), siemens. ``mode``: in ``direct`` the scatter
     may be that of the current, so that the conductance scatters by the inverse of the level, or
-    may not: the window has to stand out of either.
+    may not: the window has to stand out of either. ``cut``: where compliance cut the pulse; a
+    cell that switches after such a one did not see its level, which is no voltage of switching.
     """
     chance = chance_of_window(seen_conductance_s, np.ones(len(levels_v)))
     if mode == "direct":
@@ -190,9 +206,22 @@ def sweep_figures(
         low_conductance_s=low_conductance_s,
         high_conductance_s=high_conductance_s,
         chance=chance,
-        set_v=np.where(switches, crossing_v(levels_v, ln), np.nan),
-        reset_v=np.where(switches, crossing_v(levels_v, -ln), np.nan),
+        set_v=np.where(switches & ~_cut_before(ln, cut), crossing_v(levels_v, ln), np.nan),
+        reset_v=np.where(switches & ~_cut_before(-ln, cut), crossing_v(levels_v, -ln), np.nan),
     )
+
+
+def _cut_before(ln: FloatArray, cut: BoolArray | None) -> BoolArray:
+    """Return where the last pulse before ``ln`` first rises through 0 was limited, (...).
+
+    The one at which a cell turns on may be: then it draws the current that compliance limits.
+    """
+    rising = (ln[:-1] < 0) & (ln[1:] >= 0)
+    if cut is None:
+        return np.zeros(rising.shape[1:], np.bool_)
+    first = rising.argmax(axis=0)[None]
+    before: BoolArray = np.take_along_axis(cut, first, axis=0)[0] & rising.any(axis=0)
+    return before
 
 
 def _outcome(settings: IvSweepSettings, rows: list[SweepFigures]) -> Outcome:

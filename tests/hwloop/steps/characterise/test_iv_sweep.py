@@ -111,3 +111,29 @@ def test_noise_loses_no_cell_that_switches() -> None:
         assert np.all((figures.set_v > 0.2) & (figures.set_v <= 0.22))
         assert (figures.chance < 1e-20).all()
     assert np.all((found["figures"][1].reset_v < -0.05) & (found["figures"][1].reset_v >= -0.07))
+
+
+def test_a_cell_that_switches_after_pulses_that_compliance_cut_has_no_voltage_of_switching() -> (
+    None
+):
+    levels = np.array([1.0, 2.0, 3.0, -1.0])
+    seen = np.array([1.0, 1.0, 100.0, 1.0])[:, None, None] * np.ones((1, 1, 3))
+    cut = np.zeros(seen.shape, np.bool_)
+    cut[2, 0, 1] = True  # the pulse that turned the cell on met the compliance: as is intended
+    cut[1:, 0, 2] = True  # it was limited before already: the cell did not see the levels
+    row = sweep_figures(1, levels, seen, cut=cut)
+    assert row.set_v[0, :2].tolist() == pytest.approx([2.5, 2.5])
+    assert np.isnan(row.set_v[0, 2])
+    assert row.reset_v[0, 0] == -1.0
+    assert np.isnan(row.reset_v[0, 1:]).all()
+
+
+def test_a_sweep_keeps_its_limited_points_flagged_and_finds_no_set_voltage_behind_them() -> None:
+    # A row of two cells of 1.905 mS, the other one at half the voltage: 110 µA flow at 38.5 mV.
+    found = results(IV_SWEEP, SWEEP, emulated(DEVICE, shape=(1, 2), current_a=0.11e-3, read_v=1e-3))
+    rows = [row for row in found[""] if row.cycle == 1]
+    low = [row.level_v for row in rows[:20] if not row.limited.any()]
+    assert low == pytest.approx([0.01, 0.02, 0.03])
+    assert all(row.limited.all() for row in rows[3:20])
+    assert np.isnan(found["figures"][0].set_v).all()
+    assert not found["outcome"][0].reached
