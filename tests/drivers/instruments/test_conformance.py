@@ -24,7 +24,7 @@ from tests.drivers.instruments.test_serial_board import SETTINGS, Bench
 
 SOURCE_METERS = [
     (Source("keithley_2400"), SourceMeterTrial()),
-    (Source("keithley_2450"), SourceMeterTrial()),
+    (Source("keithley_2450"), SourceMeterTrial(width_s=5e-3)),
     (Source("keithley_2450", {"language": "tsp"}), SourceMeterTrial()),
     (Source("keithley_2600b", {"model": "2602B"}, "a"), SourceMeterTrial()),
     (Source("keithley_2600b", {"model": "2636B"}, "b"), SourceMeterTrial()),
@@ -38,6 +38,11 @@ PULSE_GENERATORS = [
         Source("keysight_33500b", {"model": "33622A"}, "1"),
         PulseGeneratorTrial(widths_s=(5e-9, 1e-8, 1.0)),
     ),
+    (
+        Source("keysight_81160a", {"channels": 1}),
+        PulseGeneratorTrial(widths_s=(1.5e-9, 1e-6, 0.05)),
+    ),
+    (Source("keysight_81160a", {"channels": 2}, "2"), PulseGeneratorTrial(widths_s=(1e-7, 1e-3))),
 ]
 
 
