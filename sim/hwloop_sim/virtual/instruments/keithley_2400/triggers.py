@@ -25,7 +25,7 @@ LAYERS = {"ARM": ":ARM[:SEQuence[1]][:LAYer[1]]", "TRIG": ":TRIGger[:SEQuence[1]
 
 
 class TriggerModel:
-    """How many cycles a trigger starts, and when."""
+    """Counts, sources and delays of the two layers."""
 
     def __init__(self, clock: BenchClock) -> None:
         self._clock = clock
