@@ -56,7 +56,7 @@ def first_error(path: Path, kind: str, channel: str, settings: dict[str, object]
     question = "eventlog.next(eventlog.SEV_ERROR)" if "2450" in kind else "errorqueue.next()"
     answer = str(box.instrument.receive(f"print({question})")).splitlines()[0]
     code, _, rest = answer.partition("\t")
-    return "" if code in {"0", "0.00000e+00"} else f"{code} {rest}".replace("\t", " ")
+    return "" if float(code) == 0 else f"{code} {rest}".replace("\t", " ")
 
 
 def main() -> None:
