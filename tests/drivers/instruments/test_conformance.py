@@ -24,7 +24,7 @@ from tests.drivers.instruments.test_serial_board import SETTINGS, Bench
 
 SOURCE_METERS = [
     (Source("keithley_2400"), SourceMeterTrial()),
-    (Source("keithley_2450"), SourceMeterTrial()),
+    (Source("keithley_2450"), SourceMeterTrial(width_s=5e-3)),
     (Source("keithley_2450", {"language": "tsp"}), SourceMeterTrial()),
     (Source("keithley_2600b", {"model": "2602B"}, "a"), SourceMeterTrial()),
     (Source("keithley_2600b", {"model": "2636B"}, "b"), SourceMeterTrial()),

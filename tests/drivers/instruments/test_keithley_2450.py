@@ -29,7 +29,7 @@ def test_set_up_locks_the_range_under_a_low_limit_and_reads_back_what_protects()
     assert low < ranged < limit < read_back
     for sent in (
         ":SENS:CURR:RANG 0.0001", ":SENS:CURR:NPLC 0.1", ":SENS:CURR:AZER 0",
-        ":SOUR:VOLT:READ:BACK 0", ":SOUR:VOLT:DEL 0", ":OUTP:VOLT:SMOD ZERO",
+        ":SOUR:VOLT:READ:BACK 0", ":SOUR:VOLT:DEL 0.001", ":OUTP:VOLT:SMOD ZERO",
     ):  # fmt: skip
         assert sent in wire.sent
         assert f"{sent.partition(' ')[0]}?" in wire.sent
@@ -46,24 +46,33 @@ def test_limit_or_off_mode_that_reads_back_otherwise_is_a_fault() -> None:
 
 
 def test_train_is_a_list_sweep_whose_data_come_with_its_start() -> None:
-    run = ':INIT;*WAI;:SOUR:VOLT 0;:OUTP ON;:TRAC:DATA? 1,201,"defbuffer1",READ,SOURSTAT'
-    smu, wire = _smu(**{run: ",".join(["+1E-6,+128", "+2E-6,+160"] * 100 + ["+0E-6,+128"])})
+    data = ':TRAC:DATA? 1,{},"defbuffer1",READ,SOURSTAT,REL'
+    run = ":INIT;*WAI;:SOUR:VOLT 0;:OUTP ON;:SENS:CURR:RANG:AUTO ON;" + data
+    # Six steps at 0 V of 50 us, 0.2 ms of reading and 3.75 ms beside them; then 202 of 30 ms.
+    tried = ",".join(f"+0E-6,+128,{n * 4e-3:g}" for n in range(6))
+    seen = ["+0E-6,+128", *["+1E-6,+128", "+2E-6,+160"] * 100, "+0E-6,+128"]
+    made = ",".join(f"{reading},{n * 0.03:g}" for n, reading in enumerate(seen))
+    smu, wire = _smu(**{run.format(6): tried, run.format(202): made})
     smu.set_up(SourceSetup(range_v=2, compliance_a=1e-4))
     wire.sent.clear()
     pulse, read = TrainPoint(1.2, 0.03), TrainPoint(0.1, 0.03, measure=True)
-    readings = smu.apply_train([pulse, read] * 100).readings
-    level = ",".join(["1.2,0.1"] * 50)
-    assert wire.sent == [
-        f":SOUR:LIST:VOLT {level}",
-        f":SOUR:LIST:VOLT:APP {level}",
-        ":SOUR:LIST:VOLT:APP 0",
+    train = smu.apply_train([pulse, read] * 100)
+    level = ",".join(["1.2,0.1"] * 49)
+    begun = wire.sent.index(f":SOUR:LIST:VOLT 0,{level},1.2")
+    assert wire.sent[begun : begun + 7] == [
+        f":SOUR:LIST:VOLT 0,{level},1.2",
+        f":SOUR:LIST:VOLT:APP 0.1,{level},1.2",
+        ":SOUR:LIST:VOLT:APP 0.1,0",
+        ":SENS:CURR:RANG 0.0001",
         ':TRAC:CLE "defbuffer1"',
-        ':SOUR:SWE:VOLT:LIST 1,0.01,1,OFF,"defbuffer1"',
-        run,
+        # 30 ms less 20 of reading and 3.75 of the step: more than the 3 of settling in the 1 uA range
+        ':SOUR:SWE:VOLT:LIST 1,0.00625,1,OFF,"defbuffer1"',
+        run.format(202),
     ]
-    assert len(readings) == 100
-    assert {r.flags for r in readings} == {Flag.COMPLIANCE}  # bit 5 of the second of each pair
-    assert all(math.isnan(r.current_a) for r in readings)
+    assert len(train.readings) == 100
+    assert train.flags == Flag.COMPLIANCE
+    assert {r.flags for r in train.readings} == {Flag.COMPLIANCE}  # bit 5 of the second of a pair
+    assert all(math.isnan(r.current_a) for r in train.readings)
 
 
 def test_garbage_is_an_unexpected_reply_not_a_number() -> None:

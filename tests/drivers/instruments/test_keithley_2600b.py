@@ -75,10 +75,11 @@ def test_set_up_confirms_every_setting_that_protects_in_an_order_that_every_rang
         "smua.source.offmode = smua.OUTPUT_ZERO",
         "smua.sense = smua.SENSE_LOCAL",
         "smua.source.delay = 0",
-        "smua.measure.delay = 0",
+        "smua.measure.delay = 0.0025",
         "smua.measure.nplc = 1",
         "smua.measure.autozero = smua.AUTOZERO_ONCE",
-        "smua.measure.autorangei = smua.AUTORANGE_ON",
+        "smua.measure.lowrangei = 1e-06",
+        "smua.measure.autorangei = smua.AUTORANGE_FOLLOW_LIMIT",
     ]
     for name in ("source.rangev", "source.limiti", "measure.nplc"):
         assert f"print(smua.{name})" in wire.sent
@@ -107,10 +108,10 @@ def test_setting_that_reads_back_otherwise_is_a_fault(
 
 def test_single_pulse_is_one_message_that_answers_when_the_level_is_back_at_0_v() -> None:
     train = (
-        "hwloop.clear() hwloop.add({1.2, 0, 0.1}, {0.002, 0.002, 0.03}, {0, 0, 1})"
+        "hwloop.clear() hwloop.add({1.2, 0, 0.1}, {0.002, 0.002, 0.0275}, {0, 0, 1})"
         " hwloop.train(smua)"
     )
-    smu, wire = _smu({train: "1.5e-06, 4.0e+00"})
+    smu, wire = _smu({train: "1.500000000e-06,4\tfree"})
     smu.set_up(SourceSetup(range_v=2, compliance_a=1e-4))
     wire.sent.clear()
     points = [TrainPoint(1.2, 2e-3), TrainPoint(0, 2e-3), TrainPoint(0.1, 50e-3, measure=True)]
@@ -119,9 +120,20 @@ def test_single_pulse_is_one_message_that_answers_when_the_level_is_back_at_0_v(
     assert wire.sent == [train]
 
 
-@pytest.mark.parametrize("reply", ["#?~!", "none", "1e-6", "1e-6, 0, 1e-6, 0", "1e-6, garbage"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "#?~!",
+        "none\tfree",
+        "1e-6\tfree",
+        "1e-6,0,1e-6,0\tfree",
+        "1e-6,garbage\tfree",
+        "1e-6,0",
+        "1e-6,0\tfre",
+    ],
+)
 def test_answer_that_is_not_one_reading_is_an_unexpected_reply(reply: str) -> None:
-    train = "hwloop.clear() hwloop.add({0.1}, {0.03}, {1}) hwloop.train(smua)"
+    train = "hwloop.clear() hwloop.add({0.1}, {0.0275}, {1}) hwloop.train(smua)"
     smu, _ = _smu({train: reply})
     smu.set_up(SourceSetup(range_v=2, compliance_a=1e-4))
     with pytest.raises(UnexpectedReply):

@@ -22,11 +22,19 @@ READ = TrainPoint(0.1, 25e-3, measure=True)
 
 
 def _bench(
-    *, model: str = "2602B", compliance_a: float = 1e-3, nplc: float = 1.0, **box: Any
+    *,
+    model: str = "2602B",
+    compliance_a: float = 1e-3,
+    nplc: float = 1.0,
+    lowest_range_a: float = 1e-6,
+    **box: Any,
 ) -> tuple[Keithley2600B, Keithley2600BChannel, OneBox]:
     one = OneBox(Virtual2600B, drive="box.a", settings={"model": model}, **box)
     instrument = Keithley2600B(
-        one.link, Keithley2600BSettings.model_validate({"model": model, "nplc": nplc})
+        one.link,
+        Keithley2600BSettings.model_validate(
+            {"model": model, "nplc": nplc, "lowest_range_a": lowest_range_a}
+        ),
     )
     instrument.verify_identity()
     instrument.reset()
@@ -193,7 +201,7 @@ def test_settings_are_read_back_for_the_record() -> None:
 
 
 def test_low_ranges_of_the_2636b_resolve_a_tenth_of_a_femtoampere() -> None:
-    _, smu, _ = _bench(model="2636B", compliance_a=1e-9, conductance_s=3e-13)
+    _, smu, _ = _bench(model="2636B", compliance_a=1e-9, conductance_s=3e-13, lowest_range_a=1e-10)
     smu.source_voltage = 0.1
     # 100 pA range, a million steps; 1e-15 S is the leakage of the wires.
     assert smu.measure_current().current_a == pytest.approx(301e-16, abs=1e-21)

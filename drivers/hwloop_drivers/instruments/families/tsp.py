@@ -80,6 +80,10 @@ class TspSpeaker:
     def _set_confirmed(self, name: str, value: float) -> None:
         """Set an attribute, read it back and compare; raises :class:`InstrumentFault`."""
         self._set(f"{name} = {number(value)}")
+        self._confirm(name, value)
+
+    def _confirm(self, name: str, value: float) -> None:
+        """Read an attribute and compare; raises :class:`InstrumentFault`."""
         reply = self._ask(name)
         if not math.isclose(reply, value, rel_tol=1e-6, abs_tol=1e-15):
             raise InstrumentFault(

@@ -1,8 +1,9 @@
 """Source-measure units that speak TSP: their trains are scripts inside them.
 
 The Lua file of an instrument defines functions that run what ``hwloop.add`` of
-``families/tsp_trains.lua`` has collected; they print readings with their statuses, or ``none``,
-``errors``, ``stopped``.
+``families/tsp_trains.lua`` has collected; they print readings with their statuses, or ``none``, and
+whether the source was at its limit, or else ``errors`` or ``stopped``. Scripts time their levels by
+the instrument's own clock, and stop at one that lasted otherwise than asked.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from importlib import resources
 
 from typing_extensions import override
 
+from hwloop.array.operations import Flag
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import (
     NumberForm,
@@ -24,7 +26,7 @@ from hwloop_drivers.instruments.families.common import (
 from hwloop_drivers.instruments.families.source_meter import LevelledSource
 from hwloop_drivers.instruments.families.tsp import TspSpeaker
 from hwloop_drivers.links.link import Link, LinkSettings
-from hwloop_drivers.roles import Measured, TrainPoint, VerifyLoop
+from hwloop_drivers.roles import NO_FLAG, Measured, Train, TrainPoint, VerifyLoop
 
 COMMON_SCRIPT = "families/tsp_trains.lua"
 BEYOND_A = 1e30  # an infinite bound as the scripts know it: beyond every current
@@ -42,6 +44,8 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
     _compliance_bit: int
     """Of the status of a reading in a buffer."""
     _aperture_s = 0.0
+    _settle_s = 0.0
+    """From the change of a level to the beginning of a reading."""
     _timeout_s: float
 
     def __init__(self, link: Link, settings: LinkSettings) -> None:
@@ -118,11 +122,12 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
 
     def _wait(self, point: TrainPoint) -> float:
         """Return the time that the script waits at a level, seconds; its reading takes the rest."""
-        wait_s = point.width_s - (self._aperture_s if point.measure else 0.0)
+        reading_s = self._settle_s + self._aperture_s
+        wait_s = point.width_s - (reading_s if point.measure else 0.0)
         if wait_s < 0:
             raise Unsupported(
                 f"{self._name}: a level of {point.width_s:g} s is shorter than its reading,"
-                f" {self._aperture_s:g} s"
+                f" {self._aperture_s:g} s, and the {self._settle_s:g} s until it has settled"
             )
         return wait_s
 
@@ -142,9 +147,9 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
     def _run_loop(self, command: str, loop: VerifyLoop) -> list[Measured]:
         """Run a verify loop that measures here; return one reading for each pulse."""
         sides = _sides(loop)
-        read_s = self._aperture_s if loop.read_s is None else loop.read_s
+        read_s = self._settle_s + self._aperture_s if loop.read_s is None else loop.read_s
         most_s = loop.max_pulses * (loop.width_s + sides * read_s)
-        readings = self._run(command, most_s, None)
+        readings = list(self._run(command, most_s, None).readings)
         if len(readings) % sides:
             raise UnexpectedReply(
                 f"{self.link.address}: {command} answered {len(readings)} readings at two"
@@ -154,24 +159,28 @@ class TspSourceMeter(TspSpeaker, LevelledSource):
             return readings
         return [_half_difference(*pair) for pair in zip(readings[::2], readings[1::2], strict=True)]
 
-    def _run(self, command: str, duration_s: float, count: int | None) -> list[Measured]:
+    def _run(self, command: str, duration_s: float, count: int | None) -> Train:
         """Run a function of the script; return its readings, ``count`` unless it is None."""
         self._make_precise()
         reply = self.link.query(command, timeout_s=2 * duration_s + self._timeout_s).strip()
         self._level_v = 0.0
-        word, _, message = reply.partition("\t")
-        if word in {"stopped", "errors"}:
+        text, _, rest = reply.partition("\t")
+        if text in {"stopped", "errors"}:
             self._raise_errors()
-            raise InstrumentFault(f"{self.link.address}: {command} stopped: {message}")
-        fields = [] if word == "none" else reply.split(",")
+            raise InstrumentFault(f"{self.link.address}: {command} stopped: {rest}")
+        if rest not in {"limited", "free"}:
+            raise UnexpectedReply(f"{self.link.address}: {command} answered {reply!r}")
+        flags = Flag.COMPLIANCE if rest == "limited" else NO_FLAG
+        fields = [] if text == "none" else text.split(",")
         if len(fields) % 2 or (count is not None and len(fields) != 2 * count):
             raise UnexpectedReply(
                 f"{self.link.address}: {command} answered {len(fields)} values for"
                 f" {'its' if count is None else count} readings with their status"
             )
         count = len(fields) // 2
-        pairs = parse_pairs(self.link, command, reply, count, self._form) if fields else []
-        return [self._measured(*pair) for pair in pairs]
+        pairs = parse_pairs(self.link, command, text, count, self._form) if fields else []
+        readings = [self._measured(*pair) for pair in pairs]
+        return Train(tuple(readings), flags | Train.of(readings).flags)
 
 
 def _sides(loop: VerifyLoop) -> int:

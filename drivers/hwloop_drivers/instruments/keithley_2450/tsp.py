@@ -33,11 +33,11 @@ from hwloop_drivers.roles import (
     VerifyLoop,
 )
 
-LEAST_WIDTH_S = 1e-3  # a level set by a script line, which takes up to about 0.1 ms itself
+LEAST_WIDTH_S = 1e-3  # PulseTrain_SVMI.tsp, Keithley's example: about 0.75 ms without a reading
 MOST_WIDTH_S = 1e5
 MOST_POINTS = 10_000
 SCRIPT = "keithley_2450/trains.lua"
-SCRIPT_VERSION = 2
+SCRIPT_VERSION = 3
 
 
 class Keithley2450Tsp(TspSourceMeter, TspInstrument):
@@ -50,13 +50,14 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
     _name = NAME
     _level_path, _limit_path = "smu.source.level", "smu.source.ilimit.level"
     _limited = "smu.source.ilimit.tripped == smu.ON"
-    _read_call = "smu.measure.read()"
+    _read_call = "hwloop.read()"
     _compliance_bit = STATUS_LIMIT
 
     def __init__(self, link: Link, settings: Keithley2450Settings) -> None:
         super().__init__(link, settings)
         self._settings, self._timeout_s = settings, settings.timeout_s
         self._range_v = LIMITS.ranges_v[0] * LIMITS.over
+        self._automatic = False
 
     @override
     def verify_identity(self) -> None:
@@ -87,19 +88,23 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
 
     @override
     def set_up(self, setup: SourceSetup) -> None:
-        range_v, measure_a = ranges_for(setup)
         settings = self._settings
+        ranges = ranges_for(setup, settings.lowest_range_a)
         nplc = setup.nplc if settings.nplc is None else settings.nplc
         self._load_script(SCRIPT, SCRIPT_VERSION)
         self._set_word_confirmed("smu.source.func", "smu.FUNC_DC_VOLTAGE")
         self._set("smu.source.level = 0")
         self._set_word_confirmed("smu.measure.func", "smu.FUNC_DC_CURRENT")
-        self._set_word_confirmed("smu.measure.autorange", "smu.ON")
+        self._set("smu.measure.autorange = smu.ON")
         self._set(f"smu.source.ilimit.level = {number(LOW_LIMIT_A)}")
-        self._set_confirmed("smu.source.range", range_v)
-        self._set_confirmed("smu.source.ilimit.level", setup.compliance_a)
-        if measure_a is not None:
-            self._set_confirmed("smu.measure.range", measure_a)
+        self._set_confirmed("smu.source.range", ranges.source_v)
+        # The range that carries the limit: a lower one would clamp the output to 105 % of itself.
+        self._set(f"smu.measure.range = {number(ranges.measure_a)}")
+        if ranges.automatic:
+            self._set(f"smu.measure.autorangelow = {number(ranges.lowest_a)}")
+            self._set_word_confirmed("smu.measure.autorangerebound", "smu.ON")
+            self._set_word_confirmed("smu.measure.autorange", "smu.ON")
+        self._set(f"smu.source.ilimit.level = {number(setup.compliance_a)}")
         self._set_confirmed("smu.measure.nplc", nplc)
         sense = "4WIRE" if settings.four_wire else "2WIRE"
         self._set_word_confirmed("smu.measure.sense", f"smu.SENSE_{sense}")
@@ -111,7 +116,13 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
         self._set("smu.measure.count = 1")
         self._set_word_confirmed("smu.source.offmode", "smu.OFFMODE_ZERO")
         self._aperture_s = nplc / self._ask("localnode.linefreq")
-        self._range_v, self._level_v = range_v * LIMITS.over, 0.0
+        self._settle_s, self._automatic = ranges.settle_s, ranges.automatic
+        self._set_confirmed("hwloop.settle", self._settle_s)
+        self._set(f"hwloop.aperture = {number(self._aperture_s)}")
+        # After all that may have changed them.
+        self._confirm("smu.measure.range", ranges.measure_a)
+        self._confirm("smu.source.ilimit.level", setup.compliance_a)
+        self._range_v, self._level_v = ranges.source_v * LIMITS.over, 0.0
 
     @property
     @override
@@ -121,6 +132,8 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
     @source_enabled.setter
     def source_enabled(self, on: bool) -> None:
         self._set_finished(f"smu.source.output = smu.{'ON' if on else 'OFF'}")
+        if on and self._automatic:  # switched off in mode ZERO it stays where it is
+            self._set("smu.measure.autorange = smu.ON")
 
     @override
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:
@@ -144,7 +157,7 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
         command = self._send_points(points)
         total_s = math.fsum(point.width_s for point in points)
         count = sum(p.measure for p in points)
-        return Train.of(self._run(f"{command} hwloop.train()", total_s, count))
+        return self._run(f"{command} hwloop.train()", total_s, count)
 
     @override
     def refuse_loop(self, loop: VerifyLoop) -> None:

@@ -12,7 +12,11 @@ from hwloop_drivers.instruments.families.common import number, refuse_above
 from hwloop_drivers.instruments.families.source_meter import measured
 from hwloop_drivers.instruments.families.trains import as_pulses
 from hwloop_drivers.instruments.families.tsp_source_meter import TspSourceMeter
-from hwloop_drivers.instruments.keithley_2600b.models import MODELS, Keithley2600BSettings
+from hwloop_drivers.instruments.keithley_2600b.models import (
+    MODELS,
+    SETTLE_S,
+    Keithley2600BSettings,
+)
 from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import Measured, SourceSetup, Train, TrainPoint, VerifyLoop
 
@@ -22,7 +26,7 @@ LEAST_PULSE_S = 1e-4  # the trigger model's: data sheet, minimum pulse width
 MOST_WIDTH_S = 1e5
 MOST_POINTS = 10_000
 SCRIPT = "keithley_2600b/trains.lua"
-SCRIPT_VERSION = 3
+SCRIPT_VERSION = 4
 
 
 class Keithley2600BChannel(TspSourceMeter):
@@ -39,7 +43,7 @@ class Keithley2600BChannel(TspSourceMeter):
         self._level_path = f"{self._smu}.source.levelv"
         self._limit_path = f"{self._smu}.source.limiti"
         self._limited = f"{self._smu}.source.compliance"
-        self._read_call = f"{self._smu}.measure.i()"
+        self._read_call = f"hwloop.read({self._smu})"
         self._range_v = self._model.ranges_v[0]
         self._compliance_a = 0.0
 
@@ -80,15 +84,21 @@ class Keithley2600BChannel(TspSourceMeter):
         sense = "REMOTE" if settings.four_wire else "LOCAL"
         self._set_word_confirmed(f"{smu}.sense", f"{smu}.SENSE_{sense}")
         self._set_confirmed(f"{smu}.source.delay", 0)
-        self._set_confirmed(f"{smu}.measure.delay", 0)
+        lowest_a = self._lowest_range(setup)
+        self._settle_s = SETTLE_S[lowest_a]
+        self._set_confirmed(f"{smu}.measure.delay", self._settle_s)
         self._set_confirmed(f"{smu}.measure.nplc", nplc)
         # Done once, it may read back as off.
         self._set(f"{smu}.measure.autozero = {smu}.AUTOZERO_ONCE")
         if setup.measure_range_a is None:
-            self._set_word_confirmed(f"{smu}.measure.autorangei", f"{smu}.AUTORANGE_ON")
+            # Between readings the range that carries the limit: should a lower one clamp the
+            # output, as that of a 2450 does, no pulse meets it.
+            self._set_confirmed(f"{smu}.measure.lowrangei", lowest_a)
+            self._set_word_confirmed(f"{smu}.measure.autorangei", f"{smu}.AUTORANGE_FOLLOW_LIMIT")
         else:
-            self._set_confirmed(f"{smu}.measure.rangei", setup.measure_range_a)
+            self._set_confirmed(f"{smu}.measure.rangei", lowest_a)
         self._aperture_s = nplc / self._ask("localnode.linefreq")
+        self._confirm(f"{smu}.source.limiti", setup.compliance_a)  # after all that may change it
         self._range_v, self._compliance_a = range_v, setup.compliance_a
         self._level_v = 0.0
 
@@ -130,13 +140,14 @@ class Keithley2600BChannel(TspSourceMeter):
         if pulses is not None and pulses.on_s < LEAST_DELAY_S:
             off_s = pulses.on_s if pulses.off_s is None else pulses.off_s
             command = (
-                f"hwloop.pulses({self._smu}, {number(pulses.level_v)},"
+                f"hwloop.pulses({self._smu}, status.measurement.instrument.{self._smu},"
+                f" {number(pulses.level_v)},"
                 f" {number(self._compliance_a)}, {number(pulses.on_s)}, {number(off_s)},"
                 f" {pulses.count})"
             )
-            return Train.of(self._run(command, total_s + off_s, 0))
+            return self._run(command, total_s + off_s, 0)
         command = f"{self._send_points(points)} hwloop.train({self._smu})"
-        return Train.of(self._run(command, total_s, sum(p.measure for p in points)))
+        return self._run(command, total_s, sum(p.measure for p in points))
 
     @override
     def refuse_loop(self, loop: VerifyLoop) -> None:
@@ -185,6 +196,14 @@ class Keithley2600BChannel(TspSourceMeter):
                 last_v = other.start_v + (loop.max_pulses - 1) * other.step_v
                 other.source.refuse_levels(other.start_v, last_v, other.read_v)
                 yield other.source, (other.start_v, other.step_v, other.read_v)
+
+    def _lowest_range(self, setup: SourceSetup) -> float:
+        """Return the lowest range that readings are made in, amperes: the fixed one if any is."""
+        fixed_a = setup.measure_range_a
+        if fixed_a is not None:
+            refuse_above(f"{self._name}: measurement range", fixed_a, self._model.most_a, "A")
+            return next(full for full in SETTLE_S if abs(fixed_a) <= full)
+        return self._model.lowest_range_for(self._settings.lowest_range_a, setup.compliance_a)
 
     def _range_for(self, setup: SourceSetup) -> float:
         """Return the range to lock, volts; raises :class:`Unsupported` where the model has none."""

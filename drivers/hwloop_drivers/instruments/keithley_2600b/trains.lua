@@ -1,44 +1,62 @@
 -- What a 2600B keeps of hwloop: trains and verify loops that run inside it. Lua 5.0 only.
 
--- Run something that measures into nvbuffer1, leave the level at 0 V whatever happens, print all
--- readings with their status, after the number of errors that were met.
-function hwloop.run(smu, body, others)
+function hwloop.now() return timer.measure.t() end
+
+-- Measure in an automatic range, which then is again the one that carries the limit: 1 and 2 are
+-- AUTORANGE_ON and AUTORANGE_FOLLOW_LIMIT. A fixed range stays.
+function hwloop.read(smu, buffer)
+  local automatic = smu.measure.autorangei ~= 0
+  if automatic then smu.measure.autorangei = 1 end
+  local current
+  if buffer then current = smu.measure.i(buffer) else current = smu.measure.i() end
+  if automatic then smu.measure.autorangei = 2 end
+  return current
+end
+
+-- Run something that measures into nvbuffer1 and holds levels of the source, leave the level at 0 V
+-- whatever happens, print all readings with their status, or what else came of it.
+function hwloop.run(source, meter, body, others)
   local before = errorqueue.count
-  smu.nvbuffer1.clear()
-  smu.nvbuffer1.appendmode = 1
-  local ok, message = pcall(body)
-  smu.source.levelv = 0
+  hwloop.set = function(level) source.source.levelv = level end
+  hwloop.at_limit = function() return source.source.compliance end
+  meter.nvbuffer1.clear()
+  meter.nvbuffer1.appendmode = 1
+  local ok, message = pcall(function()
+    hwloop.begin(0)
+    body()
+  end)
+  source.source.levelv = 0
   for n = 1, table.getn(others or {}) do others[n].source.levelv = 0 end
   waitcomplete()
   if not ok then
     print("stopped", message)
   elseif errorqueue.count > before then
     print("errors")
-  elseif smu.nvbuffer1.n == 0 then
-    print("none")
   else
-    printbuffer(1, smu.nvbuffer1.n, smu.nvbuffer1.readings, smu.nvbuffer1.statuses)
+    hwloop.tell(meter.nvbuffer1.readings, meter.nvbuffer1.statuses, meter.nvbuffer1.n)
   end
 end
 
 function hwloop.train(smu)
-  hwloop.run(smu, function()
+  hwloop.run(smu, smu, function()
     for n = 1, table.getn(hwloop.levels) do
-      smu.source.levelv = hwloop.levels[n]
-      delay(hwloop.waits[n])
-      if hwloop.reads[n] == 1 then smu.measure.i(smu.nvbuffer1) end
+      hwloop.hold(hwloop.levels[n], hwloop.waits[n])
+      if hwloop.reads[n] == 1 then hwloop.read(smu, smu.nvbuffer1) end
     end
   end)
 end
 
--- Equal pulses from 0 V, timed by the trigger model of the factory script.
-function hwloop.pulses(smu, level, limit, on, off, count)
+-- Equal pulses from 0 V, timed by the trigger model of the factory script; the current limit is
+-- latched in the status of the channel, bit 1, until it is read.
+function hwloop.pulses(smu, status, level, limit, on, off, count)
   local automatic = smu.measure.autorangei
-  hwloop.run(smu, function()
+  hwloop.run(smu, smu, function()
+    local stale = status.event
     smu.measure.autorangei = 0
     local done, message = ConfigPulseVMeasureI(smu, 0, level, limit, on, off, count, nil, 1)
     if done then done, message = InitiatePulseTest(1) end
     if not done then error(message) end
+    hwloop.limited = math.mod(math.floor(status.event / 2), 2) == 1
   end)
   smu.measure.autorangei = automatic
 end
@@ -48,11 +66,10 @@ end
 function hwloop.verify(smu, meter, others, start, step, width, read, wait, low, high, most, sides)
   local count, outputs = table.getn(others), {smu}
   for k = 1, count do table.insert(outputs, others[k][1]) end
-  hwloop.run(meter, function()
+  hwloop.run(smu, meter, function()
     for n = 0, most - 1 do
       for k = 1, count do others[k][1].source.levelv = others[k][2] + n * others[k][3] end
-      smu.source.levelv = start + n * step
-      delay(width)
+      hwloop.hold(start + n * step, width)
       smu.source.levelv = 0
       for k = count, 1, -1 do others[k][1].source.levelv = others[k][4] end
       local current, failed = 0, false
@@ -60,7 +77,7 @@ function hwloop.verify(smu, meter, others, start, step, width, read, wait, low, 
         local sign = 3 - 2 * side
         smu.source.levelv = sign * read
         delay(wait)
-        local seen = meter.measure.i(meter.nvbuffer1)
+        local seen = hwloop.read(meter, meter.nvbuffer1)
         current = current + sign * seen / sides
         failed = failed or meter.source.compliance or math.abs(seen) > 1e30
         if not failed and smu.source.compliance then
@@ -73,4 +90,4 @@ function hwloop.verify(smu, meter, others, start, step, width, read, wait, low, 
   end, outputs)
 end
 
-hwloop.version = 3
+hwloop.version = 4

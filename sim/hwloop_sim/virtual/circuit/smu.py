@@ -299,7 +299,7 @@ class Smu:
         reading = searched(
             read(),
             read_in,
-            ranges=self.model.ranges(other),
+            ranges=self.searched_ranges(other),
             present=self.measure_range[other],
             top=self.limit_range(self.function),
             value=lambda r: math.inf if other in r.over or r.range_limited else r.value(other),
@@ -307,6 +307,10 @@ class Smu:
         if self.rebound:
             self._use_range(other, self.limit_range(self.function))
         return reading
+
+    def searched_ranges(self, function: str) -> tuple[float, ...]:
+        """Return the ranges among which an automatic one is searched, ascending."""
+        return self.model.ranges(function)
 
     def _range_changes(self, function: str) -> bool:
         """Return whether an automatic range is kept from one reading to the next."""

@@ -14,9 +14,9 @@ from typing_extensions import override
 from hwloop_sim.virtual.circuit.circuit import Circuit
 from hwloop_sim.virtual.circuit.clock import BenchClock
 from hwloop_sim.virtual.circuit.instrument import VirtualInstrument
-from hwloop_sim.virtual.circuit.smu import Smu
-from hwloop_sim.virtual.instruments.keithley_2450.core import MODEL, Core
+from hwloop_sim.virtual.instruments.keithley_2450.core import Core
 from hwloop_sim.virtual.instruments.keithley_2450.scpi import Keithley2450Scpi
+from hwloop_sim.virtual.instruments.keithley_2450.terminals import MODEL, Terminals2450
 from hwloop_sim.virtual.instruments.keithley_2450.tsp import Keithley2450Tsp
 
 IDENTITY = "KEITHLEY INSTRUMENTS,MODEL 2450,00000000,1.7.12b"
@@ -37,7 +37,8 @@ class Keithley2450(VirtualInstrument):
     ) -> None:
         super().__init__(name, circuit, clock, noise=noise, settings=settings)
         line_hz = float(str(settings.get("line_frequency_hz", 50.0)))
-        self.core = Core(Smu(name, MODEL, circuit, clock, noise), clock, line_hz=line_hz)
+        terminals = Terminals2450(name, MODEL, circuit, clock, noise)
+        self.core = Core(terminals, clock, line_hz=line_hz)
         made: Any = {"noise": noise, "settings": settings, "core": self.core}
         self._speakers: dict[str, VirtualInstrument] = {
             "SCPI": Keithley2450Scpi(name, circuit, clock, identity=IDENTITY, **made),

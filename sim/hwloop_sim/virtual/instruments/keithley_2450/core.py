@@ -2,7 +2,7 @@
 
 Ranges, resolutions and noise after its data sheet, SPEC-2450 rev. A: 6½ digits, source steps of 25
 ppm of the range, settled in 200 µs. The envelope and the defaults after the reference manual,
-2450-901-01. The current limit is at least 10 % of a measurement range that is locked.
+2450-901-01. What settings do to each other is in :mod:`.terminals`.
 """
 
 from __future__ import annotations
@@ -10,31 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hwloop_sim.virtual.circuit.clock import BenchClock
-from hwloop_sim.virtual.circuit.smu import CURR, OTHER, OVERFLOW, VOLT, Smu, SmuModel
+from hwloop_sim.virtual.circuit.smu import CURR, OTHER, OVERFLOW, VOLT
+from hwloop_sim.virtual.instruments.keithley_2450.terminals import Terminals2450
 from hwloop_sim.virtual.languages.tsp_tables import ReadingBuffer
 
-MODEL = SmuModel(
-    ranges_v=(0.02, 0.2, 2.0, 20.0, 200.0),
-    ranges_a=(1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),
-    over=1.05,
-    envelope=((21.0, 1.05), (210.0, 0.105)),
-    noise_a=(5e-13, 5e-13, 5e-12, 4e-11, 4e-10, 5e-9, 4e-8, 1e-7, 3e-6),
-    noise_of_v=5e-6,
-    reading_steps=1e6,
-    source_steps=4e4,
-    settle_s=2e-4,
-    least_limit_a=1e-9,
-    least_limit_v=0.02,
-    least_limit_of_range=0.1,
-    off_share=0.1,
-)
 RES = "RES"
 COLUMNS = ("readings", "sourcevalues", "statuses", "sourcestatuses", "relativetimestamps")
 MOST_ROWS = 100_000
 LEAST_ROWS = 10
 LEAST_SWEEP_DELAY_S, MOST_SWEEP_DELAY_S = 50e-6, 1e4
 MOST_LIST, LIST_LINE = 2500, 100
-AUTO_DELAY_S = 1e-3
+MOST_DELAY_S, USER_DELAYS = 1e4, range(1, 6)
 READBACK, LIMITED, OUTPUT_ON = 8, 32, 128  # bits of a source status: bufferVar.sourcestatuses
 QUESTIONABLE = 2  # bit of a measurement status: bufferVar.statuses
 BUFFERS = ("defbuffer1", "defbuffer2")
@@ -78,12 +64,13 @@ class _Settings:
     count: int = 1
     four_wire: bool = False
     averages: int = 1
+    user_delay_s: dict[tuple[str, int], float] = field(default_factory=dict)
 
 
 class Core:
     """Terminals, buffers and sweeps of a 2450, which both command languages act on."""
 
-    def __init__(self, smu: Smu, clock: BenchClock, *, line_hz: float) -> None:
+    def __init__(self, smu: Terminals2450, clock: BenchClock, *, line_hz: float) -> None:
         self.smu = smu
         self.line_hz = line_hz
         self._clock = clock
@@ -108,7 +95,7 @@ class Core:
 
     def read(self, buffer: Buffer) -> float:
         """Wait the source delay, measure ``count`` times into a buffer; return the last reading."""
-        self._clock.advance(self._source_delay())
+        self.settle()
         reading = 0.0
         for _ in range(self.now.count):
             reading = self._measure(buffer)
@@ -126,22 +113,32 @@ class Core:
         self.smu.switch(on=True)
         for level in sweep.levels * sweep.count:
             self.smu.set_level(sweep.function, level)
-            self._clock.advance(sweep.delay_s + self._source_delay())
+            self._clock.advance(sweep.delay_s)
+            self.settle()
             self._measure(buffer)
             if sweep.fail_abort and self.smu.limited:
                 break
         self.smu.switch(on=False)
 
-    def _source_delay(self) -> float:
+    def settle(self) -> None:
+        """Wait the source delay, where the level's magnitude has changed since the last time."""
+        if not self.smu.take_step():
+            return
         function = self.smu.function
-        return AUTO_DELAY_S if self.now.delay_auto[function] else self.now.delay_s[function]
+        automatic = self.now.delay_auto[function]
+        self._clock.advance(self.smu.auto_delay_s() if automatic else self.now.delay_s[function])
 
     def _measure(self, buffer: Buffer) -> float:
         now, source = self.now, self.smu.function
         both = now.readback[source] and now.measures != source
         phases = (3 if now.autozero else 1) * (2 if both or now.measures == RES else 1)
         cycles = now.nplc * now.averages
-        seen = self.smu.measure(cycles / self.line_hz * phases, line_hz=self.line_hz, cycles=cycles)
+        seen = self.smu.measure(
+            cycles / self.line_hz * phases,
+            line_hz=self.line_hz,
+            cycles=cycles,
+            searching=now.measures != source,
+        )
         status = (OUTPUT_ON * self.smu.on) | (LIMITED * seen.limited)
         level = seen.value(source) if now.readback[source] else self.smu.levels[source]
         status |= READBACK * now.readback[source]

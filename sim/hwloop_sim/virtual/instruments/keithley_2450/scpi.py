@@ -13,13 +13,15 @@ from hwloop_sim.virtual.instruments.keithley_2450.core import (
     BUFFERS,
     LEAST_SWEEP_DELAY_S,
     LIST_LINE,
-    MODEL,
+    MOST_DELAY_S,
     MOST_LIST,
     MOST_SWEEP_DELAY_S,
     RES,
+    USER_DELAYS,
     Core,
     SourceSweep,
 )
+from hwloop_sim.virtual.instruments.keithley_2450.terminals import MODEL
 from hwloop_sim.virtual.instruments.keithley_2450.trace import SENSE_FORMS, Traces
 from hwloop_sim.virtual.languages.scpi import (
     ILLEGAL,
@@ -97,7 +99,9 @@ class Keithley2450Scpi(ScpiSmu):
 
     def _add_delay(self, function: str, header: str) -> None:
         def told(arguments: Arguments) -> None:
-            self._core.now.delay_s[function] = arguments.number(lowest=0, highest=4, default=0.0)
+            self._core.now.delay_s[function] = arguments.number(
+                lowest=0, highest=MOST_DELAY_S, default=0.0
+            )
             self._core.now.delay_auto[function] = False
 
         self.on(
@@ -107,8 +111,20 @@ class Keithley2450Scpi(ScpiSmu):
         )
         self.flag_in(f"{header}:DELay:AUTO", lambda: self._core.now.delay_auto, function)
         self.flag_in(f"{header}:READ:BACK", lambda: self._core.now.readback, function)
-        for n in range(1, 6):
-            self.keep(f"{header}:DELay:USER{n}", "0")
+        for n in USER_DELAYS:
+            self._add_user_delay(f"{header}:DELay:USER{n}", (function, n))
+
+    def _add_user_delay(self, header: str, key: tuple[str, int]) -> None:
+        def told(arguments: Arguments) -> None:
+            self._core.now.user_delay_s[key] = arguments.number(
+                lowest=0, highest=MOST_DELAY_S, default=0.0
+            )
+
+        self.on(
+            header,
+            set=told,
+            get=lambda _: scientific(self._core.now.user_delay_s.get(key, 0.0)),
+        )
 
     def _add_sense(self) -> None:
         self.on(
@@ -120,11 +136,25 @@ class Keithley2450Scpi(ScpiSmu):
             header = f":SENSe[1]:{form}"
             if function != RES:
                 self.add_measure_range(header, function, self._smu)
+                self._add_automatic_range(f"{header}:RANGe:AUTO", function)
             self._add_measurement(header)
         self.keep(":SENSe[1]:RESistance:RANGe[:UPPer]", "200000")
         self.switch_kept(":SENSe[1]:RESistance:RANGe:AUTO", on=True)
         self.on(":SENSe[1]:AZERo:ONCE", set=lambda _: None)
         self._number(":SENSe[1]:COUNt", "count", 1, 300_000, whole=True)
+
+    def _add_automatic_range(self, header: str, function: str) -> None:
+        smu = self._smu
+        self.on(
+            f"{header}:REBound",
+            set=lambda a: setattr(smu, "rebound", a.boolean()),
+            get=lambda _: str(int(smu.rebound)),
+        )
+        self.on(
+            f"{header}:LLIMit",
+            set=lambda a: smu.set_lowest(function, a.number(lowest=0, highest=200)),
+            get=lambda _: scientific(smu.lowest[function]),
+        )
 
     def _add_measurement(self, header: str) -> None:
         """Register settings that the real instrument has for each function, here one for all."""

@@ -16,17 +16,19 @@ from hwloop_sim.virtual.instruments.keithley_2450.core import (
     BUFFERS,
     LEAST_ROWS,
     LIMITED,
-    MODEL,
+    MOST_DELAY_S,
     MOST_ROWS,
     MOST_SWEEP_DELAY_S,
     OUTPUT_ON,
     QUESTIONABLE,
     READBACK,
     RES,
+    USER_DELAYS,
     Buffer,
     Core,
     SourceSweep,
 )
+from hwloop_sim.virtual.instruments.keithley_2450.terminals import MODEL
 from hwloop_sim.virtual.languages.tsp import VirtualTspInstrument
 from hwloop_sim.virtual.languages.tsp_tables import Node, TspError, as_number, within
 
@@ -40,7 +42,7 @@ OFF_MODES = {
 }
 SENSES = {False: "smu.SENSE_2WIRE", True: "smu.SENSE_4WIRE"}
 TERMINALS = ("smu.TERMINALS_FRONT", "smu.TERMINALS_REAR")
-SEVERITY_ERROR = 1.0
+SEVERITY_ERROR, SEVERITY_WARNING = 1.0, 2.0
 OUT_OF_RANGE = TspError(-222, "Parameter data out of range")
 
 
@@ -50,6 +52,8 @@ class Keithley2450Tsp(VirtualTspInstrument):
     model = "2450"
     no_error = "No error"
     ascii_precision = 0
+    counts_anew = True
+    """Whether ``eventlog.getcount`` counts from when it was last asked."""
 
     show_errors = ("showevents", tuple(range(8)))
 
@@ -59,12 +63,14 @@ class Keithley2450Tsp(VirtualTspInstrument):
         self._full_identity = full_identity
         self.line_hz = core.line_hz
         self._terminals = TERMINALS[0]
+        self._counted: dict[int, int] = {}
         self._declare_constants()
         self._declare_source(self.root.node("smu.source"))
         self._declare_measure(self.root.node("smu.measure"))
         self._declare_buffers()
         self._declare_sweeps()
         self._declare_log()
+        self._declare_timer()
 
     @property
     @override
@@ -106,6 +112,18 @@ class Keithley2450Tsp(VirtualTspInstrument):
         self._number(node, "delay", lambda: core.now.delay_s[smu.function], self._set_delay)
         self._flag(node, "autodelay", lambda: core.now.delay_auto, lambda: smu.function)
         self._flag(node, "readback", lambda: core.now.readback, lambda: smu.function)
+        for n in USER_DELAYS:
+            self._declare_user_delay(node, n)
+
+    def _declare_user_delay(self, node: Node, n: int) -> None:
+        core, smu = self._core, self._smu
+
+        def told(delay_s: float) -> None:
+            core.now.user_delay_s[smu.function, n] = within(delay_s, 0, MOST_DELAY_S)
+
+        self._number(
+            node, f"userdelay[{n}]", lambda: core.now.user_delay_s.get((smu.function, n), 0.0), told
+        )
 
     def _declare_limit(self, node: Node, function: str) -> None:
         smu = self._smu
@@ -131,6 +149,14 @@ class Keithley2450Tsp(VirtualTspInstrument):
             lambda v: smu.set_measure_range(core.measured_range(), v),
         )  # fmt: skip
         self._flag(node, "autorange", lambda: smu.measure_auto, core.measured_range)
+        self._word(
+            node, "autorangerebound", {False: OFF, True: ON}, lambda: smu.rebound,
+            lambda on: setattr(smu, "rebound", on),
+        )  # fmt: skip
+        self._number(
+            node, "autorangelow", lambda: smu.lowest[core.measured_range()],
+            lambda v: smu.set_lowest(core.measured_range(), v),
+        )  # fmt: skip
         self._number(node, "nplc", lambda: core.now.nplc, self._setting("nplc", 0.01, 10))
         self._number(node, "count", lambda: core.now.count, self._setting("count", 1, 300_000))
         self._word(
@@ -164,17 +190,51 @@ class Keithley2450Tsp(VirtualTspInstrument):
         model.function("abort", lambda: None)
         self.root.function("smu.reset", self._core.reset)
 
+    def _declare_timer(self) -> None:
+        timer = self.root.node("timer")
+        timer.function("cleartime", self._restart_timer)
+        timer.function("gettime", lambda: self._clock.now_s - self._timer_s)
+
     def _declare_log(self) -> None:
         log = self.root.node("eventlog")
         log.constant("SEV_ERROR", SEVERITY_ERROR)
+        log.constant("SEV_WARN", SEVERITY_WARNING)
+        log.constant("SEV_INFO", 4.0)
         log.constant("SEV_ALL", 7.0)
-        log.function("next", lambda *_: self._next_event())
-        log.function("getcount", lambda *_: float(len(self.errors)))
-        log.function("clear", lambda: self.errors.clear())
+        log.function("next", self._next_event)
+        log.function("getcount", self._count)
+        log.function("clear", self._clear)
 
-    def _next_event(self) -> tuple[Any, ...]:
+    def _clear(self) -> None:
+        self.errors.clear()
+        self._smu.warnings.clear()
+        self._counted = {}
+
+    def _count(self, severity: Any = 7.0) -> float:
+        """Count the unread events; with ``counts_anew`` only those since it was last asked.
+
+        The topic *eventlog.getcount()* says both: unread, and since the command was last sent.
+        """
+        wanted = int(as_number(severity))
+        count = 0
+        for bit, events in ((1, self.errors), (2, self._smu.warnings)):
+            if wanted & bit:
+                before = self._counted.get(bit, 0) if self.counts_anew else 0
+                count += max(len(events) - before, 0)
+                self._counted[bit] = len(events)
+        return float(count)
+
+    def _next_event(self, severity: Any = 7.0) -> tuple[Any, ...]:
         """Take the oldest event: code, text, severity, node, seconds, nanoseconds."""
+        wanted = int(as_number(severity))
+        if wanted & 2 and self._smu.warnings and not (wanted & 1 and self.errors):
+            event = self._smu.warnings.popleft()
+            self._counted[2] = max(self._counted.get(2, 0) - 1, 0)
+            return event.code, event.text, SEVERITY_WARNING, 1.0, 0.0, 0.0
+        if not wanted & 1:
+            return 0.0, self.no_error, 0.0, 0.0, 0.0, 0.0
         code, text, _, node = self.next_error()
+        self._counted[1] = max(self._counted.get(1, 0) - 1, 0)
         return code, text, SEVERITY_ERROR if code else 0.0, node if code else 0.0, 0.0, 0.0
 
     def _read(self, buffer: Any = None) -> float:
@@ -221,7 +281,7 @@ class Keithley2450Tsp(VirtualTspInstrument):
 
     def _set_delay(self, delay_s: float) -> None:
         now = self._core.now
-        now.delay_s[self._smu.function] = within(delay_s, 0, 4)
+        now.delay_s[self._smu.function] = within(delay_s, 0, MOST_DELAY_S)
         now.delay_auto[self._smu.function] = False
 
     def _number(

@@ -1,12 +1,12 @@
 """A Keithley 2600B: one or two source-measure channels that speak TSP.
 
-Names, defaults and status bits after the Series 2600B reference manual, 2600BS-901-01; ranges,
-resolutions and limits after the data sheets of the models. Leads have no resistance.
+Names, defaults and status bits after the Series 2600B reference manual, 2600BS-901-01. Leads have
+no resistance.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from typing_extensions import override
@@ -14,29 +14,12 @@ from typing_extensions import override
 from hwloop.errors import ConfigError
 from hwloop_sim.virtual.instruments.keithley_2600b.channel import (
     DC_VOLTS,
-    ChannelModel,
     SourceMeasureChannel,
 )
+from hwloop_sim.virtual.instruments.keithley_2600b.models import MODELS
 from hwloop_sim.virtual.languages.tsp import VirtualTspInstrument
 from hwloop_sim.virtual.languages.tsp_tables import Node, TspError, as_number
 
-_UP_TO_1_A = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-_2601B = ChannelModel("a", (0.1, 1.0, 6.0, 40.0), (*_UP_TO_1_A, 3.0), {40.0: 1.0}, limit_a=1.0)
-_2611B = ChannelModel("a", (0.2, 2.0, 20.0, 200.0), (*_UP_TO_1_A, 1.5), {200.0: 0.1}, limit_a=0.1)
-_LOW_A = (1e-9, 1e-8, *_UP_TO_1_A, 1.5)
-_2634B = replace(_2611B, letters="ab", ranges_a=_LOW_A, least_limit_a=1e-10)
-_2635B = replace(_2634B, letters="a", extra_measure_a=(1e-10,))
-MODELS = {
-    "2601B": _2601B,
-    "2602B": replace(_2601B, letters="ab"),
-    "2604B": replace(_2601B, letters="ab"),
-    "2611B": _2611B,
-    "2612B": replace(_2611B, letters="ab"),
-    "2614B": replace(_2611B, letters="ab"),
-    "2634B": _2634B,
-    "2635B": _2635B,
-    "2636B": replace(_2635B, letters="ab"),
-}
 LEAST_PULSE_S = 1e-4
 
 
@@ -102,9 +85,9 @@ class Keithley2600B(VirtualTspInstrument):
 
     def _declare_rest(self) -> None:
         for letter, channel in self._channels.items():
-            self.root.on(
-                f"status.measurement.instrument.smu{letter}.condition", get=channel.condition
-            )
+            status = f"status.measurement.instrument.smu{letter}"
+            self.root.on(f"{status}.condition", get=channel.condition)
+            self.root.on(f"{status}.event", get=channel.take_event)
         display = self.root.node("display")
         display.constants(SMUA=0, SMUB=1, SMUA_SMUB=2, USER=3)
         display.function("sendkey", lambda _key: None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -11,7 +10,9 @@ import numpy as np
 
 from hwloop_sim.virtual.circuit.circuit import Circuit
 from hwloop_sim.virtual.circuit.clock import BenchClock
+from hwloop_sim.virtual.circuit.settling import LastStep
 from hwloop_sim.virtual.instruments.keithley_2600b.meter import OVER, Meter, Probe, fitting
+from hwloop_sim.virtual.instruments.keithley_2600b.models import ChannelModel
 from hwloop_sim.virtual.languages.tsp_tables import Cell, Node, TspError, as_number, within
 
 DC_AMPS, DC_VOLTS = 0.0, 1.0
@@ -19,23 +20,6 @@ OFF, ON, HIGH_Z = 0.0, 1.0, 2.0
 LEAST_A = 1e-15  # of a current source: one of 0 A leaks
 TOO_BIG_FOR_RANGE = (5005, "Value too big for range")
 UNSAFE = (5007, "Operation would exceed safe operating area of the instrument")
-
-
-@dataclass(frozen=True)
-class ChannelModel:
-    """The data in which the models differ.
-
-    ``envelope_a``: the largest current in the source ranges that cannot give all of it.
-    ``extra_measure_a``: ranges that measure but do not source. ``limit_a``: the default limit.
-    """
-
-    letters: str
-    ranges_v: tuple[float, ...]
-    ranges_a: tuple[float, ...]
-    envelope_a: dict[float, float]
-    limit_a: float
-    least_limit_a: float = 1e-8
-    extra_measure_a: tuple[float, ...] = field(default=())
 
 
 class SourceMeasureChannel:
@@ -54,16 +38,19 @@ class SourceMeasureChannel:
     ) -> None:
         self.node, self._output, self._model = node, output, model
         self._circuit = circuit
+        self._event, self._limit_a = 0, model.limit_a
+        self._range: dict[str, float] = {}
+        self._step = LastStep(output, circuit, clock)
         self._ranges = {"v": model.ranges_v, "i": model.ranges_a}
         most_v = model.ranges_v[-1]
         self._source = {
             "func": Cell(DC_VOLTS, choices=(DC_AMPS, DC_VOLTS), after=self._drive),
-            "output": Cell(OFF, choices=(OFF, ON, HIGH_Z), after=self._drive),
+            "output": Cell(OFF, choices=(OFF, ON, HIGH_Z), after=self._switch),
             "offmode": Cell(0, choices=(0, 1, 2), after=self._drive),
             "offfunc": Cell(DC_VOLTS, choices=(DC_AMPS, DC_VOLTS)),
             "offlimiti": Cell(1e-3, lowest=model.least_limit_a, highest=1e-3, after=self._drive),
             "offlimitv": Cell(most_v, lowest=0.1 * model.ranges_v[0], highest=most_v),
-            "limitv": Cell(most_v, lowest=0.1 * model.ranges_v[0], highest=most_v * OVER),
+            "limitv": Cell(model.limit_v, lowest=0.1 * model.ranges_v[0], highest=most_v * OVER),
             "autorangev": Cell(1, choices=(0, 1)),
             "autorangei": Cell(1, choices=(0, 1)),
             "delay": Cell(0, lowest=-1),
@@ -73,8 +60,14 @@ class SourceMeasureChannel:
         }
         self.meter = Meter(
             node,
-            Probe(partial(circuit.read, output), self._complies, self._sourced),
-            {"v": model.ranges_v, "i": (*model.extra_measure_a, *model.ranges_a)},
+            Probe(
+                partial(circuit.read, output),
+                self._complies,
+                self._sourced,
+                self._step,
+                lambda: self.limit_a,
+            ),
+            model,
             clock=clock,
             noise=noise,
             line_hz=line_hz,
@@ -144,9 +137,18 @@ class SourceMeasureChannel:
             return 0.0
         return 2.0 if self.function == DC_VOLTS else 1.0
 
+    def take_event(self) -> float:
+        """Return the measurement events since the last call, with the bits of the condition."""
+        event, self._event = self._event, 0
+        return float(event)
+
+    def _latch(self) -> None:
+        self._event |= int(self.condition())
+
     def _set_defaults(self) -> None:
+        self._event = 0
         self._level = {"v": 0.0, "i": 0.0}
-        self._range = {"v": self._ranges["v"][0], "i": self._ranges["i"][0]}
+        self._range = {axis: self._ranges[axis][0] for axis in "vi"}
         self._limit_a = self._model.limit_a
 
     def _declare(self) -> None:
@@ -192,9 +194,24 @@ class SourceMeasureChannel:
             if axis == "v" and self._limit_a > self._most_a(wanted):
                 raise TspError(*UNSAFE)
             self._range[axis] = wanted
-        elif abs(level) > self._range[axis] * OVER:
+        elif self.is_on and self._sources(axis) and abs(level) > self._range[axis] * OVER:
             raise TspError(*TOO_BIG_FOR_RANGE)
         self._level[axis] = level
+        self._drive()
+
+    def _sources(self, axis: str) -> bool:
+        return (axis == "v") == (self.function == DC_VOLTS)
+
+    def _switch(self) -> None:
+        """Switch the output; a level beyond a locked range keeps it off, and is an error only now.
+
+        Topic *Range considerations*: "no error until the output is turned on".
+        """
+        axis = "v" if self._sources("v") else "i"
+        if self.is_on and abs(self._level[axis]) > self._range[axis] * OVER:
+            self._source["output"].value = OFF
+            self._drive()
+            raise TspError(*TOO_BIG_FOR_RANGE)
         self._drive()
 
     def _set_source_range(self, axis: str, value: Any) -> None:
@@ -210,6 +227,7 @@ class SourceMeasureChannel:
         return self._model.envelope_a.get(range_v, self._model.ranges_a[-1]) * OVER
 
     def _drive(self) -> None:
+        self._step.note()
         state = self._source["output"].value
         if state == ON and self.function == DC_VOLTS:
             self._circuit.drive(self._output, volts=self._level["v"], limit_a=self._limit_a)
@@ -224,6 +242,7 @@ class SourceMeasureChannel:
             # Off, it holds 0 V within the off limit.
             limit_a = self._source["offlimiti"].value
             self._circuit.drive(self._output, volts=0.0, limit_a=limit_a, on=False)
+        self._latch()
 
     def _complies(self) -> bool:
         if not self.is_on:

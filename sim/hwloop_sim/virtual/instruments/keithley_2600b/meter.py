@@ -12,7 +12,9 @@ import numpy as np
 
 from hwloop_sim.virtual.circuit.circuit import Sensed
 from hwloop_sim.virtual.circuit.clock import BenchClock
+from hwloop_sim.virtual.circuit.settling import LastStep
 from hwloop_sim.virtual.circuit.smu import ranges_from
+from hwloop_sim.virtual.instruments.keithley_2600b.models import ChannelModel
 from hwloop_sim.virtual.languages.tsp_tables import (
     Cell,
     Node,
@@ -28,6 +30,8 @@ COUNTS = 1e6  # a range has this many steps at 1 power line cycle; fewer below
 NOISE_COUNTS = 5.0  # at 1 power line cycle; falls with the root of the time
 OVERFLOW = 9.91e37
 AUTOZERO_ONCE, AUTOZERO_AUTO = 1.0, 2.0
+AUTOMATIC, FOLLOW_LIMIT = -1.0, 2.0
+RESET_RANGE_A = 0.1
 STATUS_AUTO, STATUS_4_WIRE, STATUS_COMPLIANCE = 0x04, 0x10, 0x40
 BUFFER_ROWS = 60_000
 
@@ -39,6 +43,8 @@ class Probe:
     read: Callable[[], Sensed]
     complies: Callable[[], bool]
     sourced: Callable[[], float]
+    step: LastStep
+    limit_a: Callable[[], float]
 
 
 class MeasureBuffer(ReadingBuffer):
@@ -70,13 +76,14 @@ class Meter:
         self,
         node: Node,
         probe: Probe,
-        ranges: dict[str, tuple[float, ...]],
+        model: ChannelModel,
         *,
         clock: BenchClock,
         noise: np.random.Generator | None,
         line_hz: float,
     ) -> None:
-        self._probe, self._ranges = probe, ranges
+        ranges = {"v": model.ranges_v, "i": model.measure_ranges_a}
+        self._probe, self._ranges, self._settle_s = probe, ranges, model.settle_s
         self._clock, self._noise, self._line_hz = clock, noise, line_hz
         self._cells = {
             "nplc": Cell(1, lowest=0.001, highest=25),
@@ -85,7 +92,7 @@ class Meter:
             "autorangei": Cell(1, choices=(0, 1, 2)),
             "lowrangei": Cell(ranges["i"][0], lowest=0),
             "lowrangev": Cell(ranges["v"][0], lowest=0),
-            "delay": Cell(0, lowest=-1),
+            "delay": Cell(AUTOMATIC if model.delays else 0, lowest=AUTOMATIC),
             "delayfactor": Cell(1, lowest=0),
             "count": Cell(1, lowest=1, highest=BUFFER_ROWS),
             "interval": Cell(0, lowest=0, highest=1),
@@ -95,7 +102,7 @@ class Meter:
         }
         self._sense = Cell(0, choices=(0, 1, 3))
         self._buffers = {n: MeasureBuffer(BUFFER_ROWS) for n in ("nvbuffer1", "nvbuffer2")}
-        self._range = {axis: ranges[axis][0] for axis in "vi"}
+        self._range = {"v": ranges["v"][0], "i": fitting(RESET_RANGE_A, ranges["i"])}
         self._declare(node)
 
     @property
@@ -118,7 +125,8 @@ class Meter:
         """Reset the meter to its state at power-on."""
         for cell in (*self._cells.values(), self._sense):
             cell.reset()
-        self._range = {axis: self._ranges[axis][0] for axis in "vi"}
+        ranges = self._ranges
+        self._range = {"v": ranges["v"][0], "i": fitting(RESET_RANGE_A, ranges["i"])}
 
     def measure(self, what: str, buffer: Any = None, second: Any = None) -> Any:
         """Measure ``v``, ``i``, ``iv``, ``r`` or ``p``; return the last, or both of ``iv``."""
@@ -164,15 +172,32 @@ class Meter:
     def _measure_one(self, what: str, buffer: Any = None) -> Any:
         return self.measure(what, buffer)
 
+    def limit_range_a(self) -> float:
+        """Return the current range that carries the source's limit, amperes."""
+        return fitting(self._probe.limit_a(), self._ranges["i"])
+
     def _get_range(self, axis: str) -> float:
+        if axis == "i" and self._cells["autorangei"].value == FOLLOW_LIMIT:
+            return self.limit_range_a()
         return self._range[axis]
 
     def _set_range(self, axis: str, value: Any) -> None:
         self._range[axis] = fitting(abs(as_number(value)), self._ranges[axis])
         self._cells[f"autorange{axis}"].value = 0.0
 
+    def _delay_s(self, what: str, range_a: float) -> float:
+        """Return how long a reading waits before it begins, seconds: by current range, or as set.
+
+        Topic *smuX.measure.delay*.
+        """
+        delay_s = self._cells["delay"].value
+        if delay_s != AUTOMATIC:
+            return delay_s
+        return self._settle_s[range_a] * self._cells["delayfactor"].value * (what != "v")
+
     def _reading(self, what: str) -> tuple[list[float], float]:
-        self._clock.advance(max(self._cells["delay"].value, 0.0) + self.aperture_s)
+        expected = self._measuring_ranges("i", self._probe.step.sensed().amperes)[0]
+        self._clock.advance(self._delay_s(what, expected) + self.aperture_s)
         sensed = self._probe.read()
         status = STATUS_COMPLIANCE * self._probe.complies()
         automatic = self._cells["autorangei" if "i" in what else "autorangev"].value
@@ -194,11 +219,16 @@ class Meter:
         return [volts / current_a if what == "r" else volts * current_a]
 
     def _displayed(self, axis: str, value: float) -> float:
-        """Return a value in the steps of its range; beyond it, the overflow value."""
+        """Return a value in the steps of its range; beyond it, the overflow value.
+
+        A current still contains what has not settled in its range since the last step.
+        """
         nplc = self._cells["nplc"].value
         for span in self._measuring_ranges(axis, value):
             self._range[axis] = span
             seen = value
+            if axis == "i":
+                seen += self._probe.step.unsettled_a(value, self._settle_s[span])
             if self._noise is not None:
                 spread = NOISE_COUNTS * span / COUNTS / math.sqrt(nplc)
                 seen += float(self._noise.normal()) * spread
@@ -209,7 +239,10 @@ class Meter:
 
     def _measuring_ranges(self, axis: str, value: float) -> list[float]:
         """Return the ranges in which a value is measured: the locked one, or see ranges_from."""
-        if not self._cells[f"autorange{axis}"].value:
+        automatic = self._cells[f"autorange{axis}"].value
+        if axis == "i" and automatic == FOLLOW_LIMIT:
+            return [self.limit_range_a()]
+        if not automatic:
             return [self._range[axis]]
         ranges, lowest = self._ranges[axis], self._cells[f"lowrange{axis}"].value
         usable = [r for r in ranges if r >= lowest] or [ranges[-1]]
