@@ -10,6 +10,7 @@ from hwloop_sim.virtual.instruments.keithley_3706a import (
     Keithley3706A as VirtualKeithley3706A,
 )
 from tests.matrix_box import MatrixBox
+from tests.third_party.served import ServedMatrix
 
 pytest.importorskip("qcodes", reason="QCoDeS is not installed: pip install hwloop[third-party]")
 
@@ -23,24 +24,6 @@ WIRES = {
 }
 
 
-class Served:
-    """The box of a server."""
-
-    def __init__(self, box: MatrixBox) -> None:
-        self.box = box
-
-    def answer(self, message: str) -> bytes | None:
-        with self.box.link.lock:
-            reply = self.box.instrument.receive(message)
-        return None if reply is None else reply.encode("latin-1") + b"\n"
-
-    def device_clear(self) -> None:
-        self.box.instrument.device_clear()
-
-    def connected(self, change: int) -> None:
-        pass
-
-
 @pytest.fixture
 def box() -> MatrixBox:
     return MatrixBox(VirtualKeithley3706A, WIRES)
@@ -50,7 +33,7 @@ def box() -> MatrixBox:
 def switch(box: MatrixBox) -> Iterator[Any]:
     from qcodes.instrument_drivers.Keithley import Keithley3706A
 
-    address, stop = serve_socket(Served(box))
+    address, stop = serve_socket(ServedMatrix(box))
     made = Keithley3706A("switch", address, visalib="@py")
     yield made
     made.close()

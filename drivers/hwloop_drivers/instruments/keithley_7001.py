@@ -43,7 +43,7 @@ class Keithley7001(ScpiInstrument, VerifiedMatrix):
     @property
     @override
     def closed(self) -> frozenset[str]:
-        reply = self.link.query(":CLOS:STAT?").replace(" ", "")
+        reply = "".join(self.link.query(":CLOS:STAT?").split())
         if not (reply.startswith("(@") and reply.endswith(")")):
             raise UnexpectedReply(f"{self.link.address}: :CLOS:STAT? answered {reply!r}")
         parts = filter(None, reply[2:-1].split(","))

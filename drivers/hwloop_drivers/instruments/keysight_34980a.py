@@ -20,6 +20,7 @@ from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link, LinkSettings
 
 SLOTS = 8
+HIGH_DENSITY = "34934A"  # its terminal block makes its layout
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,20 @@ class Keysight34980A(ScpiInstrument, VerifiedMatrix):
                     f"{self.link.address}: expected a {module} in slot {slot}, found {reply!r};"
                     " check the station's modules"
                 )
+            if module.startswith(HIGH_DENSITY):
+                self._verify_terminals(slot, module)
+
+    def _verify_terminals(self, slot: int, module: str) -> None:
+        """Raise :class:`UnexpectedReply` unless the terminal block of a 34934A is on it.
+
+        Without it, or with its interlock open, the module connects nothing and says nothing.
+        """
+        reply = self.link.query(f"SYST:MOD:TERM:TYPE? {slot}").strip().strip('"')
+        if reply.upper() != module.partition("-")[2].upper():
+            raise UnexpectedReply(
+                f"{self.link.address}: the {module} in slot {slot} has the terminal block"
+                f" {reply!r}; NONE stands for no block, or for an open safety interlock"
+            )
 
     @property
     @override

@@ -60,9 +60,27 @@ class KeysightE5250A(ScpiInstrument, VerifiedMatrix):
         self._make_normal()
         for card in self._cards:
             self._confirm(":ROUT:CONN:RULE", card, "FREE")
-            # With the bias port: a line is on its new input before it leaves the bias.
-            self._confirm(":ROUT:CONN:SEQ", card, "MBBR")
+            self._prefer_make_before_break(card)
         self.set_bias(self._bias_port)
+
+    def _prefer_make_before_break(self, card: int) -> None:
+        """Put a line on its new input before it leaves the bias port, where the mainframe can.
+
+        By the guide (5-10) a sequence is for cards with the single-route rule: an error under the
+        free rule, which is set here, is no fault. Lines change at 0 V either way.
+        """
+        header = ":ROUT:CONN:SEQ"
+        self.link.write(f"{header} {card},MBBR")
+        try:
+            self._raise_errors()
+        except InstrumentFault:
+            return
+        reply = self.link.query(f"{header}? {card}").strip()
+        if reply != "MBBR":
+            raise InstrumentFault(
+                f"{self.link.address}: {header} of card {card} was set to MBBR but reads back"
+                f" {reply!r}"
+            )
 
     def set_bias(self, port: int | None) -> None:
         """Put every output that no channel connects on this input port; None: let them float.
@@ -89,6 +107,9 @@ class KeysightE5250A(ScpiInstrument, VerifiedMatrix):
     def closed(self) -> frozenset[str]:
         # The closed channels, those to the bias port excepted: they follow from the others.
         found: set[str] = set()
+        if self.link.query(":ROUT:FUNC?").strip() == "ACON":
+            self._refuse_automatic()
+            return frozenset()
         for card in self._cards:
             question = f":ROUT:CLOS:CARD? {card}"
             reply = self.link.query(question).strip().replace(" ", "")
@@ -98,6 +119,19 @@ class KeysightE5250A(ScpiInstrument, VerifiedMatrix):
             found |= set((match[1] or "").split(",")) - {""}
         bias = "" if self._bias_port is None else f"{self._bias_port:02d}"
         return frozenset(channel for channel in found if channel[1:3] != bias)
+
+    def _refuse_automatic(self) -> None:
+        """Raise unless all is open in automatic configuration, as after a reset by another.
+
+        Its cards have no numbers of their own then: their channels cannot be asked for.
+        """
+        self._normal = False
+        reply = self.link.query(":ROUT:CLOS:CARD? 0").strip()
+        if reply.strip("(@)"):
+            raise InstrumentFault(
+                f"{self.link.address}: it is in automatic configuration, not by this driver, with"
+                f" {reply} closed"
+            )
 
     @override
     def refuse_channel(self, channel: str) -> None:

@@ -38,6 +38,11 @@ PULSE_GENERATORS = [
         Source("keysight_33500b", {"model": "33622A"}, "1"),
         PulseGeneratorTrial(widths_s=(5e-9, 1e-8, 1.0)),
     ),
+    (
+        Source("keysight_81160a", {"channels": 1}),
+        PulseGeneratorTrial(widths_s=(1.5e-9, 1e-6, 0.05)),
+    ),
+    (Source("keysight_81160a", {"channels": 2}, "2"), PulseGeneratorTrial(widths_s=(1e-7, 1e-3))),
 ]
 
 

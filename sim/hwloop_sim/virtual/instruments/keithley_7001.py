@@ -13,6 +13,7 @@ from hwloop_sim.virtual.languages.scpi import Arguments, VirtualScpiInstrument
 SETTLING_S = 3e-3  # actuation of a 7012-S card
 SLOTS = {"7001": 2, "7002": 10}
 ROWS, COLUMNS = 4, 10
+CARD = "C7012"  # of a 7012: seen in programs that drive a 7001
 
 
 class Keithley7001(VirtualScpiInstrument):
@@ -30,6 +31,8 @@ class Keithley7001(VirtualScpiInstrument):
             for column in range(1, COLUMNS + 1)
         ]
         self._relays = Relays(self._name, self._circuit, self._clock, order, settle_s=SETTLING_S)
+        for slot in range(1, SLOTS[model] + 1):
+            self.on(f"[:ROUTe]:CONFigure:SLOT{slot}:CTYPe", get=lambda _: CARD)
         self.on("[:ROUTe]:CLOSe", set=self._close, get=self._state)
         self.on("[:ROUTe]:CLOSe:STATe", get=lambda _: self._list())
         self.on("[:ROUTe]:OPEN", set=self._open)

@@ -17,6 +17,7 @@ from hwloop_sim.virtual.languages.scpi import (
 
 SETTLING_S = 4e-3  # armature relays of a 34932A
 SLOTS = 8
+HIGH_DENSITY = "34934A"
 MODULES = {  # rows, columns, numbers from one row to the next; after the modules' user's guides
     "34931A": (8, 8, 100),
     "34932A": (8, 16, 100),
@@ -31,7 +32,11 @@ MODULES = {  # rows, columns, numbers from one row to the next; after the module
 
 
 class Keysight34980A(VirtualScpiInstrument):
-    """A 34980A; ``modules`` in the settings: the module in each slot; 34932A in the first."""
+    """A 34980A; ``modules`` in the settings: the module in each slot; 34932A in the first.
+
+    ``terminals``: the slots whose module has its terminal block; a 34934A without one, whose safety
+    interlock is open, connects nothing and says nothing (QCoDeS, ``keysight_34934a.py``).
+    """
 
     identity = "Agilent Technologies,34980A,MY00000000,2.43-2.43-1.11-0.00"
 
@@ -49,6 +54,14 @@ class Keysight34980A(VirtualScpiInstrument):
         self.on("[:ROUTe]:OPEN:ALL", set=self._open_all)
         self.on("[:ROUTe]:MODule:BUSY", get=lambda _: "0")
         self.on(":SYSTem:CTYPe", get=self._module)
+        self._terminals = {int(slot) for slot in list(settings.get("terminals", range(1, 9)))}  # type: ignore[call-overload]
+        self.on(":SYSTem:MODule:TERMinal:TYPE", get=self._terminal)
+        self._protection = dict.fromkeys(self._modules, "AUTO100")
+        self.on(
+            ":SYSTem:MODule:ROW:PROTection",
+            set=self._protect,
+            get=lambda a: self._protection[self._matrix(a.text())],
+        )
 
     @override
     def output_states(self) -> dict[str, bool]:
@@ -59,7 +72,8 @@ class Keysight34980A(VirtualScpiInstrument):
         self._relays.become(frozenset())
 
     def _close(self, arguments: Arguments) -> None:
-        self._relays.become(self._relays.closed | set(listed(arguments, self._relays)))
+        channels = [c for c in listed(arguments, self._relays) if not self._is_locked(int(c[0]))]
+        self._relays.become(self._relays.closed | set(channels))
 
     def _open(self, arguments: Arguments) -> None:
         self._relays.become(self._relays.closed - set(listed(arguments, self._relays)))
@@ -80,6 +94,25 @@ class Keysight34980A(VirtualScpiInstrument):
     def _module(self, arguments: Arguments) -> str:
         module = self._modules.get(self._slot(arguments.text()), "0")
         return f"Agilent Technologies,{module},{0 if module == '0' else 'MY00000000'},1.02"
+
+    def _is_locked(self, slot: int) -> bool:
+        return self._modules[slot].startswith(HIGH_DENSITY) and slot not in self._terminals
+
+    def _terminal(self, arguments: Arguments) -> str:
+        slot = self._matrix(arguments.text())
+        layout = self._modules[slot].partition("-")[2].replace("X", "x")
+        return "NONE" if self._is_locked(slot) else layout
+
+    def _protect(self, arguments: Arguments) -> None:
+        mode = Arguments(arguments.values[1:]).choice("AUTO100", "AUTO0", "FIXed", "ISOlated")
+        self._protection[self._matrix(arguments.text())] = mode
+
+    def _matrix(self, word: str) -> int:
+        """Return the slot of a 34934A, which alone has terminal blocks of several layouts."""
+        slot = self._slot(word)
+        if not self._modules.get(slot, "").startswith(HIGH_DENSITY):
+            raise ScpiError(-241, "Hardware missing")
+        return slot
 
     def _slot(self, word: str) -> int:
         if not word.isdigit() or not 1 <= int(word) <= SLOTS:

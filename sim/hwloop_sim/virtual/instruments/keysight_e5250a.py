@@ -1,4 +1,10 @@
-"""A Keysight E5250A with E5252A 10 × 12 matrix cards, in normal configuration, with bias port."""
+"""A Keysight E5250A with E5252A 10 × 12 matrix cards, or its successor B2200A, with bias port.
+
+Pages of the B2200A/B2201A user's guide. In automatic configuration, that of a reset, the cards are
+one matrix of number 0, whose outputs are those of all cards in order (5-33); in normal
+configuration each is a matrix of its own. The analog ground of the B2200A is kept, but connects
+nothing here.
+"""
 
 from __future__ import annotations
 
@@ -17,29 +23,37 @@ from hwloop_sim.virtual.languages.scpi import (
 )
 
 SETTLING_S = 10e-3  # assumed: reed relays and their confirmation
-INPUTS, OUTPUTS = 10, 12
+OUTPUTS = 12
 CONFLICT = (-221, "Settings conflict")
+INPUTS_OF = {"E5250A": 10, "B2200A": 14, "B2201A": 14}
 
 
 class KeysightE5250A(VirtualScpiInstrument):
-    """An E5250A; ``cards`` in the settings: the slots with a card, the first without."""
+    """An E5250A; ``cards`` in the settings: the slots with a card, the first without.
 
-    identity = "Agilent Technologies,E5250A,0,A.01.02"
+    ``model``: E5250A, B2200A or B2201A. ``sequence``: False for one that does not know the
+    connection sequence, which an E5250A has for cards with the single-route rule only.
+    """
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         settings: dict[str, object] = kwargs.get("settings", {})  # type: ignore[assignment]
         self._cards = [int(str(card)) for card in list(settings.get("cards", [1]))]  # type: ignore[call-overload]
+        self._model = str(settings.get("model", "E5250A"))
+        self._inputs = INPUTS_OF[self._model]
+        self.identity = f"Agilent Technologies,{self._model},0,A.01.02"
         order = [
             f"{card}{i:02d}{o:02d}"
             for card in self._cards
-            for i in range(1, INPUTS + 1)
+            for i in range(1, self._inputs + 1)
             for o in range(1, OUTPUTS + 1)
         ]
         self._relays = Relays(self._name, self._circuit, self._clock, order, settle_s=SETTLING_S)
         self.reset()
-        self._add_routes()
+        self._add_routes(sequence=bool(settings.get("sequence", True)))
         self._add_bias()
+        if self._model != "E5250A":
+            self._add_ground()
 
     @override
     def output_states(self) -> dict[str, bool]:
@@ -55,10 +69,11 @@ class KeysightE5250A(VirtualScpiInstrument):
         self._bias_enabled: frozenset[str] = frozenset()
         self._become(frozenset())
 
-    def _add_routes(self) -> None:
+    def _add_routes(self, *, sequence: bool) -> None:
         self.on("[:ROUTe]:FUNCtion", set=self._set_configuration, get=lambda _: self._configuration)
         self._by_card("[:ROUTe]:CONNect:RULE", self._rule_of, ("FREE", "SROUte"))
-        self._by_card("[:ROUTe]:CONNect:SEQuence", self._sequence_of, ("NSEQ", "BBM", "MBBR"))
+        if sequence:
+            self._by_card("[:ROUTe]:CONNect:SEQuence", self._sequence_of, ("NSEQ", "BBM", "MBBR"))
         self.on("[:ROUTe]:CLOSe[:LIST]", set=self._close, get=self._state)
         self.on("[:ROUTe]:CLOSe:CARD", get=self._closed_of)
         self.on("[:ROUTe]:OPEN[:LIST]", set=self._open)
@@ -68,12 +83,12 @@ class KeysightE5250A(VirtualScpiInstrument):
         self.on(
             "[:ROUTe]:BIAS[:STATe]",
             set=self._set_bias,
-            get=lambda a: self._bias_on[self._chosen(a)[0]],
+            get=lambda a: self._bias_on[self._asked(a)],
         )
         self.on(
             "[:ROUTe]:BIAS:PORT",
             set=self._set_port,
-            get=lambda a: str(self._bias_port[self._chosen(a)[0]]),
+            get=lambda a: str(self._bias_port[self._asked(a)]),
         )
         enable = "[:ROUTe]:BIAS:CHANnel:ENABle"
         disable = "[:ROUTe]:BIAS:CHANnel:DISable"
@@ -82,6 +97,42 @@ class KeysightE5250A(VirtualScpiInstrument):
         self.on(f"{enable}[:LIST]", set=lambda a: self._enable(self._listed(a), on=True))
         self.on(f"{disable}[:LIST]", set=lambda a: self._enable(self._listed(a), on=False))
 
+    def _add_ground(self) -> None:
+        """Register analog ground and couple mode, which connect nothing here."""
+        for header, default in (("AGND", "0"), ("COUPle", "0")):
+            kept = dict.fromkeys(self._cards, default)
+            self.on(
+                f"[:ROUTe]:{header}[:STATe]",
+                set=lambda a, k=kept, h=header: self._keep_switch(a, k, h),  # type: ignore[misc]
+                get=lambda a, k=kept: k[self._asked(a)],  # type: ignore[misc]
+            )
+        for header, default in (("AGND:PORT", "12"), ("AGND:UNUSED", ""), ("COUPle:PORT", "")):
+            words = dict.fromkeys(self._cards, default)
+            self.on(
+                f"[:ROUTe]:{header}",
+                set=lambda a, w=words: self._keep_words(a, w),  # type: ignore[misc]
+                get=lambda a, w=words: w[self._asked(a)],  # type: ignore[misc]
+            )
+        for action in ("ENABle", "DISable"):
+            self.on(f"[:ROUTe]:AGND:CHANnel:{action}:CARD", set=self._chosen_only)
+            self.on(f"[:ROUTe]:AGND:CHANnel:{action}[:LIST]", set=self._listed_only)
+
+    def _keep_switch(self, arguments: Arguments, kept: dict[int, str], header: str) -> None:
+        on = Arguments(arguments.values[1:]).boolean()
+        kept.update(dict.fromkeys(self._chosen(arguments), str(int(on))))
+        if on:
+            self._circuit.unmodelled.append(f"{self._name}: {header}")
+
+    def _keep_words(self, arguments: Arguments, words: dict[int, str]) -> None:
+        text = ",".join(value.strip("'\"") for value in arguments.values[1:])
+        words.update(dict.fromkeys(self._chosen(arguments), text))
+
+    def _chosen_only(self, arguments: Arguments) -> None:
+        self._chosen(arguments)
+
+    def _listed_only(self, arguments: Arguments) -> None:
+        self._listed(arguments)
+
     def _by_card(
         self, header: str, values: Callable[[], dict[int, str]], words: tuple[str, ...]
     ) -> None:
@@ -89,7 +140,7 @@ class KeysightE5250A(VirtualScpiInstrument):
             word = Arguments(arguments.values[1:]).choice(*words)
             values().update(dict.fromkeys(self._chosen(arguments), word))
 
-        self.on(header, set=put, get=lambda a: values()[self._chosen(a)[0]])
+        self.on(header, set=put, get=lambda a: values()[self._asked(a)])
 
     def _rule_of(self) -> dict[int, str]:
         return self._rule
@@ -98,12 +149,37 @@ class KeysightE5250A(VirtualScpiInstrument):
         return self._sequence
 
     def _chosen(self, arguments: Arguments) -> list[int]:
+        """Return the cards of a number: 0 in automatic configuration, 1 to 4 in normal; 5-33."""
         word = arguments.text().upper()
-        if word == "ALL":
+        if word == "ALL" or (word == "0" and self._automatic):
             return self._cards
-        if not word.isdigit() or int(word) not in self._cards:
+        if self._automatic or not word.isdigit() or int(word) not in self._cards:
             raise ScpiError(*OUT_OF_RANGE)
         return [int(word)]
+
+    def _asked(self, arguments: Arguments) -> int:
+        """Return the card of a question, which may not be ALL: 5-33."""
+        if arguments.text().upper() == "ALL":
+            raise ScpiError(*ILLEGAL)
+        return self._chosen(arguments)[0]
+
+    @property
+    def _automatic(self) -> bool:
+        return self._configuration == "ACON"
+
+    def _in_cards(self, channel: str) -> str:
+        """Return a channel of matrix 0 as that of its card."""
+        if not (channel.isdigit() and len(channel) == len("00101") and channel[0] == "0"):
+            raise ScpiError(*ILLEGAL)
+        place, output = divmod(int(channel[3:]) - 1, OUTPUTS)
+        if not 0 <= place < len(self._cards):
+            raise ScpiError(*OUT_OF_RANGE)
+        return f"{self._cards[place]}{channel[1:3]}{output + 1:02d}"
+
+    def _as_one(self, channel: str) -> str:
+        """Return a channel of a card as that of matrix 0."""
+        place = self._cards.index(int(channel[0]))
+        return f"0{channel[1:3]}{place * OUTPUTS + int(channel[3:]):02d}"
 
     def _set_configuration(self, arguments: Arguments) -> None:
         self._configuration = arguments.choice("ACON", "NCON")
@@ -116,7 +192,7 @@ class KeysightE5250A(VirtualScpiInstrument):
         self._become(self._relays.closed)
 
     def _set_port(self, arguments: Arguments) -> None:
-        port = int(Arguments(arguments.values[1:]).number(lowest=1, highest=INPUTS))
+        port = int(Arguments(arguments.values[1:]).number(lowest=1, highest=self._inputs))
         for card in self._chosen(arguments):
             if self._bias_on[card] == "1":
                 raise ScpiError(*CONFLICT)
@@ -132,9 +208,15 @@ class KeysightE5250A(VirtualScpiInstrument):
         return [f"{card}01{output:02d}" for card in cards for output in range(1, OUTPUTS + 1)]
 
     def _listed(self, arguments: Arguments) -> list[str]:
-        if self._configuration != "NCON":  # automatic configuration numbers the cards as one
+        if not self._automatic:
+            return listed(arguments, self._relays)
+        text = arguments.text().replace(" ", "")
+        if not (text.startswith("(@") and text.endswith(")")):
             raise ScpiError(*ILLEGAL)
-        return listed(arguments, self._relays)
+        channels = [self._in_cards(part) for part in text[2:-1].split(",") if part]
+        if not set(channels) <= set(self._relays.order):
+            raise ScpiError(*ILLEGAL)
+        return channels
 
     def _close(self, arguments: Arguments) -> None:
         wanted = self._listed(arguments)
@@ -160,9 +242,11 @@ class KeysightE5250A(VirtualScpiInstrument):
         return ",".join(str(int(c in self._relays.closed)) for c in self._listed(arguments))
 
     def _closed_of(self, arguments: Arguments) -> str:
+        if arguments.text().upper() == "ALL":
+            raise ScpiError(*ILLEGAL)
         cards = {str(card) for card in self._chosen(arguments)}
         found = [c for c in self._relays.in_order(self._relays.closed) if c[0] in cards]
-        return "@" + ",".join(found)
+        return "@" + ",".join(map(self._as_one, found) if self._automatic else found)
 
     def _become(self, closed: frozenset[str]) -> None:
         """Close these channels; connect enabled outputs without a channel to the bias port."""

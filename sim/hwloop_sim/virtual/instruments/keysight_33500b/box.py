@@ -10,28 +10,34 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import Any, TypedDict
+from typing import Any
 
 from typing_extensions import override
 
 from hwloop.errors import ConfigError
-from hwloop_sim.virtual.instruments.keysight_33500b.output import FUNCTIONS, NO_LOAD, Output
+from hwloop_sim.virtual.instruments.families.generator_handlers import (
+    bounded,
+    exact,
+    flag_of,
+    number_of,
+    word,
+)
+from hwloop_sim.virtual.instruments.families.generator_output import NO_LOAD, Output, OutputModel
+from hwloop_sim.virtual.instruments.keysight_33500b.arbitrary import add_arbitrary
 from hwloop_sim.virtual.languages.scpi import (
     OUT_OF_RANGE,
     Arguments,
-    Getter,
     ScpiError,
-    Setter,
     VirtualScpiInstrument,
 )
 
 DEFAULT_MODEL = "33522B"
-TWO_CHANNELS = frozenset({"33510B", "33512B", "33520B", "33522B", "33612A", "33622A"})
-_MODEL = re.compile(r"33(?:509|51[0-2]|519|52[0-2])B|336[12][12]A")
+FUNCTIONS = ("SINusoid", "SQUare", "TRIangle", "RAMP", "PULSe", "PRBS", "NOISe", "ARB", "DC")
+TWO_CHANNELS = frozenset({"33510B", "33512B", "33520B", "33522A", "33522B", "33612A", "33622A"})
+_MODEL = re.compile(r"3352[12]A|33(?:509|51[0-2]|519|52[0-2])B|336[12][12]A")
 KEPT_ERRORS = 20
-LEAST_WIDTH_S = {"33611A": 8e-9, "33612A": 8e-9, "33621A": 5e-9, "33622A": 5e-9}
-LEAST_EDGE_S = {"33611A": 4e-9, "33612A": 4e-9, "33621A": 2.9e-9, "33622A": 2.9e-9}
-HIGHEST_HZ = {"336": 200e6, "335": 30e6}
+SLOW_HZ, MIDDLE_HZ = 20e6, 30e6  # of the 33509B to 33512B, and of the others of the 33500
+FAST_HZ = {"33611A": 80e6, "33612A": 80e6, "33621A": 120e6, "33622A": 120e6}
 TRIGGER_IGNORED = (-211, "Trigger ignored")
 
 
@@ -51,9 +57,7 @@ class Keysight33500B(VirtualScpiInstrument):
                 f"{self._name}.{n}" if len(numbers) > 1 else self._name,
                 self._circuit,
                 self._clock,
-                least_width_s=LEAST_WIDTH_S.get(self._model, 16e-9),
-                least_edge_s=LEAST_EDGE_S.get(self._model, 8.4e-9),
-                least_period_s=1 / (100e6 if self._model.startswith("336") else 30e6),
+                _output_model(self._model),
             )
             for n in numbers
         }
@@ -63,7 +67,15 @@ class Keysight33500B(VirtualScpiInstrument):
         self.on(":ABORt", set=lambda _: self._abort())
         self.switch_kept(":OUTPut:SYNC[:STATe]", on=False)
         self.keep(":OUTPut:SYNC:SOURce", "CH1", "CH1", "CH2")
-        for header in (":SYSTem:BEEPer[:IMMediate]", ":PHASe:SYNChronize", ":DISPlay:TEXT"):
+        self.switch_kept(":OUTPut:TRIGger[:STATe]", on=False)
+        self.keep(":OUTPut:TRIGger:SLOPe", "POS", "POSitive", "NEGative")
+        self.keep(":OUTPut:TRIGger:SOURce", "CH1", "CH1", "CH2")
+        for header in (
+            ":SYSTem:BEEPer[:IMMediate]",
+            "[:SOURce[1]]:PHASe:SYNChronize",
+            ":DISPlay:TEXT",
+            ":DISPlay:TEXT:CLEar",
+        ):
             self.on(header, set=lambda _: None)
 
     @override
@@ -122,6 +134,7 @@ class Keysight33500B(VirtualScpiInstrument):
         self._add_levels(source, f":OUTPut{suffix}", output)
         self._add_functions(source, output)
         self._add_pulses(source, output)
+        add_arbitrary(self, source, output)
         self._add_bursts(source, f":TRIGger{suffix}", output)
 
     def _add_levels(self, source: str, port: str, output: Output) -> None:
@@ -130,50 +143,54 @@ class Keysight33500B(VirtualScpiInstrument):
         on(
             amplitude,
             set=lambda a: output.set_amplitude(a.number()),
-            get=_get(output, "amplitude_v"),
+            get=number_of(output, "amplitude_v"),
         )
         on(
             f"{source}:VOLTage[:LEVel][:IMMediate]:OFFSet",
             set=lambda a: output.set_offset(a.number()),
-            get=_get(output, "offset_v"),
+            get=number_of(output, "offset_v"),
         )
         on(
             f"{source}:VOLTage[:LEVel][:IMMediate]:HIGH",
             set=lambda a: output.set_high(a.number()),
-            get=_get(output, "high_v"),
+            get=number_of(output, "high_v"),
         )
         on(
             f"{source}:VOLTage[:LEVel][:IMMediate]:LOW",
             set=lambda a: output.set_low(a.number()),
-            get=_get(output, "low_v"),
+            get=number_of(output, "low_v"),
         )
-        on(f"{source}:VOLTage:UNIT", **_word(output, "unit", "VPP", "VRMS", "DBM"))
+        on(f"{source}:VOLTage:UNIT", **word(output, "unit", "VPP", "VRMS", "DBM"))
         on(
             f"{source}:VOLTage:RANGe:AUTO",
             set=lambda a: setattr(output, "ranging", _ranging(a)),
-            get=_flag(output, "ranging"),
+            get=flag_of(output, "ranging"),
         )
         limit = f"{source}:VOLTage:LIMit"
         on(
             f"{limit}:HIGH",
             set=lambda a: output.set_limit_high(a.number()),
-            get=_get(output, "limit_high_v"),
+            get=number_of(output, "limit_high_v"),
         )
         on(
             f"{limit}:LOW",
             set=lambda a: output.set_limit_low(a.number()),
-            get=_get(output, "limit_low_v"),
+            get=number_of(output, "limit_low_v"),
         )
         on(
             f"{limit}:STATe",
             set=lambda a: output.set_limited(on=a.boolean()),
-            get=_flag(output, "limited"),
+            get=flag_of(output, "limited"),
         )
-        on(f"{port}[:STATe]", set=lambda a: output.switch(on=a.boolean()), get=_flag(output, "on"))
+        on(
+            f"{port}[:STATe]",
+            set=lambda a: output.switch(on=a.boolean()),
+            get=flag_of(output, "on"),
+        )
         on(
             f"{port}:LOAD",
             set=lambda a: output.set_load(_load_ohm(a)),
-            get=_get(output, "load_ohm"),
+            get=number_of(output, "load_ohm"),
         )
         on(
             f"{port}:POLarity",
@@ -187,7 +204,7 @@ class Keysight33500B(VirtualScpiInstrument):
             set=lambda a: output.set_function(a.choice(*FUNCTIONS)),
             get=lambda _: output.function,
         )
-        highest_hz = HIGHEST_HZ[self._model[:3]]
+        highest_hz = _highest_hz(self._model)
         self.on(
             f"{source}:FREQuency[:CW]",
             set=lambda a: output.set_period(1 / a.number(lowest=1e-6, highest=highest_hz)),
@@ -198,33 +215,35 @@ class Keysight33500B(VirtualScpiInstrument):
             (":FUNCtion:SQUare:DCYCle", "square_percent", 0.01, 99.99),
             (":FUNCtion:RAMP:SYMMetry", "symmetry_percent", 0.0, 100.0),
         ):
-            self.on(f"{source}{header}", **_number(output, name, lowest, highest))
-        self.on(f"{source}:FREQuency:MODE", **_word(output, "mode", "CW", "LIST", "SWEep", "FIXed"))
+            self.on(f"{source}{header}", **bounded(output, name, lowest, highest))
+        self.on(f"{source}:FREQuency:MODE", **word(output, "mode", "CW", "LIST", "SWEep", "FIXed"))
 
     def _add_pulses(self, source: str, output: Output) -> None:
         pulse = f"{source}:FUNCtion:PULSe"
         self.on(
             f"{pulse}:WIDTh",
             set=lambda a: output.set_width(
-                a.number(lowest=output.least_width_s, highest=1e6, default=1e-4)
+                a.number(lowest=output.model.least_width_s, highest=1e6, default=1e-4)
             ),
-            get=_get(output, "width_s"),
+            get=number_of(output, "width_s"),
         )
         self.on(
             f"{pulse}:PERiod",
-            set=lambda a: output.set_period(a.number(lowest=output.least_period_s, highest=1e6)),
-            get=_get(output, "period_s"),
+            set=lambda a: output.set_period(
+                a.number(lowest=output.model.least_period_s, highest=1e6)
+            ),
+            get=number_of(output, "period_s"),
         )
         self.on(
             f"{pulse}:DCYCle",
             set=lambda a: output.set_width(a.number(lowest=0, highest=100) / 100 * output.period_s),
             get=lambda _: exact(100 * output.width_s / output.period_s),
         )
-        self.on(f"{pulse}:HOLD", **_word(output, "hold", "WIDTh", "DCYCle"))
+        self.on(f"{pulse}:HOLD", **word(output, "hold", "WIDTh", "DCYCle"))
         for header in ("[:BOTH]", ":LEADing", ":TRAiling"):
             self.on(
                 f"{pulse}:TRANsition{header}",
-                **_number(output, "edge_s", output.least_edge_s, 1e-6),
+                **bounded(output, "edge_s", output.model.least_edge_s, 1e-6),
             )
 
     def _add_bursts(self, source: str, trigger: str, output: Output) -> None:
@@ -232,62 +251,39 @@ class Keysight33500B(VirtualScpiInstrument):
         self.on(
             f"{burst}:STATe",
             set=lambda a: output.set_burst(on=a.boolean()),
-            get=_flag(output, "burst"),
+            get=flag_of(output, "burst"),
         )
-        self.on(f"{burst}:MODE", **_word(output, "burst_mode", "TRIGgered", "GATed"))
+        self.on(f"{burst}:MODE", **word(output, "burst_mode", "TRIGgered", "GATed"))
         self.on(
             f"{burst}:NCYCles",
             set=lambda a: setattr(output, "cycles", _cycles(a)),
-            get=_get(output, "cycles"),
+            get=number_of(output, "cycles"),
         )
-        self.on(f"{burst}:PHASe", **_number(output, "burst_phase_deg", -360.0, 360.0))
-        self.on(f"{burst}:INTernal:PERiod", **_number(output, "burst_period_s", 1e-6, 8000.0))
-        self.on(f"{burst}:GATE:POLarity", **_word(output, "gate_polarity", "NORMal", "INVerted"))
+        self.on(f"{burst}:PHASe", **bounded(output, "burst_phase_deg", -360.0, 360.0))
+        self.on(f"{burst}:INTernal:PERiod", **bounded(output, "burst_period_s", 1e-6, 8000.0))
+        self.on(f"{burst}:GATE:POLarity", **word(output, "gate_polarity", "NORMal", "INVerted"))
         self.on(
             f"{trigger}:SOURce",
             set=lambda a: output.set_source(a.choice("IMMediate", "EXTernal", "TIMer", "BUS")),
             get=lambda _: output.source,
         )
-        self.on(f"{trigger}:SLOPe", **_word(output, "slope", "POSitive", "NEGative"))
-        self.on(f"{trigger}:COUNt", **_number(output, "trigger_count", 1.0, 1e6))
-        self.on(f"{trigger}:DELay", **_number(output, "trigger_delay_s", 0.0, 1000.0))
-        self.on(f"{trigger}:TIMer", **_number(output, "timer_s", 1e-6, 8000.0))
+        self.on(f"{trigger}:SLOPe", **word(output, "slope", "POSitive", "NEGative"))
+        self.on(f"{trigger}:COUNt", **bounded(output, "trigger_count", 1.0, 1e6))
+        self.on(f"{trigger}:DELay", **bounded(output, "trigger_delay_s", 0.0, 1000.0))
+        self.on(f"{trigger}:TIMer", **bounded(output, "timer_s", 1e-6, 8000.0))
 
 
-class _Handlers(TypedDict):
-    set: Setter
-    get: Getter
+def _highest_hz(model: str) -> float:
+    """Return the highest frequency of a sine."""
+    return FAST_HZ.get(model, SLOW_HZ if model < "33519B" else MIDDLE_HZ)
 
 
-def exact(value: float) -> str:
-    """Format a number as the instrument does, in 15 digits."""
-    return f"{value:+.15E}"
-
-
-def _get(output: Output, name: str) -> Getter:
-    return lambda _: exact(getattr(output, name))
-
-
-def _flag(output: Output, name: str) -> Getter:
-    return lambda _: str(int(getattr(output, name)))
-
-
-def _number(output: Output, name: str, lowest: float, highest: float) -> _Handlers:
-    """Make the handlers of a bounded number that has no effect on the model."""
-
-    def change(arguments: Arguments) -> None:
-        setattr(output, name, arguments.number(lowest=lowest, highest=highest))
-
-    return {"set": change, "get": _get(output, name)}
-
-
-def _word(output: Output, name: str, *forms: str) -> _Handlers:
-    """Make the handlers of a choice that has no effect on the model."""
-
-    def change(arguments: Arguments) -> None:
-        setattr(output, name, arguments.choice(*forms))
-
-    return {"set": change, "get": lambda _: str(getattr(output, name))}
+def _output_model(model: str) -> OutputModel:
+    if model not in FAST_HZ:
+        return OutputModel(16e-9, 8.4e-9, 1 / _highest_hz(model))
+    if model in {"33611A", "33612A"}:
+        return OutputModel(8e-9, 4e-9, 1 / 80e6)
+    return OutputModel(5e-9, 2.9e-9, 1 / 100e6)
 
 
 def _cycles(arguments: Arguments) -> float:

@@ -1,8 +1,14 @@
-"""One output of a virtual 33500B: its levels, its burst, its terminal in the circuit."""
+"""One output of a virtual waveform generator: its levels, its burst, its terminal in the circuit.
+
+Of the 33500B, 33600A and 81160A: levels in four digits, scaled by the load that is set, a window
+and an amplitude; pulses and arbitrary waveforms in triggered bursts.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import partial
 
 from hwloop_sim.virtual.circuit.circuit import Circuit
 from hwloop_sim.virtual.circuit.clock import BenchClock
@@ -10,14 +16,33 @@ from hwloop_sim.virtual.languages.scpi import ScpiError
 
 SERIES_OHM = 50.0
 NO_LOAD = 9.9e37
-MOST_V, LEAST_VPP = 10.0, 2e-3  # into an open circuit; half of it into 50 Ω
 DIGITS, STEP_V = 4, 1e-4
-SINE_VPP = 0.2  # after a reset: 100 mV peak to peak into 50 Ω
-FUNCTIONS = ("SINusoid", "SQUare", "TRIangle", "RAMP", "PULSe", "PRBS", "NOISe", "ARB", "DC")
-NO_BURST = frozenset({"DC", "NOIS", "PRBS"})
 CLIPPED_HIGH = (-222, "Data out of range; value clipped to upper limit")
 CLIPPED_LOW = (-222, "Data out of range; value clipped to lower limit")
 CONFLICT = -221
+FREE = frozenset({"IMM", "TIM", "INT2"})  # trigger sources that wait for nobody
+MOST_SAMPLES = 100_000  # of a burst that is modelled sample by sample
+
+
+@dataclass(frozen=True)
+class OutputModel:
+    """The data sheet of an output; volts into an open circuit.
+
+    ``most_v``: the window of its levels. ``least_vpp``, ``most_vpp``: the peak-to-peak amplitude;
+    ``start_vpp``: that after a reset. ``width_step_s``: steps of a pulse's width. ``edges``: edges
+    that a period must leave beside its width. ``no_burst``: functions of which there is no burst.
+    """
+
+    least_width_s: float
+    least_edge_s: float
+    least_period_s: float
+    most_v: float = 10.0
+    least_vpp: float = 2e-3
+    most_vpp: float = 20.0
+    start_vpp: float = 0.2  # 100 mV peak to peak into 50 Ω
+    width_step_s: float = 1e-10
+    edges: float = 0.0
+    no_burst: frozenset[str] = frozenset({"DC", "NOIS", "PRBS"})
 
 
 class Output:
@@ -28,24 +53,23 @@ class Output:
         name: str,
         circuit: Circuit,
         clock: BenchClock,
-        *,
-        least_width_s: float,
-        least_edge_s: float,
-        least_period_s: float,
+        model: OutputModel,
     ) -> None:
         self._name, self._circuit, self._clock = name, circuit, clock
-        self.least_width_s, self.least_edge_s = least_width_s, least_edge_s
-        self.least_period_s = least_period_s
+        self.model = model
         self._burst_number = 0
         self.reset()
 
     def reset(self) -> None:
         """Reset the output to its state after *RST."""
-        self._high_v, self._low_v = SINE_VPP / 2, -SINE_VPP / 2
+        start_v, most_v = self.model.start_vpp / 2, self.model.most_v
+        self._high_v, self._low_v = start_v, -start_v
         self.load_ohm, self.unit, self.function, self.polarity = 50.0, "VPP", "SIN", "NORM"
-        self._limit_high_v, self._limit_low_v = MOST_V, -MOST_V
+        self._limit_high_v, self._limit_low_v = most_v, -most_v
         self.limited, self.on, self.ranging = False, False, True
         self.period_s, self.width_s, self.edge_s, self.hold = 1e-3, 1e-4, 1e-8, "DCYC"
+        self.samples: tuple[float, ...] = ()
+        self.sample_hz, self.advance, self.filter = 4e4, "SRAT", "STEP"
         self.square_percent, self.symmetry_percent, self.phase_deg, self.mode = (
             50.0,
             100.0,
@@ -113,14 +137,14 @@ class Output:
     def set_limit_high(self, limit_v: float) -> None:
         """Set the upper voltage limit, not below the present high level."""
         wanted_v = limit_v / self._scale
-        self._limit_high_v = max(min(wanted_v, MOST_V), self._high_v)
+        self._limit_high_v = max(min(wanted_v, self.model.most_v), self._high_v)
         if self._limit_high_v != wanted_v:
             raise ScpiError(CONFLICT, "Settings conflict; limit changed due to high level")
 
     def set_limit_low(self, limit_v: float) -> None:
         """Set the lower voltage limit, not above the present low level."""
         wanted_v = limit_v / self._scale
-        self._limit_low_v = min(max(wanted_v, -MOST_V), self._low_v)
+        self._limit_low_v = min(max(wanted_v, -self.model.most_v), self._low_v)
         if self._limit_low_v != wanted_v:
             raise ScpiError(CONFLICT, "Settings conflict; limit changed due to low level")
 
@@ -145,7 +169,7 @@ class Output:
     def set_function(self, function: str) -> None:
         """Set the waveform and keep the levels; a burst ends where the function has none."""
         self.function = function
-        had_burst, self.burst = self.burst, self.burst and function not in NO_BURST
+        had_burst, self.burst = self.burst, self.burst and function not in self.model.no_burst
         self._end_burst()
         if had_burst and not self.burst:
             raise ScpiError(
@@ -155,22 +179,30 @@ class Output:
     def set_period(self, period_s: float) -> None:
         """Set the period; a width that is too long for it is shortened."""
         self.period_s = period_s
-        most_s = period_s - self.least_width_s
+        most_s = period_s - self._beside_width_s
         if self.width_s > most_s * (1 + 1e-9):
-            self.width_s = max(most_s, self.least_width_s)
+            self.width_s = max(most_s, self.model.least_width_s)
             if self.function == "PULS":
                 raise ScpiError(CONFLICT, "Settings conflict; pulse width decreased due to period")
 
+    @property
+    def _beside_width_s(self) -> float:
+        """Return the time that a period must leave beside the width of its pulse, seconds."""
+        if self.model.edges:
+            return self.model.edges * self.edge_s
+        return self.model.least_width_s
+
     def set_width(self, width_s: float) -> None:
-        """Set the pulse width, at most the period less the shortest pulse; steps of 100 ps."""
-        most_s = self.period_s - self.least_width_s
-        self.width_s = round(min(width_s, most_s) * 1e10) / 1e10
+        """Set the pulse width, at most the period less what must be left beside it."""
+        most_s = self.period_s - self._beside_width_s
+        steps = round(min(width_s, most_s) / self.model.width_step_s)
+        self.width_s = steps * self.model.width_step_s
         if width_s > most_s * (1 + 1e-9):
             raise ScpiError(CONFLICT, "Settings conflict; pulse width decreased due to period")
 
     def set_burst(self, *, on: bool) -> None:
         """Switch the burst mode; refused for a constant level and for noise."""
-        if on and self.function in NO_BURST:
+        if on and self.function in self.model.no_burst:
             raise ScpiError(CONFLICT, "Settings conflict; burst not allowed with this function")
         self.burst = on
         self._end_burst()
@@ -188,10 +220,14 @@ class Output:
     @property
     def armed(self) -> bool:
         """Return whether a trigger over the bus begins a burst now."""
-        return self.burst and self.burst_mode == "TRIG" and self.source == "BUS" and not self.busy
+        waits = self.source in {"BUS", "MAN"}
+        return self.burst and self.burst_mode == "TRIG" and waits and not self.busy
 
     def fire(self) -> None:
-        """Begin a burst, if the waveform is a pulse."""
+        """Begin a burst, if the waveform is a pulse or an arbitrary one."""
+        if self._plays_samples:
+            self._play()
+            return
         if self.function != "PULS":
             self._note(f"a burst of {self.function}")
             return
@@ -199,6 +235,35 @@ class Output:
         self.busy = True
         self.ends_s = self._clock.now_s + self.period_s * self.cycles
         self._begin_cycle(self._burst_number, self._clock.now_s, 0)
+
+    @property
+    def _plays_samples(self) -> bool:
+        return self.function in {"ARB", "USER"} and bool(self.samples)
+
+    def _play(self) -> None:
+        """Play the samples of an arbitrary waveform, as often as the burst has cycles."""
+        count = len(self.samples) * self.cycles
+        if count > MOST_SAMPLES:
+            self._note(f"a burst of {count:g} samples")
+            return
+        self._burst_number += 1
+        self.busy = True
+        burst, start_s = self._burst_number, self._clock.now_s
+        self.ends_s = start_s + count / self.sample_hz
+        for n in range(int(count)):
+            sample = self.samples[n % len(self.samples)]
+            self._clock.at(start_s + n / self.sample_hz, partial(self._show, burst, sample))
+        self._clock.at(self.ends_s, lambda: self._end_of(burst))
+        self._show(burst, self.samples[0])
+
+    def _show(self, burst: int, sample: float) -> None:
+        if burst == self._burst_number and self.busy:
+            self._sample = sample
+            self._drive()
+
+    def _end_of(self, burst: int) -> None:
+        if burst == self._burst_number:
+            self._end_burst()
 
     def abort(self) -> None:
         """End the burst that is running."""
@@ -224,6 +289,7 @@ class Output:
     def _end_burst(self) -> None:
         self.busy = self._pulsing = False
         self.ends_s = 0.0
+        self._sample = self.samples[0] if self.samples else 0.0  # where a burst rests: unconfirmed
         self._drive()
 
     def _entered(self, value_v: float) -> float:
@@ -235,7 +301,7 @@ class Output:
 
     def _become(self, high_v: float, low_v: float, entered: str) -> None:
         """Set new levels within amplitude, window and limits; clip and raise ScpiError beyond."""
-        top_v, bottom_v = MOST_V, -MOST_V
+        top_v, bottom_v = self.model.most_v, -self.model.most_v
         if self.limited:
             top_v, bottom_v = self._limit_high_v, self._limit_low_v
         error = None
@@ -243,12 +309,13 @@ class Output:
             high_v, error = top_v, CLIPPED_HIGH
         if low_v < bottom_v * (1 + 1e-9):
             low_v, error = bottom_v, CLIPPED_LOW
-        if high_v - low_v < LEAST_VPP * (1 - 1e-6):
+        amplitude_v = min(max(high_v - low_v, self.model.least_vpp), self.model.most_vpp)
+        if abs(amplitude_v - (high_v - low_v)) > amplitude_v * 1e-6:
             error = (CONFLICT, f"Settings conflict; level changed due to {entered} level")
             if entered == "high":
-                low_v = high_v - LEAST_VPP
+                low_v = high_v - amplitude_v
             else:
-                high_v = low_v + LEAST_VPP
+                high_v = low_v + amplitude_v
         self._high_v, self._low_v = high_v, low_v
         self._drive()
         if error is not None:
@@ -264,7 +331,10 @@ class Output:
         middle_v = (self._high_v + self._low_v) / 2
         if self.function == "DC":
             return middle_v
-        if self.function != "PULS" or not self.burst or self.source in {"IMM", "TIM"}:
+        waits = self.burst and self.source not in FREE
+        if waits and self._plays_samples:
+            return middle_v + self._sample * (self._high_v - self._low_v) / 2
+        if self.function != "PULS" or not waits:
             self._note(f"{self.function} running freely; the output stays at its offset")
             return middle_v
         rises = self._pulsing != (self.polarity == "INV")

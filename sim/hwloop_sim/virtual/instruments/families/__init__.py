@@ -1,0 +1,1 @@
+"""Parts that virtual instruments of one kind share."""
