@@ -1,4 +1,4 @@
-"""What an emulated array says of outputs at their compliance: of each row once a kind."""
+"""Events of an emulated array about outputs at their compliance: each row once a kind."""
 
 from __future__ import annotations
 
