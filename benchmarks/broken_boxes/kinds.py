@@ -136,7 +136,7 @@ def _readings(columns: str) -> list[BrokenBox]:
         BrokenBox("readings 1 uA high", meters.offset(columns, 1e-6), meter, READS),
         BrokenBox("readings of the wrong sign", meters.gain(columns, -1.0), meter, READS),
         BrokenBox("readings end at 10 uA", meters.clipped(columns, 10e-6), meter, READS),
-        BrokenBox("every reading given twice", meters.repeated(columns), meter, READS),
+        BrokenBox("readings of the level before", meters.behind(columns), meter, READS),
         BrokenBox("readings settle in 0.4 s", meters.slow(columns, 0.4), meter, settling),
     ]
 
