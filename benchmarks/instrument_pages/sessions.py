@@ -189,7 +189,15 @@ SUBJECTS: dict[str, Subject] = {
     "keysight_33500b": Subject(SCPI, (Setup("keysight_33500b", {"model": "33522B"}, "1"),)),
     "keysight_34980a": Subject(
         SCPI,
-        (Setup("keysight_34980a", {"modules": {1: "34932A"}}, channels=("1101", "1203", "1816")),),
+        (
+            Setup("keysight_34980a", {"modules": {1: "34932A"}}, channels=("1101", "1203", "1816")),
+            Setup(
+                "keysight_34980a",
+                {"modules": {8: "34934A-8x64"}},
+                channels=("8101", "8203", "8864"),
+                also="with a 34934A",
+            ),
+        ),
     ),
     "keysight_81160a": Subject(
         SCPI,
