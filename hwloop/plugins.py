@@ -18,6 +18,7 @@ __all__ = [
     "COMMANDS",
     "DEVICES",
     "EFFECTS",
+    "EVIDENCE",
     "INSTRUMENTS",
     "READERS",
     "STEPS",
@@ -49,6 +50,9 @@ INSTRUMENTS = "hwloop.instruments"
 
 
 COMMANDS = "hwloop.commands"
+
+
+EVIDENCE = "hwloop.evidence"
 
 
 @cache

@@ -105,6 +105,8 @@ def hosted(
             entry = data["instruments"][name]
             entry["address"] = through(name, address)
             entry.setdefault("settings", {})["timeout_s"] = timeout_s
+        if "witness" in data:
+            data["witness"]["address"] = bench.witness_address
         del data["virtual"]
         path = folder / "station.yaml"
         path.write_text(json.dumps(data), encoding="utf-8")

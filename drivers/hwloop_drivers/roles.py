@@ -19,6 +19,7 @@ Rules for every driver, checked by :mod:`hwloop_drivers.testing`:
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from typing import Self
 from typing_extensions import override
 
 from hwloop.array.operations import Flag
-from hwloop.errors import ConfigError
+from hwloop.errors import ConfigError, InstrumentFault
 from hwloop_drivers.links.link import Link
 
 __all__ = [
@@ -489,6 +490,27 @@ class SwitchMatrix(Instrument):
     @override
     def safe_state(self) -> None:
         self.open_all()
+
+
+def refuse_changed(
+    instrument: str, before: Mapping[str, object], now: Mapping[str, object]
+) -> None:
+    """Raise :class:`hwloop.errors.InstrumentFault` where a range or limit is not as it was.
+
+    ``before``, ``now``: what :meth:`Instrument.read_back` gave when the run began, and gives now.
+    """
+    for name in units_of_read_back(instrument, before):
+        setting = name.removeprefix(f"{instrument}.")
+        old, new = before[setting], now.get(setting)
+        same = old == new
+        if isinstance(old, float) and isinstance(new, float):
+            same = math.isclose(old, new, rel_tol=1e-6)
+        if not same:
+            raise InstrumentFault(
+                f"{instrument}: {setting} was {old} when the run began and is {new} now; something"
+                " else has changed it (front panel, another program?), and the reads and pulses"
+                " since the last look at the lines are not believed"
+            )
 
 
 def units_of_read_back(instrument: str, settings: Mapping[str, object]) -> dict[str, str]:

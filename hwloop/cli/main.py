@@ -174,11 +174,17 @@ def check(
 
 
 @app.command("list")
-def list_() -> None:
-    """List backends, steps, device models, calibrations and readers, with a line each."""
+def list_(
+    *,
+    evidence: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder with records of `hwloop accept`; may be given several times."),
+    ] = None,
+) -> None:
+    """List backends, steps, device models, instruments and the evidence for them, a line each."""
     from hwloop.cli.printing import print_plugins
 
-    print_plugins()
+    print_plugins(evidence or ())
 
 
 @app.command()

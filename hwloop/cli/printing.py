@@ -28,6 +28,7 @@ from hwloop.run.limited_reads import limited_reads
 from hwloop.run.preview import Preview, preview, refuse_beyond_limits, refuse_unsupported
 from hwloop.settings.units import duration_text, format_quantity
 from hwloop.settings.yaml import read_yaml
+from hwloop.station.evidence import evidence_in, shipped_evidence
 from hwloop.terminal import plain_console
 
 
@@ -137,8 +138,8 @@ def _compared(one: Quantity) -> tuple[str, ...]:
     )
 
 
-def print_plugins() -> None:
-    """List what is installed, with a line each."""
+def print_plugins(evidence: Iterable[Path] = ()) -> None:
+    """List what is installed, with a line each; ``evidence``: folders of records besides ours."""
     console = plain_console()
     for title, group in (
         ("Backends", plugins.BACKENDS),
@@ -151,6 +152,9 @@ def print_plugins() -> None:
         lines = ((name, _summary(group, name)) for name in plugins.names(group))
         _print_list(console, title, lines)
     _print_list(console, "Calibrations", _calibrations())
+    met = [*shipped_evidence(), *evidence_in(evidence)]
+    none = ("none", "no record of `hwloop accept` on a box; see docs/how-to/accept-a-bench.md")
+    _print_list(console, "Evidence of boxes that were met", met or [none])
 
 
 def print_record(path: Path) -> None:

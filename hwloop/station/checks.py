@@ -140,10 +140,8 @@ def _check_witness(station: StationView) -> None:
     for channel, line in witness.probes.items():
         if line not in lines:
             raise ValueError(f"witness.probes.{channel}: no line {line!r}{nearest(line, lines)}")
-    entries = list(station.instruments.values())
-    if any(witness.is_virtual != entry.is_virtual for entry in entries):
-        raise ValueError("witness.address: real and virtual addresses cannot be mixed on one bench")
-    if not witness.is_virtual and any(witness.address == entry.address for entry in entries):
+    addresses = {entry.address for entry in station.instruments.values() if not entry.is_virtual}
+    if witness.address in addresses:
         raise ValueError(f"witness.address: {witness.address} is that of an instrument")
 
 

@@ -57,6 +57,7 @@ def virtual(
     content = {
         "station": str(station.resolve()),
         "addresses": bench.addresses,
+        "witness": bench.witness_address,
         "control": control,
     }
     try:
@@ -70,6 +71,8 @@ def virtual(
     else:
         for name, address in bench.addresses.items():
             say(f"{name:16} {bench.station.instruments[name].kind:18} {address}")
+        if bench.station.witness is not None:
+            say(f"{'witness':16} {bench.station.witness.kind:18} {bench.witness_address}")
         say(f"{'control':16} {'JSON lines':18} {control}")
         say("Ctrl-C ends the bench.")
     try:

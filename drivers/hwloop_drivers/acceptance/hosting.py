@@ -86,6 +86,12 @@ def station_on_trial(
         own.write_text(json.dumps(_with_resistors(data, resistor_ohm, witness)), encoding="utf-8")
         if not station.is_virtual:
             loaded = load_station(own)
+            if loaded.witness is not None and loaded.witness.is_virtual:
+                raise ConfigError(
+                    "real and virtual addresses cannot be mixed on one bench",
+                    key="witness.address",
+                    file=str(file),
+                )
             address = loaded.witness.address if loaded.witness else ""
             yield StationOnTrial(own, loaded, text, resistor_ohm, array, address, virtual=False)
             return

@@ -26,6 +26,7 @@ def _now() -> str:
 class AcceptanceRecord:
     """Everything that an acceptance test leaves; ``instruments``: identity and settings by name.
 
+    ``drivers``: kind of each instrument, by the same names.
     ``virtual``: a virtual bench has answered; then it is evidence about no box.
     """
 
@@ -33,6 +34,7 @@ class AcceptanceRecord:
     station_text: str
     virtual: bool
     resistor_ohm: FloatArray
+    drivers: dict[str, str]
     findings: list[Finding] = field(default_factory=list)
     instruments: dict[str, dict[str, Any]] = field(default_factory=dict)
     oscilloscope: str = ""
@@ -83,6 +85,7 @@ class AcceptanceRecord:
             "began_utc": self.began_utc,
             "ended_utc": self.ended_utc,
             "accepted": self.passed,
+            "drivers": self.drivers,
             "instruments": self.instruments,
             "oscilloscope": self.oscilloscope,
             "resistor_ohm": self.resistor_ohm.tolist(),

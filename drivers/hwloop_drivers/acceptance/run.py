@@ -56,7 +56,10 @@ def run_acceptance(
 
     ``holder``: the command that holds a level until it is killed.
     """
-    record = AcceptanceRecord(tried.station.name, tried.text, tried.virtual, tried.resistor_ohm)
+    drivers = {name: entry.kind for name, entry in tried.station.instruments.items()}
+    record = AcceptanceRecord(
+        tried.station.name, tried.text, tried.virtual, tried.resistor_ohm, drivers
+    )
 
     def keep(finding: Finding) -> None:
         record.findings.append(finding)

@@ -35,7 +35,7 @@ from hwloop_drivers.bench.line_watch import LineWatch
 from hwloop_drivers.bench.multiply import column_currents
 from hwloop_drivers.bench.readings import resistors_in_words
 from hwloop_drivers.bench.verify_loop import steps_ahead
-from hwloop_drivers.roles import Measured, SourceMeter, units_of_read_back
+from hwloop_drivers.roles import Measured, SourceMeter, refuse_changed, units_of_read_back
 from hwloop_drivers.safety.make_safe import (
     floating_when_off,
     make_all_safe,
@@ -111,6 +111,7 @@ class Bench(CrossbarBackend):
         self._verify_steps = steps_ahead(drives, self._fractions, array)
         self._identity: dict[str, object] = {"station": station.name}
         self._units: dict[str, str] = {}
+        self._settings: dict[str, Mapping[str, object]] = {}
         self._time: BenchTime = HostTime()
         self._began_s = self._now_s = 0.0
         self._connected = self._closed = self._outputs_on = False
@@ -166,6 +167,7 @@ class Bench(CrossbarBackend):
             settings = instrument.read_back()
             accepted = {"accepted_model": instrument.stand_in} if instrument.stand_in else {}
             self._identity[name] = {"id": instrument.id, **accepted, **settings}
+            self._settings[name] = settings
             self._units |= units_of_read_back(name, settings)
             if instrument.stand_in:
                 self._events.append(Event("warning", _stand_in_message(name, instrument.stand_in)))
@@ -476,8 +478,9 @@ class Bench(CrossbarBackend):
         self._checked = None
         if not self._outputs_on:
             self._switch_on()
-        if self._lines is not None:
-            self._lines.before(operation, self.duration_s(operation))
+        if self._lines is not None and self._lines.before(operation, self.duration_s(operation)):
+            for name, instrument in self._drives.instruments.items():
+                refuse_changed(name, self._settings.get(name, {}), instrument.read_back())
 
     def _end(self) -> None:
         for instrument in self._drives.instruments.values():

@@ -64,16 +64,18 @@ class LineWatch:
         self._conducted = False  # whether any cell has conducted yet
         self._repeats: deque[float] = deque(maxlen=REPEATS)  # |change of ln G| without a pulse
 
-    def before(self, operation: Operation, duration_s: float) -> None:
-        """Look at the lines if that is due before an operation of this duration."""
+    def before(self, operation: Operation, duration_s: float) -> bool:
+        """Look at the lines if that is due before an operation; return whether it was."""
         due = self._elapsed_s - self._checked_s >= self._due_s
-        if due and self._relays_s and not isinstance(operation, ReadMap | Wait):
+        looks = due and self._relays_s > 0 and not isinstance(operation, ReadMap | Wait)
+        if looks:
             self._look_at_relays()
         self._elapsed_s += 0.0 if isinstance(operation, Wait) else duration_s
         if isinstance(operation, PulseMap):
             self._note_pulses(operation.amplitude_v)
         elif isinstance(operation, Ramp):
             self._note_pulses(operation.start_v)
+        return looks
 
     def after_read(self, reading: Reading, read_v: float) -> None:
         """Judge the reads of an operation, (rows, cols)."""

@@ -18,6 +18,9 @@ from hwloop_drivers.links.link import Link, LinkSettings
 
 SLOTS = {"707B": 6, "708B": 1}
 CARDS = {"7072": 8, "7072-HV": 8, "7173-50": 4, "7174A": 8}  # rows, of 12 columns each
+REPORTED = {"7072-HV": "70721", "7173-50": "7173", "7174A": "7174"}
+"""What a slot answers for a card, where it is not the card's own name: Keithley's help, topics
+*slot[X].idn* (a 7173-50) and *slot[X].pseudocard* (the two others)."""
 COLUMNS = 12
 
 
@@ -45,6 +48,11 @@ class Keithley707B(KeithleySwitch):
     def __init__(self, link: Link, settings: Keithley707BSettings) -> None:
         super().__init__(link, settings, settings.cards)
         self.models = (settings.model,)
+
+    @staticmethod
+    @override
+    def reported(card: str) -> str:
+        return REPORTED.get(card, card)
 
     @staticmethod
     @override

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from hwloop.errors import ConfigError
+from hwloop.station.evidence import read_evidence
 from hwloop.station.station import load_station
-from hwloop_drivers.acceptance.hosting import resistors_of
+from hwloop_drivers.acceptance.hosting import resistors_of, station_on_trial
 from hwloop_drivers.child_process import PYTHON
 from tests.drivers.running_bench import ROOT
 
@@ -38,6 +39,8 @@ def test_record_and_page_say_which_boxes_were_met_and_that_they_are_virtual(
     assert said["resistor_ohm"][3][3] == 180e3
     resistors = [f for f in said["findings"] if f["test"] == "resistor"]
     assert len(resistors) == 16
+    (row, *_) = read_evidence(record)
+    assert (row.driver, row.virtual, row.accepted) == ("keithley_2400", True, True)
     shown = page.read_text(encoding="utf-8")
     assert "evidence about no box" in shown
     assert "MODEL 2400" in shown
@@ -63,3 +66,16 @@ def test_resistors_are_those_of_the_station_or_one_value_or_a_file(tmp_path: Pat
 def test_resistors_that_are_no_resistance_are_refused_with_the_value() -> None:
     with pytest.raises(ConfigError, match="ohm"):
         resistors_of(load_station(STATION), "ten")
+
+
+def test_virtual_oscilloscope_beside_real_instruments_is_refused(tmp_path: Path) -> None:
+    text = STATION.read_text(encoding="utf-8")
+    for number in (1, 2, 3):
+        text = text.replace("virtual:socket", f"TCPIP::10.0.0.{number}::5025::SOCKET", 1)
+    file = tmp_path / "station.yaml"
+    file.write_text(text, encoding="utf-8")
+    with (
+        pytest.raises(ConfigError, match=r"witness\.address.*cannot be mixed"),
+        station_on_trial(file, resistors=None, witness=None),
+    ):
+        pass

@@ -1,5 +1,6 @@
 """Boxes that an earlier client left with prompts, other ends of lines, or in another mode."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 from hwloop.array.operations import PulseMap, ReadMap
+from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.kind import OpenRequest
-from hwloop.errors import BackendError, InstrumentTimeout
+from hwloop.errors import BackendError, InstrumentFault, InstrumentTimeout, UnexpectedReply
 from hwloop.procedure.procedure import load_procedure
 from hwloop.station.station import load_station
 from hwloop_drivers.bench.open import BenchSettings, open_bench
@@ -107,3 +109,120 @@ def test_line_that_ends_with_cr_names_the_terminator(tmp_path: Path, interface: 
         with pytest.raises(BackendError, match=r"NOT EVERYTHING IS SAFE: matrix .*terminator"):
             _safe(path)
         assert not any(bench.status()["outputs_on"].values())
+
+
+MODES = {
+    "list sweep under way": (
+        "virtual_4x4",
+        "row_smu",
+        [":SOUR:FUNC VOLT", ":SOUR:LIST:VOLT 2,1,2", ":SOUR:VOLT:MODE LIST", ":TRIG:COUN 3"],
+    ),
+    "current source, output on, other ranges": (
+        "virtual_4x4",
+        "col_smu",
+        [":SOUR:VOLT:RANG 200", ":SOUR:VOLT 20", ":SENS:CURR:PROT 1E-5", ":OUTP ON"],
+    ),
+    "other form of readings": ("virtual_4x4", "col_smu", [":FORM:ELEM VOLT,CURR,TIME"]),
+    "errors in the queue": ("virtual_4x4", "matrix", [":NONSENSE", ":MORE:NONSENSE"]),
+    "output on at 5 V": (
+        "virtual_2602b_707b",
+        "smu",
+        ["smua.source.levelv = 5 smua.source.output = 1", "format.asciiprecision = 2"],
+    ),
+    "channels closed": ("virtual_2602b_707b", "matrix", ["channel.close('1A01,1B05,1A05')"]),
+}
+
+
+@pytest.mark.parametrize("do", [_runs, _safe], ids=["run", "safe"])
+@pytest.mark.parametrize(("station", "name", "left"), MODES.values(), ids=MODES)
+def test_box_left_in_another_mode_runs_and_is_made_safe(
+    tmp_path: Path, station: str, name: str, left: list[str], do: Callable[[Path], object]
+) -> None:
+    with _left(tmp_path, station, earlier_messages={name: left}) as (path, bench):
+        do(path)
+        assert not any(bench.status()["outputs_on"].values())
+        assert all(abs(level_v) < 1e-6 for level_v in bench.status()["lines_v"].values())
+
+
+@pytest.mark.parametrize(("speaks", "driver"), [("TSP", "scpi"), ("SCPI", "tsp")])
+def test_2450_that_speaks_another_language_is_named_with_the_remedy(
+    tmp_path: Path, speaks: str, driver: str
+) -> None:
+    """2450 reference manual, B-5: *LANG."""
+    station = "virtual_2450_33500b_3706a"
+    text = (ROOT / "stations" / f"{station}.yaml").read_text("utf-8")
+    name = re.findall(r"(\w+): +\{kind: keithley_2450", text)[0]
+    with _left(tmp_path, station, earlier_messages={name: [f"*LANG {speaks}"]}) as (path, bench):
+        said = re.sub(r"language: \w+", f"language: {driver}", path.read_text("utf-8"))
+        if "language:" not in said:
+            said = said.replace(
+                "kind: keithley_2450,", f"kind: keithley_2450, settings: {{language: {driver}}},"
+            )
+        path.write_text(said, "utf-8")
+        with pytest.raises(UnexpectedReply) as caught:
+            _runs(path)
+        assert f"the 2450 speaks {speaks}, the station says language: {driver}" in str(caught.value)
+        assert f"send *LANG {driver.upper()} and switch it off and on" in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert not any(bench.status()["outputs_on"].values())
+
+
+ANSWERS = {
+    "readings with units": (r"(^[+-]\d\.\d+E[+-]\d+)", r"\1A", "not a number"),
+    "decimal commas": (r"(^[+-]\d)\.(\d)", r"\1,\2", "answered"),
+    "an identity of nothing": (r"^KEITHLEY.*", "", "expected 2400"),
+}
+
+
+@pytest.mark.parametrize(("form", "other", "said"), ANSWERS.values(), ids=ANSWERS)
+def test_firmware_that_answers_otherwise_ends_the_run_in_one_line_and_all_is_safe(
+    tmp_path: Path, form: str, other: str, said: str
+) -> None:
+    with _left(tmp_path, "virtual_4x4") as (path, bench):
+        box = bench.instruments["col_smu"]
+        receive = box.receive
+
+        def otherwise(message: str) -> str | None:
+            reply = receive(message)
+            return reply if reply is None else re.sub(form, other, reply)
+
+        box.receive = otherwise  # type: ignore[method-assign]
+        with pytest.raises(UnexpectedReply, match=said) as caught:
+            _runs(path)
+        assert "\n" not in str(caught.value)
+        assert str(caught.value).count("col_smu") >= 1
+        assert not any(bench.status()["outputs_on"].values())
+
+
+CHANGED = {
+    "compliance": ("virtual_4x4", "row_smu", ":SENS:CURR:PROT 0.5", "compliance_current_a"),
+    "source range": ("virtual_4x4", "col_smu", ":SOUR:VOLT:RANG 200", "source_range_v"),
+    "compliance of a channel": (
+        "virtual_2602b_707b",
+        "smu",
+        "smua.source.limiti = 0.5",
+        "a.compliance_current_a",
+    ),
+}
+
+
+@pytest.mark.parametrize(("station", "name", "message", "setting"), CHANGED.values(), ids=CHANGED)
+def test_limit_or_range_that_changes_under_a_run_is_noticed_at_the_next_look_at_the_lines(
+    tmp_path: Path, station: str, name: str, message: str, setting: str
+) -> None:
+    procedure = load_procedure(PROCEDURE)
+    request = OpenRequest(procedure.array, None, np.random.default_rng(0))
+    pulse, read = PulseMap(np.where(ALL, 0.5, 0.0), 1e-2), ReadMap(ALL, 0.1)
+
+    def train(bench: CrossbarBackend, updates: int) -> None:
+        for _ in range(updates):
+            bench.perform(read)
+            bench.perform(pulse)
+
+    with _left(tmp_path, station) as (path, virtual):
+        with open_bench(BenchSettings.parse({"station": str(path)}), request) as bench:
+            train(bench, 20)  # the looks before it find nothing
+            virtual.instruments[name].receive(message)
+            with pytest.raises(InstrumentFault, match=rf"{name}: {setting} was .* and is .* now"):
+                train(bench, 400)
+        assert not any(virtual.status()["outputs_on"].values())

@@ -116,7 +116,6 @@ def test_every_example_station_is_valid_and_says_how_it_is_run(path: Path) -> No
     ("witness", "message"),
     [
         ({"probes": {1: "row9"}}, r"witness\.probes\.1: no line 'row9'"),
-        ({"address": "TCPIP::1.2.3.4::5025::SOCKET"}, "real and virtual addresses cannot be mixed"),
         ({"probes": {}}, r"witness\.probes"),
     ],
 )
@@ -127,4 +126,10 @@ def test_oscilloscope_of_a_station_has_its_probes_on_lines_of_its_own_bench(
     assert Station.parse(data).witness is not None
     data["witness"] = {"address": "virtual:socket", **witness}
     with pytest.raises(ConfigError, match=message):
+        Station.parse(data)
+
+
+def test_oscilloscope_has_an_address_of_its_own() -> None:
+    data = {**GOOD, "witness": {"address": "TCPIP::10.0.0.1::5025::SOCKET"}}
+    with pytest.raises(ConfigError, match=r"witness\.address: .* is that of an instrument"):
         Station.parse(data)

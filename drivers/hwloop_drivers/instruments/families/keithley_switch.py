@@ -34,12 +34,22 @@ class KeithleySwitch(TspInstrument, VerifiedMatrix):
     def channels(slot: int, card: str) -> list[str]:
         """Return the channels of a card, in the order of its numbering."""
 
+    @staticmethod
+    def reported(card: str) -> str:
+        """Return the name by which a slot tells a card, where it is another than the card's."""
+        return card
+
     @override
     def verify_identity(self) -> None:
         super().verify_identity()
         for slot, card in self._cards.items():
             reply = self.link.query(f"print(slot[{slot}].idn)").strip()
-            if reply.partition(",")[0].strip().upper() != card:
+            if "PSEUDO" in reply.upper():
+                raise UnexpectedReply(
+                    f"{self.link.address}: slot {slot} holds a pseudocard, {reply!r}: it has no"
+                    " relays; set its pseudocard to slot.PSEUDO_NONE and check the slot"
+                )
+            if reply.partition(",")[0].strip().upper() not in {card, self.reported(card)}:
                 raise UnexpectedReply(
                     f"{self.link.address}: expected a {card} in slot {slot}, found {reply!r};"
                     " check the station's cards"
@@ -108,6 +118,11 @@ class KeithleySwitch(TspInstrument, VerifiedMatrix):
         text = reply.strip()
         if text == "nil":
             return frozenset()
+        if "(" in text:
+            raise UnexpectedReply(
+                f"{self.link.address}: {CLOSED} answered {text!r}: channels are closed in pairs, as"
+                " four-pole ones are; switch the card to two poles"
+            )
         closed = frozenset(part.strip() for part in text.replace(",", ";").split(";"))
         if not all(part.isalnum() for part in closed):
             raise UnexpectedReply(f"{self.link.address}: {CLOSED} answered {text!r}")

@@ -149,6 +149,7 @@ class Smu:
         self.limits = {VOLT: limit_a, CURR: limit_v}
         self.measure_range = {VOLT: range_v, CURR: range_a}
         self.measure_auto = {VOLT: True, CURR: True}
+        self.least_auto_range = {VOLT: 0.0, CURR: 0.0}
         self.rebound = False
         self._before = (0.0, 0.0)
         self._changed_s = -math.inf
@@ -339,18 +340,21 @@ class Smu:
 
     def _lag(self) -> float:
         """Return the fraction of the latest step that has not yet settled."""
-        model = self.model
-        settle_s = model.settle_s
-        if model.settle_of_range_s:
-            settle_s = model.settle_of_range_s[model.ranges_a.index(self.measure_range[CURR])]
-        elapsed = (self._clock.now_s - self._changed_s) / settle_s
+        elapsed = (self._clock.now_s - self._changed_s) / self.settling_s
         lag = SETTLED ** min(elapsed, 1e3)
         return lag if lag > NEGLIGIBLE else 0.0
 
     @property
     def settling_s(self) -> float:
-        """Return the time in which a step settles to 0.1 %, seconds."""
-        return self.model.settle_s
+        """Return the time in which a step settles to 0.1 % in the current range in use, seconds."""
+        model = self.model
+        if not model.settle_of_range_s:
+            return model.settle_s
+        full = self.measure_range[CURR]
+        if self.measure_auto[CURR] and not model.range_limits:
+            present_a = self._circuit.sense(self._output).amperes
+            full = self._measuring_ranges(CURR, present_a)[0]
+        return model.settle_of_range_s[model.ranges_a.index(full)]
 
     @property
     def unsettled_s(self) -> float:
@@ -379,7 +383,9 @@ class Smu:
         """Return the ranges in which a value is measured: the locked one, or see ranges_from."""
         if not self.measure_auto[function] or self._range_changes(function):
             return [self.measure_range[function]]
-        return ranges_from(self.model.ranges(function), value, over=self.model.over)
+        least = self.least_auto_range[function] * (1 - SAME)
+        ranges = [full for full in self.model.ranges(function) if full >= least]
+        return ranges_from(ranges, value, over=self.model.over)
 
     def _check_envelope(self, range_v: float) -> None:
         if self.limits[VOLT] > self.model.most_amperes(range_v) * (1 + SAME):

@@ -19,11 +19,21 @@ class Keithley707B(TspSwitch):
     Channels are 1A01 to 1H12 in the first slot.
     """
 
-    cards: ClassVar[Mapping[str, Card]] = {  # relay settling after the cards' manuals
+    # Relay settling after the cards' manuals; what a slot answers after slot[X].idn and
+    # slot[X].pseudocard of Keithley's help of the 707B: a 7173-50 is a 7173 there.
+    cards: ClassVar[Mapping[str, Card]] = {
         "7072": Card("8x12 Semiconductor Matrix", 15e-3, rows=8, columns=COLUMNS),
-        "7072-HV": Card("8x12 High Voltage Semiconductor Matrix", 15e-3, rows=8, columns=COLUMNS),
-        "7173-50": Card("4x12 High Frequency Matrix", 10e-3, rows=4, columns=COLUMNS),
-        "7174A": Card("8x12 Low Current Matrix", 1e-3, rows=8, columns=COLUMNS),
+        "7072-HV": Card(
+            "8x12 High Voltage Semiconductor Matrix",
+            15e-3,
+            rows=8,
+            columns=COLUMNS,
+            reported="70721",
+        ),
+        "7173-50": Card(
+            "4x12 Hi Freq Matrix AAAA", 10e-3, rows=4, columns=COLUMNS, reported="7173"
+        ),
+        "7174A": Card("8x12 Low Current Matrix", 1e-3, rows=8, columns=COLUMNS, reported="7174"),
     }
     default_card = "7072"
 

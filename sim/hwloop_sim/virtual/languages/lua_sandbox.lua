@@ -6,6 +6,7 @@
 local patterns = ... -- the source of lua_patterns.lua
 
 local setmetatable, error, type, unpack = setmetatable, error, type, unpack
+local pairs, pcall = pairs, pcall
 local loadstring, setfenv, byte, sethook = loadstring, setfenv, string.byte, debug.sethook
 local clock = os.clock
 
@@ -105,7 +106,9 @@ end
 -- The instrument's tables: an access is answered by the host, or is a fault on the line it is on.
 local owners = setmetatable({}, {__mode = "k"})
 
-local function node(owner, index, assign)
+local walked = setmetatable({}, {__mode = "k"})
+
+local function node(owner, index, assign, keys)
   local proxy = setmetatable({}, {
     __index = function(_, key)
       local fault, value = host(index, key)
@@ -119,7 +122,25 @@ local function node(owner, index, assign)
     __metatable = "instrument",
   })
   owners[proxy] = owner
+  walked[proxy] = keys
   return proxy
+end
+
+-- Scripts walk the instrument's tables as any other: the host tells their keys.
+builtins.pairs = function(list)
+  local keys = walked[list]
+  if not keys then return pairs(list) end
+  local fault, names = host(keys)
+  if fault then error(fault, 2) end
+  local place = 0
+  return function()
+    place = place + 1
+    local name = names[place]
+    if name == nil then return nil end
+    local ok, value = pcall(function() return list[name] end)
+    if ok then return name, value end
+    return name, nil
+  end
 end
 
 local function callable(call)

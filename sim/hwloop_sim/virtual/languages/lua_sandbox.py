@@ -164,7 +164,11 @@ class Sandbox:
         def assign(key: Any, value: Any) -> str | None:
             return self._ask(lambda: node.assign(key, self.from_lua(value)))[0]
 
-        return self._node(node, index, assign)
+        def keys() -> tuple[Any, Any]:
+            fault, names = self._ask(lambda: list(node.members()))
+            return fault, self.to_lua(names)
+
+        return self._node(node, index, assign, keys)
 
     def _function(self, function: Callable[..., Value]) -> Any:
         def call(*arguments: Any) -> tuple[Any, ...]:

@@ -33,6 +33,8 @@ class Card:
     rows: int | None = None
     columns: int | None = None
     interlock: float | None = NO_INTERLOCK
+    reported: str = ""
+    """The first field of ``slot[n].idn``, where it is not the card's own name."""
 
 
 class TspSwitch(VirtualTspInstrument):
@@ -96,7 +98,7 @@ class TspSwitch(VirtualTspInstrument):
                     node.constant(path, None)
                 continue
             card = self.cards[name]
-            node.constant("idn", f"{name},{card.about},01.00a,{slot:07d}")
+            node.constant("idn", f"{card.reported or name},{card.about},01.00a,{slot:07d}")
             node.constant("rows.matrix", None if card.rows is None else float(card.rows))
             node.constant("columns.matrix", None if card.columns is None else float(card.columns))
             node.constant("interlock.state", card.interlock)

@@ -189,3 +189,13 @@ def test_prompts_follow_every_message_when_they_are_on() -> None:
     assert box.receive("print(1)") == "1.00000e+00\nTSP>"
     assert box.receive("nonsense") == "TSP?"
     assert box.receive("loadscript") == ">>>>"
+
+
+def test_scripts_walk_the_tables_of_the_instrument_as_any_other() -> None:
+    box, _ = _box()
+    walked = "for name in pairs(smua) do table.insert(seen, name) end"
+    told = box.receive(f"seen = {{}} {walked} table.sort(seen) print(table.concat(seen, ' '))")
+    assert told == "measure nvbuffer1 source"
+    values = "for name, value in pairs(smua.source) do print(name, value) end"
+    assert box.receive(f"smua.source.level = 0.5 {values}") == "level\t5.00000e-01"
+    assert box.receive("for n, v in pairs({7}) do print(n, v) end") == "1.00000e+00\t7.00000e+00"

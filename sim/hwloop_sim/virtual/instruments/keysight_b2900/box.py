@@ -7,6 +7,7 @@ and trigger times after the data sheet, 5990-7009EN.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from typing_extensions import override
@@ -25,6 +26,7 @@ from hwloop_sim.virtual.instruments.keysight_b2900.trigger_commands import (
     MOST_TIME_S,
     add_sweep,
     add_triggers,
+    channels_of,
 )
 from hwloop_sim.virtual.instruments.keysight_b2900.triggers import run
 from hwloop_sim.virtual.languages.scpi import (
@@ -43,7 +45,11 @@ OFF_MODES = {"ZERO": "ZERO", "HIZ": "HIMP", "NORM": "NORM"}
 
 
 class KeysightB2900(ScpiSmu):
-    """A B2900 with outputs named as the instrument, or with two channels ``.1`` and ``.2``."""
+    """A B2900 with outputs named as the instrument, or with two channels ``.1`` and ``.2``.
+
+    ``range_limits`` in the settings: whether a measurement range limits the output to what it can
+    show, as in a 2450; no text says so, and none says that it does not.
+    """
 
     def __init__(self, *args: Any, settings: Mapping[str, object], **kwargs: Any) -> None:
         super().__init__(*args, settings=settings, **kwargs)
@@ -53,6 +59,7 @@ class KeysightB2900(ScpiSmu):
                 f"{self._model!r}: a B2900 is one of {', '.join(MODELS)}", key="model"
             )
         data, count, self._least_interval_s = MODELS[self._model]
+        data = replace(data, range_limits=bool(settings.get("range_limits", False)))
         self.identity = f"Keysight Technologies,{self._model},MY00000000,5.0.2037.1537"
         self._names = [""] if count == 1 else ["1", "2"]
         self._channels = []
@@ -153,19 +160,36 @@ class KeysightB2900(ScpiSmu):
             f"{header}:PROTection:TRIPped",
             get=lambda _: str(int(smu.limited and smu.function == sourced)),
         )
-        self.add_measure_range(header, function, smu)
+        self._add_measure_range(header, function, smu)
         line_hz = channel.line_hz
-        bounds = {"lowest": LEAST_APERTURE_S, "highest": MOST_APERTURE_S}
         self.on(
             f"{header}:APERture",
-            set=lambda a: setattr(channel, "aperture_s", a.number(**bounds)),
+            set=lambda a: setattr(channel, "aperture_s", _aperture_s(a.number())),
             get=lambda _: scientific(channel.aperture_s),
         )
-        cycles = {name: bound * line_hz for name, bound in bounds.items()}
         self.on(
             f"{header}:NPLCycles",
-            set=lambda a: setattr(channel, "aperture_s", a.number(**cycles) / line_hz),
+            set=lambda a: setattr(channel, "aperture_s", _aperture_s(a.number() / line_hz)),
             get=lambda _: scientific(channel.nplc),
+        )
+
+    def _add_measure_range(self, header: str, function: str, smu: Smu) -> None:
+        """Register the range of a meter; none above that of its limit is used: guide, 6-4."""
+
+        def told(arguments: Arguments) -> None:
+            most = smu.model.ranges(function)[-1] * smu.model.over
+            value = arguments.number(lowest=-most, highest=most)
+            if OTHER[smu.function] == function:
+                value = min(abs(value), smu.limit_range(smu.function))
+            smu.set_measure_range(function, value)
+
+        self.on(f"{header}:RANGe[:UPPer]", set=told)  # before the usual one, which answers
+        self.add_measure_range(header, function, smu)
+        most = smu.model.ranges(function)[-1]
+        self.on(
+            f"{header}:RANGe:AUTO:LLIMit",
+            set=lambda a: smu.least_auto_range.update({function: a.number(lowest=0, highest=most)}),
+            get=lambda _: scientific(smu.least_auto_range[function]),
         )
 
     def _add_functions(self, header: str, channel: TriggeredChannel) -> None:
@@ -241,7 +265,7 @@ class KeysightB2900(ScpiSmu):
         text = arguments.values[0] if arguments.values else "(@1)"
         if not (text.startswith("(@") and text.endswith(")")):
             raise ScpiError(*ILLEGAL)
-        numbers = _numbers(text[2:-1])
+        numbers = channels_of(text[2:-1])
         known = {str(n): c for n, c in enumerate(self._channels, start=1)}
         if any(number not in known for number in numbers):
             raise ScpiError(*OUT_OF_RANGE)
@@ -320,10 +344,6 @@ def _values(channel: TriggeredChannel, reading: SmuReading, level: float) -> dic
     }
 
 
-def _numbers(text: str) -> list[str]:
-    """Return the channels of a list such as ``1,2`` or ``1:2``, ascending: SCPI reference, 1-8."""
-    ends = [part.strip() for part in text.split(":")]
-    if len(ends) == 2 and all(end.isdigit() for end in ends):
-        low, high = sorted(int(end) for end in ends)
-        return [str(n) for n in range(low, high + 1)]
-    return sorted({part.strip() for part in text.split(",")})
+def _aperture_s(asked_s: float) -> float:
+    """Return the aperture that is set: out of bounds it is the bound, without an error; 4-73."""
+    return min(max(asked_s, LEAST_APERTURE_S), MOST_APERTURE_S)

@@ -20,7 +20,7 @@ from hwloop_sim.virtual.instruments.keysight_b2900.triggers import (
 
 LEAST_APERTURE_S, MOST_APERTURE_S = 8e-6, 2.0
 MOST_LIST = 2500
-LEAST_AUTO_A = 1e-6  # the lowest automatic range after a reset: SCPI reference, 2-17
+LEAST_AUTO_A, LEAST_AUTO_V = 1e-6, 0.2  # lowest automatic ranges after a reset: 2-17
 TRANSIENT, ACQUIRE = "TRAN", "ACQ"
 READ_FIRST, STEP_AFTER = 0, 1  # at one instant a reading ends before the level changes
 CURRENT_SOURCE, AT_COMPLIANCE, OVERFLOWED = 1, 2, 8192  # bits of a status: table 1-2
@@ -38,6 +38,7 @@ class TriggeredChannel:
     def reset(self) -> None:
         """Reset as ``*RST`` does: 0 V, 100 µA limit, off, but switched on by the first trigger."""
         self.smu.reset(range_v=2.0, range_a=1e-4, limit_a=1e-4, limit_v=2.0)
+        self.smu.least_auto_range = {VOLT: LEAST_AUTO_V, CURR: LEAST_AUTO_A}
         self.triggers = {TRANSIENT: Trigger(), ACQUIRE: Trigger()}
         self.lists: dict[str, list[float]] = {VOLT: [], CURR: []}
         self.modes = {VOLT: "FIX", CURR: "FIX"}
@@ -47,7 +48,6 @@ class TriggeredChannel:
         self.auto_on, self.four_wire = True, False
         self.measure_wait = True
         self.sweeps = {VOLT: StaircaseSweep(), CURR: StaircaseSweep()}
-        self.least_auto_a = LEAST_AUTO_A
         self.waiting: list[list[TriggerEvent]] = []
         self.senses = {CURR}
         self.readings: list[SmuReading] = []

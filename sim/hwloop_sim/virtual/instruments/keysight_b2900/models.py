@@ -1,7 +1,9 @@
 """Ranges, resolutions and power envelope of Keysight's B2900 models; data sheet 5990-7009EN.
 
-The data sheet has no noise at one power line cycle: 2 ppm of the range is assumed, which at 0.001
-cycles is well within the derating that it gives.
+Settling by the range of the current is that of the current source, of the user's guide, 2-20: for
+the meter only the high capacitance mode has figures. The data sheet has no noise at one power line
+cycle: 2 ppm of the range is assumed, which at 0.001 cycles is well within the derating that it
+gives.
 """
 
 from __future__ import annotations
@@ -11,6 +13,14 @@ from dataclasses import replace
 from hwloop_sim.virtual.circuit.smu import SmuModel
 
 NOISE_OF_RANGE = 2e-6
+SETTLING_S = ((1e-7, 1e-2), (1e-6, 5e-4), (1e-4, 2.5e-4), (3.0, 8e-5))
+"""Largest current range, amperes, and the time to 0.1 % of a step there, seconds."""
+
+
+def _settling_s(ranges_a: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(next(t for most_a, t in SETTLING_S if r <= most_a) for r in ranges_a)
+
+
 _RANGES_A = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1.5, 3.0)
 _B2901A = SmuModel(
     ranges_v=(0.2, 2.0, 20.0, 200.0),
@@ -22,6 +32,7 @@ _B2901A = SmuModel(
     reading_steps=1e6,
     source_steps=2e5,
     settle_s=5e-5,
+    settle_of_range_s=_settling_s(_RANGES_A),
     least_limit_a=1e-9,
     least_limit_v=0.02,
 )
@@ -30,6 +41,7 @@ _B2911A = replace(
     _B2901A,
     ranges_a=_LOW_A,
     noise_a=tuple(NOISE_OF_RANGE * r for r in _LOW_A),
+    settle_of_range_s=_settling_s(_LOW_A),
     source_steps=2e6,
 )
 _RANGES_BL_A = tuple(range_a for range_a in _RANGES_A if range_a <= 1.5)
@@ -37,6 +49,7 @@ _B2910BL = replace(
     _B2901A,
     ranges_a=_RANGES_BL_A,
     noise_a=tuple(NOISE_OF_RANGE * r for r in _RANGES_BL_A),
+    settle_of_range_s=_settling_s(_RANGES_BL_A),
     envelope=((21.0, 1.515), (210.0, 0.105)),
 )
 _B2901BL = replace(_B2910BL, ranges_v=(0.2, 2.0, 20.0), envelope=((21.0, 1.515),))

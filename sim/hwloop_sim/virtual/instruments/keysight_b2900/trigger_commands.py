@@ -118,3 +118,12 @@ def _add_shared(box: VirtualScpiInstrument, header: str, channel: TriggeredChann
     box.on(f"{header}:SPACing", **shared("spacing", "LINear", "LOGarithmic"))
     box.on(f"{header}:STAir", **shared("stair", "SINGle", "DOUBle"))
     box.keep(f"{header}:RANGing", "BEST", "BEST", "AUTO", "FIXed")
+
+
+def channels_of(text: str) -> list[str]:
+    """Return the channels of a list such as ``1,2`` or ``1:2``, ascending: SCPI reference, 1-8."""
+    ends = [part.strip() for part in text.split(":")]
+    if len(ends) == 2 and all(end.isdigit() for end in ends):
+        low, high = sorted(int(end) for end in ends)
+        return [str(n) for n in range(low, high + 1)]
+    return sorted({part.strip() for part in text.split(",")})
