@@ -91,7 +91,7 @@ def matrix_calls(matrix: SwitchMatrix, channels: tuple[str, str, str]) -> Iterat
     """Yield the calls of a matrix in order, each with a text for the page."""
     first, second, third = channels
     yield "verify_identity()", matrix.verify_identity
-    yield "closed, before reset()", lambda: matrix.closed
+    yield "closed, as it was left", lambda: matrix.closed
     yield "reset()", matrix.reset
     yield "clear()", matrix.clear
     yield "check_errors()", matrix.check_errors

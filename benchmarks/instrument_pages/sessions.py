@@ -170,9 +170,9 @@ SUBJECTS: dict[str, Subject] = {
             Setup("keysight_34980a", {"modules": {1: "34932A"}}, channels=("1101", "1203", "1816")),
             Setup(
                 "keysight_34980a",
-                {"modules": {1: "34934A-8x64"}},
-                channels=("1101", "1203", "1816"),
-                also="a 34934A",
+                {"modules": {8: "34934A-8x64"}},
+                channels=("8101", "8203", "8864"),
+                also="with a 34934A",
             ),
         ),
     ),

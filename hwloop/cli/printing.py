@@ -24,7 +24,7 @@ from hwloop.record.comparison import Quantity, compare_records, origin_of_record
 from hwloop.record.life import NO_NAME, beginning_of, life_path, read_life
 from hwloop.record.reader import STATUS_MEANING, Record
 from hwloop.run.execute import request_for
-from hwloop.run.limited_reads import limited_reads
+from hwloop.run.limited_reads import limited_at_first, limited_reads
 from hwloop.run.preview import Preview, preview, refuse_beyond_limits, refuse_unsupported
 from hwloop.settings.units import duration_text, format_quantity
 from hwloop.settings.yaml import read_yaml
@@ -50,6 +50,8 @@ def print_preview(procedure: Procedure, backend: str, *, life_folder: Path | Non
         seen = preview(procedure, opened, pulses_before=before)
         events = opened.take_events()
         doubtful = limited_reads(procedure, opened.description)
+        if kind.twins:
+            doubtful += limited_at_first(procedure.array, opened)
     array, console = procedure.array, plain_console()
     verdict = "exceeds its limits" if any(c.exceeds for c in seen.worst_cases(array)) else "valid"
     console.print(

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hwloop.array.operations import Operation, Ramp, ReadMap, VectorBatch
+from hwloop.array.biasing import loads_whole_row
+from hwloop.array.operations import Operation, Ramp, ReadMap, VectorBatch, limited
 from hwloop.array.settings import ArraySettings
-from hwloop.backend.base import Description
+from hwloop.backend.base import CrossbarBackend, Description
 from hwloop.backend.guard import line_bounds
 from hwloop.procedure.procedure import Procedure
 from hwloop.settings.units import format_quantity
@@ -18,15 +19,18 @@ def limited_reads(procedure: Procedure, description: Description) -> list[str]:
     """Return a line about every planned read whose current may be beyond the compliance.
 
     Every cell counts with the highest conductance of ``array.range``; without a range nothing is
-    known. ``description``: of the backend. The output on the rows of a bench supplies all cells of
-    the row, a meter of a product all cells of a column.
+    known. ``description``: of the backend. The output on a row supplies all cells of the row whose
+    columns are held at 0 V, a meter of a product all cells of a column.
     """
     array = procedure.array
     if array.range is None:
         return []
     lines = line_bounds(description, array)
     most_conductance_s = array.range.high_conductance_s
-    read_conductance_s = most_conductance_s if lines is None else lines.reading_conductance_s()
+    cells = array.cols if loads_whole_row(array.biasing) else 1
+    read_conductance_s = cells * most_conductance_s
+    if lines is not None:
+        read_conductance_s = lines.reading_conductance_s()
     every = ReadMap.every_cell(array.geometry.shape, read_v=array.read.read_v)
     planned: list[tuple[str, Operation]] = [("before and after the steps", every)]
     planned += [
@@ -41,6 +45,27 @@ def limited_reads(procedure: Procedure, description: Description) -> list[str]:
         if current_a > array.limits.current_a
     ]
     return list(dict.fromkeys(found))
+
+
+def limited_at_first(array: ArraySettings, emulated: CrossbarBackend) -> list[str]:
+    """Return a line if the first read of an emulated array would come back limited, else none.
+
+    For arrays without ``array.range``: then its initial conductances are what is known.
+    """
+    if array.range is not None:
+        return []
+    read = array.read
+    every = ReadMap.every_cell(
+        array.geometry.shape, read_v=read.read_v, both_polarities=read.both_polarities
+    )
+    cells = limited(emulated.read(every).flags)
+    if not cells.any():
+        return []
+    return [
+        f"before and after the steps: a read at {format_quantity(read.read_v, 'V')} would come back"
+        f" as limited for {int(cells.sum())} of {cells.size} cells, whose rows take more than"
+        f" limits.current_a {format_quantity(array.limits.current_a, 'A')}"
+    ]
 
 
 def _currents(

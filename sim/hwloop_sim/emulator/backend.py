@@ -20,6 +20,7 @@ from hwloop.array.operations import (
     Wait,
     unlimited,
 )
+from hwloop.array.operations import limited as limited_pulses
 from hwloop.backend.base import CrossbarBackend, Description, Event
 from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.backend.shapes import check_shape
@@ -34,6 +35,7 @@ from hwloop_sim.cells.choice import DeviceChoice, make_cells
 from hwloop_sim.cells.composed import NonIdealDevice
 from hwloop_sim.cells.current_law import CellLawSettings
 from hwloop_sim.cells.effect import EffectChoice
+from hwloop_sim.emulator.limit_events import LimitEvents
 from hwloop_sim.emulator.lines import ArrayLines, WireSettings
 from hwloop_sim.emulator.products import Product, Products, joined
 from hwloop_sim.emulator.readout import ConverterSettings, Readout, metered
@@ -111,8 +113,7 @@ class EmulatedArray(CrossbarBackend):
         cells_of_vector = request.array.rows * request.array.cols if lines.one_by_one else 1
         self._vector_time_s = cells_of_vector * read_time_s
         self._products = Products(lines, cells.read_noise, fraction=read_noise, rng=request.rng)
-        self._events: list[Event] = []
-        self._told_rows: set[int] = set()
+        self._limits = LimitEvents()
         self._latest: tuple[int, int, object, PulseMap] | None = None
         self._now_s = 0.0
         self._closed = False
@@ -173,6 +174,7 @@ class EmulatedArray(CrossbarBackend):
             self._cells.pulse(self._applied(pulse))
         # A cell that a pulse has turned on meets the compliance before its pulse ends.
         _mark(flags, self._pulse_limits.limited(self._cells, pulse))
+        self._limits.note("pulse", limited_pulses(flags))
         return flags
 
     @override
@@ -192,7 +194,8 @@ class EmulatedArray(CrossbarBackend):
         for level_v in levels_v if not self._cells.linear else levels_v[:1]:
             limited = self._lines.limited(self._cells, level_v, bound_a=self._compliance_a)
             _spoil(reading, limited)
-            self._tell_of_rows(limited, read.addressed)
+            if limited is not None:
+                self._limits.note("read", limited & read.addressed)
         addressed = np.broadcast_to(read.addressed, current_a.shape)
         reading.current_a[~addressed] = np.nan
         reading.flags[~addressed] = Flag.NOT_ADDRESSED
@@ -237,22 +240,7 @@ class EmulatedArray(CrossbarBackend):
 
     @override
     def take_events(self) -> list[Event]:
-        own, self._events = self._events, []
-        return [*own, *self._cells.take_events(), *self._readout.take_events()]
-
-    def _tell_of_rows(self, limited: BoolArray | None, addressed: BoolArray) -> None:
-        """Note, once for each, the rows whose source was at its compliance during a read."""
-        if limited is None:
-            return
-        rows = (limited & addressed).any(axis=-1).reshape(-1, limited.shape[-2]).any(axis=0)
-        fresh = [f"row{n}" for n in np.flatnonzero(rows) if n not in self._told_rows]
-        self._told_rows.update(np.flatnonzero(rows).tolist())
-        if fresh:
-            message = (
-                f"{', '.join(fresh)}: the source on it was at its compliance during a read: what"
-                " was read with it is NaN; raise limits.current_a or lower the read voltage"
-            )
-            self._events.append(Event("warning", message))
+        return [*self._limits.take(), *self._cells.take_events(), *self._readout.take_events()]
 
     def _begin(self, operation: Operation) -> None:
         self._refuse_if_closed()

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwloop.array.operations import Flag, ReadMap, VectorBatch
+from hwloop.array.operations import Flag, PulseMap, ReadMap, VectorBatch
 from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.kind import OpenRequest
 from hwloop.errors import StepError
@@ -146,3 +146,21 @@ def test_a_verification_pulses_no_cell_that_it_cannot_read(place: str, tmp_path:
     assert not outcome.reached
     assert "16" in outcome.message
     assert _kinds_done(tmp_path) == {"read"}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("current_a", "limited"), [("300 uA", True), ("6 mA", False)])
+def test_a_pulse_is_flagged_alike_where_its_row_draws_more_than_the_compliance(
+    current_a: str, limited: bool, place: str, tmp_path: Path
+) -> None:
+    # 2 V on cells of 1 to 2 mS: at least 2 mA in the cell, and 3 mA in the others of its row, that
+    # are half-selected; the cell itself rises by half of its way of 1 mS within one pulse at most.
+    amplitude_v = np.zeros((4, 4))
+    amplitude_v[1, 2] = 2.0
+    with _opened(place, _procedure(current_a), tmp_path) as array:
+        flags = array.pulse(PulseMap(amplitude_v, 50e-3))
+        told = [e.message for e in array.take_events() if "during a pulse" in e.message]
+    assert flags[1, 2] == (Flag.COMPLIANCE if limited else 0)
+    assert (np.delete(flags.ravel(), 6) == Flag.NOT_ADDRESSED).all()
+    assert bool(told) == limited
+    assert all(one.startswith(("row1: ", "col2: ")) for one in told)

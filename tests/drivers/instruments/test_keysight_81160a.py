@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.burst_output import BurstOutput
@@ -88,6 +89,33 @@ def test_load_that_reads_back_otherwise_is_a_fault() -> None:
     generator, _ = _generator(**{":OUTP1:LOAD?": "50"})
     with pytest.raises(InstrumentFault, match="set to 1000000 but reads back 50"):
         _output(generator).set_up(range_v=1)
+
+
+@pytest.mark.parametrize(
+    ("header", "becomes", "message"),
+    [
+        (":VOLT1:LIM:HIGH", "5", r"LIM:HIGH was set to 1\.1 but reads back 5"),
+        (":OUTP1:LOAD", "50", "LOAD was set to 1000000 but reads back 50"),
+        (":ARM:SOUR1", "IMM", "SOUR1 was set to EXT but reads back 'IMM'"),
+        (":FUNC1", "SIN", "FUNC1 was set to PULS but reads back 'SIN'"),
+    ],
+)
+def test_setting_that_a_later_one_changes_is_a_fault(
+    header: str, becomes: str, message: str
+) -> None:
+    # What the box has after all settings counts, not what it had after each.
+    class Changes(ScpiWire):
+        @override
+        def query(self, text: str, *, timeout_s: float | None = None) -> str:
+            reply = super().query(text, timeout_s=timeout_s)
+            if text == ":VOLT1:LIM:STAT?":  # asked after the last setting
+                self.values[header] = becomes
+            return reply
+
+    wire = Changes(AFTER_RESET, {})
+    output = _output(Keysight81160A(wire, Keysight81160ASettings()))
+    with pytest.raises(InstrumentFault, match=message):
+        output.set_up(range_v=1.0)
 
 
 @given(level_v=st.floats(-6, 6), width_s=st.floats(-10, -6).map(lambda e: 10.0**e))

@@ -15,27 +15,31 @@ def _box(model: str = "33622A") -> OneBox:
     return OneBox(Keysight33500B, conductance_s=1e-9, drive=drive, settings={"model": model})
 
 
-def _loaded(box: OneBox) -> None:
-    samples = ",".join(map(str, STEPS))
-    box.link.write(f":OUTP1:LOAD INF;:SOUR1:DATA:ARB STEPS,{samples};:SOUR1:FUNC:ARB STEPS")
+def _loaded(box: OneBox, header: str, full: int) -> None:
+    samples = ",".join(f"{full * step:g}" for step in STEPS)
+    box.link.write(f":OUTP1:LOAD INF;:SOUR1:{header} STEPS,{samples};:SOUR1:FUNC:ARB STEPS")
     box.link.write(":SOUR1:FUNC:ARB:SRAT 1000;:SOUR1:FUNC ARB;:SOUR1:VOLT:HIGH 2;LOW -2")
     box.link.write(":SOUR1:BURS:MODE TRIG;NCYC 2;STAT 1;:TRIG1:SOUR BUS;:OUTP1 1")
     assert box.link.query(":SYST:ERR?").startswith("+0")
 
 
-def test_a_triggered_burst_plays_each_sample_for_its_time_between_low_and_high() -> None:
+@pytest.mark.parametrize(("header", "full"), [("DATA:ARB", 1), ("DATA:ARB:DAC", 32764)])
+def test_a_triggered_burst_plays_each_sample_for_its_time_between_low_and_high(
+    header: str, full: int
+) -> None:
+    # 32764 of 32767: 1e-4 below full scale, whose quarters are whole codes.
     box = _box()
-    _loaded(box)
+    _loaded(box, header, full)
     before, begun_s = len(box.circuit.changes), box.clock.now_s
     assert box.link.query("*TRG;*OPC?") == "1"
     assert box.clock.now_s - begun_s == pytest.approx(2 * len(STEPS) / 1000)
     volts = [change.outputs_v["box.1"] for change in list(box.circuit.changes)[before:]]
     distinct = [v for n, v in enumerate(volts) if n == 0 or v != volts[n - 1]]
     # Two cycles; it rests at the first sample, 0 V, before and after them.
-    assert distinct == pytest.approx([0.5, 1, 2, 1, 0.5, 0, -2, 0] * 2)
+    assert distinct == pytest.approx([0.5, 1, 2, 1, 0.5, 0, -2, 0] * 2, rel=1e-4)
 
 
-def test_samples_of_the_converter_are_scaled_to_the_same_levels() -> None:
+def test_waveforms_are_listed_counted_and_cleared_by_name() -> None:
     box = _box()
     samples = ",".join(str(round(32767 * step)) for step in STEPS)
     box.link.write(f":SOUR1:DATA:ARB:DAC CODES,{samples};:SOUR1:FUNC:ARB CODES")

@@ -75,6 +75,10 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         self._set_confirmed(d.limit_high, bound_v)
         self._set_confirmed(d.limit_low, -bound_v)
         self._set_word_confirmed(d.limits, "1")
+        # Again after all settings, since one may change another.
+        self._confirm_load()
+        self._confirm_all({d.source: d.parked, **dict(d.waiting), d.limits: "1"})
+        self._confirm_all({d.limit_high: bound_v, d.limit_low: -bound_v})
 
     @property
     @override
@@ -175,10 +179,14 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
 
     def _set_load(self) -> None:
         d = self._dialect
+        self._set(f"{d.load} {number(d.load_ohm) if math.isfinite(d.load_ohm) else 'INF'}")
+        self._confirm_load()
+
+    def _confirm_load(self) -> None:
+        d = self._dialect
         if math.isfinite(d.load_ohm):
-            self._set_confirmed(d.load, d.load_ohm)
+            self._confirm_setting(d.load, d.load_ohm)
             return
-        self._set(f"{d.load} INF")
         read = self._ask(f"{d.load}?")
         if read < INFINITE:
             raise InstrumentFault(
