@@ -169,6 +169,7 @@ def test_2450_that_speaks_another_language_is_named_with_the_remedy(
 
 ANSWERS = {
     "readings with units": (r"(^[+-]\d\.\d+E[+-]\d+)", r"\1A", "not a number"),
+    "hexadecimal status": (r"(^[+-]\d\.\d+E[+-]\d+),[^,;]+", r"\1,#H10", "not a number"),
     "decimal commas": (r"(^[+-]\d)\.(\d)", r"\1,\2", "answered"),
     "an identity of nothing": (r"^KEITHLEY.*", "", "expected 2400"),
 }

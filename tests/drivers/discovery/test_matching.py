@@ -98,7 +98,7 @@ NEAR = [
     ("Keithley Instruments Inc., Model 2636, 1211652, 1.4.2", "keithley_2600b", "2636B"),
     # begin of the identity that a lab's driver expects
     ("Keithley Instruments Inc., Model 2636A", "keithley_2600b", "2636B"),
-    # PyMeasure's issues; output of an IVI test program; instrument card of a lab; a fit's header
+    # from public text found by its words: issues, output of test programs, a lab's instrument card
     ("Keithley Instruments Inc., Model 2612, 1152698, 1.4.2", "keithley_2600b", "2612B"),
     ("Keithley Instruments Inc., Model 2612A, 1214466, 2.2.6", "keithley_2600b", "2612B"),
     ("Keithley Instruments Inc., Model 2611A, 1314733, 2.2.2", "keithley_2600b", "2611B"),
@@ -125,7 +125,7 @@ UNKNOWN = [
     "RIGOL TECHNOLOGIES,DG1022 ,DG1D203350123,,00.02.00.06.00.02.07",  # made up: 3350 in it
     "Rigol Technologies,DG1032Z,DG1ZA172902039,00.01.08",  # tests of a lab's generator
     "RIGOL TECHNOLOGIES,DS1104Z,DS1ZA224812889,00.04.04.SP4",  # tests of an oscilloscope's driver
-    "FLUKE,2635A,0,M5.3 A4.7 D1.3",  # users' manual; a data bucket with the number of a SourceMeter
+    "FLUKE,2635A,0,M5.3 A4.7 D1.3",  # made up: another maker's number of a SourceMeter
     "FLUKE,2625A",  # a data logger; two fields, serial program
     "KEITHLEY INSTRUMENTS INC., MODEL 2000, xxxxxxx, yyyyy/zzzzz",  # manual of the 2000, 4-43
     "KEITHLEY INSTRUMENTS INC.,MODEL 2700,1150720,B09  /A02",  # endurance tests of a lab
