@@ -9,17 +9,20 @@ from hwloop.station.station import Station
 from hwloop_sim.virtual.bench.bench import VirtualBench
 
 OVERHEAD_S, DELAY_S = 0.36e-3, 0.5  # 2400 user's manual A-7: 0.36 ms more than was asked
+GENERATORS = {"keysight_33500b", "keysight_81160a"}
 PULSES, READS = ("pulses",), ("resistors",)
 
 
 def kinds(station: Station) -> list[BrokenBox]:
     """Return the faults of a station whose columns have a meter of their own."""
     rows, columns = station.wiring.drive.rows, station.wiring.drive.columns or ""
+    generator = station.instruments[instrument_of(rows)].kind in GENERATORS
+    metered = [*_limits(rows, columns), *_off(rows, columns)]
     return [
         *_levels(rows, columns),
-        *_widths(rows),
-        *_limits(rows, columns),
-        *_off(rows, columns),
+        *_widths(rows, generator=generator),
+        *(broken for broken in metered if not generator or rows not in broken.named[0]),
+        *(_off_generator(rows) if generator else []),
         *_readings(columns),
         *_relays(station, rows, columns),
         *_answers(station, rows),
@@ -41,7 +44,7 @@ def _levels(rows: str, columns: str) -> list[BrokenBox]:
     ]
 
 
-def _widths(rows: str) -> list[BrokenBox]:
+def _widths(rows: str, *, generator: bool) -> list[BrokenBox]:
     row = (f"{rows} on row0",)
 
     def last(duration_s: float, *, rise: bool = False) -> outputs.Break:
@@ -53,10 +56,13 @@ def _widths(rows: str) -> list[BrokenBox]:
         return outputs.edges(rows, before_fall=wait)
 
     cut = outputs.edges(rows, cut_after_s=8e-3)
+    late = last(DELAY_S, rise=True)
+    if generator:
+        late = messages.triggers_late(instrument_of(rows), DELAY_S)
     return [
         BrokenBox("pulses 0.36 ms too long", last(OVERHEAD_S), row, PULSES),
         BrokenBox("pulses end after 8 ms", cut, row, PULSES),
-        BrokenBox("pulses 0.5 s after their trigger", last(DELAY_S, rise=True), (rows,), PULSES),
+        BrokenBox("pulses 0.5 s after their trigger", late, (rows,), PULSES),
         BrokenBox("every third pulse missing", outputs.edges(rows, missing=3), row, PULSES),
         BrokenBox(
             "one pulse too many", outputs.edges(rows, after_fall=outputs.second_pulse), row, PULSES
@@ -114,6 +120,15 @@ def _off(rows: str, columns: str) -> list[BrokenBox]:
     ]
 
 
+def _off_generator(rows: str) -> list[BrokenBox]:
+    row, off = (f"{rows} on row",), ("off states",)
+    held = outputs.off_as(rows, 0.0)
+    return [
+        BrokenBox("output relay of the rows stuck closed", outputs.stays_on(rows), row, off),
+        BrokenBox("rows hold 0 V when they are off", held, row, off),
+    ]
+
+
 def _readings(columns: str) -> list[BrokenBox]:
     meter, settling = (f"{columns} ",), ("settling",)
     return [
@@ -121,7 +136,7 @@ def _readings(columns: str) -> list[BrokenBox]:
         BrokenBox("readings 1 uA high", meters.offset(columns, 1e-6), meter, READS),
         BrokenBox("readings of the wrong sign", meters.gain(columns, -1.0), meter, READS),
         BrokenBox("readings end at 10 uA", meters.clipped(columns, 10e-6), meter, READS),
-        BrokenBox("every reading given twice", meters.repeated(columns), meter, READS),
+        BrokenBox("readings of the level before", meters.behind(columns), meter, READS),
         BrokenBox("readings settle in 0.4 s", meters.slow(columns, 0.4), meter, settling),
     ]
 

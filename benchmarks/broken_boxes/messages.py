@@ -60,6 +60,20 @@ def answers_late(instrument: str) -> Break:
     return heard(instrument, change)
 
 
+def triggers_late(instrument: str, by_s: float) -> Break:
+    """Have a box wait after its trigger before it makes a pulse."""
+
+    def apply(bench: VirtualBench) -> None:
+        def change(receive: Receive, message: str) -> str | None:
+            if "*TRG" in message.upper():
+                bench.clock.advance(by_s)
+            return receive(message)
+
+        heard(instrument, change)(bench)
+
+    return apply
+
+
 def silent_after(instrument: str, messages: int) -> Break:
     """Have a box answer nothing from some message on."""
     return lambda bench: bench.add_fault(

@@ -95,8 +95,9 @@ def stays_on(output: str) -> Break:
 
         def drive(name: str, *, volts: float | None, on: bool = True, **rest: Any) -> None:
             if name == output:
-                volts = kept[0] if kept[0] is not None and not on else volts
-                kept[0] = volts if on else kept[0]
+                off = volts is None or not on
+                volts = kept[0] if off and kept[0] is not None else volts
+                kept[0] = kept[0] if off else volts
             told(name, volts=volts, on=on, **rest)
 
         bench.circuit.drive = drive  # type: ignore[method-assign]

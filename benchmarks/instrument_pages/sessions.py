@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.instrument_pages.calls import Call, calls, matrix_calls
-from benchmarks.instrument_pages.remembering import RememberingLink
 from benchmarks.instrument_pages.wire import Dialect
 from hwloop import plugins
 from hwloop.errors import Unsupported
@@ -31,8 +30,7 @@ class Setup:
     """One instrument that a page shows: kind, settings of driver and box, output or channels.
 
     ``also``: why it is there beside the page's first one; its calls are shown where they differ.
-    ``checked_bytes``: False for a serial port, whose link notices no changed byte. ``answers``:
-    what a stand-in answers before it is set, for a kind without a virtual instrument. ``box``: the
+    ``checked_bytes``: False for a serial port, whose link notices no changed byte. ``box``: the
     virtual instrument, where it is not of the same kind.
     """
 
@@ -42,7 +40,6 @@ class Setup:
     channels: tuple[str, ...] = ()
     also: str = ""
     checked_bytes: bool = True
-    answers: Mapping[str, str] | None = None
     box: str = ""
 
     @property
@@ -101,8 +98,6 @@ def _calls(instrument: Any, setup: Setup) -> Iterator[Call]:
 
 
 def _link(setup: Setup) -> Link:
-    if setup.answers is not None:
-        return RememberingLink(setup.answers)
     virtual = plugins.load("hwloop.virtual_instruments", setup.box or setup.kind)
     return InProcessLink(_box(virtual, setup).instrument.receive)
 
@@ -119,24 +114,6 @@ def _box(virtual: Any, setup: Setup) -> OneBox:
     return OneBox(virtual, drive="smu", lines=lines, settings=setup.settings)
 
 
-_ANSWERS_81160A = {  # it has no virtual instrument
-    "*IDN": "Agilent Technologies,81160A,MY00000001,1.0.3.0-2.6",
-    ":SYST:ERR": '+0,"No error"',
-    **{
-        header.format(n): value
-        for n in (1, 2)
-        for header, value in {
-            ":VOLT{}:HIGH": "0.1",
-            ":VOLT{}:LOW": "-0.1",
-            ":VOLT{}:LIM:HIGH": "10",
-            ":VOLT{}:LIM:LOW": "-10",
-            ":OUTP{}:LOAD": "50",
-            ":OUTP{}:POL": "NORM",
-            ":OUTP{}": "0",
-            ":FUNC{}": "SIN",
-        }.items()
-    },
-}
 _OVER_SERIAL = "over a serial port, where no checksum protects the bytes"
 
 _FOUR_WIRE = "with `four_wire: true`"
@@ -199,17 +176,7 @@ SUBJECTS: dict[str, Subject] = {
             ),
         ),
     ),
-    "keysight_81160a": Subject(
-        SCPI,
-        (
-            Setup(
-                "keysight_81160a",
-                {"channels": 2},
-                "1",
-                answers=_ANSWERS_81160A,
-            ),
-        ),
-    ),
+    "keysight_81160a": Subject(SCPI, (Setup("keysight_81160a", {"channels": 2}, "1"),)),
     "keysight_b2900": Subject(SCPI, (Setup("keysight_b2900", {"model": "B2902A"}, "1"),)),
     "keysight_e5250a": Subject(
         SCPI,

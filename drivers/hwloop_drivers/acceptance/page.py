@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 
 from hwloop.report.html import Html, document, grid_of, table_of, text_of
 from hwloop_drivers.acceptance.findings import Finding
@@ -53,10 +54,13 @@ def _body(outcome: AcceptanceRecord) -> Iterator[str]:
 def _bench(outcome: AcceptanceRecord) -> Iterator[tuple[str, object]]:
     for name, said in outcome.instruments.items():
         settings = ", ".join(f"{key} {value}" for key, value in said.items() if key != "id")
-        yield name, f"{said.get('id', 'no answer')}" + (f"; {settings}" if settings else "")
+        driver = outcome.drivers.get(name, "no driver")
+        identity = f"driver {driver} has met {said.get('id', 'no answer')}"
+        yield name, identity + (f"; {settings}" if settings else "")
     yield "Oscilloscope", outcome.oscilloscope or "none"
     rows = [", ".join(f"{ohm:g}" for ohm in row) for row in outcome.resistor_ohm]
     yield "Resistors, ohm", Html("<br>".join(text_of(row) for row in rows))
+    yield "hwloop", version("hwloop")
     yield "Began", outcome.began_utc
     yield "Ended", outcome.ended_utc
 

@@ -43,7 +43,7 @@ def test_record_and_page_say_which_boxes_were_met_and_that_they_are_virtual(
     assert (row.driver, row.virtual, row.accepted) == ("keithley_2400", True, True)
     shown = page.read_text(encoding="utf-8")
     assert "evidence about no box" in shown
-    assert "MODEL 2400" in shown
+    assert "driver keithley_2400 has met KEITHLEY INSTRUMENTS INC.,MODEL 2400" in shown
     assert "http" not in shown.replace("http-equiv", "")
 
 

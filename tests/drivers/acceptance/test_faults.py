@@ -49,6 +49,16 @@ def test_fault_is_found_and_named(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["columns open when they are off", "rows hold 0 V when they are off"]
+)
+def test_off_state_is_judged_where_the_rows_have_no_meter(name: str) -> None:
+    station = ROOT / "stations" / "virtual_2450_33500b_3706a.yaml"
+    (broken,) = (broken for broken in kinds(load_station(station)) if broken.name == name)
+    found, named = tried(station, broken, broken.checks)
+    assert named, found
+
+
+@pytest.mark.parametrize(
     "checks",
     [("lines", "resistors"), ("settling", "compliance"), ("relays", "off states"), ("time-outs",)],
 )

@@ -296,3 +296,32 @@ def test_training_with_pulses_of_both_polarities_is_the_emulators(
     np.testing.assert_allclose(
         seen["conductance_s"], wanted["conductance_s"], rtol=0, atol=RESOLUTION_A / READ_V
     )
+
+
+CELLS = {  # least and largest shift, a tenth of the conductance; a step of the range at 50 mV
+    "10 kohm": ("9 uS", "11 uS", 1e-10),
+    "1 Mohm": ("90 nS", "110 nS", 1e-11),
+    "100 nA": ("180 nS", "220 nS", 1e-11),
+}
+
+
+@pytest.mark.parametrize(("least", "most", "step_a"), CELLS.values(), ids=CELLS)
+def test_five_updates_of_cells_of_other_ranges_are_the_emulators_on_2400s(
+    tmp_path: Path, least: str, most: str, step_a: float
+) -> None:
+    # A read at 0.05 V leaves a 2400 in a range that would clamp the pulses of 2 V after it.
+    shift = "backends.sim.device.shift"
+    more = [f"{shift}.min_conductance_s={least}", f"{shift}.max_conductance_s={most}"]
+    station = _station(tmp_path)
+    with (
+        _run(station, tmp_path, backend="bench", updates=5, more=more) as bench,
+        _run(station, tmp_path, backend="sim", updates=5, more=more) as sim,
+    ):
+        seen, wanted = (record.results("train_manhattan", "") for record in (bench, sim))
+        np.testing.assert_array_equal(seen["pulses"], wanted["pulses"])
+        assert seen["pulses"][-1] > 0
+        moved = np.abs(wanted["conductance_s"][-1] - wanted["conductance_s"][0]).max()
+        assert moved > 100 * step_a / READ_V
+        np.testing.assert_allclose(
+            seen["conductance_s"], wanted["conductance_s"], rtol=0, atol=step_a / READ_V
+        )

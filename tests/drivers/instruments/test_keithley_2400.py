@@ -165,3 +165,13 @@ def test_train_of_incommensurate_widths_is_refused() -> None:
     with pytest.raises(Unsupported, match="multiples of the shortest"):
         smu.refuse_train([TrainPoint(1, 2e-3), TrainPoint(0, 3e-3)])
     assert wire.sent == []
+
+
+@pytest.mark.parametrize(("events", "flags"), [(1 << 14, Flag.COMPLIANCE), (1 << 6, Flag(0))])
+def test_compliance_that_was_latched_during_a_train_is_told_though_no_status_has_it(
+    events: int, flags: Flag
+) -> None:
+    # Bit 14 of the measurement event register: 15-14. The status of a step is good again.
+    smu, _ = _smu(**{":READ?": "+9.91E+37,+0,+9.91E+37,+0", ":STAT:MEAS?": str(events)})
+    smu.set_up(SourceSetup(range_v=2, compliance_a=1e-4))
+    assert smu.apply_train([TrainPoint(1.2, 1e-3)]) == Train((), flags)

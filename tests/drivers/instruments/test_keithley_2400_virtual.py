@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwloop.array.operations import Flag
-from hwloop.errors import InstrumentFault, Unsupported
+from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.keithley_2400.driver import Keithley2400
 from hwloop_drivers.instruments.keithley_2400.models import Keithley2400Settings
 from hwloop_drivers.roles import SourceSetup, TrainPoint
@@ -215,3 +215,79 @@ def test_line_frequency_that_the_instrument_does_not_share_is_a_fault() -> None:
     box.link.write(":SYST:LFR 60")
     with pytest.raises(InstrumentFault, match=r"60 Hz, but settings\.line_frequency_hz is 50"):
         smu.set_up(SourceSetup(range_v=2, compliance_a=1e-3))
+
+
+MODELS = ["2400", "2400-LV", "2401", "2410", "2420", "2425", "2430", "2440"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("compliance_a", [2e-8, 1e-3, 5e-2, 1.0])
+def test_every_model_is_set_up_with_ranges_of_its_own(model: str, compliance_a: float) -> None:
+    box = OneBox(VirtualKeithley2400, conductance_s=1e-9, settings={"model": model})
+    smu = Keithley2400(box.link, Keithley2400Settings.parse({}))
+    smu.verify_identity()  # which chooses the model
+    smu.reset()
+    for range_v in (0.1, 1.5, 9.0, 12.0):
+        smu.set_up(SourceSetup(range_v=range_v, compliance_a=compliance_a))
+        smu.source_enabled = True
+        smu.apply_train([TrainPoint(range_v, 1e-3)])
+        smu.check_errors()
+        seen_v = max(change.lines_v["row0"] for change in box.circuit.changes)
+        assert seen_v == pytest.approx(range_v)
+
+
+def test_2440_has_no_20_v_range_and_a_2401_none_above_it() -> None:
+    smu, box = _cell(1e9, model="2440")
+    smu.set_up(SourceSetup(range_v=15, compliance_a=1e-3))
+    assert box.link.query(":SOUR:VOLT:RANG?").startswith("+4.0")  # 40 V: page 6-4
+    smu, _ = _cell(1e9, model="2401")
+    with pytest.raises(Unsupported, match=r"2401: range 30 V is beyond the instrument's 21 V"):
+        smu.set_up(SourceSetup(range_v=30, compliance_a=1e-3))
+
+
+def test_station_that_names_another_model_than_the_instruments_is_refused() -> None:
+    box = OneBox(VirtualKeithley2400, settings={"model": "2440"})
+    with pytest.raises(UnexpectedReply, match=r"expected 2410, found .*MODEL 2440"):
+        Keithley2400(box.link, Keithley2400Settings.parse({"model": "2410"})).verify_identity()
+
+
+def test_readings_are_right_an_hour_after_the_set_up_since_each_measures_its_zero() -> None:
+    smu, box = _cell(1e5)
+    smu.source_voltage = 0.1
+    before = smu.current
+    box.clock.advance(3600)
+    assert smu.current == before
+    hasty, hasty_box = _cell(1e5, autozero=False)
+    hasty.source_voltage = 0.1
+    assert hasty.current == pytest.approx(before)
+    hasty_box.clock.advance(3600)
+    assert hasty.current > before  # what the setting says: the zero drifts
+
+
+def test_reading_in_a_train_has_a_zero_of_its_own_an_hour_after_the_set_up() -> None:
+    smu, box = _cell(1e5)
+    box.clock.advance(3600)
+    train = smu.apply_train([TrainPoint(0.1, 0.05, measure=True)])
+    assert train.readings[0].current_a == pytest.approx(1e-6, rel=1e-6)
+
+
+@pytest.mark.parametrize(("ohm", "limited"), [(1e3, True), (1e5, False)])
+def test_train_without_readings_tells_whether_a_pulse_was_limited(
+    ohm: float, limited: bool
+) -> None:
+    # 2 V on 1 kohm would draw 2 mA, above the compliance of 1 mA; the level is 0 V when it ends.
+    smu, _ = _cell(ohm)
+    train = smu.apply_train([TrainPoint(2.0, 2e-3), TrainPoint(0.0, 2e-3)])
+    assert train.flags == (Flag.COMPLIANCE if limited else Flag(0))
+    assert not smu.tripped
+    assert smu.apply_train([TrainPoint(0.2, 2e-3)]).flags == Flag(0)  # nothing is left latched
+
+
+@pytest.mark.parametrize("width_s", [999.0, 1000.5])
+def test_width_beyond_the_longest_source_delay_is_refused(width_s: float) -> None:
+    smu, _ = _smu()  # page 18-82: 999.9999 s
+    if width_s < 999.9999:
+        smu.refuse_train([TrainPoint(1.0, width_s)])
+        return
+    with pytest.raises(Unsupported, match=r"is outside 0\.001 to"):
+        smu.refuse_train([TrainPoint(1.0, width_s)])

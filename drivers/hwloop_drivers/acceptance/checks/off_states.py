@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from hwloop_drivers.acceptance.checks.pulses import rests
 from hwloop_drivers.acceptance.checks.resistors import OFFSET_A, OFFSET_V
-from hwloop_drivers.acceptance.findings import DRIVER, METER, Finding, Promise
+from hwloop_drivers.acceptance.findings import DRIVER, METER, OSCILLOSCOPE, Finding, Promise
+from hwloop_drivers.acceptance.oscilloscope import Oscilloscope
 from hwloop_drivers.acceptance.trial import Place, Trial
 from hwloop_drivers.roles import PulseGenerator, SourceMeter, SwitchMatrix
 from hwloop_drivers.safety.make_safe import ground_channels
@@ -15,6 +16,7 @@ from hwloop_drivers.station.drives import COLUMNS, ROWS, BenchDrives
 
 NOTHING = "roles: off, an output drives nothing"
 LEFT = "roles: a source meter that is off holds 0 V, a pulse generator disconnects"
+SCREEN = 1.5  # of the read voltage
 SAFE = "roles: safe_state switches every output off; the lines are grounded"
 
 
@@ -28,6 +30,8 @@ def check(trial: Trial) -> Iterator[Finding]:
         yield from _off(trial, place, ROWS, COLUMNS)
         if isinstance(rows, SourceMeter):
             yield from _off(trial, place, COLUMNS, ROWS)
+        elif trial.oscilloscope is not None and place == trial.watched_cell():
+            yield from _columns_off(trial, place, trial.oscilloscope)
     yield from _safe(trial)
 
 
@@ -60,6 +64,31 @@ def _off(trial: Trial, place: Place, key: str, other: str) -> Iterator[Finding]:
     is_open = abs(left_a - open_a) < abs(left_a - held_a)
     yield Promise("off state", where, "off, its line as it leaves it", LEFT, METER).state(
         expected=_left(opens), seen=_left(is_open), kept=is_open == opens
+    )
+
+
+def _columns_off(trial: Trial, place: Place, oscilloscope: Oscilloscope) -> Iterator[Finding]:
+    """Switch the meter off at a level, where the rows have none: the oscilloscope sees its line."""
+    line = f"col{place[1]}"
+    where = f"{trial.output(COLUMNS)} on {line}"
+    with trial.bench.lend() as (drives, cells):
+        source = drives.sources[COLUMNS]
+        cells.select(cell_lines(trial.station, *place))
+        source.source_voltage = trial.read_v
+        source.source_enabled = False
+        driven_v, unsure_v = oscilloscope.rest_v(SCREEN * trial.read_v)[line]
+        drives.rows.source_voltage = trial.read_v
+        left_v, _ = oscilloscope.rest_v(SCREEN * trial.read_v)[line]
+        drives.rows.source_voltage = source.source_voltage = 0.0
+        source.source_enabled = True
+    yield Promise("off state", where, "off at the read voltage", NOTHING, OSCILLOSCOPE).quantity(
+        expected=0.0, seen=driven_v, tolerance=unsure_v, unit="V"
+    )
+    column_s = trial.conductance_s[:, place[1]]
+    open_v = trial.read_v * float(trial.conductance_s[place] / column_s.sum())
+    is_open = abs(left_v - open_v) < abs(left_v)
+    yield Promise("off state", where, "off, its line as it leaves it", LEFT, OSCILLOSCOPE).state(
+        expected=_left(False), seen=_left(is_open), kept=not is_open
     )
 
 

@@ -81,7 +81,7 @@ class Arguments:
 
 
 Setter = Callable[[Arguments], None]
-Getter = Callable[[Arguments], str]
+Getter = Callable[[Arguments], str | None]
 
 
 def parse_number(text: str) -> float:
@@ -192,6 +192,15 @@ class VirtualScpiInstrument(VirtualInstrument):
                 self._kept[header] = f"{arguments.number():g}"
 
         self._defaults[header] = default
+        self.on(header, set=told, get=lambda _: self._kept[header])
+
+    def keep_whole(self, header: str, default: str, lowest: int, highest: int) -> None:
+        """Register a whole number that has no effect here, and is returned as it was set."""
+        self._kept[header] = self._defaults[header] = default
+
+        def told(arguments: Arguments) -> None:
+            self._kept[header] = f"{arguments.number(lowest=lowest, highest=highest):.0f}"
+
         self.on(header, set=told, get=lambda _: self._kept[header])
 
     def switch_kept(self, header: str, *, on: bool) -> None:

@@ -151,3 +151,85 @@ def test_read_with_the_output_off_is_refused_17_5() -> None:
     assert _ask(box, ":READ?") == ""
     assert _ask(box, ":SYST:ERR?").startswith("803")
     assert _ask(box, ":OUTP?") == "0"
+
+
+def test_zero_that_is_not_measured_again_drifts_until_azero_once_3_10_18_107() -> None:
+    box = _box(*READY, ":SENS:CURR:RANG 1E-4", ":SOUR:VOLT 0.1")
+    good_a = float(_ask(box, ":READ?").split(",")[0])
+    box.instrument.receive(":SYST:AZER OFF")
+    box.clock.advance(3600)
+    drifted_a = float(_ask(box, ":READ?").split(",")[0])
+    assert drifted_a > good_a + 1e-8
+    box.instrument.receive(":SYST:AZER ONCE")
+    assert float(_ask(box, ":READ?").split(",")[0]) == pytest.approx(good_a)
+
+
+def test_zero_of_another_integration_time_is_wrong_until_azero_once_3_10() -> None:
+    box = _box(*READY, ":SENS:CURR:RANG 1E-4", ":SOUR:VOLT 0.1", ":SYST:AZER OFF")
+    good_a = float(_ask(box, ":READ?").split(",")[0])
+    box.instrument.receive(":SENS:CURR:NPLC 2")
+    assert float(_ask(box, ":READ?").split(",")[0]) > good_a * 1.001
+    box.instrument.receive(":SYST:AZER ONCE")
+    assert float(_ask(box, ":READ?").split(",")[0]) == pytest.approx(good_a)
+
+
+def test_arm_timer_begins_at_once_and_then_keeps_its_interval_18_119() -> None:
+    box = _box(*READY, ":FORM:ELEM TIME", ":SENS:CURR:RANG 1E-4", ":SYST:AZER OFF")
+    for message in (":ARM:COUN 3", ":ARM:TIM 2.5", ":ARM:SOUR TIM"):
+        box.instrument.receive(message)
+    begun_s = box.clock.now_s
+    first_s, second_s, third_s = (float(text) for text in _ask(box, ":READ?").split(","))
+    assert first_s - begun_s < 0.1
+    assert (second_s - first_s, third_s - second_s) == pytest.approx((2.5, 2.5), rel=1e-2)
+
+
+def test_arm_layer_waits_for_a_trigger_over_the_bus_18_119() -> None:
+    box = _box(*READY, ":SOUR:VOLT 0.1", ":ARM:SOUR BUS", ":INIT")
+    assert _ask(box, ":FETC?") == ""
+    box.instrument.receive("*TRG")
+    assert float(_ask(box, ":FETC?").split(",")[0]) == pytest.approx(1e-6)
+
+
+@pytest.mark.parametrize(
+    "message", [":ARM:SOUR TLIN", ":TRIG:SOUR TLIN", ":ARM:SOUR MAN", ":ARM:SOUR BUS"]
+)
+def test_read_is_not_answered_while_a_layer_waits_and_abort_ends_it_18_117(message: str) -> None:
+    box = _box(*READY, message)
+    assert box.instrument.receive(":READ?") is None
+    for text in (":ABOR", ":ARM:SOUR IMM", ":TRIG:SOUR IMM"):
+        box.instrument.receive(text)
+    assert _ask(box, ":READ?")
+    assert _ask(box, ":SYST:ERR?") == ALL_GOOD
+
+
+def test_lines_of_the_trigger_link_and_of_the_digital_port_are_kept_18_98_18_121() -> None:
+    box = _box(":ARM:ILIN 3", ":TRIG:OLIN 4", ":SOUR2:TTL 5", ":TRIG:OUTP SENS")
+    asked = (":ARM:ILIN?", ":TRIG:OLIN?", ":SOUR2:TTL?", ":TRIG:OUTP?")
+    assert [_ask(box, question) for question in asked] == ["3", "4", "5", "SENS"]
+    box.instrument.receive(":ARM:ILIN 5")
+    assert _ask(box, ":SYST:ERR?") == OUT_OF_RANGE
+
+
+MODELS = [  # pages 6-2 to 6-4: volts and the range they take, the largest compliance
+    ("2400", "100", 200.0, 1.05),
+    ("2401", "15", 20.0, 1.05),
+    ("2410", "100", 1000.0, 1.05),
+    ("2420", "50", 60.0, 3.15),
+    ("2425", "50", 100.0, 3.15),
+    ("2430", "50", 100.0, 3.15),
+    ("2440", "15", 40.0, 5.25),
+]
+
+
+@pytest.mark.parametrize(("model", "level_v", "range_v", "most_a"), MODELS)
+def test_ranges_of_the_family_are_those_of_pages_6_2_to_6_4(
+    model: str, level_v: str, range_v: float, most_a: float
+) -> None:
+    box = _box(f":SOUR:VOLT:RANG {level_v}", model=model)
+    assert float(_ask(box, ":SOUR:VOLT:RANG?")) == range_v
+    for message in (":SOUR:VOLT:RANG 2", f":SENS:CURR:PROT {most_a}"):
+        box.instrument.receive(message)
+    assert _ask(box, ":SYST:ERR?") == ALL_GOOD
+    box.instrument.receive(f":SENS:CURR:PROT {most_a * 1.01}")
+    assert _ask(box, ":SYST:ERR?") == OUT_OF_RANGE
+    assert f"MODEL {model}," in _ask(box, "*IDN?")

@@ -11,21 +11,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from typing_extensions import override
 
 from hwloop_sim.virtual.circuit.smu import CURR, OTHER, OVERFLOW, SAME, VOLT, Smu, SmuReading
-from hwloop_sim.virtual.instruments.keithley_2400.models import MODEL_2400
+from hwloop_sim.virtual.instruments.keithley_2400.models import MODELS
 from hwloop_sim.virtual.instruments.keithley_2400.timing import (
+    CONVERSION_S,
     LATENCY_S,
     SET_SOURCE_S,
     conversions_s,
     firmware_s,
 )
 from hwloop_sim.virtual.instruments.keithley_2400.trace import Trace
+from hwloop_sim.virtual.instruments.keithley_2400.triggers import MOST_POINTS, TriggerModel
 from hwloop_sim.virtual.languages.scpi import (
-    ILLEGAL,
     OUT_OF_RANGE,
     Arguments,
     ScpiError,
@@ -40,16 +42,18 @@ from hwloop_sim.virtual.languages.scpi_smu import (
     sense_function,
 )
 
-MOST_POINTS = 2500
 LIST_LINE = 100
 AUTO_DELAY_S = 1e-3
 NOT_A_NUMBER = 9.91e37
 ELEMENTS = {"VOLT": 0, "CURR": 1, "RES": 2, "TIME": 3, "STAT": 4}
 ELEMENT_FORMS = ("VOLTage", "CURRent", "RESistance", "TIME", "STATus")
 RES = "RES"
-RANGES = {VOLT: 20.0, CURR: 1e-4}  # after *RST: 18-63
-LIMITS = {VOLT: 21.0, CURR: 1.05e-4}  # 18-67
+LIMITS = {VOLT: 21.0, CURR: 1.05e-4}  # after *RST: 18-67
 LEAST_OF_RANGE = 1e-3
+DRIFT_OF_RANGE_PER_S = 1e-7
+"""Drift of a zero that is not measured again; assumed, the manual has no figure (3-10)."""
+OTHER_ZERO_OF_RANGE = 1e-4
+"""Offset with the zero of another integration time; assumed too."""
 SENSE_FORMS = {VOLT: "VOLTage[:DC]", CURR: "CURRent[:DC]", RES: "RESistance"}
 NAMES = {VOLT: '"VOLT:DC"', CURR: '"CURR:DC"', RES: '"RES"'}
 OVER_RANGE, COMPLIANCE, RANGE_COMPLIANCE = 1 << 0, 1 << 3, 1 << 16  # of a reading: 18-50
@@ -57,15 +61,20 @@ READING_AVAILABLE, BUFFER_FULL, AT_COMPLIANCE = 1 << 6, 1 << 9, 1 << 14
 
 
 class Keithley2400(ScpiSmu):
-    """One output, named as the instrument."""
-
-    identity = "KEITHLEY INSTRUMENTS INC.,MODEL 2400,0000000,C32   Oct  4 2010 14:20:11/A02  /K/J"
+    """One output, named as the instrument; ``model``: one of :data:`MODELS`, a 2400 if left out."""
 
     def __init__(self, *args: Any, settings: Any, **kwargs: Any) -> None:
         super().__init__(*args, settings=settings, **kwargs)
         self._line_hz = float(settings.get("line_frequency_hz", 50.0))
-        self._smu = Smu(self._name, MODEL_2400, self._circuit, self._clock, self._noise)
+        model = str(settings.get("model") or "2400")
+        self.identity = (
+            f"KEITHLEY INSTRUMENTS INC.,MODEL {model},0000000,C32   Oct  4 2010 14:20:11/A02  /K/J"
+        )
+        self._smu = Smu(self._name, MODELS[model], self._circuit, self._clock, self._noise)
+        range_v = 20.0 if 20.0 in self._smu.model.ranges_v else 10.0  # of a 2440: 18-64
+        self._ranges_after_reset = {VOLT: range_v, CURR: 1e-4}  # 18-63
         self._trace = Trace(self)
+        self._triggers = TriggerModel(self._clock)
         self._add_source()
         self._add_sense()
         self._add_filter()
@@ -84,13 +93,15 @@ class Keithley2400(ScpiSmu):
 
     @override
     def reset(self) -> None:
+        ranges = self._ranges_after_reset
         self._smu.reset(
-            range_v=RANGES[VOLT], range_a=RANGES[CURR], limit_a=LIMITS[CURR], limit_v=LIMITS[VOLT]
+            range_v=ranges[VOLT], range_a=ranges[CURR], limit_a=LIMITS[CURR], limit_v=LIMITS[VOLT]
         )
+        self._zero = 1.0, self._clock.now_s  # when a zero was measured, and with what NPLC
         self._lists: dict[str, list[float]] = {VOLT: [], CURR: []}
         self._modes, self._sweep_range = {VOLT: "FIX", CURR: "FIX"}, "BEST"
-        self._delay_s, self._delay_auto, self._trigger_delay_s = 0.0, True, 0.0
-        self._count, self._arm_count, self._nplc = 1, 1, 1.0
+        self._delay_s, self._delay_auto, self._nplc = 0.0, True, 1.0
+        self._triggers.reset()
         self._functions, self._concurrent = {CURR}, True
         self._averaging, self._average_count, self._autozero = False, 10, True
         self._elements = list(ELEMENTS)
@@ -210,19 +221,11 @@ class Keithley2400(ScpiSmu):
         self.switch_kept(":SYSTem:RSENse", on=False)
 
     def _add_triggers(self) -> None:
-        self.on(":TRIGger:COUNt", set=self._set_count, get=lambda _: str(self._count))
-        self.on(":ARM:COUNt", set=self._set_arm_count, get=lambda _: str(self._arm_count))
-        self.number_at(
-            ":TRIGger:DELay", "_trigger_delay_s", lowest=0, highest=999.9999, default=0.0
-        )
-        self.keep(":TRIGger:SOURce", "IMM", "IMMediate")
-        self.keep(":ARM:SOURce", "IMM", "IMMediate")
-        self.keep(":TRIGger:OUTPut", "NONE", "SOURce", "DELay", "SENSe", "NONE")
-        self.keep(":ARM:OUTPut", "NONE", "TENTer", "TEXit", "NONE")
+        self._triggers.add_commands(self)
         self.on(":TRIGger:CLEar", set=lambda _: None)
-        self.on(":ABORt", set=lambda _: None)
-        self.on("*TRG", set=lambda _: None)
-        self.on(":INITiate[:IMMediate]", set=lambda _: self._run_sweep())
+        self.on(":ABORt", set=lambda _: setattr(self._triggers, "waiting", False))
+        self.on("*TRG", set=lambda _: self._trigger())
+        self.on(":INITiate[:IMMediate]", set=lambda _: self._initiate())
         self.on(":READ", get=lambda _: self._read())
         self.on(":FETCh", get=lambda _: ",".join(self._readings))
         self._add_configure()
@@ -240,6 +243,8 @@ class Keithley2400(ScpiSmu):
         self.on(":SYSTem:LFRequency", set=self._set_line_hz, get=lambda _: f"{self._line_hz:g}")
         self.switch_kept(":SYSTem:LFRequency:AUTO", on=True)
         self.switch_kept(":DISPlay:ENABle", on=True)
+        self.keep_whole(":SOURce2:TTL[:LEVel]", "15", 0, 15)
+        self.keep_whole(":SOURce2:BSIZe", "4", 3, 4)
         self.on(":SYSTem:BEEPer[:IMMediate]", set=lambda a: refuse_unless(holds=len(a.values) == 2))
 
     def _set_line_hz(self, arguments: Arguments) -> None:
@@ -260,6 +265,9 @@ class Keithley2400(ScpiSmu):
     def _set_autozero(self, arguments: Arguments) -> None:
         if arguments.text().upper() != "ONCE":
             self._autozero = arguments.boolean()
+            return
+        self._clock.advance(2 * (self._nplc / self._line_hz + CONVERSION_S))
+        self._zero = self._nplc, self._clock.now_s
 
     def _sense_on(self, arguments: Arguments) -> None:
         wanted = {sense_function(word) for word in arguments.values}
@@ -283,23 +291,27 @@ class Keithley2400(ScpiSmu):
     def _get_elements(self, _: Arguments) -> str:
         return ",".join(self._elements)
 
-    def _set_count(self, arguments: Arguments) -> None:
-        self._count = self._counted(arguments, self._arm_count)
+    def _initiate(self) -> None:
+        if not self._smu.on:
+            raise ScpiError(803, "Not permitted with OUTPUT off")
+        self._readings = []
+        self._triggers.waiting = self._triggers.waits
+        if not self._triggers.waiting:
+            self._run_sweep()
 
-    def _set_arm_count(self, arguments: Arguments) -> None:
-        self._arm_count = self._counted(arguments, self._count)
+    def _trigger(self) -> None:
+        """Obey a trigger over the bus, if an arm layer waits for it."""
+        triggers = self._triggers
+        if triggers.waiting and triggers.sources == {"ARM": "BUS", "TRIG": "IMM"}:
+            triggers.waiting = False
+            self._run_sweep()
 
-    def _counted(self, arguments: Arguments, other: int) -> int:
-        count = int(arguments.number(lowest=1, highest=MOST_POINTS, default=1))
-        if count * other > MOST_POINTS:
-            raise ScpiError(*ILLEGAL)
-        return count
+    def _read(self) -> str | None:
+        """Return the readings; None while a layer waits: the answer does not come."""
+        self._initiate()
+        return None if self._triggers.waiting else ",".join(self._readings)
 
-    def _read(self) -> str:
-        self._run_sweep()
-        return ",".join(self._readings)
-
-    def _measure_one(self, function: str) -> str:
+    def _measure_one(self, function: str) -> str | None:
         self._configure(function)
         return self._read()
 
@@ -307,27 +319,21 @@ class Keithley2400(ScpiSmu):
         """Reset what belongs to a measured function, and turn the output on: 17-2, 17-3."""
         smu = self._smu
         self._functions = {function}
-        if function in RANGES:
+        if function != RES:
             smu.measure_auto[function] = True
-            smu.measure_range[function] = RANGES[function]
+            smu.measure_range[function] = self._ranges_after_reset[function]
             smu.limits[OTHER[function]] = LIMITS[function]
         self._nplc, self._averaging, self._autozero = 1.0, False, True
-        self._count = self._arm_count = 1
-        self._trigger_delay_s = 0.0
-        self._kept |= {h: self._defaults[h] for h in (":TRIGger:SOURce", ":ARM:SOURce")}
+        self._triggers.reset()
         self._trace.stop()
         smu.switch(on=True)
 
     def _run_sweep(self) -> None:
-        if not self._smu.on:
-            raise ScpiError(803, "Not permitted with OUTPUT off")
-        self._readings = []
         source = self._smu.function
         values = self._lists[source] if self._modes[source] == "LIST" else []
         before = self._smu.source_range[source], self._smu.source_auto[source]
         self._take_sweep_range(values)
-        for n in range(self._count * self._arm_count):
-            self._clock.advance(self._trigger_delay_s)
+        for n in self._triggers.cycles():
             self._cycle(values[n % len(values)] if values else None)
         if values:
             self._smu.source_range[source], self._smu.source_auto[source] = before
@@ -385,8 +391,22 @@ class Keithley2400(ScpiSmu):
             searching=bool(self._functions & {OTHER[self._smu.function], RES}),
             delay_s=self._delay(),
         )
-        values = self._values(reading)
+        values = self._values(self._with_zero(reading))
         return ",".join(scientific(values[ELEMENTS[word]]) for word in self._elements)
+
+    def _with_zero(self, reading: SmuReading) -> SmuReading:
+        """Return a reading with what its zero has drifted since it was measured: 3-10, 18-107."""
+        if self._autozero:
+            self._zero = self._nplc, self._clock.now_s
+            return reading
+        nplc, measured_s = self._zero
+        drift = DRIFT_OF_RANGE_PER_S * (self._clock.now_s - measured_s)
+        drift += OTHER_ZERO_OF_RANGE * (nplc != self._nplc)
+        steps = round(drift * self._smu.model.reading_steps)
+        volts, amperes = (
+            steps * self._smu.measure_range[f] / self._smu.model.reading_steps for f in (VOLT, CURR)
+        )
+        return replace(reading, volts=reading.volts + volts, amperes=reading.amperes + amperes)
 
     def _values(self, reading: SmuReading) -> tuple[float, ...]:
         """Return volts, amperes, ohms, seconds and status of a reading.

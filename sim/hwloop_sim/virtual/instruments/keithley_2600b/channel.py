@@ -61,7 +61,7 @@ class SourceMeasureChannel:
         self.meter = Meter(
             node,
             Probe(
-                partial(circuit.read, output),
+                lambda: circuit.read(output),  # looked up anew: a test may break it
                 self._complies,
                 self._sourced,
                 self._step,
