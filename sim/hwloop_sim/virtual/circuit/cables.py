@@ -46,7 +46,7 @@ class Charge:
         return self.to_v - sign * left_v, sign * left_v / self.series_ohm
 
 
-class Cables:
+class CableCharges:
     """The cables on the outputs, ``cable_f`` each; without a capacitance none ever charges."""
 
     def __init__(self, cable_f: float, clock: BenchClock) -> None:

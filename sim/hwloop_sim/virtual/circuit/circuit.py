@@ -24,7 +24,7 @@ from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.device import Device
 from hwloop_sim.circuit import Wires
 from hwloop_sim.virtual.circuit.array_interior import Interior, interior
-from hwloop_sim.virtual.circuit.cables import Cables
+from hwloop_sim.virtual.circuit.cables import CableCharges
 from hwloop_sim.virtual.circuit.cell_reads import CellReads
 from hwloop_sim.virtual.circuit.clock import BenchClock
 from hwloop_sim.virtual.circuit.nodal import Drive, NodalSolution, Nodes, solve
@@ -99,7 +99,7 @@ class Circuit:
         self._harmless_v = quiet_v if harmless_v is None else harmless_v
         self._wires = list(station.wires())
         self._series_ohm = dict(station.wiring.series_ohm)
-        self._cables = Cables(station.wiring.cable_f, clock)
+        self._cables = CableCharges(station.wiring.cable_f, clock)
         self._drives: dict[str, Drive] = {name: Drive() for name in station.outputs}
         self._lines = list(station.wiring.lines)
         self._closed: dict[str, frozenset[str]] = {}
