@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwloop.array.operations import PulseMap, ReadMap
+from hwloop.array.operations import PulseMap, Ramp, ReadMap
 from hwloop.backend.kind import OpenRequest
 from hwloop.errors import ConfigError, Unsupported
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.station.station import Station
 from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.bench.open import BenchSettings, dry_run_bench, open_bench
-from hwloop_drivers.roles import Measured, Train, TrainPoint
+from hwloop_drivers.roles import Measured, Train, TrainPoint, VerifyLoop
 from hwloop_drivers.station.cables import Cables
 from hwloop_drivers.station.drives import BenchDrives
 from hwloop_drivers.virtual_bench import HostTime
@@ -59,6 +59,13 @@ class TellingOutput(Output):
     def measure_current(self) -> Measured:
         self.told.events.append("reading")
         return Measured(0.0)
+
+    def refuse_loop(self, loop: VerifyLoop) -> None:
+        """Take every loop."""
+
+    def verify_loop(self, loop: VerifyLoop) -> list[Measured]:
+        self.told.events.append("loop")
+        return [Measured(0.0)] * loop.max_pulses
 
     def apply_train(self, points: Sequence[TrainPoint]) -> Train:
         self.told.events.append("train")
@@ -136,6 +143,15 @@ def test_pulse_shorter_than_the_cable_allows_is_refused_by_check_with_the_figure
     bench.check(PulseMap(amplitude_v, 0.31e-3))
     with pytest.raises(Unsupported, match=r"width_s 290 µs is below the 300 µs in which the cable"):
         bench.check(PulseMap(amplitude_v, 0.29e-3))
+
+
+def test_ramp_is_not_left_to_an_instrument_that_would_not_wait_for_its_cable() -> None:
+    bench, told = _told_bench()
+    start_v = one_pulse("V/2").amplitude_v
+    bench.ramp(Ramp(start_v, 0 * start_v, 1e-3, 2, 0.1, 1.0, 2.0))
+    assert "loop" not in told.events
+    read_at = [n for n, event in enumerate(told.events) if event == "reading"]
+    assert [told.events[n - 1] for n in read_at] == [("wait", 50e-6)] * 2
 
 
 def _procedure(**overrides: object) -> Procedure:
