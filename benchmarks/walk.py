@@ -117,6 +117,7 @@ REASONS: Mapping[str, str] = {
     "drivers/hwloop_drivers/bench/backend.py": "asked whether it can, then told to",
     "drivers/hwloop_drivers/bench/cell_access.py": "what the check and the pulse drive is made in"
     " one place",
+    "drivers/hwloop_drivers/station/cables.py": "asked with the plan and with each operation",
     "drivers/hwloop_drivers/bench/line_watch.py": "the pulses are noted before an operation, its"
     " reads are judged after it",
     "drivers/hwloop_drivers/bench/verify_loop.py": "the loop that is sent, and its answer",

@@ -114,6 +114,7 @@ Ampere = Annotated[float, Unit("A"), _in("A")]
 Second = Annotated[float, Unit("s"), _in("s")]
 Siemens = Annotated[float, Unit("S"), _in("S")]
 Ohm = Annotated[float, Unit("ohm"), _in("ohm")]
+Farad = Annotated[float, Unit("F"), _in("F")]
 Joule = Annotated[float, Unit("J"), _in("J")]
 Kelvin = Annotated[float, Unit("K"), _in("K")]
 Hertz = Annotated[float, Unit("Hz"), _in("1")]
@@ -148,6 +149,7 @@ SUFFIXES = {
     "s": "_s",
     "S": "_s",
     "ohm": "_ohm",
+    "F": "_f",
     "J": "_j",
     "K": "_k",
     "Hz": "_hz",

@@ -12,6 +12,7 @@ from hwloop.array.biasing import Scheme
 from hwloop.messages import nearest
 from hwloop.settings.model import Settings
 from hwloop.settings.units import (
+    Farad,
     Fraction,
     Ohm,
     PositiveAmpere,
@@ -85,12 +86,14 @@ class Wiring(Settings):
     ``drive``: see :class:`Drives`. ``lines``: for ``row0``, ``col0``, ``gate0``, … either the
     output (or ``gnd``) that it is soldered to, or the matrix channel to each output and to
     ``gnd``. With several matrices a channel is written ``matrix:channel``. ``series_ohm``: the
-    resistor in the lead of an output.
+    resistor in the lead of an output. ``cable_f``: the largest capacitance behind an output, of its
+    cable, the matrix and the lines on it; reads wait until it is charged.
     """
 
     drive: Drives
     lines: dict[str, str | dict[str, str]] = Field(min_length=2)
     series_ohm: dict[str, Ohm] = Field(default_factory=dict)
+    cable_f: Annotated[Farad, Field(ge=0)] = 0.0
 
     @field_validator("lines")
     @classmethod

@@ -45,6 +45,7 @@ from hwloop_drivers.safety.make_safe import (
 )
 from hwloop_drivers.safety.watchdog import Watchdog
 from hwloop_drivers.station.addressing import Lines, in_order
+from hwloop_drivers.station.cables import Cables
 from hwloop_drivers.station.configured import ConfiguredInstrument
 from hwloop_drivers.station.drives import GATES, ROWS, BenchDrives
 from hwloop_drivers.station.routes import Routes
@@ -96,19 +97,26 @@ class Bench(CrossbarBackend):
             for key, fraction in drive_fractions(station.scheme).items()
             if key in drives.sources
         }
+        self._cables = Cables.of(station, array, drives)
         self._cells = CellAccess(
             station,
             array,
             drives,
             routes=self._routes,
             fractions=self._fractions,
+            cables=self._cables,
             sleep=self._sleep,
             limited=LimitedLines(station, self._events),
         )
         self._read_path = drives.read_path(station, array.geometry.shape)
         self._lines: LineWatch | None = None
         self._circuits = drives.circuits(station, array)
-        self._verify_steps = steps_ahead(drives, self._fractions, array)
+        most_v = max(array.limits.positive_v, -array.limits.negative_v)
+        # At most: the held lines before a pulse and after it, and the row after it.
+        self._pulse_charging_s = 3 * self._cables.wait_s({ROWS: most_v})
+        self._verify_steps = 1
+        if not self._cables.cable_f:
+            self._verify_steps = steps_ahead(drives, self._fractions, array)
         self._identity: dict[str, object] = {"station": station.name}
         self._units: dict[str, str] = {}
         self._settings: dict[str, Mapping[str, object]] = {}
@@ -225,6 +233,7 @@ class Bench(CrossbarBackend):
         self._check_gate(pulse)
         for amplitude_v in np.unique(pulse.amplitude_v[pulse.addressed]):
             rows_v = float(amplitude_v) * self._fractions[ROWS]
+            self._cables.refuse_pulse(rows_v, pulse.width_s)
             rows = self._drives.rows
             if isinstance(rows, SourceMeter):
                 rows.refuse_train(pulse_train(rows_v, pulse))
@@ -236,20 +245,23 @@ class Bench(CrossbarBackend):
     @override
     def duration_s(self, operation: Operation) -> float:
         rows, cols = self._array.geometry.shape
+        reading_s = READING_S + self._cables.wait_s({ROWS: 2 * self._array.limits.read_v})
         match operation:
             case PulseMap():
                 cells = int(operation.addressed.sum())
-                return cells * (2 * operation.count * operation.width_s + SWITCHING_S)
+                pulse_s = 2 * operation.count * operation.width_s
+                return cells * (pulse_s + SWITCHING_S + self._pulse_charging_s)
             case ReadMap():
                 cells = int(operation.addressed.sum())
-                return cells * (READING_S * (1 + operation.both_polarities) + SWITCHING_S)
+                return cells * (reading_s * (1 + operation.both_polarities) + SWITCHING_S)
             case Ramp():
                 cells = int(operation.addressed.sum())
-                read_s = READING_S * (1 + operation.both_polarities)
-                return cells * (operation.steps * (operation.width_s + read_s) + SWITCHING_S)
+                read_s = reading_s * (1 + operation.both_polarities)
+                pulse_s = operation.width_s + self._pulse_charging_s
+                return cells * (operation.steps * (pulse_s + read_s) + SWITCHING_S)
             case VectorBatch():
                 levels = np.unique(operation.voltage_v[operation.voltage_v != 0]).size
-                return float(rows * cols * (READING_S * levels + SWITCHING_S))
+                return float(rows * cols * (reading_s * levels + SWITCHING_S))
         return operation.duration_s
 
     @override

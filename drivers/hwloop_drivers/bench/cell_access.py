@@ -17,6 +17,7 @@ from hwloop_drivers.bench.readings import measure, refuse_impossible
 from hwloop_drivers.bench.verify_loop import on_instrument_loop, refuse_broken_off
 from hwloop_drivers.roles import Measured, SourceMeter, TrainPoint
 from hwloop_drivers.station.addressing import Lines, cell_lines, in_order
+from hwloop_drivers.station.cables import Cables
 from hwloop_drivers.station.drives import GATES, HELD_ORDER, ROWS, BenchDrives
 from hwloop_drivers.station.routes import Routes
 
@@ -24,8 +25,9 @@ from hwloop_drivers.station.routes import Routes
 class CellAccess:
     """Access to one cell at a time, by the station's wires and scheme; 0 V everywhere in between.
 
-    ``fractions``: the bias fraction of each drive. ``sleep``: lets relays settle, seconds.
-    ``limited``: is told of the lines whose source limits.
+    ``fractions``: the bias fraction of each drive. ``cables``: charged before anything is read,
+    pulsed or switched. ``sleep``: lets relays settle and cables charge, seconds. ``limited``: is
+    told of the lines whose source limits.
     """
 
     def __init__(
@@ -36,12 +38,13 @@ class CellAccess:
         *,
         routes: Routes,
         fractions: Mapping[str, float],
+        cables: Cables,
         sleep: Callable[[float], None],
         limited: LimitedLines,
     ) -> None:
         self._station, self._array, self._drives = station, array, drives
         self._routes, self._fractions, self._sleep = routes, fractions, sleep
-        self._limited = limited
+        self._cables, self._limited = cables, limited
 
     def pulse(self, pulse: PulseMap, place: tuple[int, int]) -> Flag:
         """Apply the pulses of a map to one cell (row, col).
@@ -55,8 +58,10 @@ class CellAccess:
             levels_v[GATES] = gate_v
         lines = cell_lines(self._station, *place)
         self.select(lines)
-        with prefix_errors(cell_name(place)), self._drives.held(levels_v):
-            at_limit = self._apply(amplitude_v * self._fractions[ROWS], pulse, held=levels_v)
+        with prefix_errors(cell_name(place)), self._held(levels_v):
+            row_v = amplitude_v * self._fractions[ROWS]
+            at_limit = self._apply(row_v, pulse, held=levels_v)
+            self._charge({ROWS: row_v})
         self._limited.note("pulse", lines, at_limit)
         return Flag.COMPLIANCE if at_limit else Flag(0)
 
@@ -74,7 +79,7 @@ class CellAccess:
         ``lines``: connected for it. ``levels_v``: by drive; the others are at 0 V.
         """
         self.select(lines)
-        with self._drives.held(levels_v):
+        with self._held(levels_v):
             seen = self._drives.meter.measure_current()
         refuse_impossible(seen, self._array.limits.current_a)
         return seen
@@ -92,9 +97,11 @@ class CellAccess:
     def ramp(self, ramp: Ramp, place: tuple[int, int]) -> Iterator[tuple[float, int]]:
         """Yield current, amperes, and flags after each pulse of one cell (row, col)."""
         read_gate_v = self._array.read.gate_v
-        loop = on_instrument_loop(
-            self._drives, self._fractions, ramp, place, read_gate_v=read_gate_v
-        )
+        loop = None
+        if not self._cables.cable_f:  # a loop inside an instrument does not wait for its cable
+            loop = on_instrument_loop(
+                self._drives, self._fractions, ramp, place, read_gate_v=read_gate_v
+            )
         rows = self._drives.rows
         if loop is None or not isinstance(rows, SourceMeter):
             yield from self._host_loop(ramp, place)
@@ -152,14 +159,31 @@ class CellAccess:
         # Out of the meter's HI terminal is out of the column, where it holds the column.
         sign = -1.0 if self._drives.meter_on_columns else 1.0
         measured = []
-        with self._drives.held(gates):
+        with self._held(gates):
+            before_v = 0.0
             for level_v in levels:
                 self._drives.rows.source_voltage = level_v
+                self._charge({ROWS: level_v - before_v})
+                before_v = level_v
                 seen, at_limit = measure(self._drives, self._array.limits.current_a)
                 self._limited.note("read", lines, at_limit)
                 measured.append(Measured(sign * seen.current_a, seen.flags))
             self._drives.rows.source_voltage = 0.0
+            self._charge({ROWS: before_v})
         return measured
+
+    @contextmanager
+    def _held(self, levels_v: Mapping[str, float]) -> Iterator[None]:
+        """Hold drives at their levels, with their cables charged, then return them to 0 V."""
+        with self._drives.held(levels_v):
+            self._charge(levels_v)
+            yield
+        self._charge(levels_v)
+
+    def _charge(self, steps_v: Mapping[str, float]) -> None:
+        """Wait until the cables of drives are charged after steps of their levels."""
+        if wait_s := self._cables.wait_s(steps_v):
+            self._sleep(wait_s)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from hwloop_drivers.links.instrument_locks import Holder, hold
 from hwloop_drivers.links.link import WireLog
 from hwloop_drivers.roles import Instrument
 from hwloop_drivers.safety.watchdog import Watchdog
+from hwloop_drivers.station.cables import Cables
 from hwloop_drivers.station.configured import ConfiguredInstrument, configured_instruments
 from hwloop_drivers.station.drives import BenchDrives
 from hwloop_drivers.virtual_bench import BenchTime, HostTime, find, start
@@ -48,6 +49,7 @@ def dry_run_bench(settings: BenchSettings, request: OpenRequest) -> Bench:
         drives = BenchDrives.of(station, instruments)
         bench = Bench(station, request.array, drives, text=text)
         drives.refuse_set_up(station, request.array)
+        Cables.of(station, request.array, drives).refuse_slow(request.array)
         _refuse_channels(station, drives)
     except ConfigError as exc:
         raise exc.below(file=str(settings.station)) from None

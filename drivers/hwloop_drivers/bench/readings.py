@@ -44,6 +44,12 @@ def measure(drives: BenchDrives, compliance_a: float) -> tuple[Measured, list[st
 
 def resistors_in_words(path: ReadPath) -> tuple[Literal["info", "warning"], str]:
     """Return the level of an event, and its text: what is corrected for the known resistors."""
+    level, conductances = _corrected_in_words(path)
+    pulses = "pulses are not corrected, and reach the cells smaller by the drop across it"
+    return level, f"{conductances}; {pulses}"
+
+
+def _corrected_in_words(path: ReadPath) -> tuple[Literal["info", "warning"], str]:
     ohm = path.rows_ohm + path.cols_ohm
     lead = f"{ohm:g} ohm in the leads of the selected row and column"
     if path.correction == "every read":

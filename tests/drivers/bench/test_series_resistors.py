@@ -23,7 +23,7 @@ TRAINING = ROOT / "procedures" / "manhattan_4x4.yaml"
 
 
 def _run(folder: Path, scheme: str) -> tuple[Path, VirtualBench]:
-    resistor = {"\nvirtual:": "  series_ohm: {row_smu: 100 kohm}\n\nvirtual:"}
+    resistor = {"\nwitness:": "  series_ohm: {row_smu: 100 kohm}\n\nwitness:"}
     station = copy_station(STATION, folder, **resistor, **{"scheme: V/2 ": f"scheme: {scheme} "})
     overrides = [
         f"backends.bench.station={station.as_posix()}",

@@ -152,11 +152,11 @@ def _wired_otherwise(way: str, folder: Path) -> tuple[Path, Sequence[str]]:
     generator = next(path for path in STATIONS if path.stem == "virtual_2450_33500b_3706a")
     match way:
         case "rows behind 1 kohm":
-            resistors = {"\nvirtual:": "  series_ohm: {smu.a: 1 kohm}\n\nvirtual:"}
+            resistors = {"\nwitness:": "  series_ohm: {smu.a: 1 kohm}\n\nwitness:"}
             return copy_station(two_channels, folder, **resistors), ()
         case "rows and columns behind 2 kohm":
             resistors = {
-                "\nvirtual:": "  series_ohm: {generator.1: 2 kohm, smu: 2 kohm}\n\nvirtual:"
+                "\nwitness:": "  series_ohm: {generator.1: 2 kohm, smu: 2 kohm}\n\nwitness:"
             }
             return copy_station(generator, folder, **resistors), ()
         case "floating, a meter on the columns":

@@ -70,6 +70,8 @@ LINES = "wiring/lines"
         ("wiring/drive/rows", "smuu.a", r"wiring\.drive\.rows: there is no 'smuu\.a'"),
         ("wiring/series_ohm", {"smu.c": 100}, r"series_ohm: no line reaches an output 'smu\.c'"),
         ("wiring/series_ohm", {"smu.a": -1}, r"smu\.a: -1 ohm is below 0"),
+        ("wiring/cable_f", "-1 pF", r"cable_f"),
+        ("wiring/cable_f", "5 pf", r"cable_f"),
         ("wiring/drive/gates", "smu.c", r"wiring\.drive\.gates: scheme V/2 has no use for it"),
         ("scheme", "V/3", r"scheme V/3 needs wiring\.drive\.other_columns"),
         ("scheme", "1T1R", r"scheme 1T1R needs wiring\.drive\.gates"),
@@ -86,6 +88,11 @@ def test_contradiction_is_named(path: str, value: object, words: str) -> None:
     station = _with(path, value)
     with pytest.raises(ConfigError, match=words):
         Station.parse(station)
+
+
+def test_cable_has_a_capacitance_in_farads_and_none_unless_the_file_says_so() -> None:
+    assert Station.parse(_with("wiring/cable_f", "500 pF")).wiring.cable_f == 500e-12
+    assert Station.parse(GOOD).wiring.cable_f == 0
 
 
 def test_output_soldered_to_two_lines_is_refused() -> None:

@@ -24,6 +24,7 @@ from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.device import Device
 from hwloop_sim.circuit import Wires
 from hwloop_sim.virtual.circuit.array_interior import Interior, interior
+from hwloop_sim.virtual.circuit.cables import CableCharges
 from hwloop_sim.virtual.circuit.cell_reads import CellReads
 from hwloop_sim.virtual.circuit.clock import BenchClock
 from hwloop_sim.virtual.circuit.nodal import Drive, NodalSolution, Nodes, solve
@@ -98,6 +99,7 @@ class Circuit:
         self._harmless_v = quiet_v if harmless_v is None else harmless_v
         self._wires = list(station.wires())
         self._series_ohm = dict(station.wiring.series_ohm)
+        self._cables = CableCharges(station.wiring.cable_f, clock)
         self._drives: dict[str, Drive] = {name: Drive() for name in station.outputs}
         self._lines = list(station.wiring.lines)
         self._closed: dict[str, frozenset[str]] = {}
@@ -132,8 +134,11 @@ class Circuit:
             return
         wanted = Drive(volts, limit_a, series_ohm, on)
         if self._drives[output] != wanted:
+            before_v = self._solve().volts(output)
             self._drives[output] = wanted
             self._changed()
+            after_v = self._solve().volts(output)
+            self._cables.step(output, self._in_leads()[output], from_v=before_v, to_v=after_v)
 
     def sense(self, output: str) -> Sensed:
         """Measure the voltage and current at an output now."""
@@ -148,9 +153,10 @@ class Circuit:
     def read(self, output: str) -> Sensed:
         """Measure as an instrument does in a reading: with the noise of the cells that it reads.
 
-        The effects of a read act on the cells. A current at its limit is the limit.
+        The effects of a read act on the cells. A current at its limit is the limit. What flows into
+        cables that still charge is in it.
         """
-        sensed = self.sense(output)
+        sensed = self._uncharged(output) if self._cables.charging() else self.sense(output)
         if self._reads is None or not self._reads.act or output not in self._drives:
             return sensed
         nodes, cell_v = self._solve().nodes, self.cell_volts()
@@ -162,6 +168,17 @@ class Circuit:
         self._reads.note(cell_v)
         self._solution = None  # a read may have changed the cells
         return sensed
+
+    def _uncharged(self, output: str) -> Sensed:
+        """Return the state of an output while cables charge."""
+        sensed = self.sense(output)
+        if output not in self._drives:
+            return sensed
+        nodes = self._solve().nodes
+        now = solve(nodes, self._cables.charged_drives(self._in_leads()), self._cells(nodes))
+        limit_a = self._drives[output].limit_a
+        amperes = self._cables.with_charge_a(output, now.amperes[output], limit_a)
+        return Sensed(now.volts(output), amperes, limited=abs(amperes) >= limit_a)
 
     def _measured(self, nodes: Nodes, output: str) -> BoolArray:
         """Return the cells with one end at an output, (rows, cols)."""
@@ -305,12 +322,15 @@ class Circuit:
         if self._solution is None:
             joined = [(w.line, w.output) for w in self._wires if self._on(w)]
             nodes = Nodes([GROUND, *self._drives, *self._lines, *self._loose], joined)
-            drives = {
-                name: Drive(d.volts, d.limit_a, d.series_ohm + self._series_ohm.get(name, 0.0))
-                for name, d in self._drives.items()
-            }
-            self._solution = solve(nodes, drives, self._cells(nodes))
+            self._solution = solve(nodes, self._in_leads(), self._cells(nodes))
         return self._solution
+
+    def _in_leads(self) -> dict[str, Drive]:
+        """Return the drives with the resistors in their leads."""
+        return {
+            name: Drive(d.volts, d.limit_a, d.series_ohm + self._series_ohm.get(name, 0.0))
+            for name, d in self._drives.items()
+        }
 
     def _gate_v(self, row: int) -> float | None:
         """Return the gate voltage of a row, 0 V if nothing holds it; None without transistors."""

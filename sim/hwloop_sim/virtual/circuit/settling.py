@@ -1,8 +1,7 @@
 """The part of a reading that still stems from the last change of an output.
 
 A current settles exponentially in the time of its range: the difference to the current before the
-step decays to 0.1 % within it. Behind it the cable charges, through the resistor that is in series
-with it: that current is added, and decays with the time constant of both.
+step decays to 0.1 % within it. The cable behind the output charges in the circuit: :mod:`.cables`.
 """
 
 from __future__ import annotations
