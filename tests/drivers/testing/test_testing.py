@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -254,11 +254,20 @@ def broken_generators() -> Iterator[tuple[str, type[BurstOutput]]]:
         def _lock_range(self, bound_v: float) -> None:
             pass
 
+        def _confirm_load(self) -> None:
+            pass
+
+        def _confirm_all(self, settings: Mapping[str, float | str]) -> None:
+            pass
+
     yield "settings that the instrument did not take must be an InstrumentFault", Unread
 
     class Doubles(BurstOutput):
         def _set_load(self) -> None:
             self._set(f"{self._dialect.load} 50")
+
+        def _confirm_load(self) -> None:
+            pass
 
     yield "a level must reach the output: 1.23457 V was set, 2.47 V is there", Doubles
 
