@@ -27,9 +27,9 @@ WITNESS = "keysight_infiniivision"
 
 
 class KnownResistors(Settings):
-    """Resistors in the array's place: one value for all cells, or ``ohm`` as (rows, cols)."""
+    """Resistors in the array's place: ``resistor_ohm`` of all cells, or of each, (rows, cols)."""
 
-    ohm: PositiveOhm | tuple[tuple[PositiveOhm, ...], ...]
+    resistor_ohm: PositiveOhm | tuple[tuple[PositiveOhm, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class StationOnTrial:
 def resistors_of(station: Station, given: str | None) -> FloatArray:
     """Return the resistors, ohm, (rows, cols): as given, else ``self_test.dummy_ohm``.
 
-    ``given``: a quantity such as "10 kohm", or a YAML file with the key ``ohm``.
+    ``given``: a quantity such as "10 kohm", or a YAML file with the key ``resistor_ohm``.
     """
     shape = (station.wiring.count("row"), station.wiring.count("col"))
     if given is None:
@@ -61,10 +61,10 @@ def resistors_of(station: Station, given: str | None) -> FloatArray:
             )
         return np.array(station.self_test.dummy_ohm)
     path = Path(given)
-    data: Any = {"ohm": given}
+    data: Any = {"resistor_ohm": given}
     if path.is_file():
         data = parse_yaml(read_text(path), file=given)
-    ohm = np.array(KnownResistors.parse(data).ohm, dtype=np.float64)
+    ohm = np.array(KnownResistors.parse(data).resistor_ohm, dtype=np.float64)
     return np.broadcast_to(ohm, shape).copy() if ohm.ndim == 0 else ohm
 
 

@@ -59,12 +59,12 @@ def test_resistors_are_those_of_the_station_or_one_value_or_a_file(tmp_path: Pat
     assert resistors_of(station, None)[0].tolist() == [10e3, 12e3, 15e3, 18e3]
     assert resistors_of(station, "47 kohm").tolist() == [[47e3] * 4] * 4
     file = tmp_path / "resistors.yaml"
-    file.write_text("ohm: [[1 kohm, 2 kohm], [3 kohm, 4 Mohm]]", encoding="utf-8")
+    file.write_text("resistor_ohm: [[1 kohm, 2 kohm], [3 kohm, 4 Mohm]]", encoding="utf-8")
     assert resistors_of(station, str(file)).tolist() == [[1e3, 2e3], [3e3, 4e6]]
 
 
 def test_resistors_that_are_no_resistance_are_refused_with_the_value() -> None:
-    with pytest.raises(ConfigError, match="ohm"):
+    with pytest.raises(ConfigError, match="resistor_ohm"):
         resistors_of(load_station(STATION), "ten")
 
 
