@@ -51,7 +51,8 @@ def match(identity: str) -> FittingDrivers:
 def _verdicts(kind: Any, identity: str) -> Iterator[tuple[str, Verdict]]:
     """Yield the judgement of a driver, set for each model that its settings can name."""
     field = kind.settings.model_fields.get("model")
-    for model in get_args(field.annotation) if field else ("",):
+    left_out = field is None or field.default is None  # then the identity chooses
+    for model in ("",) if left_out else get_args(field.annotation):
         try:
             settings = kind.settings.parse({"model": model} if model else {})
             driver = kind.make(_FixedReplyLink(identity), settings)
