@@ -81,13 +81,15 @@ def test_everything_that_must_not_be_is_a_finding(change: dict[str, object], fin
 )
 def test_disturbed_run_is_judged_by_the_bench_itself(name: str, tmp_path: Path) -> None:
     kind = next(kind for kind in KINDS if kind.name == name)
-    fault = Fault(0, "virtual_4x4", kind, 0.6, 0.9)  # of the row_smu
+    fault = Fault(0, "virtual_4x4", kind, 0.62, 0.9)  # of the row_smu
     ((_, seen),) = campaign([fault], tmp_path, seed=1, at_once=1)
     assert seen.findings(fault) == []
     assert seen.instrument == "row_smu"
     assert seen.struck is not None
-    # Of the instrument, or of the step, where the source seems to be at its limit; 6: not trained.
-    assert seen.exit_code in ({6} if name == "answer late, in time" else {4, 5})
+    # Of the instrument, or of the step, where the source seems to be at its limit; 6: not trained,
+    # where nothing was changed: an answer came late, or that before it was the same.
+    right, instead = seen.struck
+    assert seen.exit_code in ({6} if instead.rstrip() == right else {4, 5})
     if kind.cuts_off:
         assert seen.said
         assert "row_smu on" in seen.alarms
