@@ -181,12 +181,11 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
         aperture_s = nplc / self._line_hz
         self._refuse_step(step_s, aperture_s, settle_s)
         # No source delay within a train: it is left out where a level stays as it is.
-        self._prepare(FASTEST_NPLC, 0)
         if self._overhead_s is None:
+            self._prepare(FASTEST_NPLC, 0)
             self._overhead_s = self._find_overhead()
             self._refuse_step(step_s, aperture_s, settle_s)
-        if measuring:
-            self._prepare(nplc, 0)
+        self._prepare(nplc, 0)
         delay_s = step_s - aperture_s - self._overhead_s
         seen = self._sweep([level for level, _ in steps], delay_s, step_s)
         self._prepare(self._nplc, self._ranges.settle_s if self._ranges is not None else 0)
