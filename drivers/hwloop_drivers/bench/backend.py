@@ -278,8 +278,8 @@ class Bench(CrossbarBackend):
 
     @override
     def pulse(self, pulse: PulseMap) -> FlagArray:
-        flags = unlimited(pulse, self._array.geometry.shape)
         with self._operation(pulse):
+            flags = unlimited(pulse, self._array.geometry.shape)
             for place in in_order(pulse.addressed):
                 flags[place] |= self._cells.pulse(pulse, place)
         return flags

@@ -181,7 +181,9 @@ def test_effects_that_do_nothing_change_nothing() -> None:
     for plain, with_them in zip(
         exercise(emulated()), exercise(emulated(effects=idle)), strict=True
     ):
-        np.testing.assert_allclose(with_them, plain, rtol=1e-12)
+        # Where no current flows, what rounding leaves is another on another processor.
+        rounding = 1e-15 * np.abs(plain).max()
+        np.testing.assert_allclose(with_them, plain, rtol=1e-12, atol=rounding)
 
 
 def test_a_model_without_a_state_to_put_refuses_effects_that_change_it() -> None:
