@@ -11,6 +11,7 @@ from typing import Literal, Self
 import numpy as np
 
 from hwloop.array.biasing import DriveName
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.geometry import Geometry
 from hwloop.array.line_bounds import DriveCircuit
 from hwloop.array.operations import (
@@ -26,6 +27,7 @@ from hwloop.array.operations import (
     limited,
 )
 from hwloop.array.read_path import ReadPath
+from hwloop.backend.by_vectors import by_vectors, whole_tiles
 from hwloop.backend.shapes import check_shape
 from hwloop.types import BoolArray, FlagArray
 
@@ -53,7 +55,8 @@ class Description:
     which the guard bounds what half-selected cells see; None: every line has the very level of the
     biasing scheme, and all levels of a pulse come and go together. ``station``: text of the station
     file as it was read; "" where there is none. ``read_path``: the known resistors that read
-    currents pass besides the cells; None without any.
+    currents pass besides the cells; None without any. ``code_bits``: of the converters whose codes
+    answer a multiplication by blocks; None: it is answered with currents.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Description:
     drives: Mapping[DriveName, DriveCircuit] | None = None
     station: str = ""
     read_path: ReadPath | None = None
+    code_bits: int | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -151,6 +155,15 @@ class CrossbarBackend(ABC):
         Raises :class:`hwloop.errors.Unsupported` where :attr:`Description.multiply` is "none".
         """
 
+    def multiply_blocks(self, batch: BlockBatch) -> Reading:
+        """Return the column currents of blocks, (..., vectors, columns), amperes.
+
+        By default in :class:`VectorBatch` of whole tiles, so many vectors at a time as take little
+        memory.
+        """
+        check_shape(batch, self.description.shape)
+        return by_vectors(batch, self.description.shape, self.multiply)
+
     @abstractmethod
     def wait(self, wait: Wait) -> None:
         """Let time pass with every line at 0 V: a bench sleeps, an emulator moves its clock.
@@ -207,6 +220,8 @@ class CrossbarBackend(ABC):
         if isinstance(operation, Ramp):
             once = (operation.first, operation.read(operation.addressed))
             return operation.steps * sum(self.duration_s(part) for part in once)
+        if isinstance(operation, BlockBatch):
+            return sum(map(self.duration_s, whole_tiles(operation, self.description.shape)))
         return operation.duration_s if isinstance(operation, Wait) else 0.0
 
     def groups(self) -> Iterator[BoolArray]:
@@ -218,7 +233,7 @@ class CrossbarBackend(ABC):
         return []
 
     def perform(self, operation: Operation) -> Answer:
-        """Perform any of the five operations: for code that treats them alike."""
+        """Perform any of the six operations: for code that treats them alike."""
         match operation:
             case PulseMap():
                 return self.pulse(operation)
@@ -228,6 +243,8 @@ class CrossbarBackend(ABC):
                 return self.ramp(operation)
             case VectorBatch():
                 return self.multiply(operation)
+            case BlockBatch():
+                return self.multiply_blocks(operation)
             case Wait():
                 return self.wait(operation)
 

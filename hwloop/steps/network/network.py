@@ -139,6 +139,24 @@ class Matrix:
         sums = multiply(self._with_bias(patches.reshape(*outer, batch * up * across, rows)))
         return np.moveaxis(sums.reshape(*sums.shape[:-2], batch, up, across, -1), -1, -3)
 
+    def check_inputs(self, x: FloatArray) -> None:
+        """Raise :class:`StepError` where inputs (..., samples, …) are not those of the layer."""
+        rows = self.weights.shape[0] - self.bias
+        if self.kernel is None:
+            if x.ndim < 2 or x.shape[-1] != rows:
+                raise StepError(f"layer {self.name}: takes {rows} inputs, but gets {x.shape[-1]}")
+            return
+        channels, height, width = self.kernel
+        if x.ndim < 4 or x.shape[-3] != channels:
+            raise StepError(
+                f"layer {self.name}: takes (samples, {channels}, height, width), gets {x.shape}"
+            )
+        if min(x.shape[-2] - height, x.shape[-1] - width) + 2 * self.padding < 0:
+            raise StepError(
+                f"layer {self.name}: images of {x.shape[-2]} × {x.shape[-1]} are smaller than its"
+                f" kernel of {height} × {width}"
+            )
+
     def _with_bias(self, x: FloatArray) -> FloatArray:
         rows = self.weights.shape[0] - self.bias
         if x.shape[-1] != rows:
@@ -146,11 +164,8 @@ class Matrix:
         return np.concatenate([x, np.ones((*x.shape[:-1], 1))], axis=-1) if self.bias else x
 
     def _patches(self, x: FloatArray) -> FloatArray:
+        self.check_inputs(x)
         channels, height, width = self.kernel or (0, 0, 0)
-        if x.ndim < 4 or x.shape[-3] != channels:
-            raise StepError(
-                f"layer {self.name}: takes (samples, {channels}, height, width), gets {x.shape}"
-            )
         edge = [(0, 0)] * (x.ndim - 2) + [(self.padding, self.padding)] * 2
         view = np.lib.stride_tricks.sliding_window_view(
             np.pad(x, edge), (height, width), axis=(-2, -1)
@@ -172,12 +187,18 @@ class Network:
         def exact(index: int, inputs: FloatArray) -> FloatArray:
             return inputs @ self.matrices[index].weights
 
-        multiply = multiply or exact
+        multiplied = multiply or exact
+        return self.through(
+            x, lambda index, own: self.matrices[index].apply(own, _bound(multiplied, index))
+        )
+
+    def through(self, x: FloatArray, layer: Callable[[int, FloatArray], FloatArray]) -> FloatArray:
+        """Compute outputs with ``layer`` (index of the matrix, its inputs) in place of products.
+
+        Inputs and outputs of a convolution are images, (..., samples, channels, height, width).
+        """
         for entry in self.order:
-            if isinstance(entry, int):
-                x = self.matrices[entry].apply(x, _bound(multiply, entry))
-            else:
-                x = _function(entry, x)
+            x = layer(entry, x) if isinstance(entry, int) else _function(entry, x)
         return x
 
 
