@@ -15,7 +15,7 @@ from hwloop.steps.rows import Row, column
 
 @dataclass(frozen=True, eq=False)
 class TileRow(Row):
-    """Occupation of one tile."""
+    """Occupation of one tile by blocks."""
 
     table: ClassVar[str] = "tiles"
 
