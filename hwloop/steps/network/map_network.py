@@ -25,7 +25,6 @@ from hwloop.steps.contract import Plan, Step
 from hwloop.steps.network.array_product import PlacedNetwork, with_tiles
 from hwloop.steps.network.mapping.mapping import OwnOrArrayRange, WeightMap, map_weights
 from hwloop.steps.network.mapping.occupation import PlacementRow, placement_row, tile_rows
-from hwloop.steps.network.mapping.parts import parts_of
 from hwloop.steps.network.mapping.placement import (
     Placement,
     around_faults,
@@ -35,6 +34,7 @@ from hwloop.steps.network.mapping.placement import (
     place,
 )
 from hwloop.steps.network.network import LayerSettings, Matrix, Network, build
+from hwloop.steps.network.parts import parts_of
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
 

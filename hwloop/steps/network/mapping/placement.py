@@ -4,7 +4,7 @@ A layer's map (rows, cols) is cut into blocks that fit a tile; a pair of columns
 its offset, is never parted. Blocks are put side by side on a shelf of a tile while there is room,
 then on the next shelf, then on the next tile; blocks of several layers may share a tile. The
 partial sums of the blocks of an output are added as numbers. A layer may be placed in parts
-(``parts.py``); weights in none of them have no cells.
+(see :class:`Part`); weights in none of them have no cells.
 """
 
 from __future__ import annotations

@@ -1,36 +1,12 @@
-"""Parts, tiles and cells of placed layers, counted by hand."""
+"""Tiles and cells of placed layers, counted by hand."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from hwloop.errors import ConfigError
 from hwloop.steps.network.mapping.occupation import placement_row, tile_rows
-from hwloop.steps.network.mapping.parts import parts_of
 from hwloop.steps.network.mapping.placement import Part, place
-from hwloop.steps.network.network import Matrix
-
-
-def element_first(weights: np.ndarray, *, bias: bool = False) -> Matrix:
-    """Two channels of a kernel of 1 × 2: element 0 has rows 0 and 2, element 1 rows 1 and 3."""
-    return Matrix("w", weights, bias, (2, 1, 2), loop="kernel_element")
-
-
-def test_a_kernel_element_is_a_part_without_its_rows_and_outputs_of_zeros() -> None:
-    weights = np.array([[1.0, 0, 0], [0, 0, 0], [0, 2, 0], [0, 0, 3]])
-    parts = parts_of(element_first(weights), leave_out_zeros=False)
-    assert parts == [Part((0, 2), (0, 1)), Part((3,), (2,))]
-
-
-def test_the_bias_is_a_row_of_the_element_with_most_outputs() -> None:
-    weights = np.array([[1.0, 0, 0], [0, 0, 0], [0, 2, 0], [0, 0, 3], [0, 5, 6]])
-    parts = parts_of(element_first(weights, bias=True), leave_out_zeros=False)
-    assert parts == [Part((0, 2, 4), (0, 1, 2)), Part((3,), (2,))]
-    only_bias = np.zeros((5, 3))
-    only_bias[4, 1] = 1.0
-    parts = parts_of(element_first(only_bias, bias=True), leave_out_zeros=False)
-    assert parts == [Part((4,), (1,))]
 
 
 def test_occupation_of_tiles_is_counted_by_hand() -> None:
