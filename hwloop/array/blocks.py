@@ -209,7 +209,10 @@ class BlockBatch:
         windows = data["windows"]
         return cls(
             np.asarray(voltage_v),
-            tuple(CellBlock(*place, _indices(rows)) for *place, rows in data["blocks"]),
+            tuple(
+                CellBlock(tile, top, left, width, _indices(rows))
+                for tile, top, left, width, rows in data["blocks"]
+            ),
             data["tiles"],
             None if windows is None else Windows(*windows),
             data["constant_v"],

@@ -43,9 +43,12 @@ class PlacedNetwork:
         return on_tiles(self.network.matrices, self.maps, self.placement)
 
     def weights_of(self, tiles_conductance_s: FloatArray, layer: int) -> FloatArray:
-        """Return weights (..., rows, outputs) of a layer from siemens (..., tiles, rows, cols)."""
+        """Return weights (..., rows, outputs) of a layer from siemens (..., tiles, rows, cols).
+
+        Those without cells, which are not placed because they are 0, are 0.
+        """
         matrix, mapped = self.network.matrices[layer], self.maps[layer]
-        out = np.full((*tiles_conductance_s.shape[:-3], *matrix.weights.shape), np.nan)
+        out = np.zeros((*tiles_conductance_s.shape[:-3], *matrix.weights.shape))
         for block in self.placement.of_layer(layer):
             signed_conductance_s = differences(
                 tiles_conductance_s[(..., block.tile, *block.place)], mapped.arrangement
@@ -72,7 +75,7 @@ def multiply(array: Array, placed: PlacedNetwork, layer: int, inputs: FloatArray
     plain = replace(own, matrix=replace(own.matrix, bias=False, kernel=None))
     outer = array.population if array.settings.tiles == 1 else array.population[:-1]
     sums = np.zeros((*outer, inputs.shape[-2], len(own.mapped.slope_conductance_s)))
-    for part in _parts(inputs.shape[-2], array):
+    for part in _parts(inputs.shape[-2], array) if own.blocks else ():
         batch = plain.batch(inputs[..., part, :], per_unit_v=per_unit_v)
         sums[..., part, :] = plain.sums(measured(array, plain, batch), per_unit_v=per_unit_v)
     return sums

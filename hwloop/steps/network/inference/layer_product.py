@@ -83,7 +83,7 @@ class LayerOnTiles:
             signed_a = differences(added_a, self.mapped.arrangement)
             own = list(outputs)
             part = signed_a / (slope_conductance_s[own] * per_unit_v)
-            sums[..., _slice_of(own)] = part
+            sums[..., _slice_of(own)] += part
         return sums
 
     def shaped(self, sums: FloatArray, batch: BlockBatch) -> FloatArray:

@@ -47,9 +47,10 @@ def layer_sizes(
     def layer(index: int, x: FloatArray) -> FloatArray:
         own = layers[index]
         own.matrix.check_inputs(x)
-        batch = own.batch(x, per_unit_v=1.0)
-        found.append(LayerSize(batch.voltage_v.size, batch.vectors, batch.columns))
-        return own.matrix.apply(x, lambda inputs: inputs @ own.matrix.weights)
+        if own.blocks:
+            batch = own.batch(x, per_unit_v=1.0)
+            found.append(LayerSize(batch.voltage_v.size, batch.vectors, batch.columns))
+        return own.matrix.exact(x)
 
     network.through(sample[None], layer)
     return found

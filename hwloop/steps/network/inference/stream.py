@@ -99,6 +99,8 @@ class Stream:
     def _multiplied(self, index: int, x: FloatArray, *, calibrate: bool = False) -> FloatArray:
         layer, state = self._layers[index], self.states[index]
         layer.matrix.check_inputs(x)
+        if not layer.blocks:
+            return layer.matrix.exact(x)  # all of its weights are 0, and have no cells
         driven = self._held(index, x)
         batch = layer.batch(
             driven, per_unit_v=state.per_unit_v, calibrate=calibrate, keep=self._keep
