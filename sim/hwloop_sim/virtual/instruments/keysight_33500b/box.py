@@ -107,11 +107,14 @@ class Keysight33500B(VirtualScpiInstrument):
     @override
     def _add_common(self) -> None:
         self.on("*OPC", get=lambda _: self._completed())
-        self.on("*WAI", set=lambda _: self._finishes())
+        self.on("*WAI", set=lambda _: self._wait())
         super()._add_common()
 
     def _completed(self) -> str | None:
         return "1" if self._finishes() else None
+
+    def _wait(self) -> None:
+        self._finishes()
 
     def _trigger(self) -> None:
         armed = [output for output in self._outputs.values() if output.armed]
