@@ -17,6 +17,7 @@ from hwloop.array.line_bounds import DriveCircuit
 from hwloop.array.operations import (
     Answer,
     Flag,
+    Hold,
     Operation,
     PulseMap,
     Ramp,
@@ -28,7 +29,9 @@ from hwloop.array.operations import (
 )
 from hwloop.array.read_path import ReadPath
 from hwloop.backend.by_vectors import by_vectors, whole_tiles
+from hwloop.backend.holding import CANNOT_HOLD, refuse_hold
 from hwloop.backend.shapes import check_shape
+from hwloop.errors import Unsupported
 from hwloop.types import BoolArray, FlagArray
 
 MultiplyMode = Literal["parallel", "superposition", "none"]
@@ -56,7 +59,9 @@ class Description:
     biasing scheme, and all levels of a pulse come and go together. ``station``: text of the station
     file as it was read; "" where there is none. ``read_path``: the known resistors that read
     currents pass besides the cells; None without any. ``code_bits``: of the converters whose codes
-    answer a multiplication by blocks; None: it is answered with currents.
+    answer a multiplication by blocks; None: it is answered with currents. ``holds``: whether its
+    cells can be set to conductances without a pulse (:class:`hwloop.array.operations.Hold`): no
+    hardware's can.
     """
 
     name: str
@@ -70,6 +75,7 @@ class Description:
     station: str = ""
     read_path: ReadPath | None = None
     code_bits: int | None = None
+    holds: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -164,6 +170,18 @@ class CrossbarBackend(ABC):
         check_shape(batch, self.description.shape)
         return by_vectors(batch, self.description.shape, self.multiply)
 
+    def hold(self, hold: Hold) -> None:
+        """Set the addressed cells to conductances without a pulse: for emulated cells only.
+
+        Example, every cell of a 4 × 4 array at 50 µS::
+
+            backend.hold(Hold(np.full((4, 4), 50e-6), np.ones((4, 4), dtype=np.bool_)))
+
+        Raises :class:`hwloop.errors.Unsupported` where :attr:`Description.holds` is False.
+        """
+        self.check(hold)
+        raise Unsupported(CANNOT_HOLD)
+
     @abstractmethod
     def wait(self, wait: Wait) -> None:
         """Let time pass with every line at 0 V: a bench sleeps, an emulator moves its clock.
@@ -209,8 +227,12 @@ class CrossbarBackend(ABC):
                 backend.pulse(pulse)
         """
 
-    def check(self, operation: Operation) -> None:  # noqa: B027 - most backends can do everything
-        """Raise :class:`hwloop.errors.Unsupported` if this operation cannot be done here."""
+    def check(self, operation: Operation) -> None:
+        """Raise :class:`hwloop.errors.Unsupported` if this operation cannot be done here.
+
+        By default any but a :class:`~hwloop.array.operations.Hold` can be.
+        """
+        refuse_hold(operation, holds=self.description.holds)
 
     def duration_s(self, operation: Operation) -> float:
         """Return the expected time for an operation, seconds; by default that of its pulses."""
@@ -233,7 +255,7 @@ class CrossbarBackend(ABC):
         return []
 
     def perform(self, operation: Operation) -> Answer:
-        """Perform any of the six operations: for code that treats them alike."""
+        """Perform any of the seven operations: for code that treats them alike."""
         match operation:
             case PulseMap():
                 return self.pulse(operation)
@@ -245,6 +267,9 @@ class CrossbarBackend(ABC):
                 return self.multiply(operation)
             case BlockBatch():
                 return self.multiply_blocks(operation)
+            case Hold():
+                self.hold(operation)
+                return None
             case Wait():
                 return self.wait(operation)
 

@@ -10,6 +10,7 @@ from typing_extensions import override
 from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import (
     Answer,
+    Hold,
     Operation,
     PulseMap,
     Ramp,
@@ -51,6 +52,10 @@ class OneVerbBackend(CrossbarBackend):
     @override
     def multiply_blocks(self, batch: BlockBatch) -> Reading:
         return _answer(self.perform(batch))
+
+    @override
+    def hold(self, hold: Hold) -> None:
+        self.perform(hold)
 
     @override
     def wait(self, wait: Wait) -> None:

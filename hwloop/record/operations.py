@@ -13,6 +13,7 @@ from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import (
     Answer,
     Flag,
+    Hold,
     Operation,
     PulseMap,
     Ramp,
@@ -95,6 +96,9 @@ def columns_of(operation: Operation, answer: Answer) -> tuple[str, dict[str, Any
             return "multiply", {"voltage_v": operation.voltage_v} | _measured(reading)
         case BlockBatch():
             return "blocks", block_columns(operation, reading)
+        case Hold():
+            held = {"conductance_s": operation.conductance_s, "addressed": operation.addressed}
+            return "hold", held
         case _:
             return "wait", {"duration_s": np.float64(operation.duration_s)}
 
@@ -156,6 +160,8 @@ def operation_of(kind: str, values: dict[str, Any]) -> Operation | KeptBatch:
             return VectorBatch(values["voltage_v"])
         case "blocks":
             return recorded_batch(values)
+        case "hold":
+            return Hold(values["conductance_s"], values["addressed"])
         case "wait":
             return Wait(float(values["duration_s"]))
     raise RecordError(f"the record has an operation of the unknown kind {kind!r}")

@@ -56,6 +56,7 @@ class Replay(OneVerbBackend):
             units=record.identity_units,
             read_path=_read_path(record, geometry),
             code_bits=int(record.attrs.get("code_bits", 0)) or None,
+            holds=True,  # whether it was so in the recorded run, the record shows
         )
 
     @property
@@ -132,6 +133,7 @@ def _kind(operation: Operation | KeptBatch) -> str:
         "VectorBatch": "multiply",
         "BlockBatch": "multiply by blocks",
         "KeptBatch": "multiply by blocks",
+        "Hold": "hold",
         "Wait": "wait",
     }
     return names[type(operation).__name__]

@@ -12,6 +12,7 @@ from typing_extensions import override
 from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import (
     Flag,
+    Hold,
     Operation,
     PulseMap,
     Ramp,
@@ -105,6 +106,7 @@ class EmulatedArray(CrossbarBackend):
             identity=identity or {},
             units=units or {},
             code_bits=None if readout.adc is None else readout.adc.bits,
+            holds=True,
         )
         self._cells = cells
         self._lines = lines
@@ -241,6 +243,11 @@ class EmulatedArray(CrossbarBackend):
             return super().multiply_blocks(batch)
         self._elapse(self.duration_s(batch))
         return self._blocks.answer(self._cells, batch, bound_a=self._compliance_a)
+
+    @override
+    def hold(self, hold: Hold) -> None:
+        self._begin(hold)
+        self._cells.hold(hold.conductance_s, hold.addressed)
 
     @override
     def wait(self, wait: Wait) -> None:
