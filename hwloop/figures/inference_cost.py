@@ -38,7 +38,7 @@ def cost(record: Record, label: str) -> Iterator[NamedFigure]:
         left.set_ylabel(scale.label("Energy of a sample"))
         needed = rows["multiplications"] / 1e3
         zeros = rows["zero_multiplications"] / 1e3
-        right.bar(layers, needed, width=0.6, color=plot.BLUE, label="by other weights")
+        right.bar(layers, needed, width=0.6, color=plot.BLUE, label="by weights other than 0")
         right.bar(layers, zeros, bottom=needed, width=0.6, color=plot.SKY, label="by 0")
         right.set_ylabel("Multiplications of a sample (thousand)")
         for axes in (left, right):

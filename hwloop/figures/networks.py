@@ -153,7 +153,8 @@ def _confusion(confusion: FloatArray) -> Figure:
     axes.set_yticks(plot.thinned(classes, at_most=_MOST_WRITTEN_CLASSES))
     axes.set_xlabel("Answer of the array")
     axes.set_ylabel("True class")
-    figure.colorbar(image, ax=axes, label="Samples")
+    colours = figure.colorbar(image, ax=axes, label="Samples")
+    plot.whole_numbers(colours.ax, x=False, y=True)
     return figure
 
 
