@@ -1,0 +1,1 @@
+"""What Keithley's TSP instruments share beside source, meter and relays."""
