@@ -39,6 +39,7 @@ class SourceMeasureChannel:
         self.node, self._output, self._model = node, output, model
         self._circuit = circuit
         self._event, self._limit_a = 0, model.limit_a
+        self._level: dict[str, float] = {}
         self._range: dict[str, float] = {}
         self._step = LastStep(output, circuit, clock)
         self._ranges = {"v": model.ranges_v, "i": model.ranges_a}
