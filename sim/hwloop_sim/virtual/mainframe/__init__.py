@@ -1,1 +1,1 @@
-"""What Keithley's TSP instruments share beside source, meter and relays."""
+"""Parts of Keithley's TSP instruments beside source, meter and relays."""

@@ -8,7 +8,7 @@ WIDTH = 32
 
 
 def declare_bits(root: Node) -> None:
-    """Declare the table ``bit``."""
+    """Declare the table ``bit`` with its functions."""
     node = root.node("bit")
     node.function("bitand", lambda a, b: float(_whole(a) & _whole(b)))
     node.function("bitor", lambda a, b: float(_whole(a) | _whole(b)))

@@ -10,7 +10,7 @@ from functools import partial
 
 from hwloop_sim.virtual.circuit.clock import BenchClock
 from hwloop_sim.virtual.languages.tsp_tables import Cell, Node, TspError, as_number, within
-from hwloop_sim.virtual.mainframe.events import Detector, Event, Events, Stimulus
+from hwloop_sim.virtual.mainframe.events import Detector, Event, Events, EventStimulus
 
 BYPASS, FALLING, RISING, EITHER = 0.0, 1.0, 2.0, 3.0
 MODES = tuple(float(mode) for mode in range(9))
@@ -26,7 +26,7 @@ class DigitalLine:
         self.written = self.outside = True
         self.mode = Cell(BYPASS, choices=MODES)
         self.pulse_s = Cell(DEFAULT_PULSE_S, lowest=0, highest=1e5)
-        self.stimulus = Stimulus(events, self.assert_, none)
+        self.stimulus = EventStimulus(events, self.assert_, none)
         self.detector = Detector(events, event, clock)
         self.detects: Callable[[bool], bool] = self._fits
         self._asserted = 0
@@ -62,7 +62,7 @@ class DigitalLine:
             self.release()
 
     def release(self) -> None:
-        """End an output pulse."""
+        """End an output pulse that is under way."""
         self._asserted = 0
 
     def drive(self, *, high: bool) -> None:

@@ -28,12 +28,12 @@ class Events:
         self._listeners.append(listener)
 
     def emit(self, event: Event) -> None:
-        """Tell everybody of an event."""
+        """Tell all listeners of an event."""
         for listener in self._listeners:
             listener(event)
 
 
-class Stimulus:
+class EventStimulus:
     """The attribute ``stimulus`` of an object: the event at which it acts."""
 
     def __init__(self, events: Events, act: Callable[[], None], default: Event) -> None:
@@ -54,7 +54,7 @@ class Stimulus:
         self.event = event
 
     def reset(self) -> None:
-        """Reset to no event."""
+        """Reset the stimulus to no event."""
         self.event = self._default
 
     def _heard(self, event: Event) -> None:
@@ -63,7 +63,7 @@ class Stimulus:
 
 
 class Detector:
-    """Whether an event has been since it was last asked or cleared, and whether more than one."""
+    """Remembers an event until it is asked for or cleared, and whether there was more than one."""
 
     def __init__(self, events: Events, event: Event, clock: BenchClock) -> None:
         self._event, self._clock = event, clock
@@ -71,7 +71,7 @@ class Detector:
         events.listen(self._heard)
 
     def clear(self) -> None:
-        """Forget what has been."""
+        """Forget the event and its overrun."""
         self.detected = self.overrun = False
 
     def take(self) -> bool:

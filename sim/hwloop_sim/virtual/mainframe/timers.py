@@ -10,7 +10,7 @@ from typing import Any
 
 from hwloop_sim.virtual.circuit.clock import BenchClock
 from hwloop_sim.virtual.languages.tsp_tables import Cell, Node, TspError, as_number, within
-from hwloop_sim.virtual.mainframe.events import Detector, Event, Events, Stimulus
+from hwloop_sim.virtual.mainframe.events import Detector, Event, Events, EventStimulus
 
 DEFAULT_S, MOST_S = 10e-6, 1e5
 LEAST_MEAN_S = 50e-6  # of a list of more than one delay
@@ -26,7 +26,7 @@ class Timer:
         self._events, self._clock = events, clock
         self.event, self._least_s = event, least_s
         self.count = Cell(1, lowest=0, highest=MOST_COUNT)
-        self.stimulus = Stimulus(events, self._start, none)
+        self.stimulus = EventStimulus(events, self._start, none)
         self.detector = Detector(events, event, clock)
         self.overrun = False
         self._run = 0
@@ -42,7 +42,7 @@ class Timer:
         self.enabled = True
 
     def clear(self) -> None:
-        """Forget a detected event."""
+        """Forget a detected event and an overrun."""
         self.overrun = False
         self.detector.clear()
 

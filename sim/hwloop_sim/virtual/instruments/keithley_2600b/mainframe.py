@@ -1,4 +1,4 @@
-"""What a 2600B has beside its channels: front panel, digital lines, timers, saved set-ups."""
+"""Parts of a 2600B beside its channels: front panel, digital lines, timers, saved set-ups."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ class Meter:
         return self._left > 0
 
     def abort(self) -> None:
-        """End overlapped measurements."""
+        """End overlapped measurements; none is taken any more."""
         self._left = 0
         self._overlapped += 1
 
