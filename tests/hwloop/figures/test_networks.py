@@ -84,6 +84,9 @@ def test_energies_of_cells_and_converters_are_stacked_layer_by_layer(record: Pat
     assert len(heights) == 3 * 2
     scale = 1e12 if "pJ" in figure.figure.axes[0].get_ylabel() else 1e9
     assert sum(heights) == pytest.approx(total_j * scale)
+    bottoms = [patch.get_y() for patch in figure.figure.axes[0].patches]
+    below = np.array(heights[:2]) + heights[2:4]
+    assert bottoms == pytest.approx([0, 0, *heights[:2], *below])
     assert sum(bars(figure, 1)) == pytest.approx((15 + 6) / 1e3)
 
 
