@@ -13,10 +13,10 @@ from hwloop_sim.virtual.instruments.keithley_2450.trigger_model import (
     MOST_BLOCKS,
     ActionBlock,
     Block,
+    BlockModel,
     BranchBlock,
-    TriggerModel,
     WaitBlock,
-    counted,
+    loop_counter,
     once,
     once_excluded,
 )
@@ -38,7 +38,7 @@ NAMES = (
 class BlockMaker:
     """Makes the blocks of one instrument; a wrong parameter is a TspError."""
 
-    model: TriggerModel
+    model: BlockModel
     core: Core
     events: Events
     clock: BenchClock
@@ -120,7 +120,7 @@ class BlockMaker:
         return BranchBlock(_place(block), lambda *_: True)
 
     def _branch_counter(self, target: Any, block: Any) -> Block:
-        return BranchBlock(_place(block), counted(int(within(as_number(target), 1, 1e6))))
+        return BranchBlock(_place(block), loop_counter(int(within(as_number(target), 1, 1e6))))
 
     def _branch_once(self, block: Any) -> Block:
         return BranchBlock(_place(block), once)

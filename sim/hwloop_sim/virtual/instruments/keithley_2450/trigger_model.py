@@ -31,7 +31,7 @@ class BranchBlock:
     """A block that may lead to another block; ``taken`` decides, each time anew."""
 
     block: int
-    taken: Callable[[TriggerModel, int], bool]
+    taken: Callable[[BlockModel, int], bool]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ActionBlock:
 Block = WaitBlock | BranchBlock | ActionBlock
 
 
-class TriggerModel:
+class BlockModel:
     """Blocks by their numbers, and where the model is; an action may take time on the clock."""
 
     def __init__(self, events: Events, clock: BenchClock) -> None:
@@ -139,22 +139,22 @@ class TriggerModel:
         return number + 1
 
 
-def counted(target: int) -> Callable[[TriggerModel, int], bool]:
+def loop_counter(target: int) -> Callable[[BlockModel, int], bool]:
     """Return the decision of a loop counter: branch until it has come here ``target`` times."""
 
-    def taken(model: TriggerModel, number: int) -> bool:
+    def taken(model: BlockModel, number: int) -> bool:
         model.counts[number] += 1
         return model.counts[number] < target
 
     return taken
 
 
-def once(model: TriggerModel, number: int) -> bool:
+def once(model: BlockModel, number: int) -> bool:
     """Decide to branch the first time only."""
     model.counts[number] += 1
     return model.counts[number] == 1
 
 
-def once_excluded(model: TriggerModel, number: int) -> bool:
+def once_excluded(model: BlockModel, number: int) -> bool:
     """Decide to branch each time but the first."""
     return not once(model, number)

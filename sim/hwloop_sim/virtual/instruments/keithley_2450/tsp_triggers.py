@@ -9,7 +9,7 @@ from hwloop_sim.virtual.circuit.clock import BenchClock
 from hwloop_sim.virtual.instruments.keithley_2450.config_lists import measure_lists, source_lists
 from hwloop_sim.virtual.instruments.keithley_2450.core import Core
 from hwloop_sim.virtual.instruments.keithley_2450.trigger_blocks import AUTO, NAMES, BlockMaker
-from hwloop_sim.virtual.instruments.keithley_2450.trigger_model import TriggerModel
+from hwloop_sim.virtual.instruments.keithley_2450.trigger_model import BlockModel
 from hwloop_sim.virtual.languages.tsp_tables import Node, TspError, as_number, as_word
 from hwloop_sim.virtual.mainframe.digital_lines import (
     BYPASS,
@@ -52,7 +52,7 @@ class Triggers2450:
     def __init__(self, root: Node, core: Core, clock: BenchClock) -> None:
         self._root = root
         self.events = Events()
-        self.model = TriggerModel(self.events, clock)
+        self.model = BlockModel(self.events, clock)
         self.source, self.measure = source_lists(core), measure_lists(core)
         self.maker = BlockMaker(
             self.model, core, self.events, clock, source=self.source, measure=self.measure
