@@ -11,6 +11,7 @@ from typing import Literal, Self
 import numpy as np
 
 from hwloop.array.biasing import DriveName
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.geometry import Geometry
 from hwloop.array.line_bounds import DriveCircuit
 from hwloop.array.operations import (
@@ -27,6 +28,7 @@ from hwloop.array.operations import (
     limited,
 )
 from hwloop.array.read_path import ReadPath
+from hwloop.backend.by_vectors import by_vectors, whole_tiles
 from hwloop.backend.holding import CANNOT_HOLD, refuse_hold
 from hwloop.backend.shapes import check_shape
 from hwloop.errors import Unsupported
@@ -58,6 +60,8 @@ class Description:
     file as it was read; "" where there is none. ``read_path``: the known resistors that read
     currents pass besides the cells; None without any. ``holds``: whether its cells can be set to
     conductances without a pulse (:class:`hwloop.array.operations.Hold`): no hardware's can.
+    ``code_bits``: of the converters whose codes answer a multiplication by blocks; None: it is
+    answered with currents.
     """
 
     name: str
@@ -71,6 +75,7 @@ class Description:
     station: str = ""
     read_path: ReadPath | None = None
     holds: bool = False
+    code_bits: int | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -168,6 +173,15 @@ class CrossbarBackend(ABC):
         self.check(hold)
         raise Unsupported(CANNOT_HOLD)
 
+    def multiply_blocks(self, batch: BlockBatch) -> Reading:
+        """Return the column currents of blocks, (..., vectors, columns), amperes.
+
+        By default in :class:`VectorBatch` of whole tiles, so many vectors at a time as take little
+        memory.
+        """
+        check_shape(batch, self.description.shape)
+        return by_vectors(batch, self.description.shape, self.multiply)
+
     @abstractmethod
     def wait(self, wait: Wait) -> None:
         """Let time pass with every line at 0 V: a bench sleeps, an emulator moves its clock.
@@ -228,6 +242,8 @@ class CrossbarBackend(ABC):
         if isinstance(operation, Ramp):
             once = (operation.first, operation.read(operation.addressed))
             return operation.steps * sum(self.duration_s(part) for part in once)
+        if isinstance(operation, BlockBatch):
+            return sum(map(self.duration_s, whole_tiles(operation, self.description.shape)))
         return operation.duration_s if isinstance(operation, Wait) else 0.0
 
     def groups(self) -> Iterator[BoolArray]:
@@ -239,7 +255,7 @@ class CrossbarBackend(ABC):
         return []
 
     def perform(self, operation: Operation) -> Answer:
-        """Perform any of the six operations: for code that treats them alike."""
+        """Perform any of the seven operations: for code that treats them alike."""
         match operation:
             case PulseMap():
                 return self.pulse(operation)
@@ -252,6 +268,8 @@ class CrossbarBackend(ABC):
             case Hold():
                 self.hold(operation)
                 return None
+            case BlockBatch():
+                return self.multiply_blocks(operation)
             case Wait():
                 return self.wait(operation)
 

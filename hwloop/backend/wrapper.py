@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from typing_extensions import override
 
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import (
     Answer,
     Hold,
@@ -51,6 +52,10 @@ class OneVerbBackend(CrossbarBackend):
     @override
     def hold(self, hold: Hold) -> None:
         self.perform(hold)
+
+    @override
+    def multiply_blocks(self, batch: BlockBatch) -> Reading:
+        return _answer(self.perform(batch))
 
     @override
     def wait(self, wait: Wait) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from typing_extensions import override
 
 from hwloop.array.biasing import drive_fractions
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import (
     Hold,
     Operation,
@@ -267,6 +268,8 @@ class Bench(CrossbarBackend):
                 return float(rows * cols * (reading_s * levels + SWITCHING_S))
             case Hold():
                 return 0.0  # refused when it is checked
+            case BlockBatch():
+                return super().duration_s(operation)
         return operation.duration_s
 
     @override
