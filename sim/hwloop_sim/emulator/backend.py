@@ -106,7 +106,7 @@ class EmulatedArray(CrossbarBackend):
             identity=identity or {},
             units=units or {},
             holds=True,
-            code_bits=None if readout.adc is None else readout.adc.bits,
+            code_bits=None if readout.adc is None or readout.adc.each_vector else readout.adc.bits,
         )
         self._cells = cells
         self._lines = lines
