@@ -149,9 +149,9 @@ class MemTorchRange(Settings):
     """A range for each vector and converter tile, as MemTorch quantises its partial sums.
 
     With p the largest magnitude of a tile's currents for a vector, amperes: step s = 2^(1 − bits +
-    ⌈log₂(p + 1e-12)⌉), codes ⌊I/s + ½⌋ from −2^(bits−1) to 2^(bits−1) − 1; the highest current may
-    be clipped by a step, and currents that are all equal are left as they are. Source: ``quantize.h``
-    of MemTorch 1.1.6, linear, without overflow.
+    ⌈log₂(p + 1e-12)⌉), codes ⌊I/s + ½⌋ from −2^(bits−1) to 2^(bits−1) − 1. The highest current may
+    be clipped by a step, and currents that are all equal are left as they are. Source: linear
+    quantisation without overflow in ``quantize.h`` of MemTorch 1.1.6.
     """
 
     kind: Literal["memtorch"]
