@@ -1,9 +1,9 @@
 """The operations on an array, as plain data.
 
 Everything that touches an array is one of seven: :class:`PulseMap`, :class:`ReadMap`,
-:class:`Ramp`, :class:`VectorBatch`, :class:`hwloop.array.blocks.BlockBatch`, :class:`Wait`, and,
-in emulation alone, :class:`Hold`. Arrays are float64 with (rows, cols) as their last two axes and,
-for an emulated population, the population's axes before them. Positive voltage: row above column.
+:class:`Ramp`, :class:`VectorBatch`, :class:`hwloop.array.blocks.BlockBatch`, :class:`Wait`, and, in
+emulation alone, :class:`Hold`. Arrays are float64 with (rows, cols) as their last two axes and, for
+an emulated population, the population's axes before them. Positive voltage: row above column.
 Positive current: into the column. Arrays inside an operation are
 read-only.
 """

@@ -58,10 +58,10 @@ class Description:
     which the guard bounds what half-selected cells see; None: every line has the very level of the
     biasing scheme, and all levels of a pulse come and go together. ``station``: text of the station
     file as it was read; "" where there is none. ``read_path``: the known resistors that read
-    currents pass besides the cells; None without any. ``holds``: whether its cells can be set to
-    conductances without a pulse (:class:`hwloop.array.operations.Hold`): no hardware's can.
-    ``code_bits``: of the converters whose codes answer a multiplication by blocks; None: it is
-    answered with currents.
+    currents pass besides the cells; None without any. ``code_bits``: of the converters whose codes
+    answer a multiplication by blocks; None: it is answered with currents. ``holds``: whether its
+    cells can be set to conductances without a pulse (:class:`hwloop.array.operations.Hold`): no
+    hardware's can.
     """
 
     name: str
@@ -74,8 +74,8 @@ class Description:
     drives: Mapping[DriveName, DriveCircuit] | None = None
     station: str = ""
     read_path: ReadPath | None = None
-    holds: bool = False
     code_bits: int | None = None
+    holds: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -161,6 +161,15 @@ class CrossbarBackend(ABC):
         Raises :class:`hwloop.errors.Unsupported` where :attr:`Description.multiply` is "none".
         """
 
+    def multiply_blocks(self, batch: BlockBatch) -> Reading:
+        """Return the column currents of blocks, (..., vectors, columns), amperes.
+
+        By default in :class:`VectorBatch` of whole tiles, so many vectors at a time as take little
+        memory.
+        """
+        check_shape(batch, self.description.shape)
+        return by_vectors(batch, self.description.shape, self.multiply)
+
     def hold(self, hold: Hold) -> None:
         """Set the addressed cells to conductances without a pulse: for emulated cells only.
 
@@ -172,15 +181,6 @@ class CrossbarBackend(ABC):
         """
         self.check(hold)
         raise Unsupported(CANNOT_HOLD)
-
-    def multiply_blocks(self, batch: BlockBatch) -> Reading:
-        """Return the column currents of blocks, (..., vectors, columns), amperes.
-
-        By default in :class:`VectorBatch` of whole tiles, so many vectors at a time as take little
-        memory.
-        """
-        check_shape(batch, self.description.shape)
-        return by_vectors(batch, self.description.shape, self.multiply)
 
     @abstractmethod
     def wait(self, wait: Wait) -> None:
@@ -265,11 +265,11 @@ class CrossbarBackend(ABC):
                 return self.ramp(operation)
             case VectorBatch():
                 return self.multiply(operation)
+            case BlockBatch():
+                return self.multiply_blocks(operation)
             case Hold():
                 self.hold(operation)
                 return None
-            case BlockBatch():
-                return self.multiply_blocks(operation)
             case Wait():
                 return self.wait(operation)
 

@@ -50,12 +50,12 @@ class OneVerbBackend(CrossbarBackend):
         return _answer(self.perform(batch))
 
     @override
-    def hold(self, hold: Hold) -> None:
-        self.perform(hold)
-
-    @override
     def multiply_blocks(self, batch: BlockBatch) -> Reading:
         return _answer(self.perform(batch))
+
+    @override
+    def hold(self, hold: Hold) -> None:
+        self.perform(hold)
 
     @override
     def wait(self, wait: Wait) -> None:

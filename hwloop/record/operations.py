@@ -94,11 +94,11 @@ def columns_of(operation: Operation, answer: Answer) -> tuple[str, dict[str, Any
             return "ramp", _ramp_columns(operation) | _measured(reading)
         case VectorBatch():
             return "multiply", {"voltage_v": operation.voltage_v} | _measured(reading)
+        case BlockBatch():
+            return "blocks", block_columns(operation, reading)
         case Hold():
             held = {"conductance_s": operation.conductance_s, "addressed": operation.addressed}
             return "hold", held
-        case BlockBatch():
-            return "blocks", block_columns(operation, reading)
         case _:
             return "wait", {"duration_s": np.float64(operation.duration_s)}
 
@@ -158,10 +158,10 @@ def operation_of(kind: str, values: dict[str, Any]) -> Operation | KeptBatch:
             )
         case "multiply":
             return VectorBatch(values["voltage_v"])
-        case "hold":
-            return Hold(values["conductance_s"], values["addressed"])
         case "blocks":
             return recorded_batch(values)
+        case "hold":
+            return Hold(values["conductance_s"], values["addressed"])
         case "wait":
             return Wait(float(values["duration_s"]))
     raise RecordError(f"the record has an operation of the unknown kind {kind!r}")

@@ -55,8 +55,8 @@ class Replay(OneVerbBackend):
             verify_steps=int(record.attrs.get("verify_steps", 1)),
             units=record.identity_units,
             read_path=_read_path(record, geometry),
-            holds=True,  # whether it was so in the recorded run, the record shows
             code_bits=int(record.attrs.get("code_bits", 0)) or None,
+            holds=True,  # whether it was so in the recorded run, the record shows
         )
 
     @property
@@ -131,9 +131,9 @@ def _kind(operation: Operation | KeptBatch) -> str:
         "ReadMap": "read",
         "Ramp": "ramp",
         "VectorBatch": "multiply",
-        "Hold": "hold",
         "BlockBatch": "multiply by blocks",
         "KeptBatch": "multiply by blocks",
+        "Hold": "hold",
         "Wait": "wait",
     }
     return names[type(operation).__name__]

@@ -196,15 +196,15 @@ def describe(operation: Operation, array: ArraySettings) -> str:
                 f"multiply {operation.voltage_v.shape[-2]} vectors,"
                 f" up to {format_quantity(_read(operation), 'V')}"
             )
-        case Hold():
-            addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
-            return f"set {addressed} of {cells} cells to conductances, without a pulse"
         case BlockBatch():
             blocks = len(operation.blocks)
             return (
                 f"multiply {operation.vectors} vectors by {blocks} block{'s' * (blocks > 1)},"
                 f" up to {format_quantity(_read(operation), 'V')}"
             )
+        case Hold():
+            addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
+            return f"set {addressed} of {cells} cells to conductances, without a pulse"
         case _:
             return f"wait {format_quantity(operation.duration_s, 's')}"
 

@@ -266,10 +266,10 @@ class Bench(CrossbarBackend):
             case VectorBatch():
                 levels = np.unique(operation.voltage_v[operation.voltage_v != 0]).size
                 return float(rows * cols * (reading_s * levels + SWITCHING_S))
-            case Hold():
-                return 0.0  # refused when it is checked
             case BlockBatch():
                 return super().duration_s(operation)
+            case Hold():
+                return 0.0  # refused when it is checked
         return operation.duration_s
 
     @override

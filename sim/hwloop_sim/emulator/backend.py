@@ -105,8 +105,8 @@ class EmulatedArray(CrossbarBackend):
             multiply="superposition" if lines.one_by_one else "parallel",
             identity=identity or {},
             units=units or {},
-            holds=True,
             code_bits=None if readout.adc is None or readout.adc.each_vector else readout.adc.bits,
+            holds=True,
         )
         self._cells = cells
         self._lines = lines
@@ -236,11 +236,6 @@ class EmulatedArray(CrossbarBackend):
         return reading
 
     @override
-    def hold(self, hold: Hold) -> None:
-        self._begin(hold)
-        self._cells.hold(hold.conductance_s, hold.addressed)
-
-    @override
     def multiply_blocks(self, batch: BlockBatch) -> Reading:
         self._refuse_if_closed()
         self.check(batch)
@@ -248,6 +243,11 @@ class EmulatedArray(CrossbarBackend):
             return super().multiply_blocks(batch)
         self._elapse(self.duration_s(batch))
         return self._blocks.answer(self._cells, batch, bound_a=self._compliance_a)
+
+    @override
+    def hold(self, hold: Hold) -> None:
+        self._begin(hold)
+        self._cells.hold(hold.conductance_s, hold.addressed)
 
     @override
     def wait(self, wait: Wait) -> None:
