@@ -50,7 +50,7 @@ class CellBlock:
 
 
 @dataclass(frozen=True)
-class Windows:
+class MovingWindow:
     """Window that is moved over images; each of its places gives a vector, channel by channel.
 
     ``padding``: lines of 0 V around an image. ``stride``: steps of the window.
@@ -97,7 +97,7 @@ class BlockBatch:
     voltage_v: FloatArray
     blocks: tuple[CellBlock, ...]
     tiles: int = 1
-    windows: Windows | None = None
+    windows: MovingWindow | None = None
     constant_v: float | None = None
     calibrate: bool = False
     keep: Keep = "all"
@@ -214,7 +214,7 @@ class BlockBatch:
                 for tile, top, left, width, rows in data["blocks"]
             ),
             data["tiles"],
-            None if windows is None else Windows(*windows),
+            None if windows is None else MovingWindow(*windows),
             data["constant_v"],
             data["calibrate"],
             keep,
@@ -240,7 +240,7 @@ def digest_of(values: np.ndarray) -> bytes:
     return hashlib.sha256(np.ascontiguousarray(values).data).digest()[:16]
 
 
-def _owned(values: ArrayLike, windows: Windows | None) -> FloatArray:
+def _owned(values: ArrayLike, windows: MovingWindow | None) -> FloatArray:
     array = np.array(values, dtype=np.float64, order="C")
     least = 2 if windows is None else 4
     if array.ndim < least:

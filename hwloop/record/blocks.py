@@ -27,7 +27,7 @@ from hwloop.errors import RecordError
 
 @dataclass(frozen=True)
 class KeptBatch:
-    """What a record says of a batch whose voltages it has not kept.
+    """Batch of blocks whose voltages a record has not kept, by their digest.
 
     ``layout``: as :meth:`BlockBatch.layout`. ``shape``: of the voltages.
     """

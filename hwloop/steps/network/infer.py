@@ -37,7 +37,7 @@ from hwloop.steps.network.inference.sizes import (
     samples_at_once,
     text_of_bytes,
 )
-from hwloop.steps.network.inference.stream import Drive, LayerState, Stream
+from hwloop.steps.network.inference.stream import LayerState, RangeRules, Stream
 from hwloop.steps.network.network import predicted
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
@@ -111,7 +111,7 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
         array,
         placed.as_driven,
         placed.on_tiles,
-        drive=Drive(settings.input_margin, settings.over_range, placed.unit_v),
+        rules=RangeRules(settings.input_margin, settings.over_range, placed.unit_v),
         total=len(x),
         keep=kept.kind,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwloop.array.blocks import BlockBatch, CellBlock, Windows
+from hwloop.array.blocks import BlockBatch, CellBlock, MovingWindow
 from hwloop.array.codes import Codes, smallest_type
 from hwloop.array.limits import Limits, check_operation
 from hwloop.backend.shapes import check_shape
@@ -22,7 +22,7 @@ BLOCKS = (
 
 def test_the_vectors_of_windows_are_the_patches_written_out() -> None:
     batch = BlockBatch(
-        IMAGES_V, BLOCKS, tiles=2, windows=Windows(2, 2, padding=1, stride=2), constant_v=0.5
+        IMAGES_V, BLOCKS, tiles=2, windows=MovingWindow(2, 2, padding=1, stride=2), constant_v=0.5
     )
     padded = np.pad(IMAGES_V, [(0, 0), (0, 0), (1, 1), (1, 1)])
     expected = [
@@ -37,13 +37,13 @@ def test_the_vectors_of_windows_are_the_patches_written_out() -> None:
 
 
 def test_blocks_of_one_tile_are_driven_one_after_the_other() -> None:
-    batch = BlockBatch(IMAGES_V, BLOCKS, tiles=2, windows=Windows(2, 2), constant_v=0.1)
+    batch = BlockBatch(IMAGES_V, BLOCKS, tiles=2, windows=MovingWindow(2, 2), constant_v=0.1)
     assert [[at for at, _ in driven] for driven in batch.rounds] == [[0, 3], [6]]
 
 
 def test_a_layout_gives_the_same_batch_again() -> None:
     batch = BlockBatch(
-        IMAGES_V, BLOCKS, tiles=2, windows=Windows(2, 2, 1, 2), constant_v=0.5, calibrate=True
+        IMAGES_V, BLOCKS, tiles=2, windows=MovingWindow(2, 2, 1, 2), constant_v=0.5, calibrate=True
     )
     again = BlockBatch.with_layout(batch.layout(), batch.voltage_v)
     for name in ("blocks", "tiles", "windows", "constant_v", "calibrate", "digest"):
@@ -55,13 +55,13 @@ def test_a_layout_gives_the_same_batch_again() -> None:
     [
         ({"voltage_v": np.where(IMAGES_V == 0.007, np.nan, IMAGES_V)}, r"\(0, 0, 1, 3\) is nan"),
         ({"blocks": ()}, "blocks is empty"),
-        ({"windows": Windows(4, 2)}, r"images of \(3, 4\): smaller than their window"),
+        ({"windows": MovingWindow(4, 2)}, r"images of \(3, 4\): smaller than their window"),
         ({"constant_v": None}, "block 1: a row of no entry; vectors have 8"),
         ({"tiles": 1}, "block 1: tile 1 of 1 tiles"),
     ],
 )
 def test_a_batch_that_does_not_fit_is_refused(change: dict[str, object], match: str) -> None:
-    whole = {"voltage_v": IMAGES_V, "blocks": BLOCKS, "tiles": 2, "windows": Windows(2, 2)}
+    whole = {"voltage_v": IMAGES_V, "blocks": BLOCKS, "tiles": 2, "windows": MovingWindow(2, 2)}
     with pytest.raises(ValueError, match=match):
         BlockBatch(**{**whole, "constant_v": 0.1, **change})  # type: ignore[arg-type]
 
@@ -72,13 +72,15 @@ def test_the_limits_hold_for_every_voltage_of_every_image_and_for_the_constant()
     images_v[1, 0, 2, 3] = -0.21
     with pytest.raises(LimitError, match=r"voltage_v at \(1, 0, 2, 3\) is -0.21; exceeds limits"):
         check_operation(
-            BlockBatch(images_v, BLOCKS, 2, Windows(2, 2), constant_v=0.1), limits, "V/2"
+            BlockBatch(images_v, BLOCKS, 2, MovingWindow(2, 2), constant_v=0.1), limits, "V/2"
         )
     with pytest.raises(LimitError, match=r"constant_v 0\.3 exceeds limits\.read_v 0\.2"):
         check_operation(
-            BlockBatch(IMAGES_V, BLOCKS, 2, Windows(2, 2), constant_v=0.3), limits, "V/2"
+            BlockBatch(IMAGES_V, BLOCKS, 2, MovingWindow(2, 2), constant_v=0.3), limits, "V/2"
         )
-    check_operation(BlockBatch(IMAGES_V, BLOCKS, 2, Windows(2, 2), constant_v=0.2), limits, "V/2")
+    check_operation(
+        BlockBatch(IMAGES_V, BLOCKS, 2, MovingWindow(2, 2), constant_v=0.2), limits, "V/2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_the_limits_hold_for_every_voltage_of_every_image_and_for_the_constant()
     ],
 )
 def test_blocks_beyond_their_tile_are_refused(shape: tuple[int, ...], match: str | None) -> None:
-    batch = BlockBatch(IMAGES_V, BLOCKS, 2, Windows(2, 2), constant_v=0.1)
+    batch = BlockBatch(IMAGES_V, BLOCKS, 2, MovingWindow(2, 2), constant_v=0.1)
     if match is None:
         check_shape(batch, shape)
         return

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwloop.array.blocks import BlockBatch, CellBlock, Keep, Windows
+from hwloop.array.blocks import BlockBatch, CellBlock, Keep, MovingWindow
 from hwloop.array.operations import Flag, Reading
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.kind import OpenRequest
@@ -35,7 +35,7 @@ def asked(keep: Keep, scale: float = 1.0) -> list[BlockBatch]:
     images_v = np.random.default_rng(2).uniform(-0.1, 0.1, (4, 6, 1, 4, 3))
     images_v[3] *= scale
     return [
-        BlockBatch(own_v, BLOCKS, 1, Windows(2, 2), calibrate=index == 0, keep=keep)
+        BlockBatch(own_v, BLOCKS, 1, MovingWindow(2, 2), calibrate=index == 0, keep=keep)
         for index, own_v in enumerate(images_v)
     ]
 
@@ -90,9 +90,15 @@ def test_a_replay_of_answers_refuses_other_voltages_and_other_blocks(tmp_path: P
     other_v = first.voltage_v.copy()
     other_v[5, 0, 3, 2] += 1e-12
     for changed, match in (
-        (BlockBatch(other_v, BLOCKS, 1, Windows(2, 2), calibrate=True), "another digest"),
-        (BlockBatch(first.voltage_v, BLOCKS[:1], 1, Windows(2, 2), calibrate=True), "others than"),
-        (BlockBatch(first.voltage_v[:2], BLOCKS, 1, Windows(2, 2), calibrate=True), "has shape"),
+        (BlockBatch(other_v, BLOCKS, 1, MovingWindow(2, 2), calibrate=True), "another digest"),
+        (
+            BlockBatch(first.voltage_v, BLOCKS[:1], 1, MovingWindow(2, 2), calibrate=True),
+            "others than",
+        ),
+        (
+            BlockBatch(first.voltage_v[:2], BLOCKS, 1, MovingWindow(2, 2), calibrate=True),
+            "has shape",
+        ),
     ):
         with Record(tmp_path / "a.h5") as record, pytest.raises(ReplayMismatch, match=match):
             Replay(record).multiply_blocks(changed)
@@ -132,7 +138,7 @@ def test_each_kind_is_smaller_than_the_one_before(tmp_path: Path) -> None:
     sizes = []
     for keep in ("all", "answers", "summary"):
         images_v = np.random.default_rng(2).uniform(0, 0.1, (50, 1, 20, 20))
-        batch = BlockBatch(images_v, BLOCKS, 1, Windows(2, 2), keep=keep)  # type: ignore[arg-type]
+        batch = BlockBatch(images_v, BLOCKS, 1, MovingWindow(2, 2), keep=keep)  # type: ignore[arg-type]
         recorded(tmp_path / f"{keep}.h5", ADC, [batch])
         sizes.append((tmp_path / f"{keep}.h5").stat().st_size)
     assert sizes[0] > 5 * sizes[1] > 10 * sizes[2] > 0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwloop.array.blocks import BlockBatch, CellBlock, Windows
+from hwloop.array.blocks import BlockBatch, CellBlock, MovingWindow
 from hwloop.array.operations import Flag, Reading
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.by_vectors import by_vectors
@@ -48,7 +48,7 @@ def images_batch(images: int, *, begin: int = 0, **more: Any) -> BlockBatch:
     images_v = np.random.default_rng(7).uniform(-0.1, 0.1, (40, 2, 5, 6))
     images_v[:, 0][images_v[:, 0] < 0] = 0.0  # as after a ReLU
     own_v = images_v[begin : begin + images]
-    return BlockBatch(own_v, BLOCKS, 2, Windows(3, 3, 1, 1), constant_v=0.1, **more)
+    return BlockBatch(own_v, BLOCKS, 2, MovingWindow(3, 3, 1, 1), constant_v=0.1, **more)
 
 
 def expected(backend: EmulatedArray, batch: BlockBatch) -> Reading:
@@ -104,7 +104,7 @@ def test_windows_of_any_kind_equal_their_patches_times_the_conductances(
         images_v,
         (CellBlock(1, 0, 3, 5, order),),
         2,
-        Windows(height, width, padding, stride),
+        MovingWindow(height, width, padding, stride),
     )
     ((_, vectors_v),) = batch.pieces(2)
     cells = backend._cells.conductance_s[1, : len(order), 3:8]

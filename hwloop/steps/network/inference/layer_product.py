@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.blocks import BlockBatch, CellBlock, Keep, Windows
+from hwloop.array.blocks import BlockBatch, CellBlock, Keep, MovingWindow
 from hwloop.array.operations import Flag, Reading
 from hwloop.errors import StepError
 from hwloop.messages import first_place
@@ -43,12 +43,12 @@ class LayerOnTiles:
         )
 
     @property
-    def windows(self) -> Windows | None:
+    def windows(self) -> MovingWindow | None:
         """Return the windows of a convolution."""
         if self.matrix.kernel is None:
             return None
         _, height, width = self.matrix.kernel
-        return Windows(height, width, self.matrix.padding, self.matrix.stride)
+        return MovingWindow(height, width, self.matrix.padding, self.matrix.stride)
 
     def columns(self) -> list[slice]:
         """Return the columns of each block in the answer."""

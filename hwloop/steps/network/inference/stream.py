@@ -26,8 +26,8 @@ from hwloop.types import FloatArray
 
 
 @dataclass(frozen=True)
-class Drive:
-    """How inputs are driven, and what may be held at an end of a range.
+class RangeRules:
+    """Rules of the scale of inputs, and of what may be held at an end of a range.
 
     ``margin``: of the scale of the inputs beyond the largest of the calibration, a fraction of it.
     ``over_range``: largest share of a layer's inputs, or of a block's conversions, that may be held
@@ -71,12 +71,12 @@ class Stream:
         network: Network,
         layers: Sequence[LayerOnTiles],
         *,
-        drive: Drive,
+        rules: RangeRules,
         total: int,
         keep: Keep,
     ) -> None:
         self._array, self._network, self._layers = array, network, layers
-        self._drive, self._total, self._keep = drive, total, keep
+        self._rules, self._total, self._keep = rules, total, keep
         self.states = [LayerState() for _ in layers]
 
     def calibrate(self, x: FloatArray, watch: Watch) -> FloatArray:
@@ -86,11 +86,11 @@ class Stream:
             own = float(np.abs(inputs).max(initial=0.0))
             if self._layers[index].matrix.bias:
                 own = max(own, 1.0)
-            full = own * (1 + self._drive.margin) or 1.0
+            full = own * (1 + self._rules.margin) or 1.0
             self.states[index].per_unit_v = (
                 self._array.settings.read.read_v / full
-                if self._drive.unit_v is None
-                else self._drive.unit_v
+                if self._rules.unit_v is None
+                else self._rules.unit_v
             )
             sums = self._multiplied(index, inputs, calibrate=True)
             watch(index, inputs, sums)
@@ -124,10 +124,10 @@ class Stream:
             return x
         state.held_inputs += int(np.count_nonzero(np.abs(x) > bound))
         whole = x.size // x.shape[x.ndim - self._sample_axes(index)] * self._total
-        if state.held_inputs > self._drive.over_range * whole:
+        if state.held_inputs > self._rules.over_range * whole:
             raise StepError(
                 f"layer {self._layers[index].matrix.name}: more than"
-                f" {self._drive.over_range:.3g} of its inputs, such as"
+                f" {self._rules.over_range:.3g} of its inputs, such as"
                 f" {float(np.abs(x).max()):.4g}, are beyond {bound:.4g}, which is driven at"
                 f" limits.read_v {self._array.settings.limits.read_v:g}: raise calibration,"
                 " input_margin or over_range"
@@ -150,11 +150,11 @@ class Stream:
         state.over_range = state.over_range + over
         whole = each * (batch.vectors // batch.samples) * self._total
         worst = int(np.argmax(state.over_range / whole))
-        if state.over_range[worst] > self._drive.over_range * whole[worst]:
+        if state.over_range[worst] > self._rules.over_range * whole[worst]:
             share = state.over_range[worst] / whole[worst]
             raise StepError(
                 f"layer {layer.matrix.name}, tile {layer.blocks[worst].tile}: the converters clip"
                 f" {share:.3g} of the conversions or more, over_range allows"
-                f" {self._drive.over_range:.3g}: widen their range or its margin, or raise"
+                f" {self._rules.over_range:.3g}: widen their range or its margin, or raise"
                 " calibration"
             )
