@@ -92,7 +92,7 @@ class MapNetworkSettings(Settings):
     stuck: tuple[StuckCell, ...] | StuckFound = ()
     prune_below: Annotated[Number, Field(gt=0, lt=1)] | None = None
     zeros: Zeros = "placed"
-    input_scale: Literal[largest, memtorch] = "largest"
+    input_scale: Literal["largest", "memtorch"] = "largest"
 
 
 @dataclass(frozen=True, eq=False)
