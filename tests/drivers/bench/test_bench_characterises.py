@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,9 @@ import pytest
 
 from hwloop.procedure.procedure import from_data
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from tests.drivers.bench.test_backend import _station as station_of
 from tests.drivers.bench.test_bench_characterisation import ARRAY, DEVICE, STATION
-from tests.drivers.running_bench import copy_station, running_bench
+from tests.drivers.running_bench import copy_station, run_hosted
 
 UP = {"amplitude_v": 2.0, "width_s": 5e-3}
 DOWN = {"amplitude_v": -2.8, "width_s": 5e-3}
@@ -179,8 +177,7 @@ def _figures(backend: str, case: Case, folder: Path) -> dict[str, Any]:
         folder=folder,
     )
     path = folder / f"{backend}.h5"
-    with running_bench(station, procedure) if backend == "bench" else nullcontext():
-        run_procedure(procedure, RunOptions(backend, path))
+    run_hosted(procedure, station, backend, path)
     with Record(path) as record:
         return {name: record.results(case.step, case.table)[name] for name in case.figures}
 
