@@ -7,6 +7,7 @@ import platform
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -70,7 +71,7 @@ def write_header(file: h5py.File, header: RunHeader) -> None:
             "started_utc": utc_now(),
             "ended_utc": "",
             "status": "running",
-            "hwloop_version": version("hwloop"),
+            "hwloop_version": _version(),
             "procedure": procedure.name,
             "seed": header.seed,
             "population": header.population or 0,
@@ -228,6 +229,11 @@ def _write_array(group: h5py.Group, procedure: Procedure) -> None:
     limits.attrs.update(array.limits.model_dump(exclude_none=True))
     read = group.create_group("read")
     read.attrs.update(array.read.model_dump(exclude_none=True))
+
+
+@cache  # of the installed package: its description is parsed to tell it
+def _version() -> str:
+    return version("hwloop")
 
 
 def utc_now() -> str:

@@ -44,8 +44,8 @@ def operation(*args, **kwargs):
     os.write(1, f"operation {done}\\n".encode())
 
 RecordWriter.operation = operation
-series._MOST_PLANNED_ROWS = 2  # so that the file grows
-series._LEAST_BYTES = 1024
+series._MOST_PLANNED_ROWS = 4  # so that the file grows
+series._LEAST_BYTES = 4096
 procedure = load_procedure(Path(sys.argv[1]), ["steps.0.settings.max_updates=12"])
 run_procedure(procedure, RunOptions("sim", Path(sys.argv[2]), 64, 1), Telling())
 """
