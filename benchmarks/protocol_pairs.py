@@ -25,9 +25,16 @@ from hwloop_sim.virtual.bench.bench import VIRTUAL_INSTRUMENTS
 from hwloop_sim.virtual.bench.one_box import OneBox
 
 Pair = tuple[str, object]
-BEFORE: Mapping[str, Sequence[str]] = {"keithley_2400": (":SENS:CURR:PROT 1", ":OUTP ON")}
-"""What a test of theirs takes for granted: a reading with the output off is an error, and so is a
-measurement range above that of the compliance."""
+BEFORE: Mapping[tuple[str, str], Sequence[str]] = {
+    ("keithley_2400", ""): (":SENS:CURR:PROT 1", ":OUTP ON"),
+    ("keysight_33500b", "test_offset"): ("SOUR1:VOLT 0.01", "SOUR2:VOLT 0.01"),
+    ("keysight_33500b", "test_voltage_high"): ("SOUR1:VOLT:LOW -5", "SOUR2:VOLT:LOW -5"),
+    ("keysight_33500b", "test_voltage_low"): ("SOUR1:VOLT:HIGH 5", "SOUR2:VOLT:HIGH 5"),
+}
+"""What tests of theirs, "" for all of a kind, take for granted. Of the 2400: a reading with the
+output off is an error, and so is a measurement range above that of the compliance. Of the 33500B:
+an offset of 4.995 V leaves room for 10 mV peak to peak, not for the 100 mV after a reset, and a
+level beyond the other one moves that, which is an error (its guide, VOLTage subsystem)."""
 NO_ERROR = "0"
 
 
@@ -67,8 +74,9 @@ def failures(kind: str, case: Case, *, settings: Mapping[str, object]) -> list[F
     made: Any = plugins.load(VIRTUAL_INSTRUMENTS, kind)
     box = OneBox(made, settings=settings).instrument
     found = []
-    for message in BEFORE.get(kind, ()):
-        box.receive(message)
+    for name in ("", case.name):
+        for message in BEFORE.get((kind, name), ()):
+            box.receive(message)
     for message, expected in case.pairs:
         if not message:
             continue

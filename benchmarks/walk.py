@@ -102,6 +102,8 @@ REASONS: Mapping[str, str] = {
     "hwloop/array/operations.py": "the worst pulses of a ramp for the limits, every pulse for the"
     " instrument",
     "hwloop/backend/guard.py": "as the limits, which it holds",
+    "hwloop/backend/holding.py": "the bench refuses a hold when asked whether it can, the guard"
+    " with each operation",
     "hwloop/backend/shapes.py": "the bench checks the shape when asked whether it can, the guard"
     " with each operation",
     "hwloop/run/execute.py": "what the backend is opened with, then the loop over the steps",

@@ -57,12 +57,13 @@ def _widths(rows: str, *, generator: bool) -> list[BrokenBox]:
 
     cut = outputs.edges(rows, cut_after_s=8e-3)
     late = last(DELAY_S, rise=True)
+    measured = f"{instrument_of(rows)} at "  # a train that the box times is stopped by its driver
     if generator:
         late = messages.triggers_late(instrument_of(rows), DELAY_S)
     return [
         BrokenBox("pulses 0.36 ms too long", last(OVERHEAD_S), row, PULSES),
         BrokenBox("pulses end after 8 ms", cut, row, PULSES),
-        BrokenBox("pulses 0.5 s after their trigger", late, (rows,), PULSES),
+        BrokenBox("pulses 0.5 s after their trigger", late, (rows, measured), PULSES),
         BrokenBox("every third pulse missing", outputs.edges(rows, missing=3), row, PULSES),
         BrokenBox(
             "one pulse too many", outputs.edges(rows, after_fall=outputs.second_pulse), row, PULSES

@@ -45,7 +45,10 @@ def answers(instrument: str, question: str, change: Callable[[str], str]) -> Bre
 
 
 def answers_late(instrument: str) -> Break:
-    """Have the answer to an unknown question come in the place of the next one."""
+    """Have every answer after an unknown question come in the place of the next one.
+
+    A driver that asks once more and sorts out what came late would get over a single one.
+    """
     owed: list[str] = []
 
     def change(receive: Receive, message: str) -> str | None:
@@ -53,9 +56,10 @@ def answers_late(instrument: str) -> Break:
         if "NONSENSE" in message.upper():
             owed.append("0")
             return None
-        if reply is not None and owed:
-            return owed.pop()
-        return reply
+        if reply is None or not owed:
+            return reply
+        owed.append(reply)
+        return owed.pop(0)
 
     return heard(instrument, change)
 

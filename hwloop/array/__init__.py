@@ -9,6 +9,7 @@ from hwloop.array.geometry import Geometry
 from hwloop.array.limits import Limits
 from hwloop.array.operations import (
     Flag,
+    Hold,
     Operation,
     PulseMap,
     Ramp,
@@ -23,6 +24,7 @@ __all__ = [
     "ArraySettings",
     "Flag",
     "Geometry",
+    "Hold",
     "Limits",
     "Operation",
     "PulseMap",

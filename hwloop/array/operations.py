@@ -1,9 +1,10 @@
 """The operations on an array, as plain data.
 
-Everything that touches an array is one of five: :class:`PulseMap`, :class:`ReadMap`,
-:class:`Ramp`, :class:`VectorBatch` and :class:`Wait`. Arrays are float64 with (rows, cols) as
-their last two axes and, for an emulated population, the population's axes before them. Positive
-voltage: row above column. Positive current: into the column. Arrays inside an operation are
+Everything that touches an array is one of six: :class:`PulseMap`, :class:`ReadMap`,
+:class:`Ramp`, :class:`VectorBatch`, :class:`Wait`, and, in emulation alone, :class:`Hold`. Arrays
+are float64 with (rows, cols) as their last two axes and, for an emulated population, the
+population's axes before them. Positive voltage: row above column. Positive current: into the
+column. Arrays inside an operation are
 read-only.
 """
 
@@ -238,7 +239,34 @@ class Wait:
             raise ValueError(f"duration_s {self.duration_s} is not a finite time of 0 s or more")
 
 
-Operation: TypeAlias = PulseMap | ReadMap | Ramp | VectorBatch | Wait
+@dataclass(frozen=True, eq=False)
+class Hold:
+    """Set cells to conductances without a pulse, which only emulated cells can do.
+
+    ``conductance_s``: (..., rows, cols), siemens, kept as 0 where a cell is not ``addressed``, a
+    mask of the same shape: such a cell keeps its state.
+    """
+
+    conductance_s: FloatArray
+    addressed: BoolArray
+
+    def __post_init__(self) -> None:
+        addressed = np.array(self.addressed, dtype=np.bool_)
+        if addressed.shape != np.shape(self.conductance_s):
+            raise ValueError(
+                f"addressed has shape {addressed.shape}, conductance_s"
+                f" {np.shape(self.conductance_s)}"
+            )
+        conductance_s = _map(np.where(addressed, self.conductance_s, 0.0), "conductance_s")
+        if (conductance_s < 0).any():
+            place = first_place(conductance_s < 0)
+            raise ValueError(f"conductance_s at {place} is {conductance_s[place]:g}, below 0 S")
+        addressed.setflags(write=False)
+        object.__setattr__(self, "conductance_s", conductance_s)
+        object.__setattr__(self, "addressed", addressed)
+
+
+Operation: TypeAlias = PulseMap | ReadMap | Ramp | VectorBatch | Wait | Hold
 
 
 @dataclass(frozen=True, eq=False)

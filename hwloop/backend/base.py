@@ -16,6 +16,7 @@ from hwloop.array.line_bounds import DriveCircuit
 from hwloop.array.operations import (
     Answer,
     Flag,
+    Hold,
     Operation,
     PulseMap,
     Ramp,
@@ -26,7 +27,9 @@ from hwloop.array.operations import (
     limited,
 )
 from hwloop.array.read_path import ReadPath
+from hwloop.backend.holding import CANNOT_HOLD, refuse_hold
 from hwloop.backend.shapes import check_shape
+from hwloop.errors import Unsupported
 from hwloop.types import BoolArray, FlagArray
 
 MultiplyMode = Literal["parallel", "superposition", "none"]
@@ -53,7 +56,8 @@ class Description:
     which the guard bounds what half-selected cells see; None: every line has the very level of the
     biasing scheme, and all levels of a pulse come and go together. ``station``: text of the station
     file as it was read; "" where there is none. ``read_path``: the known resistors that read
-    currents pass besides the cells; None without any.
+    currents pass besides the cells; None without any. ``holds``: whether its cells can be set to
+    conductances without a pulse (:class:`hwloop.array.operations.Hold`): no hardware's can.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Description:
     drives: Mapping[DriveName, DriveCircuit] | None = None
     station: str = ""
     read_path: ReadPath | None = None
+    holds: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -151,6 +156,18 @@ class CrossbarBackend(ABC):
         Raises :class:`hwloop.errors.Unsupported` where :attr:`Description.multiply` is "none".
         """
 
+    def hold(self, hold: Hold) -> None:
+        """Set the addressed cells to conductances without a pulse: for emulated cells only.
+
+        Example, every cell of a 4 × 4 array at 50 µS::
+
+            backend.hold(Hold(np.full((4, 4), 50e-6), np.ones((4, 4), dtype=np.bool_)))
+
+        Raises :class:`hwloop.errors.Unsupported` where :attr:`Description.holds` is False.
+        """
+        self.check(hold)
+        raise Unsupported(CANNOT_HOLD)
+
     @abstractmethod
     def wait(self, wait: Wait) -> None:
         """Let time pass with every line at 0 V: a bench sleeps, an emulator moves its clock.
@@ -196,8 +213,12 @@ class CrossbarBackend(ABC):
                 backend.pulse(pulse)
         """
 
-    def check(self, operation: Operation) -> None:  # noqa: B027 - most backends can do everything
-        """Raise :class:`hwloop.errors.Unsupported` if this operation cannot be done here."""
+    def check(self, operation: Operation) -> None:
+        """Raise :class:`hwloop.errors.Unsupported` if this operation cannot be done here.
+
+        By default any but a :class:`~hwloop.array.operations.Hold` can be.
+        """
+        refuse_hold(operation, holds=self.description.holds)
 
     def duration_s(self, operation: Operation) -> float:
         """Return the expected time for an operation, seconds; by default that of its pulses."""
@@ -218,7 +239,7 @@ class CrossbarBackend(ABC):
         return []
 
     def perform(self, operation: Operation) -> Answer:
-        """Perform any of the five operations: for code that treats them alike."""
+        """Perform any of the six operations: for code that treats them alike."""
         match operation:
             case PulseMap():
                 return self.pulse(operation)
@@ -228,6 +249,9 @@ class CrossbarBackend(ABC):
                 return self.ramp(operation)
             case VectorBatch():
                 return self.multiply(operation)
+            case Hold():
+                self.hold(operation)
+                return None
             case Wait():
                 return self.wait(operation)
 

@@ -13,6 +13,7 @@ from hwloop.array.line_bounds import LineBounds
 from hwloop.array.operations import Answer, Flag, Operation, PulseMap, Ramp, Reading
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend, Description
+from hwloop.backend.holding import refuse_hold
 from hwloop.backend.shapes import check_shape
 from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import BackendError, LimitError
@@ -108,6 +109,7 @@ class Guard(Wrapper):
         if self._closed:
             raise BackendError("the backend is closed; open it again to go on")
         check_shape(operation, self._shape)
+        refuse_hold(operation, holds=self._inner.description.holds)
         check_operation(operation, self._array.limits, self._array.biasing, self._lines)
         if isinstance(operation, PulseMap):
             self._check_life(operation.addressed, operation.count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwloop.array.operations import Operation, PulseMap, Ramp, ReadMap, VectorBatch
+from hwloop.array.operations import Hold, Operation, PulseMap, Ramp, ReadMap, VectorBatch
 from hwloop.errors import BackendError
 
 
@@ -19,6 +19,8 @@ def check_shape(operation: Operation, shape: tuple[int, ...]) -> None:
             _check_map(operation.addressed.shape, "addressed", shape)
         case Ramp():
             _check_map(operation.start_v.shape, "start_v", shape)
+        case Hold():
+            _check_map(operation.conductance_s.shape, "conductance_s", shape)
         case VectorBatch():
             _check_vectors(operation.voltage_v.shape, shape)
 

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from hwloop.array.operations import (
     Answer,
+    Hold,
     Operation,
     PulseMap,
     Ramp,
@@ -46,6 +47,10 @@ class OneVerbBackend(CrossbarBackend):
     @override
     def multiply(self, batch: VectorBatch) -> Reading:
         return _answer(self.perform(batch))
+
+    @override
+    def hold(self, hold: Hold) -> None:
+        self.perform(hold)
 
     @override
     def wait(self, wait: Wait) -> None:

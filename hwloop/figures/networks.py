@@ -15,8 +15,10 @@ from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _MOST_TILES = 6
+_MOST_WRITTEN_CLASSES = 12
 
 
 def training(
@@ -74,6 +76,34 @@ def mapping(record: Record, label: str) -> Iterator[NamedFigure]:
     )
     with plot.style():
         yield _histogram(tiles_conductance_s[:count])
+    yield from _occupation(record, label)
+
+
+def _occupation(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Draw which fraction of the cells of each tile the network takes."""
+    if "tiles" not in record.tables(label):
+        return
+    rows = record.results(label, "tiles")
+    if len(rows["tile"]) < 2:
+        return
+    occupied = 100 * rows["occupied"]
+    with plot.style():
+        figure = plot.new_figure(6.0, 3.2)
+        axes = figure.subplots()
+        axes.bar(rows["tile"], occupied, width=0.85, color=plot.BLUE)
+        used = occupied[occupied > 0]
+        axes.axhline(float(used.mean()), color=plot.VERMILION, label="mean of the tiles in use")
+        axes.set_ylim(0, 100)
+        axes.set_xlabel("Tile")
+        axes.set_ylabel("Occupied cells (%)")
+        plot.whole_numbers(axes)
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    yield NamedFigure(
+        "occupation",
+        "Occupation of the tiles",
+        f"{int(rows['cells'].sum())} cells on {len(used)} of {len(occupied)} tiles.",
+        figure,
+    )
 
 
 def _histogram(tiles_conductance_s: FloatArray) -> NamedFigure:
@@ -94,28 +124,64 @@ def _histogram(tiles_conductance_s: FloatArray) -> NamedFigure:
 
 
 def inference(record: Record, label: str) -> Iterator[NamedFigure]:
-    """Draw the confusion matrix of the first array."""
+    """Draw the confusion matrix of the first array, and the effective bits of each layer."""
     rows = record.results(label)
     if not rows or not len(rows["confusion"]):
         return
-    confusion = first_array(rows["confusion"][0].astype(np.float64))
-    with plot.style():
-        figure = plot.new_figure(4.6, 3.8)
-        axes = figure.subplots()
-        image = plot.map_of(axes, confusion, span=(0.0, float(confusion.max())))
-        texts = np.array([[f"{value:.0f}" for value in row] for row in confusion])
-        plot.write_numbers(axes, image, texts)
-        axes.set_xticks(range(len(confusion)))
-        axes.set_yticks(range(len(confusion)))
-        axes.set_xlabel("Answer of the array")
-        axes.set_ylabel("True class")
-        figure.colorbar(image, ax=axes, label="Samples")
     accuracy = float(np.ravel(rows["accuracy"][0])[0])
+    with plot.style():
+        figure = _confusion(first_array(rows["confusion"][0].astype(np.float64)))
     yield NamedFigure(
         "confusion",
         "Confusion matrix",
         f"{int(rows['samples'][0])} samples, accuracy {accuracy:.4g}; in software"
         f" {float(rows['software_accuracy'][0]):.4g}.",
+        figure,
+    )
+    yield from _bits(record, label)
+
+
+def _confusion(confusion: FloatArray) -> Figure:
+    classes = len(confusion)
+    figure = plot.new_figure(4.6, 3.8)
+    axes = figure.subplots()
+    image = plot.map_of(axes, confusion, span=(0.0, float(confusion.max())))
+    if classes <= _MOST_WRITTEN_CLASSES:
+        texts = np.array([[f"{value:.0f}" for value in row] for row in confusion])
+        plot.write_numbers(axes, image, texts, size=8.0 if confusion.max() < 1000 else 6.5)
+    axes.set_xticks(plot.thinned(classes, at_most=_MOST_WRITTEN_CLASSES))
+    axes.set_yticks(plot.thinned(classes, at_most=_MOST_WRITTEN_CLASSES))
+    axes.set_xlabel("Answer of the array")
+    axes.set_ylabel("True class")
+    colours = figure.colorbar(image, ax=axes, label="Samples")
+    plot.whole_numbers(colours.ax, x=False, y=True)
+    return figure
+
+
+def _bits(record: Record, label: str) -> Iterator[NamedFigure]:
+    """Draw the effective bits of each layer, with each array of a population."""
+    rows = record.results(label, "layers") if "layers" in record.tables(label) else {}
+    if not rows or not np.isfinite(rows["bits"]).any():
+        return
+    bits = rows["bits"].reshape(len(rows["layer"]), -1)
+    shown = np.where(np.isfinite(bits), bits, np.nan)
+    measured = np.isfinite(shown).any(axis=1)
+    with plot.style():
+        figure = plot.new_figure(5.2, 3.4)
+        axes = figure.subplots()
+        middle = [float(np.nanmedian(line)) for line in shown[measured]]
+        axes.bar(rows["layer"][measured], middle, width=0.6, color=plot.BLUE)
+        if shown.shape[1] > 1:
+            layers = np.repeat(rows["layer"], shown.shape[1])
+            axes.plot(layers, shown.ravel(), ".", color=plot.GREY, markersize=3)
+        axes.set_xticks(rows["layer"])
+        axes.set_xlabel("Layer")
+        axes.set_ylabel("Effective bits")
+    yield NamedFigure(
+        "bits",
+        "Error of each layer in bits",
+        "Of the sums by the array against those of the conductances as read back; an ideal"
+        " converter of n bits over the range of the sums has n. A layer without error has no bar.",
         figure,
     )
 

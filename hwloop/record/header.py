@@ -169,7 +169,7 @@ def expected_operations(header: RunHeader) -> Iterator[tuple[str, dict[str, Any]
                 case PulseMap() as pulse if pulse.gate_v is None:  # else one for all, or a map
                     # A step that picks the cells by what it reads picks them for every array.
                     amplitude_v = pulse.amplitude_v
-                    if prepared.plan.any_cell:
+                    if prepared.plan.any_cell and amplitude_v.shape == shape[-2:]:
                         amplitude_v = np.broadcast_to(amplitude_v, shape)
                     if amplitude_v.shape == shape:
                         each = replace(pulse, amplitude_v=amplitude_v)

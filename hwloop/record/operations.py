@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hwloop.array.operations import (
     Answer,
     Flag,
+    Hold,
     Operation,
     PulseMap,
     Ramp,
@@ -90,6 +91,9 @@ def columns_of(operation: Operation, answer: Answer) -> tuple[str, dict[str, Any
             return "ramp", _ramp_columns(operation) | _measured(reading)
         case VectorBatch():
             return "multiply", {"voltage_v": operation.voltage_v} | _measured(reading)
+        case Hold():
+            held = {"conductance_s": operation.conductance_s, "addressed": operation.addressed}
+            return "hold", held
         case _:
             return "wait", {"duration_s": np.float64(operation.duration_s)}
 
@@ -149,6 +153,8 @@ def operation_of(kind: str, values: dict[str, Any]) -> Operation:
             )
         case "multiply":
             return VectorBatch(values["voltage_v"])
+        case "hold":
+            return Hold(values["conductance_s"], values["addressed"])
         case "wait":
             return Wait(float(values["duration_s"]))
     raise RecordError(f"the record has an operation of the unknown kind {kind!r}")

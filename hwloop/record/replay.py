@@ -53,6 +53,7 @@ class Replay(OneVerbBackend):
             verify_steps=int(record.attrs.get("verify_steps", 1)),
             units=record.identity_units,
             read_path=_read_path(record, geometry),
+            holds=True,  # whether it was so in the recorded run, the record shows
         )
 
     @property
@@ -122,6 +123,7 @@ def _kind(operation: Operation) -> str:
         "ReadMap": "read",
         "Ramp": "ramp",
         "VectorBatch": "multiply",
+        "Hold": "hold",
         "Wait": "wait",
     }
     return names[type(operation).__name__]

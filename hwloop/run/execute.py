@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def execute(procedure: Procedure, array: Array, follower: Follower) -> None:
 
 def _run_step(prepared: PreparedStep, array: Array, follower: Follower) -> None:
     follower.step_began(prepared)
-    items = prepared.step(prepared.settings, array)
+    items = prepared.step(prepared.settings, replace(array, label=prepared.label))
     try:
         for item in items:
             if isinstance(item, Row):

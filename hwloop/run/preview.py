@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hwloop.array.biasing import worst_half_select_v
 from hwloop.array.limits import check_operation
 from hwloop.array.line_bounds import LineBounds
-from hwloop.array.operations import Operation, PulseMap, Ramp, ReadMap, VectorBatch
+from hwloop.array.operations import Hold, Operation, PulseMap, Ramp, ReadMap, VectorBatch
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.guard import Guard, line_bounds
@@ -195,6 +195,9 @@ def describe(operation: Operation, array: ArraySettings) -> str:
                 f"multiply {operation.voltage_v.shape[-2]} vectors,"
                 f" up to {format_quantity(_read(operation), 'V')}"
             )
+        case Hold():
+            addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
+            return f"set {addressed} of {cells} cells to conductances, without a pulse"
         case _:
             return f"wait {format_quantity(operation.duration_s, 's')}"
 

@@ -209,7 +209,8 @@ class _Run(Follower):
         self._guard = Guard(self._recorder, procedure.array, life)
         shielded = Interruptible(self._guard, stop, may_raise=False)
         self._pulses = LimitedPulses(shielded)
-        self._array = Array(self._pulses, procedure.array, rng)
+        record = writer.path if isinstance(writer, RecordWriter) else None
+        self._array = Array(self._pulses, procedure.array, rng, record=record)
         self._outcomes: dict[str, Outcome] = {}
         self._unsafe: HwloopError | None = None
         self._unrecorded: list[RecordError] = []

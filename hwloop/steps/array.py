@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -24,6 +25,8 @@ class Array:
 
     ``earlier``: the latest row of each table of the steps before, by ``label`` or ``label/table``.
     ``products``: objects that steps leave for later ones of the same run, by their class.
+    ``record``: the file of the run's record; None where nothing is recorded, as in a replay or a
+    forecast. ``label``: of the step.
     """
 
     backend: CrossbarBackend
@@ -31,6 +34,14 @@ class Array:
     rng: np.random.Generator
     earlier: dict[str, Row] = field(default_factory=dict)
     products: dict[type, object] = field(default_factory=dict)
+    record: Path | None = None
+    label: str = ""
+
+    def beside_record(self, ending: str) -> Path | None:
+        """Return the file for a result of this step beside the record; None without a record."""
+        if self.record is None:
+            return None
+        return self.record.with_name(f"{self.record.stem}-{self.label}{ending}")
 
     def remember(self, label: str, row: Row) -> None:
         """Keep a row of the step ``label`` for later steps."""

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from hwloop.array.biasing import drive_fractions
 from hwloop.array.operations import (
+    Hold,
     Operation,
     PulseMap,
     Ramp,
@@ -25,6 +26,7 @@ from hwloop.array.operations import (
 )
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend, Description, Event
+from hwloop.backend.holding import refuse_hold
 from hwloop.backend.shapes import check_shape
 from hwloop.errors import BackendError, ConfigError, InstrumentFault, Unsupported
 from hwloop.station.station import Station
@@ -221,6 +223,7 @@ class Bench(CrossbarBackend):
     @override
     def check(self, operation: Operation) -> None:
         check_shape(operation, self._array.geometry.shape)
+        refuse_hold(operation, holds=self.description.holds)
         if isinstance(operation, Ramp):
             for pulse in operation.pulses():
                 self._check_pulse(pulse)
@@ -262,6 +265,8 @@ class Bench(CrossbarBackend):
             case VectorBatch():
                 levels = np.unique(operation.voltage_v[operation.voltage_v != 0]).size
                 return float(rows * cols * (reading_s * levels + SWITCHING_S))
+            case Hold():
+                return 0.0  # refused when it is checked
         return operation.duration_s
 
     @override

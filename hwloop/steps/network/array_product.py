@@ -39,9 +39,12 @@ class PlacedNetwork:
         return self.placement.on_tiles([one.conductance_s for one in self.maps])
 
     def weights_of(self, tiles_conductance_s: FloatArray, layer: int) -> FloatArray:
-        """Return weights (..., rows, outputs) of a layer from siemens (..., tiles, rows, cols)."""
+        """Return weights (..., rows, outputs) of a layer from siemens (..., tiles, rows, cols).
+
+        Those without cells, which are not placed because they are 0, are 0.
+        """
         matrix, mapped = self.network.matrices[layer], self.maps[layer]
-        out = np.full((*tiles_conductance_s.shape[:-3], *matrix.weights.shape), np.nan)
+        out = np.zeros((*tiles_conductance_s.shape[:-3], *matrix.weights.shape))
         for block in self.placement.of_layer(layer):
             signed_conductance_s = differences(
                 tiles_conductance_s[(..., block.tile, *block.place)], mapped.arrangement

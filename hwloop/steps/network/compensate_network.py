@@ -28,7 +28,6 @@ from hwloop.steps.network.infer import placed_network
 from hwloop.steps.network.map_network import for_array
 from hwloop.steps.network.mapping.mapping import cols_each, with_small_weights
 from hwloop.steps.network.mapping.two_phase import second_phase
-from hwloop.steps.network.network import Network
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
 
@@ -62,7 +61,7 @@ class CompensationRow(Row):
     table: ClassVar[str] = "layers"
 
     layer: int = column("1", "index of the layer among those with weights")
-    zeros: int = column("1", "weights that are 0")
+    zeros: int = column("1", "weights that are 0, with cells or without")
     changed: int = column("1", "of these, how many get a small value")
     rms_error: float = column("1", "rms of sum of read-back weights - of wanted weights")
     rms_error_expected: float = column("1", "the same once the small values are programmed")
@@ -84,7 +83,7 @@ def run(settings: CompensateNetworkSettings, array: Array) -> Iterator[Yield]:
     read_conductance_s = with_tiles(conductance_s(array, mask, step="compensate_network"), array)
     tiles_conductance_s = read_conductance_s.reshape(read_conductance_s.shape[-3:])
     achieved = [placed.weights_of(tiles_conductance_s, layer) for layer in range(len(placed.maps))]
-    small, rows = _solved(placed.network, achieved, x, settings)
+    small, rows = _solved(placed, achieved, x, settings)
     maps = tuple(with_small_weights(*pair) for pair in zip(placed.maps, small, strict=True))
     second = replace(placed, maps=maps)
     array.leave(second)
@@ -98,7 +97,10 @@ def run(settings: CompensateNetworkSettings, array: Array) -> Iterator[Yield]:
 
 
 def _solved(
-    network: Network, achieved: list[FloatArray], x: FloatArray, settings: CompensateNetworkSettings
+    placed: PlacedNetwork,
+    achieved: list[FloatArray],
+    x: FloatArray,
+    settings: CompensateNetworkSettings,
 ) -> tuple[list[FloatArray], list[CompensationRow]]:
     """Solve for the small weights of every layer.
 
@@ -108,9 +110,16 @@ def _solved(
     rows: list[CompensationRow] = []
 
     def solve(layer: int, inputs: FloatArray) -> FloatArray:
-        wanted, held = network.matrices[layer].weights, achieved[layer]
+        wanted, held = placed.network.matrices[layer].weights, achieved[layer]
         bound = settings.largest * float(np.abs(wanted).max())
-        small = second_phase(wanted, held, inputs, largest=bound, damping=settings.damping)
+        small = second_phase(
+            wanted,
+            held,
+            inputs,
+            may=(wanted == 0) & placed.placement.holds(layer, placed.network.sizes[layer]),
+            largest=bound,
+            damping=settings.damping,
+        )
         after = np.where(small != 0, small, held)
         rows.append(
             CompensationRow(
@@ -124,7 +133,7 @@ def _solved(
         found.append(small)
         return inputs @ after
 
-    network.forward(x, solve)
+    placed.network.forward(x, solve)
     return found, rows
 
 

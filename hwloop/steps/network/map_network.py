@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeInt
@@ -23,8 +23,10 @@ from hwloop.settings.units import Number, PositiveSiemens, Siemens, format_quant
 from hwloop.steps.array import Array
 from hwloop.steps.contract import Plan, Step
 from hwloop.steps.network.array_product import PlacedNetwork, with_tiles
-from hwloop.steps.network.mapping.mapping import OwnOrArrayRange, map_weights
+from hwloop.steps.network.mapping.mapping import OwnOrArrayRange, WeightMap, map_weights
+from hwloop.steps.network.mapping.occupation import PlacementRow, placement_row, tile_rows
 from hwloop.steps.network.mapping.placement import (
+    Placement,
     around_faults,
     beside_faults,
     fault_cost,
@@ -32,6 +34,7 @@ from hwloop.steps.network.mapping.placement import (
     place,
 )
 from hwloop.steps.network.network import LayerSettings, Matrix, Network, build
+from hwloop.steps.network.parts import parts_of
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
 
@@ -70,7 +73,8 @@ class MapNetworkSettings(Settings):
     by an earlier step; rows and outputs are swapped to reduce their harm. They are left alone, and
     in a pair the other cell compensates them as far as ``array.range``, or else that of the
     mapping, allows. ``prune_below``: weights below this fraction of the layer's largest become 0; a
-    bias does not.
+    bias does not. ``zeros``: whether rows and outputs whose weights are all 0 have cells, which a
+    step compensate_network can use; those of a convolution with ``loop: kernel_element`` never do.
     """
 
     weights: BulkFile | None = None
@@ -78,6 +82,7 @@ class MapNetworkSettings(Settings):
     mapping: OwnOrArrayRange = OwnOrArrayRange()
     stuck: tuple[StuckCell, ...] | StuckFound = ()
     prune_below: Annotated[Number, Field(gt=0, lt=1)] | None = None
+    zeros: Literal["placed", "left_out"] = "placed"
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +114,9 @@ class LayerRow(Row):
     rows: int = column("1", "rows of its matrix, with the bias")
     outputs: int = column("1", "outputs")
     blocks: int = column("1", "blocks that it stands in")
+    cells: int = column("1", "cells that they take")
+    zeros: int = column("1", "weights that are 0")
+    left_out: int = column("1", "of these, how many have no cells")
     clipped: int = column("1", "weights that were clipped")
     largest_weight: float = column("1", "largest magnitude of a weight")
     slope_conductance_s: float = column("S", "least siemens of one unit of weight")
@@ -124,13 +132,7 @@ def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
     network = _pruned(_network(settings, array), settings.prune_below)
     columns = settings.mapping.within(array.settings.range)
     maps = tuple(map_weights(one.weights, columns) for one in network.matrices)
-    sizes = [(one.weights.shape[0], one.weights.shape[1]) for one in network.matrices]
-    plain = place(
-        sizes,
-        settings.mapping.arrangement,
-        tiles=array.settings.tiles,
-        shape=array.geometry.shape,
-    )
+    plain = _placed(network, settings, array.settings)
     stuck_conductance_s = _stuck(settings, array)
     held = [one.conductance_s for one in maps]
     placement = around_faults(plain, held, stuck_conductance_s)
@@ -143,18 +145,11 @@ def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
     beside = beside_faults(placement, maps, stuck_conductance_s, span_conductance_s)
     placed = PlacedNetwork(network, beside, placement)
     array.leave(placed)
-    for index, (matrix, mapped) in enumerate(zip(network.matrices, maps, strict=True)):
-        error = mapped.weights() - matrix.weights
-        yield LayerRow(
-            layer=index,
-            rows=sizes[index][0],
-            outputs=sizes[index][1],
-            blocks=len(placement.of_layer(index)),
-            clipped=mapped.clipped,
-            largest_weight=float(np.abs(matrix.weights).max()),
-            slope_conductance_s=float(mapped.slope_conductance_s.min()),
-            rms_weight_error=float(np.sqrt(np.mean(np.square(error)))),
-        )
+    for index, mapped in enumerate(maps):
+        yield _layer(placed, index, mapped)
+    yield from tile_rows(placement)
+    saved = placement_row(placement, network.sizes)
+    yield saved
     row = TargetRow(
         target_conductance_s=for_array(
             np.where(np.isnan(stuck_conductance_s), placed.target_conductance_s, np.nan), array
@@ -165,14 +160,52 @@ def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
         harm_left_conductance_s=harm_left(placement, maps, beside, stuck_conductance_s),
     )
     yield row
-    yield Outcome(True, _summary(placed, stuck_conductance_s, row))
+    yield Outcome(True, _summary(placed, stuck_conductance_s, row, saved))
 
 
-def _summary(placed: PlacedNetwork, stuck_conductance_s: FloatArray, row: TargetRow) -> str:
-    weights = sum(one.weights.size for one in placed.network.matrices)
-    cells = int(np.isfinite(placed.target_conductance_s).sum())
-    used = len({block.tile for block in placed.placement.blocks})
-    summary = f"{weights} weights on {cells} cells of {used} tile{'s' if used > 1 else ''}"
+def _placed(network: Network, settings: MapNetworkSettings, array: ArraySettings) -> Placement:
+    left_out = settings.zeros == "left_out"
+    return place(
+        network.sizes,
+        settings.mapping.arrangement,
+        tiles=array.tiles,
+        shape=array.geometry.shape,
+        parts=[parts_of(one, leave_out_zeros=left_out) for one in network.matrices],
+    )
+
+
+def _layer(placed: PlacedNetwork, index: int, mapped: WeightMap) -> LayerRow:
+    matrix = placed.network.matrices[index]
+    blocks = placed.placement.of_layer(index)
+    held = placed.placement.holds(index, placed.network.sizes[index])
+    error = mapped.weights() - matrix.weights
+    return LayerRow(
+        layer=index,
+        rows=matrix.weights.shape[0],
+        outputs=matrix.weights.shape[1],
+        blocks=len(blocks),
+        cells=sum(block.cells for block in blocks),
+        zeros=int((matrix.weights == 0).sum()),
+        left_out=int((~held).sum()),
+        clipped=mapped.clipped,
+        largest_weight=float(np.abs(matrix.weights).max()),
+        slope_conductance_s=float(mapped.slope_conductance_s.min()),
+        rms_weight_error=float(np.sqrt(np.mean(np.square(error)))),
+    )
+
+
+def _summary(
+    placed: PlacedNetwork, stuck_conductance_s: FloatArray, row: TargetRow, saved: PlacementRow
+) -> str:
+    summary = (
+        f"{saved.weights} weights on {saved.cells} cells of {saved.tiles}"
+        f" tile{'s' if saved.tiles > 1 else ''}"
+    )
+    if saved.weights_left_out:
+        summary += (
+            f"; {saved.weights_left_out} of them are 0 and have no cells: {saved.cells_saved} cells"
+            f" and {saved.tiles_saved} tiles fewer than whole layers take"
+        )
     clipped = sum(one.clipped for one in placed.maps)
     if clipped:
         largest = max(one.largest_clipped for one in placed.maps)
@@ -274,9 +307,7 @@ def plan(settings: MapNetworkSettings, array: ArraySettings) -> Plan:
         refuse_outside(getattr(columns, end), array, key=f"mapping.{end}")
     if settings.weights is not None:
         network = build(settings.layers, settings.weights.arrays())
-        sizes = [(one.weights.shape[0], one.weights.shape[1]) for one in network.matrices]
-        arrangement = settings.mapping.arrangement
-        place(sizes, arrangement, tiles=array.tiles, shape=array.geometry.shape)
+        _placed(_pruned(network, settings.prune_below), settings, array)
     elif settings.layers:
         raise ConfigError("layers belong to weights from a file", key="layers")
     return Plan([], rows=1)

@@ -1,8 +1,9 @@
 """Network of weight matrices, multiplied by an array, and of software layers between them.
 
 Weights are named arrays; ``layers`` gives the order of their use. A bias is one more row of the
-matrix, driven by an input of 1. A convolution is a matrix that multiplies unrolled patches. A batch
-normalisation is folded into the convolution or dense layer before it.
+matrix, driven by an input of 1. A convolution is a matrix that multiplies unrolled patches, or one
+small matrix for each kernel element (``convolution.py``). A batch normalisation is folded into the
+convolution or dense layer before it.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from hwloop.errors import ConfigError, StepError
 from hwloop.messages import nearest
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, Number
+from hwloop.steps.network.convolution import Kernel, patches, sums_by_elements
 from hwloop.steps.network.mapping.mapping import refuse_unfinite
 from hwloop.types import FloatArray
 
 Arrays = Mapping[str, FloatArray]
 Multiply = Callable[[int, FloatArray], FloatArray]
 """(index of the matrix, inputs (..., batch, rows)) → (..., batch, outputs)."""
+Loop = Literal["patches", "kernel_element"]
 
 
 class Folded(Settings):
@@ -46,11 +49,16 @@ class DenseLayer(Folded):
 
 
 class ConvLayer(Folded):
-    """Convolution with weights (out, in, height, width) on (samples, in, height, width)."""
+    """Convolution with weights (out, in, height, width) on (samples, in, height, width).
+
+    ``loop``: what is outermost, the unrolled ``patches`` of the image, or the ``kernel_element``,
+    each of which then has blocks of its own on the tiles and meets the shifted image once.
+    """
 
     kind: Literal["conv"]
     padding: NonNegativeInt = 0
     stride: Count = 1
+    loop: Loop = "patches"
 
 
 class Function(Settings):
@@ -116,15 +124,17 @@ LayerSettings = Annotated[
 class Matrix:
     """Layer as a matrix (rows, outputs); ``bias``: whether its last row is the bias.
 
-    ``kernel``: (channels, height, width) of a convolution, with ``padding`` and ``stride``.
+    ``kernel``: (channels, height, width) of a convolution, with ``padding``, ``stride`` and
+    ``loop``.
     """
 
     name: str
     weights: FloatArray
     bias: bool
-    kernel: tuple[int, int, int] | None = None
+    kernel: Kernel | None = None
     padding: int = 0
     stride: int = 1
+    loop: Loop = "patches"
 
     def apply(self, x: FloatArray, multiply: Callable[[FloatArray], FloatArray]) -> FloatArray:
         """Apply the layer by ``multiply``, which takes inputs (..., batch, rows).
@@ -134,29 +144,28 @@ class Matrix:
         """
         if self.kernel is None:
             return multiply(self._with_bias(x))
-        patches = self._patches(x)  # (..., batch, up, across, rows)
-        *outer, batch, up, across, rows = patches.shape
-        sums = multiply(self._with_bias(patches.reshape(*outer, batch * up * across, rows)))
+        unrolled = patches(
+            x, self.kernel, padding=self.padding, stride=self.stride, layer=self.name
+        )
+        *outer, batch, up, across, rows = unrolled.shape
+        sums = multiply(self._with_bias(unrolled.reshape(*outer, batch * up * across, rows)))
         return np.moveaxis(sums.reshape(*sums.shape[:-2], batch, up, across, -1), -1, -3)
+
+    def exact(self, x: FloatArray) -> FloatArray:
+        """Apply the layer in NumPy, in the order of its ``loop``; shapes as of :meth:`apply`."""
+        if self.kernel is None or self.loop == "patches":
+            return self.apply(x, lambda inputs: inputs @ self.weights)
+        weights = self.weights[:-1] if self.bias else self.weights
+        sums = sums_by_elements(
+            x, weights, self.kernel, padding=self.padding, stride=self.stride, layer=self.name
+        )
+        return sums + self.weights[-1][:, None, None] if self.bias else sums
 
     def _with_bias(self, x: FloatArray) -> FloatArray:
         rows = self.weights.shape[0] - self.bias
         if x.shape[-1] != rows:
             raise StepError(f"layer {self.name}: takes {rows} inputs, but gets {x.shape[-1]}")
         return np.concatenate([x, np.ones((*x.shape[:-1], 1))], axis=-1) if self.bias else x
-
-    def _patches(self, x: FloatArray) -> FloatArray:
-        channels, height, width = self.kernel or (0, 0, 0)
-        if x.ndim < 4 or x.shape[-3] != channels:
-            raise StepError(
-                f"layer {self.name}: takes (samples, {channels}, height, width), gets {x.shape}"
-            )
-        edge = [(0, 0)] * (x.ndim - 2) + [(self.padding, self.padding)] * 2
-        view = np.lib.stride_tricks.sliding_window_view(
-            np.pad(x, edge), (height, width), axis=(-2, -1)
-        )[..., :: self.stride, :: self.stride, :, :]
-        moved = np.moveaxis(view, -5, -3)  # (..., up, across, channels, height, width)
-        return moved.reshape(*moved.shape[:-3], channels * height * width)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,18 +175,20 @@ class Network:
     matrices: tuple[Matrix, ...]
     order: tuple[int | LayerSettings, ...]
 
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Return (rows, outputs) of each matrix."""
+        return [(one.weights.shape[0], one.weights.shape[1]) for one in self.matrices]
+
     def forward(self, x: FloatArray, multiply: Multiply | None = None) -> FloatArray:
         """Compute outputs (..., samples, outputs) of (samples, …); in NumPy by default."""
-
-        def exact(index: int, inputs: FloatArray) -> FloatArray:
-            return inputs @ self.matrices[index].weights
-
-        multiply = multiply or exact
         for entry in self.order:
-            if isinstance(entry, int):
-                x = self.matrices[entry].apply(x, _bound(multiply, entry))
-            else:
+            if not isinstance(entry, int):
                 x = _function(entry, x)
+            elif multiply is None:
+                x = self.matrices[entry].exact(x)
+            else:
+                x = self.matrices[entry].apply(x, _bound(multiply, entry))
         return x
 
 
@@ -225,7 +236,8 @@ def _matrix(layer: DenseLayer | ConvLayer, arrays: Arrays) -> Matrix:
     refuse_unfinite(rows, f"{layer.weight}: weight")
     if isinstance(layer, ConvLayer):
         kernel = (weight.shape[1], weight.shape[2], weight.shape[3])
-        return Matrix(layer.weight, rows, bias is not None, kernel, layer.padding, layer.stride)
+        settings = layer.padding, layer.stride, layer.loop
+        return Matrix(layer.weight, rows, bias is not None, kernel, *settings)
     return Matrix(layer.weight, rows, bias is not None)
 
 

@@ -60,30 +60,47 @@ def targets_and_windows(
 
     Raises :class:`StepError` where an earlier step has no such map.
     """
-    level = np.full(shape, -1, dtype=np.int64)
-    match target:
-        case MapTarget():
-            target_conductance_s = _fitting(
-                np.array(target.map_conductance_s, dtype=np.float64), shape
-            )
-        case RandomTarget():
-            target_conductance_s = rng.uniform(
-                target.low_conductance_s, target.high_conductance_s, size=shape
-            )
-        case StepTarget():
-            target_conductance_s = _fitting(_from_step(target, earlier), shape)
-        case LevelTarget():
-            level = np.array(np.broadcast_to(target.index(shape, rng), shape))
-            aims = np.array([*(one.aim_conductance_s for one in target.levels.values()), np.nan])
-            target_conductance_s = aims[level]
+    target_conductance_s, level = target_map(target, shape=shape, rng=rng, earlier=earlier)
     low_conductance_s, high_conductance_s = _window(
         target, tolerance, span, target_conductance_s, level
     )
     return TargetsAndWindows(target_conductance_s, low_conductance_s, high_conductance_s, level)
 
 
+def target_map(
+    target: Target,
+    *,
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    earlier: Mapping[str, Row],
+) -> tuple[FloatArray, IntArray]:
+    """Return the target of every cell of ``shape``, siemens, NaN: none; and its level, −1: none.
+
+    Raises :class:`StepError` where an earlier step has no such map.
+    """
+    level = np.full(shape, -1, dtype=np.int64)
+    match target:
+        case MapTarget():
+            given_conductance_s = np.array(target.map_conductance_s, dtype=np.float64)
+            return _fitting(given_conductance_s, shape), level
+        case RandomTarget():
+            low_conductance_s, high_conductance_s = (
+                target.low_conductance_s,
+                target.high_conductance_s,
+            )
+            return rng.uniform(low_conductance_s, high_conductance_s, size=shape), level
+        case StepTarget():
+            return _fitting(_from_step(target, earlier), shape), level
+    level = np.array(np.broadcast_to(target.index(shape, rng), shape))
+    aims = np.array([*(one.aim_conductance_s for one in target.levels.values()), np.nan])
+    return aims[level], level
+
+
 def refuse_misfit(
-    target: Target, tolerance: Tolerance, span: ConductanceRange | None, shape: tuple[int, int]
+    target: Target,
+    tolerance: Tolerance | None,
+    span: ConductanceRange | None,
+    shape: tuple[int, int],
 ) -> None:
     """Raise :class:`ConfigError` where target, tolerance, range and array do not fit."""
     if isinstance(tolerance, OfRange) and span is None:
@@ -107,7 +124,7 @@ def refuse_misfit(
 
 
 def refuse_unusable(
-    target: Target, tolerance: Tolerance, span: ConductanceRange | None, array: ArraySettings
+    target: Target, tolerance: Tolerance | None, span: ConductanceRange | None, array: ArraySettings
 ) -> None:
     """Raise :class:`ConfigError` for targets and windows that the array cannot have.
 

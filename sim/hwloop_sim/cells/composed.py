@@ -11,14 +11,14 @@ from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Event
 from hwloop.errors import ConfigError
 from hwloop.messages import cell_names
-from hwloop.types import FloatArray
+from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.calibration.twin import RangeWatch
 from hwloop_sim.cells.current_law import law_current_a
 from hwloop_sim.cells.device import Device
 from hwloop_sim.cells.effect import Effect, ReadNoise
 from hwloop_sim.circuit import CellLaw
 
-_CHANGES = ("begin", "pulsed", "elapsed", "read")
+_CHANGES = ("begin", "pulsed", "held", "elapsed", "read")
 
 
 class NonIdealDevice(Device):
@@ -157,6 +157,21 @@ class NonIdealDevice(Device):
                 "elapsed",
                 lambda effect, state_conductance_s: effect.elapsed(state_conductance_s, duration_s),
             )
+
+    def hold(self, conductance_s: FloatArray, addressed: BoolArray) -> None:
+        """Set the addressed cells to conductances, or the nearest that the model has, siemens.
+
+        Both (..., rows, cols). Effects that limit the state act on it. Raises :class:`Unsupported`
+        where the model has no state that could be set.
+        """
+        now_conductance_s = self._device.conductance_s
+        self._device.set_conductance(np.where(addressed, conductance_s, now_conductance_s))
+        self._seen_conductance_s = None
+        everywhere = np.broadcast_to(addressed, now_conductance_s.shape)
+        self._change(
+            "held",
+            lambda effect, state_conductance_s: effect.held(state_conductance_s, everywhere),
+        )
 
     @override
     def set_conductance(self, conductance_s: FloatArray) -> None:

@@ -1,19 +1,20 @@
 """The interface of an effect: one non-ideality of the cells, composed with any device model.
 
 An effect works on the conductance of all cells of a population at once, (..., rows, cols), siemens,
-at up to five moments; it overrides the methods of those that concern it:
+at up to six moments; it overrides the methods of those that concern it:
 
 - :meth:`Effect.begin`: the cells are made;
 - :meth:`Effect.pulsed`: pulses have been applied;
+- :meth:`Effect.held`: cells have been set to conductances without a pulse;
 - :meth:`Effect.elapsed`: time has passed;
 - :meth:`Effect.read`: cells have been read;
 - :meth:`Effect.seen`: the state is observed from outside.
 
-The first four return the new state, which is written into the device model: a cell that has drifted
-is pulsed from its drifted state. The fifth leaves the state alone. At each moment the effects act
-in the order of :attr:`EffectKind.order`, whatever their order in a procedure, so that the same set
-of effects always gives the same array; of equal orders, the first in the procedure acts first. An
-effect keeps its own state in arrays of the population's shape.
+All but the last return the new state, which is written into the device model: a cell that has
+drifted is pulsed from its drifted state. The last leaves the state alone. At each moment the
+effects act in the order of :attr:`EffectKind.order`, whatever their order in a procedure, so that
+the same set of effects always gives the same array; of equal orders, the first in the procedure
+acts first. An effect keeps its own state in arrays of the population's shape.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from hwloop.array.operations import PulseMap
 from hwloop.errors import ConfigError
 from hwloop.settings.field_units import units_of
 from hwloop.settings.model import Settings, folder_of
-from hwloop.types import FloatArray
+from hwloop.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from hwloop_sim.compiled.counter_based_random import StepScatter
@@ -75,6 +76,17 @@ class Effect:
               return before_conductance_s + 0.95 * (after_conductance_s - before_conductance_s)
         """
         return after_conductance_s
+
+    def held(self, conductance_s: FloatArray, addressed: BoolArray) -> FloatArray:  # noqa: ARG002
+        """Return the state after cells have been set to conductances without a pulse, siemens.
+
+        ``addressed``: which of them, (..., rows, cols). Example, cells that take no more than
+        100 µS::
+
+          def held(self, conductance_s: FloatArray, addressed: BoolArray) -> FloatArray:
+              return np.minimum(conductance_s, 100e-6)
+        """
+        return conductance_s
 
     def step_scatter(self, pulse: PulseMap) -> StepScatter | None:  # noqa: ARG002
         """Return the scatter of :meth:`pulsed`, if it is a normal factor on every step.

@@ -18,7 +18,7 @@ from typing_extensions import override
 from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
 from hwloop.settings.units import ElectronVolt, Fraction, Kelvin, Number, PositiveSecond, Siemens
-from hwloop.types import FloatArray
+from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 
 BOLTZMANN_EV_PER_K = 8.617333262e-5  # CODATA 2018
@@ -62,7 +62,7 @@ class DriftSettings(Settings):
 
 
 class Drift(Effect):
-    """The exponent of each cell, and the time since it was last changed."""
+    """The exponent of each cell, and the time since it was last changed or set."""
 
     def __init__(
         self, settings: DriftSettings, shape: tuple[int, ...], rng: np.random.Generator
@@ -81,6 +81,12 @@ class Drift(Effect):
         self._age_s = np.where(moved, 0.0, self._age_s)
         self._log_age = np.where(moved, 0.0, self._log_age)
         return after_conductance_s
+
+    @override
+    def held(self, conductance_s: FloatArray, addressed: BoolArray) -> FloatArray:
+        self._age_s = np.where(addressed, 0.0, self._age_s)
+        self._log_age = np.where(addressed, 0.0, self._log_age)
+        return conductance_s
 
     @override
     def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:

@@ -18,7 +18,7 @@ from typing_extensions import override
 from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveSiemens, Siemens
-from hwloop.types import FloatArray
+from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 
 
@@ -82,6 +82,10 @@ class Endurance(Effect):
             self._cycles + np.abs(after_conductance_s - before_conductance_s) / full_conductance_s
         )
         return self._held(after_conductance_s)
+
+    @override
+    def held(self, conductance_s: FloatArray, addressed: BoolArray) -> FloatArray:
+        return self._held(conductance_s)
 
     @override
     def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:

@@ -20,7 +20,7 @@ from hwloop.errors import ConfigError
 from hwloop.messages import cell_name, first_place
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveSiemens, format_quantity
-from hwloop.types import FloatArray
+from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 
 _ROUNDS = 1000
@@ -77,6 +77,13 @@ class ProgrammingError(Effect):
 
     @override
     def begin(self, conductance_s: FloatArray) -> FloatArray:
+        return self._beside(conductance_s)
+
+    @override
+    def held(self, conductance_s: FloatArray, addressed: BoolArray) -> FloatArray:
+        return np.where(addressed, self._beside(conductance_s), conductance_s)
+
+    def _beside(self, conductance_s: FloatArray) -> FloatArray:
         sigma_conductance_s = self._settings.sigma_conductance_s(conductance_s)
         found_conductance_s = conductance_s + sigma_conductance_s * self._rng.normal(
             size=conductance_s.shape

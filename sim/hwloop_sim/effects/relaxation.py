@@ -21,7 +21,7 @@ from typing_extensions import override
 from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Fraction, Number, PositiveOhm, PositiveSecond
-from hwloop.types import FloatArray
+from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
 from hwloop_sim.effects.dependence import shown_of_series
 
@@ -62,6 +62,12 @@ class Relaxation(Effect):
         self._final = np.where(moved, np.maximum(drawn, -1.0), self._final)
         self._age_s = np.where(moved, 0.0, self._age_s)
         return after_conductance_s
+
+    @override
+    def held(self, conductance_s: FloatArray, addressed: BoolArray) -> FloatArray:
+        self._final = np.where(addressed, 0.0, self._final)  # without a pulse nothing relaxes
+        self._age_s = np.where(addressed, 0.0, self._age_s)
+        return conductance_s
 
     @override
     def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from hwloop.array.operations import (
     Flag,
+    Hold,
     Operation,
     PulseMap,
     Ramp,
@@ -101,6 +102,7 @@ class EmulatedArray(CrossbarBackend):
             multiply="superposition" if lines.one_by_one else "parallel",
             identity=identity or {},
             units=units or {},
+            holds=True,
         )
         self._cells = cells
         self._lines = lines
@@ -225,6 +227,11 @@ class EmulatedArray(CrossbarBackend):
             _spoil(reading, mask)
         self._cells.note_read(lambda: np.moveaxis(voltage_v, -2, 0)[..., None])
         return reading
+
+    @override
+    def hold(self, hold: Hold) -> None:
+        self._begin(hold)
+        self._cells.hold(hold.conductance_s, hold.addressed)
 
     @override
     def wait(self, wait: Wait) -> None:

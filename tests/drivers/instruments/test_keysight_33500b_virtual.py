@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -112,8 +113,65 @@ def test_the_box_itself_refuses_what_is_beyond_its_voltage_limits() -> None:
     box, generator, _ = _ready(range_v=1.0)
     box.instrument.receive("SOUR1:VOLT:HIGH 5")
     assert box.instrument.receive("SOUR1:VOLT:HIGH?") == "+1.002000000000000E+00"
-    with pytest.raises(InstrumentFault, match=r"-222,.Data out of range"):
+    with pytest.raises(InstrumentFault, match=r"-221,.Settings conflict"):  # guide, VOLTage
         generator.check_errors()
+
+
+@pytest.mark.parametrize(
+    ("told", "low_v", "high_v", "code"),
+    [
+        ("HIGH 3", -0.05, 3.0, "+0"),
+        ("HIGH -2", -2.001, -2.0, "-221"),  # at or below the low level: low 1 mV below it
+        ("LOW 2", 2.0, 2.001, "-221"),  # and the other way round
+        ("HIGH -6", -5.0, -4.999, "-222"),  # below what the output can: low there, high 1 mV above
+        ("LOW 6", 4.999, 5.0, "-222"),
+        ("HIGH 6", -0.05, 5.0, "-222"),
+        ("LOW -6", -5.0, 0.05, "-222"),
+    ],
+)
+def test_level_beyond_the_other_moves_it_as_the_guide_says_of_the_voltage_subsystem(
+    told: str, low_v: float, high_v: float, code: str
+) -> None:
+    box = OneBox(Virtual33500B, settings={"model": "33511B"})  # ±5 V into 50 Ω; 100 mV at first
+    box.instrument.receive(f"SOUR1:VOLT:{told}")
+    seen = [float(box.instrument.receive(f"SOUR1:VOLT:{name}?") or "") for name in ("LOW", "HIGH")]
+    assert seen == pytest.approx([low_v, high_v], abs=1e-9)
+    assert (box.instrument.receive("SYST:ERR?") or "").startswith(code)
+
+
+def test_level_below_both_voltage_limits_becomes_the_lower_limit_and_1_mv() -> None:
+    box, _, _ = _ready(range_v=1.0)  # limits of ±1.002 V into an open circuit
+    box.instrument.receive("SOUR1:VOLT:HIGH -3")
+    seen = [float(box.instrument.receive(f"SOUR1:VOLT:{name}?") or "") for name in ("LOW", "HIGH")]
+    assert seen == pytest.approx([-1.002, -1.000], abs=1e-9)  # 1 mV into 50 Ω are 2 mV open
+    assert (box.instrument.receive("SYST:ERR?") or "").startswith("-221")
+
+
+def test_waiting_for_a_burst_that_time_has_overtaken_ends_it_without_going_back() -> None:
+    """A slow rise, as a fault makes it, leads beyond the end of the burst before it is begun."""
+    box, _, _ = _ready()
+    told, late = box.circuit.drive, [0.5]
+
+    def drive(name: str, **given: Any) -> None:
+        told(name, **given)
+        if given.get("volts") == 2.0 and late:
+            box.clock.advance(late.pop())
+
+    box.circuit.drive = drive  # type: ignore[method-assign]
+    box.instrument.receive("SOUR1:FUNC:PULS:PER 1E-3;:SOUR1:VOLT:HIGH 2;:SOUR1:BURS:NCYC 1")
+    box.instrument.receive("TRIG:SOUR BUS;*TRG")
+    begun_s = box.clock.now_s
+    assert begun_s >= 0.5
+    assert box.instrument.receive("*OPC?") == "1"
+    assert box.clock.now_s == begun_s
+    assert box.circuit.output_volts()["box"] == 0.0
+
+
+def test_burst_without_end_is_not_said_to_be_complete_until_it_is_aborted() -> None:
+    box, _, _ = _ready()
+    box.instrument.receive("SOUR1:FUNC:PULS:PER 1;:SOUR1:BURS:NCYC INF;:TRIG:SOUR BUS;*TRG")
+    assert box.instrument.receive("*OPC?") is None
+    assert box.instrument.receive("*WAI;:ABOR;*OPC?") == "1"
 
 
 def test_two_outputs_are_set_apart_and_only_one_of_them_pulses() -> None:

@@ -64,7 +64,7 @@ def test_every_pulse_reaches_the_cell_with_its_amplitude_and_width(
 def test_limits_bound_what_the_output_may_be_told() -> None:
     box, _, _ = _ready(range_v=1.0)
     box.link.write(":VOLT1:HIGH 1.5")
-    assert _error(box).startswith("-222")
+    assert _error(box).startswith("-221")
     assert max(_outputs_v(box)) < 1.2
 
 

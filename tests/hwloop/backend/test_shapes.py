@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwloop.array.operations import Operation, PulseMap, Ramp, ReadMap, VectorBatch, Wait
+from hwloop.array.operations import Hold, Operation, PulseMap, Ramp, ReadMap, VectorBatch, Wait
 from hwloop.backend.shapes import check_shape
 from hwloop.errors import BackendError
 
@@ -15,7 +15,12 @@ def _ramp(shape: tuple[int, ...]) -> Ramp:
 
 
 def _maps(shape: tuple[int, ...]) -> list[Operation]:
-    return [PulseMap(np.zeros(shape), 1.0), ReadMap(np.ones(shape), 0.1), _ramp(shape)]  # type: ignore[arg-type]
+    return [
+        PulseMap(np.zeros(shape), 1.0),
+        ReadMap(np.ones(shape), 0.1),  # type: ignore[arg-type]
+        _ramp(shape),
+        Hold(np.ones(shape), np.ones(shape, dtype=np.bool_)),
+    ]
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (4, 2, 3), (5, 4, 2, 3)])
@@ -42,7 +47,7 @@ def test_vectors_for_all_arrays_alike_or_for_each_its_own_are_taken(
     ],
 )
 def test_maps_of_other_shapes_are_refused_by_name(given: tuple[int, ...], words: str) -> None:
-    names = ("amplitude_v", "addressed", "start_v")
+    names = ("amplitude_v", "addressed", "start_v", "conductance_s")
     for operation, name in zip(_maps(given), names, strict=True):
         with pytest.raises(BackendError, match=f"^{name} {words}"):
             check_shape(operation, (4, 2, 3))

@@ -15,16 +15,10 @@ from rich.table import Table
 from hwloop.cli import main as cli
 from hwloop.cli.printing import print_unbroken
 from hwloop.record.reader import Record
+from tests.command_line import hwloop, hwloop_process
 
 REPOSITORY = Path(__file__).parents[3]
 PROCEDURE = REPOSITORY / "procedures" / "manhattan_4x4.yaml"
-
-
-def hwloop(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hwloop.cli", *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, encoding="utf-8", check=False
-    )
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +29,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_shipped_procedure_converges_and_names_its_record(tmp_path: Path) -> None:
-    done = hwloop("run", PROCEDURE, "--backend", "sim", "--out", tmp_path / "a.h5")
+    done = hwloop_process("run", PROCEDURE, "--backend", "sim", "--out", tmp_path / "a.h5")
     assert done.returncode == 0
     assert "train_manhattan: converged at epoch 23" in done.stdout
     assert f"record: {tmp_path / 'a.h5'}" in done.stdout
@@ -150,7 +144,7 @@ def test_show_says_where_there_is_no_ledger(record: Path, tmp_path: Path) -> Non
 
 
 def test_check_leaves_nothing_behind(tmp_path: Path) -> None:
-    assert hwloop("check", PROCEDURE, cwd=tmp_path).returncode == 0
+    assert hwloop_process("check", PROCEDURE, cwd=tmp_path).returncode == 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -272,6 +266,15 @@ def test_bad_input_is_one_line_with_place_value_and_bound(
     assert (tmp_path / "a.h5").exists() == (code == 5)
 
 
+def test_error_of_a_command_is_one_line_in_a_process_of_its_own(tmp_path: Path) -> None:
+    unknown = ("--set", "steps.0.settings.beta_per_b=1")
+    done = hwloop_process("run", PROCEDURE, "--out", tmp_path / "a.h5", *unknown)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("hwloop: ")
+    assert "steps.0.settings.beta_per_b: unknown key" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_an_existing_output_is_refused_and_left_alone(record: Path) -> None:
     before = record.read_bytes()
     done = hwloop("run", PROCEDURE, "--out", record)
@@ -298,7 +301,7 @@ def test_a_damaged_record_is_one_line(tmp_path: Path) -> None:
 
 
 def test_debug_shows_the_traceback_wherever_it_stands() -> None:
-    done = hwloop("run", PROCEDURE, "--backend", "nothing", "--debug")
+    done = hwloop_process("run", PROCEDURE, "--backend", "nothing", "--debug")
     assert "Traceback" in done.stderr
     assert "ConfigError" in done.stderr
 
@@ -436,7 +439,7 @@ def test_checked_procedure_is_told_in_an_encoding_that_lacks_its_letters(
 ) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     monkeypatch.setenv("PYTHONUTF8", "0")
-    done = hwloop("check", PROCEDURE)
+    done = hwloop_process("check", PROCEDURE)
     assert (done.returncode, done.stderr) == (0, "")
     assert "4 \\xd7 4 array" in done.stdout
 

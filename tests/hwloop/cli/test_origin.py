@@ -15,7 +15,8 @@ from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.settings.model import Settings
-from tests.hwloop.cli.test_main import PROCEDURE, REPOSITORY, hwloop
+from tests.command_line import hwloop
+from tests.hwloop.cli.test_main import PROCEDURE, REPOSITORY
 from tests.hwloop.spy import SpyBackend
 
 STATION = REPOSITORY / "stations" / "virtual_4x4.yaml"
@@ -116,7 +117,7 @@ def test_compare_says_which_record_was_measured(emulated: Path, measured: Path) 
 
 def test_a_sweep_says_it_of_every_point(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
-    done = hwloop("sweep", READS, "--over", "seed=1,2", "-o", folder, "--report")
+    done = hwloop("sweep", READS, "--over", "seed=1,2", "--workers", 1, "-o", folder, "--report")
     assert done.returncode == 0
     assert done.stdout.count("(emulated)") == 2
     with (folder / "sweep.csv").open(encoding="utf-8") as stream:

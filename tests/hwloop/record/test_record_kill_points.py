@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from hwloop.record import Record, RecordedOperation
+from hwloop.settings.foreign_hdf5 import walk
 
 pytestmark = pytest.mark.skipif(
     shutil.which("strace") is None, reason="needs strace, which shows and injects system calls"
@@ -44,9 +45,9 @@ def operation(*args, **kwargs):
     os.write(1, f"operation {done}\\n".encode())
 
 RecordWriter.operation = operation
-series._MOST_PLANNED_ROWS = 4  # so that the file grows
-series._LEAST_BYTES = 4096
-procedure = load_procedure(Path(sys.argv[1]), ["steps.0.settings.max_updates=12"])
+series._MOST_PLANNED_ROWS = 1  # so that the file grows
+series._LEAST_BYTES = 2048
+procedure = load_procedure(Path(sys.argv[1]), [f"steps.0.settings.max_updates={sys.argv[3]}"])
 run_procedure(procedure, RunOptions("sim", Path(sys.argv[2]), 64, 1), Telling())
 """
 PROCEDURE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"
@@ -116,16 +117,16 @@ def _unescaped(hexadecimal: re.Match[str]) -> str:
     return bytes.fromhex(hexadecimal[0].replace("\\x", "")).decode()
 
 
-def _run(path: Path, *strace: str) -> subprocess.CompletedProcess[str]:
-    python = [sys.executable, "-c", RUN, str(PROCEDURE), str(path)]
+def _run(path: Path, *strace: str, updates: int = 12) -> subprocess.CompletedProcess[str]:
+    python = [sys.executable, "-c", RUN, str(PROCEDURE), str(path), str(updates)]
     return subprocess.run([*strace, *python], check=False, capture_output=True, text=True)
 
 
-def _states(folder: Path) -> Iterator[tuple[str, Disk]]:
+def _states(folder: Path, updates: int) -> Iterator[tuple[str, Disk]]:
     """Trace a run; yield the disk after each call that changed it."""
     trace = folder / "trace"
     options = ("-f", "-y", "-xx", "-s", "1000000000", "-e", f"trace={CHANGING}", "-o", str(trace))
-    run = _run(folder / "run.h5", "strace", *options)
+    run = _run(folder / "run.h5", "strace", *options, updates=updates)
     assert run.returncode == 0, run.stderr
     disk = Disk(folder)
     with trace.open() as lines:
@@ -169,40 +170,50 @@ def _assert_same(one: RecordedOperation, other: RecordedOperation) -> None:
         assert np.array_equal(getattr(one.operation, name), getattr(other.operation, name))
 
 
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> list[RecordedOperation]:
-    """The operations of a run that nobody disturbs."""
-    path = tmp_path_factory.mktemp("undisturbed") / "run.h5"
-    assert _run(path).returncode == 0
+def _undisturbed(path: Path, *, updates: int = 12) -> list[RecordedOperation]:
+    """Return the operations of a run that nobody disturbs."""
+    assert _run(path, updates=updates).returncode == 0
     with Record(path) as record:
         return list(record.operations())
 
 
-def test_file_is_whole_after_each_single_system_call(
-    tmp_path: Path, reference: list[RecordedOperation]
-) -> None:
-    state = tmp_path / "state.h5"
-    calls: list[str] = []
-    status = ""
-    for call, disk in _states(tmp_path):
+def _distinct(folder: Path, updates: int) -> Iterator[tuple[str, Path, list[str]]]:
+    """Write each file that a kill could leave: the last call before it, the file, what was told.
+
+    Calls that change only a copy leave what is there, which is written once.
+    """
+    before: tuple[bytes, list[str]] = b"", []
+    for number, (call, disk) in enumerate(_states(folder, updates)):
         if "run.h5" not in disk.files:
             assert not disk.told, "nothing is told of before the record exists"
             continue
-        calls.append(call)
-        state.write_bytes(disk.files["run.h5"])
-        status = _check(state, disk.told, reference)
-        assert status == "interrupted" or disk.told[-1] == "operation 40"
+        now = bytes(disk.files["run.h5"]), disk.told.copy()
+        if now != before:
+            path = folder / f"state{number}.h5"
+            path.write_bytes(now[0])
+            yield call, path, now[1]
+        before = now
+
+
+@pytest.mark.parametrize("updates", [3, pytest.param(12, marks=pytest.mark.slow)])
+def test_file_is_whole_after_each_single_system_call(tmp_path: Path, updates: int) -> None:
+    reference = _undisturbed(tmp_path / "undisturbed.h5", updates=updates)
+    states = list(_distinct(tmp_path, updates))
+    walk([path for _, path, _ in states])  # in one process, not in one for each
+    for _, path, told in states:
+        status = _check(path, told, reference)
+        assert status == "interrupted" or told[-1] == f"operation {4 + 3 * updates}"
     assert status == "completed"
-    assert calls.count("pwrite64") > 100
+    calls = [call for call, *_ in states]
+    assert calls.count("pwrite64") > 25 * updates
     assert calls.count("rename") > 3
     print(f"{len(calls)} states")
 
 
 @pytest.mark.slow
-def test_file_is_whole_after_sigkill_at_chosen_system_calls(
-    tmp_path: Path, reference: list[RecordedOperation]
-) -> None:
+def test_file_is_whole_after_sigkill_at_chosen_system_calls(tmp_path: Path) -> None:
     """The same with a real kill on entry to the n-th call; every n with HWLOOP_KILL_EVERY=1."""
+    reference = _undisturbed(tmp_path / "undisturbed.h5")
     every = int(os.environ.get("HWLOOP_KILL_EVERY", "23"))
     for call in ("pwrite64", "rename", "sendfile", "ftruncate", "link"):
         step = every if call == "pwrite64" else max(every // 8, 1)

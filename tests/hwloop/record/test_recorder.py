@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwloop.array.geometry import Geometry
-from hwloop.array.operations import Operation, PulseMap, ReadMap, VectorBatch, Wait
+from hwloop.array.operations import Hold, Operation, PulseMap, ReadMap, VectorBatch, Wait
 from hwloop.backend.base import Description, Event
 from hwloop.cli.printing import print_instruments
 from hwloop.errors import InstrumentTimeout, RecordError
@@ -81,6 +81,13 @@ operations = st.one_of(
         ),
     ),
     st.builds(Wait, st.floats(0, 10)),
+    st.builds(
+        Hold,
+        st.lists(st.floats(0, 1e-3), min_size=8, max_size=8).map(
+            lambda s: np.array(s).reshape(2, 4)
+        ),
+        st.lists(st.booleans(), min_size=8, max_size=8).map(lambda v: np.array(v).reshape(2, 4)),
+    ),
 )
 
 

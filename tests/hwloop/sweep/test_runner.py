@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hwloop.record.reader import Record
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.sweep.grid import read_axis
 from hwloop.sweep.point import Ended
-from hwloop.sweep.runner import SweepOptions, prepare, run_tasks
+from hwloop.sweep.runner import SweepOptions, prepare, run_tasks, workers_of
 
 MANHATTAN = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"
 BETA = "steps.train_manhattan.settings.beta_per_a"
@@ -75,6 +76,15 @@ def test_one_invalid_point_is_named_and_nothing_runs(tmp_path: Path) -> None:
 def test_a_bench_is_refused_to_several_workers(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is one array"):
         prepare(SweepOptions(MANHATTAN, tmp_path, backend="bench", workers=2), ["seed=0:2"])
+
+
+def test_processes_are_one_a_core_unless_said_and_one_for_a_bench(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    assert workers_of(SweepOptions(MANHATTAN, tmp_path, "sim")) == 3
+    assert workers_of(SweepOptions(MANHATTAN, tmp_path, "sim", workers=2)) == 2
+    assert workers_of(SweepOptions(MANHATTAN, tmp_path, "bench")) == 1
 
 
 def test_every_point_counts_in_one_ledger_beside_the_finished_records(

@@ -196,3 +196,74 @@ def test_a_parameter_outside_its_validity_is_refused(effect: dict[str, object], 
     with pytest.raises(ConfigError, match=r"^effects\.0") as refusal:
         SimSettings.parse({"device": DEVICE, "effects": [effect]})
     assert words in str(refusal.value)
+
+
+def test_bounds_normal_in_resistance_are_those_of_memtorch() -> None:
+    effect = BOUNDS | {"on_sigma_ohm": 5e3, "off_sigma_ohm": 1e4}
+    low = showing(np.zeros((100, 100)), effect).ravel()
+    high = showing(np.ones((100, 100)), effect).ravel()
+    # R_off ~ N(1 MΩ, 10 kΩ), R_on ~ N(10 kΩ, 5 kΩ) held at 1 ohm or more.
+    assert stats.kstest(1 / low, "norm", (1e6, 1e4)).pvalue > 1e-3
+    free = 1 / high > 1.0
+    assert stats.binomtest(int((~free).sum()), 10_000, stats.norm.cdf(-2)).pvalue > 1e-3
+    assert stats.kstest(1 / high[free], stats.truncnorm(-2, np.inf, 1e4, 5e3).cdf).pvalue > 1e-3
+
+
+def test_a_cell_whose_normal_bounds_cross_is_at_the_bound_of_its_high_resistance() -> None:
+    effect = {"effect": "state_bounds", "min_conductance_s": 1e-4, "max_conductance_s": 2e-4}
+    effect |= {"on_sigma_ohm": 1e4, "off_sigma_ohm": 0.0}
+    shown = showing(np.full((50, 50), 1.9e-4), effect)
+    # max(min(G, 1/R_on), 1/R_off), as MemTorch writes conductances.
+    assert (shown >= 1e-4 * (1 - 1e-12)).all()
+    assert 0.2 < (shown < 1.001e-4).mean() < 0.8
+
+
+@pytest.mark.parametrize("states", [2, 5])
+def test_states_are_nearest_between_the_bounds_of_each_cell(states: int) -> None:
+    effect = BOUNDS | {"min_sigma": 0.3, "max_sigma": 0.3}
+    conductance_s = random_matrix(shape=(20, 30))
+    low, high = (showing(np.full(conductance_s.shape, at), effect) for at in (0.0, 1.0))
+    levels = low[..., None] + np.linspace(0, 1, states) * (high - low)[..., None]
+    nearest = np.abs(conductance_s[..., None] - levels).argmin(axis=-1)
+    expected = np.take_along_axis(levels, nearest[..., None], axis=-1)[..., 0]
+    np.testing.assert_allclose(showing(conductance_s, effect | {"states": states}), expected)
+
+
+def test_faults_drawn_low_then_high_overlap_as_independent_ones_do() -> None:
+    effect = {"effect": "stuck", "high_fraction": 0.3, "high_conductance_s": 1e-3}
+    effect |= {"low_fraction": 0.8, "low_conductance_s": 0.0, "drawn": "low_then_high"}
+    shown = showing(random_matrix(shape=(200, 200)), effect)
+    for level, part in ((1e-3, 0.3), (0.0, 0.7 * 0.8)):
+        assert stats.binomtest(int((shown == level).sum()), 40_000, part).pvalue > 1e-3
+
+
+FAILURE = {"effect": "metal_oxide_failure", "cycles": 1e4, "on_ohm": 50.0, "off_ohm": 1000.0}
+TUTORIAL = {"low": {"p": [1, 0, 0, 0], "stable_ohm": 100.0}} | {
+    "high": {"p": [1, 0, 0, 0], "stable_ohm": 1000.0}
+}
+
+
+@pytest.mark.parametrize(("middle", "at_540_ohm"), [("mean", 1000.0), ("memtorch", 100.0)])
+def test_sudden_failure_parts_the_states_at_the_middle_or_at_memtorchs_slip(
+    middle: str, at_540_ohm: float
+) -> None:
+    # (50 + 1000)/2 = 525 ohm, and 50 + 1000/2 = 550 ohm.
+    effect = FAILURE | TUTORIAL | {"mode": "sudden", "middle": middle, "temperature_k": 350.0}
+    shown = 1 / showing(np.array([[1 / 60, 1 / 540, 1 / 900]]), effect)
+    np.testing.assert_allclose(shown, [[100.0, at_540_ohm, 1000.0]])
+
+
+def test_gradual_failure_is_the_power_law_written_out() -> None:
+    state = {"p": [2.0, 0.1, 0.2, 0.5], "stable_ohm": 1.0}
+    effect = FAILURE | {"mode": "gradual", "low": state, "temperature_k": 596.0}
+    # T_c = 298/596, p₁c + p₂T_c = 0.1 × 10 + 0.2 × 0.5 = 1.1; n₀ = 2 exp 1.1.
+    grown = 100.0 * (1e4 / (2 * np.exp(1.1))) ** (0.5 * 1.1)
+    shown = 1 / showing(np.array([[1e-2, 1e-3]]), effect)
+    np.testing.assert_allclose(shown, [[grown, 1000.0]], rtol=1e-12)
+
+
+def test_states_do_not_fail_before_their_threshold() -> None:
+    state = {"p": [1e5, 0.0, 0.0, 1.0], "stable_ohm": 1.0}
+    effect = FAILURE | {"mode": "sudden", "low": state, "high": state}
+    conductance_s = np.array([[1e-2, 1e-3, 0.0]])
+    np.testing.assert_allclose(showing(conductance_s, effect), conductance_s)

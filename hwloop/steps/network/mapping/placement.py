@@ -3,7 +3,8 @@
 A layer's map (rows, cols) is cut into blocks that fit a tile; a pair of columns, or a column and
 its offset, is never parted. Blocks are put side by side on a shelf of a tile while there is room,
 then on the next shelf, then on the next tile; blocks of several layers may share a tile. The
-partial sums of the blocks of an output are added as numbers.
+partial sums of the blocks of an output are added as numbers. A layer may be placed in parts
+(see :class:`Part`); weights in none of them have no cells.
 """
 
 from __future__ import annotations
@@ -22,6 +23,14 @@ from hwloop.steps.network.mapping.mapping import (
     differences,
 )
 from hwloop.types import BoolArray, FloatArray
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows and outputs of a layer, by index, that are placed together."""
+
+    rows: tuple[int, ...]
+    outputs: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,11 @@ class Block:
     def width(self) -> int:
         """Return the number of columns on the tile."""
         return cols_each(self.arrangement) * len(self.outputs) + cols_besides(self.arrangement)
+
+    @property
+    def cells(self) -> int:
+        """Return the number of its cells."""
+        return len(self.rows) * self.width
 
     @property
     def place(self) -> tuple[slice, slice]:
@@ -72,6 +86,13 @@ class Placement:
     def of_layer(self, layer: int) -> list[Block]:
         """Return the blocks of one layer."""
         return [block for block in self.blocks if block.layer == layer]
+
+    def holds(self, layer: int, size: tuple[int, int]) -> BoolArray:
+        """Return whether each weight (rows, outputs) of a layer of that size has cells."""
+        held = np.zeros(size, dtype=np.bool_)
+        for block in self.of_layer(layer):
+            held[np.ix_(block.rows, block.outputs)] = True
+        return held
 
     def on_tiles(self, maps: Sequence[FloatArray]) -> FloatArray:
         """Return layer maps (rows, cols) on their tiles, (tiles, rows, cols); NaN elsewhere."""
@@ -101,10 +122,12 @@ def place(
     *,
     tiles: int,
     shape: tuple[int, int],
+    parts: Sequence[Sequence[Part]] | None = None,
 ) -> Placement:
     """Place layers of ``sizes`` (rows, outputs) on tiles of ``shape`` (rows, cols).
 
-    Raises :class:`ConfigError` naming the sizes where they do not fit.
+    ``parts``: of each layer, placed in blocks of their own; whole layers if left out. Raises
+    :class:`ConfigError` naming the sizes where they do not fit, or where the parts are empty.
     """
     each, besides = cols_each(arrangement), cols_besides(arrangement)
     most = (shape[1] - besides) // each
@@ -114,16 +137,20 @@ def place(
         )
     blocks: list[Block] = []
     shelf = _Shelf(shape)
-    for layer, (rows, outputs) in enumerate(sizes):
-        for first in range(0, outputs, most):
-            part = tuple(range(first, min(first + most, outputs)))
-            for top in range(0, rows, shape[0]):
-                of_rows = tuple(range(top, min(top + shape[0], rows)))
-                tile, at_row, at_col = shelf.take(len(of_rows), each * len(part) + besides)
-                blocks.append(Block(layer, tile, at_row, at_col, of_rows, part, arrangement))
+    if parts is None:
+        parts = [[Part(tuple(range(rows)), tuple(range(outputs)))] for rows, outputs in sizes]
+    for layer, part in ((layer, part) for layer, own in enumerate(parts) for part in own):
+        for first in range(0, len(part.outputs), most):
+            outputs = part.outputs[first : first + most]
+            for top in range(0, len(part.rows), shape[0]):
+                rows = part.rows[top : top + shape[0]]
+                corner = shelf.take(len(rows), each * len(outputs) + besides)
+                blocks.append(Block(layer, *corner, rows, outputs, arrangement))
+    if not blocks:
+        raise ConfigError("every weight is 0 and left out: there is nothing to place", key="zeros")
     needed = shelf.tile + 1
     if needed > tiles:
-        names = ", ".join(f"{rows} × {outputs}" for rows, outputs in sizes)
+        names = ", ".join(f"{size[0]} × {size[1]}" for size in sizes)
         raise ConfigError(
             f"the network (layers of {names} weights, {arrangement}) needs {needed} tiles of"
             f" {shape[0]} × {shape[1]}; there are {tiles}: raise array.tiles",

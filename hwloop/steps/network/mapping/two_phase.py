@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwloop.types import FloatArray
+from hwloop.types import BoolArray, FloatArray
 
 
 def second_phase(
@@ -20,15 +20,17 @@ def second_phase(
     inputs: FloatArray,
     *,
     largest: float,
+    may: BoolArray | None = None,
     damping: float = 1e-3,
 ) -> FloatArray:
     """Return small weights in place of the zero ones, (rows, outputs), 0 elsewhere.
 
     ``weights`` and ``achieved``: wanted and programmed, (rows, outputs). ``inputs``: (batch, rows)
-    that the layer sees. ``largest``: bound of the magnitude of a new value. ``damping``: of the
-    least squares, as a fraction of the mean square of the inputs.
+    that the layer sees. ``largest``: bound of the magnitude of a new value. ``may``: which weights
+    may get one, (rows, outputs); all that are 0 if left out. ``damping``: of the least squares, as
+    a fraction of the mean square of the inputs.
     """
-    may = weights == 0
+    may = weights == 0 if may is None else may
     # A cell that is programmed again loses its present error.
     missing = inputs @ np.where(may, 0.0, weights - achieved)
     found = np.zeros_like(weights)

@@ -99,8 +99,7 @@ class Keysight81160A(VirtualScpiInstrument):
         if busy:
             gone_s = time.monotonic() - self._fired_host_s
             self._fired_host_s += gone_s
-            left_s = max(output.ends_s for output in busy) - self._clock.now_s
-            self._clock.advance(min(gone_s, max(left_s, 0.0)))
+            self._clock.advance(min(gone_s, max(output.left_s for output in busy)))
 
     def _trigger(self) -> None:
         self._fired_host_s = time.monotonic()

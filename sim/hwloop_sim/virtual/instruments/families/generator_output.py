@@ -16,9 +16,7 @@ from hwloop_sim.virtual.languages.scpi import ScpiError
 
 SERIES_OHM = 50.0
 NO_LOAD = 9.9e37
-DIGITS, STEP_V = 4, 1e-4
-CLIPPED_HIGH = (-222, "Data out of range; value clipped to upper limit")
-CLIPPED_LOW = (-222, "Data out of range; value clipped to lower limit")
+DIGITS, STEP_V, NEAR_V = 4, 1e-4, 1e-9
 CONFLICT = -221
 FREE = frozenset({"IMM", "TIM", "INT2"})  # trigger sources that wait for nobody
 MOST_SAMPLES = 100_000  # of a burst that is modelled sample by sample
@@ -128,11 +126,15 @@ class Output:
 
     def set_high(self, high_v: float) -> None:
         """Set the high level; the low one stays, unless it is above."""
-        self._become(self._entered(high_v), self._low_v, "high")
+        wanted_v, least_v = self._entered(high_v), self._bounds_v[0] + self.model.least_vpp
+        short = wanted_v < least_v - NEAR_V
+        self._become(least_v if short else wanted_v, self._low_v, "high", short=short)
 
     def set_low(self, low_v: float) -> None:
         """Set the low level; the high one stays, unless it is below."""
-        self._become(self._high_v, self._entered(low_v), "low")
+        wanted_v, most_v = self._entered(low_v), self._bounds_v[1] - self.model.least_vpp
+        short = wanted_v > most_v + NEAR_V
+        self._become(self._high_v, most_v if short else wanted_v, "low", short=short)
 
     def set_limit_high(self, limit_v: float) -> None:
         """Set the upper voltage limit, not below the present high level."""
@@ -218,6 +220,11 @@ class Output:
         self._drive()
 
     @property
+    def left_s(self) -> float:
+        """Return how long the burst that is running still takes, seconds."""
+        return max(self.ends_s - self._clock.now_s, 0.0)
+
+    @property
     def armed(self) -> bool:
         """Return whether a trigger over the bus begins a burst now."""
         waits = self.source in {"BUS", "MAN"}
@@ -299,19 +306,28 @@ class Output:
             step_v = max(10.0 ** (math.floor(math.log10(abs(value_v))) + 1 - DIGITS), STEP_V)
         return round(round(value_v / step_v) * step_v, 10) / self._scale
 
-    def _become(self, high_v: float, low_v: float, entered: str) -> None:
-        """Set new levels within amplitude, window and limits; clip and raise ScpiError beyond."""
-        top_v, bottom_v = self.model.most_v, -self.model.most_v
+    @property
+    def _bounds_v(self) -> tuple[float, float]:
+        """Return the lowest and the highest level: the voltage limits, or the window."""
         if self.limited:
-            top_v, bottom_v = self._limit_high_v, self._limit_low_v
-        error = None
-        if high_v > top_v * (1 + 1e-9):
-            high_v, error = top_v, CLIPPED_HIGH
-        if low_v < bottom_v * (1 + 1e-9):
-            low_v, error = bottom_v, CLIPPED_LOW
+            return self._limit_low_v, self._limit_high_v
+        return -self.model.most_v, self.model.most_v
+
+    def _become(self, high_v: float, low_v: float, entered: str, *, short: bool = False) -> None:
+        """Set new levels within amplitude, window and limits; clip and raise ScpiError beyond.
+
+        ``short``: the level was too near to the opposite bound to leave room for the least
+        amplitude, and has been moved (33500 guide, VOLTage subsystem).
+        """
+        bottom_v, top_v = self._bounds_v
+        error = _clipped("lower" if entered == "high" else "upper", self.limited) if short else None
+        if high_v > top_v + NEAR_V:
+            high_v, error = top_v, _clipped("upper", self.limited)
+        if low_v < bottom_v - NEAR_V:
+            low_v, error = bottom_v, _clipped("lower", self.limited)
         amplitude_v = min(max(high_v - low_v, self.model.least_vpp), self.model.most_vpp)
         if abs(amplitude_v - (high_v - low_v)) > amplitude_v * 1e-6:
-            error = (CONFLICT, f"Settings conflict; level changed due to {entered} level")
+            error = error or (CONFLICT, f"Settings conflict; level changed due to {entered} level")
             if entered == "high":
                 low_v = high_v - amplitude_v
             else:
@@ -344,3 +360,10 @@ class Output:
         said = f"{self._name}: {what}"
         if said not in self._circuit.unmodelled:
             self._circuit.unmodelled.append(said)
+
+
+def _clipped(side: str, limited: bool) -> tuple[int, str]:
+    """Return the error of a clipped level: beyond a voltage limit, a conflict of settings."""
+    if limited:
+        return CONFLICT, f"Settings conflict; level clipped to {side} voltage limit"
+    return -222, f"Data out of range; value clipped to {side} limit"

@@ -38,6 +38,7 @@ _MODEL = re.compile(r"3352[12]A|33(?:509|51[0-2]|519|52[0-2])B|336[12][12]A")
 KEPT_ERRORS = 20
 SLOW_HZ, MIDDLE_HZ = 20e6, 30e6  # of the 33509B to 33512B, and of the others of the 33500
 FAST_HZ = {"33611A": 80e6, "33612A": 80e6, "33621A": 120e6, "33622A": 120e6}
+MOST_WAIT_S = 1e8  # longer than any burst that somebody waits for
 TRIGGER_IGNORED = (-211, "Trigger ignored")
 
 
@@ -106,12 +107,14 @@ class Keysight33500B(VirtualScpiInstrument):
     @override
     def _add_common(self) -> None:
         self.on("*OPC", get=lambda _: self._completed())
-        self.on("*WAI", set=lambda _: self._finish())
+        self.on("*WAI", set=lambda _: self._wait())
         super()._add_common()
 
-    def _completed(self) -> str:
-        self._finish()
-        return "1"
+    def _completed(self) -> str | None:
+        return "1" if self._finishes() else None
+
+    def _wait(self) -> None:
+        self._finishes()
 
     def _trigger(self) -> None:
         armed = [output for output in self._outputs.values() if output.armed]
@@ -120,9 +123,14 @@ class Keysight33500B(VirtualScpiInstrument):
         for output in armed:
             output.fire()
 
-    def _finish(self) -> None:
+    def _finishes(self) -> bool:
+        """Wait for the bursts that are running; return False for one without end, at once."""
         while busy := [output for output in self._outputs.values() if output.busy]:
-            self._clock.advance(max(output.ends_s for output in busy) - self._clock.now_s)
+            left_s = max(output.left_s for output in busy)
+            if left_s > MOST_WAIT_S:
+                return False
+            self._clock.advance(left_s)
+        return True
 
     def _abort(self) -> None:
         for output in self._outputs.values():

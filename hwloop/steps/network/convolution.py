@@ -1,0 +1,94 @@
+"""Convolution of images: by unrolled patches, or kernel element by kernel element.
+
+By patches, each output position is one row vector of all the inputs below the kernel. Kernel
+element first, the loop over the elements (y, x) of the kernel is outermost: each is a matrix
+(channels, outputs) that meets the shifted image once, Y += W[y, x] · shift(X), and an element whose
+weights are all 0 is left out. Source: CKFO, "convolution kernel first operated", S. Wen et al.,
+IEEE Trans. CAD 40, 1640 (2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hwloop.errors import StepError
+from hwloop.types import FloatArray
+
+Kernel = tuple[int, int, int]
+"""Channels, height and width of a kernel."""
+
+
+def patches(
+    x: FloatArray, kernel: Kernel, *, padding: int, stride: int, layer: str = ""
+) -> FloatArray:
+    """Return the patches (..., batch, up, across, rows) of images.
+
+    ``x``: (..., batch, channels, height, width). ``rows``: channels × height × width of the kernel,
+    in that order, as its weights are flattened. Raises :class:`StepError` naming ``layer`` where
+    ``x`` does not fit.
+    """
+    channels, height, width = kernel
+    view = np.lib.stride_tricks.sliding_window_view(
+        _padded(x, kernel, padding, layer), (height, width), axis=(-2, -1)
+    )[..., ::stride, ::stride, :, :]
+    moved = np.moveaxis(view, -5, -3)  # (..., up, across, channels, height, width)
+    return moved.reshape(*moved.shape[:-3], channels * height * width)
+
+
+def element_rows(kernel: Kernel) -> Iterator[tuple[int, ...]]:
+    """Yield the rows of the flattened weights of each kernel element, one for each channel."""
+    channels, height, width = kernel
+    for element in range(height * width):
+        yield tuple(range(element, channels * height * width, height * width))
+
+
+def sums_by_elements(
+    x: FloatArray,
+    weights: FloatArray,
+    kernel: Kernel,
+    *,
+    padding: int,
+    stride: int,
+    layer: str = "",
+) -> FloatArray:
+    """Compute sums (..., batch, outputs, up, across), kernel element by kernel element.
+
+    ``x``: (..., batch, channels, height, width). ``weights``: (channels × height × width of the
+    kernel, outputs), without bias. An element, or a channel of it, whose weights are all 0 is left
+    out. Raises :class:`StepError` naming ``layer`` where ``x`` does not fit.
+    """
+    _, height, width = kernel
+    padded = _padded(x, kernel, padding, layer)
+    up = (padded.shape[-2] - height) // stride + 1
+    across = (padded.shape[-1] - width) // stride + 1
+    sums = np.zeros((*x.shape[:-3], weights.shape[1], up * across))
+    for element, rows in enumerate(element_rows(kernel)):
+        part = weights[list(rows)]
+        channels = np.flatnonzero(part.any(axis=1))
+        if not channels.size:
+            continue
+        top, left = divmod(element, width)
+        shifted = padded[
+            ...,
+            channels,
+            top : top + stride * (up - 1) + 1 : stride,
+            left : left + stride * (across - 1) + 1 : stride,
+        ]
+        sums += part[channels].T @ shifted.reshape(*x.shape[:-3], channels.size, up * across)
+    return sums.reshape(*sums.shape[:-1], up, across)
+
+
+def _padded(x: FloatArray, kernel: Kernel, padding: int, layer: str) -> FloatArray:
+    channels, height, width = kernel
+    if x.ndim < 4 or x.shape[-3] != channels:
+        raise StepError(
+            f"layer {layer}: takes (samples, {channels}, height, width), gets {x.shape}"
+        )
+    if x.shape[-2] + 2 * padding < height or x.shape[-1] + 2 * padding < width:
+        raise StepError(
+            f"layer {layer}: an image of {x.shape[-2]} × {x.shape[-1]} with padding {padding} is"
+            f" smaller than the kernel of {height} × {width}"
+        )
+    return np.pad(x, [(0, 0)] * (x.ndim - 2) + [(padding, padding)] * 2)

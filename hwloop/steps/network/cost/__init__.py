@@ -1,0 +1,1 @@
+"""Estimates of what an inference takes: multiplications, conversions, energy and time."""

@@ -1,0 +1,1 @@
+"""Training in software that knows the hardware: noise, pruning, levels; on PyTorch."""
