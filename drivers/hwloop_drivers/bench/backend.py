@@ -13,6 +13,7 @@ import numpy as np
 from typing_extensions import override
 
 from hwloop.array.biasing import drive_fractions
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import (
     Hold,
     Operation,
@@ -37,7 +38,8 @@ from hwloop_drivers.bench.line_watch import LineWatch
 from hwloop_drivers.bench.multiply import column_currents
 from hwloop_drivers.bench.readings import resistors_in_words
 from hwloop_drivers.bench.verify_loop import steps_ahead
-from hwloop_drivers.roles import Measured, SourceMeter, refuse_changed, units_of_read_back
+from hwloop_drivers.roles import Measured, SourceMeter
+from hwloop_drivers.roles.read_back import refuse_changed, units_of_read_back
 from hwloop_drivers.safety.make_safe import (
     floating_when_off,
     make_all_safe,
@@ -265,6 +267,8 @@ class Bench(CrossbarBackend):
             case VectorBatch():
                 levels = np.unique(operation.voltage_v[operation.voltage_v != 0]).size
                 return float(rows * cols * (reading_s * levels + SWITCHING_S))
+            case BlockBatch():
+                return super().duration_s(operation)
             case Hold():
                 return 0.0  # refused when it is checked
         return operation.duration_s
