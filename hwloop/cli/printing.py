@@ -61,6 +61,8 @@ def print_preview(procedure: Procedure, backend: str, *, life_folder: Path | Non
     console.print(_operations_table(seen))
     console.print(_limits_table(seen, array))
     console.print(f"Expected duration on the array: at most {duration_text(seen.duration_s)}.")
+    for remark in seen.remarks:
+        console.print(remark, soft_wrap=True)
     if life_text:
         console.print(life_text)
     events += [Event("warning", text) for text in doubtful]

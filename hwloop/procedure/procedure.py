@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,7 @@ def _backends(entries: Mapping[str, dict[str, Any]], folder: Path) -> dict[str, 
 
 def _steps(entry: ProcedureFile, folder: Path) -> tuple[PreparedStep, ...]:
     prepared: list[PreparedStep] = []
+    left: dict[type, object] = {}
     for index, item in enumerate(entry.steps):
         try:
             step: Step[Any] = plugins.load(plugins.STEPS, item.step)
@@ -184,10 +185,12 @@ def _steps(entry: ProcedureFile, folder: Path) -> tuple[PreparedStep, ...]:
             )
         try:
             settings = step.settings.parse(item.settings, folder=folder)
-            plan = step.plan(settings, entry.array)
+            plan = step.planned(settings, entry.array, left)
         except ConfigError as exc:
             raise exc.below(f"steps.{index}.settings") from None
-        prepared.append(PreparedStep(label, step, settings, plan))
+        left.update(plan.leaves)
+        # Networks are large, and a sweep keeps many procedures.
+        prepared.append(PreparedStep(label, step, settings, replace(plan, leaves={})))
     return tuple(prepared)
 
 

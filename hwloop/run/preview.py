@@ -77,6 +77,7 @@ class Preview:
 
     ``highest_v``, ``lowest_v``: of the pulses, signed; the other voltages are magnitudes.
     ``pulses_per_device`` counts from the array's ``pulses_before`` and its earlier runs.
+    ``remarks``: what the steps say besides, one line each.
     """
 
     operations: tuple[PreviewedOperation, ...]
@@ -86,6 +87,7 @@ class Preview:
     read_v: float
     pulses_per_device: int
     pulse_energy_j: float
+    remarks: tuple[str, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -168,6 +170,11 @@ def preview(
         read_v=max((_read(entry.operation) for _, entry in planned), default=0.0),
         pulses_per_device=_pulses_per_device(procedure, pulses_before),
         pulse_energy_j=max((_energy(pulse, array) for pulse in pulses), default=0.0),
+        remarks=tuple(
+            f"{prepared.label}: {prepared.plan.remark(backend.description)}"
+            for prepared in procedure.steps
+            if prepared.plan.remark is not None
+        ),
     )
 
 

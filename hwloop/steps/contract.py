@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Generic, TypeVar
 
 from hwloop.array.operations import Operation
 from hwloop.array.settings import ArraySettings
+from hwloop.backend.base import Description
 from hwloop.errors import StepError
 from hwloop.settings.model import Settings
 from hwloop.steps.array import Array
@@ -32,6 +33,9 @@ class Plan:
     ``by_group``: the rows are for each group of cells that the backend addresses at once.
     ``pulses_per_cell``: that a cell gets at most, where that is less than all pulses together.
     ``any_cell``: the cells of the maps are examples, and others may get the pulses as well.
+    ``leaves``: what the step will leave for later steps, by its class, as far as it is known before
+    the run; None: something that is not known yet. ``remark``: what a preview on a backend says
+    besides.
     """
 
     operations: Sequence[PlannedOperation]
@@ -39,6 +43,8 @@ class Plan:
     by_group: bool = False
     pulses_per_cell: int | None = None
     any_cell: bool = False
+    leaves: Mapping[type, object] = field(default_factory=dict)
+    remark: Callable[[Description], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Step(Generic[S]):
     """A step as it stands in the entry point group ``hwloop.steps``.
 
     ``plan`` raises :class:`hwloop.errors.ConfigError` where settings and array do not fit.
+    ``plan_after``: takes in addition what the plans of the steps before leave, and is asked in
+    place of ``plan`` by :meth:`planned`.
     ``figures``: ``package.module:function`` that draws the step's results from a record.
     ``tables``: for settings and an array of a shape (..., rows, cols), a row of each table that the
     step fills, of any values; the record makes these tables at its begin, where they cost no copy
@@ -76,6 +84,13 @@ class Step(Generic[S]):
     figures: str = ""
     tables: Callable[[S, tuple[int, ...]], Sequence[Row]] | None = None
     libraries: tuple[str, ...] = ()
+    plan_after: Callable[[S, ArraySettings, Mapping[type, object]], Plan] | None = None
+
+    def planned(self, settings: S, array: ArraySettings, before: Mapping[type, object]) -> Plan:
+        """Return the plan of the step after steps whose plans leave ``before``, by class."""
+        if self.plan_after is None:
+            return self.plan(settings, array)
+        return self.plan_after(settings, array, before)
 
     def load_libraries(self) -> None:
         """Import what the step needs; raise :class:`hwloop.errors.StepError` where that fails."""

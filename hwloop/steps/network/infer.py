@@ -9,7 +9,7 @@ wanted weights, for its accuracy without hardware.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -19,6 +19,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from hwloop.array.blocks import Keep
+from hwloop.array.codes import smallest_type
 from hwloop.array.operations import VectorBatch
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, StepError
@@ -30,12 +31,19 @@ from hwloop.steps.array import Array
 from hwloop.steps.common.cells import conductance_s, planned_read
 from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.network.array_product import PlacedNetwork, effective_bits, with_tiles
+from hwloop.steps.network.inference.forethought import (
+    UNKNOWN,
+    KeptRecord,
+    PlannedNetwork,
+    arrays_of,
+    kept_record,
+    planned_products,
+    record_remark,
+)
 from hwloop.steps.network.inference.sizes import (
-    chosen_kind,
     layer_sizes,
-    record_bytes,
+    sample_batches,
     samples_at_once,
-    text_of_bytes,
 )
 from hwloop.steps.network.inference.stream import LayerState, RangeRules, Stream
 from hwloop.steps.network.network import predicted
@@ -76,6 +84,9 @@ class InferRow(Row):
     accuracy_high: FloatArray = column("1", "upper end; (...)")
     software_accuracy: float = column("1", "of the wanted weights in NumPy")
     confusion: IntArray = column("1", "counts; (..., true class, answer)")
+    answers: NDArray[np.unsignedinteger] = column(
+        "1", "class that each sample is taken for; (..., samples)"
+    )
 
     @override
     def headline(self) -> dict[str, str | float | int]:
@@ -106,7 +117,7 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
     x, y = settings.data.load()
     mask = np.ones(array.geometry.shape, dtype=np.bool_)
     tiles_conductance_s = with_tiles(conductance_s(array, mask, step="infer"), array)
-    kept = _kept(settings, array, placed, x)
+    kept, at_once = _kept(settings, array, placed, x)
     stream = Stream(
         array,
         placed.as_driven,
@@ -122,10 +133,10 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
 
     first = stream.calibrate(x[: settings.calibration], compare)
     answers, software = [predicted(first)], []
-    for begin in range(len(first[..., 0].T), len(x), kept.samples):
-        answers.append(predicted(stream.outputs(x[begin : begin + kept.samples])))
-    for begin in range(0, len(x), kept.samples):
-        software.append(predicted(placed.network.forward(x[begin : begin + kept.samples])))
+    for begin in range(len(first[..., 0].T), len(x), at_once):
+        answers.append(predicted(stream.outputs(x[begin : begin + at_once])))
+    for begin in range(0, len(x), at_once):
+        software.append(predicted(placed.network.forward(x[begin : begin + at_once])))
     yield from map(_layer_row, range(len(errors)), errors, stream.states)
     row = _count_answers(
         np.concatenate(answers, axis=-1),
@@ -134,28 +145,19 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
         classes=max(2, first.shape[-1]),
     )
     yield row
-    yield Outcome(True, f"{_summary(row)}; {_held(placed, stream.states)}{kept.message}")
+    yield Outcome(True, f"{_summary(row)}; {_held(placed, stream.states)}{kept.text}")
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """Kind of record, and how many samples go through the network at once."""
-
-    kind: Keep
-    samples: int
-    message: str
-
-
-def _kept(settings: InferSettings, array: Array, placed: PlacedNetwork, x: FloatArray) -> _Kept:
-    sizes = layer_sizes(placed.network, placed.on_tiles, x[0])
-    arrays = int(np.prod(array.population)) // array.settings.tiles
-    each = record_bytes(sizes, arrays=arrays, code_bits=array.backend.description.code_bits)
-    kind = chosen_kind(each, len(x), wanted=settings.record)
-    at_once = samples_at_once(
-        sizes, arrays=arrays, memory_bytes=int(settings.memory_mb * 1_000_000)
-    )
-    about = "" if kind == "summary" else f" ({text_of_bytes(each[kind] * len(x))})"
-    return _Kept(kind, at_once, f"record: {kind}{about}")
+def _kept(
+    settings: InferSettings, array: Array, placed: PlacedNetwork, x: FloatArray
+) -> tuple[KeptRecord, int]:
+    """Return what the record keeps, and how many samples go through the network at once."""
+    sizes = layer_sizes(sample_batches(placed.network, placed.on_tiles, x[0]))
+    description, tiles = array.backend.description, array.settings.tiles
+    kept = kept_record(sizes, len(x), description=description, tiles=tiles, wanted=settings.record)
+    memory_bytes = int(settings.memory_mb * 1_000_000)
+    arrays = arrays_of(description, tiles)
+    return kept, samples_at_once(sizes, arrays=arrays, memory_bytes=memory_bytes)
 
 
 def _held(placed: PlacedNetwork, states: Sequence[LayerState]) -> str:
@@ -258,6 +260,7 @@ def _count_answers(
         accuracy_high=ends[:, 1].reshape(outer),
         software_accuracy=float(np.mean(software == y)),
         confusion=confusion.reshape(*outer, classes, classes),
+        answers=answers.astype(smallest_type(classes - 1)),
     )
 
 
@@ -272,11 +275,23 @@ def _summary(row: InferRow) -> str:
     return f"{found}; {row.software_accuracy:.4g} in software"
 
 
-def plan(settings: InferSettings, array: ArraySettings) -> Plan:
-    """Return the plan: one read of the array, and multiplications at the read voltage."""
-    vector = VectorBatch(np.full((1, array.rows), array.read.read_v))
-    _, y = settings.data.load()
-    return Plan([planned_read(array, None, 1), PlannedOperation(vector, len(y))], rows=1)
+def plan(
+    settings: InferSettings, array: ArraySettings, before: Mapping[type, object] | None = None
+) -> Plan:
+    """Return the plan: one read of the array, and for each sample a multiplication of each layer.
+
+    ``before``: with the network that an earlier step will leave, where it is known. Raises
+    :class:`ConfigError` where the samples do not fit it.
+    """
+    x, _ = settings.data.load()
+    read = planned_read(array, None, 1)
+    known = (before or {}).get(PlannedNetwork)
+    if not isinstance(known, PlannedNetwork):
+        vector = VectorBatch(np.full((1, array.rows), array.limits.read_v))
+        return Plan([read, PlannedOperation(vector, len(x))], rows=1, remark=lambda _: UNKNOWN)
+    products, sizes = planned_products(known, x, array)
+    remark = record_remark(sizes, len(x), tiles=array.tiles, wanted=settings.record)
+    return Plan([read, *products], rows=1, remark=remark)
 
 
 INFER = Step(
@@ -285,5 +300,6 @@ INFER = Step(
     settings=InferSettings,
     run=run,
     plan=plan,
+    plan_after=plan,
     figures="hwloop.figures.networks:inference",
 )

@@ -23,6 +23,7 @@ from hwloop.settings.units import Number, PositiveSiemens, Siemens, format_quant
 from hwloop.steps.array import Array
 from hwloop.steps.contract import Plan, Step
 from hwloop.steps.network.array_product import PlacedNetwork, with_tiles
+from hwloop.steps.network.inference.forethought import PlannedNetwork, planned_network
 from hwloop.steps.network.mapping.mapping import OwnOrArrayRange, WeightMap, map_weights
 from hwloop.steps.network.mapping.occupation import PlacementRow, placement_row, tile_rows
 from hwloop.steps.network.mapping.placement import (
@@ -315,7 +316,7 @@ def for_array(tiles_conductance_s: FloatArray, array: Array) -> FloatArray:
 
 
 def plan(settings: MapNetworkSettings, array: ArraySettings) -> Plan:
-    """Return the empty plan: nothing is done to the array.
+    """Return the plan: nothing is done to the array, and a network from a file is known.
 
     Raises :class:`ConfigError` for a network from a file that does not fit.
     """
@@ -323,11 +324,12 @@ def plan(settings: MapNetworkSettings, array: ArraySettings) -> Plan:
     for end in ("min_conductance_s", "max_conductance_s"):
         refuse_outside(getattr(columns, end), array, key=f"mapping.{end}")
     if settings.weights is not None:
-        network = build(settings.layers, settings.weights.arrays())
-        _placed(_pruned(network, settings.prune_below), settings, array)
-    elif settings.layers:
+        network = _pruned(build(settings.layers, settings.weights.arrays()), settings.prune_below)
+        planned = planned_network(network, _placed(network, settings, array))
+        return Plan([], rows=1, leaves={PlannedNetwork: planned})
+    if settings.layers:
         raise ConfigError("layers belong to weights from a file", key="layers")
-    return Plan([], rows=1)
+    return Plan([], rows=1, leaves={PlannedNetwork: None})
 
 
 MAP_NETWORK = Step(

@@ -27,11 +27,10 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class LayerOnTiles:
-    """One layer with its map, its blocks, and how many tiles the array has."""
+class LayerBlocks:
+    """One layer with its blocks, and how many tiles the array has: what an operation is made of."""
 
     matrix: Matrix
-    mapped: WeightMap
     blocks: tuple[Block, ...]
     tiles: int
 
@@ -69,6 +68,20 @@ class LayerOnTiles:
             keep,
         )
 
+    def shaped(self, sums: FloatArray, batch: BlockBatch) -> FloatArray:
+        """Return sums as the next layer takes them: of a convolution (..., images, out, h, w)."""
+        if batch.windows is None:
+            return sums
+        shape = (*sums.shape[:-2], batch.samples, *batch.places, sums.shape[-1])
+        return np.moveaxis(sums.reshape(shape), -1, -3)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerOnTiles(LayerBlocks):
+    """One layer with its blocks and its map, by which currents are sums."""
+
+    mapped: WeightMap
+
     def sums(self, current_a: FloatArray, *, per_unit_v: float) -> FloatArray:
         """Return Σ x w, (..., vectors, outputs), of currents (..., vectors, columns), amperes."""
         slope_conductance_s = self.mapped.slope_conductance_s
@@ -86,20 +99,13 @@ class LayerOnTiles:
             sums[..., _slice_of(own)] += part
         return sums
 
-    def shaped(self, sums: FloatArray, batch: BlockBatch) -> FloatArray:
-        """Return sums as the next layer takes them: of a convolution (..., images, out, h, w)."""
-        if batch.windows is None:
-            return sums
-        shape = (*sums.shape[:-2], batch.samples, *batch.places, sums.shape[-1])
-        return np.moveaxis(sums.reshape(shape), -1, -3)
-
 
 def on_tiles(
     matrices: Sequence[Matrix], maps: Sequence[WeightMap], placement: Placement
 ) -> list[LayerOnTiles]:
     """Return every layer of a placed network."""
     return [
-        LayerOnTiles(matrix, mapped, tuple(placement.of_layer(layer)), placement.tiles)
+        LayerOnTiles(matrix, tuple(placement.of_layer(layer)), placement.tiles, mapped)
         for layer, (matrix, mapped) in enumerate(zip(matrices, maps, strict=True))
     ]
 

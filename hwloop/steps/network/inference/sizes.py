@@ -8,9 +8,9 @@ from typing import get_args
 
 import numpy as np
 
-from hwloop.array.blocks import Keep
+from hwloop.array.blocks import BlockBatch, Keep
 from hwloop.array.codes import smallest_type
-from hwloop.steps.network.inference.layer_product import LayerOnTiles
+from hwloop.steps.network.inference.layer_product import LayerBlocks
 from hwloop.steps.network.network import Network
 from hwloop.types import FloatArray
 
@@ -35,25 +35,36 @@ class LayerSize:
         return self.vectors * self.columns
 
 
-def layer_sizes(
-    network: Network, layers: Sequence[LayerOnTiles], sample: FloatArray
-) -> list[LayerSize]:
-    """Return the size of every layer for a ``sample`` (…), which is sent through in NumPy.
+def sample_batches(
+    network: Network,
+    layers: Sequence[LayerBlocks],
+    sample: FloatArray,
+    *,
+    per_unit_v: float = 1.0,
+    level: float | None = None,
+) -> list[BlockBatch]:
+    """Return the operation of every layer with cells for a ``sample`` (…), sent through in NumPy.
 
-    Raises :class:`hwloop.errors.StepError` where the sample does not fit a layer.
+    ``level``: in place of every input. Raises :class:`hwloop.errors.StepError` where the sample
+    does not fit a layer.
     """
-    found: list[LayerSize] = []
+    found: list[BlockBatch] = []
 
     def layer(index: int, x: FloatArray) -> FloatArray:
         own = layers[index]
         own.matrix.check_inputs(x)
         if own.blocks:
-            batch = own.batch(x, per_unit_v=1.0)
-            found.append(LayerSize(batch.voltage_v.size, batch.vectors, batch.columns))
+            driven = x if level is None else np.full(x.shape, level)
+            found.append(own.batch(driven, per_unit_v=per_unit_v))
         return own.matrix.exact(x)
 
     network.through(sample[None], layer)
     return found
+
+
+def layer_sizes(batches: Sequence[BlockBatch]) -> list[LayerSize]:
+    """Return the size of every layer from its operation for one sample."""
+    return [LayerSize(one.voltage_v.size, one.vectors, one.columns) for one in batches]
 
 
 def record_bytes(

@@ -10,14 +10,16 @@ import pytest
 
 from hwloop.array.operations import Hold, PulseMap
 from hwloop.backend.guard import Guard
+from hwloop.backend.kind import OpenRequest
 from hwloop.errors import StepError, Unsupported
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
 from hwloop.run.runner import RunOptions, run_procedure
-from hwloop.steps.program.hold_conductances import HOLD_CONDUCTANCES
+from hwloop.steps.array import Array
+from hwloop.steps.program.hold_conductances import HOLD_CONDUCTANCES, HeldRow
 from hwloop_sim.cells.composed import NonIdealDevice
 from hwloop_sim.cells.effect import make_effects
-from hwloop_sim.emulator.backend import SimSettings
+from hwloop_sim.emulator.backend import SimSettings, open_sim
 from tests.characterised import emulated, results
 from tests.emulated import DEVICE, Steps
 from tests.hwloop.spy import SpyBackend, array_settings
@@ -46,6 +48,22 @@ def test_cells_are_at_their_targets_and_the_others_as_they_were(population: int 
     np.testing.assert_allclose(row.conductance_s, expected, rtol=1e-12)
     assert np.all(row.rms_deviation_conductance_s < 1e-14)
     assert array.clock.now_s() == pytest.approx(12e-3)  # the read alone takes time, both polarities
+
+
+@pytest.mark.parametrize("population", [None, 2])
+def test_a_tile_without_a_target_does_not_count_in_the_deviation(population: int | None) -> None:
+    """Tile 1 is left alone; of the three cells of tile 0 one is held 3 mS below its target."""
+    bounds = {"effect": "state_bounds", "min_conductance_s": 0.0, "max_conductance_s": 4e-3}
+    settings = emulated(VTEAM, shape=(2, 3)).settings.model_copy(update={"tiles": 2})
+    request = OpenRequest(settings, population, np.random.default_rng(3))
+    sim = SimSettings.parse({"device": VTEAM, "effects": [bounds]})
+    array = Array(open_sim(sim, request), settings, np.random.default_rng(4))
+    target_conductance_s = np.full((2, 2, 3), np.nan)
+    target_conductance_s[0, 0] = 2e-3, 7e-3, 2e-3
+    array.remember("map_network", HeldRow(target_conductance_s, np.empty(0), np.empty(0)))
+    row = results(HOLD_CONDUCTANCES, {}, array)[""][0]
+    expected_s = np.full(() if population is None else population, 3e-3 / np.sqrt(3))
+    np.testing.assert_allclose(row.rms_deviation_conductance_s, expected_s)
 
 
 def test_states_and_stuck_cells_act_on_what_is_held() -> None:

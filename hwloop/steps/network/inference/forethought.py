@@ -1,0 +1,116 @@
+"""What is known of an inference before a run: its operations, and what the record keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwloop.array.blocks import Keep
+from hwloop.array.settings import ArraySettings
+from hwloop.backend.base import Description
+from hwloop.errors import ConfigError, StepError
+from hwloop.steps.contract import PlannedOperation
+from hwloop.steps.network.inference.layer_product import LayerBlocks
+from hwloop.steps.network.inference.sizes import (
+    LayerSize,
+    chosen_kind,
+    layer_sizes,
+    record_bytes,
+    sample_batches,
+    text_of_bytes,
+)
+from hwloop.steps.network.mapping.placement import Placement
+from hwloop.steps.network.network import Network
+from hwloop.types import FloatArray
+
+UNKNOWN = "the network is trained in the run: counted is one multiplication a sample, at least"
+"""Remark of a plan where no network is known before the run."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedNetwork:
+    """Network that a step will leave, and the blocks of its layers; found faults move only rows."""
+
+    network: Network
+    layers: tuple[LayerBlocks, ...]
+
+
+def planned_network(network: Network, placement: Placement) -> PlannedNetwork:
+    """Return a network as it will be placed."""
+    layers = [
+        LayerBlocks(matrix, tuple(placement.of_layer(index)), placement.tiles)
+        for index, matrix in enumerate(network.matrices)
+    ]
+    return PlannedNetwork(network, tuple(layers))
+
+
+def planned_products(
+    planned: PlannedNetwork, x: FloatArray, array: ArraySettings
+) -> tuple[list[PlannedOperation], list[LayerSize]]:
+    """Return one multiplication of each layer for each sample, and the sizes of the layers.
+
+    Every input is at ``limits.read_v``, at which inputs beyond the calibration are held. Raises
+    :class:`ConfigError` where the samples do not fit the network.
+    """
+    level_v = array.limits.read_v
+    try:
+        batches = sample_batches(
+            planned.network, planned.layers, x[0], per_unit_v=level_v, level=1.0
+        )
+    except StepError as exc:
+        raise ConfigError(str(exc), key="data") from None
+    return [PlannedOperation(one, len(x)) for one in batches], layer_sizes(batches)
+
+
+@dataclass(frozen=True)
+class KeptRecord:
+    """Kind of record of an inference, and how many bytes its samples take in each kind."""
+
+    kind: Keep
+    sizes_bytes: Mapping[Keep, int]
+
+    @property
+    def text(self) -> str:
+        """Return the two in words, such as ``"record: answers (62 MB)"``."""
+        if self.kind == "summary":
+            return "record: summary"
+        return f"record: {self.kind} ({text_of_bytes(self.sizes_bytes[self.kind])})"
+
+
+def kept_record(
+    sizes: Sequence[LayerSize],
+    samples: int,
+    *,
+    description: Description,
+    tiles: int,
+    wanted: Keep | None,
+) -> KeptRecord:
+    """Return what is kept of so many samples on a backend; ``wanted``: the kind that was asked."""
+    arrays = arrays_of(description, tiles)
+    each = record_bytes(sizes, arrays=arrays, code_bits=description.code_bits)
+    kind = chosen_kind(each, samples, wanted=wanted)
+    return KeptRecord(kind, {one: samples * size for one, size in each.items()})
+
+
+def arrays_of(description: Description, tiles: int) -> int:
+    """Return the number of arrays of the population, each with all of its tiles."""
+    return int(np.prod(description.population)) // tiles
+
+
+def record_remark(
+    sizes: Sequence[LayerSize], samples: int, *, tiles: int, wanted: Keep | None
+) -> Callable[[Description], str]:
+    """Return what a preview says of the record, once the backend is known."""
+
+    def remark(description: Description) -> str:
+        kept = kept_record(sizes, samples, description=description, tiles=tiles, wanted=wanted)
+        others = ", ".join(
+            f"{kind} would take {text_of_bytes(size)}"
+            for kind, size in kept.sizes_bytes.items()
+            if kind not in (kept.kind, "summary")
+        )
+        return f"{samples} samples; {kept.text}; {others}"
+
+    return remark

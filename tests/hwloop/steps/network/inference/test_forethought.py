@@ -1,0 +1,133 @@
+"""A plan of an inference knows the network that an earlier step will leave, or says that it cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hwloop.array.blocks import BlockBatch
+from hwloop.backend.registered import backend_kind
+from hwloop.cli.printing import print_preview
+from hwloop.errors import ConfigError
+from hwloop.procedure.procedure import Procedure, from_data
+from hwloop.record.reader import Record
+from hwloop.run.execute import request_for
+from hwloop.run.preview import Preview, preview
+from hwloop.run.runner import RunOptions, run_procedure
+from tests.characterised import LIMITS
+
+SAMPLES = 60
+DEVICE = {"model": "soft_bounds", "min_conductance_s": 1e-9, "max_conductance_s": 1e-3}
+CODES = {"device": DEVICE, "converters": {"adc": {"bits": 8, "range": {"kind": "calibrated"}}}}
+CONV: dict[str, Any] = {
+    "step": "map_network",
+    "settings": {
+        "weights": "net.npz",
+        "layers": [
+            {"kind": "conv", "weight": "conv", "bias": "b", "padding": 1},
+            {"kind": "max_pool", "size": 2},
+            {"kind": "flatten"},
+            {"kind": "dense", "weight": "dense"},
+        ],
+    },
+}
+TRAINED = [
+    {
+        "step": "train_network",
+        "settings": {"data": {"inputs": "flat.npz", "classes": "y.npz"}, "hidden": 3, "rate": 0.1},
+    },
+    {"step": "map_network", "label": "second"},
+]
+
+
+def procedure(folder: Path, *before: dict[str, Any], x: str = "x.npz", **infer: Any) -> Procedure:
+    """Return steps ``before`` and an inference of images of 6 × 6 on four tiles of 16 × 8."""
+    rng = np.random.default_rng(5)
+    weights = {"conv": (3, 1, 3, 3), "b": (3,), "dense": (4, 27)}
+    np.savez(
+        folder / "net.npz", **{name: rng.normal(size=shape) for name, shape in weights.items()}
+    )
+    np.savez(folder / "x.npz", x=rng.random((SAMPLES, 1, 6, 6)))
+    np.savez(folder / "large.npz", x=rng.random((SAMPLES, 1, 8, 6)))
+    np.savez(folder / "flat.npz", x=rng.random((SAMPLES, 4)))
+    np.savez(folder / "y.npz", y=rng.integers(0, 2, SAMPLES))
+    data = {"inputs": x, "classes": "y.npz", "flatten": False}
+    whole = {
+        "name": "plan",
+        "seed": 1,
+        "array": {
+            "rows": 16,
+            "cols": 8,
+            "tiles": 4,
+            "limits": LIMITS,
+            "read": {"read_v": 0.1},
+            "range": {"low_conductance_s": 1e-6, "high_conductance_s": 1e-4},
+        },
+        "backends": {"sim": CODES},
+        "steps": [
+            *before,
+            {"step": "infer", "settings": {"data": data, "calibration": 10, **infer}},
+        ],
+    }
+    return from_data(whole, folder=folder)
+
+
+def previewed(loaded: Procedure) -> Preview:
+    """Return the preview on the emulator."""
+    kind = backend_kind("sim")
+    request, _ = request_for(loaded, seed=1)
+    with kind.open_dry(loaded.backend_settings(kind), request) as opened:
+        return preview(loaded, opened)
+
+
+@pytest.mark.parametrize(("record", "kind"), [(None, "all"), ("answers", "answers")])
+def test_a_preview_counts_what_the_run_multiplies_and_names_what_the_run_keeps(
+    tmp_path: Path, record: str | None, kind: str
+) -> None:
+    loaded = procedure(tmp_path, CONV, {"step": "hold_conductances"}, record=record, over_range=1.0)
+    seen = previewed(loaded)
+    run_procedure(loaded, RunOptions("sim", tmp_path / "run.h5"))
+    with Record(tmp_path / "run.h5") as written:
+        outcome = written.outcome("infer")
+        vectors = [
+            one.operation.vectors
+            for one in written.operations()
+            if isinstance(one.operation, BlockBatch)
+        ]
+    assert outcome is not None
+    assert seen.remarks[0].startswith(f"infer: {SAMPLES} samples; record: {kind} (")
+    kept = outcome[1].rsplit("; ", 1)[-1]
+    assert kept in seen.remarks[0]
+    convolution, dense = loaded.steps[-1].plan.operations[1:]
+    # By hand: 36 places of a 3 × 3 window on 6 × 6 with a border of 1; 27 rows are 16 + 11.
+    assert isinstance(convolution.operation, BlockBatch)
+    assert isinstance(dense.operation, BlockBatch)
+    assert (convolution.operation.vectors, convolution.at_most) == (36, SAMPLES)
+    assert (dense.operation.vectors, dense.at_most) == (1, SAMPLES)
+    assert [len(block.rows) for block in dense.operation.blocks] == [16, 11]
+    assert sum(vectors) == (SAMPLES * 37 if kind == "all" else 0)
+
+
+def test_a_plan_drives_inputs_at_the_limit_at_which_they_are_held(tmp_path: Path) -> None:
+    loaded = procedure(tmp_path, CONV)
+    assert previewed(loaded).read_v == loaded.array.limits.read_v
+
+
+def test_samples_of_another_size_are_refused_before_the_run(tmp_path: Path) -> None:
+    words = r"steps\.1\.settings\.data: layer dense: takes 27 inputs, but gets 36"
+    with pytest.raises(ConfigError, match=words):
+        procedure(tmp_path, CONV, x="large.npz")
+
+
+def test_of_a_network_trained_in_the_run_a_check_says_that_it_is_not_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_preview(procedure(tmp_path, CONV, *TRAINED, x="flat.npz"), "sim")
+    assert "infer: the network is trained in the run" in capsys.readouterr().out
+
+
+def test_a_procedure_keeps_no_planned_network(tmp_path: Path) -> None:
+    assert not any(step.plan.leaves for step in procedure(tmp_path, CONV).steps)
