@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
 import numpy as np
@@ -26,7 +26,7 @@ def refuse_without_torch() -> None:
         raise ConfigError("PyTorch is not installed: pip install 'hwloop[torch]'")
 
 
-def weighted(layers: tuple[LayerSettings, ...]) -> list[DenseLayer | ConvLayer]:
+def weighted(layers: Sequence[LayerSettings]) -> list[DenseLayer | ConvLayer]:
     """Return the layers that have weights."""
     return [layer for layer in layers if isinstance(layer, DenseLayer | ConvLayer)]
 
