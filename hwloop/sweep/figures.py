@@ -10,20 +10,23 @@ from hwloop.plotting import style as plot
 from hwloop.plotting.style import NamedFigure
 from hwloop.statistics import mean_and_deviation
 from hwloop.sweep.grid import SEED, shown
+from hwloop.sweep.interval_figures import draw_intervals, with_interval
 from hwloop.sweep.table import Result, moving
 
 
 def draw(results: Sequence[Result]) -> Iterator[NamedFigure]:
-    """Draw one figure for each setting that took several values, with the spread over seeds."""
+    """Draw the figures of each setting that took several values, with the spread over seeds."""
     good = [one for one in results if one.figures or np.isfinite(one.reached)]
     for key in dict.fromkeys(key for one in results for key, _ in one.point.values):
         values = list(dict.fromkeys(shown(dict(one.point.values)[key]) for one in good))
         if key != SEED and len(values) > 1:
+            yield from draw_intervals(key, values, good)
             yield _against(key, values, good)
 
 
 def _against(key: str, values: list[str], results: Sequence[Result]) -> NamedFigure:
-    names = ["reached", *moving(results)][:9]
+    ends = {name + end for name in with_interval(results) for end in ("_low", "_high")}
+    names = ["reached", *(name for name in moving(results) if name not in ends)][:9]
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     with plot.style():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field, NonNegativeInt
@@ -34,7 +34,7 @@ from hwloop.steps.network.mapping.placement import (
     place,
 )
 from hwloop.steps.network.network import LayerSettings, Matrix, Network, build
-from hwloop.steps.network.parts import parts_of
+from hwloop.steps.network.parts import Zeros, parts_of
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
 
@@ -73,8 +73,9 @@ class MapNetworkSettings(Settings):
     by an earlier step; rows and outputs are swapped to reduce their harm. They are left alone, and
     in a pair the other cell compensates them as far as ``array.range``, or else that of the
     mapping, allows. ``prune_below``: weights below this fraction of the layer's largest become 0; a
-    bias does not. ``zeros``: whether rows and outputs whose weights are all 0 have cells, which a
-    step compensate_network can use; those of a convolution with ``loop: kernel_element`` never do.
+    bias does not. ``zeros``: whether weights of 0 have cells, which a step compensate_network can
+    use: all of them, not whole rows and outputs, or none, for which outputs are placed in more
+    blocks; whole rows and outputs of a ``kernel_element`` never do.
     """
 
     weights: BulkFile | None = None
@@ -82,7 +83,7 @@ class MapNetworkSettings(Settings):
     mapping: OwnOrArrayRange = OwnOrArrayRange()
     stuck: tuple[StuckCell, ...] | StuckFound = ()
     prune_below: Annotated[Number, Field(gt=0, lt=1)] | None = None
-    zeros: Literal["placed", "left_out"] = "placed"
+    zeros: Zeros = "placed"
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,13 +165,12 @@ def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
 
 
 def _placed(network: Network, settings: MapNetworkSettings, array: ArraySettings) -> Placement:
-    left_out = settings.zeros == "left_out"
     return place(
         network.sizes,
         settings.mapping.arrangement,
         tiles=array.tiles,
         shape=array.geometry.shape,
-        parts=[parts_of(one, leave_out_zeros=left_out) for one in network.matrices],
+        parts=[parts_of(one, zeros=settings.zeros) for one in network.matrices],
     )
 
 

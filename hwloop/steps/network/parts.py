@@ -8,6 +8,7 @@ nothing to any sum: left out, it has no cells and is not driven.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -15,20 +16,38 @@ from hwloop.steps.network.convolution import element_rows
 from hwloop.steps.network.mapping.placement import Part
 from hwloop.steps.network.network import Matrix
 
+Zeros = Literal["placed", "left_out", "split"]
+"""Whether weights of 0 have cells: all; not those of whole rows and outputs of a part; none."""
 
-def parts_of(matrix: Matrix, *, leave_out_zeros: bool) -> list[Part]:
+
+def parts_of(matrix: Matrix, *, zeros: Zeros) -> list[Part]:
     """Return the parts of a layer; a kernel element always without its rows and outputs of zeros.
 
-    The bias is a row of the kernel element with most outputs.
+    The bias is a row of the kernel element with most outputs. With ``split`` outputs that need
+    different rows are parts of their own, so that no weight of 0 is in any.
     """
     rows, outputs = matrix.weights.shape
-    if matrix.kernel is None or matrix.loop == "patches":
-        whole = Part(tuple(range(rows)), tuple(range(outputs)))
-        return _without_zeros(matrix, [whole]) if leave_out_zeros else [whole]
     every = tuple(range(outputs))
-    elements = [Part(one, every) for one in element_rows(matrix.kernel)]
-    found = _without_zeros(matrix, elements)
-    return _with_bias(matrix, found) if matrix.bias else found
+    if matrix.kernel is not None and matrix.loop == "kernel_element":
+        elements = [Part(one, every) for one in element_rows(matrix.kernel)]
+        parts = _without_zeros(matrix, elements)
+        parts = _with_bias(matrix, parts) if matrix.bias else parts
+    else:
+        whole = [Part(tuple(range(rows)), every)]
+        parts = whole if zeros == "placed" else _without_zeros(matrix, whole)
+    return _split(matrix, parts) if zeros == "split" else parts
+
+
+def _split(matrix: Matrix, parts: list[Part]) -> list[Part]:
+    """Return a part for each set of rows that some outputs of a part need."""
+    found = []
+    for part in parts:
+        needed: dict[tuple[int, ...], list[int]] = {}
+        for output in part.outputs:
+            rows = tuple(row for row in part.rows if matrix.weights[row, output] != 0)
+            needed.setdefault(rows, []).append(output)
+        found += [Part(rows, tuple(outputs)) for rows, outputs in needed.items() if rows]
+    return found
 
 
 def _without_zeros(matrix: Matrix, parts: list[Part]) -> list[Part]:

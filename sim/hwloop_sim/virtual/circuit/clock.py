@@ -47,6 +47,14 @@ class BenchClock:
             callback()
         self._pass(end_s)
 
+    def advance_until(self, done: Callable[[], bool], most_s: float) -> None:
+        """Advance from event to event until ``done`` holds, at most by ``most_s``."""
+        end_s = self.now_s + most_s
+        while not done() and self._events and self._events[0][0] <= end_s:
+            self.advance(max(self._events[0][0] - self.now_s, 0.0))
+        if not done():
+            self.advance(max(end_s - self.now_s, 0.0))
+
     def _pass(self, until_s: float) -> None:
         duration_s = until_s - self.now_s
         if duration_s <= 0:

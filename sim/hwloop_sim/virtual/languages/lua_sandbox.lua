@@ -6,7 +6,7 @@
 local patterns = ... -- the source of lua_patterns.lua
 
 local setmetatable, error, type, unpack = setmetatable, error, type, unpack
-local pairs, pcall = pairs, pcall
+local pairs, pcall, rawget, getmetatable = pairs, pcall, rawget, getmetatable
 local loadstring, setfenv, byte, sethook = loadstring, setfenv, string.byte, debug.sethook
 local clock = os.clock
 
@@ -141,6 +141,32 @@ builtins.pairs = function(list)
     if ok then return name, value end
     return name, nil
   end
+end
+
+-- Lua 5.0 walks a table that stands after "in" without a call; the host has put "__each" there.
+builtins.__each = function(list)
+  local meta = getmetatable(list)
+  local called = meta == "script" or type(meta) == "table" and meta.__call
+  if type(list) == "table" and not called then return builtins.pairs(list) end
+  return list
+end
+
+builtins.makegetter = function(list, name)
+  return function() return list[name] end
+end
+builtins.makesetter = function(list, name)
+  return function(value) list[name] = value end
+end
+
+-- Lua 5.0 keeps the length of a table that has been told one: in its field n, or beside it.
+local lengths = setmetatable({}, {__mode = "k"})
+builtins.table.getn = function(list)
+  local told = rawget(list, "n")
+  if type(told) == "number" then return told end
+  return lengths[list] or #list
+end
+builtins.table.setn = function(list, count)
+  if type(rawget(list, "n")) == "number" then list.n = count else lengths[list] = count end
 end
 
 local function callable(call)

@@ -64,18 +64,23 @@ def test_kernel_element_first_equals_patches_and_scipy(
     np.testing.assert_allclose(by_elements, expected, rtol=1e-12, atol=1e-12)
 
 
-@given(convolutions(), st.sampled_from(["differential", "symmetric", "offset"]))
-@settings(max_examples=8)
+@given(
+    convolutions(),
+    st.sampled_from(["differential", "symmetric", "offset"]),
+    st.sampled_from(["placed", "split"]),
+)
+@settings(max_examples=5)
 def test_each_kernel_element_meets_the_shifted_image_in_blocks_of_its_own(
     tmp_path_factory: pytest.TempPathFactory,
     case: tuple[dict[str, np.ndarray], np.ndarray, dict[str, Any]],
     arrangement: str,
+    zeros: str,
 ) -> None:
     arrays, x, names = case
     arrays["w"][0, 0, 0, 0] = 1.5  # something is to be placed
     file = tmp_path_factory.mktemp("net") / "net.npz"
     np.savez(file, **arrays)
-    array = emulated(4, 12, tiles=24)
+    array = emulated(6, 12, tiles=16)
     asked = {
         "weights": str(file),
         "layers": [layer("kernel_element", names).model_dump()],
@@ -84,6 +89,7 @@ def test_each_kernel_element_meets_the_shifted_image_in_blocks_of_its_own(
             "min_conductance_s": 1e-6,
             "max_conductance_s": 1e-4,
         },
+        "zeros": zeros,
     }
     program(array, results(MAP_NETWORK, asked, array)[""][0].target_conductance_s)
     placed = placed_network(array, step="test")
@@ -96,7 +102,8 @@ def test_each_kernel_element_meets_the_shifted_image_in_blocks_of_its_own(
         elements = {row % (height * width) for row in kernel_rows}
         assert len(elements) <= 1
         flat = placed.network.matrices[0].weights
-        assert flat[np.ix_(block.rows, block.outputs)].any()
+        placed_weights = flat[np.ix_(block.rows, block.outputs)]
+        assert placed_weights.all() if zeros == "split" else placed_weights.any()
 
 
 def test_rows_of_pruned_weights_are_not_driven(tmp_path: Path) -> None:
@@ -133,7 +140,8 @@ def test_rows_of_pruned_weights_are_not_driven(tmp_path: Path) -> None:
 
 def test_patches_keep_cells_for_zeros_unless_told_to_leave_them_out(tmp_path: Path) -> None:
     weight = np.zeros((2, 2, 1, 2))
-    weight[1, :, 0, 1] = 1.0  # rows 1 and 3 of four, one output of two
+    weight[1, :, 0, 1] = 1.0  # rows 1 and 3 of four
+    weight[0, 0, 0, 0] = 1.0  # row 0, another output: three weights
     np.savez(tmp_path / "net.npz", w=weight)
     asked = {
         "weights": str(tmp_path / "net.npz"),
@@ -142,9 +150,9 @@ def test_patches_keep_cells_for_zeros_unless_told_to_leave_them_out(tmp_path: Pa
     }
     cells = [
         results(MAP_NETWORK, {**asked, "zeros": zeros}, emulated(6, 4))["placement"][0].cells
-        for zeros in ("placed", "left_out")
+        for zeros in ("placed", "left_out", "split")
     ]
-    assert cells == [4 * 2 * 2, 2 * 1 * 2]
+    assert cells == [4 * 2 * 2, 3 * 2 * 2, 2 * 3]
 
 
 @pytest.mark.parametrize("loop", ["patches", "kernel_element"])

@@ -16,11 +16,13 @@ from hwloop_sim.virtual.instruments.keithley_2600b.channel import (
     DC_VOLTS,
     SourceMeasureChannel,
 )
+from hwloop_sim.virtual.instruments.keithley_2600b.mainframe import Mainframe2600B
 from hwloop_sim.virtual.instruments.keithley_2600b.models import MODELS
 from hwloop_sim.virtual.languages.tsp import VirtualTspInstrument
 from hwloop_sim.virtual.languages.tsp_tables import Node, TspError, as_number
 
 LEAST_PULSE_S = 1e-4
+MOST_OVERLAP_S = 1e8
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,16 @@ class Keithley2600B(VirtualTspInstrument):
             for letter in known.letters
         }
         self._pulses: dict[float, _Pulses] = {}
+        self.mainframe = Mainframe2600B(
+            self.root,
+            self._clock,
+            self._channels,
+            model=self.model,
+            serial=self.serial,
+            reset=self.reset,
+        )
         self._declare_pulses()
-        self._declare_rest()
+        self._declare_statuses()
 
     @override
     def trip(self) -> None:
@@ -76,6 +86,7 @@ class Keithley2600B(VirtualTspInstrument):
     @override
     def reset(self) -> None:
         self._pulses.clear()
+        self.mainframe.reset()
         for channel in self._channels.values():
             channel.reset()
 
@@ -83,14 +94,24 @@ class Keithley2600B(VirtualTspInstrument):
         self.root.function("ConfigPulseVMeasureI", self._configure)
         self.root.function("InitiatePulseTest", self._initiate)
 
-    def _declare_rest(self) -> None:
+    @override
+    def wait_complete(self) -> None:
+        self._clock.advance_until(self._is_idle, MOST_OVERLAP_S)
+
+    @override
+    def device_clear(self) -> None:
+        super().device_clear()
+        for channel in self._channels.values():
+            channel.meter.abort()
+
+    def _is_idle(self) -> bool:
+        return not any(channel.meter.is_busy for channel in self._channels.values())
+
+    def _declare_statuses(self) -> None:
         for letter, channel in self._channels.items():
             status = f"status.measurement.instrument.smu{letter}"
             self.root.on(f"{status}.condition", get=channel.condition)
             self.root.on(f"{status}.event", get=channel.take_event)
-        display = self.root.node("display")
-        display.constants(SMUA=0, SMUB=1, SMUA_SMUB=2, USER=3)
-        display.function("sendkey", lambda _key: None)
 
     def _configure(
         self,

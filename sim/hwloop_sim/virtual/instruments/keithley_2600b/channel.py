@@ -39,6 +39,7 @@ class SourceMeasureChannel:
         self.node, self._output, self._model = node, output, model
         self._circuit = circuit
         self._event, self._limit_a = 0, model.limit_a
+        self._level: dict[str, float] = {}
         self._range: dict[str, float] = {}
         self._step = LastStep(output, circuit, clock)
         self._ranges = {"v": model.ranges_v, "i": model.ranges_a}
@@ -118,6 +119,22 @@ class SourceMeasureChannel:
         self._set_defaults()
         self._drive()
 
+    def saved(self) -> dict[str, Any]:
+        """Return the settings that ``setup.save()`` keeps: all but whether the output is on."""
+        cells = {name: cell.value for name, cell in self._source.items() if name != "output"}
+        kept = {"level": dict(self._level), "range": dict(self._range), "limit_a": self._limit_a}
+        return {"cells": cells, "meter": self.meter.saved()} | kept
+
+    def recall(self, saved: dict[str, Any]) -> None:
+        """Reset the channel, and set it as it was saved; the output is off."""
+        self.reset()
+        for name, value in saved["cells"].items():
+            self._source[name].value = value
+        self._level, self._range = dict(saved["level"]), dict(saved["range"])
+        self._limit_a = saved["limit_a"]
+        self.meter.recall(saved["meter"])
+        self._drive()
+
     def set_level(self, value: Any) -> None:
         """Set the voltage level of the source."""
         self._set_source("v", value)
@@ -169,7 +186,7 @@ class SourceMeasureChannel:
         source.on("limiti", get=lambda: self._limit_a, set=self.set_limit)
         source.on("compliance", get=self._complies)
         node.function("reset", self.reset)
-        node.function("abort", lambda: None)
+        node.function("abort", self.meter.abort)
         node.constants(OUTPUT_DCAMPS=DC_AMPS, OUTPUT_DCVOLTS=DC_VOLTS)
         node.constants(OUTPUT_OFF=OFF, OUTPUT_ON=ON, OUTPUT_HIGH_Z=HIGH_Z)
         node.constants(OUTPUT_NORMAL=0, OUTPUT_ZERO=1, ENABLE=1, DISABLE=0)

@@ -103,6 +103,7 @@ class Meter:
         self._sense = Cell(0, choices=(0, 1, 3))
         self._buffers = {n: MeasureBuffer(BUFFER_ROWS) for n in ("nvbuffer1", "nvbuffer2")}
         self._range = {"v": ranges["v"][0], "i": fitting(RESET_RANGE_A, ranges["i"])}
+        self._left = self._overlapped = 0
         self._declare(node)
 
     @property
@@ -123,31 +124,80 @@ class Meter:
 
     def reset(self) -> None:
         """Reset the meter to its state at power-on."""
+        self.abort()
         for cell in (*self._cells.values(), self._sense):
             cell.reset()
         ranges = self._ranges
         self._range = {"v": ranges["v"][0], "i": fitting(RESET_RANGE_A, ranges["i"])}
 
+    def saved(self) -> dict[str, Any]:
+        """Return the settings that ``setup.save()`` keeps."""
+        cells = {name: cell.value for name, cell in self._cells.items()}
+        return {"cells": cells, "sense": self._sense.value, "range": dict(self._range)}
+
+    def recall(self, saved: dict[str, Any]) -> None:
+        """Set the meter as it was saved."""
+        for name, value in saved["cells"].items():
+            self._cells[name].value = value
+        self._sense.value, self._range = saved["sense"], dict(saved["range"])
+
     def measure(self, what: str, buffer: Any = None, second: Any = None) -> Any:
         """Measure ``v``, ``i``, ``iv``, ``r`` or ``p``; return the last, or both of ``iv``."""
-        buffers = [b for b in (buffer, second) if b is not None]
-        if not all(isinstance(b, MeasureBuffer) for b in buffers):
-            raise TspError(-104, "Data type error")
-        for each in buffers:
-            each.begin()
+        buffers = _buffers(buffer, second)
         values: list[float] = []
         for n in range(int(self._cells["count"].value)):
-            if n:
-                self._clock.advance(max(self._cells["interval"].value - self.aperture_s, 0.0))
-            values, status = self._reading(what)
-            for each, value in zip(buffers, values, strict=False):
-                each.append(
-                    readings=value,
-                    timestamps=self._clock.now_s,
-                    sourcevalues=self._probe.sourced(),
-                    statuses=status,
-                )
+            self._clock.advance(self._wait_s(what, first=n == 0))
+            values = self._take(what, buffers)
         return tuple(values)
+
+    def overlapped(self, what: str, buffer: Any = None, second: Any = None) -> None:
+        """Begin measurements that go on while the script does: *smuX.measure.overlappedY()*."""
+        buffers = _buffers(buffer, second)
+        if not buffers:
+            raise TspError(-104, "Data type error")
+        self._overlap(what, buffers, int(self._cells["count"].value), first=True)
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether overlapped measurements are still to come."""
+        return self._left > 0
+
+    def abort(self) -> None:
+        """End overlapped measurements; none is taken any more."""
+        self._left = 0
+        self._overlapped += 1
+
+    def _overlap(self, what: str, buffers: list[MeasureBuffer], left: int, *, first: bool) -> None:
+        self._overlapped += first
+        number, self._left = self._overlapped, left
+
+        def take() -> None:
+            if number != self._overlapped:
+                return
+            self._take(what, buffers)
+            self._left -= 1
+            if self._left:
+                self._overlap(what, buffers, self._left, first=False)
+
+        self._clock.at(self._clock.now_s + self._wait_s(what, first=first), take)
+
+    def _wait_s(self, what: str, *, first: bool) -> float:
+        """Return the time to the end of the next reading: delay, interval or aperture; seconds."""
+        expected = self._measuring_ranges("i", self._probe.step.sensed().amperes)[0]
+        interval_s = 0.0 if first else self._cells["interval"].value
+        return self._delay_s(what, expected) + max(self.aperture_s, interval_s)
+
+    def _take(self, what: str, buffers: list[MeasureBuffer]) -> list[float]:
+        """Take a reading now, and keep it."""
+        values, status = self._reading(what)
+        for each, value in zip(buffers, values, strict=False):
+            each.append(
+                readings=value,
+                timestamps=self._clock.now_s,
+                sourcevalues=self._probe.sourced(),
+                statuses=status,
+            )
+        return values
 
     def _declare(self, node: Node) -> None:
         for name, cell in self._cells.items():
@@ -160,13 +210,16 @@ class Meter:
             )
         for what in ("v", "i", "r", "p"):
             node.function(f"measure.{what}", partial(self._measure_one, what))
+            node.function(f"measure.overlapped{what}", partial(self.overlapped, what))
         node.function("measure.iv", partial(self.measure, "iv"))
+        node.function("measure.overlappediv", partial(self.overlapped, "iv"))
         node.on("sense", get=self._sense.get, set=self._sense.set)
         node.function("makebuffer", lambda rows: MeasureBuffer(_rows(rows)))
         for name, buffer in self._buffers.items():
             node.attach(name, buffer)
         node.constants(AUTOZERO_OFF=0, AUTOZERO_ONCE=1, AUTOZERO_AUTO=2)
         node.constants(SENSE_LOCAL=0, SENSE_REMOTE=1, DELAY_OFF=0, DELAY_AUTO=-1)
+        node.constants(FILTER_OFF=0, FILTER_ON=1)
         node.constants(FILTER_MOVING_AVG=0, FILTER_REPEAT_AVG=1, FILTER_MEDIAN=2)
 
     def _measure_one(self, what: str, buffer: Any = None) -> Any:
@@ -196,8 +249,6 @@ class Meter:
         return self._settle_s[range_a] * self._cells["delayfactor"].value * (what != "v")
 
     def _reading(self, what: str) -> tuple[list[float], float]:
-        expected = self._measuring_ranges("i", self._probe.step.sensed().amperes)[0]
-        self._clock.advance(self._delay_s(what, expected) + self.aperture_s)
         sensed = self._probe.read()
         status = STATUS_COMPLIANCE * self._probe.complies()
         automatic = self._cells["autorangei" if "i" in what else "autorangev"].value
@@ -259,3 +310,13 @@ def fitting(value: float, ranges: tuple[float, ...]) -> float:
 
 def _rows(value: Any) -> int:
     return int(within(as_number(value), 1, BUFFER_ROWS))
+
+
+def _buffers(*given: Any) -> list[MeasureBuffer]:
+    """Return the buffers that were given, begun; TspError for what is none."""
+    buffers = [b for b in given if b is not None]
+    if not all(isinstance(b, MeasureBuffer) for b in buffers):
+        raise TspError(-104, "Data type error")
+    for each in buffers:
+        each.begin()
+    return buffers

@@ -1,0 +1,1 @@
+"""Parts of Keithley's TSP instruments beside source, meter and relays."""
