@@ -27,7 +27,9 @@ KINDS: tuple[tuple[str, str, str, dict[str, object]], ...] = (
     ("Series_3706A", "keithley_3706a", "", {}),
     ("Series_700", "keithley_707b", "", {}),
 )
-OTHERS = re.compile(r"246\d|2470|2461|DAQ6510|DMM|2280")
+OTHERS = re.compile(r"246\d|2470|2461|DAQ6510|DMM\d|2280")
+AFTER = {"current_sine_wave_use.tsp": "current_sine_wave_define.tsp"}
+"""Scripts that call functions of another one, which is loaded before."""
 
 
 def kind_of(path: Path) -> tuple[str, str, dict[str, object]] | None:
@@ -48,15 +50,21 @@ def first_error(path: Path, kind: str, channel: str, settings: dict[str, object]
         box = OneBox(instrument, drive=drive, settings=settings)
     except Exception as exc:  # noqa: BLE001 - a model that there is not
         return f"no such instrument: {exc}"
+    for script in (AFTER.get(path.name), path.name):
+        if script is not None:
+            _run(box, path.with_name(script))
+    question = "eventlog.next(eventlog.SEV_ERROR)" if "2450" in kind else "errorqueue.next()"
+    answer = str(box.instrument.receive(f"print({question})")).splitlines()[0]
+    code, _, rest = answer.partition("\t")
+    return "" if float(code) == 0 else f"{code} {rest}".replace("\t", " ")
+
+
+def _run(box: OneBox, path: Path) -> None:
     text = path.read_text("latin-1").removeprefix("\xef\xbb\xbf")
     box.instrument.receive("loadandrunscript")
     for line in text.splitlines():
         box.instrument.receive(line or " ")
     box.instrument.receive("endscript")
-    question = "eventlog.next(eventlog.SEV_ERROR)" if "2450" in kind else "errorqueue.next()"
-    answer = str(box.instrument.receive(f"print({question})")).splitlines()[0]
-    code, _, rest = answer.partition("\t")
-    return "" if float(code) == 0 else f"{code} {rest}".replace("\t", " ")
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from hwloop.array.biasing import Scheme, stress, worst_half_select_v
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.line_bounds import LineBounds
 from hwloop.array.operations import Operation, PulseMap, Ramp, ReadMap, VectorBatch
 from hwloop.errors import LimitError
@@ -65,6 +66,8 @@ def check_operation(
             _check_magnitude(operation.read_v, limits.read_v)
         case VectorBatch():
             _check_vectors(operation.voltage_v, limits.read_v)
+        case BlockBatch():
+            _check_blocks(operation, limits.read_v)
 
 
 def _check_pulse(pulse: PulseMap, limits: Limits, scheme: Scheme, lines: LineBounds | None) -> None:
@@ -144,6 +147,19 @@ def _check_vectors(voltage_v: FloatArray, bound_v: float) -> None:
             f"vector {vector}, row {row}: voltage_v {voltage_v[place]:g} exceeds"
             f" limits.read_v {bound_v:g}"
         )
+
+
+def _check_blocks(batch: BlockBatch, bound_v: float) -> None:
+    """Check every voltage that a vector can have: those given, the constant one, and 0 V."""
+    low_v, high_v = batch.extremes_v
+    if max(-low_v, high_v) <= bound_v:
+        return
+    if batch.constant_v is not None and abs(batch.constant_v) > bound_v:
+        raise LimitError(f"constant_v {batch.constant_v:g} exceeds limits.read_v {bound_v:g}")
+    place = _place(batch.voltage_v, np.abs(batch.voltage_v).argmax())
+    raise LimitError(
+        f"voltage_v at {place} is {batch.voltage_v[place]:g}; exceeds limits.read_v {bound_v:g}"
+    )
 
 
 def _refuse(

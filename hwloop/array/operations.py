@@ -1,10 +1,10 @@
 """The operations on an array, as plain data.
 
-Everything that touches an array is one of six: :class:`PulseMap`, :class:`ReadMap`,
-:class:`Ramp`, :class:`VectorBatch`, :class:`Wait`, and, in emulation alone, :class:`Hold`. Arrays
-are float64 with (rows, cols) as their last two axes and, for an emulated population, the
-population's axes before them. Positive voltage: row above column. Positive current: into the
-column. Arrays inside an operation are
+Everything that touches an array is one of seven: :class:`PulseMap`, :class:`ReadMap`,
+:class:`Ramp`, :class:`VectorBatch`, :class:`hwloop.array.blocks.BlockBatch`, :class:`Wait`, and, in
+emulation alone, :class:`Hold`. Arrays are float64 with (rows, cols) as their last two axes and, for
+an emulated population, the population's axes before them. Positive voltage: row above column.
+Positive current: into the column. Arrays inside an operation are
 read-only.
 """
 
@@ -19,6 +19,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hwloop.array.blocks import BlockBatch
+from hwloop.array.codes import Codes
 from hwloop.messages import first_place
 from hwloop.types import BoolArray, FlagArray, FloatArray
 
@@ -266,18 +268,20 @@ class Hold:
         object.__setattr__(self, "addressed", addressed)
 
 
-Operation: TypeAlias = PulseMap | ReadMap | Ramp | VectorBatch | Wait | Hold
+Operation: TypeAlias = PulseMap | ReadMap | Ramp | VectorBatch | BlockBatch | Wait | Hold
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
     """Measured currents, amperes, and a :class:`Flag` for each.
 
-    An entry that could not be measured is NaN and flagged; it is never a number.
+    An entry that could not be measured is NaN and flagged; it is never a number. ``codes``: those
+    of the converters, of a :class:`hwloop.array.blocks.BlockBatch` that has passed any.
     """
 
     current_a: FloatArray
     flags: FlagArray
+    codes: Codes | None = None
 
     def __post_init__(self) -> None:
         if self.current_a.shape != self.flags.shape:

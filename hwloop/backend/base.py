@@ -11,6 +11,7 @@ from typing import Literal, Self
 import numpy as np
 
 from hwloop.array.biasing import DriveName
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.geometry import Geometry
 from hwloop.array.line_bounds import DriveCircuit
 from hwloop.array.operations import (
@@ -27,6 +28,7 @@ from hwloop.array.operations import (
     limited,
 )
 from hwloop.array.read_path import ReadPath
+from hwloop.backend.by_vectors import by_vectors, whole_tiles
 from hwloop.backend.holding import CANNOT_HOLD, refuse_hold
 from hwloop.backend.shapes import check_shape
 from hwloop.errors import Unsupported
@@ -56,8 +58,10 @@ class Description:
     which the guard bounds what half-selected cells see; None: every line has the very level of the
     biasing scheme, and all levels of a pulse come and go together. ``station``: text of the station
     file as it was read; "" where there is none. ``read_path``: the known resistors that read
-    currents pass besides the cells; None without any. ``holds``: whether its cells can be set to
-    conductances without a pulse (:class:`hwloop.array.operations.Hold`): no hardware's can.
+    currents pass besides the cells; None without any. ``code_bits``: of the converters whose codes
+    answer a multiplication by blocks; None: it is answered with currents. ``holds``: whether its
+    cells can be set to conductances without a pulse (:class:`hwloop.array.operations.Hold`): no
+    hardware's can.
     """
 
     name: str
@@ -70,6 +74,7 @@ class Description:
     drives: Mapping[DriveName, DriveCircuit] | None = None
     station: str = ""
     read_path: ReadPath | None = None
+    code_bits: int | None = None
     holds: bool = False
 
     @property
@@ -156,6 +161,15 @@ class CrossbarBackend(ABC):
         Raises :class:`hwloop.errors.Unsupported` where :attr:`Description.multiply` is "none".
         """
 
+    def multiply_blocks(self, batch: BlockBatch) -> Reading:
+        """Return the column currents of blocks, (..., vectors, columns), amperes.
+
+        By default in :class:`VectorBatch` of whole tiles, so many vectors at a time as take little
+        memory.
+        """
+        check_shape(batch, self.description.shape)
+        return by_vectors(batch, self.description.shape, self.multiply)
+
     def hold(self, hold: Hold) -> None:
         """Set the addressed cells to conductances without a pulse: for emulated cells only.
 
@@ -228,6 +242,8 @@ class CrossbarBackend(ABC):
         if isinstance(operation, Ramp):
             once = (operation.first, operation.read(operation.addressed))
             return operation.steps * sum(self.duration_s(part) for part in once)
+        if isinstance(operation, BlockBatch):
+            return sum(map(self.duration_s, whole_tiles(operation, self.description.shape)))
         return operation.duration_s if isinstance(operation, Wait) else 0.0
 
     def groups(self) -> Iterator[BoolArray]:
@@ -239,7 +255,7 @@ class CrossbarBackend(ABC):
         return []
 
     def perform(self, operation: Operation) -> Answer:
-        """Perform any of the six operations: for code that treats them alike."""
+        """Perform any of the seven operations: for code that treats them alike."""
         match operation:
             case PulseMap():
                 return self.pulse(operation)
@@ -249,6 +265,8 @@ class CrossbarBackend(ABC):
                 return self.ramp(operation)
             case VectorBatch():
                 return self.multiply(operation)
+            case BlockBatch():
+                return self.multiply_blocks(operation)
             case Hold():
                 self.hold(operation)
                 return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import Hold, Operation, PulseMap, Ramp, ReadMap, VectorBatch
 from hwloop.errors import BackendError
 
@@ -23,6 +24,8 @@ def check_shape(operation: Operation, shape: tuple[int, ...]) -> None:
             _check_map(operation.conductance_s.shape, "conductance_s", shape)
         case VectorBatch():
             _check_vectors(operation.voltage_v.shape, shape)
+        case BlockBatch():
+            _check_blocks(operation, shape)
 
 
 def _check_map(given: tuple[int, ...], name: str, shape: tuple[int, ...]) -> None:
@@ -37,4 +40,22 @@ def _check_vectors(given: tuple[int, ...], shape: tuple[int, ...]) -> None:
     if tuple(population) not in ((), shape[:-2]):
         raise BackendError(
             f"voltage_v is for a population {tuple(population)}; the backend holds {shape[:-2]}"
+        )
+
+
+def _check_blocks(batch: BlockBatch, shape: tuple[int, ...]) -> None:
+    *population, rows, cols = shape
+    if batch.tiles > 1:
+        tiles = population.pop() if population else 1
+        if tiles != batch.tiles:
+            raise BackendError(f"blocks are for {batch.tiles} tiles; the array has {tiles}")
+    for number, block in enumerate(batch.blocks):
+        if block.row_slice.stop > rows or block.col_slice.stop > cols:
+            raise BackendError(
+                f"block {number} ends at row {block.row_slice.stop}, column {block.col_slice.stop};"
+                f" a tile has {rows} rows, {cols} columns"
+            )
+    if batch.outer not in ((), tuple(population)):
+        raise BackendError(
+            f"voltage_v is for a population {batch.outer}; the backend holds {tuple(population)}"
         )

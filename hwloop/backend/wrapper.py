@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from typing_extensions import override
 
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import (
     Answer,
     Hold,
@@ -46,6 +47,10 @@ class OneVerbBackend(CrossbarBackend):
 
     @override
     def multiply(self, batch: VectorBatch) -> Reading:
+        return _answer(self.perform(batch))
+
+    @override
+    def multiply_blocks(self, batch: BlockBatch) -> Reading:
         return _answer(self.perform(batch))
 
     @override

@@ -48,8 +48,11 @@ _TEXTS = (
     *("run_id", "started_utc", "ended_utc", "status", "hwloop_version", "procedure", "backend"),
     *("multiply", "host", "platform", "python_version", "numpy_version"),
 )
-_COUNTS = {"format_version": 1, "seed": 0, "population": 0, "verify_steps": 1}
+_COUNTS = {"format_version": 1, "seed": 0, "population": 0, "verify_steps": 1, "code_bits": 0}
 """Attributes that are whole numbers, and the least of each."""
+
+_LATER = {"verify_steps": 1, "code_bits": 0}
+"""Attributes that earlier records do not have, and what they would have said."""
 
 
 class _Step(BaseModel):
@@ -152,7 +155,7 @@ def _check_attributes(file: h5py.File) -> None:
         if not isinstance(file.attrs.get(name), str):
             raise RecordError(f"attribute {name}: expected a text; it is {file.attrs.get(name)!r}")
     for name, least in _COUNTS.items():
-        value = file.attrs.get(name, 1 if name == "verify_steps" else None)
+        value = file.attrs.get(name, _LATER.get(name))
         whole = isinstance(value, np.integer | int) and not isinstance(value, bool)
         if not whole or not least <= int(value) <= LARGEST_INTEGER:
             raise RecordError(

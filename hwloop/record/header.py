@@ -77,6 +77,7 @@ def write_header(file: h5py.File, header: RunHeader) -> None:
             "origin": header.origin,
             "multiply": header.description.multiply,
             "verify_steps": header.description.verify_steps,
+            "code_bits": header.description.code_bits or 0,
             **_read_path(header.description),
             "host": platform.node(),
             "platform": platform.platform(),

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import (
     Answer,
     Flag,
@@ -24,6 +25,7 @@ from hwloop.array.operations import (
     unlimited,
 )
 from hwloop.errors import RecordError
+from hwloop.record.blocks import KeptBatch, block_columns, recorded_batch, recorded_reading
 from hwloop.types import FlagArray, FloatArray
 
 
@@ -32,11 +34,12 @@ class RecordedOperation:
     """One recorded operation, with its measured values and the time of its end.
 
     ``limited_flags``: of a pulse map that compliance kept from a cell, (..., rows, cols), or None.
+    ``reading``: None where none was made, or where the record has not kept it.
     """
 
     index: int
     kind: str
-    operation: Operation
+    operation: Operation | KeptBatch
     reading: Reading | None
     failed: bool
     array_time_s: float
@@ -91,6 +94,8 @@ def columns_of(operation: Operation, answer: Answer) -> tuple[str, dict[str, Any
             return "ramp", _ramp_columns(operation) | _measured(reading)
         case VectorBatch():
             return "multiply", {"voltage_v": operation.voltage_v} | _measured(reading)
+        case BlockBatch():
+            return "blocks", block_columns(operation, reading)
         case Hold():
             held = {"conductance_s": operation.conductance_s, "addressed": operation.addressed}
             return "hold", held
@@ -123,7 +128,7 @@ def _measured(reading: Reading | None) -> dict[str, Any]:
     return {} if reading is None else {"current_a": reading.current_a, "flags": reading.flags}
 
 
-def operation_of(kind: str, values: dict[str, Any]) -> Operation:
+def operation_of(kind: str, values: dict[str, Any]) -> Operation | KeptBatch:
     """Return the operation in a row of the columns of its kind."""
     match kind:
         case "pulse":
@@ -153,11 +158,22 @@ def operation_of(kind: str, values: dict[str, Any]) -> Operation:
             )
         case "multiply":
             return VectorBatch(values["voltage_v"])
+        case "blocks":
+            return recorded_batch(values)
         case "hold":
             return Hold(values["conductance_s"], values["addressed"])
         case "wait":
             return Wait(float(values["duration_s"]))
     raise RecordError(f"the record has an operation of the unknown kind {kind!r}")
+
+
+def reading_of(kind: str, values: dict[str, Any]) -> Reading | None:
+    """Return the measured values in a row of the columns of a kind; None without any."""
+    if kind == "blocks":
+        return recorded_reading(values)
+    if "current_a" not in values:
+        return None
+    return Reading(np.array(values["current_a"]), np.array(values["flags"]))
 
 
 def _gate(stored: Any) -> float | FloatArray | None:

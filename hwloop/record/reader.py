@@ -12,13 +12,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.operations import Reading
 from hwloop.array.settings import outer_shape
 from hwloop.backend.origin import Origin, recorded_origin
 from hwloop.errors import ConfigError, HwloopError, RecordError
 from hwloop.record.form import check_form, text_of
 from hwloop.record.header import LOG, OPERATIONS, OUTCOMES, STATUS
-from hwloop.record.operations import Blocks, RecordedOperation, operation_of
+from hwloop.record.operations import Blocks, RecordedOperation, operation_of, reading_of
 from hwloop.record.series import counter_name
 from hwloop.settings.foreign_hdf5 import MISREAD, is_checked, note_checked, refuse_damaged
 
@@ -262,9 +261,7 @@ class Record:
         try:
             kind = entry["kind"].decode()
             values = self._blocks.row(entry["series"].decode(), int(entry["item"]))
-            reading = None
-            if "current_a" in values:
-                reading = Reading(np.array(values["current_a"]), np.array(values["flags"]))
+            reading = reading_of(kind, values)
             operation = operation_of(kind, values)
             flags = values.get("flags") if kind == "pulse" else None
         except (RecordError, *MISREAD) as exc:

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BeforeValidator, ValidationInfo
 from typing_extensions import override
 
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.geometry import Geometry
 from hwloop.array.operations import Answer, Operation
 from hwloop.array.read_path import ReadPath
@@ -19,6 +20,7 @@ from hwloop.backend.origin import Origin, replayed
 from hwloop.backend.wrapper import OneVerbBackend
 from hwloop.errors import BackendError, ConfigError, RecordError, ReplayMismatch
 from hwloop.messages import first_place
+from hwloop.record.blocks import KeptBatch
 from hwloop.record.reader import Record
 from hwloop.settings.model import Settings, folder_of
 
@@ -53,6 +55,7 @@ class Replay(OneVerbBackend):
             verify_steps=int(record.attrs.get("verify_steps", 1)),
             units=record.identity_units,
             read_path=_read_path(record, geometry),
+            code_bits=int(record.attrs.get("code_bits", 0)) or None,
             holds=True,  # whether it was so in the recorded run, the record shows
         )
 
@@ -91,6 +94,11 @@ class Replay(OneVerbBackend):
             raise RecordError(
                 f"operation {recorded.index} ({recorded.kind}) failed in the recording"
             )
+        if isinstance(recorded.operation, KeptBatch) and recorded.reading is None:
+            raise RecordError(
+                f"operation {recorded.index}: the record keeps a summary of this multiplication"
+                " and not its answers, so it cannot answer; 'record: answers' keeps them"
+            )
         return recorded.answer(self._description.shape)
 
     @override
@@ -117,23 +125,28 @@ def _read_path(record: Record, geometry: Geometry) -> ReadPath | None:
     )
 
 
-def _kind(operation: Operation) -> str:
+def _kind(operation: Operation | KeptBatch) -> str:
     names = {
         "PulseMap": "pulse",
         "ReadMap": "read",
         "Ramp": "ramp",
         "VectorBatch": "multiply",
+        "BlockBatch": "multiply by blocks",
+        "KeptBatch": "multiply by blocks",
         "Hold": "hold",
         "Wait": "wait",
     }
     return names[type(operation).__name__]
 
 
-def _difference(asked: Operation, recorded: Operation) -> str:
+def _difference(asked: Operation, recorded: Operation | KeptBatch) -> str:
     """Describe the first difference of two operations; "" where they are the same."""
+    if isinstance(asked, BlockBatch) and isinstance(recorded, KeptBatch):
+        different = recorded.difference(asked)
+        return different and f"{_kind(asked)}: {different}"
     if type(asked) is not type(recorded):
         return f"the run asks for a {_kind(asked)}, the record has a {_kind(recorded)}"
-    for field in fields(asked):
+    for field in (one for one in fields(asked) if one.name not in _NOT_DONE):
         mine, theirs = getattr(asked, field.name), getattr(recorded, field.name)
         if np.shape(mine) != np.shape(theirs):
             return (
@@ -143,6 +156,10 @@ def _difference(asked: Operation, recorded: Operation) -> str:
         if not np.array_equal(mine, theirs):
             return f"{_kind(asked)}: {_first_difference(field.name, mine, theirs)}"
     return ""
+
+
+_NOT_DONE = frozenset({"keep"})
+"""Fields that say nothing of what is done with the array."""
 
 
 def _first_difference(name: str, mine: object, theirs: object) -> str:

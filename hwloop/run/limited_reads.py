@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from hwloop.array.biasing import loads_whole_row
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import Operation, Ramp, ReadMap, VectorBatch, limited
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend, Description
@@ -79,6 +80,13 @@ def _currents(
         case VectorBatch() if operation.voltage_v.size:
             sum_v = float(np.abs(operation.voltage_v).sum(axis=-1).max())
             yield "the product of a vector", sum_v * most_conductance_s
+        case BlockBatch():
+            for _, row_v in operation.pieces(operation.samples):
+                sum_v = max(
+                    float(np.abs(row_v[..., list(block.rows)]).sum(axis=-1).max())
+                    for block in operation.blocks
+                )
+                yield "the product of a vector", sum_v * most_conductance_s
 
 
 def _message(what: str, current_a: float, array: ArraySettings) -> str:

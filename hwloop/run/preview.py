@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.array.biasing import worst_half_select_v
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.limits import check_operation
 from hwloop.array.line_bounds import LineBounds
 from hwloop.array.operations import Hold, Operation, PulseMap, Ramp, ReadMap, VectorBatch
@@ -195,6 +196,12 @@ def describe(operation: Operation, array: ArraySettings) -> str:
                 f"multiply {operation.voltage_v.shape[-2]} vectors,"
                 f" up to {format_quantity(_read(operation), 'V')}"
             )
+        case BlockBatch():
+            blocks = len(operation.blocks)
+            return (
+                f"multiply {operation.vectors} vectors by {blocks} block{'s' * (blocks > 1)},"
+                f" up to {format_quantity(_read(operation), 'V')}"
+            )
         case Hold():
             addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
             return f"set {addressed} of {cells} cells to conductances, without a pulse"
@@ -253,6 +260,8 @@ def _read(operation: Operation) -> float:
             return abs(operation.read_v)
         case VectorBatch():
             return float(np.abs(operation.voltage_v).max(initial=0.0))
+        case BlockBatch():
+            return max(map(abs, operation.extremes_v))
     return 0.0
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from typing_extensions import override
 
 from hwloop.array.biasing import drive_fractions
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import (
     Hold,
     Operation,
@@ -265,6 +266,8 @@ class Bench(CrossbarBackend):
             case VectorBatch():
                 levels = np.unique(operation.voltage_v[operation.voltage_v != 0]).size
                 return float(rows * cols * (reading_s * levels + SWITCHING_S))
+            case BlockBatch():
+                return super().duration_s(operation)
             case Hold():
                 return 0.0  # refused when it is checked
         return operation.duration_s

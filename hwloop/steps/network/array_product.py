@@ -8,16 +8,15 @@ cells of their columns are at 0 V. Only the columns of the driven block are used
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from hwloop.array.operations import VectorBatch
-from hwloop.errors import StepError
-from hwloop.messages import first_place
 from hwloop.steps.array import Array
+from hwloop.steps.network.inference.layer_product import LayerOnTiles, measured, on_tiles
 from hwloop.steps.network.mapping.mapping import WeightMap, differences
-from hwloop.steps.network.mapping.placement import Block, Placement
+from hwloop.steps.network.mapping.placement import Placement
 from hwloop.steps.network.network import Network
 from hwloop.types import FloatArray
 
@@ -37,6 +36,11 @@ class PlacedNetwork:
     def target_conductance_s(self) -> FloatArray:
         """Return target conductances (tiles, rows, cols), siemens; NaN in unused cells."""
         return self.placement.on_tiles([one.conductance_s for one in self.maps])
+
+    @cached_property
+    def on_tiles(self) -> list[LayerOnTiles]:
+        """Return every layer with its map and its blocks."""
+        return on_tiles(self.network.matrices, self.maps, self.placement)
 
     def weights_of(self, tiles_conductance_s: FloatArray, layer: int) -> FloatArray:
         """Return weights (..., rows, outputs) of a layer from siemens (..., tiles, rows, cols).
@@ -66,63 +70,21 @@ def multiply(array: Array, placed: PlacedNetwork, layer: int, inputs: FloatArray
     """
     full = float(np.abs(inputs).max(initial=0.0)) or 1.0
     per_unit_v = array.settings.read.read_v / full
-    mapped = placed.maps[layer]
+    own = placed.on_tiles[layer]
+    # The bias, where there is one, is among the inputs: they are vectors as they are driven.
+    plain = replace(own, matrix=replace(own.matrix, bias=False, kernel=None))
     outer = array.population if array.settings.tiles == 1 else array.population[:-1]
-    sums = np.zeros((*outer, inputs.shape[-2], len(mapped.slope_conductance_s)))
-    for blocks in _rounds(placed.placement.of_layer(layer)):
-        for part in _parts(inputs.shape[-2], array):
-            current_a = _currents(array, blocks, inputs[..., part, :] * per_unit_v)
-            for block in blocks:
-                found = current_a[..., block.tile, :, block.place[1]]
-                _refuse_unmeasured(found, block, mapped, placed.network.matrices[layer].name)
-                outputs = list(block.outputs)
-                signed_a = differences(found, mapped.arrangement)
-                sums[..., part, outputs] += signed_a / mapped.slope_conductance_s[outputs]
-    return sums / per_unit_v
-
-
-def _rounds(blocks: list[Block]) -> Iterator[list[Block]]:
-    """Yield groups of blocks that can be driven at once: one block per tile."""
-    left = list(blocks)
-    while left:
-        first = {block.tile: block for block in reversed(left)}
-        yield list(first.values())
-        left = [block for block in left if block is not first[block.tile]]
+    sums = np.zeros((*outer, inputs.shape[-2], len(own.mapped.slope_conductance_s)))
+    for part in _parts(inputs.shape[-2], array) if own.blocks else ():
+        batch = plain.batch(inputs[..., part, :], per_unit_v=per_unit_v)
+        sums[..., part, :] = plain.sums(measured(array, plain, batch), per_unit_v=per_unit_v)
+    return sums
 
 
 def _parts(batch: int, array: Array) -> Iterator[slice]:
     size = max(1, _MOST_ENTRIES // (int(np.prod(array.population)) * array.settings.rows))
     for begin in range(0, batch, size):
         yield slice(begin, min(begin + size, batch))
-
-
-def _currents(array: Array, blocks: list[Block], voltage_v: FloatArray) -> FloatArray:
-    """Measure column currents (..., tiles, batch, cols) with each block driven on its tile."""
-    tiles, rows = array.settings.tiles, array.settings.rows
-    *outer, batch, _ = voltage_v.shape
-    # The guard takes vectors for one array, or for each array of the population and each tile.
-    if tiles > 1:
-        outer = list(array.population[:-1])
-    driven_v = np.zeros((*outer, tiles, batch, rows))
-    for block in blocks:
-        driven_v[..., block.tile, :, block.place[0]] = voltage_v[..., list(block.rows)]
-    asked = driven_v if tiles > 1 else driven_v[..., 0, :, :]
-    current_a = array.backend.multiply(VectorBatch(asked)).current_a
-    return current_a if tiles > 1 else current_a[..., None, :, :]
-
-
-def _refuse_unmeasured(found_a: FloatArray, block: Block, mapped: WeightMap, name: str) -> None:
-    wrong = np.isnan(found_a)
-    if not wrong.any():
-        return
-    column = block.left + first_place(wrong)[-1]
-    most_conductance_s = len(block.rows) * float(mapped.conductance_s.max())
-    raise StepError(
-        f"layer {name}: tile {block.tile}, column {column}: the current could not be measured"
-        f" ({wrong.sum()} of {found_a.size}, over-range or compliance): raise limits.current_a or"
-        f" lower read.read_v; a column of {len(block.rows)} cells gives up to"
-        f" {most_conductance_s:.3g} S"
-    )
 
 
 def effective_bits(found: FloatArray, exact: FloatArray) -> FloatArray:

@@ -80,7 +80,11 @@ def sums_by_elements(
     return sums.reshape(*sums.shape[:-1], up, across)
 
 
-def _padded(x: FloatArray, kernel: Kernel, padding: int, layer: str) -> FloatArray:
+def check_images(x: FloatArray, kernel: Kernel, *, padding: int, layer: str = "") -> None:
+    """Raise :class:`StepError` naming ``layer`` where images (..., channels, height, width) misfit.
+
+    They have other channels, or are smaller than the kernel.
+    """
     channels, height, width = kernel
     if x.ndim < 4 or x.shape[-3] != channels:
         raise StepError(
@@ -91,4 +95,8 @@ def _padded(x: FloatArray, kernel: Kernel, padding: int, layer: str) -> FloatArr
             f"layer {layer}: an image of {x.shape[-2]} × {x.shape[-1]} with padding {padding} is"
             f" smaller than the kernel of {height} × {width}"
         )
+
+
+def _padded(x: FloatArray, kernel: Kernel, padding: int, layer: str) -> FloatArray:
+    check_images(x, kernel, padding=padding, layer=layer)
     return np.pad(x, [(0, 0)] * (x.ndim - 2) + [(padding, padding)] * 2)

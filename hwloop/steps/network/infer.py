@@ -1,31 +1,43 @@
 """Inference with a placed network, layer by layer through the array's multiplication.
 
-Activations, pooling and the sums of blocks are done in software. Each layer is also multiplied in
-NumPy with the weights of the read-back conductances; the difference is the error of the array's
-multiplication. The whole network is also evaluated in NumPy with the wanted weights, for its
-accuracy without hardware.
+Activations, pooling and the sums of blocks are done in software. Samples stream through the network
+in chunks, see :mod:`hwloop.steps.network.inference.stream`. For the samples of the calibration each
+layer is also multiplied in NumPy with the weights of the read-back conductances; the difference is
+the error of the array's multiplication. The whole network is also evaluated in NumPy with the
+wanted weights, for its accuracy without hardware.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from typing_extensions import override
 
+from hwloop.array.blocks import Keep
 from hwloop.array.operations import VectorBatch
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, StepError
 from hwloop.settings.bulk import LabelledData
 from hwloop.settings.model import Settings
+from hwloop.settings.units import Count, Fraction, Number
 from hwloop.statistics import wilson_interval
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import conductance_s, planned_read
 from hwloop.steps.contract import Plan, PlannedOperation, Step
-from hwloop.steps.network.array_product import PlacedNetwork, effective_bits, multiply, with_tiles
+from hwloop.steps.network.array_product import PlacedNetwork, effective_bits, with_tiles
+from hwloop.steps.network.inference.sizes import (
+    chosen_kind,
+    layer_sizes,
+    record_bytes,
+    samples_at_once,
+    text_of_bytes,
+)
+from hwloop.steps.network.inference.stream import LayerState, RangeRules, Stream
 from hwloop.steps.network.network import predicted
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
@@ -34,9 +46,23 @@ IntArray = NDArray[np.int64]
 
 
 class InferSettings(Settings):
-    """Settings of an inference; ``data``: samples and their classes."""
+    """Settings of an inference; ``data``: samples and their classes.
+
+    ``record``: what the record keeps, every voltage and current, the answers of the converters, or
+    a summary; if left out, the fullest of them below 200 MB. ``calibration``: the first samples,
+    which settle the scale of each layer's inputs and the ranges of the converters.
+    ``input_margin``: of that scale beyond the largest input, a fraction of it. ``over_range``:
+    largest share of a layer's inputs, or of a block's conversions, that may be held at an end of
+    their range.
+    ``memory_mb``: that the samples on their way through the network may take, megabytes.
+    """
 
     data: LabelledData
+    record: Keep | None = None
+    calibration: Count = 200
+    input_margin: Fraction = 0.1
+    over_range: Fraction = 1e-3
+    memory_mb: Annotated[Number, Field(ge=1, le=1e6)] = 200.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,31 +92,90 @@ class MultiplyRow(Row):
     rms_error: FloatArray = column("1", "rms of sum by the array - sum by read-back weights; (...)")
     bits: FloatArray = column("1", "effective bits, median over outputs; inf: no error; (...)")
     rms_weight_error: FloatArray = column("1", "rms of read-back weight - wanted weight; (...)")
+    held_inputs: float = column("1", "share of its inputs that were held at limits.read_v")
+    over_range: float = column("1", "share of its conversions held at an end of their range")
 
 
 def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
-    """Read the conductances back, multiply layer by layer, and count the right answers.
+    """Read the conductances back, send all samples through the array, and count right answers.
 
-    Raises :class:`StepError` where no network is mapped or a current could not be measured.
+    Raises :class:`StepError` where no network is mapped, samples do not fit, a current could not be
+    measured, or too many conversions were over range.
     """
     placed = placed_network(array, step="infer")
     x, y = settings.data.load()
     mask = np.ones(array.geometry.shape, dtype=np.bool_)
     tiles_conductance_s = with_tiles(conductance_s(array, mask, step="infer"), array)
-    found: list[MultiplyRow] = []
+    kept = _kept(settings, array, placed, x)
+    stream = Stream(
+        array,
+        placed.network,
+        placed.on_tiles,
+        rules=RangeRules(settings.input_margin, settings.over_range),
+        total=len(x),
+        keep=kept.kind,
+    )
+    errors: list[_LayerError] = []
 
-    def by_array(layer: int, inputs: FloatArray) -> FloatArray:
-        weights = placed.weights_of(tiles_conductance_s, layer)
-        sums = multiply(array, placed, layer, inputs)
-        found.append(_compared(placed, layer, sums, inputs @ weights, weights))
-        return sums
+    def compare(layer: int, inputs: FloatArray, sums: FloatArray) -> None:
+        errors.append(_compared(placed, layer, tiles_conductance_s, inputs, sums))
 
-    outputs = placed.network.forward(x, by_array)
-    yield from found
-    software = predicted(placed.network.forward(x))
-    row = _count_answers(predicted(outputs), software, y, classes=max(2, outputs.shape[-1]))
+    first = stream.calibrate(x[: settings.calibration], compare)
+    answers, software = [predicted(first)], []
+    for begin in range(len(first[..., 0].T), len(x), kept.samples):
+        answers.append(predicted(stream.outputs(x[begin : begin + kept.samples])))
+    for begin in range(0, len(x), kept.samples):
+        software.append(predicted(placed.network.forward(x[begin : begin + kept.samples])))
+    yield from map(_layer_row, range(len(errors)), errors, stream.states)
+    row = _count_answers(
+        np.concatenate(answers, axis=-1),
+        np.concatenate(software),
+        y,
+        classes=max(2, first.shape[-1]),
+    )
     yield row
-    yield Outcome(True, _summary(row))
+    yield Outcome(True, f"{_summary(row)}; {_held(placed, stream.states)}{kept.message}")
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Kind of record, and how many samples go through the network at once."""
+
+    kind: Keep
+    samples: int
+    message: str
+
+
+def _kept(settings: InferSettings, array: Array, placed: PlacedNetwork, x: FloatArray) -> _Kept:
+    sizes = layer_sizes(placed.network, placed.on_tiles, x[0])
+    arrays = int(np.prod(array.population)) // array.settings.tiles
+    each = record_bytes(sizes, arrays=arrays, code_bits=array.backend.description.code_bits)
+    kind = chosen_kind(each, len(x), wanted=settings.record)
+    at_once = samples_at_once(
+        sizes, arrays=arrays, memory_bytes=int(settings.memory_mb * 1_000_000)
+    )
+    about = "" if kind == "summary" else f" ({text_of_bytes(each[kind] * len(x))})"
+    return _Kept(kind, at_once, f"record: {kind}{about}")
+
+
+def _held(placed: PlacedNetwork, states: Sequence[LayerState]) -> str:
+    """Return a message about the layer of which most was held at an end of a range, or ""."""
+    found = ""
+    for name, shares in (
+        ("inputs", [state.held_inputs / max(state.inputs, 1) for state in states]),
+        ("conversions", [_over_range(state) for state in states]),
+    ):
+        worst = int(np.argmax(shares))
+        if shares[worst]:
+            layer = placed.network.matrices[worst].name
+            found += (
+                f"up to {shares[worst]:.2g} of {name} held at an end of their range ({layer}); "
+            )
+    return found
+
+
+def _over_range(state: LayerState) -> float:
+    return float(state.over_range.sum() / max(int(state.conversions.sum()), 1))
 
 
 def placed_network(array: Array, *, step: str) -> PlacedNetwork:
@@ -101,15 +186,51 @@ def placed_network(array: Array, *, step: str) -> PlacedNetwork:
     return placed
 
 
+@dataclass(frozen=True, eq=False)
+class _LayerError:
+    """Errors of one layer over the samples of the calibration; (...) is the population."""
+
+    sums: FloatArray
+    bits: FloatArray
+    weights: FloatArray
+
+
 def _compared(
-    placed: PlacedNetwork, layer: int, sums: FloatArray, exact: FloatArray, weights: FloatArray
-) -> MultiplyRow:
-    wanted = placed.network.matrices[layer].weights
+    placed: PlacedNetwork,
+    layer: int,
+    tiles_conductance_s: FloatArray,
+    inputs: FloatArray,
+    sums: FloatArray,
+) -> _LayerError:
+    """Compare the sums of the array with those of the weights that were read back."""
+    matrix = placed.network.matrices[layer]
+    weights = placed.weights_of(tiles_conductance_s, layer)
+    exact: list[FloatArray] = []
+
+    def multiply(vectors: FloatArray) -> FloatArray:
+        exact.append(vectors @ weights)
+        return exact[0]
+
+    matrix.apply(inputs, multiply)
+    found = sums
+    if matrix.kernel is not None:
+        found = np.moveaxis(sums, -3, -1)
+        found = found.reshape(*found.shape[:-4], -1, found.shape[-1])
+    return _LayerError(
+        sums=_rms(found - exact[0]),
+        bits=np.median(effective_bits(found, exact[0]), axis=-1),
+        weights=_rms(weights - matrix.weights),
+    )
+
+
+def _layer_row(layer: int, error: _LayerError, state: LayerState) -> MultiplyRow:
     return MultiplyRow(
         layer=layer,
-        rms_error=_rms(sums - exact),
-        bits=np.median(effective_bits(sums, exact), axis=-1),
-        rms_weight_error=_rms(weights - wanted),
+        rms_error=error.sums,
+        bits=error.bits,
+        rms_weight_error=error.weights,
+        held_inputs=state.held_inputs / max(state.inputs, 1),
+        over_range=_over_range(state),
     )
 
 

@@ -19,7 +19,7 @@ from hwloop.errors import ConfigError, StepError
 from hwloop.messages import nearest
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, Number
-from hwloop.steps.network.convolution import Kernel, patches, sums_by_elements
+from hwloop.steps.network.convolution import Kernel, check_images, patches, sums_by_elements
 from hwloop.steps.network.mapping.mapping import refuse_unfinite
 from hwloop.types import FloatArray
 
@@ -151,6 +151,14 @@ class Matrix:
         sums = multiply(self._with_bias(unrolled.reshape(*outer, batch * up * across, rows)))
         return np.moveaxis(sums.reshape(*sums.shape[:-2], batch, up, across, -1), -1, -3)
 
+    def check_inputs(self, x: FloatArray) -> None:
+        """Raise :class:`StepError` where inputs (..., samples, …) are not those of the layer."""
+        rows = self.weights.shape[0] - self.bias
+        if self.kernel is not None:
+            check_images(x, self.kernel, padding=self.padding, layer=self.name)
+        elif x.ndim < 2 or x.shape[-1] != rows:
+            raise StepError(f"layer {self.name}: takes {rows} inputs, but gets {x.shape[-1]}")
+
     def exact(self, x: FloatArray) -> FloatArray:
         """Apply the layer in NumPy, in the order of its ``loop``; shapes as of :meth:`apply`."""
         if self.kernel is None or self.loop == "patches":
@@ -182,13 +190,22 @@ class Network:
 
     def forward(self, x: FloatArray, multiply: Multiply | None = None) -> FloatArray:
         """Compute outputs (..., samples, outputs) of (samples, …); in NumPy by default."""
+
+        def own(index: int, inputs: FloatArray) -> FloatArray:
+            matrix = self.matrices[index]
+            if multiply is None:
+                return matrix.exact(inputs)
+            return matrix.apply(inputs, _bound(multiply, index))
+
+        return self.through(x, own)
+
+    def through(self, x: FloatArray, layer: Callable[[int, FloatArray], FloatArray]) -> FloatArray:
+        """Compute outputs with ``layer`` (index of the matrix, its inputs) in place of products.
+
+        Inputs and outputs of a convolution are images, (..., samples, channels, height, width).
+        """
         for entry in self.order:
-            if not isinstance(entry, int):
-                x = _function(entry, x)
-            elif multiply is None:
-                x = self.matrices[entry].exact(x)
-            else:
-                x = self.matrices[entry].apply(x, _bound(multiply, entry))
+            x = layer(entry, x) if isinstance(entry, int) else _function(entry, x)
         return x
 
 

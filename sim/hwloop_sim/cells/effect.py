@@ -145,6 +145,18 @@ class ReadNoise(Effect):
         """
         raise NotImplementedError
 
+    def fixed_variance_a2(self) -> float | None:
+        """Return the variance of a current besides that of the cells, amperes²; None by default.
+
+        An effect whose noise is normal, new in every read, and all in this and
+        :meth:`conductance_variance_s2` returns it: then a multiplication may draw the noise itself
+        instead of calling :meth:`add`. Example, an amplifier of 1 nA::
+
+          def fixed_variance_a2(self) -> float | None:
+              return 1e-18
+        """
+        return None
+
     def add(
         self,
         current_a: FloatArray,

@@ -51,6 +51,10 @@ class WhiteNoise(ReadNoise):
         return np.square(self._settings.sigma_conductance_s(conductance_s))
 
     @override
+    def fixed_variance_a2(self) -> float | None:
+        return self._settings.amplifier_a**2
+
+    @override
     def add(
         self,
         current_a: FloatArray,

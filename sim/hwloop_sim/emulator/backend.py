@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import ValidationInfo, model_validator
 from typing_extensions import override
 
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import (
     Flag,
     Hold,
@@ -36,6 +37,7 @@ from hwloop_sim.cells.choice import DeviceChoice, make_cells
 from hwloop_sim.cells.composed import NonIdealDevice
 from hwloop_sim.cells.current_law import CellLawSettings
 from hwloop_sim.cells.effect import EffectChoice
+from hwloop_sim.emulator.block_products import BlockProducts
 from hwloop_sim.emulator.limit_events import LimitEvents
 from hwloop_sim.emulator.lines import ArrayLines, WireSettings
 from hwloop_sim.emulator.products import Product, Products, joined
@@ -89,6 +91,7 @@ class EmulatedArray(CrossbarBackend):
         readout: Readout,
         request: OpenRequest,
         *,
+        blocks_rng: np.random.Generator,
         read_noise: float = 0.0,
         read_time_s: float = 1e-3,
         identity: dict[str, object] | None = None,
@@ -102,6 +105,7 @@ class EmulatedArray(CrossbarBackend):
             multiply="superposition" if lines.one_by_one else "parallel",
             identity=identity or {},
             units=units or {},
+            code_bits=None if readout.adc is None else readout.adc.bits,
             holds=True,
         )
         self._cells = cells
@@ -115,6 +119,7 @@ class EmulatedArray(CrossbarBackend):
         cells_of_vector = request.array.rows * request.array.cols if lines.one_by_one else 1
         self._vector_time_s = cells_of_vector * read_time_s
         self._products = Products(lines, cells.read_noise, fraction=read_noise, rng=request.rng)
+        self._blocks = BlockProducts(lines, readout, fraction=read_noise, rng=blocks_rng)
         self._limits = LimitEvents()
         self._latest: tuple[int, int, object, PulseMap] | None = None
         self._now_s = 0.0
@@ -150,7 +155,7 @@ class EmulatedArray(CrossbarBackend):
             case Ramp():
                 for pulse in operation.pulses():
                     self._check_pulse(pulse)
-            case VectorBatch():
+            case VectorBatch() | BlockBatch():
                 self._readout.check(operation.voltage_v)
 
     @override
@@ -162,6 +167,8 @@ class EmulatedArray(CrossbarBackend):
                 return float(reads * self._read_time_s)
             case VectorBatch():
                 return float(operation.voltage_v.shape[-2] * self._vector_time_s)
+            case BlockBatch():
+                return float(operation.vectors * len(operation.rounds) * self._vector_time_s)
         return super().duration_s(operation)
 
     @override
@@ -227,6 +234,15 @@ class EmulatedArray(CrossbarBackend):
             _spoil(reading, mask)
         self._cells.note_read(lambda: np.moveaxis(voltage_v, -2, 0)[..., None])
         return reading
+
+    @override
+    def multiply_blocks(self, batch: BlockBatch) -> Reading:
+        self._refuse_if_closed()
+        self.check(batch)
+        if not self._blocks.can(self._cells, batch, bound_a=self._compliance_a):
+            return super().multiply_blocks(batch)
+        self._elapse(self.duration_s(batch))
+        return self._blocks.answer(self._cells, batch, bound_a=self._compliance_a)
 
     @override
     def hold(self, hold: Hold) -> None:
@@ -333,7 +349,7 @@ def open_sim(settings: SimSettings, request: OpenRequest) -> EmulatedArray:
     outer = request.array.outer_shape(request.population)
     shape = (*outer, *request.array.geometry.shape)
     # The order of the spawns fixes the draws of a seed: new ones come last.
-    device_rng, array_rng, effects_rng, readout_rng = request.rng.spawn(4)
+    device_rng, array_rng, effects_rng, readout_rng, blocks_rng = request.rng.spawn(5)
     cells = make_cells(
         settings.device,
         settings.effects,
@@ -353,6 +369,7 @@ def open_sim(settings: SimSettings, request: OpenRequest) -> EmulatedArray:
         ),
         Readout(settings.converters, shape, readout_rng),
         OpenRequest(request.array, request.population, array_rng),
+        blocks_rng=blocks_rng,
         read_noise=settings.read_noise,
         read_time_s=settings.read_time_s,
         identity={"emulator": "hwloop_sim", **settings.model_dump(mode="json")},

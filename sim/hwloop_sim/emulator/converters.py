@@ -178,6 +178,21 @@ class Adc(Settings):
         low_a, high_a = self.range.fit(calibration_a)
         return Levels(low_a, high_a, self.bits)
 
+    def range_of_each(self, calibration_a: list[FloatArray]) -> list[Levels]:
+        """Return the levels of several converters, each calibrated on its own currents, amperes.
+
+        Where all of its currents are 0 A, a converter has the widest range of the others.
+        """
+        alive = [bool(np.any(one_a[np.isfinite(one_a)])) for one_a in calibration_a]
+        if not any(alive) or isinstance(self.range, FixedRange):
+            return [self.levels(one_a) for one_a in calibration_a]
+        own = [
+            self.levels(one_a) if seen else None
+            for one_a, seen in zip(calibration_a, alive, strict=True)
+        ]
+        widest = max((one for one in own if one), key=lambda one: one.high - one.low)
+        return [one or widest for one in own]
+
     def draw_gain(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
         """Draw 1 + gain error of converters."""
         return 1 + self.gain_error + rng.normal(0, self.gain_sigma, shape)

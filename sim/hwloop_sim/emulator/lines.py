@@ -106,6 +106,23 @@ class ArrayLines:
             axis=-1,
         )
 
+    def transfer_conductance_s(self, cells: Device) -> FloatArray:
+        """Return the current of each column per volt on each row of its tile, siemens.
+
+        (..., rows, cols): of linear cells, all lines held; NaN where a line has no terminal.
+        """
+        conductance_s = cells.conductance_s
+        if self._wires is None:
+            return conductance_s
+        out = np.empty(conductance_s.shape)
+        for tile in self._tiles:
+            out[tile.place] = self._crossbar(conductance_s, tile).transfer_conductance_s()
+        return out
+
+    def rows_within(self, cells: Device, highest_v: float, *, bound_a: float) -> bool:
+        """Return whether no row can reach its compliance at voltages up to ``highest_v``."""
+        return self._drivers.within(cells, highest_v, bound_a=bound_a)
+
     def read(self, cells: Device, addressed: BoolArray, read_v: float) -> FloatArray:
         """Return the current of each cell read alone, (..., rows, cols), amperes.
 

@@ -8,6 +8,7 @@ measured, the sum is NaN.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,7 +62,8 @@ class Readout:
         self, settings: ConverterSettings, shape: tuple[int, ...], rng: np.random.Generator
     ) -> None:
         *population, rows, cols = shape
-        self._dac = settings.dac
+        self._dac, self.adc = settings.dac, settings.adc
+        self._levels: dict[tuple[int, ...], Levels] = {}
         self.row_slices = settings.tiles.row_slices(rows)
         self.col_slices = settings.tiles.col_slices(cols)
         drawing, self._dac_rng, self._adc_rng = rng.spawn(3)
@@ -78,6 +80,50 @@ class Readout:
         """Raise :class:`hwloop.errors.Unsupported` for a voltage beyond the range of the DAC."""
         if self._dac is not None:
             self._dac.check(voltage_v)
+
+    @property
+    def drives_alike(self) -> bool:
+        """Return whether the drivers give one voltage always one level, and 0 V for 0 V."""
+        dac = self._dac
+        return dac is None or (
+            not dac.noise_v and dac.low_v <= 0 <= dac.high_v and self._driven_v(0.0) == 0
+        )
+
+    def levels_of(
+        self, pieces: list[tuple[int, ...]], current_a: Iterable[FloatArray], *, anew: bool
+    ) -> list[Levels]:
+        """Return the levels of the converters of each piece, its own range for each.
+
+        ``current_a``: of each piece, amperes; the range of a piece is calibrated on the first of
+        them that are seen, and ``anew`` where that is asked for. Raises
+        :class:`hwloop.errors.Unsupported` where every current is 0 A.
+        """
+        if self.adc is None:
+            return []
+        if anew or any(piece not in self._levels for piece in pieces):
+            levels = self.adc.range_of_each(list(current_a))
+            self._levels.update(zip(pieces, levels, strict=True))
+            self._note_ranges(pieces, levels)
+        return [self._levels[piece] for piece in pieces]
+
+    def errors_of(
+        self, pieces: list[tuple[int, int, slice]], *, tiled: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return gain and offset of the converters of pieces, (..., conversions), side by side.
+
+        A piece: row of tiles, tile of the array (``tiled``: it has an axis of them), columns.
+        """
+        if self._converter is None:
+            raise ValueError("there are no converters")
+        found = []
+        for values in (self._converter.gain, self._converter.offset_a):
+            own = values if tiled else values[..., None, :]
+            parts = [own[row_tile][..., tile, cols] for row_tile, tile, cols in pieces]
+            found.append(np.concatenate(parts, axis=-1))
+        return found[0], found[1]
+
+    def _driven_v(self, voltage_v: float) -> float:
+        return float(self.drive(np.full((1, 1), voltage_v))[0, 0])
 
     def drive(self, voltage_v: FloatArray) -> FloatArray:
         """Return the voltages of the rows for vectors (..., batch, rows), volts."""
@@ -131,6 +177,19 @@ class Readout:
             )
             readings.append(Reading(part_a, flags))
         return readings
+
+    def _note_ranges(self, pieces: list[tuple[int, ...]], levels: list[Levels]) -> None:
+        ends = sorted(max(-one.low, one.high) for one in levels)
+        tiles = sorted({piece[0] for piece in pieces})
+        reach = " to ".join(format_quantity(end, "A") for end in dict.fromkeys((ends[0], ends[-1])))
+        of_tiles = f"{tiles[0]} to {tiles[-1]}" if len(tiles) > 1 else str(tiles[0])
+        self._events.append(
+            Event(
+                "info",
+                f"ADC: {levels[0].bits} bits, {len(pieces)} ranges on tiles {of_tiles},"
+                f" up to {reach}",
+            )
+        )
 
     def _note_range(self, levels: Levels) -> None:
         low, high, step = (

@@ -28,6 +28,14 @@ class RowDrivers:
         self._known_conductance_s: FloatArray | None = None
         self._row_conductance_s: list[FloatArray] = []
 
+    def within(self, cells: Device, highest_v: float, *, bound_a: float) -> bool:
+        """Return whether no row of any tile can be at its compliance, up to ``highest_v``."""
+        if not self._loaded:
+            return True
+        return all(
+            self._most_a(cells, index, highest_v) <= bound_a for index in range(len(self._tiles))
+        )
+
     def limited(self, cells: Device, read_v: float, *, bound_a: float) -> BoolArray | None:
         """Return the cells whose row is at its compliance while they are read at ``read_v``.
 

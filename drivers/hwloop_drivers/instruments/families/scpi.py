@@ -15,6 +15,8 @@ from hwloop_drivers.links.link import Link, LinkSettings
 
 MOST_ERRORS = 100
 
+SAME = 1e-6  # relative: settings that differ less read back alike
+
 
 class ScpiSpeaker:
     """Settings and questions in SCPI, for an instrument or for one of its several outputs.
@@ -86,6 +88,21 @@ class ScpiSpeaker:
         for header, sent in settings.items():
             self._confirm_setting(header, sent)
 
+    def _confirm_together(
+        self, settings: Mapping[str, float | str], *, rel_tol: Mapping[str, float]
+    ) -> None:
+        """Read settings back in one message and compare, as :meth:`_confirm_all` does.
+
+        ``rel_tol``: how much a number may differ, relative, by the end of its header.
+        """
+        question = ";".join(f"{header}?" for header in settings)
+        replies = self.link.query(question).strip().split(";")
+        if len(replies) != len(settings):
+            raise UnexpectedReply(f"{self.link.address}: {question} answered {replies!r}")
+        for (header, sent), reply in zip(settings.items(), replies, strict=True):
+            near = next((tol for end, tol in rel_tol.items() if header.endswith(end)), SAME)
+            self._compare_setting(header, sent, reply, rel_tol=near)
+
     def _confirm_setting(self, header: str, sent: float | str, *, abs_tol: float = 1e-15) -> None:
         """Read a setting back and compare; raises :class:`InstrumentFault`."""
         question = f"{header}?"
@@ -98,7 +115,13 @@ class ScpiSpeaker:
         self._compare_setting(header, sent, reply, abs_tol=abs_tol)
 
     def _compare_setting(
-        self, header: str, sent: float | str, reply: str, *, abs_tol: float = 1e-15
+        self,
+        header: str,
+        sent: float | str,
+        reply: str,
+        *,
+        rel_tol: float = SAME,
+        abs_tol: float = 1e-15,
     ) -> None:
         """Raise :class:`InstrumentFault` where the answer to a setting's question is another."""
         if isinstance(sent, str):
@@ -108,7 +131,7 @@ class ScpiSpeaker:
             found, wanted = repr(reply), sent
         else:
             read = parse_number(self.link, f"{header}?", reply)
-            if math.isclose(read, sent, rel_tol=1e-6, abs_tol=abs_tol):
+            if math.isclose(read, sent, rel_tol=rel_tol, abs_tol=abs_tol):
                 return
             found, wanted = number(read), number(sent)
         raise InstrumentFault(

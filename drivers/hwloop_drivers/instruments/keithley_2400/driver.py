@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from typing_extensions import override
 
@@ -24,7 +25,8 @@ from hwloop_drivers.instruments.families.common import (
     refuse_above,
 )
 from hwloop_drivers.instruments.families.identified import KEITHLEY, Identity
-from hwloop_drivers.instruments.families.scpi import ScpiInstrument
+from hwloop_drivers.instruments.families.scpi import SAME, ScpiInstrument
+from hwloop_drivers.instruments.families.single_source import SingleSource
 from hwloop_drivers.instruments.families.source_meter import (
     LOW_LIMIT_A,
     ScpiSourceMeter,
@@ -47,8 +49,6 @@ from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import (
     Measured,
-    PulseGenerator,
-    SourceMeter,
     SourceSetup,
     Train,
     TrainPoint,
@@ -62,7 +62,7 @@ ANSWER_CHARACTERS, BITS = 16, 10  # of one level that is read back, and of a byt
 DELAY_STEP_S = 1e-5
 
 
-class Keithley2400(ScpiSourceMeter, ScpiInstrument):
+class Keithley2400(ScpiSourceMeter, ScpiInstrument, SingleSource):
     """A 2400, 2401, 2410 … as voltage source and ammeter."""
 
     makers = KEITHLEY
@@ -70,6 +70,12 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
     near: tuple[str, ...] = ("6430",)
     _level_header, _output_header = ":SOUR:VOLT", ":OUTP"
     _limit_question, _trip_question = ":SENS:CURR:PROT?", ":SENS:CURR:PROT:TRIP?"
+    _off_commands = (":ABOR", ":SOUR:VOLT:MODE FIX", ":SOUR:VOLT 0", ":OUTP OFF")
+    _read_back_questions: ClassVar[Mapping[str, str]] = {
+        "source_range_v": ":SOUR:VOLT:RANG?",
+        "compliance_current_a": ":SENS:CURR:PROT?",
+        "nplc": ":SENS:CURR:NPLC?",
+    }
     _again_question = ":FETC?"  # it repeats the readings until there are new ones: 17-3
 
     def __init__(self, link: Link, settings: Keithley2400Settings) -> None:
@@ -90,29 +96,6 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
         super().verify_identity()
         found = Identity.parsed(self.id).model
         self._use_model(next((model for model in MODELS if model == found), "2400"))
-
-    @override
-    def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
-        return {"": self}
-
-    @override
-    def read_back(self) -> dict[str, object]:
-        questions = {
-            "source_range_v": ":SOUR:VOLT:RANG?",
-            "compliance_current_a": ":SENS:CURR:PROT?",
-            "nplc": ":SENS:CURR:NPLC?",
-        }
-        return {name: self._ask(question) for name, question in questions.items()}
-
-    @override
-    def safe_state(self) -> None:
-        self.link.write(":ABOR")
-        self.link.write(":SOUR:VOLT:MODE FIX")
-        self.link.write(":SOUR:VOLT 0")
-        self.link.write(":OUTP OFF")
-        self._level_v = 0.0
-        if self.source_enabled:
-            raise UnexpectedReply(f"{self.link.address}: the output is still on")
 
     @override
     def set_up(self, setup: SourceSetup) -> None:
@@ -199,15 +182,21 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument):
 
     @override
     def _compare_setting(
-        self, header: str, sent: float | str, reply: str, *, abs_tol: float = 1e-15
+        self,
+        header: str,
+        sent: float | str,
+        reply: str,
+        *,
+        rel_tol: float = SAME,
+        abs_tol: float = 1e-15,
     ) -> None:
         # Whether a range is answered as its nominal value or as the largest of it is not said:
         # the default of a measurement range is 1.05e-4 (18-63), that of a source the 20 V range.
         if header.endswith(":RANG") and isinstance(sent, float):
             largest = sent * self._limits.over
-            if math.isclose(parse_number(self.link, f"{header}?", reply), largest, rel_tol=1e-6):
+            if math.isclose(parse_number(self.link, f"{header}?", reply), largest, rel_tol=rel_tol):
                 return
-        super()._compare_setting(header, sent, reply, abs_tol=abs_tol)
+        super()._compare_setting(header, sent, reply, rel_tol=rel_tol, abs_tol=abs_tol)
 
     def _refuse_unlocked(self, range_: str, auto: str) -> None:
         """Raise unless the measurement range is locked on the one that carries the compliance."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 from typing_extensions import override
 
@@ -17,6 +18,7 @@ from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
 from hwloop_drivers.instruments.families.common import number, parse_number
 from hwloop_drivers.instruments.families.identified import KEITHLEY
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
+from hwloop_drivers.instruments.families.single_source import SingleSource
 from hwloop_drivers.instruments.families.source_meter import (
     LOW_LIMIT_A,
     ScpiSourceMeter,
@@ -43,8 +45,6 @@ from hwloop_drivers.instruments.kind import InstrumentKind
 from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import (
     Measured,
-    PulseGenerator,
-    SourceMeter,
     SourceSetup,
     Train,
     TrainPoint,
@@ -70,13 +70,19 @@ TOLERANCE_S, TOLERANCE = 2e-4, 0.02
 """A step may last this much longer or shorter than asked, seconds and of its width."""
 
 
-class Keithley2450(ScpiSourceMeter, ScpiInstrument):
+class Keithley2450(ScpiSourceMeter, ScpiInstrument, SingleSource):
     """A 2450 as voltage source and ammeter."""
 
     makers, models, near = KEITHLEY, (NAME,), NEAR
     _name = NAME
     _level_header, _output_header = ":SOUR:VOLT", ":OUTP"
     _limit_question, _trip_question = ":SOUR:VOLT:ILIM?", ":SOUR:VOLT:ILIM:TRIP?"
+    _off_commands = (":ABOR", ":SOUR:VOLT 0", ":SOUR:CURR 0", ":OUTP OFF")
+    _read_back_questions: ClassVar[Mapping[str, str]] = {
+        "source_range_v": ":SOUR:VOLT:RANG?",
+        "compliance_current_a": ":SOUR:VOLT:ILIM?",
+        "nplc": ":SENS:CURR:NPLC?",
+    }
     _read_question = f":READ? {BUFFER},{ELEMENTS}"
 
     def __init__(self, link: Link, settings: Keithley2450Settings) -> None:
@@ -91,27 +97,6 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument):
     def verify_identity(self) -> None:
         super().verify_identity()
         require_language(self.link, "scpi")
-
-    @override
-    def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
-        return {"": self}
-
-    @override
-    def read_back(self) -> dict[str, object]:
-        questions = {
-            "source_range_v": ":SOUR:VOLT:RANG?",
-            "compliance_current_a": ":SOUR:VOLT:ILIM?",
-            "nplc": ":SENS:CURR:NPLC?",
-        }
-        return {name: self._ask(question) for name, question in questions.items()}
-
-    @override
-    def safe_state(self) -> None:
-        for command in (":ABOR", ":SOUR:VOLT 0", ":SOUR:CURR 0", ":OUTP OFF"):
-            self.link.write(command)
-        self._level_v = 0.0
-        if self.source_enabled:
-            raise UnexpectedReply(f"{self.link.address}: the output is still on")
 
     @override
     def set_up(self, setup: SourceSetup) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from typing_extensions import override
 
-from hwloop.errors import UnexpectedReply, Unsupported
+from hwloop.errors import Unsupported
 from hwloop_drivers.instruments.families.common import number, refuse_above
 from hwloop_drivers.instruments.families.identified import KEITHLEY
+from hwloop_drivers.instruments.families.single_source import SingleSource
 from hwloop_drivers.instruments.families.source_meter import LOW_LIMIT_A, measured
 from hwloop_drivers.instruments.families.tsp import TspInstrument
 from hwloop_drivers.instruments.families.tsp_source_meter import TspSourceMeter
@@ -25,8 +27,6 @@ from hwloop_drivers.instruments.keithley_2450.limits import (
 from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import (
     Measured,
-    PulseGenerator,
-    SourceMeter,
     SourceSetup,
     Train,
     TrainPoint,
@@ -40,7 +40,7 @@ SCRIPT = "keithley_2450/trains.lua"
 SCRIPT_VERSION = 3
 
 
-class Keithley2450Tsp(TspSourceMeter, TspInstrument):
+class Keithley2450Tsp(TspSourceMeter, TspInstrument, SingleSource):
     """A 2450 as voltage source and ammeter; its trains are scripts inside it."""
 
     makers, models, near = KEITHLEY, (NAME,), NEAR
@@ -49,6 +49,12 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
     quiet_command = "localnode.prompts = 0 localnode.showevents = 0"
     _name = NAME
     _level_path, _limit_path = "smu.source.level", "smu.source.ilimit.level"
+    _off_commands = ("abort", "smu.source.level = 0 smu.source.output = smu.OFF")
+    _read_back_questions: ClassVar[Mapping[str, str]] = {
+        "source_range_v": "smu.source.range",
+        "compliance_current_a": "smu.source.ilimit.level",
+        "nplc": "smu.measure.nplc",
+    }
     _limited = "smu.source.ilimit.tripped == smu.ON"
     _read_call = "hwloop.read()"
     _compliance_bit = STATUS_LIMIT
@@ -64,27 +70,6 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument):
         # A 2450 that speaks TSP.
         super().verify_identity()
         require_language(self.link, "tsp")
-
-    @override
-    def outputs(self) -> Mapping[str, SourceMeter | PulseGenerator]:
-        return {"": self}
-
-    @override
-    def read_back(self) -> dict[str, object]:
-        names = {
-            "source_range_v": "smu.source.range",
-            "compliance_current_a": "smu.source.ilimit.level",
-            "nplc": "smu.measure.nplc",
-        }
-        return {name: self._ask(path) for name, path in names.items()}
-
-    @override
-    def safe_state(self) -> None:
-        self.link.write("abort")
-        self.link.write("smu.source.level = 0 smu.source.output = smu.OFF")
-        self._level_v = 0.0
-        if self.source_enabled:
-            raise UnexpectedReply(f"{self.link.address}: the output is still on")
 
     @override
     def set_up(self, setup: SourceSetup) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing_extensions import override
 
 from hwloop.array.operations import Flag
-from hwloop.errors import InstrumentFault, UnexpectedReply, Unsupported
-from hwloop_drivers.instruments.families.common import number, parse_number
+from hwloop.errors import UnexpectedReply, Unsupported
+from hwloop_drivers.instruments.families.common import number
 from hwloop_drivers.instruments.families.identified import KEYSIGHT
 from hwloop_drivers.instruments.families.scpi import ScpiInstrument
 from hwloop_drivers.instruments.families.source_meter import (
@@ -41,7 +41,7 @@ from hwloop_drivers.roles import (
 
 LIST_LINE = 100
 STATUS_COMPLIANCE, STATUS_OVER_RANGE = 0b110, 1 << 13  # of a reading: SCPI reference, table 1-2
-SAME, SAME_APERTURE = 1e-6, 1e-3  # relative: settings that differ less read back alike
+SAME_APERTURE = 1e-3  # relative: apertures that differ less read back alike
 
 
 class KeysightB2900Channel(ScpiSourceMeter):
@@ -152,23 +152,7 @@ class KeysightB2900Channel(ScpiSourceMeter):
         self._set(f"{self._sense}:CURR:RANG {number(range_a)}")
 
     def _confirm(self, settings: Mapping[str, float | str]) -> None:
-        """Read settings back in one message and compare; raises :class:`InstrumentFault`."""
-        question = ";".join(f"{header}?" for header in settings)
-        replies = self.link.query(question).strip().split(";")
-        if len(replies) != len(settings):
-            raise UnexpectedReply(f"{self.link.address}: {question} answered {replies!r}")
-        for (header, sent), reply in zip(settings.items(), replies, strict=True):
-            if isinstance(sent, str):
-                same = reply.strip().strip('"').upper() == sent
-            else:
-                relative = SAME_APERTURE if header.endswith("APER") else SAME
-                read = parse_number(self.link, f"{header}?", reply)
-                same = math.isclose(read, sent, rel_tol=relative, abs_tol=1e-15)
-            if not same:
-                shown = sent if isinstance(sent, str) else number(sent)
-                raise InstrumentFault(
-                    f"{self.link.address}: {header} was set to {shown} but reads back {reply!r}"
-                )
+        self._confirm_together(settings, rel_tol={"APER": SAME_APERTURE})
 
     @override
     def refuse_train(self, points: Sequence[TrainPoint]) -> None:

@@ -55,6 +55,11 @@ class BenchClock:
         if not done():
             self.advance(max(end_s - self.now_s, 0.0))
 
+    def advance_while_due(self, waiting: Callable[[], bool]) -> None:
+        """Advance from event to event while ``waiting`` holds, at most until none is left."""
+        while waiting() and self._events:
+            self.advance(max(self._events[0][0] - self.now_s, 0.0))
+
     def _pass(self, until_s: float) -> None:
         duration_s = until_s - self.now_s
         if duration_s <= 0:

@@ -13,10 +13,10 @@ from typing import Any
 
 from typing_extensions import override
 
+from hwloop_sim.virtual.instruments.families.generator_box import VirtualGenerator
 from hwloop_sim.virtual.instruments.families.generator_handlers import (
     bounded,
     exact,
-    flag_of,
     number_of,
     word,
 )
@@ -25,7 +25,7 @@ from hwloop_sim.virtual.instruments.families.generator_output import (
     Output,
     OutputModel,
 )
-from hwloop_sim.virtual.languages.scpi import Arguments, ScpiError, VirtualScpiInstrument
+from hwloop_sim.virtual.languages.scpi import Arguments, ScpiError
 
 FUNCTIONS = ("SINusoid", "SQUare", "RAMP", "PULSe", "NOISe", "DC", "USER")
 SHAPES = ("SINusoid", "SQUare", "RAMP", "PULSe", "NOISe", "USER")
@@ -46,7 +46,7 @@ MODEL = OutputModel(
 SLOTS = 4  # of user waveforms in non-volatile memory
 
 
-class Keysight81160A(VirtualScpiInstrument):
+class Keysight81160A(VirtualGenerator):
     """A generator with outputs ``name.1`` and ``name.2``, or one named as the instrument."""
 
     identity = "Agilent Technologies,81160A,MY00000000,1.0.3.0-2.6"
@@ -54,15 +54,7 @@ class Keysight81160A(VirtualScpiInstrument):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         count = int(kwargs["settings"].get("channels", 2))
-        self._outputs = {
-            n: Output(
-                f"{self._name}.{n}" if count > 1 else self._name,
-                self._circuit,
-                self._clock,
-                MODEL,
-            )
-            for n in range(1, count + 1)
-        }
+        self.make_outputs(range(1, count + 1), MODEL)
         self._fired_host_s = 0.0
         for number, output in self._outputs.items():
             self._add_output("[1]" if number == 1 else str(number), output)
@@ -75,16 +67,6 @@ class Keysight81160A(VirtualScpiInstrument):
     def receive(self, message: str) -> str | None:
         self._let_bursts_go_on()
         return super().receive(message)
-
-    @override
-    def trip(self) -> None:
-        for output in self._outputs.values():
-            output.switch(on=False)
-
-    @override
-    def output_states(self) -> dict[str, bool]:
-        only = len(self._outputs) == 1
-        return {"" if only else str(n): output.on for n, output in self._outputs.items()}
 
     @override
     def reset(self) -> None:
@@ -108,7 +90,8 @@ class Keysight81160A(VirtualScpiInstrument):
                 output.fire()
 
     def _add_output(self, n: str, output: Output) -> None:
-        self._add_levels(n, output)
+        volts, port = f"[:SOURce]:VOLTage{n}", f":OUTPut{n}"
+        self.add_levels(volts, port, output, load_ohm=_load_ohm)
         self._add_functions(n, output)
         self._add_pulses(n, output)
         self._add_triggers(n, output)
@@ -119,46 +102,6 @@ class Keysight81160A(VirtualScpiInstrument):
                 set=lambda a, f=form: self._apply(output, f, a),  # type: ignore[misc]
             )
         self.on(f":APPLy{n}:DC", set=lambda a: self._apply(output, "DC", a))
-
-    def _add_levels(self, n: str, output: Output) -> None:
-        volts = f"[:SOURce]:VOLTage{n}"
-        settings = {
-            "[:LEVel][:IMMediate][:AMPLitude]": (output.set_amplitude, "amplitude_v"),
-            "[:LEVel][:IMMediate]:OFFSet": (output.set_offset, "offset_v"),
-            "[:LEVel][:IMMediate]:HIGH": (output.set_high, "high_v"),
-            "[:LEVel][:IMMediate]:LOW": (output.set_low, "low_v"),
-            ":LIMit:HIGH": (output.set_limit_high, "limit_high_v"),
-            ":LIMit:LOW": (output.set_limit_low, "limit_low_v"),
-        }
-        for header, (told, name) in settings.items():
-            self.on(
-                f"{volts}{header}",
-                set=lambda a, put=told: put(a.number()),  # type: ignore[misc]
-                get=number_of(output, name),
-            )
-        self.on(
-            f"{volts}:LIMit:STATe",
-            set=lambda a: output.set_limited(on=a.boolean()),
-            get=flag_of(output, "limited"),
-        )
-        self.on(f"{volts}:UNIT", **word(output, "unit", "VPP", "VRMS", "DBM"))
-        self.on(
-            f":OUTPut{n}[:STATe]",
-            set=lambda a: output.switch(on=a.boolean()),
-            get=flag_of(output, "on"),
-        )
-        self.on(
-            f":OUTPut{n}:LOAD",
-            set=lambda a: output.set_load(
-                a.number(lowest=LEAST_OHM, highest=MOST_OHM, default=50.0)
-            ),
-            get=number_of(output, "load_ohm"),
-        )
-        self.on(
-            f":OUTPut{n}:POLarity",
-            set=lambda a: output.set_polarity(a.choice("NORMal", "INVerted")),
-            get=lambda _: output.polarity,
-        )
 
     def _add_functions(self, n: str, output: Output) -> None:
         self.on(
@@ -192,24 +135,18 @@ class Keysight81160A(VirtualScpiInstrument):
         output.abort()
 
     def _add_pulses(self, n: str, output: Output) -> None:
-        widths = {"lowest": MODEL.least_width_s, "highest": 1e6}
-        periods = {"lowest": MODEL.least_period_s, "highest": 1e6}
-        self.on(
-            f":PULSe:WIDTh{n}",
-            set=lambda a: output.set_width(a.number(**widths)),
-            get=number_of(output, "width_s"),
+        headers = {
+            "width": f":PULSe:WIDTh{n}",
+            "period": f":PULSe:PERiod{n}",
+            "cycle": f":PULSe:DCYCle{n}",
+            "hold": f":PULSe:HOLD{n}",
+        }
+        self.add_width(
+            headers,
+            output,
+            widths={"lowest": MODEL.least_width_s, "highest": 1e6},
+            periods={"lowest": MODEL.least_period_s, "highest": 1e6},
         )
-        self.on(
-            f":PULSe:PERiod{n}",
-            set=lambda a: output.set_period(a.number(**periods)),
-            get=number_of(output, "period_s"),
-        )
-        self.on(
-            f":PULSe:DCYCle{n}",
-            set=lambda a: output.set_width(a.number(lowest=0, highest=100) / 100 * output.period_s),
-            get=lambda _: exact(100 * output.width_s / output.period_s),
-        )
-        self.on(f":PULSe:HOLD{n}", **word(output, "hold", "WIDTh", "DCYCle"))
         edges = bounded(output, "edge_s", MODEL.least_edge_s, 1e3)
         for header in (
             f":PULSe:TRANsition{n}[:LEADing]",
@@ -268,3 +205,7 @@ class Keysight81160A(VirtualScpiInstrument):
         if offset:
             output.set_offset(Arguments((offset,)).number())
         output.switch(on=True)
+
+
+def _load_ohm(arguments: Arguments) -> float:
+    return arguments.number(lowest=LEAST_OHM, highest=MOST_OHM, default=50.0)

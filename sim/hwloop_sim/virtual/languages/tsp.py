@@ -103,7 +103,10 @@ class VirtualTspInstrument(VirtualInstrument):
         """Trigger, as ``*TRG`` does; nothing happens unless an instrument waits for it."""
 
     def wait_complete(self) -> None:
-        """Advance the time until no action is pending, as ``waitcomplete()`` does."""
+        """Advance the time until no action is pending, as ``waitcomplete()`` does.
+
+        A wait that nothing would end is a TspError, where the real instrument waits for ever.
+        """
 
     @override
     def device_clear(self) -> None:
@@ -309,7 +312,7 @@ class VirtualTspInstrument(VirtualInstrument):
             case "*TRG":
                 self.trigger()
             case "*WAI":
-                self.wait_complete()
+                self._completes()
             case "*ESE" | "*SRE" | "":
                 pass
             case _:
@@ -321,9 +324,18 @@ class VirtualTspInstrument(VirtualInstrument):
         if header not in answers:
             self.queue_error(TspError(SYNTAX, f"TSP Syntax error at line 1: near `{header}'"))
             return
-        if header == "*OPC?":
-            self.wait_complete()
+        if header == "*OPC?" and not self._completes():
+            return
         self.emit(answers[header])
+
+    def _completes(self) -> bool:
+        """Wait for what is pending; return False, with an error, where that has no end."""
+        try:
+            self.wait_complete()
+        except TspError as exc:
+            self.queue_error(exc)
+            return False
+        return True
 
     def _reset(self) -> None:
         self.format.reset()

@@ -220,6 +220,13 @@ def as_number(value: Any) -> float:
     raise TspError(-104, "Data type error")
 
 
+def as_word(value: Any) -> Any:
+    """Return a text or number that may be looked up; :class:`TspError` for a table."""
+    if isinstance(value, str | int | float):
+        return value
+    raise TspError(-104, "Data type error")
+
+
 def within(value: float, lowest: float, highest: float) -> float:
     """Return the value; :class:`TspError` beyond the bounds."""
     if value > highest:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate
 
-from hwloop.array.operations import VectorBatch
+from hwloop.array.blocks import BlockBatch, CellBlock
 from hwloop.errors import StepError
 from hwloop.steps.network.array_product import multiply
 from hwloop.steps.network.infer import placed_network
@@ -124,18 +124,18 @@ def test_rows_of_pruned_weights_are_not_driven(tmp_path: Path) -> None:
     assert "11 of them are 0 and have no cells" in found["outcome"][0].message
     program(array, target_conductance_s)
     placed = placed_network(array, step="test")
-    driven: list[np.ndarray] = []
-    measured = array.backend.multiply
+    driven: list[CellBlock] = []
+    measured = array.backend.multiply_blocks
 
-    def watched(vectors: VectorBatch) -> Any:
-        driven.append(vectors.voltage_v)
-        return measured(vectors)
+    def watched(batch: BlockBatch) -> Any:
+        driven.extend(batch.blocks)
+        return measured(batch)
 
-    array.backend.multiply = watched  # type: ignore[method-assign]
+    array.backend.multiply_blocks = watched  # type: ignore[method-assign]
     x = np.ones((1, 3, 1, 2))
     sums = placed.network.forward(x, lambda index, inputs: multiply(array, placed, index, inputs))
     np.testing.assert_allclose(sums, [[[[1.0]], [[0.0]]]], atol=1e-9)
-    assert [np.count_nonzero(one) for one in driven] == [1]
+    assert [len(block.rows) for block in driven] == [1]
 
 
 def test_patches_keep_cells_for_zeros_unless_told_to_leave_them_out(tmp_path: Path) -> None:

@@ -7,14 +7,14 @@ ppm of the range, settled in 200 µs. The envelope and the defaults after the re
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hwloop_sim.virtual.circuit.clock import BenchClock
-from hwloop_sim.virtual.circuit.smu import CURR, OTHER, OVERFLOW, VOLT
+from hwloop_sim.virtual.circuit.smu import CURR, OTHER, OVERFLOW, VOLT, SmuReading
 from hwloop_sim.virtual.instruments.keithley_2450.terminals import Terminals2450
 from hwloop_sim.virtual.languages.tsp_tables import ReadingBuffer
 
-RES = "RES"
+RES, OHM = "RES", "OHM"
 COLUMNS = ("readings", "sourcevalues", "statuses", "sourcestatuses", "relativetimestamps")
 MOST_ROWS = 100_000
 LEAST_ROWS = 10
@@ -65,6 +65,10 @@ class _Settings:
     four_wire: bool = False
     averages: int = 1
     user_delay_s: dict[tuple[str, int], float] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    """The unit of readings, by what is measured, where it is not its own."""
+    offset_compensated: bool = False
+    highc: bool = False
 
 
 class Core:
@@ -93,11 +97,11 @@ class Core:
         """Make a buffer besides the default ones."""
         self.buffers[name] = Buffer(size)
 
-    def read(self, buffer: Buffer) -> float:
+    def read(self, buffer: Buffer, count: int | None = None) -> float:
         """Wait the source delay, measure ``count`` times into a buffer; return the last reading."""
         self.settle()
         reading = 0.0
-        for _ in range(self.now.count):
+        for _ in range(self.now.count if count is None else count):
             reading = self._measure(buffer)
         return reading
 
@@ -131,7 +135,7 @@ class Core:
     def _measure(self, buffer: Buffer) -> float:
         now, source = self.now, self.smu.function
         both = now.readback[source] and now.measures != source
-        phases = (3 if now.autozero else 1) * (2 if both or now.measures == RES else 1)
+        phases = (3 if now.autozero else 1) * (2 if both or self._needs_both else 1)
         cycles = now.nplc * now.averages
         seen = self.smu.measure(
             cycles / self.line_hz * phases,
@@ -142,12 +146,48 @@ class Core:
         status = (OUTPUT_ON * self.smu.on) | (LIMITED * seen.limited)
         level = seen.value(source) if now.readback[source] else self.smu.levels[source]
         status |= READBACK * now.readback[source]
-        if now.measures == RES:
-            over = bool(seen.over) or not seen.amperes
-            reading = OVERFLOW if over else seen.volts / seen.amperes
-        else:
-            reading, over = seen.value(now.measures), now.measures in seen.over
+        if now.offset_compensated and self._in_ohms:
+            seen = self._less_offset(seen, phases * cycles / self.line_hz, cycles)
+        reading, over = self._in_unit(seen)
         return self._store(buffer, reading, level, status, questionable=over)
+
+    @property
+    def _in_ohms(self) -> bool:
+        return self.now.measures == RES or self.now.units.get(self.now.measures) == OHM
+
+    def _less_offset(self, seen: SmuReading, aperture_s: float, cycles: float) -> SmuReading:
+        """Measure again with the source at 0, and return the difference of both readings.
+
+        Topic *smu.measure.offsetcompensation*.
+        """
+        function = self.smu.function
+        level = self.smu.levels[function]
+        self.smu.set_level(function, 0.0)
+        self.settle()
+        zero = self.smu.measure(aperture_s, line_hz=self.line_hz, cycles=cycles, searching=False)
+        self.smu.set_level(function, level)
+        self.settle()
+        return replace(
+            seen,
+            volts=seen.volts - zero.volts,
+            amperes=seen.amperes - zero.amperes,
+            over=seen.over | zero.over,
+        )
+
+    @property
+    def _needs_both(self) -> bool:
+        return self.now.measures == RES or self.now.measures in self.now.units
+
+    def _in_unit(self, seen: SmuReading) -> tuple[float, bool]:
+        """Return a reading in the unit that is set, and whether it is beyond a range."""
+        measures = self.now.measures
+        unit = self.now.units.get(measures, OHM if measures == RES else "")
+        if not unit:
+            return seen.value(measures), measures in seen.over
+        if seen.over or (unit == OHM and not seen.amperes):
+            return OVERFLOW, True
+        ohms = unit == OHM
+        return seen.volts / seen.amperes if ohms else seen.volts * seen.amperes, False
 
     def _store(
         self,

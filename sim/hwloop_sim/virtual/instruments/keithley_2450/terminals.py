@@ -75,6 +75,21 @@ class Terminals2450(Smu):
         if self.on and function == self.function:
             self._clock.advance(STEP_S)
 
+    def recall_source(self, function: str, kept: dict[str, Any], off_mode: str) -> None:
+        """Set what a configuration list keeps of the source, at once.
+
+        ``kept``: the values of ``function`` by the name of the attribute that has them.
+        """
+        before = self.levels[function] if function == self.function else None
+        for name, value in kept.items():
+            getattr(self, name)[function] = value
+        self.function, self.off_mode = function, off_mode
+        self.drive()
+        if before is None or abs(self.levels[function]) != abs(before):
+            self._stepped = True
+        if self.on:
+            self._clock.advance(STEP_S)
+
     @override
     def switch(self, *, on: bool) -> None:
         was_on = self.on

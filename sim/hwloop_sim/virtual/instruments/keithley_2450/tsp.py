@@ -19,6 +19,7 @@ from hwloop_sim.virtual.instruments.keithley_2450.core import (
     MOST_DELAY_S,
     MOST_ROWS,
     MOST_SWEEP_DELAY_S,
+    OHM,
     OUTPUT_ON,
     QUESTIONABLE,
     READBACK,
@@ -29,8 +30,9 @@ from hwloop_sim.virtual.instruments.keithley_2450.core import (
     SourceSweep,
 )
 from hwloop_sim.virtual.instruments.keithley_2450.terminals import MODEL
+from hwloop_sim.virtual.instruments.keithley_2450.tsp_triggers import Triggers2450
 from hwloop_sim.virtual.languages.tsp import VirtualTspInstrument
-from hwloop_sim.virtual.languages.tsp_tables import Node, TspError, as_number, within
+from hwloop_sim.virtual.languages.tsp_tables import Node, TspError, as_number, as_word, within
 
 ON, OFF = "smu.ON", "smu.OFF"
 FUNCTIONS = {VOLT: "smu.FUNC_DC_VOLTAGE", CURR: "smu.FUNC_DC_CURRENT", RES: "smu.FUNC_RESISTANCE"}
@@ -42,6 +44,10 @@ OFF_MODES = {
 }
 SENSES = {False: "smu.SENSE_2WIRE", True: "smu.SENSE_4WIRE"}
 TERMINALS = ("smu.TERMINALS_FRONT", "smu.TERMINALS_REAR")
+WATT = "WATT"
+UNITS = {f"smu.UNIT_{unit}": unit for unit in ("VOLT", "AMP", OHM, WATT)}
+OWN_UNITS = {VOLT: "VOLT", CURR: "AMP", RES: OHM}
+DEADLOCK = TspError(-214, "Trigger deadlock: the trigger model waits for what nothing makes")
 SEVERITY_ERROR, SEVERITY_WARNING = 1.0, 2.0
 OUT_OF_RANGE = TspError(-222, "Parameter data out of range")
 
@@ -71,6 +77,7 @@ class Keithley2450Tsp(VirtualTspInstrument):
         self._declare_sweeps()
         self._declare_log()
         self._declare_timer()
+        self.triggers = Triggers2450(self.root, core, self._clock)
 
     @property
     @override
@@ -85,6 +92,23 @@ class Keithley2450Tsp(VirtualTspInstrument):
     def reset(self) -> None:
         self._core.reset()
         self._terminals = TERMINALS[0]
+        self.triggers.reset()
+
+    @override
+    def trigger(self) -> None:
+        self.triggers.events.emit("trigger.EVENT_COMMAND")
+
+    @override
+    def wait_complete(self) -> None:
+        model = self.triggers.model
+        self._clock.advance_while_due(lambda: model.is_busy)
+        if model.is_busy:
+            raise DEADLOCK
+
+    @override
+    def device_clear(self) -> None:
+        super().device_clear()
+        self.triggers.model.abort()
 
     def _declare_constants(self) -> None:
         words = (ON, OFF, *FUNCTIONS.values(), *OFF_MODES.values(), *SENSES.values(), *TERMINALS)
@@ -112,6 +136,10 @@ class Keithley2450Tsp(VirtualTspInstrument):
         self._number(node, "delay", lambda: core.now.delay_s[smu.function], self._set_delay)
         self._flag(node, "autodelay", lambda: core.now.delay_auto, lambda: smu.function)
         self._flag(node, "readback", lambda: core.now.readback, lambda: smu.function)
+        self._word(
+            node, "highc", {False: OFF, True: ON}, lambda: core.now.highc,
+            lambda on: setattr(core.now, "highc", on),
+        )  # fmt: skip
         for n in USER_DELAYS:
             self._declare_user_delay(node, n)
 
@@ -169,10 +197,34 @@ class Keithley2450Tsp(VirtualTspInstrument):
         )  # fmt: skip
         node.function("autozero.once", lambda: None)
         node.function("read", self._read)
+        for place in (self.root.node("smu"), node):  # its old name is smu.measure.terminals
+            self._word(
+                place, "terminals", {t: t for t in TERMINALS},
+                lambda: self._terminals, lambda t: setattr(self, "_terminals", t),
+            )  # fmt: skip
         self._word(
-            self.root.node("smu"), "terminals", {t: t for t in TERMINALS},
-            lambda: self._terminals, lambda t: setattr(self, "_terminals", t),
+            node, "offsetcompensation", {False: OFF, True: ON},
+            lambda: core.now.offset_compensated,
+            lambda on: setattr(core.now, "offset_compensated", on),
         )  # fmt: skip
+        for unit in UNITS:
+            self.root.constant(unit, unit)
+        node.on("unit", get=self._unit, set=self._set_unit)
+
+    def _unit(self) -> str:
+        measures = self._core.now.measures
+        short = self._core.now.units.get(measures, OWN_UNITS[measures])
+        return next(word for word, unit in UNITS.items() if unit == short)
+
+    def _set_unit(self, word: Any) -> None:
+        """Set the unit of readings, of those that the quantity may be shown in (topic *unit*)."""
+        measures, unit = self._core.now.measures, UNITS.get(as_word(word), "")
+        own = OWN_UNITS[measures]
+        if unit != own and (unit not in (OHM, WATT) or measures == RES):
+            raise TspError(1130, "Parameter, expected one of its constants")
+        self._core.now.units.pop(measures, None)
+        if unit != own:
+            self._core.now.units[measures] = unit
 
     def _declare_buffers(self) -> None:
         for name in BUFFERS:
@@ -185,9 +237,7 @@ class Keithley2450Tsp(VirtualTspInstrument):
         source = self.root.node("smu.source")
         source.function("sweeplinear", lambda *a: self._spaced(np.linspace, *a))
         source.function("sweeplog", lambda *a: self._spaced(np.geomspace, *a))
-        model = self.root.node("trigger.model")
-        model.function("initiate", self._initiate)
-        model.function("abort", lambda: None)
+        self.root.function("trigger.model.initiate", self._initiate)
         self.root.function("smu.reset", self._core.reset)
 
     def _declare_timer(self) -> None:
@@ -258,11 +308,13 @@ class Keithley2450Tsp(VirtualTspInstrument):
         fail_abort = (*given[6:7], ON)[0] in {ON, 1}
         if (*given[7:8], OFF)[0] in {ON, 1}:
             levels += levels[-2::-1]
+        self.triggers.model.clear()
         self._core.sweep = SourceSweep(self._smu.function, levels, delay_s, count, fail_abort)
 
     def _initiate(self) -> None:
         try:
-            self._core.run()
+            if self._core.sweep is not None or not self.triggers.initiate():
+                self._core.run()
         except SmuError:
             raise OUT_OF_RANGE from None
 

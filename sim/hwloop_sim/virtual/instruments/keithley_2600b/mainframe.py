@@ -7,7 +7,7 @@ from typing import Any
 
 from hwloop_sim.virtual.circuit.clock import BenchClock
 from hwloop_sim.virtual.instruments.keithley_2600b.channel import SourceMeasureChannel
-from hwloop_sim.virtual.languages.tsp_tables import Cell, Node, TspError, as_number, within
+from hwloop_sim.virtual.languages.tsp_tables import Cell, Node, TspError, as_number, as_word, within
 from hwloop_sim.virtual.mainframe.bits import declare_bits
 from hwloop_sim.virtual.mainframe.digital_lines import DigitalLine, DigitalPort, declare_port
 from hwloop_sim.virtual.mainframe.events import Events
@@ -98,8 +98,10 @@ class Mainframe2600B:
         node.function("gettext", self.screen.read)
         node.function("sendkey", lambda _key: None)
         menu: dict[str, str] = {}
-        node.function("loadmenu.add", lambda name, code, _memory=0: menu.update({name: code}))
-        node.function("loadmenu.delete", lambda name: menu.pop(name, None) and None)
+        node.function(
+            "loadmenu.add", lambda name, code, _memory=0: menu.update({as_word(name): str(code)})
+        )
+        node.function("loadmenu.delete", lambda name: menu.pop(as_word(name), None) and None)
         node.function("loadmenu.catalog", lambda: list(menu))
         node.constants(SAVE=1, DONT_SAVE=0)
         node.function("trigger.wait", self._wait_for_key)

@@ -15,6 +15,7 @@ from typing import Any
 from typing_extensions import override
 
 from hwloop.errors import ConfigError
+from hwloop_sim.virtual.instruments.families.generator_box import VirtualGenerator
 from hwloop_sim.virtual.instruments.families.generator_handlers import (
     bounded,
     exact,
@@ -28,7 +29,6 @@ from hwloop_sim.virtual.languages.scpi import (
     OUT_OF_RANGE,
     Arguments,
     ScpiError,
-    VirtualScpiInstrument,
 )
 
 DEFAULT_MODEL = "33522B"
@@ -42,7 +42,7 @@ MOST_WAIT_S = 1e8  # longer than any burst that somebody waits for
 TRIGGER_IGNORED = (-211, "Trigger ignored")
 
 
-class Keysight33500B(VirtualScpiInstrument):
+class Keysight33500B(VirtualGenerator):
     """A generator with outputs ``name.1`` and ``name.2``, or one named as the instrument."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -53,15 +53,7 @@ class Keysight33500B(VirtualScpiInstrument):
         self.identity = f"Keysight Technologies,{self._model},MY00000000,5.03-3.15-2.00-58-00"
         self._errors = deque(maxlen=KEPT_ERRORS)
         numbers = (1, 2) if self._model in TWO_CHANNELS else (1,)
-        self._outputs = {
-            n: Output(
-                f"{self._name}.{n}" if len(numbers) > 1 else self._name,
-                self._circuit,
-                self._clock,
-                _output_model(self._model),
-            )
-            for n in numbers
-        }
+        self.make_outputs(numbers, _output_model(self._model))
         for number, output in self._outputs.items():
             self._add_output(number, output)
         self.on("*TRG", set=lambda _: self._trigger())
@@ -78,16 +70,6 @@ class Keysight33500B(VirtualScpiInstrument):
             ":DISPlay:TEXT:CLEar",
         ):
             self.on(header, set=lambda _: None)
-
-    @override
-    def trip(self) -> None:
-        for output in self._outputs.values():
-            output.switch(on=False)
-
-    @override
-    def output_states(self) -> dict[str, bool]:
-        only = len(self._outputs) == 1
-        return {"" if only else str(n): output.on for n, output in self._outputs.items()}
 
     @override
     def reset(self) -> None:
@@ -139,72 +121,17 @@ class Keysight33500B(VirtualScpiInstrument):
     def _add_output(self, number: int, output: Output) -> None:
         source = "[:SOURce[1]]" if number == 1 else ":SOURce2"
         suffix = "[1]" if number == 1 else "2"
-        self._add_levels(source, f":OUTPut{suffix}", output)
+        volts = f"{source}:VOLTage"
+        self.add_levels(volts, f":OUTPut{suffix}", output, load_ohm=_load_ohm)
+        self.on(
+            f"{volts}:RANGe:AUTO",
+            set=lambda a: setattr(output, "ranging", _ranging(a)),
+            get=flag_of(output, "ranging"),
+        )
         self._add_functions(source, output)
         self._add_pulses(source, output)
         add_arbitrary(self, source, output)
         self._add_bursts(source, f":TRIGger{suffix}", output)
-
-    def _add_levels(self, source: str, port: str, output: Output) -> None:
-        on = self.on
-        amplitude = f"{source}:VOLTage[:LEVel][:IMMediate][:AMPLitude]"
-        on(
-            amplitude,
-            set=lambda a: output.set_amplitude(a.number()),
-            get=number_of(output, "amplitude_v"),
-        )
-        on(
-            f"{source}:VOLTage[:LEVel][:IMMediate]:OFFSet",
-            set=lambda a: output.set_offset(a.number()),
-            get=number_of(output, "offset_v"),
-        )
-        on(
-            f"{source}:VOLTage[:LEVel][:IMMediate]:HIGH",
-            set=lambda a: output.set_high(a.number()),
-            get=number_of(output, "high_v"),
-        )
-        on(
-            f"{source}:VOLTage[:LEVel][:IMMediate]:LOW",
-            set=lambda a: output.set_low(a.number()),
-            get=number_of(output, "low_v"),
-        )
-        on(f"{source}:VOLTage:UNIT", **word(output, "unit", "VPP", "VRMS", "DBM"))
-        on(
-            f"{source}:VOLTage:RANGe:AUTO",
-            set=lambda a: setattr(output, "ranging", _ranging(a)),
-            get=flag_of(output, "ranging"),
-        )
-        limit = f"{source}:VOLTage:LIMit"
-        on(
-            f"{limit}:HIGH",
-            set=lambda a: output.set_limit_high(a.number()),
-            get=number_of(output, "limit_high_v"),
-        )
-        on(
-            f"{limit}:LOW",
-            set=lambda a: output.set_limit_low(a.number()),
-            get=number_of(output, "limit_low_v"),
-        )
-        on(
-            f"{limit}:STATe",
-            set=lambda a: output.set_limited(on=a.boolean()),
-            get=flag_of(output, "limited"),
-        )
-        on(
-            f"{port}[:STATe]",
-            set=lambda a: output.switch(on=a.boolean()),
-            get=flag_of(output, "on"),
-        )
-        on(
-            f"{port}:LOAD",
-            set=lambda a: output.set_load(_load_ohm(a)),
-            get=number_of(output, "load_ohm"),
-        )
-        on(
-            f"{port}:POLarity",
-            set=lambda a: output.set_polarity(a.choice("NORMal", "INVerted")),
-            get=lambda _: output.polarity,
-        )
 
     def _add_functions(self, source: str, output: Output) -> None:
         self.on(
@@ -228,26 +155,18 @@ class Keysight33500B(VirtualScpiInstrument):
 
     def _add_pulses(self, source: str, output: Output) -> None:
         pulse = f"{source}:FUNCtion:PULSe"
-        self.on(
-            f"{pulse}:WIDTh",
-            set=lambda a: output.set_width(
-                a.number(lowest=output.model.least_width_s, highest=1e6, default=1e-4)
-            ),
-            get=number_of(output, "width_s"),
+        headers = {
+            "width": f"{pulse}:WIDTh",
+            "period": f"{pulse}:PERiod",
+            "cycle": f"{pulse}:DCYCle",
+            "hold": f"{pulse}:HOLD",
+        }
+        self.add_width(
+            headers,
+            output,
+            widths={"lowest": output.model.least_width_s, "highest": 1e6, "default": 1e-4},
+            periods={"lowest": output.model.least_period_s, "highest": 1e6},
         )
-        self.on(
-            f"{pulse}:PERiod",
-            set=lambda a: output.set_period(
-                a.number(lowest=output.model.least_period_s, highest=1e6)
-            ),
-            get=number_of(output, "period_s"),
-        )
-        self.on(
-            f"{pulse}:DCYCle",
-            set=lambda a: output.set_width(a.number(lowest=0, highest=100) / 100 * output.period_s),
-            get=lambda _: exact(100 * output.width_s / output.period_s),
-        )
-        self.on(f"{pulse}:HOLD", **word(output, "hold", "WIDTh", "DCYCle"))
         for header in ("[:BOTH]", ":LEADing", ":TRAiling"):
             self.on(
                 f"{pulse}:TRANsition{header}",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from hwloop.array.operations import VectorBatch
 from hwloop.errors import ConfigError
 from hwloop.settings.array_files import read_arrays
 from hwloop.steps.network.cost.converters import Converter
@@ -65,6 +66,19 @@ def test_energy_and_time_of_a_layer_are_those_calculated_by_hand(tmp_path: Path)
     assert row.time_s == pytest.approx(150e-9)  # two columns by one ADC: longer than the read
     assert (row.multiplications, row.zero_multiplications, row.cells) == (2, 0, 4)
     assert "2 multiplications (0 of 2 are by 0)" in found["outcome"][0].message
+
+
+def test_energy_in_the_cells_is_what_the_emulated_array_takes_from_its_rows(tmp_path: Path) -> None:
+    # Each sample drives one row alone, so that its power is its voltage times all currents.
+    array = emulated(3, 6)
+    weight = np.array([[1.0, -0.5, 0.2], [0.3, 0.9, -1.0]])
+    x = np.diag([1.0, -2.0, 4.0])
+    data = mapped(tmp_path, array, weight, x)
+    row = results(INFERENCE_COST, {"data": data}, array)[""][0]
+    voltage_v = x * 0.1 / 4
+    current_a = array.backend.multiply(VectorBatch(voltage_v)).current_a
+    power_w = (voltage_v.sum(axis=1) * current_a.sum(axis=1)).mean()
+    assert float(row.cell_energy_j) == pytest.approx(power_w * 100e-9, rel=1e-9)
 
 
 def test_a_convolution_multiplies_each_weight_at_every_position(tmp_path: Path) -> None:

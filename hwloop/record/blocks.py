@@ -1,0 +1,135 @@
+"""Columns of a multiplication by blocks: what is kept of it, and what follows from that.
+
+The attribute ``keep`` of the operation decides, and nothing else does:
+
+- ``all``: every voltage, current and flag;
+- ``answers``: the codes of the converters and their levels, from which the currents follow to the
+  last bit, or the currents where nothing was converted; of the voltages a digest;
+- ``summary``: digests of voltages and answers, counts and extremes.
+
+Flags are kept with ``answers`` where one is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.array.blocks import BlockBatch, Keep, digest_of
+from hwloop.array.codes import Codes
+from hwloop.array.operations import Flag, Reading
+from hwloop.errors import RecordError
+
+
+@dataclass(frozen=True)
+class KeptBatch:
+    """Batch of blocks whose voltages a record has not kept, by their digest.
+
+    ``layout``: as :meth:`BlockBatch.layout`. ``shape``: of the voltages.
+    """
+
+    layout: str
+    shape: tuple[int, ...]
+    digest: bytes
+    keep: Keep
+
+    def difference(self, asked: BlockBatch) -> str:
+        """Describe how a batch differs from this one; "" where it is the same."""
+        if asked.voltage_v.shape != self.shape:
+            return f"voltage_v has shape {asked.voltage_v.shape}, in the record {self.shape}"
+        if asked.layout() != self.layout:
+            return "blocks, windows, constant_v or calibrate are others than in the record"
+        if asked.digest != self.digest:
+            return "voltage_v has another digest than in the record"
+        return ""
+
+
+def block_columns(batch: BlockBatch, reading: Reading | None) -> dict[str, Any]:
+    """Return the columns of a batch; those of its answer are missing where it failed."""
+    columns: dict[str, Any] = {"layout": batch.layout()}
+    if batch.keep == "all":
+        columns["voltage_v"] = batch.voltage_v
+        if reading is not None:
+            columns |= {"current_a": reading.current_a, "flags": reading.flags}
+        return columns
+    columns |= {
+        "keep": batch.keep,
+        "shape": np.array(batch.voltage_v.shape),
+        "digest": np.frombuffer(batch.digest, np.uint8),
+    }
+    if reading is None:
+        return columns
+    return columns | (_answers(reading) if batch.keep == "answers" else _summary(batch, reading))
+
+
+def _answers(reading: Reading) -> dict[str, Any]:
+    flags = {"flags": reading.flags} if reading.flags.any() else {}
+    codes = reading.codes
+    if codes is None:
+        return {"current_a": reading.current_a} | flags
+    return {
+        "codes": codes.values,
+        "code_column": codes.column,
+        "code_low_a": codes.low_a,
+        "code_high_a": codes.high_a,
+        "code_top": codes.top,
+    } | flags
+
+
+def _summary(batch: BlockBatch, reading: Reading) -> dict[str, Any]:
+    low_v, high_v = batch.extremes_v
+    measured = bool((reading.flags == 0).any())
+    codes = reading.codes
+    return {
+        "vectors": np.int64(batch.vectors),
+        "lowest_v": low_v,
+        "highest_v": high_v,
+        "lowest_a": float(np.nanmin(reading.current_a)) if measured else np.nan,
+        "highest_a": float(np.nanmax(reading.current_a)) if measured else np.nan,
+        "over_range": np.int64(np.count_nonzero(reading.flags & Flag.OVER_RANGE)),
+        "compliance": np.int64(np.count_nonzero(reading.flags & Flag.COMPLIANCE)),
+        "answers_digest": np.frombuffer(
+            digest_of(reading.current_a if codes is None else codes.values), np.uint8
+        ),
+    }
+
+
+def recorded_batch(values: Mapping[str, Any]) -> BlockBatch | KeptBatch:
+    """Return the batch in a row of columns; raises :class:`RecordError` where it is none."""
+    layout = values["layout"].decode()
+    if "keep" not in values:
+        try:
+            return BlockBatch.with_layout(layout, values["voltage_v"])
+        except (KeyError, TypeError, ValueError) as exc:
+            raise RecordError(f"the layout and the voltages of blocks do not fit: {exc}") from None
+    keep = values["keep"].decode()
+    if keep not in ("answers", "summary"):
+        raise RecordError(f"keep is {keep!r}; expected 'answers' or 'summary'")
+    shape = tuple(int(size) for size in values["shape"])
+    return KeptBatch(layout, shape, bytes(np.asarray(values["digest"], np.uint8)), keep)
+
+
+def recorded_reading(values: Mapping[str, Any]) -> Reading | None:
+    """Return the answer in a row of columns; None where the record has not kept it."""
+    codes = None
+    if "codes" in values:
+        codes = Codes(
+            np.array(values["codes"]),
+            np.array(values["code_column"]),
+            *(np.array(values[name]) for name in ("code_low_a", "code_high_a", "code_top")),
+        )
+        current_a = codes.currents()
+    elif "current_a" in values:
+        current_a = np.array(values["current_a"])
+    else:
+        return None
+    flags: NDArray[np.uint8] = np.array(
+        values["flags"] if "flags" in values else np.zeros(current_a.shape, np.uint8)
+    )
+    if codes is not None:
+        current_a[flags != 0] = np.nan
+    return Reading(current_a, flags, codes)

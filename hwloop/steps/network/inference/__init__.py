@@ -1,0 +1,1 @@
+"""Inference in bulk: samples stream through a placed network in bounded memory."""
