@@ -200,16 +200,17 @@ def _retrained(
         layer = _layer(matrix, entry)
         layers.append(layer)
         arrays |= _arrays(layer, matrix, matrix.weights)
-        held = placed.placement.holds(entry, matrix.weights.shape)
-        masks |= {name: one > 0 for name, one in _arrays(layer, matrix, held * 1.0).items()}
+        held = placed.placement.holds(entry, network.sizes[entry]).astype(np.float64)
+        masks |= {name: one > 0 for name, one in _arrays(layer, matrix, held).items()}
     descent = NoisyDescent(settings, layers, arrays, measured, seed)
     descent.masks = masks
     losses = np.array([epoch.loss for epoch in descent.epochs()])
     found = descent.held_arrays()
     matrices = list(network.matrices)
-    for layer, entry in zip(layers, order, strict=True):
-        if isinstance(entry, int) and isinstance(layer, DenseLayer | ConvLayer):
-            matrices[entry] = _with_arrays(matrices[entry], layer, found)
+    for entry in order:
+        if isinstance(entry, int):
+            matrix = matrices[entry]
+            matrices[entry] = _with_arrays(matrix, _layer(matrix, entry), found)
     return replace(network, matrices=tuple(matrices)), losses
 
 
