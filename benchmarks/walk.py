@@ -124,7 +124,7 @@ REASONS: Mapping[str, str] = {
     " reads are judged after it",
     "drivers/hwloop_drivers/bench/verify_loop.py": "the loop that is sent, and its answer",
     "drivers/hwloop_drivers/station/drives.py": "asked with the plan and with each operation",
-    "drivers/hwloop_drivers/roles.py": "asked with the plan and with each operation",
+    "drivers/hwloop_drivers/roles/source_meter.py": "asked with the plan and with each operation",
     "drivers/hwloop_drivers/links/stream.py": "what came before a question is refused, then its"
     " answer is read",
     "drivers/hwloop_drivers/instruments/keithley_2600b/channel.py": "asked whether it can, then"

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Before NumPy is imported, here and in children: threads of small products cost more than they do.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 settings.register_profile("hwloop", deadline=None)  # no test asserts a time
 settings.load_profile("hwloop")
 

@@ -32,7 +32,7 @@ from hwloop.settings.units import (
 )
 from hwloop.station.station import Station
 from hwloop.steps.rows import Row, column
-from hwloop_drivers.roles import READ_BACK_UNITS
+from hwloop_drivers.roles.read_back import READ_BACK_UNITS
 
 PACKAGES = (hwloop, hwloop_drivers, hwloop_sim)
 PLUG_INS = (

@@ -9,7 +9,6 @@ several of one length, such as the columns of a table, that stand side by side.
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +17,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from hwloop.errors import ConfigError
 from hwloop.messages import first_place
-from hwloop.settings.array_files import read_arrays
+from hwloop.settings.kept_files import kept_arrays, kept_sha256
 from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import Number
 from hwloop.types import FloatArray
@@ -43,16 +42,15 @@ class BulkFile(Settings):
         if not path.is_file():
             origin = f"; it comes from {data['source']}" if data.get("source") else ""
             raise ValueError(f"there is no file {path}{origin}")
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = kept_sha256(path)
         wanted = data.get("sha256")
         if wanted not in (None, found):
             raise ValueError(f"{path} has changed: SHA-256 {found[:12]}…, was {wanted[:12]}…")
         return {**data, "file": path, "sha256": found}
 
     def arrays(self) -> dict[str, FloatArray]:
-        """Return every array of the file by its name."""
-        return read_arrays(self.file)
+        """Return every array of the file by its name, read-only."""
+        return kept_arrays(self.file)
 
     def array(self) -> FloatArray:
         """Return the array ``key``, or the only one; raises :class:`ConfigError` without it."""

@@ -16,21 +16,24 @@ from hwloop.errors import NotConverged
 from hwloop.terminal import outlive_terminal, say
 
 if TYPE_CHECKING:
+    from hwloop.sweep.sweep_file import SweepFile
     from hwloop.sweep.table import Result
 
 _SHOWN = 20
 
 
 def sweep(
-    procedure: Annotated[Path, typer.Argument(help="The procedure, a YAML file.")],
+    procedure: Annotated[
+        Path, typer.Argument(help="The procedure, or a sweep that names it; a YAML file.")
+    ],
     *,
     over: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             metavar="KEY=A,B,…",
             help="A setting and its values, or FIRST:END; several make every combination.",
         ),
-    ],
+    ] = None,
     backend: Annotated[
         str | None, typer.Option(help="What stands for the array; the emulator if left out.")
     ] = None,
@@ -61,15 +64,21 @@ def sweep(
     from hwloop.sweep.page import Sweep
     from hwloop.sweep.report import REPORT, write_page
     from hwloop.sweep.runner import SweepOptions, prepare, run_tasks
+    from hwloop.sweep.sweep_file import read_sweep_file
     from hwloop.sweep.table import result, write_csv
 
     outlive_terminal()
     chosen = backend or emulator().name
+    described = read_sweep_file(procedure)
+    swept, settings = list(over or ()), list(overrides or ())
+    if described is not None:
+        procedure = described.procedure
+        swept, settings = [*described.over, *swept], [*described.overrides, *settings]
     options = SweepOptions(procedure, out, chosen, population, workers, scheduler)
-    prepared = prepare(options, over, list(overrides or ()))
+    prepared = prepare(options, swept, settings)
     with named_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    manifest = manifest_of(options, prepared, over, overrides or ())
+    manifest = manifest_of(options, prepared, swept, settings)
     write_manifest(manifest, out)
     total = len(prepared.points)
     if prepared.done:
@@ -87,7 +96,7 @@ def sweep(
     write_csv(results, out / "sweep.csv")
     _print(results)
     say(f"table: {out / 'sweep.csv'}")
-    _figures(results, out)
+    _figures(results, out, described)
     failed = [one for one in results if one.ended.status != "completed"]
     if report and len(failed) < total:
         write_page(Sweep(out, manifest, tuple(results)), out / REPORT)
@@ -117,12 +126,16 @@ def _print(results: Sequence[Result]) -> None:
         say(f"… and {len(results) - _SHOWN} more in the table")
 
 
-def _figures(results: Sequence[Result], out: Path) -> None:
+def _figures(results: Sequence[Result], out: Path, described: SweepFile | None) -> None:
     from hwloop.plotting.style import save_figures
+    from hwloop.sweep.chosen_figure import draw_chosen
     from hwloop.sweep.figures import draw
     from hwloop.sweep.table import origins
 
-    for figure in draw(results):
+    figures = list(draw(results))
+    if described is not None and described.figure is not None:
+        figures.append(draw_chosen(described.figure, results, name=described.name))
+    for figure in figures:
         with named_errors(out / f"{figure.name}.png"):
             (out / f"{figure.name}.png").unlink(missing_ok=True)
             for saved in save_figures([figure], out, origin=origins(results)):

@@ -57,7 +57,8 @@ def shown(value: Any) -> str:
 def read_axis(text: str) -> Axis:
     """Parse ``KEY=A,B,C``, values in YAML, or ``KEY=FIRST:END[:STEP]`` without END.
 
-    Raises :class:`ConfigError` where it is neither, or a value stands twice.
+    Settings that change together are one axis: ``KEY+OTHER=A+1,B+2``. Raises :class:`ConfigError`
+    where it is none of these, or a value stands twice.
     """
     key, equals, given = text.partition("=")
     if not (key and equals and given.strip()):
@@ -78,7 +79,27 @@ def read_axis(text: str) -> Axis:
     )
     if twice is not None:
         raise ConfigError(f"--over {text!r}: the value {twice} stands twice")
+    for value in values:
+        set_by(key, value)
     return Axis(key, tuple(values))
+
+
+def set_by(key: str, value: Any) -> tuple[str, ...]:
+    """Return the overrides ``KEY=VALUE`` of a value of an axis, one for each key joined by ``+``.
+
+    Raises :class:`ConfigError` where there are more keys than parts of the value, or fewer.
+    """
+    keys = key.split("+")
+    if len(keys) == 1:
+        return (f"{key}={json.dumps(value)}",)
+    parts = value.split("+") if isinstance(value, str) else [value]
+    if len(parts) != len(keys):
+        raise ConfigError(
+            f"--over {key}: {shown(value)} has {len(parts)} parts for {len(keys)} settings"
+        )
+    return tuple(
+        f"{one}={json.dumps(parse_yaml(part))}" for one, part in zip(keys, parts, strict=True)
+    )
 
 
 def _whole_numbers(part: str) -> Sequence[int]:
@@ -104,7 +125,8 @@ def points(over: Sequence[str], overrides: Sequence[str] = ()) -> tuple[Point, .
     if not axes:
         raise ConfigError("a sweep needs --over KEY=VALUE,VALUE,…")
     keys = [axis.key for axis in axes]
-    twice = next((key for key in keys if keys.count(key) > 1), None)
+    each = [one for key in keys for one in key.split("+")]
+    twice = next((key for key in each if each.count(key) > 1), None)
     if twice is not None:
         raise ConfigError(f"--over {twice}: is given twice")
     count = math.prod(len(axis.values) for axis in axes)
@@ -117,7 +139,7 @@ def points(over: Sequence[str], overrides: Sequence[str] = ()) -> tuple[Point, .
             tuple(zip(keys, values, strict=True)),
             (
                 *overrides,
-                *(f"{k}={json.dumps(v)}" for k, v in zip(keys, values, strict=True)),
+                *(one for k, v in zip(keys, values, strict=True) for one in set_by(k, v)),
             ),
         )
         for index, values in enumerate(combinations)

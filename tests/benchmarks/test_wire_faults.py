@@ -76,22 +76,23 @@ def test_everything_that_must_not_be_is_a_finding(change: dict[str, object], fin
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
-@pytest.mark.parametrize(
-    "name", ["the answer before instead", "link closed, and no new one", "answer late, in time"]
-)
-def test_disturbed_run_is_judged_by_the_bench_itself(name: str, tmp_path: Path) -> None:
-    kind = next(kind for kind in KINDS if kind.name == name)
-    fault = Fault(0, "virtual_4x4", kind, 0.62, 0.9)  # of the row_smu
-    ((_, seen),) = campaign([fault], tmp_path, seed=1, at_once=1)
-    assert seen.findings(fault) == []
-    assert seen.instrument == "row_smu"
-    assert seen.struck is not None
-    # Of the instrument, or of the step, where the source seems to be at its limit; 6: not trained,
-    # where nothing was changed: an answer came late, or that before it was the same.
-    right, instead = seen.struck
-    assert seen.exit_code in ({6} if instead.rstrip() == right else {4, 5})
-    if kind.cuts_off:
-        assert seen.said
-        assert "row_smu on" in seen.alarms
-    else:
-        assert seen.alarms == ()
+def test_disturbed_runs_are_judged_by_the_bench_itself(tmp_path: Path) -> None:
+    names = "the answer before instead", "link closed, and no new one", "answer late, in time"
+    kinds = [next(kind for kind in KINDS if kind.name == name) for name in names]
+    faults = [Fault(n, "virtual_4x4", kind, 0.62, 0.9) for n, kind in enumerate(kinds)]
+    # One undisturbed run for all of them.
+    judged = list(campaign(faults, tmp_path, seed=1, at_once=1))
+    assert [fault for fault, _ in judged] == faults
+    for fault, seen in judged:
+        assert seen.findings(fault) == []
+        assert seen.instrument == "row_smu"
+        assert seen.struck is not None
+        # Of the instrument, or of the step, where the source seems to be at its limit; 6: not
+        # trained, where nothing was changed: an answer came late, or that before it was the same.
+        right, instead = seen.struck
+        assert seen.exit_code in ({6} if instead.rstrip() == right else {4, 5}), fault.kind.name
+        if fault.kind.cuts_off:
+            assert seen.said
+            assert "row_smu on" in seen.alarms
+        else:
+            assert seen.alarms == ()

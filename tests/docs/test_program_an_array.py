@@ -11,6 +11,7 @@ import pytest
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
 from hwloop.run.runner import RunOptions, run_procedure
+from tests.drivers.running_bench import copy_station, run_hosted
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "program-an-array.md"
@@ -31,10 +32,10 @@ def test_own_targets_are_reached_as_the_page_shows(procedure: Path, tmp_path: Pa
 
 
 def test_the_virtual_bench_programs_the_same_targets(procedure: Path, tmp_path: Path) -> None:
-    station = ROOT / "stations" / "virtual_4x4.yaml"
+    station = copy_station(ROOT / "stations" / "virtual_4x4.yaml", tmp_path)
     loaded = load_procedure(procedure, [f"backends.bench.station={station.as_posix()}"])
     path = tmp_path / "bench.h5"
-    assert run_procedure(loaded, RunOptions("bench", path)).outcomes["program_verify"].reached
+    assert run_hosted(loaded, station, "bench", path).outcomes["program_verify"].reached
     with Record(path) as record:
         cells = record.results("program_verify", "cells")
     error_conductance_s = np.abs(cells["verified_conductance_s"] - cells["target_conductance_s"])[

@@ -1,11 +1,11 @@
 """The README's commands exist, and its links lead somewhere."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.command_line import hwloop
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -15,12 +15,7 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_of_the_readme_exists(command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "hwloop.cli", command, "--help"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = hwloop(command, "--help")
     assert done.returncode == 0, done.stderr
 
 

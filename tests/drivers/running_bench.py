@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from hwloop.procedure.procedure import Procedure
+from hwloop.run.runner import RunOptions, RunResult, run_procedure
 from hwloop.station.rendezvous import leave_rendezvous, rendezvous_file
 from hwloop.station.station import load_station
 from hwloop_sim.emulator.backend import SIM
@@ -28,6 +30,14 @@ def copy_station(station: Path, folder: Path, **replaced: str) -> Path:
     path = folder / "station.yaml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def run_hosted(
+    procedure: Procedure, station_file: Path, backend: str, out: Path, **options: Any
+) -> RunResult:
+    """Run a procedure; on the bench, with that of the station in this process."""
+    with running_bench(station_file, procedure) if backend == "bench" else nullcontext():
+        return run_procedure(procedure, RunOptions(backend, out, **options))
 
 
 @contextmanager

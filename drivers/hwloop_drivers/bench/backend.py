@@ -38,7 +38,8 @@ from hwloop_drivers.bench.line_watch import LineWatch
 from hwloop_drivers.bench.multiply import column_currents
 from hwloop_drivers.bench.readings import resistors_in_words
 from hwloop_drivers.bench.verify_loop import steps_ahead
-from hwloop_drivers.roles import Measured, SourceMeter, refuse_changed, units_of_read_back
+from hwloop_drivers.roles import Measured, SourceMeter
+from hwloop_drivers.roles.read_back import refuse_changed, units_of_read_back
 from hwloop_drivers.safety.make_safe import (
     floating_when_off,
     make_all_safe,

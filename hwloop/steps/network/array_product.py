@@ -26,11 +26,22 @@ _MOST_ENTRIES = 4_000_000
 
 @dataclass(frozen=True, eq=False)
 class PlacedNetwork:
-    """Network with the conductances of its weights and their places on the tiles."""
+    """Network with the conductances of its weights and their places on the tiles.
+
+    ``driven``: the network with what the drive does to inputs and outputs; None: nothing.
+    ``unit_v``: voltage of a unit of input; None: the largest input is at the read voltage.
+    """
 
     network: Network
     maps: tuple[WeightMap, ...]
     placement: Placement
+    driven: Network | None = None
+    unit_v: float | None = None
+
+    @property
+    def as_driven(self) -> Network:
+        """Return the network as the array runs it."""
+        return self.network if self.driven is None else self.driven
 
     @property
     def target_conductance_s(self) -> FloatArray:

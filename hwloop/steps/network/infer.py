@@ -109,9 +109,9 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
     kept = _kept(settings, array, placed, x)
     stream = Stream(
         array,
-        placed.network,
+        placed.as_driven,
         placed.on_tiles,
-        rules=RangeRules(settings.input_margin, settings.over_range),
+        rules=RangeRules(settings.input_margin, settings.over_range, placed.unit_v),
         total=len(x),
         keep=kept.kind,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeInt
@@ -33,7 +33,13 @@ from hwloop.steps.network.mapping.placement import (
     harm_left,
     place,
 )
-from hwloop.steps.network.network import LayerSettings, Matrix, Network, build
+from hwloop.steps.network.network import (
+    LayerSettings,
+    Matrix,
+    Network,
+    build,
+    with_input_limits,
+)
 from hwloop.steps.network.parts import Zeros, parts_of
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
@@ -76,6 +82,8 @@ class MapNetworkSettings(Settings):
     bias does not. ``zeros``: whether weights of 0 have cells, which a step compensate_network can
     use: all of them, not whole rows and outputs, or none, for which outputs are placed in more
     blocks; whole rows and outputs of a ``kernel_element`` never do.
+    ``input_scale``: the largest input of a layer at the read voltage; or ``memtorch``: a unit of
+    input is 1 V, a sample beyond the read voltage is scaled to it, and nothing is scaled back.
     """
 
     weights: BulkFile | None = None
@@ -84,6 +92,7 @@ class MapNetworkSettings(Settings):
     stuck: tuple[StuckCell, ...] | StuckFound = ()
     prune_below: Annotated[Number, Field(gt=0, lt=1)] | None = None
     zeros: Zeros = "placed"
+    input_scale: Literal["largest", "memtorch"] = "largest"
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +154,9 @@ def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
     )
     beside = beside_faults(placement, maps, stuck_conductance_s, span_conductance_s)
     placed = PlacedNetwork(network, beside, placement)
+    if settings.input_scale == "memtorch":
+        limited = with_input_limits(network, array.settings.read.read_v)
+        placed = replace(placed, driven=limited, unit_v=1.0)
     array.leave(placed)
     for index, mapped in enumerate(maps):
         yield _layer(placed, index, mapped)
@@ -205,6 +217,11 @@ def _summary(
         summary += (
             f"; {saved.weights_left_out} of them are 0 and have no cells: {saved.cells_saved} cells"
             f" and {saved.tiles_saved} tiles fewer than whole layers take"
+        )
+    if placed.unit_v is not None:
+        summary += (
+            "; inputs beyond read.read_v are scaled to it, and the outputs not back, as MemTorch"
+            " does: what accuracy that costs is an artefact of the rule"
         )
     clipped = sum(one.clipped for one in placed.maps)
     if clipped:

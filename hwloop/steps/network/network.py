@@ -9,7 +9,7 @@ convolution or dense layer before it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from hwloop.messages import nearest
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, Number
 from hwloop.steps.network.convolution import Kernel, check_images, patches, sums_by_elements
+from hwloop.steps.network.entries import ChannelLine, Entry, InputLimit, OutputLine
 from hwloop.steps.network.mapping.mapping import refuse_unfinite
 from hwloop.types import FloatArray
 
@@ -29,16 +30,37 @@ Multiply = Callable[[int, FloatArray], FloatArray]
 Loop = Literal["patches", "kernel_element"]
 
 
-class Folded(Settings):
-    """Layer with weights, into which a batch normalisation can be folded.
+class Normalised(Settings):
+    """Layer with a batch normalisation.
 
-    ``norm``: prefix of the batch normalisation that follows, such as ``"1"``, as in PyTorch.
+    ``norm``: its prefix, such as ``"1"``, as in PyTorch.
     """
+
+    norm: str | None = None
+    norm_eps: Annotated[Number, Field(gt=0)] = 1e-5
+
+
+class Folded(Normalised):
+    """Layer with weights, into which the batch normalisation that follows can be folded."""
 
     weight: str
     bias: str | None = None
-    norm: str | None = None
-    norm_eps: Annotated[Number, Field(gt=0)] = 1e-5
+
+
+class Affine(Normalised):
+    """Bias and batch normalisation of each channel in software, not on the array.
+
+    y = γ (x + ``bias`` − μ)/√(σ² + ε) + β.
+    """
+
+    kind: Literal["affine"]
+    bias: str | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Affine:
+        if self.bias is None and self.norm is None:
+            raise ValueError("give bias or norm")
+        return self
 
 
 class DenseLayer(Folded):
@@ -115,7 +137,15 @@ class Flatten(Settings):
 
 
 LayerSettings = Annotated[
-    DenseLayer | ConvLayer | Function | Scale | Amplifier | MeasuredActivation | MaxPool | Flatten,
+    DenseLayer
+    | ConvLayer
+    | Affine
+    | Function
+    | Scale
+    | Amplifier
+    | MeasuredActivation
+    | MaxPool
+    | Flatten,
     Field(discriminator="kind"),
 ]
 
@@ -181,7 +211,7 @@ class Network:
     """Matrices and their order; an entry is the index of a matrix or a layer without weights."""
 
     matrices: tuple[Matrix, ...]
-    order: tuple[int | LayerSettings, ...]
+    order: tuple[int | LayerSettings | Entry, ...]
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
@@ -209,6 +239,28 @@ class Network:
         return x
 
 
+def with_input_limits(network: Network, largest: float) -> Network:
+    """Return the network with the inputs of each matrix limited to ±``largest``."""
+    order: list[int | LayerSettings | Entry] = []
+    for entry in network.order:
+        if isinstance(entry, int):
+            images = network.matrices[entry].kernel is not None
+            order.append(InputLimit(largest, images))
+        order.append(entry)
+    return replace(network, order=tuple(order))
+
+
+def with_output_lines(network: Network, lines: Sequence[OutputLine]) -> Network:
+    """Return the network with a line after each matrix, in place of earlier ones."""
+    order: list[int | LayerSettings | Entry] = []
+    for entry in network.order:
+        if not isinstance(entry, OutputLine):
+            order.append(entry)
+        if isinstance(entry, int):
+            order.append(lines[entry])
+    return replace(network, order=tuple(order))
+
+
 def _bound(multiply: Multiply, index: int) -> Callable[[FloatArray], FloatArray]:
     return lambda inputs: multiply(index, inputs)
 
@@ -220,11 +272,16 @@ def build(layers: Sequence[LayerSettings], arrays: Arrays) -> Network:
     finite.
     """
     matrices: list[Matrix] = []
-    order: list[int | LayerSettings] = []
+    order: list[int | LayerSettings | Entry] = []
+    images = any(isinstance(layer, ConvLayer) for layer in layers)
     for layer in layers:
+        if isinstance(layer, DenseLayer | Flatten):
+            images = False
         if isinstance(layer, DenseLayer | ConvLayer):
             order.append(len(matrices))
             matrices.append(_matrix(layer, arrays))
+        elif isinstance(layer, Affine):
+            order.append(_channel_line(layer, arrays, images=images))
         else:
             order.append(layer)
     if not matrices:
@@ -258,7 +315,21 @@ def _matrix(layer: DenseLayer | ConvLayer, arrays: Arrays) -> Matrix:
     return Matrix(layer.weight, rows, bias is not None)
 
 
-def _normalisation(layer: Folded, arrays: Arrays, outputs: int) -> tuple[FloatArray, FloatArray]:
+def _channel_line(layer: Affine, arrays: Arrays, *, images: bool) -> ChannelLine:
+    first = layer.bias or f"{layer.norm}.running_mean"
+    channels = len(_named(arrays, first).ravel())
+    shift = np.zeros(channels) if layer.bias is None else _of_outputs(arrays, layer.bias, channels)
+    scale = np.ones(channels)
+    if layer.norm is not None:
+        scale, own = _normalisation(layer, arrays, channels)
+        shift = shift * scale + own
+    refuse_unfinite(np.stack([scale, shift]), f"affine {layer.bias or layer.norm}: entry")
+    return ChannelLine(scale, shift, images)
+
+
+def _normalisation(
+    layer: Normalised, arrays: Arrays, outputs: int
+) -> tuple[FloatArray, FloatArray]:
     gamma, beta, mean, variance = (
         _of_outputs(arrays, f"{layer.norm}.{part}", outputs)
         for part in ("weight", "bias", "running_mean", "running_var")
@@ -285,8 +356,10 @@ def _of_outputs(arrays: Arrays, name: str, outputs: int) -> FloatArray:
     return found
 
 
-def _function(layer: LayerSettings, x: FloatArray) -> FloatArray:
+def _function(layer: LayerSettings | Entry, x: FloatArray) -> FloatArray:
     match layer:
+        case ChannelLine() | InputLimit() | OutputLine():
+            return layer.apply(x)
         case Function():
             return _FUNCTIONS[layer.kind](x)
         case Scale():

@@ -71,7 +71,8 @@ def run(settings: HoldConductancesSettings, array: Array) -> Iterator[Yield]:
     mask = np.ones(array.geometry.shape, dtype=np.bool_)
     found_conductance_s = conductance_s(array, mask, step="hold_conductances")
     squares_s2 = np.square(found_conductance_s - target_conductance_s)
-    rms_conductance_s = np.sqrt(np.nanmean(squares_s2, axis=(-2, -1)))
+    axes = (-2, -1) if array.settings.tiles == 1 else (-3, -2, -1)  # a tile may have no target
+    rms_conductance_s = np.sqrt(np.nanmean(squares_s2, axis=axes))
     yield HeldRow(
         target_conductance_s=target_conductance_s,
         conductance_s=found_conductance_s,

@@ -105,7 +105,7 @@ class EmulatedArray(CrossbarBackend):
             multiply="superposition" if lines.one_by_one else "parallel",
             identity=identity or {},
             units=units or {},
-            code_bits=None if readout.adc is None else readout.adc.bits,
+            code_bits=None if readout.adc is None or readout.adc.each_vector else readout.adc.bits,
             holds=True,
         )
         self._cells = cells

@@ -21,6 +21,7 @@ from hwloop.array.codes import Codes, smallest_type
 from hwloop.array.operations import Flag, Reading
 from hwloop.types import FloatArray
 from hwloop_sim.cells.composed import NonIdealDevice
+from hwloop_sim.emulator.converters import memtorch_levels_a
 from hwloop_sim.emulator.lines import ArrayLines
 from hwloop_sim.emulator.readout import Readout, metered
 
@@ -203,6 +204,14 @@ class BlockProducts:
         """Return the levels of the converters, and their codes."""
         from hwloop_sim.compiled import block_products as compiled
 
+        gain, offset_a = self._readout.errors_of(
+            [(one.row_tile, one.tile, one.cols) for one in pieces], tiled=batch.tiles > 1
+        )
+        adc = self._readout.adc
+        if adc is not None and adc.each_vector:
+            own_a = whole_a * gain[..., None, :] + offset_a[..., None, :]
+            reading = _floating(own_a, pieces, adc.bits, bound_a)
+            return self._summed(reading, batch, pieces)
         levels = self._readout.levels_of(
             [(one.tile, one.rows.start, one.rows.stop, one.cols.start) for one in pieces],
             _by_piece(whole_a, pieces, bound_a),
@@ -212,9 +221,6 @@ class BlockProducts:
         low_a, high_a, top = (
             np.repeat([getattr(one, name) for one in levels], widths).astype(np.float64)
             for name in ("low", "high", "top")
-        )
-        gain, offset_a = self._readout.errors_of(
-            [(one.row_tile, one.tile, one.cols) for one in pieces], tiled=batch.tiles > 1
         )
         values = np.empty(whole_a.shape, smallest_type(int(top.max())))
         flags = np.empty(whole_a.shape, np.uint8)
@@ -235,6 +241,17 @@ class BlockProducts:
             current_a[..., at] += reading.current_a[..., conversion]
             flags[..., at] |= reading.flags[..., conversion]
         return Reading(current_a, flags, reading.codes)
+
+
+def _floating(whole_a: FloatArray, pieces: list[Piece], bits: int, bound_a: float) -> Reading:
+    """Return the levels of converters whose range is another for each vector and piece."""
+    beyond = np.abs(whole_a) > bound_a
+    found_a, first = np.empty(whole_a.shape), 0
+    for one in pieces:
+        own = slice(first, first + one.width)
+        found_a[..., own] = memtorch_levels_a(whole_a[..., own], bits)
+        first += one.width
+    return Reading(np.where(beyond, np.nan, found_a), beyond * np.uint8(Flag.COMPLIANCE))
 
 
 def _convert(

@@ -145,7 +145,32 @@ class CalibratedRange(Settings):
         return (-reach_a if low else 0.0), (reach_a if high else 0.0)
 
 
-AdcRange = Annotated[FixedRange | CalibratedRange, Field(discriminator="kind")]
+class MemTorchRange(Settings):
+    """A range for each vector and converter tile, as MemTorch quantises its partial sums.
+
+    With p the largest magnitude of a tile's currents for a vector, amperes: step s = 2^(1 − bits +
+    ⌈log₂(p + 1e-12)⌉), codes ⌊I/s + ½⌋ from −2^(bits−1) to 2^(bits−1) − 1. The highest current may
+    be clipped by a step, and currents that are all equal are left as they are. Source: linear
+    quantisation without overflow in ``quantize.h`` of MemTorch 1.1.6.
+    """
+
+    kind: Literal["memtorch"]
+
+    def fit(self, current_a: FloatArray) -> tuple[float, float]:  # noqa: ARG002 - none
+        """Refuse: there is no one range; raises :class:`Unsupported`."""
+        raise Unsupported("a range of kind memtorch is another for each vector")
+
+
+AdcRange = Annotated[FixedRange | CalibratedRange | MemTorchRange, Field(discriminator="kind")]
+
+
+def memtorch_levels_a(current_a: FloatArray, bits: int) -> FloatArray:
+    """Return currents (..., batch, cols) as :class:`MemTorchRange` quantises them, amperes."""
+    peak_a = np.abs(current_a).max(axis=-1, keepdims=True, initial=0.0)
+    step_a = np.exp2(1 - bits + np.ceil(np.log2(peak_a + 1e-12)))
+    bound = 2.0 ** (bits - 1)
+    levels_a = np.clip(np.floor(current_a / step_a + 0.5), -bound, bound - 1) * step_a
+    return np.where(np.ptp(current_a, axis=-1, keepdims=True) == 0, current_a, levels_a)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +197,11 @@ class Adc(Settings):
     gain_error: GainError = 0.0
     gain_sigma: Annotated[Number, Field(ge=0, le=0.2)] = 0.0
     noise_a: Annotated[Ampere, Field(ge=0)] = 0.0
+
+    @property
+    def each_vector(self) -> bool:
+        """Return whether the range is another for each vector."""
+        return isinstance(self.range, MemTorchRange)
 
     def levels(self, calibration_a: FloatArray) -> Levels:
         """Return the levels, amperes, of a fixed range, or calibrated on these currents."""

@@ -19,7 +19,7 @@ from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, format_quantity
 from hwloop.types import FlagArray, FloatArray
 from hwloop_sim.cells.device import LARGE
-from hwloop_sim.emulator.converters import Adc, Dac, Levels
+from hwloop_sim.emulator.converters import Adc, Dac, Levels, memtorch_levels_a
 
 
 class Tiles(Settings):
@@ -155,6 +155,11 @@ class Readout:
     ) -> list[Reading]:
         from hwloop_sim.compiled import kernels
 
+        if converter.adc.each_vector:
+            return [
+                self._each_vector(part_a, converter, index, compliance_a)
+                for index, part_a in enumerate(partial_a)
+            ]
         if converter.levels is None:
             data_a = np.stack(partial_a)
             data_a[np.abs(data_a) > compliance_a] = np.nan
@@ -177,6 +182,21 @@ class Readout:
             )
             readings.append(Reading(part_a, flags))
         return readings
+
+    def _each_vector(
+        self, part_a: FloatArray, converter: _Converter, index: int, compliance_a: float
+    ) -> Reading:
+        """Return the levels of a row of tiles with a range for each vector and tile."""
+        adc = converter.adc
+        own_a = (
+            part_a * converter.gain[index][..., None, :]
+            + converter.offset_a[index][..., None, :]
+            + (self._adc_rng.normal(0, adc.noise_a, part_a.shape) if adc.noise_a else 0.0)
+        )
+        beyond = np.abs(own_a) > compliance_a
+        levels_a = [memtorch_levels_a(own_a[..., cols], adc.bits) for cols in self.col_slices]
+        current_a = np.where(beyond, np.nan, np.concatenate(levels_a, axis=-1))
+        return Reading(current_a, beyond * np.uint8(Flag.COMPLIANCE))
 
     def _note_ranges(self, pieces: list[tuple[int, ...]], levels: list[Levels]) -> None:
         ends = sorted(max(-one.low, one.high) for one in levels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hwloop.procedure.procedure import from_data
 from hwloop.record.reader import Record
 from hwloop.run.observer import Quiet
 from hwloop.run.runner import RunOptions, run_procedure
+from tests.drivers.running_bench import copy_station, running_bench
 
 STATION = Path(__file__).parents[3] / "stations" / "virtual_4x4.yaml"
 RESOLUTION_CONDUCTANCE_S = 10e-12 / 0.1  # Keithley 2400, 1 µA range, at the read voltage
@@ -63,19 +65,22 @@ class Counting(Quiet):
 
 
 def _run(backend: str, folder: Path) -> tuple[dict[str, dict[str, NDArray[Any]]], dict[str, int]]:
+    station = copy_station(STATION, folder)
     procedure = from_data(
         {
             "name": "characterise",
             "seed": 3,
             "array": ARRAY,
-            "backends": {"sim": {"device": DEVICE}, "bench": {"station": STATION.as_posix()}},
+            "backends": {"sim": {"device": DEVICE}, "bench": {"station": station.as_posix()}},
             "steps": STEPS,
         },
         folder=folder,
     )
     counting = Counting()
     path = folder / f"{backend}.h5"
-    run_procedure(procedure, RunOptions(backend, path), counting).raise_unless_reached()
+    with running_bench(station, procedure) if backend == "bench" else nullcontext():
+        result = run_procedure(procedure, RunOptions(backend, path), counting)
+    result.raise_unless_reached()
     with Record(path) as record:
         figures = {label: record.results(label, "figures") for label in record.labels}
         assert len(record.results("pulse_response")["pulse"]) == counting.rows["pulse_response"]

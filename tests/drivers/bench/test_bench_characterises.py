@@ -13,9 +13,9 @@ import pytest
 
 from hwloop.procedure.procedure import from_data
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from tests.drivers.bench.test_backend import _station as station_of
 from tests.drivers.bench.test_bench_characterisation import ARRAY, DEVICE, STATION
+from tests.drivers.running_bench import copy_station, run_hosted
 
 UP = {"amplitude_v": 2.0, "width_s": 5e-3}
 DOWN = {"amplitude_v": -2.8, "width_s": 5e-3}
@@ -55,7 +55,7 @@ class Case:
     sim: dict[str, Any] = field(default_factory=dict)
     table: str = "figures"
     array: dict[str, Any] = field(default_factory=lambda: ARRAY)
-    station: Callable[[Path], Path] = lambda _: TOGETHER
+    station: Callable[[Path], Path] = lambda folder: copy_station(TOGETHER, folder)
 
 
 CASES = [
@@ -164,20 +164,20 @@ CASES = [
 
 
 def _figures(backend: str, case: Case, folder: Path) -> dict[str, Any]:
-    sim = {"device": case.device, **case.sim}
+    sim, station = {"device": case.device, **case.sim}, case.station(folder)
     limits = case.array["limits"] | {"current_a": 0.1, "pulse_energy_j": 1.0}
     procedure = from_data(
         {
             "name": "characterise",
             "seed": 3,
             "array": case.array | {"limits": limits},
-            "backends": {"sim": sim, "bench": {"station": case.station(folder).as_posix()}},
+            "backends": {"sim": sim, "bench": {"station": station.as_posix()}},
             "steps": [{"step": case.step, "settings": case.settings}],
         },
         folder=folder,
     )
     path = folder / f"{backend}.h5"
-    run_procedure(procedure, RunOptions(backend, path))
+    run_hosted(procedure, station, backend, path)
     with Record(path) as record:
         return {name: record.results(case.step, case.table)[name] for name in case.figures}
 

@@ -13,14 +13,13 @@ from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.kind import OpenRequest
 from hwloop.procedure.procedure import Procedure, from_data
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.array import Array
 from hwloop.steps.program.program_verify import PROGRAM_VERIFY
 from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.bench.open import BenchSettings, open_bench
 from tests.characterised import results
 from tests.drivers.bench.test_bench_characterisation import ARRAY
-from tests.drivers.running_bench import ROOT, copy_station, running_bench
+from tests.drivers.running_bench import ROOT, copy_station, run_hosted, running_bench
 
 STATION = ROOT / "stations" / "virtual_2602b_707b.yaml"
 DEVICE = {
@@ -68,8 +67,9 @@ def _procedure(folder: Path, station: Path, settings: dict[str, Any]) -> Procedu
 
 def _ended(backend: str, settings: dict[str, Any], folder: Path) -> dict[str, NDArray[Any]]:
     path = folder / f"{backend}.h5"
-    procedure = _procedure(folder, STATION, settings)
-    run_procedure(procedure, RunOptions(backend, path)).raise_unless_reached()
+    station = copy_station(STATION, folder)
+    procedure = _procedure(folder, station, settings)
+    run_hosted(procedure, station, backend, path).raise_unless_reached()
     with Record(path) as record:
         return {name: record.results("program_verify", "cells")[name][0] for name in EXACT + NEAR}
 

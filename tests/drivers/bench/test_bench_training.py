@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop_drivers.virtual_bench import find
-from tests.drivers.running_bench import running_bench
+from tests.drivers.running_bench import run_hosted, running_bench
 
 ROOT = Path(__file__).parents[3]
 PROCEDURE = ROOT / "procedures" / "manhattan_4x4.yaml"
@@ -45,7 +46,9 @@ def _run(
     updates: int = 50,
     seed: int = 22,
     more: Sequence[str] = (),
+    hosted: bool = False,
 ) -> Record:
+    """Run the training; ``hosted``: on a bench in this process, else on one that the run starts."""
     overrides = [
         f"backends.bench.station={station.as_posix()}",
         f"steps.0.settings.max_updates={updates}",
@@ -53,8 +56,10 @@ def _run(
     ]
     procedure = load_procedure(PROCEDURE, overrides)
     path = out / f"{backend}.h5"
+    with running_bench(station, procedure) if hosted else nullcontext():
+        result = run_procedure(procedure, RunOptions(backend, path, seed=seed))
     try:
-        run_procedure(procedure, RunOptions(backend, path, seed=seed)).raise_unless_reached()
+        result.raise_unless_reached()
     except NotConverged:
         assert updates < 23
     return Record(path)
@@ -72,8 +77,9 @@ def test_training_over_instruments_is_the_emulators_up_to_their_resolution(
     tmp_path: Path, template: Path, interface: str, updates: int
 ) -> None:
     station = _station(tmp_path, interface, template)
+    hosted = (template, interface) != (STATION, "as it is")  # which starts a bench of its own
     with (
-        _run(station, tmp_path, backend="bench", updates=updates) as bench,
+        _run(station, tmp_path, backend="bench", updates=updates, hosted=hosted) as bench,
         _run(station, tmp_path, backend="sim", updates=updates) as sim,
     ):
         seen = bench.results("train_manhattan", "")
@@ -102,7 +108,7 @@ def test_virtual_bench_changes_cells_of_any_voltage_as_the_emulator_does(
     ]
     station = _station(tmp_path, template=ROOT / "stations" / "virtual_2602b_707b.yaml")
     with (
-        _run(station, tmp_path, backend="bench", updates=3, more=more) as bench,
+        _run(station, tmp_path, backend="bench", updates=3, more=more, hosted=True) as bench,
         _run(station, tmp_path, backend="sim", updates=3, more=more) as sim,
     ):
         wanted = sim.results("train_manhattan", "")["conductance_s"]
@@ -239,8 +245,9 @@ def test_cells_that_any_voltage_moves_are_trained_over_instruments_far_below_the
     """SBT cells at 0.5 V, where the array lets half-selected cells see 1.1 V."""
     device = "{model: sbt, initial: {distribution: uniform, min_conductance_s: 65 uS, max_conductance_s: 90 uS}}"
     pulse = "{amplitude_v: 0.5 V, width_s: 1 ms}"
+    station = _station(tmp_path)
     overrides = [
-        f"backends.bench.station={_station(tmp_path).as_posix()}",
+        f"backends.bench.station={station.as_posix()}",
         f"backends.sim.device={device}",
         f"steps.0.settings.pulse={pulse}",
         "steps.0.settings.beta_per_a=2e5",
@@ -250,7 +257,7 @@ def test_cells_that_any_voltage_moves_are_trained_over_instruments_far_below_the
     ends_conductance_s = []
     for backend in ("sim", "bench"):
         path = tmp_path / f"{backend}.h5"
-        run_procedure(procedure, RunOptions(backend, path))
+        run_hosted(procedure, station, backend, path)
         with Record(path) as record:
             trained_conductance_s = record.results("train_manhattan", "")["conductance_s"]
         assert (trained_conductance_s[-1] > 1.04 * trained_conductance_s[0]).any()
@@ -284,8 +291,8 @@ def test_training_with_pulses_of_both_polarities_is_the_emulators(
             f"backends.sim.device={device}",
             *(f"steps.0.settings.{change}" for change in changes),
         ]
-        procedure = load_procedure(BIDIRECTIONAL, overrides)
-        run_procedure(procedure, RunOptions(backend, tmp_path / f"{backend}.h5", seed=seed))
+        procedure = load_procedure(BIDIRECTIONAL, [*overrides, f"seed={seed}"])
+        run_hosted(procedure, station, backend, tmp_path / f"{backend}.h5")
         with Record(tmp_path / f"{backend}.h5") as record:
             runs[backend] = record.results("train_manhattan")
     seen, wanted = runs["bench"], runs["sim"]
@@ -314,7 +321,7 @@ def test_five_updates_of_cells_of_other_ranges_are_the_emulators_on_2400s(
     more = [f"{shift}.min_conductance_s={least}", f"{shift}.max_conductance_s={most}"]
     station = _station(tmp_path)
     with (
-        _run(station, tmp_path, backend="bench", updates=5, more=more) as bench,
+        _run(station, tmp_path, backend="bench", updates=5, more=more, hosted=True) as bench,
         _run(station, tmp_path, backend="sim", updates=5, more=more) as sim,
     ):
         seen, wanted = (record.results("train_manhattan", "") for record in (bench, sim))

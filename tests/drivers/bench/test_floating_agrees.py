@@ -14,10 +14,9 @@ from hwloop.errors import NotConverged
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.record.reader import Record
 from hwloop.run.execute import request_for
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop_drivers.bench.open import BenchSettings, open_bench
 from hwloop_sim.emulator.backend import SIM
-from tests.drivers.running_bench import PROCEDURE, copy_station, running_bench
+from tests.drivers.running_bench import PROCEDURE, copy_station, run_hosted, running_bench
 
 ROOT = Path(__file__).parents[3]
 STATION = ROOT / "stations" / "virtual_4x4.yaml"
@@ -116,7 +115,7 @@ def test_a_series_resistor_is_the_resistance_of_the_emulators_drivers(tmp_path: 
 def trained(procedure: Procedure, backend: str, folder: Path) -> Record:
     path = folder / f"{backend}.h5"
     with suppress(NotConverged):
-        run_procedure(procedure, RunOptions(backend, path)).raise_unless_reached()
+        run_hosted(procedure, folder / "station.yaml", backend, path).raise_unless_reached()
     return Record(path)
 
 

@@ -12,8 +12,8 @@ import pytest
 from hwloop.errors import NotConverged
 from hwloop.procedure.procedure import Procedure, from_data
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from tests.drivers.bench.test_floating_agrees import station
+from tests.drivers.running_bench import run_hosted
 
 PULSE = {"amplitude": "1 V", "width_s": "1 ms"}
 ARRAY: dict[str, Any] = {
@@ -74,7 +74,7 @@ def test_a_step_on_a_floating_array_gives_each_cell_the_emulators_pulses_and_rea
     for backend in ("bench", "sim"):
         path = tmp_path / f"{backend}.h5"
         with suppress(NotConverged):
-            run_procedure(procedure(step, file), RunOptions(backend, path)).raise_unless_reached()
+            run_hosted(procedure(step, file), file, backend, path).raise_unless_reached()
         with Record(path) as record:
             pulses.append(record.pulses_given())
             final_s.append(record.array("final_conductance_s"))

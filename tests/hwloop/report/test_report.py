@@ -23,7 +23,7 @@ from hwloop.report import write as report
 from hwloop.report.html import heading_of
 from hwloop.report.page import _kind
 from hwloop.report.values import flat, quantity, result, setting
-from hwloop.report.write import write_report
+from hwloop.report.write import ReportFiles, write_report
 from hwloop.run.observer import Quiet
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.settings.yaml import parse_yaml
@@ -86,6 +86,14 @@ def small() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def brief(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(tmp_path_factory.mktemp("brief") / "run.h5", **small())
+
+
+@pytest.fixture(scope="module")
+def beside(brief: Path, tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
+    """The report of a copy of that record, beside it; not to be changed."""
+    path = tmp_path_factory.mktemp("beside") / "mine.h5"
+    shutil.copy(brief, path)
+    return write_report(path, None)
 
 
 @pytest.fixture(scope="module")
@@ -186,14 +194,12 @@ def test_text_from_files_is_escaped(tmp_path: Path) -> None:
     outline(text)
 
 
-def test_files_stand_beside_the_record_by_default(brief: Path, tmp_path: Path) -> None:
-    path = tmp_path / "mine.h5"
-    shutil.copy(brief, path)
-    written = write_report(path, None)
-    assert written.html == tmp_path / "mine-report.html"
-    assert {figure.parent for figure in written.figures} == {tmp_path / "mine-figures"}
-    assert all(figure.read_bytes().startswith(b"\x89PNG") for figure in written.figures)
-    names = {entry.name for entry in tmp_path.iterdir()}
+def test_files_stand_beside_the_record_by_default(beside: ReportFiles) -> None:
+    folder = beside.html.parent
+    assert beside.html == folder / "mine-report.html"
+    assert {figure.parent for figure in beside.figures} == {folder / "mine-figures"}
+    assert all(figure.read_bytes().startswith(b"\x89PNG") for figure in beside.figures)
+    names = {entry.name for entry in folder.iterdir()}
     assert names == {"mine.h5", "mine-report.html", "mine-figures"}
 
 
@@ -209,16 +215,19 @@ def test_existing_output_is_refused_and_left_alone(brief: Path, tmp_path: Path, 
     assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [(name, "mine")]
 
 
-def test_overwriting_replaces_the_report_and_nothing_else(brief: Path, tmp_path: Path) -> None:
-    first = write_report(brief, tmp_path / "page.html")
-    first.html.write_text("old")
-    first.figures[0].write_bytes(b"old")
-    notes = first.figures[0].with_name("notes.txt")
-    notes.write_text("mine")
-    write_report(brief, tmp_path / "page.html", overwrite=True)
-    assert first.html.read_text(encoding="utf-8").startswith("<!doctype html>")
-    assert first.figures[0].read_bytes().startswith(b"\x89PNG")
-    assert notes.read_text() == "mine"
+def test_overwriting_replaces_the_report_and_nothing_else(
+    brief: Path, beside: ReportFiles, tmp_path: Path
+) -> None:
+    page, figures = tmp_path / "page.html", tmp_path / "page-figures"
+    page.write_text("old")
+    shutil.copytree(beside.figures[0].parent, figures)
+    (figures / beside.figures[0].name).write_bytes(b"old")
+    (figures / "notes.txt").write_text("mine")
+    again = write_report(brief, page, overwrite=True)
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert again.figures[0] == figures / beside.figures[0].name
+    assert again.figures[0].read_bytes().startswith(b"\x89PNG")
+    assert (figures / "notes.txt").read_text() == "mine"
 
 
 def test_nothing_is_left_of_a_report_that_could_not_be_written(
@@ -266,8 +275,8 @@ def test_two_trainings_in_one_run_have_figures_of_their_own(tmp_path: Path) -> N
     assert names[0] == "first-conductances.png"
 
 
-def test_figures_are_pictures_with_something_on_them(brief: Path, tmp_path: Path) -> None:
-    for path in write_report(brief, tmp_path / "page.html").figures:
+def test_figures_are_pictures_with_something_on_them(beside: ReportFiles) -> None:
+    for path in beside.figures:
         with Image.open(path) as image:
             assert min(image.size) > 200
             assert len(image.convert("L").resize((200, 200)).getcolors(256) or []) > 5

@@ -19,6 +19,7 @@ import pytest
 from hwloop.errors import ConfigError
 from hwloop.settings.array_files import csv_lines, read_array, read_arrays
 from hwloop.settings.foreign_files import MAX_NUMBERS
+from hwloop.settings.foreign_hdf5 import walk
 
 MAP = np.array([[1.0, 2.0], [3.0, 4.0]])
 
@@ -249,14 +250,19 @@ def test_a_damaged_file_of_every_format_is_one_error_with_its_name(
     (tmp_path / "x-idx1-ubyte.gz").write_bytes(gzip.compress(idx))
     whole = (tmp_path / name).read_bytes()
     rng = np.random.default_rng(15)
-    refused = 0
-    for _ in range(60):
+    paths = []
+    for number in range(60):
         damaged = bytearray(whole[: rng.choice([len(whole), rng.integers(len(whole))])])
         for _ in range(rng.choice([0, 1, 4, 20]) if damaged else 0):
             damaged[rng.integers(len(damaged))] = int(rng.integers(256))
-        (tmp_path / name).write_bytes(damaged)
+        paths.append(tmp_path / str(number) / name)
+        paths[-1].parent.mkdir()
+        paths[-1].write_bytes(damaged)
+    walk(paths)  # those that are HDF5, in one process
+    refused = 0
+    for path in paths:
         try:
-            read_arrays(tmp_path / name)
+            read_arrays(path)
         except ConfigError as exc:
             assert name in str(exc)  # noqa: PT017 - some damage leaves a file that can be read
             refused += 1

@@ -100,7 +100,7 @@ def _cluster(folder: Path) -> Iterator[str]:
         else:
             raise RuntimeError("the scheduler did not start")
         worker = [sys.executable, "-m", "distributed.cli.dask_worker", found[1], "--no-dashboard"]
-        one = ["--nthreads", "1", "--local-directory", str(folder)]
+        one = ["--nthreads", "1", "--no-nanny", "--local-directory", str(folder)]
         workers = [subprocess.Popen([*worker, *one], **quiet) for _ in range(2)]  # type: ignore[call-overload]
         yield found[1]
     finally:

@@ -26,7 +26,8 @@ from hwloop_drivers.instruments.families.common import (
 from hwloop_drivers.instruments.families.source_meter import LevelledSource
 from hwloop_drivers.instruments.families.tsp import TspSpeaker
 from hwloop_drivers.links.link import Link, LinkSettings
-from hwloop_drivers.roles import NO_FLAG, Measured, Train, TrainPoint, VerifyLoop
+from hwloop_drivers.roles import Measured, Train, TrainPoint, VerifyLoop
+from hwloop_drivers.roles.readings import NO_FLAG
 
 COMMON_SCRIPT = "families/tsp_trains.lua"
 BEYOND_A = 1e30  # an infinite bound as the scripts know it: beyond every current

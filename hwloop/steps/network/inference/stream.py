@@ -31,11 +31,13 @@ class RangeRules:
 
     ``margin``: of the scale of the inputs beyond the largest of the calibration, a fraction of it.
     ``over_range``: largest share of a layer's inputs, or of a block's conversions, that may be held
-    at an end of their range; each is counted.
+    at an end of their range; each is counted. ``unit_v``: voltage of a unit of input, in place of a
+    scale of its own for each layer.
     """
 
     margin: float = 0.1
     over_range: float = 1e-3
+    unit_v: float | None = None
 
 
 @dataclass(eq=False)
@@ -85,7 +87,11 @@ class Stream:
             if self._layers[index].matrix.bias:
                 own = max(own, 1.0)
             full = own * (1 + self._rules.margin) or 1.0
-            self.states[index].per_unit_v = self._array.settings.read.read_v / full
+            self.states[index].per_unit_v = (
+                self._array.settings.read.read_v / full
+                if self._rules.unit_v is None
+                else self._rules.unit_v
+            )
             sums = self._multiplied(index, inputs, calibrate=True)
             watch(index, inputs, sums)
             return sums

@@ -45,6 +45,7 @@ LINE: dict[str, Any] = {
     "sweep": "line", "start_v": 1.0, "stop_v": 2.4, "step_v": 0.05,
     "gate_v": 4.0, "width_s": 2e-7, "begin": SET, "cycles": 6,
 }  # fmt: skip
+READ_MAP = {"step": "read_map", "settings": {}}
 
 
 def step(settings: Mapping[str, Any], label: str, **more: Any) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps, load_sweeps
 from hwloop_sim.calibrate.run import calibrate, write_calibration
 from hwloop_sim.calibration.file import Calibration, flat, load_calibration
 from hwloop_sim.emulator.backend import SimSettings
+from tests.sim.calibrate.one_transistor.conftest import Twin
 from tests.sim.calibrate.one_transistor.swept_truth import (
     GATE,
     LINE,
@@ -50,26 +51,15 @@ def truth_of(device: Mapping[str, Any], name: str) -> float:
     return float(found["sigma"] if isinstance(found, Mapping) else found)
 
 
-def fitted(record: Path) -> tuple[dict[str, float], dict[str, float]]:
-    """Values and uncertainties by name."""
-    growth, redraw, _ = fit_sweeps(*load_sweeps([record]))
-    return growth.match.values | redraw.values, growth.match.errors | redraw.match.errors
-
-
-def deviations(device: Mapping[str, Any], record: Path) -> dict[str, float]:
+def deviations(device: Mapping[str, Any], growth: GrowthFit, redraw: RedrawFit) -> dict[str, float]:
     """By how many stated deviations each setting is from the truth."""
-    found, errors = fitted(record)
+    found = growth.match.values | redraw.values
+    errors = growth.match.errors | redraw.match.errors
     return {name: (found[name] - truth_of(device, name)) / errors[name] for name in found}
 
 
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A record of both sweeps of 24 known cells."""
-    return sweep(tmp_path_factory.mktemp("swept") / "a.h5", step(GATE, "gate"), step(LINE, "line"))
-
-
-def test_the_cells_that_made_the_sweeps_are_found_again(swept: Path) -> None:
-    off = deviations(TRUE, swept)
+def test_the_cells_that_made_the_sweeps_are_found_again(twin: Twin) -> None:
+    off = deviations(TRUE, twin.found.growth, twin.found.redraw)
     assert len(off) == 18
     assert np.abs(list(off.values())).max() < 3.5
 
@@ -79,7 +69,8 @@ def _unless_refused(seed: int, folder: Path) -> dict[str, float] | None:
     steps = step(GATE, "gate"), step(LINE, "line")
     record = sweep(folder / f"{seed}.h5", *steps, device=device, seed=seed)
     try:
-        return deviations(device, record)
+        growth, redraw, _ = fit_sweeps(*load_sweeps([record]))
+        return deviations(device, growth, redraw)
     except (ConfigError, NotConverged):
         return None
 
@@ -95,11 +86,10 @@ def test_stated_uncertainties_cover_fifty_random_truths(tmp_path: Path) -> None:
 
 
 def test_a_calibration_is_written_whole_and_emulates_its_held_out_cells(
-    swept: Path, tmp_path: Path
+    both: Path, twin: Twin, tmp_path: Path
 ) -> None:
-    found = calibrate([swept], model="one_transistor")
-    out = tmp_path / "twin.yaml"
-    files = write_calibration(found, [swept], out)
+    found, out = twin.found, tmp_path / "twin.yaml"
+    files = write_calibration(found, [both], out)
     assert [path.name for path in files] == [
         "twin.yaml",
         "twin_paths.png",
@@ -199,8 +189,8 @@ def test_a_cycling_test_gives_the_level_its_spread_and_the_size_of_what_sweeps_d
     assert cycled.median_error_conductance_s == pytest.approx(1e-5 * 0.8 * np.sqrt(np.pi / 2 / 51))
 
 
-def test_a_level_that_is_known_is_held_and_the_rest_is_sought(swept: Path) -> None:
-    gate, line = load_sweeps([swept])
+def test_a_level_that_is_known_is_held_and_the_rest_is_sought(both: Path) -> None:
+    gate, line = load_sweeps([both])
     of_median = fit_median(gate)
     match = Match(
         {name: truth_of(TRUE, name) for name in of_median.start}, {}, np.zeros(of_median.volts.size)
@@ -253,8 +243,8 @@ def test_what_cannot_be_fitted_is_refused_with_file_and_reason(tmp_path: Path) -
         calibrate([gate, line], model="one_transistor", cell=2)
 
 
-def test_sweeps_that_begin_in_the_higher_resistance_are_not_fitted(swept: Path) -> None:
-    gate, line = load_sweeps([swept])
+def test_sweeps_that_begin_in_the_higher_resistance_are_not_fitted(twin: Twin) -> None:
+    line = twin.found.line
     stuck = replace(
         line,
         where="flat",
@@ -262,7 +252,7 @@ def test_sweeps_that_begin_in_the_higher_resistance_are_not_fitted(swept: Path) 
         after_conductance_s=np.full_like(line.after_conductance_s, 1e-5),
     )
     with pytest.raises(ConfigError, match=r"flat.*0 sweeps begin in the lower resistance"):
-        fit_sweeps(gate, stuck)
+        fit_redraw(stuck, twin.found.growth, 0.007)
 
 
 def test_sweeps_end_with_what_nearly_all_early_ones_end_with() -> None:

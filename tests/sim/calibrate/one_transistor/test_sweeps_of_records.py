@@ -7,19 +7,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
 import yaml
-from typer.testing import CliRunner
 
 from hwloop.datasets.measurement import Measurement, write_measurement
 from hwloop.errors import ConfigError
 from hwloop.record.reader import Record
-from hwloop_sim.calibrate.command import calibrate as command
 from hwloop_sim.calibrate.one_transistor.sweeps import load_sweeps
 from hwloop_sim.calibrate.run import calibrate
-from tests.sim.calibrate.one_transistor.swept_truth import GATE, LINE, TRUE, step, sweep
-
-READ_MAP = {"step": "read_map", "settings": {}}
+from tests.sim.calibrate.one_transistor.conftest import Twin
+from tests.sim.calibrate.one_transistor.swept_truth import (
+    GATE,
+    LINE,
+    READ_MAP,
+    TRUE,
+    step,
+    sweep,
+)
 
 
 def imported(record_path: Path, label: str, path: Path) -> Path:
@@ -48,13 +51,6 @@ def imported(record_path: Path, label: str, path: Path) -> Path:
     made = Measurement(kind="pulse_sweeps", title="made", source="made", columns=columns)
     write_measurement(made, path)
     return path
-
-
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A record of both sweeps."""
-    folder = tmp_path_factory.mktemp("swept")
-    return sweep(folder / "both.h5", step(GATE, "gate"), READ_MAP, step(LINE, "line"))
 
 
 def same(first: Any, second: Any) -> None:
@@ -115,14 +111,9 @@ def test_cells_of_a_population_are_all_different_cells(tmp_path: Path) -> None:
         )
 
 
-def test_the_command_makes_a_twin_of_a_record(both: Path, tmp_path: Path) -> None:
-    out = tmp_path / "twin.yaml"
-    app = typer.Typer()
-    app.command()(command)
-    shown = CliRunner().invoke(app, [str(both), "--model", "one_transistor", "-o", str(out)])
-    assert shown.exit_code == 0, shown.output
-    assert "144 gate sweeps of 24 cells, 144 source-line sweeps of 24 cells" in shown.output
-    data = yaml.safe_load(out.read_text(encoding="utf-8"))
+def test_the_command_makes_a_twin_of_a_record(twin: Twin) -> None:
+    assert "144 gate sweeps of 24 cells, 144 source-line sweeps of 24 cells" in twin.shown
+    data = yaml.safe_load(twin.file.read_text(encoding="utf-8"))
     assert data["source"] == "record both.h5 (emulated)"
     for name in ("r_series_ohm", "v_transistor_v"):
         error = data["uncertainty"][name]

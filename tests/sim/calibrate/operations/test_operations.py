@@ -152,7 +152,7 @@ def test_the_spread_from_cell_to_cell_is_found(tmp_path: Path) -> None:
         {"model": "linear_ion_drift", **truth.parameters, "spread": spread},
         truth.steps,
         seed=4,
-        population=16,
+        population=10,
     )
     found = calibrate([path], model="linear_ion_drift", spread=True)
     stated = found.as_data([path], "a")

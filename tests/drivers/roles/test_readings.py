@@ -1,19 +1,11 @@
-"""What drivers say of their settings."""
+"""What a train says of its readings."""
 
 from __future__ import annotations
 
 import math
 
 from hwloop.array.operations import Flag
-from hwloop_drivers.roles import Measured, Train, units_of_read_back
-
-
-def test_settings_read_back_have_units_where_their_names_are_declared() -> None:
-    settings = {"a.compliance_current_a": 1e-3, "source_range_v": 2.0, "nplc": 1.0, "slot_s": "no"}
-    assert units_of_read_back("smu", settings) == {
-        "smu.a.compliance_current_a": "A",
-        "smu.source_range_v": "V",
-    }
+from hwloop_drivers.roles import Measured, Train
 
 
 def test_train_is_limited_where_any_reading_of_it_was_at_compliance() -> None:
