@@ -29,11 +29,17 @@ from hwloop.steps.network.infer import placed_network
 from hwloop.steps.network.map_network import for_array
 from hwloop.steps.network.mapping.mapping import OwnOrArrayRange, map_weights
 from hwloop.steps.network.network import (
+    Amplifier,
     ConvLayer,
     DenseLayer,
+    Flatten,
+    Function,
     LayerSettings,
     Matrix,
+    MaxPool,
+    MeasuredActivation,
     Network,
+    Scale,
     predicted,
 )
 from hwloop.steps.network.training.hardware_aware.descent import NoisyDescent, threads
@@ -194,7 +200,7 @@ def _retrained(
     masks: dict[str, Any] = {}
     for entry in order:
         if not isinstance(entry, int):
-            layers.append(entry)
+            layers.append(_trainable(entry))
             continue
         matrix = network.matrices[entry]
         layer = _layer(matrix, entry)
@@ -212,6 +218,15 @@ def _retrained(
             matrix = matrices[entry]
             matrices[entry] = _with_arrays(matrix, _layer(matrix, entry), found)
     return replace(network, matrices=tuple(matrices)), losses
+
+
+def _trainable(entry: object) -> LayerSettings:
+    """Return a layer without weights that the gradient descent knows."""
+    if not isinstance(entry, Function | Scale | Amplifier | MeasuredActivation | MaxPool | Flatten):
+        raise StepError(
+            f"retrain_behind: {type(entry).__name__} behind the programmed layers: not retrained"
+        )
+    return entry
 
 
 def _layer(matrix: Matrix, index: int) -> DenseLayer | ConvLayer:
