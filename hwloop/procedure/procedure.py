@@ -185,7 +185,11 @@ def _steps(entry: ProcedureFile, folder: Path) -> tuple[PreparedStep, ...]:
             )
         try:
             settings = step.settings.parse(item.settings, folder=folder)
-            plan = step.planned(settings, entry.array, left)
+            plan = (
+                step.plan(settings, entry.array)
+                if step.plan_after is None
+                else step.plan_after(settings, entry.array, left)
+            )
         except ConfigError as exc:
             raise exc.below(f"steps.{index}.settings") from None
         left.update(plan.leaves)

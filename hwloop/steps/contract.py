@@ -52,8 +52,8 @@ class Step(Generic[S]):
     """A step as it stands in the entry point group ``hwloop.steps``.
 
     ``plan`` raises :class:`hwloop.errors.ConfigError` where settings and array do not fit.
-    ``plan_after``: takes in addition what the plans of the steps before leave, and is asked in
-    place of ``plan`` by :meth:`planned`.
+    ``plan_after``: takes in addition what the plans of the steps before leave, and a
+    procedure asks it in place of ``plan``.
     ``figures``: ``package.module:function`` that draws the step's results from a record.
     ``tables``: for settings and an array of a shape (..., rows, cols), a row of each table that the
     step fills, of any values; the record makes these tables at its begin, where they cost no copy
@@ -85,12 +85,6 @@ class Step(Generic[S]):
     tables: Callable[[S, tuple[int, ...]], Sequence[Row]] | None = None
     libraries: tuple[str, ...] = ()
     plan_after: Callable[[S, ArraySettings, Mapping[type, object]], Plan] | None = None
-
-    def planned(self, settings: S, array: ArraySettings, before: Mapping[type, object]) -> Plan:
-        """Return the plan of the step after steps whose plans leave ``before``, by class."""
-        if self.plan_after is None:
-            return self.plan(settings, array)
-        return self.plan_after(settings, array, before)
 
     def load_libraries(self) -> None:
         """Import what the step needs; raise :class:`hwloop.errors.StepError` where that fails."""

@@ -1,4 +1,4 @@
-"""What is known of an inference before a run: its operations, and what the record keeps of it."""
+"""Operations and record of an inference, as far as they are known before a run."""
 
 from __future__ import annotations
 

@@ -53,13 +53,13 @@ def test_cells_are_at_their_targets_and_the_others_as_they_were(population: int 
 @pytest.mark.parametrize("population", [None, 2])
 def test_a_tile_without_a_target_does_not_count_in_the_deviation(population: int | None) -> None:
     """Tile 1 is left alone; of the three cells of tile 0 one is held 3 mS below its target."""
-    bounds = {"effect": "state_bounds", "min_conductance_s": 0.0, "max_conductance_s": 4e-3}
+    bounds = {"effect": "state_bounds", "min_conductance_s": 1e-6, "max_conductance_s": 4e-3}
     settings = emulated(VTEAM, shape=(2, 3)).settings.model_copy(update={"tiles": 2})
     request = OpenRequest(settings, population, np.random.default_rng(3))
     sim = SimSettings.parse({"device": VTEAM, "effects": [bounds]})
     array = Array(open_sim(sim, request), settings, np.random.default_rng(4))
-    target_conductance_s = np.full((2, 2, 3), np.nan)
-    target_conductance_s[0, 0] = 2e-3, 7e-3, 2e-3
+    target_conductance_s = np.full(array.backend.description.shape, np.nan)
+    target_conductance_s[..., 0, 0, :] = 2e-3, 7e-3, 2e-3
     array.remember("map_network", HeldRow(target_conductance_s, np.empty(0), np.empty(0)))
     row = results(HOLD_CONDUCTANCES, {}, array)[""][0]
     expected_s = np.full(() if population is None else population, 3e-3 / np.sqrt(3))
