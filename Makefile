@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 help:
 	@echo "make demo       train the emulated 4x4 array, write its record and report"
 	@echo "make test       run the tests"
-	@echo "make test-slow  run the tests that take minutes"
+	@echo "make test-slow  run the tests that take minutes: more random truths, larger circuits, longer runs that are killed"
 	@echo "make lint       formatting, linting, spelling, types, import layers, workflow file"
 	@echo "make check      make lint, and the tests with coverage by branch: what must pass"
 	@echo "make release    build wheel and sdist, and run the main job from the wheel in an empty environment"

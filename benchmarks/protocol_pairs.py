@@ -36,6 +36,7 @@ output off is an error, and so is a measurement range above that of the complian
 an offset of 4.995 V leaves room for 10 mV peak to peak, not for the 100 mV after a reset, and a
 level beyond the other one moves that, which is an error (its guide, VOLTage subsystem)."""
 NO_ERROR = "0"
+CONVERSIONS = {"int": int, "float": float, "str": str, "len": len, "range": range, "list": list}
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Failure:
 def cases(module: Path) -> Iterator[Case]:
     """Yield the pairs of every test of a module; what cannot be read as pairs raises."""
     tree = ast.parse(module.read_text(encoding="utf-8"))
-    known = _assigned(tree)
+    known = _imported(tree, module) | _assigned(tree)
     for test in ast.walk(tree):
         if not isinstance(test, ast.FunctionDef):
             continue
@@ -111,6 +112,21 @@ def _text(message: object) -> str:
     return message.decode("latin-1") if isinstance(message, bytes) else str(message or "")
 
 
+def _imported(tree: ast.Module, module: Path) -> dict[str, Any]:
+    """Return the plain values that a module imports from files above it, by name."""
+    known: dict[str, Any] = {}
+    for node in tree.body:
+        if not isinstance(node, ast.ImportFrom) or node.module is None:
+            continue
+        place = f"{node.module.replace('.', '/')}.py"
+        file = next((above / place for above in module.parents if (above / place).exists()), None)
+        if file is not None:
+            there = _assigned(ast.parse(file.read_text(encoding="utf-8")))
+            wanted = {alias.name: alias.asname or alias.name for alias in node.names}
+            known |= {name: there[told] for told, name in wanted.items() if told in there}
+    return known
+
+
 def _assigned(tree: ast.Module) -> dict[str, Any]:
     """Return the values of the plain assignments of a module, by name."""
     known: dict[str, Any] = {}
@@ -138,9 +154,9 @@ def _parameters(test: ast.FunctionDef, known: Mapping[str, Any]) -> Iterator[dic
 
 
 def _evaluated(node: ast.expr, known: Mapping[str, Any]) -> Any:
-    """Return the value of an expression without calls to anything but what text offers."""
+    """Return the value of an expression; it may call conversions and what text offers."""
     code = compile(ast.Expression(node), "<pairs>", "eval")
-    return eval(code, {"__builtins__": {}}, dict(known))  # noqa: S307 - of a test module given by hand
+    return eval(code, {"__builtins__": CONVERSIONS}, dict(known))  # noqa: S307 - of a test module given by hand
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def placed(arrays: Arrays, loop: str, zeros: Zeros, x: FloatArray) -> str:
             layer,
             drive,
             row_conductance_s=np.zeros((row.tiles, TILE)),
-            read_v=0.1,
+            per_unit_v=0.1 / drive.largest,
             periphery=periphery,
         )
         for layer, drive in enumerate(drives(network, x))

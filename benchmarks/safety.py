@@ -21,8 +21,9 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.safety_case import Incident, Seen, run_incident
+from benchmarks.safety_case import run_incident
 from benchmarks.safety_page import Page, is_wrong, row
+from benchmarks.safety_seen import Incident, Seen
 from benchmarks.safety_start import prepare
 from hwloop.errors import BackendError
 from hwloop.station.station import Station, load_station

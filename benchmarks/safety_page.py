@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.safety_case import Incident, Seen
+from benchmarks.safety_seen import Incident, Seen
 from hwloop.errors import BackendError
 
 WORDS = """\

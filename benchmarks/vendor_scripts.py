@@ -24,10 +24,11 @@ KINDS: tuple[tuple[str, str, str, dict[str, object]], ...] = (
     ("Series_2600", "keithley_2600b", "a", {"model": "2602B"}),
     ("2450", "keithley_2450", "", {"language": "tsp"}),
     ("Series_2400_Graphical/", "keithley_2450", "", {"language": "tsp"}),
-    ("Series_3706A", "keithley_3706a", "", {}),
+    ("Series_3706A", "keithley_3706a", "", {"cards": {1: "3720"}}),
     ("Series_700", "keithley_707b", "", {}),
 )
 OTHERS = re.compile(r"246\d|2470|2461|DAQ6510|DMM\d|2280")
+EDGES, BETWEEN_EDGES_S = 100, 0.1  # on every digital line of a mainframe for switches
 AFTER = {"current_sine_wave_use.tsp": "current_sine_wave_define.tsp"}
 """Scripts that call functions of another one, which is loaded before."""
 
@@ -50,6 +51,9 @@ def first_error(path: Path, kind: str, channel: str, settings: dict[str, object]
         box = OneBox(instrument, drive=drive, settings=settings)
     except Exception as exc:  # noqa: BLE001 - a model that there is not
         return f"no such instrument: {exc}"
+    for line in getattr(getattr(box.instrument, "port", None), "lines", {}).values():
+        for n in range(1, EDGES + 1):  # for scripts that wait for one from outside
+            line.pulse(n * BETWEEN_EDGES_S)
     for script in (AFTER.get(path.name), path.name):
         if script is not None:
             _run(box, path.with_name(script))

@@ -8,6 +8,7 @@ written until then is to be thrown away.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -96,12 +97,12 @@ class _Through:
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer; with zeros where the file has ended or cannot be read."""
         into = memoryview(buffer).cast("B")
-        into[:] = bytes(into.nbytes)
         done = 0
         with self._kept_error():
             self._stream.seek(self._at)
-            while count := _read_into(self._stream, into[done:]):
+            while count := _some_into(self._stream, into[done:]):
                 done += count
+        into[done:] = bytes(into.nbytes - done)
         self._at += into.nbytes
         return into.nbytes
 
@@ -144,8 +145,22 @@ class _Through:
             self.error = self.error or exc
 
 
-def _read_into(stream: Any, buffer: memoryview) -> int:
+def _some_into(stream: Any, buffer: memoryview) -> int:
     return int(stream.readinto(buffer))
+
+
+def read_into(stream: Any, offset: int, buffer: memoryview) -> None:
+    """Fill a buffer from an offset of an unbuffered stream.
+
+    Raises :class:`OSError` where that cannot be read, or the file ends before.
+    """
+    done = 0
+    stream.seek(offset)
+    while done < buffer.nbytes:
+        count = _some_into(stream, buffer[done:])
+        if not count:
+            raise OSError(errno.EIO, f"the file ends at {offset + done} bytes")
+        done += count
 
 
 def write_at(descriptor: int, offset: int, values: memoryview) -> None:

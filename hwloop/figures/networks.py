@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _MOST_TILES = 6
 _MOST_WRITTEN_CLASSES = 12
+_MOST_BARS_APART = 60
 
 
 def training(
@@ -90,7 +91,8 @@ def _occupation(record: Record, label: str) -> Iterator[NamedFigure]:
     with plot.style():
         figure = plot.new_figure(6.0, 3.2)
         axes = figure.subplots()
-        axes.bar(rows["tile"], occupied, width=0.85, color=plot.BLUE)
+        width = 0.85 if len(occupied) <= _MOST_BARS_APART else 1.0
+        axes.bar(rows["tile"], occupied, width=width, color=plot.BLUE)
         used = occupied[occupied > 0]
         axes.axhline(float(used.mean()), color=plot.VERMILION, label="mean of the tiles in use")
         axes.set_ylim(0, 100)

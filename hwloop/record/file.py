@@ -27,12 +27,14 @@ from typing import BinaryIO
 
 import h5py
 
-from hwloop.disk import hdf5_file, read_at, sync, with_bounded_cache, write_at
+from hwloop.disk import hdf5_file, read_at, read_into, sync, with_bounded_cache, write_at
 from hwloop.errors import RecordError
 from hwloop.record.lock import lock
+from hwloop.record.packing import Copy
 from hwloop.settings.foreign_hdf5 import trust
 
 _REPLACE_PATIENCE_S = 2.0
+_PIECE_BYTES = 2**20  # copied at a time: they stay in the processor's cache
 _HEAD_BYTES = 48  # of HDF5's superblock, which no row that is written in place touches
 
 Placed = tuple[int, memoryview]
@@ -99,16 +101,28 @@ class RecordFile:
                 sync(self._draft)
 
     @contextmanager
-    def rewriting(self) -> Iterator[tuple[h5py.File, h5py.File]]:
-        """Write the file anew: yields it as it is, and an empty one that takes its place."""
+    def rewriting(self) -> Iterator[tuple[h5py.File, h5py.File, Copy]]:
+        """Write the file anew: yields it as it is, and an empty one that takes its place.
+
+        And what copies bytes from the one to the other, to where HDF5 has set room aside.
+        """
         with (
             self._our_errors(),
             self._drafting(),
             self._readable(),
             hdf5_file(self.path, "r") as file,
             hdf5_file(self._draft, "w", durable=True, compact=True) as anew,
+            self._draft.open("r+b", buffering=0) as target,
         ):
-            yield file, anew
+            piece = memoryview(bytearray(_PIECE_BYTES))
+
+            def copy(at: int, to: int, size: int) -> None:
+                for done in range(0, size, _PIECE_BYTES):
+                    part = piece[: min(size - done, _PIECE_BYTES)]
+                    read_into(self._stream, at + done, part)
+                    write_at(target.fileno(), to + done, part)
+
+            yield file, anew, copy
 
     @contextmanager
     def reading(self) -> Iterator[h5py.File]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -39,6 +40,7 @@ STATUS, STATUS_TEXT = "recorder/status", np.dtype("S16")
 STATUSES = ("running", "completed", "stopped", "failed")
 CONDUCTANCES = ("initial_conductance_s", "final_conductance_s")
 _USUAL_TEXT = " " * 256
+_SIDE_BYTES = 3 * 2**16
 _READS_OF_A_RUN = len(CONDUCTANCES)  # besides those of its steps
 
 
@@ -69,7 +71,7 @@ def write_header(file: h5py.File, header: RunHeader) -> None:
             "started_utc": utc_now(),
             "ended_utc": "",
             "status": "running",
-            "hwloop_version": version("hwloop"),
+            "hwloop_version": _version(),
             "procedure": procedure.name,
             "seed": header.seed,
             "population": header.population or 0,
@@ -99,10 +101,10 @@ def write_header(file: h5py.File, header: RunHeader) -> None:
     _prepare(file, header.description)
     known: list[tuple[Any, ...]] = []
     for (signature, columns), rows in _expected_rows(header):
-        make_columns(file, series_path(signature, known), columns, {}, rows=rows)
+        make_columns(file, series_path(signature, known), columns, {}, planned=rows)
         known.append(signature)
     for path, row, rows in announced(header):
-        make_columns(file, path, row.columns(), about_columns(row), rows=rows)
+        make_columns(file, path, row.columns(), about_columns(row), planned=rows)
 
 
 def _read_path(description: Description) -> dict[str, float | str | bool]:
@@ -121,11 +123,19 @@ def _read_path(description: Description) -> dict[str, float | str | bool]:
 def announced(header: RunHeader) -> Iterator[tuple[str, Row, int]]:
     """Yield the tables that the steps will fill, their place, and their number of rows.
 
-    One row of those beside the main table: their maps are large, and often there is no other.
+    Of those beside the main table one row, or some small ones: often there is no other, and their
+    maps may be large.
     """
+    shape = header.description.shape
     for prepared in header.procedure.steps:
-        for row in prepared.step.tables(header.description.shape) if prepared.step.tables else ():
-            yield row.place(prepared.label), row, 1 if row.table else prepared.plan.rows
+        tables = prepared.step.tables
+        for row in tables(prepared.settings, shape) if tables else ():
+            few = max(_SIDE_BYTES // _bytes_of(row), 1)
+            yield row.place(prepared.label), row, few if row.table else prepared.plan.rows
+
+
+def _bytes_of(row: Row) -> int:
+    return max(sum(np.asarray(value).nbytes for value in row.columns().values()), 1)
 
 
 def about_columns(row: Row) -> dict[str, dict[str, str]]:
@@ -153,13 +163,18 @@ def expected_operations(header: RunHeader) -> Iterator[tuple[str, dict[str, Any]
 
     Made at the begin, it needs no change of the file later.
     """
-    *population, _, cols = shape = header.description.shape
+    *population, _, cols = shape = tuple(header.description.shape)
     for prepared in header.procedure.steps:
         for planned in prepared.plan.operations:
             match planned.operation:
-                case PulseMap() as pulse if pulse.amplitude_v.shape == shape:
-                    if pulse.gate_v is None:  # else it may be one for all cells, or a map
-                        yield *columns_of(pulse, None), planned.at_most
+                case PulseMap() as pulse if pulse.gate_v is None:  # else one for all, or a map
+                    # A step that picks the cells by what it reads picks them for every array.
+                    amplitude_v = pulse.amplitude_v
+                    if prepared.plan.any_cell and amplitude_v.shape == shape[-2:]:
+                        amplitude_v = np.broadcast_to(amplitude_v, shape)
+                    if amplitude_v.shape == shape:
+                        each = replace(pulse, amplitude_v=amplitude_v)
+                        yield *columns_of(each, None), planned.at_most
                 case ReadMap() as read:
                     yield *columns_of(read, _blank(tuple(shape))), planned.at_most
                 case Ramp() as ramp:
@@ -215,6 +230,11 @@ def _write_array(group: h5py.Group, procedure: Procedure) -> None:
     limits.attrs.update(array.limits.model_dump(exclude_none=True))
     read = group.create_group("read")
     read.attrs.update(array.read.model_dump(exclude_none=True))
+
+
+@cache  # of the installed package: its description is parsed to tell it
+def _version() -> str:
+    return version("hwloop")
 
 
 def utc_now() -> str:

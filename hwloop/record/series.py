@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.errors import RecordError
+from hwloop.record.attributes import set_texts
 from hwloop.record.file import Placed, RecordFile
 
-_CHUNK_BYTES = 64 * 2**10
+_CHUNK_BYTES = 2**20
 _LEAST_BYTES = 16384
-_FIRST_BYTES = 6 * 2**20
-_FIRST_ROWS, _MOST_FIRST_ROWS = 16, 32
+_FIRST_BYTES, _FIRST_ROWS = 6 * 2**20, 16
+_MOST_PLANNED_BYTES, _MOST_PLANNED_ROWS = 24 * 2**20, 64
 _MOST_CHUNK_ROWS = 256
 _LEAST_TEXT_BYTES, _MOST_TEXT_BYTES = 64, 65536
 
@@ -238,24 +239,27 @@ def make_columns(
     values: Mapping[str, Any],
     about: About,
     *,
-    rows: int = _FIRST_ROWS,
+    planned: int | None = None,
 ) -> None:
     """Make the columns of a series for rows like ``values``, and its counter.
 
-    ``rows``: how many are expected; there is room for these at first, unless they are many or
-    large. Only within :meth:`RecordFile.changing`, or while the file is begun.
+    ``planned``: rows that are expected at most; there is room for these at first, unless they are
+    many or large. Only within :meth:`RecordFile.changing`, or while the file is begun.
     """
     group = file.require_group(path)
     stored = stored_values(path, values)
     largest = max(max(array.nbytes, 1) for array in stored.values())
     row_bytes = max(sum(array.nbytes for array in stored.values()), 1)
     least = min(max(_LEAST_BYTES // largest, 1), _MOST_CHUNK_ROWS)
-    length = max(least, min(_FIRST_BYTES // row_bytes, rows, _MOST_FIRST_ROWS))
+    if planned is None:
+        length = max(least, min(_FIRST_BYTES // row_bytes, _FIRST_ROWS))
+    else:
+        most = min(_MOST_PLANNED_BYTES // row_bytes, _MOST_PLANNED_ROWS)
+        length = max(least, min(planned, most))
     for name, array in stored.items():
-        # Few chunks: each has its entry in an index, which a longer dataset has to be given.
-        chunk_rows = min(max(_CHUNK_BYTES // max(array.nbytes, 1), 1), _MOST_CHUNK_ROWS, length)
+        chunk_rows = _chunk_rows(array.nbytes, length)
         column = _dataset(group, name, array.dtype, (length, *array.shape), chunk_rows)
-        column.attrs.update(about.get(name, {}))
+        set_texts(column, about.get(name, {}))
     counter = file["recorder"].create_dataset(counter_name(path), data=[0])
     counter.attrs["columns"] = list(stored)
 
@@ -288,27 +292,33 @@ def stored_values(path: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any
     return stored
 
 
+def _chunk_rows(row_bytes: int, length: int) -> int:
+    """Return the rows of a chunk: few chunks, since each is written and indexed by itself."""
+    most = min(max(_CHUNK_BYTES // max(row_bytes, 1), 1), _MOST_CHUNK_ROWS, length)
+    chunks = -(-length // most)
+    return -(-length // chunks)
+
+
 def _dataset(
     group: h5py.Group, name: str, dtype: np.dtype[Any], shape: tuple[int, ...], chunk_rows: int
-) -> h5py.Dataset:
+) -> h5py.h5d.DatasetID:
     """Make a dataset of ``shape`` (rows, ...) that can grow, filled and allocated at once."""
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_obj_track_times(False)
     plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     if dtype.kind == "S":
         # A power of two, so that a column is widened rarely.
         wanted = max(dtype.itemsize, _LEAST_TEXT_BYTES)
         dtype = h5py.string_dtype("utf-8", 1 << (wanted - 1).bit_length())
+    if dtype.kind == "f":
+        plist.set_fill_value(np.array(np.nan, dtype))
     _, *row = shape
-    return group.create_dataset(
-        name,
-        shape=shape,
-        # HDF5 has chunks of at least one entry, and none that are larger than a fixed axis.
-        maxshape=(None, *(size or None for size in row)),
-        chunks=(chunk_rows, *(max(size, 1) for size in row)),
-        dtype=dtype,
-        fillvalue=np.nan if dtype.kind == "f" else None,
-        dcpl=plist,
-    )
+    # HDF5 has chunks of at least one entry, and none that are larger than a fixed axis.
+    plist.set_chunk((chunk_rows, *(max(size, 1) for size in row)))
+    unlimited = h5py.h5s.UNLIMITED
+    space = h5py.h5s.create_simple(shape, (unlimited, *(size or unlimited for size in row)))
+    kind = h5py.h5t.py_create(dtype, logical=True)
+    return h5py.h5d.create(group.id, name.encode(), kind, space, plist)
 
 
 def _resize(file: h5py.File, path: str, rows: int) -> None:
@@ -321,6 +331,7 @@ def _widen(group: h5py.Group, name: str, text_bytes: int) -> None:
     texts, about = narrow[()], dict(narrow.attrs)
     chunk_rows = narrow.chunks[0]
     del group[name]
-    wide = _dataset(group, name, np.dtype(f"S{text_bytes}"), texts.shape, chunk_rows)
+    _dataset(group, name, np.dtype(f"S{text_bytes}"), texts.shape, chunk_rows)
+    wide = group[name]
     wide[()] = texts
     wide.attrs.update(about)

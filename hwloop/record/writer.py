@@ -40,7 +40,7 @@ from hwloop.record.header import (
     write_header,
 )
 from hwloop.record.operations import columns_of
-from hwloop.record.packing import pack
+from hwloop.record.packing import Copy, pack
 from hwloop.record.series import About, Series, counter_name, write_rows
 from hwloop.steps.rows import Row
 from hwloop.types import FloatArray
@@ -180,8 +180,8 @@ class RecordWriter(RecordSink):
     ) -> None:
         ended = utc_now()
         try:
-            with self._file.rewriting() as (file, packed):
-                self._pack(file, packed)
+            with self._file.rewriting() as (file, packed, copy):
+                self._pack(file, packed, copy)
                 dataset = packed["array"].create_dataset("pulses", data=pulses)
                 about = {"units": "1", "meaning": "pulses each device has had in its life"}
                 dataset.attrs.update(about)
@@ -196,7 +196,7 @@ class RecordWriter(RecordSink):
         finally:
             self._file.close()
 
-    def _pack(self, file: h5py.File, packed: h5py.File) -> None:
+    def _pack(self, file: h5py.File, packed: h5py.File, copy: Copy) -> None:
         """Copy what the record holds: no unused rows, no series that came to no row."""
         empty = [one for one in (*self._results.values(), *self._measured.values()) if not one.rows]
         maps = [f"array/{name}" for name in CONDUCTANCES]
@@ -205,7 +205,7 @@ class RecordWriter(RecordSink):
         for series in empty:
             left_out += [f"recorder/{counter_name(series.path)}", *series.columns_in(file)]
         rows = {series.path: series.rows for series in self._all_series()}
-        pack(file, packed, rows=rows, left_out=left_out)
+        pack(file, packed, rows=rows, left_out=left_out, copy=copy)
 
     def _state(self, status: str) -> None:
         """Write in place how the run has ended, where the file cannot be written anew."""

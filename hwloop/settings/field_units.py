@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, Protocol, get_args, runtime_checkable
 
 from pydantic import BaseModel
@@ -45,10 +46,16 @@ def units_of(settings: BaseModel) -> dict[str, str]:
     setting stands in ``model_dump()``. Plain numbers are left out.
     """
     found: dict[str, str] = {}
-    for name, field in type(settings).model_fields.items():
-        unit = unit_of_field(field)
-        found |= below(name, _of_value(getattr(settings, name), "" if unit == "1" else unit))
+    for name, unit in _units_of_fields(type(settings)).items():
+        found |= below(name, _of_value(getattr(settings, name), unit))
     return found
+
+
+@cache
+def _units_of_fields(model: type[BaseModel]) -> dict[str, str]:
+    """Return the unit of every field of a model; "" for a plain number, too."""
+    units = {name: unit_of_field(field) for name, field in model.model_fields.items()}
+    return {name: "" if unit == "1" else unit for name, unit in units.items()}
 
 
 def below(path: str, units: Mapping[str, str]) -> dict[str, str]:
@@ -58,6 +65,8 @@ def below(path: str, units: Mapping[str, str]) -> dict[str, str]:
 
 def _of_value(value: object, unit: str) -> dict[str, str]:
     """Return the units of a value by path from there; "" is the value itself."""
+    if value is None or isinstance(value, int | float | str):  # most, and quickest to tell
+        return {"": unit} if unit else {}
     if isinstance(value, BaseModel):
         return units_of(value)
     if isinstance(value, StatesUnits):

@@ -47,9 +47,9 @@ class Step(Generic[S]):
 
     ``plan`` raises :class:`hwloop.errors.ConfigError` where settings and array do not fit.
     ``figures``: ``package.module:function`` that draws the step's results from a record.
-    ``tables``: for an array of a shape (..., rows, cols), a row of each table that the step fills,
-    of any values; the record makes these tables at its begin, where they cost no copy of what was
-    measured by then.
+    ``tables``: for settings and an array of a shape (..., rows, cols), a row of each table that the
+    step fills, of any values; the record makes these tables at its begin, where they cost no copy
+    of what was measured by then.
     ``libraries``: modules that it imports while it runs; a run loads them before it touches an
     instrument, so that none fails to load while a level stands.
 
@@ -74,7 +74,7 @@ class Step(Generic[S]):
     run: Callable[[S, Array], Iterator[Yield]]
     plan: Callable[[S, ArraySettings], Plan]
     figures: str = ""
-    tables: Callable[[tuple[int, ...]], Sequence[Row]] | None = None
+    tables: Callable[[S, tuple[int, ...]], Sequence[Row]] | None = None
     libraries: tuple[str, ...] = ()
 
     def load_libraries(self) -> None:

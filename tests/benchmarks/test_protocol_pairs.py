@@ -39,6 +39,22 @@ def test_pairs_are_read_with_their_constants_and_every_set_of_parameters(tmp_pat
     ]  # fmt: skip
 
 
+def test_values_are_read_from_the_driver_that_a_module_imports_them_from(tmp_path: Path) -> None:
+    (tmp_path / "maker").mkdir()
+    (tmp_path / "maker" / "smu.py").write_text("import os\nSHAPES = ['SIN', 'DC']", "utf-8")
+    module = tmp_path / "tests" / "test_smu.py"
+    module.parent.mkdir()
+    module.write_text(
+        "from maker.smu import SHAPES as ALL, Smu\n"
+        "@pytest.mark.parametrize('shape', ALL)\n"
+        "def test_shape(shape):\n"
+        "    with expected_protocol(Smu, [(f':FUNC {shape}', None)]):\n"
+        "        pass\n",
+        encoding="utf-8",
+    )
+    assert [case.pairs[0][0] for case in cases(module)] == [":FUNC SIN", ":FUNC DC"]
+
+
 def test_message_that_the_instrument_does_not_know_is_a_failure_that_names_it(
     tmp_path: Path,
 ) -> None:

@@ -23,7 +23,7 @@ from hwloop.steps.manhattan.rows import UNDECIDED, EpochRow, IntArray, Predictio
 from hwloop.steps.manhattan.rule import Judgement, differential, judge
 from hwloop.steps.manhattan.schemes import SCHEMES
 from hwloop.steps.manhattan.settings import ManhattanSettings, PulseSettings
-from hwloop.steps.rows import Outcome, Yield
+from hwloop.steps.rows import Outcome, Row, Yield
 from hwloop.types import BoolArray, FloatArray
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "SummaryRow",
     "plan",
     "run",
+    "tables",
 ]
 
 
@@ -101,6 +102,32 @@ def plan(settings: ManhattanSettings, array: ArraySettings) -> Plan:
         held_out = VectorBatch(settings.voltage_v(settings.held_out_patterns))
         operations.append(PlannedOperation(held_out, 1))
     return Plan(operations, rows=settings.max_updates, any_cell=True)
+
+
+def tables(settings: ManhattanSettings, shape: tuple[int, ...]) -> tuple[Row, ...]:
+    """Return a row of each table, in final types and shapes, before anything is measured."""
+    *population, rows, cols = shape
+    neurons = np.zeros((*population, cols // 2))
+    answers = np.zeros((*population, len(settings.patterns), cols // 2))
+    weights = np.zeros((*population, rows, cols // 2))
+    each = np.zeros(population)
+    number, truth = each.astype(np.int64), each.astype(np.bool_)
+    epoch = EpochRow(
+        epoch=0,
+        total_error=each,
+        activation=answers,
+        current_a=answers,
+        conductance_s=np.zeros(shape),
+        weight_conductance_s=weights,
+        update=weights.astype(np.int8),
+        pulses=number,
+        converged=truth,
+    )
+    summary = SummaryRow(converged=truth, epoch=number, pulses=number)
+    if settings.held_out_patterns is None:
+        return epoch, summary
+    pattern = np.array(settings.held_out_patterns[0], dtype=np.int8)
+    return epoch, PredictionRow(pattern, neurons, neurons.astype(np.int8)), summary
 
 
 def _check_widths(settings: ManhattanSettings, array: ArraySettings) -> None:
@@ -215,4 +242,5 @@ TRAIN_MANHATTAN = Step(
     run=run,
     plan=plan,
     figures="hwloop.figures.manhattan.figures:figures",
+    tables=tables,
 )

@@ -62,7 +62,7 @@ class InferSettings(Settings):
     calibration: Count = 200
     input_margin: Fraction = 0.1
     over_range: Fraction = 1e-3
-    memory_mb: Annotated[Number, Field(ge=1, le=1e6)] = 200.0
+    memory_mb: Annotated[Number, Field(ge=1, le=1e6)] = 50.0
 
 
 @dataclass(frozen=True, eq=False)

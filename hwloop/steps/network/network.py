@@ -191,9 +191,12 @@ class Matrix:
 
     def exact(self, x: FloatArray) -> FloatArray:
         """Apply the layer in NumPy, in the order of its ``loop``; shapes as of :meth:`apply`."""
-        if self.kernel is None or self.loop == "patches":
-            return self.apply(x, lambda inputs: inputs @ self.weights)
         weights = self.weights[:-1] if self.bias else self.weights
+        if self.kernel is None or self.loop == "patches":
+            # The bias is added to the sums: vectors with one more entry would be a copy of all.
+            added = self.weights[-1] if self.bias else 0.0
+            plain = replace(self, weights=weights, bias=False)
+            return plain.apply(x, lambda inputs: inputs @ weights + added)
         sums = sums_by_elements(
             x, weights, self.kernel, padding=self.padding, stride=self.stride, layer=self.name
         )

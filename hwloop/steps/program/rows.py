@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from typing_extensions import override
 
+from hwloop.settings.model import Settings
 from hwloop.steps.program.cell_table import REACHED, RELAXED, CellTable, IntArray
 from hwloop.steps.program.loop import Round
 from hwloop.steps.program.targets import TargetsAndWindows
@@ -180,7 +181,7 @@ def _rms(values: FloatArray) -> float:
     return float(np.sqrt(np.mean(np.square(finite)))) if finite.size else float("nan")
 
 
-def tables(shape: tuple[int, ...]) -> tuple[Row, ...]:
+def tables(_: Settings, shape: tuple[int, ...]) -> tuple[Row, ...]:
     """Return a row of each table, for cells without targets, in final types and shapes."""
     blank_conductance_s = np.full(shape, np.nan)
     table = CellTable(

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks.safety import incidents, try_station
-from benchmarks.safety_case import Seen
 from benchmarks.safety_page import row
+from benchmarks.safety_seen import Seen
 from hwloop.errors import BackendError, ConnectionLost, UnexpectedReply
 from hwloop.station.station import load_station
 from hwloop_drivers.safety import make_safe as safe

@@ -52,7 +52,7 @@ def writer(tmp_path: Path, tiny_procedure: Callable[..., Procedure]) -> Make:
         procedure = tiny_procedure()
         if announced:
             (prepared,) = procedure.steps
-            step = replace(prepared.step, tables=lambda _: announced)
+            step = replace(prepared.step, tables=lambda *_: announced)
             procedure = replace(procedure, steps=(replace(prepared, step=step),))
         header = RunHeader("run", procedure, 5, population, description, "emulated")
         return RecordWriter(tmp_path / name, header)

@@ -156,14 +156,14 @@ def test_rows_read_back_with_units(
     path = tmp_path_factory.mktemp("record") / "run.h5"
     writer = writer_at(path, procedure)
     for number, values, words in rows:
-        writer.row("train_manhattan", ProbeRow(number, values, words))
+        writer.row("probe", ProbeRow(number, values, words))
     writer.finish("completed", pulses=np.zeros((2, 4), dtype=np.int64))
     with Record(path) as record:
-        results = record.results("train_manhattan")
+        results = record.results("probe")
         if not rows:
             assert results == {}
             return
-        assert record.units("train_manhattan") == {"number": "1", "values_v": "V", "words": "1"}
+        assert record.units("probe") == {"number": "1", "values_v": "V", "words": "1"}
         assert results["number"].tolist() == [row[0] for row in rows]
         assert [text.decode() for text in results["words"]] == [row[2] for row in rows]
         assert np.array_equal(results["values_v"], np.array([row[1] for row in rows]))

@@ -26,12 +26,13 @@ _SAMPLES_AT_ONCE = 64
 
 @dataclass(frozen=True, eq=False)
 class LayerDrive:
-    """Inputs of a layer: vectors for each sample, and the mean square of each row.
+    """Inputs of a layer: vectors for each sample, their largest, and the mean square of each row.
 
-    ``mean_square``: (rows,), in units of the square of the layer's largest input.
+    ``mean_square``: (rows,), of the inputs, the 1 of a bias among them.
     """
 
     vectors: int
+    largest: float
     mean_square: FloatArray
 
 
@@ -77,8 +78,7 @@ def drives(network: Network, x: FloatArray) -> list[LayerDrive]:
         network.forward(x[first : first + _SAMPLES_AT_ONCE], observe)
     return [
         LayerDrive(
-            int(vectors[layer]) // len(x),
-            squares[layer] / (vectors[layer] * (largest[layer] or 1.0) ** 2),
+            int(vectors[layer]) // len(x), float(largest[layer]), squares[layer] / vectors[layer]
         )
         for layer in range(count)
     ]
@@ -90,10 +90,10 @@ def layer_cost(
     drive: LayerDrive,
     *,
     row_conductance_s: FloatArray,
-    read_v: float,
+    per_unit_v: float,
     periphery: Periphery,
 ) -> LayerCost:
-    """Return the cost of a layer whose largest input is driven at ``read_v``.
+    """Return the cost of a layer, a unit of whose inputs is driven at ``per_unit_v``.
 
     ``row_conductance_s``: (..., tiles, rows), siemens, the sum over all columns of a tile.
     """
@@ -103,7 +103,7 @@ def layer_cost(
     held = placed.placement.holds(layer, placed.network.sizes[layer])
     power_w = np.zeros(row_conductance_s.shape[:-2])
     for block in blocks:
-        square_v2 = drive.mean_square[list(block.rows)] * read_v**2
+        square_v2 = drive.mean_square[list(block.rows)] * per_unit_v**2
         power_w += row_conductance_s[..., block.tile, block.place[0]] @ square_v2
     dac = drive.vectors * sum(len(block.rows) for block in blocks)
     adc = drive.vectors * sum(block.width for block in blocks)

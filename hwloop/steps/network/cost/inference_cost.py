@@ -18,13 +18,13 @@ from typing_extensions import override
 from hwloop.array.settings import ArraySettings
 from hwloop.settings.bulk import LabelledData
 from hwloop.settings.model import Settings
-from hwloop.settings.units import Count, PositiveSecond, format_quantity
+from hwloop.settings.units import Count, Fraction, PositiveSecond, format_quantity
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import conductance_s, planned_read
 from hwloop.steps.contract import Plan, Step
-from hwloop.steps.network.array_product import with_tiles
+from hwloop.steps.network.array_product import PlacedNetwork, with_tiles
 from hwloop.steps.network.cost.converters import BRAHMS_DAC, ISAAC_ADC, ISAAC_READ_S, Converter
-from hwloop.steps.network.cost.counting import LayerCost, Periphery, drives, layer_cost
+from hwloop.steps.network.cost.counting import LayerCost, LayerDrive, Periphery, drives, layer_cost
 from hwloop.steps.network.infer import placed_network
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
@@ -33,12 +33,14 @@ from hwloop.types import FloatArray
 class InferenceCostSettings(Settings):
     """Settings of an estimate.
 
-    ``data``: samples whose inputs the layers see; their classes are not used. ``vector_s``: time
-    that the row voltages of one vector stand. ``dac``, ``adc``: figures of the converters;
+    ``data``: samples whose inputs the layers see; their classes are not used. ``input_margin``: of
+    the scale of the inputs beyond the largest, as of the step ``infer``. ``vector_s``: time that
+    the row voltages of one vector stand. ``dac``, ``adc``: figures of the converters;
     ``adcs_per_tile``: that share the columns of a tile.
     """
 
     data: LabelledData
+    input_margin: Fraction = 0.1
     vector_s: PositiveSecond = ISAAC_READ_S
     dac: Converter = BRAHMS_DAC
     adc: Converter = ISAAC_ADC
@@ -101,7 +103,7 @@ def run(settings: InferenceCostSettings, array: Array) -> Iterator[Yield]:
             layer,
             drive,
             row_conductance_s=read_conductance_s.sum(axis=-1),
-            read_v=array.settings.read.read_v,
+            per_unit_v=_per_unit_v(settings, array, placed, drive),
             periphery=periphery,
         )
         for layer, drive in enumerate(drives(placed.network, x))
@@ -117,6 +119,16 @@ def run(settings: InferenceCostSettings, array: Array) -> Iterator[Yield]:
     )
     yield row
     yield Outcome(True, _summary(row))
+
+
+def _per_unit_v(
+    settings: InferenceCostSettings, array: Array, placed: PlacedNetwork, drive: LayerDrive
+) -> float:
+    """Return the volts of a unit of a layer's inputs, as the step ``infer`` drives them."""
+    if placed.unit_v is not None:
+        return placed.unit_v
+    full = drive.largest * (1 + settings.input_margin) or 1.0
+    return array.settings.read.read_v / full
 
 
 def _total(costs: list[LayerCost], *, samples: int, cells: int, tiles: int) -> InferenceCostRow:

@@ -8,15 +8,16 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from hwloop_sim.virtual.languages.tsp_switch import Card, TspSwitch
+from hwloop_sim.virtual.languages.tsp_switch import Card
 from hwloop_sim.virtual.languages.tsp_tables import Cell
+from hwloop_sim.virtual.mainframe.scanning_switch import ScanningSwitch
 
 BACKPLANE = (911, 912, 913, 914, 915, 916)
 ENGAGED = 3.0  # both interlocks
 MULTIPLEXED = {"Dual 1x30 Multiplexer": 60, "Dual 1x20 Multiplexer": 40}
 
 
-class Keithley3706A(TspSwitch):
+class Keithley3706A(ScanningSwitch):
     """A 3706A; a 3730 matrix in the first slot without ``cards`` in the settings.
 
     Channels are 1101 to 1616 of a matrix, 1001 and on of a multiplexer, then the backplane relays.

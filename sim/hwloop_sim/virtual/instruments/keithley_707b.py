@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from hwloop_sim.virtual.languages.tsp_switch import Card, TspSwitch
+from hwloop_sim.virtual.languages.tsp_switch import Card
+from hwloop_sim.virtual.mainframe.scanning_switch import ScanningSwitch
 
 COLUMNS = 12
 SLOTS = {"707B": 6, "708B": 1}
 
 
-class Keithley707B(TspSwitch):
+class Keithley707B(ScanningSwitch):
     """A 707B, or the ``model`` in the settings; a 7072 in the first slot without ``cards``.
 
     Channels are 1A01 to 1H12 in the first slot.

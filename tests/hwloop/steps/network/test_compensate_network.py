@@ -85,3 +85,30 @@ def test_a_population_and_a_missing_map_are_refused(files: dict[str, Any]) -> No
         results(COMPENSATE_NETWORK, {"data": files["data"]}, emulated(30, 6))
     with pytest.raises(StepError, match="run one array"):
         results(COMPENSATE_NETWORK, {"data": files["data"]}, _missed(files, "symmetric", 2))
+
+
+@pytest.mark.parametrize(("zeros", "changed"), [("left_out", (8, 30)), ("split", (0, 0))])
+def test_weights_without_cells_get_no_small_values(
+    files: dict[str, Any], tmp_path: Path, zeros: str, changed: tuple[int, int]
+) -> None:
+    # Of 30 inputs 20 meet no weight: 10 × 3 weights are placed, some of which are 0.
+    weight = files["weight"].copy()
+    weight[:, :20] = 0.0
+    np.savez(tmp_path / "sparse.npz", w=weight)
+    array = emulated(30, 6)
+    asked = {
+        **files["map"],
+        "weights": str(tmp_path / "sparse.npz"),
+        "mapping": {"min_conductance_s": 1e-6, "max_conductance_s": 1e-4},
+        "zeros": zeros,
+    }
+    target_conductance_s = results(MAP_NETWORK, asked, array)[""][0].target_conductance_s
+    error_conductance_s = np.random.default_rng(9).normal(0, 3e-6, target_conductance_s.shape)
+    program(array, np.maximum(target_conductance_s + error_conductance_s, 2e-7))
+    found = results(COMPENSATE_NETWORK, {"data": files["data"]}, array)
+    layer = found["layers"][0]
+    assert layer.zeros >= 60
+    assert changed[0] <= layer.changed <= changed[1]
+    second = np.isfinite(found[""][0].target_conductance_s)
+    assert second.sum() == 2 * layer.changed
+    assert not second[np.isnan(target_conductance_s)].any()

@@ -225,9 +225,12 @@ def test_the_tables_said_beforehand_are_of_the_kinds_and_shapes_that_come(
     outer: dict[str, int],
 ) -> None:
     array = emulated(DEVICE, shape=(2, 3), **outer)
-    found = results(PROGRAM_VERIFY, ONE_PERCENT | {"pulses_per_cell": 3}, array)
+    wanted = ONE_PERCENT | {"pulses_per_cell": 3}
+    found = results(PROGRAM_VERIFY, wanted, array)
     assert PROGRAM_VERIFY.tables is not None
-    said = {row.table: row for row in PROGRAM_VERIFY.tables(array.backend.description.shape)}
+    chosen = PROGRAM_VERIFY.settings.parse(wanted)
+    shape = array.backend.description.shape
+    said = {row.table: row for row in PROGRAM_VERIFY.tables(chosen, shape)}
     assert set(said) == set(found) - {"outcome"}
     for table, row in said.items():
         come, before = found[table][0].columns(), row.columns()

@@ -8,7 +8,7 @@ neural networks", EUSIPCO 2020).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from hwloop.errors import StepError
-from hwloop.steps.network.network import ConvLayer, DenseLayer, Function
+from hwloop.steps.network.network import ConvLayer, DenseLayer, Function, LayerSettings
 from hwloop.steps.network.training.hardware_aware.pruning import Masks, kept_after
 from hwloop.steps.network.training.hardware_aware.quantisation import bias_name, folded, on_levels
 from hwloop.steps.network.training.hardware_aware.settings import (
+    DescentSettings,
     Sgd,
-    TrainCnnSettings,
     WeightNoise,
 )
 from hwloop.steps.network.training.hardware_aware.start import NORM_PARTS, Samples, weighted
@@ -46,7 +46,7 @@ class Stage:
     quantised: bool = False
 
 
-def stages(settings: TrainCnnSettings) -> tuple[Stage, ...]:
+def stages(settings: DescentSettings) -> tuple[Stage, ...]:
     """Return the parts of the training in order: plain, pruning steps, levels."""
     found = [Stage(settings.epochs)] if settings.epochs else []
     pruning = settings.pruning
@@ -98,7 +98,8 @@ class NoisyDescent:
 
     def __init__(
         self,
-        settings: TrainCnnSettings,
+        settings: DescentSettings,
+        layers: Sequence[LayerSettings],
         arrays: Mapping[str, FloatArray],
         samples: Samples,
         seed: int,
@@ -107,7 +108,8 @@ class NoisyDescent:
 
         self._torch: Any = torch
         self._settings = settings
-        self._layers = weighted(settings.layers)
+        self._order = tuple(layers)
+        self._layers = weighted(self._order)
         self._stages = stages(settings)
         self.progress = Progress()
         self.masks: Masks = {}
@@ -252,10 +254,9 @@ class NoisyDescent:
 
     def _loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         torch, settings = self._torch, self._settings
-        layers = settings.layers
-        last = layers[-1]
+        layers, last = self._order, self._order[-1]
         if settings.loss == "mean_square":
-            answers = self._forward(x, settings.layers, settings.noise, training=True)
+            answers = self._forward(x, layers, settings.noise, training=True)
             wanted = torch.nn.functional.one_hot(y, answers.shape[1]).to(answers.dtype)
             return torch.nn.functional.mse_loss(answers, wanted), answers
         if isinstance(last, Function) and last.kind == "softmax":
@@ -275,7 +276,7 @@ class NoisyDescent:
                 for part_x, part_y in zip(
                     torch.split(x, _MOST_SAMPLES), torch.split(y, _MOST_SAMPLES), strict=True
                 )
-                for answers in (self._forward(part_x, self._settings.layers, held=held),)
+                for answers in (self._forward(part_x, self._order, held=held),)
             )
         return right / len(x)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -17,6 +17,7 @@ Rate = Annotated[Number, Field(gt=0)]
 Decay = Annotated[Number, Field(ge=0)]
 BelowOne = Annotated[Number, Field(ge=0, lt=1)]
 Fraction = Annotated[Number, Field(gt=0, lt=1)]
+Epochs = Annotated[int, Field(strict=True, ge=0)]
 
 
 class Sgd(Settings):
@@ -81,7 +82,7 @@ class Pruning(Settings):
     fraction: Fraction
     within: Literal["network", "layer"] = "network"
     steps: Count = 1
-    epochs: Count = 1
+    epochs: Epochs = 1
 
     @model_validator(mode="after")
     def _structures_are_of_layers(self) -> Pruning:
@@ -103,7 +104,7 @@ class Quantisation(ColumnSettings):
     """
 
     levels: LevelCount
-    epochs: Count = 1
+    epochs: Epochs = 1
 
     @model_validator(mode="after")
     def _signed(self) -> Quantisation:
@@ -117,18 +118,48 @@ class Quantisation(ColumnSettings):
         return WeightColumns.parse({**given, "min_conductance_s": 0.0, "max_conductance_s": 1.0})
 
 
-class TrainCnnSettings(Settings):
+class DescentSettings(Settings):
+    """Settings of a gradient descent, of whatever network.
+
+    ``loss``: ``cross_entropy`` of the softmax of the outputs, or ``mean_square`` of the distance to
+    1 for the class and 0 for the others. ``epochs``: before pruning and quantisation. ``held_out``:
+    share of the training samples that is kept out; each part of the training goes on from its epoch
+    with the best answers on them, and ends after ``patience`` epochs without a better one.
+    ``threads``: of the processor.
+    """
+
+    loss: Literal["cross_entropy", "mean_square"] = "cross_entropy"
+    optimiser: OptimiserSettings
+    epochs: Epochs
+    batch: Count
+    noise: WeightNoise | None = None
+    pruning: Pruning | None = None
+    quantisation: Quantisation | None = None
+    held_out: Fraction | None = None
+    patience: Count | None = None
+    threads: Count = 1
+
+    @model_validator(mode="after")
+    def _patience_has_samples(self) -> Self:
+        if self.patience is not None and self.held_out is None:
+            raise ValueError("patience: needs held_out, the share of samples that it looks at")
+        return self
+
+    @property
+    def most_epochs(self) -> int:
+        """Return the number of epochs without any early stop."""
+        pruned = self.pruning.steps * self.pruning.epochs if self.pruning else 0
+        return self.epochs + pruned + (self.quantisation.epochs if self.quantisation else 0)
+
+
+class TrainCnnSettings(DescentSettings):
     """Settings of the training.
 
     ``layers``: as ``map_network`` lists them. ``weights``: a file to start from; if left out,
     weights and biases start as PyTorch's layers do, in the ``shapes`` of the weights by name.
-    ``test``: samples for evaluation only. ``loss``: ``cross_entropy`` of the softmax of the
-    outputs, or ``mean_square`` of the distance to 1 for the class and 0 for the others.
-    ``epochs``: of the first training, before pruning and quantisation; 0 with ``weights`` only.
-    ``held_out``: share of the training samples that is kept out; each part of the training goes on
-    from its epoch with the best answers on them, and ends after ``patience`` epochs without a
-    better one. ``checkpoint``: NPZ file, written after every epoch, from which the same training
-    goes on if it was ended before its time; removed at its end. ``threads``: of the processor.
+    ``test``: samples for evaluation only, without noise and under ``test_noise``. ``checkpoint``:
+    NPZ file, written after every epoch, from which the same training goes on if it was ended before
+    its time; removed at its end.
     """
 
     layers: tuple[LayerSettings, ...] = Field(min_length=1)
@@ -136,18 +167,8 @@ class TrainCnnSettings(Settings):
     shapes: dict[str, tuple[Count, ...]] = Field(default_factory=dict)
     data: LabelledData
     test: LabelledData | None = None
-    loss: Literal["cross_entropy", "mean_square"] = "cross_entropy"
-    optimiser: OptimiserSettings
-    epochs: Annotated[int, Field(strict=True, ge=0)]
-    batch: Count
-    noise: WeightNoise | None = None
     test_noise: WeightNoiseDraws | None = None
-    pruning: Pruning | None = None
-    quantisation: Quantisation | None = None
-    held_out: Fraction | None = None
-    patience: Count | None = None
     checkpoint: Path | None = None
-    threads: Count = 1
 
     @field_validator("checkpoint", mode="before")
     @classmethod
@@ -163,16 +184,8 @@ class TrainCnnSettings(Settings):
     def _consistent(self) -> TrainCnnSettings:
         if (self.weights is None) != bool(self.shapes):
             raise ValueError("give either weights, a file to start from, or shapes by name")
-        if self.patience is not None and self.held_out is None:
-            raise ValueError("patience: needs held_out, the share of samples that it looks at")
         if self.test_noise is not None and self.test is None:
             raise ValueError("test_noise: needs test, the samples to answer")
         if not self.epochs and self.weights is None:
             raise ValueError("epochs: 0 needs weights, a trained network to go on from")
         return self
-
-    @property
-    def most_epochs(self) -> int:
-        """Return the number of epochs without any early stop."""
-        pruned = self.pruning.steps * self.pruning.epochs if self.pruning else 0
-        return self.epochs + pruned + (self.quantisation.epochs if self.quantisation else 0)

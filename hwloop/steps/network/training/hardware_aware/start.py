@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
 import numpy as np
@@ -11,7 +11,14 @@ import numpy as np
 from hwloop.errors import ConfigError, StepError
 from hwloop.messages import nearest
 from hwloop.settings.bulk import LabelledData
-from hwloop.steps.network.network import ConvLayer, DenseLayer, LayerSettings, Network, build
+from hwloop.steps.network.network import (
+    Affine,
+    ConvLayer,
+    DenseLayer,
+    LayerSettings,
+    Network,
+    build,
+)
 from hwloop.steps.network.training.hardware_aware.settings import TrainCnnSettings
 from hwloop.types import FloatArray
 
@@ -26,7 +33,7 @@ def refuse_without_torch() -> None:
         raise ConfigError("PyTorch is not installed: pip install 'hwloop[torch]'")
 
 
-def weighted(layers: tuple[LayerSettings, ...]) -> list[DenseLayer | ConvLayer]:
+def weighted(layers: Sequence[LayerSettings]) -> list[DenseLayer | ConvLayer]:
     """Return the layers that have weights."""
     return [layer for layer in layers if isinstance(layer, DenseLayer | ConvLayer)]
 
@@ -44,6 +51,12 @@ def start_arrays(settings: TrainCnnSettings, rng: np.random.Generator) -> dict[s
     normalisations as the identity. Raises :class:`ConfigError` where an array is missing.
     """
     layers = weighted(settings.layers)
+    for number, layer in enumerate(settings.layers):
+        if isinstance(layer, Affine):
+            raise ConfigError(
+                f"layer {number}: affine is not trained: give bias and norm to the layer before",
+                key="layers",
+            )
     if settings.weights is None:
         _refuse_other_shapes(settings)
         return {name: array for layer in layers for name, array in _drawn(settings, layer, rng)}

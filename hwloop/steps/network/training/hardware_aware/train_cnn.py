@@ -93,7 +93,7 @@ def run(settings: TrainCnnSettings, array: Array) -> Iterator[Yield]:
     seed = int(array.rng.integers(2**31))
     samples, arrays = _loaded(settings, array.rng)
     with threads(torch, settings.threads):
-        descent = NoisyDescent(settings, arrays, samples["data"], seed)
+        descent = NoisyDescent(settings, settings.layers, arrays, samples["data"], seed)
         yield from _epochs(settings, descent, seed, array)
         held = descent.held_arrays()
         network = build(settings.layers, held)
@@ -101,7 +101,9 @@ def run(settings: TrainCnnSettings, array: Array) -> Iterator[Yield]:
         row = _evaluated(settings, descent, network, samples)
     yield row
     epochs = descent.progress.epochs
-    message = f"{len(epochs)} epochs; training accuracy {epochs[-1].accuracy:.4f}"
+    message = f"{len(epochs)} epochs"
+    if epochs:
+        message += f"; training accuracy {epochs[-1].accuracy:.4f}"
     message = "; ".join(
         part for part in (message, row.summary(len(samples.get("test", ((),))[0]))) if part
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +50,16 @@ def test_energy_and_time_of_a_layer_are_those_calculated_by_hand(tmp_path: Path)
     data = mapped(tmp_path, array, np.array([[1.0, -0.5]]), np.array([[1.0, 2.0], [3.0, -4.0]]))
     settings = {
         "data": data,
+        "input_margin": 0.25,
         "vector_s": "100 ns",
         "dac": DAC,
         "adc": {**ADC, "conversion_s": "75 ns"},
     }
     found = results(INFERENCE_COST, settings, array)
     row = found[""][0]
-    # The largest input, 4, is driven at 0.1 V; the two columns of others stand at 0 V as well.
+    # An input of 4 × 1.25 would be driven at 0.1 V; the two columns of others stand at 0 V as well.
     rows_conductance_s = np.array([1e-4 + 1e-6 + 2 * 5e-5, 1e-6 + 50.5e-6 + 2 * 5e-5])
-    squares_v2 = (0.1 / 4) ** 2 * np.array([(1 + 9) / 2, (4 + 16) / 2])
+    squares_v2 = (0.1 / 5) ** 2 * np.array([(1 + 9) / 2, (4 + 16) / 2])
     cells_j = float(rows_conductance_s @ squares_v2) * 100e-9
     assert float(row.cell_energy_j) == pytest.approx(cells_j, rel=1e-9)
     assert row.dac_energy_j == pytest.approx(2 * 3e-12)
@@ -68,13 +70,22 @@ def test_energy_and_time_of_a_layer_are_those_calculated_by_hand(tmp_path: Path)
     assert "2 multiplications (0 of 2 are by 0)" in found["outcome"][0].message
 
 
+def test_a_network_with_a_fixed_voltage_of_a_unit_is_estimated_at_it(tmp_path: Path) -> None:
+    array = emulated(1, 2)
+    data = mapped(tmp_path, array, np.array([[1.0]]), np.array([[3.0], [4.0]]))
+    array.leave(replace(placed_network(array, step="test"), unit_v=0.02))
+    row = results(INFERENCE_COST, {"data": data}, array)[""][0]
+    power_w = (9 + 16) / 2 * 0.02**2 * (1e-4 + 1e-6)
+    assert float(row.cell_energy_j) == pytest.approx(power_w * 100e-9, rel=1e-9)
+
+
 def test_energy_in_the_cells_is_what_the_emulated_array_takes_from_its_rows(tmp_path: Path) -> None:
     # Each sample drives one row alone, so that its power is its voltage times all currents.
     array = emulated(3, 6)
     weight = np.array([[1.0, -0.5, 0.2], [0.3, 0.9, -1.0]])
     x = np.diag([1.0, -2.0, 4.0])
     data = mapped(tmp_path, array, weight, x)
-    row = results(INFERENCE_COST, {"data": data}, array)[""][0]
+    row = results(INFERENCE_COST, {"data": data, "input_margin": 0.0}, array)[""][0]
     voltage_v = x * 0.1 / 4
     current_a = array.backend.multiply(VectorBatch(voltage_v)).current_a
     power_w = (voltage_v.sum(axis=1) * current_a.sum(axis=1)).mean()
@@ -103,8 +114,6 @@ def test_blocks_of_one_tile_wait_for_each_other_and_those_of_others_do_not(tmp_p
         assert data
         placed = placed_network(array, step="test")
         if tiles == 1:  # one block, cut by hand
-            from dataclasses import replace
-
             (block,) = placed.placement.blocks
             cut = tuple(
                 replace(block, left=2 * output, outputs=(output,)) for output in block.outputs
@@ -115,7 +124,7 @@ def test_blocks_of_one_tile_wait_for_each_other_and_those_of_others_do_not(tmp_p
             0,
             drives(placed.network, np.ones((1, 4)))[0],
             row_conductance_s=np.ones((tiles, 4)),
-            read_v=0.1,
+            per_unit_v=0.1,
             periphery=Periphery(converter, converter, 1, 1e-6),
         )
         assert cost.time_s == pytest.approx(turns * 1e-6)
@@ -135,10 +144,10 @@ def test_figures_of_a_converter_without_a_source_are_refused() -> None:
 
 
 def test_the_shipped_converters_are_the_figures_of_their_sources() -> None:
-    settings = INFERENCE_COST.settings.model_construct()
+    fields = INFERENCE_COST.settings.model_fields
     # ISAAC, Table I: 16 mW for eight ADCs at 1.2 GS/s; Chen et al.: 0.32 mW at 1.1 GS/s.
-    assert settings.adc.energy_j == pytest.approx(1.667e-12, rel=1e-3)
-    assert settings.dac.energy_j == pytest.approx(0.291e-12, rel=1e-3)
+    assert fields["adc"].default.energy_j == pytest.approx(1.667e-12, rel=1e-3)
+    assert fields["dac"].default.energy_j == pytest.approx(0.291e-12, rel=1e-3)
 
 
 @pytest.mark.parametrize(("fraction", "saved"), [(0.0, 0.0), (0.3, 0.244), (0.5, 0.430)])

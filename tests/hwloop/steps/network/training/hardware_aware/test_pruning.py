@@ -56,6 +56,7 @@ def test_a_pruned_channel_answers_as_a_network_without_it() -> None:
         "n.running_var": rng.uniform(1, 2, 4),
     }
     masks = kept_after(Pruning(kind="channels", fraction=0.5), 0.5, [conv, last], arrays)
+    assert masks["b"].sum() == 2 * 9 * 3  # what is multiplied with pruned channels goes as well
     kept = np.sort(np.argsort(np.square(arrays["c"]).sum(axis=(1, 2, 3)))[2:])
     pruned = {name: value * masks.get(name, True) for name, value in arrays.items()}
     small = {name: value[kept] for name, value in arrays.items() if name != "b"}

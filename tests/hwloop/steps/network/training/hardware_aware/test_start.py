@@ -100,6 +100,10 @@ def test_fresh_weights_begin_as_those_of_pytorch_layers(settings: dict[str, Any]
             {"shapes": {"c": [2, 1, 3, 3], "w": [8, 1]}},
             r"layers: the last layer gives \(1,\); expected two outputs or more",
         ),
+        (
+            {"layers": [*LAYERS, {"kind": "affine", "bias": "w"}]},
+            "layers: layer 4: affine is not trained",
+        ),
         ({"shapes": {}}, "give either weights, a file to start from, or shapes by name"),
         ({"patience": 2}, "patience: needs held_out"),
         ({"test_noise": {"kind": "additive", "sigma": 0.1}}, "test_noise: needs test"),
