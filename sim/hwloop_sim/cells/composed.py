@@ -51,6 +51,9 @@ class NonIdealDevice(Device):
             hook: [effect for effect in effects if effect.does(hook)]
             for hook in (*_CHANGES, "seen")
         }
+        for hook, moved in (("elapsed", device.volatile), ("read", False)):
+            if not moved and all(effect.limiting for effect in self._by_hook[hook]):
+                self._by_hook[hook] = []
         self.read_noise = [effect for effect in effects if isinstance(effect, ReadNoise)]
         self.time_varying = any(effect.time_varying for effect in effects)
         self._seen_conductance_s: FloatArray | None = None

@@ -45,10 +45,12 @@ class Effect:
     """One effect on the cells of a population; a method that is not overridden does nothing.
 
     ``time_varying``: the observed conductance changes from one vector of a multiplication to the
-    next.
+    next. ``limiting``: it only limits what others have changed, so that time and reads do nothing
+    where there are no others.
     """
 
     time_varying = False
+    limiting = False
 
     def begin(self, conductance_s: FloatArray) -> FloatArray:
         """Return the initial state, from that of the device model, both (..., rows, cols), siemens.

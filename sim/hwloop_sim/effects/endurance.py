@@ -57,6 +57,8 @@ class Endurance(Effect):
     Neither pulses nor drift nor reads take a cell out of the window.
     """
 
+    limiting = True
+
     def __init__(
         self,
         settings: EnduranceEffectSettings,

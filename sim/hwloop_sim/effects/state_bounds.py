@@ -87,6 +87,8 @@ class StateBoundsSettings(Settings):
 class StateBounds(Effect):
     """The bounds of each cell, fixed when it is made."""
 
+    limiting = True
+
     def __init__(
         self, settings: StateBoundsSettings, shape: tuple[int, ...], rng: np.random.Generator
     ) -> None:

@@ -45,6 +45,13 @@ EVERY: dict[str, dict[str, Any]] = {
         "min_sigma": 0.1,
         "max_sigma": 0.1,
     },
+    "metal_oxide_failure": {
+        "cycles": 1e4,
+        "mode": "gradual",
+        "high": {"p": [1.0, 0.1, 0.0, 0.01], "stable_ohm": 1e9},
+        "on_ohm": 1e3,
+        "off_ohm": 1e4,
+    },
     "finite_states": {"states": 4096, "min_conductance_s": 0, "max_conductance_s": 5e-5},
     "stuck": {
         "high_fraction": 0.02,

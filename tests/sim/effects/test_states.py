@@ -267,3 +267,14 @@ def test_states_do_not_fail_before_their_threshold() -> None:
     effect = FAILURE | {"mode": "sudden", "low": state, "high": state}
     conductance_s = np.array([[1e-2, 1e-3, 0.0]])
     np.testing.assert_allclose(showing(conductance_s, effect), conductance_s)
+
+
+def test_bounds_alone_leave_cells_that_time_and_reads_do_not_change() -> None:
+    alone = non_ideal(BOUNDS, shape=(2, 2))
+    assert not alone.changed_by_reads
+    assert not alone.volatile
+    beside = non_ideal(BOUNDS, {"effect": "read_disturb", "rate": 1e-3, "reference_v": 0.1})
+    assert beside.changed_by_reads
+    drifting = non_ideal(BOUNDS, {"effect": "drift", "nu": 0.5}, start_conductance_s=2e-6)
+    drifting.wait(1e6)
+    assert (drifting.conductance_s == 1e-6).all()
