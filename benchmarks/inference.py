@@ -1,42 +1,110 @@
-"""Time a dense network on tiles: 10,000 vectors through 64×64 tiles, beside bare NumPy."""
+"""Time layers on tiles of 64×64 beside bare NumPy and peers: ``python -m benchmarks.inference``.
+
+A dense layer of 10,000 vectors, a convolution of 100 images, and, with the folder of ``mnist`` and
+``reference_networks`` as an argument, images of MNIST through a whole network.
+"""
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.inference_peers import peers
 from benchmarks.timing import least_and_median_s
+from hwloop.array.blocks import MovingWindow
 from hwloop.backend.guard import Guard
 from hwloop.backend.kind import OpenRequest
-from hwloop.procedure.procedure import Procedure, from_data
+from hwloop.procedure.procedure import Procedure, from_data, load_procedure
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.array import Array
-from hwloop.steps.network.array_product import multiply
 from hwloop.steps.network.infer import placed_network
+from hwloop.steps.network.inference.layer_product import measured
+from hwloop.steps.rows import Row
+from hwloop.types import FloatArray
 from hwloop_sim.emulator.backend import open_sim
 
-ROWS, OUTPUTS, VECTORS, TILE = 256, 64, 10_000, 64
-"""256 inputs and 64 outputs in pairs of columns: 4 × 2 tiles of 64×64."""
+TILE = 64
+"""Rows and columns of a tile: 64 inputs and 32 outputs in pairs of columns."""
 
+FRACTION = 0.01
+"""Of its current, the noise of a cell."""
 
-NOISE: dict[str, Any] = {"effects": [{"effect": "white_noise", "fraction": 0.01}]}
+NOISE: dict[str, Any] = {"effects": [{"effect": "white_noise", "fraction": FRACTION}]}
 WIRES: dict[str, Any] = {"wires": {"row_ohm": 1.0, "col_ohm": 1.0}}
+CODES: dict[str, Any] = {
+    "converters": {"adc": {"bits": 8, "range": {"kind": "calibrated", "margin": 0.3}}}
+}
+IMAGES = 1000
+"""Of MNIST: a tenth of the test images."""
 
 
-def procedure(folder: Path, emulator: dict[str, Any]) -> Procedure:
-    """Map the weights of ``folder`` and infer its vectors; ``emulator``: what is not ideal."""
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Layer with weights as its ``settings`` name them, and its samples."""
+
+    name: str
+    settings: list[dict[str, Any]]
+    weights: FloatArray
+    samples: FloatArray
+    windows: MovingWindow | None = None
+
+    @property
+    def matrix(self) -> FloatArray:
+        """Return the weights (rows, outputs)."""
+        return self.weights.reshape(len(self.weights), -1).T
+
+    @property
+    def tiles(self) -> int:
+        """Return how many tiles it takes at most."""
+        rows, outputs = self.matrix.shape
+        return int(np.ceil(rows / TILE) * np.ceil(2 * outputs / TILE))
+
+    def vectors(self, part: slice = slice(None)) -> FloatArray:
+        """Return what multiplies the matrix, (batch, rows)."""
+        own = self.samples[part]
+        return own if self.windows is None else self.windows.vectors(own)
+
+
+def layers() -> list[Layer]:
+    """Return a dense layer and a convolution, of random weights and samples."""
+    rng = np.random.default_rng(5)
+    return [
+        Layer(
+            "10,000 vectors × 256×64 weights",
+            [{"kind": "dense", "weight": "w"}],
+            rng.normal(size=(64, 256)),
+            rng.random((10_000, 256)),
+        ),
+        Layer(
+            "100 images of 10×28×28, ten 3×3 kernels",
+            [
+                {"kind": "conv", "weight": "w", "padding": 1},
+                {"kind": "max_pool", "size": 28},
+                {"kind": "flatten"},
+            ],
+            rng.normal(size=(10, 10, 3, 3)),
+            rng.random((100, 10, 28, 28)),
+            MovingWindow(3, 3, padding=1),
+        ),
+    ]
+
+
+def procedure(folder: Path, layer: Layer, emulator: dict[str, Any]) -> Procedure:
+    """Map the layer whose arrays are in ``folder``, and infer; ``emulator``: what is not ideal."""
     data = {
         "name": "infer",
         "seed": 4,
         "array": {
             "rows": TILE,
             "cols": TILE,
-            "tiles": (ROWS // TILE) * (2 * OUTPUTS // TILE),
+            "tiles": layer.tiles,
             "limits": {
                 "positive_v": 2.0,
                 "negative_v": -2.0,
@@ -64,16 +132,18 @@ def procedure(folder: Path, emulator: dict[str, Any]) -> Procedure:
                 "step": "map_network",
                 "settings": {
                     "weights": "net.npz",
-                    "layers": [{"kind": "dense", "weight": "w"}],
+                    "layers": layer.settings,
                     "mapping": {"min_conductance_s": 2e-6, "max_conductance_s": 9e-5},
                 },
             },
+            {"step": "hold_conductances"},
             {
                 "step": "infer",
                 "settings": {
                     "data": {
                         "inputs": {"file": "net.npz", "key": "x"},
                         "classes": {"file": "net.npz", "key": "y"},
+                        "flatten": False,
                     }
                 },
             },
@@ -82,48 +152,107 @@ def procedure(folder: Path, emulator: dict[str, Any]) -> Procedure:
     return from_data(data, folder=folder)
 
 
-def print_inference(repeats: int) -> None:
-    """Print the smallest and the median of ``repeats`` timings, and the ratios."""
-    rng = np.random.default_rng(5)
-    w, x = rng.normal(size=(OUTPUTS, ROWS)), rng.random((VECTORS, ROWS))
-    name = f"{VECTORS} vectors × {ROWS}×{OUTPUTS} weights on {TILE}×{TILE} tiles"
+def print_inference(repeats: int, data: Path | None = None) -> None:
+    """Print the smallest and the median of ``repeats`` timings, and ratios of the smallest."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        np.savez(folder / "net.npz", w=w, x=x, y=np.zeros(VECTORS))
-        bare_s = _timed(f"{name}, bare NumPy, every tile", lambda: _bare(w, x), repeats)
-        for words, emulator in (("ideal", {}), ("noise", NOISE), ("wires", WIRES)):
-            loaded = procedure(folder, emulator)
-            guard_s = _timed(f"{name}, {words}, guard", _guarded(loaded, x), repeats)
-            print(f"{'ratio guard / bare NumPy':72s} {guard_s / bare_s:9.2f} ×")
-            work = _recorded(loaded, folder)
-            record_s = _timed(f"{name}, {words}, a run with record", work, repeats)
-            print(f"{'ratio run with record / bare NumPy':72s} {record_s / bare_s:9.2f} ×")
+        for layer in layers():
+            _print_layer(layer, folder, repeats)
+        if data is not None:
+            _print_mnist(data, folder, repeats)
 
 
-def _bare(w: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Pairs of columns, tile by tile, and the sum of their parts: what the array does."""
-    signed = w.T / np.abs(w).max()
-    pairs = np.stack([np.maximum(signed, 0), np.maximum(-signed, 0)], axis=-1).reshape(ROWS, -1)
-    sums = np.zeros((len(x), 2 * OUTPUTS))
-    for top in range(0, ROWS, TILE):
-        for left in range(0, 2 * OUTPUTS, TILE):
-            part = pairs[top : top + TILE, left : left + TILE]
-            sums[:, left : left + TILE] += x[:, top : top + TILE] @ part
-    return np.asarray(sums[:, 0::2] - sums[:, 1::2])
+def _print_layer(layer: Layer, folder: Path, repeats: int) -> None:
+    np.savez(folder / "net.npz", w=layer.weights, x=layer.samples, y=np.zeros(len(layer.samples)))
+    print(f"{layer.name}, tiles of {TILE}×{TILE}")
+    bare_s = _timed("bare NumPy, every tile", lambda: _bare(layer), repeats)
+    noisy_s = _timed("bare NumPy, noise of every cell", lambda: _bare(layer, FRACTION), repeats)
+    for words, emulator, peer_s in (
+        ("ideal", {}, bare_s),
+        ("noise", NOISE, noisy_s),
+        ("wires", WIRES, bare_s),
+    ):
+        loaded = procedure(folder, layer, emulator)
+        guard_s = _timed(f"{words}, guard", _guarded(loaded, layer), repeats)
+        _print_ratio(f"{words}, guard / bare NumPy", guard_s / peer_s)
+        record_s = _timed(f"{words}, a run with record", _recorded(loaded, folder), repeats)
+        _print_ratio(f"{words}, run with record / bare NumPy", record_s / peer_s)
+    own_s = _timed(
+        "8-bit converters, guard", _guarded(procedure(folder, layer, CODES), layer), repeats
+    )
+    for name, work in peers(layer.matrix, layer.vectors(), rows=TILE, outputs=TILE // 2):
+        _print_ratio(f"{name} / hwloop", _timed(f"{name}, 8-bit", work, repeats) / own_s)
 
 
-def _guarded(loaded: Procedure, x: np.ndarray) -> Any:
-    """The layer as the step infer multiplies it, on an open array that holds the network."""
+def _print_mnist(data: Path, folder: Path, repeats: int) -> None:
+    """Time the network of the procedure that ships, its cells held at their targets."""
+    images, classes = (
+        data / "mnist" / f"t10k-{name}-ubyte.gz" for name in ("images-idx3", "labels-idx1")
+    )
+    loaded = load_procedure(
+        Path(__file__).parents[1] / "procedures" / "networks" / "mnist_cnn.yaml",
+        [
+            "steps.program_verify.settings={}",
+            "steps.program_verify.step=hold_conductances",
+            f"steps.map_network.settings.weights={data / 'reference_networks' / 'mnist_cnn.npz'}",
+            f"steps.infer.settings.data.inputs={images}",
+            f"steps.infer.settings.data.classes={classes}",
+            f"steps.infer.settings.data.first={IMAGES}",
+        ],
+    )
+    print(f"{IMAGES} images of MNIST, five layers, tiles of {TILE}×{TILE}, 8-bit converters, noise")
+    _timed("a run with record", _recorded(loaded, folder), repeats)
+
+
+def _bare(layer: Layer, fraction: float = 0.0) -> FloatArray:
+    """Pairs of columns, tile by tile, and the sum of their parts: what the array does.
+
+    ``fraction``: of its current, the noise of every cell; that of a column has the sum of their
+    variances.
+    """
+    signed = layer.matrix / np.abs(layer.matrix).max()
+    pairs = np.stack([np.maximum(signed, 0), np.maximum(-signed, 0)], axis=-1)
+    pairs = pairs.reshape(len(signed), -1)
+    rng = np.random.default_rng(6)
+    step = len(layer.samples) if layer.windows is None else 10
+    found = []
+    for begin in range(0, len(layer.samples), step):
+        x = layer.vectors(slice(begin, begin + step))
+        sums = np.zeros((len(x), pairs.shape[1]))
+        for top in range(0, len(pairs), TILE):
+            for left in range(0, pairs.shape[1], TILE):
+                part, own = pairs[top : top + TILE, left : left + TILE], x[:, top : top + TILE]
+                current = own @ part
+                if fraction:
+                    spread = fraction * np.sqrt(np.square(own) @ np.square(part))
+                    current += spread * rng.standard_normal(current.shape)
+                sums[:, left : left + TILE] += current
+        found.append(sums[:, 0::2] - sums[:, 1::2])
+    return np.concatenate(found)
+
+
+def _guarded(loaded: Procedure, layer: Layer) -> Callable[[], object]:
+    """Return the layer's multiplication on an open, guarded array that holds the network."""
     request = OpenRequest(loaded.array, None, np.random.default_rng(3))
     backend = open_sim(loaded.backends["sim"], request)  # type: ignore[arg-type]
     array = Array(Guard(backend, loaded.array), loaded.array, np.random.default_rng(4))
-    mapping = loaded.steps[0]
-    list(mapping.step(mapping.settings, array))
-    return lambda: multiply(array, placed_network(array, step="multiply"), 0, x)
+    for prepared in loaded.steps[:2]:
+        for row in prepared.step(prepared.settings, array):
+            if isinstance(row, Row):
+                array.remember(prepared.label, row)
+    own = placed_network(array, step="multiply").on_tiles[0]
+    per_unit_v = 0.1 / float(layer.samples.max())
+
+    def multiply() -> FloatArray:
+        batch = own.batch(layer.samples, per_unit_v=per_unit_v)
+        currents_a = measured(array, own, batch)
+        return own.shaped(own.sums(currents_a, per_unit_v=per_unit_v), batch)
+
+    return multiply
 
 
 def _recorded(loaded: Procedure, folder: Path) -> Callable[[], None]:
-    """The whole run: map, infer, and a record of every vector and every current."""
+    """Return the whole run: map, set the cells, infer, and a record of the kind that it chooses."""
     numbers = count()
 
     def run() -> None:
@@ -134,11 +263,15 @@ def _recorded(loaded: Procedure, folder: Path) -> Callable[[], None]:
     return run
 
 
-def _timed(name: str, work: Any, repeats: int) -> float:
+def _timed(name: str, work: Callable[[], object], repeats: int) -> float:
     least_s, middle_s = least_and_median_s(work, repeats)
-    print(f"{name:72s} {least_s:9.3f} s least, {middle_s:.3f} s median")
+    print(f"  {name:62s} {least_s:9.3f} s least, {middle_s:.3f} s median")
     return least_s
 
 
+def _print_ratio(name: str, ratio: float) -> None:
+    print(f"  {'ratio ' + name:62s} {ratio:9.2f} ×")
+
+
 if __name__ == "__main__":
-    print_inference(5)
+    print_inference(5, Path(sys.argv[1]) if len(sys.argv) > 1 else None)

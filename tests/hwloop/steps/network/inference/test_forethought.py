@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from hwloop.array.blocks import BlockBatch
 from hwloop.backend.registered import backend_kind
 from hwloop.cli.printing import print_preview
 from hwloop.errors import ConfigError
-from hwloop.procedure.procedure import Procedure, from_data
+from hwloop.procedure.procedure import Procedure
 from hwloop.record.reader import Record
 from hwloop.run.execute import request_for
 from hwloop.run.preview import Preview, preview
 from hwloop.run.runner import RunOptions, run_procedure
-from tests.characterised import LIMITS
+from tests.hwloop.steps.network.inference.small_network import CONV, SAMPLES, procedure
 
-SAMPLES = 60
-DEVICE = {"model": "soft_bounds", "min_conductance_s": 1e-9, "max_conductance_s": 1e-3}
-CODES = {"device": DEVICE, "converters": {"adc": {"bits": 8, "range": {"kind": "calibrated"}}}}
-CONV: dict[str, Any] = {
-    "step": "map_network",
-    "settings": {
-        "weights": "net.npz",
-        "layers": [
-            {"kind": "conv", "weight": "conv", "bias": "b", "padding": 1},
-            {"kind": "max_pool", "size": 2},
-            {"kind": "flatten"},
-            {"kind": "dense", "weight": "dense"},
-        ],
-    },
-}
 TRAINED = [
     {
         "step": "train_network",
@@ -41,38 +24,6 @@ TRAINED = [
     },
     {"step": "map_network", "label": "second"},
 ]
-
-
-def procedure(folder: Path, *before: dict[str, Any], x: str = "x.npz", **infer: Any) -> Procedure:
-    """Return steps ``before`` and an inference of images of 6 × 6 on four tiles of 16 × 8."""
-    rng = np.random.default_rng(5)
-    weights = {"conv": (3, 1, 3, 3), "b": (3,), "dense": (4, 27)}
-    np.savez(
-        folder / "net.npz", **{name: rng.normal(size=shape) for name, shape in weights.items()}
-    )
-    np.savez(folder / "x.npz", x=rng.random((SAMPLES, 1, 6, 6)))
-    np.savez(folder / "large.npz", x=rng.random((SAMPLES, 1, 8, 6)))
-    np.savez(folder / "flat.npz", x=rng.random((SAMPLES, 4)))
-    np.savez(folder / "y.npz", y=rng.integers(0, 2, SAMPLES))
-    data = {"inputs": x, "classes": "y.npz", "flatten": False}
-    whole = {
-        "name": "plan",
-        "seed": 1,
-        "array": {
-            "rows": 16,
-            "cols": 8,
-            "tiles": 4,
-            "limits": LIMITS,
-            "read": {"read_v": 0.1},
-            "range": {"low_conductance_s": 1e-6, "high_conductance_s": 1e-4},
-        },
-        "backends": {"sim": CODES},
-        "steps": [
-            *before,
-            {"step": "infer", "settings": {"data": data, "calibration": 10, **infer}},
-        ],
-    }
-    return from_data(whole, folder=folder)
 
 
 def previewed(loaded: Procedure) -> Preview:
