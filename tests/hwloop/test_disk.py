@@ -97,9 +97,19 @@ def test_error_of_reading_is_raised_as_it_is_whatever_hdf5_makes_of_it(
     def broken(*_: object) -> int:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(disk, "_read_into", broken)
+    monkeypatch.setattr(disk, "_some_into", broken)
     with pytest.raises(OSError, match="Input/output error"), hdf5_file(tmp_path / "a.h5", "r"):
         pytest.fail("it was opened")
+
+
+def test_a_file_that_ends_before_what_is_read_is_an_error_that_says_where(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(range(10)))
+    found = bytearray(4)
+    with (tmp_path / "a").open("rb", buffering=0) as stream:
+        disk.read_into(stream, 5, memoryview(found))
+        assert found == bytes([5, 6, 7, 8])
+        with pytest.raises(OSError, match="the file ends at 10 bytes"):
+            disk.read_into(stream, 8, memoryview(found))
 
 
 _READING_CHILD = """
@@ -109,14 +119,14 @@ from hwloop import disk
 
 with disk.hdf5_file(Path(sys.argv[1]), "x") as file:
     file.create_dataset("x", data=[1.0] * 10000)
-calls, whole = 0, disk._read_into
-def read_into(*args):
+calls, whole = 0, disk._some_into
+def some_into(*args):
     global calls
     calls += 1
     if calls > int(sys.argv[2]):
         raise OSError(5, os.strerror(5))
     return whole(*args)
-disk._read_into = read_into
+disk._some_into = some_into
 try:
     with disk.hdf5_file(Path(sys.argv[1]), "r+") as file:
         file["x"].attrs["units"] = "S"
