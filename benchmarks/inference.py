@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ from hwloop.array.blocks import MovingWindow
 from hwloop.backend.guard import Guard
 from hwloop.backend.kind import OpenRequest
 from hwloop.procedure.procedure import Procedure, from_data, load_procedure
+from hwloop.record.header import RunHeader
+from hwloop.record.recorder import Recorder
+from hwloop.record.writer import RecordWriter
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.array import Array
 from hwloop.steps.network.infer import placed_network
@@ -175,8 +178,8 @@ def _print_layer(layer: Layer, folder: Path, repeats: int) -> None:
         loaded = procedure(folder, layer, emulator)
         guard_s = _timed(f"{words}, guard", _guarded(loaded, layer), repeats)
         _print_ratio(f"{words}, guard / bare NumPy", guard_s / peer_s)
-        record_s = _timed(f"{words}, a run with record", _recorded(loaded, folder), repeats)
-        _print_ratio(f"{words}, run with record / bare NumPy", record_s / peer_s)
+        record_s = _timed(f"{words}, guard and record", _recorded(loaded, layer, folder), repeats)
+        _print_ratio(f"{words}, guard and record / bare NumPy", record_s / peer_s)
     own_s = _timed(
         "8-bit converters, guard", _guarded(procedure(folder, layer, CODES), layer), repeats
     )
@@ -201,7 +204,7 @@ def _print_mnist(data: Path, folder: Path, repeats: int) -> None:
         ],
     )
     print(f"{IMAGES} images of MNIST, five layers, tiles of {TILE}×{TILE}, 8-bit converters, noise")
-    _timed("a run with record", _recorded(loaded, folder), repeats)
+    _timed("a run with record", _run(loaded, folder), repeats)
 
 
 def _bare(layer: Layer, fraction: float = 0.0) -> FloatArray:
@@ -231,8 +234,8 @@ def _bare(layer: Layer, fraction: float = 0.0) -> FloatArray:
     return np.concatenate(found)
 
 
-def _guarded(loaded: Procedure, layer: Layer) -> Callable[[], object]:
-    """Return the layer's multiplication on an open, guarded array that holds the network."""
+def _opened(loaded: Procedure) -> Array:
+    """Return an open, guarded array whose cells hold the network."""
     request = OpenRequest(loaded.array, None, np.random.default_rng(3))
     backend = open_sim(loaded.backends["sim"], request)  # type: ignore[arg-type]
     array = Array(Guard(backend, loaded.array), loaded.array, np.random.default_rng(4))
@@ -240,18 +243,39 @@ def _guarded(loaded: Procedure, layer: Layer) -> Callable[[], object]:
         for row in prepared.step(prepared.settings, array):
             if isinstance(row, Row):
                 array.remember(prepared.label, row)
+    return array
+
+
+def _multiplied(array: Array, layer: Layer) -> FloatArray:
     own = placed_network(array, step="multiply").on_tiles[0]
     per_unit_v = 0.1 / float(layer.samples.max())
-
-    def multiply() -> FloatArray:
-        batch = own.batch(layer.samples, per_unit_v=per_unit_v)
-        currents_a = measured(array, own, batch)
-        return own.shaped(own.sums(currents_a, per_unit_v=per_unit_v), batch)
-
-    return multiply
+    batch = own.batch(layer.samples, per_unit_v=per_unit_v)
+    currents_a = measured(array, own, batch)
+    return own.shaped(own.sums(currents_a, per_unit_v=per_unit_v), batch)
 
 
-def _recorded(loaded: Procedure, folder: Path) -> Callable[[], None]:
+def _guarded(loaded: Procedure, layer: Layer) -> Callable[[], object]:
+    """Return the layer's multiplication on an open, guarded array."""
+    array = _opened(loaded)
+    return lambda: _multiplied(array, layer)
+
+
+def _recorded(loaded: Procedure, layer: Layer, folder: Path) -> Callable[[], None]:
+    """Return the same with a record of every voltage and current, begun and finished each time."""
+    array, path = _opened(loaded), folder / "layer.h5"
+    header = RunHeader("layer", loaded, 1, None, array.backend.description, "emulated")
+
+    def run() -> None:
+        writer = RecordWriter(path, header)
+        recorder = Recorder(array.backend, writer)
+        _multiplied(replace(array, backend=recorder), layer)
+        writer.finish("completed", pulses=np.zeros(header.description.shape, dtype=np.int64))
+        path.unlink()
+
+    return run
+
+
+def _run(loaded: Procedure, folder: Path) -> Callable[[], None]:
     """Return the whole run: map, set the cells, infer, and a record of the kind that it chooses."""
     numbers = count()
 
