@@ -16,7 +16,7 @@ from hwloop.settings.yaml import read_text
 from hwloop.station.station import Station, load_station, parse_station
 from hwloop_drivers.bench.backend import Bench, Release
 from hwloop_drivers.bench.wiring_check import self_test
-from hwloop_drivers.links.instrument_locks import Holder, hold
+from hwloop_drivers.links.instrument_locks import Holder, hold, refuse_one_instrument_twice
 from hwloop_drivers.links.link import WireLog
 from hwloop_drivers.roles import Instrument
 from hwloop_drivers.safety.watchdog import Watchdog
@@ -99,9 +99,9 @@ def open_bench(
             addresses, control = virtual.addresses, virtual.control
             at_close.append(virtual.close)
         by_name = {one.name: one for one in configured_instruments(station, addresses)}
-        locks = hold(
-            {name: one.lock_address for name, one in by_name.items()}, _holder(request, station)
-        )
+        by_address = {name: one.lock_address for name, one in by_name.items()}
+        refuse_one_instrument_twice(by_address)
+        locks = hold(by_address, _holder(request, station))
         at_close.append(locks.release)
         if station.is_virtual and (message := virtual.begin_run()):
             events.append(Event("warning", message))

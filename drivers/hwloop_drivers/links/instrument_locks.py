@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Self
 
-from hwloop.errors import BackendError, InstrumentInUse
+from hwloop.errors import BackendError, ConfigError, InstrumentInUse
 from hwloop.record.lock import try_lock
 from hwloop_drivers.links.same_instrument import identities
 from hwloop_drivers.process_state import how_to_end_stopped, is_stopped
@@ -169,6 +169,23 @@ def hold(
         InstrumentLocks(streams).release()
         raise
     return InstrumentLocks(streams)
+
+
+def refuse_one_instrument_twice(addresses: Mapping[str, str]) -> None:
+    """Refuse two names, of a station, whose addresses lead to one instrument.
+
+    Raises :class:`hwloop.errors.ConfigError` with both: two drivers would overwrite each other's
+    settings, and what one of them reads would be taken for another line's.
+    """
+    known: dict[str, str] = {}
+    for name, address in addresses.items():
+        here = f"{name} at {address}"
+        for identity in sorted(identities(address)):
+            if identity in known:
+                raise ConfigError(
+                    f"{known[identity]} and {here} are one instrument", key="instruments"
+                )
+        known |= dict.fromkeys(identities(address), here)
 
 
 def hold_for_watchdog(paths: Iterable[Path], station: str, record: str) -> InstrumentLocks:

@@ -85,6 +85,31 @@ def test_level_is_rounded_by_the_box_to_four_digits_and_told_so() -> None:
     assert output.source_voltage == pytest.approx(0.3333, abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("sent", "asked", "found_v"),
+    [
+        (":VOLT MAX", ":VOLT?", 10.0),  # into 50 ohm: the data sheet's window is ±5 V
+        (":VOLT:OFFS 1;:VOLT MAX", ":VOLT?", 8.0),
+        (":VOLT MIN", ":VOLT?", 1e-3),
+        (":VOLT:OFFS MAX", ":VOLT:OFFS?", 4.95),  # with 100 mV peak to peak after *RST
+        (":VOLT:OFFS MIN", ":VOLT:OFFS?", -4.95),
+        (":VOLT:HIGH MAX", ":VOLT:HIGH?", 5.0),
+        (":VOLT:HIGH MIN", ":VOLT:HIGH?", -0.049),
+        (":VOLT:LOW MIN", ":VOLT:LOW?", -5.0),
+        (":VOLT:LOW MAX", ":VOLT:LOW?", 0.049),
+        (":VOLT:LIM:HIGH MAX", ":VOLT:LIM:HIGH?", 5.0),
+    ],
+)
+def test_max_and_min_are_the_bounds_that_the_other_settings_leave(
+    sent: str, asked: str, found_v: float
+) -> None:
+    box = OneBox(Virtual33500B, conductance_s=CELL_CONDUCTANCE_S, settings={"model": "33511B"})
+    box.link.write("*RST")
+    box.link.write(sent)
+    assert float(box.link.query(asked)) == pytest.approx(found_v, abs=1e-9)
+    assert box.link.query(":SYST:ERR?").startswith(("0,", "+0,"))
+
+
 def test_open_circuit_sees_the_level_that_was_asked_for_not_twice_of_it() -> None:
     box = OneBox(Virtual33500B, conductance_s=1e-12, settings={"model": "33511B"})
     box.instrument.receive("SOUR1:FUNC DC;:SOUR1:VOLT:OFFS 0.5;:OUTP1 ON")

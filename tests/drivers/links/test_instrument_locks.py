@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from hwloop.errors import BackendError, InstrumentInUse
+from hwloop.errors import BackendError, ConfigError, InstrumentInUse
 from hwloop_drivers.links import instrument_locks as locks
 from hwloop_drivers.links.instrument_locks import (
     HeldByWatchdog,
     Holder,
     hold,
     hold_for_watchdog,
+    refuse_one_instrument_twice,
     request_stop,
 )
 
@@ -282,3 +283,25 @@ def test_user_is_refused_by_another_user_and_let_in_after_that_one_was_killed(
             assert _said(nobody) == "done"
             with pytest.raises(InstrumentInUse, match=rf"process {nobody.pid} of nobody on "):
                 hold({"smu": SMU}, RUN)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("TCPIP::127.0.0.1::5555::SOCKET", "TCPIP0::127.0.0.1::5555::SOCKET"),
+        ("TCPIP::127.0.0.1::5555::SOCKET", "TCPIP::localhost::5555::SOCKET"),
+        ("TCPIP::192.0.2.7::5025::SOCKET", "TCPIP::192.0.2.7::inst0::INSTR"),
+        ("GPIB::24::INSTR", "GPIB0::24::INSTR"),
+        ("USB::0x05E6::0x2450::1::INSTR", "USB0::1510::9296::1::INSTR"),
+    ],
+)
+def test_two_addresses_of_one_instrument_are_refused_with_both_names(one: str, other: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        refuse_one_instrument_twice({"row_smu": one, "matrix": MATRIX, "col_smu": other})
+    assert f"row_smu at {one} and col_smu at {other} are one instrument" in str(raised.value)
+
+
+def test_two_ports_of_this_computer_are_two_instruments() -> None:
+    refuse_one_instrument_twice(
+        {"a": "TCPIP::localhost::5555::SOCKET", "b": "TCPIP::localhost::5556::SOCKET", "c": SMU}
+    )

@@ -116,23 +116,28 @@ class Output:
 
     def set_amplitude(self, amplitude_v: float) -> None:
         """Set the peak-to-peak amplitude around the offset."""
-        half_v, middle_v = self._entered(amplitude_v) / 2, (self._high_v + self._low_v) / 2
+        middle_v, (bottom_v, top_v) = (self._high_v + self._low_v) / 2, self._bounds_v
+        most_v = min(2 * min(top_v - middle_v, middle_v - bottom_v), self.model.most_vpp)
+        half_v = self._entered(amplitude_v, self.model.least_vpp, most_v) / 2
         self._become(middle_v + half_v, middle_v - half_v, "high")
 
     def set_offset(self, offset_v: float) -> None:
         """Set the offset and keep the amplitude; for a constant level it is the level."""
-        middle_v, half_v = self._entered(offset_v), (self._high_v - self._low_v) / 2
+        half_v, (bottom_v, top_v) = (self._high_v - self._low_v) / 2, self._bounds_v
+        middle_v = self._entered(offset_v, bottom_v + half_v, top_v - half_v)
         self._become(middle_v + half_v, middle_v - half_v, "high")
 
     def set_high(self, high_v: float) -> None:
         """Set the high level; the low one stays, unless it is above."""
-        wanted_v, least_v = self._entered(high_v), self._bounds_v[0] + self.model.least_vpp
+        least_v = self._bounds_v[0] + self.model.least_vpp
+        wanted_v = self._entered(high_v, self._low_v + self.model.least_vpp, self._bounds_v[1])
         short = wanted_v < least_v - NEAR_V
         self._become(least_v if short else wanted_v, self._low_v, "high", short=short)
 
     def set_low(self, low_v: float) -> None:
         """Set the low level; the high one stays, unless it is below."""
-        wanted_v, most_v = self._entered(low_v), self._bounds_v[1] - self.model.least_vpp
+        most_v = self._bounds_v[1] - self.model.least_vpp
+        wanted_v = self._entered(low_v, self._bounds_v[0], self._high_v - self.model.least_vpp)
         short = wanted_v > most_v + NEAR_V
         self._become(self._high_v, most_v if short else wanted_v, "low", short=short)
 
@@ -140,14 +145,14 @@ class Output:
         """Set the upper voltage limit, not below the present high level."""
         wanted_v = limit_v / self._scale
         self._limit_high_v = max(min(wanted_v, self.model.most_v), self._high_v)
-        if self._limit_high_v != wanted_v:
+        if self._limit_high_v != wanted_v < math.inf:
             raise ScpiError(CONFLICT, "Settings conflict; limit changed due to high level")
 
     def set_limit_low(self, limit_v: float) -> None:
         """Set the lower voltage limit, not above the present low level."""
         wanted_v = limit_v / self._scale
         self._limit_low_v = min(max(wanted_v, -self.model.most_v), self._low_v)
-        if self._limit_low_v != wanted_v:
+        if self._limit_low_v != wanted_v > -math.inf:
             raise ScpiError(CONFLICT, "Settings conflict; limit changed due to low level")
 
     def set_limited(self, *, on: bool) -> None:
@@ -299,8 +304,13 @@ class Output:
         self._sample = self.samples[0] if self.samples else 0.0  # where a burst rests: unconfirmed
         self._drive()
 
-    def _entered(self, value_v: float) -> float:
-        """Round a level to four digits, as the instrument does, and convert to an open circuit."""
+    def _entered(self, value_v: float, lowest_v: float, highest_v: float) -> float:
+        """Round a level to four digits, as the instrument does, and convert to an open circuit.
+
+        MINimum and MAXimum, infinite here, are the bounds with the other settings as they are.
+        """
+        if math.isinf(value_v):
+            return lowest_v if value_v < 0 else highest_v
         step_v = STEP_V
         if value_v:
             step_v = max(10.0 ** (math.floor(math.log10(abs(value_v))) + 1 - DIGITS), STEP_V)
