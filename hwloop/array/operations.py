@@ -24,6 +24,9 @@ from hwloop.array.codes import Codes
 from hwloop.messages import first_place
 from hwloop.types import BoolArray, FlagArray, FloatArray
 
+MOST_ENTRIES = 4_000_000
+"""Most voltages of one multiplication that a larger one is divided into: below 32 MB."""
+
 
 class Flag(IntFlag):
     """Reasons why an entry of a :class:`Reading`, or a pulse, is not what was asked for.

@@ -7,11 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from hwloop.array.blocks import BlockBatch, CellBlock
-from hwloop.array.operations import Reading, VectorBatch
+from hwloop.array.operations import MOST_ENTRIES, Reading, VectorBatch
 from hwloop.types import FloatArray
-
-_MOST_ENTRIES = 4_000_000
-"""Most voltages of one operation, which then stay below 32 MB."""
 
 
 def by_vectors(
@@ -47,7 +44,7 @@ def _parts(
 ) -> Iterator[tuple[slice, tuple[tuple[int, CellBlock], ...], VectorBatch]]:
     down, across = batch.places
     each = int(np.prod(shape[:-1])) * down * across
-    samples = max(1, _MOST_ENTRIES // each)
+    samples = max(1, MOST_ENTRIES // each)
     for part, row_v in batch.pieces(samples):
         for driven in batch.rounds:
             yield part, driven, VectorBatch(_on_tiles(batch, driven, row_v, shape))

@@ -180,12 +180,13 @@ def refuse_one_instrument_twice(addresses: Mapping[str, str]) -> None:
     known: dict[str, str] = {}
     for name, address in addresses.items():
         here = f"{name} at {address}"
-        for identity in sorted(identities(address)):
+        own = identities(address)
+        for identity in sorted(own):
             if identity in known:
                 raise ConfigError(
                     f"{known[identity]} and {here} are one instrument", key="instruments"
                 )
-        known |= dict.fromkeys(identities(address), here)
+        known |= dict.fromkeys(own, here)
 
 
 def hold_for_watchdog(paths: Iterable[Path], station: str, record: str) -> InstrumentLocks:

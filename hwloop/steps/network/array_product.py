@@ -13,15 +13,13 @@ from functools import cached_property
 
 import numpy as np
 
+from hwloop.array.operations import MOST_ENTRIES
 from hwloop.steps.array import Array
 from hwloop.steps.network.inference.layer_product import LayerOnTiles, measured, on_tiles
 from hwloop.steps.network.mapping.mapping import WeightMap, differences
 from hwloop.steps.network.mapping.placement import Placement
 from hwloop.steps.network.network import Network
 from hwloop.types import FloatArray
-
-_MOST_ENTRIES = 4_000_000
-"""Most voltages of one operation, which then stay below 32 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +91,7 @@ def multiply(array: Array, placed: PlacedNetwork, layer: int, inputs: FloatArray
 
 
 def _parts(batch: int, array: Array) -> Iterator[slice]:
-    size = max(1, _MOST_ENTRIES // (int(np.prod(array.population)) * array.settings.rows))
+    size = max(1, MOST_ENTRIES // (int(np.prod(array.population)) * array.settings.rows))
     for begin in range(0, batch, size):
         yield slice(begin, min(begin + size, batch))
 

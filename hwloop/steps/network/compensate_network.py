@@ -25,7 +25,7 @@ from hwloop.steps.common.cells import conductance_s, planned_read
 from hwloop.steps.contract import Plan, Step
 from hwloop.steps.network.array_product import PlacedNetwork, with_tiles
 from hwloop.steps.network.infer import placed_network
-from hwloop.steps.network.map_network import for_array
+from hwloop.steps.network.map_network import NextTargetsRow, for_array
 from hwloop.steps.network.mapping.mapping import cols_each, with_small_weights
 from hwloop.steps.network.mapping.two_phase import second_phase
 from hwloop.steps.rows import Outcome, Row, Yield, column
@@ -43,15 +43,6 @@ class CompensateNetworkSettings(Settings):
     data: LabelledData
     largest: Annotated[Number, Field(gt=0, lt=1)] = 0.2
     damping: Annotated[Number, Field(gt=0)] = 1e-3
-
-
-@dataclass(frozen=True, eq=False)
-class SecondTargets(Row):
-    """Targets of the cells that are to be programmed in the second phase."""
-
-    target_conductance_s: FloatArray = column(
-        "S", "conductance wanted; NaN: leave alone; (..., rows, cols)"
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +79,7 @@ def run(settings: CompensateNetworkSettings, array: Array) -> Iterator[Yield]:
     second = replace(placed, maps=maps)
     array.leave(second)
     yield from rows
-    yield SecondTargets(
+    yield NextTargetsRow(
         target_conductance_s=for_array(_changed_conductance_s(second, small), array)
     )
     changed = sum(row.changed for row in rows)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from hwloop.array.blocks import MovingWindow
 from hwloop.errors import StepError
 from hwloop.types import FloatArray
 
@@ -29,12 +30,11 @@ def patches(
     in that order, as its weights are flattened. Raises :class:`StepError` naming ``layer`` where
     ``x`` does not fit.
     """
+    check_images(x, kernel, padding=padding, layer=layer)
     channels, height, width = kernel
-    view = np.lib.stride_tricks.sliding_window_view(
-        _padded(x, kernel, padding, layer), (height, width), axis=(-2, -1)
-    )[..., ::stride, ::stride, :, :]
-    moved = np.moveaxis(view, -5, -3)  # (..., up, across, channels, height, width)
-    return moved.reshape(*moved.shape[:-3], channels * height * width)
+    window = MovingWindow(height, width, padding, stride)
+    up, across = window.places((x.shape[-2], x.shape[-1]))
+    return window.vectors(x).reshape(*x.shape[:-3], up, across, channels * height * width)
 
 
 def element_rows(kernel: Kernel) -> Iterator[tuple[int, ...]]:

@@ -133,7 +133,7 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
 
     first = stream.calibrate(x[: settings.calibration], compare)
     answers, software = [predicted(first)], []
-    for begin in range(len(first[..., 0].T), len(x), at_once):
+    for begin in range(first.shape[-2], len(x), at_once):
         answers.append(predicted(stream.outputs(x[begin : begin + at_once])))
     for begin in range(0, len(x), at_once):
         software.append(predicted(placed.network.forward(x[begin : begin + at_once])))

@@ -309,6 +309,15 @@ def _found(stuck: StuckFound, array: Array) -> FloatArray:
     return np.where(mask, np.nan_to_num(found_conductance_s), np.nan)
 
 
+@dataclass(frozen=True, eq=False)
+class NextTargetsRow(Row):
+    """Targets of the cells that a later step is to program next."""
+
+    target_conductance_s: FloatArray = column(
+        "S", "conductance wanted; NaN: leave alone; (..., rows, cols)"
+    )
+
+
 def for_array(tiles_conductance_s: FloatArray, array: Array) -> FloatArray:
     """Return values (tiles, rows, cols) in the array's own shape (..., rows, cols)."""
     of_one = tiles_conductance_s[0] if array.settings.tiles == 1 else tiles_conductance_s

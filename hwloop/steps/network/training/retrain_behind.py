@@ -26,7 +26,7 @@ from hwloop.steps.array import Array
 from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.network.array_product import PlacedNetwork, multiply
 from hwloop.steps.network.infer import placed_network
-from hwloop.steps.network.map_network import for_array
+from hwloop.steps.network.map_network import NextTargetsRow, for_array
 from hwloop.steps.network.mapping.mapping import OwnOrArrayRange, map_weights
 from hwloop.steps.network.network import (
     Amplifier,
@@ -74,15 +74,6 @@ class RetrainBehindSettings(DescentSettings):
         if not self.epochs and (self.quantisation is None or not self.quantisation.epochs):
             raise ValueError("epochs: 0 retrains nothing")
         return self
-
-
-@dataclass(frozen=True, eq=False)
-class RetrainedTargetRow(Row):
-    """Targets of the layers that are to be programmed next."""
-
-    target_conductance_s: FloatArray = column(
-        "S", "conductance wanted; NaN: leave alone; (..., rows, cols)"
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +125,7 @@ def run(settings: RetrainBehindSettings, array: Array) -> Iterator[Yield]:
     )
     yield row
     last = first + 1 if settings.targets == "next" else len(retrained.matrices)
-    yield RetrainedTargetRow(target_conductance_s=for_array(_targets(left, first, last), array))
+    yield NextTargetsRow(target_conductance_s=for_array(_targets(left, first, last), array))
     yield Outcome(
         True,
         f"{row.samples} samples answered by {first} layer{'s' if first > 1 else ''}; training"

@@ -307,7 +307,9 @@ class Output:
     def _entered(self, value_v: float, lowest_v: float, highest_v: float) -> float:
         """Round a level to four digits, as the instrument does, and convert to an open circuit.
 
-        MINimum and MAXimum, infinite here, are the bounds with the other settings as they are.
+        MINimum and MAXimum, which a level takes as a parameter (33500 guide, page 216: levels of at
+        most half the largest amplitude), are infinite here. Unconfirmed: they are the bounds with
+        the other settings as they are.
         """
         if math.isinf(value_v):
             return lowest_v if value_v < 0 else highest_v
