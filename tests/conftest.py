@@ -1,9 +1,10 @@
-"""Where the tests find measured data."""
+"""Settings of all tests: where they find measured data, and what their processes share."""
 
 from __future__ import annotations
 
 import os
 from importlib.util import find_spec
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ from hypothesis import settings
 
 # Before NumPy is imported, here and in children: threads of small products cost more than they do.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# Hundreds of children import hwloop: it is compiled once, also where the environment forbids that.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile("hwloop", deadline=None)  # no test asserts a time
 settings.load_profile("hwloop")
