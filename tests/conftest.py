@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
