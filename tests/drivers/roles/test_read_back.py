@@ -29,7 +29,9 @@ def test_settings_that_are_as_they_were_are_believed_also_after_rounding() -> No
     [("a.compliance_current_a", 2e-3), ("nplc", 0.1), ("slot_s", "7072"), ("nplc", None)],
 )
 def test_any_setting_that_has_changed_is_a_fault_that_names_it(setting: str, value: object) -> None:
-    with pytest.raises(InstrumentFault, match=f"smu: {setting} was {AS_SET[setting]} .* is {value}"):
+    with pytest.raises(
+        InstrumentFault, match=f"smu: {setting} was {AS_SET[setting]} .* is {value}"
+    ):
         refuse_changed("smu", AS_SET, AS_SET | {setting: value})
 
 
