@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hwloop.errors import InstrumentFault
+from hwloop_drivers.links.link import Link
 from hwloop_drivers.roles import SourceMeter, SourceSetup
 from hwloop_drivers.roles.read_back import refuse_changed, units_of_read_back
 from hwloop_drivers.testing import Tap
@@ -50,7 +51,12 @@ def test_sense_that_another_program_has_moved_to_the_device_is_noticed(
     source: Source, message: str
 ) -> None:
     taps: list[Tap] = []
-    rig = source.make(lambda link: taps.append(Tap(link)) or taps[-1])  # type: ignore[func-returns-value]
+
+    def tapped(link: Link) -> Tap:
+        taps.append(Tap(link))
+        return taps[-1]
+
+    rig = source.make(tapped)
     rig.instrument.verify_identity()
     rig.instrument.reset()
     output = rig.instrument.outputs()[source.channel]
@@ -59,5 +65,5 @@ def test_sense_that_another_program_has_moved_to_the_device_is_noticed(
     before = rig.instrument.read_back()
     refuse_changed("smu", before, rig.instrument.read_back())
     taps[0].inner.write(message)
-    with pytest.raises(InstrumentFault, match="four_wire was False .* is True now"):
+    with pytest.raises(InstrumentFault, match=r"four_wire was False .* is True now"):
         refuse_changed("smu", before, rig.instrument.read_back())
