@@ -29,7 +29,7 @@ class Timestamp:
         self._clock, self._zero_s = clock, clock.now_s
 
     def restart(self) -> None:
-        """Begin again at 0 s."""
+        """Set the timestamp to 0 s now."""
         self._zero_s = self._clock.now_s
 
     def of(self, time_s: float) -> float:
@@ -38,7 +38,7 @@ class Timestamp:
 
     @property
     def now_s(self) -> float:
-        """Get the timestamp now."""
+        """Get the timestamp of this moment, seconds."""
         return self.of(self._clock.now_s)
 
 
