@@ -43,9 +43,12 @@ class _Worker:
     connection: Connection
     task: SweepTask
 
-    def take(self, task: SweepTask) -> _Worker:
-        """Send the next task, and return the worker that runs it."""
-        self.connection.send(task)
+    def take(self, task: SweepTask) -> _Worker | None:
+        """Send the next task, and return the worker that runs it; None if it has died since."""
+        try:
+            self.connection.send(task)
+        except OSError:
+            return None
         return _Worker(self.process, self.connection, task)
 
     def end(self) -> None:
@@ -86,10 +89,12 @@ def run_in_processes(
             for connection in wait(list(busy)):
                 worker = busy.pop(connection)
                 ended, alive = _received(worker)
-                if alive and waiting:
-                    busy[connection] = worker.take(waiting.popleft())
-                else:
+                again = worker.take(waiting[0]) if alive and waiting else None
+                if again is None:
                     worker.end()
+                else:
+                    busy[connection] = again
+                    waiting.popleft()
                 yield ended
     finally:
         for worker in busy.values():
@@ -101,7 +106,9 @@ def _started(context: BaseContext, run: Callable[[SweepTask], Ended], task: Swee
     process = context.Process(target=_serve, args=(theirs, run), name="hwloop sweep")  # type: ignore[attr-defined]
     with theirs, _environment(_ENVIRONMENT):
         process.start()
-    return _Worker(process, ours, task).take(task)
+    with suppress(OSError):  # dead already: then no end of the task will come, either
+        ours.send(task)
+    return _Worker(process, ours, task)
 
 
 def _received(worker: _Worker) -> tuple[Ended, bool]:

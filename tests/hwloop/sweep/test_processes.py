@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from hwloop.sweep import processes
 from hwloop.sweep.grid import points
 from hwloop.sweep.point import Ended, SweepTask
 from hwloop.sweep.processes import run_in_processes
@@ -45,6 +46,14 @@ def test_a_process_that_dies_costs_its_own_point_and_another_takes_its_place() -
     assert [one.index for one in ended] == [0, 1, 2, 3, 4]
     assert [one.status == "completed" for one in ended] == [True, False, True, True, True]
     assert (ended[1].status, ended[1].error) == ("failed", "its process ended with exit code 9")
+
+
+def test_a_process_that_dies_between_two_points_costs_none() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    worker = processes._Worker(multiprocessing.current_process(), ours, tasks(1)[0])
+    assert worker.take(tasks(2)[1]) is not None
+    theirs.close()
+    assert worker.take(tasks(2)[1]) is None
 
 
 def test_points_share_as_many_processes_as_asked_and_each_has_one_thread_of_algebra(
