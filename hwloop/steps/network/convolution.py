@@ -20,6 +20,8 @@ from hwloop.types import FloatArray
 Kernel = tuple[int, int, int]
 """Channels, height and width of a kernel."""
 
+_PATCH_NUMBERS = 2**18  # of patches at a time: they stay in the processor's cache
+
 
 def patches(
     x: FloatArray, kernel: Kernel, *, padding: int, stride: int, layer: str = ""
@@ -35,6 +37,42 @@ def patches(
     window = MovingWindow(height, width, padding, stride)
     up, across = window.places((x.shape[-2], x.shape[-1]))
     return window.vectors(x).reshape(*x.shape[:-3], up, across, channels * height * width)
+
+
+def sums_by_patches(
+    x: FloatArray,
+    weights: FloatArray,
+    kernel: Kernel,
+    *,
+    padding: int,
+    stride: int,
+    layer: str = "",
+) -> FloatArray:
+    """Compute sums (..., batch, outputs, up, across), the patches of a few images at a time.
+
+    As :func:`sums_by_elements`. A patch is a column here, not a row as in :func:`patches`: lines of
+    the image are copied whole, and the sums are images as they come.
+    """
+    padded = _padded(x, kernel, padding, layer)
+    channels, height, width = kernel
+    up, across = MovingWindow(height, width, padding, stride).places((x.shape[-2], x.shape[-1]))
+    padded = padded.reshape(-1, *padded.shape[-3:])
+    at_once = max(1, _PATCH_NUMBERS // (len(weights) * up * across))
+    columns = np.empty((min(at_once, len(padded)), *kernel, up, across))
+    sums = np.empty((len(padded), weights.shape[1], up * across))
+    for begin in range(0, len(padded), at_once):
+        part = padded[begin : begin + at_once]
+        own = columns[: len(part)]
+        for top, left in np.ndindex(height, width):
+            own[:, :, top, left] = part[
+                :,
+                :,
+                top : top + stride * (up - 1) + 1 : stride,
+                left : left + stride * (across - 1) + 1 : stride,
+            ]
+        flat = own.reshape(len(part), channels * height * width, up * across)
+        np.matmul(weights.T, flat, out=sums[begin : begin + at_once])
+    return sums.reshape(*x.shape[:-3], weights.shape[1], up, across)
 
 
 def element_rows(kernel: Kernel) -> Iterator[tuple[int, ...]]:

@@ -13,6 +13,7 @@ from scipy.signal import correlate
 
 from hwloop.array.blocks import BlockBatch, CellBlock
 from hwloop.errors import StepError
+from hwloop.steps.network import convolution
 from hwloop.steps.network.array_product import multiply
 from hwloop.steps.network.infer import placed_network
 from hwloop.steps.network.map_network import MAP_NETWORK
@@ -62,6 +63,20 @@ def test_kernel_element_first_equals_patches_and_scipy(
     if "bias" in names:
         expected = expected + arrays["b"][:, None, None]
     np.testing.assert_allclose(by_elements, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_images_in_pieces_have_the_sums_of_each_image_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(3)
+    arrays = {"w": rng.normal(size=(4, 2, 3, 3))}
+    network = build([layer("patches", {"padding": 1})], arrays)
+    x = rng.normal(size=(5, 2, 6, 7))
+    monkeypatch.setattr(convolution, "_PATCH_NUMBERS", 2 * 18 * 42)  # two images at a time
+    alone = np.concatenate([network.forward(x[i : i + 1]) for i in range(5)])
+    assert network.forward(x).tobytes() == alone.tobytes()
+    # A population in front: each of its members by itself.
+    assert network.forward(np.stack([x, -x]))[1].tobytes() == network.forward(-x).tobytes()
 
 
 @given(
