@@ -1,8 +1,9 @@
-"""Where the tests find measured data."""
+"""Settings of all tests: where they find measured data, and what their processes share."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from hypothesis import settings
 
 # Before NumPy is imported, here and in children: threads of small products cost more than they do.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# Hundreds of children import hwloop: it is compiled once, also where the environment forbids that.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile("hwloop", deadline=None)  # no test asserts a time
 settings.load_profile("hwloop")

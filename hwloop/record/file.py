@@ -29,7 +29,7 @@ import h5py
 
 from hwloop.disk import hdf5_file, read_at, read_into, sync, with_bounded_cache, write_at
 from hwloop.errors import RecordError
-from hwloop.record.lock import lock
+from hwloop.file_lock import lock
 from hwloop.record.packing import Copy
 from hwloop.settings.foreign_hdf5 import trust
 

@@ -265,7 +265,9 @@ class Bench(CrossbarBackend):
                 pulse_s = operation.width_s + self._pulse_charging_s
                 return cells * (operation.steps * (pulse_s + read_s) + SWITCHING_S)
             case VectorBatch():
-                levels = np.unique(operation.voltage_v[operation.voltage_v != 0]).size
+                driven = operation.voltage_v != 0
+                levels = np.unique(operation.voltage_v[driven]).size
+                rows = int(driven.reshape(-1, rows).any(axis=0).sum())
                 return float(rows * cols * (reading_s * levels + SWITCHING_S))
             case BlockBatch():
                 return super().duration_s(operation)
