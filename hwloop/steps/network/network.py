@@ -379,12 +379,21 @@ def _function(layer: LayerSettings | Entry, x: FloatArray) -> FloatArray:
         case MeasuredActivation():
             return _interpolated(layer, x)
         case MaxPool():
-            up, across = x.shape[-2] // layer.size, x.shape[-1] // layer.size
-            cut = x[..., : up * layer.size, : across * layer.size]
-            squares = cut.reshape(*x.shape[:-2], up, layer.size, across, layer.size)
-            pooled: FloatArray = squares.max(axis=(-3, -1))
-            return pooled
+            return _pooled(x, layer.size)
     return x.reshape(*x.shape[:-3], -1)
+
+
+def _pooled(x: FloatArray, size: int) -> FloatArray:
+    """Return the largest of every square: line by line, which is faster than all of it at once."""
+    up, across = x.shape[-2] // size, x.shape[-1] // size
+    cut = x[..., : up * size, : across * size]
+    lines = cut[..., 0::size, :]
+    for line in range(1, size):
+        lines = np.maximum(lines, cut[..., line::size, :])
+    pooled = lines[..., 0::size]
+    for column in range(1, size):
+        pooled = np.maximum(pooled, lines[..., column::size])
+    return pooled
 
 
 def _interpolated(layer: MeasuredActivation, x: FloatArray) -> FloatArray:

@@ -17,7 +17,7 @@ from hwloop.steps.network import convolution
 from hwloop.steps.network.array_product import multiply
 from hwloop.steps.network.infer import placed_network
 from hwloop.steps.network.map_network import MAP_NETWORK
-from hwloop.steps.network.network import ConvLayer, Matrix, build
+from hwloop.steps.network.network import ConvLayer, Matrix, MaxPool, build
 from tests.characterised import results
 from tests.hwloop.steps.network.test_networks import emulated, program
 
@@ -196,3 +196,18 @@ def test_a_layer_of_an_element_alone_is_a_product_with_the_image() -> None:
     weights = np.array([[2.0], [3.0]])
     matrix = Matrix("w", weights, False, (2, 1, 1), loop="kernel_element")
     np.testing.assert_array_equal(matrix.exact(np.ones((1, 2, 1, 1))), [[[[5.0]]]])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_pool_has_the_largest_of_each_square_and_leaves_incomplete_ones_out(size: int) -> None:
+    x = np.random.default_rng(4).normal(size=(2, 3, 7, 8))
+    settings_ = [layer("patches", {}), MaxPool.parse({"kind": "max_pool", "size": size})]
+    found = build(settings_, {"w": np.eye(3).reshape(3, 3, 1, 1)}).forward(x)
+    expected = [
+        [
+            x[..., top : top + size, left : left + size].max(axis=(-2, -1))
+            for left in range(0, 8 - size + 1, size)
+        ]
+        for top in range(0, 7 - size + 1, size)
+    ]
+    np.testing.assert_array_equal(found, np.moveaxis(np.array(expected), (0, 1), (-2, -1)))
