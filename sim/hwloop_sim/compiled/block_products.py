@@ -89,8 +89,8 @@ class Conversion:
 
 
 @dataclass(frozen=True, eq=False)
-class Noise:
-    """Noise of currents: each has ``fixed_variance_a2`` besides that of its cells.
+class DrawnNoise:
+    """DrawnNoise of currents: each has ``fixed_variance_a2`` besides that of its cells.
 
     ``key``, ``draw``: of its random numbers. ``first``: number of the first vector, by which its
     noise is drawn.
@@ -103,14 +103,14 @@ class Noise:
 
 
 def multiply(
-    gathered: Gathered, pieces: Pieces, *, vectors: int, noise: Noise | None = None
+    gathered: Gathered, pieces: Pieces, *, vectors: int, noise: DrawnNoise | None = None
 ) -> FloatArray:
     """Return the currents (vectors, conversions), amperes, with noise."""
     current_a = np.empty((vectors, pieces.conversions))
     none = np.empty((0, 0), np.uint8)
     ends = np.empty(0)
     nothing = Conversion(ends, ends, ends, ends, ends, bound_a=np.inf, at_bound=0, beyond=0)
-    _multiply(gathered, pieces, noise or Noise(), nothing, (current_a, none, none))
+    _multiply(gathered, pieces, noise or DrawnNoise(), nothing, (current_a, none, none))
     return current_a
 
 
@@ -120,21 +120,21 @@ def multiply_and_convert(
     conversion: Conversion,
     codes: NDArray[np.unsignedinteger],
     *,
-    noise: Noise | None = None,
+    noise: DrawnNoise | None = None,
 ) -> tuple[FloatArray, FlagArray]:
     """Return levels (vectors, conversions), amperes, and flags; fill in ``codes``.
 
     The same to the last bit as :func:`multiply` and :func:`convert` one after the other.
     """
     level_a, flags = np.empty(codes.shape), np.empty(codes.shape, np.uint8)
-    _multiply(gathered, pieces, noise or Noise(), conversion, (level_a, codes, flags))
+    _multiply(gathered, pieces, noise or DrawnNoise(), conversion, (level_a, codes, flags))
     return level_a, flags
 
 
 def _multiply(
     gathered: Gathered,
     pieces: Pieces,
-    noise: Noise,
+    noise: DrawnNoise,
     conversion: Conversion,
     out: tuple[FloatArray, NDArray[np.unsignedinteger], FlagArray],
 ) -> None:

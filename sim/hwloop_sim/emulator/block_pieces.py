@@ -15,7 +15,7 @@ from hwloop.types import FloatArray
 from hwloop_sim.emulator.converters import memtorch_levels_a
 
 if TYPE_CHECKING:
-    from hwloop_sim.compiled.block_products import Conversion, Gathered, Noise, Pieces
+    from hwloop_sim.compiled.block_products import Conversion, DrawnNoise, Gathered, Pieces
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ def pieces_of(
 
 
 @dataclass(frozen=True, eq=False)
-class Product:
-    """Product of one array of the population, ready to be computed."""
+class BlockProduct:
+    """BlockProduct of one array of the population, ready to be computed."""
 
     gathered: Gathered
     pieces: Pieces
     vectors: int
-    noise: Noise
+    noise: DrawnNoise
 
     def currents(self) -> FloatArray:
         """Return the noisy currents (vectors, conversions), amperes."""
@@ -113,7 +113,7 @@ class Conversions:
 
 
 def in_one_pass(
-    products: list[Product], conversions: Conversions, population: tuple[int, ...]
+    products: list[BlockProduct], conversions: Conversions, population: tuple[int, ...]
 ) -> Reading:
     """Multiply and convert without the currents in between: the same, to the last bit."""
     from hwloop_sim.compiled import block_products as compiled

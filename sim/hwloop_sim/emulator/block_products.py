@@ -20,9 +20,9 @@ from hwloop.array.operations import Reading
 from hwloop.types import FloatArray
 from hwloop_sim.cells.composed import NonIdealDevice
 from hwloop_sim.emulator.block_pieces import (
+    BlockProduct,
     Conversions,
     Piece,
-    Product,
     by_piece,
     columns_of,
     floating,
@@ -36,7 +36,7 @@ from hwloop_sim.emulator.lines import ArrayLines
 from hwloop_sim.emulator.readout import Readout, metered
 
 if TYPE_CHECKING:
-    from hwloop_sim.compiled.block_products import Noise, Pieces
+    from hwloop_sim.compiled.block_products import DrawnNoise, Pieces
 
 _Blocks = tuple[CellBlock, ...]
 
@@ -126,12 +126,12 @@ class BlockProducts:
         adc = self._readout.adc
         return float(own_a2 + (0.0 if adc is None else adc.noise_a**2))
 
-    def _noise(self, cells: NonIdealDevice, batch: BlockBatch, draw: int) -> Noise:
+    def _noise(self, cells: NonIdealDevice, batch: BlockBatch, draw: int) -> DrawnNoise:
         """Return the noise of the next vectors on one array of the population."""
         from hwloop_sim.compiled import block_products as compiled
 
         seen = self._counted(batch)
-        return compiled.Noise(self._fixed_variance_a2(cells), seen.key, draw, seen.vectors)
+        return compiled.DrawnNoise(self._fixed_variance_a2(cells), seen.key, draw, seen.vectors)
 
     def _counted(self, batch: BlockBatch) -> _Seen:
         if batch.blocks not in self._seen:
@@ -139,13 +139,13 @@ class BlockProducts:
         return self._seen[batch.blocks]
 
     def _product(
-        self, batch: BlockBatch, pieces: list[Piece], place: tuple[int, ...], noise: Noise
-    ) -> Product:
+        self, batch: BlockBatch, pieces: list[Piece], place: tuple[int, ...], noise: DrawnNoise
+    ) -> BlockProduct:
         """Return the product of the array at ``place``, before it is computed."""
         own_v = batch.voltage_v[place] if batch.outer else batch.voltage_v
         if (batch.blocks, place) not in self._made:
             self._made[batch.blocks, place] = self._compiled(batch, pieces, place)
-        return Product(
+        return BlockProduct(
             gathered(batch, self._readout.drive(own_v), self._constant_v(batch)),
             self._made[batch.blocks, place],
             batch.vectors,

@@ -49,14 +49,14 @@ def test_products_in_parts_and_converted_in_the_same_pass_have_the_same_bits(
 ) -> None:
     rng = np.random.default_rng(seed)
     own, x = pieces(rng, noisy=noisy), sparse(rng, count)
-    noise = compiled.Noise(1e-14 if noisy else 0.0, key=3, draw=1, first=first)
+    noise = compiled.DrawnNoise(1e-14 if noisy else 0.0, key=3, draw=1, first=first)
     whole_a = compiled.multiply(vectors(x), own, vectors=count, noise=noise)
     one_a = [
         compiled.multiply(
             vectors(x[at : at + 1]),
             own,
             vectors=1,
-            noise=compiled.Noise(noise.fixed_variance_a2, 3, 1, first + at),
+            noise=compiled.DrawnNoise(noise.fixed_variance_a2, 3, 1, first + at),
         )
         for at in range(count)
     ]
@@ -102,7 +102,7 @@ def test_normal_numbers_of_neighbouring_groups_and_pieces_are_all_different() ->
         compiled.Gathered(still, np.append(np.arange(11), -1), (1, 1), 0, 0, constant=0.0),
         own,
         vectors=len(still),
-        noise=compiled.Noise(1.0, key=9),
+        noise=compiled.DrawnNoise(1.0, key=9),
     )
     assert len(np.unique(found)) > 0.999 * found.size  # single precision: a few may meet
     assert abs(found.mean()) < 5 / np.sqrt(found.size)
