@@ -1,8 +1,10 @@
-"""Where the tests find measured data."""
+"""Settings of all tests: where they find measured data, and what their processes share."""
 
 from __future__ import annotations
 
 import os
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,22 @@ from hypothesis import settings
 # Before NumPy is imported, here and in children: threads of small products cost more than they do.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# Hundreds of children import hwloop: it is compiled once, also where the environment forbids that.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 settings.register_profile("hwloop", deadline=None)  # no test asserts a time
 settings.load_profile("hwloop")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests that are marked with ``torch`` where PyTorch is not installed."""
+    if find_spec("torch") is not None:
+        return
+    skipped = pytest.mark.skip(reason="PyTorch is not installed: make test-torch")
+    for item in items:
+        if item.get_closest_marker("torch") is not None:
+            item.add_marker(skipped)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -37,7 +37,7 @@ from hwloop.disk import (
     write_at,
 )
 from hwloop.errors import RecordError
-from hwloop.record.lock import lock
+from hwloop.file_lock import lock
 from hwloop.record.packing import Copy
 from hwloop.settings.foreign_hdf5 import trust
 

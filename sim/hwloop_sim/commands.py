@@ -94,7 +94,7 @@ def _leave(
     """
     import contextlib
 
-    from hwloop.record.lock import lock_file
+    from hwloop.file_lock import lock_file
     from hwloop.station.rendezvous import leave_rendezvous
 
     in_use = "another virtual bench of this station is being started"

@@ -96,6 +96,7 @@ class Bench(CrossbarBackend):
         self._routes = Routes(station, drives.matrices)
         self.circuit = WiredCircuit(station, drives.series_ohm(station))
         self._events: deque[Event] = deque() if events is None else events
+        self._events.extend(Event("warning", text) for text in drives.without_limit(station, array))
         self._fractions = {
             key: fraction
             for key, fraction in drive_fractions(station.scheme).items()
@@ -265,7 +266,9 @@ class Bench(CrossbarBackend):
                 pulse_s = operation.width_s + self._pulse_charging_s
                 return cells * (operation.steps * (pulse_s + read_s) + SWITCHING_S)
             case VectorBatch():
-                levels = np.unique(operation.voltage_v[operation.voltage_v != 0]).size
+                driven = operation.voltage_v != 0
+                levels = np.unique(operation.voltage_v[driven]).size
+                rows = int(driven.reshape(-1, rows).any(axis=0).sum())
                 return float(rows * cols * (reading_s * levels + SWITCHING_S))
             case BlockBatch():
                 return super().duration_s(operation)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from hwloop.errors import BackendError, ConfigError, InstrumentInUse
-from hwloop.record.lock import try_lock
+from hwloop.file_lock import try_lock
 from hwloop_drivers.links.same_instrument import identities
 from hwloop_drivers.process_state import how_to_end_stopped, is_stopped
 

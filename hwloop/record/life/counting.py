@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hwloop.array.settings import ArraySettings
 from hwloop.disk import sync
 from hwloop.errors import RecordError
+from hwloop.file_lock import lock_file
 from hwloop.record.life.entry import CELL, entry_of
 from hwloop.record.life.life_file import (
     RUNNING,
@@ -25,7 +26,6 @@ from hwloop.record.life.life_file import (
     running_files,
     runs_in_progress,
 )
-from hwloop.record.lock import lock_file
 from hwloop.types import BoolArray, FloatArray
 
 _SYNC_INTERVAL_S = 1.0

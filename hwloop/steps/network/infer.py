@@ -34,9 +34,9 @@ from hwloop.steps.network.array_product import PlacedNetwork, effective_bits, wi
 from hwloop.steps.network.inference.forethought import (
     UNKNOWN,
     KeptRecord,
-    PlannedNetwork,
     arrays_of,
     kept_record,
+    known_network,
     planned_products,
     record_remark,
 )
@@ -285,11 +285,12 @@ def plan(
     """
     x, _ = settings.data.load()
     read = planned_read(array, None, 1)
-    known = (before or {}).get(PlannedNetwork)
-    if not isinstance(known, PlannedNetwork):
+    known = known_network(before)
+    if known is None:
         vector = VectorBatch(np.full((1, array.rows), array.limits.read_v))
         return Plan([read, PlannedOperation(vector, len(x))], rows=1, remark=lambda _: UNKNOWN)
-    products, sizes = planned_products(known, x, array)
+    # At limits.read_v inputs beyond the calibration are held.
+    products, sizes = planned_products(known, x, level_v=array.limits.read_v)
     remark = record_remark(sizes, len(x), tiles=array.tiles, wanted=settings.record)
     return Plan([read, *products], rows=1, remark=remark)
 

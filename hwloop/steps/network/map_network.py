@@ -6,7 +6,7 @@ this step, and ``infer`` and ``multiply_test`` multiply with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
@@ -23,7 +23,11 @@ from hwloop.settings.units import Number, PositiveSiemens, Siemens, format_quant
 from hwloop.steps.array import Array
 from hwloop.steps.contract import Plan, Step
 from hwloop.steps.network.array_product import PlacedNetwork, with_tiles
-from hwloop.steps.network.inference.forethought import PlannedNetwork, planned_network
+from hwloop.steps.network.inference.forethought import (
+    PlannedNetwork,
+    UntrainedNetwork,
+    planned_network,
+)
 from hwloop.steps.network.mapping.mapping import OwnOrArrayRange, WeightMap, map_weights
 from hwloop.steps.network.mapping.occupation import PlacementRow, placement_row, tile_rows
 from hwloop.steps.network.mapping.placement import (
@@ -324,10 +328,15 @@ def for_array(tiles_conductance_s: FloatArray, array: Array) -> FloatArray:
     return np.array(np.broadcast_to(of_one, array.backend.description.shape))
 
 
-def plan(settings: MapNetworkSettings, array: ArraySettings) -> Plan:
-    """Return the plan: nothing is done to the array, and a network from a file is known.
+def plan(
+    settings: MapNetworkSettings,
+    array: ArraySettings,
+    before: Mapping[type, object] | None = None,
+) -> Plan:
+    """Return the plan: nothing is done to the array; a network is known from its file.
 
-    Raises :class:`ConfigError` for a network from a file that does not fit.
+    ``before``: with the sizes of a network that an earlier step will train. Raises
+    :class:`ConfigError` for a network that does not fit.
     """
     columns = settings.mapping.within(array.range)
     for end in ("min_conductance_s", "max_conductance_s"):
@@ -338,7 +347,18 @@ def plan(settings: MapNetworkSettings, array: ArraySettings) -> Plan:
         return Plan([], rows=1, leaves={PlannedNetwork: planned})
     if settings.layers:
         raise ConfigError("layers belong to weights from a file", key="layers")
-    return Plan([], rows=1, leaves={PlannedNetwork: None})
+    sizes = (before or {}).get(UntrainedNetwork)
+    known = None
+    if isinstance(sizes, UntrainedNetwork) and _places_zeros(settings, sizes.network):
+        known = planned_network(sizes.network, _placed(sizes.network, settings, array))
+    return Plan([], rows=1, leaves={PlannedNetwork: known})
+
+
+def _places_zeros(settings: MapNetworkSettings, network: Network) -> bool:
+    """Return whether every weight has cells, whatever it is."""
+    return settings.zeros == "placed" and all(
+        one.kernel is None or one.loop == "patches" for one in network.matrices
+    )
 
 
 MAP_NETWORK = Step(
@@ -347,6 +367,7 @@ MAP_NETWORK = Step(
     settings=MapNetworkSettings,
     run=run,
     plan=plan,
+    plan_after=plan,
     figures="hwloop.figures.networks:mapping",
     libraries=("scipy.optimize",),
 )

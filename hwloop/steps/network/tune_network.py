@@ -8,7 +8,7 @@ Source: ``naive_tune`` of MemTorch 1.1.6, C. Lammie et al., Neurocomputing 485, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -25,6 +25,7 @@ from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.network.array_product import multiply
 from hwloop.steps.network.entries import OutputLine
 from hwloop.steps.network.infer import placed_network
+from hwloop.steps.network.inference.forethought import UNKNOWN, known_network, planned_vectors
 from hwloop.steps.network.network import with_output_lines
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
@@ -102,10 +103,23 @@ def line_through(
     return np.asarray(factor), np.asarray(offset), np.asarray(1 - left.sum(axis=axes) / whole)
 
 
-def plan(settings: TuneNetworkSettings, array: ArraySettings) -> Plan:
-    """Return the plan: the vectors at the read voltage; how many layers there are shows the run."""
-    vectors = VectorBatch(np.full((settings.vectors, array.rows), array.read.read_v))
-    return Plan([PlannedOperation(vectors, 1)], rows=MOST_LAYERS)
+def plan(
+    settings: TuneNetworkSettings,
+    array: ArraySettings,
+    before: Mapping[type, object] | None = None,
+) -> Plan:
+    """Return the plan: the vectors of each layer at the read voltage.
+
+    ``before``: with the network that an earlier step will leave, where it is known.
+    """
+    level_v = array.read.read_v
+    known = known_network(before)
+    if known is None:
+        vectors = VectorBatch(np.full((1, array.rows), level_v))
+        planned = [PlannedOperation(vectors, settings.vectors)]
+        return Plan(planned, rows=MOST_LAYERS, remark=lambda _: UNKNOWN)
+    products = planned_vectors(known, settings.vectors, level_v=level_v)
+    return Plan(products, rows=len(known.layers))
 
 
 MOST_LAYERS = 200
@@ -117,4 +131,5 @@ TUNE_NETWORK = Step(
     settings=TuneNetworkSettings,
     run=run,
     plan=plan,
+    plan_after=plan,
 )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hwloop.array.blocks import Keep
-from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import Description
 from hwloop.errors import ConfigError, StepError
 from hwloop.steps.contract import PlannedOperation
@@ -30,6 +29,13 @@ UNKNOWN = "the network is trained in the run: counted is one multiplication a sa
 
 
 @dataclass(frozen=True, eq=False)
+class UntrainedNetwork:
+    """Network that a step will train: its sizes are known before the run, its weights are not."""
+
+    network: Network
+
+
+@dataclass(frozen=True, eq=False)
 class PlannedNetwork:
     """Network that a step will leave, and the blocks of its layers; found faults move only rows."""
 
@@ -46,15 +52,20 @@ def planned_network(network: Network, placement: Placement) -> PlannedNetwork:
     return PlannedNetwork(network, tuple(layers))
 
 
+def known_network(before: Mapping[type, object] | None) -> PlannedNetwork | None:
+    """Return the network that an earlier step will leave, where it is known before the run."""
+    known = (before or {}).get(PlannedNetwork)
+    return known if isinstance(known, PlannedNetwork) else None
+
+
 def planned_products(
-    planned: PlannedNetwork, x: FloatArray, array: ArraySettings
+    planned: PlannedNetwork, x: FloatArray, *, level_v: float
 ) -> tuple[list[PlannedOperation], list[LayerSize]]:
     """Return one multiplication of each layer for each sample, and the sizes of the layers.
 
-    Every input is at ``limits.read_v``, at which inputs beyond the calibration are held. Raises
-    :class:`ConfigError` where the samples do not fit the network.
+    Every input is at ``level_v``. Raises :class:`ConfigError` where the samples do not fit the
+    network.
     """
-    level_v = array.limits.read_v
     try:
         batches = sample_batches(
             planned.network, planned.layers, x[0], per_unit_v=level_v, level=1.0
@@ -62,6 +73,19 @@ def planned_products(
     except StepError as exc:
         raise ConfigError(str(exc), key="data") from None
     return [PlannedOperation(one, len(x)) for one in batches], layer_sizes(batches)
+
+
+def planned_vectors(
+    planned: PlannedNetwork, vectors: int, *, level_v: float
+) -> list[PlannedOperation]:
+    """Return so many row vectors for each layer that has cells, every row at ``level_v``."""
+    found = []
+    for layer in planned.layers:
+        plain = replace(layer, matrix=replace(layer.matrix, bias=False, kernel=None))
+        rows_v = np.full((1, layer.matrix.weights.shape[0]), level_v)
+        if layer.blocks:
+            found.append(PlannedOperation(plain.batch(rows_v, per_unit_v=1.0), vectors))
+    return found
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ yields the targets of the next layer. Needs PyTorch: ``pip install 'hwloop[torch
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -19,13 +19,18 @@ from typing_extensions import override
 from hwloop.array.conductance_bounds import refuse_outside
 from hwloop.array.operations import VectorBatch
 from hwloop.array.settings import ArraySettings
-from hwloop.errors import StepError
+from hwloop.errors import ConfigError, StepError
 from hwloop.settings.bulk import LabelledData
 from hwloop.settings.units import Count
 from hwloop.steps.array import Array
 from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.network.array_product import PlacedNetwork, multiply
 from hwloop.steps.network.infer import placed_network
+from hwloop.steps.network.inference.forethought import (
+    UNKNOWN,
+    known_network,
+    planned_products,
+)
 from hwloop.steps.network.map_network import NextTargetsRow, for_array
 from hwloop.steps.network.mapping.mapping import OwnOrArrayRange, map_weights
 from hwloop.steps.network.network import (
@@ -162,14 +167,17 @@ def _split(network: Network, programmed: int) -> int:
     )
 
 
+def _before(network: Network, programmed: int) -> Network:
+    return replace(network, order=network.order[: _split(network, programmed)])
+
+
 def _behind(network: Network, programmed: int) -> Network:
     return replace(network, order=network.order[_split(network, programmed) :])
 
 
 def _measured(array: Array, placed: PlacedNetwork, programmed: int, x: FloatArray) -> FloatArray:
     """Return what reaches the layers behind when the array multiplies by those before them."""
-    network = placed.network
-    before = replace(network, order=network.order[: _split(network, programmed)])
+    before = _before(placed.network, programmed)
     return before.forward(x, lambda layer, inputs: multiply(array, placed, layer, inputs))
 
 
@@ -276,18 +284,34 @@ def _targets(placed: PlacedNetwork, first: int, last: int) -> FloatArray:
     return only.target_conductance_s
 
 
-def plan(settings: RetrainBehindSettings, array: ArraySettings) -> Plan:
-    """Return the plan: the training samples as vectors at the read voltage.
+def plan(
+    settings: RetrainBehindSettings,
+    array: ArraySettings,
+    before: Mapping[type, object] | None = None,
+) -> Plan:
+    """Return the plan: the training samples by each programmed layer at the read voltage.
 
-    Raises :class:`ConfigError` without PyTorch, and for samples that cannot be used.
+    ``before``: with the network that an earlier step will leave, where it is known. Raises
+    :class:`ConfigError` without PyTorch, for samples that cannot be used, and where no layer is
+    behind.
     """
     refuse_without_torch()
     columns = settings.mapping.within(array.range)
     for end in ("min_conductance_s", "max_conductance_s"):
         refuse_outside(getattr(columns, end), array, key=f"mapping.{end}")
-    _, y = load_samples(settings.data, "data")
-    vector = VectorBatch(np.full((1, array.rows), array.read.read_v))
-    return Plan([PlannedOperation(vector, settings.programmed * len(y))], rows=1)
+    x, y = load_samples(settings.data, "data")
+    level_v = array.read.read_v
+    known = known_network(before)
+    if known is None:
+        vector = PlannedOperation(VectorBatch(np.full((1, array.rows), level_v)), len(y))
+        return Plan([vector] * settings.programmed, rows=1, remark=lambda _: UNKNOWN)
+    try:
+        _refuse_nothing_behind(known.network, settings.programmed)
+    except StepError as exc:
+        raise ConfigError(str(exc), key="programmed") from None
+    first = replace(known, network=_before(known.network, settings.programmed))
+    products, _ = planned_products(first, x, level_v=level_v)
+    return Plan(products, rows=1)
 
 
 RETRAIN_BEHIND = Step(
@@ -296,5 +320,6 @@ RETRAIN_BEHIND = Step(
     settings=RetrainBehindSettings,
     run=run,
     plan=plan,
+    plan_after=plan,
     libraries=("torch",),
 )

@@ -6,7 +6,7 @@ weights (``map_network`` with ``arrangement: direct``), and the circuit's amplif
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -23,6 +23,7 @@ from hwloop.settings.units import Count, Number, PositiveOhm, PositiveSiemens, P
 from hwloop.statistics import wilson_interval
 from hwloop.steps.array import Array
 from hwloop.steps.contract import Plan, Step
+from hwloop.steps.network.inference.forethought import UntrainedNetwork
 from hwloop.steps.network.network import Amplifier, LayerSettings, Matrix, Network, Scale
 from hwloop.steps.network.training.binary_gradient_descent import (
     BinaryCircuit,
@@ -151,7 +152,7 @@ def run(settings: TrainBinaryNetworkSettings, array: Array) -> Iterator[Yield]:
     trained = train_binary(
         x, y, hidden=settings.hidden, circuit=circuit, descent=settings.descent(), rng=array.rng
     )
-    array.leave(network_of(trained, circuit))
+    array.leave(network_of(trained.latent, circuit))
     test = None if settings.test is None else _classes(settings.test, "test")
     row = _row(settings, trained, (x, y), test)
     yield row
@@ -219,12 +220,12 @@ def _summary(row: BinaryTrainingRow, test: tuple[FloatArray, FloatArray] | None)
     return summary
 
 
-def network_of(trained: BinaryTrained, circuit: BinaryCircuit) -> Network:
-    """Return the network: rows at their voltages, cells on or off, amplifiers.
+def network_of(latent: Sequence[FloatArray], circuit: BinaryCircuit) -> Network:
+    """Return the network of latent weights: rows at their voltages, cells on or off, amplifiers.
 
     Its outputs are in volts.
     """
-    first, last = (hard_conductance_s(one, circuit) for one in trained.latent)
+    first, last = (hard_conductance_s(one, circuit) for one in latent)
     order: tuple[int | LayerSettings, ...] = (
         Scale(kind="scale", factor=circuit.high_v - circuit.low_v, offset=circuit.low_v),
         0,
@@ -236,14 +237,16 @@ def network_of(trained: BinaryTrained, circuit: BinaryCircuit) -> Network:
 
 
 def plan(settings: TrainBinaryNetworkSettings, array: ArraySettings) -> Plan:
-    """Return the empty plan: nothing is done to the array.
+    """Return the plan: nothing is done to the array; the sizes of the network are known.
 
     Raises :class:`ConfigError` for data that cannot be used, and for a conductance that no read
     could show.
     """
     refuse_unreadable(settings.circuit.on_conductance_s, array, key="circuit.on_conductance_s")
-    _classes(settings.data, "data")
-    return Plan([], rows=1)
+    x, y = _classes(settings.data, "data")
+    sizes = (x.shape[1], settings.hidden), (settings.hidden, int(y.max()) + 1)
+    network = network_of([np.zeros(size) for size in sizes], settings.circuit.circuit())
+    return Plan([], rows=1, leaves={UntrainedNetwork: UntrainedNetwork(network)})
 
 
 TRAIN_BINARY_NETWORK = Step(

@@ -5,7 +5,7 @@ Nothing is done to the array. The bias is an input of 1, the last row of the fir
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -20,8 +20,9 @@ from hwloop.settings.units import Count, Number
 from hwloop.statistics import wilson_interval
 from hwloop.steps.array import Array
 from hwloop.steps.contract import Plan, Step
+from hwloop.steps.network.inference.forethought import UntrainedNetwork
 from hwloop.steps.network.network import Function, LayerSettings, Matrix, Network, predicted
-from hwloop.steps.network.training.gradient_descent import Descent, Trained, start, train
+from hwloop.steps.network.training.gradient_descent import Descent, start, train
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
 
@@ -76,7 +77,7 @@ def run(settings: TrainNetworkSettings, array: Array) -> Iterator[Yield]:
     began = start(x.shape[1] + 1, settings.hidden, seed=settings.seed, scale=settings.scale)
     descent = Descent(settings.rate, settings.iterations, settings.stop_accuracy)
     trained = train(np.concatenate([x, np.ones((len(x), 1))], axis=1), y, began, descent)
-    network = network_of(trained)
+    network = network_of(trained.weights)
     array.leave(network)
     test_accuracy = float("nan")
     summary = f"{len(trained.loss)} iterations"
@@ -105,23 +106,24 @@ def _binary(data: LabelledData, key: str) -> tuple[FloatArray, FloatArray]:
     return x, y
 
 
-def network_of(trained: Trained) -> Network:
-    """Return the trained matrices with the functions between them as a network."""
-    matrices = [Matrix("first", trained.weights[0], bias=True)]
+def network_of(weights: Sequence[FloatArray]) -> Network:
+    """Return one or two matrices with the functions between them as a network."""
+    matrices = [Matrix("first", weights[0], bias=True)]
     order: list[int | LayerSettings] = [0]
-    if len(trained.weights) == 2:
-        matrices.append(Matrix("last", trained.weights[1], bias=False))
+    if len(weights) == 2:
+        matrices.append(Matrix("last", weights[1], bias=False))
         order += [Function(kind="relu"), 1]
     return Network(tuple(matrices), (*order, Function(kind="sigmoid")))
 
 
 def plan(settings: TrainNetworkSettings, array: ArraySettings) -> Plan:  # noqa: ARG001
-    """Return the empty plan: nothing is done to the array.
+    """Return the plan: nothing is done to the array; the sizes of the network are known.
 
     Raises :class:`ConfigError` for data that cannot be used.
     """
-    _binary(settings.data, "data")
-    return Plan([], rows=1)
+    x, _ = _binary(settings.data, "data")
+    began = start(x.shape[1] + 1, settings.hidden, seed=settings.seed, scale=settings.scale)
+    return Plan([], rows=1, leaves={UntrainedNetwork: UntrainedNetwork(network_of(began))})
 
 
 TRAIN_NETWORK = Step(

@@ -17,6 +17,7 @@ from hwloop.array.settings import ArraySettings
 from hwloop.statistics import wilson_interval
 from hwloop.steps.array import Array
 from hwloop.steps.contract import Plan, Step
+from hwloop.steps.network.inference.forethought import UntrainedNetwork
 from hwloop.steps.network.network import Network, build
 from hwloop.steps.network.training.hardware_aware.checkpoint import (
     read_checkpoint,
@@ -91,7 +92,7 @@ def run(settings: TrainCnnSettings, array: Array) -> Iterator[Yield]:
     import torch
 
     seed = int(array.rng.integers(2**31))
-    samples, arrays = _loaded(settings, array.rng)
+    samples, arrays, _ = _loaded(settings, array.rng)
     with threads(torch, settings.threads):
         descent = NoisyDescent(settings, settings.layers, arrays, samples["data"], seed)
         yield from _epochs(settings, descent, seed, array)
@@ -121,15 +122,14 @@ def run(settings: TrainCnnSettings, array: Array) -> Iterator[Yield]:
 
 def _loaded(
     settings: TrainCnnSettings, rng: np.random.Generator
-) -> tuple[dict[str, Samples], dict[str, FloatArray]]:
-    """Return samples by setting, and the arrays to start from; all fit each other."""
+) -> tuple[dict[str, Samples], dict[str, FloatArray], Network]:
+    """Return samples by setting, and arrays and network to start from; all fit each other."""
     data = load_samples(settings.data, "data")
     samples = {"data": data}
     if settings.test is not None:
         samples["test"] = load_samples(settings.test, "test", like=data)
     arrays = start_arrays(settings, rng)
-    fitting_network(settings, arrays, samples)
-    return samples, arrays
+    return samples, arrays, fitting_network(settings, arrays, samples)
 
 
 def _epochs(
@@ -205,13 +205,14 @@ def _figures(row: TrainedRow) -> dict[str, float | int | None]:
 
 
 def plan(settings: TrainCnnSettings, array: ArraySettings) -> Plan:  # noqa: ARG001
-    """Return the empty plan: nothing is done to the array.
+    """Return the plan: nothing is done to the array; the sizes of the network are known.
 
     Raises :class:`ConfigError` without PyTorch, and for samples or weights that do not fit.
     """
     refuse_without_torch()
-    _loaded(settings, np.random.default_rng(0))
-    return Plan([], rows=settings.most_epochs)
+    _, _, network = _loaded(settings, np.random.default_rng(0))
+    leaves: dict[type, object] = {UntrainedNetwork: UntrainedNetwork(network)}
+    return Plan([], rows=settings.most_epochs, leaves=leaves)
 
 
 TRAIN_CNN = Step(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from hwloop.array.blocks import BlockBatch
@@ -17,7 +19,7 @@ from hwloop.run.preview import Preview, preview
 from hwloop.run.runner import RunOptions, run_procedure
 from tests.hwloop.steps.network.inference.small_network import CONV, SAMPLES, procedure
 
-TRAINED = [
+TRAINED: list[dict[str, Any]] = [
     {
         "step": "train_network",
         "settings": {"data": {"inputs": "flat.npz", "classes": "y.npz"}, "hidden": 3, "rate": 0.1},
@@ -73,11 +75,63 @@ def test_samples_of_another_size_are_refused_before_the_run(tmp_path: Path) -> N
         procedure(tmp_path, CONV, x="large.npz")
 
 
-def test_of_a_network_trained_in_the_run_a_check_says_that_it_is_not_known(
+def test_of_a_network_trained_in_the_run_the_sizes_are_known(tmp_path: Path) -> None:
+    """4 inputs, 3 hidden neurons, a sigmoid: 5 × 3 and 3 × 1 weights, by hand."""
+    loaded = procedure(tmp_path, *TRAINED, x="flat.npz")
+    first, second = loaded.steps[-1].plan.operations[1:]
+    for planned, rows, columns in ((first, 5, 6), (second, 3, 2)):
+        assert isinstance(planned.operation, BlockBatch)
+        (block,) = planned.operation.blocks
+        assert (len(block.rows), block.width, planned.at_most) == (rows, columns, SAMPLES)
+
+
+def test_a_network_that_is_trained_in_the_run_and_too_large_is_refused_before(
+    tmp_path: Path,
+) -> None:
+    large = [{**TRAINED[0], "settings": {**TRAINED[0]["settings"], "hidden": 300}}, TRAINED[1]]
+    with pytest.raises(ConfigError, match=r"layers of 5 × 300, 300 × 1 weights.* needs"):
+        procedure(tmp_path, *large, x="flat.npz")
+
+
+def test_where_trained_zeros_have_no_cells_a_check_says_that_the_network_is_not_known(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_preview(procedure(tmp_path, CONV, *TRAINED, x="flat.npz"), "sim")
+    trained = [TRAINED[0], {**TRAINED[1], "settings": {"zeros": "left_out"}}]
+    print_preview(procedure(tmp_path, CONV, *trained, x="flat.npz"), "sim")
     assert "infer: the network is trained in the run" in capsys.readouterr().out
+
+
+def test_a_tuning_is_planned_with_the_vectors_of_each_layer_that_the_run_multiplies(
+    tmp_path: Path,
+) -> None:
+    tuned = {"step": "tune_network", "settings": {"vectors": 7}}
+    loaded = procedure(tmp_path, CONV, {"step": "hold_conductances"}, tuned, over_range=1.0)
+    planned = loaded.steps[2].plan
+    # A convolution of 9 rows and a bias on one tile, 27 rows of the dense layer on 16 + 11.
+    sizes = [
+        ([len(block.rows) for block in one.operation.blocks], one.at_most)
+        for one in planned.operations
+        if isinstance(one.operation, BlockBatch)
+    ]
+    assert sizes == [([10], 7), ([16, 11], 7)]
+    assert planned.rows == 2
+    run_procedure(loaded, RunOptions("sim", tmp_path / "run.h5"))
+    with Record(tmp_path / "run.h5") as written:
+        driven = [
+            one.operation for one in written.operations() if isinstance(one.operation, BlockBatch)
+        ][:2]
+    assert [one.vectors for one in driven] == [7, 7]
+    assert [[len(block.rows) for block in one.blocks] for one in driven] == [[10], [16, 11]]
+    worst_v = [np.abs(one.operation.voltage_v).max() for one in planned.operations]
+    assert worst_v == [pytest.approx(np.abs(one.voltage_v).max()) for one in driven] == [0.1, 0.1]
+
+
+def test_without_a_known_network_a_tuning_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = [TRAINED[0], {**TRAINED[1], "settings": {"zeros": "left_out"}}]
+    print_preview(procedure(tmp_path, *trained, {"step": "tune_network"}, x="flat.npz"), "sim")
+    assert "tune_network: the network is trained in the run" in capsys.readouterr().out
 
 
 def test_a_procedure_keeps_no_planned_network(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwloop.array.blocks import BlockBatch
 from hwloop.errors import ConfigError, StepError
 from hwloop.steps.array import Array
 from hwloop.steps.network.array_product import PlacedNetwork, multiply
@@ -19,13 +20,14 @@ from hwloop.steps.network.training.retrain_behind import RETRAIN_BEHIND
 from tests.characterised import array_settings, results
 from tests.hwloop.steps.network.test_networks import emulated, program
 
+pytestmark = pytest.mark.torch
+
 MAPPING = {"min_conductance_s": 1e-5, "max_conductance_s": 1e-4}
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, Any]:
     """Three rings of points, and a network 2-8-3 that random weights begin."""
-    pytest.importorskip("torch", reason="PyTorch is not installed")
     rng = np.random.default_rng(5)
     y = np.arange(240) % 3
     angle = rng.uniform(0, 2 * np.pi, 240)
@@ -198,3 +200,31 @@ def test_without_pytorch_the_check_says_what_to_install(
     monkeypatch.setattr(start, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"pip install 'hwloop\[torch\]'"):
         RETRAIN_BEHIND.plan(RETRAIN_BEHIND.settings.parse(settings), array_settings(9, 30))
+
+
+def test_a_plan_multiplies_the_samples_by_the_programmed_layers_alone(
+    settings: dict[str, Any],
+) -> None:
+    """2-8-3 with biases: 3 rows by 16 columns and 9 rows by 6, by hand."""
+    array = array_settings(9, 30)
+    file = Path(settings["data"]["inputs"]["file"]).with_name("w.npz")
+    layers = [
+        {"kind": "dense", "weight": "a", "bias": "b"},
+        {"kind": "relu"},
+        {"kind": "dense", "weight": "c", "bias": "d"},
+    ]
+    mapped = {"weights": str(file), "layers": layers, "mapping": MAPPING}
+    left = MAP_NETWORK.plan(MAP_NETWORK.settings.parse(mapped), array).leaves
+    assert RETRAIN_BEHIND.plan_after is not None
+    plan = RETRAIN_BEHIND.plan_after(RETRAIN_BEHIND.settings.parse(settings), array, left)
+    (planned,) = plan.operations
+    assert isinstance(planned.operation, BlockBatch)
+    (block,) = planned.operation.blocks
+    assert (len(block.rows), block.width, planned.at_most) == (3, 16, 240)
+    assert np.abs(planned.operation.voltage_v).max() == array.read.read_v
+    all_of_it = RETRAIN_BEHIND.settings.parse(settings | {"programmed": 2})
+    with pytest.raises(ConfigError, match=r"programmed: .*has 2 layers with weights, so at most 1"):
+        RETRAIN_BEHIND.plan_after(all_of_it, array, left)
+    unknown = RETRAIN_BEHIND.plan(all_of_it, array)
+    assert [one.at_most for one in unknown.operations] == [240, 240]
+    assert unknown.remark is not None
