@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-slow coverage lint check release changelog oldest bench safety kills wires mutation gallery api architecture instruments peers clean
+.PHONY: help demo test test-slow test-torch coverage lint check release changelog oldest bench safety kills wires mutation gallery api architecture instruments peers clean
 
 help:
 	@echo "make demo       train the emulated 4x4 array, write its record and report"
 	@echo "make test       run the tests"
 	@echo "make test-slow  run the tests that take minutes: more random truths, larger circuits, longer runs that are killed"
+	@echo "make test-torch install PyTorch and run the tests that need it"
 	@echo "make lint       formatting, linting, spelling, types, import layers, workflow file"
 	@echo "make check      make lint, and the tests with coverage by branch: what must pass"
 	@echo "make release    build wheel and sdist, and run the main job from the wheel in an empty environment"
@@ -51,6 +52,13 @@ coverage: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
+
+# PyTorch from an index of CPU wheels, a tenth of the size; empty: from PyPI.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+test-torch: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[torch]'
+	$(BIN)/python -m pytest -m torch
 
 lint: $(VENV)/.dev
 	$(BIN)/pre-commit run --all-files

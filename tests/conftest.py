@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,16 @@ sys.dont_write_bytecode = False
 
 settings.register_profile("hwloop", deadline=None)  # no test asserts a time
 settings.load_profile("hwloop")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests that are marked with ``torch`` where PyTorch is not installed."""
+    if find_spec("torch") is not None:
+        return
+    skipped = pytest.mark.skip(reason="PyTorch is not installed: make test-torch")
+    for item in items:
+        if item.get_closest_marker("torch") is not None:
+            item.add_marker(skipped)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -340,7 +340,10 @@ def main() -> None:
 
 def _messages(exc: HwloopError | OSError) -> list[str]:
     """Return the lines of an error: its message, its notes, and a working folder that is gone."""
-    messages = [str(exc), *getattr(exc, "__notes__", ())]
+    text = str(exc)
+    if isinstance(exc, OSError) and exc.filename is not None:
+        text = f"{exc.filename}: {exc.strerror or exc}"
+    messages = [text, *getattr(exc, "__notes__", ())]
     try:
         Path.cwd()
     except FileNotFoundError:

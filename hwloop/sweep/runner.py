@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +13,7 @@ from hwloop.backend.registered import backend_kind
 from hwloop.errors import BackendError, ConfigError
 from hwloop.sweep.grid import Point, points, validate
 from hwloop.sweep.point import Ended, SweepTask, finished, name_of, run_point
-
-SAFE_PATH = "PYTHONSAFEPATH"
+from hwloop.sweep.processes import run_in_processes, start_server
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,8 @@ def prepare(options: SweepOptions, over: Sequence[str], overrides: Sequence[str]
     Raises :class:`ConfigError` and :class:`LimitError` naming the point, before anything runs.
     """
     _check_workers(options)
+    if options.scheduler is None and not _inline(options):
+        start_server(backend_kind(options.backend).open.__module__)
     all_points = points(over, overrides)
     resolved = validate(options.procedure, all_points, options.backend)
     there = finished(options.folder) if options.folder.is_dir() else {}
@@ -78,12 +78,18 @@ def prepare(options: SweepOptions, over: Sequence[str], overrides: Sequence[str]
 
 def run_tasks(tasks: Sequence[SweepTask], options: SweepOptions) -> Iterator[Ended]:
     """Run the tasks, and yield each as it ends, in any order."""
-    if _inline(options) or not tasks:
+    if options.scheduler is not None and tasks:
+        yield from _on_cluster(tasks, options.scheduler)
+    elif _inline(options):
         yield from map(run_point, tasks)
-        return
+    else:
+        yield from run_in_processes(tasks, workers_of(options))
+
+
+def _on_cluster(tasks: Sequence[SweepTask], address: str) -> Iterator[Ended]:
     from distributed import as_completed
 
-    with _client(options, len(tasks)) as client:
+    with _client(address) as client:
         futures = client.map(run_point, tasks, pure=False, retries=0)
         of = {future.key: task for future, task in zip(futures, tasks, strict=True)}
         for future in as_completed(futures):
@@ -131,46 +137,13 @@ def _check_workers(options: SweepOptions) -> None:
 
 
 @contextmanager
-def _safe_path() -> Iterator[None]:
-    """Start Python processes with the working folder off their import path.
+def _client(address: str) -> Iterator[Any]:
+    """Open a client of the cluster."""
+    from distributed import Client
 
-    Dask starts its workers by ``python -c``, which would run a ``typing.py`` that lies there.
-    """
-    before = os.environ.get(SAFE_PATH)
-    os.environ[SAFE_PATH] = "1"
     try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[SAFE_PATH]
-        else:
-            os.environ[SAFE_PATH] = before
-
-
-@contextmanager
-def _client(options: SweepOptions, tasks: int) -> Iterator[Any]:
-    """Open a client of the cluster, or of local processes that end with it."""
-    from distributed import Client, LocalCluster
-
-    if options.scheduler:
-        try:
-            client = Client(options.scheduler, timeout=10)
-        except (OSError, ValueError) as exc:
-            raise BackendError(f"no Dask scheduler answers at {options.scheduler}: {exc}") from None
-        with client:
-            yield client
-        return
-    with (
-        _safe_path(),
-        tempfile.TemporaryDirectory(prefix="hwloop-sweep-", ignore_cleanup_errors=True) as scratch,
-        LocalCluster(
-            n_workers=min(workers_of(options), tasks),
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            local_directory=scratch,
-            silence_logs=50,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as exc:
+        raise BackendError(f"no Dask scheduler answers at {address}: {exc}") from None
+    with client:
         yield client

@@ -46,11 +46,13 @@ def test_own_weights_are_programmed_and_answer_as_the_page_shows(tmp_path: Path)
     assert said == shown.splitlines()
 
 
+@pytest.mark.torch
 def test_a_state_dict_of_pytorch_comes_to_its_accuracy_on_tiles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Right value: what the model itself answers, in PyTorch."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    import torch
+
     text = PAGE.read_text(encoding="utf-8")
     (model,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     procedure = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)[-1]

@@ -96,6 +96,7 @@ class Bench(CrossbarBackend):
         self._routes = Routes(station, drives.matrices)
         self.circuit = WiredCircuit(station, drives.series_ohm(station))
         self._events: deque[Event] = deque() if events is None else events
+        self._events.extend(Event("warning", text) for text in drives.without_limit(station, array))
         self._fractions = {
             key: fraction
             for key, fraction in drive_fractions(station.scheme).items()

@@ -137,11 +137,6 @@ class SerialBoard(SwitchMatrix):
             self._lose_control()
             raise error
 
-    @override
-    def read_back(self) -> dict[str, object]:
-        self.check_errors()
-        return {"status": " ".join(self._ask("STAT?").words)}
-
     @property
     @override
     def closed(self) -> frozenset[str]:

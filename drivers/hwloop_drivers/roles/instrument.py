@@ -100,7 +100,8 @@ class Instrument(ABC):
 
         A setting that has a unit has a name of ``READ_BACK_UNITS`` in
         :mod:`hwloop_drivers.roles.read_back`, after the channel's name and a dot where there are
-        several channels.
+        several channels. None of them changes between the operations of a run: one that is not as
+        it was is taken for another program's work, and the run ends.
         """
         return {}
 

@@ -21,13 +21,12 @@ READ_BACK_UNITS = {
 def refuse_changed(
     instrument: str, before: Mapping[str, object], now: Mapping[str, object]
 ) -> None:
-    """Raise :class:`hwloop.errors.InstrumentFault` where a range or limit is not as it was.
+    """Raise :class:`hwloop.errors.InstrumentFault` where a setting is not as it was.
 
     ``before``, ``now``: what ``Instrument.read_back`` gave when the run began, and gives now.
     """
-    for name in units_of_read_back(instrument, before):
-        setting = name.removeprefix(f"{instrument}.")
-        old, new = before[setting], now.get(setting)
+    for setting, old in before.items():
+        new = now.get(setting)
         same = old == new
         if isinstance(old, float) and isinstance(new, float):
             same = math.isclose(old, new, rel_tol=1e-6)

@@ -12,6 +12,7 @@ from hwloop.array.line_bounds import DriveCircuit
 from hwloop.array.read_path import ReadPath
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, InstrumentFault, Unsupported
+from hwloop.settings.units import format_quantity
 from hwloop.station.parts import instrument_of
 from hwloop.station.station import Station
 from hwloop_drivers.roles import Instrument, PulseGenerator, SourceMeter, SourceSetup, SwitchMatrix
@@ -87,6 +88,19 @@ class BenchDrives:
             for key in SWITCHING_ORDER
             if key in self.sources
         }
+
+    def without_limit(self, station: Station, array: ArraySettings) -> list[str]:
+        """Return a line about each output on rows or columns that limits no current."""
+        limits, named = array.limits, station.wiring.drive.named()
+        most_v = max(limits.positive_v, -limits.negative_v)
+        fractions = drive_fractions(station.scheme)
+        return [
+            f"{named[key]} on the {key} limits no current, whatever limits.current_a"
+            f" {format_quantity(limits.current_a, 'A')} says: a shorted cell takes"
+            f" {_through(abs(fractions[key]) * most_v, circuit.series_ohm)}"
+            for key, circuit in self.circuits(station, array).items()
+            if math.isinf(circuit.compliance_a)
+        ]
 
     def read_path(self, station: Station, shape: tuple[int, int]) -> ReadPath | None:
         """Return the known resistors that a read current passes; None without any.
@@ -215,3 +229,11 @@ def _output(instruments: Mapping[str, Instrument], name: str, key: str) -> Sourc
         known = ", ".join(f"{instrument}.{c}" if c else instrument for c in outputs) or "none"
         raise ConfigError(f"{name}: no such output; it has {known}", key=f"wiring.drive.{key}")
     return outputs[channel]
+
+
+def _through(level_v: float, series_ohm: float) -> str:
+    if not series_ohm:
+        return f"whatever the output gives at {format_quantity(level_v, 'V')}"
+    most_a = format_quantity(level_v / series_ohm, "A")
+    ohm, volts = format_quantity(series_ohm, "ohm"), format_quantity(level_v, "V")
+    return f"up to {most_a} through {ohm} at {volts}"

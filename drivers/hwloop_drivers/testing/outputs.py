@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from hwloop_drivers.roles import PulseGenerator, SourceMeter
+from hwloop_drivers.roles import Instrument, PulseGenerator, SourceMeter
+from hwloop_drivers.roles.read_back import refuse_changed
 from hwloop_drivers.testing.rigs import (
     Make,
     SeenPulse,
@@ -18,6 +19,12 @@ from hwloop_drivers.testing.rigs import (
 
 Ready = Callable[[Tried[SourceRig]], SourceMeter | PulseGenerator]
 LEVEL_DIGITS_V = 1e-4  # no output is finer than needed to tell 0 V from this
+
+
+def expect_settings(instrument: Instrument, before: Mapping[str, object]) -> None:
+    """Check that ``read_back`` gives what it gave before levels, readings and trains."""
+    with rule("levels, readings and trains must leave what read_back gives as it was"):
+        refuse_changed("the instrument", before, instrument.read_back())
 
 
 def check_levels(

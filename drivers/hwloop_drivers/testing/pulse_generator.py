@@ -13,6 +13,7 @@ from hwloop_drivers.testing.outputs import (
     check_safe_states,
     check_shutdown,
     expect_pulses,
+    expect_settings,
 )
 from hwloop_drivers.testing.rigs import (
     ABSENT,
@@ -158,6 +159,7 @@ def _train_of(tried: Tried[SourceRig], trial: PulseGeneratorTrial) -> Callable[[
 def _check_pulses(make: Make[SourceRig], trial: PulseGeneratorTrial) -> None:
     tried = Tried(make)
     source = _ready(tried, trial)
+    before = tried.rig.instrument.read_back()
     share = tried.rig.load_ohm / (tried.rig.load_ohm + source.output_ohm)
     expected: list[tuple[float, float]] = []
     for width_s in trial.widths_s:
@@ -170,6 +172,7 @@ def _check_pulses(make: Make[SourceRig], trial: PulseGeneratorTrial) -> None:
             assert tried.tap.sent_number(level_v), "a level must be sent with nine digits"
             assert tried.tap.sent_number(width_s), "a width must be sent with nine digits"
     assert source.source_enabled, "after pulses the output must be on, at 0 V"
+    expect_settings(tried.rig.instrument, before)
     tried.rig.instrument.check_errors()
 
 

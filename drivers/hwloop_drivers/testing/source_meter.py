@@ -16,6 +16,7 @@ from hwloop_drivers.testing.outputs import (
     check_safe_states,
     check_shutdown,
     expect_pulses,
+    expect_settings,
 )
 from hwloop_drivers.testing.rigs import (
     ABSENT,
@@ -177,6 +178,7 @@ def _check_refusals(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
 def _check_readings(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
     tried = Tried(make)
     source = _ready(tried, trial)
+    before = tried.rig.instrument.read_back()
     for level_v in (trial.level_v, -trial.level_v, trial.read_v):
         source.source_voltage = level_v
         measured = source.measure_current()
@@ -191,6 +193,7 @@ def _check_readings(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
         assert not _tripped(source), "an output below its compliance must not be tripped"
     source.ramp_to_voltage(0.0, steps=3)
     assert source.source_voltage == 0, "ramp_to_voltage must end at its level"
+    expect_settings(tried.rig.instrument, before)
     tried.rig.instrument.check_errors()
 
 
@@ -231,6 +234,7 @@ def _train_of(tried: Tried[SourceRig], trial: SourceMeterTrial) -> Callable[[], 
 def _check_train(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
     tried = Tried(make)
     source = _ready(tried, trial)
+    before = tried.rig.instrument.read_back()
     train = source.apply_train(_train(trial))
     assert train == Train(), (
         "a train that measures nothing and was not limited must give no reading and no flag"
@@ -254,6 +258,7 @@ def _check_train(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
     assert near(source.current, trial.read_v / tried.rig.load_ohm, trial.relative), (
         "a train must leave levels and readings as they were"
     )
+    expect_settings(tried.rig.instrument, before)
 
 
 def _expect_readings(
@@ -276,6 +281,7 @@ def _check_verify_loop(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
     """Check a loop's amplitudes, end and readings, or that it is refused unsent."""
     tried = Tried(make)
     source = _ready(tried, trial)
+    before = tried.rig.instrument.read_back()
     read_a = trial.read_v / tried.rig.load_ohm
     step_v = trial.level_v / 10
     never = VerifyLoop(
@@ -305,6 +311,7 @@ def _check_verify_loop(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
     _expect_readings(source.verify_loop(open_below), 1, read_a, trial.relative)
     expect_pulses(tried.rig.pulses(), [*steps, steps[0], steps[0]], trial.relative)
     _expect_rest(source, tried.rig)
+    expect_settings(tried.rig.instrument, before)
     tried.rig.instrument.check_errors()
 
 

@@ -50,6 +50,18 @@ def test_example_is_accepted_without_a_link_to_its_instruments(path: Path) -> No
 
 
 @by_name
+def test_check_says_of_each_generator_that_it_limits_no_current_and_of_no_other(path: Path) -> None:
+    bench = dry_run_bench(BenchSettings(station=path), _request(_procedure(path)))
+    said = [event.message for event in bench.take_events() if "limits no current" in event.message]
+    if "generator" in path.stem:  # 50 ohm, the data sheet's; half of -3 V under V/2
+        assert len(said) == 1
+        assert said[0].startswith("generator.1 on the rows limits no current")
+        assert said[0].endswith("a shorted cell takes up to 30 mA through 50 ohm at 1.5 V")
+    else:
+        assert said == []
+
+
+@by_name
 def test_example_pulses_and_reads_where_virtual_instruments_stand(
     path: Path, tmp_path: Path
 ) -> None:

@@ -19,6 +19,8 @@ class SingleSource(LevelledSource, Instrument):
     _off_commands: ClassVar[tuple[str, ...]]
     """Stop what runs, go to 0 V, switch off; in this order, from any state."""
     _read_back_questions: ClassVar[Mapping[str, str]]
+    _four_wire_question: ClassVar[str]
+    """Answered by 1 where it senses at the device."""
 
     @abstractmethod
     def _ask(self, question: str, /) -> float:
@@ -30,7 +32,8 @@ class SingleSource(LevelledSource, Instrument):
 
     @override
     def read_back(self) -> dict[str, object]:
-        return {name: self._ask(text) for name, text in self._read_back_questions.items()}
+        numbers = {name: self._ask(text) for name, text in self._read_back_questions.items()}
+        return {**numbers, "four_wire": self._ask(self._four_wire_question) == 1}
 
     @override
     def safe_state(self) -> None:

@@ -76,6 +76,7 @@ class Keithley2400(ScpiSourceMeter, ScpiInstrument, SingleSource):
         "compliance_current_a": ":SENS:CURR:PROT?",
         "nplc": ":SENS:CURR:NPLC?",
     }
+    _four_wire_question = ":SYST:RSEN?"
     _again_question = ":FETC?"  # it repeats the readings until there are new ones: 17-3
 
     def __init__(self, link: Link, settings: Keithley2400Settings) -> None:

@@ -74,6 +74,7 @@ class ListSweep:
             f":SOUR:LIST:VOLT {lines[0]}",
             *(f":SOUR:LIST:VOLT:APP {line}" for line in lines[1:]),
             ":SOUR:VOLT 0",
+            ":SOUR:SWE:RANG FIX",  # else it takes a range of its own: 18-83
             f":TRIG:COUN {len(self.levels_v)}",
             ":SOUR:VOLT:MODE LIST",
         ]

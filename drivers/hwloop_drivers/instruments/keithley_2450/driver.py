@@ -83,6 +83,7 @@ class Keithley2450(ScpiSourceMeter, ScpiInstrument, SingleSource):
         "compliance_current_a": ":SOUR:VOLT:ILIM?",
         "nplc": ":SENS:CURR:NPLC?",
     }
+    _four_wire_question = ":SENS:CURR:RSEN?"
     _read_question = f":READ? {BUFFER},{ELEMENTS}"
 
     def __init__(self, link: Link, settings: Keithley2450Settings) -> None:

@@ -55,6 +55,7 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument, SingleSource):
         "compliance_current_a": "smu.source.ilimit.level",
         "nplc": "smu.measure.nplc",
     }
+    _four_wire_question = "smu.measure.sense == smu.SENSE_4WIRE and 1 or 0"
     _limited = "smu.source.ilimit.tripped == smu.ON"
     _read_call = "hwloop.read()"
     _compliance_bit = STATUS_LIMIT

@@ -24,6 +24,7 @@ STATUS_COMPLIANCE = 0x40  # of a reading in a buffer: reference manual, bufferVa
 LEAST_DELAY_S = 1e-3  # a level set by a script line, which takes up to about 0.1 ms itself
 LEAST_PULSE_S = 1e-4  # the trigger model's: data sheet, minimum pulse width
 MOST_WIDTH_S = 1e5
+SENSE_REMOTE = 1
 MOST_POINTS = 10_000
 SCRIPT = "keithley_2600b/trains.lua"
 SCRIPT_VERSION = 4
@@ -48,13 +49,14 @@ class Keithley2600BChannel(TspSourceMeter):
         self._compliance_a = 0.0
 
     def read_back(self) -> dict[str, object]:
-        """Return range, compliance and integration time as the instrument has them."""
+        """Return range, compliance, integration time and sense as the instrument has them."""
         names = {
             "source_range_v": "source.rangev",
             "compliance_current_a": "source.limiti",
             "nplc": "measure.nplc",
         }
-        return {name: self._ask(f"{self._smu}.{path}") for name, path in names.items()}
+        numbers = {name: self._ask(f"{self._smu}.{path}") for name, path in names.items()}
+        return {**numbers, "four_wire": self._ask(f"{self._smu}.sense") == SENSE_REMOTE}
 
     def forget(self) -> None:
         """Forget what was known before the instrument was reset."""

@@ -65,11 +65,12 @@ class KeysightB2900Channel(ScpiSourceMeter):
         self._protecting: dict[str, float | str] = {}
 
     def read_back(self) -> dict[str, object]:
-        """Return range, compliance and integration time as the instrument has them."""
+        """Return range, compliance, integration time and sense as the instrument has them."""
         return {
             "source_range_v": self._ask(f"{self._source}:VOLT:RANG?"),
             "compliance_current_a": self._ask(f"{self._sense}:CURR:PROT?"),
             "aperture_s": self._ask(f"{self._sense}:CURR:APER?"),
+            "four_wire": self._ask(f"{self._sense}:REM?") == 1,
         }
 
     def turn_off(self) -> None:

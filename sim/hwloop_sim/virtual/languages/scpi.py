@@ -21,10 +21,12 @@ from hwloop_sim.virtual.circuit.instrument import VirtualInstrument
 from hwloop_sim.virtual.languages.scpi_status import COMPLETE, SUMMARIES, Register, Status
 
 UNDEFINED = (-113, "Undefined header")
+NOT_ALLOWED = (-108, "Parameter not allowed")
 MISSING = (-109, "Missing parameter")
 WRONG_TYPE = (-104, "Data type error")
 OUT_OF_RANGE = (-222, "Parameter data out of range")
 ILLEGAL = (-224, "Illegal parameter value")
+QUEUE_OVERFLOW = (-350, "Queue overflow")
 SCALES = {"": 1.0, "K": 1e3, "M": 1e-3, "U": 1e-6, "N": 1e-9, "P": 1e-12, "MA": 1e6}
 MOST_DIGITS = 255  # of a number as text: IEEE 488.2, 7.7.2.4
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)")
@@ -47,11 +49,17 @@ class Arguments:
         except IndexError:
             raise ScpiError(*MISSING) from None
 
+    def _only(self) -> str:
+        """Return the one parameter of a command that takes no more."""
+        if len(self.values) > 1:
+            raise ScpiError(*NOT_ALLOWED)
+        return self.text()
+
     def number(
         self, *, lowest: float = -math.inf, highest: float = math.inf, default: float | None = None
     ) -> float:
         """Parse a number in any SCPI form; ScpiError outside the bounds."""
-        word = self.text().upper()
+        word = self._only().upper()
         named = {"MIN": lowest, "MINIMUM": lowest, "MAX": highest, "MAXIMUM": highest}
         if default is not None:
             named |= {"DEF": default, "DEFAULT": default}
@@ -68,12 +76,12 @@ class Arguments:
 
     def boolean(self) -> bool:
         """Parse ON, OFF or a number."""
-        word = self.text().upper()
+        word = self._only().upper()
         return word == "ON" or (word != "OFF" and parse_number(word) != 0)
 
     def choice(self, *forms: str) -> str:
         """Match one of the words, in short or long form; return its short form."""
-        word = self.text().upper()
+        word = self._only().upper()
         for form in forms:
             if word in spellings(form):
                 return spellings(form)[0]
@@ -153,6 +161,8 @@ class VirtualScpiInstrument(VirtualInstrument):
     """An instrument that speaks SCPI: subclasses register their commands with :meth:`on`."""
 
     identity = ""
+    errors_kept = 10
+    """Errors that the queue holds: of the 2400, 18-109."""
 
     def __init__(
         self,
@@ -165,7 +175,7 @@ class VirtualScpiInstrument(VirtualInstrument):
     ) -> None:
         super().__init__(name, circuit, clock, noise=noise, settings=settings)
         self._commands: list[tuple[re.Pattern[str], Setter | None, Getter | None]] = []
-        self._errors: deque[tuple[int, str]] = deque(maxlen=10)
+        self._errors: deque[tuple[int, str]] = deque()
         self._kept: dict[str, str] = {}
         self._defaults: dict[str, str] = {}
         self._found: dict[str, tuple[Setter | None, Getter | None]] = {}
@@ -240,7 +250,7 @@ class VirtualScpiInstrument(VirtualInstrument):
             try:
                 path, reply = self._unit(unit.strip(), path)
             except ScpiError as exc:
-                self._errors.append((int(exc.args[0]), str(exc.args[1])))
+                self._keep_error(int(exc.args[0]), str(exc.args[1]))
                 self.status.error(int(exc.args[0]))
                 break
             if reply is not None:
@@ -290,6 +300,10 @@ class VirtualScpiInstrument(VirtualInstrument):
         self.on("*OPT", get=lambda _: "0")
         self.on("*TST", get=lambda _: "0")
         self.on(":SYSTem:ERRor[:NEXT]", get=self._next_error)
+        self.on(":SYSTem:ERRor:ALL", get=lambda _: self._all_errors(self._next_error))
+        self.on(":SYSTem:ERRor:COUNt", get=lambda _: str(len(self._errors)))
+        self.on(":SYSTem:ERRor:CODE[:NEXT]", get=self._next_code)
+        self.on(":SYSTem:ERRor:CODE:ALL", get=lambda _: self._all_errors(self._next_code))
         self.on(":SYSTem:CLEar", set=lambda _: self._clear_status())
         self.on(":STATus:QUEue[:NEXT]", get=self._next_error)
 
@@ -330,9 +344,26 @@ class VirtualScpiInstrument(VirtualInstrument):
         self._errors.clear()
         self.status.clear()
 
+    def _keep_error(self, code: int, text: str) -> None:
+        """Keep an error; the last place of a full queue says so: SCPI 1999, 21.8.1."""
+        if len(self._errors) < self.errors_kept:
+            self._errors.append((code, text))
+        else:
+            self._errors[-1] = QUEUE_OVERFLOW
+
+    def _take_error(self) -> tuple[int, str]:
+        return self._errors.popleft() if self._errors else (0, "No error")
+
     def _next_error(self, _: Arguments) -> str:
-        code, text = self._errors.popleft() if self._errors else (0, "No error")
+        code, text = self._take_error()
         return f'{code},"{text}"'
+
+    def _next_code(self, _: Arguments) -> str:
+        return str(self._take_error()[0])
+
+    def _all_errors(self, take: Callable[[Arguments], str]) -> str:
+        """Return all errors, oldest first, and empty the queue; the one of no error if empty."""
+        return ",".join(take(Arguments(())) for _ in range(max(len(self._errors), 1)))
 
 
 def _set_enable(register: Register, arguments: Arguments, most: int) -> None:

@@ -291,8 +291,10 @@ def test_files_of_every_kind_hold_the_same_arrays(tmp_path: Path) -> None:
         read_arrays(tmp_path / "b.npz")
 
 
+@pytest.mark.torch
 def test_a_pytorch_state_dict_is_read(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra torch)")
+    import torch
+
     torch.save({"w": torch.ones(2, 3)}, tmp_path / "a.pt")
     np.testing.assert_array_equal(read_arrays(tmp_path / "a.pt")["w"], np.ones((2, 3)))
 

@@ -233,3 +233,72 @@ def test_ranges_of_the_family_are_those_of_pages_6_2_to_6_4(
     box.instrument.receive(f":SENS:CURR:PROT {most_a * 1.01}")
     assert _ask(box, ":SYST:ERR?") == OUT_OF_RANGE
     assert f"MODEL {model}," in _ask(box, "*IDN?")
+
+
+def test_errors_are_counted_and_read_all_at_once_oldest_first_18_109() -> None:
+    box = _box(":NONE", ":SOUR:VOLT:RANG 1E6")
+    assert _ask(box, ":SYST:ERR:COUN?") == "2"
+    assert _ask(box, ":SYST:ERR:ALL?") == f'-113,"Undefined header",{OUT_OF_RANGE}'
+    assert _ask(box, ":SYST:ERR:ALL?") == ALL_GOOD
+    box.instrument.receive(":NONE")
+    box.instrument.receive(":SOUR:VOLT:RANG 1E6")
+    assert _ask(box, ":SYST:ERR:CODE?") == "-113"
+    assert _ask(box, ":SYST:ERR:CODE:ALL?") == "-222"
+    assert _ask(box, ":SYST:ERR:COUN?") == "0"
+
+
+def test_last_of_ten_places_says_that_the_error_queue_is_full_15_22() -> None:
+    box = _box(*[":SOUR:VOLT:RANG 1E6"] * 12)
+    assert _ask(box, ":SYST:ERR:COUN?") == "10"
+    errors = [_ask(box, ":SYST:ERR?") for _ in range(11)]
+    assert errors == [OUT_OF_RANGE] * 9 + ['-350,"Queue overflow"', ALL_GOOD]
+
+
+def test_timestamp_of_readings_starts_again_when_it_is_reset_14_17() -> None:
+    box = _box(*READY, ":FORM:ELEM TIME", ":SOUR:VOLT 0.1")
+    box.clock.advance(10.0)
+    assert float(_ask(box, ":SYST:TIME?")) == pytest.approx(box.clock.now_s)
+    box.instrument.receive(":SYST:TIME:RES")
+    assert float(_ask(box, ":SYST:TIME?")) == 0
+    box.clock.advance(3.0)
+    assert 3.0 < float(_ask(box, ":READ?")) < 4.0
+    box.instrument.receive(":SYST:TIME:RES:AUTO ON")  # at every departure from idle: 18-113
+    assert float(_ask(box, ":READ?")) < 1.0
+
+
+def test_timer_starts_over_after_99999_999_seconds_14_17() -> None:
+    box = _box(":SYST:TIME:RES")
+    box.clock.advance(100_000.5)
+    assert float(_ask(box, ":SYST:TIME?")) == pytest.approx(0.501, abs=1e-6)
+
+
+def test_key_24_switches_the_output_and_the_last_key_is_told_18_111() -> None:
+    box = _box(":SYST:KEY 24")
+    assert _ask(box, ":OUTP?") == "1"
+    box.instrument.receive(":SYST:KEY 24")
+    assert _ask(box, ":OUTP?;:SYST:KEY?") == "0;24"
+    assert not box.circuit.unmodelled
+    box.instrument.receive(":SYST:KEY 15")  # what it would do is not modelled, and that is said
+    assert box.circuit.unmodelled == ["box: :SYSTem:KEY 15"]
+    box.instrument.receive(":SYST:KEY 33")
+    assert _ask(box, ":SYST:ERR?") == OUT_OF_RANGE
+
+
+@pytest.mark.parametrize(
+    ("message", "reply"),
+    [(":SYST:VERS?", "1996.0"), (":SYST:GUAR OHMS;GUAR?", "OHMS"), (":SYST:RCM?", "SING")],
+)
+def test_settings_of_the_system_subsystem_18_105_to_18_113(message: str, reply: str) -> None:
+    assert _ask(_box(), message) == reply
+
+
+@pytest.mark.parametrize("wrong", [":SYST:BEEP 20,1", ":SYST:BEEP 500,8"])
+def test_beep_beyond_its_bounds_is_an_error_18_106(wrong: str) -> None:
+    assert _ask(_box(wrong), ":SYST:ERR?") == OUT_OF_RANGE
+
+
+@pytest.mark.parametrize("wrong", [":SOUR:VOLT 1,2", ":OUTP ON,OFF", ":SOUR:VOLT:MODE FIX,LIST"])
+def test_second_parameter_of_a_command_that_takes_one_is_not_allowed(wrong: str) -> None:
+    box = _box(wrong)
+    assert _ask(box, ":SYST:ERR?") == '-108,"Parameter not allowed"'  # SCPI 1999, 21.8.9
+    assert _ask(box, ":SOUR:VOLT?;:OUTP?") == _ask(_box(), ":SOUR:VOLT?;:OUTP?")

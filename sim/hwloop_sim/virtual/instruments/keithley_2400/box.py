@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from hwloop_sim.virtual.circuit.smu import CURR, OTHER, OVERFLOW, SAME, VOLT, Smu, SmuReading
 from hwloop_sim.virtual.instruments.keithley_2400.models import MODELS
+from hwloop_sim.virtual.instruments.keithley_2400.system import SystemCommands, Timestamp
 from hwloop_sim.virtual.instruments.keithley_2400.timing import (
     CONVERSION_S,
     LATENCY_S,
@@ -73,7 +74,7 @@ class Keithley2400(ScpiSmu):
         self._smu = Smu(self._name, MODELS[model], self._circuit, self._clock, self._noise)
         range_v = 20.0 if 20.0 in self._smu.model.ranges_v else 10.0  # of a 2440: 18-64
         self._ranges_after_reset = {VOLT: range_v, CURR: 1e-4}  # 18-63
-        self._trace = Trace(self)
+        self._trace, self._timestamp = Trace(self), Timestamp(self._clock)
         self._triggers = TriggerModel(self._clock)
         self._add_source()
         self._add_sense()
@@ -106,7 +107,7 @@ class Keithley2400(ScpiSmu):
         self._averaging, self._average_count, self._autozero = False, 10, True
         self._elements = list(ELEMENTS)
         self._readings: list[str] = []
-        self._cycled_s = -math.inf
+        self._cycled_s, self._restarts = -math.inf, False
         self._trace.reset()
         self.reset_kept()
 
@@ -245,7 +246,11 @@ class Keithley2400(ScpiSmu):
         self.switch_kept(":DISPlay:ENABle", on=True)
         self.keep_whole(":SOURce2:TTL[:LEVel]", "15", 0, 15)
         self.keep_whole(":SOURce2:BSIZe", "4", 3, 4)
-        self.on(":SYSTem:BEEPer[:IMMediate]", set=lambda a: refuse_unless(holds=len(a.values) == 2))
+        said = self._circuit.unmodelled
+        SystemCommands(
+            self, self._smu, self._timestamp, lambda text: said.append(f"{self._name}: {text}")
+        )
+        self.flag_at(":SYSTem:TIME:RESet:AUTO", "_restarts")
 
     def _set_line_hz(self, arguments: Arguments) -> None:
         wanted = arguments.number()
@@ -329,6 +334,8 @@ class Keithley2400(ScpiSmu):
         smu.switch(on=True)
 
     def _run_sweep(self) -> None:
+        if self._restarts:  # leaving idle: 18-113
+            self._timestamp.restart()
         source = self._smu.function
         values = self._lists[source] if self._modes[source] == "LIST" else []
         before = self._smu.source_range[source], self._smu.source_auto[source]
@@ -428,4 +435,4 @@ class Keithley2400(ScpiSmu):
         status = over_range * OVER_RANGE
         if reading.limited:
             status |= RANGE_COMPLIANCE if reading.range_limited else COMPLIANCE
-        return shown[VOLT], shown[CURR], ohm, reading.time_s, float(status)
+        return shown[VOLT], shown[CURR], ohm, self._timestamp.of(reading.time_s), float(status)

@@ -9,7 +9,6 @@ stays at its offset, and the bench reports it as unmodelled.
 from __future__ import annotations
 
 import re
-from collections import deque
 from typing import Any
 
 from typing_extensions import override
@@ -35,7 +34,6 @@ DEFAULT_MODEL = "33522B"
 FUNCTIONS = ("SINusoid", "SQUare", "TRIangle", "RAMP", "PULSe", "PRBS", "NOISe", "ARB", "DC")
 TWO_CHANNELS = frozenset({"33510B", "33512B", "33520B", "33522A", "33522B", "33612A", "33622A"})
 _MODEL = re.compile(r"3352[12]A|33(?:509|51[0-2]|519|52[0-2])B|336[12][12]A")
-KEPT_ERRORS = 20
 SLOW_HZ, MIDDLE_HZ = 20e6, 30e6  # of the 33509B to 33512B, and of the others of the 33500
 FAST_HZ = {"33611A": 80e6, "33612A": 80e6, "33621A": 120e6, "33622A": 120e6}
 MOST_WAIT_S = 1e8  # longer than any burst that somebody waits for
@@ -45,13 +43,14 @@ TRIGGER_IGNORED = (-211, "Trigger ignored")
 class Keysight33500B(VirtualGenerator):
     """A generator with outputs ``name.1`` and ``name.2``, or one named as the instrument."""
 
+    errors_kept = 20
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._model = str(kwargs["settings"].get("model", DEFAULT_MODEL))
         if not _MODEL.fullmatch(self._model):
             raise ConfigError(f"{self._model!r} is no model of the 33500B or 33600A", key="model")
         self.identity = f"Keysight Technologies,{self._model},MY00000000,5.03-3.15-2.00-58-00"
-        self._errors = deque(maxlen=KEPT_ERRORS)
         numbers = (1, 2) if self._model in TWO_CHANNELS else (1,)
         self.make_outputs(numbers, _output_model(self._model))
         for number, output in self._outputs.items():
@@ -83,7 +82,7 @@ class Keysight33500B(VirtualGenerator):
 
     @override
     def _next_error(self, _: Arguments) -> str:
-        code, text = self._errors.popleft() if self._errors else (0, "No error")
+        code, text = self._take_error()
         return f'{code:+d},"{text}"'
 
     @override

@@ -20,13 +20,14 @@ from hwloop.steps.network.training.retrain_behind import RETRAIN_BEHIND
 from tests.characterised import array_settings, results
 from tests.hwloop.steps.network.test_networks import emulated, program
 
+pytestmark = pytest.mark.torch
+
 MAPPING = {"min_conductance_s": 1e-5, "max_conductance_s": 1e-4}
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, Any]:
     """Three rings of points, and a network 2-8-3 that random weights begin."""
-    pytest.importorskip("torch", reason="PyTorch is not installed")
     rng = np.random.default_rng(5)
     y = np.arange(240) % 3
     angle = rng.uniform(0, 2 * np.pi, 240)

@@ -12,7 +12,8 @@ from hwloop.errors import StepError
 from hwloop.steps.network.network import LayerSettings, build
 from hwloop.steps.network.training.hardware_aware.torch_network import forward, normalise
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-torch")
+pytestmark = pytest.mark.torch
 RNG = np.random.default_rng(7)
 ARRAYS = {
     "c": RNG.normal(size=(3, 2, 3, 2)),

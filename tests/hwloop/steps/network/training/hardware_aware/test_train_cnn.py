@@ -22,7 +22,7 @@ from hwloop.steps.network.training.hardware_aware.train_cnn import TRAIN_CNN
 from tests.characterised import results
 from tests.hwloop.steps.network.test_networks import emulated
 
-pytest.importorskip("torch", reason="PyTorch is not installed")
+pytestmark = pytest.mark.torch
 
 LAYERS = [
     {"kind": "conv", "weight": "0.weight", "bias": "0.bias", "norm": "1", "padding": 1},
