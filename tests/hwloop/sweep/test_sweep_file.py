@@ -71,6 +71,46 @@ def test_settings_joined_by_a_plus_change_together() -> None:
     ]
 
 
+NAMED = """
+name: cells
+procedure: small.yaml
+over:
+  - key: backends.sim.effects+steps.0.settings.repeats
+    values:
+      fresh: [[], 1]
+      drifting: [[{effect: drift, nu: 0.1}], 2]
+figure: {kind: lines, x: backends.sim.effects+steps.0.settings.repeats, y: read_map.repeat}
+"""
+
+
+def test_named_values_go_to_the_settings_and_their_names_to_figure_table_and_page(
+    file: Path, tmp_path: Path
+) -> None:
+    file.write_text(NAMED, encoding="utf-8")
+    out = tmp_path / "out"
+    command = typer.Typer()
+    command.command()(sweep)
+    words = [str(file), "--workers", "1", "-o", str(out), "--report"]
+    result = CliRunner().invoke(command, words)
+    assert result.exit_code == 0, result.output
+    described = read_sweep_file(file)
+    assert described is not None
+    assert [point.overrides for point in points(described.axes)] == [
+        ("backends.sim.effects=[]", "steps.0.settings.repeats=1"),
+        (
+            'backends.sim.effects=[{"effect": "drift", "nu": 0.1}]',
+            "steps.0.settings.repeats=2",
+        ),
+    ]
+    manifest = read_manifest(out)
+    assert manifest.figure is not None
+    assert list(manifest.figure.labels.values()) == ["fresh", "drifting"]
+    page = (out / "sweep-report.html").read_text(encoding="utf-8")
+    assert "<td>fresh</td>" in page
+    assert "<td>drifting</td>" in page
+    assert 'alt="cells' in page
+
+
 @pytest.mark.parametrize(
     ("over", "words"),
     [
