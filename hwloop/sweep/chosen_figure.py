@@ -17,13 +17,14 @@ from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
 _WIDTH = 14
 """Letters of a label on an axis before it goes on in the next line."""
 
 
 def draw_chosen(chosen: ChosenFigure, results: Sequence[Result], *, name: str) -> NamedFigure:
-    """Draw the figure of finished points; its panels share the axis of the result."""
+    """Draw the figure of finished points; panels share the axis or the colours of the result."""
     good = [one for one in results if chosen.y in one.figures]
     panels = _values(good, chosen.panels)
     span = plot.finite_span(np.array([one.figures[chosen.y] for one in good]))
@@ -35,7 +36,9 @@ def draw_chosen(chosen: ChosenFigure, results: Sequence[Result], *, name: str) -
             if chosen.kind == "lines":
                 _draw_lines(axes, chosen, own)
             else:
-                _draw_map(axes, chosen, own, span)
+                image = _draw_map(axes, chosen, own, span)
+                if axes is row[-1]:
+                    figure.colorbar(image, ax=list(row), label=chosen.label(chosen.y))
             axes.set_xlabel(chosen.label(chosen.x))
             if panel:
                 axes.set_title(chosen.label(panel))
@@ -68,7 +71,7 @@ def _draw_lines(axes: Axes, chosen: ChosenFigure, results: Sequence[Result]) -> 
 
 def _draw_map(
     axes: Axes, chosen: ChosenFigure, results: Sequence[Result], span: tuple[float, float]
-) -> None:
+) -> AxesImage:
     xs, ys = _values(results, chosen.x), _values(results, chosen.lines)
     values = np.array(
         [
@@ -89,7 +92,7 @@ def _draw_map(
     plot.write_numbers(axes, image, np.array(numbers))
     axes.set_xticks(range(len(xs)), [chosen.label(x) for x in xs])
     axes.set_yticks(range(len(ys)), [chosen.label(y) for y in ys])
-    axes.figure.colorbar(image, ax=axes, label=chosen.label(chosen.y))
+    return image
 
 
 def _places(values: Sequence[str]) -> tuple[FloatArray, bool]:

@@ -168,3 +168,16 @@ def test_lines_show_each_result_and_its_interval() -> None:
     ends = [segment[:, 1].tolist() for segment in first.lines[2][0].get_segments()]
     assert ends == [pytest.approx([0.05, 0.12]), pytest.approx([0.25, 0.32])]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["first", "b"]
+
+
+def test_panels_of_a_map_share_their_colours_and_one_scale() -> None:
+    results = [
+        Result(point, Ended(point.index, "", "completed", "", 1.0), 1.0, {"y": float(value)}, "")
+        for point, value in zip(points(["p=a,b", "x=1,2", "z=1,2"]), range(8), strict=True)
+    ]
+    chosen = ChosenFigure(kind="map", x="x", lines="z", panels="p", y="y")
+    first, second, scale = draw_chosen(chosen, results, name="one").figure.axes
+    assert first.images[0].get_array().tolist() == [[0.0, 2.0], [1.0, 3.0]]
+    assert second.images[0].get_array().tolist() == [[4.0, 6.0], [5.0, 7.0]]
+    assert first.images[0].get_clim() == second.images[0].get_clim() == (0.0, 7.0)
+    assert scale.get_ylabel() == "y"
