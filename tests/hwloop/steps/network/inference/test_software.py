@@ -27,9 +27,7 @@ def test_what_a_layer_refuses_is_raised_where_the_answers_are_asked_for() -> Non
     measured: LayerSettings = MeasuredActivation.parse(
         {"kind": "measured", "x": [-1e-9, 1e-9], "y": [0.0, 1.0]}
     )
-    with (
-        SoftwareAnswers(build([DENSE, measured], {"w": WEIGHTS})) as software,
-        pytest.raises(StepError, match="outside the measured"),
-    ):
+    with SoftwareAnswers(build([DENSE, measured], {"w": WEIGHTS})) as software:
         software.add(np.ones((3, 5)))
-        software.all()
+        with pytest.raises(StepError, match="outside the measured"):
+            software.all()
