@@ -4,7 +4,7 @@ Activations, pooling and the sums of blocks are done in software. Samples stream
 in chunks, see :mod:`hwloop.steps.network.inference.stream`. For the samples of the calibration each
 layer is also multiplied in NumPy with the weights of the read-back conductances; the difference is
 the error of the array's multiplication. The whole network is also evaluated in NumPy with the
-wanted weights, for its accuracy without hardware.
+wanted weights, for its accuracy without hardware, in a thread beside the array.
 """
 
 from __future__ import annotations
@@ -45,12 +45,16 @@ from hwloop.steps.network.inference.sizes import (
     sample_batches,
     samples_at_once,
 )
+from hwloop.steps.network.inference.software import SoftwareAnswers
 from hwloop.steps.network.inference.stream import LayerState, RangeRules, Stream
 from hwloop.steps.network.network import predicted
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
 
 IntArray = NDArray[np.int64]
+
+CONFUSION_COUNTS = 10_000_000
+"""Most counts of the confusion matrices of all arrays, 80 MB; more are left out, and said so."""
 
 
 class InferSettings(Settings):
@@ -83,7 +87,9 @@ class InferRow(Row):
     accuracy_low: FloatArray = column("1", "95 % Wilson interval, lower end; (...)")
     accuracy_high: FloatArray = column("1", "upper end; (...)")
     software_accuracy: float = column("1", "of the wanted weights in NumPy")
-    confusion: IntArray = column("1", "counts; (..., true class, answer)")
+    confusion: IntArray = column(
+        "1", "counts; (..., true class, answer); empty where it would be too large"
+    )
     answers: NDArray[np.unsignedinteger] = column(
         "1", "class that each sample is taken for; (..., samples)"
     )
@@ -131,18 +137,17 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
     def compare(layer: int, inputs: FloatArray, sums: FloatArray) -> None:
         errors.append(_compared(placed, layer, tiles_conductance_s, inputs, sums))
 
-    first = stream.calibrate(x[: settings.calibration], compare)
-    answers, software = [predicted(first)], []
-    for begin in range(first.shape[-2], len(x), at_once):
-        answers.append(predicted(stream.outputs(x[begin : begin + at_once])))
-    for begin in range(0, len(x), at_once):
-        software.append(predicted(placed.network.forward(x[begin : begin + at_once])))
+    with SoftwareAnswers(placed.network) as software:
+        software.add(x[: settings.calibration])
+        first = stream.calibrate(x[: settings.calibration], compare)
+        answers = [predicted(first)]
+        for begin in range(first.shape[-2], len(x), at_once):
+            software.add(x[begin : begin + at_once])
+            answers.append(predicted(stream.outputs(x[begin : begin + at_once])))
+        exact = software.all()
     yield from map(_layer_row, range(len(errors)), errors, stream.states)
     row = _count_answers(
-        np.concatenate(answers, axis=-1),
-        np.concatenate(software),
-        y,
-        classes=max(2, first.shape[-1]),
+        np.concatenate(answers, axis=-1), exact, y, classes=max(2, first.shape[-1])
     )
     yield row
     yield Outcome(True, f"{_summary(row)}; {_held(placed, stream.states)}{kept.text}")
@@ -247,10 +252,12 @@ def _count_answers(
         raise ConfigError(f"classes {y.min():g} to {y.max():g}; the network has {classes}")
     outer = answers.shape[:-1]
     lines = answers.reshape(-1, len(y)).astype(np.int64)
-    confusion = np.zeros((len(lines), classes, classes), dtype=np.int64)
+    kept = classes if len(lines) * classes**2 <= CONFUSION_COUNTS else 0
+    confusion = np.zeros((len(lines), kept, kept), dtype=np.int64)
     for one, line in zip(confusion, lines, strict=True):
-        np.add.at(one, (y.astype(np.int64), line), 1)
-    correct = np.trace(confusion, axis1=-2, axis2=-1)
+        if kept:
+            np.add.at(one, (y.astype(np.int64), line), 1)
+    correct = np.count_nonzero(lines == y, axis=-1)
     ends = np.array([wilson_interval(int(count), len(y)) for count in correct])
     return InferRow(
         samples=len(y),
@@ -259,7 +266,7 @@ def _count_answers(
         accuracy_low=ends[:, 0].reshape(outer),
         accuracy_high=ends[:, 1].reshape(outer),
         software_accuracy=float(np.mean(software == y)),
-        confusion=confusion.reshape(*outer, classes, classes),
+        confusion=confusion.reshape(*outer, kept, kept),
         answers=answers.astype(smallest_type(classes - 1)),
     )
 
@@ -272,6 +279,8 @@ def _summary(row: InferRow) -> str:
         )
     else:
         found = f"accuracy {row.accuracy.mean():.4g} ± {row.accuracy.std():.2g} over the arrays"
+    if not row.confusion.size:
+        found += "; confusion is left out, so many classes are there: see answers"
     return f"{found}; {row.software_accuracy:.4g} in software"
 
 
