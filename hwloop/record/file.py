@@ -27,7 +27,15 @@ from typing import BinaryIO
 
 import h5py
 
-from hwloop.disk import hdf5_file, read_at, read_into, sync, with_bounded_cache, write_at
+from hwloop.disk import (
+    hdf5_file,
+    read_at,
+    read_into,
+    set_aside,
+    sync,
+    with_bounded_cache,
+    write_at,
+)
 from hwloop.errors import RecordError
 from hwloop.file_lock import lock
 from hwloop.record.packing import Copy
@@ -44,10 +52,10 @@ Placed = tuple[int, memoryview]
 class RecordFile:
     """File that any HDF5 reader can open, whenever the writing process is killed.
 
-    ``begin`` writes what the file holds from the first moment that it exists. ``holds``: what is
-    safe in it by now, for the message of an error. Raises :class:`RecordError` where the file
-    exists already, cannot be written, or is not the one that has its name any more; in the last
-    case ``path`` is that of a copy from then on.
+    ``begin`` writes what the file holds from the first moment that it exists, of about ``room``
+    bytes. ``holds``: what is safe in it by now, for the message of an error. Raises
+    :class:`RecordError` where the file exists already, cannot be written, or is not the one that
+    has its name any more; in the last case ``path`` is that of a copy from then on.
     """
 
     def __init__(
@@ -55,6 +63,7 @@ class RecordFile:
         path: Path,
         begin: Callable[[h5py.File], None],
         *,
+        room: int = 0,
         holds: Callable[[], str] = lambda: "",
     ) -> None:
         self.path = path
@@ -71,7 +80,7 @@ class RecordFile:
             if path.exists():
                 raise FileExistsError
             try:
-                with hdf5_file(self._draft, "w", durable=True) as file:
+                with hdf5_file(self._draft, "w", durable=True, room=room) as file:
                     begin(file)
                 _place_new(self._draft, path)
             finally:
@@ -101,17 +110,18 @@ class RecordFile:
                 sync(self._draft)
 
     @contextmanager
-    def rewriting(self) -> Iterator[tuple[h5py.File, h5py.File, Copy]]:
+    def rewriting(self, *, room: int) -> Iterator[tuple[h5py.File, h5py.File, Copy]]:
         """Write the file anew: yields it as it is, and an empty one that takes its place.
 
         And what copies bytes from the one to the other, to where HDF5 has set room aside.
+        ``room``: about how many bytes the new file is going to have.
         """
         with (
             self._our_errors(),
             self._drafting(),
             self._readable(),
-            hdf5_file(self.path, "r") as file,
-            hdf5_file(self._draft, "w", durable=True, compact=True) as anew,
+            h5py.File(self.path, "r", locking=False) as file,
+            hdf5_file(self._draft, "w", durable=True, compact=True, room=room) as anew,
             self._draft.open("r+b", buffering=0) as target,
         ):
             piece = memoryview(bytearray(_PIECE_BYTES))
@@ -261,7 +271,9 @@ class RecordFile:
         """Raise as :class:`RecordError` what HDF5 says of a file that it cannot make sense of."""
         try:
             yield
-        except (KeyError, RuntimeError, ValueError) as exc:
+        except (KeyError, OSError, RuntimeError, ValueError) as exc:
+            if isinstance(exc, OSError) and exc.errno is not None:  # of the operating system
+                raise
             self._refuse_where_open()
             raise RecordError(
                 f"{self.path}: is damaged, by another program while the run was in progress: {exc}"
@@ -288,11 +300,7 @@ def _copy(source: int, target: Path, room: int) -> None:
                 shutil.copyfileobj(given, taken)
             return
         size, done = os.fstat(source).st_size, 0
-        try:
-            os.posix_fallocate(taken.fileno(), 0, size + room)
-        except OSError as exc:
-            if exc.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system without it
-                raise
+        set_aside(taken.fileno(), size + room)
         while done < size:
             sent = os.sendfile(taken.fileno(), source, done, size - done)
             if not sent:

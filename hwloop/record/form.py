@@ -24,6 +24,7 @@ from pydantic import (
 
 from hwloop.array.settings import outer_shape
 from hwloop.errors import RecordError
+from hwloop.record.columns import counter_name
 from hwloop.record.header import (
     FORMAT,
     FORMAT_VERSION,
@@ -34,7 +35,6 @@ from hwloop.record.header import (
     STATUS,
     STATUSES,
 )
-from hwloop.record.series import counter_name
 from hwloop.settings.foreign_files import MAX_NUMBERS
 from hwloop.types import LARGEST_INTEGER
 

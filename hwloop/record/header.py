@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -18,8 +18,9 @@ from hwloop.array.operations import PulseMap, Ramp, Reading, ReadMap, VectorBatc
 from hwloop.backend.base import Description
 from hwloop.backend.origin import Origin
 from hwloop.procedure.procedure import Procedure
+from hwloop.record.columns import About, counter_path, make_columns, room_for
+from hwloop.record.objects import make_dataset, make_group, make_text, set_attributes
 from hwloop.record.operations import columns_of
-from hwloop.record.series import counter_name, make_columns
 from hwloop.steps.rows import Row
 
 FORMAT = "hwloop-record"
@@ -43,6 +44,9 @@ _USUAL_TEXT = " " * 256
 _SIDE_BYTES = 3 * 2**16
 _READS_OF_A_RUN = len(CONDUCTANCES)  # besides those of its steps
 
+Signature: TypeAlias = tuple[Any, ...]
+"""Kind and shapes of operations that share a series."""
+
 
 @dataclass(frozen=True)
 class RunHeader:
@@ -56,55 +60,73 @@ class RunHeader:
     origin: Origin
 
 
-def write_header(file: h5py.File, header: RunHeader) -> None:
+@dataclass(frozen=True)
+class ExpectedSeries:
+    """A series that the steps are going to fill, with at most so many rows like ``values``.
+
+    ``signature``: see :func:`signature_of`; None for a table of results.
+    """
+
+    path: str
+    values: Mapping[str, Any]
+    about: About
+    rows: int
+    signature: Signature | None = None
+
+    @property
+    def room(self) -> int:
+        """Return the bytes that it takes in the file at first."""
+        return room_for(self.path, self.values, self.rows)
+
+
+def write_header(file: h5py.File, header: RunHeader, expected: Iterable[ExpectedSeries]) -> None:
     """Write what is known before the run, and make what it will fill, into an empty file."""
-    procedure = header.procedure
-    file.create_group("recorder").attrs["about"] = (
-        "complete rows of each series; what lies beyond them in an interrupted record is filler"
-    )
-    file.create_dataset(STATUS, data=b"running", dtype=STATUS_TEXT)
-    file.attrs.update(
-        {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "run_id": header.run_id,
-            "started_utc": utc_now(),
-            "ended_utc": "",
-            "status": "running",
-            "hwloop_version": _version(),
-            "procedure": procedure.name,
-            "seed": header.seed,
-            "population": header.population or 0,
-            "backend": header.description.name,
-            "origin": header.origin,
-            "multiply": header.description.multiply,
-            "verify_steps": header.description.verify_steps,
-            "code_bits": header.description.code_bits or 0,
-            **_read_path(header.description),
-            "host": platform.node(),
-            "platform": platform.platform(),
-            "python_version": platform.python_version(),
-            "numpy_version": np.__version__,
-        }
-    )
-    texts = file.create_group("procedure")
-    texts["text"] = procedure.text
-    texts["overrides"] = list(procedure.overrides) or h5py.Empty(h5py.string_dtype())
-    texts["resolved"] = json.dumps(procedure.resolved)
-    texts["units"] = json.dumps(procedure.units)
-    instruments = file.create_group("instruments")
-    instruments["identity"] = json.dumps(dict(header.description.identity))
-    instruments["units"] = json.dumps(dict(header.description.units))
+    procedure, root = header.procedure, file.id
+    about = "complete rows of each series; what lies beyond them in an interrupted record is filler"
+    set_attributes(make_group(root, "recorder"), {"about": about})
+    make_dataset(root, STATUS, np.array(b"running", STATUS_TEXT))
+    set_attributes(root, _of_run(header))
+    texts = make_group(root, "procedure")
+    make_text(texts, "text", procedure.text)
+    file["procedure/overrides"] = list(procedure.overrides) or h5py.Empty(h5py.string_dtype())
+    make_text(texts, "resolved", json.dumps(procedure.resolved))
+    make_text(texts, "units", json.dumps(procedure.units))
+    instruments = make_group(root, "instruments")
+    make_text(instruments, "identity", json.dumps(dict(header.description.identity)))
+    make_text(instruments, "units", json.dumps(dict(header.description.units)))
     if header.description.station:
-        instruments["station"] = header.description.station
-    _write_array(file.create_group("array"), procedure)
+        make_text(instruments, "station", header.description.station)
+    _write_array(make_group(root, "array"), procedure)
     _prepare(file, header.description)
-    known: list[tuple[Any, ...]] = []
-    for (signature, columns), rows in _expected_rows(header):
-        make_columns(file, series_path(signature, known), columns, {}, planned=rows)
-        known.append(signature)
-    for path, row, rows in announced(header):
-        make_columns(file, path, row.columns(), about_columns(row), planned=rows)
+    for one in expected:
+        make_columns(file, one.path, one.values, one.about, planned=one.rows)
+
+
+def _of_run(header: RunHeader) -> dict[str, Any]:
+    """Return the attributes of the file."""
+    description = header.description
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "run_id": header.run_id,
+        "started_utc": utc_now(),
+        "ended_utc": "",
+        "status": "running",
+        "hwloop_version": _version(),
+        "procedure": header.procedure.name,
+        "seed": header.seed,
+        "population": header.population or 0,
+        "backend": description.name,
+        "origin": header.origin,
+        "multiply": description.multiply,
+        "verify_steps": description.verify_steps,
+        "code_bits": description.code_bits or 0,
+        **_read_path(description),
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "python_version": platform.python_version(),
+        "numpy_version": np.__version__,
+    }
 
 
 def _read_path(description: Description) -> dict[str, float | str | bool]:
@@ -120,8 +142,22 @@ def _read_path(description: Description) -> dict[str, float | str | bool]:
     }
 
 
-def announced(header: RunHeader) -> Iterator[tuple[str, Row, int]]:
-    """Yield the tables that the steps will fill, their place, and their number of rows.
+def expected_series(header: RunHeader) -> list[ExpectedSeries]:
+    """Return what the steps are going to fill: made at the begin, it needs no change later."""
+    found: dict[Signature, ExpectedSeries] = {}
+    for kind, columns, at_most in _expected_operations(header):
+        signature = signature_of(kind, columns)
+        if signature in found:
+            known = found[signature]
+            found[signature] = replace(known, rows=known.rows + at_most)
+        else:
+            path, rows = series_path(signature, found), _READS_OF_A_RUN + at_most
+            found[signature] = ExpectedSeries(path, columns, {}, rows, signature)
+    return [*found.values(), *_announced(header)]
+
+
+def _announced(header: RunHeader) -> Iterator[ExpectedSeries]:
+    """Yield the tables that the steps will fill.
 
     Of those beside the main table one row, or some small ones: often there is no other, and their
     maps may be large.
@@ -130,8 +166,9 @@ def announced(header: RunHeader) -> Iterator[tuple[str, Row, int]]:
     for prepared in header.procedure.steps:
         tables = prepared.step.tables
         for row in tables(prepared.settings, shape) if tables else ():
-            few = max(_SIDE_BYTES // _bytes_of(row), 1)
-            yield row.place(prepared.label), row, few if row.table else prepared.plan.rows
+            rows = max(_SIDE_BYTES // _bytes_of(row), 1) if row.table else prepared.plan.rows
+            place = row.place(prepared.label)
+            yield ExpectedSeries(place, row.columns(), about_columns(row), rows)
 
 
 def _bytes_of(row: Row) -> int:
@@ -146,23 +183,20 @@ def about_columns(row: Row) -> dict[str, dict[str, str]]:
     }
 
 
-def signature_of(kind: str, columns: Mapping[str, Any]) -> tuple[Any, ...]:
+def signature_of(kind: str, columns: Mapping[str, Any]) -> Signature:
     """Return the kind and the shapes of operations that share a series."""
-    return (kind, *((name, np.shape(value)) for name, value in columns.items()))
+    return (kind, *((name, getattr(value, "shape", ())) for name, value in columns.items()))
 
 
-def series_path(signature: tuple[Any, ...], known: Collection[tuple[Any, ...]]) -> str:
+def series_path(signature: Signature, known: Collection[Signature]) -> str:
     """Return the path of operations of a kind and shape: the kind, or kind_2, kind_3, …"""
     kind = signature[0]
     earlier = sum(1 for other in known if other[0] == kind)
     return f"operations/{kind}" if earlier == 0 else f"operations/{kind}_{earlier + 1}"
 
 
-def expected_operations(header: RunHeader) -> Iterator[tuple[str, dict[str, Any], int]]:
-    """Return the operations that the steps plan, and their highest count.
-
-    Made at the begin, it needs no change of the file later.
-    """
+def _expected_operations(header: RunHeader) -> Iterator[tuple[str, dict[str, Any], int]]:
+    """Yield kind and columns of the operations that the steps plan, and their highest count."""
     *population, _, cols = shape = tuple(header.description.shape)
     for prepared in header.procedure.steps:
         for planned in prepared.plan.operations:
@@ -185,27 +219,13 @@ def expected_operations(header: RunHeader) -> Iterator[tuple[str, dict[str, Any]
                     yield *columns_of(batch, blank), planned.at_most
 
 
-def _expected_rows(
-    header: RunHeader,
-) -> Iterator[tuple[tuple[tuple[Any, ...], dict[str, Any]], int]]:
-    """Yield signature, columns and highest number of rows of each expected series."""
-    columns_by: dict[tuple[Any, ...], dict[str, Any]] = {}
-    rows_by: dict[tuple[Any, ...], int] = {}
-    for kind, columns, at_most in expected_operations(header):
-        signature = signature_of(kind, columns)
-        columns_by.setdefault(signature, columns)
-        rows_by[signature] = rows_by.get(signature, _READS_OF_A_RUN) + at_most
-    for signature, columns in columns_by.items():
-        yield (signature, columns), rows_by[signature]
-
-
 def _blank(shape: tuple[int, ...]) -> Reading:
     return Reading(np.full(shape, np.nan), np.zeros(shape, dtype=np.uint8))
 
 
 def _prepare(file: h5py.File, description: Description) -> None:
     """Make what every run writes, so that writing it changes no structure."""
-    file.create_group("results")
+    make_group(file.id, "results")
     log = {"time_utc": utc_now(), "level": "warning", "message": _USUAL_TEXT}
     outcome = {"label": _USUAL_TEXT, "reached": True, "message": _USUAL_TEXT}
     firsts: dict[str, dict[str, Any]] = {
@@ -217,19 +237,16 @@ def _prepare(file: h5py.File, description: Description) -> None:
         make_columns(file, path, values, {})
     for name in CONDUCTANCES:
         unmeasured = np.full(description.shape, np.nan)
-        file["array"].create_dataset(name, data=unmeasured).attrs["units"] = "S"
-        file["recorder"].create_dataset(counter_name(f"array/{name}"), data=[0])
+        make_dataset(file.id, f"array/{name}", unmeasured, {"units": "S"})
+        make_dataset(file.id, counter_path(f"array/{name}"), [0])
 
 
-def _write_array(group: h5py.Group, procedure: Procedure) -> None:
+def _write_array(group: h5py.h5g.GroupID, procedure: Procedure) -> None:
     array = procedure.array
-    group.attrs.update(
-        {"rows": array.rows, "cols": array.cols, "cell": array.cell, "biasing": array.biasing}
-    )
-    limits = group.create_group("limits")
-    limits.attrs.update(array.limits.model_dump(exclude_none=True))
-    read = group.create_group("read")
-    read.attrs.update(array.read.model_dump(exclude_none=True))
+    size = {"rows": array.rows, "cols": array.cols, "cell": array.cell, "biasing": array.biasing}
+    set_attributes(group, size)
+    for name, settings in (("limits", array.limits), ("read", array.read)):
+        set_attributes(make_group(group, name), settings.model_dump(exclude_none=True))
 
 
 @cache  # of the installed package: its description is parsed to tell it

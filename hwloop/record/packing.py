@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import h5py
 
-from hwloop.record.attributes import copy_attributes
+from hwloop.record.objects import contiguous, copy_attributes, make_group
 
 _PIECE_BYTES = 8 * 2**20
 
@@ -17,71 +17,66 @@ Copy: TypeAlias = Callable[[int, int, int], None]
 
 
 def pack(
-    source: h5py.Group,
-    target: h5py.Group,
+    source: h5py.h5g.GroupID,
+    target: h5py.h5g.GroupID,
     *,
     rows: Mapping[str, int],
     left_out: Collection[str] = (),
     copy: Copy,
+    here: str = "",
 ) -> None:
     """Copy groups, datasets and attributes into an empty file.
 
     ``rows``: by the path of a group from the root, without a slash in front: how many rows of its
-    datasets are complete; the others are left behind. ``left_out``: paths that are not copied. A
-    group below another one is left out where nothing of it remains. ``copy``: copies between the
-    two files past HDF5, which would pass each chunk through itself.
+    datasets are complete; the others are left behind. ``left_out``: paths that are not copied; of
+    a group that is in ``rows``, its own datasets. A group below another one is left out where
+    nothing of it remains. ``copy``: copies between the two files past HDF5, which would pass each
+    chunk through itself. ``here``: the path of ``source``.
     """
-    copy_attributes(source.id, target.id)
-    here = source.name.strip("/")
+    copy_attributes(source, target)
     for name in source:
-        path = f"{here}/{name}".strip("/")
-        if path in left_out:
+        path = f"{here}/{name.decode()}".strip("/")
+        if path in left_out and path not in rows:
             continue
-        item = source[name]
-        if isinstance(item, h5py.Dataset):
-            if here in rows:
-                _pack_column(item, target, name, rows[here], copy)
-            else:
-                h5py.h5o.copy(source.id, name.encode(), target.id, name.encode())
-            continue
-        inner = target.create_group(name)
-        pack(item, inner, rows=rows, left_out=left_out, copy=copy)
-        if here and len(item) and not len(inner):
-            del target[name]
+        item = h5py.h5o.open(source, name)
+        if isinstance(item, h5py.h5g.GroupID):
+            inner = make_group(target, name.decode())
+            pack(item, inner, rows=rows, left_out=left_out, copy=copy, here=path)
+            if here and item.get_num_objs() and not inner.get_num_objs():
+                target.unlink(name)
+        elif here not in rows:
+            h5py.h5o.copy(source, name, target, name)
+        elif here not in left_out:
+            _pack_column(item, target, name, rows[here], copy)
 
 
 def _pack_column(
-    source: h5py.Dataset, target: h5py.Group, name: str, rows: int, copy: Copy
+    source: h5py.h5d.DatasetID, target: h5py.h5g.GroupID, name: bytes, rows: int, copy: Copy
 ) -> None:
-    shape = (rows, *source.shape[1:])
-    row_bytes = math.prod(shape[1:]) * source.dtype.itemsize
+    length, *others = source.shape
+    row_bytes = math.prod(others) * source.dtype.itemsize
     # Texts are as wide as the longest one, and mostly empty.
-    if source.dtype.kind == "S" and len(source) * row_bytes > _PIECE_BYTES:
-        packed = target.create_dataset(name, shape=shape, dtype=source.dtype, compression="gzip")
-        step = -(-_PIECE_BYTES // row_bytes // source.chunks[0]) * source.chunks[0]
-        for first in range(0, rows, step):
-            packed[first : first + step] = source[first : min(first + step, rows)]
-        copy_attributes(source.id, packed.id)
+    if source.dtype.kind == "S" and length * row_bytes > _PIECE_BYTES:
+        _pack_texts(h5py.Dataset(source), h5py.Group(target), name.decode(), rows)
         return
-    made = _contiguous(source.id, target, name, shape)
-    copy_attributes(source.id, made)
+    space = h5py.h5s.create_simple((rows, *others))
+    made = h5py.h5d.create(target, name, source.get_type(), space, contiguous())
+    copy_attributes(source, made)
     if rows * row_bytes:
         to = made.get_offset()
-        for at, size in _places(source.id, rows, row_bytes):
+        for at, size in _places(source, rows, row_bytes):
             copy(at, to, size)
             to += size
 
 
-def _contiguous(
-    source: h5py.h5d.DatasetID, target: h5py.Group, name: str, shape: tuple[int, ...]
-) -> h5py.h5d.DatasetID:
-    """Make a dataset like another one, with room in the file that holds nothing yet."""
-    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    plist.set_obj_track_times(False)
-    plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    space = h5py.h5s.create_simple(shape)
-    return h5py.h5d.create(target.id, name.encode(), source.get_type(), space, plist)
+def _pack_texts(source: h5py.Dataset, target: h5py.Group, name: str, rows: int) -> None:
+    shape = (rows, *source.shape[1:])
+    row_bytes = math.prod(shape[1:]) * source.dtype.itemsize
+    packed = target.create_dataset(name, shape=shape, dtype=source.dtype, compression="gzip")
+    step = -(-_PIECE_BYTES // row_bytes // source.chunks[0]) * source.chunks[0]
+    for first in range(0, rows, step):
+        packed[first : first + step] = source[first : min(first + step, rows)]
+    copy_attributes(source.id, packed.id)
 
 
 def _places(source: h5py.h5d.DatasetID, rows: int, row_bytes: int) -> Iterator[tuple[int, int]]:

@@ -21,6 +21,7 @@ from typing_extensions import override
 from hwloop.array.operations import Answer, Operation
 from hwloop.errors import RecordError
 from hwloop.messages import shortened
+from hwloop.record.columns import counter_path
 from hwloop.record.file import RecordFile
 from hwloop.record.header import (
     CONDUCTANCES,
@@ -31,17 +32,18 @@ from hwloop.record.header import (
     STATUS,
     STATUS_TEXT,
     RunHeader,
+    Signature,
     about_columns,
-    announced,
-    expected_operations,
+    expected_series,
     series_path,
     signature_of,
     utc_now,
     write_header,
 )
+from hwloop.record.objects import make_dataset
 from hwloop.record.operations import columns_of
 from hwloop.record.packing import Copy, pack
-from hwloop.record.series import About, Series, counter_name, write_rows
+from hwloop.record.series import NewRow, Series, write_rows
 from hwloop.steps.rows import Row
 from hwloop.types import FloatArray
 
@@ -110,18 +112,25 @@ class RecordWriter(RecordSink):
     def __init__(self, path: Path, header: RunHeader) -> None:
         super().__init__(path)
         self._synced = self._began
+        expected = expected_series(header)
         self._file = RecordFile(
-            path, lambda file: write_header(file, header), holds=self._what_is_safe
+            path,
+            lambda file: write_header(file, header, expected),
+            room=sum(series.room for series in expected),
+            holds=self._what_is_safe,
         )
         self._operations = Series(self._file, OPERATIONS)
         self._outcomes = Series(self._file, OUTCOMES)
         self._log = Series(self._file, LOG)
         self._results: dict[str, Series] = {}
-        self._measured: dict[tuple[Any, ...], Series] = {}
-        for kind, columns, _ in expected_operations(header):
-            self._series_for(kind, columns)
-        for place, _, _ in announced(header):
-            self._results[place] = Series(self._file, place)
+        self._maps: set[str] = set()
+        self._measured: dict[Signature, Series] = {}
+        for one in expected:
+            series = Series(self._file, one.path)
+            if one.signature is None:
+                self._results[one.path] = series
+            else:
+                self._measured[one.signature] = series
 
     @property
     @override
@@ -140,39 +149,38 @@ class RecordWriter(RecordSink):
     ) -> None:
         kind, columns = columns_of(operation, answer)
         series = self._series_for(kind, columns)
-        entry = np.zeros((), OPERATION)
-        entry["kind"], entry["series"], entry["item"] = kind, series.name, series.rows
-        entry["outcome"] = "failed" if failed else "done"
-        entry["started_s"], entry["ended_s"] = started_s, self.now_s()
-        entry["array_time_s"] = array_time_s
-        self._write((series, columns, {}), (self._operations, {"table": entry}, {}))
+        outcome = "failed" if failed else "done"
+        times_s = (started_s, self.now_s(), array_time_s)
+        entry = np.array((kind, series.name, series.rows, outcome, *times_s), OPERATION)
+        self._write((series, columns, dict), (self._operations, {"table": entry}, dict))
 
     @override
     def row(self, label: str, row: Row) -> None:
         path = row.place(label)
         series = self._results.setdefault(path, Series(self._file, path))
-        self._write((series, row.columns(), about_columns(row)))
+        self._write((series, row.columns(), lambda: about_columns(row)))
 
     @override
     def outcome(self, label: str, *, reached: bool, message: str) -> None:
         text = shortened(message, _LONGEST_MESSAGE)
-        self._write((self._outcomes, {"label": label, "reached": reached, "message": text}, {}))
+        self._write((self._outcomes, {"label": label, "reached": reached, "message": text}, dict))
 
     @override
     def log(self, level: str, message: str) -> None:
         # Of a very long message the begin, the length and the end.
         text = shortened(message, _LONGEST_MESSAGE)
-        self._write((self._log, {"time_utc": utc_now(), "level": level, "message": text}, {}))
+        self._write((self._log, {"time_utc": utc_now(), "level": level, "message": text}, dict))
 
     @override
     def conductance(self, name: str, conductance_s: FloatArray) -> None:
         with self._file.reading() as file:
             whole = file[f"array/{name}"]
             shape, place = whole.shape, whole.id.get_offset()
-            counter_place = file[f"recorder/{counter_name(f'array/{name}')}"].id.get_offset()
+            counter_place = file[counter_path(f"array/{name}")].id.get_offset()
         stored = np.ascontiguousarray(np.broadcast_to(conductance_s, shape), np.float64)
         self._file.write([(place, stored.data)])
         self._file.write([(counter_place, np.array(1).data)])
+        self._maps.add(name)
 
     @override
     def finish(
@@ -180,14 +188,14 @@ class RecordWriter(RecordSink):
     ) -> None:
         ended = utc_now()
         try:
-            with self._file.rewriting() as (file, packed, copy):
+            room = sum(series.rows * series.row_bytes for series in self._all_series())
+            with self._file.rewriting(room=room) as (file, packed, copy):
                 self._pack(file, packed, copy)
-                dataset = packed["array"].create_dataset("pulses", data=pulses)
                 about = {"units": "1", "meaning": "pulses each device has had in its life"}
-                dataset.attrs.update(about)
+                make_dataset(packed.id, "array/pulses", pulses, about)
                 if in_ledger is not None:
-                    earlier = packed["array"].create_dataset("pulses_in_ledger", data=in_ledger)
-                    earlier.attrs.update({"units": "1", "meaning": "pulses in earlier runs"})
+                    about = {"units": "1", "meaning": "pulses in earlier runs"}
+                    make_dataset(packed.id, "array/pulses_in_ledger", in_ledger, about)
                 packed.attrs["ended_utc"] = ended
                 packed.attrs["status"] = status
         except RecordError:
@@ -199,13 +207,10 @@ class RecordWriter(RecordSink):
     def _pack(self, file: h5py.File, packed: h5py.File, copy: Copy) -> None:
         """Copy what the record holds: no unused rows, no series that came to no row."""
         empty = [one for one in (*self._results.values(), *self._measured.values()) if not one.rows]
-        maps = [f"array/{name}" for name in CONDUCTANCES]
-        counters = {path: f"recorder/{counter_name(path)}" for path in maps}
-        left_out = [path for path in maps if not file[counters[path]][0]]
-        for series in empty:
-            left_out += [f"recorder/{counter_name(series.path)}", *series.columns_in(file)]
+        left_out = [place for series in empty for place in (series.path, series.counter)]
+        left_out += [f"array/{name}" for name in CONDUCTANCES if name not in self._maps]
         rows = {series.path: series.rows for series in self._all_series()}
-        pack(file, packed, rows=rows, left_out=left_out, copy=copy)
+        pack(file.id, packed.id, rows=rows, left_out=left_out, copy=copy)
 
     def _state(self, status: str) -> None:
         """Write in place how the run has ended, where the file cannot be written anew."""
@@ -231,7 +236,7 @@ class RecordWriter(RecordSink):
         rows = sum(series.rows for series in self._results.values())
         return f"the {self._operations.rows} operations and {rows} rows before are safe in it"
 
-    def _write(self, *rows: tuple[Series, Mapping[str, Any], About]) -> None:
+    def _write(self, *rows: NewRow) -> None:
         write_rows(rows, self._all_series())
         if time.monotonic() - self._synced > _SYNC_INTERVAL_S:
             self._file.sync()

@@ -69,14 +69,14 @@ def _of_value(value: object, unit: str) -> dict[str, str]:
         return {"": unit} if unit else {}
     if isinstance(value, BaseModel):
         return units_of(value)
-    if isinstance(value, StatesUnits):
-        return dict(value.units())
     found = {"": unit} if unit else {}
-    if isinstance(value, Mapping):
-        parts: Iterable[tuple[object, object]] = value.items()
-        found = {}
-    elif isinstance(value, list | tuple):
-        parts, unit = enumerate(value), ""  # the numbers of a list have the unit of the list
+    if isinstance(value, list | tuple):
+        parts: Iterable[tuple[object, object]] = enumerate(value)
+        unit = ""  # the numbers of a list have the unit of the list
+    elif isinstance(value, StatesUnits):
+        return dict(value.units())
+    elif isinstance(value, Mapping):
+        parts, found = value.items(), {}
     else:
         return found
     for key, item in parts:

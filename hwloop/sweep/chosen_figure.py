@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,18 +17,28 @@ from hwloop.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+_WIDTH = 14
+"""Letters of a label on an axis before it goes on in the next line."""
 
 
 def draw_chosen(chosen: ChosenFigure, results: Sequence[Result], *, name: str) -> NamedFigure:
-    """Draw the figure of finished points; its panels share the axis of the result."""
+    """Draw the figure of finished points; panels share the axis or the colours of the result."""
     good = [one for one in results if chosen.y in one.figures]
     panels = _values(good, chosen.panels)
+    span = plot.finite_span(np.array([one.figures[chosen.y] for one in good]))
     with plot.style():
         figure = plot.new_figure(3.7 * len(panels) + 0.3, 3.2)
         row = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
         for axes, panel in zip(row, panels, strict=True):
             own = [one for one in good if _value(one, chosen.panels) == panel]
-            (_draw_lines if chosen.kind == "lines" else _draw_map)(axes, chosen, own)
+            if chosen.kind == "lines":
+                _draw_lines(axes, chosen, own)
+            else:
+                image = _draw_map(axes, chosen, own, span)
+                if axes is row[-1]:
+                    figure.colorbar(image, ax=list(row), label=chosen.label(chosen.y))
             axes.set_xlabel(chosen.label(chosen.x))
             if panel:
                 axes.set_title(chosen.label(panel))
@@ -53,12 +64,14 @@ def _draw_lines(axes: Axes, chosen: ChosenFigure, results: Sequence[Result]) -> 
         label = chosen.label(line) if line else None
         axes.errorbar(place, middle, ends, color=color, marker="o", capsize=2, label=label)
     if not numeric:
-        axes.set_xticks(place, [chosen.label(x) for x in xs])
+        axes.set_xticks(place, [fill(chosen.label(x), _WIDTH) for x in xs])
     if chosen.lines:
-        axes.legend(title=chosen.label(chosen.lines))
+        axes.legend(title=chosen.label(chosen.lines) or None)
 
 
-def _draw_map(axes: Axes, chosen: ChosenFigure, results: Sequence[Result]) -> None:
+def _draw_map(
+    axes: Axes, chosen: ChosenFigure, results: Sequence[Result], span: tuple[float, float]
+) -> AxesImage:
     xs, ys = _values(results, chosen.x), _values(results, chosen.lines)
     values = np.array(
         [
@@ -74,12 +87,12 @@ def _draw_map(axes: Axes, chosen: ChosenFigure, results: Sequence[Result]) -> No
             for y in ys
         ]
     )
-    image = plot.map_of(axes, values, cmap=plot.SEQUENTIAL, span=plot.finite_span(values))
+    image = plot.map_of(axes, values, cmap=plot.SEQUENTIAL, span=span)
     numbers = [[f"{value:.3g}" if np.isfinite(value) else "–" for value in row] for row in values]
     plot.write_numbers(axes, image, np.array(numbers))
     axes.set_xticks(range(len(xs)), [chosen.label(x) for x in xs])
     axes.set_yticks(range(len(ys)), [chosen.label(y) for y in ys])
-    axes.figure.colorbar(image, ax=axes, label=chosen.label(chosen.y))
+    return image
 
 
 def _places(values: Sequence[str]) -> tuple[FloatArray, bool]:

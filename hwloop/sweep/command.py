@@ -16,7 +16,7 @@ from hwloop.errors import NotConverged
 from hwloop.terminal import outlive_terminal, say
 
 if TYPE_CHECKING:
-    from hwloop.sweep.sweep_file import SweepFile
+    from hwloop.sweep.manifest import Manifest
     from hwloop.sweep.table import Result
 
 _SHOWN = 20
@@ -73,12 +73,12 @@ def sweep(
     swept, settings = list(over or ()), list(overrides or ())
     if described is not None:
         procedure = described.procedure
-        swept, settings = [*described.over, *swept], [*described.overrides, *settings]
+        swept, settings = [*described.axes, *swept], [*described.overrides, *settings]
     options = SweepOptions(procedure, out, chosen, population, workers, scheduler)
     prepared = prepare(options, swept, settings)
     with named_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    manifest = manifest_of(options, prepared, swept, settings)
+    manifest = manifest_of(options, prepared, swept, settings, described)
     write_manifest(manifest, out)
     total = len(prepared.points)
     if prepared.done:
@@ -96,7 +96,7 @@ def sweep(
     write_csv(results, out / "sweep.csv")
     _print(results)
     say(f"table: {out / 'sweep.csv'}")
-    _figures(results, out, described)
+    _figures(results, out, manifest)
     failed = [one for one in results if one.ended.status != "completed"]
     if report and len(failed) < total:
         write_page(Sweep(out, manifest, tuple(results)), out / REPORT)
@@ -126,16 +126,12 @@ def _print(results: Sequence[Result]) -> None:
         say(f"… and {len(results) - _SHOWN} more in the table")
 
 
-def _figures(results: Sequence[Result], out: Path, described: SweepFile | None) -> None:
+def _figures(results: Sequence[Result], out: Path, manifest: Manifest) -> None:
     from hwloop.plotting.style import save_figures
-    from hwloop.sweep.chosen_figure import draw_chosen
     from hwloop.sweep.figures import draw
     from hwloop.sweep.table import origins
 
-    figures = list(draw(results))
-    if described is not None and described.figure is not None:
-        figures.append(draw_chosen(described.figure, results, name=described.name))
-    for figure in figures:
+    for figure in draw(results, manifest.figure, name=manifest.name):
         with named_errors(out / f"{figure.name}.png"):
             (out / f"{figure.name}.png").unlink(missing_ok=True)
             for saved in save_figures([figure], out, origin=origins(results)):

@@ -57,8 +57,9 @@ def shown(value: Any) -> str:
 def read_axis(text: str) -> Axis:
     """Parse ``KEY=A,B,C``, values in YAML, or ``KEY=FIRST:END[:STEP]`` without END.
 
-    Settings that change together are one axis: ``KEY+OTHER=A+1,B+2``. Raises :class:`ConfigError`
-    where it is none of these, or a value stands twice.
+    Settings that change together are one axis: ``KEY+OTHER=A+1,B+2`` or
+    ``KEY+OTHER=[A, 1],[B, 2]``. Raises :class:`ConfigError` where it is none of these, or a value
+    stands twice.
     """
     key, equals, given = text.partition("=")
     if not (key and equals and given.strip()):
@@ -92,14 +93,15 @@ def set_by(key: str, value: Any) -> tuple[str, ...]:
     keys = key.split("+")
     if len(keys) == 1:
         return (f"{key}={json.dumps(value)}",)
-    parts = value.split("+") if isinstance(value, str) else [value]
+    texts = value.split("+") if isinstance(value, str) else None
+    parts = value if isinstance(value, list) else [value] if texts is None else texts
     if len(parts) != len(keys):
         raise ConfigError(
             f"--over {key}: {shown(value)} has {len(parts)} parts for {len(keys)} settings"
         )
-    return tuple(
-        f"{one}={json.dumps(parse_yaml(part))}" for one, part in zip(keys, parts, strict=True)
-    )
+    if texts is not None:
+        parts = [parse_yaml(text) for text in texts]
+    return tuple(f"{one}={json.dumps(part)}" for one, part in zip(keys, parts, strict=True))
 
 
 def _whole_numbers(part: str) -> Sequence[int]:

@@ -6,7 +6,8 @@ interval, a line for each combination of the other settings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from hwloop.sweep.table import Result, moving
 from hwloop.types import FloatArray
 
 _LOW, _HIGH = "_low", "_high"
+_NONE: Mapping[str, str] = MappingProxyType({})
 _ASIDE = 0.06
 """Distance between lines, in steps of the setting, so that their bars stand apart."""
 
@@ -32,19 +34,26 @@ def _bounded(one: Result, name: str) -> bool:
 
 
 def draw_intervals(
-    key: str, values: Sequence[str], results: Sequence[Result]
+    key: str,
+    values: Sequence[str],
+    results: Sequence[Result],
+    labels: Mapping[str, str] = _NONE,
 ) -> Iterator[NamedFigure]:
     """Draw each such fraction against the setting ``key`` of ``values``.
 
-    Nothing is drawn where the other settings have more combinations than there are colours.
+    ``labels``: of values, in place of their own text. Nothing is drawn where the other settings
+    have more combinations than there are colours.
     """
-    lines = _lines(key, results)
+    lines = _lines(key, results, labels)
+    texts = [labels.get(value, value) for value in values]
     if len(lines) <= len(plot.LINES):
         for name in with_interval(results):
-            yield _figure(key, values, name, lines)
+            yield _figure(key, values, texts, name, lines)
 
 
-def _lines(key: str, results: Sequence[Result]) -> dict[str, list[Result]]:
+def _lines(
+    key: str, results: Sequence[Result], labels: Mapping[str, str]
+) -> dict[str, list[Result]]:
     """Return the points of each combination of the settings other than ``key`` and the seed."""
     taken: dict[str, set[str]] = {}
     for one in results:
@@ -53,7 +62,7 @@ def _lines(key: str, results: Sequence[Result]) -> dict[str, list[Result]]:
     lines: dict[str, list[Result]] = {}
     for one in results:
         others = [
-            f"{other.rpartition('.')[2]} {shown(value)}"
+            f"{other.rpartition('.')[2]} {labels.get(shown(value), shown(value))}"
             for other, value in one.point.values
             if other not in (key, SEED) and len(taken[other]) > 1
         ]
@@ -62,7 +71,11 @@ def _lines(key: str, results: Sequence[Result]) -> dict[str, list[Result]]:
 
 
 def _figure(
-    key: str, values: Sequence[str], name: str, lines: dict[str, list[Result]]
+    key: str,
+    values: Sequence[str],
+    texts: Sequence[str],
+    name: str,
+    lines: dict[str, list[Result]],
 ) -> NamedFigure:
     with plot.style():
         figure = plot.new_figure(6.4, 4.0)
@@ -79,7 +92,7 @@ def _figure(
                 capsize=3,
                 label=label,
             )
-        axes.set_xticks(range(len(values)), values, rotation=30 if len("".join(values)) > 40 else 0)
+        axes.set_xticks(range(len(texts)), texts, rotation=30 if len("".join(texts)) > 40 else 0)
         axes.set_xlabel(key.rpartition(".")[2])
         axes.set_ylabel(name.rpartition(".")[2].replace("_", " ").capitalize())
         if len(lines) > 1:

@@ -15,6 +15,7 @@ from hwloop.errors import ConfigError, RecordError
 from hwloop.settings.model import Settings
 from hwloop.sweep.point import Ended
 from hwloop.sweep.runner import Prepared, SweepOptions
+from hwloop.sweep.sweep_file import ChosenFigure, SweepFile
 
 MANIFEST = "sweep.json"
 
@@ -25,6 +26,7 @@ class Manifest(Settings):
     ``over``, ``overrides``: as on the command line. ``points``: content name of each point.
 
     ``procedure`` and ``folder``: paths as they were given. ``failed``: content → its error.
+    ``name``, ``figure``: of the file that describes the sweep, and the figure that it chooses.
     """
 
     format: Literal["hwloop sweep"] = "hwloop sweep"
@@ -39,6 +41,8 @@ class Manifest(Settings):
     overrides: tuple[str, ...]
     points: tuple[str, ...]
     failed: dict[str, str]
+    name: str = ""
+    figure: ChosenFigure | None = None
 
     @property
     def command(self) -> str:
@@ -53,9 +57,16 @@ class Manifest(Settings):
 
 
 def manifest_of(
-    options: SweepOptions, prepared: Prepared, over: Iterable[str], overrides: Iterable[str]
+    options: SweepOptions,
+    prepared: Prepared,
+    over: Iterable[str],
+    overrides: Iterable[str],
+    described: SweepFile | None = None,
 ) -> Manifest:
-    """Return the manifest of a sweep before it runs: no point has failed."""
+    """Return the manifest of a sweep before it runs: no point has failed.
+
+    ``described``: the file that the sweep was read from.
+    """
     return Manifest(
         hwloop_version=version("hwloop"),
         procedure=options.procedure.as_posix(),
@@ -67,6 +78,8 @@ def manifest_of(
         overrides=tuple(overrides),
         points=prepared.names,
         failed={},
+        name="" if described is None else described.name,
+        figure=None if described is None else described.labelled_figure,
     )
 
 

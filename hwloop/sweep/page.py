@@ -70,7 +70,13 @@ class Sweep:
             return {key: record.unit_of(key) for key in keys}
 
     def text_of_setting(self, key: str, value: Any) -> str:
-        """Return a value that a setting took, with its unit where its type has one."""
+        """Return a value that a setting took: its label, or itself with its unit.
+
+        Labels that the sweep's file gives stand for values of several parts, not for plain ones.
+        """
+        figure = self.manifest.figure
+        if figure is not None and (isinstance(value, list | dict) or "+" in key):
+            return figure.label(shown(value))
         unit = self.units[key]
         if isinstance(value, list | dict):
             return shown(value)

@@ -39,7 +39,8 @@ def write_page(sweep: Sweep, target: Path) -> None:
     Raises :class:`RecordError` where it cannot be written, and leaves the former one.
     """
     with scratch_for(target) as scratch:
-        figures = save_figures(draw(sweep.finished), scratch, origin=origins(sweep.finished))
+        drawn = draw(sweep.finished, sweep.manifest.figure, name=sweep.manifest.name)
+        figures = save_figures(drawn, scratch, origin=origins(sweep.finished))
         written = scratch / target.name
         written.write_text(page(sweep, figures, target), encoding="utf-8")
         written.replace(target)

@@ -15,6 +15,9 @@ from hwloop.sweep.grid import Point, points, validate
 from hwloop.sweep.point import Ended, SweepTask, finished, name_of, run_point
 from hwloop.sweep.processes import run_in_processes, start_server
 
+CONNECT_S = 10.0
+"""How long a scheduler may take to answer, seconds."""
+
 
 @dataclass(frozen=True)
 class SweepOptions:
@@ -142,7 +145,7 @@ def _client(address: str) -> Iterator[Any]:
     from distributed import Client
 
     try:
-        client = Client(address, timeout=10)
+        client = Client(address, timeout=CONNECT_S)
     except (OSError, ValueError) as exc:
         raise BackendError(f"no Dask scheduler answers at {address}: {exc}") from None
     with client:

@@ -8,6 +8,8 @@
     over:
       - backends.sim.converters.adc.bits=2,4,6,8,10
       - array.rows+array.cols+array.tiles=64+64+7,128+128+4
+      - key: backends.sim.effects
+        values: {fresh: [], drifting: [{effect: drift, nu: 0.1}]}
     figure:
       kind: lines
       x: backends.sim.converters.adc.bits
@@ -16,6 +18,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,7 +28,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from hwloop.errors import ConfigError
 from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.yaml import read_yaml
-from hwloop.sweep.grid import read_axis
+from hwloop.sweep.grid import read_axis, shown
 
 
 class ChosenFigure(Settings):
@@ -56,6 +59,26 @@ class ChosenFigure(Settings):
         return self.labels.get(text, text)
 
 
+class NamedAxis(Settings):
+    """Axis whose values have names, by which figures and pages show them.
+
+    Of settings that change together, joined by ``+`` in ``key``, each value is a list of one each.
+    """
+
+    key: str
+    values: Annotated[Mapping[str, Any], Field(min_length=1)]
+
+    @property
+    def text(self) -> str:
+        """The axis as ``--over`` takes it."""
+        return f"{self.key}={','.join(json.dumps(value) for value in self.values.values())}"
+
+    def labels(self) -> dict[str, str]:
+        """Return the name of each value, by its text in tables."""
+        values = read_axis(self.text).values
+        return {shown(value): name for value, name in zip(values, self.values, strict=True)}
+
+
 class SweepFile(Settings):
     """Settings of a sweep; ``over`` and ``set``: as ``--over`` and ``--set``.
 
@@ -65,7 +88,7 @@ class SweepFile(Settings):
     name: str
     about: str = ""
     procedure: Path
-    over: Annotated[tuple[str, ...], Field(min_length=1)]
+    over: Annotated[tuple[str | NamedAxis, ...], Field(min_length=1)]
     overrides: Annotated[tuple[str, ...], Field(alias="set")] = ()
     figure: ChosenFigure | None = None
 
@@ -81,13 +104,29 @@ class SweepFile(Settings):
 
     @model_validator(mode="after")
     def _axes_of_the_sweep(self) -> SweepFile:
-        keys = [read_axis(text).key for text in self.over]
+        keys = [read_axis(text).key for text in self.axes]
         figure = self.figure
         for name in () if figure is None else ("x", "lines", "panels"):
             key = getattr(figure, name)
             if key is not None and key not in keys:
                 raise ValueError(f"figure.{name}: {key} is not swept; there are {', '.join(keys)}")
         return self
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Every axis as ``--over`` takes it."""
+        return tuple(one if isinstance(one, str) else one.text for one in self.over)
+
+    @property
+    def labelled_figure(self) -> ChosenFigure | None:
+        """The figure, with the names of values among its labels."""
+        if self.figure is None:
+            return None
+        named = [one.labels() for one in self.over if isinstance(one, NamedAxis)]
+        labels = {
+            text: label for each in (*named, self.figure.labels) for text, label in each.items()
+        }
+        return self.figure.model_copy(update={"labels": labels})
 
 
 def read_sweep_file(path: Path) -> SweepFile | None:

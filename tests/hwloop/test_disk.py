@@ -176,6 +176,30 @@ def test_process_whose_disk_is_full_ends_in_order(at: int, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("room", [1, 10**5, 10**7])
+def test_room_that_is_set_aside_is_given_back_where_the_file_came_out_smaller(
+    room: int, tmp_path: Path
+) -> None:
+    for name, aside in (("a.h5", 0), ("b.h5", room)):
+        with hdf5_file(tmp_path / name, "w", room=aside) as file:
+            file.create_dataset("x", data=np.arange(3000.0))
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_disk_without_room_shows_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with (
+        pytest.raises(OSError, match="No space left on device"),
+        hdf5_file(tmp_path / "a.h5", "w", room=10**6),
+    ):
+        raise AssertionError("the block is not entered")
+
+
 def test_index_of_many_chunks_is_not_kept_in_memory_whole(tmp_path: Path) -> None:
     rows = 10_000
     with hdf5_file(tmp_path / "a.h5", "w") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 import yaml
 
+from hwloop.procedure.procedure import load_procedure
 from hwloop.steps.network.map_network import MAP_NETWORK
 from hwloop.steps.network.mapping.placement import place
 from hwloop.steps.network.network import build
+from hwloop.sweep.grid import points
 from hwloop.sweep.sweep_file import read_sweep_file
 
 FOLDER = Path(__file__).parents[2] / "procedures" / "networks" / "memtorch"
@@ -52,9 +55,31 @@ def test_the_cifar_100_network_answers_made_up_images_and_fits_its_tiles() -> No
     assert {block.layer for block in placed.blocks} == set(range(9))
 
 
-@pytest.mark.parametrize(
-    "file", [path for path in sorted(FOLDER.glob("*_*.yaml")) if "over:" in path.read_text("utf-8")]
-)
+SWEEPS = [path for path in sorted(FOLDER.glob("*_*.yaml")) if "over:" in path.read_text("utf-8")]
+
+
+@pytest.fixture(scope="module")
+def beside_data(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the folder to where the networks and images are at hand."""
+    root = tmp_path_factory.mktemp("study")
+    (root / "data").symlink_to(shared_data)
+    return Path(shutil.copytree(FOLDER, root / "procedures" / "networks" / "memtorch"))
+
+
+@pytest.mark.parametrize("name", [path.name for path in SWEEPS if "cifar100" not in path.name])
+def test_the_last_point_of_a_sweep_sets_what_its_procedure_has(
+    name: str, beside_data: Path
+) -> None:
+    sweep = read_sweep_file(beside_data / name)
+    assert sweep is not None
+    last = points(sweep.axes, sweep.overrides)[-1]
+    resolved = load_procedure(sweep.procedure, last.overrides).resolved
+    assert [step["step"] for step in resolved["steps"]][-1] == "infer"
+    assert resolved["steps"][0]["settings"]["input_scale"] == "largest"
+    assert resolved["backends"]["sim"]["converters"]["adc"]["range"]["kind"] == "calibrated"
+
+
+@pytest.mark.parametrize("file", SWEEPS)
 def test_a_sweep_names_a_procedure_and_axes_that_are_there(file: Path) -> None:
     sweep = read_sweep_file(file)
     assert sweep is not None

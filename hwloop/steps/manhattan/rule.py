@@ -43,15 +43,27 @@ def judge(settings: ManhattanSettings, column_current_a: FloatArray) -> Judgemen
     wants_one = np.array(settings.outputs) == 1
     shortfall = np.maximum(np.where(wants_one, target - activation, activation - target), 0.0)
     if settings.stop == "targets":
-        wrong: BoolArray = np.asarray((shortfall > 0).any(axis=-1))
+        # Along the first axis: along a last one of a few neurons it takes ten times as long.
+        wrong: BoolArray = np.asarray(np.moveaxis(shortfall > 0, -1, 0).copy().any(axis=0))
     else:
         # By the currents, which have the order of the activations: several of those may round to 1.
         wrong = misclassified(current_a, wants_one)
     delta = (target - activation) * settings.beta_per_a * _sech_squared(phase)
-    voltage_v = settings.voltage_v(settings.patterns)
-    summed = np.einsum("...pn,pr->...rn", delta, voltage_v)
+    summed = _over_patterns(delta, settings.voltage_v(settings.patterns))
     update = np.sign(summed).astype(np.int8)
     return Judgement(current_a, activation, shortfall, wrong, update)
+
+
+def _over_patterns(delta: FloatArray, voltage_v: FloatArray) -> FloatArray:
+    """Return Σ_p delta · voltage_v, (..., patterns, neurons), (patterns, rows) → (..., rows, n).
+
+    By einsum, which does not fuse product and sum as a matrix product may: equal terms of opposite
+    signs are 0. With the arrays and neurons as one long axis it takes a quarter of the time.
+    """
+    patterns, rows = voltage_v.shape
+    by_pattern = np.moveaxis(delta, -2, 0)
+    summed = np.einsum("pm,pr->rm", by_pattern.reshape(patterns, -1), voltage_v)
+    return np.moveaxis(summed.reshape(rows, *by_pattern.shape[1:]), 0, -2)
 
 
 def differential(values: FloatArray) -> FloatArray:

@@ -20,6 +20,10 @@ from hwloop.types import FloatArray
 Kernel = tuple[int, int, int]
 """Channels, height and width of a kernel."""
 
+_PATCH_NUMBERS = 2**18  # of patches at a time: they stay in the processor's cache
+_ALONE = 2**18  # multiplications up to which OpenBLAS does not wake other threads
+_LEAST_TILE = 32
+
 
 def patches(
     x: FloatArray, kernel: Kernel, *, padding: int, stride: int, layer: str = ""
@@ -35,6 +39,59 @@ def patches(
     window = MovingWindow(height, width, padding, stride)
     up, across = window.places((x.shape[-2], x.shape[-1]))
     return window.vectors(x).reshape(*x.shape[:-3], up, across, channels * height * width)
+
+
+def sums_by_patches(
+    x: FloatArray,
+    weights: FloatArray,
+    kernel: Kernel,
+    *,
+    padding: int,
+    stride: int,
+    layer: str = "",
+) -> FloatArray:
+    """Compute sums (..., batch, outputs, up, across), the patches of a few images at a time.
+
+    As :func:`sums_by_elements`. A patch is a column here, not a row as in :func:`patches`: lines of
+    the image are copied whole, and the sums are images as they come.
+    """
+    padded = _padded(x, kernel, padding, layer)
+    _, height, width = kernel
+    up, across = MovingWindow(height, width, padding, stride).places((x.shape[-2], x.shape[-1]))
+    padded = np.moveaxis(padded.reshape(-1, *padded.shape[-3:]), 0, 1)
+    images, (rows, outputs), places = padded.shape[1], weights.shape, up * across
+    sums = np.empty((images, outputs, places))
+    at_once = max(1, _PATCH_NUMBERS // (rows * places))
+    tile = _tile(rows * outputs, places)
+    for begin in range(0, images, at_once):
+        part = padded[:, begin : begin + at_once]
+        columns = np.empty((*kernel, part.shape[1], up, across))
+        for top, left in np.ndindex(height, width):
+            columns[:, top, left] = part[
+                ...,
+                top : top + stride * (up - 1) + 1 : stride,
+                left : left + stride * (across - 1) + 1 : stride,
+            ]
+        of_part = sums[begin : begin + at_once]
+        if tile is None:
+            found = weights.T @ columns.reshape(rows, -1)
+            of_part[...] = found.reshape(outputs, -1, places).swapaxes(0, 1)
+        else:
+            found = weights.T @ columns.reshape(rows, -1, tile).swapaxes(0, 1)
+            by_image = found.reshape(len(of_part), -1, outputs, tile)
+            of_part.reshape(len(of_part), outputs, -1, tile)[...] = by_image.swapaxes(1, 2)
+    return sums.reshape(*x.shape[:-3], outputs, up, across)
+
+
+def _tile(each: int, places: int) -> int | None:
+    """Return into how many places a product is cut, so that one thread works on it.
+
+    ``each``: multiplications of a place. OpenBLAS divides larger products among threads, which wait
+    for each other longer than the small ones take. None: not worthwhile, so few would they be.
+    """
+    most = _ALONE // each
+    tile = next((size for size in range(min(most, places), 0, -1) if places % size == 0), 0)
+    return tile if tile >= _LEAST_TILE else None
 
 
 def element_rows(kernel: Kernel) -> Iterator[tuple[int, ...]]:

@@ -113,10 +113,18 @@ def _log(mantissa, exponent):
 
 @numba.njit(inline="always")
 def fill_normals(normals, block, draw, key):
-    """Fill in the normal numbers of one block of a draw; each loop becomes vector instructions."""
+    """Fill in the normal numbers of one block of a draw, all blocks of this size."""
+    fill_normals_from(normals, np.uint64(block) * np.uint64(normals.size // 4), draw, key)
+
+
+@numba.njit(inline="always")
+def fill_normals_from(normals, first, draw, key):
+    """Fill in the normal numbers of counters from ``first``; loops become vector instructions.
+
+    Each counter gives four numbers; the size must be a multiple of four.
+    """
     size = normals.size
     quarter = size // 4
-    first = np.uint64(block) * np.uint64(quarter)
     bits = np.empty(size, np.uint32)
     for i in range(quarter):
         a, b, c, d = philox(first + np.uint64(i), draw, key)

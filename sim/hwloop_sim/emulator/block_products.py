@@ -10,45 +10,35 @@ many vectors come at a time changes no bit. For other cells and lines see
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hwloop.array.blocks import BlockBatch, CellBlock
-from hwloop.array.codes import Codes, smallest_type
-from hwloop.array.operations import Flag, Reading
+from hwloop.array.operations import Reading
 from hwloop.types import FloatArray
 from hwloop_sim.cells.composed import NonIdealDevice
-from hwloop_sim.emulator.converters import memtorch_levels_a
+from hwloop_sim.emulator.block_pieces import (
+    BlockProduct,
+    Conversions,
+    Piece,
+    by_piece,
+    columns_of,
+    floating,
+    gathered,
+    in_one_pass,
+    pieces_of,
+    stacked,
+)
+from hwloop_sim.emulator.converters import Levels
 from hwloop_sim.emulator.lines import ArrayLines
 from hwloop_sim.emulator.readout import Readout, metered
 
 if TYPE_CHECKING:
-    from hwloop_sim.compiled.block_products import Conversion, Gathered, Pieces
+    from hwloop_sim.compiled.block_products import DrawnNoise, Pieces
 
 _Blocks = tuple[CellBlock, ...]
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Part of a block in one tile of converters; ``column``: its first in the answer.
-
-    ``row_tile``: index of the row of tiles. ``entries``: of a vector, for each of its rows.
-    """
-
-    tile: int
-    rows: slice
-    cols: slice
-    entries: tuple[int, ...]
-    column: int
-    row_tile: int
-
-    @property
-    def width(self) -> int:
-        """Return the number of columns."""
-        return int(self.cols.stop - self.cols.start)
 
 
 @dataclass
@@ -96,17 +86,23 @@ class BlockProducts:
     def answer(self, cells: NonIdealDevice, batch: BlockBatch, *, bound_a: float) -> Reading:
         """Return the currents, and the codes of the converters where there are some."""
         self._know(cells)
-        pieces = list(self._pieces(batch))
+        pieces = list(pieces_of(batch, self._readout.row_slices, self._readout.col_slices))
         population = cells.conductance_s.shape[: -3 if batch.tiles > 1 else -2]
-        fixed_a2 = self._fixed_variance_a2(cells)
-        seen = self._counted(batch)
-        raw_a = [
-            self._product(batch, pieces, place, number, seen, fixed_a2)
+        products = [
+            self._product(batch, pieces, place, self._noise(cells, batch, number))
             for number, place in enumerate(np.ndindex(*population))
         ]
-        whole_a = np.stack(raw_a).reshape(*population, *raw_a[0].shape) if population else raw_a[0]
-        seen.vectors += batch.vectors
-        if self._readout.adc is None:
+        adc = self._readout.adc
+        if adc is not None and not adc.each_vector and not batch.calibrate:
+            levels = self._readout.known_levels([one.key for one in pieces])
+            if levels is not None:
+                conversions = self._conversions(pieces, levels, batch, bound_a)
+                reading = in_one_pass(products, conversions, population)
+                self._counted(batch).vectors += batch.vectors
+                return self._summed(reading, batch, pieces)
+        whole_a = stacked([one.currents() for one in products], population)
+        self._counted(batch).vectors += batch.vectors
+        if adc is None:
             return self._summed(metered(whole_a, bound_a), batch, pieces)
         return self._converted(whole_a, batch, pieces, bound_a)
 
@@ -130,50 +126,30 @@ class BlockProducts:
         adc = self._readout.adc
         return float(own_a2 + (0.0 if adc is None else adc.noise_a**2))
 
+    def _noise(self, cells: NonIdealDevice, batch: BlockBatch, draw: int) -> DrawnNoise:
+        """Return the noise of the next vectors on one array of the population."""
+        from hwloop_sim.compiled import block_products as compiled
+
+        seen = self._counted(batch)
+        return compiled.DrawnNoise(self._fixed_variance_a2(cells), seen.key, draw, seen.vectors)
+
     def _counted(self, batch: BlockBatch) -> _Seen:
         if batch.blocks not in self._seen:
             self._seen[batch.blocks] = _Seen(int(self._rng.integers(2**63)))
         return self._seen[batch.blocks]
 
-    def _pieces(self, batch: BlockBatch) -> Iterator[Piece]:
-        """Yield the parts of the blocks in each tile of converters, in the order of conversion."""
-        first = 0
-        for block in batch.blocks:
-            for row_tile, own in enumerate(self._readout.row_slices):
-                rows = _common(block.row_slice, own)
-                if rows is None:
-                    continue
-                entries = block.rows[rows.start - block.top : rows.stop - block.top]
-                for tile_cols in self._readout.col_slices:
-                    cols = _common(block.col_slice, tile_cols)
-                    if cols is not None:
-                        column = first + cols.start - block.left
-                        yield Piece(block.tile, rows, cols, entries, column, row_tile)
-            first += block.width
-
     def _product(
-        self,
-        batch: BlockBatch,
-        pieces: list[Piece],
-        place: tuple[int, ...],
-        number: int,
-        seen: _Seen,
-        fixed_a2: float,
-    ) -> FloatArray:
-        """Return the noisy currents (vectors, conversions) of the array at ``place``."""
-        from hwloop_sim.compiled import block_products as compiled
-
+        self, batch: BlockBatch, pieces: list[Piece], place: tuple[int, ...], noise: DrawnNoise
+    ) -> BlockProduct:
+        """Return the product of the array at ``place``, before it is computed."""
         own_v = batch.voltage_v[place] if batch.outer else batch.voltage_v
         if (batch.blocks, place) not in self._made:
             self._made[batch.blocks, place] = self._compiled(batch, pieces, place)
-        return compiled.multiply(
+        return BlockProduct(
             gathered(batch, self._readout.drive(own_v), self._constant_v(batch)),
             self._made[batch.blocks, place],
-            vectors=batch.vectors,
-            first=seen.vectors,
-            key=seen.key,
-            draw=number,
-            fixed_variance_a2=fixed_a2,
+            batch.vectors,
+            noise,
         )
 
     def _constant_v(self, batch: BlockBatch) -> float:
@@ -204,31 +180,39 @@ class BlockProducts:
         """Return the levels of the converters, and their codes."""
         from hwloop_sim.compiled import block_products as compiled
 
-        gain, offset_a = self._readout.errors_of(
-            [(one.row_tile, one.tile, one.cols) for one in pieces], tiled=batch.tiles > 1
-        )
         adc = self._readout.adc
         if adc is not None and adc.each_vector:
+            gain, offset_a = self._errors(batch, pieces)
             own_a = whole_a * gain[..., None, :] + offset_a[..., None, :]
-            reading = _floating(own_a, pieces, adc.bits, bound_a)
+            reading = floating(own_a, pieces, adc.bits, bound_a)
             return self._summed(reading, batch, pieces)
         levels = self._readout.levels_of(
-            [(one.tile, one.rows.start, one.rows.stop, one.cols.start) for one in pieces],
-            _by_piece(whole_a, pieces, bound_a),
+            [one.key for one in pieces],
+            by_piece(whole_a, pieces, bound_a),
             anew=batch.calibrate,
         )
+        conversions = self._conversions(pieces, levels, batch, bound_a)
+        values = np.empty(whole_a.shape, conversions.code_type)
+        flags = np.empty(whole_a.shape, np.uint8)
+        for place in np.ndindex(*whole_a.shape[:-2]):
+            flags[place] = compiled.convert(whole_a[place], conversions.at(place), values[place])
+        return self._summed(Reading(whole_a, flags, conversions.codes(values)), batch, pieces)
+
+    def _errors(self, batch: BlockBatch, pieces: list[Piece]) -> tuple[FloatArray, FloatArray]:
+        return self._readout.errors_of(
+            [(one.row_tile, one.tile, one.cols) for one in pieces], tiled=batch.tiles > 1
+        )
+
+    def _conversions(
+        self, pieces: list[Piece], levels: list[Levels], batch: BlockBatch, bound_a: float
+    ) -> Conversions:
         widths = [one.width for one in pieces]
         low_a, high_a, top = (
             np.repeat([getattr(one, name) for one in levels], widths).astype(np.float64)
             for name in ("low", "high", "top")
         )
-        values = np.empty(whole_a.shape, smallest_type(int(top.max())))
-        flags = np.empty(whole_a.shape, np.uint8)
-        for place in np.ndindex(*whole_a.shape[:-2]):
-            own = compiled.Conversion(gain[place], offset_a[place], low_a, high_a, top)
-            flags[place] = _convert(whole_a[place], own, values[place], bound_a)
-        codes = Codes(values, columns_of(pieces), low_a, high_a, top)
-        return self._summed(Reading(whole_a, flags, codes), batch, pieces)
+        gain, offset_a = self._errors(batch, pieces)
+        return Conversions(gain, offset_a, low_a, high_a, top, columns_of(pieces), bound_a)
 
     def _summed(self, reading: Reading, batch: BlockBatch, pieces: list[Piece]) -> Reading:
         """Add the partial currents of blocks that are higher than a tile of converters."""
@@ -241,72 +225,3 @@ class BlockProducts:
             current_a[..., at] += reading.current_a[..., conversion]
             flags[..., at] |= reading.flags[..., conversion]
         return Reading(current_a, flags, reading.codes)
-
-
-def _floating(whole_a: FloatArray, pieces: list[Piece], bits: int, bound_a: float) -> Reading:
-    """Return the levels of converters whose range is another for each vector and piece."""
-    beyond = np.abs(whole_a) > bound_a
-    found_a, first = np.empty(whole_a.shape), 0
-    for one in pieces:
-        own = slice(first, first + one.width)
-        found_a[..., own] = memtorch_levels_a(whole_a[..., own], bits)
-        first += one.width
-    return Reading(np.where(beyond, np.nan, found_a), beyond * np.uint8(Flag.COMPLIANCE))
-
-
-def _convert(
-    current_a: FloatArray, conversion: Conversion, codes: np.ndarray, bound_a: float
-) -> np.ndarray:
-    from hwloop_sim.compiled import block_products as compiled
-
-    return compiled.convert(
-        current_a,
-        conversion,
-        codes,
-        bound_a=bound_a,
-        at_bound=Flag.COMPLIANCE,
-        beyond=Flag.OVER_RANGE,
-    )
-
-
-def gathered(batch: BlockBatch, driven_v: FloatArray, constant_v: float) -> Gathered:
-    """Return where the entries of the vectors are among the padded images of one array."""
-    from hwloop_sim.compiled import block_products as compiled
-
-    windows = batch.windows
-    if windows is None:
-        own = np.arange(driven_v.shape[-1])
-        images, places, steps = driven_v, (1, 1), (0, 0)
-    else:
-        edge = (windows.padding, windows.padding)
-        padded = np.pad(driven_v, ((0, 0), (0, 0), edge, edge)) if windows.padding else driven_v
-        _, channels, height, width = padded.shape
-        corner = np.arange(windows.height)[:, None] * width + np.arange(windows.width)
-        own = (np.arange(channels)[:, None, None] * height * width + corner).ravel()
-        images, places = padded.reshape(len(padded), -1), batch.places
-        steps = (windows.stride * width, windows.stride)
-    if batch.constant_v is not None:
-        own = np.append(own, -1)
-    return compiled.Gathered(
-        np.ascontiguousarray(images), own.astype(np.int64), places, *steps, constant_v
-    )
-
-
-def columns_of(pieces: list[Piece]) -> np.ndarray:
-    """Return the column of the answer of each conversion."""
-    return np.concatenate([np.arange(one.column, one.column + one.width) for one in pieces])
-
-
-def _by_piece(whole_a: FloatArray, pieces: list[Piece], bound_a: float) -> Iterator[FloatArray]:
-    """Yield the currents of each piece within the compliance, which a range is calibrated on."""
-    first = 0
-    for one in pieces:
-        own_a = whole_a[..., first : first + one.width]
-        yield np.where(np.abs(own_a) <= bound_a, own_a, np.nan)
-        first += one.width
-
-
-def _common(first: slice, second: slice) -> slice | None:
-    """Return what two slices share; None where nothing."""
-    begin, end = max(first.start, second.start), min(first.stop, second.stop)
-    return slice(begin, end) if begin < end else None

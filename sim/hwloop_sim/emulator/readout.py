@@ -106,6 +106,11 @@ class Readout:
             self._note_ranges(pieces, levels)
         return [self._levels[piece] for piece in pieces]
 
+    def known_levels(self, pieces: list[tuple[int, ...]]) -> list[Levels] | None:
+        """Return the levels of the converters of each piece; None where one is not calibrated."""
+        levels = [self._levels.get(piece) for piece in pieces]
+        return None if None in levels else [one for one in levels if one is not None]
+
     def errors_of(
         self, pieces: list[tuple[int, int, slice]], *, tiled: bool
     ) -> tuple[FloatArray, FloatArray]:

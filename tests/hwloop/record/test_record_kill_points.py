@@ -26,7 +26,7 @@ RUN = """
 import os, sys
 from pathlib import Path
 from hwloop.procedure.procedure import load_procedure
-from hwloop.record import series
+from hwloop.record import columns
 from hwloop.record.writer import RecordWriter
 from hwloop.run.observer import Quiet
 from hwloop.run.runner import RunOptions, run_procedure
@@ -45,8 +45,8 @@ def operation(*args, **kwargs):
     os.write(1, f"operation {done}\\n".encode())
 
 RecordWriter.operation = operation
-series._MOST_PLANNED_ROWS = 1  # so that the file grows
-series._LEAST_BYTES = 2048
+columns._MOST_PLANNED_ROWS = 1  # so that the file grows
+columns._LEAST_BYTES = 2048
 procedure = load_procedure(Path(sys.argv[1]), [f"steps.0.settings.max_updates={sys.argv[3]}"])
 run_procedure(procedure, RunOptions("sim", Path(sys.argv[2]), 64, 1), Telling())
 """

@@ -74,7 +74,10 @@ def test_a_point_beyond_a_limit_is_refused_before_anything_runs(tmp_path: Path) 
     assert not (tmp_path / "new").exists()
 
 
-def test_a_cluster_that_does_not_answer_is_named(tmp_path: Path) -> None:
+def test_a_cluster_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hwloop.sweep.runner.CONNECT_S", 0.2)
     shown = _sweep(tmp_path, "--over", "seed=1,2", "--scheduler", "tcp://127.0.0.1:9", *QUICK)
     assert isinstance(shown.exception, BackendError)
     assert "no Dask scheduler answers at tcp://127.0.0.1:9" in str(shown.exception)

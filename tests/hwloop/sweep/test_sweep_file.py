@@ -71,6 +71,46 @@ def test_settings_joined_by_a_plus_change_together() -> None:
     ]
 
 
+NAMED = """
+name: cells
+procedure: small.yaml
+over:
+  - key: backends.sim.effects+steps.0.settings.repeats
+    values:
+      fresh: [[], 1]
+      drifting: [[{effect: drift, nu: 0.1}], 2]
+figure: {kind: lines, x: backends.sim.effects+steps.0.settings.repeats, y: read_map.repeat}
+"""
+
+
+def test_named_values_go_to_the_settings_and_their_names_to_figure_table_and_page(
+    file: Path, tmp_path: Path
+) -> None:
+    file.write_text(NAMED, encoding="utf-8")
+    out = tmp_path / "out"
+    command = typer.Typer()
+    command.command()(sweep)
+    words = [str(file), "--workers", "1", "-o", str(out), "--report"]
+    result = CliRunner().invoke(command, words)
+    assert result.exit_code == 0, result.output
+    described = read_sweep_file(file)
+    assert described is not None
+    assert [point.overrides for point in points(described.axes)] == [
+        ("backends.sim.effects=[]", "steps.0.settings.repeats=1"),
+        (
+            'backends.sim.effects=[{"effect": "drift", "nu": 0.1}]',
+            "steps.0.settings.repeats=2",
+        ),
+    ]
+    manifest = read_manifest(out)
+    assert manifest.figure is not None
+    assert list(manifest.figure.labels.values()) == ["fresh", "drifting"]
+    page = (out / "sweep-report.html").read_text(encoding="utf-8")
+    assert "<td>fresh</td>" in page
+    assert "<td>drifting</td>" in page
+    assert 'alt="cells' in page
+
+
 @pytest.mark.parametrize(
     ("over", "words"),
     [
@@ -128,3 +168,16 @@ def test_lines_show_each_result_and_its_interval() -> None:
     ends = [segment[:, 1].tolist() for segment in first.lines[2][0].get_segments()]
     assert ends == [pytest.approx([0.05, 0.12]), pytest.approx([0.25, 0.32])]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["first", "b"]
+
+
+def test_panels_of_a_map_share_their_colours_and_one_scale() -> None:
+    results = [
+        Result(point, Ended(point.index, "", "completed", "", 1.0), 1.0, {"y": float(value)}, "")
+        for point, value in zip(points(["p=a,b", "x=1,2", "z=1,2"]), range(8), strict=True)
+    ]
+    chosen = ChosenFigure(kind="map", x="x", lines="z", panels="p", y="y")
+    first, second, scale = draw_chosen(chosen, results, name="one").figure.axes
+    assert first.images[0].get_array().tolist() == [[0.0, 2.0], [1.0, 3.0]]
+    assert second.images[0].get_array().tolist() == [[4.0, 6.0], [5.0, 7.0]]
+    assert first.images[0].get_clim() == second.images[0].get_clim() == (0.0, 7.0)
+    assert scale.get_ylabel() == "y"

@@ -13,10 +13,11 @@ from scipy.signal import correlate
 
 from hwloop.array.blocks import BlockBatch, CellBlock
 from hwloop.errors import StepError
+from hwloop.steps.network import convolution
 from hwloop.steps.network.array_product import multiply
 from hwloop.steps.network.infer import placed_network
 from hwloop.steps.network.map_network import MAP_NETWORK
-from hwloop.steps.network.network import ConvLayer, Matrix, build
+from hwloop.steps.network.network import ConvLayer, Matrix, MaxPool, build
 from tests.characterised import results
 from tests.hwloop.steps.network.test_networks import emulated, program
 
@@ -62,6 +63,20 @@ def test_kernel_element_first_equals_patches_and_scipy(
     if "bias" in names:
         expected = expected + arrays["b"][:, None, None]
     np.testing.assert_allclose(by_elements, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_images_in_pieces_have_the_sums_of_each_image_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(3)
+    arrays = {"w": rng.normal(size=(4, 2, 3, 3))}
+    network = build([layer("patches", {"padding": 1})], arrays)
+    x = rng.normal(size=(5, 2, 6, 7))
+    monkeypatch.setattr(convolution, "_PATCH_NUMBERS", 2 * 18 * 42)  # two images at a time
+    alone = np.concatenate([network.forward(x[i : i + 1]) for i in range(5)])
+    assert network.forward(x).tobytes() == alone.tobytes()
+    # A population in front: each of its members by itself.
+    assert network.forward(np.stack([x, -x]))[1].tobytes() == network.forward(-x).tobytes()
 
 
 @given(
@@ -181,3 +196,18 @@ def test_a_layer_of_an_element_alone_is_a_product_with_the_image() -> None:
     weights = np.array([[2.0], [3.0]])
     matrix = Matrix("w", weights, False, (2, 1, 1), loop="kernel_element")
     np.testing.assert_array_equal(matrix.exact(np.ones((1, 2, 1, 1))), [[[[5.0]]]])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_pool_has_the_largest_of_each_square_and_leaves_incomplete_ones_out(size: int) -> None:
+    x = np.random.default_rng(4).normal(size=(2, 3, 7, 8))
+    settings_ = [layer("patches", {}), MaxPool.parse({"kind": "max_pool", "size": size})]
+    found = build(settings_, {"w": np.eye(3).reshape(3, 3, 1, 1)}).forward(x)
+    expected = [
+        [
+            x[..., top : top + size, left : left + size].max(axis=(-2, -1))
+            for left in range(0, 8 - size + 1, size)
+        ]
+        for top in range(0, 7 - size + 1, size)
+    ]
+    np.testing.assert_array_equal(found, np.moveaxis(np.array(expected), (0, 1), (-2, -1)))

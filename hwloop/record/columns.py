@@ -1,0 +1,150 @@
+"""The columns of a series in a record: datasets with room for rows, and a counter of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.errors import RecordError
+from hwloop.record.objects import group_at, make_dataset, set_attributes
+
+_CHUNK_BYTES = 2**20
+_LEAST_BYTES = 16384
+_FIRST_BYTES, _FIRST_ROWS = 6 * 2**20, 16
+_MOST_PLANNED_BYTES, _MOST_PLANNED_ROWS = 24 * 2**20, 64
+_MOST_CHUNK_ROWS = 256
+_LEAST_TEXT_BYTES, _MOST_TEXT_BYTES = 64, 65536
+
+_NUMBERS = "biufV"  # kinds of types: numbers, truth, and rows of several
+
+About = Mapping[str, Mapping[str, str]]
+
+
+def make_columns(
+    file: h5py.File,
+    path: str,
+    values: Mapping[str, Any],
+    about: About,
+    *,
+    planned: int | None = None,
+) -> None:
+    """Make the columns of a series for rows like ``values``, and its counter.
+
+    ``planned``: rows that are expected at most; there is room for these at first, unless they are
+    many or large. Only within :meth:`RecordFile.changing`, or while the file is begun.
+    """
+    group = group_at(file.id, path)
+    stored = stored_values(path, values)
+    length = _first_rows(stored, planned)
+    for name, array in stored.items():
+        chunk_rows = _chunk_rows(array.nbytes, length)
+        column = _dataset(group, name, array.dtype, (length, *array.shape), chunk_rows)
+        set_attributes(column, about.get(name, {}))
+    make_dataset(file.id, counter_path(path), [0], {"columns": list(stored)})
+
+
+def counter_name(path: str) -> str:
+    """Return the name below ``/recorder`` of the counter of the series at ``path``."""
+    return path.replace("/", ".")
+
+
+def room_for(path: str, values: Mapping[str, Any], planned: int) -> int:
+    """Return the bytes of the columns that :func:`make_columns` makes."""
+    stored = stored_values(path, values)
+    return _first_rows(stored, planned) * sum(array.nbytes for array in stored.values())
+
+
+def _first_rows(stored: Mapping[str, NDArray[Any]], planned: int | None) -> int:
+    """Return the rows that there is room for at first."""
+    largest = max(max(array.nbytes, 1) for array in stored.values())
+    row_bytes = max(sum(array.nbytes for array in stored.values()), 1)
+    least = min(max(_LEAST_BYTES // largest, 1), _MOST_CHUNK_ROWS)
+    if planned is None:
+        return max(least, min(_FIRST_BYTES // row_bytes, _FIRST_ROWS))
+    most = min(_MOST_PLANNED_BYTES // row_bytes, _MOST_PLANNED_ROWS)
+    return max(least, min(planned, most))
+
+
+def counter_path(path: str) -> str:
+    """Return the path of the counter of the series, or of the map, at ``path``."""
+    return f"recorder/{counter_name(path)}"
+
+
+def stored_values(path: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Return the values of a row as they are stored: numbers stay, text becomes bytes."""
+    if not values:
+        raise RecordError(f"{path}: a row without columns cannot be recorded")
+    stored: dict[str, NDArray[Any]] = {}
+    for name, value in values.items():
+        stored[name] = array = np.asarray(value)
+        if array.dtype.kind in _NUMBERS:
+            continue
+        if array.dtype.kind == "U":
+            array = np.char.encode(array, "utf-8", "backslashreplace")
+        if array.dtype.kind == "S" and array.dtype.itemsize > _MOST_TEXT_BYTES:
+            raise RecordError(
+                f"{path}/{name}: a text of {array.dtype.itemsize} bytes; at most"
+                f" {_MOST_TEXT_BYTES} are recorded, since every row is as wide as the longest"
+            )
+        if array.dtype.kind != "S":
+            raise RecordError(
+                f"{path}/{name}: {array.dtype} cannot be recorded; a column holds numbers,"
+                " truth values or text"
+            )
+        stored[name] = array
+    return stored
+
+
+def _chunk_rows(row_bytes: int, length: int) -> int:
+    """Return the rows of a chunk: few chunks, since each is written and indexed by itself."""
+    most = min(max(_CHUNK_BYTES // max(row_bytes, 1), 1), _MOST_CHUNK_ROWS, length)
+    chunks = -(-length // most)
+    return -(-length // chunks)
+
+
+def _dataset(
+    group: h5py.h5g.GroupID,
+    name: str,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    chunk_rows: int,
+) -> h5py.h5d.DatasetID:
+    """Make a dataset of ``shape`` (rows, ...) that can grow, filled and allocated at once."""
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_obj_track_times(False)
+    plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    if dtype.kind == "S":
+        # A power of two, so that a column is widened rarely.
+        wanted = max(dtype.itemsize, _LEAST_TEXT_BYTES)
+        dtype = h5py.string_dtype("utf-8", 1 << (wanted - 1).bit_length())
+    if dtype.kind == "f":
+        plist.set_fill_value(np.array(np.nan, dtype))
+    _, *row = shape
+    # HDF5 has chunks of at least one entry, and none that are larger than a fixed axis.
+    plist.set_chunk((chunk_rows, *(max(size, 1) for size in row)))
+    unlimited = h5py.h5s.UNLIMITED
+    space = h5py.h5s.create_simple(shape, (unlimited, *(size or unlimited for size in row)))
+    kind = h5py.h5t.py_create(dtype, logical=True)
+    return h5py.h5d.create(group, name.encode(), kind, space, plist)
+
+
+def resize_column(file: h5py.File, path: str, rows: int) -> None:
+    """Give a column a number of rows; within :meth:`RecordFile.changing`."""
+    column = h5py.h5d.open(file.id, path.encode())
+    column.set_extent((rows, *column.shape[1:]))
+
+
+def widen_column(group: h5py.Group, name: str, text_bytes: int) -> None:
+    """Make a column of texts anew, for texts of so many bytes; as :func:`resize_column`."""
+    narrow = group[name]
+    texts, about = narrow[()], dict(narrow.attrs)
+    chunk_rows = narrow.chunks[0]
+    del group[name]
+    _dataset(group.id, name, np.dtype(f"S{text_bytes}"), texts.shape, chunk_rows)
+    wide = group[name]
+    wide[()] = texts
+    wide.attrs.update(about)

@@ -1,0 +1,206 @@
+"""Kernels of :mod:`hwloop_sim.compiled.block_products`: vectors are worked on side by side.
+
+A group of :data:`LANES` vectors is gathered from the images entry by entry, so that each entry of
+all of them lies together: one instruction then works on several vectors, however few columns there
+are. A product is added row by row, and its operations are the same in every lane and every group:
+neither the number of threads nor that of vectors in a call changes a bit. Entries at 0 V in a whole
+group are left out, which adds exactly nothing.
+
+Indices are unsigned: numba then spares the look whether they count from the end, and the loops
+become vector instructions.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from hwloop_sim.compiled.counter_based_random import fill_normals_from
+
+LANES = 32
+"""Vectors of a group; its numbers and the sums of a tile stay in the processor's first cache."""
+
+_U = np.uint64
+
+
+@numba.njit(cache=True, nogil=True)
+def _gather(images, corner, offset, rows, constant, values, where, width):
+    """Fill in the entries of a group, and where the cells begin that each drives; return both ends.
+
+    Entries that are 0 for every vector are left out; up to a multiple of four there are zeros.
+    """
+    count = 0
+    for row in range(rows.size):
+        at = offset[rows[row]]
+        own = values[count * LANES : (count + 1) * LANES]
+        largest = 0.0
+        if at >= 0:
+            for lane in range(LANES):
+                own[lane] = images[_U(corner[lane] + at)]
+            for lane in range(LANES):
+                largest = max(largest, abs(own[lane]))
+        else:
+            own[:] = constant
+            largest = abs(constant)
+        where[count] = row * width
+        count += largest > 0.0
+    whole = (count + 3) // 4 * 4
+    for row in range(count, whole):
+        values[row * LANES : (row + 1) * LANES] = 0.0
+        where[row] = 0
+    return whole
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"contract"})
+def _add_products(total, values, count, matrix, where, width):
+    """Add Σ values · matrix to ``total``, both lane by lane; two columns and four rows at a time.
+
+    There is room for one more column in ``total`` where ``width`` is odd.
+    """
+    one, two, three = _U(LANES), _U(2 * LANES), _U(3 * LANES)
+    for column in range(0, width, 2):
+        other = min(column + 1, width - 1)
+        left, right = _U(column * LANES), _U((column + 1) * LANES)
+        for row in range(0, count, 4):
+            i, j, k, l = where[row], where[row + 1], where[row + 2], where[row + 3]  # noqa: E741
+            i0, j0, k0, l0 = (
+                matrix[i + column], matrix[j + column], matrix[k + column], matrix[l + column],
+            )  # fmt: skip
+            i1, j1, k1, l1 = (
+                matrix[i + other], matrix[j + other], matrix[k + other], matrix[l + other],
+            )  # fmt: skip
+            begin = _U(row * LANES)
+            for number in range(LANES):
+                lane = _U(number)
+                a, b = values[begin + lane], values[begin + one + lane]
+                c, d = values[begin + two + lane], values[begin + three + lane]
+                first = total[left + lane]
+                total[left + lane] = (((first + a * i0) + b * j0) + c * k0) + d * l0
+                second = total[right + lane]
+                total[right + lane] = (((second + a * i1) + b * j1) + c * k1) + d * l1
+
+
+@numba.njit(cache=True, nogil=True)
+def _converted(value, gain, offset, low, high, top, bound, at_bound, beyond):
+    """Return level, code and flag of a current; in the operations of NumPy, bit for bit."""
+    step = (high - low) / top
+    complies = abs(value) <= bound
+    code = np.rint((value * gain + offset - low) / step)
+    inside = 0.0 <= code <= top
+    # Not a number is over range as well; its code is 0.
+    held = min(max(code, 0.0), top) if code == code else 0.0
+    flag = np.uint8(0) if inside else np.uint8(beyond)
+    level = (high + low) / 2 + (held - top / 2) * step
+    return (
+        level if inside and complies else np.nan,
+        held,
+        flag if complies else np.uint8(at_bound),
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def _convert_lanes(total, code_of, flag_of, gain, offset, low, high, top, bound, at_bound, beyond):
+    """Convert the sums of columns, lane by lane, to levels in place; fill in codes and flags."""
+    for column in range(gain.size):
+        begin = column * LANES
+        own = total[begin : begin + LANES]
+        codes, flags = code_of[begin : begin + LANES], flag_of[begin : begin + LANES]
+        own_gain, own_offset = gain[column], offset[column]
+        own_low, own_high, own_top = low[column], high[column], top[column]
+        for lane in range(LANES):
+            own[lane], codes[lane], flags[lane] = _converted(
+                own[lane], own_gain, own_offset, own_low, own_high, own_top,
+                bound, at_bound, beyond,
+            )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_normals(total, spread, normals):
+    for i in range(normals.size):
+        total[i] += np.sqrt(spread[i]) * normals[i]
+
+
+@numba.njit(parallel=True, cache=True)
+def multiply(  # noqa: C901 - one pass: what is split off is compiled apart
+    images, numbers, offset, across, places, row_step, col_step, constant,
+    rows, begin, widths, matrix, variance, fixed_variance, key, draw, first,
+    gain, shift, low, high, top, bound, at_bound, beyond,
+    out, codes, flags,
+):  # fmt: skip
+    """Fill in the currents of vectors (vectors, conversions), or levels, codes and flags.
+
+    ``images``: side by side, ``numbers`` each. Nothing is converted where ``codes`` is empty.
+    """
+    vectors, conversions = out.shape
+    noisy = variance.size > 0 or fixed_variance > 0
+    converts = codes.size > 0
+    longest, widest = 0, 0
+    for piece in range(widths.size):
+        longest = max(longest, begin[piece + 1] - begin[piece])
+        widest = max(widest, widths[piece])
+    for group in numba.prange(first // LANES, (first + vectors + LANES - 1) // LANES):
+        corner = np.empty(LANES, np.int64)
+        for lane in range(LANES):
+            # Lanes without a vector repeat the nearest: their answers are left behind.
+            vector = min(max(group * LANES + lane - first, 0), vectors - 1)
+            within = vector % places
+            start = (within // across) * row_step + (within % across) * col_step
+            corner[lane] = (vector // places) * numbers + start
+        values = np.empty((longest + 4) * LANES)
+        where = np.empty(longest + 4, np.int64)
+        total = np.empty((widest + 1) * LANES)
+        spread = np.empty((widest + 1) * LANES if noisy else 0)
+        normals = np.empty(widest * LANES if noisy else 0, np.float32)
+        code_of = np.empty(widest * LANES if converts else 0)
+        flag_of = np.empty(widest * LANES if converts else 0, np.uint8)
+        low_lane = max(first - group * LANES, 0)
+        high_lane = min(first + vectors - group * LANES, LANES)
+        column, cell = 0, 0
+        for piece in range(widths.size):
+            width, height = widths[piece], begin[piece + 1] - begin[piece]
+            own_rows = rows[begin[piece] : begin[piece + 1]]
+            own = slice(cell, cell + width * height)
+            count = _gather(images, corner, offset, own_rows, constant, values, where, width)
+            total[: (width + 1) * LANES] = 0.0
+            _add_products(total, values, count, matrix[own], where, width)
+            if noisy:
+                spread[: (width + 1) * LANES] = fixed_variance
+                if variance.size:
+                    for i in range(count * LANES):
+                        values[i] *= values[i]
+                    _add_products(spread, values, count, variance[own], where, width)
+                drawn = normals[: width * LANES]
+                number = np.uint64((group * conversions + column) * (LANES // 4))
+                fill_normals_from(drawn, number, draw, key)
+                _add_normals(total, spread, drawn)
+            end = column + width
+            if converts:
+                _convert_lanes(
+                    total, code_of, flag_of, gain[column:end], shift[column:end],
+                    low[column:end], high[column:end], top[column:end], bound, at_bound, beyond,
+                )  # fmt: skip
+            for lane in range(low_lane, high_lane):
+                place = group * LANES + lane - first
+                for i in range(width):
+                    out[place, column + i] = total[i * LANES + lane]
+                if converts:
+                    for i in range(width):
+                        codes[place, column + i] = np.uint32(code_of[i * LANES + lane])
+                        flags[place, column + i] = flag_of[i * LANES + lane]
+            column, cell = end, own.stop
+
+
+@numba.njit(parallel=True, cache=True)
+def convert(values, gain, shift, low, high, top, bound, at_bound, beyond, codes, flags):
+    """Convert currents (vectors, conversions) to levels, in place; fill in codes and flags."""
+    vectors, conversions = values.shape
+    size = 64
+    for group in numba.prange((vectors + size - 1) // size):
+        for vector in range(group * size, min((group + 1) * size, vectors)):
+            for i in range(conversions):
+                level, code, flag = _converted(
+                    values[vector, i], gain[i], shift[i], low[i], high[i], top[i],
+                    bound, at_bound, beyond,
+                )  # fmt: skip
+                values[vector, i], flags[vector, i] = level, flag
+                codes[vector, i] = np.uint32(code)
