@@ -36,12 +36,12 @@ def transfer_conductance_s(
     meter_conductance_s = _inverse(wires.sense_ohm + wires.col_ohm * (1 + below))
     edges = [
         (row, col, conductance_s),
-        (row[:, :-1], row[:, 1:], row_conductance_s),
-        (col[:-1], col[1:], col_conductance_s),
+        (row[:, :-1], row[:, 1:], np.full((shape[0], shape[1] - 1), row_conductance_s)),
+        (col[:-1], col[1:], np.full((shape[0] - 1, shape[1]), col_conductance_s)),
     ]
     one = np.concatenate([a.ravel() for a, _, _ in edges])
     other = np.concatenate([b.ravel() for _, b, _ in edges])
-    between_s = np.concatenate([np.broadcast_to(g, a.shape).ravel() for a, _, g in edges])
+    between_s = np.concatenate([between.ravel() for _, _, between in edges])
     to_zero_s = np.zeros(2 * conductance_s.size)
     to_zero_s[row[:, 0]] += driver_conductance_s
     to_zero_s[col[-1]] += meter_conductance_s

@@ -125,9 +125,10 @@ class TileProduct:
         return self._factors[name]
 
     def _computed(self, name: str, mapped: WeightMap, wires: TileWires) -> FloatArray:
-        factors = np.ones(mapped.conductance_s.shape)
+        factors: FloatArray = np.ones(mapped.conductance_s.shape)
         for block in self._blocks[name]:
-            place_ = np.ix_(block.rows, block.columns(factors.shape[1]))
+            cols = block.columns(factors.shape[1])
+            place_ = (np.array(block.rows)[:, None], np.array(cols))
             own_conductance_s = mapped.conductance_s[place_]
             below = self._tile_rows - block.top - len(block.rows)
             found_conductance_s = transfer_conductance_s(
