@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _WIDTH = 14
 """Letters of a label on an axis before it goes on in the next line."""
 
+_ASIDE = 0.16
+"""Distance between the points of one case, in distances of the cases."""
+
 
 def draw_chosen(chosen: ChosenFigure, results: Sequence[Result], *, name: str) -> NamedFigure:
     """Draw the figure of finished points; panels share the axis or the colours of the result."""
@@ -29,7 +32,9 @@ def draw_chosen(chosen: ChosenFigure, results: Sequence[Result], *, name: str) -
     panels = _values(good, chosen.panels)
     span = plot.finite_span(np.array([one.figures[chosen.y] for one in good]))
     with plot.style():
-        figure = plot.new_figure(3.7 * len(panels) + 0.3, 3.2)
+        xs = _values(good, chosen.x)
+        wide = 3.7 if _places(xs)[1] else max(3.7, 1.15 * len(xs))
+        figure = plot.new_figure(wide * len(panels) + 0.3, 3.2)
         row = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
         for axes, panel in zip(row, panels, strict=True):
             own = [one for one in good if _value(one, chosen.panels) == panel]
@@ -52,9 +57,11 @@ def _caption(chosen: ChosenFigure) -> str:
 
 
 def _draw_lines(axes: Axes, chosen: ChosenFigure, results: Sequence[Result]) -> None:
-    xs = _values(results, chosen.x)
+    xs, lines = _values(results, chosen.x), _values(results, chosen.lines)
     place, numeric = _places(xs)
-    for color, line in zip(plot.LINES * 10, _values(results, chosen.lines), strict=False):
+    # Cases have no order: nothing lies between them, and points of one case stand side by side.
+    fmt, aside = ("o-", 0.0) if numeric else ("o", _ASIDE)
+    for index, (color, line) in enumerate(zip(plot.LINES * 10, lines, strict=False)):
         own = [one for one in results if _value(one, chosen.lines) == line]
         middle, low, high = (
             np.array([_mean(own, chosen.x, x, chosen.y + end) for x in xs])
@@ -62,7 +69,8 @@ def _draw_lines(axes: Axes, chosen: ChosenFigure, results: Sequence[Result]) -> 
         )
         ends = np.nan_to_num(np.abs(np.stack([middle - low, high - middle])))
         label = chosen.label(line) if line else None
-        axes.errorbar(place, middle, ends, color=color, marker="o", capsize=2, label=label)
+        at = place + aside * (index - (len(lines) - 1) / 2)
+        axes.errorbar(at, middle, ends, fmt=fmt, color=color, capsize=2, label=label)
     if not numeric:
         axes.set_xticks(place, [fill(chosen.label(x), _WIDTH) for x in xs])
     if chosen.lines:

@@ -181,3 +181,20 @@ def test_panels_of_a_map_share_their_colours_and_one_scale() -> None:
     assert second.images[0].get_array().tolist() == [[4.0, 6.0], [5.0, 7.0]]
     assert first.images[0].get_clim() == second.images[0].get_clim() == (0.0, 7.0)
     assert scale.get_ylabel() == "y"
+
+
+def test_cases_stand_side_by_side_without_a_line_between_them() -> None:
+    results = [
+        Result(point, Ended(point.index, "", "completed", "", 1.0), 1.0, {"y": float(value)}, "")
+        for point, value in zip(points(["x=a,b", "kind=1,2"]), range(4), strict=True)
+    ]
+    chosen = ChosenFigure(
+        kind="lines", x="x", lines="kind", y="y", labels={"a": "a long name here"}
+    )
+    (axes,) = draw_chosen(chosen, results, name="one").figure.axes
+    first, second = (container.lines[0] for container in axes.containers)
+    assert (first.get_linestyle(), second.get_linestyle()) == ("None", "None")
+    assert first.get_ydata().tolist() == [0.0, 2.0]
+    assert (first.get_xdata() + second.get_xdata()).tolist() == pytest.approx([0.0, 2.0])
+    assert all(first.get_xdata() < second.get_xdata())
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["a long name\nhere", "b"]
