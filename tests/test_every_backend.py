@@ -27,7 +27,14 @@ from hwloop_drivers.bench import open as opening
 from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.bench.open import BenchSettings, open_bench
 from hwloop_sim.emulator.backend import SIM, open_sim
-from tests.drivers.running_bench import PROCEDURE, ROOT, STATIONS, copy_station, running_bench
+from tests.drivers.running_bench import (
+    PROCEDURE,
+    ROOT,
+    STATIONS,
+    NoWatchdog,
+    copy_station,
+    running_bench,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:(pymeasure|qcodes).*")
 
@@ -58,29 +65,6 @@ METERS = {
     "qcodes": "qcodes.instrument_drivers.Keithley.Keithley2400",
 }
 SERIAL = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
-
-
-class NoWatchdog:
-    """In the place of the process that watches a bench: these end with their test."""
-
-    def __init__(self, *_: object, **__: object) -> None: ...
-
-    def on_end(self, call: Callable[[], None]) -> None: ...
-
-    def check(self) -> None: ...
-
-    def expect(self, within_s: float) -> None: ...
-
-    def begin(self) -> None: ...
-
-    def idle(self) -> None: ...
-
-    def making_safe(self) -> None: ...
-
-    def safe(self) -> None: ...
-
-    def release(self, *, safe: bool) -> None:
-        assert safe
 
 
 @pytest.fixture(autouse=True)

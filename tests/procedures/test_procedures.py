@@ -30,7 +30,7 @@ def test_procedure_reaches_its_aim_on_the_emulator_and_replays_to_the_last_bit(
 
 
 @pytest.mark.parametrize("file", PROCEDURES, ids=lambda file: file.stem)
-@pytest.mark.parametrize("population", [None, 1, 7])
+@pytest.mark.parametrize("population", [None, pytest.param(1, marks=pytest.mark.slow), 7])
 def test_two_runs_with_one_seed_give_identical_records(
     file: Path, population: int | None, tmp_path: Path
 ) -> None:

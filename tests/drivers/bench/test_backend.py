@@ -22,6 +22,8 @@ from hwloop_sim.virtual.bench.bench import VirtualBench
 from tests.biased_cells import cell_voltages_v
 from tests.drivers.running_bench import PROCEDURE, running_bench
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 OHM = [[10e3, 12e3, 15e3, 18e3], [22e3, 27e3, 33e3, 39e3], [47e3, 56e3, 68e3, 82e3], [1e5, 2e5, 3e5, 4e5]]  # fmt: skip
 DRIVES = {
     "V/2": {"rows": "s1", "columns": "s2"},

@@ -16,6 +16,8 @@ from hwloop.run.observer import Quiet
 from hwloop.run.runner import RunOptions, run_procedure
 from tests.drivers.running_bench import copy_station, running_bench
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 STATION = Path(__file__).parents[3] / "stations" / "virtual_4x4.yaml"
 RESOLUTION_CONDUCTANCE_S = 10e-12 / 0.1  # Keithley 2400, 1 µA range, at the read voltage
 ARRAY = {

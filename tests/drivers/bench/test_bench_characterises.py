@@ -17,6 +17,8 @@ from tests.drivers.bench.test_backend import _station as station_of
 from tests.drivers.bench.test_bench_characterisation import ARRAY, DEVICE, STATION
 from tests.drivers.running_bench import copy_station, run_hosted
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 UP = {"amplitude_v": 2.0, "width_s": 5e-3}
 DOWN = {"amplitude_v": -2.8, "width_s": 5e-3}
 SMALL_CELLS = [[0, 0], [1, 2]]

@@ -21,6 +21,8 @@ from tests.characterised import results
 from tests.drivers.bench.test_bench_characterisation import ARRAY
 from tests.drivers.running_bench import ROOT, copy_station, run_hosted, running_bench
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 STATION = ROOT / "stations" / "virtual_2602b_707b.yaml"
 DEVICE = {
     "model": "soft_bounds",

@@ -28,6 +28,8 @@ from hwloop_drivers.station.drives import BenchDrives
 from hwloop_sim.virtual.bench.bench import VirtualBench
 from tests.drivers.running_bench import PROCEDURE, ROOT, running_bench
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 PAIR = ROOT / "stations" / "virtual_2602b_707b.yaml"
 GENERATOR = ROOT / "stations" / "virtual_2450_33500b_3706a.yaml"
 STEPS = 24

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -17,8 +18,9 @@ from hwloop.errors import ConfigError, NotConverged
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
 from hwloop.run.runner import RunOptions, run_procedure
+from hwloop_drivers.bench import open as opening
 from hwloop_drivers.virtual_bench import find
-from tests.drivers.running_bench import run_hosted, running_bench
+from tests.drivers.running_bench import NoWatchdog, run_hosted, running_bench
 
 ROOT = Path(__file__).parents[3]
 PROCEDURE = ROOT / "procedures" / "manhattan_4x4.yaml"
@@ -48,7 +50,10 @@ def _run(
     more: Sequence[str] = (),
     hosted: bool = False,
 ) -> Record:
-    """Run the training; ``hosted``: on a bench in this process, else on one that the run starts."""
+    """Run the training; ``hosted``: on a bench in this process, else on one that the run starts.
+
+    One that is hosted ends with its test, and is not watched.
+    """
     overrides = [
         f"backends.bench.station={station.as_posix()}",
         f"steps.0.settings.max_updates={updates}",
@@ -56,7 +61,8 @@ def _run(
     ]
     procedure = load_procedure(PROCEDURE, overrides)
     path = out / f"{backend}.h5"
-    with running_bench(station, procedure) if hosted else nullcontext():
+    watch = patch.object(opening, "Watchdog", NoWatchdog) if hosted else nullcontext()
+    with watch, running_bench(station, procedure) if hosted else nullcontext():
         result = run_procedure(procedure, RunOptions(backend, path, seed=seed))
     try:
         result.raise_unless_reached()
@@ -65,9 +71,11 @@ def _run(
     return Record(path)
 
 
-CASES = [(path, "as it is", 50) for path in STATIONS] + [
-    (path, "hislip", 2) for path in STATIONS if "serial" not in path.stem
-]
+# That the others converge alike takes minutes; test_stations_agree.py has their first five updates.
+CASES = [
+    pytest.param(path, "as it is", 50, marks=[pytest.mark.slow] if path != STATION else [])
+    for path in STATIONS
+] + [(path, "hislip", 2) for path in STATIONS if "serial" not in path.stem]
 
 
 @pytest.mark.parametrize(
@@ -239,6 +247,7 @@ def _wait_until(holds: object, *, at_most_s: float = 60) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.usefixtures("no_watchdog")
 def test_cells_that_any_voltage_moves_are_trained_over_instruments_far_below_their_limits(
     tmp_path: Path,
 ) -> None:
@@ -265,6 +274,7 @@ def test_cells_that_any_voltage_moves_are_trained_over_instruments_far_below_the
     np.testing.assert_allclose(ends_conductance_s[1], ends_conductance_s[0], rtol=1e-4)
 
 
+@pytest.mark.usefixtures("no_watchdog")
 @pytest.mark.parametrize(
     ("changes", "seed", "epochs"),
     [

@@ -34,6 +34,8 @@ from tests.drivers.fake_bench import (
 )
 from tests.drivers.running_bench import PROCEDURE, STATIONS, copy_station, running_bench
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 
 class Told:
     """What happened on a bench, in order: levels, waits, readings, trains, relays."""

@@ -13,6 +13,8 @@ from hwloop_sim.virtual.bench.bench import VirtualBench
 from hwloop_sim.virtual.bench.faults import Fault
 from tests.drivers.running_bench import PROCEDURE, ROOT, copy_station, running_bench
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 STATION = ROOT / "stations" / "virtual_4x4.yaml"
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from hwloop.array.operations import PulseMap, Reading, ReadMap, VectorBatch
 from hwloop.backend.base import CrossbarBackend
@@ -17,6 +18,8 @@ from hwloop.run.execute import request_for
 from hwloop_drivers.bench.open import BenchSettings, open_bench
 from hwloop_sim.emulator.backend import SIM
 from tests.drivers.running_bench import PROCEDURE, copy_station, run_hosted, running_bench
+
+pytestmark = pytest.mark.usefixtures("no_watchdog")
 
 ROOT = Path(__file__).parents[3]
 STATION = ROOT / "stations" / "virtual_4x4.yaml"

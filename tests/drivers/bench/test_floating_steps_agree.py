@@ -15,6 +15,8 @@ from hwloop.record.reader import Record
 from tests.drivers.bench.test_floating_agrees import station
 from tests.drivers.running_bench import run_hosted
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 PULSE = {"amplitude": "1 V", "width_s": "1 ms"}
 ARRAY: dict[str, Any] = {
     "rows": 4,

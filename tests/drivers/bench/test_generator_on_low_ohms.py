@@ -21,6 +21,8 @@ from hwloop.types import FloatArray
 from hwloop_drivers.bench.readings import resistors_in_words
 from tests.drivers.running_bench import PROCEDURE, STATIONS, copy_station, running_bench
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 GENERATOR_OHM = 50.0
 HALF_A_STEP_A = 10e-12 / 2  # 2450, 10 µA range: SPEC-2450 rev. A, page 2
 CHANGE_S = 4e-6

@@ -19,6 +19,8 @@ from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.run.runner import RunOptions, run_procedure
 from tests.drivers.fake_bench import SHAPE, fake_array, fake_bench
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 # Pulses of ±2 V, a compliance of 3 mA; cells of 300 µS at most; a third is 0.667 V.
 OVERRIDES = ["array.biasing=V/3", "array.limits.current_a=3 mA", "array.limits.half_select_v=0.7"]
 RANGE = "array.range={{low_conductance_s: 1 uS, high_conductance_s: {}}}"

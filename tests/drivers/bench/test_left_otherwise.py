@@ -20,6 +20,8 @@ from hwloop_drivers.virtual_bench import find
 from hwloop_sim.virtual.bench.bench import VirtualBench
 from tests.drivers.running_bench import PROCEDURE, ROOT, copy_station, running_bench
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 ALL = np.ones((4, 4), dtype=np.bool_)
 TSP_LEFT = {
     "prompts": ["localnode.prompts = 1"],

@@ -26,6 +26,8 @@ from hwloop_drivers.bench.open import BenchSettings, open_bench
 from hwloop_sim.emulator.backend import SIM, open_sim
 from tests.drivers.running_bench import PROCEDURE, STATIONS, copy_station, running_bench
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 METERED = [one.stem for one in STATIONS if "33500b" not in one.stem]
 PLACES = ["sim", *METERED]
 CELL = {

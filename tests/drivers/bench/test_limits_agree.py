@@ -15,6 +15,8 @@ from hwloop_drivers.bench.open import BenchSettings, open_bench
 from hwloop_sim.emulator.backend import SIM
 from tests.drivers.running_bench import PROCEDURE, copy_station, running_bench
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 STATION = Path(__file__).parents[3] / "stations" / "virtual_4x4.yaml"
 RESOLUTION_A = 10e-12  # Keithley 2400, 1 µA range
 READ_V = 0.05

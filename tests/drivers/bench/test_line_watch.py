@@ -23,6 +23,8 @@ from hwloop_sim.virtual.bench.bench import VirtualBench
 from hwloop_sim.virtual.bench.faults import Fault
 from tests.drivers.running_bench import PROCEDURE, STATIONS, copy_station, running_bench
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 SHAPE = (4, 4)
 TWO_CHANNELS = next(path for path in STATIONS if path.stem == "virtual_2602b_707b")
 NOTICED = "the wiring has changed during the run: "

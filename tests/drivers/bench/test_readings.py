@@ -22,6 +22,8 @@ from hwloop_drivers.roles import Measured
 from tests.drivers.fake_bench import CELL, SHAPE, fake_bench
 from tests.drivers.running_bench import PROCEDURE, STATIONS, copy_station, running_bench
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 READ_V, COMPLIANCE_A = 0.05, 1e-5
 NEVER = np.inf * np.ones((4, 4))
 EVERY = ReadMap.every_cell((4, 4), read_v=READ_V, both_polarities=True)

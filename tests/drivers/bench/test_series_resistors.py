@@ -15,6 +15,8 @@ from hwloop.steps.array import Array
 from hwloop_sim.virtual.bench.bench import VirtualBench
 from tests.drivers.running_bench import ROOT, STATIONS, copy_station, running_bench
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 STATION = next(path for path in STATIONS if path.stem == "virtual_4x4")
 RESOLUTION_CONDUCTANCE_S = (
     1.5 * 10e-12 / 0.05

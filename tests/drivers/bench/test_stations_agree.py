@@ -30,6 +30,8 @@ from hwloop.steps.array import Array
 from hwloop.types import FloatArray
 from tests.drivers.running_bench import PROCEDURE, STATIONS, copy_station, running_bench
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 UPDATES = 5
 BY_GENERATOR = "virtual_2450_33500b_3706a"
 STEPS_OF_A_RANGE = {

@@ -20,6 +20,8 @@ from tests.drivers.running_bench import (
     running_bench,
 )
 
+pytestmark = pytest.mark.usefixtures("no_watchdog")
+
 
 def _self_test(
     station: Path, *faults: dict[str, str], dummy: bool = True, overrides: Sequence[str] = ()

@@ -202,7 +202,10 @@ def test_the_curves_of_the_programming_spread_are_those_of_the_reference(shared_
         assert sigma_conductance_us.argmax() == at_conductance_us
 
 
-@pytest.mark.parametrize("name", ["crosssim_taox", TWIN, "wang2022_yflash_48_cells"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("crosssim_taox", marks=pytest.mark.slow), TWIN, "wang2022_yflash_48_cells"],
+)
 def test_a_shipped_file_is_what_a_fit_to_the_data_gives(name: str, shared_data: Path) -> None:
     fit, source = files.fitted()[name]
     again = files.rounded(files.contents(fit(shared_data), source))

@@ -49,11 +49,12 @@ def interior(conductance_s: FloatArray, wires: Wires | None) -> Interior:
     """
     rows, cols = conductance_s.shape
     if wires is None or not (wires.row_ohm or wires.col_ohm or wires.selector_ohm):
-        joined = [
-            [np.diag(conductance_s.sum(axis=1)), -conductance_s],
-            [-conductance_s.T, np.diag(conductance_s.sum(axis=0))],
-        ]
-        return Interior((rows, cols), np.block(joined), None)
+        joined_s = np.zeros((rows + cols, rows + cols))
+        joined_s[:rows, rows:] = -conductance_s
+        joined_s[rows:, :rows] = -conductance_s.T
+        np.fill_diagonal(joined_s[:rows, :rows], conductance_s.sum(axis=1))
+        np.fill_diagonal(joined_s[rows:, rows:], conductance_s.sum(axis=0))
+        return Interior((rows, cols), joined_s, None)
     terminal_v = np.eye(rows + cols)
     found = solve(
         conductance_s,

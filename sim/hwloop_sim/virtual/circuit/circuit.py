@@ -16,17 +16,17 @@ from math import inf
 import numpy as np
 
 from hwloop.array.operations import PulseMap
-from hwloop.errors import ConfigError, Unsupported
+from hwloop.errors import Unsupported
 from hwloop.messages import cell_name
-from hwloop.station.parts import GROUND, Wire
 from hwloop.station.station import Station
-from hwloop.types import BoolArray, FloatArray
+from hwloop.types import FloatArray
 from hwloop_sim.cells.device import Device
 from hwloop_sim.circuit import Wires
 from hwloop_sim.virtual.circuit.array_interior import Interior, interior
 from hwloop_sim.virtual.circuit.cables import CableCharges
 from hwloop_sim.virtual.circuit.cell_reads import CellReads
 from hwloop_sim.virtual.circuit.clock import BenchClock
+from hwloop_sim.virtual.circuit.connections import Connections
 from hwloop_sim.virtual.circuit.nodal import Drive, NodalSolution, Nodes, solve
 
 KEPT_CHANGES = 100_000
@@ -97,23 +97,18 @@ class Circuit:
         self._clock = clock
         self._quiet_v = quiet_v
         self._harmless_v = quiet_v if harmless_v is None else harmless_v
-        self._wires = list(station.wires())
         self._series_ohm = dict(station.wiring.series_ohm)
         self._cables = CableCharges(station.wiring.cable_f, clock)
         self._drives: dict[str, Drive] = {name: Drive() for name in station.outputs}
-        self._lines = list(station.wiring.lines)
-        self._closed: dict[str, frozenset[str]] = {}
-        self._broken: dict[tuple[str, str], bool] = {}
         self._stress: dict[tuple[int, int], _Stress] = {}
         self._solution: NodalSolution | None = None
+        self._solved: tuple[NodalSolution, Interior, FloatArray] | None = None
         self.unmodelled: list[str] = []
         self.changes: deque[Change] = deque(maxlen=KEPT_CHANGES)
         rows, cols = device.conductance_s.shape[-2:]
         self.pulses = np.zeros((rows, cols), dtype=np.int64)
-        # The line that each row and column is wired to: its own, unless a fault was injected.
-        self._row_names = [f"row{n}" for n in range(rows)]
-        self._col_names = [f"col{n}" for n in range(cols)]
-        self._loose: list[str] = []
+        self._connections = Connections(station, rows, cols)
+        self._inside_now: tuple[FloatArray, tuple[float, ...], Interior] | None = None
         clock.on_elapse(self._elapse)
 
     def drive(
@@ -159,9 +154,9 @@ class Circuit:
         sensed = self._uncharged(output) if self._cables.charging() else self.sense(output)
         if self._reads is None or not self._reads.act or output not in self._drives:
             return sensed
-        nodes, cell_v = self._solve().nodes, self.cell_volts()
+        cell_v = self.cell_volts()
         if not sensed.limited:
-            noise_a = self._reads.noise_a(cell_v, self._measured(nodes, output))
+            noise_a = self._reads.noise_a(cell_v, self._connections.measured(output))
             limit_a = self._drives[output].limit_a
             amperes = min(max(sensed.amperes + noise_a, -limit_a), limit_a)
             sensed = replace(sensed, amperes=amperes)
@@ -180,55 +175,34 @@ class Circuit:
         amperes = self._cables.with_charge_a(output, now.amperes[output], limit_a)
         return Sensed(now.volts(output), amperes, limited=abs(amperes) >= limit_a)
 
-    def _measured(self, nodes: Nodes, output: str) -> BoolArray:
-        """Return the cells with one end at an output, (rows, cols)."""
-        place = nodes.index(output)
-        rows = np.array([nodes.index(name) == place for name in self._row_names])
-        cols = np.array([nodes.index(name) == place for name in self._col_names])
-        measured: BoolArray = rows[:, None] ^ cols
-        return measured
-
     def channels(self, matrix: str) -> frozenset[str]:
         """Return every wired channel of a matrix."""
-        return frozenset(w.channel for w in self._wires if w.matrix == matrix and w.channel)
+        return self._connections.channels(matrix)
 
     def set_closed(self, matrix: str, channels: frozenset[str]) -> None:
         """Close these channels of a matrix, and open all others."""
-        if self._closed.get(matrix, frozenset()) != channels:
-            self._closed[matrix] = channels
+        if self._connections.set_closed(matrix, channels):
             self._changed()
 
     def stick(self, matrix: str, channel: str, *, closed: bool) -> None:
         """Make a relay stick closed or open from now on."""
-        self._broken[(matrix, channel)] = closed
+        self._connections.stick(matrix, channel, closed=closed)
         self._changed()
 
     def break_line(self, line: str) -> None:
         """Break the lead from a line to the array."""
-        self._require_line(line)
-        loose = f"end of the lead to {line}"
-        self._loose.append(loose)
-        self._rename({line: loose})
+        self._connections.break_line(line)
+        self._changed()
 
     def exchange(self, one: str, other: str) -> None:
         """Exchange the leads of two lines at the array."""
-        for line in (one, other):
-            self._require_line(line)
-        self._rename({one: other, other: one})
-
-    def _require_line(self, line: str) -> None:
-        if line not in self._lines:
-            raise ConfigError(f"there is no line {line!r}: {self._lines[0]} … {self._lines[-1]}")
-
-    def _rename(self, names: dict[str, str]) -> None:
-        self._row_names = [names.get(name, name) for name in self._row_names]
-        self._col_names = [names.get(name, name) for name in self._col_names]
+        self._connections.exchange(one, other)
         self._changed()
 
     def line_volts(self) -> dict[str, float]:
         """Return the voltage of every line now, by name."""
         solution = self._solve()
-        return {line: solution.volts(line) for line in self._lines}
+        return {line: solution.volts(line) for line in self._connections.lines}
 
     def output_volts(self) -> dict[str, float | None]:
         """Return the voltage that every output drives now; None where it is off."""
@@ -238,20 +212,25 @@ class Circuit:
         """Return the lines that neither ground nor an output holds now."""
         nodes = self._solve().nodes
         held = {0, *(nodes.index(n) for n, d in self._drives.items() if d.volts is not None)}
-        return tuple(line for line in self._lines if nodes.index(line) not in held)
+        return tuple(line for line in self._connections.lines if nodes.index(line) not in held)
 
     def cell_volts(self) -> FloatArray:
-        """Return the voltage of every cell now, (rows, cols), row above column."""
+        """Return the voltage of every cell now, (rows, cols), row above column; not to be changed.
+
+        Found once for each state of the bench and its cells.
+        """
         solution = self._solve()
-        terminals = (*self._row_names, *self._col_names)
-        cell_v = self._inside(solution.nodes).cell_v(
-            np.array([solution.volts(name) for name in terminals])
-        )
-        return cell_v * self._gated(solution.nodes)[:, None]
+        inside = self._inside(solution.nodes)
+        if self._solved is None or self._solved[0] is not solution or self._solved[1] is not inside:
+            cell_v = inside.cell_v(solution.node_v[self._connections.terminals])
+            cell_v = cell_v * np.array(self._gated(solution.nodes))[:, None]
+            cell_v.setflags(write=False)
+            self._solved = solution, inside, cell_v
+        return self._solved[2]
 
     def closed_channels(self) -> tuple[str, ...]:
         """Return every channel that connects now, as matrix:channel."""
-        return tuple(f"{w.matrix}:{w.channel}" for w in self._wires if w.channel and self._on(w))
+        return self._connections.closed_channels
 
     def _changed(self) -> None:
         self._solution = None
@@ -310,18 +289,9 @@ class Circuit:
         self.pulses[place] += not (harmless and self._device.half_select)
         self._device.pulse(pulse)
 
-    def _on(self, wire: Wire) -> bool:
-        if wire.matrix is None or wire.channel is None:
-            return True
-        stuck = self._broken.get((wire.matrix, wire.channel))
-        return (
-            wire.channel in self._closed.get(wire.matrix, frozenset()) if stuck is None else stuck
-        )
-
     def _solve(self) -> NodalSolution:
         if self._solution is None:
-            joined = [(w.line, w.output) for w in self._wires if self._on(w)]
-            nodes = Nodes([GROUND, *self._drives, *self._lines, *self._loose], joined)
+            nodes = self._connections.nodes
             self._solution = solve(nodes, self._in_leads(), self._cells(nodes))
         return self._solution
 
@@ -345,23 +315,29 @@ class Circuit:
             for name, drive in self._drives.items()
             if drive.volts is not None
         } | {0: 0.0}
-        return [held.get(nodes.index(f"gate{n}"), 0.0) for n in range(len(self._row_names))]
+        return [held.get(nodes.index(f"gate{n}"), 0.0) for n in range(self.pulses.shape[0])]
 
-    def _gated(self, nodes: Nodes) -> FloatArray:
-        """Return 1 for the rows whose cells conduct, else 0, (rows,)."""
+    def _gated(self, nodes: Nodes) -> tuple[float, ...]:
+        """Return 1 for the rows whose cells conduct, else 0."""
         if self._gate_on_v is None:
-            return np.ones(len(self._row_names))
-        return np.array([float(v >= self._gate_on_v) for v in self._gates_v(nodes)])
+            return (1.0,) * self.pulses.shape[0]
+        return tuple(float(v >= self._gate_on_v) for v in self._gates_v(nodes))
 
     def _cells(self, nodes: Nodes) -> FloatArray:
         """Return the conductances of the cells as a nodal matrix, siemens."""
-        terminals = [nodes.index(name) for name in (*self._row_names, *self._col_names)]
+        terminals = self._connections.terminals
         matrix = np.zeros((nodes.count, nodes.count))
         np.add.at(matrix, np.ix_(terminals, terminals), self._inside(nodes).terminal_conductance_s)
         return matrix
 
     def _inside(self, nodes: Nodes) -> Interior:
-        """Return the array with the present conductances of its cells."""
-        return interior(
-            self._device.conductance_s * self._gated(nodes)[:, None], self._wires_inside
-        )
+        """Return the array with the present conductances of its cells, made once for each state.
+
+        A device whose cells change has another array of conductances.
+        """
+        conductance_s, gated = self._device.conductance_s, self._gated(nodes)
+        now = self._inside_now
+        if now is None or now[0] is not conductance_s or now[1] != gated:
+            found = interior(conductance_s * np.array(gated)[:, None], self._wires_inside)
+            self._inside_now = now = conductance_s, gated, found
+        return now[2]

@@ -40,12 +40,13 @@ class Nodes:
                 first, second = (second, first) if second == GROUND else (first, second)
                 self._parent[second] = first
         roots = [GROUND, *(n for n in self._parent if self._root(n) == n and n != GROUND)]
-        self._numbers = {root: number for number, root in enumerate(roots)}
+        numbers = {root: number for number, root in enumerate(roots)}
+        self._numbers = {name: numbers[self._root(name)] for name in self._parent}
         self.count = len(roots)
 
     def index(self, name: str) -> int:
         """Return the number of the node that a name belongs to."""
-        return self._numbers[self._root(name)]
+        return self._numbers[name]
 
     def _root(self, name: str) -> str:
         while self._parent[name] != name:
