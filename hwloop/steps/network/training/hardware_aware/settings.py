@@ -12,7 +12,7 @@ from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import Count, Number
 from hwloop.steps.network.mapping.mapping import ColumnSettings, LevelCount, WeightColumns
 from hwloop.steps.network.network import LayerSettings
-from hwloop.steps.network.training.hardware_aware.tiles.settings import Tiles
+from hwloop.steps.network.training.hardware_aware.tiles.settings import TilesInTraining
 
 Rate = Annotated[Number, Field(gt=0)]
 Decay = Annotated[Number, Field(ge=0)]
@@ -137,7 +137,7 @@ class DescentSettings(Settings):
     noise: WeightNoise | None = None
     pruning: Pruning | None = None
     quantisation: Quantisation | None = None
-    tiles: Tiles | None = None
+    tiles: TilesInTraining | None = None
     held_out: Fraction | None = None
     patience: Count | None = None
     threads: Count = 1

@@ -20,7 +20,11 @@ from hwloop.steps.network.mapping.mapping import WeightMap, cols_each, differenc
 from hwloop.steps.network.mapping.placement import Block, place
 from hwloop.steps.network.network import ConvLayer, DenseLayer, Network
 from hwloop.steps.network.training.hardware_aware.tiles.line_drop import transfer_conductance_s
-from hwloop.steps.network.training.hardware_aware.tiles.settings import TileAdc, Tiles, TileWires
+from hwloop.steps.network.training.hardware_aware.tiles.settings import (
+    TileAdc,
+    TilesInTraining,
+    TileWires,
+)
 from hwloop.types import FloatArray
 
 Tensor = Any
@@ -28,7 +32,7 @@ _MOST_TILES = 1_000_000
 
 
 def whole_blocks(
-    settings: Tiles, array: ArraySettings, network: Network
+    settings: TilesInTraining, array: ArraySettings, network: Network
 ) -> dict[str, Sequence[Block]]:
     """Return the blocks of each layer, as ``map_network`` places whole layers, by its weight.
 
@@ -50,7 +54,7 @@ class TileProduct:
     """
 
     def __init__(
-        self, settings: Tiles, array: ArraySettings, blocks: Mapping[str, Sequence[Block]]
+        self, settings: TilesInTraining, array: ArraySettings, blocks: Mapping[str, Sequence[Block]]
     ) -> None:
         import torch
 

@@ -44,7 +44,7 @@ class TileWires(Settings):
         return self
 
 
-class Tiles(Settings):
+class TilesInTraining(Settings):
     """Retraining for ``epochs`` on sums as tiles with converters and wires answer them.
 
     Batch normalisations are folded into the weights first. ``mapping``: as of ``map_network``, by
@@ -57,7 +57,7 @@ class Tiles(Settings):
     wires: TileWires | None = None
 
     @model_validator(mode="after")
-    def _something_to_see(self) -> Tiles:
+    def _something_to_see(self) -> TilesInTraining:
         if self.adc is None and self.wires is None:
             raise ValueError("give adc or wires")
         if self.mapping.arrangement == "direct":

@@ -17,7 +17,7 @@ from hwloop.steps.network.mapping.mapping import map_weights
 from hwloop.steps.network.mapping.placement import place
 from hwloop.steps.network.network import ConvLayer, DenseLayer, build
 from hwloop.steps.network.training.hardware_aware.tiles.product import TileProduct, whole_blocks
-from hwloop.steps.network.training.hardware_aware.tiles.settings import Tiles
+from hwloop.steps.network.training.hardware_aware.tiles.settings import TilesInTraining
 from hwloop_sim.emulator.backend import SimSettings, open_sim
 from tests.characterised import LIMITS
 from tests.hwloop.steps.network.test_networks import program
@@ -45,7 +45,7 @@ def _answers(
 ) -> np.ndarray:
     """Sums of one layer by the emulated array, all samples the calibration."""
     network = build([layer], arrays)
-    columns = Tiles.parse({"mapping": mapping, "adc": {"bits": 8}}).mapping.within(None)
+    columns = TilesInTraining.parse({"mapping": mapping, "adc": {"bits": 8}}).mapping.within(None)
     (mapped,) = (map_weights(one.weights, columns) for one in network.matrices)
     placement = place(
         network.sizes, columns.arrangement, tiles=array.tiles, shape=array.geometry.shape
@@ -72,7 +72,7 @@ def _trained(
     **tiles: Any,
 ) -> np.ndarray:
     """The same sums by the product of a training."""
-    settings = Tiles.parse(tiles)
+    settings = TilesInTraining.parse(tiles)
     product = TileProduct(settings, array, whole_blocks(settings, array, build([layer], arrays)))
     weight = torch.from_numpy(arrays["w"].astype(np.float32))
     bias = torch.from_numpy(arrays["b"].astype(np.float32)) if layer.bias else None
@@ -127,7 +127,7 @@ def test_a_convolution_with_both_is_the_emulated_one() -> None:
 
 def test_the_gradient_is_that_of_the_sums_without_rounding_and_with_the_drop() -> None:
     """One cell of 1e-4 S in series with 1 kΩ shows 1/1.1 of itself, by hand: so does its gradient."""
-    settings = Tiles.parse(
+    settings = TilesInTraining.parse(
         {
             "mapping": {"min_conductance_s": 0, "max_conductance_s": 1e-4},
             "adc": {"bits": 2},
@@ -151,7 +151,7 @@ def test_the_drop_is_kept_for_so_many_batches_and_then_computed_anew() -> None:
     layer = DenseLayer(kind="dense", weight="w")
     small, large = np.full((2, 4), 0.1), np.full((2, 4), 0.1)
     small[0, 0] = large[:] = 1.0
-    settings = Tiles.parse({"mapping": MAPPING, "wires": {**WIRES, "batches": 3}})
+    settings = TilesInTraining.parse({"mapping": MAPPING, "wires": {**WIRES, "batches": 3}})
     blocks = whole_blocks(settings, array, build([layer], {"w": small}))
     product = TileProduct(settings, array, blocks)
     x = torch.ones((1, 4))
@@ -184,5 +184,5 @@ def test_the_drop_is_kept_for_so_many_batches_and_then_computed_anew() -> None:
 )
 def test_tiles_that_cannot_be_are_refused_in_one_line(given: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words) as caught:
-        Tiles.parse(given)
+        TilesInTraining.parse(given)
     assert "\n" not in str(caught.value)
