@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -101,9 +101,12 @@ class BlockBatch:
     constant_v: float | None = None
     calibrate: bool = False
     keep: Keep = "all"
+    _entries_v: tuple[float, float] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "voltage_v", _owned(self.voltage_v, self.windows))
+        owned_v, extremes_v = _owned(self.voltage_v, self.windows)
+        object.__setattr__(self, "voltage_v", owned_v)
+        object.__setattr__(self, "_entries_v", extremes_v)
         if not self.blocks:
             raise ValueError("blocks is empty: nothing would be multiplied")
         if self.constant_v is not None and not np.isfinite(self.constant_v):
@@ -112,12 +115,12 @@ class BlockBatch:
         for number, block in enumerate(self.blocks):
             self._check_block(number, block)
 
-    @cached_property
+    @property
     def extremes_v(self) -> tuple[float, float]:
         """Return the lowest and the highest voltage of any row, 0 V of other rows included."""
         constant_v = self.constant_v or 0.0
-        low_v, high_v = self.voltage_v.min(initial=0.0), self.voltage_v.max(initial=0.0)
-        return min(float(low_v), constant_v), max(float(high_v), constant_v)
+        low_v, high_v = self._entries_v
+        return min(low_v, constant_v, 0.0), max(high_v, constant_v, 0.0)
 
     @property
     def outer(self) -> tuple[int, ...]:
@@ -240,17 +243,32 @@ def digest_of(values: np.ndarray) -> bytes:
     return hashlib.sha256(np.ascontiguousarray(values).data).digest()[:16]
 
 
-def _owned(values: ArrayLike, windows: MovingWindow | None) -> FloatArray:
-    array = np.array(values, dtype=np.float64, order="C")
+def _owned(
+    values: ArrayLike, windows: MovingWindow | None
+) -> tuple[FloatArray, tuple[float, float]]:
+    """Return voltages that nobody can write to, and the lowest and highest of them.
+
+    An array that is read-only already, and no view of another, is taken as it is.
+    """
+    if isinstance(values, np.ndarray) and _is_settled(values):
+        array = values
+    else:
+        array = np.array(values, dtype=np.float64, order="C")
     least = 2 if windows is None else 4
     if array.ndim < least:
         raise ValueError(f"voltage_v has {array.ndim} axes; the last {least} must be there")
+    ends_v = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     # Of the two extremes one is NaN or infinite if any entry is.
-    if array.size and not np.isfinite([array.min(), array.max()]).all():
+    if not np.isfinite(ends_v).all():
         place = first_place(~np.isfinite(array))
         raise ValueError(f"voltage_v at {place} is {array[place]}: every entry must be finite")
     array.setflags(write=False)
-    return array
+    return array, ends_v
+
+
+def _is_settled(values: np.ndarray) -> bool:
+    kept = values.flags.c_contiguous and not values.flags.writeable and values.base is None
+    return bool(kept) and type(values) is np.ndarray and values.dtype == np.float64
 
 
 def _ranges(rows: Sequence[int]) -> list[int] | list[list[int]]:

@@ -66,7 +66,11 @@ class CalibratedRange(Settings):
     def fit(self, current_a: FloatArray) -> tuple[float, float]:
         """Return (low, high), amperes; :class:`Unsupported` where every current is 0 A."""
         finite_a = current_a[np.isfinite(current_a)]
-        reach_a = float(np.percentile(np.abs(finite_a), self.percent)) if finite_a.size else 0.0
+        reach_a = 0.0
+        if finite_a.size and self.percent == 100:
+            reach_a = max(float(finite_a.max()), -float(finite_a.min()))
+        elif finite_a.size:
+            reach_a = float(np.percentile(np.abs(finite_a), self.percent))
         reach_a *= 1 + self.margin
         if reach_a == 0:
             raise Unsupported("the ADC cannot be calibrated: every current of the data is 0 A")

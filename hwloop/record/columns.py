@@ -31,20 +31,29 @@ def make_columns(
     about: About,
     *,
     planned: int | None = None,
-) -> None:
+) -> frozenset[str]:
     """Make the columns of a series for rows like ``values``, and its counter.
 
     ``planned``: rows that are expected at most; there is room for these at first, unless they are
-    many or large. Only within :meth:`RecordFile.changing`, or while the file is begun.
+    many or large. If left out, ``values`` is the first row: where it is large and the only one that
+    there is room for, its numbers are written at once, without NaN first. Their names are returned.
+    Only within :meth:`RecordFile.changing`, or while the file is begun.
     """
     group = group_at(file.id, path)
     stored = stored_values(path, values)
     length = _first_rows(stored, planned)
+    written = set()
     for name, array in stored.items():
-        chunk_rows = _chunk_rows(array.nbytes, length)
-        column = _dataset(group, name, array.dtype, (length, *array.shape), chunk_rows)
+        shape, chunk_rows = (length, *array.shape), _chunk_rows(array.nbytes, length)
+        alone = planned is None and length == 1 and array.nbytes >= _CHUNK_BYTES
+        whole = alone and array.dtype.kind in "biuf"
+        column = _dataset(group, name, array.dtype, shape, chunk_rows, filled=not whole)
+        if whole:
+            column.write_direct_chunk((0,) * len(shape), np.ascontiguousarray(array))
+            written.add(name)
         set_attributes(column, about.get(name, {}))
     make_dataset(file.id, counter_path(path), [0], {"columns": list(stored)})
+    return frozenset(written)
 
 
 def counter_name(path: str) -> str:
@@ -112,9 +121,13 @@ def _dataset(
     dtype: np.dtype[Any],
     shape: tuple[int, ...],
     chunk_rows: int,
+    *,
+    filled: bool = True,
 ) -> h5py.h5d.DatasetID:
-    """Make a dataset of ``shape`` (rows, ...) that can grow, filled and allocated at once."""
+    """Make a dataset of ``shape`` (rows, ...) that can grow, ``filled`` and allocated at once."""
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    if not filled:
+        plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     plist.set_obj_track_times(False)
     plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     if dtype.kind == "S":
@@ -135,7 +148,13 @@ def _dataset(
 def resize_column(file: h5py.File, path: str, rows: int) -> None:
     """Give a column a number of rows; within :meth:`RecordFile.changing`."""
     column = h5py.h5d.open(file.id, path.encode())
+    before, made = column.shape[0], column.get_create_plist()
     column.set_extent((rows, *column.shape[1:]))
+    if made.get_fill_time() == h5py.h5d.FILL_TIME_NEVER:
+        chunk = made.get_chunk()
+        unused = np.full(chunk, np.nan if column.dtype.kind == "f" else 0, column.dtype)
+        for first in range(before, rows, chunk[0]):
+            column.write_direct_chunk((first, *(0 for _ in chunk[1:])), unused)
 
 
 def widen_column(group: h5py.Group, name: str, text_bytes: int) -> None:

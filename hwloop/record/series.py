@@ -93,6 +93,7 @@ class Series:
     _counter: _Column | None = None
     _bound_at: int = -1
     _length: int = 0
+    _written: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -146,7 +147,7 @@ class Series:
     def make_room(self, file: h5py.File, values: Mapping[str, NDArray[Any]], about: About) -> None:
         """Make the columns, or lengthen or widen them; within :meth:`RecordFile.changing`."""
         if not self._columns:
-            make_columns(file, self.path, values, about)
+            self._written = make_columns(file, self.path, values, about)
             return
         if self.rows == self._length:
             self.grow(file)
@@ -162,10 +163,18 @@ class Series:
             resize_column(file, f"{self.path}/{name}", 2 * self._length)
 
     def next_row(self, values: Mapping[str, NDArray[Any]]) -> list[Placed]:
-        """Return the bytes of one more row, which must fit, and their offsets."""
+        """Return the bytes of one more row, which must fit, and their offsets.
+
+        Without those that were written when its columns were made.
+        """
         self._bind()
-        columns, row = self._columns, self.rows
-        return [columns[name].placed(row, value) for name, value in values.items() if value.size]
+        columns, row, written = self._columns, self.rows, self._written
+        self._written = frozenset()
+        return [
+            columns[name].placed(row, value)
+            for name, value in values.items()
+            if value.size and name not in written
+        ]
 
     def count(self) -> list[Placed]:
         """Count the row that was written, and return the bytes of the counter."""

@@ -4,7 +4,7 @@ Activations, pooling and the sums of blocks are done in software. Samples stream
 in chunks, see :mod:`hwloop.steps.network.inference.stream`. For the samples of the calibration each
 layer is also multiplied in NumPy with the weights of the read-back conductances; the difference is
 the error of the array's multiplication. The whole network is also evaluated in NumPy with the
-wanted weights, for its accuracy without hardware.
+wanted weights, for its accuracy without hardware, in a thread beside the array.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from hwloop.steps.network.inference.sizes import (
     sample_batches,
     samples_at_once,
 )
+from hwloop.steps.network.inference.software import SoftwareAnswers
 from hwloop.steps.network.inference.stream import LayerState, RangeRules, Stream
 from hwloop.steps.network.network import predicted
 from hwloop.steps.rows import Outcome, Row, Yield, column
@@ -131,18 +132,17 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
     def compare(layer: int, inputs: FloatArray, sums: FloatArray) -> None:
         errors.append(_compared(placed, layer, tiles_conductance_s, inputs, sums))
 
-    first = stream.calibrate(x[: settings.calibration], compare)
-    answers, software = [predicted(first)], []
-    for begin in range(first.shape[-2], len(x), at_once):
-        answers.append(predicted(stream.outputs(x[begin : begin + at_once])))
-    for begin in range(0, len(x), at_once):
-        software.append(predicted(placed.network.forward(x[begin : begin + at_once])))
+    with SoftwareAnswers(placed.network) as software:
+        software.add(x[: settings.calibration])
+        first = stream.calibrate(x[: settings.calibration], compare)
+        answers = [predicted(first)]
+        for begin in range(first.shape[-2], len(x), at_once):
+            software.add(x[begin : begin + at_once])
+            answers.append(predicted(stream.outputs(x[begin : begin + at_once])))
+        exact = software.all()
     yield from map(_layer_row, range(len(errors)), errors, stream.states)
     row = _count_answers(
-        np.concatenate(answers, axis=-1),
-        np.concatenate(software),
-        y,
-        classes=max(2, first.shape[-1]),
+        np.concatenate(answers, axis=-1), exact, y, classes=max(2, first.shape[-1])
     )
     yield row
     yield Outcome(True, f"{_summary(row)}; {_held(placed, stream.states)}{kept.text}")

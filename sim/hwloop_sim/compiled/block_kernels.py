@@ -4,7 +4,8 @@ A group of :data:`LANES` vectors is gathered from the images entry by entry, so 
 all of them lies together: one instruction then works on several vectors, however few columns there
 are. A product is added row by row, and its operations are the same in every lane and every group:
 neither the number of threads nor that of vectors in a call changes a bit. Entries at 0 V in a whole
-group are left out, which adds exactly nothing.
+group are left out, which adds exactly nothing. Other threads may work meanwhile: Python's lock is
+let go.
 
 Indices are unsigned: numba then spares the look whether they count from the end, and the loops
 become vector instructions.
@@ -120,7 +121,7 @@ def _add_normals(total, spread, normals):
         total[i] += np.sqrt(spread[i]) * normals[i]
 
 
-@numba.njit(parallel=True, cache=True)
+@numba.njit(parallel=True, cache=True, nogil=True)
 def multiply(  # noqa: C901 - one pass: what is split off is compiled apart
     images, numbers, offset, across, places, row_step, col_step, constant,
     rows, begin, widths, matrix, variance, fixed_variance, key, draw, first,
@@ -190,7 +191,7 @@ def multiply(  # noqa: C901 - one pass: what is split off is compiled apart
             column, cell = end, own.stop
 
 
-@numba.njit(parallel=True, cache=True)
+@numba.njit(parallel=True, cache=True, nogil=True)
 def convert(values, gain, shift, low, high, top, bound, at_bound, beyond, codes, flags):
     """Convert currents (vectors, conversions) to levels, in place; fill in codes and flags."""
     vectors, conversions = values.shape

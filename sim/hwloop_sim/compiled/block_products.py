@@ -90,7 +90,7 @@ class Conversion:
 
 @dataclass(frozen=True, eq=False)
 class DrawnNoise:
-    """DrawnNoise of currents: each has ``fixed_variance_a2`` besides that of its cells.
+    """Noise of currents: each has ``fixed_variance_a2`` besides that of its cells.
 
     ``key``, ``draw``: of its random numbers. ``first``: number of the first vector, by which its
     noise is drawn.

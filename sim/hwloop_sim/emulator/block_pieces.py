@@ -64,7 +64,7 @@ def pieces_of(
 
 @dataclass(frozen=True, eq=False)
 class BlockProduct:
-    """BlockProduct of one array of the population, ready to be computed."""
+    """Product of one array of the population, ready to be computed."""
 
     gathered: Gathered
     pieces: Pieces

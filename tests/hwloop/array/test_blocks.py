@@ -36,6 +36,24 @@ def test_the_vectors_of_windows_are_the_patches_written_out() -> None:
     assert (batch.vectors, batch.entries, batch.columns) == (12, 9, 8)
 
 
+def test_voltages_that_someone_can_write_to_are_copied_and_settled_ones_taken_as_they_are() -> None:
+    settled_v = IMAGES_V.copy()
+    settled_v.setflags(write=False)
+    view_v = IMAGES_V[:]
+    view_v.setflags(write=False)
+    single = settled_v.astype(np.float32)
+    single.setflags(write=False)
+    taken = [
+        BlockBatch(values, BLOCKS, tiles=2, windows=MovingWindow(2, 2), constant_v=0.02).voltage_v
+        is values
+        for values in (IMAGES_V, view_v, single, settled_v)
+    ]
+    assert taken == [False, False, False, True]
+    batch = BlockBatch(-IMAGES_V, BLOCKS, tiles=2, windows=MovingWindow(2, 2), constant_v=0.02)
+    assert batch.extremes_v == (-0.047, 0.02)
+    assert not np.shares_memory(batch.voltage_v, IMAGES_V)
+
+
 def test_blocks_of_one_tile_are_driven_one_after_the_other() -> None:
     batch = BlockBatch(IMAGES_V, BLOCKS, tiles=2, windows=MovingWindow(2, 2), constant_v=0.1)
     assert [[at for at, _ in driven] for driven in batch.rounds] == [[0, 3], [6]]

@@ -385,6 +385,35 @@ def test_a_table_of_one_large_row_takes_little_more_room_than_the_row(writer: Ma
     assert [float(kept[name].min()) for name in "abcd"] == [0.0, 1.0, 2.0, 3.0]
 
 
+def test_a_row_as_large_as_the_room_of_its_table_is_written_once_and_the_tail_is_still_nan(
+    writer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_writer = writer()
+    rng = np.random.default_rng(3)
+    rows = [Large(*(rng.normal(size=(500, 500)) for _ in "abcd")) for _ in range(3)]
+    in_place: list[int] = []
+    write_at = record_file.write_at
+
+    def watched(descriptor: int, offset: int, values: memoryview) -> None:
+        in_place.append(values.nbytes)
+        write_at(descriptor, offset, values)
+
+    monkeypatch.setattr(record_file, "write_at", watched)
+    written = []
+    for row in rows:
+        record_writer.row("step", row)
+        written.append(sum(size >= 2**20 for size in in_place))
+    assert written == [0, 4, 8]  # the first row comes with the columns, the others in place
+    column = record_writer._file.file["results/step/a"]
+    assert column.shape == (4, 500, 500)
+    assert np.isnan(column[3]).all()
+    record_writer.finish("completed", pulses=np.zeros((2, 2)))
+    with Record(record_writer.path) as record:
+        kept = record.results("step")
+    for name in "abcd":
+        assert kept[name].tobytes() == np.stack([getattr(row, name) for row in rows]).tobytes()
+
+
 def test_a_table_said_beforehand_is_made_with_the_file_and_is_none_until_it_has_a_row(
     writer: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

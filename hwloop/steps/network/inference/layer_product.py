@@ -58,8 +58,10 @@ class LayerBlocks:
         self, x: FloatArray, *, per_unit_v: float, calibrate: bool = False, keep: Keep = "all"
     ) -> BlockBatch:
         """Return the operation for inputs (..., samples, …), a unit of which is ``per_unit_v``."""
+        voltage_v = np.multiply(x, per_unit_v, order="C")
+        voltage_v.setflags(write=False)  # so that it is not copied
         return BlockBatch(
-            x * per_unit_v,
+            voltage_v,
             self.cell_blocks,
             self.tiles,
             self.windows,
@@ -85,7 +87,8 @@ class LayerOnTiles(LayerBlocks):
     def sums(self, current_a: FloatArray, *, per_unit_v: float) -> FloatArray:
         """Return Σ x w, (..., vectors, outputs), of currents (..., vectors, columns), amperes."""
         slope_conductance_s = self.mapped.slope_conductance_s
-        sums = np.zeros((*current_a.shape[:-1], len(slope_conductance_s)))
+        shape = (*current_a.shape[:-1], len(slope_conductance_s))
+        sums = None
         together: dict[tuple[int, ...], list[slice]] = {}
         for block, columns in zip(self.blocks, self.columns(), strict=True):
             together.setdefault(block.outputs, []).append(columns)
@@ -96,8 +99,12 @@ class LayerOnTiles(LayerBlocks):
             signed_a = differences(added_a, self.mapped.arrangement)
             own = list(outputs)
             part = signed_a / (slope_conductance_s[own] * per_unit_v)
+            if len(together) == 1 and own == list(range(shape[-1])):
+                return part
+            if sums is None:
+                sums = np.zeros(shape)
             sums[..., _slice_of(own)] += part
-        return sums
+        return np.zeros(shape) if sums is None else sums
 
 
 def on_tiles(

@@ -107,10 +107,17 @@ class Stream:
         layer.matrix.check_inputs(x)
         if not layer.blocks:
             return layer.matrix.exact(x)  # all of its weights are 0, and have no cells
-        driven = self._held(index, x)
-        batch = layer.batch(
-            driven, per_unit_v=state.per_unit_v, calibrate=calibrate, keep=self._keep
-        )
+        state.inputs += x.size
+
+        def batch_of(driven: FloatArray) -> BlockBatch:
+            return layer.batch(
+                driven, per_unit_v=state.per_unit_v, calibrate=calibrate, keep=self._keep
+            )
+
+        batch = batch_of(x)
+        low_v, high_v = batch.extremes_v
+        if max(-low_v, high_v) > self._array.settings.limits.read_v:
+            batch = batch_of(self._held(index, x))
         current_a, over = measured_or_held(self._array, layer, batch)
         self._count(index, batch, over)
         return layer.shaped(layer.sums(current_a, per_unit_v=state.per_unit_v), batch)
@@ -118,10 +125,10 @@ class Stream:
     def _held(self, index: int, x: FloatArray) -> FloatArray:
         """Return the inputs, those beyond the array's limit held at it and counted."""
         state = self.states[index]
-        bound = self._array.settings.limits.read_v / state.per_unit_v
-        state.inputs += x.size
-        if float(x.max(initial=0.0)) <= bound and float(x.min(initial=0.0)) >= -bound:
-            return x
+        limit_v = self._array.settings.limits.read_v
+        bound = limit_v / state.per_unit_v
+        if bound * state.per_unit_v > limit_v:  # by rounding
+            bound = float(np.nextafter(bound, 0.0))
         state.held_inputs += int(np.count_nonzero(np.abs(x) > bound))
         whole = x.size // x.shape[x.ndim - self._sample_axes(index)] * self._total
         if state.held_inputs > self._rules.over_range * whole:
@@ -129,7 +136,7 @@ class Stream:
                 f"layer {self._layers[index].matrix.name}: more than"
                 f" {self._rules.over_range:.3g} of its inputs, such as"
                 f" {float(np.abs(x).max()):.4g}, are beyond {bound:.4g}, which is driven at"
-                f" limits.read_v {self._array.settings.limits.read_v:g}: raise calibration,"
+                f" limits.read_v {limit_v:g}: raise calibration,"
                 " input_margin or over_range"
             )
         return np.clip(x, -bound, bound)

@@ -63,7 +63,7 @@ def _of_equation(
     for event in history.events:
         if isinstance(event, Stimulus):
             voltage_v = signs * event.voltage_v
-            state = integrate.advance(*model.compiled, state, voltage_v, event.duration_s, flat)
+            state = integrate.advance(model.compiled, state, voltage_v, event.duration_s, flat)
         else:
             seen_a.append(_shown_a(model, event, state, signs, p))
     return np.stack(seen_a, axis=1)

@@ -8,7 +8,8 @@ it; the panel in which the time is up is solved for x by Newton's method within 
 pulse costs the same for a nanosecond and for hours, no state can leave [0, 1], and nothing is
 stiff. A train of n pulses of width T is one of n · T: nothing moves between pulses.
 
-Each device model brings, as plain functions that numba compiles:
+Each device model brings, as plain functions that numba compiles, and that the functions below find
+by these names:
 
 - ``rate(x, v, p)``: F, per second; 0 where nothing moves;
 - ``next_break_point(x, v, p)``: the next point in the direction of F at which F has a kink or
@@ -20,8 +21,11 @@ device's own. Import this module where it is used: it loads numba.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
+from zlib import crc32
 
 import numba
 import numpy as np
@@ -52,9 +56,12 @@ _SOLVED = 1e-13
 _ITERATIONS = 60
 _SEGMENTS = 4  # kinks of F, and a bound
 
+# ruff: noqa: F821 - of the model: a copy of each function below is given them
+rate: Callable[..., float]
+next_break_point: Callable[..., float]
 
-@numba.njit(error_model="numpy")
-def _duration(rate, x, h, v, p):  # type: ignore[no-untyped-def]
+
+def _duration(x: float, h: float, v: float, p: Any) -> tuple[float, float]:
     """Return the time from x to x + h by the Kronrod rule, and its distance from the Gauss rule."""
     half = 0.5 * h
     kronrod = 0.0
@@ -66,13 +73,12 @@ def _duration(rate, x, h, v, p):  # type: ignore[no-untyped-def]
     return kronrod * half, abs(kronrod - gauss) * abs(half)
 
 
-@numba.njit(error_model="numpy")
-def _reached(rate, x, h, whole, duration, v, p):  # type: ignore[no-untyped-def]
+def _reached(x: float, h: float, whole: float, duration: float, v: float, p: Any) -> float:
     """Return the state ``duration`` after x, which lies in the panel that takes ``whole``."""
     low, high = 0.0, 1.0
     part = duration / whole
     for _ in range(_ITERATIONS):
-        took, _ = _duration(rate, x, part * h, v, p)
+        took, _ = _duration(x, part * h, v, p)
         excess = took - duration
         if abs(excess) <= _SOLVED * duration:
             break
@@ -88,8 +94,7 @@ def _reached(rate, x, h, whole, duration, v, p):  # type: ignore[no-untyped-def]
     return x + part * h
 
 
-@numba.njit(error_model="numpy")
-def _approach(rate, x, end, duration, v, p):  # type: ignore[no-untyped-def]
+def _approach(x: float, end: float, duration: float, v: float, p: Any) -> tuple[float, float]:
     """Move from x towards ``end``; return the state, and the rest of the duration."""
     # Where F vanishes at the end, it is approached by halves and never reached.
     share = 1.0 if abs(rate(end, v, p)) > 0.0 else 0.5
@@ -99,14 +104,14 @@ def _approach(rate, x, end, duration, v, p):  # type: ignore[no-untyped-def]
     if abs(likely) < abs(h):
         h = likely
     while abs(rest) > _NEAREST and x + h != x and (share == 1.0 or x + h != end):
-        whole, difference = _duration(rate, x, h, v, p)
+        whole, difference = _duration(x, h, v, p)
         # Close to the end, rounding of the nodes limits the accuracy of F.
         agreed = (_AGREE + _LAST_DIGIT * abs(x / h)) * whole
         if not (np.isfinite(whole) and difference <= agreed):
             h *= 0.5
             continue
         if whole >= duration:
-            return _reached(rate, x, h, whole, duration, v, p), 0.0
+            return _reached(x, h, whole, duration, v, p), 0.0
         duration -= whole
         if abs(h) >= abs(rest):
             return end, duration
@@ -117,8 +122,7 @@ def _approach(rate, x, end, duration, v, p):  # type: ignore[no-untyped-def]
     return x, 0.0
 
 
-@numba.njit(error_model="numpy")
-def _after(rate, next_break_point, x, duration, v, p):  # type: ignore[no-untyped-def]
+def _after(x: float, duration: float, v: float, p: Any) -> float:
     """Return the state of one cell after ``duration`` at ``v``."""
     for _ in range(_SEGMENTS):
         speed = rate(x, v, p)
@@ -127,20 +131,28 @@ def _after(rate, next_break_point, x, duration, v, p):  # type: ignore[no-untype
         end = next_break_point(x, v, p)
         if end == x:
             break
-        x, duration = _approach(rate, x, end, duration, v, p)
+        x, duration = _approach(x, end, duration, v, p)
         if duration <= 0.0:
             break
     return x
 
 
-@numba.njit(error_model="numpy")
-def _advance(rate, next_break_point, state, voltage_v, duration_s, parameters):  # type: ignore[no-untyped-def]
+def _advance(
+    state: FloatArray, voltage_v: FloatArray, duration_s: float, parameters: NDArray[np.void]
+) -> FloatArray:
     after = state.copy()
     for i in range(state.size):
         if voltage_v[i] != 0.0:
             p = parameters[i if parameters.size > 1 else 0]
-            after[i] = _after(rate, next_break_point, state[i], duration_s, voltage_v[i], p)
+            after[i] = _after(state[i], duration_s, voltage_v[i], p)
     return after
+
+
+_PARTS = (_duration, _reached, _approach, _after)
+
+
+class NoFixedText(Exception):
+    """A function cannot be known by its text, which its cache needs."""
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -148,9 +160,58 @@ def compiled(function: Callable[..., Any]) -> Any:
     return numba.njit(error_model="numpy")(function)
 
 
+def advancing(rate: Callable[..., Any], next_break_point: Callable[..., Any]) -> Any:
+    """Return the compiled loop over the cells of one model, for :func:`advance`.
+
+    Compiled once on a computer: cached on disk under a checksum of the functions of the model,
+    since numba itself compares the file of the loop alone, not what it calls. A model that cannot
+    be told from another by its text is compiled by each process.
+    """
+    made = {**globals(), "rate": compiled(rate), "next_break_point": compiled(next_break_point)}
+    for part in _PARTS:
+        made[part.__name__] = compiled(FunctionType(part.__code__, made, part.__name__))
+    loop = FunctionType(_advance.__code__, made, _advance.__name__)
+    try:
+        checksum = crc32(repr([made_of(rate), made_of(next_break_point)]).encode())
+    except NoFixedText:
+        return compiled(loop)
+    loop.__qualname__ = f"advance_{checksum:08x}"  # the name of its file in the cache
+    return numba.njit(error_model="numpy", cache=True)(loop)
+
+
+def made_of(function: Callable[..., Any]) -> list[str]:
+    """Return the source of a function and its constants, and the same of all that it calls.
+
+    Raises :class:`NoFixedText` for a source that cannot be read, and for a value that is neither a
+    function, a module nor numbers or text.
+    """
+    found: set[str] = set()
+    waiting, seen = [function], set()
+    while waiting:
+        one = waiting.pop()
+        plain = getattr(one, "py_func", one)
+        if plain in seen:
+            continue
+        seen.add(plain)
+        try:
+            found.add(inspect.getsource(plain))
+        except (OSError, TypeError) as exc:
+            raise NoFixedText(str(exc)) from exc
+        named = inspect.getclosurevars(plain)
+        for name, value in {**named.globals, **named.nonlocals}.items():
+            if hasattr(value, "py_func") or isinstance(value, FunctionType):
+                waiting.append(value)
+            elif isinstance(value, np.ndarray | np.generic):
+                found.add(f"{name} = {value.tolist()!r}")
+            elif isinstance(value, int | float | complex | str):
+                found.add(f"{name} = {value!r}")
+            elif not inspect.ismodule(value):
+                raise NoFixedText(f"{name} is of {type(value).__name__}")
+    return sorted(found)
+
+
 def advance(
-    rate: Any,
-    next_break_point: Any,
+    loop: Any,
     state: FloatArray,
     voltage_v: FloatArray,
     duration_s: float,
@@ -158,12 +219,9 @@ def advance(
 ) -> FloatArray:
     """Return the states of all cells, (...), after ``duration_s`` at voltages of the same shape.
 
-    ``rate`` and ``next_break_point``: made by :func:`compiled`. ``parameters``: one record, or one
-    a cell.
+    ``loop``: made by :func:`advancing`. ``parameters``: one record, or one a cell.
     """
-    moved = _advance(
-        rate,
-        next_break_point,
+    moved = loop(
         np.ascontiguousarray(state).ravel(),
         np.ascontiguousarray(voltage_v).ravel(),
         float(duration_s),

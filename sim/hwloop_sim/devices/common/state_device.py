@@ -85,11 +85,11 @@ class StateModel(Generic[S]):
     current_a: Callable[[FloatArray, FloatArray, Any], FloatArray] | None = None
 
     @cached_property
-    def compiled(self) -> tuple[Any, Any]:
-        """Return ``rate`` and ``next_break_point``, compiled once."""
+    def compiled(self) -> Any:
+        """Return the loop over the cells with ``rate`` and ``next_break_point``, compiled once."""
         from hwloop_sim.devices.common import integrate
 
-        return integrate.compiled(self.rate), integrate.compiled(self.next_break_point)
+        return integrate.advancing(self.rate, self.next_break_point)
 
 
 class StateDevice(Device):
@@ -166,7 +166,7 @@ class StateDevice(Device):
         self.check(pulse)
         voltage_v = np.broadcast_to(self._sign * pulse.amplitude_v, self._state.shape)
         self._state = integrate.advance(
-            *self._model.compiled,
+            self._model.compiled,
             self._state,
             voltage_v,
             pulse.count * pulse.width_s,

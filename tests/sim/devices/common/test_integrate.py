@@ -1,0 +1,65 @@
+"""The compiled loop of a state equation: right, and compiled once for each text of its model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+
+from hwloop_sim.devices.common import integrate
+
+SPEED = 2.0
+NONE = np.zeros(1, dtype=[("unused", np.float64)])
+
+
+def _steady(v: float) -> float:
+    return SPEED * v
+
+
+_compiled_steady = integrate.compiled(_steady)
+
+
+def rate(x: float, v: float, p: Any) -> float:
+    return _compiled_steady(v)  # type: ignore[no-any-return]
+
+
+def next_break_point(x: float, v: float, p: Any) -> float:
+    return 1.0 if v > 0.0 else 0.0
+
+
+def advanced(loop: Any) -> float:
+    """The state after 0.1 s at 0.5 V from 0.25: 0.25 + 0.05 V s · speed."""
+    return float(integrate.advance(loop, np.array([0.25]), np.array([0.5]), 0.1, NONE)[0])
+
+
+def test_a_loop_is_compiled_once_for_each_text_of_its_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    first = integrate.advancing(rate, next_break_point)
+    assert advanced(first) == pytest.approx(0.35, rel=1e-12)
+    assert sum(first.stats.cache_misses.values()) == 1
+    again = integrate.advancing(rate, next_break_point)
+    assert advanced(again) == pytest.approx(0.35, rel=1e-12)
+    assert sum(again.stats.cache_hits.values()) == 1
+    # A constant of a function that the rate calls: another model, though no file has changed.
+    monkeypatch.setattr(f"{__name__}.SPEED", 6.0)
+    monkeypatch.setattr(f"{__name__}._compiled_steady", integrate.compiled(_steady))
+    other = integrate.advancing(rate, next_break_point)
+    assert advanced(other) == pytest.approx(0.55, rel=1e-12)
+    assert sum(other.stats.cache_misses.values()) == 1
+
+
+def test_a_model_that_cannot_be_told_by_its_text_is_compiled_and_not_cached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    made: dict[str, Any] = {}
+    exec("def typed(x, v, p):\n    return 4.0 * v\n", made)  # noqa: S102 - as in an interpreter
+    with pytest.raises(integrate.NoFixedText):
+        integrate.made_of(made["typed"])
+    assert advanced(integrate.advancing(made["typed"], next_break_point)) == pytest.approx(0.45)
+    assert list(tmp_path.rglob("*.nbi")) == []
