@@ -125,6 +125,7 @@ def test_a_convolutional_network_set_on_109_tiles_answers_cifar10_nearly_as_in_s
     assert abs(infer["accuracy"][0] - infer["software_accuracy"][0]) <= 2 / 24
 
 
+@pytest.mark.slow
 def test_a_pruned_network_by_kernel_elements_has_cells_for_its_weights_alone(
     shared_data: Path, tmp_path: Path
 ) -> None:
