@@ -1,7 +1,7 @@
 """Boxes that an earlier client left with prompts, other ends of lines, or in another mode."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,11 +33,16 @@ NAMES = {"virtual_2602b_707b": "smu", "virtual_4x4": "rows", "virtual_2450_33500
 
 
 @contextmanager
-def _left(folder: Path, station: str, **virtual: object) -> Iterator[tuple[Path, VirtualBench]]:
-    """A running bench of a station whose boxes were left so."""
+def _left(
+    folder: Path, station: str, *, replaced: Mapping[str, str] | None = None, **virtual: object
+) -> Iterator[tuple[Path, VirtualBench]]:
+    """A running bench of a station whose boxes were left so; ``replaced``: texts of its file."""
     lines = "\n".join(f"  {key}: {value!r}" for key, value in virtual.items())
     path = copy_station(
-        ROOT / "stations" / f"{station}.yaml", folder, **{"\nvirtual:\n": f"\nvirtual:\n{lines}\n"}
+        ROOT / "stations" / f"{station}.yaml",
+        folder,
+        **{"\nvirtual:\n": f"\nvirtual:\n{lines}\n"},
+        **(replaced or {}),
     )
     with running_bench(path, load_procedure(PROCEDURE)) as bench:
         yield path, bench
@@ -99,10 +104,15 @@ def test_lines_that_end_with_both_are_understood(
 
 @pytest.mark.parametrize("interface", ["socket", "serial"])
 def test_line_that_ends_with_cr_names_the_terminator(tmp_path: Path, interface: str) -> None:
-    with _left(tmp_path, "virtual_4x4", line_ends={"matrix": "CR"}) as (path, bench):
-        text = path.read_text("utf-8")
-        path.write_text(text, "utf-8")
-        with pytest.raises(InstrumentTimeout, match=r"no answer to '\*IDN\?' within 5 s") as caught:
+    matrix = "keithley_7001, address: virtual:"
+    replaced = {f"{matrix}socket": f"{matrix}{interface}, settings: {{timeout_s: 0.5}}"}
+    with _left(tmp_path, "virtual_4x4", replaced=replaced, line_ends={"matrix": "CR"}) as (
+        path,
+        bench,
+    ):
+        with pytest.raises(
+            InstrumentTimeout, match=r"no answer to '\*IDN\?' within 0.5 s"
+        ) as caught:
             _runs(path)
         assert r"set the instrument's terminator to LF, or read_termination to '\r'" in str(
             caught.value
