@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,3 +51,34 @@ class Codes:
 def smallest_type(top: int) -> type[np.unsignedinteger]:
     """Return the smallest type of integers that holds the codes 0 to ``top``."""
     return np.uint8 if top < 256 else np.uint16 if top < 65536 else np.uint32
+
+
+def packed(codes: CodeArray, bits: int) -> NDArray[np.uint8]:
+    """Return codes of so many ``bits`` without room between them: bytes, (⌈codes · bits / 8⌉,).
+
+    Code by code, the lowest bit first. Raises :class:`ValueError` where a code has more bits.
+    """
+    if codes.size and int(codes.max()) >> bits:
+        raise ValueError(f"code {int(codes.max())} has more than {bits} bits")
+    own = np.ascontiguousarray(codes, codes.dtype.newbyteorder("<")).reshape(-1, 1)
+    each = np.unpackbits(own.view(np.uint8), axis=-1, count=bits, bitorder="little")
+    return np.packbits(each.reshape(-1), bitorder="little")
+
+
+def unpacked(values: NDArray[np.uint8], bits: int, shape: tuple[int, ...]) -> CodeArray:
+    """Return the codes, of ``shape``, that :func:`packed` has made bytes of.
+
+    Raises :class:`ValueError` where the bytes are not those of so many codes.
+    """
+    count = math.prod(shape)
+    if not 1 <= bits <= 32:
+        raise ValueError(f"codes of {bits} bits; expected 1 to 32")
+    if len(values) != -(-count * bits // 8):
+        raise ValueError(f"{len(values)} bytes are not {count} codes of {bits} bits")
+    kind = np.dtype(smallest_type((1 << bits) - 1)).newbyteorder("<")
+    each = np.unpackbits(values, count=count * bits, bitorder="little").reshape(count, bits)
+    whole = np.packbits(each, axis=-1, bitorder="little")
+    missing = kind.itemsize - whole.shape[-1]
+    if missing:
+        whole = np.pad(whole, ((0, 0), (0, missing)))
+    return np.ascontiguousarray(whole).view(kind).reshape(shape).astype(kind.newbyteorder("="))

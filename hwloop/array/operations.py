@@ -64,10 +64,11 @@ class PulseMap:
             raise ValueError(f"count {self.count} is below 1")
         object.__setattr__(self, "gate_v", _gate(self.gate_v, self.amplitude_v))
 
-    @property
+    @cached_property
     def addressed(self) -> BoolArray:
         """Return a mask that is True for the cells that get a pulse, (..., rows, cols)."""
         addressed: BoolArray = self.amplitude_v != 0
+        addressed.setflags(write=False)
         return addressed
 
     @property
@@ -306,7 +307,7 @@ Answer: TypeAlias = Reading | FlagArray | None
 def unlimited(pulse: PulseMap, shape: tuple[int, ...]) -> FlagArray:
     """Return the flags of pulses that no limit touched, of ``shape`` (..., rows, cols)."""
     addressed = np.broadcast_to(pulse.addressed, shape)
-    flags: FlagArray = np.where(addressed, 0, Flag.NOT_ADDRESSED).astype(np.uint8)
+    flags: FlagArray = ~addressed * np.uint8(Flag.NOT_ADDRESSED)
     return flags
 
 

@@ -130,6 +130,9 @@ def inference(record: Record, label: str) -> Iterator[NamedFigure]:
     rows = record.results(label)
     if not rows or not len(rows["confusion"]):
         return
+    if not rows["confusion"].size:  # left out, so many classes are there
+        yield from _bits(record, label)
+        return
     accuracy = float(np.ravel(rows["accuracy"][0])[0])
     with plot.style():
         figure = _confusion(first_array(rows["confusion"][0].astype(np.float64)))

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.array.blocks import BlockBatch, Keep, digest_of
-from hwloop.array.codes import Codes
+from hwloop.array.codes import Codes, packed, unpacked
 from hwloop.array.operations import Flag, Reading
 from hwloop.errors import RecordError
 
@@ -71,13 +71,41 @@ def _answers(reading: Reading) -> dict[str, Any]:
     codes = reading.codes
     if codes is None:
         return {"current_a": reading.current_a} | flags
+    return (
+        _stored_codes(codes)
+        | {
+            "code_column": codes.column,
+            "code_low_a": codes.low_a,
+            "code_high_a": codes.high_a,
+            "code_top": codes.top,
+        }
+        | flags
+    )
+
+
+def _stored_codes(codes: Codes) -> dict[str, Any]:
+    """Return the codes; packed where they have fewer bits than their type."""
+    bits = max(1, int(codes.top.max(initial=1)).bit_length())
+    if bits == 8 * codes.values.dtype.itemsize:
+        return {"codes": codes.values}
     return {
-        "codes": codes.values,
-        "code_column": codes.column,
-        "code_low_a": codes.low_a,
-        "code_high_a": codes.high_a,
-        "code_top": codes.top,
-    } | flags
+        "codes_packed": packed(codes.values, bits),
+        "code_bits": np.int64(bits),
+        "code_shape": np.array(codes.values.shape),
+    }
+
+
+def _read_codes(values: Mapping[str, Any]) -> np.ndarray | None:
+    """Return the codes in a row of columns; None where there are none."""
+    if "codes" in values:
+        return np.array(values["codes"])
+    if "codes_packed" not in values:
+        return None
+    try:
+        shape = tuple(int(size) for size in values["code_shape"])
+        return unpacked(np.asarray(values["codes_packed"]), int(values["code_bits"]), shape)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise RecordError(f"the packed codes of blocks cannot be read: {exc}") from None
 
 
 def _summary(batch: BlockBatch, reading: Reading) -> dict[str, Any]:
@@ -115,10 +143,10 @@ def recorded_batch(values: Mapping[str, Any]) -> BlockBatch | KeptBatch:
 
 def recorded_reading(values: Mapping[str, Any]) -> Reading | None:
     """Return the answer in a row of columns; None where the record has not kept it."""
-    codes = None
-    if "codes" in values:
+    codes, stored = None, _read_codes(values)
+    if stored is not None:
         codes = Codes(
-            np.array(values["codes"]),
+            stored,
             np.array(values["code_column"]),
             *(np.array(values[name]) for name in ("code_low_a", "code_high_a", "code_top")),
         )

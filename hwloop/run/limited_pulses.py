@@ -29,13 +29,13 @@ class LimitedPulses(Wrapper):
     def perform(self, operation: Operation) -> Answer:
         answer = self._inner.perform(operation)
         if isinstance(operation, PulseMap) and isinstance(answer, np.ndarray):
-            self._pulses += operation.count * int(
-                (answer & np.uint8(Flag.NOT_ADDRESSED) == 0).sum()
-            )
-            self._limited += operation.count * int(limited(answer).sum())
+            given = answer & np.uint8(Flag.NOT_ADDRESSED) == 0
+            self._pulses += operation.count * int(np.count_nonzero(given))
+            self._limited += operation.count * int(np.count_nonzero(limited(answer)))
         if isinstance(operation, Ramp) and isinstance(answer, Reading):
-            self._pulses += int((answer.flags & np.uint8(Flag.NOT_ADDRESSED) == 0).sum())
-            self._limited += int((answer.flags & np.uint8(Flag.AFTER_LIMITED) != 0).sum())
+            given = answer.flags & np.uint8(Flag.NOT_ADDRESSED) == 0
+            self._pulses += int(np.count_nonzero(given))
+            self._limited += int(np.count_nonzero(answer.flags & np.uint8(Flag.AFTER_LIMITED)))
         return answer
 
     def begin(self) -> None:

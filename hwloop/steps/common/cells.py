@@ -74,9 +74,8 @@ def measured_a(reading: Reading, *, step: str) -> FloatArray:
 def unmeasured(reading: Reading) -> BoolArray:
     """Return where an addressed cell gave no number, or is at compliance, (..., rows, cols)."""
     spoilt = reading.flags & np.uint8(Flag.OVER_RANGE | Flag.COMPLIANCE) != 0
-    failed: BoolArray = (reading.flags & Flag.NOT_ADDRESSED == 0) & (
-        np.isnan(reading.current_a) | spoilt
-    )
+    addressed = reading.flags & np.uint8(Flag.NOT_ADDRESSED) == 0
+    failed: BoolArray = addressed & (np.isnan(reading.current_a) | spoilt)
     return failed
 
 

@@ -53,6 +53,9 @@ from hwloop.types import FloatArray
 
 IntArray = NDArray[np.int64]
 
+CONFUSION_COUNTS = 10_000_000
+"""Most counts of the confusion matrices of all arrays, 80 MB; more are left out, and said so."""
+
 
 class InferSettings(Settings):
     """Settings of an inference; ``data``: samples and their classes.
@@ -84,7 +87,9 @@ class InferRow(Row):
     accuracy_low: FloatArray = column("1", "95 % Wilson interval, lower end; (...)")
     accuracy_high: FloatArray = column("1", "upper end; (...)")
     software_accuracy: float = column("1", "of the wanted weights in NumPy")
-    confusion: IntArray = column("1", "counts; (..., true class, answer)")
+    confusion: IntArray = column(
+        "1", "counts; (..., true class, answer); empty where it would be too large"
+    )
     answers: NDArray[np.unsignedinteger] = column(
         "1", "class that each sample is taken for; (..., samples)"
     )
@@ -247,10 +252,12 @@ def _count_answers(
         raise ConfigError(f"classes {y.min():g} to {y.max():g}; the network has {classes}")
     outer = answers.shape[:-1]
     lines = answers.reshape(-1, len(y)).astype(np.int64)
-    confusion = np.zeros((len(lines), classes, classes), dtype=np.int64)
+    kept = classes if len(lines) * classes**2 <= CONFUSION_COUNTS else 0
+    confusion = np.zeros((len(lines), kept, kept), dtype=np.int64)
     for one, line in zip(confusion, lines, strict=True):
-        np.add.at(one, (y.astype(np.int64), line), 1)
-    correct = np.trace(confusion, axis1=-2, axis2=-1)
+        if kept:
+            np.add.at(one, (y.astype(np.int64), line), 1)
+    correct = np.count_nonzero(lines == y, axis=-1)
     ends = np.array([wilson_interval(int(count), len(y)) for count in correct])
     return InferRow(
         samples=len(y),
@@ -259,7 +266,7 @@ def _count_answers(
         accuracy_low=ends[:, 0].reshape(outer),
         accuracy_high=ends[:, 1].reshape(outer),
         software_accuracy=float(np.mean(software == y)),
-        confusion=confusion.reshape(*outer, classes, classes),
+        confusion=confusion.reshape(*outer, kept, kept),
         answers=answers.astype(smallest_type(classes - 1)),
     )
 
@@ -272,6 +279,8 @@ def _summary(row: InferRow) -> str:
         )
     else:
         found = f"accuracy {row.accuracy.mean():.4g} ± {row.accuracy.std():.2g} over the arrays"
+    if not row.confusion.size:
+        found += "; confusion is left out, so many classes are there: see answers"
     return f"{found}; {row.software_accuracy:.4g} in software"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from hwloop.array.operations import Flag, PulseMap, Ramp, Reading
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import read_of, unmeasured
 from hwloop.steps.program.cell_table import CellTable
+from hwloop.steps.program.cells_at_work import CellsAtWork
 from hwloop.steps.program.controllers.base import IntArray, Move, PulseTrain, Steps
 from hwloop.types import BoolArray, FloatArray
 
@@ -26,41 +28,46 @@ class Given:
 
 def read(array: Array, table: CellTable, index: IntArray) -> BoolArray:
     """Read these cells into the table; which of them could not be read."""
-    shape = array.backend.description.shape
-    mask = np.zeros(int(np.prod(shape)), np.bool_)
-    mask[index] = True
-    reading = array.backend.read(read_of(array.settings, mask.reshape(shape)))
-    return _take(array, table, index, reading)
+    table.seen_conductance_s[index], failed = _seen(array, index)
+    return failed
 
 
 def apply(
-    array: Array, table: CellTable, index: IntArray, move: Move, trains: Trains, left: IntArray
+    array: Array, work: CellsAtWork, move: Move, trains: Trains, most: Callable[[], IntArray]
 ) -> Given:
     """Give the pulses of ``move`` and read; several at once where an instrument can by itself.
 
-    ``left``: pulses that each cell may still get.
+    ``most``: tells how many pulses each cell may still get.
     """
     steps = array.backend.description.verify_steps
     if steps > 1:
-        return _ramp(array, table, index, move, trains, np.minimum(left, steps))
-    before_conductance_s = table.seen_conductance_s[index]
+        return _ramp(array, work, move, trains, np.minimum(most(), steps))
     for which, width_s in _widths(move, trains):
-        amplitude_v = np.where(which, move.amplitude_v, 0.0)
-        gate_v = None if move.gate_v is None else _map(array, index, move.gate_v)
-        array.backend.pulse(PulseMap(_map(array, index, amplitude_v), width_s, gate_v=gate_v))
-        _charge(table, index[which], amplitude_v[which], before_conductance_s[which], width_s)
-    failed = read(array, table, index)
+        every = bool(which.all())
+        amplitude_v = move.amplitude_v if every else np.where(which, move.amplitude_v, 0.0)
+        gate_v = None if move.gate_v is None else _map(array, work.index, move.gate_v)
+        array.backend.pulse(PulseMap(_map(array, work.index, amplitude_v), width_s, gate_v=gate_v))
+        _charge(work, slice(None) if every else np.flatnonzero(which), move.amplitude_v, width_s)
+    work.seen_conductance_s, failed = _seen(array, work.index)
     return Given((move.side != 0).astype(np.int64), failed)
 
 
-def _ramp(
-    array: Array, table: CellTable, index: IntArray, move: Move, trains: Trains, left: IntArray
-) -> Given:
+def _seen(array: Array, index: IntArray) -> tuple[FloatArray, BoolArray]:
+    """Read these cells: return their conductances, NaN where they could not be read, and which."""
+    shape = array.backend.description.shape
+    mask = np.zeros(int(np.prod(shape)), np.bool_)
+    mask[index] = True
+    return _taken(array, index, array.backend.read(read_of(array.settings, mask.reshape(shape))))
+
+
+def _ramp(array: Array, work: CellsAtWork, move: Move, trains: Trains, left: IntArray) -> Given:
     """Apply pulses for as long as a cell stays on its side, in one ramp a side."""
+    index = work.index
     pulses, failed = np.zeros(index.size, np.int64), np.zeros(index.size, np.bool_)
+    work.seen_conductance_s = work.seen_conductance_s.copy()
     still = np.flatnonzero(move.side == 0)
     if still.size:
-        failed[still] = read(array, table, index[still])
+        work.seen_conductance_s[still], failed[still] = _seen(array, index[still])
     for train, sign in zip(trains, (1, -1), strict=True):
         which = np.flatnonzero(move.side == sign)
         if train is None or not which.size:
@@ -69,7 +76,7 @@ def _ramp(
         gate_v = None if move.gate_v is None else move.gate_v[which]
         count, step_v, gate_step_v = _linear(train, amplitude_v, gate_v, int(left[which].min()))
         bound_a = array.read_current_a(
-            np.array([table.low_conductance_s[cells], table.high_conductance_s[cells]])
+            np.array([work.low_conductance_s[which], work.high_conductance_s[which]])
         )
         ramp = Ramp(
             _map(array, cells, amplitude_v),
@@ -86,15 +93,14 @@ def _ramp(
         reading = array.backend.ramp(ramp)
         for number in range(count):
             seen = Reading(reading.current_a[number], reading.flags[number])
-            given = (seen.flags.ravel()[cells] & Flag.NOT_ADDRESSED) == 0
-            if not given.any():
+            given = which[(seen.flags.ravel()[cells] & np.uint8(Flag.NOT_ADDRESSED)) == 0]
+            if not given.size:
                 break
-            volts = amplitude_v[given] + number * step_v
-            _charge(
-                table, cells[given], volts, table.seen_conductance_s[cells[given]], train.width_s
-            )
-            failed[which[given]] = _take(array, table, cells[given], seen)
-            pulses[which[given]] += 1
+            _charge(work, given, move.amplitude_v + number * step_v, train.width_s)
+            work.seen_conductance_s[given], failed[given] = _taken(array, index[given], seen)
+            pulses[given] += 1
+    later = np.maximum(pulses - 1, 0)  # the controller has counted the first
+    work.state = replace(work.state, number=work.state.number + later)
     return Given(pulses, failed)
 
 
@@ -127,25 +133,27 @@ def _widths(move: Move, trains: Trains) -> list[tuple[BoolArray, float]]:
     return [(which, train.width_s) for which, train in sides if train is not None and which.any()]
 
 
-def _take(array: Array, table: CellTable, index: IntArray, reading: Reading) -> BoolArray:
+def _taken(array: Array, index: IntArray, reading: Reading) -> tuple[FloatArray, BoolArray]:
+    """Return the conductances of cells in a reading, NaN where it has none, and which of them."""
     failed: BoolArray = unmeasured(reading).ravel()[index]
     seen_conductance_s = array.conductance_s(reading).ravel()[index]
-    table.seen_conductance_s[index] = np.where(failed, np.nan, seen_conductance_s)
-    return failed
+    if failed.any():
+        seen_conductance_s[failed] = np.nan
+    return seen_conductance_s, failed
 
 
 def _charge(
-    table: CellTable,
-    index: IntArray,
-    amplitude_v: FloatArray,
-    before_conductance_s: FloatArray,
-    width_s: float,
+    work: CellsAtWork, which: IntArray | slice, every_amplitude_v: FloatArray, width_s: float
 ) -> None:
-    """Add the energy of a pulse at the conductance read before it."""
-    table.pulses_up[index] += amplitude_v > 0
-    table.pulses_down[index] += amplitude_v < 0
-    table.energy_j[index] += np.square(amplitude_v) * np.abs(before_conductance_s) * width_s
-    table.stress_s[index] += width_s
+    """Add a pulse of some cells, and its energy at the conductance read before it."""
+    amplitude_v = every_amplitude_v[which]
+    work.pulses_up[which] += amplitude_v > 0
+    work.pulses_down[which] += amplitude_v < 0
+    energy_j = np.square(amplitude_v)
+    energy_j *= np.abs(work.seen_conductance_s[which])
+    energy_j *= width_s
+    work.energy_j[which] += energy_j
+    work.stress_s[which] += width_s
 
 
 def _map(array: Array, index: IntArray, values: FloatArray) -> FloatArray:

@@ -101,8 +101,8 @@ def round_row(table: CellTable, one: Round, group: int, attempt: int) -> RoundRo
         number=one.number,
         at_work=one.at_work,
         pulses=one.pulses,
-        done=int((table.status == REACHED).sum()),
-        failed=int((table.status < 0).sum()),
+        done=int(np.count_nonzero(table.status == REACHED)),
+        failed=int(np.count_nonzero(table.status < 0)),
         rms_error_conductance_s=_rms(error_conductance_s),
         worst_error_conductance_s=float(np.abs(error_conductance_s).max())
         if error_conductance_s.size

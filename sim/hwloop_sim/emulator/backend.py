@@ -205,9 +205,10 @@ class EmulatedArray(CrossbarBackend):
             _spoil(reading, limited)
             if limited is not None:
                 self._limits.note("read", limited & read.addressed)
-        addressed = np.broadcast_to(read.addressed, current_a.shape)
-        reading.current_a[~addressed] = np.nan
-        reading.flags[~addressed] = Flag.NOT_ADDRESSED
+        if not read.addressed.all():
+            others = ~read.addressed
+            np.copyto(reading.current_a, np.nan, where=others)
+            np.copyto(reading.flags, np.uint8(Flag.NOT_ADDRESSED), where=others)
         self._cells.note_read(lambda: _read_voltages_v(read))
         return reading
 

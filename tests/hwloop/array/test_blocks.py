@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hwloop.array.blocks import BlockBatch, CellBlock, MovingWindow
-from hwloop.array.codes import Codes, smallest_type
+from hwloop.array.codes import Codes, packed, smallest_type, unpacked
 from hwloop.array.limits import Limits, check_operation
 from hwloop.backend.shapes import check_shape
 from hwloop.errors import BackendError, LimitError
@@ -128,6 +130,33 @@ def test_codes_of_partial_sums_are_added_in_order() -> None:
     )
     # -1 A, and code 100 of 254 between -2 and 2 A: -2 + 100 * 4 / 254
     np.testing.assert_allclose(codes.currents(), [[-1 - 2 + 400 / 254, 3.0]], rtol=1e-15)
+
+
+def test_codes_of_four_bits_take_half_a_byte_the_lowest_first() -> None:
+    assert packed(np.array([[1, 2, 15]], np.uint8), 4).tolist() == [0x21, 0x0F]
+    # 5 bits each: 10001 and 00011, from the lowest: 10001 110 | 00
+    assert packed(np.array([17, 3], np.uint8), 5).tolist() == [0b01110001, 0]
+
+
+@given(st.integers(1, 32), st.integers(0, 40), st.integers(0, 2**32 - 1))
+def test_packed_codes_of_any_bits_come_back_and_take_no_more_room(
+    bits: int, count: int, seed: int
+) -> None:
+    own = np.random.default_rng(seed).integers(0, 2**bits, (2, count))
+    codes = own.astype(smallest_type(2**bits - 1))
+    stored = packed(codes, bits)
+    assert stored.nbytes == -(-2 * count * bits // 8)
+    again = unpacked(stored, bits, codes.shape)
+    assert (again.dtype, again.tolist()) == (codes.dtype, codes.tolist())
+
+
+def test_codes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="code 16 has more than 4 bits"):
+        packed(np.array([3, 16], np.uint8), 4)
+    with pytest.raises(ValueError, match="3 bytes are not 7 codes of 4 bits"):
+        unpacked(np.zeros(3, np.uint8), 4, (7,))
+    with pytest.raises(ValueError, match="0 bits; expected 1 to 32"):
+        unpacked(np.zeros(0, np.uint8), 0, (7,))
 
 
 def test_the_smallest_type_that_holds_the_codes() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -26,8 +27,15 @@ from tests.characterised import LIMITS
 FILE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"
 DEVICE = {"model": "soft_bounds", "min_conductance_s": 1e-9, "max_conductance_s": 1e-3}
 BLOCKS = (CellBlock(0, 0, 0, 2, (0, 1, 2, 3)), CellBlock(0, 1, 2, 2, (0, 3)))
-ADC = {"converters": {"adc": {"bits": 8, "range": {"kind": "calibrated", "margin": 0.1}}}}
 NOISE = {"effects": [{"effect": "white_noise", "fraction": 0.05}]}
+
+
+def adc(*, bits: int) -> dict[str, Any]:
+    """Converters of so many bits, with a range from the calibration."""
+    return {"converters": {"adc": {"bits": bits, "range": {"kind": "calibrated", "margin": 0.1}}}}
+
+
+ADC = adc(bits=8)
 
 
 def asked(keep: Keep, scale: float = 1.0) -> list[BlockBatch]:
@@ -57,7 +65,7 @@ def recorded(path: Path, sim: dict[str, Any], batches: list[BlockBatch]) -> list
 
 
 @pytest.mark.parametrize("scale", [1.0, 3.0])
-@pytest.mark.parametrize("sim", [{}, ADC, {**ADC, **NOISE}])
+@pytest.mark.parametrize("sim", [{}, ADC, {**ADC, **NOISE}, adc(bits=4), adc(bits=11)])
 @pytest.mark.parametrize("keep", ["all", "answers"])
 def test_a_replay_answers_bit_for_bit(
     tmp_path: Path, keep: Keep, sim: dict[str, Any], scale: float
@@ -67,7 +75,8 @@ def test_a_replay_answers_bit_for_bit(
     with Record(tmp_path / "a.h5") as record:
         assert record.operation_kinds == ["blocks"] * 4
         replay = Replay(record)
-        assert replay.description.code_bits == (8 if "converters" in sim else None)
+        bits = sim["converters"]["adc"]["bits"] if "converters" in sim else None
+        assert replay.description.code_bits == bits
         for batch, answer in zip(asked("all", scale), answers, strict=True):
             again = replay.multiply_blocks(batch)
             assert again.current_a.tobytes() == answer.current_a.tobytes()
@@ -82,6 +91,26 @@ def test_answers_are_stored_as_codes_of_one_byte(tmp_path: Path) -> None:
         assert file["codes"].shape == (4, 36, 4)
         assert "current_a" not in file
         assert "voltage_v" not in file
+
+
+@pytest.mark.parametrize("bits", [3, 4, 10])
+def test_codes_that_do_not_fill_their_bytes_are_packed(tmp_path: Path, bits: int) -> None:
+    recorded(tmp_path / "a.h5", adc(bits=bits), asked("answers"))
+    with Record(tmp_path / "a.h5") as record:
+        file = record._file["operations/blocks"]
+        assert file["codes_packed"].shape == (4, 36 * 4 * bits // 8)
+        assert "codes" not in file
+
+
+def test_packed_codes_that_cannot_be_read_are_refused_in_a_line(tmp_path: Path) -> None:
+    recorded(tmp_path / "a.h5", adc(bits=4), asked("answers"))
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["operations/blocks/code_bits"][0] = 5
+    with (
+        Record(tmp_path / "a.h5") as record,
+        pytest.raises(RecordError, match="packed codes of blocks cannot be read: 72 bytes are"),
+    ):
+        Replay(record).multiply_blocks(asked("answers")[0])
 
 
 def test_a_replay_of_answers_refuses_other_voltages_and_other_blocks(tmp_path: Path) -> None:

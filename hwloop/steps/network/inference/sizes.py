@@ -9,7 +9,6 @@ from typing import get_args
 import numpy as np
 
 from hwloop.array.blocks import BlockBatch, Keep
-from hwloop.array.codes import smallest_type
 from hwloop.steps.network.inference.layer_product import LayerBlocks
 from hwloop.steps.network.network import Network
 from hwloop.types import FloatArray
@@ -74,11 +73,11 @@ def record_bytes(
 
     ``code_bits``: of the converters; None: currents are kept as they are.
     """
-    each = 9 if code_bits is None else np.dtype(smallest_type((1 << code_bits) - 1)).itemsize
+    bits = 8 * 9 if code_bits is None else code_bits
     currents = arrays * sum(one.currents for one in sizes)
     # The inputs of the first layer are the same for every array of a population.
     voltages = sizes[0].voltages + arrays * sum(one.voltages for one in sizes[1:])
-    return {"all": 8 * voltages + 9 * currents, "answers": each * currents, "summary": 0}
+    return {"all": 8 * voltages + 9 * currents, "answers": -(-bits * currents // 8), "summary": 0}
 
 
 def chosen_kind(each_bytes: dict[Keep, int], samples: int, *, wanted: Keep | None) -> Keep:

@@ -9,7 +9,7 @@ programmed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol
 
@@ -62,6 +62,8 @@ class Steps(Settings):
 
     def at(self, number: IntArray, start_v: FloatArray | None = None) -> FloatArray:
         """Return the level of pulse ``number``, from 0; ``start_v``: first level of each cell."""
+        if start_v is None and not self.step_v:
+            return np.broadcast_to(self.start_v, number.shape)
         magnitude_v = abs(self.start_v) if start_v is None else np.abs(start_v)
         step_v = self.step_v or 0.0
         level_v: FloatArray = np.minimum(magnitude_v + number * step_v, abs(self.end_v))
@@ -152,15 +154,11 @@ class State:
         side, number = np.zeros(shape, np.int8), np.zeros(shape, np.int64)
         return cls(side, number, number.copy(), number.copy(), begin_v)
 
-    def kept(self, which: BoolArray) -> State:
-        """Return the part of the cells in ``which``, a mask."""
-        return replace(
-            self,
-            **{
-                field.name: getattr(self, field.name)[which]
-                for field in fields(self)
-                if getattr(self, field.name) is not None
-            },
+    def kept(self, which: BoolArray | IntArray) -> State:
+        """Return the part of the cells in ``which``, a mask or their places."""
+        begin_v = None if self.begin_v is None else self.begin_v[which]
+        return State(
+            self.side[which], self.number[which], self.turns[which], self.erases[which], begin_v
         )
 
 
@@ -216,13 +214,16 @@ def next_pulse(
 ) -> tuple[State, Move]:
     """Continue a train, or begin it where the side has changed; no pulse where ``side`` is 0."""
     none = np.zeros(side.shape, np.bool_)
-    given_up = none if given_up is None else given_up
-    side = np.where(given_up, np.int8(0), side)
-    turned = (side != state.side) & (side != 0)
-    number = np.where(turned, 0, state.number + (side != 0))
+    if given_up is None:
+        given_up = none
+    else:
+        side = side * ~given_up
+    moved = side != 0
+    turned = (side != state.side) & moved
+    number = (state.number + moved) * ~turned
     after = replace(
         state,
-        side=np.where(side != 0, side, state.side),
+        side=side if moved.all() else np.where(moved, side, state.side),
         number=number,
         turns=state.turns + (turned & (state.side != 0)),
     )
@@ -236,11 +237,11 @@ def next_pulse(
         if train is None or not which.any():
             continue
         steps, gates = train.amplitude_steps, train.gate_steps
-        amplitude_v = np.where(which, steps.at(number), amplitude_v)
+        np.copyto(amplitude_v, steps.at(number), where=which)
         ended = amplitude_v == steps.end_v
         if gates is not None and gate_v is not None:
             from_v = state.begin_v if sign > 0 else None
-            gate_v = np.where(which, gates.at(number, from_v), gate_v)
+            np.copyto(gate_v, gates.at(number, from_v), where=which)
             ended &= gate_v == gates.end_v
         at_end |= which & ended
     return after, Move(side, amplitude_v, gate_v, at_end, given_up)

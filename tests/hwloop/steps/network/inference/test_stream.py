@@ -117,6 +117,18 @@ def test_the_results_do_not_depend_on_how_many_samples_come_at_a_time(
         assert first.columns() == second.columns()
 
 
+def test_a_confusion_matrix_of_too_many_classes_is_left_out_and_the_answers_are_kept(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run({"converters": ADC}, over_range=0.05)[0][""]
+    monkeypatch.setattr("hwloop.steps.network.infer.CONFUSION_COUNTS", 15)
+    row = run({"converters": ADC}, over_range=0.05)[0][""][0]
+    assert row.confusion.shape == (0, 0)
+    assert whole[0].confusion.shape == (4, 4)
+    assert row.correct == whole[0].correct == np.trace(whole[0].confusion)
+    assert row.answers.tolist() == whole[0].answers.tolist()
+
+
 def test_only_the_first_batch_of_each_layer_calibrates(run: Callable[..., Any]) -> None:
     _, asked = run({"converters": ADC}, calibration=10, over_range=0.05)
     assert [batch.calibrate for batch in asked] == [True, True, False, False]
