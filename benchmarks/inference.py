@@ -204,6 +204,9 @@ def _print_mnist(data: Path, folder: Path, repeats: int) -> None:
         ],
     )
     print(f"{IMAGES} images of MNIST, five layers, tiles of {TILE}×{TILE}, 8-bit converters, noise")
+    array, infer = _opened(loaded), loaded.steps[2]
+    step_s = _timed("infer, guard", lambda: list(infer.step(infer.settings, array)), repeats)
+    print(f"  {'images a second':62s} {IMAGES / step_s:9.0f}")
     _timed("a run with record", _run(loaded, folder), repeats)
 
 

@@ -3,6 +3,9 @@
 ``pip install -e .[peers-aihwkit]`` brings aihwkit. CrossSim is in no package index: ``git clone
 https://github.com/sandialabs/cross-sim && pip install ./cross-sim``. The range of its converters is
 that of the largest sum a tile can have, for which its answers are coarse and its time is the same.
+It computes less than the others: the currents of a pair of columns are subtracted before one
+converter, which halves products and conversions; nothing is flagged, no code is kept, and of a
+convolution it is given the patches already unrolled.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ def peers(weights: FloatArray, vectors: FloatArray, *, rows: int, outputs: int) 
     """
     for name, make in (
         ("aihwkit, torch tiles, single precision", _aihwkit),
-        ("CrossSim, balanced cores", _crosssim),
+        ("CrossSim, a pair subtracted before its converter", _crosssim),
     ):
         try:
             work = make(weights, vectors, rows, outputs)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.timing import least_and_median_s
+from benchmarks.timing import least_and_median_s, processor_medians_s
 from hwloop.backend.guard import Guard
 from hwloop.backend.kind import OpenRequest
 from hwloop.procedure.procedure import from_data
@@ -138,8 +138,14 @@ def print_programming(repeats: int) -> None:
         bare_s, _ = _timed(f"{name}, bare NumPy", bare_numpy, repeats)
         guard_s, _ = _timed(f"{name}, guard", guarded, repeats, "aim 0.060")
         record_s, _ = _timed(f"{name}, guard and record", recorded, repeats, "aim 0.150")
-    print(f"{'ratio guard / bare NumPy':64s} {guard_s / bare_s:9.2f} ×")
-    print(f"{'ratio guard and record / bare NumPy':64s} {record_s / bare_s:9.2f} ×")
+        works = (bare_numpy, guarded, recorded)
+        bare_cpu_s, guard_cpu_s, record_cpu_s = processor_medians_s(works, repeats)
+    for what, ratio, of_cpu in (
+        ("guard", guard_s / bare_s, guard_cpu_s / bare_cpu_s),
+        ("guard and record", record_s / bare_s, record_cpu_s / bare_cpu_s),
+    ):
+        name = f"ratio {what} / bare NumPy"
+        print(f"{name:64s} {ratio:9.2f} × ({of_cpu:.2f} × of processor time, in turns)")
 
 
 def _timed(name: str, work: Any, repeats: int, aim: str = "") -> tuple[float, float]:

@@ -9,11 +9,19 @@ import pytest
 
 from benchmarks import bare_numpy, programming
 from benchmarks.plain_loop import GAIN
+from benchmarks.timing import processor_medians_s
 from hwloop.procedure.procedure import from_data, load_procedure
 from hwloop.record import Record
 from hwloop.run.runner import RunOptions, run_procedure
 
 PROCEDURE = Path(__file__).parents[2] / "procedures" / "manhattan_4x4.yaml"
+
+
+def test_works_whose_processor_times_are_compared_take_turns() -> None:
+    done: list[str] = []
+    medians_s = processor_medians_s((lambda: done.append("a"), lambda: done.append("b")), 2)
+    assert done == ["a", "b"] * 3
+    assert len(medians_s) == 2
 
 
 def test_bare_training_ends_as_the_population_of_hwloop_that_began_alike(tmp_path: Path) -> None:
