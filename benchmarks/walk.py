@@ -116,6 +116,9 @@ REASONS: Mapping[str, str] = {
     " and each row is written",
     "hwloop/record/operations.py": "the columns of an operation: once to lay them out, once filled",
     "hwloop/record/series.py": "as the columns, which it stores",
+    "hwloop/record/columns.py": "room for the rows of a series, then the rows that it stores",
+    "hwloop/steps/program/cells_at_work.py": "the cells are taken with their targets, and"
+    " end one by one",
     "drivers/hwloop_drivers/bench/backend.py": "asked whether it can, then told to",
     "drivers/hwloop_drivers/bench/cell_access.py": "what the check and the pulse drive is made in"
     " one place",

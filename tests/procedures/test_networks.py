@@ -125,6 +125,26 @@ def test_a_convolutional_network_set_on_109_tiles_answers_cifar10_nearly_as_in_s
     assert abs(infer["accuracy"][0] - infer["software_accuracy"][0]) <= 2 / 24
 
 
+@pytest.mark.slow
+def test_a_pruned_network_by_kernel_elements_has_cells_for_its_weights_alone(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    few = [f"steps.{n}.settings.data.first=8" for n in ("cost_of_elements", "infer")]
+    found = _run(
+        "kernel_elements.yaml", shared_data, tmp_path, *few, "steps.6.settings.data.first=8"
+    )
+    whole, elements = found["cost_of_the_whole"], found["cost_of_elements"]
+    # Positions times weights of four convolutions and a dense layer, by hand.
+    every = 784 * (90 + 900) + 196 * 2 * 900 + 4900
+    assert whole["multiplications"][0] == every
+    assert elements["multiplications"][0] + elements["zero_multiplications"][0] == every
+    assert elements["multiplications"][0] == elements["cell_multiplications"][0] < 0.65 * every
+    # Pairs of cells for 7,740 weights and biases, and for the 4,564 of them that are left.
+    assert (whole["cells"][0], elements["cells"][0]) == (15480, 9128)
+    assert elements["energy_j"][0] > whole["energy_j"][0]  # each block has its own conversions
+    assert found["infer"]["accuracy"][0] == found["infer"]["software_accuracy"][0] == 1.0
+
+
 def test_the_reference_network_reads_mnist_as_well_as_it_is_said_to(shared_data: Path) -> None:
     text = (FOLDER / "mnist_cnn.yaml").read_text(encoding="utf-8")
     layers = yaml.safe_load(text)["steps"][0]["settings"]["layers"]

@@ -119,3 +119,21 @@ def test_a_network_trained_pruned_and_on_levels_answers_on_a_tile_as_in_software
     infer = found["infer"]
     assert infer["software_accuracy"][0] > 0.6
     assert abs(infer["accuracy"][0] - infer["software_accuracy"][0]) <= 2 / 20
+
+
+def test_a_network_whose_last_epochs_saw_the_tiles_is_set_on_them_and_answers(
+    few_images: Path,
+) -> None:
+    """784-16-10 on converters of 3 bits and lines of 10 Ω: 200 images, one part of tiles."""
+    found = _run(
+        "tiles_in_training.yaml",
+        few_images,
+        "steps.train_without.settings.epochs=2",
+        "steps.train_with.settings.epochs=1",
+        "steps.train_with.settings.tiles.epochs=1",
+        shapes={"0.weight": [16, 784], "2.weight": [10, 16]},
+    )
+    assert list(found["train_with"]["stage"]) == [0, 1]
+    assert found["with"]["accuracy"][0] > 0.55
+    # Converters of 3 bits are seen: the array answers other than the software.
+    assert found["with"]["accuracy"][0] != found["with"]["software_accuracy"][0]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwloop.array.blocks import BlockBatch, CellBlock
+from hwloop.array.converter_range import Levels
 from hwloop.array.operations import Reading
 from hwloop.types import FloatArray
 from hwloop_sim.cells.composed import NonIdealDevice
@@ -31,7 +32,6 @@ from hwloop_sim.emulator.block_pieces import (
     pieces_of,
     stacked,
 )
-from hwloop_sim.emulator.converters import Levels
 from hwloop_sim.emulator.lines import ArrayLines
 from hwloop_sim.emulator.readout import Readout, metered
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hwloop.array.converter_range import Levels
 from hwloop.array.operations import Flag, Reading
 from hwloop.backend.base import Event
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, format_quantity
 from hwloop.types import FlagArray, FloatArray
 from hwloop_sim.cells.device import LARGE
-from hwloop_sim.emulator.converters import Adc, Dac, Levels, memtorch_levels_a
+from hwloop_sim.emulator.converters import Adc, Dac, memtorch_levels_a
 
 
 class Tiles(Settings):

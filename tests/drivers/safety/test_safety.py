@@ -48,7 +48,7 @@ def test_every_output_is_off_and_the_record_whole_whatever_happens(tmp_path: Pat
         for words in TELLING
     ]
     for incident, seen in try_station(
-        STATION, chosen, tmp_path, timeout_s=0.5, updates=2, at_once=3
+        STATION, chosen, tmp_path, timeout_s=0.5, updates=4, at_once=3
     ):
         assert isinstance(seen, Seen), f"{incident.words}: {seen}"
         assert seen.faults(incident) == [], f"{row(incident, seen)}\n{seen.words}"

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwloop.array.converter_range import Levels
 from hwloop.errors import ConfigError, Unsupported
-from hwloop_sim.emulator.converters import Adc, Dac, Levels
+from hwloop_sim.emulator.converters import Adc, Dac
 
 FIXED = {"kind": "fixed", "low_a": -1e-6, "high_a": 1e-6}
 

@@ -8,7 +8,7 @@ yields the targets of the next layer. Needs PyTorch: ``pip install 'hwloop[torch
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -33,6 +33,7 @@ from hwloop.steps.network.inference.forethought import (
 )
 from hwloop.steps.network.map_network import NextTargetsRow, for_array
 from hwloop.steps.network.mapping.mapping import OwnOrArrayRange, map_weights
+from hwloop.steps.network.mapping.placement import Block
 from hwloop.steps.network.network import (
     Amplifier,
     ConvLayer,
@@ -54,6 +55,7 @@ from hwloop.steps.network.training.hardware_aware.start import (
     load_samples,
     refuse_without_torch,
 )
+from hwloop.steps.network.training.hardware_aware.tiles.product import TileProduct
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
 
@@ -76,7 +78,7 @@ class RetrainBehindSettings(DescentSettings):
     def _nothing_pruned(self) -> RetrainBehindSettings:
         if self.pruning is not None:
             raise ValueError("pruning: prune before the first layer is programmed, in train_cnn")
-        if not self.epochs and (self.quantisation is None or not self.quantisation.epochs):
+        if not self.most_epochs:
             raise ValueError("epochs: 0 retrains nothing")
         return self
 
@@ -119,7 +121,7 @@ def run(settings: RetrainBehindSettings, array: Array) -> Iterator[Yield]:
     measured = (_measured(array, placed, first, samples[0]), samples[1])
     _refuse_classes(behind, measured)
     with threads(torch, settings.threads):
-        retrained, losses = _retrained(settings, placed, measured, seed)
+        retrained, losses = _retrained(settings, array.settings, placed, measured, seed)
     left = _remapped(settings, array, placed, retrained)
     array.leave(left)
     row = RetrainedRow(
@@ -186,7 +188,11 @@ def _accuracy(behind: Network, measured: Samples) -> float:
 
 
 def _retrained(
-    settings: RetrainBehindSettings, placed: PlacedNetwork, measured: Samples, seed: int
+    settings: RetrainBehindSettings,
+    array: ArraySettings,
+    placed: PlacedNetwork,
+    measured: Samples,
+    seed: int,
 ) -> tuple[Network, FloatArray]:
     """Return the network with the layers behind retrained, and the loss of each epoch.
 
@@ -197,6 +203,7 @@ def _retrained(
     layers: list[LayerSettings] = []
     arrays: dict[str, FloatArray] = {}
     masks: dict[str, Any] = {}
+    blocks: dict[str, Sequence[Block]] = {}
     for entry in order:
         if not isinstance(entry, int):
             layers.append(_trainable(entry))
@@ -207,7 +214,9 @@ def _retrained(
         arrays |= _arrays(layer, matrix, matrix.weights)
         held = placed.placement.holds(entry, network.sizes[entry]).astype(np.float64)
         masks |= {name: one > 0 for name, one in _arrays(layer, matrix, held).items()}
-    descent = NoisyDescent(settings, layers, arrays, measured, seed)
+        blocks[layer.weight] = placed.placement.of_layer(entry)
+    tiles = None if settings.tiles is None else TileProduct(settings.tiles, array, blocks)
+    descent = NoisyDescent(settings, layers, arrays, measured, seed, tiles=tiles)
     descent.masks = masks
     losses = np.array([epoch.loss for epoch in descent.epochs()])
     found = descent.held_arrays()

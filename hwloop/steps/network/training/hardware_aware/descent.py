@@ -24,7 +24,9 @@ from hwloop.steps.network.training.hardware_aware.settings import (
     Sgd,
     WeightNoise,
 )
+from hwloop.steps.network.training.hardware_aware.stages import Stage, stages
 from hwloop.steps.network.training.hardware_aware.start import NORM_PARTS, Samples, weighted
+from hwloop.steps.network.training.hardware_aware.tiles.product import TileProduct
 from hwloop.steps.network.training.hardware_aware.torch_network import (
     Held,
     Tensor,
@@ -35,27 +37,6 @@ from hwloop.types import FloatArray
 
 _MOST_SAMPLES = 1000
 """Samples that are evaluated at once."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Part of a training: its epochs, the fraction pruned, and whether weights are on levels."""
-
-    epochs: int
-    pruned: float = 0.0
-    quantised: bool = False
-
-
-def stages(settings: DescentSettings) -> tuple[Stage, ...]:
-    """Return the parts of the training in order: plain, pruning steps, levels."""
-    found = [Stage(settings.epochs)] if settings.epochs else []
-    pruning = settings.pruning
-    if pruning is not None:
-        found += [Stage(pruning.epochs, fraction) for fraction in pruning.fractions()]
-    if settings.quantisation is not None:
-        fraction = pruning.fraction if pruning is not None else 0.0
-        found.append(Stage(settings.quantisation.epochs, fraction, quantised=True))
-    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -103,6 +84,8 @@ class NoisyDescent:
         arrays: Mapping[str, FloatArray],
         samples: Samples,
         seed: int,
+        *,
+        tiles: TileProduct | None = None,
     ) -> None:
         import torch
 
@@ -110,6 +93,7 @@ class NoisyDescent:
         self._settings = settings
         self._order = tuple(layers)
         self._layers = weighted(self._order)
+        self._tiles = tiles
         self._stages = stages(settings)
         self.progress = Progress()
         self.masks: Masks = {}
@@ -199,15 +183,21 @@ class NoisyDescent:
             now = self.progress
             self.progress = Progress(now.stage + 1, epochs=now.epochs)
 
+    @property
+    def on_tiles(self) -> TileProduct | None:
+        """Return the tiles that the sums are of, in the part that sees them and after it."""
+        seen = self._stages[: self.progress.stage + 1]
+        return self._tiles if seen and seen[-1].on_tiles else None
+
     def _out_of_patience(self) -> bool:
         patience = self._settings.patience
         return patience is not None and self.progress.since_best >= patience
 
     def _begin(self, stage: Stage) -> None:
         arrays = self.arrays()
-        if stage.quantised:
+        if stage.folded:
+            arrays = arrays if self.folded else folded(self._layers, arrays)
             self.folded = True
-            arrays = folded(self._layers, arrays)
         elif stage.pruned and self._settings.pruning is not None:
             self.masks = kept_after(self._settings.pruning, stage.pruned, self._layers, arrays)
         self.set_arrays(
@@ -220,6 +210,8 @@ class NoisyDescent:
     def _epoch(self) -> Epoch:
         torch, now = self._torch, self.progress
         x, y = self._train
+        if self._tiles is not None:
+            self._tiles.begin()
         order = torch.randperm(len(x), generator=self.generator)
         kept = {name: torch.from_numpy(mask) for name, mask in self.masks.items()}
         loss_sum, right = 0.0, 0
@@ -269,6 +261,8 @@ class NoisyDescent:
         torch = self._torch
         if not len(x):
             return float("nan")
+        if self._tiles is not None:
+            self._tiles.begin()
         with torch.no_grad():
             held = self._held(noise)
             right = sum(
@@ -302,7 +296,9 @@ class NoisyDescent:
                 return sums
             return normalise(self._torch, layer, self._tensors, sums, training=training)
 
-        return forward(self._torch, layers, x, held or self._held(noise), norm)
+        return forward(
+            self._torch, layers, x, held or self._held(noise), norm, product=self.on_tiles
+        )
 
     def _held(self, noise: WeightNoise | None) -> Held:
         """Return weights and biases on levels and with one draw of noise."""

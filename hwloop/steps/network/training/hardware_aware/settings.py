@@ -12,6 +12,7 @@ from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import Count, Number
 from hwloop.steps.network.mapping.mapping import ColumnSettings, LevelCount, WeightColumns
 from hwloop.steps.network.network import LayerSettings
+from hwloop.steps.network.training.hardware_aware.tiles.settings import TilesInTraining
 
 Rate = Annotated[Number, Field(gt=0)]
 Decay = Annotated[Number, Field(ge=0)]
@@ -122,9 +123,10 @@ class DescentSettings(Settings):
     """Settings of a gradient descent, of whatever network.
 
     ``loss``: ``cross_entropy`` of the softmax of the outputs, or ``mean_square`` of the distance to
-    1 for the class and 0 for the others. ``epochs``: before pruning and quantisation. ``held_out``:
-    share of the training samples that is kept out; each part of the training goes on from its epoch
-    with the best answers on them, and ends after ``patience`` epochs without a better one.
+    1 for the class and 0 for the others. ``epochs``: before pruning, quantisation and tiles.
+    ``held_out``: share of the training samples that is kept out; each part of the training goes on
+    from its epoch with the best answers on them, and ends after ``patience`` epochs without a
+    better one.
     ``threads``: of the processor.
     """
 
@@ -135,6 +137,7 @@ class DescentSettings(Settings):
     noise: WeightNoise | None = None
     pruning: Pruning | None = None
     quantisation: Quantisation | None = None
+    tiles: TilesInTraining | None = None
     held_out: Fraction | None = None
     patience: Count | None = None
     threads: Count = 1
@@ -149,7 +152,8 @@ class DescentSettings(Settings):
     def most_epochs(self) -> int:
         """Return the number of epochs without any early stop."""
         pruned = self.pruning.steps * self.pruning.epochs if self.pruning else 0
-        return self.epochs + pruned + (self.quantisation.epochs if self.quantisation else 0)
+        levels = self.quantisation.epochs if self.quantisation else 0
+        return self.epochs + pruned + levels + (self.tiles.epochs if self.tiles else 0)
 
 
 class TrainCnnSettings(DescentSettings):

@@ -24,6 +24,8 @@ from hwloop.steps.network.network import (
 Tensor = Any
 Held = Callable[[DenseLayer | ConvLayer], tuple[Tensor, Tensor | None]]
 """Layer → weight and bias that its multiplication is done with."""
+Product = Callable[[DenseLayer | ConvLayer, Tensor, Tensor, Tensor | None], Tensor]
+"""(layer, inputs, weight, bias) → sums."""
 
 
 def forward(
@@ -32,16 +34,24 @@ def forward(
     x: Tensor,
     held: Held,
     norm: Callable[[DenseLayer | ConvLayer, Tensor], Tensor],
+    *,
+    product: Product | None = None,
 ) -> Tensor:
     """Compute outputs (samples, outputs) of inputs (samples, …).
 
-    ``held``: weights and biases to multiply with. ``norm``: the normalisation after a layer. Raises
+    ``held``: weights and biases to multiply with. ``norm``: the normalisation after a layer.
+    ``product``: sums of a layer, inputs, weight and bias, in place of the exact ones. Raises
     :class:`StepError` where a measured activation is driven outside its points.
     """
     for layer in layers:
         if isinstance(layer, DenseLayer | ConvLayer):
             weight, bias = held(layer)
-            x = norm(layer, _product(torch, layer, x, weight, bias))
+            sums = (
+                _product(torch, layer, x, weight, bias)
+                if product is None
+                else product(layer, x, weight, bias)
+            )
+            x = norm(layer, sums)
         else:
             x = _function(torch, layer, x)
     return x

@@ -35,6 +35,10 @@ from hwloop.steps.network.training.hardware_aware.start import (
     refuse_without_torch,
     start_arrays,
 )
+from hwloop.steps.network.training.hardware_aware.tiles.product import (
+    TileProduct,
+    whole_blocks,
+)
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import FloatArray
 
@@ -92,9 +96,15 @@ def run(settings: TrainCnnSettings, array: Array) -> Iterator[Yield]:
     import torch
 
     seed = int(array.rng.integers(2**31))
-    samples, arrays, _ = _loaded(settings, array.rng)
+    samples, arrays, began = _loaded(settings, array.rng)
+    tiles = None
+    if settings.tiles is not None:
+        blocks = whole_blocks(settings.tiles, array.settings, began)
+        tiles = TileProduct(settings.tiles, array.settings, blocks)
     with threads(torch, settings.threads):
-        descent = NoisyDescent(settings, settings.layers, arrays, samples["data"], seed)
+        descent = NoisyDescent(
+            settings, settings.layers, arrays, samples["data"], seed, tiles=tiles
+        )
         yield from _epochs(settings, descent, seed, array)
         held = descent.held_arrays()
         network = build(settings.layers, held)
@@ -204,13 +214,15 @@ def _figures(row: TrainedRow) -> dict[str, float | int | None]:
     return found
 
 
-def plan(settings: TrainCnnSettings, array: ArraySettings) -> Plan:  # noqa: ARG001
+def plan(settings: TrainCnnSettings, array: ArraySettings) -> Plan:
     """Return the plan: nothing is done to the array; the sizes of the network are known.
 
     Raises :class:`ConfigError` without PyTorch, and for samples or weights that do not fit.
     """
     refuse_without_torch()
     _, _, network = _loaded(settings, np.random.default_rng(0))
+    if settings.tiles is not None:
+        whole_blocks(settings.tiles, array, network)
     leaves: dict[type, object] = {UntrainedNetwork: UntrainedNetwork(network)}
     return Plan([], rows=settings.most_epochs, leaves=leaves)
 

@@ -1,0 +1,1 @@
+"""Converters and wires of the tiles during a training."""
