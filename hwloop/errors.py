@@ -64,9 +64,15 @@ class ConfigError(HwloopError):
         self.file = file
 
     def below(self, key: str = "", *, file: str = "") -> ConfigError:
-        """Return the same error with ``key`` in front of its path, and ``file`` if it has none."""
+        """Return the same error with ``key`` in front of its path, and in ``file``.
+
+        The file that it had, of data for example, stands before its message then.
+        """
         path = ".".join(part for part in (key, self.key) if part)
-        return type(self)(self.message, key=path, file=file or self.file)
+        message = self.message
+        if file and self.file and file != self.file:
+            message = f"{self.file}: {message}"
+        return type(self)(message, key=path, file=file or self.file)
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.file, self.key, self.message) if part)

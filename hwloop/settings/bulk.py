@@ -19,7 +19,7 @@ from hwloop.errors import ConfigError
 from hwloop.messages import first_place
 from hwloop.settings.kept_files import kept_arrays, kept_sha256
 from hwloop.settings.model import Settings, folder_of
-from hwloop.settings.units import Number
+from hwloop.settings.units import Count, Number
 from hwloop.types import FloatArray
 
 
@@ -62,7 +62,9 @@ class BulkFile(Settings):
             if several and len({arrays[name].shape for name in several}) == 1:
                 return np.stack([arrays[name] for name in several], axis=-1)
         if self.key not in arrays:
-            raise ConfigError(f"give one of its keys: {', '.join(arrays)}", file=str(self.file))
+            given = "" if self.key is None else f"there is no array {self.key!r}; "
+            keys = f"give one of its keys: {', '.join(arrays)}" if arrays else "it holds no numbers"
+            raise ConfigError(given + keys, file=str(self.file))
         return arrays[self.key]
 
 
@@ -72,37 +74,59 @@ class LabelledData(Settings):
     ``flatten``: one row a sample; else images, (samples, channels, height, width), to which a lone
     channel is added. ``channels_last``: (samples, height, width, channels), turned to channels
     first. ``mean``, ``deviation``: of each channel, taken off and divided by after ``divide_by``.
-    ``first``: only so many samples. ``one_flipped``: in place of each sample of 0 and 1, its copies
-    with one entry the other way.
+    ``first``: only so many samples, which there must be. ``one_flipped``: in place of each sample
+    of 0 and 1, its copies with one entry the other way.
     """
 
     inputs: BulkFile
     classes: BulkFile
-    divide_by: Number = 1.0
+    divide_by: Annotated[Number, Field(gt=0)] = 1.0
     flatten: bool = True
     channels_last: bool = False
-    first: int | None = None
+    first: Count | None = None
     one_flipped: bool = False
     mean: tuple[Number, ...] = (0.0,)
     deviation: tuple[Annotated[Number, Field(gt=0)], ...] = (1.0,)
 
-    def load(self) -> tuple[FloatArray, FloatArray]:
-        """Return inputs (samples, …) and classes (samples,); :class:`ConfigError` on a misfit."""
-        x, y = self.inputs.array(), self.classes.array().ravel()
+    def load(self, key: str = "data") -> tuple[FloatArray, FloatArray]:
+        """Return inputs (samples, …) and classes (samples,); 0, 1, ….
+
+        ``key``: of this setting, which a :class:`ConfigError` names where the two do not fit.
+        """
+        try:
+            return self._load()
+        except ConfigError as exc:
+            raise exc.below(key) from None
+
+    def _load(self) -> tuple[FloatArray, FloatArray]:
+        arrays: dict[str, FloatArray] = {}
+        for name, file in (("inputs", self.inputs), ("classes", self.classes)):
+            try:
+                arrays[name] = file.array()
+            except ConfigError as exc:
+                raise exc.below(name) from None
+        x, y = arrays["inputs"], arrays["classes"].ravel()
         if not x.ndim or not x.size:
             raise ConfigError(
                 f"{self.inputs.file}: has shape {x.shape}: it holds no samples", key="inputs"
             )
+        if self.first is not None and self.first > len(x):
+            raise ConfigError(f"{self.first}: {self.inputs.file} has {len(x)} samples", key="first")
         x, y = x[: self.first], y[: self.first]
-        if len(x) != len(y) or not len(x):
+        if len(x) != len(y):
             raise ConfigError(
                 f"{self.inputs.file}: {len(x)} samples, but {len(y)} classes", key="classes"
             )
-        for name, values in (("inputs", x), ("classes", y)):
+        for name, values, file in (("inputs", x, self.inputs), ("classes", y, self.classes)):
             wrong = ~np.isfinite(values)
+            if name == "classes":
+                wrong |= (values < 0) | (values != np.round(values))
             if wrong.any():
                 place = first_place(wrong)
-                raise ConfigError(f"entry {place} is {values[place]}", key=name)
+                whole = "; classes are 0, 1, …" if name == "classes" else ""
+                raise ConfigError(
+                    f"{file.file}: entry {place} is {values[place]:g}{whole}", key=name
+                )
         if self.one_flipped:
             x, y = _one_flipped(x, y)
         x = self._scaled(x / self.divide_by)

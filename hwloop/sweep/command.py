@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwloop.disk import named_errors
-from hwloop.errors import NotConverged
+from hwloop.errors import ConfigError, NotConverged
 from hwloop.terminal import outlive_terminal, say
 
 if TYPE_CHECKING:
+    from hwloop.sweep.grid import Point
     from hwloop.sweep.manifest import Manifest
+    from hwloop.sweep.point import Ended
     from hwloop.sweep.table import Result
 
 _SHOWN = 20
@@ -84,10 +86,14 @@ def sweep(
     if prepared.done:
         say(f"{len(prepared.done)} of {total} points stand in {out} already")
     ended = {one.index: one for one in prepared.done}
+    look = _LookAtFirst(manifest, prepared.points)
+    for one in prepared.done:
+        look.at(one)
     began_s = time.monotonic()
     try:
         for number, one in enumerate(run_tasks(prepared.tasks, options), 1):
             ended[one.index] = one
+            look.at(one)
             _progress(number, len(prepared.tasks), began_s)
     finally:  # what failed before it was interrupted
         write_manifest(with_failures(manifest, ended.values()), out)
@@ -107,6 +113,27 @@ def sweep(
             f"{len(failed)} of {total} points failed, the first {first.point.summary}:"
             f" {first.message}"
         )
+
+
+class _LookAtFirst:
+    """A look at the first completed point, whether it has what the chosen figure shows."""
+
+    def __init__(self, manifest: Manifest, points: Sequence[Point]) -> None:
+        self._figure, self._points = manifest.figure, {point.index: point for point in points}
+
+    def at(self, ended: Ended) -> None:
+        """Look at a point; raises :class:`ConfigError` with the results that there are."""
+        from hwloop.sweep.table import result
+
+        if self._figure is None or ended.status != "completed":
+            return
+        found = result(self._points[ended.index], ended).figures
+        if self._figure.y not in found:
+            raise ConfigError(
+                f"{self._figure.y} is no result of a point; there are {', '.join(found)}",
+                key="figure.y",
+            )
+        self._figure = None
 
 
 def _progress(number: int, total: int, began_s: float) -> None:

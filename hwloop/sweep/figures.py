@@ -23,7 +23,7 @@ def draw(
 
     The latter show the spread over seeds; all take the labels of the chosen one.
     """
-    if chosen is not None:
+    if chosen is not None and any(chosen.y in one.figures for one in results):
         yield draw_chosen(chosen, results, name=name)
     labels = {} if chosen is None else chosen.labels
     good = [one for one in results if one.figures or np.isfinite(one.reached)]

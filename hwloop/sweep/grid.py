@@ -115,7 +115,9 @@ def _whole_numbers(part: str) -> Sequence[int]:
             )
     if end is None:
         return [int(first)]
-    found = range(int(first), int(end), int(step or 1) or 1)
+    if step is not None and not int(step):
+        raise ConfigError(f"--over {part}: a step of 0 leads nowhere")
+    found = range(int(first), int(end), int(step or 1))
     if found and (found[-1] - found[0]) // found.step >= MOST_POINTS:
         raise ConfigError(f"--over {part}: more values than a sweep has points, {MOST_POINTS}")
     return found

@@ -130,12 +130,12 @@ class SweepFile(Settings):
 
 
 def read_sweep_file(path: Path) -> SweepFile | None:
-    """Return the sweep that a file describes; None where it has no ``over``: a procedure.
+    """Return the sweep that a file describes; None for a procedure, which has steps of its own.
 
     Raises :class:`ConfigError` naming the setting that is wrong.
     """
     content = read_yaml(path)
-    if not isinstance(content, Mapping) or "over" not in content:
+    if not isinstance(content, Mapping) or not ({"over", "procedure"} & content.keys()):
         return None
     try:
         return SweepFile.parse(dict(content), folder=path.parent)

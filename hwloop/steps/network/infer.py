@@ -73,7 +73,7 @@ class InferSettings(Settings):
     record: Keep | None = None
     calibration: Count = 200
     input_margin: Fraction = 0.1
-    over_range: Fraction = 1e-3
+    over_range: Annotated[Fraction, Field(le=1)] = 1e-3
     memory_mb: Annotated[Number, Field(ge=1, le=1e6)] = 50.0
 
 
@@ -121,6 +121,7 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
     """
     placed = placed_network(array, step="infer")
     x, y = settings.data.load()
+    classes = _refuse_classes(y, outputs=placed.network.forward(x[:1]).shape[-1])
     mask = np.ones(array.geometry.shape, dtype=np.bool_)
     tiles_conductance_s = with_tiles(conductance_s(array, mask, step="infer"), array)
     kept, at_once = _kept(settings, array, placed, x)
@@ -146,9 +147,7 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
             answers.append(predicted(stream.outputs(x[begin : begin + at_once])))
         exact = software.all()
     yield from map(_layer_row, range(len(errors)), errors, stream.states)
-    row = _count_answers(
-        np.concatenate(answers, axis=-1), exact, y, classes=max(2, first.shape[-1])
-    )
+    row = _count_answers(np.concatenate(answers, axis=-1), exact, y, classes=classes)
     yield row
     yield Outcome(True, f"{_summary(row)}; {_held(placed, stream.states)}{kept.text}")
 
@@ -248,8 +247,6 @@ def _rms(values: FloatArray) -> FloatArray:
 def _count_answers(
     answers: FloatArray, software: FloatArray, y: FloatArray, *, classes: int
 ) -> InferRow:
-    if y.min() < 0 or y.max() >= classes or np.any(y != np.round(y)):
-        raise ConfigError(f"classes {y.min():g} to {y.max():g}; the network has {classes}")
     outer = answers.shape[:-1]
     lines = answers.reshape(-1, len(y)).astype(np.int64)
     kept = classes if len(lines) * classes**2 <= CONFUSION_COUNTS else 0
@@ -269,6 +266,18 @@ def _count_answers(
         confusion=confusion.reshape(*outer, kept, kept),
         answers=answers.astype(smallest_type(classes - 1)),
     )
+
+
+def _refuse_classes(y: FloatArray, *, outputs: int) -> int:
+    """Return the classes of so many outputs; raises :class:`ConfigError` at the first beyond."""
+    classes = max(2, outputs)
+    beyond = np.flatnonzero(y >= classes)
+    if beyond.size:
+        raise ConfigError(
+            f"entry {beyond[0]} is {y[beyond[0]]:g}; the network has {classes}, 0 to {classes - 1}",
+            key="data.classes",
+        )
+    return classes
 
 
 def _summary(row: InferRow) -> str:
@@ -292,7 +301,7 @@ def plan(
     ``before``: with the network that an earlier step will leave, where it is known. Raises
     :class:`ConfigError` where the samples do not fit it.
     """
-    x, _ = settings.data.load()
+    x, y = settings.data.load()
     read = planned_read(array, None, 1)
     known = known_network(before)
     if known is None:
@@ -300,6 +309,7 @@ def plan(
         return Plan([read, PlannedOperation(vector, len(x))], rows=1, remark=lambda _: UNKNOWN)
     # At limits.read_v inputs beyond the calibration are held.
     products, sizes = planned_products(known, x, level_v=array.limits.read_v)
+    _refuse_classes(y, outputs=known.network.forward(x[:1]).shape[-1])
     remark = record_remark(sizes, len(x), tiles=array.tiles, wanted=settings.record)
     return Plan([read, *products], rows=1, remark=remark)
 

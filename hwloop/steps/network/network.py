@@ -355,7 +355,9 @@ def _normalisation(
 
 def _named(arrays: Arrays, name: str) -> FloatArray:
     if name not in arrays:
-        raise ConfigError(f"there is no array {name!r}{nearest(name, arrays)}", key="layers")
+        text = f"there is no array {name!r} of real numbers{nearest(name, arrays)}"
+        raise ConfigError(text, key="layers")
+    refuse_unfinite(arrays[name], f"{name}: entry")
     return arrays[name]
 
 

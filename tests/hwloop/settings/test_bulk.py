@@ -94,3 +94,59 @@ def test_samples_without_an_entry_are_refused_with_their_shape(
     with pytest.raises(ConfigError) as refusal:
         LabelledData.parse(data).load()
     assert f"has shape {shape}: it holds no samples" in str(refusal.value)
+
+
+def _saved(tmp_path: Path, **more: object) -> dict[str, object]:
+    """Settings of four samples with the classes 0 to 3."""
+    np.savez(
+        tmp_path / "d.npz", x=np.eye(4), y=np.arange(4), half=[0, 1, 1.5, 2], less=[0, 1, -1, 2]
+    )
+    file = str(tmp_path / "d.npz")
+    return {"inputs": {"file": file, "key": "x"}, "classes": {"file": file, "key": "y"}, **more}
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [("half", r"entry \(2,\) is 1\.5; classes are 0, 1, …"), ("less", r"entry \(2,\) is -1;")],
+)
+def test_a_class_that_is_none_is_refused_with_file_and_place(
+    key: str, words: str, tmp_path: Path
+) -> None:
+    data = _saved(tmp_path)
+    data["classes"] = {"file": str(tmp_path / "d.npz"), "key": key}
+    with pytest.raises(ConfigError, match=rf"^data\.classes: .*d\.npz: {words}"):
+        LabelledData.parse(data).load()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("divide_by", 0), ("divide_by", -1), ("first", 0), ("first", -1)]
+)
+def test_a_setting_that_would_break_or_drop_samples_is_refused(
+    setting: str, value: int, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=setting):
+        LabelledData.parse(_saved(tmp_path, **{setting: value}))
+
+
+def test_more_samples_than_there_are_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    assert len(LabelledData.parse(_saved(tmp_path, first=4)).load()[0]) == 4
+    with pytest.raises(ConfigError, match=r"^test\.first: 5: .*d\.npz has 4 samples"):
+        LabelledData.parse(_saved(tmp_path, first=5)).load("test")
+
+
+def test_a_file_that_cannot_be_read_and_a_key_that_is_absent_are_named(tmp_path: Path) -> None:
+    data = _saved(tmp_path)
+    data["inputs"] = {"file": str(tmp_path / "d.npz"), "key": "z"}
+    with pytest.raises(ConfigError) as absent:
+        LabelledData.parse(data).load()
+    assert str(absent.value.below("steps.2", file="p.yaml")) == (
+        f"p.yaml: steps.2.data.inputs: {tmp_path / 'd.npz'}: there is no array 'z'; give one of its"
+        " keys: x, y, half, less"
+    )
+    (tmp_path / "t.npz").write_bytes((tmp_path / "d.npz").read_bytes()[:100])
+    data["inputs"] = {"file": str(tmp_path / "t.npz")}
+    with pytest.raises(ConfigError) as broken:
+        LabelledData.parse(data).load()
+    assert str(broken.value.below("steps.2", file="p.yaml")).startswith(
+        f"p.yaml: steps.2.data.inputs: {tmp_path / 't.npz'}: cannot be read as a NumPy file:"
+    )

@@ -17,6 +17,7 @@ def test_a_range_has_its_first_and_not_its_end() -> None:
     [
         ("seed=0:1000000000000", "more values than a sweep has points, 100000"),
         (f"seed=0:{2**70}", "whole numbers go up to 9223372036854775807"),
+        ("seed=0:3:0", "a step of 0 leads nowhere"),
         (f"seed={2**70}", "whole numbers go up to 9223372036854775807"),
         (f"seed={'9' * 5000}", "whole numbers go up to 9223372036854775807"),
     ],

@@ -124,12 +124,28 @@ def test_parts_that_do_not_fit_the_settings_are_refused(over: str, words: str) -
         points([over])
 
 
+def test_a_result_that_no_point_has_ends_the_sweep_after_its_first_point(
+    file: Path, tmp_path: Path
+) -> None:
+    text = SWEEP.replace("y: read_map.repeat", "y: read_map.repeats")
+    file.write_text(text, encoding="utf-8")
+    command, out = typer.Typer(), tmp_path / "out"
+    command.command()(sweep)
+    for _ in range(2):  # also where that point stands already
+        result = CliRunner().invoke(command, [str(file), "--workers", "1", "-o", str(out)])
+        assert isinstance(result.exception, ConfigError)
+        words = "figure.y: read_map.repeats is no result of a point; there are read_map.repeat"
+        assert str(result.exception).startswith(words)
+        assert len(list(out.glob("small-*.h5"))) == 1
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
         ("small.yaml", "absent.yaml", "there is no procedure"),
         ("x: array.rows+array.cols", "x: seed", "figure.x: seed is not swept; there are"),
         ("figure:", "figures:", "unknown key"),
+        ("over:", "overs:", "overs: unknown key; did you mean 'over'"),
         ("kind: map", "kind: pie", "figure.kind"),
         (", lines: array.read.read_v", "", "a map needs lines"),
     ],

@@ -309,6 +309,7 @@ def plan(
     for end in ("min_conductance_s", "max_conductance_s"):
         refuse_outside(getattr(columns, end), array, key=f"mapping.{end}")
     x, y = load_samples(settings.data, "data")
+    settings.held_out_of(len(x))
     level_v = array.read.read_v
     known = known_network(before)
     if known is None:

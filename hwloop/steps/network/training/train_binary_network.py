@@ -16,7 +16,6 @@ from typing_extensions import override
 
 from hwloop.array.conductance_bounds import refuse_unreadable
 from hwloop.array.settings import ArraySettings
-from hwloop.errors import ConfigError
 from hwloop.settings.bulk import LabelledData
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, Number, PositiveOhm, PositiveSiemens, PositiveVolt, Volt
@@ -161,9 +160,7 @@ def run(settings: TrainBinaryNetworkSettings, array: Array) -> Iterator[Yield]:
 
 
 def _classes(data: LabelledData, key: str) -> tuple[FloatArray, FloatArray]:
-    x, y = data.load()
-    if y.min() < 0 or np.any(y != np.round(y)):
-        raise ConfigError(f"classes from {y.min():g}: they must be 0, 1, …", key=key)
+    x, y = data.load(key)
     return x.reshape(len(x), -1), y
 
 

@@ -100,7 +100,7 @@ def run(settings: TrainNetworkSettings, array: Array) -> Iterator[Yield]:
 
 
 def _binary(data: LabelledData, key: str) -> tuple[FloatArray, FloatArray]:
-    x, y = data.load()
+    x, y = data.load(key)
     if not np.isin(y, (0, 1)).all():
         raise ConfigError(f"classes up to {y.max():g}: they must be 0 and 1", key=key)
     return x, y

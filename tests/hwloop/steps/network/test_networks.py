@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hwloop.errors import ConfigError, StepError
 from hwloop.settings.array_files import read_arrays
 from hwloop.settings.bulk import LabelledData
 from hwloop.steps.array import Array
-from hwloop.steps.network.infer import INFER, placed_network
+from hwloop.steps.network.infer import INFER, placed_network, plan
 from hwloop.steps.network.map_network import MAP_NETWORK
 from hwloop.steps.network.mapping.mapping import WeightColumns
 from hwloop.steps.network.multiply_accuracy import MULTIPLY_TEST
@@ -234,10 +235,36 @@ def test_steps_say_what_is_missing(files: dict[str, Any]) -> None:
 def test_weights_that_are_no_numbers_are_named(files: dict[str, Any], tmp_path: Path) -> None:
     broken = {**files["arrays"], "5.weight": files["arrays"]["5.weight"].copy()}
     broken["5.weight"][1, 2] = np.nan
-    with pytest.raises(ConfigError, match=r"5\.weight: weight \(2, 1\) is nan"):
+    with pytest.raises(ConfigError, match=r"5\.weight: entry \(1, 2\) is nan"):
         build([DenseLayer(kind="dense", weight="5.weight")], broken)
-    with pytest.raises(ConfigError, match=r"no array '5\.weigt'; did you mean '5\.weight'"):
+    with pytest.raises(
+        ConfigError, match=r"no array '5\.weigt' of real numbers; did you mean '5\.weight'"
+    ):
         build([DenseLayer(kind="dense", weight="5.weigt")], broken)
+
+
+def test_an_entry_that_is_no_number_is_named_by_its_own_array(files: dict[str, Any]) -> None:
+    layers = MAP_NETWORK.settings.parse(files["map"]).layers
+    for name, place in (("5.bias", (1,)), ("1.running_mean", (2,)), ("0.weight", (2, 0, 1, 1))):
+        broken = files["arrays"] | {name: files["arrays"][name].copy()}
+        broken[name][place] = np.inf
+        with pytest.raises(ConfigError, match=re.escape(f"{name}: entry {place} is inf")):
+            build(layers, broken)
+
+
+def test_a_class_that_the_network_has_not_is_refused_before_anything_is_driven(
+    files: dict[str, Any],
+) -> None:
+    classes = np.load(files["data"]["classes"])
+    classes[7] = 4
+    np.save(files["data"]["classes"], classes)
+    array = emulated(27, 8, tiles=4)
+    before = MAP_NETWORK.plan(MAP_NETWORK.settings.parse(files["map"]), array.settings).leaves
+    settings = INFER.settings.parse({"data": files["data"]})
+    with pytest.raises(
+        ConfigError, match=r"^data\.classes: entry 7 is 4; the network has 4, 0 to 3"
+    ):
+        plan(settings, array.settings, before)
 
 
 @pytest.mark.parametrize("shape", [(0, 7), (7, 0), (0, 0)])

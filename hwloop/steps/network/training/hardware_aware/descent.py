@@ -102,7 +102,7 @@ class NoisyDescent:
         self.generator = torch.Generator().manual_seed(seed)
         x, y = self._tensor(samples[0]), torch.from_numpy(samples[1].astype(np.int64))
         order = torch.randperm(len(x), generator=self.generator)
-        out = round((settings.held_out or 0.0) * len(x))
+        out = settings.held_out_of(len(x))
         self._held_out, self._train = (x[order[:out]], y[order[:out]]), (x, y)
         if out:
             self._train = (x[order[out:]], y[order[out:]])

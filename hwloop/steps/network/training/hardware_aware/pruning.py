@@ -12,11 +12,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hwloop.errors import StepError
 from hwloop.steps.network.network import ConvLayer, DenseLayer
 from hwloop.steps.network.training.hardware_aware.settings import Pruning
 from hwloop.types import BoolArray, FloatArray
 
 T = TypeVar("T", bound=np.generic)
+_PRUNED = {"magnitude": "weights", "kernels": "kernels", "channels": "channels"}
+
 Masks = dict[str, BoolArray]
 """Name of an array → where it is kept; an array that is kept whole is not among them."""
 
@@ -29,15 +32,23 @@ def kept_after(
 ) -> Masks:
     """Return what stays when ``fraction`` of the weights, kernels or channels is taken away.
 
-    What an earlier step has set to 0 ranks lowest, and so stays away.
+    What an earlier step has set to 0 ranks lowest, and so stays away. Raises :class:`StepError`
+    where nothing of a layer stays.
     """
     match pruning.kind:
         case "magnitude":
-            return _by_magnitude(pruning, fraction, layers, arrays)
+            masks = _by_magnitude(pruning, fraction, layers, arrays)
         case "kernels":
-            return _by_kernel(fraction, layers, arrays)
+            masks = _by_kernel(fraction, layers, arrays)
         case "channels":
-            return _by_channel(fraction, layers, arrays)
+            masks = _by_channel(fraction, layers, arrays)
+    for layer in layers:
+        if layer.weight in masks and not masks[layer.weight].any():
+            raise StepError(
+                f"pruning: {fraction:g} of the {_PRUNED[pruning.kind]} taken away leaves nothing of"
+                f" {layer.weight}: lower pruning.fraction"
+            )
+    return masks
 
 
 def outputs_first(layer: DenseLayer | ConvLayer, array: NDArray[T]) -> NDArray[T]:

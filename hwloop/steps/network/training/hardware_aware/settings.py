@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from hwloop.errors import ConfigError
 from hwloop.settings.bulk import BulkFile, LabelledData
 from hwloop.settings.model import Settings, folder_of
 from hwloop.settings.units import Count, Number
@@ -147,6 +148,19 @@ class DescentSettings(Settings):
         if self.patience is not None and self.held_out is None:
             raise ValueError("patience: needs held_out, the share of samples that it looks at")
         return self
+
+    def held_out_of(self, samples: int) -> int:
+        """Return how many samples are kept out; :class:`ConfigError` where none is left or kept."""
+        if self.held_out is None:
+            return 0
+        out = round(self.held_out * samples)
+        if not 0 < out < samples:
+            raise ConfigError(
+                f"{self.held_out:g} of {samples} samples is {out}: at least one must be kept out,"
+                " and one be left",
+                key="held_out",
+            )
+        return out
 
     @property
     def most_epochs(self) -> int:

@@ -111,17 +111,11 @@ def load_samples(data: LabelledData, key: str, *, like: Samples | None = None) -
 
     ``like``: samples whose shape they must have. Raises :class:`ConfigError` naming what differs.
     """
-    try:
-        x, y = data.load()
-    except ConfigError as exc:
-        raise exc.below(key) from None
+    x, y = data.load(key)
     if like is not None and x.shape[1:] != like[0].shape[1:]:
         raise ConfigError(
             f"its samples have shape {x.shape[1:]}, those of data {like[0].shape[1:]}", key=key
         )
-    wrong = np.flatnonzero((y < 0) | (y != np.round(y)))
-    if wrong.size:
-        raise ConfigError(f"class {wrong[0]} is {y[wrong[0]]:g}: they are 0, 1, …", key=key)
     return x, y
 
 

@@ -135,6 +135,7 @@ def _loaded(
 ) -> tuple[dict[str, Samples], dict[str, FloatArray], Network]:
     """Return samples by setting, and arrays and network to start from; all fit each other."""
     data = load_samples(settings.data, "data")
+    settings.held_out_of(len(data[0]))
     samples = {"data": data}
     if settings.test is not None:
         samples["test"] = load_samples(settings.test, "test", like=data)

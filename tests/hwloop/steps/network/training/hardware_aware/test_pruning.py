@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwloop.errors import ConfigError
+from hwloop.errors import ConfigError, StepError
 from hwloop.steps.network.network import ConvLayer, DenseLayer, Flatten, Function, build
 from hwloop.steps.network.training.hardware_aware.pruning import kept_after
 from hwloop.steps.network.training.hardware_aware.settings import Pruning
@@ -25,6 +25,15 @@ def test_within_each_layer_every_layer_loses_the_same_fraction() -> None:
     masks = kept_after(Pruning(fraction=0.5, within="layer"), 0.5, [FIRST, LAST], ARRAYS)
     np.testing.assert_array_equal(masks["a"], [[False, True], [True, False]])
     np.testing.assert_array_equal(masks["b"], [[False, False], [True, True]])
+
+
+def test_a_pruning_that_leaves_nothing_of_a_layer_is_refused_with_its_name() -> None:
+    with pytest.raises(
+        StepError, match=r"0\.9 of the weights taken away leaves nothing of a: lower"
+    ):
+        kept_after(Pruning(fraction=0.9, within="layer"), 0.9, [FIRST, LAST], ARRAYS)
+    with pytest.raises(StepError, match=r"0\.9 of the channels taken away leaves nothing of a"):
+        kept_after(Pruning(kind="channels", fraction=0.9), 0.9, [FIRST, LAST], ARRAYS)
 
 
 def test_whole_kernels_of_the_least_norm_are_pruned_and_dense_layers_left() -> None:

@@ -10,7 +10,10 @@ import pytest
 
 from hwloop.errors import ConfigError
 from hwloop.steps.network.training.hardware_aware import start
-from hwloop.steps.network.training.hardware_aware.settings import TrainCnnSettings
+from hwloop.steps.network.training.hardware_aware.settings import (
+    DescentSettings,
+    TrainCnnSettings,
+)
 from hwloop.steps.network.training.hardware_aware.train_cnn import TRAIN_CNN
 from tests.characterised import array_settings
 
@@ -133,7 +136,7 @@ def test_weights_of_a_file_are_looked_at_by_place(settings: dict[str, Any], tmp_
     bad = arrays["w"].copy()
     bad[5, 1] = np.nan
     np.savez(tmp_path / "w.npz", **arrays | {"w": bad})
-    _refused(settings, r"weight \(5, 1\) is nan: every one must be finite")
+    _refused(settings, r"w: entry \(5, 1\) is nan: every one must be finite")
 
 
 def test_classes_that_are_no_numbers_of_a_class_are_refused(
@@ -142,7 +145,7 @@ def test_classes_that_are_no_numbers_of_a_class_are_refused(
     for wrong, said in ((-1.0, "-1"), (0.5, "0.5")):
         x, y = np.ones((3, 4, 4)), np.array([0.0, wrong, 1.0])
         np.savez(tmp_path / "s.npz", x=x, y=y)
-        _refused(settings, f"data: class 1 is {said}: they are 0, 1, …")
+        _refused(settings, rf"data\.classes: .*s\.npz: entry \(1,\) is {said}; classes are 0, 1, …")
 
 
 def test_test_samples_of_another_size_are_refused(settings: dict[str, Any], tmp_path: Path) -> None:
@@ -160,3 +163,23 @@ def test_multiplications_are_positions_times_weights(settings: dict[str, Any]) -
     network = start.fitting_network(parsed, arrays, {})
     first, last = start.multiplications(network, np.ones((1, 1, 4, 4)))
     assert (first.max(), first.min(), last.max()) == (4, 4, 1)
+
+
+def _descent(**more: object) -> DescentSettings:
+    optimiser = {"kind": "sgd", "rate": 0.1}
+    return DescentSettings.parse({"optimiser": optimiser, "epochs": 1, "batch": 2, **more})
+
+
+@pytest.mark.parametrize(
+    ("share", "samples", "out"), [(0.999, 200, 200), (0.001, 200, 0), (0.5, 1, 0), (0.9, 2, 2)]
+)
+def test_a_held_out_share_that_keeps_none_or_leaves_none_is_refused(
+    share: float, samples: int, out: int
+) -> None:
+    with pytest.raises(ConfigError, match=f"^held_out: {share} of {samples} samples is {out}: at"):
+        _descent(held_out=share).held_out_of(samples)
+
+
+def test_a_held_out_share_is_rounded_to_samples() -> None:
+    assert _descent(held_out=0.25).held_out_of(10) == 2
+    assert _descent().held_out_of(10) == 0
