@@ -43,12 +43,13 @@ peers: $(VENV)/.dev
 demo: $(VENV)/.runtime
 	$(BIN)/hwloop run procedures/manhattan_4x4.yaml --backend sim --report
 
+# Twice as many processes as two cores: half of a process's time is waits for links and children.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow"
 
 # The same tests once, counted by line and branch; twice as long as without.
 coverage: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
