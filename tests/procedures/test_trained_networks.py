@@ -51,6 +51,7 @@ def _run(
     for step in procedure["steps"]:
         if step["step"] == "train_cnn":
             step["settings"] |= changes
+        step["settings"].get("data", {}).pop("first", None)  # there are fewer
     file = data.parent / name
     file.write_text(yaml.safe_dump(procedure), encoding="utf-8")
     path = data.parent / "run.h5"

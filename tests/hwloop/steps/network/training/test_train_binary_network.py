@@ -100,5 +100,5 @@ def test_misfits_are_refused_by_name(settings: dict[str, Any], tmp_path: Path) -
     np.savez(tmp_path / "half.npz", x=np.ones((2, 3)), y=np.array([0, 0.5]))
     file = str(tmp_path / "half.npz")
     data = {"inputs": {"file": file, "key": "x"}, "classes": {"file": file, "key": "y"}}
-    with pytest.raises(ConfigError, match=r"they must be 0, 1, …"):
+    with pytest.raises(ConfigError, match=r"entry \(1,\) is 0\.5; classes are 0, 1, …"):
         results(TRAIN_BINARY_NETWORK, {**settings, "data": data}, emulated(9, 4))
