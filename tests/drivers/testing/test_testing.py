@@ -189,6 +189,23 @@ def broken_meters() -> Iterator[tuple[str, type[Keithley2400]]]:
 
     yield "after a train the output must be on, at 0 V", StaysUp
 
+    kept = "must leave what read_back gives as it was"
+
+    class MovesTheSense(Keithley2400):
+        def measure_current(self) -> Measured:
+            self.link.write(":SYST:RSEN ON")
+            return super().measure_current()
+
+    yield kept, MovesTheSense
+
+    class LeavesFourWires(Keithley2400):
+        def apply_train(self, points: Sequence[TrainPoint]) -> Train:
+            train = super().apply_train(points)
+            self.link.write(":SYST:RSEN ON")
+            return train
+
+    yield kept, LeavesFourWires
+
     class SilentLoop(Keithley2400):
         def verify_loop(self, loop: VerifyLoop) -> list[Measured]:
             self.source_voltage = loop.read_v
@@ -320,6 +337,13 @@ def broken_generators() -> Iterator[tuple[str, type[BurstOutput]]]:
             self._set(f"{self._dialect.source} BUS;*TRG")
 
     yield "the load must see", ReturnsEarly
+
+    class WidensItsLimit(BurstOutput):
+        def apply_pulses(self, *, level_v: float, width_s: float, count: int = 1) -> None:
+            super().apply_pulses(level_v=level_v, width_s=width_s, count=count)
+            self._set(f"{self._dialect.limit_high} 4")
+
+    yield "must leave what read_back gives as it was", WidensItsLimit
 
 
 def broken_matrices() -> Iterator[tuple[str, type[Keithley7001]]]:
