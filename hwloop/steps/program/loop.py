@@ -21,7 +21,7 @@ from hwloop.steps.program.cell_table import (
 from hwloop.steps.program.cells_at_work import CellsAtWork
 from hwloop.steps.program.controllers.base import Controller, IntArray, Move, Side
 from hwloop.steps.program.pulses import apply, read
-from hwloop.steps.program.verify.cell_reads import CellReads
+from hwloop.steps.program.verify.cell_reads import VerifyReads
 from hwloop.types import BoolArray, FloatArray
 
 
@@ -57,7 +57,7 @@ class Round:
 
 def program(
     array: Array,
-    reads: CellReads,
+    reads: VerifyReads,
     controller: Controller,
     table: CellTable,
     index: IntArray,
@@ -77,7 +77,7 @@ def program(
 
 def _round(
     array: Array,
-    reads: CellReads,
+    reads: VerifyReads,
     controller: Controller,
     table: CellTable,
     work: CellsAtWork,

@@ -52,7 +52,7 @@ from hwloop.steps.program.targets import (
     targets_and_windows,
 )
 from hwloop.steps.program.verify.cell_reads import (
-    CellReads,
+    VerifyReads,
     Verify,
     cell_reads,
     gains_nothing,
@@ -141,7 +141,7 @@ def run(settings: ProgramVerifySettings, array: Array) -> Iterator[Yield]:
     yield _outcome(settings, array, table, cells, figures)
 
 
-def _look(reads: CellReads, table: CellTable) -> tuple[FloatArray, float]:
+def _look(reads: VerifyReads, table: CellTable) -> tuple[FloatArray, float]:
     """Read every cell twice: return the state before, and the noise of a read."""
     index = np.flatnonzero(table.wanted)
     if not index.size:
@@ -158,7 +158,7 @@ def _look(reads: CellReads, table: CellTable) -> tuple[FloatArray, float]:
 
 
 def _passes(
-    settings: ProgramVerifySettings, array: Array, reads: CellReads, table: CellTable
+    settings: ProgramVerifySettings, array: Array, reads: VerifyReads, table: CellTable
 ) -> Iterator[RoundRow]:
     controller, times, wait_s = passes(settings.algorithm)
     for attempt in range(1, times + 1):

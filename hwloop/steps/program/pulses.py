@@ -12,7 +12,7 @@ from hwloop.steps.array import Array
 from hwloop.steps.program.cell_table import CellTable
 from hwloop.steps.program.cells_at_work import CellsAtWork
 from hwloop.steps.program.controllers.base import IntArray, Move, PulseTrain, Steps
-from hwloop.steps.program.verify.cell_reads import CellReads, taken
+from hwloop.steps.program.verify.cell_reads import VerifyReads, taken
 from hwloop.types import BoolArray, FloatArray
 
 Trains = tuple[PulseTrain | None, PulseTrain | None]
@@ -26,7 +26,7 @@ class Given:
     failed: BoolArray
 
 
-def read(reads: CellReads, table: CellTable, index: IntArray) -> BoolArray:
+def read(reads: VerifyReads, table: CellTable, index: IntArray) -> BoolArray:
     """Read these cells into the table; which of them could not be read."""
     table.seen_conductance_s[index], failed = reads.seen(index)
     return failed
@@ -34,7 +34,7 @@ def read(reads: CellReads, table: CellTable, index: IntArray) -> BoolArray:
 
 def apply(
     array: Array,
-    reads: CellReads,
+    reads: VerifyReads,
     work: CellsAtWork,
     move: Move,
     trains: Trains,
@@ -59,7 +59,7 @@ def apply(
 
 def _ramp(
     array: Array,
-    reads: CellReads,
+    reads: VerifyReads,
     work: CellsAtWork,
     move: Move,
     trains: Trains,

@@ -33,7 +33,7 @@ Verify = Literal["single", "hadamard"]
 """Name of a way to read the cells that are programmed."""
 
 
-class CellReads(Protocol):
+class VerifyReads(Protocol):
     """Interface of a way to read cells.
 
     ``own_reads``: whether each cell has a read of its own, as a ramp has.
@@ -106,7 +106,7 @@ def patterns(rows: IntArray, all_rows: int, read: ReadSettings) -> tuple[VectorB
     return VectorBatch(voltage_v), decoding
 
 
-def cell_reads(verify: Verify, array: Array, wanted: BoolArray) -> CellReads:
+def cell_reads(verify: Verify, array: Array, wanted: BoolArray) -> VerifyReads:
     """Return the way to read the cells of ``wanted``, (..., rows, cols)."""
     rows = np.flatnonzero(wanted.reshape(-1, *wanted.shape[-2:]).any(axis=(0, 2)))
     if verify == "single" or not rows.size:
