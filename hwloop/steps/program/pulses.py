@@ -135,8 +135,9 @@ def _widths(move: Move, trains: Trains) -> list[tuple[BoolArray, float]]:
 
 def _taken(array: Array, index: IntArray, reading: Reading) -> tuple[FloatArray, BoolArray]:
     """Return the conductances of cells in a reading, NaN where it has none, and which of them."""
-    failed: BoolArray = unmeasured(reading).ravel()[index]
-    seen_conductance_s = array.conductance_s(reading).ravel()[index]
+    of_cells = Reading(reading.current_a.ravel().take(index), reading.flags.ravel().take(index))
+    failed = unmeasured(of_cells)
+    seen_conductance_s = array.conductance_s(reading).ravel().take(index)
     if failed.any():
         seen_conductance_s[failed] = np.nan
     return seen_conductance_s, failed
