@@ -52,8 +52,8 @@ from hwloop.steps.program.targets import (
     targets_and_windows,
 )
 from hwloop.steps.program.verify.cell_reads import (
-    VerifyReads,
     Verify,
+    VerifyReads,
     cell_reads,
     gains_nothing,
     pattern_remark,
