@@ -144,18 +144,39 @@ def _converted(value, gain, offset, low, high, top, bound, at_bound, beyond):
 
 @numba.njit(cache=True, nogil=True)
 def _convert_lanes(total, code_of, flag_of, gain, offset, low, high, top, bound, at_bound, beyond):
-    """Convert the sums of columns, lane by lane, to levels in place; fill in codes and flags."""
+    """Convert the sums of columns, lane by lane, to levels in place; fill in codes and flags.
+
+    Whether a flag is set is returned; where none is, none is filled in.
+    """
+    flagged = False
     for column in range(gain.size):
-        begin = column * LANES
-        own = total[begin : begin + LANES]
-        codes, flags = code_of[begin : begin + LANES], flag_of[begin : begin + LANES]
+        own = total[column * LANES : (column + 1) * LANES]
+        codes = code_of[column * LANES : (column + 1) * LANES]
         own_gain, own_offset = gain[column], offset[column]
         own_low, own_high, own_top = low[column], high[column], top[column]
+        step = (own_high - own_low) / own_top
+        middle, half = (own_high + own_low) / 2, own_top / 2
+        wrong = 0
         for lane in range(LANES):
-            own[lane], codes[lane], flags[lane] = _converted(
-                own[lane], own_gain, own_offset, own_low, own_high, own_top,
-                bound, at_bound, beyond,
-            )  # fmt: skip
+            code = np.rint((own[lane] * own_gain + own_offset - own_low) / step)
+            codes[lane] = code
+            wrong += not (0.0 <= code <= own_top and abs(own[lane]) <= bound)
+        if wrong and not flagged:
+            flagged = True
+            flag_of[: column * LANES] = 0
+        if wrong:
+            flags = flag_of[column * LANES : (column + 1) * LANES]
+            for lane in range(LANES):
+                own[lane], codes[lane], flags[lane] = _converted(
+                    own[lane], own_gain, own_offset, own_low, own_high, own_top,
+                    bound, at_bound, beyond,
+                )  # fmt: skip
+            continue
+        if flagged:
+            flag_of[column * LANES : (column + 1) * LANES] = 0
+        for lane in range(LANES):
+            own[lane] = middle + (codes[lane] - half) * step
+    return flagged
 
 
 @numba.njit(cache=True, nogil=True)
@@ -241,9 +262,9 @@ def multiply(  # noqa: C901 - one pass: what is split off is compiled apart
                 fill_normals_from(drawn, number, draw, key)
                 _add_normals(total, spread, drawn)
             end = column + width
-            flagged = converts
+            flagged = False
             if converts:
-                _convert_lanes(
+                flagged = _convert_lanes(
                     total, code_of, flag_of, gain[column:end], shift[column:end],
                     low[column:end], high[column:end], top[column:end], bound, at_bound, beyond,
                 )  # fmt: skip

@@ -148,7 +148,7 @@ def multiply_and_convert(
 
     The same to the last bit as :func:`multiply` and :func:`convert` one after the other.
     """
-    level_a, flags = np.empty(codes.shape), np.empty(codes.shape, np.uint8)
+    level_a, flags = np.empty(codes.shape), np.zeros(codes.shape, np.uint8)
     _multiply(gathered, pieces, noise or DrawnNoise(), conversion, (level_a, codes, flags))
     return level_a, flags
 
