@@ -195,20 +195,21 @@ class EmulatedArray(CrossbarBackend):
         if self._read_noise:
             noise = self._rng.normal(size=(reads, *current_a.shape)).mean(axis=0)
             current_a = current_a * (1 + self._read_noise * noise)
+        addressed = None if read.addressed.all() else read.addressed
         for noise_ in self._cells.read_noise:
             variance_a2 = noise_.conductance_variance_s2(conductance_s) * read.read_v**2
+            if addressed is not None:  # what is not read needs no number
+                variance_a2 *= addressed
             noise_.add(current_a, variance_a2, unit_a2=1.0, reads=reads)
-        reading = metered(current_a, self._compliance_a)
+        noisy = bool(self._cells.read_noise)  # its numbers come from compiled loops
+        reading = metered(current_a, self._compliance_a, addressed, loaded=noisy)
         levels_v = (read.read_v, -read.read_v) if read.both_polarities else (read.read_v,)
         for level_v in levels_v if not self._cells.linear else levels_v[:1]:
             limited = self._lines.limited(self._cells, level_v, bound_a=self._compliance_a)
-            _spoil(reading, limited)
             if limited is not None:
-                self._limits.note("read", limited & read.addressed)
-        if not read.addressed.all():
-            others = ~read.addressed
-            np.copyto(reading.current_a, np.nan, where=others)
-            np.copyto(reading.flags, np.uint8(Flag.NOT_ADDRESSED), where=others)
+                limited = limited & read.addressed
+                _spoil(reading, limited)
+                self._limits.note("read", limited)
         self._cells.note_read(lambda: _read_voltages_v(read))
         return reading
 

@@ -1,11 +1,14 @@
 """What every driver of a box that speaks TSP puts on the wire, against the virtual language."""
 
+from collections.abc import Callable
+
 import pytest
 
 from hwloop.errors import InstrumentFault, UnexpectedReply
 from hwloop_drivers.instruments.families.tsp import TspInstrument
 from hwloop_drivers.links.link import LinkSettings
 from hwloop_drivers.roles import PulseGenerator, SourceMeter
+from hwloop_drivers.testing.in_process import InProcessLink
 from hwloop_sim.virtual.languages.tsp import VirtualTspInstrument as VirtualTsp
 from hwloop_sim.virtual.languages.tsp_tables import Cell
 from tests.virtual_link import OneBox
@@ -96,6 +99,66 @@ def test_script_that_an_earlier_client_left_half_sent_is_ended_at_connection() -
     driver.verify_identity()
     assert driver._ask("smu.limit") == 0
     driver.check_errors()
+
+
+class SlowLink(InProcessLink):
+    """A stream whose box takes messages up at the next question; a new link loses the others."""
+
+    def __init__(self, box: OneBox) -> None:
+        super().__init__(box.instrument.receive)
+        self._waiting: list[str] = []
+        self._unread: list[str] = []
+        self.renewed = 0
+
+    def write(self, text: str) -> None:
+        if self._unread:
+            raise UnexpectedReply(f"{self._unread[0]} came before {text} was sent")
+        self.sent.append(text)
+        self._waiting.append(text)
+
+    def query(self, text: str, *, timeout_s: float | None = None) -> str:
+        self.write(text)
+        replies = [self._receive(message) for message in self._waiting]
+        self._waiting.clear()
+        self._unread = [line for reply in replies if reply for line in reply.splitlines()]
+        return self._unread.pop(0)
+
+    def recover(self, verify: Callable[[], None]) -> None:
+        # The question was the first that this box took up: what was sent before it is lost.
+        self.renewed += 1
+        self._waiting, self._unread = [], []
+        verify()
+
+
+def _prompted(lost: int) -> tuple[Driver, OneBox]:
+    """A box with prompts on; what turns them off is lost on the first ``lost`` links."""
+    box = OneBox(VirtualBox)
+    box.instrument.receive("localnode.prompts = 1")
+    link = SlowLink(box)
+    take_up = box.instrument.receive
+
+    def receive(message: str) -> str | None:
+        if message.startswith("localnode.prompts = 0") and link.renewed < lost:
+            message = "x = 1"
+        return take_up(message)
+
+    link._receive = receive
+    return Driver(link, LinkSettings()), box
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_prompts_are_off_once_the_identity_is_verified_though_messages_are_lost(lost: int) -> None:
+    driver, box = _prompted(lost)
+    driver.verify_identity()
+    assert box.instrument.receive("x = 1") is None
+    driver.reset()
+    assert driver._ask("smu.limit") == 0
+
+
+def test_prompts_that_stay_on_are_named() -> None:
+    driver, _ = _prompted(9)
+    with pytest.raises(UnexpectedReply, match="TSP"):
+        driver.verify_identity()
 
 
 def test_setting_ends_with_a_confirmation() -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import partial
 from typing import ClassVar
 
 from typing_extensions import override
 
 from hwloop.errors import InstrumentFault, UnexpectedReply
 from hwloop_drivers.instruments.families.common import agreed, number, parse_number
-from hwloop_drivers.instruments.families.identified import IdentifiedInstrument, Identity
+from hwloop_drivers.instruments.families.identified import IdentifiedInstrument, Identity, Verdict
 from hwloop_drivers.links.link import Link, LinkSettings
 
 MOST_ERRORS = 100
@@ -122,22 +120,32 @@ class TspInstrument(TspSpeaker, IdentifiedInstrument):
         # Raise :class:`hwloop.errors.UnexpectedReply` unless this driver is for this model. A
         # script that an earlier client left running or half sent would swallow the question: it
         # is ended first, and the errors of that are forgotten. Prompts that an earlier client has
-        # turned on, which a reset leaves on, would be taken for answers.
-        self._id = ""
-        for message in ("abort", "endscript", self.quiet_command):
-            self._past_prompts(partial(self.link.write, message))
-        self._past_prompts(self.clear)
-        self._past_prompts(super().verify_identity)
+        # turned on, which a reset leaves on, would be taken for answers: they are turned off, and
+        # what came meanwhile is thrown away with the old link. Messages can be lost with it.
+        for last in (False, False, True):
+            self._id = ""
+            try:
+                for message in ("abort", "endscript", self.quiet_command):
+                    self.link.write(message)
+                self.clear()
+                super().verify_identity()
+                self._confirm_quiet()
+            except UnexpectedReply:
+                ours = Identity.parsed(self._id).maker.startswith(self.makers or "?")
+                if last or (ours and self.judge(self._id) is not Verdict.ACCEPTED):
+                    raise
+                self.link.recover(lambda: None)
+            else:
+                return
 
-    def _past_prompts(self, send: Callable[[], None]) -> None:
-        """Send; where prompts or errors came instead, throw them away with the old link, again."""
-        try:
-            send()
-        except UnexpectedReply:
-            if Identity.parsed(self._id).maker.startswith(self.makers or "?"):
-                raise  # an identity has come: no prompt
-            self.link.recover(lambda: None)
-            send()
+    def _confirm_quiet(self) -> None:
+        """Raise :class:`UnexpectedReply` if a prompt followed the identity: it comes again."""
+        reply = self.link.query("*IDN?").strip()
+        if reply != self._id:
+            raise UnexpectedReply(
+                f"{self.link.address}: {reply!r} came unasked; turn prompts off, and close other"
+                " programs that use the instrument"
+            )
 
     @override
     def reset(self) -> None:
