@@ -25,7 +25,7 @@ LARGE = 20_000
 
 
 class ConductingCells(ABC):
-    """What an array's circuit needs to know of its cells, (..., rows, cols)."""
+    """Cells as an array's circuit needs to know them, (..., rows, cols)."""
 
     @property
     @abstractmethod

@@ -33,7 +33,7 @@ class Side:
 
 @dataclass(frozen=True)
 class FromColumns:
-    """What the side of the columns is made of, for an array of ``shape`` (..., rows, cols)."""
+    """Parts of the side of the columns, for an array of ``shape`` (..., rows, cols)."""
 
     wires: Wires | None
     converters: ConverterSettings
