@@ -233,7 +233,7 @@ class Bench(CrossbarBackend):
                 self._check_pulse(pulse)
         if isinstance(operation, PulseMap):
             self._check_pulse(operation)
-        if isinstance(operation, VectorBatch):
+        if isinstance(operation, VectorBatch | BlockBatch):
             self._drives.meter_for(operation.driven)
         self._checked = operation  # an operation cannot change: what was checked stays good
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from hwloop.array.operations import DrivenLines, Flag, PulseMap, Ramp, Reading, ReadMap
+from hwloop.array.blocks import DrivenLines
+from hwloop.array.operations import Flag, PulseMap, Ramp, Reading, ReadMap
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import HwloopError
 from hwloop.messages import cell_name
