@@ -180,7 +180,7 @@ def advancing(rate: Callable[..., Any], next_break_point: Callable[..., Any]) ->
 
 
 def made_of(function: Callable[..., Any]) -> list[str]:
-    """Return the source of a function and its constants, and the same of all that it calls.
+    """Return the source of a function with its module and constants, and the same of all it calls.
 
     Raises :class:`NoFixedText` for a source that cannot be read, and for a value that is neither a
     function, a module nor numbers or text.
@@ -194,7 +194,8 @@ def made_of(function: Callable[..., Any]) -> list[str]:
             continue
         seen.add(plain)
         try:
-            found.add(inspect.getsource(plain))
+            # With its module, which what is cached looks for again.
+            found.add(f"{plain.__module__}: {inspect.getsource(plain)}")
         except (OSError, TypeError) as exc:
             raise NoFixedText(str(exc)) from exc
         named = inspect.getclosurevars(plain)
