@@ -117,8 +117,8 @@ def _summary(batch: BlockBatch, reading: Reading) -> dict[str, Any]:
     codes, current_a = reading.codes, reading.current_a
     if reading.flags.any():
         measured_a = current_a[reading.flags == 0]
-        over_range = np.count_nonzero(reading.flags & Flag.OVER_RANGE)
-        compliance = np.count_nonzero(reading.flags & Flag.COMPLIANCE)
+        over_range = int(np.count_nonzero(reading.flags & Flag.OVER_RANGE))
+        compliance = int(np.count_nonzero(reading.flags & Flag.COMPLIANCE))
     else:
         measured_a, over_range, compliance = current_a, 0, 0
     return {
