@@ -3,8 +3,8 @@
 i = I_0 e^(−g/g_0) sinh(v/V_0), dg/dt = −v_0 e^(−E_a/kT) sinh(γ a_0 q v/(t_ox k T)),
 T = T_0 + |v i| R_th, γ = γ_0 − β (g/1 nm)³, and no motion where γ |v|/t_ox < F_min.
 The state is x = (g − g_min)/(g_max − g_min). ``fluctuation_m_per_s``, δ: in a pulse the gap takes a
-random walk as well, dg = δ/(1 + e^((T_crit − T)/T_smth)) ξ Δt in each Δt, ``fluctuation_step_s``. Its
-steps are longer here, up to a tenth of g_0, and of the same variance.
+random walk as well, dg = δ/(1 + e^((T_crit − T)/T_smth)) ξ Δt in each ``fluctuation_step_s``, Δt.
+Its steps are longer here, up to a tenth of g_0, and of the same variance.
 Sources: X. Guan, S. Yu and H.-S. P. Wong, IEEE Electron Device Lett. 33, 1405 (2012),
 doi:10.1109/LED.2012.2210856; Z. Jiang et al., SISPAD 2014, doi:10.1109/SISPAD.2014.6931558, and the
 values of its Verilog-A, doi:10.4231/D37H1DN48, which MemTorch has too. Cells begin at the largest
