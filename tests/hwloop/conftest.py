@@ -15,6 +15,7 @@ from hwloop.array.operations import (
     Flag,
     Operation,
     PulseMap,
+    PulsePair,
     Reading,
     ReadMap,
     VectorBatch,
@@ -105,6 +106,12 @@ class LinearArray(CrossbarBackend):
         self._begin(pulse)
         self.conductance_s = self.conductance_s + 1e-6 * pulse.count * pulse.amplitude_v
         return unlimited(pulse, self._description.shape)
+
+    def pair(self, pair: PulsePair) -> FlagArray:
+        self._begin(pair)
+        both_v = pair.first_v + pair.second_v
+        self.conductance_s = self.conductance_s + 1e-6 * both_v
+        return unlimited(pair, self._description.shape)
 
     def read(self, read: ReadMap) -> Reading:
         self._begin(read)
