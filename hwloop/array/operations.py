@@ -4,7 +4,8 @@ Everything that touches an array is one of eight: :class:`PulseMap`, :class:`Pul
 :class:`ReadMap`, :class:`Ramp`, :class:`VectorBatch`, :class:`hwloop.array.blocks.BlockBatch`,
 :class:`Wait`, and, in emulation alone, :class:`Hold`. Arrays are float64 with (rows, cols) as their
 last two axes and, for an emulated population, the population's axes before them. Positive voltage:
-row above column. Positive current: into the column. Arrays inside an operation are read-only.
+row above column. Positive current: into the column; of a multiplication, out of the array into the
+measured line. Arrays inside an operation are read-only.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntFlag
 from functools import cached_property
-from typing import TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,6 +29,7 @@ from hwloop.types import BoolArray, FlagArray, FloatArray
 __all__ = [
     "MOST_ENTRIES",
     "Answer",
+    "DrivenLines",
     "Flag",
     "Hold",
     "Operation",
@@ -44,6 +46,9 @@ __all__ = [
 
 MOST_ENTRIES = 4_000_000
 """Most voltages of one multiplication that a larger one is divided into: below 32 MB."""
+
+
+DrivenLines = Literal["rows", "cols"]
 
 
 class Flag(IntFlag):
@@ -199,15 +204,24 @@ class Ramp:
 
 @dataclass(frozen=True, eq=False)
 class VectorBatch:
-    """Row voltage vectors to multiply with the array: (..., batch, rows), volts.
+    """Voltage vectors to multiply with the array: (..., batch, driven lines), volts.
 
-    The columns are held at 0 V; the answer is the column currents, (..., batch, cols).
+    ``driven``: the lines that have these voltages. The others are held at 0 V, and the answer is
+    the current out of each of them, (..., batch, measured lines): with ``rows`` driven Σ G V over
+    the rows, with ``cols`` over the columns, of the transposed array.
     """
 
     voltage_v: FloatArray
+    driven: DrivenLines = "rows"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "voltage_v", checked_map(self.voltage_v, "voltage_v"))
+        if self.driven not in get_args(DrivenLines):
+            raise ValueError(f"driven {self.driven!r} is neither rows nor cols")
+
+    def measured(self, shape: tuple[int, int]) -> int:
+        """Return how many lines of an array of ``shape`` (rows, cols) are measured."""
+        return shape[1 if self.driven == "rows" else 0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -170,14 +170,15 @@ class CrossbarBackend(ABC):
 
     @abstractmethod
     def multiply(self, batch: VectorBatch) -> Reading:
-        """Return the column currents for each row voltage vector, (..., batch, cols), amperes.
+        """Return the currents of the lines that are not driven, (..., batch, lines), amperes.
 
         Example, all rows of a 4 × 4 array at 0.1 V::
 
             reading = backend.multiply(VectorBatch(np.full((1, 4), 0.1)))
             reading.current_a.shape  # (1, 4): one vector, four columns
 
-        Raises :class:`hwloop.errors.Unsupported` where :attr:`Description.multiply` is "none".
+        Raises :class:`hwloop.errors.Unsupported` where :attr:`Description.multiply` is "none", and
+        for vectors on columns where nothing measures at the rows.
         """
 
     def multiply_blocks(self, batch: BlockBatch) -> Reading:

@@ -197,7 +197,7 @@ def series_path(signature: Signature, known: Collection[Signature]) -> str:
 
 def _expected_operations(header: RunHeader) -> Iterator[tuple[str, dict[str, Any], int]]:
     """Yield kind and columns of the operations that the steps plan, and their highest count."""
-    *population, _, cols = shape = tuple(header.description.shape)
+    *population, rows, cols = shape = tuple(header.description.shape)
     for prepared in header.procedure.steps:
         for planned in prepared.plan.operations:
             match planned.operation:
@@ -217,7 +217,7 @@ def _expected_operations(header: RunHeader) -> Iterator[tuple[str, dict[str, Any
                     yield *columns_of(ramp, ramp.blank(tuple(shape))), planned.at_most
                 case VectorBatch() as batch:
                     vectors = batch.voltage_v.shape[-2]
-                    blank = _blank((*population, vectors, cols))
+                    blank = _blank((*population, vectors, batch.measured((rows, cols))))
                     yield *columns_of(batch, blank), planned.at_most
 
 

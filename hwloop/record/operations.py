@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import (
     Answer,
+    DrivenLines,
     Flag,
     Hold,
     Operation,
@@ -99,7 +100,8 @@ def columns_of(operation: Operation, answer: Answer) -> tuple[str, dict[str, Any
         case Ramp():
             return "ramp", _ramp_columns(operation) | _measured(reading)
         case VectorBatch():
-            return "multiply", {"voltage_v": operation.voltage_v} | _measured(reading)
+            kind = _MULTIPLICATIONS[operation.driven]
+            return kind, {"voltage_v": operation.voltage_v} | _measured(reading)
         case BlockBatch():
             return "blocks", block_columns(operation, reading)
         case Hold():
@@ -124,6 +126,9 @@ def _pair_columns(pair: PulsePair) -> dict[str, Any]:
         "interval_s": np.float64(pair.interval_s),
         "gate_v": _stored_gate(pair.gate_v),
     }
+
+
+_MULTIPLICATIONS: dict[DrivenLines, str] = {"rows": "multiply", "cols": "backward"}
 
 
 def _ramp_columns(ramp: Ramp) -> dict[str, Any]:
@@ -191,6 +196,8 @@ def operation_of(kind: str, values: dict[str, Any]) -> Operation | KeptBatch:
             )
         case "multiply":
             return VectorBatch(values["voltage_v"])
+        case "backward":
+            return VectorBatch(values["voltage_v"], "cols")
         case "blocks":
             return recorded_batch(values)
         case "hold":

@@ -212,7 +212,7 @@ def describe(operation: Operation, array: ArraySettings) -> str:
             return _ramp_text(operation, cells)
         case VectorBatch():
             return (
-                f"multiply {operation.voltage_v.shape[-2]} vectors,"
+                f"multiply {operation.voltage_v.shape[-2]} vectors{_lines_text(operation)},"
                 f" up to {format_quantity(_read(operation), 'V')}"
             )
         case BlockBatch():
@@ -265,6 +265,10 @@ def _gate_text(pulse: PulseMap) -> str:
         return ""
     several = "up to " if isinstance(pulse.gate_v, np.ndarray) else ""
     return f", gate {several}{format_quantity(pulse.highest_gate_v, 'V')}"
+
+
+def _lines_text(batch: VectorBatch) -> str:
+    return "" if batch.driven == "rows" else " from the columns, measured at the rows"
 
 
 def _worst_pulses(operation: Operation) -> tuple[PulseMap, ...]:

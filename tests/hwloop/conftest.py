@@ -121,7 +121,9 @@ class LinearArray(CrossbarBackend):
 
     def multiply(self, batch: VectorBatch) -> Reading:
         self._begin(batch)
-        current_a = batch.voltage_v @ self.conductance_s
+        driven_rows = batch.driven == "rows"
+        cells = self.conductance_s if driven_rows else np.swapaxes(self.conductance_s, -1, -2)
+        current_a = batch.voltage_v @ cells
         return Reading(current_a, np.zeros(current_a.shape, np.uint8))
 
     def wait(self, wait: Wait) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -36,7 +37,7 @@ from hwloop.types import BoolArray, FlagArray
 from hwloop_drivers.bench.cell_access import CellAccess
 from hwloop_drivers.bench.limited_lines import LimitedLines
 from hwloop_drivers.bench.line_watch import LineWatch
-from hwloop_drivers.bench.multiply import column_currents
+from hwloop_drivers.bench.multiply import line_currents
 from hwloop_drivers.bench.pulse_trains import pair_train, pulse_train
 from hwloop_drivers.bench.readings import resistors_in_words
 from hwloop_drivers.bench.verify_loop import steps_ahead
@@ -236,6 +237,8 @@ class Bench(CrossbarBackend):
             self._check_pulse(operation)
         if isinstance(operation, PulsePair):
             self._check_pair(operation)
+        if isinstance(operation, VectorBatch):
+            self._drives.meter_for(operation.driven)
         self._checked = operation  # an operation cannot change: what was checked stays good
 
     def _check_pulse(self, pulse: PulseMap) -> None:
@@ -306,10 +309,11 @@ class Bench(CrossbarBackend):
                 pulse_s = operation.width_s + self._pulse_charging_s
                 return cells * (operation.steps * (pulse_s + read_s) + SWITCHING_S)
             case VectorBatch():
-                driven = operation.voltage_v != 0
-                levels = np.unique(operation.voltage_v[driven]).size
-                rows = int(driven.reshape(-1, rows).any(axis=0).sum())
-                return float(rows * cols * (reading_s * levels + SWITCHING_S))
+                used = operation.voltage_v != 0
+                levels = np.unique(operation.voltage_v[used]).size
+                driven = int(used.reshape(-1, used.shape[-1]).any(axis=0).sum())
+                measured = operation.measured((rows, cols))
+                return float(driven * measured * (reading_s * levels + SWITCHING_S))
             case BlockBatch():
                 return super().duration_s(operation)
             case Hold():
@@ -368,12 +372,15 @@ class Bench(CrossbarBackend):
 
     @override
     def multiply(self, batch: VectorBatch) -> Reading:
-        *batches, rows = batch.voltage_v.shape
+        *batches, lines = batch.voltage_v.shape
         with self._operation(batch):
-            current_a, flags = column_currents(
-                self._station, batch.voltage_v.reshape(-1, rows), self._cells.measure
+            current_a, flags = line_currents(
+                self._station,
+                batch.voltage_v.reshape(-1, lines),
+                partial(self._cells.measure, driven=batch.driven),
+                driven=batch.driven,
             )
-        shape = (*batches, self._array.geometry.cols)
+        shape = (*batches, batch.measured(self._array.geometry.shape))
         return Reading(current_a.reshape(shape), flags.reshape(shape))
 
     @override

@@ -7,7 +7,15 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from hwloop.array.operations import Flag, PulseMap, PulsePair, Ramp, Reading, ReadMap
+from hwloop.array.operations import (
+    DrivenLines,
+    Flag,
+    PulseMap,
+    PulsePair,
+    Ramp,
+    Reading,
+    ReadMap,
+)
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import HwloopError, Unsupported
 from hwloop.messages import cell_name
@@ -19,7 +27,7 @@ from hwloop_drivers.bench.verify_loop import on_instrument_loop, refuse_broken_o
 from hwloop_drivers.roles import Measured, SourceMeter, TrainPoint
 from hwloop_drivers.station.addressing import Lines, cell_lines, in_order
 from hwloop_drivers.station.cables import Cables
-from hwloop_drivers.station.drives import GATES, HELD_ORDER, ROWS, BenchDrives
+from hwloop_drivers.station.drives import COLUMNS, GATES, HELD_ORDER, ROWS, BenchDrives
 from hwloop_drivers.station.routes import Routes
 
 
@@ -191,24 +199,32 @@ class CellAccess:
         at_limit = [ROWS] if Flag.COMPLIANCE in train.flags else []
         return at_limit + drives_at_limit(self._drives, held)
 
-    def measure(self, lines: Lines, levels: list[float]) -> list[Measured]:
-        """Return the current into the column at each row voltage, in order, then go to 0 V."""
+    def measure(
+        self, lines: Lines, levels: list[float], *, driven: DrivenLines = "rows"
+    ) -> list[Measured]:
+        """Return the current into the measured line at each voltage, in order, then go to 0 V.
+
+        ``levels``: of the ``driven`` lines. The current into a column is measured at the column, or
+        at the row where nothing holds the columns; that into a row at the row.
+        """
         self.select(lines)
         gates = {} if self._array.read.gate_v is None else {GATES: self._array.read.gate_v}
-        # Out of the meter's HI terminal is out of the column, where it holds the column.
-        sign = -1.0 if self._drives.meter_on_columns else 1.0
+        drive = ROWS if driven == "rows" else COLUMNS
+        source = self._drives.sources[drive]
+        # Out of the meter's HI terminal is into the line that it holds.
+        sign = 1.0 if self._drives.meter_for(driven) is source else -1.0
         measured = []
         with self._held(gates):
             before_v = 0.0
             for level_v in levels:
-                self._drives.rows.source_voltage = level_v
-                self._charge({ROWS: level_v - before_v})
+                source.source_voltage = level_v
+                self._charge({drive: level_v - before_v})
                 before_v = level_v
-                seen, at_limit = measure(self._drives, self._array.limits.current_a)
+                seen, at_limit = measure(self._drives, self._array.limits.current_a, driven=driven)
                 self._limited.note("read", lines, at_limit)
                 measured.append(Measured(sign * seen.current_a, seen.flags))
-            self._drives.rows.source_voltage = 0.0
-            self._charge({ROWS: before_v})
+            source.source_voltage = 0.0
+            self._charge({drive: before_v})
         return measured
 
     @contextmanager

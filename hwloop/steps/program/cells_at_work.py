@@ -79,12 +79,13 @@ class CellsAtWork:
 
         ``status``: one for all, or one a cell, (cells,).
         """
-        if not which.any():
+        ended = np.flatnonzero(which)
+        if not ended.size:
             return False
-        places = self.index[which]
-        table.status[places] = status[which] if isinstance(status, np.ndarray) else status
+        places = self.index.take(ended)
+        table.status[places] = status.take(ended) if isinstance(status, np.ndarray) else status
         for name in _KEPT_IN_TABLE:
-            getattr(table, name)[places] = getattr(self, name)[which]
+            getattr(table, name)[places] = getattr(self, name).take(ended)
         kept = np.flatnonzero(~which)
         for name in _COLUMNS:
             setattr(self, name, getattr(self, name).take(kept))

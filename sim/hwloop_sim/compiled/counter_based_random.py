@@ -132,6 +132,30 @@ def fill_normals_from(normals, first, draw, key):
         bits[i + quarter] = b
         bits[i + 2 * quarter] = c
         bits[i + 3 * quarter] = d
+    _from_bits(normals, bits)
+
+
+@numba.njit(inline="always")
+def fill_normals_at(normals, places, size, block, draw, key):
+    """Fill in those normal numbers of a block that stand at ``places``, the same to the last bit.
+
+    ``size``: of the block. Only as many are computed as there are places.
+    """
+    quarter = size // 4
+    first = np.uint64(block) * np.uint64(quarter)
+    bits = np.empty(places.size, np.uint32)
+    for i in range(places.size):
+        a, b, c, d = philox(first + np.uint64(places[i] % quarter), draw, key)
+        word = places[i] // quarter
+        low, high = (a if word == 0 else b), (c if word == 2 else d)
+        bits[i] = low if word < 2 else high
+    _from_bits(normals[: places.size], bits)
+
+
+@numba.njit(inline="always")
+def _from_bits(normals, bits):
+    """Turn random bits into normal numbers; loops become vector instructions."""
+    size = normals.size
     odd = np.empty(size, np.float32)
     inside = np.empty(size, np.float32)
     for i in range(size):

@@ -20,8 +20,13 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.types import FlagArray, FloatArray
-from hwloop_sim.compiled.counter_based_random import Draws, StepScatter, fill_normals
+from hwloop.types import BoolArray, FlagArray, FloatArray
+from hwloop_sim.compiled.counter_based_random import (
+    Draws,
+    StepScatter,
+    fill_normals,
+    fill_normals_at,
+)
 
 if "NUMBA_THREADING_LAYER" not in os.environ:
     numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]
@@ -30,10 +35,12 @@ THREADS = threading.RLock()
 """Held while a parallel loop runs: the workqueue layer ends the process where two meet."""
 
 _BLOCK = 1024  # numbers that one thread draws and uses at a time: they stay in its cache
+_FEW = _BLOCK // 4  # entries of a block whose numbers are drawn one by one
+_ALONE = 16 * _BLOCK  # entries up to which waking the other threads takes longer than it saves
 
 
 def _loop(body: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a loop over blocks of its first argument: all threads, or this one for a single block.
+    """Make a loop over blocks of its first argument: all threads, or this one for a few blocks.
 
     Waking the other threads takes longer than a small array does, most of all where they share
     their cores. Each variant is compiled when it is first needed; both give the same numbers.
@@ -45,7 +52,7 @@ def _loop(body: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(body)
     def run(first: NDArray[Any], *others: Any) -> Any:
-        if first.size <= _BLOCK:
+        if first.size <= _ALONE:
             return alone(first, *others)
         with THREADS:
             return together(first, *others)
@@ -74,14 +81,32 @@ def _normals(out, draw, key):
             part[i] = normals[i]
 
 
+@numba.njit(inline="always")
+def _places(values, places):
+    """Write the places of the entries that are not 0, and return how many these are."""
+    count = 0
+    for i in range(values.size):
+        places[count] = i
+        count += values[i] != 0
+    return count
+
+
 @_loop
 def _add_noise(values, variance, scale, draw, key):
     for index in numba.prange(_blocks(values)):
         normals = np.empty(_BLOCK, np.float32)
-        fill_normals(normals, index, draw, key)
+        places = np.empty(_BLOCK, np.int32)
         part, part_variance = _block(values, index), _block(variance, index)
-        for i in range(part.size):
-            part[i] += scale * np.sqrt(part_variance[i]) * normals[i]
+        count = _places(part_variance, places)
+        if count > _FEW:
+            fill_normals(normals, index, draw, key)
+            for i in range(part.size):
+                part[i] += scale * np.sqrt(part_variance[i]) * normals[i]
+        elif count:
+            fill_normals_at(normals, places[:count], _BLOCK, index, draw, key)
+            for k in range(count):
+                i = places[k]
+                part[i] += scale * np.sqrt(part_variance[i]) * normals[k]
 
 
 @numba.njit(inline="always")
@@ -118,7 +143,11 @@ def _towards_bounds(state, up_v, low, high, left_up, left_down, sigma, draw, key
     alike = low.size == 1
     for index in numba.prange(_blocks(state)):
         start, volts, end = _block(state, index), _block(up_v, index), _block(out, index)
-        if alike:
+        places = np.empty(_BLOCK, np.int32)
+        count = _places(volts, places)
+        if count == 0:
+            end[:] = start
+        elif alike:
             low_0, high_0, up_0, down_0 = low[0], high[0], left_up[0], left_down[0]
             for i in range(end.size):
                 end[i] = _towards(start[i], volts[i], low_0, high_0, up_0, down_0)
@@ -127,10 +156,16 @@ def _towards_bounds(state, up_v, low, high, left_up, left_down, sigma, draw, key
             ups, downs = _block(left_up, index), _block(left_down, index)
             for i in range(end.size):
                 end[i] = _towards(start[i], volts[i], lows[i], highs[i], ups[i], downs[i])
-        if sigma > 0:
+        if sigma > 0 and count > _FEW:
             normals = np.empty(_BLOCK, np.float32)
             fill_normals(normals, index, draw, key)
             _spread(start, end, sigma, normals)
+        elif sigma > 0 and count > 0:
+            normals = np.empty(_BLOCK, np.float32)
+            fill_normals_at(normals, places[:count], _BLOCK, index, draw, key)
+            for k in range(count):
+                i = places[k]
+                end[i] += (end[i] - start[i]) * (sigma * normals[k])
     return out
 
 
@@ -157,8 +192,20 @@ def _meter(values, flags, bound_a, flag):
         part, part_flags = _block(values, index), _block(flags, index)
         for i in range(part.size):
             beyond = np.abs(part[i]) > bound_a
-            part_flags[i] |= np.uint8(flag) if beyond else np.uint8(0)
+            part_flags[i] = np.uint8(flag) if beyond else np.uint8(0)
             part[i] = np.nan if beyond else part[i]
+
+
+@_loop
+def _meter_some(values, addressed, flags, bound_a, flag, not_addressed):
+    for index in numba.prange(_blocks(values)):
+        part, part_flags = _block(values, index), _block(flags, index)
+        asked = _block(addressed, index)
+        for i in range(part.size):
+            beyond = np.abs(part[i]) > bound_a
+            found = np.uint8(flag) if beyond else np.uint8(0)
+            part_flags[i] = found if asked[i] else np.uint8(not_addressed)
+            part[i] = part[i] if asked[i] and not beyond else np.nan
 
 
 @numba.njit(inline="always")
@@ -261,9 +308,27 @@ def all_near(values: FloatArray, centres: FloatArray, margins: FloatArray) -> bo
     return bool(_all_near(np.ascontiguousarray(values).reshape(-1), centres, margins))
 
 
-def meter(values: FloatArray, flags: FlagArray, *, bound_a: float, flag: int) -> None:
-    """Make NaN and flag what is beyond ± ``bound_a``, in place; both contiguous."""
-    _meter(values.reshape(-1), flags.reshape(-1), bound_a, flag)
+def meter(
+    values: FloatArray,
+    *,
+    bound_a: float,
+    flag: int,
+    addressed: BoolArray | None = None,
+    not_addressed: int = 0,
+) -> FlagArray:
+    """Make NaN, in place, what is beyond ± ``bound_a``, and return the flags: ``flag`` for these.
+
+    ``values``: contiguous. Those outside of the mask ``addressed`` become NaN with the flag
+    ``not_addressed``.
+    """
+    flags: FlagArray = np.empty(values.shape, np.uint8)
+    flat, flat_flags = values.reshape(-1), flags.reshape(-1)
+    if addressed is None:
+        _meter(flat, flat_flags, bound_a, flag)
+    else:
+        asked = np.ascontiguousarray(np.broadcast_to(addressed, values.shape)).reshape(-1)
+        _meter_some(flat, asked, flat_flags, bound_a, flag, not_addressed)
+    return flags
 
 
 def digitise(

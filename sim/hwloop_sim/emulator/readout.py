@@ -18,7 +18,7 @@ from hwloop.array.operations import Flag, Reading
 from hwloop.backend.base import Event
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, format_quantity
-from hwloop.types import FlagArray, FloatArray
+from hwloop.types import BoolArray, FlagArray, FloatArray
 from hwloop_sim.cells.device import LARGE
 from hwloop_sim.emulator.converters import Adc, Dac, memtorch_levels_a
 
@@ -226,19 +226,38 @@ class Readout:
         )
 
 
-def metered(current_a: FloatArray, compliance_a: float) -> Reading:
+def metered(
+    current_a: FloatArray,
+    compliance_a: float,
+    addressed: BoolArray | None = None,
+    *,
+    loaded: bool = False,
+) -> Reading:
     """Return the reading of a meter at the array's compliance: NaN and a flag beyond it.
 
-    ``current_a`` is overwritten in place.
+    ``current_a`` is overwritten in place. ``addressed``: mask of the cells that are read, which
+    broadcasts to it, the others are NaN and flagged; None: every one is read. ``loaded``: whether
+    the compiled loops are loaded in any case.
     """
-    if current_a.size < LARGE:
-        beyond = np.abs(current_a) > compliance_a
-        return Reading(np.where(beyond, np.nan, current_a), (beyond * np.uint8(Flag.COMPLIANCE)))
-    from hwloop_sim.compiled import kernels
+    if loaded or current_a.size >= LARGE:
+        from hwloop_sim.compiled import kernels
 
-    flags: FlagArray = np.zeros(current_a.shape, np.uint8)
-    kernels.meter(current_a, flags, bound_a=compliance_a, flag=Flag.COMPLIANCE)
-    return Reading(current_a, flags)
+        compiled = kernels.meter(
+            current_a,
+            bound_a=compliance_a,
+            flag=Flag.COMPLIANCE,
+            addressed=addressed,
+            not_addressed=Flag.NOT_ADDRESSED,
+        )
+        return Reading(current_a, compiled)
+    beyond = np.abs(current_a) > compliance_a
+    flags: FlagArray = beyond * np.uint8(Flag.COMPLIANCE)
+    measured = ~beyond
+    if addressed is not None:
+        measured &= addressed
+        flags *= addressed
+        flags += ~addressed * np.uint8(Flag.NOT_ADDRESSED)
+    return Reading(np.where(measured, current_a, np.nan), flags)
 
 
 def _slices(length: int, size: int) -> list[slice]:

@@ -15,10 +15,11 @@ from hwloop.array.operations import PulseMap
 from hwloop_sim.cells.choice import make_cells
 from hwloop_sim.cells.known_pulses import KnownPulse, _all_among
 from hwloop_sim.compiled import counter_based_random, kernels
-from hwloop_sim.compiled.counter_based_random import Draws
+from hwloop_sim.compiled.counter_based_random import Draws, StepScatter
 from hwloop_sim.devices import soft_bounds
 from hwloop_sim.devices.soft_bounds import SoftBounds, SoftBoundsSettings
 from hwloop_sim.emulator.backend import SimSettings
+from hwloop_sim.emulator.readout import metered
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_draws_and_streams_differ_and_repeat() -> None:
 
 
 def test_the_layer_of_threads_is_the_one_that_starts_at_once() -> None:
-    kernels.normals(10_000, Draws(1))
+    kernels.normals(20_000, Draws(1))
     assert numba.threading_layer() == "workqueue"
 
 
@@ -162,9 +163,46 @@ def test_numba_is_not_loaded_before_it_is_needed() -> None:
 
 
 def test_a_small_array_draws_what_it_draws_as_part_of_a_larger_one() -> None:
-    # One block runs on the calling thread, more on all of them.
-    for size in (1, 1023, 1024):
-        few, many = np.zeros(size), np.zeros(5000)
+    # A few blocks run on the calling thread, more on all of them.
+    for size in (1, 1023, 1024, 16 * 1024):
+        few, many = np.zeros(size), np.zeros(20_000)
         kernels.add_noise(few, np.ones(size), Draws(3), scale=2.0)
-        kernels.add_noise(many, np.ones(5000), Draws(3), scale=2.0)
+        kernels.add_noise(many, np.ones(20_000), Draws(3), scale=2.0)
         assert (few == many[:size]).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.9])
+def test_cells_that_are_not_read_change_no_number_of_the_others(share: float) -> None:
+    # Right values: those of a draw for every cell.
+    size = 5000
+    read = np.random.default_rng(5).random(size) < share
+    every, some = np.zeros(size), np.zeros(size)
+    kernels.add_noise(every, np.ones(size), Draws(3), scale=2.0)
+    kernels.add_noise(some, read * 1.0, Draws(3), scale=2.0)
+    assert (some == np.where(read, every, 0.0)).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.9])
+def test_cells_that_are_not_pulsed_change_no_step_of_the_others(share: float) -> None:
+    rng = np.random.default_rng(6)
+    state = rng.uniform(1e-5, 1e-4, 5000)
+    pulsed = rng.random(5000) < share
+    parts = [np.array([part]) for part in (1e-5, 1.1e-4, 0.95, 0.9)]
+    up_v = rng.choice([3.2, -2.8], 5000)
+    every, some = (
+        kernels.towards_bounds(state, given_v, parts, scatter=StepScatter(0.3, Draws(4)))
+        for given_v in (up_v, up_v * pulsed)
+    )
+    assert (some == np.where(pulsed, every, state)).all()
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_a_meter_marks_what_is_beyond_its_bound_and_what_is_not_read(loaded: bool) -> None:
+    current_a = np.array([[1e-6, -2e-3, 5e-7], [3e-3, 0.0, -1e-6]])
+    addressed = np.array([[True, True, False], [False, True, True]])
+    reading = metered(current_a.copy(), 1e-3, addressed, loaded=loaded)
+    assert reading.flags.tolist() == [[0, 2, 4], [4, 0, 0]]
+    assert (np.isnan(reading.current_a) == (reading.flags != 0)).all()
+    assert (reading.current_a[reading.flags == 0] == [1e-6, 0.0, -1e-6]).all()
+    every = metered(current_a.copy(), 1e-3, loaded=loaded)
+    assert every.flags.tolist() == [[0, 2, 0], [2, 0, 0]]

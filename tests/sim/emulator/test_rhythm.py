@@ -6,15 +6,12 @@ import numpy as np
 import pytest
 
 from hwloop.array.operations import PulseMap, PulsePair
-from hwloop.backend.kind import OpenRequest
 from hwloop.types import FloatArray
 from hwloop_sim.cells.composed import NonIdealDevice
 from hwloop_sim.cells.effect import Effect
 from hwloop_sim.emulator.backend import EmulatedArray
-from hwloop_sim.emulator.lines import ArrayLines
-from hwloop_sim.emulator.readout import ConverterSettings, Readout, Tiles
 from tests.emulated import Steps
-from tests.sim.emulator.test_backend import array_settings
+from tests.sim.emulator.test_backend import emulated
 
 
 class Diary(Effect):
@@ -35,22 +32,17 @@ class Diary(Effect):
         return after_conductance_s
 
 
-def emulated() -> tuple[EmulatedArray, Diary]:
-    diary, array = Diary(), array_settings()
-    rng = np.random.default_rng(1)
-    backend = EmulatedArray(
-        NonIdealDevice(Steps(np.full((3, 4), 1e-4)), [diary]),
-        ArrayLines(None, Tiles(), "V/2", (3, 4)),
-        Readout(ConverterSettings(), (3, 4), rng),
-        OpenRequest(array, None, rng),
-        blocks_rng=rng,
-    )
+def diary_of_cells() -> tuple[EmulatedArray, Diary]:
+    """An emulated array of 3 × 4 cells whose pulses are kept with their times."""
+    diary, backend = Diary(), emulated()
+    assert isinstance(backend, EmulatedArray)
+    backend._cells = NonIdealDevice(Steps(np.full((3, 4), 1e-4)), [diary])
     return backend, diary
 
 
 @pytest.mark.parametrize("cells", [1, 12])
 def test_each_cell_waits_the_interval_and_the_clock_counts_every_cell(cells: int) -> None:
-    backend, diary = emulated()
+    backend, diary = diary_of_cells()
     amplitude_v = np.where(np.arange(12).reshape(3, 4) < cells, 1.0, 0.0)
     backend.pulse(PulseMap(amplitude_v, 1e-3, count=3, interval_s=0.02))
     ends_s = [end_s for end_s, _ in diary.pulsed_s]
@@ -60,7 +52,7 @@ def test_each_cell_waits_the_interval_and_the_clock_counts_every_cell(cells: int
 
 
 def test_a_pair_gives_both_its_pulses_in_order_an_interval_apart() -> None:
-    backend, diary = emulated()
+    backend, diary = diary_of_cells()
     ones = np.ones((3, 4))
     backend.pair(PulsePair(1.0 * ones, -0.5 * ones, 1e-3, 2e-3, interval_s=0.05))
     (first_s, first_v), (second_s, second_v) = diary.pulsed_s
@@ -71,6 +63,6 @@ def test_a_pair_gives_both_its_pulses_in_order_an_interval_apart() -> None:
 
 
 def test_a_train_without_an_interval_is_applied_at_once() -> None:
-    backend, diary = emulated()
+    backend, diary = diary_of_cells()
     backend.pulse(PulseMap(np.ones((3, 4)), 1e-3, count=3))
     assert len(diary.pulsed_s) == 1

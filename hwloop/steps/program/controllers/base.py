@@ -157,8 +157,13 @@ class State:
     def kept(self, which: BoolArray | IntArray) -> State:
         """Return the part of the cells in ``which``, a mask or their places."""
         begin_v = None if self.begin_v is None else self.begin_v[which]
+        places = np.flatnonzero(which) if which.dtype == np.bool_ else which
         return State(
-            self.side[which], self.number[which], self.turns[which], self.erases[which], begin_v
+            self.side.take(places),
+            self.number.take(places),
+            self.turns.take(places),
+            self.erases.take(places),
+            begin_v,
         )
 
 
@@ -237,6 +242,10 @@ def next_pulse(
         if train is None or not which.any():
             continue
         steps, gates = train.amplitude_steps, train.gate_steps
+        if gates is None and not steps.step_v:
+            amplitude_v += steps.start_v * which
+            at_end |= which
+            continue
         np.copyto(amplitude_v, steps.at(number), where=which)
         ended = amplitude_v == steps.end_v
         if gates is not None and gate_v is not None:
