@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import h5py
 import numpy as np
 
-from hwloop.array.operations import PulseMap, Ramp, Reading, ReadMap, VectorBatch
+from hwloop.array.operations import PulseMap, PulsePair, Ramp, Reading, ReadMap, VectorBatch
 from hwloop.backend.base import Description
 from hwloop.backend.origin import Origin
 from hwloop.procedure.procedure import Procedure
@@ -209,6 +209,8 @@ def _expected_operations(header: RunHeader) -> Iterator[tuple[str, dict[str, Any
                     if amplitude_v.shape == shape:
                         each = replace(pulse, amplitude_v=amplitude_v)
                         yield *columns_of(each, None), planned.at_most
+                case PulsePair() as pair if pair.gate_v is None and pair.first_v.shape == shape:
+                    yield *columns_of(pair, None), planned.at_most
                 case ReadMap() as read:
                     yield *columns_of(read, _blank(tuple(shape))), planned.at_most
                 case Ramp() as ramp:
