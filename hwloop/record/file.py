@@ -156,6 +156,11 @@ class RecordFile:
             if last is not None:
                 self._last = last[0], last[1].tobytes()
 
+    def bytes_at(self, offset: int, size: int) -> bytes:
+        """Return bytes of the open file."""
+        with self._our_errors():
+            return read_at(self._descriptor, offset, size)
+
     def sync(self) -> None:
         """Flush everything to the disk, so that it survives a power failure."""
         with self._our_errors():
