@@ -39,9 +39,9 @@ def hdf5_file(
 
     ``mode``: as that of :class:`h5py.File`. ``durable``: whether the file is on the disk at the
     end. ``compact``: in the format of HDF5 1.8, whose groups and attributes take less room than
-    those of the oldest one; by default in that, whatever the version of HDF5. ``room``: bytes that the block is about to write, see
-    :func:`set_aside`. Raises :class:`OSError` as the operating system gave it, in place of whatever
-    the block raised because of it.
+    those of the oldest one; by default in that, whatever the version of HDF5. ``room``: bytes that
+    the block is about to write, see :func:`set_aside`. Raises :class:`OSError` as the operating
+    system gave it, in place of whatever the block raised because of it.
     """
     with path.open(_OF_SYSTEM[mode], buffering=0) as stream:
         through = _Through(stream)

@@ -19,9 +19,13 @@ from hwloop.errors import RecordError
 Read: TypeAlias = Callable[[int, int], bytes]
 """Read bytes of the file: an offset and how many."""
 
-REFERENCE_BYTES = 16
+REFERENCE_BYTES, _PAGE_BYTES = 16, 4096
 _DATASPACE, _ATTRIBUTE, _CONTINUATION = 0x01, 0x0C, 0x10
 _HEAP_HEAD, _ENTRY_HEAD = 16, 16
+
+
+class UnknownPlace(RecordError):
+    """Error: a file has another form than the one in which values are changed in place."""
 
 
 def length_place(read: Read, dataset: h5py.h5d.DatasetID) -> int:
@@ -31,7 +35,7 @@ def length_place(read: Read, dataset: h5py.h5d.DatasetID) -> int:
             (length,) = struct.unpack_from("<Q", body, 8)
             if body[1] == len(dataset.shape) and length == dataset.shape[0]:
                 return place + 8
-    raise RecordError("the place of the length of a dataset is not known")
+    raise UnknownPlace("the place of the length of a dataset is not known")
 
 
 def reference_place(read: Read, owner: Any, name: str) -> int:
@@ -41,9 +45,12 @@ def reference_place(read: Read, owner: Any, name: str) -> int:
         if kind != _ATTRIBUTE or body[0] != 1:
             continue
         name_bytes, type_bytes, space_bytes = struct.unpack_from("<HHH", body, 2)
-        if body[8 : 8 + name_bytes] == wanted:
-            return place + 8 + sum(map(_padded, (name_bytes, type_bytes, space_bytes)))
-    raise RecordError(f"the place of the attribute {name} is not known")
+        found = place + 8 + sum(map(_padded, (name_bytes, type_bytes, space_bytes)))
+        # A kill may come between two pages of one write.
+        within = found % _PAGE_BYTES + REFERENCE_BYTES <= _PAGE_BYTES
+        if within and body[8 : 8 + name_bytes] == wanted:
+            return found
+    raise UnknownPlace(f"the place of the attribute {name} is not known")
 
 
 def text_place(read: Read, reference: bytes) -> tuple[int, int]:
@@ -60,7 +67,7 @@ def text_place(read: Read, reference: bytes) -> tuple[int, int]:
             if not index:  # free space, which ends a heap
                 break
             at += _ENTRY_HEAD + _padded(size)
-    raise RecordError("the place of a text is not known")
+    raise UnknownPlace("the place of a text is not known")
 
 
 def _messages(read: Read, owner: Any) -> Iterator[tuple[int, int, bytes]]:
@@ -68,7 +75,7 @@ def _messages(read: Read, owner: Any) -> Iterator[tuple[int, int, bytes]]:
     address = h5py.h5o.get_info(owner).addr
     version, _, count, _, size = struct.unpack("<BBHII", read(address, 12))
     if version != 1:
-        raise RecordError(f"a header of version {version}; only version 1 is changed in place")
+        raise UnknownPlace(f"a header of version {version}; only version 1 is changed in place")
     blocks = [(address + 16, size)]
     while blocks and count:
         first, size = blocks.pop(0)

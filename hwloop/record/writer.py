@@ -43,7 +43,12 @@ from hwloop.record.header import (
     utc_now,
     write_header,
 )
-from hwloop.record.in_place import REFERENCE_BYTES, reference_place, text_place
+from hwloop.record.in_place import (
+    REFERENCE_BYTES,
+    UnknownPlace,
+    reference_place,
+    text_place,
+)
 from hwloop.record.objects import make_dataset
 from hwloop.record.operations import columns_of
 from hwloop.record.packing import Copy, pack
@@ -123,6 +128,8 @@ class RecordWriter(RecordSink):
             lambda file: write_header(file, header, expected),
             room=sum(series.room for series in expected),
             holds=self._what_is_safe,
+            # What is emulated can be emulated again.
+            durable=header.origin != "emulated",
         )
         self._operations = Series(self._file, OPERATIONS)
         self._outcomes = Series(self._file, OUTCOMES)
@@ -187,7 +194,7 @@ class RecordWriter(RecordSink):
             whole = file[f"array/{name}"]
             shape, place = whole.shape, whole.id.get_offset()
             counter_place = file[counter_path(f"array/{name}")].id.get_offset()
-        stored = np.ascontiguousarray(np.broadcast_to(values, shape), dtype)
+        stored: np.ndarray = np.ascontiguousarray(np.broadcast_to(values, shape), dtype)
         self._file.write([(place, stored.data)])
         self._file.write([(counter_place, np.array(1).data)])
 
@@ -198,12 +205,14 @@ class RecordWriter(RecordSink):
         ended = utc_now()
         try:
             if status == END_TEXTS["status"] and in_ledger is None and self._is_tight():
-                self._end_in_place(ended, pulses)
-                return
+                with contextlib.suppress(UnknownPlace):  # then it is written anew
+                    self._end_in_place(ended, pulses)
+                    return
             room = sum(series.rows * series.row_bytes for series in self._all_series())
             with self._file.rewriting(room=room) as (file, packed, copy):
                 self._pack(file, packed, copy)
                 make_dataset(packed.id, f"array/{PULSES}", pulses, PULSES_ABOUT)
+                make_dataset(packed.id, counter_path(f"array/{PULSES}"), [1])
                 if in_ledger is not None:
                     about = {"units": "1", "meaning": "pulses in earlier runs"}
                     make_dataset(packed.id, "array/pulses_in_ledger", in_ledger, about)
@@ -225,7 +234,6 @@ class RecordWriter(RecordSink):
 
     def _end_in_place(self, ended: str, pulses: np.ndarray) -> None:
         """Write how a completed run has ended: where each column ends, and at last the status."""
-        self._write_map(PULSES, pulses, np.int64)
         read = self._file.bytes_at
         with self._file.reading() as file:
             places = [one for series in self._all_series() for one in series.lengths_to_end(read)]
@@ -237,7 +245,7 @@ class RecordWriter(RecordSink):
             }
             ended_place, length = text_place(read, references["ended_utc"])
             if length != len(ended.encode()):
-                raise RecordError(f"{ended}: has another length than was set aside, {length}")
+                raise UnknownPlace(f"{ended}: has another length than was set aside, {length}")
             state = np.array(texts["status"].encode(), STATUS_TEXT)
             places += [
                 (ended_place, memoryview(ended.encode())),
@@ -245,6 +253,7 @@ class RecordWriter(RecordSink):
                 (file[STATUS].id.get_offset(), state.data),
                 (of_root["status"], memoryview(references["status"])),
             ]
+        self._write_map(PULSES, pulses, np.int64)
         self._file.write(places)
         self._file.sync()
 
