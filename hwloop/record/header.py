@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import h5py
 import numpy as np
 
-from hwloop.array.operations import PulseMap, Ramp, Reading, ReadMap, VectorBatch
+from hwloop.array.operations import PulseMap, PulsePair, Ramp, Reading, ReadMap, VectorBatch
 from hwloop.backend.base import Description
 from hwloop.backend.origin import Origin
 from hwloop.procedure.procedure import Procedure
@@ -203,7 +203,7 @@ def series_path(signature: Signature, known: Collection[Signature]) -> str:
 
 def _expected_operations(header: RunHeader) -> Iterator[tuple[str, dict[str, Any], int]]:
     """Yield kind and columns of the operations that the steps plan, and their highest count."""
-    *population, _, cols = shape = tuple(header.description.shape)
+    *population, rows, cols = shape = tuple(header.description.shape)
     for prepared in header.procedure.steps:
         for planned in prepared.plan.operations:
             match planned.operation:
@@ -215,13 +215,15 @@ def _expected_operations(header: RunHeader) -> Iterator[tuple[str, dict[str, Any
                     if amplitude_v.shape == shape:
                         each = replace(pulse, amplitude_v=amplitude_v)
                         yield *columns_of(each, None), planned.at_most
+                case PulsePair() as pair if pair.gate_v is None and pair.first_v.shape == shape:
+                    yield *columns_of(pair, None), planned.at_most
                 case ReadMap() as read:
                     yield *columns_of(read, _blank(tuple(shape))), planned.at_most
                 case Ramp() as ramp:
                     yield *columns_of(ramp, ramp.blank(tuple(shape))), planned.at_most
                 case VectorBatch() as batch:
                     vectors = batch.voltage_v.shape[-2]
-                    blank = _blank((*population, vectors, cols))
+                    blank = _blank((*population, vectors, batch.measured((rows, cols))))
                     yield *columns_of(batch, blank), planned.at_most
 
 

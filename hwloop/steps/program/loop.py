@@ -21,6 +21,7 @@ from hwloop.steps.program.cell_table import (
 from hwloop.steps.program.cells_at_work import CellsAtWork
 from hwloop.steps.program.controllers.base import Controller, IntArray, Move, Side
 from hwloop.steps.program.pulses import apply, read
+from hwloop.steps.program.verify.cell_reads import VerifyReads
 from hwloop.types import BoolArray, FloatArray
 
 
@@ -55,22 +56,32 @@ class Round:
 
 
 def program(
-    array: Array, controller: Controller, table: CellTable, index: IntArray, budgets: Budgets
+    array: Array,
+    reads: VerifyReads,
+    controller: Controller,
+    table: CellTable,
+    index: IntArray,
+    budgets: Budgets,
 ) -> Iterator[Round]:
     """Program the cells of ``index``, and enter in the table how each of them ended."""
-    table.status[index[read(array, table, index)]] = UNREADABLE
+    table.status[index[read(reads, table, index)]] = UNREADABLE
     index = index[table.status[index] == WAITING]
     work = CellsAtWork.of(table, index, controller.begin(table.target_conductance_s[index]))
     number = 0
     while work.index.size:
         number += 1
-        given = _round(array, controller, table, work, budgets)
+        given = _round(array, reads, controller, table, work, budgets)
         error_conductance_s = work.seen_conductance_s - work.target_conductance_s
         yield Round(number, work.index.size, given, error_conductance_s)
 
 
 def _round(
-    array: Array, controller: Controller, table: CellTable, work: CellsAtWork, budgets: Budgets
+    array: Array,
+    reads: VerifyReads,
+    controller: Controller,
+    table: CellTable,
+    work: CellsAtWork,
+    budgets: Budgets,
 ) -> int:
     """Judge the cells, then move each that is not done; return the number of pulses."""
     work.hits = (work.hits + 1) * (work.need == 0)
@@ -85,7 +96,7 @@ def _round(
     if not work.index.size:
         return 0
     before_conductance_s, need = work.seen_conductance_s, work.need
-    given = apply(array, work, move, controller.trains, _most_pulses(work, budgets))
+    given = apply(array, reads, work, move, controller.trains, _most_pulses(work, budgets))
     work.judge()
     _judge_progress(work, move.at_end, before_conductance_s, need, given.pulses)
     work.end(table, given.failed, UNREADABLE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,14 @@ from hwloop.steps.program.targets import (
     refuse_unusable_targets,
     targets_and_windows,
 )
+from hwloop.steps.program.verify.cell_reads import (
+    Verify,
+    VerifyReads,
+    cell_reads,
+    gains_nothing,
+    pattern_remark,
+    planned_patterns,
+)
 from hwloop.steps.rows import Outcome, Yield
 from hwloop.types import BoolArray, FloatArray
 
@@ -68,7 +77,8 @@ class ProgramVerifySettings(Settings):
     ``pulses_per_cell``, ``energy_per_cell_j`` (V² G t of its pulses, at the conductance read
     before), ``stress_per_cell_s`` (width of all its pulses). ``patience``: pulses at full strength
     without progress until it counts as stuck. ``wait_s``: after the last cell, then the error is
-    scored again. ``least_yield``: fraction of the cells that must be reached.
+    scored again. ``least_yield``: fraction of the cells that must be reached. ``verify``: how the
+    cells are read, see hwloop.steps.program.verify.cell_reads.
     """
 
     target: Target
@@ -83,6 +93,7 @@ class ProgramVerifySettings(Settings):
     wait_s: PositiveSecond | None = None
     least_yield: float = Field(default=1.0, ge=0, le=1)
     cells: Cells | None = None
+    verify: Verify = "single"
 
     def budgets(self) -> Budgets:
         """Return the budgets of one cell, infinite where none is given."""
@@ -111,14 +122,15 @@ def run(settings: ProgramVerifySettings, array: Array) -> Iterator[Yield]:
     mask = np.broadcast_to(chosen(settings.cells, array.geometry.shape), shape).ravel()
     table.status[~mask] = LEFT_ALONE
     began_s = array.clock.now_s()
-    before_conductance_s, noise_conductance_s = _look(array, table)
-    yield from _passes(settings, array, table)
+    reads = cell_reads(settings.verify, array, table.wanted.reshape(shape))
+    before_conductance_s, noise_conductance_s = _look(reads, table)
+    yield from _passes(settings, array, reads, table)
     after_conductance_s = np.full_like(table.seen_conductance_s, np.nan)
     _, _, wait_s = passes(settings.algorithm)
     if settings.wait_s is not None:
         array.clock.sleep(settings.wait_s)
     if settings.wait_s is not None or wait_s is not None:
-        read(array, table, np.flatnonzero(table.wanted))
+        read(reads, table, np.flatnonzero(table.wanted))
         after_conductance_s = table.seen_conductance_s.copy()
     figures = figures_row(
         table, after_conductance_s, noise_conductance_s, array.clock.now_s() - began_s
@@ -126,17 +138,17 @@ def run(settings: ProgramVerifySettings, array: Array) -> Iterator[Yield]:
     cells = cells_row(table, before_conductance_s, after_conductance_s)
     yield cells
     yield figures
-    yield _outcome(settings, table, cells, figures)
+    yield _outcome(settings, array, table, cells, figures)
 
 
-def _look(array: Array, table: CellTable) -> tuple[FloatArray, float]:
+def _look(reads: VerifyReads, table: CellTable) -> tuple[FloatArray, float]:
     """Read every cell twice: return the state before, and the noise of a read."""
     index = np.flatnonzero(table.wanted)
     if not index.size:
         return table.seen_conductance_s.copy(), float("nan")
-    read(array, table, index)
+    read(reads, table, index)
     first_conductance_s = table.seen_conductance_s.copy()
-    read(array, table, index)
+    read(reads, table, index)
     difference_conductance_s = (table.seen_conductance_s - first_conductance_s)[index]
     finite = difference_conductance_s[np.isfinite(difference_conductance_s)]
     noise_conductance_s = (
@@ -145,7 +157,9 @@ def _look(array: Array, table: CellTable) -> tuple[FloatArray, float]:
     return first_conductance_s, noise_conductance_s
 
 
-def _passes(settings: ProgramVerifySettings, array: Array, table: CellTable) -> Iterator[RoundRow]:
+def _passes(
+    settings: ProgramVerifySettings, array: Array, reads: VerifyReads, table: CellTable
+) -> Iterator[RoundRow]:
     controller, times, wait_s = passes(settings.algorithm)
     for attempt in range(1, times + 1):
         for group, mask in enumerate(groups(array, settings.cells)):
@@ -153,7 +167,7 @@ def _passes(settings: ProgramVerifySettings, array: Array, table: CellTable) -> 
             index = np.flatnonzero(inside & (table.status == WAITING))
             if not index.size:
                 continue
-            for one in program(array, controller, table, index, settings.budgets()):
+            for one in program(array, reads, controller, table, index, settings.budgets()):
                 yield round_row(table, one, group, attempt)
             table.verified_conductance_s[index] = table.seen_conductance_s[index]
         if wait_s is None:
@@ -162,7 +176,7 @@ def _passes(settings: ProgramVerifySettings, array: Array, table: CellTable) -> 
         index = np.flatnonzero(table.status == REACHED)
         if not index.size:
             return
-        failed = read(array, table, index)
+        failed = read(reads, table, index)
         left = index[(table.side(index) != 0) & ~failed]
         table.status[index[failed]] = UNREADABLE
         table.status[left] = RELAXED if attempt == times else WAITING
@@ -171,7 +185,11 @@ def _passes(settings: ProgramVerifySettings, array: Array, table: CellTable) -> 
 
 
 def _outcome(
-    settings: ProgramVerifySettings, table: CellTable, cells: CellsRow, figures: ProgrammedFigures
+    settings: ProgramVerifySettings,
+    array: Array,
+    table: CellTable,
+    cells: CellsRow,
+    figures: ProgrammedFigures,
 ) -> Outcome:
     if not figures.cells:
         return Outcome(True, "no cell has a target")
@@ -190,6 +208,9 @@ def _outcome(
             more = ", …" if which.sum() > 3 else ""
             message += f"; {meaning}: {int(which.sum())}: {', '.join(cell_names(which))}{more}"
     message += _why(table, figures)
+    if settings.verify == "hadamard":
+        remark = gains_nothing(array.backend.description, array.settings.read)
+        message += f"; {remark}" if remark else ""
     return Outcome(fraction >= settings.least_yield, message)
 
 
@@ -225,7 +246,13 @@ def plan(settings: ProgramVerifySettings, array: ArraySettings) -> Plan:
     # Noise may take a cell out of its window after each hit but the last: up to ``hits`` rounds to
     # each pulse, and as many until the cell ends.
     rounds = settings.hits * (settings.pulses_per_cell + times)
-    operations = [planned_read(array, settings.cells, rounds + 3 * times + 3)]
+    at_most = rounds + 3 * times + 3
+    remark = None
+    if settings.verify == "hadamard":
+        operations = [planned_patterns(array, mask, at_most)]
+        remark = partial(pattern_remark, read=array.read, rows=int(mask.any(axis=-1).sum()))
+    else:
+        operations = [planned_read(array, settings.cells, at_most)]
     for train in controller.trains:
         if train is not None:
             operations.append(_planned(train, mask, settings.pulses_per_cell))
@@ -233,7 +260,13 @@ def plan(settings: ProgramVerifySettings, array: ArraySettings) -> Plan:
         refuse_unreadable(getattr(controller, key, None), array, key=f"algorithm.{key}")
     if array.cell == "1T1R" and any(t is not None and t.gate is None for t in controller.trains):
         raise ConfigError("a 1T1R cell needs a gate in every train", key="algorithm")
-    return Plan(operations, rows=rounds, by_group=True, pulses_per_cell=settings.pulses_per_cell)
+    return Plan(
+        operations,
+        rows=rounds,
+        by_group=True,
+        pulses_per_cell=settings.pulses_per_cell,
+        remark=remark,
+    )
 
 
 def _planned(train: PulseTrain, mask: BoolArray, at_most: int) -> PlannedOperation:

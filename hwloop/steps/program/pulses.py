@@ -9,10 +9,10 @@ import numpy as np
 
 from hwloop.array.operations import Flag, PulseMap, Ramp, Reading
 from hwloop.steps.array import Array
-from hwloop.steps.common.cells import read_of, unmeasured
 from hwloop.steps.program.cell_table import CellTable
 from hwloop.steps.program.cells_at_work import CellsAtWork
 from hwloop.steps.program.controllers.base import IntArray, Move, PulseTrain, Steps
+from hwloop.steps.program.verify.cell_reads import VerifyReads, taken
 from hwloop.types import BoolArray, FloatArray
 
 Trains = tuple[PulseTrain | None, PulseTrain | None]
@@ -26,48 +26,52 @@ class Given:
     failed: BoolArray
 
 
-def read(array: Array, table: CellTable, index: IntArray) -> BoolArray:
+def read(reads: VerifyReads, table: CellTable, index: IntArray) -> BoolArray:
     """Read these cells into the table; which of them could not be read."""
-    table.seen_conductance_s[index], failed = _seen(array, index)
+    table.seen_conductance_s[index], failed = reads.seen(index)
     return failed
 
 
 def apply(
-    array: Array, work: CellsAtWork, move: Move, trains: Trains, most: Callable[[], IntArray]
+    array: Array,
+    reads: VerifyReads,
+    work: CellsAtWork,
+    move: Move,
+    trains: Trains,
+    most: Callable[[], IntArray],
 ) -> Given:
     """Give the pulses of ``move`` and read; several at once where an instrument can by itself.
 
     ``most``: tells how many pulses each cell may still get.
     """
     steps = array.backend.description.verify_steps
-    if steps > 1:
-        return _ramp(array, work, move, trains, np.minimum(most(), steps))
+    if steps > 1 and reads.own_reads:
+        return _ramp(array, reads, work, move, trains, np.minimum(most(), steps))
     for which, width_s in _widths(move, trains):
         every = bool(which.all())
         amplitude_v = move.amplitude_v if every else np.where(which, move.amplitude_v, 0.0)
         gate_v = None if move.gate_v is None else _map(array, work.index, move.gate_v)
         array.backend.pulse(PulseMap(_map(array, work.index, amplitude_v), width_s, gate_v=gate_v))
         _charge(work, slice(None) if every else np.flatnonzero(which), move.amplitude_v, width_s)
-    work.seen_conductance_s, failed = _seen(array, work.index)
+    work.seen_conductance_s, failed = reads.seen(work.index)
     return Given((move.side != 0).astype(np.int64), failed)
 
 
-def _seen(array: Array, index: IntArray) -> tuple[FloatArray, BoolArray]:
-    """Read these cells: return their conductances, NaN where they could not be read, and which."""
-    shape = array.backend.description.shape
-    mask = np.zeros(int(np.prod(shape)), np.bool_)
-    mask[index] = True
-    return _taken(array, index, array.backend.read(read_of(array.settings, mask.reshape(shape))))
-
-
-def _ramp(array: Array, work: CellsAtWork, move: Move, trains: Trains, left: IntArray) -> Given:
+def _ramp(
+    array: Array,
+    reads: VerifyReads,
+    work: CellsAtWork,
+    move: Move,
+    trains: Trains,
+    left: IntArray,
+) -> Given:
     """Apply pulses for as long as a cell stays on its side, in one ramp a side."""
     index = work.index
     pulses, failed = np.zeros(index.size, np.int64), np.zeros(index.size, np.bool_)
     work.seen_conductance_s = work.seen_conductance_s.copy()
     still = np.flatnonzero(move.side == 0)
     if still.size:
-        work.seen_conductance_s[still], failed[still] = _seen(array, index[still])
+        work.seen_conductance_s[still], failed[still] = reads.seen(index[still])
     for train, sign in zip(trains, (1, -1), strict=True):
         which = np.flatnonzero(move.side == sign)
         if train is None or not which.size:
@@ -97,7 +101,7 @@ def _ramp(array: Array, work: CellsAtWork, move: Move, trains: Trains, left: Int
             if not given.size:
                 break
             _charge(work, given, move.amplitude_v + number * step_v, train.width_s)
-            work.seen_conductance_s[given], failed[given] = _taken(array, index[given], seen)
+            work.seen_conductance_s[given], failed[given] = taken(array, index[given], seen)
             pulses[given] += 1
     later = np.maximum(pulses - 1, 0)  # the controller has counted the first
     work.state = replace(work.state, number=work.state.number + later)
@@ -131,16 +135,6 @@ def _widths(move: Move, trains: Trains) -> list[tuple[BoolArray, float]]:
         return [(move.side != 0, up.width_s)] if move.side.any() else []
     sides = [(move.side == sign, train) for train, sign in zip(trains, (1, -1), strict=True)]
     return [(which, train.width_s) for which, train in sides if train is not None and which.any()]
-
-
-def _taken(array: Array, index: IntArray, reading: Reading) -> tuple[FloatArray, BoolArray]:
-    """Return the conductances of cells in a reading, NaN where it has none, and which of them."""
-    of_cells = Reading(reading.current_a.ravel().take(index), reading.flags.ravel().take(index))
-    failed = unmeasured(of_cells)
-    seen_conductance_s = array.conductance_s(reading).ravel().take(index)
-    if failed.any():
-        seen_conductance_s[failed] = np.nan
-    return seen_conductance_s, failed
 
 
 def _charge(

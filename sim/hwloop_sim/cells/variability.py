@@ -158,6 +158,19 @@ class ParameterSpread(Settings):
     distribution: Literal["lognormal"] = "lognormal"
     sigma: Annotated[Number, Field(ge=0, le=2)]
 
-    def factors(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-        """Draw a factor of median 1 for every cell."""
-        return rng.lognormal(0.0, self.sigma, shape)
+    def factors(
+        self,
+        shape: tuple[int, ...],
+        rng: np.random.Generator,
+        *,
+        within: tuple[FloatArray | float, FloatArray | float] = (0.0, np.inf),
+    ) -> FloatArray:
+        """Draw a factor of median 1 for every cell; those outside of ``within`` are drawn again.
+
+        ``within`` holds 1.
+        """
+        drawn = rng.lognormal(0.0, self.sigma, shape)
+        low, high = within
+        while (wrong := (drawn < low) | (drawn > high)).any():
+            drawn[wrong] = rng.lognormal(0.0, self.sigma, int(wrong.sum()))
+        return drawn

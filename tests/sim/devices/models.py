@@ -34,9 +34,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 """What a model needs to work with pulses of ±1 V and 1 ms; the others take them as they are."""
 
-STATE_EQUATIONS = ("linear_ion_drift", "sbt", "schottky", "team", "vteam", "yakopcic")
+STATE_EQUATIONS = ("jart_vcm", "linear_ion_drift", "sbt", "schottky", "team", "vteam", "yakopcic")
 WITH_THRESHOLD = ("sbt", "team", "vteam", "yakopcic", "one_transistor")
-LOWERED_BY_POSITIVE = ("team", "vteam")
+LOWERED_BY_POSITIVE = ("jart_vcm", "team", "vteam")
+HIGHEST_V = {"jart_vcm": 1.8}
+"""Voltages that a model covers; the others cover any."""
+BEGUN = {"jart_vcm": 300e-6}
+"""Conductances between the bounds, of models whose cells begin at one."""
 
 
 def names() -> list[str]:
@@ -50,7 +54,8 @@ def names() -> list[str]:
 
 def make(name: str, shape: tuple[int, ...] = (1, 1), *, seed: int = 1, **settings: Any) -> Device:
     kind = plugins.load(plugins.DEVICES, name)
-    parsed = kind.settings.parse({**SETTINGS.get(name, {}), **settings})
+    begun = {"initial": BEGUN[name]} if name in BEGUN else {}
+    parsed = kind.settings.parse({**SETTINGS.get(name, {}), **begun, **settings})
     device: Device = kind.make(parsed, shape, np.random.default_rng(seed))
     return device
 

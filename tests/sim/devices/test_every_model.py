@@ -13,6 +13,7 @@ from hwloop_sim.cells.device import Device
 from hwloop_sim.cells.voltage_sweep import iv_sweep
 from hwloop_sim.devices.common.state_device import StateDevice
 from tests.sim.devices.models import (
+    HIGHEST_V,
     LOWERED_BY_POSITIVE,
     SETTINGS,
     STATE_EQUATIONS,
@@ -26,6 +27,7 @@ from tests.sim.devices.models import (
 
 ANY_PULSE = [*STATE_EQUATIONS, "one_transistor"]
 SWEPT_V = {
+    "jart_vcm": 1.0,
     "linear_ion_drift": 1.0,
     "sbt": 1.0,
     "schottky": 1.0,
@@ -35,6 +37,7 @@ SWEPT_V = {
     "one_transistor": 2.5,
 }
 PERIOD_S = {
+    "jart_vcm": 1e-3,
     "linear_ion_drift": 1.0,
     "sbt": 0.1,
     "schottky": 10.0,
@@ -154,7 +157,7 @@ def test_below_the_threshold_nothing_changes(name: str, volts: float, width_s: f
 @given(
     train=st.lists(
         st.tuples(
-            st.floats(-1e3, 1e3).filter(lambda volts: volts != 0),
+            st.floats(-1.0, 1.0).filter(lambda part: part != 0),
             st.floats(-9, 4).map(lambda exponent: 10.0**exponent),
             st.integers(1, 5),
             st.floats(-1e3, 1e3),
@@ -169,6 +172,7 @@ def test_states_stay_in_bounds_for_any_pulse(
 ) -> None:
     device = make(name)
     lowest_conductance_s, highest_conductance_s = {
+        "jart_vcm": (13.904e-6, 621.21e-6),
         "linear_ion_drift": (1 / 16e3, 1 / 100),
         "sbt": (1 / 16e3, 1 / 100),
         "schottky": (122e-12 / 0.0516, 94e-9 / 0.0515),
@@ -177,7 +181,8 @@ def test_states_stay_in_bounds_for_any_pulse(
         "yakopcic": (0.0, 0.17 * 0.05),
         "one_transistor": (1e-6, 1 / 3970),
     }[name]
-    for volts, width_s, count, gate in train:
+    for part, width_s, count, gate in train:
+        volts = part * HIGHEST_V.get(name, 1e3)
         device.pulse(pulses(device, volts, width_s, count, gate_v(name, gate)))
         assert np.isfinite(device.conductance_s).all()
         assert (device.conductance_s >= lowest_conductance_s * (1 - 1e-12)).all()
@@ -194,6 +199,7 @@ def test_a_longer_pulse_never_does_less(
 ) -> None:
     short, long = make(name), make(name)
     begin_conductance_s = short.conductance_s.copy()
+    volts = min(volts, HIGHEST_V.get(name, volts))
     short.pulse(pulses(short, volts, 10.0**exponent))
     long.pulse(pulses(long, volts, factor * 10.0**exponent))
     sign = -1 if name in LOWERED_BY_POSITIVE else 1
@@ -307,6 +313,7 @@ def test_a_parameter_that_cannot_be_spread_is_named(name: str) -> None:
         ("team", "k_off_m_per_s", True),
         ("yakopcic", "a_p_per_s", False),
         ("schottky", "k_set_per_s", False),
+        ("jart_vcm", "attempt_frequency_per_s", False),
     ],
 )
 def test_a_spread_speed_gives_every_cell_the_step_of_its_own_speed(

@@ -58,7 +58,7 @@ def _of_equation(
     p = per_cell(drawn.ravel(), first_conductance_s.shape)
     flat = drawn.ravel()
     with np.errstate(all="ignore"):
-        state = np.clip(model.state(first_conductance_s, p), 0.0, 1.0)
+        state = np.clip(model.state(first_conductance_s, p), *model.bounds(p))
     seen_a = []
     for event in history.events:
         if isinstance(event, Stimulus):

@@ -7,6 +7,7 @@ of a cell is in [0, 1]; its meaning depends on the model.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -39,6 +40,8 @@ class StateSettings(Settings):
     spreadable: ClassVar[tuple[str, ...]] = ()
     ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Pairs of parameters of which the first must be below the second."""
+    truncated: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """Parameters with the bounds of their spread: a draw outside is drawn again."""
 
     initial: InitialState | None = None
     flipped: bool = False
@@ -71,7 +74,9 @@ class StateModel(Generic[S]):
     ``rate(x, v, p)`` and ``next_break_point(x, v, p)``: plain functions of one cell, see
     :mod:`hwloop_sim.devices.common.integrate`. ``conductance_s(x, p)``, its inverse
     ``state(conductance_s, p)`` and ``current_a(x, v, p)``: of all cells at once. ``begin``: the
-    state of cells without ``initial``. ``rising``: whether conductance rises with x.
+    state of cells without ``initial``, as a part of the way between their bounds. ``rising``:
+    whether conductance rises with x. ``bounds(p)``: lowest and highest state of each cell; left
+    out, 0 and 1. ``highest_v``: magnitude above which a voltage is refused.
     """
 
     name: str
@@ -83,6 +88,19 @@ class StateModel(Generic[S]):
     begin: float
     rising: bool = True
     current_a: Callable[[FloatArray, FloatArray, Any], FloatArray] | None = None
+    bounds: Callable[[Any], tuple[FloatArray | float, FloatArray | float]] = lambda _: (0.0, 1.0)
+    highest_v: float = math.inf
+
+    def refuse_beyond(self, voltage_v: FloatArray) -> None:
+        """Raise :class:`Unsupported` for a voltage that the model does not cover."""
+        if self.highest_v == math.inf:
+            return
+        highest_v = float(np.abs(voltage_v).max(initial=0.0))
+        if not highest_v <= self.highest_v:
+            raise Unsupported(
+                f"{self.name}: {format_quantity(highest_v, 'V')} was asked for, but this device"
+                f" model covers up to {format_quantity(self.highest_v, 'V')} of either sign"
+            )
 
     @cached_property
     def compiled(self) -> Any:
@@ -110,10 +128,11 @@ class StateDevice(Device):
         self._sign = -1.0 if settings.flipped else 1.0
         self._parameters = drawn_parameters(model.parameters(settings), settings, shape, rng)
         self._p = per_cell(self._parameters, shape)
+        low, high = (np.broadcast_to(end, shape) for end in model.bounds(self._p))
         if settings.initial is None:
-            self._state = np.full(shape, model.begin)
+            self._state: FloatArray = low + model.begin * (high - low)
         else:
-            ends = [model.conductance_s(np.full(shape, end), self._p) for end in (0.0, 1.0)]
+            ends = [model.conductance_s(end, self._p) for end in (low, high)]
             low_conductance_s, high_conductance_s = ends if model.rising else ends[::-1]
             self.set_conductance(
                 draw_initial(
@@ -147,17 +166,21 @@ class StateDevice(Device):
 
     @override
     def current_a(self, voltage_v: FloatArray) -> FloatArray:
+        self._model.refuse_beyond(voltage_v)
         if self._model.current_a is None:
             return super().current_a(voltage_v)
         return self._sign * self._model.current_a(self._state, self._sign * voltage_v, self._p)
 
     @override
     def set_conductance(self, conductance_s: FloatArray) -> None:
-        self._state = np.clip(self._model.state(conductance_s, self._p), 0.0, 1.0)
+        self._state = np.clip(
+            self._model.state(conductance_s, self._p), *self._model.bounds(self._p)
+        )
 
     @override
     def check(self, pulse: PulseMap) -> None:
         refuse_gate(self._model.name, pulse)
+        self._model.refuse_beyond(pulse.amplitude_v)
 
     @override
     def pulse(self, pulse: PulseMap) -> None:
@@ -174,9 +197,17 @@ class StateDevice(Device):
         )
 
 
-def state_kind(model: StateModel[Any], settings: type[S], summary: str) -> DeviceKind[S]:
-    """Return the entry of a state equation for the group ``hwloop.devices``."""
-    return DeviceKind(model.name, summary, settings, partial(StateDevice, model))
+def state_kind(
+    model: StateModel[Any],
+    settings: type[S],
+    summary: str,
+    device: type[StateDevice] = StateDevice,
+) -> DeviceKind[S]:
+    """Return the entry of a state equation for the group ``hwloop.devices``.
+
+    ``device``: of cells that do more in a pulse than to follow the equation.
+    """
+    return DeviceKind(model.name, summary, settings, partial(device, model))
 
 
 def refuse_gate(name: str, pulse: PulseMap) -> None:
@@ -199,7 +230,10 @@ def drawn_parameters(
     Raises :class:`ConfigError` with the cell where the spread reverses the order of a pair in
     ``settings.ordered``.
     """
-    factors = {name: spread.factors(shape, rng) for name, spread in settings.spread.items()}
+    factors = {
+        name: spread.factors(shape, rng, within=within(settings, name, nominal[name]))
+        for name, spread in settings.spread.items()
+    }
     size = int(np.prod(shape)) if factors else 1
     drawn = np.empty(size, dtype=[(name, np.float64) for name in nominal])
     for name, value in nominal.items():
@@ -219,6 +253,12 @@ def drawn_parameters(
     return drawn
 
 
+def within(settings: StateSettings, name: str, value: FloatArray | float) -> tuple[Any, Any]:
+    """Return the bounds of the spread of a parameter as parts of its value."""
+    low, high = settings.truncated.get(name, (0.0, math.inf))
+    return low / value, high / value
+
+
 def per_cell(parameters: NDArray[np.void], shape: tuple[int, ...]) -> Any:
     """Return the fields for array arithmetic: each has the shape of the cells, or size 1."""
     shaped = parameters.reshape(shape if parameters.size > 1 else (1,) * len(shape))
@@ -229,7 +269,7 @@ def per_cell(parameters: NDArray[np.void], shape: tuple[int, ...]) -> Any:
 def state_model(kind: DeviceKind[Any]) -> StateModel[Any] | None:
     """Return the state equation of a device model; None for a model of another kind."""
     make = kind.make
-    if isinstance(make, partial) and make.func is StateDevice:
+    if isinstance(make, partial) and make.func in {StateDevice, *StateDevice.__subclasses__()}:
         model: StateModel[Any] = make.args[0]
         return model
     return None
