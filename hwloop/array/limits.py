@@ -8,7 +8,7 @@ from pydantic import Field
 from hwloop.array.biasing import Scheme, stress, worst_half_select_v
 from hwloop.array.blocks import BlockBatch
 from hwloop.array.line_bounds import LineBounds
-from hwloop.array.operations import Operation, PulseMap, Ramp, ReadMap, VectorBatch
+from hwloop.array.operations import Operation, PulseMap, PulsePair, Ramp, ReadMap, VectorBatch
 from hwloop.errors import LimitError
 from hwloop.messages import cell_name
 from hwloop.settings.model import Settings
@@ -57,6 +57,9 @@ def check_operation(
     match operation:
         case PulseMap():
             _check_pulse(operation, limits, scheme, lines)
+        case PulsePair():
+            for pulse in operation.pulses:
+                _check_pulse(pulse, limits, scheme, lines)
         case ReadMap():
             _check_magnitude(operation.read_v, limits.read_v)
         case Ramp():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwloop.array.blocks import BlockBatch
-from hwloop.array.operations import Hold, Operation, PulseMap, Ramp, ReadMap, VectorBatch
+from hwloop.array.operations import Hold, Operation, PulseMap, PulsePair, Ramp, ReadMap, VectorBatch
 from hwloop.errors import BackendError
 
 
@@ -16,6 +16,8 @@ def check_shape(operation: Operation, shape: tuple[int, ...]) -> None:
     match operation:
         case PulseMap():
             _check_map(operation.amplitude_v.shape, "amplitude_v", shape)
+        case PulsePair():
+            _check_map(operation.first_v.shape, "first_v", shape)
         case ReadMap():
             _check_map(operation.addressed.shape, "addressed", shape)
         case Ramp():

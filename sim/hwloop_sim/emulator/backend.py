@@ -15,6 +15,7 @@ from hwloop.array.operations import (
     Hold,
     Operation,
     PulseMap,
+    PulsePair,
     Ramp,
     Reading,
     ReadMap,
@@ -81,8 +82,10 @@ class EmulatedArray(CrossbarBackend):
     """A population of arrays of one device model; see :class:`SimSettings`.
 
     Time passes before the effect of an operation: a read shows the cells at its end. Cells are
-    pulsed and read one after the other; all rows of a vector are multiplied at once, or where lines
-    float, its products are summed from reads of single cells. Nothing is driven between operations.
+    pulsed and read one after the other; from the end of a pulse to that of the next of a rhythm
+    each waits the interval and the width of the next. All rows of a vector are multiplied at once,
+    or where lines float, its products are summed from reads of single cells. Nothing is driven
+    between operations.
     """
 
     def __init__(
@@ -158,6 +161,9 @@ class EmulatedArray(CrossbarBackend):
         match operation:
             case PulseMap():
                 self._check_pulse(operation)
+            case PulsePair():
+                for pulse in operation.pulses:
+                    self._check_pulse(pulse)
             case Ramp():
                 for pulse in operation.pulses():
                     self._check_pulse(pulse)
@@ -179,8 +185,35 @@ class EmulatedArray(CrossbarBackend):
 
     @override
     def pulse(self, pulse: PulseMap) -> FlagArray:
-        self._begin(pulse)
+        self._refuse_if_closed()
+        self.check(pulse)
+        one, rest = (pulse, 0) if pulse.interval_s is None else (pulse.single(), pulse.count - 1)
+        between_s = (pulse.interval_s or 0.0) + pulse.width_s
+        self._elapse(self.duration_s(pulse) - rest * between_s)
         flags = unlimited(pulse, self._description.shape)
+        self._apply(one, flags)
+        for _ in range(rest):
+            self._elapse(between_s)
+            self._apply(one, flags)
+        self._limits.note("pulse", limited_pulses(flags))
+        return flags
+
+    @override
+    def pair(self, pair: PulsePair) -> FlagArray:
+        self._refuse_if_closed()
+        self.check(pair)
+        between_s = pair.interval_s + pair.second_width_s
+        self._elapse(self.duration_s(pair) - between_s)
+        flags = unlimited(pair, self._description.shape)
+        first, second = pair.pulses
+        self._apply(first, flags)
+        self._elapse(between_s)
+        self._apply(second, flags)
+        self._limits.note("pulse", limited_pulses(flags))
+        return flags
+
+    def _apply(self, pulse: PulseMap, flags: FlagArray) -> None:
+        """Apply pulses to the cells now, and mark those that a limit has cut, in place."""
         _mark(flags, self._pulse_limits.limited(self._cells, pulse))
         if self._cells.half_select:
             for stress in self._lines.stresses(self._cells, pulse):
@@ -189,8 +222,6 @@ class EmulatedArray(CrossbarBackend):
             self._cells.pulse(self._applied(pulse))
         # A cell that a pulse has turned on meets the compliance before its pulse ends.
         _mark(flags, self._pulse_limits.limited(self._cells, pulse))
-        self._limits.note("pulse", limited_pulses(flags))
-        return flags
 
     @override
     def read(self, read: ReadMap) -> Reading:
