@@ -31,8 +31,8 @@ _STEP = 1e-5  # of logarithms, for derivatives
 class DecayModel:
     """A decay: ``terms`` whose weighted sum it is, and the ``grid`` of its nonlinear settings.
 
-    The first term is a constant. ``grid``, ``low``, ``high``: logarithms, of a time each or of β. ``times``: how many of the
-    settings are times.
+    The first term is a constant. ``grid``, ``low``, ``high``: logarithms, of a time each or of β.
+    ``times``: how many of the settings are times.
     """
 
     terms: Terms
