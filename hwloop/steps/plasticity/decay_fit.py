@@ -1,7 +1,7 @@
 """Fits of decays to each cell by least squares, with the errors that the data give.
 
 The factors of a decay are linear, its times and exponents are not: for each set of the latter the
-best factors follow (variable projection, G. H. Golub, V. Pereyra, SIAM J. Numer. Anal. 10, 413
+best factors follow (variable projection, G. H. Golub, V. Pereyra, SIAM J. on Numerical Analysis 10, 413
 (1973)), so that a coarse grid finds the minimum and a descent refines it.
 """
 
@@ -44,7 +44,7 @@ class DecayModel:
 
 @dataclass(frozen=True, eq=False)
 class DecayFit:
-    """What was fitted to each cell; NaN where the data do not determine it.
+    """Fit of each cell; NaN where the data do not determine it.
 
     ``settings``, ``setting_errors``: nonlinear ones and their standard errors, (settings, cells).
     ``factors``, ``factor_errors``: (factors, cells), in the unit of the data. ``squares``: sum of

@@ -1,4 +1,4 @@
-"""What steps of plasticity share: rests between trials, and maps over cells of their fits."""
+"""Rests between trials, and maps over cells as columns, for the steps of plasticity."""
 
 from __future__ import annotations
 
