@@ -1,8 +1,8 @@
 """Fits of decays to each cell by least squares, with the errors that the data give.
 
 The factors of a decay are linear, its times and exponents are not: for each set of the latter the
-best factors follow (variable projection, G. H. Golub, V. Pereyra, SIAM J. on Numerical Analysis 10, 413
-(1973)), so that a coarse grid finds the minimum and a descent refines it.
+best factors follow (variable projection, G. H. Golub, V. Pereyra, SIAM J. on Numerical Analysis 10,
+413 (1973)), so that a coarse grid finds the minimum and a descent refines it.
 """
 
 from __future__ import annotations
