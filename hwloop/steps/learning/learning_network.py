@@ -17,7 +17,7 @@ from hwloop.steps.learning.activations import ACTIVATIONS, output_error
 from hwloop.steps.learning.placed_layer import Place, PlacedLayer
 from hwloop.steps.learning.pulses import IntArray
 from hwloop.steps.learning.rules import LayerRule
-from hwloop.steps.learning.settings import Layer, Samples, TrainInSituSettings
+from hwloop.steps.learning.settings import NeuronLayer, Samples, TrainInSituSettings
 from hwloop.types import BoolArray, FloatArray
 
 
@@ -120,5 +120,5 @@ class LearningNetwork:
         return np.concatenate([inputs, np.ones((*inputs.shape[:-1], 1))], axis=-1)
 
 
-def _activated(layer: Layer, sums: FloatArray) -> FloatArray:
+def _activated(layer: NeuronLayer, sums: FloatArray) -> FloatArray:
     return ACTIVATIONS[layer.activation].of(layer.gain * sums)

@@ -39,7 +39,7 @@ class Samples:
         return Samples(self.inputs[chosen], self.targets[chosen], self.classes[chosen])
 
 
-class Layer(Settings):
+class NeuronLayer(Settings):
     """A layer of ``outputs`` neurons: y = activation(gain · Σ w x)."""
 
     outputs: Count
@@ -83,7 +83,7 @@ class TrainInSituSettings(Settings):
     multiplication.
     """
 
-    layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=2)]
+    layers: Annotated[tuple[NeuronLayer, ...], Field(min_length=1, max_length=2)]
     samples: WrittenSamples | None = None
     data: LabelledData | None = None
     test: LabelledData | None = None

@@ -62,7 +62,7 @@ def run(settings: TrainInSituSettings, array: Array) -> Iterator[Yield]:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ArrayJudgement:
     """Loss, accuracy and the furthest answer of each array, and where it has stopped, (...)."""
 
     loss: FloatArray
@@ -71,7 +71,9 @@ class Judgement:
     converged: BoolArray
 
 
-def _judge(settings: TrainInSituSettings, network: LearningNetwork, samples: Samples) -> Judgement:
+def _judge(
+    settings: TrainInSituSettings, network: LearningNetwork, samples: Samples
+) -> ArrayJudgement:
     answers = np.concatenate(
         [
             network.answers(samples.inputs[begin : begin + AT_ONCE])
@@ -88,11 +90,11 @@ def _judge(settings: TrainInSituSettings, network: LearningNetwork, samples: Sam
     elif settings.stop is not None and settings.stop.accuracy is not None:
         converged = np.asarray(accuracy >= settings.stop.accuracy)
     loss = np.asarray(mean_loss(settings.loss, answers, samples.targets))
-    return Judgement(loss, accuracy, furthest, converged)
+    return ArrayJudgement(loss, accuracy, furthest, converged)
 
 
 def _row(
-    epoch: int, judgement: Judgement, network: LearningNetwork, converged: BoolArray
+    epoch: int, judgement: ArrayJudgement, network: LearningNetwork, converged: BoolArray
 ) -> LearningRow:
     return LearningRow(
         epoch=epoch,
@@ -156,7 +158,7 @@ def tables(_: TrainInSituSettings, shape: tuple[int, ...]) -> tuple[Row, ...]:
 
 
 def _outcome(
-    settings: TrainInSituSettings, converged: BoolArray, epochs: IntArray, last: Judgement
+    settings: TrainInSituSettings, converged: BoolArray, epochs: IntArray, last: ArrayJudgement
 ) -> Outcome:
     accuracy = float(np.mean(last.accuracy))
     if settings.stop is None:
