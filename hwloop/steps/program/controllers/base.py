@@ -256,7 +256,10 @@ def next_pulse(
     return after, Move(side, amplitude_v, gate_v, at_end, given_up)
 
 
-def opposite(up: PulseTrain, down: PulseTrain) -> None:
-    """Raise :class:`ValueError` where both have one sign."""
-    if up.sign == down.sign:
-        raise ValueError("the trains that raise and lower the conductance have the same sign")
+def different(up: PulseTrain, down: PulseTrain) -> None:
+    """Raise :class:`ValueError` where both are the same pulses.
+
+    Unipolar cells are raised and lowered by pulses of one sign.
+    """
+    if up == down:
+        raise ValueError("the trains that raise and lower the conductance are the same pulses")
