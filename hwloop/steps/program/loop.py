@@ -162,7 +162,7 @@ def _affordable(
     affordable: BoolArray = work.pulses < budgets.pulses
     if not budgets.are_of_pulses_alone:
         up, down = (0.0 if train is None else train.width_s for train in controller.trains)
-        width_s = np.where(move.side > 0, up, down)
+        width_s = np.where(move.side > 0, up, down) if move.width_s is None else move.width_s
         energy_j = np.square(move.amplitude_v) * np.abs(work.seen_conductance_s) * width_s
         affordable &= work.energy_j + energy_j <= budgets.energy_j
         affordable &= work.stress_s + width_s <= budgets.stress_s * (1 + 1e-12)

@@ -45,7 +45,7 @@ def apply(
     ``most``: tells how many pulses each cell may still get.
     """
     steps = array.backend.description.verify_steps
-    if steps > 1 and reads.own_reads:
+    if steps > 1 and reads.own_reads and move.width_s is None:
         return _ramp(array, reads, work, move, trains, np.minimum(most(), steps))
     for which, width_s in _widths(move, trains):
         every = bool(which.all())
@@ -131,6 +131,9 @@ def _left(steps: Steps, at_v: FloatArray, most: int) -> tuple[int, float]:
 
 def _widths(move: Move, trains: Trains) -> list[tuple[BoolArray, float]]:
     """Yield the cells of each pulse width; both polarities together where equal."""
+    if move.width_s is not None:
+        widths_s = np.unique(move.width_s[move.side != 0])
+        return [((move.side != 0) & (move.width_s == width), float(width)) for width in widths_s]
     up, down = trains
     if up is not None and down is not None and up.width_s == down.width_s:
         return [(move.side != 0, up.width_s)] if move.side.any() else []
