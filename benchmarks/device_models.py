@@ -103,6 +103,7 @@ TRIALS = {
         undisturbed=True,
     ),
     "yakopcic": Trial({"initial": _uniform(0.2e-3, 1.5e-3)}, 0.3, 50e-6, 7e3, undisturbed=True),
+    "stanford_pku": Trial({"initial": _uniform(30e-6, 60e-6)}, 1.2, 20e-9, 7e4, undisturbed=True),
 }
 
 

@@ -264,14 +264,21 @@ def _guarded(loaded: Procedure, layer: Layer) -> Callable[[], object]:
 
 
 def _recorded(loaded: Procedure, layer: Layer, folder: Path) -> Callable[[], None]:
-    """Return the same with a record of every voltage and current, begun and finished each time."""
+    """Return the same with a record of every voltage and current, begun and finished each time.
+
+    It is that of a run without steps, whose conductances are unknown before and after.
+    """
     array, path = _opened(loaded), folder / "layer.h5"
-    header = RunHeader("layer", loaded, 1, None, array.backend.description, "emulated")
+    alone = replace(loaded, steps=())
+    header = RunHeader("layer", alone, 1, None, array.backend.description, "emulated")
+    unknown = np.full(header.description.shape, np.nan)
 
     def run() -> None:
         writer = RecordWriter(path, header)
         recorder = Recorder(array.backend, writer)
+        writer.conductance("initial_conductance_s", unknown)
         _multiplied(replace(array, backend=recorder), layer)
+        writer.conductance("final_conductance_s", unknown)
         writer.finish("completed", pulses=np.zeros(header.description.shape, dtype=np.int64))
         path.unlink()
 

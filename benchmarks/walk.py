@@ -99,6 +99,10 @@ REASONS: Mapping[str, str] = {
     " of each operation before it is done",
     "hwloop/array/conductance_bounds.py": "targets are held to what can be read"
     " when the file is read, and again when the step takes them",
+    "hwloop/array/maps.py": "every map and width of an operation is checked when it is made, in the"
+    " plan and in the run",
+    "drivers/hwloop_drivers/bench/pulse_trains.py": "the train that is asked for when a pulse is"
+    " checked is the one that is made",
     "hwloop/array/operations.py": "the worst pulses of a ramp for the limits, every pulse for the"
     " instrument",
     "hwloop/backend/guard.py": "as the limits, which it holds",

@@ -39,9 +39,9 @@ def hdf5_file(
 
     ``mode``: as that of :class:`h5py.File`. ``durable``: whether the file is on the disk at the
     end. ``compact``: in the format of HDF5 1.8, whose groups and attributes take less room than
-    those of the oldest one. ``room``: bytes that the block is about to write, see
-    :func:`set_aside`. Raises :class:`OSError` as the operating system gave it, in place of whatever
-    the block raised because of it.
+    those of the oldest one; by default in that, whatever the version of HDF5. ``room``: bytes that
+    the block is about to write, see :func:`set_aside`. Raises :class:`OSError` as the operating
+    system gave it, in place of whatever the block raised because of it.
     """
     with path.open(_OF_SYSTEM[mode], buffering=0) as stream:
         through = _Through(stream)
@@ -87,8 +87,8 @@ def _open(through: _Through, mode: str, *, compact: bool) -> h5py.File:
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     try:
         access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
-        if compact:
-            access.set_libver_bounds(h5py.h5f.LIBVER_V18, h5py.h5f.LIBVER_V18)
+        oldest, newest = h5py.h5f.LIBVER_EARLIEST, h5py.h5f.LIBVER_V18
+        access.set_libver_bounds(newest if compact else oldest, newest)
         access.set_fileobj_driver(h5py.h5fd.fileobj_driver, through)
         name = hex(id(through)).encode("ascii")
         if mode in ("w", "x"):

@@ -8,7 +8,7 @@ from pydantic import Field
 from hwloop.array.biasing import Scheme, stress, worst_half_select_v
 from hwloop.array.blocks import BlockBatch
 from hwloop.array.line_bounds import LineBounds
-from hwloop.array.operations import Operation, PulseMap, Ramp, ReadMap, VectorBatch
+from hwloop.array.operations import Operation, PulseMap, PulsePair, Ramp, ReadMap, VectorBatch
 from hwloop.errors import LimitError
 from hwloop.messages import cell_name
 from hwloop.settings.model import Settings
@@ -57,6 +57,9 @@ def check_operation(
     match operation:
         case PulseMap():
             _check_pulse(operation, limits, scheme, lines)
+        case PulsePair():
+            for pulse in operation.pulses:
+                _check_pulse(pulse, limits, scheme, lines)
         case ReadMap():
             _check_magnitude(operation.read_v, limits.read_v)
         case Ramp():
@@ -65,7 +68,7 @@ def check_operation(
                 _check_pulse(pulse, limits, scheme, lines)
             _check_magnitude(operation.read_v, limits.read_v)
         case VectorBatch():
-            _check_vectors(operation.voltage_v, limits.read_v)
+            _check_vectors(operation, limits.read_v)
         case BlockBatch():
             _check_blocks(operation, limits.read_v)
 
@@ -139,13 +142,13 @@ def _check_magnitude(read_v: float, bound_v: float) -> None:
         raise LimitError(f"read_v {read_v:g} exceeds limits.read_v {bound_v:g}")
 
 
-def _check_vectors(voltage_v: FloatArray, bound_v: float) -> None:
-    magnitude_v = np.abs(voltage_v)
+def _check_vectors(batch: VectorBatch, bound_v: float) -> None:
+    magnitude_v = np.abs(batch.voltage_v)
     if magnitude_v.max(initial=0.0) > bound_v:
-        *_, vector, row = place = _place(voltage_v, magnitude_v.argmax())
+        *_, vector, line = place = _place(batch.voltage_v, magnitude_v.argmax())
         raise LimitError(
-            f"vector {vector}, row {row}: voltage_v {voltage_v[place]:g} exceeds"
-            f" limits.read_v {bound_v:g}"
+            f"vector {vector}, {batch.driven[:3]} {line}: voltage_v {batch.voltage_v[place]:g}"
+            f" exceeds limits.read_v {bound_v:g}"
         )
 
 

@@ -1,11 +1,11 @@
 """The operations on an array, as plain data.
 
-Everything that touches an array is one of seven: :class:`PulseMap`, :class:`ReadMap`,
-:class:`Ramp`, :class:`VectorBatch`, :class:`hwloop.array.blocks.BlockBatch`, :class:`Wait`, and, in
-emulation alone, :class:`Hold`. Arrays are float64 with (rows, cols) as their last two axes and, for
-an emulated population, the population's axes before them. Positive voltage: row above column.
-Positive current: into the column. Arrays inside an operation are
-read-only.
+Everything that touches an array is one of eight: :class:`PulseMap`, :class:`PulsePair`,
+:class:`ReadMap`, :class:`Ramp`, :class:`VectorBatch`, :class:`hwloop.array.blocks.BlockBatch`,
+:class:`Wait`, and, in emulation alone, :class:`Hold`. Arrays are float64 with (rows, cols) as their
+last two axes and, for an emulated population, the population's axes before them. Positive voltage:
+row above column. Positive current: into the column; of a multiplication, out of the array into the
+measured line. Arrays inside an operation are read-only.
 """
 
 from __future__ import annotations
@@ -14,18 +14,41 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntFlag
 from functools import cached_property
-from typing import TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hwloop.array.blocks import BlockBatch
 from hwloop.array.codes import Codes
+from hwloop.array.maps import checked_map, gate_map, refuse_not_positive
+from hwloop.array.pulses import PulseMap, PulsePair
 from hwloop.messages import first_place
 from hwloop.types import BoolArray, FlagArray, FloatArray
 
+__all__ = [
+    "MOST_ENTRIES",
+    "Answer",
+    "DrivenLines",
+    "Flag",
+    "Hold",
+    "Operation",
+    "PulseMap",
+    "PulsePair",
+    "Ramp",
+    "ReadMap",
+    "Reading",
+    "VectorBatch",
+    "Wait",
+    "limited",
+    "unlimited",
+]
+
 MOST_ENTRIES = 4_000_000
 """Most voltages of one multiplication that a larger one is divided into: below 32 MB."""
+
+
+DrivenLines = Literal["rows", "cols"]
 
 
 class Flag(IntFlag):
@@ -40,48 +63,6 @@ class Flag(IntFlag):
     COMPLIANCE = 2
     NOT_ADDRESSED = 4
     AFTER_LIMITED = 8
-
-
-@dataclass(frozen=True, eq=False)
-class PulseMap:
-    """One rectangular pulse, or a train of equal ones, for every addressed cell.
-
-    ``amplitude_v``: (..., rows, cols), volts, 0 = not addressed. ``width_s``: of one pulse.
-    ``count``: pulses in the train. ``gate_v``: gate voltage while a cell is selected (1T1R only):
-    one for all, or a map that broadcasts to that of ``amplitude_v``, of which only the addressed
-    entries count (the others are kept as 0).
-    """
-
-    amplitude_v: FloatArray
-    width_s: float
-    count: int = 1
-    gate_v: float | FloatArray | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "amplitude_v", _map(self.amplitude_v, "amplitude_v"))
-        _positive(self.width_s, "width_s")
-        if self.count < 1:
-            raise ValueError(f"count {self.count} is below 1")
-        object.__setattr__(self, "gate_v", _gate(self.gate_v, self.amplitude_v))
-
-    @cached_property
-    def addressed(self) -> BoolArray:
-        """Return a mask that is True for the cells that get a pulse, (..., rows, cols)."""
-        addressed: BoolArray = self.amplitude_v != 0
-        addressed.setflags(write=False)
-        return addressed
-
-    @property
-    def highest_gate_v(self) -> float | None:
-        """Return the highest gate voltage of an addressed cell, volts; None without gates."""
-        if not isinstance(self.gate_v, np.ndarray):
-            return self.gate_v
-        addressed_v = self.gate_v[self.addressed]
-        return float(addressed_v.max()) if addressed_v.size else 0.0
-
-    def gate_at(self, place: tuple[int, ...]) -> float | None:
-        """Return the gate voltage while the cell at ``place`` is selected; None without gates."""
-        return float(self.gate_v[place]) if isinstance(self.gate_v, np.ndarray) else self.gate_v
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,15 +122,15 @@ class Ramp:
     gate_step_v: float | FloatArray = 0.0
 
     def __post_init__(self) -> None:
-        start_v = _map(self.start_v, "start_v")
+        start_v = checked_map(self.start_v, "start_v")
         object.__setattr__(self, "start_v", start_v)
         object.__setattr__(self, "step_v", _at_cells(self.step_v, start_v, "step_v"))
         for name, beyond in (("low_a", -np.inf), ("high_a", np.inf)):
             bound_a = _at_cells(getattr(self, name), start_v, name, fill=beyond, finite=False)
             object.__setattr__(self, name, bound_a)
-        object.__setattr__(self, "gate_v", _gate(self.gate_v, start_v))
-        object.__setattr__(self, "gate_step_v", _gate(self.gate_step_v, start_v))
-        _positive(self.width_s, "width_s")
+        object.__setattr__(self, "gate_v", gate_map(self.gate_v, start_v))
+        object.__setattr__(self, "gate_step_v", gate_map(self.gate_step_v, start_v))
+        refuse_not_positive(self.width_s, "width_s")
         if self.steps < 1:
             raise ValueError(f"steps {self.steps} is below 1")
         ReadMap(self.addressed, self.read_v, self.both_polarities)
@@ -223,15 +204,24 @@ class Ramp:
 
 @dataclass(frozen=True, eq=False)
 class VectorBatch:
-    """Row voltage vectors to multiply with the array: (..., batch, rows), volts.
+    """Voltage vectors to multiply with the array: (..., batch, driven lines), volts.
 
-    The columns are held at 0 V; the answer is the column currents, (..., batch, cols).
+    ``driven``: the lines that have these voltages. The others are held at 0 V, and the answer is
+    the current out of each of them, (..., batch, measured lines): with ``rows`` driven Σ G V over
+    the rows, with ``cols`` over the columns, of the transposed array.
     """
 
     voltage_v: FloatArray
+    driven: DrivenLines = "rows"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "voltage_v", _map(self.voltage_v, "voltage_v"))
+        object.__setattr__(self, "voltage_v", checked_map(self.voltage_v, "voltage_v"))
+        if self.driven not in get_args(DrivenLines):
+            raise ValueError(f"driven {self.driven!r} is neither rows nor cols")
+
+    def measured(self, shape: tuple[int, int]) -> int:
+        """Return how many lines of an array of ``shape`` (rows, cols) are measured."""
+        return shape[1 if self.driven == "rows" else 0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +253,7 @@ class Hold:
                 f"addressed has shape {addressed.shape}, conductance_s"
                 f" {np.shape(self.conductance_s)}"
             )
-        conductance_s = _map(np.where(addressed, self.conductance_s, 0.0), "conductance_s")
+        conductance_s = checked_map(np.where(addressed, self.conductance_s, 0.0), "conductance_s")
         if (conductance_s < 0).any():
             place = first_place(conductance_s < 0)
             raise ValueError(f"conductance_s at {place} is {conductance_s[place]:g}, below 0 S")
@@ -272,7 +262,9 @@ class Hold:
         object.__setattr__(self, "addressed", addressed)
 
 
-Operation: TypeAlias = PulseMap | ReadMap | Ramp | VectorBatch | BlockBatch | Wait | Hold
+Operation: TypeAlias = (
+    PulseMap | PulsePair | ReadMap | Ramp | VectorBatch | BlockBatch | Wait | Hold
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,7 +296,7 @@ Answer: TypeAlias = Reading | FlagArray | None
 """Of an operation: what was read, the flags of the pulses, or nothing of a wait."""
 
 
-def unlimited(pulse: PulseMap, shape: tuple[int, ...]) -> FlagArray:
+def unlimited(pulse: PulseMap | PulsePair, shape: tuple[int, ...]) -> FlagArray:
     """Return the flags of pulses that no limit touched, of ``shape`` (..., rows, cols)."""
     addressed = np.broadcast_to(pulse.addressed, shape)
     flags: FlagArray = ~addressed * np.uint8(Flag.NOT_ADDRESSED)
@@ -315,17 +307,6 @@ def limited(flags: FlagArray) -> BoolArray:
     """Return which pulses were kept from their cell by a limit, of the flags of a pulse map."""
     mask: BoolArray = (flags & np.uint8(Flag.COMPLIANCE)) != 0
     return mask
-
-
-def _map(values: ArrayLike, name: str) -> FloatArray:
-    array = np.array(values, dtype=np.float64)
-    if array.ndim < 2:
-        raise ValueError(f"{name} has {array.ndim} axes; the last two must be there")
-    if not np.isfinite(array).all():
-        place = first_place(~np.isfinite(array))
-        raise ValueError(f"{name} at {place} is {array[place]}: every entry must be finite")
-    array.setflags(write=False)
-    return array
 
 
 def _at_cells(
@@ -339,30 +320,6 @@ def _at_cells(
         raise ValueError(f"{name} has shape {given.shape}, start_v {start_v.shape}") from None
     array = np.where(start_v != 0, whole, fill)
     if finite:
-        return _map(array, name)
+        return checked_map(array, name)
     array.setflags(write=False)
     return array
-
-
-def _gate(gate_v: ArrayLike | None, amplitude_v: FloatArray) -> float | FloatArray | None:
-    """Return one gate voltage, or a map of the shape of ``amplitude_v``."""
-    if gate_v is None:
-        return None
-    if np.ndim(gate_v) == 0:
-        one_v = float(np.asarray(gate_v, dtype=np.float64))
-        if not np.isfinite(one_v):
-            raise ValueError(f"gate_v {one_v} is not finite")
-        return one_v
-    given_v = np.asarray(gate_v, dtype=np.float64)
-    try:
-        whole_v = np.broadcast_to(given_v, amplitude_v.shape)
-    except ValueError:
-        raise ValueError(
-            f"gate_v has shape {given_v.shape}, amplitude_v {amplitude_v.shape}"
-        ) from None
-    return _map(np.where(amplitude_v != 0, whole_v, 0.0), "gate_v")
-
-
-def _positive(value: float, name: str) -> None:
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} {value} is not a finite number above 0")

@@ -20,6 +20,7 @@ from hwloop.array.operations import (
     Hold,
     Operation,
     PulseMap,
+    PulsePair,
     Ramp,
     Reading,
     ReadMap,
@@ -33,6 +34,9 @@ from hwloop.backend.holding import CANNOT_HOLD, refuse_hold
 from hwloop.backend.shapes import check_shape
 from hwloop.errors import Unsupported
 from hwloop.types import BoolArray, FlagArray
+
+NO_PAIRS = "this backend makes no pairs of pulses"
+"""The refusal of a :class:`~hwloop.array.operations.PulsePair`."""
 
 MultiplyMode = Literal["parallel", "superposition", "none"]
 
@@ -118,6 +122,21 @@ class CrossbarBackend(ABC):
         :class:`hwloop.errors.BackendError` where the hardware fails.
         """
 
+    def pair(self, pair: PulsePair) -> FlagArray:
+        """Apply the two pulses of each pair, an interval apart, and return what became of them.
+
+        The flags are those of :meth:`pulse`: COMPLIANCE where either pulse was cut. Example, a
+        positive pulse of 1 ms on cell (0, 0) and a negative one 10 ms after its end::
+
+            first_v = np.zeros((4, 4))
+            first_v[0, 0] = 1.2
+            flags = backend.pair(PulsePair(first_v, -first_v, 1e-3, 1e-3, interval_s=10e-3))
+
+        Raises :class:`hwloop.errors.Unsupported` where the backend makes no pairs, as by default.
+        """
+        self.check(pair)
+        raise Unsupported(NO_PAIRS)
+
     @abstractmethod
     def read(self, read: ReadMap) -> Reading:
         """Return the currents of the addressed cells, (..., rows, cols), amperes.
@@ -151,14 +170,15 @@ class CrossbarBackend(ABC):
 
     @abstractmethod
     def multiply(self, batch: VectorBatch) -> Reading:
-        """Return the column currents for each row voltage vector, (..., batch, cols), amperes.
+        """Return the currents of the lines that are not driven, (..., batch, lines), amperes.
 
         Example, all rows of a 4 × 4 array at 0.1 V::
 
             reading = backend.multiply(VectorBatch(np.full((1, 4), 0.1)))
             reading.current_a.shape  # (1, 4): one vector, four columns
 
-        Raises :class:`hwloop.errors.Unsupported` where :attr:`Description.multiply` is "none".
+        Raises :class:`hwloop.errors.Unsupported` where :attr:`Description.multiply` is "none", and
+        for vectors on columns where nothing measures at the rows.
         """
 
     def multiply_blocks(self, batch: BlockBatch) -> Reading:
@@ -230,15 +250,20 @@ class CrossbarBackend(ABC):
     def check(self, operation: Operation) -> None:
         """Raise :class:`hwloop.errors.Unsupported` if this operation cannot be done here.
 
-        By default any but a :class:`~hwloop.array.operations.Hold` can be.
+        By default any but a :class:`~hwloop.array.operations.Hold`, and but a
+        :class:`~hwloop.array.operations.PulsePair` where :meth:`pair` is not overridden.
         """
         refuse_hold(operation, holds=self.description.holds)
+        if isinstance(operation, PulsePair) and type(self).pair is CrossbarBackend.pair:
+            raise Unsupported(NO_PAIRS)
 
     def duration_s(self, operation: Operation) -> float:
         """Return the expected time for an operation, seconds; by default that of its pulses."""
         if isinstance(operation, PulseMap):
             cells = int(operation.addressed.sum(axis=(-2, -1)).max())
-            return cells * operation.count * operation.width_s
+            return cells * (operation.count * operation.width_s + operation.rhythm_s)
+        if isinstance(operation, PulsePair):
+            return int(operation.addressed.sum(axis=(-2, -1)).max()) * operation.duration_s
         if isinstance(operation, Ramp):
             once = (operation.first, operation.read(operation.addressed))
             return operation.steps * sum(self.duration_s(part) for part in once)
@@ -255,10 +280,12 @@ class CrossbarBackend(ABC):
         return []
 
     def perform(self, operation: Operation) -> Answer:
-        """Perform any of the seven operations: for code that treats them alike."""
+        """Perform any of the eight operations: for code that treats them alike."""
         match operation:
             case PulseMap():
                 return self.pulse(operation)
+            case PulsePair():
+                return self.pair(operation)
             case ReadMap():
                 return self.read(operation)
             case Ramp():

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from hwloop.array.limits import check_operation
 from hwloop.array.line_bounds import LineBounds
-from hwloop.array.operations import Answer, Flag, Operation, PulseMap, Ramp, Reading
+from hwloop.array.operations import Answer, Flag, Operation, PulseMap, PulsePair, Ramp, Reading
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend, Description
 from hwloop.backend.holding import refuse_hold
@@ -76,6 +76,11 @@ class Guard(Wrapper):
             self._count(operation.addressed, operation.count)
             if self._history is not None:
                 self._note(self._history, operation.addressed * operation.count, operation)
+        if isinstance(operation, PulsePair):
+            self._count(operation.addressed, 2)
+            if self._history is not None:
+                for pulse in operation.pulses:
+                    self._note(self._history, pulse.addressed * 1, pulse)
         if isinstance(operation, Ramp):
             return self._ramp(operation)
         return self._inner.perform(operation)
@@ -113,6 +118,8 @@ class Guard(Wrapper):
         check_operation(operation, self._array.limits, self._array.biasing, self._lines)
         if isinstance(operation, PulseMap):
             self._check_life(operation.addressed, operation.count)
+        if isinstance(operation, PulsePair):
+            self._check_life(operation.addressed, 2)
         if isinstance(operation, Ramp):
             self._check_life(operation.addressed, operation.steps)
         self._inner.check(operation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwloop.array.blocks import BlockBatch
-from hwloop.array.operations import Hold, Operation, PulseMap, Ramp, ReadMap, VectorBatch
+from hwloop.array.operations import Hold, Operation, PulseMap, PulsePair, Ramp, ReadMap, VectorBatch
 from hwloop.errors import BackendError
 
 
@@ -11,11 +11,13 @@ def check_shape(operation: Operation, shape: tuple[int, ...]) -> None:
     """Raise :class:`BackendError` unless the operation is for an array of ``shape``.
 
     ``shape``: (..., rows, cols), see :attr:`hwloop.backend.base.Description.shape`. Maps are of
-    that shape or of (rows, cols); vectors of (..., batch, rows) or (batch, rows).
+    that shape or of (rows, cols); vectors of (..., batch, lines) or (batch, lines).
     """
     match operation:
         case PulseMap():
             _check_map(operation.amplitude_v.shape, "amplitude_v", shape)
+        case PulsePair():
+            _check_map(operation.first_v.shape, "first_v", shape)
         case ReadMap():
             _check_map(operation.addressed.shape, "addressed", shape)
         case Ramp():
@@ -23,7 +25,7 @@ def check_shape(operation: Operation, shape: tuple[int, ...]) -> None:
         case Hold():
             _check_map(operation.conductance_s.shape, "conductance_s", shape)
         case VectorBatch():
-            _check_vectors(operation.voltage_v.shape, shape)
+            _check_vectors(operation, shape)
         case BlockBatch():
             _check_blocks(operation, shape)
 
@@ -33,10 +35,11 @@ def _check_map(given: tuple[int, ...], name: str, shape: tuple[int, ...]) -> Non
         raise BackendError(f"{name} has shape {given}; the array has {shape}")
 
 
-def _check_vectors(given: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    *population, _, rows = given
-    if rows != shape[-2]:
-        raise BackendError(f"voltage_v has {rows} rows; the array has {shape[-2]}")
+def _check_vectors(batch: VectorBatch, shape: tuple[int, ...]) -> None:
+    *population, _, lines = batch.voltage_v.shape
+    wanted = shape[-2 if batch.driven == "rows" else -1]
+    if lines != wanted:
+        raise BackendError(f"voltage_v has {lines} {batch.driven}; the array has {wanted}")
     if tuple(population) not in ((), shape[:-2]):
         raise BackendError(
             f"voltage_v is for a population {tuple(population)}; the backend holds {shape[:-2]}"

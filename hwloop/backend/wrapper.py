@@ -13,6 +13,7 @@ from hwloop.array.operations import (
     Hold,
     Operation,
     PulseMap,
+    PulsePair,
     Ramp,
     Reading,
     ReadMap,
@@ -32,10 +33,11 @@ class OneVerbBackend(CrossbarBackend):
 
     @override
     def pulse(self, pulse: PulseMap) -> FlagArray:
-        flags = self.perform(pulse)
-        if flags is None or isinstance(flags, Reading):
-            raise TypeError("a pulse must answer with flags")
-        return flags
+        return _flags(self.perform(pulse))
+
+    @override
+    def pair(self, pair: PulsePair) -> FlagArray:
+        return _flags(self.perform(pair))
 
     @override
     def read(self, read: ReadMap) -> Reading:
@@ -100,6 +102,12 @@ class Wrapper(OneVerbBackend):
     @override
     def close(self) -> None:
         self._inner.close()
+
+
+def _flags(flags: Answer) -> FlagArray:
+    if flags is None or isinstance(flags, Reading):
+        raise TypeError("a pulse or a pair must answer with flags")
+    return flags
 
 
 def _answer(reading: Answer) -> Reading:

@@ -2,12 +2,12 @@
 
 The attribute ``keep`` of the operation decides, and nothing else does:
 
-- ``all``: every voltage, current and flag;
+- ``all``: every voltage and current;
 - ``answers``: the codes of the converters and their levels, from which the currents follow to the
   last bit, or the currents where nothing was converted; of the voltages a digest;
 - ``summary``: digests of voltages and answers, counts and extremes.
 
-Flags are kept with ``answers`` where one is set.
+Flags are kept with ``all`` and ``answers`` where one is set: without a column of them none is.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def block_columns(batch: BlockBatch, reading: Reading | None) -> dict[str, Any]:
     if batch.keep == "all":
         columns["voltage_v"] = batch.voltage_v
         if reading is not None:
-            columns |= {"current_a": reading.current_a, "flags": reading.flags}
+            columns |= {"current_a": reading.current_a} | _flags(reading)
         return columns
     columns |= {
         "keep": batch.keep,
@@ -67,8 +67,7 @@ def block_columns(batch: BlockBatch, reading: Reading | None) -> dict[str, Any]:
 
 
 def _answers(reading: Reading) -> dict[str, Any]:
-    flags = {"flags": reading.flags} if reading.flags.any() else {}
-    codes = reading.codes
+    codes, flags = reading.codes, _flags(reading)
     if codes is None:
         return {"current_a": reading.current_a} | flags
     return (
@@ -81,6 +80,11 @@ def _answers(reading: Reading) -> dict[str, Any]:
         }
         | flags
     )
+
+
+def _flags(reading: Reading) -> dict[str, Any]:
+    """Return the flags where one is set."""
+    return {"flags": reading.flags} if reading.flags.any() else {}
 
 
 def _stored_codes(codes: Codes) -> dict[str, Any]:
@@ -110,16 +114,21 @@ def _read_codes(values: Mapping[str, Any]) -> np.ndarray | None:
 
 def _summary(batch: BlockBatch, reading: Reading) -> dict[str, Any]:
     low_v, high_v = batch.extremes_v
-    measured = bool((reading.flags == 0).any())
-    codes = reading.codes
+    codes, current_a = reading.codes, reading.current_a
+    if reading.flags.any():
+        measured_a = current_a[reading.flags == 0]
+        over_range = int(np.count_nonzero(reading.flags & Flag.OVER_RANGE))
+        compliance = int(np.count_nonzero(reading.flags & Flag.COMPLIANCE))
+    else:
+        measured_a, over_range, compliance = current_a, 0, 0
     return {
         "vectors": np.int64(batch.vectors),
         "lowest_v": low_v,
         "highest_v": high_v,
-        "lowest_a": float(np.nanmin(reading.current_a)) if measured else np.nan,
-        "highest_a": float(np.nanmax(reading.current_a)) if measured else np.nan,
-        "over_range": np.int64(np.count_nonzero(reading.flags & Flag.OVER_RANGE)),
-        "compliance": np.int64(np.count_nonzero(reading.flags & Flag.COMPLIANCE)),
+        "lowest_a": float(measured_a.min()) if measured_a.size else np.nan,
+        "highest_a": float(measured_a.max()) if measured_a.size else np.nan,
+        "over_range": np.int64(over_range),
+        "compliance": np.int64(compliance),
         "answers_digest": np.frombuffer(
             digest_of(reading.current_a if codes is None else codes.values), np.uint8
         ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import h5py
@@ -47,10 +49,12 @@ def make_columns(
         shape, chunk_rows = (length, *array.shape), _chunk_rows(array.nbytes, length)
         alone = planned is None and length == 1 and array.nbytes >= _CHUNK_BYTES
         whole = alone and array.dtype.kind in "biuf"
-        column = _dataset(group, name, array.dtype, shape, chunk_rows, filled=not whole)
+        column = _dataset(group, name, array.dtype, shape, chunk_rows)
         if whole:
             column.write_direct_chunk((0,) * len(shape), np.ascontiguousarray(array))
             written.add(name)
+        else:
+            _fill(column, 0, length)
         set_attributes(column, about.get(name, {}))
     make_dataset(file.id, counter_path(path), [0], {"columns": list(stored)})
     return frozenset(written)
@@ -121,13 +125,10 @@ def _dataset(
     dtype: np.dtype[Any],
     shape: tuple[int, ...],
     chunk_rows: int,
-    *,
-    filled: bool = True,
 ) -> h5py.h5d.DatasetID:
-    """Make a dataset of ``shape`` (rows, ...) that can grow, ``filled`` and allocated at once."""
+    """Make a dataset of ``shape`` (rows, ...) that can grow: allocated at once, but not filled."""
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    if not filled:
-        plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     plist.set_obj_track_times(False)
     plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     if dtype.kind == "S":
@@ -148,13 +149,30 @@ def _dataset(
 def resize_column(file: h5py.File, path: str, rows: int) -> None:
     """Give a column a number of rows; within :meth:`RecordFile.changing`."""
     column = h5py.h5d.open(file.id, path.encode())
-    before, made = column.shape[0], column.get_create_plist()
+    before = column.shape[0]
     column.set_extent((rows, *column.shape[1:]))
-    if made.get_fill_time() == h5py.h5d.FILL_TIME_NEVER:
-        chunk = made.get_chunk()
-        unused = np.full(chunk, np.nan if column.dtype.kind == "f" else 0, column.dtype)
-        for first in range(before, rows, chunk[0]):
-            column.write_direct_chunk((first, *(0 for _ in chunk[1:])), unused)
+    _fill(column, before, rows)
+
+
+def _fill(column: h5py.h5d.DatasetID, first: int, end: int) -> None:
+    """Fill the chunks of rows from ``first`` to ``end`` with NaN, or with 0 what has none.
+
+    HDF5 itself would make and fill memory for each column anew.
+    """
+    chunk = column.get_create_plist().get_chunk()
+    size = math.prod(chunk) * column.dtype.itemsize
+    is_float = column.dtype.kind == "f"
+    filler = _filler(column.dtype.char if is_float else "B", max(size, _CHUNK_BYTES))
+    unused = filler[:size]
+    for row in range(first, end, chunk[0]):
+        column.write_direct_chunk((row, *(0 for _ in chunk[1:])), unused)
+
+
+@lru_cache(maxsize=4)
+def _filler(kind: str, size: int) -> NDArray[np.uint8]:
+    """Return bytes of NaN of a float type, or of 0."""
+    dtype = np.dtype(kind)
+    return np.full(size // dtype.itemsize, np.nan if dtype.kind == "f" else 0, dtype).view(np.uint8)
 
 
 def widen_column(group: h5py.Group, name: str, text_bytes: int) -> None:
@@ -163,7 +181,8 @@ def widen_column(group: h5py.Group, name: str, text_bytes: int) -> None:
     texts, about = narrow[()], dict(narrow.attrs)
     chunk_rows = narrow.chunks[0]
     del group[name]
-    _dataset(group.id, name, np.dtype(f"S{text_bytes}"), texts.shape, chunk_rows)
+    made = _dataset(group.id, name, np.dtype(f"S{text_bytes}"), texts.shape, chunk_rows)
+    _fill(made, 0, len(texts))
     wide = group[name]
     wide[()] = texts
     wide.attrs.update(about)

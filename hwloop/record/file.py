@@ -53,7 +53,8 @@ class RecordFile:
     """File that any HDF5 reader can open, whenever the writing process is killed.
 
     ``begin`` writes what the file holds from the first moment that it exists, of about ``room``
-    bytes. ``holds``: what is safe in it by now, for the message of an error. Raises
+    bytes. ``holds``: what is safe in it by now, for the message of an error. ``durable``: whether
+    this is on the disk before anything else happens, or with the next :meth:`sync`. Raises
     :class:`RecordError` where the file exists already, cannot be written, or is not the one that
     has its name any more; in the last case ``path`` is that of a copy from then on.
     """
@@ -65,6 +66,7 @@ class RecordFile:
         *,
         room: int = 0,
         holds: Callable[[], str] = lambda: "",
+        durable: bool = True,
     ) -> None:
         self.path = path
         self.changes = 0
@@ -80,7 +82,7 @@ class RecordFile:
             if path.exists():
                 raise FileExistsError
             try:
-                with hdf5_file(self._draft, "w", durable=True, room=room) as file:
+                with hdf5_file(self._draft, "w", durable=durable, room=room) as file:
                     begin(file)
                 _place_new(self._draft, path)
             finally:
@@ -155,6 +157,11 @@ class RecordFile:
                 write_at(self._descriptor, *last)
             if last is not None:
                 self._last = last[0], last[1].tobytes()
+
+    def bytes_at(self, offset: int, size: int) -> bytes:
+        """Return bytes of the open file."""
+        with self._our_errors():
+            return read_at(self._descriptor, offset, size)
 
     def sync(self) -> None:
         """Flush everything to the disk, so that it survives a power failure."""

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import h5py
 import numpy as np
 
-from hwloop.array.operations import PulseMap, Ramp, Reading, ReadMap, VectorBatch
+from hwloop.array.operations import PulseMap, PulsePair, Ramp, Reading, ReadMap, VectorBatch
 from hwloop.backend.base import Description
 from hwloop.backend.origin import Origin
 from hwloop.procedure.procedure import Procedure
@@ -40,6 +40,12 @@ OPERATIONS, OUTCOMES, LOG = "operations", "outcomes", "log"
 STATUS, STATUS_TEXT = "recorder/status", np.dtype("S16")
 STATUSES = ("running", "completed", "stopped", "failed")
 CONDUCTANCES = ("initial_conductance_s", "final_conductance_s")
+PULSES, PULSES_ABOUT = "pulses", {"units": "1", "meaning": "pulses each device has had in its life"}
+END_TEXTS = {"status": "completed", "ended_utc": "0000-00-00T00:00:00.000+00:00"}
+"""Attributes of the file that change as a run ends; and texts of their length at the end.
+
+They stand as attributes of ``/recorder``, so that only references change at the end.
+"""
 _USUAL_TEXT = " " * 256
 _SIDE_BYTES = 3 * 2**16
 _READS_OF_A_RUN = len(CONDUCTANCES)  # besides those of its steps
@@ -83,7 +89,7 @@ def write_header(file: h5py.File, header: RunHeader, expected: Iterable[Expected
     """Write what is known before the run, and make what it will fill, into an empty file."""
     procedure, root = header.procedure, file.id
     about = "complete rows of each series; what lies beyond them in an interrupted record is filler"
-    set_attributes(make_group(root, "recorder"), {"about": about})
+    set_attributes(make_group(root, "recorder"), {"about": about, **END_TEXTS})
     make_dataset(root, STATUS, np.array(b"running", STATUS_TEXT))
     set_attributes(root, _of_run(header))
     texts = make_group(root, "procedure")
@@ -197,7 +203,7 @@ def series_path(signature: Signature, known: Collection[Signature]) -> str:
 
 def _expected_operations(header: RunHeader) -> Iterator[tuple[str, dict[str, Any], int]]:
     """Yield kind and columns of the operations that the steps plan, and their highest count."""
-    *population, _, cols = shape = tuple(header.description.shape)
+    *population, rows, cols = shape = tuple(header.description.shape)
     for prepared in header.procedure.steps:
         for planned in prepared.plan.operations:
             match planned.operation:
@@ -209,13 +215,15 @@ def _expected_operations(header: RunHeader) -> Iterator[tuple[str, dict[str, Any
                     if amplitude_v.shape == shape:
                         each = replace(pulse, amplitude_v=amplitude_v)
                         yield *columns_of(each, None), planned.at_most
+                case PulsePair() as pair if pair.gate_v is None and pair.first_v.shape == shape:
+                    yield *columns_of(pair, None), planned.at_most
                 case ReadMap() as read:
                     yield *columns_of(read, _blank(tuple(shape))), planned.at_most
                 case Ramp() as ramp:
                     yield *columns_of(ramp, ramp.blank(tuple(shape))), planned.at_most
                 case VectorBatch() as batch:
                     vectors = batch.voltage_v.shape[-2]
-                    blank = _blank((*population, vectors, cols))
+                    blank = _blank((*population, vectors, batch.measured((rows, cols))))
                     yield *columns_of(batch, blank), planned.at_most
 
 
@@ -239,6 +247,9 @@ def _prepare(file: h5py.File, description: Description) -> None:
         unmeasured = np.full(description.shape, np.nan)
         make_dataset(file.id, f"array/{name}", unmeasured, {"units": "S"})
         make_dataset(file.id, counter_path(f"array/{name}"), [0])
+    uncounted = np.zeros(description.shape, np.int64)
+    make_dataset(file.id, f"array/{PULSES}", uncounted, PULSES_ABOUT)
+    make_dataset(file.id, counter_path(f"array/{PULSES}"), [0])
 
 
 def _write_array(group: h5py.h5g.GroupID, procedure: Procedure) -> None:

@@ -13,6 +13,9 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+_TEXT = h5py.string_dtype()
+"""Text in UTF-8, of any length."""
+
 
 def make_group(parent: h5py.h5g.GroupID, path: str) -> h5py.h5g.GroupID:
     """Make a group below another one, with those on the way; there must be none of its name."""
@@ -38,7 +41,7 @@ def make_dataset(
     """Make a dataset that holds these values, with room in the file at once."""
     array: NDArray[Any] = np.asarray(values, order="C")
     space = h5py.h5s.create_simple(array.shape) if array.shape else _one()
-    kind = h5py.h5t.py_create(array.dtype, logical=True)
+    kind = _kind_of(array.dtype)
     made = h5py.h5d.create(parent, name.encode(), kind, space, contiguous())
     made.write(h5py.h5s.ALL, h5py.h5s.ALL, array)
     set_attributes(made, attributes or {})
@@ -47,10 +50,8 @@ def make_dataset(
 
 def make_text(parent: h5py.h5g.GroupID, name: str, text: str) -> None:
     """Make a dataset of one text, UTF-8 of any length."""
-    form = h5py.string_dtype()
-    kind = h5py.h5t.py_create(form, logical=True)
-    made = h5py.h5d.create(parent, name.encode(), kind, _one())
-    made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(text, form))
+    made = h5py.h5d.create(parent, name.encode(), _kind_of(_TEXT), _one())
+    made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(text, _TEXT))
 
 
 def contiguous() -> h5py.h5p.PropDCID:
@@ -69,8 +70,8 @@ def set_attributes(owner: h5py.h5g.GroupID | h5py.h5d.DatasetID, values: Mapping
     """
     for name, value in values.items():
         is_text = isinstance(value, str | list)
-        array = np.array(value, h5py.string_dtype() if is_text else None)
-        kind = h5py.h5t.py_create(array.dtype, logical=True)
+        array = np.array(value, _TEXT if is_text else None)
+        kind = _kind_of(array.dtype)
         space = h5py.h5s.create_simple(array.shape) if array.ndim else _one()
         h5py.h5a.create(owner, name.encode(), kind, space).write(array)
 
@@ -87,8 +88,19 @@ def copy_attributes(source: Any, target: Any) -> None:
             made.write(values)
 
 
+@cache  # as are types: neither changes, and making one takes as long as an attribute
 def _one() -> h5py.h5s.SpaceID:
     return h5py.h5s.create(h5py.h5s.SCALAR)
+
+
+def _kind_of(dtype: np.dtype[Any]) -> h5py.h5t.TypeID:
+    """Return the type of HDF5 for values of a type of NumPy."""
+    return _text_kind() if dtype is _TEXT else h5py.h5t.py_create(dtype, logical=True)
+
+
+@cache
+def _text_kind() -> h5py.h5t.TypeID:
+    return h5py.h5t.py_create(_TEXT, logical=True)
 
 
 @cache  # names in UTF-8, and the groups on the way to one made with it

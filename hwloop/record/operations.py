@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import (
     Answer,
+    DrivenLines,
     Flag,
     Hold,
     Operation,
     PulseMap,
+    PulsePair,
     Ramp,
     Reading,
     ReadMap,
@@ -51,6 +53,8 @@ class RecordedOperation:
         match self.operation:
             case PulseMap() as pulse:
                 return np.asarray(pulse.addressed * pulse.count, dtype=np.int64)
+            case PulsePair() as pair:
+                return np.asarray(pair.addressed * 2, dtype=np.int64)
             case Ramp() as ramp if self.reading is None:
                 return np.asarray(ramp.addressed * ramp.steps, dtype=np.int64)
             case Ramp() if self.reading is not None:
@@ -60,7 +64,7 @@ class RecordedOperation:
 
     def answer(self, shape: tuple[int, ...]) -> Answer:
         """Return what the backend answered, for an array of ``shape`` (..., rows, cols)."""
-        if not isinstance(self.operation, PulseMap):
+        if not isinstance(self.operation, PulseMap | PulsePair):
             return self.reading
         given = self.limited_flags
         return unlimited(self.operation, shape) if given is None else given
@@ -69,7 +73,8 @@ class RecordedOperation:
 def columns_of(operation: Operation, answer: Answer) -> tuple[str, dict[str, Any]]:
     """Return the kind of an operation, and the columns of its series.
 
-    Flags of pulses are among them only where a limit kept one from its cell.
+    Flags of pulses are among them only where a limit kept one from its cell, and an interval of a
+    train only where one was asked for.
     """
     reading = answer if isinstance(answer, Reading) else None
     match operation:
@@ -80,9 +85,11 @@ def columns_of(operation: Operation, answer: Answer) -> tuple[str, dict[str, Any
                 "count": np.int64(operation.count),
                 "gate_v": _stored_gate(operation.gate_v),
             }
-            if isinstance(answer, np.ndarray) and limited(answer).any():
-                pulsed["flags"] = answer
-            return "pulse", pulsed
+            if operation.interval_s is not None:
+                pulsed["interval_s"] = np.float64(operation.interval_s)
+            return "pulse", pulsed | _limited_flags(answer)
+        case PulsePair():
+            return "pair", _pair_columns(operation) | _limited_flags(answer)
         case ReadMap():
             columns = {
                 "addressed": operation.addressed,
@@ -93,7 +100,8 @@ def columns_of(operation: Operation, answer: Answer) -> tuple[str, dict[str, Any
         case Ramp():
             return "ramp", _ramp_columns(operation) | _measured(reading)
         case VectorBatch():
-            return "multiply", {"voltage_v": operation.voltage_v} | _measured(reading)
+            kind = _MULTIPLICATIONS[operation.driven]
+            return kind, {"voltage_v": operation.voltage_v} | _measured(reading)
         case BlockBatch():
             return "blocks", block_columns(operation, reading)
         case Hold():
@@ -101,6 +109,26 @@ def columns_of(operation: Operation, answer: Answer) -> tuple[str, dict[str, Any
             return "hold", held
         case _:
             return "wait", {"duration_s": np.float64(operation.duration_s)}
+
+
+def _limited_flags(answer: Answer) -> dict[str, Any]:
+    """Return the column of a pulse's flags; none where no limit kept one from its cell."""
+    cut = isinstance(answer, np.ndarray) and limited(answer).any()
+    return {"flags": answer} if cut else {}
+
+
+def _pair_columns(pair: PulsePair) -> dict[str, Any]:
+    return {
+        "first_v": pair.first_v,
+        "second_v": pair.second_v,
+        "first_width_s": np.float64(pair.first_width_s),
+        "second_width_s": np.float64(pair.second_width_s),
+        "interval_s": np.float64(pair.interval_s),
+        "gate_v": _stored_gate(pair.gate_v),
+    }
+
+
+_MULTIPLICATIONS: dict[DrivenLines, str] = {"rows": "multiply", "cols": "backward"}
 
 
 def _ramp_columns(ramp: Ramp) -> dict[str, Any]:
@@ -137,6 +165,16 @@ def operation_of(kind: str, values: dict[str, Any]) -> Operation | KeptBatch:
                 float(values["width_s"]),
                 int(values["count"]),
                 _gate(values["gate_v"]),
+                float(values["interval_s"]) if "interval_s" in values else None,
+            )
+        case "pair":
+            return PulsePair(
+                values["first_v"],
+                values["second_v"],
+                float(values["first_width_s"]),
+                float(values["second_width_s"]),
+                float(values["interval_s"]),
+                _gate(values["gate_v"]),
             )
         case "read":
             return ReadMap(
@@ -158,6 +196,8 @@ def operation_of(kind: str, values: dict[str, Any]) -> Operation | KeptBatch:
             )
         case "multiply":
             return VectorBatch(values["voltage_v"])
+        case "backward":
+            return VectorBatch(values["voltage_v"], "cols")
         case "blocks":
             return recorded_batch(values)
         case "hold":

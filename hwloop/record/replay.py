@@ -128,6 +128,7 @@ def _read_path(record: Record, geometry: Geometry) -> ReadPath | None:
 def _kind(operation: Operation | KeptBatch) -> str:
     names = {
         "PulseMap": "pulse",
+        "PulsePair": "pair of pulses",
         "ReadMap": "read",
         "Ramp": "ramp",
         "VectorBatch": "multiply",

@@ -21,6 +21,7 @@ from hwloop.record.columns import (
     widen_column,
 )
 from hwloop.record.file import Placed, RecordFile
+from hwloop.record.in_place import Read, length_place
 
 
 class _Column:
@@ -34,17 +35,17 @@ class _Column:
         self.path = path
         self._record = record
         self.reopen()
-        self.dtype: np.dtype[Any] = self._id.dtype
-        self.shape: tuple[int, ...] = tuple(self._id.shape[1:])
+        self.dtype: np.dtype[Any] = self.id.dtype
+        self.shape: tuple[int, ...] = tuple(self.id.shape[1:])
         self.row_bytes: int = math.prod(self.shape) * self.dtype.itemsize
-        made = self._id.get_create_plist()
+        made = self.id.get_create_plist()
         self._is_chunked = made.get_layout() == h5py.h5d.CHUNKED
         self._chunk_rows: int = made.get_chunk()[0] if self._is_chunked else self.length
 
     def reopen(self) -> None:
         """Continue in a file whose structure has changed; the type of this column has not."""
-        self._id = h5py.h5d.open(self._record.file.id, self.path.encode())
-        self.length: int = self._id.shape[0]
+        self.id = h5py.h5d.open(self._record.file.id, self.path.encode())
+        self.length: int = self.id.shape[0]
         self._first, self._offset = -1, 0  # of the chunk that was written last
 
     @property
@@ -68,10 +69,10 @@ class _Column:
     def _offset_of(self, row: int) -> int:
         """Return the offset of the chunk that begins with ``row``, or of an unchunked dataset."""
         if not self._is_chunked:
-            offset = self._id.get_offset()
+            offset = self.id.get_offset()
         else:
             start = (row, *(0 for _ in self.shape))
-            offset = self._id.get_chunk_info_by_coord(start).byte_offset
+            offset = self.id.get_chunk_info_by_coord(start).byte_offset
         if offset is None:
             raise RecordError(f"{self.path}: row {row} has no place in the file")
         return int(offset)
@@ -180,6 +181,12 @@ class Series:
         """Count the row that was written, and return the bytes of the counter."""
         self.rows += 1
         return [] if self._counter is None else [self._counter.placed(0, np.array(self.rows))]
+
+    def lengths_to_end(self, read: Read) -> list[Placed]:
+        """Return the bytes that make each column end with its last row, and their offsets."""
+        self._bind()
+        rows = np.array(self.rows, np.uint64).data
+        return [(length_place(read, column.id), rows) for column in self._columns.values()]
 
     def _names_in(self, file: h5py.File) -> tuple[str, ...]:
         """Return the names of the columns; none where they have not been made."""

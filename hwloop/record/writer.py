@@ -25,10 +25,13 @@ from hwloop.record.columns import counter_path
 from hwloop.record.file import RecordFile
 from hwloop.record.header import (
     CONDUCTANCES,
+    END_TEXTS,
     LOG,
     OPERATION,
     OPERATIONS,
     OUTCOMES,
+    PULSES,
+    PULSES_ABOUT,
     STATUS,
     STATUS_TEXT,
     RunHeader,
@@ -40,6 +43,12 @@ from hwloop.record.header import (
     utc_now,
     write_header,
 )
+from hwloop.record.in_place import (
+    REFERENCE_BYTES,
+    UnknownPlace,
+    reference_place,
+    text_place,
+)
 from hwloop.record.objects import make_dataset
 from hwloop.record.operations import columns_of
 from hwloop.record.packing import Copy, pack
@@ -48,6 +57,7 @@ from hwloop.steps.rows import Row
 from hwloop.types import FloatArray
 
 _SYNC_INTERVAL_S = 1.0
+_MOST_UNUSED_BYTES = 8 * 2**20  # of a record that is not written anew at its end
 _LONGEST_MESSAGE = 2000  # characters: every row of the column is as wide as the longest
 
 
@@ -118,6 +128,8 @@ class RecordWriter(RecordSink):
             lambda file: write_header(file, header, expected),
             room=sum(series.room for series in expected),
             holds=self._what_is_safe,
+            # What is emulated can be emulated again.
+            durable=header.origin != "emulated",
         )
         self._operations = Series(self._file, OPERATIONS)
         self._outcomes = Series(self._file, OUTCOMES)
@@ -173,14 +185,18 @@ class RecordWriter(RecordSink):
 
     @override
     def conductance(self, name: str, conductance_s: FloatArray) -> None:
+        self._write_map(name, conductance_s, np.float64)
+        self._maps.add(name)
+
+    def _write_map(self, name: str, values: np.ndarray, dtype: type) -> None:
+        """Write a map of the array in place, and count it after that."""
         with self._file.reading() as file:
             whole = file[f"array/{name}"]
             shape, place = whole.shape, whole.id.get_offset()
             counter_place = file[counter_path(f"array/{name}")].id.get_offset()
-        stored = np.ascontiguousarray(np.broadcast_to(conductance_s, shape), np.float64)
+        stored: np.ndarray = np.ascontiguousarray(np.broadcast_to(values, shape), dtype)
         self._file.write([(place, stored.data)])
         self._file.write([(counter_place, np.array(1).data)])
-        self._maps.add(name)
 
     @override
     def finish(
@@ -188,11 +204,15 @@ class RecordWriter(RecordSink):
     ) -> None:
         ended = utc_now()
         try:
+            if status == END_TEXTS["status"] and in_ledger is None and self._is_tight():
+                with contextlib.suppress(UnknownPlace):  # then it is written anew
+                    self._end_in_place(ended, pulses)
+                    return
             room = sum(series.rows * series.row_bytes for series in self._all_series())
             with self._file.rewriting(room=room) as (file, packed, copy):
                 self._pack(file, packed, copy)
-                about = {"units": "1", "meaning": "pulses each device has had in its life"}
-                make_dataset(packed.id, "array/pulses", pulses, about)
+                make_dataset(packed.id, f"array/{PULSES}", pulses, PULSES_ABOUT)
+                make_dataset(packed.id, counter_path(f"array/{PULSES}"), [1])
                 if in_ledger is not None:
                     about = {"units": "1", "meaning": "pulses in earlier runs"}
                     make_dataset(packed.id, "array/pulses_in_ledger", in_ledger, about)
@@ -204,13 +224,52 @@ class RecordWriter(RecordSink):
         finally:
             self._file.close()
 
+    def _is_tight(self) -> bool:
+        """Return whether all in the file is used, but for a little room."""
+        every = list(self._all_series())
+        used = sum(series.rows * series.row_bytes for series in every)
+        unused = sum(series.bytes for series in every) - used
+        complete = not self._empty() and self._maps == set(CONDUCTANCES)
+        return complete and unused <= min(_MOST_UNUSED_BYTES, used)
+
+    def _end_in_place(self, ended: str, pulses: np.ndarray) -> None:
+        """Write how a completed run has ended: where each column ends, and at last the status."""
+        read = self._file.bytes_at
+        with self._file.reading() as file:
+            places = [one for series in self._all_series() for one in series.lengths_to_end(read)]
+            spare, root = file["recorder"].id, file.id
+            texts = {"status": END_TEXTS["status"], "ended_utc": ended}
+            of_root = {name: reference_place(read, root, name) for name in texts}
+            references = {
+                name: read(reference_place(read, spare, name), REFERENCE_BYTES) for name in texts
+            }
+            ended_place, length = text_place(read, references["ended_utc"])
+            if length != len(ended.encode()):
+                raise UnknownPlace(f"{ended}: has another length than was set aside, {length}")
+            state = np.array(texts["status"].encode(), STATUS_TEXT)
+            places += [
+                (ended_place, memoryview(ended.encode())),
+                (of_root["ended_utc"], memoryview(references["ended_utc"])),
+                (file[STATUS].id.get_offset(), state.data),
+                (of_root["status"], memoryview(references["status"])),
+            ]
+        self._write_map(PULSES, pulses, np.int64)
+        self._file.write(places)
+        self._file.sync()
+
+    def _empty(self) -> list[Series]:
+        """Return the series that were made before the run, and came to no row."""
+        return [one for one in (*self._results.values(), *self._measured.values()) if not one.rows]
+
     def _pack(self, file: h5py.File, packed: h5py.File, copy: Copy) -> None:
         """Copy what the record holds: no unused rows, no series that came to no row."""
-        empty = [one for one in (*self._results.values(), *self._measured.values()) if not one.rows]
-        left_out = [place for series in empty for place in (series.path, series.counter)]
+        left_out = [place for series in self._empty() for place in (series.path, series.counter)]
         left_out += [f"array/{name}" for name in CONDUCTANCES if name not in self._maps]
+        left_out += [f"array/{PULSES}", counter_path(f"array/{PULSES}")]
         rows = {series.path: series.rows for series in self._all_series()}
         pack(file.id, packed.id, rows=rows, left_out=left_out, copy=copy)
+        for name in END_TEXTS:
+            del packed["recorder"].attrs[name]
 
     def _state(self, status: str) -> None:
         """Write in place how the run has ended, where the file cannot be written anew."""

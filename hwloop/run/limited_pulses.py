@@ -12,7 +12,16 @@ from dataclasses import replace
 import numpy as np
 from typing_extensions import override
 
-from hwloop.array.operations import Answer, Flag, Operation, PulseMap, Ramp, Reading, limited
+from hwloop.array.operations import (
+    Answer,
+    Flag,
+    Operation,
+    PulseMap,
+    PulsePair,
+    Ramp,
+    Reading,
+    limited,
+)
 from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.wrapper import Wrapper
 from hwloop.steps.rows import Outcome
@@ -28,10 +37,11 @@ class LimitedPulses(Wrapper):
     @override
     def perform(self, operation: Operation) -> Answer:
         answer = self._inner.perform(operation)
-        if isinstance(operation, PulseMap) and isinstance(answer, np.ndarray):
+        if isinstance(operation, PulseMap | PulsePair) and isinstance(answer, np.ndarray):
             given = answer & np.uint8(Flag.NOT_ADDRESSED) == 0
-            self._pulses += operation.count * int(np.count_nonzero(given))
-            self._limited += operation.count * int(np.count_nonzero(limited(answer)))
+            each = operation.count if isinstance(operation, PulseMap) else 2
+            self._pulses += each * int(np.count_nonzero(given))
+            self._limited += each * int(np.count_nonzero(limited(answer)))
         if isinstance(operation, Ramp) and isinstance(answer, Reading):
             given = answer.flags & np.uint8(Flag.NOT_ADDRESSED) == 0
             self._pulses += int(np.count_nonzero(given))

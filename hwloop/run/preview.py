@@ -13,7 +13,15 @@ from hwloop.array.biasing import worst_half_select_v
 from hwloop.array.blocks import BlockBatch
 from hwloop.array.limits import check_operation
 from hwloop.array.line_bounds import LineBounds
-from hwloop.array.operations import Hold, Operation, PulseMap, Ramp, ReadMap, VectorBatch
+from hwloop.array.operations import (
+    Hold,
+    Operation,
+    PulseMap,
+    PulsePair,
+    Ramp,
+    ReadMap,
+    VectorBatch,
+)
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.guard import Guard, line_bounds
@@ -185,11 +193,15 @@ def describe(operation: Operation, array: ArraySettings) -> str:
         case PulseMap():
             addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
             train = "" if operation.count == 1 else f", {operation.count} times"
+            if operation.rhythm_s:
+                train += f" {format_quantity(operation.interval_s or 0.0, 's')} apart"
             return (
                 f"pulse {addressed} of {cells} cells,"
                 f" {format_quantity(_magnitude(operation), 'V')},"
                 f" {format_quantity(operation.width_s, 's')}{train}{_gate_text(operation)}"
             )
+        case PulsePair():
+            return _pair_text(operation, cells)
         case ReadMap():
             addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
             return f"read {addressed} of {cells} cells, {_read_text(operation)}"
@@ -197,7 +209,7 @@ def describe(operation: Operation, array: ArraySettings) -> str:
             return _ramp_text(operation, cells)
         case VectorBatch():
             return (
-                f"multiply {operation.voltage_v.shape[-2]} vectors,"
+                f"multiply {operation.voltage_v.shape[-2]} vectors{_lines_text(operation)},"
                 f" up to {format_quantity(_read(operation), 'V')}"
             )
         case BlockBatch():
@@ -217,6 +229,19 @@ def _planned(procedure: Procedure) -> Iterator[tuple[str, PlannedOperation]]:
     for prepared in procedure.steps:
         for planned in prepared.plan.operations:
             yield prepared.label, planned
+
+
+def _pair_text(pair: PulsePair, cells: int) -> str:
+    addressed = int(pair.addressed.sum(axis=(-2, -1)).max())
+    first, second = (
+        f"{format_quantity(float(one.amplitude_v.flat[np.abs(one.amplitude_v).argmax()]), 'V')}"
+        f" for {format_quantity(one.width_s, 's')}"
+        for one in pair.pulses
+    )
+    return (
+        f"pair {addressed} of {cells} cells, {first}, then {second} after"
+        f" {format_quantity(pair.interval_s, 's')}{_gate_text(pair.pulses[0])}"
+    )
 
 
 def _ramp_text(ramp: Ramp, cells: int) -> str:
@@ -245,11 +270,17 @@ def _gate_text(pulse: PulseMap) -> str:
     return f", gate {several}{format_quantity(pulse.highest_gate_v, 'V')}"
 
 
+def _lines_text(batch: VectorBatch) -> str:
+    return "" if batch.driven == "rows" else " from the columns, measured at the rows"
+
+
 def _worst_pulses(operation: Operation) -> tuple[PulseMap, ...]:
     """Return the pulses of an operation that are its worst in any respect."""
     match operation:
         case PulseMap():
             return (operation,)
+        case PulsePair():
+            return operation.pulses
         case Ramp():
             return operation.ends()
     return ()
@@ -291,6 +322,8 @@ def _pulses_per_device(procedure: Procedure, pulses_before: NDArray[np.int64] | 
                 case PulseMap() as pulse:
                     each = int(pulse.count) * planned.at_most
                     of_step = of_step + pulse.addressed.astype(object) * each
+                case PulsePair() as pair:
+                    of_step = of_step + pair.addressed.astype(object) * 2 * planned.at_most
                 case Ramp() as ramp:
                     each = ramp.steps * planned.at_most
                     of_step = of_step + ramp.addressed.astype(object) * each

@@ -28,6 +28,7 @@ GZIP_BEGIN = b"\x1f\x8b"
 """First bytes of a gzip file."""
 
 _PIECE_BYTES = 2**20
+_MOST_NAMES = 5  # of files that are named in a message
 _SEPARATORS = ("\n", ",", ";", "\t")
 
 
@@ -41,12 +42,23 @@ def file_bytes(path: Path) -> int:
         found = path.stat()
     except (OSError, ValueError) as exc:  # ValueError: a zero byte in the name
         reason = getattr(exc, "strerror", None) or exc
-        raise ConfigError(f"cannot be read: {reason}", file=str(path)) from None
+        meant = _longer_names(path) if isinstance(exc, FileNotFoundError) else ""
+        raise ConfigError(f"cannot be read: {reason}{meant}", file=str(path)) from None
     if stat.S_ISDIR(found.st_mode):
         raise ConfigError("is a folder; name a file in it", file=str(path))
     if not stat.S_ISREG(found.st_mode):
         raise ConfigError("is a pipe or a device; name an ordinary file", file=str(path))
     return found.st_size
+
+
+def _longer_names(path: Path) -> str:
+    """Return ``"; beside it: a_x.yaml, b_x.yaml"`` for a missing x.yaml; "" where none is so."""
+    try:
+        beside = sorted(one.name for one in path.parent.iterdir() if one.suffix == path.suffix)
+    except OSError:
+        return ""
+    longer = [name for name in beside if path.stem in name][:_MOST_NAMES]
+    return f"; beside it: {', '.join(longer)}" if longer else ""
 
 
 def read_bounded(path: Path, at_most: int) -> bytes:

@@ -128,6 +128,8 @@ SquareMetrePerSecondOhm = Annotated[float, Unit("m2/(s ohm)"), _in("1")]
 PerAmpere = Annotated[float, Unit("1/A"), _in("1/A")]
 PerSecond = Annotated[float, Unit("1/s"), _in("1")]
 PerVolt = Annotated[float, Unit("1/V"), _in("1")]
+VoltPerMetre = Annotated[float, Unit("V/m"), _in("1")]
+KelvinPerWatt = Annotated[float, Unit("K/W"), _in("1")]
 PerCubicMetre = Annotated[float, Unit("1/m3"), _in("1")]
 Number = Annotated[float, Unit("1"), _in("1")]
 
@@ -175,6 +177,8 @@ SUFFIXES = {
     "1/V": "_per_v",
     "1/s": "_per_s",
     "1/m3": "_per_m3",
+    "V/m": "_v_per_m",
+    "K/W": "_k_per_w",
     "1/Hz": "_per_hz",
 }
 """What a name ends in whose unit this is. A name in siemens has the word ``conductance`` as well:

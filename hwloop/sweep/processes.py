@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -66,7 +67,8 @@ def start_server(*libraries: str) -> None:
     """Start to import what runs need, and ``libraries``, beside whatever this process does next."""
     if FORKED:
         multiprocessing.set_forkserver_preload([*_PRELOADED, *libraries])
-        with _environment(_ENVIRONMENT):
+        resource_tracker.ensure_running()  # which would let Ctrl-C through again
+        with _environment(_ENVIRONMENT), _without_interrupts():
             forkserver.ensure_running()
 
 
@@ -125,6 +127,8 @@ def _received(worker: _Worker) -> tuple[Ended, bool]:
 def _serve(connection: Connection, run: Callable[[SweepTask], Ended]) -> None:
     """Run tasks until the other end is closed or its process has ended."""
     with suppress(EOFError, OSError, KeyboardInterrupt):
+        if FORKED:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         while True:
             task: SweepTask = connection.recv()
             try:
@@ -132,6 +136,19 @@ def _serve(connection: Connection, run: Callable[[SweepTask], Ended]) -> None:
             except Stopped as exc:
                 ended = Ended(task.point.index, "", "failed", f"Stopped: {exc}", float("nan"))
             connection.send(ended)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: the server would print where it was importing.
+
+    This process gets afterwards what came meanwhile; so does a worker, once it is ready.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

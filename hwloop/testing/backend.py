@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 
-from hwloop.array.operations import PulseMap, Reading, ReadMap, Wait
+from hwloop.array.operations import PulseMap, PulsePair, Reading, ReadMap, Wait
 from hwloop.backend.base import Event, MultiplyMode
 from hwloop.errors import HwloopError
 from hwloop.testing.operations import (
@@ -16,6 +16,7 @@ from hwloop.testing.operations import (
     check_ramps,
     check_reads,
 )
+from hwloop.testing.rhythm import check_rhythm
 from hwloop.testing.trials import (
     every_kind,
     expect_closed,
@@ -44,6 +45,7 @@ def check_backend(
     check_multiply(make, read_v, tolerance)
     check_pulses(make, pulse, read_v, tolerance)
     check_ramps(make, pulse=pulse, read_v=read_v, relative_tolerance=tolerance)
+    check_rhythm(make, pulse=pulse, read_v=read_v, relative_tolerance=tolerance)
     _check_events(make, pulse)
     _check_make_safe(make, pulse, read_v, tolerance)
     _check_end(make, pulse, read_v)
@@ -102,7 +104,7 @@ def _check_perform(make: Make, pulse: PulseMap, read_v: float) -> None:
             if isinstance(operation, Wait):
                 assert answer is None, f"perform must answer a {name} with None"
                 continue
-            if isinstance(operation, PulseMap):
+            if isinstance(operation, PulseMap | PulsePair):
                 assert isinstance(answer, np.ndarray), f"perform must answer a {name} with flags"
                 continue
             assert isinstance(answer, Reading), f"perform must answer a {name} with a Reading"

@@ -72,6 +72,30 @@ def check_multiply(make: Make, read_v: float, tolerance: float) -> None:
         assert np.allclose(current_a, expected, rtol=tolerance, atol=0), (
             "a multiplication must be the sum of the cells' currents"
         )
+    _check_from_columns(make, read_v, tolerance)
+
+
+def _check_from_columns(make: Make, read_v: float, tolerance: float) -> None:
+    """Check a multiplication from the columns against the reads of the cells, or its refusal."""
+    with make() as backend:
+        *population, rows, cols = backend.description.shape
+        voltage_v = read_v * np.vstack([np.eye(cols), np.ones((1, cols))])
+        batch = VectorBatch(voltage_v, "cols")
+        if (refusal := refusal_of(backend, batch)) is not None:
+            assert refusal is Unsupported, "vectors on the columns: refused, but not Unsupported"
+            rule = "vectors on the columns: what check refuses must be refused when done"
+            expect_refusal(Unsupported, backend, batch, rule)
+            return
+        current_a = backend.multiply(batch).current_a
+        assert current_a.shape == (*population, cols + 1, rows), (
+            "a multiplication from the columns must answer with (..., batch, rows)"
+        )
+        # A cell has its column above its row: the opposite voltage of a read, and current.
+        cells_a = np.moveaxis(-read_all(backend, -read_v), -1, -2)
+        expected = np.concatenate([cells_a, cells_a.sum(axis=-2, keepdims=True)], axis=-2)
+        assert np.allclose(current_a, expected, rtol=tolerance, atol=0), (
+            "a multiplication from the columns must be the sum of the cells' currents in each row"
+        )
 
 
 def check_pulses(make: Make, pulse: PulseMap, read_v: float, tolerance: float) -> None:

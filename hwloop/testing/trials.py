@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwloop.array.operations import Operation, PulseMap, Ramp, ReadMap, VectorBatch, Wait
+from hwloop.array.operations import (
+    Operation,
+    PulseMap,
+    PulsePair,
+    Ramp,
+    ReadMap,
+    VectorBatch,
+    Wait,
+)
 from hwloop.backend.base import CrossbarBackend
 from hwloop.errors import BackendError, HwloopError, Unsupported
 from hwloop.types import FloatArray
@@ -25,11 +33,36 @@ def flat_ramp(pulse: PulseMap, read_v: float, steps: int, *, window_a: tuple[flo
     )
 
 
+def train_of(pulse: PulseMap) -> PulseMap:
+    """Return two pulses like ``pulse``, three widths apart."""
+    return PulseMap(
+        pulse.amplitude_v,
+        pulse.width_s,
+        count=2,
+        gate_v=pulse.gate_v,
+        interval_s=3 * pulse.width_s,
+    )
+
+
+def pair_of(pulse: PulseMap) -> PulsePair:
+    """Return a pair of pulses like ``pulse``, three widths apart."""
+    return PulsePair(
+        pulse.amplitude_v,
+        pulse.amplitude_v,
+        pulse.width_s,
+        pulse.width_s,
+        interval_s=3 * pulse.width_s,
+        gate_v=pulse.gate_v,
+    )
+
+
 def every_kind(backend: CrossbarBackend, pulse: PulseMap, read_v: float) -> list[Operation]:
     """Return one operation of each kind, those that the backend refuses left out."""
     rows, cols = backend.description.geometry.shape
     operations: list[Operation] = [
         pulse,
+        train_of(pulse),
+        pair_of(pulse),
         ReadMap.every_cell((rows, cols), read_v=read_v),
         flat_ramp(pulse, read_v, 2, window_a=(-np.inf, np.inf)),
         VectorBatch(np.full((1, rows), read_v)),
@@ -44,6 +77,7 @@ def misshapen(backend: CrossbarBackend, pulse: PulseMap, read_v: float) -> list[
     wider = PulseMap(np.ones((rows, cols + 1)), pulse.width_s, gate_v=pulse.gate_v)
     return [
         wider,
+        pair_of(wider),
         ReadMap.every_cell((rows, cols + 1), read_v=read_v),
         flat_ramp(wider, read_v, 2, window_a=(-np.inf, np.inf)),
         VectorBatch(np.full((1, rows + 1), read_v)),

@@ -53,7 +53,8 @@ class Source:
             instrument=driver(tap(box.link), settings),
             again=lambda: driver(box.link, settings),
             pulses=lambda: [
-                SeenPulse(float(p.amplitude_v[0, 0]), p.width_s) for p in box.device.pulses
+                SeenPulse(float(p.amplitude_v[0, 0]), p.width_s, ended_s)
+                for p, ended_s in zip(box.device.pulses, box.device.ended_s, strict=True)
             ],
             output_v=lambda: box.circuit.output_volts()[output],
             load_ohm=self.load_ohm,

@@ -15,6 +15,7 @@ from hwloop.array.operations import (
     Flag,
     Operation,
     PulseMap,
+    PulsePair,
     Reading,
     ReadMap,
     VectorBatch,
@@ -106,6 +107,12 @@ class LinearArray(CrossbarBackend):
         self.conductance_s = self.conductance_s + 1e-6 * pulse.count * pulse.amplitude_v
         return unlimited(pulse, self._description.shape)
 
+    def pair(self, pair: PulsePair) -> FlagArray:
+        self._begin(pair)
+        both_v = pair.first_v + pair.second_v
+        self.conductance_s = self.conductance_s + 1e-6 * both_v
+        return unlimited(pair, self._description.shape)
+
     def read(self, read: ReadMap) -> Reading:
         self._begin(read)
         addressed = np.broadcast_to(read.addressed, self.conductance_s.shape)
@@ -114,7 +121,9 @@ class LinearArray(CrossbarBackend):
 
     def multiply(self, batch: VectorBatch) -> Reading:
         self._begin(batch)
-        current_a = batch.voltage_v @ self.conductance_s
+        driven_rows = batch.driven == "rows"
+        cells = self.conductance_s if driven_rows else np.swapaxes(self.conductance_s, -1, -2)
+        current_a = batch.voltage_v @ cells
         return Reading(current_a, np.zeros(current_a.shape, np.uint8))
 
     def wait(self, wait: Wait) -> None:

@@ -10,6 +10,7 @@ from hwloop.array.operations import (
     Flag,
     Operation,
     PulseMap,
+    PulsePair,
     Ramp,
     Reading,
     ReadMap,
@@ -82,7 +83,11 @@ class SpyBackend(OneVerbBackend):
         self._now_s += 1.0 + (operation.duration_s if isinstance(operation, Wait) else 0.0)
         match operation:
             case PulseMap():
-                self.conductance_s = self.conductance_s + 1e-6 * operation.addressed
+                risen = 1e-6 * operation.count * operation.addressed
+                self.conductance_s = self.conductance_s + risen
+                return unlimited(operation, self.description.shape)
+            case PulsePair():
+                self.conductance_s = self.conductance_s + 2e-6 * operation.addressed
                 return unlimited(operation, self.description.shape)
             case ReadMap():
                 current_a = np.where(

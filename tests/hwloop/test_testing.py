@@ -27,6 +27,7 @@ from hwloop.record.recorder import Recorder
 from hwloop.record.replay import Replay
 from hwloop.record.writer import RecordWriter
 from hwloop.testing import check_backend
+from hwloop.testing.trials import pair_of
 from hwloop.types import BoolArray, FlagArray
 
 CONDUCTANCE_S = np.array([[1e-6, 2e-6, 3e-6], [4e-6, 5e-6, 6e-6]])
@@ -50,6 +51,15 @@ def test_suite_passes_a_guarded_ideal_array(
         return Guard(linear_array(CONDUCTANCE_S), array_settings(2, 3))
 
     check_backend(make, pulse=PULSE, read_v=0.1)
+
+
+def test_suite_passes_an_array_that_makes_no_pairs(linear_array: type[Any]) -> None:
+    class Unpaired(linear_array):  # type: ignore[misc]
+        pair = CrossbarBackend.pair
+
+    with pytest.raises(Unsupported, match="this backend makes no pairs of pulses"):
+        Unpaired(CONDUCTANCE_S).check(pair_of(PULSE))
+    check(Unpaired)
 
 
 def test_suite_passes_an_array_without_multiplication(linear_array: type[Any]) -> None:

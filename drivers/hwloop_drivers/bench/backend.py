@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from hwloop.array.operations import (
     Hold,
     Operation,
     PulseMap,
+    PulsePair,
     Ramp,
     Reading,
     ReadMap,
@@ -32,10 +34,11 @@ from hwloop.backend.shapes import check_shape
 from hwloop.errors import BackendError, ConfigError, InstrumentFault, Unsupported
 from hwloop.station.station import Station
 from hwloop.types import BoolArray, FlagArray
-from hwloop_drivers.bench.cell_access import CellAccess, pulse_train
+from hwloop_drivers.bench.cell_access import CellAccess
 from hwloop_drivers.bench.limited_lines import LimitedLines
 from hwloop_drivers.bench.line_watch import LineWatch
-from hwloop_drivers.bench.multiply import column_currents
+from hwloop_drivers.bench.multiply import line_currents
+from hwloop_drivers.bench.pulse_trains import pair_train, pulse_train
 from hwloop_drivers.bench.readings import resistors_in_words
 from hwloop_drivers.bench.verify_loop import steps_ahead
 from hwloop_drivers.roles import Measured, SourceMeter
@@ -232,6 +235,10 @@ class Bench(CrossbarBackend):
                 self._check_pulse(pulse)
         if isinstance(operation, PulseMap):
             self._check_pulse(operation)
+        if isinstance(operation, PulsePair):
+            self._check_pair(operation)
+        if isinstance(operation, VectorBatch):
+            self._drives.meter_for(operation.driven)
         self._checked = operation  # an operation cannot change: what was checked stays good
 
     def _check_pulse(self, pulse: PulseMap) -> None:
@@ -241,12 +248,43 @@ class Bench(CrossbarBackend):
             rows_v = float(amplitude_v) * self._fractions[ROWS]
             self._cables.refuse_pulse(rows_v, pulse.width_s)
             rows = self._drives.rows
+            if pulse.interval_s is not None and pulse.count > 1:
+                self._cables.refuse_interval(rows_v, pulse.interval_s)
             if isinstance(rows, SourceMeter):
                 rows.refuse_train(pulse_train(rows_v, pulse))
             else:
-                rows.refuse_pulses(level_v=rows_v, width_s=pulse.width_s, count=pulse.count)
+                rows.refuse_pulses(
+                    level_v=rows_v,
+                    width_s=pulse.width_s,
+                    count=pulse.count,
+                    interval_s=pulse.interval_s,
+                )
             for key, level_v in self._cells.held_v(float(amplitude_v)).items():
                 self._drives.refuse_level(key, level_v)
+
+    def _check_pair(self, pair: PulsePair) -> None:
+        """Raise unless the row's output can make both pulses by itself; no traffic."""
+        rows = self._drives.rows
+        if not isinstance(rows, SourceMeter):
+            raise Unsupported(
+                "a pair needs two kinds of pulses in one train: the generator on the rows makes"
+                " pulses of one kind; wire a source meter to the rows"
+            )
+        for pulse in pair.pulses:
+            self._check_pulse(pulse)
+        which = pair.addressed
+        for levels in np.unique(np.stack([pair.first_v[which], pair.second_v[which]]), axis=1).T:
+            first_v, second_v = (float(level_v) for level_v in levels)
+            if self._cells.held_v(first_v) != self._cells.held_v(second_v):
+                raise Unsupported(
+                    f"a pair of {first_v:g} V and {second_v:g} V: the scheme"
+                    f" {self._array.biasing} holds other lines at a share of each, and only the"
+                    " row changes its level inside a train; use a scheme whose other lines are at"
+                    " 0 V or float"
+                )
+            rows_v = np.array([first_v, second_v]) * self._fractions[ROWS]
+            self._cables.refuse_interval(float(rows_v[0]), pair.interval_s)
+            rows.refuse_train(pair_train(pair, first_v=rows_v[0], second_v=rows_v[1]))
 
     @override
     def duration_s(self, operation: Operation) -> float:
@@ -256,7 +294,12 @@ class Bench(CrossbarBackend):
             case PulseMap():
                 cells = int(operation.addressed.sum())
                 pulse_s = 2 * operation.count * operation.width_s
+                if operation.interval_s is not None:
+                    pulse_s = operation.count * operation.width_s + operation.rhythm_s
                 return cells * (pulse_s + SWITCHING_S + self._pulse_charging_s)
+            case PulsePair():
+                cells = int(operation.addressed.sum())
+                return cells * (operation.duration_s + SWITCHING_S + self._pulse_charging_s)
             case ReadMap():
                 cells = int(operation.addressed.sum())
                 return cells * (reading_s * (1 + operation.both_polarities) + SWITCHING_S)
@@ -266,10 +309,11 @@ class Bench(CrossbarBackend):
                 pulse_s = operation.width_s + self._pulse_charging_s
                 return cells * (operation.steps * (pulse_s + read_s) + SWITCHING_S)
             case VectorBatch():
-                driven = operation.voltage_v != 0
-                levels = np.unique(operation.voltage_v[driven]).size
-                rows = int(driven.reshape(-1, rows).any(axis=0).sum())
-                return float(rows * cols * (reading_s * levels + SWITCHING_S))
+                used = operation.voltage_v != 0
+                levels = np.unique(operation.voltage_v[used]).size
+                driven = int(used.reshape(-1, used.shape[-1]).any(axis=0).sum())
+                measured = operation.measured((rows, cols))
+                return float(driven * measured * (reading_s * levels + SWITCHING_S))
             case BlockBatch():
                 return super().duration_s(operation)
             case Hold():
@@ -297,6 +341,14 @@ class Bench(CrossbarBackend):
         return flags
 
     @override
+    def pair(self, pair: PulsePair) -> FlagArray:
+        with self._operation(pair):
+            flags = unlimited(pair, self._array.geometry.shape)
+            for place in in_order(pair.addressed):
+                flags[place] |= self._cells.pair(pair, place)
+        return flags
+
+    @override
     def read(self, read: ReadMap) -> Reading:
         with self._operation(read):
             reading = self._cells.read(read)
@@ -320,12 +372,15 @@ class Bench(CrossbarBackend):
 
     @override
     def multiply(self, batch: VectorBatch) -> Reading:
-        *batches, rows = batch.voltage_v.shape
+        *batches, lines = batch.voltage_v.shape
         with self._operation(batch):
-            current_a, flags = column_currents(
-                self._station, batch.voltage_v.reshape(-1, rows), self._cells.measure
+            current_a, flags = line_currents(
+                self._station,
+                batch.voltage_v.reshape(-1, lines),
+                partial(self._cells.measure, driven=batch.driven),
+                driven=batch.driven,
             )
-        shape = (*batches, self._array.geometry.cols)
+        shape = (*batches, batch.measured(self._array.geometry.shape))
         return Reading(current_a.reshape(shape), flags.reshape(shape))
 
     @override

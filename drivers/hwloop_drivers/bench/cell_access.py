@@ -7,18 +7,27 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from hwloop.array.operations import Flag, PulseMap, Ramp, Reading, ReadMap
+from hwloop.array.operations import (
+    DrivenLines,
+    Flag,
+    PulseMap,
+    PulsePair,
+    Ramp,
+    Reading,
+    ReadMap,
+)
 from hwloop.array.settings import ArraySettings
-from hwloop.errors import HwloopError
+from hwloop.errors import HwloopError, Unsupported
 from hwloop.messages import cell_name
 from hwloop.station.station import Station
 from hwloop_drivers.bench.limited_lines import LimitedLines, drives_at_limit
+from hwloop_drivers.bench.pulse_trains import pair_train, pulse_train
 from hwloop_drivers.bench.readings import measure, refuse_impossible
 from hwloop_drivers.bench.verify_loop import on_instrument_loop, refuse_broken_off
 from hwloop_drivers.roles import Measured, SourceMeter, TrainPoint
 from hwloop_drivers.station.addressing import Lines, cell_lines, in_order
 from hwloop_drivers.station.cables import Cables
-from hwloop_drivers.station.drives import GATES, HELD_ORDER, ROWS, BenchDrives
+from hwloop_drivers.station.drives import COLUMNS, GATES, HELD_ORDER, ROWS, BenchDrives
 from hwloop_drivers.station.routes import Routes
 
 
@@ -51,6 +60,34 @@ class CellAccess:
 
         Returns COMPLIANCE where a source was at its limit meanwhile.
         """
+        row_v = float(pulse.amplitude_v[place]) * self._fractions[ROWS]
+        return self._pulsed(pulse, place, lambda held: self._apply(row_v, pulse, held=held))
+
+    def pair(self, pair: PulsePair, place: tuple[int, int]) -> Flag:
+        """Apply both pulses of a pair to one cell (row, col), timed by the row's source meter.
+
+        Returns COMPLIANCE where a source was at its limit meanwhile.
+        """
+        rows = self._drives.rows
+        if not isinstance(rows, SourceMeter):
+            raise Unsupported("a pair needs a source meter on the rows")
+        first_v, second_v = (
+            float(one.amplitude_v[place]) * self._fractions[ROWS] for one in pair.pulses
+        )
+        train = pair_train(pair, first_v=first_v, second_v=second_v)
+        return self._pulsed(pair.pulses[1], place, lambda held: self._run(rows, train, held=held))
+
+    def _pulsed(
+        self,
+        pulse: PulseMap,
+        place: tuple[int, int],
+        apply: Callable[[Mapping[str, float]], list[str]],
+    ) -> Flag:
+        """Route one cell, hold the levels around ``pulse``, and apply it.
+
+        ``apply``: makes the pulses on the row; takes the held levels, returns the drives that were
+        at their limit.
+        """
         amplitude_v = float(pulse.amplitude_v[place])
         levels_v = self.held_v(amplitude_v)
         gate_v = pulse.gate_at(place)
@@ -59,9 +96,8 @@ class CellAccess:
         lines = cell_lines(self._station, *place)
         self.select(lines)
         with prefix_errors(cell_name(place)), self._held(levels_v):
-            row_v = amplitude_v * self._fractions[ROWS]
-            at_limit = self._apply(row_v, pulse, held=levels_v)
-            self._charge({ROWS: row_v})
+            at_limit = apply(levels_v)
+            self._charge({ROWS: amplitude_v * self._fractions[ROWS]})
         self._limited.note("pulse", lines, at_limit)
         return Flag.COMPLIANCE if at_limit else Flag(0)
 
@@ -144,32 +180,51 @@ class CellAccess:
 
         The row's source as it says of its train, the ``held`` ones as they are when it has ended.
         """
-        rows, at_limit = self._drives.rows, list[str]()
+        rows = self._drives.rows
         if isinstance(rows, SourceMeter):
-            train = rows.apply_train(pulse_train(level_v, pulse))
-            at_limit += [ROWS] if Flag.COMPLIANCE in train.flags else []
-        else:
-            rows.apply_pulses(level_v=level_v, width_s=pulse.width_s, count=pulse.count)
+            return self._run(rows, pulse_train(level_v, pulse), held=held)
+        rows.apply_pulses(
+            level_v=level_v,
+            width_s=pulse.width_s,
+            count=pulse.count,
+            interval_s=pulse.interval_s,
+        )
+        return drives_at_limit(self._drives, held)
+
+    def _run(
+        self, rows: SourceMeter, points: list[TrainPoint], *, held: Iterable[str]
+    ) -> list[str]:
+        """Run a train on the row; return the drives that were at their limit."""
+        train = rows.apply_train(points)
+        at_limit = [ROWS] if Flag.COMPLIANCE in train.flags else []
         return at_limit + drives_at_limit(self._drives, held)
 
-    def measure(self, lines: Lines, levels: list[float]) -> list[Measured]:
-        """Return the current into the column at each row voltage, in order, then go to 0 V."""
+    def measure(
+        self, lines: Lines, levels: list[float], *, driven: DrivenLines = "rows"
+    ) -> list[Measured]:
+        """Return the current into the measured line at each voltage, in order, then go to 0 V.
+
+        ``levels``: of the ``driven`` lines. The current into a column is measured at the column, or
+        at the row where nothing holds the columns; that into a row at the row.
+        """
         self.select(lines)
         gates = {} if self._array.read.gate_v is None else {GATES: self._array.read.gate_v}
-        # Out of the meter's HI terminal is out of the column, where it holds the column.
-        sign = -1.0 if self._drives.meter_on_columns else 1.0
+        drive = ROWS if driven == "rows" else COLUMNS
+        source = self._drives.sources[drive]
+        # Out of the meter's HI terminal is into the line that it holds.
+        sign = 1.0 if self._drives.meter_for(driven) is source else -1.0
         measured = []
         with self._held(gates):
             before_v = 0.0
             for level_v in levels:
-                self._drives.rows.source_voltage = level_v
-                self._charge({ROWS: level_v - before_v})
+                source.source_voltage = level_v
+                self._charge({drive: level_v - before_v})
                 before_v = level_v
-                seen, at_limit = measure(self._drives, self._array.limits.current_a)
+                seen, at_limit = measure(self._drives, self._array.limits.current_a, driven=driven)
                 self._limited.note("read", lines, at_limit)
                 measured.append(Measured(sign * seen.current_a, seen.flags))
-            self._drives.rows.source_voltage = 0.0
-            self._charge({ROWS: before_v})
+            source.source_voltage = 0.0
+            self._charge({drive: before_v})
         return measured
 
     @contextmanager
@@ -193,9 +248,3 @@ def prefix_errors(place: str) -> Iterator[None]:
         yield
     except HwloopError as exc:
         raise type(exc)(f"{place}: {exc}") from exc
-
-
-def pulse_train(level_v: float, pulse: PulseMap) -> list[TrainPoint]:
-    """Return the pulses with pauses of their own width between them."""
-    on, off = TrainPoint(level_v, pulse.width_s), TrainPoint(0.0, pulse.width_s)
-    return [on, off] * (pulse.count - 1) + [on]

@@ -13,7 +13,16 @@ from collections import deque
 
 import numpy as np
 
-from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, Reading, ReadMap, Wait
+from hwloop.array.operations import (
+    Flag,
+    Operation,
+    PulseMap,
+    PulsePair,
+    Ramp,
+    Reading,
+    ReadMap,
+    Wait,
+)
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import InstrumentFault
 from hwloop.types import BoolArray, FloatArray
@@ -73,6 +82,9 @@ class LineWatch:
         self._elapsed_s += 0.0 if isinstance(operation, Wait) else duration_s
         if isinstance(operation, PulseMap):
             self._note_pulses(operation.amplitude_v)
+        elif isinstance(operation, PulsePair):
+            for pulse in operation.pulses:
+                self._note_pulses(pulse.amplitude_v)
         elif isinstance(operation, Ramp):
             self._note_pulses(operation.start_v)
         return looks

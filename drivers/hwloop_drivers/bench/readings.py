@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from hwloop.array.operations import Flag
+from hwloop.array.operations import DrivenLines, Flag
 from hwloop.array.read_path import ReadPath
 from hwloop.errors import UnexpectedReply
 from hwloop.settings.units import format_quantity
 from hwloop_drivers.bench.limited_lines import drives_at_limit
 from hwloop_drivers.roles import Measured
-from hwloop_drivers.station.drives import COLUMNS, ROWS, BenchDrives
+from hwloop_drivers.station.drives import BenchDrives
 
 EXCESS = 0.1
 """Relative: a source at its compliance delivers no more than this above it. The ranges of the
@@ -25,20 +25,23 @@ OFFSET_A = 1e-9
 """Absolute: offset of limit and meter together on the smallest ranges."""
 
 
-def measure(drives: BenchDrives, compliance_a: float) -> tuple[Measured, list[str]]:
-    """Measure the current now; NaN with a flag where a limit spoils it.
+def measure(
+    drives: BenchDrives, compliance_a: float, *, driven: DrivenLines = "rows"
+) -> tuple[Measured, list[str]]:
+    """Measure the current now, from the ``driven`` lines; NaN with a flag where a limit spoils it.
 
     Returns the drives at their limit besides. Raises :class:`UnexpectedReply` for a current that
     the compliance does not let through.
     """
-    seen = drives.meter.measure_current()
+    meter = drives.meter_for(driven)
+    seen = meter.measure_current()
     refuse_impossible(seen, compliance_a)
-    others = [key for key, source in drives.sources.items() if source is not drives.meter]
+    others = [key for key, source in drives.sources.items() if source is not meter]
     at_limit = drives_at_limit(drives, others)
     if at_limit:
         seen = Measured(math.nan, seen.flags | Flag.COMPLIANCE)
     if Flag.COMPLIANCE in seen.flags and not at_limit:
-        at_limit = [COLUMNS if drives.meter_on_columns else ROWS]
+        at_limit = [next(key for key, source in drives.sources.items() if source is meter)]
     return seen, at_limit
 
 

@@ -55,6 +55,7 @@ def _bounds(model: str) -> Bounds:
         width_step_s=1e-10,
         most_width_s=4e5,
         least_period_s=least_period_s,
+        beside_width_s=least_width_s,
         most_count=100_000_000,
     )
 

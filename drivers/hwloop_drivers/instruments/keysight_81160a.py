@@ -24,6 +24,7 @@ BOUNDS = Bounds(
     width_step_s=1e-11,
     most_width_s=4e5,
     least_period_s=3.2e-9,  # 3.03 ns, or width and 1.6 edges of 1 ns: page 142
+    beside_width_s=1.6e-9,  # 1.6 edges of 1 ns: page 142
     most_count=1_000_000,
 )
 

@@ -43,15 +43,22 @@ class PulseGenerator(ABC):
     def source_enabled(self, on: bool) -> None: ...
 
     @abstractmethod
-    def refuse_pulses(self, *, level_v: float, width_s: float, count: int) -> None:
+    def refuse_pulses(
+        self, *, level_v: float, width_s: float, count: int, interval_s: float | None = None
+    ) -> None:
         """Raise :class:`hwloop.errors.Unsupported` if it cannot make these pulses; no traffic.
 
+        ``interval_s``: from the end of a pulse to the begin of the next; None: as it chooses.
         Example: ``refuse_pulses(level_v=1.5, width_s=1e-6, count=10)`` returns where it can.
         """
 
     @abstractmethod
-    def apply_pulses(self, *, level_v: float, width_s: float, count: int = 1) -> None:
+    def apply_pulses(
+        self, *, level_v: float, width_s: float, count: int = 1, interval_s: float | None = None
+    ) -> None:
         """Make ``count`` pulses of ``level_v`` from 0 V, and return when the last has ended.
 
-        Example: ``generator.apply_pulses(level_v=1.5, width_s=1e-6, count=10)``.
+        ``interval_s``: as of :meth:`refuse_pulses`. Example::
+
+            generator.apply_pulses(level_v=1.5, width_s=1e-6, count=10, interval_s=50e-6)
         """

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from hwloop.array.biasing import SCHEMES, LineBias
+from hwloop.array.operations import DrivenLines
 from hwloop.station.parts import GROUND
 from hwloop.station.station import Station
 from hwloop.types import BoolArray
@@ -37,17 +38,18 @@ def _end(station: Station, line: LineBias) -> str | None:
     return output or GROUND
 
 
-def vector_lines(station: Station, rows: BoolArray, col: int) -> Lines:
-    """Return the lines while the rows of a vector are driven at once and one column is measured.
+def vector_lines(station: Station, used: BoolArray, line: int, *, driven: DrivenLines) -> Lines:
+    """Return the lines while those ``used`` of one side are driven at once, one of the other read.
 
     All others are on ground, whatever the scheme: a vector disturbs no cell.
     """
     drive = station.wiring.drive
-    lines: Lines = {f"row{n}": drive.rows for n in np.flatnonzero(rows)}
+    rows = np.flatnonzero(used) if driven == "rows" else [line]
+    cols = [line] if driven == "rows" else np.flatnonzero(used)
+    lines: Lines = {f"row{n}": drive.rows for n in rows}
     if SCHEMES[station.scheme].gate is not None:
-        lines |= {f"gate{n}": drive.gates for n in np.flatnonzero(rows)}
-    lines[f"col{col}"] = drive.columns
-    return lines
+        lines |= {f"gate{n}": drive.gates for n in rows}
+    return lines | {f"col{n}": drive.columns for n in cols}
 
 
 def in_order(mask: BoolArray) -> Iterator[tuple[int, int]]:

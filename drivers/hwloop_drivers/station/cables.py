@@ -67,6 +67,16 @@ class Cables:
                 f" {format_quantity(level_v, 'V')}"
             )
 
+    def refuse_interval(self, level_v: float, interval_s: float) -> None:
+        """Raise :class:`hwloop.errors.Unsupported` where the row is not at 0 V within it."""
+        needed_s = self._charging_s(ROWS, level_v)
+        if interval_s < needed_s:
+            raise Unsupported(
+                f"interval_s {format_quantity(interval_s, 's')} is below the"
+                f" {format_quantity(needed_s, 's')} in which {self._in_words(ROWS)} discharges from"
+                f" {format_quantity(level_v, 'V')}"
+            )
+
     def refuse_slow(self, array: ArraySettings) -> None:
         """Raise :class:`hwloop.errors.ConfigError` where the wait for a level would be too long."""
         limits = array.limits

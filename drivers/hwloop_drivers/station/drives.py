@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hwloop.array.biasing import SWITCHING_ORDER, DriveName, drive_fractions
 from hwloop.array.line_bounds import DriveCircuit
+from hwloop.array.operations import DrivenLines
 from hwloop.array.read_path import ReadPath
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, InstrumentFault, Unsupported
@@ -61,6 +62,24 @@ class BenchDrives:
     def rows(self) -> Source:
         """Get the output on the selected row, which makes the pulse."""
         return self.sources[ROWS]
+
+    def meter_for(self, driven: DrivenLines) -> SourceMeter:
+        """Return what measures the lines that are not driven.
+
+        Raises :class:`hwloop.errors.Unsupported` where nothing drives the columns, or nothing
+        measures at the rows.
+        """
+        if driven == "rows":
+            return self.meter
+        rows = self.rows
+        if COLUMNS not in self.sources:
+            raise Unsupported("vectors on the columns: no output drives the columns here")
+        if not isinstance(rows, SourceMeter):
+            raise Unsupported(
+                "vectors on the columns: nothing measures at the rows here, which a pulse generator"
+                " drives"
+            )
+        return rows
 
     @property
     def matrices(self) -> dict[str, SwitchMatrix]:

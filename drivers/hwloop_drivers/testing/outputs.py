@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from hwloop_drivers.roles import Instrument, PulseGenerator, SourceMeter
@@ -122,6 +123,17 @@ def expect_pulses(
     for pulse, (level_v, width_s) in zip(seen, expected, strict=True):
         assert near(pulse.level_v, level_v, relative), message
         assert near(pulse.width_s, width_s, relative), message
+
+
+def expect_interval(seen: Sequence[SeenPulse], interval_s: float, relative: float) -> None:
+    """Check that the latest two pulses stood ``interval_s`` apart, end to begin."""
+    before, after = seen[-2:]
+    found_s = after.ended_s - after.width_s - before.ended_s
+    if not math.isnan(found_s):
+        assert near(found_s, interval_s, relative), (
+            f"pulses must stand the interval apart: {interval_s:g} s were asked for, {found_s:g} s"
+            " passed"
+        )
 
 
 def _make_safe(tried: Tried[SourceRig], when: str) -> None:

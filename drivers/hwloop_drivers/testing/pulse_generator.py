@@ -12,6 +12,7 @@ from hwloop_drivers.testing.outputs import (
     check_levels,
     check_safe_states,
     check_shutdown,
+    expect_interval,
     expect_pulses,
     expect_settings,
 )
@@ -125,6 +126,7 @@ def _check_refusals(make: Make[SourceRig], trial: PulseGeneratorTrial) -> None:
         (trial.level_v, width_s, 0),
         (trial.level_v, width_s, 10**12),
     )
+    wrong_intervals_s = (1e-18, 1e18, float("nan"))
 
     def refuse_all(act: Callable[..., None]) -> None:
         for level_v, wrong_s, count in wrong:
@@ -135,11 +137,21 @@ def _check_refusals(make: Make[SourceRig], trial: PulseGeneratorTrial) -> None:
             message = f"{count} pulses of {level_v:g} V for {wrong_s:g} s must be refused"
             refused_unsent(tap, action, message)
 
+        for wrong_s in wrong_intervals_s:
+
+            def apart(wrong_s: float = wrong_s) -> None:
+                act(level_v=trial.level_v, width_s=width_s, count=2, interval_s=wrong_s)
+
+            refused_unsent(tap, apart, f"pulses {wrong_s:g} s apart must be refused")
+
     refuse_all(source.refuse_pulses)
     sent = len(tap.sent)
     with rule("pulses within the instrument's reach must be accepted"):
         for good_s in trial.widths_s:
             source.refuse_pulses(level_v=trial.level_v, width_s=good_s, count=2)
+            source.refuse_pulses(
+                level_v=trial.level_v, width_s=good_s, count=2, interval_s=3 * good_s
+            )
     assert len(tap.sent) == sent, "refuse_pulses must send nothing"
     _ready(tried, trial)
     refuse_all(source.apply_pulses)
@@ -167,6 +179,7 @@ def _check_pulses(make: Make[SourceRig], trial: PulseGeneratorTrial) -> None:
             source.apply_pulses(level_v=level_v, width_s=width_s, count=count)
             expected += [(level_v * share, width_s)] * count
             expect_pulses(tried.rig.pulses(), expected, trial.relative)
+            _check_interval(tried, trial, width_s, expected)
             assert tried.rig.output_v() == 0, "after pulses the output must be on, at 0 V"
             assert source.source_voltage == 0, "after pulses source_voltage must be 0"
             assert tried.tap.sent_number(level_v), "a level must be sent with nine digits"
@@ -174,6 +187,22 @@ def _check_pulses(make: Make[SourceRig], trial: PulseGeneratorTrial) -> None:
     assert source.source_enabled, "after pulses the output must be on, at 0 V"
     expect_settings(tried.rig.instrument, before)
     tried.rig.instrument.check_errors()
+
+
+def _check_interval(
+    tried: Tried[SourceRig],
+    trial: PulseGeneratorTrial,
+    width_s: float,
+    expected: list[tuple[float, float]],
+) -> None:
+    """Check the interval of two pulses; what the load sees is added to ``expected``."""
+    level_v, interval_s = expected[-1][0], 3 * width_s
+    source = _source(tried)
+    share = tried.rig.load_ohm / (tried.rig.load_ohm + source.output_ohm)
+    source.apply_pulses(level_v=level_v / share, width_s=width_s, count=2, interval_s=interval_s)
+    expected += [(level_v, width_s)] * 2
+    expect_pulses(tried.rig.pulses(), expected, trial.relative)
+    expect_interval(tried.rig.pulses(), interval_s, trial.relative)
 
 
 def _check_garbage(make: Make[SourceRig], trial: PulseGeneratorTrial) -> None:

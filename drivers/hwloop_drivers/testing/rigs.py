@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,10 +19,14 @@ MOST_MESSAGES = 1000
 
 @dataclass(frozen=True)
 class SeenPulse:
-    """A level that the resistor saw for a while: volts across it, seconds."""
+    """A level that the resistor saw for a while: volts across it, seconds.
+
+    ``ended_s``: on a clock of the rig's; NaN where it has none, and no interval is checked.
+    """
 
     level_v: float
     width_s: float
+    ended_s: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from hwloop_drivers.testing.outputs import (
     check_levels,
     check_safe_states,
     check_shutdown,
+    expect_interval,
     expect_pulses,
     expect_settings,
 )
@@ -222,8 +223,8 @@ def _tripped(source: SourceMeter) -> bool:
 
 def _train(trial: SourceMeterTrial) -> list[TrainPoint]:
     up, down = trial.level_v, -trial.level_v / 1.1
-    pause = TrainPoint(0.0, trial.width_s)
-    return [TrainPoint(up, trial.width_s), pause, TrainPoint(down, trial.width_s), pause]
+    interval, pause = TrainPoint(0.0, 3 * trial.width_s), TrainPoint(0.0, trial.width_s)
+    return [TrainPoint(up, trial.width_s), interval, TrainPoint(down, trial.width_s), pause]
 
 
 def _train_of(tried: Tried[SourceRig], trial: SourceMeterTrial) -> Callable[[], object]:
@@ -242,6 +243,7 @@ def _check_train(make: Make[SourceRig], trial: SourceMeterTrial) -> None:
     tried.rig.instrument.check_errors()
     expected = [(p.level_v, p.width_s) for p in _train(trial) if p.level_v]
     expect_pulses(tried.rig.pulses(), expected, trial.relative)
+    expect_interval(tried.rig.pulses(), 3 * trial.width_s, trial.relative)
     _expect_rest(source, tried.rig)
     measuring = [
         TrainPoint(trial.level_v, trial.read_width_s),

@@ -4,12 +4,13 @@ Activations, pooling and the sums of blocks are done in software. Samples stream
 in chunks, see :mod:`hwloop.steps.network.inference.stream`. For the samples of the calibration each
 layer is also multiplied in NumPy with the weights of the read-back conductances; the difference is
 the error of the array's multiplication. The whole network is also evaluated in NumPy with the
-wanted weights, for its accuracy without hardware, in a thread beside the array.
+wanted weights, for its accuracy without hardware. Both are done in a thread beside the array.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -133,10 +134,12 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
         total=len(x),
         keep=kept.kind,
     )
-    errors: list[_LayerError] = []
+    comparisons: list[Future[_LayerError]] = []
 
     def compare(layer: int, inputs: FloatArray, sums: FloatArray) -> None:
-        errors.append(_compared(placed, layer, tiles_conductance_s, inputs, sums))
+        comparisons.append(
+            software.compute(lambda: _compared(placed, layer, tiles_conductance_s, inputs, sums))
+        )
 
     with SoftwareAnswers(placed.network) as software:
         software.add(x[: settings.calibration])
@@ -145,6 +148,7 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
         for begin in range(first.shape[-2], len(x), at_once):
             software.add(x[begin : begin + at_once])
             answers.append(predicted(stream.outputs(x[begin : begin + at_once])))
+        errors = [one.result() for one in comparisons]
         exact = software.all()
     yield from map(_layer_row, range(len(errors)), errors, stream.states)
     row = _count_answers(np.concatenate(answers, axis=-1), exact, y, classes=classes)

@@ -24,8 +24,8 @@ LARGE = 20_000
 """Number of cells, or currents, from which the compiled loops save more than loading them costs."""
 
 
-class Device(ABC):
-    """All cells of an emulated population; vectorised over (..., rows, cols)."""
+class ConductingCells(ABC):
+    """Cells as an array's circuit needs to know them, (..., rows, cols)."""
 
     @property
     @abstractmethod
@@ -38,6 +38,22 @@ class Device(ABC):
           def conductance_s(self) -> FloatArray:
               return self._floor_conductance_s + self._state * self._span_conductance_s
         """
+
+    def current_a(self, voltage_v: FloatArray) -> FloatArray:
+        """Return the current at a voltage too short to change the state, amperes; by default G · V.
+
+        ``voltage_v``: (..., rows, cols), volts, positive: row above column.
+        """
+        return self.conductance_s * voltage_v
+
+    @property
+    def linear(self) -> bool:
+        """Return whether :meth:`current_a` is G · V."""
+        return True
+
+
+class Device(ConductingCells):
+    """All cells of an emulated population; vectorised over (..., rows, cols)."""
 
     @abstractmethod
     def check(self, pulse: PulseMap) -> None:
@@ -71,18 +87,6 @@ class Device(ABC):
         """
         return None
 
-    def current_a(self, voltage_v: FloatArray) -> FloatArray:
-        """Return the current at a voltage too short to change the state, amperes; by default G · V.
-
-        ``voltage_v``: (..., rows, cols), volts, positive: row above column.
-        """
-        return self.conductance_s * voltage_v
-
-    @property
-    def linear(self) -> bool:
-        """Return whether :meth:`current_a` is G · V."""
-        return True
-
     @property
     def half_select(self) -> bool:
         """Return whether the model covers any voltage, so that half-selected cells are pulsed too.
@@ -96,7 +100,7 @@ class Device(ABC):
         """Return whether the conductance changes with time alone."""
         return False
 
-    def wait(self, duration_s: float) -> None:  # noqa: B027 - most models hold their state
+    def wait(self, duration_s: float) -> None:
         """Advance time by ``duration_s`` with every line at 0 V; by default nothing changes."""
 
     def set_conductance(self, conductance_s: FloatArray) -> None:  # noqa: ARG002 - a hook

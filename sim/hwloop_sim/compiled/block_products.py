@@ -114,6 +114,28 @@ def multiply(
     return current_a
 
 
+def multiply_and_meter(
+    gathered: Gathered,
+    pieces: Pieces,
+    *,
+    vectors: int,
+    bound_a: float,
+    at_bound: int,
+    noise: DrawnNoise | None = None,
+) -> tuple[FloatArray, FlagArray]:
+    """Return the currents (vectors, conversions), amperes, with noise, and their flags.
+
+    A current beyond ± ``bound_a`` is NaN, and flagged ``at_bound``.
+    """
+    current_a = np.empty((vectors, pieces.conversions))
+    flags = np.zeros(current_a.shape, np.uint8)
+    ends = np.empty(0)
+    meter = Conversion(ends, ends, ends, ends, ends, bound_a, at_bound, beyond=0)
+    none = np.empty((0, 0), np.uint8)
+    _multiply(gathered, pieces, noise or DrawnNoise(), meter, (current_a, none, flags))
+    return current_a, flags
+
+
 def multiply_and_convert(
     gathered: Gathered,
     pieces: Pieces,
@@ -126,7 +148,7 @@ def multiply_and_convert(
 
     The same to the last bit as :func:`multiply` and :func:`convert` one after the other.
     """
-    level_a, flags = np.empty(codes.shape), np.empty(codes.shape, np.uint8)
+    level_a, flags = np.empty(codes.shape), np.zeros(codes.shape, np.uint8)
     _multiply(gathered, pieces, noise or DrawnNoise(), conversion, (level_a, codes, flags))
     return level_a, flags
 

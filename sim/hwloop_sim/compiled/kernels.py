@@ -39,7 +39,7 @@ _FEW = _BLOCK // 4  # entries of a block whose numbers are drawn one by one
 _ALONE = 16 * _BLOCK  # entries up to which waking the other threads takes longer than it saves
 
 
-def _loop(body: Callable[..., Any]) -> Callable[..., Any]:
+def _loop(body: Callable[..., Any], alone_up_to: int = _ALONE) -> Callable[..., Any]:
     """Make a loop over blocks of its first argument: all threads, or this one for a few blocks.
 
     Waking the other threads takes longer than a small array does, most of all where they share
@@ -52,12 +52,17 @@ def _loop(body: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(body)
     def run(first: NDArray[Any], *others: Any) -> Any:
-        if first.size <= _ALONE:
+        if first.size <= alone_up_to:
             return alone(first, *others)
         with THREADS:
             return together(first, *others)
 
     return run
+
+
+def _light_loop(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a loop as :func:`_loop`, of so little work that many blocks are this thread's."""
+    return _loop(body, 16 * _ALONE)
 
 
 @numba.njit(inline="always")
@@ -186,7 +191,7 @@ def _all_near(values, centres, margins):
     return True
 
 
-@_loop
+@_light_loop
 def _meter(values, flags, bound_a, flag):
     for index in numba.prange(_blocks(values)):
         part, part_flags = _block(values, index), _block(flags, index)
@@ -196,7 +201,7 @@ def _meter(values, flags, bound_a, flag):
             part[i] = np.nan if beyond else part[i]
 
 
-@_loop
+@_light_loop
 def _meter_some(values, addressed, flags, bound_a, flag, not_addressed):
     for index in numba.prange(_blocks(values)):
         part, part_flags = _block(values, index), _block(flags, index)

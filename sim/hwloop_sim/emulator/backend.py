@@ -11,10 +11,12 @@ from typing_extensions import override
 
 from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import (
+    DrivenLines,
     Flag,
     Hold,
     Operation,
     PulseMap,
+    PulsePair,
     Ramp,
     Reading,
     ReadMap,
@@ -42,6 +44,7 @@ from hwloop_sim.emulator.limit_events import LimitEvents
 from hwloop_sim.emulator.lines import ArrayLines, WireSettings
 from hwloop_sim.emulator.products import Product, Products, joined
 from hwloop_sim.emulator.readout import ConverterSettings, Readout, metered
+from hwloop_sim.emulator.sides import FromColumns, Side
 
 
 class SimSettings(Settings):
@@ -80,8 +83,10 @@ class EmulatedArray(CrossbarBackend):
     """A population of arrays of one device model; see :class:`SimSettings`.
 
     Time passes before the effect of an operation: a read shows the cells at its end. Cells are
-    pulsed and read one after the other; all rows of a vector are multiplied at once, or where lines
-    float, its products are summed from reads of single cells. Nothing is driven between operations.
+    pulsed and read one after the other; from the end of a pulse to that of the next of a rhythm
+    each waits the interval and the width of the next. All rows of a vector are multiplied at once,
+    or where lines float, its products are summed from reads of single cells. Nothing is driven
+    between operations.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class EmulatedArray(CrossbarBackend):
         readout: Readout,
         request: OpenRequest,
         *,
+        from_columns: FromColumns,
         blocks_rng: np.random.Generator,
         read_noise: float = 0.0,
         read_time_s: float = 1e-3,
@@ -118,7 +124,11 @@ class EmulatedArray(CrossbarBackend):
         self._read_time_s = read_time_s
         cells_of_vector = request.array.rows * request.array.cols if lines.one_by_one else 1
         self._vector_time_s = cells_of_vector * read_time_s
-        self._products = Products(lines, cells.read_noise, fraction=read_noise, rng=request.rng)
+        products = Products(lines, cells.read_noise, fraction=read_noise, rng=request.rng)
+        self._sides: dict[DrivenLines, Side] = {
+            "rows": Side(cells, lines, readout, products),
+            "cols": from_columns.side(cells, fraction=read_noise, rng=request.rng),
+        }
         self._blocks = BlockProducts(lines, readout, fraction=read_noise, rng=blocks_rng)
         self._limits = LimitEvents()
         self._latest: tuple[int, int, object, PulseMap] | None = None
@@ -152,10 +162,13 @@ class EmulatedArray(CrossbarBackend):
         match operation:
             case PulseMap():
                 self._check_pulse(operation)
+            case PulsePair():
+                for pulse in operation.pulses:
+                    self._check_pulse(pulse)
             case Ramp():
                 for pulse in operation.pulses():
                     self._check_pulse(pulse)
-            case VectorBatch() | BlockBatch():
+            case VectorBatch() | BlockBatch():  # the converters are alike on both sides
                 self._readout.check(operation.voltage_v)
 
     @override
@@ -173,8 +186,35 @@ class EmulatedArray(CrossbarBackend):
 
     @override
     def pulse(self, pulse: PulseMap) -> FlagArray:
-        self._begin(pulse)
+        self._refuse_if_closed()
+        self.check(pulse)
+        one, rest = (pulse, 0) if pulse.interval_s is None else (pulse.single(), pulse.count - 1)
+        between_s = (pulse.interval_s or 0.0) + pulse.width_s
+        self._elapse(self.duration_s(pulse) - rest * between_s)
         flags = unlimited(pulse, self._description.shape)
+        self._apply(one, flags)
+        for _ in range(rest):
+            self._elapse(between_s)
+            self._apply(one, flags)
+        self._limits.note("pulse", limited_pulses(flags))
+        return flags
+
+    @override
+    def pair(self, pair: PulsePair) -> FlagArray:
+        self._refuse_if_closed()
+        self.check(pair)
+        between_s = pair.interval_s + pair.second_width_s
+        self._elapse(self.duration_s(pair) - between_s)
+        flags = unlimited(pair, self._description.shape)
+        first, second = pair.pulses
+        self._apply(first, flags)
+        self._elapse(between_s)
+        self._apply(second, flags)
+        self._limits.note("pulse", limited_pulses(flags))
+        return flags
+
+    def _apply(self, pulse: PulseMap, flags: FlagArray) -> None:
+        """Apply pulses to the cells now, and mark those that a limit has cut, in place."""
         _mark(flags, self._pulse_limits.limited(self._cells, pulse))
         if self._cells.half_select:
             for stress in self._lines.stresses(self._cells, pulse):
@@ -183,8 +223,6 @@ class EmulatedArray(CrossbarBackend):
             self._cells.pulse(self._applied(pulse))
         # A cell that a pulse has turned on meets the compliance before its pulse ends.
         _mark(flags, self._pulse_limits.limited(self._cells, pulse))
-        self._limits.note("pulse", limited_pulses(flags))
-        return flags
 
     @override
     def read(self, read: ReadMap) -> Reading:
@@ -217,24 +255,25 @@ class EmulatedArray(CrossbarBackend):
     def multiply(self, batch: VectorBatch) -> Reading:
         self._refuse_if_closed()
         self.check(batch)
-        voltage_v = self._readout.drive(batch.voltage_v)
+        side = self._sides[batch.driven]
+        voltage_v = side.readout.drive(batch.voltage_v)
         unit_v = float(np.abs(voltage_v).max(initial=0.0)) or 1.0
         partial_a = [
-            self._products.noisy(product, unit_v=unit_v)
-            for product in self._partial_products(voltage_v, unit_v)
+            side.products.noisy(product, unit_v=unit_v)
+            for product in self._partial_products(side, voltage_v, unit_v)
         ]
         limited = [
-            self._lines.limited_products(
-                self._cells, voltage_v[..., rows], rows, bound_a=self._compliance_a
+            side.lines.limited_products(
+                side.cells, voltage_v[..., rows], rows, bound_a=self._compliance_a
             )
-            for rows in self._lines.row_slices
+            for rows in side.lines.row_slices
         ]
         # A sum of reads may exceed the compliance that each of them keeps.
         bound_a = np.inf if self._lines.one_by_one else self._compliance_a
-        reading = self._readout.read(partial_a, compliance_a=bound_a)
+        reading = side.readout.read(partial_a, compliance_a=bound_a)
         for mask in limited:
             _spoil(reading, mask)
-        self._cells.note_read(lambda: np.moveaxis(voltage_v, -2, 0)[..., None])
+        self._cells.note_read(lambda: _vector_voltages_v(voltage_v, batch.driven))
         return reading
 
     @override
@@ -265,7 +304,8 @@ class EmulatedArray(CrossbarBackend):
 
     @override
     def take_events(self) -> list[Event]:
-        return [*self._limits.take(), *self._cells.take_events(), *self._readout.take_events()]
+        ranges = [event for side in self._sides.values() for event in side.readout.take_events()]
+        return [*self._limits.take(), *self._cells.take_events(), *ranges]
 
     def _begin(self, operation: Operation) -> None:
         self._refuse_if_closed()
@@ -310,7 +350,7 @@ class EmulatedArray(CrossbarBackend):
             self._latest = (id(pulse), id(conductance_s), (pulse, conductance_s), applied)
         return self._latest[3]
 
-    def _partial_products(self, voltage_v: FloatArray, unit_v: float) -> list[Product]:
+    def _partial_products(self, side: Side, voltage_v: FloatArray, unit_v: float) -> list[Product]:
         """Compute the products of each row of tiles; vector by vector where cells vary in time."""
         vectors = voltage_v.shape[-2]
         size = 1 if self._cells.time_varying else max(vectors, 1)
@@ -320,8 +360,8 @@ class EmulatedArray(CrossbarBackend):
             self._elapse(chunk_v.shape[-2] * self._vector_time_s)
             chunks.append(
                 [
-                    self._products.of(self._cells, chunk_v, rows, unit_v=unit_v)
-                    for rows in self._lines.row_slices
+                    side.products.of(side.cells, chunk_v, rows, unit_v=unit_v)
+                    for rows in side.lines.row_slices
                 ]
             )
         return [joined(products) for products in zip(*chunks, strict=True)]
@@ -346,12 +386,18 @@ def _read_voltages_v(read: ReadMap) -> FloatArray:
     return np.stack([once_v, -once_v] if read.both_polarities else [once_v])
 
 
+def _vector_voltages_v(voltage_v: FloatArray, driven: DrivenLines) -> FloatArray:
+    """Return the voltage at each cell, vector by vector, broadcastable to (..., rows, cols)."""
+    each_v = np.moveaxis(voltage_v, -2, 0)
+    return each_v[..., None] if driven == "rows" else -each_v[..., None, :]
+
+
 def open_sim(settings: SimSettings, request: OpenRequest) -> EmulatedArray:
     """Make the emulated array that ``settings`` describe."""
     outer = request.array.outer_shape(request.population)
     shape = (*outer, *request.array.geometry.shape)
     # The order of the spawns fixes the draws of a seed: new ones come last.
-    device_rng, array_rng, effects_rng, readout_rng, blocks_rng = request.rng.spawn(5)
+    device_rng, array_rng, effects_rng, readout_rng, blocks_rng, rows_rng = request.rng.spawn(6)
     cells = make_cells(
         settings.device,
         settings.effects,
@@ -371,6 +417,9 @@ def open_sim(settings: SimSettings, request: OpenRequest) -> EmulatedArray:
         ),
         Readout(settings.converters, shape, readout_rng),
         OpenRequest(request.array, request.population, array_rng),
+        from_columns=FromColumns(
+            wires, settings.converters, request.array.biasing, shape, rows_rng
+        ),
         blocks_rng=blocks_rng,
         read_noise=settings.read_noise,
         read_time_s=settings.read_time_s,

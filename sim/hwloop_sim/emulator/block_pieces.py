@@ -11,7 +11,7 @@ import numpy as np
 from hwloop.array.blocks import BlockBatch
 from hwloop.array.codes import Codes, smallest_type
 from hwloop.array.operations import Flag, Reading
-from hwloop.types import FloatArray
+from hwloop.types import FlagArray, FloatArray
 from hwloop_sim.emulator.converters import memtorch_levels_a
 
 if TYPE_CHECKING:
@@ -77,6 +77,19 @@ class BlockProduct:
 
         return compiled.multiply(self.gathered, self.pieces, vectors=self.vectors, noise=self.noise)
 
+    def metered(self, bound_a: float) -> tuple[FloatArray, FlagArray]:
+        """Return the noisy currents and their flags: NaN and flagged beyond ± ``bound_a``."""
+        from hwloop_sim.compiled import block_products as compiled
+
+        return compiled.multiply_and_meter(
+            self.gathered,
+            self.pieces,
+            vectors=self.vectors,
+            bound_a=bound_a,
+            at_bound=Flag.COMPLIANCE,
+            noise=self.noise,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Conversions:
@@ -132,6 +145,14 @@ def in_one_pass(
         stacked([flags for _, flags in found], population),
         conversions.codes(stacked(values, population)),
     )
+
+
+def metered(
+    products: list[BlockProduct], population: tuple[int, ...], *, bound_a: float
+) -> Reading:
+    """Multiply and meter in one pass: NaN and a flag beyond ± ``bound_a``."""
+    current_a, flags = zip(*(one.metered(bound_a) for one in products), strict=True)
+    return Reading(stacked(list(current_a), population), stacked(list(flags), population))
 
 
 def stacked(parts: list[np.ndarray], population: tuple[int, ...]) -> np.ndarray:

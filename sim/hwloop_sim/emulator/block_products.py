@@ -29,11 +29,12 @@ from hwloop_sim.emulator.block_pieces import (
     floating,
     gathered,
     in_one_pass,
+    metered,
     pieces_of,
     stacked,
 )
 from hwloop_sim.emulator.lines import ArrayLines
-from hwloop_sim.emulator.readout import Readout, metered
+from hwloop_sim.emulator.readout import Readout
 
 if TYPE_CHECKING:
     from hwloop_sim.compiled.block_products import DrawnNoise, Pieces
@@ -100,10 +101,12 @@ class BlockProducts:
                 reading = in_one_pass(products, conversions, population)
                 self._counted(batch).vectors += batch.vectors
                 return self._summed(reading, batch, pieces)
+        if adc is None:
+            reading = metered(products, population, bound_a=bound_a)
+            self._counted(batch).vectors += batch.vectors
+            return self._summed(reading, batch, pieces)
         whole_a = stacked([one.currents() for one in products], population)
         self._counted(batch).vectors += batch.vectors
-        if adc is None:
-            return self._summed(metered(whole_a, bound_a), batch, pieces)
         return self._converted(whole_a, batch, pieces, bound_a)
 
     def _know(self, cells: NonIdealDevice) -> None:

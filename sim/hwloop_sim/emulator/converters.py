@@ -57,7 +57,8 @@ class Dac(Settings):
             *_, vector, row = place = first_place(beyond)
             raise Unsupported(
                 f"vector {vector}, row {row}: voltage_v {voltage_v[place]:g} is outside the DAC's"
-                f" {self.low_v:g} to {self.high_v:g} V"
+                f" {self.low_v:g} to {self.high_v:g} V: widen converters.dac low_v and"
+                " high_v, or lower read.read_v"
             )
 
     def convert(self, voltage_v: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hwloop.array.biasing import line_fractions
 from hwloop.types import BoolArray, FloatArray
-from hwloop_sim.cells.device import Device
+from hwloop_sim.cells.device import ConductingCells
 from hwloop_sim.circuit import Crossbar, Wires, solve_cells
 from hwloop_sim.emulator.tile import Tile, TileLaw
 
@@ -33,7 +33,7 @@ class FloatingReads:
         self._known_conductance_s: FloatArray | None = None
         self._apparent_conductance_s = np.empty((0, 0))
 
-    def read(self, cells: Device, addressed: BoolArray, read_v: float) -> FloatArray:
+    def read(self, cells: ConductingCells, addressed: BoolArray, read_v: float) -> FloatArray:
         """Return the current of each cell read alone, (..., rows, cols), amperes.
 
         NaN where a cell is addressed in no array.
@@ -49,7 +49,7 @@ class FloatingReads:
                 part_a[..., row, col] = self._nonlinear_a(cells, tile, row, col, read_v)
         return current_a
 
-    def multiply(self, cells: Device, row_v: FloatArray, rows: slice) -> FloatArray:
+    def multiply(self, cells: ConductingCells, row_v: FloatArray, rows: slice) -> FloatArray:
         """Return column currents of some rows, (..., batch, cols), amperes: sums of single reads.
 
         ``row_v``: volts on those rows, (..., batch, rows).
@@ -62,7 +62,7 @@ class FloatingReads:
         return product_a
 
     def limited_products(
-        self, cells: Device, row_v: FloatArray, rows: slice, *, bound_a: float
+        self, cells: ConductingCells, row_v: FloatArray, rows: slice, *, bound_a: float
     ) -> BoolArray | None:
         """Return the sums, (..., batch, cols), of which a single read exceeds ``bound_a``, or None.
 
@@ -76,13 +76,15 @@ class FloatingReads:
         limited: BoolArray = np.logical_or.reduce(beyond)
         return limited if limited.any() else None
 
-    def _apparent_rows(self, cells: Device, rows: slice) -> FloatArray:
+    def _apparent_rows(self, cells: ConductingCells, rows: slice) -> FloatArray:
         """Return the apparent conductances of some rows of linear cells, (..., rows, cols)."""
         wanted = np.zeros(cells.conductance_s.shape[-2:], dtype=np.bool_)
         wanted[rows] = True
         return self._apparent(cells.conductance_s, wanted)[..., rows, :]
 
-    def _singles(self, cells: Device, row_v: FloatArray, rows: slice) -> Iterator[FloatArray]:
+    def _singles(
+        self, cells: ConductingCells, row_v: FloatArray, rows: slice
+    ) -> Iterator[FloatArray]:
         """Yield what the cells of each row add to the products, (..., batch, cols), amperes."""
         lines, cols = cells.conductance_s.shape[-2:]
         for index, row in enumerate(range(lines)[rows]):
@@ -119,7 +121,12 @@ class FloatingReads:
         return apparent_conductance_s
 
     def _nonlinear_a(
-        self, cells: Device, tile: Tile, row: NDArray[np.intp], col: NDArray[np.intp], read_v: float
+        self,
+        cells: ConductingCells,
+        tile: Tile,
+        row: NDArray[np.intp],
+        col: NDArray[np.intp],
+        read_v: float,
     ) -> FloatArray:
         """Return the currents of n cells of a tile, each read alone, (..., n), amperes."""
         cells_conductance_s = cells.conductance_s[tile.place]

@@ -20,7 +20,7 @@ from hwloop.array.operations import PulseMap
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Resistance
 from hwloop.types import BoolArray, FloatArray
-from hwloop_sim.cells.device import Device
+from hwloop_sim.cells.device import ConductingCells
 from hwloop_sim.circuit import Crossbar, Wires, solve, solve_cells
 from hwloop_sim.circuit.wires import ColEnds, RowEnds
 from hwloop_sim.emulator.floating import FloatingReads
@@ -81,7 +81,7 @@ class ArrayLines:
         """Return whether only one cell can be driven at a time, since all other lines float."""
         return self._floating is not None
 
-    def multiply(self, cells: Device, row_v: FloatArray, rows: slice) -> FloatArray:
+    def multiply(self, cells: ConductingCells, row_v: FloatArray, rows: slice) -> FloatArray:
         """Return column currents of a row of tiles, (..., batch, cols), amperes.
 
         ``row_v``: volts on its rows, (..., batch, rows).
@@ -106,7 +106,7 @@ class ArrayLines:
             axis=-1,
         )
 
-    def transfer_conductance_s(self, cells: Device) -> FloatArray:
+    def transfer_conductance_s(self, cells: ConductingCells) -> FloatArray:
         """Return the current of each column per volt on each row of its tile, siemens.
 
         (..., rows, cols): of linear cells, all lines held; NaN where a line has no terminal.
@@ -119,11 +119,11 @@ class ArrayLines:
             out[tile.place] = self._crossbar(conductance_s, tile).transfer_conductance_s()
         return out
 
-    def rows_within(self, cells: Device, highest_v: float, *, bound_a: float) -> bool:
+    def rows_within(self, cells: ConductingCells, highest_v: float, *, bound_a: float) -> bool:
         """Return whether no row can reach its compliance at voltages up to ``highest_v``."""
         return self._drivers.within(cells, highest_v, bound_a=bound_a)
 
-    def read(self, cells: Device, addressed: BoolArray, read_v: float) -> FloatArray:
+    def read(self, cells: ConductingCells, addressed: BoolArray, read_v: float) -> FloatArray:
         """Return the current of each cell read alone, (..., rows, cols), amperes.
 
         NaN in rows of which no cell is read.
@@ -146,7 +146,7 @@ class ArrayLines:
                 current_a[..., rows, :][..., read, :] = self.multiply(cells, one_v, rows)
         return current_a
 
-    def limited(self, cells: Device, read_v: float, *, bound_a: float) -> BoolArray | None:
+    def limited(self, cells: ConductingCells, read_v: float, *, bound_a: float) -> BoolArray | None:
         """Return the cells whose row is at its compliance while they are read, or None."""
         return self._drivers.limited(cells, read_v, bound_a=bound_a)
 
@@ -155,7 +155,7 @@ class ArrayLines:
         return PulseLimits(self._tiles, self._scheme, bound_a=bound_a)
 
     def limited_products(
-        self, cells: Device, row_v: FloatArray, rows: slice, *, bound_a: float
+        self, cells: ConductingCells, row_v: FloatArray, rows: slice, *, bound_a: float
     ) -> BoolArray | None:
         """Return the currents of a product, (..., batch, cols), that a compliance spoils, or None.
 
@@ -164,7 +164,7 @@ class ArrayLines:
         one = self._drivers if self._floating is None else self._floating
         return one.limited_products(cells, row_v, rows, bound_a=bound_a)
 
-    def selected(self, cells: Device, pulse: PulseMap) -> PulseMap:
+    def selected(self, cells: ConductingCells, pulse: PulseMap) -> PulseMap:
         """Return the pulse map with the voltages that reach each selected cell."""
         if self._wires is None:
             return pulse
@@ -175,7 +175,7 @@ class ArrayLines:
             reached_v[tile.place][..., row, col] = cell_v[..., part, row, col]
         return replace(pulse, amplitude_v=reached_v)
 
-    def stresses(self, cells: Device, pulse: PulseMap) -> Iterator[PulseMap]:
+    def stresses(self, cells: ConductingCells, pulse: PulseMap) -> Iterator[PulseMap]:
         """Yield the voltages at all cells while those of a map are selected one after the other.
 
         Without wires, cells with equal voltages come together: first the selected ones, then the
@@ -201,7 +201,7 @@ class ArrayLines:
         for tile in self._tiles:
             yield from self._half_selected(tile, pulse)
 
-    def _floating_stresses(self, cells: Device, pulse: PulseMap) -> Iterator[PulseMap]:
+    def _floating_stresses(self, cells: ConductingCells, pulse: PulseMap) -> Iterator[PulseMap]:
         """Yield every single pulse, each with the voltages of the state that the last has left.
 
         Column by column, as a bench addresses cells: where lines float, a cell that has moved
@@ -241,7 +241,7 @@ class ArrayLines:
                     yield replace(pulse, amplitude_v=every_v, count=pulse.count * int(count))
 
     def _solved(
-        self, cells: Device, pulse: PulseMap
+        self, cells: ConductingCells, pulse: PulseMap
     ) -> Iterator[tuple[Tile, NDArray[np.intp], NDArray[np.intp], FloatArray]]:
         """Yield tile, rows and columns (n,) of selected cells, all voltages, (..., n, rows, cols).
 
@@ -263,7 +263,7 @@ class ArrayLines:
 
     def _cell_v(
         self,
-        cells: Device,
+        cells: ConductingCells,
         pulse: PulseMap,
         tile: Tile,
         row: NDArray[np.intp],
@@ -293,7 +293,12 @@ class ArrayLines:
         return np.nan_to_num(cell_v) * on
 
     def _nonlinear_v(
-        self, cells: Device, tile: Tile, on: FloatArray, row_v: FloatArray, col_v: FloatArray
+        self,
+        cells: ConductingCells,
+        tile: Tile,
+        on: FloatArray,
+        row_v: FloatArray,
+        col_v: FloatArray,
     ) -> FloatArray:
         """Solve the voltages of nonlinear cells, (..., n, rows, cols), for n vectors of lines."""
         return solve_cells(
@@ -316,7 +321,7 @@ class ArrayLines:
             for begin in range(0, len(rows), size):
                 yield rows[begin : begin + size], cols[begin : begin + size]
 
-    def _nonlinear_a(self, cells: Device, row_v: FloatArray, rows: slice) -> FloatArray:
+    def _nonlinear_a(self, cells: ConductingCells, row_v: FloatArray, rows: slice) -> FloatArray:
         """Return the column currents of nonlinear cells, for one vector (..., rows), amperes."""
         shape = cells.conductance_s.shape
         if self._wires is None:
@@ -337,7 +342,7 @@ class ArrayLines:
         ]
         return np.concatenate(columns, axis=-1)
 
-    def _gated(self, cells: Device, rows: slice, row: int, read_v: float) -> FloatArray:
+    def _gated(self, cells: ConductingCells, rows: slice, row: int, read_v: float) -> FloatArray:
         """Return the column currents, (..., cols), where the transistors of one row only are on."""
         on = (np.arange(rows.stop - rows.start) == row).astype(np.float64)[:, None]
         row_v, wires = read_v * on.T, self._wires or Wires()

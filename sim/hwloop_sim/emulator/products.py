@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.types import FloatArray
-from hwloop_sim.cells.device import Device
+from hwloop_sim.cells.device import ConductingCells
 from hwloop_sim.cells.effect import ReadNoise
 from hwloop_sim.emulator.lines import ArrayLines
 
@@ -49,7 +49,9 @@ class Products:
         self._known_conductance_s: FloatArray | None = None
         self._variance: list[tuple[NDArray[np.float32], float]] = []
 
-    def of(self, cells: Device, voltage_v: FloatArray, rows: slice, *, unit_v: float) -> Product:
+    def of(
+        self, cells: ConductingCells, voltage_v: FloatArray, rows: slice, *, unit_v: float
+    ) -> Product:
         """Compute the product of these rows; ``unit_v``: the largest voltage of all vectors.
 
         The noise is that of the cells at the voltages of the rows, without wires.

@@ -14,7 +14,7 @@ import numpy as np
 
 from hwloop.array.biasing import Scheme, loads_whole_row
 from hwloop.types import BoolArray, FloatArray
-from hwloop_sim.cells.device import Device
+from hwloop_sim.cells.device import ConductingCells
 from hwloop_sim.circuit import Crossbar, Wires, solve_cells
 from hwloop_sim.emulator.tile import Tile, TileLaw
 
@@ -28,7 +28,7 @@ class RowDrivers:
         self._known_conductance_s: FloatArray | None = None
         self._row_conductance_s: list[FloatArray] = []
 
-    def within(self, cells: Device, highest_v: float, *, bound_a: float) -> bool:
+    def within(self, cells: ConductingCells, highest_v: float, *, bound_a: float) -> bool:
         """Return whether no row of any tile can be at its compliance, up to ``highest_v``."""
         if not self._loaded:
             return True
@@ -36,7 +36,7 @@ class RowDrivers:
             self._most_a(cells, index, highest_v) <= bound_a for index in range(len(self._tiles))
         )
 
-    def limited(self, cells: Device, read_v: float, *, bound_a: float) -> BoolArray | None:
+    def limited(self, cells: ConductingCells, read_v: float, *, bound_a: float) -> BoolArray | None:
         """Return the cells whose row is at its compliance while they are read at ``read_v``.
 
         (..., rows, cols); None where no row is.
@@ -52,7 +52,7 @@ class RowDrivers:
         return limited if limited.any() else None
 
     def limited_products(
-        self, cells: Device, row_v: FloatArray, rows: slice, *, bound_a: float
+        self, cells: ConductingCells, row_v: FloatArray, rows: slice, *, bound_a: float
     ) -> BoolArray | None:
         """Return the currents of a product that a row at its compliance spoils.
 
@@ -75,7 +75,7 @@ class RowDrivers:
         joined: BoolArray = np.concatenate(whole, axis=-1)
         return joined if joined.any() else None
 
-    def _most_a(self, cells: Device, index: int, highest_v: float) -> float:
+    def _most_a(self, cells: ConductingCells, index: int, highest_v: float) -> float:
         """Return a bound of the current of any row of a tile, amperes: resistances take from it."""
         place = self._tiles[index].place
         if not cells.linear:
@@ -91,7 +91,7 @@ class RowDrivers:
             ]
         return float(self._row_conductance_s[index].max()) * highest_v
 
-    def _row_a(self, cells: Device, tile: Tile, row_v: FloatArray) -> FloatArray:
+    def _row_a(self, cells: ConductingCells, tile: Tile, row_v: FloatArray) -> FloatArray:
         """Return the current into every row of a tile, (..., vectors, rows), columns at 0 V."""
         cells_conductance_s = cells.conductance_s[tile.place]
         wires = self._wires or Wires()

@@ -9,7 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from hwloop.types import FloatArray
-from hwloop_sim.cells.device import Device
+from hwloop_sim.cells.device import ConductingCells
 from hwloop_sim.circuit import CellLaw
 
 
@@ -35,7 +35,7 @@ class TileLaw(CellLaw):
     other.
     """
 
-    cells: Device
+    cells: ConductingCells
     tile: Tile
     on: FloatArray | float = 1.0
     vectors: int = 1

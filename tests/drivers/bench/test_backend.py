@@ -254,6 +254,19 @@ def test_vectors_of_one_voltage_and_of_several_multiply_alike(tmp_path: Path, sc
     assert any(lines["row0"] > 0.09 and lines["row2"] > 0.09 for lines in first_rows)
 
 
+@pytest.mark.parametrize("scheme", ["V/2", "V/3"])
+def test_vectors_on_the_columns_are_measured_at_the_rows(tmp_path: Path, scheme: str) -> None:
+    vectors = np.array([[0.1, 0, 0.1, 0.1], [0.1, -0.05, 0, 0.02], [0, 0, 0, 0], [0, -0.1, 0, 0]])
+    with _open(_station(tmp_path, scheme), _procedure(scheme)) as (bench, virtual):
+        reading = bench.multiply(VectorBatch(vectors, "cols"))
+        first = [c.lines_v for c in virtual.circuit.changes if c.lines_v["col3"] > 0.09]
+        assert bench.duration_s(VectorBatch(vectors, "cols")) > 0
+    np.testing.assert_allclose(
+        reading.current_a, vectors @ (1 / np.array(OHM)).T, rtol=1e-4, atol=2e-9
+    )
+    assert any(lines["col0"] > 0.09 and lines["col2"] > 0.09 for lines in first)
+
+
 def test_relays_move_only_at_zero_volts(tmp_path: Path) -> None:
     with _open(_station(tmp_path, "V/3"), _procedure("V/3")) as (bench, virtual):
         bench.pulse(_one(1.5, (0, 0), (2, 0), (3, 3)))

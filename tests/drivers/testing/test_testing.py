@@ -289,23 +289,42 @@ def broken_generators() -> Iterator[tuple[str, type[BurstOutput]]]:
     yield "a level must reach the output: 1.23457 V was set, 2.47 V is there", Doubles
 
     class Positive(BurstOutput):
-        def apply_pulses(self, *, level_v: float, width_s: float, count: int = 1) -> None:
-            super().apply_pulses(level_v=abs(level_v), width_s=width_s, count=count)
+        def apply_pulses(
+            self, *, level_v: float, width_s: float, count: int = 1, interval_s: float | None = None
+        ) -> None:
+            super().apply_pulses(
+                level_v=abs(level_v), width_s=width_s, count=count, interval_s=interval_s
+            )
 
     yield "the load must see", Positive
 
     class Once(BurstOutput):
-        def apply_pulses(self, *, level_v: float, width_s: float, count: int = 1) -> None:
-            self.refuse_pulses(level_v=level_v, width_s=width_s, count=count)
-            super().apply_pulses(level_v=level_v, width_s=width_s)
+        def apply_pulses(
+            self, *, level_v: float, width_s: float, count: int = 1, interval_s: float | None = None
+        ) -> None:
+            self.refuse_pulses(level_v=level_v, width_s=width_s, count=count, interval_s=interval_s)
+            super().apply_pulses(level_v=level_v, width_s=width_s, interval_s=interval_s)
 
     yield "the load must see", Once
 
+    class OwnPause(BurstOutput):
+        def apply_pulses(
+            self, *, level_v: float, width_s: float, count: int = 1, interval_s: float | None = None
+        ) -> None:
+            self.refuse_pulses(level_v=level_v, width_s=width_s, count=count, interval_s=interval_s)
+            super().apply_pulses(level_v=level_v, width_s=width_s, count=count)
+
+    yield "pulses must stand the interval apart: 3e-07 s were asked for", OwnPause
+
     class Microseconds(BurstOutput):
-        def apply_pulses(self, *, level_v: float, width_s: float, count: int = 1) -> None:
-            self.refuse_pulses(level_v=level_v, width_s=width_s, count=count)
+        def apply_pulses(
+            self, *, level_v: float, width_s: float, count: int = 1, interval_s: float | None = None
+        ) -> None:
+            self.refuse_pulses(level_v=level_v, width_s=width_s, count=count, interval_s=interval_s)
             rounded_s = max(round(width_s, 6), 1e-6)
-            super().apply_pulses(level_v=level_v, width_s=rounded_s, count=count)
+            super().apply_pulses(
+                level_v=level_v, width_s=rounded_s, count=count, interval_s=interval_s
+            )
 
     yield "V for 1e-07 s; it saw", Microseconds
 
@@ -327,7 +346,9 @@ def broken_generators() -> Iterator[tuple[str, type[BurstOutput]]]:
     yield "the end of with must leave the output off", LeavesOn
 
     class AnyWidth(BurstOutput):
-        def refuse_pulses(self, *, level_v: float, width_s: float, count: int) -> None:
+        def refuse_pulses(
+            self, *, level_v: float, width_s: float, count: int, interval_s: float | None = None
+        ) -> None:
             pass
 
     yield "must be refused", AnyWidth
@@ -339,8 +360,12 @@ def broken_generators() -> Iterator[tuple[str, type[BurstOutput]]]:
     yield "the load must see", ReturnsEarly
 
     class WidensItsLimit(BurstOutput):
-        def apply_pulses(self, *, level_v: float, width_s: float, count: int = 1) -> None:
-            super().apply_pulses(level_v=level_v, width_s=width_s, count=count)
+        def apply_pulses(
+            self, *, level_v: float, width_s: float, count: int = 1, interval_s: float | None = None
+        ) -> None:
+            super().apply_pulses(
+                level_v=level_v, width_s=width_s, count=count, interval_s=interval_s
+            )
             self._set(f"{self._dialect.limit_high} 4")
 
     yield "must leave what read_back gives as it was", WidensItsLimit

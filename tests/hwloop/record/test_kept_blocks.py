@@ -93,6 +93,19 @@ def test_answers_are_stored_as_codes_of_one_byte(tmp_path: Path) -> None:
         assert "voltage_v" not in file
 
 
+@pytest.mark.parametrize("keep", ["all", "answers"])
+def test_flags_are_stored_only_of_multiplications_of_which_one_is_set(
+    tmp_path: Path, keep: Keep
+) -> None:
+    recorded(tmp_path / "a.h5", ADC, asked(keep, 3.0))
+    with Record(tmp_path / "a.h5") as record:
+        without, flagged = record._file["operations/blocks"], record._file["operations/blocks_2"]
+        assert "flags" not in without
+        assert len(without["layout"]) == 3
+        assert flagged["flags"].shape == (1, 36, 4)
+        assert (flagged["flags"][0] == Flag.OVER_RANGE).any()
+
+
 @pytest.mark.parametrize("bits", [3, 4, 10])
 def test_codes_that_do_not_fill_their_bytes_are_packed(tmp_path: Path, bits: int) -> None:
     recorded(tmp_path / "a.h5", adc(bits=bits), asked("answers"))

@@ -57,8 +57,8 @@ def test_pulses_of_a_killed_run_are_counted_from_its_pulses_and_ramps(tmp_path: 
         given = record.pulses_given()
     wanted = np.zeros((4, 4), dtype=np.int64)
     wanted[2, 1] = 1
-    # The train of two counts as one pulse to the spy: 0.2 µA, then 0.3, 0.4 and 0.5 in the ramp.
-    wanted[1, 2] = 2 + 3
+    # After the train of two 0.3 µA, then 0.4 and 0.5 in the ramp.
+    wanted[1, 2] = 2 + 2
     np.testing.assert_array_equal(given, wanted)
 
 

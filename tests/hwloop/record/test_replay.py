@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop.array.operations import Flag, Operation, PulseMap, Ramp, ReadMap, VectorBatch, Wait
+from hwloop.array.operations import (
+    Flag,
+    Operation,
+    PulseMap,
+    PulsePair,
+    Ramp,
+    ReadMap,
+    VectorBatch,
+    Wait,
+)
 from hwloop.backend.shapes import check_shape
 from hwloop.errors import ConfigError, InstrumentTimeout, RecordError, ReplayMismatch
 from hwloop.procedure.procedure import load_procedure
@@ -32,6 +41,8 @@ ASKED: tuple[Operation, ...] = (
     PulseMap(AMPLITUDE_V, 1e-3),
     VectorBatch(np.full((2, 4), 0.1)),
     Wait(5.0),
+    PulseMap(AMPLITUDE_V, 1e-3, count=3, interval_s=0.1 / 3),
+    PulsePair(AMPLITUDE_V, -AMPLITUDE_V / 3, 1e-3, 2e-3, interval_s=0.1 / 7),
 )
 
 
@@ -117,6 +128,16 @@ def test_pulses_that_a_limit_cut_are_recorded_and_replayed_as_such(tmp_path: Pat
         ),
         (
             1,
+            PulseMap(AMPLITUDE_V, 1e-3, interval_s=0.5),
+            "operation 1: pulse: interval_s is 0.5, in the record None",
+        ),
+        (
+            5,
+            PulsePair(AMPLITUDE_V, -AMPLITUDE_V / 3, 1e-3, 2e-3, interval_s=0.1),
+            "operation 5: pair of pulses: interval_s is 0.1, in the record 0.0142857",
+        ),
+        (
+            1,
             PulseMap(AMPLITUDE_V * (1 + 2**-52), 1e-3),
             r"operation 1: pulse: amplitude_v at \(1, 2\)",
         ),
@@ -140,7 +161,7 @@ def test_pulses_that_a_limit_cut_are_recorded_and_replayed_as_such(tmp_path: Pat
             VectorBatch(np.full((3, 4), 0.1)),
             r"operation 2: multiply: voltage_v has shape \(3, 4\), in the record \(2, 4\)",
         ),
-        (4, Wait(1.0), "operation 4: the run asks for a wait, but the record ends here"),
+        (6, Wait(1.0), "operation 6: the run asks for a wait, but the record ends here"),
     ],
 )
 def test_a_replay_stops_at_the_first_operation_that_differs_and_names_it(
@@ -267,6 +288,7 @@ class ClosingSpy(SpyBackend):
         ("forgets to close", "a closed backend must refuse"),
         ("reads zero for what was not read", "a cell that was not read must be NaN"),
         ("disturbs a neighbour", "a cell that is not addressed must not change"),
+        ("forgets the second pulse", "a pair must do what its two pulses do one by one"),
         ("has no sign", "a negative voltage must drive a negative current"),
         ("multiplies the wrong way", "a multiplication must be the sum"),
         ("has a clock that stands", "a wait must let its duration pass"),
@@ -287,6 +309,8 @@ def test_the_conformance_suite_finds_a_flaw(flaw: str, rule: str) -> None:
                     np.abs(reading.current_a, out=reading.current_a)
             if isinstance(operation, PulseMap) and flaw == "disturbs a neighbour":
                 self.conductance_s = self.conductance_s + 1e-9 * operation.addressed.any()
+            if isinstance(operation, PulsePair) and flaw == "forgets the second pulse":
+                self.conductance_s = self.conductance_s - 1e-6 * operation.addressed
             if (
                 isinstance(operation, VectorBatch)
                 and flaw == "multiplies the wrong way"

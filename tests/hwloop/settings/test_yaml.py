@@ -132,3 +132,15 @@ def test_a_pipe_a_device_and_a_folder_are_refused_unopened(tmp_path: Path) -> No
         read_yaml(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match="cannot be read: embedded null byte"):
         read_yaml(tmp_path / "zero\0.yaml")
+
+
+def test_files_beside_a_missing_one_whose_names_hold_its_own_are_named(tmp_path: Path) -> None:
+    for name in ("mnist_tiles.yaml", "cifar_tiles.yaml", "tiles.json", "stuck.yaml"):
+        (tmp_path / name).touch()
+    with pytest.raises(ConfigError) as found:
+        read_yaml(tmp_path / "tiles.yaml")
+    assert str(found.value).endswith(
+        "No such file or directory; beside it: cifar_tiles.yaml, mnist_tiles.yaml"
+    )
+    with pytest.raises(ConfigError, match=r"No such file or directory$"):
+        read_yaml(tmp_path / "endurance.yaml")

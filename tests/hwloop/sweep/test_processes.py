@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -72,3 +76,39 @@ def test_processes_end_when_the_sweep_is_left_early() -> None:
     assert multiprocessing.active_children() != []
     running.close()  # type: ignore[attr-defined]
     assert multiprocessing.active_children() == []
+
+
+INTERRUPTED = """
+import time
+from hwloop.sweep import processes
+
+processes._PRELOADED = ()
+processes.start_server("slow")
+try:
+    time.sleep(30)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.skipif(not processes.FORKED, reason="there is no server of processes here")
+def test_ctrl_c_while_the_server_imports_prints_no_traceback(tmp_path: Path) -> None:
+    importing = tmp_path / "importing"
+    (tmp_path / "slow.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(importing)!r}).touch()\ntime.sleep(0.3)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    ) as run:
+        give_up = time.monotonic() + 30
+        while not importing.exists() and time.monotonic() < give_up:
+            time.sleep(0.01)
+        os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+        printed, errors = run.communicate(timeout=30)
+    assert importing.exists()
+    assert (printed, errors) == ("interrupted\n", "")

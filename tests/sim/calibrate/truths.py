@@ -24,14 +24,19 @@ class Truth:
 
 
 def trains(
-    up_v: Sequence[float], down_v: Sequence[float], *, cycles: int = 1, pulses: int = PULSES
+    up_v: Sequence[float],
+    down_v: Sequence[float],
+    *,
+    cycles: int = 1,
+    pulses: int = PULSES,
+    width_s: float = WIDTH_S,
 ) -> dict[str, Any]:
     """Potentiation and depression at each amplitude."""
     return {
         "step": "pulse_response",
         "settings": {
-            "up": {"amplitudes_v": list(up_v), "widths_s": [WIDTH_S]},
-            "down": {"amplitudes_v": list(down_v), "widths_s": [WIDTH_S]},
+            "up": {"amplitudes_v": list(up_v), "widths_s": [width_s]},
+            "down": {"amplitudes_v": list(down_v), "widths_s": [width_s]},
             "pulses": pulses,
             "cycles": cycles,
         },
@@ -130,6 +135,41 @@ def _yakopcic(rng: np.random.Generator) -> Truth:
     )
 
 
+def _jart_vcm(rng: np.random.Generator) -> Truth:
+    # Each SET goes to its end: its runaway shows the least difference of parameters as all or
+    # nothing. The RESET is gradual.
+    return Truth(
+        {
+            "radius_m": rng.uniform(43e-9, 47e-9),
+            "min_per_m3": 8e23 * rng.uniform(0.6, 5),
+            "attempt_frequency_per_s": 2e13 * rng.uniform(0.5, 2),
+        },
+        [trains([-1.4, -1.4, -1.4], [1.25, 1.35, 1.5], width_s=1e-6)],
+        {},
+        {},
+    )
+
+
+def _stanford_pku(rng: np.random.Generator) -> Truth:
+    return Truth(
+        {
+            "i_0_a": 1e-3 * rng.uniform(0.7, 1.5),
+            "g_0_m": 0.25e-9 * rng.uniform(0.9, 1.2),
+            "v_0_v": 0.25 * rng.uniform(0.9, 1.2),
+            "velocity_m_per_s": 10 * rng.uniform(0.6, 1.5),
+            "gamma_0": rng.uniform(15.5, 16.5),
+            "beta": rng.uniform(0.7, 0.9),
+        },
+        [
+            # No RESET leaves a gap that the next SET cannot close: its field would be too low.
+            trains([1.2, 1.3, 1.4], [-1.2, -1.3, -1.4], width_s=1e-8),
+            {"label": "long", **trains([1.6], [-1.6], width_s=1e-7, pulses=5)},
+        ],
+        {},
+        {"initial": 60e-6},
+    )
+
+
 def _soft_bounds(rng: np.random.Generator) -> Truth:
     low_conductance_s, span_conductance_s = rng.uniform(1, 5) * 1e-6, rng.uniform(5, 20) * 1e-6
     pulses = {
@@ -155,6 +195,8 @@ TRUTHS: Mapping[str, Callable[[np.random.Generator], Truth]] = {
     "team": lambda rng: _barrier(rng, current=True),
     "vteam": lambda rng: _barrier(rng, current=False),
     "yakopcic": _yakopcic,
+    "jart_vcm": _jart_vcm,
+    "stanford_pku": _stanford_pku,
     "soft_bounds": _soft_bounds,
 }
 

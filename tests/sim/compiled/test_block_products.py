@@ -81,6 +81,36 @@ def test_products_in_parts_and_converted_in_the_same_pass_have_the_same_bits(
     assert level_a.tobytes() == whole_a.tobytes()
 
 
+@settings(max_examples=30, deadline=None)
+@given(count=st.integers(1, 3 * LANES), share=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))
+def test_currents_metered_in_the_same_pass_are_nan_and_flagged_where_beyond_the_bound(
+    count: int, share: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    own, x = pieces(rng, noisy=False), sparse(rng, count)
+    wanted_a = compiled.multiply(vectors(x), own, vectors=count)
+    bound_a = float(np.quantile(np.abs(wanted_a), share))
+    found_a, flags = compiled.multiply_and_meter(
+        vectors(x), own, vectors=count, bound_a=bound_a, at_bound=Flag.COMPLIANCE
+    )
+    beyond = np.abs(wanted_a) > bound_a
+    np.testing.assert_array_equal(flags, beyond * Flag.COMPLIANCE)
+    np.testing.assert_array_equal(found_a, np.where(beyond, np.nan, wanted_a))
+
+
+def test_neighbouring_pieces_of_the_same_entries_equal_each_alone() -> None:
+    rng = np.random.default_rng(8)
+    x, rows = sparse(rng, 50), rng.permutation(12)[:9]
+    cells = rng.uniform(1e-6, 1e-4, (2, 9 * 4))
+    both = compiled.Pieces(
+        np.tile(rows, 2), np.array([0, 9, 18]), np.array([4, 4]), cells.ravel(), np.empty(0)
+    )
+    found_a = compiled.multiply(vectors(x), both, vectors=50)
+    whole = np.concatenate([x, np.full((50, 1), 0.05)], axis=1)[:, rows]
+    wanted_a = np.concatenate([whole @ one.reshape(9, 4) for one in cells], axis=1)
+    np.testing.assert_allclose(found_a, wanted_a, rtol=1e-12)
+
+
 def test_pieces_equal_their_part_of_the_vectors_times_their_cells() -> None:
     rng = np.random.default_rng(4)
     own, x = pieces(rng, noisy=False), sparse(rng, 70)

@@ -34,12 +34,21 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 """What a model needs to work with pulses of ±1 V and 1 ms; the others take them as they are."""
 
-STATE_EQUATIONS = ("jart_vcm", "linear_ion_drift", "sbt", "schottky", "team", "vteam", "yakopcic")
+STATE_EQUATIONS = (
+    "jart_vcm",
+    "linear_ion_drift",
+    "sbt",
+    "schottky",
+    "stanford_pku",
+    "team",
+    "vteam",
+    "yakopcic",
+)
 WITH_THRESHOLD = ("sbt", "team", "vteam", "yakopcic", "one_transistor")
 LOWERED_BY_POSITIVE = ("jart_vcm", "team", "vteam")
-HIGHEST_V = {"jart_vcm": 1.8}
+HIGHEST_V = {"jart_vcm": 1.8, "stanford_pku": 5.0}
 """Voltages that a model covers; the others cover any."""
-BEGUN = {"jart_vcm": 300e-6}
+BEGUN = {"jart_vcm": 300e-6, "stanford_pku": 100e-6}
 """Conductances between the bounds, of models whose cells begin at one."""
 
 
@@ -65,8 +74,8 @@ def gate_v(name: str, volts: float = 4.0) -> float | None:
 
 
 def one(name: str) -> float:
-    """Volts that every model answers: 1 V, or what a transistor's cell needs."""
-    return 2.0 if name == "one_transistor" else 1.0
+    """Volts that every model answers: 1 V, or what a transistor's cell or an oxide needs."""
+    return {"one_transistor": 2.0, "stanford_pku": 1.4}.get(name, 1.0)
 
 
 def pulses(

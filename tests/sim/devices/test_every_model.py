@@ -28,6 +28,7 @@ from tests.sim.devices.models import (
 ANY_PULSE = [*STATE_EQUATIONS, "one_transistor"]
 SWEPT_V = {
     "jart_vcm": 1.0,
+    "stanford_pku": 1.5,
     "linear_ion_drift": 1.0,
     "sbt": 1.0,
     "schottky": 1.0,
@@ -38,6 +39,7 @@ SWEPT_V = {
 }
 PERIOD_S = {
     "jart_vcm": 1e-3,
+    "stanford_pku": 1e-7,
     "linear_ion_drift": 1.0,
     "sbt": 0.1,
     "schottky": 10.0,
@@ -173,6 +175,7 @@ def test_states_stay_in_bounds_for_any_pulse(
     device = make(name)
     lowest_conductance_s, highest_conductance_s = {
         "jart_vcm": (13.904e-6, 621.21e-6),
+        "stanford_pku": (4e-3 * np.exp(-6.8), 4e-3 * np.exp(-0.8)),
         "linear_ion_drift": (1 / 16e3, 1 / 100),
         "sbt": (1 / 16e3, 1 / 100),
         "schottky": (122e-12 / 0.0516, 94e-9 / 0.0515),
@@ -314,6 +317,7 @@ def test_a_parameter_that_cannot_be_spread_is_named(name: str) -> None:
         ("yakopcic", "a_p_per_s", False),
         ("schottky", "k_set_per_s", False),
         ("jart_vcm", "attempt_frequency_per_s", False),
+        ("stanford_pku", "velocity_m_per_s", True),
     ],
 )
 def test_a_spread_speed_gives_every_cell_the_step_of_its_own_speed(

@@ -11,8 +11,8 @@ from scipy.integrate import quad, solve_ivp
 
 from hwloop.errors import ConfigError, Unsupported
 from hwloop_sim.devices.common.state_device import StateDevice
-from hwloop_sim.devices.common.vcm_motion import filament
-from hwloop_sim.devices.jart_vcm import JART_VCM, JartVcmSettings
+from hwloop_sim.devices.filament_physics.jart_vcm import JART_VCM, JartVcmSettings
+from hwloop_sim.devices.filament_physics.vcm_motion import filament
 from tests.sim.devices.models import make, pulses
 
 LOW, SPAN = 0.004, np.log(22 / 0.004)

@@ -48,6 +48,7 @@ class Bounds:
     """Bounds of the pulses that an output can make into an open circuit.
 
     ``least_v``: the smallest amplitude. ``width_step_s``: widths are multiples of it.
+    ``beside_width_s``: the least that a period leaves beside the width of its pulse.
     """
 
     most_v: float
@@ -56,6 +57,7 @@ class Bounds:
     width_step_s: float
     most_width_s: float
     least_period_s: float
+    beside_width_s: float
     most_count: int
 
 

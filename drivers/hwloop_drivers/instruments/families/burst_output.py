@@ -103,7 +103,9 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
         self._set_finished(f"{self._dialect.output} {int(on)}")
 
     @override
-    def refuse_pulses(self, *, level_v: float, width_s: float, count: int) -> None:
+    def refuse_pulses(
+        self, *, level_v: float, width_s: float, count: int, interval_s: float | None = None
+    ) -> None:
         # By the model's largest and smallest amplitude, width, step of widths and count.
         bounds = self._bounds
         refuse_above(f"{self._name}: level", level_v, bounds.most_v - bounds.least_v, "V")
@@ -124,19 +126,36 @@ class BurstOutput(ScpiSpeaker, PulseGenerator):
             )
         if not 1 <= count <= bounds.most_count:
             raise Unsupported(f"{self._name}: {count} pulses; 1 to {bounds.most_count} in a burst")
+        if interval_s is not None:
+            self._refuse_interval(interval_s, width_s)
+
+    def _refuse_interval(self, interval_s: float, width_s: float) -> None:
+        """Raise Unsupported unless a period of width and interval is one that it can make."""
+        bounds = self._bounds
+        least_s = max(bounds.least_period_s - width_s, bounds.beside_width_s)
+        most_s = 2 * bounds.most_width_s - width_s
+        if not least_s <= interval_s <= most_s:
+            raise Unsupported(
+                f"{self._name}: an interval of {interval_s:g} s after pulses of {width_s:g} s is"
+                f" outside {least_s:.4g} to {most_s:.4g} s"
+            )
 
     @override
-    def apply_pulses(self, *, level_v: float, width_s: float, count: int = 1) -> None:
-        # A burst of pulses with pauses of their own width, or the shortest possible. It returns
-        # when the burst has ended, the last pause included. All that shapes it is read back before
-        # it is triggered.
-        self.refuse_pulses(level_v=level_v, width_s=width_s, count=count)
+    def apply_pulses(
+        self, *, level_v: float, width_s: float, count: int = 1, interval_s: float | None = None
+    ) -> None:
+        # A burst of pulses with the interval that is asked for, else with pauses of their own
+        # width, or the shortest possible. It returns when the burst has ended, the last pause
+        # included. All that shapes it is read back before it is triggered.
+        self.refuse_pulses(level_v=level_v, width_s=width_s, count=count, interval_s=interval_s)
         refuse_above(f"{self._name}: level", level_v, self._range_v, "V")
         now = self._shape or self._asked_shape()
         if now.rest_v != 0:
             raise Unsupported(f"{self._name}: its level is {now.rest_v:g} V; pulses begin at 0 V")
         d = self._dialect
         period_s = max(2 * width_s, self._bounds.least_period_s)
+        if interval_s is not None:
+            period_s = width_s + interval_s
         # The narrowest pulse in between: width and period never contradict each other.
         self._set(
             f"{d.width} MIN;{d.period} {number(period_s)};{d.width} {number(width_s)}"

@@ -90,12 +90,10 @@ class LayerOnTiles(LayerBlocks):
         shape = (*current_a.shape[:-1], len(slope_conductance_s))
         sums = None
         together: dict[tuple[int, ...], list[slice]] = {}
-        for block, columns in zip(self.blocks, self.columns(), strict=True):
-            together.setdefault(block.outputs, []).append(columns)
-        for outputs, (first, *others) in together.items():
-            added_a = current_a[..., first]
-            for columns in others:
-                added_a = added_a + current_a[..., columns]
+        for block, own_columns in zip(self.blocks, self.columns(), strict=True):
+            together.setdefault(block.outputs, []).append(own_columns)
+        for outputs, columns in together.items():
+            added_a = _added([current_a[..., one] for one in columns])
             signed_a = differences(added_a, self.mapped.arrangement)
             own = list(outputs)
             part = signed_a / (slope_conductance_s[own] * per_unit_v)
@@ -167,6 +165,17 @@ def refuse_unmeasured(flags: NDArray[np.uint8], layer: LayerOnTiles) -> None:
             f" limits.current_a or lower read.read_v; a column of {len(block.rows)} cells gives up"
             f" to {most_conductance_s:.3g} S"
         )
+
+
+def _added(parts: list[FloatArray]) -> FloatArray:
+    """Return the sum of parts, added in order; of a single one, the part itself."""
+    first, *others = parts
+    if not others:
+        return first
+    added = first + others[0]
+    for part in others[1:]:
+        added += part
+    return added
 
 
 def _slice_of(outputs: list[int]) -> slice | list[int]:

@@ -71,13 +71,14 @@ def record_bytes(
 ) -> dict[Keep, int]:
     """Return the bytes of one sample in each kind of record; of a summary none.
 
-    ``code_bits``: of the converters; None: currents are kept as they are.
+    ``code_bits``: of the converters; None: currents are kept as they are. Flags come on top where
+    one is set.
     """
-    bits = 8 * 9 if code_bits is None else code_bits
+    bits = 8 * 8 if code_bits is None else code_bits
     currents = arrays * sum(one.currents for one in sizes)
     # The inputs of the first layer are the same for every array of a population.
     voltages = sizes[0].voltages + arrays * sum(one.voltages for one in sizes[1:])
-    return {"all": 8 * voltages + 9 * currents, "answers": -(-bits * currents // 8), "summary": 0}
+    return {"all": 8 * (voltages + currents), "answers": -(-bits * currents // 8), "summary": 0}
 
 
 def chosen_kind(each_bytes: dict[Keep, int], samples: int, *, wanted: Keep | None) -> Keep:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 
 from hwloop.steps.network.network import Network, predicted
 from hwloop.types import FloatArray
+
+T = TypeVar("T")
 
 
 class SoftwareAnswers:
@@ -39,6 +43,10 @@ class SoftwareAnswers:
         if len(self._parts) > 1:
             self._parts[-2].result()
         self._parts.append(self._thread.submit(lambda: predicted(self._network.forward(x))))
+
+    def compute(self, work: Callable[[], T]) -> Future[T]:
+        """Do some other work in the same thread, after what was asked before."""
+        return self._thread.submit(work)
 
     def all(self) -> FloatArray:
         """Return the classes of all samples so far, (samples,); raises what a layer raised."""

@@ -198,6 +198,29 @@ def _schottky(histories: Sequence[History], settings: Any) -> list[Free]:  # noq
     ]
 
 
+def _jart_vcm(histories: Sequence[History], settings: Any) -> list[Free]:  # noqa: ARG001
+    seen(histories)
+    return [
+        Free("radius_m", 41e-9, 49e-9, "linear"),
+        Free("min_per_m3", 4e23, 2.5e25),
+        Free("attempt_frequency_per_s", 1e12, 1e14),
+    ]
+
+
+def _stanford_pku(histories: Sequence[History], settings: Any) -> list[Free]:  # noqa: ARG001
+    data = seen(histories)
+    # G = I_0/V_0 e^(−g/g_0), of which the largest is at a gap below g_0.
+    most = data.high_conductance_s
+    return [
+        Free("i_0_a", 0.2 * most, 2 * most),
+        Free("g_0_m", 0.12e-9, 0.6e-9),
+        Free("v_0_v", 0.1, 0.6),
+        Free("velocity_m_per_s", 0.3, 300.0),
+        Free("gamma_0", 10.0, 25.0),
+        Free("beta", 0.2, 2.0),
+    ]
+
+
 def _soft_bounds(histories: Sequence[History], settings: Any) -> list[Free]:  # noqa: ARG001
     data = seen(histories)
     given = max(sum(stimulus.count for stimulus in one.stimuli) for one in histories)
@@ -249,6 +272,7 @@ def operation_models() -> Mapping[str, OperationModel]:
     """Return device model → recipe for fitting it to operations and their results."""
     window = "a shape that is chosen, not fitted"
     scale = "only its ratio to the speeds shows"
+    heat = "shows together with the attempt frequency"
     barrier = {"w_on_m": scale, "w_off_m": scale, "window": window, "resistance": window}
     every = [
         OperationModel(
@@ -273,6 +297,39 @@ def operation_models() -> Mapping[str, OperationModel]:
         OperationModel("yakopcic", _yakopcic, {}, lambda _, rises: {"eta": 1 if rises else -1}),
         OperationModel(
             "schottky", _schottky, {}, _flipped_unless(raises=True), starts=256, decades=True
+        ),
+        OperationModel(
+            "jart_vcm",
+            _jart_vcm,
+            {
+                "length_m": heat,
+                "activation_energy_ev": heat,
+                "max_per_m3": "conductances at it differ by less than reads do",
+                "cycle_to_cycle": "taken for none",
+            },
+            _flipped_unless(raises=False),
+            starts=64,
+            decades=True,
+        ),
+        OperationModel(
+            "stanford_pku",
+            _stanford_pku,
+            {
+                "activation_energy_ev": "shows together with the velocity",
+                "thermal_k_per_w": "shows together with the velocity",
+                "ambient_k": "known, not fitted",
+                "gap_min_m": "only its ratio to g_0 shows",
+                "gap_max_m": "only its ratio to g_0 shows",
+                "atom_spacing_m": "only its product with gamma_0 over the oxide shows",
+                "oxide_m": "only gamma_0 over it shows",
+                "lowest_field_v_per_m": "a threshold that no train crosses",
+                "fluctuation_m_per_s": "taken for none",
+                "fluctuation_step_s": "taken for none",
+                "critical_k": "taken for none",
+                "smoothing_k": "taken for none",
+            },
+            _flipped_unless(raises=True),
+            decades=True,
         ),
         OperationModel(
             "soft_bounds", _soft_bounds, {"cycle_to_cycle": "taken for none"}, _known_pulses, 64

@@ -23,7 +23,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from types import FunctionType
+from itertools import count
+from types import CellType, FunctionType
 from typing import Any
 from zlib import crc32
 
@@ -149,6 +150,8 @@ def _advance(
 
 
 _PARTS = (_duration, _reached, _approach, _after)
+_LIBRARIES = {"numba", "numpy", "scipy"}
+_UNCACHED = count()
 
 
 class NoFixedText(Exception):
@@ -167,20 +170,58 @@ def advancing(rate: Callable[..., Any], next_break_point: Callable[..., Any]) ->
     since numba itself compares the file of the loop alone, not what it calls. A model that cannot
     be told from another by its text is compiled by each process.
     """
-    made = {**globals(), "rate": compiled(rate), "next_break_point": compiled(next_break_point)}
-    for part in _PARTS:
-        made[part.__name__] = compiled(FunctionType(part.__code__, made, part.__name__))
-    loop = FunctionType(_advance.__code__, made, _advance.__name__)
     try:
-        checksum = crc32(repr([made_of(rate), made_of(next_break_point)]).encode())
+        text = repr([made_of(rate), made_of(next_break_point)])
     except NoFixedText:
-        return compiled(loop)
-    loop.__qualname__ = f"advance_{checksum:08x}"  # the name of its file in the cache
-    return numba.njit(error_model="numpy", cache=True)(loop)
+        mark, cached = f"only_{next(_UNCACHED)}", False
+    else:
+        mark, cached = f"{crc32(text.encode()):08x}", True
+    copies: dict[FunctionType, Any] = {}
+    made = {
+        **globals(),
+        "rate": _marked(rate, mark, copies),
+        "next_break_point": _marked(next_break_point, mark, copies),
+    }
+    for part in _PARTS:
+        copy = FunctionType(part.__code__, made, part.__name__)
+        copy.__qualname__ = f"{part.__name__}_{mark}"
+        made[part.__name__] = compiled(copy)
+    loop = FunctionType(_advance.__code__, made, _advance.__name__)
+    loop.__qualname__ = f"advance_{mark}"  # the name of its file in the cache
+    return numba.njit(error_model="numpy", cache=cached)(loop)
+
+
+def _marked(function: Callable[..., Any], mark: str, copies: dict[FunctionType, Any]) -> Any:
+    """Return a compiled copy of a function and all that it calls, whose names end in ``mark``.
+
+    In the cache a function is found by its name and the number that its process had for the type
+    of the parameters: that of another model, from another process, may have the same.
+    """
+    plain: Any = getattr(function, "py_func", function)
+    if plain in copies:
+        return copies[plain]
+    names = dict(plain.__globals__)
+    cells = tuple(CellType(cell.cell_contents) for cell in plain.__closure__ or ())
+    copy = FunctionType(plain.__code__, names, plain.__name__, plain.__defaults__, cells)
+    copy.__qualname__ = f"{plain.__qualname__}_{mark}"
+    copies[plain] = compiled(copy)
+    for name in plain.__code__.co_names:
+        if name in names and _is_ours(names[name]):
+            names[name] = _marked(names[name], mark, copies)
+    for cell in cells:
+        if _is_ours(cell.cell_contents):
+            cell.cell_contents = _marked(cell.cell_contents, mark, copies)
+    return copies[plain]
+
+
+def _is_ours(value: Any) -> bool:
+    """Return whether a value is a function of a model, compiled or not, and none of a library."""
+    plain = getattr(value, "py_func", value)
+    return isinstance(plain, FunctionType) and plain.__module__.split(".")[0] not in _LIBRARIES
 
 
 def made_of(function: Callable[..., Any]) -> list[str]:
-    """Return the source of a function and its constants, and the same of all that it calls.
+    """Return the source of a function with its module and constants, and the same of all it calls.
 
     Raises :class:`NoFixedText` for a source that cannot be read, and for a value that is neither a
     function, a module nor numbers or text.
@@ -194,7 +235,8 @@ def made_of(function: Callable[..., Any]) -> list[str]:
             continue
         seen.add(plain)
         try:
-            found.add(inspect.getsource(plain))
+            # With its module, which what is cached looks for again.
+            found.add(f"{plain.__module__}: {inspect.getsource(plain)}")
         except (OSError, TypeError) as exc:
             raise NoFixedText(str(exc)) from exc
         named = inspect.getclosurevars(plain)

@@ -18,11 +18,16 @@ from hwloop_sim.virtual.circuit.instrument import VirtualInstrument
 
 
 class Resistors(Device):
-    """Resistors as cells, which no pulse changes; keeps the pulses that were applied."""
+    """Resistors as cells, which no pulse changes; keeps the pulses that were applied.
+
+    ``ended_s``: when each of them had ended, on the cells' own clock, seconds.
+    """
 
     def __init__(self, conductance_s: FloatArray) -> None:
         self._conductance_s = np.asarray(conductance_s, dtype=np.float64)
         self.pulses: list[PulseMap] = []
+        self.ended_s: list[float] = []
+        self._now_s = 0.0
 
     @property
     @override
@@ -36,6 +41,11 @@ class Resistors(Device):
     @override
     def pulse(self, pulse: PulseMap) -> None:
         self.pulses.append(pulse)
+        self.ended_s.append(self._now_s)
+
+    @override
+    def wait(self, duration_s: float) -> None:
+        self._now_s += duration_s
 
 
 class OneBox:

@@ -9,7 +9,9 @@ import numba
 import numpy as np
 import pytest
 
+from hwloop import plugins
 from hwloop_sim.devices.common import integrate
+from hwloop_sim.devices.common.state_device import state_model
 
 SPEED = 2.0
 NONE = np.zeros(1, dtype=[("unused", np.float64)])
@@ -63,3 +65,24 @@ def test_a_model_that_cannot_be_told_by_its_text_is_compiled_and_not_cached(
         integrate.made_of(made["typed"])
     assert advanced(integrate.advancing(made["typed"], next_break_point)) == pytest.approx(0.45)
     assert list(tmp_path.rglob("*.nbi")) == []
+
+
+def named(function: Any, found: set[str]) -> set[str]:
+    """The full names of a compiled function and of all compiled ones that it calls."""
+    plain = function.py_func
+    name = f"{plain.__module__}.{plain.__qualname__}"
+    if name not in found:
+        found.add(name)
+        for one in plain.__code__.co_names:
+            value = plain.__globals__.get(one)
+            if hasattr(value, "py_func"):
+                named(value, found)
+    return found
+
+
+def test_no_function_of_a_loop_has_the_name_of_one_of_another_model() -> None:
+    # From a cache, functions of equal names stand for each other: TEAM moved as VTEAM does.
+    loops = [plugins.load(plugins.DEVICES, one) for one in ("team", "vteam")]
+    team, vteam = (named(state_model(one).compiled, set()) for one in loops)
+    assert (len(team), len(vteam)) == (10, 8)
+    assert not team & vteam

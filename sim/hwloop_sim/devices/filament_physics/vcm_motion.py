@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from hwloop_sim.devices.common.vcm_current import (
+from hwloop_sim.devices.filament_physics.vcm_current import (
     LOGARITHM_PER_M3,
     NOMINAL_LENGTH_M,
     NOMINAL_RADIUS_M,

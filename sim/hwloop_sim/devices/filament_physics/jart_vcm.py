@@ -1,10 +1,9 @@
 """JART VCM v1b: oxygen vacancies hop through a hot filament behind a Schottky contact.
 
 The state is the logarithm of their concentration N in the disc at the contact, between the
-outermost bounds 0.004 and 22 · 10^26 m⁻³ of the source: it moves as
-:mod:`hwloop_sim.devices.common.vcm_motion` has it, and the current is the explicit one of
-:mod:`hwloop_sim.devices.common.vcm_current`. SET is a runaway, over in less than a thousandth of
-its delay; RESET is gradual. ``spread`` of radius, length and bounds of N: from cell to cell,
+outermost bounds 0.004 and 22 · 10^26 m⁻³ of the source; ``vcm_motion`` moves it, and the current is
+the explicit one of ``vcm_current``. SET is a runaway, over in less than a thousandth of its delay;
+RESET is gradual. ``spread`` of radius, length and bounds of N: from cell to cell,
 lognormal, drawn again outside of the bounds of the source. ``cycle_to_cycle``: at a reversal of the
 voltage a cell draws a radius, a length and the bound that it moves to, around its own values within
 the same bounds; radius and length go from the old to the new as N goes from where it was to its
@@ -39,7 +38,7 @@ from hwloop_sim.devices.common.state_device import (
     state_kind,
     within,
 )
-from hwloop_sim.devices.common.vcm_current import (
+from hwloop_sim.devices.filament_physics.vcm_current import (
     HIGHEST_V,
     LOGARITHM_PER_M3,
     NOMINAL_LENGTH_M,
@@ -50,7 +49,7 @@ from hwloop_sim.devices.common.vcm_current import (
     small_conductance_s,
     tenths,
 )
-from hwloop_sim.devices.common.vcm_motion import (
+from hwloop_sim.devices.filament_physics.vcm_motion import (
     HIGHEST_PER_M3,
     LOWEST_PER_M3,
     concentration_per_m3,
