@@ -30,6 +30,7 @@ EVERY: dict[str, dict[str, Any]] = {
     "programming_error": {"sigma_conductance_us": [0.05], "valid_to_conductance_s": 1e-4},
     "device_to_device": {"sigma": 0.05},
     "cycle_to_cycle": {"sigma": 0.2},
+    "short_term": {"tau_s": 0.3, "beta": 0.8, "volatile": 0.4, "consolidation": 0.2},
     "relaxation": {"sigma": 0.02, "tau_s": 0.5, "beta": 0.7},
     "drift": {"nu": 0.002, "nu_sigma": 0.001},
     "read_disturb": {"rate": 1e-6, "reference_v": 0.1},

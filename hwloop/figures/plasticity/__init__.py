@@ -1,0 +1,1 @@
+"""Figures of facilitation, relaxation and spike timing."""
