@@ -25,7 +25,7 @@ from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, EitherVolt, Number, PositiveSecond, PositiveVolt
 from hwloop.steps.array import Array
 from hwloop.steps.program.controllers.base import IntArray, Move, PulseTrain, Side, State
-from hwloop.steps.program.controllers.twin import Candidate, TwinChoice
+from hwloop.steps.program.controllers.twin import PulseCandidate, TwinChoice
 from hwloop.types import BoolArray, FloatArray
 
 MOST_CANDIDATES = 1000
@@ -42,10 +42,10 @@ class PulseGrid(Settings):
     widths_s: tuple[PositiveSecond, ...] = Field(min_length=1)
     gates_v: tuple[PositiveVolt, ...] | None = Field(default=None, min_length=1)
 
-    def candidates(self) -> list[Candidate]:
+    def candidates(self) -> list[PulseCandidate]:
         """Return every pulse of the grid."""
         gates_v = self.gates_v or (None,)
-        return [Candidate(*one) for one in product(self.amplitudes_v, self.widths_s, gates_v)]
+        return [PulseCandidate(*one) for one in product(self.amplitudes_v, self.widths_s, gates_v)]
 
     def strongest(self) -> list[PulseTrain]:
         """Return the strongest pulse of each polarity."""
@@ -82,7 +82,7 @@ class ModelPredictive(Settings):
         return self
 
     @cached_property
-    def every(self) -> list[Candidate]:
+    def every(self) -> list[PulseCandidate]:
         """Return every pulse that may be sent."""
         return [one for grid in self.candidates for one in grid.candidates()]
 

@@ -27,7 +27,7 @@ MOST_CELLS = 1_000_000
 """Most emulated cells of one trial: larger ones are divided into parts of the cells."""
 
 
-class Candidate(NamedTuple):
+class PulseCandidate(NamedTuple):
     """A pulse that may be sent; ``gate_v`` is None for cells without a gate."""
 
     amplitude_v: float
@@ -60,7 +60,7 @@ class ChosenTwin:
         opened: CrossbarBackend = self.kind.open(self.settings, OpenRequest(settings, count, rng))
         return opened
 
-    def refuse_unknown(self, candidates: Sequence[Candidate], array: ArraySettings) -> None:
+    def refuse_unknown(self, candidates: Sequence[PulseCandidate], array: ArraySettings) -> None:
         """Raise :class:`ConfigError` for a candidate that the twin's device does not cover."""
         with self.cells(array, 1, np.random.default_rng(0)) as cell:
             for one in candidates:
@@ -72,7 +72,7 @@ class ChosenTwin:
 
     def tried_conductance_s(
         self,
-        candidates: Sequence[Candidate],
+        candidates: Sequence[PulseCandidate],
         seen_conductance_s: FloatArray,
         *,
         array: ArraySettings,
@@ -95,7 +95,7 @@ class ChosenTwin:
 
     def _tried(
         self,
-        candidates: Sequence[Candidate],
+        candidates: Sequence[PulseCandidate],
         seen_conductance_s: FloatArray,
         array: ArraySettings,
         draws: int,
@@ -120,7 +120,7 @@ class ChosenTwin:
         return found
 
 
-def _pulses(candidates: Sequence[Candidate], number: np.ndarray, width_s: float) -> PulseMap:
+def _pulses(candidates: Sequence[PulseCandidate], number: np.ndarray, width_s: float) -> PulseMap:
     """Return the pulses of the candidates of one width; ``number``: which each twin tries."""
     amplitude_v = np.array([one.amplitude_v if one.width_s == width_s else 0 for one in candidates])
     gate_v = [one.gate_v for one in candidates if one.gate_v is not None]
