@@ -54,6 +54,7 @@ class PairedPulseRow(Row):
     repeat: int = column("1", "counted from 1")
     interval_s: float = column("s", "between the pulses of the pair")
     time_s: float = column("s", "end of the trial on the array's clock")
+    read_after_s: float = column("s", "from the end of the single pulse to the end of its read")
     before_conductance_s: FloatArray = column("S", "before the single pulse")
     single_conductance_s: FloatArray = column("S", "after the single pulse")
     between_conductance_s: FloatArray = column("S", "after a rest, before the pair")
@@ -131,7 +132,9 @@ def _group(
         for index, interval_s in enumerate(settings.intervals_s):
             before_conductance_s = settled_conductance_s
             array.backend.pulse(single)
+            pulsed_s = array.clock.now_s()
             single_conductance_s = read()
+            read_after_s = array.clock.now_s() - pulsed_s
             array.clock.sleep(settings.rest_s)
             between_conductance_s = read()
             array.backend.pulse(_pulse(settings, mask, interval_s))
@@ -145,6 +148,7 @@ def _group(
                     repeat=repeat + 1,
                     interval_s=interval_s,
                     time_s=array.clock.now_s(),
+                    read_after_s=read_after_s,
                     before_conductance_s=before_conductance_s,
                     single_conductance_s=single_conductance_s,
                     between_conductance_s=between_conductance_s,

@@ -1,8 +1,9 @@
-"""Effects that a record shows besides the device model: drift, read noise, wear."""
+"""Effects that a record shows besides the device model: drift, read noise, wear, memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hwloop.types import FloatArray
 from hwloop_sim.calibrate.operations.endurance_found import endurance_of
 from hwloop_sim.calibrate.operations.fit import OperationFit
 from hwloop_sim.calibrate.operations.found_effect import SURE, FoundEffect
+from hwloop_sim.calibrate.operations.short_term_found import short_term_of
 
 _WHITE = 0.3  # largest exponent of a flat spectrum
 _LEAST_HZ_DECADES = 1.0
@@ -23,8 +25,13 @@ _STEP = 1e-2  # step of ln t0 for derivatives
 
 
 def effects_of(paths: list[Path]) -> list[FoundEffect]:
-    """Find the effects that steps retention, read_noise and endurance of records determine."""
+    """Find the effects that steps of records determine.
+
+    Those are retention, read_noise and endurance, and relaxation_after and paired_pulse together.
+    """
     found: list[FoundEffect] = []
+    with ExitStack() as stack:
+        found += short_term_of([stack.enter_context(Record(path)) for path in paths])
     for path in paths:
         with Record(path) as record:
             for entry in record.resolved["steps"]:

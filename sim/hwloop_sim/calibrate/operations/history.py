@@ -24,6 +24,8 @@ from hwloop_sim.emulator.lines import ArrayLines
 from hwloop_sim.emulator.readout import Tiles
 
 LEAST_READS = 6
+RELAXING_STEPS = frozenset({"relaxation_after", "paired_pulse", "stdp"})
+"""Steps whose reads show relaxation, which no device model describes."""
 _WRONG_SIGNS = 0.1
 
 
@@ -149,6 +151,12 @@ def of_record(path: Path) -> History:
     reads, failed reads, or currents against their voltage.
     """
     with Record(path) as record:
+        if {entry["step"] for entry in record.resolved["steps"]} <= RELAXING_STEPS:
+            raise EmptyRecord(
+                "has steps of plasticity alone: they give the effect short_term, beside a record"
+                " that characterises the device",
+                file=str(path),
+            )
         shape = record.shape
         array = ArraySettings.parse(record.resolved["array"])
         # With floating lines, half-select stress depends on the cells: it is left out.
