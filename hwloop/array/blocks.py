@@ -12,13 +12,16 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hwloop.messages import first_place
 from hwloop.types import FloatArray
+
+DrivenLines = Literal["rows", "cols"]
+"""Lines that a multiplication drives; it measures the others."""
 
 Keep = Literal["all", "answers", "summary"]
 """What a record keeps of a multiplication: every voltage and current, the answers, or figures."""
@@ -29,7 +32,8 @@ class CellBlock:
     """Rectangle of cells on a tile, and the entries of a vector that drive its rows.
 
     ``top``, ``left``: its first row and column. ``rows``: for each of its rows from the top, the
-    index of an entry.
+    index of an entry. In a batch that drives the columns, what is said of rows here is meant of
+    columns and the other way round.
     """
 
     tile: int
@@ -91,7 +95,8 @@ class BlockBatch:
     answer is the currents (..., vectors, columns), the columns of the blocks side by side.
 
     ``tiles``: of the array; 1: it has no axis of tiles. ``calibrate``: the converters of these
-    blocks take their range from this batch. ``keep``: what a record keeps of it.
+    blocks take their range from this batch. ``keep``: what a record keeps of it. ``driven``: with
+    ``cols`` the vectors are on the columns, and the currents those of the rows.
     """
 
     voltage_v: FloatArray
@@ -101,12 +106,15 @@ class BlockBatch:
     constant_v: float | None = None
     calibrate: bool = False
     keep: Keep = "all"
+    driven: DrivenLines = "rows"
     _entries_v: tuple[float, float] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         owned_v, extremes_v = _owned(self.voltage_v, self.windows)
         object.__setattr__(self, "voltage_v", owned_v)
         object.__setattr__(self, "_entries_v", extremes_v)
+        if self.driven not in get_args(DrivenLines):
+            raise ValueError(f"driven {self.driven!r} is neither rows nor cols")
         if not self.blocks:
             raise ValueError("blocks is empty: nothing would be multiplied")
         if self.constant_v is not None and not np.isfinite(self.constant_v):
@@ -202,6 +210,7 @@ class BlockBatch:
                 and [windows.height, windows.width, windows.padding, windows.stride],
                 "constant_v": self.constant_v,
                 "calibrate": self.calibrate,
+                **({} if self.driven == "rows" else {"driven": self.driven}),
             }
         )
 
@@ -221,6 +230,7 @@ class BlockBatch:
             data["constant_v"],
             data["calibrate"],
             keep,
+            data.get("driven", "rows"),
         )
 
     def _refuse_small_images(self) -> None:

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntFlag
 from functools import cached_property
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hwloop.array.blocks import BlockBatch
+from hwloop.array.blocks import BlockBatch, DrivenLines
 from hwloop.array.codes import Codes
 from hwloop.array.maps import checked_map, gate_map, refuse_not_positive
 from hwloop.array.pulses import PulseMap, PulsePair
@@ -46,9 +46,6 @@ __all__ = [
 
 MOST_ENTRIES = 4_000_000
 """Most voltages of one multiplication that a larger one is divided into: below 32 MB."""
-
-
-DrivenLines = Literal["rows", "cols"]
 
 
 class Flag(IntFlag):

@@ -18,6 +18,7 @@ def by_vectors(
 
     ``shape``: (..., rows, cols), with the axis of tiles in front of the rows where there are some.
     """
+    shape = _seen(batch, shape)
     outer = shape[: -3 if batch.tiles > 1 else -2]
     whole = (*outer, batch.vectors, batch.columns)
     answer = Reading(np.full(whole, np.nan), np.zeros(whole, np.uint8))
@@ -35,8 +36,14 @@ def by_vectors(
 
 def whole_tiles(batch: BlockBatch, shape: tuple[int, ...]) -> Iterator[VectorBatch]:
     """Yield the vectors for whole tiles that a batch of blocks comes to."""
-    for _, _, vectors in _parts(batch, shape):
+    for _, _, vectors in _parts(batch, _seen(batch, shape)):
         yield vectors
+
+
+def _seen(batch: BlockBatch, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of the array as it is seen from the driven lines: they count as rows."""
+    *outer, rows, cols = shape
+    return shape if batch.driven == "rows" else (*outer, cols, rows)
 
 
 def _parts(
@@ -47,7 +54,8 @@ def _parts(
     samples = max(1, MOST_ENTRIES // each)
     for part, row_v in batch.pieces(samples):
         for driven in batch.rounds:
-            yield part, driven, VectorBatch(_on_tiles(batch, driven, row_v, shape))
+            on_tiles_v = _on_tiles(batch, driven, row_v, shape)
+            yield part, driven, VectorBatch(on_tiles_v, batch.driven)
 
 
 def _on_tiles(

@@ -48,6 +48,10 @@ def _check_vectors(batch: VectorBatch, shape: tuple[int, ...]) -> None:
 
 def _check_blocks(batch: BlockBatch, shape: tuple[int, ...]) -> None:
     *population, rows, cols = shape
+    across = "columns"
+    down = "rows"
+    if batch.driven == "cols":
+        rows, cols, down, across = cols, rows, across, down
     if batch.tiles > 1:
         tiles = population.pop() if population else 1
         if tiles != batch.tiles:
@@ -55,8 +59,8 @@ def _check_blocks(batch: BlockBatch, shape: tuple[int, ...]) -> None:
     for number, block in enumerate(batch.blocks):
         if block.row_slice.stop > rows or block.col_slice.stop > cols:
             raise BackendError(
-                f"block {number} ends at row {block.row_slice.stop}, column {block.col_slice.stop};"
-                f" a tile has {rows} rows, {cols} columns"
+                f"block {number} ends at {down[:-1]} {block.row_slice.stop}, {across[:-1]}"
+                f" {block.col_slice.stop}; a tile has {rows} {down}, {cols} {across}"
             )
     if batch.outer not in ((), tuple(population)):
         raise BackendError(

@@ -9,10 +9,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.array.blocks import BlockBatch
+from hwloop.array.blocks import BlockBatch, DrivenLines
 from hwloop.array.operations import (
     Answer,
-    DrivenLines,
     Flag,
     Hold,
     Operation,

@@ -215,7 +215,8 @@ def describe(operation: Operation, array: ArraySettings) -> str:
         case BlockBatch():
             blocks = len(operation.blocks)
             return (
-                f"multiply {operation.vectors} vectors by {blocks} block{'s' * (blocks > 1)},"
+                f"multiply {operation.vectors} vectors by {blocks} block{'s' * (blocks > 1)}"
+                f"{_lines_text(operation)},"
                 f" up to {format_quantity(_read(operation), 'V')}"
             )
         case Hold():
@@ -270,7 +271,7 @@ def _gate_text(pulse: PulseMap) -> str:
     return f", gate {several}{format_quantity(pulse.highest_gate_v, 'V')}"
 
 
-def _lines_text(batch: VectorBatch) -> str:
+def _lines_text(batch: VectorBatch | BlockBatch) -> str:
     return "" if batch.driven == "rows" else " from the columns, measured at the rows"
 
 

@@ -237,7 +237,7 @@ class Bench(CrossbarBackend):
             self._check_pulse(operation)
         if isinstance(operation, PulsePair):
             self._check_pair(operation)
-        if isinstance(operation, VectorBatch):
+        if isinstance(operation, VectorBatch | BlockBatch):
             self._drives.meter_for(operation.driven)
         self._checked = operation  # an operation cannot change: what was checked stays good
 

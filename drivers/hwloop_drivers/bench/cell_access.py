@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from hwloop.array.blocks import DrivenLines
 from hwloop.array.operations import (
-    DrivenLines,
     Flag,
     PulseMap,
     PulsePair,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hwloop.array.biasing import floats
-from hwloop.array.operations import DrivenLines
+from hwloop.array.blocks import DrivenLines
 from hwloop.station.station import Station
 from hwloop.types import BoolArray, FlagArray, FloatArray
 from hwloop_drivers.roles import Measured

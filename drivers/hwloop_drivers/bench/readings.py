@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from hwloop.array.operations import DrivenLines, Flag
+from hwloop.array.blocks import DrivenLines
+from hwloop.array.operations import Flag
 from hwloop.array.read_path import ReadPath
 from hwloop.errors import UnexpectedReply
 from hwloop.settings.units import format_quantity

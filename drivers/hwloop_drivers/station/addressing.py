@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from hwloop.array.biasing import SCHEMES, LineBias
-from hwloop.array.operations import DrivenLines
+from hwloop.array.blocks import DrivenLines
 from hwloop.station.parts import GROUND
 from hwloop.station.station import Station
 from hwloop.types import BoolArray

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hwloop.array.biasing import SWITCHING_ORDER, DriveName, drive_fractions
+from hwloop.array.blocks import DrivenLines
 from hwloop.array.line_bounds import DriveCircuit
-from hwloop.array.operations import DrivenLines
 from hwloop.array.read_path import ReadPath
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, InstrumentFault, Unsupported

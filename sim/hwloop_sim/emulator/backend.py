@@ -9,9 +9,8 @@ import numpy as np
 from pydantic import ValidationInfo, model_validator
 from typing_extensions import override
 
-from hwloop.array.blocks import BlockBatch
+from hwloop.array.blocks import BlockBatch, DrivenLines
 from hwloop.array.operations import (
-    DrivenLines,
     Flag,
     Hold,
     Operation,

@@ -73,6 +73,8 @@ class BlockProducts:
         """Return whether these cells multiply by a matrix, no row beyond its compliance."""
         if not cells.linear or cells.time_varying or cells.changed_by_reads:
             return False
+        if batch.driven != "rows":  # on their own side, vector by vector
+            return False
         if self._lines.one_by_one or not self._readout.drives_alike:
             return False
         if any(noise.fixed_variance_a2() is None for noise in cells.read_noise):

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hwloop import disk
+from hwloop.array.blocks import DrivenLines
 from hwloop.array.geometry import Geometry
 from hwloop.array.operations import (
-    DrivenLines,
     Operation,
     PulseMap,
     Ramp,

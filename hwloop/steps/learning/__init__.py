@@ -1,0 +1,1 @@
+"""Training of one or two layers whose weights are the cells of the array."""
