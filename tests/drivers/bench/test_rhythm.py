@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop.array.operations import PulseMap, PulsePair
+from hwloop.array.operations import PulseMap, PulsePair, Wait
 from hwloop.errors import Unsupported
-from hwloop_drivers.bench.open import BenchSettings, dry_run_bench
+from hwloop_drivers.bench.open import BenchSettings, dry_run_bench, open_bench
 from tests.drivers.bench.test_backend import _open, _procedure, _request, _seen, _station
-from tests.drivers.running_bench import ROOT
+from tests.drivers.running_bench import ROOT, running_bench
 
 pytestmark = pytest.mark.usefixtures("no_watchdog")
 
@@ -102,3 +102,30 @@ def test_an_interval_in_which_the_cable_does_not_discharge_is_refused(tmp_path: 
     # C V / I: 1 µF by 1 V at the compliance of 3 mA.
     with pytest.raises(Unsupported, match=r"interval_s 100 .s is below the 333\.\d* .s in which"):
         bench.check(PulseMap(_at(1.0), 100e-3, count=2, interval_s=1e-4))
+
+
+def test_a_cell_that_forgets_behind_the_bench_keeps_more_of_a_train_with_short_intervals(
+    tmp_path: Path,
+) -> None:
+    station = _station(tmp_path, "grounded")
+    pulse = "{amplitude_v: 1 V, width_s: 2 ms}"
+    device = (
+        "{model: soft_bounds, min_conductance_s: 1 nS, max_conductance_s: 100 uS, initial: 50 uS,"
+        f" up_pulses: 1000, up: {pulse}, down: {pulse.replace('1 V', '-1 V')}}}"
+    )
+    effects = "[{effect: short_term, tau_s: 50 ms}]"
+    sim = {"backends.sim": f"{{device: {device}, effects: {effects}}}"}
+    procedure = _procedure("grounded", **sim)
+    left = []
+    with (
+        running_bench(station, procedure) as virtual,
+        open_bench(BenchSettings(station=station), _request(procedure)) as bench,
+    ):
+        for interval_s in (6e-3, 100e-3):
+            before_s = float(virtual.device.conductance_s[1, 2])
+            bench.pulse(PulseMap(_at(1.0), 2e-3, count=2, interval_s=interval_s))
+            left.append(float(virtual.device.conductance_s[1, 2]) - before_s)
+            bench.wait(Wait(10.0))
+    # 1 + exp(-(Δ + w)/τ) of a step, a little less after the time of the bench until it is looked at.
+    facilitated = (1 + np.exp(-8 / 50)) / (1 + np.exp(-102 / 50))
+    assert left[0] / left[1] == pytest.approx(facilitated, rel=0.05)
