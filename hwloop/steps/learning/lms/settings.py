@@ -54,7 +54,7 @@ class SpikingReadout(Settings):
     data: LabelledData
     time_steps: Annotated[Count, Field(le=10_000)] = 16
     charge: Annotated[Number, Field(gt=0)] = 1.0
-    record: Keep = "summary"
+    record: Keep = "answers"
 
 
 class ProgramLmsSettings(Settings):
