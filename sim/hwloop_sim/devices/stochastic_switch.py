@@ -87,7 +87,9 @@ class StochasticSwitch(Device):
     @property
     @override
     def conductance_s(self) -> FloatArray:
-        return np.where(self._closed, self._p.on_conductance_s, self._p.off_conductance_s)
+        return np.asarray(
+            np.where(self._closed, self._p.on_conductance_s, self._p.off_conductance_s)
+        )
 
     @property
     @override
