@@ -30,7 +30,7 @@ class LmsRow(Row):
 
 @dataclass(frozen=True, eq=False)
 class ProgrammedRow(Row):
-    """Result of the programming."""
+    """Result of the programming of each array."""
 
     table: ClassVar[str] = "summary"
 
