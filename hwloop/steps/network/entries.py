@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwloop.array.switching_law import switching_probability, switching_voltage_v
 from hwloop.errors import StepError
 from hwloop.types import FloatArray
 
@@ -67,4 +68,36 @@ class OutputLine:
         return self.factor.reshape(across) * x + self.offset.reshape(across)
 
 
-Entry = ChannelLine | InputLimit | OutputLine
+@dataclass(eq=False)
+class FiringUnits:
+    """Units that fire or not, 1 or 0, by the switching of a binary cell.
+
+    ``width_s``: of the voltage on the cell, switching_voltage_v of a unit's sum. ``time_s``,
+    ``scale_v``: of :mod:`hwloop.array.switching_law`. ``asked``, ``fired``: units since
+    :meth:`begin`, and ``highest_v`` on any of their cells.
+    """
+
+    rng: np.random.Generator
+    width_s: float
+    time_s: float
+    scale_v: float
+    asked: int = 0
+    fired: int = 0
+    highest_v: float = -np.inf
+
+    def begin(self) -> None:
+        """Set both counts and the highest voltage back."""
+        self.asked, self.fired, self.highest_v = 0, 0, -np.inf
+
+    def apply(self, x: FloatArray) -> FloatArray:
+        """Return which units fire of their sums (..., samples, units)."""
+        law = {"time_s": self.time_s, "scale_v": self.scale_v}
+        voltage_v = switching_voltage_v(x, self.width_s, **law)
+        fired = self.rng.random(x.shape) < switching_probability(voltage_v, self.width_s, **law)
+        self.asked += x.size
+        self.fired += int(np.count_nonzero(fired))
+        self.highest_v = max(self.highest_v, float(voltage_v.max(initial=-np.inf)))
+        return fired.astype(np.float64)
+
+
+Entry = ChannelLine | InputLimit | OutputLine | FiringUnits

@@ -26,7 +26,7 @@ from hwloop.steps.network.convolution import (
     sums_by_elements,
     sums_by_patches,
 )
-from hwloop.steps.network.entries import ChannelLine, Entry, InputLimit, OutputLine
+from hwloop.steps.network.entries import ChannelLine, Entry, FiringUnits, InputLimit, OutputLine
 from hwloop.steps.network.mapping.mapping import refuse_unfinite
 from hwloop.types import FloatArray
 
@@ -90,9 +90,12 @@ class ConvLayer(Folded):
 
 
 class Function(Settings):
-    """Activation in software: σ(x), tanh, max(x, 0), or e^x / Σ e^x over the outputs."""
+    """Activation in software: σ(x), tanh, max(x, 0), or e^x / Σ e^x over the outputs.
 
-    kind: Literal["sigmoid", "tanh", "relu", "softmax"]
+    ``switching``: 1 − exp(−exp(x)), the mean of a unit that fires by chance.
+    """
+
+    kind: Literal["sigmoid", "tanh", "relu", "softmax", "switching"]
 
 
 class Scale(Settings):
@@ -370,7 +373,7 @@ def _of_outputs(arrays: Arrays, name: str, outputs: int) -> FloatArray:
 
 def _function(layer: LayerSettings | Entry, x: FloatArray) -> FloatArray:
     match layer:
-        case ChannelLine() | InputLimit() | OutputLine():
+        case ChannelLine() | InputLimit() | OutputLine() | FiringUnits():
             return layer.apply(x)
         case Function():
             return _FUNCTIONS[layer.kind](x)
@@ -418,11 +421,16 @@ def _softmax(x: FloatArray) -> FloatArray:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
+def _switching(x: FloatArray) -> FloatArray:
+    return np.asarray(-np.expm1(-np.exp(np.minimum(x, 700.0))))
+
+
 _FUNCTIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
     "sigmoid": sigmoid,
     "tanh": np.tanh,
     "relu": lambda x: np.maximum(x, 0.0),
     "softmax": _softmax,
+    "switching": _switching,
 }
 
 

@@ -95,6 +95,8 @@ def _function(torch: Any, layer: LayerSettings, x: Tensor) -> Tensor:
     match layer:
         case Function(kind="softmax"):
             return torch.softmax(x, dim=-1)
+        case Function(kind="switching"):
+            return -torch.expm1(-torch.exp(torch.clamp(x, max=50.0)))
         case Function():
             return getattr(torch, layer.kind)(x)
         case Scale():

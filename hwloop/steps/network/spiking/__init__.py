@@ -1,0 +1,1 @@
+"""Inference by hidden units that fire or not, in the rhythm of time steps."""
