@@ -9,7 +9,7 @@ from hwloop.array.conductance_range import ConductanceRange
 from hwloop.array.geometry import Cell, Geometry
 from hwloop.array.limits import Limits
 from hwloop.settings.model import Settings
-from hwloop.settings.units import Count, PositiveVolt
+from hwloop.settings.units import Count, EitherVolt, PositiveVolt
 
 MAX_CELLS = 2**24
 """Most cells of an array with its tiles: every map of them, 128 MiB of doubles, fits a memory."""
@@ -18,10 +18,11 @@ MAX_CELLS = 2**24
 class ReadSettings(Settings):
     """Settings of a read: at ``read_v``, averaged over both polarities or not.
 
-    ``gate_v``: on the gates of the 1T1R cells that are read.
+    ``read_v`` may be negative, for cells that are to be read at that polarity: a conductance is the
+    current over it. ``gate_v``: on the gates of the 1T1R cells that are read.
     """
 
-    read_v: PositiveVolt
+    read_v: EitherVolt
     both_polarities: bool = Field(default=True, strict=True)
     gate_v: PositiveVolt | None = None
 
@@ -60,7 +61,7 @@ class ArraySettings(Settings):
     @property
     def most_readable_conductance_s(self) -> float:
         """Return the conductance whose current at ``read.read_v`` is ``limits.current_a``."""
-        return self.limits.current_a / self.read.read_v
+        return self.limits.current_a / abs(self.read.read_v)
 
     def outer_shape(self, population: int | None) -> tuple[int, ...]:
         """Return the axes before (rows, cols): a population's, if any, then tiles', if several."""
@@ -79,7 +80,7 @@ class ArraySettings(Settings):
                 f"biasing {self.biasing} does not fit cell {self.cell}: 1T1R goes with 1T1R"
             )
         _check_gate(self)
-        if self.read.read_v > self.limits.read_v:
+        if abs(self.read.read_v) > self.limits.read_v:
             raise ValueError(
                 f"read.read_v {self.read.read_v:g} exceeds limits.read_v {self.limits.read_v:g}"
             )

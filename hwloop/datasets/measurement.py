@@ -22,7 +22,7 @@ from hwloop.errors import ConfigError
 from hwloop.messages import nearest
 from hwloop.settings.foreign_files import refuse_claims
 from hwloop.settings.model import Settings
-from hwloop.settings.units import Kelvin, PositiveSecond, PositiveVolt, Volt
+from hwloop.settings.units import EitherVolt, Kelvin, PositiveSecond, Volt
 
 FORMAT = "hwloop-measurement"
 FORMAT_VERSION = 1
@@ -114,7 +114,7 @@ class Conditions(Settings):
 
     amplitude_v: PulseAmplitude | None = None
     width_s: PositiveSecond | None = None
-    read_v: PositiveVolt | None = None
+    read_v: EitherVolt | None = None
     temperature_k: Annotated[Kelvin, Field(gt=0)] | None = None
     note: str = ""
 

@@ -204,10 +204,7 @@ def describe(operation: Operation, array: ArraySettings) -> str:
             return _pair_text(operation, cells)
         case ReadMap():
             addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
-            sign = "±" if operation.both_polarities else ""
-            return (
-                f"read {addressed} of {cells} cells, {sign}{format_quantity(operation.read_v, 'V')}"
-            )
+            return f"read {addressed} of {cells} cells, {_read_text(operation)}"
         case Ramp():
             return _ramp_text(operation, cells)
         case VectorBatch():
@@ -251,14 +248,20 @@ def _pair_text(pair: PulsePair, cells: int) -> str:
 def _ramp_text(ramp: Ramp, cells: int) -> str:
     addressed = int(ramp.addressed.sum(axis=(-2, -1)).max())
     first, last = ramp.ends()
-    sign = "±" if ramp.both_polarities else ""
     return (
         f"ramp {addressed} of {cells} cells, up to {ramp.steps} pulses of up to"
         f" {format_quantity(max(_magnitude(first), _magnitude(last)), 'V')},"
         f" {format_quantity(ramp.width_s, 's')}"
         f"{_gate_text(max(first, last, key=lambda pulse: pulse.highest_gate_v or 0.0))},"
-        f" each read at {sign}{format_quantity(ramp.read_v, 'V')}"
+        f" each read at {_read_text(ramp)}"
     )
+
+
+def _read_text(read: ReadMap | Ramp) -> str:
+    """Return the voltage of a read, of both signs where it is of both polarities."""
+    if read.both_polarities:
+        return f"±{format_quantity(abs(read.read_v), 'V')}"
+    return format_quantity(read.read_v, "V")
 
 
 def _gate_text(pulse: PulseMap) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -132,6 +132,16 @@ VoltPerMetre = Annotated[float, Unit("V/m"), _in("1")]
 KelvinPerWatt = Annotated[float, Unit("K/W"), _in("1")]
 PerCubicMetre = Annotated[float, Unit("1/m3"), _in("1")]
 Number = Annotated[float, Unit("1"), _in("1")]
+
+
+def _not_zero(value: float) -> float:
+    if value == 0:
+        raise ValueError("0 V: neither polarity")
+    return value
+
+
+EitherVolt = Annotated[Volt, AfterValidator(_not_zero)]
+"""A voltage of either polarity, not 0."""
 
 PositiveMetre = Annotated[Metre, Field(gt=0)]
 PositiveVolt = Annotated[Volt, Field(gt=0)]

@@ -59,8 +59,8 @@ class Trial:
 
     @property
     def read_v(self) -> float:
-        """Return the voltage of the reads, volts."""
-        return self.array.read.read_v
+        """Return the magnitude of the voltage of the reads, volts: both signs are tried."""
+        return abs(self.array.read.read_v)
 
     def output(self, key: str) -> str:
         """Return the output of a drive; "gnd" where the station has none."""

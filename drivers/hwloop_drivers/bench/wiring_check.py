@@ -251,7 +251,7 @@ class ConnectivityCheck:
         lines, gates_v = self._with_gates(lines)
         levels_v = gates_v | {drive or self._meter: self._read_v}
         measured = self._bench.current_a(lines, levels_v)
-        return float("inf") if measured.flags else abs(measured.current_a) / self._read_v
+        return float("inf") if measured.flags else abs(measured.current_a / self._read_v)
 
     def _expected_conductance_s(self, lines: Lines, *, drive: str | None = None) -> float:
         """Return the apparent conductance of the circuit as it is wired."""

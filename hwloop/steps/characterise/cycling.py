@@ -20,7 +20,8 @@ from hwloop.types import BoolArray, FloatArray
 class TwoStates(Settings):
     """Settings of a cycle between two states.
 
-    A cycle is ``pulses`` of ``up``, then ``pulses`` of ``down``; the two have opposite signs.
+    A cycle is ``pulses`` of ``up``, then ``pulses`` of ``down``. Unipolar cells take both of one
+    sign: then the two differ in amplitude, width or gate.
     """
 
     up: Pulse
@@ -29,9 +30,9 @@ class TwoStates(Settings):
     cells: Cells | None = None
 
     @model_validator(mode="after")
-    def _opposite(self) -> TwoStates:
-        if self.up.amplitude_v * self.down.amplitude_v > 0:
-            raise ValueError("up and down have the same sign")
+    def _different(self) -> TwoStates:
+        if self.up == self.down:
+            raise ValueError("up and down are the same pulse: no cell can go both ways by it")
         return self
 
 

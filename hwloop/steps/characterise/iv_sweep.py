@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from typing_extensions import override
 
 from hwloop.array.operations import ReadMap, limited
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError
 from hwloop.settings.model import Settings
-from hwloop.settings.units import Count, NegativeVolt, PositiveSecond, PositiveVolt
+from hwloop.settings.units import Count, NegativeVolt, PositiveSecond, PositiveVolt, Volt
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import (
     Cells,
@@ -38,12 +38,14 @@ Mode = Literal["pulsed", "direct"]
 class IvSweepSettings(Settings):
     """Settings of an I–V sweep: a cycle goes 0 → ``positive_v`` → ``negative_v`` → 0 by ``step_v``.
 
+    One of the two may be 0 V: a sweep of one polarity, as for unipolar cells.
+
     ``mode``: ``pulsed`` gives a pulse of ``width_s`` at each level and then reads at the read
     voltage; ``direct`` reads the current at the level itself, within limits.read_v. ``gate_v``:
     gate voltage of the pulses (1T1R).
     """
 
-    positive_v: PositiveVolt
+    positive_v: Annotated[Volt, Field(ge=0)]
     negative_v: NegativeVolt
     step_v: PositiveVolt
     mode: Mode = "pulsed"
@@ -58,7 +60,9 @@ class IvSweepSettings(Settings):
             raise ValueError("width_s goes with mode pulsed, and only with it")
         if self.mode == "direct" and self.gate_v is not None:
             raise ValueError("gate_v is of pulses; direct reads take array.read.gate_v")
-        if self.step_v > min(self.positive_v, abs(self.negative_v) or self.positive_v):
+        if not self.positive_v and not self.negative_v:
+            raise ValueError("positive_v and negative_v are both 0 V: there is no level")
+        if self.step_v > min(v for v in (self.positive_v, -self.negative_v) if v):
             raise ValueError(f"step_v {self.step_v:g} is larger than the sweep")
         steps_within(self.positive_v - self.negative_v, self.step_v)
         return self

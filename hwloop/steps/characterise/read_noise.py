@@ -13,7 +13,7 @@ from typing_extensions import override
 from hwloop.array.operations import ReadMap
 from hwloop.array.settings import ArraySettings
 from hwloop.settings.model import Settings
-from hwloop.settings.units import PositiveVolt
+from hwloop.settings.units import EitherVolt
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import Cells, chosen, filled, groups, measured_a
 from hwloop.steps.common.summaries import median_text, over_cells
@@ -27,10 +27,11 @@ _BINS_PER_DECADE = 5
 class ReadNoiseSettings(Settings):
     """Settings of read noise.
 
-    ``reads`` of each cell at each of ``read_voltages_v``, one polarity, one after the other.
+    ``reads`` of each cell at each of ``read_voltages_v``, of either sign, one after the other; no
+    average over polarities.
     """
 
-    read_voltages_v: tuple[PositiveVolt, ...] = Field(min_length=1)
+    read_voltages_v: tuple[EitherVolt, ...] = Field(min_length=1)
     reads: int = Field(strict=True, ge=8)
     cells: Cells | None = None
 

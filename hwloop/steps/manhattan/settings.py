@@ -9,15 +9,15 @@ from pydantic import Field, model_validator
 
 from hwloop.settings.model import Settings
 from hwloop.settings.tables import BitTable
-from hwloop.settings.units import Count, PerAmpere, PositiveSecond, PositiveVolt, Volt
+from hwloop.settings.units import Count, EitherVolt, PerAmpere, PositiveSecond, PositiveVolt, Volt
 from hwloop.steps.common.pulses import Pulse
 from hwloop.types import FloatArray
 
 
 class PulseSettings(Settings):
-    """Pulse of ``potentiate_only``; ``gate_v``: gate voltage in a 1T1R array."""
+    """Pulse of ``potentiate_only``, of either sign; ``gate_v``: gate voltage in a 1T1R array."""
 
-    amplitude_v: PositiveVolt
+    amplitude_v: EitherVolt
     width_s: PositiveSecond
     gate_v: PositiveVolt | None = None
 
@@ -87,11 +87,8 @@ def _check_scheme(settings: ManhattanSettings) -> None:
         if (getattr(settings, key) is not None) != (key in needed):
             relation = "needs" if key in needed else "has no"
             raise ValueError(f"scheme {settings.scheme} {relation} {key}")
-    if settings.up and settings.down and settings.up.amplitude_v * settings.down.amplitude_v > 0:
-        raise ValueError(
-            f"up.amplitude_v {settings.up.amplitude_v:g} and down.amplitude_v"
-            f" {settings.down.amplitude_v:g} must have opposite signs"
-        )
+    if settings.up is not None and settings.up == settings.down:
+        raise ValueError("up and down are the same pulse: no cell can go both ways by it")
 
 
 def _check_classes(outputs: BitTable) -> None:

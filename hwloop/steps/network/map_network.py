@@ -160,7 +160,7 @@ def run(settings: MapNetworkSettings, array: Array) -> Iterator[Yield]:
     beside = beside_faults(placement, maps, stuck_conductance_s, span_conductance_s)
     placed = PlacedNetwork(network, beside, placement)
     if settings.input_scale == "memtorch":
-        limited = with_input_limits(network, array.settings.read.read_v)
+        limited = with_input_limits(network, abs(array.settings.read.read_v))
         placed = replace(placed, driven=limited, unit_v=1.0)
     array.leave(placed)
     for index, mapped in enumerate(maps):

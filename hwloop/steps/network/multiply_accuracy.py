@@ -25,7 +25,7 @@ class MultiplyTestSettings(Settings):
     """Settings of a multiplication test.
 
     ``vectors``: number of vectors of row voltages, uniform from −``read_v`` to ``read_v`` of the
-    array; with ``positive`` from 0 to ``read_v``.
+    array; with ``positive`` from 0 to ``read_v``, of its sign.
     """
 
     vectors: Count = 100
@@ -50,8 +50,9 @@ def run(settings: MultiplyTestSettings, array: Array) -> Iterator[Yield]:
     shape = array.geometry.shape
     read_conductance_s = conductance_s(array, np.ones(shape, dtype=np.bool_), step="multiply_test")
     read_v = array.settings.read.read_v
-    low_v = 0.0 if settings.positive else -read_v
-    voltage_v = array.rng.uniform(low_v, read_v, size=(settings.vectors, shape[0]))
+    from_v = 0.0 if settings.positive else -read_v
+    low_v, high_v = sorted((from_v, read_v))
+    voltage_v = array.rng.uniform(low_v, high_v, size=(settings.vectors, shape[0]))
     current_a = array.backend.multiply(VectorBatch(voltage_v)).current_a
     expected_a = voltage_v @ read_conductance_s
     failed = np.isnan(current_a)

@@ -108,7 +108,7 @@ def _ended(
 ) -> NDArray[np.int64]:
     """Return how each cell ends before its next pulse, or WAITING."""
     status = np.full(work.index.size, WAITING)
-    unaffordable = (move.side != 0) & ~_affordable(work, move.amplitude_v, controller, budgets)
+    unaffordable = (move.side != 0) & ~_affordable(work, move, controller, budgets)
     for ended, which in (
         (STUCK, (work.idle >= budgets.patience) & (work.need != 0)),
         (BUDGET, unaffordable),
@@ -157,15 +157,13 @@ def _judge_progress(
 
 
 def _affordable(
-    work: CellsAtWork, amplitude_v: FloatArray, controller: Controller, budgets: Budgets
+    work: CellsAtWork, move: Move, controller: Controller, budgets: Budgets
 ) -> BoolArray:
     affordable: BoolArray = work.pulses < budgets.pulses
     if not budgets.are_of_pulses_alone:
         up, down = (0.0 if train is None else train.width_s for train in controller.trains)
-        width_s = np.where(amplitude_v > 0, up, down)
-        if up and down and controller.trains[0] is not None and controller.trains[0].sign < 0:
-            width_s = np.where(amplitude_v > 0, down, up)
-        energy_j = np.square(amplitude_v) * np.abs(work.seen_conductance_s) * width_s
+        width_s = np.where(move.side > 0, up, down) if move.width_s is None else move.width_s
+        energy_j = np.square(move.amplitude_v) * np.abs(work.seen_conductance_s) * width_s
         affordable &= work.energy_j + energy_j <= budgets.energy_j
         affordable &= work.stress_s + width_s <= budgets.stress_s * (1 + 1e-12)
     return affordable

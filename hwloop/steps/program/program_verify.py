@@ -30,8 +30,9 @@ from hwloop.steps.program.cell_table import (
     WAITING,
     CellTable,
 )
-from hwloop.steps.program.controllers import Algorithm, passes
+from hwloop.steps.program.controllers import Algorithm, passes, ready
 from hwloop.steps.program.controllers.base import PulseTrain
+from hwloop.steps.program.controllers.model_predictive import ModelPredictive
 from hwloop.steps.program.loop import Budgets, program
 from hwloop.steps.program.pulses import read
 from hwloop.steps.program.rows import (
@@ -160,7 +161,8 @@ def _look(reads: VerifyReads, table: CellTable) -> tuple[FloatArray, float]:
 def _passes(
     settings: ProgramVerifySettings, array: Array, reads: VerifyReads, table: CellTable
 ) -> Iterator[RoundRow]:
-    controller, times, wait_s = passes(settings.algorithm)
+    writer, times, wait_s = passes(settings.algorithm)
+    controller = ready(writer, array)
     for attempt in range(1, times + 1):
         for group, mask in enumerate(groups(array, settings.cells)):
             inside = np.broadcast_to(mask, array.backend.description.shape).ravel()
@@ -253,12 +255,16 @@ def plan(settings: ProgramVerifySettings, array: ArraySettings) -> Plan:
         remark = partial(pattern_remark, read=array.read, rows=int(mask.any(axis=-1).sum()))
     else:
         operations = [planned_read(array, settings.cells, at_most)]
-    for train in controller.trains:
+    trains: tuple[PulseTrain | None, ...] = controller.trains
+    if isinstance(controller, ModelPredictive):
+        controller.refuse_unknown(array)
+        trains = tuple(controller.strongest())
+    for train in trains:
         if train is not None:
             operations.append(_planned(train, mask, settings.pulses_per_cell))
     for key in THRESHOLDS:
         refuse_unreadable(getattr(controller, key, None), array, key=f"algorithm.{key}")
-    if array.cell == "1T1R" and any(t is not None and t.gate is None for t in controller.trains):
+    if array.cell == "1T1R" and any(t is not None and t.gate is None for t in trains):
         raise ConfigError("a 1T1R cell needs a gate in every train", key="algorithm")
     return Plan(
         operations,

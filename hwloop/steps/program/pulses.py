@@ -45,7 +45,7 @@ def apply(
     ``most``: tells how many pulses each cell may still get.
     """
     steps = array.backend.description.verify_steps
-    if steps > 1 and reads.own_reads:
+    if steps > 1 and reads.own_reads and move.width_s is None:
         return _ramp(array, reads, work, move, trains, np.minimum(most(), steps))
     for which, width_s in _widths(move, trains):
         every = bool(which.all())
@@ -79,17 +79,18 @@ def _ramp(
         cells, amplitude_v = index[which], move.amplitude_v[which]
         gate_v = None if move.gate_v is None else move.gate_v[which]
         count, step_v, gate_step_v = _linear(train, amplitude_v, gate_v, int(left[which].min()))
-        bound_a = array.read_current_a(
-            np.array([work.low_conductance_s[which], work.high_conductance_s[which]])
-        )
+        window_conductance_s = work.low_conductance_s if sign > 0 else work.high_conductance_s
+        bound_a = array.read_current_a(window_conductance_s[which])
+        # A rising conductance ends in a rising current, or at a negative voltage in a falling one.
+        ends_below = sign * array.settings.read.read_v < 0
         ramp = Ramp(
             _map(array, cells, amplitude_v),
             np.array(step_v),
             train.width_s,
             count,
             array.settings.read.read_v,
-            low_a=_map(array, cells, bound_a[0]) if sign > 0 else np.array(-np.inf),
-            high_a=_map(array, cells, bound_a[1]) if sign < 0 else np.array(np.inf),
+            low_a=np.array(-np.inf) if ends_below else _map(array, cells, bound_a),
+            high_a=_map(array, cells, bound_a) if ends_below else np.array(np.inf),
             both_polarities=array.settings.read.both_polarities,
             gate_v=None if gate_v is None else _map(array, cells, gate_v),
             gate_step_v=gate_step_v,
@@ -130,6 +131,9 @@ def _left(steps: Steps, at_v: FloatArray, most: int) -> tuple[int, float]:
 
 def _widths(move: Move, trains: Trains) -> list[tuple[BoolArray, float]]:
     """Yield the cells of each pulse width; both polarities together where equal."""
+    if move.width_s is not None:
+        widths_s = np.unique(move.width_s[move.side != 0])
+        return [((move.side != 0) & (move.width_s == width), float(width)) for width in widths_s]
     up, down = trains
     if up is not None and down is not None and up.width_s == down.width_s:
         return [(move.side != 0, up.width_s)] if move.side.any() else []

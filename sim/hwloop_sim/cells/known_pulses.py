@@ -30,6 +30,19 @@ class KnownPulse(Settings):
             raise ValueError("amplitude_v 0 is no pulse")
         return self
 
+    def of_width(self, width_s: float) -> bool:
+        """Return whether a width is that of this pulse."""
+        return abs(width_s - self.width_s) <= SAME * self.width_s
+
+    def resembles(self, other: KnownPulse) -> bool:
+        """Return whether a pulse could be taken for either of the two."""
+        near_v = SAME * (abs(self.amplitude_v) + abs(other.amplitude_v))
+        near_s = SAME * (self.width_s + other.width_s)
+        return (
+            abs(self.amplitude_v - other.amplitude_v) <= near_v
+            and abs(self.width_s - other.width_s) <= near_s
+        )
+
     def __str__(self) -> str:
         return f"{format_quantity(self.amplitude_v, 'V')} and {format_quantity(self.width_s, 's')}"
 
@@ -39,7 +52,7 @@ def refuse_unknown(pulse: PulseMap, known: Sequence[KnownPulse], *, source: str)
 
     ``source``: beginning of the message, such as "soft_bounds: the response was given".
     """
-    of_width = [one for one in known if abs(pulse.width_s - one.width_s) <= SAME * one.width_s]
+    of_width = [one for one in known if one.of_width(pulse.width_s)]
     if pulse.gate_v is None and _all_among(pulse.amplitude_v, of_width):
         return
     if pulse.highest_gate_v is not None:

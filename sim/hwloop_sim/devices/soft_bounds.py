@@ -23,7 +23,7 @@ from hwloop.array.operations import PulseMap
 from hwloop.settings.units import Fraction, Number, PositiveSiemens
 from hwloop.types import FloatArray
 from hwloop_sim.cells.device import LARGE, Device, DeviceKind
-from hwloop_sim.cells.known_pulses import KnownPulse, refuse_unknown
+from hwloop_sim.cells.known_pulses import SAME, KnownPulse, refuse_unknown
 from hwloop_sim.cells.variability import draw_initial
 from hwloop_sim.devices.common.state_device import StateSettings, drawn_parameters, per_cell
 
@@ -52,11 +52,11 @@ class SoftBoundsSettings(StateSettings):
     cycle_to_cycle: Fraction = 0.0
 
     @model_validator(mode="after")
-    def _opposite(self) -> SoftBoundsSettings:
-        if self.up.amplitude_v * self.down.amplitude_v > 0:
+    def _different(self) -> SoftBoundsSettings:
+        if self.up.resembles(self.down):
             raise ValueError(
-                f"up.amplitude_v {self.up.amplitude_v:g} and down.amplitude_v"
-                f" {self.down.amplitude_v:g} must have opposite signs"
+                f"up, {self.up}, and down, {self.down}, are one pulse within {2 * SAME:.0%}: they"
+                " must differ in sign, amplitude or width"
             )
         return self
 
@@ -71,11 +71,13 @@ class SoftBounds(Device):
         nominal = {name: float(getattr(settings, name)) for name in names}
         self._p = per_cell(drawn_parameters(nominal, settings, shape, rng), shape)
         sign = -1.0 if settings.flipped else 1.0
-        self._up_sign = sign * np.sign(settings.up.amplitude_v)
         self._known = [
             KnownPulse(amplitude_v=sign * one.amplitude_v, width_s=one.width_s)
             for one in (settings.up, settings.down)
         ]
+        up, down = self._known
+        self._up_sign = np.sign(up.amplitude_v)
+        self._unipolar = up.amplitude_v * down.amplitude_v > 0
         self._checked: PulseMap | None = None
         self._ways: tuple[int, list[FloatArray]] | None = None
         self._scatter = settings.cycle_to_cycle
@@ -114,8 +116,8 @@ class SoftBounds(Device):
         if not self._scatter and self._conductance_s.size >= LARGE:
             self._conductance_s = self._moved_conductance_s(pulse)
             return
-        sign = np.broadcast_to(np.sign(pulse.amplitude_v), self._conductance_s.shape)
-        up = sign == self._up_sign
+        way = np.broadcast_to(self._way(pulse), self._conductance_s.shape)
+        up = way > 0
         bound_conductance_s = np.where(up, self._p.max_conductance_s, self._p.min_conductance_s)
         constant = np.where(up, self._p.up_pulses, self._p.down_pulses)
         left = np.exp(-pulse.count / constant)
@@ -134,7 +136,7 @@ class SoftBounds(Device):
             moved_conductance_s = np.clip(
                 moved_conductance_s, self._p.min_conductance_s, self._p.max_conductance_s
             )
-        self._conductance_s = np.where(sign != 0, moved_conductance_s, self._conductance_s)
+        self._conductance_s = np.where(way != 0, moved_conductance_s, self._conductance_s)
 
     @override
     def scattered_conductance_s(self, pulse: PulseMap, scatter: StepScatter) -> FloatArray | None:
@@ -153,8 +155,21 @@ class SoftBounds(Device):
             parts = (self._p.min_conductance_s, self._p.max_conductance_s, *left)
             shape = np.broadcast_shapes(*(part.shape for part in parts))
             self._ways = pulse.count, [np.array(np.broadcast_to(part, shape)) for part in parts]
-        up_v = pulse.amplitude_v if self._up_sign > 0 else -pulse.amplitude_v
-        return kernels.towards_bounds(self._conductance_s, up_v, self._ways[1], scatter=scatter)
+        return kernels.towards_bounds(
+            self._conductance_s, self._way(pulse), self._ways[1], scatter=scatter
+        )
+
+    def _way(self, pulse: PulseMap) -> FloatArray:
+        """Return a map above 0 where a pulse moves up, below 0 where down, 0 without a pulse."""
+        if not self._unipolar:
+            return pulse.amplitude_v if self._up_sign > 0 else -pulse.amplitude_v
+        up, down = self._known
+        if up.of_width(pulse.width_s) and down.of_width(pulse.width_s):
+            from_up_v = np.abs(pulse.amplitude_v - up.amplitude_v)
+            rises = from_up_v < np.abs(pulse.amplitude_v - down.amplitude_v)
+        else:
+            rises = np.asarray(up.of_width(pulse.width_s))
+        return np.where(pulse.addressed, np.where(rises, 1.0, -1.0), 0.0)
 
 
 SOFT_BOUNDS = DeviceKind(

@@ -146,7 +146,10 @@ def _siemens(path: Path, train: np.ndarray, unit: str, options: Mapping[str, str
     if unit in _RESISTANCE:
         return 1 / (train * _UNITS[unit])
     if unit in _CURRENT:
-        return train * _UNITS[unit] / quantity(path, options, "read_v", "V")
+        read_v = quantity(path, options, "read_v", "V")
+        if read_v == 0:
+            raise ConfigError("0 V: no current over it is a conductance", key="read_v")
+        return train * _UNITS[unit] / read_v
     return train * _UNITS[unit]
 
 

@@ -144,7 +144,7 @@ def _jart_vcm(rng: np.random.Generator) -> Truth:
             "min_per_m3": 8e23 * rng.uniform(0.6, 5),
             "attempt_frequency_per_s": 2e13 * rng.uniform(0.5, 2),
         },
-        [trains([-1.4, -1.4, -1.4], [1.25, 1.35, 1.5], width_s=1e-6)],
+        [trains([-1.4, -1.4, -1.4], [1.3, 1.4, 1.55], width_s=1e-6, pulses=10)],
         {},
         {},
     )

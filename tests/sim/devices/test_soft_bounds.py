@@ -77,8 +77,31 @@ def test_scatter_is_held_between_the_bounds() -> None:
     assert device.conductance_s.max() <= HIGH_CONDUCTANCE_S
 
 
-def test_two_directions_of_the_same_sign_are_refused() -> None:
-    with pytest.raises(
-        ConfigError, match=r"up\.amplitude_v 1 and down\.amplitude_v 2 must have opposite signs"
-    ):
-        make("soft_bounds", down={"amplitude_v": 2.0, "width_s": 1e-3})
+def test_two_directions_by_one_pulse_are_refused() -> None:
+    with pytest.raises(ConfigError, match="are one pulse within 2%"):
+        make("soft_bounds", down={"amplitude_v": 1.01, "width_s": 1e-3})
+
+
+@pytest.mark.parametrize(
+    ("down", "flipped"),
+    [
+        ({"amplitude_v": 2.0, "width_s": 1e-3}, False),
+        ({"amplitude_v": 2.0, "width_s": 1e-3}, True),
+        ({"amplitude_v": 1.0, "width_s": 4e-3}, False),
+        ({"amplitude_v": 2.0, "width_s": 4e-3}, False),
+    ],
+)
+def test_unipolar_cells_go_up_and_down_by_pulses_of_one_sign(
+    down: dict[str, float], flipped: bool
+) -> None:
+    device = make("soft_bounds", (1, 2), up_pulses=7, down_pulses=5, down=down, flipped=flipped)
+    sign = -1 if flipped else 1
+    device.pulse(pulses(device, sign * 1.0, 1e-3, 3))
+    span_conductance_s = HIGH_CONDUCTANCE_S - LOW_CONDUCTANCE_S
+    high_conductance_s = HIGH_CONDUCTANCE_S - span_conductance_s * np.exp(-3 / 7)
+    np.testing.assert_allclose(device.conductance_s, high_conductance_s, rtol=1e-12)
+    device.pulse(pulses(device, sign * down["amplitude_v"], down["width_s"], 2))
+    low_conductance_s = LOW_CONDUCTANCE_S + (high_conductance_s - LOW_CONDUCTANCE_S) * np.exp(
+        -2 / 5
+    )
+    np.testing.assert_allclose(device.conductance_s, low_conductance_s, rtol=1e-12)

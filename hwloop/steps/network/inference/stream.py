@@ -126,8 +126,9 @@ class Stream:
         """Return the inputs, those beyond the array's limit held at it and counted."""
         state = self.states[index]
         limit_v = self._array.settings.limits.read_v
-        bound = limit_v / state.per_unit_v
-        if bound * state.per_unit_v > limit_v:  # by rounding
+        unit_v = abs(state.per_unit_v)
+        bound = limit_v / unit_v
+        if bound * unit_v > limit_v:  # by rounding
             bound = float(np.nextafter(bound, 0.0))
         state.held_inputs += int(np.count_nonzero(np.abs(x) > bound))
         whole = x.size // x.shape[x.ndim - self._sample_axes(index)] * self._total

@@ -19,8 +19,8 @@ from hwloop.steps.program.controllers.base import (
     PulseTrain,
     Side,
     State,
+    different,
     next_pulse,
-    opposite,
 )
 from hwloop.types import FloatArray
 
@@ -34,7 +34,7 @@ class Alibart(Settings):
 
     @model_validator(mode="after")
     def _both(self) -> Alibart:
-        opposite(self.up, self.down)
+        different(self.up, self.down)
         return self
 
     @property

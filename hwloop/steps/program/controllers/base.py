@@ -173,7 +173,7 @@ class Move:
 
     ``side``, 0: none. ``amplitude_v``: signed. ``gate_v``: None where no train has a gate.
     ``at_end``: no later pulse of the train is stronger. ``given_up``: the algorithm has no
-    pulse that could help.
+    pulse that could help. ``width_s``: of each pulse; None: that of its train.
     """
 
     side: Side
@@ -181,6 +181,7 @@ class Move:
     gate_v: FloatArray | None
     at_end: BoolArray
     given_up: BoolArray
+    width_s: FloatArray | None = None
 
     def kept(self, which: BoolArray) -> Move:
         """Return the part of the cells in ``which``, a mask."""
@@ -191,6 +192,7 @@ class Move:
             gate_v=None if self.gate_v is None else self.gate_v[which],
             at_end=self.at_end[which],
             given_up=self.given_up[which],
+            width_s=None if self.width_s is None else self.width_s[which],
         )
 
 
@@ -256,7 +258,10 @@ def next_pulse(
     return after, Move(side, amplitude_v, gate_v, at_end, given_up)
 
 
-def opposite(up: PulseTrain, down: PulseTrain) -> None:
-    """Raise :class:`ValueError` where both have one sign."""
-    if up.sign == down.sign:
-        raise ValueError("the trains that raise and lower the conductance have the same sign")
+def different(up: PulseTrain, down: PulseTrain) -> None:
+    """Raise :class:`ValueError` where both are the same pulses.
+
+    Unipolar cells are raised and lowered by pulses of one sign.
+    """
+    if up == down:
+        raise ValueError("the trains that raise and lower the conductance are the same pulses")

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveSiemens, PositiveVolt
-from hwloop.steps.program.controllers.base import Move, PulseTrain, Side, State, opposite
+from hwloop.steps.program.controllers.base import Move, PulseTrain, Side, State, different
 from hwloop.steps.program.controllers.write_or_erase import at_reset_depth, write_or_erase
 from hwloop.types import FloatArray
 
@@ -41,7 +41,7 @@ class GateStepped(Settings):
 
     @model_validator(mode="after")
     def _gates(self) -> GateStepped:
-        opposite(self.set, self.reset)
+        different(self.set, self.reset)
         for name, train in (("set", self.set), ("reset", self.reset)):
             if train.gate is None:
                 raise ValueError(f"{name} has no gate; a 1T1R cell needs one")

@@ -13,7 +13,7 @@ from pydantic import model_validator
 
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Count, PositiveSiemens
-from hwloop.steps.program.controllers.base import Move, PulseTrain, Side, State, opposite
+from hwloop.steps.program.controllers.base import Move, PulseTrain, Side, State, different
 from hwloop.steps.program.controllers.write_or_erase import at_reset_depth, write_or_erase
 from hwloop.types import FloatArray
 
@@ -40,7 +40,7 @@ class Ispp(Settings):
     @model_validator(mode="after")
     def _both(self) -> Ispp:
         if self.erase is not None:
-            opposite(self.write, self.erase)
+            different(self.write, self.erase)
         elif (
             self.attempts > 1
             or self.begin_again

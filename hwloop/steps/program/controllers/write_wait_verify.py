@@ -16,9 +16,12 @@ from hwloop.settings.units import Count, PositiveSecond
 from hwloop.steps.program.controllers.alibart import Alibart
 from hwloop.steps.program.controllers.gate_stepped import GateStepped
 from hwloop.steps.program.controllers.ispp import Ispp
+from hwloop.steps.program.controllers.model_predictive import ModelPredictive
 from hwloop.steps.program.controllers.one_shot import OneShot
 
-Writer = Annotated[Alibart | Ispp | GateStepped | OneShot, Field(discriminator="name")]
+Writer = Annotated[
+    Alibart | Ispp | GateStepped | ModelPredictive | OneShot, Field(discriminator="name")
+]
 
 
 class WriteWaitVerify(Settings):

@@ -252,7 +252,8 @@ def _known_pulses(histories: Sequence[History], rises: bool) -> dict[str, Any]:
             )
             raise ConfigError(
                 f"{len(pulses)} {'positive' if sign > 0 else 'negative'} pulses"
-                f" ({shown or 'none'}): soft_bounds knows one of each sign",
+                f" ({shown or 'none'}): a calibration of soft_bounds from pulses and"
+                f" reads needs one of each sign",
                 file=", ".join(dict.fromkeys(one.where for one in histories)),
             )
         named[way] = KnownPulse(amplitude_v=pulses[0][0], width_s=pulses[0][1])

@@ -19,6 +19,7 @@ from hwloop.errors import ConfigError, NotConverged
 from hwloop.types import FloatArray
 from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.calibrate.trains.data import TrainData
+from hwloop_sim.cells.known_pulses import KnownPulse
 
 _NAMES = (
     "min_conductance_s",
@@ -123,7 +124,7 @@ def _held(
 def fit_soft_bounds(data: TrainData) -> Fit:
     """Fit both bounds, ν of both directions, cycle-to-cycle scatter and read noise.
 
-    Raises :class:`ConfigError` if a direction is missing or both pulses have one sign, and
+    Raises :class:`ConfigError` if a direction is missing or both have the same pulse, and
     :class:`NotConverged` with the parameter that the trains do not determine.
     """
     up, down = data.named(rises=True), data.named(rises=False)
@@ -132,11 +133,9 @@ def fit_soft_bounds(data: TrainData) -> Fit:
             f"soft_bounds needs trains of both directions; none {'lowers' if up else 'raises'} the"
             " conductance: name that dataset as well",
         )
-    if up.amplitude_v * down.amplitude_v > 0:
-        raise ConfigError(
-            f"amplitudes {up.amplitude_v:g} and {down.amplitude_v:g} V: soft_bounds needs opposite"
-            " signs",
-        )
+    pulses = [KnownPulse(amplitude_v=one.amplitude_v, width_s=one.width_s) for one in (up, down)]
+    if pulses[0].resembles(pulses[1]):
+        raise ConfigError(f"both directions are given for pulses of {pulses[0]}: one raises")
     low_conductance_s, high_conductance_s = data.span_conductance_s
     span_conductance_s = high_conductance_s - low_conductance_s
     problem = _Problem(

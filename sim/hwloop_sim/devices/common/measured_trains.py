@@ -84,7 +84,10 @@ def _of_file(data: Mapping[str, Any], folder: Path) -> list[list[float]]:
     offset_conductance_s = parse_quantity(data.get("offset_conductance_s", 0.0), "S")
     scale = parse_quantity(data.get("scale_conductance_s", 1.0), "S")
     if "read_v" in data:
-        scale = 1 / parse_quantity(data["read_v"], "V")
+        read_v = parse_quantity(data["read_v"], "V")
+        if read_v == 0:
+            raise ValueError("read_v 0 V: no current over it is a conductance")
+        scale = 1 / read_v
     return [[offset_conductance_s + scale * value for value in columns[index]] for index in chosen]
 
 

@@ -58,8 +58,8 @@ def test_reads_are_spaced_in_the_logarithm_of_the_cycles() -> None:
     assert EnduranceSettings.parse(SETTINGS | {"cycles": 1}).read_at() == [1]
 
 
-def test_pulses_of_one_sign_are_refused_and_a_failed_read_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="up and down have the same sign"):
+def test_one_pulse_for_both_ways_is_refused_and_a_failed_read_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="up and down are the same pulse"):
         EnduranceSettings.parse(SETTINGS | {"down": SETTINGS["up"]})
     with pytest.raises(StepError, match="endurance: "):
         results(ENDURANCE, SETTINGS, emulated(DEVICE, current_a=1e-12))

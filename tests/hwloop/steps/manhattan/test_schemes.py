@@ -110,7 +110,7 @@ def test_the_update_goes_by_the_targets_also_when_classes_stop_it() -> None:
         ({"outputs": ["11", "01"], "stop": "classified"}, "exactly one 1"),
         ({"outputs": ["1", "0"], "stop": "classified"}, "two outputs or more"),
         ({"up": None}, "scheme bidirectional needs up"),
-        ({"down": UP}, "must have opposite signs"),
+        ({"down": UP}, "up and down are the same pulse"),
         ({"pulse": {"amplitude_v": 1, "width_s": 1}}, "scheme bidirectional has no pulse"),
     ],
 )

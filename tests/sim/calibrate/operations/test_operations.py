@@ -28,7 +28,10 @@ STEPWISE = {"v_positive_v", "v_negative_v"}
 """Thresholds of ``sbt``, which the data see as between two amplitudes only."""
 
 QUICK = {"linear_ion_drift"}
-"""Fitted within a second; the others within ten."""
+"""Fitted within a second; the others within ten, but for ``DEAR``."""
+
+DEAR = {"jart_vcm", "stanford_pku"}
+"""Fitted in minutes or half of one: fifty devices of these are not."""
 
 
 def record_of(model: str, seed: int, folder: Path) -> Path:
@@ -69,7 +72,7 @@ def _unless_refused(model: str, seed: int, folder: Path) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", list(TRUTHS))
+@pytest.mark.parametrize("model", [one for one in TRUTHS if one not in DEAR])
 def test_stated_uncertainties_cover_fifty_random_truths(model: str, tmp_path: Path) -> None:
     found = [_unless_refused(model, seed, tmp_path) for seed in range(50)]
     off = np.abs([one for one in found if one is not None])
