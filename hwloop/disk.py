@@ -155,7 +155,7 @@ class _Through:
             else:
                 collected += view
         except BaseException as exc:  # noqa: BLE001 - as in _kept_error
-            self.error = self.error or exc
+            self._keep(exc)
         return size
 
     def pass_on(self) -> None:
@@ -203,7 +203,10 @@ class _Through:
         try:
             yield
         except BaseException as exc:  # noqa: BLE001 - also Ctrl-C: raised when HDF5 has closed
-            self.error = self.error or exc
+            self._keep(exc)
+
+    def _keep(self, error: BaseException) -> None:
+        self.error = self.error or error
 
 
 def _some_into(stream: Any, buffer: memoryview) -> int:
