@@ -17,7 +17,7 @@ from hwloop.record.objects import group_at, kind_of, make_dataset, set_attribute
 _CHUNK_BYTES = 2**20
 _LEAST_BYTES = 16384
 _FIRST_BYTES, _FIRST_ROWS = 6 * 2**20, 16
-_MOST_PLANNED_BYTES, _MOST_PLANNED_ROWS = 24 * 2**20, 64
+_MOST_PLANNED_BYTES, _MOST_PLANNED_ROWS = 24 * 2**20, 48
 _MOST_CHUNK_ROWS = 256
 _LEAST_TEXT_BYTES, _MOST_TEXT_BYTES = 64, 65536
 
