@@ -17,7 +17,8 @@ from hwloop.record.objects import group_at, kind_of, make_dataset, set_attribute
 _CHUNK_BYTES = 2**20
 _LEAST_BYTES = 16384
 _FIRST_BYTES, _FIRST_ROWS = 6 * 2**20, 16
-_MOST_PLANNED_BYTES, _MOST_PLANNED_ROWS = 24 * 2**20, 48
+_MOST_PLANNED_BYTES, _MOST_PLANNED_ROWS = 24 * 2**20, 64
+_FIRST_OF_MANY_ROWS = 48  # where not all that are planned get room at first, few runs need them all
 _MOST_CHUNK_ROWS = 256
 _LEAST_TEXT_BYTES, _MOST_TEXT_BYTES = 64, 65536
 
@@ -78,8 +79,8 @@ def _first_rows(stored: Mapping[str, NDArray[Any]], planned: int | None) -> int:
     least = min(max(_LEAST_BYTES // largest, 1), _MOST_CHUNK_ROWS)
     if planned is None:
         return max(least, min(_FIRST_BYTES // row_bytes, _FIRST_ROWS))
-    most = min(_MOST_PLANNED_BYTES // row_bytes, _MOST_PLANNED_ROWS)
-    return max(least, min(planned, most))
+    rows = planned if planned <= _MOST_PLANNED_ROWS else _FIRST_OF_MANY_ROWS
+    return max(least, min(rows, _MOST_PLANNED_BYTES // row_bytes))
 
 
 def counter_path(path: str) -> str:
@@ -179,7 +180,9 @@ def _fill(column: h5py.h5d.DatasetID, first: int, end: int) -> None:
     size = math.prod(chunk) * dtype.itemsize
     filler = _filler(dtype.char if dtype.kind == "f" else "B", max(size, _CHUNK_BYTES))
     unused = filler[:size]
-    for row in range(first, end, chunk[0]):
+    # The chunk in which the rows before end is filled already, beyond them too.
+    begin = -(-first // chunk[0]) * chunk[0]
+    for row in range(begin, end, chunk[0]):
         column.write_direct_chunk((row, *(0 for _ in chunk[1:])), unused)
 
 
