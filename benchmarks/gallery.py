@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from pkgutil import resolve_name
 
 from hwloop import plugins
 from hwloop.errors import ConfigError
@@ -61,10 +62,11 @@ def section(file: Path, procedure: Procedure, shown: set[tuple[str, str]]) -> st
 def drawn(record: Record, folder: Path, shown: set[tuple[str, str]]) -> Iterator[SavedFigure]:
     for entry in record.resolved["steps"]:
         figures = plugins.load(plugins.STEPS, entry["step"]).figures
-        if figures is None or entry["label"] not in record.labels:
+        if not figures or entry["label"] not in record.labels:
             continue
+        draw = resolve_name(figures)
         new = [
-            one for one in figures(record, entry["label"]) if (entry["step"], one.name) not in shown
+            one for one in draw(record, entry["label"]) if (entry["step"], one.name) not in shown
         ]
         shown.update((entry["step"], one.name) for one in new)
         prefix = f"{entry['label']}-"

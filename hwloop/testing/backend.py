@@ -27,12 +27,18 @@ from hwloop.testing.trials import (
 
 
 def check_backend(
-    make: Make, *, pulse: PulseMap, read_v: float, relative_tolerance: float = 1e-9
+    make: Make,
+    *,
+    pulse: PulseMap,
+    read_v: float,
+    relative_tolerance: float = 1e-9,
+    instant: bool = False,
 ) -> None:
     """Check every rule on fresh backends from ``make``; raise AssertionError with the broken one.
 
     ``pulse``: a map (rows, cols) that the backend supports. ``read_v``: a harmless read voltage.
     ``relative_tolerance``: by which repeated reads, and multiplications against reads, may differ.
+    ``instant``: its instruments are virtual ones that take no time on the backend's clock.
     Each backend is closed before the next is made.
     """
     tolerance = relative_tolerance
@@ -45,7 +51,7 @@ def check_backend(
     check_multiply(make, read_v, tolerance)
     check_pulses(make, pulse, read_v, tolerance)
     check_ramps(make, pulse=pulse, read_v=read_v, relative_tolerance=tolerance)
-    check_rhythm(make, pulse=pulse, read_v=read_v, relative_tolerance=tolerance)
+    check_rhythm(make, pulse=pulse, read_v=read_v, relative_tolerance=tolerance, instant=instant)
     _check_events(make, pulse)
     _check_make_safe(make, pulse, read_v, tolerance)
     _check_end(make, pulse, read_v)

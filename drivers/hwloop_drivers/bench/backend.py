@@ -37,7 +37,7 @@ from hwloop.types import BoolArray, FlagArray
 from hwloop_drivers.bench.cell_access import CellAccess
 from hwloop_drivers.bench.limited_lines import LimitedLines
 from hwloop_drivers.bench.line_watch import LineWatch
-from hwloop_drivers.bench.multiply import line_currents
+from hwloop_drivers.bench.multiply import block_currents, line_currents
 from hwloop_drivers.bench.pulse_trains import pair_train, pulse_train
 from hwloop_drivers.bench.readings import resistors_in_words
 from hwloop_drivers.bench.verify_loop import steps_ahead
@@ -315,7 +315,10 @@ class Bench(CrossbarBackend):
                 measured = operation.measured((rows, cols))
                 return float(driven * measured * (reading_s * levels + SWITCHING_S))
             case BlockBatch():
-                return super().duration_s(operation)
+                used_v = operation.voltage_v[operation.voltage_v != 0]
+                levels = np.unique(used_v).size + (operation.constant_v is not None)
+                block_cells = sum(len(block.rows) * block.width for block in operation.blocks)
+                return float(block_cells * (reading_s * levels + SWITCHING_S))
             case Hold():
                 return 0.0  # refused when it is checked
         return operation.duration_s
@@ -382,6 +385,12 @@ class Bench(CrossbarBackend):
             )
         shape = (*batches, batch.measured(self._array.geometry.shape))
         return Reading(current_a.reshape(shape), flags.reshape(shape))
+
+    @override
+    def multiply_blocks(self, batch: BlockBatch) -> Reading:
+        measure = partial(self._cells.measure, driven=batch.driven)
+        with self._operation(batch):
+            return Reading(*block_currents(self._station, batch, measure))
 
     @override
     def wait(self, wait: Wait) -> None:

@@ -38,10 +38,10 @@ def test_rounded_to_the_nearest_small_gradients_are_lost_and_fewer_learn() -> No
 
 
 def test_the_sign_rule_learns_xor_where_all_samples_are_summed_before_an_update() -> None:
-    *_, of_all, _ = _run(population=40, rule={"name": "manhattan"})
-    *_, of_each, _ = _run(population=40, rule={"name": "manhattan"}, batch=1)
-    assert of_all.converged.sum() >= 36  # in plain NumPy 198 of 200, and 0 to 2 of 200
-    assert of_each.converged.sum() <= 4
+    *_, of_all, _ = _run(population=20, rule={"name": "manhattan"})
+    *_, of_each, _ = _run(population=20, rule={"name": "manhattan"}, batch=1, max_epochs=30)
+    assert of_all.converged.sum() >= 18  # in plain NumPy 198 of 200, and 0 to 2 of 200
+    assert of_each.converged.sum() <= 3
 
 
 def test_an_array_that_has_stopped_gets_no_more_pulses() -> None:
