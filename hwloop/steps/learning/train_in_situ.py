@@ -125,7 +125,9 @@ def plan(settings: TrainInSituSettings, array: ArraySettings) -> Plan:
     judgements = settings.max_epochs // settings.judge_every + 2
     operations = []
     own = places(settings, array, training.inputs.shape[-1])
-    for number, (first, *_) in enumerate(own):
+    rule, rounds = settings.rule, updates * settings.rule.rounds(settings.batch)
+    for number, copies in enumerate(own):
+        first = copies[0]
         for samples, times in (
             (min(settings.batch, len(training)), updates),
             (min(AT_ONCE, len(judged)), judgements * -(-len(judged) // AT_ONCE)),
@@ -137,12 +139,14 @@ def plan(settings: TrainInSituSettings, array: ArraySettings) -> Plan:
             vectors_v = np.full((settings.batch, 2 * first.outputs), settings.input_v)
             back = BlockBatch(vectors_v, (first.backward,), keep=settings.record, driven="cols")
             operations.append(PlannedOperation(back, updates))
-        worst = settings.rule.worst(settings.pulses, first, array.geometry.shape)
-        operations += [PlannedOperation(pulse, updates) for pulse in worst]
+        reads = rule.reads(copies, input_v=settings.input_v, keep=settings.record)
+        operations += [PlannedOperation(read, rounds) for read in reads]
+        worst = rule.worst(settings.pulses, first, array.geometry.shape)
+        operations += [PlannedOperation(pulse, rounds) for pulse in worst]
     return Plan(
         operations,
         rows=judgements,
-        pulses_per_cell=updates * settings.rule.most_of_a_cell,
+        pulses_per_cell=rounds * rule.most_of_a_cell,
         any_cell=True,
     )
 

@@ -10,9 +10,10 @@ from hwloop.steps.learning.rules.gate_voltage import GateVoltage
 from hwloop.steps.learning.rules.manhattan import ManhattanRule
 from hwloop.steps.learning.rules.mixed_precision import MixedPrecision
 from hwloop.steps.learning.rules.rule import LayerRule, RuleSettings, mean_gradient
+from hwloop.steps.learning.rules.tiki_taka import TikiTaka
 
 AnyRule: TypeAlias = Annotated[
-    Accumulate | DeltaPulses | GateVoltage | ManhattanRule | MixedPrecision,
+    Accumulate | DeltaPulses | GateVoltage | ManhattanRule | MixedPrecision | TikiTaka,
     Field(discriminator="name"),
 ]
 """Settings of a rule, chosen by its ``name``."""
@@ -26,5 +27,6 @@ __all__ = [
     "ManhattanRule",
     "MixedPrecision",
     "RuleSettings",
+    "TikiTaka",
     "mean_gradient",
 ]

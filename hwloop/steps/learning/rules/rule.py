@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from hwloop.array.blocks import BlockBatch, Keep
 from hwloop.array.operations import PulseMap
 from hwloop.errors import StepError
 from hwloop.messages import first_place
@@ -42,7 +43,7 @@ class RuleSettings(Settings, ABC):
     @property
     @abstractmethod
     def most_of_a_cell(self) -> int:
-        """Return how many pulses a cell gets at most in one update."""
+        """Return how many pulses a cell gets at most in one round of an update."""
 
     @abstractmethod
     def begin(self, layers: list[PlacedLayer], rng: np.random.Generator) -> LayerRule:
@@ -50,7 +51,21 @@ class RuleSettings(Settings, ABC):
 
     @abstractmethod
     def worst(self, pulses: CellPulses, place: Place, shape: tuple[int, int]) -> Iterator[PulseMap]:
-        """Yield pulses for an array of ``shape`` that no update of a layer exceeds."""
+        """Yield pulses for an array of ``shape`` that no round of an update of a layer exceeds."""
+
+    def rounds(self, samples: int) -> int:  # noqa: ARG002 - most rules pulse once
+        """Return how many rounds of reads and pulses an update of so many samples makes."""
+        return 1
+
+    def reads(
+        self,
+        places: tuple[Place, ...],  # noqa: ARG002 - most rules read nothing
+        *,
+        input_v: float,  # noqa: ARG002
+        keep: Keep,  # noqa: ARG002
+    ) -> Iterator[BlockBatch]:
+        """Yield the multiplications of a round, for the places of a layer's copies."""
+        return iter(())
 
 
 def mean_gradient(inputs: FloatArray, errors: FloatArray) -> FloatArray:
