@@ -79,7 +79,8 @@ def _first_rows(stored: Mapping[str, NDArray[Any]], planned: int | None) -> int:
     least = min(max(_LEAST_BYTES // largest, 1), _MOST_CHUNK_ROWS)
     if planned is None:
         return max(least, min(_FIRST_BYTES // row_bytes, _FIRST_ROWS))
-    rows = planned if planned <= _MOST_PLANNED_ROWS else _FIRST_OF_MANY_ROWS
+    most = min(_FIRST_OF_MANY_ROWS, _MOST_PLANNED_ROWS)
+    rows = planned if planned <= _MOST_PLANNED_ROWS else most
     return max(least, min(rows, _MOST_PLANNED_BYTES // row_bytes))
 
 
