@@ -80,6 +80,7 @@ TRIALS = {
         undisturbed=True,
     ),
     "soft_bounds": Trial({"initial": _uniform(3.1e-9, 18e-9)}, 3.2, 300e-6, 7e8, undisturbed=True),
+    "proportional": Trial({"initial": _uniform(20e-6, 50e-6)}, 0.7, 100e-6, 1e6, undisturbed=True),
     "linear_ion_drift": Trial(
         {"window": {"name": "biolek", "p": 1}, "initial": _uniform(65e-6, 90e-6)},
         1.0,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _STRUCTURE_BYTES = 2**18
 """Of a file's structure, as many bytes are kept in memory; HDF5 itself would keep up to 32 MiB."""
+_COLLECTED_BYTES = 2**16
+"""Of neighbouring small writes, about as many bytes are collected before they are written."""
 _OF_SYSTEM = {"r": "rb", "r+": "r+b", "w": "w+b", "x": "x+b"}
 
 
@@ -51,6 +53,7 @@ def hdf5_file(
                     set_aside(stream.fileno(), room)
                 yield file
         finally:
+            through.pass_on()
             if through.error is not None:
                 raise through.error
         if durable:
@@ -103,11 +106,17 @@ def _open(through: _Through, mode: str, *, compact: bool) -> h5py.File:
 
 
 class _Through:
-    """A file in the form that h5py takes, which keeps the first error and goes on."""
+    """A file in the form that h5py takes, which keeps the first error and goes on.
+
+    HDF5 writes its structure in some hundreds of small pieces, most of them neighbours: these are
+    collected, and given to the operating system together.
+    """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
+        self._descriptor = stream.fileno()
         self._at = 0
+        self._collected, self._collected_at = bytearray(), 0
         self.error: BaseException | None = None
 
     def read(self, size: int = -1) -> bytes:
@@ -116,6 +125,7 @@ class _Through:
 
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer; with zeros where the file has ended or cannot be read."""
+        self.pass_on()
         into = memoryview(buffer).cast("B")
         done = 0
         with self._kept_error():
@@ -127,19 +137,48 @@ class _Through:
         return into.nbytes
 
     def write(self, values: Any) -> int:
-        """Write bytes, unless an error came before."""
+        """Write bytes, at the latest with the next :meth:`pass_on`, unless an error came before."""
         view = memoryview(values).cast("B")
-        if self.error is None:
-            with self._kept_error():
-                write_at(self._stream.fileno(), self._at, view)
-        self._at += view.nbytes
-        return view.nbytes
+        at, size = self._at, view.nbytes
+        self._at = at + size
+        if self.error is not None:
+            return size
+        try:
+            collected = self._collected
+            if at != self._collected_at + len(collected) or len(collected) > _COLLECTED_BYTES:
+                self.pass_on()
+                self._collected_at = at
+            if size > _COLLECTED_BYTES:
+                self.pass_on()
+                write_at(self._descriptor, at, view)
+                self._collected_at = at + size
+            else:
+                collected += view
+        except BaseException as exc:  # noqa: BLE001 - as in _kept_error
+            self._keep(exc)
+        return size
+
+    def pass_on(self) -> None:
+        """Give what is collected to the operating system."""
+        if not self._collected:
+            return
+        with self._kept_error():
+            try:
+                if self.error is None:
+                    write_at(
+                        self._descriptor, self._collected_at, memoryview(bytes(self._collected))
+                    )
+            finally:
+                self._collected_at += len(self._collected)
+                self._collected.clear()
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Set the position of the next call; from the end with ``os.SEEK_END``."""
         if whence == os.SEEK_END:
+            end = self._collected_at + len(self._collected)
             with self._kept_error():
-                offset += os.fstat(self._stream.fileno()).st_size
+                end = max(end, os.fstat(self._descriptor).st_size)
+            offset += end
         self._at = offset
         return offset
 
@@ -149,20 +188,25 @@ class _Through:
 
     def truncate(self, size: int) -> int:
         """Set the size of the file, unless an error came before."""
+        self.pass_on()
         if self.error is None:
             with self._kept_error():
-                os.ftruncate(self._stream.fileno(), size)
+                os.ftruncate(self._descriptor, size)
         return size
 
     def flush(self) -> None:
-        """Do nothing: every write goes to the operating system at once."""
+        """Give what is collected to the operating system."""
+        self.pass_on()
 
     @contextmanager
     def _kept_error(self) -> Iterator[None]:
         try:
             yield
         except BaseException as exc:  # noqa: BLE001 - also Ctrl-C: raised when HDF5 has closed
-            self.error = self.error or exc
+            self._keep(exc)
+
+    def _keep(self, error: BaseException) -> None:
+        self.error = self.error or error
 
 
 def _some_into(stream: Any, buffer: memoryview) -> int:

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.errors import RecordError
-from hwloop.record.objects import group_at, make_dataset, set_attributes
+from hwloop.record.objects import group_at, kind_of, make_dataset, set_attributes
 
 _CHUNK_BYTES = 2**20
 _LEAST_BYTES = 16384
 _FIRST_BYTES, _FIRST_ROWS = 6 * 2**20, 16
 _MOST_PLANNED_BYTES, _MOST_PLANNED_ROWS = 24 * 2**20, 64
+_FIRST_OF_MANY_ROWS = 48  # where not all that are planned get room at first, few runs need them all
 _MOST_CHUNK_ROWS = 256
 _LEAST_TEXT_BYTES, _MOST_TEXT_BYTES = 64, 65536
 
@@ -78,8 +79,9 @@ def _first_rows(stored: Mapping[str, NDArray[Any]], planned: int | None) -> int:
     least = min(max(_LEAST_BYTES // largest, 1), _MOST_CHUNK_ROWS)
     if planned is None:
         return max(least, min(_FIRST_BYTES // row_bytes, _FIRST_ROWS))
-    most = min(_MOST_PLANNED_BYTES // row_bytes, _MOST_PLANNED_ROWS)
-    return max(least, min(planned, most))
+    most = min(_FIRST_OF_MANY_ROWS, _MOST_PLANNED_ROWS)
+    rows = planned if planned <= _MOST_PLANNED_ROWS else most
+    return max(least, min(rows, _MOST_PLANNED_BYTES // row_bytes))
 
 
 def counter_path(path: str) -> str:
@@ -127,23 +129,36 @@ def _dataset(
     chunk_rows: int,
 ) -> h5py.h5d.DatasetID:
     """Make a dataset of ``shape`` (rows, ...) that can grow: allocated at once, but not filled."""
-    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    plist.set_obj_track_times(False)
-    plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     if dtype.kind == "S":
         # A power of two, so that a column is widened rarely.
         wanted = max(dtype.itemsize, _LEAST_TEXT_BYTES)
         dtype = h5py.string_dtype("utf-8", 1 << (wanted - 1).bit_length())
-    if dtype.kind == "f":
-        plist.set_fill_value(np.array(np.nan, dtype))
     _, *row = shape
     # HDF5 has chunks of at least one entry, and none that are larger than a fixed axis.
-    plist.set_chunk((chunk_rows, *(max(size, 1) for size in row)))
+    chunk = (chunk_rows, *(max(size, 1) for size in row))
+    plist = _properties(chunk, dtype if dtype.kind == "f" else None)
+    return h5py.h5d.create(group, name.encode(), kind_of(dtype), _space(shape), plist)
+
+
+# Spaces and properties do not change once they are made: columns of equal rows share them, since
+# making one takes as long as the dataset.
+@lru_cache(maxsize=64)
+def _space(shape: tuple[int, ...]) -> h5py.h5s.SpaceID:
+    _, *row = shape
     unlimited = h5py.h5s.UNLIMITED
-    space = h5py.h5s.create_simple(shape, (unlimited, *(size or unlimited for size in row)))
-    kind = h5py.h5t.py_create(dtype, logical=True)
-    return h5py.h5d.create(group, name.encode(), kind, space, plist)
+    return h5py.h5s.create_simple(shape, (unlimited, *(size or unlimited for size in row)))
+
+
+@lru_cache(maxsize=64)
+def _properties(chunk: tuple[int, ...], filler: np.dtype[Any] | None) -> h5py.h5p.PropDCID:
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    plist.set_obj_track_times(False)
+    plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    if filler is not None:
+        plist.set_fill_value(np.array(np.nan, filler))
+    plist.set_chunk(chunk)
+    return plist
 
 
 def resize_column(file: h5py.File, path: str, rows: int) -> None:
@@ -157,14 +172,18 @@ def resize_column(file: h5py.File, path: str, rows: int) -> None:
 def _fill(column: h5py.h5d.DatasetID, first: int, end: int) -> None:
     """Fill the chunks of rows from ``first`` to ``end`` with NaN, or with 0 what has none.
 
-    HDF5 itself would make and fill memory for each column anew.
+    HDF5 itself would make and fill memory for each column anew. Rows without an entry have no
+    chunk in the file that could be filled: HDF5 would write where other things are.
     """
-    chunk = column.get_create_plist().get_chunk()
-    size = math.prod(chunk) * column.dtype.itemsize
-    is_float = column.dtype.kind == "f"
-    filler = _filler(column.dtype.char if is_float else "B", max(size, _CHUNK_BYTES))
+    if 0 in column.shape[1:]:
+        return
+    chunk, dtype = column.get_create_plist().get_chunk(), column.dtype
+    size = math.prod(chunk) * dtype.itemsize
+    filler = _filler(dtype.char if dtype.kind == "f" else "B", max(size, _CHUNK_BYTES))
     unused = filler[:size]
-    for row in range(first, end, chunk[0]):
+    # The chunk in which the rows before end is filled already, beyond them too.
+    begin = -(-first // chunk[0]) * chunk[0]
+    for row in range(begin, end, chunk[0]):
         column.write_direct_chunk((row, *(0 for _ in chunk[1:])), unused)
 
 

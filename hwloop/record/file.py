@@ -14,12 +14,8 @@ sense of it; where they differ, the run does not go on.
 from __future__ import annotations
 
 import contextlib
-import errno
-import itertools
 import os
-import shutil
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,17 +27,20 @@ from hwloop.disk import (
     hdf5_file,
     read_at,
     read_into,
-    set_aside,
     sync,
-    with_bounded_cache,
     write_at,
 )
 from hwloop.errors import RecordError
-from hwloop.file_lock import lock
 from hwloop.record.packing import Copy
+from hwloop.record.replacing import (
+    copy_of_open,
+    open_locked,
+    place_beside,
+    place_new,
+    replace_at_once,
+)
 from hwloop.settings.foreign_hdf5 import trust
 
-_REPLACE_PATIENCE_S = 2.0
 _PIECE_BYTES = 2**20  # copied at a time: they stay in the processor's cache
 _HEAD_BYTES = 48  # of HDF5's superblock, which no row that is written in place touches
 
@@ -84,10 +83,10 @@ class RecordFile:
             try:
                 with hdf5_file(self._draft, "w", durable=durable, room=room) as file:
                     begin(file)
-                _place_new(self._draft, path)
+                place_new(self._draft, path)
             finally:
                 self._draft.unlink(missing_ok=True)
-            self._take(*_open(path))
+            self._take(*open_locked(path))
         self._holds = holds
 
     @property
@@ -105,7 +104,7 @@ class RecordFile:
             yield self._changing
             return
         with self._our_errors(), self._drafting(), self._readable():
-            _copy(self._descriptor, self._draft, room)
+            copy_of_open(self._descriptor, self._draft, room)
             with hdf5_file(self._draft, "r+") as self._changing:
                 yield self._changing
             if self._has_durable_rows:
@@ -205,16 +204,16 @@ class RecordFile:
         if sys.platform == "win32":  # which does not replace a file that is open
             self.close()
             try:
-                _replace(self._draft, self.path)
+                replace_at_once(self._draft, self.path)
             finally:
-                self._take(*_open(self.path))
+                self._take(*open_locked(self.path))
             return
-        _replace(self._draft, self.path)
+        replace_at_once(self._draft, self.path)
         self._go_on_with(self.path)
 
     def _go_on_with(self, path: Path) -> None:
         before = self._file, self._stream
-        self._take(*_open(path))
+        self._take(*open_locked(path))
         for one in before:
             one.close()
 
@@ -245,9 +244,9 @@ class RecordFile:
         lost = f"{self.path}: {fate} while the run was in progress"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            _copy(self._descriptor, self._draft, 0)
+            copy_of_open(self._descriptor, self._draft, 0)
             sync(self._draft)
-            kept = _place_beside(self._draft, self.path)
+            kept = place_beside(self._draft, self.path)
         except OSError as exc:
             raise RecordError(f"{lost}; what it held cannot be kept: {exc}") from exc
         finally:
@@ -291,81 +290,3 @@ class RecordFile:
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):
                 self._refuse_displaced()
-
-
-def _copy(source: int, target: Path, room: int) -> None:
-    """Copy an open file into space that is set aside first, with ``room`` for what is to be added.
-
-    ext4 begins to write a file out when it replaces another by rename, unless its place on the
-    disk is known by then; setting it aside takes a quarter of that time. Where the disk is full,
-    it also shows before anything is copied.
-    """
-    with target.open("wb") as taken:
-        if not sys.platform.startswith("linux"):
-            os.lseek(source, 0, os.SEEK_SET)
-            with os.fdopen(source, "rb", closefd=False) as given:
-                shutil.copyfileobj(given, taken)
-            return
-        size, done = os.fstat(source).st_size, 0
-        set_aside(taken.fileno(), size + room)
-        while done < size:
-            sent = os.sendfile(taken.fileno(), source, done, size - done)
-            if not sent:
-                raise OSError(errno.EIO, f"the file ended at {done} of {size} bytes while copied")
-            done += sent
-
-
-def _open(path: Path) -> tuple[BinaryIO, h5py.File]:
-    """Open a file for writing in place, locked, and its structure for reading.
-
-    HDF5 itself has it open for reading only: on closing it would write once more.
-    """
-    stream = path.open("r+b", buffering=0)
-    try:
-        # Someone may read the file just now, or the file system has no locks. The run must not end
-        # for that, and the reader comes to no harm: the structure does not change below it.
-        with contextlib.suppress(OSError):
-            lock(stream)
-        return stream, with_bounded_cache(h5py.File(path, "r", locking=False))
-    except BaseException:
-        stream.close()
-        raise
-
-
-def _place_new(draft: Path, path: Path) -> None:
-    """Move a draft to ``path``; raises :class:`FileExistsError` where a file is there."""
-    try:
-        os.link(draft, path)  # the one move that never overwrites, on any platform
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        if path.exists():
-            raise FileExistsError from None
-        _replace(draft, path)
-
-
-def _place_beside(draft: Path, path: Path) -> Path:
-    """Move a draft to a free name beside ``path``, and return it."""
-    for number in itertools.count(1):
-        kept = path.with_name(f"{path.stem}.kept{number}{path.suffix}")
-        try:
-            _place_new(draft, kept)
-        except FileExistsError:
-            continue
-        return kept
-    raise AssertionError("numbers do not end")
-
-
-def _replace(draft: Path, path: Path) -> None:
-    """Put a draft in the place of a file, at once."""
-    give_up = time.monotonic() + _REPLACE_PATIENCE_S
-    while True:
-        try:
-            draft.replace(path)
-        except PermissionError:
-            # On Windows, as long as a virus scanner or an indexer looks at the file.
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(0.02)
-        else:
-            return

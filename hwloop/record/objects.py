@@ -6,7 +6,7 @@ A record has some hundreds of them, and the short form of h5py takes ten times a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import h5py
@@ -41,7 +41,7 @@ def make_dataset(
     """Make a dataset that holds these values, with room in the file at once."""
     array: NDArray[Any] = np.asarray(values, order="C")
     space = h5py.h5s.create_simple(array.shape) if array.shape else _one()
-    kind = _kind_of(array.dtype)
+    kind = kind_of(array.dtype)
     made = h5py.h5d.create(parent, name.encode(), kind, space, contiguous())
     made.write(h5py.h5s.ALL, h5py.h5s.ALL, array)
     set_attributes(made, attributes or {})
@@ -50,7 +50,7 @@ def make_dataset(
 
 def make_text(parent: h5py.h5g.GroupID, name: str, text: str) -> None:
     """Make a dataset of one text, UTF-8 of any length."""
-    made = h5py.h5d.create(parent, name.encode(), _kind_of(_TEXT), _one())
+    made = h5py.h5d.create(parent, name.encode(), kind_of(_TEXT), _one())
     made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(text, _TEXT))
 
 
@@ -71,9 +71,10 @@ def set_attributes(owner: h5py.h5g.GroupID | h5py.h5d.DatasetID, values: Mapping
     for name, value in values.items():
         is_text = isinstance(value, str | list)
         array = np.array(value, _TEXT if is_text else None)
-        kind = _kind_of(array.dtype)
+        kind = kind_of(array.dtype)
         space = h5py.h5s.create_simple(array.shape) if array.ndim else _one()
-        h5py.h5a.create(owner, name.encode(), kind, space).write(array)
+        made = h5py.h5a.create(owner, name.encode(), kind, space)
+        made.write(array, _kind_in_memory(array.dtype))
 
 
 def copy_attributes(source: Any, target: Any) -> None:
@@ -93,9 +94,23 @@ def _one() -> h5py.h5s.SpaceID:
     return h5py.h5s.create(h5py.h5s.SCALAR)
 
 
-def _kind_of(dtype: np.dtype[Any]) -> h5py.h5t.TypeID:
+def kind_of(dtype: np.dtype[Any]) -> h5py.h5t.TypeID:
     """Return the type of HDF5 for values of a type of NumPy."""
+    # Types of text are equal to others of NumPy, which do not know how long it may be.
+    if h5py.check_string_dtype(dtype) is None:
+        return _kind_of_numbers(dtype)
     return _text_kind() if dtype is _TEXT else h5py.h5t.py_create(dtype, logical=True)
+
+
+@lru_cache(maxsize=64)
+def _kind_of_numbers(dtype: np.dtype[Any]) -> h5py.h5t.TypeID:
+    return h5py.h5t.py_create(dtype, logical=True)
+
+
+@lru_cache(maxsize=64)  # for each value h5py would make it anew
+def _kind_in_memory(dtype: np.dtype[Any]) -> h5py.h5t.TypeID:
+    """Return the type of HDF5 of values in memory, where a text is an object of Python."""
+    return h5py.h5t.py_create(dtype)
 
 
 @cache

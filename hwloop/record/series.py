@@ -63,8 +63,9 @@ class _Column:
         if row - within != self._first:
             with self._record.reading():
                 self._first, self._offset = row - within, self._offset_of(row - within)
-        stored = np.ascontiguousarray(value, dtype=self.dtype)
-        return self._offset + within * self.row_bytes, stored.data
+        if value.dtype != self.dtype or not value.flags.c_contiguous:
+            value = np.ascontiguousarray(value, dtype=self.dtype)
+        return self._offset + within * self.row_bytes, value.data
 
     def _offset_of(self, row: int) -> int:
         """Return the offset of the chunk that begins with ``row``, or of an unchunked dataset."""
@@ -177,10 +178,11 @@ class Series:
             if value.size and name not in written
         ]
 
-    def count(self) -> list[Placed]:
-        """Count the row that was written, and return the bytes of the counter."""
-        self.rows += 1
-        return [] if self._counter is None else [self._counter.placed(0, np.array(self.rows))]
+    def next_count(self) -> list[Placed]:
+        """Return the bytes of the counter that includes one more row, and their offset."""
+        if self._counter is None:
+            return []
+        return [self._counter.placed(0, np.array(self.rows + 1, self._counter.dtype))]
 
     def lengths_to_end(self, read: Read) -> list[Placed]:
         """Return the bytes that make each column end with its last row, and their offsets."""
@@ -230,7 +232,7 @@ NewRow: TypeAlias = tuple[Series, Mapping[str, Any], AboutRow]
 def write_rows(rows: Iterable[NewRow], others: Iterable[Series]) -> None:
     """Append one row to each series, after one change of the structure if any needs it.
 
-    Then count them: a kill between the two leaves them uncounted. ``others``: the series of the
+    Then count them: a kill between two writes leaves them uncounted. ``others``: the series of the
     file, which may grow by the same change. Raises :class:`RecordError` where a row is unlike
     those before it, and then writes none.
     """
@@ -238,9 +240,11 @@ def write_rows(rows: Iterable[NewRow], others: Iterable[Series]) -> None:
     full = [entry for entry in stored if not entry[0].fits(entry[1])]
     if full:
         _make_room(full, others)
-    file = stored[0][0].file
-    file.write([place for series, values, _ in stored for place in series.next_row(values)])
-    file.write([place for series, _, _ in stored for place in series.count()])
+    places = [place for series, values, _ in stored for place in series.next_row(values)]
+    places += [place for series, _, _ in stored for place in series.next_count()]
+    stored[0][0].file.write(places)
+    for series, _, _ in stored:
+        series.rows += 1
 
 
 def _make_room(

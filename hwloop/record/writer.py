@@ -57,8 +57,14 @@ from hwloop.steps.rows import Row
 from hwloop.types import FloatArray
 
 _SYNC_INTERVAL_S = 1.0
-_MOST_UNUSED_BYTES = 8 * 2**20  # of a record that is not written anew at its end
+# Of a record that is not written anew at its end: a fifth of what is used, of a small one as much.
+_MOST_UNUSED_BYTES, _LITTLE_BYTES = 8 * 2**20, 2**20
 _LONGEST_MESSAGE = 2000  # characters: every row of the column is as wide as the longest
+
+
+def _most_unused(used_bytes: int) -> int:
+    """Return the bytes that a completed record may be larger for ending in its place."""
+    return max(used_bytes // 5, min(used_bytes, _LITTLE_BYTES))
 
 
 class RecordSink:
@@ -230,7 +236,7 @@ class RecordWriter(RecordSink):
         used = sum(series.rows * series.row_bytes for series in every)
         unused = sum(series.bytes for series in every) - used
         complete = not self._empty() and self._maps == set(CONDUCTANCES)
-        return complete and unused <= min(_MOST_UNUSED_BYTES, used)
+        return complete and unused <= min(_MOST_UNUSED_BYTES, _most_unused(used))
 
     def _end_in_place(self, ended: str, pulses: np.ndarray) -> None:
         """Write how a completed run has ended: where each column ends, and at last the status."""

@@ -68,7 +68,8 @@ def test_the_keys_that_models_share_are_all_there() -> None:
 
 
 def test_the_table_of_trainings_has_every_model_that_makes_small_steps() -> None:
-    assert set(TRIALS) == set(names()) - {"jart_vcm", "one_transistor", "schottky"}
+    without = {"jart_vcm", "one_transistor", "schottky", "stochastic_switch"}
+    assert set(TRIALS) == set(names()) - without
 
 
 @pytest.mark.parametrize("name", ["pulse_table", "soft_bounds", "vteam"])

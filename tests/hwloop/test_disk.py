@@ -62,6 +62,31 @@ def test_file_holds_what_was_put_into_it(tmp_path: Path) -> None:
         assert file.attrs["text"] == "a text"
 
 
+def test_neighbouring_small_writes_reach_the_system_together_and_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Failing(sys.maxsize, errno.EIO)
+    monkeypatch.setattr(disk, "_pwrite", counted)
+    pieces = [bytes([number]) * (number + 1) for number in range(9)]
+    with (tmp_path / "a").open("w+b", buffering=0) as stream:
+        through = disk._Through(stream)
+        for piece in pieces:
+            through.write(piece)
+        assert (counted.calls, through.seek(0, os.SEEK_END)) == (0, 45)
+        through.seek(45 + 3)  # not a neighbour
+        through.write(b"end")
+        assert counted.calls == 1
+        found = bytearray(51)
+        through.seek(0)
+        through.readinto(found)
+        assert (counted.calls, bytes(found)) == (2, b"".join(pieces) + b"\0\0\0end")
+        through.seek(1)
+        through.write(b"small")
+        through.write(bytes(disk._COLLECTED_BYTES + 1))  # in order, though it is not collected
+        assert counted.calls == 4
+    assert (tmp_path / "a").read_bytes() == b"\0small" + bytes(disk._COLLECTED_BYTES + 1)
+
+
 def test_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a.h5").write_text("of value")
     with pytest.raises(FileExistsError), hdf5_file(tmp_path / "a.h5", "x"):

@@ -83,6 +83,11 @@ class NonIdealDevice(Device):
 
     @property
     @override
+    def still_v(self) -> float:
+        return self._device.still_v
+
+    @property
+    @override
     def half_select(self) -> bool:
         return self._device.half_select
 

@@ -51,6 +51,11 @@ class ConductingCells(ABC):
         """Return whether :meth:`current_a` is G · V."""
         return True
 
+    @property
+    def still_v(self) -> float:
+        """Return the magnitude of voltage, volts, up to which no pulse changes any cell."""
+        return 0.0
+
 
 class Device(ConductingCells):
     """All cells of an emulated population; vectorised over (..., rows, cols)."""

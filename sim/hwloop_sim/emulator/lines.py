@@ -185,7 +185,11 @@ class ArrayLines:
             yield from self._floating_stresses(cells, pulse)
             return
         if self._wires is None:
-            yield from self.ideal_stresses(pulse)
+            highest_v = float(np.abs(pulse.amplitude_v).max(initial=0.0))
+            if highest_v * stress(self._scheme).worst <= cells.still_v:
+                yield pulse  # none of the others can change
+            else:
+                yield from self.ideal_stresses(pulse)
             return
         shape = np.broadcast_shapes(pulse.amplitude_v.shape, cells.conductance_s.shape)
         for tile, row, col, cell_v in self._solved(cells, pulse):

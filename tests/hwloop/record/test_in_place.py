@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -149,3 +150,24 @@ def test_pulses_of_a_record_that_has_not_ended_are_counted_from_its_operations(
         assert record.status == "interrupted"
         assert record.array("pulses") is None
         assert (record.pulses_given() == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("used_bytes", "most_bytes"), [(1000, 1000), (10 * 2**20, 2 * 2**20), (2**30, 8 * 2**20)]
+)
+def test_record_with_more_unused_room_than_a_fifth_is_written_anew(
+    tmp_path: Path,
+    tiny_procedure: Callable[..., Procedure],
+    monkeypatch: pytest.MonkeyPatch,
+    used_bytes: int,
+    most_bytes: int,
+) -> None:
+    # Of a small record as much as is used; of a huge one 8 MiB.
+    writer = _writer(tmp_path / "run.h5", tiny_procedure())
+    writer._maps.update(CONDUCTANCES)
+    for unused, tight in ((most_bytes, True), (most_bytes + 1, False)):
+        series = SimpleNamespace(rows=1, row_bytes=used_bytes, bytes=used_bytes + unused)
+        monkeypatch.setattr(RecordWriter, "_all_series", lambda _, one=series: iter([one]))
+        monkeypatch.setattr(RecordWriter, "_empty", lambda _: [])
+        assert writer._is_tight() is tight
+    writer._file.close()

@@ -36,10 +36,10 @@ from hwloop.backend.base import Description
 from hwloop.errors import RecordError
 from hwloop.procedure.procedure import Procedure
 from hwloop.record import file as record_file
-from hwloop.record.file import _open
 from hwloop.record.header import RunHeader
 from hwloop.record.reader import Record
 from hwloop.record.recorder import Recorder
+from hwloop.record.replacing import open_locked
 from hwloop.record.writer import RecordWriter
 from hwloop.steps.rows import Row, column
 
@@ -239,6 +239,20 @@ def test_any_rows_read_back_bit_for_bit(
     record_writer.path.unlink()
 
 
+@pytest.mark.parametrize("shape", [(0,), (4, 3, 0)])
+def test_rows_with_an_array_without_entries_leave_the_columns_beside_it_whole(
+    writer: Make, shape: tuple[int, ...]
+) -> None:
+    record_writer = writer()
+    for number in range(40):  # more than there is room for at first
+        record_writer.row("step", Noted(np.zeros(shape, np.int64), f"note {number}"))
+    record_writer.finish("completed", pulses=np.zeros((2, 2)))
+    with Record(record_writer.path) as record:
+        results = record.results("step")
+    assert results["number"].shape == (40, *shape)
+    assert [note.decode() for note in results["note"]] == [f"note {n}" for n in range(40)]
+
+
 def test_rows_of_the_same_step_go_to_their_own_tables(writer: Make) -> None:
     @dataclass(frozen=True, eq=False)
     class Side(Row):
@@ -346,7 +360,7 @@ def test_draft_that_cannot_be_put_in_place_leaves_the_file_as_it_was(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(record_file, "_copy", full)
+        patch.setattr(record_file, "copy_of_open", full)
         with pytest.raises(RecordError, match=r"cannot be written: .*No space left"):
             record_writer.row("step", Noted(1.0, "a"))
     done(record_writer, Wait(2.0))
@@ -429,8 +443,10 @@ def test_a_table_said_beforehand_is_made_with_the_file_and_is_none_until_it_has_
     writer: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     beside = Beside(np.full((2, 2), 7.0))
-    copies, copy = [], record_file._copy
-    monkeypatch.setattr(record_file, "_copy", lambda *paths: copies.append(0) or copy(*paths))
+    copies, copy = [], record_file.copy_of_open
+    monkeypatch.setattr(
+        record_file, "copy_of_open", lambda *paths: copies.append(0) or copy(*paths)
+    )
     record_writer = writer(announced=(Noted(0.0, ""), Beside(np.zeros((2, 2)))))
     label = "train_manhattan"
     killed = record_writer.path.with_name("killed.h5")
@@ -582,7 +598,7 @@ def test_run_goes_on_where_someone_began_to_read_between_two_changes(writer: Mak
     record_writer._file.close()
     with record_writer.path.open() as viewer:
         fcntl.flock(viewer, fcntl.LOCK_SH)
-        record_writer._file._take(*_open(record_writer.path))
+        record_writer._file._take(*open_locked(record_writer.path))
         done(record_writer, Wait(1.0))
         record_writer.row("step", Noted(1.0, "a"))
     record_writer.finish("completed", pulses=np.zeros((2, 2)))

@@ -37,6 +37,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 STATE_EQUATIONS = (
     "jart_vcm",
     "linear_ion_drift",
+    "proportional",
     "sbt",
     "schottky",
     "stanford_pku",
@@ -44,10 +45,12 @@ STATE_EQUATIONS = (
     "vteam",
     "yakopcic",
 )
-WITH_THRESHOLD = ("sbt", "team", "vteam", "yakopcic", "one_transistor")
+WITH_THRESHOLD = ("proportional", "sbt", "team", "vteam", "yakopcic", "one_transistor")
 LOWERED_BY_POSITIVE = ("jart_vcm", "team", "vteam")
 HIGHEST_V = {"jart_vcm": 1.8, "stanford_pku": 5.0}
 """Voltages that a model covers; the others cover any."""
+BINARY = ("stochastic_switch",)
+"""Models without any conductance between two."""
 BEGUN = {"jart_vcm": 300e-6, "stanford_pku": 100e-6}
 """Conductances between the bounds, of models whose cells begin at one."""
 
@@ -74,8 +77,8 @@ def gate_v(name: str, volts: float = 4.0) -> float | None:
 
 
 def one(name: str) -> float:
-    """Volts that every model answers: 1 V, or what a transistor's cell or an oxide needs."""
-    return {"one_transistor": 2.0, "stanford_pku": 1.4}.get(name, 1.0)
+    """Volts that every model answers: 1 V, or what a transistor's cell, an oxide or chance needs."""
+    return {"one_transistor": 2.0, "stanford_pku": 1.4, "stochastic_switch": 5.0}.get(name, 1.0)
 
 
 def pulses(

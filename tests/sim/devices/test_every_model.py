@@ -13,6 +13,7 @@ from hwloop_sim.cells.device import Device
 from hwloop_sim.cells.voltage_sweep import iv_sweep
 from hwloop_sim.devices.common.state_device import StateDevice
 from tests.sim.devices.models import (
+    BINARY,
     HIGHEST_V,
     LOWERED_BY_POSITIVE,
     SETTINGS,
@@ -25,7 +26,8 @@ from tests.sim.devices.models import (
     pulses,
 )
 
-ANY_PULSE = [*STATE_EQUATIONS, "one_transistor"]
+ANY_PULSE = [*STATE_EQUATIONS, "one_transistor", "stochastic_switch"]
+GRADED = [name for name in names() if name not in ("pulse_table", *BINARY)]
 SWEPT_V = {
     "jart_vcm": 1.0,
     "stanford_pku": 1.5,
@@ -36,6 +38,8 @@ SWEPT_V = {
     "vteam": 0.5,
     "yakopcic": 0.5,
     "one_transistor": 2.5,
+    "proportional": 1.0,
+    "stochastic_switch": 3.6,
 }
 PERIOD_S = {
     "jart_vcm": 1e-3,
@@ -47,6 +51,8 @@ PERIOD_S = {
     "vteam": 1e-6,
     "yakopcic": 0.01,
     "one_transistor": 1e-6,
+    "proportional": 1e-3,
+    "stochastic_switch": 0.01,
 }
 
 
@@ -105,7 +111,7 @@ def test_a_map_for_each_array_of_a_population_is_applied_to_that_array(name: str
     assert (device.conductance_s != before).ravel().tolist() == [False, True]
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name != "pulse_table"])
+@pytest.mark.parametrize("name", GRADED)
 def test_a_model_can_be_put_at_a_conductance_that_it_has(name: str) -> None:
     device = make(name, (2, 2))
     wanted = device.conductance_s * 1.001
@@ -142,6 +148,7 @@ def test_a_model_of_counted_pulses_refuses_other_ones(
 def test_below_the_threshold_nothing_changes(name: str, volts: float, width_s: float) -> None:
     device = make(name)
     highest_v, lowest_v = {
+        "proportional": (0.6, -0.6),
         "sbt": (0.3, -0.3),
         # Currents of 115 µA and −8.9 µA at the 525 ohm in which cells begin.
         "team": (115e-6 * 525, -8.9e-6 * 525),
@@ -177,6 +184,8 @@ def test_states_stay_in_bounds_for_any_pulse(
         "jart_vcm": (13.904e-6, 621.21e-6),
         "stanford_pku": (4e-3 * np.exp(-6.8), 4e-3 * np.exp(-0.8)),
         "linear_ion_drift": (1 / 16e3, 1 / 100),
+        "proportional": (1e-6, 1e-4),
+        "stochastic_switch": (1e-9, 1e-6),
         "sbt": (1 / 16e3, 1 / 100),
         "schottky": (122e-12 / 0.0516, 94e-9 / 0.0515),
         "team": (1 / 1000, 1 / 50),
@@ -255,7 +264,7 @@ def test_a_model_without_a_current_voltage_relation_refuses_a_sweep(name: str) -
     assert (device.conductance_s == before).all()
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name != "pulse_table"])
+@pytest.mark.parametrize("name", GRADED)
 def test_initial_states_are_given_uniform_or_lognormal(name: str) -> None:
     middle_conductance_s = float(make(name).conductance_s[0, 0]) * 1.05
     if name == "pulse_response":

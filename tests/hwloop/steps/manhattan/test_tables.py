@@ -57,8 +57,10 @@ def test_tables_of_a_training_said_beforehand_are_of_the_kinds_and_shapes_that_c
 def test_record_of_a_training_of_many_arrays_has_room_for_all_of_it_from_the_begin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copies, copy = [], record_file._copy
-    monkeypatch.setattr(record_file, "_copy", lambda *given: copies.append(0) or copy(*given))
+    copies, copy = [], record_file.copy_of_open
+    monkeypatch.setattr(
+        record_file, "copy_of_open", lambda *given: copies.append(0) or copy(*given)
+    )
     path = tmp_path / "run.h5"
     procedure = load_procedure(PROCEDURE, ["steps.0.settings.max_updates=20"])
     run_procedure(procedure, RunOptions("sim", path, 300))

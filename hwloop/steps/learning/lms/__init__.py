@@ -1,0 +1,1 @@
+"""An array programmed by updates in proportion to its error, and read out by counted spikes."""
