@@ -33,15 +33,15 @@ def test_two_layers_learn_xor_on_nearly_every_array() -> None:
 
 def test_rounded_to_the_nearest_small_gradients_are_lost_and_fewer_learn() -> None:
     rule = {"name": "delta_pulses", "rate": 0.05, "step_weight": 2 / 64, "rounding": "nearest"}
-    *_, summary, _ = _run(population=40, rule=rule)
+    *_, summary, _ = _run(population=12, rule=rule, max_epochs=25)
     assert summary.converged.sum() == 0  # in plain NumPy 0 of 200
 
 
 def test_the_sign_rule_learns_xor_where_all_samples_are_summed_before_an_update() -> None:
-    *_, of_all, _ = _run(population=20, rule={"name": "manhattan"})
-    *_, of_each, _ = _run(population=20, rule={"name": "manhattan"}, batch=1, max_epochs=30)
-    assert of_all.converged.sum() >= 18  # in plain NumPy 198 of 200, and 0 to 2 of 200
-    assert of_each.converged.sum() <= 3
+    *_, of_all, _ = _run(population=12, rule={"name": "manhattan"}, max_epochs=30)
+    *_, of_each, _ = _run(population=12, rule={"name": "manhattan"}, batch=1, max_epochs=12)
+    assert of_all.converged.sum() >= 9  # in plain NumPy 198 of 200, and 0 to 2 of 200
+    assert of_each.converged.sum() <= 2
 
 
 def test_an_array_that_has_stopped_gets_no_more_pulses() -> None:
