@@ -76,8 +76,8 @@ class BenchDrives:
             raise Unsupported("vectors on the columns: no output drives the columns here")
         if not isinstance(rows, SourceMeter):
             raise Unsupported(
-                "vectors on the columns: nothing measures at the rows here, which a pulse generator"
-                " drives"
+                "vectors on the columns, as a training of two layers needs them: nothing measures"
+                " at the rows here, which a pulse generator drives (wiring.drive.rows)"
             )
         return rows
 

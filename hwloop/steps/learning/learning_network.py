@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwloop.array.settings import ArraySettings
-from hwloop.errors import ConfigError
+from hwloop.errors import ConfigError, StepError
 from hwloop.steps.array import Array
 from hwloop.steps.learning.activations import ACTIVATIONS, output_error
 from hwloop.steps.learning.placed_layer import Place, PlacedLayer
@@ -92,16 +92,20 @@ class LearningNetwork:
         settings = self._settings
         values = self._forward(samples.inputs)
         last = settings.layers[-1]
-        errors = last.gain * output_error(
-            settings.loss, last.activation, values[-1], samples.targets
-        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            errors = last.gain * output_error(
+                settings.loss, last.activation, values[-1], samples.targets
+            )
+        _refuse_infinite(errors, len(self.layers) - 1)
         found = [errors]
         for number in range(len(self.layers) - 1, 0, -1):
             behind = self.layers[number].backward(errors)[
                 ..., : settings.layers[number - 1].outputs
             ]
             layer = settings.layers[number - 1]
-            errors = layer.gain * ACTIVATIONS[layer.activation].slope(values[number]) * behind
+            with np.errstate(over="ignore", invalid="ignore"):
+                errors = layer.gain * ACTIVATIONS[layer.activation].slope(values[number]) * behind
+            _refuse_infinite(errors, number - 1)
             found.insert(0, errors)
         for rule, inputs, own in zip(self._rules, values[:-1], found, strict=True):
             rule.update(self._with_bias(inputs), own)
@@ -111,7 +115,9 @@ class LearningNetwork:
         values = [inputs]
         for layer, placed in zip(self._settings.layers, self.layers, strict=True):
             sums = placed.forward(self._with_bias(values[-1]))
-            values.append(_activated(layer, sums))
+            with np.errstate(over="ignore", invalid="ignore"):
+                values.append(_activated(layer, sums))
+            _refuse_infinite(values[-1], len(values) - 2)
         return values
 
     def _with_bias(self, inputs: FloatArray) -> FloatArray:
@@ -122,3 +128,10 @@ class LearningNetwork:
 
 def _activated(layer: NeuronLayer, sums: FloatArray) -> FloatArray:
     return ACTIVATIONS[layer.activation].of(layer.gain * sums)
+
+
+def _refuse_infinite(values: FloatArray, number: int) -> None:
+    if not np.isfinite(values).all():
+        raise StepError(
+            f"train_in_situ: layers.{number}: an answer or its error is not finite: lower gain"
+        )

@@ -111,6 +111,11 @@ class TrainInSituSettings(Settings):
         *hidden, last = self.layers
         if any(layer.activation == "softmax" for layer in hidden):
             raise ValueError("layers.0.activation softmax is for the last layer")
+        if last.activation == "softmax" and last.outputs == 1:
+            raise ValueError("activation softmax needs two outputs or more: of one it is always 1")
+        if self.target_0 >= self.target_1:
+            raise ValueError(f"target_0 {self.target_0:g} must be below target_1 {self.target_1:g}")
+        self.rule.refuse_pulses(self.pulses)
         if last.activation == "softmax" and self.loss != "cross_entropy":
             raise ValueError("activation softmax needs loss: cross_entropy")
         if self.loss == "cross_entropy" and last.activation not in ("softmax", "sigmoid"):
@@ -132,6 +137,8 @@ class TrainInSituSettings(Settings):
         if given is None:
             raise ConfigError("there are no samples", key="samples")
         inputs, targets = np.array(given.inputs), np.array(given.targets)
+        if not inputs.size or not targets.size:
+            raise ConfigError("there are no samples", key="samples")
         if len(inputs) != len(targets):
             raise ConfigError(f"{len(inputs)} inputs, but {len(targets)} targets", key="samples")
         return self._checked(Samples(inputs, targets, predicted(targets, targets)), "samples")
@@ -177,7 +184,24 @@ class TrainInSituSettings(Settings):
                     f"{name} at {place} is {values[place]:g}; {why} {low:g} and {high:g}",
                     key=key,
                 )
+        self._check_classes(samples, key)
         return samples
+
+    def _check_classes(self, samples: Samples, key: str) -> None:
+        sums = samples.targets.sum(axis=-1)
+        off = np.abs(sums - 1) > 1e-9
+        if self.layers[-1].activation == "softmax" and off.any():
+            index = int(np.flatnonzero(off)[0])
+            raise ConfigError(
+                f"targets of sample {index} add up to {sums[index]:g}; those of softmax to 1",
+                key=f"{key}.targets",
+            )
+        by_accuracy = self.stop is not None and self.stop.accuracy is not None
+        if by_accuracy and samples.targets.shape[-1] == 1 and np.ptp(samples.targets) == 0:
+            raise ConfigError(
+                f"every target is {samples.targets[0, 0]:g}: there are no classes to tell apart",
+                key="stop.accuracy",
+            )
 
 
 def predicted(answers: FloatArray, targets: FloatArray) -> NDArray[np.int64]:

@@ -89,7 +89,8 @@ def _judge(
         converged = np.asarray(furthest < settings.stop.within)
     elif settings.stop is not None and settings.stop.accuracy is not None:
         converged = np.asarray(accuracy >= settings.stop.accuracy)
-    loss = np.asarray(mean_loss(settings.loss, answers, samples.targets))
+    with np.errstate(over="ignore"):  # a loss that overflows is infinite, and is shown so
+        loss = np.asarray(mean_loss(settings.loss, answers, samples.targets))
     return ArrayJudgement(loss, accuracy, furthest, converged)
 
 

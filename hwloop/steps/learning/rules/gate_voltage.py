@@ -55,6 +55,15 @@ class GateVoltage(RuleSettings):
             )
         return self
 
+    @override
+    def refuse_pulses(self, pulses: CellPulses) -> None:
+        if pulses.down is None:
+            raise ValueError("rule gate_voltage needs pulses.down, the RESET")
+        if pulses.up.gate_v is not None:
+            raise ValueError(
+                f"pulses.up.gate_v {pulses.up.gate_v:g}: rule gate_voltage sets the gate of a SET"
+            )
+
     @property
     @override
     def most_of_a_cell(self) -> int:

@@ -40,6 +40,9 @@ class RuleSettings(Settings, ABC):
     copies: ClassVar[int] = 1
     name: str
 
+    def refuse_pulses(self, pulses: CellPulses) -> None:
+        """Raise :class:`ValueError` for pulses that the rule cannot work with."""
+
     @property
     @abstractmethod
     def most_of_a_cell(self) -> int:

@@ -133,3 +133,12 @@ def test_a_current_that_was_not_measured_names_layer_line_and_vector() -> None:
 def test_a_gradient_that_is_not_finite_names_its_weight() -> None:
     with pytest.raises(StepError, match=r"gradient of weight \(1, 0\) is inf"):
         mean_gradient(np.array([[0.0, 1e300]]), np.array([[1e300]]))
+
+
+def test_an_error_that_is_not_finite_names_its_layer() -> None:
+    steep = {"activation": "linear", "gain": 1e100}
+    settings = training(layers=[{"outputs": 4, **steep}, {"outputs": 1, **steep}])
+    array, _ = emulated_array(9, 16)
+    network = LearningNetwork(settings, array, 2)
+    with pytest.raises(StepError, match=r"layers\.0: an answer or its error is not finite"):
+        network.update(settings.training())

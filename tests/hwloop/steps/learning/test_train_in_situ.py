@@ -103,12 +103,33 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"layers": [{"outputs": 4}, {"outputs": 2}]},
         r"samples\.targets: 1 targets a sample, but the last layer has 2 outputs",
     ),
+    "no samples": ({"samples": {"inputs": [], "targets": []}}, "there are no samples|samples"),
+    "softmax of one output": (
+        {"layers": [{"outputs": 1, "activation": "softmax"}], "loss": "cross_entropy"},
+        "softmax needs two outputs or more",
+    ),
+    "softmax targets that do not add up": (
+        {
+            "layers": [{"outputs": 2, "activation": "softmax"}],
+            "loss": "cross_entropy",
+            "samples": {"inputs": [[0, 1], [1, 0]], "targets": [[1, 0], [1, 1]]},
+        },
+        r"samples\.targets: targets of sample 1 add up to 2; those of softmax to 1",
+    ),
+    "classes that are one": (
+        {"samples": XOR | {"targets": [[0.5]] * 4}, "stop": {"accuracy": 1}},
+        r"stop\.accuracy: every target is 0.5: there are no classes",
+    ),
+    "targets the wrong way round": (
+        {"target_0": 1, "target_1": 0},
+        "target_0 1 must be below target_1 0",
+    ),
     "softmax before the last layer": (
         {"layers": [{"outputs": 4, "activation": "softmax"}, {"outputs": 1}]},
         "softmax is for the last layer",
     ),
     "softmax with the squared loss": (
-        {"layers": [{"outputs": 1, "activation": "softmax"}]},
+        {"layers": [{"outputs": 2, "activation": "softmax"}]},
         "softmax needs loss: cross_entropy",
     ),
     "cross entropy of tanh": ({"loss": "cross_entropy"}, "cross_entropy needs softmax or sigmoid"),

@@ -119,7 +119,7 @@ class Gated(PlacedLayer):
 
 
 GATED = {
-    "up": {"amplitude_v": 1.2, "width_s": 1e-3, "gate_v": 1.0},
+    "up": {"amplitude_v": 1.2, "width_s": 1e-3},
     "down": {"amplitude_v": -1.2, "width_s": 1e-3, "gate_v": 5.0},
 }
 
@@ -140,7 +140,7 @@ def test_a_cell_whose_gate_falls_is_reset_and_then_set_at_its_new_gate() -> None
         keep="all",
         label="layers.0",
     )
-    settings = training(rule={"name": "gate_voltage", "rate": 1.0}).rule
+    settings = training(rule={"name": "gate_voltage", "rate": 1.0}, pulses=GATED).rule
     rule = settings.begin([layer], np.random.default_rng(0))
     _update(rule, 0.196, 0.0098)
     # ΔV = Δw · 100 µS / (2 · 98 µS/V): 0.1 V and 5 mV, up on G+ and down on G-.
@@ -161,4 +161,17 @@ def test_a_cell_whose_gate_falls_is_reset_and_then_set_at_its_new_gate() -> None
 
 def test_first_gates_are_drawn_within_their_spread_and_bounds() -> None:
     with pytest.raises(ConfigError, match=r"first_v 1.1 with first_spread_v 0.8 is not between"):
-        training(rule={"name": "gate_voltage", "rate": 1.0, "first_spread_v": 0.8})
+        training(rule={"name": "gate_voltage", "rate": 1.0, "first_spread_v": 0.8}, pulses=GATED)
+
+
+@pytest.mark.parametrize(
+    ("pulses", "message"),
+    [
+        ({"up": GATED["up"]}, r"needs pulses\.down, the RESET"),
+        (GATED | {"up": GATED["up"] | {"gate_v": 9.0}}, r"pulses\.up\.gate_v 9: rule gate_voltage"),
+    ],
+    ids=["no RESET", "a gate of the SET"],
+)
+def test_pulses_that_do_not_fit_the_gate_rule_are_refused(pulses: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        training(rule={"name": "gate_voltage", "rate": 1.0}, pulses=pulses)
