@@ -125,9 +125,9 @@ class TspInstrument(TspSpeaker, IdentifiedInstrument):
         for last in (False, False, True):
             self._id = ""
             try:
-                for message in ("abort", "endscript", self.quiet_command):
-                    self.link.write(message)
-                self.clear()
+                for message in ("abort", "endscript", self.quiet_command, self.clear_command):
+                    self._write_past_prompts(message)
+                self._write_past_prompts("*CLS")
                 super().verify_identity()
                 self._confirm_quiet()
             except UnexpectedReply:
@@ -137,6 +137,14 @@ class TspInstrument(TspSpeaker, IdentifiedInstrument):
                 self.link.recover(lambda: None)
             else:
                 return
+
+    def _write_past_prompts(self, message: str) -> None:
+        """Send a message; where a prompt came before it, over a new link."""
+        try:
+            self.link.write(message)
+        except UnexpectedReply:  # it was refused before it was sent
+            self.link.recover(lambda: None)
+            self.link.write(message)
 
     def _confirm_quiet(self) -> None:
         """Raise :class:`UnexpectedReply` if a prompt followed the identity: it comes again."""
