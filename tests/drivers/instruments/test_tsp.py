@@ -101,44 +101,51 @@ def test_script_that_an_earlier_client_left_half_sent_is_ended_at_connection() -
     driver.check_errors()
 
 
-class SlowLink(InProcessLink):
-    """A stream whose box takes messages up at the next question; a new link loses the others."""
+class StreamLink(InProcessLink):
+    """A stream whose box takes messages up at once, or at the next question.
 
-    def __init__(self, box: OneBox) -> None:
+    What it has not taken up is lost with the link, and so is what it has answered.
+    """
+
+    def __init__(self, box: OneBox, *, at_once: bool) -> None:
         super().__init__(box.instrument.receive)
+        self._at_once = at_once
         self._waiting: list[str] = []
         self._unread: list[str] = []
-        self.renewed = 0
 
     def write(self, text: str) -> None:
         if self._unread:
             raise UnexpectedReply(f"{self._unread[0]} came before {text} was sent")
         self.sent.append(text)
         self._waiting.append(text)
+        if self._at_once:
+            self._take_up()
 
     def query(self, text: str, *, timeout_s: float | None = None) -> str:
         self.write(text)
-        replies = [self._receive(message) for message in self._waiting]
-        self._waiting.clear()
-        self._unread = [line for reply in replies if reply for line in reply.splitlines()]
+        self._take_up()
         return self._unread.pop(0)
 
+    def _take_up(self) -> None:
+        replies = [self._receive(message) for message in self._waiting]
+        self._waiting.clear()
+        self._unread += [line for reply in replies if reply for line in reply.splitlines()]
+
     def recover(self, verify: Callable[[], None]) -> None:
-        # The question was the first that this box took up: what was sent before it is lost.
-        self.renewed += 1
         self._waiting, self._unread = [], []
         verify()
 
 
-def _prompted(lost: int) -> tuple[Driver, OneBox]:
-    """A box with prompts on; what turns them off is lost on the first ``lost`` links."""
+def _prompted(lost: int, *, at_once: bool) -> tuple[Driver, OneBox]:
+    """A box with prompts on; the first ``lost`` messages that turn them off do not come."""
     box = OneBox(VirtualBox)
     box.instrument.receive("localnode.prompts = 1")
-    link = SlowLink(box)
-    take_up = box.instrument.receive
+    link = StreamLink(box, at_once=at_once)
+    take_up, left = box.instrument.receive, [None] * lost
 
     def receive(message: str) -> str | None:
-        if message.startswith("localnode.prompts = 0") and link.renewed < lost:
+        if message.startswith("localnode.prompts = 0") and left:
+            left.pop()
             message = "x = 1"
         return take_up(message)
 
@@ -146,17 +153,40 @@ def _prompted(lost: int) -> tuple[Driver, OneBox]:
     return Driver(link, LinkSettings()), box
 
 
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "late"])
 @pytest.mark.parametrize("lost", [0, 1])
-def test_prompts_are_off_once_the_identity_is_verified_though_messages_are_lost(lost: int) -> None:
-    driver, box = _prompted(lost)
+def test_prompts_are_off_once_the_identity_is_verified_though_messages_are_lost(
+    lost: int, at_once: bool
+) -> None:
+    driver, box = _prompted(lost, at_once=at_once)
     driver.verify_identity()
     assert box.instrument.receive("x = 1") is None
     driver.reset()
     assert driver._ask("smu.limit") == 0
 
 
-def test_prompts_that_stay_on_are_named() -> None:
-    driver, _ = _prompted(9)
+def test_a_prompt_that_comes_after_the_identity_is_not_left_for_the_next_exchange() -> None:
+    """A box that takes up the question first: what was sent before it was lost with a link."""
+    driver, box = _prompted(0, at_once=True)
+    link, take_up, first = driver.link, box.instrument.receive, ["*IDN?"]
+    assert isinstance(link, StreamLink)
+
+    def receive(message: str) -> str | None:
+        if first and message != first[0]:
+            return None
+        first.clear()
+        return take_up(message)
+
+    link._receive = receive
+    driver.verify_identity()
+    assert not first
+    driver.reset()
+    assert driver._ask("smu.limit") == 0
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "late"])
+def test_prompts_that_stay_on_are_named(at_once: bool) -> None:
+    driver, _ = _prompted(9, at_once=at_once)
     with pytest.raises(UnexpectedReply, match="TSP"):
         driver.verify_identity()
 

@@ -125,9 +125,9 @@ class TspInstrument(TspSpeaker, IdentifiedInstrument):
         for last in (False, False, True):
             self._id = ""
             try:
-                for message in ("abort", "endscript", self.quiet_command, self.clear_command):
+                quieten = ("abort", "endscript", self.quiet_command, self.clear_command, "*CLS")
+                for message in quieten:
                     self._write_past_prompts(message)
-                self._write_past_prompts("*CLS")
                 super().verify_identity()
                 self._confirm_quiet()
             except UnexpectedReply:
