@@ -63,6 +63,7 @@ class VisaLink(Link):
         self._messages: MessageReader | None = None
         self._end = settings.read_termination.encode("latin-1")
         self._clears = clear
+        self._give_back: Callable[[], None] | None = None
         self._open(alone=alone)
 
     @override
@@ -97,6 +98,9 @@ class VisaLink(Link):
     @override
     def close(self) -> None:
         free = self._lock.acquire(timeout=CLOSE_S)
+        give_back, self._give_back = self._give_back, None
+        if free and give_back is not None and not self._poisoned:
+            _bounded(lambda _: give_back(), None, CLOSE_S)
         self._shut()
         if free:
             self._lock.release()
@@ -119,7 +123,7 @@ class VisaLink(Link):
             self._shut()
             raise not_opened(self._resource, settings.visa_library, exc) from exc
         try:
-            share_lock(self._find_socket(), self.address, alone=alone)
+            self._give_back = share_lock(self._find_socket(), self.address, alone=alone)
             self._clear()
         except BaseException:
             self._shut()

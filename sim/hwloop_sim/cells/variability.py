@@ -167,10 +167,13 @@ class ParameterSpread(Settings):
     ) -> FloatArray:
         """Draw a factor of median 1 for every cell; those outside of ``within`` are drawn again.
 
-        ``within`` holds 1.
+        ``within`` holds 1, the factor of a cell that finds no other within its bounds.
         """
         drawn = rng.lognormal(0.0, self.sigma, shape)
         low, high = within
-        while (wrong := (drawn < low) | (drawn > high)).any():
+        for _ in range(_ROUNDS):
+            if not (wrong := (drawn < low) | (drawn > high)).any():
+                return drawn
             drawn[wrong] = rng.lognormal(0.0, self.sigma, int(wrong.sum()))
+        drawn[(drawn < low) | (drawn > high)] = 1.0
         return drawn

@@ -10,7 +10,7 @@ import pytest
 from hwloop.errors import InstrumentInUse
 from hwloop_drivers.links.link import Link, LinkSettings
 from hwloop_drivers.links.opening import open_link
-from hwloop_sim.virtual.bench.hislip import HEADER, serve_hislip
+from hwloop_sim.virtual.bench.hislip import HEADER, _Hislip, serve_hislip
 
 SHORT = LinkSettings(timeout_s=2)
 
@@ -118,6 +118,27 @@ def test_lock_ends_with_its_link_however_that_ends(box: tuple[_Box, str]) -> Non
             ended.wait(0.05)  # until the server has noticed
     else:
         pytest.fail("still locked")
+
+
+def test_lock_has_ended_when_a_link_is_closed_though_the_instrument_sees_the_end_late(
+    box: tuple[_Box, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, address = box
+    receive, ending = _Hislip._receive, threading.Event()
+
+    def late(link: _Hislip) -> Any:
+        message = receive(link)
+        if message is None:
+            ending.wait(10)
+        return message
+
+    monkeypatch.setattr(_Hislip, "_receive", late)
+    first = _run(address)
+    with pytest.raises(InstrumentInUse):
+        _run(address)
+    first.close()
+    _run(address).close()  # neither the first nor the refused link has the lock still
+    ending.set()
 
 
 def test_program_that_does_not_know_the_key_is_kept_off_while_a_run_lasts(

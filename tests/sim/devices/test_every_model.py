@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwloop import plugins
 from hwloop.array.operations import PulseMap
 from hwloop.errors import ConfigError, Unsupported
 from hwloop_sim.cells.device import Device
@@ -338,6 +339,18 @@ def test_a_spread_speed_gives_every_cell_the_step_of_its_own_speed(
     device.pulse(pulses(device, SWEPT_V[name], PERIOD_S[name] * 1e-7))
     factors = np.log((device.state - before) / np.median(device.state - before))
     assert factors.std() == pytest.approx(0.3, rel=0.08)  # 900 values: 2.4 % standard error
+
+
+@pytest.mark.parametrize("name", STATE_EQUATIONS)
+def test_every_parameter_that_can_be_spread_is_spread_to_both_sides_of_its_value(name: str) -> None:
+    """Whatever its sign: a threshold of RESET is negative."""
+    for parameter in plugins.load(plugins.DEVICES, name).settings.spreadable:
+        device = make(name, (20, 20), spread={parameter: {"sigma": 0.01}})
+        assert isinstance(device, StateDevice)
+        drawn = getattr(device._p, parameter)
+        assert np.quantile(drawn / np.median(drawn), [0.16, 0.84]) == pytest.approx(
+            [0.99, 1.01], abs=0.002
+        )
 
 
 def test_a_spread_that_reverses_bounds_is_refused_with_the_cell() -> None:

@@ -255,7 +255,9 @@ def drawn_parameters(
 
 def within(settings: StateSettings, name: str, value: FloatArray | float) -> tuple[Any, Any]:
     """Return the bounds of the spread of a parameter as parts of its value."""
-    low, high = settings.truncated.get(name, (0.0, math.inf))
+    if name not in settings.truncated:
+        return 0.0, math.inf
+    low, high = settings.truncated[name]
     return low / value, high / value
 
 
