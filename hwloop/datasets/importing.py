@@ -107,7 +107,7 @@ def import_measurement(
     reader's own options). They override the file; conflicts are reported. ``options``: what the
     user says of the table in the file. Raises :class:`ConfigError` naming the file and what to do.
     """
-    _check_file(path)
+    check_file(path)
     source = DataFile(path, options)
     chosen = _recognised(source, given) if reader is None else _named(reader, source)
     _check_keys(given, chosen)
@@ -139,7 +139,8 @@ def fault(path: Path, line: int, value: str, expected: str) -> ConfigError:
     return ConfigError(f"{value}: expected {expected}", key=f"line {line}", file=str(path))
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Refuse a folder, a name without a file, and an empty file."""
     if path.is_dir():
         raise ConfigError("is a folder; name a file in it", file=str(path))
     if not path.exists():
@@ -173,8 +174,8 @@ def _recognised(source: DataFile, given: Mapping[str, object]) -> Reader:
         return fitting[0]
     # A file without a table says that itself.
     raise ConfigError(
-        f"not recognised by any reader ({', '.join(readers)}): {_seen(source.table)};"
-        " `hwloop import --explain FILE` shows what each of them misses",
+        f"not recognised by any reader: {_seen(source.table)}; `hwloop import --explain FILE` shows"
+        " what each of them misses",
         file=str(source.path),
     )
 

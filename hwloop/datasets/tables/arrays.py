@@ -34,8 +34,9 @@ def tables_of_arrays(
     """Return tables of the arrays of one folder and length, the longest first.
 
     ``arrays``: a vector is a column, (rows, columns) several; single numbers are metadata.
-    ``kind``: what the file is, for people. ``units``: name → unit. Raises :class:`ConfigError` where there is
-    no array of two numbers or more.
+    ``kind``: what the file is, for people. ``units``: name → unit.
+
+    Raises :class:`ConfigError` where there is no array of two numbers or more.
     """
     notes: dict[str, str] = dict(metadata or {})
     groups: dict[tuple[str, int], list[tuple[str, Any]]] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 from hwloop.datasets.tables.containers import tables_of_container
 from hwloop.datasets.tables.options import TableOptions
 from hwloop.datasets.tables.table import DataTable, as_decided
-from hwloop.datasets.tables.text_source import read_whole, size_and_time
+from hwloop.datasets.tables.text_source import begin_of_text, read_whole, size_and_time
 from hwloop.datasets.tables.text_tables import tables_of_text
 from hwloop.errors import ConfigError
 from hwloop.settings.foreign_files import MAX_DATA_TEXT_BYTES, file_bytes
@@ -79,10 +79,10 @@ class DataFile:
     def first_lines(self, count: int) -> list[str]:
         """Return the first ``count`` lines that are not blank; none if the file is not text."""
         try:
-            lines = self.lines()
+            lines = begin_of_text(self.path)
         except ConfigError:
             return []
-        return [line for line in lines[: 100 * count] if line.strip()][:count]
+        return [line for line in lines if line.strip()][:count]
 
     def _read(self) -> list[DataTable]:
         before = size_and_time(self.path)

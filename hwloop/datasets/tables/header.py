@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hwloop.datasets.tables.cells import CellKind
+from hwloop.datasets.tables.roles import COUNTERS, role_of, unit_in_name
 from hwloop.datasets.tables.text_layout import TextLayout, is_comment, split_fields
 from hwloop.datasets.tables.units import unit_of
 
@@ -83,31 +84,34 @@ def _from_lines(lines: Lines, layout: TextLayout, *, commented: bool) -> _Found 
 
 def _names_in(text: str, layout: TextLayout, *, commented: bool) -> tuple[str, ...] | None:
     """Return a name for each field of a row; None if the line does not hold so many."""
-    text = text.strip("\r")
+    spellings = [text]
     if commented:
-        stripped = text.lstrip(_MARKS if layout.separator != "\t" else "#%!;/ ")
-        options = [stripped, text.lstrip()[1:]]
-        if text.strip() and text.lstrip()[0] == "#":
-            options.append(text)  # "#,Time,V": the mark is the name of a counter
-    else:
-        options = [text]
-    for option in options:
-        for separator in dict.fromkeys((layout.separator, "\t", ";", ",", " ")):
-            fields = split_fields(option, separator)
-            if layout.fields > 1 or separator == layout.separator or not commented:
-                names = _fitting(fields, layout, separator)
-                if names is not None and not (commented and _is_remark(names, option)):
-                    return names
+        marks = _MARKS if layout.separator != "\t" else "#%!;/ "
+        spellings = [text.lstrip(marks), text.lstrip()[1:]]
+        if text.lstrip().startswith("#") and layout.separator != " ":
+            spellings.append(text)  # "#,Time,V": the mark is the name of a counter
+    for spelling in spellings:
+        names = _fitting(split_fields(spelling, layout.separator), layout)
+        if names is not None and not (commented and _is_remark(names, spelling)):
+            return names
+    for separator in ("\t", ";", ",", " "):  # names between blanks above rows between tabs
+        names = _fitting(split_fields(spellings[0], separator), layout)
+        if names is not None and layout.fields > 1 and _all_known(names):
+            return names
     return None
 
 
-def _fitting(fields: list[str], layout: TextLayout, separator: str) -> tuple[str, ...] | None:
+def _all_known(names: Sequence[str]) -> bool:
+    """Return whether every name is that of a quantity, and two of them are measured."""
+    roles = [role_of(*unit_in_name(name)) for name in names]
+    return all(roles) and sum(role not in COUNTERS for role in roles) >= 2
+
+
+def _fitting(fields: list[str], layout: TextLayout) -> tuple[str, ...] | None:
     count = layout.fields
     if len(fields) == count + 1 and fields[-1].casefold() in ("", "comment"):
         fields = fields[:-1]
-    if len(fields) == count - 1 and count > 1 and separator == layout.separator:
-        return None
-    if len(fields) != count or (count == 1 and separator != layout.separator):
+    if len(fields) != count:
         return None
     kinds = [layout.style.parse(field).kind for field in fields]
     if not any(kind is CellKind.TEXT for kind in kinds):
@@ -123,10 +127,7 @@ def _is_remark(names: Sequence[str], text: str) -> bool:
         return True
     if len(names) > 1:
         return False
-    from hwloop.datasets.tables.roles import role_of, unit_in_name
-
-    base, unit = unit_in_name(names[0])
-    return not role_of(base, unit) or len(text.split()) > 4
+    return not role_of(*unit_in_name(names[0])) or len(text.split()) > 4
 
 
 def _are_units(fields: Sequence[str]) -> bool:

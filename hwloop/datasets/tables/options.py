@@ -73,12 +73,14 @@ def _check_role(role: str, key: str) -> None:
         )
 
 
-def pairs(texts: Iterable[str], key: str) -> tuple[tuple[str, str], ...]:
+def pairs(
+    texts: Iterable[str], key: str, *, form: str = "QUANTITY=VALUE"
+) -> tuple[tuple[str, str], ...]:
     """Return the parts of texts such as ``voltage_v=AV``; ConfigError for one without "="."""
     found = []
     for text in texts:
         role, sign, value = text.partition("=")
-        if not sign or not value:
-            raise ConfigError(f"{text!r}: expected QUANTITY=VALUE", key=key)
+        if not sign or not role.strip():
+            raise ConfigError(f"{text!r}: expected {form}", key=key)
         found.append((role.strip(), value))
     return tuple(found)

@@ -91,7 +91,7 @@ _COUNTED = {
     "train": _words("train zug sweep run"),
     "cell": _words("cell device address zelle adresse die"),
     "index": _words(
-        "index idx point points pt pts row step steps sample record nr no number n # x_value"
+        "index idx point points pt pts row step steps sample record item nr no number n # x_value"
     ),
 }
 _STEMS = {  # of compound names, as in "AnodeV", "DrainI", "GateV", "CH1 Voltage"
@@ -121,7 +121,7 @@ def unit_in_name(name: str) -> tuple[str, WrittenUnit | None]:
     match = _UNIT_IN_NAME.match(name)
     if match is not None:
         written = match["a"] or match["b"]
-        unit = unit_of(written)
+        unit = None if written.isdecimal() else unit_of(written)  # [1] is a place
         if unit is None and match["a"] and _LIKE_A_UNIT.match(written):
             # "Current (MA)", "I (mkA)": not taken for amperes. V(out) is a node of SPICE.
             unit = None if _SPICE.match(name) else UNKNOWN_UNIT
@@ -189,7 +189,7 @@ def _named(name: str) -> str | None:
         return "gate_v"
     if role == "current_a" and tokens & _GATE:
         return None
-    if not role and tokens & _words("vg vgs"):
+    if not role and tokens & _words("vg vgs gate"):
         return "gate_v"
     if role == "voltage_v" or (not role and tokens & _words("amplitude vread vmeas")):
         return _of_voltage(tokens)

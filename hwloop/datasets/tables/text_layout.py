@@ -91,7 +91,8 @@ def layout_of(lines: Sequence[str], options: TableOptions, path: Path) -> TextLa
 
 
 def _bounded(lines: Sequence[str]) -> list[str]:
-    kept, count = [], 0
+    kept: list[str] = []
+    count = 0
     for line in lines:
         count += len(line)
         if kept and count > _MOST_CHARACTERS:

@@ -131,10 +131,10 @@ class TableRows:
             fields.pop()
         cells = [self.layout.style.parse(field) for field in fields]
         seen = [c for i, c in enumerate(cells) if i not in self.layout.text_columns]
-        if not any(cell.kind in (CellKind.NUMBER, CellKind.OVER) for cell in seen):
-            gap = any(fields) and all(cell.kind is CellKind.MISSING for cell in seen)
-            if not (gap and len(fields) == self.layout.fields):
-                return False
+        kinds = [cell.kind for cell in seen]
+        numeric = CellKind.NUMBER in kinds or CellKind.OVER in kinds
+        if not numeric and not self._is_odd_row(fields, kinds):
+            return False
         if len(fields) != self.layout.fields:
             if any(cell.kind is CellKind.TEXT for cell in seen) and self.layout.fields > 2:
                 return False
@@ -149,6 +149,14 @@ class TableRows:
         self._note_last(fields[-1])
         self._append(row, number)
         return True
+
+    def _is_odd_row(self, fields: Sequence[str], kinds: Sequence[CellKind]) -> bool:
+        """Return whether a row without numbers is one: of gaps, or a lone word among numbers."""
+        if len(fields) != self.layout.fields:
+            return False
+        if all(kind is CellKind.MISSING for kind in kinds):
+            return any(fields)
+        return self.layout.fields == 1 and self.rows > 0 and len(fields[0].split()) == 1
 
     def note_comment(self, number: int, text: str) -> None:
         """Count a comment between rows, and keep the first few."""

@@ -88,7 +88,9 @@ class TextSource:
                 yield LineBatch(number, lines)
             number += len(lines)
         if rest:
-            yield LineBatch(number, [rest.removesuffix("\r")], unfinished=True)
+            last = [rest.removesuffix("\r")]
+            self._refuse_stray_returns(last, number)
+            yield LineBatch(number, last, unfinished=True)
 
     def lines(self) -> list[str]:
         """Return all lines; the last is "" where the file ends in a line end."""
@@ -105,7 +107,7 @@ class TextSource:
                 packed = raw.read(2) == GZIP_BEGIN
                 raw.seek(0)
                 stream = gzip.GzipFile(fileobj=raw) if packed else raw
-                with io.TextIOWrapper(stream, encoding=self.encoding, newline="") as text:  # type: ignore[type-var]
+                with io.TextIOWrapper(stream, encoding=self.encoding, newline="") as text:
                     while piece := text.read(_PIECE_CHARACTERS):
                         yield piece
         except (OSError, EOFError, zlib.error) as exc:
@@ -123,7 +125,7 @@ class TextSource:
         for number, line in enumerate(lines, start=first):
             if "\r" in line:
                 raise ConfigError(
-                    "a carriage return stands within it, where other lines end in a line feed",
+                    "a carriage return stands within the line; other lines end in a line feed",
                     key=f"line {number}",
                     file=str(self.path),
                 )
@@ -142,6 +144,18 @@ def open_text(path: Path) -> TextSource:
         raise not_text(path) from None
     only_returns = "\r" in text and "\n" not in text
     return TextSource(path, encoding, "\r" if only_returns else "\n")
+
+
+def begin_of_text(path: Path) -> list[str]:
+    """Return the lines of the first piece of a text file.
+
+    Raises :class:`ConfigError` where it is not text.
+    """
+    try:
+        first = next(open_text(path).batches(), None)
+    except UnicodeDecodeError:
+        raise not_text(path) from None
+    return first.lines if first is not None else []
 
 
 def read_whole(path: Path) -> list[str]:

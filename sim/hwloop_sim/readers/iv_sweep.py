@@ -10,7 +10,7 @@ from hwloop.datasets.importing import Extract, Reader
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
-from hwloop_sim.readers.tables import check_agreement, check_below, check_times
+from hwloop_sim.readers.tables import check_agreement, check_below, check_times, nameless
 
 _FEW = 0.1
 _LEAST_POINTS = 3
@@ -21,6 +21,8 @@ _HIGHEST_A = 20.0
 def judge(source: DataFile) -> str:
     """Return "" if one column is a voltage that varies and one a current, else why not."""
     table = source.table
+    if nameless(table):
+        return nameless(table)
     for role, what in (("voltage_v", "voltage"), ("current_a", "current")):
         found = table.of_role(role)
         if len(found) != 1:

@@ -22,6 +22,16 @@ _AGREES = 0.1
 """Relative difference of V/I and R up to which they are of one measurement."""
 
 
+def nameless(table: DataTable) -> str:
+    """Return that a table has no header, where no column has a role either; "" otherwise."""
+    if table.has_header or any(column.role for column in table.columns):
+        return ""
+    return (
+        "it has no header: its columns have no names; say what they are with --column, such as"
+        " --column voltage_v=1 --column current_a=2"
+    )
+
+
 def first_rows(source: DataFile, *, columns: int) -> Table | None:
     """Return the first three rows of a table without names; None unless it has ``columns``.
 

@@ -21,6 +21,7 @@ from hwloop_sim.readers.tables import (
     check_times,
     check_whole,
     inverse,
+    nameless,
     quantity,
 )
 
@@ -30,6 +31,8 @@ _OF_PULSES = ("width_s", "amplitude_v", "gate_v", "pulse", "cycle", "train")
 def judge(source: DataFile) -> str:
     """Return "" if one column is a time and one a conductance, a resistance or a read current."""
     table = source.table
+    if nameless(table):
+        return nameless(table)
     times = table.of_role("time_s")
     if len(times) != 1:
         return f"it has {len(times) or 'no'} columns of time; expected one"

@@ -14,7 +14,7 @@ from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.datasets.tables.units import WrittenUnit
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
-from hwloop_sim.readers.tables import Table, quantity
+from hwloop_sim.readers.tables import Table, nameless, quantity
 from hwloop_sim.readers.train_units import (
     CONDUCTANCE_UNITS,
     CURRENT_UNITS,
@@ -32,14 +32,14 @@ _OF_THE_PULSE = ("amplitude_v", "width_s", "voltage_v", "gate_v", "read_v")
 def judge(source: DataFile) -> str:
     """Return "" if two columns or more can be trains, and the pulse is the same in all rows."""
     table = source.table
-    if not table.has_header and not any(column.role for column in table.columns):
-        return (
-            "it has no header: its columns have no names; say which are trains with --column"
-            " conductance_s=1 --column conductance_s=2"
-        )
+    if nameless(table):
+        return nameless(table)
     trains = _trains(table)
-    others = [one for one in table.columns if one not in trains and one.role not in COUNTERS]
-    if len(trains) < 2 and not (trains and len(others) == 0):
+    labels = {one.label for one in trains}
+    others = [one for one in table.columns if one.label not in labels and one.role not in COUNTERS]
+    named = any(one.role for one in trains)
+    # One train, or trains by names that say nothing: only if there is nothing else.
+    if not trains or (others and not (named and len(trains) > 1)) or not (named or trains[1:]):
         shown = ", ".join(f"{one.label} is {one.role or 'not known'}" for one in table.columns[:6])
         return f"it has {len(trains) or 'no'} column of conductances: {shown}"
     if len(table.columns) < 2:
