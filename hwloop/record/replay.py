@@ -191,7 +191,7 @@ def open_replay(settings: ReplaySettings, request: OpenRequest) -> Replay | Impo
     """Open a record, or imported trains, as a backend for an array of the same shape."""
     if is_measurement(settings.recording):
         measurement = read_measurement(settings.recording)
-        return open_import(measurement, request, where=str(settings.recording))
+        return open_import(measurement, request, name="replay", where=str(settings.recording))
     record = Record(settings.recording)
     outer = request.array.outer_shape(request.population)
     wanted = (*outer, *request.array.geometry.shape)

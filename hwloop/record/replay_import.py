@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from typing_extensions import override
 
-from hwloop.array.geometry import Geometry
 from hwloop.array.operations import Answer, Flag, Operation, PulseMap, Reading, ReadMap, Wait
 from hwloop.backend.base import Description
 from hwloop.backend.kind import OpenRequest
@@ -73,7 +72,9 @@ class ImportReplay(OneVerbBackend):
     clock counts the pulses and waits that were asked for: an import has no times.
     """
 
-    def __init__(self, measurement: Measurement, geometry: Geometry, *, read_v: float) -> None:
+    def __init__(
+        self, measurement: Measurement, description: Description, *, read_v: float
+    ) -> None:
         self._read_v = read_v
         self._now_s = 0.0
         columns = measurement.columns
@@ -86,8 +87,7 @@ class ImportReplay(OneVerbBackend):
             )
             for cell in np.unique(columns["cell"])
         ]
-        identity = {"imported": measurement.title, "source": measurement.source}
-        self._description = Description(name="replay", geometry=geometry, identity=identity)
+        self._description = description
 
     @property
     @override
@@ -150,8 +150,10 @@ class ImportReplay(OneVerbBackend):
         pass
 
 
-def open_import(measurement: Measurement, request: OpenRequest, *, where: str) -> ImportReplay:
-    """Open imported trains as a backend for an array of as many cells.
+def open_import(
+    measurement: Measurement, request: OpenRequest, *, name: str, where: str
+) -> ImportReplay:
+    """Open imported trains as a backend of that ``name`` for an array of as many cells.
 
     Raises :class:`ConfigError` with ``where``, the file, for another kind or number of cells, and
     where the voltage of the reads is not known.
@@ -177,4 +179,6 @@ def open_import(measurement: Measurement, request: OpenRequest, *, where: str) -
             f" {geometry.cols} cells{arrays}",
             file=where,
         )
-    return ImportReplay(measurement, geometry, read_v=measurement.conditions.read_v)
+    identity = {"imported": measurement.title, "source": measurement.source}
+    description = Description(name=name, geometry=geometry, identity=identity)
+    return ImportReplay(measurement, description, read_v=measurement.conditions.read_v)

@@ -14,7 +14,7 @@ from hwloop.recordings.of_record import measurements_of
 
 @dataclass(frozen=True)
 class Recording:
-    """What was measured or emulated, by kind, and where it comes from.
+    """Measurements of a recording, by kind, with their origin.
 
     ``imported``: whether it is a file that ``hwloop import`` wrote; its numbers are measured.
     """
