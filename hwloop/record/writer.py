@@ -52,6 +52,7 @@ from hwloop.record.in_place import (
 from hwloop.record.objects import make_dataset
 from hwloop.record.operations import columns_of
 from hwloop.record.packing import Copy, pack
+from hwloop.record.planned import Layout
 from hwloop.record.series import NewRow, Series, write_rows
 from hwloop.steps.rows import Row
 from hwloop.types import FloatArray
@@ -128,23 +129,23 @@ class RecordWriter(RecordSink):
     def __init__(self, path: Path, header: RunHeader) -> None:
         super().__init__(path)
         self._synced = self._began
-        expected = expected_series(header)
+        expected, layout = expected_series(header), Layout()
         self._file = RecordFile(
             path,
-            lambda file: write_header(file, header, expected),
-            room=sum(series.room for series in expected),
+            lambda file: write_header(file, header, expected, layout),
+            lay_out=layout.lay_out,
             holds=self._what_is_safe,
             # What is emulated can be emulated again.
             durable=header.origin != "emulated",
         )
-        self._operations = Series(self._file, OPERATIONS)
-        self._outcomes = Series(self._file, OUTCOMES)
-        self._log = Series(self._file, LOG)
+        self._operations, self._outcomes, self._log = (
+            Series(self._file, path, planned=layout) for path in (OPERATIONS, OUTCOMES, LOG)
+        )
         self._results: dict[str, Series] = {}
         self._maps: set[str] = set()
         self._measured: dict[Signature, Series] = {}
         for one in expected:
-            series = Series(self._file, one.path)
+            series = Series(self._file, one.path, planned=layout)
             if one.signature is None:
                 self._results[one.path] = series
             else:
@@ -236,6 +237,7 @@ class RecordWriter(RecordSink):
         used = sum(series.rows * series.row_bytes for series in every)
         unused = sum(series.bytes for series in every) - used
         complete = not self._empty() and self._maps == set(CONDUCTANCES)
+        complete = complete and all(series.can_end for series in every)
         return complete and unused <= min(_MOST_UNUSED_BYTES, _most_unused(used))
 
     def _end_in_place(self, ended: str, pulses: np.ndarray) -> None:
