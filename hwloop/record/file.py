@@ -59,6 +59,8 @@ class RecordFile:
     has its name any more; in the last case ``path`` is that of a copy from then on.
     """
 
+    _file: h5py.File
+
     def __init__(
         self,
         path: Path,

@@ -101,8 +101,8 @@ class PlannedSeries:
         for name, one in self._narrow.items():
             rows = np.frombuffer(kept, one.dtype, one.bytes // one.dtype.itemsize, one.place - at)
             self._narrow_rows.append((name, rows.reshape(-1, *one.shape)))
-        if self._narrow_rows:
-            first, *_, last = (*self._narrow.values(), column)
+        if self._narrow:
+            first, last = (list(self._narrow.values())[index] for index in (0, -1))
             end = last.place - at + last.row_bytes
             self._narrow_ends = (0, first.row_bytes), (end, last.row_bytes)
         return kept
@@ -317,5 +317,5 @@ def _rounded(offset: int) -> int:
 
 def _filled(dtype: np.dtype[Any], place: int, end: int) -> list[Placed]:
     """Return filler for the bytes of a map, in pieces."""
-    piece = memoryview(filler(dtype, min(end - place, _PIECE_BYTES)))
+    piece = filler(dtype, min(end - place, _PIECE_BYTES)).data
     return [(at, piece[: min(_PIECE_BYTES, end - at)]) for at in range(place, end, _PIECE_BYTES)]
