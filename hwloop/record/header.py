@@ -18,7 +18,7 @@ from hwloop.array.operations import PulseMap, PulsePair, Ramp, Reading, ReadMap,
 from hwloop.backend.base import Description
 from hwloop.backend.origin import Origin
 from hwloop.procedure.procedure import Procedure
-from hwloop.record.columns import About, counter_path
+from hwloop.record.columns import About
 from hwloop.record.objects import make_dataset, make_group, make_text, set_attributes
 from hwloop.record.operations import columns_of
 from hwloop.record.planned import Layout
@@ -245,8 +245,6 @@ def _prepare(file: h5py.File, description: Description, layout: Layout) -> None:
     for name in CONDUCTANCES:
         layout.add_map(file, f"array/{name}", np.dtype(np.float64), shape, {"units": "S"})
     layout.add_map(file, f"array/{PULSES}", np.dtype(np.int64), shape, PULSES_ABOUT)
-    for name in (*CONDUCTANCES, PULSES):
-        make_dataset(file.id, counter_path(f"array/{name}"), [0])
 
 
 def _write_array(group: h5py.h5g.GroupID, procedure: Procedure) -> None:

@@ -57,9 +57,9 @@ def dataset_places(read: Read, dataset: h5py.h5d.DatasetID) -> DatasetPlaces:
             length = place + 8
         if kind == _LAYOUT and body[:2] == _CONTIGUOUS:
             storage = place + 2
-    if not 0 < length < storage:
-        raise UnknownPlace("the place of the values of a dataset is not known")
-    return DatasetPlaces(length, storage)
+        if 0 < length < storage:
+            return DatasetPlaces(length, storage)
+    raise UnknownPlace("the place of the values of a dataset is not known")
 
 
 def end_place(read: Read) -> int:

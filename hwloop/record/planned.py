@@ -76,8 +76,10 @@ class PlannedSeries:
     ``columns``: by name, in the order of a row. ``number``: of their counter.
     """
 
-    def __init__(self, path: str, length: int, columns: Mapping[str, PlannedColumn]) -> None:
-        self.path, self.length, self.columns, self.number = path, length, dict(columns), 0
+    def __init__(
+        self, path: str, length: int, columns: Mapping[str, PlannedColumn], number: int
+    ) -> None:
+        self.path, self.length, self.columns, self.number = path, length, dict(columns), number
         stored = {name: column for name, column in columns.items() if column.row_bytes}
         self._wide = {name: one for name, one in stored.items() if one.is_wide}
         self._narrow = {name: one for name, one in stored.items() if not one.is_wide}
@@ -169,6 +171,17 @@ class PlannedSeries:
         return begin, memoryview(self._headers)[begin - at : end - at]
 
 
+@dataclass(eq=False)
+class PlannedMap:
+    """A map of the array at ``place``, an offset in the file; ``number``: of its counter."""
+
+    dataset: h5py.h5d.DatasetID
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    number: int
+    place: int = _NOWHERE
+
+
 class Counters:
     """Counters of all planned series, side by side: those of a few are one write."""
 
@@ -203,8 +216,8 @@ class Layout:
     def __init__(self) -> None:
         self.series: dict[str, PlannedSeries] = {}
         self.counters = Counters()
+        self.maps: dict[str, PlannedMap] = {}
         self._of_counters: list[h5py.h5d.DatasetID] = []
-        self._maps: list[tuple[h5py.h5d.DatasetID, np.dtype[Any], int]] = []
 
     def add(
         self,
@@ -231,10 +244,10 @@ class Layout:
             columns[name] = column = PlannedColumn(made, dtype, array.shape, length)
             together += column.bytes
             column.is_wide = together > _TOGETHER_BYTES
-        counter = _make(file.id, counter_path(path), np.dtype(np.int64), (1,))
-        set_attributes(counter, {"columns": list(stored)})
-        self._of_counters.append(counter)
-        self.series[path] = PlannedSeries(path, length, {name: columns[name] for name in stored})
+        set_attributes(self._counter(file, path), {"columns": list(stored)})
+        self.series[path] = PlannedSeries(
+            path, length, {name: columns[name] for name in stored}, len(self._of_counters)
+        )
 
     def add_map(
         self,
@@ -244,10 +257,19 @@ class Layout:
         shape: tuple[int, ...],
         about: Mapping[str, str],
     ) -> None:
-        """Make a map of the array: NaN until it is written, or 0 where its type has none."""
+        """Make a map of the array: NaN until it is written, or 0 where its type has none.
+
+        And a counter of it, 0 or 1.
+        """
         made = _make(file.id, path, dtype, shape)
         set_attributes(made, about)
-        self._maps.append((made, dtype, math.prod(shape) * dtype.itemsize))
+        self._counter(file, path)
+        self.maps[path] = PlannedMap(made, dtype, shape, len(self._of_counters))
+
+    def _counter(self, file: h5py.File, path: str) -> h5py.h5d.DatasetID:
+        counter = _make(file.id, counter_path(path), np.dtype(np.int64), (1,))
+        self._of_counters.append(counter)
+        return counter
 
     def lay_out(self, image: bytearray) -> tuple[int, list[Placed]]:
         """Give everything its place behind the image of the file, and enter it there.
@@ -259,8 +281,8 @@ class Layout:
         # the first series, the table of the operations, behind those of the operations' own.
         image += bytes(_to_one_page(len(image), 8 * len(self._of_counters)))
         image += self.counters.put(len(image), len(self._of_counters))
-        for number, series in enumerate(reversed(self.series.values())):
-            series.number = number
+        for one in (*self.series.values(), *self.maps.values()):
+            one.number = len(self._of_counters) - one.number
         for series in self.series.values():
             image += series.put_narrow(len(image))
         end = len(image)
@@ -273,12 +295,12 @@ class Layout:
         fillers: list[Placed] = []
         for series in self.series.values():
             fillers += series.enter(image)
-        for dataset, dtype, size in self._maps:
-            place = end = _rounded(end)
-            end += size
-            _enter(image, dataset_places(read, dataset), place)
-            if dtype.kind == "f":
-                fillers += _filled(dtype, place, end)
+        for one in self.maps.values():
+            one.place = end = _rounded(end)
+            end += math.prod(one.shape) * one.dtype.itemsize
+            _enter(image, dataset_places(read, one.dataset), one.place)
+            if one.dtype.kind == "f":
+                fillers += _filled(one.dtype, one.place, end)
         struct.pack_into(_NUMBER, image, end_place(read), end)
         return end, fillers
 
@@ -301,7 +323,11 @@ def _enter(image: bytearray, places: DatasetPlaces, place: int) -> None:
 
 
 def _reader(image: bytearray) -> Read:
-    return lambda at, size: bytes(image[at : at + size])
+    def read(at: int, size: int) -> bytes:
+        with memoryview(image) as whole:
+            return bytes(whole[at : at + size])
+
+    return read
 
 
 def _to_one_page(offset: int, size: int) -> int:

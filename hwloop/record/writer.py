@@ -129,7 +129,8 @@ class RecordWriter(RecordSink):
     def __init__(self, path: Path, header: RunHeader) -> None:
         super().__init__(path)
         self._synced = self._began
-        expected, layout = expected_series(header), Layout()
+        expected, self._layout = expected_series(header), Layout()
+        layout = self._layout
         self._file = RecordFile(
             path,
             lambda file: write_header(file, header, expected, layout),
@@ -192,18 +193,17 @@ class RecordWriter(RecordSink):
 
     @override
     def conductance(self, name: str, conductance_s: FloatArray) -> None:
-        self._write_map(name, conductance_s, np.float64)
+        self._write_map(name, conductance_s)
         self._maps.add(name)
 
-    def _write_map(self, name: str, values: np.ndarray, dtype: type) -> None:
+    def _write_map(self, name: str, values: np.ndarray) -> None:
         """Write a map of the array in place, and count it after that."""
-        with self._file.reading() as file:
-            whole = file[f"array/{name}"]
-            shape, place = whole.shape, whole.id.get_offset()
-            counter_place = file[counter_path(f"array/{name}")].id.get_offset()
-        stored: np.ndarray = np.ascontiguousarray(np.broadcast_to(values, shape), dtype)
-        self._file.write([(place, stored.data)])
-        self._file.write([(counter_place, np.array(1).data)])
+        planned = self._layout.maps[f"array/{name}"]
+        whole = np.broadcast_to(values, planned.shape)
+        stored: np.ndarray = np.ascontiguousarray(whole, planned.dtype)
+        counter = self._layout.counters.counting({planned.number: 1})
+        self._file.write([(planned.place, stored.data), counter])
+        self._layout.counters.count(planned.number, 1)
 
     @override
     def finish(
@@ -261,7 +261,7 @@ class RecordWriter(RecordSink):
                 (file[STATUS].id.get_offset(), state.data),
                 (of_root["status"], memoryview(references["status"])),
             ]
-        self._write_map(PULSES, pulses, np.int64)
+        self._write_map(PULSES, pulses)
         self._file.write(places)
         self._file.sync()
 
