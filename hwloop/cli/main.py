@@ -32,7 +32,9 @@ app = typer.Typer(
 )
 
 ProcedureFile = Annotated[Path, typer.Argument(help="The procedure, a YAML file.")]
-RecordFile = Annotated[Path, typer.Argument(help="The record of a run, an HDF5 file.")]
+RecordFile = Annotated[
+    Path, typer.Argument(help="The record of a run, or an import; an HDF5 file.")
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
@@ -58,7 +60,8 @@ StationFile = Annotated[
     Path | None, typer.Option(help="The station, a YAML file, for a backend that has one.")
 ]
 Recording = Annotated[
-    Path | None, typer.Option(help="The record that answers, for a backend that has one.")
+    Path | None,
+    typer.Option(help="The record, or imported trains, that answer, for such a backend."),
 ]
 
 
@@ -191,7 +194,9 @@ def list_(
 def show(
     record: Annotated[
         Path,
-        typer.Argument(help="The record of a run; with --ledger also a ledger or its folder."),
+        typer.Argument(
+            help="The record of a run, or an import; with --ledger also a ledger or its folder."
+        ),
     ],
     *,
     life: Annotated[
@@ -205,7 +210,17 @@ def show(
         ),
     ] = False,
 ) -> None:
-    """Say what is in a record, what it was measured with, or what its array's ledger holds."""
+    """Say what is in a record or import, what a run was measured with, or what a ledger holds."""
+    from hwloop.datasets.measurement import is_measurement
+
+    if is_measurement(record):
+        from hwloop.cli.imports import print_import
+
+        if instruments or life:
+            option = "--instruments" if instruments else "--ledger"
+            raise ConfigError(f"{record}: is an import, which has none: show it without {option}")
+        print_import(record)
+        return
     from hwloop.cli.lives import print_lives
     from hwloop.cli.printing import print_instruments, print_record
 
@@ -226,9 +241,14 @@ def replay(
     ] = None,
     overrides: Overrides = None,
 ) -> None:
-    """Run the recorded procedure against its record, and compare to the last bit."""
-    from hwloop.run.reproduce import reproduce
+    """Run the recorded procedure against its record, or another against imported trains."""
+    from hwloop.datasets.measurement import is_measurement
+    from hwloop.run.reproduce import replay_import, reproduce
 
+    if is_measurement(record):
+        operations = replay_import(record, procedure, overrides or ())
+        say(f"answered by the import: {operations} operations, each as it was recorded")
+        return
     same = reproduce(record, procedure_file=procedure, overrides=overrides or ())
     extent = "" if same.complete else ", as far as the record goes"
     say(f"identical to the last bit{extent}: {same.operations} operations, {same.rows} rows")
@@ -237,7 +257,8 @@ def replay(
 @app.command()
 def report(
     record: Annotated[
-        Path, typer.Argument(help="The record of a run, an HDF5 file; or the folder of a sweep.")
+        Path,
+        typer.Argument(help="The record of a run, or an import; or the folder of a sweep."),
     ],
     *,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The HTML file.")] = None,
@@ -263,7 +284,14 @@ def compare(
         Path | None, typer.Option("-o", "--out", help="A folder for the figures, as PNG.")
     ] = None,
 ) -> None:
-    """Compare two records: medians, Kolmogorov-Smirnov distances, and figures."""
+    """Compare two records, or an import with either: devices, distributions, and figures."""
+    from hwloop.datasets.measurement import is_measurement
+
+    if is_measurement(first) or is_measurement(second):
+        from hwloop.cli.imports import print_recordings
+
+        print_recordings(first, second, out)
+        return
     from hwloop.cli.printing import print_comparison
 
     print_comparison(first, second, out)

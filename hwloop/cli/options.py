@@ -42,10 +42,17 @@ def load(
 
 
 def write_report_of(record: Path, out: Path | None, *, overwrite: bool, quiet: bool) -> None:
-    """Write the report of a record, and say where unless ``quiet``."""
-    from hwloop.report.write import write_report
+    """Write the report of a record or an import, and say where unless ``quiet``."""
+    from hwloop.datasets.measurement import is_measurement
 
-    written = write_report(record, out, overwrite=overwrite)
+    if is_measurement(record):
+        from hwloop.report.imported import write_import_report
+
+        written = write_import_report(record, out, overwrite=overwrite)
+    else:
+        from hwloop.report.write import write_report
+
+        written = write_report(record, out, overwrite=overwrite)
     if not quiet:
         say(f"report: {written.html}")
 

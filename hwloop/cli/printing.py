@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -110,12 +110,7 @@ def print_comparison(first: Path, second: Path, out: Path | None) -> None:
     origins = [origin_of_record(path) for path in (first, second)]
     for name, path, origin in zip(("first", "second"), (first, second), origins, strict=True):
         console.print(f"{name}: {origin} ({path})", soft_wrap=True)
-    heads = ("quantity", "values", "first", "second", "KS", "if equal", "95 %")
-    rows = [heads, *(_compared(one) for one in quantities)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        console.print(line.rstrip(), soft_wrap=True)
+    print_distances(console, quantities)
     console.print("first, second: medians at the end. if equal: mean for equal distributions.")
     console.print("95 %: what equal distributions of independent values stay below.")
     for one in quantities:
@@ -129,6 +124,16 @@ def print_comparison(first: Path, second: Path, out: Path | None) -> None:
         figures = draw(quantities, (first.stem, second.stem))
         for saved in save_figures(figures, out, origin=footer):
             console.print(f"figure: {saved.path}", soft_wrap=True)
+
+
+def print_distances(console: Console, quantities: Sequence[Quantity]) -> None:
+    """Print a line a quantity: medians and Kolmogorov-Smirnov distance of both."""
+    heads = ("quantity", "values", "first", "second", "KS", "if equal", "95 %")
+    rows = [heads, *(_compared(one) for one in quantities)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+        console.print(line.rstrip(), soft_wrap=True)
 
 
 def _compared(one: Quantity) -> tuple[str, ...]:

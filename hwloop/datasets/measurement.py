@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from hwloop.datasets.files import attributes, open_dataset, write_complete
+from hwloop.datasets.files import attributes, format_of, open_dataset, write_complete
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
 from hwloop.settings.foreign_files import refuse_claims
@@ -236,6 +236,11 @@ def _write(measurement: Measurement, file: Any) -> None:
     for name, unit in LAYOUTS[measurement.kind].columns.items():
         data = columns.create_dataset(name, data=measurement.columns[name])
         data.attrs["units"] = unit
+
+
+def is_measurement(path: Path) -> bool:
+    """Return whether a file is a measurement that ``hwloop import`` wrote."""
+    return path.is_file() and format_of(path) == FORMAT
 
 
 def read_measurement(path: Path) -> Measurement:

@@ -18,10 +18,12 @@ from hwloop.backend.base import Description
 from hwloop.backend.kind import BackendKind, OpenRequest
 from hwloop.backend.origin import Origin, replayed
 from hwloop.backend.wrapper import OneVerbBackend
+from hwloop.datasets.measurement import is_measurement, read_measurement
 from hwloop.errors import BackendError, ConfigError, RecordError, ReplayMismatch
 from hwloop.messages import first_place
 from hwloop.record.blocks import KeptBatch
 from hwloop.record.reader import Record
+from hwloop.record.replay_import import ImportReplay, open_import
 from hwloop.settings.model import Settings, folder_of
 
 
@@ -54,7 +56,7 @@ class Replay(OneVerbBackend):
             identity={"recording": record.attrs["run_id"], **record.identity},
             verify_steps=int(record.attrs.get("verify_steps", 1)),
             units=record.identity_units,
-            read_path=_read_path(record, geometry),
+            read_path=read_path_of(record),
             code_bits=int(record.attrs.get("code_bits", 0)) or None,
             holds=True,  # whether it was so in the recorded run, the record shows
         )
@@ -111,14 +113,14 @@ class Replay(OneVerbBackend):
         self._record.close()
 
 
-def _read_path(record: Record, geometry: Geometry) -> ReadPath | None:
+def read_path_of(record: Record) -> ReadPath | None:
     """Return the resistors that the recorded reads have passed; None without any."""
     attrs = record.attrs
     if "read_rows_ohm" not in attrs:
         return None
     return ReadPath(
         record.resolved["array"]["biasing"],
-        geometry.shape,
+        (record.shape[-2], record.shape[-1]),
         float(attrs["read_rows_ohm"]),
         float(attrs["read_cols_ohm"]),
         exact=bool(attrs["read_path_exact"]),
@@ -180,13 +182,16 @@ def _existing(value: object, info: ValidationInfo) -> object:
 
 
 class ReplaySettings(Settings):
-    """Settings of a replay: the record that answers."""
+    """Settings of a replay: the record, or the imported trains, that answer."""
 
     recording: Annotated[Path, BeforeValidator(_existing)]
 
 
-def open_replay(settings: ReplaySettings, request: OpenRequest) -> Replay:
-    """Open a record as a backend for an array of the same shape and population."""
+def open_replay(settings: ReplaySettings, request: OpenRequest) -> Replay | ImportReplay:
+    """Open a record, or imported trains, as a backend for an array of the same shape."""
+    if is_measurement(settings.recording):
+        measurement = read_measurement(settings.recording)
+        return open_import(measurement, request, name="replay", where=str(settings.recording))
     record = Record(settings.recording)
     outer = request.array.outer_shape(request.population)
     wanted = (*outer, *request.array.geometry.shape)
@@ -202,13 +207,15 @@ def open_replay(settings: ReplaySettings, request: OpenRequest) -> Replay:
 
 def origin_of_recording(settings: ReplaySettings) -> Origin:
     """Return the origin of a replay: that of the recorded run, marked as replayed."""
+    if is_measurement(settings.recording):
+        return replayed("measured")
     with Record(settings.recording) as record:
         return replayed(record.origin)
 
 
 REPLAY = BackendKind(
     name="replay",
-    summary="Answers from the record of an earlier run, bit for bit",
+    summary="Answers from the record of an earlier run, bit for bit, or from imported trains",
     settings=ReplaySettings,
     open=open_replay,
     origin=origin_of_recording,

@@ -32,8 +32,7 @@ def write_report(record_path: Path, out: Path | None, *, overwrite: bool = False
     touched. Raises :class:`RecordError` where the record cannot be read or the output exists or
     cannot be written; nothing is left half-written.
     """
-    target = target_of(record_path.with_name(f"{record_path.stem}-report.html"), out)
-    folder = target.with_name(f"{target.stem.removesuffix('-report')}-figures")
+    target, folder = report_paths(record_path, out)
     with Record(record_path) as record:
         if not overwrite:
             refuse_existing(target, folder)
@@ -41,7 +40,13 @@ def write_report(record_path: Path, out: Path | None, *, overwrite: bool = False
             drawn = list(_draw(record, scratch / "figures"))
             written = scratch / target.name
             written.write_text(page(record, drawn), encoding="utf-8")
-            return _publish(drawn, written, target, folder)
+            return publish(drawn, written, target, folder)
+
+
+def report_paths(path: Path, out: Path | None) -> tuple[Path, Path]:
+    """Return the page about a file, and the folder of its figures; ``out`` as in `write_report`."""
+    target = target_of(path.with_name(f"{path.stem}-report.html"), out)
+    return target, target.with_name(f"{target.stem.removesuffix('-report')}-figures")
 
 
 def target_of(usual: Path, out: Path | None) -> Path:
@@ -92,7 +97,7 @@ def _draw(record: Record, folder: Path) -> Iterator[StepFigures]:
         yield StepFigures(label, tuple(saved), "")
 
 
-def _publish(drawn: list[StepFigures], written: Path, target: Path, folder: Path) -> ReportFiles:
+def publish(drawn: list[StepFigures], written: Path, target: Path, folder: Path) -> ReportFiles:
     """Move finished files to their place, the page last: where it is, all are."""
     figures: list[Path] = []
     for figure in (figure for step in drawn for figure in step.figures):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from hwloop.errors import ReplayMismatch
+from hwloop.errors import ConfigError, ReplayMismatch
 from hwloop.procedure.procedure import Procedure, from_data, load_procedure
 from hwloop.procedure.sections import file_override
 from hwloop.record.columns import stored_values
@@ -52,6 +52,36 @@ def reproduce(
         return Reproduction(compared.operations, compared.recorded_rows, complete)
 
 
+def replay_import(path: Path, procedure_file: Path | None, overrides: Sequence[str] = ()) -> int:
+    """Run a procedure against imported trains; return how many operations they answered.
+
+    Raises :class:`ConfigError` without a procedure, and :class:`ReplayMismatch` naming the first
+    pulse or read that is not the recorded one.
+    """
+    if procedure_file is None:
+        raise ConfigError(
+            "is an import, without a procedure of its own: name one with --procedure",
+            file=str(path),
+        )
+    source = file_override("recording", path, REPLAY.name)
+    procedure = load_procedure(procedure_file, [*overrides, source])
+    counted = _Counted(path)
+    run_procedure(procedure, RunOptions(REPLAY.name, path), sink=lambda *_: counted)
+    return counted.operations
+
+
+class _Counted(RecordSink):
+    """Count of the operations of a run, in place of a record."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.operations = 0
+
+    @override
+    def operation(self, *_: Any, **__: Any) -> None:
+        self.operations += 1
+
+
 def _procedure(record: Record, procedure_file: Path | None, overrides: Sequence[str]) -> Procedure:
     source = file_override("recording", record.path, REPLAY.name)
     if procedure_file is not None:
@@ -73,7 +103,7 @@ def _run(procedure: Procedure, options: RunOptions, compared: _Compared) -> bool
     return True
 
 
-class _Compared(RecordSink):
+class _Compared(_Counted):
     """Comparison of a run with a record, in place of a record of its own.
 
     A row is compared with the recorded one as it comes; operations are by the backend that replays
@@ -82,7 +112,6 @@ class _Compared(RecordSink):
 
     def __init__(self, record: Record) -> None:
         super().__init__(record.path)
-        self.operations = 0
         self._record = record
         self._columns: dict[str, dict[str, NDArray[Any]]] = {
             _place(label, table): record.results(label, table)
@@ -95,10 +124,6 @@ class _Compared(RecordSink):
     def recorded_rows(self) -> int:
         """Return how many rows the record has."""
         return sum(_length(columns) for columns in self._columns.values())
-
-    @override
-    def operation(self, *_: Any, **__: Any) -> None:
-        self.operations += 1  # it is the recorded one
 
     @override
     def row(self, label: str, row: Row) -> None:

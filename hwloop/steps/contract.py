@@ -55,6 +55,9 @@ class Step(Generic[S]):
     ``plan_after``: takes in addition what the plans of the steps before leave, and a
     procedure asks it in place of ``plan``.
     ``figures``: ``package.module:function`` that draws the step's results from a record.
+    ``measured``: ``package.module:function`` that yields, of a record and the label of the step,
+    kinds and columns as :class:`hwloop.datasets.measurement.Measurement` has them, by which the
+    results are compared with an import.
     ``tables``: for settings and an array of a shape (..., rows, cols), a row of each table that the
     step fills, of any values; the record makes these tables at its begin, where they cost no copy
     of what was measured by then.
@@ -82,6 +85,7 @@ class Step(Generic[S]):
     run: Callable[[S, Array], Iterator[Yield]]
     plan: Callable[[S, ArraySettings], Plan]
     figures: str = ""
+    measured: str = ""
     tables: Callable[[S, tuple[int, ...]], Sequence[Row]] | None = None
     libraries: tuple[str, ...] = ()
     plan_after: Callable[[S, ArraySettings, Mapping[type, object]], Plan] | None = None

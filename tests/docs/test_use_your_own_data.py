@@ -56,7 +56,7 @@ def write_trains(folder: Path) -> None:
 
 
 def test_the_commands_of_the_page_work_in_their_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_trains(tmp_path)
@@ -66,12 +66,14 @@ def test_the_commands_of_the_page_work_in_their_order(
     hwloop(falling.replace("'1 V'", "'-1 V'"), monkeypatch)
     for command in COMMANDS:
         if command.startswith("run"):
-            for name in ("measured.h5", "emulated.h5"):
-                hwloop(f"{command} --population 5 --out {name}", monkeypatch)
+            hwloop(f"{command} --population 5 --out emulated.h5", monkeypatch)
+            hwloop(COMMANDS[1].replace("table.h5", "measured.h5"), monkeypatch)
         elif not command.startswith("import`"):
             hwloop(command, monkeypatch)
     assert (tmp_path / "cell.yaml").is_file()
     assert (tmp_path / "cell_distributions.png").is_file()
+    assert "first: measured, imported (measured.h5)" in capsys.readouterr().out
+    assert (tmp_path / "figures" / "trains.png").is_file()
 
 
 def test_every_reader_is_on_the_page() -> None:

@@ -124,4 +124,5 @@ DEVICE_STATISTICS = Step(
     run=run,
     plan=plan,
     figures="hwloop.figures.device_statistics:figures",
+    measured="hwloop.recordings.of_steps:cycles",
 )

@@ -117,4 +117,5 @@ ENDURANCE = Step(
     run=run,
     plan=plan,
     figures="hwloop.figures.endurance:figures",
+    measured="hwloop.recordings.of_steps:cycles",
 )

@@ -27,7 +27,7 @@ from hwloop.steps.common.cells import (
 )
 from hwloop.steps.common.pulses import pulse_of, steps_within
 from hwloop.steps.common.summaries import crossing_v, median_text
-from hwloop.steps.common.windows import chance_of_window, stands_out
+from hwloop.steps.common.windows import chance_and_level, stands_out
 from hwloop.steps.contract import Plan, PlannedOperation, Step
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import BoolArray, FloatArray
@@ -189,22 +189,12 @@ def sweep_figures(
     may not: the window has to stand out of either. ``cut``: where compliance cut the pulse; a
     cell that switches after such a one did not see its level, which is no voltage of switching.
     """
-    chance = chance_of_window(seen_conductance_s, np.ones(len(levels_v)))
-    if mode == "direct":
-        chance = np.maximum(chance, chance_of_window(seen_conductance_s, levels_v**2))
-    switches = stands_out(chance)
     low_conductance_s, high_conductance_s = (
         seen_conductance_s.min(axis=0),
         seen_conductance_s.max(axis=0),
     )
-    with np.errstate(invalid="ignore", divide="ignore"):
-        # A cell without a window, or one that is not positive, has no crossing.
-        ln_middle = np.where(
-            high_conductance_s > low_conductance_s,
-            np.log(low_conductance_s * high_conductance_s) / 2,
-            np.nan,
-        )
-        ln = np.log(seen_conductance_s) - ln_middle
+    chance, ln = chance_and_level(levels_v, seen_conductance_s, direct=mode == "direct")
+    switches = stands_out(chance)
     return SweepFigures(
         cycle=cycle,
         low_conductance_s=low_conductance_s,
@@ -283,5 +273,6 @@ IV_SWEEP = Step(
     run=run,
     plan=plan,
     figures="hwloop.figures.iv_sweep:figures",
+    measured="hwloop.recordings.of_steps:direct_sweeps",
     libraries=("scipy.special",),
 )

@@ -17,7 +17,7 @@ from hwloop.settings.units import Count, PositiveSecond, PositiveVolt, Volt
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import Cells, conductance_s, filled, groups, planned_read
 from hwloop.steps.common.pulses import Pulse, planned_pulse, pulse_of
-from hwloop.steps.common.summaries import median_text
+from hwloop.steps.common.summaries import median_text, nonlinearity, ratio_or_nan
 from hwloop.steps.contract import Plan, Step
 from hwloop.steps.rows import Outcome, Row, Yield, column
 from hwloop.types import BoolArray, FloatArray
@@ -205,26 +205,12 @@ def _response(
         last_conductance_s=path_conductance_s[-1],
         e_folding_pulses=e_folding_pulses(path_conductance_s),
         nonlinearity=nonlinearity(path_conductance_s),
-        asymmetry=_ratio(
+        asymmetry=ratio_or_nan(
             np.abs(mean_conductance_s[0] - mean_conductance_s[1][::-1]).mean(axis=0),
             _range_conductance_s(mean_conductance_s[0]),
         ),
         step_sigma_conductance_s=scatter_conductance_s,
     )
-
-
-def nonlinearity(path_conductance_s: FloatArray) -> FloatArray:
-    """Return the largest signed distance of a path from the line between its ends, over its range.
-
-    ``path_conductance_s``: (points, ...), siemens; returns (...), NaN where the ends are equal.
-    """
-    points = len(path_conductance_s)
-    along = np.linspace(0, 1, points).reshape(-1, *(1,) * (path_conductance_s.ndim - 1))
-    distance = (path_conductance_s - path_conductance_s[0]) - along * (
-        path_conductance_s[-1] - path_conductance_s[0]
-    )
-    largest = np.take_along_axis(distance, np.abs(distance).argmax(axis=0)[None], axis=0)[0]
-    return _ratio(largest, path_conductance_s[-1] - path_conductance_s[0])
 
 
 def e_folding_pulses(path_conductance_s: FloatArray) -> FloatArray:
@@ -250,7 +236,7 @@ def e_folding_pulses(path_conductance_s: FloatArray) -> FloatArray:
     cells = np.arange(lines.shape[1])
     left, middle, right = (explained[inner + shift, cells] for shift in (-1, 0, 1))
     curvature = left - 2 * middle + right
-    offset = _ratio(0.5 * (left - right), curvature)
+    offset = ratio_or_nan(0.5 * (left - right), curvature)
     nu = np.exp(ln_nu[inner] + offset * (ln_nu[1] - ln_nu[0]))
     nu = np.where((best == inner) & (curvature < 0), nu, np.nan)
     found: FloatArray = nu.reshape(path_conductance_s.shape[1:])
@@ -260,13 +246,6 @@ def e_folding_pulses(path_conductance_s: FloatArray) -> FloatArray:
 def _range_conductance_s(path_conductance_s: FloatArray) -> FloatArray:
     span_conductance_s: FloatArray = np.abs(path_conductance_s[-1] - path_conductance_s[0])
     return span_conductance_s
-
-
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    """Return the ratio; NaN where the denominator is 0."""
-    out = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
-    np.divide(numerator, denominator, out=out, where=denominator != 0)
-    return out
 
 
 def _outcome(rows: list[ResponseRow]) -> Outcome:

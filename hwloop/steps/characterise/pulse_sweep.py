@@ -323,4 +323,5 @@ PULSE_SWEEP = Step(
     run=run,
     plan=plan,
     figures="hwloop.figures.pulse_sweep:figures",
+    measured="hwloop.recordings.of_steps:pulse_sweeps",
 )

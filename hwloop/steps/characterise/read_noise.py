@@ -174,4 +174,5 @@ READ_NOISE = Step(
     run=run,
     plan=plan,
     figures="hwloop.figures.read_noise:figures",
+    measured="hwloop.recordings.of_steps:reads_of_noise",
 )

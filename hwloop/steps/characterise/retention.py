@@ -160,4 +160,5 @@ RETENTION = Step(
     run=run,
     plan=plan,
     figures="hwloop.figures.retention:figures",
+    measured="hwloop.recordings.of_steps:reads_of_retention",
 )

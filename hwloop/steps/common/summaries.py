@@ -64,3 +64,24 @@ def cycle_and_device_spread(
     between = over_cells(sample_deviation, mean.reshape(lines)) ** 2
     # One cycle tells nothing of the others.
     return np.sqrt(within), np.sqrt(np.maximum(between - np.nan_to_num(added), 0.0))
+
+
+def nonlinearity(path_conductance_s: FloatArray) -> FloatArray:
+    """Return the largest signed distance of a path from the line between its ends, over its range.
+
+    ``path_conductance_s``: (points, ...), siemens; returns (...), NaN where the ends are equal.
+    """
+    points = len(path_conductance_s)
+    along = np.linspace(0, 1, points).reshape(-1, *(1,) * (path_conductance_s.ndim - 1))
+    distance = (path_conductance_s - path_conductance_s[0]) - along * (
+        path_conductance_s[-1] - path_conductance_s[0]
+    )
+    largest = np.take_along_axis(distance, np.abs(distance).argmax(axis=0)[None], axis=0)[0]
+    return ratio_or_nan(largest, path_conductance_s[-1] - path_conductance_s[0])
+
+
+def ratio_or_nan(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+    """Return the ratio; NaN where the denominator is 0."""
+    out = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
+    np.divide(numerator, denominator, out=out, where=denominator != 0)
+    return out

@@ -47,6 +47,32 @@ def chance_of_window(seen_conductance_s: FloatArray, weights: FloatArray) -> Flo
     return np.where(np.isnan(whole), np.nan, chance).reshape(shape)
 
 
+def chance_and_level(
+    levels_v: FloatArray, seen_conductance_s: FloatArray, *, direct: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Return the chance of a sweep's window, (...), and ln G about its middle, (levels, ...).
+
+    ``levels_v``: (levels,), volts; ``seen_conductance_s``: (levels, ...), siemens. ``direct``: read
+    at the levels, so that the scatter may be that of the current: the window has to stand out of
+    either. The middle is the geometric mean of the lowest and highest, NaN for a cell without a
+    window or with one that is not positive.
+    """
+    chance = chance_of_window(seen_conductance_s, np.ones(len(levels_v)))
+    if direct:
+        chance = np.maximum(chance, chance_of_window(seen_conductance_s, levels_v**2))
+    low_conductance_s, high_conductance_s = (
+        seen_conductance_s.min(axis=0),
+        seen_conductance_s.max(axis=0),
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ln_middle = np.where(
+            high_conductance_s > low_conductance_s,
+            np.log(low_conductance_s * high_conductance_s) / 2,
+            np.nan,
+        )
+        return chance, np.log(seen_conductance_s) - ln_middle
+
+
 def _largest_between(residual: FloatArray, share: FloatArray) -> FloatArray:
     """Return the largest variance between inside and outside of a stretch, (cells,).
 

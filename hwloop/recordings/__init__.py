@@ -1,0 +1,1 @@
+"""Recordings of either kind, imported files and records of runs, in the same columns."""
