@@ -281,8 +281,9 @@ class Layout:
         # the first series, the table of the operations, behind those of the operations' own.
         image += bytes(_to_one_page(len(image), 8 * len(self._of_counters)))
         image += self.counters.put(len(image), len(self._of_counters))
-        for one in (*self.series.values(), *self.maps.values()):
-            one.number = len(self._of_counters) - one.number
+        counted: list[PlannedSeries | PlannedMap] = [*self.series.values(), *self.maps.values()]
+        for each in counted:
+            each.number = len(self._of_counters) - each.number
         for series in self.series.values():
             image += series.put_narrow(len(image))
         end = len(image)
