@@ -33,6 +33,16 @@ from hwloop_sim.emulator.backend import SimSettings, open_sim
 
 INPUTS, OUTPUTS = 784, 10
 RANGE = {"low_conductance_s": 1e-6, "high_conductance_s": 1.1e-5}
+LIMITS = {
+    "positive_v": 1.5,
+    "negative_v": -1.5,
+    "read_v": 0.2,
+    "half_select_v": 0.8,
+    "current_a": 0.1,
+    "pulse_width_s": 0.01,
+    "pulse_energy_j": 0.01,
+    "pulses_per_device": 10**7,
+}
 UP, DOWN = ({"amplitude_v": volt, "width_s": 1e-3} for volt in (1.2, -1.2))
 
 
@@ -85,9 +95,9 @@ def main(arguments: list[str]) -> None:
     if len(arguments) > 2:
         sys.path.append(arguments[2])
         sides["aihwkit"] = trained_by_aihwkit
-    test = _mnist(data, "t10k", None)
+    test = mnist(data, "t10k", None)
     for exercise in EXERCISES:
-        training = _mnist(data, "train", exercise.images)
+        training = mnist(data, "train", exercise.images)
         for preset in PRESETS:
             found: dict[str, list[Outcome]] = {name: [] for name in sides}
             for seed in range(seeds):
@@ -106,7 +116,8 @@ def _summary(outcomes: list[Outcome]) -> str:
     return f"{accuracy.mean():6.2f} ± {error:.2f} %  {rate:7.0f} updates/s"
 
 
-def _mnist(data: Path, part: str, count: int | None) -> Samples:
+def mnist(data: Path, part: str, count: int | None) -> Samples:
+    """Return the first images of a part of MNIST with their classes."""
     names = (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
     images, labels = (read_array(data / "mnist" / f"{one}.gz", one)[:count] for one in names)
     classes = labels.astype(np.int64)
@@ -137,14 +148,23 @@ def trained_here(
     return Outcome(float(right.mean()), updates / took_s)
 
 
-def _settings(preset: Preset, exercise: Exercise) -> TrainInSituSettings:
+def rule_of(preset: Preset, exercise: Exercise) -> dict[str, Any]:
+    """Return the settings of the rule, for the steps of a preset."""
     step = preset.dw_min
-    rule: dict[str, Any] = {"name": exercise.rule, "rate": exercise.rate}
     if exercise.rule == "mixed_precision":
-        rule |= {"threshold": step}
-    else:
-        rule |= {"rate": 1.0, "step_weight": step, "threshold": step, "momentum": 0.1}
-        rule |= {"transfer_rate": exercise.rate, "lines": "columns"}
+        return {"name": exercise.rule, "rate": exercise.rate, "threshold": step}
+    return {
+        "name": exercise.rule,
+        "rate": 1.0,
+        "step_weight": step,
+        "threshold": step,
+        "momentum": 0.1,
+        "transfer_rate": exercise.rate,
+        "lines": "columns",
+    }
+
+
+def _settings(preset: Preset, exercise: Exercise) -> TrainInSituSettings:
     one = {"inputs": [[0.0] * INPUTS], "targets": [[1.0] + [0.0] * (OUTPUTS - 1)]}
     return TrainInSituSettings.parse(
         {
@@ -152,7 +172,7 @@ def _settings(preset: Preset, exercise: Exercise) -> TrainInSituSettings:
             "layers": [{"outputs": OUTPUTS, "activation": "softmax"}],
             "loss": "cross_entropy",
             "bias": False,
-            "rule": rule,
+            "rule": rule_of(preset, exercise),
             "pulses": {"up": UP, "down": DOWN},
             "range": RANGE,
             "batch": exercise.batch,
@@ -162,19 +182,16 @@ def _settings(preset: Preset, exercise: Exercise) -> TrainInSituSettings:
 
 
 def _opened(preset: Preset, seed: int) -> Array:
-    limits = {
-        "positive_v": 1.5,
-        "negative_v": -1.5,
-        "read_v": 0.2,
-        "half_select_v": 0.8,
-        "current_a": 0.1,
-        "pulse_width_s": 0.01,
-        "pulse_energy_j": 0.01,
-        "pulses_per_device": 10**7,
-    }
     settings = ArraySettings.parse(
-        {"rows": INPUTS, "cols": 4 * OUTPUTS, "limits": limits, "read": {"read_v": 0.1}}
+        {"rows": INPUTS, "cols": 4 * OUTPUTS, "limits": LIMITS, "read": {"read_v": 0.1}}
     )
+    request = OpenRequest(settings, None, np.random.default_rng(seed))
+    backend = open_sim(SimSettings.parse(cells_of(preset)), request)
+    return Array(Guard(backend, settings), settings, np.random.default_rng(seed + 1000))
+
+
+def cells_of(preset: Preset) -> dict[str, Any]:
+    """Return the settings of the emulator with the steps and spreads of a preset."""
     pulses = -1 / np.log1p(-preset.dw_min)  # of each pulse the fraction dw_min of what is left
     device = {
         "model": "soft_bounds",
@@ -195,9 +212,7 @@ def _opened(preset: Preset, seed: int) -> Array:
             "max_conductance_s": RANGE["high_conductance_s"],
         },
     ]
-    request = OpenRequest(settings, None, np.random.default_rng(seed))
-    backend = open_sim(SimSettings.parse({"device": device, "effects": effects}), request)
-    return Array(Guard(backend, settings), settings, np.random.default_rng(seed + 1000))
+    return {"device": device, "effects": effects}
 
 
 def trained_by_aihwkit(
@@ -211,7 +226,7 @@ def trained_by_aihwkit(
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     layer = AnalogLinear(
-        INPUTS, OUTPUTS, bias=False, rpu_config=_configured(preset, exercise, seed)
+        INPUTS, OUTPUTS, bias=False, rpu_config=peer_configured(preset, exercise, seed)
     )
     layer.set_weights(torch.zeros(OUTPUTS, INPUTS), None)
     descent = AnalogSGD(layer.parameters(), lr=exercise.rate)
@@ -230,7 +245,8 @@ def trained_by_aihwkit(
     return Outcome(float(right.mean()), updates / took_s)
 
 
-def _configured(preset: Preset, exercise: Exercise, seed: int) -> Any:
+def peer_configured(preset: Preset, exercise: Exercise, seed: int) -> Any:
+    """Return aihwkit's configuration of a layer with the same rule and steps."""
     from aihwkit.simulator import configs  # type: ignore[import-not-found]
 
     def device() -> Any:

@@ -163,6 +163,16 @@ def _multiply(
     if not out[0].size:
         return
     down, across = gathered.places
+    current_a, codes, flags = out
+    quiet = not pieces.variance.size and not noise.fixed_variance_a2
+    if quiet and not codes.size and down * across == 1 and len(current_a) < block_kernels.LANES:
+        _KERNELS.multiply_few(
+            gathered.images.reshape(-1), gathered.images.shape[1],
+            gathered.offset, gathered.constant,
+            pieces.rows, pieces.begin, pieces.widths, pieces.matrix,
+            conversion.bound_a, conversion.at_bound, current_a, flags,
+        )  # fmt: skip
+        return
     with THREADS:
         _KERNELS.multiply(
             gathered.images.reshape(-1), gathered.images.shape[1],

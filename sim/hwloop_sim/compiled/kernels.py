@@ -125,11 +125,21 @@ def _spread(start, end, sigma, normals):
 def _scatter(before, after, sigma, draw, key):
     out = np.empty_like(after)
     for index in numba.prange(_blocks(after)):
-        normals = np.empty(_BLOCK, np.float32)
-        fill_normals(normals, index, draw, key)
-        part = _block(out, index)
-        part[:] = _block(after, index)
-        _spread(_block(before, index), part, sigma, normals)
+        start, end, part = _block(before, index), _block(after, index), _block(out, index)
+        normals, places = np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.int32)
+        part[:] = end
+        count = 0
+        for i in range(end.size):  # a cell that did not move needs no number
+            places[count] = i
+            count += end[i] != start[i]
+        if count > _FEW:
+            fill_normals(normals, index, draw, key)
+            _spread(start, part, sigma, normals)
+        elif count:
+            fill_normals_at(normals, places[:count], _BLOCK, index, draw, key)
+            for k in range(count):
+                i = places[k]
+                part[i] += (part[i] - start[i]) * (sigma * normals[k])
     return out
 
 
@@ -150,8 +160,12 @@ def _towards_bounds(state, up_v, low, high, left_up, left_down, sigma, draw, key
         start, volts, end = _block(state, index), _block(up_v, index), _block(out, index)
         places = np.empty(_BLOCK, np.int32)
         count = _places(volts, places)
-        if count == 0:
+        if count <= _FEW:
             end[:] = start
+            for k in range(count):
+                i = places[k]
+                j = 0 if alike else index * _BLOCK + i
+                end[i] = _towards(start[i], volts[i], low[j], high[j], left_up[j], left_down[j])
         elif alike:
             low_0, high_0, up_0, down_0 = low[0], high[0], left_up[0], left_down[0]
             for i in range(end.size):

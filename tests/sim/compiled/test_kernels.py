@@ -196,6 +196,36 @@ def test_cells_that_are_not_pulsed_change_no_step_of_the_others(share: float) ->
     assert (some == np.where(pulsed, every, state)).all()
 
 
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.9])
+@pytest.mark.parametrize("alike", [True, False])
+def test_few_pulsed_cells_move_as_all_do_each_towards_bounds_of_its_own(
+    share: float, alike: bool
+) -> None:
+    # Right values: bound + (state − bound) · left of each cell, in NumPy.
+    rng = np.random.default_rng(7)
+    state = rng.uniform(2e-5, 9e-5, 5000)
+    up_v = rng.choice([3.2, -2.8], 5000) * (rng.random(5000) < share)
+    size = 1 if alike else 5000
+    low, high, left_up, left_down = (
+        rng.uniform(first, last, size)
+        for first, last in ((1e-5, 2e-5), (1e-4, 2e-4), (0.8, 0.9), (0.6, 0.7))
+    )
+    moved = kernels.towards_bounds(state, up_v, (low, high, left_up, left_down))
+    bound, left = np.where(up_v > 0, (high, left_up), (low, left_down))
+    np.testing.assert_allclose(moved, np.where(up_v != 0, bound + (state - bound) * left, state))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.9])
+def test_cells_that_did_not_move_change_no_scatter_of_the_others(share: float) -> None:
+    rng = np.random.default_rng(6)
+    before = rng.uniform(1e-5, 1e-4, 5000)
+    after = before * np.where(rng.random(5000) < share, 1.1, 1.0)
+    # Right values: the numbers of the same draw for every cell, in NumPy.
+    drawn = kernels.normals(5000, Draws(4))
+    found = kernels.scatter(before, after, StepScatter(0.3, Draws(4)))
+    assert (found == after + (after - before) * (0.3 * drawn)).all()
+
+
 @pytest.mark.parametrize("loaded", [True, False])
 def test_a_meter_marks_what_is_beyond_its_bound_and_what_is_not_read(loaded: bool) -> None:
     current_a = np.array([[1e-6, -2e-3, 5e-7], [3e-3, 0.0, -1e-6]])
