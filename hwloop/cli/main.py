@@ -17,7 +17,7 @@ from hwloop.cli.options import (
     observer_for,
     write_report_of,
 )
-from hwloop.errors import HwloopError, Stopped
+from hwloop.errors import ConfigError, HwloopError, Stopped
 from hwloop.terminal import outlive_terminal, prepare_streams, say
 from hwloop.types import LARGEST_INTEGER
 

@@ -35,7 +35,15 @@ def judge(source: DataFile) -> str:
         if table.of_role(role):
             return f"it has {what} of pulses, in {table.of_role(role)[0].label}: no sweeps"
     pairs = _pairs(table)
-    return pairs if isinstance(pairs, str) else ""
+    if isinstance(pairs, str):
+        return pairs
+    stated = table.of_role("resistance_ohm")
+    if stated and len(stated) != len(pairs):
+        return f"it has {stated[0].label} besides: one measurement with several sources, no runs"
+    for volts, _, _ in pairs:
+        if np.unique(volts.values[np.isfinite(volts.values)]).size < _LEAST_POINTS:
+            return f"its voltage {volts.label} hardly varies: no sweep"
+    return ""
 
 
 def _pairs(table: DataTable) -> list[Pair] | str:

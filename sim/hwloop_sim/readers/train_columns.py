@@ -14,6 +14,7 @@ from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.datasets.tables.units import WrittenUnit
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
+from hwloop_sim.readers.cycle_columns import states
 from hwloop_sim.readers.tables import Table, nameless, quantity
 from hwloop_sim.readers.train_units import (
     CONDUCTANCE_UNITS,
@@ -34,6 +35,8 @@ def judge(source: DataFile) -> str:
     table = source.table
     if nameless(table):
         return nameless(table)
+    if not isinstance(states(table), str):
+        return "its columns are the states of cycles, after SET and after RESET: no trains"
     trains = _trains(table)
     labels = {one.label for one in trains}
     others = [one for one in table.columns if one.label not in labels and one.role not in COUNTERS]

@@ -11,7 +11,7 @@ import pytest
 
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.errors import ConfigError
-from hwloop_sim.readers.arc_store import ARC_STORE
+from hwloop_sim.readers.pulse_logs.arc_store import ARC_STORE
 
 HISTORY = [
     ("current", "<f4"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,8 @@ from hwloop.datasets.importing import Extract
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.options import TableOptions
 from hwloop.errors import ConfigError
-from hwloop_sim.readers.pulse_log import PULSE_LOG
-from hwloop_sim.readers.pulse_steps import Events, steps_of
-import itertools
+from hwloop_sim.readers.pulse_logs.steps import Events, steps_of
+from hwloop_sim.readers.pulse_logs.table_log import PULSE_LOG
 
 
 def read(folder: Path, text: str, table: TableOptions | None = None, **options: str) -> Extract:

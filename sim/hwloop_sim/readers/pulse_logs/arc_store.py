@@ -21,8 +21,8 @@ from hwloop.datasets.importing import Extract, Reader
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.errors import ConfigError
 from hwloop.settings.foreign_hdf5 import has_signature, open_foreign
-from hwloop_sim.readers.pulse_extract import extract_of
-from hwloop_sim.readers.pulse_steps import Events
+from hwloop_sim.readers.pulse_logs.extracts import extract_of
+from hwloop_sim.readers.pulse_logs.steps import Events
 from hwloop_sim.readers.tables import Table, cells_in
 
 _CROSSPOINT = re.compile(r"W(\d+)B(\d+)$")

@@ -17,9 +17,9 @@ from hwloop.datasets.importing import Extract, Reader
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
-from hwloop_sim.readers.pulse_extract import extract_of
-from hwloop_sim.readers.pulse_steps import Events
-from hwloop_sim.readers.pulse_values import states_of, value_column, volts_column
+from hwloop_sim.readers.pulse_logs.extracts import extract_of
+from hwloop_sim.readers.pulse_logs.states import states_of, value_column, volts_column
+from hwloop_sim.readers.pulse_logs.steps import Events
 from hwloop_sim.readers.tables import (
     HIGHEST_LINE_V,
     Table,

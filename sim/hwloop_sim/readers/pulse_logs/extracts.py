@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hwloop.datasets.importing import Extract
 from hwloop.errors import ConfigError
-from hwloop_sim.readers.pulse_steps import Events, Steps, steps_of
+from hwloop_sim.readers.pulse_logs.steps import Events, Steps, steps_of
 from hwloop_sim.readers.tables import Table, cells_in
 
 
