@@ -40,6 +40,12 @@ def test_a_population_learns_and_replays_to_the_last_bit(name: str, tmp_path: Pa
     assert found["converged"][-1].sum() >= 28  # of 200: 199 and 200, in plain NumPy 200 and 200
 
 
+@pytest.mark.parametrize("rule", ["accumulate", "gate_voltage", "manhattan", "mixed_precision"])
+def test_two_layers_learn_xor_by_each_rule(rule: str, tmp_path: Path) -> None:
+    found = _run(f"xor_{rule}.yaml", tmp_path, "steps.0.settings.max_epochs=70", population=12)
+    assert found["converged"][-1].sum() >= 9  # within 100 epochs 193 to 200 of 200
+
+
 @pytest.mark.parametrize(
     ("rule", "low", "high"),
     [

@@ -17,21 +17,21 @@ analysers write 199.999E+99.
 """
 
 
-def _words(text: str) -> frozenset[str]:
+def _set_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_MISSING = _words(
+_MISSING = _set_of(
     "nan na n/a #n/a #n/a! null none nil - -- --- #ref #ref! #value! #div/0! #num! -nan nan(ind)"
     " -nan(ind) 1.#ind -1.#ind 1.#qnan -1.#qnan missing"
 )
-_OVER = _words(
+_OVER = _set_of(
     "inf +inf -inf infinity -infinity 1.#inf -1.#inf over overflow ovf ol ovld overrange"
 )
 
 
 class CellKind(Enum):
-    """Whether a cell holds a number, a gap, a value over range, or text."""
+    """Kind of a cell: a number, a gap, a value over range, or text."""
 
     NUMBER = "number"
     MISSING = "missing"
@@ -55,7 +55,7 @@ _TEXT = CellValue(CellKind.TEXT)
 
 @dataclass(frozen=True)
 class NumberStyle:
-    """How the numbers of a table are written: the decimal mark, and that of thousands, if any."""
+    """Style of the numbers in a table: the decimal mark, and that of thousands, if any."""
 
     decimal: str = "."
     thousands: str = ""

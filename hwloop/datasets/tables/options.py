@@ -1,4 +1,4 @@
-"""What the user says of a table: separator, decimal mark, sheet, columns and units."""
+"""Options of the user on a table: separator, decimal mark, sheet, columns and units."""
 
 from __future__ import annotations
 

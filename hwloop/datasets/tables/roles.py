@@ -50,47 +50,47 @@ _DEFAULT = {  # of a column whose name says nothing, by its unit
 }
 
 
-def _words(text: str) -> frozenset[str]:
+def _set_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_COUNT = _words("# no nr num number nummer index idx count counter n id numero applied")
-_WIDTH = _words("width widths duration breite dauer pw ton tpulse pulsewidth pulsbreite largeur")
-_GATE = _words("gate vg vgs wordline wl")
-_READING = _words("read reading meas vread vmeas lese")
-_PULSE = _words("pulse pulses puls pulsnr amplitude amp ampl stress program prog set reset write")
-_OTHERWISE = _words(  # no measured value itself
+_COUNT = _set_of("# no nr num number nummer index idx count counter n id numero applied")
+_WIDTH = _set_of("width widths duration breite dauer pw ton tpulse pulsewidth pulsbreite largeur")
+_GATE = _set_of("gate vg vgs wordline wl")
+_READING = _set_of("read reading meas vread vmeas lese")
+_PULSE = _set_of("pulse pulses puls pulsnr amplitude amp ampl stress program prog set reset write")
+_OTHERWISE = _set_of(  # no measured value itself
     "abs absi absv std stdev sigma err error deviation min max log ln log10 range limit compliance"
     " ratio target norm normalized normalised setpoint window di dv dt slope fit"
 )
 _WORDS = {
-    "conductance_s": _words("conductance conductances g leitwert leitfahigkeit cond conduttanza"),
-    "resistance_ohm": _words(
+    "conductance_s": _set_of("conductance conductances g leitwert leitfahigkeit cond conduttanza"),
+    "resistance_ohm": _set_of(
         "resistance resistances r res rdc hrs lrs widerstand rlow rhigh ron roff resistencia rmem"
     ),
-    "current_a": _words(
+    "current_a": _set_of(
         "current currents i im strom amps ampere amperes courant corriente ai anodei drain id ids"
         " idrain icell imeas iread curr"
     ),
-    "voltage_v": _words(
+    "voltage_v": _set_of(
         "voltage voltages v volt volts vf u spannung bias potential tension ewe vm av anodev vcell"
         " vds vd vdrain vin vout vappl voltaje applied"
     ),
-    "temperature_k": _words("temperature temp temperatur"),
-    "time_s": _words(
+    "temperature_k": _set_of("temperature temp temperatur"),
+    "time_s": _set_of(
         "time times t zeit timestamp elapsed seconds second sec secs timer tiempo temps uhrzeit"
     ),
-    "frequency_hz": _words("frequency freq f frequenz"),
-    "capacitance_f": _words("capacitance c cp cs kapazitat"),
-    "power_w": _words("power leistung"),
-    "charge_c": _words("charge q ladung"),
+    "frequency_hz": _set_of("frequency freq f frequenz"),
+    "capacitance_f": _set_of("capacitance c cp cs kapazitat"),
+    "power_w": _set_of("power leistung"),
+    "charge_c": _set_of("charge q ladung"),
 }
 _COUNTED = {
-    "pulse": _words("pulse pulses puls pulsnr impuls impulsion shot spike"),
-    "cycle": _words("cycle cycles zyklus zyklen loop loops iteration repetition"),
-    "train": _words("train zug sweep run"),
-    "cell": _words("cell device address zelle adresse die"),
-    "index": _words(
+    "pulse": _set_of("pulse pulses puls pulsnr impuls impulsion shot spike"),
+    "cycle": _set_of("cycle cycles zyklus zyklen loop loops iteration repetition"),
+    "train": _set_of("train zug sweep run"),
+    "cell": _set_of("cell device address zelle adresse die"),
+    "index": _set_of(
         "index idx point points pt pts row step steps sample record item nr no number n # x_value"
     ),
 }
@@ -189,21 +189,21 @@ def _named(name: str) -> str | None:
         return "gate_v"
     if role == "current_a" and tokens & _GATE:
         return None
-    if not role and tokens & _words("vg vgs gate"):
+    if not role and tokens & _set_of("vg vgs gate"):
         return "gate_v"
-    if role == "voltage_v" or (not role and tokens & _words("amplitude vread vmeas")):
+    if role == "voltage_v" or (not role and tokens & _set_of("amplitude vread vmeas")):
         return _of_voltage(tokens)
     return role or _counted(tokens)
 
 
 def _of_voltage(tokens: set[str]) -> str:
-    if tokens & _READING and not tokens & _words("measured"):
-        return "read_v" if tokens & _words("read reading vread lese meas vmeas") else "voltage_v"
+    if tokens & _READING and not tokens & _set_of("measured"):
+        return "read_v" if tokens & _set_of("read reading vread lese meas vmeas") else "voltage_v"
     return "amplitude_v" if tokens & _PULSE else "voltage_v"
 
 
 def _measured(tokens: set[str]) -> str:
-    plain = tokens - _COUNT - {"amp"} if tokens & _words("pulse cycle") else tokens
+    plain = tokens - _COUNT - {"amp"} if tokens & _set_of("pulse cycle") else tokens
     for role, words in _WORDS.items():
         long = {word for word in words if len(word) > 2}
         short = words - long
@@ -211,15 +211,15 @@ def _measured(tokens: set[str]) -> str:
             return role
         # A letter counts alone, or beside a word for where it is measured.
         rest = plain - short
-        if plain & short and not rest - _STEMS - _READING - _PULSE - _GATE - _words("memristor"):
+        if plain & short and not rest - _STEMS - _READING - _PULSE - _GATE - _set_of("memristor"):
             return role
     return ""
 
 
 def _counted(tokens: set[str]) -> str:
     for role, words in _COUNTED.items():
-        if tokens & words and not tokens - words - _COUNT - _words("of the applied total"):
+        if tokens & words and not tokens - words - _COUNT - _set_of("of the applied total"):
             return role
-    if tokens & _COUNT and tokens - _words("id"):
+    if tokens & _COUNT and tokens - _set_of("id"):
         return "index"
     return ""

@@ -29,7 +29,7 @@ _MOST_CHARACTERS = 2**20
 
 @dataclass(frozen=True)
 class TextLayout:
-    """How the rows of a table are written: ``fields`` in a row, of which some are text."""
+    """Layout of the rows of a table: ``fields`` in a row, of which some are text."""
 
     separator: str
     style: NumberStyle

@@ -49,7 +49,7 @@ class GrowingTable:
 
 @dataclass
 class ColumnNotes:
-    """What is odd in one column: gaps, the first faults, units written in the cells."""
+    """Oddities of one column: gaps, the first faults, units written in the cells."""
 
     missing: int = 0
     faults: list[CellFault] = field(default_factory=list)
@@ -79,7 +79,7 @@ class TableRows:
         self.shortest_last = 0
         """Characters of the shortest last field so far; 0 before there is any."""
         self.last_had_exponent = True
-        """Whether the last field of every row had an exponent."""
+        """True while the last field of every row had an exponent."""
         self._numeric = [i for i in range(layout.fields) if i not in layout.text_columns]
         self._table = GrowingTable(layout.fields)
         self._interned: dict[str, str] = {}
