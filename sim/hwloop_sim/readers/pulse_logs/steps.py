@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from hwloop.types import FloatArray
 
+_LEAST_ALTERNATING = 4
+
 _Rows = NDArray[np.int64]
 
 
@@ -47,10 +49,13 @@ class Steps:
     lost: int
 
     def alternate(self, events: Events) -> bool:
-        """Return whether every pulse has the other polarity than that before, as in cycling."""
+        """Return whether every pulse has the other polarity than that before, as in cycling.
+
+        Four steps or more, two cycles: fewer may be the ends of short trains.
+        """
         longest = max(run.size for run in self.runs)
         signs = np.unique(np.sign(events.amplitude_v[self.pulse_row]))
-        return longest == 1 and signs.size == 2
+        return longest == 1 and signs.size == 2 and len(self.runs) >= _LEAST_ALTERNATING
 
 
 def steps_of(events: Events) -> Steps:
