@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -64,7 +65,20 @@ def _trains(table: DataTable) -> list[TableColumn]:
     """Return the columns that hold states: those that say so, else those that say nothing."""
     values = [column for column in table.columns if is_value(column)]
     named = [column for column in values if column.role]
-    return named or values
+    return named or _numbered(table) or values
+
+
+def _numbered(table: DataTable) -> list[TableColumn]:
+    """Return columns such as ``train 1``, ``train 2``: the number says which, each holds a train.
+
+    One such column alone is a counter, and so is one without a number in its name.
+    """
+    found = [column for column in table.of_role("train") if column.unit is None]
+    stems = {column.name.strip().rstrip("0123456789") for column in found}
+    numbered = all(column.name.strip()[-1:].isdecimal() for column in found)
+    if len(found) < 2 or len(stems) > 1 or not numbered:
+        return []
+    return [replace(column, role="") for column in found]
 
 
 def read(source: DataFile, options: Mapping[str, str]) -> Extract:

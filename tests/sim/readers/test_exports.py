@@ -77,6 +77,15 @@ def test_each_step_of_an_ltspice_export_is_a_table_with_its_names(tmp_path: Path
     np.testing.assert_allclose(columns["voltage_v"], [0, 0.1, 0.2])
 
 
+def test_columns_that_are_numbered_trains_are_no_counters(tmp_path: Path) -> None:
+    given = {"amplitude_v": "1 V", "width_s": "1 ms", "unit": "uS"}
+    text = "train 0,train 1\n10,20\n11,21\n12,22\n"
+    columns = imported(tmp_path, text, **given).measurement.columns
+    np.testing.assert_allclose(columns["conductance_s"] * 1e6, [10, 11, 12, 20, 21, 22])
+    with pytest.raises(ConfigError, match="not recognised"):
+        imported(tmp_path, "train,sweep\n1,20\n2,21\n3,22\n", **given)
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "reader"),
     [

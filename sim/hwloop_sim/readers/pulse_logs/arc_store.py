@@ -22,7 +22,7 @@ from hwloop.datasets.tables.data_file import DataFile
 from hwloop.errors import ConfigError
 from hwloop.settings.foreign_hdf5 import has_signature, open_foreign
 from hwloop_sim.readers.pulse_logs.extracts import extract_of
-from hwloop_sim.readers.pulse_logs.steps import Events
+from hwloop_sim.readers.pulse_logs.steps import PulseRows
 from hwloop_sim.readers.tables import Table, cells_in
 
 _CROSSPOINT = re.compile(r"W(\d+)B(\d+)$")
@@ -124,7 +124,7 @@ def _histories(path: Path, points: Mapping[int, Any]) -> Extract:
         conductance_s = np.abs(rows["current"] / rows["read_voltage"])
     conductance_s = np.where(is_read & (conductance_s > 0), conductance_s, np.nan)
     zeros = np.zeros(kind.size)
-    events = Events(
+    events = PulseRows(
         cell=rows["cell"],
         amplitude_v=np.where(is_pulse, rows["voltage"], 0.0),
         width_s=np.where(is_pulse, rows["pulse_width"], 0.0),
@@ -141,7 +141,7 @@ def _histories(path: Path, points: Mapping[int, Any]) -> Extract:
     return extract_of(events, path, told)
 
 
-def _check_pulses(path: Path, events: Events) -> None:
+def _check_pulses(path: Path, events: PulseRows) -> None:
     wrong = (events.amplitude_v != 0) & ~(events.width_s > 0)
     if wrong.any():
         row = int(np.argmax(wrong))

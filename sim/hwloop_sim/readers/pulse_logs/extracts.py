@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from hwloop.datasets.importing import Extract
 from hwloop.errors import ConfigError
-from hwloop_sim.readers.pulse_logs.steps import Events, Steps, steps_of
+from hwloop_sim.readers.pulse_logs.steps import PulseRows, PulseSteps, steps_of
 from hwloop_sim.readers.tables import Table, cells_in
 
 
-def extract_of(events: Events, path: Path, told: Sequence[str]) -> Extract:
+def extract_of(events: PulseRows, path: Path, told: Sequence[str]) -> Extract:
     """Return what a log holds: trains, each of one polarity, unless it is something else.
 
     Where the gate varies it is a sweep of pulses, and where single pulses of both polarities
@@ -37,7 +37,7 @@ def extract_of(events: Events, path: Path, told: Sequence[str]) -> Extract:
     return _trains(events, steps, told)
 
 
-def _trains(events: Events, steps: Steps, told: Sequence[str]) -> Extract:
+def _trains(events: PulseRows, steps: PulseSteps, told: Sequence[str]) -> Extract:
     parts: dict[str, list[Table]] = {}
     for number, run in enumerate(steps.runs):
         rows = np.concatenate([steps.before[run[:1]], steps.after[run]])
@@ -79,7 +79,7 @@ def _pulses(columns: Mapping[str, Table]) -> str:
     return "; ".join(texts)
 
 
-def _gate_sweeps(events: Events, steps: Steps, told: Sequence[str]) -> Extract:
+def _gate_sweeps(events: PulseRows, steps: PulseSteps, told: Sequence[str]) -> Extract:
     rows = steps.pulse_row
     columns = {
         "cell": events.cell[rows],
@@ -98,7 +98,7 @@ def _gate_sweeps(events: Events, steps: Steps, told: Sequence[str]) -> Extract:
     return Extract("pulse_sweeps", columns, {}, messages)
 
 
-def _cycles(events: Events, steps: Steps, told: Sequence[str]) -> Extract:
+def _cycles(events: PulseRows, steps: PulseSteps, told: Sequence[str]) -> Extract:
     """Return the states after every second pulse; the polarity that leads to more is SET."""
     volts, seen = events.amplitude_v[steps.pulse_row], events.conductance_s[steps.after]
     medians = [float(np.median(seen[volts * sign > 0])) for sign in (1, -1)]
@@ -137,7 +137,7 @@ def _extent(volts: Table) -> str:
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
-def _common(events: Events, steps: Steps, told: Sequence[str]) -> Iterator[str]:
+def _common(events: PulseRows, steps: PulseSteps, told: Sequence[str]) -> Iterator[str]:
     """Yield messages on what was used, and on what has no place in a train."""
     yield from told
     values = np.unique(np.concatenate([steps.before, steps.after])).size

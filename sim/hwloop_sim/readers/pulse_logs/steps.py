@@ -16,7 +16,7 @@ _Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Events:
+class PulseRows:
     """Rows of a log in order, all of one length.
 
     ``amplitude_v``: 0 for a read alone. ``conductance_s``: read after the pulse, NaN where it was
@@ -34,8 +34,8 @@ class Events:
 
 
 @dataclass(frozen=True)
-class Steps:
-    """Steps in the order of the file, cell by cell.
+class PulseSteps:
+    """PulseSteps in the order of the file, cell by cell.
 
     ``before``, ``after``: rows of the values; ``pulse_row``: row of the pulse between them.
     ``runs``: of steps that follow each other under pulses of one polarity. ``lost``: pulses with a
@@ -48,7 +48,7 @@ class Steps:
     runs: Sequence[_Rows]
     lost: int
 
-    def alternate(self, events: Events) -> bool:
+    def alternate(self, events: PulseRows) -> bool:
         """Return whether every pulse has the other polarity than that before, as in cycling.
 
         Four steps or more, two cycles: fewer may be the ends of short trains.
@@ -58,7 +58,7 @@ class Steps:
         return longest == 1 and signs.size == 2 and len(self.runs) >= _LEAST_ALTERNATING
 
 
-def steps_of(events: Events) -> Steps:
+def steps_of(events: PulseRows) -> PulseSteps:
     """Return the steps of all cells.
 
     A step needs a single pulse since the value before, in the same part, and numbers without a gap.
@@ -81,10 +81,10 @@ def steps_of(events: Events) -> Steps:
         after.append(b)
         pulses.append(pulse)
         lost, offset = lost + without, offset + b.size
-    return Steps(*(np.concatenate(part) for part in (before, after, pulses)), runs, lost)
+    return PulseSteps(*(np.concatenate(part) for part in (before, after, pulses)), runs, lost)
 
 
-def _breaks(events: Events) -> NDArray[np.bool_]:
+def _breaks(events: PulseRows) -> NDArray[np.bool_]:
     """Return the rows before which the order of pulses in the file is interrupted."""
     whole = np.zeros(events.cell.size, dtype=np.bool_)
     order = np.argsort(events.cell, kind="stable")
@@ -100,7 +100,7 @@ def _breaks(events: Events) -> NDArray[np.bool_]:
 
 
 def _of_cell(
-    events: Events, rows: _Rows, breaks: NDArray[np.bool_]
+    events: PulseRows, rows: _Rows, breaks: NDArray[np.bool_]
 ) -> tuple[_Rows, _Rows, _Rows, int]:
     """Return rows before, after and of the pulses of the steps of one cell, and how many are lost.
 
@@ -122,7 +122,7 @@ def _of_cell(
 
 
 def _continue(
-    events: Events, rows: _Rows, breaks: NDArray[np.bool_], before: _Rows, after: _Rows
+    events: PulseRows, rows: _Rows, breaks: NDArray[np.bool_], before: _Rows, after: _Rows
 ) -> NDArray[np.bool_]:
     """Return whether each next step of a cell begins where the one before ended, or at a reread."""
     place = np.empty(events.cell.size, dtype=np.int64)

@@ -19,7 +19,7 @@ from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
 from hwloop_sim.readers.pulse_logs.extracts import extract_of
 from hwloop_sim.readers.pulse_logs.states import states_of, value_column, volts_column
-from hwloop_sim.readers.pulse_logs.steps import Events
+from hwloop_sim.readers.pulse_logs.steps import PulseRows
 from hwloop_sim.readers.tables import (
     HIGHEST_LINE_V,
     Table,
@@ -66,7 +66,7 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
 
 def _events(
     source: DataFile, options: Mapping[str, str]
-) -> tuple[Events, list[TableColumn], list[str]]:
+) -> tuple[PulseRows, list[TableColumn], list[str]]:
     """Return the rows of the table as pulses and reads, the columns used, and messages."""
     table = source.table
     value, volts = value_column(table), volts_column(table)
@@ -87,7 +87,7 @@ def _events(
         for one in np.unique(cell):
             rows = np.flatnonzero(cell == one)
             check_times(table, table.numbers(times[0])[rows], rows)
-    events = Events(
+    events = PulseRows(
         cell=cell,
         amplitude_v=amplitude_v,
         width_s=width_s,

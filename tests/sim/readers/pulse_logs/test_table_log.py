@@ -14,7 +14,7 @@ from hwloop.datasets.importing import Extract
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.options import TableOptions
 from hwloop.errors import ConfigError
-from hwloop_sim.readers.pulse_logs.steps import Events, steps_of
+from hwloop_sim.readers.pulse_logs.steps import PulseRows, steps_of
 from hwloop_sim.readers.pulse_logs.table_log import PULSE_LOG
 
 
@@ -193,7 +193,7 @@ def test_every_step_has_just_one_pulse_between_its_two_values(
     amplitude_v, scale = np.array(rows).T
     zeros = np.zeros(amplitude_v.size)
     steps = steps_of(
-        Events(
+        PulseRows(
             cell=zeros,
             amplitude_v=amplitude_v,
             width_s=zeros + 1e-3,
