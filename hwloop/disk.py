@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from hwloop.errors import RecordError
 
@@ -25,7 +25,45 @@ _STRUCTURE_BYTES = 2**18
 """Of a file's structure, as many bytes are kept in memory; HDF5 itself would keep up to 32 MiB."""
 _COLLECTED_BYTES = 2**16
 """Of neighbouring small writes, about as many bytes are collected before they are written."""
+_IMAGE_STEP_BYTES = 2**17  # by which the image of a new file grows in memory
 _OF_SYSTEM = {"r": "rb", "r+": "r+b", "w": "w+b", "x": "x+b"}
+
+
+Placed: TypeAlias = tuple[int, memoryview]
+"""An offset in a file, bytes, and what stands there."""
+
+LayOut: TypeAlias = Callable[[bytearray], tuple[int, list[Placed]]]
+"""Change the image of a file; the size of the file, and what it holds besides the image."""
+
+
+def new_hdf5_file(
+    path: Path, begin: Callable[[h5py.File], None], lay_out: LayOut, *, durable: bool
+) -> None:
+    """Write a new HDF5 file of the oldest format, made in memory, in room that is set aside.
+
+    So its structure is written by one call of the system, not by some hundreds. ``begin`` makes
+    what HDF5 makes, and ``lay_out`` what is to be changed in the image then, while HDF5 can tell
+    where its structure stands. ``durable``: whether the file is on the disk at the end. Raises
+    :class:`OSError`.
+    """
+    import h5py
+
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+    access.set_libver_bounds(h5py.h5f.LIBVER_EARLIEST, h5py.h5f.LIBVER_V18)
+    access.set_fapl_core(_IMAGE_STEP_BYTES, False)
+    with h5py.File(h5py.h5f.create(b"image", h5py.h5f.ACC_TRUNC, fapl=access)) as file:
+        begin(file)
+        file.flush()
+        image = bytearray(file.id.get_file_image())
+        size, others = lay_out(image)
+    with path.open("wb", buffering=0) as stream:
+        os.ftruncate(stream.fileno(), size)
+        set_aside(stream.fileno(), size)
+        for at, values in ((0, memoryview(image)), *others):
+            write_at(stream.fileno(), at, values)
+        if durable:
+            os.fsync(stream.fileno())
 
 
 @contextmanager

@@ -101,7 +101,7 @@ class Guard(Wrapper):
         return reading
 
     def _count(self, addressed: BoolArray, count: int) -> None:
-        self.pulses += addressed * count
+        self.pulses += addressed if count == 1 else addressed * count
         self._most += int(count)
 
     def _note(self, history: CellHistory, pulses: NDArray[np.int64], pulse: PulseMap) -> None:

@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.errors import RecordError
-from hwloop.record.objects import group_at, kind_of, make_dataset, set_attributes
+from hwloop.record.objects import (
+    copy_attributes,
+    group_at,
+    kind_of,
+    make_dataset,
+    set_attributes,
+)
 
 _CHUNK_BYTES = 2**20
 _LEAST_BYTES = 16384
@@ -32,23 +38,20 @@ def make_columns(
     path: str,
     values: Mapping[str, Any],
     about: About,
-    *,
-    planned: int | None = None,
 ) -> frozenset[str]:
-    """Make the columns of a series for rows like ``values``, and its counter.
+    """Make the columns of a series that was not planned, with its counter.
 
-    ``planned``: rows that are expected at most; there is room for these at first, unless they are
-    many or large. If left out, ``values`` is the first row: where it is large and the only one that
+    ``values``: the first row. Where it is large and the only one that
     there is room for, its numbers are written at once, without NaN first. Their names are returned.
-    Only within :meth:`RecordFile.changing`, or while the file is begun.
+    Only within :meth:`RecordFile.changing`.
     """
     group = group_at(file.id, path)
     stored = stored_values(path, values)
-    length = _first_rows(stored, planned)
+    length = first_rows(stored, None)
     written = set()
     for name, array in stored.items():
         shape, chunk_rows = (length, *array.shape), _chunk_rows(array.nbytes, length)
-        alone = planned is None and length == 1 and array.nbytes >= _CHUNK_BYTES
+        alone = length == 1 and array.nbytes >= _CHUNK_BYTES
         whole = alone and array.dtype.kind in "biuf"
         column = _dataset(group, name, array.dtype, shape, chunk_rows)
         if whole:
@@ -66,14 +69,12 @@ def counter_name(path: str) -> str:
     return path.replace("/", ".")
 
 
-def room_for(path: str, values: Mapping[str, Any], planned: int) -> int:
-    """Return the bytes of the columns that :func:`make_columns` makes."""
-    stored = stored_values(path, values)
-    return _first_rows(stored, planned) * sum(array.nbytes for array in stored.values())
+def first_rows(stored: Mapping[str, NDArray[Any]], planned: int | None) -> int:
+    """Return the rows that there is room for at first.
 
-
-def _first_rows(stored: Mapping[str, NDArray[Any]], planned: int | None) -> int:
-    """Return the rows that there is room for at first."""
+    ``planned``: rows that are expected at most; there is room for these, unless they are many or
+    large.
+    """
     largest = max(max(array.nbytes, 1) for array in stored.values())
     row_bytes = max(sum(array.nbytes for array in stored.values()), 1)
     least = min(max(_LEAST_BYTES // largest, 1), _MOST_CHUNK_ROWS)
@@ -114,6 +115,15 @@ def stored_values(path: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any
     return stored
 
 
+def wide_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type of a column for values of a type: for texts as wide as a power of two."""
+    if dtype.kind != "S":
+        return dtype
+    wanted = max(dtype.itemsize, _LEAST_TEXT_BYTES)  # so that a column is widened rarely
+    text: np.dtype[Any] = h5py.string_dtype("utf-8", 1 << (wanted - 1).bit_length())
+    return text
+
+
 def _chunk_rows(row_bytes: int, length: int) -> int:
     """Return the rows of a chunk: few chunks, since each is written and indexed by itself."""
     most = min(max(_CHUNK_BYTES // max(row_bytes, 1), 1), _MOST_CHUNK_ROWS, length)
@@ -129,10 +139,7 @@ def _dataset(
     chunk_rows: int,
 ) -> h5py.h5d.DatasetID:
     """Make a dataset of ``shape`` (rows, ...) that can grow: allocated at once, but not filled."""
-    if dtype.kind == "S":
-        # A power of two, so that a column is widened rarely.
-        wanted = max(dtype.itemsize, _LEAST_TEXT_BYTES)
-        dtype = h5py.string_dtype("utf-8", 1 << (wanted - 1).bit_length())
+    dtype = wide_type(dtype)
     _, *row = shape
     # HDF5 has chunks of at least one entry, and none that are larger than a fixed axis.
     chunk = (chunk_rows, *(max(size, 1) for size in row))
@@ -162,11 +169,32 @@ def _properties(chunk: tuple[int, ...], filler: np.dtype[Any] | None) -> h5py.h5
 
 
 def resize_column(file: h5py.File, path: str, rows: int) -> None:
-    """Give a column a number of rows; within :meth:`RecordFile.changing`."""
+    """Give a column a number of rows; within :meth:`RecordFile.changing`.
+
+    One that was planned is made anew, so that it can grow from then on.
+    """
     column = h5py.h5d.open(file.id, path.encode())
     before = column.shape[0]
+    if column.get_create_plist().get_layout() != h5py.h5d.CHUNKED:
+        _make_anew(file, path, rows)
+        return
     column.set_extent((rows, *column.shape[1:]))
     _fill(column, before, rows)
+
+
+def _make_anew(file: h5py.File, path: str, rows: int) -> None:
+    """Make a planned column anew in chunks, with the rows that it has and room for others."""
+    group, name = file[path].parent, path.rsplit("/", 1)[-1]
+    planned = group[name]
+    held, shape = planned.shape[0], (rows, *planned.shape[1:])
+    chunk_rows = _chunk_rows(planned.dtype.itemsize * math.prod(shape[1:]), rows)
+    del group[name]  # its values stand until it is closed
+    made = _dataset(group.id, name, planned.dtype, shape, chunk_rows)
+    copy_attributes(planned.id, made)
+    _fill(made, 0, rows)
+    for first in range(0, held, chunk_rows):
+        end = min(first + chunk_rows, held)
+        group[name][first:end] = planned[first:end]
 
 
 def _fill(column: h5py.h5d.DatasetID, first: int, end: int) -> None:
@@ -179,12 +207,16 @@ def _fill(column: h5py.h5d.DatasetID, first: int, end: int) -> None:
         return
     chunk, dtype = column.get_create_plist().get_chunk(), column.dtype
     size = math.prod(chunk) * dtype.itemsize
-    filler = _filler(dtype.char if dtype.kind == "f" else "B", max(size, _CHUNK_BYTES))
-    unused = filler[:size]
+    unused = filler(dtype, size)
     # The chunk in which the rows before end is filled already, beyond them too.
     begin = -(-first // chunk[0]) * chunk[0]
     for row in range(begin, end, chunk[0]):
         column.write_direct_chunk((row, *(0 for _ in chunk[1:])), unused)
+
+
+def filler(dtype: np.dtype[Any], size: int) -> NDArray[np.uint8]:
+    """Return so many bytes of NaN of a float type, or of 0 for any other."""
+    return _filler(dtype.char if dtype.kind == "f" else "B", max(size, _CHUNK_BYTES))[:size]
 
 
 @lru_cache(maxsize=4)

@@ -17,14 +17,17 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
 import h5py
 
 from hwloop.disk import (
+    LayOut,
+    Placed,
     hdf5_file,
+    new_hdf5_file,
     read_at,
     read_into,
     sync,
@@ -44,26 +47,26 @@ from hwloop.settings.foreign_hdf5 import trust
 _PIECE_BYTES = 2**20  # copied at a time: they stay in the processor's cache
 _HEAD_BYTES = 48  # of HDF5's superblock, which no row that is written in place touches
 
-Placed = tuple[int, memoryview]
-"""An offset in the file, bytes, and what stands there."""
-
 
 class RecordFile:
     """File that any HDF5 reader can open, whenever the writing process is killed.
 
-    ``begin`` writes what the file holds from the first moment that it exists, of about ``room``
-    bytes. ``holds``: what is safe in it by now, for the message of an error. ``durable``: whether
+    ``begin`` writes what the file holds from the first moment that it exists, into its image in
+    memory; ``lay_out`` then makes places in it that HDF5 is not asked for. ``holds``: what is safe
+    in the file by now, for the message of an error. ``durable``: whether
     this is on the disk before anything else happens, or with the next :meth:`sync`. Raises
     :class:`RecordError` where the file exists already, cannot be written, or is not the one that
     has its name any more; in the last case ``path`` is that of a copy from then on.
     """
+
+    _file: h5py.File
 
     def __init__(
         self,
         path: Path,
         begin: Callable[[h5py.File], None],
         *,
-        room: int = 0,
+        lay_out: LayOut = lambda image: (len(image), []),
         holds: Callable[[], str] = lambda: "",
         durable: bool = True,
     ) -> None:
@@ -81,8 +84,7 @@ class RecordFile:
             if path.exists():
                 raise FileExistsError
             try:
-                with hdf5_file(self._draft, "w", durable=durable, room=room) as file:
-                    begin(file)
+                new_hdf5_file(self._draft, begin, lay_out, durable=durable)
                 place_new(self._draft, path)
             finally:
                 self._draft.unlink(missing_ok=True)
@@ -121,7 +123,7 @@ class RecordFile:
             self._our_errors(),
             self._drafting(),
             self._readable(),
-            h5py.File(self.path, "r", locking=False) as file,
+            self._read_anew() as file,
             hdf5_file(self._draft, "w", durable=True, compact=True, room=room) as anew,
             self._draft.open("r+b", buffering=0) as target,
         ):
@@ -134,6 +136,12 @@ class RecordFile:
                     write_at(target.fileno(), to + done, part)
 
             yield file, anew, copy
+
+    def _read_anew(self) -> AbstractContextManager[h5py.File]:
+        """Open the structure again: what HDF5 has read of it before may have been written since."""
+        self._file.close()
+        self._file = h5py.File(self.path, "r", locking=False)
+        return nullcontext(self._file)
 
     @contextmanager
     def reading(self) -> Iterator[h5py.File]:
@@ -173,7 +181,7 @@ class RecordFile:
 
     def close(self) -> None:
         """Close the file; may be called again."""
-        if self._file:
+        if self._descriptor >= 0:
             self._file.close()
             self._stream.close()
             self._descriptor = -1  # its number may be another file's from now on

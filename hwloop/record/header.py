@@ -18,9 +18,10 @@ from hwloop.array.operations import PulseMap, PulsePair, Ramp, Reading, ReadMap,
 from hwloop.backend.base import Description
 from hwloop.backend.origin import Origin
 from hwloop.procedure.procedure import Procedure
-from hwloop.record.columns import About, counter_path, make_columns, room_for
+from hwloop.record.columns import About
 from hwloop.record.objects import make_dataset, make_group, make_text, set_attributes
 from hwloop.record.operations import columns_of
+from hwloop.record.planned import Layout
 from hwloop.steps.rows import Row
 
 FORMAT = "hwloop-record"
@@ -79,13 +80,10 @@ class ExpectedSeries:
     rows: int
     signature: Signature | None = None
 
-    @property
-    def room(self) -> int:
-        """Return the bytes that it takes in the file at first."""
-        return room_for(self.path, self.values, self.rows)
 
-
-def write_header(file: h5py.File, header: RunHeader, expected: Iterable[ExpectedSeries]) -> None:
+def write_header(
+    file: h5py.File, header: RunHeader, expected: Iterable[ExpectedSeries], layout: Layout
+) -> None:
     """Write what is known before the run, and make what it will fill, into an empty file."""
     procedure, root = header.procedure, file.id
     about = "complete rows of each series; what lies beyond them in an interrupted record is filler"
@@ -103,9 +101,9 @@ def write_header(file: h5py.File, header: RunHeader, expected: Iterable[Expected
     if header.description.station:
         make_text(instruments, "station", header.description.station)
     _write_array(make_group(root, "array"), procedure)
-    _prepare(file, header.description)
+    _prepare(file, header.description, layout)
     for one in expected:
-        make_columns(file, one.path, one.values, one.about, planned=one.rows)
+        layout.add(file, one.path, one.values, one.about, planned=one.rows)
 
 
 def _of_run(header: RunHeader) -> dict[str, Any]:
@@ -231,7 +229,7 @@ def _blank(shape: tuple[int, ...]) -> Reading:
     return Reading(np.full(shape, np.nan), np.zeros(shape, dtype=np.uint8))
 
 
-def _prepare(file: h5py.File, description: Description) -> None:
+def _prepare(file: h5py.File, description: Description, layout: Layout) -> None:
     """Make what every run writes, so that writing it changes no structure."""
     make_group(file.id, "results")
     log = {"time_utc": utc_now(), "level": "warning", "message": _USUAL_TEXT}
@@ -242,14 +240,11 @@ def _prepare(file: h5py.File, description: Description) -> None:
         LOG: log,
     }
     for path, values in firsts.items():
-        make_columns(file, path, values, {})
+        layout.add(file, path, values, {})
+    shape = tuple(description.shape)
     for name in CONDUCTANCES:
-        unmeasured = np.full(description.shape, np.nan)
-        make_dataset(file.id, f"array/{name}", unmeasured, {"units": "S"})
-        make_dataset(file.id, counter_path(f"array/{name}"), [0])
-    uncounted = np.zeros(description.shape, np.int64)
-    make_dataset(file.id, f"array/{PULSES}", uncounted, PULSES_ABOUT)
-    make_dataset(file.id, counter_path(f"array/{PULSES}"), [0])
+        layout.add_map(file, f"array/{name}", np.dtype(np.float64), shape, {"units": "S"})
+    layout.add_map(file, f"array/{PULSES}", np.dtype(np.int64), shape, PULSES_ABOUT)
 
 
 def _write_array(group: h5py.h5g.GroupID, procedure: Procedure) -> None:

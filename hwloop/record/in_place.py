@@ -2,15 +2,16 @@
 
 Objects of that format have no checksums: the length of a dataset is one number in its header, and
 a text of an attribute a reference of 16 bytes to where it stands. Source: HDF5 File Format
-Specification 3.0, sections III.E (global heap), IV.A.1.a (version 1 object header), IV.A.2.b
-(dataspace message) and IV.A.2.m (attribute message). What is not of that format is refused.
+Specification 3.0, sections II.A (superblock), III.E (global heap), IV.A.1.a (version 1 object
+header), IV.A.2.b (dataspace message), IV.A.2.i (data layout message) and IV.A.2.m (attribute
+message). What is not of that format is refused.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import h5py
 
@@ -20,7 +21,9 @@ Read: TypeAlias = Callable[[int, int], bytes]
 """Read bytes of the file: an offset and how many."""
 
 REFERENCE_BYTES, _PAGE_BYTES = 16, 4096
-_DATASPACE, _ATTRIBUTE, _CONTINUATION = 0x01, 0x0C, 0x10
+_DATASPACE, _LAYOUT, _ATTRIBUTE, _CONTINUATION = 0x01, 0x08, 0x0C, 0x10
+_CONTIGUOUS = b"\x03\x01"  # version 3 of a data layout message, and the class of the layout
+_END_PLACE = 40
 _HEAP_HEAD, _ENTRY_HEAD = 16, 16
 
 
@@ -28,14 +31,49 @@ class UnknownPlace(RecordError):
     """Error: a file has another form than the one in which values are changed in place."""
 
 
+class DatasetPlaces(NamedTuple):
+    """Offsets of what is changed in the header of a dataset, 8 bytes each.
+
+    ``length``: of its first axis. ``storage``: of the offset of its values.
+    """
+
+    length: int
+    storage: int
+
+
 def length_place(read: Read, dataset: h5py.h5d.DatasetID) -> int:
     """Return the offset of the length of a dataset, its first axis, 8 bytes."""
     for kind, place, body in _messages(read, dataset):
-        if kind == _DATASPACE and body[0] == 1:  # the version
-            (length,) = struct.unpack_from("<Q", body, 8)
-            if body[1] == len(dataset.shape) and length == dataset.shape[0]:
-                return place + 8
+        if kind == _DATASPACE and _is_of(body, dataset):
+            return place + 8
     raise UnknownPlace("the place of the length of a dataset is not known")
+
+
+def dataset_places(read: Read, dataset: h5py.h5d.DatasetID) -> DatasetPlaces:
+    """Return the places in the header of a dataset whose values stand together, in this order."""
+    length = storage = 0
+    for kind, place, body in _messages(read, dataset):
+        if kind == _DATASPACE and _is_of(body, dataset):
+            length = place + 8
+        if kind == _LAYOUT and body[:2] == _CONTIGUOUS:
+            storage = place + 2
+        if 0 < length < storage:
+            return DatasetPlaces(length, storage)
+    raise UnknownPlace("the place of the values of a dataset is not known")
+
+
+def end_place(read: Read) -> int:
+    """Return the offset of the number in the superblock that says where the file ends."""
+    if read(0, 9) != b"\x89HDF\r\n\x1a\n\0":  # the last byte: the version
+        raise UnknownPlace("the place of the end of the file is not known")
+    return _END_PLACE
+
+
+def _is_of(dataspace: bytes, dataset: h5py.h5d.DatasetID) -> bool:
+    """Return whether a dataspace message of version 1 has the shape of a dataset."""
+    (length,) = struct.unpack_from("<Q", dataspace, 8)
+    shape = dataset.shape
+    return dataspace[0] == 1 and dataspace[1] == len(shape) and bool(length == shape[0])
 
 
 def reference_place(read: Read, owner: Any, name: str) -> int:

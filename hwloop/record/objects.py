@@ -63,6 +63,16 @@ def contiguous() -> h5py.h5p.PropDCID:
     return plist
 
 
+@cache
+def placeless() -> h5py.h5p.PropDCID:
+    """Return the properties of a dataset whose values get a place when they are first written."""
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_obj_track_times(False)
+    plist.set_alloc_time(h5py.h5d.ALLOC_TIME_LATE)
+    plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    return plist
+
+
 def set_attributes(owner: h5py.h5g.GroupID | h5py.h5d.DatasetID, values: Mapping[str, Any]) -> None:
     """Give an object attributes that it does not have yet: texts, lists of texts, numbers, truth.
 

@@ -73,7 +73,8 @@ def _pack_texts(source: h5py.Dataset, target: h5py.Group, name: str, rows: int) 
     shape = (rows, *source.shape[1:])
     row_bytes = math.prod(shape[1:]) * source.dtype.itemsize
     packed = target.create_dataset(name, shape=shape, dtype=source.dtype, compression="gzip")
-    step = -(-_PIECE_BYTES // row_bytes // source.chunks[0]) * source.chunks[0]
+    chunk_rows = source.chunks[0] if source.chunks else 1
+    step = -(-_PIECE_BYTES // row_bytes // chunk_rows) * chunk_rows
     for first in range(0, rows, step):
         packed[first : first + step] = source[first : min(first + step, rows)]
     copy_attributes(source.id, packed.id)
@@ -81,7 +82,11 @@ def _pack_texts(source: h5py.Dataset, target: h5py.Group, name: str, rows: int) 
 
 def _places(source: h5py.h5d.DatasetID, rows: int, row_bytes: int) -> Iterator[tuple[int, int]]:
     """Yield offset and bytes of the first rows, neighbours in the file together."""
-    chunk_rows = source.get_create_plist().get_chunk()[0]
+    made = source.get_create_plist()
+    if made.get_layout() != h5py.h5d.CHUNKED:
+        yield source.get_offset(), rows * row_bytes
+        return
+    chunk_rows = made.get_chunk()[0]
     begin = end = 0
     for first in range(0, rows, chunk_rows):
         start = (first, *(0 for _ in source.shape[1:]))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from hwloop.disk import Placed
 from hwloop.errors import RecordError
 from hwloop.record.columns import (
     About,
@@ -20,8 +21,9 @@ from hwloop.record.columns import (
     stored_values,
     widen_column,
 )
-from hwloop.record.file import Placed, RecordFile
+from hwloop.record.file import RecordFile
 from hwloop.record.in_place import Read, length_place
+from hwloop.record.planned import Counters, Layout, PlannedColumn, PlannedSeries
 
 
 class _Column:
@@ -84,18 +86,30 @@ class Series:
     """Rows of equal shape in a group: one dataset a column, and a counter of complete rows.
 
     Text is stored in UTF-8 of a fixed length, since text of any length would change the structure
-    of the file with every row; a column is widened when a longer text comes.
+    of the file with every row; a column is widened when a longer text comes. ``planned``: where the
+    series has its places, if it is one that was planned before the run.
     """
 
     file: RecordFile
     path: str
+    planned: InitVar[Layout | None] = None
     rows: int = 0
+    counters: Counters | None = None
+    number: int = 0
+    _places: PlannedSeries | None = None
     _names: tuple[str, ...] = ()
-    _columns: dict[str, _Column] = field(default_factory=dict)
+    _columns: Mapping[str, _Column | PlannedColumn] = field(default_factory=dict)
     _counter: _Column | None = None
     _bound_at: int = -1
     _length: int = 0
     _written: frozenset[str] = frozenset()
+
+    def __post_init__(self, planned: Layout | None) -> None:
+        if planned is not None:
+            self.counters = planned.counters
+            self._places = planned.series[self.path]
+            self.number, self._length = self._places.number, self._places.length
+            self._columns, self._bound_at = self._places.columns, self.file.changes
 
     @property
     def name(self) -> str:
@@ -151,9 +165,11 @@ class Series:
         if not self._columns:
             self._written = make_columns(file, self.path, values, about)
             return
+        narrow = [name for name, value in values.items() if not self._is_wide_enough(name, value)]
         if self.rows == self._length:
             self.grow(file)
-        narrow = [name for name, value in values.items() if not self._is_wide_enough(name, value)]
+        elif self._places is not None:
+            self._resize(file, self._length)
         for name in narrow:
             widen_column(file[self.path], name, values[name].dtype.itemsize)
         if narrow:
@@ -161,8 +177,16 @@ class Series:
 
     def grow(self, file: h5py.File) -> None:
         """Double the length of every column; within :meth:`RecordFile.changing`."""
+        self._resize(file, 2 * self._length)
+
+    def leave_places(self) -> None:
+        """Note that the columns have been made anew, where they were planned."""
+        if self._places is not None:
+            self._places, self._columns = None, {}
+
+    def _resize(self, file: h5py.File, rows: int) -> None:
         for name in self._columns:
-            resize_column(file, f"{self.path}/{name}", 2 * self._length)
+            resize_column(file, f"{self.path}/{name}", rows)
 
     def next_row(self, values: Mapping[str, NDArray[Any]]) -> list[Placed]:
         """Return the bytes of one more row, which must fit, and their offsets.
@@ -170,25 +194,46 @@ class Series:
         Without those that were written when its columns were made.
         """
         self._bind()
-        columns, row, written = self._columns, self.rows, self._written
-        self._written = frozenset()
+        if self._places is not None:
+            return self._places.next_row(self.rows, values)
+        written, self._written = self._written, frozenset()
         return [
-            columns[name].placed(row, value)
-            for name, value in values.items()
-            if value.size and name not in written
+            column.placed(self.rows, values[name])
+            for name, column in self._columns.items()
+            if isinstance(column, _Column) and values[name].size and name not in written
         ]
 
-    def next_count(self) -> list[Placed]:
-        """Return the bytes of the counter that includes one more row, and their offset."""
-        if self._counter is None:
-            return []
-        return [self._counter.placed(0, np.array(self.rows + 1, self._counter.dtype))]
+    def next_count(self) -> Placed:
+        """Return the bytes of the counter that includes one more row, and their offset.
+
+        Of a series that was not planned; the others' are in :attr:`counters`.
+        """
+        assert self._counter is not None  # noqa: S101 - a row stands before it is counted
+        return self._counter.placed(0, np.array(self.rows + 1, self._counter.dtype))
+
+    def count(self) -> None:
+        """Note that one more row has been written and counted."""
+        self.rows += 1
+        if self.counters is not None:
+            self.counters.count(self.number, self.rows)
+
+    @property
+    def can_end(self) -> bool:
+        """Return whether its columns can end with the last row in their places."""
+        self._bind()
+        return self._places is None or self._places.can_end(self.rows)
 
     def lengths_to_end(self, read: Read) -> list[Placed]:
         """Return the bytes that make each column end with its last row, and their offsets."""
         self._bind()
+        if self._places is not None:
+            return self._places.lengths_to_end(self.rows)
         rows = np.array(self.rows, np.uint64).data
-        return [(length_place(read, column.id), rows) for column in self._columns.values()]
+        return [
+            (length_place(read, column.id), rows)
+            for column in self._columns.values()
+            if isinstance(column, _Column)
+        ]
 
     def _names_in(self, file: h5py.File) -> tuple[str, ...]:
         """Return the names of the columns; none where they have not been made."""
@@ -201,13 +246,19 @@ class Series:
         """Bind to the datasets of the present file: each change of structure makes a new one."""
         if self._bound_at == self.file.changes:
             return
+        if self._places is not None:
+            with self.file.reading():
+                self._places.take_headers(self.file.bytes_at)
+            self._columns, self._bound_at = self._places.columns, self.file.changes
+            return
         with self.file.reading() as file:
             if not self._columns and (names := self._names_in(file)):
                 self._columns = {name: _Column(self.file, f"{self.path}/{name}") for name in names}
                 self._counter = _Column(self.file, counter_path(self.path))
             elif self._counter is not None:
                 for column in (self._counter, *self._columns.values()):
-                    column.reopen()
+                    if isinstance(column, _Column):
+                        column.reopen()
         if self._columns:
             self._length = next(iter(self._columns.values())).length
         self._bound_at = self.file.changes
@@ -241,10 +292,14 @@ def write_rows(rows: Iterable[NewRow], others: Iterable[Series]) -> None:
     if full:
         _make_room(full, others)
     places = [place for series, values, _ in stored for place in series.next_row(values)]
-    places += [place for series, _, _ in stored for place in series.next_count()]
+    places += [series.next_count() for series, _, _ in stored if series.counters is None]
+    planned = {one.number: one.rows + 1 for one, _, _ in stored if one.counters is not None}
+    counters = next((one.counters for one, _, _ in stored if one.counters is not None), None)
+    if counters is not None:
+        places.append(counters.counting(planned))
     stored[0][0].file.write(places)
     for series, _, _ in stored:
-        series.rows += 1
+        series.count()
 
 
 def _make_room(
@@ -261,3 +316,5 @@ def _make_room(
             series.make_room(file, values, about())
         for series in soon:
             series.grow(file)
+    for series in (*making, *soon):
+        series.leave_places()

@@ -52,6 +52,7 @@ from hwloop.record.in_place import (
 from hwloop.record.objects import make_dataset
 from hwloop.record.operations import columns_of
 from hwloop.record.packing import Copy, pack
+from hwloop.record.planned import Layout
 from hwloop.record.series import NewRow, Series, write_rows
 from hwloop.steps.rows import Row
 from hwloop.types import FloatArray
@@ -128,23 +129,24 @@ class RecordWriter(RecordSink):
     def __init__(self, path: Path, header: RunHeader) -> None:
         super().__init__(path)
         self._synced = self._began
-        expected = expected_series(header)
+        expected, self._layout = expected_series(header), Layout()
+        layout = self._layout
         self._file = RecordFile(
             path,
-            lambda file: write_header(file, header, expected),
-            room=sum(series.room for series in expected),
+            lambda file: write_header(file, header, expected, layout),
+            lay_out=layout.lay_out,
             holds=self._what_is_safe,
             # What is emulated can be emulated again.
             durable=header.origin != "emulated",
         )
-        self._operations = Series(self._file, OPERATIONS)
-        self._outcomes = Series(self._file, OUTCOMES)
-        self._log = Series(self._file, LOG)
+        self._operations, self._outcomes, self._log = (
+            Series(self._file, path, planned=layout) for path in (OPERATIONS, OUTCOMES, LOG)
+        )
         self._results: dict[str, Series] = {}
         self._maps: set[str] = set()
         self._measured: dict[Signature, Series] = {}
         for one in expected:
-            series = Series(self._file, one.path)
+            series = Series(self._file, one.path, planned=layout)
             if one.signature is None:
                 self._results[one.path] = series
             else:
@@ -191,18 +193,17 @@ class RecordWriter(RecordSink):
 
     @override
     def conductance(self, name: str, conductance_s: FloatArray) -> None:
-        self._write_map(name, conductance_s, np.float64)
+        self._write_map(name, conductance_s)
         self._maps.add(name)
 
-    def _write_map(self, name: str, values: np.ndarray, dtype: type) -> None:
+    def _write_map(self, name: str, values: np.ndarray) -> None:
         """Write a map of the array in place, and count it after that."""
-        with self._file.reading() as file:
-            whole = file[f"array/{name}"]
-            shape, place = whole.shape, whole.id.get_offset()
-            counter_place = file[counter_path(f"array/{name}")].id.get_offset()
-        stored: np.ndarray = np.ascontiguousarray(np.broadcast_to(values, shape), dtype)
-        self._file.write([(place, stored.data)])
-        self._file.write([(counter_place, np.array(1).data)])
+        planned = self._layout.maps[f"array/{name}"]
+        whole = np.broadcast_to(values, planned.shape)
+        stored: np.ndarray = np.ascontiguousarray(whole, planned.dtype)
+        counter = self._layout.counters.counting({planned.number: 1})
+        self._file.write([(planned.place, stored.data), counter])
+        self._layout.counters.count(planned.number, 1)
 
     @override
     def finish(
@@ -236,6 +237,7 @@ class RecordWriter(RecordSink):
         used = sum(series.rows * series.row_bytes for series in every)
         unused = sum(series.bytes for series in every) - used
         complete = not self._empty() and self._maps == set(CONDUCTANCES)
+        complete = complete and all(series.can_end for series in every)
         return complete and unused <= min(_MOST_UNUSED_BYTES, _most_unused(used))
 
     def _end_in_place(self, ended: str, pulses: np.ndarray) -> None:
@@ -259,7 +261,7 @@ class RecordWriter(RecordSink):
                 (file[STATUS].id.get_offset(), state.data),
                 (of_root["status"], memoryview(references["status"])),
             ]
-        self._write_map(PULSES, pulses, np.int64)
+        self._write_map(PULSES, pulses)
         self._file.write(places)
         self._file.sync()
 

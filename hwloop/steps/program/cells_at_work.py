@@ -79,9 +79,9 @@ class CellsAtWork:
 
         ``status``: one for all, or one a cell, (cells,).
         """
-        ended = np.flatnonzero(which)
-        if not ended.size:
+        if not which.any():
             return False
+        ended = np.flatnonzero(which)
         places = self.index.take(ended)
         table.status[places] = status.take(ended) if isinstance(status, np.ndarray) else status
         for name in _KEPT_IN_TABLE:

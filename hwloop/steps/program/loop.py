@@ -90,9 +90,8 @@ def _round(
         work.state, seen_conductance_s=work.seen_conductance_s, need=work.need
     )
     ended = _ended(work, move, controller, budgets)
-    going = ended == WAITING
-    if work.end(table, ~going, ended):
-        move = move.kept(going)
+    if ended is not None and work.end(table, ended != WAITING, ended):
+        move = move.kept(ended == WAITING)
     if not work.index.size:
         return 0
     before_conductance_s, need = work.seen_conductance_s, work.need
@@ -105,9 +104,9 @@ def _round(
 
 def _ended(
     work: CellsAtWork, move: Move, controller: Controller, budgets: Budgets
-) -> NDArray[np.int64]:
-    """Return how each cell ends before its next pulse, or WAITING."""
-    status = np.full(work.index.size, WAITING)
+) -> NDArray[np.int64] | None:
+    """Return how each cell ends before its next pulse, or WAITING; None where none ends."""
+    status = None
     unaffordable = (move.side != 0) & ~_affordable(work, move, controller, budgets)
     for ended, which in (
         (STUCK, (work.idle >= budgets.patience) & (work.need != 0)),
@@ -115,6 +114,7 @@ def _ended(
         (GIVEN_UP, move.given_up),
     ):
         if which.any():
+            status = np.full(work.index.size, WAITING) if status is None else status
             status[which] = ended
     return status
 

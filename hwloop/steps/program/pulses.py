@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -157,6 +158,6 @@ def _charge(
 
 def _map(array: Array, index: IntArray, values: FloatArray) -> FloatArray:
     shape = array.backend.description.shape
-    whole = np.zeros(int(np.prod(shape)))
+    whole = np.zeros(math.prod(shape))
     whole[index] = values
     return whole.reshape(shape)

@@ -94,7 +94,7 @@ class ProgrammedFigures(Row):
 
 def round_row(table: CellTable, one: Round, group: int, attempt: int) -> RoundRow:
     """Return the row after round ``one`` of a group in pass ``attempt``."""
-    error_conductance_s = one.error_conductance_s[np.isfinite(one.error_conductance_s)]
+    error_conductance_s = _finite(one.error_conductance_s)
     return RoundRow(
         group=group,
         attempt=attempt,
@@ -103,7 +103,7 @@ def round_row(table: CellTable, one: Round, group: int, attempt: int) -> RoundRo
         pulses=one.pulses,
         done=int(np.count_nonzero(table.status == REACHED)),
         failed=int(np.count_nonzero(table.status < 0)),
-        rms_error_conductance_s=_rms(error_conductance_s),
+        rms_error_conductance_s=_rms_of_finite(error_conductance_s),
         worst_error_conductance_s=float(np.abs(error_conductance_s).max())
         if error_conductance_s.size
         else float("nan"),
@@ -177,8 +177,16 @@ def _within(table: CellTable, after_conductance_s: FloatArray, reached: BoolArra
 
 
 def _rms(values: FloatArray) -> float:
-    finite = values[np.isfinite(values)]
-    return float(np.sqrt(np.mean(np.square(finite)))) if finite.size else float("nan")
+    return _rms_of_finite(_finite(values))
+
+
+def _rms_of_finite(values: FloatArray) -> float:
+    return float(np.sqrt(np.mean(np.square(values)))) if values.size else float("nan")
+
+
+def _finite(values: FloatArray) -> FloatArray:
+    finite = np.isfinite(values)
+    return values if finite.all() else values[finite]
 
 
 def tables(_: Settings, shape: tuple[int, ...]) -> tuple[Row, ...]:

@@ -271,6 +271,12 @@ def _read_out(values, gain, offset, low, high, top, bound, flags, at_bound, beyo
             values[array, vector, col] = level if inside and complies else np.nan
 
 
+def _flat(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return values that broadcast to a shape, contiguous and flat."""
+    whole = values if values.shape == shape else np.broadcast_to(values, shape)
+    return np.ascontiguousarray(whole).reshape(-1)
+
+
 def normals(size: int, draws: Draws) -> FloatArray:
     """Return one draw of standard normal numbers, (size,)."""
     out = np.empty(size)
@@ -308,10 +314,8 @@ def towards_bounds(
     upper bound, fraction left upwards and downwards; all of the shape of ``state``, or all of one
     number. ``scatter``: applied to every step, as by :func:`scatter`, in the same loop.
     """
-    flat, flat_v, low, high, left_up, left_down = (
-        np.ascontiguousarray(part).reshape(-1)
-        for part in (state, np.broadcast_to(up_v, state.shape), *parts)
-    )
+    flat, flat_v = _flat(state, state.shape), _flat(up_v, state.shape)
+    low, high, left_up, left_down = (_flat(part, part.shape) for part in parts)
     sigma, key, draw = 0.0, np.uint64(0), np.uint64(0)
     if scatter is not None:
         sigma = scatter.sigma
@@ -342,11 +346,12 @@ def meter(
     """
     flags: FlagArray = np.empty(values.shape, np.uint8)
     flat, flat_flags = values.reshape(-1), flags.reshape(-1)
+    flag = int(flag)  # of an enumeration numba would look up the type at every call
     if addressed is None:
         _meter(flat, flat_flags, bound_a, flag)
     else:
-        asked = np.ascontiguousarray(np.broadcast_to(addressed, values.shape)).reshape(-1)
-        _meter_some(flat, asked, flat_flags, bound_a, flag, not_addressed)
+        asked = _flat(addressed, values.shape)
+        _meter_some(flat, asked, flat_flags, bound_a, flag, int(not_addressed))
     return flags
 
 

@@ -41,9 +41,11 @@ class RowDrivers:
 
         (..., rows, cols); None where no row is.
         """
+        if self.within(cells, abs(read_v), bound_a=bound_a):
+            return None
         limited: BoolArray = np.zeros(cells.conductance_s.shape, dtype=np.bool_)
         for index, tile in enumerate(self._tiles):
-            if not self._loaded or self._most_a(cells, index, abs(read_v)) <= bound_a:
+            if self._most_a(cells, index, abs(read_v)) <= bound_a:
                 continue
             lines = limited[tile.place].shape[-2]
             row_a = self._row_a(cells, tile, read_v * np.eye(lines))

@@ -9,24 +9,26 @@ import numpy as np
 import pytest
 
 from hwloop.disk import hdf5_file
+from hwloop.record import columns
 from hwloop.record.columns import make_columns, resize_column
 
 
-@pytest.mark.parametrize("planned", [5, 7, 11])
+@pytest.mark.parametrize("rows", [5, 7, 11])
 def test_columns_whose_room_does_not_end_with_a_chunk_grow_and_their_tail_is_nan(
-    tmp_path: Path, planned: int
+    tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = {"map": np.zeros((200, 300))}  # 3 or 2 rows a chunk
+    monkeypatch.setattr(columns, "_FIRST_ROWS", rows)
     path = tmp_path / "grown.h5"
     with hdf5_file(path, "w") as file:
         file.create_group("recorder")
-        make_columns(file, "results/step", first, {}, planned=planned)
-        file["results/step/map"][:planned] = 7.0
+        make_columns(file, "results/step", first, {})
+        file["results/step/map"][:rows] = 7.0
     with hdf5_file(path, "r+") as file:
-        rows = len(file["results/step/map"])
-        resize_column(file, "results/step/map", 2 * rows)
+        there = len(file["results/step/map"])
+        resize_column(file, "results/step/map", 2 * there)
     with h5py.File(path) as file:
         column = file["results/step/map"]
-        assert len(column) == 2 * rows >= 2 * planned
-        assert (column[:planned] == 7.0).all()
-        assert np.isnan(column[planned:]).all()
+        assert len(column) == 2 * there >= 2 * rows
+        assert (column[:rows] == 7.0).all()
+        assert np.isnan(column[rows:]).all()

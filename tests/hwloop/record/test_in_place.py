@@ -170,7 +170,9 @@ def test_record_with_more_unused_room_than_a_fifth_is_written_anew(
     writer = _writer(tmp_path / "run.h5", tiny_procedure())
     writer._maps.update(CONDUCTANCES)
     for unused, tight in ((most_bytes, True), (most_bytes + 1, False)):
-        series = SimpleNamespace(rows=1, row_bytes=used_bytes, bytes=used_bytes + unused)
+        series = SimpleNamespace(
+            rows=1, row_bytes=used_bytes, bytes=used_bytes + unused, can_end=True
+        )
         monkeypatch.setattr(RecordWriter, "_all_series", lambda _, one=series: iter([one]))
         monkeypatch.setattr(RecordWriter, "_empty", lambda _: [])
         assert writer._is_tight() is tight

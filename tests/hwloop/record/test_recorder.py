@@ -284,7 +284,6 @@ def test_an_unfinished_file_shows_filler_and_no_numbers_to_a_plain_viewer(
     writer.finish("completed", pulses=np.zeros((4, 4), dtype=np.int64))
     with h5py.File(tmp_path / "copy.h5") as file:
         current_a = file["operations/read/current_a"][()]
-        assert len(current_a) > 1
         assert np.isfinite(current_a[0]).all()
         assert np.isnan(current_a[1:]).all()
     with h5py.File(path) as file:

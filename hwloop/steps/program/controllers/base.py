@@ -220,17 +220,19 @@ def next_pulse(
     given_up: BoolArray | None = None,
 ) -> tuple[State, Move]:
     """Continue a train, or begin it where the side has changed; no pulse where ``side`` is 0."""
-    none = np.zeros(side.shape, np.bool_)
     if given_up is None:
-        given_up = none
+        given_up = np.zeros(side.shape, np.bool_)
     else:
         side = side * ~given_up
     moved = side != 0
-    turned = (side != state.side) & moved
+    every = bool(moved.all())
+    turned = side != state.side
+    if not every:
+        turned &= moved
     number = (state.number + moved) * ~turned
     after = replace(
         state,
-        side=side if moved.all() else np.where(moved, side, state.side),
+        side=side if every else np.where(moved, side, state.side),
         number=number,
         turns=state.turns + (turned & (state.side != 0)),
     )
@@ -238,7 +240,7 @@ def next_pulse(
     gate_v = (
         np.zeros(side.shape) if any(t is not None and t.gate is not None for t in trains) else None
     )
-    at_end = none.copy()
+    at_end = np.zeros(side.shape, np.bool_)
     for train, sign in zip(trains, (1, -1), strict=True):
         which = side == sign
         if train is None or not which.any():
