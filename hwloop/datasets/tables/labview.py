@@ -49,7 +49,7 @@ def _with_x(table: DataTable, column: TableColumn) -> TableColumn:
         return column
     if not (np.isfinite(start_s) and step_s > 0):
         return column
-    values = start_s + step_s * np.arange(table.rows)
+    values = start_s + step_s * np.arange(table.rows, dtype=np.float64)
     return replace(column, values=values, missing=0, role="time_s", unit=second)
 
 

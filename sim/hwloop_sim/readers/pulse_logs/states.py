@@ -106,10 +106,10 @@ def _of_currents(
         _check_positive(table, value, conductance_s)
         told = [f"states from {value.label} over {reads[0].label}"]
         return PulseStates(conductance_s, amplitude_v == 0, nowhere, reads[:1], told)
-    read_v = quantity(source.path, options, "read_v", "V")
-    if read_v == 0:
+    level_v = quantity(source.path, options, "read_v", "V")
+    if level_v == 0:
         raise ConfigError("0 V: no current over it is a conductance", key="read_v")
-    at_read = np.abs(np.abs(amplitude_v) / abs(read_v) - 1) <= _AT_READ
+    at_read = np.abs(np.abs(amplitude_v) / abs(level_v) - 1) <= _AT_READ
     if at_read.any():
         # A bench that writes pulses and reads as rows of one kind: the currents of pulses are none.
         conductance_s = np.where(at_read, current_a / np.where(at_read, amplitude_v, 1.0), np.nan)
@@ -120,9 +120,9 @@ def _of_currents(
         _check_positive(table, value, conductance_s)
         pulse_only = ~at_read
         return PulseStates(conductance_s, at_read | (amplitude_v == 0), pulse_only, (), told)
-    conductance_s = current_a / read_v
+    conductance_s = current_a / level_v
     _check_positive(table, value, conductance_s)
-    told = [f"states from {value.label} over the read voltage of {read_v:g} V"]
+    told = [f"states from {value.label} over the read voltage of {level_v:g} V"]
     return PulseStates(conductance_s, amplitude_v == 0, nowhere, (), told)
 
 

@@ -81,7 +81,13 @@ def steps_of(events: PulseRows) -> PulseSteps:
         after.append(b)
         pulses.append(pulse)
         lost, offset = lost + without, offset + b.size
-    return PulseSteps(*(np.concatenate(part) for part in (before, after, pulses)), runs, lost)
+    return PulseSteps(
+        before=np.concatenate(before),
+        after=np.concatenate(after),
+        pulse_row=np.concatenate(pulses),
+        runs=runs,
+        lost=lost,
+    )
 
 
 def _breaks(events: PulseRows) -> NDArray[np.bool_]:
