@@ -179,7 +179,7 @@ def preview(
         pulses_per_device=_pulses_per_device(procedure, pulses_before),
         pulse_energy_j=max((_energy(pulse, array) for pulse in pulses), default=0.0),
         remarks=tuple(
-            f"{prepared.label}: {prepared.plan.remark(backend.description)}"
+            f"{prepared.label}: {prepared.plan.remark(backend)}"
             for prepared in procedure.steps
             if prepared.plan.remark is not None
         ),

@@ -231,7 +231,7 @@ def plan(settings: PairedPulseSettings, array: ArraySettings) -> Plan:
         ],
         rows=trials,
         by_group=True,
-        remark=says_groups("the rests"),
+        remark=says_groups("the rests", settings.cells),
     )
 
 

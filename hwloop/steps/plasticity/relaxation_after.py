@@ -89,9 +89,9 @@ class RelaxationFigures(Row):
 
     before_conductance_s: FloatArray = column("S", "before the train")
     settled_conductance_s: FloatArray = column("S", "G of G + A exp(-(t/tau)^beta), least squares")
-    settled_error_s: FloatArray = column("S", "standard error of G")
+    settled_error_conductance_s: FloatArray = column("S", "standard error of G")
     decay_conductance_s: FloatArray = column("S", "A of that fit")
-    decay_error_s: FloatArray = column("S", "standard error of A")
+    decay_error_conductance_s: FloatArray = column("S", "standard error of A")
     tau_s: FloatArray = column("s", "tau of that fit; NaN where the times do not determine it")
     tau_error_s: FloatArray = column("s", "standard error of tau")
     beta: FloatArray = column("1", "beta of that fit, 0.15 to 1; NaN with tau")
@@ -188,9 +188,9 @@ def relaxation_figures(
             name: np.asarray(value).reshape(shape)
             for name, value in {
                 "settled_conductance_s": one.factors[0],
-                "settled_error_s": one.factor_errors[0],
+                "settled_error_conductance_s": one.factor_errors[0],
                 "decay_conductance_s": one.factors[1],
-                "decay_error_s": one.factor_errors[1],
+                "decay_error_conductance_s": one.factor_errors[1],
                 "tau_s": one.settings[0],
                 "tau_error_s": one.setting_errors[0],
                 "beta": np.where(unknown, np.nan, one.settings[1]),
@@ -239,7 +239,7 @@ def plan(settings: RelaxationAfterSettings, array: ArraySettings) -> Plan:
         [reads, PlannedOperation(train, 1), *waits],
         rows=len(times_s),
         by_group=True,
-        remark=says_groups("the waits"),
+        remark=says_groups("the waits", settings.cells),
     )
 
 
