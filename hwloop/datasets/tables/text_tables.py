@@ -11,6 +11,7 @@ import numpy as np
 
 from hwloop.datasets.tables.cells import CellKind
 from hwloop.datasets.tables.header import TableHeader, header_of, metadata_of
+from hwloop.datasets.tables.labview import with_labview_tags
 from hwloop.datasets.tables.options import TableOptions
 from hwloop.datasets.tables.table import (
     CellFault,
@@ -31,6 +32,7 @@ _SMALL_PIECE = 256
 _MOST_HEAD_LINES = 100_000
 _MOST_FIELDS = 2**16
 _MOST_TABLES = 1000
+_STEP = "Step Information:"
 _DATA_NAME, _DATA_VALUE = "DataName", "DataValue"
 
 
@@ -73,6 +75,11 @@ def _from_batches(
     if any(line.startswith(_DATA_NAME) for line in first):
         kind += ", an EasyEXPERT export"
         first, batches = _unmarked(first), map(_unmarked_batch, batches)
+    elif any(line.startswith(_STEP) for line in first):
+        kind += ", a simulator's export of steps"
+        names = next(line for line in first if line.strip())
+        first = _named_again(first, names)
+        batches = (replace(one, lines=_named_again(one.lines, names)) for one in batches)
     layout = layout_of(first, options, path)
     if layout is None:
         raise ConfigError("holds no row of numbers", file=str(path))
@@ -117,6 +124,15 @@ def _unmarked(lines: Iterable[str]) -> list[str]:
         row = mark.strip() in (_DATA_NAME, _DATA_VALUE)
         found.append(rest if row else f"# {line}" if line.strip() else line)
     return found
+
+
+def _named_again(lines: Iterable[str], names: str) -> list[str]:
+    """Return the lines of an LTspice export with the names of its columns in each step.
+
+    A step begins with a line of its parameters; the names stand in its place, so that each step is
+    a table and the lines keep their numbers.
+    """
+    return [names if line.startswith(_STEP) else line for line in lines]
 
 
 def _unmarked_batch(batch: LineBatch) -> LineBatch:
@@ -322,7 +338,7 @@ def _finished(
     left = len(comments) - (1 if header.lines and not _plain_header(rows, header) else 0)
     if left > 0:
         notes.append(f"{left} {_lines(left)} of comment above the table kept as metadata")
-    return DataTable(
+    table = DataTable(
         path=path,
         columns=tuple(columns),
         recognised=_sentence(kind, layout, header, rows),
@@ -332,6 +348,7 @@ def _finished(
         notes=tuple(notes),
         place_of=_place(rows),
     )
+    return with_labview_tags(table)
 
 
 def _plain_header(rows: TableRows, header: TableHeader) -> bool:

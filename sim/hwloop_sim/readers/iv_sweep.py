@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
 from hwloop_sim.readers.tables import check_agreement, check_below, check_times, nameless
 
+_APPLIED = re.compile(r"\b(applied|set|forced|sourced|programmed|nominal)\b", re.IGNORECASE)
 _FEW = 0.1
 _LEAST_POINTS = 3
 _HIGHEST_V = 1100.0  # of the source meters with the highest range, 1100 V
@@ -24,7 +26,7 @@ def judge(source: DataFile) -> str:
     if nameless(table):
         return nameless(table)
     for role, what in (("voltage_v", "voltage"), ("current_a", "current")):
-        found = table.of_role(role)
+        found = _voltages(table) if role == "voltage_v" else table.of_role(role)
         if len(found) != 1:
             named = ", ".join(column.label for column in found)
             which = f"{len(found)} columns of {what} ({named})" if found else f"no column of {what}"
@@ -32,16 +34,23 @@ def judge(source: DataFile) -> str:
     for role, what in (("width_s", "widths"), ("amplitude_v", "amplitudes")):
         if table.of_role(role):
             return f"it has {what} of pulses, in {table.of_role(role)[0].label}: no sweep"
-    volts = table.of_role("voltage_v")[0].values
+    volts = _voltages(table)[0].values
     if volts.size > 1 and np.ptp(volts) == 0:
         return f"its voltage is {volts[0]:g} throughout: no sweep"
     return ""
 
 
+def _voltages(table: DataTable) -> Sequence[TableColumn]:
+    """Return the columns of voltage; of an applied and a measured one, as Autolab writes, this."""
+    found = table.of_role("voltage_v")
+    measured = [one for one in found if not _APPLIED.search(one.name)]
+    return measured if len(found) == 2 and len(measured) == 1 else found
+
+
 def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
     """Return voltages and currents with their signs; a gap in a row is refused."""
     table = source.table
-    used = [table.of_role("voltage_v")[0], table.of_role("current_a")[0], *_time(table)]
+    used = [_voltages(table)[0], table.of_role("current_a")[0], *_time(table)]
     if table.rows < _LEAST_POINTS:
         raise ConfigError(
             f"{table.rows} points: expected {_LEAST_POINTS} or more, as a sweep has",

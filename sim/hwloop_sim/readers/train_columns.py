@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.datasets.tables.units import WrittenUnit
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
+from hwloop_sim.readers.cycle_columns import states
 from hwloop_sim.readers.tables import Table, nameless, quantity
 from hwloop_sim.readers.train_units import (
     CONDUCTANCE_UNITS,
@@ -34,6 +36,8 @@ def judge(source: DataFile) -> str:
     table = source.table
     if nameless(table):
         return nameless(table)
+    if not isinstance(states(table), str):
+        return "its columns are the states of cycles, after SET and after RESET: no trains"
     trains = _trains(table)
     labels = {one.label for one in trains}
     others = [one for one in table.columns if one.label not in labels and one.role not in COUNTERS]
@@ -61,7 +65,20 @@ def _trains(table: DataTable) -> list[TableColumn]:
     """Return the columns that hold states: those that say so, else those that say nothing."""
     values = [column for column in table.columns if is_value(column)]
     named = [column for column in values if column.role]
-    return named or values
+    return named or _numbered(table) or values
+
+
+def _numbered(table: DataTable) -> list[TableColumn]:
+    """Return columns such as ``train 1``, ``train 2``: the number says which, each holds a train.
+
+    One such column alone is a counter, and so is one without a number in its name.
+    """
+    found = [column for column in table.of_role("train") if column.unit is None]
+    stems = {column.name.strip().rstrip("0123456789") for column in found}
+    numbered = all(column.name.strip()[-1:].isdecimal() for column in found)
+    if len(found) < 2 or len(stems) > 1 or not numbered:
+        return []
+    return [replace(column, role="") for column in found]
 
 
 def read(source: DataFile, options: Mapping[str, str]) -> Extract:
