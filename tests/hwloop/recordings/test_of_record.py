@@ -113,9 +113,9 @@ def test_one_pulse_is_no_train(tmp_path: Path) -> None:
 
 def test_a_train_goes_on_over_reads_without_a_pulse_and_ends_at_several_pulses() -> None:
     seen = _CellReads(
-        conductance_s=np.array([[1, 2, np.nan, 3, 3.5, 4, 6, 7, 8]]).T,
-        pulses=np.array([[0, 1, 1, 1, 0, 1, 2, 1, 1]]).T,
-        which=np.zeros((9, 1), dtype=np.int64),
+        conductance_s=np.array([[1.0, 2, 3, 3.5, 4, 6, 7, 8]]).T,
+        pulses=np.array([[0, 1, 1, 0, 1, 2, 1, 1]]).T,
+        which=np.zeros((8, 1), dtype=np.int64),
         kinds=[(1.0, 1e-3)],
     )
     found = [train.tolist() for _, train in _trains_of_cell(seen, 0)]
