@@ -91,6 +91,7 @@ REASONS: Mapping[str, str] = {
     "hwloop/steps/array.py": "a reading becomes a conductance, corrected for known resistors, and"
     " what the step has read last is remembered",
     "hwloop/steps/program/rows.py": "one row for each table of the record",
+    "hwloop/record/planned.py": "columns are laid out before the run, and filled row by row in it",
     "hwloop/run/preview.py": "the limits are asked before the backend is opened, the backend"
     " before the record is begun",
     "hwloop/array/limits.py": "the plan is held to the limits before the bench is opened, and each"
