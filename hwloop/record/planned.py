@@ -67,7 +67,8 @@ class PlannedColumn:
 
     def like(self, value: NDArray[Any]) -> bool:
         """Return whether a value has the very type and shape of the rows."""
-        return value.dtype == self.dtype and value.shape == self.shape
+        same = value.dtype is self.dtype or value.dtype == self.dtype
+        return same and value.shape == self.shape
 
 
 class PlannedSeries:
