@@ -25,7 +25,7 @@ from hwloop.array.operations import (
 from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.guard import Guard, line_bounds
-from hwloop.errors import LimitError
+from hwloop.errors import LimitError, Unsupported
 from hwloop.procedure.procedure import Procedure
 from hwloop.settings.units import format_quantity
 from hwloop.steps.contract import PlannedOperation
@@ -145,10 +145,18 @@ def refuse_beyond_limits(procedure: Procedure) -> None:
 
 
 def refuse_unsupported(procedure: Procedure, backend: CrossbarBackend) -> None:
-    """Raise what the backend would raise for a planned operation that it cannot do."""
+    """Raise what the backend would raise for a planned operation that it cannot do, and its step.
+
+    The message begins with the label of the step.
+    """
     guard = Guard(backend, procedure.array)
-    for _, planned in _planned(procedure):
-        guard.check(planned.operation)
+    for label, planned in _planned(procedure):
+        try:
+            guard.check(planned.operation)
+        except LimitError as exc:
+            raise LimitError(f"{label}: {exc}") from None
+        except Unsupported as exc:
+            raise Unsupported(f"{label}: {exc}") from None
 
 
 def preview(
@@ -179,7 +187,7 @@ def preview(
         pulses_per_device=_pulses_per_device(procedure, pulses_before),
         pulse_energy_j=max((_energy(pulse, array) for pulse in pulses), default=0.0),
         remarks=tuple(
-            f"{prepared.label}: {prepared.plan.remark(backend.description)}"
+            f"{prepared.label}: {prepared.plan.remark(backend)}"
             for prepared in procedure.steps
             if prepared.plan.remark is not None
         ),

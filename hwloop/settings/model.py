@@ -76,11 +76,22 @@ def _message(error: Mapping[str, Any], model: type[BaseModel]) -> str:
         return f"unknown key{nearest(name, known_keys(model, error['loc'][:-1]))}"
     if kind == "missing":
         return "this key is required"
+    if kind in ("too_short", "too_long"):
+        return f"{_short(error['input'])}: {_length_words(error)}"
     message = str(error["msg"]).removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if isinstance(error["input"], Mapping):  # of several keys at once: the message names them
         return message
     return f"{_short(error['input'])}: {message}"
+
+
+def _length_words(error: Mapping[str, Any]) -> str:
+    """Return how many entries were expected, and how many there are."""
+    least, bound = error["type"] == "too_short", error["ctx"]
+    count = bound["min_length" if least else "max_length"]
+    entries = "entry" if count == 1 else "entries"
+    found = bound["actual_length"] or "none"
+    return f"expected at {'least' if least else 'most'} {count} {entries}; got {found}"
 
 
 def _short(value: object) -> str:

@@ -155,6 +155,8 @@ PositiveJoule = Annotated[Joule, Field(gt=0)]
 Fraction = Annotated[Number, Field(ge=0)]
 """A standard deviation as a fraction of the value that it scatters."""
 Count = Annotated[int, Field(strict=True, ge=1)]
+PerDecade = Annotated[Count, Field(le=1000)]
+"""Points in a decade of a logarithmic scale."""
 
 SUFFIXES = {
     "V": "_v",

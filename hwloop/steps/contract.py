@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from hwloop.array.operations import Operation
 from hwloop.array.settings import ArraySettings
-from hwloop.backend.base import Description
+from hwloop.backend.base import CrossbarBackend
 from hwloop.errors import StepError
 from hwloop.settings.model import Settings
 from hwloop.steps.array import Array
@@ -44,7 +44,7 @@ class Plan:
     pulses_per_cell: int | None = None
     any_cell: bool = False
     leaves: Mapping[type, object] = field(default_factory=dict)
-    remark: Callable[[Description], str] | None = None
+    remark: Callable[[CrossbarBackend], str] | None = None
 
 
 @dataclass(frozen=True)

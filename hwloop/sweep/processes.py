@@ -67,9 +67,10 @@ def start_server(*libraries: str) -> None:
     """Start to import what runs need, and ``libraries``, beside whatever this process does next."""
     if FORKED:
         multiprocessing.set_forkserver_preload([*_PRELOADED, *libraries])
-        resource_tracker.ensure_running()  # which would let Ctrl-C through again
-        with _environment(_ENVIRONMENT), _without_interrupts():
-            forkserver.ensure_running()
+        with _environment(_ENVIRONMENT):
+            resource_tracker.ensure_running()  # which lets Ctrl-C through again
+            with _without_interrupts():
+                forkserver.ensure_running()
 
 
 def run_in_processes(

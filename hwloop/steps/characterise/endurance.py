@@ -11,7 +11,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from hwloop.array.settings import ArraySettings
-from hwloop.settings.units import Count
+from hwloop.settings.units import Count, PerDecade
 from hwloop.steps.array import Array
 from hwloop.steps.characterise.cycling import TwoStates, cycle_group
 from hwloop.steps.common.cells import filled, groups, planned_read
@@ -30,7 +30,7 @@ class EnduranceSettings(TwoStates):
     """
 
     cycles: Count
-    per_decade: Count = 5
+    per_decade: PerDecade = 5
     least_window: float = Field(default=2.0, gt=1)
 
     def read_at(self) -> list[int]:

@@ -13,7 +13,7 @@ from typing_extensions import override
 from hwloop.array.operations import Wait
 from hwloop.array.settings import ArraySettings
 from hwloop.settings.model import Settings
-from hwloop.settings.units import Count, PositiveSecond
+from hwloop.settings.units import Count, PerDecade, PositiveSecond
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import Cells, chosen, conductance_s, planned_read
 from hwloop.steps.common.pulses import Pulse, planned_pulse, pulse_of
@@ -33,7 +33,7 @@ class RetentionSettings(Settings):
 
     first_s: PositiveSecond
     last_s: PositiveSecond
-    per_decade: Count = 5
+    per_decade: PerDecade = 5
     program: Pulse | None = None
     count: Count = 1
     largest_loss: float = Field(default=0.5, gt=0)

@@ -78,6 +78,11 @@ class LearningNetwork:
         """Return the pulses given to each array so far, (...)."""
         return np.asarray(np.sum([layer.pulsed for layer in self._copies], axis=0), dtype=np.int64)
 
+    @property
+    def cut(self) -> IntArray:
+        """Return how many updates of a weight ``most_pulses`` has cut so far, (...)."""
+        return np.asarray(np.sum([layer.cut for layer in self._copies], axis=0), dtype=np.int64)
+
     def rest(self, ended: BoolArray) -> None:
         """Give no pulses any more to the arrays that have ended, (...)."""
         for layer in self._copies:

@@ -52,7 +52,8 @@ class PlacedLayer:
     """Weights at a place of the array.
 
     ``span_conductance_s``: G_high − G_low. ``pulsed``: pulses given to each array so far.
-    ``at_work``: arrays of the population that still learn; the others get no pulses.
+    ``cut``: updates of a weight that :meth:`bounded` has cut so far. ``at_work``: arrays of the
+    population that still learn; the others get no pulses.
     """
 
     array: Array
@@ -63,10 +64,12 @@ class PlacedLayer:
     keep: Keep
     label: str
     pulsed: IntArray = field(init=False)
+    cut: IntArray = field(init=False)
     at_work: BoolArray = field(init=False)
 
     def __post_init__(self) -> None:
         self.pulsed = np.zeros(self.array.population, dtype=np.int64)
+        self.cut = np.zeros(self.array.population, dtype=np.int64)
         self.at_work = np.ones(self.array.population, dtype=np.bool_)
 
     @cached_property
@@ -98,6 +101,12 @@ class PlacedLayer:
             scale / (self.input_v * self.span_conductance_s)
         )
         return sums
+
+    def bounded(self, steps: FloatArray, most: int) -> IntArray:
+        """Return whole steps of the weights, at most so many either way, and count those cut."""
+        beyond = (np.abs(steps) > most).sum(axis=(-2, -1))
+        self.cut = self.cut + np.where(self.at_work, beyond, 0)
+        return np.clip(steps, -most, most).astype(np.int64)
 
     def step(self, steps: IntArray) -> None:
         """Move every weight by whole steps, (..., inputs, outputs): pulses of its two cells."""

@@ -19,9 +19,10 @@ class LearningRow(Row):
 
     epoch: int = column("1", "epochs of updates done")
     loss: FloatArray = column("1", "mean loss of a sample; (...)")
-    accuracy: FloatArray = column("1", "fraction of the samples in their class; (...)")
+    accuracy: FloatArray = column("1", "fraction of the judged samples in their class; (...)")
     furthest: FloatArray = column("1", "largest |answer - target| of any sample; (...)")
     pulses: IntArray = column("1", "pulses given to the array; (...)")
+    cut: IntArray = column("1", "updates of a weight that most_pulses has cut so far; (...)")
     converged: BoolArray = column("1", "the stop criterion has been met; (...)")
 
     @override
@@ -45,5 +46,8 @@ class LearntRow(Row):
     converged: BoolArray = column("1", "whether the stop criterion was met; (...)")
     epoch: IntArray = column("1", "epochs of updates until then, or all of them; (...)")
     loss: FloatArray = column("1", "mean loss of a sample at the end; (...)")
-    accuracy: FloatArray = column("1", "fraction of the samples in their class at the end; (...)")
+    accuracy: FloatArray = column(
+        "1", "fraction of the judged samples in their class, after the last update; (...)"
+    )
     pulses: IntArray = column("1", "pulses given to the array; (...)")
+    cut: IntArray = column("1", "updates of a weight that most_pulses has cut; (...)")

@@ -57,8 +57,14 @@ def run(settings: TrainInSituSettings, array: Array) -> Iterator[Yield]:
         loss=judgement.loss,
         accuracy=judgement.accuracy,
         pulses=network.pulsed,
+        cut=network.cut,
     )
-    yield _outcome(settings, converged, epochs, judgement)
+    kind = "training" if settings.test is None else "test"
+    words = f"{len(judged)} {kind} sample{'s' * (len(judged) > 1)}"
+    cuts = int(network.cut.sum())
+    if cuts:
+        words += f"; most_pulses cut {cuts} updates of a weight"
+    yield _outcome(settings, converged, epochs, judgement, words)
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,7 @@ def _row(
         accuracy=judgement.accuracy,
         furthest=judgement.furthest,
         pulses=network.pulsed,
+        cut=network.cut,
         converged=converged,
     )
 
@@ -157,24 +164,31 @@ def tables(_: TrainInSituSettings, shape: tuple[int, ...]) -> tuple[Row, ...]:
     each = np.zeros(shape[:-2])
     number, truth = each.astype(np.int64), each.astype(np.bool_)
     return (
-        LearningRow(0, each, each, each, number, truth),
-        LearntRow(truth, number, each, each, number),
+        LearningRow(0, each, each, each, number, number, truth),
+        LearntRow(truth, number, each, each, number, number),
     )
 
 
 def _outcome(
-    settings: TrainInSituSettings, converged: BoolArray, epochs: IntArray, last: ArrayJudgement
+    settings: TrainInSituSettings,
+    converged: BoolArray,
+    epochs: IntArray,
+    last: ArrayJudgement,
+    of: str,
 ) -> Outcome:
+    """Return the outcome; ``of``: what was judged, and what else is to be said."""
     accuracy = float(np.mean(last.accuracy))
     if settings.stop is None:
-        return Outcome(True, f"{settings.max_epochs} epochs; accuracy {accuracy:.2%}")
+        return Outcome(True, f"{settings.max_epochs} epochs; accuracy {accuracy:.2%} of {of}")
     if not converged.ndim:
         if converged:
-            return Outcome(True, f"stopped after {int(epochs)} epochs; accuracy {accuracy:.2%}")
+            return Outcome(
+                True, f"stopped after {int(epochs)} epochs; accuracy {accuracy:.2%} of {of}"
+            )
         return Outcome(
             False,
-            f"did not reach its end in {settings.max_epochs} epochs: accuracy {accuracy:.2%},"
-            f" furthest answer {float(last.furthest):.3g} from its target",
+            f"did not reach its end in {settings.max_epochs} epochs: furthest answer"
+            f" {float(last.furthest):.3g} from its target; accuracy {accuracy:.2%} of {of}",
         )
     total, reached = converged.size, int(converged.sum())
     low, high = wilson_interval(reached, total)
@@ -185,6 +199,7 @@ def _outcome(
     if reached:
         first, middle, end = np.percentile(epochs[converged], (0, 50, 100)).astype(int)
         words += f", after {first} to {end} epochs, median {middle}"
+    words += f"; accuracy {accuracy:.2%} of {of}"
     return Outcome(bool(converged.any()), words)
 
 

@@ -76,6 +76,9 @@ class FacilitationRow(Row):
     facilitation: FloatArray = column(
         "1", "change after the pair over change after one pulse; (..., rows, cols)"
     )
+    volatile: FloatArray = column(
+        "1", "what relaxes after the pair over what relaxes after one pulse; (..., rows, cols)"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,14 +109,15 @@ def run(settings: PairedPulseSettings, array: Array) -> Iterator[Yield]:
     Raises :class:`hwloop.errors.StepError` where a read failed.
     """
     shape = (*array.population, *array.geometry.shape)
-    seen = np.full((settings.repeats, len(settings.intervals_s), *shape), np.nan)
+    seen = np.full((2, settings.repeats, len(settings.intervals_s), *shape), np.nan)
     for number, mask in enumerate(groups(array, settings.cells)):
         for place, row in _group(settings, array, number, mask):
-            seen[place] = filled(seen[place], facilitation(row), mask)
+            for index, of in enumerate((facilitation, volatile_facilitation)):
+                seen[index][place] = filled(seen[index][place], of(row), mask)
             yield row
-    mean = seen.mean(axis=0)
-    for interval_s, at_interval in zip(settings.intervals_s, mean, strict=True):
-        yield FacilitationRow(interval_s=interval_s, facilitation=at_interval)
+    mean, volatile = seen.mean(axis=1)
+    for interval_s, whole, own in zip(settings.intervals_s, mean, volatile, strict=True):
+        yield FacilitationRow(interval_s=interval_s, facilitation=whole, volatile=own)
     found = facilitation_figures(np.array(settings.intervals_s), mean)
     yield found
     yield _outcome(settings, mean, found)
@@ -169,6 +173,17 @@ def facilitation(row: PairedPulseRow) -> FloatArray:
     """Return the change after the pair over that after one pulse; NaN where one changes nothing."""
     alone = row.single_conductance_s - row.before_conductance_s
     both = row.pair_conductance_s - row.between_conductance_s
+    index: FloatArray = np.full(both.shape, np.nan)
+    return np.divide(both, alone, out=index, where=alone != 0)
+
+
+def volatile_facilitation(row: PairedPulseRow) -> FloatArray:
+    """Return what relaxes after the pair over what relaxes after one pulse; NaN where nothing does.
+
+    Of a volatile part that decays as one exponential it does not depend on when the read comes.
+    """
+    alone = row.single_conductance_s - row.between_conductance_s
+    both = row.pair_conductance_s - row.settled_conductance_s
     index: FloatArray = np.full(both.shape, np.nan)
     return np.divide(both, alone, out=index, where=alone != 0)
 
@@ -231,7 +246,7 @@ def plan(settings: PairedPulseSettings, array: ArraySettings) -> Plan:
         ],
         rows=trials,
         by_group=True,
-        remark=says_groups("the rests"),
+        remark=says_groups("the rests", settings.cells),
     )
 
 

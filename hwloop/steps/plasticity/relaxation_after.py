@@ -18,7 +18,7 @@ from typing_extensions import override
 from hwloop.array.operations import PulseMap
 from hwloop.array.settings import ArraySettings
 from hwloop.settings.model import Settings
-from hwloop.settings.units import Count, PositiveSecond
+from hwloop.settings.units import Count, PerDecade, PositiveSecond, format_quantity
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import Cells, chosen, conductance_s, filled, groups, planned_read
 from hwloop.steps.common.pulses import Pulse
@@ -37,6 +37,10 @@ from hwloop.types import BoolArray, FloatArray
 _SETTINGS = {"stretched": 5, "two": 6}  # fitted numbers of each law, the noise included
 
 
+LATE = 0.1
+"""Part of ``first_s`` by which the first read may end later without a word in the outcome."""
+
+
 class RelaxationAfterSettings(Settings):
     """Settings of a relaxation test.
 
@@ -50,7 +54,7 @@ class RelaxationAfterSettings(Settings):
     interval_s: PositiveSecond | None = None
     first_s: PositiveSecond
     last_s: PositiveSecond
-    per_decade: Count = 10
+    per_decade: PerDecade = 10
     cells: Cells | None = None
 
     @model_validator(mode="after")
@@ -89,9 +93,9 @@ class RelaxationFigures(Row):
 
     before_conductance_s: FloatArray = column("S", "before the train")
     settled_conductance_s: FloatArray = column("S", "G of G + A exp(-(t/tau)^beta), least squares")
-    settled_error_s: FloatArray = column("S", "standard error of G")
+    settled_error_conductance_s: FloatArray = column("S", "standard error of G")
     decay_conductance_s: FloatArray = column("S", "A of that fit")
-    decay_error_s: FloatArray = column("S", "standard error of A")
+    decay_error_conductance_s: FloatArray = column("S", "standard error of A")
     tau_s: FloatArray = column("s", "tau of that fit; NaN where the times do not determine it")
     tau_error_s: FloatArray = column("s", "standard error of tau")
     beta: FloatArray = column("1", "beta of that fit, 0.15 to 1; NaN with tau")
@@ -117,6 +121,7 @@ def run(settings: RelaxationAfterSettings, array: Array) -> Iterator[Yield]:
     due_s = settings.times_s()
     before_conductance_s = np.full(shape, np.nan)
     found: RelaxationFigures | None = None
+    first_s: list[float] = []
     for number, mask in enumerate(groups(array, settings.cells)):
         own_conductance_s = conductance_s(array, mask, step="relaxation_after")
         before_conductance_s = filled(before_conductance_s, own_conductance_s, mask)
@@ -125,6 +130,7 @@ def run(settings: RelaxationAfterSettings, array: Array) -> Iterator[Yield]:
         for row in _reads(array, number, mask, due_s):
             rows.append(row)
             yield row
+        first_s.append(rows[0].time_s)
         of_group = relaxation_figures(
             np.array([row.time_s for row in rows]),
             np.stack([row.conductance_s for row in rows]),
@@ -133,7 +139,7 @@ def run(settings: RelaxationAfterSettings, array: Array) -> Iterator[Yield]:
         found = of_group if found is None else _merged(found, of_group, mask)
     if found is not None:
         yield found
-        yield _outcome(found)
+        yield _outcome(settings, found, max(first_s))
 
 
 def _train(settings: RelaxationAfterSettings, mask: BoolArray) -> PulseMap:
@@ -188,9 +194,9 @@ def relaxation_figures(
             name: np.asarray(value).reshape(shape)
             for name, value in {
                 "settled_conductance_s": one.factors[0],
-                "settled_error_s": one.factor_errors[0],
+                "settled_error_conductance_s": one.factor_errors[0],
                 "decay_conductance_s": one.factors[1],
-                "decay_error_s": one.factor_errors[1],
+                "decay_error_conductance_s": one.factor_errors[1],
                 "tau_s": one.settings[0],
                 "tau_error_s": one.setting_errors[0],
                 "beta": np.where(unknown, np.nan, one.settings[1]),
@@ -215,14 +221,26 @@ def _sorted(two: DecayFit) -> DecayFit:
     return DecayFit(settings, two.setting_errors, factors, two.factor_errors, two.squares)
 
 
-def _outcome(found: RelaxationFigures) -> Outcome:
+def _outcome(
+    settings: RelaxationAfterSettings, found: RelaxationFigures, first_s: float
+) -> Outcome:
+    """Return the outcome; ``first_s``: at which the latest of the first reads ended."""
     known = np.isfinite(found.settled_conductance_s)
     fitted = known & np.isfinite(found.tau_s)
     return Outcome(
         bool(fitted.any()),
         f"tau of {int(fitted.sum())} of {int(known.sum())} cells: {median_text(found.tau_s, 's')},"
         f" beta {median_text(found.beta, '')}; of it relaxes"
-        f" {median_text(found.decay_conductance_s, 'S')}",
+        f" {median_text(found.decay_conductance_s, 'S')}{_late_text(settings, first_s)}",
+    )
+
+
+def _late_text(settings: RelaxationAfterSettings, first_s: float) -> str:
+    if first_s <= (1 + LATE) * settings.first_s:
+        return ""
+    return (
+        f"; first_s {format_quantity(settings.first_s, 's')} was missed: the first read ended"
+        f" {format_quantity(first_s, 's')} after the train"
     )
 
 
@@ -239,7 +257,7 @@ def plan(settings: RelaxationAfterSettings, array: ArraySettings) -> Plan:
         [reads, PlannedOperation(train, 1), *waits],
         rows=len(times_s),
         by_group=True,
-        remark=says_groups("the waits"),
+        remark=says_groups("the waits", settings.cells),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hwloop.array.operations import Wait
 from hwloop.array.settings import ArraySettings
-from hwloop.backend.base import Description
+from hwloop.backend.base import CrossbarBackend
 from hwloop.steps.common.cells import Cells, chosen
 from hwloop.steps.contract import PlannedOperation
 from hwloop.types import FloatArray
@@ -20,13 +20,14 @@ def planned_rests(
     return PlannedOperation(Wait(rest_s), each * groups)
 
 
-def says_groups(what: str) -> Callable[[Description], str]:
-    """Return a remark for a preview: how often ``what`` passes depends on the backend."""
+def says_groups(what: str, cells: Cells | None) -> Callable[[CrossbarBackend], str]:
+    """Return a remark for a preview: ``what`` passes for each group of cells of the backend."""
 
-    def remark(description: Description) -> str:
-        if description.name == "bench":
-            return f"{what} pass once for each cell, one after the other"
-        return f"{what} pass once for all cells here, and are counted for each"
+    def remark(backend: CrossbarBackend) -> str:
+        mask = chosen(cells, backend.description.geometry.shape)
+        if sum(bool((group & mask).any()) for group in backend.groups()) == 1:
+            return f"{what} pass once for all cells here, and are counted for each"
+        return f"{what} pass once for each cell, one after the other"
 
     return remark
 

@@ -219,7 +219,7 @@ def plan(settings: StdpSettings, array: ArraySettings) -> Plan:
         ],
         rows=trials,
         by_group=True,
-        remark=says_groups("the rests"),
+        remark=says_groups("the rests", settings.cells),
     )
 
 

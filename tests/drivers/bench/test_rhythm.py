@@ -90,7 +90,7 @@ def test_an_interval_that_a_source_meter_cannot_make_is_refused_when_asked(tmp_p
         PulseMap(_at(1.0), 2e-3, count=2, interval_s=1e-4),
         _pair(1.0, -1.0, interval_s=1e-4),
     ):
-        with pytest.raises(Unsupported, match=r"a width of 0\.0001 s is outside 0\.001 to"):
+        with pytest.raises(Unsupported, match=r"an interval of 0\.0001 s is outside 0\.001 to"):
             bench.check(operation)
 
 

@@ -26,12 +26,13 @@ def refuse_sweep(limits: SweepLimits, points: Sequence[TrainPoint]) -> None:
     """Raise :class:`Unsupported` unless all widths are multiples of the shortest, within limits."""
     if not points:
         raise Unsupported("a train needs a point")
-    step_s = shortest(points)
+    least = min(points, key=lambda point: point.width_s)
+    step_s = least.width_s
     name, least_s, most_s = limits.name, limits.least_width_s, limits.most_width_s
     if not least_s * (1 - 1e-9) <= step_s <= most_s:
         raise Unsupported(
-            f"{name}: a width of {step_s:g} s is outside {least_s:g} to {most_s:g} s,"
-            " which its source delay can make"
+            f"{name}: {width_or_interval(least)} of {step_s:g} s is outside {least_s:g} to"
+            f" {most_s:g} s, which its source delay can make"
         )
     for point in points:
         refuse_above(f"{name}: level", point.level_v, limits.most_v, "V")
@@ -46,6 +47,11 @@ def refuse_sweep(limits: SweepLimits, points: Sequence[TrainPoint]) -> None:
         raise Unsupported(
             f"{name}: {count} steps and one at 0 V; a list holds {limits.most_points}"
         )
+
+
+def width_or_interval(point: TrainPoint) -> str:
+    """Return what the duration of a point is in a message: at 0 V that of an interval."""
+    return "a width" if point.level_v else "an interval"
 
 
 def shortest(points: Sequence[TrainPoint]) -> float:

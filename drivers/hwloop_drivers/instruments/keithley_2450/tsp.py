@@ -13,6 +13,7 @@ from hwloop_drivers.instruments.families.common import number, refuse_above
 from hwloop_drivers.instruments.families.identified import KEITHLEY
 from hwloop_drivers.instruments.families.single_source import SingleSource
 from hwloop_drivers.instruments.families.source_meter import LOW_LIMIT_A, measured
+from hwloop_drivers.instruments.families.trains import width_or_interval
 from hwloop_drivers.instruments.families.tsp import TspInstrument
 from hwloop_drivers.instruments.families.tsp_source_meter import TspSourceMeter
 from hwloop_drivers.instruments.keithley_2450.limits import (
@@ -132,8 +133,8 @@ class Keithley2450Tsp(TspSourceMeter, TspInstrument, SingleSource):
             refuse_above(f"{NAME}: level", point.level_v, LIMITS.most_v, "V")
             if not LEAST_WIDTH_S * (1 - 1e-9) <= point.width_s <= MOST_WIDTH_S:
                 raise Unsupported(
-                    f"{NAME}: a width of {point.width_s:g} s is outside {LEAST_WIDTH_S:g} to"
-                    f" {MOST_WIDTH_S:g} s, which its scripts can make"
+                    f"{NAME}: {width_or_interval(point)} of {point.width_s:g} s is outside"
+                    f" {LEAST_WIDTH_S:g} to {MOST_WIDTH_S:g} s, which its scripts can make"
                 )
 
     @override

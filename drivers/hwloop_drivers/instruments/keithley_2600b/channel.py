@@ -10,7 +10,7 @@ from typing_extensions import override
 from hwloop.errors import Unsupported
 from hwloop_drivers.instruments.families.common import number, refuse_above
 from hwloop_drivers.instruments.families.source_meter import measured
-from hwloop_drivers.instruments.families.trains import as_pulses
+from hwloop_drivers.instruments.families.trains import as_pulses, width_or_interval
 from hwloop_drivers.instruments.families.tsp_source_meter import TspSourceMeter
 from hwloop_drivers.instruments.keithley_2600b.models import (
     MODELS,
@@ -123,14 +123,13 @@ class Keithley2600BChannel(TspSourceMeter):
             raise Unsupported(f"{self._name}: {len(points)} points; {MOST_POINTS} at most")
         for point in points:
             refuse_above(f"{self._name}: level", point.level_v, self._model.ranges_v[-1], "V")
-        longest_s = max(point.width_s for point in points)
-        shortest_s = min(point.width_s for point in points)
+        by_width = sorted(points, key=lambda point: point.width_s)
         least_s = LEAST_DELAY_S if as_pulses(points) is None else LEAST_PULSE_S
-        for width_s in (shortest_s, longest_s):
-            if not least_s * (1 - 1e-9) <= width_s <= MOST_WIDTH_S:
+        for point in (by_width[0], by_width[-1]):
+            if not least_s * (1 - 1e-9) <= point.width_s <= MOST_WIDTH_S:
                 raise Unsupported(
-                    f"{self._name}: a width of {width_s:g} s is outside {least_s:g} to"
-                    f" {MOST_WIDTH_S:g} s, which its scripts can make"
+                    f"{self._name}: {width_or_interval(point)} of {point.width_s:g} s is outside"
+                    f" {least_s:g} to {MOST_WIDTH_S:g} s, which its scripts can make"
                 )
 
     @override

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hwloop.errors import Unsupported
 from hwloop_drivers.instruments.families.common import refuse_above
-from hwloop_drivers.instruments.families.trains import as_pulses
+from hwloop_drivers.instruments.families.trains import as_pulses, width_or_interval
 from hwloop_drivers.roles import TrainPoint
 
 LEAST_WIDTH_S, MOST_WIDTH_S = 5e-5, 1e5  # pulse width and trigger interval: data sheet
@@ -55,7 +55,7 @@ def plan_train(
         raise Unsupported("a train needs a point")
     for point in points:
         refuse_above(f"{name}: level", point.level_v, most_v, "V")
-    widths_us = [_ticks(name, point.width_s) for point in points]
+    widths_us = [_ticks(name, point) for point in points]
     pulses = as_pulses(points)
     if pulses is not None:
         on_us = widths_us[0]
@@ -82,12 +82,13 @@ def plan_train(
     return TrainPlan((*levels, 0.0), step_us, steps, tuple(points), steps=counts)
 
 
-def _ticks(name: str, width_s: float) -> int:
+def _ticks(name: str, point: TrainPoint) -> int:
+    width_s, words = point.width_s, width_or_interval(point)
     if not LEAST_WIDTH_S * (1 - 1e-9) <= width_s <= MOST_WIDTH_S:
         raise Unsupported(
-            f"{name}: a width of {width_s:g} s is outside {LEAST_WIDTH_S:g} to {MOST_WIDTH_S:g} s"
+            f"{name}: {words} of {width_s:g} s is outside {LEAST_WIDTH_S:g} to {MOST_WIDTH_S:g} s"
         )
     ticks = round(width_s / TICK_S)
     if not math.isclose(ticks * TICK_S, width_s, rel_tol=1e-9):
-        raise Unsupported(f"{name}: a width of {width_s:.9g} s is no multiple of {TICK_S:g} s")
+        raise Unsupported(f"{name}: {words} of {width_s:.9g} s is no multiple of {TICK_S:g} s")
     return ticks

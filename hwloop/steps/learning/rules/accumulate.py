@@ -59,8 +59,8 @@ class _Accumulating(LayerRule):
     def update(self, inputs: FloatArray, errors: FloatArray) -> None:
         settings = self._settings
         self._sum += settings.rate * mean_gradient(inputs, errors)
-        most = settings.most_pulses
-        steps = np.clip(np.rint(self._sum / settings.step_weight), -most, most)
+        wanted = np.rint(self._sum / settings.step_weight)
+        steps = self._layer.bounded(wanted, settings.most_pulses)
         if settings.reset == "remainder":
             self._sum -= steps * settings.step_weight
-        self._layer.step(steps.astype(np.int64))
+        self._layer.step(steps)

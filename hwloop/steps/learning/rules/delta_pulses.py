@@ -67,5 +67,4 @@ class _Proportional(LayerRule):
             steps = np.floor(wanted + self._rng.random(wanted.shape))
         else:
             steps = np.rint(wanted)
-        most = settings.most_pulses
-        self._layer.step(np.clip(steps, -most, most).astype(np.int64))
+        self._layer.step(self._layer.bounded(steps, settings.most_pulses))

@@ -1,8 +1,8 @@
 """Training of 1T1R cells by the gate voltage of their SET pulse.
 
-The conductance that a SET leaves is proportional to the gate voltage, ``conductance_per_gate_s``
+The conductance that a SET leaves is proportional to the gate voltage, ``conductance_s_per_v``
 siemens for each volt. Each cell keeps its gate voltage: ΔV = Δw · span / (2 ·
-``conductance_per_gate_s``), up for G⁺ and down for G⁻. Where it falls, the cell is RESET first;
+``conductance_s_per_v``), up for G⁺ and down for G⁻. Where it falls, the cell is RESET first;
 then it is SET at the new gate voltage, held between ``low_v`` and ``high_v``. Source: Z. Wang et
 al., Nat. Mach. Intell. 1, 434 (2019), doi:10.1038/s42256-019-0089-1, with the constants of
 zhongruiwang/memristorCNN: first gate 1.1 V, range 0.4 to 1.8 V, SET 2.5 V, RESET 1.8 V at a gate of
@@ -38,7 +38,7 @@ class GateVoltage(RuleSettings):
 
     name: Literal["gate_voltage"]
     rate: Rate
-    conductance_per_gate_s: Annotated[SiemensPerVolt, Field(gt=0)] = 98e-6
+    conductance_s_per_v: Annotated[SiemensPerVolt, Field(gt=0)] = 98e-6
     first_v: PositiveVolt = 1.1
     first_spread_v: Annotated[Volt, Field(ge=0)] = 0.0
     low_v: PositiveVolt = 0.4
@@ -94,7 +94,7 @@ class _Gated(LayerRule):
     def update(self, inputs: FloatArray, errors: FloatArray) -> None:
         settings, layer = self._settings, self._layer
         change = settings.rate * mean_gradient(inputs, errors)
-        step_v = change * layer.span_conductance_s / (2 * settings.conductance_per_gate_s)
+        step_v = change * layer.span_conductance_s / (2 * settings.conductance_s_per_v)
         self._wanted_v[..., 0::2] += step_v
         self._wanted_v[..., 1::2] -= step_v
         np.clip(self._wanted_v, settings.low_v, settings.high_v, out=self._wanted_v)

@@ -56,7 +56,7 @@ class _Remembering(LayerRule):
     def update(self, inputs: FloatArray, errors: FloatArray) -> None:
         settings = self._settings
         self._memory += settings.rate * mean_gradient(inputs, errors)
-        most = settings.most_pulses
-        steps = np.clip(np.trunc(self._memory / settings.threshold), -most, most)
+        wanted = np.trunc(self._memory / settings.threshold)
+        steps = self._layer.bounded(wanted, settings.most_pulses)
         self._memory -= steps * settings.threshold
-        self._layer.step(steps.astype(np.int64))
+        self._layer.step(steps)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwloop.array.blocks import Keep
-from hwloop.backend.base import Description
+from hwloop.backend.base import CrossbarBackend, Description
 from hwloop.errors import ConfigError, StepError
 from hwloop.steps.contract import PlannedOperation
 from hwloop.steps.network.inference.layer_product import LayerBlocks
@@ -125,11 +125,12 @@ def arrays_of(description: Description, tiles: int) -> int:
 
 def record_remark(
     sizes: Sequence[LayerSize], samples: int, *, tiles: int, wanted: Keep | None
-) -> Callable[[Description], str]:
+) -> Callable[[CrossbarBackend], str]:
     """Return what a preview says of the record, once the backend is known."""
 
-    def remark(description: Description) -> str:
-        kept = kept_record(sizes, samples, description=description, tiles=tiles, wanted=wanted)
+    def remark(backend: CrossbarBackend) -> str:
+        seen = backend.description
+        kept = kept_record(sizes, samples, description=seen, tiles=tiles, wanted=wanted)
         others = ", ".join(
             f"{kind} would take {text_of_bytes(size)}"
             for kind, size in kept.sizes_bytes.items()

@@ -70,7 +70,7 @@ class ModelPredictive(Settings):
     name: Literal["model_predictive"]
     twin: TwinChoice
     candidates: tuple[PulseGrid, ...] = Field(min_length=1)
-    draws: Count = 8
+    draws: Annotated[Count, Field(le=10_000)] = 8
     feedback: Annotated[Number, Field(ge=0, le=1)] = 0.5
 
     @model_validator(mode="after")

@@ -22,7 +22,7 @@ import numpy as np
 
 from hwloop.array.operations import Flag, Reading, VectorBatch
 from hwloop.array.settings import ArraySettings, ReadSettings
-from hwloop.backend.base import Description
+from hwloop.backend.base import CrossbarBackend, Description
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import read_of, unmeasured
 from hwloop.steps.contract import PlannedOperation
@@ -134,12 +134,12 @@ def gains_nothing(description: Description, read: ReadSettings) -> str:
     return f"{summed} but where a meter measures all driven rows of a column at once"
 
 
-def pattern_remark(description: Description, *, read: ReadSettings, rows: int) -> str:
+def pattern_remark(backend: CrossbarBackend, *, read: ReadSettings, rows: int) -> str:
     """Return what a preview says of patterns over so many rows."""
     make = signed_patterns if read.both_polarities else unsigned_patterns
     count = len(make(rows)[0])
     shown = f"verify hadamard: {count} products over {rows} rows in place of reads of single cells"
-    return gains_nothing(description, read) or shown
+    return gains_nothing(backend.description, read) or shown
 
 
 def taken(array: Array, index: IntArray, reading: Reading) -> tuple[FloatArray, BoolArray]:

@@ -101,7 +101,7 @@ def _relaxation(record: Record, label: str, settings: dict[str, Any]) -> dict[st
         decay = figures["decay_conductance_s"]
         step = decay + figures["settled_conductance_s"] - figures["before_conductance_s"]
         share = np.divide(decay, step, out=np.full(step.shape, np.nan), where=step != 0)
-        own = np.abs(figures["decay_error_s"] / np.where(step != 0, step, np.nan))
+        own = np.abs(figures["decay_error_conductance_s"] / np.where(step != 0, step, np.nan))
         found["volatile"] = Estimate.over_cells(share, own)
     return found
 

@@ -57,10 +57,21 @@ def test_an_array_that_has_stopped_gets_no_more_pulses() -> None:
 
 def test_one_array_says_after_how_many_epochs_it_stopped_or_how_far_it_is() -> None:
     *rows, _, outcome = _run()
-    assert outcome.message.startswith(f"stopped after {rows[-1].epoch} epochs; accuracy 100.00%")
+    words = f"stopped after {rows[-1].epoch} epochs; accuracy 100.00% of 4 training samples"
+    assert outcome.message == words
     *_, missed = _run(max_epochs=1)
     assert not missed.reached
     assert "did not reach its end in 1 epochs" in missed.message
+
+
+def test_updates_that_most_pulses_cuts_are_counted_and_said() -> None:
+    rule = {"name": "delta_pulses", "rate": 5, "step_weight": 2 / 64, "most_pulses": 2}
+    *_, cut, outcome = _run(rule=rule, max_epochs=2)
+    assert cut.cut > 0
+    assert outcome.message.endswith(f"; most_pulses cut {int(cut.cut)} updates of a weight")
+    *_, whole, outcome = _run(rule=rule | {"most_pulses": 64, "rate": 0.1}, max_epochs=2)
+    assert whole.cut == 0
+    assert "most_pulses" not in outcome.message
 
 
 def test_the_plan_bounds_every_update() -> None:

@@ -53,6 +53,33 @@ def test_facilitation_is_one_plus_a_exp_of_minus_interval_over_tau() -> None:
     assert found["outcome"][0].message.startswith("facilitation at 0.005 s: median 1.89")
 
 
+@pytest.mark.parametrize("read_time_s", [1e-6, 1.25e-3])
+def test_facilitation_of_what_relaxes_does_not_depend_on_how_long_a_read_takes(
+    read_time_s: float,
+) -> None:
+    # Half of a pulse lasts; right values: 1 + exp(−(interval + width)/τ) whatever the read takes.
+    effect = {"effect": "short_term", "tau_s": TAU_S, "volatile": 0.5}
+    backend = emulated(DEVICE, sim={"effects": [effect], "read_time_s": read_time_s})
+    settings = {"pulse": UP, "intervals_s": INTERVALS_S, "rest_s": 2.0}
+    found = results(PAIRED_PULSE, settings, backend)["facilitation"]
+    for row in found:
+        expected = 1 + np.exp(-(row.interval_s + WIDTH_S) / TAU_S)
+        np.testing.assert_allclose(row.volatile, expected, rtol=1e-3)
+    # The whole change counts what lasts as well: the longer the read, the more of it.
+    lasts = 0.5 / (0.5 + 0.5 * np.exp(-32 * read_time_s / TAU_S))  # 16 cells, twice
+    index = 1 + lasts + (1 - lasts) * np.exp(-(INTERVALS_S[0] + WIDTH_S) / TAU_S)
+    np.testing.assert_allclose(found[0].facilitation, index, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("read_time_s", "said"), [(1e-6, False), (1.25e-3, True)])
+def test_a_first_read_that_ends_long_after_first_s_is_said(read_time_s: float, said: bool) -> None:
+    backend = emulated(DEVICE, sim={"read_time_s": read_time_s})
+    settings = {"pulse": UP, "first_s": 10e-3, "last_s": 1.0, "per_decade": 2}
+    (outcome,) = results(RELAXATION_AFTER, settings, backend)["outcome"]
+    words = "first_s 10 ms was missed: the first read ended 50 ms after the train"
+    assert (words in outcome.message) == said
+
+
 def test_the_window_of_spike_timing_is_what_consolidates_of_the_first_pulse() -> None:
     settings = {"pre": UP, "post": DOWN, "delays_s": INTERVALS_S, "rest_s": 2.0}
     found = results(STDP, settings, cells(volatile=0.8, consolidation=0.25))
@@ -125,6 +152,16 @@ def test_the_plan_holds_every_pair_in_both_orders_and_a_rest_for_each_cell() -> 
             "interval_s is given, but count is 1",
         ),
         (PAIRED_PULSE, {"pulse": UP, "intervals_s": [0.0], "rest_s": 1.0}, "intervals_s"),
+        (
+            PAIRED_PULSE,
+            {"pulse": UP, "intervals_s": [], "rest_s": 1.0},
+            r"intervals_s: \[\]: expected at least 1 entry; got none",
+        ),
+        (
+            RELAXATION_AFTER,
+            {"pulse": UP, "first_s": 1.0, "last_s": 10.0, "per_decade": 10**10},
+            "per_decade: 10000000000: input should be less than or equal to 1000",
+        ),
     ],
 )
 def test_wrong_settings_are_refused_with_their_place(step: Any, settings: Any, words: str) -> None:

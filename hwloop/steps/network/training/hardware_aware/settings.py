@@ -67,7 +67,7 @@ class WeightNoise(Settings):
 class WeightNoiseDraws(WeightNoise):
     """Noise under which the test samples are answered, in ``draws`` draws."""
 
-    draws: Count = 10
+    draws: Annotated[Count, Field(le=10_000)] = 10
 
 
 class Pruning(Settings):

@@ -169,7 +169,7 @@ def test_a_run_that_asks_a_twin_replays_to_the_bit(tmp_path: Path, population: i
         ({"twin": "no_such_calibration"}, "no_such_calibration"),
         ({"twin": 5}, "expected a calibration"),
         ({"twin": {"device": {"model": "no_such_model"}}}, "no_such_model"),
-        ({"candidates": []}, "at least 1 item"),
+        ({"candidates": []}, "expected at least 1 entry; got none"),
         ({"candidates": [*GRID, {**GRID[0], "gates_v": [1.0]}]}, "all grids need gates_v"),
         ({"feedback": 1.5}, "less than or equal to 1"),
         (
