@@ -120,6 +120,7 @@ REASONS: Mapping[str, str] = {
     " and each row is written",
     "hwloop/record/operations.py": "the columns of an operation: once to lay them out, once filled",
     "hwloop/record/series.py": "as the columns, which it stores",
+    "hwloop/record/planned.py": "the places of a series, then the rows that stand there",
     "hwloop/record/columns.py": "room for the rows of a series, then the rows that it stores",
     "hwloop/steps/program/cells_at_work.py": "the cells are taken with their targets, and"
     " end one by one",
