@@ -91,6 +91,7 @@ REASONS: Mapping[str, str] = {
     "hwloop/steps/array.py": "a reading becomes a conductance, corrected for known resistors, and"
     " what the step has read last is remembered",
     "hwloop/steps/program/rows.py": "one row for each table of the record",
+    "hwloop/record/planned.py": "columns are laid out before the run, and filled row by row in it",
     "hwloop/run/preview.py": "the limits are asked before the backend is opened, the backend"
     " before the record is begun",
     "hwloop/array/limits.py": "the plan is held to the limits before the bench is opened, and each"
@@ -120,7 +121,6 @@ REASONS: Mapping[str, str] = {
     " and each row is written",
     "hwloop/record/operations.py": "the columns of an operation: once to lay them out, once filled",
     "hwloop/record/series.py": "as the columns, which it stores",
-    "hwloop/record/planned.py": "the places of a series, then the rows that stand there",
     "hwloop/record/columns.py": "room for the rows of a series, then the rows that it stores",
     "hwloop/steps/program/cells_at_work.py": "the cells are taken with their targets, and"
     " end one by one",

@@ -74,6 +74,12 @@ def refuse_outside(
         )
 
 
+def refuse_span(span: ConductanceRange, array: ArraySettings, *, key: str) -> None:
+    """Raise :class:`ConfigError` naming ``key`` where an end of a range cannot be aimed at."""
+    for name in ("low_conductance_s", "high_conductance_s"):
+        refuse_outside(getattr(span, name), array, key=f"{key}.{name}")
+
+
 def _shown(conductance_s: FloatArray, which: np.ndarray) -> str:
     """Return the first conductance of ``which``, with its place in a map."""
     place = first_place(which) if which.ndim else ()

@@ -311,35 +311,6 @@ def wiring(
     say(f"wiring: {out}")
 
 
-@app.command("import")
-def import_(
-    sources: Annotated[
-        list[Path],
-        typer.Argument(help="A file of recorded data; or several, or a folder, one train each."),
-    ],
-    *,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The dataset file to write (.h5).")],
-    reader: Annotated[
-        str | None, typer.Option(help="The reader; found by itself if left out.")
-    ] = None,
-    given: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="What the file does not say, e.g. width_s='50 ms'."
-        ),
-    ] = None,
-) -> None:
-    """Turn recorded conductance data into a file that the emulator can play."""
-    from hwloop.datasets.joining import import_files
-    from hwloop.datasets.measurement import write_measurement
-
-    imported = import_files(sources, reader=reader, given=dict(map(_pair, given or ())))
-    write_measurement(imported.measurement, out)
-    for message in imported.messages:
-        say(message)
-    say(f"dataset: {out}")
-
-
 def main() -> None:
     """Run the command line: an error is one line and an exit code of its own class."""
     prepare_streams()
@@ -389,13 +360,6 @@ def _add_commands() -> None:
         if name in known:
             continue
         app.command(name)(plugins.load(plugins.COMMANDS, name))
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise ConfigError(f"--set {text!r}: expected KEY=VALUE")
-    return key, value
 
 
 if __name__ == "__main__":

@@ -8,9 +8,7 @@ from hwloop.datasets.importing import (
     Reader,
     fault,
     finite_number,
-    first_lines,
     import_measurement,
-    text_lines,
 )
 from hwloop.datasets.measurement import (
     Conditions,
@@ -18,17 +16,22 @@ from hwloop.datasets.measurement import (
     read_measurement,
     write_measurement,
 )
+from hwloop.datasets.tables.data_file import DataFile
+from hwloop.datasets.tables.options import TableOptions
+from hwloop.datasets.tables.table import DataTable, TableColumn
 
 __all__ = [
     "Conditions",
+    "DataFile",
+    "DataTable",
     "Extract",
     "Measurement",
     "Reader",
+    "TableColumn",
+    "TableOptions",
     "fault",
     "finite_number",
-    "first_lines",
     "import_measurement",
     "read_measurement",
-    "text_lines",
     "write_measurement",
 ]

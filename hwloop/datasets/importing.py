@@ -1,13 +1,13 @@
 """Import of a lab's own measurement files: the contract of the readers.
 
-A reader knows one layout of files. It checks the file for contradictions and returns an
+A file becomes tables first (:mod:`hwloop.datasets.tables`); a reader knows one layout of columns.
+It says whether a file has that layout, or why not, checks it for contradictions and returns an
 :class:`Extract`: columns in SI units, with the conditions stated in the file. The user gives what
 the file does not state; :func:`import_measurement` combines both and invents nothing.
 """
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,24 +22,18 @@ from hwloop.datasets.measurement import (
     check_unit,
     train_columns,
 )
+from hwloop.datasets.tables.data_file import DataFile
+from hwloop.datasets.tables.options import TableOptions
+from hwloop.datasets.tables.table import DataTable
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
-from hwloop.settings.foreign_files import (
-    GZIP_BEGIN,
-    MAX_DATA_TEXT_BYTES,
-    file_bytes,
-    first_bytes,
-    read_bounded,
-    refuse_many_fields,
-    unpack_gzip,
-)
+from hwloop.settings.foreign_files import file_bytes
 
 _TEXTS = ("title", "device", "source", "doi", "validity")
 _CONDITIONS = tuple(Conditions.model_fields)
 _OF_PULSE = ("amplitude_v", "width_s")
 _MIN_VALUES = 2
-_BEGIN_BYTES = 2**20
-_BINARY = frozenset(map(chr, range(32))) - set("\t\r\n\f")
+_MOST_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -68,18 +62,27 @@ class Extract:
 class Reader:
     """Reader of one layout of files, as registered in the entry point group ``hwloop.readers``.
 
-    ``recognises(path)``: whether the file has this layout, judged by its first lines; raises
-    nothing for a file of another kind. ``read(path, options)``: raises :class:`ConfigError` with
-    file, line, value and what was expected. ``options``: keys that the reader takes from the user
-    besides texts and conditions, each with its meaning. A key that is also a condition, such as
-    ``width_s``, is passed to the reader and stays a condition.
+    ``judge(source)``: "" if the file has this layout, else one line on why not; a
+    :class:`ConfigError` of the table is such a line as well. ``read(source, options)``: raises
+    :class:`ConfigError` with file, line, value and what was expected. ``options``: keys that the
+    reader takes from the user besides texts and conditions, each with its meaning. A key that is
+    also a condition, such as ``width_s``, is passed to the reader and stays a condition.
+    ``by_lines``: the layout is one of lines, not of a table.
     """
 
     name: str
     summary: str
-    recognises: Callable[[Path], bool]
-    read: Callable[[Path, Mapping[str, str]], Extract]
+    judge: Callable[[DataFile], str]
+    read: Callable[[DataFile, Mapping[str, str]], Extract]
     options: Mapping[str, str] = field(default_factory=dict)
+    by_lines: bool = False
+
+    def objection(self, source: DataFile) -> str:
+        """Return why the reader does not take a file; "" if it does."""
+        try:
+            return self.judge(source)
+        except ConfigError as exc:
+            return ": ".join(part for part in (exc.key, exc.message) if part)
 
 
 @dataclass(frozen=True)
@@ -90,60 +93,34 @@ class Imported:
     messages: list[str]
 
 
-def import_measurement(path: Path, *, reader: str | None, given: Mapping[str, object]) -> Imported:
+def import_measurement(
+    path: Path,
+    *,
+    reader: str | None,
+    given: Mapping[str, object],
+    options: TableOptions | None = None,
+) -> Imported:
     """Read ``path`` with the reader of that name, or with the one that recognises it.
 
     ``given``: conditions and texts from the user (``amplitude_v``, ``width_s``, ``read_v``,
     ``temperature_k``, ``note``, ``title``, ``device``, ``source``, ``doi``, ``validity``, and the
-    reader's own options). They override the file; conflicts are reported. Raises
-    :class:`ConfigError` naming the file and what to do.
+    reader's own options). They override the file; conflicts are reported. ``options``: what the
+    user says of the table in the file. Raises :class:`ConfigError` naming the file and what to do.
     """
-    _check_file(path)
-    chosen = _named(reader) if reader is not None else _recognised(path)
+    check_file(path)
+    source = DataFile(path, options)
+    chosen = _recognised(source, given) if reader is None else _named(reader, source)
     _check_keys(given, chosen)
-    options = {key: str(given[key]) for key in chosen.options if key in given}
-    extract = chosen.read(path, options)
+    of_reader = {key: str(given[key]) for key in chosen.options if key in given}
+    extract = chosen.read(source, of_reader)
     kept = {key: value for key, value in given.items() if key in (*_CONDITIONS, *_TEXTS)}
     measurement = _measurement(path, extract, kept)
     conflicts, conditions = _conflicts(measurement.conditions, extract.found)
+    table = [] if chosen.by_lines else [source.table.recognised, *source.table.notes]
     return Imported(
         measurement.model_copy(update={"conditions": conditions}),
-        [f"recognised as {chosen.name}: {chosen.summary}", *extract.messages, *conflicts],
+        [f"recognised as {chosen.name}: {chosen.summary}", *table, *extract.messages, *conflicts],
     )
-
-
-def text_lines(path: Path) -> list[str]:
-    """Return the lines of a text file without CRLF or LF; the last is "" after a line end.
-
-    The file may be compressed with gzip, and is UTF-8 or the Windows code page 1252, in which many
-    instruments write "µ". Raises :class:`ConfigError` if it cannot be read or is not text.
-    """
-    text = _decoded(_bytes(path), path)
-    refuse_many_fields(text, path)
-    return text.replace("\r\n", "\n").split("\n")
-
-
-def fields_of(path: Path, number: int, line: str) -> list[str]:
-    """Return the comma-separated fields of a line; ConfigError with its number if it has none."""
-    try:
-        return next(csv.reader([line]))
-    except csv.Error as exc:
-        raise ConfigError(str(exc), key=f"line {number}", file=str(path)) from None
-
-
-def first_lines(path: Path, count: int) -> list[str]:
-    """Return the first ``count`` lines that are not blank, of the begin of the file.
-
-    None if it is not text, or no line ends within the begin.
-    """
-    try:
-        raw = first_bytes(path, _BEGIN_BYTES)
-        if len(raw) == _BEGIN_BYTES:
-            raw = raw[: raw.rfind(b"\n") + 1]  # the last line may go on
-        lines = _decoded(raw, path).replace("\r\n", "\n").split("\n")
-    except ConfigError:
-        return []
-    return [line for line in lines if line.strip()][:count]
 
 
 def finite_number(text: str, path: Path, line: int, what: str) -> float:
@@ -162,27 +139,8 @@ def fault(path: Path, line: int, value: str, expected: str) -> ConfigError:
     return ConfigError(f"{value}: expected {expected}", key=f"line {line}", file=str(path))
 
 
-def _bytes(path: Path) -> bytes:
-    raw = read_bounded(path, MAX_DATA_TEXT_BYTES)
-    packed = raw.startswith(GZIP_BEGIN)
-    return unpack_gzip(raw, MAX_DATA_TEXT_BYTES, path) if packed else raw
-
-
-def _decoded(raw: bytes, path: Path) -> str:
-    """Return the text; raises :class:`ConfigError` where it is none. ``path``: for the message."""
-    try:
-        try:
-            text = raw.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = raw.decode("cp1252")
-    except UnicodeDecodeError:
-        raise ConfigError("cannot be read: it is not text", file=str(path)) from None
-    if not _BINARY.isdisjoint(text):
-        raise ConfigError("cannot be read: it is not text", file=str(path))
-    return text
-
-
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Refuse a folder, a name without a file, and an empty file."""
     if path.is_dir():
         raise ConfigError("is a folder; name a file in it", file=str(path))
     if not path.exists():
@@ -191,24 +149,59 @@ def _check_file(path: Path) -> None:
         raise ConfigError("is empty; there is nothing to import", file=str(path))
 
 
-def _named(name: str) -> Reader:
+def _named(name: str, source: DataFile) -> Reader:
     reader: Reader = plugins.load(plugins.READERS, name)
+    reason = reader.objection(source)
+    if reason:
+        raise ConfigError(f"reader {name}: {reason}", file=str(source.path))
     return reader
 
 
-def _recognised(path: Path) -> Reader:
+def _recognised(source: DataFile, given: Mapping[str, object]) -> Reader:
+    """Return the only reader that fits; of several, the only one that knows every given key."""
     readers: dict[str, Reader] = plugins.load_all(plugins.READERS)
-    fitting = [reader for reader in readers.values() if reader.recognises(path)]
-    if not fitting:
-        raise ConfigError(
-            f"not recognised by any reader ({', '.join(readers)}). Pass --reader NAME to see why"
-            " that reader rejects the file.",
-            file=str(path),
-        )
+    fitting = [reader for reader in readers.values() if not reader.objection(source)]
+    if len(fitting) > 1:
+        knowing = [one for one in fitting if all(_knows(one, key) for key in given)]
+        fitting = knowing if len(knowing) == 1 else fitting
     if len(fitting) > 1:
         names = ", ".join(reader.name for reader in fitting)
-        raise ConfigError(f"recognised by several readers: {names}; name one", file=str(path))
-    return fitting[0]
+        raise ConfigError(
+            f"recognised by several readers: {names}; choose one with --reader",
+            file=str(source.path),
+        )
+    if fitting:
+        return fitting[0]
+    # A file without a table says that itself.
+    raise ConfigError(
+        f"not recognised by any reader: {_seen(source.table)}; `hwloop import --explain FILE` shows"
+        " what each of them misses",
+        file=str(source.path),
+    )
+
+
+def _seen(table: DataTable) -> str:
+    """Return what the table holds, and the next step where one is plain."""
+    if not table.has_header:
+        return (
+            f"it has no header: its {len(table.columns)} columns have no names; say what they are"
+            " with --column voltage_v=1 --column current_a=2, for example"
+        )
+    shown = ", ".join(
+        f"{column.label} ({column.role or 'not known'})" for column in table.columns[:_MOST_NAMED]
+    )
+    more = ", …" if len(table.columns) > _MOST_NAMED else ""
+    voltages = table.of_role("voltage_v")
+    if len(voltages) > 1 and not table.of_role("current_a"):
+        more += (
+            f", that is {len(voltages)} voltages and no current: divide the one over a shunt by its"
+            " resistance first"
+        )
+    return f"it has the columns {shown}{more}"
+
+
+def _knows(reader: Reader, key: str) -> bool:
+    return key in (*_CONDITIONS, *_TEXTS, *reader.options)
 
 
 def _check_keys(given: Mapping[str, object], reader: Reader) -> None:

@@ -8,11 +8,16 @@ from pathlib import Path
 
 from hwloop.datasets.importing import Imported, import_measurement
 from hwloop.datasets.measurement import Conditions, Measurement, train_columns
+from hwloop.datasets.tables.options import TableOptions
 from hwloop.errors import ConfigError
 
 
 def import_files(
-    paths: Sequence[Path], *, reader: str | None, given: Mapping[str, object]
+    paths: Sequence[Path],
+    *,
+    reader: str | None,
+    given: Mapping[str, object],
+    options: TableOptions | None = None,
 ) -> Imported:
     """Import one file as it is, or several as trains of one cell; a folder means its files.
 
@@ -23,8 +28,8 @@ def import_files(
         if file.resolve() in {other.resolve() for other in files[:number]}:
             raise ConfigError("is named twice: its train would count twice", file=str(file))
     if len(files) == 1:
-        return import_measurement(files[0], reader=reader, given=given)
-    return import_trains(files, reader=reader, given=given)
+        return import_measurement(files[0], reader=reader, given=given, options=options)
+    return import_trains(files, reader=reader, given=given, options=options)
 
 
 def _files(path: Path) -> list[Path]:
@@ -43,13 +48,19 @@ def _order(path: Path) -> list[tuple[int, str]]:
 
 
 def import_trains(
-    paths: Sequence[Path], *, reader: str | None, given: Mapping[str, object]
+    paths: Sequence[Path],
+    *,
+    reader: str | None,
+    given: Mapping[str, object],
+    options: TableOptions | None = None,
 ) -> Imported:
     """Import each file with :func:`import_measurement`; the trains keep the order of ``paths``.
 
     Raises :class:`ConfigError` as that does, and if a file holds anything but one train.
     """
-    imported = [import_measurement(path, reader=reader, given=given) for path in paths]
+    imported = [
+        import_measurement(path, reader=reader, given=given, options=options) for path in paths
+    ]
     measurements = [one.measurement for one in imported]
     for path, one in zip(paths, measurements, strict=True):
         if one.kind != "trains" or one.columns["train"].any():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwloop.array.blocks import BlockBatch
+from hwloop.array.conductance_bounds import refuse_span
 from hwloop.array.settings import ArraySettings
 from hwloop.statistics import wilson_interval
 from hwloop.steps.array import Array
@@ -125,8 +126,10 @@ def _batches(
 def plan(settings: TrainInSituSettings, array: ArraySettings) -> Plan:
     """Return the plan: every update, each at the worst case of its rule.
 
-    Raises :class:`ConfigError` where the samples do not fit the layers, or those the array.
+    Raises :class:`ConfigError` where the samples do not fit the layers, or those the array, and
+    where a cell at an end of ``range`` could not be read, or is outside of ``array.range``.
     """
+    refuse_span(settings.range, array, key="range")
     training = settings.training()
     judged = settings.judged(training)
     updates = settings.max_epochs * -(-len(training) // settings.batch)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from typing_extensions import override
 
@@ -37,7 +38,9 @@ class StdpSettings(Settings):
     ``pre``, ``post``: the two pulses at the cell. ``delays_s``: from the end of one to the begin of
     the other, made by the instrument; each is tried in both orders. ``pairs``: given in a trial.
     ``rest_s``: after each pair, in which what does not last relaxes. ``repeats``: trials of each
-    delay and order.
+    delay and order. ``order`` of the trials: at random anew in each repeat, by the run's seed;
+    interleaved, short and long delays by turns and every second repeat backwards, in which a steady
+    drift cancels; or as given.
     """
 
     pre: Pulse
@@ -46,6 +49,7 @@ class StdpSettings(Settings):
     rest_s: PositiveSecond
     pairs: Count = 1
     repeats: Count = 1
+    order: Literal["random", "interleaved", "given"] = "random"
     cells: Cells | None = None
 
     @model_validator(mode="after")
@@ -56,6 +60,20 @@ class StdpSettings(Settings):
                 " level during a pair"
             )
         return self
+
+    def orders(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+        """Return the order of the trials of each repeat, numbers of the signed delays."""
+        delays_s = self.signed_delays_s()
+        given = np.arange(len(delays_s))
+        if self.order == "given":
+            return [given] * self.repeats
+        if self.order == "random":
+            return [rng.permutation(given) for _ in range(self.repeats)]
+        by_length = np.argsort(np.abs(delays_s), kind="stable")
+        turns = np.empty_like(given)
+        half = len(given) // 2
+        turns[0::2], turns[1::2] = by_length[:half], by_length[: half - 1 : -1]
+        return [turns[::-1] if repeat % 2 else turns for repeat in range(self.repeats)]
 
     def signed_delays_s(self) -> list[float]:
         """Return every delay in both orders, seconds, positive where ``pre`` comes first."""
@@ -131,8 +149,10 @@ def _group(
     settings: StdpSettings, array: Array, group: int, mask: BoolArray
 ) -> Iterator[tuple[tuple[int, int], StdpRow]]:
     after_conductance_s = conductance_s(array, mask, step="stdp")
-    for repeat in range(settings.repeats):
-        for index, delay_s in enumerate(settings.signed_delays_s()):
+    delays_s = settings.signed_delays_s()
+    for repeat, order in enumerate(settings.orders(array.rng)):
+        for index in map(int, order):
+            delay_s = delays_s[index]
             before_conductance_s = after_conductance_s
             for _ in range(settings.pairs):
                 array.backend.pair(pair_of(settings, mask, delay_s))

@@ -20,7 +20,8 @@ from statistics import median
 
 import numpy as np
 
-from hwloop.datasets.importing import Extract, Reader, fault, finite_number, first_lines, text_lines
+from hwloop.datasets.importing import Extract, Reader, fault, finite_number
+from hwloop.datasets.tables.data_file import DataFile
 from hwloop.errors import ConfigError
 from hwloop.settings.units import format_quantity
 
@@ -65,17 +66,19 @@ class _Row:
         return voltage_v / current_a if current_a else math.inf
 
 
-def recognises(path: Path) -> bool:
-    """Return whether the first line announces the number of pulses."""
-    return [line.partition(":")[0] for line in first_lines(path, 1)] == ["Number of Pulses"]
+def judge(source: DataFile) -> str:
+    """Return "" if the first line announces the number of pulses, else why not."""
+    if [line.partition(":")[0] for line in source.first_lines(1)] == ["Number of Pulses"]:
+        return ""
+    return "its first line does not begin with 'Number of Pulses:'"
 
 
-def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
+def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
     """Return 1/resistance of the read rows after checking the log against itself.
 
     Raises :class:`ConfigError` with file, line, value and what was expected.
     """
-    lines = text_lines(path)
+    path, lines = source.path, source.lines()
     begin = _columns_at(path, lines)
     settings = _settings(path, lines[:begin])
     rows = _rows(path, lines, begin + 1)
@@ -261,6 +264,7 @@ def _time(duration_s: float) -> str:
 BENCH_LOG = Reader(
     name="bench_log",
     summary="raw log of a pulse bench: settings, then pulse, OFF and read rows",
-    recognises=recognises,
+    judge=judge,
     read=read,
+    by_lines=True,
 )

@@ -3,39 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
-from hwloop.datasets.importing import Extract, Reader, first_lines
+from hwloop.datasets.importing import Extract, Reader
+from hwloop.datasets.tables.data_file import DataFile
 from hwloop.errors import ConfigError
 from hwloop_sim.readers import program_verify
 from hwloop_sim.readers.tables import (
     Table,
     cells_in,
     check_whole,
+    first_rows,
     inverse,
-    starts_with_numbers,
     table_of,
+    unlike,
 )
 
 _LONG = ("address", "resistance after SET", "resistance after RESET", "cycle")
 _LEAST_WIDE = 7  # an address and three cycles; shorter rows could be another table
 
 
-def recognises(path: Path) -> bool:
-    """Return whether rows are address, SET, RESET, cycle, or an address and three pairs or more."""
-    long = starts_with_numbers(path, columns=len(_LONG), separator="\t")
-    if long is not None:
-        return all(row[3] == round(row[3]) >= 0 for row in long)
-    return _wide_columns(path) is not None and not program_verify.recognises(path)
+def judge(source: DataFile) -> str:
+    """Return "" if rows are address, SET, RESET, cycle, or an address and three pairs or more."""
+    rows = first_rows(source, columns=len(_LONG))
+    if rows is not None:
+        return _unlike_cycles(rows)
+    columns = len(source.table.columns)
+    if columns < _LEAST_WIDE or columns % 2 == 0:
+        return unlike(source, _LONG)
+    rows = first_rows(source, columns=columns)
+    if rows is None:
+        return unlike(source, ["address", *["RESET, SET"] * (columns - 1)])
+    if (rows[:, 1:] <= 0).any():
+        return "not every value after the address is above 0: no pairs of resistances"
+    if not program_verify.judge(source):
+        return "its columns are those of program_verify"
+    return _no_addresses(rows)
 
 
-def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
+def _unlike_cycles(rows: Table) -> str:
+    cycle = rows[:, 3]
+    if (cycle != np.round(cycle)).any() or (cycle < 0).any():
+        return f"column 4 holds {cycle[0]:g}: no number of a cycle"
+    return _no_addresses(rows)
+
+
+def _no_addresses(rows: Table) -> str:
+    address = rows[:, 0]
+    if (address != np.round(address)).any() or (address < 0).any():
+        return f"column 1 holds {address[0]:g}: no address"
+    return ""
+
+
+def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
     """Return both states in siemens; cycles of a row of pairs are numbered from 1."""
-    wide = _wide_columns(path)
+    wide = len(source.table.columns) != len(_LONG)
     cell, cycle, set_conductance_s, reset_conductance_s = (
-        _of_long(path) if wide is None else _of_wide(path, wide)
+        _of_wide(source) if wide else _of_long(source)
     )
     columns = {
         "cell": cell,
@@ -50,7 +75,7 @@ def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - n
             f" {np.median(reset_conductance_s):.4g} S after RESET (medians): the columns are the"
             " other way"
             " round than this reader takes them",
-            file=str(path),
+            file=str(source.path),
         )
     messages = [
         f"{cell.size} cycles of {cells_in(cell)}, cycle {cycle.min():g} to {cycle.max():g};"
@@ -63,31 +88,25 @@ def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - n
     return Extract("cycling", columns, {}, messages)
 
 
-def _wide_columns(path: Path) -> int | None:
-    lines = first_lines(path, 1)
-    count = len(lines[0].split("\t")) if lines else 0
-    odd = count >= _LEAST_WIDE and count % 2 == 1
-    rows = starts_with_numbers(path, columns=count, separator="\t") if odd else None
-    positive = rows is not None and all(value > 0 for row in rows for value in row[1:])
-    return count if positive else None
+def _of_long(source: DataFile) -> tuple[Table, Table, Table, Table]:
+    table, written = table_of(source, _LONG)
+    check_whole(written, table[:, 3], "cycle")
+    set_conductance_s = inverse(written, table[:, 1], _LONG[1])
+    return table[:, 0], table[:, 3], set_conductance_s, inverse(written, table[:, 2], _LONG[2])
 
 
-def _of_long(path: Path) -> tuple[Table, Table, Table, Table]:
-    table, lines = table_of(path, _LONG, "\t")
-    check_whole(path, table[:, 3], lines, "cycle")
-    set_conductance_s = inverse(path, table[:, 1], lines, _LONG[1])
-    return table[:, 0], table[:, 3], set_conductance_s, inverse(path, table[:, 2], lines, _LONG[2])
-
-
-def _of_wide(path: Path, count: int) -> tuple[Table, Table, Table, Table]:
-    cycles = count // 2
+def _of_wide(source: DataFile) -> tuple[Table, Table, Table, Table]:
+    cycles = len(source.table.columns) // 2
     names = ["address"]
     for cycle in range(1, cycles + 1):
         names += [f"RESET of cycle {cycle}", f"SET of cycle {cycle}"]
-    table, lines = table_of(path, names, "\t")
-    each = np.repeat(lines, cycles)
-    reset_conductance_s = inverse(path, table[:, 1::2].ravel(), each, "resistance after RESET")
-    set_conductance_s = inverse(path, table[:, 2::2].ravel(), each, "resistance after SET")
+    table, written = table_of(source, names)
+    reset_conductance_s = inverse(
+        written, table[:, 1::2].ravel(), "resistance after RESET", rows_each=cycles
+    )
+    set_conductance_s = inverse(
+        written, table[:, 2::2].ravel(), "resistance after SET", rows_each=cycles
+    )
     number = np.tile(np.arange(1.0, cycles + 1), len(table))
     return np.repeat(table[:, 0], cycles), number, set_conductance_s, reset_conductance_s
 
@@ -95,6 +114,6 @@ def _of_wide(path: Path, count: int) -> tuple[Table, Table, Table, Table]:
 CYCLING = Reader(
     name="cycling",
     summary="cycling: resistance after SET and after RESET of each cell and cycle",
-    recognises=recognises,
+    judge=judge,
     read=read,
 )

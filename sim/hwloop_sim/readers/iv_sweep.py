@@ -1,121 +1,109 @@
-"""Sweeps of one device: columns of voltage and current under a header, as written by SMUs."""
+"""Sweeps of one device: a column of voltage and one of current, as source meters write them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from hwloop.datasets.importing import Extract, Reader, fault, finite_number, first_lines, text_lines
+from hwloop.datasets.importing import Extract, Reader
+from hwloop.datasets.tables.data_file import DataFile
+from hwloop.datasets.tables.table import DataTable, TableColumn
+from hwloop.errors import ConfigError
+from hwloop_sim.readers.tables import check_agreement, check_below, check_times, nameless
 
+_APPLIED = re.compile(r"\b(applied|set|forced|sourced|programmed|nominal)\b", re.IGNORECASE)
 _FEW = 0.1
-_SCALES = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9, "p": 1e-12}
+_LEAST_POINTS = 3
+_HIGHEST_V = 1100.0  # of the source meters with the highest range, 1100 V
+_HIGHEST_A = 20.0
 
 
-def _name(messages: str, unit: str) -> re.Pattern[str]:
-    prefixes = "".join(_SCALES)
-    return re.compile(rf"{messages}(\s*[(\[](?P<prefix>[{prefixes}]?){unit}[)\]])?", re.IGNORECASE)
+def judge(source: DataFile) -> str:
+    """Return "" if one column is a voltage that varies and one a current, else why not."""
+    table = source.table
+    if nameless(table):
+        return nameless(table)
+    for role, what in (("voltage_v", "voltage"), ("current_a", "current")):
+        found = _voltages(table) if role == "voltage_v" else table.of_role(role)
+        if len(found) != 1:
+            named = ", ".join(column.label for column in found)
+            which = f"{len(found)} columns of {what} ({named})" if found else f"no column of {what}"
+            return f"it has {which}; choose one with --column {role}=NAME"
+    for role, what in (("width_s", "widths"), ("amplitude_v", "amplitudes")):
+        if table.of_role(role):
+            return f"it has {what} of pulses, in {table.of_role(role)[0].label}: no sweep"
+    volts = _voltages(table)[0].values
+    if volts.size > 1 and np.ptp(volts) == 0:
+        return f"its voltage is {volts[0]:g} throughout: no sweep"
+    return ""
 
 
-_ROLES = {
-    "voltage": _name(r"(smu\d*\.)?v(oltage)?\d*(\[\d+\])*", "v"),
-    "current": _name(r"((smu\d*\.)?i(\d|\b)\d*(\[\d+\])*|current(?=\s*[(\[]))", "a"),
-    "time": _name(r"(smu\d*\.)?t(ime)?\d*(\[\d+\])*", "s"),
-}
+def _voltages(table: DataTable) -> Sequence[TableColumn]:
+    """Return the columns of voltage; of an applied and a measured one, as Autolab writes, this."""
+    found = table.of_role("voltage_v")
+    measured = [one for one in found if not _APPLIED.search(one.name)]
+    return measured if len(found) == 2 and len(measured) == 1 else found
 
 
-def recognises(path: Path) -> bool:
-    """Return whether the header has one column of voltage and one of current."""
-    lines = first_lines(path, 1)
-    roles = _roles(lines[0]) if lines else {}
-    return "voltage" in roles and "current" in roles
-
-
-def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
+def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
     """Return voltages and currents with their signs; a gap in a row is refused."""
-    lines = [(n, text) for n, text in enumerate(text_lines(path), start=1) if text.strip()]
-    header = lines[0][1]
-    roles, names = _roles(header), _names(header)
-    rows = [_row(path, n, text, roles, len(names)) for n, text in lines[1:]]
-    if len(rows) < 3:
-        raise fault(path, lines[-1][0], f"{len(rows)} points", "3 or more, as a sweep has")
-    scales = {role: _scale(role, names[i]) for role, i in roles.items()}
-    values = {role: np.array([row[role] for row in rows]) * scales[role] for role in roles}
-    count = len(rows)
-    columns = {
-        "cell": np.zeros(count),
-        "sweep": np.zeros(count),
-        "time_s": values.get("time", np.full(count, np.nan)),
-        "voltage_v": values["voltage"],
-        "current_a": values["current"],
-    }
-    _check_times(path, columns["time_s"], lines)
-    others = [name for i, name in enumerate(names) if name and i not in roles.values()]
-    scaled = [names[roles[role]] for role, scale in scales.items() if scale != 1]
-    return Extract("iv", columns, {}, _messages(columns, scaled, others))
-
-
-def _names(header: str) -> list[str]:
-    return [name.strip().strip('"') for name in header.split(",")]
-
-
-def _roles(header: str) -> dict[str, int]:
-    """Return role → column for roles that exactly one column has."""
-    names = _names(header)
-    found = {
-        role: [i for i, name in enumerate(names) if pattern.fullmatch(name)]
-        for role, pattern in _ROLES.items()
-    }
-    return {role: places[0] for role, places in found.items() if len(places) == 1}
-
-
-def _scale(role: str, name: str) -> float:
-    match = _ROLES[role].fullmatch(name)
-    return _SCALES[(match["prefix"] or "").lower()] if match else 1.0
-
-
-def _row(
-    path: Path, line: int, text: str, roles: Mapping[str, int], count: int
-) -> dict[str, float]:
-    cells = text.split(",")
-    if not max(roles.values()) < len(cells) <= count:
-        raise fault(path, line, f"{len(cells)} values", f"{count}, as the header has")
-    return {role: finite_number(cells[i], path, line, role) for role, i in roles.items()}
-
-
-def _check_times(path: Path, time_s: np.ndarray, lines: Sequence[tuple[int, str]]) -> None:
-    back = np.diff(time_s) < 0
-    if back.any():
-        row = int(np.argmax(back)) + 1
-        raise fault(
-            path, lines[row + 1][0], f"time {time_s[row]:g} s", f"{time_s[row - 1]:g} s or later"
+    table = source.table
+    used = [_voltages(table)[0], table.of_role("current_a")[0], *_time(table)]
+    if table.rows < _LEAST_POINTS:
+        raise ConfigError(
+            f"{table.rows} points: expected {_LEAST_POINTS} or more, as a sweep has",
+            file=str(source.path),
         )
+    voltage_v, current_a, *times = (table.numbers(column) for column in used)
+    check_below(table, voltage_v, _HIGHEST_V, used[0].label, "V")
+    check_below(table, current_a, _HIGHEST_A, used[1].label, "A")
+    if times:
+        check_times(table, times[0])
+    zeros = np.broadcast_to(0.0, table.rows)  # takes no memory
+    columns = {
+        "cell": zeros,
+        "sweep": zeros,
+        "time_s": times[0] if times else np.broadcast_to(np.nan, table.rows),
+        "voltage_v": voltage_v,
+        "current_a": current_a,
+    }
+    return Extract("iv", columns, {}, _messages(table, columns, used))
+
+
+def _time(table: DataTable) -> Sequence[TableColumn]:
+    times = table.of_role("time_s")
+    return times if len(times) == 1 else ()
 
 
 def _messages(
-    columns: Mapping[str, np.ndarray], scaled: Sequence[str], others: Sequence[str]
+    table: DataTable, columns: Mapping[str, np.ndarray], used: Sequence[TableColumn]
 ) -> list[str]:
     voltage_v, current_a = columns["voltage_v"], columns["current_a"]
     against = int(((voltage_v * current_a) < 0).sum())
     few = against <= _FEW * voltage_v.size
     signs = "as offsets near 0 V do" if few else "are the leads, or the signs, exchanged?"
+    scaled = [column.label for column in used if column.unit is not None and column.unit.power]
     units = f"{', '.join(scaled)} to SI units" if scaled else "in V and A as they stand"
+    unstated = [column.label for column in used if column.unit is None]
     messages = [
         f"{voltage_v.size} points from {voltage_v.min():.4g} to {voltage_v.max():.4g} V, currents"
         f" from {current_a.min():.4g} to {current_a.max():.4g} A, {units}",
         f"{against} currents have the sign against their voltage: {signs}",
     ]
-    if others:
-        messages.append(f"columns left out: {', '.join(others)}")
-    messages.append("no row was dropped")
+    if unstated:
+        messages.append(
+            f"no unit in the file for {', '.join(unstated)}: taken as volts, amperes and seconds"
+        )
+    messages += filter(None, (check_agreement(table), table.left_out(used)))
+    messages.append("no row of the table was dropped")
     return messages
 
 
 IV_SWEEP = Reader(
     name="iv_sweep",
     summary="a sweep of one device: voltage and current under a header",
-    recognises=recognises,
+    judge=judge,
     read=read,
 )

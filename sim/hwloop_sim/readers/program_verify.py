@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
-from hwloop.datasets.importing import Extract, Reader, fault
-from hwloop_sim.readers.tables import cells_in, check_whole, inverse, starts_with_numbers, table_of
+from hwloop.datasets.importing import Extract, Reader
+from hwloop.datasets.tables.data_file import DataFile
+from hwloop_sim.readers.tables import cells_in, check_whole, first_rows, inverse, table_of, unlike
 
 _NAMES = (
     "address",
@@ -25,27 +25,28 @@ _NAMES = (
 )
 
 
-def recognises(path: Path) -> bool:
-    """Return whether rows are eleven numbers: counts in columns 2 to 4, 0 or 1 in column 9."""
-    rows = starts_with_numbers(path, columns=len(_NAMES), separator="\t")
-    return rows is not None and all(
-        row[8] in (0, 1) and all(value == round(value) >= 0 for value in row[1:4]) for row in rows
-    )
+def judge(source: DataFile) -> str:
+    """Return "" if rows are eleven numbers: counts in columns 2 to 4, 0 or 1 in column 9."""
+    rows = first_rows(source, columns=len(_NAMES))
+    if rows is None:
+        return unlike(source, _NAMES)
+    counts, success = rows[:, 1:4], rows[:, 8]
+    if (counts < 0).any() or (counts != np.round(counts)).any():
+        return "columns 2 to 4 are no counts of reads and pulses"
+    return "" if np.isin(success, (0, 1)).all() else "column 9, success, is not 0 or 1"
 
 
-def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
+def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
     """Return conductances; the upper resistance of a target is its lower conductance."""
-    table, lines = table_of(path, _NAMES, "\t")
+    table, written = table_of(source, _NAMES)
     for column in (0, 1, 2, 3):
-        check_whole(path, table[:, column], lines, _NAMES[column])
-    final_conductance_s = inverse(path, table[:, 4], lines, "final resistance")
-    low_conductance_s = inverse(path, table[:, 7], lines, "target high")
+        check_whole(written, table[:, column], _NAMES[column])
+    final_conductance_s = inverse(written, table[:, 4], "final resistance")
+    low_conductance_s = inverse(written, table[:, 7], "target high")
     wrong = (table[:, 6] < 0) | (table[:, 6] >= table[:, 7])
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise fault(
-            path, int(lines[row]), f"target low {table[row, 6]:g} ohm", f"below {table[row, 7]:g}"
-        )
+        raise written.fault(row, f"target low {table[row, 6]:g} ohm", f"below {table[row, 7]:g}")
     # A window that begins at 0 ohm has no upper end: the largest number, since all are finite.
     most_conductance_s = np.finfo(np.float64).max
     high_conductance_s = np.where(
@@ -64,10 +65,10 @@ def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - n
         "target_high_conductance_s": high_conductance_s,
         "success": table[:, 8],
     }
-    return Extract("programming", columns, {}, _messages(path, table, reached))
+    return Extract("programming", columns, {}, _messages(source, table, reached))
 
 
-def _messages(path: Path, table: np.ndarray, reached: np.ndarray) -> list[str]:
+def _messages(source: DataFile, table: np.ndarray, reached: np.ndarray) -> list[str]:
     success = table[:, 8] != 0
     disagree = int((success != reached).sum())
     targets = len(np.unique(table[:, 6:8], axis=0))
@@ -78,7 +79,9 @@ def _messages(path: Path, table: np.ndarray, reached: np.ndarray) -> list[str]:
         f" {reached.mean():.1%}, and says otherwise than the file in {disagree} rows",
     ]
     if (table[:, 5] == 0).all():
-        messages.append(f"column 6, initial resistance, is 0 throughout and left out: {path.name}")
+        messages.append(
+            f"column 6, initial resistance, is 0 throughout and left out: {source.path.name}"
+        )
     messages.append("columns 10 and 11, attempts, left out; no row was dropped")
     return messages
 
@@ -86,6 +89,6 @@ def _messages(path: Path, table: np.ndarray, reached: np.ndarray) -> list[str]:
 PROGRAM_VERIFY = Reader(
     name="program_verify",
     summary="program-and-verify: pulses, final resistance and target of each cell",
-    recognises=recognises,
+    judge=judge,
     read=read,
 )

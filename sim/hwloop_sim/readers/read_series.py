@@ -3,38 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
-from hwloop.datasets.importing import Extract, Reader, fault
-from hwloop_sim.readers.tables import cells_in, inverse, starts_with_numbers, table_of
+from hwloop.datasets.importing import Extract, Reader
+from hwloop.datasets.tables.data_file import DataFile
+from hwloop_sim.readers.tables import (
+    cells_in,
+    check_times,
+    first_rows,
+    inverse,
+    table_of,
+    unlike,
+)
 
 _NAMES = ("address", "time", "resistance", "conductance", "current", "shunt voltage")
 _SAME = 1e-6  # relative difference of 1/resistance and conductance: the printed digits
 
 
-def recognises(path: Path) -> bool:
-    """Return whether rows are six numbers, the fourth of which is the inverse of the third."""
-    rows = starts_with_numbers(path, columns=len(_NAMES), separator=",")
-    return rows is not None and all(abs(row[2] * row[3] - 1) < _SAME for row in rows)
+def judge(source: DataFile) -> str:
+    """Return "" if rows are six numbers, the fourth of which is the inverse of the third."""
+    rows = first_rows(source, columns=len(_NAMES))
+    if rows is None:
+        return unlike(source, _NAMES)
+    if (np.abs(rows[:, 2] * rows[:, 3] - 1) >= _SAME).any():
+        return "column 4, conductance, is not the inverse of column 3, resistance"
+    return ""
 
 
-def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
+def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
     """Return conductances, checked against the resistances, and times from the first read."""
-    table, lines = table_of(path, _NAMES, ",")
-    conductance_s = inverse(path, table[:, 2], lines, "resistance")
+    table, written = table_of(source, _NAMES)
+    conductance_s = inverse(written, table[:, 2], "resistance")
     wrong = np.abs(table[:, 2] * table[:, 3] - 1) >= _SAME
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise fault(
-            path,
-            int(lines[row]),
+        raise written.fault(
+            row,
             f"conductance {table[row, 3]:g} S",
             f"{conductance_s[row]:g} S, the inverse of the resistance",
         )
     for cell in np.unique(table[:, 0]):
-        _check_times(path, table[table[:, 0] == cell, 1], lines[table[:, 0] == cell])
+        rows = np.flatnonzero(table[:, 0] == cell)
+        check_times(written, table[rows, 1], rows)
     time_s = table[:, 1] - table[:, 1].min()
     columns = {"cell": table[:, 0], "time_s": time_s, "conductance_s": conductance_s}
     messages = [
@@ -48,18 +59,9 @@ def read(path: Path, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - n
     return Extract("reads", columns, {}, messages)
 
 
-def _check_times(path: Path, time_s: np.ndarray, lines: np.ndarray) -> None:
-    back = np.diff(time_s) < 0
-    if back.any():
-        row = int(np.argmax(back)) + 1
-        raise fault(
-            path, int(lines[row]), f"time {time_s[row]:.6f} s", f"{time_s[row - 1]:.6f} s or later"
-        )
-
-
 READ_SERIES = Reader(
     name="read_series",
     summary="reads of cells over time: address, time, resistance, conductance, current",
-    recognises=recognises,
+    judge=judge,
     read=read,
 )

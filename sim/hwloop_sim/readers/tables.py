@@ -1,66 +1,158 @@
-"""Helpers of the readers of tables: lines of numbers, inversion of resistances, addresses."""
+"""Helpers of the readers of tables: columns without names, inversion, addresses, agreement."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwloop.datasets.importing import fault, finite_number, first_lines, text_lines
+from hwloop.datasets.tables.data_file import DataFile
+from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
 from hwloop.settings.units import parse_quantity
 
 Table = NDArray[np.float64]
 
+_FIRST = 3
+HIGHEST_LINE_V = 50.0
+"""Largest voltage on a line or gate of an array that a reader believes, volts."""
 
-def starts_with_numbers(path: Path, *, columns: int, separator: str) -> list[list[float]] | None:
-    """Return the first three lines as numbers; None unless each has ``columns`` of them."""
-    lines = [line.split(separator) for line in first_lines(path, 3)]
-    try:
-        rows = [[float(cell) for cell in line] for line in lines]
-    except ValueError:
+_AGREES = 0.1
+"""Relative difference of V/I and R up to which they are of one measurement."""
+
+
+def nameless(table: DataTable) -> str:
+    """Return that a table has no header, where no column has a role either; "" otherwise."""
+    if table.has_header or any(column.role for column in table.columns):
+        return ""
+    return (
+        "it has no header: its columns have no names; say what they are with --column, such as"
+        " --column voltage_v=1 --column current_a=2"
+    )
+
+
+def first_rows(source: DataFile, *, columns: int) -> Table | None:
+    """Return the first three rows of a table without names; None unless it has ``columns``.
+
+    Raises :class:`ConfigError` where the file holds no table.
+    """
+    table = source.table
+    if table.has_header or len(table.columns) != columns:
         return None
-    return rows if rows and all(len(row) == columns for row in rows) else None
+    if any(column.is_text or column.role for column in table.columns):
+        return None
+    rows = np.stack([column.values[:_FIRST] for column in table.columns], axis=1)
+    return None if np.isnan(rows).any() else rows
 
 
-def table_of(path: Path, names: Sequence[str], separator: str) -> tuple[Table, NDArray[np.int64]]:
-    """Read a table without header: values, (rows, columns), and the line number of each row.
+def unlike(source: DataFile, names: Sequence[str]) -> str:
+    """Return why a table is not one of these columns without names; "" if it may be one."""
+    table = source.table
+    if table.has_header:
+        return f"its columns have names; those of this layout have none: {', '.join(names)}"
+    if len(table.columns) != len(names):
+        return f"it has {len(table.columns)} columns; expected {len(names)}: {', '.join(names)}"
+    if first_rows(source, columns=len(names)) is None:
+        return "its first rows are not all numbers"
+    return ""
+
+
+def table_of(source: DataFile, names: Sequence[str]) -> tuple[Table, DataTable]:
+    """Return the numbers of a table without names, (rows, columns).
 
     Raises :class:`ConfigError` with file, line and value if a field is no finite number.
     """
-    lines = [(n, text) for n, text in enumerate(text_lines(path), start=1) if text.strip()]
-    rows = [_row(path, n, text.split(separator), names) for n, text in lines]
-    if not rows:
-        raise ConfigError("holds no values", file=str(path))
-    return np.array(rows), np.array([n for n, _ in lines])
+    table = source.table
+    if len(table.columns) != len(names):
+        raise table.fault(0, f"{len(table.columns)} values", f"{len(names)}: {', '.join(names)}")
+    return np.stack([table.numbers(column) for column in table.columns], axis=1), table
 
 
-def _row(path: Path, line: int, cells: Sequence[str], names: Sequence[str]) -> list[float]:
-    if len(cells) != len(names):
-        raise fault(path, line, f"{len(cells)} values", f"{len(names)}: {', '.join(names)}")
-    return [finite_number(cell, path, line, name) for cell, name in zip(cells, names, strict=True)]
+def inverse(table: DataTable, resistance_ohm: Table, what: str, *, rows_each: int = 1) -> Table:
+    """Return 1/R in siemens; a resistance that is not above 0 is refused with its line.
 
-
-def inverse(path: Path, resistance_ohm: Table, lines: NDArray[np.int64], what: str) -> Table:
-    """Return 1/R in siemens; a resistance that is not above 0 is refused with its line."""
+    ``rows_each``: values of one row of the table that stand one after another.
+    """
     wrong = resistance_ohm <= 0
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise fault(path, int(lines[row]), f"{what} {resistance_ohm[row]:g} ohm", "a value above 0")
+        raise table.fault(
+            row // rows_each, f"{what} {resistance_ohm[row]:g} ohm", "a value above 0"
+        )
     return 1.0 / resistance_ohm
 
 
-def check_whole(path: Path, values: Table, lines: NDArray[np.int64], what: str) -> None:
+def check_whole(table: DataTable, values: Table, what: str) -> None:
     """Refuse a count or an address that is not a whole number of 0 or more."""
     wrong = (values < 0) | (values != np.round(values))
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise fault(path, int(lines[row]), f"{what} {values[row]:g}", "a whole number of 0 or more")
+        raise table.fault(row, f"{what} {values[row]:g}", "a whole number of 0 or more")
 
 
-def quantity(path: Path, options: Mapping[str, str], key: str, unit: str) -> float:
+def check_below(table: DataTable, values: Table, bound: float, what: str, unit: str) -> None:
+    """Refuse magnitudes above a bound that no such quantity exceeds: its unit was mistaken."""
+    wrong = np.abs(values) > bound
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise table.fault(
+            row,
+            f"{what} {values[row]:g} {unit}",
+            f"at most {bound:g} {unit}: is the unit another, or the column?",
+        )
+
+
+def check_times(table: DataTable, time_s: Table, rows: NDArray[np.int64] | None = None) -> None:
+    """Refuse times that go back. ``rows``: where they stand in the table, all if left out."""
+    back = np.diff(time_s) < 0
+    if back.any():
+        place = int(np.argmax(back)) + 1
+        row = place if rows is None else int(rows[place])
+        raise table.fault(row, f"time {time_s[place]:.9g} s", f"{time_s[place - 1]:.9g} s or later")
+
+
+def check_agreement(table: DataTable) -> str:
+    """Refuse a table whose voltage, current, resistance and conductance contradict each other.
+
+    Columns of a role that several have are not compared. Returns a message on what was compared;
+    "" if nothing was.
+    """
+    voltage, current, resistance, conductance = (
+        _only(table, role) for role in ("voltage_v", "current_a", "resistance_ohm", "conductance_s")
+    )
+    messages = []
+    for other, invert in ((resistance, False), (conductance, True)):
+        if voltage is None or current is None or other is None:
+            continue
+        with np.errstate(divide="ignore", invalid="ignore"):
+            measured_ohm = table.numbers(voltage, gaps=True) / table.numbers(current, gaps=True)
+            stated = table.numbers(other, gaps=True)
+            stated_ohm = 1.0 / stated if invert else stated
+            away = np.abs(measured_ohm / stated_ohm - 1.0)
+        known = np.isfinite(away)
+        wrong = known & (away > _AGREES)
+        if wrong.sum() * 10 > known.sum():
+            row = int(np.argmax(wrong))
+            raise table.fault(
+                row,
+                f"{other.label} of {stated_ohm[row]:.4g} ohm",
+                f"{measured_ohm[row]:.4g} ohm, from {voltage.label} and {current.label}: the"
+                " columns contradict each other",
+            )
+        messages.append(
+            f"{other.label} agrees with {voltage.label} and {current.label} in"
+            f" {known.sum() - wrong.sum()} of {known.sum()} rows"
+        )
+    return "; ".join(messages)
+
+
+def _only(table: DataTable, role: str) -> TableColumn | None:
+    columns = table.of_role(role)
+    return columns[0] if len(columns) == 1 and not columns[0].faults else None
+
+
+def quantity(path: object, options: Mapping[str, str], key: str, unit: str) -> float:
     """Parse what the user gave for ``key``; :class:`ConfigError` if missing or no quantity."""
     if key not in options:
         raise ConfigError(f"does not say {key}; give it with --set {key}=…", file=str(path))

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from hwloop.datasets.importing import Extract, Reader, fault, finite_number, first_lines, text_lines
+from hwloop.datasets.importing import Extract, Reader, fault, finite_number
 from hwloop.datasets.measurement import train_columns
+from hwloop.datasets.tables.data_file import DataFile
+from hwloop.errors import ConfigError
 from hwloop_sim.readers.tables import quantity
 
 _CELL = r"\((?P<cell>\w+,\d+,\d+)\)"
@@ -31,19 +32,21 @@ class _Train:
     conductance_s: list[float]
 
 
-def recognises(path: Path) -> bool:
-    """Return whether the first line names a cell, a width and a direction."""
-    lines = first_lines(path, 1)
-    return bool(lines) and any(p.match(lines[0]) for p in (_FIRST, _LINE))
+def judge(source: DataFile) -> str:
+    """Return "" if the first line names a cell, a width and a direction, else why not."""
+    lines = source.first_lines(1)
+    if lines and any(p.match(lines[0]) for p in (_FIRST, _LINE)):
+        return ""
+    return "its first line does not name a cell and a width, as (chip,row,column),tprog=… does"
 
 
-def read(path: Path, options: Mapping[str, str]) -> Extract:
+def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     """Return trains of both directions; cells are numbered in the order of the file."""
     volts = {
-        "prog": quantity(path, options, "program_v", "V"),
-        "erase": quantity(path, options, "erase_v", "V"),
+        "prog": quantity(source.path, options, "program_v", "V"),
+        "erase": quantity(source.path, options, "erase_v", "V"),
     }
-    trains = list(_trains(path))
+    trains = list(_trains(source))
     cells = {name: i for i, name in enumerate(dict.fromkeys(train.cell for train in trains))}
     sizes = [len(train.conductance_s) for train in trains]
     columns = train_columns(
@@ -63,8 +66,11 @@ def read(path: Path, options: Mapping[str, str]) -> Extract:
     return Extract("trains", columns, {}, messages)
 
 
-def _trains(path: Path) -> Iterator[_Train]:
-    lines = [(n, text) for n, text in enumerate(text_lines(path), start=1) if text.strip()]
+def _trains(source: DataFile) -> Iterator[_Train]:
+    path = source.path
+    lines = [(n, text) for n, text in enumerate(source.lines(), start=1) if text.strip()]
+    if not lines:
+        raise ConfigError("holds no train", file=str(path))
     first = _FIRST.match(lines[0][1])
     for line, text in lines[1:] if first else lines:
         match = (_PLAIN if first else _LINE).match(text.strip())
@@ -87,7 +93,8 @@ def _trains(path: Path) -> Iterator[_Train]:
 TRAIN_LINES = Reader(
     name="train_lines",
     summary="trains of program and erase pulses, one a line after its cell and width",
-    recognises=recognises,
+    judge=judge,
     read=read,
+    by_lines=True,
     options={"program_v": "amplitude of the program pulse", "erase_v": "of the erase pulse"},
 )

@@ -72,7 +72,7 @@ def test_a_file_that_cannot_be_joined_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"sweep\.csv: holds iv in columns: .* by itself"):
         import_trains([good, sweep], reader=None, given={"source": "lab book"} | GIVEN)
     bad = _column(tmp_path / "bad.csv", "1e-6", "-2e-6")
-    with pytest.raises(ConfigError, match=r"bad\.csv: line 3: conductance -2e-6 S"):
+    with pytest.raises(ConfigError, match=r"bad\.csv: line 3: conductance -2e-06 S"):
         import_trains([good, bad], reader=None, given=GIVEN)
 
 

@@ -11,6 +11,7 @@ import pytest
 from hwloop import plugins
 from hwloop.datasets.importing import import_measurement
 from hwloop.datasets.measurement import read_measurement, write_measurement
+from hwloop.datasets.tables.data_file import DataFile
 from hwloop.errors import ConfigError, RecordError
 
 PULSE = {"amplitude_v": "1 V", "width_s": "1 us"}
@@ -51,7 +52,7 @@ def test_a_layout_is_recognised_by_one_reader_and_written_and_read_back(
     text, more = FILES[name]
     path = written(tmp_path, text)
     readers = plugins.load_all(plugins.READERS)
-    assert [key for key, reader in readers.items() if reader.recognises(path)] == [name]
+    assert [key for key, one in readers.items() if not one.objection(DataFile(path))] == [name]
     imported = import_measurement(path, reader=None, given=given(more))
     assert imported.messages[0].startswith(f"recognised as {name}: ")
     assert "dropped" in imported.messages[-1]
@@ -105,7 +106,7 @@ def test_sweeps_are_in_the_units_of_their_header(
         imported.measurement.columns["voltage_v"], [scale_v, 3 * scale_v, scale_v]
     )
     np.testing.assert_allclose(imported.measurement.columns["current_a"][1], 4 * scale_a)
-    assert ("as they stand" in imported.messages[1]) == (scale_v == scale_a == 1)
+    assert ("as they stand" in imported.messages[2]) == (scale_v == scale_a == 1)
 
 
 def test_a_sweep_whose_currents_go_against_it_is_asked_about(tmp_path: Path) -> None:
@@ -142,14 +143,18 @@ def test_trains_in_columns_are_in_the_unit_of_their_header(
         (FILES["train_lines"][0], {"program_v": "5 V"}, "does not say erase_v"),
         (FILES["train_lines"][0].replace("2e-6", "-2e-6"), VOLTS, "line 1: conductance -2e-06 S"),
         (FILES["train_lines"][0] + "(U2,0,1)\n", VOLTS, "line 3: '(U2,0,1)'"),
-        ("V1,I1\n1,2\n1,\n1,2\n", {}, "line 3: current ''"),
+        ("V1,I1\n1,2\n2,\n1,2\n", {}, "line 3: no value of I1"),
         ("V1,I1\n1,2\n", {}, "1 points: expected 3 or more"),
         (FILES["pulse_sweep"][0], {}, "give --set line=bit"),
         (FILES["program_verify"][0].replace("4000", "0"), {}, "line 2: final resistance 0 ohm"),
         (FILES["program_verify"][0].replace("5770", "6770"), {}, "line 1: target low 6770 ohm"),
-        (FILES["program_verify"][0] * 2 + "1\t2\n", {}, "line 5: 2 values: expected 11"),
+        (FILES["program_verify"][0] * 2 + "1\t2\n", {}, "line 5: no value of column 3"),
         ("5\t80000\t5000\t1\n5\t70000\t5000\t2\n", {}, "the other way round"),
-        (FILES["read_series"][0].replace("100.5", "99"), {}, "line 2: time 99.000000 s"),
+        (
+            FILES["read_series"][0].replace("100.5", "99"),
+            {},
+            "line 2: time 99 s: expected 100 s or later",
+        ),
         (FILES["read_series"][0] * 2 + "3,200,100,1,1,1\n", {}, "line 5: conductance 1 S"),
     ],
 )
@@ -172,7 +177,7 @@ def test_a_packed_file_is_read_as_it_is_and_a_damaged_one_is_refused(tmp_path: P
     assert table.title == "cycles"
     assert table.columns["cycle"].tolist() == [1, 2]
     path.write_bytes(packed[:-9])
-    with pytest.raises(ConfigError, match="gzip"):
+    with pytest.raises(ConfigError, match="Compressed file ended"):
         import_measurement(path, reader="cycling", given=given({}))
 
 
@@ -237,5 +242,7 @@ def test_line_that_a_table_cannot_have_is_named_and_no_traceback(tmp_path: Path)
     rows = [f"{n},{n}e-6,{2 * n}e-6" for n in range(1, 9)]
     table.write_bytes("\n".join(["n,a (S),b (S)", *rows, "9,1e-6\r2e-6,3e-6"]).encode())
     given = {"amplitude_v": "2 V", "width_s": "1 ms", "source": "lab book"}
-    with pytest.raises(ConfigError, match=r"t\.csv: line 10: new-line character"):
+    with pytest.raises(
+        ConfigError, match=r"t\.csv: line 10: a carriage return stands within the line"
+    ):
         import_measurement(table, reader=None, given=given)

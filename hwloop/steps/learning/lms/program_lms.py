@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from hwloop.array.blocks import BlockBatch, CellBlock
+from hwloop.array.conductance_bounds import refuse_span
 from hwloop.array.operations import PulseMap
 from hwloop.array.settings import ArraySettings
 from hwloop.errors import ConfigError, StepError
@@ -220,6 +221,7 @@ def plan(settings: ProgramLmsSettings, array: ArraySettings) -> Plan:
     if array.tiles > 1:
         raise ConfigError(f"the step works on one tile, the array has {array.tiles}", key="range")
     settings.wanted(array)
+    refuse_span(settings.range, array, key="range")
     operations = [
         planned_read(array, None, settings.max_updates + 1 + settings.final_reads),
     ]

@@ -146,6 +146,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "cross entropy of tanh": ({"loss": "cross_entropy"}, "cross_entropy needs softmax or sigmoid"),
     "three layers": ({"layers": [{"outputs": 2}] * 3}, "layers"),
     "two ends": ({"stop": {"within": 0.4, "accuracy": 1}}, "one of within and accuracy"),
+    "a range that no read can show": (
+        {"range": {"low_conductance_s": 1e-5, "high_conductance_s": 20.0}},
+        r"range\.high_conductance_s: 20 S, cannot be read|range\.high_conductance_s: 20 S cannot be",
+    ),
     "no such rule": ({"rule": {"name": "hebb"}}, "rule"),
 }
 

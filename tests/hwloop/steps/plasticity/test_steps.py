@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,27 @@ def test_the_window_of_spike_timing_is_what_consolidates_of_the_first_pulse() ->
     np.testing.assert_allclose(figures.post_first_change, -amplitude, rtol=5e-3)
     for tau_s in (figures.pre_first_tau_s, figures.post_first_tau_s):
         np.testing.assert_allclose(tau_s, TAU_S, rtol=1e-2)
+
+
+def _slope(order: str, repeats: int, seed: int = 1) -> float:
+    """The slope of the change over the rank of the delay, pre first, on cells that only drift."""
+    far = DEVICE | {"up_pulses": 300, "down_pulses": 300, "initial": 5e-6}
+    settings = {"pre": UP, "post": DOWN, "delays_s": INTERVALS_S, "rest_s": 1.0}
+    settings |= {"order": order, "repeats": repeats}
+    array = replace(emulated(far), rng=np.random.default_rng(seed))
+    found = results(STDP, settings, array)["window"]
+    changes = [row.change.mean() for row in found if row.delay_s > 0]
+    return float(np.polyfit(np.arange(len(changes)), changes, 1)[0])
+
+
+def test_a_drifting_cell_shows_a_window_where_the_order_is_given_and_none_otherwise() -> None:
+    # The cells have no memory of time: whatever depends on the delay is the order's.
+    given = _slope("given", repeats=2)
+    random = np.array([_slope("random", repeats=2, seed=seed) for seed in range(12)])
+    error = random.std(ddof=1) / np.sqrt(random.size)
+    assert abs(random.mean()) < 3 * error  # nothing on average
+    assert abs(given) > 5 * error
+    assert abs(_slope("interleaved", repeats=2)) < 0.3 * abs(given)
 
 
 def test_relaxation_gives_back_the_settings_of_the_short_term_state() -> None:

@@ -1,0 +1,185 @@
+"""Names, units and metadata in the lines above a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hwloop.datasets.tables.cells import CellKind
+from hwloop.datasets.tables.roles import COUNTERS, role_of, unit_in_name
+from hwloop.datasets.tables.text_layout import TextLayout, is_comment, split_fields
+from hwloop.datasets.tables.units import unit_of
+
+_MARKS = "#%!;/ \t"
+_LOOK_BACK = 5  # comment lines between names and data, such as the shape of the data
+_MOST_METADATA = 2000
+
+Lines = Sequence[tuple[int, str]]
+
+
+@dataclass(frozen=True)
+class TableHeader:
+    """Names and units of the columns, and the lines that hold neither.
+
+    ``names``: empty where there are none. ``lines``: numbers of the lines they stand in. ``odd``:
+    what looks like names but does not fit, for the user.
+    """
+
+    names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    odd: str = ""
+
+
+def header_of(head: Lines, layout: TextLayout) -> TableHeader:
+    """Return the header in the lines between the begin, or the table before, and the first row."""
+    filled = [(number, text) for number, text in head if text.strip()]
+    plain = [one for one in filled if not is_comment(one[1], layout.separator)]
+    found = _from_lines(plain, layout, commented=False)
+    odd = ""
+    if found is None:
+        odd = _oddity(plain, layout)
+        comments = [one for one in filled if is_comment(one[1], layout.separator)]
+        found = _from_comments(comments, layout)
+    names, units, lines = found or ((), (), ())
+    rest = [one for one in filled if one[0] not in lines]
+    return TableHeader(names, units, lines, metadata_of(rest, layout.separator), odd)
+
+
+_Found = tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]
+
+
+def _from_comments(comments: Lines, layout: TextLayout) -> _Found | None:
+    for back in range(min(_LOOK_BACK, len(comments))):
+        found = _from_lines(comments[: len(comments) - back], layout, commented=True)
+        if found is not None:
+            return found
+    return None
+
+
+def _from_lines(lines: Lines, layout: TextLayout, *, commented: bool) -> _Found | None:
+    """Return names and units in the last one, two or three of ``lines``; None if they are none."""
+    if not lines:
+        return None
+    last = _names_in(lines[-1][1], layout, commented=commented)
+    if last is None:
+        return None
+    if not _are_units(last):
+        names, numbers, units = last, [lines[-1][0]], ("",) * len(last)
+    else:
+        if len(lines) < 2:
+            return ("",) * len(last), last, (lines[-1][0],)
+        above = _names_in(lines[-2][1], layout, commented=commented)
+        if above is None:
+            return ("",) * len(last), last, (lines[-1][0],)
+        names, units, numbers = above, last, [lines[-2][0], lines[-1][0]]
+    groups = _groups(lines, numbers[0], layout, names) if not commented else None
+    if groups is not None:
+        names = tuple(f"{a} {b}".strip() for a, b in zip(groups, names, strict=True))
+        above_number = [n for n, _ in lines if n < numbers[0]][-1]
+        numbers = [above_number, *numbers]
+    return names, units, tuple(numbers)
+
+
+def _names_in(text: str, layout: TextLayout, *, commented: bool) -> tuple[str, ...] | None:
+    """Return a name for each field of a row; None if the line does not hold so many."""
+    spellings = [text]
+    if commented:
+        marks = _MARKS if layout.separator != "\t" else "#%!;/ "
+        spellings = [text.lstrip(marks), text.lstrip()[1:]]
+        if text.lstrip().startswith("#") and layout.separator != " ":
+            spellings.append(text)  # "#,Time,V": the mark is the name of a counter
+    for spelling in spellings:
+        names = _fitting(split_fields(spelling, layout.separator), layout)
+        if names is not None and not (commented and _is_remark(names, spelling)):
+            return names
+    for separator in ("\t", ";", ",", " "):  # names between blanks above rows between tabs
+        names = _fitting(split_fields(spellings[0], separator), layout)
+        if names is not None and layout.fields > 1 and _all_known(names):
+            return names
+    return None
+
+
+def _all_known(names: Sequence[str]) -> bool:
+    """Return whether every name is that of a quantity, and two of them are measured."""
+    roles = [role_of(*unit_in_name(name)) for name in names]
+    return all(roles) and sum(role not in COUNTERS for role in roles) >= 2
+
+
+def _fitting(fields: list[str], layout: TextLayout) -> tuple[str, ...] | None:
+    count = layout.fields
+    if len(fields) == count + 1 and fields[-1].casefold() in ("", "comment"):
+        fields = fields[:-1]
+    if len(fields) != count:
+        return None
+    kinds = [layout.style.parse(field).kind for field in fields]
+    if not any(kind is CellKind.TEXT for kind in kinds):
+        return None
+    if sum(bool(field) for field in fields) * 2 < count:
+        return None  # a title in the first field of a line that a spreadsheet has padded
+    return tuple(fields)
+
+
+def _is_remark(names: Sequence[str], text: str) -> bool:
+    """Return whether a comment is a setting or a sentence, not names of columns."""
+    if any("=" in name or ": " in name or name.endswith(":") for name in names):
+        return True
+    if len(names) > 1:
+        return False
+    return not role_of(*unit_in_name(names[0])) or len(text.split()) > 4
+
+
+def _are_units(fields: Sequence[str]) -> bool:
+    """Return whether every filled field is a unit, and one has a dimension."""
+    units = [unit_of(field) for field in fields if field]
+    known = [unit for unit in units if unit is not None]
+    return len(known) == len(units) and any(unit.dimension != "1" for unit in known)
+
+
+def _groups(
+    lines: Lines, before: int, layout: TextLayout, names: Sequence[str]
+) -> list[str] | None:
+    """Return what stands above names that repeat, each over the columns that it spans."""
+    above = [text for number, text in lines if number < before]
+    if len(set(names)) == len(names) or not above:
+        return None
+    fields = split_fields(above[-1], layout.separator)
+    if len(fields) < len(names) - 1 or sum(bool(field) for field in fields) < 2:
+        return None
+    fields = [*fields, "", ""][: len(names)]
+    filled: list[str] = []
+    for group in fields:
+        filled.append(group or (filled[-1] if filled else ""))
+    return filled
+
+
+def _oddity(plain: Lines, layout: TextLayout) -> str:
+    if not plain or layout.fields == 1:
+        return ""
+    number, text = plain[-1]
+    count = len(split_fields(text, layout.separator))
+    if count < 2 or count == layout.fields:
+        return ""
+    return f"line {number} has {count} names, but the rows below have {layout.fields} values"
+
+
+def metadata_of(lines: Lines, separator: str) -> dict[str, str]:
+    """Return lines by key: "key: value", "key=value", or two fields; others by their number."""
+    found: dict[str, str] = {}
+    for number, text in lines[:_MOST_METADATA]:
+        stripped = text.strip().lstrip(_MARKS).strip()
+        if not stripped:
+            continue
+        key, value = _pair(stripped, separator)
+        key = key if key and key not in found else f"line {number}"
+        found[key] = value or stripped
+    return found
+
+
+def _pair(text: str, separator: str) -> tuple[str, str]:
+    for sign in (": ", "=", ":", "\t", separator if separator != " " else ": "):
+        key, found, value = text.partition(sign)
+        if found and 0 < len(key.strip()) <= 60:
+            return key.strip().strip('"'), value.strip().strip('"')
+    return "", ""

@@ -1,0 +1,225 @@
+"""Quantities that columns hold, and the names that people and programs give them.
+
+One vocabulary for all readers: what is a time, a voltage or a counter is never a conductance.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from hwloop.datasets.tables.units import WrittenUnit, unit_of
+
+DIMENSIONS = {
+    "time_s": "s",
+    "width_s": "s",
+    "voltage_v": "V",
+    "amplitude_v": "V",
+    "read_v": "V",
+    "gate_v": "V",
+    "current_a": "A",
+    "conductance_s": "S",
+    "resistance_ohm": "ohm",
+    "temperature_k": "K",
+    "power_w": "W",
+    "frequency_hz": "Hz",
+    "charge_c": "C",
+    "capacitance_f": "F",
+    "pulse": "1",
+    "cycle": "1",
+    "train": "1",
+    "cell": "1",
+    "index": "1",
+}
+"""Role of a column → SI unit of its values."""
+
+COUNTERS = frozenset(("pulse", "cycle", "train", "cell", "index"))
+"""Roles of plain numbers that count or address."""
+
+_DEFAULT = {  # of a column whose name says nothing, by its unit
+    "V": "voltage_v",
+    "A": "current_a",
+    "s": "time_s",
+    "S": "conductance_s",
+    "ohm": "resistance_ohm",
+    "K": "temperature_k",
+    "W": "power_w",
+    "Hz": "frequency_hz",
+    "C": "charge_c",
+    "F": "capacitance_f",
+}
+
+
+def _set_of(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_COUNT = _set_of("# no nr num number nummer index idx count counter n id numero applied")
+_WIDTH = _set_of("width widths duration breite dauer pw ton tpulse pulsewidth pulsbreite largeur")
+_GATE = _set_of("gate vg vgs wordline wl")
+_READING = _set_of("read reading meas vread vmeas lese")
+_PULSE = _set_of("pulse pulses puls pulsnr amplitude amp ampl stress program prog set reset write")
+_OTHERWISE = _set_of(  # no measured value itself
+    "abs absi absv std stdev sigma err error deviation min max log ln log10 range limit compliance"
+    " ratio target norm normalized normalised setpoint window di dv dt slope fit"
+)
+_WORDS = {
+    "conductance_s": _set_of("conductance conductances g leitwert leitfahigkeit cond conduttanza"),
+    "resistance_ohm": _set_of(
+        "resistance resistances r res rdc hrs lrs widerstand rlow rhigh ron roff resistencia rmem"
+    ),
+    "current_a": _set_of(
+        "current currents i im strom amps ampere amperes courant corriente ai anodei drain id ids"
+        " idrain icell imeas iread curr"
+    ),
+    "voltage_v": _set_of(
+        "voltage voltages v volt volts vf u spannung bias potential tension ewe vm av anodev vcell"
+        " vds vd vdrain vin vout vappl voltaje applied"
+    ),
+    "temperature_k": _set_of("temperature temp temperatur"),
+    "time_s": _set_of(
+        "time times t zeit timestamp elapsed seconds second sec secs timer tiempo temps uhrzeit"
+    ),
+    "frequency_hz": _set_of("frequency freq f frequenz"),
+    "capacitance_f": _set_of("capacitance c cp cs kapazitat"),
+    "power_w": _set_of("power leistung"),
+    "charge_c": _set_of("charge q ladung"),
+}
+_COUNTED = {
+    "pulse": _set_of("pulse pulses puls pulsnr impuls impulsion shot spike"),
+    "cycle": _set_of("cycle cycles zyklus zyklen loop loops iteration repetition"),
+    "train": _set_of("train zug sweep run"),
+    "cell": _set_of("cell device address zelle adresse die"),
+    "index": _set_of(
+        "index idx point points pt pts row step steps sample record item nr no number n # x_value"
+    ),
+}
+_STEMS = {  # of compound names, as in "AnodeV", "DrainI", "GateV", "CH1 Voltage"
+    "anode", "cathode", "drain", "source", "te", "be", "top", "bottom", "smu", "ch", "channel",
+    "measured", "meas", "raw", "value", "mean", "avg", "average", "median", "device", "dut",
+    "forced", "applied", "sourced", "input", "output",
+}  # fmt: skip
+_BRACKETS = re.compile(r"[(\[<{][^()\[\]<>{}]*[)\]>}]")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_TOKEN = re.compile(r"#|[^\W\d_]+")
+_UNIT_IN_NAME = re.compile(r"^(?P<name>.*?)\s*(?:[(\[](?P<a>[^()\[\]]+)[)\]]|/\s*(?P<b>[^/]+))\s*$")
+_LIKE_A_UNIT = re.compile(r"[^\W\d_]{1,4}$")
+_SPICE = re.compile(r"[VIvi]\(")
+_SUFFIX = re.compile(r"^(?P<name>.*[^\W_])_(?P<unit>[^\W\d_]+)$")
+
+
+UNKNOWN_UNIT = WrittenUnit("?", 0)
+"""Unit of a column that states one which is not known here."""
+
+
+def unit_in_name(name: str) -> tuple[str, WrittenUnit | None]:
+    """Return a name without its unit, and the unit: ``"G (uS)"``, ``"Zeit/s"``, ``"G_uS"``.
+
+    The unit after an underscore is one only where the name is of that quantity: ``i_a`` is a
+    current in amperes, ``V_A`` a voltage.
+    """
+    match = _UNIT_IN_NAME.match(name)
+    if match is not None:
+        written = match["a"] or match["b"]
+        unit = None if written.isdecimal() else unit_of(written)  # [1] is a place
+        if unit is None and match["a"] and _LIKE_A_UNIT.match(written):
+            # "Current (MA)", "I (mkA)": not taken for amperes. V(out) is a node of SPICE.
+            unit = None if _SPICE.match(name) else UNKNOWN_UNIT
+        if unit is not None:
+            return match["name"], unit
+    match = _SUFFIX.match(name)
+    if match is not None:
+        unit = unit_of(match["unit"])
+        role = _named(match["name"])
+        if unit is not None and role and fits(role, unit):
+            return match["name"], in_dimension(unit, DIMENSIONS[role])
+        if role and DIMENSIONS[role].casefold() == match["unit"].casefold():
+            return match["name"], WrittenUnit(DIMENSIONS[role], 0)
+    return name, None
+
+
+def in_dimension(unit: WrittenUnit, dimension: str) -> WrittenUnit:
+    """Return the unit in a dimension that it is often written for: "Time (S)", "G (us)"."""
+    return WrittenUnit(dimension, unit.power) if {unit.dimension, dimension} == {"s", "S"} else unit
+
+
+def fits(role: str, unit: WrittenUnit) -> bool:
+    """Return whether a column of that role can have that unit; s and S are often confused."""
+    return in_dimension(unit, DIMENSIONS[role]).dimension == DIMENSIONS[role]
+
+
+def role_of(name: str, unit: WrittenUnit | None) -> str:
+    """Return the role of a column by its name, or by its unit where the name says nothing.
+
+    "" where neither says it, and where they contradict each other. ``name``: without the unit.
+    """
+    role = _named(name)
+    if role is None:
+        return ""
+    if unit is None:
+        return role
+    if not role or (role in COUNTERS and unit.dimension != "1"):  # "Train 1 (uS)"
+        return _DEFAULT.get(unit.dimension, "")
+    if role == "temperature_k" and unit.dimension == "s":
+        return "time_s"  # "T (s)", "Temp. (s)"
+    return role if fits(role, unit) else ""
+
+
+def contradicts(name: str, unit: WrittenUnit | None) -> bool:
+    """Return whether a name says one quantity and the unit another, as in "Voltage (A)"."""
+    named = _named(name)
+    return bool(named) and unit not in (None, UNKNOWN_UNIT) and not role_of(name, unit)
+
+
+def _tokens(name: str) -> list[str]:
+    plain = unicodedata.normalize("NFKD", _BRACKETS.sub(" ", name))
+    plain = "".join(one for one in plain if not unicodedata.combining(one))
+    return [token.casefold() for token in _TOKEN.findall(_CAMEL.sub(" ", plain))]
+
+
+def _named(name: str) -> str | None:
+    """Return the role that a name says; "" if it says none, None if it is no measured value."""
+    tokens = set(_tokens(name))
+    if tokens & _OTHERWISE:
+        return None
+    if tokens & _WIDTH:
+        return "width_s"
+    role = _measured(tokens)
+    if role == "voltage_v" and tokens & _GATE:
+        return "gate_v"
+    if role == "current_a" and tokens & _GATE:
+        return None
+    if not role and tokens & _set_of("vg vgs gate"):
+        return "gate_v"
+    if role == "voltage_v" or (not role and tokens & _set_of("amplitude vread vmeas")):
+        return _of_voltage(tokens)
+    return role or _counted(tokens)
+
+
+def _of_voltage(tokens: set[str]) -> str:
+    if tokens & _READING and not tokens & _set_of("measured"):
+        return "read_v" if tokens & _set_of("read reading vread lese meas vmeas") else "voltage_v"
+    return "amplitude_v" if tokens & _PULSE else "voltage_v"
+
+
+def _measured(tokens: set[str]) -> str:
+    plain = tokens - _COUNT - {"amp"} if tokens & _set_of("pulse cycle") else tokens
+    for role, words in _WORDS.items():
+        long = {word for word in words if len(word) > 2}
+        short = words - long
+        if plain & long - {"applied"}:
+            return role
+        # A letter counts alone, or beside a word for where it is measured.
+        rest = plain - short
+        if plain & short and not rest - _STEMS - _READING - _PULSE - _GATE - _set_of("memristor"):
+            return role
+    return ""
+
+
+def _counted(tokens: set[str]) -> str:
+    for role, words in _COUNTED.items():
+        if tokens & words and not tokens - words - _COUNT - _set_of("of the applied total"):
+            return role
+    if tokens & _COUNT and tokens - _set_of("id"):
+        return "index"
+    return ""

@@ -1,0 +1,203 @@
+"""Layout of a table in text: what separates fields, the decimal mark, and which columns are text.
+
+Every combination is tried on the begin of the file; the one that explains most cells as numbers is
+taken. What would change numbers and cannot be told is refused with the option that decides it.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwloop.datasets.tables.cells import CellKind, NumberStyle
+from hwloop.datasets.tables.options import SEPARATORS, TableOptions
+from hwloop.errors import ConfigError
+
+_ORDER = ("\t", ";", ",", " ")
+_WORDS = {"\t": "tabs", ";": "semicolons", ",": "commas", " ": "blanks"}
+_COMMENTS = ("#", "%", "!", "//")
+_NO_COMMENTS = re.compile(r"#(REF|N/A|VALUE|DIV|NUM|NAME)", re.IGNORECASE)
+_THREE_DIGITS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}$")
+_DIGITS = re.compile(r"[+-]?\d+$")
+_FRACTION = re.compile(r"\d+([eE][+-]?\d+)?$")
+_WINDOWS = (100, 1000, 20000)
+_MOST_CHARACTERS = 2**20
+
+
+@dataclass(frozen=True)
+class TextLayout:
+    """Layout of the rows of a table: ``fields`` in a row, of which some are text."""
+
+    separator: str
+    style: NumberStyle
+    fields: int
+    text_columns: frozenset[int]
+
+    def split(self, line: str) -> list[str]:
+        """Return the fields of a line without the blanks around them."""
+        return split_fields(line, self.separator)
+
+    def is_comment(self, line: str) -> bool:
+        """Return whether a line is a comment."""
+        return is_comment(line, self.separator)
+
+    def described(self) -> str:
+        """Return the layout in words."""
+        decimal = ", decimal comma" if self.style.decimal == "," else ""
+        many = "" if self.fields == 1 else f"fields between {_WORDS[self.separator]}"
+        return (many or "one number a line") + decimal
+
+
+def split_fields(line: str, separator: str) -> list[str]:
+    """Return the fields of a line without the blanks and quotation marks around them."""
+    if separator == " " and '"' not in line:
+        return line.split()
+    if '"' in line:
+        try:
+            fields = next(csv.reader([line.strip(" ")], delimiter=separator, skipinitialspace=True))
+        except (csv.Error, StopIteration):
+            fields = line.split(separator)
+        return [field.strip() for field in fields]
+    return [field.strip() for field in line.split(separator)]
+
+
+def is_comment(line: str, separator: str) -> bool:
+    """Return whether a line begins with a mark of comments; a semicolon unless it separates."""
+    start = line.lstrip(" ")
+    if start.startswith(";") and separator != ";":
+        return True
+    return start.startswith(_COMMENTS) and _NO_COMMENTS.match(start) is None
+
+
+def layout_of(lines: Sequence[str], options: TableOptions, path: Path) -> TextLayout | None:
+    """Return the layout of the table in the first lines of a file; None if there is no number.
+
+    Raises :class:`ConfigError` where a comma may be a decimal mark, or one of thousands, or a
+    separator.
+    """
+    for window in _WINDOWS:
+        seen = _bounded(lines[:window])
+        found = max(_scored(seen, options), key=lambda one: (one[0], one[1].fields), default=None)
+        enough = found is not None and found[2] >= 3
+        if found is not None and (enough or window >= len(lines) or window == _WINDOWS[-1]):
+            _refuse_ambiguous(seen, found[1], options, path)
+            return found[1]
+        if window >= len(lines):
+            return None
+    return None
+
+
+def _bounded(lines: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    count = 0
+    for line in lines:
+        count += len(line)
+        if kept and count > _MOST_CHARACTERS:
+            break
+        kept.append(line)
+    return kept
+
+
+def _scored(lines: Sequence[str], options: TableOptions) -> Iterator[tuple[float, TextLayout, int]]:
+    """Yield score, layout and rows of the best group of lines of each combination."""
+    separators = (SEPARATORS[options.separator],) if options.separator else _ORDER
+    for place, separator in enumerate(separators):
+        # Split at semicolons, a file without any is one number a line.
+        if not options.separator and separator != ";" and not any(separator in x for x in lines):
+            continue
+        for decimal in (options.decimal,) if options.decimal else (".", ","):
+            if decimal == separator:
+                continue
+            style = NumberStyle(decimal, options.thousands)
+            best = _best_group(lines, separator, style)
+            if best is not None:
+                score, layout, rows = best
+                yield score - 1e-6 * (place + 0.5 * (decimal == ",")), layout, rows
+
+
+def _best_group(
+    lines: Sequence[str], separator: str, style: NumberStyle
+) -> tuple[float, TextLayout, int] | None:
+    groups: dict[tuple[int, frozenset[int]], list[int]] = {}
+    for line in lines:
+        if not line.strip() or is_comment(line, separator):
+            continue
+        kinds = [style.parse(field).kind for field in split_fields(line, separator)]
+        numbers = sum(kind in (CellKind.NUMBER, CellKind.OVER) for kind in kinds)
+        if not numbers:
+            continue
+        texts = frozenset(i for i, kind in enumerate(kinds) if kind is CellKind.TEXT)
+        groups.setdefault((len(kinds), texts), []).append(numbers)
+    if not groups:
+        return None
+
+    def score(key: tuple[int, frozenset[int]]) -> float:
+        return sum(groups[key]) - 0.75 * len(key[1]) * len(groups[key])
+
+    best = max(groups, key=score)
+    return score(best), TextLayout(separator, style, *best), len(groups[best])
+
+
+def _refuse_ambiguous(
+    lines: Sequence[str], layout: TextLayout, options: TableOptions, path: Path
+) -> None:
+    rows = [
+        (number, line)
+        for number, line in enumerate(lines, start=options.skip + 1)
+        if line.strip() and not is_comment(line, layout.separator)
+    ]
+    if layout.style.decimal == "," and not options.decimal:
+        _refuse_thousands(rows, layout, path)
+    if layout.separator == "," and not options.separator and not options.decimal:
+        _refuse_unclear_separator(rows, layout, path)
+
+
+def _refuse_thousands(rows: Sequence[tuple[int, str]], layout: TextLayout, path: Path) -> None:
+    """Refuse numbers that all may be thousands: "1,234" between semicolons."""
+    first = None
+    for number, line in rows:
+        fields = layout.split(line)
+        if len(fields) != layout.fields:
+            continue
+        for field in fields:
+            if "," not in field or layout.style.parse(field).kind is CellKind.TEXT:
+                continue
+            if _THREE_DIGITS.match(field) is None:
+                return
+            first = first or (number, field)
+    if first is not None:
+        raise ConfigError(
+            f"{first[1]!r} may be a decimal number or thousands; give --decimal , or --thousands ,",
+            key=f"line {first[0]}",
+            file=str(path),
+        )
+
+
+def _refuse_unclear_separator(
+    rows: Sequence[tuple[int, str]], layout: TextLayout, path: Path
+) -> None:
+    """Refuse rows such as "1,25", which are two whole numbers or one with a decimal comma."""
+    header, first = 0, None
+    for number, line in rows:
+        fields = layout.split(line)
+        kinds = [layout.style.parse(field).kind for field in fields]
+        if CellKind.NUMBER not in kinds:
+            header = len(fields) if first is None else header
+            continue
+        if len(fields) != layout.fields or layout.fields % 2:
+            continue
+        wholes, fractions = fields[::2], fields[1::2]
+        pairs = all(map(_DIGITS.match, wholes)) and all(map(_FRACTION.match, fractions))
+        if not pairs:
+            return
+        first = first or (number, line)
+    if first is not None and header != layout.fields:
+        raise ConfigError(
+            f"{first[1].strip()[:40]!r} may be {layout.fields} whole numbers, or"
+            f" {layout.fields // 2} with a decimal comma; give --separator , or --decimal ,",
+            key=f"line {first[0]}",
+            file=str(path),
+        )

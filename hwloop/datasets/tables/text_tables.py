@@ -1,0 +1,399 @@
+"""Tables in text: lines of a file become the tables in it, each with its header and its notes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from hwloop.datasets.tables.cells import CellKind
+from hwloop.datasets.tables.header import TableHeader, header_of, metadata_of
+from hwloop.datasets.tables.labview import with_labview_tags
+from hwloop.datasets.tables.options import TableOptions
+from hwloop.datasets.tables.table import (
+    CellFault,
+    DataTable,
+    TableColumn,
+    labelled,
+    with_meaning,
+)
+from hwloop.datasets.tables.text_layout import TextLayout, layout_of
+from hwloop.datasets.tables.text_rows import ColumnNotes, TableRows
+from hwloop.datasets.tables.text_source import LineBatch, TextSource, not_text, open_text
+from hwloop.datasets.tables.units import unit_of
+from hwloop.errors import ConfigError
+from hwloop.messages import one_line
+
+_HEAD_LINES = 20_000
+_SMALL_PIECE = 256
+_MOST_HEAD_LINES = 100_000
+_MOST_FIELDS = 2**16
+_MOST_TABLES = 1000
+_STEP = "Step Information:"
+_DATA_NAME, _DATA_VALUE = "DataName", "DataValue"
+
+
+def tables_of_text(path: Path, options: TableOptions) -> list[DataTable]:
+    """Return the tables of a text file.
+
+    Raises :class:`ConfigError` with file, line and what to do where there is none, rows differ in
+    length, or what is ambiguous would change numbers.
+    """
+    source = open_text(path)
+    try:
+        return _tables(source, options)
+    except UnicodeDecodeError:  # its begin was ASCII, or UTF-8 by chance
+        try:
+            return _tables(replace(source, encoding="cp1252"), options)
+        except UnicodeDecodeError:
+            raise not_text(path) from None
+
+
+def tables_of_lines(
+    path: Path, lines: list[str], options: TableOptions, kind: str
+) -> list[DataTable]:
+    """Return the tables in lines that another program's file was turned into.
+
+    ``kind``: what the file is, for people. Raises :class:`ConfigError` as :func:`tables_of_text`.
+    """
+    return _from_batches(path, iter([LineBatch(1, lines)]), options, kind)
+
+
+def _tables(source: TextSource, options: TableOptions) -> list[DataTable]:
+    kind = f"text in {source.encoding_name}"
+    return _from_batches(source.path, source.batches(), options, kind)
+
+
+def _from_batches(
+    path: Path, batches: Iterator[LineBatch], options: TableOptions, kind: str
+) -> list[DataTable]:
+    batches = _without_first(batches, options.skip)
+    first, batches = _begin(batches)
+    if any(line.startswith(_DATA_NAME) for line in first):
+        kind += ", an EasyEXPERT export"
+        first, batches = _unmarked(first), map(_unmarked_batch, batches)
+    elif any(line.startswith(_STEP) for line in first):
+        kind += ", a simulator's export of steps"
+        names = next(line for line in first if line.strip())
+        first = _named_again(first, names)
+        batches = (replace(one, lines=_named_again(one.lines, names)) for one in batches)
+    layout = layout_of(first, options, path)
+    if layout is None:
+        raise ConfigError("holds no row of numbers", file=str(path))
+    if layout.fields > _MOST_FIELDS:
+        raise ConfigError(f"has {layout.fields} columns; at most {_MOST_FIELDS}", file=str(path))
+    walk = _Walk(layout)
+    try:
+        for batch in batches:
+            walk.take(batch)
+    except ConfigError as exc:
+        raise exc.below(file=str(path)) from None
+    return walk.tables(path, kind)
+
+
+def _without_first(batches: Iterator[LineBatch], skip: int) -> Iterator[LineBatch]:
+    for batch in batches:
+        left = max(0, skip + 1 - batch.first)
+        if left < len(batch.lines):
+            yield LineBatch(batch.first + left, batch.lines[left:], batch.unfinished)
+
+
+def _begin(batches: Iterator[LineBatch]) -> tuple[list[str], Iterator[LineBatch]]:
+    """Return the first lines, and all batches again."""
+    seen: list[LineBatch] = []
+    lines: list[str] = []
+    for batch in batches:
+        seen.append(batch)
+        lines += batch.lines
+        if len(lines) >= _HEAD_LINES:
+            break
+    return lines[:_HEAD_LINES], itertools.chain(seen, batches)
+
+
+def _unmarked(lines: Iterable[str]) -> list[str]:
+    """Return the lines of an EasyEXPERT file with its rows alone as rows, the others as comments.
+
+    Each line begins with what it is: ``DataName`` names the columns, ``DataValue`` a row.
+    """
+    found = []
+    for line in lines:
+        mark, _, rest = line.partition(",")
+        row = mark.strip() in (_DATA_NAME, _DATA_VALUE)
+        found.append(rest if row else f"# {line}" if line.strip() else line)
+    return found
+
+
+def _named_again(lines: Iterable[str], names: str) -> list[str]:
+    """Return the lines of an LTspice export with the names of its columns in each step.
+
+    A step begins with a line of its parameters; the names stand in its place, so that each step is
+    a table and the lines keep their numbers.
+    """
+    return [names if line.startswith(_STEP) else line for line in lines]
+
+
+def _unmarked_batch(batch: LineBatch) -> LineBatch:
+    return replace(batch, lines=_unmarked(batch.lines))
+
+
+class _Walk:
+    """Walk through the lines: head, rows, head, rows, …"""
+
+    def __init__(self, layout: TextLayout) -> None:
+        self._layout = layout
+        self._done: list[TableRows] = []
+        self._current: TableRows | None = None
+        self._head: list[tuple[int, str]] = []
+        self._head_count = 0
+        self._truncated = ""
+
+    def take(self, batch: LineBatch) -> None:
+        if batch.unfinished and self._current is not None:
+            self._truncated = _cut_off(self._current, batch.lines[0])
+            if self._truncated:
+                self._truncated = f"line {batch.first} has no line end and {self._truncated}"
+                return
+        self._take_lines(batch.first, batch.lines)
+
+    def _take_lines(self, first: int, lines: list[str]) -> None:
+        start, step = 0, len(lines)
+        while start < len(lines):
+            piece = lines[start : start + step]
+            if self._current is not None and self._current.take_whole(first + start, piece):
+                start += len(piece)
+                step *= 4
+            elif step > _SMALL_PIECE and self._current is not None:
+                step = max(_SMALL_PIECE, step // 8)
+            else:  # begin of a table, or an odd line among them
+                piece = piece[:_SMALL_PIECE]
+                for place, line in enumerate(piece, start=first + start):
+                    self._take_line(place, line)
+                start += len(piece)
+                step *= 4
+
+    def _take_line(self, number: int, line: str) -> None:
+        layout = self._layout if self._current is None else self._current.layout
+        fields = layout.split(line)
+        if not any(fields):
+            if self._current is not None:
+                self._current.blank_lines += 1
+            else:
+                self._note_head(number, line)
+        elif layout.is_comment(line):
+            self._take_comment(number, line)
+        elif self._current is None or not self._current.take_row(number, fields):
+            self._take_other(number, line, fields)
+
+    def _take_comment(self, number: int, line: str) -> None:
+        if self._current is None:
+            self._note_head(number, line)
+        elif any(text == line for _, text in self._current.head):  # the header of the next table
+            self._close()
+            self._note_head(number, line)
+        else:
+            self._current.note_comment(number, line)
+
+    def _take_other(self, number: int, line: str, fields: Sequence[str]) -> None:
+        """Take a line that is no row of the current table: of the next one, or text."""
+        if self._current is not None:
+            self._close()
+        layout = self._starting(fields)
+        if layout is None:
+            self._note_head(number, line)
+            return
+        if len(self._done) >= _MOST_TABLES:
+            raise ConfigError(
+                f"holds more than {_MOST_TABLES} tables; divide it", key=f"line {number}"
+            )
+        self._current = TableRows(layout, self._head)
+        self._head = []
+        if not self._current.take_row(number, fields):
+            self._head, self._current = [*self._current.head, (number, line)], None
+
+    def _starting(self, fields: Sequence[str]) -> TextLayout | None:
+        """Return the layout of the table whose first row this is; None if it is none."""
+        kinds = [self._layout.style.parse(field).kind for field in fields]
+        texts = {i for i, kind in enumerate(kinds) if kind is CellKind.TEXT}
+        numbers = sum(kind in (CellKind.NUMBER, CellKind.OVER) for kind in kinds)
+        if not numbers:
+            return None
+        if len(fields) == self._layout.fields and texts <= self._layout.text_columns:
+            return self._layout
+        while kinds and not fields[len(kinds) - 1]:
+            kinds.pop()
+        if len(kinds) == self._layout.fields and texts <= self._layout.text_columns:
+            return self._layout
+        if texts or len(fields) < 2:
+            return None
+        return replace(self._layout, fields=len(fields), text_columns=frozenset())
+
+    def _note_head(self, number: int, line: str) -> None:
+        self._head_count += 1
+        if self._head_count > _MOST_HEAD_LINES:
+            raise ConfigError(
+                f"has more than {_MOST_HEAD_LINES} lines that are no rows of a table",
+                key=f"line {number}",
+            )
+        self._head.append((number, line))
+
+    def _close(self) -> None:
+        """End the current table; a lone row of another length was no table."""
+        current, self._current = self._current, None
+        assert current is not None  # noqa: S101 - called where there is one
+        if current.rows == 1 and current.layout.fields != self._layout.fields:
+            self._head = [*current.head, (current.line_of(0), "(a row of numbers)")]
+        else:
+            self._done.append(current)
+
+    def tables(self, path: Path, kind: str) -> list[DataTable]:
+        if self._current is not None:
+            self._close()
+        if not self._done:
+            raise ConfigError("holds no row of numbers", file=str(path))
+        trailing = [one for one in self._head if one[1].strip()]
+        found = []
+        for place, rows in enumerate(self._done):
+            last = place == len(self._done) - 1
+            notes = list(_notes(rows))
+            if last and self._truncated:
+                notes.append(self._truncated)
+            if last and trailing:
+                notes.append(_about_lines(trailing, "after the table"))
+            after = metadata_of(trailing, rows.layout.separator) if last else {}
+            found.append(_finished(path, kind, rows, notes, after))
+        return found
+
+
+def _cut_off(rows: TableRows, line: str) -> str:
+    """Return why a last line without a line end is not taken: it is shorter than a row can be."""
+    layout = rows.layout
+    fields = layout.split(line)
+    if not any(layout.style.parse(field).kind is CellKind.NUMBER for field in fields):
+        return ""
+    if len(fields) < layout.fields and not rows.short_rows:
+        return f"{len(fields)} of {layout.fields} values: it is cut off, and was left out"
+    last = fields[-1]
+    if len(fields) == layout.fields and rows.rows >= 3 and not layout.text_columns:
+        # The number may end in the middle: without its exponent, or with fewer digits.
+        exponents = rows.last_had_exponent
+        if exponents and "e" not in last.casefold():
+            return f"its last value {last!r} lacks an exponent: it is cut off, and was left out"
+        if rows.shortest_last and len(last) < rows.shortest_last:
+            return (
+                f"its last value {last!r} is shorter than any before: it may be cut off, and was"
+                " left out"
+            )
+    return ""
+
+
+def _notes(rows: TableRows) -> Iterator[str]:
+    if rows.blank_lines:
+        yield f"{rows.blank_lines} blank {_lines(rows.blank_lines)} between the rows left out"
+    if rows.comment_count:
+        yield _about_lines(rows.comments, "of comment between the rows", rows.comment_count)
+    if rows.short_rows:
+        count = len(rows.short_rows)
+        yield (
+            f"{count} {'row ends' if count == 1 else 'rows end'} early, the first in line"
+            f" {rows.short_rows[0]}: what is missing there counts as empty"
+        )
+
+
+def _about_lines(lines: Sequence[tuple[int, str]], where: str, count: int = 0) -> str:
+    count = count or len(lines)
+    number, text = lines[0]
+    return (
+        f"{count} {_lines(count)} {where} left out: line {number}"
+        f" {one_line(text.strip(), 60)!r}{', …' if count > 1 else ''}"
+    )
+
+
+def _lines(count: int) -> str:
+    return "line" if count == 1 else "lines"
+
+
+def _finished(
+    path: Path, kind: str, rows: TableRows, notes: list[str], after: dict[str, str]
+) -> DataTable:
+    layout = rows.layout
+    header = header_of(rows.head, layout)
+    values = rows.values()
+    names = header.names or tuple(f"column {i + 1}" for i in range(layout.fields))
+    units = header.units or ("",) * layout.fields
+    if header.odd:
+        notes.append(header.odd)
+    columns = []
+    for i, (name, label) in enumerate(zip(names, labelled(names), strict=True)):
+        noted = rows.notes[i]
+        if not name and noted.missing == len(values) and i not in rows.texts:
+            continue  # a separator at the begin or the end of every line
+        column = _column(name or f"column {i + 1}", label or f"column {i + 1}", values[:, i], noted)
+        if i in rows.texts:
+            column = replace(column, texts=rows.texts[i], faults=(), fault_count=0)
+        columns.append(with_meaning(column, units[i]))
+    comments = [t for _, t in rows.head if t.strip() and layout.is_comment(t)]
+    left = len(comments) - (1 if header.lines and not _plain_header(rows, header) else 0)
+    if left > 0:
+        notes.append(f"{left} {_lines(left)} of comment above the table kept as metadata")
+    table = DataTable(
+        path=path,
+        columns=tuple(columns),
+        recognised=_sentence(kind, layout, header, rows),
+        name=_title(rows, header, layout),
+        has_header=bool(header.names) and any(header.names),
+        metadata={**header.metadata, **after},
+        notes=tuple(notes),
+        place_of=_place(rows),
+    )
+    return with_labview_tags(table)
+
+
+def _plain_header(rows: TableRows, header: TableHeader) -> bool:
+    return any(
+        number in header.lines and not rows.layout.is_comment(text) for number, text in rows.head
+    )
+
+
+def _place(rows: TableRows) -> Callable[[int], str]:
+    return lambda row: f"line {rows.line_of(row)}"
+
+
+def _column(name: str, label: str, values: np.ndarray, noted: ColumnNotes) -> TableColumn:
+    faults, count, unit = list(noted.faults), noted.fault_count, None
+    written = noted.units - {""}
+    if len(noted.units) > 1:
+        other = max(noted.first_of_unit.items(), key=lambda one: one[1])
+        count += 1
+        faults.insert(0, CellFault(other[1], f"… {other[0] or 'without a unit'}", "one unit"))
+    elif written:
+        unit = unit_of(written.pop())
+    return TableColumn(
+        name=name,
+        label=label,
+        values=values,
+        unit=unit,
+        missing=noted.missing,
+        faults=tuple(faults),
+        fault_count=count,
+    )
+
+
+def _sentence(kind: str, layout: TextLayout, header: TableHeader, rows: TableRows) -> str:
+    where = " and ".join(map(str, header.lines))
+    names = f"names in line {where}" if header.names else "no names of columns"
+    return (
+        f"{kind}, {layout.described()}; {names}, {rows.rows} rows of {layout.fields}"
+        f" {'value' if layout.fields == 1 else 'values'} from line {rows.line_of(0)}"
+    )
+
+
+def _title(rows: TableRows, header: TableHeader, layout: TextLayout) -> str:
+    """Return the line right above the names, which is often the title of the table."""
+    begin = header.lines[0] if header.lines else rows.line_of(0)
+    above = [text for number, text in rows.head if number < begin and text.strip()]
+    if not above:
+        return ""
+    return next((one for one in layout.split(above[-1].lstrip("#%! ")) if one), "")[:60]

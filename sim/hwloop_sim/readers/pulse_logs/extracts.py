@@ -1,0 +1,150 @@
+"""Data of a log of pulses: trains, sweeps of the gate, or cycles, from its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.datasets.importing import Extract
+from hwloop.errors import ConfigError
+from hwloop_sim.readers.pulse_logs.steps import PulseRows, PulseSteps, steps_of
+from hwloop_sim.readers.tables import Table, cells_in
+
+
+def extract_of(events: PulseRows, path: Path, told: Sequence[str]) -> Extract:
+    """Return what a log holds: trains, each of one polarity, unless it is something else.
+
+    Where the gate varies it is a sweep of pulses, and where single pulses of both polarities
+    alternate it is cycling. ``told``: messages of the reader. Raises :class:`ConfigError` with
+    ``path`` where no value follows a single pulse.
+    """
+    steps = steps_of(events)
+    if not steps.after.size:
+        raise ConfigError(
+            "no value was read after a single pulse with another before it: there is no train",
+            file=str(path),
+        )
+    gates_v = np.unique(events.gate_v[steps.pulse_row])
+    if gates_v.size > 1:
+        return _gate_sweeps(events, steps, told)
+    if gates_v[0]:
+        told = [*told, f"all pulses with the gate at {gates_v[0]:g} V"]
+    if steps.alternate(events):
+        return _cycles(events, steps, told)
+    return _trains(events, steps, told)
+
+
+def _trains(events: PulseRows, steps: PulseSteps, told: Sequence[str]) -> Extract:
+    parts: dict[str, list[Table]] = {}
+    for number, run in enumerate(steps.runs):
+        rows = np.concatenate([steps.before[run[:1]], steps.after[run]])
+        columns = {
+            "cell": events.cell[rows],
+            "train": np.full(rows.size, float(number)),
+            "pulse": np.arange(float(rows.size)),
+            "amplitude_v": events.amplitude_v[steps.pulse_row[run]][_first_twice(run.size)],
+            "width_s": events.width_s[steps.pulse_row[run]][_first_twice(run.size)],
+            "conductance_s": events.conductance_s[rows],
+        }
+        for name, column in columns.items():
+            parts.setdefault(name, []).append(column)
+    found = {name: np.concatenate(each) for name, each in parts.items()}
+    sizes = [run.size for run in steps.runs]
+    pulses = f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
+    messages = [
+        f"{len(sizes)} {'train' if len(sizes) == 1 else 'trains'} of {pulses} pulses,"
+        f" {_pulses(found)}; {cells_in(found['cell'])}",
+        *_common(events, steps, told),
+    ]
+    return Extract("trains", found, {}, messages)
+
+
+def _first_twice(count: int) -> NDArray[np.int64]:
+    """Return 0, 0, 1, 2, …: the value before a train stands with the pulse that follows it."""
+    return np.maximum(np.arange(-1, count), 0)
+
+
+def _pulses(columns: Mapping[str, Table]) -> str:
+    """Return the amplitudes and widths in words."""
+    texts = []
+    for name, unit in (("amplitude_v", "V"), ("width_s", "s")):
+        values = np.unique(columns[name])
+        few = ", ".join(f"{value:g}" for value in values[:4])
+        texts.append(
+            f"{few} {unit}" if values.size <= 4 else f"{values[0]:g} to {values[-1]:g} {unit}"
+        )
+    return "; ".join(texts)
+
+
+def _gate_sweeps(events: PulseRows, steps: PulseSteps, told: Sequence[str]) -> Extract:
+    rows = steps.pulse_row
+    columns = {
+        "cell": events.cell[rows],
+        "width_s": events.width_s[rows],
+        "amplitude_v": events.amplitude_v[rows],
+        "gate_v": events.gate_v[rows],
+        "before_conductance_s": events.conductance_s[steps.before],
+        "after_conductance_s": events.conductance_s[steps.after],
+    }
+    gates_v = columns["gate_v"]
+    messages = [
+        f"{rows.size} pulses with the gate from {gates_v.min():g} to {gates_v.max():g} V,"
+        f" {_pulses(columns)}; {cells_in(columns['cell'])}",
+        *_common(events, steps, told),
+    ]
+    return Extract("pulse_sweeps", columns, {}, messages)
+
+
+def _cycles(events: PulseRows, steps: PulseSteps, told: Sequence[str]) -> Extract:
+    """Return the states after every second pulse; the polarity that leads to more is SET."""
+    volts, seen = events.amplitude_v[steps.pulse_row], events.conductance_s[steps.after]
+    medians = [float(np.median(seen[volts * sign > 0])) for sign in (1, -1)]
+    set_sign = 1 if medians[0] >= medians[1] else -1
+    cells, cycles, sets, resets = [], [], [], []
+    for cell, chosen in _by_cell(events.cell[steps.after]):
+        is_set = volts[chosen] * set_sign > 0
+        begin = int(np.argmax(is_set))
+        pairs = (chosen.size - begin) // 2
+        both = seen[chosen[begin : begin + 2 * pairs]].reshape(pairs, 2)
+        cells.append(np.full(pairs, cell))
+        cycles.append(np.arange(1.0, pairs + 1))
+        sets.append(both[:, 0])
+        resets.append(both[:, 1])
+    columns = {
+        "cell": np.concatenate(cells),
+        "cycle": np.concatenate(cycles),
+        "set_conductance_s": np.concatenate(sets),
+        "reset_conductance_s": np.concatenate(resets),
+    }
+    messages = [
+        f"{columns['cell'].size} cycles of a SET of {_extent(volts[volts * set_sign > 0])} V and a"
+        f" RESET of {_extent(volts[volts * set_sign < 0])} V; {cells_in(columns['cell'])}",
+        *_common(events, steps, told),
+    ]
+    return Extract("cycling", columns, {}, messages)
+
+
+def _by_cell(cells: Table) -> Iterator[tuple[float, NDArray[np.int64]]]:
+    for cell in np.unique(cells):
+        yield float(cell), np.flatnonzero(cells == cell)
+
+
+def _extent(volts: Table) -> str:
+    low, high = float(volts.min()), float(volts.max())
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
+def _common(events: PulseRows, steps: PulseSteps, told: Sequence[str]) -> Iterator[str]:
+    """Yield messages on what was used, and on what has no place in a train."""
+    yield from told
+    values = np.unique(np.concatenate([steps.before, steps.after])).size
+    left = int(np.isfinite(events.conductance_s).sum()) - values
+    if steps.lost:
+        yield (
+            f"{steps.lost} pulses whose state before was not read: the value after each begins a"
+            " train"
+        )
+    yield f"{left} values that belong to no train left out" if left else "no value was left out"

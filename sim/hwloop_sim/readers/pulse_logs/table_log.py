@@ -1,0 +1,185 @@
+"""Logs of pulses: one row a pulse or a read, the form in which most benches write by themselves.
+
+Any of number, time, voltage, width, gate, current, conductance, resistance, cell, train and cycle;
+amplitudes and widths may vary from row to row, and cells, trains and polarities follow each other
+in one file. The value of a row is what was read after its pulse. A row without a voltage, or of
+0 V, is a read alone, and so is a row at the read voltage where the states are currents over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.datasets.importing import Extract, Reader
+from hwloop.datasets.tables.data_file import DataFile
+from hwloop.datasets.tables.table import DataTable, TableColumn
+from hwloop.errors import ConfigError
+from hwloop_sim.readers.pulse_logs.extracts import extract_of
+from hwloop_sim.readers.pulse_logs.states import states_of, value_column, volts_column
+from hwloop_sim.readers.pulse_logs.steps import PulseRows
+from hwloop_sim.readers.tables import (
+    HIGHEST_LINE_V,
+    Table,
+    check_below,
+    check_times,
+    nameless,
+    quantity,
+)
+
+_COUNTED = ("pulse", "train", "cycle")
+
+
+def judge(source: DataFile) -> str:
+    """Return "" if one column is a state, and others say that rows are pulses, else why not."""
+    table = source.table
+    if nameless(table):
+        return nameless(table)
+    value = value_column(table)
+    if isinstance(value, str):
+        return value
+    volts = volts_column(table)
+    if isinstance(volts, str):
+        return volts
+    if volts.role == "amplitude_v" or table.of_role("width_s"):
+        return ""
+    if not table.of_role("pulse"):
+        return (
+            f"nothing says that {volts.label} is of pulses: no width and no number of pulses; if it"
+            f" is, say so with --column amplitude_v={volts.label!r}"
+        )
+    return ""
+
+
+def read(source: DataFile, options: Mapping[str, str]) -> Extract:
+    """Return trains, each of one polarity; sweeps of the gate; or cycles of one SET and one RESET.
+
+    Raises :class:`ConfigError` with file, line and value, or with the option that decides what the
+    file leaves open.
+    """
+    events, used, messages = _events(source, options)
+    left_out = source.table.left_out(used)
+    return extract_of(events, source.path, [*messages, *([left_out] if left_out else [])])
+
+
+def _events(
+    source: DataFile, options: Mapping[str, str]
+) -> tuple[PulseRows, list[TableColumn], list[str]]:
+    """Return the rows of the table as pulses and reads, the columns used, and messages."""
+    table = source.table
+    value, volts = value_column(table), volts_column(table)
+    if isinstance(value, str) or isinstance(volts, str):
+        raise ConfigError(value if isinstance(value, str) else str(volts), file=str(source.path))
+    amplitude_v = np.nan_to_num(table.numbers(volts, gaps=True))
+    check_below(table, amplitude_v, HIGHEST_LINE_V, volts.label, "V")
+    states = states_of(source, value, volts, amplitude_v, options)
+    amplitude_v = np.where(states.is_read, 0.0, amplitude_v)
+    used = [value, volts, *states.used]
+    width_s = _widths(source, options, amplitude_v != 0, used)
+    gate_v = _constant_or(table, "gate_v", 0.0, used)
+    check_below(table, gate_v, HIGHEST_LINE_V, "the gate", "V")
+    cell, messages = _cells(table, used)
+    labels = {role: _label(table, role, used) for role in _COUNTED}
+    times = table.of_role("time_s")
+    if len(times) == 1 and not times[0].missing:
+        for one in np.unique(cell):
+            rows = np.flatnonzero(cell == one)
+            check_times(table, table.numbers(times[0])[rows], rows)
+    events = PulseRows(
+        cell=cell,
+        amplitude_v=amplitude_v,
+        width_s=width_s,
+        gate_v=gate_v,
+        conductance_s=states.conductance_s,
+        number=labels["pulse"],
+        part=_parts(labels["train"], labels["cycle"]),
+    )
+    unread = int((np.isnan(states.conductance_s) & ~states.is_pulse_only).sum())
+    messages += states.messages
+    if unread:
+        messages.append(f"{unread} rows without a value: the trains end before them")
+    return events, used, messages
+
+
+def _widths(
+    source: DataFile,
+    options: Mapping[str, str],
+    is_pulse: NDArray[np.bool_],
+    used: list[TableColumn],
+) -> Table:
+    """Return the width of each pulse, seconds; 0 where there is none."""
+    table = source.table
+    columns = table.of_role("width_s")
+    if not columns or "width_s" in options:
+        return np.where(is_pulse, quantity(source.path, options, "width_s", "s"), 0.0)
+    width_s = table.numbers(columns[0], gaps=True)
+    wrong = is_pulse & ~(width_s > 0)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        shown = f"{columns[0].label} {width_s[row]:g} s"
+        raise table.fault(row, shown, "a width above 0 of every pulse")
+    used.append(columns[0])
+    return np.where(is_pulse, width_s, 0.0)
+
+
+def _constant_or(table: DataTable, role: str, default: float, used: list[TableColumn]) -> Table:
+    columns = table.of_role(role)
+    if not columns:
+        return np.full(table.rows, default)
+    used.append(columns[0])
+    return np.nan_to_num(table.numbers(columns[0], gaps=True), nan=default)
+
+
+def _label(table: DataTable, role: str, used: list[TableColumn]) -> Table:
+    """Return the numbers of a counter, 0 in every row where the file has none.
+
+    A row without a number, as of a read, has that of the row before.
+    """
+    columns = table.of_role(role)
+    if not columns:
+        return np.zeros(table.rows)
+    used.append(columns[0])
+    numbers = table.numbers(columns[0], gaps=True)
+    last = np.maximum.accumulate(np.where(np.isnan(numbers), 0, np.arange(numbers.size)))
+    return np.nan_to_num(numbers[last])
+
+
+def _parts(train: Table, cycle: Table) -> Table:
+    """Number the combinations of train and cycle."""
+    both = np.stack([train, cycle], axis=1)
+    _, part = np.unique(both, axis=0, return_inverse=True)
+    return part.ravel().astype(np.float64)
+
+
+def _cells(table: DataTable, used: list[TableColumn]) -> tuple[Table, list[str]]:
+    """Return the number of the cell of each row; names become 0, 1, 2, … in their order."""
+    columns = [*table.of_role("cell")] or [
+        column
+        for column in table.columns
+        if column.texts is not None and column.name.strip().casefold() in ("cell", "device")
+    ]
+    if not columns:
+        return np.zeros(table.rows), []
+    used.append(columns[0])
+    if columns[0].texts is None:
+        return table.numbers(columns[0]), []
+    names = list(dict.fromkeys(columns[0].texts))
+    number = {name: place for place, name in enumerate(names)}
+    shown = ", ".join(f"{name} is {place}" for name, place in list(number.items())[:8])
+    more = ", …" if len(names) > 8 else ""
+    cells = np.array([float(number[name]) for name in columns[0].texts])
+    return cells, [f"cells by their names: {shown}{more}"]
+
+
+PULSE_LOG = Reader(
+    name="pulse_log",
+    summary="a log of pulses: one row a pulse or a read, amplitudes and widths as they come",
+    judge=judge,
+    read=read,
+    options={
+        "width_s": "of the pulses, where no column holds it",
+        "read_v": "where the values are currents and no column holds the voltage",
+    },
+)

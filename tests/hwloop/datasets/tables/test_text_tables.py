@@ -1,0 +1,256 @@
+"""Text of any program becomes the same columns, or one line says what is ambiguous or wrong.
+
+Right values are written by hand beside the text that holds them.
+"""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwloop.datasets.tables.data_file import DataFile
+from hwloop.datasets.tables.options import TableOptions
+from hwloop.datasets.tables.table import DataTable
+from hwloop.errors import ConfigError
+
+
+def table(tmp_path: Path, text: str | bytes, **options: object) -> DataTable:
+    path = tmp_path / "measured.txt"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return DataFile(path, TableOptions(**options)).table  # type: ignore[arg-type]
+
+
+def numbers(found: DataTable) -> list[list[float]]:
+    return [column.values.tolist() for column in found.columns]
+
+
+VOLTS, AMPERES = [0.25, -1.5, 0.5], [1e-6, 2e-3, -3.5e-7]
+
+
+def text(separator: str, decimal: str, *, names: str = "Voltage (V)|Current (A)") -> str:
+    rows = [f"{v}|{a}" for v, a in zip(VOLTS, AMPERES, strict=True)]
+    body = "\n".join(rows).replace(".", decimal).replace("|", separator)
+    return names.replace("|", separator) + "\n" + body + "\n"
+
+
+@pytest.mark.parametrize(
+    ("separator", "decimal"),
+    [(",", "."), ("\t", "."), (";", "."), ("\t", ","), (";", ","), (" , ", "."), (", ", ".")],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_every_separator_decimal_mark_encoding_and_line_end_gives_the_same_numbers(
+    separator: str, decimal: str, encoding: str, line_end: str, tmp_path: Path
+) -> None:
+    written = text(separator, decimal, names="Voltage (V)|Current (µA)")
+    found = table(tmp_path, written.replace("\n", line_end).encode(encoding))
+    assert numbers(found) == [VOLTS, AMPERES]
+    assert [(c.role, c.unit.symbol if c.unit else None) for c in found.columns] == [
+        ("voltage_v", "V"),
+        ("current_a", "uA"),
+    ]
+
+
+@pytest.mark.parametrize("blanks", [" ", "   ", "  \t "])
+def test_numbers_between_blanks_are_columns(blanks: str, tmp_path: Path) -> None:
+    found = table(tmp_path, f"V{blanks}I\n0.5{blanks}1e-6\n  1.5{blanks}2e-6 \n")
+    assert numbers(found) == [[0.5, 1.5], [1e-6, 2e-6]]
+
+
+def test_names_between_blanks_may_stand_above_rows_between_tabs(tmp_path: Path) -> None:
+    found = table(tmp_path, "Voltage Current\n0.5\t1e-6\n1.5\t2e-6\n")
+    assert [column.role for column in found.columns] == ["voltage_v", "current_a"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "# operator=N\n# date: 2024-02-01\nV (V),I (A)\n",
+        "% made by a program\n! of an instrument\nV (V),I (A)\n",
+        "Title,loop,,\nOperator,N\n\nV (V),I (A)\n",
+        "V,I\nV,A\n",
+        "V,I\n[V],[A]\n",
+        "# V (V),I (A)\n",
+        "#V (V),I (A)\n# 2\n",
+        '"V (V)","I (A)"\n',
+        "sep=,\nV (V),I (A)\n",
+    ],
+)
+def test_names_and_units_are_found_below_metadata(words: str, tmp_path: Path) -> None:
+    found = table(tmp_path, words + "0.5,1e-6\n1.5,2e-6\n2.5,3e-6\n")
+    assert numbers(found) == [[0.5, 1.5, 2.5], [1e-6, 2e-6, 3e-6]]
+    assert [(c.role, c.unit and c.unit.symbol) for c in found.columns] == [
+        ("voltage_v", "V"),
+        ("current_a", "A"),
+    ]
+
+
+def test_metadata_are_kept_by_their_keys(tmp_path: Path) -> None:
+    found = table(tmp_path, "# operator=N\n#\tGain: 1e3\nStart\t0.5\nV\tI\n1\t2\n2\t3\n3\t4\n")
+    assert found.metadata == {"operator": "N", "Gain": "1e3", "Start": "0.5"}
+
+
+def test_names_over_several_columns_are_put_before_the_names_below(tmp_path: Path) -> None:
+    found = table(tmp_path, "Cell 1,,Cell 2,\nV,I,V,I\n1,2,3,4\n5,6,7,8\n")
+    assert [c.label for c in found.columns] == ["Cell 1 V", "Cell 1 I", "Cell 2 V", "Cell 2 I"]
+
+
+def test_columns_of_one_name_are_kept_apart(tmp_path: Path) -> None:
+    found = table(tmp_path, "G (uS),G (uS),G (uS)\n1,2,3\n4,5,6\n")
+    assert [c.label for c in found.columns] == ["G (uS)", "G (uS)#2", "G (uS)#3"]
+    assert numbers(found) == [[1, 4], [2, 5], [3, 6]]
+
+
+def test_first_row_of_numbers_is_data_and_a_table_without_names_says_so(tmp_path: Path) -> None:
+    found = table(tmp_path, "1.0,4.0\n1.1,4.1\n1.2,4.2\n")
+    assert not found.has_header
+    assert numbers(found) == [[1.0, 1.1, 1.2], [4.0, 4.1, 4.2]]
+
+
+@pytest.mark.parametrize("gap", ["", "NaN", "nan", "#REF!", "N/A", "-", "null", "1.#QNAN"])
+def test_gaps_are_gaps_and_counted(gap: str, tmp_path: Path) -> None:
+    found = table(tmp_path, f"V,I\n1,2\n{gap},4\n5,6\n")
+    np.testing.assert_array_equal(found.columns[0].values, [1, np.nan, 5])
+    assert [column.missing for column in found.columns] == [1, 0]
+    with pytest.raises(ConfigError, match="line 3: no value of V: expected a number in every row"):
+        found.numbers(found.columns[0])
+
+
+@pytest.mark.parametrize("value", ["9.9e37", "-9.9E+37", "9.91e37", "199.999E+99", "inf", "OVLD"])
+def test_value_over_range_is_never_data(value: str, tmp_path: Path) -> None:
+    found = table(tmp_path, f"V,I\n1,2\n3,{value}\n5,6\n")
+    np.testing.assert_array_equal(found.columns[1].values, [2, np.nan, 6])
+    with pytest.raises(ConfigError, match=r"line 3: I .* the meter was over range"):
+        found.numbers(found.columns[1])
+
+
+@pytest.mark.parametrize(
+    ("cells", "value", "unit"),
+    [
+        (["2.3 mA", "2.5 mA"], [2.3, 2.5], "mA"),
+        (["4.7kOhm", "5kOhm"], [4.7, 5], "kohm"),
+        (["1.5D-03", "−2.0"], [1.5e-3, -2.0], None),
+    ],
+)
+def test_numbers_with_units_and_other_spellings_are_read(
+    cells: list[str], value: list[float], unit: str | None, tmp_path: Path
+) -> None:
+    found = table(tmp_path, "t,x\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(cells)))
+    assert found.columns[1].values.tolist() == value
+    assert (found.columns[1].unit.symbol if found.columns[1].unit else None) == unit
+
+
+def test_two_units_in_one_column_are_refused(tmp_path: Path) -> None:
+    found = table(tmp_path, "t,I\n0,2.3 mA\n1,500 uA\n")
+    with pytest.raises(ConfigError, match="line 3: I '… uA': expected one unit"):
+        found.numbers(found.columns[1])
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("G\n1,234\n5,678\n", "line 2: '1,234' may be 2 whole numbers, or 1 with a decimal"),
+        ("V;G\n1;1,234\n2;5,678\n", "line 2: '1,234' may be a decimal number or thousands"),
+        ("1,25\n1,30\n1,35\n", "line 1: '1,25' may be 2 whole numbers, or 1 with a decimal comma"),
+        ("V,I\n1,2\n3,4,5,6\n1,2\n", "line 3: 4 values: expected 2"),
+        ("V I\n1 2\n3\n5 6\n", "line 3: 1 values: expected 2"),
+        ("no numbers\nat all\n", "holds no row of numbers"),
+        ("V,I\n1,2\n3,4\n\nt,G\n1,2\n3,4\n", r"holds several tables: 1 \(line 2: 2 rows of V, I\)"),
+    ],
+)
+def test_what_would_change_numbers_is_refused_in_one_line(
+    written: str, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=words) as refusal:
+        table(tmp_path, written)
+    assert "\n" not in str(refusal.value)
+
+
+def test_options_decide_what_is_ambiguous(tmp_path: Path) -> None:
+    assert numbers(table(tmp_path, "V;G\n1;1,234\n", decimal=",")) == [[1], [1.234]]
+    assert numbers(table(tmp_path, "V;G\n1;1,234\n", thousands=",")) == [[1], [1234]]
+    assert numbers(table(tmp_path, "1,25\n1,30\n", separator=",")) == [[1, 1], [25, 30]]
+    assert numbers(table(tmp_path, "1,25\n1,30\n", decimal=",")) == [[1.25, 1.30]]
+    assert numbers(table(tmp_path, "9,9\n8,8\nV,I\n1,2\n", skip=2)) == [[1], [2]]
+    two = "V,I\n1,2\n3,4\n\nt,G\n1,2\n3,9\n"
+    assert numbers(table(tmp_path, two, table="2")) == [[1, 3], [2, 9]]
+
+
+def test_thousands_are_never_guessed(tmp_path: Path) -> None:
+    found = table(tmp_path, 'V,G\n1,"1,234.5"\n2,"1,300.5"\n')
+    with pytest.raises(ConfigError, match=r"'1,234\.5': expected a number"):
+        found.numbers(found.columns[1])
+
+
+@pytest.mark.parametrize(
+    ("ending", "rows", "words"),
+    [
+        ("4.25,1.5e-0", 3, "shorter than any before"),
+        ("4.25,1.5", 3, "lacks an exponent"),
+        ("4.2", 3, "1 of 2 values: it is cut off"),
+        ("4.25,1.5e-06", 4, ""),
+    ],
+)
+def test_last_line_that_is_cut_off_is_left_out_and_said(
+    ending: str, rows: int, words: str, tmp_path: Path
+) -> None:
+    found = table(tmp_path, "V,I\n1.25,1.0e-06\n2.25,2.0e-06\n3.25,3.0e-06\n" + ending)
+    assert found.rows == rows
+    assert words in "; ".join(found.notes)
+
+
+def test_text_after_a_table_and_separators_at_the_end_of_lines_are_left_out(
+    tmp_path: Path,
+) -> None:
+    found = table(tmp_path, "V,I,\n1,2,\n3,4,\nEnd of test\n")
+    assert numbers(found) == [[1, 3], [2, 4]]
+    assert "1 line after the table left out: line 4 'End of test'" in found.notes
+
+
+def test_columns_of_text_stand_apart(tmp_path: Path) -> None:
+    found = table(tmp_path, "Cell;V (V);State\nA1;1,5;SET\nA2;2,5;RESET\n")
+    assert [column.texts for column in found.columns] == [["A1", "A2"], None, ["SET", "RESET"]]
+    assert found.columns[1].values.tolist() == [1.5, 2.5]
+
+
+def test_an_odd_row_among_thousands_is_found_and_its_line_named(tmp_path: Path) -> None:
+    rows = [f"{i},{i * 1e-6!r}" for i in range(30_000)]
+    rows[20_000] = "20000,broken"
+    rows.insert(10, "# a remark")
+    found = table(tmp_path, "V,I\n" + "\n".join(rows) + "\n")
+    assert found.rows == 30_000
+    np.testing.assert_array_equal(found.columns[0].values, np.arange(30_000))
+    assert found.columns[1].values[29_999] == 29_999 * 1e-6
+    with pytest.raises(ConfigError, match="line 20003: I 'broken': expected a number"):
+        found.numbers(found.columns[1])
+
+
+def test_packed_text_is_read_and_text_of_another_encoding_late_in_the_file(
+    tmp_path: Path,
+) -> None:
+    rows = "".join(f"{i},{i}\n" for i in range(400_000))
+    written = ("V,I\n" + rows + "# 5 °C\n").encode("cp1252")
+    found = table(tmp_path, gzip.compress(written, compresslevel=1))
+    assert found.rows == 400_000
+    assert found.recognised.startswith("text in Windows-1252")
+
+
+def test_file_that_grows_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hwloop.datasets.tables import data_file
+
+    whole = data_file.tables_of_text
+
+    def read_and_grow(path: Path, options: TableOptions) -> list[DataTable]:
+        found = whole(path, options)
+        with path.open("a") as stream:
+            stream.write("5,6\n")
+        return found
+
+    monkeypatch.setattr(data_file, "tables_of_text", read_and_grow)
+    with pytest.raises(ConfigError, match="changed while it was read, from 12 to 16 bytes"):
+        table(tmp_path, "V,I\n1,2\n3,4\n")
