@@ -9,7 +9,7 @@ import numpy as np
 
 from hwloop.procedure.procedure import from_data
 from hwloop.record.reader import Record
-from hwloop.recordings.of_record import measurements_of
+from hwloop.recordings.of_record import _CellReads, _trains_of_cell, measurements_of
 from hwloop.recordings.recording import open_recording
 from hwloop.recordings.trains import trains_of
 from hwloop.run.runner import RunOptions, run_procedure
@@ -109,3 +109,14 @@ def test_direct_sweeps_and_retention_become_iv_and_reads(tmp_path: Path) -> None
 
 def test_one_pulse_is_no_train(tmp_path: Path) -> None:
     assert open_recording(run(tmp_path / "a.h5", response(pulses=1, cycles=1))).measured == {}
+
+
+def test_a_train_goes_on_over_reads_without_a_pulse_and_ends_at_several_pulses() -> None:
+    seen = _CellReads(
+        conductance_s=np.array([[1.0, 2, 3, 3.5, 4, 6, 7, 8]]).T,
+        pulses=np.array([[0, 1, 1, 0, 1, 2, 1, 1]]).T,
+        which=np.zeros((8, 1), dtype=np.int64),
+        kinds=[(1.0, 1e-3)],
+    )
+    found = [train.tolist() for _, train in _trains_of_cell(seen, 0)]
+    assert found == [[1, 2, 3, 4], [6, 7, 8]]

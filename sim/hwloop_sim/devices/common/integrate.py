@@ -23,7 +23,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from itertools import count
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count, pairwise
 from types import CellType, FunctionType
 from typing import Any
 from zlib import crc32
@@ -56,6 +57,7 @@ _NEAREST = 1e-290  # below it, numbers lose their digits
 _SOLVED = 1e-13
 _ITERATIONS = 60
 _SEGMENTS = 4  # kinks of F, and a bound
+_MANY = 4096  # cells from which threads are worth their begin
 
 # ruff: noqa: F821 - of the model: a copy of each function below is given them
 rate: Callable[..., float]
@@ -142,10 +144,14 @@ def _advance(
     state: FloatArray, voltage_v: FloatArray, duration_s: float, parameters: NDArray[np.void]
 ) -> FloatArray:
     after = state.copy()
+    shared = parameters.size == 1
     for i in range(state.size):
-        if voltage_v[i] != 0.0:
-            p = parameters[i if parameters.size > 1 else 0]
-            after[i] = _after(state[i], duration_s, voltage_v[i], p)
+        if voltage_v[i] == 0.0:
+            continue
+        if shared and i and state[i] == state[i - 1] and voltage_v[i] == voltage_v[i - 1]:
+            after[i] = after[i - 1]  # the cell beside it is alike in everything
+            continue
+        after[i] = _after(state[i], duration_s, voltage_v[i], parameters[0 if shared else i])
     return after
 
 
@@ -188,7 +194,8 @@ def advancing(rate: Callable[..., Any], next_break_point: Callable[..., Any]) ->
         made[part.__name__] = compiled(copy)
     loop = FunctionType(_advance.__code__, made, _advance.__name__)
     loop.__qualname__ = f"advance_{mark}"  # the name of its file in the cache
-    return numba.njit(error_model="numpy", cache=cached)(loop)
+    # Without Python's lock: parts of a large array are advanced side by side.
+    return numba.njit(error_model="numpy", cache=cached, nogil=True)(loop)
 
 
 def _marked(function: Callable[..., Any], mark: str, copies: dict[FunctionType, Any]) -> Any:
@@ -261,13 +268,20 @@ def advance(
 ) -> FloatArray:
     """Return the states of all cells, (...), after ``duration_s`` at voltages of the same shape.
 
-    ``loop``: made by :func:`advancing`. ``parameters``: one record, or one a cell.
+    ``loop``: made by :func:`advancing`. ``parameters``: one record, or one a cell. Large arrays
+    are divided among as many threads as numba has; a cell's state does not depend on the others.
     """
-    moved = loop(
-        np.ascontiguousarray(state).ravel(),
-        np.ascontiguousarray(voltage_v).ravel(),
-        float(duration_s),
-        parameters,
-    )
-    reshaped: FloatArray = moved.reshape(state.shape)
-    return reshaped
+    flat, flat_v = (np.ascontiguousarray(one).ravel() for one in (state, voltage_v))
+
+    def part(own: slice) -> FloatArray:
+        one = parameters if parameters.size == 1 else parameters[own]
+        moved: FloatArray = loop(flat[own], flat_v[own], float(duration_s), one)
+        return moved
+
+    threads = numba.get_num_threads() if flat.size >= _MANY else 1
+    ends = [flat.size * number // threads for number in range(threads + 1)]
+    parts = [slice(*pair) for pair in pairwise(ends)]
+    if threads == 1:
+        return part(parts[0]).reshape(state.shape)
+    with ThreadPoolExecutor(threads) as pool:
+        return np.concatenate(list(pool.map(part, parts))).reshape(state.shape)

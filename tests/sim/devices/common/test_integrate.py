@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from hwloop import plugins
+from hwloop.types import FloatArray
 from hwloop_sim.devices.common import integrate
-from hwloop_sim.devices.common.state_device import state_model
+from hwloop_sim.devices.common.state_device import drawn_parameters, state_model
 
 SPEED = 2.0
 NONE = np.zeros(1, dtype=[("unused", np.float64)])
@@ -53,6 +54,29 @@ def test_a_loop_is_compiled_once_for_each_text_of_its_model(
     other = integrate.advancing(rate, next_break_point)
     assert advanced(other) == pytest.approx(0.55, rel=1e-12)
     assert sum(other.stats.cache_misses.values()) == 1
+
+
+@pytest.mark.parametrize("spread", [False, True])
+def test_a_large_array_in_threads_moves_as_each_of_its_cells_alone(spread: bool) -> None:
+    # Some cells stand beside their like, some have no voltage; right values: cell by cell.
+    kind = plugins.load(plugins.DEVICES, "vteam")
+    model = state_model(kind)
+    assert model is not None
+    rng = np.random.default_rng(5)
+    cells = 5000
+    state = np.repeat(rng.uniform(0.2, 0.8, cells // 4), 4)
+    voltage_v = rng.choice([0.21, -0.21, 0.0], cells)
+    settings = kind.settings.parse({"spread": {"k_off_m_per_s": {"sigma": 0.1}}} if spread else {})
+    parameters = drawn_parameters(model.parameters(settings), settings, (cells,), rng)
+
+    def moved(own: slice) -> FloatArray:
+        one = parameters[own] if spread else parameters
+        return integrate.advance(model.compiled, state[own], voltage_v[own], 5e-9, one)
+
+    whole = moved(slice(None))
+    alone = [moved(slice(i, i + 1))[0] for i in range(0, cells, 7)]
+    assert (whole[::7] == alone).all()
+    assert (whole != state).sum() > cells / 2
 
 
 def test_a_model_that_cannot_be_told_by_its_text_is_compiled_and_not_cached(
