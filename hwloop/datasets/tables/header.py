@@ -53,10 +53,11 @@ def header_of(head: Lines, layout: TextLayout) -> TableHeader:
 def _refuse_half_names(number: int, text: str, layout: TextLayout) -> None:
     """Refuse a line right above the rows that may be a row with text in it, or names."""
     fields = layout.split(text)
-    kinds = [layout.style.parse(field).kind for field in fields]
-    if len(fields) != layout.fields or CellKind.NUMBER not in kinds:
+    cells = [layout.style.parse(field) for field in fields]
+    plain = any(cell.kind is CellKind.NUMBER and not cell.unit for cell in cells)
+    if len(fields) != layout.fields or not plain:  # "1ms" is a name
         return
-    odd = next((f for f, kind in zip(fields, kinds, strict=True) if kind is CellKind.TEXT), None)
+    odd = next((f for f, c in zip(fields, cells, strict=True) if c.kind is CellKind.TEXT), None)
     if odd is not None:
         raise ConfigError(
             f"{odd!r} stands among numbers: if the line is none of the table, leave it out with"
@@ -127,7 +128,8 @@ def _all_known(names: Sequence[str]) -> bool:
 
 def _fitting(fields: list[str], layout: TextLayout) -> tuple[str, ...] | None:
     count = layout.fields
-    if len(fields) == count + 1 and fields[-1].casefold() in ("", "comment"):
+    last_is_spare = layout.trailing or fields[-1].casefold() in ("", "comment")
+    if len(fields) == count + 1 and last_is_spare:
         fields = fields[:-1]
     if len(fields) != count:
         return None

@@ -203,6 +203,8 @@ def _of_voltage(tokens: set[str]) -> str:
 
 
 def _measured(tokens: set[str]) -> str:
+    if "id" in tokens and len(tokens) > 1:
+        return ""  # "device_id", but "ID" alone is the current of a drain
     plain = tokens - _COUNT - {"amp"} if tokens & _set_of("pulse cycle") else tokens
     for role, words in _WORDS.items():
         long = {word for word in words if len(word) > 2}

@@ -129,6 +129,9 @@ class TableRows:
         fields = list(fields)
         while len(fields) > self.layout.fields and not fields[-1]:
             fields.pop()
+        one_more = self.layout.trailing and len(fields) == self.layout.fields + 1
+        if one_more and self.layout.style.parse(fields[-1]).kind is CellKind.TEXT:
+            self.note_comment(number, fields.pop())  # an event, in a column else empty
         cells = [self.layout.style.parse(field) for field in fields]
         seen = [c for i, c in enumerate(cells) if i not in self.layout.text_columns]
         kinds = [cell.kind for cell in seen]

@@ -61,6 +61,8 @@ from hwloop.datasets.tables.units import unit_of
         ("Zug 2 (µS)", "conductance_s", "uS"),
         ("conductance_s", "conductance_s", "S"),
         ("Temperature (K)", "temperature_k", "K"),
+        ("ID", "current_a", None),
+        ("device_id", "cell", None),
         ("absI", "", None),
         ("res_max", "", None),
         ("GateI", "", None),

@@ -104,6 +104,11 @@ def test_columns_of_one_name_are_kept_apart(tmp_path: Path) -> None:
     assert numbers(found) == [[1, 4], [2, 5], [3, 6]]
 
 
+def test_numbers_with_units_may_be_names(tmp_path: Path) -> None:
+    found = table(tmp_path, "pulse,1ms,5ms\n0,4.5e-7,4.6e-7\n1,4.7e-7,\n2,4.9e-7,5.1e-7\n")
+    assert [column.label for column in found.columns] == ["pulse", "1ms", "5ms"]
+
+
 def test_first_row_of_numbers_is_data_and_a_table_without_names_says_so(tmp_path: Path) -> None:
     found = table(tmp_path, "1.0,4.0\n1.1,4.1\n1.2,4.2\n")
     assert not found.has_header
@@ -276,3 +281,9 @@ def test_a_line_of_text_and_numbers_above_the_rows_is_neither_names_nor_left_out
 ) -> None:
     with pytest.raises(ConfigError, match=r"line 2: '.*' stands among numbers"):
         table(tmp_path, f"V,I\n{row}\n2.5,2e-6\n3.5,3e-6\n")
+
+
+def test_events_in_a_last_column_that_is_else_empty_are_left_out_and_said(tmp_path: Path) -> None:
+    rows = "0,5;1,5E-6;\n0,6;1,6E-6;Number of crossings\n0,75;1,7E-6;\n"
+    found = table(tmp_path, "U (V);I (A);User events\n" + rows)
+    assert numbers(found)[:2] == [[0.5, 0.6, 0.75], [1.5e-6, 1.6e-6, 1.7e-6]]
