@@ -306,6 +306,11 @@ def limited(flags: FlagArray) -> BoolArray:
     return mask
 
 
+def any_limited(flags: FlagArray) -> bool:
+    """Return whether any pulse was kept from its cell by a limit, in one pass over the flags."""
+    return bool(np.bitwise_or.reduce(flags, axis=None) & Flag.COMPLIANCE)
+
+
 def _at_cells(
     values: ArrayLike, start_v: FloatArray, name: str, *, fill: float = 0.0, finite: bool = True
 ) -> FloatArray:

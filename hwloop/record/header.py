@@ -19,7 +19,13 @@ from hwloop.backend.base import Description
 from hwloop.backend.origin import Origin
 from hwloop.procedure.procedure import Procedure
 from hwloop.record.columns import About
-from hwloop.record.objects import make_dataset, make_group, make_text, set_attributes
+from hwloop.record.objects import (
+    make_dataset,
+    make_group,
+    make_text,
+    make_texts,
+    set_attributes,
+)
 from hwloop.record.operations import columns_of
 from hwloop.record.planned import Layout
 from hwloop.steps.rows import Row
@@ -92,7 +98,7 @@ def write_header(
     set_attributes(root, _of_run(header))
     texts = make_group(root, "procedure")
     make_text(texts, "text", procedure.text)
-    file["procedure/overrides"] = list(procedure.overrides) or h5py.Empty(h5py.string_dtype())
+    make_texts(texts, "overrides", procedure.overrides)
     make_text(texts, "resolved", json.dumps(procedure.resolved))
     make_text(texts, "units", json.dumps(procedure.units))
     instruments = make_group(root, "instruments")
@@ -189,7 +195,8 @@ def about_columns(row: Row) -> dict[str, dict[str, str]]:
 
 def signature_of(kind: str, columns: Mapping[str, Any]) -> Signature:
     """Return the kind and the shapes of operations that share a series."""
-    return (kind, *((name, getattr(value, "shape", ())) for name, value in columns.items()))
+    shapes = [getattr(value, "shape", ()) for value in columns.values()]
+    return (kind, *columns, *shapes)
 
 
 def series_path(signature: Signature, known: Collection[Signature]) -> str:

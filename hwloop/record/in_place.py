@@ -32,9 +32,10 @@ class UnknownPlace(RecordError):
 
 
 class DatasetPlaces(NamedTuple):
-    """Offsets of what is changed in the header of a dataset, 8 bytes each.
+    """Offsets of what is changed in the header of a dataset.
 
-    ``length``: of its first axis. ``storage``: of the offset of its values.
+    ``length``: of its first axis, 8 bytes. ``storage``: of the offset of its values, 8 bytes, and
+    of their size behind it, 8 more.
     """
 
     length: int

@@ -5,7 +5,7 @@ A record has some hundreds of them, and the short form of h5py takes ten times a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -52,6 +52,15 @@ def make_text(parent: h5py.h5g.GroupID, name: str, text: str) -> None:
     """Make a dataset of one text, UTF-8 of any length."""
     made = h5py.h5d.create(parent, name.encode(), kind_of(_TEXT), _one())
     made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(text, _TEXT))
+
+
+def make_texts(parent: h5py.h5g.GroupID, name: str, texts: Sequence[str]) -> None:
+    """Make a dataset of texts, (texts,), UTF-8 of any length; an empty one where there is none."""
+    size = (len(texts),)
+    space = h5py.h5s.create_simple(size) if texts else h5py.h5s.create(h5py.h5s.NULL)
+    made = h5py.h5d.create(parent, name.encode(), kind_of(_TEXT), space)
+    if texts:
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(texts, _TEXT))
 
 
 def contiguous() -> h5py.h5p.PropDCID:

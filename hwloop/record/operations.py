@@ -22,7 +22,7 @@ from hwloop.array.operations import (
     ReadMap,
     VectorBatch,
     Wait,
-    limited,
+    any_limited,
     unlimited,
 )
 from hwloop.errors import RecordError
@@ -112,7 +112,7 @@ def columns_of(operation: Operation, answer: Answer) -> tuple[str, dict[str, Any
 
 def _limited_flags(answer: Answer) -> dict[str, Any]:
     """Return the column of a pulse's flags; none where no limit kept one from its cell."""
-    cut = isinstance(answer, np.ndarray) and limited(answer).any()
+    cut = isinstance(answer, np.ndarray) and any_limited(answer)
     return {"flags": answer} if cut else {}
 
 

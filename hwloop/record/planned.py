@@ -7,9 +7,10 @@ first: its header is written anew with each row, so that nothing has to be fille
 series that outgrows its place is made anew, as those that were not planned.
 
 HDF5 refuses a dataset that has a place and no rows. In a header the number of rows stands before
-the place: wherever a kill ends the writing of one, the dataset has both, or none, or rows alone,
-which HDF5 shows as filler. A kill may also come between two pages of one write: where these would
-part the bytes of the place, the column has it from the begin, with one row of filler.
+the place, and behind it the size of the values, which must not be less than that of the rows, and
+is the same wherever a header lies within one page. A kill may come between two pages of one write:
+a header that they part has the size of all rows until the end, and where they part the bytes of the
+place itself, the column has it from the begin, with one row of filler.
 """
 
 from __future__ import annotations
@@ -57,6 +58,11 @@ class PlannedColumn:
         """Return whether a wide column has its place and a row from the begin."""
         return self.header.storage % _PAGE_BYTES + 8 > _PAGE_BYTES
 
+    @property
+    def is_parted(self) -> bool:
+        """Return whether two pages part the number of rows, the place and the size."""
+        return self.header.length // _PAGE_BYTES != (self.header.storage + 15) // _PAGE_BYTES
+
     def __post_init__(self) -> None:
         self.row_bytes = math.prod(self.shape) * self.dtype.itemsize
 
@@ -67,7 +73,8 @@ class PlannedColumn:
 
     def like(self, value: NDArray[Any]) -> bool:
         """Return whether a value has the very type and shape of the rows."""
-        return value.dtype == self.dtype and value.shape == self.shape
+        same = value.dtype is self.dtype or value.dtype == self.dtype
+        return same and value.shape == self.shape
 
 
 class PlannedSeries:
@@ -117,6 +124,8 @@ class PlannedSeries:
             filled = column.begins_with_filler
             if column in self.wide:
                 struct.pack_into(_NUMBER, image, found.length, int(filled))
+                size = column.bytes if column.is_parted else 0
+                struct.pack_into(_NUMBER, image, found.storage + 8, size)
             if column not in self.wide or filled:
                 _enter(image, found, column.place)
             if column in self.wide and filled:
@@ -159,14 +168,18 @@ class PlannedSeries:
 
     def lengths_to_end(self, rows: int) -> list[Placed]:
         """Return the bytes that make each column end with the last row, and their offset."""
-        return [self._lengthened(self.columns.values(), rows)] if rows else []
+        return [self._lengthened(self.columns.values(), rows, ends=True)] if rows else []
 
-    def _lengthened(self, columns: Collection[PlannedColumn], rows: int) -> Placed:
+    def _lengthened(
+        self, columns: Collection[PlannedColumn], rows: int, *, ends: bool = False
+    ) -> Placed:
         """Return the headers in which these columns have so many rows, from first to last."""
         at = self._headers_at
         for column in columns:
+            is_size_known = ends or not column.is_parted
+            size = rows * column.row_bytes if is_size_known else column.bytes
             struct.pack_into(_NUMBER, self._headers, column.header.length - at, rows)
-            struct.pack_into(_NUMBER, self._headers, column.header.storage - at, column.place)
+            struct.pack_into("<QQ", self._headers, column.header.storage - at, column.place, size)
         begin, end = _span(columns)
         return begin, memoryview(self._headers)[begin - at : end - at]
 
@@ -316,7 +329,7 @@ def _make(
 def _span(columns: Collection[PlannedColumn]) -> tuple[int, int]:
     """Return begin and end of the part of the file with what changes in their headers."""
     headers = [column.header for column in columns]
-    return min(one.length for one in headers), max(one.storage for one in headers) + 8
+    return min(one.length for one in headers), max(one.storage for one in headers) + 16
 
 
 def _enter(image: bytearray, places: DatasetPlaces, place: int) -> None:

@@ -177,7 +177,9 @@ class RecordWriter(RecordSink):
     @override
     def row(self, label: str, row: Row) -> None:
         path = row.place(label)
-        series = self._results.setdefault(path, Series(self._file, path))
+        series = self._results.get(path)
+        if series is None:
+            series = self._results[path] = Series(self._file, path)
         self._write((series, row.columns(), lambda: about_columns(row)))
 
     @override

@@ -20,6 +20,7 @@ from hwloop.array.operations import (
     PulsePair,
     Ramp,
     Reading,
+    any_limited,
     limited,
 )
 from hwloop.backend.base import CrossbarBackend
@@ -41,7 +42,8 @@ class LimitedPulses(Wrapper):
             given = answer & np.uint8(Flag.NOT_ADDRESSED) == 0
             each = operation.count if isinstance(operation, PulseMap) else 2
             self._pulses += each * int(np.count_nonzero(given))
-            self._limited += each * int(np.count_nonzero(limited(answer)))
+            if any_limited(answer):
+                self._limited += each * int(np.count_nonzero(limited(answer)))
         if isinstance(operation, Ramp) and isinstance(answer, Reading):
             given = answer.flags & np.uint8(Flag.NOT_ADDRESSED) == 0
             self._pulses += int(np.count_nonzero(given))

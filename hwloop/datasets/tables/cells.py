@@ -29,6 +29,8 @@ _OVER = _set_of(
     "inf +inf -inf infinity -infinity 1.#inf -1.#inf over overflow ovf ol ovld overrange"
 )
 
+_OVERFLOW = re.compile(r"[+-]?9\.91?0*e\+?37$")  # whatever the decimal mark of the other numbers
+
 
 class CellKind(Enum):
     """Kind of a cell: a number, a gap, a value over range, or text."""
@@ -72,7 +74,7 @@ class NumberStyle:
         word = text.casefold()
         if word in _MISSING:
             return _GAP
-        if word in _OVER:
+        if word in _OVER or _OVERFLOW.match(word):
             return _BEYOND
         return self._written(text)
 

@@ -159,7 +159,7 @@ def _chosen_sheets(names: list[str], wanted: str, path: Path) -> list[str]:
     if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
         return [names[int(wanted) - 1]]
     raise ConfigError(
-        f"there is no sheet {wanted!r}{nearest(wanted, names)}; there are {', '.join(names)}",
+        f"there is no sheet {wanted!r}{nearest(wanted, names)}",
         key="--sheet",
         file=str(path),
     )

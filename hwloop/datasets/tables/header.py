@@ -9,6 +9,7 @@ from hwloop.datasets.tables.cells import CellKind
 from hwloop.datasets.tables.roles import COUNTERS, role_of, unit_in_name
 from hwloop.datasets.tables.text_layout import TextLayout, is_comment, split_fields
 from hwloop.datasets.tables.units import unit_of
+from hwloop.errors import ConfigError
 
 _MARKS = "#%!;/ \t"
 _LOOK_BACK = 5  # comment lines between names and data, such as the shape of the data
@@ -36,6 +37,8 @@ def header_of(head: Lines, layout: TextLayout) -> TableHeader:
     """Return the header in the lines between the begin, or the table before, and the first row."""
     filled = [(number, text) for number, text in head if text.strip()]
     plain = [one for one in filled if not is_comment(one[1], layout.separator)]
+    if filled and plain and filled[-1] == plain[-1]:
+        _refuse_half_names(*plain[-1], layout)
     found = _from_lines(plain, layout, commented=False)
     odd = ""
     if found is None:
@@ -45,6 +48,21 @@ def header_of(head: Lines, layout: TextLayout) -> TableHeader:
     names, units, lines = found or ((), (), ())
     rest = [one for one in filled if one[0] not in lines]
     return TableHeader(names, units, lines, metadata_of(rest, layout.separator), odd)
+
+
+def _refuse_half_names(number: int, text: str, layout: TextLayout) -> None:
+    """Refuse a line right above the rows that may be a row with text in it, or names."""
+    fields = layout.split(text)
+    kinds = [layout.style.parse(field).kind for field in fields]
+    if len(fields) != layout.fields or CellKind.NUMBER not in kinds:
+        return
+    odd = next((f for f, kind in zip(fields, kinds, strict=True) if kind is CellKind.TEXT), None)
+    if odd is not None:
+        raise ConfigError(
+            f"{odd!r} stands among numbers: if the line is none of the table, leave it out with"
+            f" --skip {number}",
+            key=f"line {number}",
+        )
 
 
 _Found = tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]

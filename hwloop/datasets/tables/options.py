@@ -66,11 +66,7 @@ class TableOptions:
 
 def _check_role(role: str, key: str) -> None:
     if role not in DIMENSIONS:
-        raise ConfigError(
-            f"{role!r} is no quantity{nearest(role, DIMENSIONS)}; there are"
-            f" {', '.join(DIMENSIONS)}",
-            key=key,
-        )
+        raise ConfigError(f"{role!r} is no quantity{nearest(role, DIMENSIONS)}", key=key)
 
 
 def pairs(

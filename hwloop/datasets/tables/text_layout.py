@@ -29,16 +29,23 @@ _MOST_CHARACTERS = 2**20
 
 @dataclass(frozen=True)
 class TextLayout:
-    """Layout of the rows of a table: ``fields`` in a row, of which some are text."""
+    """Layout of the rows of a table: ``fields`` in a row, of which some are text.
+
+    ``trailing``: a separator stands at the end of every row.
+    """
 
     separator: str
     style: NumberStyle
     fields: int
     text_columns: frozenset[int]
+    trailing: bool = False
 
     def split(self, line: str) -> list[str]:
         """Return the fields of a line without the blanks around them."""
-        return split_fields(line, self.separator)
+        fields = split_fields(line, self.separator)
+        if self.trailing and len(fields) == self.fields + 1 and not fields[-1]:
+            fields.pop()
+        return fields
 
     def is_comment(self, line: str) -> bool:
         """Return whether a line is a comment."""
@@ -122,15 +129,19 @@ def _best_group(
     lines: Sequence[str], separator: str, style: NumberStyle
 ) -> tuple[float, TextLayout, int] | None:
     groups: dict[tuple[int, frozenset[int]], list[int]] = {}
+    filled_last: set[tuple[int, frozenset[int]]] = set()
     for line in lines:
         if not line.strip() or is_comment(line, separator):
             continue
-        kinds = [style.parse(field).kind for field in split_fields(line, separator)]
+        fields = split_fields(line, separator)
+        kinds = [style.parse(field).kind for field in fields]
         numbers = sum(kind in (CellKind.NUMBER, CellKind.OVER) for kind in kinds)
         if not numbers:
             continue
         texts = frozenset(i for i, kind in enumerate(kinds) if kind is CellKind.TEXT)
         groups.setdefault((len(kinds), texts), []).append(numbers)
+        if fields[-1]:
+            filled_last.add((len(kinds), texts))
     if not groups:
         return None
 
@@ -138,7 +149,9 @@ def _best_group(
         return sum(groups[key]) - 0.75 * len(key[1]) * len(groups[key])
 
     best = max(groups, key=score)
-    return score(best), TextLayout(separator, style, *best), len(groups[best])
+    trailing = best not in filled_last and best[0] > 1
+    layout = TextLayout(separator, style, best[0] - trailing, best[1], trailing)
+    return score(best), layout, len(groups[best])
 
 
 def _refuse_ambiguous(
@@ -184,8 +197,9 @@ def _refuse_unclear_separator(
     for number, line in rows:
         fields = layout.split(line)
         kinds = [layout.style.parse(field).kind for field in fields]
-        if CellKind.NUMBER not in kinds:
-            header = len(fields) if first is None else header
+        if CellKind.TEXT in kinds:
+            setting = "=" in line or ":" in line or CellKind.NUMBER in kinds
+            header = header if first is not None else 0 if setting else len(fields)
             continue
         if len(fields) != layout.fields or layout.fields % 2:
             continue

@@ -21,7 +21,7 @@ from hwloop.types import FloatArray
 
 _MOST_FAULTS = 5
 _MOST_NOTES = 3
-_LAST_FIELDS = 1000  # of a piece, whose lengths show whether the last line is cut off
+_LAST_FIELDS = 100  # of a piece, whose lengths show whether the last line is cut off
 
 
 class GrowingTable:
@@ -190,7 +190,7 @@ class TableRows:
                 delimiter=None if layout.separator == " " else layout.separator,
                 comments=None,
                 quotechar='"',
-                usecols=self._numeric if self.texts else None,
+                usecols=self._numeric if self.texts or layout.trailing else None,
                 ndmin=2,
             )
         except ValueError:
@@ -201,7 +201,7 @@ class TableRows:
 
     def _all_full(self, lines: list[str]) -> bool:
         """Return whether every line has its fields; numpy looks at those alone that it uses."""
-        if not self.texts:
+        if not self.texts and not self.layout.trailing:
             return True
         return all(len(self.layout.split(line)) == self.layout.fields for line in lines)
 

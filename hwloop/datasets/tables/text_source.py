@@ -76,7 +76,8 @@ class TextSource:
                     f"holds more than {MAX_TEXT_CHARACTERS} characters; divide it",
                     file=str(self.path),
                 )
-            *lines, rest = self._split(rest + piece)
+            whole = self._with_one_end(rest + piece)
+            *lines, rest = whole.split(self.line_end)
             if len(rest) > _MAX_LINE_CHARACTERS:
                 raise ConfigError(
                     f"has more than {_MAX_LINE_CHARACTERS} characters: no table of numbers has",
@@ -84,7 +85,8 @@ class TextSource:
                     file=str(self.path),
                 )
             if lines:
-                self._refuse_stray_returns(lines, number)
+                if self.line_end == "\n" and "\r" in whole:
+                    self._refuse_stray_returns(lines, number)
                 yield LineBatch(number, lines)
             number += len(lines)
         if rest:
@@ -116,10 +118,9 @@ class TextSource:
             )
             raise ConfigError(f"cannot be {kind}: {exc}", file=str(self.path)) from None
 
-    def _split(self, text: str) -> list[str]:
-        if self.line_end == "\r":
-            return text.split("\r")
-        return text.replace("\r\n", "\n").split("\n")
+    def _with_one_end(self, text: str) -> str:
+        both = self.line_end == "\n" and "\r\n" in text
+        return text.replace("\r\n", "\n") if both else text
 
     def _refuse_stray_returns(self, lines: list[str], first: int) -> None:
         for number, line in enumerate(lines, start=first):

@@ -89,9 +89,9 @@ def _from_batches(
     try:
         for batch in batches:
             walk.take(batch)
+        return walk.tables(path, kind)
     except ConfigError as exc:
-        raise exc.below(file=str(path)) from None
-    return walk.tables(path, kind)
+        raise exc if exc.file else exc.below(file=str(path)) from None
 
 
 def _without_first(batches: Iterator[LineBatch], skip: int) -> Iterator[LineBatch]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +78,14 @@ def planned(tmp_path: Path) -> Iterator[Planned]:
     record.file.close()
 
 
-def _assert_whole(path: Path, rows: dict[str, int]) -> None:
+def _assert_whole(path: Path, rows: dict[str, int], parted: Collection[str] = ()) -> None:
     """HDF5 reads the whole file, with these counted rows and filler behind them."""
     copy = shutil.copy(path, path.with_name("copy.h5"))  # of an open one HDF5 has read a part
     with h5py.File(copy) as file:
+        with h5py.File("copies", "w", driver="core", backing_store=False) as copies:
+            for name in ("maps", "texts", "array"):  # HDF5 refuses a size that is not of the rows
+                if name not in parted:
+                    file.copy(name, copies)
         for name, count in rows.items():
             assert file[counter_path(name)][0] == count
         columns = {name: file["maps"][name][()] for name in _row(0)}
@@ -141,7 +145,7 @@ def test_kill_between_any_two_pages_of_a_write_leaves_a_file_that_hdf5_reads(
     places: list[Placed] = []
     monkeypatch.setattr(record.file, "write", places.extend)
     content, killed, states = bytearray(record.path.read_bytes()), tmp_path / "killed.h5", 0
-    rows = {"count": 0, "maps": 0, "texts": 0}
+    rows, parted = {"count": 0, "maps": 0, "texts": 0}, {"maps", "texts"} if page_bytes < 64 else ()
     for names in (("maps", "count"), ("texts",)):
         places.clear()
         record.write(*names)
@@ -154,11 +158,11 @@ def test_kill_between_any_two_pages_of_a_write_leaves_a_file_that_hdf5_reads(
                 done = end
                 if changes and (len(written) < 4096 or done % 4096 == 0) and at != places[-1][0]:
                     killed.write_bytes(content)
-                    _assert_whole(killed, rows)
+                    _assert_whole(killed, rows, parted)
                     states += 1
         rows |= {name: rows[name] + 1 for name in names}
         killed.write_bytes(content)
-        _assert_whole(killed, rows)
+        _assert_whole(killed, rows, parted)
     record.file.close()
     assert states > 3
 

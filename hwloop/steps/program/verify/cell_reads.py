@@ -13,6 +13,7 @@ S-matrix, and it is I(v): no cell sees the other polarity; then the variance is 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Protocol
@@ -57,7 +58,7 @@ class SingleReads:
     def seen(self, index: IntArray) -> tuple[FloatArray, BoolArray]:
         """Read cells by their flat places: siemens, NaN where one could not be read, and which."""
         shape = self.array.backend.description.shape
-        mask = np.zeros(int(np.prod(shape)), np.bool_)
+        mask = np.zeros(math.prod(shape), np.bool_)
         mask[index] = True
         read = read_of(self.array.settings, mask.reshape(shape))
         return taken(self.array, index, self.array.backend.read(read))
@@ -145,7 +146,10 @@ def taken(array: Array, index: IntArray, reading: Reading) -> tuple[FloatArray, 
     """Return the conductances of cells in a reading, NaN where it has none, and which of them."""
     of_cells = Reading(reading.current_a.ravel().take(index), reading.flags.ravel().take(index))
     failed = unmeasured(of_cells)
-    seen_conductance_s = array.conductance_s(reading).ravel().take(index)
+    if array.backend.description.read_path is None:  # then each cell by itself
+        seen_conductance_s = array.conductance_s(of_cells)
+    else:
+        seen_conductance_s = array.conductance_s(reading).ravel().take(index)
     if failed.any():
         seen_conductance_s[failed] = np.nan
     return seen_conductance_s, failed

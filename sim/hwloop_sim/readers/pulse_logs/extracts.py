@@ -140,8 +140,9 @@ def _extent(volts: Table) -> str:
 def _common(events: PulseRows, steps: PulseSteps, told: Sequence[str]) -> Iterator[str]:
     """Yield messages on what was used, and on what has no place in a train."""
     yield from told
-    values = np.unique(np.concatenate([steps.before, steps.after])).size
-    left = int(np.isfinite(events.conductance_s).sum()) - values
+    unused = np.isfinite(events.conductance_s)
+    unused[steps.before] = unused[steps.after] = False
+    left = int(unused.sum())
     if steps.lost:
         yield (
             f"{steps.lost} pulses whose state before was not read: the value after each begins a"

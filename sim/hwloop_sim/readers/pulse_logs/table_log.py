@@ -148,6 +148,8 @@ def _label(table: DataTable, role: str, used: list[TableColumn]) -> Table:
 
 def _parts(train: Table, cycle: Table) -> Table:
     """Number the combinations of train and cycle."""
+    if not train.any() and not cycle.any():
+        return train
     both = np.stack([train, cycle], axis=1)
     _, part = np.unique(both, axis=0, return_inverse=True)
     return part.ravel().astype(np.float64)

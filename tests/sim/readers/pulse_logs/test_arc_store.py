@@ -46,8 +46,8 @@ def test_histories_become_trains_of_their_crosspoints_and_unfilled_rows_are_none
         (0, 1.5, 1e-4, 0, PULSE),
         (-3e-6, 0.2, 0, 0.2, READ),
     ]
-    with store(tmp_path / "a.h5", {"W00B02": rows[:2], "W01B03": rows}):
-        pass
+    with store(tmp_path / "a.h5", {"W00B02": rows[:2], "W01B03": rows}) as file:
+        file["crosspoints/W00B02/timeseries"][2:4] = np.array(rows[2:], dtype=HISTORY)
     source = DataFile(tmp_path / "a.h5")
     assert ARC_STORE.objection(source) == ""
     columns = ARC_STORE.read(source, {}).columns

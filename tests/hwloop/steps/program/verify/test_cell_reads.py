@@ -10,7 +10,6 @@ import pytest
 
 from hwloop.array.operations import Answer, Flag, Operation, Reading, VectorBatch
 from hwloop.array.settings import ArraySettings
-from hwloop.backend.base import Description
 from hwloop.backend.guard import Guard
 from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import LimitError
@@ -159,9 +158,8 @@ def test_an_array_that_adds_up_single_reads_says_that_patterns_gain_nothing() ->
     array = emulated(SOFT, shape=(3, 2), biasing="floating")
     plan = PROGRAM_VERIFY.plan(PROGRAM_VERIFY.settings.parse(PROGRAM), array.settings)
     assert plan.remark is not None
-    description: Description = array.backend.description
-    assert "patterns gain nothing" in plan.remark(description)
-    parallel = emulated(SOFT, shape=(3, 2)).backend.description
+    assert "patterns gain nothing" in plan.remark(array.backend)
+    parallel = emulated(SOFT, shape=(3, 2)).backend
     assert plan.remark(parallel) == (
         "verify hadamard: 4 products over 3 rows in place of reads of single cells"
     )
