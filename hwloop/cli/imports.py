@@ -41,6 +41,10 @@ def print_recordings(first: Path, second: Path, out: Path | None) -> None:
     console = plain_console()
     for name, one in (("first", a), ("second", b)):
         console.print(f"{name}: {one.provenance} ({one.path})", soft_wrap=True)
+        for kind, measurement in one.measured.items():
+            if measurement.conditions.note:
+                note = f"{name}, {kind}: {measurement.conditions.note}"
+                console.print(note, soft_wrap=True)
     for section in sections:
         _print_section(console, section)
     if out is not None:

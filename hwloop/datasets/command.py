@@ -14,7 +14,7 @@ from hwloop.terminal import say
 def import_(
     sources: Annotated[
         list[Path],
-        typer.Argument(help="A file of recorded data; or several, or a folder, one train each."),
+        typer.Argument(help="A file of recorded data; several, or a folder, of trains or sweeps."),
     ],
     *,
     out: Annotated[

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from hwloop import plugins
 from hwloop.datasets.measurement import (
     Column,
@@ -115,6 +117,7 @@ def import_measurement(
     extract = chosen.read(source, of_reader)
     kept = {key: value for key, value in given.items() if key in (*_CONDITIONS, *_TEXTS)}
     measurement = _measurement(path, extract, kept)
+    _refuse_other_pulses(path, measurement, given)
     conflicts, conditions = _conflicts(measurement.conditions, extract.found)
     table = [] if chosen.by_lines else [source.table.recognised, *source.table.notes]
     return Imported(
@@ -237,6 +240,21 @@ def _measurement(path: Path, extract: Extract, given: Mapping[str, object]) -> M
         # The user gave width_s=…, not conditions.width_s=….
         key = exc.key.removeprefix("conditions.")
         raise ConfigError(exc.message, key=key, file="" if key in given else str(path)) from None
+
+
+def _refuse_other_pulses(path: Path, measurement: Measurement, given: Mapping[str, object]) -> None:
+    """Refuse an amplitude or a width that was given for pulses whose own is in their rows."""
+    for key in _OF_PULSE:
+        rows, stated = measurement.columns.get(key), getattr(measurement.conditions, key)
+        if key not in given or rows is None or np.allclose(rows, stated, rtol=1e-9, atol=0):
+            continue
+        low, high = float(rows.min()), float(rows.max())
+        extent = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        raise ConfigError(
+            f"{stated:g} was given with --set, but the pulses in {path.name} have {extent}: leave"
+            " it out",
+            key=key,
+        )
 
 
 def _columns(

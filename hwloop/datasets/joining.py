@@ -1,4 +1,4 @@
-"""Join several files of one train each to one dataset of trains of one cell."""
+"""Join several files of trains, or of I-V sweeps, to one dataset in the order of the files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from hwloop.datasets.importing import Imported, import_measurement
-from hwloop.datasets.measurement import Conditions, Measurement, train_columns
+from hwloop.datasets.measurement import Column, Conditions, Kind, Measurement
 from hwloop.datasets.tables.options import TableOptions
 from hwloop.errors import ConfigError
+
+_COUNTED: Mapping[Kind, str] = {"trains": "train", "iv": "sweep"}
+"""Kinds of which several files can be joined, and the column that numbers their parts."""
 
 
 def import_files(
@@ -19,17 +24,17 @@ def import_files(
     given: Mapping[str, object],
     options: TableOptions | None = None,
 ) -> Imported:
-    """Import one file as it is, or several as trains of one cell; a folder means its files.
+    """Import one file as it is, or several as one dataset; a folder means its files.
 
     Raises :class:`ConfigError` naming the file and what to do.
     """
     files = [file for path in paths for file in _files(path)]
     for number, file in enumerate(files):
         if file.resolve() in {other.resolve() for other in files[:number]}:
-            raise ConfigError("is named twice: its train would count twice", file=str(file))
+            raise ConfigError("is named twice: its data would count twice", file=str(file))
     if len(files) == 1:
         return import_measurement(files[0], reader=reader, given=given, options=options)
-    return import_trains(files, reader=reader, given=given, options=options)
+    return import_joined(files, reader=reader, given=given, options=options)
 
 
 def _files(path: Path) -> list[Path]:
@@ -47,30 +52,32 @@ def _order(path: Path) -> list[tuple[int, str]]:
     return [(int(part) if part.isdecimal() else 0, part) for part in parts]
 
 
-def import_trains(
+def import_joined(
     paths: Sequence[Path],
     *,
     reader: str | None,
     given: Mapping[str, object],
     options: TableOptions | None = None,
 ) -> Imported:
-    """Import each file with :func:`import_measurement`; the trains keep the order of ``paths``.
+    """Import each file with :func:`import_measurement`; trains and sweeps keep the order of files.
 
-    Raises :class:`ConfigError` as that does, and if a file holds anything but one train.
+    Cells keep the addresses of the files: those without any are taken to be one cell. Raises
+    :class:`ConfigError` as that does, and where files hold different kinds, or none that is joined.
     """
     imported = [
         import_measurement(path, reader=reader, given=given, options=options) for path in paths
     ]
     measurements = [one.measurement for one in imported]
     for path, one in zip(paths, measurements, strict=True):
-        if one.kind != "trains" or one.columns["train"].any():
+        if one.kind not in _COUNTED or one.kind != measurements[0].kind:
             raise ConfigError(
-                f"holds {one.kind} in columns: files of one train each can be joined, import this"
-                " one by itself",
+                f"holds {one.kind.replace('_', ' ')}: files can be joined that hold trains alone,"
+                " or I-V sweeps alone; import this one by itself",
                 file=str(path),
             )
     messages = list(_messages(paths, [one.messages for one in imported]))
-    return Imported(_joined(measurements), [*messages, *_pulses(measurements)])
+    joined = _joined(measurements)
+    return Imported(joined, [*messages, *_content(joined)])
 
 
 def _joined(measurements: Sequence[Measurement]) -> Measurement:
@@ -85,23 +92,24 @@ def _joined(measurements: Sequence[Measurement]) -> Measurement:
         for name in ("device", "source", "doi", "validity")
     }
     return Measurement(
-        kind="trains",
+        kind=measurements[0].kind,
         title=measurements[0].title,
         conditions=Conditions.parse(conditions),
-        columns=train_columns(
-            [one.columns["conductance_s"] for one in measurements],
-            cells=[0] * len(measurements),
-            amplitudes_v=[_pulse(one)[0] for one in measurements],
-            widths_s=[_pulse(one)[1] for one in measurements],
-        ),
+        columns=_columns(measurements),
         **texts,
     )
 
 
-def _pulse(measurement: Measurement) -> tuple[float, float]:
-    """Return amplitude (volts) and width (seconds) of the first pulse of a measurement."""
-    columns = measurement.columns
-    return float(columns["amplitude_v"][0]), float(columns["width_s"][0])
+def _columns(measurements: Sequence[Measurement]) -> dict[str, Column]:
+    """Return the columns of all, with the trains or sweeps of each file numbered on."""
+    counter = _COUNTED[measurements[0].kind]
+    parts: list[dict[str, Column]] = []
+    first = 0.0
+    for one in measurements:
+        _, numbers = np.unique(one.columns[counter], return_inverse=True)
+        parts.append({**one.columns, counter: np.asarray(first + numbers.ravel(), np.float64)})
+        first += float(numbers.max()) + 1
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _messages(paths: Sequence[Path], by_file: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -111,11 +119,19 @@ def _messages(paths: Sequence[Path], by_file: Sequence[Sequence[str]]) -> Iterat
         yield line if len(named) == len(paths) else f"{', '.join(named)}: {line}"
 
 
-def _pulses(measurements: Sequence[Measurement]) -> Iterator[str]:
-    pulses = [_pulse(one) for one in measurements]
+def _content(joined: Measurement) -> Iterator[str]:
+    columns = joined.columns
+    cells = np.unique(columns["cell"]).size
+    of = "taken to be of one cell" if cells == 1 else f"of {cells} cells"
+    keys = np.stack([columns["cell"], columns[_COUNTED[joined.kind]]])
+    begin = np.sort(np.unique(keys, axis=1, return_index=True)[1])
+    if joined.kind == "iv":
+        yield f"{begin.size} sweeps, {of}"
+        return
+    pulses = list(zip(columns["amplitude_v"][begin], columns["width_s"][begin], strict=True))
     for amplitude_v, width_s in dict.fromkeys(pulses):
         number = pulses.count((amplitude_v, width_s))
-        yield f"{number} trains of {amplitude_v:g} V, {width_s:g} s, taken to be of one cell"
+        yield f"{number} trains of {amplitude_v:g} V, {width_s:g} s, {of}"
 
 
 def _once(texts: Iterator[str]) -> list[str]:

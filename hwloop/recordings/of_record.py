@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hwloop import plugins
 from hwloop.array.operations import Flag, PulseMap, PulsePair, Ramp, Reading, ReadMap
 from hwloop.array.read_path import ReadPath
-from hwloop.datasets.measurement import Kind, Measurement, train_columns
+from hwloop.datasets.measurement import Conditions, Kind, Measurement, train_columns
 from hwloop.errors import ConfigError
 from hwloop.record.operations import RecordedOperation
 from hwloop.record.reader import Record
@@ -27,13 +27,14 @@ def measurements_of(record: Record) -> dict[Kind, Measurement]:
     """Return what a run has measured, by kind; cells are numbered row by row, arrays one by one.
 
     Trains come from the operations of any step: equal single pulses of a cell, each followed by a
-    read of it. The other kinds come from the steps that say how (``Step.measured``).
+    read of it. The other kinds come from the steps that say how (``Step.measured``). A measurement
+    holds no conductance of 0 S or less: how many reads and trains are left out for it, its note
+    says.
     """
-    title = str(record.attrs["procedure"])
     found: dict[Kind, Measurement] = {}
-    trains = _trains(record)
+    trains, left_out = _trains(record)
     if trains is not None:
-        found["trains"] = Measurement(kind="trains", title=title, source="run", columns=trains)
+        found["trains"] = _measurement(record, "trains", trains, f"{left_out} trains")
     parts: dict[Kind, list[Mapping[str, FloatArray]]] = {}
     for entry in record.resolved["steps"]:
         label = entry["label"]
@@ -45,9 +46,28 @@ def measurements_of(record: Record) -> dict[Kind, Measurement]:
         columns = {name: np.concatenate([one[name] for one in each]) for name in each[0]}
         kept = _measured_rows(columns)
         if kept.any():
+            dark = int(sum((column <= 0).sum() for column in _conductances(columns)))
             columns = {name: column[kept] for name, column in columns.items()}
-            found[kind] = Measurement(kind=kind, title=title, source="run", columns=columns)
+            found[kind] = _measurement(record, kind, columns, f"{dark} reads")
     return found
+
+
+def _measurement(
+    record: Record, kind: Kind, columns: Mapping[str, FloatArray], left_out: str
+) -> Measurement:
+    """Return a measurement whose note says what was left out, such as "2 reads"."""
+    note = "" if left_out.startswith("0 ") else f"{left_out} of 0 S or less left out"
+    return Measurement(
+        kind=kind,
+        title=str(record.attrs["procedure"]),
+        source="run",
+        conditions=Conditions(note=note),
+        columns=columns,
+    )
+
+
+def _conductances(columns: Mapping[str, FloatArray]) -> list[FloatArray]:
+    return [column for name, column in columns.items() if name.endswith("conductance_s")]
 
 
 def _of_step(
@@ -67,8 +87,8 @@ def _measured_rows(columns: Mapping[str, FloatArray]) -> BoolArray:
     for name, column in columns.items():
         if name != "time_s":
             kept &= np.isfinite(column)
-        if name.endswith("conductance_s"):
-            kept &= column > 0
+    for column in _conductances(columns):
+        kept &= column > 0
     return kept
 
 
@@ -87,27 +107,31 @@ class _CellReads:
     kinds: list[tuple[float, float]]
 
 
-def _trains(record: Record) -> dict[str, FloatArray] | None:
-    """Return the columns of all trains in a record; None if it has none."""
-    seen = _reads(record)
+def _trains(record: Record) -> tuple[dict[str, FloatArray] | None, int]:
+    """Return the columns of all trains, None if there are none, and how many were left out."""
+    seen, left_out = _reads(record), 0
     if seen is None:
-        return None
+        return None, 0
     trains: list[FloatArray] = []
     cells: list[float] = []
     pulses: list[tuple[float, float]] = []
     for cell in range(seen.conductance_s.shape[1]):
         for which, train in _trains_of_cell(seen, cell):
+            if not (train > 0).all():
+                left_out += 1
+                continue
             trains.append(train)
             cells.append(cell)
             pulses.append(seen.kinds[which])
     if not trains:
-        return None
-    return train_columns(
+        return None, left_out
+    columns = train_columns(
         trains,
         cells=cells,
         amplitudes_v=[amplitude_v for amplitude_v, _ in pulses],
         widths_s=[width_s for _, width_s in pulses],
     )
+    return columns, left_out
 
 
 def _trains_of_cell(seen: _CellReads, cell: int) -> Iterator[tuple[int, FloatArray]]:
@@ -124,9 +148,7 @@ def _trains_of_cell(seen: _CellReads, cell: int) -> Iterator[tuple[int, FloatArr
     for run in np.split(np.arange(pulsed.size), np.flatnonzero(np.diff(kind)) + 1):
         if run.size < _LEAST_PULSES or kind[run[0]] < 0 or pulsed[run[0]] == 0:
             continue
-        train = values[[pulsed[run[0]] - 1, *pulsed[run]]]
-        if (train > 0).all():
-            yield int(kind[run[0]]), train
+        yield int(kind[run[0]]), values[[pulsed[run[0]] - 1, *pulsed[run]]]
 
 
 def _reads(record: Record) -> _CellReads | None:

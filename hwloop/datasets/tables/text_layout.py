@@ -23,6 +23,7 @@ _NO_COMMENTS = re.compile(r"#(REF|N/A|VALUE|DIV|NUM|NAME)", re.IGNORECASE)
 _THREE_DIGITS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}$")
 _DIGITS = re.compile(r"[+-]?\d+$")
 _FRACTION = re.compile(r"\d+([eE][+-]?\d+)?$")
+_TWO_NUMBERS = re.compile(r"\d\s*[;\t]\s*[+-]?\d")
 _WINDOWS = (100, 1000, 20000)
 _MOST_CHARACTERS = 2**20
 
@@ -116,7 +117,8 @@ def _scored(lines: Sequence[str], options: TableOptions) -> Iterator[tuple[float
         if not options.separator and separator != ";" and not any(separator in x for x in lines):
             continue
         for decimal in (options.decimal,) if options.decimal else (".", ","):
-            if decimal == separator:
+            # Between commas a decimal comma stands in quotation marks.
+            if decimal == separator and not any('"' in line for line in lines):
                 continue
             style = NumberStyle(decimal, options.thousands)
             best = _best_group(lines, separator, style)
@@ -130,6 +132,7 @@ def _best_group(
 ) -> tuple[float, TextLayout, int] | None:
     groups: dict[tuple[int, frozenset[int]], list[int]] = {}
     filled_last: set[tuple[int, frozenset[int]]] = set()
+    joined: dict[tuple[int, frozenset[int]], int] = {}
     for line in lines:
         if not line.strip() or is_comment(line, separator):
             continue
@@ -142,11 +145,15 @@ def _best_group(
         groups.setdefault((len(kinds), texts), []).append(numbers)
         if fields[-1]:
             filled_last.add((len(kinds), texts))
+        if any(_TWO_NUMBERS.search(fields[place]) for place in texts):
+            joined[len(kinds), texts] = joined.get((len(kinds), texts), 0) + 1
     if not groups:
         return None
 
     def score(key: tuple[int, frozenset[int]]) -> float:
-        return sum(groups[key]) - 0.75 * len(key[1]) * len(groups[key])
+        # A cell with two numbers in it was split at the wrong place: "5;1" of 1.234,5;1,2.
+        wrong = sum(groups[key]) * joined.get(key, 0) / len(groups[key])
+        return sum(groups[key]) - 0.75 * len(key[1]) * len(groups[key]) - wrong
 
     best = max(groups, key=score)
     trailing = best not in filled_last and best[0] > 1

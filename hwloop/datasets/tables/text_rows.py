@@ -181,7 +181,7 @@ class TableRows:
         if layout.style.thousands or not self._numeric:
             return None
         if layout.style.decimal == ",":
-            if any("." in line for line in lines):
+            if layout.separator == "," or any("." in line for line in lines):
                 return None
             lines = [line.replace(",", ".") for line in lines]
         try:

@@ -129,11 +129,12 @@ def _train(
     gaps = np.isnan(column.values)
     count = int(np.argmax(gaps)) if gaps.any() else gaps.size
     if not gaps[count:].all():
-        last = int(np.flatnonzero(~gaps)[-1])
+        after = count + int(np.argmax(~gaps[count:]))
         raise table.fault(
             count,
             f"a gap in column {column.label!r}",
-            f"a value: it goes on at {table.place_of(last)}",
+            f"a value: it goes on at {table.place_of(after)}; leave the column out with --set"
+            " columns=NAME,NAME",
         )
     values = column.values[:count]
     conductance_s = in_siemens(source, values, unit, options)

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from hwloop.procedure.procedure import from_data
 from hwloop.record.reader import Record
+from hwloop.recordings import of_record
 from hwloop.recordings.of_record import _CellReads, _trains_of_cell, measurements_of
+from hwloop.recordings.of_steps import reads_of_retention
 from hwloop.recordings.recording import open_recording
 from hwloop.recordings.trains import trains_of
 from hwloop.run.runner import RunOptions, run_procedure
@@ -120,3 +123,19 @@ def test_a_train_goes_on_over_reads_without_a_pulse_and_ends_at_several_pulses()
     )
     found = [train.tolist() for _, train in _trains_of_cell(seen, 0)]
     assert found == [[1, 2, 3, 4], [6, 7, 8]]
+
+
+def test_reads_of_nothing_are_left_out_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = run(tmp_path / "a.h5", response())
+    rows = {
+        "time_s": np.array([1.0, 2.0]),
+        "conductance_s": np.array([[[1e-6, 0.0]], [[2e-6, -1e-9]]]),
+    }
+    monkeypatch.setattr(Record, "results", lambda *_: rows)
+    monkeypatch.setattr(of_record, "_of_step", lambda *_: reads_of_retention(Record(path), ""))
+    with Record(path) as record:
+        reads = measurements_of(record)["reads"]
+    np.testing.assert_array_equal(reads.columns["conductance_s"], [1e-6, 2e-6])
+    assert reads.conditions.note == "2 reads of 0 S or less left out"

@@ -102,3 +102,10 @@ def test_one_reader_alone_takes_the_file(tmp_path: Path, text: str, kind: str, r
     result = imported(tmp_path, text)
     assert result.measurement.kind == kind
     assert result.messages[0].startswith(f"recognised as {reader}: ")
+
+
+def test_a_pulse_that_contradicts_those_in_the_rows_is_refused(tmp_path: Path) -> None:
+    text = "Pulse voltage (V),Pulse width (ms),G (uS)\n1,1,9\n1,1,10\n1,1,11\n"
+    assert imported(tmp_path, text, amplitude_v="1 V").measurement.conditions.amplitude_v == 1
+    with pytest.raises(ConfigError, match=r"amplitude_v: 3 was given .* have 1: leave it out"):
+        imported(tmp_path, text, amplitude_v="3 V")

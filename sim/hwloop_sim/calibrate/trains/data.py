@@ -17,6 +17,7 @@ from hwloop_sim.calibrate.operations.history import History, Stimulus, of_record
 
 _MIN_TRAINS = 2
 _MIN_VALUES = 3
+_SAME_PULSE = 1e-9  # relative: rounding of files written as text
 _TURN = 0.25
 """Share of the range by which a mean train may go back."""
 _CLEARLY = 4.0
@@ -131,6 +132,14 @@ def _of_dataset(
         if not np.array_equal(columns["pulse"][rows], np.arange(rows.sum())):
             raise ConfigError(
                 f"train {number:g} has a gap: its pulses are not 0, 1, 2, …", file=str(path)
+            )
+        pulses = np.stack([columns["amplitude_v"][rows][1:], columns["width_s"][rows][1:]])
+        if not np.allclose(pulses, pulses[:, :1], rtol=_SAME_PULSE, atol=0):
+            raise ConfigError(
+                f"train {number:g} has pulses of several amplitudes or widths, from"
+                f" {pulses[0].min():g} to {pulses[0].max():g} V: a model of trains takes equal"
+                " pulses, a state equation such as vteam takes any",
+                file=str(path),
             )
         pulse = (float(columns["amplitude_v"][rows][0]), float(columns["width_s"][rows][0]))
         yield pulse, columns["conductance_s"][rows]

@@ -254,3 +254,25 @@ def test_file_that_grows_while_it_is_read_is_refused(
     monkeypatch.setattr(data_file, "tables_of_text", read_and_grow)
     with pytest.raises(ConfigError, match="changed while it was read, from 12 to 16 bytes"):
         table(tmp_path, "V,I\n1,2\n3,4\n")
+
+
+def test_thousands_beside_a_decimal_comma_never_split_a_number(tmp_path: Path) -> None:
+    found = table(tmp_path, "U;I\n1.234,5;1,2E-6\n1.300,5;1,3E-6\n")
+    assert found.columns[1].values.tolist() == [1.2e-6, 1.3e-6]
+    with pytest.raises(ConfigError, match=r"U '1\.234,5': expected a number"):
+        found.numbers(found.columns[0])
+    found = table(tmp_path, "U;I\n1.234,5;1,2E-6\n", decimal=",", thousands=".")
+    assert found.columns[0].values.tolist() == [1234.5]
+
+
+def test_decimal_commas_between_commas_are_read_in_quotation_marks(tmp_path: Path) -> None:
+    found = table(tmp_path, '"U (V)","I (A)"\n"0,5","1,2E-6"\n"0,75","1,3E-6"\n')
+    assert numbers(found) == [[0.5, 0.75], [1.2e-6, 1.3e-6]]
+
+
+@pytest.mark.parametrize("row", ["broken,1e-6", "x-axis,1"])
+def test_a_line_of_text_and_numbers_above_the_rows_is_neither_names_nor_left_out(
+    row: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"line 2: '.*' stands among numbers"):
+        table(tmp_path, f"V,I\n{row}\n2.5,2e-6\n3.5,3e-6\n")

@@ -158,3 +158,20 @@ def test_files_that_are_none_or_come_twice_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=words):
             calibrate(paths, model="pulse_table")
+
+
+@pytest.mark.parametrize("name", ["amplitude_v", "width_s"])
+def test_a_train_of_pulses_that_grow_is_no_train_of_equal_pulses(tmp_path: Path, name: str) -> None:
+    columns = {
+        "cell": np.zeros(6),
+        "train": np.repeat([0.0, 1.0], 3),
+        "pulse": np.tile([0.0, 1.0, 2.0], 2),
+        "amplitude_v": np.ones(6),
+        "width_s": np.full(6, 1e-3),
+        "conductance_s": np.tile([1e-6, 2e-6, 3e-6], 2),
+    }
+    columns[name] = columns[name] * np.array([1, 1, 1, 1, 1, 2])
+    path = tmp_path / "grown.h5"
+    write_measurement(Measurement(kind="trains", title="t", source="s", columns=columns), path)
+    with pytest.raises(ConfigError, match="train 1 has pulses of several amplitudes or widths"):
+        load_trains([path], cell=None)
