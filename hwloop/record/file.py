@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import h5py
+import numpy as np
 
 from hwloop.disk import (
     LayOut,
@@ -34,6 +35,7 @@ from hwloop.disk import (
     write_at,
 )
 from hwloop.errors import RecordError
+from hwloop.record.in_place import end_place
 from hwloop.record.packing import Copy
 from hwloop.record.replacing import (
     copy_of_open,
@@ -164,6 +166,16 @@ class RecordFile:
                 write_at(self._descriptor, *last)
             if last is not None:
                 self._last = last[0], last[1].tobytes()
+
+    def cut(self, end: int) -> None:
+        """Cut off what stands behind an offset: the superblock says so first.
+
+        HDF5 refuses a file that is shorter than this says, and does not mind a longer one.
+        """
+        self.write([(end_place(self.bytes_at), np.array(end, "<u8").data)])
+        with self._our_errors():
+            os.ftruncate(self._descriptor, end)
+            self._size, self._head = end, read_at(self._descriptor, 0, _HEAD_BYTES)
 
     def bytes_at(self, offset: int, size: int) -> bytes:
         """Return bytes of the open file."""

@@ -231,6 +231,7 @@ class Layout:
         self.counters = Counters()
         self.maps: dict[str, PlannedMap] = {}
         self._of_counters: list[h5py.h5d.DatasetID] = []
+        self._last: tuple[str, PlannedColumn] | None = None
 
     def add(
         self,
@@ -284,6 +285,16 @@ class Layout:
         self._of_counters.append(counter)
         return counter
 
+    def used_end(self, rows: Mapping[str, int]) -> int | None:
+        """Return where the last of the largest column's rows ends, which stands behind all else.
+
+        ``rows``: by the path of a series. None where no column is wide.
+        """
+        if self._last is None:
+            return None
+        path, column = self._last
+        return column.place + rows[path] * column.row_bytes
+
     def lay_out(self, image: bytearray) -> tuple[int, list[Placed]]:
         """Give everything its place behind the image of the file, and enter it there.
 
@@ -299,22 +310,22 @@ class Layout:
             each.number = len(self._of_counters) - each.number
         for series in self.series.values():
             image += series.put_narrow(len(image))
-        end = len(image)
-        wide = [column for series in self.series.values() for column in series.wide]
-        for column in sorted(wide, key=lambda column: column.bytes):
-            column.place = end = _rounded(end)
-            end += column.bytes
-        for number, counter in enumerate(reversed(self._of_counters)):
-            _enter(image, dataset_places(read, counter), self.counters.place + 8 * number)
-        fillers: list[Placed] = []
-        for series in self.series.values():
-            fillers += series.enter(image)
+        end, fillers = len(image), []
         for one in self.maps.values():
             one.place = end = _rounded(end)
             end += math.prod(one.shape) * one.dtype.itemsize
             _enter(image, dataset_places(read, one.dataset), one.place)
             if one.dtype.kind == "f":
                 fillers += _filled(one.dtype, one.place, end)
+        wide = [(column, series) for series in self.series.values() for column in series.wide]
+        for column, series in sorted(wide, key=lambda pair: pair[0].bytes):
+            column.place = end = _rounded(end)
+            end += column.bytes
+            self._last = series.path, column
+        for number, counter in enumerate(reversed(self._of_counters)):
+            _enter(image, dataset_places(read, counter), self.counters.place + 8 * number)
+        for series in self.series.values():
+            fillers += series.enter(image)
         struct.pack_into(_NUMBER, image, end_place(read), end)
         return end, fillers
 

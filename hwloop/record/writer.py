@@ -265,6 +265,9 @@ class RecordWriter(RecordSink):
             ]
         self._write_map(PULSES, pulses)
         self._file.write(places)
+        end = self._layout.used_end({series.path: series.rows for series in self._all_series()})
+        if end is not None and not self._file.changes:  # after one, HDF5 may have added to the file
+            self._file.cut(end)
         self._file.sync()
 
     def _empty(self) -> list[Series]:

@@ -15,6 +15,7 @@ from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Description
 from hwloop.disk import hdf5_file
 from hwloop.procedure.procedure import Procedure, load_procedure
+from hwloop.record import file as record_file
 from hwloop.record import writer as record_writer
 from hwloop.record.header import CONDUCTANCES, RunHeader
 from hwloop.record.in_place import UnknownPlace, length_place, reference_place, text_place
@@ -97,7 +98,16 @@ def test_record_that_ends_in_its_place_reads_as_one_that_is_written_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record_writer.RecordWriter, "_pack", None)  # it is not called
+    cuts, cut = [], record_file.RecordFile.cut
+
+    def cutting(self: record_file.RecordFile, end: int) -> None:
+        cuts.append((self.path.stat().st_size, end))
+        cut(self, end)
+
+    monkeypatch.setattr(record_file.RecordFile, "cut", cutting)
     in_place = _trained(tmp_path / "in_place.h5")
+    ((before, end),) = cuts
+    assert before > end == in_place.stat().st_size
     monkeypatch.undo()
     monkeypatch.setattr(record_writer, "_MOST_UNUSED_BYTES", -1)
     anew = _trained(tmp_path / "anew.h5")

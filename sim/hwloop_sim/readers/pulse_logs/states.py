@@ -16,6 +16,9 @@ from hwloop_sim.readers.tables import Table, quantity
 _AT_READ = 0.02
 """Relative difference from the read voltage up to which a row is a read at it."""
 
+_MOST_AGREE = 0.5
+"""Share of the pulses from which on values that are V/I of the pulse are no reads after it."""
+
 
 @dataclass(frozen=True)
 class PulseStates:
@@ -80,10 +83,35 @@ def states_of(
             f"column {value.label!r} has no unit; give it with --unit {value.role}=…",
             file=str(table.path),
         )
+    during = _current_during_pulses(table, value, numbers, amplitude_v)
+    if during is not None and "read_v" in options:
+        return _of_currents(source, during, volts, amplitude_v, options)
+    if during is not None:
+        raise ConfigError(
+            f"{value.label} is {volts.label} over {during.label}: measured during the pulses, not"
+            " after them; where rows at a read voltage stand between those of pulses, give it"
+            " with --set read_v=…",
+            file=str(table.path),
+        )
     _check_positive(table, value, numbers)
     if value.role == "resistance_ohm":
         numbers = 1.0 / numbers
     return PulseStates(numbers, is_read, nowhere, messages=[f"states from {value.label}"])
+
+
+def _current_during_pulses(
+    table: DataTable, value: TableColumn, numbers: Table, amplitude_v: Table
+) -> TableColumn | None:
+    """Return the current by which the values are those of the pulses themselves; else None."""
+    currents = table.of_role("current_a")
+    if len(currents) != 1 or currents[0].faults:
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ohm = amplitude_v / table.numbers(currents[0], gaps=True)
+        away = np.abs(ohm / numbers if value.role == "resistance_ohm" else ohm * numbers) - 1
+    known = np.isfinite(away) & (amplitude_v != 0)
+    agree = known & (np.abs(away) < _AT_READ)
+    return currents[0] if agree.sum() > _MOST_AGREE * known.sum() else None
 
 
 def _of_currents(

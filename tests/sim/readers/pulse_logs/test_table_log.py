@@ -99,6 +99,16 @@ def test_rows_at_the_read_voltage_are_reads_and_currents_of_pulses_are_left_out(
         read(tmp_path, text)
 
 
+def test_a_resistance_during_the_pulses_is_no_state_after_them(tmp_path: Path) -> None:
+    text = (
+        "pulse,voltage (V),width (ms),current (uA),resistance (kOhm)\n"
+        "1,0.1,1,1,100\n2,2,1,500,4\n3,0.1,1,2,50\n4,2,1,400,5\n5,0.1,1,4,25\n"
+    )
+    with pytest.raises(ConfigError, match=r"measured during the pulses, .* --set read_v="):
+        read(tmp_path, text)
+    assert trains(read(tmp_path, text, read_v="0.1 V")) == [(0, [2, 2, 2], [10, 20, 40])]
+
+
 @pytest.mark.parametrize(
     ("header", "rows", "options"),
     [
