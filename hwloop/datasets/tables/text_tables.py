@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from hwloop.datasets.tables.cells import CellKind
-from hwloop.datasets.tables.header import TableHeader, header_of, metadata_of
-from hwloop.datasets.tables.labview import with_labview_tags
+from hwloop.datasets.tables.finished import about_lines, finished_table, notes_on
+from hwloop.datasets.tables.header import metadata_of
 from hwloop.datasets.tables.options import TableOptions
 from hwloop.datasets.tables.table import (
-    CellFault,
     DataTable,
-    TableColumn,
-    labelled,
-    with_meaning,
 )
 from hwloop.datasets.tables.text_layout import TextLayout, layout_of
-from hwloop.datasets.tables.text_rows import ColumnNotes, TableRows
+from hwloop.datasets.tables.text_rows import TableRows
 from hwloop.datasets.tables.text_source import LineBatch, TextSource, not_text, open_text
-from hwloop.datasets.tables.units import unit_of
 from hwloop.errors import ConfigError
-from hwloop.messages import one_line
 
 _HEAD_LINES = 20_000
 _SMALL_PIECE = 256
@@ -257,13 +249,13 @@ class _Walk:
         found = []
         for place, rows in enumerate(self._done):
             last = place == len(self._done) - 1
-            notes = list(_notes(rows))
+            notes = list(notes_on(rows))
             if last and self._truncated:
                 notes.append(self._truncated)
             if last and trailing:
-                notes.append(_about_lines(trailing, "after the table"))
+                notes.append(about_lines(trailing, "after the table"))
             after = metadata_of(trailing, rows.layout.separator) if last else {}
-            found.append(_finished(path, kind, rows, notes, after))
+            found.append(finished_table(path, kind, rows, notes, after))
         return found
 
 
@@ -287,113 +279,3 @@ def _cut_off(rows: TableRows, line: str) -> str:
                 " left out"
             )
     return ""
-
-
-def _notes(rows: TableRows) -> Iterator[str]:
-    if rows.blank_lines:
-        yield f"{rows.blank_lines} blank {_lines(rows.blank_lines)} between the rows left out"
-    if rows.comment_count:
-        yield _about_lines(rows.comments, "of comment between the rows", rows.comment_count)
-    if rows.short_rows:
-        count = len(rows.short_rows)
-        yield (
-            f"{count} {'row ends' if count == 1 else 'rows end'} early, the first in line"
-            f" {rows.short_rows[0]}: what is missing there counts as empty"
-        )
-
-
-def _about_lines(lines: Sequence[tuple[int, str]], where: str, count: int = 0) -> str:
-    count = count or len(lines)
-    number, text = lines[0]
-    return (
-        f"{count} {_lines(count)} {where} left out: line {number}"
-        f" {one_line(text.strip(), 60)!r}{', …' if count > 1 else ''}"
-    )
-
-
-def _lines(count: int) -> str:
-    return "line" if count == 1 else "lines"
-
-
-def _finished(
-    path: Path, kind: str, rows: TableRows, notes: list[str], after: dict[str, str]
-) -> DataTable:
-    layout = rows.layout
-    header = header_of(rows.head, layout)
-    values = rows.values()
-    names = header.names or tuple(f"column {i + 1}" for i in range(layout.fields))
-    units = header.units or ("",) * layout.fields
-    if header.odd:
-        notes.append(header.odd)
-    columns = []
-    for i, (name, label) in enumerate(zip(names, labelled(names), strict=True)):
-        noted = rows.notes[i]
-        if not name and noted.missing == len(values) and i not in rows.texts:
-            continue  # a separator at the begin or the end of every line
-        column = _column(name or f"column {i + 1}", label or f"column {i + 1}", values[:, i], noted)
-        if i in rows.texts:
-            column = replace(column, texts=rows.texts[i], faults=(), fault_count=0)
-        columns.append(with_meaning(column, units[i]))
-    comments = [t for _, t in rows.head if t.strip() and layout.is_comment(t)]
-    left = len(comments) - (1 if header.lines and not _plain_header(rows, header) else 0)
-    if left > 0:
-        notes.append(f"{left} {_lines(left)} of comment above the table kept as metadata")
-    table = DataTable(
-        path=path,
-        columns=tuple(columns),
-        recognised=_sentence(kind, layout, header, rows),
-        name=_title(rows, header, layout),
-        has_header=bool(header.names) and any(header.names),
-        metadata={**header.metadata, **after},
-        notes=tuple(notes),
-        place_of=_place(rows),
-    )
-    return with_labview_tags(table)
-
-
-def _plain_header(rows: TableRows, header: TableHeader) -> bool:
-    return any(
-        number in header.lines and not rows.layout.is_comment(text) for number, text in rows.head
-    )
-
-
-def _place(rows: TableRows) -> Callable[[int], str]:
-    return lambda row: f"line {rows.line_of(row)}"
-
-
-def _column(name: str, label: str, values: np.ndarray, noted: ColumnNotes) -> TableColumn:
-    faults, count, unit = list(noted.faults), noted.fault_count, None
-    written = noted.units - {""}
-    if len(noted.units) > 1:
-        other = max(noted.first_of_unit.items(), key=lambda one: one[1])
-        count += 1
-        faults.insert(0, CellFault(other[1], f"… {other[0] or 'without a unit'}", "one unit"))
-    elif written:
-        unit = unit_of(written.pop())
-    return TableColumn(
-        name=name,
-        label=label,
-        values=values,
-        unit=unit,
-        missing=noted.missing,
-        faults=tuple(faults),
-        fault_count=count,
-    )
-
-
-def _sentence(kind: str, layout: TextLayout, header: TableHeader, rows: TableRows) -> str:
-    where = " and ".join(map(str, header.lines))
-    names = f"names in line {where}" if header.names else "no names of columns"
-    return (
-        f"{kind}, {layout.described()}; {names}, {rows.rows} rows of {layout.fields}"
-        f" {'value' if layout.fields == 1 else 'values'} from line {rows.line_of(0)}"
-    )
-
-
-def _title(rows: TableRows, header: TableHeader, layout: TextLayout) -> str:
-    """Return the line right above the names, which is often the title of the table."""
-    begin = header.lines[0] if header.lines else rows.line_of(0)
-    above = [text for number, text in rows.head if number < begin and text.strip()]
-    if not above:
-        return ""
-    return next((one for one in layout.split(above[-1].lstrip("#%! ")) if one), "")[:60]
