@@ -76,8 +76,8 @@ class TableRows:
         self.comments: list[tuple[int, str]] = []
         self.comment_count = 0
         self.short_rows: list[int] = []
-        self.shortest_last = 0
-        """Characters of the shortest last field so far; 0 before there is any."""
+        self.longest_last = 0
+        """Characters of the longest last field so far; 0 before there is any."""
         self.last_had_exponent = True
         """True while the last field of every row had an exponent."""
         self._numeric = [i for i in range(layout.fields) if i not in layout.text_columns]
@@ -169,7 +169,7 @@ class TableRows:
 
     def _note_last(self, text: str) -> None:
         if text:
-            self.shortest_last = min(self.shortest_last or len(text), len(text))
+            self.longest_last = max(self.longest_last, len(text))
             self.last_had_exponent &= "e" in text.casefold()
 
     def _append(self, block: FloatArray, first: int) -> None:

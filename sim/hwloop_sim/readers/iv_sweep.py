@@ -11,9 +11,19 @@ from hwloop.datasets.importing import Extract, Reader
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
-from hwloop_sim.readers.tables import check_agreement, check_below, check_times, nameless
+from hwloop_sim.readers.ignored import left_out
+from hwloop_sim.readers.tables import (
+    Table,
+    cells_of,
+    check_agreement,
+    check_below,
+    check_times,
+    check_whole,
+    nameless,
+)
 
 _APPLIED = re.compile(r"\b(applied|set|forced|sourced|programmed|nominal)\b", re.IGNORECASE)
+_OF_A_SWEEP = ("voltage_v", "current_a", "time_s")
 _FEW = 0.1
 _LEAST_POINTS = 3
 _HIGHEST_V = 1100.0  # of the source meters with the highest range, 1100 V
@@ -59,17 +69,38 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG0
     voltage_v, current_a, *times = (table.numbers(column) for column in used)
     check_below(table, voltage_v, _HIGHEST_V, used[0].label, "V")
     check_below(table, current_a, _HIGHEST_A, used[1].label, "A")
+    cell, told = cells_of(table, used)
+    sweep = _sweeps(table, used)
     if times:
-        check_times(table, times[0])
-    zeros = np.broadcast_to(0.0, table.rows)  # takes no memory
+        _check_times(table, times[0], cell, sweep)
     columns = {
-        "cell": zeros,
-        "sweep": zeros,
+        "cell": cell,
+        "sweep": sweep,
         "time_s": times[0] if times else np.broadcast_to(np.nan, table.rows),
         "voltage_v": voltage_v,
         "current_a": current_a,
     }
-    return Extract("iv", columns, {}, _messages(table, columns, used))
+    return Extract("iv", columns, {}, [*_messages(table, columns, used), *told])
+
+
+def _sweeps(table: DataTable, used: list[TableColumn]) -> Table:
+    """Return the number of the sweep of each row, from a column that counts sweeps or cycles."""
+    for column in [*table.of_role("train"), *table.of_role("cycle")][:1]:
+        used.append(column)
+        numbers = table.numbers(column)
+        check_whole(table, numbers, column.label)
+        return numbers
+    return np.broadcast_to(0.0, table.rows)  # takes no memory
+
+
+def _check_times(table: DataTable, time_s: Table, cell: Table, sweep: Table) -> None:
+    """Refuse times that go back within a sweep of a cell."""
+    if not np.ptp(cell) and not np.ptp(sweep):
+        check_times(table, time_s)
+        return
+    for one, number in np.unique(np.stack([cell, sweep], axis=1), axis=0):
+        rows = np.flatnonzero((cell == one) & (sweep == number))
+        check_times(table, time_s[rows], rows)
 
 
 def _time(table: DataTable) -> Sequence[TableColumn]:
@@ -86,7 +117,9 @@ def _messages(
     signs = "as offsets near 0 V do" if few else "are the leads, or the signs, exchanged?"
     scaled = [column.label for column in used if column.unit is not None and column.unit.power]
     units = f"{', '.join(scaled)} to SI units" if scaled else "in V and A as they stand"
-    unstated = [column.label for column in used if column.unit is None]
+    unstated = [
+        column.label for column in used if column.unit is None and column.role in _OF_A_SWEEP
+    ]
     messages = [
         f"{voltage_v.size} points from {voltage_v.min():.4g} to {voltage_v.max():.4g} V, currents"
         f" from {current_a.min():.4g} to {current_a.max():.4g} A, {units}",
@@ -96,7 +129,7 @@ def _messages(
         messages.append(
             f"no unit in the file for {', '.join(unstated)}: taken as volts, amperes and seconds"
         )
-    messages += filter(None, (check_agreement(table), table.left_out(used)))
+    messages += filter(None, (check_agreement(table), left_out(table, used)))
     messages.append("no row of the table was dropped")
     return messages
 

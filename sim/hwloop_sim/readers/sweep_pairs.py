@@ -16,6 +16,7 @@ from hwloop.datasets.importing import Extract, Reader
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
+from hwloop_sim.readers.ignored import left_out
 from hwloop_sim.readers.tables import Table, check_below, nameless
 
 _NUMBER = re.compile(r"(\d+)\D*$")
@@ -143,7 +144,7 @@ def _messages(
         f"{len(pairs)} sweeps of one cell: {named}{more}; {found['sweep'].size} points from"
         f" {found['voltage_v'].min():.4g} to {found['voltage_v'].max():.4g} V,"
         f" {'with' if times else 'without'} times",
-        *filter(None, [table.left_out(used)]),
+        *filter(None, [left_out(table, used)]),
         f"{gaps} rows without voltage or current in a sweep left out"
         if gaps
         else "no value of these sweeps was dropped",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from hwloop.datasets.tables.units import WrittenUnit
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
 from hwloop_sim.readers.cycle_columns import states
+from hwloop_sim.readers.ignored import left_out
 from hwloop_sim.readers.tables import Table, nameless, quantity
 from hwloop_sim.readers.train_units import (
     CONDUCTANCE_UNITS,
@@ -28,6 +30,11 @@ from hwloop_sim.readers.train_units import (
 
 _UNITS = (*CONDUCTANCE_UNITS, *CURRENT_UNITS)
 _LEAST_VALUES = 3
+_POLARITY = re.compile(
+    r"\b(?:ltp|ltd|potentiation|depression|set|reset|program|erase|pot|dep)(?![^\W\d_])",
+    re.IGNORECASE,
+)
+_AT_VOLTS = re.compile(r"[+-]?\d+(?:\.\d+)?\s*m?V\b")
 _OF_THE_PULSE = ("amplitude_v", "width_s", "voltage_v", "gate_v", "read_v")
 
 
@@ -87,6 +94,7 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     width_s = quantity(source.path, options, "width_s", "s")
     table = source.table
     chosen = _chosen(table, options.get("columns"))
+    _refuse_own_pulses(table, chosen)
     unit = unit_in_file_or_given(source, chosen, options.get("unit"), _UNITS)
     conductance_s = [_train(source, column, unit, options) for column in chosen]
     sizes = [len(train) for train in conductance_s]
@@ -100,11 +108,24 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     messages = [
         f"{count} {'train' if count == 1 else 'trains'} of {min(sizes)} to {max(sizes)} values in"
         f" {spelled(unit)}, to siemens",
-        *filter(None, [table.left_out(chosen)]),
+        *filter(None, [left_out(table, chosen, polarity=np.ones(table.rows))]),
         f"{table.rows * count - sum(sizes)} empty fields after the ends of trains left out; no"
         " value of these trains was dropped",
     ]
     return Extract("trains", columns, {}, messages)
+
+
+def _refuse_own_pulses(table: DataTable, chosen: Sequence[TableColumn]) -> None:
+    """Refuse trains whose names say that their pulses differ: one pulse is given for all."""
+    for pattern, what in ((_POLARITY, "polarities"), (_AT_VOLTS, "voltages")):
+        found = [pattern.search(column.name) for column in chosen]
+        said = dict.fromkeys(match[0].casefold() for match in found if match is not None)
+        if len(said) > 1:
+            raise ConfigError(
+                f"its columns say several {what}, {', '.join(said)}, and one pulse is given for"
+                " all; take those of one with --set columns=NAME,NAME",
+                file=str(table.path),
+            )
 
 
 def _chosen(table: DataTable, wanted: str | None) -> Sequence[TableColumn]:

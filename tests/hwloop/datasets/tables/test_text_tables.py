@@ -193,7 +193,7 @@ def test_thousands_are_never_guessed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ending", "rows", "words"),
     [
-        ("4.25,1.5e-0", 3, "shorter than any before"),
+        ("4.25,1.5e-0", 3, "shorter than one before"),
         ("4.25,1.5", 3, "lacks an exponent"),
         ("4.2", 3, "1 of 2 values: it is cut off"),
         ("4.25,1.5e-06", 4, ""),
@@ -205,6 +205,24 @@ def test_last_line_that_is_cut_off_is_left_out_and_said(
     found = table(tmp_path, "V,I\n1.25,1.0e-06\n2.25,2.0e-06\n3.25,3.0e-06\n" + ending)
     assert found.rows == rows
     assert words in "; ".join(found.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        # 10002 that ended as 100, and 1.2345e-05 that ended as 1.2345e-0.
+        ("Time (s),R (ohm)\n0,10000\n1,10001\n2,100", 2),
+        ("Pulse,G (S)\n1,1e-5\n2,1.5e-05\n3,1.2345e-05\n4,1.2345e-0", 3),
+        ("Cell,R (ohm)\nA,10000\nB,10001\nC,100", 2),  # a column of text switches nothing off
+        ("R (ohm),Cell\n10000,A12\n10001,A12\n10000,A1", 2),
+        ("R (ohm),State\n10000,SET\n10001,RESET\n10000,SET", 3),  # a word that stood before
+        ("Time (s),R (ohm)\n0,10000\n1,10001\n2,100\n", 3),
+    ],
+)
+def test_last_line_without_an_end_is_kept_only_where_it_is_as_long_as_the_others(
+    text: str, rows: int, tmp_path: Path
+) -> None:
+    assert table(tmp_path, text).rows == rows
 
 
 def test_text_after_a_table_and_separators_at_the_end_of_lines_are_left_out(
