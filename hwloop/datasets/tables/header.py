@@ -117,13 +117,29 @@ def _names_in(text: str, layout: TextLayout, *, commented: bool) -> tuple[str, .
         names = _fitting(split_fields(spellings[0], separator), layout)
         if names is not None and layout.fields > 1 and _all_known(names):
             return names
-    return None
+    return _of_more_fields(split_fields(spellings[0], layout.separator), layout)
+
+
+def _of_more_fields(fields: list[str], layout: TextLayout) -> tuple[str, ...] | None:
+    """Return names where they are more than the values below, two of them of known quantities.
+
+    Between doubled separators every second field is empty; else the last columns are.
+    """
+    if layout.separator == " " or not len(fields) > layout.fields > 1:
+        return None
+    doubled = not any(fields[1::2])
+    names = _fitting((fields[::2] if doubled else fields)[: layout.fields], layout)
+    return names if names is not None and all(names) and _two_known(names) else None
 
 
 def _all_known(names: Sequence[str]) -> bool:
     """Return whether every name is that of a quantity, and two of them are measured."""
-    roles = [role_of(*unit_in_name(name)) for name in names]
-    return all(roles) and sum(role not in COUNTERS for role in roles) >= 2
+    return all(role_of(*unit_in_name(name)) for name in names) and _two_known(names)
+
+
+def _two_known(names: Sequence[str]) -> bool:
+    """Return whether two of the names are those of measured quantities."""
+    return sum(role_of(*unit_in_name(name)) not in ("", *COUNTERS) for name in names) >= 2
 
 
 def _fitting(fields: list[str], layout: TextLayout) -> tuple[str, ...] | None:
