@@ -188,8 +188,8 @@ def _seen(table: DataTable) -> str:
     if not table.has_header and not any(column.role for column in table.columns):
         odd = next((f" ({note})" for note in table.notes if " names, but " in note), "")
         return (
-            f"it has no header{odd}: its {len(table.columns)} columns have no names; say what they are"
-            " with --column voltage_v=1 --column current_a=2, for example"
+            f"it has no header{odd}: its {len(table.columns)} columns have no names; say what they"
+            " are with --column voltage_v=1 --column current_a=2, for example"
         )
     shown = ", ".join(
         f"{column.label} ({column.role or 'not known'})" for column in table.columns[:_MOST_NAMED]
