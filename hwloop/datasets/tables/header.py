@@ -117,19 +117,16 @@ def _names_in(text: str, layout: TextLayout, *, commented: bool) -> tuple[str, .
         names = _fitting(split_fields(spellings[0], separator), layout)
         if names is not None and layout.fields > 1 and _all_known(names):
             return names
-    return _of_more_fields(split_fields(spellings[0], layout.separator), layout)
+    return _doubled(split_fields(spellings[0], layout.separator), layout)
 
 
-def _of_more_fields(fields: list[str], layout: TextLayout) -> tuple[str, ...] | None:
-    """Return names where they are more than the values below, two of them of known quantities.
-
-    Between doubled separators every second field is empty; else the last columns are.
-    """
-    if layout.separator == " " or not len(fields) > layout.fields > 1:
+def _doubled(fields: list[str], layout: TextLayout) -> tuple[str, ...] | None:
+    """Return as many names as there are values, between separators that are doubled."""
+    if layout.separator == " " or layout.fields < 2 or any(fields[1::2]):
         return None
-    doubled = not any(fields[1::2])
-    names = _fitting((fields[::2] if doubled else fields)[: layout.fields], layout)
-    return names if names is not None and all(names) and _two_known(names) else None
+    names = [field for field in fields[::2] if field]
+    found = _fitting(names, layout) if len(names) == layout.fields else None
+    return found if found is not None and _two_known(found) else None
 
 
 def _all_known(names: Sequence[str]) -> bool:
