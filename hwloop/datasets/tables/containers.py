@@ -128,7 +128,7 @@ def _of_old_workbook(path: Path, options: TableOptions) -> list[DataTable]:
     except Exception as exc:  # noqa: BLE001 - the library's own, and more
         raise ConfigError(
             "is no Excel workbook (.xls) that can be read, but a damaged or locked one, or a"
-            f" document: save its table as .xlsx or CSV ({one_line(str(exc), 100)})"
+            f" document: save it as .xlsx or CSV ({one_line(str(exc), 100)})"
         ) from None
 
 

@@ -124,7 +124,7 @@ class DataFile:
 
 
 def _only_measured(tables: list[DataTable]) -> DataTable | None:
-    """Return the one table of measured values beside shorter ones that hold no known quantity.
+    """Return the one table of measured values beside shorter ones of words and unknown numbers.
 
     A Keithley 4200 keeps its settings in sheets of their own, with numbers in some rows.
     """
@@ -133,8 +133,10 @@ def _only_measured(tables: list[DataTable]) -> DataTable | None:
     if len(measured) != 1 or sum(map(bool, known)) != 1:
         return None
     others = [table for table in tables if table is not measured[0]]
-    if any(table.rows >= measured[0].rows for table in others):
-        return None
+    for table in others:
+        words = any(column.is_text or column.faults for column in table.columns)
+        if table.rows >= measured[0].rows or not words:
+            return None
     note = (
         f"{len(others)} other {'table' if len(others) == 1 else 'tables'} without a known quantity"
         f" left out: {others[0].name or others[0].place_of(0)!r}"

@@ -221,7 +221,7 @@ def test_a_dataset_of_hwloop_is_not_imported_again(tmp_path: Path) -> None:
 
 
 SWEEP = [["Time", "AI", "AV"], [0.0, 1e-6, 0.1], [0.5, 2e-6, 0.2], [1.0, 3e-6, 0.3]]
-SETTINGS = [["Operation Mode", "Voltage", "N/A"], ["Start/Bias", 0.0, "N/A"], ["Stop", 5.0, "N/A"]]
+SETTINGS = [["Master/Slave", "Master", "N/A"], ["Start/Bias", 0.0, "N/A"], ["Stop", 5.0, "N/A"]]
 
 
 def test_workbook_of_excel_97_gives_the_numbers_of_the_sheet_that_is_measured(
@@ -250,7 +250,7 @@ def test_document_in_the_container_of_an_old_workbook_is_refused_in_one_line(
 ) -> None:
     pytest.importorskip("python_calamine")
     (tmp_path / "a.xls").write_bytes(container("WordDocument", b"Voltage 1 V"))
-    with pytest.raises(ConfigError, match=r"no Excel workbook.*save its table as \.xlsx or CSV"):
+    with pytest.raises(ConfigError, match=r"no Excel workbook.*save it as \.xlsx or CSV"):
         table(tmp_path / "a.xls")
 
 
