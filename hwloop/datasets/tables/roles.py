@@ -70,7 +70,7 @@ _WORDS = {
     ),
     "current_a": _set_of(
         "current currents i im strom amps ampere amperes courant corriente ai anodei drain id ids"
-        " idrain icell imeas iread curr"
+        " idrain icell imeas iread curr if"
     ),
     "voltage_v": _set_of(
         "voltage voltages v volt volts vf u spannung bias potential tension ewe vm av anodev vcell"
@@ -85,6 +85,7 @@ _WORDS = {
     "power_w": _set_of("power leistung"),
     "charge_c": _set_of("charge q ladung"),
 }
+_VOLTS = _set_of("v volt volts voltage voltages bias spannung tension")
 _COUNTED = {
     "pulse": _set_of("pulse pulses puls pulsnr impuls impulsion shot spike"),
     "cycle": _set_of("cycle cycles zyklus zyklen loop loops iteration repetition"),
@@ -119,7 +120,7 @@ def unit_in_name(name: str) -> tuple[str, WrittenUnit | None]:
     current in amperes, ``V_A`` a voltage.
     """
     match = _UNIT_IN_NAME.match(name)
-    if match is not None:
+    if match is not None and not name.rstrip().casefold().endswith("n/a"):  # not applicable
         written = match["a"] or match["b"]
         unit = None if written.isdecimal() else unit_of(written)  # [1] is a place
         if unit is None and match["a"] and _LIKE_A_UNIT.match(written):
@@ -206,6 +207,8 @@ def _measured(tokens: set[str]) -> str:
     if "id" in tokens and len(tokens) > 1:
         return ""  # "device_id", but "ID" alone is the current of a drain
     plain = tokens - _COUNT - {"amp"} if tokens & _set_of("pulse cycle") else tokens
+    if plain & _VOLTS:
+        plain = plain - {"drain"}  # alone its current; "DrainV", "Drain Voltage" say otherwise
     for role, words in _WORDS.items():
         long = {word for word in words if len(word) > 2}
         short = words - long

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hwloop.datasets.tables.cells import OVER_RANGE, CellKind
+from hwloop.datasets.tables.cells import OVER_RANGE, CellKind, CellValue
 from hwloop.datasets.tables.table import CellFault
 from hwloop.datasets.tables.text_layout import TextLayout
 from hwloop.errors import ConfigError
@@ -21,6 +21,13 @@ from hwloop.types import FloatArray
 
 _MOST_FAULTS = 5
 _MOST_NOTES = 3
+# fmt: off
+_SUMMARIES = frozenset((
+    "min", "minimum", "max", "maximum", "mean", "average", "avg", "median", "std", "stdev",
+    "stddev", "std.dev", "sd", "cv", "variance", "sum", "total", "count",
+))
+# fmt: on
+"""Words at rows below a table that sum it up, as KickStart and spreadsheets write them."""
 _LAST_FIELDS = 100  # of a piece, whose lengths show whether the last line is cut off
 
 
@@ -138,6 +145,8 @@ class TableRows:
         numeric = CellKind.NUMBER in kinds or CellKind.OVER in kinds
         if not numeric and not self._is_odd_row(fields, kinds):
             return False
+        if self._sums_up(fields, cells):
+            return False
         if len(fields) != self.layout.fields:
             if any(cell.kind is CellKind.TEXT for cell in seen) and self.layout.fields > 2:
                 return False
@@ -152,6 +161,15 @@ class TableRows:
         self._note_last(fields[-1])
         self._append(row, number)
         return True
+
+    def _sums_up(self, fields: Sequence[str], cells: Sequence[CellValue]) -> bool:
+        """Return whether a row holds statistics of those above, not a measurement."""
+        return any(
+            cell.kind is CellKind.TEXT
+            and column not in self.layout.text_columns
+            and fields[column].rstrip(":.").casefold() in _SUMMARIES
+            for column, cell in enumerate(cells)
+        )
 
     def _is_odd_row(self, fields: Sequence[str], kinds: Sequence[CellKind]) -> bool:
         """Return whether a row without numbers is one: of gaps, or a lone word among numbers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ _MOST_FIELDS = 2**16
 _MOST_TABLES = 1000
 _STEP = "Step Information:"
 _DATA_NAME, _DATA_VALUE = "DataName", "DataValue"
+_MARK_END = re.compile("[,\t]")  # between tabs where a workbook holds the lines
 
 
 def tables_of_text(path: Path, options: TableOptions) -> list[DataTable]:
@@ -112,7 +114,7 @@ def _unmarked(lines: Iterable[str]) -> list[str]:
     """
     found = []
     for line in lines:
-        mark, _, rest = line.partition(",")
+        mark, rest = (*_MARK_END.split(line, maxsplit=1), "")[:2]
         row = mark.strip() in (_DATA_NAME, _DATA_VALUE)
         found.append(rest if row else f"# {line}" if line.strip() else line)
     return found

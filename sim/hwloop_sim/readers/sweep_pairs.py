@@ -56,7 +56,8 @@ def _pairs(table: DataTable) -> list[Pair] | str:
             " same number, two or more"
         )
     times = table.of_role("time_s")
-    by_order = all(_runs(columns) is None for columns in (volts, currents))
+    # "column 3" is a place, not the number of a run.
+    by_order = not table.has_header or all(_runs(columns) is None for columns in (volts, currents))
     if by_order and not _alternate(table, volts, currents):
         return "its voltages and currents do not alternate, and have no numbers of their runs"
     found = currents if by_order else _like(volts, currents)
@@ -119,7 +120,8 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG0
                 file=str(source.path),
             )
         last = int(np.flatnonzero(kept)[-1])
-        gaps += int((~kept[:last]).sum())
+        alone = np.isfinite(voltage_v) != np.isfinite(current_a)
+        gaps += int((~kept[:last]).sum() + alone[last:].sum())
         time_s = table.numbers(time, gaps=True) if time is not None else np.full(kept.size, np.nan)
         columns = {"time_s": time_s, "voltage_v": voltage_v, "current_a": current_a}
         part = {name: column[kept] for name, column in columns.items()}

@@ -20,6 +20,7 @@ _MOST_NAMED = 8
 HIGHEST_LINE_V = 50.0
 """Largest voltage on a line or gate of an array that a reader believes, volts."""
 
+_LEAST_COMPARED = 3
 _AGREES = 0.1
 """Relative difference of V/I and R up to which they are of one measurement."""
 
@@ -133,6 +134,9 @@ def check_agreement(table: DataTable) -> str:
             stated_ohm = 1.0 / stated if invert else stated
             away = np.abs(measured_ohm / stated_ohm - 1.0)
         known = np.isfinite(away)
+        if known.sum() < min(_LEAST_COMPARED, known.size):
+            messages.append(f"{other.label} has {known.sum()} values, as a fit has: not compared")
+            continue
         wrong = known & (away > _AGREES)
         if wrong.sum() * 10 > known.sum():
             row = int(np.argmax(wrong))

@@ -35,6 +35,7 @@ _POLARITY = re.compile(
     re.IGNORECASE,
 )
 _AT_VOLTS = re.compile(r"[+-]?\d+(?:\.\d+)?\s*m?V\b")
+_OF_A_TERMINAL = re.compile(r"V([A-Za-z]{1,4}\d?)$")
 _OF_THE_PULSE = ("amplitude_v", "width_s", "voltage_v", "gate_v", "read_v")
 
 
@@ -45,6 +46,12 @@ def judge(source: DataFile) -> str:
         return nameless(table)
     if not isinstance(states(table), str):
         return "its columns are the states of cycles, after SET and after RESET: no trains"
+    terminal = _terminal(table)
+    if terminal:
+        return (
+            f"{' and '.join(terminal)} are voltage and current of one terminal: no trains; choose"
+            f" with --column voltage_v={terminal[0]} --column current_a={terminal[1]}"
+        )
     trains = _trains(table)
     labels = {one.label for one in trains}
     others = [one for one in table.columns if one.label not in labels and one.role not in COUNTERS]
@@ -62,6 +69,19 @@ def judge(source: DataFile) -> str:
         if column.role in _OF_THE_PULSE and np.ptp(column.values) != 0:
             return f"its {column.label} varies from row to row: no trains of one pulse"
     return ""
+
+
+def _terminal(table: DataTable) -> tuple[str, ...]:
+    """Return a voltage and a current such as ``VB`` and ``IB``, as parameter analysers name them.
+
+    Empty where no column without a role is one of such a pair.
+    """
+    named = {column.name.strip(): column.label for column in table.columns if not column.role}
+    for name, label in named.items():
+        match = _OF_A_TERMINAL.match(name)
+        if match is not None and f"I{match[1]}" in named:
+            return label, named[f"I{match[1]}"]
+    return ()
 
 
 def _unit_text(column: TableColumn) -> str:
