@@ -79,7 +79,7 @@ def _varies(column: TableColumn) -> bool:
     if column.texts is not None:
         return len(set(column.texts)) > 1
     known = column.values[np.isfinite(column.values)]
-    return known.size > 1 and np.ptp(known) > 0
+    return bool(known.size > 1 and np.ptp(known) > 0)
 
 
 def _keys(column: TableColumn) -> Keys:
