@@ -145,7 +145,7 @@ class TableRows:
         numeric = CellKind.NUMBER in kinds or CellKind.OVER in kinds
         if not numeric and not self._is_odd_row(fields, kinds):
             return False
-        if self._sums_up(fields, cells):
+        if CellKind.TEXT in kinds and self._sums_up(fields, cells):
             return False
         if len(fields) != self.layout.fields:
             if any(cell.kind is CellKind.TEXT for cell in seen) and self.layout.fields > 2:
