@@ -46,6 +46,13 @@ def _unlike_cycles(rows: Table) -> str:
     cycle = rows[:, 3]
     if (cycle != np.round(cycle)).any() or (cycle < 0).any():
         return f"column 4 holds {cycle[0]:g}: no number of a cycle"
+    steps = np.diff(rows[:, 1:3], axis=0)
+    if (
+        len(steps) > 1
+        and (steps != 0).all()
+        and np.allclose(steps[0], steps[1:], rtol=1e-9, atol=0)
+    ):
+        return "columns 2 and 3 go in equal steps, as times and counters: no resistances"
     return _no_addresses(rows)
 
 

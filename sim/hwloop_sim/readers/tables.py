@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.datasets.tables.data_file import DataFile
+from hwloop.datasets.tables.roles import UNKNOWN_UNIT
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
 from hwloop.settings.units import parse_quantity
@@ -115,16 +116,18 @@ def check_times(table: DataTable, time_s: Table, rows: NDArray[np.int64] | None 
         raise table.fault(row, f"time {time_s[place]:.9g} s", f"{time_s[place - 1]:.9g} s or later")
 
 
-def check_agreement(table: DataTable) -> str:
+def check_agreement(table: DataTable, *, voltages: Sequence[str] = ("voltage_v", "read_v")) -> str:
     """Refuse a table whose voltage, current, resistance and conductance contradict each other.
 
-    Columns of a role that several have are not compared. Returns a message on what was compared;
+    Columns of a role that several have are not compared. ``voltages``: roles of the voltage over
+    which the current flowed, the first that a column has. Returns a message on what was compared;
     "" if nothing was.
     """
-    voltage, current, resistance, conductance = (
-        _only(table, role) for role in ("voltage_v", "current_a", "resistance_ohm", "conductance_s")
+    current, resistance, conductance = (
+        _only(table, role) for role in ("current_a", "resistance_ohm", "conductance_s")
     )
-    messages = []
+    voltage = next(filter(None, (_only(table, role) for role in voltages)), None)
+    messages = _inverse_of(table, resistance, conductance)
     for other, invert in ((resistance, False), (conductance, True)):
         if voltage is None or current is None or other is None:
             continue
@@ -153,9 +156,33 @@ def check_agreement(table: DataTable) -> str:
     return "; ".join(messages)
 
 
+def _inverse_of(
+    table: DataTable, resistance: TableColumn | None, conductance: TableColumn | None
+) -> list[str]:
+    """Refuse conductances that are not the inverse of the resistances beside them."""
+    if resistance is None or conductance is None or not (resistance.unit and conductance.unit):
+        return []
+    stated = table.numbers(resistance, gaps=True) * table.numbers(conductance, gaps=True)
+    known = np.isfinite(stated)
+    wrong = known & (np.abs(stated - 1.0) > _AGREES)
+    if wrong.sum() * 10 > known.sum():
+        row = int(np.argmax(wrong))
+        raise table.fault(
+            row,
+            f"{conductance.label} times {resistance.label} is {stated[row]:.4g}",
+            "1: the columns contradict each other; where a unit is wrong, give it with --unit",
+        )
+    return [
+        f"{conductance.label} is the inverse of {resistance.label} in"
+        f" {known.sum() - wrong.sum()} of {known.sum()} rows"
+    ]
+
+
 def _only(table: DataTable, role: str) -> TableColumn | None:
     columns = table.of_role(role)
-    return columns[0] if len(columns) == 1 and not columns[0].faults else None
+    if len(columns) != 1 or columns[0].faults or columns[0].contradictory:
+        return None
+    return None if columns[0].unit == UNKNOWN_UNIT else columns[0]
 
 
 def quantity(path: object, options: Mapping[str, str], key: str, unit: str) -> float:

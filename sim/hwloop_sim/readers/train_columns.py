@@ -18,7 +18,7 @@ from hwloop.errors import ConfigError
 from hwloop.messages import nearest
 from hwloop_sim.readers.cycle_columns import states
 from hwloop_sim.readers.ignored import left_out
-from hwloop_sim.readers.tables import Table, nameless, quantity
+from hwloop_sim.readers.tables import Table, check_agreement, nameless, quantity
 from hwloop_sim.readers.train_units import (
     CONDUCTANCE_UNITS,
     CURRENT_UNITS,
@@ -115,6 +115,7 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     table = source.table
     chosen = _chosen(table, options.get("columns"))
     _refuse_own_pulses(table, chosen)
+    agreement = check_agreement(table)
     unit = unit_in_file_or_given(source, chosen, options.get("unit"), _UNITS)
     conductance_s = [_train(source, column, unit, options) for column in chosen]
     sizes = [len(train) for train in conductance_s]
@@ -128,7 +129,7 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     messages = [
         f"{count} {'train' if count == 1 else 'trains'} of {min(sizes)} to {max(sizes)} values in"
         f" {spelled(unit)}, to siemens",
-        *filter(None, [left_out(table, chosen, polarity=np.ones(table.rows))]),
+        *filter(None, [agreement, left_out(table, chosen, polarity=np.ones(table.rows))]),
         f"{table.rows * count - sum(sizes)} empty fields after the ends of trains left out; no"
         " value of these trains was dropped",
     ]

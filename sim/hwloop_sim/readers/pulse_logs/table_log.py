@@ -25,12 +25,15 @@ from hwloop_sim.readers.tables import (
     HIGHEST_LINE_V,
     Table,
     cells_of,
+    check_agreement,
     check_below,
     check_times,
     nameless,
     quantity,
 )
 
+_RARE = 4
+"""Rows for each without a voltage from which on these are gaps among pulses, no reads."""
 _COUNTED = ("pulse", "train", "cycle")
 
 
@@ -63,7 +66,9 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     """
     events, used, messages = _events(source, options)
     left = left_out(source.table, used, polarity=np.sign(events.amplitude_v))
-    return extract_of(events, source.path, [*messages, *([left] if left else [])])
+    # A current beside a voltage of pulses may be of the pulse: states_of compares these.
+    agreement = check_agreement(source.table, voltages=("read_v",))
+    return extract_of(events, source.path, [*messages, *filter(None, (agreement, left))])
 
 
 def _events(
@@ -74,13 +79,13 @@ def _events(
     value, volts = value_column(table), volts_column(table)
     if isinstance(value, str) or isinstance(volts, str):
         raise ConfigError(value if isinstance(value, str) else str(volts), file=str(source.path))
-    amplitude_v = np.nan_to_num(table.numbers(volts, gaps=True))
+    amplitude_v = _amplitudes(table, volts)
     check_below(table, amplitude_v, HIGHEST_LINE_V, volts.label, "V")
     states = states_of(source, value, volts, amplitude_v, options)
     amplitude_v = np.where(states.is_read, 0.0, amplitude_v)
     used = [value, volts, *states.used]
     width_s = _widths(source, options, amplitude_v != 0, used)
-    gate_v = _constant_or(table, "gate_v", 0.0, used)
+    gate_v = _gates(table, amplitude_v != 0, used)
     check_below(table, gate_v, HIGHEST_LINE_V, "the gate", "V")
     cell, messages = cells_of(table, used)
     labels = {role: _label(table, role, used) for role in _COUNTED}
@@ -128,12 +133,46 @@ def _widths(
     return np.where(is_pulse, width_s, 0.0)
 
 
-def _constant_or(table: DataTable, role: str, default: float, used: list[TableColumn]) -> Table:
-    columns = table.of_role(role)
+def _amplitudes(table: DataTable, volts: TableColumn) -> Table:
+    """Return the voltage of each row, 0 where there is none, which is a read.
+
+    Raises :class:`ConfigError` where a row without a voltage has what a pulse has: a width, or a
+    number of its own among numbered pulses.
+    """
+    amplitude_v = table.numbers(volts, gaps=True)
+    unknown = np.isnan(amplitude_v)
+    widths, numbers = table.of_role("width_s"), table.of_role("pulse")
+    pulse = np.zeros(table.rows, dtype=np.bool_)
+    if widths and not widths[0].is_text:
+        pulse = widths[0].values > 0
+    elif numbers and not numbers[0].is_text:
+        counted = numbers[0].values
+        pulse[1:] = (np.diff(counted) == 1) & ~unknown[:-1]
+        pulse[:-1] &= ~unknown[1:]
+        # Where reads are numbered as well, every second row or so has no voltage.
+        pulse &= bool(unknown.sum() * _RARE <= table.rows)
+    wrong = unknown & pulse
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise table.fault(row, f"no value of {volts.label}", "one for every pulse, 0 for a read")
+    return np.nan_to_num(amplitude_v)
+
+
+def _gates(table: DataTable, is_pulse: NDArray[np.bool_], used: list[TableColumn]) -> Table:
+    """Return the voltage of the gate in each row, 0 without a column; a pulse without is refused.
+
+    Raises :class:`ConfigError` with place and column.
+    """
+    columns = table.of_role("gate_v")
     if not columns:
-        return np.full(table.rows, default)
+        return np.zeros(table.rows)
     used.append(columns[0])
-    return np.nan_to_num(table.numbers(columns[0], gaps=True), nan=default)
+    gate_v = table.numbers(columns[0], gaps=True)
+    wrong = is_pulse & np.isnan(gate_v)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise table.fault(row, f"no value of {columns[0].label}", "the gate of every pulse")
+    return np.nan_to_num(gate_v)
 
 
 def _label(table: DataTable, role: str, used: list[TableColumn]) -> Table:
