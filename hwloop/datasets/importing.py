@@ -34,13 +34,13 @@ from hwloop.settings.foreign_files import file_bytes
 _TEXTS = ("title", "device", "source", "doi", "validity")
 _CONDITIONS = tuple(Conditions.model_fields)
 _OF_PULSE = ("amplitude_v", "width_s")
-_OF_STATES = {
+_OF_STATES = (
     "conductance_s",
     "set_conductance_s",
     "reset_conductance_s",
     "before_conductance_s",
     "after_conductance_s",
-}
+)
 _MIN_VALUES = 2
 _MOST_NAMED = 8
 
@@ -279,8 +279,9 @@ def _columns(
                 " more, the state before the first pulse and after each",
                 file=str(path),
             )
-    for name in _OF_STATES & extract.columns.keys():
-        check_unit(extract.columns[name], str(path))
+    for name in _OF_STATES:
+        if name in extract.columns:
+            check_unit(extract.columns[name], str(path))
     if not extract.is_single_train:
         return dict(extract.columns)
     pulse = Conditions.parse(dict(conditions))
