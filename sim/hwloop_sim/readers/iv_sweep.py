@@ -11,7 +11,14 @@ from hwloop.datasets.importing import Extract, Reader
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
-from hwloop_sim.readers.tables import check_agreement, check_below, check_times, nameless
+from hwloop_sim.readers.tables import (
+    check_agreement,
+    check_below,
+    check_times,
+    nameless,
+    times_of,
+    without_units,
+)
 
 _APPLIED = re.compile(r"\b(applied|set|forced|sourced|programmed|nominal)\b", re.IGNORECASE)
 _FEW = 0.1
@@ -50,7 +57,7 @@ def _voltages(table: DataTable) -> Sequence[TableColumn]:
 def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
     """Return voltages and currents with their signs; a gap in a row is refused."""
     table = source.table
-    used = [_voltages(table)[0], table.of_role("current_a")[0], *_time(table)]
+    used = [_voltages(table)[0], table.of_role("current_a")[0], *times_of(table)]
     if table.rows < _LEAST_POINTS:
         raise ConfigError(
             f"{table.rows} points: expected {_LEAST_POINTS} or more, as a sweep has",
@@ -72,11 +79,6 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG0
     return Extract("iv", columns, {}, _messages(table, columns, used))
 
 
-def _time(table: DataTable) -> Sequence[TableColumn]:
-    times = table.of_role("time_s")
-    return times if len(times) == 1 else ()
-
-
 def _messages(
     table: DataTable, columns: Mapping[str, np.ndarray], used: Sequence[TableColumn]
 ) -> list[str]:
@@ -86,17 +88,12 @@ def _messages(
     signs = "as offsets near 0 V do" if few else "are the leads, or the signs, exchanged?"
     scaled = [column.label for column in used if column.unit is not None and column.unit.power]
     units = f"{', '.join(scaled)} to SI units" if scaled else "in V and A as they stand"
-    unstated = [column.label for column in used if column.unit is None]
     messages = [
         f"{voltage_v.size} points from {voltage_v.min():.4g} to {voltage_v.max():.4g} V, currents"
         f" from {current_a.min():.4g} to {current_a.max():.4g} A, {units}",
         f"{against} currents have the sign against their voltage: {signs}",
     ]
-    if unstated:
-        messages.append(
-            f"no unit in the file for {', '.join(unstated)}: taken as volts, amperes and seconds"
-        )
-    messages += filter(None, (check_agreement(table), table.left_out(used)))
+    messages += filter(None, (without_units(used), check_agreement(table), table.left_out(used)))
     messages.append("no row of the table was dropped")
     return messages
 

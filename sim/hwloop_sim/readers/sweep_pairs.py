@@ -16,7 +16,7 @@ from hwloop.datasets.importing import Extract, Reader
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
-from hwloop_sim.readers.tables import Table, check_below, nameless
+from hwloop_sim.readers.tables import Table, check_below, nameless, without_units
 
 _NUMBER = re.compile(r"(\d+)\D*$")
 _LEAST_POINTS = 3
@@ -54,7 +54,7 @@ def _pairs(table: DataTable) -> list[Pair] | str:
             f"it has {len(volts)} columns of voltage and {len(currents)} of current; expected the"
             " same number, two or more"
         )
-    times = table.of_role("time_s")
+    times = [one for one in table.of_role("time_s") if not one.unit_is_unknown]
     by_order = all(_runs(columns) is None for columns in (volts, currents))
     if by_order and not _alternate(table, volts, currents):
         return "its voltages and currents do not alternate, and have no numbers of their runs"
@@ -143,7 +143,7 @@ def _messages(
         f"{len(pairs)} sweeps of one cell: {named}{more}; {found['sweep'].size} points from"
         f" {found['voltage_v'].min():.4g} to {found['voltage_v'].max():.4g} V,"
         f" {'with' if times else 'without'} times",
-        *filter(None, [table.left_out(used)]),
+        *filter(None, [without_units(used), table.left_out(used)]),
         f"{gaps} rows without voltage or current in a sweep left out"
         if gaps
         else "no value of these sweeps was dropped",

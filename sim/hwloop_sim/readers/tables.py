@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.datasets.tables.data_file import DataFile
+from hwloop.datasets.tables.roles import COUNTERS, DIMENSIONS
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
 from hwloop.settings.units import parse_quantity
@@ -17,6 +18,11 @@ Table = NDArray[np.float64]
 _FIRST = 3
 HIGHEST_LINE_V = 50.0
 """Largest voltage on a line or gate of an array that a reader believes, volts."""
+
+_IN_WORDS = {
+    "s": "seconds", "V": "volts", "A": "amperes", "S": "siemens", "ohm": "ohms", "K": "kelvins",
+    "W": "watts", "Hz": "hertz", "C": "coulombs", "F": "farads",
+}  # fmt: skip
 
 _AGREES = 0.1
 """Relative difference of V/I and R up to which they are of one measurement."""
@@ -149,7 +155,21 @@ def check_agreement(table: DataTable) -> str:
 
 def _only(table: DataTable, role: str) -> TableColumn | None:
     columns = table.of_role(role)
-    return columns[0] if len(columns) == 1 and not columns[0].faults else None
+    known = len(columns) == 1 and not columns[0].faults and not columns[0].unit_is_unknown
+    return columns[0] if known else None
+
+
+def times_of(table: DataTable) -> Sequence[TableColumn]:
+    """Return the column of times where there is one alone, and its unit is known."""
+    columns = table.of_role("time_s")
+    return columns if len(columns) == 1 and not columns[0].unit_is_unknown else ()
+
+
+def without_units(used: Sequence[TableColumn]) -> str:
+    """Return a message on the columns that the file gives no unit, and what was taken; or ""."""
+    found = [one for one in used if one.unit is None and one.role and one.role not in COUNTERS]
+    taken = [f"{one.label} as {_IN_WORDS[DIMENSIONS[one.role]]}" for one in found]
+    return f"no unit in the file: {', '.join(taken)}" if taken else ""
 
 
 def quantity(path: object, options: Mapping[str, str], key: str, unit: str) -> float:

@@ -27,6 +27,8 @@ from hwloop_sim.readers.tables import (
     check_times,
     nameless,
     quantity,
+    times_of,
+    without_units,
 )
 
 _COUNTED = ("pulse", "train", "cycle")
@@ -82,8 +84,8 @@ def _events(
     check_below(table, gate_v, HIGHEST_LINE_V, "the gate", "V")
     cell, messages = _cells(table, used)
     labels = {role: _label(table, role, used) for role in _COUNTED}
-    times = table.of_role("time_s")
-    if len(times) == 1 and not times[0].missing:
+    times = times_of(table)
+    if times and not times[0].missing:
         for one in np.unique(cell):
             rows = np.flatnonzero(cell == one)
             check_times(table, table.numbers(times[0])[rows], rows)
@@ -97,7 +99,7 @@ def _events(
         part=_parts(labels["train"], labels["cycle"]),
     )
     unread = int((np.isnan(states.conductance_s) & ~states.is_pulse_only).sum())
-    messages += states.messages
+    messages += [*states.messages, *filter(None, [without_units(used)])]
     if unread:
         messages.append(f"{unread} rows without a value: the trains end before them")
     return events, used, messages
