@@ -185,10 +185,11 @@ def _recognised(source: DataFile, given: Mapping[str, object]) -> Reader:
 
 def _seen(table: DataTable) -> str:
     """Return what the table holds, and the next step where one is plain."""
-    if not table.has_header:
+    if not table.has_header and not any(column.role for column in table.columns):
+        odd = next((f" ({note})" for note in table.notes if " names, but " in note), "")
         return (
-            f"it has no header: its {len(table.columns)} columns have no names; say what they are"
-            " with --column voltage_v=1 --column current_a=2, for example"
+            f"it has no header{odd}: its {len(table.columns)} columns have no names; say what they"
+            " are with --column voltage_v=1 --column current_a=2, for example"
         )
     shown = ", ".join(
         f"{column.label} ({column.role or 'not known'})" for column in table.columns[:_MOST_NAMED]
@@ -200,6 +201,8 @@ def _seen(table: DataTable) -> str:
             f", that is {len(voltages)} voltages and no current: divide the one over a shunt by its"
             " resistance first"
         )
+    else:
+        more += "; choose what is meant with --column, such as --column current_a=NAME"
     return f"it has the columns {shown}{more}"
 
 

@@ -13,6 +13,8 @@ from hwloop_sim.emulator.backend import SimSettings
 from hwloop_sim.virtual.bench.bench import VirtualBench
 
 CELL_OHM = 1e5
+PATIENT_MS = 20_000
+"""Timeout of a client: its usual 2 s pass where many tests share two cores."""
 LIMITS = {
     "positive_v": 3,
     "negative_v": -3,

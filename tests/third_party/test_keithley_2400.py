@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from hwloop_sim.virtual.bench.bench import VirtualBench
-from tests.third_party.one_cell import CELL_OHM, goes_off, needs, one_cell
+from tests.third_party.one_cell import CELL_OHM, PATIENT_MS, goes_off, needs, one_cell
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs, not ours
 
@@ -22,7 +22,9 @@ def bench() -> Iterator[VirtualBench]:
 def test_pymeasure_sources_measures_fills_its_buffer_and_shuts_down(bench: VirtualBench) -> None:
     from pymeasure.instruments.keithley import Keithley2400
 
-    smu = Keithley2400(bench.addresses["smu"], visa_library="@py", read_termination="\n")
+    smu = Keithley2400(
+        bench.addresses["smu"], visa_library="@py", read_termination="\n", timeout=PATIENT_MS
+    )
     assert smu.id.startswith("KEITHLEY INSTRUMENTS INC.,MODEL 2400")
     smu.reset()
     smu.source_mode = "voltage"
@@ -62,7 +64,9 @@ def test_pymeasure_sources_measures_fills_its_buffer_and_shuts_down(bench: Virtu
 def test_pymeasure_sources_a_current_and_measures_its_voltage(bench: VirtualBench) -> None:
     from pymeasure.instruments.keithley import Keithley2400
 
-    smu = Keithley2400(bench.addresses["smu"], visa_library="@py", read_termination="\n")
+    smu = Keithley2400(
+        bench.addresses["smu"], visa_library="@py", read_termination="\n", timeout=PATIENT_MS
+    )
     smu.reset()
     smu.source_mode = "current"
     smu.source_current_range = 1e-5

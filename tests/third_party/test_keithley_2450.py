@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from hwloop_sim.virtual.bench.bench import VirtualBench
-from tests.third_party.one_cell import CELL_OHM, goes_off, needs, one_cell
+from tests.third_party.one_cell import CELL_OHM, PATIENT_MS, goes_off, needs, one_cell
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs, not ours
 
@@ -22,7 +22,9 @@ def bench() -> Iterator[VirtualBench]:
 def test_pymeasure_sources_measures_and_shuts_down(bench: VirtualBench) -> None:
     from pymeasure.instruments.keithley import Keithley2450
 
-    smu = Keithley2450(bench.addresses["smu"], visa_library="@py", read_termination="\n")
+    smu = Keithley2450(
+        bench.addresses["smu"], visa_library="@py", read_termination="\n", timeout=PATIENT_MS
+    )
     assert "MODEL 2450" in smu.id
     smu.reset()
     smu.apply_voltage(voltage_range=2, compliance_current=1e-3)
@@ -52,7 +54,9 @@ def test_pymeasure_sources_measures_and_shuts_down(bench: VirtualBench) -> None:
 def test_pymeasure_sources_a_current_and_measures_its_voltage(bench: VirtualBench) -> None:
     from pymeasure.instruments.keithley import Keithley2450
 
-    smu = Keithley2450(bench.addresses["smu"], visa_library="@py", read_termination="\n")
+    smu = Keithley2450(
+        bench.addresses["smu"], visa_library="@py", read_termination="\n", timeout=PATIENT_MS
+    )
     smu.reset()
     smu.apply_current(current_range=1e-5, compliance_voltage=2)
     smu.measure_voltage(nplc=1, auto_range=True)

@@ -11,6 +11,7 @@ from hwloop.array.settings import ArraySettings
 from hwloop.station.station import Station
 from hwloop_sim.emulator.backend import SimSettings
 from hwloop_sim.virtual.bench.bench import VirtualBench
+from tests.third_party.one_cell import PATIENT_MS
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs, not ours
 
@@ -75,7 +76,7 @@ def test_pymeasure_sources_measures_and_shuts_down(
     from pymeasure.instruments.keithley import Keithley2600, keithley2600
 
     monkeypatch.setattr(keithley2600, "time", SimpleNamespace(sleep=lambda _: None))  # of its ramps
-    smu = Keithley2600(bench.addresses["smu"], visa_library="@py")
+    smu = Keithley2600(bench.addresses["smu"], visa_library="@py", timeout=PATIENT_MS)
     # A socket has no end of message but this.
     smu.adapter.connection.read_termination = "\n"
     smu.adapter.connection.write_termination = "\n"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hwloop_sim.virtual.bench.bench import VirtualBench
-from tests.third_party.one_cell import goes_off, needs, one_cell
+from tests.third_party.one_cell import PATIENT_MS, goes_off, needs, one_cell
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs, not ours
 
@@ -26,7 +26,7 @@ def bench() -> Iterator[VirtualBench]:
 def test_pymeasure_sets_a_pulse_fires_it_and_switches_off(bench: VirtualBench) -> None:
     from pymeasure.instruments.agilent import Agilent33500
 
-    generator = Agilent33500(bench.addresses["smu"], visa_library="@py")
+    generator = Agilent33500(bench.addresses["smu"], visa_library="@py", timeout=PATIENT_MS)
     # A socket has no end of message but this.
     generator.adapter.connection.read_termination = "\n"
     generator.adapter.connection.write_termination = "\n"

@@ -20,6 +20,7 @@ from hwloop.settings.foreign_files import MAX_NUMBERS, file_bytes, first_bytes, 
 from hwloop.settings.foreign_hdf5 import has_signature, open_foreign
 
 _BEGIN = 512
+_OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 _MAX_WORKBOOK_BYTES = 2**28
 _UNIT_KEYS = ("units", "unit", "Units", "Unit", "UNITS")
 _MOST_METADATA = 500
@@ -32,7 +33,6 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"MM\0*", "a picture (TIFF); export the numbers that it shows"),
     (b"%PDF", "a PDF document; export its table as CSV"),
     (b"%!PS", "a PostScript document; export its table as CSV"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls) or Word document; save it as .xlsx or CSV"),
     (b"7z\xbc\xaf", "an archive (7z); unpack it"),
     (b"Rar!", "an archive (RAR); unpack it"),
     (b"BZh", "packed with bzip2; unpack it"),
@@ -81,6 +81,8 @@ _Read = Callable[[Path, TableOptions], list[DataTable]]
 def _reader(path: Path, begin: bytes) -> _Read | None:
     if begin.startswith(b"PK\x03\x04"):
         return _of_zip
+    if begin.startswith(_OLD_OFFICE):
+        return _of_old_workbook
     if begin.startswith(b"\x93NUMPY"):
         return _of_numpy
     if begin.startswith(b"MATLAB 5.0") and not has_signature(path):
@@ -113,6 +115,21 @@ def _of_zip(path: Path, options: TableOptions) -> list[DataTable]:
     if "mimetype" in names and "content.xml" in names:
         return _of_workbook(path, options)
     raise ConfigError("is an archive (ZIP); unpack it, and name a file in it", file=str(path))
+
+
+def _of_old_workbook(path: Path, options: TableOptions) -> list[DataTable]:
+    """Return the tables of a workbook of Excel 97, as a Keithley 4200 writes it; not unpacked."""
+    if file_bytes(path) > _MAX_WORKBOOK_BYTES:
+        raise ConfigError(f"has {file_bytes(path)} bytes; at most {_MAX_WORKBOOK_BYTES} are read")
+    try:
+        return _of_workbook(path, options)
+    except ConfigError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - the library's own, and more
+        raise ConfigError(
+            "is no Excel workbook (.xls) that can be read, but a damaged or locked one, or a"
+            f" document: save it as .xlsx or CSV ({one_line(str(exc), 100)})"
+        ) from None
 
 
 def _of_workbook(path: Path, options: TableOptions) -> list[DataTable]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from hwloop.datasets.tables.containers import tables_of_container
 from hwloop.datasets.tables.options import TableOptions
+from hwloop.datasets.tables.roles import COUNTERS
 from hwloop.datasets.tables.table import DataTable, as_decided
 from hwloop.datasets.tables.text_source import begin_of_text, read_whole, size_and_time
 from hwloop.datasets.tables.text_tables import tables_of_text
@@ -54,6 +56,9 @@ class DataFile:
         wanted = self.options.table
         if not wanted and len(tables) == 1:
             return as_decided(tables[0], self.options)
+        only = None if wanted else _only_measured(tables)
+        if only is not None:
+            return as_decided(only, self.options)
         for place, table in enumerate(tables, start=1):
             if wanted and wanted in (str(place), table.name):
                 return as_decided(table, self.options)
@@ -116,6 +121,28 @@ class DataFile:
                 " program that writes it has ended",
                 file=str(self.path),
             )
+
+
+def _only_measured(tables: list[DataTable]) -> DataTable | None:
+    """Return the one table of measured values beside shorter ones of words and unknown numbers.
+
+    A Keithley 4200 keeps its settings in sheets of their own, with numbers in some rows.
+    """
+    known = [{one.role for one in table.columns} - {"", *COUNTERS} for table in tables]
+    measured = [table for table, roles in zip(tables, known, strict=True) if len(roles) >= 2]
+    if len(measured) != 1 or sum(map(bool, known)) != 1:
+        return None
+    others = [table for table in tables if table is not measured[0]]
+    for table in others:
+        words = any(column.is_text or column.faults for column in table.columns)
+        if table.rows >= measured[0].rows or not words:
+            return None
+    note = (
+        f"{len(others)} other {'table' if len(others) == 1 else 'tables'} without a known quantity"
+        f" left out: {others[0].name or others[0].place_of(0)!r}"
+        f"{', …' if len(others) > 1 else ''}; choose one with --table"
+    )
+    return replace(measured[0], notes=(*measured[0].notes, note))
 
 
 def _named(number: int, table: DataTable) -> str:

@@ -56,7 +56,7 @@ def finished_table(
 ) -> DataTable:
     """Return the table of these rows. ``kind``: what the file is; ``after``: metadata below it."""
     layout = rows.layout
-    header = header_of(rows.head, layout)
+    header = _header(rows, layout)
     values = rows.values()
     names = header.names or tuple(f"column {i + 1}" for i in range(layout.fields))
     units = header.units or ("",) * layout.fields
@@ -86,6 +86,20 @@ def finished_table(
         place_of=_place(rows),
     )
     return with_labview_tags(table)
+
+
+def _header(rows: TableRows, layout: TextLayout) -> TableHeader:
+    """Return the header; it may name the filled columns alone where empty ones end every row."""
+    header = header_of(rows.head, layout)
+    filled = [i for i, noted in enumerate(rows.notes) if noted.missing < rows.rows]
+    used = max(filled, default=0) + 1
+    if header.names or used < 2 or used == layout.fields:
+        return header
+    found = header_of(rows.head, replace(layout, fields=used))
+    if not found.names:
+        return header
+    spare = ("",) * (layout.fields - used)
+    return replace(found, names=(*found.names, *spare), units=(*found.units, *spare))
 
 
 def _plain_header(rows: TableRows, header: TableHeader) -> bool:

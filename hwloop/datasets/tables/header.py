@@ -115,13 +115,26 @@ def _names_in(text: str, layout: TextLayout, *, commented: bool) -> tuple[str, .
         names = _fitting(split_fields(spellings[0], separator), layout)
         if names is not None and layout.fields > 1 and _all_known(names):
             return names
-    return None
+    return _doubled(split_fields(spellings[0], layout.separator), layout)
+
+
+def _doubled(fields: list[str], layout: TextLayout) -> tuple[str, ...] | None:
+    """Return as many names as there are values, between separators that are doubled."""
+    if layout.separator == " " or layout.fields < 2 or any(fields[1::2]):
+        return None
+    names = [field for field in fields[::2] if field]
+    found = _fitting(names, layout) if len(names) == layout.fields else None
+    return found if found is not None and _two_known(found) else None
 
 
 def _all_known(names: Sequence[str]) -> bool:
     """Return whether every name is that of a quantity, and two of them are measured."""
-    roles = [role_of(*unit_in_name(name)) for name in names]
-    return all(roles) and sum(role not in COUNTERS for role in roles) >= 2
+    return all(role_of(*unit_in_name(name)) for name in names) and _two_known(names)
+
+
+def _two_known(names: Sequence[str]) -> bool:
+    """Return whether two of the names are those of measured quantities."""
+    return sum(role_of(*unit_in_name(name)) not in ("", *COUNTERS) for name in names) >= 2
 
 
 def _fitting(fields: list[str], layout: TextLayout) -> tuple[str, ...] | None:

@@ -70,7 +70,7 @@ _WORDS = {
     ),
     "current_a": _set_of(
         "current currents i im strom amps ampere amperes courant corriente ai anodei id ids"
-        " idrain icell imeas iread curr"
+        " idrain icell imeas iread curr if"
     ),
     "voltage_v": _set_of(
         "voltage voltages v volt volts vf u spannung bias potential tension ewe vm av anodev vcell"
@@ -85,6 +85,7 @@ _WORDS = {
     "power_w": _set_of("power leistung"),
     "charge_c": _set_of("charge q ladung"),
 }
+_VOLTS = _set_of("v volt volts voltage voltages bias spannung tension")
 _COUNTED = {
     "pulse": _set_of("pulse pulses puls pulsnr impuls impulsion shot spike"),
     "cycle": _set_of("cycle cycles zyklus zyklen loop loops iteration repetition"),
@@ -175,7 +176,7 @@ def _is_remark(text: str) -> bool:
 
 def _unit_after_slash(name: str) -> tuple[str, WrittenUnit] | None:
     match = _AFTER_SLASH.match(name)
-    if match is None:
+    if match is None or name.casefold().endswith("n/a"):  # not applicable
         return None
     unit = unit_of(match["unit"])
     if unit is None and _is_measured(match["name"]):
@@ -291,6 +292,8 @@ def _measured(tokens: set[str]) -> str:
     if "id" in tokens and len(tokens) > 1:
         return ""  # "device_id", but "ID" alone is the current of a drain
     plain = tokens - _COUNT - {"amp"} if tokens & _set_of("pulse cycle") else tokens
+    if plain & _VOLTS:
+        plain = plain - {"drain"}  # alone its current; "DrainV", "Drain Voltage" say otherwise
     for role, words in _WORDS.items():
         long = {word for word in words if len(word) > 2}
         short = words - long

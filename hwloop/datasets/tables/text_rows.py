@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hwloop.datasets.tables.cells import OVER_RANGE, CellKind
+from hwloop.datasets.tables.cells import OVER_RANGE, CellKind, CellValue
 from hwloop.datasets.tables.table import CellFault
 from hwloop.datasets.tables.text_layout import TextLayout
 from hwloop.errors import ConfigError
@@ -21,6 +21,13 @@ from hwloop.types import FloatArray
 
 _MOST_FAULTS = 5
 _MOST_NOTES = 3
+# fmt: off
+_SUMMARIES = frozenset((
+    "min", "minimum", "max", "maximum", "mean", "average", "avg", "median", "std", "stdev",
+    "stddev", "std.dev", "sd", "cv", "variance", "sum", "total", "count",
+))
+# fmt: on
+"""Words at rows below a table that sum it up, as KickStart and spreadsheets write them."""
 _LAST_FIELDS = 100  # of a piece, whose lengths show whether the last line is cut off
 
 
@@ -76,8 +83,8 @@ class TableRows:
         self.comments: list[tuple[int, str]] = []
         self.comment_count = 0
         self.short_rows: list[int] = []
-        self.shortest_last = 0
-        """Characters of the shortest last field so far; 0 before there is any."""
+        self.longest_last = 0
+        """Characters of the longest last field so far; 0 before there is any."""
         self.last_had_exponent = True
         """True while the last field of every row had an exponent."""
         self._numeric = [i for i in range(layout.fields) if i not in layout.text_columns]
@@ -141,6 +148,8 @@ class TableRows:
         numeric = CellKind.NUMBER in kinds or CellKind.OVER in kinds
         if not numeric and not self._is_odd_row(fields, kinds):
             return False
+        if CellKind.TEXT in kinds and self._sums_up(fields, cells):
+            return False
         if len(fields) != self.layout.fields:
             if any(cell.kind is CellKind.TEXT for cell in seen) and self.layout.fields > 2:
                 return False
@@ -155,6 +164,15 @@ class TableRows:
         self._note_last(fields[-1])
         self._append(row, number)
         return True
+
+    def _sums_up(self, fields: Sequence[str], cells: Sequence[CellValue]) -> bool:
+        """Return whether a row holds statistics of those above, not a measurement."""
+        return any(
+            cell.kind is CellKind.TEXT
+            and column not in self.layout.text_columns
+            and fields[column].rstrip(":.").casefold() in _SUMMARIES
+            for column, cell in enumerate(cells)
+        )
 
     def _is_odd_row(self, fields: Sequence[str], kinds: Sequence[CellKind]) -> bool:
         """Return whether a row without numbers is one: of gaps, or a lone word among numbers."""
@@ -172,7 +190,7 @@ class TableRows:
 
     def _note_last(self, text: str) -> None:
         if text:
-            self.shortest_last = min(self.shortest_last or len(text), len(text))
+            self.longest_last = max(self.longest_last, len(text))
             self.last_had_exponent &= "e" in text.casefold()
 
     def _append(self, block: FloatArray, first: int) -> None:

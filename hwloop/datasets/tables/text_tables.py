@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ _MOST_FIELDS = 2**16
 _MOST_TABLES = 1000
 _STEP = "Step Information:"
 _DATA_NAME, _DATA_VALUE = "DataName", "DataValue"
+_MARK_END = re.compile("[,\t]")  # between tabs where a workbook holds the lines
 
 
 def tables_of_text(path: Path, options: TableOptions) -> list[DataTable]:
@@ -112,7 +114,7 @@ def _unmarked(lines: Iterable[str]) -> list[str]:
     """
     found = []
     for line in lines:
-        mark, _, rest = line.partition(",")
+        mark, rest = (*_MARK_END.split(line, maxsplit=1), "")[:2]
         row = mark.strip() in (_DATA_NAME, _DATA_VALUE)
         found.append(rest if row else f"# {line}" if line.strip() else line)
     return found
@@ -260,7 +262,10 @@ class _Walk:
 
 
 def _cut_off(rows: TableRows, line: str) -> str:
-    """Return why a last line without a line end is not taken: it is shorter than a row can be."""
+    """Return why a last line without a line end is not taken; "" if it is as long as the others.
+
+    The last value may end in the middle: without its exponent, or with fewer digits.
+    """
     layout = rows.layout
     fields = layout.split(line)
     if not any(layout.style.parse(field).kind is CellKind.NUMBER for field in fields):
@@ -268,14 +273,18 @@ def _cut_off(rows: TableRows, line: str) -> str:
     if len(fields) < layout.fields and not rows.short_rows:
         return f"{len(fields)} of {layout.fields} values: it is cut off, and was left out"
     last = fields[-1]
-    if len(fields) == layout.fields and rows.rows >= 3 and not layout.text_columns:
-        # The number may end in the middle: without its exponent, or with fewer digits.
-        exponents = rows.last_had_exponent
-        if exponents and "e" not in last.casefold():
-            return f"its last value {last!r} lacks an exponent: it is cut off, and was left out"
-        if rows.shortest_last and len(last) < rows.shortest_last:
-            return (
-                f"its last value {last!r} is shorter than any before: it may be cut off, and was"
-                " left out"
-            )
+    if len(fields) != layout.fields or not rows.rows:
+        return ""
+    if layout.fields - 1 in layout.text_columns:
+        seen = set(rows.texts[layout.fields - 1])
+        if last in seen and not any(one != last and one.startswith(last) for one in seen):
+            return ""
+        return f"its last field {last!r} may be cut off, and was left out"
+    if rows.last_had_exponent and "e" not in last.casefold():
+        return f"its last value {last!r} lacks an exponent: it is cut off, and was left out"
+    if len(last) < rows.longest_last:
+        return (
+            f"its last value {last!r} is shorter than one before: it may be cut off, and was left"
+            " out; end the line if it is whole"
+        )
     return ""

@@ -16,7 +16,8 @@ from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.datasets.tables.units import WrittenUnit, unit_of
 from hwloop.errors import ConfigError
-from hwloop_sim.readers.tables import Table, cells_in, check_whole, nameless, quantity
+from hwloop_sim.readers.ignored import left_out
+from hwloop_sim.readers.tables import Table, cells_in, cells_of, check_whole, nameless, quantity
 
 _SET = frozenset(["set", "lrs", "on", "ron", "gon", "ion", "rlrs", "glrs", "ilrs", "lowr"])
 _RESET = frozenset(["reset", "hrs", "off", "roff", "goff", "ioff", "rhrs", "ghrs", "ihrs", "highr"])
@@ -77,10 +78,7 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
         cycle = table.numbers(column)
         check_whole(table, cycle, column.label)
         used.append(column)
-    cells = table.of_role("cell")[:1]
-    cell = table.numbers(cells[0]) if cells else np.zeros(table.rows)
-    check_whole(table, cell, "cell")
-    used += cells
+    cell, told = cells_of(table, used)
     _check_order(table, found, both)
     columns = {
         "cell": cell,
@@ -91,7 +89,8 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     messages = [
         f"{table.rows} cycles of {cells_in(cell)}: {found[0].label} after SET,"
         f" {found[1].label} after RESET; median on/off ratio {np.median(both[0] / both[1]):.4g}",
-        *filter(None, [table.left_out(used)]),
+        *told,
+        *filter(None, [left_out(table, used)]),
         "no row of the table was dropped",
     ]
     return Extract("cycling", columns, {}, messages)

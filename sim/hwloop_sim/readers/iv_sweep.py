@@ -11,10 +11,14 @@ from hwloop.datasets.importing import Extract, Reader
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
+from hwloop_sim.readers.ignored import left_out
 from hwloop_sim.readers.tables import (
+    Table,
+    cells_of,
     check_agreement,
     check_below,
     check_times,
+    check_whole,
     nameless,
     times_of,
     without_units,
@@ -66,17 +70,38 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG0
     voltage_v, current_a, *times = (table.numbers(column) for column in used)
     check_below(table, voltage_v, _HIGHEST_V, used[0].label, "V")
     check_below(table, current_a, _HIGHEST_A, used[1].label, "A")
+    cell, told = cells_of(table, used)
+    sweep = _sweeps(table, used)
     if times:
-        check_times(table, times[0])
-    zeros = np.broadcast_to(0.0, table.rows)  # takes no memory
+        _check_times(table, times[0], cell, sweep)
     columns = {
-        "cell": zeros,
-        "sweep": zeros,
+        "cell": cell,
+        "sweep": sweep,
         "time_s": times[0] if times else np.broadcast_to(np.nan, table.rows),
         "voltage_v": voltage_v,
         "current_a": current_a,
     }
-    return Extract("iv", columns, {}, _messages(table, columns, used))
+    return Extract("iv", columns, {}, [*_messages(table, columns, used), *told])
+
+
+def _sweeps(table: DataTable, used: list[TableColumn]) -> Table:
+    """Return the number of the sweep of each row, from a column that counts sweeps or cycles."""
+    for column in [*table.of_role("train"), *table.of_role("cycle")][:1]:
+        used.append(column)
+        numbers = table.numbers(column)
+        check_whole(table, numbers, column.label)
+        return numbers
+    return np.broadcast_to(0.0, table.rows)  # takes no memory
+
+
+def _check_times(table: DataTable, time_s: Table, cell: Table, sweep: Table) -> None:
+    """Refuse times that go back within a sweep of a cell."""
+    if not np.ptp(cell) and not np.ptp(sweep):
+        check_times(table, time_s)
+        return
+    for one, number in np.unique(np.stack([cell, sweep], axis=1), axis=0):
+        rows = np.flatnonzero((cell == one) & (sweep == number))
+        check_times(table, time_s[rows], rows)
 
 
 def _messages(
@@ -93,7 +118,7 @@ def _messages(
         f" from {current_a.min():.4g} to {current_a.max():.4g} A, {units}",
         f"{against} currents have the sign against their voltage: {signs}",
     ]
-    messages += filter(None, (without_units(used), check_agreement(table), table.left_out(used)))
+    messages += filter(None, (without_units(used), check_agreement(table), left_out(table, used)))
     messages.append("no row of the table was dropped")
     return messages
 

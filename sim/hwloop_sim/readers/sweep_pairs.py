@@ -16,6 +16,7 @@ from hwloop.datasets.importing import Extract, Reader
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
+from hwloop_sim.readers.ignored import left_out
 from hwloop_sim.readers.tables import Table, check_below, nameless, without_units
 
 _NUMBER = re.compile(r"(\d+)\D*$")
@@ -55,7 +56,8 @@ def _pairs(table: DataTable) -> list[Pair] | str:
             " same number, two or more"
         )
     times = [one for one in table.of_role("time_s") if not one.unit_is_unknown]
-    by_order = all(_runs(columns) is None for columns in (volts, currents))
+    # "column 3" is a place, not the number of a run.
+    by_order = not table.has_header or all(_runs(columns) is None for columns in (volts, currents))
     if by_order and not _alternate(table, volts, currents):
         return "its voltages and currents do not alternate, and have no numbers of their runs"
     found = currents if by_order else _like(volts, currents)
@@ -118,7 +120,8 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG0
                 file=str(source.path),
             )
         last = int(np.flatnonzero(kept)[-1])
-        gaps += int((~kept[:last]).sum())
+        alone = np.isfinite(voltage_v) != np.isfinite(current_a)
+        gaps += int((~kept[:last]).sum() + alone[last:].sum())
         time_s = table.numbers(time, gaps=True) if time is not None else np.full(kept.size, np.nan)
         columns = {"time_s": time_s, "voltage_v": voltage_v, "current_a": current_a}
         part = {name: column[kept] for name, column in columns.items()}
@@ -143,7 +146,7 @@ def _messages(
         f"{len(pairs)} sweeps of one cell: {named}{more}; {found['sweep'].size} points from"
         f" {found['voltage_v'].min():.4g} to {found['voltage_v'].max():.4g} V,"
         f" {'with' if times else 'without'} times",
-        *filter(None, [without_units(used), table.left_out(used)]),
+        *filter(None, [without_units(used), left_out(table, used)]),
         f"{gaps} rows without voltage or current in a sweep left out"
         if gaps
         else "no value of these sweeps was dropped",

@@ -12,10 +12,12 @@ from hwloop.datasets.tables.roles import COUNTERS, DIMENSIONS
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
 from hwloop.settings.units import parse_quantity
+from hwloop_sim.readers.ignored import is_address
 
 Table = NDArray[np.float64]
 
 _FIRST = 3
+_MOST_NAMED = 8
 HIGHEST_LINE_V = 50.0
 """Largest voltage on a line or gate of an array that a reader believes, volts."""
 
@@ -24,6 +26,7 @@ _IN_WORDS = {
     "W": "watts", "Hz": "hertz", "C": "coulombs", "F": "farads",
 }  # fmt: skip
 
+_LEAST_COMPARED = 3
 _AGREES = 0.1
 """Relative difference of V/I and R up to which they are of one measurement."""
 
@@ -137,6 +140,9 @@ def check_agreement(table: DataTable) -> str:
             stated_ohm = 1.0 / stated if invert else stated
             away = np.abs(measured_ohm / stated_ohm - 1.0)
         known = np.isfinite(away)
+        if known.sum() < min(_LEAST_COMPARED, known.size):
+            messages.append(f"{other.label} has {known.sum()} values, as a fit has: not compared")
+            continue
         wrong = known & (away > _AGREES)
         if wrong.sum() * 10 > known.sum():
             row = int(np.argmax(wrong))
@@ -186,3 +192,27 @@ def cells_in(addresses: Table) -> str:
     """Return "1 cell", "25 cells" and so on for the distinct addresses."""
     count = np.unique(addresses).size
     return f"{count} {'cell' if count == 1 else 'cells'}"
+
+
+def cells_of(table: DataTable, used: list[TableColumn]) -> tuple[Table, list[str]]:
+    """Return the number of the cell of each row, 0 without a column, and messages.
+
+    Names become 0, 1, 2, … in their order. ``used``: gets the column. Raises :class:`ConfigError`
+    where a number is no address.
+    """
+    columns = [*table.of_role("cell")] or [
+        column for column in table.columns if column.is_text and is_address(column)
+    ]
+    if not columns:
+        return np.zeros(table.rows), []
+    column = columns[0]
+    used.append(column)
+    if column.texts is None:
+        cells = table.numbers(column)
+        check_whole(table, cells, column.label)
+        return cells, []
+    number = {name: place for place, name in enumerate(dict.fromkeys(column.texts))}
+    shown = ", ".join(f"{name} is {place}" for name, place in list(number.items())[:_MOST_NAMED])
+    more = ", …" if len(number) > _MOST_NAMED else ""
+    found = np.array([float(number[name]) for name in column.texts])
+    return found, [f"cells by their names: {shown}{more}"]

@@ -14,12 +14,13 @@ from hwloop.datasets.importing import Extract, Reader
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
+from hwloop_sim.readers.ignored import left_out
 from hwloop_sim.readers.tables import (
     Table,
     cells_in,
+    cells_of,
     check_agreement,
     check_times,
-    check_whole,
     inverse,
     nameless,
     quantity,
@@ -68,10 +69,8 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     if isinstance(value, str):
         raise ConfigError(value, file=str(source.path))
     conductance_s, found = _conductances(source, value, options)
-    cells = table.of_role("cell")
-    used = [value, when, *cells[:1]]
-    cell = table.numbers(cells[0]) if cells else np.zeros(table.rows)
-    check_whole(table, cell, "cell")
+    used = [value, when]
+    cell, told = cells_of(table, used)
     time_s = table.numbers(when)
     for one in np.unique(cell):
         rows = np.flatnonzero(cell == one)
@@ -81,7 +80,8 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     messages = [
         f"{table.rows} reads of {cells_in(cell)} over {time_s.max():.4g} s, from"
         f" {value.label}; {conductance_s.min():.4g} to {conductance_s.max():.4g} S",
-        *filter(None, (without_units(used), check_agreement(table), table.left_out(used))),
+        *told,
+        *filter(None, (without_units(used), check_agreement(table), left_out(table, used))),
         "no row of the table was dropped",
     ]
     return Extract("reads", columns, found, messages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from hwloop.datasets.tables.units import WrittenUnit
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
 from hwloop_sim.readers.cycle_columns import states
+from hwloop_sim.readers.ignored import left_out
 from hwloop_sim.readers.tables import Table, nameless, quantity
 from hwloop_sim.readers.train_units import (
     CONDUCTANCE_UNITS,
@@ -28,6 +30,12 @@ from hwloop_sim.readers.train_units import (
 
 _UNITS = (*CONDUCTANCE_UNITS, *CURRENT_UNITS)
 _LEAST_VALUES = 3
+_POLARITY = re.compile(
+    r"\b(?:ltp|ltd|potentiation|depression|set|reset|program|erase|pot|dep)(?![^\W\d_])",
+    re.IGNORECASE,
+)
+_AT_VOLTS = re.compile(r"[+-]?\d+(?:\.\d+)?\s*m?V\b")
+_OF_A_TERMINAL = re.compile(r"V([A-Za-z]{1,4}\d?)$")
 _OF_THE_PULSE = ("amplitude_v", "width_s", "voltage_v", "gate_v", "read_v")
 
 
@@ -38,6 +46,12 @@ def judge(source: DataFile) -> str:
         return nameless(table)
     if not isinstance(states(table), str):
         return "its columns are the states of cycles, after SET and after RESET: no trains"
+    terminal = _terminal(table)
+    if terminal:
+        return (
+            f"{' and '.join(terminal)} are voltage and current of one terminal: no trains; choose"
+            f" with --column voltage_v={terminal[0]} --column current_a={terminal[1]}"
+        )
     trains = _trains(table)
     labels = {one.label for one in trains}
     others = [one for one in table.columns if one.label not in labels and one.role not in COUNTERS]
@@ -55,6 +69,19 @@ def judge(source: DataFile) -> str:
         if column.role in _OF_THE_PULSE and np.ptp(column.values) != 0:
             return f"its {column.label} varies from row to row: no trains of one pulse"
     return ""
+
+
+def _terminal(table: DataTable) -> tuple[str, ...]:
+    """Return a voltage and a current such as ``VB`` and ``IB``, as parameter analysers name them.
+
+    Empty where no column without a role is one of such a pair.
+    """
+    named = {column.name.strip(): column.label for column in table.columns if not column.role}
+    for name, label in named.items():
+        match = _OF_A_TERMINAL.match(name)
+        if match is not None and f"I{match[1]}" in named:
+            return label, named[f"I{match[1]}"]
+    return ()
 
 
 def _unit_text(column: TableColumn) -> str:
@@ -87,6 +114,7 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     width_s = quantity(source.path, options, "width_s", "s")
     table = source.table
     chosen = _chosen(table, options.get("columns"))
+    _refuse_own_pulses(table, chosen)
     unit = unit_in_file_or_given(source, chosen, options.get("unit"), _UNITS)
     conductance_s = [_train(source, column, unit, options) for column in chosen]
     sizes = [len(train) for train in conductance_s]
@@ -100,11 +128,24 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     messages = [
         f"{count} {'train' if count == 1 else 'trains'} of {min(sizes)} to {max(sizes)} values in"
         f" {spelled(unit)}, to siemens",
-        *filter(None, [table.left_out(chosen)]),
+        *filter(None, [left_out(table, chosen, polarity=np.ones(table.rows))]),
         f"{table.rows * count - sum(sizes)} empty fields after the ends of trains left out; no"
         " value of these trains was dropped",
     ]
     return Extract("trains", columns, {}, messages)
+
+
+def _refuse_own_pulses(table: DataTable, chosen: Sequence[TableColumn]) -> None:
+    """Refuse trains whose names say that their pulses differ: one pulse is given for all."""
+    for pattern, what in ((_POLARITY, "polarities"), (_AT_VOLTS, "voltages")):
+        found = [pattern.search(column.name) for column in chosen]
+        said = dict.fromkeys(match[0].casefold() for match in found if match is not None)
+        if len(said) > 1:
+            raise ConfigError(
+                f"its columns say several {what}, {', '.join(said)}, and one pulse is given for"
+                " all; take those of one with --set columns=NAME,NAME",
+                file=str(table.path),
+            )
 
 
 def _chosen(table: DataTable, wanted: str | None) -> Sequence[TableColumn]:

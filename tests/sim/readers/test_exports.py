@@ -109,3 +109,27 @@ def test_a_pulse_that_contradicts_those_in_the_rows_is_refused(tmp_path: Path) -
     assert imported(tmp_path, text, amplitude_v="1 V").measurement.conditions.amplitude_v == 1
     with pytest.raises(ConfigError, match=r"amplitude_v: 3 was given .* have 1: leave it out"):
         imported(tmp_path, text, amplitude_v="3 V")
+
+
+def test_voltage_and_current_of_a_terminal_are_no_trains_and_are_chosen(tmp_path: Path) -> None:
+    text = "DataName, VB, IT, IB, IC, VT\nDataValue, 0.35, 1e-3, 1e-11, 5e-10, 0.11\n"
+    text += "DataValue, 0.4, 1e-3, 2e-11, 6e-10, 0.11\nDataValue, 0.45, 1e-3, 3e-11, 7e-10, 0.11\n"
+    pulse = {"amplitude_v": "1 V", "width_s": "1 s", "unit": "S"}
+    with pytest.raises(ConfigError, match=r"not recognised.*--column current_a=NAME"):
+        imported(tmp_path, text, **pulse)
+    chosen = TableOptions(columns=(("voltage_v", "VB"), ("current_a", "IC")))
+    columns = imported(tmp_path, text, chosen).measurement.columns
+    np.testing.assert_array_equal(columns["voltage_v"], [0.35, 0.4, 0.45])
+    np.testing.assert_array_equal(columns["current_a"], [5e-10, 6e-10, 7e-10])
+
+
+def test_a_lone_resistance_beside_a_sweep_is_that_of_a_fit_and_contradicts_nothing(
+    tmp_path: Path,
+) -> None:
+    rows = "-0.1\t-1e-5\t9000\n-0.2\t-2e-5\t{second}\n-0.3\t-3e-5\t{third}\n-0.4\t-4e-5\t9000\n"
+    text = "AV\tAI\tRES\n1e-6\t1e-7\t9675\n"
+    alone = rows.replace("9000", "").format(second="", third="")
+    messages = imported(tmp_path, text + alone).messages
+    assert "RES has 1 values, as a fit has: not compared" in messages
+    with pytest.raises(ConfigError, match="contradict each other"):
+        imported(tmp_path, text + rows.format(second="9000", third="9000"))

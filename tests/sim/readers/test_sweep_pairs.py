@@ -9,6 +9,7 @@ import pytest
 
 from hwloop.datasets.importing import Extract
 from hwloop.datasets.tables.data_file import DataFile
+from hwloop.datasets.tables.options import TableOptions
 from hwloop_sim.readers.sweep_pairs import SWEEP_PAIRS
 
 
@@ -81,3 +82,24 @@ def test_a_row_without_a_current_is_left_out_and_told(tmp_path: Path) -> None:
 def test_columns_that_are_no_pairs_are_refused(tmp_path: Path, header: str, reason: str) -> None:
     text = f"{header}\n1,1e-6,1,1e-6\n2,2e-6,2,2e-6\n3,3e-6,3,3e-6\n"
     assert reason in SWEEP_PAIRS.objection(source(tmp_path, text))
+
+
+def test_pairs_without_names_are_sweeps_in_their_order_where_the_user_names_them(
+    tmp_path: Path,
+) -> None:
+    text = "0.1,1e-6,-0.1,-2e-6\n0.2,2e-6,-0.2,-4e-6\n0.3,3e-6,-0.3,-6e-6\n0.4,4e-6,,\n"
+    (tmp_path / "runs.csv").write_text(text, encoding="utf-8")
+    chosen = (("voltage_v", "1"), ("current_a", "2"), ("voltage_v", "3"), ("current_a", "4"))
+    file = DataFile(tmp_path / "runs.csv", TableOptions(columns=chosen))
+    assert SWEEP_PAIRS.objection(file) == ""
+    assert sweeps(SWEEP_PAIRS.read(file, {})) == [
+        ([0.1, 0.2, 0.3, 0.4], [1e-6, 2e-6, 3e-6, 4e-6]),
+        ([-0.1, -0.2, -0.3], [-2e-6, -4e-6, -6e-6]),
+    ]
+
+
+def test_a_last_voltage_without_its_current_is_no_point_and_said(tmp_path: Path) -> None:
+    text = "AV,AI,AV,AI\n0.1,1e-6,1,1e-3\n0.2,2e-6,2,2e-3\n0.3,3e-6,3,3e-3\n,,4,\n"
+    extract = SWEEP_PAIRS.read(source(tmp_path, text), {})
+    assert [len(volts) for volts, _ in sweeps(extract)] == [3, 3]
+    assert extract.messages[-1].startswith("1 rows without voltage or current")

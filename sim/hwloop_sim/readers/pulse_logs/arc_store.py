@@ -132,6 +132,7 @@ def _histories(path: Path, points: Mapping[int, Any]) -> Extract:
         conductance_s=conductance_s,
         number=zeros,
         part=zeros,
+        cycle=zeros,
     )
     _check_pulses(path, events)
     volts = np.unique(rows["read_voltage"][is_read])

@@ -22,23 +22,25 @@ def extract_of(events: PulseRows, path: Path, told: Sequence[str]) -> Extract:
     ``path`` where no value follows a single pulse.
     """
     steps = steps_of(events)
-    if not steps.after.size:
+    is_cycling = steps.alternate(events) and np.unique(events.gate_v[steps.single_pulse]).size == 1
+    if not steps.after.size and not is_cycling:
         raise ConfigError(
             "no value was read after a single pulse with another before it: there is no train",
             file=str(path),
         )
-    gates_v = np.unique(events.gate_v[steps.pulse_row])
+    gates_v = np.unique(events.gate_v[steps.single_pulse if is_cycling else steps.pulse_row])
     if gates_v.size > 1:
         return _gate_sweeps(events, steps, told)
     if gates_v[0]:
         told = [*told, f"all pulses with the gate at {gates_v[0]:g} V"]
-    if steps.alternate(events):
+    if is_cycling:
         return _cycles(events, steps, told)
     return _trains(events, steps, told)
 
 
 def _trains(events: PulseRows, steps: PulseSteps, told: Sequence[str]) -> Extract:
     parts: dict[str, list[Table]] = {}
+    taken = []
     for number, run in enumerate(steps.runs):
         rows = np.concatenate([steps.before[run[:1]], steps.after[run]])
         columns = {
@@ -51,13 +53,14 @@ def _trains(events: PulseRows, steps: PulseSteps, told: Sequence[str]) -> Extrac
         }
         for name, column in columns.items():
             parts.setdefault(name, []).append(column)
+        taken.append(rows)
     found = {name: np.concatenate(each) for name, each in parts.items()}
     sizes = [run.size for run in steps.runs]
     pulses = f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
     messages = [
         f"{len(sizes)} {'train' if len(sizes) == 1 else 'trains'} of {pulses} pulses,"
         f" {_pulses(found)}; {cells_in(found['cell'])}",
-        *_common(events, steps, told),
+        *_common(events, steps, np.concatenate(taken), told),
     ]
     return Extract("trains", found, {}, messages)
 
@@ -93,43 +96,62 @@ def _gate_sweeps(events: PulseRows, steps: PulseSteps, told: Sequence[str]) -> E
     messages = [
         f"{rows.size} pulses with the gate from {gates_v.min():g} to {gates_v.max():g} V,"
         f" {_pulses(columns)}; {cells_in(columns['cell'])}",
-        *_common(events, steps, told),
+        *_common(events, steps, np.concatenate([steps.before, steps.after]), told),
     ]
     return Extract("pulse_sweeps", columns, {}, messages)
 
 
 def _cycles(events: PulseRows, steps: PulseSteps, told: Sequence[str]) -> Extract:
     """Return the states after every second pulse; the polarity that leads to more is SET."""
-    volts, seen = events.amplitude_v[steps.pulse_row], events.conductance_s[steps.after]
+    volts, seen = events.amplitude_v[steps.single_pulse], events.conductance_s[steps.single]
     medians = [float(np.median(seen[volts * sign > 0])) for sign in (1, -1)]
     set_sign = 1 if medians[0] >= medians[1] else -1
-    cells, cycles, sets, resets = [], [], [], []
-    for cell, chosen in _by_cell(events.cell[steps.after]):
-        is_set = volts[chosen] * set_sign > 0
-        begin = int(np.argmax(is_set))
-        pairs = (chosen.size - begin) // 2
-        both = seen[chosen[begin : begin + 2 * pairs]].reshape(pairs, 2)
-        cells.append(np.full(pairs, cell))
-        cycles.append(np.arange(1.0, pairs + 1))
-        sets.append(both[:, 0])
-        resets.append(both[:, 1])
+    is_set = volts * set_sign > 0
+    sets, resets, cycle = _pairs(events, steps.single_pulse, is_set)
     columns = {
-        "cell": np.concatenate(cells),
-        "cycle": np.concatenate(cycles),
-        "set_conductance_s": np.concatenate(sets),
-        "reset_conductance_s": np.concatenate(resets),
+        "cell": events.cell[steps.single_pulse[sets]],
+        "cycle": cycle,
+        "set_conductance_s": seen[sets],
+        "reset_conductance_s": seen[resets],
     }
+    taken = steps.single[np.concatenate([sets, resets])]
     messages = [
-        f"{columns['cell'].size} cycles of a SET of {_extent(volts[volts * set_sign > 0])} V and a"
-        f" RESET of {_extent(volts[volts * set_sign < 0])} V; {cells_in(columns['cell'])}",
-        *_common(events, steps, told),
+        f"{sets.size} cycles of a SET of {_extent(volts[is_set])} V and a"
+        f" RESET of {_extent(volts[~is_set])} V; {cells_in(columns['cell'])}",
+        *told,
+        _left(events, taken),
     ]
     return Extract("cycling", columns, {}, messages)
 
 
-def _by_cell(cells: Table) -> Iterator[tuple[float, NDArray[np.int64]]]:
-    for cell in np.unique(cells):
-        yield float(cell), np.flatnonzero(cells == cell)
+def _pairs(
+    events: PulseRows, pulse: NDArray[np.int64], is_set: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Table]:
+    """Return the places of the SET and the RESET of each cycle, and the numbers of the cycles.
+
+    Those of the file where each of its cycles has one of both; else from 1 in each cell, from its
+    first SET on.
+    """
+    cell, counted = events.cell[pulse], events.cycle[pulse]
+    if counted.any():
+        order = np.lexsort((~is_set, counted, cell))
+        first, second = order[::2], order[1::2]
+        if first.size == second.size and (
+            (cell[first] == cell[second]).all()
+            and (counted[first] == counted[second]).all()
+            and (is_set[first] & ~is_set[second]).all()
+        ):
+            return first, second, counted[first]
+    sets, resets, cycles = [], [], []
+    for one in np.unique(cell):
+        chosen = np.flatnonzero(cell == one)
+        begin = int(np.argmax(is_set[chosen]))
+        pairs = (chosen.size - begin) // 2 if is_set[chosen].any() else 0
+        both = chosen[begin : begin + 2 * pairs].reshape(pairs, 2)
+        sets.append(both[:, 0])
+        resets.append(both[:, 1])
+        cycles.append(np.arange(1.0, pairs + 1))
+    return np.concatenate(sets), np.concatenate(resets), np.concatenate(cycles)
 
 
 def _extent(volts: Table) -> str:
@@ -137,15 +159,29 @@ def _extent(volts: Table) -> str:
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
-def _common(events: PulseRows, steps: PulseSteps, told: Sequence[str]) -> Iterator[str]:
+def _common(
+    events: PulseRows, steps: PulseSteps, taken: NDArray[np.int64], told: Sequence[str]
+) -> Iterator[str]:
     """Yield messages on what was used, and on what has no place in a train."""
     yield from told
-    unused = np.isfinite(events.conductance_s)
-    unused[steps.before] = unused[steps.after] = False
-    left = int(unused.sum())
     if steps.lost:
         yield (
             f"{steps.lost} pulses whose state before was not read: the value after each begins a"
             " train"
         )
-    yield f"{left} values that belong to no train left out" if left else "no value was left out"
+    yield _left(events, taken)
+
+
+def _left(events: PulseRows, taken: NDArray[np.int64]) -> str:
+    """Return how many values were read, and how many of them are not in what was taken."""
+    read = np.isfinite(events.conductance_s)
+    total = int(read.sum())
+    read[taken] = False
+    left = int(read.sum())
+    if not left:
+        return f"no value was left out: all {total} are used"
+    row = int(np.argmax(read))
+    return (
+        f"{left} of {total} values left out, which belong to no train or cycle; the first is"
+        f" {events.conductance_s[row]:.4g} S, value row {row + 1}"
+    )

@@ -20,8 +20,8 @@ class PulseRows:
     """Rows of a log in order, all of one length.
 
     ``amplitude_v``: 0 for a read alone. ``conductance_s``: read after the pulse, NaN where it was
-    not. ``number``: of the pulse as counted in the file, ``part``: of train and cycle; both are 0
-    throughout where the file has none.
+    not. ``number``: of the pulse as counted in the file, ``part``: of train and cycle, ``cycle``:
+    as in the file; each is 0 throughout where the file has none.
     """
 
     cell: FloatArray
@@ -31,6 +31,7 @@ class PulseRows:
     conductance_s: FloatArray
     number: FloatArray
     part: FloatArray
+    cycle: FloatArray
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ class PulseSteps:
 
     ``before``, ``after``: rows of the values; ``pulse_row``: row of the pulse between them.
     ``runs``: of steps that follow each other under pulses of one polarity. ``lost``: pulses with a
-    value after them and none before.
+    value after them and none before. ``single``, ``single_pulse``: rows of all values that follow
+    a single pulse, with one before it or without, and rows of these pulses. ``whole``: whether no
+    pulse is without a value.
     """
 
     before: _Rows
@@ -47,15 +50,19 @@ class PulseSteps:
     pulse_row: _Rows
     runs: Sequence[_Rows]
     lost: int
+    single: _Rows
+    single_pulse: _Rows
+    whole: bool
 
     def alternate(self, events: PulseRows) -> bool:
         """Return whether every pulse has the other polarity than that before, as in cycling.
 
-        Four steps or more, two cycles: fewer may be the ends of short trains.
+        Four pulses or more, two cycles: fewer may be the ends of short trains.
         """
-        longest = max(run.size for run in self.runs)
-        signs = np.unique(np.sign(events.amplitude_v[self.pulse_row]))
-        return longest == 1 and signs.size == 2 and len(self.runs) >= _LEAST_ALTERNATING
+        signs = np.sign(events.amplitude_v[self.single_pulse])
+        same_cell = np.diff(events.cell[self.single_pulse]) == 0
+        alternating = not (same_cell & (np.diff(signs) == 0)).any()
+        return self.whole and alternating and signs.size >= _LEAST_ALTERNATING
 
 
 def steps_of(events: PulseRows) -> PulseSteps:
@@ -66,10 +73,14 @@ def steps_of(events: PulseRows) -> PulseSteps:
     breaks = _breaks(events)
     before, after, pulses = [], [], []
     runs: list[_Rows] = []
+    single, single_pulse = [], []
     lost, offset = 0, 0
     order = np.argsort(events.cell, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(events.cell[order])) + 1):
         a, b, pulse, without = _of_cell(events, rows, breaks)
+        values, pulses_of_values = _singles(events, rows)
+        single.append(values)
+        single_pulse.append(pulses_of_values)
         sign = np.sign(events.amplitude_v[pulse])
         follows = (np.diff(sign) == 0) & _continue(events, rows, breaks, a, b)
         runs += (
@@ -87,7 +98,19 @@ def steps_of(events: PulseRows) -> PulseSteps:
         pulse_row=np.concatenate(pulses),
         runs=runs,
         lost=lost,
+        single=np.concatenate(single),
+        single_pulse=np.concatenate(single_pulse),
+        whole=sum(one.size for one in single) == int((events.amplitude_v != 0).sum()),
     )
+
+
+def _singles(events: PulseRows, rows: _Rows) -> tuple[_Rows, _Rows]:
+    """Return the rows of the first values after single pulses of one cell, and of these pulses."""
+    is_pulse = events.amplitude_v[rows] != 0
+    valued = np.flatnonzero(np.isfinite(events.conductance_s[rows]))
+    chosen = valued[np.diff(np.cumsum(is_pulse)[valued], prepend=0) == 1]
+    last = np.maximum.accumulate(np.where(is_pulse, np.arange(rows.size), -1))
+    return rows[chosen], rows[last[chosen]]
 
 
 def _breaks(events: PulseRows) -> NDArray[np.bool_]:

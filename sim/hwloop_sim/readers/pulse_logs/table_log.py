@@ -17,12 +17,14 @@ from hwloop.datasets.importing import Extract, Reader
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
+from hwloop_sim.readers.ignored import left_out
 from hwloop_sim.readers.pulse_logs.extracts import extract_of
 from hwloop_sim.readers.pulse_logs.states import states_of, value_column, volts_column
 from hwloop_sim.readers.pulse_logs.steps import PulseRows
 from hwloop_sim.readers.tables import (
     HIGHEST_LINE_V,
     Table,
+    cells_of,
     check_below,
     check_times,
     nameless,
@@ -62,8 +64,8 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     file leaves open.
     """
     events, used, messages = _events(source, options)
-    left_out = source.table.left_out(used)
-    return extract_of(events, source.path, [*messages, *([left_out] if left_out else [])])
+    left = left_out(source.table, used, polarity=np.sign(events.amplitude_v))
+    return extract_of(events, source.path, [*messages, *([left] if left else [])])
 
 
 def _events(
@@ -82,8 +84,9 @@ def _events(
     width_s = _widths(source, options, amplitude_v != 0, used)
     gate_v = _constant_or(table, "gate_v", 0.0, used)
     check_below(table, gate_v, HIGHEST_LINE_V, "the gate", "V")
-    cell, messages = _cells(table, used)
+    cell, messages = cells_of(table, used)
     labels = {role: _label(table, role, used) for role in _COUNTED}
+    _refuse_counts(table, labels["pulse"], amplitude_v != 0)
     times = times_of(table)
     if times and not times[0].missing:
         for one in np.unique(cell):
@@ -97,6 +100,7 @@ def _events(
         conductance_s=states.conductance_s,
         number=labels["pulse"],
         part=_parts(labels["train"], labels["cycle"]),
+        cycle=labels["cycle"],
     )
     unread = int((np.isnan(states.conductance_s) & ~states.is_pulse_only).sum())
     messages += [*states.messages, *filter(None, [without_units(used)])]
@@ -148,6 +152,18 @@ def _label(table: DataTable, role: str, used: list[TableColumn]) -> Table:
     return np.nan_to_num(numbers[last])
 
 
+def _refuse_counts(table: DataTable, number: Table, is_pulse: NDArray[np.bool_]) -> None:
+    """Refuse rows of several pulses each: one number above 1 in all of them is a count."""
+    numbers = number[is_pulse]
+    if numbers.size > 1 and np.ptp(numbers) == 0 and numbers[0] > 1:
+        label = table.of_role("pulse")[0].label
+        raise table.fault(
+            int(np.argmax(is_pulse)),
+            f"{label} is {numbers[0]:g} in every row, as of rows of {numbers[0]:g} pulses each",
+            f"one row a pulse; if it is no count, name it --column index={label!r}",
+        )
+
+
 def _parts(train: Table, cycle: Table) -> Table:
     """Number the combinations of train and cycle."""
     if not train.any() and not cycle.any():
@@ -155,26 +171,6 @@ def _parts(train: Table, cycle: Table) -> Table:
     both = np.stack([train, cycle], axis=1)
     _, part = np.unique(both, axis=0, return_inverse=True)
     return part.ravel().astype(np.float64)
-
-
-def _cells(table: DataTable, used: list[TableColumn]) -> tuple[Table, list[str]]:
-    """Return the number of the cell of each row; names become 0, 1, 2, … in their order."""
-    columns = [*table.of_role("cell")] or [
-        column
-        for column in table.columns
-        if column.texts is not None and column.name.strip().casefold() in ("cell", "device")
-    ]
-    if not columns:
-        return np.zeros(table.rows), []
-    used.append(columns[0])
-    if columns[0].texts is None:
-        return table.numbers(columns[0]), []
-    names = list(dict.fromkeys(columns[0].texts))
-    number = {name: place for place, name in enumerate(names)}
-    shown = ", ".join(f"{name} is {place}" for name, place in list(number.items())[:8])
-    more = ", …" if len(names) > 8 else ""
-    cells = np.array([float(number[name]) for name in columns[0].texts])
-    return cells, [f"cells by their names: {shown}{more}"]
 
 
 PULSE_LOG = Reader(

@@ -18,6 +18,7 @@ from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.options import TableOptions
 from hwloop.datasets.tables.table import DataTable
 from hwloop.errors import ConfigError
+from tests.old_workbook import container, old_workbook
 
 TIMES = np.array([0.0, 0.5, 1.0])
 STATES = np.array([1.25, 2.5, 3.75])
@@ -217,3 +218,47 @@ def test_a_dataset_of_hwloop_is_not_imported_again(tmp_path: Path) -> None:
         file.attrs["format"] = "hwloop-measurement"
     with pytest.raises(ConfigError, match="is a file of hwloop already"):
         table(tmp_path / "d.h5")
+
+
+SWEEP = [["Time", "AI", "AV"], [0.0, 1e-6, 0.1], [0.5, 2e-6, 0.2], [1.0, 3e-6, 0.3]]
+SETTINGS = [["Master/Slave", "Master", "N/A"], ["Start/Bias", 0.0, "N/A"], ["Stop", 5.0, "N/A"]]
+
+
+def test_workbook_of_excel_97_gives_the_numbers_of_the_sheet_that_is_measured(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("python_calamine")
+    (tmp_path / "a.xls").write_bytes(old_workbook({"Data": SWEEP, "Settings": SETTINGS}))
+    found = table(tmp_path / "a.xls")
+    (current,), (volts,) = found.of_role("current_a"), found.of_role("voltage_v")
+    np.testing.assert_array_equal(found.numbers(current), [1e-6, 2e-6, 3e-6])
+    np.testing.assert_array_equal(found.numbers(volts), [0.1, 0.2, 0.3])
+    assert any("'Settings'" in note for note in found.notes)
+
+
+def test_sheet_that_is_measured_as_well_or_is_longer_is_never_left_out(tmp_path: Path) -> None:
+    pytest.importorskip("python_calamine")
+    longer = [[float(i), 1.0, 2.0] for i in range(9)]
+    for other in (SWEEP, longer):
+        (tmp_path / "a.xls").write_bytes(old_workbook({"Run1": SWEEP, "Run2": other}))
+        with pytest.raises(ConfigError, match=r"holds several tables.*'Run1'.*'Run2'"):
+            table(tmp_path / "a.xls")
+
+
+def test_document_in_the_container_of_an_old_workbook_is_refused_in_one_line(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("python_calamine")
+    (tmp_path / "a.xls").write_bytes(container("WordDocument", b"Voltage 1 V"))
+    with pytest.raises(ConfigError, match=r"no Excel workbook.*save it as \.xlsx or CSV"):
+        table(tmp_path / "a.xls")
+
+
+def test_easyexpert_lines_that_a_workbook_holds_are_rows_under_their_names(tmp_path: Path) -> None:
+    pytest.importorskip("python_calamine")
+    rows = [["DataName", " VF", " IF"], ["DataValue", -4.0, -5e-9], ["DataValue", -3.98, -4e-9]]
+    (tmp_path / "a.xls").write_bytes(old_workbook({"Sheet1": rows}))
+    found = table(tmp_path / "a.xls")
+    (current,), (volts,) = found.of_role("current_a"), found.of_role("voltage_v")
+    assert volts.values.tolist() == [-4.0, -3.98]
+    assert current.values.tolist() == [-5e-9, -4e-9]

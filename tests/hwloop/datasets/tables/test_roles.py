@@ -67,6 +67,10 @@ from hwloop.datasets.tables.units import UNKNOWN_UNIT, unit_of
         ("res_max", "", None),
         ("GateI", "", None),
         ("Target (uS)", "", "uS"),
+        ("DrainV", "voltage_v", None),
+        ("Drain Voltage (V)", "voltage_v", "V"),
+        ("DrainI", "current_a", None),
+        ("IF", "current_a", None),
         ("V_A", "", None),
     ],
 )
@@ -76,6 +80,12 @@ def test_a_name_says_what_its_column_holds(name: str, role: str, unit: str | Non
     if role and found is not None:
         found = in_dimension(found, DIMENSIONS[role])
     assert (found.symbol if found else None) == unit
+
+
+def test_a_field_that_does_not_apply_is_no_current_in_amperes() -> None:
+    base, unit = unit_in_name("N/A")
+    assert unit is None
+    assert role_of(base, unit) != "current_a"
 
 
 @pytest.mark.parametrize("name", ["Voltage (A)", "Current (V)", "Time (V)", "R (S)"])

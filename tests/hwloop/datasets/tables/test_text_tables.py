@@ -193,7 +193,7 @@ def test_thousands_are_never_guessed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ending", "rows", "words"),
     [
-        ("4.25,1.5e-0", 3, "shorter than any before"),
+        ("4.25,1.5e-0", 3, "shorter than one before"),
         ("4.25,1.5", 3, "lacks an exponent"),
         ("4.2", 3, "1 of 2 values: it is cut off"),
         ("4.25,1.5e-06", 4, ""),
@@ -205,6 +205,24 @@ def test_last_line_that_is_cut_off_is_left_out_and_said(
     found = table(tmp_path, "V,I\n1.25,1.0e-06\n2.25,2.0e-06\n3.25,3.0e-06\n" + ending)
     assert found.rows == rows
     assert words in "; ".join(found.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        # 10002 that ended as 100, and 1.2345e-05 that ended as 1.2345e-0.
+        ("Time (s),R (ohm)\n0,10000\n1,10001\n2,100", 2),
+        ("Pulse,G (S)\n1,1e-5\n2,1.5e-05\n3,1.2345e-05\n4,1.2345e-0", 3),
+        ("Cell,R (ohm)\nA,10000\nB,10001\nC,100", 2),  # a column of text switches nothing off
+        ("R (ohm),Cell\n10000,A12\n10001,A12\n10000,A1", 2),
+        ("R (ohm),State\n10000,SET\n10001,RESET\n10000,SET", 3),  # a word that stood before
+        ("Time (s),R (ohm)\n0,10000\n1,10001\n2,100\n", 3),
+    ],
+)
+def test_last_line_without_an_end_is_kept_only_where_it_is_as_long_as_the_others(
+    text: str, rows: int, tmp_path: Path
+) -> None:
+    assert table(tmp_path, text).rows == rows
 
 
 def test_text_after_a_table_and_separators_at_the_end_of_lines_are_left_out(
@@ -287,3 +305,34 @@ def test_events_in_a_last_column_that_is_else_empty_are_left_out_and_said(tmp_pa
     rows = "0,5;1,5E-6;\n0,6;1,6E-6;Number of crossings\n0,75;1,7E-6;\n"
     found = table(tmp_path, "U (V);I (A);User events\n" + rows)
     assert numbers(found)[:2] == [[0.5, 0.6, 0.75], [1.5e-6, 1.6e-6, 1.7e-6]]
+
+
+@pytest.mark.parametrize("word", ["Min", "Max:", "Mean", "StdDev", "Average", "TOTAL"])
+def test_statistics_below_a_table_are_no_rows_of_it(word: str, tmp_path: Path) -> None:
+    rows = f"Index,V (V),I (A)\n1,0.1,1e-6\n2,0.2,2e-6\n{word},0.2,2e-6\nCV,50%,40%\n"
+    found = table(tmp_path, rows)
+    assert numbers(found) == [[1, 2], [0.1, 0.2], [1e-6, 2e-6]]
+    assert any("2 lines after the table left out: line 4" in note for note in found.notes)
+
+
+def test_names_that_are_more_than_the_values_below_name_no_column(tmp_path: Path) -> None:
+    """The first may be missing as well as the last: "Date Time" stand above one column."""
+    found = table(tmp_path, "Date\tTime\tV\tI\n10:00\t0.1\t1e-6\n10:01\t0.2\t2e-6\n")
+    assert not found.has_header
+
+
+def test_names_between_doubled_tabs_name_the_columns_in_their_order(tmp_path: Path) -> None:
+    found = table(
+        tmp_path, "t\t\tV\t\tI\t\tP\t\t\n0.5\t-1.0\t-2e-9\t2e-9\t\n1.0\t-0.5\t-1e-9\t5e-10\t\n"
+    )
+    (volts,), (current,) = found.of_role("voltage_v"), found.of_role("current_a")
+    assert volts.values.tolist() == [-1.0, -0.5]
+    assert current.values.tolist() == [-2e-9, -1e-9]
+
+
+def test_empty_fields_at_the_end_of_every_row_leave_the_names_where_they_are(
+    tmp_path: Path,
+) -> None:
+    found = table(tmp_path, "U / V\tI / A\n0\t1e-11\t\t\t\n0.05\t2e-11\t\t\t\n")
+    assert [one.role for one in found.columns] == ["voltage_v", "current_a"]
+    assert numbers(found) == [[0, 0.05], [1e-11, 2e-11]]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -211,6 +213,7 @@ def test_every_step_has_just_one_pulse_between_its_two_values(
             conductance_s=scale * np.arange(1, amplitude_v.size + 1),
             number=zeros,
             part=zeros,
+            cycle=zeros,
         )
     )
     valued = np.flatnonzero(np.isfinite(scale))
@@ -225,3 +228,44 @@ def test_every_step_has_just_one_pulse_between_its_two_values(
     assert joined.tolist() == list(range(len(expected)))
     for run in steps.runs:
         assert len(set(np.sign(amplitude_v[steps.pulse_row[run]]))) == 1
+
+
+CYCLES = "1.5,1,5000\n-1.5,1,100000\n1.5,1,5100\n-1.5,1,110000\n1.5,1,5200\n-1.5,1,120000\n"
+
+
+@pytest.mark.parametrize(("counted", "count"), [(False, 3), (True, 3), (False, 2), (True, 2)])
+def test_cycles_of_one_set_and_one_reset_are_all_kept(
+    counted: bool, count: int, tmp_path: Path
+) -> None:
+    rows = CYCLES.splitlines()[: 2 * count]
+    text = "Pulse voltage (V),Width (us),R (ohm)\n" + "\n".join(rows) + "\n"
+    if counted:
+        numbered = [f"{7 + place // 2},{row}" for place, row in enumerate(rows)]
+        text = "cycle,Pulse voltage (V),Width (us),R (ohm)\n" + "\n".join(numbered) + "\n"
+    found = read(tmp_path, text)
+    assert found.kind == "cycling"
+    first = 7 if counted else 1
+    assert found.columns["cycle"].tolist() == list(range(first, first + count))
+    expected = [5000, 5100, 5200][:count]
+    np.testing.assert_allclose(1 / found.columns["set_conductance_s"], expected)
+    expected = [100000, 110000, 120000][:count]
+    np.testing.assert_allclose(1 / found.columns["reset_conductance_s"], expected)
+    assert f"no value was left out: all {2 * count} are used" in found.messages
+
+
+@given(st.lists(st.sampled_from([-1.5, -1.0, 0.0, 1.0, 1.5]), min_size=3, max_size=25))
+def test_values_read_are_those_used_and_those_named_as_left_out(volts: list[float]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [f"{v},1,{10 + place}" for place, v in enumerate(volts)]
+        text = "Pulse voltage (V),Width (us),G (uS)\n" + "\n".join(rows) + "\n"
+        try:
+            found = read(Path(folder), text)
+        except ConfigError:
+            return
+    states = [column for name, column in found.columns.items() if name.endswith("conductance_s")]
+    used = np.unique(np.round(np.concatenate(states) * 1e6)).size
+    words = " ".join(found.messages)
+    match = re.search(r"(\d+) of (\d+) values left out", words)
+    left = int(match[1]) if match else 0
+    assert used + left == len(volts)
+    assert match is not None or f"all {len(volts)} are used" in words
