@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hwloop.datasets.tables.cells import CellKind
-from hwloop.datasets.tables.roles import COUNTERS, role_of, unit_in_name
+from hwloop.datasets.tables.roles import COUNTERS, fits, role_of, unit_in_name
 from hwloop.datasets.tables.text_layout import TextLayout, is_comment, split_fields
 from hwloop.datasets.tables.units import unit_of
 from hwloop.errors import ConfigError
@@ -84,15 +84,13 @@ def _from_lines(lines: Lines, layout: TextLayout, *, commented: bool) -> _Found 
     last = _names_in(lines[-1][1], layout, commented=commented)
     if last is None:
         return None
-    if not _are_units(last):
-        names, numbers, units = last, [lines[-1][0]], ("",) * len(last)
-    else:
-        if len(lines) < 2:
-            return ("",) * len(last), last, (lines[-1][0],)
-        above = _names_in(lines[-2][1], layout, commented=commented)
-        if above is None:
-            return ("",) * len(last), last, (lines[-1][0],)
+    above = None if len(lines) < 2 else _names_in(lines[-2][1], layout, commented=commented)
+    if above is not None and (_are_units(last) or _are_units_of(last, above)):
         names, units, numbers = above, last, [lines[-2][0], lines[-1][0]]
+    elif _are_units(last):
+        return ("",) * len(last), last, (lines[-1][0],)
+    else:
+        names, numbers, units = last, [lines[-1][0]], ("",) * len(last)
     groups = _groups(lines, numbers[0], layout, names) if not commented else None
     if groups is not None:
         names = tuple(f"{a} {b}".strip() for a, b in zip(groups, names, strict=True))
@@ -168,6 +166,22 @@ def _are_units(fields: Sequence[str]) -> bool:
     units = [unit_of(field) for field in fields if field]
     known = [unit for unit in units if unit is not None]
     return len(known) == len(units) and any(unit.dimension != "1" for unit in known)
+
+
+def _are_units_of(fields: Sequence[str], names: Sequence[str]) -> bool:
+    """Return whether fields below names are units, though some are not known.
+
+    One is a unit of the quantity that is named above it, and none names a quantity itself.
+    """
+    fitting = False
+    for text, name in zip(fields, names, strict=True):
+        unit = unit_of(text) if text else None
+        if unit is None and text and role_of(*unit_in_name(text)):
+            return False
+        if unit is not None and unit.dimension not in ("1", "?"):
+            role = role_of(name, None)
+            fitting |= bool(role) and fits(role, unit)
+    return fitting
 
 
 def _groups(

@@ -13,7 +13,7 @@ import numpy as np
 
 from hwloop.datasets.tables.roles import DIMENSIONS, contradicts, role_of
 from hwloop.datasets.tables.table import DataTable, TableColumn
-from hwloop.datasets.tables.units import WrittenUnit, unit_of
+from hwloop.datasets.tables.units import UNKNOWN_UNIT, WrittenUnit, unit_of
 
 _MARK = "LabVIEW Measurement"
 _X = "X_Value"
@@ -55,10 +55,10 @@ def _with_x(table: DataTable, column: TableColumn) -> TableColumn:
 
 def _with_unit(column: TableColumn, label: str) -> TableColumn:
     """Return a channel in the unit of its label, where its name states none."""
-    unit = unit_of(label) if label else None
+    unit = (unit_of(label) or UNKNOWN_UNIT) if label.strip() else None
     if unit is None or column.unit is not None or column.is_text:
         return column
     role = role_of(column.name, unit)
-    if role and unit.dimension != DIMENSIONS[role]:
+    if role and unit.dimension not in (DIMENSIONS[role], "?"):
         return column
     return replace(column, unit=unit, role=role, contradictory=contradicts(column.name, unit))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from hwloop.datasets.tables.units import WrittenUnit, unit_of
+from hwloop.datasets.tables.units import UNKNOWN_UNIT, WrittenUnit, unit_of
 
 DIMENSIONS = {
     "time_s": "s",
@@ -69,7 +69,7 @@ _WORDS = {
         "resistance resistances r res rdc hrs lrs widerstand rlow rhigh ron roff resistencia rmem"
     ),
     "current_a": _set_of(
-        "current currents i im strom amps ampere amperes courant corriente ai anodei drain id ids"
+        "current currents i im strom amps ampere amperes courant corriente ai anodei id ids"
         " idrain icell imeas iread curr if"
     ),
     "voltage_v": _set_of(
@@ -100,43 +100,121 @@ _STEMS = {  # of compound names, as in "AnodeV", "DrainI", "GateV", "CH1 Voltage
     "measured", "meas", "raw", "value", "mean", "avg", "average", "median", "device", "dut",
     "forced", "applied", "sourced", "input", "output",
 }  # fmt: skip
+_REMARKS = (
+    _READING | _PULSE | _STEMS | _set_of("lrs hrs on off after before cell node")
+) - _set_of("amp ampl")
 _BRACKETS = re.compile(r"[(\[<{][^()\[\]<>{}]*[)\]>}]")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TOKEN = re.compile(r"#|[^\W\d_]+")
-_UNIT_IN_NAME = re.compile(r"^(?P<name>.*?)\s*(?:[(\[](?P<a>[^()\[\]]+)[)\]]|/\s*(?P<b>[^/]+))\s*$")
-_LIKE_A_UNIT = re.compile(r"[^\W\d_]{1,4}$")
+_IN_BRACKETS = re.compile(r"\s*[(\[{]([^()\[\]{}]+)[)\]}]")
+_AFTER_SLASH = re.compile(r"^(?P<name>[^/]*[^/\s])\s*/\s*(?P<unit>[^/]+)$")
+_LAST_WORD = re.compile(r"^(?P<name>.*[^\s,])(?P<mark>\s*,\s*|\s+)(?P<unit>[^\s,]+)$")
+_LIKE_A_UNIT = re.compile(  # of a quantity with a prefix of whatever kind: "MA", "?A", "10^-6 A"
+    r"([^\W\d_]|\W)?(V|A|S|s|Ω|ohms?|volts?|amps?|secs?|siemens)$", re.IGNORECASE
+)
+_FACTOR = re.compile(
+    r"\d\s*[*×]|[*×]\s*\d|x\s*1\d*e|\b1?e[+-]?\d|10\s*\^|\b(pico|nano|micro|milli|kilo|mega)\b",
+    re.IGNORECASE,
+)
+_WITHOUT_NUMBER = re.compile(r"(?<!\d)(?<!\d\s)(?<![^\W\d_])[^\W\d_]+(?![^\W_])")
+_PREPOSITION = re.compile(r"\s+in$", re.IGNORECASE)
+_MAGNITUDE = re.compile(r"\|[^|]+\|")
 _SPICE = re.compile(r"[VIvi]\(")
 _SUFFIX = re.compile(r"^(?P<name>.*[^\W_])_(?P<unit>[^\W\d_]+)$")
 
 
-UNKNOWN_UNIT = WrittenUnit("?", 0)
-"""Unit of a column that states one which is not known here."""
-
-
 def unit_in_name(name: str) -> tuple[str, WrittenUnit | None]:
-    """Return a name without its unit, and the unit: ``"G (uS)"``, ``"Zeit/s"``, ``"G_uS"``.
+    """Return a name without its unit, and the unit: ``"G (uS)"``, ``"Zeit/s"``, ``"I, uA"``.
 
-    The unit after an underscore is one only where the name is of that quantity: ``i_a`` is a
-    current in amperes, ``V_A`` a voltage.
+    A unit stands in brackets, after a slash, or as the last word. One that is written but not
+    known is :data:`~hwloop.datasets.tables.units.UNKNOWN_UNIT`: it is never taken for none. The
+    unit after an underscore is one only where the name is of that quantity: ``i_a`` is a current
+    in amperes, ``V_A`` a voltage.
     """
-    match = _UNIT_IN_NAME.match(name)
-    if match is not None and not name.rstrip().casefold().endswith("n/a"):  # not applicable
-        written = match["a"] or match["b"]
-        unit = None if written.isdecimal() else unit_of(written)  # [1] is a place
-        if unit is None and match["a"] and _LIKE_A_UNIT.match(written):
-            # "Current (MA)", "I (mkA)": not taken for amperes. V(out) is a node of SPICE.
-            unit = None if _SPICE.match(name) else UNKNOWN_UNIT
-        if unit is not None:
-            return match["name"], unit
+    stripped = name.strip()
+    found = None
+    if not _SPICE.match(stripped):  # V(out) is a node of SPICE
+        found = _unit_in_brackets(stripped) or _unit_after_slash(stripped)
+        found = found or _unit_as_last_word(stripped)
+    found = found or _unit_after_underscore(name)
+    base = name if found is None else found[0]
+    if _is_measured(base) and _is_scaled(base):
+        return base, UNKNOWN_UNIT
+    return found or (name, None)
+
+
+def _unit_after_underscore(name: str) -> tuple[str, WrittenUnit] | None:
     match = _SUFFIX.match(name)
-    if match is not None:
-        unit = unit_of(match["unit"])
-        role = _named(match["name"])
-        if unit is not None and role and fits(role, unit):
-            return match["name"], in_dimension(unit, DIMENSIONS[role])
-        if role and DIMENSIONS[role].casefold() == match["unit"].casefold():
-            return match["name"], WrittenUnit(DIMENSIONS[role], 0)
-    return name, None
+    role = _named(match["name"]) if match is not None else ""
+    if match is None or not role:
+        return None
+    unit = unit_of(match["unit"])
+    if unit is not None and fits(role, unit):
+        return match["name"], in_dimension(unit, DIMENSIONS[role])
+    if DIMENSIONS[role].casefold() == match["unit"].casefold():
+        return match["name"], WrittenUnit(DIMENSIONS[role], 0)
+    return None
+
+
+def _unit_in_brackets(name: str) -> tuple[str, WrittenUnit] | None:
+    """Return name and unit where a bracket holds more than a place or a remark."""
+    written = [text for text in _IN_BRACKETS.findall(name) if not _is_remark(text)]
+    if not written:
+        return None
+    units = {unit_of(text) or UNKNOWN_UNIT for text in written}
+    unit = units.pop() if len(units) == 1 else UNKNOWN_UNIT
+    return _IN_BRACKETS.sub(" ", name).strip(), unit
+
+
+def _is_remark(text: str) -> bool:
+    """Return whether a bracket says which one, where or how it was measured: [1], (CH1), (set)."""
+    if text.strip().isdecimal():
+        return True
+    tokens = set(_tokens(text))
+    return bool(tokens) and unit_of(text) is None and tokens <= _REMARKS and "/" not in text
+
+
+def _unit_after_slash(name: str) -> tuple[str, WrittenUnit] | None:
+    match = _AFTER_SLASH.match(name)
+    if match is None or name.casefold().endswith("n/a"):  # not applicable
+        return None
+    unit = unit_of(match["unit"])
+    if unit is None and _is_measured(match["name"]):
+        unit = UNKNOWN_UNIT  # "Current/uArms", and ratios such as "R/R0"
+    return (match["name"], unit) if unit is not None else None
+
+
+def _unit_as_last_word(name: str) -> tuple[str, WrittenUnit] | None:
+    """Return name and unit of ``"Current uA"``, ``"Current in uA"`` and ``"Current, uA"``."""
+    match = _LAST_WORD.match(name)
+    if match is None or match["unit"].casefold() in _OTHERWISE or not _is_measured(match["name"]):
+        return None  # "res min" is no time
+    unit = unit_of(match["unit"])
+    if unit is None:
+        after_comma = match["mark"].strip() and not _is_remark(match["unit"])
+        if not after_comma and not _LIKE_A_UNIT.match(match["unit"]):
+            return None
+        unit = UNKNOWN_UNIT
+    elif unit.dimension == "1":
+        return None
+    return _PREPOSITION.sub("", match["name"]), unit
+
+
+def _is_scaled(name: str) -> bool:
+    """Return whether a name holds a factor or a unit at a place where none is read.
+
+    "Current x1e6", "uA Current", "Current micro"; not "Current at 100 mV", whose unit is of a
+    number.
+    """
+    if _FACTOR.search(name):
+        return True
+    units = (unit_of(word) for word in _WITHOUT_NUMBER.findall(name))
+    return any(unit is not None and unit.power != 0 for unit in units)
+
+
+def _is_measured(name: str) -> bool:
+    role = _named(_PREPOSITION.sub("", name))
+    return bool(role) and role not in COUNTERS
 
 
 def in_dimension(unit: WrittenUnit, dimension: str) -> WrittenUnit:
@@ -157,7 +235,10 @@ def role_of(name: str, unit: WrittenUnit | None) -> str:
     role = _named(name)
     if role is None:
         return ""
-    if unit is None:
+    if name.strip() == "T" and role == "time_s":  # a time or a temperature
+        unit_is = unit.dimension if unit is not None else ""
+        return {"s": "time_s", "S": "time_s", "K": "temperature_k"}.get(unit_is, "")
+    if unit is None or (role and unit == UNKNOWN_UNIT):
         return role
     if not role or (role in COUNTERS and unit.dimension != "1"):  # "Train 1 (uS)"
         return _DEFAULT.get(unit.dimension, "")
@@ -181,8 +262,12 @@ def _tokens(name: str) -> list[str]:
 def _named(name: str) -> str | None:
     """Return the role that a name says; "" if it says none, None if it is no measured value."""
     tokens = set(_tokens(name))
-    if tokens & _OTHERWISE:
+    if tokens & _OTHERWISE or _MAGNITUDE.search(name):
         return None
+    if "t" in tokens and tokens & _set_of("pulse puls set reset write program prog"):
+        return "width_s"  # "t_pulse"
+    if "time" in tokens and tokens & _set_of("pulse pulses puls"):
+        return None  # of a pulse, or how long it was
     if tokens & _WIDTH:
         return "width_s"
     role = _measured(tokens)

@@ -16,7 +16,7 @@ from hwloop.datasets.tables.roles import (
     role_of,
     unit_in_name,
 )
-from hwloop.datasets.tables.units import WrittenUnit, unit_of
+from hwloop.datasets.tables.units import UNKNOWN_UNIT, WrittenUnit, unit_of
 from hwloop.errors import ConfigError
 from hwloop.types import FloatArray
 
@@ -38,7 +38,8 @@ class TableColumn:
     one name. ``role``: a key of :data:`hwloop.datasets.tables.roles.DIMENSIONS`, or "". ``values``:
     as written, NaN where a cell holds no number. ``texts``: cells of a column of text, else None.
     ``missing``: cells that are empty or say that there is no value. ``faults``: the first of the
-    cells over range, and of those that are no number, with ``fault_count`` of all.
+    cells over range, and of those that are no number, with ``fault_count`` of all. ``unit_doubt``:
+    where the file states several units, each with its place.
     """
 
     name: str
@@ -51,11 +52,17 @@ class TableColumn:
     faults: tuple[CellFault, ...] = ()
     fault_count: int = 0
     contradictory: bool = False
+    unit_doubt: str = ""
 
     @property
     def is_text(self) -> bool:
         """Return whether its cells are text."""
         return self.texts is not None
+
+    @property
+    def unit_is_unknown(self) -> bool:
+        """Return whether the file states a unit that is not known here, or several."""
+        return self.unit == UNKNOWN_UNIT
 
     def in_si(self) -> FloatArray:
         """Return the values in the SI unit of the column; a view where they are in it already."""
@@ -107,9 +114,10 @@ class DataTable:
                 f" is with --column QUANTITY={column.label!r}",
                 file=str(self.path),
             )
-        if column.unit is not None and column.unit.dimension == "?":
+        if column.unit_is_unknown:
+            doubt = column.unit_doubt or "its unit is not known"
             raise ConfigError(
-                f"column {column.label!r}: its unit is not known; give it with --unit"
+                f"column {column.label!r}: {doubt}; give it with --unit"
                 f" {column.role or 'QUANTITY'}=UNIT",
                 file=str(self.path),
             )
@@ -146,19 +154,35 @@ def labelled(names: Sequence[str]) -> list[str]:
     return labels
 
 
+def counts(values: FloatArray) -> bool:
+    """Return whether values count the rows: 0, 1, 2, … or 1, 2, 3, …"""
+    return values.size > 2 and values[0] in (0, 1) and bool((np.diff(values) == 1).all())
+
+
 def with_meaning(column: TableColumn, unit_row: str = "") -> TableColumn:
     """Return a column with unit and role from its name, and from the row of units below it."""
     base, unit = unit_in_name(column.name)
-    stated = unit_of(unit_row) if unit_row else None
-    if stated is not None:
-        unit = stated if unit is None or unit.dimension in ("1", "?") else unit
-    if unit is None:
-        unit = column.unit
     if column.is_text:
         return column
+    stated = (unit_of(unit_row) or UNKNOWN_UNIT) if unit_row.strip() else None
+    written = [
+        (where, one)
+        for where, one in (("name", unit), ("row of units", stated), ("cells", column.unit))
+        if one is not None and one.dimension != "1"
+    ]
+    if stated not in (None, UNKNOWN_UNIT) and unit == UNKNOWN_UNIT:
+        written = written[1:]  # what stands in the brackets of the name was a remark
+    unit = written[0][1] if written else unit or stated or column.unit
     role = role_of(base, unit)
+    if role == "current_a" and unit is None and base.strip() == "i" and counts(column.values):
+        role = "index"
+    dimension = DIMENSIONS[role] if role else ""
+    meant = {in_dimension(one, dimension) for _, one in written}
+    if len(meant) > 1:
+        told = ", ".join(f"its {where} {one.symbol!r}" for where, one in written)
+        return replace(column, unit=UNKNOWN_UNIT, role=role, unit_doubt=f"{told} contradict")
     if role and unit is not None:
-        unit = in_dimension(unit, DIMENSIONS[role])
+        unit = in_dimension(unit, dimension)
     return replace(column, unit=unit, role=role, contradictory=contradicts(base, unit))
 
 
@@ -181,7 +205,10 @@ def as_decided(table: DataTable, options: TableOptions) -> DataTable:
                 key="--unit",
                 file=str(table.path),
             )
-        columns = [replace(one, unit=unit_of(text)) if one.role == role else one for one in columns]
+        unit = unit_of(text)
+        columns = [
+            replace(one, unit=unit, unit_doubt="") if one.role == role else one for one in columns
+        ]
     return replace(table, columns=tuple(columns))
 
 

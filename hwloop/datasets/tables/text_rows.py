@@ -122,6 +122,9 @@ class TableRows:
             wide[:, self._numeric] = block
             block = wide
         self._note_odd_values(block, lines)
+        for column in self._numeric:
+            self.notes[column].units.add("")
+            self.notes[column].first_of_unit.setdefault("", self.rows)
         for line in (lines[0], *lines[-_LAST_FIELDS:]):
             self._note_last(self.layout.split(line)[-1])
         self._append(block, first)

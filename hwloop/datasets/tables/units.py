@@ -14,7 +14,8 @@ _WORDS_OF_PREFIXES = {
 _SYMBOLS = {
     "V": "V", "A": "A", "s": "s", "S": "S", "ohm": "ohm", "Ohm": "ohm", "OHM": "ohm", "ohms": "ohm",
     "Ohms": "ohm", "Ω": "ohm", "K": "K", "W": "W", "F": "F", "Hz": "Hz", "J": "J", "C": "C",
-    "sec": "s",
+    "sec": "s", "secs": "s", "Sec": "s", "Secs": "s", "volt": "V", "volts": "V", "Volt": "V",
+    "Volts": "V", "amp": "A", "amps": "A", "Amp": "A", "Amps": "A",
 }  # fmt: skip
 _WORDS = {
     "volt": "V", "amp": "A", "ampere": "A", "second": "s", "sec": "s", "siemens": "S", "mho": "S",
@@ -23,6 +24,9 @@ _WORDS = {
 }  # fmt: skip
 _PLAIN = frozenset(("1", "#", "-", "bits", "count", "counts", "a.u.", "arb. unit"))
 _MEGA = frozenset(("ohm", "Hz", "W"))
+_OWN_SCALE = frozenset(
+    ("°c", "degc", "deg c", "deg. c", "min", "minutes", "h", "hours", "%", "db", "dbm", "deg")
+)
 _GREEK = str.maketrans({"µ": "u", "μ": "u"})
 _REFERENCE = re.compile(r"\s+vs\.?\s.*$")
 
@@ -45,6 +49,10 @@ class WrittenUnit:
         return "" if self.dimension == "1" else prefix + self.dimension
 
 
+UNKNOWN_UNIT = WrittenUnit("?", 0)
+"""Unit of a column that states one which is not known here, or has a scale of its own."""
+
+
 def unit_of(text: str) -> WrittenUnit | None:
     """Return the unit in a text such as ``mV``, ``[µA]``, ``Volts`` or ``V vs. Ref.``.
 
@@ -57,8 +65,8 @@ def unit_of(text: str) -> WrittenUnit | None:
         return None
     if plain in _PLAIN:
         return WrittenUnit("1", 0)
-    if plain.casefold() in ("°c", "degc", "min", "minutes", "h", "hours", "%", "db", "dbm", "deg"):
-        return WrittenUnit("?", 0)
+    if plain.casefold() in _OWN_SCALE:
+        return UNKNOWN_UNIT
     return _symbol(plain) or _word(plain.casefold())
 
 

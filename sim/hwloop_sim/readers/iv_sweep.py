@@ -20,10 +20,11 @@ from hwloop_sim.readers.tables import (
     check_times,
     check_whole,
     nameless,
+    times_of,
+    without_units,
 )
 
 _APPLIED = re.compile(r"\b(applied|set|forced|sourced|programmed|nominal)\b", re.IGNORECASE)
-_OF_A_SWEEP = ("voltage_v", "current_a", "time_s")
 _FEW = 0.1
 _LEAST_POINTS = 3
 _HIGHEST_V = 1100.0  # of the source meters with the highest range, 1100 V
@@ -60,7 +61,7 @@ def _voltages(table: DataTable) -> Sequence[TableColumn]:
 def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
     """Return voltages and currents with their signs; a gap in a row is refused."""
     table = source.table
-    used = [_voltages(table)[0], table.of_role("current_a")[0], *_time(table)]
+    used = [_voltages(table)[0], table.of_role("current_a")[0], *times_of(table)]
     if table.rows < _LEAST_POINTS:
         raise ConfigError(
             f"{table.rows} points: expected {_LEAST_POINTS} or more, as a sweep has",
@@ -103,11 +104,6 @@ def _check_times(table: DataTable, time_s: Table, cell: Table, sweep: Table) -> 
         check_times(table, time_s[rows], rows)
 
 
-def _time(table: DataTable) -> Sequence[TableColumn]:
-    times = table.of_role("time_s")
-    return times if len(times) == 1 else ()
-
-
 def _messages(
     table: DataTable, columns: Mapping[str, np.ndarray], used: Sequence[TableColumn]
 ) -> list[str]:
@@ -117,19 +113,12 @@ def _messages(
     signs = "as offsets near 0 V do" if few else "are the leads, or the signs, exchanged?"
     scaled = [column.label for column in used if column.unit is not None and column.unit.power]
     units = f"{', '.join(scaled)} to SI units" if scaled else "in V and A as they stand"
-    unstated = [
-        column.label for column in used if column.unit is None and column.role in _OF_A_SWEEP
-    ]
     messages = [
         f"{voltage_v.size} points from {voltage_v.min():.4g} to {voltage_v.max():.4g} V, currents"
         f" from {current_a.min():.4g} to {current_a.max():.4g} A, {units}",
         f"{against} currents have the sign against their voltage: {signs}",
     ]
-    if unstated:
-        messages.append(
-            f"no unit in the file for {', '.join(unstated)}: taken as volts, amperes and seconds"
-        )
-    messages += filter(None, (check_agreement(table), left_out(table, used)))
+    messages += filter(None, (without_units(used), check_agreement(table), left_out(table, used)))
     messages.append("no row of the table was dropped")
     return messages
 

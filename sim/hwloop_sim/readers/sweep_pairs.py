@@ -17,7 +17,7 @@ from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
 from hwloop_sim.readers.ignored import left_out
-from hwloop_sim.readers.tables import Table, check_below, nameless
+from hwloop_sim.readers.tables import Table, check_below, nameless, without_units
 
 _NUMBER = re.compile(r"(\d+)\D*$")
 _LEAST_POINTS = 3
@@ -55,7 +55,7 @@ def _pairs(table: DataTable) -> list[Pair] | str:
             f"it has {len(volts)} columns of voltage and {len(currents)} of current; expected the"
             " same number, two or more"
         )
-    times = table.of_role("time_s")
+    times = [one for one in table.of_role("time_s") if not one.unit_is_unknown]
     # "column 3" is a place, not the number of a run.
     by_order = not table.has_header or all(_runs(columns) is None for columns in (volts, currents))
     if by_order and not _alternate(table, volts, currents):
@@ -146,7 +146,7 @@ def _messages(
         f"{len(pairs)} sweeps of one cell: {named}{more}; {found['sweep'].size} points from"
         f" {found['voltage_v'].min():.4g} to {found['voltage_v'].max():.4g} V,"
         f" {'with' if times else 'without'} times",
-        *filter(None, [left_out(table, used)]),
+        *filter(None, [without_units(used), left_out(table, used)]),
         f"{gaps} rows without voltage or current in a sweep left out"
         if gaps
         else "no value of these sweeps was dropped",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.datasets.tables.data_file import DataFile
-from hwloop.datasets.tables.roles import UNKNOWN_UNIT
+from hwloop.datasets.tables.roles import COUNTERS, DIMENSIONS
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
 from hwloop.settings.units import parse_quantity
@@ -20,6 +20,11 @@ _FIRST = 3
 _MOST_NAMED = 8
 HIGHEST_LINE_V = 50.0
 """Largest voltage on a line or gate of an array that a reader believes, volts."""
+
+_IN_WORDS = {
+    "s": "seconds", "V": "volts", "A": "amperes", "S": "siemens", "ohm": "ohms", "K": "kelvins",
+    "W": "watts", "Hz": "hertz", "C": "coulombs", "F": "farads",
+}  # fmt: skip
 
 _LEAST_COMPARED = 3
 _AGREES = 0.1
@@ -182,7 +187,20 @@ def _only(table: DataTable, role: str) -> TableColumn | None:
     columns = table.of_role(role)
     if len(columns) != 1 or columns[0].faults or columns[0].contradictory:
         return None
-    return None if columns[0].unit == UNKNOWN_UNIT else columns[0]
+    return None if columns[0].unit_is_unknown else columns[0]
+
+
+def times_of(table: DataTable) -> Sequence[TableColumn]:
+    """Return the column of times where there is one alone, and its unit is known."""
+    columns = table.of_role("time_s")
+    return columns if len(columns) == 1 and not columns[0].unit_is_unknown else ()
+
+
+def without_units(used: Sequence[TableColumn]) -> str:
+    """Return a message on the columns that the file gives no unit, and what was taken; or ""."""
+    found = [one for one in used if one.unit is None and one.role and one.role not in COUNTERS]
+    taken = [f"{one.label} as {_IN_WORDS[DIMENSIONS[one.role]]}" for one in found]
+    return f"no unit in the file: {', '.join(taken)}" if taken else ""
 
 
 def quantity(path: object, options: Mapping[str, str], key: str, unit: str) -> float:

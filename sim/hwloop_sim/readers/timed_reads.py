@@ -24,6 +24,7 @@ from hwloop_sim.readers.tables import (
     inverse,
     nameless,
     quantity,
+    without_units,
 )
 
 _OF_PULSES = ("width_s", "amplitude_v", "gate_v", "pulse", "cycle", "train")
@@ -80,7 +81,7 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
         f"{table.rows} reads of {cells_in(cell)} over {time_s.max():.4g} s, from"
         f" {value.label}; {conductance_s.min():.4g} to {conductance_s.max():.4g} S",
         *told,
-        *filter(None, (check_agreement(table), left_out(table, used))),
+        *filter(None, (without_units(used), check_agreement(table), left_out(table, used))),
         "no row of the table was dropped",
     ]
     return Extract("reads", columns, found, messages)

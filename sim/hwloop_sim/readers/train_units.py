@@ -44,6 +44,9 @@ def unit_in_file_or_given(
     ``given``: the user's; ``allowed``: those that the reader takes. Raises :class:`ConfigError`
     where there is none or several, and where the user contradicts the file.
     """
+    for column in columns:
+        if column.unit_is_unknown:
+            source.table.numbers(column)  # refuses it by its name
     wanted = None if given is None else unit_of(given)
     if given is not None and (wanted is None or wanted.dimension not in _ROLES):
         raise ConfigError(f"{given!r} is no known unit{nearest(given, allowed)}", key="unit")

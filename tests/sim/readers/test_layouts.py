@@ -92,7 +92,7 @@ def test_a_sweep_of_every_program_gives_the_same_points(name: str, tmp_path: Pat
         ("V (V),I (A),R (ohm)\n" + rows("{v},{i},999\n"), "contradict each other"),
         ("V (V),I (A)\n0.1,20\n0.2,40\n0.3,60\n", "at most 20 A: is the unit another"),
         ("V (A),I (A)\n" + rows("{v},{i}\n"), "not recognised by any reader"),
-        ("Time (s),Voltage (V),Current (MA)\n" + rows("{t},{v},{i}\n"), "not recognised"),
+        ("Time (s),Voltage (V),Current (MA)\n" + rows("{t},{v},{i}\n"), "its unit is not known"),
     ],
 )
 def test_a_table_that_is_no_sweep_is_refused_with_what_it_is(

@@ -104,7 +104,7 @@ def _current_during_pulses(
 ) -> TableColumn | None:
     """Return the current by which the values are those of the pulses themselves; else None."""
     currents = table.of_role("current_a")
-    if len(currents) != 1 or currents[0].faults:
+    if len(currents) != 1 or currents[0].faults or currents[0].unit_is_unknown:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
         ohm = amplitude_v / table.numbers(currents[0], gaps=True)

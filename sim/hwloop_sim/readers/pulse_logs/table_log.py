@@ -30,6 +30,8 @@ from hwloop_sim.readers.tables import (
     check_times,
     nameless,
     quantity,
+    times_of,
+    without_units,
 )
 
 _RARE = 4
@@ -90,8 +92,8 @@ def _events(
     cell, messages = cells_of(table, used)
     labels = {role: _label(table, role, used) for role in _COUNTED}
     _refuse_counts(table, labels["pulse"], amplitude_v != 0)
-    times = table.of_role("time_s")
-    if len(times) == 1 and not times[0].missing:
+    times = times_of(table)
+    if times and not times[0].missing:
         for one in np.unique(cell):
             rows = np.flatnonzero(cell == one)
             check_times(table, table.numbers(times[0])[rows], rows)
@@ -106,7 +108,7 @@ def _events(
         cycle=labels["cycle"],
     )
     unread = int((np.isnan(states.conductance_s) & ~states.is_pulse_only).sum())
-    messages += states.messages
+    messages += [*states.messages, *filter(None, [without_units(used)])]
     if unread:
         messages.append(f"{unread} rows without a value: the trains end before them")
     return events, used, messages
