@@ -31,6 +31,11 @@ _SUMMARIES = frozenset((
 _LAST_FIELDS = 100  # of a piece, whose lengths show whether the last line is cut off
 
 
+def exponent_digits(text: str) -> int:
+    """Return how many digits the exponent of a number has; 0 where it has none."""
+    return sum(one.isdecimal() for one in text.casefold().partition("e")[2])
+
+
 class GrowingTable:
     """Rows of numbers in one block of memory that grows in place."""
 
@@ -85,6 +90,8 @@ class TableRows:
         self.short_rows: list[int] = []
         self.longest_last = 0
         """Characters of the longest last field so far; 0 before there is any."""
+        self.longest_exponent = 0
+        """Digits of the longest exponent of a last field so far; 0 before there is any."""
         self.last_had_exponent = True
         """True while the last field of every row had an exponent."""
         self._numeric = [i for i in range(layout.fields) if i not in layout.text_columns]
@@ -192,6 +199,7 @@ class TableRows:
         if text:
             self.longest_last = max(self.longest_last, len(text))
             self.last_had_exponent &= "e" in text.casefold()
+            self.longest_exponent = max(self.longest_exponent, exponent_digits(text))
 
     def _append(self, block: FloatArray, first: int) -> None:
         if first != self._next_line:

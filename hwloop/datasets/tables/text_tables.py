@@ -16,7 +16,7 @@ from hwloop.datasets.tables.table import (
     DataTable,
 )
 from hwloop.datasets.tables.text_layout import TextLayout, layout_of
-from hwloop.datasets.tables.text_rows import TableRows
+from hwloop.datasets.tables.text_rows import TableRows, exponent_digits
 from hwloop.datasets.tables.text_source import LineBatch, TextSource, not_text, open_text
 from hwloop.errors import ConfigError
 
@@ -262,7 +262,7 @@ class _Walk:
 
 
 def _cut_off(rows: TableRows, line: str) -> str:
-    """Return why a last line without a line end is not taken; "" if it is as long as the others.
+    """Return why a last line without a line end is not taken; "" if it seems to be whole.
 
     The last value may end in the middle: without its exponent, or with fewer digits.
     """
@@ -282,6 +282,8 @@ def _cut_off(rows: TableRows, line: str) -> str:
         return f"its last field {last!r} may be cut off, and was left out"
     if rows.last_had_exponent and "e" not in last.casefold():
         return f"its last value {last!r} lacks an exponent: it is cut off, and was left out"
+    if exponent_digits(last) >= max(rows.longest_exponent, 1):
+        return ""  # nothing can follow a whole exponent, however few digits stand before it
     if len(last) < rows.longest_last:
         return (
             f"its last value {last!r} is shorter than one before: it may be cut off, and was left"

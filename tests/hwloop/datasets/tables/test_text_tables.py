@@ -213,6 +213,8 @@ def test_last_line_that_is_cut_off_is_left_out_and_said(
         # 10002 that ended as 100, and 1.2345e-05 that ended as 1.2345e-0.
         ("Time (s),R (ohm)\n0,10000\n1,10001\n2,100", 2),
         ("Pulse,G (S)\n1,1e-5\n2,1.5e-05\n3,1.2345e-05\n4,1.2345e-0", 3),
+        ("V (V),I (A)\n1,1.2345E-12\n2,1.25E-11\n3,2E-13", 3),  # as EasyEXPERT ends its files
+        ("V (V),I (A)\n1,1.2345E-12\n2,1.25E-11\n3,2E-1", 2),
         ("Cell,R (ohm)\nA,10000\nB,10001\nC,100", 2),  # a column of text switches nothing off
         ("R (ohm),Cell\n10000,A12\n10001,A12\n10000,A1", 2),
         ("R (ohm),State\n10000,SET\n10001,RESET\n10000,SET", 3),  # a word that stood before
