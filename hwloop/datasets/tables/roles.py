@@ -85,7 +85,6 @@ _WORDS = {
     "power_w": _set_of("power leistung"),
     "charge_c": _set_of("charge q ladung"),
 }
-_VOLTS = _set_of("v volt volts voltage voltages bias spannung tension")
 _COUNTED = {
     "pulse": _set_of("pulse pulses puls pulsnr impuls impulsion shot spike"),
     "cycle": _set_of("cycle cycles zyklus zyklen loop loops iteration repetition"),
@@ -113,13 +112,16 @@ _LIKE_A_UNIT = re.compile(  # of a quantity with a prefix of whatever kind: "MA"
     r"([^\W\d_]|\W)?(V|A|S|s|Ω|ohms?|volts?|amps?|secs?|siemens)$", re.IGNORECASE
 )
 _FACTOR = re.compile(
-    r"\d\s*[*×]|[*×]\s*\d|x\s*1\d*e|\b1?e[+-]?\d|10\s*\^|\b(pico|nano|micro|milli|kilo|mega)\b",
+    r"\d\s*[*×]|[*×]\s*\d|\de[+-]?\d|\be-\d|\b10\s*[-^⁻]"
+    r"|\b(pico|nano|micro|milli|kilo|mega)\b",
     re.IGNORECASE,
 )
 _WITHOUT_NUMBER = re.compile(r"(?<!\d)(?<!\d\s)(?<![^\W\d_])[^\W\d_]+(?![^\W_])")
 _PREPOSITION = re.compile(r"\s+in$", re.IGNORECASE)
 _MAGNITUDE = re.compile(r"\|[^|]+\|")
-_SPICE = re.compile(r"[VIvi]\(")
+_NODE = re.compile(r"[VIvi]\((?!.?[VA]\))[\w:.,#$+-]+\)")
+"""Node of SPICE, such as V(out) and I(R1); not I(MA) or I(10^-6 A), whose unit is not known."""
+
 _SUFFIX = re.compile(r"^(?P<name>.*[^\W_])_(?P<unit>[^\W\d_]+)$")
 
 
@@ -132,11 +134,8 @@ def unit_in_name(name: str) -> tuple[str, WrittenUnit | None]:
     in amperes, ``V_A`` a voltage.
     """
     stripped = name.strip()
-    found = None
-    if not _SPICE.match(stripped):  # V(out) is a node of SPICE
-        found = _unit_in_brackets(stripped) or _unit_after_slash(stripped)
-        found = found or _unit_as_last_word(stripped)
-    found = found or _unit_after_underscore(name)
+    found = _unit_in_brackets(stripped) or _unit_after_slash(stripped)
+    found = found or _unit_as_last_word(stripped) or _unit_after_underscore(name)
     base = name if found is None else found[0]
     if _is_measured(base) and _is_scaled(base):
         return base, UNKNOWN_UNIT
@@ -162,6 +161,8 @@ def _unit_in_brackets(name: str) -> tuple[str, WrittenUnit] | None:
     if not written:
         return None
     units = {unit_of(text) or UNKNOWN_UNIT for text in written}
+    if units == {UNKNOWN_UNIT} and _NODE.match(name):
+        return None
     unit = units.pop() if len(units) == 1 else UNKNOWN_UNIT
     return _IN_BRACKETS.sub(" ", name).strip(), unit
 
@@ -292,8 +293,6 @@ def _measured(tokens: set[str]) -> str:
     if "id" in tokens and len(tokens) > 1:
         return ""  # "device_id", but "ID" alone is the current of a drain
     plain = tokens - _COUNT - {"amp"} if tokens & _set_of("pulse cycle") else tokens
-    if plain & _VOLTS:
-        plain = plain - {"drain"}  # alone its current; "DrainV", "Drain Voltage" say otherwise
     for role, words in _WORDS.items():
         long = {word for word in words if len(word) > 2}
         short = words - long

@@ -10,6 +10,7 @@ import numpy as np
 
 from hwloop.datasets.tables.options import TableOptions
 from hwloop.datasets.tables.roles import (
+    COUNTERS,
     DIMENSIONS,
     contradicts,
     in_dimension,
@@ -181,6 +182,8 @@ def with_meaning(column: TableColumn, unit_row: str = "") -> TableColumn:
     if len(meant) > 1:
         told = ", ".join(f"its {where} {one.symbol!r}" for where, one in written)
         return replace(column, unit=UNKNOWN_UNIT, role=role, unit_doubt=f"{told} contradict")
+    if role in COUNTERS and unit == UNKNOWN_UNIT:
+        unit = None  # "Cycle (times)": a count has none
     if role and unit is not None:
         unit = in_dimension(unit, dimension)
     return replace(column, unit=unit, role=role, contradictory=contradicts(base, unit))

@@ -44,6 +44,7 @@ def sweep(name: str) -> str:
         "Current {uA}",
         "Current_uAmps",
         "I/uA",
+        "I(uA)",
     ],
 )
 def test_a_unit_is_read_wherever_it_stands_in_the_name(name: str, tmp_path: Path) -> None:
@@ -72,6 +73,9 @@ def test_a_unit_is_read_wherever_it_stands_in_the_name(name: str, tmp_path: Path
         "Current 10^-6 A",
         "Current micro A",
         "Current (mA) (uA)",
+        "Current 10-6 A",
+        "I(MA)",
+        "I(10^-6 A)",
     ],
 )
 def test_a_unit_that_is_not_understood_is_refused_until_it_is_given(
@@ -167,6 +171,19 @@ def test_a_sweep_is_taken_without_its_times_where_their_unit_is_not_known(tmp_pa
 def test_a_name_that_may_mean_another_quantity_is_not_taken(text: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not recognised by any reader"):
         taken(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", ["Cycle (times)", "Cycle (N)", "Cycle (cycles)"])
+def test_a_count_needs_no_unit(name: str, tmp_path: Path) -> None:
+    columns = taken(tmp_path, f"{name},LRS (ohm),HRS (ohm)\n1,1e3,1e5\n2,1e3,1e5\n")
+    assert columns.measurement.columns["cycle"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["Current E1", "I(R1)", "Current (CH1)", "Current 2"])
+def test_what_says_where_it_was_measured_is_no_unit(name: str, tmp_path: Path) -> None:
+    imported = taken(tmp_path, sweep(name))
+    np.testing.assert_array_equal(imported.measurement.columns["current_a"], [0, 5, 11, 6])
+    assert f"no unit in the file: {name} as amperes" in imported.messages
 
 
 def test_the_voltage_and_the_current_of_a_drain_are_told_apart(tmp_path: Path) -> None:
