@@ -38,26 +38,25 @@ class PulseStates:
 
 def value_column(table: DataTable) -> TableColumn | str:
     """Return the column of states, or why there is none."""
-    for role in ("conductance_s", "resistance_ohm", "current_a"):
-        columns = table.of_role(role)
-        if len(columns) > 1:
-            named = ", ".join(column.label for column in columns)
-            return f"it has {len(columns)} columns of {role} ({named}); choose one with --column"
-        if columns:
-            return columns[0]
-    return "it has no column of conductance, resistance or current"
+    roles = ("conductance_s", "resistance_ohm", "current_a")
+    return _only_column(table, roles, "conductance, resistance or current")
 
 
 def volts_column(table: DataTable) -> TableColumn | str:
     """Return the column of the amplitudes, or why there is none."""
-    for role in ("amplitude_v", "voltage_v"):
+    return _only_column(table, ("amplitude_v", "voltage_v"), "the voltage of its pulses")
+
+
+def _only_column(table: DataTable, roles: Sequence[str], what: str) -> TableColumn | str:
+    """Return the one column of the first role that a table has, or why there is none."""
+    for role in roles:
         columns = table.of_role(role)
         if len(columns) > 1:
             named = ", ".join(column.label for column in columns)
             return f"it has {len(columns)} columns of {role} ({named}); choose one with --column"
         if columns:
             return columns[0]
-    return "it has no column of the voltage of its pulses"
+    return f"it has no column of {what}"
 
 
 def states_of(
