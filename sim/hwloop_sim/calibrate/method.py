@@ -45,17 +45,30 @@ class HeldOut:
 
     ``error``: root mean square of predicted less measured conductance, over the range measured;
     None if half of the data does not determine a fit. ``figures``: entries of ``held_out`` in the
-    calibration file.
+    calibration file. ``error_of_mean``: of the mean of the fitted part, taken for a prediction;
+    None if unknown.
     """
 
     error: float | None
     figures: Sequence[Mapping[str, Any]]
+    error_of_mean: float | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Return whether the prediction is no better than the mean of the fitted part."""
+        known = self.error is not None and self.error_of_mean is not None
+        return known and not self.error < self.error_of_mean  # type: ignore[operator]
 
 
 class FittedCalibration(ABC):
     """A device model, ``model``, that was fitted to measured data."""
 
     model: str
+
+    @property
+    def undetermined(self) -> Sequence[str]:
+        """Return the parameters that the data do not determine separately."""
+        return ()
 
     @abstractmethod
     def predict(self) -> HeldOut:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hwloop_sim.calibrate.covariance import Covariance
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -15,7 +17,7 @@ class Fit:
     of each fitted setting, by name, in the unit of the name. ``read_noise_conductance_s``: standard
     deviation of a read, siemens, which the model does not include; None if it was not estimated.
     ``read_noise``: the same as a fraction of the conductance. ``goodness``: figures by name.
-    ``messages``: remarks for the user.
+    ``messages``: remarks for the user. ``covariance``: of the fitted settings; None if unknown.
     """
 
     settings: Mapping[str, Any]
@@ -24,3 +26,4 @@ class Fit:
     goodness: Mapping[str, float]
     messages: Sequence[str]
     read_noise: float | None = None
+    covariance: Covariance | None = None

@@ -9,6 +9,7 @@ from typing import Any
 from hwloop.datasets.files import appear_complete
 from hwloop.errors import ConfigError, NotConverged, RecordError
 from hwloop.messages import nearest
+from hwloop_sim.calibrate.covariance import undetermined_line
 from hwloop_sim.calibrate.inputs import is_record
 from hwloop_sim.calibrate.method import CalibrationMethod, FittedCalibration, Option, Task
 from hwloop_sim.calibrate.one_transistor.calibrate import SWEEPS
@@ -64,7 +65,25 @@ def fitted(task: Task) -> FittedCalibration:
     _check_files(task.paths)
     method = method_of(task)
     _check_options(task, method)
-    return method.fit(task)
+    found = method.fit(task)
+    _check_prediction(found)
+    return found
+
+
+def _check_prediction(found: FittedCalibration) -> None:
+    """Refuse a fit whose prediction fails, or that leaves parameters open and was not tested."""
+    held_out = found.predict()
+    if held_out.fails:
+        raise NotConverged(
+            f"{found.model} does not predict the held-out part: error {held_out.error:.1%} of the"
+            f" range, that of its mean alone {held_out.error_of_mean:.1%}; the model is not this"
+            " device, or the data are too few"
+        )
+    if held_out.error is None and found.undetermined:
+        raise NotConverged(
+            f"{found.model}: {undetermined_line(found.undetermined)}; half of the data is too few"
+            " to test a prediction, so any other pulse would be extrapolated"
+        )
 
 
 def method_of(task: Task) -> CalibrationMethod:

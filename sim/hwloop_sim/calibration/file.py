@@ -101,8 +101,9 @@ class Calibration(Settings):
 
     ``model``, ``parameters``: of the device; left out where the file holds effects only, which
     serve any device. ``effects``, ``cell_law``, ``read_noise``: as below ``backends.sim``.
-    ``uncertainty``: one standard deviation, by the parameter's name. ``held_out``: figures on data
-    that were not fitted. ``licence``: of the data, as a sentence.
+    ``uncertainty``: one standard deviation, by the parameter's name. ``covariance``: names, scales
+    and matrix. ``undetermined``: parameters that the data do not determine separately.
+    ``held_out``: figures on data that were not fitted. ``licence``: of the data, as a sentence.
     """
 
     format: Literal["hwloop-calibration"]
@@ -121,6 +122,8 @@ class Calibration(Settings):
     files: tuple[Mapping[str, str], ...] = ()
     validity: Validity | None = None
     uncertainty: Mapping[str, Any] = {}
+    covariance: Mapping[str, Any] = {}
+    undetermined: tuple[str, ...] = ()
     read_noise_conductance_s: Siemens | None = None
     goodness: Mapping[str, Any] = {}
     remarks: tuple[str, ...] = ()

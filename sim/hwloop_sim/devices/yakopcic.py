@@ -39,7 +39,7 @@ class YakopcicSettings(StateSettings):
 
     a_1_a: PositiveAmpere = 0.17
     a_2_a: PositiveAmpere = 0.17
-    b_per_v: Annotated[PerVolt, Field(gt=0, le=0.7)] = 0.05
+    b_per_v: Annotated[PerVolt, Field(gt=0, le=20)] = 0.05
     v_p_v: PositiveVolt = 0.16
     v_n_v: PositiveVolt = 0.15
     a_p_per_s: _Rate = 4000.0

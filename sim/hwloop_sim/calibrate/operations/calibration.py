@@ -23,12 +23,14 @@ class PredictedReads:
     """Prediction of half of the reads by a fit to the other half.
 
     ``error``: root mean square of predicted less measured conductance, over the range measured.
-    ``reads``: number of reads predicted. ``of``: their description.
+    ``reads``: number of reads predicted. ``of``: their description. ``error_of_mean``: of the mean
+    of the fitted reads, taken for a prediction.
     """
 
     error: float
     reads: int
     of: str
+    error_of_mean: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +134,19 @@ class OperationCalibration(FittedCalibration):
         seen = self.held_out
         if seen is None:
             return HeldOut(None, [])
-        figures = {"of": seen.of, "reads": seen.reads, "error_of_range": seen.error}
-        return HeldOut(seen.error, [figures])
+        figures = {
+            "of": seen.of,
+            "reads": seen.reads,
+            "error_of_range": seen.error,
+            "error_of_mean": seen.error_of_mean,
+        }
+        return HeldOut(seen.error, [figures], seen.error_of_mean)
+
+    @property
+    @override
+    def undetermined(self) -> Sequence[str]:
+        covariance = self.found.fit.covariance
+        return () if covariance is None else covariance.undetermined
 
     @override
     def figures(self) -> Iterator[NamedFigure]:
@@ -159,6 +172,7 @@ class OperationCalibration(FittedCalibration):
             "parameters": self.parameters,
             **effects,
             "uncertainty": uncertainty,
+            **({} if self.found.fit.covariance is None else self.found.fit.covariance.as_data()),
             "goodness": self.goodness,
             "remarks": self.remarks(),
         }
@@ -188,4 +202,7 @@ class OperationCalibration(FittedCalibration):
         yield from self.remarks()
         if self.held_out is not None:
             seen = self.held_out
-            yield f"held out, {seen.of}: {seen.reads} reads, error {seen.error:.2%} of the range"
+            yield (
+                f"held out, {seen.of}: {seen.reads} reads, error {seen.error:.2%} of the range;"
+                f" the mean alone {seen.error_of_mean:.2%}"
+            )

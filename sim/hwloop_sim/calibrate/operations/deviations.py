@@ -1,53 +1,96 @@
-"""Standard deviations of fitted parameters, and the parameters that the data leave open."""
+"""Covariance of fitted parameters, and the parameters that the data leave open."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from hwloop.errors import NotConverged
-from hwloop_sim.calibrate.operations.problem import Minimum, Problem
+from hwloop_sim.calibrate.covariance import (
+    Covariance,
+    deviations_of,
+    is_open,
+    undetermined_line,
+    with_weak_prior,
+)
+from hwloop_sim.calibrate.operations.problem import Minimum
 
-_FLAT = 1e-7  # share of the largest singular value: 0 within the accuracy of differences
+_NEAR_BOUND = 1e-3  # on the scale of the fit
 
 
-def deviations(found: Minimum) -> dict[str, float]:
-    """Compute one standard deviation of each parameter, in its own unit.
+@dataclass(frozen=True, eq=False)
+class Uncertainty:
+    """Uncertainty of the parameters of a minimum.
 
-    Raises :class:`NotConverged` with the name of a parameter that the data do not determine.
+    ``deviations``: one standard deviation of each, in its own unit. ``at_bounds``: the bound of
+    each parameter whose search ended there, in its own unit.
+    """
+
+    covariance: Covariance
+    deviations: dict[str, float]
+    at_bounds: dict[str, float]
+
+    def messages(self) -> list[str]:
+        """Return the remarks on bounds, and on parameters that are not determined."""
+        found = [
+            f"{name} ended at the bound of its search, {bound:.4g}"
+            for name, bound in self.at_bounds.items()
+        ]
+        if names := self.covariance.undetermined:
+            found.append(undetermined_line(names))
+        return found
+
+
+def uncertainty_of(found: Minimum) -> Uncertainty:
+    """Compute the covariance of the parameters at a minimum, first conductances included.
+
+    Thresholds that the data see in steps are left out: their intervals are found apart. The
+    covariance is (JᵀJ)⁻¹ N/(N − p), bounded by the ranges of the search.
     """
     problem, count = found.problem, len(found.problem.free)
     smooth = [i for i, one in enumerate(problem.free) if not one.steps_v]
-    jacobian = problem.jacobian_a(found.theta)
-    shown_a = problem.counted_a(found.theta[None])[0]
-    jacobian = jacobian / found.noise.sigma_a(shown_a)[:, None]
-    norms = np.linalg.norm(jacobian, axis=0)
-    # A cell that begins at a bound of the model has no slope there; every parameter must have one.
-    begins = [i for i in range(count, norms.size) if norms[i] > 0]
-    if dead := [problem.free[i].name for i in smooth if not norms[i] > 0]:
-        raise not_identifiable(problem.model, dead[0])
+    jacobian = problem.central_jacobian_a(found.theta)
+    jacobian = jacobian / found.noise.sigma_a(problem.counted_a(found.theta[None])[0])[:, None]
+    jacobian = np.nan_to_num(jacobian, posinf=0.0, neginf=0.0)
+    # A cell that begins at a bound of the model has no slope there.
+    begins = [i for i in range(count, found.theta.size) if jacobian[:, i].any()]
     chosen = [*smooth, *begins]
-    _, singular, right = np.linalg.svd(jacobian[:, chosen] / norms[chosen], full_matrices=False)
-    if singular[-1] < _FLAT * singular[0]:
-        worst = int(np.argmax(np.abs(right[-1, : len(smooth)])))
-        raise not_identifiable(problem.model, problem.free[smooth[worst]].name)
     spare = max(jacobian.shape[0] - len(chosen), 1)
-    variances = np.square(right.T / singular).sum(axis=1) * jacobian.shape[0] / spare
-    inner = np.sqrt(variances[: len(smooth)]) / norms[smooth]
-    return {
-        problem.free[i].name: _checked(problem, i, float(found.theta[i]), float(inner[place]))
-        for place, i in enumerate(smooth)
+    information = jacobian[:, chosen].T @ jacobian[:, chosen] * spare / jacobian.shape[0]
+    free = [problem.free[i] for i in smooth]
+    widths = np.array([one.bounds[1] - one.bounds[0] for one in free])
+    every = with_weak_prior(information, np.append(widths, np.full(len(begins), 20.0)))
+    at_bounds = {
+        one.name: one.outer(end)
+        for i, one in zip(smooth, free, strict=True)
+        for end in one.bounds
+        if abs(float(found.theta[i]) - end) < _NEAR_BOUND
     }
-
-
-def _checked(problem: Problem, index: int, theta: float, inner: float) -> float:
-    """Return a deviation in the unit of its parameter; refuse one that is too large."""
-    free = problem.free[index]
-    low, high = free.bounds
-    if free.scale == "log" and (inner > 1 or min(theta - low, high - theta) < 1e-3):
-        raise not_identifiable(problem.model, free.name)
-    if free.scale == "logit" and inner * free.slope(theta) > 0.5:
-        raise not_identifiable(problem.model, free.name)
-    return inner * free.slope(theta)
+    roots = np.sqrt(np.diag(every))
+    undetermined = [
+        one.name
+        for place, (i, one) in enumerate(zip(smooth, free, strict=True))
+        if one.name in at_bounds
+        or is_open(
+            one.scale,
+            float(roots[place]),
+            slope=one.slope(float(found.theta[i])),
+            width=one.ends[1] - one.ends[0],
+        )
+    ]
+    units = np.array([one.unit if one.scale == "linear" else 1.0 for one in free])
+    covariance = Covariance(
+        [one.name for one in free],
+        [one.scale for one in free],
+        every[: len(free), : len(free)] * np.outer(units, units),
+        undetermined,
+    )
+    slopes = {
+        one.name: 1.0 if one.scale == "linear" else one.slope(float(found.theta[i]))
+        for i, one in zip(smooth, free, strict=True)
+    }
+    return Uncertainty(covariance, deviations_of(covariance, slopes), at_bounds)
 
 
 def not_identifiable(model: str, name: str) -> NotConverged:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from hwloop import plugins
 from hwloop.errors import ConfigError, NotConverged
 from hwloop.messages import nearest
+from hwloop.settings.model import Settings
 from hwloop.types import BoolArray, FloatArray
-from hwloop_sim.calibrate.operations.deviations import deviations
+from hwloop_sim.calibrate.operations.deviations import Uncertainty, uncertainty_of
 from hwloop_sim.calibrate.operations.free import OperationModel
 from hwloop_sim.calibrate.operations.history import History, Stimulus
 from hwloop_sim.calibrate.operations.least_squares import held_free, minimise
@@ -71,9 +72,8 @@ def fit_operations(
     problem = problem_of(operation_models()[model], histories, fixed, masks)
     found = minimise(problem, start)
     found, intervals = in_intervals(found)
-    errors = deviations(found) if uncertain else {}
-    errors |= {name: one.deviation for name, one in intervals.items()}
-    return OperationFit(_as_fit(problem, found, errors, intervals), found)
+    uncertainty = uncertainty_of(found) if uncertain else None
+    return OperationFit(_as_fit(problem, found, uncertainty, intervals), found)
 
 
 def problem_of(
@@ -93,6 +93,7 @@ def problem_of(
     turned = {k: v for k, v in model.turned(histories, rises).items() if k not in fixed}
     settings = varied(settings, turned)
     free = held_free(model.free(histories, settings), fixed)
+    free = [replace(one, allowed=allowed_range(kind.settings, one.name)) for one in free]
     if not free:
         raise ConfigError(f"every parameter of {model.name} is held: nothing is left to fit")
     if masks is None:
@@ -105,6 +106,14 @@ def problem_of(
         )
     twin = twin_of(model.name)
     return Problem(model.name, twin, settings, free, histories, masks, model.starts, model.decades)
+
+
+def allowed_range(settings: type[Settings], name: str) -> tuple[float, float]:
+    """Return the least and largest value that a model takes for one of its settings."""
+    rules = settings.model_fields[name].metadata
+    least = [getattr(rule, end) for rule in rules for end in ("gt", "ge") if hasattr(rule, end)]
+    most = [getattr(rule, end) for rule in rules for end in ("lt", "le") if hasattr(rule, end)]
+    return float(max(least, default=-np.inf)), float(min(most, default=np.inf))
 
 
 def rising(histories: Sequence[History]) -> bool:
@@ -129,9 +138,11 @@ def rising(histories: Sequence[History]) -> bool:
 def _as_fit(
     problem: Problem,
     found: Minimum,
-    errors: Mapping[str, float],
+    uncertainty: Uncertainty | None,
     intervals: Mapping[str, Interval],
 ) -> Fit:
+    errors = {} if uncertainty is None else dict(uncertainty.deviations)
+    errors |= {name: one.deviation for name, one in intervals.items()}
     settings = _final_settings(problem, found)
     shown_a = problem.counted_a(found.theta[None])[0]
     off = (problem.measured_a - shown_a) / found.noise.sigma_a(shown_a)
@@ -142,6 +153,7 @@ def _as_fit(
         " tells where"
         for name, one in intervals.items()
     ]
+    messages += [] if uncertainty is None else uncertainty.messages()
     if abs(lag) > _CORRELATED:
         messages.append(
             f"successive residuals are correlated ({lag:.2f}): the model is not the device, or the"
@@ -149,7 +161,7 @@ def _as_fit(
         )
     return Fit(
         settings=settings,
-        uncertainty=dict(errors),
+        uncertainty=errors,
         read_noise_conductance_s=None,
         goodness={
             "reads": float(off.size),
@@ -160,6 +172,7 @@ def _as_fit(
             "read_noise_amplifier_a": found.noise.amplifier_a,
         },
         messages=messages,
+        covariance=None if uncertainty is None else uncertainty.covariance,
     )
 
 

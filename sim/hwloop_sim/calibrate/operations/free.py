@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from hwloop_sim.calibrate.covariance import ParameterScale
 from hwloop_sim.calibrate.operations.history import History
-
-ParameterScale = Literal["log", "logit", "linear"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,7 @@ class Free:
     ``scale``: "log" of the magnitude, for values that keep their sign; "logit", for values between
     0 and 1; "linear", for values that may be 0. ``steps_v``: applied magnitudes, ascending from 0,
     of a threshold that the data only show as lying between two of them: the result is an interval.
+    ``allowed``: the least and largest value that the model takes.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Free:
     high: float
     scale: ParameterScale = "log"
     steps_v: tuple[float, ...] = ()
+    allowed: tuple[float, float] = (-math.inf, math.inf)
 
     def inner(self, value: float) -> float:
         """Convert a value to the scale of the fit."""
@@ -33,7 +34,7 @@ class Free:
             return math.log(abs(value))
         if self.scale == "logit":
             return math.log(value / (1 - value))
-        return value / self._unit
+        return value / self.unit
 
     def outer(self, inner: float) -> float:
         """Convert back from the scale of the fit."""
@@ -41,14 +42,14 @@ class Free:
             return math.copysign(math.exp(inner), self.high)
         if self.scale == "logit":
             return 1 / (1 + math.exp(-inner))
-        return inner * self._unit
+        return inner * self.unit
 
     def slope(self, inner: float) -> float:
         """Compute the magnitude of the derivative of the value on the scale of the fit."""
         value = self.outer(inner)
         if self.scale == "log":
             return abs(value)
-        return value * (1 - value) if self.scale == "logit" else self._unit
+        return value * (1 - value) if self.scale == "logit" else self.unit
 
     @property
     def middles(self) -> list[float]:
@@ -64,14 +65,38 @@ class Free:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Return the bounds of the fit on its scale, well beyond the ends of the search."""
+        """Return the bounds of the fit on its scale, well beyond the ends of the search.
+
+        They are those of the model where these are closer.
+        """
         low, high = self.ends
         room = {"log": 7.0, "logit": 3.0, "linear": high - low}[self.scale]
-        return low - room, high + room
+        least, most = self._allowed_inner
+        return max(low - room, least), min(high + room, most)
 
     @property
-    def _unit(self) -> float:
+    def _allowed_inner(self) -> tuple[float, float]:
+        least, most = self.allowed
+        if self.scale == "log":
+            if self.high < 0:
+                least, most = -most, -least
+            return _log(least), _log(most)
+        if self.scale == "logit":
+            return (self.inner(least) if least > 0 else -math.inf), (
+                self.inner(most) if most < 1 else math.inf
+            )
+        return least / self.unit, most / self.unit
+
+    @property
+    def unit(self) -> float:
+        """Return the value that is 1 on a linear scale."""
         return max(abs(self.low), abs(self.high))
+
+
+def _log(value: float) -> float:
+    if value <= 0:
+        return -math.inf
+    return math.log(value) if value < math.inf else math.inf
 
 
 Turned = Callable[[Sequence[History], bool], dict[str, Any]]

@@ -10,6 +10,7 @@ import numpy as np
 
 from hwloop.errors import NotConverged
 from hwloop.types import FloatArray
+from hwloop_sim.calibrate.covariance import undetermined_line
 from hwloop_sim.calibrate.operations.fit import OperationFit, fit_operations
 from hwloop_sim.calibrate.operations.history import History
 
@@ -67,7 +68,10 @@ def fit_each_cell(model: str, histories: Sequence[History], fixed: Mapping[str, 
             start = found[0].minimum if found else None
             try:
                 one = [history.of_cells([index])]
-                found.append(fit_operations(model, one, fixed=fixed, start=start))
+                own = fit_operations(model, one, fixed=fixed, start=start)
+                if own.fit.covariance is not None and own.fit.covariance.undetermined:
+                    raise NotConverged(undetermined_line(own.fit.covariance.undetermined))
+                found.append(own)
             except NotConverged as exc:
                 left_out.append(f"{name}: {exc}")
     if len(found) < MIN_CELLS:

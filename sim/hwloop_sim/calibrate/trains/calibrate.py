@@ -50,10 +50,23 @@ class TrainCalibration(FittedCalibration):
         ]
         squares = [np.square(one[np.isfinite(one)]) for one in off_conductance_s]
         rms_conductance_s = np.sqrt(np.mean(np.concatenate(squares))) if squares else np.nan
-        error = (
-            float(rms_conductance_s / (high_conductance_s - low_conductance_s)) if squares else None
+        span_conductance_s = high_conductance_s - low_conductance_s
+        error = float(rms_conductance_s / span_conductance_s) if squares else None
+        figures = [one.figures() for one in self.predictions]
+        return HeldOut(error, figures, self._rms_of_mean_conductance_s() / span_conductance_s)
+
+    def _rms_of_mean_conductance_s(self) -> float:
+        """Compute how far the held-out half is from the mean of the fitted half, siemens."""
+        fitted, held = (
+            np.concatenate([train for one in half.directions for train in one.trains])
+            for half in (self.data.half(0), self.data.half(1))
         )
-        return HeldOut(error, [one.figures() for one in self.predictions])
+        return float(np.sqrt(np.nanmean(np.square(held - np.nanmean(fitted)))))
+
+    @property
+    @override
+    def undetermined(self) -> Sequence[str]:
+        return () if self.fit.covariance is None else self.fit.covariance.undetermined
 
     @override
     def figures(self) -> Iterator[NamedFigure]:
@@ -77,6 +90,7 @@ class TrainCalibration(FittedCalibration):
             },
             "parameters": dict(fit.settings),
             "uncertainty": dict(fit.uncertainty),
+            **({} if fit.covariance is None else fit.covariance.as_data()),
             "read_noise_conductance_s": fit.read_noise_conductance_s,
             **({} if fit.read_noise is None else {"read_noise": fit.read_noise}),
             "goodness": dict(fit.goodness),

@@ -11,12 +11,19 @@ of the trains are further from the bounds than the scatter of a pulse.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from hwloop.errors import ConfigError, NotConverged
 from hwloop.types import FloatArray
+from hwloop_sim.calibrate.covariance import (
+    Covariance,
+    ParameterScale,
+    undetermined_line,
+    with_weak_prior,
+)
 from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.calibrate.trains.data import TrainData
 from hwloop_sim.cells.known_pulses import KnownPulse
@@ -31,6 +38,7 @@ _NAMES = (
 )
 _FLOOR = np.log(1e-5)  # scatter and noise below this share of the range count as 0
 _NU = (np.log(0.2), np.log(1e5))
+_AT_END = 1e-6
 _FAR = 6.0  # standard deviations from a bound beyond which it has no effect
 
 
@@ -42,6 +50,13 @@ class _Problem:
     down: FloatArray
     low_conductance_s: float
     span_conductance_s: float
+
+    @property
+    def ends(self) -> list[tuple[float, float]]:
+        """Return the range of the search for each value of theta."""
+        # min_conductance_s stays above 0.
+        floor = -0.999 * self.low_conductance_s / self.span_conductance_s
+        return [(floor, 0.9), (0.1, 50.0), _NU, _NU, (_FLOOR, 0.0), (_FLOOR, 0.0)]
 
     def loss(self, theta: FloatArray) -> float:
         """Compute −log L.
@@ -125,7 +140,7 @@ def fit_soft_bounds(data: TrainData) -> Fit:
     """Fit both bounds, ν of both directions, cycle-to-cycle scatter and read noise.
 
     Raises :class:`ConfigError` if a direction is missing or both have the same pulse, and
-    :class:`NotConverged` with the parameter that the trains do not determine.
+    :class:`NotConverged` if the search finds no minimum.
     """
     up, down = data.named(rises=True), data.named(rises=False)
     if up is None or down is None:
@@ -145,8 +160,8 @@ def fit_soft_bounds(data: TrainData) -> Fit:
         span_conductance_s,
     )
     theta = _minimum(problem)
-    deviation = _deviations(problem, theta)
-    return _as_fit(problem, theta, deviation, {"up": up.pulse, "down": down.pulse})
+    every = _covariance(problem, theta)
+    return _as_fit(problem, theta, every, {"up": up.pulse, "down": down.pulse})
 
 
 def _start(problem: _Problem) -> FloatArray:
@@ -165,52 +180,48 @@ def _start(problem: _Problem) -> FloatArray:
 def _minimum(problem: _Problem) -> FloatArray:
     from scipy.optimize import minimize
 
-    floor = (
-        -0.999 * problem.low_conductance_s / problem.span_conductance_s
-    )  # min_conductance_s stays above 0
-    ends = [(floor, 0.9), (0.1, 50.0), _NU, _NU, (_FLOOR, 0.0), (_FLOOR, 0.0)]
+    ends = problem.ends
     start = np.clip(_start(problem), [low for low, _ in ends], [high for _, high in ends])
     found = minimize(problem.loss, start, method="L-BFGS-B", bounds=ends, options={"maxiter": 500})
     # Status 2: the line search ended at the accuracy of numerical gradients; the Hessian judges.
     if not np.isfinite(found.fun) or found.status == 1:
         raise NotConverged("soft_bounds: the fit did not converge in 500 steps")
-    for name, value, (low, high) in zip(_NAMES[:4], found.x, ends, strict=False):
-        if min(value - low, high - value) < 1e-6:
-            raise NotConverged(
-                f"soft_bounds: {name} is not identifiable: the fit ran to the end of its range;"
-                " the trains do not bend towards a bound, or are too short"
-            )
     theta: FloatArray = found.x
     return theta
 
 
-def _deviations(problem: _Problem, theta: FloatArray) -> FloatArray:
-    """Compute standard deviations of theta from the inverse Hessian; 0 for values at the floor."""
+def _covariance(problem: _Problem, theta: FloatArray) -> FloatArray:
+    """Compute the covariance of theta, (6, 6), from the inverse Hessian; 0 for values at the floor.
+
+    Directions in which the likelihood is flat have the variance of the range of the search.
+    """
     free = [i for i in range(6) if i < 4 or theta[i] > _FLOOR + 0.1]
     step = np.array([1e-3, 1e-3, 1e-3, 1e-3, 1e-2, 1e-2])[free]
     hessian = np.empty((len(free), len(free)))
     for i in range(len(free)):
         for j in range(i + 1):
             hessian[i, j] = hessian[j, i] = _second(problem, theta, free, step, i, j)
-    values, vectors = np.linalg.eigh(hessian)
-    if values[0] <= 0:
-        worst = int(np.argmax(np.abs(vectors[:, 0])))
-        raise NotConverged(
-            f"soft_bounds: {_NAMES[free[worst]]} is not identifiable: the likelihood is flat in it"
-        )
-    inverse = np.linalg.inv(hessian)
+    widths = np.array([high - low for low, high in problem.ends])[free]
+    inverse = with_weak_prior(hessian, widths)
     between = inverse @ _between_trains(problem, theta, free, step) @ inverse
-    deviation = np.zeros(6)
     # The likelihood is approximate at a bound: trains then differ more than it predicts.
-    deviation[free] = np.sqrt(np.maximum(np.diag(inverse), np.diag(between)))
-    for i in range(4):  # ν uncertain by a factor of e, a bound by the whole range
-        if deviation[i] > 1:
-            raise NotConverged(
-                f"soft_bounds: {_NAMES[i]} is not identifiable: its uncertainty is larger than"
-                f" {'the measured range' if i < 2 else 'itself'}; the trains are too short, or go"
-                " too straight"
-            )
-    return deviation
+    factor = np.sqrt(np.maximum(np.diag(between) / np.diag(inverse), 1.0))
+    covariance = np.zeros((6, 6))
+    covariance[np.ix_(free, free)] = inverse * np.outer(factor, factor)
+    return covariance
+
+
+def _open(problem: _Problem, theta: FloatArray, deviation: FloatArray) -> list[str]:
+    """Return bounds and ν that the trains leave open, or whose search ended at its range.
+
+    Open is a ν uncertain by a factor of e, and a bound uncertain by the whole range measured.
+    """
+    pairs = zip(_NAMES[:4], theta, deviation, problem.ends, strict=False)
+    return [
+        name
+        for name, value, error, (low, high) in pairs
+        if error > 1 or min(value - low, high - value) < _AT_END
+    ]
 
 
 def _between_trains(
@@ -241,8 +252,10 @@ def _second(
 
 
 def _as_fit(
-    problem: _Problem, theta: FloatArray, deviation: FloatArray, pulses: dict[str, dict[str, float]]
+    problem: _Problem, theta: FloatArray, every: FloatArray, pulses: dict[str, dict[str, float]]
 ) -> Fit:
+    deviation = np.sqrt(np.diag(every))
+    undetermined = _open(problem, theta, deviation)
     low_conductance_s, high_conductance_s = (
         problem.low_conductance_s + problem.span_conductance_s * theta[:2]
     ).tolist()
@@ -263,7 +276,7 @@ def _as_fit(
     lag = sum(float(np.nansum(a * b)) for a, b in pairs) / sum(
         float(np.nansum(np.square(one))) for one in residuals
     )
-    messages = []
+    messages = [undetermined_line(undetermined)] if undetermined else []
     if noise == 0.0:
         messages.append("read noise is not identifiable: less than 1e-5 of the measured range")
     if abs(lag) > 0.2:
@@ -297,4 +310,11 @@ def _as_fit(
             "innovation_lag_1": lag,
         },
         messages=messages,
+        covariance=_named(every, problem.span_conductance_s, undetermined),
     )
+
+
+def _named(every: FloatArray, span_conductance_s: float, undetermined: Sequence[str]) -> Covariance:
+    units = np.array([span_conductance_s, span_conductance_s, 1.0, 1.0])
+    scales: list[ParameterScale] = ["linear", "linear", "log", "log"]
+    return Covariance(_NAMES[:4], scales, every[:4, :4] * np.outer(units, units), undetermined)

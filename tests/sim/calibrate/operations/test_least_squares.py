@@ -10,7 +10,7 @@ import pytest
 
 from hwloop.settings.model import Settings
 from hwloop.types import FloatArray
-from hwloop_sim.calibrate.operations.deviations import deviations
+from hwloop_sim.calibrate.operations.deviations import uncertainty_of
 from hwloop_sim.calibrate.operations.free import Free
 from hwloop_sim.calibrate.operations.history import History, Read, Stimulus
 from hwloop_sim.calibrate.operations.least_squares import minimise
@@ -43,6 +43,6 @@ def test_parameters_that_overflow_are_passed_over_without_a_warning() -> None:
     free = [Free("rate", 1e-2, 1e4)]
     problem = Problem("growth", _grown, _Growth(), free, [history], [mask], 16)
     found = minimise(problem)
-    error = deviations(found)["rate"]
+    error = uncertainty_of(found).deviations["rate"]
     assert found.values["rate"] == pytest.approx(0.3, abs=4 * error)
     assert error < 1e-3

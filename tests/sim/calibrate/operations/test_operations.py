@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,17 @@ from scipy.stats import binom
 from hwloop.datasets.measurement import Measurement, write_measurement
 from hwloop.errors import ConfigError, NotConverged, RecordError
 from hwloop.procedure.procedure import load_procedure
+from hwloop_sim.calibrate.covariance import Covariance
 from hwloop_sim.calibrate.method import Task
 from hwloop_sim.calibrate.operations.calibrate import calibrate_operations
-from hwloop_sim.calibrate.operations.fit import fit_operations
+from hwloop_sim.calibrate.operations.deviations import Uncertainty
+from hwloop_sim.calibrate.operations.fit import allowed_range, fit_operations
+from hwloop_sim.calibrate.operations.free import Free
 from hwloop_sim.calibrate.operations.history import History, Read, check, of_record
 from hwloop_sim.calibrate.rank import rank
 from hwloop_sim.calibrate.run import calibrate, models, write_calibration
 from hwloop_sim.calibrate.summary import held, table
+from hwloop_sim.devices.vteam import VteamSettings
 from tests.sim.calibrate.characterised_truth import characterise
 from tests.sim.calibrate.truths import TRUTHS, trains, truth_of
 from tests.sim.devices.models import make
@@ -175,28 +181,96 @@ def test_the_direction_is_found_of_a_device_that_is_turned_round(tmp_path: Path)
     assert fit.settings["flipped"] is True
 
 
-def test_a_parameter_that_the_data_do_not_determine_is_named_and_can_be_held(
-    tmp_path: Path,
-) -> None:
-    # Far from both bounds only (R_off - R_on) R_on mobility shows.
-    truth = {"r_on_ohm": 1000.0, "r_off_ohm": 16e3, "mobility_m2_per_vs": 1e-15}
-    path = characterise(
-        tmp_path / "a.h5",
-        {"model": "linear_ion_drift", **truth, "initial": 1e-4},
+FAR_FROM_BOUNDS = {"r_on_ohm": 1000.0, "r_off_ohm": 16e3, "mobility_m2_per_vs": 6e-14}
+"""Far from both bounds only (R_off - R_on) R_on mobility shows."""
+
+
+@pytest.fixture(scope="module")
+def unbounded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A record that determines one combination of the three parameters alone."""
+    return characterise(
+        tmp_path_factory.mktemp("far") / "a.h5",
+        {"model": "linear_ion_drift", **FAR_FROM_BOUNDS, "initial": 1e-4},
         [trains([1.0], [-1.0])],
         seed=6,
     )
-    with pytest.raises(
-        NotConverged, match=r"linear_ion_drift: \w+ is not identifiable.*--fix \w+=VALUE"
-    ):
-        calibrate([path], model="linear_ion_drift")
+
+
+def _product(values: Mapping[str, Any]) -> float:
+    """ln of (R_off − R_on) R_on mobility, to which the speed of the resistance is proportional."""
+    on, off, mobility = (float(values[name]) for name in FAR_FROM_BOUNDS)
+    return float(np.log((off - on) * on * mobility))
+
+
+def test_the_file_is_written_with_parameters_that_only_a_combination_determines(
+    unbounded: Path, tmp_path: Path
+) -> None:
+    found = calibrate([unbounded], model="linear_ion_drift")
+    write_calibration(found, [unbounded], tmp_path / "twin.yaml")
+    stated = yaml.safe_load((tmp_path / "twin.yaml").read_text("utf-8"))
+    assert set(stated["undetermined"]) >= {"r_on_ohm", "mobility_m2_per_vs"}
+    assert any(
+        line.startswith("not separately determined: r_on_ohm") and "--fix" in line
+        for line in stated["remarks"]
+    )
+    assert stated["held_out"][0]["error_of_range"] < 0.2 * stated["held_out"][0]["error_of_mean"]
+    on, off = (stated["parameters"][name] for name in ("r_on_ohm", "r_off_ohm"))
+    assert stated["covariance"]["names"] == list(FAR_FROM_BOUNDS)
+    assert stated["covariance"]["scales"] == ["log"] * 3
+    slope = np.array([1 - on / (off - on), off / (off - on), 1.0])
+    matrix = np.array(stated["covariance"]["matrix"])
+    error = float(np.sqrt(slope @ matrix @ slope))
+    # The product is known to the read noise, each of its factors to no more than its order.
+    assert error < 0.02
+    assert np.sqrt(matrix[0, 0]) > 1
+    assert _product(stated["parameters"]) == pytest.approx(_product(FAR_FROM_BOUNDS), abs=4 * error)
+
+
+def test_a_parameter_that_is_held_makes_the_others_determined(unbounded: Path) -> None:
     fixed = held(["r_on_ohm=1000", "r_off_ohm=16e3"])
-    found = calibrate([path], model="linear_ion_drift", fixed=fixed)
+    found = calibrate([unbounded], model="linear_ion_drift", fixed=fixed)
     text = "\n".join(found.summary())
     assert "r_on_ohm is held at 1000" in text
+    assert "not separately determined" not in text
     fit = found.found.fit  # type: ignore[attr-defined]
-    off = fit.settings["mobility_m2_per_vs"] - 1e-15
+    off = fit.settings["mobility_m2_per_vs"] - 6e-14
     assert abs(off) < 4 * fit.uncertainty["mobility_m2_per_vs"]
+
+
+def test_a_model_that_predicts_no_better_than_the_mean_is_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    # Reads that owe nothing to the pulses between them.
+    conductance_s = 1e-4 * np.exp(0.3 * rng.normal(size=(4, 20)))
+    columns = {
+        "cell": np.repeat(np.arange(4.0), 20),
+        "train": np.repeat(np.arange(4.0), 20),
+        "pulse": np.tile(np.arange(20.0), 4),
+        "amplitude_v": np.where(np.tile(np.arange(20), 4) % 2, 1.0, -1.0),
+        "width_s": np.full(80, 1e-3),
+        "conductance_s": conductance_s.ravel(),
+    }
+    data = Measurement(kind="trains", title="t", source="drawn", columns=columns)
+    write_measurement(data, tmp_path / "noise.h5")
+    with pytest.raises(
+        NotConverged, match=r"noise\.h5: linear_ion_drift does not predict .*mean alone \d+\.\d%"
+    ):
+        calibrate([tmp_path / "noise.h5"], model="linear_ion_drift")
+
+
+def test_a_search_that_ends_at_a_bound_names_it() -> None:
+    covariance = Covariance(["alpha_off"], ["log"], np.ones((1, 1)), ["alpha_off"])
+    lines = Uncertainty(covariance, {"alpha_off": 1.0}, {"alpha_off": 100.0}).messages()
+    assert lines[0] == "alpha_off ended at the bound of its search, 100"
+
+
+def test_the_bounds_of_a_search_are_no_wider_than_those_of_the_model() -> None:
+    assert allowed_range(VteamSettings, "alpha_off") == (0, 100)
+    assert allowed_range(VteamSettings, "v_on_v") == (-np.inf, 0)
+    wide = Free("alpha_off", 0.7, 50.0)
+    assert wide.bounds[1] == pytest.approx(np.log(50) + 7)
+    assert replace(wide, allowed=(0, 100)).bounds[1] == pytest.approx(np.log(100))
+    turned = Free("v_on_v", -1.0, -0.5, allowed=(-3.0, 0.0))
+    assert turned.bounds == pytest.approx((np.log(0.5) - 7, np.log(3)))
 
 
 @pytest.mark.slow
