@@ -22,7 +22,7 @@ from benchmarks.plain_loop import draw_shifts_conductance_s, train
 from benchmarks.programming import print_programming
 from benchmarks.replays import print_replays
 from benchmarks.sweeps import print_sweeps
-from benchmarks.timing import median_s, processor_medians_s
+from benchmarks.timing import empty_folder, median_s, medians_in_turns
 from hwloop.array.geometry import Geometry
 from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Description
@@ -52,16 +52,7 @@ def main(repeats: int = 5) -> None:
         plain_s = _print(
             f"{ARRAYS} trainings, plain Python loop", lambda: _plain_loop(procedure), repeats
         )
-        population = lambda: _population(procedure, out)  # noqa: E731
-        hwloop_s = _print(
-            f"{ARRAYS} trainings, population, guard and record", population, repeats, aim_s=0.5
-        )
-        bare = lambda: _bare_numpy(procedure)  # noqa: E731
-        numpy_s = _print(f"{ARRAYS} trainings, bare batched NumPy", bare, repeats)
-        cpu_s, bare_cpu_s = processor_medians_s((population, bare), repeats)
-        print(f"{'ratio plain loop / hwloop':58s} {plain_s / hwloop_s:9.1f} ×")
-        in_turns = f"({cpu_s / bare_cpu_s:.1f} × of processor time, in turns)"
-        print(f"{'ratio hwloop / bare NumPy':58s} {hwloop_s / numpy_s:9.1f} × {in_turns}")
+        _print_trainings(procedure, out, plain_s, repeats)
         recorded_s = median_s(lambda: _record_rows(procedure, out), repeats)
         print(f"{'recorder, row after row':58s} {RECORDED_ROWS / recorded_s:9.0f} rows/s")
     print_replays(repeats)
@@ -72,6 +63,15 @@ def main(repeats: int = 5) -> None:
     print_sweeps()
     print_emulator(4 * repeats + 1)
     circuit.run(repeats)
+
+
+def _print_trainings(procedure: Procedure, out: Path, plain_s: float, repeats: int) -> None:
+    works = (lambda: _bare_numpy(procedure), lambda: _population(procedure, out))
+    bare, recorded = medians_in_turns(works, repeats, clear=lambda: empty_folder(out))
+    for what, taken in (("bare batched NumPy", bare), ("guard and record", recorded)):
+        print(f"{f'{ARRAYS} trainings, {what}':58s} {taken}")
+    print(f"{'ratio plain loop / hwloop':58s} {plain_s / recorded.wall_s:9.1f} ×")
+    print(f"{'ratio hwloop / bare NumPy':58s} {recorded.beside(bare)}")
 
 
 def _print(
@@ -121,9 +121,7 @@ def _bare_numpy(procedure: Procedure) -> int:
 
 
 def _population(procedure: Procedure, folder: Path) -> None:
-    path = _fresh(folder)
-    run_procedure(procedure, RunOptions("sim", path, population=ARRAYS))
-    path.unlink()
+    run_procedure(procedure, RunOptions("sim", _fresh(folder), population=ARRAYS))
 
 
 def _record_rows(procedure: Procedure, folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.timing import least_and_median_s, processor_medians_s
+from benchmarks.timing import empty_folder, medians_in_turns
 from hwloop.backend.guard import Guard
 from hwloop.backend.kind import OpenRequest
 from hwloop.procedure.procedure import from_data
@@ -116,10 +116,9 @@ def bare_numpy() -> int:
 
 
 def print_programming(repeats: int) -> None:
-    """Print the smallest and the median of ``repeats`` timings, and the ratios."""
+    """Print the medians of ``repeats`` timings in turns, and the ratios."""
     loaded = from_data(procedure(), folder=Path())
     (prepared,) = loaded.steps
-    name = f"program {SIZE}×{SIZE} cells to 1 % of the range"
 
     def guarded() -> None:
         request = OpenRequest(loaded.array, None, np.random.default_rng(3))
@@ -131,27 +130,18 @@ def print_programming(repeats: int) -> None:
         numbers = count()
 
         def recorded() -> None:
-            path = Path(folder) / f"{next(numbers)}.h5"
-            run_procedure(loaded, RunOptions("sim", path))
-            path.unlink()
+            run_procedure(loaded, RunOptions("sim", Path(folder) / f"{next(numbers)}.h5"))
 
-        bare_s, _ = _timed(f"{name}, bare NumPy", bare_numpy, repeats)
-        guard_s, _ = _timed(f"{name}, guard", guarded, repeats, "aim 0.060")
-        record_s, _ = _timed(f"{name}, guard and record", recorded, repeats, "aim 0.150")
-        works = (bare_numpy, guarded, recorded)
-        bare_cpu_s, guard_cpu_s, record_cpu_s = processor_medians_s(works, repeats)
-    for what, ratio, of_cpu in (
-        ("guard", guard_s / bare_s, guard_cpu_s / bare_cpu_s),
-        ("guard and record", record_s / bare_s, record_cpu_s / bare_cpu_s),
-    ):
-        name = f"ratio {what} / bare NumPy"
-        print(f"{name:64s} {ratio:9.2f} × ({of_cpu:.2f} × of processor time, in turns)")
-
-
-def _timed(name: str, work: Any, repeats: int, aim: str = "") -> tuple[float, float]:
-    least_s, middle_s = least_and_median_s(work, repeats)
-    print(f"{name:64s} {least_s:9.3f} s least, {middle_s:.3f} s median {aim}")
-    return least_s, middle_s
+        works = {"bare NumPy": bare_numpy, "guard": guarded, "guard and record": recorded}
+        medians = medians_in_turns(
+            list(works.values()), repeats, clear=lambda: empty_folder(Path(folder))
+        )
+    found = dict(zip(works, medians, strict=True))
+    for what, taken in found.items():
+        name = f"program {SIZE}×{SIZE} cells to 1 % of the range, {what}"
+        print(f"{name:64s} {taken}")
+    for what in ("guard", "guard and record"):
+        print(f"{f'ratio {what} / bare NumPy':64s} {found[what].beside(found['bare NumPy'])}")
 
 
 if __name__ == "__main__":

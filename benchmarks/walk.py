@@ -91,7 +91,8 @@ REASONS: Mapping[str, str] = {
     "hwloop/steps/array.py": "a reading becomes a conductance, corrected for known resistors, and"
     " what the step has read last is remembered",
     "hwloop/steps/program/rows.py": "one row for each table of the record",
-    "hwloop/record/planned.py": "columns are laid out before the run, and filled row by row in it",
+    "hwloop/record/storage/planned.py": "columns are laid out before the run, and filled row by row"
+    " in it",
     "hwloop/run/preview.py": "the limits are asked before the backend is opened, the backend"
     " before the record is begun",
     "hwloop/array/limits.py": "the plan is held to the limits before the bench is opened, and each"
@@ -120,8 +121,9 @@ REASONS: Mapping[str, str] = {
     "hwloop/record/writer.py": "the file is laid out before the bench works; then each operation"
     " and each row is written",
     "hwloop/record/operations.py": "the columns of an operation: once to lay them out, once filled",
-    "hwloop/record/series.py": "as the columns, which it stores",
-    "hwloop/record/columns.py": "room for the rows of a series, then the rows that it stores",
+    "hwloop/record/storage/series.py": "as the columns, which it stores",
+    "hwloop/record/storage/columns.py": "room for the rows of a series, then the rows that it"
+    " stores",
     "hwloop/steps/program/cells_at_work.py": "the cells are taken with their targets, and"
     " end one by one",
     "drivers/hwloop_drivers/bench/backend.py": "asked whether it can, then told to",

@@ -24,7 +24,6 @@ from pydantic import (
 
 from hwloop.array.settings import outer_shape
 from hwloop.errors import RecordError
-from hwloop.record.columns import counter_name
 from hwloop.record.header import (
     FORMAT,
     FORMAT_VERSION,
@@ -35,6 +34,7 @@ from hwloop.record.header import (
     STATUS,
     STATUSES,
 )
+from hwloop.record.storage.columns import counter_name
 from hwloop.settings.foreign_files import MAX_NUMBERS
 from hwloop.types import LARGEST_INTEGER
 

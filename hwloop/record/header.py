@@ -18,16 +18,16 @@ from hwloop.array.operations import PulseMap, PulsePair, Ramp, Reading, ReadMap,
 from hwloop.backend.base import Description
 from hwloop.backend.origin import Origin
 from hwloop.procedure.procedure import Procedure
-from hwloop.record.columns import About
-from hwloop.record.objects import (
+from hwloop.record.operations import columns_of
+from hwloop.record.storage.columns import About
+from hwloop.record.storage.objects import (
     make_dataset,
     make_group,
     make_text,
     make_texts,
     set_attributes,
 )
-from hwloop.record.operations import columns_of
-from hwloop.record.planned import Layout
+from hwloop.record.storage.planned import Layout
 from hwloop.steps.rows import Row
 
 FORMAT = "hwloop-record"

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from hwloop.array.settings import outer_shape
 from hwloop.backend.origin import Origin, recorded_origin
 from hwloop.errors import ConfigError, HwloopError, RecordError
-from hwloop.record.columns import counter_name
 from hwloop.record.form import check_form, text_of
 from hwloop.record.header import LOG, OPERATIONS, OUTCOMES, STATUS
 from hwloop.record.operations import Blocks, RecordedOperation, operation_of, reading_of
+from hwloop.record.storage.columns import counter_name
 from hwloop.settings.foreign_hdf5 import MISREAD, is_checked, note_checked, refuse_damaged
 
 

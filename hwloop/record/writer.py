@@ -3,7 +3,7 @@
 A row counts once its series' counter below ``/recorder`` includes it, and the counter is written
 after the row. The tail of an interrupted file beyond the counters is NaN, never a number; when a
 run ends in order the record is packed without it. How the file stays whole meanwhile is told in
-:mod:`hwloop.record.file`.
+:mod:`hwloop.record.storage.file`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from typing_extensions import override
 from hwloop.array.operations import Answer, Operation
 from hwloop.errors import RecordError
 from hwloop.messages import shortened
-from hwloop.record.columns import counter_path
-from hwloop.record.file import RecordFile
 from hwloop.record.header import (
     CONDUCTANCES,
     END_TEXTS,
@@ -43,17 +41,19 @@ from hwloop.record.header import (
     utc_now,
     write_header,
 )
-from hwloop.record.in_place import (
+from hwloop.record.operations import columns_of
+from hwloop.record.storage.columns import counter_path
+from hwloop.record.storage.file import RecordFile
+from hwloop.record.storage.in_place import (
     REFERENCE_BYTES,
     UnknownPlace,
     reference_place,
     text_place,
 )
-from hwloop.record.objects import make_dataset
-from hwloop.record.operations import columns_of
-from hwloop.record.packing import Copy, pack
-from hwloop.record.planned import Layout
-from hwloop.record.series import NewRow, Series, write_rows
+from hwloop.record.storage.objects import make_dataset
+from hwloop.record.storage.packing import Copy, pack
+from hwloop.record.storage.planned import Layout
+from hwloop.record.storage.series import NewRow, Series, write_rows
 from hwloop.steps.rows import Row
 from hwloop.types import FloatArray
 

@@ -14,9 +14,9 @@ from typing_extensions import override
 from hwloop.errors import ConfigError, ReplayMismatch
 from hwloop.procedure.procedure import Procedure, from_data, load_procedure
 from hwloop.procedure.sections import file_override
-from hwloop.record.columns import stored_values
 from hwloop.record.reader import Record
 from hwloop.record.replay import REPLAY, RecordEnded
+from hwloop.record.storage.columns import stored_values
 from hwloop.record.writer import RecordSink
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.rows import Row

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import bare_numpy, programming
 from benchmarks.plain_loop import GAIN
-from benchmarks.timing import processor_medians_s
+from benchmarks.timing import Medians, medians_in_turns
 from hwloop.procedure.procedure import from_data, load_procedure
 from hwloop.record import Record
 from hwloop.run.runner import RunOptions, run_procedure
@@ -17,11 +17,17 @@ from hwloop.run.runner import RunOptions, run_procedure
 PROCEDURE = Path(__file__).parents[2] / "procedures" / "manhattan_4x4.yaml"
 
 
-def test_works_whose_processor_times_are_compared_take_turns() -> None:
+def test_works_whose_times_are_compared_take_turns_and_what_they_leave_is_cleared() -> None:
     done: list[str] = []
-    medians_s = processor_medians_s((lambda: done.append("a"), lambda: done.append("b")), 2)
-    assert done == ["a", "b"] * 3
-    assert len(medians_s) == 2
+    works = (lambda: done.append("a"), lambda: done.append("b"))
+    medians = medians_in_turns(works, 2, clear=lambda: done.append("cleared"))
+    assert done == ["a", "cleared", "b", "cleared"] * 3
+    assert len(medians) == 2
+
+
+def test_times_of_a_work_beside_another_are_ratios_of_wall_and_of_processor_time() -> None:
+    text = Medians(6.0, 2.0, 5.0).beside(Medians(3.0, 0.5, 2.0))
+    assert text.split() == ["2.00", "×", "(4.00", "×", "of", "processor", "time)"]
 
 
 def test_bare_training_ends_as_the_population_of_hwloop_that_began_alike(tmp_path: Path) -> None:

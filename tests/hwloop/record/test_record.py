@@ -35,11 +35,11 @@ from hwloop.array.operations import (
 from hwloop.backend.base import Description
 from hwloop.errors import RecordError
 from hwloop.procedure.procedure import Procedure
-from hwloop.record import file as record_file
 from hwloop.record.header import RunHeader
 from hwloop.record.reader import Record
 from hwloop.record.recorder import Recorder
-from hwloop.record.replacing import open_locked
+from hwloop.record.storage import file as record_file
+from hwloop.record.storage.replacing import open_locked
 from hwloop.record.writer import RecordWriter
 from hwloop.steps.rows import Row, column
 

@@ -26,7 +26,7 @@ RUN = """
 import os, sys
 from pathlib import Path
 from hwloop.procedure.procedure import load_procedure
-from hwloop.record import columns
+from hwloop.record.storage import columns
 from hwloop.record.writer import RecordWriter
 from hwloop.run.observer import Quiet
 from hwloop.run.runner import RunOptions, run_procedure

@@ -9,8 +9,8 @@ import pytest
 from typing_extensions import override
 
 from hwloop.procedure.procedure import load_procedure
-from hwloop.record import file as record_file
 from hwloop.record.reader import Record
+from hwloop.record.storage import file as record_file
 from hwloop.record.writer import RecordSink
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.manhattan.settings import ManhattanSettings

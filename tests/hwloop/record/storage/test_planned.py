@@ -15,11 +15,11 @@ import pytest
 from hwloop import disk
 from hwloop.disk import Placed
 from hwloop.errors import RecordError
-from hwloop.record import planned as planned_places
-from hwloop.record.columns import counter_path
-from hwloop.record.file import RecordFile
-from hwloop.record.planned import Layout
-from hwloop.record.series import Series, write_rows
+from hwloop.record.storage import planned as planned_places
+from hwloop.record.storage.columns import counter_path
+from hwloop.record.storage.file import RecordFile
+from hwloop.record.storage.planned import Layout
+from hwloop.record.storage.series import Series, write_rows
 
 ABOUT = {"map_s": {"units": "S", "meaning": "a map"}, "note": {"units": "1"}}
 SHAPE = (30, 70)  # 16,800 bytes: a column of its own

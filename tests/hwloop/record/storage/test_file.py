@@ -15,7 +15,7 @@ import pytest
 
 from hwloop import disk as disk_module
 from hwloop.errors import RecordError
-from hwloop.record.file import RecordFile
+from hwloop.record.storage.file import RecordFile
 
 
 class Disk:

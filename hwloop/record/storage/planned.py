@@ -26,9 +26,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.disk import Placed
-from hwloop.record.columns import About, counter_path, filler, first_rows, stored_values, wide_type
-from hwloop.record.in_place import DatasetPlaces, Read, dataset_places, end_place
-from hwloop.record.objects import group_at, kind_of, placeless, set_attributes
+from hwloop.record.storage.columns import (
+    About,
+    counter_path,
+    filler,
+    first_rows,
+    stored_values,
+    wide_type,
+)
+from hwloop.record.storage.in_place import DatasetPlaces, Read, dataset_places, end_place
+from hwloop.record.storage.objects import group_at, kind_of, placeless, set_attributes
 
 _TOGETHER_BYTES = 16384
 """Of the narrow columns of a series: all rows that there is room for."""
@@ -244,7 +251,8 @@ class Layout:
     ) -> None:
         """Make the columns of a series for rows like ``values``, and its counter.
 
-        ``planned``: rows that are expected at most; see :func:`hwloop.record.columns.first_rows`.
+        ``planned``: rows that are expected at most; see
+        :func:`hwloop.record.storage.columns.first_rows`.
         """
         group, stored = group_at(file.id, path), stored_values(path, values)
         length = first_rows(stored, planned)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hwloop.disk import Placed
 from hwloop.errors import RecordError
-from hwloop.record.columns import (
+from hwloop.record.storage.columns import (
     About,
     counter_path,
     make_columns,
@@ -21,9 +21,9 @@ from hwloop.record.columns import (
     stored_values,
     widen_column,
 )
-from hwloop.record.file import RecordFile
-from hwloop.record.in_place import Read, length_place
-from hwloop.record.planned import Counters, Layout, PlannedColumn, PlannedSeries
+from hwloop.record.storage.file import RecordFile
+from hwloop.record.storage.in_place import Read, length_place
+from hwloop.record.storage.planned import Counters, Layout, PlannedColumn, PlannedSeries
 
 
 class _Column:

@@ -15,15 +15,15 @@ from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Description
 from hwloop.disk import hdf5_file
 from hwloop.procedure.procedure import Procedure, load_procedure
-from hwloop.record import file as record_file
 from hwloop.record import writer as record_writer
 from hwloop.record.header import CONDUCTANCES, RunHeader
-from hwloop.record.in_place import UnknownPlace, length_place, reference_place, text_place
 from hwloop.record.reader import Record
+from hwloop.record.storage import file as record_file
+from hwloop.record.storage.in_place import UnknownPlace, length_place, reference_place, text_place
 from hwloop.record.writer import RecordWriter
 from hwloop.run.runner import RunOptions, run_procedure
 
-PROCEDURE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"
+PROCEDURE = Path(__file__).parents[4] / "procedures" / "manhattan_4x4.yaml"
 
 
 def _read(path: Path) -> Callable[[int, int], bytes]:

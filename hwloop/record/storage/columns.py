@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.errors import RecordError
-from hwloop.record.objects import (
+from hwloop.record.storage.objects import (
     copy_attributes,
     group_at,
     kind_of,

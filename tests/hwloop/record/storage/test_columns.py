@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from hwloop.disk import hdf5_file
-from hwloop.record import columns
-from hwloop.record.columns import make_columns, resize_column
+from hwloop.record.storage import columns
+from hwloop.record.storage.columns import make_columns, resize_column
 
 
 @pytest.mark.parametrize("rows", [5, 7, 11])

@@ -35,15 +35,16 @@ from hwloop.disk import (
     write_at,
 )
 from hwloop.errors import RecordError
-from hwloop.record.in_place import end_place
-from hwloop.record.packing import Copy
-from hwloop.record.replacing import (
+from hwloop.record.storage.in_place import end_place
+from hwloop.record.storage.packing import Copy
+from hwloop.record.storage.replacing import (
     copy_of_open,
     open_locked,
     place_beside,
     place_new,
     replace_at_once,
 )
+from hwloop.record.storage.write_back import WriteBack
 from hwloop.settings.foreign_hdf5 import trust
 
 _PIECE_BYTES = 2**20  # copied at a time: they stay in the processor's cache
@@ -130,12 +131,14 @@ class RecordFile:
             self._draft.open("r+b", buffering=0) as target,
         ):
             piece = memoryview(bytearray(_PIECE_BYTES))
+            write_back = WriteBack(target.fileno())
 
             def copy(at: int, to: int, size: int) -> None:
                 for done in range(0, size, _PIECE_BYTES):
                     part = piece[: min(size - done, _PIECE_BYTES)]
                     read_into(self._stream, at + done, part)
                     write_at(target.fileno(), to + done, part)
+                    write_back.wrote(part.nbytes)
 
             yield file, anew, copy
 
@@ -164,6 +167,7 @@ class RecordFile:
             last: Placed | None = None
             for last in places:
                 write_at(self._descriptor, *last)
+                self._write_back.wrote(last[1].nbytes)
             if last is not None:
                 self._last = last[0], last[1].tobytes()
 
@@ -203,6 +207,7 @@ class RecordFile:
         """Go on with another open file."""
         self._stream, self._file = stream, file
         self._descriptor = stream.fileno()
+        self._write_back = WriteBack(self._descriptor)
         self._size = os.fstat(self._descriptor).st_size
         self._head = read_at(self._descriptor, 0, _HEAD_BYTES)
         self._last = None

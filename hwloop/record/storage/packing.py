@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import h5py
 
-from hwloop.record.objects import contiguous, copy_attributes, make_group
+from hwloop.record.storage.objects import contiguous, copy_attributes, make_group
 
 _PIECE_BYTES = 8 * 2**20
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from hwloop.record.objects import (
+from hwloop.record.storage.objects import (
     copy_attributes,
     group_at,
     make_dataset,
