@@ -70,7 +70,8 @@ def _table(number: int, table: DataTable, count: int) -> Iterator[str]:
 def _about(column: TableColumn) -> str:
     if column.texts is not None:
         return f"text, such as {one_line(column.texts[0], 40)!r}"
-    role = column.role or "not known; say what it is with --column"
+    unknown = "no measured value by its name" if column.derived else "not known"
+    role = column.role or f"{unknown}; say what it is with --column"
     if column.contradictory:
         role = "its name and its unit contradict each other"
     unit = column.unit.symbol if column.unit is not None else ""

@@ -26,7 +26,7 @@ from hwloop.datasets.measurement import (
 )
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.options import TableOptions
-from hwloop.datasets.tables.table import DataTable
+from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
 from hwloop.messages import nearest
 from hwloop.settings.foreign_files import file_bytes
@@ -199,7 +199,7 @@ def _seen(table: DataTable) -> str:
             " are with --column voltage_v=1 --column current_a=2, for example"
         )
     shown = ", ".join(
-        f"{column.label} ({column.role or 'not known'})" for column in table.columns[:_MOST_NAMED]
+        f"{column.label} ({_about(column)})" for column in table.columns[:_MOST_NAMED]
     )
     more = ", …" if len(table.columns) > _MOST_NAMED else ""
     voltages = table.of_role("voltage_v")
@@ -211,6 +211,12 @@ def _seen(table: DataTable) -> str:
     else:
         more += "; choose what is meant with --column, such as --column current_a=NAME"
     return f"it has the columns {shown}{more}"
+
+
+def _about(column: TableColumn) -> str:
+    if column.is_text:
+        return "text"
+    return column.role or ("no measured value" if column.derived else "not known")
 
 
 def _knows(reader: Reader, key: str) -> bool:

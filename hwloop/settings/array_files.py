@@ -46,7 +46,15 @@ def read_arrays(path: Path) -> dict[str, FloatArray]:
 
     Raises :class:`ConfigError` with the file and what is wrong in it.
     """
-    return {name: _as_numbers(value, name, path) for name, value in _read(path, None).items()}
+    return {name: _as_numbers(value, name, path) for name, value in stored_arrays(path).items()}
+
+
+def stored_arrays(path: Path) -> dict[str, Any]:
+    """Return every numeric array of a file in its own type, truth values as such.
+
+    Raises :class:`ConfigError` with the file and what is wrong in it.
+    """
+    return _read(path, None)
 
 
 def read_array(path: Path, key: str | None) -> FloatArray:

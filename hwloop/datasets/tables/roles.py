@@ -8,6 +8,22 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from hwloop.datasets.tables.role_words import (
+    COUNT,
+    COUNTED,
+    GATE,
+    OFF,
+    ON,
+    OTHERWISE,
+    PULSE,
+    READING,
+    REMARKS,
+    SPREADS,
+    STEMS,
+    WIDTH,
+    WORDS,
+    set_of,
+)
 from hwloop.datasets.tables.units import UNKNOWN_UNIT, WrittenUnit, unit_of
 
 DIMENSIONS = {
@@ -49,59 +65,6 @@ _DEFAULT = {  # of a column whose name says nothing, by its unit
     "F": "capacitance_f",
 }
 
-
-def _set_of(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_COUNT = _set_of("# no nr num number nummer index idx count counter n id numero applied")
-_WIDTH = _set_of("width widths duration breite dauer pw ton tpulse pulsewidth pulsbreite largeur")
-_GATE = _set_of("gate vg vgs wordline wl")
-_READING = _set_of("read reading meas vread vmeas lese")
-_PULSE = _set_of("pulse pulses puls pulsnr amplitude amp ampl stress program prog set reset write")
-_OTHERWISE = _set_of(  # no measured value itself
-    "abs absi absv std stdev sigma err error deviation min max log ln log10 range limit compliance"
-    " ratio target norm normalized normalised setpoint window di dv dt slope fit"
-)
-_WORDS = {
-    "conductance_s": _set_of("conductance conductances g leitwert leitfahigkeit cond conduttanza"),
-    "resistance_ohm": _set_of(
-        "resistance resistances r res rdc hrs lrs widerstand rlow rhigh ron roff resistencia rmem"
-    ),
-    "current_a": _set_of(
-        "current currents i im strom amps ampere amperes courant corriente ai anodei id ids"
-        " idrain icell imeas iread curr if"
-    ),
-    "voltage_v": _set_of(
-        "voltage voltages v volt volts vf u spannung bias potential tension ewe vm av anodev vcell"
-        " vds vd vdrain vin vout vappl voltaje applied"
-    ),
-    "temperature_k": _set_of("temperature temp temperatur"),
-    "time_s": _set_of(
-        "time times t zeit timestamp elapsed seconds second sec secs timer tiempo temps uhrzeit"
-    ),
-    "frequency_hz": _set_of("frequency freq f frequenz"),
-    "capacitance_f": _set_of("capacitance c cp cs kapazitat"),
-    "power_w": _set_of("power leistung"),
-    "charge_c": _set_of("charge q ladung"),
-}
-_COUNTED = {
-    "pulse": _set_of("pulse pulses puls pulsnr impuls impulsion shot spike"),
-    "cycle": _set_of("cycle cycles zyklus zyklen loop loops iteration repetition"),
-    "train": _set_of("train zug sweep run"),
-    "cell": _set_of("cell device address zelle adresse die"),
-    "index": _set_of(
-        "index idx point points pt pts row step steps sample record item nr no number n # x_value"
-    ),
-}
-_STEMS = {  # of compound names, as in "AnodeV", "DrainI", "GateV", "CH1 Voltage"
-    "anode", "cathode", "drain", "source", "te", "be", "top", "bottom", "smu", "ch", "channel",
-    "measured", "meas", "raw", "value", "mean", "avg", "average", "median", "device", "dut",
-    "forced", "applied", "sourced", "input", "output",
-}  # fmt: skip
-_REMARKS = (
-    _READING | _PULSE | _STEMS | _set_of("lrs hrs on off after before cell node")
-) - _set_of("amp ampl")
 _BRACKETS = re.compile(r"[(\[<{][^()\[\]<>{}]*[)\]>}]")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TOKEN = re.compile(r"#|[^\W\d_]+")
@@ -118,7 +81,11 @@ _FACTOR = re.compile(
 )
 _WITHOUT_NUMBER = re.compile(r"(?<!\d)(?<!\d\s)(?<![^\W\d_])[^\W\d_]+(?![^\W_])")
 _PREPOSITION = re.compile(r"\s+in$", re.IGNORECASE)
-_MAGNITUDE = re.compile(r"\|[^|]+\|")
+_IMPEDANCE = re.compile(
+    r"(?<![^\W\d_])z(re|im|real|imag|mod|phz|phase|abs)?\d*(?![^\W\d_])", re.IGNORECASE
+)
+_DIFFERENCE = re.compile(r"(?<![^\W_])(d|[Dd]elta|[Δδ∆])[ _]?[GRIVQC](?![^\W_])")
+_MAGNITUDE = re.compile(r"\|[^|]+\||±|\+/-")
 _NODE = re.compile(r"[VIvi]\((?!.?[VA]\))[\w:.,#$+-]+\)")
 """Node of SPICE, such as V(out) and I(R1); not I(MA) or I(10^-6 A), whose unit is not known."""
 
@@ -157,7 +124,7 @@ def _unit_after_underscore(name: str) -> tuple[str, WrittenUnit] | None:
 
 def _unit_in_brackets(name: str) -> tuple[str, WrittenUnit] | None:
     """Return name and unit where a bracket holds more than a place or a remark."""
-    written = [text for text in _IN_BRACKETS.findall(name) if not _is_remark(text)]
+    written = [text for text in _IN_BRACKETS.findall(name) if not _is_remark(text, name)]
     if not written:
         return None
     units = {unit_of(text) or UNKNOWN_UNIT for text in written}
@@ -167,12 +134,18 @@ def _unit_in_brackets(name: str) -> tuple[str, WrittenUnit] | None:
     return _IN_BRACKETS.sub(" ", name).strip(), unit
 
 
-def _is_remark(text: str) -> bool:
+def _is_remark(text: str, name: str) -> bool:
     """Return whether a bracket says which one, where or how it was measured: [1], (CH1), (set)."""
     if text.strip().isdecimal():
         return True
     tokens = set(_tokens(text))
-    return bool(tokens) and unit_of(text) is None and tokens <= _REMARKS and "/" not in text
+    is_unit = unit_of(text) is not None and not _is_state(text, name)
+    return bool(tokens) and not is_unit and tokens <= REMARKS and "/" not in text
+
+
+def _is_state(text: str, name: str) -> bool:
+    """Return whether "hrs" is a high-resistance state, not the hours of a time."""
+    return text.strip("()[]{} ") == "hrs" and not WORDS["time_s"] & set(_tokens(name))
 
 
 def _unit_after_slash(name: str) -> tuple[str, WrittenUnit] | None:
@@ -188,11 +161,14 @@ def _unit_after_slash(name: str) -> tuple[str, WrittenUnit] | None:
 def _unit_as_last_word(name: str) -> tuple[str, WrittenUnit] | None:
     """Return name and unit of ``"Current uA"``, ``"Current in uA"`` and ``"Current, uA"``."""
     match = _LAST_WORD.match(name)
-    if match is None or match["unit"].casefold() in _OTHERWISE or not _is_measured(match["name"]):
-        return None  # "res min" is no time
+    if match is None or not _is_measured(match["name"]) or _is_state(match["unit"], name):
+        return None
+    of_time = _named(_PREPOSITION.sub("", match["name"])) == "time_s"
+    if match["unit"].casefold() in OTHERWISE and not of_time:
+        return None  # "res min" is no time, "time min" is one in minutes
     unit = unit_of(match["unit"])
     if unit is None:
-        after_comma = match["mark"].strip() and not _is_remark(match["unit"])
+        after_comma = match["mark"].strip() and not _is_remark(match["unit"], name)
         if not after_comma and not _LIKE_A_UNIT.match(match["unit"]):
             return None
         unit = UNKNOWN_UNIT
@@ -220,7 +196,8 @@ def _is_measured(name: str) -> bool:
 
 def in_dimension(unit: WrittenUnit, dimension: str) -> WrittenUnit:
     """Return the unit in a dimension that it is often written for: "Time (S)", "G (us)"."""
-    return WrittenUnit(dimension, unit.power) if {unit.dimension, dimension} == {"s", "S"} else unit
+    confused = {unit.dimension, dimension} == {"s", "S"} and unit.seconds == 1
+    return WrittenUnit(dimension, unit.power) if confused else unit
 
 
 def fits(role: str, unit: WrittenUnit) -> bool:
@@ -241,6 +218,8 @@ def role_of(name: str, unit: WrittenUnit | None) -> str:
         return {"s": "time_s", "S": "time_s", "K": "temperature_k"}.get(unit_is, "")
     if unit is None or (role and unit == UNKNOWN_UNIT):
         return role
+    if _is_gate_current(role, unit):
+        return ""
     if not role or (role in COUNTERS and unit.dimension != "1"):  # "Train 1 (uS)"
         return _DEFAULT.get(unit.dimension, "")
     if role == "temperature_k" and unit.dimension == "s":
@@ -251,7 +230,14 @@ def role_of(name: str, unit: WrittenUnit | None) -> str:
 def contradicts(name: str, unit: WrittenUnit | None) -> bool:
     """Return whether a name says one quantity and the unit another, as in "Voltage (A)"."""
     named = _named(name)
-    return bool(named) and unit not in (None, UNKNOWN_UNIT) and not role_of(name, unit)
+    if unit is None or unit == UNKNOWN_UNIT or _is_gate_current(named or "", unit):
+        return False
+    return bool(named) and not role_of(name, unit)
+
+
+def _is_gate_current(role: str, unit: WrittenUnit) -> bool:
+    """Return whether a column is the current of a gate, which no reader takes: "Gate (A)"."""
+    return role == "gate_v" and unit.dimension == "A"
 
 
 def _tokens(name: str) -> list[str]:
@@ -260,55 +246,77 @@ def _tokens(name: str) -> list[str]:
     return [token.casefold() for token in _TOKEN.findall(_CAMEL.sub(" ", plain))]
 
 
+def says_spread(text: str) -> bool:
+    """Return whether a longer name says an uncertainty: "standard deviation of the current"."""
+    return bool(SPREADS & set(_tokens(text)))
+
+
+def says_no_value(name: str) -> bool:
+    """Return whether a name says no measured value: an error, a ratio, an impedance, a limit.
+
+    ``name``: with its unit or without.
+    """
+    tokens = set(_tokens(name))
+    is_ratio = bool(tokens & ON and tokens & OFF)
+    return is_ratio or bool(_IMPEDANCE.search(name)) or _named(unit_in_name(name)[0]) is None
+
+
+def _is_derived(name: str, tokens: set[str]) -> bool:
+    """Return whether a name says what is computed from measured values, or an impedance."""
+    if tokens & OTHERWISE or (tokens & ON and tokens & OFF):
+        return True
+    return any(one.search(name) for one in (_MAGNITUDE, _IMPEDANCE, _DIFFERENCE))
+
+
 def _named(name: str) -> str | None:
     """Return the role that a name says; "" if it says none, None if it is no measured value."""
     tokens = set(_tokens(name))
-    if tokens & _OTHERWISE or _MAGNITUDE.search(name):
+    if _is_derived(name, tokens):
         return None
-    if "t" in tokens and tokens & _set_of("pulse puls set reset write program prog"):
+    if "t" in tokens and tokens & set_of("pulse puls set reset write program prog"):
         return "width_s"  # "t_pulse"
-    if "time" in tokens and tokens & _set_of("pulse pulses puls"):
+    if "time" in tokens and tokens & set_of("pulse pulses puls"):
         return None  # of a pulse, or how long it was
-    if tokens & _WIDTH:
+    if tokens & WIDTH:
         return "width_s"
     role = _measured(tokens)
-    if role == "voltage_v" and tokens & _GATE:
+    if role == "voltage_v" and tokens & GATE:
         return "gate_v"
-    if role == "current_a" and tokens & _GATE:
+    if role == "current_a" and tokens & GATE:
         return None
-    if not role and tokens & _set_of("vg vgs gate"):
+    if not role and tokens & set_of("vg vgs gate"):
         return "gate_v"
-    if role == "voltage_v" or (not role and tokens & _set_of("amplitude vread vmeas")):
+    if role == "voltage_v" or (not role and tokens & set_of("amplitude vread vmeas")):
         return _of_voltage(tokens)
     return role or _counted(tokens)
 
 
 def _of_voltage(tokens: set[str]) -> str:
-    if tokens & _READING and not tokens & _set_of("measured"):
-        return "read_v" if tokens & _set_of("read reading vread lese meas vmeas") else "voltage_v"
-    return "amplitude_v" if tokens & _PULSE else "voltage_v"
+    if tokens & READING and not tokens & set_of("measured"):
+        return "read_v" if tokens & set_of("read reading vread lese meas vmeas") else "voltage_v"
+    return "amplitude_v" if tokens & PULSE else "voltage_v"
 
 
 def _measured(tokens: set[str]) -> str:
     if "id" in tokens and len(tokens) > 1:
         return ""  # "device_id", but "ID" alone is the current of a drain
-    plain = tokens - _COUNT - {"amp"} if tokens & _set_of("pulse cycle") else tokens
-    for role, words in _WORDS.items():
+    plain = tokens - COUNT - {"amp"} if tokens & set_of("pulse cycle") else tokens
+    for role, words in WORDS.items():
         long = {word for word in words if len(word) > 2}
         short = words - long
         if plain & long - {"applied"}:
             return role
         # A letter counts alone, or beside a word for where it is measured.
         rest = plain - short
-        if plain & short and not rest - _STEMS - _READING - _PULSE - _GATE - _set_of("memristor"):
+        if plain & short and not rest - STEMS - READING - PULSE - GATE - set_of("memristor"):
             return role
     return ""
 
 
 def _counted(tokens: set[str]) -> str:
-    for role, words in _COUNTED.items():
-        if tokens & words and not tokens - words - _COUNT - _set_of("of the applied total"):
+    for role, words in COUNTED.items():
+        if tokens & words and not tokens - words - COUNT - set_of("of the applied total"):
             return role
-    if tokens & _COUNT and tokens - _set_of("id"):
+    if tokens & COUNT and tokens - set_of("id"):
         return "index"
     return ""

@@ -15,6 +15,7 @@ from hwloop.datasets.tables.roles import (
     contradicts,
     in_dimension,
     role_of,
+    says_no_value,
     unit_in_name,
 )
 from hwloop.datasets.tables.units import UNKNOWN_UNIT, WrittenUnit, unit_of
@@ -40,7 +41,8 @@ class TableColumn:
     as written, NaN where a cell holds no number. ``texts``: cells of a column of text, else None.
     ``missing``: cells that are empty or say that there is no value. ``faults``: the first of the
     cells over range, and of those that are no number, with ``fault_count`` of all. ``unit_doubt``:
-    where the file states several units, each with its place.
+    where the file states several units, each with its place. ``derived``: whether the name says
+    what is no measured value, such as a standard deviation, a ratio or an impedance.
     """
 
     name: str
@@ -54,6 +56,7 @@ class TableColumn:
     fault_count: int = 0
     contradictory: bool = False
     unit_doubt: str = ""
+    derived: bool = False
 
     @property
     def is_text(self) -> bool:
@@ -67,12 +70,7 @@ class TableColumn:
 
     def in_si(self) -> FloatArray:
         """Return the values in the SI unit of the column; a view where they are in it already."""
-        power = self.unit.power if self.unit else 0
-        if power == 0:
-            return self.values
-        # By division: 454.48 / 1e9 is the double nearest to 454.48e-9, the product is not.
-        scaled = self.values / 10.0**-power if power < 0 else self.values * 10.0**power
-        return np.asarray(scaled)
+        return self.unit.in_si(self.values) if self.unit else self.values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +180,7 @@ def with_meaning(column: TableColumn, unit_row: str = "") -> TableColumn:
     if len(meant) > 1:
         told = ", ".join(f"its {where} {one.symbol!r}" for where, one in written)
         return replace(column, unit=UNKNOWN_UNIT, role=role, unit_doubt=f"{told} contradict")
+    column = replace(column, derived=says_no_value(column.name))
     if role in COUNTERS and unit == UNKNOWN_UNIT:
         unit = None  # "Cycle (times)": a count has none
     if role and unit is not None:
@@ -227,7 +226,7 @@ def _with_role(table: DataTable, column: TableColumn, role: str, has_unit: bool)
                 file=str(table.path),
             )
         unit = None if unit.dimension != DIMENSIONS[role] else unit
-    return replace(column, role=role, unit=unit, contradictory=False)
+    return replace(column, role=role, unit=unit, contradictory=False, derived=False)
 
 
 def _place_of_column(table: DataTable, wanted: str) -> int:

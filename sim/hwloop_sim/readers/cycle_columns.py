@@ -13,6 +13,7 @@ import numpy as np
 
 from hwloop.datasets.importing import Extract, Reader
 from hwloop.datasets.tables.data_file import DataFile
+from hwloop.datasets.tables.roles import DIMENSIONS
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.datasets.tables.units import WrittenUnit, unit_of
 from hwloop.errors import ConfigError
@@ -42,7 +43,7 @@ def states(table: DataTable) -> tuple[TableColumn, TableColumn] | str:
 
 def _says(column: TableColumn, words: frozenset[str]) -> bool:
     """Return whether the name says a state; a voltage, time or count of a state is none."""
-    if column.role not in ("", "resistance_ohm", "conductance_s", "current_a"):
+    if column.derived or column.role not in ("", "resistance_ohm", "conductance_s", "current_a"):
         return False
     return any(word.casefold() in words for word in _WORD.findall(column.name))
 
@@ -112,9 +113,9 @@ def _siemens(source: DataFile, column: TableColumn, options: Mapping[str, str]) 
     """Return a column of states in siemens, all above 0."""
     table = source.table
     unit = column.unit or _given_unit(source, column, options)
-    values = table.numbers(column) if column.unit else column.values * 10.0**unit.power
+    values = table.numbers(column)  # refuses gaps, text and values over range
     if column.unit is None:
-        table.numbers(column)  # refuses gaps, text and values over range
+        values = unit.in_si(values)
     if unit.dimension == _AMPERE:
         values = values / quantity(source.path, options, "read_v", "V")
     wrong = ~(values > 0)
@@ -135,6 +136,8 @@ def _given_unit(source: DataFile, column: TableColumn, options: Mapping[str, str
     unit = unit_of(text)
     if unit is None or unit.dimension not in (_OHM, _SIEMENS, _AMPERE):
         raise ConfigError(f"{text!r}: expected ohm, S or A, with a prefix or without", key="unit")
+    if column.role and DIMENSIONS[column.role] != unit.dimension:
+        raise ConfigError(f"{text!r}: column {column.label!r} is a {column.role}", key="unit")
     return unit
 
 

@@ -30,12 +30,20 @@ from hwloop_sim.readers.train_units import (
 
 _UNITS = (*CONDUCTANCE_UNITS, *CURRENT_UNITS)
 _LEAST_VALUES = 3
+_MOST_NAMED = 8
 _POLARITY = re.compile(
     r"\b(?:ltp|ltd|potentiation|depression|set|reset|program|erase|pot|dep)(?![^\W\d_])",
     re.IGNORECASE,
 )
 _AT_VOLTS = re.compile(r"[+-]?\d+(?:\.\d+)?\s*m?V\b")
 _OF_A_TERMINAL = re.compile(r"V([A-Za-z]{1,4}\d?)$")
+_ENDS = re.compile(
+    r"(?<![^\W\d_])(before|after|initial|final|start|end|first|last|pre|post)(?![^\W\d_])",
+    re.IGNORECASE,
+)
+_WHICH = re.compile(r"[\W\d_]+|(?<![^\W_])[^\W\d_](?![^\W_])")
+"""Digits and lone letters of a name, which say which train a column holds."""
+
 _OF_THE_PULSE = ("amplitude_v", "width_s", "voltage_v", "gate_v", "read_v")
 
 
@@ -65,6 +73,9 @@ def judge(source: DataFile) -> str:
     kinds = {one.unit for one in trains}
     if len(kinds) > 1:
         return f"its columns of states have several units: {', '.join(map(_unit_text, trains))}"
+    ends = [one.label for one in trains if _ENDS.search(one.name)]
+    if ends:
+        return f"{', '.join(ends)}: by their names the states before or after something, no trains"
     for column in table.columns:
         if column.role in _OF_THE_PULSE and np.ptp(column.values) != 0:
             return f"its {column.label} varies from row to row: no trains of one pulse"
@@ -119,7 +130,8 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     unit = unit_in_file_or_given(source, chosen, options.get("unit"), _UNITS)
     conductance_s = [_train(source, column, unit, options) for column in chosen]
     sizes = [len(train) for train in conductance_s]
-    count = len(chosen)
+    many = f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
+    count, empty = len(chosen), table.rows * len(chosen) - sum(sizes)
     columns = columns_of_trains(
         conductance_s,
         cells=[0] * count,
@@ -127,11 +139,11 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
         widths_s=[width_s] * count,
     )
     messages = [
-        f"{count} {'train' if count == 1 else 'trains'} of {min(sizes)} to {max(sizes)} values in"
-        f" {spelled(unit)}, to siemens",
+        f"{count} {'train' if count == 1 else 'trains'} of {many} values in {spelled(unit)}, to"
+        " siemens",
         *filter(None, [agreement, left_out(table, chosen, polarity=np.ones(table.rows))]),
-        f"{table.rows * count - sum(sizes)} empty fields after the ends of trains left out; no"
-        " value of these trains was dropped",
+        *([f"{empty} empty fields after the ends of trains left out"] if empty else []),
+        f"all {sum(sizes)} values of these columns are used",
     ]
     return Extract("trains", columns, {}, messages)
 
@@ -152,6 +164,7 @@ def _refuse_own_pulses(table: DataTable, chosen: Sequence[TableColumn]) -> None:
 def _chosen(table: DataTable, wanted: str | None) -> Sequence[TableColumn]:
     trains = _trains(table)
     if wanted is None:
+        _refuse_unlike(table, trains)
         return trains
     by_label = {column.label: column for column in trains}
     picked = [name.strip() for name in wanted.split(",")]
@@ -161,6 +174,19 @@ def _chosen(table: DataTable, wanted: str | None) -> Sequence[TableColumn]:
                 f"has no column {name!r}{nearest(name, by_label)}", file=str(table.path)
             )
     return [by_label[name] for name in picked]
+
+
+def _refuse_unlike(table: DataTable, trains: Sequence[TableColumn]) -> None:
+    """Refuse columns whose names say nothing and differ in more than a number or a letter."""
+    stems = {_WHICH.sub("", one.name).casefold() for one in trains if not one.role}
+    if len(stems) > 1:
+        labels = [column.label for column in trains]
+        raise ConfigError(
+            f"its columns {', '.join(labels[:_MOST_NAMED])}{', …' if labels[_MOST_NAMED:] else ''}"
+            " do not say what they hold: name those that are trains with --set"
+            f" columns={','.join(labels[:2])}, or a quantity with --column",
+            file=str(table.path),
+        )
 
 
 def _train(

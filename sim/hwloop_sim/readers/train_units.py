@@ -21,9 +21,10 @@ _ROLES = {"S": "conductance_s", "ohm": "resistance_ohm", "A": "current_a"}
 def is_value(column: TableColumn) -> bool:
     """Return whether a column can hold states: of that role, or one whose name says nothing.
 
-    Counters, times and voltages are never conductances, whatever the user says of the unit.
+    Counters, times, voltages and what is no measured value, such as a standard deviation, are never
+    conductances, whatever the user says of the unit.
     """
-    if column.is_text or column.contradictory:
+    if column.is_text or column.contradictory or column.derived:
         return False
     if column.role:
         return column.role in _ROLES.values()
@@ -83,7 +84,7 @@ def in_siemens(
     source: DataFile, values: Table, unit: WrittenUnit, options: Mapping[str, str]
 ) -> Table:
     """Return values of a unit in siemens; currents over the read voltage, with its sign."""
-    base = values / 10.0**-unit.power if unit.power < 0 else values * 10.0**unit.power
+    base = unit.in_si(values)
     if unit.dimension == "A":
         read_v = quantity(source.path, options, "read_v", "V")
         if read_v == 0:

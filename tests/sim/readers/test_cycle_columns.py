@@ -26,6 +26,8 @@ def read(folder: Path, text: str, **options: str) -> Extract:
         ("Cycle,LRS (ohm),HRS (ohm)\n1,1e4,1e6\n10,2e4,5e5\n", {}),
         ("cycle,set resistance (kOhm),reset resistance (kOhm)\n1,10,1000\n10,20,500\n", {}),
         ("# read\nCycle Number\tR_off\tR_on\n1\t1000\t10\n10\t500\t20\n", {"unit": "kOhm"}),
+        ("Cycle,LRS (uS),HRS (uS),On/Off,LRS std (uS)\n1,100,1,100,9\n10,50,2,25,9\n", {}),
+        ("Cycle,LRS (uA),HRS (uA)\n1,20,0.2\n10,10,0.4\n", {"read_v": "0.2 V"}),
         ("Cycle;G_on (µS);G_off (µS)\n1;100;1\n10;50;2\n", {}),
         ("cycle,I_set (uA),I_reset (uA)\n1,20,0.2\n10,10,0.4\n", {"read_v": "0.2 V"}),
         ("cycle,I_set (uA),I_reset (uA)\n1,-20,-0.2\n10,-10,-0.4\n", {"read_v": "-0.2 V"}),

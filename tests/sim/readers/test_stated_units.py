@@ -152,9 +152,45 @@ def test_every_reader_says_which_units_it_has_assumed(text: str, said: str, tmp_
 
 
 def test_a_sweep_is_taken_without_its_times_where_their_unit_is_not_known(tmp_path: Path) -> None:
-    imported = taken(tmp_path, "Time (min),V (V),I (A)\n0,0,0\n1,1,1e-6\n2,2,2e-6\n")
+    imported = taken(tmp_path, "Time (ticks),V (V),I (A)\n0,0,0\n1,1,1e-6\n2,2,2e-6\n")
     assert np.isnan(imported.measurement.columns["time_s"]).all()
-    assert "columns left out: Time (min)" in imported.messages
+    assert "columns left out: Time (ticks)" in imported.messages
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [
+        ("Time (min)", 60),
+        ("t/min", 60),
+        ("Time min", 60),
+        ("time_min", 60),
+        ("Elapsed time [h]", 3600),
+        ("Time (hrs)", 3600),
+        ("Zeit (Stunden)", 3600),
+        ("Time (days)", 86400),
+        ("Time (hours since 2024-01-01 00:00:00)", 3600),
+    ],
+)
+def test_minutes_hours_and_days_are_so_many_seconds(
+    name: str, seconds: int, tmp_path: Path
+) -> None:
+    imported = taken(tmp_path, f"{name},G (uS)\n0,5\n0.5,6\n2,7\n")
+    times = imported.measurement.columns["time_s"]
+    np.testing.assert_array_equal(times, [0, 0.5 * seconds, 2 * seconds])
+
+
+@pytest.mark.parametrize("name", ["R (HRS)", "G (hrs)", "L (H)", "R (MIN)", "G (h)", "R (d)"])
+def test_a_state_a_henry_or_a_minimum_is_no_time(name: str, tmp_path: Path) -> None:
+    text = f"Time (s),{name}\n0,5\n1,6\n2,7\n"
+    with pytest.raises(ConfigError, match=r"has no unit|not known|contradict"):
+        taken(tmp_path, text)
+
+
+def test_bare_terminals_are_taken_by_their_units(tmp_path: Path) -> None:
+    text = "Gate,Drain,Source,Gate (A)\nV,A,V,\n1,0,0,1e-12\n1,1e-6,0.5,1e-12\n1,3e-6,1,1e-12\n"
+    columns = taken(tmp_path, text).measurement.columns
+    np.testing.assert_array_equal(columns["voltage_v"], [0, 0.5, 1])
+    np.testing.assert_array_equal(columns["current_a"], [0, 1e-6, 3e-6])
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,19 @@ def test_npz_members_are_columns_and_a_matrix_has_columns_without_names(tmp_path
     assert_columns(given)
 
 
+@pytest.mark.parametrize("name", ["a.npz", "a.mat", "s.mat"])
+def test_truth_values_are_no_column(name: str, tmp_path: Path) -> None:
+    data = {"t_s": TIMES, "g_uS": STATES, "done": TIMES > 0}
+    if name.endswith("npz"):
+        np.savez(tmp_path / name, **data)
+    else:
+        savemat(tmp_path / name, {"run": data} if name == "s.mat" else data)
+    found = table(tmp_path / name)
+    assert_columns(found)
+    assert len(found.columns) == 2
+    assert "done (truth values)" in found.notes[0]
+
+
 def test_hdf5_arrays_of_a_folder_are_columns_with_their_units(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "h.h5", "w") as file:
         file.attrs["operator"] = "N"

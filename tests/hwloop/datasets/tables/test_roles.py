@@ -9,6 +9,7 @@ from hwloop.datasets.tables.roles import (
     contradicts,
     in_dimension,
     role_of,
+    says_no_value,
     unit_in_name,
 )
 from hwloop.datasets.tables.units import UNKNOWN_UNIT, unit_of
@@ -72,6 +73,15 @@ from hwloop.datasets.tables.units import UNKNOWN_UNIT, unit_of
         ("DrainI", "current_a", None),
         ("IF", "current_a", None),
         ("V_A", "", None),
+        ("LRS (uA)", "current_a", "uA"),
+        ("HRS (kohm)", "resistance_ohm", "kohm"),
+        ("LRS (uS)", "conductance_s", "uS"),
+        ("HRS", "", None),
+        ("I_LRS", "current_a", None),
+        ("R_HRS", "resistance_ohm", None),
+        ("Gate (A)", "", "A"),
+        ("Source (V)", "voltage_v", "V"),
+        ("Drain (A)", "current_a", "A"),
     ],
 )
 def test_a_name_says_what_its_column_holds(name: str, role: str, unit: str | None) -> None:
@@ -86,6 +96,28 @@ def test_a_field_that_does_not_apply_is_no_current_in_amperes() -> None:
     base, unit = unit_in_name("N/A")
     assert unit is None
     assert role_of(base, unit) != "current_a"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "G std (uS)", "sigma_G (uS)", "σ_G", "G_err", "SD", "SEM (uS)", "stderr", "dG (uS)",
+        "ΔR (ohm)", "delta G", "dI/dV (S)", "G noise", "uncertainty (uS)", "G ± (uS)", "I rms (A)",
+        "Z (ohm)", "|Z| (ohm)", "Zreal", "Zimag (ohm)", "Re(Z)/Ohm", "-Im(Z)/Ohm", "Impedance (ohm)",
+        "On/Off", "HRS/LRS", "Ron/Roff", "On/Off ratio", "Gmax/Gmin", "Resistance ratio", "G variance",
+    ],
+)  # fmt: skip
+def test_an_error_an_impedance_and_a_ratio_are_no_measured_values(name: str) -> None:
+    assert says_no_value(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["G (uS)", "G_mean (uS)", "R_on", "LRS", "V_D (V)", "I_D (A)", "Device", "Time (min)",
+     "ZnO G (uS)", "train 3", "Zeit (s)", "x"],
+)  # fmt: skip
+def test_a_measured_value_is_not_taken_for_its_error(name: str) -> None:
+    assert not says_no_value(name)
 
 
 @pytest.mark.parametrize("name", ["Voltage (A)", "Current (V)", "Time (V)", "R (S)"])
