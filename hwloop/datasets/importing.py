@@ -28,7 +28,7 @@ from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.options import TableOptions
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
-from hwloop.messages import nearest
+from hwloop.messages import nearest, one_line
 from hwloop.settings.foreign_files import file_bytes
 
 _TEXTS = ("title", "device", "source", "doi", "validity")
@@ -214,8 +214,8 @@ def _seen(table: DataTable) -> str:
 
 
 def _about(column: TableColumn) -> str:
-    if column.is_text:
-        return "text"
+    if column.texts is not None:
+        return f"text, such as {one_line(column.texts[0], 40)!r}"
     return column.role or ("no measured value" if column.derived else "not known")
 
 

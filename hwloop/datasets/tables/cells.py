@@ -32,6 +32,10 @@ _OVER = _set_of(
 _OVERFLOW = re.compile(r"[+-]?9\.91?0*e\+?37$")  # whatever the decimal mark of the other numbers
 
 
+_WITHOUT_LETTER = re.compile(r"(\.[0-9]*)([+-][0-9]{3})$")
+"""End of a number as Fortran writes one whose exponent has three digits: 0.35-106."""
+
+
 class CellKind(Enum):
     """Kind of a cell: a number, a gap, a value over range, or text."""
 
@@ -91,6 +95,7 @@ class NumberStyle:
         if self.thousands:
             digits = digits.replace(self.thousands, "")
         digits = digits.replace(self.decimal, ".").replace("D", "e").replace("d", "e")
+        digits = _WITHOUT_LETTER.sub(r"\1e\2", digits)
         return _of_number(float(digits), unit)
 
     def _grouped(self, text: str) -> re.Match[str] | None:
@@ -109,7 +114,7 @@ def _of_number(value: float, unit: str) -> CellValue:
 def _pattern(whole: str, decimal: str) -> re.Pattern[str]:
     mark, sign = re.escape(decimal), "[+\\-\N{MINUS SIGN}]"
     return re.compile(
-        rf"(?P<number>{sign}?(?:{whole}(?:{mark}[0-9]*)?|{mark}[0-9]+)(?:[eEdD]{sign}?[0-9]+)?)"
+        rf"(?P<number>{sign}?(?:{whole}(?:{mark}[0-9]*)?|{mark}[0-9]+)(?:[eEdD]{sign}?[0-9]+)?|{sign}?[0-9]*{mark}[0-9]+[+-][0-9]{{3}})"
         r"\s*(?P<unit>[^\W\d_°%][^\d_]*|[°%]\w*)?$"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from hwloop.datasets.tables.text_layout import TextLayout, is_comment, split_fie
 from hwloop.datasets.tables.units import unit_of
 from hwloop.errors import ConfigError
 
+_BLANKS = re.compile(r"\s{2,}|\t")
 _MARKS = "#%!;/ \t"
 _LOOK_BACK = 5  # comment lines between names and data, such as the shape of the data
 _MOST_METADATA = 2000
@@ -111,6 +113,10 @@ def _names_in(text: str, layout: TextLayout, *, commented: bool) -> tuple[str, .
         names = _fitting(split_fields(spelling, layout.separator), layout)
         if names is not None and not (commented and _is_remark(names, spelling)):
             return names
+    apart = _BLANKS.split(spellings[0].strip())  # names with a unit after a blank
+    names = _fitting(apart, layout) if layout.separator == " " else None
+    if names is not None and layout.fields > 1 and any(role_of(*unit_in_name(n)) for n in names):
+        return names
     for separator in ("\t", ";", ",", " "):  # names between blanks above rows between tabs
         names = _fitting(split_fields(spellings[0], separator), layout)
         if names is not None and layout.fields > 1 and _all_known(names):

@@ -88,7 +88,10 @@ def layout_of(lines: Sequence[str], options: TableOptions, path: Path) -> TextLa
     """
     for window in _WINDOWS:
         seen = _bounded(lines[:window])
-        found = max(_scored(seen, options), key=lambda one: (one[0], one[1].fields), default=None)
+        scored = list(_scored(seen, options))
+        found = max(scored, key=lambda one: (one[0], one[1].fields), default=None)
+        if found is not None and found[1].separator == " ":
+            found = next((one for one in scored if _divides_all(one[1], seen)), found)
         enough = found is not None and found[2] >= 3
         if found is not None and (enough or window >= len(lines) or window == _WINDOWS[-1]):
             _refuse_ambiguous(seen, found[1], options, path)
@@ -96,6 +99,25 @@ def layout_of(lines: Sequence[str], options: TableOptions, path: Path) -> TextLa
         if window >= len(lines):
             return None
     return None
+
+
+def _divides_all(layout: TextLayout, lines: Sequence[str]) -> bool:
+    """Return whether a mark divides every row, and the names above, into as many fields.
+
+    Blanks within names and cells, as in "Time (s),G (uS)" and "0,5 +/- 1", are then no separators.
+    """
+    if layout.separator == " " or layout.fields < 2:
+        return False
+    rows = [line for line in lines if line.strip() and not is_comment(line, layout.separator)]
+    texts = [line for line in rows if not any(one.isdecimal() for one in line)]
+    counts = {len(_trimmed(split_fields(line, layout.separator))) for line in rows}
+    return bool(texts) and counts == {layout.fields}
+
+
+def _trimmed(fields: list[str]) -> list[str]:
+    """Return the fields without the empty ones at the end."""
+    last = max((i for i, one in enumerate(fields) if one), default=-1)
+    return fields[: last + 1]
 
 
 def _bounded(lines: Sequence[str]) -> list[str]:
@@ -133,10 +155,14 @@ def _best_group(
     groups: dict[tuple[int, frozenset[int]], list[int]] = {}
     filled_last: set[tuple[int, frozenset[int]]] = set()
     joined: dict[tuple[int, frozenset[int]], int] = {}
-    for line in lines:
-        if not line.strip() or is_comment(line, separator):
-            continue
-        fields = split_fields(line, separator)
+    rows = [
+        split_fields(line, separator)
+        for line in lines
+        if line.strip() and not is_comment(line, separator)
+    ]
+    if len({len(row) for row in rows}) > 1 and len({len(_trimmed(row)) for row in rows}) == 1:
+        rows = [_trimmed(row) for row in rows]  # filled up to unlike lengths
+    for fields in rows:
         kinds = [style.parse(field).kind for field in fields]
         numbers = sum(kind in (CellKind.NUMBER, CellKind.OVER) for kind in kinds)
         if not numbers:

@@ -33,7 +33,13 @@ _LAST_FIELDS = 100  # of a piece, whose lengths show whether the last line is cu
 
 def exponent_digits(text: str) -> int:
     """Return how many digits the exponent of a number has; 0 where it has none."""
-    return sum(one.isdecimal() for one in text.casefold().partition("e")[2])
+    return sum(one.isdecimal() for one in has_exponent(text)[1])
+
+
+def has_exponent(text: str) -> tuple[bool, str]:
+    """Return whether a number has an exponent, as 1E-6 or 1D-6, and what follows its letter."""
+    _, letter, digits = text.casefold().replace("d", "e").partition("e")
+    return bool(letter), digits
 
 
 class GrowingTable:
@@ -198,7 +204,7 @@ class TableRows:
     def _note_last(self, text: str) -> None:
         if text:
             self.longest_last = max(self.longest_last, len(text))
-            self.last_had_exponent &= "e" in text.casefold()
+            self.last_had_exponent &= has_exponent(text)[0]
             self.longest_exponent = max(self.longest_exponent, exponent_digits(text))
 
     def _append(self, block: FloatArray, first: int) -> None:

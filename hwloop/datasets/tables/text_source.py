@@ -20,8 +20,13 @@ MAX_TEXT_CHARACTERS = 2**33
 _HEAD_BYTES = 2**20
 _PIECE_CHARACTERS = 2**20
 _MAX_LINE_CHARACTERS = 2**24
+_END_MARK = "\x1a"
+"""Ctrl-Z, with which programs of DOS end a text; the file may be filled up with it."""
+
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins as UTF-16 does
+    (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -30,6 +35,9 @@ _NAMES = {
     "utf-8": "UTF-8",
     "utf-8-sig": "UTF-8",
     "utf-16": "UTF-16",
+    "utf-32": "UTF-32",
+    "utf-32-le": "UTF-32",
+    "utf-32-be": "UTF-32",
     "utf-16-le": "UTF-16",
     "utf-16-be": "UTF-16",
     "cp1252": "Windows-1252",
@@ -89,10 +97,11 @@ class TextSource:
                     self._refuse_stray_returns(lines, number)
                 yield LineBatch(number, lines)
             number += len(lines)
-        if rest:
-            last = [rest.removesuffix("\r")]
+        text = rest.rstrip(_END_MARK)
+        if text:
+            last = [text.removesuffix("\r")]
             self._refuse_stray_returns(last, number)
-            yield LineBatch(number, last, unfinished=True)
+            yield LineBatch(number, last, unfinished=text == rest)
 
     def lines(self) -> list[str]:
         """Return all lines; the last is "" where the file ends in a line end."""
@@ -183,11 +192,15 @@ def _encoding(head: bytes, path: Path) -> str:
     for bom, name in _BOMS:
         if head.startswith(bom):
             return name
+    if all(_mostly_zero(head[i::4]) for i in (1, 2, 3)) and not _mostly_zero(head[::4]):
+        return "utf-32-le"
+    if all(_mostly_zero(head[i::4]) for i in (0, 1, 2)) and not _mostly_zero(head[3::4]):
+        return "utf-32-be"
     if _mostly_zero(head[1::2]) and not _mostly_zero(head[::2]):
         return "utf-16-le"
     if _mostly_zero(head[::2]) and not _mostly_zero(head[1::2]):
         return "utf-16-be"
-    if _CONTROL.search(head):
+    if _CONTROL.search(head.rstrip(b"\x1a\r\n")):
         raise not_text(path)
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)

@@ -16,7 +16,7 @@ from hwloop.datasets.tables.table import (
     DataTable,
 )
 from hwloop.datasets.tables.text_layout import TextLayout, layout_of
-from hwloop.datasets.tables.text_rows import TableRows, exponent_digits
+from hwloop.datasets.tables.text_rows import TableRows, exponent_digits, has_exponent
 from hwloop.datasets.tables.text_source import LineBatch, TextSource, not_text, open_text
 from hwloop.errors import ConfigError
 
@@ -280,7 +280,7 @@ def _cut_off(rows: TableRows, line: str) -> str:
         if last in seen and not any(one != last and one.startswith(last) for one in seen):
             return ""
         return f"its last field {last!r} may be cut off, and was left out"
-    if rows.last_had_exponent and "e" not in last.casefold():
+    if rows.last_had_exponent and not has_exponent(last)[0]:
         return f"its last value {last!r} lacks an exponent: it is cut off, and was left out"
     if exponent_digits(last) >= max(rows.longest_exponent, 1):
         return ""  # nothing can follow a whole exponent, however few digits stand before it

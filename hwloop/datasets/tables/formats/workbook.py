@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from hwloop.errors import ConfigError
 from hwloop.messages import nearest, one_line
 from hwloop.settings.foreign_files import file_bytes
 
+_WITH_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?$")
 MAX_WORKBOOK_BYTES = 2**28
 """Most bytes of a workbook that are read, unpacked."""
 
@@ -49,7 +51,10 @@ def tables_of_workbook(path: Path, options: TableOptions) -> list[DataTable]:
     with CalamineWorkbook.from_path(str(path)) as book:
         for name in _chosen_sheets(list(book.sheet_names), options.sheet, path):
             rows = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
-            lines = ["\t".join(map(_cell_text, row)).rstrip("\t") for row in rows]
+            lines = [
+                "\t".join(_cell_text(one, options.decimal) for one in row).rstrip("\t")
+                for row in rows
+            ]
             found += _of_sheet(path, name, lines, options)
     if not found:
         raise ConfigError("holds no row of numbers in any sheet", file=str(path))
@@ -84,8 +89,12 @@ def _chosen_sheets(names: list[str], wanted: str, path: Path) -> list[str]:
     )
 
 
-def _cell_text(value: object) -> str:
-    """Return a cell as text: a number with all its digits, another without tabs and line ends."""
+def _cell_text(value: object, decimal: str) -> str:
+    """Return a cell as text: a number with all its digits, another without tabs and line ends.
+
+    ``decimal``: mark in numbers that stand in the sheet as text, if the user gave one.
+    """
     if isinstance(value, float | int) and not isinstance(value, bool):
         return repr(value)
-    return " ".join(str(value).split())
+    text = " ".join(str(value).split())
+    return text.replace(",", ".") if decimal == "," and _WITH_COMMA.match(text) else text

@@ -176,6 +176,15 @@ def test_sheets_of_a_workbook_are_tables_of_which_one_is_chosen(tmp_path: Path) 
         table(two, sheet="C")
 
 
+@pytest.mark.parametrize("decimal", ["", ","])
+def test_numbers_that_a_sheet_holds_as_text_are_numbers(decimal: str, tmp_path: Path) -> None:
+    texts = [
+        [str(t), str(g).replace(".", decimal or ".")] for t, g in zip(TIMES, STATES, strict=True)
+    ]
+    path = workbook(tmp_path / "w.xlsx", {"S": [["Time (s)", "G (uS)"], *texts]})
+    assert_columns(table(path, decimal=decimal))
+
+
 def test_a_workbook_without_its_library_is_refused_with_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -338,3 +338,53 @@ def test_empty_fields_at_the_end_of_every_row_leave_the_names_where_they_are(
     found = table(tmp_path, "U / V\tI / A\n0\t1e-11\t\t\t\n0.05\t2e-11\t\t\t\n")
     assert [one.role for one in found.columns] == ["voltage_v", "current_a"]
     assert numbers(found) == [[0, 0.05], [1e-11, 2e-11]]
+
+
+@pytest.mark.parametrize("tail", ["\x1a", "\n\x1a", "\n\x1a\x1a\x1a", "\n\x1a\r\n"])
+def test_the_end_mark_of_dos_ends_a_text(tail: str, tmp_path: Path) -> None:
+    found = table(tmp_path, "Time (s),G (uS)\n0,10.5\n1,11.25\n2,9" + tail)
+    assert numbers(found) == [[0, 1, 2], [10.5, 11.25, 9]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-32", "utf-32-le", "utf-32-be"])
+def test_text_in_utf_32_is_read(encoding: str, tmp_path: Path) -> None:
+    written = text(";", ",", names="Voltage (V)|Current (µA)")
+    assert numbers(table(tmp_path, written.encode(encoding))) == [VOLTS, AMPERES]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "0,10.5,,\n1,11.2,\n2,12.9\n3,13.1,,,\n",
+        "0,10.5,,,\n1,11.2,,,\n2,12.9,,,\n3,13.1,,,\n,,,,\n",
+        "0,10.5, ,\n1,11.2, ,\n2,12.9, ,\n3,13.1, ,\n",
+    ],
+)
+def test_rows_filled_up_with_separators_have_the_columns_that_are_named(
+    rows: str, tmp_path: Path
+) -> None:
+    found = table(tmp_path, "Time (s),G (uS)\n" + rows)
+    filled = [column for column in found.columns if column.missing < found.rows]
+    assert [column.values.tolist() for column in filled] == [[0, 1, 2, 3], [10.5, 11.2, 12.9, 13.1]]
+    assert [column.role for column in filled] == ["time_s", "conductance_s"]
+
+
+def test_names_with_units_after_blanks_stand_apart_by_several_blanks(tmp_path: Path) -> None:
+    found = table(tmp_path, "Time (s)   G (S)\n 0.0D+00  1.2D-06\n 1.0D+00  1.3D-06\n")
+    assert [column.name for column in found.columns] == ["Time (s)", "G (S)"]
+    assert numbers(found) == [[0, 1], [1.2e-6, 1.3e-6]]
+
+
+def test_blanks_within_cells_between_commas_are_no_separators(tmp_path: Path) -> None:
+    found = table(tmp_path, "Time (s),G (uS)\n0,5 +/- 1\n1,6 +/- 1\n2,7 +/- 1\n")
+    assert found.columns[0].values.tolist() == [0, 1, 2]
+    assert found.columns[1].texts == ["5 +/- 1", "6 +/- 1", "7 +/- 1"]
+
+
+def test_a_last_exponent_of_fortran_that_is_cut_off_is_left_out(tmp_path: Path) -> None:
+    head = "Time (s),G (S)\n0,1.2D-06\n1,1.3D-06\n"
+    assert numbers(table(tmp_path, head + "2,1.4D-06"))[1] == [1.2e-6, 1.3e-6, 1.4e-6]
+    for cut in ("2,1.4D-0", "2,1.4", "2"):
+        found = table(tmp_path, head + cut)
+        assert numbers(found)[1] == [1.2e-6, 1.3e-6]
+        assert any("line 4 has no line end" in note for note in found.notes)
