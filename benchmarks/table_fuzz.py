@@ -8,6 +8,7 @@ exception is a failure, which is printed with its seed.
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -24,7 +25,9 @@ from hwloop.errors import ConfigError
 
 COUNT = 5000
 SEPARATORS = (",", ";", "\t", " ", ", ", "; ", "  ")
-ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252")
+ENCODINGS = (
+    "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "utf-32", "utf-32-le",
+)  # fmt: skip
 LINE_ENDS = ("\n", "\r\n", "\r")
 FORMS: tuple[Callable[[float], str], ...] = (
     repr,
@@ -33,15 +36,20 @@ FORMS: tuple[Callable[[float], str], ...] = (
     lambda value: f"{value:.3f}",
     lambda value: f"{value:.0f}",
     lambda value: f"{value:12.5g}".strip(),
+    lambda value: f"{value:.8E}".replace("E", "D"),
+    lambda value: f"{value:.4e}".replace("e", "d"),
+    lambda value: f"{value * 1e-110:.7E}".replace("E", ""),  # three digits without their letter
 )
 NAMES = (
     "Voltage (V)", "Current (µA)", "Time (s)", "V", "I", "t", "G_uS", "Pulse #",
     "Resistance (kOhm)", "Spannung (V)", "x", "", "AV", "Gate Voltage (V)",
-    "Conductance", "Zeit/ms", "width_ms",
+    "Conductance", "Zeit/ms", "width_ms", "G std (uS)", "|Z| (ohm)", "On/Off", "LRS", "HRS (uA)",
+    "Time (h)", "noise", "Cycle",
 )  # fmt: skip
 NOISE = (
     "# operator=N", "% made on Monday", "! 50 Ohm", "# 12", "Title: a sweep", "Date;2024-02-01",
     "Steps,10", "", "[Data]", "key=value, other=3", "Temperature\t300 K", "***End_of_Header***",
+    "[2024-01-01]", "<Header>", "{run 1}", "G = 5 +/- 1",
 )  # fmt: skip
 GAPS = ("", "NaN", "9.9E37", "-", "#REF!", "Overflow")
 
@@ -59,7 +67,7 @@ class _Drawn:
         forms = [FORMS[i] for i in rng.integers(0, len(FORMS), columns)]
         values = rng.normal(size=(rows, columns)) * scale
         cells = [[form(float(v)) for form, v in zip(forms, row, strict=True)] for row in values]
-        self.numbers = np.array([[float(cell) for cell in row] for row in cells])
+        self.numbers = np.array([[_number(cell) for cell in row] for row in cells])
         cells = [[cell.replace(".", self.decimal) for cell in row] for row in cells]
         # An empty field alone in its line, or alone under no name, is no cell.
         if self.separator.strip() and min(rows, columns) > 1 and rng.random() < 0.2:
@@ -80,13 +88,22 @@ class _Drawn:
             lines.append(mark + self.separator.join(names))
         ending = self.separator.strip() if rng.random() < 0.1 else ""
         body = [self.separator.join(row) + ending for row in cells]
+        if self.separator.strip() and rng.random() < 0.1:  # filled up, each row otherwise
+            body = [row + self.separator.strip() * int(rng.integers(0, 4)) for row in body]
         if rng.random() < 0.2:
             body.insert(int(rng.integers(len(body) + 1)), str(rng.choice(["", "# remark"])))
         if rng.random() < 0.1:
             body.append("End of measurement")
         line_end = str(rng.choice(LINE_ENDS))
         text = line_end.join([*lines, *body]) + (line_end if rng.random() < 0.9 else "")
+        text += "\x1a" * int(rng.integers(1, 5)) if rng.random() < 0.1 else ""
         return text.encode(self.encoding, errors="replace")
+
+
+def _number(text: str) -> float:
+    """Return the number that a program wrote, with the exponents of Fortran."""
+    text = text.casefold().replace("d", "e")
+    return float(text if "e" in text else re.sub(r"(?<=\d)(?=[+-]\d{3}$)", "e", text))
 
 
 def damaged(data: bytes, rng: np.random.Generator) -> bytes:

@@ -22,7 +22,7 @@ _COMMENTS = ("#", "%", "!", "//")
 _NO_COMMENTS = re.compile(r"#(REF|N/A|VALUE|DIV|NUM|NAME)", re.IGNORECASE)
 _THREE_DIGITS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}$")
 _DIGITS = re.compile(r"[+-]?\d+$")
-_FRACTION = re.compile(r"\d+([eE][+-]?\d+)?$")
+_FRACTION = re.compile(r"\d+([eEdD][+-]?\d+|[+-]\d{3})?$")
 _TWO_NUMBERS = re.compile(r"\d\s*[;\t]\s*[+-]?\d")
 _WINDOWS = (100, 1000, 20000)
 _MOST_CHARACTERS = 2**20
@@ -155,18 +155,8 @@ def _best_group(
     groups: dict[tuple[int, frozenset[int]], list[int]] = {}
     filled_last: set[tuple[int, frozenset[int]]] = set()
     joined: dict[tuple[int, frozenset[int]], int] = {}
-    rows = [
-        split_fields(line, separator)
-        for line in lines
-        if line.strip() and not is_comment(line, separator)
-    ]
-    if len({len(row) for row in rows}) > 1 and len({len(_trimmed(row)) for row in rows}) == 1:
-        rows = [_trimmed(row) for row in rows]  # filled up to unlike lengths
-    for fields in rows:
-        kinds = [style.parse(field).kind for field in fields]
+    for fields, kinds in _rows_of_numbers(lines, separator, style):
         numbers = sum(kind in (CellKind.NUMBER, CellKind.OVER) for kind in kinds)
-        if not numbers:
-            continue
         texts = frozenset(i for i, kind in enumerate(kinds) if kind is CellKind.TEXT)
         groups.setdefault((len(kinds), texts), []).append(numbers)
         if fields[-1]:
@@ -185,6 +175,26 @@ def _best_group(
     trailing = best not in filled_last and best[0] > 1
     layout = TextLayout(separator, style, best[0] - trailing, best[1], trailing)
     return score(best), layout, len(groups[best])
+
+
+def _rows_of_numbers(
+    lines: Sequence[str], separator: str, style: NumberStyle
+) -> list[tuple[list[str], list[CellKind]]]:
+    """Return fields and their kinds of the lines that hold a number.
+
+    Empty fields at the end are left out where rows are filled up to unlike lengths.
+    """
+    rows = []
+    for line in lines:
+        if line.strip() and not is_comment(line, separator):
+            fields = split_fields(line, separator)
+            kinds = [style.parse(field).kind for field in fields]
+            if CellKind.NUMBER in kinds or CellKind.OVER in kinds:
+                rows.append((fields, kinds))
+    short = [_trimmed(fields) for fields, _ in rows]
+    if len(set(map(len, short))) == len({len(fields) for fields, _ in rows}):
+        return rows
+    return [(one, kinds[: len(one)]) for one, (_, kinds) in zip(short, rows, strict=True)]
 
 
 def _refuse_ambiguous(
