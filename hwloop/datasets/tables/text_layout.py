@@ -192,7 +192,7 @@ def _rows_of_numbers(
             if CellKind.NUMBER in kinds or CellKind.OVER in kinds:
                 rows.append((fields, kinds))
     short = [_trimmed(fields) for fields, _ in rows]
-    if len(set(map(len, short))) == len({len(fields) for fields, _ in rows}):
+    if len(set(map(len, short))) >= len({len(fields) for fields, _ in rows}):
         return rows
     return [(one, kinds[: len(one)]) for one, (_, kinds) in zip(short, rows, strict=True)]
 
