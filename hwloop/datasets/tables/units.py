@@ -32,7 +32,7 @@ _OWN_SCALE = frozenset(("°c", "degc", "deg c", "deg. c", "%", "db", "dbm", "deg
 _TIMES = {
     "min": 60, "mins": 60, "minute": 60, "minutes": 60, "minuten": 60,
     "h": 3600, "hr": 3600, "hrs": 3600, "hour": 3600, "hours": 3600, "stunden": 3600,
-    "d": 86400, "day": 86400, "days": 86400, "tage": 86400,
+    "d": 86400, "day": 86400, "days": 86400,
 }  # fmt: skip
 _GREEK = str.maketrans({"µ": "u", "μ": "u"})
 _REFERENCE = re.compile(r"\s+(vs\.?|since)\s.*$")  # "V vs. Ref.", "hours since 2024-01-01" of CF
