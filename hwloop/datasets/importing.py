@@ -9,6 +9,7 @@ the file does not state; :func:`import_measurement` combines both and invents no
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,10 @@ _OF_STATES = (
     "after_conductance_s",
 )
 _MIN_VALUES = 2
+_NOTHING_LEFT_OUT = re.compile(r"no (row|value)\b.*\b(dropped|left out)\b")
+_NO_ROWS = re.compile(r"columns? |\d+ (blank |empty )?(lines?|fields) |left out: ")
+"""Begin of a message on columns, blank lines or remarks that were left out, which are no rows."""
+
 _MOST_NAMED = 8
 
 
@@ -129,8 +134,22 @@ def import_measurement(
     table = [] if chosen.by_lines else [source.table.recognised, *source.table.notes]
     return Imported(
         measurement.model_copy(update={"conditions": conditions}),
-        [f"recognised as {chosen.name}: {chosen.summary}", *table, *extract.messages, *conflicts],
+        [
+            f"recognised as {chosen.name}: {chosen.summary}",
+            *_without_contradiction([*table, *extract.messages]),
+            *conflicts,
+        ],
     )
+
+
+def _without_contradiction(messages: Sequence[str]) -> list[str]:
+    """Return messages without "no row … was dropped" where another says that some were left out.
+
+    A reader speaks of its table, which may have lost a line while the file became one.
+    """
+    others = [one for one in messages if not _NOTHING_LEFT_OUT.match(one)]
+    some = any("left out" in one and not _NO_ROWS.match(one) for one in others)
+    return others if some else list(messages)
 
 
 def finite_number(text: str, path: Path, line: int, what: str) -> float:

@@ -81,12 +81,13 @@ def tables_of_arrays(
     found = []
     for (folder, length), members in sorted(groups.items(), key=lambda one: -_numbers(one[1])):
         columns = _columns(members)
+        many = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
         done = [f"{name}: {array.said}" for name, array in members if array.said]
         found.append(
             DataTable(
                 path=path,
                 columns=columns,
-                recognised="; ".join([kind, f"{len(columns)} columns of {length} rows", *done]),
+                recognised="; ".join([kind, f"{many} of {length} rows", *done]),
                 name=folder or columns[0].label,
                 metadata=notes,
                 notes=tuple(left_out),

@@ -252,3 +252,15 @@ def test_a_damaged_dataset_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "t.h5").write_bytes(content)
     with pytest.raises(ConfigError, match="damaged, or not an HDF5 file"):
         read_measurement(tmp_path / "t.h5")
+
+
+@pytest.mark.parametrize(
+    ("last", "claimed"), [("2,7.25\n", True), ("2,7.25\n\n# end\n", True), ("2,7.2", False)]
+)
+def test_a_row_that_was_left_out_never_stands_beside_none_was_dropped(
+    last: str, claimed: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "t.csv").write_text("Time (s),G (uS)\n0,5.25\n1,6.25\n1.5,6.5\n" + last)
+    messages = import_measurement(tmp_path / "t.csv", reader=None, given={"source": "x"}).messages
+    assert ("no row of the table was dropped" in messages) == claimed
+    assert any("was left out" in one for one in messages) != claimed
